@@ -1,0 +1,1 @@
+"""HopChain ETL: photos in, multi-hop vision-language training data out."""

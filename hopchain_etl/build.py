@@ -1,0 +1,121 @@
+"""A build: today's stages with their fingerprints, what of the lake they have to do, and doing it."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+
+from hopchain_etl.engines import Engines, engines_for
+from hopchain_etl.lake import Lake, Marker, Shard
+from hopchain_etl.quality import Validator, validator
+from hopchain_etl.settings import Settings
+from hopchain_etl.stages import detect, generate, segment
+from hopchain_etl.stages.detect import Detect
+from hopchain_etl.stages.generate import Generate
+from hopchain_etl.stages.lineage import fingerprint
+from hopchain_etl.stages.runner import Progress, Stage, run_shard
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage under the fingerprint that its results have today."""
+
+    stage: Stage
+    fingerprint: str
+
+
+class Build:
+    """The stages after ingest for one set of settings. Cheap to make; engines load their models at first use."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        lake: Lake | None = None,
+        engines: Engines | None = None,
+        validate: Validator | None = None,
+    ) -> None:
+        self.settings = settings
+        self.lake = lake or Lake(settings.lake)
+        self._engines = engines or engines_for(settings)
+        self._validate = validate
+
+    @cached_property
+    def steps(self) -> dict[str, Step]:
+        """Today's stages in order, by name."""
+        engines = self._engines
+        seen = fingerprint("detect", detect.REVISION, engines.detector.identity, {}, None)
+        found = fingerprint("segment", segment.REVISION, engines.segmenter.identity, {}, seen)
+        asked = fingerprint("generate", generate.REVISION, engines.author.identity, {}, found)
+        return {
+            "detect": Step(Detect(engines.detector), seen),
+            "segment": Step(segment.Segment(engines.segmenter, seen), found),
+            "generate": Step(Generate(engines.author, found), asked),
+        }
+
+    @property
+    def lineage(self) -> str:
+        """The fingerprint of today's queries, which stands for everything above it."""
+        return self.steps["generate"].fingerprint
+
+    def run(
+        self, name: str, shard: Shard, *, progress: Progress | None = None, stop: threading.Event | None = None
+    ) -> Marker:
+        """Run stage ``name`` over ``shard`` and return its marker; see ``run_shard`` for what it raises."""
+        step = self.steps[name]
+        validate = self._validate or validator(self.settings.quality)
+        return run_shard(
+            step.stage, self.lake, step.fingerprint, shard, validate=validate, progress=progress, stop=stop
+        )
+
+    def plan(self, choose: str = "new") -> list[Shard]:
+        """Return the shards that have work under today's fingerprints.
+
+        ``choose``: ``new`` (never built, or left unfinished or with failed rows under today's fingerprints),
+        ``all``, ``sample:N`` (N shards, the same each time), or intake names separated by commas.
+        """
+        everything = self.lake.completed("images")
+        has_work = _selector(choose, everything, self)
+        with ThreadPoolExecutor(16) as threads:
+            return [shard for shard, work in zip(everything, threads.map(has_work, everything), strict=True) if work]
+
+    def unfinished(self, shard: Shard) -> bool:
+        """Return whether any stage lacks this shard under today's fingerprints, or holds failed or outdated rows."""
+        for step in self.steps.values():
+            marker = self.lake.marker(step.stage.table, step.fingerprint, shard)
+            if marker is None or marker.failed:
+                return True
+            if marker.inputs != self.lake.inputs_digest(step.stage.sources, shard):
+                return True
+        return False
+
+    def begun(self, shard: Shard) -> bool:
+        """Return whether today's first stage has completed this shard."""
+        first = self.steps["detect"]
+        return self.lake.marker(first.stage.table, first.fingerprint, shard) is not None
+
+
+def _selector(choose: str, everything: list[Shard], build: Build) -> Callable[[Shard], bool]:
+    """Return the test that a chosen, unfinished shard passes; raise ValueError where ``choose`` names nothing."""
+    if choose == "all":
+        return build.unfinished
+    if choose == "new":
+        built_once = {
+            shard for mark in build.lake.fingerprints("queries") for shard in build.lake.completed("queries", mark)
+        }
+        return lambda shard: (shard not in built_once or build.begun(shard)) and build.unfinished(shard)
+    if choose.startswith("sample:"):
+        size = choose.removeprefix("sample:")
+        if not size.isdigit() or int(size) < 1:
+            raise ValueError(f"{choose!r}: write sample:N with N at least 1")
+        drawn = set(random.Random(0).sample(everything, min(int(size), len(everything))))  # noqa: S311
+        return lambda shard: shard in drawn and build.unfinished(shard)
+    named = {name.strip() for name in choose.split(",")}
+    known = {shard.intake for shard in everything}
+    if missing := named - known:
+        raise ValueError(f"no intake {sorted(missing)[0]!r}; there are {', '.join(sorted(known)) or 'none yet'}")
+    return lambda shard: shard.intake in named and build.unfinished(shard)

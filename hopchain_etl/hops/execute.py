@@ -1,0 +1,74 @@
+"""Runs a hop on a scene: which instances it looks at and what it reads there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from hopchain_etl.hops.geometry import AmbiguousError, Instance, Scene
+from hopchain_etl.hops.query import DEPTH, Hop, Read, Rel, Value
+
+# What code can read off an instance; shape, size, parts and presence need eyes.
+EXECUTABLE = frozenset({Read.NUMBER, Read.TEXT, Read.COLOUR, Read.CATEGORY, Read.COUNT})
+
+
+class NotExecutableError(ValueError):
+    """The hop asks for what no code can see here: it is counted as unchecked, not as wrong."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a hop found. ``value`` is None where it reads nothing, or nothing that code can read."""
+
+    target: tuple[str, ...]
+    value: Value | None
+
+
+def execute(scene: Scene, hops: Sequence[Hop], number: int) -> Look:
+    """Return what hop ``number`` of ``hops`` finds in ``scene``, given what the earlier hops found.
+
+    Raises AmbiguousError where it does not fit exactly one instance with margin, NotExecutableError where the
+    relation or the category is beyond code.
+    """
+    hop = hops[number - 1]
+    if hop.rel in DEPTH:
+        raise NotExecutableError(f"{hop.rel} needs depth")
+    if not scene.knows(hop.category):
+        raise NotExecutableError(f"no instance is called {hop.category!r}")
+    anchor = _anchor(scene, hops, hop)
+    if hop.read is Read.COUNT:
+        counted = scene.count(hop.category, hop.rel, anchor)
+        return Look(tuple(one.id for one in counted), Fraction(len(counted)))
+    value = _value_sought(hops, hop) if hop.rel is Rel.NEAREST_VALUE else None
+    found = scene.find(hop.category, hop.rel, anchor, value)
+    return Look((found.id,), read(found, hop.read))
+
+
+def read(one: Instance, what: Read | None) -> Value | None:
+    """Return what code reads off an instance; raise AmbiguousError where it should but cannot be sure."""
+    if what not in EXECUTABLE:
+        return None
+    value = {Read.NUMBER: one.number, Read.TEXT: one.text, Read.COLOUR: one.colour, Read.CATEGORY: one.category}[what]
+    if value is None:
+        raise AmbiguousError(f"its {what} is not clear")
+    return value
+
+
+def _anchor(scene: Scene, hops: Sequence[Hop], hop: Hop) -> Instance | None:
+    """Return the instance that ``to`` names; None for the whole image and for a plain number."""
+    if hop.to_hop is None:
+        if hop.rel not in (Rel.NAMED, Rel.LARGEST, Rel.SMALLEST, Rel.NEAREST_VALUE):
+            raise AmbiguousError(f"{hop.rel} of nothing")
+        return None
+    referent = hops[hop.to_hop - 1].referent
+    if referent is None and hop.rel is not Rel.NEAREST_VALUE:
+        raise AmbiguousError(f"h{hop.to_hop} is not one instance")
+    return scene.get(referent) if referent else None
+
+
+def _value_sought(hops: Sequence[Hop], hop: Hop) -> Fraction:
+    value = hops[hop.to_hop - 1].value if hop.to_hop else Fraction(hop.to or "")
+    if isinstance(value, bool) or not isinstance(value, Fraction):
+        raise AmbiguousError(f"{hop.to} is not a number")
+    return value

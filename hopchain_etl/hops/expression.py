@@ -1,0 +1,264 @@
+"""The little language of ``expr``: parsed by hand, evaluated exactly over fractions, never by ``eval``.
+
+comparison := sum [("==" | "!=" | "<" | "<=" | ">" | ">=") sum]
+sum        := product {("+" | "-") product}
+product    := unary {("*" | "/") unary}
+unary      := "-" unary | atom
+atom       := number | hK | "string" | "if(" comparison "," comparison "," comparison ")" | "letters(" hK ")"
+            | "(" comparison ")"
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from hopchain_etl.hops.query import Value
+
+MAX_LENGTH = 400  # characters; an expression comes from a model, and parsing is recursive
+_TOKEN = re.compile(r'\s*(?:(\d+(?:\.\d+)?)|(h[1-9]\d?)\b|"([^"]*)"|(if|letters)\b|(==|!=|<=|>=|[-+*/(),<>]))')
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_ARITHMETIC: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+}
+
+
+class ExpressionError(ValueError):
+    """An expression cannot be parsed, or not be evaluated over the given values."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of the tree. ``kind``: number, text, hop, letters, negate, if, an arithmetic or a comparison sign."""
+
+    kind: str
+    parts: tuple[Node, ...] = ()
+    value: Value | int | None = None
+
+    def walk(self) -> Iterator[Node]:
+        """Yield this node and all below it."""
+        yield self
+        for part in self.parts:
+            yield from part.walk()
+
+
+def parse(text: str) -> Node:
+    """Return the tree of an expression; raise ExpressionError with the place where it goes wrong."""
+    if len(text) > MAX_LENGTH:
+        raise ExpressionError(f"expression of {len(text)} characters; at most {MAX_LENGTH}")
+    parser = _Parser(text)
+    tree = parser.comparison()
+    parser.expect("end")
+    return tree
+
+
+def hops_named(tree: Node) -> frozenset[int]:
+    """Return the numbers of the hops that an expression names."""
+    return frozenset(int(node.value) for node in tree.walk() if node.kind in ("hop", "letters") and node.value)
+
+
+def evaluate(tree: Node, values: Mapping[int, Value]) -> Value:
+    """Return the exact value of a tree over what the hops read; raise ExpressionError on a wrong type or hop.
+
+    Only the branch that an ``if`` takes is evaluated. Strings compare without regard to case.
+    """
+    if tree.kind in ("number", "text"):
+        assert isinstance(tree.value, Fraction | str)
+        return tree.value
+    if tree.kind in ("hop", "letters"):
+        return _hop(tree, values)
+    if tree.kind == "if":
+        condition = evaluate(tree.parts[0], values)
+        if not isinstance(condition, bool):
+            raise ExpressionError(f"a condition must be true or false, not {condition}")
+        return evaluate(tree.parts[1 if condition else 2], values)
+    operands = [evaluate(part, values) for part in tree.parts]
+    if tree.kind in _COMPARE:
+        return _compare(tree.kind, operands[0], operands[1])
+    numbers = [_number(operand) for operand in operands]
+    if tree.kind == "negate":
+        return -numbers[0]
+    if tree.kind == "/" and numbers[1] == 0:
+        raise ExpressionError("division by zero")
+    return _ARITHMETIC[tree.kind](numbers[0], numbers[1])
+
+
+def number_of(tree: Node, values: Mapping[int, Value]) -> Fraction:
+    """Return the number that a tree evaluates to; raise ExpressionError where it is none."""
+    return _number(evaluate(tree, values))
+
+
+def alternatives(tree: Node, hop: int, value: Value) -> list[Value]:
+    """Return other readings that ``hop`` could have had: what a wrong look would have put into the expression."""
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, Fraction):
+        others: list[Value] = [value + 1, value - 1]
+        for node in tree.walk():  # the other side of each threshold that the reading is held against
+            if node.kind in _COMPARE and any(part.kind == "hop" and part.value == hop for part in node.parts):
+                others += [part.value + d for part in node.parts if isinstance(part.value, Fraction) for d in (-1, 1)]
+        return others
+    held_against = {
+        part.value.casefold()
+        for node in tree.walk()
+        if node.kind in _COMPARE and any(part.kind == "hop" and part.value == hop for part in node.parts)
+        for part in node.parts
+        if isinstance(part.value, str)
+    }
+    return [*sorted(held_against - {value.casefold()}), value + "x", value + "x" * 9]
+
+
+def perturbations(tree: Node, values: Mapping[int, Value]) -> dict[int, list[Fraction | None]]:
+    """Return, for each hop named, the results had it read something else; None where that cannot be evaluated."""
+    results: dict[int, list[Fraction | None]] = {}
+    for hop in sorted(hops_named(tree)):
+        results[hop] = []
+        for other in alternatives(tree, hop, values[hop]):
+            try:
+                results[hop].append(number_of(tree, {**values, hop: other}))
+            except ExpressionError:
+                results[hop].append(None)
+    return results
+
+
+def letters(text: str) -> int:
+    """Return how many letters ``text`` has; digits, spaces and signs are none."""
+    return sum(character.isalpha() for character in text)
+
+
+def _hop(tree: Node, values: Mapping[int, Value]) -> Value:
+    assert isinstance(tree.value, int)
+    if tree.value not in values:
+        raise ExpressionError(f"h{tree.value} reads nothing")
+    value = values[tree.value]
+    if tree.kind == "hop":
+        return value
+    if not isinstance(value, str):
+        raise ExpressionError(f"letters(h{tree.value}) needs a text, not {value}")
+    return Fraction(letters(value))
+
+
+def _number(value: Value) -> Fraction:
+    if isinstance(value, bool) or not isinstance(value, Fraction):
+        raise ExpressionError(f"arithmetic needs a number, not {value!r}")
+    return value
+
+
+def _compare(sign: str, left: Value, right: Value) -> bool:
+    if type(left) is not type(right):
+        raise ExpressionError(f"{left!r} and {right!r} cannot be compared")
+    if isinstance(left, str) and isinstance(right, str):
+        if sign not in ("==", "!="):
+            raise ExpressionError("texts can be equal or not, nothing else")
+        left, right = left.casefold().strip(), right.casefold().strip()
+    return _COMPARE[sign](left, right)
+
+
+class _Parser:
+    """Recursive descent over tokens; one method a rule of the grammar above."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = list(_tokens(text))
+        self._at = 0
+        self._depth = 0
+
+    def comparison(self) -> Node:
+        self._depth += 1
+        if self._depth > 40:
+            raise ExpressionError("nested too deeply")
+        node = self._chain(lambda: self._chain(self._unary, "*", "/"), "+", "-")
+        kind, _ = self._tokens[self._at]
+        if kind in _COMPARE:
+            self._at += 1
+            node = Node(kind, (node, self._chain(lambda: self._chain(self._unary, "*", "/"), "+", "-")))
+        self._depth -= 1
+        return node
+
+    def expect(self, kind: str) -> None:
+        found, text = self._tokens[self._at]
+        if found != kind:
+            raise ExpressionError(f"expected {kind} at {text!r}")
+        self._at += 1
+
+    def _chain(self, operand: Callable[[], Node], *signs: str) -> Node:
+        node = operand()
+        while (kind := self._tokens[self._at][0]) in signs:
+            self._at += 1
+            node = Node(kind, (node, operand()))
+        return node
+
+    def _unary(self) -> Node:
+        negations = 0
+        while self._tokens[self._at][0] == "-":
+            self._at += 1
+            negations += 1
+        node = self._atom()
+        return Node("negate", (node,)) if negations % 2 else node
+
+    def _atom(self) -> Node:
+        kind, text = self._tokens[self._at]
+        self._at += 1
+        if kind == "number":
+            return Node("number", value=Fraction(text))
+        if kind == "hop":
+            return Node("hop", value=int(text[1:]))
+        if kind == "text":
+            return Node("text", value=text)
+        if kind == "(":
+            node = self.comparison()
+            self.expect(")")
+            return node
+        if kind == "if":
+            return self._if()
+        if kind == "letters":
+            self.expect("(")
+            found, name = self._tokens[self._at]
+            self.expect("hop")
+            self.expect(")")
+            assert found == "hop"
+            return Node("letters", value=int(name[1:]))
+        raise ExpressionError(f"unexpected {text or 'end'!r}")
+
+    def _if(self) -> Node:
+        self.expect("(")
+        condition = self.comparison()
+        self.expect(",")
+        first = self.comparison()
+        self.expect(",")
+        second = self.comparison()
+        self.expect(")")
+        return Node("if", (condition, first, second))
+
+
+def _tokens(text: str) -> Iterator[tuple[str, str]]:
+    at = 0
+    text = text.rstrip()
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if not match:
+            raise ExpressionError(f"cannot read {text[at : at + 12]!r}")
+        number, hop, quoted, word, sign = match.groups()
+        if number is not None:
+            yield "number", number
+        elif hop is not None:
+            yield "hop", hop
+        elif quoted is not None:
+            yield "text", quoted
+        else:
+            yield word or sign, word or sign
+        at = match.end()
+    yield "end", ""

@@ -1,0 +1,338 @@
+"""The relations of the language, executed on boxes and masks, each with a margin within which it is not used.
+
+Every test is three-valued: YES, NO, or UNCLEAR where two people with good vision could disagree. A reference holds
+only if exactly one instance answers YES and none answers UNCLEAR; a count only if none is UNCLEAR. Directions are the
+viewer's. Distances are in pixels; margins are shares of the image's diagonal or of the objects' own sizes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from fractions import Fraction
+from typing import Any
+
+from pycocotools import mask as coco
+
+from hopchain_etl.hops.query import SIDES, Rel
+
+SIZE_RATIO = 1.3  # the largest must be so many times the next: area, and by the root of it for letter height
+NEAREST_RATIO = 1.3  # the next nearest must be so many times as far, in both measures of distance
+SLACK = 0.01  # of the diagonal: smaller differences of position are not seen
+
+_NUMBER = re.compile(r"[$€£]?\s?(\d{1,6}(?:\.\d{1,3})?)\s?%?")
+_PHRASE = re.compile(r'(?:(?P<colour>[a-z]+) )?(?P<noun>[a-z][a-z ]*?)(?: "(?P<reading>[^"]+)")?')
+COLOURS = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
+TEXT_NOUNS = ("text", "word", "number")
+
+
+class Truth(Enum):
+    """The three answers of a relation."""
+
+    YES = 1
+    NO = 0
+    UNCLEAR = -1
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An instance as the language sees it. ``box`` is x1, y1, x2, y2 in px."""
+
+    id: str
+    category: str
+    box: tuple[float, float, float, float]
+    area: float
+    certain: bool = True
+    colour: str | None = None  # clearly the main one
+    colours: frozenset[str] = frozenset()  # every colour that somebody could see on it
+    text: str | None = None
+    mask: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
+
+    @property
+    def width(self) -> float:
+        return self.box[2] - self.box[0]
+
+    @property
+    def height(self) -> float:
+        return self.box[3] - self.box[1]
+
+    @property
+    def number(self) -> Fraction | None:
+        """The number that a text reads, if it is nothing but one."""
+        match = _NUMBER.fullmatch((self.text or "").strip())
+        return Fraction(match[1]) if match else None
+
+
+class AmbiguousError(ValueError):
+    """A reference does not fit exactly one instance, or comes too close to fitting another."""
+
+
+def instance_from_row(row: Mapping[str, Any]) -> Instance:
+    """Return an instance from a row of the lake (records.INSTANCES)."""
+    attributes = dict(row["attributes"] or ())
+    return Instance(
+        id=row["instance_id"],
+        category=row["category"],
+        box=tuple(row["box"]),
+        area=float(row["area"]),
+        certain=bool(row["certain"]),
+        colour=attributes.get("colour"),
+        colours=frozenset(filter(None, attributes.get("colours", "").split(","))),
+        text=row["text"],
+        mask=row["mask"],
+    )
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All instances of an image, uncertain ones too: those may only make a reference ambiguous."""
+
+    instances: tuple[Instance, ...]
+    width: int
+    height: int
+
+    @property
+    def diagonal(self) -> float:
+        return math.hypot(self.width, self.height)
+
+    def get(self, instance_id: str) -> Instance:
+        """Return an instance by id; raise KeyError where there is none."""
+        for instance in self.instances:
+            if instance.id == instance_id:
+                return instance
+        raise KeyError(instance_id)
+
+    def knows(self, category: str) -> bool:
+        """Return whether the phrase's noun is one that this scene's instances carry, so that it can be executed."""
+        noun = parse_phrase(category)[1]
+        return noun in TEXT_NOUNS or any(instance.category == noun for instance in self.instances)
+
+    def find(self, category: str, rel: Rel, anchor: Instance | None = None, value: Fraction | None = None) -> Instance:
+        """Return the one instance of ``category`` in relation ``rel`` to ``anchor`` (or, by value, to ``value``).
+
+        Raises AmbiguousError where there is none, more than one, or one within a margin.
+        """
+        others = self.matching(category, without=anchor)
+        if rel is Rel.NAMED:
+            if anchor is not None:  # a second look at an instance that is found already
+                return _only([(anchor, matches(anchor, category))])
+            return _only(others)
+        if rel in (Rel.LARGEST, Rel.SMALLEST):
+            return _extreme(others, rel)
+        if rel is Rel.NEAREST_VALUE:
+            assert value is not None
+            return _nearest_value(others, value)
+        assert anchor is not None
+        if rel is Rel.OTHER:
+            if matches(anchor, category) is not Truth.YES:
+                raise AmbiguousError(f"the first {category} is not one")
+            return _only(others)
+        if rel is Rel.NEAREST:
+            return _nearest(others, anchor, self.diagonal)
+        test = self._test(rel, anchor, beside=True)
+        return _only([(one, _both(truth, test(one))) for one, truth in others])
+
+    def count(self, category: str, rel: Rel, anchor: Instance | None = None) -> tuple[Instance, ...]:
+        """Return all instances of ``category``, or those on one side of ``anchor``, however far up or down.
+
+        Raises AmbiguousError where it is unclear of any whether it counts.
+        """
+        found = self.matching(category, without=anchor if rel is not Rel.NAMED else None)
+        if rel is not Rel.NAMED:
+            if anchor is None or rel not in SIDES | {Rel.INSIDE}:
+                raise AmbiguousError(f"{rel} cannot be counted")
+            test = self._test(rel, anchor, beside=False)
+            found = [(one, _both(truth, test(one))) for one, truth in found]
+        if any(truth is Truth.UNCLEAR for _, truth in found):
+            raise AmbiguousError(f"it is not clear how many: {category}")
+        return tuple(one for one, truth in found if truth is Truth.YES)
+
+    def matching(self, category: str, without: Instance | None = None) -> list[tuple[Instance, Truth]]:
+        """Return the instances that a phrase fits or may fit, with which of the two."""
+        judged = ((one, matches(one, category)) for one in self.instances if without is None or one.id != without.id)
+        return [(one, truth) for one, truth in judged if truth is not Truth.NO]
+
+    def _test(self, rel: Rel, anchor: Instance, *, beside: bool) -> Callable[[Instance], Truth]:
+        if rel is Rel.INSIDE:
+            return lambda one: _inside(one, anchor)
+        if rel in SIDES:
+            return lambda one: _on_side(one, anchor, rel, SLACK * self.diagonal, beside=beside)
+        raise AmbiguousError(f"{rel} cannot be executed")
+
+
+def parse_phrase(category: str) -> tuple[str | None, str, str | None]:
+    """Return colour, noun and quoted reading of what a hop calls its target: ``red car``, ``word "SALE"``."""
+    match = _PHRASE.fullmatch(category)
+    if not match:
+        return None, category, None
+    colour, noun = match["colour"], match["noun"]
+    if colour and colour not in COLOURS:
+        colour, noun = None, f"{colour} {noun}"
+    return colour, noun, match["reading"]
+
+
+def matches(one: Instance, category: str) -> Truth:
+    """Return whether a phrase fits an instance. What is uncertain, or mixes text and digits, fits unclearly."""
+    colour, noun, reading = parse_phrase(category)
+    truth = _noun(one, noun)
+    if reading is not None:
+        truth = _both(truth, _reads(one, reading))
+    if colour is not None:
+        seen = Truth.YES if one.colour == colour else Truth.UNCLEAR if colour in one.colours else Truth.NO
+        truth = _both(truth, seen)
+    return _both(truth, Truth.YES if one.certain else Truth.UNCLEAR)
+
+
+def shows_colour(one: Instance, colour: str) -> Truth:
+    """Return whether an instance is mostly of a colour: YES for its main one, NO for one that nobody sees on it."""
+    if one.colour == colour:
+        return Truth.YES
+    return Truth.NO if one.colour and colour not in one.colours else Truth.UNCLEAR
+
+
+def _both(a: Truth, b: Truth) -> Truth:
+    if Truth.NO in (a, b):
+        return Truth.NO
+    return Truth.YES if a is b is Truth.YES else Truth.UNCLEAR
+
+
+def _noun(one: Instance, noun: str) -> Truth:
+    if noun not in TEXT_NOUNS or one.category != "text":
+        return Truth.YES if one.category == noun else Truth.NO
+    text = (one.text or "").strip()
+    if noun == "number":
+        return Truth.YES if one.number is not None else _may(any(c.isdigit() for c in text))
+    if noun == "word":
+        return Truth.YES if re.fullmatch(r"[^\W\d_]{3,}", text) else _may(any(c.isalpha() for c in text))
+    return Truth.YES
+
+
+def _may(possible: bool) -> Truth:
+    return Truth.UNCLEAR if possible else Truth.NO
+
+
+def _reads(one: Instance, reading: str) -> Truth:
+    text = (one.text or "").casefold().strip()
+    if text == reading.casefold().strip():
+        return Truth.YES
+    return _may(reading.casefold() in text)
+
+
+def _only(judged: Sequence[tuple[Instance, Truth]]) -> Instance:
+    if any(truth is Truth.UNCLEAR for _, truth in judged):
+        raise AmbiguousError("another instance may fit")
+    fitting = [one for one, truth in judged if truth is Truth.YES]
+    if len(fitting) != 1:
+        raise AmbiguousError(f"{len(fitting)} instances fit")
+    return fitting[0]
+
+
+def _winner(ranked: list[tuple[float, Instance]], ratio: float, slack: float) -> Instance:
+    """Return the instance with the smallest figure where the next is clearly larger."""
+    ranked.sort(key=lambda pair: pair[0])
+    if len(ranked) > 1 and ranked[1][0] < ranked[0][0] * ratio + slack:
+        raise AmbiguousError("two instances are too close to call")
+    return ranked[0][1]
+
+
+def _certain(winner: Instance, judged: Iterable[tuple[Instance, Truth]]) -> Instance:
+    if (winner, Truth.YES) not in judged:
+        raise AmbiguousError("the one that fits best is not certain")
+    return winner
+
+
+def _extreme(judged: Sequence[tuple[Instance, Truth]], rel: Rel) -> Instance:
+    """Largest or smallest by mask and by box; text by the height of its letters."""
+    if len(judged) < 2:
+        raise AmbiguousError(f"{rel} of {len(judged)}")
+    sign = -1 if rel is Rel.LARGEST else 1
+    if all(one.category == "text" for one, _ in judged):
+        measures = [{one: one.height**2 for one, _ in judged}]
+    else:
+        measures = [{one: one.area for one, _ in judged}, {one: one.width * one.height for one, _ in judged}]
+    winners = {_winner([(max(m[one], 1.0) ** sign, one) for one in m], SIZE_RATIO, 0.0) for m in measures}
+    if len(winners) != 1:
+        raise AmbiguousError("mask and box disagree on size")
+    return _certain(winners.pop(), judged)
+
+
+def _nearest(judged: Sequence[tuple[Instance, Truth]], anchor: Instance, diagonal: float) -> Instance:
+    """Nearest by centres and by the gap between boxes: people use both, so both must agree."""
+    if not judged:
+        raise AmbiguousError("none fits")
+    slack = SLACK * diagonal
+    by_centre = _winner([(math.dist(one.centre, anchor.centre), one) for one, _ in judged], NEAREST_RATIO, slack)
+    by_gap = _winner([(_gap(one, anchor), one) for one, _ in judged], 1.0, slack)
+    if by_centre is not by_gap:
+        raise AmbiguousError("centres and edges disagree on what is nearest")
+    return _certain(by_centre, judged)
+
+
+def _gap(a: Instance, b: Instance) -> float:
+    dx = max(0.0, a.box[0] - b.box[2], b.box[0] - a.box[2])
+    dy = max(0.0, a.box[1] - b.box[3], b.box[1] - a.box[3])
+    return math.hypot(dx, dy)
+
+
+def _nearest_value(judged: Sequence[tuple[Instance, Truth]], value: Fraction) -> Instance:
+    """The number closest to ``value``; a text with digits in it competes with each of them."""
+    ranked: list[tuple[Fraction, Instance]] = []
+    for one, truth in judged:
+        if truth is Truth.YES and one.number is not None:
+            ranked.append((abs(one.number - value), one))
+        else:
+            digits = re.findall(r"\d{1,6}(?:\.\d{1,3})?", one.text or "")
+            ranked += [(abs(Fraction(number) - value), one) for number in digits]
+    ranked.sort(key=lambda pair: pair[0])
+    if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):
+        raise AmbiguousError("no one number is closest")
+    return _certain(ranked[0][1], judged)
+
+
+def _on_side(one: Instance, anchor: Instance, rel: Rel, slack: float, *, beside: bool) -> Truth:
+    """Whether ``one`` lies on a side of ``anchor``.
+
+    Anywhere on that side counts for a count. A reference is stricter (``beside``): directly there, so the two must
+    share rows (left, right) or columns (above, below); what shares some but less than half of them is UNCLEAR.
+    """
+    along = 0 if rel in (Rel.LEFT_OF, Rel.RIGHT_OF) else 1
+    flip = -1 if rel in (Rel.RIGHT_OF, Rel.BELOW) else 1
+    one_low, one_high = sorted((one.box[along] * flip, one.box[along + 2] * flip))
+    anchor_low, anchor_high = sorted((anchor.box[along] * flip, anchor.box[along + 2] * flip))
+    overlap = one_high - anchor_low
+    if overlap <= 0.25 * min(one_high - one_low, anchor_high - anchor_low):
+        truth = Truth.YES
+    elif (one_low + one_high) / 2 >= (anchor_low + anchor_high) / 2 - slack / 4 and one_low >= anchor_low - slack:
+        truth = Truth.NO
+    else:
+        truth = Truth.UNCLEAR
+    return _both(truth, _shares(one, anchor, 1 - along)) if beside else truth
+
+
+def _shares(one: Instance, anchor: Instance, axis: int) -> Truth:
+    """Whether two instances share rows (axis 1) or columns (axis 0): at least half of the smaller one's."""
+    common = min(one.box[axis + 2], anchor.box[axis + 2]) - max(one.box[axis], anchor.box[axis])
+    share = common / max(1e-6, min(one.box[axis + 2] - one.box[axis], anchor.box[axis + 2] - anchor.box[axis]))
+    return Truth.YES if share >= 0.5 else Truth.NO if share <= 0.02 else Truth.UNCLEAR
+
+
+def _inside(one: Instance, anchor: Instance) -> Truth:
+    """Whether a text is printed on an object. Of two objects neither hides in the other's mask: UNCLEAR."""
+    common = min(one.box[2], anchor.box[2]) - max(one.box[0], anchor.box[0])
+    if common <= 0 or min(one.box[3], anchor.box[3]) <= max(one.box[1], anchor.box[1]):
+        return Truth.NO
+    if one.category != "text" or not one.mask or not anchor.mask:
+        return Truth.UNCLEAR
+    share = float(coco.iou([_rle(one)], [_rle(anchor)], [True])[0][0])
+    return Truth.YES if share >= 0.8 else Truth.NO if share <= 0.05 else Truth.UNCLEAR
+
+
+def _rle(one: Instance) -> dict[str, Any]:
+    return {"size": list(one.mask["size"]), "counts": one.mask["counts"].encode()}

@@ -1,0 +1,263 @@
+"""The data lake: where every table, blob, marker and raw answer lives, and the promises about them.
+
+A shard of a table is a folder of parts with a ``_SUCCESS`` marker, written last. The marker names its parts with
+their sha256 and row counts, and part names carry their content hash: a reader that follows the marker never sees a
+half-written shard, and two writers of one shard cannot mix their rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import total_ordering
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from hopchain_etl import records
+from hopchain_etl.settings import LakeSettings
+from hopchain_etl.store import MissingObjectError, ObjectStore
+
+_INTAKE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SHARD = re.compile(r"intake=(?P<intake>[^/]+)/shard=(?P<index>\d{4,})/_SUCCESS$")
+
+
+class LakeError(Exception):
+    """The lake holds something that breaks its contract; the message names the key."""
+
+
+@total_ordering
+@dataclass(frozen=True)
+class Shard:
+    """One shard of an intake: the unit that is mapped, retried and marked. Written ``intake/0003``."""
+
+    intake: str
+    index: int
+
+    def __post_init__(self) -> None:
+        check_intake(self.intake)
+
+    def __str__(self) -> str:
+        return f"{self.intake}/{self.index:04d}"
+
+    def __lt__(self, other: Shard) -> bool:
+        return (self.intake, self.index) < (other.intake, other.index)
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Return the shard written as ``text``; raise ValueError otherwise."""
+        intake, _, index = text.rpartition("/")
+        if not index.isdigit():
+            raise ValueError(f"{text!r} is not a shard; write intake/0003")
+        return cls(intake, int(index))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A Parquet file that a marker vouches for. ``sha256`` in hex, ``size`` in bytes."""
+
+    name: str
+    rows: int
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What ``_SUCCESS`` holds. ``read = ok + rejected + failed``, in input rows."""
+
+    parts: tuple[Part, ...]
+    rejects: tuple[Part, ...]
+    read: int
+    ok: int
+    rejected: int
+    failed: int
+    inputs: str = ""  # digest of the upstream markers: a shard whose upstream changed has work again
+    reasons: dict[str, int] = field(default_factory=dict)  # of rejected inputs and refused outputs
+
+    def __post_init__(self) -> None:
+        if self.read != self.ok + self.rejected + self.failed:
+            raise LakeError(f"rows went missing: read {self.read}, ok {self.ok}, {self.rejected=}, {self.failed=}")
+
+    def to_json(self) -> bytes:
+        """Return the marker's bytes; the same marker gives the same bytes."""
+        value = {**vars(self), "parts": [vars(p) for p in self.parts], "rejects": [vars(p) for p in self.rejects]}
+        return json.dumps(value, sort_keys=True, indent=1).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Marker:
+        """Return the marker written as ``data``."""
+        value = json.loads(data)
+        parts, rejects = (tuple(Part(**part) for part in value.pop(name)) for name in ("parts", "rejects"))
+        return cls(parts=parts, rejects=rejects, **value)
+
+
+class Lake:
+    """The lake at one S3 location."""
+
+    def __init__(self, settings: LakeSettings) -> None:
+        self.settings = settings
+        self.store = ObjectStore(settings)
+
+    # --- blobs: normalised image bytes, by content ---
+
+    def put_blob(self, data: bytes, sha: str) -> None:
+        """Store image bytes under their sha256."""
+        key = f"blobs/{sha}"
+        if not self.store.exists(key):
+            self.store.put(key, data)
+
+    def blob(self, sha: str) -> bytes:
+        """Return image bytes by sha256; raise LakeError where they are missing or not what they should be."""
+        try:
+            data = self.store.get(f"blobs/{sha}")
+        except MissingObjectError as error:
+            raise LakeError(f"{self.store.uri(f'blobs/{sha}')} is missing: erased, or the lake is damaged") from error
+        if hashlib.sha256(data).hexdigest() != sha:
+            raise LakeError(f"{self.store.uri(f'blobs/{sha}')} does not hold the bytes of its name")
+        return data
+
+    # --- tombstones ---
+
+    def withdraw(self, image_id: str, *, reason: str, blob_sha: str | None, erased: bool = False) -> None:
+        """Write the tombstone of an image: every reader leaves it out from now on."""
+        stone = {"image_id": image_id, "blob_sha": blob_sha, "reason": reason, "erased": erased}
+        key = f"withdrawn/{image_id}.json"
+        data = json.dumps(stone, sort_keys=True).encode()
+        if not self.store.put_new(key, data) and erased:
+            self.store.put(key, data)  # withdrawn before, erased now
+
+    def withdrawn(self) -> dict[str, dict[str, Any]]:
+        """Return every tombstone by image_id."""
+        stones = (json.loads(self.store.get(entry.key)) for entry in self.store.entries("withdrawn/"))
+        return {stone["image_id"]: stone for stone in stones}
+
+    # --- tables ---
+
+    def folder(self, table: str, fingerprint: str | None, shard: Shard) -> str:
+        """Return the key prefix of a shard; images have no fingerprint, all other tables have."""
+        if table not in records.TABLES or (fingerprint is None) != (table == "images"):
+            raise ValueError(f"no table {table!r} with fingerprint {fingerprint!r}")
+        lineage = f"{table}/{fingerprint}" if fingerprint else table
+        return f"{lineage}/intake={shard.intake}/shard={shard.index:04d}/"
+
+    def marker(self, table: str, fingerprint: str | None, shard: Shard) -> Marker | None:
+        """Return the shard's marker, or None while the shard is not complete."""
+        try:
+            return Marker.from_json(self.store.get(self.folder(table, fingerprint, shard) + "_SUCCESS"))
+        except MissingObjectError:
+            return None
+
+    def inputs_digest(self, sources: Iterable[tuple[str, str | None]], shard: Shard) -> str:
+        """Return 16 hex digits over the markers of the tables that a shard is made from; raise LakeError without."""
+        digest = hashlib.sha256()
+        for table, fingerprint in sources:
+            marker = self.marker(table, fingerprint, shard)
+            if marker is None:
+                raise LakeError(f"{self.store.uri(self.folder(table, fingerprint, shard))} is not complete yet")
+            digest.update("\n".join(part.sha256 for part in marker.parts).encode() + b"\0")
+        return digest.hexdigest()[:16]
+
+    def completed(self, table: str, fingerprint: str | None = None) -> list[Shard]:
+        """Return the complete shards of a table under one fingerprint, in order."""
+        prefix = f"{table}/{fingerprint}/" if fingerprint else f"{table}/"
+        matches = (_SHARD.search(entry.key) for entry in self.store.entries(prefix))
+        return sorted(Shard(match["intake"], int(match["index"])) for match in matches if match)
+
+    def fingerprints(self, table: str) -> list[str]:
+        """Return the fingerprints under which ``table`` has any data."""
+        return sorted(self.store.folders(f"{table}/"))
+
+    def read(
+        self, table: str, fingerprint: str | None, shard: Shard, *, withdrawn: Iterable[str] | None = None
+    ) -> pa.Table:
+        """Return a complete shard's rows without withdrawn images; raise LakeError where it is not complete."""
+        marker = self.marker(table, fingerprint, shard)
+        folder = self.folder(table, fingerprint, shard)
+        if marker is None:
+            raise LakeError(f"{self.store.uri(folder)} is not complete; run its stage first")
+        rows = self.parts(folder, marker.parts, records.TABLES[table])
+        return without(rows, self.withdrawn() if withdrawn is None else withdrawn)
+
+    def rejects(self, table: str, fingerprint: str | None, shard: Shard) -> pa.Table:
+        """Return what a complete shard refused or failed on (records.REJECTS)."""
+        marker = self.marker(table, fingerprint, shard)
+        parts = marker.rejects if marker else ()
+        return self.parts(self.folder(table, fingerprint, shard), parts, records.REJECTS)
+
+    def parts(self, folder: str, parts: Iterable[Part], schema: pa.Schema) -> pa.Table:
+        """Return the rows of ``parts``; raise LakeError where bytes are not what the marker vouches for."""
+        tables = [schema.empty_table()]
+        for part in parts:
+            data = self.store.get(folder + part.name)
+            if hashlib.sha256(data).hexdigest() != part.sha256:
+                raise LakeError(f"{self.store.uri(folder + part.name)} changed after it was marked complete")
+            tables.append(pq.read_table(io.BytesIO(data), schema=schema))
+        return pa.concat_tables(tables)
+
+    def write_part(self, folder: str, stem: str, rows: pa.Table) -> Part:
+        """Write one Parquet part below ``folder`` and return what the marker says of it."""
+        data = parquet_bytes(rows)
+        sha = hashlib.sha256(data).hexdigest()
+        part = Part(f"{stem}-{sha[:8]}.parquet", rows.num_rows, sha, len(data))
+        self.store.put(folder + part.name, data)
+        return part
+
+    def mark(self, folder: str, marker: Marker) -> None:
+        """Make a shard visible: the first marker wins, a rerun replaces one with failed rows or older inputs.
+
+        Parts that no marker names (of killed or replaced attempts) stay until ``hopchain gc``: removing them here
+        could take them from under another writer that is about to mark.
+        """
+        key = folder + "_SUCCESS"
+        if not self.store.put_new(key, marker.to_json()):
+            held = Marker.from_json(self.store.get(key))
+            if held.failed or held.inputs != marker.inputs:
+                self.store.put(key, marker.to_json())
+
+    # --- small JSON documents: runs, batches, stats ---
+
+    def put_json(self, key: str, value: Any) -> None:
+        """Write ``value`` as JSON under ``key``."""
+        self.store.put(key, json.dumps(value, sort_keys=True, indent=1).encode())
+
+    def get_json(self, key: str) -> Any | None:
+        """Return the JSON document under ``key``, or None."""
+        try:
+            return json.loads(self.store.get(key))
+        except MissingObjectError:
+            return None
+
+    def images(self) -> Iterator[tuple[Shard, pa.Table]]:
+        """Yield every complete images shard, without withdrawn images."""
+        withdrawn = set(self.withdrawn())
+        for shard in self.completed("images"):
+            yield shard, self.read("images", None, shard, withdrawn=withdrawn)
+
+
+def without(rows: pa.Table, withdrawn: Iterable[str]) -> pa.Table:
+    """Return ``rows`` less those of withdrawn images."""
+    gone = pa.array(sorted(withdrawn), pa.string())
+    if "image_id" not in rows.column_names or not len(gone):
+        return rows
+    return rows.filter(pc.invert(pc.is_in(rows["image_id"], value_set=gone)))
+
+
+def parquet_bytes(rows: pa.Table) -> bytes:
+    """Return ``rows`` as a Parquet file; the same rows give the same bytes."""
+    sink = io.BytesIO()
+    pq.write_table(rows, sink, compression="zstd", version="2.6", store_schema=True)
+    return sink.getvalue()
+
+
+def check_intake(name: str) -> str:
+    """Return ``name`` if it can name an intake; raise ValueError otherwise, since it becomes part of keys."""
+    if not _INTAKE.fullmatch(name):
+        raise ValueError(f"{name!r} cannot name an intake; use letters, digits, '.', '_' and '-' (at most 64)")
+    return name

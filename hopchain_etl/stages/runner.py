@@ -1,0 +1,229 @@
+"""The loop that every stage shares: read a shard, process its rows, validate, write, account, mark.
+
+Every input row ends somewhere: in output rows (ok), refused for a reason (rejected), or hit by an error (failed, and
+tried again by the next plan). The marker checks that the three add up.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from hopchain_etl import records
+from hopchain_etl.lake import Lake, Marker, Part, Shard
+from hopchain_etl.quality import Validator
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+
+
+class StoppedError(Exception):
+    """A graceful stop was asked for; what had been answered is kept and the shard is not marked."""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that was looked at and refused. ``payload`` is what was refused, kept for people to look at."""
+
+    reason: str
+    detail: str = ""
+    payload: Any = None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A row that an error kept from being looked at; the next plan tries it again."""
+
+    error: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a row became: output rows, and the candidates that were refused on the way."""
+
+    rows: Sequence[Row]
+    refused: Sequence[Rejected] = ()
+    tokens: int = 0
+
+
+Outcome = Made | Rejected | Failed
+
+
+class Stage(Protocol):
+    """One verb over one table. ``process`` yields one outcome for each input row, in order."""
+
+    name: str
+    table: str
+
+    @property
+    def sources(self) -> Sequence[tuple[str, str | None]]:
+        """Return the tables, with fingerprints, that the shard is made from; they must be complete."""
+        ...
+
+    def read(self, lake: Lake, shard: Shard) -> Sequence[Row]:
+        """Return the shard's input rows; each has ``input_id`` and ``image_id`` (or a uri, before ingest)."""
+        ...
+
+    def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]: ...
+
+
+class Progress(Protocol):
+    """Told of each row; a terminal draws a bar from it, everything else logs."""
+
+    def start(self, stage: str, shard: Shard, rows: int) -> None: ...
+
+    def advance(self, outcome: Outcome) -> None: ...
+
+
+class Silent:
+    """Progress for callers that want none."""
+
+    def start(self, stage: str, shard: Shard, rows: int) -> None: ...
+
+    def advance(self, outcome: Outcome) -> None: ...
+
+
+@dataclass
+class _Tally:
+    """What a shard's rows became so far."""
+
+    rows: list[Row] = field(default_factory=list)
+    origins: list[int] = field(default_factory=list)  # the input behind each output row
+    rejects: list[Row] = field(default_factory=list)
+    failed: set[int] = field(default_factory=set)
+    rejected: set[int] = field(default_factory=set)
+    tokens: int = 0
+
+
+def run_shard(
+    stage: Stage,
+    lake: Lake,
+    fingerprint: str | None,
+    shard: Shard,
+    *,
+    validate: Validator,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+) -> Marker:
+    """Run one stage over one shard and return its marker; a complete shard is left alone.
+
+    Raises StoppedError where ``stop`` was set, and QualityError where too many rows failed the table's suite: then
+    the validation result is in the lake, and the shard is not marked.
+    """
+    folder = lake.folder(stage.table, fingerprint, shard)
+    digest = lake.inputs_digest(stage.sources, shard)
+    done = lake.marker(stage.table, fingerprint, shard)
+    if done and not done.failed and done.inputs == digest:
+        log.info("%s %s is complete already", stage.name, shard)
+        return done
+    started = time.time()
+    progress = progress or Silent()
+    inputs = stage.read(lake, shard)
+    progress.start(stage.name, shard, len(inputs))
+    tally = _collect(stage, lake, inputs, progress, stop or threading.Event())
+
+    schema = records.TABLES[stage.table]
+    rows = pa.Table.from_pylist(tally.rows, schema=schema)
+    verdict = validate(stage.table, rows)
+    lake.put_json(folder + "validation.json", verdict.summary)
+    verdict.raise_if_over_threshold(f"{stage.table} {shard}")
+    for index, expectation in verdict.failing.items():
+        refused = Rejected(expectation, "failed the table's suite", tally.rows[index])
+        tally.rejects.append(_reject(stage, inputs[tally.origins[index]], refused, "output"))
+    kept = [index for index in range(rows.num_rows) if index not in verdict.failing]
+    _reject_the_barren(stage, inputs, tally, {tally.origins[index] for index in kept})
+
+    marker = Marker(
+        parts=_write(lake, folder, "part", rows.take(kept)),
+        rejects=_write(lake, folder, "rejects", pa.Table.from_pylist(tally.rejects, schema=records.REJECTS)),
+        read=len(inputs),
+        ok=len(inputs) - len(tally.rejected) - len(tally.failed),
+        rejected=len(tally.rejected),
+        failed=len(tally.failed),
+        inputs=digest,
+        reasons=dict(Counter(row["reason"] for row in tally.rejects)),
+    )
+    lake.put_json(folder + "stats.json", _stats(started, tally, lake))
+    lake.mark(folder, marker)
+    log.info(
+        "%s %s: read %d, ok %d, rejected %d, failed %d, rows %d, %.1f s",
+        *(stage.name, shard, marker.read, marker.ok, marker.rejected, marker.failed, len(kept), time.time() - started),
+    )
+    return marker
+
+
+def _collect(stage: Stage, lake: Lake, inputs: Sequence[Row], progress: Progress, stop: threading.Event) -> _Tally:
+    tally = _Tally()
+    outcomes = stage.process(lake, inputs)
+    for index, row in enumerate(inputs):
+        if stop.is_set():
+            close: Callable[[], None] = getattr(outcomes, "close", lambda: None)
+            close()  # lets the journal keep what has been answered
+            raise StoppedError(f"{stage.name} stopped at row {index} of {len(inputs)}; run it again to go on")
+        outcome = next(outcomes, None)
+        assert outcome is not None, f"{stage.name} gave no outcome for row {index}"
+        progress.advance(outcome)
+        if isinstance(outcome, Made):
+            tally.rows += outcome.rows
+            tally.origins += [index] * len(outcome.rows)
+            tally.rejects += [_reject(stage, row, refused, "output") for refused in outcome.refused]
+            tally.tokens += outcome.tokens
+        elif isinstance(outcome, Rejected):
+            tally.rejected.add(index)
+            tally.rejects.append(_reject(stage, row, outcome, "input"))
+        else:
+            tally.failed.add(index)
+            failure = Rejected("error", outcome.error)
+            tally.rejects.append(_reject(stage, row, failure, "input", "failed"))
+    return tally
+
+
+def _reject_the_barren(stage: Stage, inputs: Sequence[Row], tally: _Tally, fruitful: set[int]) -> None:
+    """Count inputs of which no output is left as rejected: nothing vanishes between two tables."""
+    for index, row in enumerate(inputs):
+        if index not in fruitful | tally.rejected | tally.failed:
+            tally.rejected.add(index)
+            tally.rejects.append(_reject(stage, row, Rejected("nothing_left", "no output was accepted"), "input"))
+
+
+def _reject(stage: Stage, row: Row, refused: Rejected, scope: str, outcome: str = "rejected") -> Row:
+    payload = json.dumps(refused.payload, sort_keys=True, default=str) if refused.payload is not None else None
+    return {
+        "stage": stage.name,
+        "scope": scope,
+        "outcome": outcome,
+        "reason": refused.reason,
+        "detail": refused.detail,
+        "input_id": row.get("input_id"),
+        "image_id": row.get("image_id"),
+        "uri": row.get("uri"),
+        "etag": row.get("etag"),
+        "payload": payload,
+    }
+
+
+def _write(lake: Lake, folder: str, stem: str, rows: pa.Table) -> tuple[Part, ...]:
+    size = lake.settings.rows_per_part
+    cuts: Iterable[int] = range(0, rows.num_rows, size)
+    return tuple(lake.write_part(folder, f"{stem}-{n:05d}", rows.slice(at, size)) for n, at in enumerate(cuts))
+
+
+def _stats(started: float, tally: _Tally, lake: Lake) -> dict[str, Any]:
+    """Clocks and token counts live only here, so that data parts stay byte-identical."""
+    return {
+        "started": started,
+        "seconds": round(time.time() - started, 3),
+        "tokens": tally.tokens,
+        "requests": dict(lake.store.calls),
+        "pid": os.getpid(),
+    }

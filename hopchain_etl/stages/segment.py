@@ -1,0 +1,66 @@
+"""Segment: one mask and one box for each instance of each category (HOPCHAIN.md, stage 2)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+from hopchain_etl.engines.base import JSON, Segmenter, SegmentJob
+from hopchain_etl.lake import Lake, Shard
+from hopchain_etl.stages.asking import grouped, outcomes, photo_of
+from hopchain_etl.stages.resources import Resources
+from hopchain_etl.stages.runner import Made, Outcome, Rejected, Row
+
+REVISION = 1
+RESOURCES = Resources(pool="gpu", queue="gpu", gpus=1, memory_gib=16)
+
+
+class Segment:
+    """Rows of ``images`` with their ``categories`` to rows of ``instances``."""
+
+    name, table = "segment", "instances"
+
+    def __init__(self, segmenter: Segmenter, categories_fingerprint: str) -> None:
+        self._segmenter = segmenter
+        self._upstream = categories_fingerprint
+
+    @property
+    def sources(self) -> Sequence[tuple[str, str | None]]:
+        return (("images", None), ("categories", self._upstream))
+
+    def read(self, lake: Lake, shard: Shard) -> list[Row]:
+        seen = grouped(lake.read("categories", self._upstream, shard).to_pylist(), "image_id")
+        images = lake.read("images", None, shard).to_pylist()
+        return [
+            {**row, "input_id": row["image_id"], "categories": seen[row["image_id"]]}
+            for row in images
+            if row["image_id"] in seen
+        ]
+
+    def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
+        segmenter = self._segmenter
+
+        def job(row: Row) -> SegmentJob:
+            return SegmentJob(photo_of(lake, row), tuple(row["categories"]))
+
+        return outcomes(lake, segmenter.identity, segmenter.segment, rows, job, instances)
+
+
+def instances(row: Row, content: JSON) -> Made | Rejected:
+    """Return a segmenter's answer as rows of the instances table, dropped instances as refusals."""
+    refused = [Rejected(drop["reason"], drop["detail"], {"category": drop["category"]}) for drop in content["dropped"]]
+    found = [
+        {
+            **{key: one[key] for key in ("category", "score", "certain", "box", "mask", "area", "text")},
+            "instance_id": instance_id(row["image_id"], one["category"], one["mask"]["counts"]),
+            "image_id": row["image_id"],
+            "attributes": sorted(one["attributes"].items()),
+        }
+        for one in content["instances"]
+    ]
+    return Made(found, refused) if found else Rejected("no_instances", f"{len(refused)} instances were dropped")
+
+
+def instance_id(image_id: str, category: str, counts: str) -> str:
+    """Return 16 hex digits over image, category and mask: the same on any machine."""
+    return hashlib.sha256(f"{image_id}\n{category}\n{counts}".encode()).hexdigest()[:16]
