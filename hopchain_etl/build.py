@@ -14,9 +14,7 @@ from hopchain_etl.lake import Lake, Marker, Shard
 from hopchain_etl.quality import Validator, validator
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages import detect, generate, segment
-from hopchain_etl.stages.detect import Detect
-from hopchain_etl.stages.generate import Generate
-from hopchain_etl.stages.lineage import fingerprint
+from hopchain_etl.stages.lineage import Lineage
 from hopchain_etl.stages.runner import Progress, Stage, run_shard
 
 
@@ -25,7 +23,12 @@ class Step:
     """A stage under the fingerprint that its results have today."""
 
     stage: Stage
-    fingerprint: str
+    lineage: Lineage
+
+    @property
+    def fingerprint(self) -> str:
+        """The folder of its results below its table."""
+        return self.lineage.fingerprint
 
 
 class Build:
@@ -47,14 +50,14 @@ class Build:
     @cached_property
     def steps(self) -> dict[str, Step]:
         """Today's stages in order, by name."""
-        engines = self._engines
-        seen = fingerprint("detect", detect.REVISION, engines.detector.identity, {}, None)
-        found = fingerprint("segment", segment.REVISION, engines.segmenter.identity, {}, seen)
-        asked = fingerprint("generate", generate.REVISION, engines.author.identity, {}, found)
+        eyes, knife, pen = self._engines.detector, self._engines.segmenter, self._engines.author
+        seen = Lineage("detect", detect.REVISION, eyes.identity, None)
+        found = Lineage("segment", segment.REVISION, knife.identity, seen.fingerprint)
+        asked = Lineage("generate", generate.REVISION, pen.identity, found.fingerprint)
         return {
-            "detect": Step(Detect(engines.detector), seen),
-            "segment": Step(segment.Segment(engines.segmenter, seen), found),
-            "generate": Step(Generate(engines.author, found), asked),
+            "detect": Step(detect.Detect(eyes), seen),
+            "segment": Step(segment.Segment(knife, seen.fingerprint), found),
+            "generate": Step(generate.Generate(pen, found.fingerprint), asked),
         }
 
     @property
@@ -67,6 +70,7 @@ class Build:
     ) -> Marker:
         """Run stage ``name`` over ``shard`` and return its marker; see ``run_shard`` for what it raises."""
         step = self.steps[name]
+        self.lake.put_json(f"lineages/{step.fingerprint}.json", step.lineage.facts)
         validate = self._validate or validator(self.settings.quality)
         return run_shard(
             step.stage, self.lake, step.fingerprint, shard, validate=validate, progress=progress, stop=stop

@@ -137,7 +137,10 @@ class Scene:
         if rel is Rel.NEAREST:
             return _nearest(others, anchor, self.diagonal)
         test = self._test(rel, anchor, beside=True)
-        return _only([(one, _both(truth, test(one))) for one, truth in others])
+        fitting = [(one, _both(truth, test(one))) for one, truth in others]
+        if rel in SIDES:
+            return _next_on_side(fitting, anchor, self.diagonal)
+        return _only(fitting)
 
     def count(self, category: str, rel: Rel, anchor: Instance | None = None) -> tuple[Instance, ...]:
         """Return all instances of ``category``, or those on one side of ``anchor``, however far up or down.
@@ -300,7 +303,8 @@ def _on_side(one: Instance, anchor: Instance, rel: Rel, slack: float, *, beside:
     """Whether ``one`` lies on a side of ``anchor``.
 
     Anywhere on that side counts for a count. A reference is stricter (``beside``): directly there, so the two must
-    share rows (left, right) or columns (above, below); what shares some but less than half of them is UNCLEAR.
+    share rows (left, right) or columns (above, below); what shares some but less than half of them is UNCLEAR. Of
+    several that are directly there, the reference means the next one.
     """
     along = 0 if rel in (Rel.LEFT_OF, Rel.RIGHT_OF) else 1
     flip = -1 if rel in (Rel.RIGHT_OF, Rel.BELOW) else 1
@@ -314,6 +318,15 @@ def _on_side(one: Instance, anchor: Instance, rel: Rel, slack: float, *, beside:
     else:
         truth = Truth.UNCLEAR
     return _both(truth, _shares(one, anchor, 1 - along)) if beside else truth
+
+
+def _next_on_side(judged: Sequence[tuple[Instance, Truth]], anchor: Instance, diagonal: float) -> Instance:
+    """Of those directly on a side, the first one that an eye meets: clearly nearer than the next."""
+    possible = [(one, truth) for one, truth in judged if truth is not Truth.NO]
+    if not possible:
+        raise AmbiguousError("none fits")
+    ranked = [(_gap(one, anchor), one) for one, _ in possible]
+    return _certain(_winner(ranked, NEAREST_RATIO, SLACK * diagonal), possible)
 
 
 def _shares(one: Instance, anchor: Instance, axis: int) -> Truth:

@@ -11,7 +11,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any
@@ -85,6 +85,10 @@ class Hop:
     def level(self) -> int:
         """2 for a relation between objects or a count, else 1 (HOPCHAIN.md, "The question")."""
         return 2 if self.rel in GEOMETRIC or self.read is Read.COUNT else 1
+
+    def without_reading(self) -> Hop:
+        """Return the same look for the sake of the next hop only."""
+        return replace(self, read=None, arg=None, value=None)
 
     @property
     def referent(self) -> str | None:

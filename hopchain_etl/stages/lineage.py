@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, field
 from typing import Any
 
 from hopchain_etl.engines.base import Identity, canonical_json
 
 
-def fingerprint(stage: str, revision: int, identity: Identity, params: dict[str, Any], upstream: str | None) -> str:
-    """Return 12 hex digits over everything that decides a stage's output.
+@dataclass(frozen=True)
+class Lineage:
+    """Everything that decides a stage's output: change one fact and exactly the stages below have work.
 
-    That is the stage's own revision constant, who answers (model, revision, prompt text and parameters in its
-    recipe), the stage's parameters and the fingerprint upstream. Change one and exactly the stages below have work.
+    Stored as ``lineages/<fingerprint>.json``, so that a row can be traced to the models and prompts behind it.
     """
-    facts = {
-        "stage": stage,
-        "revision": revision,
-        "model": identity.model,
-        "model_revision": identity.revision,
-        "recipe": dict(identity.recipe),
-        "params": params,
-        "upstream": upstream,
-    }
-    return hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:12]
+
+    stage: str
+    revision: int  # the stage's own constant, raised when its code changes what it puts out
+    identity: Identity
+    upstream: str | None  # fingerprint of the stage above; None for the first after ingest
+    params: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The lineage as plain JSON."""
+        return {
+            "stage": self.stage,
+            "revision": self.revision,
+            "model": self.identity.model,
+            "model_revision": self.identity.revision,
+            "recipe": dict(self.identity.recipe),
+            "params": self.params,
+            "upstream": self.upstream,
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hex digits over the facts."""
+        return hashlib.sha256(canonical_json(self.facts).encode()).hexdigest()[:12]

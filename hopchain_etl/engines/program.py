@@ -1,0 +1,43 @@
+"""The author of the local profile: code that composes hop programs, no model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from hopchain_etl.engines.base import JSON, AuthorJob, Identity, Reply
+from hopchain_etl.hops.author import write_queries
+from hopchain_etl.hops.geometry import Scene, instance_from_row
+from hopchain_etl.hops.query import Query, decimal_text, hop_to_row
+from hopchain_etl.settings import GenerateSettings
+
+REVISION = "1"
+
+
+class ProgramAuthor:
+    """Writes queries over the instances of a photo by ``hops.author``. Cheaper to run again than to journal."""
+
+    def __init__(self, settings: GenerateSettings) -> None:
+        self._settings = settings
+
+    @property
+    def identity(self) -> Identity:
+        return Identity("program-author", REVISION, self._settings.model_dump(), journaled=False)
+
+    def write(self, jobs: Iterable[AuthorJob]) -> Iterator[Reply[AuthorJob]]:
+        """Yield the drafts for each job, in order."""
+        settings = self._settings
+        for job in jobs:
+            scene = Scene(tuple(map(instance_from_row, job.instances)), job.photo.width, job.photo.height)
+            bounds = settings.min_instances, settings.max_instances
+            written = write_queries(scene, settings.queries_per_image, settings.seed, bounds)
+            yield Reply(job, {"queries": [_draft(query) for query in written]})
+
+
+def _draft(query: Query) -> JSON:
+    return {
+        "question": query.question,
+        "hops": [hop_to_row(hop) for hop in query.hops],
+        "expr": query.expr,
+        "answer": decimal_text(query.answer),
+        "combination": list(query.combination),
+    }

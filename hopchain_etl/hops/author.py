@@ -1,0 +1,331 @@
+"""The program author: composes hop programs over the instances of a photo and has them rendered as English.
+
+It never guesses. Each hop is found by executing the geometry with its margins, the answer by running the program,
+and a draft that breaks any rule of ``checks`` is thrown away. Seeded by the instances: the same instances give the
+same queries on any machine.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import NamedTuple
+
+from hopchain_etl.hops.checks import check
+from hopchain_etl.hops.english import Condition, Line, render
+from hopchain_etl.hops.expression import letters
+from hopchain_etl.hops.geometry import (
+    COLOURS,
+    TEXT_NOUNS,
+    AmbiguousError,
+    Instance,
+    Scene,
+    Truth,
+    matches,
+    shows_colour,
+)
+from hopchain_etl.hops.query import SIDES, Hop, Query, Read, Rel
+
+TRIES = 400  # random walks an image; most end at a margin
+LARGEST_RESULT = 2_000
+_PLAIN_NUMBER = re.compile(r"[1-9]\d{0,2}")
+_PLAIN_WORD = re.compile(r"[A-Za-z]{3,12}")
+_QUOTABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 &'./:-]{1,23}")
+_MOVES = (*sorted(SIDES), Rel.NEAREST, Rel.NEAREST, Rel.INSIDE, Rel.OTHER, Rel.NEAREST_VALUE)
+_CLOTHED = frozenset({"person"})  # what colour a person is has no answer
+
+
+class Step(NamedTuple):
+    """A way to one instance: what it is called and the relation that finds it."""
+
+    category: str
+    rel: Rel
+    target: Instance
+
+
+@dataclass(frozen=True)
+class Term:
+    """What a hop puts into the expression, and the value that it has there."""
+
+    expr: str
+    value: Fraction
+
+
+def write_queries(
+    scene: Scene, count: int, seed: int = 0, instances: tuple[int, int] = (3, 6), tries: int = TRIES
+) -> list[Query]:
+    """Return up to ``count`` queries over ``scene``, as different from one another as it allows.
+
+    ``instances`` bounds how many instances a chain visits. An empty list means that no chain is unambiguous here.
+    """
+    rng = random.Random(f"{seed} {sorted(one.id for one in scene.instances)}")  # noqa: S311
+    walker = _Walker(scene)
+    drafts: list[Query] = []
+    for _ in range(tries):
+        if len(drafts) >= 3 * count:
+            break
+        draft = _compose(walker, rng, instances)
+        if draft is not None and not check(draft, scene)[0] and _is_new(draft, drafts):
+            drafts.append(draft)
+    return _most_varied(drafts, count)
+
+
+class _Walker:
+    """Where one can start in a scene, and where each instance leads; executed once and remembered."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.nouns = sorted({noun for one in scene.instances if one.certain for noun in _nouns(one)})
+        self._exits: dict[str, list[Step]] = {}
+        self.starts = list(self._find_starts())
+
+    def exits(self, anchor: Instance) -> list[Step]:
+        """Return every step from ``anchor`` that fits exactly one other instance."""
+        if anchor.id not in self._exits:
+            self._exits[anchor.id] = list(self._find_exits(anchor))
+        return self._exits[anchor.id]
+
+    def count(self, noun: str, rel: Rel, anchor: Instance | None) -> tuple[Instance, ...]:
+        """Return what a count of ``noun`` counts; empty where it is not clear."""
+        try:
+            return self.scene.count(noun, rel, anchor)
+        except AmbiguousError:
+            return ()
+
+    def _find_starts(self) -> Iterator[Step]:
+        for one in self.scene.instances:
+            for phrase in _phrases(one):
+                yield from self._try(phrase, Rel.NAMED, None)
+        for noun in self.nouns:
+            if noun not in ("word", "number"):  # "the largest number" would be the highest one
+                yield from self._try(noun, Rel.LARGEST, None)
+                yield from self._try(noun, Rel.SMALLEST, None)
+
+    def _find_exits(self, anchor: Instance) -> Iterator[Step]:
+        for rel in dict.fromkeys(_MOVES):
+            for noun in self.nouns:
+                if rel is Rel.NEAREST_VALUE and (noun != "number" or not _PLAIN_NUMBER.fullmatch(anchor.text or "")):
+                    continue
+                yield from self._try(noun, rel, anchor)
+
+    def _try(self, phrase: str, rel: Rel, anchor: Instance | None) -> Iterator[Step]:
+        value = anchor.number if rel is Rel.NEAREST_VALUE and anchor else None
+        try:
+            found = self.scene.find(phrase, rel, anchor, value)
+        except AmbiguousError:
+            return
+        if found.certain and (anchor is None or found.id != anchor.id) and self._plainly(phrase, rel, found, anchor):
+            yield Step(phrase, rel, found)
+
+    def _plainly(self, phrase: str, rel: Rel, found: Instance, anchor: Instance | None) -> bool:
+        """Whether the phrase is one that a person would use: stricter than the geometry.
+
+        A single word or number is not called a line of text, and "directly beside" means that no other text stands
+        in between.
+        """
+        if phrase == "text" and len(set(_nouns(found))) > 1:
+            return False
+        if rel in SIDES and found.category == "text":
+            try:
+                return self.scene.find("text", rel, anchor).id == found.id
+            except AmbiguousError:
+                return False
+        return True
+
+
+def _compose(walker: _Walker, rng: random.Random, instances: tuple[int, int]) -> Query | None:
+    """Return one random draft, or None where the walk got stuck."""
+    path = _walk(walker, rng, rng.randint(*instances))
+    if path is None:
+        return None
+    lines = _read_along(walker, rng, path, rng.randint(max(4, len(path)), 6))
+    terms = [_term(number, line) for number, line in enumerate(lines, start=1)]
+    used = [term for term in terms if term is not None]
+    if len(used) < 2:
+        return None
+    expr, signs, answer = _combine(used, rng)
+    hops = tuple(line.hop for line in lines)
+    question = render(lines, signs, rng)
+    combination = tuple(dict.fromkeys(step.target.id for step in path))
+    return Query(question, hops, expr, answer, combination)
+
+
+def _walk(walker: _Walker, rng: random.Random, length: int) -> list[Step] | None:
+    if not walker.starts:
+        return None
+    path = [rng.choice(walker.starts)]
+    while len(path) < length:
+        visited = {step.target.id for step in path}
+        ways = [step for step in walker.exits(path[-1].target) if step.target.id not in visited]
+        if not ways:
+            break
+        rels = sorted({step.rel for step in ways})
+        rel = rng.choice([move for move in _MOVES if move in rels])  # by relation first: all get their turn
+        path.append(rng.choice([step for step in ways if step.rel is rel]))
+    return path if len(path) >= 3 else None
+
+
+def _read_along(walker: _Walker, rng: random.Random, path: Sequence[Step], hops: int) -> list[Line]:
+    """Return a line for each hop: each step of the path with what it reads, and looks and counts in between."""
+    extra = hops - len(path)
+    lines: list[Line] = []
+    for place, step in enumerate(path):
+        last = place == len(path) - 1
+        to = None if place == 0 else f"h{_hop_of(lines, path[place - 1].target)}"
+        line = _reading(step.target, Hop((step.target.id,), step.category, step.rel, to), rng)
+        lines.append(line if last or rng.random() < 0.75 else Line(line.hop.without_reading(), step.target))
+        here = f"h{len(lines)}"
+        if extra and (last or rng.random() < 0.5):
+            between = _look_again(step, here, lines[-1], rng) or _count_from(walker, step, here, rng)
+            if between:
+                lines.append(between)
+                extra -= 1
+    if extra:
+        total = _count_all(walker, rng)
+        if total:
+            lines.append(total)
+    return lines
+
+
+def _reading(one: Instance, hop: Hop, rng: random.Random) -> Line:
+    """Return the line of a hop with something read off its instance, where there is anything to read."""
+    text = (one.text or "").strip()
+    if hop.category == "number" and _PLAIN_NUMBER.fullmatch(text):
+        value = Fraction(text)
+        condition = _threshold(value, rng) if rng.random() < 0.25 else None
+        return Line(replace(hop, read=Read.NUMBER, value=value), one, condition)
+    if hop.category == "word" and _PLAIN_WORD.fullmatch(text):
+        condition = _threshold(Fraction(letters(text)), rng) if rng.random() < 0.25 else None
+        return Line(replace(hop, read=Read.TEXT, value=text), one, condition)
+    if one.colour and one.category not in _CLOTHED and not hop.category.startswith(one.colour):
+        return Line(replace(hop, read=Read.COLOUR, value=one.colour), one, _colour_condition(one, rng))
+    return Line(hop, one)
+
+
+def _look_again(step: Step, here: str, before: Line, rng: random.Random) -> Line | None:
+    """A second look at an instance that has been found: its colour, if the first look did not read it."""
+    if before.hop.read is not None or step.target.category == "text":
+        return None
+    noun = step.target.category
+    line = _reading(step.target, Hop((step.target.id,), noun, Rel.NAMED, here), rng)
+    return line if line.hop.read else None
+
+
+def _count_from(walker: _Walker, step: Step, here: str, rng: random.Random) -> Line | None:
+    """A count of what lies on one side of the instance."""
+    ways = [(noun, rel) for noun in walker.nouns if noun != "text" for rel in sorted(SIDES)]
+    for noun, rel in rng.sample(ways, len(ways)):
+        counted = walker.count(noun, rel, step.target)
+        if 1 <= len(counted) <= 9:
+            ids = tuple(one.id for one in counted)
+            return Line(Hop(ids, noun, rel, here, Read.COUNT, value=Fraction(len(ids))), step.target)
+    return None
+
+
+def _count_all(walker: _Walker, rng: random.Random) -> Line | None:
+    """A count over the whole image, to end a chain with."""
+    for noun in rng.sample(walker.nouns, len(walker.nouns)):
+        counted = walker.count(noun, Rel.NAMED, None) if noun != "text" else ()
+        if 2 <= len(counted) <= 12:
+            ids = tuple(one.id for one in counted)
+            return Line(Hop(ids, noun, Rel.NAMED, None, Read.COUNT, value=Fraction(len(ids))), None)
+    return None
+
+
+def _threshold(value: Fraction, rng: random.Random) -> Condition:
+    """A condition on a number that comes out yes or no with equal chance, and not by one only."""
+    yes = rng.random() < 0.5
+    bound = max(1, int(value) - rng.randint(1, 3)) if yes else int(value) + rng.randint(1, 3)
+    then, otherwise = rng.sample(range(2, 13), 2)
+    return Condition(str(bound), then, otherwise, met=int(value) > bound)
+
+
+def _colour_condition(one: Instance, rng: random.Random) -> Condition:
+    """A condition on a colour that is clearly the main one, or clearly absent, with equal chance."""
+    absent = [colour for colour in COLOURS if shows_colour(one, colour) is Truth.NO]
+    yes = rng.random() < 0.5 or not absent
+    colour = one.colour if yes else rng.choice(absent)
+    then, otherwise = rng.sample(range(2, 13), 2)
+    return Condition(str(colour), then, otherwise, met=yes)
+
+
+def _term(number: int, line: Line) -> Term | None:
+    """Return what hop ``number`` puts into the expression."""
+    hop = line.hop
+    if hop.read is None or hop.value is None:
+        return None
+    plain = f"letters(h{number})" if hop.read is Read.TEXT else f"h{number}"
+    if line.condition is None:
+        worth = Fraction(letters(str(hop.value))) if hop.read is Read.TEXT else Fraction(hop.value)
+        return Term(plain, worth)
+    asked = line.condition
+    test = f'=="{asked.asked}"' if hop.read is Read.COLOUR else f">{asked.asked}"
+    worth = Fraction(asked.then if asked.met else asked.otherwise)
+    return Term(f"if({plain}{test},{asked.then},{asked.otherwise})", worth)
+
+
+def _combine(terms: Sequence[Term], rng: random.Random) -> tuple[str, list[str], Fraction]:
+    """Return an expression over ``terms`` from left to right, its signs, and its value: small and not negative."""
+    expr, total, signs, last = terms[0].expr, terms[0].value, [], "*"
+    for term in terms[1:]:
+        choices = ["+"]
+        if 1 < term.value <= 12 and 1 < total <= 60 and total * term.value <= LARGEST_RESULT and "*" not in signs:
+            choices += ["*", "*"]
+        if total > term.value:
+            choices += ["-"]
+        sign = rng.choice(choices)
+        left = f"({expr})" if sign == "*" and last in "+-" else expr
+        expr = f"{left}{sign}{term.expr}"
+        total = {"+": total + term.value, "-": total - term.value, "*": total * term.value}[sign]
+        signs.append(sign)
+        last = sign
+    return expr, signs, total
+
+
+def _hop_of(lines: Sequence[Line], one: Instance) -> int:
+    """Return the number of the hop that found ``one``."""
+    return next(number for number, line in enumerate(lines, start=1) if line.hop.target == (one.id,))
+
+
+def _nouns(one: Instance) -> Iterator[str]:
+    """Yield what an instance may be called."""
+    if one.category != "text":
+        yield one.category
+        return
+    yield from (noun for noun in TEXT_NOUNS if matches(one, noun) is Truth.YES)
+
+
+def _phrases(one: Instance) -> Iterator[str]:
+    """Yield phrases that may name one instance alone: its noun, its colour and noun, its reading."""
+    if not one.certain:
+        return
+    if one.category != "text":
+        yield one.category
+        if one.colour and one.category not in _CLOTHED:
+            yield f"{one.colour} {one.category}"
+    elif _QUOTABLE.fullmatch(one.text or ""):
+        noun = next((noun for noun in ("number", "word") if matches(one, noun) is Truth.YES), "text")
+        yield f'{noun} "{one.text}"'
+
+
+def _is_new(draft: Query, drafts: Sequence[Query]) -> bool:
+    """Whether a draft is about other instances, or in another order, than those before it."""
+    return all(draft.referents != other.referents and draft.question != other.question for other in drafts)
+
+
+def _most_varied(drafts: Sequence[Query], count: int) -> list[Query]:
+    """Return ``count`` drafts, each time the one that shares fewest referents and answers with those taken."""
+    left, taken = list(drafts), list[Query]()
+    while left and len(taken) < count:
+        best = min(
+            left,
+            key=lambda one: sum(
+                len(set(one.referents) & set(other.referents)) + 2 * (one.answer == other.answer) for other in taken
+            ),
+        )
+        left.remove(best)
+        taken.append(best)
+    return taken

@@ -1,0 +1,176 @@
+"""Renders a hop program as English: one sentence a look, in words that fit one instance only.
+
+Every hop of the program author goes out from the instance found last, which the text calls "it". What a hop reads
+gets a letter, and the last sentence asks for the arithmetic over the letters.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hopchain_etl.hops.geometry import Instance, parse_phrase
+from hopchain_etl.hops.query import Hop, Read, Rel
+
+_PLURALS = {
+    "person": "people",
+    "sheep": "sheep",
+    "mouse": "mice",
+    "knife": "knives",
+    "skis": "skis",
+    "scissors": "scissors",
+}
+_SIDE = {
+    Rel.LEFT_OF: "to the left of",
+    Rel.RIGHT_OF: "to the right of",
+    Rel.ABOVE: "above",
+    Rel.BELOW: "below",
+}
+_FURTHER = {
+    Rel.LEFT_OF: "further left in the picture than it",
+    Rel.RIGHT_OF: "further right in the picture than it",
+    Rel.ABOVE: "higher up in the picture than it",
+    Rel.BELOW: "lower down in the picture than it",
+}
+_START = ("Start at {it}.", "Find {it}.", "Begin with {it}.", "Look for {it}.")
+_MOVE = ("Go on to {it}.", "Next, find {it}.", "From there, go to {it}.", "Then look at {it}.")
+_LETTERS = (("A", "B", "C", "D", "E", "F"), ("P", "Q", "R", "S", "T", "U"), ("X", "Y", "Z", "V", "W", "U"))
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A look that decides between two numbers: ``then`` if what is read is ``asked`` (or more), else ``otherwise``."""
+
+    asked: str
+    then: int
+    otherwise: int
+    met: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """A hop with the instance that it is about, and the condition that its reading meets or not."""
+
+    hop: Hop
+    about: Instance | None
+    condition: Condition | None = None
+
+
+def render(lines: Sequence[Line], signs: Sequence[str], rng: random.Random) -> str:
+    """Return the question that asks for what ``lines`` read, joined from left to right by ``signs``."""
+    letters = iter(rng.choice(_LETTERS))
+    sentences: list[str] = []
+    names: list[str] = []
+    for place, line in enumerate(lines):
+        if line.hop.referent and not (line.hop.rel is Rel.NAMED and line.hop.to):
+            sentences.append(rng.choice(_MOVE if place else _START).format(it=_noun_phrase(line.hop, rng)))
+        if line.hop.read:
+            names.append(next(letters))
+            sentences.append(_reading(line, names[-1], rng))
+    sentences.append(_final(names, signs, rng))
+    return " ".join(sentences)
+
+
+def plural(noun: str) -> str:
+    """Return the plural of an English noun of the kind that detectors name."""
+    head, _, last = noun.rpartition(" ")
+    if last in _PLURALS:
+        many = _PLURALS[last]
+    elif last.endswith(("s", "x", "ch", "sh")):
+        many = f"{last}es"
+    elif last.endswith("y") and last[-2] not in "aeiou":
+        many = f"{last[:-1]}ies"
+    else:
+        many = f"{last}s"
+    return f"{head} {many}".strip()
+
+
+def _noun_phrase(hop: Hop, rng: random.Random) -> str:
+    """Return "the ..." for what a hop looks at, from "it", the instance found last."""
+    colour, noun, reading = parse_phrase(hop.category)
+    name = _name(noun)
+    if reading is not None:
+        return f'the {name} "{reading}"' if noun != "text" else f'the text "{reading}"'
+    thing = f"{colour} {name}" if colour else name
+    if hop.rel in _SIDE:
+        return f"the {thing} directly {_SIDE[hop.rel]} it"
+    phrases = {
+        Rel.NAMED: (f"the only {thing} in the picture", f"the {thing} in the picture"),
+        Rel.NEAREST: (f"the {thing} nearest to it", f"the {thing} closest to it"),
+        Rel.INSIDE: (f"the {thing} printed on it",),
+        Rel.OTHER: (f"the other {thing}",),
+        Rel.NEAREST_VALUE: ("the other number whose value comes closest to it",),
+        Rel.LARGEST: (f"the {thing} in the tallest letters" if noun == "text" else f"the largest {thing}",),
+        Rel.SMALLEST: (f"the {thing} in the shortest letters" if noun == "text" else f"the smallest {thing}",),
+    }
+    return rng.choice(phrases[hop.rel])
+
+
+def _name(noun: str) -> str:
+    return "line of text" if noun == "text" else noun
+
+
+def _reading(line: Line, letter: str, rng: random.Random) -> str:
+    hop = line.hop
+    if hop.read is Read.COUNT:
+        return _count(hop, letter, rng)
+    if line.condition is not None:
+        return _condition(line, line.condition, letter, rng)
+    if hop.read is Read.NUMBER:
+        return rng.choice(
+            (f"Call this number {letter}.", f"Let {letter} be this number.", f"Note it down as {letter}.")
+        )
+    return rng.choice(
+        (
+            f"Count the letters of this word; that is {letter}.",
+            f"Let {letter} be the number of letters in this word.",
+            f"Call the number of its letters {letter}.",
+        )
+    )
+
+
+def _count(hop: Hop, letter: str, rng: random.Random) -> str:
+    many = plural(hop.category)
+    if hop.to is None:
+        return rng.choice(
+            (
+                f"Count all the {many} in the picture; that is {letter}.",
+                f"Let {letter} be how many {many} there are in the whole picture.",
+            )
+        )
+    where = _FURTHER[hop.rel]
+    return rng.choice((f"Count the {many} {where}; that is {letter}.", f"Let {letter} be how many {many} are {where}."))
+
+
+def _condition(line: Line, asked: Condition, letter: str, rng: random.Random) -> str:
+    test = {
+        Read.COLOUR: f"it is mainly {asked.asked}",
+        Read.NUMBER: f"this number is greater than {asked.asked}",
+        Read.TEXT: f"this word has more than {asked.asked} letters",
+    }[line.hop.read or Read.COLOUR]
+    return rng.choice(
+        (
+            f"If {test}, {letter} is {asked.then}; otherwise {letter} is {asked.otherwise}.",
+            f"Let {letter} be {asked.then} if {test}, and {asked.otherwise} if not.",
+        )
+    )
+
+
+def _final(names: Sequence[str], signs: Sequence[str], rng: random.Random) -> str:
+    if rng.random() < 0.5:
+        return f"What is {_formula(names, signs)}?"
+    words = {"+": "add {}", "-": "subtract {}", "*": "multiply the result by {}"}
+    steps = [words[sign].format(name) for name, sign in zip(names[1:], signs, strict=True)]
+    steps[0] = steps[0].replace("the result", "it")
+    listed = steps[0] if len(steps) == 1 else f"{', '.join(steps[:-1])} and then {steps[-1]}"
+    return f"Take {names[0]}, {listed}. What number do you get?"
+
+
+def _formula(names: Sequence[str], signs: Sequence[str]) -> str:
+    text, last = names[0], "*"
+    for name, sign in zip(names[1:], signs, strict=True):
+        left = f"({text})" if sign == "*" and last in "+-" else text
+        text = f"{left} {sign.replace('*', '×').replace('-', '−')} {name}"
+        last = sign
+    return text
