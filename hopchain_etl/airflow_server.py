@@ -1,0 +1,231 @@
+"""A local Airflow for the demo and for ``make up``: SQLite, LocalExecutor, loopback only, named users.
+
+Production runs its own Airflow; README says how to install the DAGs and the plugin there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hopchain_etl.resources import project_file
+
+USERS = {"admin": "admin", "lead": "user", "ann": "user", "ben": "user", "cleo": "user", "dan": "user"}
+_POOLS = {"gpu": 2, "vlm": 2}
+_PARTS = (("api-server",), ("scheduler", "--skip-serve-logs"), ("dag-processor",), ("triggerer", "--skip-serve-logs"))
+
+
+class AirflowServerError(Exception):
+    """The local Airflow did not start or did not answer; the message names its logs."""
+
+
+@dataclass(frozen=True)
+class AirflowServer:
+    """A local Airflow in ``home``; ``url`` is its UI and API."""
+
+    home: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def passwords(self) -> dict[str, str]:
+        """The password of each user."""
+        words: dict[str, str] = json.loads((self.home / "passwords.json").read_text())
+        return words
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Return the JSON that the REST API answers; raise AirflowServerError with its message otherwise."""
+        token = self._token()
+        return _http(method, f"{self.url}/api/v2/{path}", body, {"Authorization": f"Bearer {token}"})
+
+    def run_dag(self, dag_id: str, conf: Mapping[str, Any], *, timeout: float = 900) -> dict[str, Any]:
+        """Trigger a DAG, wait for its end and return the run; raise AirflowServerError unless it succeeds."""
+        self._until_parsed(dag_id)
+        self.call("PATCH", f"dags/{dag_id}", {"is_paused": False})
+        run_id: str = self.call("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None, "conf": dict(conf)})[
+            "dag_run_id"
+        ]
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            run: dict[str, Any] = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")
+            if run["state"] == "success":
+                return run
+            if run["state"] == "failed":
+                tasks = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
+                failed = [task["task_id"] for task in tasks if task["state"] == "failed"]
+                raise AirflowServerError(f"{dag_id} failed in {', '.join(failed)}; see {self.home / 'logs'}")
+            time.sleep(1)
+        raise AirflowServerError(f"{dag_id} did not end within {timeout:.0f} s; see {self.home / 'logs'}")
+
+    def _until_parsed(self, dag_id: str) -> None:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            try:
+                self.call("GET", f"dags/{dag_id}")
+                return
+            except AirflowServerError:
+                time.sleep(1)
+        raise AirflowServerError(f"{dag_id} was not parsed; see {self.home / 'dag-processor.log'}")
+
+    def _token(self) -> str:
+        user = {"username": "admin", "password": self.passwords["admin"]}
+        token: str = _http("POST", f"{self.url}/auth/token", user, {})["access_token"]
+        return token
+
+
+def start(home: Path, env: Mapping[str, str]) -> AirflowServer:
+    """Start Airflow in ``home`` with ``env`` for its tasks, or return the one that runs there. Does not wait."""
+    running = status(home)
+    if running:
+        return running
+    home.mkdir(parents=True, exist_ok=True)
+    server = AirflowServer(home, _free_port())
+    if not (home / "passwords.json").exists():
+        words = {user: secrets.token_urlsafe(9) for user in USERS}
+        _write_private(home / "passwords.json", json.dumps(words))
+    full = {**os.environ, **_configuration(server), **env}
+    airflow = [sys.executable, "-m", "airflow"]
+    with (home / "setup.log").open("wb") as log:
+        setups = [["db", "migrate"], *(["pools", "set", pool, str(n), "hopchain"] for pool, n in _POOLS.items())]
+        for command in setups if not (home / "airflow.db").exists() else setups[:1]:
+            if subprocess.run([*airflow, *command], env=full, stdout=log, stderr=log, check=False).returncode:
+                raise AirflowServerError(f"airflow {' '.join(command)} failed; see {home / 'setup.log'}")
+    pids = []
+    for part in _PARTS:
+        with (home / f"{part[0]}.log").open("ab") as log:
+            where = (
+                ("--host", "127.0.0.1", "--port", str(server.port), "--workers", "1") if part[0] == "api-server" else ()
+            )
+            process = subprocess.Popen(
+                [*airflow, *part, *where],
+                env=full,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        pids.append(process.pid)
+    _write_private(home / "running.json", json.dumps({"port": server.port, "pids": pids}))
+    return server
+
+
+def wait_until_healthy(server: AirflowServer, *, timeout: float = 180) -> None:
+    """Return once the API and the scheduler answer; raise AirflowServerError after ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        try:
+            health = _http("GET", f"{server.url}/api/v2/monitor/health", None, {})
+            if health["scheduler"]["status"] == "healthy" and health["dag_processor"]["status"] == "healthy":
+                return
+        except AirflowServerError:
+            pass  # not listening yet
+        if status(server.home) is None:
+            raise AirflowServerError(f"Airflow ended while starting; see the logs in {server.home}")
+        time.sleep(1)
+    raise AirflowServerError(f"Airflow was not healthy after {timeout:.0f} s; see the logs in {server.home}")
+
+
+def status(home: Path) -> AirflowServer | None:
+    """Return the Airflow that runs in ``home``, or None."""
+    try:
+        held = json.loads((home / "running.json").read_text())
+    except FileNotFoundError:
+        return None
+    return AirflowServer(home, held["port"]) if any(_is_ours(pid, home) for pid in held["pids"]) else None
+
+
+def stop(home: Path, *, timeout: float = 30) -> bool:
+    """Stop the Airflow that runs in ``home`` with everything it started; return whether one ran."""
+    if status(home) is None:
+        return False
+    pids = [pid for pid in json.loads((home / "running.json").read_text())["pids"] if _is_ours(pid, home)]
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in pids:
+            if _is_ours(pid, home):
+                os.killpg(pid, number)
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline and any(_is_ours(pid, home) for pid in pids):
+            time.sleep(0.2)
+    (home / "running.json").unlink()
+    return True
+
+
+def _configuration(server: AirflowServer) -> dict[str, str]:
+    home = server.home
+    return {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(project_file("dags")),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(project_file("plugins")),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "2",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in USERS.items()),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{server.url}/execution/",
+        "AIRFLOW__API__BASE_URL": server.url,
+        "AIRFLOW__API__PORT": str(server.port),
+        "AIRFLOW__API_AUTH__JWT_SECRET": _secret(home),
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def _secret(home: Path) -> str:
+    """Return the key that signs tokens, the same while ``home`` lives."""
+    path = home / "jwt.secret"
+    if not path.exists():
+        _write_private(path, secrets.token_hex(32))
+    return path.read_text()
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)
+
+
+def _is_ours(pid: int, home: Path) -> bool:
+    """Return whether ``pid`` is alive and was started for ``home``: process ids are used again."""
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return False
+    return state != "Z" and f"AIRFLOW_HOME={home}".encode() in environment.split(b"\0")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _http(method: str, url: str, body: Any, headers: dict[str, str]) -> Any:
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(  # noqa: S310 - loopback, built above
+        url, data, {"Content-Type": "application/json", **headers}, method=method
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            return json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        raise AirflowServerError(f"{method} {url}: {error.code} {error.read()[:300]!r}") from error
+    except OSError as error:
+        raise AirflowServerError(f"{method} {url}: {error}") from error

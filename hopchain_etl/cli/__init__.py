@@ -1,0 +1,69 @@
+"""``hopchain``: every stage, the embedded S3 server, releases and reports from a shell, without Airflow."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.logging import RichHandler
+
+from hopchain_etl.cli import build, release, show
+from hopchain_etl.lake import LakeError
+from hopchain_etl.lock import LockHeldError
+from hopchain_etl.quality import QualityError
+from hopchain_etl.s3server import S3ServerError
+from hopchain_etl.s3server_cli import app as s3
+from hopchain_etl.stages.runner import StoppedError
+from hopchain_etl.store import MissingObjectError, StoreError
+
+# What a user can mend: shown as one message, without a traceback.
+_EXPECTED = (
+    StoreError, MissingObjectError, LakeError, LockHeldError, QualityError, S3ServerError, ValueError, FileNotFoundError
+)  # fmt: skip
+
+app = typer.Typer(
+    help="Turn photos into multi-hop vision-language training data.\n\n"
+    "Settings come from hopchain.toml and HOPCHAIN_* variables. Start with `hopchain run`, then `hopchain status`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(s3, name="s3", help="The embedded S3 server, for trying things out and for tests.")
+for part in (build.app, release.app, show.app):
+    app.registered_commands += part.registered_commands
+
+
+@app.callback()
+def _verbosity(verbose: bool = typer.Option(False, "--verbose", "-v", help="also log what happens inside")) -> None:
+    plain = not sys.stderr.isatty()
+    handler = logging.StreamHandler() if plain else RichHandler(console=Console(stderr=True), show_path=False)
+    form = "%(asctime)s %(levelname)s %(message)s" if plain else "%(message)s"
+    logging.basicConfig(level=logging.WARNING, format=form, handlers=[handler])
+    logging.getLogger("hopchain_etl").setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def main() -> None:
+    """Run the command line; exit 0 on success, 1 on an error, 2 on bad usage, 130 after Ctrl-C."""
+    try:
+        app()
+    except StoppedError as stopped:
+        _say(str(stopped))
+        sys.exit(130)
+    except ValidationError as error:
+        for problem in error.errors():
+            place = ".".join(map(str, problem["loc"]))
+            _say(f"setting {place}: {problem['msg']} (HOPCHAIN_{place.replace('.', '__').upper()} or hopchain.toml)")
+        sys.exit(2)
+    except _EXPECTED as error:
+        if os.environ.get("HOPCHAIN_TRACEBACK"):
+            raise
+        _say(f"{error}")
+        sys.exit(1)
+
+
+def _say(message: str) -> None:
+    Console(stderr=True).print(message, style="bold red", markup=False, highlight=False)

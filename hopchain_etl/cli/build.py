@@ -1,0 +1,143 @@
+"""Commands that build: ingest, the stages, run, plan, status and rejects."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hopchain_etl.build import Build
+from hopchain_etl.cli.progress import watched
+from hopchain_etl.funnel import Level, as_json, funnel
+from hopchain_etl.lake import Lake
+from hopchain_etl.quality import validator
+from hopchain_etl.settings import Settings
+from hopchain_etl.stages import ingest as ingesting
+from hopchain_etl.stages.runner import Progress
+from hopchain_etl.store import ObjectStore
+
+app = typer.Typer()
+
+Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
+Intakes = Annotated[str, typer.Option("--intakes", help="new | all | sample:N | names of intakes, separated by commas")]
+IntakeName = Annotated[
+    str | None, typer.Option("--intake", help="name of the set of new photos; default: the time now")
+]
+
+
+@app.command()
+def ingest(intake: IntakeName = None) -> None:
+    """Fetch the photos that the lake has not seen, normalise them once, and record each or why not."""
+    settings = Settings()
+    with watched() as (progress, stop):
+        result = _ingest(settings, intake, progress, stop)
+    Console().print(
+        f"intake {result.intake}: {result.new} new of {result.listed} listed; "
+        f"{result.ok} usable, {result.rejected} rejected, {result.failed} failed"
+    )
+
+
+@app.command()
+def run(intake: IntakeName = None, intakes: Intakes = "new", json_: Json = False) -> None:
+    """Run the whole build: ingest, then detect, segment and generate every shard that has work."""
+    settings = Settings()
+    with watched() as (progress, stop):
+        _ingest(settings, intake, progress, stop)
+        build = Build(settings)
+        for shard in build.plan(intakes):
+            for name in build.steps:
+                build.run(name, shard, progress=progress, stop=stop)
+    _show(funnel(build), json_)
+
+
+def _stage_command(name: str, help_: str) -> None:
+    @app.command(name, help=help_)
+    def stage(intakes: Intakes = "new") -> None:
+        build = Build(Settings())
+        with watched() as (progress, stop):
+            for shard in build.plan(intakes):
+                build.run(name, shard, progress=progress, stop=stop)
+
+
+_stage_command("detect", "Name the categories of things in each photo.")
+_stage_command("segment", "Cut out each instance of the categories found by detect.")
+_stage_command("generate", "Write multi-hop questions over the instances found by segment, and check each.")
+
+
+@app.command()
+def plan(intakes: Intakes = "new", json_: Json = False) -> None:
+    """List the shards that have work under today's fingerprints, without doing any."""
+    build = Build(Settings())
+    shards = [str(shard) for shard in build.plan(intakes)]
+    fingerprints = {name: step.fingerprint for name, step in build.steps.items()}
+    if json_:
+        typer.echo(json.dumps({"shards": shards, "fingerprints": fingerprints}))
+        return
+    for name, fingerprint in fingerprints.items():
+        Console().print(f"{name:9} {fingerprint}")
+    Console().print("\n".join(shards) if shards else "nothing to do")
+
+
+@app.command()
+def status(json_: Json = False) -> None:
+    """Show what became of every photo: read, ok, rejected and failed at each stage, with reasons."""
+    _show(funnel(Build(Settings())), json_)
+
+
+@app.command()
+def rejects(
+    stage: Annotated[str | None, typer.Option(help="ingest | detect | segment | generate; default: all")] = None,
+    reason: Annotated[str | None, typer.Option(help="only this reason code")] = None,
+    limit: Annotated[int, typer.Option(min=1)] = 50,
+    json_: Json = False,
+) -> None:
+    """List rows that were refused or failed, with stage, reason and detail."""
+    build = Build(Settings())
+    found = [
+        row
+        for level in funnel(build)
+        if stage in (None, level.stage)
+        for shard in build.lake.completed(level.table, level.fingerprint)
+        for row in build.lake.rejects(level.table, level.fingerprint, shard).to_pylist()
+        if reason in (None, row["reason"])
+    ]
+    if json_:
+        typer.echo(json.dumps(found[:limit]))
+        return
+    table = Table("stage", "outcome", "reason", "what", "detail", title=f"{len(found)} rejects, {limit} at most shown")
+    for row in found[:limit]:
+        what = (row["uri"] or "").rsplit("/", 1)[-1] or (row["image_id"] or "")[:12]
+        table.add_row(row["stage"], row["outcome"], row["reason"], what, (row["detail"] or "")[:80])
+    Console(markup=False).print(table)
+
+
+def _ingest(
+    settings: Settings, intake: str | None, progress: Progress, stop: threading.Event
+) -> ingesting.IngestResult:
+    name = intake or datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
+    return ingesting.ingest(
+        Lake(settings.lake),
+        ObjectStore(settings.source),
+        settings.ingest,
+        name,
+        validate=validator(settings.quality),
+        progress=progress,
+        stop=stop,
+    )
+
+
+def _show(levels: list[Level], json_: bool) -> None:
+    if json_:
+        typer.echo(json.dumps(as_json(levels)))
+        return
+    table = Table("stage", "fingerprint", "read", "ok", "rejected", "failed", "rows", "reasons")
+    for level in levels:
+        figures = (level.read, level.ok, level.rejected, level.failed, level.rows)
+        reasons = ", ".join(f"{reason} {count}" for reason, count in level.reasons.items())
+        table.add_row(level.stage, level.fingerprint or "", *map(str, figures), reasons)
+    Console(markup=False).print(table)

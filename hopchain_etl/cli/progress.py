@@ -1,0 +1,87 @@
+"""Live progress: a bar with rate, ETA and rejects on a terminal, a log line now and then elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from hopchain_etl.lake import Shard
+from hopchain_etl.stages import runner
+from hopchain_etl.stages.runner import Failed, Made, Outcome
+
+log = logging.getLogger(__name__)
+_LOG_SECONDS = 15
+
+
+class LiveProgress:
+    """Rows done, rate, time left and rejects of the shard at hand."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]} rows/s"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[refused]} rejected, {task.fields[failed]} failed"),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
+        self._plain = not sys.stderr.isatty()
+
+    def __enter__(self) -> LiveProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def start(self, stage: str, shard: Shard, rows: int) -> None:
+        self._name, self._rows = f"{stage} {shard}", rows
+        self._done = self._refused = self._failed = 0
+        self._started = self._logged = time.monotonic()
+        self._task = self._bar.add_task(self._name, total=rows, rate="-", refused=0, failed=0)
+
+    def advance(self, outcome: Outcome) -> None:
+        self._done += 1
+        self._failed += isinstance(outcome, Failed)
+        self._refused += not isinstance(outcome, Failed | Made)
+        now = time.monotonic()
+        rate = self._done / max(1e-6, now - self._started)
+        self._bar.update(self._task, advance=1, rate=f"{rate:.1f}", refused=self._refused, failed=self._failed)
+        if self._plain and now - self._logged > _LOG_SECONDS:
+            self._logged = now
+            left = (self._rows - self._done) / rate
+            log.info(
+                "%s: %d of %d rows, %.1f rows/s, %.0f s left, %d rejected, %d failed",
+                *(self._name, self._done, self._rows, rate, left, self._refused, self._failed),
+            )
+
+
+@contextmanager
+def watched() -> Iterator[tuple[runner.Progress, threading.Event]]:
+    """Yield progress and a stop event that the first Ctrl-C or SIGTERM sets; a second one ends at once."""
+    stop = threading.Event()
+
+    def ask_to_stop(number: int, _: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        log.warning("stopping after the row at hand; what is done is kept (once more to end at once)")
+
+    before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with LiveProgress() as progress:
+            yield progress, stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

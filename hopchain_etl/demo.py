@@ -1,0 +1,243 @@
+"""``make demo``: the main job end to end on this machine, run by Airflow, released with DVC, pulled and checked.
+
+Everything lives in ``.demo/``. A second run finds what the first one made and only does what is new.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from hopchain_etl import airflow_server, s3server
+from hopchain_etl.airflow_server import AirflowServer
+from hopchain_etl.build import Build
+from hopchain_etl.funnel import Level, funnel
+from hopchain_etl.registry import releases
+from hopchain_etl.report import write_report
+from hopchain_etl.s3server import ServerInfo
+from hopchain_etl.samples import Sample, write_samples
+from hopchain_etl.settings import S3Settings, Settings
+from hopchain_etl.store import ObjectStore
+from hopchain_etl.verify import verify
+
+FOLDER = Path(".demo")
+_IMAGES = 32
+_CONNECTION = "hopchain_s3"
+_console = Console()
+
+
+@dataclass
+class Clock:
+    """Seconds spent by step."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str, saying: str) -> Iterator[None]:
+        """Time a step and say that it goes on."""
+        started = time.monotonic()
+        with _console.status(saying):
+            yield
+        spent = time.monotonic() - started
+        self.seconds[name] = round(spent, 1)
+        _console.print(f"[green]✓[/] {saying} [dim]{spent:.1f} s[/]")
+
+
+def main() -> None:
+    """Run the demo, print the funnel and where things are, and write ``.demo/summary.json``."""
+    folder = FOLDER.resolve()
+    clock = Clock()
+    with clock.step("s3", "S3 server"):
+        server = up_s3(folder)
+    with clock.step("airflow_start", "Airflow starting"):
+        airflow = up_airflow(folder, server)
+    with clock.step("photos", "sample photos into the source bucket"):
+        samples = write_samples(folder / "photos", count=_IMAGES)
+        upload(folder / "photos", samples, Settings().source)
+    with clock.step("airflow_ready", "Airflow ready"):
+        airflow_server.wait_until_healthy(airflow)
+    with clock.step("build", "Airflow runs hopchain_build"):
+        airflow.run_dag("hopchain_build", {"shard_size": 8})
+    with clock.step("release", "Airflow runs hopchain_release"):
+        airflow.run_dag("hopchain_release", {"policy": "unreviewed"})
+    with clock.step("stop", "Airflow stopping"):
+        airflow_server.stop(folder / "airflow")
+    settings = Settings()
+    latest = releases(settings)[-1]
+    with clock.step("pull", f"a training team pulls {latest.tag}"):
+        pulled = pull(folder, server, latest.tag)
+    with clock.step("verify", "every row checked"):
+        checked = verify(pulled / "training_set")
+    with clock.step("report", "report"):
+        build = Build(settings)
+        page = write_report(build, release={"tag": latest.tag, "rows": checked.rows, "policy": "unreviewed"})
+        (folder / "report.html").write_text(page, encoding="utf-8")
+    levels = funnel(build)
+    summary = _summary(folder, levels, samples, clock, latest.tag)
+    (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    _tell(folder, levels, summary, latest.tag)
+    if checked.failures:
+        raise SystemExit(f"{sum(checked.failures.values())} rows failed verification: {checked.failures}")
+    print(json.dumps(summary))
+
+
+def up() -> None:
+    """Leave S3 and Airflow running, and print where they are and who may log in."""
+    folder = FOLDER.resolve()
+    airflow = up_airflow(folder, up_s3(folder))
+    with _console.status("Airflow starting"):
+        airflow_server.wait_until_healthy(airflow)
+    table = Table("user", "password", title=f"Airflow: {airflow.url}")
+    for user, password in airflow.passwords.items():
+        table.add_row(user, password)
+    _console.print(table)
+    _console.print(f"For a shell:  [bold]source {folder / 'env.sh'}[/]   then  hopchain status")
+    _console.print("Stop with:    [bold]make clean[/] (removes .demo too)")
+
+
+def down() -> None:
+    """Stop what the demo started and remove what it made."""
+    folder = FOLDER.resolve()
+    airflow_server.stop(folder / "airflow")
+    s3server.stop(folder / "s3")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def up_s3(folder: Path) -> ServerInfo:
+    """Start S3 with the demo's buckets, and put its location and keys into this process's environment."""
+    server = s3server.start(folder / "s3")
+    keys = server.credentials["admin"]
+    environment = {
+        **_settings(folder, server.endpoint_url),
+        "AWS_ACCESS_KEY_ID": keys.access_key,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+    }
+    os.environ.update(environment)
+    script = folder / "env.sh"
+    script.touch(mode=0o600)
+    script.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()))
+    for uri in ("s3://hopchain", "s3://hopchain-registry"):
+        settings = S3Settings(uri=uri, endpoint_url=server.endpoint_url, path_style=True)
+        ObjectStore(settings).ensure_bucket()
+    return server
+
+
+def up_airflow(folder: Path, server: ServerInfo) -> AirflowServer:
+    """Start Airflow; its tasks get the S3 keys through an Airflow Connection, not through settings."""
+    keys = server.credentials["admin"]
+    connection = {"conn_type": "aws", "login": keys.access_key, "password": keys.secret_key}
+    env = {
+        f"AIRFLOW_CONN_{_CONNECTION.upper()}": json.dumps(connection),
+        "HOPCHAIN_LAKE__CONNECTION": _CONNECTION,
+        "HOPCHAIN_SOURCE__CONNECTION": _CONNECTION,
+        "HOPCHAIN_REGISTRY__REMOTE__CONNECTION": _CONNECTION,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    without_keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    return airflow_server.start(folder / "airflow", {**_settings(folder, server.endpoint_url), **env, **without_keys})
+
+
+def upload(folder: Path, samples: list[Sample], source: S3Settings) -> None:
+    """Put the samples into the source bucket, each with its source and licence; those that are there stay."""
+    store = ObjectStore(source)
+    there = {entry.key for entry in store.entries()}
+    for sample in samples:
+        if sample.name not in there:
+            metadata = {"source": sample.source, "license": sample.license}
+            store.put(sample.name, (folder / sample.name).read_bytes(), metadata)
+
+
+def pull(folder: Path, server: ServerInfo, tag: str) -> Path:
+    """Clone the registry at a tag and ``dvc pull`` with the read-only keys, as a training team would."""
+    clone = folder / "pulled"
+    shutil.rmtree(clone, ignore_errors=True)
+    keys = server.credentials["reader"]
+    env = {
+        **os.environ,
+        "AWS_ACCESS_KEY_ID": keys.access_key,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+        "DVC_NO_ANALYTICS": "1",
+    }
+    git = ["git", "-c", "advice.detachedHead=false", "clone", "--quiet", "--branch", tag]
+    for command, where in (
+        ([*git, str(folder / "registry.git"), str(clone)], folder),
+        ([sys.executable, "-m", "dvc", "pull", "--quiet"], clone),
+    ):
+        done = subprocess.run(command, cwd=where, env=env, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command[:3])} failed: {done.stderr.strip()}")
+    return clone
+
+
+def _settings(folder: Path, endpoint: str) -> dict[str, str]:
+    s3 = {
+        "LAKE": "s3://hopchain/lake",
+        "SOURCE": "s3://hopchain/photos",
+        "REGISTRY__REMOTE": "s3://hopchain-registry/dvc",
+    }
+    places = {f"HOPCHAIN_{name}__{key}": value for name, uri in s3.items() for key, value in _place(uri, endpoint)}
+    return {**places, "HOPCHAIN_REGISTRY__GIT_URL": str(folder / "registry.git")}
+
+
+def _place(uri: str, endpoint: str) -> Iterator[tuple[str, str]]:
+    yield "URI", uri
+    yield "ENDPOINT_URL", endpoint
+    yield "PATH_STYLE", "true"
+
+
+def _summary(folder: Path, levels: list[Level], samples: list[Sample], clock: Clock, tag: str) -> dict[str, Any]:
+    parts = (folder / "pulled" / "training_set").glob("*/rows/*.parquet")
+    released = [uri for part in parts for uri in pq.read_table(part, columns=["source_uri"])["source_uri"].to_pylist()]
+    ingest = levels[0]
+    rejects: dict[str, int] = {}
+    for level in levels:
+        for reason, count in level.reasons.items():
+            rejects[reason] = rejects.get(reason, 0) + count
+    photos = {sample.name for sample in samples if sample.kind == "photo"}
+    return {
+        "images": ingest.read,
+        "usable_images": ingest.ok,
+        "released_images": len(set(released)),
+        "released_real_photos": sum(any(uri.endswith(f"/{name}") for uri in set(released)) for name in photos),
+        "released_queries": len(released),
+        "rejects": rejects,
+        "seconds": clock.seconds,
+        "tag": tag,
+        "paths": {
+            "report": str(folder / "report.html"),
+            "training_set": str(folder / "pulled" / "training_set"),
+            "registry": str(folder / "registry.git"),
+            "photos": str(folder / "photos"),
+        },
+    }
+
+
+def _tell(folder: Path, levels: list[Level], summary: dict[str, Any], tag: str) -> None:
+    table = Table("stage", "read", "ok", "rejected", "failed", "rows out", title="From photos to queries")
+    for level in levels:
+        table.add_row(level.stage, *map(str, (level.read, level.ok, level.rejected, level.failed, level.rows)))
+    _console.print(table)
+    _console.print(
+        f"Released [bold]{tag}[/]: {summary['released_queries']} queries over {summary['released_images']} images "
+        f"({summary['released_real_photos']} real photos), unreviewed: no human has answered them yet."
+    )
+    _console.print(f"Report:       {folder / 'report.html'}\nTraining set: {folder / 'pulled' / 'training_set'}")
+    _console.print("Next:         make up (the Airflow UI), hopchain --help, add photos to s3://hopchain/photos")
+
+
+if __name__ == "__main__":
+    {"demo": main, "up": up, "clean": down}[sys.argv[1] if sys.argv[1:] else "demo"]()

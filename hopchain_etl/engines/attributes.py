@@ -1,0 +1,153 @@
+"""The colours of an object, named with the eleven basic colour terms of English.
+
+A pixel carries every name that a person might give it: the ranges below overlap, and where they do is the guard band
+between two names. ``colour`` counts only pixels with a single name, so "the red car" is red to everyone; ``colours``
+counts pixels with any of their names, so a colour that it leaves out is really absent.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+BASIC = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
+
+DOMINANT = 0.45  # share of pixels with this one name only
+POSSIBLE = 0.6  # share of pixels that may carry it
+SHADED = frozenset({"black", "white", "grey", "brown"})  # what shade and glare make of any colour
+SHADED_DOMINANT = 0.6  # so they need more
+RIVAL = 0.35  # share of pixels that may also, or instead, carry another name
+PRESENT = 0.04  # share from which a name belongs to ``colours``
+AROUND = 0.5  # share of the surroundings with a name from which a mask may have caught them instead of the object
+FADED = 16  # of 255: a photo with less spread between channels in 99 % of its pixels is black and white
+MAX_PIXELS = 40_000  # a larger mask is sampled on a grid
+
+RECIPE = {
+    "dominant": [DOMINANT, SHADED_DOMINANT, POSSIBLE],
+    "rival": RIVAL,
+    "present": PRESENT,
+    "around": AROUND,
+    "faded": FADED,
+}
+
+
+class Range(NamedTuple):
+    """A box in HSV that a name covers: hue in degrees (may wrap around 0), saturation and value in [0, 1]."""
+
+    name: str
+    hue: tuple[float, float]
+    saturation: tuple[float, float]
+    value: tuple[float, float]
+
+
+ANY = (0.0, 360.0)
+# The terms are Berlin and Kay's; their borders here are ours, set so that CSS colours like "saddlebrown", "hotpink" and
+# "navy" get the name in them alone, and "salmon", "teal" and "tan" several.
+RANGES = (
+    Range("black", ANY, (0.0, 1.0), (0.0, 0.22)),
+    Range("black", ANY, (0.0, 0.40), (0.0, 0.34)),
+    Range("grey", ANY, (0.0, 0.20), (0.18, 0.86)),
+    Range("grey", ANY, (0.0, 0.35), (0.14, 0.45)),
+    Range("white", ANY, (0.0, 0.14), (0.58, 1.0)),
+    Range("white", (25, 75), (0.0, 0.28), (0.80, 1.0)),  # in lamplight
+    Range("red", (338, 18), (0.38, 1.0), (0.14, 1.0)),
+    Range("red", (338, 18), (0.25, 1.0), (0.14, 0.60)),
+    Range("pink", (300, 350), (0.10, 1.0), (0.45, 1.0)),
+    Range("pink", (338, 20), (0.10, 0.70), (0.52, 1.0)),
+    Range("pink", (20, 30), (0.10, 0.42), (0.70, 1.0)),
+    Range("orange", (9, 48), (0.32, 1.0), (0.55, 1.0)),
+    Range("brown", (0, 50), (0.15, 1.0), (0.14, 0.60)),
+    Range("brown", (14, 50), (0.15, 0.92), (0.58, 0.84)),
+    Range("brown", (14, 50), (0.15, 0.60), (0.70, 0.92)),  # tan, wood in the sun
+    Range("yellow", (40, 78), (0.15, 1.0), (0.42, 1.0)),
+    Range("yellow", (30, 78), (0.08, 0.35), (0.72, 1.0)),  # cream
+    Range("green", (66, 188), (0.10, 1.0), (0.14, 1.0)),
+    Range("green", (45, 70), (0.15, 1.0), (0.14, 0.62)),  # olive
+    Range("blue", (162, 266), (0.10, 1.0), (0.14, 1.0)),
+    Range("purple", (250, 318), (0.06, 1.0), (0.14, 1.0)),
+    Range("purple", (230, 318), (0.06, 0.14), (0.80, 1.0)),  # lavender
+    Range("purple", (316, 345), (0.10, 1.0), (0.14, 0.62)),  # wine
+)
+
+
+def describe(rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> dict[str, str]:
+    """Return ``colours``, basic names joined by commas in the order of BASIC, and ``colour`` where one dominates.
+
+    ``rgb`` is a crop of shape (h, w, 3) and ``mask`` the object's pixels in it, at least one. The outermost ring is
+    left out: there object and background mix. What the crop shows beside the mask counts as its surroundings.
+    """
+    pixels = _inner(rgb, mask)
+    names = names_of(pixels)
+    present = names.mean(axis=0)
+    alone = (names & (names.sum(axis=1, keepdims=True) == 1)).mean(axis=0)
+    seen = {"colours": ", ".join(name for name, share in zip(BASIC, present, strict=True) if share >= PRESENT)}
+    first = int(np.argmax(alone))
+    if not _dominates(first, alone, present):
+        return seen
+    around = names_of(_sampled(rgb[~mask]))[:, first]
+    if not len(around) or around.mean() < AROUND:
+        seen["colour"] = BASIC[first]
+    return seen
+
+
+def is_faded(rgb: NDArray[np.uint8]) -> bool:
+    """Return whether a photo of shape (h, w, 3) shows no colours at all."""
+    pixels = _sampled(rgb.reshape(-1, 3)).astype(np.int16)
+    return bool(np.percentile(np.ptp(pixels, axis=1), 99) < FADED)
+
+
+def _dominates(first: int, alone: NDArray[np.float64], present: NDArray[np.float64]) -> bool:
+    """Return whether anyone would call the whole object by the name with this index in BASIC."""
+    needed = SHADED_DOMINANT if BASIC[first] in SHADED else DOMINANT
+    return bool(alone[first] >= needed and present[first] >= POSSIBLE and np.delete(present, first).max() <= RIVAL)
+
+
+def share_of(name: str, rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
+    """Return the share of a mask's pixels that may be called ``name``, one of BASIC."""
+    pixels = _inner(rgb, mask)
+    return float(names_of(pixels)[:, BASIC.index(name)].mean()) if len(pixels) else 0.0
+
+
+def names_of(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return for RGB pixels of shape (n, 3) which of the BASIC names each may be given, shape (n, 11).
+
+    Every colour has at least one name; on a border between names it has two to four.
+    """
+    hue, saturation, value = _hsv(pixels)
+    names = np.zeros((len(pixels), len(BASIC)), dtype=bool)
+    for name, (low, high), (s0, s1), (v0, v1) in RANGES:
+        inside = (low <= hue) & (hue <= high) if low <= high else (low <= hue) | (hue <= high)
+        inside &= (s0 <= saturation) & (saturation <= s1) & (v0 <= value) & (value <= v1)
+        names[:, BASIC.index(name)] |= inside
+    return names
+
+
+def _hsv(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return hue in degrees, saturation and value in [0, 1] of RGB pixels of shape (n, 3)."""
+    unit = pixels.astype(np.float64) / 255
+    red, green, blue = unit.T
+    value = unit.max(axis=1)
+    spread = value - unit.min(axis=1)
+    safe = np.where(spread > 0, spread, 1)
+    hue = np.select(
+        [spread == 0, value == red, value == green],
+        [0.0, (green - blue) / safe % 6, (blue - red) / safe + 2],
+        (red - green) / safe + 4,
+    )
+    return 60 * hue, spread / np.where(value > 0, value, 1), value
+
+
+def _inner(rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return the mask's pixels without its border ring, or all of them where the mask is too thin, shape (n, 3)."""
+    import cv2
+
+    ring = max(1, round(0.03 * min(mask.shape)))
+    kernel = np.ones((2 * ring + 1, 2 * ring + 1), dtype=np.uint8)
+    core = cv2.erode(mask.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0).astype(bool)
+    return _sampled(rgb[core if core.sum() >= 0.3 * mask.sum() else mask])
+
+
+def _sampled(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return pixels[:: max(1, len(pixels) // MAX_PIXELS)]

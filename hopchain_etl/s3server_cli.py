@@ -1,0 +1,97 @@
+"""``hopchain s3 start | stop | status``: the embedded S3 server from the command line."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hopchain_etl import s3server
+from hopchain_etl.s3server import S3ServerError, ServerInfo
+
+NOT_RUNNING = 3  # what `systemctl status` exits with
+
+app = typer.Typer(help="An S3 server in a folder, for demos and laptops: real storage, real keys, loopback only.")
+
+Folder = Annotated[Path, typer.Option(help="Where the server keeps its data, keys and log.")]
+DEFAULT_FOLDER = Path(".hopchain/s3")
+
+
+@app.command()
+def start(
+    folder: Folder = DEFAULT_FOLDER,
+    port: Annotated[int | None, typer.Option(help="S3 port; takes the three above it and, of each, +10000.")] = None,
+    show_keys: Annotated[bool, typer.Option("--show-keys", help="Print the keys as well.")] = False,
+) -> None:
+    """Start the server, or find it running; print its endpoint and how to use it."""
+    try:
+        info = s3server.start(folder, port=port)
+    except S3ServerError as error:
+        typer.secho(str(error), err=True, fg="red")
+        raise typer.Exit(1) from error
+    typer.echo(f"# S3 server at {info.endpoint_url}, process {info.pid}, data in {info.data}")
+    typer.echo(
+        f"# Keys of {', '.join(info.credentials)}: {info.credentials_file}, as AWS profiles: {info.profiles_file}"
+    )
+    typer.echo("# To use it from this shell:")
+    for name, value in _exports(info).items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+    if show_keys:
+        for name, keys in info.credentials.items():
+            typer.echo(f"# {name}: {keys.access_key} {keys.secret_key}")
+
+
+@app.command()
+def stop(folder: Folder = DEFAULT_FOLDER) -> None:
+    """Stop the server; its data stays."""
+    try:
+        stopped = s3server.stop(folder)
+    except S3ServerError as error:
+        typer.secho(str(error), err=True, fg="red")
+        raise typer.Exit(1) from error
+    typer.echo("stopped" if stopped else f"no server runs in {folder}")
+
+
+@app.command()
+def status(
+    folder: Folder = DEFAULT_FOLDER,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs; holds no secrets.")] = False,
+) -> None:
+    """Say whether the server runs: exit code 0 if so, 3 if not."""
+    try:
+        info = s3server.status(folder)
+    except S3ServerError as error:
+        typer.secho(str(error), err=True, fg="red")
+        raise typer.Exit(1) from error
+    if as_json:
+        typer.echo(json.dumps({"running": False} if info is None else _public(info), indent=2))
+    else:
+        typer.echo(f"running at {info.endpoint_url}, process {info.pid}" if info else f"no server runs in {folder}")
+    if info is None:
+        raise typer.Exit(NOT_RUNNING)
+
+
+def _exports(info: ServerInfo) -> dict[str, str]:
+    """Return the environment that points boto3, DVC and the AWS CLI at the server, as the writer."""
+    return {
+        "AWS_ENDPOINT_URL_S3": info.endpoint_url,
+        "AWS_SHARED_CREDENTIALS_FILE": str(info.profiles_file),
+        "AWS_PROFILE": "writer",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+
+def _public(info: ServerInfo) -> dict[str, object]:
+    return {
+        "running": True,
+        "endpoint_url": info.endpoint_url,
+        "pid": info.pid,
+        "data": str(info.data),
+        "log": str(info.log),
+        "credentials_file": str(info.credentials_file),
+        "profiles_file": str(info.profiles_file),
+        "access_keys": {name: keys.access_key for name, keys in info.credentials.items()},
+    }

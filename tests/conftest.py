@@ -1,0 +1,69 @@
+"""Fixtures that every test may use: a real S3 server and a fresh bucket on it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+
+from hopchain_etl import s3server
+from hopchain_etl.s3server import Credentials, ServerInfo
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class S3Location:
+    """A bucket and the admin's keys to it."""
+
+    bucket: str
+    endpoint_url: str
+    access_key: str
+    secret_key: str
+
+
+def s3_client(endpoint_url: str, keys: Credentials) -> S3Client:
+    """Return a client that signs as ``keys``, whatever the environment says."""
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint_url,
+        aws_access_key_id=keys.access_key,
+        aws_secret_access_key=keys.secret_key,
+        region_name="us-east-1",
+    )
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerInfo]:
+    """A real S3 server on free ports, for the whole session."""
+    folder = tmp_path_factory.mktemp("s3")
+    try:
+        yield s3server.start(folder)
+    finally:
+        s3server.stop(folder)
+
+
+@pytest.fixture
+def bucket(
+    s3_server: ServerInfo, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[S3Location]:
+    """A fresh bucket; the environment holds the keys to it and nothing else of AWS, so the boto3 chain finds them."""
+    keys = s3_server.credentials["admin"]
+    nowhere = str(tmp_path_factory.getbasetemp() / "no-aws-config")
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", nowhere)
+    monkeypatch.setenv("AWS_CONFIG_FILE", nowhere)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", keys.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", keys.secret_key)
+    client = s3_client(s3_server.endpoint_url, keys)
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    client.create_bucket(Bucket=name)
+    yield S3Location(name, s3_server.endpoint_url, keys.access_key, keys.secret_key)
+    client.delete_bucket(Bucket=name)  # with what is in it: SeaweedFS allows that

@@ -1,0 +1,59 @@
+"""Small scenes of instances, built by hand, for tests of geometry, checks and the author."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+from pycocotools import mask as coco
+
+from hopchain_etl.hops.geometry import Instance, Scene
+
+WIDTH, HEIGHT = 1000, 800
+
+
+def thing(
+    name: str, category: str, x: float, y: float, w: float, h: float, *, certain: bool = True,
+    colour: str | None = None, colours: str = "", text: str | None = None, masked: bool = False,
+) -> Instance:  # fmt: skip
+    """An instance whose mask, if any, fills its box."""
+    mask = {}
+    if masked:
+        pixels = np.zeros((HEIGHT, WIDTH), np.uint8, order="F")
+        pixels[int(y) : int(y + h), int(x) : int(x + w)] = 1
+        rle = coco.encode(pixels)
+        mask = {"size": rle["size"], "counts": rle["counts"].decode()}
+    seen = frozenset(filter(None, colours.split(","))) | ({colour} if colour else set())
+    return Instance(name, category, (x, y, x + w, y + h), w * h, certain, colour, frozenset(seen), text, mask)
+
+
+def scene(*instances: Instance) -> Scene:
+    return Scene(instances, WIDTH, HEIGHT)
+
+
+def text(reading: str, x: float, y: float, *, certain: bool = True) -> Instance:
+    """A line of text, 40 px high."""
+    return thing(f"t{x:.0f}-{y:.0f}", "text", x, y, 22 * len(reading), 40, text=reading, certain=certain)
+
+
+def price_list() -> Scene:
+    """Words on the left, their numbers on the right, one row each."""
+    rows = [("Apples", 41), ("Plums", 17), ("Cherries", 64), ("Figs", 29), ("Quinces", 83)]
+    lines = []
+    for n, (word, number) in enumerate(rows):
+        lines += [text(word, 80, 100 + 110 * n), text(str(number), 600, 100 + 110 * n)]
+    return scene(*lines)
+
+
+def street(seed: int) -> Scene:
+    """Objects of a few categories and colours strewn over a grid, so that some relations hold and some do not."""
+    rng = random.Random(seed)
+    cells = rng.sample([(c, r) for c in range(5) for r in range(4)], 9)
+    things = []
+    for n, (column, row) in enumerate(cells):
+        category = rng.choice(["car", "car", "dog", "bench", "person"])
+        colour = rng.choice(["red", "blue", "white", None])
+        w, h = rng.randint(40, 150), rng.randint(40, 150)
+        x, y = column * 200 + rng.randint(0, 40), row * 200 + rng.randint(0, 40)
+        things.append(thing(f"i{n}", category, x, y, w, h, colour=colour, certain=rng.random() < 0.9))
+    return scene(*things)
