@@ -77,19 +77,19 @@ def main() -> None:
     with clock.step("stop", "Airflow stopping"):
         airflow_server.stop(folder / "airflow")
     settings = Settings()
-    latest = releases(settings)[-1]
-    with clock.step("pull", f"a training team pulls {latest.tag}"):
-        pulled = pull(folder, server, latest.tag)
+    tag = releases(settings)[-1]["tag"]
+    with clock.step("pull", f"a training team pulls {tag}"):
+        pulled = pull(folder, server, tag)
     with clock.step("verify", "every row checked"):
         checked = verify(pulled / "training_set")
     with clock.step("report", "report"):
         build = Build(settings)
-        page = write_report(build, release={"tag": latest.tag, "rows": checked.rows, "policy": "unreviewed"})
+        page = write_report(build, release={"tag": tag, "rows": checked.rows, "policy": "unreviewed"})
         (folder / "report.html").write_text(page, encoding="utf-8")
     levels = funnel(build)
-    summary = _summary(folder, levels, samples, clock, latest.tag)
+    summary = _summary(folder, levels, samples, clock, tag)
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-    _tell(folder, levels, summary, latest.tag)
+    _tell(folder, levels, summary, tag)
     if checked.failures:
         raise SystemExit(f"{sum(checked.failures.values())} rows failed verification: {checked.failures}")
     print(json.dumps(summary))

@@ -160,7 +160,8 @@ TRAINING_ROWS = pa.schema(
         ("answer_single", pa.string()),
         ("hops", pa.list_(HOP)),
         ("expr", pa.string()),
-        ("instances", pa.list_(pa.struct(list(INSTANCES)))),  # the referents, so that a row can be checked alone
+        ("combination", pa.list_(pa.string())),
+        ("instances", pa.list_(pa.struct(list(INSTANCES)))),  # all of the image, so that a row can be checked alone
         ("n_hops", pa.int8()),
         ("unchecked", pa.float32()),
         ("policy", pa.string()),  # unanimous, or unreviewed: no human has answered

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -39,11 +40,12 @@ class MissingObjectError(KeyError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One listed object. ``key`` is relative to the store's prefix; ``size`` in bytes."""
+    """One listed object. ``key`` is relative to the store's prefix; ``size`` in bytes; ``modified`` in UTC."""
 
     key: str
     etag: str
     size: int
+    modified: datetime
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ class ObjectStore:
                 self.calls["list"] += 1
                 for found in page.get("Contents", []):
                     key = found["Key"].removeprefix(self.prefix)
-                    yield Entry(key, found["ETag"].strip('"'), found["Size"])
+                    yield Entry(key, found["ETag"].strip('"'), found["Size"], found["LastModified"])
         except (ClientError, EndpointConnectionError, NoCredentialsError, HTTPClientError) as error:
             raise self._explained(error, prefix) from error
 
@@ -198,13 +200,13 @@ def _client(settings: S3Settings) -> S3Client:
         read_timeout=20,
         s3={"addressing_style": "path" if settings.path_style else "auto"},
     )
-    key, secret = _keys_of_connection(settings.connection) if settings.connection else (None, None)
+    key, secret = keys_of_connection(settings.connection) if settings.connection else (None, None)
     return boto3.session.Session(key, secret, region_name=settings.region).client(
         "s3", endpoint_url=settings.endpoint_url, config=config
     )
 
 
-def _keys_of_connection(name: str) -> tuple[str, str]:
+def keys_of_connection(name: str) -> tuple[str, str]:
     """Return the key pair of an Airflow Connection of type ``aws``."""
     from airflow.sdk import BaseHook
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from hopchain_etl.cli import build, release, show
+from hopchain_etl.gitrepo import RegistryError
 from hopchain_etl.lake import LakeError
 from hopchain_etl.lock import LockHeldError
 from hopchain_etl.quality import QualityError
@@ -22,7 +23,7 @@ from hopchain_etl.store import MissingObjectError, StoreError
 
 # What a user can mend: shown as one message, without a traceback.
 _EXPECTED = (
-    StoreError, MissingObjectError, LakeError, LockHeldError, QualityError, S3ServerError, ValueError, FileNotFoundError
+    StoreError, MissingObjectError, RegistryError, LakeError, LockHeldError, QualityError, S3ServerError, ValueError, FileNotFoundError
 )  # fmt: skip
 
 app = typer.Typer(

@@ -7,7 +7,7 @@ last: a listing that was cut off is not there. What is in a listing has been see
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -55,27 +55,21 @@ def listing(lake: Lake, shard: Shard) -> pa.Table:
 def list_intake(lake: Lake, source: ObjectStore, settings: IngestSettings, name: str, before: list[Intake]) -> Intake:
     """List the source and store what no intake in ``before`` has seen as intake ``name``; return it.
 
-    Seen means the same uri and etag. Where nothing is new, nothing is stored and the intake has no shards.
+    Seen means the same uri and etag. Where nothing is new, nothing is stored and the intake has no shards. Raises
+    StoreError where the source cannot be listed, ValueError where source and lake are one place.
     """
     seen = _seen(lake, before)
-    listed, found = 0, []
-    skipped = _skipped(lake, source)
-    for entry in source.entries():
-        uri = source.uri(entry.key)
-        if (entry.key.endswith("/") and not entry.size) or (skipped and uri.startswith(skipped)):
-            continue  # a folder as some tools make them, or the lake itself
+    listed, new = 0, []
+    for row in _photos(lake, source):
         listed += 1
-        if (uri, entry.etag) not in seen:
-            found.append((uri, entry.etag, entry.size))
-    found = sorted(found)[: settings.limit]
-    columns = [pa.array(column, field.type) for column, field in zip(zip(*found, strict=True), records.LISTING)]
-    rows = pa.Table.from_arrays(columns, schema=records.LISTING) if found else records.LISTING.empty_table()
-    cuts = range(0, rows.num_rows, settings.shard_size)
+        if (row["uri"], row["etag"]) not in seen:
+            new.append(row)
+    new = sorted(new, key=lambda row: row["uri"])[: settings.limit]
     parts = tuple(
-        lake.write_part(lake.folder("images", None, Shard(name, index)), "listing", rows.slice(at, settings.shard_size))
-        for index, at in enumerate(cuts)
+        lake.write_part(lake.folder("images", None, Shard(name, index)), "listing", rows)
+        for index, rows in enumerate(_cut(new, settings.shard_size))
     )
-    intake = Intake(name, max((old.order for old in before), default=0) + 1, listed, len(found), parts)
+    intake = Intake(name, max((old.order for old in before), default=0) + 1, listed, len(new), parts)
     if not parts:
         return intake
     value = {"order": intake.order, "listed": listed, "new": intake.new, "shards": [vars(part) for part in parts]}
@@ -95,17 +89,28 @@ def together(work: Callable[[T], U], items: Iterable[T]) -> list[U]:
         return list(threads.map(work, items))
 
 
+def _photos(lake: Lake, source: ObjectStore) -> Iterator[dict[str, Any]]:
+    """Yield the source's objects as rows of records.LISTING, without folder keys and without the lake's own."""
+    ours = lake.store.uri("") if lake.settings.endpoint_url == source.settings.endpoint_url else None
+    if ours == source.uri(""):
+        raise ValueError(f"{ours} is both source and lake; the lake needs a place of its own")
+    inside = ours if ours and ours.startswith(source.uri("")) else None
+    for entry in source.entries():
+        uri = source.uri(entry.key)
+        folder = entry.key.endswith("/") and not entry.size
+        if not folder and not (inside and uri.startswith(inside)):
+            yield {"uri": uri, "etag": entry.etag, "bytes": entry.size}
+
+
+def _cut(rows: list[dict[str, Any]], size: int) -> Iterator[pa.Table]:
+    for at in range(0, len(rows), size):
+        yield pa.Table.from_pylist(rows[at : at + size], schema=records.LISTING)
+
+
 def _seen(lake: Lake, before: list[Intake]) -> set[tuple[str, str]]:
     shards = [(shard, part) for intake in before for shard, part in zip(intake.shards, intake.parts, strict=True)]
     tables = together(lambda pair: _listing(lake, *pair), shards)
-    return {pair for table in tables for pair in zip(*(table[c].to_pylist() for c in ("uri", "etag")), strict=True)}
-
-
-def _skipped(lake: Lake, source: ObjectStore) -> str | None:
-    """Return where the lake lies inside the source, so that its blobs are not taken for photos."""
-    ours = lake.store.uri("")
-    same_server = lake.settings.endpoint_url == source.settings.endpoint_url
-    return ours if same_server and ours.startswith(source.uri("")) else None
+    return {(row["uri"], row["etag"]) for table in tables for row in table.to_pylist()}
 
 
 def _listing(lake: Lake, shard: Shard, part: Part) -> pa.Table:

@@ -1,0 +1,143 @@
+"""Compares ingest with a bare loop that only fetches, hashes and decodes, on the embedded S3 server.
+
+Run it as ``python benchmarks/ingest.py``. All have the same photos, threads and decode processes and take turns. The
+last line is JSON: photos a second of each, and the ratio of ingest to the bare loop; the goal is at least 0.8. Ingest
+also stores every photo, which the bare loop does not, and here the server shares the processors: ``ratio_to_storing``
+compares it with a bare loop that stores each photo as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import boto3
+import numpy as np
+from botocore.config import Config
+from botocore.httpsession import URLLib3Session
+from PIL import Image
+
+from hopchain_etl import s3server
+from hopchain_etl.lake import Lake
+from hopchain_etl.quality import Verdict
+from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
+from hopchain_etl.stages.ingest import WORKERS, ingest
+from hopchain_etl.store import ObjectStore
+
+
+def photo(seed: int) -> bytes:
+    """Return a JPEG of 0.5 to 1 megapixel with detail at every scale, as photos have; about 150 to 350 KB."""
+    rng = np.random.default_rng(seed)
+    width, height = int(rng.integers(820, 1160)), int(rng.integers(620, 860))
+    total = Image.new("RGB", (width, height), tuple(rng.integers(60, 190, 3).tolist()))
+    for cells, strength in ((4, 0.6), (16, 0.4), (64, 0.3), (256, 0.15)):
+        noise = Image.fromarray(rng.integers(0, 256, (cells, cells, 3)).astype(np.uint8))
+        total = Image.blend(total, noise.resize((width, height), Image.Resampling.BICUBIC), strength)
+    sink = io.BytesIO()
+    total.save(sink, "JPEG", quality=90)
+    return sink.getvalue()
+
+
+def decoded(data: bytes) -> tuple[int, int]:
+    """Return the size of the decoded image, in px."""
+    return Image.open(io.BytesIO(data)).convert("RGB").size
+
+
+def bare(where: S3Settings, concurrency: int, store_below: str | None = None) -> int:
+    """Fetch, hash and decode every photo and return how many there were; ``store_below`` a prefix, if given."""
+    config = Config(max_pool_connections=concurrency, s3={"addressing_style": "path"})
+    client = boto3.client("s3", endpoint_url=where.endpoint_url, region_name=where.region, config=config)
+    bucket, _, prefix = where.uri.removeprefix("s3://").partition("/")
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    keys = [entry["Key"] for page in pages for entry in page["Contents"]]
+    with ProcessPoolExecutor(WORKERS) as processes, ThreadPoolExecutor(concurrency) as threads:
+
+        def one(key: str) -> str:
+            data = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+            processes.submit(decoded, data).result()
+            sha = hashlib.sha256(data).hexdigest()
+            if store_below:
+                client.put_object(Bucket=bucket, Key=f"{store_below}/{sha}", Body=data)
+            return sha
+
+        return len(set(threads.map(one, keys)))
+
+
+def full(where: S3Settings, lake: LakeSettings, settings: IngestSettings) -> int:
+    """Ingest every photo into a new lake and return how many rows there are."""
+    result = ingest(Lake(lake), ObjectStore(where), settings, "all", validate=lambda _, rows: Verdict(rows.num_rows))
+    return result.ok
+
+
+def seconds(run: Callable[[], int], expected: int) -> float:
+    start = time.perf_counter()
+    assert run() == expected
+    return time.perf_counter() - start
+
+
+def delay_requests(latency: float) -> None:
+    """Make every S3 request of this process take ``latency`` seconds longer."""
+    send = URLLib3Session.send
+
+    def slow(session: URLLib3Session, request: Any) -> Any:
+        time.sleep(latency)
+        return send(session, request)
+
+    URLLib3Session.send = slow
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--latency", type=float, default=0, help="seconds added to each request, as distant S3 has")
+    options = parser.parse_args()
+    delay_requests(options.latency)
+    settings = IngestSettings()
+    with tempfile.TemporaryDirectory() as folder:
+        server = s3server.start(Path(folder))
+        try:
+            keys = server.credentials["admin"]
+            os.environ |= {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key}
+            place = {"endpoint_url": server.endpoint_url, "path_style": True}
+            where = S3Settings(uri="s3://bench/photos", **place)
+            source = ObjectStore(where)
+            source.ensure_bucket()
+            sizes = []
+            for number in range(options.photos):
+                data = photo(number)
+                source.put(f"{number:05d}.jpg", data)
+                sizes.append(len(data))
+            print(f"{options.photos} photos of {statistics.mean(sizes) / 1000:.0f} KB", file=sys.stderr)
+            took: dict[str, list[float]] = {"bare": [], "storing": [], "ingest": []}
+            for number in range(options.rounds):
+                runs: dict[str, Callable[[], int]] = {
+                    "bare": partial(bare, where, settings.concurrency),
+                    "storing": partial(bare, where, settings.concurrency, f"stored-{number}"),
+                    "ingest": partial(full, where, LakeSettings(uri=f"s3://bench/lake-{number}", **place), settings),
+                }
+                for name, run in runs.items():
+                    took[name].append(seconds(run, options.photos))
+                print({name: round(times[-1], 2) for name, times in took.items()}, file=sys.stderr)
+        finally:
+            s3server.stop(Path(folder))
+    speed = {name: options.photos / statistics.median(times) for name, times in took.items()}
+    ratios = {"ratio": speed["ingest"] / speed["bare"], "ratio_to_storing": speed["ingest"] / speed["storing"]}
+    rates = {f"{name}_per_s": rate for name, rate in speed.items()}
+    print(json.dumps({name: round(value, 3) for name, value in (ratios | rates).items()}))
+
+
+if __name__ == "__main__":
+    main()

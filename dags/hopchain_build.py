@@ -1,0 +1,120 @@
+"""### Photos to multi-hop questions
+
+`ingest` takes in what is new in the source bucket. `plan` finds the shards that have work: new ones, unfinished ones
+and those with failed rows; each goes through all stages. The quality gate looks at all that was written, new questions
+become one annotation batch, and `runs/<run_id>.json` in the lake says what ran. Nothing waits for people.
+
+Run it again at any time: complete shards are left alone, and without work there is no batch and no event.
+
+- There is no `screen` step yet: the local profile has no weaker model to play against, so difficulty stays unknown.
+- Tasks use the pools `vlm` and `gpu`. Create both once or tasks wait for ever: `airflow pools set gpu 2 hopchain`.
+- The params override the settings (`HOPCHAIN_*`, `hopchain.toml`) for one run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Param, TriggerRule, dag, task, task_group
+
+from hopchain_etl import wiring
+from hopchain_etl.settings import Profile, Settings
+
+SETTINGS = Settings()
+QUERIES, NIGHTLY = wiring.asset("queries"), wiring.timetable(SETTINGS.orchestrate.schedule)
+INTAKE = "[A-Za-z0-9][A-Za-z0-9._-]*"
+CHOICE = f"^(new|all|sample:[1-9][0-9]*|{INTAKE}( *, *{INTAKE})*)$"
+INGEST, ENGINES = SETTINGS.ingest, SETTINGS.engines
+JSON = Any  # where a task is said to return a dict, TaskFlow makes each key an XCom of its own
+
+# fmt: off
+PARAMS = {
+    "source_uri": Param(SETTINGS.source.uri, "Where the photos are: s3://bucket/prefix",
+                        title="Source", type="string", pattern="^s3://"),
+    "intakes": Param("new", "new | all | sample:N (N shards, always the same) | names of intakes, by commas",
+                     title="What to build", type="string", pattern=CHOICE),
+    "image_limit": Param(INGEST.limit, "At most so many new photos; empty takes all",
+                         title="New photos", type=["null", "integer"], minimum=1),
+    "shard_size": Param(INGEST.shard_size, "New photos a shard; each shard is one mapped task of each stage",
+                        title="Shard size", type="integer", minimum=1, maximum=2000),
+    "profile": Param(ENGINES.profile.value, "local runs on any CPU, vllm needs GPU workers",
+                     title="Engines", type="string", enum=[profile.value for profile in Profile]),
+    "token_ceiling": Param(ENGINES.token_ceiling, "Model tokens that the run may spend; empty sets no ceiling",
+                           title="Token ceiling", type=["null", "integer"], minimum=1),
+}
+# fmt: on
+
+
+@dag(**wiring.dag_args(SETTINGS, "build"), schedule=NIGHTLY, params=PARAMS, doc_md=__doc__)
+def hopchain_build() -> None:
+    @task(**wiring.placement("ingest", SETTINGS))
+    def ingest(params: JSON = None, dag_run: JSON = None) -> JSON:
+        """Fetch photos that the lake has not seen, normalise them once, and finish older intakes."""
+        from hopchain_etl import orchestrate
+
+        return orchestrate.ingest(params, dag_run)
+
+    @task
+    def plan(params: JSON = None) -> list[str]:
+        """List the shards that have work under today's fingerprints."""
+        from hopchain_etl import orchestrate
+
+        return orchestrate.plan(params)
+
+    def stage(name: str, doc: str) -> Any:
+        @task(task_id=name, doc_md=doc, **wiring.placement(name, SETTINGS))
+        def run(shard: str, params: JSON = None) -> None:
+            from hopchain_etl import orchestrate
+
+            orchestrate.run_stage(name, shard, params)
+
+        return run
+
+    @task_group(default_args={"map_index_template": "{{ task.op_kwargs['shard'] }}"})
+    def shards(shard: str) -> None:
+        """One shard through all stages; shards do not wait for each other."""
+        detect = stage("detect", "Name the categories of things in each photo.")
+        segment = stage("segment", "Cut out each instance of each category.")
+        generate = stage("generate", "Write questions over the instances; keep those that pass every check.")
+        detect(shard=shard) >> segment(shard=shard) >> generate(shard=shard)
+
+    @task(trigger_rule=TriggerRule.NONE_FAILED)
+    def quality_gate(ingested: JSON, planned: list[str], params: JSON = None, dag_run: JSON = None) -> JSON:
+        """Fail where a shard broke its suite. Runs although there was no shard to map: an empty map is skipped."""
+        from hopchain_etl import orchestrate
+
+        return orchestrate.quality_gate(params, dag_run, ingested, planned)
+
+    @task
+    def publish_batch(params: JSON = None, dag_run: JSON = None) -> JSON:
+        """Write `batches/<id>.json` with the questions that nobody has been asked yet."""
+        from hopchain_etl import orchestrate
+
+        return orchestrate.publish_batch(params, dag_run)
+
+    @task
+    def record_run(
+        ingested: JSON, planned: list[str], gate: JSON, batch: JSON, params: JSON = None, dag_run: JSON = None
+    ) -> JSON:
+        """Write `runs/<run_id>.json`: what ran, on which intakes, under which fingerprints."""
+        from hopchain_etl import orchestrate
+
+        return orchestrate.record_run(params, dag_run, ingested, planned, gate, batch)
+
+    @task(outlets=[QUERIES])
+    def announce(counts: JSON, outlet_events: JSON = None) -> None:
+        """Send the event of `hopchain://queries` with the run's counts; skipped where nothing was built."""
+        from hopchain_etl import orchestrate
+
+        outlet_events[QUERIES].extra = orchestrate.announce_queries(counts)
+
+    ingested = ingest()
+    planned = plan()
+    gate = quality_gate(ingested, planned)
+    batch = publish_batch()
+    ingested >> planned
+    shards.expand(shard=planned) >> gate >> batch
+    announce(record_run(ingested, planned, gate, batch))
+
+
+hopchain_build()

@@ -1,0 +1,44 @@
+"""### Answers of annotators to decided batches
+
+Every few minutes, and as often as you like: votes that have arrived since the last run (`answers/<query_id>/...`)
+become rows of the `answers` table, the highest revision of a seat counting. A question is kept where four people give
+the same number, and dropped at the first reject or disagreement.
+
+When all questions of a batch are decided, or a lead has closed it, the event of `hopchain://answers` is sent, once for
+each batch. A run that finds no such batch skips its last task. Nothing here waits for people.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import dag, task
+
+from hopchain_etl import wiring
+from hopchain_etl.settings import Settings
+
+SETTINGS = Settings()
+OFTEN = wiring.timetable(SETTINGS.orchestrate.collect_schedule)
+ANSWERS = wiring.asset("answers")
+
+
+@dag(**wiring.dag_args(SETTINGS, "collect"), schedule=OFTEN, doc_md=__doc__)
+def hopchain_collect() -> None:
+    @task(**wiring.placement("collect", SETTINGS))
+    def collect() -> list[Any]:
+        """Bring the answers table up to date; list the batches that have newly become final."""
+        from hopchain_etl import orchestrate
+
+        return orchestrate.collect()
+
+    @task(outlets=[ANSWERS])
+    def announce(final: list[Any], outlet_events: Any = None) -> None:
+        """Record batches as decided and send the event of `hopchain://answers`; skipped where there are none."""
+        from hopchain_etl import orchestrate
+
+        outlet_events[ANSWERS].extra = orchestrate.announce_answers(final)
+
+    announce(collect())
+
+
+hopchain_collect()

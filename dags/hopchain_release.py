@@ -1,0 +1,82 @@
+"""### Decided answers to a versioned training set
+
+Runs whenever a batch is decided (`hopchain://answers`), on a timetable where `release_schedule` is set, and by hand.
+One serial task takes the snapshot, assembles, validates and describes the training set, pushes it with DVC and tags
+it in git. An unchanged snapshot makes no version: then the last task is skipped and no event of
+`hopchain://training-set` is sent.
+
+- With `approval` somebody has to approve in the UI (Required Actions) before anything is made or pushed; a rejection
+  skips the release.
+- `policy: unreviewed` also releases questions that no human has answered, marked as such.
+- There is no calibration for a target model yet: the local profile has no weaker model to play against.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import AssetOrTimeSchedule, Param, TriggerRule, dag, task
+
+from hopchain_etl import wiring
+from hopchain_etl.settings import Policy, Settings
+
+SETTINGS = Settings()
+ANSWERS, TRAINING_SET = wiring.asset("answers"), wiring.asset("training-set")
+CRON = wiring.timetable(SETTINGS.orchestrate.release_schedule)
+WHENEVER = AssetOrTimeSchedule(timetable=CRON, assets=[ANSWERS]) if CRON else [ANSWERS]
+RELEASE = SETTINGS.release
+JSON = Any  # where a task is said to return a dict, TaskFlow makes each key an XCom of its own
+
+# fmt: off
+PARAMS = {
+    "targets": Param(list(RELEASE.targets), "Training sets to release, one name a line",
+                     title="Targets", type="array", minItems=1, items={"type": "string", "minLength": 1}),
+    "policy": Param(RELEASE.policy.value, "unanimous: four people of the same mind. unreviewed: the rest as well",
+                    title="Policy", type="string", enum=[policy.value for policy in Policy]),
+    "approval": Param(RELEASE.approval, "Wait until somebody approves, before anything is pushed",
+                      title="Ask for approval", type="boolean"),
+}
+# fmt: on
+
+
+@dag(**wiring.dag_args(SETTINGS, "release"), schedule=WHENEVER, params=PARAMS, doc_md=__doc__)
+def hopchain_release() -> None:
+    @task.branch
+    def ask(params: JSON = None) -> str:
+        """Go by way of a person where `approval` is asked for."""
+        return "approve" if params["approval"] else "publish"
+
+    approve = ApprovalOperator(
+        task_id="approve",
+        subject="Release the training set: {{ params.targets | join(', ') }}?",
+        body="Policy **{{ params.policy }}**. Approve to publish a new version, reject to leave things as they are.",
+        # An answer in the first seconds can meet the task before it waits, and fails it: it then asks again.
+        retries=max(1, SETTINGS.orchestrate.retries),
+        retry_delay=timedelta(seconds=5),
+        doc_md="Wait for somebody to approve in the UI.",
+    )
+
+    @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+    def publish(params: JSON = None) -> JSON:
+        """Snapshot, assemble, validate, describe, push and tag, in one go: DVC locks its repository anyway."""
+        from hopchain_etl import orchestrate
+
+        return orchestrate.release(params)
+
+    @task(outlets=[TRAINING_SET])
+    def announce(published: JSON, outlet_events: JSON = None) -> None:
+        """Send the event of `hopchain://training-set` with tag and counts; skipped where nothing changed."""
+        from hopchain_etl import orchestrate
+
+        outlet_events[TRAINING_SET].extra = orchestrate.announce_release(published)
+
+    published = publish()
+    asked = ask()
+    asked >> approve >> published
+    asked >> published
+    announce(published)
+
+
+hopchain_release()

@@ -1,0 +1,116 @@
+"""The dataset card of a training set: what is in it, who answered it, which engines made it, and what it is not."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from hopchain_etl.settings import Policy
+from hopchain_etl.snapshot import Snapshot
+from hopchain_etl.stages.assemble import SPLITS
+
+_COLUMNS = ["image_id", "split", "answer", "n_hops", "unchecked", "policy", "program_agrees", "difficulty", "lineage",
+            "source", "license"]  # fmt: skip
+_TOP = 20  # answers in the plot
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+Row = dict[str, Any]
+
+
+def write_card(snapshot: Snapshot, target: str, folder: Path) -> dict[str, Any]:
+    """Write README.md, metrics.json and plots/ into a target's folder and return the metrics.
+
+    Reads ``rows/`` and ``dropped.json`` there. The same files give the same bytes.
+    """
+    rows: list[Row] = pq.read_table(sorted((folder / "rows").glob("*.parquet")), columns=_COLUMNS).to_pylist()
+    counts = json.loads((folder / "dropped.json").read_text())
+    metrics = measure(rows, counts["dropped"])
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n")
+    _write_plots(rows, folder / "plots")
+    (folder / "README.md").write_text(render(snapshot, target, rows, metrics, counts["read"]))
+    return metrics
+
+
+def measure(rows: Sequence[Row], dropped: dict[str, int]) -> dict[str, Any]:
+    """Return the figures of a training set; shares are of its queries, ``difficulty`` is null where none ran."""
+    tried = [row["difficulty"] for row in rows if row["difficulty"] is not None]
+    return {
+        "queries": len(rows),
+        "images": len({row["image_id"] for row in rows}),
+        "splits": {split: sum(row["split"] == split for row in rows) for split in SPLITS},
+        "n_hops": {str(hops): count for hops, count in sorted(Counter(row["n_hops"] for row in rows).items())},
+        "policy": {str(policy): sum(row["policy"] == policy for row in rows) for policy in Policy},
+        "unchecked_share": _mean([row["unchecked"] for row in rows]),
+        "program_agrees_share": _mean([float(row["program_agrees"]) for row in rows]),
+        "difficulty": _mean(tried) if tried else None,
+        "answers": _answer_figures([row["answer"] for row in rows]),
+        "dropped": dropped,
+    }
+
+
+def render(snapshot: Snapshot, target: str, rows: Sequence[Row], metrics: dict[str, Any], read: int) -> str:
+    """Return the card as Markdown with the YAML header that dataset hubs read.
+
+    It shows no question: the card stays in git's history, where a photo that is erased later could not be reached.
+    """
+    environment = Environment(
+        loader=PackageLoader("hopchain_etl"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 - Markdown in git, not a page; names come from the snapshot
+        keep_trailing_newline=True,
+    )
+    lineages = {row["lineage"] for row in rows}
+    size = next((name for limit, name in _SIZES if len(rows) < limit), "n>1M")
+    return environment.get_template("card.md.j2").render(
+        target=target,
+        metrics=metrics,
+        read=read,
+        size=size,
+        licenses=_counted(row["license"] or "unknown" for row in rows),
+        sources=_counted(row["source"] or "unknown" for row in rows),
+        engines={lineage: snapshot["engines"][lineage] for lineage in snapshot["lineages"] if lineage in lineages},
+        policy=snapshot["policy"],
+    )
+
+
+def _answer_figures(answers: Sequence[str]) -> dict[str, Any]:
+    """Return how the answers spread: a set where one number is often right teaches guessing."""
+    if not answers:
+        return {"distinct": 0, "most_frequent": None, "most_frequent_share": 0.0}
+    answer, count = min(Counter(answers).items(), key=lambda pair: (-pair[1], pair[0]))
+    return {
+        "distinct": len(set(answers)),
+        "most_frequent": answer,
+        "most_frequent_share": round(count / len(answers), 4),
+    }
+
+
+def _write_plots(rows: Sequence[Row], folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    hops = sorted(Counter(row["n_hops"] for row in rows).items())
+    _write_csv(folder / "hops.csv", ("hops", "queries"), hops)
+    _write_csv(folder / "answers.csv", ("answer", "queries"), _counted(row["answer"] for row in rows)[:_TOP])
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def _counted(values: Iterable[str]) -> list[tuple[str, int]]:
+    return sorted(Counter(values).items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return round(sum(values) / len(values), 4) if values else 0.0

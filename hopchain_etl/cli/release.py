@@ -1,0 +1,227 @@
+"""``hopchain`` commands of a release: snapshot, assemble, validate, card, publish, verify; withdraw, erase, gc."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hopchain_etl.settings import Settings
+
+app = typer.Typer()
+console = Console()
+
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs instead of a table for people")]
+Target = Annotated[str, typer.Option(help="which training set: a folder below training_set/")]
+SNAPSHOT, PARAMS = Path("snapshot.json"), Path("params.yaml")
+
+
+@app.command()
+def snapshot(out: Annotated[Path, typer.Option(help="where to write it")] = SNAPSHOT, as_json: AsJson = False) -> None:
+    """Write down what a release would be made from: every input part of the lake with its sha256.
+
+    Reads only the lake. The same lake gives the same bytes, so an unchanged snapshot means there is nothing to release.
+    """
+    from hopchain_etl.lake import Lake
+    from hopchain_etl.snapshot import take_snapshot, to_bytes
+
+    settings = Settings()
+    taken = take_snapshot(Lake(settings.lake), settings)
+    out.write_bytes(to_bytes(taken))
+    facts = {"path": str(out), "lineages": taken["lineages"], "inputs": len(taken["inputs"])}
+    _report({**facts, "withdrawn": len(taken["withdrawn"])}, as_json)
+
+
+@app.command()
+def assemble(target: Target = "default", as_json: AsJson = False) -> None:
+    """Make the rows of a training set from snapshot.json and params.yaml (a stage of dvc.yaml).
+
+    Each query ends in a row or is counted under the reason that dropped it, in training_set/TARGET/dropped.json.
+    """
+    from hopchain_etl.lake import Lake
+    from hopchain_etl.stages.assemble import assemble as run
+    from hopchain_etl.stages.assemble import read_params
+
+    counts = run(_snapshot(), read_params(PARAMS), Lake(Settings().lake), target, _folder(target))
+    _report({"read": counts["read"], "rows": counts["rows"], **counts["dropped"]}, as_json)
+
+
+@app.command()
+def validate(target: Target = "default", as_json: AsJson = False) -> None:
+    """Run the training set's suite and every check of `hopchain verify` on assembled rows (a stage of dvc.yaml)."""
+    from hopchain_etl.quality import validator
+    from hopchain_etl.stages.validate import validate_rows
+
+    _report(validate_rows(_folder(target), validator(Settings().quality)), as_json)
+
+
+@app.command()
+def card(target: Target = "default", as_json: AsJson = False) -> None:
+    """Write the dataset card, metrics.json and plots of assembled rows (a stage of dvc.yaml)."""
+    from hopchain_etl.card import write_card
+
+    metrics = write_card(_snapshot(), target, _folder(target))
+    _report(metrics, as_json)
+
+
+@app.command()
+def publish(
+    ask: Annotated[bool, typer.Option("--ask", help="show the new versions and ask before pushing")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Release: snapshot, assemble, validate, describe, push the bytes with DVC, then commit and tag.
+
+    Works in a fresh clone of `registry.git_url`. Nothing is visible before the last step, so it can be repeated
+    after any failure. Unchanged rows make no version.
+    """
+    from hopchain_etl.registry import Release, publish
+
+    def approve(releases: Any) -> bool:
+        for release in releases:
+            assert isinstance(release, Release)
+            console.print(f"{release.tag}: {release.rows} rows, {release.images} images, {release.policy}")
+        return typer.confirm("Publish?")
+
+    result = publish(Settings(), approve=approve if ask else None)
+    if as_json:
+        _report(result.to_json(), as_json)
+    elif not result.changed:
+        console.print(f"No new version: {result.note}.")
+    for release in () if as_json else result.releases:
+        console.print(
+            f"[green]{release.tag}[/] ({release.bump}): {release.rows} rows, {release.images} images, {release.policy}"
+        )
+    if result.changed and not as_json:
+        console.print(f"{len(result.new_parts)} new image parts, {result.pushed_bytes / 1e6:.2f} MB pushed")
+
+
+@app.command()
+def releases(as_json: AsJson = False) -> None:
+    """List every released version; yanked ones held a photo that was erased since."""
+    from hopchain_etl.registry import releases
+
+    found = releases(Settings())
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    table = Table("tag", "date", "rows, images, policy, engines")
+    for one in found:
+        facts = ", ".join(one["message"].splitlines()[2:])
+        table.add_row(one["tag"], one["date"], facts, style="dim" if one["yanked"] else None)
+    console.print(table if found else "No releases yet: `hopchain publish` makes the first.")
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="a pulled clone, its training_set/, or one target's folder")] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Recompute every answer and every rule of a pulled training set from its files alone; exit 1 on failures.
+
+    Needs neither lake nor registry. Reports the unchecked share: hops that no code can execute, such as shapes.
+    """
+    from hopchain_etl.verify import verify
+
+    result = verify(path)
+    if as_json:
+        typer.echo(json.dumps(result.to_json(), indent=1))
+    else:
+        table = Table("reason", "failures", "first")
+        for reason, count in sorted(result.failures.items()):
+            table.add_row(reason, str(count), result.samples[reason][0])
+        if result.failures:
+            console.print(table)
+        said = f"{result.rows} rows, {result.images} images, {result.unchecked:.1%} of hops unchecked"
+        unreviewed = f", {result.unreviewed} rows that no human has answered" if result.unreviewed else ""
+        console.print(f"{'ok' if result.ok else 'FAILED' if result.rows else 'EMPTY'}: {said}{unreviewed}")
+    raise typer.Exit(0 if result.ok else 1)
+
+
+@app.command()
+def withdraw(
+    photo: Annotated[str, typer.Argument(help="image_id or uri of the photo")],
+    reason: Annotated[str, typer.Option(help="kept in its tombstone")],
+    as_json: AsJson = False,
+) -> None:
+    """Leave a photo out of everything from now on; released versions keep it. See `erase` to remove its bytes."""
+    from hopchain_etl.lake import Lake
+    from hopchain_etl.withdrawal import withdraw
+
+    _report({"withdrawn": withdraw(Lake(Settings().lake), photo, reason)}, as_json)
+
+
+@app.command()
+def erase(
+    photo: Annotated[str, typer.Argument(help="image_id or uri of the photo")],
+    reason: Annotated[str, typer.Option(help="kept in its tombstone and in yanked.json")],
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove a photo's bytes, rows and model answers from the lake and the registry, for good.
+
+    Released versions that held it are yanked: their tags are renamed yanked/... and can no longer be pulled. Run it
+    while no build and no publish is running, and `hopchain publish` afterwards for a version without it.
+    """
+    from hopchain_etl.lake import Lake
+    from hopchain_etl.withdrawal import erase
+    from hopchain_etl.yank import erase_from_registry
+
+    if not yes:
+        typer.confirm(f"Erase {photo} and yank the versions that hold it? This cannot be undone.", abort=True)
+    settings = Settings()
+    done = erase(Lake(settings.lake), photo, reason)
+    if settings.registry.git_url:
+        done |= erase_from_registry(settings, done["images"], reason)
+    _report(done, as_json)
+
+
+@app.command()
+def gc(
+    yes: Annotated[bool, typer.Option("--yes", help="delete; without it, only list")] = False,
+    grace_hours: Annotated[float, typer.Option(help="leave orphan parts alone that are younger")] = 24.0,
+    as_json: AsJson = False,
+) -> None:
+    """List (with --yes delete) tables of lineages that nothing names any more, and parts that no marker names.
+
+    Kept: today's lineage, those of the settings, and those of every released version. Photos, human answers and the
+    journal of model answers are never touched.
+    """
+    from hopchain_etl.lake import Lake
+    from hopchain_etl.withdrawal import gc, lineages_in_use
+
+    settings = Settings()
+    lake = Lake(settings.lake)
+    keys, size = gc(lake, lineages_in_use(settings), dry_run=not yes, grace_seconds=grace_hours * 3600)
+    if not as_json:
+        for key in keys:
+            console.print(key, markup=False, highlight=False)
+    _report(
+        {"deleted" if yes else "would delete": len(keys), "bytes": size, **({"keys": keys} if as_json else {})}, as_json
+    )
+
+
+def _snapshot() -> dict[str, Any]:
+    if not SNAPSHOT.exists():
+        raise FileNotFoundError("no snapshot.json here; run `hopchain snapshot` first")
+    value: dict[str, Any] = json.loads(SNAPSHOT.read_text())
+    return value
+
+
+def _folder(target: str) -> Path:
+    folder = Path("training_set") / target
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _report(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(facts, indent=1, sort_keys=True))
+        return
+    table = Table(show_header=False)
+    for name, value in facts.items():
+        table.add_row(name, str(value))
+    console.print(table)

@@ -1,0 +1,304 @@
+"""Facts about the rows of a table as plain columns, so that a suite can assert them one column at a time.
+
+What lies in nested values (boxes, masks, hops) or across rows (first of its id, one split a group) is computed here; a
+suite in ``expectations/`` says what must hold. A fact is null where it cannot be told, since the defect that hides it
+fails another expectation: suites pass over nulls, so each defect is counted once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+
+from hopchain_etl.hops.query import QueryError, hop_from_row, query_id
+
+Row = Mapping[str, Any]
+Fact = Sequence[int | None]  # one value a row, mostly True or False
+
+EDGE = 0.01  # px: float32 cannot place a box edge on an image edge any better
+BOX_SLACK = 2.0  # px: masks are resized and boxes rounded on their own
+_MOST_PIXELS = 2**31  # pycocotools counts in 32 bits
+
+
+def facts(table: str, rows: pa.Table, required: Collection[str]) -> pa.Table:
+    """Return the columns that the suite of ``table`` asserts on, one row for each of ``rows``, in order.
+
+    These are the columns that are plain already, ``missing`` (names of columns without a usable value, else null) and
+    what is derived for this table. Raises KeyError for a table without facts.
+    """
+    plain = {name: rows[name] for name in rows.column_names if not pa.types.is_nested(rows[name].type)}
+    derived = {name: pa.array(fact) for name, fact in _DERIVED[table](rows).items()}
+    return pa.table({**plain, **derived, "missing": _missing(rows, required)})
+
+
+def _missing(rows: pa.Table, required: Collection[str]) -> pa.Array:
+    """Return the names of each row's required columns that are null and of its floats that are NaN or infinite."""
+    names: list[list[str]] = [[] for _ in range(rows.num_rows)]
+    for name in rows.column_names:
+        column = rows[name]
+        absent = pc.is_null(column) if name in required else pa.chunked_array([pa.repeat(False, rows.num_rows)])
+        if pa.types.is_floating(column.type):
+            absent = pc.or_(absent, pc.fill_null(pc.invert(pc.is_finite(column)), False))
+        for index in pc.indices_nonzero(absent).to_pylist():
+            names[index].append(name)
+    return pa.array([", ".join(row) or None for row in names], pa.string())
+
+
+def _images(rows: pa.Table) -> dict[str, Fact]:
+    near = rows["near"].to_pylist()
+    return {
+        "is_first": _first(rows, "image_id"),
+        "near_is_elsewhere": [
+            all(map(_is_sha256, ids or ())) and group not in (ids or ())
+            for ids, group in zip(near, rows["group"].to_pylist(), strict=True)
+        ],
+    }
+
+
+def _categories(rows: pa.Table) -> dict[str, Fact]:
+    return {
+        "is_first": _first(rows, "image_id", "category"),
+        "found_is_formed": [all(map(_found_is_formed, found or ())) for found in rows["found"].to_pylist()],
+    }
+
+
+def _instances(rows: pa.Table) -> dict[str, Fact]:
+    return {
+        "is_first": _first(rows, "instance_id"),
+        **_transposed(instance_facts(row) for row in rows.to_pylist()),
+    }
+
+
+def instance_facts(row: Row) -> dict[str, bool | None]:
+    """Return what holds of one instance (records.INSTANCES): its box, its mask, and how they fit each other."""
+    box, mask = row["box"], read_mask(row["mask"])
+    formed = None if box is None else _is_formed(box)
+    filled = None if mask is None else mask.area > 0
+    return {
+        "box_is_formed": formed,
+        "mask_is_readable": None if row["mask"] is None else mask is not None,
+        "mask_is_filled": filled,
+        "box_is_in_image": _contains((0, 0, mask.width, mask.height), box, EDGE) if formed and mask else None,
+        "area_is_of_mask": row["area"] == mask.area if mask and row["area"] is not None else None,
+        "box_holds_mask": _contains(box, mask.box, BOX_SLACK) if formed and filled and mask else None,
+        "text_fits_category": bool(row["text"]) if row["category"] == "text" else row["text"] is None,
+    }
+
+
+def _queries(rows: pa.Table) -> dict[str, Fact]:
+    hops, combinations = rows["hops"].to_pylist(), rows["combination"].to_pylist()
+    return {
+        **_question_facts(rows, hops),
+        "combination_size": [None if one is None else len(set(one)) for one in combinations],
+    }
+
+
+def _training_set(rows: pa.Table) -> dict[str, Fact]:
+    hops = rows["hops"].to_pylist()
+    return {
+        **_question_facts(rows, hops),
+        "group_in_one_split": _agrees(rows, "group", "split"),
+        "image_in_one_group": _agrees(rows, "image_id", "group"),
+        **_transposed(map(_training_row_facts, rows.to_pylist())),
+    }
+
+
+def _training_row_facts(row: Row) -> dict[str, bool | None]:
+    instances, humans = row["instances"], row["human_answers"] or ()
+    size = (row["height"], row["width"])
+    known = {one["instance_id"] for one in instances or () if one}
+    return {
+        "instances_are_sound": None if instances is None else all(_is_sound(one, size) for one in instances),
+        "referents_are_known": None if None in (instances, row["hops"]) else _referents(row["hops"]) <= known,
+        "humans_agree": bool(humans) and all(_equal(one, row["answer"]) for one in humans)
+        if row["policy"] == "unanimous"
+        else None,
+    }
+
+
+def _attempts(rows: pa.Table) -> dict[str, Fact]:
+    return {"is_first": _first(rows, "query_id", "model", "sees_image", "sample")}
+
+
+def _answers(rows: pa.Table) -> dict[str, Fact]:
+    pairs = zip(rows["answer"].to_pylist(), rows["reject_reason"].to_pylist(), strict=True)
+    return {
+        "seat_is_first": _first(rows, "query_id", "seat"),
+        "annotator_is_first": _first(rows, "query_id", "annotator"),
+        "is_answer_or_reject": [(answer is None) != (reason is None) for answer, reason in pairs],
+    }
+
+
+_DERIVED: dict[str, Callable[[pa.Table], dict[str, Fact]]] = {
+    "images": _images,
+    "categories": _categories,
+    "instances": _instances,
+    "queries": _queries,
+    "attempts": _attempts,
+    "answers": _answers,
+    "training_set": _training_set,
+}
+
+
+def _question_facts(rows: pa.Table, hops: Sequence[Sequence[Row] | None]) -> dict[str, Fact]:
+    """Return what queries and rows of a training set share."""
+    columns = ("query_id", "image_id", "question", "n_hops")
+    ids, images, questions, counts = (rows[name].to_pylist() for name in columns)
+    return {
+        "is_first": _first(rows, "query_id"),
+        "answers_agree": _agrees(rows, "query_id", "answer"),
+        "query_id_is_own": [
+            None if None in own else query_id(own[1], own[2]) == own[0]
+            for own in zip(ids, images, questions, strict=True)
+        ],
+        "n_hops_is_count": [
+            None if None in (count, listed) else count == len(listed or ())
+            for count, listed in zip(counts, hops, strict=True)
+        ],
+        "hops_are_readable": [None if listed is None else _are_readable(listed) for listed in hops],
+        **{
+            f"{part}_is_whole": pc.equal(
+                pc.is_null(rows[f"question_{part}"]), pc.is_null(rows[f"answer_{part}"])
+            ).to_pylist()
+            for part in ("half", "single")
+        },
+    }
+
+
+def _first(rows: pa.Table, *keys: str) -> list[bool | None]:
+    """Return whether a row is the first with its key: the first stays, what repeats it is refused."""
+    seen: set[tuple[Any, ...]] = set()
+    fact: list[bool | None] = []
+    for key in zip(*(rows[name].to_pylist() for name in keys), strict=True):
+        fact.append(None if None in key else key not in seen)
+        seen.add(key)
+    return fact
+
+
+def _agrees(rows: pa.Table, key: str, value: str) -> Fact:
+    """Return whether all rows of a row's key have one value; where they differ, none of them can be trusted."""
+    values = defaultdict(set)
+    keys = rows[key].to_pylist()
+    for one, other in zip(keys, rows[value].to_pylist(), strict=True):
+        values[one].add(other)
+    return [None if one is None else len(values[one] - {None}) <= 1 for one in keys]
+
+
+def _transposed(rows: Iterable[Mapping[str, bool | None]]) -> dict[str, Fact]:
+    columns: dict[str, list[bool | None]] = defaultdict(list)
+    for row in rows:
+        for name, fact in row.items():
+            columns[name].append(fact)
+    return dict(columns)
+
+
+def _is_sha256(text: str | None) -> bool:
+    return text is not None and len(text) == 64 and set(text) <= set("0123456789abcdef")
+
+
+def _is_formed(box: Sequence[float | None]) -> bool:
+    """Whether a box has four finite sides in order; comparisons with NaN are false."""
+    x1, y1, x2, y2 = (math.nan if side is None else side for side in box)
+    return -EDGE <= x1 < x2 < math.inf and -EDGE <= y1 < y2 < math.inf
+
+
+def _contains(outer: Sequence[float], inner: Sequence[float], slack: float) -> bool:
+    """Whether ``inner`` reaches at most ``slack`` px out of ``outer``."""
+    low = all(a - slack <= b for a, b in zip(outer[:2], inner[:2], strict=True))
+    return low and all(a + slack >= b for a, b in zip(outer[2:], inner[2:], strict=True))
+
+
+def _found_is_formed(found: Row | None) -> bool:
+    """Whether a detector's find has a box, and a score in [0, 1]."""
+    if found is None or found["box"] is None or not _is_formed(found["box"]):
+        return False
+    return found["score"] is not None and 0 <= found["score"] <= 1
+
+
+def _is_sound(instance: Row | None, size: tuple[int | None, int | None]) -> bool:
+    """Whether an instance stands every test on its own and its mask is of the image's size (height, width)."""
+    if instance is None or None in (instance["instance_id"], instance["box"], instance["mask"], instance["area"]):
+        return False
+    facts_hold = all(instance_facts(instance).values())
+    return facts_hold and tuple(instance["mask"]["size"]) == size
+
+
+def _are_readable(hops: Sequence[Row]) -> bool:
+    try:
+        for number, hop in enumerate(hops, start=1):
+            hop_from_row(hop, number)
+    except QueryError:
+        return False
+    return True
+
+
+def _referents(hops: Sequence[Row | None]) -> set[str]:
+    """Return the single instances that hops look at; what a count takes in need not be kept."""
+    targets: Iterable[Sequence[str]] = (hop["target"] or () for hop in hops if hop and hop["read"] != "count")
+    return {target[0] for target in targets if len(target) == 1}
+
+
+def _equal(one: str | None, other: str | None) -> bool:
+    """Whether two answers are the same number, exactly."""
+    try:
+        return Decimal(one or "") == Decimal(other or "")
+    except InvalidOperation:
+        return False
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What a readable mask says of itself, in px. ``box`` is the tight x1, y1, x2, y2 of its pixels."""
+
+    height: int
+    width: int
+    area: int
+    box: tuple[float, float, float, float]
+
+
+def read_mask(mask: Mapping[str, Any] | None) -> Mask | None:
+    """Return what a mask (records.MASK) measures, or None where it is not a run-length encoding of its size.
+
+    pycocotools decodes in C and believes what it is given, so it is only given what has been checked here.
+    """
+    if mask is None or None in (mask["size"], mask["counts"]) or None in mask["size"]:
+        return None
+    height, width = mask["size"]
+    runs = _runs(mask["counts"])
+    if min(height, width) < 1 or height * width > _MOST_PIXELS or runs is None or runs.sum() != height * width:
+        return None
+    rle = {"size": [height, width], "counts": mask["counts"].encode()}
+    x, y, w, h = coco.toBbox(rle).tolist()
+    return Mask(height, width, int(coco.area(rle)), (x, y, x + w, y + h))
+
+
+def _runs(counts: str) -> NDArray[np.int64] | None:
+    """Return the lengths of the alternating runs of background and mask, or None where ``counts`` is no encoding.
+
+    Format (COCO API, maskApi.c): five bits a character from "0" on, the sixth says that more follow, the last one's
+    fifth is the sign; from the fourth number on each is the difference to the number two before.
+    """
+    digits = np.frombuffer(counts.encode(), np.uint8).astype(np.int64) - ord("0")
+    if not len(digits) or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
+        return None
+    starts = np.flatnonzero(np.concatenate([[True], digits[:-1] & 32 == 0]))
+    lengths = np.diff(starts, append=len(digits))
+    if lengths.max() > 7:  # more than 35 bits
+        return None
+    places = np.arange(len(digits)) - np.repeat(starts, lengths)
+    runs = np.add.reduceat((digits & 31) << (5 * places), starts)
+    negative = digits[starts + lengths - 1] & 16 > 0
+    runs[negative] -= 1 << (5 * lengths[negative])
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    return runs if runs.min() >= 0 else None

@@ -1,0 +1,151 @@
+"""A working clone of the registry: git and DVC as subprocesses, each with only the keys that it needs.
+
+Nothing outside the clone is written: no user's git configuration, no key in a file of the repository or in a message.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hopchain_etl.settings import S3Settings, Settings
+from hopchain_etl.store import ObjectStore, keys_of_connection
+
+REMOTE = "storage"
+_SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_PLAIN_GIT = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", "-c", "core.autocrlf=false",
+              "-c", "core.hooksPath=.git/no-hooks")  # fmt: skip
+
+
+class RegistryError(Exception):
+    """The registry could not be read or written; the message says which command failed, how, and what to do."""
+
+
+@contextmanager
+def working_clone(settings: Settings) -> Iterator[GitRepo]:
+    """Clone the registry into a temporary folder, which goes away again. Raises RegistryError where it cannot be."""
+    url = settings.registry.git_url
+    if not url or not settings.registry.remote:
+        raise RegistryError("no registry: set HOPCHAIN_REGISTRY__GIT_URL and HOPCHAIN_REGISTRY__REMOTE__URI")
+    with tempfile.TemporaryDirectory(prefix="hopchain-registry-") as folder:
+        repo = GitRepo(Path(folder) / "clone", settings)
+        repo.clone(url)
+        yield repo
+
+
+class GitRepo:
+    """A clone, with the settings' author and the keys of its DVC remote."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        assert settings.registry.remote is not None
+        self.path = path
+        self.settings = settings
+        self.remote = settings.registry.remote
+
+    def clone(self, url: str) -> None:
+        """Clone ``url``; raise RegistryError where there is no repository."""
+        self.path.mkdir(parents=True)
+        self._run(["git", *_PLAIN_GIT, "clone", "--quiet", url, "."], self._git_env())
+
+    @property
+    def empty(self) -> bool:
+        """Whether the registry has no commit yet."""
+        return not self.git("branch", "--remotes", "--list")
+
+    def git(self, *args: str) -> str:
+        """Run git in the clone and return its output; raise RegistryError where it fails."""
+        return self._run(["git", *_PLAIN_GIT, *args], self._git_env())
+
+    def dvc(self, *args: str) -> str:
+        """Run DVC with the remote's keys and return its output; raise RegistryError where it fails."""
+        return self._run([sys.executable, "-m", "dvc", *args], self._env(self.remote))
+
+    def reproduce(self) -> str:
+        """Run the DVC pipeline with the lake's keys; its stages are commands of ``hopchain``."""
+        return self._run([sys.executable, "-m", "dvc", "repro"], self._env(self.settings.lake))
+
+    def tags(self, pattern: str) -> list[str]:
+        """Return the tags that match a glob."""
+        return self.git("tag", "--list", pattern).split()
+
+    def file_at(self, revision: str, path: str) -> bytes | None:
+        """Return a file of a revision, or None where it has none."""
+        if not self.git("ls-tree", "--name-only", revision, "--", path):
+            return None
+        return self.git("show", f"{revision}:{path}").encode()
+
+    def files_at(self, revision: str) -> list[str]:
+        """Return the paths of a revision's files."""
+        return self.git("ls-tree", "-r", "--name-only", revision).splitlines()
+
+    def push(self, *refs: str) -> None:
+        """Push the branch and ``refs`` together: all of them arrive, or none."""
+        branch = self.git("symbolic-ref", "--short", "HEAD").strip()
+        self.git("push", "--quiet", "--atomic", "origin", f"HEAD:refs/heads/{branch}", *refs)
+
+    def store(self) -> ObjectStore:
+        """Return the DVC remote as an object store."""
+        return ObjectStore(self.remote)
+
+    def _run(self, command: list[str], env: Mapping[str, str]) -> str:
+        done = subprocess.run(
+            command, cwd=self.path, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            said = _without_secrets((done.stderr + done.stdout).strip(), env)
+            named = " ".join(part for part in command[1:] if part not in _PLAIN_GIT)
+            raise RegistryError(f"{Path(command[0]).name} {named} failed ({done.returncode}): {said[-2000:]}")
+        return done.stdout
+
+    def _git_env(self) -> dict[str, str]:
+        name, email = self.settings.registry.git_name, self.settings.registry.git_email
+        return {
+            **{key: value for key, value in os.environ.items() if key not in _SECRETS},
+            "GIT_AUTHOR_NAME": name,
+            "GIT_AUTHOR_EMAIL": email,
+            "GIT_COMMITTER_NAME": name,
+            "GIT_COMMITTER_EMAIL": email,
+            "GIT_TERMINAL_PROMPT": "0",  # a missing password fails instead of waiting for somebody
+            "LC_ALL": "C.UTF-8",
+        }
+
+    def _env(self, place: S3Settings) -> dict[str, str]:
+        """Return the environment of a DVC command: this process's settings, and the keys to ``place`` alone."""
+        env = {key: value for key, value in os.environ.items() if not key.startswith("HOPCHAIN_")}
+        env |= settings_env(self.settings)
+        env |= {"DVC_NO_ANALYTICS": "1", "HOPCHAIN_CONFIG": os.devnull, "AWS_DEFAULT_REGION": place.region}
+        env["DVC_SITE_CACHE_DIR"] = str(self.path.parent / "site-cache")  # else each clone leaves a folder behind
+        env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
+        if place.connection:
+            env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"] = keys_of_connection(place.connection)
+            env.pop("AWS_SESSION_TOKEN", None)
+        if place.path_style and not Path(env.get("AWS_CONFIG_FILE", "~/.aws/config")).expanduser().exists():
+            config = self.path.parent / "aws-config"  # DVC takes the addressing style from there only
+            config.write_text("[default]\ns3 =\n    addressing_style = path\n")
+            env["AWS_CONFIG_FILE"] = str(config)
+        return env
+
+
+def settings_env(settings: Settings) -> dict[str, str]:
+    """Return ``settings`` as environment variables, so that a child process has the same ones in any folder.
+
+    Connections are left out: only a task of Airflow can look them up, so a child gets the keys themselves.
+    """
+    sections: dict[str, Any] = settings.model_dump(mode="json")
+    for section in (sections["lake"], sections["source"], sections["registry"].get("remote") or {}):
+        section["connection"] = None
+    return {f"HOPCHAIN_{name.upper()}": json.dumps(section) for name, section in sections.items()}
+
+
+def _without_secrets(text: str, env: Mapping[str, str]) -> str:
+    for name in _SECRETS:
+        if len(env.get(name, "")) >= 8:
+            text = text.replace(env[name], "***")
+    return text

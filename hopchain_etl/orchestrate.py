@@ -1,0 +1,266 @@
+"""What Airflow's tasks call: each function is one task, takes the run's params and returns small JSON for XCom.
+
+Shards travel as ids, rows never. Errors that a retry cannot mend end the task at once (AirflowFailException).
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Any, Protocol
+
+from hopchain_etl import batches, quality
+from hopchain_etl.batches import Batch
+from hopchain_etl.build import Build
+from hopchain_etl.lake import Lake, Marker, Shard, check_intake
+from hopchain_etl.settings import Settings
+from hopchain_etl.stages import collect as collecting
+from hopchain_etl.stages import ingest as ingesting
+from hopchain_etl.stages.listing import together
+from hopchain_etl.store import ObjectStore
+
+JSON = dict[str, Any]
+Params = Mapping[str, Any]
+
+_PLACES = {  # where in Settings a param goes; other params are none
+    "source_uri": ("source", "uri"),
+    "image_limit": ("ingest", "limit"),
+    "shard_size": ("ingest", "shard_size"),
+    "profile": ("engines", "profile"),
+    "token_ceiling": ("engines", "token_ceiling"),
+    "targets": ("release", "targets"),
+    "policy": ("release", "policy"),
+    "approval": ("release", "approval"),
+}
+
+
+class DagRun(Protocol):
+    """What is asked of Airflow's DAG run. A run by hand may have no logical date."""
+
+    run_id: str
+    logical_date: datetime | None
+    run_after: datetime
+
+
+def settings_for(params: Params) -> Settings:
+    """Return today's settings with a run's params in their places; raise ValueError for one that is out of bounds."""
+    settings = Settings()
+    changes: dict[str, JSON] = {}
+    for name in params.keys() & _PLACES.keys():
+        section, key = _PLACES[name]
+        changes.setdefault(section, {})[key] = params[name]
+    sections = {name: getattr(settings, name) for name in changes}
+    changed = {name: type(old).model_validate({**old.model_dump(), **changes[name]}) for name, old in sections.items()}
+    return settings.model_copy(update=changed)
+
+
+def intake_name(run: DagRun) -> str:
+    """Return the name of what a run takes in, the same on every try: its date, such as 2026-11-22T020000."""
+    when = (run.logical_date or run.run_after).astimezone(UTC).replace(tzinfo=None)
+    return check_intake(re.sub(r"[^A-Za-z0-9._-]", "", when.isoformat()))
+
+
+def run_key(run: DagRun) -> str:
+    """Return a run's id as a part of S3 keys."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", run.run_id)
+
+
+@contextmanager
+def _final(*kinds: type[Exception]) -> Iterator[None]:
+    """Turn errors of these kinds into the one that Airflow does not retry."""
+    try:
+        yield
+    except kinds as error:
+        from airflow.sdk.exceptions import AirflowFailException
+
+        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _stoppable() -> Iterator[threading.Event]:
+    """Yield an event that SIGTERM sets: Airflow asks with it and kills a few seconds later."""
+    stop = threading.Event()
+    before = signal.getsignal(signal.SIGTERM)
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGTERM, ask)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+# --- hopchain_build ---
+
+
+def ingest(params: Params, run: DagRun) -> JSON:
+    """Take in what is new in the source; return the counts of IngestResult and the shards that were completed."""
+    with _final(ValueError, quality.QualityError), _stoppable() as stop:
+        settings = settings_for(params)
+        result = ingesting.ingest(
+            Lake(settings.lake),
+            ObjectStore(settings.source),
+            settings.ingest,
+            intake_name(run),
+            validate=quality.validator(settings.quality),
+            stop=stop,
+        )
+    return {**asdict(result), "shards": [str(shard) for shard in result.shards]}
+
+
+def plan(params: Params) -> list[str]:
+    """Return the ids of the shards that have work, of the intakes that ``params`` choose."""
+    with _final(ValueError):
+        return [str(shard) for shard in Build(settings_for(params)).plan(params["intakes"])]
+
+
+def run_stage(name: str, shard: str, params: Params) -> None:
+    """Run one stage over one shard."""
+    with _final(ValueError, quality.QualityError), _stoppable() as stop:
+        Build(settings_for(params)).run(name, Shard.parse(shard), stop=stop)
+
+
+def quality_gate(params: Params, run: DagRun, ingested: JSON, shards: Sequence[str]) -> JSON:
+    """Return what the suites found in all that this run wrote, after writing its Data Docs."""
+    build = Build(settings_for(params))
+    planned = [Shard.parse(shard) for shard in shards]
+    images = {*planned, *map(Shard.parse, ingested["shards"])}
+    entries: list[tuple[str, str | None, Shard]] = [("images", None, shard) for shard in sorted(images)]
+    for step in build.steps.values():
+        entries += [(step.stage.table, step.fingerprint, shard) for shard in planned]
+    with _final(quality.QualityError):
+        return asdict(quality.gate(build.lake, entries, run_key(run)))
+
+
+def publish_batch(params: Params, run: DagRun) -> JSON:
+    """Store the queries under today's fingerprints that no earlier batch asks as this run's batch, if there are any.
+
+    Returns the batch's id, or None, and how many queries it has.
+    All complete shards are looked at, not only this run's: what an earlier run built before it failed is asked now.
+    """
+    build = Build(settings_for(params))
+    name = intake_name(run)
+    earlier = batches.asked(build.lake, (other for other in batches.states(build.lake) if other != name))
+    gone = build.lake.withdrawn()
+
+    def queries(shard: Shard) -> list[str]:
+        rows = build.lake.read("queries", build.lineage, shard, withdrawn=gone)
+        return [query for query in rows["query_id"].to_pylist() if query not in earlier]
+
+    shards = build.lake.completed("queries", build.lineage)
+    new = {shard: found for shard, found in zip(shards, together(queries, shards), strict=True) if found}
+    if not new:
+        return {"id": None, "queries": 0}
+    query_ids = tuple(dict.fromkeys(query for found in new.values() for query in found))
+    asking = Batch(name, run.run_id, query_ids, lineage=build.lineage, shards=tuple(map(str, new)))
+    batch = batches.create(build.lake, asking)
+    return {"id": batch.id, "queries": len(batch.query_ids)}
+
+
+def record_run(params: Params, run: DagRun, ingested: JSON, shards: Sequence[str], gate: JSON, batch: JSON) -> JSON:
+    """Write ``runs/<run_id>.json`` (what ran, on which intakes, under which fingerprints) and return its counts."""
+    build = Build(settings_for(params))
+    planned = [Shard.parse(shard) for shard in shards]
+    counts = _counts(build, planned, ingested)
+    document = {
+        "run_id": run.run_id,
+        "dag": "hopchain_build",
+        "params": dict(params),
+        "run_after": run.run_after.astimezone(UTC).isoformat(),
+        "ingest": ingested,
+        "intakes": sorted({shard.intake for shard in planned}),
+        "shards": list(shards),
+        "fingerprints": {name: step.fingerprint for name, step in build.steps.items()},
+        "counts": counts,
+        "gate": gate,
+        "batch": batch,
+    }
+    build.lake.put_json(f"runs/{run_key(run)}.json", document)
+    return {**counts, "batch": batch["id"]}
+
+
+def announce_queries(counts: JSON) -> JSON:
+    """Return what the asset's event says of a run; skip the task where the run built nothing."""
+    if not counts["shards"]:
+        _skip("no shard had work: the queries are what they were")
+    return counts
+
+
+def _counts(build: Build, planned: Sequence[Shard], ingested: JSON) -> JSON:
+    """Return a run's totals: queries (rows), images, and what ingest and stages rejected and failed on, in inputs."""
+
+    def markers(table: str, fingerprint: str | None) -> list[Marker]:
+        found = together(lambda shard: build.lake.marker(table, fingerprint, shard), planned)
+        return [marker for marker in found if marker]
+
+    by_stage = {name: markers(step.stage.table, step.fingerprint) for name, step in build.steps.items()}
+    every = [marker for found in by_stage.values() for marker in found]
+    return {
+        "shards": len(planned),
+        "images": sum(marker.ok for marker in markers("images", None)),
+        "rows": sum(part.rows for marker in by_stage["generate"] for part in marker.parts),
+        "rejected": ingested["rejected"] + sum(marker.rejected for marker in every),
+        "failed": ingested["failed"] + sum(marker.failed for marker in every),
+        "lineage": build.lineage,
+    }
+
+
+# --- hopchain_collect ---
+
+
+def collect() -> list[JSON]:
+    """Compact what annotators have answered; return the standing of the batches that have newly become final."""
+    settings = Settings()
+    final = collecting.collect(Lake(settings.lake), quality.validator(settings.quality))
+    return [asdict(standing) for standing in final]
+
+
+def announce_answers(final: Sequence[JSON]) -> JSON:
+    """Record batches as decided and return what the asset's event says; skip the task where there are none.
+
+    Recorded here, at the very end: a batch whose event was not sent is found again by the next run.
+    """
+    if not final:
+        _skip("no batch was decided or closed since the last run")
+    lake = Lake(Settings().lake)
+    for standing in final:
+        batches.settle(lake, standing["id"], standing)
+    totals = {name: sum(standing[name] for standing in final) for name in ("kept", "dropped", "open")}
+    return {"batches": [standing["id"] for standing in final], **totals}
+
+
+# --- hopchain_release ---
+
+
+def release(params: Params) -> JSON:
+    """Publish the training set (snapshot, assemble, validate, card, push, tag); return the facts of PublishResult."""
+    from hopchain_etl import registry
+
+    with _final(ValueError, quality.QualityError):
+        result = registry.publish(settings_for(params))
+    versions = [{**asdict(version), "tag": version.tag} for version in result.releases]
+    facts = {name: getattr(result, name) for name in ("changed", "tag", "version", "rows", "pushed_bytes", "note")}
+    return {**facts, "releases": versions, "new_parts": len(result.new_parts)}
+
+
+def announce_release(published: JSON) -> JSON:
+    """Return what the asset's event says of a release; skip the task where there is no new version."""
+    if not published["changed"]:
+        _skip(f"no new version: {published['note']}")
+    return published
+
+
+def _skip(why: str) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    raise AirflowSkipException(why)

@@ -1,0 +1,148 @@
+"""Photos in append-only Parquet parts, and the objects of the DVC remote that a revision refers to."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hopchain_etl import records
+from hopchain_etl.gitrepo import GitRepo
+from hopchain_etl.lake import Lake, parquet_bytes
+from hopchain_etl.snapshot import Inputs, Snapshot
+from hopchain_etl.store import ObjectStore
+
+PART_BYTES = 64_000_000  # of photos a part: few large files are what DVC moves fast
+
+Row = dict[str, Any]
+
+
+def pack_images(repo: GitRepo, lake: Lake, snapshot: Snapshot, targets: Iterable[str]) -> list[str]:
+    """Write the photos that rows refer to and no part holds yet as new parts; return the parts' names.
+
+    Old parts are neither pulled nor touched. ``images.json`` says which part holds an image. Raises LakeError where a
+    blob is missing or damaged.
+    """
+    index_path = repo.path / "images.json"
+    held: dict[str, str] = json.loads(index_path.read_text())
+    wanted = {image for target in targets for image in _images_of(repo.path / "training_set" / target / "rows")}
+    rows = {row["image_id"]: row for row in _image_rows(snapshot, lake, wanted - held.keys())}
+    folder = repo.path / "training_set" / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    number = 1 + max((int(path.name[5:10]) for path in folder.glob("part-*.dvc")), default=-1)
+    names = []
+    for batch in _batches(lake, [rows[image] for image in sorted(rows)]):
+        names.append(f"part-{number:05d}")
+        write_images(folder / f"{names[-1]}.parquet", batch)
+        held |= {row["image_id"]: names[-1] for row in batch}
+        number += 1
+    index_path.write_text(images_json(held))
+    return names
+
+
+def write_images(path: Path, rows: Sequence[Row]) -> None:
+    """Write photos (records.TRAINING_IMAGES) as one part; the same rows give the same bytes."""
+    path.write_bytes(parquet_bytes(pa.Table.from_pylist(rows, schema=records.TRAINING_IMAGES)))
+
+
+def images_json(held: dict[str, str]) -> str:
+    """Return the bytes of ``images.json``: image_id to part."""
+    return json.dumps(held, sort_keys=True, indent=0) + "\n"
+
+
+def _images_of(rows: Path) -> set[str]:
+    return set(pq.read_table(sorted(rows.glob("*.parquet")), columns=["image_id"])["image_id"].to_pylist())
+
+
+def _image_rows(snapshot: Snapshot, lake: Lake, wanted: set[str]) -> Iterator[Row]:
+    inputs = Inputs(snapshot, lake)
+    for shard in inputs.shards("images") if wanted else ():
+        yield from (row for row in inputs.rows("images", None, shard) if row["image_id"] in wanted)
+
+
+def _batches(lake: Lake, rows: Iterable[Row]) -> Iterator[list[Row]]:
+    batch: list[Row] = []
+    size = 0
+    for row in rows:
+        data = lake.blob(row["blob_sha"])
+        if batch and size + len(data) > PART_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append({**row, "bytes": data})
+        size += len(data)
+    if batch:
+        yield batch
+
+
+# --- what DVC's own files say ---
+
+
+def dvc_files(paths: Iterable[str]) -> list[str]:
+    """Return the ``.dvc`` files that DVC keeps beside data files."""
+    return [f"{path}.dvc" for path in paths]
+
+
+def lock_of(repo: GitRepo, revision: str) -> bytes:
+    """Return ``dvc.lock`` of a revision; empty where it has none."""
+    return repo.file_at(revision, "dvc.lock") or b""
+
+
+def rows_hash(lock: bytes, target: str) -> str | None:
+    """Return the md5 of a target's rows folder (``....dir``) as ``dvc.lock`` says, or None."""
+    stages = _yaml(lock).get("stages", {})
+    for out in stages.get(f"assemble@{target}", {}).get("outs", ()):
+        if out["path"].endswith("/rows"):
+            return str(out["md5"])
+    return None
+
+
+def hash_of(pointer: Path) -> str:
+    """Return the md5 that a ``.dvc`` file points to."""
+    return str(_yaml(pointer.read_bytes())["outs"][0]["md5"])
+
+
+def object_key(md5: str) -> str:
+    """Return the key of an object in a DVC remote."""
+    return f"files/md5/{md5[:2]}/{md5[2:]}"
+
+
+def objects_at(repo: GitRepo, revision: str, store: ObjectStore) -> set[str]:
+    """Return the keys of all objects in the DVC remote that a revision refers to."""
+    hashes = {out["md5"] for path in repo.files_at(revision) if path.endswith(".dvc")
+              for out in _yaml(repo.file_at(revision, path) or b"").get("outs", ())}  # fmt: skip
+    for stage in _yaml(lock_of(repo, revision)).get("stages", {}).values():
+        hashes |= {out["md5"] for out in stage.get("outs", ())}
+    files = {file["md5"] for md5 in hashes if md5.endswith(".dir") for file in _folder(store, md5)}
+    return {object_key(md5) for md5 in hashes | files}
+
+
+def rows_at(store: ObjectStore, md5: str, columns: Sequence[str]) -> pa.Table:
+    """Return columns of the rows folder ``md5``; raise MissingObjectError where the remote lacks it."""
+    files = sorted(_folder(store, md5), key=lambda file: str(file["relpath"]))
+    tables = [pq.read_table(io.BytesIO(checked(store, file["md5"])), columns=list(columns)) for file in files]
+    return pa.concat_tables(tables)
+
+
+def checked(store: ObjectStore, md5: str) -> bytes:
+    """Return an object's bytes; raise ValueError where they are not those of its name."""
+    data = store.get(object_key(md5))
+    if hashlib.md5(data, usedforsecurity=False).hexdigest() != md5.removesuffix(".dir"):
+        raise ValueError(f"{store.uri(object_key(md5))} does not hold the bytes of its name")
+    return data
+
+
+def _folder(store: ObjectStore, md5: str) -> list[dict[str, str]]:
+    files: list[dict[str, str]] = json.loads(checked(store, md5))
+    return files
+
+
+def _yaml(data: bytes) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+
+    return dict(YAML(typ="safe").load(data) or {})

@@ -1,0 +1,273 @@
+"""Great Expectations on lake tables: which rows fail the suite of their table, why, and a page that shows it.
+
+Suites are JSON files in ``expectations/``. Each expectation has a short reason code (``meta.name``), says in English
+what it wants (``meta.description``) and which columns show a failure best (``meta.shows``).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from hopchain_etl.facts import facts
+from hopchain_etl.lake import Lake, Shard
+from hopchain_etl.resources import project_file
+from hopchain_etl.settings import QualitySettings
+
+JSON = dict[str, Any]
+
+SETTING = "HOPCHAIN_QUALITY__MAX_FAILING_SHARE"
+_SAMPLES = 5  # of each failing expectation
+_SAMPLE_LENGTH = 120  # characters of a sample value
+_WORST = 10  # shards that a message lists
+_ONE_AT_A_TIME = threading.Lock()  # Great Expectations keeps the data of a batch in its context
+
+
+class QualityError(Exception):
+    """Too many rows of a shard fail their suite; the message names expectations, counts and sample values."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a suite says of a table. ``failing`` maps row index to the name of the first expectation it fails."""
+
+    rows: int
+    failing: dict[int, str] = field(default_factory=dict)
+    summary: JSON = field(default_factory=dict)
+    max_failing_share: float = 1.0
+
+    def raise_if_over_threshold(self, where: str) -> None:
+        """Raise QualityError where more rows fail than the setting allows; ``where`` names table and shard."""
+        if not _is_over(len(self.failing), self.rows, self.max_failing_share):
+            return
+        lines = [f"{where}: {_told(self.rows, len(self.failing), self.max_failing_share)}"]
+        failed = [one for one in self.summary.get("expectations", ()) if one["failing"]]
+        for one in sorted(failed, key=lambda one: -int(one["failing"])):
+            lines.append(f"  {one['name']}: {one['failing']} of {self.rows} rows. {one['description']}")
+            for sample in one["samples"]:
+                lines.append("    " + ", ".join(f"{name} {value}" for name, value in sample.items()))
+        lines.append(f"Correct what made these rows, or allow more of them to fail with {SETTING}.")
+        raise QualityError("\n".join(lines))
+
+
+Validator = Callable[[str, pa.Table], Verdict]
+
+
+def validator(settings: QualitySettings) -> Validator:
+    """Return a function that runs a table's suite on its rows.
+
+    It raises FileNotFoundError for a table without a suite, and QualityError where a suite cannot be evaluated.
+    """
+
+    def validate(table: str, rows: pa.Table) -> Verdict:
+        suite = _suite(table)
+        columns = facts(table, rows, suite["meta"]["required"]) if rows.num_rows else None
+        unexpected = _unexpected(suite, columns) if columns is not None else {}
+        failing: dict[int, str] = {}
+        for one in suite["expectations"]:
+            if one["severity"] == "critical":  # the others are only counted
+                for index in unexpected.get(one["meta"]["name"], ()):
+                    failing.setdefault(index, one["meta"]["name"])
+        summary = {
+            "suite": suite["name"],
+            "great_expectations": version("great_expectations"),
+            "rows": rows.num_rows,
+            "failing": len(failing),
+            "max_failing_share": settings.max_failing_share,
+            "expectations": [
+                _account(one, unexpected.get(one["meta"]["name"], []), rows, columns, suite["meta"]["id"])
+                for one in suite["expectations"]
+            ],
+        }
+        return Verdict(rows.num_rows, dict(sorted(failing.items())), summary, settings.max_failing_share)
+
+    return validate
+
+
+@functools.cache
+def _suite(table: str) -> JSON:
+    suite: JSON = json.loads(project_file(f"expectations/{table}.json").read_text(encoding="utf-8"))
+    return suite
+
+
+@functools.cache
+def _batches() -> Any:
+    """Return where Great Expectations takes tables from; once a process, since importing it takes 5 to 13 s."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read at import: nothing phones home
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    tables = context.data_sources.add_pandas("lake").add_dataframe_asset("table")
+    return tables.add_batch_definition_whole_dataframe("rows")
+
+
+def _unexpected(suite: JSON, columns: pa.Table) -> dict[str, list[int]]:
+    """Return the row indices that each expectation of ``suite`` finds fault with, by its name."""
+    with _ONE_AT_A_TIME:
+        batch = _batches().get_batch({"dataframe": columns.to_pandas()})
+        results = _validate(batch, suite["name"], suite["expectations"], "SUMMARY")
+        failed = [one for one in suite["expectations"] if not results[one["meta"]["name"]].success]
+        if failed:  # only then are row numbers collected, for these alone
+            results = _validate(batch, suite["name"], failed, "COMPLETE")
+    unexpected = {}
+    for one in failed:
+        name = one["meta"]["name"]
+        if "unexpected_index_list" not in results[name].result:
+            raise QualityError(f"suite {suite['name']}, {name}: {results[name].exception_info}")
+        unexpected[name] = sorted(results[name].result["unexpected_index_list"])
+    return unexpected
+
+
+def _validate(batch: Any, name: str, expectations: list[JSON], detail: str) -> dict[str, Any]:
+    """Return Great Expectations' result for each expectation, by its reason code; they come in any order."""
+    import great_expectations as gx
+
+    configs = [{key: one[key] for key in ("type", "kwargs", "meta", "severity")} for one in expectations]
+    outcome = batch.validate(gx.ExpectationSuite(name=name, expectations=configs), result_format=detail)
+    return {result.expectation_config.meta["name"]: result for result in outcome.results}
+
+
+def _account(expectation: JSON, unexpected: list[int], rows: pa.Table, columns: pa.Table | None, key: str) -> JSON:
+    """Return what the summary says of one expectation; samples are rows' values as Python writes them."""
+    meta = expectation["meta"]
+    samples = []
+    for index in unexpected[:_SAMPLES]:
+        shown: dict[str, str] = {"row": str(index)}
+        for name in dict.fromkeys((key, *meta["shows"])):
+            source = rows if name in rows.column_names else columns
+            shown[name] = _short(source[name][index].as_py()) if source is not None else ""
+        samples.append(shown)
+    return {
+        "name": meta["name"],
+        "description": meta["description"],
+        "severity": expectation["severity"],
+        "type": expectation["type"],
+        "column": expectation["kwargs"]["column"],
+        "success": not unexpected,
+        "failing": len(unexpected),
+        "samples": samples,
+    }
+
+
+def _short(value: Any) -> str:
+    """Return a value as Python writes it, with nothing unprintable in it."""
+    text = repr(value)
+    return text if len(text) <= _SAMPLE_LENGTH else text[: _SAMPLE_LENGTH - 1] + "…"
+
+
+def _is_over(failing: int, rows: int, allowed: float) -> bool:
+    """Whether too many rows fail; the division is exact where 0.29 of 100 rows is asked, a product is not."""
+    return rows > 0 and failing / rows > allowed
+
+
+def _told(rows: int, failing: int, allowed: float) -> str:
+    return f"{failing} of {rows} rows ({failing / rows:.1%}) fail their suite; {allowed:.1%} may"
+
+
+# --- the validation of a run: its gate and its page ---
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What the suites found in a run. ``expectations``: failing rows by ``table/expectation``, all of a run's."""
+
+    shards: int
+    rows: int
+    failing: int
+    expectations: dict[str, int]
+    docs: str  # key of the page in the lake
+
+
+def gate(lake: Lake, entries: Iterable[tuple[str, str | None, Shard]], run_id: str) -> GateResult:
+    """Write the Data Docs of a run's shards (table, fingerprint, shard) and return what their suites found.
+
+    Raises QualityError, after the page is written, where a shard was not validated, holds more failing rows than the
+    setting that it was validated under allows, or is not complete; the message lists the worst.
+    """
+    summaries: list[tuple[str, JSON]] = []
+    problems: list[tuple[float, str]] = []
+    for table, fingerprint, shard in entries:
+        folder = lake.folder(table, fingerprint, shard)
+        summary: JSON | None = lake.get_json(folder + "validation.json")
+        if summary is None:
+            problems.append((2.0, f"{table} {shard} was not validated: no {lake.store.uri(folder)}validation.json"))
+            continue
+        summaries.append((str(shard), summary))
+        rows, failing, allowed = summary["rows"], summary["failing"], summary["max_failing_share"]
+        if _is_over(failing, rows, allowed):
+            problems.append((failing / rows, f"{table} {shard}: {_told(rows, failing, allowed)}"))
+        elif lake.marker(table, fingerprint, shard) is None:
+            problems.append((0.0, f"{table} {shard} was validated and is not complete; run its stage again"))
+    docs = write_docs(lake, summaries, run_id)
+    if problems:
+        raise QualityError(_worst(problems, lake.store.uri(docs)))
+    counts: Counter[str] = Counter()
+    for _, summary in summaries:
+        counts.update({f"{summary['suite']}/{one['name']}": one["failing"] for one in summary["expectations"]})
+    rows, failing = (sum(summary[key] for _, summary in summaries) for key in ("rows", "failing"))
+    return GateResult(len(summaries), rows, failing, dict(sorted(counts.items())), docs)
+
+
+def _worst(problems: list[tuple[float, str]], docs: str) -> str:
+    worst = sorted(problems, key=lambda problem: (-problem[0], problem[1]))
+    lines = [f"{len(problems)} shards do not pass the quality gate:"]
+    lines += [f"  {text}" for _, text in worst[:_WORST]]
+    if len(worst) > _WORST:
+        lines.append(f"  and {len(worst) - _WORST} more")
+    return "\n".join([*lines, f"Details: {docs}. The share of rows that may fail is {SETTING}."])
+
+
+def write_docs(lake: Lake, summaries: Iterable[tuple[str, JSON]], run_id: str) -> str:
+    """Write one page with a run's validation results and return its key, ``runs/<run_id>/data_docs/index.html``.
+
+    ``summaries`` are pairs of a shard's name and its validation.json. The same results give the same page. Great
+    Expectations' own Data Docs link stylesheets and fonts from outside and are bare where there is no network: this
+    page holds everything it needs, and forbids the browser to fetch or run anything.
+    """
+    import jinja2
+
+    templates = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    page = jinja2.Environment(loader=templates, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    tables = _by_table(summaries)
+    html = page.get_template("data_docs.html.j2").render(run_id=run_id, tables=tables)
+    key = f"runs/{run_id}/data_docs/index.html"
+    lake.store.put(key, html.encode())
+    return key
+
+
+def _by_table(summaries: Iterable[tuple[str, JSON]]) -> list[JSON]:
+    """Return, for each table, its shards and what each expectation found over all of them."""
+    tables: dict[str, JSON] = {}
+    for where, summary in sorted(summaries, key=lambda pair: (pair[1]["suite"], pair[0])):
+        table = tables.setdefault(
+            summary["suite"], {"name": summary["suite"], "rows": 0, "failing": 0, "shards": [], "expectations": {}}
+        )
+        table["rows"] += summary["rows"]
+        table["failing"] += summary["failing"]
+        table["shards"].append(
+            {
+                **summary,
+                "where": where,
+                "over": _is_over(summary["failing"], summary["rows"], summary["max_failing_share"]),
+                "failed": [one for one in summary["expectations"] if not one["success"]],
+            }
+        )
+        for one in summary["expectations"]:
+            total = table["expectations"].setdefault(one["name"], {**one, "failing": 0, "shards": 0})
+            total["failing"] += one["failing"]
+            total["shards"] += not one["success"]
+    return list(tables.values())

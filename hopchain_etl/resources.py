@@ -1,0 +1,21 @@
+"""Project files that are not Python: expectations, DAGs, the tail of a release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+
+
+def project_file(relative: str) -> Path:
+    """Return the path of a project file such as ``expectations/images.json``.
+
+    An installed wheel carries them inside the package, a checkout at its top. Raises FileNotFoundError where neither
+    has it.
+    """
+    places = (_PACKAGE / "_project" / relative, _PACKAGE.parent / relative)
+    for path in places:
+        if path.exists():
+            return path
+    tried = " nor ".join(map(str, places))
+    raise FileNotFoundError(f"{relative} is neither {tried}; install hopchain-etl again or work in a full checkout")

@@ -1,0 +1,283 @@
+"""Ingest: photos of the source bucket to rows of ``images`` and their normalised blobs.
+
+What a row says depends on the photos accepted before it, never on timing: photos are fetched and decoded side by
+side, judged one after the other in listing order, and stored side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import TypeVar
+
+import pyarrow as pa
+
+from hopchain_etl.decode_pool import DecodePool, Decoder, DecodeWorkerError
+from hopchain_etl.imaging import ImageRejectedError, Limits, Normalised, Reason, image_id, normalise
+from hopchain_etl.lake import Lake, Marker, Shard, check_intake
+from hopchain_etl.lock import lake_lock
+from hopchain_etl.quality import QualityError, Validator
+from hopchain_etl.settings import IngestSettings
+from hopchain_etl.stages.listing import intakes, list_intake, listing, markers, together
+from hopchain_etl.stages.neighbours import COLUMNS, Known
+from hopchain_etl.stages.resources import Resources
+from hopchain_etl.stages.runner import Failed, Made, Outcome, Progress, Rejected, Row, run_shard
+from hopchain_etl.store import MissingObjectError, ObjectStore, StoreError
+
+RESOURCES = Resources()
+WORKERS = max(2, os.cpu_count() or 2)  # decode processes
+_WINDOW = 4  # times `concurrency`: photos begun and not yet judged, so that none waits while a shard is written
+_MEMORY = 256 << 20  # bytes of photos held at a time; a larger one travels alone
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True)
+class IngestResult:
+    """What an ingest did. ``shards`` were completed by this call; ok, rejected and failed count their rows.
+
+    ``listed`` objects are in the source (when the intake was first listed), ``new`` of them made the intake.
+    """
+
+    intake: str
+    shards: tuple[Shard, ...]
+    listed: int
+    new: int
+    ok: int
+    rejected: int
+    failed: int
+
+
+def ingest(
+    lake: Lake,
+    source: ObjectStore,
+    settings: IngestSettings,
+    intake: str,
+    *,
+    validate: Validator,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+) -> IngestResult:
+    """Finish every older intake that lacks shards or holds failed rows, then take in what is new as ``intake``.
+
+    An intake that has been listed before is not listed again, only finished. One ingest at a time: waits for the
+    lake's lock. Raises LockHeldError, StoppedError (run it again to go on), StoreError where source or lake cannot be
+    used, and QualityError, once all other shards are done, where too many rows of a shard failed the suite.
+    """
+    check_intake(intake)
+    with lake_lock(lake, "ingest"):
+        before = intakes(lake)
+        today = next((old for old in before if old.name == intake), None)
+        if today is None:
+            today = list_intake(lake, source, settings, intake, before)
+            before.append(today)
+        held = markers(lake, (shard for each in before for shard in each.shards))
+        unfinished = [shard for shard, marker in held.items() if marker is None or marker.failed]
+        done: dict[Shard, Marker] = {}
+        refused: list[QualityError] = []
+        if unfinished:
+            known = _known(lake, settings.near_distance)
+            with Ingest(lake, source, settings, unfinished, known, lake.withdrawn()) as stage:
+                run = partial(run_shard, stage, lake, None, validate=validate, progress=progress, stop=stop)
+                for shard in unfinished:
+                    try:
+                        done[shard] = run(shard)
+                    except QualityError as error:  # the others need not wait until somebody has looked at this one
+                        refused.append(error)
+                    else:
+                        known.extend(_rows(lake, shard))
+    if refused:
+        raise refused[0]
+    return IngestResult(
+        intake,
+        tuple(done),
+        today.listed,
+        today.new,
+        ok=sum(marker.ok for marker in done.values()),
+        rejected=sum(marker.rejected for marker in done.values()),
+        failed=sum(marker.failed for marker in done.values()),
+    )
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """A photo that was fetched and decoded."""
+
+    image_id: str
+    picture: Normalised
+    metadata: Mapping[str, str]
+
+
+class Ingest:
+    """Rows of a listing to rows of ``images``. Holds threads and decode processes: use it in a ``with`` statement.
+
+    ``shards`` are to be run in this order: while one is written, photos of the next are fetched. ``known`` are the
+    images of all complete shards; the caller adds a shard's rows once that shard is complete. ``withdrawn`` are
+    tombstones by image_id.
+    """
+
+    name, table = "ingest", "images"
+    sources: Sequence[tuple[str, str | None]] = ()
+
+    def __init__(
+        self,
+        lake: Lake,
+        source: ObjectStore,
+        settings: IngestSettings,
+        shards: Iterable[Shard],
+        known: Known,
+        withdrawn: Mapping[str, Row],
+        *,
+        decode: Decoder = normalise,
+    ) -> None:
+        self._source = source
+        self._settings = settings
+        self._known = known
+        self._withdrawn = withdrawn.keys() | {stone["blob_sha"] for stone in withdrawn.values()}
+        limits = Limits(settings.min_side, settings.max_pixels, settings.max_bytes)
+        self._pool = DecodePool(WORKERS, limits, function=decode)
+        self._lookers = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="ingest-look")
+        self._putters = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="ingest-put")
+        self._inputs: dict[Shard, list[Row]] = {}
+        rows = (row for shard in shards for row in self.read(lake, shard))
+        self._looked = _ahead(
+            self._lookers, self._look, rows, _WINDOW * settings.concurrency, lambda row: int(row["bytes"])
+        )
+
+    def __enter__(self) -> Ingest:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._lookers.shutdown(cancel_futures=True)
+        self._putters.shutdown(cancel_futures=True)
+        self._pool.close(cancel=kind is not None)
+
+    def read(self, lake: Lake, shard: Shard) -> list[Row]:
+        """Return the shard's listing. What an earlier attempt at it has settled is in ``settled`` and stays so."""
+        if shard in self._inputs:  # read twice: ahead of its turn, and when it is run
+            return self._inputs.pop(shard)
+        settled = _settled(lake, shard)
+        self._inputs[shard] = [
+            {**row, "input_id": row["uri"], "image_id": None, "settled": settled.get(row["uri"])}
+            for row in listing(lake, shard).to_pylist()
+        ]
+        return self._inputs[shard]
+
+    def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
+        fresh = Known(self._settings.near_distance, below=self._known)
+
+        def keep(judged: tuple[Outcome, Normalised | None]) -> Outcome:
+            outcome, picture = judged
+            if picture:
+                lake.put_blob(picture.blob, picture.blob_sha)
+            return outcome
+
+        judged = (self._judge(row, self._seen(row), fresh) for row in rows)
+        count = self._settings.concurrency
+        return _ahead(self._putters, keep, judged, count, lambda each: len(each[1].blob) if each[1] else 0)
+
+    def _seen(self, row: Row) -> _Looked | Outcome:
+        """Return what ``row`` looked like, passing over shards that somebody else has completed."""
+        return next(looked for other, looked in self._looked if other is row)
+
+    def _look(self, row: Row) -> tuple[Row, _Looked | Outcome]:
+        return row, row["settled"] or self._fetched(row)
+
+    def _fetched(self, row: Row) -> _Looked | Outcome:
+        """Fetch and decode one photo."""
+        uri, size = row["uri"], row["bytes"]
+        if size > self._settings.max_bytes:
+            return Rejected(Reason.TOO_MANY_BYTES.value, f"{size} bytes, at most {self._settings.max_bytes}")
+        if not uri.startswith(self._source.uri("")):
+            return Failed(f"listed below another source than {self._source.uri('')}; ingest from there to finish it")
+        try:
+            fetched = self._source.fetch(uri.removeprefix(self._source.uri("")))
+            picture = self._pool.submit(fetched.data).result()
+        except ImageRejectedError as error:
+            return Rejected(error.reason.value, error.detail)
+        except MissingObjectError:
+            return Rejected("vanished", "listed, and gone before it was fetched")
+        except (StoreError, DecodeWorkerError, OSError, EOFError) as error:
+            return Failed(f"{type(error).__name__}: {error}")
+        return _Looked(image_id(fetched.data), picture, fetched.metadata)
+
+    def _judge(self, row: Row, looked: _Looked | Outcome, known: Known) -> tuple[Outcome, Normalised | None]:
+        """Return what a photo becomes beside all images before it, and the picture where it is to be kept."""
+        if not isinstance(looked, _Looked):
+            return looked, None
+        photo, picture = looked.image_id, looked.picture
+        if self._withdrawn & {photo, picture.blob_sha}:
+            return Rejected("withdrawn", "this photo was withdrawn from the lake", {"image_id": photo}), None
+        if first := known.same(photo, picture.blob_sha):
+            return Rejected("duplicate", f"same picture as {first}", {"image_id": photo}), None
+        group, near = known.place(photo, picture.phash)
+        made = {
+            "image_id": photo,
+            "blob_sha": picture.blob_sha,
+            "uri": row["uri"],
+            "etag": row["etag"],  # as listed: this is what has been seen, whatever was fetched a minute later
+            "width": picture.width,
+            "height": picture.height,
+            "format": picture.format,
+            "phash": picture.phash,
+            "group": group,
+            "near": near,
+            "source": looked.metadata.get("source") or self._settings.source,
+            "license": looked.metadata.get("license") or self._settings.license,
+        }
+        known.add(made)
+        return Made([made]), picture
+
+
+def _ahead(
+    threads: Executor, work: Callable[[T], U], items: Iterable[T], count: int, size: Callable[[T], int]
+) -> Iterator[U]:
+    """Yield ``work`` of each item, in order, begun ahead for up to ``count`` items of ``_MEMORY`` bytes in all."""
+    begun: deque[tuple[Future[U], int]] = deque()
+    room = _MEMORY
+    for item in items:
+        price = max(size(item), _MEMORY // count)
+        while begun and price > room:
+            future, paid = begun.popleft()
+            room += paid
+            yield future.result()
+        begun.append((threads.submit(work, item), price))
+        room -= price
+    while begun:
+        yield begun.popleft()[0].result()
+
+
+def _settled(lake: Lake, shard: Shard) -> dict[str, Outcome]:
+    """Return by uri what needs no second look in a shard that is complete but for its failed rows.
+
+    Rows that the table's suite refused are looked at again: the suite may have been wrong.
+    """
+    if lake.marker("images", None, shard) is None:
+        return {}
+    settled: dict[str, Outcome] = {row["uri"]: Made([row]) for row in _rows(lake, shard).to_pylist()}
+    for row in lake.rejects("images", None, shard).to_pylist():
+        if row["scope"] == "input" and row["outcome"] == "rejected" and row["reason"] != "nothing_left":
+            payload = json.loads(row["payload"]) if row["payload"] else None
+            settled[row["uri"]] = Rejected(row["reason"], row["detail"], payload)
+    return settled
+
+
+def _known(lake: Lake, distance: int) -> Known:
+    """Return an index of every image in the lake."""
+    known = Known(distance)
+    for rows in together(lambda shard: _rows(lake, shard).select(COLUMNS), lake.completed("images")):
+        known.extend(rows)
+    return known
+
+
+def _rows(lake: Lake, shard: Shard) -> pa.Table:
+    """Return a complete shard's rows with withdrawn images: they still hold their place among near-duplicates."""
+    return lake.read("images", None, shard, withdrawn=())

@@ -1,0 +1,145 @@
+"""What every DAG is configured with: where its tasks run, how they are retried, and who is told of a failure.
+
+DAG files import this module at parse time, so nothing here imports Airflow, pyarrow or boto3 before it is called.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from hopchain_etl.settings import Profile, Settings
+from hopchain_etl.stages.resources import Resources
+
+log = logging.getLogger(__name__)
+
+_MAX_RETRY_DELAY = timedelta(minutes=30)
+_WEBHOOK_SECONDS = 10
+_ERROR_LENGTH = 500  # characters of an error that a webhook is told
+
+
+def dag_args(settings: Settings, tag: str) -> dict[str, Any]:
+    """Return what all DAGs have in common, as arguments of ``@dag``: one run at a time, and no catching up."""
+    tags = ["hopchain", tag]
+    return {"catchup": False, "max_active_runs": 1, "tags": tags, "default_args": default_args(settings)}
+
+
+def default_args(settings: Settings) -> dict[str, Any]:
+    """Return what all tasks have in common: owner, retries with exponential backoff, whom a failure is told to."""
+    orchestrate = settings.orchestrate
+    args: dict[str, Any] = {
+        "owner": "hopchain",
+        "retries": orchestrate.retries,
+        "retry_delay": timedelta(seconds=orchestrate.retry_delay_seconds),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": _MAX_RETRY_DELAY,
+    }
+    if orchestrate.failure_webhook_connection:
+        args["on_failure_callback"] = tell_failure(orchestrate.failure_webhook_connection)
+    return args
+
+
+def timetable(cron: str | None) -> Any:
+    """Return the Airflow timetable of a cron expression in UTC; None for a DAG that only runs by hand.
+
+    A DAG that is switched on waits for its next time. Airflow would otherwise also run one whose last time is less
+    than a tenth of its period ago, beside the run that was just started by hand.
+    """
+    if cron is None:
+        return None
+    from airflow.sdk import CronTriggerTimetable
+
+    return CronTriggerTimetable(cron, timezone="UTC", run_immediately=timedelta())
+
+
+def asset(name: str) -> Any:
+    """Return the Airflow asset that is called ``hopchain://<name>``.
+
+    Its URI has another scheme: for any that does not begin with ``x-`` Airflow looks for a handler in all providers,
+    which loads boto3 into the DAG processor.
+    """
+    from airflow.sdk import Asset
+
+    return Asset(f"hopchain://{name}", f"x-hopchain://{name}")
+
+
+def placement(stage: str, settings: Settings) -> dict[str, Any]:
+    """Return where the tasks of a stage run, as arguments of ``@task``.
+
+    Pool and slots always; a queue where Celery is among the executors; a pod where Kubernetes is. The local profile
+    runs on any CPU, so it asks for neither the GPU queue nor a GPU.
+    """
+    from airflow.sdk.configuration import conf
+
+    needs = resources_of(stage)
+    if settings.engines.profile is Profile.LOCAL:
+        needs = replace(needs, queue=Resources().queue, gpus=0)
+    executors = conf.get("core", "executor")
+    place: dict[str, Any] = {"pool": needs.pool, "pool_slots": needs.slots}
+    if "Celery" in executors:
+        place["queue"] = needs.queue
+    if "Kubernetes" in executors:
+        place["executor_config"] = {"pod_override": _pod(needs)}
+    return place
+
+
+def resources_of(stage: str) -> Resources:
+    """Return the ``RESOURCES`` that a stage's module declares, read from its source.
+
+    Importing the module would load pyarrow and boto3 into the DAG processor. Raises LookupError where a module has no
+    such declaration.
+    """
+    spec = find_spec(f"hopchain_etl.stages.{stage}")
+    source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+    for node in ast.parse(source).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="RESOURCES")], value=ast.Call(args=[], keywords=words)):
+                return Resources(**{str(word.arg): ast.literal_eval(word.value) for word in words})
+    raise LookupError(f"stage {stage!r} declares no RESOURCES = Resources(...)")
+
+
+def _pod(needs: Resources) -> Any:
+    """Return the part of a Kubernetes pod that a stage decides; ``base`` is the container that runs the task."""
+    from kubernetes.client import models as k8s  # type: ignore[import-not-found, unused-ignore]
+
+    limits = {"memory": f"{needs.memory_gib}Gi", **({"nvidia.com/gpu": str(needs.gpus)} if needs.gpus else {})}
+    resources = k8s.V1ResourceRequirements(requests=limits, limits=limits)
+    return k8s.V1Pod(spec=k8s.V1PodSpec(containers=[k8s.V1Container(name="base", resources=resources)]))
+
+
+def tell_failure(connection: str) -> Callable[[Mapping[str, Any]], None]:
+    """Return a callback that posts a failed task as JSON to an Airflow Connection of type ``http``."""
+    return functools.partial(_post_failure, connection)
+
+
+def _post_failure(connection: str, context: Mapping[str, Any]) -> None:
+    """Post what failed. Never raises: a webhook that is down must not hide the failure that it is told of."""
+    try:
+        from airflow.providers.http.hooks.http import HttpHook
+
+        HttpHook("POST", http_conn_id=connection).run(
+            json=failure(context), extra_options={"timeout": _WEBHOOK_SECONDS}
+        )
+    except Exception:
+        log.exception("the failure was not posted to Airflow Connection %r", connection)
+
+
+def failure(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a failed task as plain JSON: DAG, run, task, map index, try, the error's beginning, and its log."""
+    task, error = context["ti"], context.get("exception")
+    return {
+        "dag": task.dag_id,
+        "run": task.run_id,
+        "task": task.task_id,
+        "map_index": task.map_index,
+        "try": task.try_number,
+        "error": f"{type(error).__name__}: {error}"[:_ERROR_LENGTH] if error else None,
+        "log": getattr(task, "log_url", None),
+    }

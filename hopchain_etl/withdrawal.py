@@ -1,0 +1,290 @@
+"""Taking photos back: withdrawn ones are left out from now on, erased ones also lose every byte in the lake.
+
+Each step can be repeated: an erasure that was cut off is finished by running it again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hopchain_etl import records
+from hopchain_etl.lake import Lake, LakeError, Marker, Part, Shard
+from hopchain_etl.settings import Settings
+from hopchain_etl.store import Entry
+
+# From the last stage up: a table is read for what hangs on it before its own rows go.
+_TABLES = ("answers", "attempts", "queries", "instances", "categories", "images")
+_DERIVED = ("categories", "instances", "queries", "attempts")  # what a build makes again
+_TABLE_OF = {"detect": "categories", "segment": "instances", "generate": "queries", "screen": "attempts"}
+
+
+@dataclass(frozen=True)
+class Photo:
+    """What a photo to be taken back is known by. ``shard`` is None where only a tombstone is left of it."""
+
+    image_id: str
+    blob_sha: str | None
+    uri: str | None = None
+    etag: str | None = None
+    shard: Shard | None = None
+
+
+def find(lake: Lake, photo: str) -> list[Photo]:
+    """Return the photo with this image_id or uri, and every other one with the very same normalised bytes.
+
+    Raises LakeError where the lake has none.
+    """
+    held = [
+        Photo(row["image_id"], row["blob_sha"], row["uri"], row["etag"], shard)
+        for shard in lake.completed("images")
+        for row in lake.read("images", None, shard, withdrawn=()).to_pylist()
+    ]
+    stones = [Photo(stone["image_id"], stone["blob_sha"]) for stone in lake.withdrawn().values()]
+    named = [one for one in (*held, *stones) if photo in (one.image_id, one.uri)]
+    blobs = {one.blob_sha for one in named if one.blob_sha}
+    same = {one.image_id: one for one in (*stones, *held) if one in named or one.blob_sha in blobs}
+    if not same:
+        raise LakeError(f"no photo {photo!r} in {lake.store.uri('images/')}; name an image_id or a uri")
+    return [same[image] for image in sorted(same)]
+
+
+def withdraw(lake: Lake, photo: str, reason: str) -> list[str]:
+    """Write the tombstone of a photo (image_id or uri) and return the image_ids that every reader now leaves out."""
+    photos = find(lake, photo)
+    for one in photos:
+        lake.withdraw(one.image_id, reason=reason, blob_sha=one.blob_sha)
+    return [one.image_id for one in photos]
+
+
+def erase(lake: Lake, photo: str, reason: str) -> dict[str, Any]:
+    """Remove a photo from the lake for good: tombstone, blob, raw model and human answers, and rows of every table.
+
+    Returns the image_ids and how much went. Run it while no build is running: one that has read the photo before
+    would write about it afterwards. Its name stays in the listing of its intake, so that it is not fetched again.
+    """
+    photos = find(lake, photo)
+    for one in photos:
+        lake.withdraw(one.image_id, reason=reason, blob_sha=one.blob_sha, erased=True)
+    raw = [key for one in photos for key in _raw(lake, one)]
+    lake.store.delete(raw)
+    work = _Erasure(lake, photos)
+    work.run()
+    return {"images": [one.image_id for one in photos], "objects": len(raw) + work.votes, "shards": work.shards,
+            "rows": work.rows}  # fmt: skip
+
+
+def _raw(lake: Lake, photo: Photo) -> Iterator[str]:
+    """Yield the keys of a photo's blob and of every journal entry about it."""
+    if photo.blob_sha is None:
+        return
+    if lake.store.exists(f"blobs/{photo.blob_sha}"):
+        yield f"blobs/{photo.blob_sha}"
+    for model in lake.store.folders("journal/"):
+        prefix = f"journal/{model}/{photo.blob_sha[:2]}/{photo.blob_sha}/"
+        yield from (entry.key for entry in lake.store.entries(prefix))
+
+
+class _Erasure:
+    """Rewrites the shards that hold rows of some photos, without them."""
+
+    def __init__(self, lake: Lake, photos: list[Photo]) -> None:
+        self._lake = lake
+        self._photos = {one.image_id: one for one in photos}
+        located = {one.shard for one in photos}
+        self._where = None if None in located else located  # None: look everywhere
+        self._queries: set[str] = set()
+        self.shards = self.rows = self.votes = 0
+
+    def run(self) -> None:
+        """Rewrite all tables; counts are in ``shards``, ``rows`` and ``votes`` afterwards."""
+        places = [place for table in _TABLES for place in self._places(table)]
+        current = {place for place in places if self._in_step(*place)}
+        for _, fingerprint, shard in (place for place in places if place[0] == "queries"):
+            rows = self._lake.read("queries", fingerprint, shard, withdrawn=())
+            mine = rows.filter(pc.is_in(rows["image_id"], pa.array(self._photos)))
+            self._queries.update(mine["query_id"].to_pylist())
+        for query in self._queries:
+            votes = [entry.key for entry in self._lake.store.entries(f"answers/{query}/")]
+            self._lake.store.delete(votes)
+            self.votes += len(votes)
+        for place in places:
+            self._rewrite(*place)
+        for place in current:  # what was up to date stays so: an erasure makes no work for a build
+            self._bring_in_step(*place)
+
+    def _places(self, table: str) -> Iterator[tuple[str, str | None, Shard]]:
+        names = [name for name in self._lake.fingerprints(table) if len(name) == 12]
+        for fingerprint in [None] if table == "images" else names:
+            for shard in self._lake.completed(table, fingerprint):
+                if table == "answers" or self._where is None or shard in self._where:
+                    yield table, fingerprint, shard
+
+    def _rewrite(self, table: str, fingerprint: str | None, shard: Shard) -> None:
+        lake, folder = self._lake, self._lake.folder(table, fingerprint, shard)
+        marker = lake.marker(table, fingerprint, shard)
+        assert marker is not None
+        schema = records.TABLES[table]
+        column, gone = ("image_id", set(self._photos)) if "image_id" in schema.names else ("query_id", self._queries)
+        parts, removed = self._without(folder, marker.parts, schema, column, gone)
+        rejects, touched = self._forgotten(lake.rejects(table, fingerprint, shard).to_pylist())
+        if not removed and not touched:
+            return
+        images = {row["image_id"] for row in removed if "image_id" in row}
+        rejects += [self._told(table, self._photos[image]) for image in sorted(images)]
+        inputs = min(marker.ok, len(images) or len(removed))
+        reject_parts = []
+        if rejects:
+            rows = pa.Table.from_pylist(rejects, schema=records.REJECTS)
+            reject_parts.append(lake.write_part(folder, "rejects-00000", rows))
+        swapped = replace(marker, parts=tuple(parts), rejects=tuple(reject_parts), ok=marker.ok - inputs,
+                          rejected=marker.rejected + inputs)  # fmt: skip
+        self._swap(folder, marker, swapped)
+        self.shards += 1
+        self.rows += len(removed)
+
+    def _without(
+        self, folder: str, parts: Iterable[Part], schema: pa.Schema, column: str, gone: set[str]
+    ) -> tuple[list[Part], list[dict[str, Any]]]:
+        """Write anew the parts that hold what is to go; return all parts that stay, and the rows that went."""
+        kept, removed = [], []
+        for part in parts:
+            rows = self._lake.parts(folder, [part], schema)
+            hit = pc.is_in(rows[column], pa.array(sorted(gone), pa.string()))
+            if not pc.any(hit).as_py():
+                kept.append(part)
+                continue
+            removed += rows.filter(hit).to_pylist()
+            rest = rows.filter(pc.invert(hit))
+            if rest.num_rows:
+                kept.append(self._lake.write_part(folder, part.name.rsplit("-", 1)[0], rest))
+        return kept, removed
+
+    def _forgotten(self, rejects: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
+        """Return the rejects without what was said of the photos; a candidate made from one is left out."""
+        uris = {one.uri for one in self._photos.values() if one.uri}
+        kept, touched = [], False
+        for row in rejects:
+            if row["image_id"] not in self._photos and row["uri"] not in uris:
+                kept.append(row)
+            elif row["scope"] == "input":
+                touched = touched or row["payload"] is not None or bool(row["detail"])
+                kept.append({**row, "payload": None, "detail": "" if row["reason"] != "erased" else row["detail"]})
+            else:
+                touched = True
+        return kept, touched
+
+    def _told(self, table: str, photo: Photo) -> dict[str, Any]:
+        """Return the reject that stands for an erased input: every row ends somewhere."""
+        stage = {table: stage for stage, table in _TABLE_OF.items()}.get(table, "ingest")
+        told = {
+            "stage": stage,
+            "scope": "input",
+            "outcome": "rejected",
+            "reason": "erased",
+            "detail": "",
+            "payload": None,
+        }
+        place = {"image_id": photo.image_id, "uri": photo.uri, "etag": photo.etag}
+        return {**told, **place, "input_id": photo.uri if table == "images" else photo.image_id}
+
+    def _swap(self, folder: str, old: Marker, new: Marker) -> None:
+        self._lake.store.put(folder + "_SUCCESS", new.to_json())
+        names = {part.name for part in (*new.parts, *new.rejects)}
+        gone = [part.name for part in (*old.parts, *old.rejects) if part.name not in names]
+        self._lake.store.delete(folder + name for name in gone)
+
+    def _sources(self, fingerprint: str | None) -> list[tuple[str, str | None]] | None:
+        """Return the tables that a lineage's shards are made from; None where that is not known."""
+        facts = self._lake.get_json(f"lineages/{fingerprint}.json") if fingerprint else None
+        if facts is None or facts["stage"] not in ("detect", "segment", "generate"):
+            return None
+        if facts["upstream"] is None:
+            return [("images", None)]
+        above = self._lake.get_json(f"lineages/{facts['upstream']}.json")
+        return [("images", None), (_TABLE_OF[above["stage"]], facts["upstream"])] if above else None
+
+    def _in_step(self, table: str, fingerprint: str | None, shard: Shard) -> bool:
+        """Whether a shard's marker vouches for its sources as they are now."""
+        sources, marker = self._sources(fingerprint), self._lake.marker(table, fingerprint, shard)
+        try:
+            return bool(sources and marker and marker.inputs == self._lake.inputs_digest(sources, shard))
+        except LakeError:
+            return False
+
+    def _bring_in_step(self, table: str, fingerprint: str | None, shard: Shard) -> None:
+        sources, marker = self._sources(fingerprint), self._lake.marker(table, fingerprint, shard)
+        assert sources
+        assert marker
+        digest = self._lake.inputs_digest(sources, shard)
+        if marker.inputs != digest:
+            key = self._lake.folder(table, fingerprint, shard) + "_SUCCESS"
+            self._lake.store.put(key, replace(marker, inputs=digest).to_json())
+
+
+# --- garbage ---
+
+
+def lineages_in_use(settings: Settings) -> set[str]:
+    """Return the fingerprints of today's stages, of the settings' lineages and of every released version."""
+    from hopchain_etl.build import Build
+    from hopchain_etl.gitrepo import working_clone
+    from hopchain_etl.snapshot import chain
+
+    build = Build(settings)
+    used = {step.fingerprint for step in build.steps.values()}
+    for lineage in settings.release.lineages:
+        used |= {link["fingerprint"] for link in chain(build.lake, lineage)}
+    if settings.registry.git_url:
+        with working_clone(settings) as repo:
+            for tag in repo.tags("training-set/*"):
+                engines = json.loads(repo.file_at(tag, "snapshot.json") or b"{}").get("engines", {})
+                used |= {stage["fingerprint"] for stages in engines.values() for stage in stages}
+    return used
+
+
+def gc(lake: Lake, keep: set[str], *, dry_run: bool = True, grace_seconds: float = 86_400) -> tuple[list[str], int]:
+    """Return (and, unless ``dry_run``, delete) keys that nothing needs any more, and their sizes' sum in bytes.
+
+    These are the tables of fingerprints not in ``keep``, and parts that no marker names and that are older than
+    ``grace_seconds``: those of killed or replaced attempts. Images, human answers, blobs and the journal stay.
+    """
+    found: dict[str, int] = {}
+    for table in records.TABLES:
+        names = [None] if table == "images" else [name for name in lake.fingerprints(table) if len(name) == 12]
+        for name in names:
+            prefix = f"{table}/{name}/" if name else f"{table}/"
+            entries = {entry.key: entry for entry in lake.store.entries(prefix)}
+            dead = table in _DERIVED and name not in keep and _upstream(lake, name) not in keep
+            useless = entries if dead else _orphans(lake, entries, grace_seconds)
+            found |= {key: entry.size for key, entry in useless.items()}
+    if not dry_run:
+        lake.store.delete(found)
+    return sorted(found), sum(found.values())
+
+
+def _upstream(lake: Lake, fingerprint: str | None) -> str | None:
+    """Return what attempts were made on: they live as long as their queries. None for tables of a build."""
+    facts = lake.get_json(f"lineages/{fingerprint}.json")
+    return facts["upstream"] if facts and _TABLE_OF.get(facts["stage"]) == "attempts" else None
+
+
+def _orphans(lake: Lake, entries: dict[str, Entry], grace_seconds: float) -> dict[str, Entry]:
+    """Return the parts among ``entries`` that no marker names and that are old enough."""
+    named = set()
+    for key in entries:
+        if key.endswith("/_SUCCESS"):
+            marker = Marker.from_json(lake.store.get(key))
+            named |= {key.removesuffix("_SUCCESS") + part.name for part in (*marker.parts, *marker.rejects)}
+    before = datetime.now(UTC) - timedelta(seconds=grace_seconds)
+    return {
+        key: entry
+        for key, entry in entries.items()
+        if key.endswith(".parquet") and "/shard=" in key and key not in named and entry.modified < before
+    }

@@ -1,0 +1,113 @@
+"""Erasing photos from the registry: their part is rewritten, the versions that held them are yanked, their bytes go."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hopchain_etl.gitrepo import GitRepo, working_clone
+from hopchain_etl.packing import checked, hash_of, images_json, objects_at, write_images
+from hopchain_etl.settings import Settings
+from hopchain_etl.store import ObjectStore
+
+
+def erase_from_registry(settings: Settings, images: Iterable[str], reason: str) -> dict[str, Any]:
+    """Remove photos from every part and every row that the registry keeps; return what was yanked and deleted.
+
+    First parts without them are pushed, then one commit with the renamed tags, and only then the old objects go: an
+    erasure that was cut off is finished by running it again. The next publish makes a (major) version without them.
+    Raises RegistryError where a step fails. Run it while nobody publishes.
+    """
+    gone = set(images)
+    with working_clone(settings) as repo:
+        if repo.empty:
+            return {"yanked": [], "rewritten": [], "deleted": 0}
+        store = repo.store()
+        tags = [tag for tag in repo.tags("training-set/*") if gone & _index(repo, tag).keys()]
+        parts = _rewrite_parts(repo, store, gone)
+        if tags or parts:
+            _yank(repo, tags, reason)
+        return {"yanked": tags, "rewritten": parts, "deleted": _delete_bytes(repo, store, gone)}
+
+
+def _index(repo: GitRepo, revision: str) -> dict[str, str]:
+    """Return which image is in which part at a revision."""
+    index: dict[str, str] = json.loads(repo.file_at(revision, "images.json") or b"{}")
+    return index
+
+
+def _rewrite_parts(repo: GitRepo, store: ObjectStore, gone: set[str]) -> list[str]:
+    """Write the branch's parts that hold photos anew without them, push those, and return the parts' names."""
+    index = _index(repo, "HEAD")
+    names = sorted({index[image] for image in gone & index.keys()})
+    for name in names:
+        path = repo.path / "training_set" / "images" / f"{name}.parquet"
+        pointer = path.with_name(f"{path.name}.dvc")
+        rows = pq.read_table(io.BytesIO(checked(store, hash_of(pointer)))).to_pylist()
+        if kept := [row for row in rows if row["image_id"] not in gone]:
+            write_images(path, kept)
+            relative = str(path.relative_to(repo.path))
+            repo.dvc("add", "--quiet", relative)
+            repo.dvc("push", "--quiet", f"{relative}.dvc")
+        else:
+            pointer.unlink()
+    kept_index = {image: part for image, part in index.items() if image not in gone}
+    (repo.path / "images.json").write_text(images_json(kept_index))
+    return names
+
+
+def _yank(repo: GitRepo, tags: list[str], reason: str) -> None:
+    """Commit the branch without a current version, and rename the tags, in one push."""
+    path = repo.path / "yanked.json"
+    yanked = json.loads(path.read_text()) if path.exists() else {}
+    yanked |= {tag: {"tag": f"yanked/{tag}", "reason": reason} for tag in tags}
+    path.write_text(json.dumps(yanked, sort_keys=True, indent=1) + "\n")
+    for file in repo.git("ls-files").splitlines():
+        if _of_a_version(file):
+            (repo.path / file).unlink()
+    repo.git("add", "--all")
+    repo.git("commit", "--quiet", "--message", f"Erase photos: {reason}")
+    for tag in tags:
+        said = repo.git("for-each-ref", "--format=%(contents)", f"refs/tags/{tag}")
+        message = f"yanked: {reason}\n\n{said}"
+        repo.git("tag", "--annotate", "--message", message, f"yanked/{tag}", f"{tag}^{{commit}}")
+    repo.push(*(f"refs/tags/yanked/{tag}" for tag in tags), *(f":refs/tags/{tag}" for tag in tags))
+    for tag in tags:
+        repo.git("tag", "--delete", tag)
+
+
+def _of_a_version(file: str) -> bool:
+    """Whether a file of the branch describes the version that has just been yanked."""
+    made = file.startswith("training_set/") and not file.startswith("training_set/images/")
+    return file in ("snapshot.json", "dvc.lock") or (made and Path(file).name != ".gitignore")
+
+
+def _delete_bytes(repo: GitRepo, store: ObjectStore, gone: set[str]) -> int:
+    """Delete what holds the photos and no version needs, orphans of failed publishes too; return how many objects."""
+    used = objects_at(repo, "HEAD", store)
+    for tag in repo.tags("training-set/*"):
+        used |= objects_at(repo, tag, store)
+    deleted = [
+        entry.key
+        for entry in store.entries("files/md5/")
+        if entry.key not in used and _holds(store.get(entry.key), gone)
+    ]
+    store.delete(deleted)
+    return len(deleted)
+
+
+def _holds(data: bytes, gone: set[str]) -> bool:
+    """Return whether an object is a Parquet file with rows of any of these images."""
+    try:
+        file = pq.ParquetFile(io.BytesIO(data))
+    except pa.ArrowInvalid:
+        return False  # a folder's listing
+    if "image_id" not in file.schema_arrow.names:
+        return False
+    return bool(gone & set(file.read(columns=["image_id"])["image_id"].to_pylist()))

@@ -1,0 +1,73 @@
+"""Runs DAGs with ``dag.test()`` in a process with an Airflow of its own. One JSON request a line, one JSON answer.
+
+A request is ``{"dag": ..., "conf": {...}}``; a number ``approve_after`` in it has somebody approve that many seconds
+later. What tasks print goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Run a DAG and return the run: state, and by task (``task`` or ``task[map index]``) state, name and XCom."""
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.models.asset import AssetEvent
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    dag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]).get_dag(request["dag"])
+    if "approve_after" in request:
+        threading.Thread(target=approve, args=(request["dag"], request["approve_after"]), daemon=True).start()
+    run = dag.test(run_conf=request["conf"])
+    found: dict[str, Any] = {"run_id": run.run_id, "state": run.state, "tasks": {}, "events": []}
+    with create_session() as session:
+        for ti in session.query(TaskInstance).filter_by(dag_id=run.dag_id, run_id=run.run_id):
+            name = ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]"
+            found["tasks"][name] = {"state": ti.state, "name": ti.rendered_map_index, "xcom": None, "pool": ti.pool}
+        for xcom in session.query(XComModel).filter_by(dag_id=run.dag_id, run_id=run.run_id, key="return_value"):
+            name = xcom.task_id if xcom.map_index < 0 else f"{xcom.task_id}[{xcom.map_index}]"
+            found["tasks"][name]["xcom"] = XComModel.deserialize_value(xcom)
+        for event in session.query(AssetEvent).filter_by(source_dag_id=run.dag_id, source_run_id=run.run_id):
+            found["events"].append({"asset": event.asset.name, "extra": event.extra})
+    return found
+
+
+def approve(dag_id: str, seconds: float) -> None:
+    """Approve what waits, once it has waited for ``seconds``, as the UI's Required Actions does: by the REST API."""
+    from airflow.api_fastapi.app import create_app
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from fastapi.testclient import TestClient
+
+    client = TestClient(create_app(apps="core"), base_url="http://localhost")
+    token = client.get("/auth/token").json()["access_token"]
+    while True:
+        with create_session() as session:
+            waiting = session.query(TaskInstance).filter_by(dag_id=dag_id, state="awaiting_input").first()
+            if waiting:
+                run_id, task_id = waiting.run_id, waiting.task_id
+                break
+        time.sleep(0.5)
+    time.sleep(seconds)
+    path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
+    said = {"chosen_options": ["Approve"], "params_input": {}}
+    reply = client.patch(path, json=said, headers={"Authorization": f"Bearer {token}"})
+    reply.raise_for_status()
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        answers.write(json.dumps(answer(json.loads(line)), default=str) + "\n")
+
+
+if __name__ == "__main__":
+    main()

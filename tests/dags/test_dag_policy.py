@@ -1,0 +1,180 @@
+"""What every DAG file has to keep to: thin, light to parse, documented, owned, retried, bounded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflows import DAGS, airflow_env
+
+pytestmark = pytest.mark.airflow
+
+FILES = sorted(DAGS.glob("*.py"))
+NAMES = [path.stem for path in FILES]
+HEAVY = {
+    *("boto3", "botocore", "pyarrow", "numpy", "pandas", "PIL", "torch", "vllm", "transformers", "onnxruntime", "cv2"),
+    *("rapidocr", "great_expectations", "dvc", "kubernetes"),
+}
+
+# Runs in a process of its own: parses one DAG file as the DAG processor does, whose imports are there already.
+PARSE = """
+import json, sys, time
+from airflow.dag_processing.dagbag import DagBag
+before = set(sys.modules)
+started = time.process_time()
+bag = DagBag(sys.argv[1])
+seconds = time.process_time() - started
+loaded = sorted(set(sys.modules) - before)
+from airflow.serialization.serialized_objects import DagSerialization
+dags = []
+for dag in bag.dags.values():
+    tasks = {
+        task.task_id: {
+            "owner": task.owner, "doc": task.doc_md, "retries": task.retries, "delay": task.retry_delay.total_seconds(),
+            "backoff": task.retry_exponential_backoff, "pool": task.pool, "slots": task.pool_slots, "queue": task.queue,
+            "rule": str(task.trigger_rule), "callbacks": len(task.on_failure_callback or ()),
+        }
+        for task in dag.tasks
+    }
+    params = {name: [dag.params.get_param(name).description, dag.params.get_param(name).schema] for name in dag.params}
+    serialized = DagSerialization.to_dict(dag)["dag"]
+    dags.append({
+        "id": dag.dag_id, "doc": dag.doc_md, "tags": sorted(dag.tags), "max_active_runs": dag.max_active_runs,
+        "catchup": dag.catchup, "tasks": tasks, "params": params, "timetable": serialized["timetable"],
+    })
+print("FACTS" + json.dumps({"errors": bag.import_errors, "seconds": seconds, "loaded": loaded, "dags": dags}))
+"""
+
+
+def parse(name: str, home: Path, env: dict[str, str] | None = None) -> dict[str, Any]:
+    command = [sys.executable, "-c", PARSE, str(DAGS / f"{name}.py")]
+    done = subprocess.run(command, env=airflow_env(home) | (env or {}), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("FACTS"))
+    facts: dict[str, Any] = json.loads(line.removeprefix("FACTS"))
+    assert facts["errors"] == {}
+    return facts
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What a fresh process finds in each DAG file."""
+    home = tmp_path_factory.mktemp("airflow")
+    with ThreadPoolExecutor(2) as threads:
+        return dict(zip(NAMES, threads.map(lambda name: parse(name, home), NAMES), strict=True))
+
+
+def test_there_are_three_dags_each_in_a_file_of_its_name(parsed: dict[str, Any]) -> None:
+    assert NAMES == ["hopchain_build", "hopchain_collect", "hopchain_release"]
+    assert {name: [dag["id"] for dag in facts["dags"]] for name, facts in parsed.items()} == {n: [n] for n in NAMES}
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_a_dag_file_is_thin(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 120
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parsing_is_quick_and_loads_nothing_heavy(name: str, parsed: dict[str, Any]) -> None:
+    assert parsed[name]["seconds"] < 2  # of CPU time: other processes on the machine do not count
+    assert {module.split(".")[0] for module in parsed[name]["loaded"]} & HEAVY == set()
+    assert "hopchain_etl.wiring" in parsed[name]["loaded"]  # the list is not empty by mistake
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dags_are_documented_tagged_and_run_one_at_a_time(name: str, parsed: dict[str, Any]) -> None:
+    (dag,) = parsed[name]["dags"]
+    assert dag["doc"].startswith("### ")
+    assert dag["tags"] == sorted(["hopchain", name.removeprefix("hopchain_")])
+    assert dag["max_active_runs"] == 1
+    assert dag["catchup"] is False
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tasks_are_owned_documented_and_retried_with_backoff(name: str, parsed: dict[str, Any]) -> None:
+    (dag,) = parsed[name]["dags"]
+    for task in dag["tasks"].values():
+        assert task["owner"] == "hopchain"
+        assert len(task["doc"]) > 20
+        assert task["retries"] == 2
+        assert task["backoff"] == 2
+
+
+@pytest.mark.parametrize("name", ["hopchain_build", "hopchain_release"])
+def test_params_have_title_description_and_type(name: str, parsed: dict[str, Any]) -> None:
+    (dag,) = parsed[name]["dags"]
+    assert dag["params"]
+    for description, schema in dag["params"].values():
+        assert len(description) > 20
+        assert schema["title"]
+        assert schema["type"]
+
+
+def test_the_form_refuses_what_the_settings_would(parsed: dict[str, Any]) -> None:
+    from jsonschema import Draft202012Validator
+
+    (build,), (release,) = parsed["hopchain_build"]["dags"], parsed["hopchain_release"]["dags"]
+    schemas = {name: schema for dag in (build, release) for name, (_, schema) in dag["params"].items()}
+    for name, good, bad in (
+        ("source_uri", ["s3://bucket/photos"], ["/photos", "http://x", None]),
+        ("intakes", ["new", "all", "sample:3", "2026-11-22T020000", "a, b"], ["", "sample:0", "../x", "a,,b"]),
+        ("image_limit", [None, 1], [0, "3", 1.5]),
+        ("shard_size", [1, 2000], [0, 2001, None]),
+        ("profile", ["local", "vllm"], ["cloud", None]),
+        ("token_ceiling", [None, 1], [0]),
+        ("targets", [["default"], ["a", "b"]], [[], [""], "default"]),
+        ("policy", ["unanimous", "unreviewed"], ["majority"]),
+        ("approval", [True, False], ["yes"]),
+    ):
+        check = Draft202012Validator(schemas[name])
+        assert [value for value in good if not check.is_valid(value)] == [], name
+        assert [value for value in bad if check.is_valid(value)] == [], name
+
+
+def test_stages_run_where_their_modules_say(parsed: dict[str, Any]) -> None:
+    from hopchain_etl.stages import collect, detect, generate, ingest, segment
+
+    (build,), (collecting,) = parsed["hopchain_build"]["dags"], parsed["hopchain_collect"]["dags"]
+    tasks = build["tasks"] | collecting["tasks"]
+    for name, module in (
+        ("ingest", ingest),
+        ("shards.detect", detect),
+        ("shards.segment", segment),
+        ("shards.generate", generate),
+        ("collect", collect),
+    ):
+        needs = module.RESOURCES
+        assert (tasks[name]["pool"], tasks[name]["slots"]) == (needs.pool, needs.slots)
+        assert tasks[name]["queue"] == "default"  # LocalExecutor has no queues
+
+
+def test_settings_reach_the_dags(tmp_path: Path) -> None:
+    env = {
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor,airflow.providers.celery.executors.celery_executor.CeleryExecutor",
+        "HOPCHAIN_ENGINES__PROFILE": "vllm",
+        "HOPCHAIN_ORCHESTRATE__SCHEDULE": "30 4 * * *",
+        "HOPCHAIN_ORCHESTRATE__RELEASE_SCHEDULE": "0 6 * * 1",
+        "HOPCHAIN_ORCHESTRATE__RETRIES": "5",
+        "HOPCHAIN_ORCHESTRATE__RETRY_DELAY_SECONDS": "7",
+        "HOPCHAIN_ORCHESTRATE__FAILURE_WEBHOOK_CONNECTION": "pager",
+    }
+    (build,) = parse("hopchain_build", tmp_path, env)["dags"]
+    segment = build["tasks"]["shards.segment"]
+    assert (segment["pool"], segment["queue"]) == ("gpu", "gpu")
+    assert (segment["retries"], segment["delay"], segment["callbacks"]) == (5, 7, 1)
+    assert build["timetable"]["__var"]["expression"] == "30 4 * * *"
+    (release,) = parse("hopchain_release", tmp_path, env)["dags"]
+    assert release["timetable"]["__type"].endswith("AssetOrTimeSchedule")
+
+
+def test_schedules_are_in_utc_and_a_release_follows_answers(parsed: dict[str, Any]) -> None:
+    timetables = {name: facts["dags"][0]["timetable"] for name, facts in parsed.items()}
+    for name, cron in (("hopchain_build", "0 2 * * *"), ("hopchain_collect", "*/15 * * * *")):
+        assert timetables[name]["__var"]["expression"] == cron
+        assert timetables[name]["__var"]["timezone"] == "UTC"
+    assert "hopchain://answers" in json.dumps(timetables["hopchain_release"])

@@ -1,0 +1,150 @@
+"""The three DAGs, run by a real Airflow on a real S3 server: photos in, questions, answers, a tagged training set."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from airflows import Airflow, running
+
+from hopchain_etl import batches, scenes
+from hopchain_etl.batches import Batch
+from hopchain_etl.s3server import ServerInfo
+
+pytestmark = [pytest.mark.airflow, pytest.mark.s3, pytest.mark.slow]
+
+PHOTOS = ("menu", "table", "score")
+STAGES = ("detect", "segment", "generate")
+
+
+@pytest.fixture(scope="module")
+def airflow(s3_server: ServerInfo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    with running(tmp_path_factory.mktemp("airflow"), s3_server) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def built(airflow: Airflow) -> dict[str, Any]:
+    """The first run of hopchain_build, over three drawn photos in two shards."""
+    for seed, kind in enumerate(PHOTOS):
+        sink = io.BytesIO()
+        scenes.draw(kind, seed).image.save(sink, "PNG")
+        airflow.source.put(f"{kind}.png", sink.getvalue())
+    return airflow.run("hopchain_build", {"shard_size": 2})
+
+
+@pytest.fixture(scope="module")
+def batch(airflow: Airflow, built: dict[str, Any]) -> Batch:
+    return batches.load(airflow.lake, built["tasks"]["publish_batch"]["xcom"]["id"])
+
+
+def states(run: dict[str, Any]) -> dict[str, str]:
+    return {name: task["state"] for name, task in run["tasks"].items()}
+
+
+def vote(airflow: Airflow, query: str, seat: int, answer: str) -> None:
+    ballot = {"query_id": query, "seat": seat, "rev": 1, "annotator": f"person {seat}", "answer": answer}
+    body = {**ballot, "seconds": 8.5, "answered_at": "2026-11-22T10:00:00Z", "batch": "any"}
+    airflow.lake.store.put_new(f"answers/{query}/seat-{seat}.1.json", json.dumps(body).encode())
+
+
+def test_the_first_run_makes_questions_of_photos(airflow: Airflow, built: dict[str, Any], batch: Batch) -> None:
+    assert built["state"] == "success", airflow.log.read_text()[-3_000:]
+    assert set(states(built).values()) == {"success"}
+    intake = built["tasks"]["ingest"]["xcom"]["intake"]
+    shards = [f"{intake}/0000", f"{intake}/0001"]
+    assert built["tasks"]["plan"]["xcom"] == shards
+    for stage in STAGES:
+        assert [built["tasks"][f"shards.{stage}[{index}]"]["name"] for index in (0, 1)] == shards
+    lineage = built["tasks"]["record_run"]["xcom"]["lineage"]
+    rows = [airflow.lake.read("queries", lineage, shard) for shard in airflow.lake.completed("queries", lineage)]
+    queries = {query for table in rows for query in table["query_id"].to_pylist()}
+    assert queries
+    assert set(batch.query_ids) == queries
+    (event,) = built["events"]
+    counts = {"shards": 2, "images": 3, "rows": len(queries), "failed": 0, "lineage": lineage, "batch": batch.id}
+    assert event["asset"] == "hopchain://queries"
+    assert event["extra"].items() >= counts.items()
+
+
+def test_xcom_carries_ids_and_counts_and_the_run_is_on_record(airflow: Airflow, built: dict[str, Any]) -> None:
+    assert len(json.dumps([task["xcom"] for task in built["tasks"].values()])) < 8_000
+    (key,) = (entry.key for entry in airflow.lake.store.entries("runs/") if entry.key.endswith("-00-00.json"))
+    record = airflow.lake.get_json(key)
+    assert record["run_id"] == built["run_id"]
+    assert record["shards"] == built["tasks"]["plan"]["xcom"]
+    assert set(record["fingerprints"]) == set(STAGES)
+    assert record["params"]["shard_size"] == 2
+    text = airflow.lake.store.get(key).decode()
+    key_id, secret = airflow.keys
+    assert key_id not in text
+    assert secret not in text
+    assert airflow.lake.store.exists(built["tasks"]["quality_gate"]["xcom"]["docs"])
+
+
+def test_a_run_over_an_unchanged_bucket_does_no_work_and_succeeds(airflow: Airflow, built: dict[str, Any]) -> None:
+    def data() -> dict[str, str]:
+        every = airflow.lake.store.entries()
+        return {entry.key: entry.etag for entry in every if not entry.key.startswith(("runs/", "locks/"))}
+
+    before = data()
+    again = airflow.run("hopchain_build", {"shard_size": 2})
+    assert again["state"] == "success"
+    assert again["tasks"]["plan"]["xcom"] == []
+    assert all(states(again)[f"shards.{stage}"] == "skipped" for stage in STAGES)
+    assert states(again)["quality_gate"] == "success"
+    assert states(again)["record_run"] == "success"
+    assert again["tasks"]["publish_batch"]["xcom"] == {"id": None, "queries": 0}
+    assert states(again)["announce"] == "skipped"
+    assert again["events"] == []
+    assert data() == before
+
+
+def test_a_choice_that_names_nothing_fails_at_once_and_is_told(airflow: Airflow, built: dict[str, Any]) -> None:
+    failed = airflow.run("hopchain_build", {"intakes": "no-such-intake"})
+    assert failed["state"] == "failed"
+    assert states(failed)["plan"] == "failed"
+    assert states(failed)["publish_batch"] == "upstream_failed"
+    (told,) = airflow.told  # retries are allowed, and one try was made
+    assert told["task"] == "plan"
+    assert told["run"] == failed["run_id"]
+    assert told["try"] == 1
+    assert "no-such-intake" in told["error"]
+
+
+def test_collect_speaks_once_and_when_all_is_decided(airflow: Airflow, batch: Batch) -> None:
+    lineage = batch.lineage
+    assert lineage
+    shards = airflow.lake.completed("queries", lineage)
+    rows = [row for shard in shards for row in airflow.lake.read("queries", lineage, shard).to_pylist()]
+    right = {row["query_id"]: row["answer"] for row in rows}
+    *most, last = batch.query_ids
+    for query in most:
+        for seat in (1, 2, 3, 4):
+            vote(airflow, query, seat, right[query])
+    vote(airflow, last, 1, right[last])
+    early = airflow.run("hopchain_collect")
+    assert states(early) == {"collect": "success", "announce": "skipped"}
+    vote(airflow, last, 2, "999983")  # no need to hear the others
+    decided = airflow.run("hopchain_collect")
+    (event,) = decided["events"]
+    assert event["asset"] == "hopchain://answers"
+    assert event["extra"] == {"batches": [batch.id], "kept": len(most), "dropped": 1, "open": 0}
+    late = airflow.run("hopchain_collect")
+    assert states(late) == {"collect": "success", "announce": "skipped"}
+
+
+def test_a_release_waits_for_approval_and_an_unchanged_lake_makes_no_version(airflow: Airflow, batch: Batch) -> None:
+    released = airflow.run("hopchain_release", {"approval": True}, approve_after=3)
+    assert set(states(released).values()) == {"success"}, airflow.log.read_text()[-3_000:]
+    (event,) = released["events"]
+    assert event["asset"] == "hopchain://training-set"
+    tags = subprocess.run(["git", "-C", airflow.registry, "tag"], capture_output=True, text=True, check=True)
+    assert tags.stdout.split() == [event["extra"]["tag"]]
+    assert event["extra"]["rows"] == len(batch.query_ids) - 1  # the one without consensus is left out
+    again = airflow.run("hopchain_release")
+    assert states(again) == {"ask": "success", "approve": "skipped", "publish": "success", "announce": "skipped"}

@@ -1,0 +1,508 @@
+"""Ingest against a real S3 server: odd keys, hostile photos, duplicates, kills, and nights on which nothing is new."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import bad_decoders
+import numpy as np
+import pyarrow as pa
+import pytest
+from conftest import S3Location
+from PIL import Image
+
+from hopchain_etl import stages
+from hopchain_etl.decode_pool import Decoder
+from hopchain_etl.imaging import image_id, normalise, perceptual_hash
+from hopchain_etl.lake import Lake, Shard
+from hopchain_etl.quality import QualityError, Verdict
+from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
+from hopchain_etl.stages.ingest import Ingest, IngestResult, ingest
+from hopchain_etl.stages.listing import intakes, list_intake, listing
+from hopchain_etl.stages.neighbours import Known
+from hopchain_etl.stages.runner import Made, Outcome, StoppedError, run_shard
+from hopchain_etl.store import Fetched, ObjectStore, StoreError
+
+pytestmark = pytest.mark.s3
+
+
+def store_at(bucket: S3Location, prefix: str = "photos") -> ObjectStore:
+    uri = f"s3://{bucket.bucket}/{prefix}".rstrip("/")
+    return ObjectStore(S3Settings(uri=uri, endpoint_url=bucket.endpoint_url, path_style=True))
+
+
+def lake_at(bucket: S3Location, prefix: str = "lake") -> Lake:
+    uri = f"s3://{bucket.bucket}/{prefix}"
+    return Lake(LakeSettings(uri=uri, endpoint_url=bucket.endpoint_url, path_style=True))
+
+
+@pytest.fixture
+def source(bucket: S3Location) -> ObjectStore:
+    return store_at(bucket)
+
+
+@pytest.fixture
+def lake(bucket: S3Location) -> Lake:
+    return lake_at(bucket)
+
+
+@pytest.fixture(autouse=True)
+def _one_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each ingest starts its decode processes anew, at half a second each: one will do for most of these tests."""
+    monkeypatch.setattr(stages.ingest, "WORKERS", 1)
+
+
+def accept(table: str, rows: pa.Table) -> Verdict:
+    return Verdict(rows.num_rows)
+
+
+def take(lake: Lake, source: ObjectStore, intake: str = "night-1", /, **settings: Any) -> IngestResult:
+    return ingest(lake, source, IngestSettings(**settings), intake, validate=accept)
+
+
+def picture(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
+    """Return a picture unlike that of any other seed: smooth blobs, so that resizing keeps its perceptual hash."""
+    cells = np.random.default_rng(seed).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    return Image.fromarray(cells).resize(size, Image.Resampling.BICUBIC)
+
+
+def saved(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
+    sink = io.BytesIO()
+    image.save(sink, kind, **options)
+    return sink.getvalue()
+
+
+def photo(seed: int) -> bytes:
+    return saved(picture(seed), quality=90)
+
+
+def upload(source: ObjectStore, objects: Mapping[str, bytes]) -> None:
+    for key, data in objects.items():
+        source.put(key, data)
+
+
+def images(lake: Lake) -> list[dict[str, Any]]:
+    return [row for _, table in lake.images() for row in table.to_pylist()]
+
+
+def rejects(lake: Lake) -> dict[str, dict[str, Any]]:
+    """Return all rejects by the part of their uri after ``photos/``."""
+    tables = [lake.rejects("images", None, shard) for shard in lake.completed("images")]
+    return {row["uri"].split("/photos/")[1]: row for table in tables for row in table.to_pylist()}
+
+
+def parts(lake: Lake) -> dict[str, list[str]]:
+    """Return the names of all parts, which carry the hash of their bytes, by shard."""
+    markers = {str(shard): lake.marker("images", None, shard) for shard in lake.completed("images")}
+    return {shard: [part.name for part in (*m.parts, *m.rejects)] for shard, m in markers.items() if m}
+
+
+# --- what a photo becomes ---
+
+
+def test_a_photo_becomes_a_row_and_a_blob(lake: Lake, source: ObjectStore) -> None:
+    plain, turned = photo(1), saved(picture(2), exif=_turned())
+    upload(source, {"plain.jpg": plain, "turned.jpg": turned})
+    source.put("named.png", saved(picture(3), "PNG"), {"source": "archive", "license": "CC-BY-4.0"})
+    result = take(lake, source, source="camera", license="CC0-1.0")
+    assert result == IngestResult("night-1", (Shard("night-1", 0),), listed=3, new=3, ok=3, rejected=0, failed=0)
+    rows = {row["uri"].rsplit("/", 1)[1]: row for row in images(lake)}
+    assert rows["plain.jpg"]["image_id"] == rows["plain.jpg"]["blob_sha"] == image_id(plain)
+    assert lake.blob(image_id(plain)) == plain
+    assert rows["turned.jpg"]["image_id"] == image_id(turned)
+    assert Image.open(io.BytesIO(lake.blob(rows["turned.jpg"]["blob_sha"]))).size == (120, 160)
+    assert (rows["turned.jpg"]["width"], rows["turned.jpg"]["height"]) == (120, 160)
+    assert (rows["plain.jpg"]["source"], rows["plain.jpg"]["license"]) == ("camera", "CC0-1.0")
+    assert (rows["named.png"]["source"], rows["named.png"]["license"]) == ("archive", "CC-BY-4.0")
+    assert rows["named.png"]["format"] == "PNG"
+    assert rows["named.png"]["group"] == rows["named.png"]["image_id"]
+    etags = {source.uri(entry.key): entry.etag for entry in source.entries()}
+    assert {row["uri"]: row["etag"] for row in rows.values()} == etags
+
+
+def _turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+def test_odd_keys_keep_their_spelling(lake: Lake, source: ObjectStore) -> None:
+    keys = [
+        "with space.jpg",
+        "ünï/日本 語.jpg",
+        "a+b%20c%2Fd.jpg",
+        "q'uote\"s & ?question#hash;semi=colon,.jpg",
+        "no suffix",
+        "UPPER/lower.JPG",
+        "/".join("long" * 50 for _ in range(4)) + ".jpg",
+    ]
+    upload(source, {key: photo(seed) for seed, key in enumerate(keys)})
+    source.put("folder/", b"")  # made by tools that think S3 has folders
+    result = take(lake, source)
+    assert (result.listed, result.ok) == (len(keys), len(keys))
+    assert {row["uri"] for row in images(lake)} == {source.uri(key) for key in keys}
+    by_uri = {row["uri"]: row["image_id"] for row in images(lake)}
+    assert all(by_uri[source.uri(key)] == image_id(photo(seed)) for seed, key in enumerate(keys))
+
+
+def test_every_refusal_is_accounted_for(lake: Lake, source: ObjectStore) -> None:
+    good, gif = photo(1), [picture(seed).quantize(16) for seed in (2, 3)]
+    objects = {
+        "a-good": (good, None),
+        "again": (good, "duplicate"),
+        "broken": (b"\x89PNG\r\n\x1a\n" + bytes(200) + b"IEND", "broken"),
+        "cut": (photo(4)[:2000], "truncated"),
+        "empty": (b"", "empty"),
+        "icon": (b"\x00\x00\x01\x00" + bytes(100), "unsupported_format"),
+        "moving": (saved(gif[0], "GIF", save_all=True, append_images=gif[1:]), "animated"),
+        "pages": (saved(picture(5), "TIFF", save_all=True, append_images=[picture(6)]), "multi_page"),
+        "small": (saved(picture(7, (63, 200))), "too_small"),
+        "text": (b"hello", "not_an_image"),
+        "vanishing": (photo(8), "vanished"),
+        "wide": (saved(picture(9, (600, 600))), "too_many_pixels"),
+        "withdrawn": (photo(10), "withdrawn"),
+        "z-heavy": (photo(11) + bytes(200_000), "too_many_bytes"),
+    }
+    upload(source, {key: data for key, (data, _) in objects.items()})
+    lake.withdraw(image_id(objects["withdrawn"][0]), reason="asked for", blob_sha=None)
+    settings = IngestSettings(max_pixels=300_000, max_bytes=200_000)
+    list_intake(lake, source, settings, "night-1", [])
+    source.delete(["vanishing"])
+    fetched = source.calls["get"]
+    result = ingest(lake, source, settings, "night-1", validate=accept)
+    assert source.calls["get"] - fetched == len(objects) - 1  # the heavy one is never fetched
+    expected = {key: reason for key, (_, reason) in objects.items() if reason}
+    found = rejects(lake)
+    assert {key: row["reason"] for key, row in found.items()} == expected
+    assert {(row["stage"], row["scope"], row["outcome"]) for row in found.values()} == {("ingest", "input", "rejected")}
+    assert (result.listed, result.ok, result.rejected, result.failed) == (14, 1, 13, 0)
+    marker = lake.marker("images", None, Shard("night-1", 0))
+    assert marker
+    assert marker.read == 14
+    assert found["again"]["detail"].endswith(source.uri("a-good"))
+    assert json.loads(found["again"]["payload"]) == {"image_id": image_id(good)}
+    assert [entry.key for entry in lake.store.entries("blobs/")] == [f"blobs/{image_id(good)}"]
+
+
+def test_a_file_that_kills_the_decoder_takes_one_row(lake: Lake, source: ObjectStore) -> None:
+    upload(source, {"a": b"fine", "b": b"segfault", "c": b"bug", "d": b"also fine"})
+    marker = run_with(bad_decoders.moody, lake, source)
+    assert (marker.ok, marker.rejected, marker.failed) == (2, 1, 1)
+    assert {key: row["reason"] for key, row in rejects(lake).items()} == {"b": "decoder_crashed", "c": "error"}
+    assert "a bug of ours" in rejects(lake)["c"]["detail"]
+
+
+def run_with(decode: Decoder, lake: Lake, source: ObjectStore) -> Any:
+    settings = IngestSettings()
+    intake = list_intake(lake, source, settings, "night-1", [])
+    known = Known(settings.near_distance)
+    with Ingest(lake, source, settings, intake.shards, known, {}, decode=decode) as stage:
+        return run_shard(stage, lake, None, intake.shards[0], validate=accept)
+
+
+# --- nights ---
+
+
+def test_an_unchanged_night_fetches_nothing(lake: Lake, source: ObjectStore) -> None:
+    upload(source, {"good.jpg": photo(1), "bad.jpg": b"no photo"})
+    take(lake, source)
+    fetched, before = source.calls["get"], parts(lake)
+    result = take(lake, source, "night-2")
+    assert result == IngestResult("night-2", (), listed=2, new=0, ok=0, rejected=0, failed=0)
+    assert source.calls["get"] == fetched
+    assert [intake.name for intake in intakes(lake)] == ["night-1"]
+    assert parts(lake) == before
+    assert take(lake, source).shards == ()  # nor does the first night itself, run again
+    assert source.calls["get"] == fetched
+
+
+def test_a_changed_object_is_new(lake: Lake, source: ObjectStore) -> None:
+    upload(source, {"a.jpg": photo(1), "b.jpg": photo(2)})
+    take(lake, source)
+    source.put("a.jpg", photo(3))
+    result = take(lake, source, "night-2")
+    assert (result.new, result.ok) == (1, 1)
+    ids = [row["image_id"] for row in images(lake) if row["uri"] == source.uri("a.jpg")]
+    assert ids == [image_id(photo(1)), image_id(photo(3))]
+
+
+def test_limit_leaves_the_rest_for_later(lake: Lake, source: ObjectStore) -> None:
+    upload(source, {f"{n}.jpg": photo(n) for n in range(5)})
+    new = [take(lake, source, f"night-{n}", limit=2, shard_size=1) for n in range(4)]
+    assert [(result.new, len(result.shards)) for result in new] == [(2, 2), (2, 2), (1, 1), (0, 0)]
+    assert [row["uri"] for row in images(lake)] == [source.uri(f"{n}.jpg") for n in range(5)]
+
+
+def test_an_unfinished_listing_counts_for_nothing(lake: Lake, source: ObjectStore) -> None:
+    upload(source, {"a.jpg": photo(1)})
+    kept = lake.store.put_new
+
+    def killed(key: str, data: bytes) -> bool:
+        raise KeyboardInterrupt
+
+    lake.store.put_new = killed  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        list_intake(lake, source, IngestSettings(), "night-1", [])
+    lake.store.put_new = kept  # type: ignore[method-assign]
+    assert next(lake.store.entries("images/intake=night-1/"))
+    assert intakes(lake) == []
+    assert take(lake, source, "night-2").ok == 1
+    source.put("b.jpg", photo(2))
+    assert take(lake, source, "night-1").ok == 1
+
+
+def test_a_lake_inside_its_source_does_not_feed_on_itself(bucket: S3Location, lake: Lake) -> None:
+    everything = store_at(bucket, "")
+    everything.put("photos/a.jpg", photo(1))
+    assert take(lake, everything).ok == 1
+    assert take(lake, everything, "night-2").listed == 1
+    with pytest.raises(ValueError, match="both source and lake"):
+        take(lake, store_at(bucket, "lake"), "night-3")
+
+
+# --- the same picture again ---
+
+
+def test_duplicates_are_found_across_intakes(lake: Lake, source: ObjectStore) -> None:
+    first, dirty = photo(1), saved(picture(2), "PNG")
+    upload(source, {"a.jpg": first, "b.png": dirty})
+    take(lake, source)
+    upload(source, {"c.jpg": first, "d.png": _commented(dirty)})
+    result = take(lake, source, "night-2")
+    assert (result.ok, result.rejected) == (0, 2)
+    found = rejects(lake)
+    assert found["c.jpg"]["detail"].endswith(source.uri("a.jpg"))
+    assert found["d.png"]["detail"].endswith(source.uri("b.png"))  # other bytes, same pixels under the comment
+    assert json.loads(found["d.png"]["payload"])["image_id"] == image_id(_commented(dirty)) != image_id(dirty)
+
+
+def _commented(png: bytes) -> bytes:
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text("Comment", "taken at home")
+    return saved(Image.open(io.BytesIO(png)), "PNG", pnginfo=info)
+
+
+def test_a_smaller_rougher_copy_joins_the_group(lake: Lake, source: ObjectStore) -> None:
+    original = picture(1, (640, 480))
+    upload(source, {"a.jpg": saved(original, quality=95), "b.jpg": photo(2)})
+    upload(source, {"c.jpg": saved(original.resize((200, 150)), quality=40)})
+    take(lake, source)
+    upload(source, {"d.webp": saved(original.resize((320, 240)), "WEBP", quality=50)})
+    take(lake, source, "night-2")
+    rows = {row["uri"].rsplit("/", 1)[1]: row for row in images(lake)}
+    assert rows["c.jpg"]["group"] == rows["d.webp"]["group"] == rows["a.jpg"]["image_id"]
+    assert rows["b.jpg"]["group"] == rows["b.jpg"]["image_id"]
+    assert all(row["near"] == [] for row in rows.values())
+
+
+def test_a_bridge_between_groups_is_named(lake: Lake, source: ObjectStore) -> None:
+    left, middle, right = _bridge(6)
+    upload(source, {"a.png": saved(left, "PNG"), "b.png": saved(right, "PNG"), "c.png": saved(middle, "PNG")})
+    take(lake, source, near_distance=6)
+    a, b, c = images(lake)
+    assert a["group"] != b["group"]
+    assert (a["near"], b["near"]) == ([], [])
+    assert {c["group"], *c["near"]} == {a["image_id"], b["image_id"]}
+
+
+def _bridge(distance: int) -> tuple[Image.Image, Image.Image, Image.Image]:
+    """Return three pictures, the second within ``distance`` of the two others, which are further apart."""
+    for seed in range(100):
+        left, other = picture(seed), picture(seed + 1000)
+        for right_share, middle_share in ((0.3, 0.15), (0.4, 0.2), (0.5, 0.25)):
+            right, middle = Image.blend(left, other, right_share), Image.blend(left, other, middle_share)
+            a, b, c = (int(perceptual_hash(image), 16) for image in (left, middle, right))
+            if max((a ^ b).bit_count(), (b ^ c).bit_count()) <= distance < (a ^ c).bit_count():
+                return left, middle, right
+    raise AssertionError("no bridge found")
+
+
+def test_what_was_withdrawn_cannot_come_back_under_another_key(lake: Lake, source: ObjectStore) -> None:
+    first, bare = saved(picture(1), comment=b"taken at home"), photo(2)
+    upload(source, {"a.jpg": first, "keep.jpg": bare})
+    take(lake, source)
+    row = next(row for row in images(lake) if row["uri"].endswith("a.jpg"))
+    assert row["image_id"] != row["blob_sha"]
+    stripped = lake.blob(row["blob_sha"])
+    lake.withdraw(row["image_id"], reason="asked for", blob_sha=row["blob_sha"], erased=True)
+    lake.store.delete([f"blobs/{row['blob_sha']}"])
+    upload(source, {"other.jpg": first, "stripped.jpg": stripped})
+    result = take(lake, source, "night-2")
+    assert (result.ok, result.rejected) == (0, 2)
+    assert {row["reason"] for row in rejects(lake).values()} == {"withdrawn"}
+    assert not lake.store.exists(f"blobs/{row['blob_sha']}")
+    assert [row["uri"] for row in images(lake)] == [source.uri("keep.jpg")]
+
+
+# --- interruptions ---
+
+
+class Unreliable(ObjectStore):
+    """A store that cannot be reached for keys with "far" in them."""
+
+    def fetch(self, key: str) -> Fetched:
+        if "far" in key:
+            raise StoreError(f"{self.uri(key)}: connection refused")
+        return super().fetch(key)
+
+
+def test_failed_rows_are_tried_again_and_nothing_else_is(lake: Lake, source: ObjectStore) -> None:
+    near = saved(picture(2).resize((320, 240)), quality=95)
+    upload(source, {"a-far.jpg": photo(1), "b.jpg": photo(2), "c.jpg": b"text", "d.jpg": photo(1), "e.jpg": photo(3)})
+    first = take(lake, Unreliable(source.settings))
+    assert (first.ok, first.rejected, first.failed) == (3, 1, 1)
+    assert rejects(lake)["a-far.jpg"]["outcome"] == "failed"
+    before = {row["uri"]: row for row in images(lake)}
+    upload(source, {"f.jpg": near})
+    fetched = source.calls["get"]
+    second = take(lake, source, "night-2")
+    assert second.shards == (Shard("night-1", 0), Shard("night-2", 0))
+    assert source.calls["get"] - fetched == 2
+    assert (second.ok, second.rejected, second.failed) == (3 + 1, 2, 0)
+    after = {row["uri"]: row for row in images(lake)}
+    assert {uri: after[uri] for uri in before} == before
+    assert rejects(lake)["a-far.jpg"]["reason"] == "duplicate"  # d.jpg, the same picture, came in meanwhile
+    assert rejects(lake)["c.jpg"]["reason"] == "not_an_image"
+    assert after[source.uri("f.jpg")]["group"] == before[source.uri("b.jpg")]["image_id"]
+
+
+class Stopper:
+    """Progress that asks for a stop once it has seen ``rows`` rows."""
+
+    def __init__(self, rows: int, stop: threading.Event) -> None:
+        self._left, self._stop = rows, stop
+
+    def start(self, stage: str, shard: Shard, rows: int) -> None: ...
+
+    def advance(self, outcome: Outcome) -> None:
+        assert isinstance(outcome, Made)
+        self._left -= 1
+        if not self._left:
+            self._stop.set()
+
+
+def test_a_stop_keeps_whole_shards_and_the_listing(lake: Lake, source: ObjectStore) -> None:
+    upload(source, {f"{n}.jpg": photo(n) for n in range(6)})
+    stop = threading.Event()
+    settings = IngestSettings(shard_size=2)
+    with pytest.raises(StoppedError):
+        ingest(lake, source, settings, "night-1", validate=accept, stop=stop, progress=Stopper(3, stop))
+    assert lake.completed("images") == [Shard("night-1", 0)]
+    source.delete(["0.jpg"])  # the listing is stored: what is in the source now plays no part
+    result = take(lake, source, "night-2", shard_size=2)
+    assert result.shards == (Shard("night-1", 1), Shard("night-1", 2))
+    assert (result.listed, result.new, result.ok) == (5, 0, 4)
+    threads = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in threads if name.startswith(("ingest", "lock"))]
+
+
+def test_a_shard_that_fails_its_suite_does_not_hold_up_the_others(lake: Lake, source: ObjectStore) -> None:
+    upload(source, {f"{n}.jpg": photo(n % 3) for n in range(6)})
+
+    def strict(table: str, rows: pa.Table) -> Verdict:
+        if source.uri("0.jpg") in rows["uri"].to_pylist():
+            raise QualityError("0.jpg will not do")
+        return accept(table, rows)
+
+    with pytest.raises(QualityError, match=r"0\.jpg"):
+        ingest(lake, source, IngestSettings(shard_size=2), "night-1", validate=strict)
+    assert lake.completed("images") == [Shard("night-1", 1), Shard("night-1", 2)]
+    # 3.jpg shows what 0.jpg shows: it is no duplicate of a photo that did not get in.
+    assert [row["uri"][-5:] for row in images(lake)] == ["2.jpg", "3.jpg", "4.jpg"]
+    assert take(lake, source).rejected == 2
+    assert [row["uri"][-5:] for row in images(lake)] == ["2.jpg", "3.jpg", "4.jpg"]
+
+
+KILLED = """
+import sys
+from hopchain_etl.lake import Lake
+from hopchain_etl.quality import Verdict
+from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
+from hopchain_etl.stages.ingest import ingest
+from hopchain_etl.store import ObjectStore
+
+class Loud:
+    def start(self, stage, shard, rows): pass
+    def advance(self, outcome): print("row", flush=True)
+
+lake, source = LakeSettings.model_validate_json(sys.argv[1]), S3Settings.model_validate_json(sys.argv[2])
+settings = IngestSettings.model_validate_json(sys.argv[3])
+ingest(Lake(lake), ObjectStore(source), settings, "night-1", validate=lambda _, t: Verdict(t.num_rows), progress=Loud())
+"""
+
+
+@pytest.mark.slow
+def test_a_kill_changes_no_byte(bucket: S3Location, source: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(24):  # with duplicates, near-duplicates and broken ones among them
+        odd = {3: photo(1), 10: saved(picture(9, (400, 300)), quality=50), 11: b"text", 17: photo(13)}
+        source.put(f"{n:02d}.jpg", odd.get(n, photo(n)))
+    monkeypatch.setattr(stages.ingest, "WORKERS", 2)
+    killed, calm = lake_at(bucket, "killed"), lake_at(bucket, "calm")
+    settings = IngestSettings(shard_size=6, concurrency=8)
+    given = [model.model_dump_json() for model in (killed.settings, source.settings, settings)]
+    for rows in (9, 4):  # in the second shard, then in the second again
+        process = subprocess.Popen([sys.executable, "-c", KILLED, *given], stdout=subprocess.PIPE, text=True)
+        assert process.stdout
+        for _ in range(rows):
+            assert process.stdout.readline() == "row\n"
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        process.stdout.close()
+    assert killed.completed("images") == [Shard("night-1", 0)]
+    assert take(killed, source, **settings.model_dump()).shards == tuple(Shard("night-1", n) for n in (1, 2, 3))
+    take(calm, source, **settings.model_dump(exclude={"concurrency"}), concurrency=1)
+    assert parts(killed) == parts(calm)
+    assert len(images(calm)) == 21
+    assert sum(row["group"] != row["image_id"] for row in images(calm)) == 1
+
+
+def test_two_ingests_at_once_share_the_work(bucket: S3Location, source: ObjectStore) -> None:
+    upload(source, {f"{n}.jpg": photo(n) for n in range(8)})
+
+    def one(name: str) -> IngestResult:
+        return take(lake_at(bucket), store_at(bucket), name, shard_size=3)
+
+    with ThreadPoolExecutor(2) as threads:
+        results = list(threads.map(one, ["left", "right"]))
+    assert sorted((result.new, result.ok) for result in results) == [(0, 0), (8, 8)]
+    lake = lake_at(bucket)
+    assert sorted(row["uri"] for row in images(lake)) == [source.uri(f"{n}.jpg") for n in range(8)]
+    assert len(intakes(lake)) == 1
+
+
+def test_listings_say_what_was_seen(lake: Lake, source: ObjectStore) -> None:
+    upload(source, {"b.jpg": photo(1), "a.jpg": photo(2)})
+    take(lake, source, shard_size=1)
+    rows = [row for n in range(2) for row in listing(lake, Shard("night-1", n)).to_pylist()]
+    assert [(row["uri"], row["bytes"]) for row in rows] == [
+        (source.uri("a.jpg"), len(photo(2))),
+        (source.uri("b.jpg"), len(photo(1))),
+    ]
+
+
+def test_rows_do_not_depend_on_which_photo_decodes_first(
+    lake: Lake, source: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages.ingest, "WORKERS", 2)
+    heavy = saved(picture(1, (2000, 1500)), "PNG")
+    upload(source, {"a.png": heavy, "b.png": saved(picture(1, (100, 75)), "PNG"), "c.png": _commented(heavy)})
+    assert run_with(normalise, lake, source).ok == 2
+    a, b = images(lake)
+    assert (a["uri"], b["group"]) == (source.uri("a.png"), a["image_id"])
+    assert rejects(lake)["c.png"]["reason"] == "duplicate"
+
+
+def test_an_intake_needs_a_name_that_can_be_a_key(lake: Lake, source: ObjectStore) -> None:
+    with pytest.raises(ValueError, match="cannot name an intake"):
+        take(lake, source, "../x")
+    assert not list(lake.store.entries())

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lakes
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from hopchain_etl import records
+from hopchain_etl.cli.release import app
+from hopchain_etl.hops.query import query_id
+from hopchain_etl.stages.assemble import write_rows
+from hopchain_etl.verify import verify, verify_row
+
+Row = dict[str, Any]
+
+
+def training_row(seed: int = 0, number: int = 0) -> Row:
+    """Return a released row about a drawn photo, as Parquet gives it back."""
+    data, objects = lakes.draw(seed)
+    image = lakes.image_row(data, seed)
+    instances = [lakes.instance_row(image["image_id"], *one) for one in objects]
+    query = lakes.query_row(image, instances, number)
+    row = {
+        **dict.fromkeys(records.TRAINING_ROWS.names),
+        **query,
+        **{name: image[name] for name in ("group", "source", "license", "width", "height")},
+        "split": "train",
+        "instances": instances,
+        "policy": "unanimous",
+        "human_answers": [query["answer"]] * 4,
+        "program_agrees": True,
+    }
+    table = pa.Table.from_pylist([row], schema=records.TRAINING_ROWS)
+    restored: Row = table.to_pylist()[0]
+    return restored
+
+
+def training_set(folder: Path, rows: list[Row], seeds: range = range(3)) -> Path:
+    """Write a training set of one target below ``folder`` with the photos of ``seeds``, and return ``folder``."""
+    table = pa.Table.from_pylist(rows, schema=records.TRAINING_ROWS)
+    write_rows(table.sort_by("query_id"), folder / "training_set/default/rows", 100)
+    pixels = []
+    for seed in seeds:
+        data, _ = lakes.draw(seed)
+        image = lakes.image_row(data, seed)
+        pixels.append({**{name: image[name] for name in ("image_id", "blob_sha", "width", "height")}, "bytes": data})
+    path = folder / "training_set/images/part-00000.parquet"
+    path.parent.mkdir()
+    pq.write_table(pa.Table.from_pylist(pixels, schema=records.TRAINING_IMAGES), path)
+    return folder
+
+
+def test_a_sound_set_passes_from_the_clone_the_folder_and_the_target(tmp_path: Path) -> None:
+    folder = training_set(tmp_path, [training_row(seed) for seed in range(3)])
+    for place in (folder, folder / "training_set", folder / "training_set/default"):
+        result = verify(place)
+        assert result.ok, result.to_json()
+        assert (result.rows, result.images, result.unchecked) == (3, 3, 0.0)
+
+
+def shift_answer(row: Row) -> None:
+    row["answer"] = str(int(row["answer"]) + 1)
+    row["human_answers"] = [row["answer"]] * 4
+
+
+def move_box(row: Row) -> None:
+    # The number by the dog now lies nearer the car.
+    near_dog = row["hops"][3]["target"][0]
+    one = next(one for one in row["instances"] if one["instance_id"] == near_dog)
+    one["box"] = [60.0, 76.0, 74.0, 94.0]
+
+
+def add_double(row: Row) -> None:
+    # Perhaps there is a second car: then "the car" is nobody's name.
+    car = row["instances"][0]
+    row["instances"].append({**car, "instance_id": "f" * 16, "certain": False})
+
+
+def say_box(row: Row) -> None:
+    row["question"] = row["question"].replace("Find the number", "Find the box")
+    row["query_id"] = query_id(row["image_id"], row["question"])
+
+
+def cut_short(row: Row) -> None:
+    row["hops"] = row["hops"][:3]
+    row["expr"] = "h2+h2"
+
+
+DAMAGE: list[tuple[Callable[[Row], Any], str]] = [
+    (shift_answer, "wrong_answer"),
+    (move_box, "ambiguous_reference"),
+    (add_double, "ambiguous_reference"),
+    (say_box, "forbidden_word"),
+    (lambda row: row.update(question=row["question"] + " "), ""),  # the same question to the eye and to its id
+    (lambda row: row.update(question=row["question"][:-1] + "!"), "wrong_query_id"),
+    (lambda row: row.update(human_answers=[row["answer"]] * 3), "not_unanimous"),
+    (lambda row: row.update(human_answers=[*[row["answer"]] * 3, "0"]), "not_unanimous"),
+    (lambda row: row.update(policy="unreviewed"), "wrong_policy"),
+    (lambda row: row.update(program_agrees=False), "wrong_answer"),
+    (lambda row: row["instances"][5].update(image_id="0" * 64), "foreign_instance"),
+    (lambda row: row.update(unchecked=0.5), "wrong_unchecked"),
+    (lambda row: row.update(expr="h2+"), "unreadable_query"),
+    (lambda row: row["hops"][1].update(value="1"), "wrong_reading"),
+    (cut_short, "hop_count"),
+]
+
+
+@pytest.mark.parametrize(("damage", "reason"), DAMAGE)
+def test_damage_to_a_row_is_found_and_named(damage: Callable[[Row], Any], reason: str) -> None:
+    row = training_row()
+    damage(row)
+    reasons = {code for code, _ in verify_row(row)[0]}
+    assert (reason in reasons) if reason else not reasons
+
+
+def test_where_people_outvote_the_program_their_answer_stands() -> None:
+    row = training_row()
+    row |= {"answer": "999", "human_answers": ["999"] * 4, "program_agrees": False}
+    assert verify_row(row)[0] == []
+
+
+def test_missing_damaged_and_resized_images_are_told_apart(tmp_path: Path) -> None:
+    folder = training_set(tmp_path, [training_row(seed) for seed in range(4)])
+    path = folder / "training_set/images/part-00000.parquet"
+    rows = pq.read_table(path).to_pylist()
+    rows[0]["bytes"] = rows[1]["bytes"]
+    rows[2]["width"] = 1
+    pq.write_table(pa.Table.from_pylist(rows, schema=records.TRAINING_IMAGES), path)
+    assert verify(folder).failures == {"damaged_image": 1, "wrong_size": 1, "missing_image": 1}
+    assert verify(folder, images=False).ok
+
+
+def test_a_group_in_both_splits_and_a_row_in_two_files_are_found(tmp_path: Path) -> None:
+    first, second = training_row(0, 0), training_row(0, 1)
+    second["split"] = "validation"
+    folder = training_set(tmp_path, [first, second])
+    assert verify(folder).failures == {"group_in_two_splits": 1}
+    rows = folder / "training_set/default/rows"
+    (rows / "train-00001.parquet").write_bytes((rows / "train-00000.parquet").read_bytes())
+    assert verify(folder).failures == {"group_in_two_splits": 1, "duplicate_query": 1}
+
+
+def test_the_command_exits_1_on_failures_and_speaks_json(tmp_path: Path) -> None:
+    sound = training_set(tmp_path / "sound", [training_row(0)])
+    broken = training_set(tmp_path / "broken", [training_row(4)])  # its photo is in no part
+    said = CliRunner().invoke(app, ["verify", str(sound), "--json"])
+    assert said.exit_code == 0
+    assert json.loads(said.stdout)["rows"] == 1
+    said = CliRunner().invoke(app, ["verify", str(broken)])
+    assert said.exit_code == 1
+    assert "missing_image" in said.stdout
+
+
+def test_an_empty_set_is_not_ok_and_an_absent_one_says_what_to_do(tmp_path: Path) -> None:
+    assert not verify(training_set(tmp_path / "empty", [])).ok
+    (tmp_path / "bare").mkdir()
+    with pytest.raises(FileNotFoundError, match="dvc pull"):
+        verify(tmp_path / "bare")
