@@ -6,6 +6,7 @@ Each step can be repeated: an erasure that was cut off is finished by running it
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -286,5 +287,5 @@ def _orphans(lake: Lake, entries: dict[str, Entry], grace_seconds: float) -> dic
     return {
         key: entry
         for key, entry in entries.items()
-        if key.endswith(".parquet") and "/shard=" in key and key not in named and entry.modified < before
+        if re.search(r"/shard=\d+/(part|rejects)-[^/]*$", key) and key not in named and entry.modified < before
     }

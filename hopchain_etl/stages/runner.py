@@ -144,7 +144,7 @@ def run_shard(
     _reject_the_barren(stage, inputs, tally, {tally.origins[index] for index in kept})
 
     marker = Marker(
-        parts=_write(lake, folder, "part", rows.take(kept)),
+        parts=_write(lake, folder, "part", rows.take(pa.array(kept, pa.int64()))),
         rejects=_write(lake, folder, "rejects", pa.Table.from_pylist(tally.rejects, schema=records.REJECTS)),
         read=len(inputs),
         ok=len(inputs) - len(tally.rejected) - len(tally.failed),
