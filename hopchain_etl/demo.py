@@ -62,7 +62,7 @@ def main() -> None:
     folder = FOLDER.resolve()
     clock = Clock()
     with clock.step("s3", "S3 server"):
-        server = up_s3(folder)
+        server = up_stores(folder)
     with clock.step("airflow_start", "Airflow starting"):
         airflow = up_airflow(folder, server)
     with clock.step("photos", "sample photos into the source bucket"):
@@ -71,7 +71,7 @@ def main() -> None:
     with clock.step("airflow_ready", "Airflow ready"):
         airflow_server.wait_until_healthy(airflow)
     with clock.step("build", "Airflow runs hopchain_build"):
-        airflow.run_dag("hopchain_build", {"shard_size": 8})
+        airflow.run_dag("hopchain_build", {"shard_size": 8, "intakes": "all"})
     with clock.step("release", "Airflow runs hopchain_release"):
         airflow.run_dag("hopchain_release", {"policy": "unreviewed"})
     with clock.step("stop", "Airflow stopping"):
@@ -98,7 +98,7 @@ def main() -> None:
 def up() -> None:
     """Leave S3 and Airflow running, and print where they are and who may log in."""
     folder = FOLDER.resolve()
-    airflow = up_airflow(folder, up_s3(folder))
+    airflow = up_airflow(folder, up_stores(folder))
     with _console.status("Airflow starting"):
         airflow_server.wait_until_healthy(airflow)
     table = Table("user", "password", title=f"Airflow: {airflow.url}")
@@ -117,8 +117,8 @@ def down() -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def up_s3(folder: Path) -> ServerInfo:
-    """Start S3 with the demo's buckets, and put its location and keys into this process's environment."""
+def up_stores(folder: Path) -> ServerInfo:
+    """Start S3 with the demo's buckets and a bare registry, and put their location and keys into this process's environment."""
     server = s3server.start(folder / "s3")
     keys = server.credentials["admin"]
     environment = {
@@ -130,6 +130,8 @@ def up_s3(folder: Path) -> ServerInfo:
     script = folder / "env.sh"
     script.touch(mode=0o600)
     script.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()))
+    if not (folder / "registry.git").exists():
+        subprocess.run(["git", "init", "--quiet", "--bare", str(folder / "registry.git")], check=True)
     for uri in ("s3://hopchain", "s3://hopchain-registry"):
         settings = S3Settings(uri=uri, endpoint_url=server.endpoint_url, path_style=True)
         ObjectStore(settings).ensure_bucket()
@@ -145,6 +147,7 @@ def up_airflow(folder: Path, server: ServerInfo) -> AirflowServer:
         "HOPCHAIN_LAKE__CONNECTION": _CONNECTION,
         "HOPCHAIN_SOURCE__CONNECTION": _CONNECTION,
         "HOPCHAIN_REGISTRY__REMOTE__CONNECTION": _CONNECTION,
+        "HOPCHAIN_ORCHESTRATE__RETRY_DELAY_SECONDS": "5",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     without_keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}

@@ -21,6 +21,7 @@ CLEARLY = 2.0  # how many times the score of a rival the winner needs
 CROWDED = 0.35  # IoU from which two boxes of one category may be one object
 NESTED = 0.7  # share of a box inside another
 BORDER = 0.015  # of the photo's side: so near its border an object has been cut by it
+TEXT_BORDER = 0.003  # of the photo's side: a line of text may come this near, for its letters are seen whole
 SLIVER = 0.35  # depth of a cut object, over its length along the border
 READABLE = 0.8  # score of a line that is no mere texture
 PRINTED = 0.15  # share of an object under lines of text from which it may be a picture on a print
@@ -35,7 +36,7 @@ RECIPE = {
     "unusual_area": [SMALL, LARGE],
     "same_place": [SAME_PLACE, CLEARLY],
     "same_category": [CROWDED, NESTED],
-    "border": [BORDER, SLIVER],
+    "border": [BORDER, TEXT_BORDER, SLIVER],
     "printed": [READABLE, PRINTED],
 }
 
@@ -80,7 +81,7 @@ def doubts(found: list[Candidate], width: int, height: int) -> list[str | None]:
 def _text_doubt(one: Candidate, texts: list[Candidate], width: int, height: int) -> str | None:
     if one.text is None or not ocr.is_sure(one.text, one.score):
         return "unreadable"
-    if any(_touched(one, width, height)):
+    if any(_touched(one, width, height, TEXT_BORDER)):
         return "cut"
     others = [b for b in texts if b is not one]
     return "repeated" if others and boxes.iou(_array([one]), _array(others)).max() >= SAME_PLACE else None
@@ -134,10 +135,10 @@ def _compete(one: Candidate, other: Candidate) -> bool:
     return bool(boxes.iou(_array([one]), _array([other]))[0, 0] >= SAME_PLACE)
 
 
-def _touched(one: Candidate, width: int, height: int) -> tuple[bool, bool, bool, bool]:
+def _touched(one: Candidate, width: int, height: int, border: float = BORDER) -> tuple[bool, bool, bool, bool]:
     """Return whether the left, top, right and bottom border of the photo is touched."""
     x1, y1, x2, y2 = one.box
-    dx, dy = BORDER * width, BORDER * height
+    dx, dy = border * width, border * height
     return x1 <= dx, y1 <= dy, x2 >= width - dx, y2 >= height - dy
 
 

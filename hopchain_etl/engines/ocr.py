@@ -14,10 +14,12 @@ from hopchain_etl.engines.weights import REMEDY, MissingWeightsError
 MIN_SCORE = 0.5  # less is texture, not text
 SURE_SCORE = 0.95
 MAX_WRONG = 0.5  # expected number of wrong characters in a reading that may be relied on
+PADDING = 0.12  # of the height that the detector finds, above and below the letters
 MAX_ASPECT = 4  # RapidOCR enlarges the shorter side to 736 px: narrower photos are padded, or they would grow huge
+USE_CLS = False  # the classifier of upside-down lines turns upright numbers: 90 becomes 06
 PUNCTUATION = frozenset(" .,:;!?'\"&%$€£#@+-/()[]=*_°")
 
-RECIPE = {"min_score": MIN_SCORE, "sure_score": SURE_SCORE, "max_wrong": MAX_WRONG, "max_aspect": MAX_ASPECT}
+RECIPE = {"min_score": MIN_SCORE, "sure_score": SURE_SCORE, "max_wrong": MAX_WRONG, "max_aspect": MAX_ASPECT, "use_cls": USE_CLS, "padding": PADDING}
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,17 @@ class Line:
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """The axis-aligned hull, xyxy px."""
+        """The axis-aligned box, xyxy px: the hull; of a line that slopes by less than its height, the mean rows.
+
+        The detector pads lines, which is taken off again above and below. Hulls of slightly sloping lines would overlap where the lines themselves are clearly apart.
+        """
         xs, ys = zip(*self.quad, strict=True)
-        return (min(xs), min(ys), max(xs), max(ys))
+        top_left, top_right, bottom_right, bottom_left = ys
+        top, bottom = (top_left + top_right) / 2, (bottom_left + bottom_right) / 2
+        if max(abs(top_left - top_right), abs(bottom_left - bottom_right)) >= bottom - top:
+            top, bottom = min(ys), max(ys)
+        rim = PADDING * (bottom - top)
+        return (min(xs), round(top + rim, 1), max(xs), round(bottom - rim, 1))
 
 
 class Reader:
@@ -46,7 +56,7 @@ class Reader:
             raise MissingWeightsError(f"rapidocr is not installed; {REMEDY}") from error
         runtime = {"intra_op_num_threads": threads, "inter_op_num_threads": 1}
         params: dict[str, Any] = {f"EngineConfig.onnxruntime.{name}": value for name, value in runtime.items()}
-        self._ocr: Any = RapidOCR(params={"Global.log_level": "error", "Global.text_score": MIN_SCORE, **params})
+        self._ocr: Any = RapidOCR(params={"Global.log_level": "error", "Global.text_score": MIN_SCORE, "Global.use_cls": USE_CLS, **params})
 
     def __call__(self, rgb: NDArray[np.uint8]) -> list[Line]:
         """Return the lines in an RGB image of shape (h, w, 3), best first."""
@@ -60,7 +70,7 @@ class Reader:
         for quad, text, score in zip(result.boxes, result.txts, result.scores, strict=True):
             inside = np.clip(np.asarray(quad, dtype=float), 0, [width, height])
             corners = tuple((round(float(x), 1), round(float(y), 1)) for x, y in inside)
-            if text.strip():
+            if any(char.isalnum() for char in text):
                 lines.append(Line(corners, text.strip(), round(float(score), 3)))
         return sorted(lines, key=lambda line: (-line.score, line.box, line.text))
 

@@ -31,9 +31,10 @@ from hopchain_etl.hops.query import SIDES, Hop, Query, Read, Rel
 
 TRIES = 400  # random walks an image; most end at a margin
 LARGEST_RESULT = 2_000
+PAGE_LINES = 5  # fewer are a sign or a label
 _PLAIN_NUMBER = re.compile(r"[1-9]\d{0,2}")
 _PLAIN_WORD = re.compile(r"[A-Za-z]{3,12}")
-_QUOTABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 &'./:-]{1,23}")
+_QUOTABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 &'./:-]{1,39}")
 _MOVES = (*sorted(SIDES), Rel.NEAREST, Rel.NEAREST, Rel.INSIDE, Rel.OTHER, Rel.NEAREST_VALUE)
 _CLOTHED = frozenset({"person"})  # what colour a person is has no answer
 
@@ -79,6 +80,7 @@ class _Walker:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.nouns = sorted({noun for one in scene.instances if one.certain for noun in _nouns(one)})
+        self.countable = [noun for noun in self.nouns if noun != "text" or _is_page(scene)]
         self._exits: dict[str, list[Step]] = {}
         self.starts = list(self._find_starts())
 
@@ -216,7 +218,7 @@ def _look_again(step: Step, here: str, before: Line, rng: random.Random) -> Line
 
 def _count_from(walker: _Walker, step: Step, here: str, rng: random.Random) -> Line | None:
     """A count of what lies on one side of the instance."""
-    ways = [(noun, rel) for noun in walker.nouns if noun != "text" for rel in sorted(SIDES)]
+    ways = [(noun, rel) for noun in walker.countable for rel in _sides_to_count(noun)]
     for noun, rel in rng.sample(ways, len(ways)):
         counted = walker.count(noun, rel, step.target)
         if 1 <= len(counted) <= 9:
@@ -227,8 +229,8 @@ def _count_from(walker: _Walker, step: Step, here: str, rng: random.Random) -> L
 
 def _count_all(walker: _Walker, rng: random.Random) -> Line | None:
     """A count over the whole image, to end a chain with."""
-    for noun in rng.sample(walker.nouns, len(walker.nouns)):
-        counted = walker.count(noun, Rel.NAMED, None) if noun != "text" else ()
+    for noun in rng.sample(walker.countable, len(walker.countable)):
+        counted = walker.count(noun, Rel.NAMED, None)
         if 2 <= len(counted) <= 12:
             ids = tuple(one.id for one in counted)
             return Line(Hop(ids, noun, Rel.NAMED, None, Read.COUNT, value=Fraction(len(ids))), None)
@@ -288,6 +290,23 @@ def _combine(terms: Sequence[Term], rng: random.Random) -> tuple[str, list[str],
 def _hop_of(lines: Sequence[Line], one: Instance) -> int:
     """Return the number of the hop that found ``one``."""
     return next(number for number, line in enumerate(lines, start=1) if line.hop.target == (one.id,))
+
+
+def _is_page(scene: Scene) -> bool:
+    """Whether all text stands in whole lines, one above another, so that everybody would count the same lines.
+
+    Of signs, labels and tables nobody knows what a line is.
+    """
+    lines = sorted((one for one in scene.instances if one.category == "text"), key=lambda one: one.centre[1])
+    if len(lines) < PAGE_LINES or not all(one.certain for one in lines):
+        return False
+    gaps = zip(lines, lines[1:], strict=False)
+    return all(a.box[3] - b.box[1] <= 0.25 * min(a.height, b.height) for a, b in gaps)
+
+
+def _sides_to_count(noun: str) -> list[Rel]:
+    """Return the sides on which one may count: lines of text stand above and below, never beside, one another."""
+    return [Rel.ABOVE, Rel.BELOW] if noun == "text" else sorted(SIDES)
 
 
 def _nouns(one: Instance) -> Iterator[str]:

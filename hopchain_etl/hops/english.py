@@ -131,7 +131,7 @@ def _reading(line: Line, letter: str, rng: random.Random) -> str:
 
 
 def _count(hop: Hop, letter: str, rng: random.Random) -> str:
-    many = plural(hop.category)
+    many = "lines of text" if hop.category == "text" else plural(hop.category)
     if hop.to is None:
         return rng.choice(
             (

@@ -90,12 +90,18 @@ def gap(a: Box, b: Box) -> float:
     return float((dx * dx + dy * dy) ** 0.5)
 
 
+def between(a: Box, b: Box) -> float:
+    """The distance from middle to middle."""
+    dx, dy = ((a[k] + a[k + 2] - b[k] - b[k + 2]) / 2 for k in (0, 1))
+    return float((dx * dx + dy * dy) ** 0.5)
+
+
 def lies_further(thing: ReadInstance, it: ReadInstance, side: str) -> bool:
     """Whether the thing lies further to that side, wherever it is otherwise; unclear where the edges disagree."""
     a, b = side_view(thing.box, side), side_view(it.box, side)
     middle = (b[0] + b[2] - a[0] - a[2]) / 2
-    slack = 0.1 * min(a[2] - a[0], b[2] - b[0])
-    if abs(middle) <= slack:
+    # A "p" that reaches below its line does not make the word lie lower than the number next to it.
+    if abs(middle) <= 0.2 * min(a[2] - a[0], b[2] - b[0]):
         return False
     if middle > 0 and not (a[0] < b[0] and a[2] < b[2]):
         raise UnclearError(f"{label(thing)} is only partly {side} of {label(it)}")
@@ -211,8 +217,13 @@ class Walk:
         return found
 
     def nearest(self, m: re.Match[str]) -> ReadInstance:
+        """The nearest one, whether a person goes by edges or by middles; unclear where the two disagree."""
         it = self.here().box
-        return foremost(self.others(m["noun"]), lambda t: max(1.0, gap(t.box, it)), m[0])
+        found = foremost(self.others(m["noun"]), lambda t: gap(t.box, it) + between(t.box, it), m[0])
+        for distance in (gap, between):
+            if any(distance(t.box, it) < distance(found.box, it) for t in self.others(m["noun"])):
+                raise UnclearError(f"{m[0]!r} may be {label(found)} or another")
+        return found
 
     def other(self, m: re.Match[str]) -> ReadInstance:
         if not is_called(m["noun"], self.here()):
@@ -287,7 +298,7 @@ class Walk:
             return self.value()
         word = r"(?:this|that|the) word"
         if re.fullmatch(
-            rf"(?:the number of )?(?:its|the) letters(?: (?:in|of) (?:{word}|it))?"
+            rf"(?:the number of |count )?(?:all )?(?:its|the) letters(?: (?:in|of) (?:{word}|it))?"
             rf"|the number of letters (?:in|of) (?:{word}|it)|its number of letters"
             rf"|how many letters (?:(?:{word}|it) has|there are in (?:{word}|it))",
             phrase, re.I,
@@ -376,7 +387,9 @@ def compares(value: Fraction, how: str, bound: Fraction) -> bool:
 def combine(value: Fraction, do: str, by: Fraction) -> Fraction:
     if do == "divide" and by == 0:
         raise UnclearError("nothing can be divided by 0")
-    return {"add": lambda: value + by, "multiply": lambda: value * by, "divide": lambda: value / by}.get(do, lambda: value - by)()
+    return {"add": lambda: value + by, "multiply": lambda: value * by, "divide": lambda: value / by}.get(
+        do, lambda: value - by
+    )()
 
 
 REFERENCES: list[tuple[str, Callable[[Walk, re.Match[str]], ReadInstance]]] = [
