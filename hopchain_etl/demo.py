@@ -118,7 +118,7 @@ def down() -> None:
 
 
 def up_stores(folder: Path) -> ServerInfo:
-    """Start S3 with the demo's buckets and a bare registry, and put their location and keys into this process's environment."""
+    """Start S3 with the demo's buckets, make a bare registry, and put locations and keys into the environment."""
     server = s3server.start(folder / "s3")
     keys = server.credentials["admin"]
     environment = {

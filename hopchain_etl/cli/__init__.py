@@ -23,7 +23,8 @@ from hopchain_etl.store import MissingObjectError, StoreError
 
 # What a user can mend: shown as one message, without a traceback.
 _EXPECTED = (
-    StoreError, MissingObjectError, RegistryError, LakeError, LockHeldError, QualityError, S3ServerError, ValueError, FileNotFoundError
+    StoreError, MissingObjectError, RegistryError, LakeError, LockHeldError, QualityError, S3ServerError, ValueError,
+    FileNotFoundError,
 )  # fmt: skip
 
 app = typer.Typer(

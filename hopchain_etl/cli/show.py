@@ -13,7 +13,7 @@ from rich.table import Table
 from hopchain_etl.build import Build
 from hopchain_etl.report import write_report
 from hopchain_etl.samples import write_samples
-from hopchain_etl.settings import Settings
+from hopchain_etl.settings import Settings, described
 
 app = typer.Typer()
 
@@ -44,4 +44,18 @@ def samples(
     table = Table("file", "kind", "from", "licence")
     for sample in written:
         table.add_row(str(sample.name), sample.kind, sample.source, sample.license)
+    Console(markup=False).print(table)
+
+
+@app.command()
+def settings(markdown: Annotated[bool, typer.Option(help="as the table in the README")] = False) -> None:
+    """List every setting with its environment variable, default and meaning."""
+    if markdown:
+        typer.echo("| variable | default | meaning |\n|---|---|---|")
+        for variable, default, meaning in described():
+            typer.echo(f"| `{variable}` | {f'`{default}`' if default else ''} | {meaning} |".replace("  ", " "))
+        return
+    table = Table("variable", "default", "meaning")
+    for row in described():
+        table.add_row(*row)
     Console(markup=False).print(table)

@@ -24,8 +24,8 @@ from hopchain_etl.engines.certainty import TEXT, Candidate
 if TYPE_CHECKING:
     from hopchain_etl.engines.masks import Shape
 
-DETECT_REVISION = "1"  # raise when code below changes an answer
-SEGMENT_REVISION = "1"
+DETECT_REVISION = "2"  # raise when code below changes an answer
+SEGMENT_REVISION = "2"
 
 MIN_AREA_PX = 64
 MIN_AREA_SHARE = 0.0005  # of the photo

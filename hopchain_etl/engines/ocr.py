@@ -19,7 +19,14 @@ MAX_ASPECT = 4  # RapidOCR enlarges the shorter side to 736 px: narrower photos 
 USE_CLS = False  # the classifier of upside-down lines turns upright numbers: 90 becomes 06
 PUNCTUATION = frozenset(" .,:;!?'\"&%$€£#@+-/()[]=*_°")
 
-RECIPE = {"min_score": MIN_SCORE, "sure_score": SURE_SCORE, "max_wrong": MAX_WRONG, "max_aspect": MAX_ASPECT, "use_cls": USE_CLS, "padding": PADDING}
+RECIPE = {
+    "min_score": MIN_SCORE,
+    "sure_score": SURE_SCORE,
+    "max_wrong": MAX_WRONG,
+    "max_aspect": MAX_ASPECT,
+    "use_cls": USE_CLS,
+    "padding": PADDING,
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,9 @@ class Reader:
             raise MissingWeightsError(f"rapidocr is not installed; {REMEDY}") from error
         runtime = {"intra_op_num_threads": threads, "inter_op_num_threads": 1}
         params: dict[str, Any] = {f"EngineConfig.onnxruntime.{name}": value for name, value in runtime.items()}
-        self._ocr: Any = RapidOCR(params={"Global.log_level": "error", "Global.text_score": MIN_SCORE, "Global.use_cls": USE_CLS, **params})
+        self._ocr: Any = RapidOCR(
+            params={"Global.log_level": "error", "Global.text_score": MIN_SCORE, "Global.use_cls": USE_CLS, **params}
+        )
 
     def __call__(self, rgb: NDArray[np.uint8]) -> list[Line]:
         """Return the lines in an RGB image of shape (h, w, 3), best first."""

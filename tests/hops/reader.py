@@ -40,7 +40,7 @@ NOTICEABLE = 0.9
 # Two things share a row (column) if a fair part of the smaller lies beside the other; a mere touch is arguable.
 TOUCH, FAIR = 0.05, 0.35
 
-COLOURS = "red orange yellow green blue purple pink brown black white grey gray".split()
+COLOURS = ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey", "gray"]
 PLURALS = {"people": "person", "persons": "person", "mice": "mouse", "knives": "knife", "skis": "skis", "men": "man"}
 SIDES = {
     "left": ("left", "to the left of", "left of", "on the left of", "further left", "farther left", "more to the left"),
@@ -201,7 +201,8 @@ class Walk:
         """The next one on that side that shares rows with it, seen with ``side`` turned to the left."""
         side = SIDE_OF[m["side"].lower()]
         it = side_view(self.here().box, side)
-        clear, arguable = [], []
+        clear: list[ReadInstance] = []
+        arguable: list[ReadInstance] = []
         for thing in self.others(m["noun"]):
             box = side_view(thing.box, side)
             if box[0] + box[2] < it[0] + it[2] and shared_rows(box, it) > TOUCH:
@@ -422,6 +423,10 @@ NAMINGS = [
     rf"(?P<what>count .+?)(?:;|,| and) {CALL_IT}",
     rf"(?P<name>{NAME}) is (?P<what>.+)",
 ]
+CHOICE = (
+    rf"if (?P<if>.+?), (?:let )?(?P<name>{NAME}) (?:is|be) (?P<yes>{CONST})[;,] (?:otherwise|else|if not),? "
+    rf"(?:let )?(?:(?P<again>{NAME}) (?:is|be) |it is )?(?P<no>{CONST})"
+)
 FORMULAS = r"(?:what is|compute|calculate|work out|how much is) (?P<formula>[-A-Z0-9.() +−–×*·÷/]+)"
 
 
@@ -438,8 +443,7 @@ def read_sentence(walk: Walk, sentence: str) -> None:
     if m := re.fullmatch(rf"(?:take|start with|begin with) ({NAME}(?:,? .+)?)", s, re.I):
         walk.result = walk.steps(m[1])
         return
-    if m := re.fullmatch(rf"if (?P<if>.+?), (?:let )?(?P<name>{NAME}) (?:is|be) (?P<yes>{CONST})[;,] (?:otherwise|else|if not),? "
-                         rf"(?:let )?(?:(?P<again>{NAME}) (?:is|be) |it is )?(?P<no>{CONST})", s, re.I):  # fmt: skip
+    if m := re.fullmatch(CHOICE, s, re.I):
         if m["again"] not in (None, m["name"]):
             raise CannotReadError(f"two names in {sentence!r}")
         value = Fraction(m["yes"] if walk.holds(m["if"]) else m["no"])
@@ -462,8 +466,6 @@ def answer(question: str, instances: list[ReadInstance], width: int, height: int
 
     Raises CannotReadError for a sentence that is not understood, UnclearError for one that fits none or several things.
     """
-    if any(not (0 <= t.box[0] < t.box[2] <= width and 0 <= t.box[1] < t.box[3] <= height) for t in instances):
-        raise UnclearError("something lies outside the picture")
     quotes: list[str] = []
 
     def hide(m: re.Match[str]) -> str:
@@ -473,7 +475,8 @@ def answer(question: str, instances: list[ReadInstance], width: int, height: int
     text = re.sub(r'["“”]([^"“”]*)["“”]', hide, question.strip())
     if not re.search(r"[.?]$", text):
         raise CannotReadError("the question has no end")
-    walk = Walk([t for t in instances if t.certain], quotes)
+    seen = [t for t in instances if t.certain and gap(t.box, (0, 0, width, height)) == 0]
+    walk = Walk(seen, quotes)
     for sentence in re.split(r"[.?!](?:\s+|$)", text):
         if sentence:
             read_sentence(walk, sentence)
