@@ -113,3 +113,14 @@ def test_a_small_folder_still_has_scenes(tmp_path: Path, count: int) -> None:
 def test_no_samples_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         write_samples(tmp_path, count=0)
+
+
+def test_a_part_of_a_photo_is_cut_out_and_enlarged(tmp_path: Path) -> None:
+    whole = next(photo for photo in PYPI if photo.part and photo.enlarged > 1)
+    (sample,) = [sample for sample in write_samples(tmp_path, count=30) if sample.name.endswith(whole.name)]
+    x1, y1, x2, y2 = whole.part or (0, 0, 0, 0)
+    with Image.open(tmp_path / sample.name) as written_image, Image.open(whole.find() or "") as source:
+        assert written_image.size == ((x2 - x1) * whole.enlarged, (y2 - y1) * whole.enlarged)
+        back = np.asarray(written_image.convert("L").resize((x2 - x1, y2 - y1)), dtype=float)
+        original = np.asarray(source.convert("L").crop((x1, y1, x2, y2)), dtype=float)
+    assert np.abs(back - original).mean() < 4

@@ -39,9 +39,10 @@ class Line:
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """The axis-aligned box, xyxy px: the hull; of a line that slopes by less than its height, the mean rows.
+        """The axis-aligned box, xyxy px, as tight above and below as the letters.
 
-        The detector pads lines, which is taken off again above and below. Hulls of slightly sloping lines would overlap where the lines themselves are clearly apart.
+        The detector pads lines, which is taken off again, and hulls of slightly sloping lines would overlap where the
+        lines themselves are clearly apart: a line that slopes by less than its height gets the mean of its corners.
         """
         xs, ys = zip(*self.quad, strict=True)
         top_left, top_right, bottom_right, bottom_left = ys

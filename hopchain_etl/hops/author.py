@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 from hopchain_etl.hops.checks import check
@@ -300,8 +301,7 @@ def _is_page(scene: Scene) -> bool:
     lines = sorted((one for one in scene.instances if one.category == "text"), key=lambda one: one.centre[1])
     if len(lines) < PAGE_LINES or not all(one.certain for one in lines):
         return False
-    gaps = zip(lines, lines[1:], strict=False)
-    return all(a.box[3] - b.box[1] <= 0.25 * min(a.height, b.height) for a, b in gaps)
+    return all(a.box[3] - b.box[1] <= 0.25 * min(a.height, b.height) for a, b in pairwise(lines))
 
 
 def _sides_to_count(noun: str) -> list[Rel]:

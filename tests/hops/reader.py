@@ -61,7 +61,7 @@ def either(words: Iterable[str]) -> str:
 # Patterns for parts of sentences. Names of readings are single capital letters even where case is ignored elsewhere.
 NAME = r"(?-i:[A-Z])"
 CONST = r"-?\d+(?:\.\d+)?"
-NOUN = r"(?P<noun>[a-z]+(?: [a-z]+)??)"
+NOUN = r"(?P<noun>lines? of text|[a-z]+(?: [a-z]+)??)"
 SIDE = f"(?P<side>{either(SIDE_OF)})"
 COLOUR = f"(?P<colour>{either(COLOURS)})"
 IN_PICTURE = r"(?: in the (?:whole |entire )?(?:picture|image|photo|scene))"
@@ -142,6 +142,8 @@ def is_called(noun: str, thing: ReadInstance) -> bool:
         return is_word(thing)
     if noun in {"number", "numbers"}:
         return is_number(thing)
+    if noun in {"text", "texts", "line of text", "lines of text"}:
+        return thing.text is not None
     names = {noun, PLURALS.get(noun, noun), re.sub("s$", "", noun), re.sub("es$", "", noun), re.sub("ies$", "y", noun)}
     return thing.text is None and thing.category in names
 
@@ -397,6 +399,7 @@ REFERENCES: list[tuple[str, Callable[[Walk, re.Match[str]], ReadInstance]]] = [
     (rf"(?:the )?{NOUN}(?: that reads| reading)? #(?P<quote>\d+)#{IN_PICTURE}?", Walk.quoted),
     (rf"the (?:only |single )?(?:{COLOUR} )?{NOUN}{IN_PICTURE}", Walk.plain),
     (rf"the only (?:{COLOUR} )?{NOUN}", Walk.plain),
+    (rf"the {COLOUR} {NOUN}", Walk.plain),
     (rf"the (?P<size>{either(BIG | SMALL)}) {NOUN}{IN_PICTURE}?", Walk.sized),
     (rf"the {NOUN} (?:in|with|written in) the (?P<size>{either(BIG | SMALL)}) letters{IN_PICTURE}?", Walk.lettered),
     (rf"the other number (?:whose value (?:comes|is)|with the value) (?:closest|nearest) to (?:{IT}|its own)",

@@ -6,7 +6,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -68,66 +68,68 @@ ANSWERS = [
     ("menu", 3, 'Find the number "40". Let X be how many words are higher up in the picture than it. Let Y be how many '
                 "numbers are lower down in the picture than it. What is X × Y?"),
     # (40 − 5) × 5, where by precedence it would be 40 − 25
-    ("menu", 175, 'Start at the number "9". From there, go to the number nearest to it. Let P be this number. Next, find '
-                  "the word directly to the left of it. Call the number of its letters Q. Take P, subtract Q and then "
-                  "multiply the result by Q. What number do you get?"),
+    ("menu", 175, 'Start at the number "9". From there, go to the number nearest to it. Let P be this number. Next, '
+                  "find the word directly to the left of it. Call the number of its letters Q. Take P, subtract Q and "
+                  "then multiply the result by Q. What number do you get?"),
     # closest in value to 12 is 9, not 35, which is near it; above the 9 stands 40
-    ("menu", 360, 'Look for the number "12". Next, find the other number whose value comes closest to it. Let A be this '
-                  "number. Go on to the number directly above it. Let B be this number. What is A × B?"),
+    ("menu", 360, 'Look for the number "12". Next, find the other number whose value comes closest to it. Let A be '
+                  "this number. Go on to the number directly above it. Let B be this number. What is A × B?"),
     # 3 letters, 5 words, 4 numbers ("No 7" is neither)
-    ("menu", 23, 'Find the word "Tea". Let A be the number of letters in this word. Count all the words in the picture; '
-                 "that is B. Let C be how many numbers there are in the whole picture. What is A + B × C?"),
-    ("menu", 32, 'Find the word "Tea". Let A be the number of letters in this word. Count all the words in the picture; '
-                 "that is B. Let C be how many numbers there are in the whole picture. What is (A + B) × C?"),
-    ("menu", 32, 'Find the word "Tea". Let A be the number of letters in this word. Count all the words in the picture; '
-                 "that is B. Let C be how many numbers there are in the whole picture. Take A, add B and then multiply "
-                 "the result by C. What number do you get?"),
-    ("menu", -6, 'Find the word "Tea". Let A be the number of letters in this word. Count all the words in the picture; '
-                 "that is B. Let C be how many numbers there are in the whole picture. What is A − B − C?"),
+    ("menu", 23, 'Find the word "Tea". Let A be the number of letters in this word. Count all the words in the '
+                 "picture; that is B. Let C be how many numbers there are in the whole picture. What is A + B × C?"),
+    ("menu", 32, 'Find the word "Tea". Let A be the number of letters in this word. Count all the words in the '
+                 "picture; that is B. Let C be how many numbers there are in the whole picture. What is (A + B) × C?"),
+    ("menu", 32, 'Find the word "Tea". Let A be the number of letters in this word. Count all the words in the '
+                 "picture; that is B. Let C be how many numbers there are in the whole picture. Take A, add B and then "
+                 "multiply the result by C. What number do you get?"),
+    ("menu", -6, 'Find the word "Tea". Let A be the number of letters in this word. Count all the words in the '
+                 "picture; that is B. Let C be how many numbers there are in the whole picture. What is A − B − C?"),
     ("menu", 2, 'Find the word "Tea". Let A be the number of letters in this word. Count all the words in the picture; '
                 "that is B. What is B - (A + B - B)?"),
     # MENU: 4 letters, 4 words below
-    ("menu", 16, "Look for the word in the tallest letters. Count its letters; that is X. Count the words lower down in "
-                 "the picture than it; that is Y. What is X × Y?"),
+    ("menu", 16, "Look for the word in the tallest letters. Count its letters; that is X. Count the words lower down "
+                 "in the picture than it; that is Y. What is X × Y?"),
     # 5 > 4 letters: 7; 40 is not greater than 40: 6
     ("menu", 42, 'Find the word "Bread". If this word has more than 4 letters, A is 7; otherwise A is 2. Go on to the '
                  "number directly to the right of it. Let B be 3 if this number is greater than 40, and 6 if not. "
                  "What is A × B?"),
-    ("menu", -2, 'Find the word "Soup". If this word has more than 4 letters, A is 7; otherwise A is 2. Count the numbers '
-                 "further right in the picture than it; that is B. What is A − B?"),
+    ("menu", -2, 'Find the word "Soup". If this word has more than 4 letters, A is 7; otherwise A is 2. Count the '
+                 "numbers further right in the picture than it; that is B. What is A − B?"),
     # other words for the same: Salad 5, and 12 above its 35
     ("menu", 60, 'First, locate the word "Salad". Let A be its number of letters. Move on to the number immediately to '
                  "the right of this word. After that, turn to the number just above it. Call it B. Calculate A × B."),
     # two cars are lower than the blue one; the brown dog is right of the person
-    ("yard", 3, "Begin with the blue car in the picture. Count the cars lower down in the picture than it; that is A. Go "
-                "on to the person directly below it. Let B be how many dogs are further right in the picture than it. "
-                "What is A + B?"),
-    ("yard", 72, "Find the largest car. Next, find the dog nearest to it. If it is mainly white, P is 9; otherwise P is "
-                 "4. Go on to the other dog. Let Q be 3 if it is mainly white, and 8 if not. What is P × Q?"),
+    ("yard", 3, "Begin with the blue car in the picture. Count the cars lower down in the picture than it; that is A. "
+                "Go on to the person directly below it. Let B be how many dogs are further right in the picture than "
+                "it. What is A + B?"),
+    ("yard", 72, "Find the largest car. Next, find the dog nearest to it. If it is mainly white, P is 9; otherwise P "
+                 "is 4. Go on to the other dog. Let Q be 3 if it is mainly white, and 8 if not. What is P × Q?"),
     # the dog above the small car: two cars are further left, the small one itself is straight below
-    ("yard", 6, "Start at the smallest car. Go on to the dog directly above it. Let X be how many cars are further left "
-                "in the picture than it. Let Y be how many cars there are in the whole picture. Take X, multiply it by "
-                "Y. What number do you get?"),
-    ("yard", 10, "Look for the only person in the picture. From there, go to the car directly above it. If it is mainly "
-                 "red, A is 5; otherwise A is 11. Count all the people in the picture; that is B. What is A − B?"),
-    ("yard", -5, "Find the white dog in the picture. Go on to the car directly to the right of it. Let A be how many dogs "
-                 "are higher up in the picture than it. Go on to the dog closest to it. Let B be 6 if it is mainly "
-                 "brown, and 2 if not. Take A, subtract B. What number do you get?"),
+    ("yard", 6, "Start at the smallest car. Go on to the dog directly above it. Let X be how many cars are further "
+                "left in the picture than it. Let Y be how many cars there are in the whole picture. Take X, multiply "
+                "it by Y. What number do you get?"),
+    ("yard", 10, "Look for the only person in the picture. From there, go to the car directly above it. If it is "
+                 "mainly red, A is 5; otherwise A is 11. Count all the people in the picture; that is B. What is A − "
+             "B?"),
+    ("yard", -5, "Find the white dog in the picture. Go on to the car directly to the right of it. Let A be how many "
+                 "dogs are higher up in the picture than it. Go on to the dog closest to it. Let B be 6 if it is "
+                 "mainly brown, and 2 if not. Take A, subtract B. What number do you get?"),
     # nobody is told of the doubtful bench
     ("yard", 1, "Find the only blue car in the picture. Count all the benches in the picture; that is A. Count all the "
                 "people in the picture; that is B. What is A + B?"),
     ("yard", 7, "Find the brown dog. Let A be the number of cars in the picture. Let B be how many cars are lower down "
                 "in the picture than it. Take A, multiply it by B, and then add 1. What is the result?"),
     # the second car only touches the columns of the bus; two people are right of the first
-    ("road", 16, "Find the bus in the picture. Go on to the car directly below it. Let A be 8 if it is mainly white, and "
-                 "3 if not. Let B be how many people are further right in the picture than it. What is A × B?"),
+    ("road", 16, "Find the bus in the picture. Go on to the car directly below it. Let A be 8 if it is mainly white, "
+                 "and 3 if not. Let B be how many people are further right in the picture than it. What is A × B?"),
     ("road", 2, "Find the only blue person in the picture. Go on to the other person. Count the people further left in "
-                "the picture than it; that is X. Let Y be how many buses there are in the whole picture. What is X + Y?"),
+                "the picture than it; that is X. Let Y be how many buses there are in the whole picture. What is X + "
+             "Y?"),
     ("road", 4, "Find the traffic light in the picture. Count the cars further left in the picture than it; that is A. "
                 "Count the people further right in the picture than it; that is B. What is A × B + A?"),
-    ("road", 3, "Start with the red person in the picture. Go on to the person directly to the left of it. Let A be how "
-                "many traffic lights are higher up in the picture than it. Let B be how many cars are further left in "
-                "the picture than it. What is A + B?"),
+    ("road", 3, "Start with the red person in the picture. Go on to the person directly to the left of it. Let A be "
+                "how many traffic lights are higher up in the picture than it. Let B be how many cars are further left "
+                "in the picture than it. What is A + B?"),
 ]  # fmt: skip
 
 ASKS_BACK = [
@@ -142,14 +144,16 @@ ASKS_BACK = [
     ("menu", 'Find the number "12". Let A be this number. What is A + B?'),
     ("menu", "Go on to the word directly below it. Let A be the number of letters in this word. What is A + A?"),
     ("yard", "Find the dog in the picture. Count the cars further left in the picture than it; that is A. What is A?"),
-    ("yard", "Find the red car in the picture. Count the dogs further left in the picture than it; that is A. What is A?"),
-    ("yard", "Find the bench in the picture. Count the cars further left in the picture than it; that is A. What is A?"),
+    ("yard", "Find the red car in the picture. Count the dogs further left in the picture than it; that is A. What is "
+             "A?"),
+    ("yard", "Find the bench in the picture. Count the cars further left in the picture than it; that is A. What is "
+             "A?"),
     ("yard", "Find the largest dog. Go on to the other car. If it is mainly red, A is 1; otherwise A is 2. What is A?"),
     ("yard", "Find the smallest car. Go on to the car closest to it. If it is mainly red, A is 1; otherwise A is 2. "
              "What is A?"),  # by edges the red one, by middles the blue one
     ("road", "Find the white car in the picture. Count the people in the picture; that is A. What is A?"),
-    ("road", "Find the bus in the picture. Go on to the car nearest to it. Go on to the other car. If it is mainly red, "
-             "A is 1; otherwise A is 2. What is A?"),
+    ("road", "Find the blue person in the picture. Go on to the car directly to the left of it. If it is mainly red, A "
+             "is 1; otherwise A is 2. What is A?"),
 ]  # fmt: skip
 
 MAKES_NO_SENSE = [
@@ -182,7 +186,7 @@ def test_nonsense_is_not_read(question: str) -> None:
         answer(question, *PICTURES["menu"])
 
 
-# -- against the author -----------------------------------------------------------------------------------------------
+# -- against the author ----------------------------------------------------------------------------------------------
 
 
 def drawn(kind: str, seed: int) -> Scene | None:
@@ -201,11 +205,11 @@ def drawn(kind: str, seed: int) -> Scene | None:
 
 def some_scenes() -> Iterator[tuple[str, int, Scene]]:
     """Name, seed and scene: text only for the drawn ones, objects only for the streets."""
-    for seed in range(24):
+    for seed in range(17):
         for kind in scenes.KINDS:
             if scene := drawn(kind, seed):
                 yield f"{kind} {seed}", seed, scene
-    for seed in range(170):
+    for seed in range(140):
         yield f"street() {seed}", seed, street(seed)
 
 
@@ -232,6 +236,7 @@ def reading(question: str, scene: Scene) -> Fraction | str:
         return f"{type(refusal).__name__}: {refusal}"
 
 
+@pytest.mark.slow
 def test_reader_and_author_agree_on_every_question(asked: list[Asked]) -> None:
     failures = []
     for name, question, expected, scene in asked:
@@ -243,47 +248,86 @@ def test_reader_and_author_agree_on_every_question(asked: list[Asked]) -> None:
     assert not failures, f"{len(failures)} of {len(asked)}:\n" + "\n".join(failures[:10])
 
 
-# -- the reader does not agree with just anything ---------------------------------------------------------------------
+# -- the reader does not agree with just anything --------------------------------------------------------------------
 
 OPPOSITE = {
-    "left": "right", "right": "left", "above": "below", "below": "above", "higher up": "lower down",
-    "lower down": "higher up", "largest": "smallest", "smallest": "largest",
+    "left": "right", "right": "left", "above": "below", "below": "above",
+    "higher up": "lower down", "lower down": "higher up",
 }  # fmt: skip
-SIGN = {"+": "−", "−": "+", "×": "+"}
-STEP = {"add": "subtract", "subtract": "add"}
+OTHER_COLOUR = {"red": "blue", "blue": "white", "white": "red"}
+OTHER_SIGN = {"+": "−", "−": "+", "×": "+", "add": "subtract", "subtract": "add"}
 
 
-def swap(table: dict[str, str], pattern: str, question: str, count: int = 0) -> str:
-    return re.sub(pattern, lambda m: table[m[0]], question, count=count)
+def turn_sides(question: str, scene: Scene) -> str:
+    """Left for right and up for down, everywhere."""
+    return re.sub("|".join(OPPOSITE), lambda m: OPPOSITE[m[0]], question)
 
 
-def turn_sides(question: str) -> str:
-    return swap(OPPOSITE, r"\b(?:left|right|above|below|higher up|lower down)\b", question)
-
-
-def turn_size(question: str) -> str:
-    return swap(OPPOSITE, r"\b(?:largest|smallest)\b", question)
-
-
-def change_start_colour(question: str) -> str:
-    return (
-        swap({"red": "blue", "blue": "white", "white": "red"}, r"(?<=the )(?:red|blue|white)\b", question)
-        if ("the only " not in question)
-        else swap({"red": "blue", "blue": "white", "white": "red"}, r"(?<=the only )(?:red|blue|white)\b", question)
+def change_start_colour(question: str, scene: Scene) -> str:
+    return re.sub(
+        "|".join(OTHER_COLOUR) + "(?= [a-z]+ in the picture)", lambda m: OTHER_COLOUR[m[0]], question, count=1
     )
 
 
-def change_sign(question: str) -> str:
-    return (
-        swap(SIGN, r"(?<= )[+−×](?= )", question, 1)
-        if "What is" in question
-        else swap(STEP, r"\b(?:add|subtract)\b", question, 1)
-    )
+def change_start_text(question: str, scene: Scene) -> str:
+    """Start at another word or number of the picture."""
+
+    def another(m: re.Match[str]) -> str:
+        texts = sorted({i.text for i in scene.instances if i.text and i.text.isdigit() == m[1].isdigit()})
+        return f'"{texts[(texts.index(m[1]) + 1) % len(texts)]}"'
+
+    return re.sub('"([^"]+)"', another, question)
 
 
-def change_quote(question: str) -> str:
-    return re.sub(r'number "(\d)(\d)"', r'number "\2\1"', question)
+def change_constants(question: str, scene: Scene) -> str:
+    """One more in both branches of every condition."""
+    branches = r"(?<= is )\d+(?=[;.])|(?<= be )\d+(?= if )|(?<= and )\d+(?= if not)"
+    return re.sub(branches, lambda m: str(int(m[0]) + 1), question)
 
 
-def change_constants(question: str) -> str:
-    return re.sub(r"(?<=is |be )\d+(?=;|\.| if)|(?<=and )\d+(?= if not)", lambda m: str(int(m[0]) + 1), question)
+def change_sign(question: str, scene: Scene) -> str:
+    """Another sign for the first step of the last sentence."""
+    cut = max(question.rfind("What is"), question.rfind("Take "))
+    return question[:cut] + re.sub("[+−×]|add|subtract", lambda m: OTHER_SIGN[m[0]], question[cut:], count=1)
+
+
+MUTATIONS = [turn_sides, change_start_colour, change_start_text, change_constants, change_sign]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda f: f.__name__)
+def test_another_question_gets_another_answer(mutate: Callable[[str, Scene], str], asked: list[Asked]) -> None:
+    outcomes = []
+    for _, question, expected, scene in asked:
+        changed = mutate(question, scene)
+        if changed != question:
+            outcomes.append((reading(changed, scene), expected, changed))
+    assert len(outcomes) >= 100
+    assert not [o for o in outcomes if str(o[0]).startswith("CannotReadError")]  # a mutant is as good English
+    unmoved = [o for o in outcomes if o[0] == o[1]]
+    assert len(unmoved) <= 0.1 * len(outcomes), "\n".join(str(o) for o in unmoved[:10])
+
+
+# -- nothing is shared -----------------------------------------------------------------------------------------------
+
+
+def test_reader_imports_plain_python_only() -> None:
+    tree = ast.parse(Path(reader.__file__).read_text("utf-8"))
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add("." * node.level + (node.module or ""))
+        elif isinstance(node, ast.Name):
+            assert node.id not in {"__import__", "exec", "eval"}
+    assert imported <= {"__future__", "re", "collections.abc", "dataclasses", "fractions"}
+
+
+def test_reader_loads_without_the_project() -> None:
+    folder = str(Path(reader.__file__).parent)
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import reader; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-I", "-c", code, folder], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert "reader" in loaded
+    assert not [name for name in loaded if name.startswith(("hopchain_etl", "tests"))]
