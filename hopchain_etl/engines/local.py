@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from hopchain_etl.engines.masks import Shape
 
 DETECT_REVISION = "2"  # raise when code below changes an answer
-SEGMENT_REVISION = "2"
+SEGMENT_REVISION = "3"
 
 MIN_AREA_PX = 64
 MIN_AREA_SHARE = 0.0005  # of the photo
+CLEAR_SCORE = 0.55  # from which an object without an outline is relied on all the same
 # Nobody asks for the colour of a person, and through the others one sees what is behind them.
 COLOURLESS = frozenset({"person", "bicycle", "bench", "tennis racket", "pair of scissors", "wine glass"})
 # The network takes lemons for oranges; a name that promises a colour is doubtful without it.
@@ -81,6 +82,7 @@ class LocalSegmenter:
         recipe = {"u2net": u2net.RECIPE, "masks": masks.RECIPE, "certainty": certainty.RECIPE, "ocr": ocr.RECIPE}
         colours = hashlib.sha256(repr(attributes.RANGES).encode()).hexdigest()[:12]
         recipe |= {"attributes": {**attributes.RECIPE, "ranges": colours}, "tiny": [MIN_AREA_PX, MIN_AREA_SHARE]}
+        recipe |= {"clear_score": CLEAR_SCORE}
         recipe |= {"always": {**ALWAYS, "share": ALWAYS_SHARE}, "colourless": sorted(COLOURLESS)}
         return Identity("local-u2netp", f"{SEGMENT_REVISION}-{u2net.MODEL.sha256[:12]}", recipe)
 
@@ -156,6 +158,13 @@ def _instances(job: SegmentJob, net: u2net.U2Net) -> JSON:
         for index, (one, doubt) in enumerate(zip(found, doubts, strict=True))
         if doubt is None and one.category != TEXT and (shape := masks.shaped(net(rgb, one.box), one.box))
     }
+    # Seen without a doubt, but the network finds no outline: the box stands in, and its colour says nothing.
+    boxed = {
+        index: masks.faint(masks.rectangle(one.box, width, height))
+        for index, (one, doubt) in enumerate(zip(found, doubts, strict=True))
+        if doubt is None and one.category != TEXT and index not in cut and one.score >= CLEAR_SCORE
+    }
+    cut = dict(sorted((cut | boxed).items()))
     cut = dict(zip(cut, masks.told_apart(list(cut.values()), width, height), strict=True))
     dropped = [_dropped(one, "misnamed") for one in misnamed]
     faded = attributes.is_faded(rgb)
@@ -169,7 +178,7 @@ def _instances(job: SegmentJob, net: u2net.U2Net) -> JSON:
         if shape.area < MIN_AREA_PX:
             dropped.append(_dropped(one, "tiny_mask", shape.area))
         else:
-            instances.append(_instance(one, certain, shape, rgb, faded))
+            instances.append(_instance(one, certain, shape, rgb, faded, boxed=index in boxed))
     return {"instances": instances, "dropped": dropped}
 
 
@@ -193,10 +202,10 @@ def _candidates(job: SegmentJob, width: int, height: int) -> list[Candidate]:
     return sorted(found, key=_order)
 
 
-def _instance(one: Candidate, certain: bool, shape: Shape, rgb: Pixels, faded: bool) -> JSON:
+def _instance(one: Candidate, certain: bool, shape: Shape, rgb: Pixels, faded: bool, *, boxed: bool) -> JSON:
     """Return a row of the reply; its box is the mask's where there is one, else the detected one."""
     seen = {} if one.category == TEXT else attributes.describe(rgb[shape.window], shape.mask)
-    if one.category in COLOURLESS or not certain:
+    if one.category in COLOURLESS or not certain or boxed:
         seen.pop("colour", None)
     if seen and faded:
         seen = {"colours": ", ".join(attributes.BASIC)}  # in a black and white photo no colour is known to be absent

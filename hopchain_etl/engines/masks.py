@@ -83,6 +83,11 @@ def shaped(cut: Cut, box: Box) -> Shape | None:
     return shape
 
 
+def faint(shape: Shape) -> Shape:
+    """Return a shape that gives way to every other where they overlap."""
+    return replace(shape, weight=shape.weight * 0.01)
+
+
 def told_apart(shapes: Sequence[Shape], width: int, height: int) -> list[Shape]:
     """Return the shapes with every pixel left to one of them: the inner of nested ones, else where it weighs most."""
     if not shapes:

@@ -12,32 +12,20 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
 from typing import NamedTuple
 
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.english import Condition, Line, render
 from hopchain_etl.hops.expression import letters
-from hopchain_etl.hops.geometry import (
-    COLOURS,
-    TEXT_NOUNS,
-    AmbiguousError,
-    Instance,
-    Scene,
-    Truth,
-    matches,
-    shows_colour,
-)
+from hopchain_etl.hops.geometry import COLOURS, AmbiguousError, Instance, Scene, Truth, shows_colour
 from hopchain_etl.hops.query import SIDES, Hop, Query, Read, Rel
+from hopchain_etl.hops.usage import CLOTHED, is_plain, may_count, nouns, phrases, sides_to_count
 
 TRIES = 400  # random walks an image; most end at a margin
 LARGEST_RESULT = 2_000
-PAGE_LINES = 5  # fewer are a sign or a label
 _PLAIN_NUMBER = re.compile(r"[1-9]\d{0,2}")
 _PLAIN_WORD = re.compile(r"[A-Za-z]{3,12}")
-_QUOTABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 &'./:-]{1,39}")
 _MOVES = (*sorted(SIDES), Rel.NEAREST, Rel.NEAREST, Rel.INSIDE, Rel.OTHER, Rel.NEAREST_VALUE)
-_CLOTHED = frozenset({"person"})  # what colour a person is has no answer
 
 
 class Step(NamedTuple):
@@ -80,8 +68,8 @@ class _Walker:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self.nouns = sorted({noun for one in scene.instances if one.certain for noun in _nouns(one)})
-        self.countable = [noun for noun in self.nouns if noun != "text" or _is_page(scene)]
+        self.nouns = sorted({noun for one in scene.instances if one.certain for noun in nouns(one)})
+        self.countable = [noun for noun in self.nouns if may_count(scene, noun)]
         self._exits: dict[str, list[Step]] = {}
         self.starts = list(self._find_starts())
 
@@ -100,12 +88,12 @@ class _Walker:
 
     def _find_starts(self) -> Iterator[Step]:
         for one in self.scene.instances:
-            for phrase in _phrases(one):
+            for phrase in phrases(one):
                 yield from self._try(phrase, Rel.NAMED, None)
         for noun in self.nouns:
             if noun not in ("word", "number"):  # "the largest number" would be the highest one
-                yield from self._try(noun, Rel.LARGEST, None)
-                yield from self._try(noun, Rel.SMALLEST, None)
+                for rel in (Rel.LARGEST, Rel.SMALLEST, *sorted(SIDES)):
+                    yield from self._try(noun, rel, None)
 
     def _find_exits(self, anchor: Instance) -> Iterator[Step]:
         for rel in dict.fromkeys(_MOVES):
@@ -120,23 +108,12 @@ class _Walker:
             found = self.scene.find(phrase, rel, anchor, value)
         except AmbiguousError:
             return
-        if found.certain and (anchor is None or found.id != anchor.id) and self._plainly(phrase, rel, found, anchor):
+        if (
+            found.certain
+            and (anchor is None or found.id != anchor.id)
+            and is_plain(self.scene, phrase, rel, found, anchor)
+        ):
             yield Step(phrase, rel, found)
-
-    def _plainly(self, phrase: str, rel: Rel, found: Instance, anchor: Instance | None) -> bool:
-        """Whether the phrase is one that a person would use: stricter than the geometry.
-
-        A single word or number is not called a line of text, and "directly beside" means that no other text stands
-        in between.
-        """
-        if phrase == "text" and len(set(_nouns(found))) > 1:
-            return False
-        if rel in SIDES and found.category == "text":
-            try:
-                return self.scene.find("text", rel, anchor).id == found.id
-            except AmbiguousError:
-                return False
-        return True
 
 
 def _compose(walker: _Walker, rng: random.Random, instances: tuple[int, int]) -> Query | None:
@@ -203,7 +180,7 @@ def _reading(one: Instance, hop: Hop, rng: random.Random) -> Line:
     if hop.category == "word" and _PLAIN_WORD.fullmatch(text):
         condition = _threshold(Fraction(letters(text)), rng) if rng.random() < 0.25 else None
         return Line(replace(hop, read=Read.TEXT, value=text), one, condition)
-    if one.colour and one.category not in _CLOTHED and not hop.category.startswith(one.colour):
+    if one.colour and one.category not in CLOTHED and not hop.category.startswith(one.colour):
         return Line(replace(hop, read=Read.COLOUR, value=one.colour), one, _colour_condition(one, rng))
     return Line(hop, one)
 
@@ -219,7 +196,7 @@ def _look_again(step: Step, here: str, before: Line, rng: random.Random) -> Line
 
 def _count_from(walker: _Walker, step: Step, here: str, rng: random.Random) -> Line | None:
     """A count of what lies on one side of the instance."""
-    ways = [(noun, rel) for noun in walker.countable for rel in _sides_to_count(noun)]
+    ways = [(noun, rel) for noun in walker.countable for rel in sides_to_count(noun)]
     for noun, rel in rng.sample(ways, len(ways)):
         counted = walker.count(noun, rel, step.target)
         if 1 <= len(counted) <= 9:
@@ -291,43 +268,6 @@ def _combine(terms: Sequence[Term], rng: random.Random) -> tuple[str, list[str],
 def _hop_of(lines: Sequence[Line], one: Instance) -> int:
     """Return the number of the hop that found ``one``."""
     return next(number for number, line in enumerate(lines, start=1) if line.hop.target == (one.id,))
-
-
-def _is_page(scene: Scene) -> bool:
-    """Whether all text stands in whole lines, one above another, so that everybody would count the same lines.
-
-    Of signs, labels and tables nobody knows what a line is.
-    """
-    lines = sorted((one for one in scene.instances if one.category == "text"), key=lambda one: one.centre[1])
-    if len(lines) < PAGE_LINES or not all(one.certain for one in lines):
-        return False
-    return all(a.box[3] - b.box[1] <= 0.25 * min(a.height, b.height) for a, b in pairwise(lines))
-
-
-def _sides_to_count(noun: str) -> list[Rel]:
-    """Return the sides on which one may count: lines of text stand above and below, never beside, one another."""
-    return [Rel.ABOVE, Rel.BELOW] if noun == "text" else sorted(SIDES)
-
-
-def _nouns(one: Instance) -> Iterator[str]:
-    """Yield what an instance may be called."""
-    if one.category != "text":
-        yield one.category
-        return
-    yield from (noun for noun in TEXT_NOUNS if matches(one, noun) is Truth.YES)
-
-
-def _phrases(one: Instance) -> Iterator[str]:
-    """Yield phrases that may name one instance alone: its noun, its colour and noun, its reading."""
-    if not one.certain:
-        return
-    if one.category != "text":
-        yield one.category
-        if one.colour and one.category not in _CLOTHED:
-            yield f"{one.colour} {one.category}"
-    elif _QUOTABLE.fullmatch(one.text or ""):
-        noun = next((noun for noun in ("number", "word") if matches(one, noun) is Truth.YES), "text")
-        yield f'{noun} "{one.text}"'
 
 
 def _is_new(draft: Query, drafts: Sequence[Query]) -> bool:

@@ -33,6 +33,12 @@ _FURTHER = {
     Rel.ABOVE: "higher up in the picture than it",
     Rel.BELOW: "lower down in the picture than it",
 }
+_OUTERMOST = {
+    Rel.LEFT_OF: ("the leftmost {}", "the {} furthest to the left in the picture"),
+    Rel.RIGHT_OF: ("the rightmost {}", "the {} furthest to the right in the picture"),
+    Rel.ABOVE: ("the topmost {}", "the {} highest up in the picture"),
+    Rel.BELOW: ("the lowest {}", "the {} lowest down in the picture"),
+}
 _START = ("Start at {it}.", "Find {it}.", "Begin with {it}.", "Look for {it}.")
 _MOVE = ("Go on to {it}.", "Next, find {it}.", "From there, go to {it}.", "Then look at {it}.")
 _LETTERS = (("A", "B", "C", "D", "E", "F"), ("P", "Q", "R", "S", "T", "U"), ("X", "Y", "Z", "V", "W", "U"))
@@ -93,6 +99,8 @@ def _noun_phrase(hop: Hop, rng: random.Random) -> str:
     if reading is not None:
         return f'the {name} "{reading}"' if noun != "text" else f'the text "{reading}"'
     thing = f"{colour} {name}" if colour else name
+    if hop.rel in _SIDE and hop.to is None:
+        return rng.choice(_OUTERMOST[hop.rel]).format(thing)
     if hop.rel in _SIDE:
         return f"the {thing} directly {_SIDE[hop.rel]} it"
     phrases = {

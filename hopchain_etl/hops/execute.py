@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from hopchain_etl.hops.geometry import AmbiguousError, Instance, Scene
-from hopchain_etl.hops.query import DEPTH, Hop, Read, Rel, Value
+from hopchain_etl.hops.query import DEPTH, SIDES, Hop, Read, Rel, Value
 
 # What code can read off an instance; shape, size, parts and presence need eyes.
 EXECUTABLE = frozenset({Read.NUMBER, Read.TEXT, Read.COLOUR, Read.CATEGORY, Read.COUNT})
@@ -58,7 +58,7 @@ def read(one: Instance, what: Read | None) -> Value | None:
 def _anchor(scene: Scene, hops: Sequence[Hop], hop: Hop) -> Instance | None:
     """Return the instance that ``to`` names; None for the whole image and for a plain number."""
     if hop.to_hop is None:
-        if hop.rel not in (Rel.NAMED, Rel.LARGEST, Rel.SMALLEST, Rel.NEAREST_VALUE):
+        if hop.rel not in SIDES | {Rel.NAMED, Rel.LARGEST, Rel.SMALLEST, Rel.NEAREST_VALUE}:
             raise AmbiguousError(f"{hop.rel} of nothing")
         return None
     referent = hops[hop.to_hop - 1].referent

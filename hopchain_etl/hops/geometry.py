@@ -126,6 +126,8 @@ class Scene:
             return _only(others)
         if rel in (Rel.LARGEST, Rel.SMALLEST):
             return _extreme(others, rel)
+        if rel in SIDES and anchor is None:
+            return _outermost(others, rel, self.diagonal)
         if rel is Rel.NEAREST_VALUE:
             assert value is not None
             return _nearest_value(others, value)
@@ -264,6 +266,21 @@ def _extreme(judged: Sequence[tuple[Instance, Truth]], rel: Rel) -> Instance:
     if len(winners) != 1:
         raise AmbiguousError("mask and box disagree on size")
     return _certain(winners.pop(), judged)
+
+
+def _outermost(judged: Sequence[tuple[Instance, Truth]], rel: Rel, diagonal: float) -> Instance:
+    """The leftmost, rightmost, topmost or lowest one, by its middle and by its outer edge."""
+    if len(judged) < 2:
+        raise AmbiguousError(f"outermost of {len(judged)}")
+    along = 0 if rel in (Rel.LEFT_OF, Rel.RIGHT_OF) else 1
+    outward = 1 if rel in (Rel.LEFT_OF, Rel.ABOVE) else -1
+    edge = along if outward == 1 else along + 2
+    slack = 2 * SLACK * diagonal
+    by_middle = _winner([(outward * one.centre[along], one) for one, _ in judged], 1.0, slack)
+    by_edge = _winner([(outward * one.box[edge], one) for one, _ in judged], 1.0, slack)
+    if by_middle is not by_edge:
+        raise AmbiguousError("middle and edge disagree on which is outermost")
+    return _certain(by_middle, judged)
 
 
 def _nearest(judged: Sequence[tuple[Instance, Truth]], anchor: Instance, diagonal: float) -> Instance:

@@ -83,8 +83,12 @@ class Hop:
 
     @property
     def level(self) -> int:
-        """2 for a relation between objects or a count, else 1 (HOPCHAIN.md, "The question")."""
-        return 2 if self.rel in GEOMETRIC or self.read is Read.COUNT else 1
+        """2 for a relation between objects or a count, else 1 (HOPCHAIN.md, "The question").
+
+        A side of nothing is a position in the image ("the leftmost car"): one object's own, so level 1.
+        """
+        position = self.rel in SIDES and self.to is None
+        return 2 if self.read is Read.COUNT or (self.rel in GEOMETRIC and not position) else 1
 
     def without_reading(self) -> Hop:
         """Return the same look for the sake of the next hop only."""

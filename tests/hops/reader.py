@@ -50,6 +50,12 @@ SIDES = {
     "below": ("below", "under", "beneath", "lower down", "lower", "further down", "farther down", "nearer the bottom"),
 }  # fmt: skip
 SIDE_OF = {phrase: side for side, phrases in SIDES.items() for phrase in phrases}
+OUTERMOST = {
+    "leftmost": "left", "furthest to the left": "left", "farthest to the left": "left", "furthest left": "left",
+    "rightmost": "right", "furthest to the right": "right", "farthest to the right": "right", "furthest right": "right",
+    "topmost": "above", "uppermost": "above", "highest": "above", "highest up": "above", "furthest up": "above",
+    "bottommost": "below", "lowest": "below", "lowest down": "below", "furthest down": "below",
+}  # fmt: skip
 BIG, SMALL = {"largest", "biggest", "tallest"}, {"smallest", "littlest", "shortest"}
 
 
@@ -193,6 +199,22 @@ class Walk:
         found = self.called(m["noun"])
         big = m["size"].lower() in BIG
         return foremost(found, lambda t: 1 / max(t.area, 1e-9) if big else t.area, m[0])
+
+    def outermost(self, m: re.Match[str]) -> ReadInstance:
+        """The one that lies furthest to that side, by its outer edge and by its middle; unclear where they disagree."""
+        side = OUTERMOST[m["most"].lower()]
+        if m["most"].lower() in {"lowest", "highest"} and m["noun"].lower() == "number":
+            raise UnclearError(f"{m[0]!r} may be said of the value or of the place")
+        ranked = sorted(self.called(m["noun"]), key=lambda t: side_view(t.box, side)[0])
+        if not ranked:
+            raise UnclearError(f"nothing fits {m[0]!r}")
+        first = side_view(ranked[0].box, side)
+        for other in ranked[1:]:
+            box = side_view(other.box, side)
+            ahead = (box[0] + box[2] - first[0] - first[2]) / 2
+            if ahead <= 0.2 * min(box[2] - box[0], first[2] - first[0]):
+                raise UnclearError(f"{m[0]!r} may be {label(ranked[0])} or {label(other)}")
+        return ranked[0]
 
     def lettered(self, m: re.Match[str]) -> ReadInstance:
         found = self.called(m["noun"])
@@ -401,6 +423,8 @@ REFERENCES: list[tuple[str, Callable[[Walk, re.Match[str]], ReadInstance]]] = [
     (rf"the only (?:{COLOUR} )?{NOUN}", Walk.plain),
     (rf"the {COLOUR} {NOUN}", Walk.plain),
     (rf"the (?P<size>{either(BIG | SMALL)}) {NOUN}{IN_PICTURE}?", Walk.sized),
+    (rf"the (?P<most>{either(OUTERMOST)}) {NOUN}{IN_PICTURE}?", Walk.outermost),
+    (rf"the {NOUN} (?:that is |which is )?(?P<most>{either(OUTERMOST)}){IN_PICTURE}?", Walk.outermost),
     (rf"the {NOUN} (?:in|with|written in) the (?P<size>{either(BIG | SMALL)}) letters{IN_PICTURE}?", Walk.lettered),
     (rf"the other number (?:whose value (?:comes|is)|with the value) (?:closest|nearest) to (?:{IT}|its own)",
      Walk.closest_value),

@@ -130,9 +130,20 @@ ANSWERS = [
     ("road", 3, "Start with the red person in the picture. Go on to the person directly to the left of it. Let A be "
                 "how many traffic lights are higher up in the picture than it. Let B be how many cars are further left "
                 "in the picture than it. What is A + B?"),
+    # the 9 is next to it; 5 words, 4 numbers and "No 7" itself
+    ("menu", 90, 'Find the text "No 7". Next, find the number nearest to it. Call this number A. Count all the lines of '
+                 "text in the picture; that is B. What is A × B?"),
+    # the lower dog is white; all three cars but the red large one are further right than it
+    ("yard", 14, "Start at the lowest dog. Let A be 7 if it is mainly white, and 3 if not. Let B be how many cars are "
+                 "further right in the picture than it. What is A × B?"),
+    ("road", 5, "Find the person furthest to the right in the picture. If it is mainly red, A is 4; otherwise A is 1. "
+                "Go on to the leftmost car. Count the buses higher up in the picture than it; that is B. What is A "
+                "+ B?"),
 ]  # fmt: skip
 
 ASKS_BACK = [
+    ("menu", "Find the lowest number. Let A be this number. What is A + A?"),  # the 9 at the bottom, or the least
+    ("road", "Find the topmost person. If it is mainly red, A is 1; otherwise A is 2. What is A?"),  # 280 and 290
     ("menu", 'Find the number "35". Go on to the number nearest to it. Let A be this number. What is A + A?'),  # 12, 40
     ("menu", 'Find the word "MENU". Go on to the word directly below it. Count its letters; that is A. What is A + A?'),
     ("menu", 'Find the word "Soup". Go on to the word directly above it. Count its letters; that is A. What is A + A?'),
