@@ -131,8 +131,8 @@ ANSWERS = [
                 "how many traffic lights are higher up in the picture than it. Let B be how many cars are further left "
                 "in the picture than it. What is A + B?"),
     # the 9 is next to it; 5 words, 4 numbers and "No 7" itself
-    ("menu", 90, 'Find the text "No 7". Next, find the number nearest to it. Call this number A. Count all the lines of '
-                 "text in the picture; that is B. What is A × B?"),
+    ("menu", 90, 'Find the text "No 7". Next, find the number nearest to it. Call this number A. Count all the lines '
+                 "of text in the picture; that is B. What is A × B?"),
     # the lower dog is white; all three cars but the red large one are further right than it
     ("yard", 14, "Start at the lowest dog. Let A be 7 if it is mainly white, and 3 if not. Let B be how many cars are "
                  "further right in the picture than it. What is A × B?"),
