@@ -18,7 +18,7 @@ def intersection(first: Boxes, second: Boxes) -> NDArray[np.float64]:
     """Return the area that each pair of boxes shares, px², shape (len(first), len(second))."""
     low = np.maximum(first[:, None, :2], second[None, :, :2])
     high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    sides = np.clip(high - low, 0, None)
+    sides: Boxes = np.clip(high - low, 0, None)
     return sides[..., 0] * sides[..., 1]
 
 

@@ -139,7 +139,8 @@ def _closeness(cut: Cut, box: Box) -> NDArray[np.float32]:
 
 def _centres(cut: Cut) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     height, width = cut.saliency.shape
-    return cut.top + np.arange(height) + 0.5, cut.left + np.arange(width) + 0.5
+    ys, xs = cut.top + np.arange(height) + 0.5, cut.left + np.arange(width) + 0.5
+    return ys.astype(np.float64), xs.astype(np.float64)
 
 
 def _without_specks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

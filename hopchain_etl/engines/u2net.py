@@ -52,7 +52,7 @@ class U2Net:
         left, top, right, bottom = _widened(box, rgb.shape[1], rgb.shape[0])
         crop = rgb[top:bottom, left:right]
         small = cv2.resize(crop, (INPUT, INPUT), interpolation=cv2.INTER_AREA).astype(np.float32)
-        scaled = (small / max(float(small.max()), 1.0) - np.float32(MEAN)) / np.float32(STD)
+        scaled = (small / max(float(small.max()), 1.0) - np.asarray(MEAN, np.float32)) / np.asarray(STD, np.float32)
         saliency = self._session.run(None, {self._input: scaled.transpose(2, 0, 1)[None]})[0][0, 0]
         low, high = float(saliency.min()), float(saliency.max())
         stretched = (saliency - low) / max(high - low, 1e-6)
