@@ -37,7 +37,7 @@ _OUTERMOST = {
     Rel.LEFT_OF: ("the leftmost {}", "the {} furthest to the left in the picture"),
     Rel.RIGHT_OF: ("the rightmost {}", "the {} furthest to the right in the picture"),
     Rel.ABOVE: ("the topmost {}", "the {} highest up in the picture"),
-    Rel.BELOW: ("the lowest {}", "the {} lowest down in the picture"),
+    Rel.BELOW: ("the {} lowest down in the picture",),  # "the lowest person" might be the shortest
 }
 _START = ("Start at {it}.", "Find {it}.", "Begin with {it}.", "Look for {it}.")
 _MOVE = ("Go on to {it}.", "Next, find {it}.", "From there, go to {it}.", "Then look at {it}.")
@@ -172,7 +172,7 @@ def _final(names: Sequence[str], signs: Sequence[str], rng: random.Random) -> st
     steps = [words[sign].format(name) for name, sign in zip(names[1:], signs, strict=True)]
     steps[0] = steps[0].replace("the result", "it")
     listed = steps[0] if len(steps) == 1 else f"{', '.join(steps[:-1])} and then {steps[-1]}"
-    return f"Take {names[0]}, {listed}. What number do you get?"
+    return f"Take {names[0]}{' and ' if len(steps) == 1 else ', '}{listed}. What number do you get?"
 
 
 def _formula(names: Sequence[str], signs: Sequence[str]) -> str:

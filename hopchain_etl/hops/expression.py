@@ -119,7 +119,7 @@ def alternatives(tree: Node, hop: int, value: Value) -> list[Value]:
         for part in node.parts
         if isinstance(part.value, str)
     }
-    return [*sorted(held_against - {value.casefold()}), value + "x", value + "x" * 9]
+    return [*sorted(held_against - {value.casefold()}), "", value + "x", value + "x" * 9]
 
 
 def perturbations(tree: Node, values: Mapping[int, Value]) -> dict[int, list[Fraction | None]]:

@@ -213,7 +213,8 @@ def _noun(one: Instance, noun: str) -> Truth:
         return Truth.YES if one.category == noun else Truth.NO
     text = (one.text or "").strip()
     if noun == "number":
-        return Truth.YES if one.number is not None else _may(any(c.isdigit() for c in text))
+        # Whether "$3" and "50%" are to be counted among the numbers, people do not agree.
+        return Truth.YES if re.fullmatch(r"\d{1,6}(\.\d{1,3})?", text) else _may(any(c.isdigit() for c in text))
     if noun == "word":
         return Truth.YES if re.fullmatch(r"[^\W\d_]{3,}", text) else _may(any(c.isalpha() for c in text))
     return Truth.YES

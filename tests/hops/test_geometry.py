@@ -135,7 +135,8 @@ def test_what_counts_as_a_word_or_a_number() -> None:
     assert matches(text("Apples", 0, 0), "word") is Truth.YES
     assert matches(text("Fresh figs", 0, 0), "word") is Truth.UNCLEAR
     assert matches(text("42", 0, 0), "word") is Truth.NO
-    assert matches(text("$4.50", 0, 0), "number") is Truth.YES
+    assert matches(text("4.50", 0, 0), "number") is Truth.YES
+    assert matches(text("$4.50", 0, 0), "number") is Truth.UNCLEAR
     assert matches(text("Room 12", 0, 0), "number") is Truth.UNCLEAR
     assert matches(text("SALE TODAY", 0, 0), 'word "SALE"') is Truth.UNCLEAR
 
