@@ -100,9 +100,10 @@ def draw_score(canvas: Canvas) -> None:
         canvas.write(canvas.word(canvas.width * 0.38), x, 160)
         canvas.shape("tile", (round(x) - 110, 220, round(x) + 110, 240 + 2 * large), colour, radius=14)
         canvas.write(canvas.number(), x, 230 + large, on=colour, size=large)
+    room = max(canvas.width * 0.56 - 2 * (GAP + 1) * canvas.size, 3 * canvas.size)  # a short word fits in any case
     for y in canvas.rows(260 + 2 * large, canvas.height - 40, rng.randint(3, 5)):
         canvas.write(canvas.number(), left, y)
-        canvas.write(canvas.word(canvas.width * 0.56 - 2 * (GAP + 1) * canvas.size), canvas.width / 2, y)
+        canvas.write(canvas.word(room), canvas.width / 2, y)
         canvas.write(canvas.number(), right, y)
 
 
