@@ -14,6 +14,7 @@ from hopchain_etl.engines.weights import REMEDY, MissingWeightsError
 MIN_SCORE = 0.5  # less is texture, not text
 SURE_SCORE = 0.95
 MAX_WRONG = 0.5  # expected number of wrong characters in a reading that may be relied on
+LONGEST_QUOTED = 40  # characters; nobody quotes or spells longer lines, so there it only matters that they are lines
 PADDING = 0.12  # of the height that the detector finds, above and below the letters
 MAX_ASPECT = 4  # RapidOCR enlarges the shorter side to 736 px: narrower photos are padded, or they would grow huge
 USE_CLS = False  # the classifier of upside-down lines turns upright numbers: 90 becomes 06
@@ -22,7 +23,7 @@ PUNCTUATION = frozenset(" .,:;!?'\"&%$€£#@+-/()[]=*_°")
 RECIPE = {
     "min_score": MIN_SCORE,
     "sure_score": SURE_SCORE,
-    "max_wrong": MAX_WRONG,
+    "max_wrong": [MAX_WRONG, LONGEST_QUOTED],
     "max_aspect": MAX_ASPECT,
     "use_cls": USE_CLS,
     "padding": PADDING,
@@ -92,6 +93,7 @@ def is_sure(text: str, score: float) -> bool:
     characters are to be expected wrong. Single characters are as often ornaments, and rare signs mostly stains.
     """
     letters = sum(char.isalnum() for char in text)
-    if score < SURE_SCORE or (1 - score) * len(text) > MAX_WRONG or letters < 2:
+    wrong = (1 - score) * len(text) if len(text) <= LONGEST_QUOTED else 0.0
+    if score < SURE_SCORE or wrong > MAX_WRONG or letters < 2:
         return False
     return all(char in PUNCTUATION or unicodedata.category(char) in ("Lu", "Ll", "Lo", "Nd") for char in text)
