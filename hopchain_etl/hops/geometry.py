@@ -348,10 +348,13 @@ def _next_on_side(judged: Sequence[tuple[Instance, Truth]], anchor: Instance, di
 
 
 def _shares(one: Instance, anchor: Instance, axis: int) -> Truth:
-    """Whether two instances share rows (axis 1) or columns (axis 0): at least half of the smaller one's."""
+    """Whether two instances share rows (axis 1) or columns (axis 0): at least half of the smaller one's.
+
+    NO takes a gap: what only just passes by could still be called directly above.
+    """
     common = min(one.box[axis + 2], anchor.box[axis + 2]) - max(one.box[axis], anchor.box[axis])
     share = common / max(1e-6, min(one.box[axis + 2] - one.box[axis], anchor.box[axis + 2] - anchor.box[axis]))
-    return Truth.YES if share >= 0.5 else Truth.NO if share <= 0.02 else Truth.UNCLEAR
+    return Truth.YES if share >= 0.5 else Truth.NO if share <= -0.3 else Truth.UNCLEAR
 
 
 def _inside(one: Instance, anchor: Instance) -> Truth:
