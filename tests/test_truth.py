@@ -35,7 +35,7 @@ def asked(scene: Scene) -> list[Row]:
 
 
 def truth(scene: Scene, question: str) -> Fraction | None:
-    """Return the answer that an independent reader gets from what was drawn, or None where the reader would ask back."""
+    """Return the answer that an independent reader gets from what was drawn, or None where it would ask back."""
     instances = [
         reader.ReadInstance("text", tuple(map(float, one.box)), one.box[2] - one.box[0], one.text)
         for one in scene.instances
