@@ -10,7 +10,7 @@ from hopchain_etl.hops.geometry import Scene, instance_from_row
 from hopchain_etl.hops.query import Query, decimal_text, hop_to_row
 from hopchain_etl.settings import GenerateSettings
 
-REVISION = "6"
+REVISION = "7"
 
 
 class ProgramAuthor:

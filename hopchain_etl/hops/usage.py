@@ -48,8 +48,9 @@ def phrases(one: Instance) -> Iterator[str]:
 def is_plain(scene: Scene, phrase: str, rel: Rel, found: Instance, anchor: Instance | None) -> bool:
     """Return whether a person would call ``found`` so, coming from ``anchor``.
 
-    A single word or number is not called a line of text, and "directly beside" means that no other text stands in
-    between. What detectors often miss is spoken of only as beside or nearest to something.
+    A single word or number is not called a line of text, "directly beside" means that no other text stands in
+    between, and nobody calls a text nearest while another is written on the anchor's own row. What detectors often
+    miss is spoken of only as beside or nearest to something.
     """
     if phrase == "text" and len(set(nouns(found))) > 1:
         return False
@@ -60,7 +61,18 @@ def is_plain(scene: Scene, phrase: str, rel: Rel, found: Instance, anchor: Insta
             return scene.find("text", rel, anchor).id == found.id
         except AmbiguousError:
             return False
+    if rel is Rel.NEAREST and found.category == "text":
+        return all(beside.id == found.id for beside in _on_its_row(scene, phrase, anchor))
     return True
+
+
+def _on_its_row(scene: Scene, phrase: str, anchor: Instance) -> Iterator[Instance]:
+    """Yield what ``phrase`` finds directly to the left and to the right of ``anchor``."""
+    for side in (Rel.LEFT_OF, Rel.RIGHT_OF):
+        try:
+            yield scene.find(phrase, side, anchor)
+        except AmbiguousError:
+            continue
 
 
 def may_count(scene: Scene, noun: str) -> bool:
