@@ -127,11 +127,13 @@ class Query:
 
     @property
     def instance_links(self) -> int:
-        """How many hops find their instance only through another: the paper's instance-chain hops."""
-        return sum(
-            hop.to_hop is not None and hop.referent is not None and hop.target != self.hops[hop.to_hop - 1].target
-            for hop in self.hops
-            if hop.to_hop is None or hop.to_hop <= len(self.hops)
+        """How many instances are found only through another: the paper's instance-chain hops."""
+        return len(
+            {
+                hop.referent
+                for hop in self.hops
+                if hop.referent and hop.to_hop and hop.target != self.hops[min(hop.to_hop, len(self.hops)) - 1].target
+            }
         )
 
     def numbered(self) -> Iterable[tuple[int, Hop]]:

@@ -1,0 +1,126 @@
+"""Each rule refuses what it is there for, and a good query passes them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from hopchain_etl.hops.checks import RULES, check
+from hopchain_etl.hops.geometry import Scene
+from hopchain_etl.hops.query import Hop, Query, Read, Rel, hop_from_row, hop_to_row, query_id
+
+from .scenes import HEIGHT, WIDTH, price_list, text, thing
+
+SCENE = price_list()
+PLUMS, SEVENTEEN, TWENTY_NINE, FIGS = "t80-210", "t600-210", "t600-430", "t80-430"
+ABOVE_FIGS = ("t600-100", "t600-210", "t600-320")
+GOOD = Query(
+    'Find the word "Plums". ... What is A + B × C − D?',
+    (
+        Hop((PLUMS,), 'word "Plums"', Rel.NAMED),
+        Hop((SEVENTEEN,), "number", Rel.RIGHT_OF, "h1", Read.NUMBER, value=Fraction(17)),
+        Hop((TWENTY_NINE,), "number", Rel.NEAREST_VALUE, "h2", Read.NUMBER, value=Fraction(29)),
+        Hop((FIGS,), "word", Rel.LEFT_OF, "h3", Read.TEXT, value="Figs"),
+        Hop(ABOVE_FIGS, "number", Rel.ABOVE, "h4", Read.COUNT, value=Fraction(3)),
+    ),
+    "h2+h3*letters(h4)-h5",
+    Fraction(130),
+    (PLUMS, SEVENTEEN, TWENTY_NINE, FIGS),
+)
+
+
+def reasons(query: Query, scene: Scene = SCENE) -> set[str]:
+    return {complaint.reason for complaint in check(query, scene)[0]}
+
+
+def with_hop(number: int, **changes: object) -> Query:
+    hops = list(GOOD.hops)
+    hops[number - 1] = replace(hops[number - 1], **changes)  # type: ignore[arg-type]
+    return replace(GOOD, hops=tuple(hops))
+
+
+TOTAL = replace(GOOD.hops[4], rel=Rel.NAMED, to=None)  # takes in the whole image
+BROKEN: list[tuple[str, Callable[[], Query]]] = [
+    ("hop_count", lambda: replace(GOOD, hops=GOOD.hops[:3], expr="h2+h3", answer=Fraction(46))),
+    ("forward_reference", lambda: with_hop(2, to="h3")),
+    ("forward_reference", lambda: with_hop(2, to="h2")),
+    ("forward_reference", lambda: with_hop(2, to="the first")),
+    ("forward_reference", lambda: replace(GOOD, expr="h2+h3*letters(h4)-h9")),
+    ("dangling_id", lambda: with_hop(4, target=("not-there",))),
+    ("instance_count", lambda: replace(GOOD, combination=(PLUMS, SEVENTEEN))),
+    ("instance_count", lambda: replace(GOOD, combination=(*GOOD.combination, "t80-100", "t80-540"))),
+    ("instance_count", lambda: replace(GOOD, combination=(PLUMS, SEVENTEEN, "t80-100"))),
+    ("chain_broken", lambda: with_hop(4, category='word "Figs"', rel=Rel.NAMED, to=None)),
+    ("chain_broken", lambda: replace(GOOD, hops=(*GOOD.hops[:3], TOTAL, GOOD.hops[3]))),
+    ("one_level_only", lambda: replace(GOOD, hops=tuple(hop for hop in GOOD.hops if hop.level == 2))),
+    ("no_perception_hop", lambda: replace(GOOD, hops=tuple(hop for hop in GOOD.hops if hop.level == 2))),
+    ("no_instance_chain", lambda: replace(GOOD, hops=(GOOD.hops[0], GOOD.hops[1]) * 2)),
+    ("dead_hop", lambda: replace(GOOD, expr="h2+h3*letters(h4)", answer=Fraction(133))),
+    ("bad_expression", lambda: replace(GOOD, expr="h2+h1")),
+    ("bad_expression", lambda: replace(GOOD, expr="max(h2,h3)")),
+    ("wrong_answer", lambda: replace(GOOD, answer=Fraction(131))),
+    ("answer_out_of_range", lambda: replace(GOOD, answer=Fraction(1, 3))),
+    ("answer_out_of_range", lambda: replace(GOOD, answer=Fraction(10**6))),
+    ("insensitive", lambda: replace(GOOD, expr="(h2+h3*letters(h4))*(h5-3)", answer=Fraction(0))),
+    ("insensitive", lambda: replace(GOOD, expr="h2+h3*letters(h4)-if(h5>9,3,3)")),
+    ("forbidden_word", lambda: replace(GOOD, question="Which bounding box is it?")),
+    ("forbidden_word", lambda: replace(GOOD, question="What is h3?")),
+    ("reading_given_away", lambda: with_hop(4, category='word "Figs"')),
+    ("ambiguous_reference", lambda: with_hop(2, rel=Rel.NAMED, to=None)),
+    ("wrong_target", lambda: with_hop(2, target=("t600-320",))),
+    ("wrong_target", lambda: with_hop(5, target=ABOVE_FIGS[:2])),
+    ("wrong_reading", lambda: with_hop(3, value=Fraction(28))),
+    ("wrong_reading", lambda: with_hop(5, value=Fraction(4))),
+]  # fmt: skip
+
+
+def test_a_good_query_passes_everything() -> None:
+    assert check(GOOD, SCENE) == ([], 0.0)
+
+
+@pytest.mark.parametrize(("reason", "broken"), BROKEN, ids=[f"{n}-{reason}" for n, (reason, _) in enumerate(BROKEN)])
+def test_each_rule_refuses_what_it_is_there_for(reason: str, broken: Callable[[], Query]) -> None:
+    assert reason in reasons(broken())
+
+
+def test_every_rule_has_a_case() -> None:
+    assert {rule.__name__ for rule in RULES} == {reason for reason, _ in BROKEN} | {"unclear_colour"}
+
+
+def test_a_colour_that_somebody_could_see_is_no_condition() -> None:
+    car = thing("car", "car", 400, 100, 90, 60, colour="red", colours="red,orange")
+    scene = Scene((*SCENE.instances, car), WIDTH, HEIGHT)
+    hop = Hop(("car",), "car", Rel.NEAREST, "h4", Read.COLOUR, value="red")
+    for colour, clear in (("red", True), ("blue", True), ("orange", False)):
+        expr = f'h2+h3*letters(h4)-if(h5=="{colour}",2,3)'
+        query = replace(GOOD, hops=(*GOOD.hops[:4], hop), expr=expr, combination=(*GOOD.combination, "car"))
+        assert ("unclear_colour" not in reasons(query, scene)) is clear
+
+
+def test_what_no_code_can_see_is_counted_as_unchecked() -> None:
+    behind = with_hop(2, rel=Rel.BEHIND)
+    assert check(behind, SCENE)[1] == pytest.approx(0.2)
+    puppet = with_hop(4, category="puppet", read=Read.PARTS, arg="eyes", value=Fraction(2))
+    assert check(puppet, SCENE)[1] == pytest.approx(0.2)
+
+
+def test_a_doubtful_distractor_makes_a_good_query_ambiguous() -> None:
+    ghost = text("18", 400, 210, certain=False)
+    assert "ambiguous_reference" in reasons(GOOD, Scene((*SCENE.instances, ghost), WIDTH, HEIGHT))
+
+
+def test_quoted_text_on_the_image_may_say_anything() -> None:
+    assert reasons(replace(GOOD, question='Find the text "Mask box". What is A?')) == set()
+
+
+def test_hops_survive_the_lake() -> None:
+    for number, hop in GOOD.numbered():
+        assert hop_from_row(hop_to_row(hop), number) == hop
+
+
+def test_a_query_is_known_by_image_and_wording_alone() -> None:
+    assert query_id("a", "What  is A?") == query_id("a", "what is a? ")
+    assert query_id("a", "What is A?") != query_id("b", "What is A?")
