@@ -75,7 +75,9 @@ class IngestSettings(Section):
 
 class EngineSettings(Section):
     profile: Profile = Field(Profile.LOCAL, description="local: any CPU; vllm: not part of this version")
-    token_ceiling: int | None = Field(None, ge=1, description="model tokens a run may spend; it stops cleanly there")
+    token_ceiling: int | None = Field(
+        None, ge=1, description="model tokens a run may spend; the local profile spends none"
+    )
 
 
 class GenerateSettings(Section):
