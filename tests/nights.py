@@ -66,4 +66,4 @@ def call_lines(path: Path) -> list[str]:
 if __name__ == "__main__":
     bucket, endpoint, lake_name, calls = sys.argv[1:]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    night(settings_at(bucket, endpoint, lake_name), "first", toy_engines(Path(calls), seconds=0.02))
+    night(settings_at(bucket, endpoint, lake_name), "first", toy_engines(Path(calls), seconds=0.06))
