@@ -105,7 +105,7 @@ def start(home: Path, env: Mapping[str, str]) -> AirflowServer:
         for command in setups if not (home / "airflow.db").exists() else setups[:1]:
             if subprocess.run([*airflow, *command], env=full, stdout=log, stderr=log, check=False).returncode:
                 raise AirflowServerError(f"airflow {' '.join(command)} failed; see {home / 'setup.log'}")
-    pids = []
+    processes = []
     for part in _PARTS:
         with (home / f"{part[0]}.log").open("ab") as log:
             where = (
@@ -119,8 +119,8 @@ def start(home: Path, env: Mapping[str, str]) -> AirflowServer:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        pids.append(process.pid)
-    _write_private(home / "running.json", json.dumps({"port": server.port, "pids": pids}))
+        processes.append((process.pid, _started(process.pid)))
+    _write_private(home / "running.json", json.dumps({"port": server.port, "processes": processes}))
     return server
 
 
@@ -146,20 +146,20 @@ def status(home: Path) -> AirflowServer | None:
         held = json.loads((home / "running.json").read_text())
     except FileNotFoundError:
         return None
-    return AirflowServer(home, held["port"]) if any(_is_ours(pid, home) for pid in held["pids"]) else None
+    return AirflowServer(home, held["port"]) if any(_runs(*process) for process in held["processes"]) else None
 
 
 def stop(home: Path, *, timeout: float = 30) -> bool:
     """Stop the Airflow that runs in ``home`` with everything it started; return whether one ran."""
     if status(home) is None:
         return False
-    pids = [pid for pid in json.loads((home / "running.json").read_text())["pids"] if _is_ours(pid, home)]
+    processes = json.loads((home / "running.json").read_text())["processes"]
     for number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in pids:
-            if _is_ours(pid, home):
-                os.killpg(pid, number)
+        for process in processes:
+            if _runs(*process):
+                os.killpg(process[0], number)
         deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline and any(_is_ours(pid, home) for pid in pids):
+        while time.monotonic() < deadline and any(_runs(*process) for process in processes):
             time.sleep(0.2)
     (home / "running.json").unlink()
     return True
@@ -200,14 +200,20 @@ def _write_private(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def _is_ours(pid: int, home: Path) -> bool:
-    """Return whether ``pid`` is alive and was started for ``home``: process ids are used again."""
+def _started(pid: int) -> str | None:
+    """Return when a live process began, in clock ticks since boot, or None: with it a process id is unmistakable.
+
+    Its environment would not do: servers that set their title write over it.
+    """
     try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return False
-    return state != "Z" and f"AIRFLOW_HOME={home}".encode() in environment.split(b"\0")
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return fields[19] if fields[0] != "Z" else None
+
+
+def _runs(pid: int, started: str | None) -> bool:
+    return started is not None and _started(pid) == started
 
 
 def _free_port() -> int:
