@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +15,7 @@ from hopchain_etl.settings import Settings
 from hopchain_etl.stages import detect, generate, segment
 from hopchain_etl.stages.lineage import Lineage
 from hopchain_etl.stages.runner import Progress, Stage, run_shard
+from hopchain_etl.store import together
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,7 @@ class Build:
         """
         everything = self.lake.completed("images")
         has_work = _selector(choose, everything, self)
-        with ThreadPoolExecutor(16) as threads:
-            return [shard for shard, work in zip(everything, threads.map(has_work, everything), strict=True) if work]
+        return [shard for shard, work in zip(everything, together(has_work, everything), strict=True) if work]
 
     def unfinished(self, shard: Shard) -> bool:
         """Return whether any stage lacks this shard under today's fingerprints, or holds failed or outdated rows."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hopchain_etl.build import Build
 from hopchain_etl.lake import Lake, Marker, Shard
+from hopchain_etl.store import together
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,7 @@ def _level(lake: Lake, stage: str, table: str, fingerprint: str | None) -> Level
         return lake.marker(table, fingerprint, shard)
 
     shards = lake.completed(table, fingerprint)
-    with ThreadPoolExecutor(16) as threads:
-        markers = [found for found in threads.map(marker, shards) if found]
+    markers = [found for found in together(marker, shards) if found]
     reasons: Counter[str] = Counter()
     for found in markers:
         reasons.update(found.reasons)

@@ -22,8 +22,7 @@ from hopchain_etl.lake import Lake, Marker, Shard, check_intake
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages import collect as collecting
 from hopchain_etl.stages import ingest as ingesting
-from hopchain_etl.stages.listing import together
-from hopchain_etl.store import ObjectStore
+from hopchain_etl.store import ObjectStore, together
 
 JSON = dict[str, Any]
 Params = Mapping[str, Any]

@@ -26,8 +26,8 @@ from hopchain_etl.lake import Lake, Marker, Part, Shard
 from hopchain_etl.quality import Validator
 from hopchain_etl.stages.assemble import number_of
 from hopchain_etl.stages.lineage import Lineage
-from hopchain_etl.stages.listing import together
 from hopchain_etl.stages.resources import Resources
+from hopchain_etl.store import together
 
 log = logging.getLogger(__name__)
 

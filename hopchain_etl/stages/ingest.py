@@ -25,11 +25,11 @@ from hopchain_etl.lake import Lake, Marker, Shard, check_intake
 from hopchain_etl.lock import lake_lock
 from hopchain_etl.quality import QualityError, Validator
 from hopchain_etl.settings import IngestSettings
-from hopchain_etl.stages.listing import intakes, list_intake, listing, markers, together
+from hopchain_etl.stages.listing import intakes, list_intake, listing, markers
 from hopchain_etl.stages.neighbours import COLUMNS, Known
 from hopchain_etl.stages.resources import Resources
 from hopchain_etl.stages.runner import Failed, Made, Outcome, Progress, Rejected, Row, run_shard
-from hopchain_etl.store import MissingObjectError, ObjectStore, StoreError
+from hopchain_etl.store import MissingObjectError, ObjectStore, StoreError, together
 
 RESOURCES = Resources()
 WORKERS = max(2, os.cpu_count() or 2)  # decode processes

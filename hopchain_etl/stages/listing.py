@@ -7,20 +7,16 @@ last: a listing that was cut off is not there. What is in a listing has been see
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 
 from hopchain_etl import records
 from hopchain_etl.lake import Lake, Marker, Part, Shard
 from hopchain_etl.settings import IngestSettings
-from hopchain_etl.store import ObjectStore
-
-T = TypeVar("T")
-U = TypeVar("U")
+from hopchain_etl.store import ObjectStore, together
 
 
 @dataclass(frozen=True)
@@ -81,12 +77,6 @@ def list_intake(lake: Lake, source: ObjectStore, settings: IngestSettings, name:
 def markers(lake: Lake, shards: Iterable[Shard]) -> dict[Shard, Marker | None]:
     """Return the images marker of each shard, None where it is not complete."""
     return dict(together(lambda shard: (shard, lake.marker("images", None, shard)), shards))
-
-
-def together(work: Callable[[T], U], items: Iterable[T]) -> list[U]:
-    """Return ``work`` of each item, in order, 16 at a time: for many small requests."""
-    with ThreadPoolExecutor(16) as threads:
-        return list(threads.map(work, items))
 
 
 def _photos(lake: Lake, source: ObjectStore) -> Iterator[dict[str, Any]]:
