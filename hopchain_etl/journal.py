@@ -1,26 +1,32 @@
 """Raw model answers already paid for, shared by all fingerprints, so that no call is ever bought twice.
 
 Keys are ``journal/<model>/<hh>/<blob_sha>/<payload_hash>.json``: the blob comes first, so that erasing an image finds
-every answer about it.
+every answer about it, blind ones too, although what is not shown takes no part in the hash.
+
+An entry is the content that an engine gave, and under ``said`` what the model wrote word for word, so that a row can
+be held against it years later; only people read that.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from itertools import chain, islice, repeat
 from typing import TypeVar
 
 from hopchain_etl.engines.base import JSON, Identity, Job, Reply, payload_hash
 from hopchain_etl.lake import Lake
-from hopchain_etl.store import MissingObjectError
+from hopchain_etl.store import MissingObjectError, together
 
 J = TypeVar("J", bound=Job)
-_LOOK_AHEAD = 64  # jobs looked up together; an absent key costs one request
+BLIND = "no/none"  # below a model: where blind answers of earlier revisions lie, whichever photo they are about
+_SAID = "said"
+# Jobs looked up together: few at first, so that an engine starts at once; an absent key costs one request.
+_LOOK_AHEAD = (8, 16, 32, 64)
 
 
 class Journal:
@@ -30,92 +36,102 @@ class Journal:
         self._store = lake.store
         self._identity = identity
         self._folder = f"journal/{re.sub(r'[^A-Za-z0-9._-]+', '_', identity.model)}"
-        self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="journal")
 
     def key(self, job: Job) -> str:
         """Return the S3 key of a job's answer."""
-        blob = job.payload.get("blob") or "none"
+        blob = job.photo.blob_sha
         return f"{self._folder}/{blob[:2]}/{blob}/{payload_hash(self._identity, job)}.json"
 
-    def known(self, keys: Iterable[str]) -> dict[str, JSON]:
-        """Return the stored contents among ``keys``."""
-        keys = list(keys)
-        return {k: v for k, v in zip(keys, self._threads.map(self._get, keys), strict=True) if v is not None}
+    def known(self, jobs: Mapping[str, Job]) -> dict[str, JSON]:
+        """Return the stored contents among the keys of ``jobs``."""
+        found = zip(jobs, together(self._found, jobs.items()), strict=True)
+        return {key: content for key, content in found if content is not None}
 
-    def settle(self, answers: dict[str, JSON]) -> dict[str, JSON]:
-        """Store new answers and return what the journal now holds: where another build was first, its answer."""
-        return dict(zip(answers, self._threads.map(self._put, answers.items()), strict=True))
+    def keep(self, key: str, content: JSON, said: JSON | None = None) -> JSON:
+        """Store an answer and return the content now held: where another build was first, its answer."""
+        data = json.dumps({**content, _SAID: said} if said else content, sort_keys=True).encode()
+        if self._store.put_new(key, data):
+            # What a rerun will read is what this run goes on with: floats and key order as JSON keeps them.
+            return _content(data)
+        return self._get(key) or content
+
+    def _found(self, asked: tuple[str, Job]) -> JSON | None:
+        key, job = asked
+        content = self._get(key)
+        if content is None and job.payload.get("blob", "") is None:
+            return self._get(f"{self._folder}/{BLIND}/{key.rsplit('/', 1)[1]}")
+        return content
 
     def _get(self, key: str) -> JSON | None:
         try:
-            content: JSON = json.loads(self._store.get(key))
+            return _content(self._store.get(key))
         except MissingObjectError:
             return None
-        return content
 
-    def _put(self, item: tuple[str, JSON]) -> JSON:
-        key, content = item
-        if self._store.put_new(key, json.dumps(content, sort_keys=True).encode()):
-            # What a rerun will read is what this run goes on with: floats and key order as JSON keeps them.
-            stored: JSON = json.loads(json.dumps(content, sort_keys=True))
-            return stored
-        return self._get(key) or content
+
+def _content(entry: bytes) -> JSON:
+    content: JSON = json.loads(entry)
+    content.pop(_SAID, None)
+    return content
 
 
 def replies(
-    ask: Callable[[Iterable[J]], Iterator[Reply[J]]],
-    jobs: Iterable[J],
-    journal: Journal,
-    *,
-    flush_calls: int,
-    flush_seconds: float,
+    ask: Callable[[Iterable[J]], Iterator[Reply[J]]], jobs: Iterable[J], journal: Journal, *, writes: int
 ) -> Iterator[Reply[J]]:
-    """Yield a reply for each job, in order, asking the engine only for what the journal lacks.
+    """Yield a reply for each job, in order, asking the engine only for what the journal lacks, and only once.
 
-    Answers are stored ``flush_calls`` at a time or after ``flush_seconds``, and yielded only once stored: a kill
-    repeats at most the calls in flight plus one flush. Errors are never stored.
+    Each answer is stored as it comes, up to ``writes`` of them at a time beside the engine, and yielded only once
+    stored: a kill repeats at most the calls that the engine has not handed over and those writes, a closed generator
+    only the former. Errors are never stored.
     """
     waiting: deque[tuple[str, J]] = deque()
+    wanted: Counter[str] = Counter()  # how many of those that wait share a key
     settled: dict[str, Reply[J]] = {}
+    storing: deque[tuple[str, Reply[J], Future[JSON]]] = deque()
 
     def unanswered() -> Iterator[J]:
         source = iter(jobs)
-        while ahead := [(journal.key(job), job) for job in islice(source, _LOOK_AHEAD)]:
-            known = journal.known(key for key, _ in ahead)
+        for size in chain(_LOOK_AHEAD, repeat(_LOOK_AHEAD[-1])):
+            ahead = [(journal.key(job), job) for job in islice(source, size)]
+            if not ahead:
+                return
+            fresh: dict[str, J] = {}
             for key, job in ahead:
-                waiting.append((key, job))
-                if key in known:
-                    settled[key] = Reply(job, known[key])
-                else:
-                    yield job
+                if not wanted[key]:  # else the same question is with the engine already
+                    fresh.setdefault(key, job)
+            known = journal.known(fresh)
+            # All are noted before the first goes out: what nobody waits for any more is forgotten between two jobs.
+            waiting.extend(ahead)
+            wanted.update(key for key, _ in ahead)
+            settled.update((key, Reply(fresh[key], content)) for key, content in known.items())
+            yield from (job for key, job in fresh.items() if key not in known)
+
+    def stored(most: int) -> None:
+        """Settle what has been stored; wait until at most ``most`` writes are under way."""
+        while storing and (len(storing) > most or storing[0][2].done()):
+            key, reply, content = storing.popleft()
+            settled[key] = replace(reply, content=content.result(), said=None)
 
     def in_order() -> Iterator[Reply[J]]:
         while waiting and waiting[0][0] in settled:
             key, job = waiting.popleft()
-            reply = settled[key]
-            yield Reply(job, reply.content, reply.error, reply.tokens)
+            reply = settled.pop(key)
+            wanted[key] -= 1
+            if wanted[key]:
+                settled[key] = replace(reply, tokens=0, seconds=0.0)  # paid for once
+            else:
+                del wanted[key]
+            yield replace(reply, job=job)
 
-    fresh: dict[str, Reply[J]] = {}
-    last_flush = time.monotonic()
-    try:
+    # The pool is left only when every answer is stored, also where a graceful stop closes this generator.
+    with ThreadPoolExecutor(min(writes, 16), thread_name_prefix="journal") as threads:
         for reply in ask(unanswered()):
             key = journal.key(reply.job)
             if reply.content is None:
                 settled[key] = reply
             else:
-                fresh[key] = reply
-            if len(fresh) >= flush_calls or time.monotonic() - last_flush > flush_seconds:
-                settled |= _flush(journal, fresh)
-                last_flush = time.monotonic()
+                storing.append((key, reply, threads.submit(journal.keep, key, reply.content, reply.said)))
+            stored(writes)
             yield from in_order()
-    finally:  # a graceful stop closes this generator: what has been answered is kept
-        settled |= _flush(journal, fresh)
+        stored(0)
     yield from in_order()
-
-
-def _flush(journal: Journal, fresh: dict[str, Reply[J]]) -> dict[str, Reply[J]]:
-    """Store the fresh replies, forget them, and return them as the journal holds them."""
-    stored = journal.settle({key: reply.content for key, reply in fresh.items() if reply.content is not None})
-    kept = {key: Reply(reply.job, stored[key], tokens=reply.tokens) for key, reply in fresh.items()}
-    fresh.clear()
-    return kept

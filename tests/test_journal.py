@@ -11,8 +11,8 @@ from conftest import S3Location
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hopchain_etl.engines.base import Identity, Reply
-from hopchain_etl.journal import Journal, replies
+from hopchain_etl.engines.base import Identity, Photo, Reply, SolveJob, payload_hash
+from hopchain_etl.journal import BLIND, Journal, replies
 from hopchain_etl.lake import Lake
 from hopchain_etl.settings import LakeSettings
 
@@ -23,6 +23,10 @@ ME = Identity("org/model name", "1", {"prompt": "look"})
 @dataclass(frozen=True)
 class Asked:
     number: int
+
+    @property
+    def photo(self) -> Photo:
+        return Photo("", f"{self.number:064x}", 1, 1, bytes)
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -59,15 +63,17 @@ def lake_at(bucket: S3Location, name: str = "lake") -> Lake:
 
 def run(lake: Lake, engine: Backwards, numbers: Iterable[int], flush: int = 3) -> list[Reply[Asked]]:
     jobs = [Asked(number) for number in numbers]
-    return list(replies(engine, jobs, Journal(lake, ME), flush_calls=flush, flush_seconds=60))
+    return list(replies(engine, jobs, Journal(lake, ME), writes=flush))
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(numbers=st.lists(st.integers(0, 9), max_size=12), flush=st.integers(1, 5))
 def test_replies_come_in_order_whatever_is_known(bucket: S3Location, numbers: list[int], flush: int) -> None:
-    found = run(lake_at(bucket), Backwards(), numbers, flush)
+    engine = Backwards()
+    found = run(lake_at(bucket), engine, numbers, flush)
     assert [reply.job.number for reply in found] == numbers
     assert [reply.content for reply in found] == [{"double": number * 2} for number in numbers]
+    assert sorted(engine.asked) == sorted(set(engine.asked)), "the same question was paid for twice"
 
 
 def test_nothing_is_asked_twice_and_errors_are_not_kept(bucket: S3Location) -> None:
@@ -82,7 +88,7 @@ def test_nothing_is_asked_twice_and_errors_are_not_kept(bucket: S3Location) -> N
 def test_a_stop_keeps_what_was_answered(bucket: S3Location) -> None:
     lake, engine = lake_at(bucket), Backwards()
     jobs = [Asked(number) for number in range(40)]
-    stream = replies(engine, jobs, Journal(lake, ME), flush_calls=8, flush_seconds=60)
+    stream = replies(engine, jobs, Journal(lake, ME), writes=8)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     asked = len(engine.asked)
@@ -95,10 +101,8 @@ def test_a_stop_keeps_what_was_answered(bucket: S3Location) -> None:
 def test_where_another_build_was_first_its_answer_counts(bucket: S3Location) -> None:
     lake = lake_at(bucket)
     journal = Journal(lake, ME)
-    assert journal.settle({journal.key(Asked(1)): {"double": "theirs"}}) == {
-        journal.key(Asked(1)): {"double": "theirs"}
-    }
-    assert journal.settle({journal.key(Asked(1)): {"double": "mine"}}) == {journal.key(Asked(1)): {"double": "theirs"}}
+    assert journal.keep(journal.key(Asked(1)), {"double": "theirs"}) == {"double": "theirs"}
+    assert journal.keep(journal.key(Asked(1)), {"double": "mine"}) == {"double": "theirs"}
 
 
 def test_another_prompt_is_another_question(bucket: S3Location) -> None:
@@ -106,3 +110,25 @@ def test_another_prompt_is_another_question(bucket: S3Location) -> None:
     other = Identity(ME.model, ME.revision, {"prompt": "look harder"})
     assert Journal(lake, ME).key(Asked(1)) != Journal(lake, other).key(Asked(1))
     assert Journal(lake, ME).key(Asked(1)).startswith(f"journal/org_model_name/00/{1:064x}/")
+
+
+def test_a_blind_question_is_bought_for_each_photo_and_old_answers_are_found(bucket: S3Location) -> None:
+    lake, asked = lake_at(bucket), list[str]()
+    photos = [Photo(name, f"{n:064x}", 1, 1, bytes) for n, name in enumerate("ab")]
+    jobs = [SolveJob(photo, "How many?", 0, sees) for photo in photos for sees in (True, False)]
+
+    def solve(jobs: Iterable[SolveJob]) -> Iterator[Reply[SolveJob]]:
+        for job in jobs:
+            asked.append(job.photo.image_id)
+            yield Reply(job, {"text": f"{job.photo.image_id} {job.sees}"})
+
+    for _ in range(2):
+        told = [reply.content for reply in replies(solve, jobs, Journal(lake, ME), writes=3)]
+        assert told == [{"text": f"{job.photo.image_id} {job.sees}"} for job in jobs]
+        assert asked == ["a", "a", "b", "b"]
+    other = Identity("other", "1")
+    old = SolveJob(photos[0], "How many?", 1, sees=False)
+    lake.put_json(f"journal/other/{BLIND}/{payload_hash(other, old)}.json", {"text": "paid long ago"})
+    assert [reply.content for reply in replies(solve, [old], Journal(lake, other), writes=3)] == [
+        {"text": "paid long ago"}
+    ]

@@ -1,4 +1,4 @@
-"""What sees and writes: four small protocols, and the jobs and replies that pass through them.
+"""What sees and writes: small protocols, and the jobs and replies that pass through them.
 
 An engine is handed jobs and yields a reply for each, in any order. Replies carry plain JSON, so that the lake's
 journal can keep what has been paid for. Everything that decides an answer is in ``Identity`` and ``Job.payload``.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -20,13 +20,29 @@ class EngineDownError(Exception):
     """The engine as a whole is gone: the task fails now and resumes later."""
 
 
+class TokenCeilingError(Exception):
+    """The run has spent its model tokens: what was answered is kept, nothing more is asked."""
+
+
+class InvalidOutputError(Exception):
+    """A model's answer is not what was asked for. ``raw`` is what it wrote, kept for people to look at."""
+
+    def __init__(self, reason: str, raw: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.raw = reason, raw
+
+
 @dataclass(frozen=True)
 class Identity:
-    """Who answers: model, revision and the recipe (prompt text, parameters) that shape every answer."""
+    """Who answers: model, revision and the recipe (prompt text, parameters) that shape every answer.
+
+    ``plan`` decides which jobs are asked, not how one is answered: other rows, but no answer is paid for again.
+    """
 
     model: str
     revision: str
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    plan: Mapping[str, Any] = field(default_factory=dict)
     journaled: bool = True  # false: cheaper to compute again than to store
 
 
@@ -41,8 +57,21 @@ class Photo:
     load: Callable[[], bytes] = field(repr=False, compare=False)
 
 
+@dataclass(frozen=True)
+class Selection:
+    """Which photos a profile goes on with, by its detector's ratings: complexity 1 to 10, quality low to high."""
+
+    min_complexity: int
+    min_quality: str
+
+
 class Job(Protocol):
     """One question to an engine."""
+
+    @property
+    def photo(self) -> Photo:
+        """The photo that it is about, whether the engine sees it or not: where that is erased, so is the answer."""
+        ...
 
     @property
     def payload(self) -> JSON:
@@ -72,24 +101,57 @@ class SegmentJob:
 @dataclass(frozen=True)
 class AuthorJob:
     photo: Photo
-    instances: tuple[Row, ...]  # rows of the instances table
+    instances: tuple[Row, ...]  # rows of the instances table, all of the photo
+    combination: tuple[str, ...] = ()  # ids of those to write about; empty: the author chooses
 
     @property
     def payload(self) -> JSON:
-        ids = [row["instance_id"] for row in self.instances]
-        return {"task": "author", "blob": self.photo.blob_sha, "instances": ids}
+        told = [instance_facts(row) for row in self.instances]
+        return {
+            "task": "author",
+            "blob": self.photo.blob_sha,
+            "instances": told,
+            "combination": list(self.combination),
+        }
+
+
+@dataclass(frozen=True)
+class ReadJob:
+    """A question to be taken apart again, without the image."""
+
+    photo: Photo  # only says which image the question is about
+    question: str
+    instances: tuple[Row, ...]  # rows of the instances table
+    seen: tuple[JSON, ...]  # what only eyes can tell of them, see ``hops.rereading.seen``
+
+    @property
+    def payload(self) -> JSON:
+        told = [instance_facts(row) for row in self.instances]
+        asked = {"question": self.question, "instances": told, "seen": list(self.seen)}
+        return {"task": "read", "blob": self.photo.blob_sha, **asked}
 
 
 @dataclass(frozen=True)
 class SolveJob:
-    photo: Photo | None  # None: the blind check, the model does not see the image
+    photo: Photo
     question: str
     sample: int
+    sees: bool = True  # False: the blind check, the model does not see the image
 
     @property
     def payload(self) -> JSON:
-        blob = self.photo.blob_sha if self.photo else None
+        blob = self.photo.blob_sha if self.sees else None
         return {"task": "solve", "blob": blob, "question": self.question, "sample": self.sample}
+
+
+@dataclass(frozen=True)
+class JudgeJob:
+    photo: Photo
+    question: str
+
+    @property
+    def payload(self) -> JSON:
+        return {"task": "judge", "blob": self.photo.blob_sha, "question": self.question}
 
 
 J = TypeVar("J", bound=Job)
@@ -97,19 +159,27 @@ J = TypeVar("J", bound=Job)
 
 @dataclass(frozen=True)
 class Reply(Generic[J]):
-    """What came back for a job: either ``content`` or the ``error`` that kept this one job from being answered."""
+    """What came back for a job: either ``content`` or the ``error`` that kept this one job from being answered.
+
+    Content ``{"invalid": reason, "raw": text}`` stands for answers that stayed unusable after every try: it is kept
+    like any other, and the row is rejected. ``tokens`` (prompt and completion) and ``seconds`` of model time are what
+    the job cost now, over all its calls; both are 0 where the journal knew the answer. ``said`` is what a model wrote
+    word for word, with its thinking and its tokens: the journal keeps it beside the content, and hands it on to nobody.
+    """
 
     job: J
     content: JSON | None = None
+    said: JSON | None = None
     error: str | None = None
     tokens: int = 0
+    seconds: float = 0.0
 
 
 class Detector(Protocol):
     """Names what is in a photo.
 
     Content: ``{"complexity": int | None, "quality": str | None,
-    "categories": [{"category", "count_estimate", "found"}]}``.
+    "categories": [{"category", "count_estimate", "found"}]}``, and ``"remark"`` where it says why.
     """
 
     @property
@@ -134,14 +204,32 @@ class Segmenter(Protocol):
 class Author(Protocol):
     """Writes candidate queries over the instances of a photo.
 
-    Content: ``{"queries": [{"question", "question_half", "question_single", "answer_half", "answer_single", "hops",
-    "expr", "answer", "combination"}]}``.
+    Content: ``{"queries": [{"question", "hops", "expr", "answer", "combination"}]}``. A query may come with variants,
+    each in full or not at all: ``question_half``, ``answer_half`` and, where it has a program, ``hops_half`` and
+    ``expr_half`` (hops counted anew from 1); the same for ``_single``.
     """
 
     @property
     def identity(self) -> Identity: ...
 
+    def plan(self, photo: Photo, instances: Sequence[Row]) -> Sequence[AuthorJob]:
+        """Return the jobs that a photo is worth, each asked and stored alone."""
+        ...
+
     def write(self, jobs: Iterable[AuthorJob]) -> Iterator[Reply[AuthorJob]]: ...
+
+
+class Reader(Protocol):
+    """Takes a question apart again, to see whether its wording says what its program does.
+
+    Content: ``{"hops": [...], "expr": str, "unclear": str | None}``, hops as rows of the lake; ``unclear`` says why
+    the question cannot be taken apart.
+    """
+
+    @property
+    def identity(self) -> Identity: ...
+
+    def read(self, jobs: Iterable[ReadJob]) -> Iterator[Reply[ReadJob]]: ...
 
 
 class Solver(Protocol):
@@ -151,6 +239,24 @@ class Solver(Protocol):
     def identity(self) -> Identity: ...
 
     def solve(self, jobs: Iterable[SolveJob]) -> Iterator[Reply[SolveJob]]: ...
+
+
+class Judge(Protocol):
+    """Says whether a question can be put to people.
+
+    Content: ``{"verdict": "fine" | "ambiguous" | "unanswerable" | "outside_knowledge", "reason": str}``.
+    """
+
+    @property
+    def identity(self) -> Identity: ...
+
+    def judge(self, jobs: Iterable[JudgeJob]) -> Iterator[Reply[JudgeJob]]: ...
+
+
+def instance_facts(row: Row) -> JSON:
+    """Return what an engine may tell a model about an instance: all of its row but the mask."""
+    told = {key: row[key] for key in ("instance_id", "category", "certain", "text")}
+    return {**told, "box": [round(side, 1) for side in row["box"]], "attributes": dict(row["attributes"] or ())}
 
 
 def payload_hash(identity: Identity, job: Job) -> str:

@@ -1,0 +1,63 @@
+"""What every segmenter's reply is made of: decoded photos, rows of instances with their colours, what was dropped."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hopchain_etl.engines import attributes, masks
+from hopchain_etl.engines.base import JSON
+from hopchain_etl.engines.certainty import TEXT, Candidate
+
+# Nobody asks for the colour of a person, and through the others one sees what is behind them.
+COLOURLESS = frozenset({"person", "bicycle", "bench", "tennis racket", "pair of scissors", "wine glass"})
+
+RECIPE = {
+    "attributes": {
+        **attributes.RECIPE,
+        "ranges": hashlib.sha256(repr(attributes.RANGES).encode()).hexdigest()[:12],
+    },
+    "colourless": sorted(COLOURLESS),
+}
+
+Pixels = NDArray[np.uint8]
+
+
+def decode(blob: bytes) -> Pixels:
+    """Return the pixels, shape (h, w, 3), of a normalised image."""
+    with Image.open(io.BytesIO(blob)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def instance(
+    one: Candidate, certain: bool, shape: masks.Shape, rgb: Pixels, *, faded: bool, boxed: bool = False
+) -> JSON:
+    """Return an instance of a segmenter's reply; its box is the mask's where there is one, else the detected one.
+
+    ``faded``: the photo shows no colours; ``boxed``: the mask is a mere box, whose colours say nothing.
+    """
+    seen = {} if one.category == TEXT else attributes.describe(rgb[shape.window], shape.mask)
+    if one.category in COLOURLESS or not certain or boxed:
+        seen.pop("colour", None)
+    if seen and faded:
+        seen = {"colours": ", ".join(attributes.BASIC)}  # in a black and white photo no colour is known to be absent
+    return {
+        "category": one.category,
+        "score": one.score,
+        "certain": certain,
+        "box": list(shape.box if certain and one.category != TEXT else one.box),
+        "mask": masks.encode(shape, rgb.shape[1], rgb.shape[0]),
+        "area": shape.area,
+        "attributes": seen,
+        "text": one.text,
+    }
+
+
+def dropped(one: Candidate, reason: str, detail: str | None = None) -> JSON:
+    """Return a refusal of a segmenter's reply: what was not kept, where it was, and why."""
+    where = f"score {one.score:.2f} at {[round(side) for side in one.box]}"
+    return {"category": one.category, "reason": reason, "detail": where + (f", {detail}" if detail else "")}

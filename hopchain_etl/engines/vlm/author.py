@@ -1,0 +1,114 @@
+"""Multi-hop queries over combinations of instances (HOPCHAIN.md, stage 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from hopchain_etl.engines.base import JSON, AuthorJob, Identity, Photo, Reply, Row, instance_facts
+from hopchain_etl.engines.prompts import describe
+from hopchain_etl.engines.vlm.call import Answer, Call
+from hopchain_etl.engines.vlm.model import Model
+from hopchain_etl.engines.vlm.programs import hop_row, labels
+from hopchain_etl.hops import combinations
+from hopchain_etl.hops.expression import ExpressionError, hops_named, number_of, parse
+from hopchain_etl.hops.geometry import Scene, instance_from_row
+from hopchain_etl.hops.query import QueryError, Value, decimal_text, hop_from_row
+from hopchain_etl.settings import AskSettings, GenerateSettings, VlmSettings
+
+_MOST_OTHERS = 40  # instances that are listed but not to be asked about
+
+
+class VlmAuthor:
+    """Sees the photo, a close-up of each instance of a combination, and the list. See ``engines.base.Author``."""
+
+    def __init__(self, vlm: VlmSettings, ask: AskSettings, generate: GenerateSettings) -> None:
+        self._model = Model("author", vlm, ask)
+        self._ask, self._generate = ask, generate
+
+    @property
+    def identity(self) -> Identity:
+        """Model, prompt, schema and limits; how combinations are drawn is the plan."""
+        ask, generate = self._ask, self._generate
+        plan = {
+            "combinations": ask.combinations_per_image,
+            "size": [generate.min_instances, generate.max_instances],
+            "seed": generate.seed,
+            **combinations.RECIPE,
+        }
+        crops = {"crop_pixels": ask.crop_pixels, "crop_margin": ask.crop_margin}
+        return self._model.identity(plan=plan, queries=ask.queries_per_combination, seed=generate.seed, **crops)
+
+    def plan(self, photo: Photo, instances: Sequence[Row]) -> Sequence[AuthorJob]:
+        """Return a job for each combination that is drawn."""
+        scene = Scene(tuple(map(instance_from_row, instances)), photo.width, photo.height)
+        size = self._generate.min_instances, self._generate.max_instances
+        drawn = combinations.combinations(scene, self._ask.combinations_per_image, size, self._generate.seed)
+        return [AuthorJob(photo, tuple(instances), one) for one in drawn]
+
+    def write(self, jobs: Iterable[AuthorJob]) -> Iterator[Reply[AuthorJob]]:
+        """Yield a reply for each job, in any order. See ``VlmClient.ask`` for what it raises."""
+        return self._model.answered(jobs, self._call, self._content)
+
+    def _call(self, job: AuthorJob) -> Call:
+        photo, model = job.photo, self._model
+        chosen, others = _divided(job)
+        label_of = labels(chosen)
+
+        def described(row: Row) -> str:
+            return describe(instance_facts(row), photo.width, photo.height)
+
+        pictures = {"image": model.whole(photo)}
+        pictures |= {label_of[row["instance_id"]]: model.close_up(photo, tuple(row["box"])) for row in chosen}
+        return model.call(
+            pictures,
+            seed=self._generate.seed,
+            things=[{"label": label_of[row["instance_id"]], "told": described(row)} for row in chosen],
+            others=list(map(described, others[:_MOST_OTHERS])),
+            queries=self._ask.queries_per_combination,
+        )
+
+    def _content(self, job: AuthorJob, answer: Answer) -> JSON:
+        value = self._model.read(answer)
+        chosen, _ = _divided(job)
+        ids = {label: one for one, label in labels(chosen).items()}
+        written = value["queries"][: self._ask.queries_per_combination]
+        return {"queries": [_draft(one, ids, job.combination) for one in written]}
+
+
+def _divided(job: AuthorJob) -> tuple[list[Row], list[Row]]:
+    """Return the instances to write about, in the combination's order, and the others."""
+    rows = {row["instance_id"]: row for row in job.instances}
+    return [rows.pop(one) for one in job.combination], list(rows.values())
+
+
+def _draft(written: Mapping[str, Any], ids: Mapping[str, str], combination: Sequence[str]) -> JSON:
+    """Return a query as an author's content holds it."""
+    hops = [hop_row(hop, ids) for hop in written["hops"]]
+    plain = {key: written[key] for key in ("question", "expr", "answer")}
+    middle, last = len(hops) // 2 + 1, len(hops)
+    variants = {**_variant("half", written, hops, middle), **_variant("single", written, hops, last)}
+    return {**plain, "hops": hops, "combination": list(combination), **variants}
+
+
+def _variant(kind: str, written: Mapping[str, Any], hops: Sequence[Row], first: int) -> JSON:
+    """Return a variant with the answer that its expression has over the hops from number ``first`` on.
+
+    It is left out where the expression goes back further, or comes to nothing that can be written down.
+    """
+    said = written[kind]
+    if said is None:
+        return {}
+    try:
+        tree = parse(said["expr"])
+        if any(number < first for number in hops_named(tree)) or not hops_named(tree):
+            return {}
+        answer = decimal_text(number_of(tree, _values(hops)))
+    except (ExpressionError, QueryError, ValueError):
+        return {}
+    return {f"question_{kind}": said["question"], f"answer_{kind}": answer}
+
+
+def _values(hops: Sequence[Row]) -> dict[int, Value]:
+    read = {number: hop_from_row(row, number).value for number, row in enumerate(hops, start=1)}
+    return {number: value for number, value in read.items() if value is not None}

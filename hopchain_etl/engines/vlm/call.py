@@ -1,0 +1,135 @@
+"""One request to a model and its answer, and how both look on the wire (OpenAI's chat completions)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from hopchain_etl.engines.base import JSON, InvalidOutputError
+from hopchain_etl.engines.vlm.images import Picture, encoded
+
+_RETRY_TEMPERATURE = 0.6  # a greedy answer would only come again, whatever the seed
+_UNFINISHED = {None, "abort", "error"}  # what a server says of an answer that it did not finish
+_END_OF_THINKING = "</think>"
+_MOST_KEPT = 262_144  # characters of a text; all that 24,576 tokens can be, unless a server does not keep to them
+
+
+class CutAnswerError(Exception):
+    """The server's reply is not a whole answer: it was cut, or is not what an OpenAI-compatible server sends."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of the prompt: texts and pictures in order."""
+
+    role: Literal["system", "user", "assistant"]
+    parts: tuple[str | Picture, ...]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request. ``schema`` is the JSON schema that the answer must meet; bound its strings and arrays."""
+
+    messages: tuple[Message, ...]
+    max_tokens: int
+    schema: JSON | None = None
+    temperature: float = 0.0
+    seed: int | None = None
+
+    def again(self, attempt: int) -> Call:
+        """Return this call with another seed, and warm enough for the seed to matter."""
+        seed = ((self.seed or 0) + attempt * 1_000_003) % 2**31
+        return replace(self, seed=seed, temperature=max(self.temperature, _RETRY_TEMPERATURE))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model wrote. ``thinking`` is kept apart and never part of ``text``; ``seconds`` of this one request."""
+
+    text: str
+    thinking: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    image_tokens: int  # of the prompt's pictures, by our own arithmetic
+    seconds: float
+
+    def json(self) -> Any:
+        """Return the answer read as JSON; raise InvalidOutputError where it was cut at max_tokens or is none."""
+        if self.finish_reason == "length":
+            raise InvalidOutputError(f"over-long answer: cut at {self.completion_tokens} tokens", self.text)
+        try:
+            return json.loads(self.text)
+        except (ValueError, RecursionError) as error:
+            raise InvalidOutputError(f"not JSON: {error}", self.text) from error
+
+
+def said(call: Call, answer: Answer) -> JSON:
+    """Return an answer as the journal keeps it, word for word, beside what was read from it; see ``base.Reply``."""
+    return {
+        "text": kept(answer.text),
+        "thinking": kept(answer.thinking),
+        "finish_reason": answer.finish_reason,
+        "prompt_tokens": answer.prompt_tokens,
+        "completion_tokens": answer.completion_tokens,
+        "image_tokens": answer.image_tokens,
+        "seed": call.seed,
+        "temperature": call.temperature,
+    }
+
+
+def kept(text: str) -> str:
+    """Return as much of a text that a server sent as is worth keeping, and say so where that is not all."""
+    return text if len(text) <= _MOST_KEPT else f"{text[:_MOST_KEPT]} [{len(text) - _MOST_KEPT} characters more]"
+
+
+def wire_messages(call: Call) -> tuple[list[JSON], int]:
+    """Return the messages as they are sent, pictures as data URIs, and the image tokens in them. Slow: decodes."""
+    pictures = [part for message in call.messages for part in message.parts if isinstance(part, Picture)]
+    sent = encoded(pictures)
+    at = iter(sent)
+
+    def part(one: str | Picture) -> JSON:
+        if isinstance(one, str):
+            return {"type": "text", "text": one}
+        return {"type": "image_url", "image_url": {"url": next(at).uri}}
+
+    messages: list[JSON] = [{"role": m.role, "content": [part(one) for one in m.parts]} for m in call.messages]
+    return messages, sum(picture.tokens for picture in sent)
+
+
+def wire_body(call: Call, model: str, messages: list[JSON]) -> bytes:
+    """Return the JSON of a request."""
+    body: JSON = {
+        "model": model,
+        "messages": messages,
+        "max_tokens": call.max_tokens,
+        "temperature": call.temperature,
+    }
+    if call.seed is not None:
+        body["seed"] = call.seed
+    if call.schema is not None:
+        form = {"name": "answer", "schema": call.schema, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": form}
+    return json.dumps(body).encode()
+
+
+def answer_of(reply: bytes, image_tokens: int, seconds: float) -> Answer:
+    """Return the answer in a server's reply; raise CutAnswerError where there is no whole one."""
+    try:
+        value = json.loads(reply)
+        choice, usage = value["choices"][0], value.get("usage") or {}
+        message, finished = choice["message"], choice.get("finish_reason")
+        text = message.get("content") or ""
+        # vLLM has called it both names; without a reasoning parser it stays in the text, up to the closing tag.
+        thinking = message.get("reasoning") or message.get("reasoning_content") or ""
+        tokens = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise CutAnswerError(f"the reply is no chat completion: {reply[:200]!r}") from error
+    if finished in _UNFINISHED:
+        raise CutAnswerError(f"the answer was cut: finish_reason {finished!r}")
+    if not thinking and _END_OF_THINKING in text:
+        thinking, _, text = text.partition(_END_OF_THINKING)
+        thinking, text = thinking.removeprefix("<think>").strip(), text.lstrip()
+    return Answer(str(text), str(thinking), str(finished), *tokens, image_tokens, seconds)

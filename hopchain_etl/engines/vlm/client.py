@@ -1,0 +1,143 @@
+"""Asks a model many things at once: a rolling window of requests that outlives bad rows, bad answers and restarts.
+
+What is promised:
+
+- At most ``concurrency`` requests are in flight; a finished one is replaced at once. Pictures are loaded and encoded
+  ahead of their turn, and waits between tries hold no place in the window.
+- Only what can be mended is tried again: lost and cut replies, 5xx, 429 (as ``Retry-After`` says), timeouts a bounded
+  number of times. A 400 never is.
+- What hits one job is that job's error. A server that cannot be reached is waited for, then raises EngineDownError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from hopchain_etl.engines.base import JSON, EngineDownError, InvalidOutputError, Job, Reply
+from hopchain_etl.engines.vlm.call import Answer, Call, kept, said
+from hopchain_etl.engines.vlm.wire import Prepared, Server, UnansweredError
+from hopchain_etl.settings import VlmSettings
+
+log = logging.getLogger(__name__)
+
+J = TypeVar("J", bound=Job)
+T = TypeVar("T")
+_PREPARING = 8  # threads that load and encode pictures
+# What a reader of answers stumbles over where a model wrote something that nobody thought of.
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+class VlmClient:
+    """A model behind an OpenAI-compatible server at ``url`` (which ends in ``/v1``)."""
+
+    def __init__(self, settings: VlmSettings, url: str, *, api_key: str | None = None) -> None:
+        self.settings = settings
+        self._url, self._api_key = url.rstrip("/"), api_key
+
+    def ask(
+        self, jobs: Iterable[J], call_of: Callable[[J], Call], content_of: Callable[[J, Answer], JSON]
+    ) -> Iterator[Reply[J]]:
+        """Make one call for each job and yield its reply as soon as it is there, in any order.
+
+        ``jobs`` is read in the caller's thread, as places fall free; ``call_of`` and ``content_of`` run in others.
+        An answer for which ``content_of`` raises InvalidOutputError is asked for again with another seed; where that
+        does not help the content says ``invalid``. Raises EngineDownError where the server is gone.
+        """
+        # As many again are being prepared: answers of one length end together, and leave all their places at once.
+        room = 2 * max(self.settings.concurrency, _PREPARING)
+        source, more, outstanding = iter(jobs), True, 0
+        done: queue.SimpleQueue[Future[Reply[J]]] = queue.SimpleQueue()
+        with _Window(self.settings, self._url, self._api_key) as window:
+            while more or outstanding:
+                if more and outstanding < room and done.empty():
+                    try:
+                        job = next(source)
+                    except StopIteration:
+                        more = False
+                        continue
+                    window.run(window.reply(job, call_of, content_of)).add_done_callback(done.put)
+                    outstanding += 1
+                else:
+                    outstanding -= 1
+                    yield done.get().result()
+
+
+class _Window:
+    """The calls of one ``ask``, on an event loop in a thread of its own."""
+
+    def __init__(self, settings: VlmSettings, url: str, api_key: str | None) -> None:
+        self._settings = settings
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="vlm", daemon=True)
+        self._prepare = ThreadPoolExecutor(min(_PREPARING, settings.concurrency), thread_name_prefix="vlm-prepare")
+        self._server = Server(settings, url, api_key)
+
+    def __enter__(self) -> _Window:
+        self._thread.start()
+        self.run(self._server.open()).result()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.run(self._close()).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._prepare.shutdown(wait=False, cancel_futures=True)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Start ``work`` on the loop and return its result to come."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def reply(self, job: J, call_of: Callable[[J], Call], content_of: Callable[[J, Answer], JSON]) -> Reply[J]:
+        """Return the reply to a job, with what it cost; raise nothing but EngineDownError."""
+        reply = Reply(job)
+        try:
+            first, prepared = await self._in_thread(self._prepared, job, call_of)
+            for attempt in range(self._settings.invalid_retries + 1):
+                call = first.again(attempt) if attempt else first
+                answer = await self._server.answer(prepared, call)
+                tokens = reply.tokens + answer.prompt_tokens + answer.completion_tokens
+                reply = replace(reply, tokens=tokens, seconds=reply.seconds + answer.seconds)
+                content = await self._in_thread(_read, content_of, job, answer)
+                reply = replace(reply, content=content, said=said(call, answer))
+                if "invalid" not in content:
+                    break
+        except EngineDownError:
+            raise
+        except UnansweredError as error:
+            return replace(reply, content=None, said=None, error=str(error))
+        except Exception as error:
+            log.warning("a call could not be prepared", exc_info=True)
+            return replace(reply, content=None, said=None, error=f"{type(error).__name__}: {error}")
+        return reply
+
+    def _prepared(self, job: J, call_of: Callable[[J], Call]) -> tuple[Call, Prepared]:
+        call = call_of(job)
+        return call, self._server.prepared(call)
+
+    async def _in_thread(self, work: Callable[..., T], *args: Any) -> T:
+        return await self._loop.run_in_executor(self._prepare, work, *args)
+
+    async def _close(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._server.close()
+
+
+def _read(content_of: Callable[[J, Answer], JSON], job: J, answer: Answer) -> JSON:
+    """Return what an answer is read as, or ``{"invalid": reason, "raw": text}``."""
+    try:
+        return content_of(job, answer)
+    except InvalidOutputError as error:
+        return {"invalid": error.reason, "raw": kept(error.raw or answer.text)}
+    except _UNREADABLE as error:
+        return {"invalid": f"unreadable: {type(error).__name__}: {error}", "raw": kept(answer.text)}

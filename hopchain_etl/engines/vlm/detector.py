@@ -1,0 +1,39 @@
+"""Image selection and category identification in one look (HOPCHAIN.md, stages 0 and 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from hopchain_etl.engines.base import JSON, DetectJob, Identity, Reply
+from hopchain_etl.engines.vlm.call import Answer, Call
+from hopchain_etl.engines.vlm.model import Model
+from hopchain_etl.settings import AskSettings, VlmSettings
+
+
+class VlmDetector:
+    """Rates a photo and names what can be cut out of it. See ``engines.base.Detector``."""
+
+    def __init__(self, vlm: VlmSettings, ask: AskSettings) -> None:
+        self._model = Model("detect", vlm, ask)
+        self._most = ask.max_categories
+
+    @property
+    def identity(self) -> Identity:
+        """Model, prompt, schema and limits. Thresholds are the stage's: they change no answer."""
+        return self._model.identity(most=self._most)
+
+    def detect(self, jobs: Iterable[DetectJob]) -> Iterator[Reply[DetectJob]]:
+        """Yield a reply for each job, in any order. See ``VlmClient.ask`` for what it raises."""
+        return self._model.answered(jobs, self._call, self._content)
+
+    def _call(self, job: DetectJob) -> Call:
+        return self._model.call({"image": self._model.whole(job.photo)}, most=self._most)
+
+    def _content(self, job: DetectJob, answer: Answer) -> JSON:
+        value = self._model.read(answer)
+        counts: dict[str, int] = {}
+        for one in value["categories"][: self._most]:
+            name = " ".join(one["name"].split())
+            counts[name] = max(counts.get(name, 0), one["count"])
+        named = [{"category": name, "count_estimate": count, "found": None} for name, count in counts.items()]
+        return {**{key: value[key] for key in ("complexity", "quality", "remark")}, "categories": named}

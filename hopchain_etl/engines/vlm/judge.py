@@ -1,0 +1,32 @@
+"""Says whether a question can be put to people, before any of them spends time on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from hopchain_etl.engines.base import JSON, Identity, JudgeJob, Reply
+from hopchain_etl.engines.vlm.call import Answer, Call
+from hopchain_etl.engines.vlm.model import Model
+from hopchain_etl.settings import AskSettings, VlmSettings
+
+
+class VlmJudge:
+    """Looks for a step at which careful people could part ways. See ``engines.base.Judge``."""
+
+    def __init__(self, vlm: VlmSettings, ask: AskSettings) -> None:
+        self._model = Model("judge", vlm, ask)
+
+    @property
+    def identity(self) -> Identity:
+        """Model, prompt, schema and limits."""
+        return self._model.identity()
+
+    def judge(self, jobs: Iterable[JudgeJob]) -> Iterator[Reply[JudgeJob]]:
+        """Yield a reply for each job, in any order. See ``VlmClient.ask`` for what it raises."""
+        return self._model.answered(jobs, self._call, self._content)
+
+    def _call(self, job: JudgeJob) -> Call:
+        return self._model.call({"image": self._model.whole(job.photo)}, question=job.question)
+
+    def _content(self, job: JudgeJob, answer: Answer) -> JSON:
+        return self._model.read(answer)

@@ -1,0 +1,56 @@
+"""A model as the engines of the vllm profile ask it: a prompt of its role, pictures, and answers held to a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from hopchain_etl.engines.base import JSON, Identity, J, Photo, Reply
+from hopchain_etl.engines.prompts import Prompt
+from hopchain_etl.engines.vlm.call import Answer, Call, Message
+from hopchain_etl.engines.vlm.connection import connect
+from hopchain_etl.engines.vlm.images import Box, Picture
+from hopchain_etl.settings import AskSettings, VlmSettings
+
+
+class Model:
+    """A model in one role. Nothing is connected to, or launched, before the first question."""
+
+    def __init__(self, role: str, vlm: VlmSettings, ask: AskSettings) -> None:
+        self.vlm, self.asking = vlm, ask
+        self.prompt = Prompt.load(role)
+
+    def identity(self, *, plan: Mapping[str, Any] | None = None, **recipe: Any) -> Identity:
+        """Return who answers: model, prompt, schema, limits, and what of ``recipe`` else decides an answer."""
+        limits = {"max_tokens": self.asking.max_tokens, "temperature": self.asking.temperature}
+        everything = {**self.prompt.recipe, **limits, "max_pixels": self.vlm.max_pixels, **recipe}
+        return Identity(self.vlm.model, self.vlm.revision, everything, plan or {})
+
+    def call(self, pictures: Mapping[str, Picture], *, seed: int = 0, **values: Any) -> Call:
+        """Return a call with the role's prompt, rendered over ``values``, and its pictures in their places."""
+        system, user = self.prompt.render(**values)
+        parts = tuple(pictures[part] if place % 2 else part for place, part in enumerate(user) if part)
+        messages = (Message("system", (system,)), Message("user", parts))
+        asking, schema = self.asking, self.prompt.schema
+        return Call(messages, asking.max_tokens, schema=schema, temperature=asking.temperature, seed=seed)
+
+    def whole(self, photo: Photo) -> Picture:
+        """Return a photo as a picture."""
+        return Picture(photo.load, self.vlm.max_pixels)
+
+    def close_up(self, photo: Photo, box: Box) -> Picture:
+        """Return what lies in ``box`` (xyxy px) of a photo, and a margin around it."""
+        x1, y1, x2, y2 = box
+        dx, dy = ((high - low) * self.asking.crop_margin for low, high in ((x1, x2), (y1, y2)))
+        wider = max(0.0, x1 - dx), max(0.0, y1 - dy), min(photo.width, x2 + dx), min(photo.height, y2 + dy)
+        return Picture(photo.load, self.asking.crop_pixels, wider)
+
+    def answered(
+        self, jobs: Iterable[J], call_of: Callable[[J], Call], content_of: Callable[[J, Answer], JSON]
+    ) -> Iterator[Reply[J]]:
+        """Yield a reply for each job, in any order; see ``VlmClient.ask``."""
+        yield from connect(self.vlm).ask(jobs, call_of, content_of)
+
+    def read(self, answer: Answer) -> JSON:
+        """Return an answer that meets the role's schema; raise InvalidOutputError otherwise."""
+        return self.prompt.checked(answer.json(), answer.text)

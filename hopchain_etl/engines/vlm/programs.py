@@ -1,0 +1,55 @@
+"""Programs as models write them: short labels for instances, readings as text. Turned into rows of the lake here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hopchain_etl.engines.base import Row
+from hopchain_etl.engines.prompts import told
+from hopchain_etl.hops.query import Read
+
+_NUMBER = re.compile(r"-?\d{1,6}(\.\d{1,3})?")
+_NUMBERS = frozenset({Read.NUMBER, Read.PARTS, Read.COUNT})
+_TRUTHS = {"true": True, "yes": True, "false": False, "no": False}
+
+
+def labels(rows: Sequence[Row]) -> dict[str, str]:
+    """Return what instances are called in a prompt, by instance id: i1, i2, ..."""
+    return {row["instance_id"]: f"i{number}" for number, row in enumerate(rows, start=1)}
+
+
+def hop_row(hop: Mapping[str, Any], ids: Mapping[str, str]) -> Row:
+    """Return a hop that a model wrote as a row of the lake; ``ids`` gives the instance of each label.
+
+    A label that was not given stays as it is, and is found out by the checks; so is a reading of the wrong kind.
+    """
+    return {**hop, "target": [ids.get(label, label) for label in hop["target"]], "value": _value(hop)}
+
+
+def note(fact: Mapping[str, Any], label_of: Mapping[str, str]) -> str:
+    """Return a fact of ``hops.rereading.seen`` in words."""
+    where = ", ".join(label_of.get(one, "?") for one in fact["of"]) or "the whole photograph"
+    if "rel" in fact:
+        to = ", ".join(label_of.get(one, "?") for one in fact["to"])
+        place = f"{fact['rel']} {to}" if to else fact["rel"]
+        return f"{where} is what is called {told(fact['category'])} ({place})"
+    if fact["read"] == Read.COUNT:
+        return f"how many {told(fact['category'])}: {fact['value']}" + (f" ({where})" if fact["of"] else "")
+    asked = f"{fact['read']} {told(fact['arg'])}" if fact["arg"] else fact["read"]
+    return f"{where}: {asked}: {fact['value']}"
+
+
+def _value(hop: Mapping[str, Any]) -> str | None:
+    """Return a reading as the lake writes it: JSON of a number, a boolean or a string, by what is read."""
+    text = hop["value"]
+    if text is None or hop["read"] is None:
+        return None
+    text = text.strip()
+    if hop["read"] in _NUMBERS and _NUMBER.fullmatch(text):
+        return str(text)
+    if hop["read"] == Read.PRESENT and text.casefold() in _TRUTHS:
+        return json.dumps(_TRUTHS[text.casefold()])
+    return json.dumps(text, ensure_ascii=False)

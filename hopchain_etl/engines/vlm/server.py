@@ -1,0 +1,143 @@
+"""A vLLM server of our own: started on this node where no endpoint is given, stopped again whatever happens.
+
+The server runs below a watcher (``python -m hopchain_etl.engines.vlm.watcher``) that ends it, with all its workers, as
+soon as this process is gone, killed ones included.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from hopchain_etl.engines.base import EngineDownError
+from hopchain_etl.settings import VlmSettings
+
+log = logging.getLogger(__name__)
+
+_STOP_SECONDS = 30.0
+_IMAGES_A_PROMPT = 16
+_running: dict[VlmSettings, LaunchedServer] = {}
+_starting = threading.Lock()
+
+
+def endpoint_of(settings: VlmSettings) -> str:
+    """Return the base URL of the server that answers for a model: the given one, or one launched in this process.
+
+    A launched server is shared by everything in the process that asks the same model, and stopped when it ends. Raises
+    EngineDownError where the server does not become ready.
+    """
+    if settings.endpoint_url:
+        return settings.endpoint_url
+    with _starting:
+        running = _running.get(settings)
+        if running is None or not running.alive():
+            running = _running[settings] = launch(settings)
+            atexit.register(running.stop)
+        return running.url
+
+
+@dataclass
+class LaunchedServer:
+    """A vLLM server that runs below its watcher; its output is in ``log_file``."""
+
+    url: str
+    log_file: Path
+    watcher: subprocess.Popen[bytes]
+
+    def alive(self) -> bool:
+        """Return whether it runs."""
+        return self.watcher.poll() is None
+
+    def stop(self) -> None:
+        """End the server and its workers, and wait for that."""
+        if self.alive():
+            self.watcher.send_signal(signal.SIGTERM)
+        try:
+            self.watcher.wait(_STOP_SECONDS + 5)
+        except subprocess.TimeoutExpired:
+            log.warning("the watcher of %s does not end", self.url)
+            self.watcher.kill()
+
+    def last_words(self, size: int = 3_000) -> str:
+        """Return where its log is, and how it ends."""
+        return f"{self.log_file} ends:\n{self.log_file.read_bytes()[-size:].decode(errors='replace')}"
+
+
+def launch(settings: VlmSettings, port: int | None = None) -> LaunchedServer:
+    """Start a server for the model in ``settings`` and return it once it is ready; raise EngineDownError otherwise.
+
+    It listens on ``port`` of the loopback interface, or on a free one.
+    """
+    port = port or _free_port()
+    folder = Path(settings.launch.log_folder or tempfile.gettempdir())
+    folder.mkdir(parents=True, exist_ok=True)
+    log_file = folder / f"hopchain-vllm-{os.getpid()}-{port}.log"
+    watcher = [sys.executable, "-m", "hopchain_etl.engines.vlm.watcher", str(os.getpid()), str(_STOP_SECONDS)]
+    with log_file.open("wb") as sink:
+        process = subprocess.Popen(
+            [*watcher, *command_of(settings, port)],
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    log.info("starting %s on port %d, log in %s", settings.model, port, log_file)
+    server = LaunchedServer(f"http://127.0.0.1:{port}/v1", log_file, process)
+    try:
+        _wait(server, f"http://127.0.0.1:{port}/health", settings.launch.ready_seconds)
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def command_of(settings: VlmSettings, port: int) -> list[str]:
+    """Return the command that serves the model on ``port`` of the loopback interface."""
+    how = settings.launch
+    command = [how.python or sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--model", settings.model]
+    if not Path(settings.model).is_dir():
+        command += ["--revision", settings.revision]
+    command += ["--tensor-parallel-size", str(how.tensor_parallel), "--max-model-len", str(how.max_model_len)]
+    if how.quantization:
+        command += ["--quantization", how.quantization]
+    # guidance keeps its promise on string lengths, which xgrammar does not; free white space can go on for ever.
+    outputs = {"backend": "guidance", "disable_any_whitespace": True}
+    command += ["--structured-outputs-config", json.dumps(outputs)]
+    command += ["--limit-mm-per-prompt", json.dumps({"image": _IMAGES_A_PROMPT, "video": 0})]
+    if "thinking" in settings.model.lower():
+        command += ["--reasoning-parser", "qwen3"]
+    return [*command, *how.extra_args]
+
+
+def _wait(server: LaunchedServer, health: str, seconds: float) -> None:
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        if not server.alive():
+            raise EngineDownError(f"the vLLM server ended before it was ready. {server.last_words()}")
+        try:
+            with urllib.request.urlopen(health, timeout=5):  # noqa: S310 - our own loopback URL
+                log.info("the vLLM server was ready after %.0f s", time.monotonic() - started)
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    raise EngineDownError(f"the vLLM server was not ready after {seconds:g} s. {server.last_words()}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,37 @@
+"""Answers questions as a model under test, with the photo or blind (HOPCHAIN.md, stage 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from hopchain_etl.engines.base import JSON, Identity, Reply, SolveJob
+from hopchain_etl.engines.vlm.call import Answer, Call
+from hopchain_etl.engines.vlm.model import Model
+from hopchain_etl.settings import AskSettings, VlmSettings
+
+
+class VlmSolver:
+    """Works a question out and declares a number. See ``engines.base.Solver``."""
+
+    def __init__(self, vlm: VlmSettings, ask: AskSettings) -> None:
+        self._model = Model("solver", vlm, ask)
+
+    @property
+    def identity(self) -> Identity:
+        """Model, prompt and limits."""
+        return self._model.identity()
+
+    def solve(self, jobs: Iterable[SolveJob]) -> Iterator[Reply[SolveJob]]:
+        """Yield a reply for each job, in any order; samples of one question differ by their seed.
+
+        See ``VlmClient.ask`` for what it raises.
+        """
+        return self._model.answered(jobs, self._call, self._content)
+
+    def _call(self, job: SolveJob) -> Call:
+        pictures = {"image": self._model.whole(job.photo)} if job.sees else {}
+        return self._model.call(pictures, seed=job.sample, sees=job.sees, question=job.question)
+
+    def _content(self, job: SolveJob, answer: Answer) -> JSON:
+        text = answer.text.encode(errors="replace").decode()  # half of a surrogate pair cannot be stored
+        return {"text": text, "finish_reason": answer.finish_reason, "tokens": answer.completion_tokens}
