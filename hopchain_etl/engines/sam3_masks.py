@@ -1,0 +1,177 @@
+"""From SAM3's raw logits to objects: the same thresholds and rules whichever package computed the logits.
+
+A candidate's score is sigmoid(logit) times sigmoid(presence): how well it fits, and whether the named thing is in the
+photo at all. Its mask logits are resized, then cut off; resizing probabilities, as one package does, moves the edge.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopchain_etl.engines import masks
+from hopchain_etl.engines.base import JSON
+from hopchain_etl.engines.certainty import Candidate
+from hopchain_etl.engines.instances import dropped
+from hopchain_etl.engines.masks import Shape
+from hopchain_etl.settings import Sam3Settings
+
+WORTH_TELLING = 0.1  # candidates below this score are nothing; from here to the threshold they are counted
+NESTED = 0.7  # share of a mask inside another of its category, from which one of them is a part or a group
+RIVAL = 0.5  # mask IoU from which two categories claim one place
+
+RECIPE = {"nested": NESTED, "rival": RIVAL, "worth_telling": WORTH_TELLING}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says to one category name.
+
+    ``scores`` of all candidates, best first, shape (q,); ``masks`` are the logits, shape (k, h, w), of the first k.
+    """
+
+    scores: NDArray[np.float32]
+    masks: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A candidate with its pixels. ``certain``: it may be referred to and counted."""
+
+    category: str
+    score: float
+    shape: Shape
+    certain: bool = True
+
+    @property
+    def candidate(self) -> Candidate:
+        """The same without pixels."""
+        return Candidate(self.category, self.score, self.shape.box)
+
+
+def pieces(
+    names: Sequence[str], answers: Sequence[Answer], width: int, height: int, settings: Sam3Settings
+) -> tuple[list[Piece], list[JSON]]:
+    """Return the objects in a photo of the given size, best first, and what was dropped with its reason.
+
+    Reasons: not_found, low_score, tiny_mask, duplicate. Certain objects share no pixel; doubtful ones may lie on them.
+    """
+    found: list[Piece] = []
+    refused: list[JSON] = []
+    for name, answer in zip(names, answers, strict=True):
+        good = int((answer.scores >= settings.min_score).sum())
+        refused += _missed(name, answer.scores[good:], settings.min_score, found_some=good > 0)
+        for score, logits in zip(answer.scores[:good], answer.masks[:good], strict=True):
+            found.append(Piece(name, round(float(score), 4), _shape(logits, width, height, settings.mask_threshold)))
+    found.sort(key=lambda one: (-one.score, one.category, one.shape.box))
+    large, tiny = _without_tiny(found, width, height, settings)
+    kept, doubles = _merged(large, width, height, settings)
+    kept, hidden = _without_tiny(_told_apart(kept, width, height), width, height, settings)
+    return kept, refused + tiny + doubles + hidden
+
+
+def _missed(name: str, scores: NDArray[np.float32], threshold: float, *, found_some: bool) -> list[JSON]:
+    """Return at most one refusal for the candidates of a category that score too low."""
+    near = scores[scores >= WORTH_TELLING]
+    if len(near):
+        detail = f"{len(near)} candidates score {near.min():.2f} to {near.max():.2f}, below {threshold}"
+        return [{"category": name, "reason": "low_score", "detail": detail}]
+    if found_some:
+        return []
+    best = f"{scores.max():.2f}" if len(scores) else "none"
+    return [{"category": name, "reason": "not_found", "detail": f"best score {best}, below {threshold}"}]
+
+
+def _shape(logits: NDArray[np.float32], width: int, height: int, threshold: float) -> Shape:
+    """Return the pixels of the photo whose mask probability reaches the threshold, cropped to their box."""
+    import cv2
+
+    full = cv2.resize(logits, (width, height), None, 0, 0, cv2.INTER_LINEAR)
+    mask = full >= math.log(threshold / (1 - threshold))
+    ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(ys):
+        return Shape(0, 0, np.zeros((0, 0), dtype=bool), np.zeros((0, 0), dtype=np.float32))
+    window = slice(ys[0], ys[-1] + 1), slice(xs[0], xs[-1] + 1)
+    weight = 1 / (1 + np.exp(-np.clip(full[window], -30, 30)))
+    return Shape(int(xs[0]), int(ys[0]), mask[window], weight.astype(np.float32))
+
+
+def _without_tiny(
+    found: Sequence[Piece], width: int, height: int, settings: Sam3Settings
+) -> tuple[list[Piece], list[JSON]]:
+    least = max(settings.min_area, settings.min_area_share * width * height)
+    large = [one for one in found if one.shape.area >= least]
+    tiny = [one for one in found if one.shape.area < least]
+    return large, [dropped(one.candidate, "tiny_mask", f"{one.shape.area} px of {math.ceil(least)}") for one in tiny]
+
+
+def _merged(found: Sequence[Piece], width: int, height: int, settings: Sam3Settings) -> tuple[list[Piece], list[JSON]]:
+    """Keep one of those that share a mask, the best, and mark which of the rest may not be relied on.
+
+    A thing with two names keeps the better one. Where others still bear the lesser name, it stays under that as well,
+    doubtful: counting them would otherwise forget it.
+    """
+    from pycocotools import mask as coco
+
+    if not found:
+        return [], []
+    codes = [masks.encode(one.shape, width, height) for one in found]
+    overlap = np.asarray(coco.iou(codes, codes, [0] * len(codes)))
+    inside = np.asarray(coco.iou(codes, codes, [1] * len(codes)))  # share of the first that lies in the second
+    winners: list[int] = []
+    doubles: dict[int, int] = {}
+    for index in range(len(found)):
+        same = [winner for winner in winners if overlap[index, winner] >= settings.duplicate_iou]
+        if same:
+            doubles[index] = same[0]
+        else:
+            winners.append(index)
+    names = {found[index].category for index in winners}
+    kept, refused = [], []
+    for index, one in enumerate(found):
+        if index not in doubles:
+            kept.append(replace(one, certain=_is_certain(index, winners, found, overlap, inside, settings.sure_score)))
+            continue
+        better = found[doubles[index]]
+        if one.category != better.category and one.category in names:
+            kept.append(replace(one, certain=False))
+        else:
+            detail = f"mask IoU {overlap[index, doubles[index]]:.2f} with {better.category!r} of score {better.score}"
+            refused.append(dropped(one.candidate, "duplicate", detail))
+    return kept, refused
+
+
+def _is_certain(
+    index: int,
+    winners: Sequence[int],
+    found: Sequence[Piece],
+    overlap: NDArray[np.float64],
+    inside: NDArray[np.float64],
+    sure_score: float,
+) -> bool:
+    """Return whether an object may be relied on.
+
+    Not so: low scores, what lies in a better one of its category or around one (a part or a group), what holds two of
+    its category, and what shares its place with a better one of another category.
+    """
+    one = found[index]
+    if one.score < sure_score:
+        return False
+    kin = [other for other in winners if other != index and found[other].category == one.category]
+    if sum(inside[other, index] >= NESTED and found[other].score >= sure_score for other in kin) >= 2:
+        return False
+    if any(other < index and max(inside[index, other], inside[other, index]) >= NESTED for other in kin):
+        return False
+    return not any(other < index and overlap[index, other] >= RIVAL for other in winners)
+
+
+def _told_apart(found: Sequence[Piece], width: int, height: int) -> list[Piece]:
+    """Leave every pixel to one certain object; doubtful ones keep their masks."""
+    certain = [index for index, one in enumerate(found) if one.certain]
+    apart = masks.told_apart([found[index].shape for index in certain], width, height)
+    alone = dict(zip(certain, apart, strict=True))
+    return [replace(one, shape=alone.get(index, one.shape)) for index, one in enumerate(found)]
