@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopchain_etl.scenes import KINDS, Scene, TruthInstance, draw
+from hopchain_etl.scenes import ALL_KINDS, KINDS, Scene, TruthInstance, draw
 from hopchain_etl.scenes.canvas import COLOURS, NUMBERS
 from hopchain_etl.scenes.words import WORDS
 
@@ -32,7 +32,7 @@ def numbers(scene: Scene) -> list[int]:
     return [int(one.text) for one in scene.texts if one.text and one.text.isdigit()]
 
 
-@every_kind
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_a_seed_gives_the_same_pixels_and_truth(kind: str) -> None:
     first, again = draw(kind, 7), draw(kind, 7)
     assert first.image.tobytes() == again.image.tobytes()
@@ -107,7 +107,7 @@ def test_masks_fill_their_boxes_and_hold_their_colour(kind: str, seed: int) -> N
             assert (right | paper).all(), "a bar is striped in its own and the page's colour; the axis runs beside it"
 
 
-@every_kind
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_a_full_mask_is_the_cutout_in_its_place(kind: str) -> None:
     scene = draw(kind, 1)
     for one in scene.instances:
@@ -155,6 +155,25 @@ def test_a_number_stands_right_of_its_label_beyond_a_wide_gap(kind: str, seed: i
     for label, number in pairs:
         height = max(one.box[3] - one.box[1] for one in (label, number))
         assert number.box[0] - label.box[2] >= 4 * height
+
+
+def test_figures_of_several_forms_lie_over_one_another_and_masks_hold_what_is_seen() -> None:
+    over = 0
+    for seed in range(12):
+        scene = draw("figures", seed)
+        figures = [one for one in scene.instances if one.text is None]
+        assert len({one.category for one in figures}) >= 2
+        assert 2 <= len(scene.texts) <= 8
+        pixels = np.asarray(scene.image)
+        for one in figures:
+            own = pixels[scene.mask(one)]
+            assert (own == COLOURS[one.attributes["colour"]]).all(axis=1).mean() > 0.7  # the rest is writing
+        for a, b in itertools.combinations(figures, 2):
+            assert not (scene.mask(a) & scene.mask(b)).any()
+            over += all(gap < 0 for gap in gaps(a, b))
+        for text in scene.texts:
+            assert any(holds(one, text) for one in figures)
+    assert over >= 10
 
 
 @pytest.mark.slow

@@ -29,8 +29,8 @@ def asked(scene: Scene) -> list[Row]:
     cut = segment.instances(row, next(LocalSegmenter().segment([SegmentJob(photo, tuple(seen.rows))])).content or {})
     assert isinstance(cut, Made)
     row["instances"] = list(cut.rows)
-    written = next(ProgramAuthor(GenerateSettings()).write([AuthorJob(photo, tuple(cut.rows))])).content or {}
-    queries = generate.queries(row, written, "program-author")
+    written = ProgramAuthor(GenerateSettings()).write([AuthorJob(photo, tuple(cut.rows))])
+    queries = generate.drafted(row, written, "program-author").outcome
     return list(queries.rows) if isinstance(queries, Made) else []
 
 

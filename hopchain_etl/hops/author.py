@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple
 
-from hopchain_etl.hops.checks import check
+from hopchain_etl.hops.checks import is_sound
 from hopchain_etl.hops.english import Condition, Line, render
 from hopchain_etl.hops.expression import letters
 from hopchain_etl.hops.geometry import COLOURS, AmbiguousError, Instance, Scene, Truth, shows_colour
@@ -58,9 +58,14 @@ def write_queries(
         if len(drafts) >= 3 * count:
             break
         draft = _compose(walker, rng, instances)
-        if draft is not None and not check(draft, scene)[0] and _is_new(draft, drafts):
+        if draft is not None and _is_new(draft, drafts) and is_sound(draft, scene):
             drafts.append(draft)
     return _most_varied(drafts, count)
+
+
+def starts(scene: Scene) -> list[Step]:
+    """Return the ways into a scene: each fits one instance and needs no other."""
+    return _Walker(scene).starts
 
 
 class _Walker:
@@ -108,8 +113,10 @@ class _Walker:
             found = self.scene.find(phrase, rel, anchor, value)
         except AmbiguousError:
             return
+        alone = anchor is not None and len(self.scene.matching(phrase)) == 1  # then it is found without the anchor
         if (
             found.certain
+            and not alone
             and (anchor is None or found.id != anchor.id)
             and is_plain(self.scene, phrase, rel, found, anchor)
         ):
@@ -139,7 +146,8 @@ def _walk(walker: _Walker, rng: random.Random, length: int) -> list[Step] | None
     path = [rng.choice(walker.starts)]
     while len(path) < length:
         visited = {step.target.id for step in path}
-        ways = [step for step in walker.exits(path[-1].target) if step.target.id not in visited]
+        known = walker.exits(path[-2].target) if len(path) > 1 else []  # no shortcuts past the last instance
+        ways = [step for step in walker.exits(path[-1].target) if step.target.id not in visited and step not in known]
         if not ways:
             break
         rels = sorted({step.rel for step in ways})

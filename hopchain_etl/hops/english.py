@@ -166,7 +166,7 @@ def _condition(line: Line, asked: Condition, letter: str, rng: random.Random) ->
 
 
 def _final(names: Sequence[str], signs: Sequence[str], rng: random.Random) -> str:
-    if rng.random() < 0.5:
+    if not signs or rng.random() < 0.5:
         return f"What is {_formula(names, signs)}?"
     words = {"+": "add {}", "-": "subtract {}", "*": "multiply the result by {}"}
     steps = [words[sign].format(name) for name, sign in zip(names[1:], signs, strict=True)]

@@ -29,7 +29,7 @@ def execute(scene: Scene, hops: Sequence[Hop], number: int) -> Look:
     """Return what hop ``number`` of ``hops`` finds in ``scene``, given what the earlier hops found.
 
     Raises AmbiguousError where it does not fit exactly one instance with margin, NotExecutableError where the
-    relation or the category is beyond code.
+    relation, the category or the reading is beyond code.
     """
     hop = hops[number - 1]
     if hop.rel in DEPTH:
@@ -42,13 +42,22 @@ def execute(scene: Scene, hops: Sequence[Hop], number: int) -> Look:
         return Look(tuple(one.id for one in counted), Fraction(len(counted)))
     value = _value_sought(hops, hop) if hop.rel is Rel.NEAREST_VALUE else None
     found = scene.find(hop.category, hop.rel, anchor, value)
-    return Look((found.id,), read(found, hop.read))
+    return Look((found.id,), read(scene, found, hop.read))
 
 
-def read(one: Instance, what: Read | None) -> Value | None:
-    """Return what code reads off an instance; raise AmbiguousError where it should but cannot be sure."""
+def read(scene: Scene, one: Instance, what: Read | None) -> Value | None:
+    """Return what code reads off an instance; None where it takes eyes.
+
+    What is written on a thing is the one line of text that OCR found on it. Raises AmbiguousError where code should
+    be sure but is not, NotExecutableError where OCR has not read the thing: then people must.
+    """
     if what not in EXECUTABLE:
         return None
+    if what in (Read.TEXT, Read.NUMBER) and one.text is None:
+        lines = scene.texts_on(one)
+        if len(lines) != 1:
+            raise NotExecutableError(f"{len(lines)} lines of text were read on it")
+        one = lines[0]
     value = {Read.NUMBER: one.number, Read.TEXT: one.text, Read.COLOUR: one.colour, Read.CATEGORY: one.category}[what]
     if value is None:
         raise AmbiguousError(f"its {what} is not clear")
@@ -56,10 +65,14 @@ def read(one: Instance, what: Read | None) -> Value | None:
 
 
 def _anchor(scene: Scene, hops: Sequence[Hop], hop: Hop) -> Instance | None:
-    """Return the instance that ``to`` names; None for the whole image and for a plain number."""
+    """Return the instance that ``to`` names; None for the whole image, for a plain number and for a sum."""
     if hop.to_hop is None:
         if hop.rel not in SIDES | {Rel.NAMED, Rel.LARGEST, Rel.SMALLEST, Rel.NEAREST_VALUE}:
             raise AmbiguousError(f"{hop.rel} of nothing")
+        return None
+    if len(hop.to_hops) > 1:
+        if hop.rel is not Rel.NEAREST_VALUE:
+            raise AmbiguousError(f"{hop.to} is not one instance")
         return None
     referent = hops[hop.to_hop - 1].referent
     if referent is None and hop.rel is not Rel.NEAREST_VALUE:
@@ -68,7 +81,12 @@ def _anchor(scene: Scene, hops: Sequence[Hop], hop: Hop) -> Instance | None:
 
 
 def _value_sought(hops: Sequence[Hop], hop: Hop) -> Fraction:
-    value = hops[hop.to_hop - 1].value if hop.to_hop else Fraction(hop.to or "")
-    if isinstance(value, bool) or not isinstance(value, Fraction):
-        raise AmbiguousError(f"{hop.to} is not a number")
-    return value
+    if not hop.to_hops:
+        return Fraction(hop.to or "")
+    total = Fraction(0)
+    for number in hop.to_hops:
+        value = hops[number - 1].value
+        if isinstance(value, bool) or not isinstance(value, Fraction):
+            raise AmbiguousError(f"h{number} reads no number")
+        total += value
+    return total

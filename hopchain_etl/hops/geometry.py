@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
+from functools import cached_property, lru_cache
 from typing import Any
 
 from pycocotools import mask as coco
@@ -21,6 +22,7 @@ from hopchain_etl.hops.query import SIDES, Rel
 
 SIZE_RATIO = 1.3  # the largest must be so many times the next: area, and by the root of it for letter height
 NEAREST_RATIO = 1.3  # the next nearest must be so many times as far, in both measures of distance
+OUTERMOST_LEAD = 0.25  # of the shorter one's length: so far the outermost's middle must be ahead
 SLACK = 0.01  # of the diagonal: smaller differences of position are not seen
 
 _NUMBER = re.compile(r"[$€£]?\s?(\d{1,6}(?:\.\d{1,3})?)\s?%?")
@@ -51,7 +53,7 @@ class Instance:
     text: str | None = None
     mask: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
-    @property
+    @cached_property
     def centre(self) -> tuple[float, float]:
         return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
 
@@ -63,7 +65,7 @@ class Instance:
     def height(self) -> float:
         return self.box[3] - self.box[1]
 
-    @property
+    @cached_property
     def number(self) -> Fraction | None:
         """The number that a text reads, if it is nothing but one."""
         match = _NUMBER.fullmatch((self.text or "").strip())
@@ -75,8 +77,10 @@ class AmbiguousError(ValueError):
 
 
 def instance_from_row(row: Mapping[str, Any]) -> Instance:
-    """Return an instance from a row of the lake (records.INSTANCES)."""
-    attributes = dict(row["attributes"] or ())
+    """Return an instance from a row of the lake (records.INSTANCES) or of a release (records.RELEASED_INSTANCE)."""
+    told: Any = row["attributes"] or ()
+    released = bool(told) and not isinstance(told, Mapping) and isinstance(told[0], Mapping)
+    attributes = {one["key"]: one["value"] for one in told} if released else dict(told)
     return Instance(
         id=row["instance_id"],
         category=row["category"],
@@ -92,33 +96,67 @@ def instance_from_row(row: Mapping[str, Any]) -> Instance:
 
 @dataclass(frozen=True)
 class Scene:
-    """All instances of an image, uncertain ones too: those may only make a reference ambiguous."""
+    """All instances of an image, uncertain ones too: those may only make a reference ambiguous.
+
+    What was asked of a scene once is remembered: its queries ask the same things, and so do the checks' perturbations.
+    """
 
     instances: tuple[Instance, ...]
     width: int
     height: int
+    _found: dict[Any, Instance | str] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _fitting: dict[str, list[tuple[Instance, Truth]]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
-    @property
+    @cached_property
     def diagonal(self) -> float:
         return math.hypot(self.width, self.height)
 
+    @cached_property
+    def by_id(self) -> dict[str, Instance]:
+        """The instances by their ids."""
+        return {one.id: one for one in self.instances}
+
+    @cached_property
+    def texts(self) -> tuple[Instance, ...]:
+        """The lines that OCR read; empty where it found none, or where none ran."""
+        return tuple(one for one in self.instances if one.text)
+
+    @cached_property
+    def _categories(self) -> frozenset[str]:
+        return frozenset(one.category for one in self.instances)
+
     def get(self, instance_id: str) -> Instance:
         """Return an instance by id; raise KeyError where there is none."""
-        for instance in self.instances:
-            if instance.id == instance_id:
-                return instance
-        raise KeyError(instance_id)
+        return self.by_id[instance_id]
 
     def knows(self, category: str) -> bool:
-        """Return whether the phrase's noun is one that this scene's instances carry, so that it can be executed."""
-        noun = parse_phrase(category)[1]
-        return noun in TEXT_NOUNS or any(instance.category == noun for instance in self.instances)
+        """Return whether code can say what fits the phrase: its noun is one that instances carry, its text was read."""
+        _, noun, reading = parse_phrase(category)
+        return (reading is None or bool(self.texts)) and (noun in TEXT_NOUNS or noun in self._categories)
+
+    def texts_on(self, one: Instance) -> list[Instance]:
+        """Return the lines of text that lie on a thing, or perhaps do."""
+        return [line for line in self.texts if line.id != one.id and _inside(line, one) is not Truth.NO]
 
     def find(self, category: str, rel: Rel, anchor: Instance | None = None, value: Fraction | None = None) -> Instance:
         """Return the one instance of ``category`` in relation ``rel`` to ``anchor`` (or, by value, to ``value``).
 
         Raises AmbiguousError where there is none, more than one, or one within a margin.
         """
+        key = (category, rel, anchor and anchor.id, value)
+        if key not in self._found:
+            try:
+                self._found[key] = self._find(category, rel, anchor, value)
+            except AmbiguousError as error:
+                self._found[key] = str(error)
+        found = self._found[key]
+        if isinstance(found, str):
+            raise AmbiguousError(found)
+        return found
+
+    def _find(self, category: str, rel: Rel, anchor: Instance | None, value: Fraction | None) -> Instance:
         others = self.matching(category, without=anchor)
         if rel is Rel.NAMED:
             if anchor is not None:  # a second look at an instance that is found already
@@ -161,8 +199,11 @@ class Scene:
 
     def matching(self, category: str, without: Instance | None = None) -> list[tuple[Instance, Truth]]:
         """Return the instances that a phrase fits or may fit, with which of the two."""
-        judged = ((one, matches(one, category)) for one in self.instances if without is None or one.id != without.id)
-        return [(one, truth) for one, truth in judged if truth is not Truth.NO]
+        if category not in self._fitting:
+            judged = ((one, matches(one, category)) for one in self.instances)
+            self._fitting[category] = [(one, truth) for one, truth in judged if truth is not Truth.NO]
+        fitting = self._fitting[category]
+        return fitting if without is None else [pair for pair in fitting if pair[0].id != without.id]
 
     def _test(self, rel: Rel, anchor: Instance, *, beside: bool) -> Callable[[Instance], Truth]:
         if rel is Rel.INSIDE:
@@ -172,6 +213,7 @@ class Scene:
         raise AmbiguousError(f"{rel} cannot be executed")
 
 
+@lru_cache(maxsize=4_096)  # the same few phrases are asked of every instance
 def parse_phrase(category: str) -> tuple[str | None, str, str | None]:
     """Return colour, noun and quoted reading of what a hop calls its target: ``red car``, ``word "SALE"``."""
     match = _PHRASE.fullmatch(category)
@@ -270,7 +312,10 @@ def _extreme(judged: Sequence[tuple[Instance, Truth]], rel: Rel) -> Instance:
 
 
 def _outermost(judged: Sequence[tuple[Instance, Truth]], rel: Rel, diagonal: float) -> Instance:
-    """The leftmost, rightmost, topmost or lowest one, by its middle and by its outer edge."""
+    """The leftmost, rightmost, topmost or lowest one, by its middle and by its outer edge.
+
+    Of long things side by side neither stands out whose middle leads by little of their length.
+    """
     if len(judged) < 2:
         raise AmbiguousError(f"outermost of {len(judged)}")
     along = 0 if rel in (Rel.LEFT_OF, Rel.RIGHT_OF) else 1
@@ -281,6 +326,11 @@ def _outermost(judged: Sequence[tuple[Instance, Truth]], rel: Rel, diagonal: flo
     by_edge = _winner([(outward * one.box[edge], one) for one, _ in judged], 1.0, slack)
     if by_middle is not by_edge:
         raise AmbiguousError("middle and edge disagree on which is outermost")
+    length = by_middle.box[along + 2] - by_middle.box[along]
+    for one, _ in judged:
+        lead = outward * (one.centre[along] - by_middle.centre[along])
+        if one is not by_middle and lead < OUTERMOST_LEAD * min(length, one.box[along + 2] - one.box[along]):
+            raise AmbiguousError("two instances reach nearly as far")
     return _certain(by_middle, judged)
 
 
@@ -329,13 +379,24 @@ def _on_side(one: Instance, anchor: Instance, rel: Rel, slack: float, *, beside:
     one_low, one_high = sorted((one.box[along] * flip, one.box[along + 2] * flip))
     anchor_low, anchor_high = sorted((anchor.box[along] * flip, anchor.box[along + 2] * flip))
     overlap = one_high - anchor_low
-    if overlap <= 0.25 * min(one_high - one_low, anchor_high - anchor_low):
+    if overlap <= (0.1 if beside else 0.25) * min(one_high - one_low, anchor_high - anchor_low):
         truth = Truth.YES
     elif (one_low + one_high) / 2 >= (anchor_low + anchor_high) / 2 - slack / 4 and one_low >= anchor_low - slack:
         truth = Truth.NO
     else:
         truth = Truth.UNCLEAR
-    return _both(truth, _shares(one, anchor, 1 - along)) if beside else truth
+    if not beside:
+        return truth
+    if _covers(anchor, one):
+        return Truth.UNCLEAR  # the number on a tile is not below it, but may be meant
+    return _both(truth, _shares(one, anchor, 1 - along))
+
+
+def _covers(one: Instance, other: Instance) -> bool:
+    """Whether most of one box lies within the other, whichever is the larger."""
+    a, b = one.box, other.box
+    common = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    return common >= 0.8 * min(one.width * one.height, other.width * other.height)
 
 
 def _next_on_side(judged: Sequence[tuple[Instance, Truth]], anchor: Instance, diagonal: float) -> Instance:

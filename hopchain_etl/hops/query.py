@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 Value = Fraction | str | bool
@@ -56,7 +57,7 @@ DEPTH = frozenset({Rel.IN_FRONT_OF, Rel.BEHIND})  # no code can execute these on
 GEOMETRIC = SIDES | DEPTH | {Rel.NEAREST, Rel.INSIDE, Rel.LARGEST, Rel.SMALLEST}
 
 _LONGEST_VALUE = 300  # characters; values come from models
-_HOP = re.compile(r"h([1-9]\d?)")
+_HOPS = re.compile(r"h[1-9]\d?(?:\+h[1-9]\d?)*")
 
 
 class QueryError(ValueError):
@@ -75,13 +76,19 @@ class Hop:
     arg: str | None = None
     value: Value | None = None
 
-    @property
-    def to_hop(self) -> int | None:
-        """The number of the hop that ``to`` refers to, if it does."""
-        match = _HOP.fullmatch(self.to or "")
-        return int(match[1]) if match else None
+    @cached_property
+    def to_hops(self) -> tuple[int, ...]:
+        """The numbers of the hops that ``to`` refers to: one, or those whose sum a value is held against (h4+h5)."""
+        if self.to is None or not _HOPS.fullmatch(self.to):
+            return ()
+        return tuple(int(name[1:]) for name in self.to.split("+"))
 
-    @property
+    @cached_property
+    def to_hop(self) -> int | None:
+        """The number of the last hop that ``to`` refers to, if it refers to any."""
+        return max(self.to_hops, default=None)
+
+    @cached_property
     def level(self) -> int:
         """2 for a relation between objects or a count, else 1 (HOPCHAIN.md, "The question").
 
@@ -94,7 +101,7 @@ class Hop:
         """Return the same look for the sake of the next hop only."""
         return replace(self, read=None, arg=None, value=None)
 
-    @property
+    @cached_property
     def referent(self) -> str | None:
         """The one instance that the hop looks at; None for the whole image and for counts over several."""
         return self.target[0] if len(self.target) == 1 and self.read is not Read.COUNT else None
@@ -110,12 +117,12 @@ class Query:
     answer: Fraction
     combination: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def values(self) -> dict[int, Value]:
         """What each hop read, by hop number."""
         return {number: hop.value for number, hop in self.numbered() if hop.value is not None}
 
-    @property
+    @cached_property
     def referents(self) -> tuple[str, ...]:
         """The distinct single instances that the chain visits, in order."""
         return tuple(dict.fromkeys(hop.referent for hop in self.hops if hop.referent))
@@ -149,8 +156,7 @@ class Query:
             if number in alive or not 1 <= number <= len(self.hops):
                 continue
             alive.add(number)
-            if (to := self.hops[number - 1].to_hop) is not None:
-                waiting.append(to)
+            waiting += self.hops[number - 1].to_hops
         return frozenset(alive)
 
 

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hopchain_etl.scenes.canvas import Canvas, TruthInstance
+from hopchain_etl.scenes.figures import draw_figures
 from hopchain_etl.scenes.lists import draw_menu, draw_poster, draw_score, draw_table, draw_timetable
 from hopchain_etl.scenes.places import draw_bars, draw_shelf, draw_street
 
-__all__ = ["KINDS", "Scene", "TruthInstance", "draw"]
+__all__ = ["ALL_KINDS", "KINDS", "Scene", "TruthInstance", "draw"]
 
 PAINTERS = {
     "poster": draw_poster,
@@ -28,7 +29,9 @@ PAINTERS = {
     "score": draw_score,
     "shelf": draw_shelf,
 }
-KINDS: tuple[str, ...] = tuple(PAINTERS)
+KINDS: tuple[str, ...] = tuple(PAINTERS)  # those that any OCR reads without fail
+PAINTERS["figures"] = draw_figures
+ALL_KINDS: tuple[str, ...] = tuple(PAINTERS)
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,10 @@ class Scene:
 def draw(kind: str, seed: int) -> Scene:
     """Return the scene of this kind and seed: the same pixels and the same truth each time.
 
-    Raises ValueError for a kind that is not in ``KINDS``.
+    Raises ValueError for a kind that is not in ``ALL_KINDS``.
     """
     if kind not in PAINTERS:
-        raise ValueError(f"no scene of kind {kind!r}; choose one of {', '.join(KINDS)}")
+        raise ValueError(f"no scene of kind {kind!r}; choose one of {', '.join(ALL_KINDS)}")
     canvas = Canvas(kind, seed)
     PAINTERS[kind](canvas)
     return Scene(kind, seed, canvas.image, tuple(canvas.instances))

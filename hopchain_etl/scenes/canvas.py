@@ -7,7 +7,7 @@ that has the same Pillow.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -136,6 +136,15 @@ class Canvas:
         form = "round" if radius * 2 >= min(x2 - x1, y2 - y1) - 1 else "rectangular"
         self._keep(category, area, (x1, y1), {"colour": colour, "shape": form}, None)
 
+    def figure(self, category: str, corner: tuple[int, int], silhouette: Image.Image, colour: str) -> None:
+        """Paint a silhouette over what is there; what it covers is no longer part of the figures below."""
+        self.image.paste(COLOURS[colour], corner, silhouette)
+        covered = np.zeros((self.height, self.width), np.bool_)
+        x, y = corner
+        covered[y : y + silhouette.height, x : x + silhouette.width] = np.asarray(silhouette) >= 128
+        self.instances = [_without(one, covered) for one in self.instances]
+        self._keep(category, silhouette, corner, {"colour": colour, "shape": category}, None)
+
     def stripe(self, box: Box) -> None:
         """Stripe the newest shape, which fills ``box``, in the page's colour: OCR takes a plain block for a dash."""
         x1, y1, x2, y2 = box
@@ -173,3 +182,12 @@ class Canvas:
         left, top = corner
         box = (float(left + x1), float(top + y1), float(left + x2), float(top + y2))
         self.instances.append(TruthInstance(category, box, pixels[y1:y2, x1:x2].copy(), attributes, text))
+
+
+def _without(one: TruthInstance, covered: NDArray[np.bool_]) -> TruthInstance:
+    """Return an instance without the pixels that are covered; never is one covered wholly."""
+    x1, y1, x2, y2 = (int(edge) for edge in one.box)
+    left = one.cutout & ~covered[y1:y2, x1:x2]
+    ys, xs = np.flatnonzero(left.any(axis=1)), np.flatnonzero(left.any(axis=0))
+    box = (float(x1 + xs[0]), float(y1 + ys[0]), float(x1 + xs[-1] + 1), float(y1 + ys[-1] + 1))
+    return replace(one, box=box, cutout=left[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1].copy())

@@ -96,6 +96,13 @@ def gap(a: Box, b: Box) -> float:
     return float((dx * dx + dy * dy) ** 0.5)
 
 
+def holds(outer: Box, inner: Box) -> bool:
+    """Whether a box lies wholly within another, but for the width of a pen."""
+    return all(o - 3 <= i for o, i in zip(outer[:2], inner[:2], strict=True)) and all(
+        i <= o + 3 for o, i in zip(outer[2:], inner[2:], strict=True)
+    )
+
+
 def between(a: Box, b: Box) -> float:
     """The distance from middle to middle."""
     dx, dy = ((a[k] + a[k + 2] - b[k] - b[k + 2]) / 2 for k in (0, 1))
@@ -248,6 +255,16 @@ class Walk:
         for distance in (gap, between):
             if any(distance(t.box, it) < distance(found.box, it) for t in self.others(m["noun"])):
                 raise UnclearError(f"{m[0]!r} may be {label(found)} or another")
+        return found
+
+    def printed(self, m: re.Match[str]) -> ReadInstance:
+        """The text that stands wholly within it; unclear where that may be printed on a smaller thing as well."""
+        it = self.here()
+        within = [t for t in self.called(m["noun"]) if t is not it and holds(it.box, t.box)]
+        found = one(within, m[0])
+        for thing in self.things:
+            if thing.text is None and thing is not it and holds(it.box, thing.box) and holds(thing.box, found.box):
+                raise UnclearError(f"{m[0]!r} may be on {label(thing)}")
         return found
 
     def other(self, m: re.Match[str]) -> ReadInstance:
@@ -429,6 +446,7 @@ REFERENCES: list[tuple[str, Callable[[Walk, re.Match[str]], ReadInstance]]] = [
     (rf"the other number (?:whose value (?:comes|is)|with the value) (?:closest|nearest) to (?:{IT}|its own)",
      Walk.closest_value),
     (rf"the other {NOUN}{IN_PICTURE}?", Walk.other),
+    (rf"the {NOUN} (?:printed|written) on {IT}", Walk.printed),
     (rf"the {NOUN} (?:that is |which is |lying )?(?:directly |immediately |just )?{SIDE} {IT}", Walk.beside),
     (rf"the next {NOUN} {SIDE} {IT}", Walk.beside),
     (rf"the {NOUN} (?:that is |which is |lying )?(?:nearest|closest) to {IT}", Walk.nearest),

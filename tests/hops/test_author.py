@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+from benchmarks.truth import seen
 from hopchain_etl.hops.author import write_queries
-from hopchain_etl.hops.checks import check
+from hopchain_etl.hops.calibration import wilson
+from hopchain_etl.hops.checks import check, count_conditions
 from hopchain_etl.hops.geometry import Instance, Scene
 from hopchain_etl.hops.query import Read, Rel
+from hopchain_etl.scenes import draw
+from hopchain_etl.scenes.oracle import PERFECT
+from tests.hops.scenes import street
 
 WIDTH, HEIGHT = 1000, 600
 LINES = (
@@ -63,3 +68,11 @@ def test_lines_are_not_counted_where_one_is_doubtful_or_stands_beside_another_or
 
 def test_the_same_instances_give_the_same_queries() -> None:
     assert write_queries(page(), 4) == write_queries(page(), 4)
+
+
+def test_conditions_come_out_yes_about_half_of_the_time() -> None:
+    drawn = [seen(draw(kind, seed), PERFECT) for kind in ("bars", "figures", "shelf", "table") for seed in range(3)]
+    scenes = [*map(street, range(40)), *drawn]
+    yes, no = count_conditions(query for scene in scenes for query in write_queries(scene, 4))
+    assert yes + no >= 200
+    assert 0.4 < yes / (yes + no) < 0.6, wilson(yes, yes + no)

@@ -74,6 +74,22 @@ BROKEN: list[tuple[str, Callable[[], Query]]] = [
     ("wrong_target", lambda: with_hop(5, target=ABOVE_FIGS[:2])),
     ("wrong_reading", lambda: with_hop(3, value=Fraction(28))),
     ("wrong_reading", lambda: with_hop(5, value=Fraction(4))),
+    ("constant_condition", lambda: replace(GOOD, expr="h2+h3*letters(h4)-if(1==1,h5,2)")),
+    ("same_branches", lambda: replace(GOOD, expr="h2+h3*letters(h4)-if(h5>9,3,3)")),
+    ("same_branches", lambda: replace(GOOD, expr="h2+h3*letters(h4)-if(h5>9,3,h5)")),
+    ("shut_gate", lambda: replace(GOOD, expr="if(h5>9,h2+h3*letters(h4),7)", answer=Fraction(7))),
+    ("insensitive", lambda: replace(GOOD, expr="h2+(h3-20)*(39-h3)+letters(h4)-h5", answer=Fraction(108))),
+    ("few_answers", lambda: replace(GOOD, expr="if(h2+h3*letters(h4)-h5>129,2,3)", answer=Fraction(2))),
+    ("names_an_id", lambda: replace(GOOD, question="What does t600-210 say?")),
+    ("names_an_id", lambda: replace(GOOD, question="What does 9f86d081884c7d65 say?")),
+    ("not_the_viewers_side", lambda: replace(GOOD, question="Who stands on her left?")),
+    ("not_the_viewers_side", lambda: replace(GOOD, question="Go to the man on the driver's right.")),
+    ("reading_in_question", lambda: replace(GOOD, question='Find the word "Figs".')),
+    ("reading_in_question", lambda: replace(GOOD, question="How many letters has the word Figs? The number is 29.")),
+    ("reading_in_question", lambda: replace(GOOD, question="Look at the three numbers above it.")),
+    ("unseen_text", lambda: replace(GOOD, question='Find the word "Pears".')),
+    ("link_not_needed", lambda: with_hop(4, category='word "Figs"', rel=Rel.LEFT_OF, read=None, value=None)),
+    ("wrong_turn_unnoticed", lambda: replace(GOOD, expr="if(h2>1,h3,h2)*letters(h4)-h5", answer=Fraction(113))),
 ]  # fmt: skip
 
 
@@ -87,7 +103,47 @@ def test_each_rule_refuses_what_it_is_there_for(reason: str, broken: Callable[[]
 
 
 def test_every_rule_has_a_case() -> None:
-    assert {rule.__name__ for rule in RULES} == {reason for reason, _ in BROKEN} | {"unclear_colour"}
+    elsewhere = {"unclear_colour", "shortcut", "settled_by_another"}
+    assert {rule.__name__ for rule in RULES} == {reason for reason, _ in BROKEN} | elsewhere
+
+
+# A row of two cars, a bus and two dogs, and more of each below them.
+YARD = Scene(
+    (
+        thing("c1", "car", 100, 100, 80, 60, colour="red", colours="red"),
+        thing("bus1", "bus", 300, 80, 150, 90, colour="blue", colours="blue"),
+        thing("d1", "dog", 600, 100, 50, 50, colour="white", colours="white"),
+        thing("d2", "dog", 620, 500, 50, 50, colour="brown", colours="brown"),
+        thing("c2", "car", 100, 500, 120, 90, colour="white", colours="white"),
+        thing("bus2", "bus", 330, 650, 190, 100, colour="green", colours="green"),
+    ),
+    WIDTH,
+    HEIGHT,
+)
+
+
+def test_a_hop_that_can_be_left_out_is_a_shortcut() -> None:
+    start, dog = Hop(("c1",), "red car", Rel.NAMED), Hop(("d1",), "dog", Rel.RIGHT_OF, "h2", Read.COLOUR, value="white")
+    by_bus = Query("?", (start, Hop(("bus1",), "bus", Rel.RIGHT_OF, "h1"), dog), "h3", Fraction(0))
+    by_row_below = Query(
+        "?", (replace(start, target=("c2",), category="white car"), by_bus.hops[1], dog), "h3", Fraction(0)
+    )
+    assert "shortcut" in reasons(by_bus, YARD)  # the dog to the right of the car is the same dog
+    assert "shortcut" not in reasons(by_row_below, YARD)
+
+
+def test_what_a_phrase_says_of_the_whole_picture_settles_other_readings() -> None:
+    colour = Hop(("c2",), "car", Rel.OTHER, "h1", Read.COLOUR, value="white")
+    cars = Hop(("c1", "c2"), "car", Rel.NAMED, None, Read.COUNT, value=Fraction(2))
+    buses = Hop(("bus1", "bus2"), "bus", Rel.NAMED, None, Read.COUNT, value=Fraction(2))
+    start = Hop(("c1",), "red car", Rel.NAMED)
+    for expr, last, settled in (
+        ('if(h2=="red",3,4)*h3', buses, True),  # the only red car was the first one
+        ('if(h2=="blue",3,4)*h3', buses, False),
+        ('if(h2=="blue",3,4)*h3', cars, True),  # the one and the other make two
+    ):
+        found = reasons(Query("?", (start, colour, last), expr, Fraction(0)), YARD)
+        assert ("settled_by_another" in found) is settled
 
 
 def test_a_colour_that_somebody_could_see_is_no_condition() -> None:
@@ -113,7 +169,8 @@ def test_a_doubtful_distractor_makes_a_good_query_ambiguous() -> None:
 
 
 def test_quoted_text_on_the_image_may_say_anything() -> None:
-    assert reasons(replace(GOOD, question='Find the text "Mask box". What is A?')) == set()
+    scene = Scene((*SCENE.instances, text("Mask box", 80, 650)), WIDTH, HEIGHT)
+    assert reasons(replace(GOOD, question='Find the text "Mask box". What is A?'), scene) == set()
 
 
 def test_hops_survive_the_lake() -> None:

@@ -71,6 +71,12 @@ def test_directly_beside_means_the_next_one_of_a_row() -> None:
     assert finds(where, "number", Rel.LEFT_OF, plums) is None
 
 
+@pytest.mark.parametrize(("longest", "found"), [(500, None), (640, "long")])
+def test_the_outermost_of_long_things_leads_by_a_fair_part_of_their_length(longest: int, found: str | None) -> None:
+    bars = thing("long", "bar", 100, 100, longest, 60), thing("short", "bar", 100, 300, 400, 60)
+    assert finds(scene(*bars), "bar", Rel.RIGHT_OF) == found  # both begin at 100, so ends lead by twice the middles
+
+
 def test_half_shared_rows_are_unclear() -> None:
     askew = thing("car", "car", 700, 240, 60, 75)  # shares a fifth of its height with the dog
     assert finds(scene(DOG, askew), "car", Rel.RIGHT_OF, "dog") is None

@@ -1,0 +1,112 @@
+"""How hard is a query for a model, and can it be guessed without the image? From graded tries, by counting.
+
+Bands are those of HOPCHAIN.md ("Difficulty", and what a rebuild used): all wrong, hard, medium, easy, all right. The
+outer two have no variance among samples, hence no gradient in group-relative RL.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+
+class Band(StrEnum):
+    """How often a model's samples are right, from never to always."""
+
+    ALL_WRONG = "all_wrong"
+    HARD = "hard"
+    MEDIUM = "medium"
+    EASY = "easy"
+    ALL_RIGHT = "all_right"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The largest share of right samples in the bands hard and medium; above is easy."""
+
+    hard: float = 0.25
+    medium: float = 0.75
+
+    def __post_init__(self) -> None:
+        if not 0 < self.hard < self.medium < 1:
+            raise ValueError(f"bands need 0 < hard < medium < 1, not {self.hard} and {self.medium}")
+
+
+@dataclass(frozen=True)
+class Tries:
+    """How many of a model's samples were right."""
+
+    right: int = 0
+    samples: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.right <= self.samples:
+            raise ValueError(f"{self.right} right of {self.samples} samples cannot be")
+
+    def __add__(self, other: Tries) -> Tries:
+        return Tries(self.right + other.right, self.samples + other.samples)
+
+    @property
+    def share(self) -> float | None:
+        """The share of right samples; None without samples."""
+        return self.right / self.samples if self.samples else None
+
+
+def count(graded: Iterable[bool]) -> Tries:
+    """Return how many of the graded samples were right."""
+    marks = list(graded)
+    return Tries(sum(marks), len(marks))
+
+
+def band(tries: Tries, thresholds: Thresholds = Thresholds()) -> Band | None:
+    """Return the band of a query; None where nobody has tried it."""
+    if not tries.samples:
+        return None
+    share = Fraction(tries.right, tries.samples)
+    if share in (0, 1):
+        return Band.ALL_RIGHT if share else Band.ALL_WRONG
+    if share <= Fraction(str(thresholds.hard)):
+        return Band.HARD
+    return Band.MEDIUM if share <= Fraction(str(thresholds.medium)) else Band.EASY
+
+
+def too_easy(seeing: Tries) -> bool:
+    """Return whether a weaker model that sees the image is always right: such queries are dropped (HOPCHAIN.md)."""
+    return 0 < seeing.samples == seeing.right
+
+
+def guessable(blind: Tries, chance: float, alpha: float = 0.05) -> bool:
+    """Return whether a model without the image is right more often than chance explains.
+
+    ``chance`` is what a guesser gets right who knows how the answers are spread and looks at nothing: at most the
+    largest share that a released set lets any one answer have. The rule is the exact one-sided binomial test: so many
+    right answers, or more, have a probability under ``alpha`` at that chance. With 8 samples, chance 0.1 and alpha
+    0.05 these are 3 right answers; 1 or 2 samples cannot condemn a query. ``alpha`` bounds the share of sound queries
+    that are lost to luck.
+    """
+    return blind.samples > 0 and binomial_tail(blind.right, blind.samples, chance) < alpha
+
+
+def binomial_tail(right: int, samples: int, chance: float) -> float:
+    """Return the probability of at least ``right`` successes in ``samples`` tries of probability ``chance``."""
+    if not 0 <= chance <= 1:
+        raise ValueError(f"a chance of {chance} is none; it lies between 0 and 1")
+    return min(
+        1.0, sum(math.comb(samples, k) * chance**k * (1 - chance) ** (samples - k) for k in range(right, samples + 1))
+    )
+
+
+def wilson(right: int, samples: int, z: float = 1.959964) -> tuple[float, float]:
+    """Return Wilson's score interval for a share, by default at 95 %; (0, 1) without samples.
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
+    """
+    if not samples:
+        return 0.0, 1.0
+    share = right / samples
+    spread = z * math.sqrt(share * (1 - share) / samples + (z / (2 * samples)) ** 2)
+    middle, scale = share + z * z / (2 * samples), 1 + z * z / samples
+    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)

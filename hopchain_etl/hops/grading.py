@@ -1,0 +1,267 @@
+r"""Is a model's answer right? Taken from its declared place only, read as an exact number, compared without tolerance.
+
+The declared place is an ``<answer>`` element or a ``\boxed{}``. Nothing else of a completion is ever looked at: the
+last number in a text is not an answer, and a reward that takes it teaches to ramble. The same three functions grade
+calibration, evaluation and rewards. Standard library only; any input is graded in time linear in its length.
+
+What a declared answer may look like, and how forms that could be read in two ways are read:
+
+========================== ===========================================================================================
+``1,234``  ``1 234``       grouped: commas, any kind of space or apostrophes between groups of exactly three digits
+``1.234``                  a decimal, as in English
+``1.234,5`` ``1.234.567``  European, where nothing else is possible: 1234.5 and 1234567
+``1,5``  ``1,23,456``      none: a decimal comma, a list and a slip look alike
+``24 %``                   24: a percent sign is a unit, and questions ask for the number that is written there
+``24 apples``  ``24cm``    24: a unit may follow; one that is a multiplier or a variable (k, M, pairs, x, pi) may not
+``3 1/2``  ``\frac{7}{2}`` 7/2; the fraction of a mixed number must be proper
+``twenty-four``            24; digits and a magnitude word (``2.5 million``, ``2 dozen``) as well
+``1.5e3``                  1500; an exponent has at most two digits
+``24 or 25`` ``~24`` ``24?`` none: a hedge is no answer; neither is an ordinal, a ratio, a range or a sum
+========================== ===========================================================================================
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from fractions import Fraction
+from functools import lru_cache
+
+from hopchain_etl.hops.number_words import MAGNITUDES, NUMBER_WORDS, number_from_words
+
+MAX_LENGTH = 200  # characters of a declared answer; a longer one is an essay, not a number
+
+_TAG = re.compile(r"<(/?)answer\s*>", re.IGNORECASE)
+_BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
+
+_SPACES = "\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t\r\n"
+_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d"
+_SPELLED = {
+    **dict.fromkeys(map(ord, _SPACES), " "),
+    **dict.fromkeys(map(ord, _DASHES), "-"),
+    **dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"), ""),  # no width
+    **{ord(mark): "'" for mark in "\u2019\u02bc"},
+    **{ord(full): chr(ord(full) - 0xFEE0) for full in "\uff0b\uff0c\uff0e\uff0f\uff05\uff1d\uff1a"},
+    ord("\u00d7"): r"\times ",
+    ord("\u00b7"): r"\cdot ",
+    ord("\u2044"): "/",
+}
+
+_SCALE = re.compile(r"\s*(?:\\times|\\cdot|\*|\bx\b)\s*10\s*\^\s*(?:\{\s*([+-]?\d{1,2})\s*\}|([+-]?\d{1,2})(?!\d))")
+_LATEX = (
+    (re.compile(r"\\[()\[\]]|\\(?:left|right|displaystyle)(?![A-Za-z])"), " "),
+    (re.compile(r"\{,\}"), ","),
+    (re.compile(r"\\!"), ""),
+    (re.compile(r"\\[,;: ]|\\q?quad(?![A-Za-z])|(?<=\S)~(?=\S)"), " "),
+    (re.compile(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|\\degree"), "\u00b0"),
+    (re.compile(r"\\([%$])"), r"\1"),
+    (re.compile(r"\\[cdt]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))"), r" \1\2/\3\4 "),
+)
+_WRAPPED = re.compile(
+    r"(?:\\(?:text(?:bf|it|rm|sf|tt|up)?|math(?:rm|bf|it|sf|tt|normal)|operatorname|mbox|boxed|fbox))?\s*\{([^{}]*)\}"
+)
+_MARKS = ("**", "__", "*", "_", "`", '"', "'", "$$", "$")
+
+_LEAD = re.compile(
+    r"(?:(?:the )?(?:final )?(?:answer|result|total)(?: is| equals)? ?[:=]? |[a-z] ?= ?|= ?)", re.IGNORECASE
+)
+_SIGN = "[+-]?[ ]?"
+_WHOLE = "|".join([*(rf"\d{{1,3}}(?:{mark}\d{{3}})+" for mark in (",", "[ ]", "'")), r"\d+"])
+_NUMBER = re.compile(
+    rf"""(?P<sign>(?:{_SIGN}[$€£¥]?[ ]?|[$€£¥][ ]?{_SIGN}))
+    (?:
+        (?:(?P<whole>\d+)[ ])?(?P<top>\d+)[ ]?/[ ]?(?P<bottom>[+-]?\d+)
+      | (?P<european>[1-9]\d{{0,2}}(?:\.\d{{3}})+,\d+|[1-9]\d{{0,2}}(?:\.\d{{3}}){{2,}})
+      | (?P<decimal>(?:(?:{_WHOLE})(?:\.\d*)?|\.\d+))(?:e(?P<exponent>[+-]?\d{{1,2}}))?
+    )(?![\d.,'/:])""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_UNIT_WORD = r"[a-zµ]+(?![a-zµ])(?:\^-?[1-3]|[²³])?"
+_UNIT = re.compile(rf" ?[%€£¥$°]?(?: ?{_UNIT_WORD}\.?(?:[/-]{_UNIT_WORD})?){{0,4}}", re.IGNORECASE)
+_WORD = re.compile(r"[a-zµ]+", re.IGNORECASE)
+_UNIT_LETTERS = frozenset("mgshltLVWANJCF")  # other single letters may be a variable or a multiplier
+_NOT_UNIT_WORDS = """
+st nd rd th bn mn tn pi mio mrd mil tril nan inf exp sqrt pair pairs couple couples score scores gross
+half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths seventh sevenths eighth eighths
+ninth ninths tenth tenths hundredth hundredths thousandth thousandths squared cubed factorial doubled tripled halved
+or and not no nor is isn are aren was be but if to plus minus times over by divided mod modulo negative more less fewer
+than maybe perhaps probably possibly about around approximately roughly unless unsure wrong incorrect instead otherwise
+vs versus either at least most between
+"""
+_NOT_UNITS = frozenset(_NOT_UNIT_WORDS.split()) | NUMBER_WORDS | frozenset(MAGNITUDES)
+
+
+def declared(text: str) -> str | None:
+    r"""Return what a completion declares as its answer, as it is written there; None where it declares none.
+
+    What comes before the last ``</think>``, or after a ``<think>`` that is never closed, is thought, not declared. An
+    ``<answer>`` element outranks a ``\boxed{}`` outside of one; an element or box that is not closed, or is empty,
+    declares nothing. Several of the rank that counts must all say the same: whoever declares two answers has not
+    decided, so there is none.
+    """
+    said = _after_thinking(text)
+    places = _tagged(said) or _boxed(said)
+    if not places:
+        return None
+    different = set(places)
+    if len(different) > 1:
+        numbers = {number_in(place) for place in different}
+        if len(numbers) > 1 or None in numbers:
+            return None
+    return places[-1]
+
+
+def number_in(text: str) -> Fraction | None:
+    """Return the one number that a declared answer states, exactly; None where it states none, or not just one.
+
+    The module's table says how it may be written. Sizes are bounded: a text over 200 characters is no number.
+    """
+    if len(text) > MAX_LENGTH:
+        text = text.strip()
+        if len(text) > MAX_LENGTH:
+            return None
+    plain = _plain(text)
+    lead = _LEAD.match(plain)
+    if lead:
+        plain = plain[lead.end() :]
+    found = _NUMBER.match(plain)
+    if not found:
+        return _in_words(plain)
+    value = _value(found)
+    if value is None:
+        return None
+    rest = plain[found.end() :]
+    magnitude = _WORD.match(rest.lstrip())
+    if magnitude and rest.startswith(" ") and (times := MAGNITUDES.get(magnitude[0].lower())):
+        value, rest = value * times, rest.lstrip()[magnitude.end() :]
+    return value if _is_unit(rest) else None
+
+
+def is_right(completion: str, answer: str) -> bool:
+    """Return whether a completion declares exactly ``answer``, an exact decimal or fraction such as "24" or "-1/3".
+
+    Raises ValueError where ``answer`` is not such a number: the row is at fault then, not the model.
+    """
+    right = _gold(answer)
+    place = declared(completion)
+    return place is not None and number_in(place) == right
+
+
+@lru_cache(maxsize=4096)
+def _gold(answer: str) -> Fraction:
+    if not re.fullmatch(r"-?[0-9]{1,40}(\.[0-9]{1,40}|/[0-9]{1,40})?", answer):
+        raise ValueError(f"{answer[:80]!r} is not an exact decimal or fraction; a training row's answer is one")
+    try:
+        return Fraction(answer)
+    except ZeroDivisionError as error:
+        raise ValueError(f"{answer!r} divides by zero") from error
+
+
+def _after_thinking(text: str) -> str:
+    closed = text.rfind("</think>")
+    if closed >= 0:
+        text = text[closed + len("</think>") :]
+    opened = text.find("<think>")
+    return text[:opened] if opened >= 0 else text
+
+
+def _tagged(text: str) -> list[str]:
+    """Return the contents of the innermost, closed, not empty ``<answer>`` elements."""
+    places: list[str] = []
+    start: int | None = None
+    for tag in _TAG.finditer(text):
+        if not tag[1]:
+            start = tag.end()
+        elif start is not None:
+            places.append(text[start : tag.start()].strip())
+            start = None
+    return [place for place in places if place]
+
+
+def _boxed(text: str) -> list[str]:
+    """Return the contents of the outermost, closed, not empty boxes; one pass, whatever the braces do."""
+    if "box" not in text:
+        return []
+    places: list[str] = []
+    open_braces: list[int | None] = []  # for a box where its content begins, None for any other brace
+    boxes = 0
+    for token in _BRACE.finditer(text):
+        brace = token[0]
+        if brace == "{":
+            open_braces.append(None)
+        elif brace[-1] == "{" and len(brace) > 2:
+            open_braces.append(token.end())
+            boxes += 1
+        elif brace == "}" and open_braces and (start := open_braces.pop()) is not None:
+            boxes -= 1
+            if not boxes:
+                places.append(text[start : token.start()].strip())
+    return [place for place in places if place]
+
+
+def _plain(text: str) -> str:
+    """Return a declared answer without its typography: spaces, minus signs and digits plain, LaTeX unwrapped."""
+    if not text.isascii():
+        text = "".join(map(_spelled, text.translate(_SPELLED)))
+    if "\\" in text or "{" in text or "^" in text or "~" in text:
+        text = _SCALE.sub(lambda found: f"e{found[1] or found[2]}", text)
+        for pattern, plain in _LATEX:
+            text = pattern.sub(plain, text)
+        for _ in range(4):  # layers of wrapping; deeper ones are left, and are no number
+            text, unwrapped = _WRAPPED.subn(r" \1 ", text)
+            if not unwrapped:
+                break
+    text = " ".join(text.split())
+    for mark in _MARKS:
+        if len(text) > 2 * len(mark) and text.startswith(mark) and text.endswith(mark):
+            text = text[len(mark) : -len(mark)].strip()
+    return text[:-1] if text.endswith(".") and not text.endswith("..") else text
+
+
+def _spelled(char: str) -> str:
+    """Return a character outside ASCII as grading knows it: digits of any script, vulgar fractions as ``1/2``."""
+    if char.isascii():
+        return char
+    digit = unicodedata.decimal(char, None)
+    if digit is not None:
+        return str(digit)
+    if unicodedata.category(char) == "No" and "fraction" in unicodedata.name(char, "").lower():
+        return f" {unicodedata.normalize('NFKC', char)} ".replace("\u2044", "/")
+    return char
+
+
+def _value(found: re.Match[str]) -> Fraction | None:
+    part = found.groupdict()
+    negative = "-" in part["sign"]
+    if part["top"] is not None:
+        bottom = int(part["bottom"])
+        value = Fraction(int(part["top"]), bottom) if bottom else None
+        if part["whole"] is not None:
+            value = int(part["whole"]) + value if value is not None and 0 < value < 1 else None
+    elif part["european"] is not None:
+        value = Fraction(part["european"].replace(".", "").replace(",", "."))
+    else:
+        digits = re.sub("[ ,']", "", part["decimal"])
+        if re.match(r"0\d*[ ,']", part["decimal"]):  # 0,123 is no grouping
+            return None
+        value = Fraction(digits.removesuffix(".") or "0") * Fraction(10) ** int(part["exponent"] or 0)
+    return -value if value is not None and negative else value
+
+
+def _is_unit(rest: str) -> bool:
+    """Return whether what follows a number may be its unit: nothing, a sign, or up to four harmless words."""
+    if not rest:
+        return True
+    if not _UNIT.fullmatch(rest):
+        return False
+    words = _WORD.findall(rest)
+    return all(word in _UNIT_LETTERS if len(word) == 1 else word.lower() not in _NOT_UNITS for word in words)
+
+
+def _in_words(plain: str) -> Fraction | None:
+    """Return the number that a text begins with in words, if a unit is all that follows."""
+    found = number_from_words(plain)
+    if found is None:
+        return None
+    value, rest = found
+    return value if _is_unit(rest) else None

@@ -1,0 +1,137 @@
+"""Numbers in English words, read strictly: "twenty-four", "a hundred and five", "minus two and a half"."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+_SPOKEN = """
+zero one two three four five six seven eight nine
+ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen
+_ _ twenty thirty forty fifty sixty seventy eighty ninety
+_ _ half third quarter fifth sixth seventh eighth ninth
+"""
+_DIGITS, _TEENS, _DECADES, _SHARES = (line.split() for line in _SPOKEN.strip().splitlines())
+_SMALL = {word: n for n, word in enumerate(_DIGITS + _TEENS)}
+_TENS = {word: 10 * n for n, word in enumerate(_DECADES) if n >= 2}
+_THOUSANDS = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_PART = {word: n for n, word in enumerate(_SHARES) if n >= 2} | {"fourth": 4, "tenth": 10}
+_PARTS = {f"{word}s": n for word, n in _PART.items() if n > 2} | {"halves": 2}
+
+MAGNITUDES = {"hundred": 100, "dozen": 12, **_THOUSANDS}
+NUMBER_WORDS = frozenset(_SMALL) | frozenset(_TENS) | {"point"}
+
+_FIRST, _NEXT = re.compile("([a-z]+)", re.IGNORECASE), re.compile("[ -]([a-z]+)", re.IGNORECASE)
+
+
+def number_from_words(text: str) -> tuple[Fraction, str] | None:
+    """Return the number that ``text`` begins with and what follows it; None where it begins with none.
+
+    Words must stand in the order in which numbers are said: "four twenty" and "one two" are none.
+    """
+    words = _Words(text)
+    negative = words.take("minus", "negative")
+    value = _number(words)
+    if value is None:
+        return None
+    return (-value if negative else value), text[words.at :]
+
+
+class _Words:
+    """A place in a text, moved on word by word."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self.at = 0
+
+    def peek(self) -> str:
+        """Return the next word in small letters, "" where there is none."""
+        found = (_NEXT if self.at else _FIRST).match(self._text, self.at)
+        return found[1].lower() if found else ""
+
+    def take(self, *wanted: str) -> str:
+        """Move past the next word if it is one of ``wanted``, and return it; "" otherwise."""
+        word = self.peek()
+        if word not in wanted:
+            return ""
+        self.at += len(word) + (self.at > 0)
+        return word
+
+
+def _number(words: _Words) -> Fraction | None:
+    if words.take("half"):
+        return Fraction(1, 2)
+    whole = _whole(words)
+    if whole is None:
+        return None
+    if part := _part(words, whole):
+        return Fraction(whole, part)
+    if words.take("point"):
+        return _decimals(words, whole)
+    if words.take("dozen"):
+        return Fraction(12 * whole)
+    before = words.at
+    if words.take("and"):  # two and a half
+        top = 1 if words.take("a") else _below_hundred(words) or 0
+        bottom = _part(words, top)
+        if bottom and top < bottom:
+            return whole + Fraction(top, bottom)
+        words.at = before
+    return Fraction(whole)
+
+
+def _whole(words: _Words) -> int | None:
+    """Return an integer: groups below a thousand, each with a smaller power of a thousand than the one before."""
+    total, limit = None, 10**15
+    while limit > 1:
+        before = words.at
+        if total is not None:
+            words.take("and")
+        group = _below_thousand(words)
+        scale = _THOUSANDS.get(words.take(*_THOUSANDS), 1)
+        if group is None or scale >= limit or (group == 0 and total is not None):
+            words.at = before
+            break
+        total, limit = (total or 0) + group * scale, scale
+    return total
+
+
+def _below_thousand(words: _Words) -> int | None:
+    before = words.at
+    if words.take("a"):
+        small: int | None = 1
+        if words.peek() not in MAGNITUDES and words.peek() not in _PART:  # "a" alone is no number
+            words.at = before
+            return None
+    else:
+        small = _below_hundred(words)
+    if not small or not words.take("hundred"):
+        return small
+    before = words.at
+    words.take("and")
+    rest = _below_hundred(words)
+    if not rest:
+        words.at = before
+    return 100 * small + (rest or 0)
+
+
+def _below_hundred(words: _Words) -> int | None:
+    if unit := words.take(*_SMALL):
+        return _SMALL[unit]
+    if not (tens := words.take(*_TENS)):
+        return None
+    return _TENS[tens] + _SMALL.get(words.take(*_DIGITS[1:]), 0)
+
+
+def _decimals(words: _Words, whole: int) -> Fraction | None:
+    digits = ""
+    while word := words.take(*_DIGITS):
+        digits += str(_SMALL[word])
+    return Fraction(f"{whole}.{digits}") if digits else None
+
+
+def _part(words: _Words, top: int) -> int | None:
+    """Return the denominator that follows: "third" after one, "thirds" after more; "twentieth" is an ordinal."""
+    named = _PART if top == 1 else _PARTS
+    word = words.take(*named) if top else ""
+    return named[word] if word else None

@@ -1,0 +1,116 @@
+"""Rules on the expression: exact, in range, and moved by every hop that it names and by every wrong turn.
+
+Others who rebuilt HopChain demand that a wrong hop change the final number (HOPCHAIN.md); that is what is tried here.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from hopchain_etl.hops.case import Case
+from hopchain_etl.hops.expression import (
+    ExpressionError,
+    Node,
+    decisions,
+    evaluate,
+    hops_named,
+    number_of,
+    parse,
+    weighed,
+)
+from hopchain_etl.hops.query import decimal_text
+
+LARGEST_ANSWER = 100_000
+
+
+def bad_expression(case: Case) -> str | None:
+    """The expression parses and evaluates over what the hops read."""
+    try:
+        number_of(case.tree or parse(case.query.expr), case.query.values)
+    except ExpressionError as error:
+        return str(error)
+    return None
+
+
+def wrong_answer(case: Case) -> str | None:
+    """The expression evaluates exactly to the answer."""
+    result = case.result(case.query.values)
+    if result is None or result == case.query.answer:
+        return None
+    return f"the expression gives {result}, the answer is {case.query.answer}"
+
+
+def answer_out_of_range(case: Case) -> str | None:
+    """The answer is a number that a person can write down: an exact decimal of at most 100,000."""
+    try:
+        decimal_text(case.query.answer)
+    except ValueError as error:
+        return str(error)
+    return None if abs(case.query.answer) <= LARGEST_ANSWER else f"{case.query.answer} is out of range"
+
+
+def insensitive(case: Case) -> str | None:
+    """Had any hop read something else, the result would differ: no zero factor and nothing that cancels out.
+
+    A number that is reckoned with must move it by one more and by one less; one that only decides, by deciding
+    otherwise.
+    """
+    reckoned = weighed(case.tree) if case.tree else frozenset()
+    for hop, results in case.perturbed.items():
+        moved = [result is not None and result != case.query.answer for result in results]
+        if not any(moved):
+            return f"whatever h{hop} reads, the result is {case.query.answer}"
+        if hop in reckoned and isinstance(case.query.values[hop], Fraction) and not all(moved[:2]):
+            return f"h{hop} could read one more or one less, and the result is {case.query.answer}"
+    return None
+
+
+def few_answers(case: Case) -> str | None:
+    """More than two answers are possible: what is read is reckoned with, or decides more than once.
+
+    Others who rebuilt HopChain drew the constants of their branches so that all totals differ.
+    """
+    if case.tree is None or weighed(case.tree) or decisions(case.tree) >= 2:
+        return None
+    return f"only {2 ** decisions(case.tree)} answers are possible"
+
+
+def wrong_turn_unnoticed(case: Case) -> str | None:
+    """Had any look landed on another instance of its kind, the number would differ, or the way would end there."""
+    for hop, instance, result in case.astray:
+        if result == case.query.answer:
+            return f"had h{hop} found {instance}, the result would still be {result}"
+    return None
+
+
+def same_branches(case: Case) -> str | None:
+    """The two branches of a condition differ in value, so that it matters what was seen."""
+    for node in _conditions(case):
+        try:
+            values = [evaluate(branch, case.query.values) for branch in node.parts[1:]]
+        except ExpressionError:
+            continue  # a branch that is not taken may be beyond reckoning
+        if values[0] == values[1]:
+            return f"both branches are {values[0]}"
+    return None
+
+
+def constant_condition(case: Case) -> str | None:
+    """A condition asks something of the image: it names a hop."""
+    return "a condition names no hop" if any(not hops_named(node.parts[0]) for node in _conditions(case)) else None
+
+
+def shut_gate(case: Case) -> str | None:
+    """Gates are open: a condition never leaves out hops in favour of a bare number (the paper's second example)."""
+    for node in _conditions(case):
+        try:
+            taken = 1 if evaluate(node.parts[0], case.query.values) is True else 2
+        except ExpressionError:
+            continue
+        if hops_named(node.parts[3 - taken]) and not hops_named(node.parts[taken]):
+            return "a condition leaves the hops of its other branch out"
+    return None
+
+
+def _conditions(case: Case) -> list[Node]:
+    return [node for node in case.tree.walk() if node.kind == "if"] if case.tree else []

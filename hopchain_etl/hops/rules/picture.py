@@ -1,0 +1,59 @@
+"""Rules on the picture: each hop, executed on boxes and masks, finds and reads what the query says, with margin."""
+
+from __future__ import annotations
+
+import re
+
+from hopchain_etl.hops.case import Case
+from hopchain_etl.hops.execute import Look
+from hopchain_etl.hops.geometry import AmbiguousError, Truth, shows_colour
+from hopchain_etl.hops.query import Hop, Read
+
+
+def ambiguous_reference(case: Case) -> str | None:
+    """Executed on boxes and masks, each hop fits exactly one instance, with margin."""
+    return case.first(lambda hop, look: str(look) if isinstance(look, AmbiguousError | KeyError) else None)
+
+
+def wrong_target(case: Case) -> str | None:
+    """Executed on boxes and masks, each hop finds the target that the query says."""
+
+    def differs(hop: Hop, look: Look) -> str | None:
+        if hop.read is Read.COUNT and not hop.target:  # the whole image
+            return None
+        return "finds another target" if set(look.target) != set(hop.target) else None
+
+    return case.first(lambda hop, look: differs(hop, look) if isinstance(look, Look) else None)
+
+
+def wrong_reading(case: Case) -> str | None:
+    """What code can read off the target is what the query says was read."""
+
+    def differs(hop: Hop, look: Look) -> str | None:
+        return f"reads {look.value}, not {hop.value}" if look.value is not None and look.value != hop.value else None
+
+    return case.first(lambda hop, look: differs(hop, look) if isinstance(look, Look) else None)
+
+
+def unclear_colour(case: Case) -> str | None:
+    """A colour that a condition asks for is clearly the target's main one, or clearly nowhere on it."""
+    for number, colour in case.compared:
+        hop = case.query.hops[number - 1] if number <= len(case.query.hops) else None
+        one = case.scene.by_id.get(hop.referent) if hop and hop.referent and hop.read is Read.COLOUR else None
+        if one and one.colours and shows_colour(one, colour) is Truth.UNCLEAR:
+            return f"whether h{number} is {colour} is not clear"
+    return None
+
+
+def unseen_text(case: Case) -> str | None:
+    """What the question quotes stands in the picture, as far as OCR has read it (others found 22 % of it false).
+
+    A text that a condition asks for may be absent. Where OCR read nothing at all, people must look: the hop counts as
+    unchecked.
+    """
+    asked = {text for _, text in case.compared}
+    read = [(one.text or "").casefold() for one in case.scene.texts]
+    for quoted in re.findall(r'["“”]([^"“”]+)["“”]', case.query.question) if read else ():
+        if quoted not in asked and not any(quoted.casefold().strip() in line for line in read):
+            return f"no line of text in the picture says {quoted!r}"
+    return None

@@ -1,0 +1,153 @@
+"""Rules on the wording: it stands on the image alone, and no phrase of it settles what a hop is to read.
+
+Others who rebuilt HopChain found 31 % of hops settled by the wording of their own or of another hop (HOPCHAIN.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+from hopchain_etl.hops.case import Case
+from hopchain_etl.hops.geometry import parse_phrase
+from hopchain_etl.hops.query import Hop, Read, Rel
+
+# A question stands on the image alone [C]: nothing that only the author saw. Quoted on-screen text may say anything.
+FORBIDDEN = frozenset(
+    {"bounding", "box", "boxes", "bbox", "mask", "masks", "crop", "crops", "cropped", "coordinate", "coordinates", "id",
+     "pixel", "pixels", "segment", "segments", "segmented", "segmentation", "instance", "instances", "ids", "category",
+     "categories"}
+)  # fmt: skip
+FORBIDDEN_STEMS = re.compile(r"(annotat|detect)\w+|h[1-9]")
+# Left and right are the viewer's; whose else they might be, two people would dispute.
+NOT_THE_VIEWERS = re.compile(
+    r"\b(his|her|their|own|'s) (left|right)\b|\b(left|right) (hand|arm|foot|leg|eye|ear|wing|paw) of\b"
+    r"|\bfrom (his|her|its|their) (own )?(point of view|perspective|viewpoint)\b"
+    r"|\b(clockwise|anticlockwise|counterclockwise)\b"
+)
+_ID = re.compile(r"(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{12,}")
+_COUNTED = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def forbidden_word(case: Case) -> str | None:
+    """The question never speaks of boxes, masks, crops, coordinates or ids [C]; quoted on-screen text may."""
+    return forbidden_in(case.words)
+
+
+def forbidden_in(words: Iterable[str]) -> str | None:
+    """Return what is wrong with the first, by the alphabet, of the words that no question may use."""
+    found = sorted(word for word in words if word in FORBIDDEN or FORBIDDEN_STEMS.fullmatch(word))
+    return f"it says {found[0]!r}" if found else None
+
+
+def names_an_id(case: Case) -> str | None:
+    """The question names no instance by its id [C]."""
+    known = (instance_id.casefold() for instance_id in case.scene.by_id if not instance_id.isalpha())
+    found = [one for one in known if one in case.unquoted] + [word for word in case.words if _ID.fullmatch(word)]
+    return f"it says {min(found)!r}" if found else None
+
+
+def not_the_viewers_side(case: Case) -> str | None:
+    """Directions are the viewer's: nobody has to put himself in the place of what is pictured [P]."""
+    found = NOT_THE_VIEWERS.search(case.unquoted)
+    return f"it says {found[0]!r}" if found else None
+
+
+def reading_given_away(case: Case) -> str | None:
+    """What is to be read off an instance is not part of any phrase that names that instance."""
+    phrases: dict[str, str] = {}
+    for hop in case.query.hops:
+        if hop.referent:
+            phrases[hop.referent] = f"{phrases.get(hop.referent, '')} {hop.category}".casefold()
+    for number, hop in case.query.numbered():
+        if hop.referent and _told(hop, phrases[hop.referent]):
+            return f"{hop.category!r} tells what h{number} is to read"
+    return None
+
+
+def settled_by_another(case: Case) -> str | None:
+    """No phrase of another hop settles a reading: "the only red car" tells that no other car is red.
+
+    "The only car" tells how many cars there are, and so does "the other car", after a first.
+    """
+    for number, hop in case.query.numbered():
+        for other in case.query.hops:
+            if other is not hop and (_settles_count(other, hop) or _settles_colour(case, other, hop, number)):
+                return f"{other.rel} {other.category!r} tells what h{number} is to read"
+    return None
+
+
+def reading_in_question(case: Case) -> str | None:
+    """The question does not say what is to be read: not in quotes, and not beside the name of what it is read off."""
+    quoted = {text.casefold().strip() for text in re.findall(r'["“”]([^"“”]+)["“”]', case.query.question)}
+    asked = case.query.question.casefold()
+    quoted -= {text.casefold().strip() for _, text in case.compared}
+    for number, hop in case.query.numbered():
+        if hop.value is None or isinstance(hop.value, bool):
+            continue
+        said = _plain(hop.value)
+        if hop.read in (Read.TEXT, Read.NUMBER) and said in quoted:
+            return f"it quotes {said!r}, which h{number} is to read"
+        if found := [words for words in _beside(hop, said) if _says(asked, words)]:
+            return f"it says {found[0]!r}, which h{number} is to read"
+    return None
+
+
+def _settles_count(other: Hop, hop: Hop) -> bool:
+    if hop.read is not Read.COUNT or other.read is Read.COUNT or other.category != hop.category:
+        return False
+    return _only(other) or (other.rel is Rel.OTHER and hop.to is None)
+
+
+def _settles_colour(case: Case, other: Hop, hop: Hop, number: int) -> bool:
+    if hop.read is not Read.COLOUR or not _only(other) or other.referent == hop.referent:
+        return False
+    colour, noun, _ = parse_phrase(other.category)
+    return noun == parse_phrase(hop.category)[1] and (number, colour) in case.compared
+
+
+def _only(hop: Hop) -> bool:
+    """Whether a hop's phrase claims to fit one thing in the whole picture."""
+    return hop.rel is Rel.NAMED and hop.to is None
+
+
+def _plain(value: Fraction | str) -> str:
+    if isinstance(value, str):
+        return value.casefold().strip()
+    return str(value.numerator) if value.denominator == 1 else f"{float(value):g}"
+
+
+def _beside(hop: Hop, said: str) -> Iterator[str]:
+    """Yield the ways to put a reading right beside the noun of what it is read off."""
+    noun = parse_phrase(hop.category)[1]
+    if hop.read is Read.COUNT:
+        yield f"{said} {noun}"
+        if said.isdigit() and int(said) < len(_COUNTED):
+            yield f"{_COUNTED[int(said)]} {noun}"
+    elif hop.read is Read.NUMBER:
+        yield from (f"{said} {noun}", f"{said}% {noun}", f"{said} % {noun}")
+        yield from (f"{noun}{link} {said}" for link in ("", " is", " of", " reads", " says"))
+    elif hop.read in (Read.COLOUR, Read.TEXT, Read.SHAPE, Read.SIZE):
+        yield f"{said} {noun}"
+
+
+def _says(text: str, words: str) -> bool:
+    """Whether ``words`` stand in ``text`` on their own; a plural may follow, another digit not."""
+    at = text.find(words)
+    while at >= 0:
+        before, after = text[at - 1 : at], text[at + len(words) : at + len(words) + 3]
+        if not (before.isalnum() or before == ".") and re.match(r"(?!\.?\d)(e?s)?(\W|$)", after):
+            return True
+        at = text.find(words, at + 1)
+    return False
+
+
+def _told(hop: Hop, phrase: str) -> bool:
+    """Whether a phrase for the hop's target contains what the hop reads there."""
+    colour, _, quoted = parse_phrase(hop.category)
+    if hop.read in (Read.TEXT, Read.NUMBER):
+        return quoted is not None or f'"{hop.value}"'.casefold() in phrase
+    if hop.read is Read.COLOUR:
+        return colour is not None or (isinstance(hop.value, str) and hop.value in phrase.split())
+    return False

@@ -1,0 +1,197 @@
+"""Full -> half -> single: the second half of a query's hops, and its last hop, as questions that stand alone.
+
+For the ablation of the paper (HOPCHAIN.md, "What was measured with it"): what a chain teaches beyond its parts. A
+variant's first instance must be found without the hops that were dropped: by a description that fits it alone, else
+from the instance that its hop went out from, described in the same way. Where neither is possible there is no
+variant. Its answer is what its own program gives when executed on the scene.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, Protocol
+
+from hopchain_etl.hops.case import words
+from hopchain_etl.hops.checks import STANDALONE, Complaint, check
+from hopchain_etl.hops.english import Condition, Line, render
+from hopchain_etl.hops.expression import ExpressionError, Node, evaluate, number_of, parse
+from hopchain_etl.hops.geometry import Instance, Scene
+from hopchain_etl.hops.query import Hop, Query, QueryError, Rel, decimal_text, hop_to_row, query_from_row
+from hopchain_etl.hops.rules.wording import forbidden_in
+
+VARIANTS = ("half", "single")
+_PARTS = ("question", "answer", "hops", "expr")
+
+
+class Start(Protocol):
+    """A way to find one instance without any other: what it is called, and the relation."""
+
+    @property
+    def category(self) -> str: ...
+    @property
+    def rel(self) -> Rel: ...
+    @property
+    def target(self) -> Instance: ...
+
+
+def variant(kind: str, query: Query, scene: Scene, starts: Sequence[Start]) -> Query | None:
+    """Return the ``half`` or ``single`` variant of a query of the program author; None where it cannot stand alone.
+
+    ``starts`` are the ways into the scene that a person would use. The same query and scene give the same variant.
+    """
+    count = len(query.hops)
+    first = {"half": count // 2, "single": count - 1}[kind]
+    terms = _terms(query)
+    for entry in _entries(query, first, starts):
+        made = _written(entry, query, first, terms, random.Random(f"{kind} {query.question}"))  # noqa: S311
+        if made and not check(made, scene, STANDALONE)[0]:
+            return made
+    return None
+
+
+def columns(kind: str) -> tuple[str, ...]:
+    """Return the names of the columns that hold a variant: question, answer, hops and expression."""
+    return tuple(f"{part}_{kind}" for part in _PARTS)
+
+
+def to_row(kind: str, query: Query | None) -> dict[str, Any]:
+    """Return a variant as those columns; null where there is none."""
+    if query is None:
+        return dict.fromkeys(columns(kind))
+    hops = [hop_to_row(hop) for hop in query.hops]
+    return dict(zip(columns(kind), (query.question, decimal_text(query.answer), hops, query.expr), strict=True))
+
+
+def complaint(kind: str, row: Mapping[str, Any], scene: Scene) -> Complaint | None:
+    """Return what is wrong with a row's variant: its program is executed again, where its author gave one.
+
+    A variant without a program (a model wrote it) can only be read; ``row`` is a draft or a row of the lake.
+    """
+    question, answer, hops, expr = (row.get(name) for name in columns(kind))
+    if question is None and answer is None:
+        return None
+    if question is None or answer is None:
+        return Complaint("incomplete", "a question without its answer, or the other way round")
+    if hops is None or expr is None:
+        said = forbidden_in(words(question))
+        return Complaint("forbidden_word", said) if said else None
+    try:
+        query = query_from_row({"question": question, "answer": answer, "hops": hops, "expr": expr})
+    except QueryError as error:
+        return Complaint("unreadable_query", str(error))
+    found, _ = check(query, scene, STANDALONE)
+    return found[0] if found else None
+
+
+@dataclass(frozen=True)
+class _Term:
+    """What a hop puts into the expression: the sign before it, and its part of the tree."""
+
+    sign: str
+    tree: Node
+
+
+def _terms(query: Query) -> dict[int, _Term]:
+    """Return the terms of an expression over hops that is worked out from left to right, by hop number."""
+    terms: dict[int, _Term] = {}
+    tree, sign = parse(query.expr), "+"
+    while tree.kind in ("+", "-", "*"):
+        tree, right, sign = tree.parts[0], tree.parts[1], tree.kind
+        terms[_hop_of(right)] = _Term(sign, right)
+    terms[_hop_of(tree)] = _Term("+", tree)
+    return terms
+
+
+def _hop_of(term: Node) -> int:
+    return next(int(node.value) for node in term.walk() if node.kind in ("hop", "letters") and node.value)
+
+
+def _entries(query: Query, first: int, starts: Sequence[Start]) -> Iterator[list[Hop]]:
+    """Yield the ways to begin at hop ``first`` (from 0): that hop anew, with a hop before it that leads there."""
+    hop = query.hops[first]
+    if hop.to_hop is None:
+        yield [hop]
+        return
+    if hop.referent:
+        for start in _leading_to(hop.referent, starts):
+            yield [replace(hop, category=start.category, rel=start.rel, to=None)]
+    if hop.rel is Rel.NAMED:  # a second look at an instance: it cannot be found from itself
+        return
+    anchor = query.hops[hop.to_hop - 1].referent
+    for start in _leading_to(anchor, starts):
+        yield [Hop((start.target.id,), start.category, start.rel), replace(hop, to="h1")]
+
+
+def _leading_to(instance: str | None, starts: Sequence[Start]) -> Iterator[Start]:
+    return (start for start in starts if start.target.id == instance)
+
+
+def _written(entry: list[Hop], query: Query, first: int, terms: dict[int, _Term], rng: random.Random) -> Query | None:
+    """Return what begins with ``entry`` and goes on after hop ``first`` as the query does; None where it breaks off."""
+    hops = list(entry)
+    numbers = {first + 1: len(hops)}  # of each hop, in the variant
+    for number, hop in list(query.numbered())[first + 1 :]:
+        if hop.to_hop is not None:
+            to = _found_again(query.hops[hop.to_hop - 1], hops)
+            if to is None:
+                return None
+            hop = replace(hop, to=f"h{to}")
+        hops.append(hop)
+        numbers[number] = len(hops)
+    kept = [(numbers[number], terms[number]) for number in sorted(numbers) if number in terms]
+    try:
+        expr, signs, answer = _joined(kept, hops)
+    except ExpressionError:
+        return None
+    conditions = {number: _condition(term.tree, query) for number, term in kept}
+    lines = [Line(hop, None, conditions.get(number)) for number, hop in enumerate(hops, start=1)]
+    referents = tuple(dict.fromkeys(hop.referent for hop in hops if hop.referent))
+    return Query(render(lines, signs, rng), tuple(hops), expr, answer, referents)
+
+
+def _found_again(lost: Hop, hops: Sequence[Hop]) -> int | None:
+    """Return the number of the first hop that finds what another found."""
+    return next((n for n, hop in enumerate(hops, start=1) if hop.referent and hop.referent == lost.referent), None)
+
+
+def _joined(kept: Sequence[tuple[int, _Term]], hops: Sequence[Hop]) -> tuple[str, list[str], Fraction]:
+    """Return the expression over the kept terms, its signs, and its value.
+
+    Signs stay as they were, but that a difference that would fall to zero or below becomes a sum.
+    """
+    values = {number: hop.value for number, hop in enumerate(hops, start=1) if hop.value is not None}
+    expr, total, signs = "", Fraction(0), list[str]()
+    for number, term in kept:
+        text = _text(term.tree, number)
+        value = number_of(parse(text), values)
+        if not expr:
+            expr, total = text, value
+            continue
+        sign = "+" if term.sign == "-" and total <= value else term.sign
+        left = f"({expr})" if sign == "*" and signs and signs[-1] in "+-" else expr
+        expr, signs = f"{left}{sign}{text}", [*signs, sign]
+        total = {"+": total + value, "-": total - value, "*": total * value}[sign]
+    if not expr:
+        raise ExpressionError("the hops that are left read nothing")
+    return expr, signs, total
+
+
+def _text(term: Node, number: int) -> str:
+    """Return a term as an expression, with its hop under another number."""
+    if term.kind == "if":
+        asked, then, otherwise = term.parts
+        left, right = asked.parts
+        bound = f'"{right.value}"' if right.kind == "text" else str(right.value)
+        return f"if({_text(left, number)}{asked.kind}{bound},{then.value},{otherwise.value})"
+    return f"letters(h{number})" if term.kind == "letters" else f"h{number}"
+
+
+def _condition(term: Node, query: Query) -> Condition | None:
+    if term.kind != "if":
+        return None
+    asked, then, otherwise = term.parts
+    met = evaluate(asked, query.values) is True
+    return Condition(str(asked.parts[1].value), int(str(then.value)), int(str(otherwise.value)), met)

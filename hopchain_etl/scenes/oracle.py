@@ -1,0 +1,128 @@
+"""A segmenter that knows a drawn scene's truth, with dials for the errors that real ones make.
+
+With all dials at nought it tells the truth, so whatever goes wrong after it is the fault of the author or the checks.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+
+from hopchain_etl.scenes import Scene, TruthInstance
+
+BASIC_COLOURS = {"cream": "white,yellow"}  # names that the language does not have, and what people may call them
+LOOKS_LIKE = {"0": "8", "1": "7", "2": "7", "3": "8", "4": "9", "5": "6", "6": "8", "7": "1", "8": "3", "9": "4"}
+
+
+@dataclass(frozen=True)
+class Dials:
+    """How often what goes wrong: each but ``shifted`` is the chance for one instance."""
+
+    missed: float = 0.0
+    merged: float = 0.0  # with the nearest instance of its category, into one
+    mislabelled: float = 0.0  # as another category of the same scene; texts keep theirs
+    misread: float = 0.0  # one character of a text
+    shifted: float = 0.0  # of its own size: standard deviation of where a mask lies
+    doubted: float = 0.0  # right, but the engine is not sure of it
+    admitted: float = 0.0  # share of the errors above that the engine itself is not sure of
+
+
+PERFECT = Dials()
+# What the models of today leave behind on plain scenes, a little on the dark side: a few per cent of everything.
+REALISTIC = Dials(0.03, 0.01, 0.02, 0.01, 0.02, 0.03, 0.5)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """An instance as the oracle reports it."""
+
+    truth: TruthInstance
+    pixels: NDArray[np.bool_]  # of the whole image
+    certain: bool = True
+
+
+def look(scene: Scene, dials: Dials = PERFECT, seed: int = 0) -> dict[str, Any]:
+    """Return what a segmenter says of a scene, in the words of ``engines.base.Segmenter``; seeded."""
+    rng = random.Random(f"{scene.kind} {scene.seed} {seed}")  # noqa: S311
+    seen: list[_Seen] = []
+    taken: set[int] = set()
+    for place, one in enumerate(scene.instances):
+        wrong = rng.random() >= dials.admitted  # whether an error of this one would go unnoticed by the engine
+        if place in taken or rng.random() < dials.missed:
+            continue
+        found = _Seen(one, scene.mask(one), rng.random() >= dials.doubted)
+        if rng.random() < dials.merged and (other := _neighbour(scene.instances, place, taken)) is not None:
+            taken.add(other)
+            found = replace(_joined(found, scene, scene.instances[other]), certain=wrong)
+        if one.text is None and rng.random() < dials.mislabelled:
+            categories = sorted({thing.category for thing in scene.instances if thing.text is None} - {one.category})
+            if categories:
+                found = replace(found, truth=replace(found.truth, category=rng.choice(categories)), certain=wrong)
+        if one.text is not None and rng.random() < dials.misread:
+            found = replace(found, truth=replace(found.truth, text=_misread(one.text, rng)), certain=wrong)
+        if dials.shifted:
+            found = replace(found, pixels=_shifted(found, dials.shifted, rng))
+        if found.pixels.any():
+            seen.append(found)
+    return {"instances": [_content(one) for one in seen], "dropped": []}
+
+
+def _neighbour(instances: Sequence[TruthInstance], place: int, taken: set[int]) -> int | None:
+    one = instances[place]
+    kin = [n for n, b in enumerate(instances) if n > place and n not in taken and b.category == one.category]
+    return min(
+        kin, key=lambda n: abs(instances[n].box[0] - one.box[0]) + abs(instances[n].box[1] - one.box[1]), default=None
+    )
+
+
+def _joined(one: _Seen, scene: Scene, other: TruthInstance) -> _Seen:
+    text = None if one.truth.text is None else f"{one.truth.text} {other.text}"
+    return _Seen(replace(one.truth, text=text), one.pixels | scene.mask(other))
+
+
+def _misread(text: str, rng: random.Random) -> str:
+    at = rng.randrange(len(text))
+    other = LOOKS_LIKE.get(text[at], "i" if text[at] != "i" else "l")
+    return text[:at] + other + text[at + 1 :]
+
+
+def _shifted(one: _Seen, share: float, rng: random.Random) -> NDArray[np.bool_]:
+    x1, y1, x2, y2 = one.truth.box
+    dx, dy = round(rng.gauss(0, share * (x2 - x1))), round(rng.gauss(0, share * (y2 - y1)))
+    moved = np.zeros_like(one.pixels)
+    ys, xs = np.nonzero(one.pixels)
+    ys, xs = ys + dy, xs + dx
+    inside = (ys >= 0) & (ys < moved.shape[0]) & (xs >= 0) & (xs < moved.shape[1])
+    moved[ys[inside], xs[inside]] = True
+    return moved
+
+
+def _content(one: _Seen) -> dict[str, Any]:
+    ys, xs = np.flatnonzero(one.pixels.any(axis=1)), np.flatnonzero(one.pixels.any(axis=0))
+    rle = coco.encode(np.asfortranarray(one.pixels, dtype=np.uint8))
+    return {
+        "category": one.truth.category,
+        "score": 0.9 if one.certain else 0.4,
+        "certain": one.certain,
+        "box": [float(xs[0]), float(ys[0]), float(xs[-1] + 1), float(ys[-1] + 1)],
+        "mask": {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode()},
+        "area": int(one.pixels.sum()),
+        "attributes": colours(one.truth),
+        "text": one.truth.text,
+    }
+
+
+def colours(one: TruthInstance) -> dict[str, str]:
+    """Return ``colour`` and ``colours`` of a thing, as ``engines.attributes`` words them; nothing of a text."""
+    painted = one.attributes["colour"]
+    if one.text is not None:
+        return {}
+    if painted in BASIC_COLOURS:
+        return {"colours": BASIC_COLOURS[painted]}
+    return {"colour": painted, "colours": painted}

@@ -1,0 +1,112 @@
+"""The choice among sound queries: no repetition, no value above its share, the same choice in any order."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hopchain_etl.hops.diversity import RARE, Candidate, Limits, candidate, choose, guessers
+
+ANY = Limits(answer=1, template=1, near=1)
+
+
+def one(number: int, **told: object) -> Candidate:
+    plain = Candidate(f"q{number:05d}", f"i{number}", f"t{number}", "count", 4, str(number), frozenset({number}))
+    return replace(plain, **told)  # type: ignore[arg-type]
+
+
+def kept(candidates: list[Candidate], limits: Limits) -> list[Candidate]:
+    out = choose(candidates, limits)
+    return [one for one in candidates if one.query_id not in out]
+
+
+def hop(rel: str, to: str | None = None, read: str | None = None, target: str = "a") -> dict[str, object]:
+    return {"target": [target], "category": "cup", "rel": rel, "to": to, "read": read, "arg": None, "value": None}
+
+
+def row(hops: list[dict[str, object]], expr: str, answer: str = "3") -> dict[str, object]:
+    return {"query_id": "q", "image_id": "i", "hops": hops, "expr": expr, "answer": answer}
+
+
+def test_a_template_is_the_program_without_names_and_constants() -> None:
+    hops = [hop("named"), hop("nearest", "h1", "number")]
+    plain = candidate(row(hops, "h2*3+10"))
+    assert plain.template == candidate(row([hop("named", target="z"), hops[1]], "h2*4+7")).template
+    assert plain.template != candidate(row(hops, "h1*3+10")).template
+    assert plain.template != candidate(row(hops[::-1], "h2*3+10")).template
+    assert candidate(row(hops, 'if(h2=="red",1,2)')).template == candidate(row(hops, 'if(h2=="sea",3,4)')).template
+    assert (plain.capabilities, plain.n_hops) == ("number", 2)
+
+
+def test_a_query_that_looks_where_another_looks_is_one_too_many() -> None:
+    looks = frozenset({1, 2, 3, 4, 5})
+    both = [one(1, image_id="i", looks=looks), one(2, image_id="i", looks=looks - {5})]
+    assert list(choose(both, replace(ANY, near=0.75)).values()) == ["near_duplicate"]
+    assert not choose(both, replace(ANY, near=0.8))
+    assert not choose([both[0], replace(both[1], image_id="j")], replace(ANY, near=0.75))
+    assert not choose([both[0], replace(both[0], query_id="other")], ANY)
+
+
+def test_no_answer_has_more_than_its_share() -> None:
+    many = [one(n, answer="7" if n < 500 else str(n % 40)) for n in range(1_000)]
+    rest = kept(many, replace(ANY, answer=0.1))
+    assert max(Counter(c.answer for c in rest).values()) <= 0.1 * len(rest)
+    assert len(rest) >= 500  # the others stay
+    assert set(choose(many, replace(ANY, answer=0.1)).values()) == {"too_frequent_answer"}
+
+
+def test_every_share_holds_when_all_are_limited() -> None:
+    draw = random.Random(0)
+    many = [
+        one(n, answer=str(min(draw.randrange(30), draw.randrange(30))), template=f"t{draw.randrange(12)}",
+            n_hops=draw.choice([3, 4, 4, 4, 5]), capabilities=draw.choice("aaab"))
+        for n in range(3_000)
+    ]  # fmt: skip
+    limits = Limits(answer=0.08, template=0.12, capabilities=0.6, n_hops=0.5)
+    rest = kept(many, limits)
+    for name in ("answer", "template", "capabilities", "n_hops"):
+        most = max(Counter(getattr(c, name) for c in rest).values())
+        assert most <= max(RARE, getattr(limits, name) * len(rest)), name
+    assert len(rest) > 800
+
+
+def test_a_handful_is_left_alone() -> None:
+    assert not choose([one(n, answer="7", template="t") for n in range(RARE)])
+
+
+def test_limits_that_are_no_shares_are_refused() -> None:
+    with pytest.raises(ValueError, match="limit of answer"):
+        Limits(answer=0)
+
+
+drawn = st.lists(
+    st.builds(
+        lambda n, answer, image, looks: one(n, answer=str(answer), image_id=f"i{image}", looks=frozenset(looks)),
+        st.integers(0, 99_999), st.integers(0, 3), st.integers(0, 5), st.sets(st.integers(0, 5), min_size=1),
+    ),
+    max_size=60, unique_by=lambda c: c.query_id,
+)  # fmt: skip
+
+
+@given(drawn, st.randoms(use_true_random=False))
+@settings(max_examples=60)
+def test_the_order_does_not_matter(many: list[Candidate], chance: random.Random) -> None:
+    mixed = chance.sample(many, len(many))
+    assert choose(many) == choose(mixed)
+    assert choose(many).keys() <= {c.query_id for c in many}
+
+
+def test_guessers_know_the_answers_but_not_the_image() -> None:
+    found = guessers([("t", "3"), ("t", "3"), ("t", "4"), ("u", "5"), ("u", "5"), ("v", "6")])
+    assert (found.constant, found.template, found.most_frequent) == (2 / 6, 4 / 6, "3")
+    assert found.top_three == 5 / 6
+    assert guessers([]).constant == 0
+
+
+def test_a_template_seen_once_teaches_nothing() -> None:
+    assert guessers([(f"t{n}", str(n)) for n in range(10)]).template == 0.1

@@ -1,0 +1,139 @@
+"""Half and single variants: they stand alone, and the independent reader gets the same answers from them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from itertools import islice
+from typing import NamedTuple
+
+import pytest
+
+from hopchain_etl.hops.author import starts, write_queries
+from hopchain_etl.hops.checks import STANDALONE, check
+from hopchain_etl.hops.geometry import Scene
+from hopchain_etl.hops.query import Query, query_from_row
+from hopchain_etl.hops.variants import VARIANTS, columns, complaint, to_row, variant
+from tests.hops.scenes import price_list
+from tests.hops.test_reader import reading, some_scenes
+
+
+class Pair(NamedTuple):
+    kind: str
+    full: Query
+    variant: Query | None
+    scene: Scene
+
+
+@pytest.fixture(scope="module")
+def pairs() -> list[Pair]:
+    """Every variant of every question over a fourth of the reader's scenes (4 s)."""
+    made = []
+    for _, seed, scene in islice(some_scenes(), 0, None, 4):
+        ways = starts(scene)
+        for query in write_queries(scene, 6, seed):
+            made += [Pair(kind, query, variant(kind, query, scene, ways), scene) for kind in VARIANTS]
+    return made
+
+
+def written(pairs: list[Pair]) -> list[tuple[str, Query, Query, Scene]]:
+    return [(kind, full, one, scene) for kind, full, one, scene in pairs if one is not None]
+
+
+def test_the_reader_agrees_on_every_variant(pairs: list[Pair]) -> None:
+    failures = [
+        f"{kind}: {one.question}\n  author {one.answer}, reader {read}"
+        for kind, _, one, scene in written(pairs)
+        if (read := reading(one.question, scene)) != one.answer
+    ]
+    assert len(written(pairs)) >= 600
+    assert not failures, f"{len(failures)}:\n" + "\n".join(failures[:10])
+
+
+def test_most_questions_have_both(pairs: list[Pair]) -> None:
+    assert len(written(pairs)) >= 0.85 * len(pairs)
+
+
+def test_half_keeps_the_second_half_and_single_the_last_hop(pairs: list[Pair]) -> None:
+    for kind, full, one, _ in written(pairs):
+        kept = len(full.hops) - len(full.hops) // 2 if kind == "half" else 1
+        assert len(one.hops) in (kept, kept + 1)  # one look more where an instance is only found from another
+        for mine, theirs in zip(one.hops[::-1], full.hops[: -kept - 1 : -1], strict=False):
+            assert (mine.target, mine.read, mine.value) == (theirs.target, theirs.read, theirs.value)
+        lead_in = one.hops[: len(one.hops) - kept]
+        assert all(hop.to is None and hop.read is None for hop in lead_in)
+
+
+def test_each_stands_alone_and_says_nothing_of_what_is_read(pairs: list[Pair]) -> None:
+    for _, _, one, scene in written(pairs):
+        assert check(one, scene, STANDALONE) == ([], 0.0)
+        assert one.hops[0].to is None
+
+
+def test_no_answer_of_a_difference_is_negative(pairs: list[Pair]) -> None:
+    assert all(one.answer > 0 for _, _, one, _ in written(pairs))
+
+
+def test_the_same_query_gives_the_same_variant() -> None:
+    scene = price_list()
+    for query in write_queries(scene, 4):
+        for kind in VARIANTS:
+            assert variant(kind, query, scene, starts(scene)) == variant(kind, query, scene, starts(scene))
+
+
+def test_what_cannot_be_described_alone_has_no_variant() -> None:
+    scene = price_list()
+    query = next(query for query in write_queries(scene, 6) if query.hops[-1].to)
+    assert variant("single", query, scene, starts(scene)) is not None
+    assert variant("single", query, scene, []) is None
+
+
+def test_a_row_holds_a_variant_with_its_program_and_none_as_nulls() -> None:
+    scene = price_list()
+    halves = (variant("half", query, scene, starts(scene)) for query in write_queries(scene, 6))
+    made = next(half for half in halves if half)
+    row = to_row("half", made)
+    question, answer, hops, expr = (row[name] for name in columns("half"))
+    back = query_from_row({"question": question, "answer": answer, "hops": hops, "expr": expr})
+    assert made == replace(back, combination=made.combination)
+    assert set(to_row("single", None).values()) == {None}
+    assert complaint("half", row, scene) is None
+    assert complaint("single", row, scene) is None
+
+
+def broken(change: dict[str, object]) -> str | None:
+    scene = price_list()
+    singles = (variant("single", query, scene, starts(scene)) for query in write_queries(scene, 6))
+    row = to_row("single", next(one for one in singles if one))
+    found = complaint("single", row | change, scene)
+    return found.reason if found else None
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({}, None),
+        ({"answer_single": "999"}, "wrong_answer"),
+        ({"answer_single": None}, "incomplete"),
+        ({"question_single": "What is in the bounding box?"}, "forbidden_word"),
+        ({"question_single": "What is in the mask?", "hops_single": None, "expr_single": None}, "forbidden_word"),
+        ({"question_single": "How many?", "hops_single": None, "expr_single": None}, None),
+        ({"expr_single": "h9"}, "forward_reference"),
+        ({"expr_single": "h1 h1"}, "bad_expression"),
+        ({"answer_single": "many"}, "unreadable_query"),
+    ],
+)  # fmt: skip
+def test_a_broken_variant_is_told(change: dict[str, object], reason: str | None) -> None:
+    assert broken(change) == reason
+
+
+def test_a_difference_keeps_its_sign_unless_it_falls_to_zero() -> None:
+    scene = price_list()
+    seen = set()
+    for seed in range(40):
+        for query in write_queries(scene, 6, seed):
+            one = variant("half", query, scene, starts(scene))
+            if one and "-" in query.expr:
+                seen.add("-" in one.expr)
+                assert one.answer > Fraction(0)
+    assert seen == {True, False}
