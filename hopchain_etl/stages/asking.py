@@ -1,22 +1,78 @@
-"""How a stage asks an engine: jobs out, journal first, one outcome for each input row, in order."""
+"""How a stage asks an engine: jobs out, journal first, the replies to each row's jobs together, in order."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
 from typing import TypeVar
 
 from hopchain_etl.engines.base import JSON, Identity, Job, Photo, Reply
 from hopchain_etl.journal import Journal, replies
 from hopchain_etl.lake import Lake
+from hopchain_etl.spending import metered
 from hopchain_etl.stages.runner import Failed, Made, Outcome, Rejected, Row
 
 J = TypeVar("J", bound=Job)
+R = TypeVar("R")
+T = TypeVar("T")
+_PHOTOS = 8  # whose bytes are kept while one question after another is asked about them
 
 
 def photo_of(lake: Lake, row: Row) -> Photo:
     """Return the photo of an images row; its bytes are fetched when an engine loads them."""
     sha = row["blob_sha"]
     return Photo(row["image_id"], sha, row["width"], row["height"], lambda: lake.blob(sha))
+
+
+def photos(lake: Lake) -> Callable[[Row], Photo]:
+    """Return ``photo_of`` for stages that ask several questions of a photo: its bytes are fetched once for them."""
+    load = lru_cache(_PHOTOS)(lake.blob)
+
+    def photo(row: Row) -> Photo:
+        return replace(photo_of(lake, row), load=partial(load, row["blob_sha"]))
+
+    return photo
+
+
+def asked(
+    lake: Lake,
+    identity: Identity,
+    ask: Callable[[Iterable[J]], Iterator[Reply[J]]],
+    rows: Iterable[R],
+    jobs_of: Callable[[R], Sequence[J]],
+) -> Iterator[tuple[R, list[Reply[J]]]]:
+    """Yield each row with the replies to its jobs, which may be none, in order.
+
+    Rows are taken only as the engine asks for jobs, so that one engine may go over what another is still writing.
+    An engine that is not journaled must reply in order.
+    """
+    open_rows: deque[tuple[R, int]] = deque()
+
+    def jobs() -> Iterator[J]:
+        for row in rows:
+            mine = jobs_of(row)
+            open_rows.append((row, len(mine)))
+            yield from mine
+
+    ask = metered(ask)
+    if identity.journaled:
+        answers = replies(ask, jobs(), Journal(lake, identity), writes=lake.settings.journal_writes)
+    else:
+        answers = ask(jobs())
+    held: list[Reply[J]] = []
+    for reply in answers:
+        while not open_rows[0][1]:
+            yield open_rows.popleft()[0], []
+        held.append(reply)
+        if len(held) == open_rows[0][1]:
+            yield open_rows.popleft()[0], held
+            held = []
+    assert not held, "an engine left jobs without a reply"
+    for row, jobs_left in open_rows:
+        assert not jobs_left, "an engine left jobs without a reply"
+        yield row, []
 
 
 def outcomes(
@@ -27,27 +83,22 @@ def outcomes(
     job_of: Callable[[Row], J],
     made: Callable[[Row, JSON], Made | Rejected],
 ) -> Iterator[Outcome]:
-    """Yield what each row became. ``made`` turns an engine's content into rows; content it cannot read is rejected.
+    """Yield what each row became that is one job. ``made`` turns an engine's content into rows."""
+    for row, (reply,) in asked(lake, identity, ask, rows, lambda row: [job_of(row)]):
+        yield replace(used(reply, partial(made, row)), tokens=reply.tokens, seconds=reply.seconds)
 
-    An engine that is not journaled must reply in order.
-    """
-    jobs = (job_of(row) for row in rows)
-    if identity.journaled:
-        flush = lake.settings.flush_calls, lake.settings.flush_seconds
-        answers = replies(ask, jobs, Journal(lake, identity), flush_calls=flush[0], flush_seconds=flush[1])
-    else:
-        answers = ask(jobs)
-    for row, reply in zip(rows, answers, strict=True):
-        if reply.content is None:
-            yield Failed(reply.error or "the engine gave no answer")
-            continue
-        try:
-            outcome = made(row, reply.content)
-        except (KeyError, TypeError, ValueError) as error:
-            outcome = Rejected("unreadable_answer", f"{type(error).__name__}: {error}", reply.content)
-        if isinstance(outcome, Made) and reply.tokens:
-            outcome = Made(outcome.rows, outcome.refused, reply.tokens)
-        yield outcome
+
+def used(reply: Reply[J], use: Callable[[JSON], T]) -> T | Rejected | Failed:
+    """Return what ``use`` makes of a reply's content; Failed without any, Rejected where it cannot be read."""
+    content = reply.content
+    if content is None:
+        return Failed(reply.error or "the engine gave no answer")
+    if "invalid" in content:
+        return Rejected("invalid_output", str(content["invalid"]), {"raw": content.get("raw")})
+    try:
+        return use(content)
+    except (KeyError, TypeError, ValueError) as error:
+        return Rejected("unreadable_answer", f"{type(error).__name__}: {error}", content)
 
 
 def grouped(rows: Iterable[Row], key: str) -> dict[str, list[Row]]:

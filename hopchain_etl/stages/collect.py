@@ -1,8 +1,8 @@
 """Collect: from single votes of annotators to the ``answers`` table, and to what a batch has decided.
 
 A vote is an object ``answers/<query_id>/seat-<n>.<rev>.json`` that is written once; the highest revision of a seat
-counts. The table lies beside the votes under ``answers/<fingerprint>/intake=<batch>/``: query ids have 64 hex digits,
-fingerprints 12.
+counts, unless it is retracted or its annotator voided (see ``ballots``). The table lies beside the votes under
+``answers/<fingerprint>/intake=<batch>/``: query ids have 64 hex digits, fingerprints 12.
 """
 
 from __future__ import annotations
@@ -10,21 +10,20 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from hopchain_etl import batches, records
+from hopchain_etl import ballots, batches, records
+from hopchain_etl.ballots import VOTE_KEY, Ballot, is_full
 from hopchain_etl.batches import Batch
 from hopchain_etl.engines.base import Identity, Row
+from hopchain_etl.hops.consensus import Decision, Outcome, Rule, number_of, weigh
 from hopchain_etl.lake import Lake, Marker, Part, Shard
 from hopchain_etl.quality import Validator
-from hopchain_etl.stages.assemble import number_of
 from hopchain_etl.stages.lineage import Lineage
 from hopchain_etl.stages.resources import Resources
 from hopchain_etl.store import together
@@ -33,15 +32,6 @@ log = logging.getLogger(__name__)
 
 REVISION = 1
 RESOURCES = Resources()
-_VOTE = re.compile(r"answers/(?P<query>[0-9a-f]{64})/seat-(?P<seat>\d{1,2})\.(?P<rev>\d{1,9})\.json")
-
-
-class Decision(StrEnum):
-    """What the answers to one query make of it."""
-
-    KEPT = "kept"
-    DROPPED = "dropped"
-    OPEN = "open"
 
 
 @dataclass(frozen=True)
@@ -57,7 +47,10 @@ class Vote:
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a batch is, in queries. ``answers`` is the fingerprint of its table, ``inputs`` the digest of votes."""
+    """How far a batch is, in queries. ``answers`` is the fingerprint of its table, ``inputs`` the digest of votes.
+
+    Open are queries that somebody should still answer: those of the full sample until every seat is taken.
+    """
 
     id: str
     closed: bool
@@ -73,21 +66,6 @@ class Standing:
         return self.closed or not self.open
 
 
-class _Ballot(BaseModel):
-    """What a vote says. Answer or reject reason: the table's suite sees to it that it is one of the two."""
-
-    model_config = ConfigDict(coerce_numbers_to_str=True)
-
-    query_id: str
-    seat: int
-    rev: int
-    annotator: str
-    answer: str | None = None
-    reject_reason: str | None = None
-    seconds: float | None = Field(None, allow_inf_nan=False)
-    answered_at: str
-
-
 def collect(lake: Lake, validate: Validator) -> list[Standing]:
     """Bring the answers table of every batch up to its votes; return the batches that have newly become final.
 
@@ -96,12 +74,13 @@ def collect(lake: Lake, validate: Validator) -> list[Standing]:
     """
     found = batches.states(lake)
     cast = votes(lake) if found else {}
+    gone = ballots.voided(lake)
     final = []
     for name, kinds in found.items():
         batch = batches.load(lake, name)
         mine = [vote for query in dict.fromkeys(batch.query_ids) for vote in cast.get(query, ())]
-        inputs = digest(mine)
-        compact(lake, batch, mine, inputs, validate)
+        inputs = digest(mine, gone)
+        compact(lake, batch, mine, inputs, validate, gone)
         if "decided" not in kinds:
             standing = _standing(lake, batch, inputs, closed="closed" in kinds)
             log.info("batch %s: %d kept, %d dropped, %d open", name, standing.kept, standing.dropped, standing.open)
@@ -113,15 +92,15 @@ def votes(lake: Lake) -> dict[str, list[Vote]]:
     """Return every vote by query_id, by one listing and without reading any."""
     cast: dict[str, list[Vote]] = {}
     for entry in lake.store.entries("answers/"):
-        if match := _VOTE.fullmatch(entry.key):
+        if match := VOTE_KEY.fullmatch(entry.key):
             vote = Vote(entry.key, entry.etag, match["query"], int(match["seat"]), int(match["rev"]))
             cast.setdefault(vote.query_id, []).append(vote)
     return cast
 
 
-def digest(mine: Iterable[Vote]) -> str:
-    """Return 16 hex digits over the keys and contents of votes."""
-    lines = sorted(f"{vote.key}\n{vote.etag}\n" for vote in mine)
+def digest(mine: Iterable[Vote], gone: Iterable[str] = ()) -> str:
+    """Return 16 hex digits over the keys and contents of votes, and over who is voided."""
+    lines = sorted([*(f"{vote.key}\n{vote.etag}\n" for vote in mine), *(f"voided {name}\n" for name in gone)])
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
 
@@ -130,18 +109,27 @@ def lineage(batch: Batch) -> Lineage:
     return Lineage("collect", REVISION, Identity("people", "1", batch.policy), batch.lineage)
 
 
-def compact(lake: Lake, batch: Batch, mine: Sequence[Vote], inputs: str, validate: Validator) -> None:
+def compact(
+    lake: Lake,
+    batch: Batch,
+    mine: Sequence[Vote],
+    inputs: str,
+    validate: Validator,
+    gone: Collection[str] = (),
+) -> None:
     """Write a batch's votes as one shard of the answers table, unless it holds exactly these votes already.
 
-    In the marker ``read`` counts votes: older revisions, unreadable votes and those that fail the table's suite are
-    rejected, all others are rows. However many fail, the shard is written: a few early votes are no sample.
+    In the marker ``read`` counts votes: older revisions, unreadable, retracted and voided votes, and those that fail
+    the table's suite are rejected, all others are rows. However many fail, the shard is written: a few early votes are
+    no sample.
     """
     asked = lineage(batch)
     shard = Shard(batch.id, 0)
     held = lake.marker("answers", asked.fingerprint, shard)
     if held.inputs == inputs if held else not mine:
         return
-    rows, origins, rejects = _rows(lake, mine)
+    before = {(one.query_id, one.seat, one.rev): one for one in counted(lake, batch)} if held else {}
+    rows, origins, rejects = _rows(lake, mine, before, gone)
     table = pa.Table.from_pylist(rows, schema=records.ANSWERS)
     verdict = validate("answers", table)
     rejects += [
@@ -166,32 +154,41 @@ def compact(lake: Lake, batch: Batch, mine: Sequence[Vote], inputs: str, validat
     log.info("batch %s: read %d votes, ok %d, rejected %d", batch.id, marker.read, marker.ok, marker.rejected)
 
 
-def decide(rows: Iterable[Row], seats: int) -> Decision:
-    """Return what rows of ``answers`` make of their query: kept with ``seats`` people of the same mind.
+def counted(lake: Lake, batch: Batch) -> list[Ballot]:
+    """Return the votes of a batch that count, as its table has them; none before the first collect."""
+    place = "answers", lineage(batch).fingerprint, Shard(batch.id, 0)
+    if lake.marker(*place) is None:
+        return []
+    rows = lake.read(*place, withdrawn=()).to_pylist()
+    return [Ballot.model_construct(**{**row, "rev": row["rev"] or 0, "batch": batch.id}) for row in rows]
 
-    "Only unanimous answers stay" [C]: one reject, one answer that is no number or two different numbers drop it,
-    without waiting for the rest.
-    """
-    given = list(rows)
-    numbers = {number_of(row["answer"]) for row in given}
-    if len(numbers) > 1 or None in numbers:
-        return Decision.DROPPED
-    return Decision.KEPT if len({row["annotator"] for row in given}) >= seats else Decision.OPEN
+
+def decide(given: Iterable[Ballot | Row], rule: Rule) -> Outcome:
+    """Return what counted votes, or rows of ``answers``, make of their query."""
+    rows = (vars(one) if isinstance(one, Ballot) else one for one in given)
+    return weigh(((row["annotator"], number_of(row["answer"])) for row in rows), rule)
 
 
 def _standing(lake: Lake, batch: Batch, inputs: str, *, closed: bool) -> Standing:
-    fingerprint = lineage(batch).fingerprint
-    given: dict[str, list[Row]] = {query: [] for query in batch.query_ids}
-    if lake.marker("answers", fingerprint, Shard(batch.id, 0)):
-        for row in lake.read("answers", fingerprint, Shard(batch.id, 0), withdrawn=()).to_pylist():
-            given[row["query_id"]].append(row)
-    tally = Counter(decide(rows, batch.seats) for rows in given.values())
+    given: dict[str, list[Ballot]] = {query: [] for query in batch.query_ids}
+    for vote in counted(lake, batch):
+        given[vote.query_id].append(vote)
+    rule, share = Rule.of(batch.policy), float(batch.policy.get("full_share", 0))
+    tally: Counter[Decision] = Counter()
+    for query, mine in given.items():
+        waits = is_full(query, share) and len({vote.annotator for vote in mine}) < rule.seats
+        tally[Decision.OPEN if waits else decide(mine, rule).decision] += 1
     counts = tally[Decision.KEPT], tally[Decision.DROPPED], tally[Decision.OPEN]
-    return Standing(batch.id, closed, *counts, answers=fingerprint, inputs=inputs)
+    return Standing(batch.id, closed, *counts, answers=lineage(batch).fingerprint, inputs=inputs)
 
 
-def _rows(lake: Lake, mine: Sequence[Vote]) -> tuple[list[Row], list[Vote], list[Row]]:
-    """Return the rows of the votes that count, the vote behind each row, and what was rejected."""
+def _rows(
+    lake: Lake, mine: Sequence[Vote], before: Mapping[tuple[str, int, int], Ballot], gone: Collection[str]
+) -> tuple[list[Row], list[Vote], list[Row]]:
+    """Return the rows of the votes that count, the vote behind each row, and what was rejected.
+
+    A vote never changes, so those that the table already has (``before``) are not read again.
+    """
     last: dict[tuple[str, int], Vote] = {}
     for vote in mine:
         seat = vote.query_id, vote.seat
@@ -199,22 +196,31 @@ def _rows(lake: Lake, mine: Sequence[Vote]) -> tuple[list[Row], list[Vote], list
     rows, origins = [], []
     older = (vote for vote in mine if last[vote.query_id, vote.seat] is not vote)
     rejects = [_reject(lake, vote, "superseded", "the seat has a later revision") for vote in older]
-    read = together(lambda vote: (vote, lake.store.get(vote.key)), last.values())
-    for vote, data in sorted(read, key=lambda pair: (pair[0].query_id, pair[0].seat)):
+
+    def read(vote: Vote) -> tuple[Vote, Ballot | bytes]:
+        return vote, before.get((vote.query_id, vote.seat, vote.rev)) or lake.store.get(vote.key)
+
+    for vote, found in sorted(together(read, last.values()), key=lambda pair: (pair[0].query_id, pair[0].seat)):
         try:
-            rows.append(_row(vote, data))
+            ballot = found if isinstance(found, Ballot) else _ballot(vote, found)
         except ValueError as error:  # what is no JSON or lacks a field: pydantic's errors are ValueErrors too
             rejects.append(_reject(lake, vote, "unreadable_vote", _told(error)))
+            continue
+        if ballot.retracted:
+            rejects.append(_reject(lake, vote, "retracted", "taken back by who gave it"))
+        elif ballot.annotator in gone:
+            rejects.append(_reject(lake, vote, "voided", "a lead has voided this annotator"))
         else:
+            rows.append({name: getattr(ballot, name) for name in records.ANSWERS.names})
             origins.append(vote)
     return rows, origins, rejects
 
 
-def _row(vote: Vote, data: bytes) -> Row:
-    ballot = _Ballot.model_validate_json(data)
+def _ballot(vote: Vote, data: bytes) -> Ballot:
+    ballot = Ballot.model_validate_json(data)
     if (ballot.query_id, ballot.seat, ballot.rev) != (vote.query_id, vote.seat, vote.rev):
         raise ValueError(f"it speaks of query {ballot.query_id}, seat {ballot.seat}, revision {ballot.rev}")
-    return ballot.model_dump(exclude={"rev"})
+    return ballot
 
 
 def _told(error: ValueError) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
-from hopchain_etl.engines.base import JSON, DetectJob, Detector
+from hopchain_etl.engines.base import JSON, DetectJob, Detector, Selection
 from hopchain_etl.lake import Lake, Shard
 from hopchain_etl.stages.asking import outcomes, photo_of
 from hopchain_etl.stages.resources import Resources
 from hopchain_etl.stages.runner import Made, Outcome, Rejected, Row
 
 REVISION = 1
-RESOURCES = Resources(pool="vlm")
+RESOURCES = Resources(pool="vlm", asks="vlm")
+QUALITIES = ("low", "medium", "high")
 
 
 class Detect:
@@ -19,8 +21,9 @@ class Detect:
 
     name, table = "detect", "categories"
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: Detector, selection: Selection | None = None) -> None:
         self._detector = detector
+        self._selection = selection
 
     @property
     def sources(self) -> Sequence[tuple[str, str | None]]:
@@ -32,13 +35,18 @@ class Detect:
 
     def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
         detector = self._detector
-        return outcomes(
-            lake, detector.identity, detector.detect, rows, lambda row: DetectJob(photo_of(lake, row)), categories
-        )
+
+        def job(row: Row) -> DetectJob:
+            return DetectJob(photo_of(lake, row))
+
+        made = partial(categories, selection=self._selection)
+        return outcomes(lake, detector.identity, detector.detect, rows, job, made)
 
 
-def categories(row: Row, content: JSON) -> Made | Rejected:
+def categories(row: Row, content: JSON, selection: Selection | None = None) -> Made | Rejected:
     """Return a detector's answer as rows of the categories table."""
+    if selection and (refused := _unselected(content, selection)):
+        return refused
     seen = [
         {
             "image_id": row["image_id"],
@@ -50,4 +58,14 @@ def categories(row: Row, content: JSON) -> Made | Rejected:
         }
         for category in content["categories"]
     ]
-    return Made(seen) if seen else Rejected("nothing_to_segment", "no category of segmentable objects was seen")
+    return Made(seen) if seen else Rejected("no_segmentable_objects", "nothing was seen that has an outline")
+
+
+def _unselected(content: JSON, selection: Selection) -> Rejected | None:
+    """Return why a photo is not worth going on with, if it is not (HOPCHAIN.md, stage 0)."""
+    remark = content.get("remark", "")
+    if QUALITIES.index(content["quality"]) < QUALITIES.index(selection.min_quality):
+        return Rejected("low_quality", f"quality {content['quality']}: {remark}")
+    if content["complexity"] < selection.min_complexity:
+        return Rejected("too_simple", f"complexity {content['complexity']} of 10: {remark}")
+    return None

@@ -1,20 +1,29 @@
-"""Generate: questions over the instances of a photo, each checked before it is kept (HOPCHAIN.md, stage 3)."""
+"""Generate: questions over the instances of a photo, each checked before it is kept (HOPCHAIN.md, stage 3).
+
+An author is asked once for each combination of instances. Where the profile has a reader, what passes the checks is
+then taken apart again from its wording alone: a question that another reading answers differently is refused.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any
 
-from hopchain_etl.engines.base import JSON, Author, AuthorJob
+from hopchain_etl.engines.base import JSON, Author, AuthorJob, Reader, ReadJob, Reply
 from hopchain_etl.hops.checks import MIN_INSTANCES, check
 from hopchain_etl.hops.geometry import Scene, instance_from_row
 from hopchain_etl.hops.query import QueryError, query_from_row, query_id
+from hopchain_etl.hops.rereading import ReadingError, answer_of, seen
+from hopchain_etl.hops.variants import VARIANTS, complaint, to_row
 from hopchain_etl.lake import Lake, Shard
-from hopchain_etl.stages.asking import grouped, outcomes, photo_of
+from hopchain_etl.stages.asking import asked, grouped, photo_of, photos, used
 from hopchain_etl.stages.resources import Resources
-from hopchain_etl.stages.runner import Made, Outcome, Rejected, Row
+from hopchain_etl.stages.runner import Failed, Made, Outcome, Rejected, Row
 
-REVISION = 1
-RESOURCES = Resources(pool="vlm")
+REVISION = 4
+RESOURCES = Resources(pool="vlm", asks="vlm")
 
 
 class Generate:
@@ -22,8 +31,9 @@ class Generate:
 
     name, table = "generate", "queries"
 
-    def __init__(self, author: Author, instances_fingerprint: str) -> None:
+    def __init__(self, author: Author, instances_fingerprint: str, reader: Reader | None = None) -> None:
         self._author = author
+        self._reader = reader
         self._upstream = instances_fingerprint
 
     @property
@@ -40,42 +50,118 @@ class Generate:
         ]
 
     def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
-        author = self._author
+        author, reader, seen_photo = self._author, self._reader, photos(lake)
+        model = author.identity.model
 
-        def job(row: Row) -> AuthorJob:
-            return AuthorJob(photo_of(lake, row), tuple(row["instances"]))
+        def plan(row: Row) -> Sequence[AuthorJob]:
+            return author.plan(seen_photo(row), row["instances"]) if _usable(row) >= MIN_INSTANCES else ()
 
-        def made(row: Row, content: JSON) -> Made | Rejected:
-            return queries(row, content, author.identity.model)
+        written = asked(lake, author.identity, author.write, rows, plan)
+        drafts = (drafted(row, replies, model) for row, replies in written)
+        if reader is not None:
+            read = asked(lake, reader.identity, reader.read, drafts, lambda one: one.read_jobs(lake))
+            drafts = (reread(one, replies) for one, replies in read)
+        return (one.outcome for one in drafts)
 
-        return outcomes(lake, author.identity, author.write, rows, job, made)
+
+@dataclass
+class Drafts:
+    """What has become of the drafts about one photo so far."""
+
+    row: Row  # of images, with its instances
+    kept: dict[str, Row] = field(default_factory=dict)  # rows of the queries table by query_id
+    refused: list[Rejected] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)  # calls that failed
+    tokens: int = 0
+    seconds: float = 0.0  # of model time
+
+    @cached_property
+    def scene(self) -> Scene:
+        """Where the drafts are to hold."""
+        return Scene(tuple(map(instance_from_row, self.row["instances"])), self.row["width"], self.row["height"])
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the photo became."""
+        kept, usable = tuple(self.kept.values()), _usable(self.row)
+        outcome: Outcome = Rejected("no_chain", "no chain of hops is unambiguous here")
+        if self.errors:
+            outcome = Failed("; ".join(self.errors), kept, self.refused)
+        elif kept or self.refused:
+            outcome = Made(kept, self.refused)
+        elif usable < MIN_INSTANCES:
+            outcome = Rejected("too_few_instances", f"{usable} certain instances; a chain needs {MIN_INSTANCES}")
+        return replace(outcome, tokens=self.tokens, seconds=self.seconds)
+
+    def pay(self, reply: Reply[Any]) -> None:
+        """Add what a reply cost."""
+        self.tokens += reply.tokens
+        self.seconds += reply.seconds
+
+    def read_jobs(self, lake: Lake) -> list[ReadJob]:
+        """Return one job for each draft kept, in their order."""
+        photo, instances, scene = photo_of(lake, self.row), tuple(self.row["instances"]), self.scene
+        return [
+            ReadJob(photo, draft["question"], instances, seen(query_from_row(draft), scene))
+            for draft in self.kept.values()
+        ]
 
 
-def queries(row: Row, content: JSON, author: str) -> Made | Rejected:
-    """Return an author's drafts as rows of the queries table; each draft that breaks a rule is refused for it."""
-    usable = sum(one["certain"] for one in row["instances"])
-    if usable < MIN_INSTANCES:
-        return Rejected("too_few_instances", f"{usable} certain instances; a chain needs {MIN_INSTANCES}")
-    scene = scene_of(row)
-    kept: dict[str, Row] = {}
-    refused = []
-    for draft in content["queries"]:
-        judged = _judge(row["image_id"], draft, scene, author)
-        if isinstance(judged, Rejected):
-            refused.append(judged)
+def drafted(row: Row, replies: Iterable[Reply[AuthorJob]], author: str) -> Drafts:
+    """Return the drafts in an author's replies about one photo; each that breaks a rule is refused for it."""
+    drafts = Drafts(row)
+    scene = drafts.scene
+    judge = partial(_judged, row["image_id"], author, scene)
+    for reply in replies:
+        drafts.pay(reply)
+        judged = used(reply, lambda content: list(map(judge, content["queries"])))
+        if isinstance(judged, Failed):
+            drafts.errors.append(judged.error)
+            continue
+        for one in [judged] if isinstance(judged, Rejected) else judged:
+            if isinstance(one, Rejected):
+                drafts.refused.append(one)
+            elif one["query_id"] in drafts.kept:
+                drafts.refused.append(Rejected("duplicate_query", "asked already, over other instances", one))
+            else:
+                drafts.kept[one["query_id"]] = one
+                drafts.refused += _drop_broken_variants(one, scene)
+    return drafts
+
+
+def reread(drafts: Drafts, replies: Iterable[Reply[ReadJob]]) -> Drafts:
+    """Return the drafts less those whose wording a reader understood differently."""
+    scene = drafts.scene
+    for (name, draft), reply in zip(list(drafts.kept.items()), replies, strict=True):
+        drafts.pay(reply)
+        mismatch = used(reply, partial(_mismatch, draft, scene))
+        if mismatch is None:
+            continue
+        del drafts.kept[name]
+        if isinstance(mismatch, Failed):
+            drafts.errors.append(mismatch.error)
         else:
-            kept.setdefault(judged["query_id"], judged)
-    if not kept:
-        return Made((), refused) if refused else Rejected("no_chain", "no chain of hops is unambiguous here")
-    return Made(tuple(kept.values()), refused)
+            drafts.refused.append(
+                Rejected(mismatch.reason, mismatch.detail, {"draft": draft, "read": mismatch.payload})
+            )
+    return drafts
 
 
-def scene_of(row: Row) -> Scene:
-    """Return the scene of an images row that carries its instances."""
-    return Scene(tuple(map(instance_from_row, row["instances"])), row["width"], row["height"])
+def _usable(row: Row) -> int:
+    return sum(one["certain"] for one in row["instances"])
 
 
-def _judge(image_id: str, draft: JSON, scene: Scene, author: str) -> Row | Rejected:
+def _drop_broken_variants(row: Row, scene: Scene) -> Iterator[Rejected]:
+    """Empty the columns of each variant that does not stand alone, and yield why; the query itself stays."""
+    for kind in VARIANTS:
+        if wrong := complaint(kind, row, scene):
+            detail = f"{wrong.reason}: {wrong.detail}"
+            yield Rejected(f"broken_{kind}", detail, {name: row.get(name) for name in to_row(kind, None)})
+            row.update(to_row(kind, None))
+
+
+def _judged(image_id: str, author: str, scene: Scene, draft: JSON) -> Row | Rejected:
+    """Return a draft as a row of the queries table, or the rules that it breaks."""
     try:
         query = query_from_row(draft)
     except QueryError as error:
@@ -91,3 +177,16 @@ def _judge(image_id: str, draft: JSON, scene: Scene, author: str) -> Row | Rejec
         "n_hops": len(query.hops),
         "unchecked": unchecked,
     }
+
+
+def _mismatch(draft: Row, scene: Scene, content: JSON) -> Rejected | None:
+    """Return why a reader's program is not the author's, or None where both come to the same answer."""
+    if content["unclear"]:
+        return Rejected("wording_mismatch", f"the reader cannot take it apart: {content['unclear']}", content)
+    try:
+        answer = answer_of(content["hops"], content["expr"], scene)
+    except ReadingError as error:
+        return Rejected("wording_mismatch", f"the reader's program does not run: {error}", content)
+    if answer == query_from_row(draft).answer:
+        return None
+    return Rejected("wording_mismatch", f"the reader gets {answer}, not {draft['answer']}", content)

@@ -28,9 +28,7 @@ class Lineage:
         return {
             "stage": self.stage,
             "revision": self.revision,
-            "model": self.identity.model,
-            "model_revision": self.identity.revision,
-            "recipe": dict(self.identity.recipe),
+            **identity_facts(self.identity),
             "params": self.params,
             "upstream": self.upstream,
         }
@@ -39,3 +37,9 @@ class Lineage:
     def fingerprint(self) -> str:
         """12 hex digits over the facts."""
         return hashlib.sha256(canonical_json(self.facts).encode()).hexdigest()[:12]
+
+
+def identity_facts(identity: Identity) -> dict[str, Any]:
+    """Return who answers, and what is asked, as plain JSON."""
+    facts = {"model": identity.model, "model_revision": identity.revision, "recipe": dict(identity.recipe)}
+    return {**facts, "plan": dict(identity.plan)} if identity.plan else facts

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Airflow pool and slots, and the queue that its workers listen on. ``gpus`` a task asks Kubernetes for."""
+    """Airflow pool and slots, the queue that its workers listen on, and what a task asks Kubernetes for.
+
+    Queue and GPUs are those of the vllm profile; the local one runs on any CPU. ``asks`` names the settings section of
+    the model that a stage asks: where it has no endpoint, the task launches the server itself and needs its GPUs.
+    """
 
     pool: str = "default_pool"
     slots: int = 1
     queue: str = "default"
     gpus: int = 0
     memory_gib: int = 4
+    asks: Literal["vlm", "solver"] | None = None

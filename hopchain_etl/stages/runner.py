@@ -25,6 +25,7 @@ from hopchain_etl.quality import Validator
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
+_PACK = 256  # rows of Python that are held at once
 
 
 class StoppedError(Exception):
@@ -32,7 +33,15 @@ class StoppedError(Exception):
 
 
 @dataclass(frozen=True)
-class Rejected:
+class Paid:
+    """What looking at a row cost: model tokens, and seconds of model time."""
+
+    tokens: int = field(default=0, kw_only=True)
+    seconds: float = field(default=0.0, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Rejected(Paid):
     """A row that was looked at and refused. ``payload`` is what was refused, kept for people to look at."""
 
     reason: str
@@ -41,19 +50,23 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class Failed:
-    """A row that an error kept from being looked at; the next plan tries it again."""
+class Failed(Paid):
+    """A row that an error kept from being looked at, in whole or in part; the next plan tries it again.
+
+    What was made of the rest of it is kept meanwhile.
+    """
 
     error: str
+    rows: Sequence[Row] = ()
+    refused: Sequence[Rejected] = ()
 
 
 @dataclass(frozen=True)
-class Made:
+class Made(Paid):
     """What a row became: output rows, and the candidates that were refused on the way."""
 
     rows: Sequence[Row]
     refused: Sequence[Rejected] = ()
-    tokens: int = 0
 
 
 Outcome = Made | Rejected | Failed
@@ -93,16 +106,48 @@ class Silent:
     def advance(self, outcome: Outcome) -> None: ...
 
 
+class _Rows:
+    """Rows on their way to a table, packed as they come: as Arrow they take a fraction of the memory."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._packed: list[pa.Table] = [schema.empty_table()]
+        self._loose: list[Row] = []
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Take more rows; raise pyarrow.ArrowException, at the latest in ``table``, where one does not fit."""
+        self._loose += rows
+        if len(self._loose) >= _PACK:
+            self._pack()
+
+    def table(self) -> pa.Table:
+        """Return all rows, in the order in which they came."""
+        self._pack()
+        return pa.concat_tables(self._packed).combine_chunks()
+
+    def _pack(self) -> None:
+        self._packed.append(pa.Table.from_pylist(self._loose, schema=self._schema))
+        self._loose = []
+
+
 @dataclass
 class _Tally:
     """What a shard's rows became so far."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: _Rows
     origins: list[int] = field(default_factory=list)  # the input behind each output row
-    rejects: list[Row] = field(default_factory=list)
+    rejects: _Rows = field(default_factory=lambda: _Rows(records.REJECTS))
+    reasons: Counter[str] = field(default_factory=Counter)
     failed: set[int] = field(default_factory=set)
     rejected: set[int] = field(default_factory=set)
     tokens: int = 0
+    paid: int = 0  # rows that cost tokens now, rather than came from the journal
+    seconds: float = 0.0  # of model time
+
+    def refuse(self, *rejects: Row) -> None:
+        """Take rows of rejects, and count why."""
+        self.reasons.update(row["reason"] for row in rejects)
+        self.rejects.add(rejects)
 
 
 def run_shard(
@@ -132,26 +177,25 @@ def run_shard(
     progress.start(stage.name, shard, len(inputs))
     tally = _collect(stage, lake, inputs, progress, stop or threading.Event())
 
-    schema = records.TABLES[stage.table]
-    rows = pa.Table.from_pylist(tally.rows, schema=schema)
+    rows = tally.rows.table()
     verdict = validate(stage.table, rows)
     lake.put_json(folder + "validation.json", verdict.summary)
     verdict.raise_if_over_threshold(f"{stage.table} {shard}")
     for index, expectation in verdict.failing.items():
-        refused = Rejected(expectation, "failed the table's suite", tally.rows[index])
-        tally.rejects.append(_reject(stage, inputs[tally.origins[index]], refused, "output"))
+        refused = Rejected(expectation, "failed the table's suite", rows.slice(index, 1).to_pylist()[0])
+        tally.refuse(_reject(stage, inputs[tally.origins[index]], refused, "output"))
     kept = [index for index in range(rows.num_rows) if index not in verdict.failing]
     _reject_the_barren(stage, inputs, tally, {tally.origins[index] for index in kept})
 
     marker = Marker(
         parts=_write(lake, folder, "part", rows.take(pa.array(kept, pa.int64()))),
-        rejects=_write(lake, folder, "rejects", pa.Table.from_pylist(tally.rejects, schema=records.REJECTS)),
+        rejects=_write(lake, folder, "rejects", tally.rejects.table()),
         read=len(inputs),
         ok=len(inputs) - len(tally.rejected) - len(tally.failed),
         rejected=len(tally.rejected),
         failed=len(tally.failed),
         inputs=digest,
-        reasons=dict(Counter(row["reason"] for row in tally.rejects)),
+        reasons=dict(tally.reasons),
     )
     lake.put_json(folder + "stats.json", _stats(started, tally, lake))
     lake.mark(folder, marker)
@@ -163,7 +207,7 @@ def run_shard(
 
 
 def _collect(stage: Stage, lake: Lake, inputs: Sequence[Row], progress: Progress, stop: threading.Event) -> _Tally:
-    tally = _Tally()
+    tally = _Tally(_Rows(records.TABLES[stage.table]))
     outcomes = stage.process(lake, inputs)
     for index, row in enumerate(inputs):
         if stop.is_set():
@@ -173,27 +217,29 @@ def _collect(stage: Stage, lake: Lake, inputs: Sequence[Row], progress: Progress
         outcome = next(outcomes, None)
         assert outcome is not None, f"{stage.name} gave no outcome for row {index}"
         progress.advance(outcome)
-        if isinstance(outcome, Made):
-            tally.rows += outcome.rows
-            tally.origins += [index] * len(outcome.rows)
-            tally.rejects += [_reject(stage, row, refused, "output") for refused in outcome.refused]
-            tally.tokens += outcome.tokens
-        elif isinstance(outcome, Rejected):
+        tally.tokens += outcome.tokens
+        tally.paid += outcome.tokens > 0
+        tally.seconds += outcome.seconds
+        if isinstance(outcome, Rejected):
             tally.rejected.add(index)
-            tally.rejects.append(_reject(stage, row, outcome, "input"))
-        else:
+            tally.refuse(_reject(stage, row, outcome, "input"))
+            continue
+        tally.rows.add(outcome.rows)
+        tally.origins += [index] * len(outcome.rows)
+        tally.refuse(*(_reject(stage, row, refused, "output") for refused in outcome.refused))
+        if isinstance(outcome, Failed):
             tally.failed.add(index)
-            failure = Rejected("error", outcome.error)
-            tally.rejects.append(_reject(stage, row, failure, "input", "failed"))
+            tally.refuse(_reject(stage, row, Rejected("error", outcome.error), "input", "failed"))
     return tally
 
 
 def _reject_the_barren(stage: Stage, inputs: Sequence[Row], tally: _Tally, fruitful: set[int]) -> None:
     """Count inputs of which no output is left as rejected: nothing vanishes between two tables."""
+    settled = fruitful | tally.rejected | tally.failed
     for index, row in enumerate(inputs):
-        if index not in fruitful | tally.rejected | tally.failed:
+        if index not in settled:
             tally.rejected.add(index)
-            tally.rejects.append(_reject(stage, row, Rejected("nothing_left", "no output was accepted"), "input"))
+            tally.refuse(_reject(stage, row, Rejected("nothing_left", "no output was accepted"), "input"))
 
 
 def _reject(stage: Stage, row: Row, refused: Rejected, scope: str, outcome: str = "rejected") -> Row:
@@ -224,6 +270,8 @@ def _stats(started: float, tally: _Tally, lake: Lake) -> dict[str, Any]:
         "started": started,
         "seconds": round(time.time() - started, 3),
         "tokens": tally.tokens,
+        "rows_paid": tally.paid,
+        "model_seconds": round(tally.seconds, 3),
         "requests": dict(lake.store.calls),
         "pid": os.getpid(),
     }

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from hopchain_etl import batches
 from hopchain_etl.batches import Batch
+from hopchain_etl.hops.consensus import Decision, Outcome, Rule
 from hopchain_etl.lake import Lake, Shard
 from hopchain_etl.quality import validator
 from hopchain_etl.settings import LakeSettings, Policy, QualitySettings, Settings
 from hopchain_etl.snapshot import take_snapshot
-from hopchain_etl.stages.assemble import judge
-from hopchain_etl.stages.collect import Decision, Standing, collect, decide, lineage
+from hopchain_etl.stages.collect import Standing, collect, decide, lineage
+from hopchain_etl.stages.selection import judge
 
 A, B, C = (hashlib.sha256(name.encode()).hexdigest() for name in "ABC")
 VALIDATE = validator(QualitySettings())
@@ -171,24 +172,24 @@ _ROWS = st.lists(st.fixed_dictionaries({"answer": _ANSWERS, "annotator": st.samp
 
 @given(_ROWS)
 def test_what_is_kept_here_is_what_a_release_keeps(rows: list[dict[str, Any]]) -> None:
-    verdict = judge(Fraction(0), rows, Policy.UNANIMOUS)
+    verdict = judge(Fraction(0), rows, Policy.UNANIMOUS, Rule())
     expected = {None: Decision.KEPT, "no_consensus": Decision.DROPPED, "not_enough_answers": Decision.OPEN}
-    assert decide(rows, batches.SEATS) is expected[verdict.dropped]
+    assert decide(rows, Rule()).decision is expected[verdict.dropped]
 
 
 @given(_ROWS, st.randoms())
 def test_a_decision_does_not_depend_on_the_order_and_a_drop_is_for_good(
     rows: list[dict[str, Any]], chance: Any
 ) -> None:
-    decision = decide(rows, 4)
-    if decision is Decision.DROPPED:
-        assert decide([*rows, {"answer": "3", "annotator": "late"}], 4) is Decision.DROPPED
+    outcome = decide(rows, Rule())
+    if outcome.decision is Decision.DROPPED:
+        assert decide([*rows, {"answer": "3", "annotator": "late"}], Rule()).decision is Decision.DROPPED
     chance.shuffle(rows)
-    assert decide(rows, 4) is decision
+    assert decide(rows, Rule()) == outcome
 
 
 def test_as_many_people_are_needed_as_the_batch_has_seats() -> None:
     rows = [{"answer": "9", "annotator": name} for name in "ab"]
-    assert decide(rows, 2) is Decision.KEPT
-    assert decide(rows, 3) is Decision.OPEN
-    assert decide([], 1) is Decision.OPEN
+    assert decide(rows, Rule(2, 2)) == Outcome(Decision.KEPT, Fraction(9))
+    assert decide(rows, Rule(3, 3)).decision is Decision.OPEN
+    assert decide([], Rule(1, 1)).decision is Decision.OPEN

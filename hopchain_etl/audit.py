@@ -1,0 +1,139 @@
+"""The quality figures of a build: what was refused and why, what could be guessed, how hard the rest is.
+
+Read from the tables under today's fingerprints. A share comes with how many it was counted over, and with Wilson's
+interval where it estimates a rate.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any
+
+from hopchain_etl.build import Build
+from hopchain_etl.funnel import as_json, funnel
+from hopchain_etl.hops.calibration import Thresholds, band, count, wilson
+from hopchain_etl.hops.checks import count_conditions
+from hopchain_etl.hops.consensus import Decision, Rule, number_of, weigh
+from hopchain_etl.hops.diversity import Limits, candidate, choose, guessers
+from hopchain_etl.hops.grading import number_in
+from hopchain_etl.hops.query import query_from_row
+
+Row = dict[str, Any]
+_SHOWN = 12  # values of a mix in a line for people
+
+
+def audit(build: Build) -> Row:
+    """Return every quality figure of a build as plain JSON; None stands for what nothing has measured."""
+    queries = list(_rows(build, "queries", build.lineage))
+    candidates = [candidate(row) for row in queries]
+    limits = build.settings.diversity
+    dropped = choose(candidates, Limits(**limits.model_dump(include=set(Limits.__dataclass_fields__))))
+    kept = [one for one in candidates if one.query_id not in dropped]
+    yes, no = count_conditions(map(query_from_row, queries))
+    return {
+        "lineage": build.lineage,
+        "funnel": as_json(funnel(build)),
+        "queries": len(queries),
+        "images": len({row["image_id"] for row in queries}),
+        "unchecked": sum(row["unchecked"] for row in queries) / len(queries) if queries else None,
+        "conditions_met": _share(yes, yes + no),
+        "left_out_for_balance": dict(sorted(Counter(dropped.values()).items())),
+        "guessers": vars(guessers((one.template, one.answer) for one in kept)),
+        "mix": {
+            "hops": _mix(str(one.n_hops) for one in kept),
+            "capabilities": _mix(one.capabilities for one in kept),
+            "answers": _mix(one.answer for one in kept),
+            "largest_template": max(Counter(one.template for one in kept).values(), default=0),
+        },
+        "screen": _screen(build, {row["query_id"]: Fraction(row["answer"]) for row in queries}),
+        "judge": _judge(build),
+    }
+
+
+def as_text(figures: Row, below: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each figure as (name, value for people)."""
+    for name, value in figures.items():
+        label = f"{below}{name}".replace("_", " ")
+        if name == "funnel":
+            refused: Counter[str] = Counter()
+            for level in value:
+                refused.update(level["reasons"])
+            yield "refused", _listed(dict(refused.most_common()))
+        elif isinstance(value, dict) and value.keys() == _share(0, 0).keys():
+            share = f"{value['share'] or 0:.1%} of {value['of']} ({value['low']:.1%} to {value['high']:.1%})"
+            yield label, share if value["of"] else "not measured"
+        elif isinstance(value, dict) and all(isinstance(one, int) for one in value.values()):
+            yield label, _listed(value)
+        elif isinstance(value, dict):
+            yield from as_text(value, f"{label}: ")
+        else:
+            yield label, "not measured" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _listed(counts: dict[str, int]) -> str:
+    shown = [f"{name} {count}" for name, count in list(counts.items())[:_SHOWN]]
+    return ", ".join([*shown, *(["..."] if len(counts) > _SHOWN else [])]) or "none"
+
+
+def _screen(build: Build, answers: dict[str, Fraction]) -> Row | None:
+    """Return how often weaker models are right, seeing and blind, against the provisional answers."""
+    if "screen" not in build.steps:
+        return None
+    marks: defaultdict[str, list[bool]] = defaultdict(list)
+    tries: defaultdict[str, list[bool]] = defaultdict(list)
+    for row in _rows(build, "attempts", build.steps["screen"].fingerprint):
+        if row["query_id"] not in answers:
+            continue
+        right = row["answer"] is not None and number_in(row["answer"]) == answers[row["query_id"]]
+        kind = "seeing" if row["sees_image"] else "blind_held_out" if row["held_out"] else "blind"
+        marks[kind].append(right)
+        if row["sees_image"]:
+            tries[row["query_id"]].append(right)
+    calibrate = build.settings.calibrate
+    bands = (band(count(right), Thresholds(calibrate.hard, calibrate.medium)) for right in tries.values())
+    shares = {kind: _share(sum(right), len(right)) for kind, right in sorted(marks.items())}
+    return {**shares, "bands": _mix(str(one) for one in bands)}
+
+
+def _judge(build: Build) -> Row | None:
+    """Return what a judge says of the queries, and how often people, where they answered, come to the same."""
+    if "judge" not in build.steps:
+        return None
+    verdicts = {row["query_id"]: row["verdict"] for row in _rows(build, "judgements", build.steps["judge"].fingerprint)}
+    people = _decided(build)
+    both = verdicts.keys() & people.keys()
+    same = sum((verdicts[query] == "fine") == people[query] for query in both)
+    return {"verdicts": _mix(verdicts.values()), "agrees_with_people": _share(same, len(both))}
+
+
+def _decided(build: Build) -> dict[str, bool]:
+    """Return of each query that people have decided whether they kept it."""
+    desk = build.settings.desk
+    rule = Rule(desk.seats, desk.agree)
+    given: defaultdict[str, list[Row]] = defaultdict(list)
+    for fingerprint in build.lake.fingerprints("answers"):
+        for row in _rows(build, "answers", fingerprint):
+            given[row["query_id"]].append(row)
+    outcomes = {
+        query: weigh(((row["annotator"], number_of(row["answer"])) for row in rows), rule).decision
+        for query, rows in given.items()
+    }
+    decided = (Decision.KEPT, Decision.DROPPED)
+    return {query: outcome is Decision.KEPT for query, outcome in outcomes.items() if outcome in decided}
+
+
+def _rows(build: Build, table: str, fingerprint: str) -> Iterator[Row]:
+    withdrawn = set(build.lake.withdrawn())
+    for shard in build.lake.completed(table, fingerprint):
+        yield from build.lake.read(table, fingerprint, shard, withdrawn=withdrawn).to_pylist()
+
+
+def _share(part: int, whole: int) -> Row:
+    low, high = wilson(part, whole)
+    return {"share": part / whole if whole else None, "of": whole, "low": low, "high": high}
+
+
+def _mix(values: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(values).most_common())

@@ -1,0 +1,102 @@
+"""Is a photo a copy of another one: resized, recompressed, mildly cropped, flipped? By cosine of small descriptors.
+
+A descriptor is a 32 px grey thumbnail's low frequencies (a perceptual hash before it is cut down to bits), weighted by
+frequency so that sky above and ground below do not make two photos alike. Each photo is described whole and in
+windows of 85 to 97 % of its sides, and mirrored; of two photos, one whole is held against the windows of the other,
+both ways round. Anything more than a mild crop, rotations and overlays are beyond this.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+ALIKE = 0.80  # cosine from which two photos are copies; see benchmarks/decontaminate.py
+_SIDE, _KEPT = 32, 12  # px of a thumbnail; lowest frequencies kept in each direction
+_THUMBNAIL = 192  # px of the picture that windows are cut from
+_SHARES = (0.97, 0.94, 0.91, 0.88, 0.85)  # of the sides that a window leaves
+_PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)  # where a window lies in what is left
+_BLOCK = 2_000_000  # cosines in memory at once
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Description:
+    """A photo's unit vectors: ``whole`` has one row, ``windows`` one for each window, whole and mirrored ones too."""
+
+    whole: Vectors
+    windows: Vectors
+
+
+def describe(data: bytes) -> Description:
+    """Return the description of an encoded image; raise OSError or ValueError where it is none."""
+    with Image.open(io.BytesIO(data)) as opened:
+        opened.draft("L", (_THUMBNAIL, _THUMBNAIL))
+        grey = ImageOps.exif_transpose(opened).convert("L")
+    small = grey.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX, reducing_gap=2.0)
+    cut = [_thumbnail(small, window) for window in ((0.0, 0.0, 1.0, 1.0), *_windows())]
+    pictures = np.stack(cut + [one[:, ::-1] for one in cut])
+    vectors = _vectors(pictures)
+    return Description(vectors[:1], vectors)
+
+
+def likeness(one: Description, others: Sequence[Description]) -> Vectors:
+    """Return the largest cosine of a photo with each of others: either whole in a window of the other."""
+    if not others:
+        return np.zeros(0, np.float32)
+    wholes = np.concatenate([other.whole for other in others])
+    best: Vectors = (one.windows @ wholes.T).max(axis=0)
+    step = max(1, _BLOCK // len(one.windows))
+    for at in range(0, len(others), step):
+        windows = np.stack([other.windows for other in others[at : at + step]])
+        best[at : at + step] = np.maximum(best[at : at + step], (windows @ one.whole[0]).max(axis=1))
+    return best
+
+
+def _windows() -> Iterator[tuple[float, float, float, float]]:
+    """Yield windows as left, top, width, height, in shares of the sides."""
+    for share in _SHARES:
+        for left in _PLACES:
+            for top in _PLACES:
+                yield left * (1 - share), top * (1 - share), share, share
+    for share in (0.94, 0.88):  # cut on two sides only
+        for place in (0.0, 0.5, 1.0):
+            yield place * (1 - share), 0.0, share, 1.0
+            yield 0.0, place * (1 - share), 1.0, share
+
+
+def _thumbnail(picture: Image.Image, window: tuple[float, float, float, float]) -> NDArray[np.float32]:
+    left, top, width, height = (_THUMBNAIL * share for share in window)
+    box = (left, top, left + width, top + height)
+    return np.asarray(picture.resize((_SIDE, _SIDE), Image.Resampling.BOX, box=box), np.float32)
+
+
+def _vectors(pictures: NDArray[np.float32]) -> Vectors:
+    """Return a unit vector for each thumbnail; zeros for one of a single colour."""
+    coefficients = _COSINES @ pictures @ _COSINES.T * _WEIGHTS
+    flat = coefficients.reshape(len(pictures), -1)
+    lengths = np.linalg.norm(flat, axis=1, keepdims=True)
+    unit: Vectors = np.divide(flat, lengths, out=np.zeros_like(flat), where=lengths > 100)
+    return unit
+
+
+def _cosines() -> Vectors:
+    """Return the first rows of the discrete cosine transform (type II)."""
+    rows, columns = np.arange(_KEPT)[:, None], np.arange(_SIDE)[None, :]
+    return np.cos(np.pi * rows * (2 * columns + 1) / (2 * _SIDE)).astype(np.float32)
+
+
+def _weights() -> Vectors:
+    """Return the weight of each frequency: photos' amplitudes fall with it, so this evens them out."""
+    rows, columns = np.arange(_KEPT)[:, None], np.arange(_KEPT)[None, :]
+    frequency = np.hypot(rows, columns)
+    return np.where((frequency < 1) | (frequency >= _KEPT), 0.0, frequency).astype(np.float32)
+
+
+_COSINES, _WEIGHTS = _cosines(), _weights()

@@ -1,0 +1,142 @@
+"""Which of the lake's photos and questions are those of a benchmark: found once, stored, excluded from every release.
+
+``contamination.json`` in the lake holds what was found; snapshots copy it, and ``selection`` drops with the reason
+``contaminated`` what it names. A release looks for the benchmark of the settings first (``benchmarks.uri``), in the
+photos that are new since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+
+from hopchain_etl.copies import ALIKE, Description, describe, likeness
+from hopchain_etl.engines.base import canonical_json
+from hopchain_etl.lake import Lake
+from hopchain_etl.settings import BenchmarkSettings
+from hopchain_etl.store import ObjectStore, together
+
+log = logging.getLogger(__name__)
+
+REVISION = 1  # raise when ``copies`` finds others: all photos are looked at again
+KEY = "contamination.json"
+_IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+_QUESTIONS = ".txt"
+
+Found = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a benchmark. ``name`` is relative to it; ``version`` is another one once the content is."""
+
+    name: str
+    version: str
+    read: Callable[[], bytes]
+
+    @property
+    def kind(self) -> str:
+        """The suffix, in small letters."""
+        return PurePosixPath(self.name).suffix.lower()
+
+
+def decontaminate(lake: Lake, benchmark: BenchmarkSettings) -> Found:
+    """Look for a benchmark's images and question texts in the whole lake; store and return all that was ever found.
+
+    The result is ``{"images": {image_id: {"benchmark", "likeness"}}, "questions": {normal text: benchmark},
+    "benchmarks": {uri: {"name", "images", "questions", "version", "seen"}}}``. Photos that the same benchmark has been
+    held against are not looked at again. About 160 KB of memory go to each of its images.
+
+    Raises ValueError where the benchmark is empty, not there or has an image that cannot be read, and StoreError where
+    S3 cannot be used.
+    """
+    files = benchmark_files(benchmark)
+    name = PurePosixPath(benchmark.uri).name
+    images = [file for file in files if file.kind in _IMAGES]
+    texts = {text for file in files if file.kind == _QUESTIONS for text in _questions(file)}
+    version = _version(images)
+    found = contamination(lake)
+    before = found["benchmarks"].get(benchmark.uri, {})
+    seen = before["seen"] if before.get("version") == version else {}
+    today = {str(shard): etag for shard, etag in lake.marked("images").items()}
+    unseen = {shard for shard, etag in today.items() if seen.get(shard) != etag}
+    if unseen and images:
+        told = together(partial(_described, benchmark.uri), images)
+        for shard, photos in lake.images():
+            if str(shard) in unseen:
+                found["images"] |= _copies(lake, photos, [f"{name}/{one.name}" for one in images], told)
+    found["questions"] |= dict.fromkeys(sorted(texts), name)
+    facts = {"name": name, "images": len(images), "questions": len(texts), "version": version, "seen": today}
+    found["benchmarks"][benchmark.uri] = facts
+    lake.put_json(KEY, found)
+    log.info("%d photos of the lake are copies of benchmark images", len(found["images"]))
+    return found
+
+
+def contamination(lake: Lake) -> Found:
+    """Return all that was ever found; empty before the first look."""
+    return {"images": {}, "questions": {}, "benchmarks": {}, **(lake.get_json(KEY) or {})}
+
+
+def normal(question: str) -> str:
+    """Return a question as it is compared: letters and digits of its words, in small letters."""
+    return " ".join("".join(char if char.isalnum() else " " for char in question.casefold()).split())
+
+
+def benchmark_files(benchmark: BenchmarkSettings) -> list[File]:
+    """Return the images and lists of questions below a folder or S3 prefix, in order; ValueError where none are."""
+    uri, remedy = benchmark.uri, "correct HOPCHAIN_BENCHMARKS__URI"
+    if uri.startswith("s3://"):
+        store = ObjectStore(benchmark)
+        files = [File(one.key, one.etag, partial(store.get, one.key)) for one in store.entries()]
+    else:
+        folder = Path(uri)
+        if not folder.is_dir():
+            raise ValueError(f"there is no folder {uri!r}; {remedy}")
+        files = [_local(folder, path) for path in sorted(folder.rglob("*")) if path.is_file()]
+    wanted = [file for file in files if file.kind in _IMAGES or file.kind == _QUESTIONS]
+    if not wanted:
+        kinds = ", ".join(sorted(_IMAGES))
+        raise ValueError(f"{uri} holds no image ({kinds}) and no question texts ({_QUESTIONS}); {remedy}")
+    return wanted
+
+
+def _local(folder: Path, path: Path) -> File:
+    facts = path.stat()
+    return File(path.relative_to(folder).as_posix(), f"{facts.st_size} {facts.st_mtime_ns}", path.read_bytes)
+
+
+def _version(files: Iterable[File]) -> str:
+    told = canonical_json([REVISION, ALIKE, [[file.name, file.version] for file in files]])
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def _questions(file: File) -> list[str]:
+    lines = file.read().decode("utf-8", errors="replace").splitlines()
+    return [text for line in lines if (text := normal(line))]
+
+
+def _described(uri: str, file: File) -> Description:
+    try:
+        return describe(file.read())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file.name} of {uri}: {error}; take it out of there or repair it") from error
+
+
+def _copies(lake: Lake, photos: pa.Table, names: Sequence[str], told: Sequence[Description]) -> dict[str, Any]:
+    """Return the photos of an images table that are like any of a benchmark's, with which."""
+    rows = photos.select(["image_id", "blob_sha"]).to_pylist()
+    found = {}
+    for row, photo in zip(rows, together(lambda row: describe(lake.blob(row["blob_sha"])), rows), strict=True):
+        alike = likeness(photo, told)
+        best = int(alike.argmax())
+        if alike[best] >= ALIKE:
+            found[row["image_id"]] = {"benchmark": names[best], "likeness": round(float(alike[best]), 4)}
+    return found

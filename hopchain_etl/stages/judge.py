@@ -1,0 +1,58 @@
+"""Judge: a model says whether a question can be put to people at all. Optional; its verdict is stored, never hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from hopchain_etl.engines.base import JSON, Judge, JudgeJob
+from hopchain_etl.lake import Lake, Shard
+from hopchain_etl.stages.asking import outcomes, photos
+from hopchain_etl.stages.resources import Resources
+from hopchain_etl.stages.runner import Made, Outcome, Rejected, Row
+from hopchain_etl.stages.screen import queries_with_images
+
+REVISION = 1
+RESOURCES = Resources(pool="vlm", asks="vlm")
+VERDICTS = ("fine", "ambiguous", "unanswerable", "outside_knowledge")
+
+
+class Judgement:
+    """Rows of ``queries`` to rows of ``judgements``. Where it ``condemns``, nobody is asked what is not fine."""
+
+    name, table = "judge", "judgements"
+
+    def __init__(self, judge: Judge, queries_fingerprint: str, condemns: bool) -> None:
+        self._judge = judge
+        self._upstream = queries_fingerprint
+        self._condemns = condemns
+
+    @property
+    def sources(self) -> Sequence[tuple[str, str | None]]:
+        return (("images", None), ("queries", self._upstream))
+
+    @property
+    def params(self) -> JSON:
+        """What decides the refusals besides the model."""
+        return {"condemns": self._condemns}
+
+    def read(self, lake: Lake, shard: Shard) -> list[Row]:
+        return queries_with_images(lake, self._upstream, shard)
+
+    def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
+        judge, photo_of = self._judge, photos(lake)
+
+        def job(row: Row) -> JudgeJob:
+            return JudgeJob(photo_of(row["image"]), row["question"])
+
+        return outcomes(lake, judge.identity, judge.judge, rows, job, self._made)
+
+    def _made(self, row: Row, content: JSON) -> Made:
+        verdict, why = content["verdict"], content["reason"]
+        if verdict not in VERDICTS:
+            raise ValueError(f"verdict {str(verdict)[:80]!r} is none of {', '.join(VERDICTS)}")
+        model = self._judge.identity.model
+        judgement = {"query_id": row["query_id"], "model": model, "verdict": verdict, "reason": why}
+        if verdict == "fine" or not self._condemns:
+            return Made([judgement])
+        told = {"query_id": row["query_id"], "question": row["question"], "answer": row["answer"]}
+        return Made([judgement], [Rejected(f"judged_{verdict}", why, told)])

@@ -1,0 +1,90 @@
+"""What weaker models and a judge said of a shard's queries, read from the lake's parts that a snapshot names."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from hopchain_etl.hops.calibration import Tries, count
+from hopchain_etl.hops.grading import number_in
+from hopchain_etl.lake import Shard
+from hopchain_etl.snapshot import Inputs
+
+_COLUMNS = ["query_id", "model", "sees_image", "sample", "held_out", "answer"]
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A query's tries: with the image, blind, and the blind ones that took no part in choosing queries."""
+
+    seeing: Tries
+    blind: Tries
+    held_out: Tries
+
+
+class Attempts:
+    """The tries of the models that count for a target.
+
+    A target that is named after a model counts that model's tries; any other target counts all of them.
+    """
+
+    def __init__(self, inputs: Inputs, target: str) -> None:
+        self._inputs = inputs
+        self._places: defaultdict[Shard, list[str]] = defaultdict(list)
+        models: set[str] = set()
+        for fingerprint in inputs.fingerprints("attempts"):
+            for shard in inputs.shards("attempts", fingerprint):
+                self._places[shard].append(fingerprint)
+                models.update(
+                    inputs.read("attempts", fingerprint, shard, columns=["model"])["model"].unique().to_pylist()
+                )
+        self._only = target if target in map(_as_target, models) else None
+
+    def of(self, shard: Shard) -> ShardTries:
+        """Return the tries of a shard's queries; a photo, and all about it, lies in one shard under every lineage.
+
+        Under other settings a sample is the same try. Held out is only what no settings chose queries by.
+        """
+        rows: dict[tuple[str, str, bool, int], dict[str, Any]] = {}
+        for fingerprint in self._places.get(shard, ()):
+            for row in self._inputs.read("attempts", fingerprint, shard, columns=_COLUMNS).to_pylist():
+                if self._only in (None, _as_target(row["model"])):
+                    held = rows.setdefault((row["query_id"], row["model"], row["sees_image"], row["sample"]), row)
+                    held["held_out"] = held["held_out"] and row["held_out"]
+        return ShardTries(rows)
+
+
+class ShardTries:
+    """The tries of one shard, to be graded against any answer."""
+
+    def __init__(self, rows: Mapping[tuple[str, str, bool, int], dict[str, Any]]) -> None:
+        self._by_query: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        for (query, *_), row in rows.items():
+            self._by_query[query].append(row)
+
+    def graded(self, query_id: str, answer: Fraction) -> Graded:
+        """Return how many tries at a query declared exactly ``answer``."""
+        marks: defaultdict[tuple[bool, bool], list[bool]] = defaultdict(list)
+        for row in self._by_query.get(query_id, ()):
+            right = row["answer"] is not None and number_in(row["answer"]) == answer
+            marks[row["sees_image"], bool(row["held_out"])].append(right)
+        return Graded(count(marks[True, False]), count(marks[False, False]), count(marks[False, True]))
+
+
+def condemned(inputs: Inputs, shard: Shard) -> dict[str, str]:
+    """Return the verdict on each query of a shard that a judge does not find fine."""
+    verdicts: dict[str, str] = {}
+    for fingerprint in inputs.fingerprints("judgements"):
+        if shard in inputs.shards("judgements", fingerprint):
+            for row in inputs.read("judgements", fingerprint, shard, columns=["query_id", "verdict"]).to_pylist():
+                if row["verdict"] != "fine":
+                    verdicts.setdefault(row["query_id"], row["verdict"])
+    return verdicts
+
+
+def _as_target(model: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", model)

@@ -1,0 +1,65 @@
+"""The loop of every stage: what it makes of a shard does not depend on how it holds rows meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from conftest import S3Location
+from nights import passing, settings_at
+
+from hopchain_etl.lake import Lake, Marker, Shard
+from hopchain_etl.stages import runner
+from hopchain_etl.stages.runner import Failed, Made, Outcome, Rejected, Row, run_shard
+
+pytestmark = pytest.mark.s3
+
+FIRST = Shard("first", 0)
+
+
+class Three:
+    """Makes three rows of each input, refuses every tenth and fails on every hundredth."""
+
+    name, table = "detect", "categories"
+
+    @property
+    def sources(self) -> Sequence[tuple[str, str | None]]:
+        return ()
+
+    def read(self, lake: Lake, shard: Shard) -> list[Row]:
+        return [{"input_id": f"{n:04d}", "image_id": f"{n:04d}"} for n in range(200)]
+
+    def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
+        for number, row in enumerate(rows):
+            made = [{**category(row["image_id"]), "category": f"thing {k}"} for k in range(3)]
+            if number % 100 == 0:
+                yield Failed("cut", made[:1])
+            elif number % 10 == 0:
+                yield Rejected("dull", payload={"n": number})
+            else:
+                yield Made(made, [Rejected("small", "one of them")])
+
+
+def category(image_id: str) -> Row:
+    told: dict[str, Any] = {"count_estimate": 1, "complexity": 5, "quality": "high", "found": None}
+    return {"image_id": image_id, **told}
+
+
+def test_rows_keep_their_order_and_their_bytes_however_they_are_packed(
+    bucket: S3Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = Lake(settings_at(bucket.bucket, bucket.endpoint_url).lake)
+    made: list[Marker] = []
+    for fingerprint, pack in (("0" * 12, 7), ("1" * 12, 10_000)):
+        monkeypatch.setattr(runner, "_PACK", pack)
+        made.append(run_shard(Three(), lake, fingerprint, FIRST, validate=passing))
+    few, many = made
+    assert few == many, "the same parts, by sha256"
+    assert (few.read, few.ok, few.rejected, few.failed) == (200, 180, 18, 2)
+    assert few.reasons == {"small": 180, "dull": 18, "error": 2}
+    rows = lake.read("categories", "0" * 12, FIRST).to_pylist()
+    assert len(rows) == 180 * 3 + 2
+    assert [row["image_id"] for row in rows] == sorted(row["image_id"] for row in rows)
+    rejects = lake.rejects("categories", "0" * 12, FIRST).to_pylist()
+    assert [row["input_id"] for row in rejects] == [f"{n:04d}" for n in range(200)]

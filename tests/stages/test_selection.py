@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hopchain_etl.hops.consensus import Rule
+from hopchain_etl.settings import Policy
+from hopchain_etl.stages.selection import Split, judge
+
+NUMBERS = st.sampled_from(["7", "7.0", "8", "1e3", "seven", "", None])
+
+
+@given(st.lists(NUMBERS, max_size=6), st.sampled_from(Policy))
+def test_only_four_equal_numbers_of_four_people_make_an_answer(texts: list[str | None], policy: Policy) -> None:
+    answers = [{"answer": text, "annotator": f"a{n}"} for n, text in enumerate(texts)]
+    verdict = judge(Fraction(5), answers, policy, Rule())
+    if not texts and policy is Policy.UNREVIEWED:
+        assert (verdict.answer, verdict.policy) == (5, Policy.UNREVIEWED)
+    elif len(texts) >= 4 and (set(texts) <= {"7", "7.0"} or set(texts) == {"8"}):
+        assert verdict.answer == (8 if "8" in texts else 7)
+        assert verdict.policy == "unanimous"
+    else:
+        assert verdict.answer is None
+        assert verdict.dropped in {"no_consensus", "not_enough_answers"}
+
+
+def test_one_person_in_four_seats_is_one_person() -> None:
+    answers = [{"answer": "7", "annotator": "ann"}] * 4
+    assert judge(Fraction(7), answers, Policy.UNANIMOUS, Rule()).dropped == "not_enough_answers"
+
+
+@given(st.text(), st.integers(0, 3))
+def test_a_group_keeps_its_split_as_the_share_grows(group: str, seed: int) -> None:
+    shares = [Split(share / 10, seed).of(group) for share in range(11)]
+    assert shares == sorted(shares, key=["train", "validation"].index)
+    assert (shares[0], shares[10]) == ("train", "validation")
