@@ -1,22 +1,24 @@
 """Annotation batches: which queries people are asked, and how far they have got.
 
-``batches/<id>.json`` is written once by a build. ``<id>.closed.json`` is written once by a lead who ends a batch
-early; ``<id>.decided.json`` once by collect, when a batch has become final.
+``batches/<id>.json`` is written once, by a build or by a lead. ``<id>.closed.json`` is written once by a lead who ends
+a batch early; ``<id>.decided.json`` by collect, when a batch has become final; ``<id>.assigned.json``, written
+by a lead as often as he likes, says who is asked.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from hopchain_etl.lake import Lake, LakeError, check_intake
-from hopchain_etl.store import MissingObjectError
+from hopchain_etl.lake import Lake, LakeError, Shard, check_intake
+from hopchain_etl.settings import DeskSettings
+from hopchain_etl.store import MissingObjectError, together
 
 SEATS = 4  # "four human annotators answer each query independently" [C]
-_KEY = re.compile(r"batches/(?P<id>[^/]+?)(?:\.(?P<kind>closed|decided))?\.json")
+_KEY = re.compile(r"batches/(?P<id>[^/]+?)(?:\.(?P<kind>closed|decided|assigned))?\.json")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Batch:
 
 def check_batch(name: str) -> str:
     """Return ``name`` if it can name a batch; raise ValueError otherwise: it becomes part of keys, and an intake."""
-    if name.endswith((".closed", ".decided")):
+    if name.endswith((".closed", ".decided", ".assigned")):
         raise ValueError(f"{name!r} cannot name a batch: {name}.json would be read as what became of another one")
     return check_intake(name)
 
@@ -78,7 +80,7 @@ def load(lake: Lake, name: str) -> Batch:
 
 
 def states(lake: Lake) -> dict[str, frozenset[str]]:
-    """Return every batch by name, in order, with what has become of it: any of ``closed`` and ``decided``."""
+    """Return every batch by name, in order, with what has become of it: ``closed``, ``decided``, ``assigned``."""
     kinds: dict[str, set[str]] = {}
     for entry in lake.store.entries("batches/"):
         if match := _KEY.fullmatch(entry.key):
@@ -91,6 +93,32 @@ def asked(lake: Lake, names: Iterable[str]) -> set[str]:
     return {query for name in names for query in load(lake, name).query_ids}
 
 
+def policy_of(desk: DeskSettings) -> dict[str, Any]:
+    """Return the policy that the settings give to new batches."""
+    name = "unanimous" if desk.agree == desk.seats else f"{desk.agree} of {desk.seats}"
+    return {"name": name, "seats": desk.seats, "agree": desk.agree, "full_share": desk.full_share}
+
+
+def unasked(
+    lake: Lake, lineage: str, held_back: Mapping[Shard, Container[str]], *, besides: str = ""
+) -> dict[Shard, list[str]]:
+    """Return the queries under a fingerprint that no batch (``besides`` the named one) asks, by shard, in order.
+
+    Only shards in ``held_back`` are looked at, and the queries that it names are left out.
+    """
+    earlier = asked(lake, (other for other in states(lake) if other != besides))
+    gone = lake.withdrawn()
+
+    def queries(shard: Shard) -> list[str]:
+        rows = lake.read("queries", lineage, shard, withdrawn=gone)
+        return [
+            query for query in rows["query_id"].to_pylist() if query not in earlier and query not in held_back[shard]
+        ]
+
+    shards = list(held_back)
+    return {shard: found for shard, found in zip(shards, together(queries, shards), strict=True) if found}
+
+
 def close(lake: Lake, name: str, by: str) -> bool:
     """End a batch before all is answered; return False where somebody has closed it before."""
     load(lake, name)
@@ -101,6 +129,24 @@ def close(lake: Lake, name: str, by: str) -> bool:
 def settle(lake: Lake, name: str, outcome: dict[str, Any]) -> None:
     """Record that a batch has become final, with what became of its queries; the first record stays."""
     lake.store.put_new(f"batches/{name}.decided.json", json.dumps(outcome, sort_keys=True, indent=1).encode())
+
+
+def reopen(lake: Lake, name: str) -> None:
+    """Take back that a batch has become final: seats of it are free again, and collect will look at it anew."""
+    lake.store.delete([f"batches/{name}.decided.json"])
+
+
+def assign(lake: Lake, name: str, annotators: Iterable[str] | None) -> None:
+    """Ask only these people a batch's questions; None asks every annotator."""
+    load(lake, name)
+    people = None if annotators is None else sorted(set(annotators))
+    lake.put_json(f"batches/{name}.assigned.json", {"id": name, "annotators": people})
+
+
+def assigned(lake: Lake, name: str) -> frozenset[str] | None:
+    """Return who is asked a batch's questions; None is every annotator."""
+    held = lake.get_json(f"batches/{name}.assigned.json")
+    return None if held is None or held["annotators"] is None else frozenset(held["annotators"])
 
 
 def _key(name: str) -> str:

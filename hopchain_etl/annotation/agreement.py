@@ -1,0 +1,122 @@
+"""How far people agree with one another, with the program and with checks whose answer is known. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from hopchain_etl.ballots import Ballot
+from hopchain_etl.hops.consensus import Decision, Rule, number_of, weigh
+
+REJECT = "reject"  # all rejects are one opinion, whatever their reason
+
+
+def alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
+    """Return Krippendorff's alpha for nominal values; a unit holds what each of its raters said.
+
+    1 is full agreement, 0 what chance gives, below 0 less than that. None where it is not defined: fewer than two
+    values that can be compared, or all of them equal. Units with one rater do not count.
+    Formula: K. Krippendorff, "Computing Krippendorff's Alpha-Reliability" (2011), section C.
+    """
+    paired = [unit for unit in units if len(unit) > 1]
+    totals = Counter(value for unit in paired for value in unit)
+    n = totals.total()
+    expected = n * n - sum(count * count for count in totals.values())
+    if expected == 0:
+        return None
+    observed = 0.0
+    for unit in paired:
+        here = Counter(unit)
+        observed += (len(unit) ** 2 - sum(count * count for count in here.values())) / (len(unit) - 1)
+    return 1 - (n - 1) * observed / expected
+
+
+def opinion(ballot: Ballot) -> Hashable:
+    """Return what a vote says: a number, or that the question is rejected."""
+    number = ballot.number
+    return REJECT if number is None else number
+
+
+def measure(
+    votes: Mapping[str, Sequence[Ballot]],
+    rule: Rule,
+    full: Iterable[str],
+    programs: Mapping[str, str],
+    checks: Iterable[Mapping[str, Any]],
+    voided: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Return the figures that a lead sees of a batch (see the keys); shares are None where nothing was counted.
+
+    ``votes`` holds the counted votes of each question, ``full`` the questions that everybody answers, ``programs`` the
+    program's answers, ``checks`` the answers to checks. Alpha is measured on the first two answers of each question and
+    on the full sample: asking stops at the first disagreement, so all answers together would look worse than they are.
+    """
+    outcomes = {query: weigh(((one.annotator, one.number) for one in given), rule) for query, given in votes.items()}
+    decided = [query for query, outcome in outcomes.items() if outcome.decision is not Decision.OPEN]
+    same = [query for query in decided if len({opinion(one) for one in votes[query]}) == 1 and _kept(outcomes[query])]
+    kept = [query for query in decided if _kept(outcomes[query]) and query in programs]
+    differing = [query for query in kept if outcomes[query].answer != number_of(programs[query])]
+    first_two = [sorted(given, key=lambda one: one.answered_at)[:2] for given in votes.values()]
+    whole = [votes[query] for query in full if len(votes.get(query, ())) == rule.seats]
+    return {
+        "decided": len(decided),
+        "unanimous_share": _share(len(same), len(decided)),
+        "alpha_first_two": _rounded(alpha([[opinion(one) for one in two] for two in first_two])),
+        "alpha_full": _rounded(alpha([[opinion(one) for one in given] for given in whole])),
+        "full_queries": len(whole),
+        "program_differs_share": _share(len(differing), len(kept)),
+        "annotators": _people(votes, list(checks), set(voided)),
+        "reject_reasons": dict(Counter(one.reject_reason for one in _every(votes) if one.reject_reason).most_common()),
+    }
+
+
+def _people(
+    votes: Mapping[str, Sequence[Ballot]], checks: Sequence[Mapping[str, Any]], voided: set[str]
+) -> list[dict[str, Any]]:
+    mine: defaultdict[str, list[Ballot]] = defaultdict(list)
+    compared: Counter[str] = Counter()
+    equal: Counter[str] = Counter()
+    for given in votes.values():
+        for one in given:
+            mine[one.annotator].append(one)
+            others = [opinion(other) for other in given if other is not one]
+            compared[one.annotator] += len(others)
+            equal[one.annotator] += others.count(opinion(one))
+    answered = [check for check in checks if not check.get("skipped")]
+    gold = Counter(check["annotator"] for check in answered)
+    right = Counter(check["annotator"] for check in answered if check.get("right"))
+    return [
+        {
+            "annotator": name,
+            "answers": len(mine[name]),
+            "rejects": sum(one.reject_reason is not None for one in mine[name]),
+            "agree_with_rest": _share(equal[name], compared[name]),
+            "gold_right": right[name],
+            "gold_asked": gold[name],
+            "median_seconds": _median([one.seconds for one in mine[name] if one.seconds is not None]),
+            "voided": name in voided,
+        }
+        for name in sorted(mine.keys() | gold.keys())
+    ]
+
+
+def _every(votes: Mapping[str, Sequence[Ballot]]) -> Iterable[Ballot]:
+    return (one for given in votes.values() for one in given)
+
+
+def _kept(outcome: Any) -> bool:
+    return bool(outcome.decision is Decision.KEPT)
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return round(median(values), 1) if values else None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

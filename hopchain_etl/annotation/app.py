@@ -1,0 +1,237 @@
+"""The desk as a web application: pages, and the API that they use. Every route depends on the Airflow user.
+
+The plugin mounts it below Airflow's API server; see ``access`` for who may do what and ``guard`` for what holds for
+every request.
+"""
+
+# Annotations are evaluated at once: FastAPI finds no dependency that is local to a function otherwise.
+
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from hopchain_etl.annotation import lead_api, practice
+from hopchain_etl.annotation.access import Person, airflow_user, guards
+from hopchain_etl.annotation.desk import REASONS, Desk, Said
+from hopchain_etl.annotation.errors import DeskError, Gone, NotFound, Unavailable
+from hopchain_etl.annotation.guard import Guard
+from hopchain_etl.annotation.index import Index
+from hopchain_etl.annotation.lead import LeadDesk
+from hopchain_etl.browser.routes import router as browser
+from hopchain_etl.lake import Lake, LakeError
+from hopchain_etl.settings import Settings
+from hopchain_etl.store import StoreError
+
+log = logging.getLogger(__name__)
+
+PREFIX = "/hopchain"
+_ASSETS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png",
+           ".woff2": "font/woff2"}  # fmt: skip
+_MAGIC = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"RIFF": "image/webp"}
+_KEEP = {"Cache-Control": "private, max-age=86400"}
+
+QueryId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Body(BaseModel):
+    """A request's body. Unknown fields are refused: it never says who somebody is."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class AnswerBody(Body):
+    answer_id: Annotated[UUID, Field(strict=False)]
+    query_id: QueryId
+    answer: str | None = Field(None, max_length=64)
+    reject_reason: str | None = Field(None, max_length=32)
+    comment: str | None = Field(None, max_length=500)
+    seconds: float | None = Field(None, ge=0, le=86_400, allow_inf_nan=False)
+
+
+class QueryBody(Body):
+    query_id: QueryId
+
+
+class PracticeBody(Body):
+    answer: str = Field(max_length=64)
+
+
+class NothingBody(Body):
+    pass
+
+
+def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[Any]] = airflow_user) -> FastAPI:
+    """Return the application. ``user`` is the dependency that names the user: Airflow's, but in tests."""
+    settings = settings or Settings()
+    lake = Lake(settings.lake)
+    desk = Desk(lake, settings.desk)
+    app = FastAPI(title="HopChain annotation desk", openapi_url=None)  # no docs: their pages load outside assets
+    app.state.desk = desk
+    annotator, lead, viewer, anybody = guards(settings.desk, user, lambda name: _is_voided(desk.index, name))
+    app.include_router(_pages(anybody, lead, viewer))
+    leading = LeadDesk(desk)
+    app.include_router(_annotators(desk, leading, annotator, anybody), prefix="/api")
+    app.include_router(lead_api.router(leading, lead), prefix="/api/lead")
+    app.include_router(browser(lambda: lake, viewer), prefix="/api/browse")
+    app.add_middleware(Guard, origins=[os.environ.get("AIRFLOW__API__BASE_URL", "")])
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    return app
+
+
+def _is_voided(index: Index, name: str) -> bool:
+    index.fresh()
+    return name in index.voided
+
+
+def _pages(anybody: Any, lead: Any, viewer: Any) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/", dependencies=[Depends(anybody)])
+    def home() -> Response:
+        return RedirectResponse("annotate")
+
+    for name in ("annotate", "practice", "guidelines"):
+        router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(anybody)])
+    for name, may in (("lead", lead), ("browser", viewer)):
+        router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(may)])
+
+    @router.get("/assets/{name}", dependencies=[Depends(anybody)])
+    def asset(name: str) -> Response:
+        media = _ASSETS.get(name[name.rfind(".") :])
+        if media is None or name not in _files():
+            raise NotFound("no such file")
+        return Response((_folder() / name).read_bytes(), media_type=media, headers={"Cache-Control": "no-cache"})
+
+    return router
+
+
+def _page(name: str) -> Callable[[], Response]:
+    def page() -> Response:
+        if name not in _files():
+            raise NotFound(f"this version has no page {name}")
+        return Response((_folder() / name).read_bytes(), media_type="text/html; charset=utf-8")
+
+    return page
+
+
+def _files() -> set[str]:
+    return {file.name for file in _folder().iterdir()} if _folder().is_dir() else set()
+
+
+def _folder() -> Any:
+    return files("hopchain_etl.annotation") / "pages"
+
+
+def _annotators(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> APIRouter:
+    router = APIRouter()
+    Annotator = Annotated[Person, Depends(annotator)]  # noqa: N806 - types
+    Anybody = Annotated[Person, Depends(anybody)]  # noqa: N806
+
+    @router.get("/me")
+    def me(one: Anybody) -> dict[str, Any]:
+        return {
+            "name": one.name,
+            "annotator": one.annotates,
+            "lead": one.leads,
+            "browser": one.browses,
+            "practised": practice.done(desk.lake, one.name),
+            "undo_seconds": desk.settings.undo_seconds,
+            "reasons": [{"code": code, "label": label} for code, label in REASONS.items()],
+        }
+
+    @router.get("/next")
+    def next_question(one: Annotator) -> dict[str, Any]:
+        return desk.next(one.name)
+
+    @router.get("/queries/{query_id}/image")
+    def image(one: Anybody, query_id: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]) -> Response:
+        question = leading.question(query_id) if one.leads else desk.question(one.name, query_id)
+        return picture(desk.image(question))
+
+    @router.post("/answers")
+    def answer(one: Annotator, body: AnswerBody) -> dict[str, Any]:
+        return desk.submit(one.name, Said(**body.model_dump() | {"answer_id": str(body.answer_id)}))
+
+    @router.post("/skips")
+    def skip(one: Annotator, body: QueryBody) -> dict[str, Any]:
+        return desk.skip(one.name, body.query_id)
+
+    @router.post("/undo")
+    def undo(one: Annotator, body: QueryBody) -> dict[str, Any]:
+        return desk.undo(one.name, body.query_id)
+
+    @router.get("/practice")
+    def practice_round(one: Annotator) -> dict[str, Any]:
+        return {"tasks": practice.tasks(desk.settings.practice), "practised": practice.done(desk.lake, one.name)}
+
+    @router.get("/practice/{number}/image")
+    def practice_image(one: Annotator, number: Annotated[int, Path(ge=0, lt=100)]) -> Response:
+        return picture(practice.image(number, desk.settings.practice))
+
+    @router.post("/practice/{number}")
+    def practise(one: Annotator, number: Annotated[int, Path(ge=0, lt=100)], body: PracticeBody) -> dict[str, Any]:
+        return practice.feedback(number, desk.settings.practice, body.answer)
+
+    @router.post("/practised")
+    def practised(one: Annotator, body: NothingBody) -> dict[str, Any]:
+        practice.finish(desk.lake, one.name)
+        return {"practised": True}
+
+    return router
+
+
+def picture(data: bytes) -> Response:
+    """Return image bytes with the type that they have; raise Gone for what is none that the lake stores."""
+    media = next((media for magic, media in _MAGIC.items() if data.startswith(magic)), None)
+    if media is None:
+        raise Gone("this picture is damaged")
+    return Response(data, media_type=media, headers=_KEEP)
+
+
+# --- errors ---
+
+
+def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, DeskError)
+    return JSONResponse({"error": error.code, "message": str(error)}, error.status)
+
+
+def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    broken = any(one["type"] == "json_invalid" for one in found)
+    told = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in found)
+    code: Literal["bad_request", "invalid"] = "bad_request" if broken else "invalid"
+    return JSONResponse({"error": code, "message": told[:1_000]}, 400 if broken else 422)
+
+
+def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    codes = {401: "not_logged_in", 403: "not_allowed", 404: "not_found", 422: "invalid"}
+    code = codes.get(error.status_code, "bad_request")
+    return JSONResponse({"error": code, "message": str(error.detail)}, error.status_code)
+
+
+def _unavailable(_: Request, error: Exception) -> Response:
+    log.error("the lake did not answer: %s", error)  # where it is and why is for the log, not for the page
+    refused = Unavailable("the lake does not answer; your answer is not stored yet, send it again")
+    return JSONResponse({"error": refused.code, "message": str(refused)}, refused.status)
+
+
+_HANDLERS: dict[type[Exception], Any] = {
+    DeskError: _refused,
+    RequestValidationError: _invalid,
+    HTTPException: _http,
+    StoreError: _unavailable,
+    LakeError: _unavailable,
+}

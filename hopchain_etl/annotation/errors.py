@@ -1,0 +1,54 @@
+"""Why the desk refuses a request: each error is one HTTP status and one code; its text is for the person."""
+
+from __future__ import annotations
+
+
+class DeskError(Exception):
+    """A request that is refused."""
+
+    status = 400
+    code = "bad_request"
+
+
+class NotLoggedIn(DeskError):  # noqa: N818 - named after what it says
+    status, code = 401, "not_logged_in"
+
+
+class NotAllowed(DeskError):  # noqa: N818
+    status, code = 403, "not_allowed"
+
+
+class Voided(DeskError):  # noqa: N818
+    status, code = 403, "voided"
+
+
+class WrongOrigin(DeskError):  # noqa: N818
+    status, code = 403, "wrong_origin"
+
+
+class NotFound(DeskError):  # noqa: N818
+    status, code = 404, "not_found"
+
+
+class Conflict(DeskError):  # noqa: N818
+    status, code = 409, "conflict"
+
+
+class Gone(DeskError):  # noqa: N818
+    status, code = 410, "gone"
+
+
+class TooLarge(DeskError):  # noqa: N818
+    status, code = 413, "too_large"
+
+
+class NotJson(DeskError):  # noqa: N818
+    status, code = 415, "not_json"
+
+
+class Invalid(DeskError):  # noqa: N818
+    status, code = 422, "invalid"
+
+
+class Unavailable(DeskError):  # noqa: N818
+    status, code = 503, "lake_unavailable"

@@ -1,0 +1,188 @@
+"""What is stored of one question's answers, and what follows from it: who may still be asked, on which seat.
+
+Below ``answers/<query_id>/`` lie
+
+- ``seat-<n>.<rev>.json``: votes (see ``ballots``). Whoever answers writes the next revision of the lowest free seat,
+  and only where nothing is. So votes come one after the other, each knowing those before it, and no seat is filled
+  twice.
+- ``late-<answer_id>.json``: answers that came when nobody was asked any more; kept, never counted.
+- ``skip-<who>.json``: this person does not want to answer.
+- ``lease-<slot>.<n>.json``: somebody looks at the question until a given time. Advisory: it only keeps people from
+  being asked for nothing, so losing one costs at most a late answer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from hopchain_etl.ballots import VOTE_KEY, Ballot, standing, who
+from hopchain_etl.hops.consensus import Decision, Outcome, Rule, weigh
+from hopchain_etl.lake import Lake
+from hopchain_etl.store import MissingObjectError
+
+_LATE = re.compile(r".*/late-(?P<answer>[0-9a-f-]{36})\.json")
+_SKIP = re.compile(r".*/skip-(?P<who>[0-9a-f]{16})\.json")
+_LEASE = re.compile(r".*/lease-(?P<slot>\d{1,2})\.(?P<number>\d{1,9})\.json")
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Somebody looks at the question until ``until``, in seconds since the epoch."""
+
+    slot: int
+    number: int
+    annotator: str
+    until: float
+
+    def key(self, query_id: str) -> str:
+        """Return where the lease is stored."""
+        return f"answers/{query_id}/lease-{self.slot}.{self.number}.json"
+
+    def data(self) -> bytes:
+        """Return the bytes that are stored."""
+        return json.dumps({"annotator": self.annotator, "until": self.until}).encode()
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The stored objects of one question, by key."""
+
+    query_id: str
+    ballots: Mapping[str, Ballot] = field(default_factory=dict)
+    late: Mapping[str, Ballot] = field(default_factory=dict)
+    leases: Mapping[str, Lease] = field(default_factory=dict)
+    skipped: frozenset[str] = frozenset()  # who
+
+    def unread(self, keys: Iterable[str]) -> list[str]:
+        """Return those of the listed keys whose contents are not known yet; objects here never change."""
+        known = (self.ballots, self.late, self.leases)
+        return [key for key in keys if not _SKIP.fullmatch(key) and not any(key in one for one in known)]
+
+    def listed(self, keys: Iterable[str], contents: Mapping[str, bytes]) -> Folder:
+        """Return the folder as a listing shows it, given the contents of the keys that were unread."""
+        ballots, late, leases, skipped = {}, {}, {}, set()
+        for key in keys:
+            if match := _SKIP.fullmatch(key):
+                skipped.add(match["who"])
+            elif key in self.ballots:
+                ballots[key] = self.ballots[key]
+            elif key in self.late:
+                late[key] = self.late[key]
+            elif key in self.leases:
+                leases[key] = self.leases[key]
+            elif key not in contents:
+                continue  # removed since it was listed: a lease
+            elif match := VOTE_KEY.fullmatch(key):
+                ballots[key] = _ballot(self.query_id, int(match["seat"]), int(match["rev"]), contents[key])
+            elif match := _LEASE.fullmatch(key):
+                leases[key] = _lease(int(match["slot"]), int(match["number"]), contents[key])
+            elif _LATE.fullmatch(key):
+                late[key] = _ballot(self.query_id, 0, 0, contents[key])
+        return Folder(self.query_id, ballots, late, leases, frozenset(skipped))
+
+    def look(self, lake: Lake) -> Folder:
+        """Return the folder as it is in the lake now: one listing, and a read of each object that is new."""
+        keys = [entry.key for entry in lake.store.entries(f"answers/{self.query_id}/")]
+        contents = {}
+        for key in self.unread(keys):
+            try:
+                contents[key] = lake.store.get(key)
+            except MissingObjectError:
+                continue  # a lease that ended meanwhile
+        return self.listed(keys, contents)
+
+    def taken(self, voided: Container[str] = ()) -> dict[int, Ballot]:
+        """Return the votes that count, by seat."""
+        return standing(self.ballots.values(), voided)
+
+    def answered(self, answer_id: str, annotator: str) -> Ballot | None:
+        """Return what was stored for a request before, whatever has become of it, or None."""
+        every = (*self.ballots.values(), *self.late.values())
+        mine = (one for one in every if one.answer_id == answer_id and one.annotator == annotator)
+        return next((one for one in mine if not one.retracted), None)
+
+    def revision(self, seat: int) -> int:
+        """Return the number of the last revision of a seat; 0 for one that was never taken."""
+        return max((one.rev for one in self.ballots.values() if one.seat == seat), default=0)
+
+    def lease_of(self, annotator: str, now: float) -> Lease | None:
+        """Return the live lease of somebody."""
+        return next((one for one in self._last().values() if one.annotator == annotator and one.until > now), None)
+
+    def next_lease(self, slots: int, busy: Container[str], annotator: str, now: float, until: float) -> Lease | None:
+        """Return the lease that ``annotator`` could take; None where ``slots`` others look at the question already.
+
+        Those who are ``busy`` have answered: their leases are over. Two people who see the same folder are given the
+        same key, so only one of them can store it.
+        """
+        last = self._last()
+        live = {
+            slot
+            for slot, one in last.items()
+            if one.until > now and one.annotator != annotator and one.annotator not in busy
+        }
+        if len(live) >= slots:
+            return None
+        slot = next(number for number in range(1, slots + 1) if number not in live)
+        return Lease(slot, last[slot].number + 1 if slot in last else 1, annotator, until)
+
+    def _last(self) -> dict[int, Lease]:
+        last: dict[int, Lease] = {}
+        for one in self.leases.values():
+            if one.slot not in last or one.number > last[one.slot].number:
+                last[one.slot] = one
+        return last
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a folder comes to under a rule. ``waits``: somebody else should still answer."""
+
+    outcome: Outcome
+    taken: Mapping[int, Ballot]
+    free: tuple[int, ...]  # seats
+    waits: bool
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Who has answered."""
+        return frozenset(one.annotator for one in self.taken.values())
+
+
+def stand(folder: Folder, rule: Rule, *, full: bool = False, voided: Container[str] = ()) -> Standing:
+    """Return where a question stands; one of the ``full`` sample waits until every seat is taken."""
+    taken = folder.taken(voided)
+    outcome = weigh(((one.annotator, one.number) for one in taken.values()), rule)
+    free = tuple(seat for seat in range(1, rule.seats + 1) if seat not in taken)
+    return Standing(outcome, taken, free, bool(free) and (full or outcome.decision is Decision.OPEN))
+
+
+def skip_key(query_id: str, annotator: str) -> str:
+    """Return the key that says that somebody does not want to answer."""
+    return f"answers/{query_id}/skip-{who(annotator)}.json"
+
+
+def late_key(query_id: str, answer_id: str) -> str:
+    """Return the key of an answer that came too late."""
+    return f"answers/{query_id}/late-{answer_id}.json"
+
+
+def _ballot(query_id: str, seat: int, rev: int, data: bytes) -> Ballot:
+    """Return a stored vote. One that cannot be read counts for nobody: its seat is free, from the next revision on."""
+    try:
+        return Ballot.model_validate_json(data).model_copy(update={"seat": seat, "rev": rev, "query_id": query_id})
+    except ValidationError:
+        return Ballot(query_id=query_id, seat=seat, rev=rev, annotator="", answered_at="", retracted=True)
+
+
+def _lease(slot: int, number: int, data: bytes) -> Lease:
+    try:
+        value = json.loads(data)
+        return Lease(slot, number, str(value["annotator"]), float(value["until"]))
+    except (ValueError, KeyError, TypeError):
+        return Lease(slot, number, "", 0.0)

@@ -1,0 +1,101 @@
+"""What holds for every request, whatever the route: limits, origin, and headers that keep a browser careful."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hopchain_etl.annotation.errors import DeskError, NotJson, TooLarge, WrongOrigin
+
+LARGEST_BODY = 64 * 1024  # bytes
+_READING = {"GET", "HEAD"}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+_HEADERS = {
+    b"content-security-policy": _POLICY.encode(),
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"cache-control": b"no-store",  # unless a route says otherwise
+}
+
+
+class Guard:
+    """ASGI middleware: refuses writes that are not JSON, not from our own pages or too large; adds headers to all."""
+
+    def __init__(self, app: ASGIApp, origins: Iterable[str] = ()) -> None:
+        self.app = app
+        self.origins = {urlsplit(origin).netloc for origin in origins} - {""}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                there = {name.lower() for name, _ in message.get("headers", [])}
+                more = [(name, value) for name, value in _HEADERS.items() if name not in there]
+                message = {**message, "headers": [*message.get("headers", []), *more]}
+            await send(message)
+
+        try:
+            if scope["method"] not in _READING:
+                self._check(scope)
+                receive = _once(await _body(receive))
+        except DeskError as error:
+            await _refuse(error, with_headers)
+            return
+        await self.app(scope, receive, with_headers)
+
+    def _check(self, scope: Scope) -> None:
+        """Raise where a write is not JSON or does not come from a page of this server (forged requests do not)."""
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise NotJson("send Content-Type: application/json")
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        ours = self.origins | {headers.get("host", "")} - {""}
+        by_token = "authorization" in headers  # no browser adds that for another page
+        is_ours = origin is not None and urlsplit(origin).netloc in ours
+        if (site not in (None, "same-origin")) or not (is_ours or (origin is None and (by_token or site))):
+            raise WrongOrigin("this request does not come from a page of this server")
+
+
+async def _body(receive: Receive) -> bytes:
+    """Return a request's body; raise TooLarge as soon as it is too long, whatever its Content-Length says."""
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return body
+        body += bytes(message.get("body", b""))
+        if len(body) > LARGEST_BODY:
+            raise TooLarge(f"at most {LARGEST_BODY} bytes")
+        if not message.get("more_body"):
+            return body
+
+
+def _once(body: bytes) -> Receive:
+    sent = False
+
+    async def receive() -> Message:
+        nonlocal sent
+        if sent:
+            return {"type": "http.disconnect"}
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+async def _refuse(error: DeskError, send: Send) -> None:
+    body = json.dumps({"error": error.code, "message": str(error)}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,310 @@
+"""What one API worker remembers of the lake, so that it need not list it for each request. The lake is the truth.
+
+Everything here may be stale: it only decides what is worth looking at. Before a question is shown, and before an answer
+is stored, its folder is read from the lake, and the write itself fails where somebody was faster.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hopchain_etl import ballots, batches
+from hopchain_etl.annotation.folder import Folder, Standing, stand
+from hopchain_etl.annotation.gold import Gold, GoldItem
+from hopchain_etl.ballots import is_full, who
+from hopchain_etl.batches import Batch
+from hopchain_etl.hops.consensus import Decision, Rule
+from hopchain_etl.lake import Lake, Shard
+from hopchain_etl.settings import DeskSettings
+from hopchain_etl.store import MissingObjectError, together
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 20  # a look that took a second is repeated after this many, however short the setting
+
+
+@dataclass(frozen=True)
+class Question:
+    """What an annotator may see of a query, and where its photo is."""
+
+    query_id: str
+    image_id: str
+    text: str
+    width: int
+    height: int
+    blob_key: str
+
+
+@dataclass(frozen=True)
+class Open:
+    """A batch that is not settled yet, with its questions. ``assigned``: to whom; None is every annotator."""
+
+    batch: Batch
+    rule: Rule
+    closed: bool
+    assigned: frozenset[str] | None
+    query_ids: tuple[str, ...]  # that can be shown: known, and not withdrawn
+
+    def asks(self, annotator: str) -> bool:
+        """Return whether somebody is asked this batch's questions."""
+        return not self.closed and (self.assigned is None or annotator in self.assigned)
+
+
+class Index:
+    """The open batches, where their questions stand, and who has answered what. Thread-safe."""
+
+    def __init__(self, lake: Lake, settings: DeskSettings) -> None:
+        self.lake = lake
+        self.settings = settings
+        self.gold = Gold(lake)
+        self.open: dict[str, Open] = {}
+        self.voided: dict[str, dict[str, str]] = {}
+        self._questions: dict[str, Question] = {}
+        self._withdrawn: frozenset[str] = frozenset()
+        self._home: dict[str, str] = {}  # query_id: batch
+        self._folders: dict[str, Folder] = {}
+        self._standings: dict[str, Standing] = {}
+        self._waiting: defaultdict[str, set[str]] = defaultdict(set)  # by batch
+        self._decided: Counter[str] = Counter()  # by batch
+        self._answered: defaultdict[str, set[str]] = defaultdict(set)  # by who
+        self._skipped: defaultdict[str, set[str]] = defaultdict(set)  # by who
+        self._orders: dict[tuple[str, str], list[str]] = {}
+        self._lock = threading.RLock()
+        self._loading = threading.Lock()
+        self._looked = 0.0
+        self._pause = 0.0
+
+    # --- what is remembered ---
+
+    def question(self, query_id: str) -> Question | None:
+        """Return a question of an open batch."""
+        return self._questions.get(query_id) if query_id in self._home else None
+
+    def home(self, query_id: str) -> Open | None:
+        """Return the open batch that asks a question."""
+        return self.open.get(self._home.get(query_id, ""))
+
+    def folder(self, query_id: str) -> Folder:
+        """Return what is remembered of a question's folder."""
+        return self._folders.get(query_id) or Folder(query_id)
+
+    def standing(self, query_id: str) -> Standing | None:
+        """Return where a question of an open batch stands, as far as is remembered."""
+        return self._standings.get(query_id)
+
+    def candidates(self, annotator: str, home: Open) -> Iterator[str]:
+        """Yield the questions of a batch that ``annotator`` could be asked, in his own order."""
+        me = who(annotator)
+        waiting, answered, skipped = self._waiting[home.batch.id], self._answered[me], self._skipped[me]
+        for query in self._order(annotator, home):
+            if query in waiting and query not in answered and query not in skipped:
+                yield query
+
+    def progress(self, annotator: str, name: str | None) -> dict[str, Any]:
+        """Return how far somebody is, and a batch."""
+        with self._lock:
+            me = who(annotator)
+            mine = self._answered[me]
+            home = self.open.get(name or "")
+            left = self._waiting[home.batch.id] - mine - self._skipped[me] if home else set()
+            return {
+                "mine": len(mine),
+                "batch": home.batch.id if home else None,
+                "batch_queries": len(home.query_ids) if home else 0,
+                "batch_decided": self._decided[home.batch.id] if home else 0,
+                "batch_left_for_me": len(left),
+            }
+
+    def turn(self, annotator: str) -> int:
+        """Return how many questions somebody has answered, checks included: it decides when the next check comes."""
+        return len(self._answered[who(annotator)]) + self.gold.count(annotator)
+
+    def _order(self, annotator: str, home: Open) -> list[str]:
+        key = annotator, home.batch.id
+        if len(self._orders.get(key, ())) != len(home.query_ids):
+            seed = who(annotator).encode()
+            self._orders[key] = sorted(home.query_ids, key=lambda query: hashlib.sha256(seed + query.encode()).digest())
+        return self._orders[key]
+
+    # --- what is learned ---
+
+    def look(self, query_id: str) -> tuple[Folder, Standing]:
+        """Read a question's folder from the lake, remember it, and return it with where the question stands."""
+        folder = self.folder(query_id).look(self.lake)
+        return folder, self.learn(folder)
+
+    def learn(self, folder: Folder) -> Standing:
+        """Remember a folder; return where its question stands now."""
+        query = folder.query_id
+        home = self.home(query)
+        rule = home.rule if home else Rule(self.settings.seats, self.settings.agree)
+        standing = stand(folder, rule, full=self.in_full_sample(query, home), voided=self.voided)
+        with self._lock:
+            if home is None:
+                return standing
+            self._forget(query)
+            name = home.batch.id
+            self._folders[query], self._standings[query] = folder, standing
+            if standing.waits:
+                self._waiting[name].add(query)
+            if standing.outcome.decision is not Decision.OPEN:
+                self._decided[name] += 1
+            for person in standing.people:
+                self._answered[who(person)].add(query)
+            for person in folder.skipped:
+                self._skipped[person].add(query)
+        return standing
+
+    def in_full_sample(self, query_id: str, home: Open | None) -> bool:
+        """Return whether everybody answers a question, even when it is decided before."""
+        return home is not None and is_full(query_id, float(home.batch.policy.get("full_share", 0)))
+
+    def _forget(self, query: str) -> None:
+        name = self._home[query]
+        self._waiting[name].discard(query)
+        if old := self._standings.get(query):
+            if old.outcome.decision is not Decision.OPEN:
+                self._decided[name] -= 1
+            for person in old.people:
+                self._answered[who(person)].discard(query)
+        if folder := self._folders.get(query):
+            for person in folder.skipped:
+                self._skipped[person].discard(query)
+
+    # --- what is looked up, now and then ---
+
+    def fresh(self) -> None:
+        """See to it that what is remembered is not older than the settings say.
+
+        The first caller waits; afterwards one thread looks while requests go on with what is known.
+        """
+        if time.monotonic() < self._looked + self._pause:
+            return
+        if self._looked == 0:
+            with self._loading:
+                if self._looked == 0:
+                    self._refresh()
+        elif self._loading.acquire(blocking=False):
+            threading.Thread(target=self._refresh_in_background, daemon=True).start()
+
+    def refresh(self, older_than: float = 0.0) -> None:
+        """Look now, and wait for it, unless the last look is less than ``older_than`` seconds ago."""
+        with self._loading:
+            if time.monotonic() >= self._looked + older_than:
+                self._refresh()
+
+    def _refresh_in_background(self) -> None:
+        try:
+            self._refresh()
+        except Exception:
+            log.exception("the desk could not look at the lake; it goes on with what it knows, and looks again")
+            self._looked = time.monotonic()
+        finally:
+            self._loading.release()
+
+    def _refresh(self) -> None:
+        began = time.monotonic()
+        before, self.voided = self.voided, ballots.voided(self.lake)
+        self._withdrawn = frozenset(self.lake.withdrawn())
+        self._load_batches()
+        self._load_folders(anew=before.keys() != self.voided.keys())
+        self.gold.refresh()
+        self._looked = time.monotonic()
+        self._pause = max(self.settings.refresh_seconds, _PATIENCE * (self._looked - began))
+
+    def _load_batches(self) -> None:
+        found = {}
+        for name, kinds in batches.states(self.lake).items():
+            if "decided" in kinds:
+                continue
+            held = self.open.get(name)
+            batch = held.batch if held else batches.load(self.lake, name)
+            if any(query not in self._questions for query in batch.query_ids) and not held:
+                self._questions.update(questions(self.lake, batch))
+            shown = tuple(query for query in batch.query_ids if self._can_show(query))
+            assigned = batches.assigned(self.lake, name) if "assigned" in kinds else None
+            found[name] = Open(batch, Rule.of(batch.policy), "closed" in kinds, assigned, shown)
+        with self._lock:
+            self.open = found
+            home: dict[str, str] = {}
+            for name, one in sorted(found.items(), key=lambda pair: pair[1].closed):
+                for query in one.query_ids:
+                    home.setdefault(query, name)
+            for query in [query for query, name in self._home.items() if home.get(query) != name]:
+                self._forget(query)
+                self._standings.pop(query, None)
+            self._home = home
+
+    def _can_show(self, query: str) -> bool:
+        question = self._questions.get(query)
+        return question is not None and question.image_id not in self._withdrawn
+
+    def _load_folders(self, *, anew: bool) -> None:
+        listed: defaultdict[str, list[str]] = defaultdict(list)
+        for entry in self.lake.store.entries("answers/"):
+            query = entry.key.split("/", 2)[1]
+            if query in self._home:
+                listed[query].append(entry.key)
+        unread = [key for query, keys in listed.items() for key in self.folder(query).unread(keys)]
+        contents = {key: data for key, data in zip(unread, together(self._read, unread), strict=True) if data}
+        for query in list(self._home):
+            before = self.folder(query)
+            after = before.listed(listed.get(query, ()), contents)
+            if self._grew(before, after) or query not in self._standings or anew:
+                self.learn(after)
+
+    def _grew(self, before: Folder, after: Folder) -> bool:
+        """Return whether a listing knows more: one that began before our last write knows less, and is left alone."""
+        return not before.ballots.keys() - after.ballots.keys() and after != before
+
+    def _read(self, key: str) -> bytes | None:
+        try:
+            return self.lake.store.get(key)
+        except MissingObjectError:
+            return None  # a lease that ended since it was listed
+
+
+def questions(lake: Lake, batch: Batch) -> dict[str, Question]:
+    """Return the questions of a batch; those whose rows are gone are missing."""
+    if batch.lineage is None:
+        log.warning("batch %s does not say under which fingerprint its queries are; nobody is asked them", batch.id)
+        return {}
+    shards = [Shard.parse(shard) for shard in batch.shards] or lake.completed("queries", batch.lineage)
+    asked = set(batch.query_ids)
+
+    def read(shard: Shard) -> list[Question]:
+        rows = lake.read("queries", batch.lineage, shard, withdrawn=()).select(["query_id", "image_id", "question"])
+        images = lake.read("images", None, shard, withdrawn=()).select(["image_id", "blob_sha", "width", "height"])
+        by_id = {image["image_id"]: image for image in images.to_pylist()}
+        return [
+            Question(
+                row["query_id"],
+                row["image_id"],
+                row["question"],
+                by_id[row["image_id"]]["width"],
+                by_id[row["image_id"]]["height"],
+                f"blobs/{by_id[row['image_id']]['blob_sha']}",
+            )
+            for row in rows.to_pylist()
+            if row["query_id"] in asked and row["image_id"] in by_id
+        ]
+
+    return {question.query_id: question for found in together(read, shards) for question in found}
+
+
+def as_question(item: GoldItem) -> Question:
+    """Return a check as the question that it looks like."""
+    return Question(item.query_id, "", item.question, item.width, item.height, item.blob_key)
+
+
+def without_leases(folder: Folder, keys: Iterable[str]) -> Folder:
+    """Return a folder after leases were removed."""
+    gone = set(keys)
+    return replace(folder, leases={key: one for key, one in folder.leases.items() if key not in gone})

@@ -1,0 +1,356 @@
+"""What a lead sees and does: batches and how far they are, who agrees with whom, and whose answers count."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+
+from hopchain_etl import ballots, batches
+from hopchain_etl.annotation import practice
+from hopchain_etl.annotation.agreement import measure, opinion
+from hopchain_etl.annotation.desk import Desk
+from hopchain_etl.annotation.errors import Conflict, Invalid, NotFound
+from hopchain_etl.annotation.gold import GoldItem
+from hopchain_etl.annotation.index import Question, as_question, questions
+from hopchain_etl.ballots import Ballot, is_full
+from hopchain_etl.batches import Batch
+from hopchain_etl.held_back import held_back_under
+from hopchain_etl.hops.consensus import Decision, Outcome, Rule, number_of, weigh
+from hopchain_etl.hops.query import decimal_text, query_id
+from hopchain_etl.lake import LakeError, Shard
+from hopchain_etl.stages import collect
+from hopchain_etl.store import together
+
+_COLUMNS = ("query_id", "question", "seat", "annotator", "answer", "reject_reason", "comment", "seconds", "answered_at",
+            "decision", "final", "program")  # fmt: skip
+_FORMULA = re.compile(r"[=+\-@\t\r\n]")
+
+JSON = dict[str, Any]
+Votes = dict[str, list[Ballot]]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A batch with the votes that count, by query, and what has become of it."""
+
+    batch: Batch
+    kinds: frozenset[str]
+    votes: Votes
+    late: int
+
+    @property
+    def rule(self) -> Rule:
+        """How many must agree."""
+        return Rule.of(self.batch.policy)
+
+    def outcome(self, query: str) -> Outcome:
+        """Return what the votes make of a query."""
+        return weigh(((one.annotator, one.number) for one in self.votes[query]), self.rule)
+
+    @property
+    def full(self) -> list[str]:
+        """The queries that everybody answers."""
+        share = float(self.batch.policy.get("full_share", 0))
+        return [query for query in self.batch.query_ids if is_full(query, share)]
+
+
+class LeadDesk:
+    """The lead's side of one API worker's desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.lake = desk.lake
+        self.index = desk.index
+        self._lock = threading.Lock()
+        self._rows = lru_cache(maxsize=4)(self._read_rows)
+        self._questions = lru_cache(maxsize=8)(lambda name: questions(self.lake, self._batch(name)))
+
+    # --- batches ---
+
+    def batches(self) -> list[JSON]:
+        """Return every batch with how far it is, the newest first."""
+        self.index.refresh(older_than=2)
+        return [self.summary(name) for name in reversed(batches.states(self.lake))]
+
+    def summary(self, name: str) -> JSON:
+        """Return one batch with how far it is."""
+        shown = self.show(name)
+        batch, rule = shown.batch, shown.rule
+        tally = Counter(shown.outcome(query).decision for query in shown.votes)
+        assigned = batches.assigned(self.lake, name) if "assigned" in shown.kinds else None
+        return {
+            "id": batch.id,
+            "created_by_run": batch.created_by_run,
+            "lineage": batch.lineage,
+            "queries": len(batch.query_ids),
+            "seats": rule.seats,
+            "agree": rule.agree,
+            "rule": str(rule),
+            "state": next((kind for kind in ("closed", "decided") if kind in shown.kinds), "open"),
+            "assigned": None if assigned is None else sorted(assigned),
+            "seats_filled": sum(map(len, shown.votes.values())),
+            "seats_total": rule.seats * len(batch.query_ids),
+            **{str(decision): tally[decision] for decision in Decision},
+            "late": shown.late,
+            "full_sample": len(shown.full),
+        }
+
+    def show(self, name: str) -> Shown:
+        """Return a batch and its votes: as the desk knows them, or from the answers table once it is final."""
+        kinds = batches.states(self.lake).get(name)
+        if kinds is None:
+            raise NotFound(f"there is no batch {name!r}")
+        home = self.index.open.get(name)
+        batch = home.batch if home else self._batch(name)
+        votes: Votes = {query: [] for query in dict.fromkeys(batch.query_ids)}
+        if home is None:
+            for ballot in collect.counted(self.lake, batch):
+                votes[ballot.query_id].append(ballot)
+            return Shown(batch, kinds, votes, 0)
+        late = 0
+        for query in votes:
+            folder = self.index.folder(query)
+            votes[query] = [one for _, one in sorted(folder.taken(self.index.voided).items())]
+            late += len(folder.late)
+        return Shown(batch, kinds, votes, late)
+
+    def create(self, name: str, by: str, source: str, **how: Any) -> JSON:
+        """Store a new batch and return it: of queries that nobody was asked, or of what a closed batch left open."""
+        desk = self.desk.settings
+        try:
+            batches.check_batch(name)
+        except ValueError as error:
+            raise Invalid(f"id: {error}") from error
+        limit = how.get("limit")
+        if source == "open_of":
+            shown = self.show(how.get("batch") or "")
+            if "closed" not in shown.kinds:
+                raise Conflict("close that batch first: its questions are still asked")
+            left = [query for query in shown.votes if shown.outcome(query).decision is Decision.OPEN]
+            lineage, shards = shown.batch.lineage, shown.batch.shards
+        else:
+            lineage = how.get("lineage") or self._newest_lineage()
+            new = batches.unasked(self.lake, lineage, held_back_under(self.lake, lineage))
+            left = list(dict.fromkeys(query for found in new.values() for query in found))
+            shards = tuple(map(str, new))
+        if not left:
+            raise Invalid("there is nothing to ask: every query is in a batch already")
+        made = Batch(
+            name,
+            f"lead:{by}",
+            tuple(left[:limit]),
+            batches.policy_of(desk),
+            lineage=lineage,
+            shards=shards,
+        )
+        try:
+            stored = batches.create(self.lake, made)
+        except LakeError as error:
+            raise Conflict(f"there is a batch {name!r} already") from error
+        if stored != made:
+            raise Conflict(f"there is a batch {name!r} already")
+        if how.get("assigned") is not None:
+            batches.assign(self.lake, name, how["assigned"])
+        self.index.refresh()
+        return self.summary(name)
+
+    def assign(self, name: str, annotators: Iterable[str] | None) -> JSON:
+        """Ask only these people (None: every annotator) a batch's questions."""
+        self.show(name)
+        batches.assign(self.lake, name, annotators)
+        self.index.refresh()
+        return self.summary(name)
+
+    def close(self, name: str, by: str) -> JSON:
+        """Ask nobody a batch's questions any more."""
+        self.show(name)
+        batches.close(self.lake, name, by)
+        self.index.refresh()
+        return self.summary(name)
+
+    # --- people ---
+
+    def void(self, annotator: str, by: str, reason: str) -> JSON:
+        """Let nothing that somebody answered count, and ask others on his seats; batches that were final open again."""
+        freed = 0
+        for name, kinds in batches.states(self.lake).items():
+            mine = sum(one.annotator == annotator for given in self.show(name).votes.values() for one in given)
+            freed += mine if "closed" not in kinds else 0
+            if mine and "decided" in kinds and "closed" not in kinds:
+                batches.reopen(self.lake, name)
+        ballots.void(self.lake, annotator, by=by, reason=reason)
+        self.index.refresh()
+        return {"voided": True, "reopened": freed}
+
+    def annotators(self) -> list[JSON]:
+        """Return everybody who has answered, with how much, and whose answers do not count."""
+        self.index.refresh(older_than=2)
+        counts: Counter[str] = Counter()
+        for name in batches.states(self.lake):
+            counts.update(one.annotator for given in self.show(name).votes.values() for one in given)
+        stones = self.index.voided
+        return [
+            {
+                "annotator": name,
+                "answers": counts[name],
+                "voided": name in stones,
+                "voided_by": stones.get(name, {}).get("by"),
+                "voided_reason": stones.get(name, {}).get("reason"),
+            }
+            for name in sorted(counts.keys() | stones.keys())
+        ]
+
+    # --- how good it is ---
+
+    def agreement(self, name: str) -> JSON:
+        """Return the figures of a batch (see ``agreement.measure``)."""
+        shown = self.show(name)
+        programs = {query: row["answer"] for query, row in self.rows(name).items()}
+        return measure(shown.votes, shown.rule, shown.full, programs, self.index.gold.answers(), self.index.voided)
+
+    def disagreements(self, name: str, offset: int, limit: int) -> JSON:
+        """Return the queries whose people differ, that somebody rejected, or whose program says something else."""
+        shown, rows = self.show(name), self.rows(name)
+        found = [query for query in shown.votes if self._differs(shown, query, rows.get(query))]
+        items = [self._item(shown, query, rows.get(query)) for query in found[offset : offset + limit]]
+        return {"total": len(found), "items": items}
+
+    def _differs(self, shown: Shown, query: str, row: JSON | None) -> bool:
+        given = {opinion(one) for one in shown.votes[query]}
+        final = shown.outcome(query).answer
+        other = final is not None and row is not None and final != number_of(row["answer"])
+        return len(given) > 1 or any(one.reject_reason for one in shown.votes[query]) or other
+
+    def _item(self, shown: Shown, query: str, row: JSON | None) -> JSON:
+        outcome, row = shown.outcome(query), row or {}
+        question = self.question(query)
+        hops = [{"number": number, **{key: value for key, value in hop.items() if key != "target"}}
+                for number, hop in enumerate(row.get("hops", ()), start=1)]  # fmt: skip
+        said = ("seat", "annotator", "answer", "reject_reason", "comment", "seconds", "answered_at")
+        return {
+            "query_id": query,
+            "question": question.text,
+            "image": f"api/queries/{query}/image",
+            "width": question.width,
+            "height": question.height,
+            "program_answer": row.get("answer"),
+            "expr": row.get("expr"),
+            "decision": str(outcome.decision),
+            "final": None if outcome.answer is None else decimal_text(outcome.answer),
+            "hops": hops,
+            "answers": [{key: getattr(one, key) for key in said} for one in shown.votes[query]],
+        }
+
+    def as_csv(self, name: str) -> str:
+        """Return a batch's counted answers as CSV, safe to open in a spreadsheet: no cell becomes a formula."""
+        shown, rows = self.show(name), self.rows(name)
+        sink = io.StringIO()
+        writer = csv.writer(sink)
+        writer.writerow(_COLUMNS)
+        for query, given in shown.votes.items():
+            outcome, row = shown.outcome(query), rows.get(query, {})
+            final = None if outcome.answer is None else decimal_text(outcome.answer)
+            for one in given:
+                said = [one.seat, one.annotator, one.answer, one.reject_reason, one.comment, one.seconds]
+                cells = [query, row.get("question"), *said, one.answered_at, outcome.decision, final, row.get("answer")]
+                writer.writerow(map(safe_cell, cells))
+        return sink.getvalue()
+
+    # --- checks ---
+
+    def gold(self) -> JSON:
+        """Return how many checks there are, by source."""
+        self.index.gold.refresh()
+        items = self.index.gold.items.values()
+        return {"items": len(items), "sources": dict(Counter(item.source for item in items))}
+
+    def add_gold(self, source: str, limit: int, listed: Sequence[tuple[str, str]]) -> JSON:
+        """Add checks: from what people agreed on in finished batches, from a list, or drawn."""
+        if source == "drawn":
+            items = [self._drawn(one) for one in islice(practice.drawn(self.desk.settings.practice + 100), limit)]
+        elif source == "listed":
+            items = [self._gold(query, answer, source) for query, answer in listed]
+        else:
+            items = [self._gold(query, answer, source) for query, answer in islice(self._agreed(), limit)]
+        added = self.index.gold.add(items)
+        return {"items": len(self.index.gold.items), "added": added}
+
+    def _agreed(self) -> Iterable[tuple[str, str]]:
+        """Yield questions of final batches that all answered alike, with the answer; not those that are checks."""
+        for name, kinds in batches.states(self.lake).items():
+            if "decided" in kinds:
+                shown = self.show(name)
+                for query, given in shown.votes.items():
+                    answer = shown.outcome(query).answer
+                    alike = len({opinion(one) for one in given}) == 1
+                    if answer is not None and alike and query not in self.index.gold.items:
+                        yield query, decimal_text(answer)
+
+    def _gold(self, query: str, answer: str, source: str) -> GoldItem:
+        if number_of(answer) is None:
+            raise Invalid(f"answer: {answer!r} is not a plain number")
+        one = self.question(query)
+        return GoldItem(query, one.text, answer.strip(), source, one.width, one.height, one.blob_key)
+
+    def _drawn(self, one: practice.Drawn) -> GoldItem:
+        name = query_id("drawn", one.question)
+        key = f"gold/images/{name}.png"
+        self.lake.store.put(key, one.png)
+        return GoldItem(name, one.question, one.answer, "drawn", one.width, one.height, key)
+
+    # --- queries ---
+
+    def question(self, query: str) -> Question:
+        """Return any question that was ever asked; raise NotFound otherwise."""
+        self.index.fresh()
+        if found := self.index.question(query):
+            return found
+        if item := self.index.gold.items.get(query):
+            return as_question(item)
+        for name in reversed(batches.states(self.lake)):
+            if found := self._questions(name).get(query):
+                return found
+        raise NotFound("nobody was asked this question")
+
+    def rows(self, name: str) -> Mapping[str, JSON]:
+        """Return the rows of a batch's queries, without what only the author needs."""
+        return self._rows(name)
+
+    def _read_rows(self, name: str) -> Mapping[str, JSON]:
+        batch = self._batch(name)
+        if batch.lineage is None:
+            return {}
+        lineage = batch.lineage
+        wanted = set(batch.query_ids)
+        shards = [Shard.parse(shard) for shard in batch.shards] or self.lake.completed("queries", lineage)
+        tables = together(lambda shard: self.lake.read("queries", lineage, shard, withdrawn=()), shards)
+        rows = pa.concat_tables(tables).select(["query_id", "question", "answer", "expr", "hops"]).to_pylist()
+        return {row["query_id"]: row for row in rows if row["query_id"] in wanted}
+
+    def _batch(self, name: str) -> Batch:
+        return batches.load(self.lake, name)
+
+    def _newest_lineage(self) -> str:
+        for name in reversed(batches.states(self.lake)):
+            if lineage := self._batch(name).lineage:
+                return lineage
+        raise Invalid("lineage: say which; no batch has one yet")
+
+
+def safe_cell(value: Any) -> Any:
+    """Return a CSV cell that no spreadsheet takes for a formula: text is marked as such, plain numbers stay.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    text = "" if value is None else str(value)
+    return f"'{text}" if _FORMULA.match(text) and number_of(text) is None else text

@@ -1,0 +1,114 @@
+"""The lead's routes: thin, over ``lead.LeadDesk``."""
+
+# Annotations are evaluated at once: FastAPI finds no dependency that is local to a function otherwise.
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from hopchain_etl.annotation.access import Person
+from hopchain_etl.annotation.lead import LeadDesk
+
+_Name = Annotated[str, Field(min_length=1, max_length=64)]
+_Person = Annotated[str, Field(min_length=1, max_length=256)]
+_QueryId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_InPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+JSON = dict[str, Any]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class NewBatch(_Body):
+    id: _Name
+    source: Literal["unasked", "open_of"]
+    batch: _Name | None = None
+    lineage: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")] | None = None
+    limit: Annotated[int, Field(ge=1)] | None = None
+    assigned: list[_Person] | None = None
+
+
+class Assignment(_Body):
+    annotators: list[_Person] | None
+
+
+class Nothing(_Body):
+    pass
+
+
+class Voiding(_Body):
+    annotator: _Person
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Listed(_Body):
+    query_id: _QueryId
+    answer: Annotated[str, Field(max_length=64)]
+
+
+class NewGold(_Body):
+    source: Literal["unanimous", "listed", "drawn"]
+    limit: Annotated[int, Field(ge=1, le=1_000)] = 50
+    items: Annotated[list[Listed], Field(max_length=500)] = Field(default_factory=list)
+
+
+def router(desk: LeadDesk, lead: Any) -> APIRouter:
+    """Return the routes below ``/api/lead``; each depends on ``lead``."""
+    routes = APIRouter()
+    Lead = Annotated[Person, Depends(lead)]  # noqa: N806 - a type
+
+    @routes.get("/batches")
+    def list_batches(one: Lead) -> JSON:
+        return {"batches": desk.batches()}
+
+    @routes.post("/batches")
+    def create(one: Lead, body: NewBatch) -> JSON:
+        how = body.model_dump(exclude={"id", "source"})
+        return {"batch": desk.create(body.id, one.name, body.source, **how)}
+
+    @routes.post("/batches/{name}/assigned")
+    def assign(one: Lead, name: _InPath, body: Assignment) -> JSON:
+        return {"batch": desk.assign(name, body.annotators)}
+
+    @routes.post("/batches/{name}/close")
+    def close(one: Lead, name: _InPath, body: Nothing) -> JSON:
+        return {"batch": desk.close(name, one.name)}
+
+    @routes.get("/batches/{name}/agreement")
+    def agreement(one: Lead, name: _InPath) -> JSON:
+        return desk.agreement(name)
+
+    @routes.get("/batches/{name}/disagreements")
+    def disagreements(
+        one: Lead,
+        name: _InPath,
+        offset: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    ) -> JSON:
+        return desk.disagreements(name, offset, limit)
+
+    @routes.get("/batches/{name}/answers.csv")
+    def answers(one: Lead, name: _InPath) -> Response:
+        disposition = {"Content-Disposition": f'attachment; filename="{name}-answers.csv"'}
+        return Response(desk.as_csv(name), media_type="text/csv; charset=utf-8", headers=disposition)
+
+    @routes.get("/annotators")
+    def annotators(one: Lead) -> JSON:
+        return {"annotators": desk.annotators()}
+
+    @routes.post("/void")
+    def void(one: Lead, body: Voiding) -> JSON:
+        return desk.void(body.annotator, one.name, body.reason)
+
+    @routes.get("/gold")
+    def gold(one: Lead) -> JSON:
+        return desk.gold()
+
+    @routes.post("/gold")
+    def add_gold(one: Lead, body: NewGold) -> JSON:
+        return desk.add_gold(body.source, body.limit, [(item.query_id, item.answer) for item in body.items])
+
+    return routes

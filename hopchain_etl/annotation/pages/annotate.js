@@ -1,0 +1,455 @@
+// The desk: one photo, one question, one number, and on to the next.
+
+import { byId, call, count, el, loginAdvice, navigation, say, ServerError } from "./common.js";
+import { Clock, Drafts } from "./drafts.js";
+import { Picture } from "./picture.js";
+
+const NUMBER = /^-?\d{1,12}(\.\d{1,12})?$/; // the server's rule
+const WAIT = 20_000; // ms between questions about whether there is something to do
+const RENEW = 60_000; // ms before a lease ends
+
+const field = byId("answer");
+const picture = new Picture(byId("stage"), byId("photo"), byId("level"));
+const clock = new Clock();
+let me;
+let drafts;
+let task = null;
+let practice = null; // {tasks, at, answered} during a practice round
+let busy = false;
+let current = Promise.resolve(); // the step under way
+let waiting; // timer
+let round = null; // the practice round, asked for while the person still reads
+let reasonsShown = false;
+
+// --- talking to the server ---
+
+/** Return what `request` resolves to; while the server is away or the login expired, keep trying. */
+async function insist(request) {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      const told = await request();
+      if (tries) say("");
+      return told;
+    } catch (error) {
+      if (!(error instanceof ServerError)) throw error;
+      if (error.status === 401) await loggedIn();
+      else if (error.passing) await tryAgain(error, Math.min(30, 2 ** tries));
+      else throw error;
+    }
+  }
+}
+
+/** Resolve once the person says that they are logged in again. */
+function loggedIn() {
+  const box = byId("login-box");
+  byId("login-advice").replaceChildren(...loginAdvice());
+  return new Promise((resolve) => {
+    box.addEventListener("close", resolve, { once: true });
+    box.showModal();
+  });
+}
+
+/** Resolve after `seconds`, or when the person does not want to wait. */
+function tryAgain(error, seconds) {
+  say(`${error.message} Your answer is kept; trying again in ${seconds} s. `, "bad");
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, 1000 * seconds);
+    const now = el("button", { type: "button", on: { click: () => { clearTimeout(timer); resolve(); } } }, "Try now");
+    byId("message").append(now);
+  });
+}
+
+/** Run a step of the work unless one is under way; whatever goes wrong is said. */
+function once(step) {
+  if (!busy) current = run(step);
+  return current;
+}
+
+/** Run a step once the one under way has ended: nobody presses Undo in vain. */
+const afterwards = (step) => current.then(() => once(step));
+
+async function run(step) {
+  busy = true;
+  document.body.setAttribute("aria-busy", "true");
+  try {
+    await step();
+  } catch (error) {
+    say(error.message, "bad");
+    if (!(error instanceof ServerError)) throw error;
+    if (["not_allowed", "voided"].includes(error.code)) notice("You cannot go on here", error.message);
+  } finally {
+    busy = false;
+    document.body.removeAttribute("aria-busy");
+  }
+}
+
+// --- what is on the page ---
+
+function notice(title, text, ...more) {
+  byId("desk").hidden = true;
+  byId("notice").hidden = false;
+  byId("notice").replaceChildren(el("h1", { id: "notice-title" }, title), el("p", {}, text), ...more);
+  byId("notice").setAttribute("aria-labelledby", "notice-title");
+  (byId("notice").querySelector("button, a") ?? byId("notice")).focus();
+}
+
+/** Show a question with its photo; `draft` is what had been typed and the seconds already spent. */
+function show(question, source, width, height, draft) {
+  clearTimeout(waiting);
+  byId("notice").hidden = true;
+  byId("desk").hidden = false;
+  byId("question").textContent = question;
+  byId("feedback").replaceChildren();
+  problem("");
+  field.value = draft.answer;
+  byId("loading").hidden = false;
+  byId("photo").hidden = true;
+  clock.start(draft.seconds);
+  field.focus();
+  field.select();
+  return picture.show(source, width, height).then(
+    () => { byId("loading").hidden = true; byId("photo").hidden = false; picture.fit(); },
+    () => { byId("loading").textContent = "The photo cannot be shown. Reload, or reject it as broken."; },
+  );
+}
+
+/** Say something that needs no reading twice: it goes by itself and gives the photo free. */
+function mention(text, kind = "") {
+  say(text, kind);
+  setTimeout(() => { if (byId("message").textContent === text) say(""); }, 6_000);
+}
+
+function problem(text) {
+  byId("problem").textContent = text;
+  field.setAttribute("aria-invalid", text ? "true" : "false");
+}
+
+function showProgress(progress) {
+  if (!progress) return;
+  byId("progress").hidden = false;
+  byId("mine").textContent = `Answered by you: ${count(progress.mine)}`;
+  const there = Boolean(progress.batch);
+  byId("batch").hidden = byId("batch-text").hidden = !there;
+  if (!there) return;
+  const left = `${count(progress.batch_left_for_me)} left for you`;
+  byId("batch-text").textContent =
+    `${progress.batch}: ${count(progress.batch_decided)} of ${count(progress.batch_queries)} decided, ${left}`;
+  byId("batch").max = Math.max(1, progress.batch_queries);
+  byId("batch").value = progress.batch_decided;
+}
+
+function showUndo() {
+  const step = practice ? null : drafts.last(me.undo_seconds);
+  byId("undo").disabled = !step;
+  byId("undo").title = step ? `Take back: ${step.what}` : "Nothing to take back";
+}
+
+// --- the work ---
+
+async function next() {
+  const told = await insist(() => call("api/next"));
+  showProgress(told.progress);
+  await take(told.task, told.why);
+  if (told.prefetch) new Image().src = told.prefetch;
+}
+
+async function take(given, why) {
+  task = given;
+  showUndo();
+  if (task) {
+    setTimeout(renew, Math.max(RENEW, new Date(task.lease_until) - Date.now() - RENEW), task.query_id);
+    // Not waited for: the question can be read while the photo comes.
+    show(task.question, task.image, task.width, task.height, drafts.of(task.query_id));
+    return;
+  }
+  const texts = {
+    no_batch: ["Nothing to annotate yet", "A lead has not opened a batch for you. This page looks again by itself."],
+    done: ["All done", "There is nothing left for you in the open batches. Thank you!"],
+    waiting: ["One moment", "Others have the last questions on their desks. This page looks again by itself."],
+  };
+  const [title, text] = texts[why] ?? texts.waiting;
+  const undo = drafts.last(me.undo_seconds)
+    && el("button", { type: "button", on: { click: () => afterwards(undoLast) } }, "Undo the last ", el("kbd", {}, "U"));
+  // The first button gets the focus: one that does no harm if Enter is pressed once too often.
+  notice(title, text, el("p", { class: "actions" },
+    el("button", { type: "button", on: { click: () => once(next) } }, "Look again"), undo || "",
+    el("button", { type: "button", class: "link", on: { click: () => once(startPractice) } }, "Practice round")));
+  clearTimeout(waiting);
+  waiting = setTimeout(() => once(next), WAIT);
+}
+
+/** Ask for the same task again, which renews its lease, while somebody is looking at it. */
+async function renew(query) {
+  if (task?.query_id !== query || document.hidden || busy) return;
+  const told = await call("api/next").catch(() => null); // the answer itself will tell what is wrong
+  if (told?.task?.query_id === query) setTimeout(renew, RENEW, query);
+}
+
+/** Hand in what `pending` holds, however often it takes, and say what became of it. */
+async function deliver(entry, what) {
+  drafts.pending = { entry, what };
+  try {
+    const told = await insist(() => call("api/answers", entry));
+    drafts.pending = null;
+    drafts.done({ query_id: entry.query_id, what, answer: entry.answer ?? "", at: Date.now() });
+    showProgress(told.progress);
+    mention(`Sent: ${what}.`, "good");
+    return true;
+  } catch (error) {
+    drafts.pending = null;
+    if (error.status === 422) {
+      problem(error.message);
+      return false;
+    }
+    if (error.status === 403) throw error;
+    say(error.message, "bad"); // answered before, or no longer asked: there is nothing to do but go on
+    return true;
+  }
+}
+
+function written() {
+  return field.value.trim().replace("−", "-").replace(/^\+/, "");
+}
+
+function send() {
+  const answer = written();
+  if (!NUMBER.test(answer)) {
+    problem(answer.includes(",") ? "Write decimals with a point, such as 2.5, and no separators." :
+      answer ? "Write one number, such as 12, 2.5 or -3, without words or units." : "Write a number first.");
+    field.focus();
+    return undefined;
+  }
+  problem("");
+  if (practice) return once(() => checkPractice(answer));
+  return once(async () => {
+    const entry = { answer_id: crypto.randomUUID(), query_id: task.query_id, answer, seconds: clock.seconds };
+    if (await deliver(entry, answer)) await next();
+  });
+}
+
+function skip() {
+  return once(async () => {
+    const query = task.query_id;
+    const told = await insist(() => call("api/skips", { query_id: query }));
+    drafts.done({ query_id: query, what: "skipped", answer: written(), at: Date.now() });
+    showProgress(told.progress);
+    mention("Skipped.");
+    await next();
+  });
+}
+
+async function undoLast() {
+  const step = drafts.last(me.undo_seconds);
+  if (!step) {
+    say("There is nothing to take back.");
+    return;
+  }
+  if (task) drafts.keep(task.query_id, { answer: written(), seconds: clock.seconds });
+  drafts.forgetLast();
+  const told = await insist(() => call("api/undo", { query_id: step.query_id }));
+  drafts.keep(step.query_id, { answer: step.answer, seconds: 0 });
+  showProgress(told.progress);
+  mention(`Taken back: ${step.what}.`, "good");
+  if (told.task) await take(told.task);
+  else await next();
+}
+
+// --- reject ---
+
+function openReject() {
+  if (!task || practice || busy) return;
+  const set = byId("reasons");
+  if (!reasonsShown) {
+    reasonsShown = true;
+    me.reasons.forEach((reason, index) => set.append(el("label", { class: "check" },
+      el("input", { type: "radio", name: "reason", value: reason.code }),
+      el("kbd", {}, String(index + 1)), el("span", {}, reason.label))));
+  }
+  byId("reject-form").reset();
+  byId("reject-problem").textContent = "";
+  needComment();
+  byId("reject-box").showModal();
+  set.querySelector("input").focus();
+}
+
+const chosenReason = () => byId("reject-form").querySelector("input[name=reason]:checked")?.value;
+
+function needComment() {
+  byId("comment-need").textContent = chosenReason() === "other" ? "(needed)" : "(if you like)";
+}
+
+function sendReject() {
+  const reason = chosenReason();
+  const comment = byId("comment").value.trim();
+  if (!reason || (reason === "other" && !comment)) {
+    byId("reject-problem").textContent = reason ? "Say in a few words what is wrong." : "Choose a reason.";
+    if (reason) byId("comment").focus();
+    return;
+  }
+  byId("reject-box").close();
+  const label = me.reasons.find((one) => one.code === reason).label;
+  once(async () => {
+    const entry = { answer_id: crypto.randomUUID(), query_id: task.query_id, reject_reason: reason,
+      ...(comment && { comment }), seconds: clock.seconds };
+    if (await deliver(entry, `rejected, ${label}`)) await next();
+  });
+}
+
+// --- practice ---
+
+async function startPractice() {
+  const told = (await round) ?? (await insist(() => call("api/practice")));
+  round = null;
+  if (!told.tasks.length) {
+    say("There is no practice round on this server.");
+    await next();
+    return;
+  }
+  task = null;
+  practice = { tasks: told.tasks, at: 0, answered: false };
+  say("");
+  showPractice();
+}
+
+function showPractice() {
+  const { tasks, at } = practice;
+  practice.answered = false;
+  byId("mode").hidden = false;
+  byId("mode").textContent = `Practice ${at + 1} of ${tasks.length}: nothing here counts`;
+  byId("others").hidden = true;
+  byId("send").firstChild.textContent = "Check ";
+  show(tasks[at].question, tasks[at].image, tasks[at].width, tasks[at].height, { answer: "", seconds: 0 });
+}
+
+async function checkPractice(answer) {
+  if (practice.answered) {
+    practice.at += 1;
+    if (practice.at < practice.tasks.length) showPractice();
+    else await endPractice();
+    return;
+  }
+  const told = await insist(() => call(`api/practice/${practice.tasks[practice.at].number}`, { answer }));
+  practice.answered = true;
+  const last = practice.at + 1 === practice.tasks.length;
+  byId("send").firstChild.textContent = last ? "To the real questions " : "Next ";
+  byId("feedback").replaceChildren(el("div", { class: "feedback", data: { right: told.right ? "yes" : "no" } },
+    el("strong", {}, told.right ? "Right." : `Not quite: the answer is ${told.answer}.`),
+    ...told.explanation.split("\n").map((line) => el("p", {}, line))));
+  byId("feedback").scrollIntoView({ block: "nearest" });
+}
+
+async function endPractice() {
+  await insist(() => call("api/practised", {}));
+  me.practised = true;
+  leavePractice();
+  mention("Practice done. From here on your answers count.", "good");
+  await next();
+}
+
+function leavePractice() {
+  practice = null;
+  byId("mode").hidden = true;
+  byId("others").hidden = false;
+  byId("send").firstChild.textContent = "Send ";
+}
+
+function offerPractice() {
+  round = call("api/practice").catch(() => null); // asked for again when it is needed
+  notice("Before you start",
+    "You will see photos with one question each, and answer with one number. Others answer the same question without "
+    + "seeing yours. A short practice round shows how it works; it does not count.",
+    el("p", { class: "actions" },
+      el("button", { type: "button", class: "primary", on: { click: () => once(startPractice) } }, "Start the practice round"),
+      el("a", { class: "button", href: "guidelines" }, "Read the guidelines")));
+}
+
+// --- keys and buttons ---
+
+const letters = {
+  s: () => !practice && task && skip(),
+  r: openReject,
+  u: () => afterwards(undoLast),
+  z: () => picture.zoom(1),
+  x: () => picture.zoom(-1),
+  f: () => picture.fit(),
+  g: () => { window.location.href = "guidelines"; },
+  "?": () => byId("help-box").showModal(),
+};
+
+const moves = { ArrowUp: [0, -0.2], ArrowDown: [0, 0.2], ArrowLeft: [-0.2, 0], ArrowRight: [0.2, 0] };
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.repeat && !moves[event.key]) return;
+  const inField = event.target === field;
+  const act = letters[event.key.toLowerCase()];
+  if (act && (drafts?.letters || event.key === "?")) {
+    event.preventDefault();
+    act();
+  } else if (moves[event.key] && picture.zoomed && (!inField || !field.value || event.key === "ArrowUp" || event.key === "ArrowDown")) {
+    event.preventDefault();
+    picture.pan(...moves[event.key]);
+  } else if (/^[\d.-]$/.test(event.key) && !inField && !byId("desk").hidden) {
+    field.focus(); // the character itself then lands in the field
+    field.setSelectionRange(field.value.length, field.value.length);
+  } else if (event.key === "Enter" && event.target === document.body && !byId("desk").hidden) {
+    send();
+  }
+}
+
+function onReasonKey(event) {
+  if (event.target === byId("comment") || !/^\d$/.test(event.key)) return;
+  const choice = byId("reasons").querySelectorAll("input")[Number(event.key) - 1];
+  if (!choice) return;
+  choice.checked = true;
+  choice.focus();
+  needComment();
+}
+
+function listen() {
+  document.addEventListener("keydown", onKey);
+  byId("form").addEventListener("submit", (event) => { event.preventDefault(); send(); });
+  field.addEventListener("input", () => {
+    problem("");
+    if (task) drafts.keep(task.query_id, { answer: field.value, seconds: clock.seconds });
+  });
+  const clicks = {
+    skip, reject: openReject, undo: () => afterwards(undoLast), help: () => byId("help-box").showModal(),
+    practise: () => once(startPractice),
+    "zoom-in": () => picture.zoom(1), "zoom-out": () => picture.zoom(-1), "zoom-fit": () => picture.fit(),
+    "help-close": () => byId("help-box").close(), "login-again": () => byId("login-box").close(),
+    "reject-cancel": () => byId("reject-box").close(),
+    sign: () => {
+      field.value = field.value.startsWith("-") ? field.value.slice(1) : `-${field.value}`;
+      field.dispatchEvent(new Event("input"));
+      field.focus();
+    },
+  };
+  for (const [id, act] of Object.entries(clicks)) byId(id).addEventListener("click", act);
+  byId("reject-form").addEventListener("submit", (event) => { event.preventDefault(); sendReject(); });
+  byId("reject-form").addEventListener("change", needComment);
+  byId("reject-form").addEventListener("keydown", onReasonKey);
+  byId("reject-box").addEventListener("close", () => field.focus());
+  byId("letters").addEventListener("change", (event) => { drafts.letters = event.target.checked; });
+  window.addEventListener("pagehide", () => {
+    if (task) drafts.keep(task.query_id, { answer: field.value, seconds: clock.seconds });
+  });
+}
+
+async function start() {
+  me = await insist(() => call("api/me"));
+  navigation(me, "annotate");
+  if (!me.annotator) {
+    notice("You are not an annotator", "This page is for annotators. A lead sees the work on the lead's page.");
+    return;
+  }
+  drafts = new Drafts(me.name);
+  byId("letters").checked = drafts.letters;
+  listen();
+  const kept = drafts.pending;
+  if (kept) await deliver(kept.entry, kept.what);
+  if (me.practised) await next();
+  else offerPractice();
+}
+
+once(start);

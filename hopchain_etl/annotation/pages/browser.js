@@ -1,0 +1,238 @@
+// The dataset browser: what a build made, what it refused, and where each hop looks.
+
+import { byId, call, count, el, hopText, navigation, readingText, say, trying } from "./common.js";
+
+const COUNT = 24; // items at a time
+const WIDTH = 1000; // px of a photo looked at
+const SMALL = 420; // px of a photo in the gallery
+
+let build = null;
+const view = { kind: "queries", stage: "generate", text: "", rel: "", read: "", hops: "", reason: "", outcome: "" };
+let from = "0.0";
+let asked = 0; // the latest search: answers to earlier ones are late
+
+const FILTERS = {
+  queries: ["text", "rel", "read", "hops"],
+  rejects: ["stage", "text", "reason", "outcome"],
+};
+const LABELS = { text: "Search", rel: "Relation", read: "Reading", hops: "Hops", stage: "Stage", reason: "Reason", outcome: "Outcome" };
+
+const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value !== "" && value !== null)).toString();
+const place = () => `api/browse/builds/${encodeURIComponent(build.id)}`;
+const photoOf = (one, width) => `api/browse/photo?${query({ shard: one.shard, image: one.image_id, width })}`;
+const maskOf = (one, hop) => `${place()}/mask?${query({ shard: one.shard, image: one.image_id, of: hop.target.join(","), colour: hop.colour, width: WIDTH })}`;
+
+// --- the build ---
+
+function fillBuilds(told) {
+  const when = (text) => (text ?? "").slice(0, 16).replace("T", " ");
+  const runs = told.builds.map((one) => el("option", { value: one.id }, `${when(one.run_after)} · ${count(one.counts?.rows)} queries · ${one.run_id}`));
+  const whole = told.lineages.map((one) => el("option", { value: one.id }, `all of ${one.fingerprint} · ${one.model ?? "unknown author"}`));
+  byId("build").replaceChildren(
+    runs.length ? el("optgroup", { label: `Runs of hopchain_build${told.count > runs.length ? ` (the last ${runs.length} of ${count(told.count)})` : ""}` }, runs) : "",
+    whole.length ? el("optgroup", { label: "Everything under a fingerprint" }, whole) : "");
+  return [...told.builds, ...told.lineages];
+}
+
+async function openBuild(id) {
+  build = await call(`api/browse/builds/${encodeURIComponent(id)}`);
+  const select = byId("build");
+  if (![...select.options].some((option) => option.value === build.id)) select.prepend(el("option", { value: build.id }, build.id));
+  select.value = build.id;
+  const marks = build.funnel.filter((one) => one.fingerprint).map((one) => `${one.stage} ${one.fingerprint}`).join(", ");
+  byId("about").textContent = `${build.document.run_id ? `Run ${build.document.run_id}; ` : ""}${count(build.shards)} shards; ${marks}`;
+  byId("funnel").replaceChildren(funnel(build.funnel));
+  byId("gallery").hidden = false;
+  await search();
+}
+
+function funnel(levels) {
+  const widest = Math.max(1, ...levels.map((one) => one.read));
+  const reasons = (level) => Object.entries(level.reasons).map(([reason, many]) => el("button", {
+    type: "button", class: "link", on: { click: () => showRejects(level.stage, reason) },
+  }, `${reason} ${count(many)}`));
+  return el("table", {}, el("caption", { class: "unseen" }, "What became of every photo"),
+    el("thead", {}, el("tr", {}, ["Stage", "Inputs", "", "Ok", "Rejected", "Failed", "Rows out", "Reasons"].map((head, index) =>
+      el("th", { scope: "col", class: [1, 3, 4, 5, 6].includes(index) && "number" }, head)))),
+    el("tbody", {}, levels.map((one) => el("tr", {}, el("th", { scope: "row" }, one.stage), figure(one.read),
+      el("td", {}, el("div", { class: "track", style: { width: `${(100 * one.read) / widest}%` } },
+        el("div", { class: "yes", style: { flex: String(one.ok) } }), el("div", { class: "no", style: { flex: String(one.rejected + one.failed) } }))),
+      figure(one.ok), figure(one.rejected), figure(one.failed), figure(one.rows), el("td", { class: "reasons" }, reasons(one))))));
+}
+
+const figure = (value) => el("td", { class: "number" }, count(value));
+
+// --- the gallery ---
+
+function choices(name) {
+  const level = build.funnel.find((one) => one.stage === view.stage);
+  return {
+    rel: build.rels, read: build.reads, hops: ["4", "5", "6"], outcome: ["rejected", "failed"],
+    stage: build.funnel.map((one) => one.stage), reason: Object.keys(level?.reasons ?? {}),
+  }[name];
+}
+
+function fillFilter() {
+  byId("filter").replaceChildren(...FILTERS[view.kind].map((name) => {
+    const id = `by-${name}`;
+    const input = name === "text"
+      ? el("input", { id, type: "search", maxlength: 200, value: view.text, placeholder: "question, category, reading, id" })
+      : el("select", { id }, name !== "stage" && el("option", { value: "" }, "any"), choices(name).map((one) => el("option", { value: one }, one.replaceAll("_", " "))));
+    input.value = view[name];
+    return el("div", {}, el("label", { for: id }, LABELS[name]), input);
+  }));
+}
+
+function show(kind) {
+  view.kind = kind;
+  return search();
+}
+
+function showRejects(stage, reason) {
+  Object.assign(view, { stage, reason, outcome: "", text: "" });
+  show("rejects").then(() => byId("gallery-title").scrollIntoView());
+}
+
+/** Begin a search anew with what the filter says. */
+async function search() {
+  fillFilter();
+  for (const kind of ["queries", "rejects"]) byId(`show-${kind}`).setAttribute("aria-pressed", String(kind === view.kind));
+  byId("gallery-title").textContent = view.kind === "queries" ? "Queries" : "Rejects";
+  byId("items").replaceChildren();
+  from = "0.0";
+  keepAddress();
+  await more();
+}
+
+async function more() {
+  const mine = ++asked;
+  byId("found").textContent = "Looking …";
+  byId("more").hidden = true;
+  const wanted = Object.fromEntries(FILTERS[view.kind].map((name) => [name, view[name]]));
+  const items = byId("items");
+  let added = 0;
+  while (from !== null && added < COUNT) { // a request reads a bounded number of shards: ask on until the page is full
+    const told = await call(`${place()}/${view.kind}?${query({ ...wanted, from, count: COUNT - added })}`);
+    if (mine !== asked) return;
+    items.append(...told.items.map((one) => el("li", {}, card(one))));
+    added += told.items.length;
+    from = told.next;
+  }
+  byId("more").hidden = from === null;
+  byId("found").textContent = items.children.length
+    ? `${count(items.children.length)} ${view.kind}${from === null ? "" : ", there are more"}`
+    : `No ${view.kind} fit.`;
+}
+
+function card(one) {
+  const rejected = view.kind === "rejects";
+  const seen = rejected ? one.photo : true;
+  const said = rejected ? one.payload?.question ?? one.detail : one.question;
+  return el("button", { type: "button", class: "item", on: { click: () => open(one, rejected) } },
+    el("span", { class: "shot" }, seen
+      ? el("img", { src: photoOf(one, SMALL), alt: "", loading: "lazy" })
+      : el("span", {}, "no photo in the lake")),
+    el("span", { class: "text" },
+      rejected && el("span", {}, el("span", { class: "badge", data: { kind: one.outcome === "failed" ? "warn" : "bad" } }, one.reason)),
+      el("span", { class: "question" }, said ?? ""),
+      el("span", { class: "small" }, rejected
+        ? (one.uri ?? one.image_id ?? "").split("/").at(-1).slice(0, 40)
+        : `${one.hops.length} hops · ${one.expr} = ${one.answer}`)));
+}
+
+// --- one query or reject ---
+
+function open(one, rejected) {
+  const asking = rejected ? (one.payload && typeof one.payload === "object" ? one.payload : {}) : one;
+  byId("one-title").textContent = rejected ? `${one.outcome}: ${one.reason}` : "Query";
+  byId("one-body").replaceChildren(
+    rejected && !one.photo ? el("p", { class: "empty" }, "This photo never came into the lake.") : layers(one),
+    el("div", {},
+      rejected && el("p", {}, one.detail ?? ""),
+      asking.question && el("p", {}, asking.question),
+      one.hops.length > 0 && hopList(one.hops),
+      asking.expr && el("p", {}, el("code", {}, asking.expr), " = ", el("b", {}, asking.answer ?? "?")),
+      facts(one, rejected),
+      rejected && one.payload !== null && el("details", {}, el("summary", {}, "Payload"),
+        el("pre", { tabindex: 0 }, JSON.stringify(one.payload, null, 1)))));
+  byId("one").showModal();
+}
+
+function layers(one) {
+  const masks = one.hops.filter((hop) => hop.target.length).map((hop) =>
+    el("img", { class: "mask", src: maskOf(one, hop), alt: `Where hop ${hop.number} looks`, data: { hop: hop.number }, on: { error: (event) => event.target.remove() } }));
+  return el("div", { class: "layers", id: "layers" }, el("img", { src: photoOf(one, WIDTH), alt: "The photo" }), masks);
+}
+
+/** Return the hops as buttons: pointing at one shows where it looks, pressing it keeps that. */
+function hopList(hops) {
+  let pinned = null;
+  const light = (number) => {
+    const frame = byId("layers");
+    if (!frame) return;
+    if (number === null) delete frame.dataset.only;
+    else frame.dataset.only = number;
+    for (const mask of frame.querySelectorAll(".mask")) mask.classList.toggle("lit", Number(mask.dataset.hop) === number);
+  };
+  const buttons = hops.map((hop) => el("button", {
+    type: "button", class: "look", "aria-pressed": "false", data: { number: hop.number },
+    on: {
+      mouseenter: () => light(hop.number), focus: () => light(hop.number),
+      mouseleave: () => light(pinned), blur: () => light(pinned),
+      click: () => {
+        pinned = pinned === hop.number ? null : hop.number;
+        for (const button of buttons) button.setAttribute("aria-pressed", String(Number(button.dataset.number) === pinned));
+        light(pinned);
+      },
+    },
+  }, el("span", { class: "hop", style: { borderColor: hop.css } }, String(hop.number)),
+  el("span", {}, hopText(hop), " ", hop.level && el("span", { class: "soft" }, `level ${hop.level}`), el("br"),
+    el("b", {}, readingText(hop)))));
+  return el("ol", { class: "hops", "aria-label": "Hops: choose one to see where it looks" }, buttons.map((button) => el("li", {}, button)));
+}
+
+function facts(one, rejected) {
+  const names = rejected
+    ? ["stage", "scope", "image_id", "uri", "etag", "shard"]
+    : ["query_id", "image_id", "author", "unchecked", "question_half", "answer_half", "question_single", "answer_single", "shard"];
+  const known = names.filter((name) => one[name] !== null && one[name] !== undefined && one[name] !== "");
+  return el("dl", { class: "facts" }, known.flatMap((name) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, String(one[name]))]));
+}
+
+// --- the page ---
+
+function keepAddress() {
+  const kept = { build: build.id, ...(view.kind === "rejects" && { show: "rejects" }) };
+  for (const name of FILTERS[view.kind]) if (view[name]) kept[name] = view[name];
+  window.history.replaceState(null, "", `?${query(kept)}`);
+}
+
+function onFilter(event) {
+  event.preventDefault();
+  for (const name of FILTERS[view.kind]) {
+    const value = byId(`by-${name}`).value;
+    if (name === "stage" && value !== view.stage) byId("by-reason").value = "";
+    view[name] = value;
+  }
+  trying(search);
+}
+
+async function start() {
+  const address = new URLSearchParams(window.location.search);
+  navigation(await call("api/me"), "browser");
+  byId("filter").addEventListener("change", onFilter);
+  byId("filter").addEventListener("submit", onFilter);
+  byId("build").addEventListener("change", (event) => trying(() => openBuild(event.target.value)));
+  byId("show-queries").addEventListener("click", () => trying(() => show("queries")));
+  byId("show-rejects").addEventListener("click", () => trying(() => show("rejects")));
+  byId("more").addEventListener("click", () => trying(more));
+  byId("one-close").addEventListener("click", () => byId("one").close());
+  for (const name of Object.keys(LABELS)) if (address.get(name)) view[name] = address.get(name);
+  if (address.get("show") === "rejects") view.kind = "rejects";
+  const known = fillBuilds(await call("api/browse/builds"));
+  const wanted = address.get("build") ?? address.get("run") ?? known[0]?.id;
+  if (wanted) await openBuild(wanted);
+  else byId("about").textContent = "No build yet. Run hopchain_build, then look again.";
+}
+
+trying(start);

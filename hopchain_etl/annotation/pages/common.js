@@ -1,0 +1,119 @@
+// What all pages share: elements made without markup, calls to the server, messages and dialogs.
+
+/** Return an element. Strings become text nodes, never markup; `on` holds listeners, `data` data attributes. */
+export function el(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name === "on") for (const [event, listener] of Object.entries(value)) node.addEventListener(event, listener);
+    else if (name === "data") Object.assign(node.dataset, value);
+    else if (name === "style") Object.assign(node.style, value);
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+export const byId = (id) => document.getElementById(id);
+
+/** What the server refused. `status` 0: it was not reached. */
+export class ServerError extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+
+  /** Whether the same request may succeed in a moment. */
+  get passing() {
+    return this.status === 0 || this.status >= 500;
+  }
+}
+
+/** Return the JSON of `path` (relative to the page); a `body` is posted. Throws ServerError. */
+export async function call(path, body) {
+  const options = body === undefined
+    ? {}
+    : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  let answer;
+  try {
+    answer = await fetch(path, { credentials: "same-origin", redirect: "error", ...options });
+  } catch {
+    throw new ServerError(0, "unreachable", "The server could not be reached.");
+  }
+  const told = await answer.json().catch(() => ({}));
+  if (answer.ok) return told;
+  throw new ServerError(answer.status, told.error ?? "error", told.message ?? `The server answered ${answer.status}.`);
+}
+
+/** Say something in the page's live region. `kind`: "", "good" or "bad". */
+export function say(text, kind = "") {
+  const bar = byId("message");
+  bar.textContent = text;
+  bar.dataset.kind = kind;
+  bar.hidden = !text;
+}
+
+/** Run something that talks to the server; what goes wrong is said. */
+export async function trying(work) {
+  try {
+    return await work();
+  } catch (error) {
+    say(error.message, "bad");
+    if (error.status === 401) byId("message").append(...loginAdvice());
+    return undefined;
+  }
+}
+
+/** Ask in the page (Airflow's frame blocks confirm()); resolves to whether the answer was yes. */
+export function confirmIn(title, text, yes) {
+  return new Promise((resolve) => {
+    const box = el("dialog", { class: "small", "aria-labelledby": "ask-title", "aria-describedby": "ask-text" },
+      el("h2", { id: "ask-title" }, title),
+      el("p", { id: "ask-text" }, text),
+      el("div", { class: "actions" },
+        el("button", { type: "button", on: { click: () => box.close("no") } }, "Cancel"),
+        el("button", { type: "button", class: "primary", on: { click: () => box.close("yes") } }, yes)));
+    box.addEventListener("close", () => { resolve(box.returnValue === "yes"); box.remove(); });
+    document.body.append(box);
+    box.showModal();
+  });
+}
+
+/** Fill the navigation: what a person may open. `here` is the page's own name. */
+export function navigation(me, here) {
+  const pages = [
+    ["annotate", "Annotate", me.annotator],
+    ["guidelines", "Guidelines", true],
+    ["lead", "Lead", me.lead],
+    ["browser", "Dataset", me.browser],
+  ];
+  byId("pages").replaceChildren(...pages.filter(([, , may]) => may).map(([name, label]) =>
+    el("a", { href: name, "aria-current": name === here && "page" }, label)));
+  byId("who").textContent = me.name;
+}
+
+/** Where to log in again, in words that fit: inside Airflow's frame a link cannot leave the frame. */
+export function loginAdvice() {
+  if (window.parent !== window) {
+    return [el("p", {}, "Log in again by reloading this browser page (F5), or in another tab. Then go on here.")];
+  }
+  const next = encodeURIComponent(window.location.href);
+  return [el("p", {}, el("a", { href: `../auth/login?next=${next}` }, "Log in again"), ", then come back to this page.")];
+}
+
+export const percent = (share) => (share === null || share === undefined ? "–" : `${(100 * share).toFixed(0)} %`);
+export const decimal = (number) => (number === null || number === undefined ? "–" : number.toFixed(2));
+export const count = (number) => (number ?? 0).toLocaleString("en");
+
+/** A hop in words, as the reports write it. */
+export function hopText(hop) {
+  if (hop.unreadable) return `cannot be read: ${hop.unreadable}`;
+  return `${hop.category}, ${String(hop.rel).replaceAll("_", " ")}${hop.to ? ` ${hop.to}` : ""}`;
+}
+
+/** What a hop reads, in words. */
+export function readingText(hop) {
+  if (hop.unreadable) return "";
+  return hop.read ? `${hop.read}${hop.arg ? ` (${hop.arg})` : ""}: ${hop.value}` : "leads on";
+}

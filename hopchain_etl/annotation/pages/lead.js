@@ -1,0 +1,277 @@
+// The lead's page: batches, who agrees with whom, what people differ about.
+
+import { byId, call, confirmIn, count, decimal, el, hopText, navigation, percent, readingText, say, trying } from "./common.js";
+
+const PAGE = 10; // disagreements at a time
+const FRESH = 30_000; // ms between looks at how far batches are
+
+let batches = [];
+let chosen = null; // a batch's id
+let shown = 0; // disagreements on the page
+
+// --- small parts ---
+
+function table(caption, heads, rows) {
+  return el("table", {}, el("caption", { class: "unseen" }, caption),
+    el("thead", {}, el("tr", {}, heads.map(([label, kind]) => el("th", { scope: "col", class: kind }, label)))),
+    el("tbody", {}, rows));
+}
+
+const cell = (text, kind) => el("td", { class: kind }, text);
+const number = (text) => cell(text, "number");
+
+/** Ask for fields in a dialog; `send` gets their values and may throw what is then shown in the dialog. */
+function ask(heading, button, fields, send) {
+  byId("ask-heading").textContent = heading;
+  byId("ask-send").textContent = button;
+  byId("ask-problem").textContent = "";
+  byId("ask-fields").replaceChildren(...fields.map(fieldRow));
+  byId("ask-form").onsubmit = async (event) => {
+    event.preventDefault();
+    const values = Object.fromEntries(fields.map((one) => [one.name, byId(`ask-${one.name}`).value.trim()]));
+    try {
+      await send(values);
+      byId("ask-box").close();
+    } catch (error) {
+      byId("ask-problem").textContent = error.message;
+    }
+  };
+  byId("ask-box").showModal();
+}
+
+function fieldRow({ name, label, hint, choices, value = "", kind = "text" }) {
+  const id = `ask-${name}`;
+  const described = hint ? `${id}-hint` : undefined;
+  const input = choices
+    ? el("select", { id, "aria-describedby": described }, choices.map(([code, text]) => el("option", { value: code }, text)))
+    : el("input", { id, type: kind, value, min: kind === "number" ? 1 : undefined, "aria-describedby": described, autocomplete: "off" });
+  return el("div", { class: "row" }, el("label", { for: id }, label), input, hint && el("p", { class: "soft", id: described }, hint));
+}
+
+const names = (text) => {
+  const found = text.split(/[,\s]+/).filter(Boolean);
+  return found.length ? found : null;
+};
+
+// --- batches ---
+
+async function loadBatches() {
+  const told = await call("api/lead/batches");
+  batches = told.batches;
+  const kinds = { open: "warn", decided: "good", closed: "" };
+  byId("batches").replaceChildren(batches.length ? table("Batches, the newest first",
+    [["Batch"], ["State"], ["Decided"], ["Kept", "number"], ["Dropped", "number"], ["Open", "number"], ["Answers", "number"],
+      ["Late", "number"], ["For"]],
+    batches.map((one) => el("tr", { "aria-selected": one.id === chosen ? "true" : "false" },
+      el("th", { scope: "row" }, el("button", { type: "button", class: "link batch-name", on: { click: () => trying(() => choose(one.id)) } }, one.id)),
+      el("td", {}, el("span", { class: "badge", data: { kind: kinds[one.state] } }, one.state)),
+      el("td", {}, el("div", { class: "share" },
+        el("progress", { max: Math.max(1, one.queries), value: one.kept + one.dropped, "aria-label": `${one.id}: decided` }),
+        `${count(one.kept + one.dropped)} of ${count(one.queries)}`)),
+      number(count(one.kept)), number(count(one.dropped)), number(count(one.open)),
+      number(`${count(one.seats_filled)} of ${count(one.seats_total)}`), number(count(one.late)),
+      cell(one.assigned ? one.assigned.join(", ") : "everybody"))))
+    : el("p", { class: "empty" }, "No batch yet. A build publishes one for its new questions; you can also make one here."));
+}
+
+async function choose(id) {
+  chosen = id;
+  shown = 0;
+  byId("disagreements").replaceChildren();
+  await refresh();
+  await moreDisagreements();
+  byId("detail-title").scrollIntoView({ block: "nearest" });
+}
+
+async function refresh() {
+  await loadBatches();
+  const one = batches.find((batch) => batch.id === chosen);
+  byId("detail").hidden = !one;
+  if (one) await showDetail(one);
+  await Promise.all([loadPeople(), loadGold()]);
+}
+
+async function showDetail(one) {
+  const path = `api/lead/batches/${encodeURIComponent(one.id)}`;
+  const told = await call(`${path}/agreement`);
+  byId("detail-title").textContent = `${one.id}: ${one.rule}, ${one.state}`;
+  byId("csv").href = `${path}/answers.csv`;
+  byId("close").disabled = byId("assign").disabled = one.state !== "open";
+  const figures = [
+    ["Decided", count(told.decided), `of ${count(one.queries)} questions`],
+    ["Unanimous", percent(told.unanimous_share), "of those decided"],
+    ["Alpha, first two", decimal(told.alpha_first_two), "Krippendorff, first two answers"],
+    ["Alpha, all seats", decimal(told.alpha_full), `${count(told.full_queries)} fully seated questions`],
+    ["Not the program's", percent(told.program_differs_share), "of final answers"],
+  ];
+  byId("figures").replaceChildren(...figures.map(([label, value, small]) =>
+    el("div", {}, el("dt", {}, label), el("dd", {}, value, el("small", {}, small)))));
+  byId("people").replaceChildren(told.annotators.length ? table("Annotators of this batch",
+    [["Annotator"], ["Answers", "number"], ["Rejects", "number"], ["Agrees with the rest", "number"], ["Known answers", "number"], ["Median time", "number"]],
+    told.annotators.map((who) => el("tr", {},
+      el("th", { scope: "row" }, who.annotator, " ", who.voided && el("span", { class: "badge", data: { kind: "bad" } }, "void")),
+      number(count(who.answers)), number(count(who.rejects)), number(percent(who.agree_with_rest)),
+      number(who.gold_asked ? `${who.gold_right} of ${who.gold_asked}` : "–"),
+      number(who.median_seconds === null ? "–" : `${who.median_seconds.toFixed(0)} s`))))
+    : el("p", { class: "empty" }, "Nobody has answered yet."));
+  const reasons = Object.entries(told.reject_reasons).sort(([, a], [, b]) => b - a);
+  const most = Math.max(1, ...reasons.map(([, many]) => many));
+  byId("rejects").replaceChildren(reasons.length
+    ? el("div", { class: "bars" }, reasons.flatMap(([reason, many]) => [
+      el("span", {}, reason.replaceAll("_", " ")), el("i", { style: { width: `${(100 * many) / most}%` } }), el("span", {}, count(many))]))
+    : el("p", { class: "soft" }, "Nothing was rejected."));
+}
+
+// --- disagreements ---
+
+async function moreDisagreements() {
+  const told = await call(`api/lead/batches/${encodeURIComponent(chosen)}/disagreements?offset=${shown}&limit=${PAGE}`);
+  shown += told.items.length;
+  byId("disagreements").append(...told.items.map(disagreement));
+  byId("disagreements-count").textContent = told.total ? `${count(shown)} of ${count(told.total)}` : "none";
+  byId("more").hidden = shown >= told.total || !told.items.length;
+}
+
+/** A number's text without what does not change it: 2.50 is 2.5. */
+function plain(text) {
+  if (text === null || text === undefined || !text.includes(".")) return text;
+  return text.replace(/0+$/, "").replace(/\.$/, "");
+}
+
+function disagreement(one) {
+  const votes = one.answers.map((answer) => plain(answer.answer)).filter((answer) => answer !== null);
+  const often = (answer) => votes.filter((other) => other === answer).length;
+  const ranked = [...new Set(votes)].sort((a, b) => often(b) - often(a));
+  const leads = ranked.length === 1 || often(ranked[0]) > often(ranked[1]); // a tie has no majority
+  const most = plain(one.final) ?? (leads ? ranked[0] : undefined);
+  const kinds = { kept: "good", dropped: "bad", open: "warn" };
+  return el("article", { class: "case" },
+    el("button", { type: "button", class: "photo", title: "Enlarge", on: { click: () => enlarge(one) } },
+      el("img", { src: one.image, width: one.width, height: one.height, loading: "lazy", alt: `Photo of: ${one.question}` })),
+    el("div", {},
+      el("p", {}, el("span", { class: "badge", data: { kind: kinds[one.decision] } }, one.decision), " ", one.question),
+      el("ul", { class: "answers", "aria-label": "Answers" },
+        one.answers.map((answer) => answerBox(answer, most)),
+        el("li", { class: "program", data: { kind: kindOf(one.program_answer, most) } }, el("b", {}, one.program_answer ?? "–"), el("small", {}, "the program"))),
+      el("details", {}, el("summary", {}, `Hops of the program: ${one.expr ?? ""}`),
+        el("ol", { class: "hops" }, one.hops.map((hop) => el("li", {}, el("div", { class: "look" },
+          el("span", { class: "hop" }, String(hop.number)),
+          el("span", {}, hopText(hop), el("br"), el("b", {}, readingText(hop))))))))));
+}
+
+/** How an answer stands to what most people say; without a majority only a reject stands out. */
+function kindOf(answer, most) {
+  if (answer === null) return "differs";
+  if (most === undefined) return "";
+  return plain(answer) === most ? "agrees" : "differs";
+}
+
+function answerBox(answer, most) {
+  return el("li", { data: { kind: kindOf(answer.answer, most) } },
+    el("b", {}, answer.answer ?? "reject"),
+    el("small", {}, answer.annotator, answer.seconds === null ? "" : `, ${answer.seconds.toFixed(0)} s`),
+    answer.reject_reason && el("small", {}, answer.reject_reason.replaceAll("_", " "), answer.comment ? `: ${answer.comment}` : ""));
+}
+
+function enlarge(one) {
+  const box = el("dialog", { class: "large", "aria-label": "Photo" },
+    el("img", { id: "large-photo", src: one.image, alt: `Photo of: ${one.question}` }), el("p", {}, one.question),
+    el("div", { class: "actions" }, el("button", { type: "button", on: { click: () => box.close() } }, "Close")));
+  box.addEventListener("close", () => box.remove());
+  document.body.append(box);
+  box.showModal();
+}
+
+// --- people and known answers ---
+
+async function loadPeople() {
+  const told = await call("api/lead/annotators");
+  byId("everybody").replaceChildren(told.annotators.length ? table("Everybody who has answered",
+    [["Annotator"], ["Answers", "number"], ["State"], [""]],
+    told.annotators.map((who) => el("tr", {}, el("th", { scope: "row" }, who.annotator), number(count(who.answers)),
+      cell(who.voided ? `void: ${who.voided_reason} (by ${who.voided_by})` : "counted"),
+      el("td", { class: "number" }, !who.voided && el("button", {
+        type: "button", class: "danger small-button", "aria-label": `Void ${who.annotator} …`, on: { click: () => voidAnnotator(who.annotator) },
+      }, "Void …")))))
+    : el("p", { class: "empty" }, "Nobody yet."));
+}
+
+async function loadGold() {
+  const told = await call("api/lead/gold");
+  const sources = Object.entries(told.sources).map(([source, many]) => `${source} ${count(many)}`).join(", ");
+  byId("gold").textContent = told.items ? `${count(told.items)} known answers: ${sources}.` : "None yet: accuracy is not measured.";
+}
+
+function voidAnnotator(name) {
+  ask(`Void ${name}`, "Void", [{ name: "reason", label: "Why?",
+    hint: "No answer counts any more, the seats open again for others, and the person is asked nothing further." }],
+  async ({ reason }) => {
+    if (!reason) throw new Error("Write down why: others will want to know.");
+    const told = await call("api/lead/void", { annotator: name, reason });
+    say(`${name} is void; ${count(told.reopened)} seats are open again.`, "good");
+    await refresh();
+  });
+}
+
+function newBatch() {
+  const sources = [["unasked", "questions that nobody was asked yet"], ...batches.map((one) => [one.id, `open questions of ${one.id}`])];
+  const today = new Date().toISOString().slice(0, 10);
+  ask("New batch", "Create", [
+    { name: "id", label: "Name", value: `batch-${today}`, hint: "Letters, digits, points, dashes." },
+    { name: "source", label: "Of", choices: sources },
+    { name: "lineage", label: "Fingerprint", hint: "Only questions of this lineage; empty: today's." },
+    { name: "limit", label: "At most", kind: "number", hint: "Questions; empty: all." },
+    { name: "assigned", label: "For", hint: "Names, separated by commas; empty: every annotator." },
+  ], async ({ id, source, lineage, limit, assigned }) => {
+    const from = source === "unasked" ? { source } : { source: "open_of", batch: source };
+    const told = await call("api/lead/batches", { id, ...from, lineage: lineage || null, limit: limit ? Number(limit) : null, assigned: names(assigned) });
+    say(`${told.batch.id} is open with ${count(told.batch.queries)} questions.`, "good");
+    await trying(() => choose(told.batch.id));
+  });
+}
+
+function assign() {
+  const one = batches.find((batch) => batch.id === chosen);
+  ask(`Who works on ${chosen}?`, "Assign", [{ name: "annotators", label: "Annotators", value: (one.assigned ?? []).join(", "),
+    hint: "Names, separated by commas; empty: every annotator." }],
+  async ({ annotators }) => {
+    await call(`api/lead/batches/${encodeURIComponent(chosen)}/assigned`, { annotators: names(annotators) });
+    say(`${chosen} is assigned.`, "good");
+    await refresh();
+  });
+}
+
+async function closeBatch() {
+  const yes = await confirmIn(`Close ${chosen}?`, "Nobody is asked its questions any more. Those that are not decided stay out of releases; another batch can ask them.", "Close batch");
+  if (!yes) return;
+  await trying(async () => {
+    await call(`api/lead/batches/${encodeURIComponent(chosen)}/close`, {});
+    say(`${chosen} is closed.`, "good");
+    await refresh();
+  });
+}
+
+function addGold(source, heading, hint) {
+  ask(heading, "Add", [{ name: "limit", label: "How many at most?", kind: "number", value: "20", hint }], async ({ limit }) => {
+    const told = await call("api/lead/gold", { source, limit: Number(limit) });
+    say(`${count(told.added)} known answers added.`, "good");
+    await refresh();
+  });
+}
+
+async function start() {
+  const me = await call("api/me");
+  navigation(me, "lead");
+  const clicks = {
+    refresh: () => trying(refresh), new: newBatch, assign, close: closeBatch, more: () => trying(moreDisagreements),
+    "ask-cancel": () => byId("ask-box").close(),
+    "gold-unanimous": () => addGold("unanimous", "Add unanimous questions", "Questions of finished batches on which all agreed."),
+    "gold-drawn": () => addGold("drawn", "Add drawn pictures", "Pictures drawn by the project, whose answers are known exactly."),
+  };
+  for (const [id, act] of Object.entries(clicks)) byId(id).addEventListener("click", act);
+  setInterval(() => { if (!document.hidden && !document.querySelector("dialog[open]")) trying(refresh); }, FRESH);
+  await refresh();
+  if (batches.length) await choose(batches[0].id);
+}
+
+trying(start);

@@ -1,0 +1,121 @@
+"""Questions about drawn pictures whose truth is known exactly: the practice round, and checks of source ``drawn``."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+from hopchain_etl import scenes
+from hopchain_etl.annotation.errors import Invalid, NotFound
+from hopchain_etl.ballots import who
+from hopchain_etl.hops.author import write_queries
+from hopchain_etl.hops.consensus import number_of
+from hopchain_etl.hops.expression import letters
+from hopchain_etl.hops.geometry import Instance, Scene
+from hopchain_etl.hops.query import Hop, Query, Read, decimal_text
+from hopchain_etl.lake import Lake
+
+_KINDS = ("menu", "table", "score", "timetable")  # lists of words and numbers: easy to see, and rich in questions
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture as PNG bytes, a question about it and the answer, with what each step of the way reads."""
+
+    png: bytes
+    width: int
+    height: int
+    question: str
+    answer: str
+    steps: tuple[str, ...]
+
+
+def drawn(first: int = 0) -> Iterator[Drawn]:
+    """Yield questions without end, each about a picture of its own; the same ones each time."""
+    for seed in itertools.count(first):
+        if found := _draw(_KINDS[seed % len(_KINDS)], seed):
+            yield found
+
+
+def tasks(count: int) -> list[dict[str, Any]]:
+    """Return the questions of the practice round, without their answers."""
+    return [
+        {
+            "number": number,
+            "question": one.question,
+            "image": f"api/practice/{number}/image",
+            "width": one.width,
+            "height": one.height,
+        }
+        for number, one in enumerate(_round(count))
+    ]
+
+
+def image(number: int, count: int) -> bytes:
+    """Return the picture of a practice question."""
+    return _one(number, count).png
+
+
+def feedback(number: int, count: int, answer: str) -> dict[str, Any]:
+    """Return whether an answer is right, with the right one and the way to it."""
+    one = _one(number, count)
+    given = number_of(answer.strip().replace("\N{MINUS SIGN}", "-"))
+    if given is None:
+        raise Invalid("answer: write a plain number such as 12, -3 or 0.5 (no units, no thousands separators)")
+    steps = [f"{place}. {step}" for place, step in enumerate(one.steps, start=1)]
+    told = "\n".join([*steps, f"The answer is {one.answer}."])
+    return {"right": given == number_of(one.answer), "answer": one.answer, "explanation": told}
+
+
+def done(lake: Lake, annotator: str) -> bool:
+    """Return whether somebody has gone through the practice round."""
+    return lake.store.exists(f"practised/{who(annotator)}.json")
+
+
+def finish(lake: Lake, annotator: str) -> None:
+    """Remember that somebody has gone through the practice round."""
+    lake.store.put_new(f"practised/{who(annotator)}.json", b"{}")
+
+
+@lru_cache(maxsize=4)
+def _round(count: int) -> tuple[Drawn, ...]:
+    return tuple(itertools.islice(drawn(), count))
+
+
+def _one(number: int, count: int) -> Drawn:
+    if number >= count:
+        raise NotFound(f"the practice round has {count} questions")
+    return _round(count)[number]
+
+
+def _draw(kind: str, seed: int) -> Drawn | None:
+    scene = scenes.draw(kind, seed)
+    texts = tuple(
+        Instance(f"t{number}", "text", one.box, (one.box[2] - one.box[0]) * (one.box[3] - one.box[1]), text=one.text)
+        for number, one in enumerate(scene.texts)
+    )
+    found = write_queries(Scene(texts, scene.image.width, scene.image.height), 1, seed, (3, 4))
+    if not found:
+        return None
+    sink = io.BytesIO()
+    scene.image.save(sink, "PNG")
+    reading = {one.id: one.text or "" for one in texts}
+    steps = tuple(_step(hop, reading) for hop in found[0].hops)
+    return Drawn(sink.getvalue(), scene.image.width, scene.image.height, *_asked(found[0]), steps)
+
+
+def _asked(query: Query) -> tuple[str, str]:
+    return query.question, decimal_text(query.answer)
+
+
+def _step(hop: Hop, reading: dict[str, str]) -> str:
+    """Return what a hop finds, and reads there, in a few words."""
+    if hop.read is Read.COUNT and hop.arg is None:
+        return f"{decimal_text(Fraction(hop.value))} of “{hop.category}”" if isinstance(hop.value, Fraction) else ""
+    shown = f"“{reading[hop.target[0]]}”"
+    return f"{shown} ({letters(hop.value)} letters)" if isinstance(hop.value, str) else shown

@@ -1,0 +1,119 @@
+"""Builds as the dataset browser shows them: which shards, under which fingerprints, with which totals.
+
+A build is a run of ``hopchain_build`` (``runs/<key>.json``), named by its key, or everything under one fingerprint of
+the queries table, named ``~<fingerprint>``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hopchain_etl.funnel import Level, level
+from hopchain_etl.lake import Lake, Shard, key_part
+from hopchain_etl.store import together
+
+JSON = dict[str, Any]
+TABLES = {
+    "ingest": "images",
+    "detect": "categories",
+    "segment": "instances",
+    "generate": "queries",
+    "judge": "judgements",
+    "screen": "attempts",
+}
+_FINGERPRINT = re.compile(r"[0-9a-f]{12}")
+
+
+class UnknownBuildError(LookupError):
+    """There is no such build; the message says what was looked for."""
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """A build to look at. ``fingerprints`` by stage; ``shards`` it built, ``taken_in`` those that its ingest wrote."""
+
+    id: str
+    shards: tuple[Shard, ...]
+    taken_in: tuple[Shard, ...]
+    fingerprints: Mapping[str, str]
+    document: JSON = field(repr=False)
+
+    def places(self, stage: str) -> list[tuple[str, str | None, Shard]]:
+        """Return table, fingerprint and shard of everything that a stage wrote; raise UnknownBuildError without."""
+        if stage == "ingest":
+            return [("images", None, shard) for shard in sorted({*self.shards, *self.taken_in})]
+        if stage not in self.fingerprints or stage not in TABLES:
+            raise UnknownBuildError(f"build {self.id} has no stage {stage!r}")
+        return [(TABLES[stage], self.fingerprints[stage], shard) for shard in self.shards]
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages that can be looked at, in order."""
+        return [stage for stage in TABLES if stage == "ingest" or stage in self.fingerprints]
+
+
+def runs(lake: Lake, limit: int) -> tuple[list[JSON], int]:
+    """Return the documents of the latest ``limit`` builds, newest first, each with its ``id``; and how many are."""
+    entries = sorted(lake.store.entries("runs/"), key=lambda entry: entry.modified, reverse=True)
+    latest = [entry.key for entry in entries if entry.key.endswith(".json")]
+    documents = together(lake.get_json, latest[:limit])
+    found = [
+        {**document, "id": key.removeprefix("runs/").removesuffix(".json")}
+        for key, document in zip(latest, documents, strict=False)
+        if document
+    ]
+    return sorted(found, key=lambda one: str(one.get("run_after")), reverse=True), len(latest)
+
+
+def lineages(lake: Lake) -> list[JSON]:
+    """Return the fingerprints of the queries table, each with the stage's facts (``lineages/<fingerprint>.json``)."""
+    marks = [mark for mark in lake.fingerprints("queries") if _FINGERPRINT.fullmatch(mark)]
+    return [{"id": f"~{mark}", "fingerprint": mark, **_facts(lake, mark)} for mark in marks]
+
+
+def viewed(lake: Lake, name: str) -> Viewed:
+    """Return the build of this name (a run's id will do); raise UnknownBuildError where there is none."""
+    if name.startswith("~"):
+        return _lineage(lake, name.removeprefix("~"))
+    document = lake.get_json(f"runs/{key_part(name)}.json") if len(name) <= 250 else None
+    if document is None:
+        raise UnknownBuildError(f"no build {name[:250]!r}; only finished runs of hopchain_build have one")
+    return Viewed(
+        key_part(name),
+        tuple(map(Shard.parse, document["shards"])),
+        tuple(map(Shard.parse, document["ingest"].get("shards", ()))),
+        document["fingerprints"],
+        document,
+    )
+
+
+def totals(lake: Lake, build: Viewed) -> list[Level]:
+    """Return the funnel of a build: the totals of each stage over its shards."""
+    levels = []
+    for stage in build.stages:
+        places = build.places(stage)
+        table = TABLES[stage]
+        levels.append(level(lake, stage, table, build.fingerprints.get(stage), [shard for _, _, shard in places]))
+    return levels
+
+
+def _lineage(lake: Lake, mark: str) -> Viewed:
+    """Return everything under one fingerprint of the queries table, with the fingerprints above it."""
+    shards = lake.completed("queries", mark) if _FINGERPRINT.fullmatch(mark) else []
+    if not shards:
+        raise UnknownBuildError(f"no queries under fingerprint {mark[:40]!r}")
+    marks: dict[str, str] = {}
+    above: str | None = mark
+    while above is not None and above not in marks.values():
+        facts = _facts(lake, above)
+        marks[str(facts.get("stage", "generate"))] = above
+        above = facts.get("upstream")
+    return Viewed(f"~{mark}", tuple(shards), (), marks, {})
+
+
+def _facts(lake: Lake, mark: str) -> JSON:
+    facts: JSON = lake.get_json(f"lineages/{mark}.json") or {}
+    return facts

@@ -1,0 +1,234 @@
+"""What the dataset browser shows of a build: its queries hop by hop, its rejects, its photos and masks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hopchain_etl import records
+from hopchain_etl.browser.builds import JSON, Viewed
+from hopchain_etl.hops.query import QueryError, hop_from_row
+from hopchain_etl.lake import Lake, Part, Shard, without
+from hopchain_etl.pictures import COLOURS, mask_png, photo_jpeg
+
+_LOOKED = 16  # shards that one request reads at most
+_PARTS = 32  # Parquet parts kept in memory, 5,000 rows each at most
+_MASKS = 200  # instances in one overlay at most
+
+
+class NotThereError(LookupError):
+    """The photo is not in this build, or has been withdrawn."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page of results begins: the shard's place in the build, and the row in it. Written ``3.120``."""
+
+    shard: int = 0
+    row: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """Return the place written as ``text``; raise ValueError otherwise."""
+        shard, _, row = text.partition(".")
+        if not (shard.isascii() and shard.isdigit() and row.isascii() and row.isdigit() and len(text) < 20):
+            raise ValueError(f"{text[:40]!r} is no place in a gallery")
+        return cls(int(shard), int(row))
+
+    def __str__(self) -> str:
+        return f"{self.shard}.{self.row}"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person looks for. ``text`` is matched without regard to case; None means any."""
+
+    text: str = ""
+    rel: str | None = None
+    read: str | None = None
+    hops: int | None = None
+    reason: str | None = None
+    outcome: str | None = None
+
+
+class Gallery:
+    """Reads a lake for people. Parts are named by content, so what is kept in memory cannot go stale."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._part = lru_cache(maxsize=_PARTS)(self._read_part)
+
+    def queries(self, build: Viewed, asked: Asked, start: Place, count: int) -> JSON:
+        """Return up to ``count`` queries that fit, and where to go on; see ``_walk``."""
+        return self._walk(
+            build.places("generate"), "parts", lambda row: _fits_query(row, asked), self._query, start, count
+        )
+
+    def rejects(self, build: Viewed, stage: str, asked: Asked, start: Place, count: int) -> JSON:
+        """Return up to ``count`` rejects of a stage that fit, and where to go on; see ``_walk``."""
+        return self._walk(
+            build.places(stage), "rejects", lambda row: _fits_reject(row, asked), self._reject, start, count
+        )
+
+    def photo(self, shard: Shard, image_id: str) -> bytes:
+        """Return a photo's normalised bytes; raise NotThereError where the shard has it not, or not any more."""
+        return self._lake.blob(self._image(shard, image_id)["blob_sha"])
+
+    def small_photo(self, shard: Shard, image_id: str, width: int) -> bytes:
+        """Return a photo as JPEG, at most ``width`` px wide; raise NotThereError as ``photo`` does."""
+        return photo_jpeg(self.photo(shard, image_id), width)
+
+    def overlay(
+        self, build: Viewed, shard: Shard, image_id: str, targets: Sequence[str], colour: int, width: int
+    ) -> bytes:
+        """Return the masks of instances of a photo as a PNG to lay over it; raise NotThereError without any."""
+        self._image(shard, image_id)
+        masks = self._masks(build, shard, image_id)
+        chosen = [masks[target] for target in dict.fromkeys(targets[:_MASKS]) if target in masks]
+        if not chosen:
+            raise NotThereError(f"no such instance in image {image_id[:64]!r}")
+        return mask_png(chosen, COLOURS[colour % len(COLOURS)], width)
+
+    def _masks(self, build: Viewed, shard: Shard, image_id: str) -> dict[str, JSON]:
+        rows = self._rows("instances", build.fingerprints.get("segment"), shard, "parts")
+        mine = rows.filter(pc.equal(rows["image_id"], image_id)).select(["instance_id", "mask"])
+        return {row["instance_id"]: row["mask"] for row in mine.to_pylist()}
+
+    def _image(self, shard: Shard, image_id: str) -> JSON:
+        rows = self._rows("images", None, shard, "parts")
+        found: list[JSON] = without(rows.filter(pc.equal(rows["image_id"], image_id)), self._withdrawn()).to_pylist()
+        if not found:
+            raise NotThereError(f"no image {image_id[:64]!r} in {shard}")
+        return found[0]
+
+    def _walk(
+        self,
+        places: Sequence[tuple[str, str | None, Shard]],
+        kind: str,
+        fits: Callable[[JSON], bool],
+        shown: Callable[[JSON, Shard], JSON],
+        start: Place,
+        count: int,
+    ) -> JSON:
+        """Return ``items``, the place ``next`` where to go on (None at the end) and the number of ``shards``.
+
+        Reads a bounded number of shards: a page may come out short, or empty, with more behind it.
+        """
+        gone = self._withdrawn()
+        items: list[JSON] = []
+        for number in range(start.shard, min(start.shard + _LOOKED, len(places))):
+            table, fingerprint, shard = places[number]
+            first = start.row if number == start.shard else 0
+            rows = without(self._rows(table, fingerprint, shard, kind), gone)
+            for index, row in _from(rows, first):
+                if fits(row):
+                    if len(items) == count:
+                        return {"items": items, "next": str(Place(number, index)), "shards": len(places)}
+                    items.append(shown(row, shard))
+        reached = start.shard + _LOOKED
+        return {
+            "items": items,
+            "next": str(Place(reached)) if reached < len(places) else None,
+            "shards": len(places),
+        }
+
+    def _query(self, row: JSON, shard: Shard) -> JSON:
+        row["hops"] = [_hop(hop, number) for number, hop in enumerate(row["hops"], start=1)]
+        return {**row, "shard": str(shard)}
+
+    def _reject(self, row: JSON, shard: Shard) -> JSON:
+        payload = _payload(row["payload"])
+        hops = payload.get("hops") if isinstance(payload, dict) else None
+        looks = [_hop(hop, number) for number, hop in enumerate(hops, start=1)] if isinstance(hops, list) else []
+        return {**row, "payload": payload, "hops": looks, "shard": str(shard), "photo": self._has(shard, row)}
+
+    def _has(self, shard: Shard, row: JSON) -> bool:
+        """Return whether the lake holds the photo of a reject: one that ingest refused never came in."""
+        if not row["image_id"]:
+            return False
+        rows = self._rows("images", None, shard, "parts")
+        return bool(pc.any(pc.equal(rows["image_id"], row["image_id"])).as_py())
+
+    def _rows(self, table: str, fingerprint: str | None, shard: Shard, kind: str) -> pa.Table:
+        schema = records.REJECTS if kind == "rejects" else records.TABLES[table]
+        marker = self._lake.marker(table, fingerprint, shard)
+        folder = self._lake.folder(table, fingerprint, shard)
+        parts = getattr(marker, kind) if marker else ()
+        return pa.concat_tables([schema.empty_table(), *(self._part(folder, part, table, kind) for part in parts)])
+
+    def _read_part(self, folder: str, part: Part, table: str, kind: str) -> pa.Table:
+        schema = records.REJECTS if kind == "rejects" else records.TABLES[table]
+        return self._lake.parts(folder, (part,), schema)
+
+    def _withdrawn(self) -> set[str]:
+        """Return the ids of withdrawn images, by listing their tombstones."""
+        keys = (entry.key for entry in self._lake.store.entries("withdrawn/"))
+        return {key.removeprefix("withdrawn/").removesuffix(".json") for key in keys}
+
+
+def shard_of(text: str) -> Shard:
+    """Return the shard written as ``intake/0003``; raise NotThereError where it is none."""
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise NotThereError(str(error)) from error
+
+
+def _from(rows: pa.Table, first: int) -> Iterator[tuple[int, JSON]]:
+    """Yield rows with their numbers, from ``first`` on, a few at a time: the caller may stop early."""
+    for start in range(first, rows.num_rows, 100):
+        yield from enumerate(rows.slice(start, 100).to_pylist(), start=start)
+
+
+def _fits_query(row: JSON, asked: Asked) -> bool:
+    hops = row["hops"]
+    return (
+        _says(asked.text, row["question"], row["query_id"], row["image_id"], row["answer"], *_seen(hops))
+        and (asked.rel is None or any(hop["rel"] == asked.rel for hop in hops))
+        and (asked.read is None or any(hop["read"] == asked.read for hop in hops))
+        and (asked.hops is None or len(hops) == asked.hops)
+    )
+
+
+def _seen(hops: Sequence[JSON]) -> Iterator[str]:
+    for hop in hops:
+        yield hop["category"]
+        yield hop["value"] or ""
+
+
+def _fits_reject(row: JSON, asked: Asked) -> bool:
+    return (
+        _says(asked.text, row["detail"], row["uri"], row["input_id"], row["image_id"], row["payload"])
+        and asked.reason in (None, row["reason"])
+        and asked.outcome in (None, row["outcome"])
+    )
+
+
+def _says(text: str, *fields: str | None) -> bool:
+    wanted = text.casefold()
+    return not wanted or any(wanted in field.casefold() for field in fields if field)
+
+
+def _payload(text: str | None) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text
+
+
+def _hop(row: Any, number: int) -> JSON:
+    """Return a hop for show. A refused draft may hold anything: what cannot be read says so."""
+    colour = (number - 1) % len(COLOURS)
+    place = {"number": number, "colour": colour, "css": "rgb({} {} {})".format(*COLOURS[colour])}
+    try:
+        hop = hop_from_row(row, number)
+    except (QueryError, TypeError, AttributeError) as error:
+        return {**place, "unreadable": f"{error}"[:200], "target": []}
+    target = [str(one) for one in hop.target]
+    return {**place, **row, "target": target, "level": hop.level}

@@ -1,0 +1,121 @@
+"""The dataset browser over HTTP: a FastAPI router that the annotation plugin mounts behind Airflow's login."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Response
+
+from hopchain_etl.browser import builds
+from hopchain_etl.browser.gallery import Asked, Gallery, NotThereError, Place, shard_of
+from hopchain_etl.funnel import as_json
+from hopchain_etl.hops.query import Read, Rel
+from hopchain_etl.lake import Lake
+
+_RUNS = 100  # builds listed at most
+_KEPT = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}  # a withdrawn photo is gone soon
+
+JSON = dict[str, Any]
+Text = Annotated[str, Query(max_length=200)]
+Choice = Annotated[str | None, Query(max_length=100)]
+Start = Annotated[str, Query(max_length=20, alias="from")]
+Count = Annotated[int, Query(ge=1, le=60)]
+Width = Annotated[int, Query(ge=64, le=2_000)]
+Image = Annotated[str, Query(max_length=64)]
+
+
+def router(lake: Callable[[], Lake], may_browse: Callable[..., Any]) -> APIRouter:
+    """Return the routes over ``lake()``; each depends on ``may_browse``, which raises for whom it does not let in."""
+    routes = APIRouter(dependencies=[Depends(may_browse)])
+    shelf: dict[int, Gallery] = {}
+
+    def gallery() -> Gallery:
+        held = lake()
+        return shelf.setdefault(id(held), Gallery(held))
+
+    @routes.get("/builds")
+    def list_builds() -> JSON:
+        documents, count = builds.runs(lake(), _RUNS)
+        return {"builds": list(map(_summary, documents)), "count": count, "lineages": builds.lineages(lake())}
+
+    @routes.get("/builds/{name}")
+    def show_build(name: str) -> JSON:
+        with _clear():
+            build = builds.viewed(lake(), name)
+        document = {key: value for key, value in build.document.items() if key != "shards"}
+        return {
+            "id": build.id,
+            "document": document,
+            "shards": len(build.shards),
+            "fingerprints": dict(build.fingerprints),
+            "funnel": as_json(builds.totals(lake(), build)),
+            "rels": [str(rel) for rel in Rel],
+            "reads": [str(read) for read in Read],
+        }
+
+    @routes.get("/builds/{name}/queries")
+    def list_queries(
+        name: str,
+        text: Text = "",
+        rel: Choice = None,
+        read: Choice = None,
+        hops: Annotated[int | None, Query(ge=1, le=99)] = None,
+        start: Start = "0.0",
+        count: Count = 24,
+    ) -> JSON:
+        with _clear():
+            asked = Asked(text=text, rel=rel or None, read=read or None, hops=hops)
+            return gallery().queries(builds.viewed(lake(), name), asked, Place.parse(start), count)
+
+    @routes.get("/builds/{name}/rejects")
+    def list_rejects(
+        name: str,
+        stage: Annotated[str, Query(max_length=40)],
+        text: Text = "",
+        reason: Choice = None,
+        outcome: Choice = None,
+        start: Start = "0.0",
+        count: Count = 24,
+    ) -> JSON:
+        with _clear():
+            asked = Asked(text=text, reason=reason or None, outcome=outcome or None)
+            return gallery().rejects(builds.viewed(lake(), name), stage, asked, Place.parse(start), count)
+
+    @routes.get("/photo", response_class=Response)
+    def photo(shard: Text, image: Image, width: Width = 760) -> Response:
+        with _clear():
+            return Response(gallery().small_photo(shard_of(shard), image, width), 200, _KEPT, "image/jpeg")
+
+    @routes.get("/builds/{name}/mask", response_class=Response)
+    def mask(
+        name: str,
+        shard: Text,
+        image: Image,
+        of: Annotated[str, Query(max_length=4_000)],
+        colour: Annotated[int, Query(ge=0, le=99)] = 0,
+        width: Width = 760,
+    ) -> Response:
+        with _clear():
+            build = builds.viewed(lake(), name)
+            layer = gallery().overlay(build, shard_of(shard), image, of.split(","), colour, width)
+        return Response(layer, 200, _KEPT, "image/png")
+
+    return routes
+
+
+@contextmanager
+def _clear() -> Iterator[None]:
+    """Turn what a person asked for and cannot have into 404, and what makes no sense into 422."""
+    try:
+        yield
+    except (builds.UnknownBuildError, NotThereError) as error:
+        raise HTTPException(404, str(error.args[0])) from error
+    except ValueError as error:
+        raise HTTPException(422, str(error)) from error
+
+
+def _summary(document: JSON) -> JSON:
+    kept = ("id", "run_id", "run_after", "intakes", "counts", "fingerprints", "batch", "gate")
+    return {key: document.get(key) for key in kept}

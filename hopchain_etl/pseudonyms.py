@@ -1,0 +1,43 @@
+"""Names of annotators as releases show them: the same person has the same name in every release of a lake.
+
+A name is keyed (HMAC-SHA256) with random bytes that stay in the lake, so that nobody who has a release can try a list
+of names. Who can read the key can read the votes with the real names as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+
+from hopchain_etl.lake import Lake, LakeError
+
+_KEY = "annotators/pseudonyms.key"
+
+
+def fingerprint(lake: Lake) -> str:
+    """Return 16 hex digits that tell the lake's key from others; makes the key where there is none yet."""
+    lake.store.put_new(_KEY, secrets.token_hex(32).encode())
+    return _fingerprint(lake.store.get(_KEY))
+
+
+def reader(lake: Lake, expected: str | None) -> Callable[[str], str]:
+    """Return a function from name to pseudonym; raise LakeError where the key is not the ``expected`` one.
+
+    Without an expected key nobody has answered, and the function must not be asked.
+    """
+    if expected is None:
+        return lambda name: _unknown(name, lake)
+    key = lake.store.get(_KEY)
+    if _fingerprint(key) != expected:
+        raise LakeError(f"{lake.store.uri(_KEY)} is not the key of the snapshot; take a new snapshot")
+    return lambda name: "annotator-" + hmac.new(key, name.encode(), hashlib.sha256).hexdigest()[:12]
+
+
+def _fingerprint(key: bytes) -> str:
+    return hashlib.sha256(key).hexdigest()[:16]
+
+
+def _unknown(name: str, lake: Lake) -> str:
+    raise LakeError(f"there are answers, but the snapshot of {lake.store.uri('')} names no key for their authors")

@@ -1,0 +1,49 @@
+"""The annotation desk in Airflow's navigation. The logic lives in ``hopchain_etl.annotation``.
+
+Airflow loads plugins into each of its processes, so nothing is imported here before the first request.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+PREFIX = "/hopchain"
+
+
+class Desk:
+    """An ASGI application that is made when it is first asked something."""
+
+    def __init__(self) -> None:
+        self._app: Any = None
+        self._lock = threading.Lock()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request."""
+        with self._lock:
+            if self._app is None:
+                from hopchain_etl.annotation.app import create_app
+
+                self._app = create_app()
+        await self._app(scope, receive, send)
+
+
+def view(name: str, page: str, destination: str = "nav", query: str = "") -> dict[str, Any]:
+    """Return the entry of a page in the navigation, or as a tab."""
+    href = f"{PREFIX}/{page}{query}"
+    return {"name": name, "href": href, "destination": destination, "url_route": f"hopchain-{page}-{destination}"}
+
+
+class HopChainDesk(AirflowPlugin):
+    """Annotate, Lead and Dataset browser; a build's run has a tab that leads to its dataset."""
+
+    name = "hopchain_desk"
+    fastapi_apps = [{"app": Desk(), "url_prefix": PREFIX, "name": "HopChain annotation desk"}]  # noqa: RUF012 - Airflow's
+    external_views = [  # noqa: RUF012
+        view("Annotate", "annotate") | {"nav_top_level": True},  # where an annotator finds it at once
+        view("Annotation lead", "lead"),
+        view("Dataset", "browser"),
+        view("Dataset", "browser", "dag_run", "?run={RUN_ID}"),
+    ]
