@@ -5,19 +5,23 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from hopchain_etl.hops.calibration import Band
+from hopchain_etl.hops.diversity import candidate, guessers
 from hopchain_etl.settings import Policy
 from hopchain_etl.snapshot import Snapshot
 from hopchain_etl.stages.assemble import SPLITS
 
-_COLUMNS = ["image_id", "split", "answer", "n_hops", "unchecked", "policy", "program_agrees", "difficulty", "lineage",
-            "source", "license"]  # fmt: skip
+_COLUMNS = ["image_id", "split", "answer", "n_hops", "unchecked", "policy", "program_agrees", "difficulty", "band",
+            "blind", "lineage", "source", "license"]  # fmt: skip
+_OF_TEMPLATES = ["query_id", "image_id", "hops", "expr", "answer"]
+_ROWS_AT_ONCE = 1_000  # with their hops
 _TOP = 20  # answers in the plot
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
@@ -29,9 +33,10 @@ def write_card(snapshot: Snapshot, target: str, folder: Path) -> dict[str, Any]:
 
     Reads ``rows/`` and ``dropped.json`` there. The same files give the same bytes.
     """
-    rows: list[Row] = pq.read_table(sorted((folder / "rows").glob("*.parquet")), columns=_COLUMNS).to_pylist()
+    files = sorted((folder / "rows").glob("*.parquet"))
+    rows: list[Row] = pq.read_table(files, columns=_COLUMNS).to_pylist()
     counts = json.loads((folder / "dropped.json").read_text())
-    metrics = measure(rows, counts["dropped"])
+    metrics = measure(rows, counts["dropped"]) | {"guessers": _guessed(files), "decontamination": _held_off(snapshot)}
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n")
     _write_plots(rows, folder / "plots")
     (folder / "README.md").write_text(render(snapshot, target, rows, metrics, counts["read"]))
@@ -39,17 +44,25 @@ def write_card(snapshot: Snapshot, target: str, folder: Path) -> dict[str, Any]:
 
 
 def measure(rows: Sequence[Row], dropped: dict[str, int]) -> dict[str, Any]:
-    """Return the figures of a training set; shares are of its queries, ``difficulty`` is null where none ran."""
+    """Return the figures of a training set; shares are of its queries, and null where no model has tried any.
+
+    ``difficulty`` and ``blind`` are the mean shares of right tries with the photo and without, over the queries that
+    were tried so; ``bands`` counts queries.
+    """
     tried = [row["difficulty"] for row in rows if row["difficulty"] is not None]
+    blind = [row["blind"] for row in rows if row["blind"] is not None]
+    bands = Counter(row["band"] or "not_tried" for row in rows)
     return {
         "queries": len(rows),
         "images": len({row["image_id"] for row in rows}),
         "splits": {split: sum(row["split"] == split for row in rows) for split in SPLITS},
         "n_hops": {str(hops): count for hops, count in sorted(Counter(row["n_hops"] for row in rows).items())},
-        "policy": {str(policy): sum(row["policy"] == policy for row in rows) for policy in Policy},
+        "policy": {**dict.fromkeys(map(str, Policy), 0), **Counter(row["policy"] for row in rows)},
         "unchecked_share": _mean([row["unchecked"] for row in rows]),
         "program_agrees_share": _mean([float(row["program_agrees"]) for row in rows]),
         "difficulty": _mean(tried) if tried else None,
+        "bands": {name: bands[name] for name in (*map(str, Band), "not_tried")},
+        "blind": {"share": _mean(blind) if blind else None, "queries": len(blind)},
         "answers": _answer_figures([row["answer"] for row in rows]),
         "dropped": dropped,
     }
@@ -78,8 +91,27 @@ def render(snapshot: Snapshot, target: str, rows: Sequence[Row], metrics: dict[s
         licenses=_counted(row["license"] or "unknown" for row in rows),
         sources=_counted(row["source"] or "unknown" for row in rows),
         engines={lineage: snapshot["engines"][lineage] for lineage in snapshot["lineages"] if lineage in lineages},
-        policy=snapshot["policy"],
+        preset=snapshot["preset"],
+        departures=snapshot["departures"],
     )
+
+
+def _held_off(snapshot: Snapshot) -> dict[str, Any]:
+    """Return what the set was held against, and how many photos and question texts no release may hold."""
+    return {"benchmarks": snapshot["benchmarks"], **{name: len(one) for name, one in snapshot["contaminated"].items()}}
+
+
+def _guessed(files: Iterable[Path]) -> dict[str, float]:
+    """Return what share is right for who always says the most frequent answer, of all or of each template."""
+    found = guessers((one.template, one.answer) for one in map(candidate, _programs(files)))
+    return {"constant": round(found.constant, 4), "template": round(found.template, 4)}
+
+
+def _programs(files: Iterable[Path]) -> Iterator[Row]:
+    for path in files:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=_OF_TEMPLATES):
+                yield from batch.to_pylist()
 
 
 def _answer_figures(answers: Sequence[str]) -> dict[str, Any]:
@@ -97,7 +129,9 @@ def _answer_figures(answers: Sequence[str]) -> dict[str, Any]:
 def _write_plots(rows: Sequence[Row], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     hops = sorted(Counter(row["n_hops"] for row in rows).items())
+    bands = Counter(row["band"] for row in rows)
     _write_csv(folder / "hops.csv", ("hops", "queries"), hops)
+    _write_csv(folder / "bands.csv", ("band", "queries"), [(str(band), bands[band]) for band in Band])
     _write_csv(folder / "answers.csv", ("answer", "queries"), _counted(row["answer"] for row in rows)[:_TOP])
 
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ from hopchain_etl import records
 from hopchain_etl.gitrepo import GitRepo
 from hopchain_etl.lake import Lake, parquet_bytes
 from hopchain_etl.snapshot import Inputs, Snapshot
-from hopchain_etl.store import ObjectStore
+from hopchain_etl.store import ObjectStore, ahead, together
 
+RESEARCH = "research/"  # a DVC project of its own, whose files no pull of a training set brings
 PART_BYTES = 64_000_000  # of photos a part: few large files are what DVC moves fast
+_FETCHED_TOGETHER = 64  # photos
+_ROW_GROUP = 8  # photos that a reader of one of them has to read
 
 Row = dict[str, Any]
 
@@ -37,7 +41,7 @@ def pack_images(repo: GitRepo, lake: Lake, snapshot: Snapshot, targets: Iterable
     folder.mkdir(parents=True, exist_ok=True)
     number = 1 + max((int(path.name[5:10]) for path in folder.glob("part-*.dvc")), default=-1)
     names = []
-    for batch in _batches(lake, [rows[image] for image in sorted(rows)]):
+    for batch in ahead(_batches(lake, [rows[image] for image in sorted(rows)])):
         names.append(f"part-{number:05d}")
         write_images(folder / f"{names[-1]}.parquet", batch)
         held |= {row["image_id"]: names[-1] for row in batch}
@@ -48,7 +52,7 @@ def pack_images(repo: GitRepo, lake: Lake, snapshot: Snapshot, targets: Iterable
 
 def write_images(path: Path, rows: Sequence[Row]) -> None:
     """Write photos (records.TRAINING_IMAGES) as one part; the same rows give the same bytes."""
-    path.write_bytes(parquet_bytes(pa.Table.from_pylist(rows, schema=records.TRAINING_IMAGES)))
+    path.write_bytes(parquet_bytes(pa.Table.from_pylist(rows, schema=records.TRAINING_IMAGES), _ROW_GROUP))
 
 
 def images_json(held: dict[str, str]) -> str:
@@ -67,15 +71,17 @@ def _image_rows(snapshot: Snapshot, lake: Lake, wanted: set[str]) -> Iterator[Ro
 
 
 def _batches(lake: Lake, rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Yield rows with their photos' bytes, about ``PART_BYTES`` of them at a time."""
     batch: list[Row] = []
     size = 0
-    for row in rows:
-        data = lake.blob(row["blob_sha"])
-        if batch and size + len(data) > PART_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append({**row, "bytes": data})
-        size += len(data)
+    waiting = iter(rows)
+    while some := list(islice(waiting, _FETCHED_TOGETHER)):
+        for row, data in zip(some, together(lambda row: lake.blob(row["blob_sha"]), some), strict=True):
+            if batch and size + len(data) > PART_BYTES:
+                yield batch
+                batch, size = [], 0
+            batch.append({**row, "bytes": data})
+            size += len(data)
     if batch:
         yield batch
 
@@ -107,14 +113,23 @@ def hash_of(pointer: Path) -> str:
     return str(_yaml(pointer.read_bytes())["outs"][0]["md5"])
 
 
+def size_of(repo: GitRepo, target: str) -> int:
+    """Return how many bytes a pull of one target brings: its rows, and all image parts."""
+    stages = _yaml((repo.path / "dvc.lock").read_bytes())["stages"]
+    outs = [out for out in stages[f"assemble@{target}"]["outs"] if out["path"].endswith("/rows")]
+    parts = (repo.path / "training_set" / "images").glob("*.dvc")
+    return sum(int(out["size"]) for out in [*outs, *(_yaml(path.read_bytes())["outs"][0] for path in parts)])
+
+
 def object_key(md5: str) -> str:
     """Return the key of an object in a DVC remote."""
     return f"files/md5/{md5[:2]}/{md5[2:]}"
 
 
 def objects_at(repo: GitRepo, revision: str, store: ObjectStore) -> set[str]:
-    """Return the keys of all objects in the DVC remote that a revision refers to."""
-    hashes = {out["md5"] for path in repo.files_at(revision) if path.endswith(".dvc")
+    """Return the keys of all objects in the DVC remote that the training sets of a revision refer to."""
+    pointers = (path for path in repo.files_at(revision) if path.endswith(".dvc") and not path.startswith(RESEARCH))
+    hashes = {out["md5"] for path in pointers
               for out in _yaml(repo.file_at(revision, path) or b"").get("outs", ())}  # fmt: skip
     for stage in _yaml(lock_of(repo, revision)).get("stages", {}).values():
         hashes |= {out["md5"] for out in stage.get("outs", ())}
@@ -122,11 +137,17 @@ def objects_at(repo: GitRepo, revision: str, store: ObjectStore) -> set[str]:
     return {object_key(md5) for md5 in hashes | files}
 
 
-def rows_at(store: ObjectStore, md5: str, columns: Sequence[str]) -> pa.Table:
-    """Return columns of the rows folder ``md5``; raise MissingObjectError where the remote lacks it."""
-    files = sorted(_folder(store, md5), key=lambda file: str(file["relpath"]))
-    tables = [pq.read_table(io.BytesIO(checked(store, file["md5"])), columns=list(columns)) for file in files]
-    return pa.concat_tables(tables)
+def parts_of(store: ObjectStore, md5: str) -> list[str]:
+    """Return the md5 of each file of the folder ``md5``; raise MissingObjectError where the remote lacks it."""
+    return [file["md5"] for file in _folder(store, md5)]
+
+
+def rows_of(store: ObjectStore, parts: Iterable[str], columns: Sequence[str]) -> pa.Table:
+    """Return columns of the rows in ``parts`` (md5); raise MissingObjectError where the remote lacks one."""
+    tables = [records.TRAINING_ROWS.empty_table().select(list(columns))]
+    for part in parts:
+        tables.append(pq.read_table(io.BytesIO(checked(store, part)), columns=list(columns)))
+    return pa.concat_tables(tables, promote_options="default")
 
 
 def checked(store: ObjectStore, md5: str) -> bytes:

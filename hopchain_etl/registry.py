@@ -9,27 +9,26 @@ from __future__ import annotations
 import configparser
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
-import pyarrow.parquet as pq
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from hopchain_etl.changelog import Changes, compare, first, write_changes
 from hopchain_etl.gitrepo import REMOTE, GitRepo, RegistryError, working_clone
 from hopchain_etl.lake import Lake
-from hopchain_etl.packing import dvc_files, lock_of, pack_images, rows_at, rows_hash
+from hopchain_etl.packing import dvc_files, lock_of, pack_images, rows_hash, size_of
+from hopchain_etl.research import POINTER, add_research, push_research
 from hopchain_etl.resources import project_file
 from hopchain_etl.settings import Settings
-from hopchain_etl.snapshot import Snapshot, take_snapshot, to_bytes
+from hopchain_etl.snapshot import Inputs, Snapshot, take_snapshot, to_bytes
+from hopchain_etl.stages.assemble import read_params
+from hopchain_etl.stages.selection import select
 from hopchain_etl.store import MissingObjectError
 
 _VERSION = re.compile(r"(?P<yanked>yanked/)?training-set/(?P<target>[^@]+)@v(?P<version>\d+\.\d+\.\d+)")
-# What a trainer sees of a row: another value here is another training set.
-_SEEN = ("query_id", "image_id", "split", "question", "answer", "question_half", "answer_half", "question_single",
-         "answer_single", "expr")  # fmt: skip
-
 Version = tuple[int, int, int]
 
 
@@ -43,6 +42,7 @@ class Release:
     images: int
     policy: str
     bump: str
+    changes: Changes
 
     @property
     def tag(self) -> str:
@@ -81,7 +81,9 @@ class PublishResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain JSON."""
-        releases = [{**vars(release), "tag": release.tag} for release in self.releases]
+        releases = [
+            {**vars(release), "tag": release.tag, "changes": release.changes.to_json()} for release in self.releases
+        ]
         return {**vars(self), "releases": releases, "new_parts": list(self.new_parts), "changed": self.changed}
 
 
@@ -97,31 +99,37 @@ def publish(settings: Settings, *, approve: Callable[[Sequence[Release]], bool] 
         if repo.empty:
             _initialise(repo)
         _check_remote(repo)
-        snapshot = take_snapshot(lake, settings)
+        snapshot = take_snapshot(lake, settings, before=_last_snapshot(repo))
         if not _write_inputs(repo, snapshot):
             return PublishResult(note="snapshot and parameters are those of the last version")
         repo.reproduce()
-        drafts = [draft for target in settings.release.targets if (draft := _draft(repo, target))]
+        drafts = [draft for target in settings.release.targets if (draft := _draft(repo, target, snapshot))]
         if not drafts:
             return PublishResult(note="no rows, or the rows are those of the last version")
         if approve and not approve(drafts):
             return PublishResult(note="not approved")
         parts = pack_images(repo, lake, snapshot, settings.release.targets)
+        add_research(repo, lake, snapshot)
         pushed = _push_bytes(repo, settings.release.targets, parts)
         _push_commit(repo, snapshot, drafts)
         return PublishResult(tuple(drafts), tuple(parts), pushed)
 
 
 def releases(settings: Settings) -> list[dict[str, Any]]:
-    """Return every version, oldest first: tag, target, version, yanked, date (ISO 8601) and the tag's message."""
+    """Return every version, oldest first: tag, target, version, yanked, date (ISO 8601), and what its tag says.
+
+    A tag says rows, images, bytes (rows and all image parts), policy, and the engines behind the rows.
+    """
     with working_clone(settings) as repo:
         form = "%(refname:short)%09%(creatordate:iso-strict)%09%(contents)%00"
         lines = repo.git("for-each-ref", f"--format={form}", "refs/tags").split("\0")
     found = []
     for tag, date, message in (line.strip("\n").split("\t", 2) for line in lines if line.strip()):
         if match := _VERSION.fullmatch(tag):
-            said = {"date": date, "message": message.strip()}
-            found.append({"tag": tag, **match.groupdict(), "yanked": bool(match["yanked"]), **said})
+            facts = dict(line.split(": ", 1) for line in message.splitlines() if ": " in line)
+            numbers = {name: int(facts.pop(name)) for name in ("rows", "images", "bytes") if name in facts}
+            named: dict[str, Any] = {**match.groupdict(), "tag": tag, "yanked": bool(match["yanked"]), "date": date}
+            found.append(facts | numbers | named)
     return sorted(found, key=lambda one: (one["target"], _numbers(one["version"])))
 
 
@@ -151,6 +159,11 @@ def _check_remote(repo: GitRepo) -> None:
         raise RegistryError(f"the registry keeps its bytes at {held}, not {repo.remote.uri}; correct registry.remote")
 
 
+def _last_snapshot(repo: GitRepo) -> Snapshot | None:
+    path = repo.path / "snapshot.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
 def _write_inputs(repo: GitRepo, snapshot: Snapshot) -> bool:
     """Write what the pipeline depends on and return whether any of it is new to the registry."""
     from ruamel.yaml import YAML
@@ -161,11 +174,15 @@ def _write_inputs(repo: GitRepo, snapshot: Snapshot) -> bool:
     params = yaml.load(project_file("params.yaml"))
     params["targets"] = list(repo.settings.release.targets)
     params["validation_share"] = repo.settings.release.validation_share
+    params["answer_instruction"] = repo.settings.release.answer_instruction
+    params["research"] = repo.settings.release.research
+    params["calibrate"] = repo.settings.calibrate.model_dump()
+    params["diversity"] = repo.settings.diversity.model_dump()
     yaml.dump(params, repo.path / "params.yaml")
     return bool(repo.git("status", "--porcelain").strip())
 
 
-def _draft(repo: GitRepo, target: str) -> Release | None:
+def _draft(repo: GitRepo, target: str, snapshot: Snapshot) -> Release | None:
     """Return the version that a target's new rows make; None where they are those of its last version."""
     folder = repo.path / "training_set" / target
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -173,28 +190,52 @@ def _draft(repo: GitRepo, target: str) -> Release | None:
     mine = sorted((m for m in tags if m and m["target"] == target), key=lambda m: _numbers(m["version"]))
     if not mine and not metrics["queries"]:
         return None
-    bump = _bump(repo, target, mine[-1], folder) if mine else "first"
-    if bump is None:
+    changes = _changes(repo, target, mine[-1], snapshot) if mine else first(folder / "rows")
+    if changes is None:
         return None
+    bump = "major" if mine and (mine[-1]["yanked"] or changes.breaking) else "minor" if mine else "first"
     policy = "unreviewed" if metrics["policy"]["unreviewed"] else "unanimous"
     version = _next(_numbers(mine[-1]["version"]) if mine else None, bump)
-    return Release(target, version, metrics["queries"], metrics["images"], policy, bump)
+    return Release(target, version, metrics["queries"], metrics["images"], policy, bump, changes)
 
 
-def _bump(repo: GitRepo, target: str, last: re.Match[str], folder: Path) -> str | None:
-    """Return major where rows of the last version are gone or look different, None where none changed, else minor."""
-    if last["yanked"]:
-        return "major"
+def _changes(repo: GitRepo, target: str, last: re.Match[str], snapshot: Snapshot) -> Changes | None:
+    """Return what the new rows of a target change against its last version; None where they are the same.
+
+    A research artifact that the last version lacks is worth a version too.
+    """
+    folder = repo.path / "training_set" / target / "rows"
     before = rows_hash(lock_of(repo, last[0]), target)
-    if before is None or before == rows_hash((repo.path / "dvc.lock").read_bytes(), target):
-        return None if before else "major"
+    if before is None:
+        return first(folder)
+    same = before == rows_hash((repo.path / "dvc.lock").read_bytes(), target)
+    adds_research = repo.settings.release.research and repo.file_at(last[0], POINTER) is None
+    if same and not adds_research and not last["yanked"]:
+        return None
     try:
-        old = rows_at(repo.store(), before, _SEEN).to_pylist()
+        return compare(repo.store(), before, folder, _Reasons(repo, target, snapshot))
     except MissingObjectError as error:
+        if last["yanked"]:  # its rows were erased
+            return first(folder)
         raise RegistryError(f"the rows of {last[0]} are not in the DVC remote: {error}") from error
-    table = pq.read_table(sorted((folder / "rows").glob("*.parquet")), columns=list(_SEEN))
-    new = {row["query_id"]: row for row in table.to_pylist()}
-    return "minor" if all(new.get(row["query_id"]) == row for row in old) else "major"
+
+
+class _Reasons:
+    """Why a row of the last version is gone. Looks into the lake at the first row that it is asked about."""
+
+    def __init__(self, repo: GitRepo, target: str, snapshot: Snapshot) -> None:
+        self._repo, self._target, self._snapshot = repo, target, snapshot
+
+    def __call__(self, row: dict[str, Any]) -> str:
+        if row["image_id"] in self._snapshot["withdrawn"]:
+            return "withdrawn"
+        return self._dropped.get(row["query_id"], "no longer asked by these lineages")
+
+    @cached_property
+    def _dropped(self) -> Mapping[str, str]:
+        inputs = Inputs(self._snapshot, Lake(self._repo.settings.lake))
+        params = read_params(self._repo.path / "params.yaml")
+        return select(self._snapshot, params.split, inputs, self._target, params.rules).why
 
 
 def _next(last: Version | None, bump: str) -> str:
@@ -210,26 +251,31 @@ def _numbers(version: str) -> Version:
 
 
 def _push_bytes(repo: GitRepo, targets: Sequence[str], parts: Sequence[str]) -> int:
-    """Push rows and new image parts, nothing else, and return how many bytes the remote gained."""
+    """Push rows, new image parts and the research artifact, and return how many bytes the remote gained."""
     store = repo.store()
     before = {entry.key for entry in store.entries()}
     files = [f"training_set/images/{part}.parquet" for part in parts]
     if files:
         repo.dvc("add", "--quiet", *files)
     repo.dvc("push", "--quiet", *(f"assemble@{target}" for target in targets), *dvc_files(files))
+    push_research(repo)
     return sum(entry.size for entry in store.entries() if entry.key not in before)
 
 
 def _push_commit(repo: GitRepo, snapshot: Snapshot, drafts: Sequence[Release]) -> None:
     """Commit everything and push the branch with the new tags, all or nothing."""
+    for draft in drafts:
+        write_changes(repo.path / "training_set" / draft.target, draft.version, draft.changes)
     repo.git("add", "--all")
     repo.git("commit", "--quiet", "--message", "Release " + ", ".join(draft.tag for draft in drafts))
     lineages = snapshot["lineages"]
     stages = [stage for lineage in lineages for stage in snapshot["engines"][lineage]]
     engines = dict.fromkeys(f"{stage['stage']}={stage['model']}@{stage['model_revision']}" for stage in stages)
     for draft in drafts:
-        facts = f"rows: {draft.rows}\nimages: {draft.images}\npolicy: {draft.policy}\nengines: {', '.join(engines)}"
-        repo.git("tag", "--annotate", "--message", f"{draft.tag}\n\n{facts}", draft.tag)
+        size = size_of(repo, draft.target)
+        facts = {"rows": draft.rows, "images": draft.images, "bytes": size, "policy": draft.policy}
+        said = "\n".join(f"{name}: {value}" for name, value in {**facts, "engines": ", ".join(engines)}.items())
+        repo.git("tag", "--annotate", "--message", f"{draft.tag}\n\n{said}", draft.tag)
     try:
         repo.push(*(f"refs/tags/{draft.tag}" for draft in drafts))
     except RegistryError as error:

@@ -1,35 +1,39 @@
 """Checks a training set as it was pulled, with nothing but the core package: no lake, no registry, no models.
 
 Every row carries its program and all instances of its image, so its answer and every rule of ``hops/checks.py`` are
-recomputed from the files alone. What no code can check is counted as *unchecked*, never as right.
+recomputed from the files alone. What no code can check is counted as *unchecked*, never as right. Rows are read and
+checked batch by batch, in as many processes as there are cores.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+import json
+import multiprocessing
+import os
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from hopchain_etl.hops.checks import check
-from hopchain_etl.hops.expression import ExpressionError, number_of, parse
-from hopchain_etl.hops.geometry import Scene, instance_from_row
-from hopchain_etl.hops.query import QueryError, decimal_text, query_from_row, query_id
-from hopchain_etl.stages.assemble import ANNOTATORS
-from hopchain_etl.stages.assemble import number_of as plain_number
+from hopchain_etl.dataset import layout
+from hopchain_etl.verify_row import Complaint, Row, verify_any, verify_row
+
+__all__ = ["VerifyResult", "verify", "verify_row"]
 
 _SAMPLES = 5
-_BATCH = 500  # rows in memory at a time
+_BATCH = 250  # rows that a process takes at a time
+_ALONE = 1_000  # fewer rows are checked before other processes have started
 _IMAGES = 32  # a photo can be tens of MB
-
-Row = dict[str, Any]
-Complaint = tuple[str, str]  # reason code, detail
+_UNUSED = frozenset({"prompt", "stages", "annotators", "agreement", "difficulty", "band", "blind", "lineage", "source",
+                     "license", "source_uri", "image_tokens", "author"})  # fmt: skip
 
 
 @dataclass
@@ -61,98 +65,171 @@ class VerifyResult:
         return {**vars(self), **named, "unchecked": round(self.unchecked, 4), "ok": self.ok}
 
 
-def verify(path: Path, *, images: bool = True) -> VerifyResult:
-    """Verify the training set below ``path``: a clone, its ``training_set/``, or one target's folder.
+class _Checked(NamedTuple):
+    """What is kept of a row once it is checked."""
 
-    ``images=False`` leaves out the pixels. Raises FileNotFoundError where there are no rows, or none were pulled.
+    file: str
+    query_id: str
+    facts: dict[str, Any]  # image_id, width, height, group, split, policy
+    complaints: list[Complaint]
+    unchecked: float
+
+
+_Batch = tuple[str, list[Row] | pa.RecordBatch]  # file name, rows
+
+
+def verify(path: Path, *, images: bool = True, instances: Path | None = None) -> VerifyResult:
+    """Verify what lies at ``path``: a clone, its ``training_set/``, one target's folder, or a single file of rows.
+
+    A file is Parquet or JSON lines: training rows, or rows of the queries table with the instances table beside them
+    (``instances``: a Parquet file or a folder of them). Of a file only the rows are checked; ``images=False`` leaves
+    out a folder's pixels too. Raises FileNotFoundError where there are no rows, or none were pulled, and ValueError
+    where a file is not of a kind that can be checked.
     """
-    targets, image_folder = _layout(path)
     result = VerifyResult()
     wanted: dict[str, tuple[int, int]] = {}
-    unchecked = sum(_verify_rows(target, result, wanted) for target in targets)
-    result.unchecked = unchecked / max(1, result.rows)
-    if images:
+    if path.is_file():
+        _add_rows(path.stem, _file_batches(path, _by_image(instances)), result, wanted, in_set=False)
+    else:
+        targets, image_folder = layout(path)
+        for target in targets:
+            _add_rows(target.name, _folder_batches(target / "rows"), result, wanted, in_set=True)
+    result.unchecked /= max(1, result.rows)
+    if images and not path.is_file():
         _verify_images(image_folder, wanted, result)
     return result
 
 
-def _layout(path: Path) -> tuple[list[Path], Path]:
-    """Return the folders of the targets, and that of the images."""
-    root = path / "training_set" if (path / "training_set").is_dir() else path
-    targets = [root] if (root / "rows").is_dir() else sorted(rows.parent for rows in root.glob("*/rows"))
-    if not targets:
-        raise FileNotFoundError(f"no training set below {path}; clone the registry at a tag and run `dvc pull` there")
-    return targets, (root.parent if targets == [root] else root) / "images"
-
-
-def _verify_rows(target: Path, result: VerifyResult, wanted: dict[str, tuple[int, int]]) -> float:
-    """Check the rows of one target, note the images that they want, and return the sum of their unchecked shares."""
+def _add_rows(
+    name: str, batches: Iterable[_Batch], result: VerifyResult, wanted: dict[str, tuple[int, int]], *, in_set: bool
+) -> None:
+    """Check rows, add what was found to ``result`` and note the images that they want."""
     split_of_group: dict[str, str] = {}
     seen: set[str] = set()
-    unchecked = 0.0
-    for name, row in _rows(target / "rows"):
+    for row in _checked(batches):
+        facts, complaints = row.facts, list(row.complaints)
         result.rows += 1
-        result.unreviewed += row["policy"] == "unreviewed"
-        wanted[row["image_id"]] = (row["width"], row["height"])
-        complaints, share = verify_row(row)
-        unchecked += share
-        if not name.startswith(f"{row['split']}-"):
-            complaints.append(("wrong_split_file", f"split {row['split']} in {name}"))
-        if split_of_group.setdefault(row["group"], row["split"]) != row["split"]:
-            complaints.append(("group_in_two_splits", f"group {row['group']}"))
-        if row["query_id"] in seen:
+        result.unreviewed += facts["policy"] == "unreviewed"
+        result.unchecked += row.unchecked
+        if facts["image_id"] is not None:
+            wanted[facts["image_id"]] = (facts["width"], facts["height"])
+        if in_set and not row.file.startswith(f"{facts['split']}-"):
+            complaints.append(("wrong_split_file", f"split {facts['split']} in {row.file}"))
+        if facts["group"] and split_of_group.setdefault(facts["group"], facts["split"]) != facts["split"]:
+            complaints.append(("group_in_two_splits", f"group {facts['group']}"))
+        if row.query_id in seen:
             complaints.append(("duplicate_query", "released twice"))
-        seen.add(row["query_id"])
+        seen.add(row.query_id)
         for complaint in complaints:
-            result.add(complaint, f"{target.name} {row['query_id']}")
-    return unchecked
+            result.add(complaint, f"{name} {row.query_id}")
 
 
-def verify_row(row: Row) -> tuple[list[Complaint], float]:
-    """Return what is wrong with one row (records.TRAINING_ROWS), and the share of its hops that no code checked."""
+def _checked(batches: Iterable[_Batch]) -> Iterator[_Checked]:
+    """Yield the rows of all batches, checked, in order: a few batches are under way at a time, never all."""
+    batches = iter(batches)
+    rows = 0
+    for batch in batches:
+        yield from _check_batch(batch)
+        rows += len(batch[1])
+        if rows >= _ALONE:
+            break
+    workers = os.cpu_count() or 1
+    waiting: deque[Future[list[_Checked]]] = deque()
+    first = next(batches, None)
+    if first is None:
+        return
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting.append(pool.submit(_check_batch, first))
+        for batch in batches:
+            waiting.append(pool.submit(_check_batch, batch))
+            if len(waiting) > 3 * workers:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+
+
+def _check_batch(batch: _Batch) -> list[_Checked]:
+    file, rows = batch
+    checked = []
+    for row in rows if isinstance(rows, list) else rows.to_pylist():
+        if row.get("unchecked") is None:
+            row["unchecked"] = 1.0
+        complaints, unchecked = ([("unreadable_row", row["_error"])], 1.0) if "_error" in row else verify_any(row)
+        facts = {key: row.get(key) for key in ("image_id", "width", "height", "group", "split", "policy")}
+        checked.append(_Checked(file, str(row.get("query_id")), facts, complaints, unchecked))
+    return checked
+
+
+def _folder_batches(folder: Path) -> Iterator[_Batch]:
+    """Yield the rows of one target; raise FileNotFoundError where nothing was pulled."""
+    files = sorted(folder.glob("*.parquet"))
+    if not files:
+        raise FileNotFoundError(f"no rows in {folder}; run `dvc pull`")
+    for path in files:
+        yield from _parquet_batches(path, None)
+
+
+def _file_batches(path: Path, instances: dict[str, list[Row]] | None) -> Iterator[_Batch]:
+    if path.suffix in (".jsonl", ".ndjson"):
+        return _json_batches(path, instances)
+    if path.suffix == ".parquet":
+        return _parquet_batches(path, instances)
+    raise ValueError(f"{path} is neither Parquet nor JSON lines (.parquet, .jsonl); give a file of rows or a folder")
+
+
+def _parquet_batches(path: Path, instances: dict[str, list[Row]] | None) -> Iterator[_Batch]:
     try:
-        query = query_from_row({**row, "answer": _program_answer(row)})
-    except (QueryError, ExpressionError, ValueError) as error:
-        return [("unreadable_query", str(error))], 1.0
-    if not row.get("combination"):  # rows that do not name it: what the chain visits stands for it
-        query = type(query)(query.question, query.hops, query.expr, query.answer, query.referents)
-    scene = Scene(tuple(map(instance_from_row, row["instances"])), row["width"], row["height"])
-    found, unchecked = check(query, scene)
-    complaints = [(one.reason, one.detail) for one in found if not _of_combination_only(one.reason, row, query.hops)]
-    complaints += _answer_complaints(row, decimal_text(query.answer))
-    if query_id(row["image_id"], row["question"]) != row["query_id"]:
-        complaints.append(("wrong_query_id", "not the sha256 of its image and question"))
-    if foreign := [one["instance_id"] for one in row["instances"] if one["image_id"] != row["image_id"]]:
-        complaints.append(("foreign_instance", f"{foreign[0]} is of another image"))
-    if abs(unchecked - row["unchecked"]) > 1e-6:
-        complaints.append(("wrong_unchecked", f"states {row['unchecked']:.3f}, is {unchecked:.3f}"))
-    return complaints, unchecked
+        file = pq.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path} is not a Parquet file: {error}") from error
+    names = set(file.schema_arrow.names)
+    needed = {"query_id", "image_id", "expr", "hops"} | (set() if instances is not None else {"instances"})
+    if missing := sorted(needed - names):
+        hint = "; give the instances table with --instances" if missing == ["instances"] else ""
+        raise ValueError(f"{path} is not a file of training rows or queries: {missing[0]} is missing{hint}")
+    columns = [name for name in file.schema_arrow.names if name not in _UNUSED]
+    for batch in file.iter_batches(_BATCH, columns=columns):
+        yield path.name, batch if instances is None else [_with(row, instances) for row in batch.to_pylist()]
 
 
-def _program_answer(row: Row) -> str:
-    """Return what the row's expression gives over what its hops read."""
-    hops = query_from_row({**row, "answer": "0"})
-    return decimal_text(number_of(parse(row["expr"]), hops.values))
+def _json_batches(path: Path, instances: dict[str, list[Row]] | None) -> Iterator[_Batch]:
+    rows: list[Row] = []
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                row = _json_row(line, number)
+                rows.append(row if instances is None or "_error" in row else _with(row, instances))
+            if len(rows) == _BATCH:
+                yield path.name, rows
+                rows = []
+    yield path.name, rows
 
 
-def _of_combination_only(reason: str, row: Row, hops: Sequence[Any]) -> bool:
-    """A chain may leave one of its instances unused: two referents are not too few where the row names no more."""
-    referents = {hop.referent for hop in hops if hop.referent}
-    return reason == "instance_count" and not row.get("combination") and len(referents) == 2
+def _json_row(line: str, number: int) -> Row:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        row = str(error)
+    if isinstance(row, dict):
+        return row
+    return {"query_id": f"line {number}", "_error": f"line {number} is no JSON object: {str(row)[:80]}"}
 
 
-def _answer_complaints(row: Row, program: str) -> Iterator[Complaint]:
-    """Yield what is wrong with a row's answer, given what its program gives."""
-    if row["program_agrees"] != (row["answer"] == program):
-        yield ("wrong_answer", f"answer {row['answer']}, its expression gives {program}")
-    humans = row["human_answers"]
-    if row["policy"] == "unreviewed":
-        if not row["program_agrees"]:
-            yield ("wrong_answer", "nobody has answered, and the program does not agree")
-        if humans:
-            yield ("wrong_policy", f"unreviewed with {len(humans)} human answers")
-    elif len(humans) < ANNOTATORS or {plain_number(one) for one in humans} != {plain_number(row["answer"])}:
-        yield ("not_unanimous", f"answer {row['answer']}, humans {humans}")
+def _with(row: Row, instances: dict[str, list[Row]]) -> Row:
+    return {**row, "instances": instances.get(str(row.get("image_id")), [])}
+
+
+def _by_image(path: Path | None) -> dict[str, list[Row]] | None:
+    """Return the rows of an instances table by image; None where none is given."""
+    if path is None:
+        return None
+    found: dict[str, list[Row]] = defaultdict(list)
+    for part in sorted(path.rglob("*.parquet")) if path.is_dir() else [path]:
+        for row in pq.read_table(part).to_pylist():
+            found[row["image_id"]].append(row)
+    if not found:
+        raise FileNotFoundError(f"no instances in {path}")
+    return dict(found)
 
 
 def _verify_images(folder: Path, wanted: dict[str, tuple[int, int]], result: VerifyResult) -> None:
@@ -180,19 +257,3 @@ def _image_complaint(row: Row, size: tuple[int, int]) -> Complaint | None:
     except (OSError, ValueError, SyntaxError) as error:
         return ("undecodable_image", str(error))
     return None if found == size == (row["width"], row["height"]) else ("wrong_size", f"{found}, rows say {size}")
-
-
-def _rows(folder: Path) -> Iterator[tuple[str, Row]]:
-    """Yield file name and row; raise FileNotFoundError where nothing was pulled."""
-    files = sorted(folder.glob("*.parquet"))
-    if not files:
-        raise FileNotFoundError(f"no rows in {folder}; run `dvc pull`")
-    for path in files:
-        file = pq.ParquetFile(path)
-        missing = {"query_id", "expr", "instances"} - set(file.schema_arrow.names)
-        if missing:
-            raise FileNotFoundError(f"{path} is not a file of training rows: {sorted(missing)[0]} is missing")
-        for batch in file.iter_batches(_BATCH):
-            for row in batch.to_pylist():
-                row["unchecked"] = row["unchecked"] if row["unchecked"] is not None else 1.0
-                yield path.name, row

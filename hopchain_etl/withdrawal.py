@@ -16,14 +16,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopchain_etl import records
+from hopchain_etl.journal import BLIND
 from hopchain_etl.lake import Lake, LakeError, Marker, Part, Shard
 from hopchain_etl.settings import Settings
 from hopchain_etl.store import Entry
 
 # From the last stage up: a table is read for what hangs on it before its own rows go.
-_TABLES = ("answers", "attempts", "queries", "instances", "categories", "images")
-_DERIVED = ("categories", "instances", "queries", "attempts")  # what a build makes again
-_TABLE_OF = {"detect": "categories", "segment": "instances", "generate": "queries", "screen": "attempts"}
+_TABLES = ("answers", "judgements", "attempts", "queries", "instances", "categories", "images")
+_TABLE_OF = {
+    "detect": "categories",
+    "segment": "instances",
+    "generate": "queries",
+    "judge": "judgements",
+    "screen": "attempts",
+}
+_DERIVED = tuple(_TABLE_OF.values())  # what a build makes again
+_OF_QUERIES = ("judgements", "attempts")
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ def erase(lake: Lake, photo: str, reason: str) -> dict[str, Any]:
     photos = find(lake, photo)
     for one in photos:
         lake.withdraw(one.image_id, reason=reason, blob_sha=one.blob_sha, erased=True)
-    raw = [key for one in photos for key in _raw(lake, one)]
+    raw = [key for one in photos for key in _raw(lake, one)] + _nobodys(lake)
     lake.store.delete(raw)
     work = _Erasure(lake, photos)
     work.run()
@@ -90,6 +98,12 @@ def _raw(lake: Lake, photo: Photo) -> Iterator[str]:
     for model in lake.store.folders("journal/"):
         prefix = f"journal/{model}/{photo.blob_sha[:2]}/{photo.blob_sha}/"
         yield from (entry.key for entry in lake.store.entries(prefix))
+
+
+def _nobodys(lake: Lake) -> list[str]:
+    """Return the keys of old blind answers: which photo each is about nobody knows, so all go and are paid again."""
+    models = lake.store.folders("journal/")
+    return [entry.key for model in models for entry in lake.store.entries(f"journal/{model}/{BLIND}/")]
 
 
 class _Erasure:
@@ -139,7 +153,8 @@ class _Erasure:
             return
         images = {row["image_id"] for row in removed if "image_id" in row}
         rejects += [self._told(table, self._photos[image]) for image in sorted(images)]
-        inputs = min(marker.ok, len(images) or len(removed))
+        made_of = {row["query_id"] for row in removed} if table in _OF_QUERIES else removed
+        inputs = min(marker.ok, len(images) or len(made_of))
         reject_parts = []
         if rejects:
             rows = pa.Table.from_pylist(rejects, schema=records.REJECTS)
@@ -204,7 +219,7 @@ class _Erasure:
     def _sources(self, fingerprint: str | None) -> list[tuple[str, str | None]] | None:
         """Return the tables that a lineage's shards are made from; None where that is not known."""
         facts = self._lake.get_json(f"lineages/{fingerprint}.json") if fingerprint else None
-        if facts is None or facts["stage"] not in ("detect", "segment", "generate"):
+        if facts is None or facts["stage"] not in _TABLE_OF:
             return None
         if facts["upstream"] is None:
             return [("images", None)]
@@ -271,9 +286,9 @@ def gc(lake: Lake, keep: set[str], *, dry_run: bool = True, grace_seconds: float
 
 
 def _upstream(lake: Lake, fingerprint: str | None) -> str | None:
-    """Return what attempts were made on: they live as long as their queries. None for tables of a build."""
+    """Return what was judged or attempted: that lives as long as its queries. None for other tables of a build."""
     facts = lake.get_json(f"lineages/{fingerprint}.json")
-    return facts["upstream"] if facts and _TABLE_OF.get(facts["stage"]) == "attempts" else None
+    return facts["upstream"] if facts and _TABLE_OF.get(facts["stage"]) in _OF_QUERIES else None
 
 
 def _orphans(lake: Lake, entries: dict[str, Entry], grace_seconds: float) -> dict[str, Entry]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hopchain_etl.gitrepo import GitRepo, working_clone
-from hopchain_etl.packing import checked, hash_of, images_json, objects_at, write_images
+from hopchain_etl.packing import RESEARCH, checked, hash_of, images_json, objects_at, write_images
 from hopchain_etl.settings import Settings
 from hopchain_etl.store import ObjectStore
 
@@ -85,11 +85,14 @@ def _yank(repo: GitRepo, tags: list[str], reason: str) -> None:
 def _of_a_version(file: str) -> bool:
     """Whether a file of the branch describes the version that has just been yanked."""
     made = file.startswith("training_set/") and not file.startswith("training_set/images/")
-    return file in ("snapshot.json", "dvc.lock") or (made and Path(file).name != ".gitignore")
+    return file in ("snapshot.json", "dvc.lock", f"{RESEARCH}raw.dvc") or (made and Path(file).name != ".gitignore")
 
 
 def _delete_bytes(repo: GitRepo, store: ObjectStore, gone: set[str]) -> int:
-    """Delete what holds the photos and no version needs, orphans of failed publishes too; return how many objects."""
+    """Delete what holds the photos and no training set needs, orphans of failed publishes too; return how many.
+
+    So a version stays whole whose training set never held a photo, but whose research artifact did: only that is cut.
+    """
     used = objects_at(repo, "HEAD", store)
     for tag in repo.tags("training-set/*"):
         used |= objects_at(repo, tag, store)

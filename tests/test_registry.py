@@ -6,76 +6,25 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lakes
 import pytest
+from worlds import World, a_world, clean_env
 
 from hopchain_etl import packing
+from hopchain_etl.changelog import Changes
 from hopchain_etl.gitrepo import RegistryError, settings_env
-from hopchain_etl.lake import Lake
 from hopchain_etl.registry import Release, publish, releases
-from hopchain_etl.settings import Settings
-from hopchain_etl.store import ObjectStore
 from hopchain_etl.verify import verify
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 
 
-@dataclass
-class World:
-    """A bucket with a lake, an empty bare repository, and the reader's keys."""
-
-    bucket: Any
-    bare: Path
-    reader: Any
-    folder: Path
-
-    def settings(self, *lineages: str, **sections: Any) -> Settings:
-        release = {"lineages": lineages, "policy": "unreviewed", **sections.pop("release", {})}
-        registry = {"git_url": str(self.bare), **sections.pop("registry", {})}
-        return lakes.settings_for(self.bucket, release=release, registry=registry, **sections)
-
-    @property
-    def lake(self) -> Lake:
-        return Lake(self.settings().lake)
-
-    def git(self, *args: str) -> str:
-        return subprocess.run(
-            ["git", *args], cwd=self.bare, capture_output=True, text=True, check=True, env=_clean_env()
-        ).stdout
-
-    def refs(self) -> str:
-        return self.git("for-each-ref")
-
-    def remote(self) -> dict[str, int]:
-        """Return the objects of the DVC remote with their sizes in bytes."""
-        remote = self.settings().registry.remote
-        assert remote is not None
-        return {entry.key: entry.size for entry in ObjectStore(remote).entries()}
-
-    def pull(self, tag: str, name: str) -> subprocess.CompletedProcess[str]:
-        """Clone at a tag and pull with the reader's keys, as a training team does, with git and dvc alone."""
-        env = {**_clean_env(), "AWS_ACCESS_KEY_ID": self.reader.access_key, "DVC_NO_ANALYTICS": "1"}
-        env |= {"AWS_SECRET_ACCESS_KEY": self.reader.secret_key, "DVC_SITE_CACHE_DIR": str(self.folder / "site")}
-        clone = ["git", "clone", "-q", "-c", "advice.detachedHead=false", "--branch", tag, str(self.bare), name]
-        subprocess.run(clone, cwd=self.folder, check=True, env=env)
-        pull = [sys.executable, "-m", "dvc", "pull", "-q"]
-        return subprocess.run(pull, cwd=self.folder / name, capture_output=True, text=True, check=False, env=env)
-
-
-def _clean_env() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if not key.startswith("HOPCHAIN_")}
-
-
 @pytest.fixture
 def world(bucket: Any, s3_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
-    (tmp_path / "gitconfig").write_text("")
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(tmp_path / "registry.git")], check=True)
-    return World(bucket, tmp_path / "registry.git", s3_server.credentials["reader"], tmp_path)
+    return a_world(bucket, s3_server, tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -124,9 +73,12 @@ def test_two_releases_are_pulled_by_a_reader_and_only_new_bytes_travel(
     assert "no human has answered 14 of these 14 queries" in " ".join(card.replace("> ", "").replace("*", "").split())
     listed = releases(settings)
     assert [one["tag"] for one in listed] == [first.tag, second.tag]
-    assert "rows: 14" in listed[1]["message"]
-    assert "policy: unreviewed" in listed[1]["message"]
-    assert "generate=test-generate@1" in listed[1]["message"]
+    assert (listed[1]["rows"], listed[1]["images"], listed[1]["policy"]) == (14, 7, "unreviewed")
+    assert listed[1]["bytes"] == rows + sum(map(len, new.values()))
+    assert "generate=test-generate@1" in listed[1]["engines"]
+    log = (two / "training_set/default/CHANGELOG.md").read_text()
+    assert log.index("## v0.2.0") < log.index("## v0.1.0")
+    assert "14 rows, 10 before: 4 added." in log
 
 
 @pytest.mark.usefixtures("without_suite")
@@ -140,6 +92,10 @@ def test_rows_that_go_away_are_a_major_version(world: World) -> None:
     assert world.pull(result.tag or "", "now").returncode == 0
     assert queries[0]["image_id"] not in (world.folder / "now/training_set/default/metrics.json").read_text()
     assert verify(world.folder / "now").rows == 4
+    changes = json.loads((world.folder / "now/training_set/default/changes.json").read_text())
+    gone = sorted(query["query_id"] for query in queries if query["image_id"] == queries[0]["image_id"])
+    assert (changes["before"], changes["after"], changes["added"]) == (6, 4, 0)
+    assert (changes["removed"], changes["changed"]) == ({"withdrawn": gone}, {})
 
 
 @pytest.mark.usefixtures("without_suite")
@@ -150,6 +106,15 @@ def test_answers_to_released_queries_are_a_minor_version(world: World) -> None:
     lakes.answer(world.lake, prints.queries, queries)
     result = publish(settings)
     assert (result.version, result.releases[0].policy) == ("0.2.0", "unanimous")
+
+
+@pytest.mark.usefixtures("without_suite")
+def test_another_instruction_is_a_major_version_that_names_the_prompt(world: World) -> None:
+    prints, queries = lakes.fill(world.lake, range(1))
+    publish(world.settings(prints.queries))
+    result = publish(world.settings(prints.queries, release={"answer_instruction": "Say <answer>N</answer>."}))
+    assert (result.version, result.releases[0].bump) == ("1.0.0", "major")
+    assert result.releases[0].changes.changed == {"prompt": sorted(query["query_id"] for query in queries)}
 
 
 @pytest.mark.usefixtures("without_suite")
@@ -217,7 +182,7 @@ def test_a_publish_killed_between_bytes_and_tags_is_repeated_cleanly(world: Worl
     hook.write_text("#!/bin/sh\necho reached > reached\nsleep 60\n")
     hook.chmod(0o755)
     code = "from hopchain_etl.registry import publish; from hopchain_etl.settings import Settings; publish(Settings())"
-    env = {**_clean_env(), **settings_env(settings), "TMPDIR": str(world.folder)}
+    env = {**clean_env(), **settings_env(settings), "TMPDIR": str(world.folder)}
     child = subprocess.Popen([sys.executable, "-c", code], env=env, start_new_session=True)
     try:
         deadline = time.monotonic() + 90
@@ -244,6 +209,21 @@ def test_each_target_has_its_own_versions_and_shares_the_photos(world: World) ->
     assert result.new_parts == ("part-00000",)
     index = json.loads(world.git("show", "main:images.json"))
     assert set(index.values()) == {"part-00000"}
+
+
+@pytest.mark.usefixtures("without_suite")
+def test_the_research_artifact_comes_and_goes_with_its_setting(world: World) -> None:
+    prints, _ = lakes.fill(world.lake, range(1))
+    publish(world.settings(prints.queries))
+    wanted = world.settings(prints.queries, release={"research": True})
+    with_it = publish(wanted)
+    assert (with_it.version, with_it.releases[0].changes) == ("0.2.0", Changes(2, 2, 0))
+    assert "research/raw.dvc" in world.git("ls-tree", "-r", "--name-only", with_it.tag or "").split()
+    assert not publish(wanted).changed
+    lakes.fill(world.lake, range(1, 2), intake="second")
+    without = publish(world.settings(prints.queries))
+    assert without.version == "0.3.0"
+    assert "research" not in world.git("ls-tree", "-r", "--name-only", without.tag or "")
 
 
 @pytest.mark.usefixtures("without_suite")

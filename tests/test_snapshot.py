@@ -35,6 +35,7 @@ def test_it_names_every_part_with_what_its_marker_says(bucket: Any) -> None:
         marker = lake.marker(entry["table"], entry["fingerprint"], Shard.parse(entry["shard"]))
         assert marker is not None
         assert entry["parts"] == [vars(part) for part in marker.parts]
+        assert ("rejects" in entry) == (entry["table"] == "queries")
 
 
 def test_engines_are_walked_from_the_queries_up(bucket: Any) -> None:
@@ -104,3 +105,25 @@ def test_a_target_that_cannot_be_a_folder_and_an_argument_is_refused(bucket: Any
     odd = lakes.settings_for(bucket, release={"targets": [target]})
     with pytest.raises(ValueError, match="cannot name a target"):
         take_snapshot(Lake(odd.lake), odd)
+
+
+def test_after_an_earlier_snapshot_only_new_and_changed_markers_are_read(bucket: Any) -> None:
+    lake = Lake(settings(bucket).lake)
+    prints, queries = lakes.fill(lake, range(2), intake="night-1")
+    mine = settings(bucket, prints.queries)
+    first = take_snapshot(lake, mine)
+
+    def read_by(before: Any) -> tuple[Any, int]:
+        fresh = Lake(mine.lake)
+        taken = take_snapshot(fresh, mine, before=before)
+        return taken, fresh.store.calls["get"]
+
+    _, everything = read_by(None)
+    again, nothing = read_by(first)
+    assert again == first
+    assert everything - nothing == 3  # queries, instances, images
+    lakes.fill(lake, range(2, 4), intake="night-2")
+    lakes.write(lake, "queries", prints.queries, Shard("night-1", 0), queries[:1])
+    second, news = read_by(first)
+    assert second == take_snapshot(lake, mine)
+    assert news - nothing == 4  # the second night, and the queries that were written again

@@ -44,7 +44,7 @@ def training_row(seed: int = 0, number: int = 0) -> Row:
 def training_set(folder: Path, rows: list[Row], seeds: range = range(3)) -> Path:
     """Write a training set of one target below ``folder`` with the photos of ``seeds``, and return ``folder``."""
     table = pa.Table.from_pylist(rows, schema=records.TRAINING_ROWS)
-    write_rows(table.sort_by("query_id"), folder / "training_set/default/rows", 100)
+    write_rows([[table.sort_by("query_id")]], folder / "training_set/default/rows", 100)
     pixels = []
     for seed in seeds:
         data, _ = lakes.draw(seed)
@@ -92,9 +92,13 @@ def cut_short(row: Row) -> None:
     row["expr"] = "h2+h2"
 
 
+def claim_a_wrong_count(row: Row) -> None:
+    row |= {"hops_single": row["hops"][-1:], "expr_single": "h1", "answer_single": "99"}
+
+
 DAMAGE: list[tuple[Callable[[Row], Any], str]] = [
     (shift_answer, "wrong_answer"),
-    (move_box, "ambiguous_reference"),
+    (move_box, "wrong_target"),
     (add_double, "ambiguous_reference"),
     (say_box, "forbidden_word"),
     (lambda row: row.update(question=row["question"] + " "), ""),  # the same question to the eye and to its id
@@ -102,12 +106,16 @@ DAMAGE: list[tuple[Callable[[Row], Any], str]] = [
     (lambda row: row.update(human_answers=[row["answer"]] * 3), "not_unanimous"),
     (lambda row: row.update(human_answers=[*[row["answer"]] * 3, "0"]), "not_unanimous"),
     (lambda row: row.update(policy="unreviewed"), "wrong_policy"),
-    (lambda row: row.update(program_agrees=False), "wrong_answer"),
+    (lambda row: row.update(program_agrees=False), "untrue_reading"),
+    (lambda row: row.update(policy="1 of 4"), "wrong_policy"),
     (lambda row: row["instances"][5].update(image_id="0" * 64), "foreign_instance"),
     (lambda row: row.update(unchecked=0.5), "wrong_unchecked"),
     (lambda row: row.update(expr="h2+"), "unreadable_query"),
     (lambda row: row["hops"][1].update(value="1"), "wrong_reading"),
     (cut_short, "hop_count"),
+    (claim_a_wrong_count, "single_wrong_answer"),
+    (lambda row: row.update(question_half="What is in the box?"), "half_forbidden_word"),
+    (lambda row: row.update(answer_half=None), "half_incomplete"),
 ]
 
 
@@ -122,7 +130,19 @@ def test_damage_to_a_row_is_found_and_named(damage: Callable[[Row], Any], reason
 def test_where_people_outvote_the_program_their_answer_stands() -> None:
     row = training_row()
     row |= {"answer": "999", "human_answers": ["999"] * 4, "program_agrees": False}
+    row |= dict.fromkeys(("question_half", "answer_half", "question_single", "answer_single"))
+    row["hops"] = [{**hop, "value": None} for hop in row["hops"]]
     assert verify_row(row)[0] == []
+    assert [code for code, _ in verify_row({**row, "answer_single": "3"})[0]] == ["untrue_variant"]
+    assert [code for code, _ in verify_row({**row, "policy": "unreviewed"})[0]] == ["wrong_answer"]
+
+
+def test_other_rules_than_unanimity_hold_too() -> None:
+    row = training_row()
+    row |= {"human_answers": [row["answer"], None, row["answer"], row["answer"]], "policy": "3 of 4"}
+    assert verify_row(row)[0] == []
+    row["human_answers"][0] = "0"
+    assert [code for code, _ in verify_row(row)[0]] == ["not_unanimous"]
 
 
 def test_missing_damaged_and_resized_images_are_told_apart(tmp_path: Path) -> None:
@@ -162,3 +182,49 @@ def test_an_empty_set_is_not_ok_and_an_absent_one_says_what_to_do(tmp_path: Path
     (tmp_path / "bare").mkdir()
     with pytest.raises(FileNotFoundError, match="dvc pull"):
         verify(tmp_path / "bare")
+
+
+def test_files_of_rows_are_verified_on_their_own(tmp_path: Path) -> None:
+    rows = [training_row(seed) for seed in range(3)]
+    pq.write_table(pa.Table.from_pylist(rows, schema=records.TRAINING_ROWS), tmp_path / "rows.parquet")
+    lines = [json.dumps(row) for row in rows]
+    (tmp_path / "rows.jsonl").write_text("\n".join([*lines, lines[0], "[1, 2", "{}", "[]"]) + "\n")
+    assert verify(tmp_path / "rows.parquet").to_json()["rows"] == 3
+    assert verify(tmp_path / "rows.parquet").ok
+    assert verify(tmp_path / "rows.jsonl").failures == {"unreadable_row": 3, "duplicate_query": 1}
+
+
+def test_the_queries_table_is_verified_with_the_instances_beside_it(tmp_path: Path) -> None:
+    data, objects = lakes.draw(0)
+    image = lakes.image_row(data, 0)
+    instances = [lakes.instance_row(image["image_id"], *one) for one in objects]
+    queries = [lakes.query_row(image, instances, number) for number in range(2)]
+    pq.write_table(pa.Table.from_pylist(queries, schema=records.QUERIES), tmp_path / "queries.parquet")
+    pq.write_table(pa.Table.from_pylist(instances, schema=records.INSTANCES), tmp_path / "instances.parquet")
+    assert verify(tmp_path / "queries.parquet", instances=tmp_path / "instances.parquet").ok
+    queries[1]["answer"] = "7"
+    pq.write_table(pa.Table.from_pylist(queries, schema=records.QUERIES), tmp_path / "queries.parquet")
+    found = verify(tmp_path / "queries.parquet", instances=tmp_path / "instances.parquet")
+    assert found.failures == {"wrong_answer": 1}
+    with pytest.raises(ValueError, match="--instances"):
+        verify(tmp_path / "queries.parquet")
+
+
+def test_rubbish_is_refused_with_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "rows.parquet").write_bytes(b"no parquet at all")
+    (tmp_path / "rows.csv").write_text("a,b")
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
+    for name, said in (("rows.parquet", "not a Parquet file"), ("rows.csv", "neither"), ("other.parquet", "missing")):
+        with pytest.raises(ValueError, match=said):
+            verify(tmp_path / name)
+
+
+def test_many_rows_are_checked_by_several_processes_in_order(tmp_path: Path) -> None:
+    good, bad = training_row(0), training_row(1)
+    bad["answer"] = "1"
+    rows = [{**(bad if number % 100 == 99 else good), "query_id": f"{number}"} for number in range(1600)]
+    pq.write_table(pa.Table.from_pylist(rows, schema=records.TRAINING_ROWS), tmp_path / "rows.parquet")
+    found = verify(tmp_path / "rows.parquet")
+    assert found.rows == 1600
+    assert found.failures == {"wrong_answer": 16, "not_unanimous": 16, "wrong_query_id": 1600}
+    assert [said.split()[1] for said in found.samples["wrong_answer"]] == ["99:", "199:", "299:", "399:", "499:"]

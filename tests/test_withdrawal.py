@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from hopchain_etl import records, withdrawal
+from hopchain_etl.engines.base import Identity, Photo, SolveJob
+from hopchain_etl.journal import BLIND, Journal
 from hopchain_etl.lake import Lake, LakeError, Marker, Shard
 from hopchain_etl.registry import publish, releases
 from hopchain_etl.settings import ReleaseSettings
@@ -130,6 +132,22 @@ def test_an_erasure_that_was_cut_off_is_finished_by_the_next(lake: Lake, monkeyp
     orphans, _ = gc(lake, {prints.queries, prints.instances, prints.categories}, dry_run=False, grace_seconds=-60)
     assert all("/part-" in key or "/rejects-" in key for key in orphans)
     assert {key for key in mentions(lake.store, image) if "/rejects-" not in key} == {f"withdrawn/{image}.json"}
+
+
+def test_erasing_takes_blind_answers_along(lake: Lake) -> None:
+    _, queries = lakes.fill(lake, range(2), queries_each=1)
+    gone, stays = (image["image_id"] for image in queries)
+    journal = Journal(lake, Identity("solver", "1"))
+
+    def keys(image: str) -> list[str]:
+        photo = Photo(image, image, 1, 1, bytes)
+        return [journal.key(SolveJob(photo, "How many dogs are there?", 0, sees)) for sees in (True, False)]
+
+    for key in (*keys(gone), *keys(stays), old := f"journal/solver/{BLIND}/{'0' * 64}.json"):
+        lake.put_json(key, {"text": "three", "finish_reason": "stop"})
+    assert erase(lake, gone, "asked")["objects"] == 4  # its blob, both answers, and what may be about it
+    assert not any(map(lake.store.exists, (*keys(gone), old)))
+    assert all(map(lake.store.exists, keys(stays)))
 
 
 def test_photos_of_the_same_bytes_go_together(lake: Lake) -> None:

@@ -1,0 +1,102 @@
+"""What a version changes: rows added, removed and changed against the one before, with reasons.
+
+Rows of parts that both versions have are the same, so only the other parts are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from hopchain_etl.packing import parts_of, rows_of
+from hopchain_etl.store import ObjectStore
+
+# What a trainer sees of a row: another value here is another training set.
+SEEN = ("query_id", "image_id", "split", "question", "prompt", "answer", "question_half", "answer_half",
+        "question_single", "answer_single", "expr")  # fmt: skip
+_HEADER = "# Changes\n"
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Counts of rows, and the query_ids behind them: ``removed`` by reason, ``changed`` by the column that differs."""
+
+    before: int
+    after: int
+    added: int
+    removed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    changed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def breaking(self) -> bool:
+        """Whether rows of the version before are gone or look different."""
+        return bool(self.removed or self.changed)
+
+    @property
+    def counts(self) -> Row:
+        """How many rows, without their ids."""
+        removed, changed = ({name: len(ids) for name, ids in named.items()} for named in (self.removed, self.changed))
+        return {**vars(self), "removed": removed, "changed": changed}
+
+    def to_json(self) -> Row:
+        """Return the changes as plain JSON."""
+        return dict(vars(self))
+
+    def to_markdown(self, version: str) -> str:
+        """Return one entry of a changelog."""
+        lines = [f"## v{version}", "", f"{self.after} rows, {self.before} before: {self.added} added."]
+        for verb, named in (("removed", self.removed), ("changed", self.changed)):
+            lines += [f"- {verb}, {name}: {len(ids)}" for name, ids in sorted(named.items())]
+        return "\n".join(lines) + "\n"
+
+
+def compare(store: ObjectStore, old: str, folder: Path, why: Callable[[Row], str]) -> Changes:
+    """Return what the rows in ``folder`` change against the DVC object ``old`` (the md5 of a rows folder).
+
+    ``why`` names the reason for which a row (columns SEEN) is gone. Raises MissingObjectError where the remote lacks
+    the old rows.
+    """
+    files = {_md5(path): path for path in sorted(folder.glob("*.parquet"))}
+    parts = set(parts_of(store, old))
+    gone = {row["query_id"]: row for row in rows_of(store, sorted(parts - files.keys()), SEEN).to_pylist()}
+    tables = [pq.read_table(path, columns=list(SEEN)) for md5, path in files.items() if md5 not in parts]
+    new = {row["query_id"]: row for table in tables for row in table.to_pylist()}
+    removed: defaultdict[str, list[str]] = defaultdict(list)
+    changed: defaultdict[str, list[str]] = defaultdict(list)
+    for name, row in sorted(gone.items()):
+        if name not in new:
+            removed[why(row)].append(name)
+        elif differing := next((column for column in SEEN if new[name][column] != row[column]), None):
+            changed[differing].append(name)
+    after = sum(pq.read_metadata(path).num_rows for path in files.values())
+    added = len(new.keys() - gone.keys())
+    before = after - added + sum(map(len, removed.values()))
+    return Changes(before, after, added, dict(removed), dict(changed))
+
+
+def first(folder: Path) -> Changes:
+    """Return the changes of a first version: all rows are new."""
+    rows = sum(pq.read_metadata(path).num_rows for path in folder.glob("*.parquet"))
+    return Changes(0, rows, rows)
+
+
+def write_changes(folder: Path, version: str, changes: Changes) -> None:
+    """Put an entry on top of ``CHANGELOG.md`` in a target's folder, and write ``changes.json`` of this version."""
+    path = folder / "CHANGELOG.md"
+    older = path.read_text().removeprefix(_HEADER) if path.exists() else ""
+    path.write_text(f"{_HEADER}\n{changes.to_markdown(version)}{older}")
+    (folder / "changes.json").write_text(json.dumps({"version": version, **changes.to_json()}, indent=1) + "\n")
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

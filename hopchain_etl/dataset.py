@@ -1,0 +1,285 @@
+"""Reads a pulled training set: rows with their images, streamed, filtered, or one by one. Core install only.
+
+    rows = TrainingSet("set", split="train").where("n_hops >= 5", "band != all_wrong")
+    for row in rows:
+        row.prompt(), row.answer(), row.image()
+
+Rows come in the order of the files (by ``query_id``). Memory holds one batch of rows and one row group of an image
+part, however large the set is.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from hopchain_etl.records import TRAINING_SCHEMA
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+VARIANTS = ("full", "half", "single")
+SPLITS = ("train", "validation")
+_BATCH = 64  # rows in memory at a time; those with all their masks can be 100 KB each
+_CONDITION = re.compile(r"\s*([a-z_]+)\s*(==|!=|<=|>=|<|>|=)\s*(.*?)\s*")
+
+
+class NotPulledError(FileNotFoundError):
+    """Files of the training set are not here; the message names the command that brings them."""
+
+
+class TrainingRow(dict[str, Any]):
+    """One row (records.TRAINING_ROWS, or the columns asked for), with its image at hand."""
+
+    def __init__(self, values: dict[str, Any], images: Images) -> None:
+        super().__init__(values)
+        self._images = images
+
+    def prompt(self, variant: str = "full") -> str | None:
+        """Return the question of a variant with the instruction how to answer; None where the row has no such one."""
+        if variant == "full":
+            return str(self["prompt"])
+        question = self[f"question_{variant}"]
+        return None if question is None else question + self["prompt"][len(self["question"]) :]
+
+    def answer(self, variant: str = "full") -> str | None:
+        """Return the answer of a variant as an exact decimal; None where the row has no such variant."""
+        answer: str | None = self["answer" if variant == "full" else f"answer_{variant}"]
+        return answer
+
+    def image_bytes(self) -> bytes:
+        """Return the encoded image. Raises NotPulledError where its part is not here."""
+        return self._images.read(self["image_id"])
+
+    def image(self) -> Image.Image:
+        """Return the decoded image (RGB). Raises NotPulledError where its part is not here."""
+        from PIL import Image
+
+        with Image.open(io.BytesIO(self.image_bytes())) as opened:
+            return opened.convert("RGB")
+
+
+class TrainingSet:
+    """The rows of one target, or of one of its splits, in a folder that ``dvc pull`` has filled.
+
+    ``path`` is a clone, its ``training_set/``, or the folder of one target; ``target`` is needed where there are
+    several. ``columns`` (default: all) bounds what is read. Raises NotPulledError where no rows are here, and
+    ValueError for an unknown split, target, column or schema version.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        target: str | None = None,
+        split: str | None = None,
+        columns: Sequence[str] | None = None,
+        where: pc.Expression | None = None,
+    ) -> None:
+        targets, images = layout(Path(path))
+        self.folder = _one(targets, target)
+        self.split, self.columns, self.filter = split, list(columns) if columns is not None else None, where
+        self._image_folder = images
+        if split is not None and split not in SPLITS:
+            raise ValueError(f"no split {split!r}; there are {' and '.join(SPLITS)}")
+        self.files = sorted((self.folder / "rows").glob(f"{split or '*'}-*.parquet"))
+        if not self.files:
+            raise NotPulledError(f"no rows of {split or 'any split'} in {self.folder / 'rows'}; run `dvc pull`")
+        self.schema = _checked_schema(self.files[0])
+        if unknown := sorted(set(self.columns or ()) - set(self.schema.names)):
+            raise ValueError(f"no column {unknown[0]!r}; `hopchain schema` describes all")
+
+    def where(self, *conditions: str | pc.Expression) -> TrainingSet:
+        """Return the rows that also meet all conditions: pyarrow expressions, or text such as ``n_hops >= 5``.
+
+        In text a column is compared with ``== != < <= > >=`` to a number, a word, ``true``, ``false`` or ``null``.
+        """
+        found = self.filter
+        for one in conditions:
+            condition = parse_condition(one, self.schema) if isinstance(one, str) else one
+            found = condition if found is None else found & condition
+        return self._with(where=found)
+
+    def select(self, *columns: str) -> TrainingSet:
+        """Return the same rows with these columns only; images stay at hand if ``image_id`` is among them."""
+        return self._with(columns=columns)
+
+    def __iter__(self) -> Iterator[TrainingRow]:
+        for batch in self.batches():
+            for values in batch.to_pylist():
+                yield TrainingRow(values, self.images)
+
+    def batches(self, rows: int = _BATCH) -> Iterator[pa.RecordBatch]:
+        """Yield record batches of at most ``rows`` rows, file by file, in order."""
+        for path in self.files:
+            scanner = ds.dataset(path, format="parquet").scanner(
+                columns=self.columns, filter=self.filter, batch_size=rows, batch_readahead=1, fragment_readahead=1,
+                use_threads=False, fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=False),
+            )  # fmt: skip
+            yield from (batch for batch in scanner.to_batches() if batch.num_rows)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> TrainingRow:
+        """Return one row by its place; negative places count from the end."""
+        place = self._places[index]
+        path, group, offset = self._locate(place)
+        table = pq.ParquetFile(path).read_row_group(group, columns=self.columns, use_threads=False)
+        return TrainingRow(table.slice(offset, 1).to_pylist()[0], self.images)
+
+    def by_id(self, query_id: str) -> TrainingRow:
+        """Return the row of a query; raise KeyError where these rows do not have it."""
+        return self[self._index[query_id]]
+
+    @cached_property
+    def images(self) -> Images:
+        """The images of the set, all targets' and splits'."""
+        return Images(self._image_folder)
+
+    @cached_property
+    def _places(self) -> Sequence[int]:
+        """The places in the files of the rows that the filter leaves."""
+        total = sum(pq.read_metadata(path).num_rows for path in self.files)
+        if self.filter is None:
+            return range(total)
+        kept = set(self._ids())
+        return [place for place, one in enumerate(self._with(where=None)._ids()) if one in kept]
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {one: number for number, one in enumerate(self._ids())}
+
+    def _ids(self) -> Iterator[str]:
+        for batch in self._with(columns=["query_id"]).batches(10_000):
+            yield from batch["query_id"].to_pylist()
+
+    def _locate(self, place: int) -> tuple[Path, int, int]:
+        """Return file, row group and place in it of a row."""
+        for path in self.files:
+            metadata = pq.read_metadata(path)
+            for group in range(metadata.num_row_groups):
+                size = metadata.row_group(group).num_rows
+                if place < size:
+                    return path, group, place
+                place -= size
+        raise IndexError(place)
+
+    def _with(self, **changes: Any) -> TrainingSet:
+        same = {"split": self.split, "columns": self.columns, "where": self.filter}
+        other = TrainingSet(self.folder, **{**same, **changes})
+        if "images" in self.__dict__:
+            other.__dict__["images"] = self.images
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "images"}  # files do not travel
+
+
+class Images:
+    """The photos of a training set in their Parquet parts, read by id; a photo's neighbours are kept for the next."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._held: tuple[Path | None, int, pa.ChunkedArray | None] = (None, -1, None)
+
+    def read(self, image_id: str) -> bytes:
+        """Return an encoded image; raise NotPulledError where its part is not here."""
+        place = self._places.get(image_id)
+        if place is None:
+            raise NotPulledError(self._missing(image_id))
+        path, group, offset = place
+        if self._held[:2] != (path, group):
+            with pq.ParquetFile(path, memory_map=True) as file:
+                self._held = (path, group, file.read_row_group(group, columns=["bytes"], use_threads=False)["bytes"])
+        column = self._held[2]
+        assert column is not None
+        data: bytes = column[offset].as_py()
+        return data
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in self._places
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[Path, int, int]]:
+        """Where each image is: part, row group and place in it."""
+        places: dict[str, tuple[Path, int, int]] = {}
+        for path in sorted(self.folder.glob("*.parquet")):
+            with pq.ParquetFile(path) as file:
+                for group in range(file.num_row_groups):
+                    ids = file.read_row_group(group, columns=["image_id"], use_threads=False)["image_id"].to_pylist()
+                    places |= {one: (path, group, offset) for offset, one in enumerate(ids)}
+        return places
+
+    def _missing(self, image_id: str) -> str:
+        index = self.folder.parent.parent / "images.json"
+        part = json.loads(index.read_text()).get(image_id) if index.exists() else None
+        if part is None:
+            return f"image {image_id} is in no part of {self.folder}; run `dvc pull` in the clone"
+        return f"image {image_id} is not here; run `dvc pull training_set/images/{part}.parquet` in the clone"
+
+
+def layout(path: Path) -> tuple[list[Path], Path]:
+    """Return the folders of the targets, and that of the images; raise NotPulledError where there are none."""
+    root = path / "training_set" if (path / "training_set").is_dir() else path
+    targets = [root] if (root / "rows").is_dir() else sorted(rows.parent for rows in root.glob("*/rows"))
+    if not targets:
+        raise NotPulledError(f"no training set below {path}; clone the registry at a tag and run `dvc pull` there")
+    return targets, (root.parent if targets == [root] else root) / "images"
+
+
+def parse_condition(text: str, schema: pa.Schema) -> pc.Expression:
+    """Return ``column op value`` as an expression, the value read as the column's type; raise ValueError if it is none.
+
+    A comparison other than with ``null`` leaves out rows where the column is null.
+    """
+    match = _CONDITION.fullmatch(text)
+    if not match or match[1] not in schema.names:
+        names = ", ".join(field.name for field in schema if not pa.types.is_nested(field.type))
+        raise ValueError(
+            f"{text!r} is no condition; write `column op value` with op == != < <= > >= on one of: {names}"
+        )
+    column, sign, word = match.groups()
+    kind = schema.field(column).type
+    if word == "null":
+        if sign not in ("==", "=", "!="):
+            raise ValueError(f"{text!r}: null is only equal or not equal")
+        return pc.field(column).is_null() if sign != "!=" else pc.field(column).is_valid()
+    try:
+        value = pa.scalar(word.strip("\"'")).cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ValueError(f"{text!r}: {word!r} is no {kind}, which {column} is") from error
+    field = pc.field(column)
+    return {
+        "==": field == value, "=": field == value, "!=": field != value,
+        "<": field < value, "<=": field <= value, ">": field > value, ">=": field >= value,
+    }[sign]  # fmt: skip
+
+
+def _one(targets: list[Path], target: str | None) -> Path:
+    names = [folder.name for folder in targets]
+    if target is None and len(targets) == 1:
+        return targets[0]
+    if target not in names:
+        said = "several targets" if target is None else f"no target {target!r}"
+        raise ValueError(f"{said} here; name one of: {', '.join(names)}")
+    return targets[names.index(target)]
+
+
+def _checked_schema(path: Path) -> pa.Schema:
+    schema = pq.read_schema(path)
+    version = (schema.metadata or {}).get(b"hopchain_schema", b"1").decode()
+    if version != TRAINING_SCHEMA:
+        remedy = "pull a newer version of the set" if version < TRAINING_SCHEMA else "upgrade hopchain-etl"
+        raise ValueError(f"{path} is of schema version {version}, this reader knows {TRAINING_SCHEMA}: {remedy}")
+    return schema

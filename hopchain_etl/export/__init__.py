@@ -1,0 +1,124 @@
+"""From a pulled training set to the files that a trainer reads: streamed, and nothing too long for its prompts.
+
+Every row that the filter leaves ends in the export or is counted under the reason that dropped it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hopchain_etl.dataset import SPLITS, NotPulledError, TrainingRow, TrainingSet
+from hopchain_etl.engines.vlm.images import MAX_PIXELS, image_tokens
+from hopchain_etl.export.formats import FORMATS, Example, Place
+from hopchain_etl.export.tokens import TokenCount, estimate
+
+# Trainers cut prompts at these; a question that quotes one from a photo would have more images than the row.
+RESERVED = ("<image>", "<video>", "<audio>")
+_COLUMNS = ("query_id", "image_id", "split", "question", "prompt", "answer", "question_half", "answer_half",
+            "question_single", "answer_single", "n_hops", "policy", "difficulty", "band", "license", "source", "width",
+            "height", "image_tokens")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What of a training set is exported. ``max_prompt_tokens`` counts text, image and chat template together."""
+
+    format: str
+    variant: str = "full"
+    split: str | None = None
+    filters: tuple[str, ...] = ()
+    max_prompt_tokens: int | None = None
+    max_pixels: int = MAX_PIXELS  # the trainer's own bound on a resized image
+
+
+@dataclass
+class Exported:
+    """What became of the rows. ``read`` = ``rows`` + the sum of ``dropped``; ``filtered`` were not asked for."""
+
+    read: int = 0
+    rows: int = 0
+    filtered: int = 0
+    longest_prompt: int = 0  # tokens, of the rows that are in
+    dropped: Counter[str] = field(default_factory=Counter)
+    files: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain JSON."""
+        return {**vars(self), "dropped": dict(sorted(self.dropped.items()))}
+
+
+def export(
+    path: Path,
+    out: Path,
+    wanted: Wanted,
+    *,
+    target: str | None = None,
+    count: TokenCount = estimate,
+    advance: Callable[[], None] = lambda: None,
+) -> Exported:
+    """Write one file a split below ``out``, and ``export.json`` with the counts; return these.
+
+    Files of an earlier export of the same split are replaced when the new ones are complete. ``count`` says how many
+    tokens a text is; ``advance`` is called for each row read. Raises NotPulledError where rows or images are not here,
+    and ValueError for an unknown format, variant, split or filter.
+    """
+    if wanted.format not in FORMATS:
+        raise ValueError(f"no format {wanted.format!r}; there are {', '.join(FORMATS)}")
+    if wanted.variant not in ("full", "half", "single"):
+        raise ValueError(f"no variant {wanted.variant!r}; there are full, half and single")
+    done = Exported()
+    out.mkdir(parents=True, exist_ok=True)
+    for split in [wanted.split] if wanted.split else SPLITS:
+        try:
+            everything = TrainingSet(path, target=target, split=split, columns=_COLUMNS)
+        except NotPulledError:
+            if wanted.split:
+                raise
+            continue
+        place = Place(out, split)
+        examples = _examples(everything.where(*wanted.filters), wanted, count, done, advance)
+        FORMATS[wanted.format](examples, place)
+        done.filtered += len(everything)
+        done.files.append(place.name)
+    if not done.files:
+        raise NotPulledError(f"no rows below {path}; run `dvc pull` there")
+    done.filtered -= done.read
+    told = {**vars(wanted), **done.to_json(), "filters": list(wanted.filters)}
+    (out / "export.json").write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
+    return done
+
+
+def _examples(
+    rows: TrainingSet, wanted: Wanted, count: TokenCount, done: Exported, advance: Callable[[], None]
+) -> Iterator[Example]:
+    for row in rows:
+        done.read += 1
+        advance()
+        made = _example(row, rows.folder.name, wanted, count)
+        if isinstance(made, str):
+            done.dropped[made] += 1
+            continue
+        done.longest_prompt = max(done.longest_prompt, made.prompt_tokens)
+        done.rows += 1
+        yield made
+
+
+def _example(row: TrainingRow, target: str, wanted: Wanted, count: TokenCount) -> Example | str:
+    """Return a row as an example, or the reason why it is none."""
+    prompt, answer = row.prompt(wanted.variant), row.answer(wanted.variant)
+    if prompt is None or answer is None:
+        return f"no_{wanted.variant}"
+    if any(mark in prompt for mark in RESERVED):
+        return "reserved_word"
+    tokens = image_tokens(row["width"], row["height"], max_pixels=wanted.max_pixels) + count(prompt)
+    if wanted.max_prompt_tokens is not None and tokens > wanted.max_prompt_tokens:
+        return "prompt_too_long"
+    facts = {name: row[name] for name in ("query_id", "image_id", "split", "n_hops", "difficulty", "band", "license")}
+    reviewed = wanted.variant == "full" and row["policy"] == "unanimous"
+    facts |= {"variant": wanted.variant, "human_verified": reviewed, "prompt_tokens": tokens}
+    return Example(f"hopchain/{target}", prompt, answer, row.image_bytes(), tokens, facts)

@@ -1,0 +1,161 @@
+"""The research artifact: every query with what became of it, what was refused, raw attempts, verdicts and votes.
+
+It lies under ``research/``, a DVC project of its own in the registry: ``dvc pull`` of the training sets does not bring
+it, ``dvc pull`` in that folder does. Annotators have the pseudonyms of the released rows; clock times and comments,
+which could tell who they are, stay in the lake. Nothing about withdrawn photos is in it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from hopchain_etl import records
+from hopchain_etl.gitrepo import GitRepo
+from hopchain_etl.lake import Lake, Shard, parquet_bytes, without
+from hopchain_etl.packing import RESEARCH
+from hopchain_etl.snapshot import Inputs, Snapshot
+from hopchain_etl.stages.assemble import Params, read_params
+from hopchain_etl.stages.selection import Selection, select
+
+POINTER = f"{RESEARCH}raw.dvc"
+
+Tables = Iterator[tuple[tuple[str, Shard], pa.Table]]  # by fingerprint and shard, in order
+
+
+def write_research(snapshot: Snapshot, params: Params, lake: Lake, folder: Path) -> dict[str, int]:
+    """Write the artifact (records.RESEARCH, and a README.md) into ``folder``, anew; return the rows of each table.
+
+    A part holds rows of one intake and one fingerprint, so that a night adds parts and changes few. The same snapshot
+    and parameters give the same bytes. Raises LakeError where the lake no longer holds what the snapshot names.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    source = _Source(snapshot, params, lake)
+    counts = {name: _write(name, tables, folder, params.rows_per_part) for name, tables in source.tables()}
+    (folder / "README.md").write_text(_readme(snapshot, counts))
+    return counts
+
+
+def add_research(repo: GitRepo, lake: Lake, snapshot: Snapshot) -> None:
+    """Write the artifact into a clone of the registry and put it under DVC; where it is not wanted, take it out."""
+    root = repo.path / RESEARCH
+    if not repo.settings.release.research:
+        shutil.rmtree(root, ignore_errors=True)
+        return
+    write_research(snapshot, read_params(repo.path / "params.yaml"), lake, root / "raw")
+    if not (root / ".dvc").exists():
+        repo.dvc("--cd", RESEARCH, "init", "--quiet", "--subdir")
+    (root / ".dvc" / "config").write_bytes((repo.path / ".dvc" / "config").read_bytes())
+    repo.dvc("--cd", RESEARCH, "add", "--quiet", "raw")
+
+
+def push_research(repo: GitRepo) -> None:
+    """Push the artifact's bytes, where there is one."""
+    if (repo.path / POINTER).exists():
+        repo.dvc("--cd", RESEARCH, "push", "--quiet")
+
+
+class _Source:
+    """The artifact's tables, read shard by shard."""
+
+    def __init__(self, snapshot: Snapshot, params: Params, lake: Lake) -> None:
+        self._inputs = Inputs(snapshot, lake)
+        self._lineages: list[str] = snapshot["lineages"]
+        self._withdrawn: list[str] = snapshot["withdrawn"]
+        self._selections: Mapping[str, Selection] = {
+            target: select(snapshot, params.split, self._inputs, target, params.rules) for target in snapshot["targets"]
+        }
+        self._image_of: dict[str, str] = {}  # of queries that are in the artifact
+
+    def tables(self) -> Iterator[tuple[str, Tables]]:
+        """Yield each table's name with its rows, queries first: the others are told by them which photo is meant."""
+        yield "queries", self._queries()
+        yield "rejects", self._rejects()
+        yield "attempts", self._about("attempts")
+        yield "judgements", self._about("judgements")
+        yield "votes", self._votes()
+
+    def _queries(self) -> Tables:
+        for place, rows in self._each("queries", self._lineages):
+            rows = without(rows, self._withdrawn)
+            ids = rows["query_id"].to_pylist()
+            self._image_of |= zip(ids, rows["image_id"].to_pylist(), strict=True)
+            told = [self._outcomes(*place, query) for query in ids]
+            yield place, rows.append_column("outcomes", pa.array(told, pa.list_(records.OUTCOME)))
+
+    def _outcomes(self, lineage: str, shard: Shard, query: str) -> list[dict[str, str]]:
+        return [
+            {"target": target, "outcome": selection.outcome(lineage, shard, query)}
+            for target, selection in self._selections.items()
+        ]
+
+    def _rejects(self) -> Tables:
+        for lineage in self._lineages:
+            for shard in self._inputs.shards("queries", lineage):
+                rows = without(self._inputs.rejects(lineage, shard), self._withdrawn)
+                yield (lineage, shard), rows.filter(pc.is_valid(rows["image_id"]))
+
+    def _about(self, table: str) -> Tables:
+        for place, rows in self._each(table, self._inputs.fingerprints(table)):
+            yield place, self._of_known_photos(rows)
+
+    def _votes(self) -> Tables:
+        for place, rows in self._about("answers"):
+            names = [self._inputs.pseudonym(name) for name in rows["annotator"].to_pylist()]
+            at = rows.schema.get_field_index("annotator")
+            yield place, rows.set_column(at, "annotator", pa.array(names, pa.string()))
+
+    def _each(self, table: str, fingerprints: Iterable[str]) -> Tables:
+        for fingerprint in fingerprints:
+            for shard in self._inputs.shards(table, fingerprint):
+                yield (fingerprint, shard), self._inputs.read(table, fingerprint, shard)
+
+    def _of_known_photos(self, rows: pa.Table) -> pa.Table:
+        """Return rows with their photo's id, less those of withdrawn photos and of queries that are not here."""
+        images = pa.array([self._image_of.get(query) for query in rows["query_id"].to_pylist()], pa.string())
+        rows = rows.append_column("image_id", images)
+        return rows.filter(pc.is_valid(rows["image_id"]))
+
+
+def _write(name: str, tables: Tables, folder: Path, rows_per_part: int) -> int:
+    """Write one table as ``<name>-00000.parquet`` files, at least one, and return how many rows it has."""
+    schema = records.RESEARCH[name]
+    written = parts = 0
+    for (fingerprint, _), group in groupby(tables, key=lambda one: (one[0][0], one[0][1].intake)):
+        stamped = (rows.append_column("fingerprint", pa.array([fingerprint] * rows.num_rows)) for _, rows in group)
+        for part in _cut((rows.select(schema.names).cast(schema) for rows in stamped), schema, rows_per_part):
+            (folder / f"{name}-{parts:05d}.parquet").write_bytes(parquet_bytes(part.combine_chunks()))
+            written, parts = written + part.num_rows, parts + 1
+    if not parts:
+        (folder / f"{name}-00000.parquet").write_bytes(parquet_bytes(schema.empty_table()))
+    return written
+
+
+def _cut(tables: Iterable[pa.Table], schema: pa.Schema, size: int) -> Iterator[pa.Table]:
+    held = schema.empty_table()
+    for table in tables:
+        held = pa.concat_tables([held, table])
+        while held.num_rows >= size:
+            yield held.slice(0, size)
+            held = held.slice(size)
+    if held.num_rows:
+        yield held
+
+
+def _readme(snapshot: Snapshot, counts: Mapping[str, int]) -> str:
+    environment = Environment(
+        loader=PackageLoader("hopchain_etl"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        autoescape=False,  # noqa: S701 - Markdown
+    )
+    facts: dict[str, Any] = {"counts": counts, "targets": snapshot["targets"], "lineages": snapshot["lineages"]}
+    return environment.get_template("research.md.j2").render(facts) + "\n"

@@ -1,0 +1,46 @@
+"""One graded function, and adapters that put it where verl, TRL and ms-swift look for a reward.
+
+It grades as everything here grades (hops/grading.py): the declared answer, as an exact number, without tolerance.
+Importing this, or the adapters of verl and TRL, loads the standard library only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hopchain_etl.hops.grading import declared, is_right, number_in
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What a completion is worth: whether its answer is right, and whether it declares a number at all."""
+
+    right: bool
+    formed: bool
+
+    def reward(self, format_weight: float = 0.0) -> float:
+        """Return 0 to 1: a right answer is worth 1, a wrong number in the declared place ``format_weight``."""
+        return 1.0 if self.right else format_weight * self.formed
+
+
+def grade(completion: str, answer: str) -> Grade:
+    """Return what a completion is worth, given the right answer as an exact decimal ("24", "-0.5").
+
+    Raises ValueError where ``answer`` is not such a number: the row is at fault then, not the model.
+    """
+    if is_right(completion, answer):
+        return Grade(right=True, formed=True)
+    place = declared(completion)
+    return Grade(right=False, formed=place is not None and number_in(place) is not None)
+
+
+def text_of(completion: object) -> str:
+    """Return the text of a completion: a string, or a conversation whose last message is the model's."""
+    if isinstance(completion, str):
+        return completion
+    if isinstance(completion, list) and completion and isinstance(completion[-1], dict):
+        content = completion[-1].get("content")
+        if isinstance(content, list):
+            return "".join(part.get("text", "") for part in content if isinstance(part, dict))
+        return content if isinstance(content, str) else ""
+    raise TypeError(f"a completion is a string or a list of messages, not {type(completion).__name__}")

@@ -1,0 +1,24 @@
+"""verl: ``reward.custom_reward_function.path=pkg://hopchain_etl.rewards.verl`` and ``.name=compute_score``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hopchain_etl.rewards import grade
+
+
+def compute_score(
+    data_source: str,
+    solution_str: str,
+    ground_truth: str,
+    extra_info: dict[str, Any] | None = None,
+    format_weight: float = 0.0,
+    **_: Any,
+) -> dict[str, float]:
+    """Return ``score`` (the reward), and ``acc`` and ``format``, which verl logs beside it.
+
+    ``format_weight`` comes from ``reward.custom_reward_function.reward_kwargs``. Raises ValueError where
+    ``ground_truth`` is not an exact number.
+    """
+    graded = grade(solution_str, ground_truth)
+    return {"score": graded.reward(format_weight), "acc": float(graded.right), "format": float(graded.formed)}

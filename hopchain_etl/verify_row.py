@@ -1,0 +1,124 @@
+"""Checks one row of a training set: its program, its answer, its people and its image's id, from the row alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from hopchain_etl.hops.checks import check
+from hopchain_etl.hops.consensus import holds
+from hopchain_etl.hops.expression import ExpressionError, number_of, parse
+from hopchain_etl.hops.geometry import Scene, instance_from_row
+from hopchain_etl.hops.query import QueryError, decimal_text, query_from_row, query_id
+from hopchain_etl.hops.variants import VARIANTS
+from hopchain_etl.hops.variants import complaint as variant_complaint
+
+_VARIANTS = ("question_half", "answer_half", "question_single", "answer_single")
+
+Row = dict[str, Any]
+Complaint = tuple[str, str]  # reason code, detail
+
+
+def verify_any(row: Row) -> tuple[list[Complaint], float]:
+    """Return what is wrong with a row of a training set or of the queries table, and its unchecked share.
+
+    A row may come from any file, so what cannot be made sense of is a complaint as well: ``unreadable_row``.
+    """
+    try:
+        return verify_row(row) if "program_agrees" in row else verify_query(row)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
+        return [("unreadable_row", f"{type(error).__name__}: {error}")], 1.0
+
+
+def verify_query(row: Row) -> tuple[list[Complaint], float]:
+    """Return what is wrong with a row of the queries table that carries the instances of its image."""
+    if not row["instances"]:
+        return [("no_instances", f"no instances of image {row['image_id']} were given")], 1.0
+    try:
+        query = query_from_row(row)
+    except QueryError as error:
+        return [("unreadable_query", str(error))], 1.0
+    scene = scene_of(row)
+    found, unchecked = check(query, scene)
+    complaints = [(one.reason, one.detail) for one in found]
+    broken = ((kind, variant_complaint(kind, row, scene)) for kind in VARIANTS)
+    complaints += [(f"{kind}_{one.reason}", one.detail) for kind, one in broken if one]
+    return [*complaints, *_own_complaints(row)], unchecked
+
+
+def scene_of(row: Mapping[str, Any]) -> Scene:
+    """Return the scene of a row that carries its instances; the size of the photo is that of their masks."""
+    size = row["instances"][0]["mask"]["size"] if row.get("width") is None else (row["height"], row["width"])
+    return Scene(tuple(map(instance_from_row, row["instances"])), int(size[1]), int(size[0]))
+
+
+def verify_row(row: Row) -> tuple[list[Complaint], float]:
+    """Return what is wrong with one row (records.TRAINING_ROWS), and the share of its hops that no code checked."""
+    if not row["program_agrees"]:
+        return list(_disagreeing_complaints(row)), row["unchecked"]
+    try:
+        query = query_from_row({**row, "answer": "0"})
+        program = decimal_text(number_of(parse(query.expr), query.values))
+    except (QueryError, ExpressionError, ValueError) as error:
+        return [("unreadable_query", str(error))], 1.0
+    # A row need not name its combination: what the chain visits stands for it.
+    query = replace(query, answer=Fraction(program), combination=query.combination or query.referents)
+    scene = scene_of(row)
+    found, unchecked = check(query, scene)
+    complaints = [(one.reason, one.detail) for one in found if not _of_combination_only(one.reason, row, query.hops)]
+    complaints += _answer_complaints(row, program)
+    broken = ((kind, variant_complaint(kind, row, scene)) for kind in VARIANTS)
+    complaints += [(f"{kind}_{one.reason}", one.detail) for kind, one in broken if one]
+    complaints += _own_complaints(row)
+    if abs(unchecked - row["unchecked"]) > 1e-6:
+        complaints.append(("wrong_unchecked", f"states {row['unchecked']:.3f}, is {unchecked:.3f}"))
+    return complaints, unchecked
+
+
+def _own_complaints(row: Row) -> Iterator[Complaint]:
+    """Yield where a row is not about its own image."""
+    if query_id(row["image_id"], row["question"]) != row["query_id"]:
+        yield ("wrong_query_id", "not the sha256 of its image and question")
+    if foreign := [one["instance_id"] for one in row["instances"] if one["image_id"] != row["image_id"]]:
+        yield ("foreign_instance", f"{foreign[0]} is of another image")
+
+
+def _disagreeing_complaints(row: Row) -> Iterator[Complaint]:
+    """Yield what is wrong with a row whose people differ from its program: nothing of that may pass for truth."""
+    if row["policy"] == "unreviewed":
+        yield ("wrong_answer", "nobody has answered, and the program does not agree")
+    else:
+        yield from _human_complaints(row)
+    if any(hop["value"] is not None for hop in row["hops"]):
+        yield ("untrue_reading", "people and program differ, yet a hop states what it reads")
+    if any(row.get(name) is not None for name in _VARIANTS):
+        yield ("untrue_variant", "people and program differ, yet there is a variant of the question")
+    yield from _own_complaints(row)
+
+
+def _human_complaints(row: Row) -> Iterator[Complaint]:
+    """Yield where people's answers do not give the row's under its policy."""
+    humans = row["human_answers"]
+    try:
+        if not holds(row["policy"], humans, row["answer"]):
+            yield ("not_unanimous", f"answer {row['answer']}, {row['policy']}, humans {humans}")
+    except ValueError as error:
+        yield ("wrong_policy", str(error))
+
+
+def _of_combination_only(reason: str, row: Row, hops: Sequence[Any]) -> bool:
+    """A chain may leave one of its instances unused: two referents are not too few where the row names no more."""
+    referents = {hop.referent for hop in hops if hop.referent}
+    return reason == "instance_count" and not row.get("combination") and len(referents) == 2
+
+
+def _answer_complaints(row: Row, program: str) -> Iterator[Complaint]:
+    """Yield what is wrong with a row's answer, given what its program gives."""
+    if row["answer"] != program:
+        yield ("wrong_answer", f"answer {row['answer']}, its expression gives {program}")
+    if row["policy"] != "unreviewed":
+        yield from _human_complaints(row)
+    elif row["human_answers"]:
+        yield ("wrong_policy", f"unreviewed with {len(row['human_answers'])} human answers")
