@@ -6,7 +6,7 @@ become one annotation batch, and `runs/<run_id>.json` in the lake says what ran.
 
 Run it again at any time: complete shards are left alone, and without work there is no batch and no event.
 
-- There is no `screen` step yet: the local profile has no weaker model to play against, so difficulty stays unknown.
+- The local profile has no weaker model to play against, so it has no `screen` task and difficulty stays unknown.
 - Tasks use the pools `vlm` and `gpu`. Create both once or tasks wait for ever: `airflow pools set gpu 2 hopchain`.
 - The params override the settings (`HOPCHAIN_*`, `hopchain.toml`) for one run.
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import Param, TriggerRule, dag, task, task_group
+from airflow.sdk import Param, TriggerRule, chain, dag, task, task_group
 
 from hopchain_etl import wiring
 from hopchain_etl.settings import Profile, Settings
@@ -73,10 +73,7 @@ def hopchain_build() -> None:
     @task_group(default_args={"map_index_template": "{{ task.op_kwargs['shard'] }}"})
     def shards(shard: str) -> None:
         """One shard through all stages; shards do not wait for each other."""
-        detect = stage("detect", "Name the categories of things in each photo.")
-        segment = stage("segment", "Cut out each instance of each category.")
-        generate = stage("generate", "Write questions over the instances; keep those that pass every check.")
-        detect(shard=shard) >> segment(shard=shard) >> generate(shard=shard)
+        chain(*(stage(name, doc)(shard=shard) for name, doc in wiring.stages(SETTINGS).items()))
 
     @task(trigger_rule=TriggerRule.NONE_FAILED)
     def quality_gate(ingested: JSON, planned: list[str], params: JSON = None, dag_run: JSON = None) -> JSON:

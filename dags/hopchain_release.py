@@ -8,7 +8,7 @@ it in git. An unchanged snapshot makes no version: then the last task is skipped
 - With `approval` somebody has to approve in the UI (Required Actions) before anything is made or pushed; a rejection
   skips the release.
 - `policy: unreviewed` also releases questions that no human has answered, marked as such.
-- There is no calibration for a target model yet: the local profile has no weaker model to play against.
+- Difficulty comes from what weaker models answered in `screen`; the local profile has none, so there it stays empty.
 """
 
 from __future__ import annotations

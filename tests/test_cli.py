@@ -81,6 +81,6 @@ def test_errors_name_the_setting_and_the_remedy() -> None:
 
 
 def test_a_profile_that_is_not_there_says_so() -> None:
-    refused = hopchain({**os.environ, "HOPCHAIN_ENGINES__PROFILE": "vllm"}, "plan")
-    assert refused.returncode == 1
-    assert "HOPCHAIN_ENGINES__PROFILE=local" in refused.stderr
+    refused = hopchain({**os.environ, "HOPCHAIN_ENGINES__PROFILE": "remote"}, "plan")
+    assert refused.returncode == 2
+    assert "'local' or 'vllm'" in refused.stderr

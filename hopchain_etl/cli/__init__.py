@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.logging import RichHandler
 
-from hopchain_etl.cli import build, release, show
+from hopchain_etl.cli import build, doctor, release, show, use
+from hopchain_etl.engines.base import EngineDownError, TokenCeilingError
 from hopchain_etl.gitrepo import RegistryError
 from hopchain_etl.lake import LakeError
 from hopchain_etl.lock import LockHeldError
@@ -24,7 +25,7 @@ from hopchain_etl.store import MissingObjectError, StoreError
 # What a user can mend: shown as one message, without a traceback.
 _EXPECTED = (
     StoreError, MissingObjectError, RegistryError, LakeError, LockHeldError, QualityError, S3ServerError, ValueError,
-    FileNotFoundError,
+    FileNotFoundError, EngineDownError, TokenCeilingError,
 )  # fmt: skip
 
 app = typer.Typer(
@@ -35,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(s3, name="s3", help="The embedded S3 server, for trying things out and for tests.")
-for part in (build.app, release.app, show.app):
+for part in (build.app, release.app, show.app, use.app, doctor.app):
     app.registered_commands += part.registered_commands
 
 

@@ -44,7 +44,7 @@ def ingest(intake: IntakeName = None) -> None:
 
 @app.command()
 def run(intake: IntakeName = None, intakes: Intakes = "new", json_: Json = False) -> None:
-    """Run the whole build: ingest, then detect, segment and generate every shard that has work."""
+    """Run the whole build: ingest, then take every shard that has work through all stages."""
     settings = Settings()
     with watched() as (progress, stop):
         _ingest(settings, intake, progress, stop)
@@ -67,6 +67,8 @@ def _stage_command(name: str, help_: str) -> None:
 _stage_command("detect", "Name the categories of things in each photo.")
 _stage_command("segment", "Cut out each instance of the categories found by detect.")
 _stage_command("generate", "Write multi-hop questions over the instances found by segment, and check each.")
+_stage_command("judge", "Let a model say which questions cannot be put to people. Not in the local profile.")
+_stage_command("screen", "Let a weaker model try each question, with the image and blind. Not in the local profile.")
 
 
 @app.command()

@@ -69,6 +69,21 @@ def card(target: Target = "default", as_json: AsJson = False) -> None:
 
 
 @app.command()
+def research(
+    out: Annotated[Path, typer.Option(help="folder to write to, anew")] = Path("research/raw"), as_json: AsJson = False
+) -> None:
+    """Write the research artifact of snapshot.json and params.yaml: dropped queries, raw attempts, verdicts, votes.
+
+    A publish does the same where `release.research` is on.
+    """
+    from hopchain_etl.lake import Lake
+    from hopchain_etl.research import write_research
+    from hopchain_etl.stages.assemble import read_params
+
+    _report(write_research(_snapshot(), read_params(PARAMS), Lake(Settings().lake), out), as_json)
+
+
+@app.command()
 def publish(
     ask: Annotated[bool, typer.Option("--ask", help="show the new versions and ask before pushing")] = False,
     as_json: AsJson = False,
@@ -108,25 +123,35 @@ def releases(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
-    table = Table("tag", "date", "rows, images, policy, engines")
+    table = Table("tag", "date", "rows", "images", "MB", "reviewed", "engines")
     for one in found:
-        facts = ", ".join(one["message"].splitlines()[2:])
-        table.add_row(one["tag"], one["date"], facts, style="dim" if one["yanked"] else None)
+        reviewed = "no" if one["policy"] == "unreviewed" else one["policy"]
+        numbers = [str(one["rows"]), str(one["images"]), f"{one['bytes'] / 1e6:.1f}"]
+        table.add_row(
+            one["tag"], one["date"], *numbers, reviewed, one["engines"], style="dim" if one["yanked"] else None
+        )
     console.print(table if found else "No releases yet: `hopchain publish` makes the first.")
 
 
 @app.command()
 def verify(
-    path: Annotated[Path, typer.Argument(help="a pulled clone, its training_set/, or one target's folder")] = Path(),
+    path: Annotated[
+        Path,
+        typer.Argument(help="a pulled clone, its training_set/, one target's folder, or a .parquet or .jsonl"),
+    ] = Path(),
+    instances: Annotated[
+        Path | None, typer.Option(help="the instances table (file or folder) for a file of the queries table")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Recompute every answer and every rule of a pulled training set from its files alone; exit 1 on failures.
+    """Recompute every answer and every rule of a training set, or of any file of rows; exit 1 on failures.
 
-    Needs neither lake nor registry. Reports the unchecked share: hops that no code can execute, such as shapes.
+    Needs neither lake nor registry, and uses all cores. Prints the failures by reason; the unchecked share is that of
+    hops that no code can execute, such as shapes.
     """
     from hopchain_etl.verify import verify
 
-    result = verify(path)
+    result = verify(path, instances=instances)
     if as_json:
         typer.echo(json.dumps(result.to_json(), indent=1))
     else:

@@ -10,10 +10,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hopchain_etl.audit import as_text as figures_as_text
+from hopchain_etl.audit import audit
 from hopchain_etl.build import Build
+from hopchain_etl.decontaminate import decontaminate as find_copies
+from hopchain_etl.estimate import Assumptions, StageCost, estimate
+from hopchain_etl.lake import Lake
 from hopchain_etl.report import write_report
 from hopchain_etl.samples import write_samples
-from hopchain_etl.settings import Settings, described
+from hopchain_etl.settings import BenchmarkSettings, Settings, described
 
 app = typer.Typer()
 
@@ -27,6 +32,22 @@ def report(
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(write_report(Build(Settings()), pictures=pictures), encoding="utf-8")
     Console().print(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB); open it in a browser")
+
+
+@app.command("audit")
+def audit_command(json_: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Report the quality figures of today's build: refusals, balance, what guessers get right, screening, judge.
+
+    The same as plots: hopchain report.
+    """
+    figures = audit(Build(Settings()))
+    if json_:
+        typer.echo(json.dumps(figures, sort_keys=True))
+        return
+    table = Table("figure", "value")
+    for name, value in figures_as_text(figures):
+        table.add_row(name, value)
+    Console(markup=False).print(table)
 
 
 @app.command()
@@ -48,6 +69,33 @@ def samples(
 
 
 @app.command()
+def decontaminate(
+    benchmark: Annotated[
+        str | None, typer.Argument(help="folder or s3://bucket/prefix; else that of the settings")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Find a benchmark's images and questions (.txt, one a line) in the lake; no later release has them.
+
+    Every release does this for the benchmark of the settings; run it for further ones. Found are resized, recompressed,
+    mildly cropped and mirrored copies; not rotated ones or small parts.
+    """
+    settings = Settings()
+    named = settings.benchmarks.model_dump() | ({"uri": benchmark} if benchmark else {})
+    if not named["uri"]:
+        raise typer.BadParameter("name a folder or s3://bucket/prefix, or set HOPCHAIN_BENCHMARKS__URI")
+    found = find_copies(Lake(settings.lake), BenchmarkSettings.model_validate(named))
+    if json_:
+        typer.echo(json.dumps(found, sort_keys=True))
+        return
+    table = Table("photo", "benchmark image", "likeness")
+    for image, match in sorted(found["images"].items()):
+        table.add_row(image[:12], match["benchmark"], f"{match['likeness']:.3f}")
+    Console(markup=False).print(table)
+    Console().print(f"{len(found['images'])} photos and {len(found['questions'])} question texts are excluded")
+
+
+@app.command()
 def settings(markdown: Annotated[bool, typer.Option(help="as the table in the README")] = False) -> None:
     """List every setting with its environment variable, default and meaning."""
     if markdown:
@@ -59,3 +107,27 @@ def settings(markdown: Annotated[bool, typer.Option(help="as the table in the RE
     for row in described():
         table.add_row(*row)
     Console(markup=False).print(table)
+
+
+@app.command("estimate")
+def estimate_command(
+    images: Annotated[int, typer.Option("--images", "-n", min=1, help="photos to build")] = 1_000,
+    gpus: Annotated[int, typer.Option(min=1, help="GPUs that the vision-language model runs on")] = 8,
+    json_: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Estimate model tokens and GPU hours of a build over so many photos.
+
+    Stages that this lake has run under today's settings are scaled from their stored accounting; the others rest on
+    assumptions, which are listed. Run a sample first: hopchain run --intakes sample:3.
+    """
+    costs = estimate(Build(Settings()), images, gpus)
+    total = StageCost("all", images, sum(c.tokens for c in costs), sum(c.gpu_hours for c in costs), "")
+    if json_:
+        typer.echo(json.dumps({"stages": [vars(cost) for cost in costs], "assumptions": vars(Assumptions())}))
+        return
+    table = Table("stage", "images", "tokens", "GPU hours", "basis")
+    for cost in (*costs, total):
+        table.add_row(cost.stage, f"{cost.rows:,}", f"{cost.tokens:,}", f"{cost.gpu_hours:,.1f}", cost.basis)
+    Console(markup=False).print(table)
+    if any(cost.basis == "assumed" for cost in costs):
+        typer.echo("assumed: " + ", ".join(f"{name} {value:,}" for name, value in vars(Assumptions()).items()))

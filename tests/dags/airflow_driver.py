@@ -1,7 +1,7 @@
 """Runs DAGs with ``dag.test()`` in a process with an Airflow of its own. One JSON request a line, one JSON answer.
 
-A request is ``{"dag": ..., "conf": {...}}``; a number ``approve_after`` in it has somebody approve that many seconds
-later. What tasks print goes to stderr.
+A request is ``{"dag": ..., "conf": {...}}``; a number ``approve_after`` in it has somebody approve (or ``choose``
+something else) that many seconds later. What tasks print goes to stderr.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
     dag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]).get_dag(request["dag"])
     if "approve_after" in request:
-        threading.Thread(target=approve, args=(request["dag"], request["approve_after"]), daemon=True).start()
+        threading.Thread(
+            target=approve,
+            args=(request["dag"], request["approve_after"], request.get("choose", "Approve")),
+            daemon=True,
+        ).start()
     run = dag.test(run_conf=request["conf"])
     found: dict[str, Any] = {"run_id": run.run_id, "state": run.state, "tasks": {}, "events": []}
     with create_session() as session:
@@ -39,8 +43,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def approve(dag_id: str, seconds: float) -> None:
-    """Approve what waits, once it has waited for ``seconds``, as the UI's Required Actions does: by the REST API."""
+def approve(dag_id: str, seconds: float, choice: str) -> None:
+    """Choose for what waits, once it has waited for ``seconds``, as the UI's Required Actions does: by the REST API."""
     from airflow.api_fastapi.app import create_app
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
@@ -57,7 +61,7 @@ def approve(dag_id: str, seconds: float) -> None:
         time.sleep(0.5)
     time.sleep(seconds)
     path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
-    said = {"chosen_options": ["Approve"], "params_input": {}}
+    said = {"chosen_options": [choice], "params_input": {}}
     reply = client.patch(path, json=said, headers={"Authorization": f"Bearer {token}"})
     reply.raise_for_status()
 

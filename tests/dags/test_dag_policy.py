@@ -37,7 +37,8 @@ for dag in bag.dags.values():
         task.task_id: {
             "owner": task.owner, "doc": task.doc_md, "retries": task.retries, "delay": task.retry_delay.total_seconds(),
             "backoff": task.retry_exponential_backoff, "pool": task.pool, "slots": task.pool_slots, "queue": task.queue,
-            "rule": str(task.trigger_rule), "callbacks": len(task.on_failure_callback or ()),
+            "rule": str(task.trigger_rule), "callbacks": len(task.on_failure_callback or ()), "executor": task.executor,
+            "pod": task.executor_config["pod_override"].to_dict() if task.executor_config else None,
         }
         for task in dag.tasks
     }
@@ -170,6 +171,25 @@ def test_settings_reach_the_dags(tmp_path: Path) -> None:
     assert build["timetable"]["__var"]["expression"] == "30 4 * * *"
     (release,) = parse("hopchain_release", tmp_path, env)["dags"]
     assert release["timetable"]["__type"].endswith("AssetOrTimeSchedule")
+
+
+def test_gpu_stages_go_where_the_cluster_has_gpus(tmp_path: Path) -> None:
+    env = {
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor,KubernetesExecutor",
+        "HOPCHAIN_ENGINES__PROFILE": "vllm",
+        "HOPCHAIN_VLM__ENDPOINT_URL": "http://models:8000/v1",
+        "HOPCHAIN_PLACEMENT__GPU_EXECUTOR": "KubernetesExecutor",
+        "HOPCHAIN_PLACEMENT__GPU_IMAGE": "registry/hopchain-gpu:1",
+    }
+    (build,) = parse("hopchain_build", tmp_path, env)["dags"]
+    tasks = build["tasks"]
+    (container,) = tasks["shards.segment"]["pod"]["spec"]["containers"]
+    assert (container["name"], container["image"]) == ("base", "registry/hopchain-gpu:1")
+    assert container["resources"]["limits"] == {"memory": "16Gi", "nvidia.com/gpu": "1"}
+    # The solver has no endpoint here: its task launches it.
+    assert {name for name, task in tasks.items() if task["executor"]} == {"shards.segment", "shards.screen"}
+    (container,) = tasks["shards.detect"]["pod"]["spec"]["containers"]
+    assert (container["image"], container["resources"]["limits"]) == (None, {"memory": "4Gi"})
 
 
 def test_schedules_are_in_utc_and_a_release_follows_answers(parsed: dict[str, Any]) -> None:

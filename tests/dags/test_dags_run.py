@@ -98,7 +98,7 @@ def test_a_run_over_an_unchanged_bucket_does_no_work_and_succeeds(airflow: Airfl
     assert all(states(again)[f"shards.{stage}"] == "skipped" for stage in STAGES)
     assert states(again)["quality_gate"] == "success"
     assert states(again)["record_run"] == "success"
-    assert again["tasks"]["publish_batch"]["xcom"] == {"id": None, "queries": 0}
+    assert again["tasks"]["publish_batch"]["xcom"] == {"id": None, "queries": 0, "held_back": {}}
     assert states(again)["announce"] == "skipped"
     assert again["events"] == []
     assert data() == before
@@ -136,6 +136,14 @@ def test_collect_speaks_once_and_when_all_is_decided(airflow: Airflow, batch: Ba
     assert event["extra"] == {"batches": [batch.id], "kept": len(most), "dropped": 1, "open": 0}
     late = airflow.run("hopchain_collect")
     assert states(late) == {"collect": "success", "announce": "skipped"}
+
+
+def test_a_rejected_release_makes_and_pushes_nothing(airflow: Airflow, batch: Batch) -> None:
+    rejected = airflow.run("hopchain_release", {"approval": True}, approve_after=3, choose="Reject")
+    assert states(rejected) == {"ask": "success", "approve": "success", "publish": "skipped", "announce": "skipped"}
+    assert rejected["events"] == []
+    tags = subprocess.run(["git", "-C", airflow.registry, "tag"], capture_output=True, text=True, check=True)
+    assert tags.stdout == ""
 
 
 def test_a_release_waits_for_approval_and_an_unchanged_lake_makes_no_version(airflow: Airflow, batch: Batch) -> None:

@@ -1,0 +1,96 @@
+"""``hopchain`` commands for who uses a release: what its columns mean, and its rows in a trainer's format."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hopchain_etl import records
+
+app = typer.Typer()
+
+
+@app.command()
+def schema(
+    markdown: Annotated[bool, typer.Option(help="as Markdown")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON for programs instead of a table")] = False,
+) -> None:
+    """Describe every column of a released training set: its type and what it means.
+
+    Every Parquet file of a release says the same in its own metadata, with the version of the schema.
+    """
+    columns = [(field.name, str(field.type), description(field)) for field in records.TRAINING_ROWS]
+    if as_json:
+        listed = [{"column": name, "type": kind, "meaning": meaning} for name, kind, meaning in columns]
+        typer.echo(json.dumps({"version": records.TRAINING_SCHEMA, "columns": listed}, indent=1))
+    elif markdown:
+        typer.echo(f"Schema version {records.TRAINING_SCHEMA}.\n\n| column | type | meaning |\n|---|---|---|")
+        for name, kind, meaning in columns:
+            typer.echo(f"| `{name}` | `{_short(kind)}` | {meaning} |")
+    else:
+        table = Table("column", "type", "meaning", title=f"training rows, schema version {records.TRAINING_SCHEMA}")
+        for name, kind, meaning in columns:
+            table.add_row(name, _short(kind), meaning)
+        Console(markup=False).print(table)
+
+
+@app.command()
+def export(
+    path: Annotated[Path, typer.Argument(help="a pulled clone, its training_set/, or one target's folder")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder to write to")],
+    form: Annotated[str, typer.Option("--format", "-f", help="verl, trl, swift or hf")],
+    variant: Annotated[str, typer.Option(help="full, or half or single: the paper's ablation")] = "full",
+    split: Annotated[str | None, typer.Option(help="train or validation; both without it")] = None,
+    filters: Annotated[
+        list[str] | None, typer.Option("--filter", help="such as 'n_hops >= 5' or 'band != all_wrong'; all must hold")
+    ] = None,
+    max_prompt_tokens: Annotated[
+        int | None, typer.Option(min=1, help="leave out longer prompts: text, image and chat template together")
+    ] = None,
+    max_pixels: Annotated[int | None, typer.Option(min=1, help="the trainer's own bound on a resized image")] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="tokenizer.json or a model's folder; without it text is estimated, a bit high")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="which training set, where the clone has several")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON for programs instead of a table")] = False,
+) -> None:
+    """Write a pulled training set in a trainer's format: one file a split, and export.json with the counts.
+
+    Needs nothing but the files. Rows are streamed; each ends in the export or is counted under the reason that dropped
+    it: no_half and no_single (the row has no such variant), prompt_too_long, reserved_word.
+    """
+    from rich.progress import Progress
+
+    from hopchain_etl.engines.vlm.images import MAX_PIXELS
+    from hopchain_etl.export import Wanted
+    from hopchain_etl.export import export as run
+    from hopchain_etl.export.tokens import estimate, tokenizer_at
+
+    wanted = Wanted(form, variant, split, tuple(filters or ()), max_prompt_tokens, max_pixels or MAX_PIXELS)
+    count = tokenizer_at(tokenizer) if tokenizer else estimate
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("rows", total=None)
+        done = run(path, out, wanted, target=target, count=count, advance=lambda: progress.advance(task))
+    if as_json:
+        typer.echo(json.dumps(done.to_json(), indent=1))
+        return
+    table = Table("", "rows", title=f"{form}, {variant}: {out}")
+    for name, number in (("written", done.rows), *sorted(done.dropped.items()), ("not asked for", done.filtered)):
+        table.add_row(name, str(number))
+    Console(markup=False).print(table)
+
+
+def description(field: object) -> str:
+    """Return what a column means, as its metadata says; empty where it says nothing."""
+    metadata: dict[bytes, bytes] = getattr(field, "metadata", None) or {}
+    return metadata.get(b"description", b"").decode()
+
+
+def _short(kind: str) -> str:
+    """Return a nested type without its fields, which would fill the screen."""
+    return kind if len(kind) < 40 else "list of structs" if kind.startswith("list") else "struct"

@@ -1,0 +1,30 @@
+"""Looks at everything that the settings' profile needs, says what is missing, and how to fix it.
+
+Probes are small and leave nothing behind: one object in each bucket, one short question to each model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hopchain_etl import wiring
+from hopchain_etl.doctor import models, places
+from hopchain_etl.doctor.finding import Finding, stage_names
+from hopchain_etl.settings import Profile, Settings, VlmSettings
+
+__all__ = ["Finding", "examine"]
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Yield a finding for everything that the profile needs, in the order in which a run needs it."""
+    yield from places.buckets(settings)
+    yield from places.registry(settings)
+    yield from places.airflow(settings)
+    if settings.engines.profile is Profile.LOCAL:
+        yield from models.local_weights()
+        return
+    for name in sorted({asked for stage in stage_names() if (asked := wiring.resources_of(stage).asks)}):
+        model: VlmSettings = getattr(settings, name)
+        yield from models.endpoint(name, model) if model.endpoint_url else models.launch(name, model)
+    yield from models.gpus(settings)
+    yield from models.sam3_weights(settings.sam3)

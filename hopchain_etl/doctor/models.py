@@ -1,0 +1,195 @@
+"""Model servers, GPUs and weights."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from PIL import Image
+
+from hopchain_etl import wiring
+from hopchain_etl.doctor.finding import Finding, stage_names
+from hopchain_etl.engines.base import InvalidOutputError
+from hopchain_etl.engines.vlm.call import Call, CutAnswerError, Message, answer_of, wire_body, wire_messages
+from hopchain_etl.engines.vlm.connection import api_key
+from hopchain_etl.engines.vlm.images import Picture
+from hopchain_etl.settings import Sam3Backend, Sam3Settings, Settings, VlmSettings
+
+SAM3_MEMORY_MIB = 8_000  # 3.4 GB of weights in float32 and what a batch of prompts takes; an estimate
+_SECONDS = 30.0
+_ANSWER_SECONDS = 180.0
+
+
+def local_weights() -> Iterator[Finding]:
+    from hopchain_etl.engines import coco_ssd, u2net
+    from hopchain_etl.engines.weights import REMEDY, MissingWeightsError
+
+    for what, weights in (("SSD-MobileNet", coco_ssd.GRAPH), ("U2-Net", u2net.MODEL)):
+        try:
+            yield Finding(what, "ok", f"{weights.path().name} is the one that was measured")
+        except MissingWeightsError as error:
+            yield Finding(what, "missing", str(error), REMEDY)
+    for package in ("cv2", "onnxruntime", "rapidocr"):
+        if not find_spec(package):
+            yield Finding(package, "missing", "is not installed", REMEDY)
+
+
+def endpoint(name: str, model: VlmSettings) -> Iterator[Finding]:
+    """Ask a server which models it has, and one of them to read a picture into JSON."""
+    what, url = f"{name} endpoint", str(model.endpoint_url).rstrip("/")
+    variable = f"HOPCHAIN_{name.upper()}"
+    try:
+        key = api_key(model)
+    except Exception as error:  # noqa: BLE001 every secrets backend fails in its own way
+        remedy = f"airflow connections add {model.connection} --conn-type http --conn-password KEY"
+        yield Finding(f"connection {model.connection}", "missing", _said(error), remedy)
+        return
+    try:
+        listed = json.loads(_fetched(f"{url}/models", key, None, _SECONDS))
+        served = {one["id"]: one for one in listed["data"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        yield Finding(
+            what, "missing", f"{url}: {_said(error)}", f"start the server, or correct {variable}__ENDPOINT_URL"
+        )
+        return
+    if model.model not in served:
+        there = ", ".join(sorted(served)[:5]) or "nothing"
+        yield Finding(
+            what, "missing", f"{url} serves {there}, not {model.model}", f"set {variable}__MODEL to one of them"
+        )
+        return
+    yield Finding(what, "ok", f"{url} serves {model.model}")
+    length = served[model.model].get("max_model_len")
+    if length is None:
+        yield Finding(f"{name} context", "warning", "the server does not say how long prompts may be", "")
+    elif int(length) < 16_384:
+        yield Finding(
+            f"{name} context", "warning", f"{length} tokens; photos with thinking take more", "--max-model-len 65536"
+        )
+    else:
+        yield Finding(f"{name} context", "ok", f"{length} tokens")
+    yield from _reads_pictures(name, url, model, key)
+
+
+def _reads_pictures(name: str, url: str, model: VlmSettings, key: str | None) -> Iterator[Finding]:
+    """Show the model a red square and ask for a colour in JSON: images and structured output in one question."""
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 64), (220, 20, 20)).save(picture, "PNG")
+    colours = ["red", "green", "blue"]
+    schema = {
+        "type": "object",
+        "properties": {"colour": {"type": "string", "enum": colours}},
+        "required": ["colour"],
+        "additionalProperties": False,
+    }
+    call = Call((Message("user", (Picture(picture.getvalue), "Which colour is the square?")),), 2_048, schema=schema)
+    messages, tokens = wire_messages(call)
+    body = wire_body(call, model.model, messages)
+    try:
+        answer = answer_of(_fetched(f"{url}/chat/completions", key, body, _ANSWER_SECONDS), tokens, 0.0)
+    except (OSError, ValueError, CutAnswerError) as error:
+        yield Finding(f"{name} images", "missing", _said(error), "serve a vision-language model, with images allowed")
+        return
+    yield Finding(f"{name} images", "ok", "a picture was accepted")
+    try:
+        colour = answer.json()["colour"]
+    except (InvalidOutputError, KeyError, TypeError):
+        remedy = "turn on structured output (vLLM: --structured-outputs-config with backend guidance)"
+        said = f"the answer was not the JSON asked for: {answer.text[:80]!r}"
+        yield Finding(f"{name} structured output", "missing", said, remedy)
+        return
+    if colour == "red":
+        yield Finding(f"{name} structured output", "ok", "JSON as asked for, and the right colour")
+    else:
+        yield Finding(f"{name} structured output", "warning", f"JSON as asked for, but a red square is {colour!r}", "")
+
+
+def launch(name: str, model: VlmSettings) -> Iterator[Finding]:
+    python = model.launch.python or sys.executable
+    look = "import importlib.util as u, sys; sys.exit(u.find_spec('vllm') is None)"
+    there = Path(python).is_file() and subprocess.run([python, "-c", look], check=False).returncode == 0
+    if there:
+        yield Finding(f"{name} server", "ok", f"tasks launch vLLM by {python}")
+    else:
+        remedy = (
+            f"name a server in HOPCHAIN_{name.upper()}__ENDPOINT_URL, or install hopchain-etl[gpu] where this task runs"
+        )
+        yield Finding(f"{name} server", "missing", f"no endpoint is set and {python} has no vllm", remedy)
+
+
+def gpus(settings: Settings) -> Iterator[Finding]:
+    """Compare the GPUs of this machine with what the profile's stages ask for."""
+    needed = max(wiring.needs_of(stage, settings).gpus for stage in stage_names())
+    if settings.sam3.device == "cpu" and needed <= 1:
+        yield Finding(
+            "GPUs", "warning", "SAM3 is set to the CPU: minutes a photo", "HOPCHAIN_SAM3__DEVICE=auto on a GPU"
+        )
+        return
+    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=True).stdout
+        found = [(name, int(memory)) for name, memory in (line.rsplit(", ", 1) for line in listed.splitlines() if line)]
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        remedy = "run this on a GPU worker, or install the driver there"
+        yield Finding("GPUs", "missing", f"none found here ({_said(error)}); {needed} needed", remedy)
+        return
+    described = ", ".join(f"{name} {memory} MiB" for name, memory in found)
+    if len(found) < needed:
+        remedy = "a worker with more, or fewer in HOPCHAIN_VLM__LAUNCH__TENSOR_PARALLEL"
+        yield Finding("GPUs", "missing", f"{described}; {needed} needed", remedy)
+    elif min(memory for _, memory in found) < SAM3_MEMORY_MIB:
+        yield Finding(
+            "GPUs", "warning", f"{described}; SAM3 wants about {SAM3_MEMORY_MIB}", "lower HOPCHAIN_SAM3__BATCH"
+        )
+    else:
+        yield Finding("GPUs", "ok", described)
+
+
+def sam3_weights(sam3: Sam3Settings) -> Iterator[Finding]:
+    from hopchain_etl.engines.sam3_models import ACCESS, CHECKPOINT, INSTALL, MERGES
+
+    package = "sam3" if sam3.backend is Sam3Backend.META else "transformers"
+    if not find_spec(package) or not find_spec("torch"):
+        yield Finding("SAM3 package", "missing", f"{package} and torch are not both installed here", INSTALL)
+    wanted = (CHECKPOINT, MERGES) if sam3.backend is Sam3Backend.META else ("config.json", "model.safetensors")
+    folder = Path(sam3.model)
+    if folder.is_dir():
+        lacking = [name for name in wanted if not (folder / name).is_file()]
+        if lacking:
+            yield Finding("SAM3 weights", "missing", f"{folder} holds no {', '.join(lacking)}", ACCESS)
+        else:
+            yield Finding("SAM3 weights", "ok", f"in {folder}")
+        return
+    if find_spec("huggingface_hub"):
+        from huggingface_hub import try_to_load_from_cache
+
+        if all(isinstance(try_to_load_from_cache(sam3.model, name, revision=sam3.revision), str) for name in wanted):
+            yield Finding("SAM3 weights", "ok", f"{sam3.model} at {sam3.revision} is on this machine")
+            return
+    yield Finding("SAM3 weights", "missing", f"{sam3.model} at {sam3.revision} is not on this machine", ACCESS)
+
+
+# --- HTTP -------------------------------------------------------------------------------------------------------------
+
+
+def _fetched(url: str, key: str | None, body: bytes | None, seconds: float) -> bytes:
+    """Return what is behind an http(s) URL; raise OSError or ValueError where nothing is."""
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("an endpoint begins with http:// or https://")
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=seconds) as reply:  # noqa: S310
+        content: bytes = reply.read()
+    return content
+
+
+def _said(error: Exception) -> str:
+    """Return an error with what the server wrote beside it."""
+    body = error.read().decode(errors="replace")[:200] if isinstance(error, urllib.error.HTTPError) else ""
+    return f"{type(error).__name__}: {error} {body}".strip()

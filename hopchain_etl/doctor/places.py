@@ -1,0 +1,147 @@
+"""Buckets, the registry, and Airflow's pools and connections."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from hopchain_etl import wiring
+from hopchain_etl.decontaminate import benchmark_files
+from hopchain_etl.doctor.finding import Finding, stage_names
+from hopchain_etl.lake import Lake
+from hopchain_etl.settings import BenchmarkSettings, Settings
+from hopchain_etl.store import ObjectStore, StoreError, keys_of_connection
+
+_SECONDS = 30.0
+
+
+def buckets(settings: Settings) -> Iterator[Finding]:
+    yield from _writable("lake", ObjectStore(settings.lake))
+    yield from _contents(settings)
+    try:
+        found = next(ObjectStore(settings.source).entries(), None)
+    except StoreError as error:
+        yield _unreachable("source", error)
+    else:
+        uri = settings.source.uri
+        if found:
+            yield Finding("source", "ok", f"{uri} holds photos, such as {found.key!r}")
+        else:
+            yield Finding("source", "warning", f"{uri} is empty", "put photos there, or correct HOPCHAIN_SOURCE__URI")
+    if settings.benchmarks.uri:
+        yield _benchmark(settings.benchmarks)
+    if settings.registry.remote:
+        yield from _writable("DVC remote", ObjectStore(settings.registry.remote))
+
+
+def _benchmark(benchmark: BenchmarkSettings) -> Finding:
+    try:
+        files = benchmark_files(benchmark)
+    except StoreError as error:
+        return _unreachable("benchmarks", error)
+    except ValueError as error:
+        detail, _, remedy = str(error).rpartition("; ")
+        return Finding("benchmarks", "missing", detail, remedy)
+    return Finding("benchmarks", "ok", f"{benchmark.uri} holds {len(files)} files that no release may hold")
+
+
+def _contents(settings: Settings) -> Iterator[Finding]:
+    try:
+        shards = len(Lake(settings.lake).completed("images"))
+    except StoreError:
+        return  # said already
+    if shards:
+        yield Finding("photos in the lake", "ok", f"{shards} complete shards")
+    else:
+        yield Finding("photos in the lake", "warning", "none yet", "hopchain run, or trigger hopchain_build")
+
+
+def _writable(what: str, store: ObjectStore) -> Iterator[Finding]:
+    """Write an object, see whether a second conditional write is refused, and remove it."""
+    key, uri = f"doctor/{uuid.uuid4().hex}", store.uri("")
+    try:
+        next(store.entries(), None)
+        store.put_new(key, b"first")
+        again = store.put_new(key, b"second")
+        store.delete([key])
+    except StoreError as error:
+        yield _unreachable(what, error)
+        return
+    if again:
+        yield Finding(
+            what, "missing", f"{uri} ignores If-None-Match: two builds at once would overwrite each other",
+            "use a server that honours conditional writes, such as AWS or SeaweedFS 4.48",
+        )  # fmt: skip
+    else:
+        yield Finding(what, "ok", f"{uri} can be listed and written; conditional writes are honoured")
+
+
+def _unreachable(what: str, error: StoreError) -> Finding:
+    """Return a store's error, whose last part says what to do."""
+    detail, _, remedy = str(error).rpartition("; ")
+    return Finding(what, "missing", detail, remedy)
+
+
+def registry(settings: Settings) -> Iterator[Finding]:
+    url = settings.registry.git_url
+    if url is None or settings.registry.remote is None:
+        yield Finding(
+            "registry", "warning", "no registry is set: nothing can be released",
+            "set HOPCHAIN_REGISTRY__GIT_URL and HOPCHAIN_REGISTRY__REMOTE__URI",
+        )  # fmt: skip
+        return
+    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    command = ["git", "ls-remote", "--", url]
+    url = re.sub(r"//[^/@\s]*@", "//", url)  # what is said of it shows no password
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, env=env, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        yield Finding("git registry", "missing", f"{url}: {error}", "install git; check the address")
+        return
+    if done.returncode:
+        said = re.sub(r"//[^/@\s]*@", "//", (done.stderr.strip().splitlines() or ["no message"])[-1])
+        yield Finding(
+            "git registry", "missing", f"{url}: {said}", "make it with `git init --bare`, or give access to it"
+        )
+    else:
+        yield Finding("git registry", "ok", f"{url} answers, {len(done.stdout.splitlines())} refs")
+
+
+def airflow(settings: Settings) -> Iterator[Finding]:
+    """Look at connections and pools where an Airflow is set up here; without one there is nothing to look at."""
+    if not find_spec("airflow") or not os.environ.get("AIRFLOW_HOME"):
+        yield Finding("Airflow", "warning", "AIRFLOW_HOME is not set here: pools were not looked at", "run this there")
+    else:
+        yield from pools()
+    places = [settings.lake, settings.source, *([settings.registry.remote] if settings.registry.remote else [])]
+    for name in sorted({place.connection for place in places if place.connection}):
+        try:
+            keys_of_connection(name)
+        except Exception as error:  # noqa: BLE001 every secrets backend fails in its own way
+            remedy = f"airflow connections add {name} --conn-type aws --conn-login KEY --conn-password SECRET"
+            yield Finding(f"connection {name}", "missing", f"{type(error).__name__}: {error}", remedy)
+        else:
+            yield Finding(f"connection {name}", "ok", "has a key pair")
+
+
+def pools() -> Iterator[Finding]:
+    command = [sys.executable, "-m", "airflow", "pools", "list", "--output", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        there = {pool["pool"]: int(pool["slots"]) for pool in json.loads(done.stdout[done.stdout.index("[") :])}
+    except (ValueError, KeyError):
+        yield Finding("Airflow", "missing", "its database does not answer", "airflow db migrate")
+        return
+    for pool in sorted({wiring.resources_of(stage).pool for stage in stage_names()}):
+        if there.get(pool, 0) == 0:
+            yield Finding(
+                f"pool {pool}", "missing", "tasks would wait for ever", f"airflow pools set {pool} 2 hopchain"
+            )
+        else:
+            yield Finding(f"pool {pool}", "ok", f"{there[pool]} slots")

@@ -1,0 +1,30 @@
+"""What `hopchain doctor` sees of a real Airflow."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from airflows import airflow_env
+
+from hopchain_etl.doctor import places
+from hopchain_etl.settings import Settings
+
+
+@pytest.mark.airflow
+@pytest.mark.slow
+def test_pools_and_connections_of_a_real_airflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in airflow_env(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AIRFLOW_CONN_GOOD", json.dumps({"conn_type": "aws", "login": "me", "password": "key"}))
+    for command in (["db", "migrate"], ["pools", "set", "gpu", "2", "hopchain"]):
+        subprocess.run([sys.executable, "-m", "airflow", *command], check=True, capture_output=True)
+    uri = {"uri": "s3://b/x", "connection": "good"}
+    told = list(places.airflow(Settings.model_validate({"lake": uri, "source": {**uri, "connection": "bad"}})))
+    states = {one.what: one.state for one in told}
+    assert states["pool gpu"] == states["pool default_pool"] == states["connection good"] == "ok"
+    assert states["pool vlm"] == states["connection bad"] == "missing"
+    assert "airflow pools set vlm" in next(one.remedy for one in told if one.what == "pool vlm")
