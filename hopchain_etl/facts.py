@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
+from hopchain_etl.hops.consensus import holds
 from hopchain_etl.hops.query import QueryError, hop_from_row, query_id
 
 Row = Mapping[str, Any]
@@ -105,8 +106,12 @@ def _queries(rows: pa.Table) -> dict[str, Fact]:
 
 def _training_set(rows: pa.Table) -> dict[str, Fact]:
     hops = rows["hops"].to_pylist()
+    prompts = zip(rows["question"].to_pylist(), rows["prompt"].to_pylist(), strict=True)
     return {
         **_question_facts(rows, hops),
+        "prompt_asks": [
+            None if None in (question, prompt) else prompt.startswith(f"{question}\n") for question, prompt in prompts
+        ],
         "group_in_one_split": _agrees(rows, "group", "split"),
         "image_in_one_group": _agrees(rows, "image_id", "group"),
         **_transposed(map(_training_row_facts, rows.to_pylist())),
@@ -120,14 +125,26 @@ def _training_row_facts(row: Row) -> dict[str, bool | None]:
     return {
         "instances_are_sound": None if instances is None else all(_is_sound(one, size) for one in instances),
         "referents_are_known": None if None in (instances, row["hops"]) else _referents(row["hops"]) <= known,
-        "humans_agree": bool(humans) and all(_equal(one, row["answer"]) for one in humans)
-        if row["policy"] == "unanimous"
-        else None,
+        "humans_agree": _humans_agree(row["policy"], humans, row["answer"]),
     }
+
+
+def _humans_agree(policy: str | None, humans: Sequence[str | None], answer: str | None) -> bool | None:
+    """Whether people's answers give the row's under its policy; None where that asks no people, or is none."""
+    if policy in (None, "unreviewed"):
+        return None
+    try:
+        return answer is not None and holds(policy, humans, answer)
+    except ValueError:
+        return None
 
 
 def _attempts(rows: pa.Table) -> dict[str, Fact]:
     return {"is_first": _first(rows, "query_id", "model", "sees_image", "sample")}
+
+
+def _judgements(rows: pa.Table) -> dict[str, Fact]:
+    return {"is_first": _first(rows, "query_id", "model")}
 
 
 def _answers(rows: pa.Table) -> dict[str, Fact]:
@@ -145,6 +162,7 @@ _DERIVED: dict[str, Callable[[pa.Table], dict[str, Fact]]] = {
     "instances": _instances,
     "queries": _queries,
     "attempts": _attempts,
+    "judgements": _judgements,
     "answers": _answers,
     "training_set": _training_set,
 }

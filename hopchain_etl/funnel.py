@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -29,9 +30,11 @@ class Level:
 
 def funnel(build: Build) -> list[Level]:
     """Return the totals of ingest and of each stage under today's fingerprints, in order."""
-    levels = [_level(build.lake, "ingest", "images", None)]
+    lake = build.lake
+    levels = [level(lake, "ingest", "images", None, lake.completed("images"))]
     for name, step in build.steps.items():
-        levels.append(_level(build.lake, name, step.stage.table, step.fingerprint))
+        shards = lake.completed(step.stage.table, step.fingerprint)
+        levels.append(level(lake, name, step.stage.table, step.fingerprint, shards))
     return levels
 
 
@@ -40,11 +43,12 @@ def as_json(levels: list[Level]) -> list[dict[str, Any]]:
     return [asdict(level) for level in levels]
 
 
-def _level(lake: Lake, stage: str, table: str, fingerprint: str | None) -> Level:
+def level(lake: Lake, stage: str, table: str, fingerprint: str | None, shards: Iterable[Shard]) -> Level:
+    """Return the totals of those of ``shards`` that are complete."""
+
     def marker(shard: Shard) -> Marker | None:
         return lake.marker(table, fingerprint, shard)
 
-    shards = lake.completed(table, fingerprint)
     markers = [found for found in together(marker, shards) if found]
     reasons: Counter[str] = Counter()
     for found in markers:

@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import total_ordering
 from typing import Any
@@ -147,8 +147,13 @@ class Lake:
 
     def marker(self, table: str, fingerprint: str | None, shard: Shard) -> Marker | None:
         """Return the shard's marker, or None while the shard is not complete."""
+        data = self.marker_bytes(table, fingerprint, shard)
+        return None if data is None else Marker.from_json(data)
+
+    def marker_bytes(self, table: str, fingerprint: str | None, shard: Shard) -> bytes | None:
+        """Return the shard's marker as it is stored, or None while the shard is not complete."""
         try:
-            return Marker.from_json(self.store.get(self.folder(table, fingerprint, shard) + "_SUCCESS"))
+            return self.store.get(self.folder(table, fingerprint, shard) + "_SUCCESS")
         except MissingObjectError:
             return None
 
@@ -164,9 +169,13 @@ class Lake:
 
     def completed(self, table: str, fingerprint: str | None = None) -> list[Shard]:
         """Return the complete shards of a table under one fingerprint, in order."""
+        return sorted(self.marked(table, fingerprint))
+
+    def marked(self, table: str, fingerprint: str | None = None) -> dict[Shard, str]:
+        """Return the complete shards of a table under one fingerprint with the ETags of their markers."""
         prefix = f"{table}/{fingerprint}/" if fingerprint else f"{table}/"
-        matches = (_SHARD.search(entry.key) for entry in self.store.entries(prefix))
-        return sorted(Shard(match["intake"], int(match["index"])) for match in matches if match)
+        found = ((_SHARD.search(entry.key), entry.etag) for entry in self.store.entries(prefix))
+        return {Shard(match["intake"], int(match["index"])): etag for match, etag in found if match}
 
     def fingerprints(self, table: str) -> list[str]:
         """Return the fingerprints under which ``table`` has any data."""
@@ -189,14 +198,16 @@ class Lake:
         parts = marker.rejects if marker else ()
         return self.parts(self.folder(table, fingerprint, shard), parts, records.REJECTS)
 
-    def parts(self, folder: str, parts: Iterable[Part], schema: pa.Schema) -> pa.Table:
+    def parts(
+        self, folder: str, parts: Iterable[Part], schema: pa.Schema, columns: Sequence[str] | None = None
+    ) -> pa.Table:
         """Return the rows of ``parts``; raise LakeError where bytes are not what the marker vouches for."""
-        tables = [schema.empty_table()]
+        tables = [schema.empty_table().select(columns or schema.names)]
         for part in parts:
             data = self.store.get(folder + part.name)
             if hashlib.sha256(data).hexdigest() != part.sha256:
                 raise LakeError(f"{self.store.uri(folder + part.name)} changed after it was marked complete")
-            tables.append(pq.read_table(io.BytesIO(data), schema=schema))
+            tables.append(pq.read_table(io.BytesIO(data), schema=schema, columns=columns))
         return pa.concat_tables(tables)
 
     def write_part(self, folder: str, stem: str, rows: pa.Table) -> Part:
@@ -247,11 +258,15 @@ def without(rows: pa.Table, withdrawn: Iterable[str]) -> pa.Table:
     return rows.filter(pc.invert(pc.is_in(rows["image_id"], value_set=gone)))
 
 
-def parquet_bytes(rows: pa.Table) -> bytes:
-    """Return ``rows`` as a Parquet file; the same rows give the same bytes."""
-    sink = io.BytesIO()
-    pq.write_table(rows, sink, compression="zstd", version="2.6", store_schema=True)
-    return sink.getvalue()
+def parquet_bytes(rows: pa.Table, row_group: int | None = None) -> bytes:
+    """Return ``rows`` as a Parquet file; the same rows give the same bytes.
+
+    ``row_group`` is how many rows must be read to get at one of them; without it, all.
+    """
+    sink = pa.BufferOutputStream()  # not a Python file, whose every write would wait for the interpreter's lock
+    pq.write_table(rows, sink, compression="zstd", version="2.6", store_schema=True, row_group_size=row_group)
+    written: bytes = sink.getvalue().to_pybytes()
+    return written
 
 
 def check_intake(name: str) -> str:
@@ -259,3 +274,8 @@ def check_intake(name: str) -> str:
     if not _INTAKE.fullmatch(name):
         raise ValueError(f"{name!r} cannot name an intake; use letters, digits, '.', '_' and '-' (at most 64)")
     return name
+
+
+def key_part(run_id: str) -> str:
+    """Return Airflow's id of a run as a part of keys: what may not stand there becomes ``-``."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", run_id)

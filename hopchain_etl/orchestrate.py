@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import signal
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,10 +16,12 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, Protocol
 
-from hopchain_etl import batches, quality
+from hopchain_etl import batches, elsewhere, quality, wiring
 from hopchain_etl.batches import Batch
 from hopchain_etl.build import Build
-from hopchain_etl.lake import Lake, Marker, Shard, check_intake
+from hopchain_etl.engines.base import TokenCeilingError
+from hopchain_etl.held_back import held_back
+from hopchain_etl.lake import Lake, Marker, Shard, check_intake, key_part
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages import collect as collecting
 from hopchain_etl.stages import ingest as ingesting
@@ -67,7 +70,7 @@ def intake_name(run: DagRun) -> str:
 
 def run_key(run: DagRun) -> str:
     """Return a run's id as a part of S3 keys."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", run.run_id)
+    return key_part(run.run_id)
 
 
 @contextmanager
@@ -124,9 +127,16 @@ def plan(params: Params) -> list[str]:
 
 
 def run_stage(name: str, shard: str, params: Params) -> None:
-    """Run one stage over one shard."""
-    with _final(ValueError, quality.QualityError), _stoppable() as stop:
-        Build(settings_for(params)).run(name, Shard.parse(shard), stop=stop)
+    """Run one stage over one shard, in the interpreter that has what it needs; skip one that this run lacks."""
+    settings = settings_for(params)
+    if name not in wiring.stages(settings):
+        _skip(f"the engines of this run cannot play the stage {name!r}")
+    python = settings.placement.gpu_python if wiring.needs_of(name, settings).gpus else None
+    with _final(ValueError, quality.QualityError, TokenCeilingError), _stoppable() as stop:
+        if python:
+            elsewhere.run(python, name, shard, settings, stop)
+        else:
+            Build(settings).run(name, Shard.parse(shard), stop=stop)
 
 
 def quality_gate(params: Params, run: DagRun, ingested: JSON, shards: Sequence[str]) -> JSON:
@@ -144,26 +154,21 @@ def quality_gate(params: Params, run: DagRun, ingested: JSON, shards: Sequence[s
 def publish_batch(params: Params, run: DagRun) -> JSON:
     """Store the queries under today's fingerprints that no earlier batch asks as this run's batch, if there are any.
 
-    Returns the batch's id, or None, and how many queries it has.
+    Returns the batch's id, or None, how many queries it has, and how many of this lineage nobody is asked, by reason.
     All complete shards are looked at, not only this run's: what an earlier run built before it failed is asked now.
     """
     build = Build(settings_for(params))
     name = intake_name(run)
-    earlier = batches.asked(build.lake, (other for other in batches.states(build.lake) if other != name))
-    gone = build.lake.withdrawn()
-
-    def queries(shard: Shard) -> list[str]:
-        rows = build.lake.read("queries", build.lineage, shard, withdrawn=gone)
-        return [query for query in rows["query_id"].to_pylist() if query not in earlier]
-
-    shards = build.lake.completed("queries", build.lineage)
-    new = {shard: found for shard, found in zip(shards, together(queries, shards), strict=True) if found}
+    held = held_back(build)
+    new = batches.unasked(build.lake, build.lineage, held, besides=name)
+    reasons = dict(sorted(Counter(reason for found in held.values() for reason in found.values()).items()))
     if not new:
-        return {"id": None, "queries": 0}
+        return {"id": None, "queries": 0, "held_back": reasons}
     query_ids = tuple(dict.fromkeys(query for found in new.values() for query in found))
-    asking = Batch(name, run.run_id, query_ids, lineage=build.lineage, shards=tuple(map(str, new)))
+    policy = batches.policy_of(build.settings.desk)
+    asking = Batch(name, run.run_id, query_ids, policy, lineage=build.lineage, shards=tuple(map(str, new)))
     batch = batches.create(build.lake, asking)
-    return {"id": batch.id, "queries": len(batch.query_ids)}
+    return {"id": batch.id, "queries": len(batch.query_ids), "held_back": reasons}
 
 
 def record_run(params: Params, run: DagRun, ingested: JSON, shards: Sequence[str], gate: JSON, batch: JSON) -> JSON:
@@ -247,7 +252,9 @@ def release(params: Params) -> JSON:
 
     with _final(ValueError, quality.QualityError):
         result = registry.publish(settings_for(params))
-    versions = [{**asdict(version), "tag": version.tag} for version in result.releases]
+    versions = [
+        {**asdict(version), "tag": version.tag, "changes": version.changes.counts} for version in result.releases
+    ]
     facts = {name: getattr(result, name) for name in ("changed", "tag", "version", "rows", "pushed_bytes", "note")}
     return {**facts, "releases": versions, "new_parts": len(result.new_parts)}
 

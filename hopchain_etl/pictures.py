@@ -17,16 +17,26 @@ COLOURS = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (213, 9
 
 def photo_uri(blob: bytes, width: int) -> str:
     """Return a photo as a JPEG data URI, at most ``width`` px wide."""
+    return _data_uri(photo_jpeg(blob, width), "image/jpeg")
+
+
+def photo_jpeg(blob: bytes, width: int) -> bytes:
+    """Return a photo as a JPEG, at most ``width`` px wide."""
     with Image.open(io.BytesIO(blob)) as image:
         small = image.convert("RGB")
         small.thumbnail((width, 4 * width))
     sink = io.BytesIO()
     small.save(sink, "JPEG", quality=82)
-    return _data_uri(sink.getvalue(), "image/jpeg")
+    return sink.getvalue()
 
 
 def mask_uri(masks: Sequence[Mapping[str, Any]], colour: tuple[int, int, int], width: int) -> str:
-    """Return RLE masks of one photo as a PNG data URI: filled with ``colour``, outlined, clear elsewhere."""
+    """Return RLE masks of one photo as a PNG data URI; see ``mask_png``."""
+    return _data_uri(mask_png(masks, colour, width), "image/png")
+
+
+def mask_png(masks: Sequence[Mapping[str, Any]], colour: tuple[int, int, int], width: int) -> bytes:
+    """Return RLE masks of one photo as a PNG: filled with ``colour``, outlined, clear elsewhere."""
     rle = [{"size": list(mask["size"]), "counts": mask["counts"].encode()} for mask in masks]
     covered = coco.decode(rle).any(axis=2)
     layer = Image.fromarray((covered * 255).astype(np.uint8))
@@ -40,7 +50,7 @@ def mask_uri(masks: Sequence[Mapping[str, Any]], colour: tuple[int, int, int], w
     picture = np.dstack([np.full_like(alpha, channel) for channel in colour] + [alpha])
     sink = io.BytesIO()
     Image.fromarray(picture, "RGBA").quantize(16, method=Image.Quantize.FASTOCTREE).save(sink, "PNG", optimize=True)
-    return _data_uri(sink.getvalue(), "image/png")
+    return sink.getvalue()
 
 
 def _data_uri(data: bytes, mime: str) -> str:

@@ -1,4 +1,4 @@
-"""The vocabulary: one pyarrow schema for each table of the lake and of a training set, and nothing else.
+"""The vocabulary: one pyarrow schema for each table of the lake and of what is released, and nothing else.
 
 Boxes are ``[x1, y1, x2, y2]`` in float pixels of the normalised image, origin top left. Masks are COCO run-length
 encodings of the same pixels. ``intake`` and ``shard`` are partition folders, not columns.
@@ -82,10 +82,14 @@ QUERIES = pa.schema(
         ("query_id", pa.string()),  # sha256 of image_id and the normalised question
         ("image_id", pa.string()),
         ("question", pa.string()),
-        ("question_half", pa.string()),
-        ("question_single", pa.string()),
+        ("question_half", pa.string()),  # the second half of the hops as a question that stands alone
+        ("question_single", pa.string()),  # the last hop as one
         ("answer_half", pa.string()),
         ("answer_single", pa.string()),
+        ("hops_half", pa.list_(HOP)),  # null where the author gave no program for its variant
+        ("hops_single", pa.list_(HOP)),
+        ("expr_half", pa.string()),
+        ("expr_single", pa.string()),
         ("hops", pa.list_(HOP)),
         ("expr", pa.string()),
         ("answer", pa.string()),  # exact decimal
@@ -102,10 +106,20 @@ ATTEMPTS = pa.schema(
         ("model", pa.string()),
         ("sees_image", pa.bool_()),
         ("sample", pa.int32()),
+        ("held_out", pa.bool_()),  # true: took no part in choosing queries, only measures what was chosen
         ("text", pa.string()),
-        ("answer", pa.string()),
+        ("answer", pa.string()),  # as it was declared, null where none was; see hops/grading.py
         ("finish_reason", pa.string()),
         ("tokens", pa.int32()),
+    ]
+)
+
+JUDGEMENTS = pa.schema(
+    [
+        ("query_id", pa.string()),
+        ("model", pa.string()),
+        ("verdict", pa.string()),  # fine, ambiguous, unanswerable, outside_knowledge
+        ("reason", pa.string()),
     ]
 )
 
@@ -118,6 +132,9 @@ ANSWERS = pa.schema(
         ("reject_reason", pa.string()),
         ("seconds", pa.float32()),
         ("answered_at", pa.string()),  # ISO 8601, UTC
+        ("rev", pa.int32()),  # of the seat
+        ("comment", pa.string()),
+        ("answer_id", pa.string()),  # made by the page that answered
     ]
 )
 
@@ -136,47 +153,104 @@ REJECTS = pa.schema(
     ]
 )
 
-TRAINING_IMAGES = pa.schema(
-    [
-        ("image_id", pa.string()),
-        ("blob_sha", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("bytes", pa.binary()),
-    ]
+STAGE = pa.struct(
+    [("stage", pa.string()), ("fingerprint", pa.string()), ("model", pa.string()), ("model_revision", pa.string())]
 )
 
-TRAINING_ROWS = pa.schema(
-    [
-        ("query_id", pa.string()),
-        ("image_id", pa.string()),
-        ("group", pa.string()),
-        ("split", pa.string()),  # train, validation
-        ("question", pa.string()),
-        ("answer", pa.string()),
-        ("question_half", pa.string()),
-        ("answer_half", pa.string()),
-        ("question_single", pa.string()),
-        ("answer_single", pa.string()),
-        ("hops", pa.list_(HOP)),
-        ("expr", pa.string()),
-        ("combination", pa.list_(pa.string())),
-        ("instances", pa.list_(pa.struct(list(INSTANCES)))),  # all of the image, so that a row can be checked alone
-        ("n_hops", pa.int8()),
-        ("unchecked", pa.float32()),
-        ("policy", pa.string()),  # unanimous, or unreviewed: no human has answered
-        ("human_answers", pa.list_(pa.string())),
-        ("program_agrees", pa.bool_()),
-        ("difficulty", pa.float32()),  # share of a weaker model's samples that were right; null where none ran
-        ("author", pa.string()),
-        ("lineage", pa.string()),  # fingerprint of the queries table
-        ("source_uri", pa.string()),
-        ("source", pa.string()),
-        ("license", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-    ]
+
+def _released(*columns: tuple[str, pa.DataType, str]) -> pa.Schema:
+    """Return the schema of a released table: its version and what each column means travel in every file."""
+    fields = [pa.field(name, kind, metadata={"description": meaning}) for name, kind, meaning in columns]
+    return pa.schema(fields, metadata={"hopchain_schema": TRAINING_SCHEMA})
+
+
+# Raised where a column goes, or means something else; readers of an older set are told (hopchain_etl.dataset).
+TRAINING_SCHEMA = "3"
+
+# As INSTANCES, but for the map: Hugging Face's `datasets` knows no such type.
+_PAIRS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.string())]))
+RELEASED_INSTANCE = pa.struct([one.with_type(_PAIRS) if pa.types.is_map(one.type) else one for one in INSTANCES])
+
+TRAINING_IMAGES = _released(
+    ("image_id", pa.string(), "sha256 of the source bytes"),
+    ("blob_sha", pa.string(), "sha256 of the normalised bytes"),
+    ("width", pa.int32(), "px"),
+    ("height", pa.int32(), "px"),
+    ("bytes", pa.binary(), "the normalised image: JPEG, PNG or WebP, upright, RGB, without metadata"),
 )
+
+TRAINING_ROWS = _released(
+    ("query_id", pa.string(), "sha256 of image_id and the normalised question"),
+    ("image_id", pa.string(), "which photo: sha256 of its source bytes; joins with images/"),
+    ("group", pa.string(), "near-duplicate group of the photo; a group is never in two splits"),
+    ("split", pa.string(), "train or validation"),
+    ("question", pa.string(), "as people were asked it"),
+    ("prompt", pa.string(), "the question with the instruction how to give the answer; begins with the question"),
+    ("answer", pa.string(), "exact decimal; compare numbers exactly"),
+    ("question_half", pa.string(), "the second half of the hops as a question that stands alone; null where none does"),
+    ("answer_half", pa.string(), "exact decimal, executed from the half variant's own program"),
+    ("hops_half", pa.list_(HOP), "the half variant's program; null where its author gave none"),
+    ("expr_half", pa.string(), "its expression over hops_half"),
+    ("question_single", pa.string(), "the last hop as a question that stands alone; null where it cannot"),
+    ("answer_single", pa.string(), "exact decimal, executed from the single variant's own program"),
+    ("hops_single", pa.list_(HOP), "the single variant's program; null where its author gave none"),
+    ("expr_single", pa.string(), "its expression over hops_single"),
+    ("variants_human_verified", pa.bool_(), "false: nobody has answered the variants, however the query was reviewed"),
+    (
+        "hops",
+        pa.list_(HOP),
+        "the program, hop by hop, with what each reads; no readings where program_agrees is false",
+    ),
+    ("expr", pa.string(), "what the readings are joined to: exact decimals, hK, if(), letters(), + - * /"),
+    ("combination", pa.list_(pa.string()), "the 3 to 6 instances that the author was given"),
+    (
+        "instances",
+        pa.list_(RELEASED_INSTANCE),
+        "all instances of the photo, so that a row can be checked alone",
+    ),
+    ("n_hops", pa.int8(), "4 to 6"),
+    ("unchecked", pa.float32(), "share of hops that no code could execute"),
+    ("policy", pa.string(), "unanimous, another rule (3 of 4), or unreviewed: no human has answered"),
+    ("human_answers", pa.list_(pa.string()), "what people answered, by seat; null for a reject"),
+    ("annotators", pa.list_(pa.string()), "who gave them, under names that mean nothing elsewhere"),
+    ("agreement", pa.float32(), "share of those answers that are the released one; null where nobody has answered"),
+    ("program_agrees", pa.bool_(), "whether the program's answer is the released one"),
+    ("difficulty", pa.float32(), "share of the weaker model's samples that were right; null where none ran"),
+    ("band", pa.string(), "all_wrong, hard, medium, easy or all_right, of that share; null where none ran"),
+    (
+        "blind",
+        pa.float32(),
+        "share right without the image, of samples that chose no rows; null where none ran",
+    ),
+    ("author", pa.string(), "model that wrote the question, or program-author"),
+    ("lineage", pa.string(), "fingerprint of the queries table: every model, prompt and parameter behind the row"),
+    ("stages", pa.list_(STAGE), "detect, segment, generate and screen with fingerprint, model and its revision"),
+    ("source_uri", pa.string(), "where the photo was read"),
+    ("source", pa.string(), "who the photo is from, as stated with it"),
+    ("license", pa.string(), "of the photo, as stated with it"),
+    ("width", pa.int32(), "px of the normalised photo"),
+    ("height", pa.int32(), "px of the normalised photo"),
+    ("image_tokens", pa.int32(), "tokens of Qwen3-VL that the photo becomes at its default pixel bounds"),
+)
+
+OUTCOME = pa.struct([("target", pa.string()), ("outcome", pa.string())])  # released, or the reason that dropped it
+_FINGERPRINT = ("fingerprint", pa.string())  # of the lake's table: every model, prompt and parameter behind the row
+
+# The research artifact: the lake's tables with what they lack to be read alone, and votes without what names people.
+RESEARCH = {
+    "queries": pa.schema([*QUERIES, _FINGERPRINT, ("outcomes", pa.list_(OUTCOME))]),
+    "rejects": pa.schema([*REJECTS, _FINGERPRINT]),
+    "attempts": pa.schema([*ATTEMPTS, ("image_id", pa.string()), _FINGERPRINT]),
+    "judgements": pa.schema([*JUDGEMENTS, ("image_id", pa.string()), _FINGERPRINT]),
+    "votes": pa.schema(
+        [
+            *(ANSWERS.field(name) for name in ("query_id", "seat", "rev", "answer", "reject_reason", "seconds")),
+            ("annotator", pa.string()),  # the pseudonym that released rows have too
+            ("image_id", pa.string()),
+            _FINGERPRINT,
+        ]
+    ),
+}
 
 TABLES = {
     "images": IMAGES,
@@ -184,5 +258,6 @@ TABLES = {
     "instances": INSTANCES,
     "queries": QUERIES,
     "attempts": ATTEMPTS,
+    "judgements": JUDGEMENTS,
     "answers": ANSWERS,
 }

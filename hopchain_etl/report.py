@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from hopchain_etl.audit import as_text, audit
 from hopchain_etl.build import Build
 from hopchain_etl.funnel import Level, funnel
 from hopchain_etl.hops.query import Hop, Query, query_from_row
@@ -62,6 +63,7 @@ def write_report(build: Build, *, pictures: int = 24, each: int = 2, release: Ro
         cards=list(_cards(build, rows, pictures, each)),
         mixes=_mixes(parsed),
         totals={"queries": len(rows), "images": len({row["image_id"] for row in rows}), "unchecked": _unchecked(rows)},
+        figures=list(as_text(audit(build))),
         seconds=list(_seconds(build, levels)),
         release=release,
         lineage=build.lineage,

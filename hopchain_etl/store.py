@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
@@ -196,6 +197,20 @@ def together(work: Callable[[T], U], items: Iterable[T]) -> list[U]:
     """Return ``work`` of each item, in order, 16 at a time: for many small requests."""
     with ThreadPoolExecutor(16) as threads:
         return list(threads.map(work, items))
+
+
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """Yield ``items`` while a thread makes the next one: for what takes turns at fetching and writing."""
+    source = iter(items)
+
+    def one() -> list[T]:
+        return list(islice(source, 1))
+
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(one)
+        while found := coming.result():
+            coming = thread.submit(one)
+            yield found[0]
 
 
 def _code(error: ClientError) -> str:

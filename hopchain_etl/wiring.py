@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hopchain_etl.settings import Profile, Settings
+from hopchain_etl.settings import PlacementSettings, Profile, Settings
 from hopchain_etl.stages.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -70,24 +70,59 @@ def asset(name: str) -> Any:
     return Asset(f"hopchain://{name}", f"x-hopchain://{name}")
 
 
+def stages(settings: Settings) -> dict[str, str]:
+    """Return the stages that a shard goes through in order, each with what it does.
+
+    The local profile has no judge and no weaker model. A run whose engines lack one skips its tasks.
+    """
+    always = {
+        "detect": "Name the categories of things in each photo.",
+        "segment": "Cut out each instance of each category.",
+        "generate": "Write questions over the instances; keep those that pass every check.",
+    }
+    if settings.engines.profile is Profile.LOCAL:
+        return always
+    return {
+        **always,
+        "judge": "Let a model say which questions cannot be put to people.",
+        "screen": "Let a weaker model try each question, with the image and blind, before people are asked.",
+    }
+
+
 def placement(stage: str, settings: Settings) -> dict[str, Any]:
     """Return where the tasks of a stage run, as arguments of ``@task``.
 
-    Pool and slots always; a queue where Celery is among the executors; a pod where Kubernetes is. The local profile
-    runs on any CPU, so it asks for neither the GPU queue nor a GPU.
+    Pool and slots always; an executor where the settings name one for GPUs; a queue where Celery runs the task; a pod
+    where Kubernetes does.
     """
     from airflow.sdk.configuration import conf
 
-    needs = resources_of(stage)
-    if settings.engines.profile is Profile.LOCAL:
-        needs = replace(needs, queue=Resources().queue, gpus=0)
+    needs = needs_of(stage, settings)
     executors = conf.get("core", "executor")
     place: dict[str, Any] = {"pool": needs.pool, "pool_slots": needs.slots}
+    if needs.gpus and settings.placement.gpu_executor:
+        place["executor"] = executors = settings.placement.gpu_executor
     if "Celery" in executors:
         place["queue"] = needs.queue
     if "Kubernetes" in executors:
-        place["executor_config"] = {"pod_override": _pod(needs)}
+        place["executor_config"] = {"pod_override": _pod(needs, settings.placement)}
     return place
+
+
+def needs_of(stage: str, settings: Settings) -> Resources:
+    """Return what a stage needs under the profile of the settings.
+
+    The local profile asks for neither the GPU queue nor a GPU. In the vllm profile a stage that asks a model without an
+    endpoint launches it, on as many GPUs as the model is spread over.
+    """
+    needs = resources_of(stage)
+    if settings.engines.profile is Profile.LOCAL:
+        return replace(needs, queue=Resources().queue, gpus=0)
+    model = getattr(settings, needs.asks) if needs.asks else None
+    if model and model.endpoint_url is None:
+        memory = max(needs.memory_gib, settings.placement.launch_memory_gib)
+        return replace(needs, queue="gpu", gpus=model.launch.tensor_parallel, memory_gib=memory)
+    return needs
 
 
 def resources_of(stage: str) -> Resources:
@@ -105,13 +140,14 @@ def resources_of(stage: str) -> Resources:
     raise LookupError(f"stage {stage!r} declares no RESOURCES = Resources(...)")
 
 
-def _pod(needs: Resources) -> Any:
+def _pod(needs: Resources, settings: PlacementSettings) -> Any:
     """Return the part of a Kubernetes pod that a stage decides; ``base`` is the container that runs the task."""
-    from kubernetes.client import models as k8s  # type: ignore[import-not-found, unused-ignore]
+    from kubernetes.client import models as k8s
 
-    limits = {"memory": f"{needs.memory_gib}Gi", **({"nvidia.com/gpu": str(needs.gpus)} if needs.gpus else {})}
+    limits = {"memory": f"{needs.memory_gib}Gi", **({settings.gpu_resource: str(needs.gpus)} if needs.gpus else {})}
     resources = k8s.V1ResourceRequirements(requests=limits, limits=limits)
-    return k8s.V1Pod(spec=k8s.V1PodSpec(containers=[k8s.V1Container(name="base", resources=resources)]))
+    image = settings.gpu_image if needs.gpus else None
+    return k8s.V1Pod(spec=k8s.V1PodSpec(containers=[k8s.V1Container(name="base", image=image, resources=resources)]))
 
 
 def tell_failure(connection: str) -> Callable[[Mapping[str, Any]], None]:

@@ -1,6 +1,6 @@
 """Fills a lake with drawn photos, their instances and hand-made queries that pass every check: no engines, no waiting.
 
-Each photo shows a car with a number beside it, a dog with a number beside it, and some cups.
+Each photo shows a car with a number beside it, two dogs with a number beside each, one more number, and some cups.
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ from hopchain_etl.hops.geometry import Scene, instance_from_row
 from hopchain_etl.hops.query import Hop, Query, Read, Rel, hop_to_row, query_id
 from hopchain_etl.lake import Lake, Marker, Shard
 from hopchain_etl.resources import project_file
-from hopchain_etl.settings import LakeSettings, S3Settings, Settings
+from hopchain_etl.settings import DiversitySettings, LakeSettings, S3Settings, Settings
+from hopchain_etl.stages.generate import REVISION
 from hopchain_etl.stages.lineage import Lineage
 from hopchain_etl.stages.segment import instance_id
 
 WIDTH, HEIGHT = 320, 240
+ANY_MIX = DiversitySettings(answer=1, template=1, near=1)  # drawn queries are all alike
 Row = dict[str, Any]
 Box = tuple[int, int, int, int]
 
@@ -50,7 +52,7 @@ def settings_for(bucket: Any, **sections: Mapping[str, Any]) -> Settings:
     reach = {"endpoint_url": bucket.endpoint_url, "path_style": True}
     registry = {"remote": S3Settings(uri=f"s3://{bucket.bucket}/dvc", **reach), **sections.pop("registry", {})}
     lake = LakeSettings(uri=f"s3://{bucket.bucket}/lake", **reach)
-    return Settings.model_validate({"lake": lake, "registry": registry, **sections})
+    return Settings.model_validate({"lake": lake, "registry": registry, "diversity": ANY_MIX, **sections})
 
 
 def leave_out_the_suite(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -62,12 +64,12 @@ def leave_out_the_suite(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(registry, "project_file", lambda name: lean if name == "dvc.yaml" else project_file(name))
 
 
-def lineages(lake: Lake, version: str = "1") -> Lineages:
-    """Write the documents of a chain of made-up engines of ``version``, and return its fingerprints."""
+def lineages(lake: Lake, version: str = "1", revision: int = REVISION) -> Lineages:
+    """Write the documents of a chain of made-up engines, and return its fingerprints; ``revision`` of each stage."""
     made: list[Lineage] = []
     for stage in ("detect", "segment", "generate"):
         upstream = made[-1].fingerprint if made else None
-        made.append(Lineage(stage, 1, Identity(f"test-{stage}", version), upstream))
+        made.append(Lineage(stage, revision, Identity(f"test-{stage}", version), upstream))
         lake.put_json(f"lineages/{made[-1].fingerprint}.json", made[-1].facts)
     return Lineages(*(one.fingerprint for one in made))
 
@@ -88,15 +90,17 @@ def fill(
     version: str = "1",
     queries_each: int = 2,
     changes: Mapping[int, Row] | None = None,
+    revision: int = REVISION,
+    noise: bool = False,
 ) -> tuple[Lineages, list[Row]]:
     """Write one shard with a photo a seed and return its lineages and the rows of its queries table.
 
-    ``changes`` are columns of the images rows to set, by seed.
+    ``changes`` are columns of the images rows to set, by seed; ``noise`` makes photos as heavy as real ones.
     """
-    prints, shard = lineages(lake, version), Shard(intake, 0)
+    prints, shard = lineages(lake, version, revision), Shard(intake, 0)
     images, instances, queries = [], [], []
     for seed in seeds:
-        data, objects = draw(seed)
+        data, objects = draw(seed, noise)
         image = {**image_row(data, seed), **(changes or {}).get(seed, {})}
         lake.put_blob(data, image["blob_sha"])
         found = [instance_row(image["image_id"], *one) for one in objects]
@@ -134,18 +138,42 @@ def answer(
     return people.fingerprint
 
 
-def draw(seed: int) -> tuple[bytes, list[tuple[str, Box, str | None]]]:
+def tries(query: Row, right: tuple[int, int, int], answer: str, model: str = "weak") -> list[Row]:
+    """Return 8 tries with the image, 8 blind and 4 held out, of which the first ``right`` each declare ``answer``."""
+    shared = {"query_id": query["query_id"], "model": model, "text": "", "finish_reason": "stop", "tokens": 1}
+    kinds = ((True, False, 0, 8), (False, False, 0, 8), (False, True, 8, 4))
+    return [
+        {**shared, "sees_image": sees, "held_out": held, "sample": start + n, "answer": answer if n < some else "no"}
+        for (sees, held, start, count), some in zip(kinds, right, strict=True)
+        for n in range(count)
+    ]
+
+
+def about(lake: Lake, table: str, prints: Lineages, rows: list[Row], fingerprint: str) -> None:
+    """Write what a model said of the first shard's queries: rows of ``attempts`` or ``judgements``."""
+    stage = {"attempts": "screen", "judgements": "judge"}[table]
+    facts = {"stage": stage, "revision": 1, "model": "weak", "model_revision": "1", "upstream": prints.queries}
+    lake.put_json(f"lineages/{fingerprint}.json", facts)
+    write(lake, table, fingerprint, Shard("first", 0), rows)
+
+
+def draw(seed: int, noise: bool = False) -> tuple[bytes, list[tuple[str, Box, str | None]]]:
     """Return a photo as PNG bytes, and its objects: category, box in px, text."""
     chance = random.Random(seed)
-    a, b, cups = chance.randint(2, 9), chance.randint(2, 9), chance.randint(2, 4)
+    (a, b, c), cups = chance.sample(range(2, 10), 3), chance.randint(2, 4)
     objects: list[tuple[str, Box, str | None]] = [
         ("car", (20, 30, 90, 70), None),
-        ("text", (25, 76, 39, 94), str(a)),
-        ("dog", (220, 40, 270, 80), None),
-        ("text", (230, 86, 244, 104), str(b)),
+        ("text", (25, 100, 39, 118), str(a)),
+        ("dog", (220, 90, 270, 130), None),
+        ("text", (230, 136, 244, 154), str(b)),
+        ("text", (25, 150, 39, 168), str(c)),
+        ("dog", (292, 4, 318, 28), None),
+        ("text", (300, 40, 314, 58), "1"),
         *(("cup", (30 + 70 * n, 180, 60 + 70 * n, 215), None) for n in range(cups)),
     ]
     canvas = Image.new("RGB", (WIDTH, HEIGHT), tuple(chance.randint(150, 255) for _ in range(3)))
+    if noise:
+        canvas = Image.fromarray(np.random.default_rng(seed).integers(120, 255, (HEIGHT, WIDTH, 3), np.uint8))
     pen = ImageDraw.Draw(canvas)
     for category, box, text in objects:
         if text:
@@ -198,7 +226,8 @@ def instance_row(image_id: str, category: str, box: Box, text: str | None) -> Ro
 
 def query_row(image: Row, instances: Sequence[Row], number: int = 0) -> Row:
     """Return a queries row that passes every check; ``number`` makes questions about one image differ."""
-    car, near_car, dog, near_dog, *cups = instances
+    car, near_car, dog, near_dog, *others = instances
+    cups = [one for one in others if one["category"] == "cup"]
     a, b = Fraction(near_car["text"]), Fraction(near_dog["text"])
     hops = (
         Hop((car["instance_id"],), "car", Rel.NAMED),

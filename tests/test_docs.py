@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 import typer.testing
 
 from hopchain_etl.cli import app
-from hopchain_etl.settings import described
+from hopchain_etl.settings import Settings, described
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,6 +41,16 @@ def test_every_make_target_in_the_readme_exists() -> None:
 def test_every_link_into_the_project_leads_somewhere() -> None:
     for link in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (ROOT / link).exists(), link
+
+
+def test_every_configuration_in_the_readme_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = re.findall(r"```toml\n(.*?)```", README, re.S)
+    assert len(shown) >= 3
+    for number, text in enumerate(shown):
+        path = tmp_path / f"{number}.toml"
+        path.write_text(text)
+        monkeypatch.setenv("HOPCHAIN_CONFIG", str(path))
+        assert Settings().model_fields_set, text
 
 
 def test_no_host_names_of_package_indexes_and_no_paths_of_a_machine() -> None:

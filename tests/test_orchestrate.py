@@ -127,10 +127,10 @@ def test_a_batch_asks_what_no_earlier_batch_asks(lake: Lake, monkeypatch: pytest
     prints, queries = lakes.fill(lake, [1, 2])
     monkeypatch.setattr(Build, "lineage", prints.queries)
     first = orchestrate.publish_batch({}, Run())
-    assert first == {"id": "2026-11-22T120000", "queries": len(queries)}
+    assert first == {"id": "2026-11-22T120000", "queries": len(queries), "held_back": {}}
     assert orchestrate.publish_batch({}, Run()) == first  # the task is cleared and runs again
     later = Run("scheduled__1", run_after=NOON + timedelta(days=1))
-    assert orchestrate.publish_batch({}, later) == {"id": None, "queries": 0}
+    assert orchestrate.publish_batch({}, later) == {"id": None, "queries": 0, "held_back": {}}
 
     _, more = lakes.fill(lake, [2, 3, 4], intake="second")  # photo 2 again, under another intake
     image = more[-1]["image_id"]
@@ -142,7 +142,7 @@ def test_a_batch_asks_what_no_earlier_batch_asks(lake: Lake, monkeypatch: pytest
     assert new
     assert asked.query_ids == tuple(new)
     assert (asked.lineage, asked.shards) == (prints.queries, ("second/0000",))
-    assert asked.policy == {"name": "unanimous", "seats": 4}
+    assert asked.policy == {"name": "unanimous", "seats": 4, "agree": 4, "full_share": 0.05}
 
 
 @pytest.mark.s3

@@ -121,22 +121,29 @@ def query(n: int) -> Row:
 def training_row(n: int) -> Row:
     return {
         **question(n),
+        "prompt": f"How many dogs does picture {n} show?\nOne number.",
         "group": sha(n),
         "split": "train",
         "instances": [instance(0), instance(1), instance(2)],
         "policy": "unanimous" if n % 2 else "unreviewed",
-        "human_answers": [f"-{n}.5", f"-{n}.50"] if n % 2 else None,
+        "human_answers": [f"-{n}.5", f"-{n}.50"] * 2 if n % 2 else None,
         "program_agrees": True,
         "difficulty": None,
         "lineage": "0123456789ab",
+        "stages": [],
         "width": WIDTH,
         "height": HEIGHT,
+        "image_tokens": 64,
     }
 
 
 def attempt(n: int) -> Row:
     seen = {"query_id": sha(1), "model": "m", "sees_image": bool(n % 2), "sample": n // 2}
-    return {**seen, "text": "", "answer": None, "finish_reason": "length", "tokens": None}
+    return {**seen, "held_out": False, "text": "", "answer": None, "finish_reason": "length", "tokens": None}
+
+
+def judgement(n: int) -> Row:
+    return {"query_id": sha(n), "model": "m", "verdict": ("fine", "ambiguous")[n % 2], "reason": ""}
 
 
 def answer(n: int) -> Row:
@@ -151,6 +158,7 @@ GOOD: dict[str, Callable[[int], Row]] = {
     "instances": instance,
     "queries": query,
     "attempts": attempt,
+    "judgements": judgement,
     "answers": answer,
     "training_set": training_row,
 }
@@ -282,6 +290,12 @@ CASES: dict[str, dict[str, list[Change]]] = {
         "duplicate_attempt": [{"sees_image": False, "sample": 0}],
         "negative_tokens": [{"tokens": -1}],
     },
+    "judgements": {
+        "bad_query_id": [{"query_id": text} for text in SHA_CASES],
+        "blank_model": [{"model": " "}],
+        "unknown_verdict": [{"verdict": ""}, {"verdict": "Fine"}, {"verdict": "too_hard"}],
+        "duplicate_judgement": [{"query_id": sha(0)}],
+    },
     "answers": {
         "bad_query_id": [{"query_id": text} for text in SHA_CASES],
         "seat_out_of_range": [{"seat": 0}, {"seat": -1}, {"seat": 17}],
@@ -308,6 +322,12 @@ CASES: dict[str, dict[str, list[Change]]] = {
             for answers in (None, [], [None], ["-3.5", "-3.51"], ["3.5"], ["NaN"], ["-3.5", "three"])
         ],
         "difficulty_out_of_range": [{"difficulty": 1.5}, {"difficulty": -0.5}],
+        "prompt_differs": [{"prompt": text} for text in ("How many dogs does picture 3 show?", "One number.", "")],
+        "variants_called_verified": [{"variants_human_verified": True}],
+        "agreement_out_of_range": [{"agreement": 1.5}, {"agreement": -0.5}],
+        "blind_out_of_range": [{"blind": 1.5}, {"blind": -0.5}],
+        "unknown_band": [{"band": "trivial"}],
+        "no_image_tokens": [{"image_tokens": 0}],
         "no_width": [{"width": 0}],
         "no_height": [{"height": -40}],
         "unsound_instance": [

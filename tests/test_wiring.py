@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ print("still here")
 """
 
 
-@pytest.mark.parametrize("stage", ["ingest", "detect", "segment", "generate", "collect"])
+@pytest.mark.parametrize("stage", ["ingest", "detect", "segment", "generate", "judge", "screen", "collect"])
 def test_resources_are_read_from_the_source_as_the_module_declares_them(stage: str) -> None:
     assert wiring.resources_of(stage) == importlib.import_module(f"hopchain_etl.stages.{stage}").RESOURCES
 
@@ -65,3 +66,103 @@ def test_a_failure_is_told_in_small_json() -> None:
     assert told.pop("error").startswith("ValueError: xxx")
     assert told == {"dag": "d", "run": "r", "task": "t", "map_index": 3, "try": 2, "log": "http://airflow/log"}
     assert wiring.failure({"ti": Task()})["error"] is None
+
+
+# --- where stages run ---
+
+STAGES = sorted(
+    path.stem
+    for path in Path(wiring.__file__).parent.joinpath("stages").glob("*.py")
+    if "RESOURCES = " in path.read_text()
+)
+ENDPOINT = {"endpoint_url": "http://models:8000/v1"}
+
+
+def placed(stage: str, executor: str, monkeypatch: pytest.MonkeyPatch, **changed: Any) -> dict[str, Any]:
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
+    return wiring.placement(stage, Settings.model_validate(changed))
+
+
+def test_every_stage_of_a_build_says_what_it_needs() -> None:
+    assert {"ingest", "detect", "segment", "generate", "collect"} <= set(STAGES)
+    assert sorted(set(STAGES)) == STAGES
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_local_profile_needs_no_gpu_anywhere(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = placed(stage, "KubernetesExecutor,CeleryExecutor", monkeypatch, engines={"profile": "local"})
+    assert place["queue"] == "default"
+    (container,) = place["executor_config"]["pod_override"].spec.containers
+    assert list(container.resources.limits) == ["memory"]
+    assert "executor" not in place
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_with_endpoints_only_what_computes_on_a_gpu_asks_for_one(stage: str) -> None:
+    settings = Settings.model_validate({"engines": {"profile": "vllm"}, "vlm": ENDPOINT, "solver": ENDPOINT})
+    needs = wiring.needs_of(stage, settings)
+    assert needs == wiring.resources_of(stage)
+    assert (needs.gpus > 0) == (stage == "segment") == (needs.queue == "gpu") == (needs.pool == "gpu")
+
+
+def test_a_stage_that_launches_its_model_needs_the_gpus_of_that_model() -> None:
+    launched = {"engines": {"profile": "vllm"}, "vlm": {"launch": {"tensor_parallel": 4}}}
+    needs = wiring.needs_of("detect", Settings.model_validate(launched))
+    assert (needs.pool, needs.queue, needs.gpus, needs.memory_gib) == ("vlm", "gpu", 4, 64)
+    assert wiring.needs_of("ingest", Settings.model_validate(launched)).gpus == 0
+
+
+def test_local_executor_gets_a_pool_and_nothing_it_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = placed("segment", "LocalExecutor", monkeypatch, engines={"profile": "vllm"})
+    assert place == {"pool": "gpu", "pool_slots": 1}
+
+
+def test_a_gpu_pod_asks_for_its_gpu_and_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = placed(
+        "segment", "KubernetesExecutor", monkeypatch,
+        engines={"profile": "vllm"}, placement={"gpu_image": "registry/hopchain-gpu:1", "gpu_resource": "amd.com/gpu"},
+    )  # fmt: skip
+    assert "queue" not in place
+    (container,) = place["executor_config"]["pod_override"].spec.containers
+    assert (container.name, container.image) == ("base", "registry/hopchain-gpu:1")
+    assert container.resources.limits == container.resources.requests == {"memory": "16Gi", "amd.com/gpu": "1"}
+
+
+def test_gpu_stages_may_have_an_executor_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = {"engines": {"profile": "vllm"}, "vlm": ENDPOINT, "placement": {"gpu_executor": "KubernetesExecutor"}}
+    both = "CeleryExecutor,KubernetesExecutor"
+    segment = placed("segment", both, monkeypatch, **changed)
+    assert (segment["executor"], "queue" in segment, "executor_config" in segment) == (
+        "KubernetesExecutor",
+        False,
+        True,
+    )
+    assert "executor" not in placed("detect", both, monkeypatch, **changed)
+
+
+def test_planning_loads_no_gpu_library() -> None:
+    code = (
+        "import sys; from hopchain_etl import orchestrate; from hopchain_etl.settings import Settings; "
+        "from hopchain_etl.build import Build; "
+        "Build(Settings()).lineage; "
+        "print(sorted({'torch', 'vllm', 'transformers', 'sam3', 'onnxruntime', 'cv2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_only_who_asks_a_model_loads_an_http_client() -> None:
+    code = (
+        "import sys, hopchain_etl.cli; from hopchain_etl import wiring; from hopchain_etl.settings import Settings; "
+        "wiring.stages(Settings.model_validate({'engines': {'profile': 'vllm'}})); "
+        "print('aiohttp' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_shard_is_screened_only_where_a_model_can() -> None:
+    local = wiring.stages(Settings())
+    vllm = wiring.stages(Settings.model_validate({"engines": {"profile": "vllm"}}))
+    assert list(local) == ["detect", "segment", "generate"]
+    assert list(vllm) == [*local, "judge", "screen"]

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pycocotools import mask as coco
 
 from hopchain_etl.engines import Engines
-from hopchain_etl.engines.base import AuthorJob, DetectJob, Identity, Reply, SegmentJob
+from hopchain_etl.engines.base import AuthorJob, DetectJob, Identity, JudgeJob, Reply, SegmentJob, SolveJob
 from hopchain_etl.engines.program import ProgramAuthor
 from hopchain_etl.quality import Verdict
 from hopchain_etl.settings import GenerateSettings
@@ -101,6 +101,40 @@ class CountedAuthor(ProgramAuthor):
             with self._calls.open("a") as log:
                 log.write(f"author {job.photo.blob_sha}\n")
             yield from super().write([job])
+
+
+class ToySolver:
+    """Says what ``answers`` makes of a job, in an answer tag, and keeps each job that it was asked."""
+
+    def __init__(self, answers: Callable[[SolveJob], str], name: str = "toy-solver") -> None:
+        self._answers, self._name = answers, name
+        self.jobs: list[SolveJob] = []
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self._name, "1")
+
+    def solve(self, jobs: Iterable[SolveJob]) -> Iterator[Reply[SolveJob]]:
+        for job in jobs:
+            self.jobs.append(job)
+            if job.sees:
+                job.photo.load()
+            text = f"Let me see. <answer>{self._answers(job)}</answer>"
+            yield Reply(job, {"text": text, "finish_reason": "stop"}, tokens=7)
+
+
+class ToyJudge:
+    """Gives the verdict that ``verdicts`` names for a question."""
+
+    identity = Identity("toy-judge", "1")
+
+    def __init__(self, verdicts: Callable[[str], str]) -> None:
+        self._verdicts = verdicts
+
+    def judge(self, jobs: Iterable[JudgeJob]) -> Iterator[Reply[JudgeJob]]:
+        for job in jobs:
+            verdict = self._verdicts(job.question)
+            yield Reply(job, {"verdict": verdict, "reason": f"it is {verdict}"})
 
 
 def toy_engines(calls: Path, *, seconds: float = 0.0, prompt: str = "list") -> Engines:

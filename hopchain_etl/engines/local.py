@@ -6,20 +6,15 @@ says which of it may be relied on. Both are deterministic on one machine.
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
-from hopchain_etl.engines import attributes, certainty, coco_ssd, masks, ocr, u2net
+from hopchain_etl.engines import attributes, certainty, coco_ssd, instances, masks, ocr, u2net
 from hopchain_etl.engines.base import JSON, DetectJob, EngineDownError, Identity, J, Reply, SegmentJob
 from hopchain_etl.engines.certainty import TEXT, Candidate
+from hopchain_etl.engines.instances import Pixels, decode, dropped, instance
 
 if TYPE_CHECKING:
     from hopchain_etl.engines.masks import Shape
@@ -30,13 +25,9 @@ SEGMENT_REVISION = "3"
 MIN_AREA_PX = 64
 MIN_AREA_SHARE = 0.0005  # of the photo
 CLEAR_SCORE = 0.55  # from which an object without an outline is relied on all the same
-# Nobody asks for the colour of a person, and through the others one sees what is behind them.
-COLOURLESS = frozenset({"person", "bicycle", "bench", "tennis racket", "pair of scissors", "wine glass"})
 # The network takes lemons for oranges; a name that promises a colour is doubtful without it.
 ALWAYS = {"orange": "orange", "carrot": "orange", "broccoli": "green", "stop sign": "red"}
 ALWAYS_SHARE = 0.4
-
-Pixels = NDArray[np.uint8]
 
 
 class LocalDetector:
@@ -57,7 +48,7 @@ class LocalDetector:
         """Yield a reply for each job, in order. Raises MissingWeightsError where the models are not installed."""
 
         def look(job: DetectJob) -> JSON:
-            rgb = _decode(job.photo.load())
+            rgb = decode(job.photo.load())
             found: list[Candidate] = [Candidate(one.category, one.score, one.box) for one in _ssd(self._threads)(rgb)]
             found += [Candidate(TEXT, line.score, line.box, line.text) for line in _reader(self._threads)(rgb)]
             return _seen(found, rgb)
@@ -80,10 +71,8 @@ class LocalSegmenter:
     def identity(self) -> Identity:
         """The network, its weights and every rule."""
         recipe = {"u2net": u2net.RECIPE, "masks": masks.RECIPE, "certainty": certainty.RECIPE, "ocr": ocr.RECIPE}
-        colours = hashlib.sha256(repr(attributes.RANGES).encode()).hexdigest()[:12]
-        recipe |= {"attributes": {**attributes.RECIPE, "ranges": colours}, "tiny": [MIN_AREA_PX, MIN_AREA_SHARE]}
-        recipe |= {"clear_score": CLEAR_SCORE}
-        recipe |= {"always": {**ALWAYS, "share": ALWAYS_SHARE}, "colourless": sorted(COLOURLESS)}
+        recipe |= {**instances.RECIPE, "tiny": [MIN_AREA_PX, MIN_AREA_SHARE], "clear_score": CLEAR_SCORE}
+        recipe |= {"always": {**ALWAYS, "share": ALWAYS_SHARE}}
         return Identity("local-u2netp", f"{SEGMENT_REVISION}-{u2net.MODEL.sha256[:12]}", recipe)
 
     def segment(self, jobs: Iterable[SegmentJob]) -> Iterator[Reply[SegmentJob]]:
@@ -102,12 +91,6 @@ def _answered(jobs: Iterable[J], answer: Callable[[J], JSON]) -> Iterator[Reply[
             yield Reply(job, error=f"{type(error).__name__}: {error}")
         else:
             yield Reply(job, content)
-
-
-def _decode(blob: bytes) -> Pixels:
-    """Return the pixels, shape (h, w, 3), of a normalised image."""
-    with Image.open(io.BytesIO(blob)) as image:
-        return np.asarray(image.convert("RGB"))
 
 
 # --- detect -----------------------------------------------------------------------------------------------------------
@@ -149,7 +132,7 @@ def quality(rgb: Pixels) -> str:
 
 def _instances(job: SegmentJob, net: u2net.U2Net) -> JSON:
     """Return the segmenter's content for one photo."""
-    rgb = _decode(job.photo.load())
+    rgb = decode(job.photo.load())
     height, width = rgb.shape[:2]
     found, misnamed = certainty.without_misnamed(_candidates(job, width, height))
     doubts = certainty.doubts(found, width, height)
@@ -166,9 +149,9 @@ def _instances(job: SegmentJob, net: u2net.U2Net) -> JSON:
     }
     cut = dict(sorted((cut | boxed).items()))
     cut = dict(zip(cut, masks.told_apart(list(cut.values()), width, height), strict=True))
-    dropped = [_dropped(one, "misnamed") for one in misnamed]
+    refused = [dropped(one, "misnamed") for one in misnamed]
     faded = attributes.is_faded(rgb)
-    instances = []
+    kept = []
     for index, (one, doubt) in enumerate(zip(found, doubts, strict=True)):
         certain = doubt is None and one.category == TEXT
         shape = masks.rectangle(one.box, width, height)
@@ -176,10 +159,10 @@ def _instances(job: SegmentJob, net: u2net.U2Net) -> JSON:
             certain = _credible(one, cut[index], rgb)
             shape = cut[index] if certain else shape
         if shape.area < MIN_AREA_PX:
-            dropped.append(_dropped(one, "tiny_mask", shape.area))
+            refused.append(dropped(one, "tiny_mask", f"{shape.area} px"))
         else:
-            instances.append(_instance(one, certain, shape, rgb, faded, boxed=index in boxed))
-    return {"instances": instances, "dropped": dropped}
+            kept.append(instance(one, certain, shape, rgb, faded=faded, boxed=index in boxed))
+    return {"instances": kept, "dropped": refused}
 
 
 def _credible(one: Candidate, shape: Shape, rgb: Pixels) -> bool:
@@ -200,30 +183,6 @@ def _candidates(job: SegmentJob, width: int, height: int) -> list[Candidate]:
             if box[2] - box[0] >= 1 and box[3] - box[1] >= 1:
                 found.append(Candidate(row["category"], float(one["score"]), box, one.get("text")))
     return sorted(found, key=_order)
-
-
-def _instance(one: Candidate, certain: bool, shape: Shape, rgb: Pixels, faded: bool, *, boxed: bool) -> JSON:
-    """Return a row of the reply; its box is the mask's where there is one, else the detected one."""
-    seen = {} if one.category == TEXT else attributes.describe(rgb[shape.window], shape.mask)
-    if one.category in COLOURLESS or not certain or boxed:
-        seen.pop("colour", None)
-    if seen and faded:
-        seen = {"colours": ", ".join(attributes.BASIC)}  # in a black and white photo no colour is known to be absent
-    return {
-        "category": one.category,
-        "score": one.score,
-        "certain": certain,
-        "box": list(shape.box if certain and one.category != TEXT else one.box),
-        "mask": masks.encode(shape, rgb.shape[1], rgb.shape[0]),
-        "area": shape.area,
-        "attributes": seen,
-        "text": one.text,
-    }
-
-
-def _dropped(one: Candidate, reason: str, area: int | None = None) -> JSON:
-    detail = f"score {one.score:.2f} at {[round(side) for side in one.box]}" + ("" if area is None else f", {area} px")
-    return {"category": one.category, "reason": reason, "detail": detail}
 
 
 def _order(one: Candidate) -> tuple[float, tuple[float, float, float, float], str, str]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from hopchain_etl.engines.base import JSON, AuthorJob, Identity, Reply
-from hopchain_etl.hops.author import write_queries
+from hopchain_etl.engines.base import JSON, AuthorJob, Identity, Photo, Reply, Row
+from hopchain_etl.hops.author import Step, starts, write_queries
 from hopchain_etl.hops.geometry import Scene, instance_from_row
 from hopchain_etl.hops.query import Query, decimal_text, hop_to_row
+from hopchain_etl.hops.variants import VARIANTS, to_row, variant
 from hopchain_etl.settings import GenerateSettings
 
-REVISION = "7"
+REVISION = "9"
 
 
 class ProgramAuthor:
@@ -23,6 +24,10 @@ class ProgramAuthor:
     def identity(self) -> Identity:
         return Identity("program-author", REVISION, self._settings.model_dump(), journaled=False)
 
+    def plan(self, photo: Photo, instances: Sequence[Row]) -> Sequence[AuthorJob]:
+        """Return one job: the program author finds its own combinations among all instances."""
+        return [AuthorJob(photo, tuple(instances))]
+
     def write(self, jobs: Iterable[AuthorJob]) -> Iterator[Reply[AuthorJob]]:
         """Yield the drafts for each job, in order."""
         settings = self._settings
@@ -30,14 +35,17 @@ class ProgramAuthor:
             scene = Scene(tuple(map(instance_from_row, job.instances)), job.photo.width, job.photo.height)
             bounds = settings.min_instances, settings.max_instances
             written = write_queries(scene, settings.queries_per_image, settings.seed, bounds)
-            yield Reply(job, {"queries": [_draft(query) for query in written]})
+            ways = starts(scene) if written else []
+            yield Reply(job, {"queries": [_draft(query, scene, ways) for query in written]})
 
 
-def _draft(query: Query) -> JSON:
+def _draft(query: Query, scene: Scene, ways: list[Step]) -> JSON:
+    variants = [to_row(kind, variant(kind, query, scene, ways)) for kind in VARIANTS]
     return {
         "question": query.question,
         "hops": [hop_to_row(hop) for hop in query.hops],
         "expr": query.expr,
         "answer": decimal_text(query.answer),
         "combination": list(query.combination),
+        **{name: value for one in variants for name, value in one.items()},
     }

@@ -1,0 +1,139 @@
+"""Measures that memory stays flat while stages go over a shard of 2,000 photos, with the engines of the vllm profile.
+
+Run it as ``python benchmarks/memory.py``. Photos are small, the model is a scripted server in a process of its own, and
+masks come from a stand-in: what is measured is the pipeline and the client, not a model. Each stage runs in a fresh
+process, once over a small shard and once over the large one, and its peak resident memory is read when it ends. The
+last line is JSON: MiB of each, and how many KiB each further photo costs (``kib_per_image``), rows included, which are
+kept until the shard is written. The goal is at most 64 KiB a photo: then the largest shard allowed stays below 128 MiB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from nights import passing, put_photos
+from scripted_server import ScriptedServer
+from vlm_puzzles import engines_at, model
+
+from hopchain_etl import s3server
+from hopchain_etl.build import Build
+from hopchain_etl.lake import Lake, Shard
+from hopchain_etl.settings import (
+    AskSettings,
+    IngestSettings,
+    LakeSettings,
+    Settings,
+    SourceSettings,
+    VlmSettings,
+)  # fmt: skip
+from hopchain_etl.stages.ingest import ingest
+from hopchain_etl.store import ObjectStore
+
+STAGES = ("detect", "segment", "generate")
+SMALL = 200
+
+
+def settings_for(endpoint: str, bucket: str, images: int) -> Settings:
+    """Return settings of a lake whose one shard holds so many photos."""
+    place: dict[str, Any] = {"endpoint_url": endpoint, "path_style": True}
+    return Settings(
+        lake=LakeSettings(uri=f"s3://{bucket}/lake-{images}", **place),
+        source=SourceSettings(uri=f"s3://{bucket}/photos", **place),
+        ingest=IngestSettings(shard_size=images, limit=images, concurrency=8, near_distance=0),
+    )
+
+
+def serve(pipe: Connection) -> None:
+    """Play the model until told to stop, remembering nothing of what was asked."""
+    with ScriptedServer(model()) as server:
+        pipe.send(server.url)
+        while not pipe.poll(0.5):
+            server.seen.clear()
+            server.headers.clear()
+
+
+def run_stage(settings: Settings, url: str, name: str, pipe: Connection) -> None:
+    """Run one stage over the shard; send its peak resident memory in MiB, and the rows that it read and wrote."""
+    vlm = VlmSettings(model="scripted", endpoint_url=url, concurrency=16)
+    ask = AskSettings(combinations_per_image=2, queries_per_combination=1, max_tokens=500)
+    build = Build(settings, engines=engines_at(vlm, ask), validate=passing)
+    marker = build.run(name, Shard("first", 0))
+    pipe.send((peak_mib(), marker.read, sum(part.rows for part in marker.parts)))
+
+
+def peak_mib() -> float:
+    """Return this process's peak resident memory. Not ``ru_maxrss``: that begins with what the parent had."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+def measure(settings: Settings, url: str) -> dict[str, float]:
+    """Return the peak memory in MiB of each stage over the one shard of a lake."""
+    fresh = multiprocessing.get_context("spawn")
+    peaks: dict[str, float] = {}
+    for name in STAGES:
+        started = time.monotonic()
+        here, there = fresh.Pipe()
+        process = fresh.Process(target=run_stage, args=(settings, url, name, there))
+        process.start()
+        there.close()
+        peaks[name], read, rows = here.recv()
+        process.join()
+        took = time.monotonic() - started
+        print(f"{name:9s} {read:5d} photos, {rows:5d} rows, {took:6.1f} s, peak {peaks[name]:.0f} MiB", flush=True)
+    return peaks
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=2_000, help="photos in the large shard")
+    images = parser.parse_args().images
+    fresh = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder:
+        s3 = s3server.start(Path(folder))
+        here, there = fresh.Pipe()
+        server = fresh.Process(target=serve, args=(there,), daemon=True)
+        server.start()
+        try:
+            keys = s3.credentials["admin"]
+            os.environ |= {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key}
+            url = here.recv()
+            peaks = {}
+            for count in (SMALL, images):
+                settings = settings_for(s3.endpoint_url, "memory", count)
+                source = ObjectStore(settings.source)
+                source.ensure_bucket()
+                put_photos(settings.source, range(0 if count == SMALL else SMALL, count))
+                made = ingest(Lake(settings.lake), source, settings.ingest, "first", validate=passing)
+                assert made.ok == count, made
+                peaks[count] = measure(settings, url)
+            here.send("stop")
+        finally:
+            server.kill()
+            s3server.stop(Path(folder))
+    slope = {name: (peaks[images][name] - peaks[SMALL][name]) * 1024 / (images - SMALL) for name in STAGES}
+    print(
+        json.dumps(
+            {
+                "images": images,
+                "peak_mib": {name: round(peaks[images][name]) for name in STAGES},
+                "peak_mib_small": {name: round(peaks[SMALL][name]) for name in STAGES},
+                "kib_per_image": {name: round(one, 1) for name, one in slope.items()},
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
