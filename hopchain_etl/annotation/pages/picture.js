@@ -8,6 +8,8 @@ export class Picture {
   constructor(stage, image, level) {
     Object.assign(this, { stage, image, level, scale: 1, x: 0, y: 0, pointers: new Map() });
     stage.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
+    // A quick pinch or drag is a fling to Chromium, whatever touch-action says, and it swallows the next tap.
+    stage.addEventListener("touchmove", (event) => event.preventDefault(), { passive: false });
     for (const name of ["pointerdown", "pointermove", "pointerup", "pointercancel"]) {
       stage.addEventListener(name, (event) => this.#pointer(event));
     }
