@@ -10,7 +10,6 @@ import hashlib
 import io
 import re
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -22,6 +21,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from hopchain_etl.strip import strip_jpeg, strip_png, strip_webp
 
+_HASHED_SIDE = 128  # px, at least; pHash looks at 32
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
 
@@ -68,8 +68,6 @@ class Normalised:
     """A picture as every later stage sees it. ``blob`` is the source object itself where nothing had to change."""
 
     blob: bytes = field(repr=False)
-    blob_sha: str
-    mime: str
     width: int  # px, upright
     height: int
     format: str  # of the source, one of FORMATS
@@ -94,8 +92,13 @@ def normalise(data: bytes, limits: Limits) -> Normalised:
     try:
         opened = Image.open(io.BytesIO(data), formats=FORMATS)
         _check_header(opened, limits)
-        opened.load()
-        image = _upright_rgb8(opened)
+        size, blob = opened.size, _jpeg_as_it_is(data, opened)
+        if blob is None:
+            opened.load()
+            image = _upright_rgb8(opened)
+            size, blob = image.size, _encode(data, image, untouched=image is opened)
+        else:
+            image = _shrunk(opened)
     except ImageRejectedError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -106,9 +109,7 @@ def normalise(data: bytes, limits: Limits) -> Normalised:
         raise ImageRejectedError(*_unidentified(data)) from error
     except Exception as error:  # decoders raise everything there is on damaged files
         raise ImageRejectedError(_damage(data, str(error)), f"{type(error).__name__}: {error}"[:200]) from error
-    source = _source_format(opened)
-    blob, mime = _encode(data, source, image, untouched=image is opened)
-    return Normalised(blob, hashlib.sha256(blob).hexdigest(), mime, *image.size, source, perceptual_hash(image))
+    return Normalised(blob, *size, _source_format(opened), perceptual_hash(image))
 
 
 def perceptual_hash(image: Image.Image) -> str:
@@ -116,7 +117,15 @@ def perceptual_hash(image: Image.Image) -> str:
 
     Large images are box-reduced first: hashing a 12-megapixel photo would otherwise take as long as decoding it.
     """
-    return str(imagehash.phash(image.reduce(max(1, min(image.size) // 192))))
+    return str(imagehash.phash(image.reduce(max(1, min(image.size) // _HASHED_SIDE))))
+
+
+def _shrunk(opened: Image.Image) -> Image.Image:
+    """Return a JPEG decoded at the scale that its hash needs: all of it is read, an eighth of the pixels computed."""
+    scale = _HASHED_SIDE / min(opened.size)
+    opened.draft("RGB", (int(opened.width * scale), int(opened.height * scale)))
+    opened.load()
+    return opened
 
 
 def _source_format(opened: Image.Image) -> str:
@@ -254,23 +263,32 @@ def _is_srgb(transform: ImageCms.ImageCmsTransform) -> bool:
 # Bytes
 
 
-_STRIPPERS: dict[str, tuple[Callable[[bytes], bytes | None], str]] = {
-    "JPEG": (strip_jpeg, "image/jpeg"),
-    "PNG": (strip_png, "image/png"),
-    "WEBP": (strip_webp, "image/webp"),
-}
+_STRIPPERS = {"JPEG": strip_jpeg, "PNG": strip_png, "WEBP": strip_webp}
 
 
-def _encode(data: bytes, source: str, image: Image.Image, untouched: bool) -> tuple[bytes, str]:
-    """Return the bytes to keep and their MIME type: ``data`` itself, ``data`` without metadata, or a new PNG."""
-    if untouched and source in _STRIPPERS:
-        strip, mime = _STRIPPERS[source]
-        if (stripped := strip(data)) is not None:
-            return (data if stripped == data else stripped), mime
+def _stripped(data: bytes, source: str | None) -> bytes | None:
+    """Return the file without its metadata, ``data`` itself where it has none; None where that cannot be done."""
+    strip = _STRIPPERS.get(source or "")
+    stripped = strip(data) if strip else None
+    return data if stripped == data else stripped
+
+
+def _jpeg_as_it_is(data: bytes, opened: Image.Image) -> bytes | None:
+    """Return a JPEG without its metadata where its pixels can stay, which needs no look at them; None elsewhere."""
+    if _source_format(opened) != "JPEG" or opened.mode != "RGB" or _orientation(opened) in _TURNS:
+        return None
+    profile = opened.info.get("icc_profile")
+    return None if profile and _transform(profile, "RGB") else _stripped(data, "JPEG")
+
+
+def _encode(data: bytes, image: Image.Image, untouched: bool) -> bytes:
+    """Return the bytes to keep: ``data`` without metadata where it holds the pixels of ``image``, else a new PNG."""
+    if untouched and (stripped := _stripped(data, image.format)) is not None:
+        return stripped
     image.info = {}  # Pillow writes profiles and transparency it finds there
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)  # level 6 takes three times as long for 7 % less
-    return buffer.getvalue(), "image/png"
+    return buffer.getvalue()
 
 
 # Reasons

@@ -107,9 +107,13 @@ class Lake:
 
     # --- blobs: normalised image bytes, by content ---
 
-    def put_blob(self, data: bytes, sha: str) -> None:
-        """Store image bytes under their sha256."""
-        self.store.put(f"blobs/{sha}", data)  # the same bytes again at worst: cheaper than asking first
+    def put_blob(self, data: bytes, sha: str, *, copy_of: tuple[ObjectStore, str, str] | None = None) -> None:
+        """Store image bytes under their sha256.
+
+        ``copy_of`` are store, key and etag of an object with these bytes, which then need not travel there again.
+        """
+        if not (copy_of and self.store.copy(f"blobs/{sha}", *copy_of)):
+            self.store.put(f"blobs/{sha}", data)  # the same bytes again at worst: cheaper than asking first
 
     def blob(self, sha: str) -> bytes:
         """Return image bytes by sha256; raise LakeError where they are missing or not what they should be."""

@@ -129,6 +129,31 @@ class ObjectStore:
         except (EndpointConnectionError, NoCredentialsError, HTTPClientError) as error:
             raise self._explained(error, key) from error
 
+    def copy(self, key: str, source: ObjectStore, source_key: str, etag: str) -> bool:
+        """Have the server copy an object's bytes, without its metadata, if it still has that ``etag``.
+
+        Returns False where the server will not, for whatever reason: put the bytes then, which tells what is wrong.
+        """
+        if (source.settings.endpoint_url, source.settings.connection) != (
+            self.settings.endpoint_url,
+            self.settings.connection,
+        ):
+            return False
+        self.calls["copy"] += 1
+        try:
+            self._client.copy_object(
+                Bucket=self.bucket,
+                Key=self.prefix + key,
+                CopySource={"Bucket": source.bucket, "Key": source.prefix + source_key},
+                CopySourceIfMatch=etag,
+                MetadataDirective="REPLACE",
+            )
+        except ClientError:
+            return False
+        except (EndpointConnectionError, NoCredentialsError, HTTPClientError) as error:
+            raise self._explained(error, key) from error
+        return True
+
     def delete(self, keys: Iterable[str]) -> None:
         """Delete ``keys``; absent ones are fine."""
         for key in keys:

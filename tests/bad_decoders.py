@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 import signal
 import time
@@ -38,5 +37,4 @@ def moody(data: bytes, limits: Limits) -> Normalised:
                 os.kill(os.getpid(), signal.SIGKILL)
         case b"change":
             data = argument
-    sha = hashlib.sha256(data).hexdigest()
-    return Normalised(data, sha, "image/png", os.getpid(), limits.min_side, "PNG", "0" * 16)
+    return Normalised(data, os.getpid(), limits.min_side, "PNG", "0" * 16)

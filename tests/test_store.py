@@ -34,6 +34,28 @@ def test_any_key_comes_back_as_it_went(bucket: S3Location, key: str) -> None:
     assert not store.exists(key)
 
 
+@pytest.mark.parametrize("key", ["plain.jpg", "früh/am+Morgen%20 (2).jpg", "a&b=c?d#e;f.png"])
+def test_a_server_copies_the_bytes_and_nothing_else(bucket: S3Location, key: str) -> None:
+    source, store = store_at(bucket, "photos"), store_at(bucket)
+    source.put(key, b"bytes" * 100_000, {"camera": "SecretCam"})
+    assert store.copy("copied", source, key, source.fetch(key).etag)
+    source.delete([key])
+    copied = store.fetch("copied")
+    assert (copied.data, copied.metadata) == (b"bytes" * 100_000, {})
+
+
+def test_what_has_changed_or_is_elsewhere_is_not_copied(bucket: S3Location) -> None:
+    source, store = store_at(bucket, "photos"), store_at(bucket)
+    source.put("photo", b"before")
+    etag = source.fetch("photo").etag
+    source.put("photo", b"after")
+    elsewhere = ObjectStore(S3Settings(uri=f"s3://{bucket.bucket}/photos"))
+    assert not store.copy("copied", source, "photo", etag)
+    assert not store.copy("copied", source, "gone", etag)
+    assert not store.copy("copied", elsewhere, "photo", etag)
+    assert not store.exists("copied")
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=2_000))
 def test_bytes_survive(bucket: S3Location, data: bytes) -> None:

@@ -6,6 +6,7 @@ side, judged one after the other in listing order, and stored side by side.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
@@ -112,7 +113,9 @@ class _Looked:
     """A photo that was fetched and decoded."""
 
     image_id: str
+    blob_sha: str
     picture: Normalised
+    etag: str
     metadata: Mapping[str, str]
 
 
@@ -174,15 +177,20 @@ class Ingest:
     def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
         fresh = Known(self._settings.near_distance, below=self._known)
 
-        def keep(judged: tuple[Outcome, Normalised | None]) -> Outcome:
-            outcome, picture = judged
-            if picture:
-                lake.put_blob(picture.blob, picture.blob_sha)
+        def keep(judged: tuple[Row, Outcome, _Looked | None]) -> Outcome:
+            row, outcome, kept = judged
+            if kept:
+                unchanged = kept.blob_sha == kept.image_id
+                source = (self._source, self._key(row), kept.etag) if unchanged else None
+                lake.put_blob(kept.picture.blob, kept.blob_sha, copy_of=source)
             return outcome
 
-        judged = (self._judge(row, self._seen(row), fresh) for row in rows)
+        judged = ((row, *self._judge(row, self._seen(row), fresh)) for row in rows)
         count = self._settings.concurrency
-        return _ahead(self._putters, keep, judged, count, lambda each: len(each[1].blob) if each[1] else 0)
+        return _ahead(self._putters, keep, judged, count, lambda each: len(each[2].picture.blob) if each[2] else 0)
+
+    def _key(self, row: Row) -> str:
+        return str(row["uri"]).removeprefix(self._source.uri(""))
 
     def _seen(self, row: Row) -> _Looked | Outcome:
         """Return what ``row`` looked like, passing over shards that somebody else has completed."""
@@ -199,7 +207,7 @@ class Ingest:
         if not uri.startswith(self._source.uri("")):
             return Failed(f"listed below another source than {self._source.uri('')}; ingest from there to finish it")
         try:
-            fetched = self._source.fetch(uri.removeprefix(self._source.uri("")))
+            fetched = self._source.fetch(self._key(row))
             picture = self._pool.submit(fetched.data).result()
         except ImageRejectedError as error:
             return Rejected(error.reason.value, error.detail)
@@ -207,21 +215,23 @@ class Ingest:
             return Rejected("vanished", "listed, and gone before it was fetched")
         except (StoreError, DecodeWorkerError, OSError, EOFError) as error:
             return Failed(f"{type(error).__name__}: {error}")
-        return _Looked(image_id(fetched.data), picture, fetched.metadata)
+        photo = image_id(fetched.data)
+        blob_sha = photo if picture.blob is fetched.data else hashlib.sha256(picture.blob).hexdigest()
+        return _Looked(photo, blob_sha, picture, fetched.etag, fetched.metadata)
 
-    def _judge(self, row: Row, looked: _Looked | Outcome, known: Known) -> tuple[Outcome, Normalised | None]:
-        """Return what a photo becomes beside all images before it, and the picture where it is to be kept."""
+    def _judge(self, row: Row, looked: _Looked | Outcome, known: Known) -> tuple[Outcome, _Looked | None]:
+        """Return what a photo becomes beside all images before it, and the photo again where it is to be kept."""
         if not isinstance(looked, _Looked):
             return looked, None
-        photo, picture = looked.image_id, looked.picture
-        if self._withdrawn & {photo, picture.blob_sha}:
+        photo, blob_sha, picture = looked.image_id, looked.blob_sha, looked.picture
+        if self._withdrawn & {photo, blob_sha}:
             return Rejected("withdrawn", "this photo was withdrawn from the lake", {"image_id": photo}), None
-        if first := known.same(photo, picture.blob_sha):
+        if first := known.same(photo, blob_sha):
             return Rejected("duplicate", f"same picture as {first}", {"image_id": photo}), None
         group, near = known.place(photo, picture.phash)
         made = {
             "image_id": photo,
-            "blob_sha": picture.blob_sha,
+            "blob_sha": blob_sha,
             "uri": row["uri"],
             "etag": row["etag"],  # as listed: this is what has been seen, whatever was fetched a minute later
             "width": picture.width,
@@ -234,7 +244,7 @@ class Ingest:
             "license": looked.metadata.get("license") or self._settings.license,
         }
         known.add(made)
-        return Made([made]), picture
+        return Made([made]), looked
 
 
 def _ahead(
