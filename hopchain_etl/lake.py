@@ -24,12 +24,18 @@ from hopchain_etl import records
 from hopchain_etl.settings import LakeSettings
 from hopchain_etl.store import MissingObjectError, ObjectStore
 
+_FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 _INTAKE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SHARD = re.compile(r"intake=(?P<intake>[^/]+)/shard=(?P<index>\d{4,})/_SUCCESS$")
 
 
 class LakeError(Exception):
     """The lake holds something that breaks its contract; the message names the key."""
+
+
+def is_fingerprint(name: str) -> bool:
+    """Return whether ``name`` is written as fingerprints are."""
+    return bool(_FINGERPRINT.fullmatch(name))
 
 
 @total_ordering
@@ -182,8 +188,11 @@ class Lake:
         return {Shard(match["intake"], int(match["index"])): etag for match, etag in found if match}
 
     def fingerprints(self, table: str) -> list[str]:
-        """Return the fingerprints under which ``table`` has any data."""
-        return sorted(self.store.folders(f"{table}/"))
+        """Return the fingerprints under which ``table`` has any data.
+
+        Raw answers lie beside their table, in folders named after queries: those names are longer.
+        """
+        return sorted(filter(is_fingerprint, self.store.folders(f"{table}/")))
 
     def read(
         self, table: str, fingerprint: str | None, shard: Shard, *, withdrawn: Iterable[str] | None = None

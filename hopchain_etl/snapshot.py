@@ -23,7 +23,6 @@ from hopchain_etl.store import MissingObjectError, together
 
 FORMAT = 3
 _OF_QUERIES = ("attempts", "judgements")
-_FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 _TARGET = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")  # it becomes a folder, a part of a tag and a shell argument
 
 _NAMED = ("stage", "fingerprint", "model", "model_revision", "revision")  # what is told of an engine
@@ -226,17 +225,13 @@ def _inputs(markers: _Markers, fingerprint: str, links: list[dict[str, Any]]) ->
 
 def _about(table: str, lake: Lake, markers: _Markers, lineages: set[str]) -> list[Entry]:
     """Return the parts of what weaker models answered to queries of these lineages, or a judge said of them."""
-    found = filter(_FINGERPRINT.fullmatch, lake.fingerprints(table))
-    mine = [fingerprint for fingerprint in found if _upstream(lake, fingerprint) in lineages]
+    mine = [fingerprint for fingerprint in lake.fingerprints(table) if _upstream(lake, fingerprint) in lineages]
     return [entry for fingerprint in mine for entry in markers.entries(table, fingerprint)]
 
 
 def _answers(lake: Lake, markers: _Markers) -> list[Entry]:
-    """Return the parts of all human answers: they belong to a question, whichever lineage asked it first.
-
-    Raw answers lie beside the table, in folders named after queries; those names are longer.
-    """
-    found = filter(_FINGERPRINT.fullmatch, lake.fingerprints("answers"))
+    """Return the parts of all human answers: they belong to a question, whichever lineage asked it first."""
+    found = lake.fingerprints("answers")
     return [entry for fingerprint in found for entry in markers.entries("answers", fingerprint)]
 
 

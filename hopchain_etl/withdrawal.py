@@ -135,8 +135,7 @@ class _Erasure:
             self._bring_in_step(*place)
 
     def _places(self, table: str) -> Iterator[tuple[str, str | None, Shard]]:
-        names = [name for name in self._lake.fingerprints(table) if len(name) == 12]
-        for fingerprint in [None] if table == "images" else names:
+        for fingerprint in [None] if table == "images" else self._lake.fingerprints(table):
             for shard in self._lake.completed(table, fingerprint):
                 if table == "answers" or self._where is None or shard in self._where:
                     yield table, fingerprint, shard
@@ -273,7 +272,7 @@ def gc(lake: Lake, keep: set[str], *, dry_run: bool = True, grace_seconds: float
     """
     found: dict[str, int] = {}
     for table in records.TABLES:
-        names = [None] if table == "images" else [name for name in lake.fingerprints(table) if len(name) == 12]
+        names = [None] if table == "images" else lake.fingerprints(table)
         for name in names:
             prefix = f"{table}/{name}/" if name else f"{table}/"
             entries = {entry.key: entry for entry in lake.store.entries(prefix)}

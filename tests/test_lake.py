@@ -104,3 +104,10 @@ def test_withdrawn_images_are_in_no_readers_rows(bucket: S3Location) -> None:
     lake.withdraw("a", reason="again", blob_sha=None)
     assert lake.withdrawn()["a"]["reason"] == "asked for"
     assert lake.read("categories", "0123456789ab", SHARD)["image_id"].to_pylist() == ["b"]
+
+
+def test_raw_answers_beside_their_table_are_no_fingerprints(bucket: S3Location) -> None:
+    lake = lake_at(bucket)
+    lake.store.put(f"answers/{'a' * 64}/seat-1.0.json", b"{}")
+    lake.store.put("answers/0123456789ab/intake=a/shard=0000/_SUCCESS", b"{}")
+    assert lake.fingerprints("answers") == ["0123456789ab"]

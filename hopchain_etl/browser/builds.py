@@ -6,13 +6,12 @@ the queries table, named ``~<fingerprint>``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hopchain_etl.funnel import Level, level
-from hopchain_etl.lake import Lake, Shard, key_part
+from hopchain_etl.lake import Lake, Shard, is_fingerprint, key_part
 from hopchain_etl.store import together
 
 JSON = dict[str, Any]
@@ -24,7 +23,6 @@ TABLES = {
     "judge": "judgements",
     "screen": "attempts",
 }
-_FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 
 
 class UnknownBuildError(LookupError):
@@ -70,7 +68,7 @@ def runs(lake: Lake, limit: int) -> tuple[list[JSON], int]:
 
 def lineages(lake: Lake) -> list[JSON]:
     """Return the fingerprints of the queries table, each with the stage's facts (``lineages/<fingerprint>.json``)."""
-    marks = [mark for mark in lake.fingerprints("queries") if _FINGERPRINT.fullmatch(mark)]
+    marks = lake.fingerprints("queries")
     return [{"id": f"~{mark}", "fingerprint": mark, **_facts(lake, mark)} for mark in marks]
 
 
@@ -102,7 +100,7 @@ def totals(lake: Lake, build: Viewed) -> list[Level]:
 
 def _lineage(lake: Lake, mark: str) -> Viewed:
     """Return everything under one fingerprint of the queries table, with the fingerprints above it."""
-    shards = lake.completed("queries", mark) if _FINGERPRINT.fullmatch(mark) else []
+    shards = lake.completed("queries", mark) if is_fingerprint(mark) else []
     if not shards:
         raise UnknownBuildError(f"no queries under fingerprint {mark[:40]!r}")
     marks: dict[str, str] = {}
