@@ -28,7 +28,7 @@ from pycocotools import mask as coco
 
 from hopchain_etl import records
 from hopchain_etl.hops.checks import check
-from hopchain_etl.hops.geometry import Scene, instance_from_row
+from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import Hop, Query, Read, Rel, hop_to_row, query_id
 from hopchain_etl.verify import verify
 
@@ -119,7 +119,7 @@ def main() -> None:
     wanted = options.parse_args().rows
     for seed in range(PHOTOS):
         image, query = photo(seed)
-        scene = Scene(tuple(map(instance_from_row, image["instances"])), WIDTH, HEIGHT)
+        scene = Scene.of(image["instances"], WIDTH, HEIGHT)
         assert not (found := check(query, scene)[0]), f"query {seed} is no good: {found}"
     spent: list[tuple[int, float, float]] = []
     with tempfile.TemporaryDirectory() as folder:

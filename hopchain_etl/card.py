@@ -14,9 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hopchain_etl.hops.calibration import Band
 from hopchain_etl.hops.diversity import candidate, guessers
+from hopchain_etl.records import SPLITS
 from hopchain_etl.settings import Policy
 from hopchain_etl.snapshot import Snapshot
-from hopchain_etl.stages.assemble import SPLITS
 
 _COLUMNS = ["image_id", "split", "answer", "n_hops", "unchecked", "policy", "program_agrees", "difficulty", "band",
             "blind", "lineage", "source", "license"]  # fmt: skip

@@ -23,13 +23,12 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from hopchain_etl.records import TRAINING_SCHEMA
+from hopchain_etl.records import SPLITS, TRAINING_SCHEMA
 
 if TYPE_CHECKING:
     from PIL import Image
 
 VARIANTS = ("full", "half", "single")
-SPLITS = ("train", "validation")
 _BATCH = 64  # rows in memory at a time; those with all their masks can be 100 KB each
 _CONDITION = re.compile(r"\s*([a-z_]+)\s*(==|!=|<=|>=|<|>|=)\s*(.*?)\s*")
 

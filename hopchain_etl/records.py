@@ -179,6 +179,7 @@ TRAINING_IMAGES = _released(
     ("bytes", pa.binary(), "the normalised image: JPEG, PNG or WebP, upright, RGB, without metadata"),
 )
 
+SPLITS = ("train", "validation")  # of a training set
 TRAINING_ROWS = _released(
     ("query_id", pa.string(), "sha256 of image_id and the normalised question"),
     ("image_id", pa.string(), "which photo: sha256 of its source bytes; joins with images/"),

@@ -10,7 +10,7 @@ from typing import Any
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.consensus import holds
 from hopchain_etl.hops.expression import ExpressionError, number_of, parse
-from hopchain_etl.hops.geometry import Scene, instance_from_row
+from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import QueryError, decimal_text, query_from_row, query_id
 from hopchain_etl.hops.variants import VARIANTS
 from hopchain_etl.hops.variants import complaint as variant_complaint
@@ -51,7 +51,7 @@ def verify_query(row: Row) -> tuple[list[Complaint], float]:
 def scene_of(row: Mapping[str, Any]) -> Scene:
     """Return the scene of a row that carries its instances; the size of the photo is that of their masks."""
     size = row["instances"][0]["mask"]["size"] if row.get("width") is None else (row["height"], row["width"])
-    return Scene(tuple(map(instance_from_row, row["instances"])), int(size[1]), int(size[0]))
+    return Scene.of(row["instances"], int(size[1]), int(size[0]))
 
 
 def verify_row(row: Row) -> tuple[list[Complaint], float]:

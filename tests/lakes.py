@@ -23,7 +23,7 @@ from pycocotools import mask as coco
 from hopchain_etl import records, registry
 from hopchain_etl.engines.base import Identity
 from hopchain_etl.hops.checks import check
-from hopchain_etl.hops.geometry import Scene, instance_from_row
+from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import Hop, Query, Read, Rel, hop_to_row, query_id
 from hopchain_etl.lake import Lake, Marker, Shard
 from hopchain_etl.resources import project_file
@@ -242,7 +242,7 @@ def query_row(image: Row, instances: Sequence[Row], number: int = 0) -> Row:
     )
     combination = tuple(one["instance_id"] for one in (car, near_car, dog, near_dog))
     query = Query(question, hops, f"(h2+h4)*h5+{number}", (a + b) * len(cups) + number, combination)
-    scene = Scene(tuple(map(instance_from_row, instances)), image["width"], image["height"])
+    scene = Scene.of(instances, image["width"], image["height"])
     complaints, unchecked = check(query, scene)
     assert not complaints, complaints
     return {

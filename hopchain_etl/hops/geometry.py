@@ -109,6 +109,11 @@ class Scene:
         default_factory=dict, init=False, compare=False, repr=False
     )
 
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, Any]], width: int, height: int) -> Scene:
+        """Return the scene of a photo of ``width`` x ``height`` px from its rows of ``instances``."""
+        return cls(tuple(map(instance_from_row, rows)), width, height)
+
     @cached_property
     def diagonal(self) -> float:
         return math.hypot(self.width, self.height)

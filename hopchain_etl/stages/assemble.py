@@ -28,7 +28,6 @@ from hopchain_etl.stages.rules import Rules
 from hopchain_etl.stages.selection import Chosen, Selection, Split, select, takes
 
 REVISION = 4
-SPLITS = ("train", "validation")
 _ROW_GROUP = 250  # rows that a reader of one of them has to read
 
 _OF_IMAGE = ("group", "source", "license", "width", "height")
@@ -93,8 +92,8 @@ def write_rows(intakes: Iterable[Iterable[pa.Table]], folder: Path, rows_per_par
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    written = dict.fromkeys(SPLITS, 0)
-    parts = dict.fromkeys(SPLITS, 0)
+    written = dict.fromkeys(records.SPLITS, 0)
+    parts = dict.fromkeys(records.SPLITS, 0)
 
     def write(split: str, rows: pa.Table) -> None:
         (folder / f"{split}-{parts[split]:05d}.parquet").write_bytes(parquet_bytes(rows.combine_chunks(), _ROW_GROUP))
@@ -102,9 +101,9 @@ def write_rows(intakes: Iterable[Iterable[pa.Table]], folder: Path, rows_per_par
         written[split] += rows.num_rows
 
     for tables in intakes:
-        open_rows = {split: records.TRAINING_ROWS.empty_table() for split in SPLITS}
+        open_rows = {split: records.TRAINING_ROWS.empty_table() for split in records.SPLITS}
         for table in tables:
-            for split in SPLITS:
+            for split in records.SPLITS:
                 mine = table.filter(pc.equal(table["split"], split))
                 rows = pa.concat_tables([open_rows[split], mine])
                 while rows.num_rows >= rows_per_part:
@@ -114,7 +113,7 @@ def write_rows(intakes: Iterable[Iterable[pa.Table]], folder: Path, rows_per_par
         for split, rows in open_rows.items():
             if rows.num_rows:
                 write(split, rows)
-    for split in SPLITS:
+    for split in records.SPLITS:
         if not parts[split]:
             write(split, records.TRAINING_ROWS.empty_table())
     return sum(written.values())

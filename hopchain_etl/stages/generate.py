@@ -13,7 +13,7 @@ from typing import Any
 
 from hopchain_etl.engines.base import JSON, Author, AuthorJob, Reader, ReadJob, Reply
 from hopchain_etl.hops.checks import MIN_INSTANCES, check
-from hopchain_etl.hops.geometry import Scene, instance_from_row
+from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import QueryError, query_from_row, query_id
 from hopchain_etl.hops.rereading import ReadingError, answer_of, seen
 from hopchain_etl.hops.variants import VARIANTS, complaint, to_row
@@ -78,7 +78,7 @@ class Drafts:
     @cached_property
     def scene(self) -> Scene:
         """Where the drafts are to hold."""
-        return Scene(tuple(map(instance_from_row, self.row["instances"])), self.row["width"], self.row["height"])
+        return Scene.of(self.row["instances"], self.row["width"], self.row["height"])
 
     @property
     def outcome(self) -> Outcome:

@@ -19,7 +19,7 @@ from hopchain_etl.hops.calibration import band, count, guessable
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.consensus import Decision, Rule, number_of, weigh
 from hopchain_etl.hops.diversity import Candidate, candidate, choose
-from hopchain_etl.hops.geometry import Scene, instance_from_row
+from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import QueryError, decimal_text, query_from_row, query_id
 from hopchain_etl.hops.variants import VARIANTS, complaint
 from hopchain_etl.lake import Shard
@@ -262,7 +262,7 @@ class _Selecting:
             if row["image_id"] not in images:
                 continue
             image = images[row["image_id"]]
-            scene = Scene(tuple(map(instance_from_row, found[row["image_id"]])), image["width"], image["height"])
+            scene = Scene.of(found[row["image_id"]], image["width"], image["height"])
             if rule := _broken(row, scene):
                 broken[row["query_id"]] = rule
             elif kinds := {kind for kind in VARIANTS if complaint(kind, row, scene)}:

@@ -12,7 +12,7 @@ from hopchain_etl.engines.vlm.model import Model
 from hopchain_etl.engines.vlm.programs import hop_row, labels
 from hopchain_etl.hops import combinations
 from hopchain_etl.hops.expression import ExpressionError, hops_named, number_of, parse
-from hopchain_etl.hops.geometry import Scene, instance_from_row
+from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import QueryError, Value, decimal_text, hop_from_row
 from hopchain_etl.settings import AskSettings, GenerateSettings, VlmSettings
 
@@ -41,7 +41,7 @@ class VlmAuthor:
 
     def plan(self, photo: Photo, instances: Sequence[Row]) -> Sequence[AuthorJob]:
         """Return a job for each combination that is drawn."""
-        scene = Scene(tuple(map(instance_from_row, instances)), photo.width, photo.height)
+        scene = Scene.of(instances, photo.width, photo.height)
         size = self._generate.min_instances, self._generate.max_instances
         drawn = combinations.combinations(scene, self._ask.combinations_per_image, size, self._generate.seed)
         return [AuthorJob(photo, tuple(instances), one) for one in drawn]
