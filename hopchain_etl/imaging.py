@@ -121,7 +121,7 @@ def perceptual_hash(image: Image.Image) -> str:
 
 
 def _shrunk(opened: Image.Image) -> Image.Image:
-    """Return a JPEG decoded at the scale that its hash needs: all of it is read, an eighth of the pixels computed."""
+    """Return a JPEG decoded at the scale that its hash needs: all of it is read, few pixels computed."""
     scale = _HASHED_SIDE / min(opened.size)
     opened.draft("RGB", (int(opened.width * scale), int(opened.height * scale)))
     opened.load()

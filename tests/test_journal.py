@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
+from asked import Asked
 from conftest import S3Location
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,19 +17,6 @@ from hopchain_etl.settings import LakeSettings
 
 pytestmark = pytest.mark.s3
 ME = Identity("org/model name", "1", {"prompt": "look"})
-
-
-@dataclass(frozen=True)
-class Asked:
-    number: int
-
-    @property
-    def photo(self) -> Photo:
-        return Photo("", f"{self.number:064x}", 1, 1, bytes)
-
-    @property
-    def payload(self) -> dict[str, Any]:
-        return {"blob": f"{self.number:064x}", "n": self.number}
 
 
 class Backwards:

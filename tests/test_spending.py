@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
+from asked import Asked
 from conftest import S3Location
 
 from hopchain_etl import spending
-from hopchain_etl.engines.base import Identity, Photo, Reply, TokenCeilingError
+from hopchain_etl.engines.base import Identity, Reply, TokenCeilingError
 from hopchain_etl.journal import Journal, replies
 from hopchain_etl.lake import Lake
 from hopchain_etl.settings import LakeSettings
 from hopchain_etl.spending import Ledger, ceiling, metered
 
 pytestmark = pytest.mark.s3
-
-
-@dataclass(frozen=True)
-class Asked:
-    number: int
-
-    @property
-    def photo(self) -> Photo:
-        return Photo("", f"{self.number:064x}", 1, 1, bytes)
-
-    @property
-    def payload(self) -> dict[str, Any]:
-        return {"n": self.number}
 
 
 @pytest.fixture

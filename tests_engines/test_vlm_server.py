@@ -9,16 +9,16 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import psutil
 import pytest
+from asked import Asked
 from PIL import Image
 
-from hopchain_etl.engines.base import EngineDownError, Photo, Reply
+from hopchain_etl.engines.base import EngineDownError, Reply
 from hopchain_etl.engines.vlm.call import Answer, Call, Message
 from hopchain_etl.engines.vlm.client import VlmClient
 from hopchain_etl.engines.vlm.images import Picture
@@ -35,19 +35,6 @@ SCHEMA = {
     "required": ["name", "count", "tags"],
     "additionalProperties": False,
 }
-
-
-@dataclass(frozen=True)
-class Asked:
-    number: int
-
-    @property
-    def photo(self) -> Photo:
-        return Photo("", f"{self.number:064x}", 1, 1, bytes)
-
-    @property
-    def payload(self) -> dict[str, Any]:
-        return {"n": self.number}
 
 
 def picture(number: int, width: int = 224, height: int = 224) -> Picture:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
-from hopchain_etl.engines.base import Identity, Photo, Reply
+from asked import Asked
+
+from hopchain_etl.engines.base import Identity, Reply
 from hopchain_etl.engines.vlm.call import Call, Message
 from hopchain_etl.engines.vlm.client import VlmClient
 from hopchain_etl.journal import Journal, replies
@@ -16,19 +17,6 @@ from hopchain_etl.settings import LakeSettings, VlmSettings
 
 ROWS = 90
 CONCURRENCY = 8
-
-
-@dataclass(frozen=True)
-class Asked:
-    number: int
-
-    @property
-    def photo(self) -> Photo:
-        return Photo("", f"{self.number:064x}", 1, 1, bytes)
-
-    @property
-    def payload(self) -> dict[str, Any]:
-        return {"blob": f"{self.number:064x}", "n": self.number}
 
 
 def run(bucket: str, endpoint: str, url: str, numbers: Iterable[int] = range(ROWS)) -> list[Reply[Asked]]:

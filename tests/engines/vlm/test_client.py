@@ -7,32 +7,18 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from asked import Asked
 from PIL import Image
 from scripted_server import Act, Babble, Body, Cut, Hang, Refuse, Say, ScriptedServer, prompt_of, say_json
 
-from hopchain_etl.engines.base import EngineDownError, InvalidOutputError, Photo, Reply
+from hopchain_etl.engines.base import EngineDownError, InvalidOutputError, Reply
 from hopchain_etl.engines.vlm.call import Answer, Call, Message
 from hopchain_etl.engines.vlm.client import VlmClient
 from hopchain_etl.engines.vlm.images import Picture
 from hopchain_etl.settings import VlmSettings
-
-
-@dataclass(frozen=True)
-class Asked:
-    number: int
-
-    @property
-    def photo(self) -> Photo:
-        return Photo("", f"{self.number:064x}", 1, 1, bytes)
-
-    @property
-    def payload(self) -> dict[str, Any]:
-        return {"n": self.number}
-
 
 JOBS = [Asked(number) for number in range(200)]
 

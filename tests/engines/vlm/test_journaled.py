@@ -7,6 +7,7 @@ the calls in flight and those on their way to it.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -98,7 +99,8 @@ def test_a_lost_server_keeps_every_answer(bucket: S3Location) -> None:
 def test_killed_at_two_thirds_the_rerun_repeats_no_answer_that_the_journal_holds(bucket: S3Location) -> None:
     script = Path(__file__).with_name("journaled.py")
     with ScriptedServer(lambda body, times: say_json({"n": number_of(body)}, seconds=0.1)) as server:
-        process = subprocess.Popen([sys.executable, str(script), bucket.bucket, bucket.endpoint_url, server.url])
+        command = [sys.executable, str(script), bucket.bucket, bucket.endpoint_url, server.url]
+        process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(script.parents[2])})
         while len(server.seen) < ROWS * 2 // 3:
             assert process.poll() is None
             time.sleep(0.005)
