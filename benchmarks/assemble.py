@@ -36,8 +36,8 @@ from hopchain_etl import packing, s3server
 from hopchain_etl.dataset import TrainingSet
 from hopchain_etl.export import Wanted, export
 from hopchain_etl.hops.query import query_id
-from hopchain_etl.lake import Lake, Shard
-from hopchain_etl.quality import validator
+from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.quality.validator import make_validator
 from hopchain_etl.settings import S3Settings, Settings
 from hopchain_etl.snapshot import take_snapshot
 from hopchain_etl.stages.assemble import Params, assemble
@@ -139,7 +139,7 @@ def copying(settings: Settings, finished: Path, out: Path) -> int:
 
 def validating(settings: Settings, out: Path) -> int:
     """Validate the rows below ``out``; return how many."""
-    return int(validate_rows(out / "training_set" / TARGET, validator(settings.quality))["rows"])
+    return int(validate_rows(out / "training_set" / TARGET, make_validator(settings.quality))["rows"])
 
 
 def exporting(_: Settings, out: Path) -> int:

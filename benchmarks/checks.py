@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pycocotools import mask as coco
 
-from hopchain_etl import records
+from hopchain_etl import schemas
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import Hop, Query, Read, Rel, hop_to_row, query_id
@@ -82,7 +82,7 @@ def photo(seed: int) -> tuple[Row, Query]:
 def training_row(seed: int) -> Row:
     image, query = photo(seed)
     return {
-        **dict.fromkeys(records.TRAINING_ROWS.names), **image, "question": query.question, "answer": str(query.answer),
+        **dict.fromkeys(schemas.TRAINING_ROWS.names), **image, "question": query.question, "answer": str(query.answer),
         "query_id": query_id(image["image_id"], query.question), "hops": [hop_to_row(hop) for hop in query.hops],
         "expr": query.expr, "combination": list(query.combination), "n_hops": len(query.hops), "unchecked": 0.0,
         "policy": "unreviewed", "human_answers": [], "program_agrees": True, "group": image["image_id"],
@@ -92,7 +92,7 @@ def training_row(seed: int) -> Row:
 
 def write(path: Path, count: int) -> None:
     """Write rows over all photos again and again, each with a question of its own."""
-    block = pa.Table.from_pylist([training_row(seed) for seed in range(PHOTOS)], schema=records.TRAINING_ROWS)
+    block = pa.Table.from_pylist([training_row(seed) for seed in range(PHOTOS)], schema=schemas.TRAINING_ROWS)
     images, questions = block["image_id"].to_pylist(), block["question"].to_pylist()
     with pq.ParquetWriter(path, block.schema) as file:
         for start in range(0, count, PHOTOS):

@@ -36,16 +36,16 @@ from typing import Any
 
 import httpx
 import pyarrow as pa
+from hopchain_etl.concurrency import map_threads
 from PIL import Image
 
-from hopchain_etl import batches, records, s3server
+from hopchain_etl import batches, s3server, schemas
 from hopchain_etl.ballots import VOTE_KEY, Ballot, is_full, standing
 from hopchain_etl.batches import Batch
 from hopchain_etl.hops.consensus import Decision, Rule, number_of, weigh
 from hopchain_etl.hops.query import query_id
-from hopchain_etl.lake import Lake, Marker, Shard
+from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.settings import Settings
-from hopchain_etl.store import together
 
 PEOPLE = [f"annotator-{number:02d}" for number in range(50)]
 SHARD = 500  # queries
@@ -221,7 +221,7 @@ def fill(lake: Lake, count: int) -> None:
         rows = [{"query_id": query_id(sha, text), "image_id": sha, "question": text, "answer": "1"} for text in texts]
         for table, fingerprint, found in (("images", None, [image]), ("queries", LINEAGE, rows)):
             folder = lake.folder(table, fingerprint, shard)
-            part = lake.write_part(folder, "part-00000", pa.Table.from_pylist(found, schema=records.TABLES[table]))
+            part = lake.write_part(folder, "part-00000", pa.Table.from_pylist(found, schema=schemas.TABLES[table]))
             lake.mark(folder, Marker((part,), (), read=len(found), ok=len(found), rejected=0, failed=0))
         names += [row["query_id"] for row in rows]
         shards.append(str(shard))
@@ -232,7 +232,7 @@ def fill(lake: Lake, count: int) -> None:
 def compare(lake: Lake, told: Told) -> dict[str, int]:
     """Return what the lake holds against what was acknowledged."""
     keys = [entry.key for entry in lake.store.entries("answers/") if "/lease-" not in entry.key]
-    stored = dict(zip(keys, together(lake.store.get, keys), strict=True))
+    stored = dict(zip(keys, map_threads(lake.store.get, keys), strict=True))
     ballots = {key: Ballot.model_validate_json(data) for key, data in stored.items()}
     ids = Counter(ballot.answer_id for ballot in ballots.values())
     by_query: defaultdict[str, list[Ballot]] = defaultdict(list)

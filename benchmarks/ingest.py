@@ -34,11 +34,11 @@ from botocore.httpsession import URLLib3Session
 from PIL import Image
 
 from hopchain_etl import s3server
-from hopchain_etl.lake import Lake
-from hopchain_etl.quality import Verdict
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.quality.validator import Verdict
 from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
 from hopchain_etl.stages.ingest import WORKERS, ingest
-from hopchain_etl.store import ObjectStore
 
 
 @lru_cache(maxsize=1)

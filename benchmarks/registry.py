@@ -25,10 +25,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hopchain_etl import s3server
-from hopchain_etl.lake import Lake, parquet_bytes
+from hopchain_etl.lake.lake import Lake, parquet_bytes
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.registry import publish
 from hopchain_etl.settings import Settings
-from hopchain_etl.store import ObjectStore
 
 
 class Registry:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hopchain_etl.resources import project_file
+from hopchain_etl.project_files import project_file
 
 ANNOTATORS = ("ann", "ben", "cleo", "dan")
 USERS = {"admin": "admin", "lead": "user", **dict.fromkeys(ANNOTATORS, "user")}

@@ -16,7 +16,7 @@ from fractions import Fraction
 from pydantic import BaseModel, ConfigDict, Field
 
 from hopchain_etl.hops.consensus import number_of
-from hopchain_etl.lake import Lake
+from hopchain_etl.lake.lake import Lake
 
 VOTE_KEY = re.compile(r"answers/(?P<query>[0-9a-f]{64})/seat-(?P<seat>\d{1,2})\.(?P<rev>\d{1,9})\.json")
 _VOIDS = "annotators/"

@@ -13,9 +13,10 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from hopchain_etl.lake import Lake, LakeError, Shard, check_intake
+from hopchain_etl.concurrency import map_threads
+from hopchain_etl.lake.lake import Lake, LakeError, Shard, check_intake
+from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import DeskSettings
-from hopchain_etl.store import MissingObjectError, together
 
 SEATS = 4  # "four human annotators answer each query independently" [C]
 _KEY = re.compile(r"batches/(?P<id>[^/]+?)(?:\.(?P<kind>closed|decided|assigned))?\.json")
@@ -116,7 +117,7 @@ def unasked(
         ]
 
     shards = list(held_back)
-    return {shard: found for shard, found in zip(shards, together(queries, shards), strict=True) if found}
+    return {shard: found for shard, found in zip(shards, map_threads(queries, shards), strict=True) if found}
 
 
 def close(lake: Lake, name: str, by: str) -> bool:

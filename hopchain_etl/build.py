@@ -8,15 +8,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines import Engines, engines_for
-from hopchain_etl.lake import Lake, Marker, Shard
-from hopchain_etl.quality import Validator, validator
+from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.quality.validator import Validator, make_validator
 from hopchain_etl.settings import Settings
 from hopchain_etl.spending import ceiling
 from hopchain_etl.stages import detect, generate, judge, screen, segment
 from hopchain_etl.stages.lineage import Lineage, identity_facts
 from hopchain_etl.stages.runner import Progress, Stage, run_shard
-from hopchain_etl.store import together
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Build:
             raise ValueError(f"profile {profile!r} has no engine for {name!r}; its stages are {', '.join(self.steps)}")
         step = self.steps[name]
         self.lake.put_json(f"lineages/{step.fingerprint}.json", step.lineage.facts)
-        validate = self._validate or validator(self.settings.quality)
+        validate = self._validate or make_validator(self.settings.quality)
         with ceiling(self.lake, self.settings.engines.token_ceiling):
             return run_shard(
                 step.stage, self.lake, step.fingerprint, shard, validate=validate, progress=progress, stop=stop
@@ -113,7 +113,7 @@ class Build:
         """
         everything = self.lake.completed("images")
         has_work = _selector(choose, everything, self)
-        return [shard for shard, work in zip(everything, together(has_work, everything), strict=True) if work]
+        return [shard for shard, work in zip(everything, map_threads(has_work, everything), strict=True) if work]
 
     def unfinished(self, shard: Shard) -> bool:
         """Return whether any stage lacks this shard under today's fingerprints, or holds failed or outdated rows."""

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hopchain_etl.hops.calibration import Band
 from hopchain_etl.hops.diversity import candidate, guessers
-from hopchain_etl.records import SPLITS
+from hopchain_etl.schemas import SPLITS
 from hopchain_etl.settings import Policy
 from hopchain_etl.snapshot import Snapshot
 

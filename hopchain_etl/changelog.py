@@ -15,8 +15,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.packing import parts_of, rows_of
-from hopchain_etl.store import ObjectStore
 
 # What a trainer sees of a row: another value here is another training set.
 SEEN = ("query_id", "image_id", "split", "question", "prompt", "answer", "question_half", "answer_half",

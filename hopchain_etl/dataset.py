@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from hopchain_etl.records import SPLITS, TRAINING_SCHEMA
+from hopchain_etl.schemas import SPLITS, TRAINING_SCHEMA
 
 if TYPE_CHECKING:
     from PIL import Image

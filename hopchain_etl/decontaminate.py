@@ -17,11 +17,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.copies import ALIKE, Description, describe, likeness
 from hopchain_etl.engines.base import canonical_json
-from hopchain_etl.lake import Lake
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import BenchmarkSettings
-from hopchain_etl.store import ObjectStore, together
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def decontaminate(lake: Lake, benchmark: BenchmarkSettings) -> Found:
     today = {str(shard): etag for shard, etag in lake.marked("images").items()}
     unseen = {shard for shard, etag in today.items() if seen.get(shard) != etag}
     if unseen and images:
-        told = together(partial(_described, benchmark.uri), images)
+        told = map_threads(partial(_described, benchmark.uri), images)
         for shard, photos in lake.images():
             if str(shard) in unseen:
                 found["images"] |= _copies(lake, photos, [f"{name}/{one.name}" for one in images], told)
@@ -134,7 +135,7 @@ def _copies(lake: Lake, photos: pa.Table, names: Sequence[str], told: Sequence[D
     """Return the photos of an images table that are like any of a benchmark's, with which."""
     rows = photos.select(["image_id", "blob_sha"]).to_pylist()
     found = {}
-    for row, photo in zip(rows, together(lambda row: describe(lake.blob(row["blob_sha"])), rows), strict=True):
+    for row, photo in zip(rows, map_threads(lambda row: describe(lake.blob(row["blob_sha"])), rows), strict=True):
         alike = likeness(photo, told)
         best = int(alike.argmax())
         if alike[best] >= ALIKE:

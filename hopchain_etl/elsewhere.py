@@ -59,7 +59,7 @@ def _without_connections(settings: Settings) -> tuple[Settings, dict[str, str]]:
     keys: dict[str, str] = {}
     changed: dict[str, object] = {}
     if settings.lake.connection:
-        from hopchain_etl.store import keys_of_connection
+        from hopchain_etl.lake.object_store import keys_of_connection
 
         keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"] = keys_of_connection(settings.lake.connection)
         changed["lake"] = settings.lake.model_copy(update={"connection": None})
@@ -79,8 +79,8 @@ def main() -> None:
     """Run the stage and shard of the command line with the settings on stdin."""
     from hopchain_etl.build import Build
     from hopchain_etl.engines.base import TokenCeilingError
-    from hopchain_etl.lake import Shard
-    from hopchain_etl.quality import QualityError
+    from hopchain_etl.lake.lake import Shard
+    from hopchain_etl.quality.validator import QualityError
 
     stage, shard = sys.argv[1:]
     stop = threading.Event()

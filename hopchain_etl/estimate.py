@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hopchain_etl.build import Build, Step
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.settings import Profile, Settings
-from hopchain_etl.store import together
 
 _PIXELS_A_TOKEN = 1_024
 _FRESH = 0.9  # share of a shard's rows that were paid for, below which its clock says nothing about the next shard
@@ -62,8 +62,8 @@ def _accounts(build: Build, step: Step) -> Iterable[Mapping[str, Any]]:
     """Yield the stats of the stage's complete shards, with how many rows were read and went on."""
     lake, table, fingerprint = build.lake, step.stage.table, step.fingerprint
     shards = lake.completed(table, fingerprint)
-    stats = together(lambda shard: lake.get_json(lake.folder(table, fingerprint, shard) + "stats.json"), shards)
-    markers = together(lambda shard: lake.marker(table, fingerprint, shard), shards)
+    stats = map_threads(lambda shard: lake.get_json(lake.folder(table, fingerprint, shard) + "stats.json"), shards)
+    markers = map_threads(lambda shard: lake.marker(table, fingerprint, shard), shards)
     for one, marker in zip(stats, markers, strict=True):
         if one and marker and marker.read:
             yield {**one, "read": marker.read, "ok": marker.ok}

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hopchain_etl.build import Build
-from hopchain_etl.lake import Lake, Marker, Shard
-from hopchain_etl.store import together
+from hopchain_etl.concurrency import map_threads
+from hopchain_etl.lake.lake import Lake, Marker, Shard
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def level(lake: Lake, stage: str, table: str, fingerprint: str | None, shards: I
     def marker(shard: Shard) -> Marker | None:
         return lake.marker(table, fingerprint, shard)
 
-    markers = [found for found in together(marker, shards) if found]
+    markers = [found for found in map_threads(marker, shards) if found]
     reasons: Counter[str] = Counter()
     for found in markers:
         reasons.update(found.reasons)

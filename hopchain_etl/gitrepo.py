@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hopchain_etl.lake.object_store import ObjectStore, keys_of_connection
 from hopchain_etl.settings import S3Settings, Settings
-from hopchain_etl.store import ObjectStore, keys_of_connection
 
 REMOTE = "storage"
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from hopchain_etl.lake import Lake, Shard
+from hopchain_etl.concurrency import map_threads
+from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages.judge import VERDICTS
-from hopchain_etl.store import together
 
 if TYPE_CHECKING:
     from hopchain_etl.build import Build
@@ -23,7 +23,7 @@ def held_back(build: Build) -> HeldBack:
     guards = [(step.stage.table, step.fingerprint) for name in GUARDS if (step := build.steps.get(name))]
     guarded = (build.lake.completed(*guard) for guard in guards)
     ready = sorted(set(build.lake.completed("queries", build.lineage)).intersection(*guarded))
-    return dict(zip(ready, together(lambda shard: _refused(build.lake, guards, shard), ready), strict=True))
+    return dict(zip(ready, map_threads(lambda shard: _refused(build.lake, guards, shard), ready), strict=True))
 
 
 def held_back_under(lake: Lake, lineage: str) -> HeldBack:
@@ -36,7 +36,7 @@ def held_back_under(lake: Lake, lineage: str) -> HeldBack:
         and (facts["stage"], facts["upstream"]) == (stage, lineage)
     ]
     shards = lake.completed("queries", lineage)
-    return dict(zip(shards, together(lambda shard: _refused(lake, guards, shard), shards), strict=True))
+    return dict(zip(shards, map_threads(lambda shard: _refused(lake, guards, shard), shards), strict=True))
 
 
 def _refused(lake: Lake, guards: Iterable[tuple[str, str]], shard: Shard) -> dict[str, str]:

@@ -18,9 +18,10 @@ from dataclasses import replace
 from itertools import chain, islice, repeat
 from typing import TypeVar
 
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import JSON, Identity, Job, Reply, payload_hash
-from hopchain_etl.lake import Lake
-from hopchain_etl.store import MissingObjectError, together
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import MissingObjectError
 
 J = TypeVar("J", bound=Job)
 BLIND = "no/none"  # below a model: where blind answers of earlier revisions lie, whichever photo they are about
@@ -44,7 +45,7 @@ class Journal:
 
     def known(self, jobs: Mapping[str, Job]) -> dict[str, JSON]:
         """Return the stored contents among the keys of ``jobs``."""
-        found = zip(jobs, together(self._found, jobs.items()), strict=True)
+        found = zip(jobs, map_threads(self._found, jobs.items()), strict=True)
         return {key: content for key, content in found if content is not None}
 
     def keep(self, key: str, content: JSON, said: JSON | None = None) -> JSON:

@@ -16,16 +16,18 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, Protocol
 
-from hopchain_etl import batches, elsewhere, quality, wiring
+from hopchain_etl import batches, elsewhere, wiring
 from hopchain_etl.batches import Batch
 from hopchain_etl.build import Build
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import TokenCeilingError
 from hopchain_etl.held_back import held_back
-from hopchain_etl.lake import Lake, Marker, Shard, check_intake, key_part
+from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake, key_part
+from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.quality import validator
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages import collect as collecting
 from hopchain_etl.stages import ingest as ingesting
-from hopchain_etl.store import ObjectStore, together
 
 JSON = dict[str, Any]
 Params = Mapping[str, Any]
@@ -107,14 +109,14 @@ def _stoppable() -> Iterator[threading.Event]:
 
 def ingest(params: Params, run: DagRun) -> JSON:
     """Take in what is new in the source; return the counts of IngestResult and the shards that were completed."""
-    with _final(ValueError, quality.QualityError), _stoppable() as stop:
+    with _final(ValueError, validator.QualityError), _stoppable() as stop:
         settings = settings_for(params)
         result = ingesting.ingest(
             Lake(settings.lake),
             ObjectStore(settings.source),
             settings.ingest,
             intake_name(run),
-            validate=quality.validator(settings.quality),
+            validate=validator.make_validator(settings.quality),
             stop=stop,
         )
     return {**asdict(result), "shards": [str(shard) for shard in result.shards]}
@@ -132,7 +134,7 @@ def run_stage(name: str, shard: str, params: Params) -> None:
     if name not in wiring.stages(settings):
         _skip(f"the engines of this run cannot play the stage {name!r}")
     python = settings.placement.gpu_python if wiring.needs_of(name, settings).gpus else None
-    with _final(ValueError, quality.QualityError, TokenCeilingError), _stoppable() as stop:
+    with _final(ValueError, validator.QualityError, TokenCeilingError), _stoppable() as stop:
         if python:
             elsewhere.run(python, name, shard, settings, stop)
         else:
@@ -147,8 +149,8 @@ def quality_gate(params: Params, run: DagRun, ingested: JSON, shards: Sequence[s
     entries: list[tuple[str, str | None, Shard]] = [("images", None, shard) for shard in sorted(images)]
     for step in build.steps.values():
         entries += [(step.stage.table, step.fingerprint, shard) for shard in planned]
-    with _final(quality.QualityError):
-        return asdict(quality.gate(build.lake, entries, run_key(run)))
+    with _final(validator.QualityError):
+        return asdict(validator.gate(build.lake, entries, run_key(run)))
 
 
 def publish_batch(params: Params, run: DagRun) -> JSON:
@@ -204,7 +206,7 @@ def _counts(build: Build, planned: Sequence[Shard], ingested: JSON) -> JSON:
     """Return a run's totals: queries (rows), images, and what ingest and stages rejected and failed on, in inputs."""
 
     def markers(table: str, fingerprint: str | None) -> list[Marker]:
-        found = together(lambda shard: build.lake.marker(table, fingerprint, shard), planned)
+        found = map_threads(lambda shard: build.lake.marker(table, fingerprint, shard), planned)
         return [marker for marker in found if marker]
 
     by_stage = {name: markers(step.stage.table, step.fingerprint) for name, step in build.steps.items()}
@@ -225,7 +227,7 @@ def _counts(build: Build, planned: Sequence[Shard], ingested: JSON) -> JSON:
 def collect() -> list[JSON]:
     """Compact what annotators have answered; return the standing of the batches that have newly become final."""
     settings = Settings()
-    final = collecting.collect(Lake(settings.lake), quality.validator(settings.quality))
+    final = collecting.collect(Lake(settings.lake), validator.make_validator(settings.quality))
     return [asdict(standing) for standing in final]
 
 
@@ -250,7 +252,7 @@ def release(params: Params) -> JSON:
     """Publish the training set (snapshot, assemble, validate, card, push, tag); return the facts of PublishResult."""
     from hopchain_etl import registry
 
-    with _final(ValueError, quality.QualityError):
+    with _final(ValueError, validator.QualityError):
         result = registry.publish(settings_for(params))
     versions = [
         {**asdict(version), "tag": version.tag, "changes": version.changes.counts} for version in result.releases

@@ -13,11 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hopchain_etl import records
+from hopchain_etl import schemas
+from hopchain_etl.concurrency import map_threads, read_ahead
 from hopchain_etl.gitrepo import GitRepo
-from hopchain_etl.lake import Lake, parquet_bytes
+from hopchain_etl.lake.lake import Lake, parquet_bytes
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.snapshot import Inputs, Snapshot
-from hopchain_etl.store import ObjectStore, ahead, together
 
 RESEARCH = "research/"  # a DVC project of its own, whose files no pull of a training set brings
 PART_BYTES = 64_000_000  # of photos a part: few large files are what DVC moves fast
@@ -41,7 +42,7 @@ def pack_images(repo: GitRepo, lake: Lake, snapshot: Snapshot, targets: Iterable
     folder.mkdir(parents=True, exist_ok=True)
     number = 1 + max((int(path.name[5:10]) for path in folder.glob("part-*.dvc")), default=-1)
     names = []
-    for batch in ahead(_batches(lake, [rows[image] for image in sorted(rows)])):
+    for batch in read_ahead(_batches(lake, [rows[image] for image in sorted(rows)])):
         names.append(f"part-{number:05d}")
         write_images(folder / f"{names[-1]}.parquet", batch)
         held |= {row["image_id"]: names[-1] for row in batch}
@@ -52,7 +53,7 @@ def pack_images(repo: GitRepo, lake: Lake, snapshot: Snapshot, targets: Iterable
 
 def write_images(path: Path, rows: Sequence[Row]) -> None:
     """Write photos (records.TRAINING_IMAGES) as one part; the same rows give the same bytes."""
-    path.write_bytes(parquet_bytes(pa.Table.from_pylist(rows, schema=records.TRAINING_IMAGES), _ROW_GROUP))
+    path.write_bytes(parquet_bytes(pa.Table.from_pylist(rows, schema=schemas.TRAINING_IMAGES), _ROW_GROUP))
 
 
 def images_json(held: dict[str, str]) -> str:
@@ -76,7 +77,7 @@ def _batches(lake: Lake, rows: Iterable[Row]) -> Iterator[list[Row]]:
     size = 0
     waiting = iter(rows)
     while some := list(islice(waiting, _FETCHED_TOGETHER)):
-        for row, data in zip(some, together(lambda row: lake.blob(row["blob_sha"]), some), strict=True):
+        for row, data in zip(some, map_threads(lambda row: lake.blob(row["blob_sha"]), some), strict=True):
             if batch and size + len(data) > PART_BYTES:
                 yield batch
                 batch, size = [], 0
@@ -144,7 +145,7 @@ def parts_of(store: ObjectStore, md5: str) -> list[str]:
 
 def rows_of(store: ObjectStore, parts: Iterable[str], columns: Sequence[str]) -> pa.Table:
     """Return columns of the rows in ``parts`` (md5); raise MissingObjectError where the remote lacks one."""
-    tables = [records.TRAINING_ROWS.empty_table().select(list(columns))]
+    tables = [schemas.TRAINING_ROWS.empty_table().select(list(columns))]
     for part in parts:
         tables.append(pq.read_table(io.BytesIO(checked(store, part)), columns=list(columns)))
     return pa.concat_tables(tables, promote_options="default")

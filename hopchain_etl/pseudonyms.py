@@ -11,7 +11,7 @@ import hmac
 import secrets
 from collections.abc import Callable
 
-from hopchain_etl.lake import Lake, LakeError
+from hopchain_etl.lake.lake import Lake, LakeError
 
 _KEY = "annotators/pseudonyms.key"
 

@@ -18,15 +18,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hopchain_etl.changelog import Changes, compare, first, write_changes
 from hopchain_etl.gitrepo import REMOTE, GitRepo, RegistryError, working_clone
-from hopchain_etl.lake import Lake
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.packing import dvc_files, lock_of, pack_images, rows_hash, size_of
+from hopchain_etl.project_files import project_file
 from hopchain_etl.research import POINTER, add_research, push_research
-from hopchain_etl.resources import project_file
 from hopchain_etl.settings import Settings
 from hopchain_etl.snapshot import Inputs, Snapshot, take_snapshot, to_bytes
 from hopchain_etl.stages.assemble import read_params
 from hopchain_etl.stages.selection import select
-from hopchain_etl.store import MissingObjectError
 
 _VERSION = re.compile(r"(?P<yanked>yanked/)?training-set/(?P<target>[^@]+)@v(?P<version>\d+\.\d+\.\d+)")
 Version = tuple[int, int, int]

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from hopchain_etl import records
+from hopchain_etl import schemas
 from hopchain_etl.gitrepo import GitRepo
-from hopchain_etl.lake import Lake, Shard, parquet_bytes, without
+from hopchain_etl.lake.lake import Lake, Shard, parquet_bytes, without
 from hopchain_etl.packing import RESEARCH
 from hopchain_etl.snapshot import Inputs, Snapshot
 from hopchain_etl.stages.assemble import Params, read_params
@@ -89,7 +89,7 @@ class _Source:
             ids = rows["query_id"].to_pylist()
             self._image_of |= zip(ids, rows["image_id"].to_pylist(), strict=True)
             told = [self._outcomes(*place, query) for query in ids]
-            yield place, rows.append_column("outcomes", pa.array(told, pa.list_(records.OUTCOME)))
+            yield place, rows.append_column("outcomes", pa.array(told, pa.list_(schemas.OUTCOME)))
 
     def _outcomes(self, lineage: str, shard: Shard, query: str) -> list[dict[str, str]]:
         return [
@@ -127,7 +127,7 @@ class _Source:
 
 def _write(name: str, tables: Tables, folder: Path, rows_per_part: int) -> int:
     """Write one table as ``<name>-00000.parquet`` files, at least one, and return how many rows it has."""
-    schema = records.RESEARCH[name]
+    schema = schemas.RESEARCH[name]
     written = parts = 0
     for (fingerprint, _), group in groupby(tables, key=lambda one: (one[0][0], one[0][1].intake)):
         stamped = (rows.append_column("fingerprint", pa.array([fingerprint] * rows.num_rows)) for _, rows in group)

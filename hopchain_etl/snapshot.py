@@ -14,12 +14,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from hopchain_etl import pseudonyms, records
+from hopchain_etl import pseudonyms, schemas
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.decontaminate import Found, contamination, decontaminate
-from hopchain_etl.lake import Lake, LakeError, Marker, Part, Shard
-from hopchain_etl.presets import departures
+from hopchain_etl.lake.lake import Lake, LakeError, Marker, Part, Shard
+from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import Settings
-from hopchain_etl.store import MissingObjectError, together
 
 FORMAT = 3
 _OF_QUERIES = ("attempts", "judgements")
@@ -57,7 +57,7 @@ def take_snapshot(lake: Lake, settings: Settings, before: Snapshot | None = None
         "format": FORMAT,
         "code": {"assemble": ASSEMBLE},
         "preset": settings.release.preset,
-        "departures": departures(settings),
+        "departures": settings.departures(),
         "policy": str(settings.release.policy),
         "consensus": {"seats": settings.desk.seats, "agree": settings.desk.agree},
         "drop_disagreeing": settings.release.drop_disagreeing,
@@ -121,7 +121,7 @@ class Inputs:
 
     def read(self, table: str, fingerprint: str | None, shard: Shard, columns: Sequence[str] | None = None) -> pa.Table:
         """Return a shard's rows, those of withdrawn images too; raise LakeError where the lake changed since."""
-        return self._rows(table, fingerprint, shard, "parts", records.TABLES[table], columns)
+        return self._rows(table, fingerprint, shard, "parts", schemas.TABLES[table], columns)
 
     def _rows(
         self,
@@ -141,7 +141,7 @@ class Inputs:
 
     def rejects(self, lineage: str, shard: Shard) -> pa.Table:
         """Return what was refused of a shard's queries when they were written (records.REJECTS); LakeError as above."""
-        return self._rows("queries", lineage, shard, "rejects", records.REJECTS)
+        return self._rows("queries", lineage, shard, "rejects", schemas.REJECTS)
 
     def rows(self, table: str, fingerprint: str | None, shard: Shard) -> Iterator[dict[str, Any]]:
         """Yield a shard's rows as dicts."""
@@ -193,7 +193,7 @@ class _Markers:
                 return held
             return self._read(table, fingerprint, shard)
 
-        return together(entry, sorted(marked) if shards is None else shards)
+        return map_threads(entry, sorted(marked) if shards is None else shards)
 
     def _read(self, table: str, fingerprint: str | None, shard: Shard) -> Entry:
         data = self._lake.marker_bytes(table, fingerprint, shard)

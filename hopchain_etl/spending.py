@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import Job, Reply, TokenCeilingError
-from hopchain_etl.lake import Lake
-from hopchain_etl.store import together
+from hopchain_etl.lake.lake import Lake
 
 J = TypeVar("J", bound=Job)
 _LOOK_SECONDS = 10.0
@@ -62,7 +62,7 @@ class Ledger:
             return
         self.close()
         keys = [entry.key for entry in self._lake.store.entries(self._folder) if entry.key != self._key]
-        self._others = sum(int(spent["tokens"]) for spent in together(self._lake.get_json, keys) if spent)
+        self._others = sum(int(spent["tokens"]) for spent in map_threads(self._lake.get_json, keys) if spent)
         self._looked = time.monotonic()
 
 

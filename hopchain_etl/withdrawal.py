@@ -15,11 +15,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hopchain_etl import records
+from hopchain_etl import schemas
 from hopchain_etl.journal import BLIND
-from hopchain_etl.lake import Lake, LakeError, Marker, Part, Shard
+from hopchain_etl.lake.lake import Lake, LakeError, Marker, Part, Shard
+from hopchain_etl.lake.object_store import Entry
 from hopchain_etl.settings import Settings
-from hopchain_etl.store import Entry
 
 # From the last stage up: a table is read for what hangs on it before its own rows go.
 _TABLES = ("answers", "judgements", "attempts", "queries", "instances", "categories", "images")
@@ -144,7 +144,7 @@ class _Erasure:
         lake, folder = self._lake, self._lake.folder(table, fingerprint, shard)
         marker = lake.marker(table, fingerprint, shard)
         assert marker is not None
-        schema = records.TABLES[table]
+        schema = schemas.TABLES[table]
         column, gone = ("image_id", set(self._photos)) if "image_id" in schema.names else ("query_id", self._queries)
         parts, removed = self._without(folder, marker.parts, schema, column, gone)
         rejects, touched = self._forgotten(lake.rejects(table, fingerprint, shard).to_pylist())
@@ -156,7 +156,7 @@ class _Erasure:
         inputs = min(marker.ok, len(images) or len(made_of))
         reject_parts = []
         if rejects:
-            rows = pa.Table.from_pylist(rejects, schema=records.REJECTS)
+            rows = pa.Table.from_pylist(rejects, schema=schemas.REJECTS)
             reject_parts.append(lake.write_part(folder, "rejects-00000", rows))
         swapped = replace(marker, parts=tuple(parts), rejects=tuple(reject_parts), ok=marker.ok - inputs,
                           rejected=marker.rejected + inputs)  # fmt: skip
@@ -271,7 +271,7 @@ def gc(lake: Lake, keep: set[str], *, dry_run: bool = True, grace_seconds: float
     ``grace_seconds``: those of killed or replaced attempts. Images, human answers, blobs and the journal stay.
     """
     found: dict[str, int] = {}
-    for table in records.TABLES:
+    for table in schemas.TABLES:
         names = [None] if table == "images" else lake.fingerprints(table)
         for name in names:
             prefix = f"{table}/{name}/" if name else f"{table}/"

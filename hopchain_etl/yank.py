@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hopchain_etl.gitrepo import GitRepo, working_clone
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.packing import RESEARCH, checked, hash_of, images_json, objects_at, write_images
 from hopchain_etl.settings import Settings
-from hopchain_etl.store import ObjectStore
 
 
 def erase_from_registry(settings: Settings, images: Iterable[str], reason: str) -> dict[str, Any]:

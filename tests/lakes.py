@@ -20,13 +20,13 @@ import pytest
 from PIL import Image, ImageDraw
 from pycocotools import mask as coco
 
-from hopchain_etl import records, registry
+from hopchain_etl import registry, schemas
 from hopchain_etl.engines.base import Identity
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import Hop, Query, Read, Rel, hop_to_row, query_id
-from hopchain_etl.lake import Lake, Marker, Shard
-from hopchain_etl.resources import project_file
+from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.project_files import project_file
 from hopchain_etl.settings import DiversitySettings, LakeSettings, S3Settings, Settings
 from hopchain_etl.stages.generate import REVISION
 from hopchain_etl.stages.lineage import Lineage
@@ -77,7 +77,7 @@ def lineages(lake: Lake, version: str = "1", revision: int = REVISION) -> Lineag
 def write(lake: Lake, table: str, fingerprint: str | None, shard: Shard, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write a shard as one part with its marker, over what was there."""
     folder = lake.folder(table, fingerprint, shard)
-    part = lake.write_part(folder, "part-00000", pa.Table.from_pylist(rows, schema=records.TABLES[table]))
+    part = lake.write_part(folder, "part-00000", pa.Table.from_pylist(rows, schema=schemas.TABLES[table]))
     marker = Marker((part,), (), read=len(rows), ok=len(rows), rejected=0, failed=0)
     lake.store.put(folder + "_SUCCESS", marker.to_json())
 

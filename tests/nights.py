@@ -14,10 +14,10 @@ from toy_engines import passing, toy_engines
 
 from hopchain_etl.build import Build
 from hopchain_etl.engines import Engines
-from hopchain_etl.lake import Lake
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings, Settings, SourceSettings
 from hopchain_etl.stages.ingest import IngestResult, ingest
-from hopchain_etl.store import ObjectStore
 
 
 def settings_at(bucket: str, endpoint: str, lake: str = "lake") -> Settings:

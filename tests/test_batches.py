@@ -9,7 +9,7 @@ from conftest import S3Location
 
 from hopchain_etl import batches
 from hopchain_etl.batches import Batch
-from hopchain_etl.lake import Lake, LakeError
+from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.settings import LakeSettings
 
 BATCH = Batch("2026-11-22T020000", "scheduled__1", ("a" * 64, "b" * 64), lineage="0123456789ab", shards=("x/0000",))

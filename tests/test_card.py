@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 from test_verify import training_row
 
-from hopchain_etl import records
+from hopchain_etl import schemas
 from hopchain_etl.card import write_card
 from hopchain_etl.stages.assemble import write_rows
 
@@ -29,7 +29,7 @@ def card(folder: Path, rows: list[dict[str, Any]], **snapshot: Any) -> tuple[str
     """Write the card of rows into ``folder``; return it with its metrics."""
     for row in rows:
         row["lineage"] = row["lineage"] or "aa"
-    write_rows([[pa.Table.from_pylist(rows, schema=records.TRAINING_ROWS)]], folder / "rows", 100)
+    write_rows([[pa.Table.from_pylist(rows, schema=schemas.TRAINING_ROWS)]], folder / "rows", 100)
     counts = {"read": len(rows) + 3, "rows": len(rows), "dropped": {"withdrawn": 3}}
     (folder / "dropped.json").write_text(json.dumps(counts))
     metrics = write_card(SNAPSHOT | snapshot, "default", folder)

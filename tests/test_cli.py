@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from conftest import S3Location
 
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.scenes import draw
 from hopchain_etl.settings import S3Settings
-from hopchain_etl.store import ObjectStore
 
 HOPCHAIN = [str(Path(sys.executable).with_name("hopchain"))]
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from test_verify import Row, training_row
 
-from hopchain_etl import packing, records
+from hopchain_etl import packing, schemas
 from hopchain_etl.dataset import NotPulledError, TrainingSet, parse_condition
 from hopchain_etl.stages.assemble import write_rows
 from tests import lakes
@@ -27,7 +27,7 @@ def released(folder: Path, rows: list[Row], seeds: range) -> Path:
     """Write a training set with the photos of ``seeds`` in two parts, and ``images.json``, as a publish does."""
     for row in rows:
         row["prompt"] = f"{row['question']}\n{INSTRUCTION}"
-    table = pa.Table.from_pylist(rows, schema=records.TRAINING_ROWS).sort_by("query_id")
+    table = pa.Table.from_pylist(rows, schema=schemas.TRAINING_ROWS).sort_by("query_id")
     write_rows([[table]], folder / "training_set/default/rows", 4)
     images = folder / "training_set/images"
     images.mkdir()
@@ -118,7 +118,7 @@ def test_text_conditions(folder: Path, condition: str, rows: int) -> None:
 )
 def test_a_condition_that_is_none_is_told(bad: str) -> None:
     with pytest.raises(ValueError, match=r"condition|is no|null"):
-        parse_condition(bad, records.TRAINING_ROWS)
+        parse_condition(bad, schemas.TRAINING_ROWS)
 
 
 def test_columns_are_only_those_asked_for(folder: Path) -> None:
@@ -211,7 +211,7 @@ def test_memory_holds_a_batch_and_not_the_set(tmp_path: Path) -> None:
     """8,000 rows of 40 KB each (320 MB as Python sees them) are streamed within 100 MB more than at the start."""
     row = training_row(0)
     row |= {"prompt": row["question"], "instances": [{**row["instances"][0], "text": "x" * 40_000}]}
-    rows = pa.Table.from_pylist([row | {"query_id": f"{n:064x}"} for n in range(1_000)], schema=records.TRAINING_ROWS)
+    rows = pa.Table.from_pylist([row | {"query_id": f"{n:064x}"} for n in range(1_000)], schema=schemas.TRAINING_ROWS)
     for part in range(8):
         (tmp_path / "t/rows").mkdir(parents=True, exist_ok=True)
         pq.write_table(rows, tmp_path / f"t/rows/train-{part:05d}.parquet", row_group_size=250, use_dictionary=False)

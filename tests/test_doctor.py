@@ -13,8 +13,8 @@ from scripted_server import Babble, Refuse, Say, ScriptedServer
 from test_cli import environment, hopchain
 
 from hopchain_etl.doctor import Finding, examine
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import S3Settings, Settings, VlmSettings
-from hopchain_etl.store import ObjectStore
 
 
 def settings(bucket: S3Location, **changed: Any) -> Settings:

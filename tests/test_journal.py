@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hopchain_etl.engines.base import Identity, Photo, Reply, SolveJob, payload_hash
 from hopchain_etl.journal import BLIND, Journal, replies
-from hopchain_etl.lake import Lake
+from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import LakeSettings
 
 pytestmark = pytest.mark.s3

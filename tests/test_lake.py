@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 from conftest import S3Location
 
-from hopchain_etl import records
-from hopchain_etl.lake import Lake, LakeError, Marker, Shard, parquet_bytes
+from hopchain_etl import schemas
+from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard, parquet_bytes
 from hopchain_etl.settings import LakeSettings
 
 SHARD = Shard("2026-11-22", 3)
@@ -20,7 +20,7 @@ def lake_at(bucket: S3Location) -> Lake:
 
 def categories(*image_ids: str) -> pa.Table:
     rows = [{"image_id": image, "category": "cat", "count_estimate": 1} for image in image_ids]
-    return pa.Table.from_pylist(rows, schema=records.CATEGORIES)
+    return pa.Table.from_pylist(rows, schema=schemas.CATEGORIES)
 
 
 def complete(lake: Lake, rows: pa.Table, **totals: int) -> str:

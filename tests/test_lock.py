@@ -10,8 +10,8 @@ import time
 import pytest
 from conftest import S3Location
 
-from hopchain_etl.lake import Lake
-from hopchain_etl.lock import LockHeldError, lake_lock
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.lock import LockHeldError, lake_lock
 from hopchain_etl.settings import LakeSettings
 
 pytestmark = pytest.mark.s3

@@ -18,8 +18,8 @@ from nights import call_lines, data_parts, night, put_photos, settings_at
 from toy_engines import ToySegmenter, passing, toy_engines
 
 from hopchain_etl.build import Build
-from hopchain_etl.lake import Lake
-from hopchain_etl.store import ObjectStore
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import ObjectStore
 
 pytestmark = pytest.mark.s3
 

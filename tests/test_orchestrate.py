@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from hopchain_etl import batches, orchestrate
 from hopchain_etl.build import Build
-from hopchain_etl.lake import Lake, Shard
+from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.settings import Policy, Profile, Settings
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

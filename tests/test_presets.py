@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from hopchain_etl.gitrepo import settings_env
 from hopchain_etl.hops.calibration import Tries, guessable
 from hopchain_etl.hops.consensus import Rule
-from hopchain_etl.presets import PRESETS, departures
 from hopchain_etl.settings import Policy, Settings
+from hopchain_etl.settings.presets import PRESETS
 from hopchain_etl.stages.rules import Rules
 
 
@@ -30,14 +30,14 @@ def test_the_paper_asks_four_people_drops_what_is_always_solved_and_nothing_else
     assert not rules.judge_condemns
     assert not guessable(Tries(8, 8), rules.chance, rules.alpha)
     assert set(vars(rules.limits).values()) == {1.0}
-    assert departures(settings) == {}
+    assert settings.departures() == {}
 
 
 def test_what_is_set_wins_over_the_preset_wherever_it_is_set(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere.write_text('[release]\npreset = "paper"\npolicy = "unreviewed"\n[diversity]\nnear = 0.5\n')
     monkeypatch.setenv("HOPCHAIN_DESK__AGREE", "3")
     settings = Settings(calibrate={"keep_all_right": True})
-    assert departures(settings) == {
+    assert settings.departures() == {
         "release.policy": "unreviewed", "diversity.near": 0.5, "desk.agree": 3, "calibrate.keep_all_right": True,
     }  # fmt: skip
     assert (settings.desk.seats, settings.diversity.answer, settings.calibrate.judge_condemns) == (4, 1.0, False)
@@ -55,7 +55,7 @@ def test_the_environment_may_name_the_preset_and_a_child_process_has_the_same(mo
 
 def test_without_a_preset_nothing_changes_and_an_unknown_one_is_an_error() -> None:
     assert Settings().diversity.answer == 0.1
-    assert departures(Settings()) == {}
+    assert Settings().departures() == {}
     with pytest.raises(ValidationError, match="preset"):
         Settings(release={"preset": "papers"})
 

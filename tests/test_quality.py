@@ -23,17 +23,26 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
-from hopchain_etl import quality, records, resources
-from hopchain_etl.facts import instance_facts, read_mask
+from hopchain_etl import project_files, schemas
 from hopchain_etl.hops.query import query_id
-from hopchain_etl.lake import Lake, Marker, Shard
-from hopchain_etl.quality import GateResult, QualityError, Validator, Verdict, gate, validator, write_docs
-from hopchain_etl.resources import project_file
+from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.project_files import project_file
+from hopchain_etl.quality import validator
+from hopchain_etl.quality.derived_columns import instance_facts, read_mask
+from hopchain_etl.quality.validator import (
+    GateResult,
+    QualityError,
+    Validator,
+    Verdict,
+    gate,
+    make_validator,
+    write_docs,
+)
 from hopchain_etl.settings import LakeSettings, QualitySettings
 
 Row = dict[str, Any]
 
-SCHEMAS = {**records.TABLES, "training_set": records.TRAINING_ROWS}
+SCHEMAS = {**schemas.TABLES, "training_set": schemas.TRAINING_ROWS}
 NAN, INF = math.nan, math.inf
 HEIGHT, WIDTH = 40, 60
 
@@ -437,7 +446,7 @@ def validate(calls_home: list[object]) -> Validator:
         calls_home.append(address)
         raise OSError("tests of the suites reach nobody")
 
-    inner = validator(QualitySettings())
+    inner = make_validator(QualitySettings())
 
     def quietly(table: str, rows: pa.Table) -> Verdict:
         with pytest.MonkeyPatch.context() as patch:
@@ -570,11 +579,11 @@ def test_a_mask_may_reach_two_pixels_out_of_its_box_and_no_further() -> None:
 def test_an_empty_table_passes_without_great_expectations() -> None:
     code = """
 import sys
-from hopchain_etl import records
-from hopchain_etl.quality import validator
+from hopchain_etl import schemas
+from hopchain_etl.quality.validator import make_validator
 from hopchain_etl.settings import QualitySettings
-validate = validator(QualitySettings())
-for table, schema in records.TABLES.items():
+validate = make_validator(QualitySettings())
+for table, schema in schemas.TABLES.items():
     verdict = validate(table, schema.empty_table())
     verdict.raise_if_over_threshold(table)
     assert (verdict.rows, verdict.failing) == (0, {})
@@ -601,9 +610,9 @@ def test_row_numbers_are_only_collected_for_what_failed(monkeypatch: pytest.Monk
         passes.append((len(expectations), detail))
         return run_suite(batch, name, expectations, detail)
 
-    run_suite = quality._validate
-    monkeypatch.setattr(quality, "_validate", counted)
-    check = validator(QualitySettings())
+    run_suite = validator._validate
+    monkeypatch.setattr(validator, "_validate", counted)
+    check = make_validator(QualitySettings())
     check("images", rows_of("images"))
     assert passes == [(10, "SUMMARY")]
     check("images", rows_of("images", [{"width": 0, "format": "x"}]))
@@ -613,7 +622,7 @@ def test_row_numbers_are_only_collected_for_what_failed(monkeypatch: pytest.Monk
 def test_threads_do_not_see_each_others_rows(validate: Validator) -> None:
     def failing(n: int) -> dict[int, str]:
         bad: list[Change] = [{"width": 1}] * n + [{"width": 0}]
-        return validator(QualitySettings())("images", rows_of("images", bad)).failing
+        return make_validator(QualitySettings())("images", rows_of("images", bad)).failing
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(failing, range(8))) == [{GOOD_ROWS + n: "no_width"} for n in range(8)]
@@ -622,17 +631,17 @@ def test_threads_do_not_see_each_others_rows(validate: Validator) -> None:
 def test_an_expectation_that_cannot_be_evaluated_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     suite = suite_of("images")
     suite["expectations"][3]["kwargs"]["column"] = "no_such_column"
-    monkeypatch.setattr(quality, "_suite", lambda table: suite)
+    monkeypatch.setattr(validator, "_suite", lambda table: suite)
     with pytest.raises(QualityError, match=r"(?s)images, bad_blob_sha|images, duplicate_image.*no_such_column"):
-        validator(QualitySettings())("images", rows_of("images"))
+        make_validator(QualitySettings())("images", rows_of("images"))
 
 
 def test_what_is_not_critical_is_counted_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     suite = suite_of("images")
     for one in suite["expectations"]:
         one["severity"] = "warning"
-    monkeypatch.setattr(quality, "_suite", lambda table: suite)
-    verdict = validator(QualitySettings())("images", rows_of("images", [{"width": 0}]))
+    monkeypatch.setattr(validator, "_suite", lambda table: suite)
+    verdict = make_validator(QualitySettings())("images", rows_of("images", [{"width": 0}]))
     assert verdict.failing == {}
     assert [one["name"] for one in verdict.summary["expectations"] if not one["success"]] == ["no_width"]
 
@@ -642,11 +651,13 @@ def test_what_is_not_critical_is_counted_and_kept(monkeypatch: pytest.MonkeyPatc
 
 def test_the_threshold_is_a_share_of_rows(validate: Validator) -> None:
     rows = rows_of("images", [{"width": 0}])
-    validator(QualitySettings(max_failing_share=0.25))("images", rows).raise_if_over_threshold("images demo/0001")
+    make_validator(QualitySettings(max_failing_share=0.25))("images", rows).raise_if_over_threshold("images demo/0001")
     with pytest.raises(QualityError):
-        validator(QualitySettings(max_failing_share=0.24))("images", rows).raise_if_over_threshold("images demo/0001")
+        make_validator(QualitySettings(max_failing_share=0.24))("images", rows).raise_if_over_threshold(
+            "images demo/0001"
+        )
     with pytest.raises(QualityError):
-        validator(QualitySettings(max_failing_share=0))("images", rows).raise_if_over_threshold("images demo/0001")
+        make_validator(QualitySettings(max_failing_share=0))("images", rows).raise_if_over_threshold("images demo/0001")
     Verdict(100, dict.fromkeys(range(29), "x"), {}, 0.29).raise_if_over_threshold("29 of 100 are not over 0.29")
     Verdict(0, max_failing_share=0).raise_if_over_threshold("images demo/0002")
 
@@ -778,7 +789,7 @@ def test_project_files_come_from_the_package_first_then_from_the_checkout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "hopchain_etl"
-    monkeypatch.setattr(resources, "_PACKAGE", package)
+    monkeypatch.setattr(project_files, "_PACKAGE", package)
     with pytest.raises(FileNotFoundError, match=r"params\.yaml is neither .*_project/params\.yaml nor .*/params\.yaml"):
         project_file("params.yaml")
     (tmp_path / "params.yaml").write_text("checkout")

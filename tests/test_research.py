@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hopchain_etl import records
-from hopchain_etl.lake import Lake, Marker, Shard
+from hopchain_etl import schemas
+from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.research import write_research
 from hopchain_etl.snapshot import take_snapshot
 from hopchain_etl.stages.assemble import Params, assemble
@@ -29,7 +29,7 @@ def refuse(lake: Lake, fingerprint: str, images: list[str | None]) -> None:
     assert marker is not None
     rows = [{"stage": "generate", "scope": "output", "outcome": "rejected", "reason": "dead_hop", "image_id": image,
              "payload": f'{{"question": "of {image}"}}'} for image in images]  # fmt: skip
-    part = lake.write_part(folder, "rejects-00000", pa.Table.from_pylist(rows, schema=records.REJECTS))
+    part = lake.write_part(folder, "rejects-00000", pa.Table.from_pylist(rows, schema=schemas.REJECTS))
     lake.store.put(folder + "_SUCCESS", Marker(**{**vars(marker), "rejects": (part,)}).to_json())
 
 
@@ -109,7 +109,7 @@ def test_the_same_snapshot_gives_the_same_parts_and_a_new_night_leaves_the_old_o
                              "queries-00000.parquet", "queries-00001.parquet", "rejects-00000.parquet",
                              "votes-00000.parquet"]  # fmt: skip
     for path in (tmp_path / "a").glob("*.parquet"):
-        assert pq.read_schema(path).equals(records.RESEARCH[path.name.split("-")[0]])
+        assert pq.read_schema(path).equals(schemas.RESEARCH[path.name.split("-")[0]])
     lakes.fill(lake, range(4, 6), intake="second")
     write_research(taken(bucket, prints.queries), PARAMS, lake, tmp_path / "b")
     assert {path.read_bytes() for path in (tmp_path / "a").glob("queries-*")} < {

@@ -6,7 +6,7 @@ from typing import Any
 import lakes
 import pytest
 
-from hopchain_etl.lake import Lake, LakeError, Shard
+from hopchain_etl.lake.lake import Lake, LakeError, Shard
 from hopchain_etl.snapshot import Inputs, take_snapshot, to_bytes
 
 pytestmark = pytest.mark.s3

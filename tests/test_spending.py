@@ -11,7 +11,7 @@ from conftest import S3Location
 from hopchain_etl import spending
 from hopchain_etl.engines.base import Identity, Reply, TokenCeilingError
 from hopchain_etl.journal import Journal, replies
-from hopchain_etl.lake import Lake
+from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import LakeSettings
 from hopchain_etl.spending import Ledger, ceiling, metered
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import S3Location
+from hopchain_etl.concurrency import read_ahead
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore, StoreError
 from hopchain_etl.settings import S3Settings
-from hopchain_etl.store import MissingObjectError, ObjectStore, StoreError, ahead
 
 pytestmark = pytest.mark.s3
 
@@ -101,10 +102,10 @@ def test_one_is_made_ahead_and_its_error_comes_in_its_turn() -> None:
             yield number
         raise StoreError("gone")
 
-    coming = ahead(numbers())
+    coming = read_ahead(numbers())
     for number in range(5):
         assert next(coming) == number
         assert len(made) <= number + 2
     with pytest.raises(StoreError):
         next(coming)
-    assert list(ahead([])) == []
+    assert list(read_ahead([])) == []

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from hopchain_etl import records
+from hopchain_etl import schemas
 from hopchain_etl.cli.release import app
 from hopchain_etl.hops.query import query_id
 from hopchain_etl.stages.assemble import write_rows
@@ -27,7 +27,7 @@ def training_row(seed: int = 0, number: int = 0) -> Row:
     instances = [lakes.instance_row(image["image_id"], *one) for one in objects]
     query = lakes.query_row(image, instances, number)
     row = {
-        **dict.fromkeys(records.TRAINING_ROWS.names),
+        **dict.fromkeys(schemas.TRAINING_ROWS.names),
         **query,
         **{name: image[name] for name in ("group", "source", "license", "width", "height")},
         "split": "train",
@@ -36,14 +36,14 @@ def training_row(seed: int = 0, number: int = 0) -> Row:
         "human_answers": [query["answer"]] * 4,
         "program_agrees": True,
     }
-    table = pa.Table.from_pylist([row], schema=records.TRAINING_ROWS)
+    table = pa.Table.from_pylist([row], schema=schemas.TRAINING_ROWS)
     restored: Row = table.to_pylist()[0]
     return restored
 
 
 def training_set(folder: Path, rows: list[Row], seeds: range = range(3)) -> Path:
     """Write a training set of one target below ``folder`` with the photos of ``seeds``, and return ``folder``."""
-    table = pa.Table.from_pylist(rows, schema=records.TRAINING_ROWS)
+    table = pa.Table.from_pylist(rows, schema=schemas.TRAINING_ROWS)
     write_rows([[table.sort_by("query_id")]], folder / "training_set/default/rows", 100)
     pixels = []
     for seed in seeds:
@@ -52,7 +52,7 @@ def training_set(folder: Path, rows: list[Row], seeds: range = range(3)) -> Path
         pixels.append({**{name: image[name] for name in ("image_id", "blob_sha", "width", "height")}, "bytes": data})
     path = folder / "training_set/images/part-00000.parquet"
     path.parent.mkdir()
-    pq.write_table(pa.Table.from_pylist(pixels, schema=records.TRAINING_IMAGES), path)
+    pq.write_table(pa.Table.from_pylist(pixels, schema=schemas.TRAINING_IMAGES), path)
     return folder
 
 
@@ -151,7 +151,7 @@ def test_missing_damaged_and_resized_images_are_told_apart(tmp_path: Path) -> No
     rows = pq.read_table(path).to_pylist()
     rows[0]["bytes"] = rows[1]["bytes"]
     rows[2]["width"] = 1
-    pq.write_table(pa.Table.from_pylist(rows, schema=records.TRAINING_IMAGES), path)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schemas.TRAINING_IMAGES), path)
     assert verify(folder).failures == {"damaged_image": 1, "wrong_size": 1, "missing_image": 1}
     assert verify(folder, images=False).ok
 
@@ -186,7 +186,7 @@ def test_an_empty_set_is_not_ok_and_an_absent_one_says_what_to_do(tmp_path: Path
 
 def test_files_of_rows_are_verified_on_their_own(tmp_path: Path) -> None:
     rows = [training_row(seed) for seed in range(3)]
-    pq.write_table(pa.Table.from_pylist(rows, schema=records.TRAINING_ROWS), tmp_path / "rows.parquet")
+    pq.write_table(pa.Table.from_pylist(rows, schema=schemas.TRAINING_ROWS), tmp_path / "rows.parquet")
     lines = [json.dumps(row) for row in rows]
     (tmp_path / "rows.jsonl").write_text("\n".join([*lines, lines[0], "[1, 2", "{}", "[]"]) + "\n")
     assert verify(tmp_path / "rows.parquet").to_json()["rows"] == 3
@@ -199,11 +199,11 @@ def test_the_queries_table_is_verified_with_the_instances_beside_it(tmp_path: Pa
     image = lakes.image_row(data, 0)
     instances = [lakes.instance_row(image["image_id"], *one) for one in objects]
     queries = [lakes.query_row(image, instances, number) for number in range(2)]
-    pq.write_table(pa.Table.from_pylist(queries, schema=records.QUERIES), tmp_path / "queries.parquet")
-    pq.write_table(pa.Table.from_pylist(instances, schema=records.INSTANCES), tmp_path / "instances.parquet")
+    pq.write_table(pa.Table.from_pylist(queries, schema=schemas.QUERIES), tmp_path / "queries.parquet")
+    pq.write_table(pa.Table.from_pylist(instances, schema=schemas.INSTANCES), tmp_path / "instances.parquet")
     assert verify(tmp_path / "queries.parquet", instances=tmp_path / "instances.parquet").ok
     queries[1]["answer"] = "7"
-    pq.write_table(pa.Table.from_pylist(queries, schema=records.QUERIES), tmp_path / "queries.parquet")
+    pq.write_table(pa.Table.from_pylist(queries, schema=schemas.QUERIES), tmp_path / "queries.parquet")
     found = verify(tmp_path / "queries.parquet", instances=tmp_path / "instances.parquet")
     assert found.failures == {"wrong_answer": 1}
     with pytest.raises(ValueError, match="--instances"):
@@ -223,7 +223,7 @@ def test_many_rows_are_checked_by_several_processes_in_order(tmp_path: Path) -> 
     good, bad = training_row(0), training_row(1)
     bad["answer"] = "1"
     rows = [{**(bad if number % 100 == 99 else good), "query_id": f"{number}"} for number in range(1600)]
-    pq.write_table(pa.Table.from_pylist(rows, schema=records.TRAINING_ROWS), tmp_path / "rows.parquet")
+    pq.write_table(pa.Table.from_pylist(rows, schema=schemas.TRAINING_ROWS), tmp_path / "rows.parquet")
     found = verify(tmp_path / "rows.parquet")
     assert found.rows == 1600
     assert found.failures == {"wrong_answer": 16, "not_unanimous": 16, "wrong_query_id": 1600}

@@ -20,9 +20,9 @@ from hopchain_etl.build import Build
 from hopchain_etl.engines import Engines
 from hopchain_etl.engines.base import JudgeJob, Photo, SolveJob
 from hopchain_etl.engines.prompts import Prompt
-from hopchain_etl.lake import Marker
+from hopchain_etl.lake.lake import Marker
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import AskSettings, Settings, VlmSettings
-from hopchain_etl.store import ObjectStore
 
 ASK = AskSettings(combinations_per_image=2, queries_per_combination=1, max_tokens=500)
 

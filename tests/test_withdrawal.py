@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hopchain_etl import records, withdrawal
+from hopchain_etl import schemas, withdrawal
 from hopchain_etl.engines.base import Identity, Photo, SolveJob
 from hopchain_etl.journal import BLIND, Journal
-from hopchain_etl.lake import Lake, LakeError, Marker, Shard
+from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.registry import publish, releases
 from hopchain_etl.settings import ReleaseSettings
-from hopchain_etl.store import ObjectStore
 from hopchain_etl.verify import verify
 from hopchain_etl.withdrawal import erase, gc, lineages_in_use, withdraw
 from hopchain_etl.yank import erase_from_registry
@@ -180,7 +180,7 @@ def test_rejects_forget_the_photo_but_keep_count(lake: Lake) -> None:
     image, folder = queries[0]["image_id"], lake.folder("queries", prints.queries, FIRST)
     draft = {"stage": "generate", "scope": "output", "outcome": "rejected", "reason": "dead_hop", "payload": "secret"}
     rows = [{**draft, "image_id": image}, {**draft, "image_id": queries[2]["image_id"]}]
-    part = lake.write_part(folder, "rejects-00000", pa.Table.from_pylist(rows, schema=records.REJECTS))
+    part = lake.write_part(folder, "rejects-00000", pa.Table.from_pylist(rows, schema=schemas.REJECTS))
     marker = lake.marker("queries", prints.queries, FIRST)
     assert marker is not None
     lake.store.put(folder + "_SUCCESS", replace(marker, rejects=(part,)).to_json())
@@ -197,7 +197,7 @@ def test_gc_lists_dead_lineages_and_old_orphans_and_deletes_only_when_told(lake:
     new, _ = lakes.fill(lake, range(2), version="2")
     answers = lakes.answer(lake, old.queries, queries)
     folder = lake.folder("queries", new.queries, FIRST)
-    orphan = folder + lake.write_part(folder, "part-00007", records.QUERIES.empty_table()).name
+    orphan = folder + lake.write_part(folder, "part-00007", schemas.QUERIES.empty_table()).name
     keep = {new.categories, new.instances, new.queries}
     before = everything(lake)
 
@@ -218,7 +218,7 @@ def test_gc_lists_dead_lineages_and_old_orphans_and_deletes_only_when_told(lake:
 def test_gc_spares_a_shard_that_is_being_written(lake: Lake) -> None:
     prints, _ = lakes.fill(lake, range(1))
     folder = lake.folder("queries", prints.queries, Shard("first", 1))
-    lake.write_part(folder, "part-00000", records.QUERIES.empty_table())
+    lake.write_part(folder, "part-00000", schemas.QUERIES.empty_table())
     assert gc(lake, set(vars(prints).values())) == ([], 0)
     assert Marker.from_json(lake.store.get(lake.folder("images", None, FIRST) + "_SUCCESS")).ok == 1
 

@@ -12,9 +12,9 @@ from typing import Any
 import lakes
 import pytest
 
-from hopchain_etl.lake import Lake
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import Settings
-from hopchain_etl.store import ObjectStore
 
 
 @dataclass

@@ -18,13 +18,13 @@ import pyarrow as pa
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, Request, expect, sync_playwright
 
-from hopchain_etl import airflow_server, batches, records, s3server
+from hopchain_etl import airflow_server, batches, s3server, schemas
 from hopchain_etl.airflow_server import AirflowServer
 from hopchain_etl.batches import Batch
-from hopchain_etl.lake import Lake, Marker, Shard
+from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.s3server import ServerInfo
 from hopchain_etl.settings import LakeSettings, S3Settings
-from hopchain_etl.store import ObjectStore
 
 CHROMIUM = "/usr/bin/chromium"
 QUIET = [  # no sandbox: containers lack it; nothing of chromium's own goes over the network
@@ -137,7 +137,7 @@ def _fill(lake: Lake) -> tuple[lakes.Lineages, list[dict[str, Any]]]:
         {**common, "scope": "output", "reason": "ambiguous_hop", "detail": "h2 fits two", "payload": None},
     ]
     folder = lake.folder("queries", prints.queries, shard)
-    part = lake.write_part(folder, "rejects-00000", pa.Table.from_pylist(rows, schema=records.REJECTS))
+    part = lake.write_part(folder, "rejects-00000", pa.Table.from_pylist(rows, schema=schemas.REJECTS))
     reasons = {"too_few_hops": 1, "ambiguous_hop": 1}
     marker = Marker(held.parts, (part,), read=held.read, ok=held.ok, rejected=0, failed=0, reasons=reasons)
     lake.store.put(folder + "_SUCCESS", marker.to_json())

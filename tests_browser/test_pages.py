@@ -29,7 +29,7 @@ from playwright.sync_api import FrameLocator, Page, expect
 from sites import ANNOTATORS, SCRIPT, Site, build_of, desk_of, running, shot
 
 from hopchain_etl import batches, demo
-from hopchain_etl.lake import key_part
+from hopchain_etl.lake.lake import key_part
 
 WORKS = '#photo[src^="api/queries/"]:visible, #notice:visible'
 

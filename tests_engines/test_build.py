@@ -18,8 +18,8 @@ from nights import data_parts, night, put_photos, settings_at
 from hopchain_etl.build import Build
 from hopchain_etl.engines import engines_for, sam3_masks
 from hopchain_etl.engines.prompts import Prompt
-from hopchain_etl.lake import Marker
-from hopchain_etl.quality import validator
+from hopchain_etl.lake.lake import Marker
+from hopchain_etl.quality.validator import make_validator
 from hopchain_etl.settings import AskSettings, EngineSettings, Profile, Sam3Settings, Settings, VlmSettings
 
 PHOTOS = 4  # one shard
@@ -111,7 +111,7 @@ def test_nonsense_of_the_right_shape_goes_all_the_way_and_is_turned_away(setting
     )
 
     # What came through has the shape that was asked for, and the suites of the lake agree.
-    validate = validator(settings.quality)
+    validate = make_validator(settings.quality)
     for name in STAGES:
         (shard,) = build.lake.completed("images")
         step = build.steps[name]

@@ -27,9 +27,9 @@ from hopchain_etl.annotation.guard import Guard
 from hopchain_etl.annotation.index import Index
 from hopchain_etl.annotation.lead import LeadDesk
 from hopchain_etl.browser.routes import router as browser
-from hopchain_etl.lake import Lake, LakeError
+from hopchain_etl.lake.lake import Lake, LakeError
+from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.settings import Settings
-from hopchain_etl.store import StoreError
 
 log = logging.getLogger(__name__)
 

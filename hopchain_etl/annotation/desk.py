@@ -20,9 +20,9 @@ from hopchain_etl.annotation.gold import GoldItem
 from hopchain_etl.annotation.index import Index, Open, Question, as_question, without_leases
 from hopchain_etl.ballots import Ballot, who
 from hopchain_etl.hops.consensus import number_of
-from hopchain_etl.lake import Lake
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import DeskSettings
-from hopchain_etl.store import MissingObjectError
 
 REASONS = {
     "ambiguous": "The question can be understood in more than one way",

@@ -22,8 +22,8 @@ from pydantic import ValidationError
 
 from hopchain_etl.ballots import VOTE_KEY, Ballot, standing, who
 from hopchain_etl.hops.consensus import Decision, Outcome, Rule, weigh
-from hopchain_etl.lake import Lake
-from hopchain_etl.store import MissingObjectError
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import MissingObjectError
 
 _LATE = re.compile(r".*/late-(?P<answer>[0-9a-f-]{36})\.json")
 _SKIP = re.compile(r".*/skip-(?P<who>[0-9a-f]{16})\.json")

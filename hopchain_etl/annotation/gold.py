@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hopchain_etl.ballots import who
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import number_of
-from hopchain_etl.lake import Lake
-from hopchain_etl.store import together
+from hopchain_etl.lake.lake import Lake
 
 SOURCES = ("unanimous", "listed", "drawn")
 
@@ -48,7 +48,7 @@ class Gold:
         """Learn of new items and of answers that other API workers stored."""
         keys = [entry.key for entry in self._lake.store.entries("gold/items/")]
         new = [key for key in keys if _name(key) not in self.items]
-        found = [GoldItem(**json.loads(data)) for data in together(self._lake.store.get, new)]
+        found = [GoldItem(**json.loads(data)) for data in map_threads(self._lake.store.get, new)]
         answered: defaultdict[str, set[str]] = defaultdict(set)
         for entry in self._lake.store.entries("gold/answers/"):
             answered[entry.key.split("/")[2]].add(_name(entry.key))
@@ -110,7 +110,7 @@ class Gold:
     def answers(self) -> list[dict[str, Any]]:
         """Return all answers to checks, skips included."""
         keys = [entry.key for entry in self._lake.store.entries("gold/answers/")]
-        return [json.loads(data) for data in together(self._lake.store.get, keys)]
+        return [json.loads(data) for data in map_threads(self._lake.store.get, keys)]
 
 
 def _answer_key(annotator: str, query_id: str) -> str:

@@ -20,10 +20,11 @@ from hopchain_etl.annotation.folder import Folder, Standing, stand
 from hopchain_etl.annotation.gold import Gold, GoldItem
 from hopchain_etl.ballots import is_full, who
 from hopchain_etl.batches import Batch
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import Decision, Rule
-from hopchain_etl.lake import Lake, Shard
+from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import DeskSettings
-from hopchain_etl.store import MissingObjectError, together
 
 log = logging.getLogger(__name__)
 
@@ -253,7 +254,7 @@ class Index:
             if query in self._home:
                 listed[query].append(entry.key)
         unread = [key for query, keys in listed.items() for key in self.folder(query).unread(keys)]
-        contents = {key: data for key, data in zip(unread, together(self._read, unread), strict=True) if data}
+        contents = {key: data for key, data in zip(unread, map_threads(self._read, unread), strict=True) if data}
         for query in list(self._home):
             before = self.folder(query)
             after = before.listed(listed.get(query, ()), contents)
@@ -296,7 +297,7 @@ def questions(lake: Lake, batch: Batch) -> dict[str, Question]:
             if row["query_id"] in asked and row["image_id"] in by_id
         ]
 
-    return {question.query_id: question for found in together(read, shards) for question in found}
+    return {question.query_id: question for found in map_threads(read, shards) for question in found}
 
 
 def as_question(item: GoldItem) -> Question:

@@ -24,12 +24,12 @@ from hopchain_etl.annotation.gold import GoldItem
 from hopchain_etl.annotation.index import Question, as_question, questions
 from hopchain_etl.ballots import Ballot, is_full
 from hopchain_etl.batches import Batch
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.held_back import held_back_under
 from hopchain_etl.hops.consensus import Decision, Outcome, Rule, number_of, weigh
 from hopchain_etl.hops.query import decimal_text, query_id
-from hopchain_etl.lake import LakeError, Shard
+from hopchain_etl.lake.lake import LakeError, Shard
 from hopchain_etl.stages import collect
-from hopchain_etl.store import together
 
 _COLUMNS = ("query_id", "question", "seat", "annotator", "answer", "reject_reason", "comment", "seconds", "answered_at",
             "decision", "final", "program")  # fmt: skip
@@ -333,7 +333,7 @@ class LeadDesk:
         lineage = batch.lineage
         wanted = set(batch.query_ids)
         shards = [Shard.parse(shard) for shard in batch.shards] or self.lake.completed("queries", lineage)
-        tables = together(lambda shard: self.lake.read("queries", lineage, shard, withdrawn=()), shards)
+        tables = map_threads(lambda shard: self.lake.read("queries", lineage, shard, withdrawn=()), shards)
         rows = pa.concat_tables(tables).select(["query_id", "question", "answer", "expr", "hops"]).to_pylist()
         return {row["query_id"]: row for row in rows if row["query_id"] in wanted}
 

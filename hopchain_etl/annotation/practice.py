@@ -18,7 +18,7 @@ from hopchain_etl.hops.consensus import number_of
 from hopchain_etl.hops.expression import letters
 from hopchain_etl.hops.geometry import Instance, Scene
 from hopchain_etl.hops.query import Hop, Query, Read, decimal_text
-from hopchain_etl.lake import Lake
+from hopchain_etl.lake.lake import Lake
 
 _KINDS = ("menu", "table", "score", "timetable")  # lists of words and numbers: easy to see, and rich in questions
 

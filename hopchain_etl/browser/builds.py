@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.funnel import Level, level
-from hopchain_etl.lake import Lake, Shard, is_fingerprint, key_part
-from hopchain_etl.store import together
+from hopchain_etl.lake.lake import Lake, Shard, is_fingerprint, key_part
 
 JSON = dict[str, Any]
 TABLES = {
@@ -57,7 +57,7 @@ def runs(lake: Lake, limit: int) -> tuple[list[JSON], int]:
     """Return the documents of the latest ``limit`` builds, newest first, each with its ``id``; and how many are."""
     entries = sorted(lake.store.entries("runs/"), key=lambda entry: entry.modified, reverse=True)
     latest = [entry.key for entry in entries if entry.key.endswith(".json")]
-    documents = together(lake.get_json, latest[:limit])
+    documents = map_threads(lake.get_json, latest[:limit])
     found = [
         {**document, "id": key.removeprefix("runs/").removesuffix(".json")}
         for key, document in zip(latest, documents, strict=False)

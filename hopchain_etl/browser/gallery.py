@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hopchain_etl import records
+from hopchain_etl import schemas
 from hopchain_etl.browser.builds import JSON, Viewed
 from hopchain_etl.hops.query import QueryError, hop_from_row
-from hopchain_etl.lake import Lake, Part, Shard, without
+from hopchain_etl.lake.lake import Lake, Part, Shard, without
 from hopchain_etl.pictures import COLOURS, mask_png, photo_jpeg
 
 _LOOKED = 16  # shards that one request reads at most
@@ -156,14 +156,14 @@ class Gallery:
         return bool(pc.any(pc.equal(rows["image_id"], row["image_id"])).as_py())
 
     def _rows(self, table: str, fingerprint: str | None, shard: Shard, kind: str) -> pa.Table:
-        schema = records.REJECTS if kind == "rejects" else records.TABLES[table]
+        schema = schemas.REJECTS if kind == "rejects" else schemas.TABLES[table]
         marker = self._lake.marker(table, fingerprint, shard)
         folder = self._lake.folder(table, fingerprint, shard)
         parts = getattr(marker, kind) if marker else ()
         return pa.concat_tables([schema.empty_table(), *(self._part(folder, part, table, kind) for part in parts)])
 
     def _read_part(self, folder: str, part: Part, table: str, kind: str) -> pa.Table:
-        schema = records.REJECTS if kind == "rejects" else records.TABLES[table]
+        schema = schemas.REJECTS if kind == "rejects" else schemas.TABLES[table]
         return self._lake.parts(folder, (part,), schema)
 
     def _withdrawn(self) -> set[str]:

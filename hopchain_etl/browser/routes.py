@@ -12,7 +12,7 @@ from hopchain_etl.browser import builds
 from hopchain_etl.browser.gallery import Asked, Gallery, NotThereError, Place, shard_of
 from hopchain_etl.funnel import as_json
 from hopchain_etl.hops.query import Read, Rel
-from hopchain_etl.lake import Lake
+from hopchain_etl.lake.lake import Lake
 
 _RUNS = 100  # builds listed at most
 _KEPT = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}  # a withdrawn photo is gone soon

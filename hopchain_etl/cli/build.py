@@ -14,12 +14,12 @@ from rich.table import Table
 from hopchain_etl.build import Build
 from hopchain_etl.cli.progress import watched
 from hopchain_etl.funnel import Level, as_json, funnel
-from hopchain_etl.lake import Lake
-from hopchain_etl.quality import validator
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.quality.validator import make_validator
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages import ingest as ingesting
 from hopchain_etl.stages.runner import Progress
-from hopchain_etl.store import ObjectStore
 
 app = typer.Typer()
 
@@ -127,7 +127,7 @@ def _ingest(
         ObjectStore(settings.source),
         settings.ingest,
         name,
-        validate=validator(settings.quality),
+        validate=make_validator(settings.quality),
         progress=progress,
         stop=stop,
     )

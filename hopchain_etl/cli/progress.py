@@ -14,7 +14,7 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hopchain_etl.lake import Shard
+from hopchain_etl.lake.lake import Shard
 from hopchain_etl.stages import runner
 from hopchain_etl.stages.runner import Failed, Made, Outcome
 

@@ -26,7 +26,7 @@ def snapshot(out: Annotated[Path, typer.Option(help="where to write it")] = SNAP
 
     Reads only the lake. The same lake gives the same bytes, so an unchanged snapshot means there is nothing to release.
     """
-    from hopchain_etl.lake import Lake
+    from hopchain_etl.lake.lake import Lake
     from hopchain_etl.snapshot import take_snapshot, to_bytes
 
     settings = Settings()
@@ -42,7 +42,7 @@ def assemble(target: Target = "default", as_json: AsJson = False) -> None:
 
     Each query ends in a row or is counted under the reason that dropped it, in training_set/TARGET/dropped.json.
     """
-    from hopchain_etl.lake import Lake
+    from hopchain_etl.lake.lake import Lake
     from hopchain_etl.stages.assemble import assemble as run
     from hopchain_etl.stages.assemble import read_params
 
@@ -53,10 +53,10 @@ def assemble(target: Target = "default", as_json: AsJson = False) -> None:
 @app.command()
 def validate(target: Target = "default", as_json: AsJson = False) -> None:
     """Run the training set's suite and every check of `hopchain verify` on assembled rows (a stage of dvc.yaml)."""
-    from hopchain_etl.quality import validator
+    from hopchain_etl.quality.validator import make_validator
     from hopchain_etl.stages.validate import validate_rows
 
-    _report(validate_rows(_folder(target), validator(Settings().quality)), as_json)
+    _report(validate_rows(_folder(target), make_validator(Settings().quality)), as_json)
 
 
 @app.command()
@@ -76,7 +76,7 @@ def research(
 
     A publish does the same where `release.research` is on.
     """
-    from hopchain_etl.lake import Lake
+    from hopchain_etl.lake.lake import Lake
     from hopchain_etl.research import write_research
     from hopchain_etl.stages.assemble import read_params
 
@@ -173,7 +173,7 @@ def withdraw(
     as_json: AsJson = False,
 ) -> None:
     """Leave a photo out of everything from now on; released versions keep it. See `erase` to remove its bytes."""
-    from hopchain_etl.lake import Lake
+    from hopchain_etl.lake.lake import Lake
     from hopchain_etl.withdrawal import withdraw
 
     _report({"withdrawn": withdraw(Lake(Settings().lake), photo, reason)}, as_json)
@@ -191,7 +191,7 @@ def erase(
     Released versions that held it are yanked: their tags are renamed yanked/... and can no longer be pulled. Run it
     while no build and no publish is running, and `hopchain publish` afterwards for a version without it.
     """
-    from hopchain_etl.lake import Lake
+    from hopchain_etl.lake.lake import Lake
     from hopchain_etl.withdrawal import erase
     from hopchain_etl.yank import erase_from_registry
 
@@ -215,7 +215,7 @@ def gc(
     Kept: today's lineage, those of the settings, and those of every released version. Photos, human answers and the
     journal of model answers are never touched.
     """
-    from hopchain_etl.lake import Lake
+    from hopchain_etl.lake.lake import Lake
     from hopchain_etl.withdrawal import gc, lineages_in_use
 
     settings = Settings()

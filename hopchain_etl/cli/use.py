@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hopchain_etl import records
+from hopchain_etl import schemas
 
 app = typer.Typer()
 
@@ -24,16 +24,16 @@ def schema(
 
     Every Parquet file of a release says the same in its own metadata, with the version of the schema.
     """
-    columns = [(field.name, str(field.type), description(field)) for field in records.TRAINING_ROWS]
+    columns = [(field.name, str(field.type), description(field)) for field in schemas.TRAINING_ROWS]
     if as_json:
         listed = [{"column": name, "type": kind, "meaning": meaning} for name, kind, meaning in columns]
-        typer.echo(json.dumps({"version": records.TRAINING_SCHEMA, "columns": listed}, indent=1))
+        typer.echo(json.dumps({"version": schemas.TRAINING_SCHEMA, "columns": listed}, indent=1))
     elif markdown:
-        typer.echo(f"Schema version {records.TRAINING_SCHEMA}.\n\n| column | type | meaning |\n|---|---|---|")
+        typer.echo(f"Schema version {schemas.TRAINING_SCHEMA}.\n\n| column | type | meaning |\n|---|---|---|")
         for name, kind, meaning in columns:
             typer.echo(f"| `{name}` | `{_short(kind)}` | {meaning} |")
     else:
-        table = Table("column", "type", "meaning", title=f"training rows, schema version {records.TRAINING_SCHEMA}")
+        table = Table("column", "type", "meaning", title=f"training rows, schema version {schemas.TRAINING_SCHEMA}")
         for name, kind, meaning in columns:
             table.add_row(name, _short(kind), meaning)
         Console(markup=False).print(table)

@@ -14,9 +14,9 @@ from importlib.util import find_spec
 from hopchain_etl import wiring
 from hopchain_etl.decontaminate import benchmark_files
 from hopchain_etl.doctor.finding import Finding, stage_names
-from hopchain_etl.lake import Lake
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import ObjectStore, StoreError, keys_of_connection
 from hopchain_etl.settings import BenchmarkSettings, Settings
-from hopchain_etl.store import ObjectStore, StoreError, keys_of_connection
 
 _SECONDS = 30.0
 

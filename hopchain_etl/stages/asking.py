@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from hopchain_etl.engines.base import JSON, Identity, Job, Photo, Reply
 from hopchain_etl.journal import Journal, replies
-from hopchain_etl.lake import Lake
+from hopchain_etl.lake.lake import Lake
 from hopchain_etl.spending import metered
 from hopchain_etl.stages.runner import Failed, Made, Outcome, Rejected, Row
 

@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hopchain_etl import records
+from hopchain_etl import schemas
 from hopchain_etl.engines.vlm.images import image_tokens
 from hopchain_etl.hops import variants
-from hopchain_etl.lake import Lake, Shard, parquet_bytes
+from hopchain_etl.lake.lake import Lake, Shard, parquet_bytes
 from hopchain_etl.settings import ANSWER_INSTRUCTION, CalibrateSettings, DiversitySettings
 from hopchain_etl.snapshot import Inputs, Snapshot, upstream_of
 from hopchain_etl.stages.rules import Rules
@@ -92,8 +92,8 @@ def write_rows(intakes: Iterable[Iterable[pa.Table]], folder: Path, rows_per_par
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    written = dict.fromkeys(records.SPLITS, 0)
-    parts = dict.fromkeys(records.SPLITS, 0)
+    written = dict.fromkeys(schemas.SPLITS, 0)
+    parts = dict.fromkeys(schemas.SPLITS, 0)
 
     def write(split: str, rows: pa.Table) -> None:
         (folder / f"{split}-{parts[split]:05d}.parquet").write_bytes(parquet_bytes(rows.combine_chunks(), _ROW_GROUP))
@@ -101,9 +101,9 @@ def write_rows(intakes: Iterable[Iterable[pa.Table]], folder: Path, rows_per_par
         written[split] += rows.num_rows
 
     for tables in intakes:
-        open_rows = {split: records.TRAINING_ROWS.empty_table() for split in records.SPLITS}
+        open_rows = {split: schemas.TRAINING_ROWS.empty_table() for split in schemas.SPLITS}
         for table in tables:
-            for split in records.SPLITS:
+            for split in schemas.SPLITS:
                 mine = table.filter(pc.equal(table["split"], split))
                 rows = pa.concat_tables([open_rows[split], mine])
                 while rows.num_rows >= rows_per_part:
@@ -113,9 +113,9 @@ def write_rows(intakes: Iterable[Iterable[pa.Table]], folder: Path, rows_per_par
         for split, rows in open_rows.items():
             if rows.num_rows:
                 write(split, rows)
-    for split in records.SPLITS:
+    for split in schemas.SPLITS:
         if not parts[split]:
-            write(split, records.TRAINING_ROWS.empty_table())
+            write(split, schemas.TRAINING_ROWS.empty_table())
     return sum(written.values())
 
 
@@ -139,7 +139,7 @@ def _by_intake(source: _Source) -> Iterator[Iterator[pa.Table]]:
 def _shard_rows(source: _Source, shard: Shard) -> pa.Table:
     """Return the rows of one shard under all lineages, sorted by query_id."""
     snapshot, inputs = source.snapshot, source.inputs
-    tables = [records.TRAINING_ROWS.empty_table()]
+    tables = [schemas.TRAINING_ROWS.empty_table()]
     for lineage in snapshot["lineages"]:
         if chosen := source.selection.chosen.get((lineage, shard)):
             segmented = upstream_of(snapshot["engines"][lineage], "segment")
@@ -169,7 +169,7 @@ def _rows(
     place = pc.index_in(queries["image_id"], value_set=images["image_id"].combine_chunks())
     shown = images.take(place)
     columns: dict[str, Any] = {
-        name: queries[name] for name in queries.column_names if name in records.TRAINING_ROWS.names
+        name: queries[name] for name in queries.column_names if name in schemas.TRAINING_ROWS.names
     }
     columns |= {name: shown[name] for name in _OF_IMAGE}
     columns |= {name: [getattr(one, name) for one in chosen.values()] for name in Chosen.__dataclass_fields__}
@@ -180,7 +180,7 @@ def _rows(
     for kind in variants.VARIANTS:
         stands = pa.array([kind in one.variants for one in chosen.values()])
         columns |= {name: _only(columns[name], stands) for name in variants.columns(kind)}
-    rows = pa.table({name: columns[name] for name in records.TRAINING_ROWS.names}, schema=records.TRAINING_ROWS)
+    rows = pa.table({name: columns[name] for name in schemas.TRAINING_ROWS.names}, schema=schemas.TRAINING_ROWS)
     return _unvouched(rows)
 
 
@@ -200,7 +200,7 @@ def _grouped(instances: pa.Table, image_ids: pa.ChunkedArray) -> pa.Array:
     held, place = instances.filter(pc.is_valid(place)), place.drop_null().to_numpy()
     ends = np.cumsum(np.bincount(place, minlength=len(image_ids)))
     ordered = held.take(pa.array(np.argsort(place, kind="stable")))
-    ordered = ordered.combine_chunks().cast(pa.schema(list(records.RELEASED_INSTANCE)))
+    ordered = ordered.combine_chunks().cast(pa.schema(list(schemas.RELEASED_INSTANCE)))
     structs = pa.StructArray.from_arrays(
         [ordered[name].combine_chunks() for name in ordered.column_names], fields=list(ordered.schema)
     )

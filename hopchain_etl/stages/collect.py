@@ -17,16 +17,16 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pydantic import ValidationError
 
-from hopchain_etl import ballots, batches, records
+from hopchain_etl import ballots, batches, schemas
 from hopchain_etl.ballots import VOTE_KEY, Ballot, is_full
 from hopchain_etl.batches import Batch
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import Identity, Row
 from hopchain_etl.hops.consensus import Decision, Outcome, Rule, number_of, weigh
-from hopchain_etl.lake import Lake, Marker, Part, Shard
-from hopchain_etl.quality import Validator
+from hopchain_etl.lake.lake import Lake, Marker, Part, Shard
+from hopchain_etl.quality.validator import Validator
 from hopchain_etl.stages.lineage import Lineage
 from hopchain_etl.stages.resources import Resources
-from hopchain_etl.store import together
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def compact(
         return
     before = {(one.query_id, one.seat, one.rev): one for one in counted(lake, batch)} if held else {}
     rows, origins, rejects = _rows(lake, mine, before, gone)
-    table = pa.Table.from_pylist(rows, schema=records.ANSWERS)
+    table = pa.Table.from_pylist(rows, schema=schemas.ANSWERS)
     verdict = validate("answers", table)
     rejects += [
         _reject(lake, origins[index], name, "failed the table's suite", rows[index])
@@ -142,7 +142,7 @@ def compact(
     lake.put_json(folder + "validation.json", verdict.summary)
     marker = Marker(
         parts=_write(lake, folder, "part", kept),
-        rejects=_write(lake, folder, "rejects", pa.Table.from_pylist(rejects, schema=records.REJECTS)),
+        rejects=_write(lake, folder, "rejects", pa.Table.from_pylist(rejects, schema=schemas.REJECTS)),
         read=len(mine),
         ok=kept.num_rows,
         rejected=len(rejects),
@@ -200,7 +200,7 @@ def _rows(
     def read(vote: Vote) -> tuple[Vote, Ballot | bytes]:
         return vote, before.get((vote.query_id, vote.seat, vote.rev)) or lake.store.get(vote.key)
 
-    for vote, found in sorted(together(read, last.values()), key=lambda pair: (pair[0].query_id, pair[0].seat)):
+    for vote, found in sorted(map_threads(read, last.values()), key=lambda pair: (pair[0].query_id, pair[0].seat)):
         try:
             ballot = found if isinstance(found, Ballot) else _ballot(vote, found)
         except ValueError as error:  # what is no JSON or lacks a field: pydantic's errors are ValueErrors too
@@ -211,7 +211,7 @@ def _rows(
         elif ballot.annotator in gone:
             rejects.append(_reject(lake, vote, "voided", "a lead has voided this annotator"))
         else:
-            rows.append({name: getattr(ballot, name) for name in records.ANSWERS.names})
+            rows.append({name: getattr(ballot, name) for name in schemas.ANSWERS.names})
             origins.append(vote)
     return rows, origins, rejects
 

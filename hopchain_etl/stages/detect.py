@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from hopchain_etl.engines.base import JSON, DetectJob, Detector, Selection
-from hopchain_etl.lake import Lake, Shard
+from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages.asking import outcomes, photo_of
 from hopchain_etl.stages.resources import Resources
 from hopchain_etl.stages.runner import Made, Outcome, Rejected, Row

@@ -20,17 +20,18 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.decode_pool import DecodePool, Decoder, DecodeWorkerError
 from hopchain_etl.imaging import ImageRejectedError, Limits, Normalised, Reason, image_id, normalise
-from hopchain_etl.lake import Lake, Marker, Shard, check_intake
-from hopchain_etl.lock import lake_lock
-from hopchain_etl.quality import QualityError, Validator
+from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake
+from hopchain_etl.lake.lock import lake_lock
+from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore, StoreError
+from hopchain_etl.quality.validator import QualityError, Validator
 from hopchain_etl.settings import IngestSettings
 from hopchain_etl.stages.listing import intakes, list_intake, listing, markers
 from hopchain_etl.stages.neighbours import COLUMNS, Known
 from hopchain_etl.stages.resources import Resources
 from hopchain_etl.stages.runner import Failed, Made, Outcome, Progress, Rejected, Row, run_shard
-from hopchain_etl.store import MissingObjectError, ObjectStore, StoreError, together
 
 RESOURCES = Resources()
 WORKERS = max(2, os.cpu_count() or 2)  # decode processes
@@ -283,7 +284,7 @@ def _settled(lake: Lake, shard: Shard) -> dict[str, Outcome]:
 def _known(lake: Lake, distance: int) -> Known:
     """Return an index of every image in the lake."""
     known = Known(distance)
-    for rows in together(lambda shard: _rows(lake, shard).select(COLUMNS), lake.completed("images")):
+    for rows in map_threads(lambda shard: _rows(lake, shard).select(COLUMNS), lake.completed("images")):
         known.extend(rows)
     return known
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hopchain_etl.engines.base import JSON, Judge, JudgeJob
-from hopchain_etl.lake import Lake, Shard
+from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages.asking import outcomes, photos
 from hopchain_etl.stages.resources import Resources
 from hopchain_etl.stages.runner import Made, Outcome, Rejected, Row

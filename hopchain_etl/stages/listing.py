@@ -13,10 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from hopchain_etl import records
-from hopchain_etl.lake import Lake, Marker, Part, Shard
+from hopchain_etl import schemas
+from hopchain_etl.concurrency import map_threads
+from hopchain_etl.lake.lake import Lake, Marker, Part, Shard
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import IngestSettings
-from hopchain_etl.store import ObjectStore, together
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Intake:
 def intakes(lake: Lake) -> list[Intake]:
     """Return every intake of the lake, in the order in which they were listed."""
     names = [folder.removeprefix("intake=") for folder in lake.store.folders("images/") if folder.startswith("intake=")]
-    stored = together(lambda name: (name, lake.get_json(_marker(name))), names)
+    stored = map_threads(lambda name: (name, lake.get_json(_marker(name))), names)
     return sorted((_intake(name, value) for name, value in stored if value), key=lambda intake: intake.order)
 
 
@@ -76,7 +77,7 @@ def list_intake(lake: Lake, source: ObjectStore, settings: IngestSettings, name:
 
 def markers(lake: Lake, shards: Iterable[Shard]) -> dict[Shard, Marker | None]:
     """Return the images marker of each shard, None where it is not complete."""
-    return dict(together(lambda shard: (shard, lake.marker("images", None, shard)), shards))
+    return dict(map_threads(lambda shard: (shard, lake.marker("images", None, shard)), shards))
 
 
 def _photos(lake: Lake, source: ObjectStore) -> Iterator[dict[str, Any]]:
@@ -94,17 +95,17 @@ def _photos(lake: Lake, source: ObjectStore) -> Iterator[dict[str, Any]]:
 
 def _cut(rows: list[dict[str, Any]], size: int) -> Iterator[pa.Table]:
     for at in range(0, len(rows), size):
-        yield pa.Table.from_pylist(rows[at : at + size], schema=records.LISTING)
+        yield pa.Table.from_pylist(rows[at : at + size], schema=schemas.LISTING)
 
 
 def _seen(lake: Lake, before: list[Intake]) -> set[tuple[str, str]]:
     shards = [(shard, part) for intake in before for shard, part in zip(intake.shards, intake.parts, strict=True)]
-    tables = together(lambda pair: _listing(lake, *pair), shards)
+    tables = map_threads(lambda pair: _listing(lake, *pair), shards)
     return {(row["uri"], row["etag"]) for table in tables for row in table.to_pylist()}
 
 
 def _listing(lake: Lake, shard: Shard, part: Part) -> pa.Table:
-    return lake.parts(lake.folder("images", None, shard), [part], records.LISTING)
+    return lake.parts(lake.folder("images", None, shard), [part], schemas.LISTING)
 
 
 def _marker(name: str) -> str:

@@ -18,9 +18,9 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from hopchain_etl import records
-from hopchain_etl.lake import Lake, Marker, Part, Shard
-from hopchain_etl.quality import Validator
+from hopchain_etl import schemas
+from hopchain_etl.lake.lake import Lake, Marker, Part, Shard
+from hopchain_etl.quality.validator import Validator
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class _Tally:
 
     rows: _Rows
     origins: list[int] = field(default_factory=list)  # the input behind each output row
-    rejects: _Rows = field(default_factory=lambda: _Rows(records.REJECTS))
+    rejects: _Rows = field(default_factory=lambda: _Rows(schemas.REJECTS))
     reasons: Counter[str] = field(default_factory=Counter)
     failed: set[int] = field(default_factory=set)
     rejected: set[int] = field(default_factory=set)
@@ -207,7 +207,7 @@ def run_shard(
 
 
 def _collect(stage: Stage, lake: Lake, inputs: Sequence[Row], progress: Progress, stop: threading.Event) -> _Tally:
-    tally = _Tally(_Rows(records.TABLES[stage.table]))
+    tally = _Tally(_Rows(schemas.TABLES[stage.table]))
     outcomes = stage.process(lake, inputs)
     for index, row in enumerate(inputs):
         if stop.is_set():

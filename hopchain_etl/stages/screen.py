@@ -15,7 +15,7 @@ from functools import partial
 from hopchain_etl.engines.base import JSON, Reply, SolveJob, Solver
 from hopchain_etl.hops.calibration import count, guessable, too_easy
 from hopchain_etl.hops.grading import MAX_LENGTH, declared, number_in
-from hopchain_etl.lake import Lake, Shard
+from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.settings import ScreenSettings
 from hopchain_etl.stages.asking import asked, photos, used
 from hopchain_etl.stages.resources import Resources

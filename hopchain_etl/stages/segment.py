@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 from hopchain_etl.engines.base import JSON, Segmenter, SegmentJob
-from hopchain_etl.lake import Lake, Shard
+from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages.asking import grouped, outcomes, photo_of
 from hopchain_etl.stages.resources import Resources
 from hopchain_etl.stages.runner import Made, Outcome, Rejected, Row

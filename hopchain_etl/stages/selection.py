@@ -22,7 +22,7 @@ from hopchain_etl.hops.diversity import Candidate, candidate, choose
 from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import QueryError, decimal_text, query_from_row, query_id
 from hopchain_etl.hops.variants import VARIANTS, complaint
-from hopchain_etl.lake import Shard
+from hopchain_etl.lake.lake import Shard
 from hopchain_etl.settings import Policy
 from hopchain_etl.snapshot import Inputs, Snapshot, upstream_of
 from hopchain_etl.stages.generate import REVISION as RULES_OF_TODAY

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hopchain_etl import records
-from hopchain_etl.quality import QualityError, Validator
+from hopchain_etl import schemas
+from hopchain_etl.quality.validator import QualityError, Validator
 from hopchain_etl.verify import verify
 
 _ROWS_AT_ONCE = 5_000  # the suite costs a third of a second however few they are, and memory by the row
@@ -46,9 +46,9 @@ def validate_rows(folder: Path, validate: Validator) -> dict[str, Any]:
 
 def _batches(files: list[Path]) -> Iterator[pa.Table]:
     """Yield the rows of ``files`` in tables of ``_ROWS_AT_ONCE``, at least one table."""
-    held = records.TRAINING_ROWS.empty_table()
+    held = schemas.TRAINING_ROWS.empty_table()
     for path in files:
-        held = pa.concat_tables([held, pq.read_table(path, schema=records.TRAINING_ROWS)])
+        held = pa.concat_tables([held, pq.read_table(path, schema=schemas.TRAINING_ROWS)])
         while held.num_rows > _ROWS_AT_ONCE:
             yield held.slice(0, _ROWS_AT_ONCE)
             held = held.slice(_ROWS_AT_ONCE)

@@ -19,7 +19,7 @@ from hopchain_etl.annotation.app import create_app
 from hopchain_etl.annotation.desk import Desk
 from hopchain_etl.annotation.errors import NotLoggedIn
 from hopchain_etl.batches import Batch
-from hopchain_etl.lake import Lake
+from hopchain_etl.lake.lake import Lake
 from hopchain_etl.s3server import ServerInfo
 from hopchain_etl.settings import Settings
 

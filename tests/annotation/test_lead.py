@@ -38,7 +38,7 @@ def finished(s3_server: ServerInfo) -> Iterator[Office]:
 
 def run(desk: Office) -> list[Standing]:
     """Run collect, without the suite: importing it takes longer than the rest."""
-    from hopchain_etl.quality import Verdict
+    from hopchain_etl.quality.validator import Verdict
 
     return collect(desk.lake, lambda table, rows: Verdict(rows.num_rows))
 

@@ -21,9 +21,9 @@ from hopchain_etl.annotation.folder import Folder, stand
 from hopchain_etl.ballots import Ballot, standing
 from hopchain_etl.batches import Batch
 from hopchain_etl.hops.consensus import Rule
-from hopchain_etl.lake import Lake
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import Entry, MissingObjectError
 from hopchain_etl.settings import DeskSettings
-from hopchain_etl.store import Entry, MissingObjectError
 
 NAMES = ("ann", "ben", "cleo", "dan", "eve", "finn")
 DESK = DeskSettings(annotators=("*",), gold_share=0, full_share=0, refresh_seconds=1_000)

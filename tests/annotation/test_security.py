@@ -17,9 +17,9 @@ from hopchain_etl.annotation.app import create_app
 from hopchain_etl.annotation.errors import NotLoggedIn
 from hopchain_etl.annotation.lead import safe_cell
 from hopchain_etl.ballots import Ballot
+from hopchain_etl.lake.object_store import Entry, StoreError
 from hopchain_etl.s3server import ServerInfo
 from hopchain_etl.settings import DeskSettings
-from hopchain_etl.store import Entry, StoreError
 
 pytestmark = pytest.mark.s3
 

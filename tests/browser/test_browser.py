@@ -17,11 +17,11 @@ from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from hopchain_etl import records
+from hopchain_etl import schemas
 from hopchain_etl.browser.builds import TABLES
 from hopchain_etl.browser.routes import router
 from hopchain_etl.build import Build
-from hopchain_etl.lake import Lake, Marker, Shard
+from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.s3server import ServerInfo
 from hopchain_etl.settings import LakeSettings, Settings
 
@@ -103,7 +103,7 @@ def _refuse(lake: Lake, fingerprint: str, query: dict[str, Any]) -> None:
     ]
     table = [{**common, **row, "payload": json.dumps(row["payload"]) if row["payload"] else None} for row in rows]
     folder = lake.folder("queries", fingerprint, shard)
-    part = lake.write_part(folder, "rejects-00000", pa.Table.from_pylist(table, schema=records.REJECTS))
+    part = lake.write_part(folder, "rejects-00000", pa.Table.from_pylist(table, schema=schemas.REJECTS))
     marker = Marker(
         held.parts, (part,), read=3, ok=2, rejected=0, failed=1, reasons={"no_chain": 1, "unreadable_query": 1}
     )

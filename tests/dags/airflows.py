@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 from conftest import s3_client
 
-from hopchain_etl.lake import Lake
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.s3server import ServerInfo
 from hopchain_etl.settings import LakeSettings, S3Settings
-from hopchain_etl.store import ObjectStore
 
 DAGS = Path(__file__).parents[2] / "dags"
 _DRIVER = Path(__file__).with_name("airflow_driver.py")

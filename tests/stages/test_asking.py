@@ -12,7 +12,7 @@ from conftest import S3Location
 from nights import settings_at
 
 from hopchain_etl.engines.base import Identity, Photo, Reply
-from hopchain_etl.lake import Lake
+from hopchain_etl.lake.lake import Lake
 from hopchain_etl.stages.asking import asked, photos, used
 from hopchain_etl.stages.runner import Failed, Rejected
 

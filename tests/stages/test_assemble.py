@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from lakes import about, tries
 
-from hopchain_etl import records
+from hopchain_etl import schemas
 from hopchain_etl.hops.geometry import instance_from_row
-from hopchain_etl.lake import Lake, Shard
+from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.settings import CalibrateSettings, Settings
 from hopchain_etl.snapshot import take_snapshot
 from hopchain_etl.stages.assemble import Params, assemble
@@ -29,7 +29,7 @@ def release(
     settings = lakes.settings_for(bucket, release={"lineages": prints, "policy": policy, **more})
     lake = Lake(settings.lake)
     counts = assemble(take_snapshot(lake, settings), params, lake, "default", out)
-    return counts, pq.read_table(sorted((out / "rows").glob("*.parquet")), schema=records.TRAINING_ROWS)
+    return counts, pq.read_table(sorted((out / "rows").glob("*.parquet")), schema=schemas.TRAINING_ROWS)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_every_file_says_its_schema_and_what_its_columns_mean(lake: Lake, bucket
     release(bucket, tmp_path, prints.queries, policy="unreviewed")
     for path in (tmp_path / "rows").iterdir():
         schema = pq.read_schema(path)
-        assert schema.metadata[b"hopchain_schema"] == records.TRAINING_SCHEMA.encode()
+        assert schema.metadata[b"hopchain_schema"] == schemas.TRAINING_SCHEMA.encode()
         assert all(field.metadata[b"description"] for field in schema)
 
 

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from hopchain_etl import batches
 from hopchain_etl.batches import Batch
 from hopchain_etl.hops.consensus import Decision, Outcome, Rule
-from hopchain_etl.lake import Lake, Shard
-from hopchain_etl.quality import validator
+from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.quality.validator import make_validator
 from hopchain_etl.settings import LakeSettings, Policy, QualitySettings, Settings
 from hopchain_etl.snapshot import take_snapshot
 from hopchain_etl.stages.collect import Standing, collect, decide, lineage
 from hopchain_etl.stages.selection import judge
 
 A, B, C = (hashlib.sha256(name.encode()).hexdigest() for name in "ABC")
-VALIDATE = validator(QualitySettings())
+VALIDATE = make_validator(QualitySettings())
 
 
 @pytest.fixture

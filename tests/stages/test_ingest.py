@@ -22,14 +22,14 @@ from PIL import Image
 from hopchain_etl import stages
 from hopchain_etl.decode_pool import Decoder
 from hopchain_etl.imaging import image_id, normalise, perceptual_hash
-from hopchain_etl.lake import Lake, Shard
-from hopchain_etl.quality import QualityError, Verdict
+from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.lake.object_store import Fetched, ObjectStore, StoreError
+from hopchain_etl.quality.validator import QualityError, Verdict
 from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
 from hopchain_etl.stages.ingest import Ingest, IngestResult, ingest
 from hopchain_etl.stages.listing import intakes, list_intake, listing
 from hopchain_etl.stages.neighbours import Known
 from hopchain_etl.stages.runner import Made, Outcome, StoppedError, run_shard
-from hopchain_etl.store import Fetched, ObjectStore, StoreError
 
 pytestmark = pytest.mark.s3
 

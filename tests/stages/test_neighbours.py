@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopchain_etl import records
+from hopchain_etl import schemas
 from hopchain_etl.stages.neighbours import Known
 
 DISTANCE = 3
@@ -66,7 +66,7 @@ def test_a_row_added_twice_keeps_its_first_place() -> None:
 
 def test_a_table_is_added_whole() -> None:
     rows = [row(n, n << 32, f"g{n}") for n in range(70)]
-    table = pa.Table.from_pylist(rows, schema=pa.schema([records.IMAGES.field(name) for name in rows[0]]))
+    table = pa.Table.from_pylist(rows, schema=pa.schema([schemas.IMAGES.field(name) for name in rows[0]]))
     known = Known(0)
     known.extend(table)
     assert [known.place("new", one["phash"])[0] for one in rows] == [one["group"] for one in rows]

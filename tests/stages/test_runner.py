@@ -9,7 +9,7 @@ import pytest
 from conftest import S3Location
 from nights import passing, settings_at
 
-from hopchain_etl.lake import Lake, Marker, Shard
+from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.stages import runner
 from hopchain_etl.stages.runner import Failed, Made, Outcome, Rejected, Row, run_shard
 

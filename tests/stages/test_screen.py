@@ -21,7 +21,7 @@ from hopchain_etl import orchestrate
 from hopchain_etl.batches import load
 from hopchain_etl.funnel import funnel
 from hopchain_etl.hops.calibration import Band, band, count
-from hopchain_etl.lake import Lake, Shard
+from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.settings import ScreenSettings, Settings
 from hopchain_etl.stages.judge import Judgement
 from hopchain_etl.stages.runner import run_shard

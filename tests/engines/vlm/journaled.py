@@ -12,7 +12,7 @@ from hopchain_etl.engines.base import Identity, Reply
 from hopchain_etl.engines.vlm.call import Call, Message
 from hopchain_etl.engines.vlm.client import VlmClient
 from hopchain_etl.journal import Journal, replies
-from hopchain_etl.lake import Lake
+from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import LakeSettings, VlmSettings
 
 ROWS = 90

@@ -21,8 +21,8 @@ from conftest import S3Location
 from scripted_server import Act, Body, Hang, Refuse, ScriptedServer, prompt_of, say_json
 
 from hopchain_etl.engines.base import EngineDownError
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import LakeSettings, S3Settings
-from hopchain_etl.store import ObjectStore
 
 sys.path.insert(0, str(Path(__file__).parent))
 from journaled import CONCURRENCY, ROWS, run

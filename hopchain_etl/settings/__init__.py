@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from hopchain_etl.presets import PRESETS
+from hopchain_etl.settings.presets import PRESETS
 
 # Graded is only what stands in the declared place (hops/grading.py), so the prompt has to name that place.
 ANSWER_INSTRUCTION = "Work it out step by step, then give the final answer as one number in \\boxed{}."
@@ -320,6 +320,17 @@ class Settings(BaseSettings):
         path = Path(os.environ.get("HOPCHAIN_CONFIG", "hopchain.toml"))
         toml = TomlConfigSettingsSource(settings_cls, path)
         return named["init_settings"], named["env_settings"], toml, _PresetSource(settings_cls)
+
+    def departures(self) -> dict[str, Any]:
+        """Return the settings that differ from their preset, by name (``desk.agree``); empty without a preset."""
+        effective = self.model_dump(mode="json")
+        preset = PRESETS.get(self.release.preset or "", {})
+        return {
+            f"{section}.{name}": effective[section][name]
+            for section, values in preset.items()
+            for name, value in values.items()
+            if effective[section][name] != value
+        }
 
 
 def described(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -19,9 +17,6 @@ from hopchain_etl.settings import S3Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-T = TypeVar("T")
-U = TypeVar("U")
 
 _ATTEMPTS = 5  # a share of 5 % failing calls leaves 3 in ten million
 _NOT_FOUND = {"NoSuchKey", "NoSuchBucket", "404", "NotFound"}
@@ -216,26 +211,6 @@ class ObjectStore:
         else:
             remedy = "check that the server runs and that `endpoint_url` is right"
         return StoreError(f"{self.uri(key)} at {where}: {error}; {remedy}")
-
-
-def together(work: Callable[[T], U], items: Iterable[T]) -> list[U]:
-    """Return ``work`` of each item, in order, 16 at a time: for many small requests."""
-    with ThreadPoolExecutor(16) as threads:
-        return list(threads.map(work, items))
-
-
-def ahead(items: Iterable[T]) -> Iterator[T]:
-    """Yield ``items`` while a thread makes the next one: for what takes turns at fetching and writing."""
-    source = iter(items)
-
-    def one() -> list[T]:
-        return list(islice(source, 1))
-
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(one)
-        while found := coming.result():
-            coming = thread.submit(one)
-            yield found[0]
 
 
 def _code(error: ClientError) -> str:

@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from hopchain_etl import records
+from hopchain_etl import schemas
+from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore
 from hopchain_etl.settings import LakeSettings
-from hopchain_etl.store import MissingObjectError, ObjectStore
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 _INTAKE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -150,7 +150,7 @@ class Lake:
 
     def folder(self, table: str, fingerprint: str | None, shard: Shard) -> str:
         """Return the key prefix of a shard; images have no fingerprint, all other tables have."""
-        if table not in records.TABLES or (fingerprint is None) != (table == "images"):
+        if table not in schemas.TABLES or (fingerprint is None) != (table == "images"):
             raise ValueError(f"no table {table!r} with fingerprint {fingerprint!r}")
         lineage = f"{table}/{fingerprint}" if fingerprint else table
         return f"{lineage}/intake={shard.intake}/shard={shard.index:04d}/"
@@ -202,14 +202,14 @@ class Lake:
         folder = self.folder(table, fingerprint, shard)
         if marker is None:
             raise LakeError(f"{self.store.uri(folder)} is not complete; run its stage first")
-        rows = self.parts(folder, marker.parts, records.TABLES[table])
+        rows = self.parts(folder, marker.parts, schemas.TABLES[table])
         return without(rows, self.withdrawn() if withdrawn is None else withdrawn)
 
     def rejects(self, table: str, fingerprint: str | None, shard: Shard) -> pa.Table:
         """Return what a complete shard refused or failed on (records.REJECTS)."""
         marker = self.marker(table, fingerprint, shard)
         parts = marker.rejects if marker else ()
-        return self.parts(self.folder(table, fingerprint, shard), parts, records.REJECTS)
+        return self.parts(self.folder(table, fingerprint, shard), parts, schemas.REJECTS)
 
     def parts(
         self, folder: str, parts: Iterable[Part], schema: pa.Schema, columns: Sequence[str] | None = None

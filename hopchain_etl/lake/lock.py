@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hopchain_etl.lake import Lake
-from hopchain_etl.store import MissingObjectError
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import MissingObjectError
 
 _POLL_SECONDS = 0.5
 

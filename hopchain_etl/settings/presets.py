@@ -8,10 +8,7 @@ It knows no judge, no blind check and no balance of answers and templates, so th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from hopchain_etl.settings import Settings
+from typing import Any
 
 PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "paper": {
@@ -23,15 +20,3 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "diversity": {"answer": 1.0, "template": 1.0, "capabilities": 1.0, "n_hops": 1.0, "near": 1.0},
     }
 }
-
-
-def departures(settings: Settings) -> dict[str, Any]:
-    """Return the settings that are not as their preset has them, by name (``desk.agree``); empty without a preset."""
-    effective = settings.model_dump(mode="json")
-    preset = PRESETS.get(settings.release.preset or "", {})
-    return {
-        f"{section}.{name}": effective[section][name]
-        for section, values in preset.items()
-        for name, value in values.items()
-        if effective[section][name] != value
-    }

@@ -15,15 +15,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from hopchain_etl.facts import facts
-from hopchain_etl.lake import Lake, Shard
-from hopchain_etl.resources import project_file
+from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.project_files import project_file
+from hopchain_etl.quality.derived_columns import facts
 from hopchain_etl.settings import QualitySettings
+from hopchain_etl.templating import render
 
 JSON = dict[str, Any]
 
@@ -64,7 +64,7 @@ class Verdict:
 Validator = Callable[[str, pa.Table], Verdict]
 
 
-def validator(settings: QualitySettings) -> Validator:
+def make_validator(settings: QualitySettings) -> Validator:
     """Return a function that runs a table's suite on its rows.
 
     It raises FileNotFoundError for a table without a suite, and QualityError where a suite cannot be evaluated.
@@ -238,12 +238,7 @@ def write_docs(lake: Lake, summaries: Iterable[tuple[str, JSON]], run_id: str) -
     Expectations' own Data Docs link stylesheets and fonts from outside and are bare where there is no network: this
     page holds everything it needs, and forbids the browser to fetch or run anything.
     """
-    import jinja2
-
-    templates = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
-    page = jinja2.Environment(loader=templates, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    tables = _by_table(summaries)
-    html = page.get_template("data_docs.html.j2").render(run_id=run_id, tables=tables)
+    html = render("quality", "data_docs.html.j2", run_id=run_id, tables=_by_table(summaries))
     key = f"runs/{run_id}/data_docs/index.html"
     lake.store.put(key, html.encode())
     return key

@@ -1,0 +1,29 @@
+"""Pages and Markdown files from the templates that lie beside the code that fills them."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+
+def render(package: str, template: str, **values: Any) -> str:
+    """Return ``templates/<template>`` of a subpackage such as ``release`` filled with ``values``, newline at the end.
+
+    HTML is escaped, Markdown is not: its values come from the project's own files. Raises jinja2.UndefinedError where
+    the template names a value that is not given.
+    """
+    return _environment(package).get_template(template).render(values)
+
+
+@cache
+def _environment(package: str) -> Environment:
+    return Environment(
+        loader=PackageLoader(f"hopchain_etl.{package}"),
+        autoescape=lambda name: name is not None and ".html" in name,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
