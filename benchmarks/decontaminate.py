@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from hopchain_etl.copies import ALIKE, Description, describe, likeness
 from hopchain_etl.hops.calibration import wilson
+from hopchain_etl.imaging.similarity import ALIKE, Description, describe, likeness
 from hopchain_etl.samples import write_samples
 
 PLAIN = 8  # of 255: standard deviation of a grey below which there is nothing to see

@@ -16,9 +16,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from benchmarks.truth import seen
-from hopchain_etl.hops.author import write_queries
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.geometry import Scene
+from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import Query
 from hopchain_etl.scenes import ALL_KINDS, draw
 from hopchain_etl.scenes.oracle import PERFECT

@@ -25,11 +25,11 @@ from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from math import dist
 
-from hopchain_etl.hops import author
-from hopchain_etl.hops.author import write_queries
+from hopchain_etl.hops import program_author
 from hopchain_etl.hops.calibration import wilson
 from hopchain_etl.hops.checks import check, count_conditions
 from hopchain_etl.hops.geometry import AmbiguousError, Instance, Scene, Truth, instance_from_row, matches
+from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import SIDES, Query, Rel
 from hopchain_etl.scenes import ALL_KINDS, draw
 from hopchain_etl.scenes import Scene as Drawn
@@ -120,11 +120,11 @@ def careless_queries(scene: Scene, count: int) -> Iterator[Query]:
     """Yield what the author composes where nothing restrains it."""
     sure = tuple(replace(one, certain=True) for one in scene.instances)
     careless = CarelessScene(sure, scene.width, scene.height)
-    walker = author._Walker(careless)
+    walker = program_author._Walker(careless)
     rng = random.Random(f"careless {sorted(one.id for one in sure)}")
     made = 0
-    for _ in range(author.TRIES):
-        draft = author._compose(walker, rng, (3, 6))
+    for _ in range(program_author.TRIES):
+        draft = program_author._compose(walker, rng, (3, 6))
         if made == count:
             return
         if draft is not None:

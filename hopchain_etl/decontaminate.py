@@ -18,8 +18,8 @@ from typing import Any
 import pyarrow as pa
 
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.copies import ALIKE, Description, describe, likeness
 from hopchain_etl.engines.base import canonical_json
+from hopchain_etl.imaging.similarity import ALIKE, Description, describe, likeness
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import BenchmarkSettings

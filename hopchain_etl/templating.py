@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 
 def render(package: str, template: str, **values: Any) -> str:
@@ -21,7 +21,7 @@ def render(package: str, template: str, **values: Any) -> str:
 def _environment(package: str) -> Environment:
     return Environment(
         loader=PackageLoader(f"hopchain_etl.{package}"),
-        autoescape=lambda name: name is not None and ".html" in name,
+        autoescape=select_autoescape(("html.j2",)),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from hopchain_etl.imaging import Limits, Normalised
+from hopchain_etl.imaging.normalise import Limits, Normalised
 
 
 def moody(data: bytes, limits: Limits) -> Normalised:

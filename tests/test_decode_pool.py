@@ -15,8 +15,8 @@ import pytest
 from bad_decoders import moody
 from pictures import dirty_jpeg, every_kind
 
-from hopchain_etl.decode_pool import DecodePool, DecodeWorkerError
-from hopchain_etl.imaging import ImageRejectedError, Limits, Reason, normalise
+from hopchain_etl.imaging.decode_pool import DecodePool, DecodeWorkerError
+from hopchain_etl.imaging.normalise import ImageRejectedError, Limits, Reason, normalise
 
 LIMITS = Limits(min_side=5)
 

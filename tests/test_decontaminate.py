@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from hopchain_etl.card import write_card
 from hopchain_etl.cli import app
-from hopchain_etl.copies import ALIKE, describe, likeness
 from hopchain_etl.decontaminate import contamination, decontaminate, normal
+from hopchain_etl.imaging.similarity import ALIKE, describe, likeness
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore, StoreError
 from hopchain_etl.settings import BenchmarkSettings, Settings

@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 
 from hopchain_etl.cli import app
 from hopchain_etl.dataset import NotPulledError, TrainingSet
-from hopchain_etl.engines.vlm.images import image_tokens
 from hopchain_etl.export import Exported, Wanted, export
 from hopchain_etl.export.formats import FORMATS
 from hopchain_etl.export.tokens import TEMPLATE_TOKENS, estimate, tokenizer_at
+from hopchain_etl.imaging.vision_tokens import image_tokens
 from hopchain_etl.rewards import grade
 
 

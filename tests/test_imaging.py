@@ -27,7 +27,7 @@ from pictures import (
 )
 from PIL import Image, ImageOps
 
-from hopchain_etl.imaging import ImageRejectedError, Limits, Normalised, Reason, normalise, perceptual_hash
+from hopchain_etl.imaging.normalise import ImageRejectedError, Limits, Normalised, Reason, normalise, perceptual_hash
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow warns about files that are broken on purpose
 LIMITS = Limits(max_pixels=1_000_000)

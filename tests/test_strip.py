@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pictures import SIZE, SRGB, XMP, dirty_jpeg, every_kind, exif, png_text, saved, scene
 from PIL import Image
 
-from hopchain_etl.strip import strip_jpeg, strip_png, strip_webp
+from hopchain_etl.imaging.metadata import strip_jpeg, strip_png, strip_webp
 
 
 def decoded(data: bytes) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopchain_etl.engines.vlm.images import FACTOR, MAX_PIXELS, MIN_PIXELS, image_tokens, resized
+from hopchain_etl.imaging.vision_tokens import FACTOR, MAX_PIXELS, MIN_PIXELS, image_tokens, resized
 
 sides = st.integers(1, 9_000)
 

@@ -13,10 +13,10 @@ from typing import Any
 from hopchain_etl import scenes
 from hopchain_etl.annotation.errors import Invalid, NotFound
 from hopchain_etl.ballots import who
-from hopchain_etl.hops.author import write_queries
 from hopchain_etl.hops.consensus import number_of
 from hopchain_etl.hops.expression import letters
 from hopchain_etl.hops.geometry import Instance, Scene
+from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import Hop, Query, Read, decimal_text
 from hopchain_etl.lake.lake import Lake
 

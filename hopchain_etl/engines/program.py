@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from hopchain_etl.engines.base import JSON, AuthorJob, Identity, Photo, Reply, Row
-from hopchain_etl.hops.author import Step, starts, write_queries
 from hopchain_etl.hops.geometry import Scene
+from hopchain_etl.hops.program_author import Step, starts, write_queries
 from hopchain_etl.hops.query import Query, decimal_text, hop_to_row
 from hopchain_etl.hops.variants import VARIANTS, to_row, variant
 from hopchain_etl.settings import GenerateSettings

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from hopchain_etl.dataset import NotPulledError, TrainingRow, TrainingSet
-from hopchain_etl.engines.vlm.images import MAX_PIXELS, image_tokens
 from hopchain_etl.export.formats import FORMATS, Example, Place
 from hopchain_etl.export.tokens import TokenCount, estimate
+from hopchain_etl.imaging.vision_tokens import MAX_PIXELS, image_tokens
 from hopchain_etl.schemas import SPLITS
 
 # Trainers cut prompts at these; a question that quotes one from a photo would have more images than the row.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from hopchain_etl.hops.case import Case, prepare
+from hopchain_etl.hops.context import Case, prepare
 from hopchain_etl.hops.expression import ExpressionError, conditions_met, parse
 from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import Query

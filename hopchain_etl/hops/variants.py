@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Protocol
 
-from hopchain_etl.hops.case import words
 from hopchain_etl.hops.checks import STANDALONE, Complaint, check
-from hopchain_etl.hops.english import Condition, Line, render
+from hopchain_etl.hops.context import words
 from hopchain_etl.hops.expression import ExpressionError, Node, evaluate, number_of, parse
 from hopchain_etl.hops.geometry import Instance, Scene
 from hopchain_etl.hops.query import Hop, Query, QueryError, Rel, decimal_text, hop_to_row, query_from_row
+from hopchain_etl.hops.render import Condition, Line, render
 from hopchain_etl.hops.rules.wording import forbidden_in
 
 VARIANTS = ("half", "single")

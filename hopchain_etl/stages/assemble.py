@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopchain_etl import schemas
-from hopchain_etl.engines.vlm.images import image_tokens
 from hopchain_etl.hops import variants
+from hopchain_etl.imaging.vision_tokens import image_tokens
 from hopchain_etl.lake.lake import Lake, Shard, parquet_bytes
 from hopchain_etl.settings import ANSWER_INSTRUCTION, CalibrateSettings, DiversitySettings
 from hopchain_etl.snapshot import Inputs, Snapshot, upstream_of

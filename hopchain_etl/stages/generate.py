@@ -15,7 +15,7 @@ from hopchain_etl.engines.base import JSON, Author, AuthorJob, Reader, ReadJob, 
 from hopchain_etl.hops.checks import MIN_INSTANCES, check
 from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import QueryError, query_from_row, query_id
-from hopchain_etl.hops.rereading import ReadingError, answer_of, seen
+from hopchain_etl.hops.round_trip import ReadingError, answer_of, seen
 from hopchain_etl.hops.variants import VARIANTS, complaint, to_row
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages.asking import asked, grouped, photo_of, photos, used

@@ -21,8 +21,8 @@ from typing import TypeVar
 import pyarrow as pa
 
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.decode_pool import DecodePool, Decoder, DecodeWorkerError
-from hopchain_etl.imaging import ImageRejectedError, Limits, Normalised, Reason, image_id, normalise
+from hopchain_etl.imaging.decode_pool import DecodePool, Decoder, DecodeWorkerError
+from hopchain_etl.imaging.normalise import ImageRejectedError, Limits, Normalised, Reason, image_id, normalise
 from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake
 from hopchain_etl.lake.lock import lake_lock
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore, StoreError

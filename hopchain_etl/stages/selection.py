@@ -14,7 +14,6 @@ from fractions import Fraction
 from typing import Any
 
 from hopchain_etl.decontaminate import normal
-from hopchain_etl.engines.vlm.images import image_tokens
 from hopchain_etl.hops.calibration import band, count, guessable
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.consensus import Decision, Rule, number_of, weigh
@@ -22,6 +21,7 @@ from hopchain_etl.hops.diversity import Candidate, candidate, choose
 from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import QueryError, decimal_text, query_from_row, query_id
 from hopchain_etl.hops.variants import VARIANTS, complaint
+from hopchain_etl.imaging.vision_tokens import image_tokens
 from hopchain_etl.lake.lake import Shard
 from hopchain_etl.settings import Policy
 from hopchain_etl.snapshot import Inputs, Snapshot, upstream_of

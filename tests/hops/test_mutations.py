@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from hopchain_etl.hops.author import write_queries
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.geometry import Scene
+from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import Query
 from tests.hops import mutations
 from tests.hops.scenes import price_list, street

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from hopchain_etl.hops.case import prepare
 from hopchain_etl.hops.checks import check
+from hopchain_etl.hops.context import prepare
 from hopchain_etl.hops.expression import number_of, parse
 from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import Hop, Query, Read, Rel, hop_from_row, hop_to_row

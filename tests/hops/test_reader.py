@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from hopchain_etl import scenes
-from hopchain_etl.hops.author import write_queries
 from hopchain_etl.hops.geometry import Instance, Scene
+from hopchain_etl.hops.program_author import write_queries
 from tests.hops import reader
 from tests.hops.reader import CannotReadError, ReadInstance, UnclearError, answer
 from tests.hops.scenes import street

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hopchain_etl.hops.query import Hop, Query, Read, Rel, hop_to_row
-from hopchain_etl.hops.rereading import ReadingError, answer_of, seen
+from hopchain_etl.hops.round_trip import ReadingError, answer_of, seen
 
 from .scenes import scene, thing
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import pytest
 
-from hopchain_etl.hops.author import starts, write_queries
 from hopchain_etl.hops.checks import STANDALONE, check
 from hopchain_etl.hops.geometry import Scene
+from hopchain_etl.hops.program_author import starts, write_queries
 from hopchain_etl.hops.query import Query, query_from_row
 from hopchain_etl.hops.variants import VARIANTS, columns, complaint, to_row, variant
 from tests.hops.scenes import price_list

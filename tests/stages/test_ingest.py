@@ -20,8 +20,8 @@ from conftest import S3Location
 from PIL import Image
 
 from hopchain_etl import stages
-from hopchain_etl.decode_pool import Decoder
-from hopchain_etl.imaging import image_id, normalise, perceptual_hash
+from hopchain_etl.imaging.decode_pool import Decoder
+from hopchain_etl.imaging.normalise import image_id, normalise, perceptual_hash
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.object_store import Fetched, ObjectStore, StoreError
 from hopchain_etl.quality.validator import QualityError, Verdict

@@ -1,8 +1,4 @@
-"""How Qwen-VL models cut an image into tokens, and how an image travels to the server.
-
-Qwen3-VL cuts 16 px patches and merges 2 x 2 of them into one token, so sides are rounded to multiples of 32 px and
-1,024 px make one token. The arithmetic is that of the model's own image processor (``smart_resize`` in transformers).
-"""
+"""How an image travels to the server: whole or cropped, within a budget of pixels, as a data URI."""
 
 from __future__ import annotations
 
@@ -14,12 +10,8 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-PATCH = 16  # px, the side of a patch of Qwen3-VL
-MERGE = 2  # patches a side that become one token
-FACTOR = PATCH * MERGE
-MIN_PIXELS = 65_536  # Qwen3-VL's own bounds on the resized image
-MAX_PIXELS = 16_777_216
-_MAX_RATIO = 200  # of the sides; the model's processor refuses longer strips
+from hopchain_etl.imaging.vision_tokens import FACTOR, MAX_PIXELS, image_tokens, resized
+
 _AS_THEY_ARE = {"JPEG": "image/jpeg", "PNG": "image/png"}  # what every server decodes
 
 Box = tuple[float, float, float, float]
@@ -45,32 +37,6 @@ class Encoded:
     width: int
     height: int
     tokens: int
-
-
-def resized(width: int, height: int, *, max_pixels: int = MAX_PIXELS, min_pixels: int = MIN_PIXELS) -> tuple[int, int]:
-    """Return the size (width, height) in px at which the model sees an image: multiples of 32 px near its own ratio.
-
-    Raises ValueError for a strip more than 200 times as long as it is wide, which the model's processor refuses.
-    """
-    if min(width, height) < 1 or max(width, height) > _MAX_RATIO * min(width, height):
-        raise ValueError(f"an image of {width} x {height} px: the model takes sides up to {_MAX_RATIO} : 1")
-    wide, high = (round(side / FACTOR) * FACTOR for side in (width, height))
-    if wide * high > max_pixels:
-        shrink = math.sqrt(width * height / max_pixels)
-        wide, high = (max(FACTOR, math.floor(side / shrink / FACTOR) * FACTOR) for side in (width, height))
-    elif wide * high < min_pixels:
-        grow = math.sqrt(min_pixels / (width * height))
-        wide, high = (math.ceil(side * grow / FACTOR) * FACTOR for side in (width, height))
-    return wide, high
-
-
-def image_tokens(width: int, height: int, *, max_pixels: int = MAX_PIXELS, min_pixels: int = MIN_PIXELS) -> int:
-    """Return how many tokens of Qwen3-VL an image of ``width`` x ``height`` px becomes within a pixel budget.
-
-    The two markers around an image are not counted. Raises ValueError as ``resized`` does.
-    """
-    wide, high = resized(width, height, max_pixels=max_pixels, min_pixels=min_pixels)
-    return wide * high // FACTOR**2
 
 
 def encoded(pictures: list[Picture]) -> list[Encoded]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from hopchain_etl.hops.case import Case
+from hopchain_etl.hops.context import Case
 from hopchain_etl.hops.expression import (
     ExpressionError,
     Node,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hopchain_etl.hops.case import Case
+from hopchain_etl.hops.context import Case
 from hopchain_etl.hops.execute import Look
 from hopchain_etl.hops.geometry import AmbiguousError, Truth, shows_colour
 from hopchain_etl.hops.query import Hop, Read

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hopchain_etl.hops.case import Case
+from hopchain_etl.hops.context import Case
 from hopchain_etl.hops.execute import Look
 from hopchain_etl.hops.expression import hops_named
 from hopchain_etl.hops.geometry import AmbiguousError, Instance

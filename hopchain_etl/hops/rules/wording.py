@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
-from hopchain_etl.hops.case import Case
+from hopchain_etl.hops.context import Case
 from hopchain_etl.hops.geometry import parse_phrase
 from hopchain_etl.hops.query import Hop, Read, Rel
 

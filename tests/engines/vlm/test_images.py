@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from hopchain_etl.engines.vlm.images import FACTOR, MAX_PIXELS, MIN_PIXELS, Picture, encoded, image_tokens, resized
+from hopchain_etl.engines.vlm.images import Picture, encoded
+from hopchain_etl.imaging.vision_tokens import FACTOR, MAX_PIXELS, MIN_PIXELS, image_tokens, resized
 
 
 def photo(width: int, height: int, form: str = "PNG", mode: str = "RGB") -> bytes:

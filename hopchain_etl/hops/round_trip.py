@@ -11,7 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from hopchain_etl.hops.case import prepare
+from hopchain_etl.hops.context import prepare
 from hopchain_etl.hops.execute import EXECUTABLE, NotExecutableError, execute
 from hopchain_etl.hops.expression import ExpressionError, number_of, parse
 from hopchain_etl.hops.geometry import AmbiguousError, Scene

@@ -29,7 +29,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from hopchain_etl.imaging import ImageRejectedError, Limits, Normalised, Reason, normalise
+from hopchain_etl.imaging.normalise import ImageRejectedError, Limits, Normalised, Reason, normalise
 
 Decoder = Callable[[bytes, Limits], Normalised]
 

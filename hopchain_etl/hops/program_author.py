@@ -15,11 +15,11 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from hopchain_etl.hops.checks import is_sound
-from hopchain_etl.hops.english import Condition, Line, render
 from hopchain_etl.hops.expression import letters
 from hopchain_etl.hops.geometry import COLOURS, AmbiguousError, Instance, Scene, Truth, shows_colour
+from hopchain_etl.hops.phrasing import CLOTHED, is_plain, may_count, nouns, phrases, sides_to_count
 from hopchain_etl.hops.query import SIDES, Hop, Query, Read, Rel
-from hopchain_etl.hops.usage import CLOTHED, is_plain, may_count, nouns, phrases, sides_to_count
+from hopchain_etl.hops.render import Condition, Line, render
 
 TRIES = 400  # random walks an image; most end at a margin
 LARGEST_RESULT = 2_000

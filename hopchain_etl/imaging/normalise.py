@@ -19,7 +19,7 @@ import imagehash
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from hopchain_etl.strip import strip_jpeg, strip_png, strip_webp
+from hopchain_etl.imaging.metadata import strip_jpeg, strip_png, strip_webp
 
 _HASHED_SIDE = 128  # px, at least; pHash looks at 32
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")

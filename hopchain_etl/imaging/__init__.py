@@ -1,0 +1,1 @@
+"""Photos as pixels: normalised once, without metadata; copies found; small versions and token counts made."""
