@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests_engines"))
 
 import tiny_sam3
 
-from hopchain_etl.engines import sam3_models
-from hopchain_etl.engines.sam3_masks import Answer
+from hopchain_etl.engines.sam3 import models
+from hopchain_etl.engines.sam3.postprocess import Answer
 from hopchain_etl.settings import Sam3Settings
 
 NAMES = ("person", "dog", "red car", "street sign", "window", "tree", "bicycle", "shop front")
@@ -48,7 +48,7 @@ def main() -> None:
     rounds: int = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
         weights = tiny_sam3.build(Path(folder), SIZE)
-        model = sam3_models.load(Sam3Settings(model=str(weights), device="cpu"))
+        model = models.load(Sam3Settings(model=str(weights), device="cpu"))
     photo = picture(model.side)
 
     def jointly() -> list[Answer]:

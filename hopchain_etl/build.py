@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.engines import Engines, engines_for
+from hopchain_etl.engines.factory import Engines, engines_for
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.quality.validator import Validator, make_validator
 from hopchain_etl.settings import Settings

@@ -9,7 +9,7 @@ import pytest
 from hops import reader
 
 from hopchain_etl.engines.base import AuthorJob, DetectJob, Photo, SegmentJob
-from hopchain_etl.engines.local import LocalDetector, LocalSegmenter
+from hopchain_etl.engines.local.engine import LocalDetector, LocalSegmenter
 from hopchain_etl.engines.program import ProgramAuthor
 from hopchain_etl.scenes import Scene, draw
 from hopchain_etl.settings import GenerateSettings

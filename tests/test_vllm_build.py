@@ -17,8 +17,8 @@ from scripted_server import ScriptedServer
 from vlm_puzzles import Mood, blob_of, engines_at, model, role_of
 
 from hopchain_etl.build import Build
-from hopchain_etl.engines import Engines
 from hopchain_etl.engines.base import JudgeJob, Photo, SolveJob
+from hopchain_etl.engines.factory import Engines
 from hopchain_etl.engines.prompts import Prompt
 from hopchain_etl.lake.lake import Marker
 from hopchain_etl.lake.object_store import ObjectStore

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 from pycocotools import mask as coco
 
-from hopchain_etl.engines import Engines
 from hopchain_etl.engines.base import AuthorJob, DetectJob, Identity, JudgeJob, Reply, SegmentJob, SolveJob
+from hopchain_etl.engines.factory import Engines
 from hopchain_etl.engines.program import ProgramAuthor
 from hopchain_etl.quality.validator import Verdict
 from hopchain_etl.settings import GenerateSettings

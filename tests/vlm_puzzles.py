@@ -17,8 +17,8 @@ import numpy as np
 from pycocotools import mask as coco
 from scripted_server import Act, Body, Refuse, Say, prompt_of, say_json
 
-from hopchain_etl.engines import Engines
 from hopchain_etl.engines.base import Identity, Reply, SegmentJob, Selection
+from hopchain_etl.engines.factory import Engines
 from hopchain_etl.engines.vlm.author import VlmAuthor
 from hopchain_etl.engines.vlm.detector import VlmDetector
 from hopchain_etl.engines.vlm.judge import VlmJudge

@@ -16,8 +16,9 @@ from conftest import S3Location
 from nights import data_parts, night, put_photos, settings_at
 
 from hopchain_etl.build import Build
-from hopchain_etl.engines import engines_for, sam3_masks
+from hopchain_etl.engines.factory import engines_for
 from hopchain_etl.engines.prompts import Prompt
+from hopchain_etl.engines.sam3 import postprocess
 from hopchain_etl.lake.lake import Marker
 from hopchain_etl.quality.validator import make_validator
 from hopchain_etl.settings import AskSettings, EngineSettings, Profile, Sam3Settings, Settings, VlmSettings
@@ -87,8 +88,8 @@ def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
         shorten(schema)
         prompts[role] = Prompt(load(role).template, schema)
     monkeypatch.setattr(Prompt, "load", lambda role: prompts.get(role) or load(role))
-    monkeypatch.setattr(sam3_masks, "NESTED", 2.0)
-    monkeypatch.setattr(sam3_masks, "RIVAL", 2.0)
+    monkeypatch.setattr(postprocess, "NESTED", 2.0)
+    monkeypatch.setattr(postprocess, "RIVAL", 2.0)
 
 
 @pytest.mark.s3

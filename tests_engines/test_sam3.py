@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco
 
-from hopchain_etl.engines import sam3_models
 from hopchain_etl.engines.base import EngineDownError, Photo, SegmentJob
-from hopchain_etl.engines.sam3 import Sam3Segmenter
+from hopchain_etl.engines.sam3 import models
+from hopchain_etl.engines.sam3.engine import Sam3Segmenter
 from hopchain_etl.engines.weights import MissingWeightsError
 from hopchain_etl.settings import Sam3Settings
 
@@ -34,14 +34,14 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def transformers_model(weights: Path) -> sam3_models.Sam3Model:
-    return sam3_models.load(Sam3Settings(model=str(weights), device="cpu"))
+def transformers_model(weights: Path) -> models.Sam3Model:
+    return models.load(Sam3Settings(model=str(weights), device="cpu"))
 
 
 @pytest.fixture
-def meta_model(weights: Path) -> Iterator[sam3_models.Sam3Model]:
+def meta_model(weights: Path) -> Iterator[models.Sam3Model]:
     with tiny_sam3.meta_on_a_cpu():
-        yield sam3_models.load(Sam3Settings(model=str(weights), device="cpu", backend="meta"))
+        yield models.load(Sam3Settings(model=str(weights), device="cpu", backend="meta"))
 
 
 def square(seed: int) -> NDArray[np.float32]:
@@ -67,13 +67,13 @@ def settings(weights: Path, **changed: Any) -> Sam3Settings:
     )
 
 
-def segmented(one: Sam3Settings, model: sam3_models.Sam3Model, count: int = 3) -> list[dict[str, Any]]:
+def segmented(one: Sam3Settings, model: models.Sam3Model, count: int = 3) -> list[dict[str, Any]]:
     replies = list(Sam3Segmenter(one, lambda _: model).segment(jobs(count)))
     assert [reply.error for reply in replies] == [None] * count
     return [reply.content or {} for reply in replies]
 
 
-def test_words_and_pictures_both_decide_what_is_seen(transformers_model: sam3_models.Sam3Model) -> None:
+def test_words_and_pictures_both_decide_what_is_seen(transformers_model: models.Sam3Model) -> None:
     model = transformers_model
     first, second = (model.prompt(model.look(square(seed)), NAMES, 0.0) for seed in (1, 2))
     assert not np.allclose(first[0].scores, first[1].scores, atol=0.01)
@@ -81,7 +81,7 @@ def test_words_and_pictures_both_decide_what_is_seen(transformers_model: sam3_mo
     assert all((answer.masks > 0).any() and (answer.masks < 0).any() for answer in first)
 
 
-def test_prompts_answered_together_are_those_answered_alone(transformers_model: sam3_models.Sam3Model) -> None:
+def test_prompts_answered_together_are_those_answered_alone(transformers_model: models.Sam3Model) -> None:
     model = transformers_model
     seen = model.look(square(3))
     for name, together in zip(NAMES, model.prompt(seen, NAMES, 0.0), strict=True):
@@ -90,7 +90,7 @@ def test_prompts_answered_together_are_those_answered_alone(transformers_model: 
         assert np.abs(together.masks - alone.masks).max() < 1e-3
 
 
-def test_only_masks_that_reach_the_threshold_are_handed_over(transformers_model: sam3_models.Sam3Model) -> None:
+def test_only_masks_that_reach_the_threshold_are_handed_over(transformers_model: models.Sam3Model) -> None:
     model = transformers_model
     everything = model.prompt(model.look(square(4)), NAMES, 0.0)[0]
     floor = float(everything.scores[3])
@@ -101,9 +101,7 @@ def test_only_masks_that_reach_the_threshold_are_handed_over(transformers_model:
 
 
 @needs_meta
-def test_both_packages_give_the_same_logits(
-    transformers_model: sam3_models.Sam3Model, meta_model: sam3_models.Sam3Model
-) -> None:
+def test_both_packages_give_the_same_logits(transformers_model: models.Sam3Model, meta_model: models.Sam3Model) -> None:
     assert transformers_model.side == meta_model.side == tiny_sam3.TINY.side
     for seed in range(4):
         ours = transformers_model.prompt(transformers_model.look(square(seed)), NAMES, 0.0)
@@ -116,7 +114,7 @@ def test_both_packages_give_the_same_logits(
 
 @needs_meta
 def test_both_packages_end_in_the_same_instances(
-    weights: Path, transformers_model: sam3_models.Sam3Model, meta_model: sam3_models.Sam3Model
+    weights: Path, transformers_model: models.Sam3Model, meta_model: models.Sam3Model
 ) -> None:
     ours = segmented(settings(weights), transformers_model)
     theirs = segmented(settings(weights, backend="meta"), meta_model)
@@ -130,7 +128,7 @@ def test_both_packages_end_in_the_same_instances(
 
 
 def test_the_same_photo_gives_the_same_rows_however_many_prompts_fit(
-    weights: Path, transformers_model: sam3_models.Sam3Model
+    weights: Path, transformers_model: models.Sam3Model
 ) -> None:
     whole = segmented(settings(weights), transformers_model)
     single = segmented(settings(weights, batch=1), transformers_model)
@@ -140,8 +138,8 @@ def test_the_same_photo_gives_the_same_rows_however_many_prompts_fit(
     assert json.dumps(segmented(settings(weights), transformers_model)) == json.dumps(whole)
 
 
-def test_half_precision_sees_nearly_the_same(weights: Path, transformers_model: sam3_models.Sam3Model) -> None:
-    half = sam3_models.load(settings(weights, precision="bfloat16"))
+def test_half_precision_sees_nearly_the_same(weights: Path, transformers_model: models.Sam3Model) -> None:
+    half = models.load(settings(weights, precision="bfloat16"))
     for seed in range(2):
         full = transformers_model.prompt(transformers_model.look(square(seed)), NAMES, 0.0)
         for one, other in zip(full, half.prompt(half.look(square(seed)), NAMES, 0.0), strict=True):
@@ -152,7 +150,7 @@ def test_half_precision_sees_nearly_the_same(weights: Path, transformers_model: 
 def test_memory_that_runs_out_on_the_device_halves_the_batch(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    model = sam3_models.load(settings(weights))
+    model = models.load(settings(weights))
     forward, sizes = model._model.forward, []  # type: ignore[attr-defined]
 
     def cramped(**given: Any) -> Any:
@@ -169,7 +167,7 @@ def test_memory_that_runs_out_on_the_device_halves_the_batch(weights: Path, monk
 def test_a_device_that_fails_ends_the_task(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    model = sam3_models.load(settings(weights))
+    model = models.load(settings(weights))
 
     def broken(**given: Any) -> Any:
         raise torch.AcceleratorError("CUDA error: device-side assert triggered")
@@ -184,7 +182,7 @@ def test_a_device_that_fails_ends_the_task(weights: Path, monkeypatch: pytest.Mo
 
 def test_a_folder_without_weights_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(MissingWeightsError, match="HOPCHAIN_SAM3__MODEL"):
-        sam3_models.load(settings(tmp_path))
+        models.load(settings(tmp_path))
 
 
 def test_half_a_checkpoint_is_refused(weights: Path, tmp_path: Path) -> None:
@@ -194,7 +192,7 @@ def test_half_a_checkpoint_is_refused(weights: Path, tmp_path: Path) -> None:
     state = load_file(part / "model.safetensors")
     save_file({name: state[name] for name in state if "mask_decoder" not in name}, part / "model.safetensors")
     with pytest.raises(MissingWeightsError, match=r"lacks \d+ weights of SAM3 \(mask_decoder"):
-        sam3_models.load(settings(part))
+        models.load(settings(part))
 
 
 @needs_meta
@@ -205,12 +203,12 @@ def test_meta_needs_its_own_files(weights: Path, tmp_path: Path) -> None:
         part = shutil.copytree(weights, tmp_path / name)
         (part / name).unlink()
         with tiny_sam3.meta_on_a_cpu(), pytest.raises(MissingWeightsError, match=f"holds no {name}"):
-            sam3_models.load(settings(part, backend="meta"))
+            models.load(settings(part, backend="meta"))
     half = shutil.copytree(weights, tmp_path / "half")
     state = torch.load(half / "sam3.pt", weights_only=True)
     torch.save({name: state[name] for name in state if "segmentation_head" not in name}, half / "sam3.pt")
     with tiny_sam3.meta_on_a_cpu(), pytest.raises(MissingWeightsError, match="lacks"):
-        sam3_models.load(settings(half, backend="meta"))
+        models.load(settings(half, backend="meta"))
 
 
 def test_gated_weights_say_how_to_get_access(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +223,7 @@ def test_gated_weights_say_how_to_get_access(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(CLIPTokenizer, "from_pretrained", refuse)
     with pytest.raises(MissingWeightsError, match=r"facebook/sam3 is gated .* accept the licence .* HF_TOKEN"):
-        sam3_models.load(Sam3Settings(device="cpu"))
+        models.load(Sam3Settings(device="cpu"))
 
 
 def test_without_a_network_the_hub_is_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -234,10 +232,10 @@ def test_without_a_network_the_hub_is_an_error_with_a_remedy(monkeypatch: pytest
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(MissingWeightsError, match="download it to a folder"):
-        sam3_models.load(Sam3Settings(device="cpu"))
+        models.load(Sam3Settings(device="cpu"))
 
 
 @needs_meta
 def test_meta_without_cuda_is_refused_in_words(weights: Path) -> None:
     with pytest.raises(EngineDownError, match="backend 'meta'"):
-        sam3_models.load(settings(weights, backend="meta"))
+        models.load(settings(weights, backend="meta"))

@@ -28,7 +28,7 @@ _ANSWER_SECONDS = 180.0
 
 
 def local_weights() -> Iterator[Finding]:
-    from hopchain_etl.engines import coco_ssd, u2net
+    from hopchain_etl.engines.local import coco_ssd, u2net
     from hopchain_etl.engines.weights import REMEDY, MissingWeightsError
 
     for what, weights in (("SSD-MobileNet", coco_ssd.GRAPH), ("U2-Net", u2net.MODEL)):
@@ -153,7 +153,7 @@ def gpus(settings: Settings) -> Iterator[Finding]:
 
 
 def sam3_weights(sam3: Sam3Settings) -> Iterator[Finding]:
-    from hopchain_etl.engines.sam3_models import ACCESS, CHECKPOINT, INSTALL, MERGES
+    from hopchain_etl.engines.sam3.models import ACCESS, CHECKPOINT, INSTALL, MERGES
 
     package = "sam3" if sam3.backend is Sam3Backend.META else "transformers"
     if not find_spec(package) or not find_spec("torch"):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ImageColor
 
-from hopchain_etl.engines.attributes import BASIC, describe, is_faded, names_of, share_of
+from hopchain_etl.engines.vision.attributes import BASIC, describe, is_faded, names_of, share_of
 
 # Hues in degrees that everybody calls by one name, away from every border, at full colour.
 CLEAR_HUES = {"red": (351, 367), "orange": (22, 38), "yellow": (50, 64), "green": (82, 158), "blue": (192, 246)}

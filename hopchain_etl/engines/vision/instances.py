@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hopchain_etl.engines import attributes, masks
 from hopchain_etl.engines.base import JSON
-from hopchain_etl.engines.certainty import TEXT, Candidate
+from hopchain_etl.engines.vision import attributes, masks
+from hopchain_etl.engines.vision.certainty import TEXT, Candidate
 
 # Nobody asks for the colour of a person, and through the others one sees what is behind them.
 COLOURLESS = frozenset({"person", "bicycle", "bench", "tennis racket", "pair of scissors", "wine glass"})

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hopchain_etl.engines import attributes, certainty, instances, masks, ocr, sam3_masks, sam3_models
 from hopchain_etl.engines.base import JSON, EngineDownError, Identity, Reply, SegmentJob
-from hopchain_etl.engines.certainty import TEXT, Candidate
-from hopchain_etl.engines.instances import Pixels
-from hopchain_etl.engines.sam3_masks import Answer
-from hopchain_etl.engines.sam3_models import Sam3Model
+from hopchain_etl.engines.sam3 import models, postprocess
+from hopchain_etl.engines.sam3.models import Sam3Model
+from hopchain_etl.engines.sam3.postprocess import Answer
+from hopchain_etl.engines.vision import attributes, certainty, instances, masks, ocr
+from hopchain_etl.engines.vision.certainty import TEXT, Candidate
+from hopchain_etl.engines.vision.instances import Pixels
 from hopchain_etl.settings import Sam3Settings
 
 REVISION = "1"  # raise when code here or in sam3_masks changes an answer
@@ -43,7 +44,7 @@ class Sam3Segmenter:
     profile, on the CPU while the GPU is busy, and are instances of the category "text" like there.
     """
 
-    def __init__(self, settings: Sam3Settings, load: Callable[[Sam3Settings], Sam3Model] = sam3_models.load) -> None:
+    def __init__(self, settings: Sam3Settings, load: Callable[[Sam3Settings], Sam3Model] = models.load) -> None:
         """Set up without loading anything; ``load`` brings the model at first use."""
         self._settings = settings
         self._load = load
@@ -56,7 +57,7 @@ class Sam3Segmenter:
         """Weights, revision and every rule. The same where no weights and no GPU are: plans are made there too."""
         settings = self._settings
         recipe = settings.model_dump(mode="json", exclude={"model", "revision", "device", "batch", "threads"})
-        recipe |= {"rules": sam3_masks.RECIPE, **instances.RECIPE}
+        recipe |= {"rules": postprocess.RECIPE, **instances.RECIPE}
         if settings.read_text:
             recipe |= {"ocr": ocr.RECIPE}
         return Identity(_model_name(settings.model), f"{REVISION}-{settings.revision}", recipe)
@@ -98,7 +99,7 @@ class Sam3Segmenter:
         height, width = photo.rgb.shape[:2]
         names = list(dict.fromkeys(row["category"] for row in job.categories if row["category"] != TEXT))
         answers = self._answers(model, photo.square, names) if names else []
-        found, refused = sam3_masks.pieces(names, answers, width, height, self._settings)
+        found, refused = postprocess.pieces(names, answers, width, height, self._settings)
         faded = attributes.is_faded(photo.rgb)
         rows = [instances.instance(one.candidate, one.certain, one.shape, photo.rgb, faded=faded) for one in found]
         lines, unread = _lines(photo, faded, self._settings.min_area)

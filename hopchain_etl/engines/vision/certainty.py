@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hopchain_etl.engines import boxes, ocr
+from hopchain_etl.engines.vision import boxes, ocr
 
 SURE_SCORE = 0.5
 UNUSUAL_SCORE = 0.7  # asked of objects smaller or larger than what the network was trained on

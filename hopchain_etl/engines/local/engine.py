@@ -11,13 +11,14 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from hopchain_etl.engines import attributes, certainty, coco_ssd, instances, masks, ocr, u2net
 from hopchain_etl.engines.base import JSON, DetectJob, EngineDownError, Identity, J, Reply, SegmentJob
-from hopchain_etl.engines.certainty import TEXT, Candidate
-from hopchain_etl.engines.instances import Pixels, decode, dropped, instance
+from hopchain_etl.engines.local import coco_ssd, saliency, u2net
+from hopchain_etl.engines.vision import attributes, certainty, instances, masks, ocr
+from hopchain_etl.engines.vision.certainty import TEXT, Candidate
+from hopchain_etl.engines.vision.instances import Pixels, decode, dropped, instance
 
 if TYPE_CHECKING:
-    from hopchain_etl.engines.masks import Shape
+    from hopchain_etl.engines.vision.masks import Shape
 
 DETECT_REVISION = "2"  # raise when code below changes an answer
 SEGMENT_REVISION = "3"
@@ -70,7 +71,7 @@ class LocalSegmenter:
     @property
     def identity(self) -> Identity:
         """The network, its weights and every rule."""
-        recipe = {"u2net": u2net.RECIPE, "masks": masks.RECIPE, "certainty": certainty.RECIPE, "ocr": ocr.RECIPE}
+        recipe = {"u2net": u2net.RECIPE, "masks": saliency.RECIPE, "certainty": certainty.RECIPE, "ocr": ocr.RECIPE}
         recipe |= {**instances.RECIPE, "tiny": [MIN_AREA_PX, MIN_AREA_SHARE], "clear_score": CLEAR_SCORE}
         recipe |= {"always": {**ALWAYS, "share": ALWAYS_SHARE}}
         return Identity("local-u2netp", f"{SEGMENT_REVISION}-{u2net.MODEL.sha256[:12]}", recipe)
@@ -139,7 +140,7 @@ def _instances(job: SegmentJob, net: u2net.U2Net) -> JSON:
     cut = {
         index: shape
         for index, (one, doubt) in enumerate(zip(found, doubts, strict=True))
-        if doubt is None and one.category != TEXT and (shape := masks.shaped(net(rgb, one.box), one.box))
+        if doubt is None and one.category != TEXT and (shape := saliency.shaped(net(rgb, one.box), one.box))
     }
     # Seen without a doubt, but the network finds no outline: the box stands in, and its colour says nothing.
     boxed = {

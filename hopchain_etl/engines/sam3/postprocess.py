@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hopchain_etl.engines import masks
 from hopchain_etl.engines.base import JSON
-from hopchain_etl.engines.certainty import Candidate
-from hopchain_etl.engines.instances import dropped
-from hopchain_etl.engines.masks import Shape
+from hopchain_etl.engines.vision import masks
+from hopchain_etl.engines.vision.certainty import Candidate
+from hopchain_etl.engines.vision.instances import dropped
+from hopchain_etl.engines.vision.masks import Shape
 from hopchain_etl.settings import Sam3Settings
 
 WORTH_TELLING = 0.1  # candidates below this score are nothing; from here to the threshold they are counted

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hopchain_etl.engines.boxes import Boxes, inside, iou
+from hopchain_etl.engines.vision.boxes import Boxes, inside, iou
 from hopchain_etl.engines.weights import Weights
 
 GRAPH = Weights(

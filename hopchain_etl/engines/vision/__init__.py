@@ -1,0 +1,1 @@
+"""What any engine needs to make instances of pixels: masks, boxes, attributes, certainty, lines of text."""
