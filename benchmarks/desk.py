@@ -36,12 +36,13 @@ from typing import Any
 
 import httpx
 import pyarrow as pa
-from hopchain_etl.concurrency import map_threads
 from PIL import Image
 
-from hopchain_etl import batches, s3server, schemas
-from hopchain_etl.ballots import VOTE_KEY, Ballot, is_full, standing
-from hopchain_etl.batches import Batch
+from hopchain_etl import s3server, schemas
+from hopchain_etl.annotation import batches
+from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.votes import VOTE_KEY, Ballot, is_full, standing
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import Decision, Rule, number_of, weigh
 from hopchain_etl.hops.query import query_id
 from hopchain_etl.lake.lake import Lake, Marker, Shard
@@ -73,7 +74,7 @@ def serve(port: int) -> None:
     import uvicorn
     from fastapi import Request
 
-    from hopchain_etl.annotation.app import create_app
+    from hopchain_etl.web.app import create_app
 
     async def by_header(request: Request) -> User:
         return User(request.headers["x-user"])

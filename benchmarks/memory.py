@@ -27,9 +27,9 @@ from scripted_server import ScriptedServer
 from vlm_puzzles import engines_at, model
 
 from hopchain_etl import s3server
-from hopchain_etl.build import Build
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import AskSettings, IngestSettings, LakeSettings, Settings, SourceSettings, VlmSettings
 from hopchain_etl.stages.ingest import ingest
 

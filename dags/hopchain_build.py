@@ -17,11 +17,11 @@ from typing import Any
 
 from airflow.sdk import Param, TriggerRule, chain, dag, task, task_group
 
-from hopchain_etl import wiring
+from hopchain_etl.orchestration import dag_config
 from hopchain_etl.settings import Profile, Settings
 
 SETTINGS = Settings()
-QUERIES, NIGHTLY = wiring.asset("queries"), wiring.timetable(SETTINGS.orchestrate.schedule)
+QUERIES, NIGHTLY = dag_config.asset("queries"), dag_config.timetable(SETTINGS.orchestrate.schedule)
 INTAKE = "[A-Za-z0-9][A-Za-z0-9._-]*"
 CHOICE = f"^(new|all|sample:[1-9][0-9]*|{INTAKE}( *, *{INTAKE})*)$"
 INGEST, ENGINES = SETTINGS.ingest, SETTINGS.engines
@@ -45,65 +45,65 @@ PARAMS = {
 # fmt: on
 
 
-@dag(**wiring.dag_args(SETTINGS, "build"), schedule=NIGHTLY, params=PARAMS, doc_md=__doc__)
+@dag(**dag_config.dag_args(SETTINGS, "build"), schedule=NIGHTLY, params=PARAMS, doc_md=__doc__)
 def hopchain_build() -> None:
-    @task(**wiring.placement("ingest", SETTINGS))
+    @task(**dag_config.placement("ingest", SETTINGS))
     def ingest(params: JSON = None, dag_run: JSON = None) -> JSON:
         """Fetch photos that the lake has not seen, normalise them once, and finish older intakes."""
-        from hopchain_etl import orchestrate
+        from hopchain_etl.orchestration import tasks
 
-        return orchestrate.ingest(params, dag_run)
+        return tasks.ingest(params, dag_run)
 
     @task
     def plan(params: JSON = None) -> list[str]:
         """List the shards that have work under today's fingerprints."""
-        from hopchain_etl import orchestrate
+        from hopchain_etl.orchestration import tasks
 
-        return orchestrate.plan(params)
+        return tasks.plan(params)
 
     def stage(name: str, doc: str) -> Any:
-        @task(task_id=name, doc_md=doc, **wiring.placement(name, SETTINGS))
+        @task(task_id=name, doc_md=doc, **dag_config.placement(name, SETTINGS))
         def run(shard: str, params: JSON = None) -> None:
-            from hopchain_etl import orchestrate
+            from hopchain_etl.orchestration import tasks
 
-            orchestrate.run_stage(name, shard, params)
+            tasks.run_stage(name, shard, params)
 
         return run
 
     @task_group(default_args={"map_index_template": "{{ task.op_kwargs['shard'] }}"})
     def shards(shard: str) -> None:
         """One shard through all stages; shards do not wait for each other."""
-        chain(*(stage(name, doc)(shard=shard) for name, doc in wiring.stages(SETTINGS).items()))
+        chain(*(stage(name, doc)(shard=shard) for name, doc in dag_config.stages(SETTINGS).items()))
 
     @task(trigger_rule=TriggerRule.NONE_FAILED)
     def quality_gate(ingested: JSON, planned: list[str], params: JSON = None, dag_run: JSON = None) -> JSON:
         """Fail where a shard broke its suite. Runs although there was no shard to map: an empty map is skipped."""
-        from hopchain_etl import orchestrate
+        from hopchain_etl.orchestration import tasks
 
-        return orchestrate.quality_gate(params, dag_run, ingested, planned)
+        return tasks.quality_gate(params, dag_run, ingested, planned)
 
     @task
     def publish_batch(params: JSON = None, dag_run: JSON = None) -> JSON:
         """Write `batches/<id>.json` with the questions that nobody has been asked yet."""
-        from hopchain_etl import orchestrate
+        from hopchain_etl.orchestration import tasks
 
-        return orchestrate.publish_batch(params, dag_run)
+        return tasks.publish_batch(params, dag_run)
 
     @task
     def record_run(
         ingested: JSON, planned: list[str], gate: JSON, batch: JSON, params: JSON = None, dag_run: JSON = None
     ) -> JSON:
         """Write `runs/<run_id>.json`: what ran, on which intakes, under which fingerprints."""
-        from hopchain_etl import orchestrate
+        from hopchain_etl.orchestration import tasks
 
-        return orchestrate.record_run(params, dag_run, ingested, planned, gate, batch)
+        return tasks.record_run(params, dag_run, ingested, planned, gate, batch)
 
     @task(outlets=[QUERIES])
     def announce(counts: JSON, outlet_events: JSON = None) -> None:
         """Send the event of `hopchain://queries` with the run's counts; skipped where nothing was built."""
-        from hopchain_etl import orchestrate
+        from hopchain_etl.orchestration import tasks
 
-        outlet_events[QUERIES].extra = orchestrate.announce_queries(counts)
+        outlet_events[QUERIES].extra = tasks.announce_queries(counts)
 
     ingested = ingest()
     planned = plan()

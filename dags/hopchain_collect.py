@@ -14,29 +14,29 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from hopchain_etl import wiring
+from hopchain_etl.orchestration import dag_config
 from hopchain_etl.settings import Settings
 
 SETTINGS = Settings()
-OFTEN = wiring.timetable(SETTINGS.orchestrate.collect_schedule)
-ANSWERS = wiring.asset("answers")
+OFTEN = dag_config.timetable(SETTINGS.orchestrate.collect_schedule)
+ANSWERS = dag_config.asset("answers")
 
 
-@dag(**wiring.dag_args(SETTINGS, "collect"), schedule=OFTEN, doc_md=__doc__)
+@dag(**dag_config.dag_args(SETTINGS, "collect"), schedule=OFTEN, doc_md=__doc__)
 def hopchain_collect() -> None:
-    @task(**wiring.placement("collect", SETTINGS))
+    @task(**dag_config.placement("collect", SETTINGS))
     def collect() -> list[Any]:
         """Bring the answers table up to date; list the batches that have newly become final."""
-        from hopchain_etl import orchestrate
+        from hopchain_etl.orchestration import tasks
 
-        return orchestrate.collect()
+        return tasks.collect()
 
     @task(outlets=[ANSWERS])
     def announce(final: list[Any], outlet_events: Any = None) -> None:
         """Record batches as decided and send the event of `hopchain://answers`; skipped where there are none."""
-        from hopchain_etl import orchestrate
+        from hopchain_etl.orchestration import tasks
 
-        outlet_events[ANSWERS].extra = orchestrate.announce_answers(final)
+        outlet_events[ANSWERS].extra = tasks.announce_answers(final)
 
     announce(collect())
 

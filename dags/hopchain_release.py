@@ -19,12 +19,12 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import AssetOrTimeSchedule, Param, TriggerRule, dag, task
 
-from hopchain_etl import wiring
+from hopchain_etl.orchestration import dag_config
 from hopchain_etl.settings import Policy, Settings
 
 SETTINGS = Settings()
-ANSWERS, TRAINING_SET = wiring.asset("answers"), wiring.asset("training-set")
-CRON = wiring.timetable(SETTINGS.orchestrate.release_schedule)
+ANSWERS, TRAINING_SET = dag_config.asset("answers"), dag_config.asset("training-set")
+CRON = dag_config.timetable(SETTINGS.orchestrate.release_schedule)
 WHENEVER = AssetOrTimeSchedule(timetable=CRON, assets=[ANSWERS]) if CRON else [ANSWERS]
 RELEASE = SETTINGS.release
 JSON = Any  # where a task is said to return a dict, TaskFlow makes each key an XCom of its own
@@ -41,7 +41,7 @@ PARAMS = {
 # fmt: on
 
 
-@dag(**wiring.dag_args(SETTINGS, "release"), schedule=WHENEVER, params=PARAMS, doc_md=__doc__)
+@dag(**dag_config.dag_args(SETTINGS, "release"), schedule=WHENEVER, params=PARAMS, doc_md=__doc__)
 def hopchain_release() -> None:
     @task.branch
     def ask(params: JSON = None) -> str:
@@ -61,16 +61,16 @@ def hopchain_release() -> None:
     @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
     def publish(params: JSON = None) -> JSON:
         """Snapshot, assemble, validate, describe, push and tag, in one go: DVC locks its repository anyway."""
-        from hopchain_etl import orchestrate
+        from hopchain_etl.orchestration import tasks
 
-        return orchestrate.release(params)
+        return tasks.release(params)
 
     @task(outlets=[TRAINING_SET])
     def announce(published: JSON, outlet_events: JSON = None) -> None:
         """Send the event of `hopchain://training-set` with tag and counts; skipped where nothing changed."""
-        from hopchain_etl import orchestrate
+        from hopchain_etl.orchestration import tasks
 
-        outlet_events[TRAINING_SET].extra = orchestrate.announce_release(published)
+        outlet_events[TRAINING_SET].extra = tasks.announce_release(published)
 
     published = publish()
     asked = ask()

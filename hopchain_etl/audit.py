@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
-from hopchain_etl.build import Build
-from hopchain_etl.funnel import as_json, funnel
 from hopchain_etl.hops.calibration import Thresholds, band, count, wilson
 from hopchain_etl.hops.checks import count_conditions
 from hopchain_etl.hops.consensus import Decision, Rule, number_of, weigh
 from hopchain_etl.hops.diversity import Limits, candidate, choose, guessers
 from hopchain_etl.hops.grading import number_in
 from hopchain_etl.hops.query import query_from_row
+from hopchain_etl.pipeline.build import Build
+from hopchain_etl.pipeline.funnel import as_json, funnel
 
 Row = dict[str, Any]
 _SHOWN = 12  # values of a mix in a line for people

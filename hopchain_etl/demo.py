@@ -24,9 +24,9 @@ from rich.table import Table
 
 from hopchain_etl import airflow_server, s3server
 from hopchain_etl.airflow_server import AirflowServer
-from hopchain_etl.build import Build
-from hopchain_etl.funnel import Level, funnel
 from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.pipeline.build import Build
+from hopchain_etl.pipeline.funnel import Level, funnel
 from hopchain_etl.registry import releases
 from hopchain_etl.report import write_report
 from hopchain_etl.s3server import ServerInfo

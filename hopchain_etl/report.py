@@ -10,11 +10,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from hopchain_etl.audit import as_text, audit
-from hopchain_etl.build import Build
-from hopchain_etl.funnel import Level, funnel
 from hopchain_etl.hops.query import Hop, Query, query_from_row
 from hopchain_etl.imaging.thumbnails import COLOURS, mask_uri, photo_uri
 from hopchain_etl.lake.lake import Lake
+from hopchain_etl.pipeline.build import Build
+from hopchain_etl.pipeline.funnel import Level, funnel
 
 Row = dict[str, Any]
 _WIDTH = 760  # px of pictures on the page

@@ -14,7 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from hopchain_etl import pseudonyms, schemas
+from hopchain_etl import schemas
+from hopchain_etl.annotation import pseudonyms
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.decontaminate import Found, contamination, decontaminate
 from hopchain_etl.lake.lake import Lake, LakeError, Marker, Part, Shard
@@ -157,7 +158,7 @@ def _benchmarks(found: Found) -> list[dict[str, Any]]:
 
 
 def _todays_lineage(settings: Settings) -> str:
-    from hopchain_etl.build import Build
+    from hopchain_etl.pipeline.build import Build
 
     return Build(settings).lineage
 

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopchain_etl import schemas
-from hopchain_etl.journal import BLIND
 from hopchain_etl.lake.lake import Lake, LakeError, Marker, Part, Shard
 from hopchain_etl.lake.object_store import Entry
 from hopchain_etl.settings import Settings
+from hopchain_etl.stages.response_cache import BLIND
 
 # From the last stage up: a table is read for what hangs on it before its own rows go.
 _TABLES = ("answers", "judgements", "attempts", "queries", "instances", "categories", "images")
@@ -248,8 +248,8 @@ class _Erasure:
 
 def lineages_in_use(settings: Settings) -> set[str]:
     """Return the fingerprints of today's stages, of the settings' lineages and of every released version."""
-    from hopchain_etl.build import Build
     from hopchain_etl.gitrepo import working_clone
+    from hopchain_etl.pipeline.build import Build
     from hopchain_etl.snapshot import chain
 
     build = Build(settings)

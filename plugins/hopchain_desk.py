@@ -24,7 +24,7 @@ class Desk:
         """Serve one request."""
         with self._lock:
             if self._app is None:
-                from hopchain_etl.annotation.app import create_app
+                from hopchain_etl.web.app import create_app
 
                 self._app = create_app()
         await self._app(scope, receive, send)

@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 from toy_engines import passing, toy_engines
 
-from hopchain_etl.build import Build
 from hopchain_etl.engines.factory import Engines
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings, Settings, SourceSettings
 from hopchain_etl.stages.ingest import IngestResult, ingest
 

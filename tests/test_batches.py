@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from conftest import S3Location
 
-from hopchain_etl import batches
-from hopchain_etl.batches import Batch
+from hopchain_etl.annotation import batches
+from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.settings import LakeSettings
 

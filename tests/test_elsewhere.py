@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hopchain_etl import elsewhere, orchestrate
-from hopchain_etl.elsewhere import ElsewhereError
+from hopchain_etl.orchestration import remote_python, tasks
+from hopchain_etl.orchestration.remote_python import ElsewhereError
 from hopchain_etl.settings import Settings
 
 # Stands in for an interpreter: writes down what it was given, and ends as it is told to.
@@ -40,9 +40,9 @@ def recorder(tmp_path: Path) -> tuple[str, Path]:
 def test_settings_stage_and_shard_reach_the_other_interpreter(recorder: tuple[str, Path]) -> None:
     python, out = recorder
     settings = Settings.model_validate({"lake": {"uri": "s3://elsewhere/lake"}, "engines": {"token_ceiling": 5}})
-    elsewhere.run(python, "segment", "night/0001", settings, threading.Event())
+    remote_python.run(python, "segment", "night/0001", settings, threading.Event())
     told = json.loads(out.read_text())
-    assert told["argv"] == ["-m", "hopchain_etl.elsewhere", "segment", "night/0001"]
+    assert told["argv"] == ["-m", "hopchain_etl.orchestration.remote_python", "segment", "night/0001"]
     assert Settings.model_validate(told["settings"]) == settings
 
 
@@ -54,7 +54,7 @@ def test_keys_behind_connections_go_by_the_environment_alone(
     monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps({"conn_type": "aws", "login": "me", "password": "s3-secret"}))
     monkeypatch.setenv("AIRFLOW_CONN_MODELS", json.dumps({"conn_type": "http", "password": "vlm-secret"}))
     settings = Settings.model_validate({"lake": {"connection": "lake"}, "vlm": {"connection": "models"}})
-    elsewhere.run(python, "segment", "night/0001", settings, threading.Event())
+    remote_python.run(python, "segment", "night/0001", settings, threading.Event())
     told = json.loads(out.read_text())
     child = Settings.model_validate(told["settings"])
     assert (told["env"]["AWS_ACCESS_KEY_ID"], told["env"]["AWS_SECRET_ACCESS_KEY"]) == ("me", "s3-secret")
@@ -69,7 +69,7 @@ def test_the_exit_code_says_whether_another_try_makes_sense(
 ) -> None:
     monkeypatch.setenv("END", code)
     with pytest.raises(error, match="segment of night/0001"):
-        elsewhere.run(recorder[0], "segment", "night/0001", Settings(), threading.Event())
+        remote_python.run(recorder[0], "segment", "night/0001", Settings(), threading.Event())
 
 
 def test_a_stop_is_passed_on_and_waited_for(recorder: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,17 +84,17 @@ def test_a_stop_is_passed_on_and_waited_for(recorder: tuple[str, Path], monkeypa
 
     threading.Thread(target=ask_once_it_runs, daemon=True).start()
     with pytest.raises(ElsewhereError, match="exit code 7"):
-        elsewhere.run(python, "segment", "night/0001", Settings(), stop)
+        remote_python.run(python, "segment", "night/0001", Settings(), stop)
 
 
 def test_a_missing_interpreter_is_named_with_its_setting(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no interpreter at .*; set HOPCHAIN_PLACEMENT__GPU_PYTHON"):
-        elsewhere.run(str(tmp_path / "none"), "segment", "night/0001", Settings(), threading.Event())
+        remote_python.run(str(tmp_path / "none"), "segment", "night/0001", Settings(), threading.Event())
 
 
 def test_a_real_child_says_for_good_what_no_retry_mends(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="for good"):
-        elsewhere.run(sys.executable, "segment", "not a shard", Settings(), threading.Event())
+        remote_python.run(sys.executable, "segment", "not a shard", Settings(), threading.Event())
     assert "ValueError" in capfd.readouterr().err
 
 
@@ -104,9 +104,9 @@ def test_only_gpu_stages_of_the_vllm_profile_go_elsewhere(
     python, out = recorder
     monkeypatch.setenv("HOPCHAIN_PLACEMENT__GPU_PYTHON", python)
     monkeypatch.setenv("HOPCHAIN_CONFIG", os.devnull)
-    orchestrate.run_stage("segment", "night/0001", {"profile": "vllm"})
+    tasks.run_stage("segment", "night/0001", {"profile": "vllm"})
     assert json.loads(out.read_text())["argv"][2:] == ["segment", "night/0001"]
     out.unlink()
     with pytest.raises(Exception, match="not a shard"):  # here, not there
-        orchestrate.run_stage("segment", "not a shard", {"profile": "local"})
+        tasks.run_stage("segment", "not a shard", {"profile": "local"})
     assert not out.exists()

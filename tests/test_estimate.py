@@ -11,9 +11,9 @@ from conftest import S3Location
 from nights import night, put_photos, settings_at
 from toy_engines import ToyDetector, toy_engines
 
-from hopchain_etl.build import Build
 from hopchain_etl.engines.base import DetectJob, Reply
-from hopchain_etl.estimate import Assumptions, estimate
+from hopchain_etl.pipeline.build import Build
+from hopchain_etl.pipeline.estimate import Assumptions, estimate
 from hopchain_etl.settings import EngineSettings, Profile
 
 pytestmark = pytest.mark.s3

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hopchain_etl.engines.base import Identity, Photo, Reply, SolveJob, payload_hash
-from hopchain_etl.journal import BLIND, Journal, replies
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import LakeSettings
+from hopchain_etl.stages.response_cache import BLIND, Journal, replies
 
 pytestmark = pytest.mark.s3
 ME = Identity("org/model name", "1", {"prompt": "look"})

@@ -17,9 +17,9 @@ from faulty_proxy import FaultyProxy
 from nights import call_lines, data_parts, night, put_photos, settings_at
 from toy_engines import ToySegmenter, passing, toy_engines
 
-from hopchain_etl.build import Build
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.pipeline.build import Build
 
 pytestmark = pytest.mark.s3
 

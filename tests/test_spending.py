@@ -8,12 +8,12 @@ import pytest
 from asked import Asked
 from conftest import S3Location
 
-from hopchain_etl import spending
 from hopchain_etl.engines.base import Identity, Reply, TokenCeilingError
-from hopchain_etl.journal import Journal, replies
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import LakeSettings
-from hopchain_etl.spending import Ledger, ceiling, metered
+from hopchain_etl.stages import token_budget
+from hopchain_etl.stages.response_cache import Journal, replies
+from hopchain_etl.stages.token_budget import Ledger, ceiling, metered
 
 pytestmark = pytest.mark.s3
 
@@ -59,7 +59,7 @@ def test_what_is_in_flight_is_answered_and_kept_then_the_run_stops(lake: Lake) -
 
 
 def test_what_other_processes_of_the_run_spent_counts(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spending, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(token_budget, "_LOOK_SECONDS", 0.0)
     one, other, another_run = Ledger(lake, "run", 100), Ledger(lake, "run", 100), Ledger(lake, "run-2", 100)
     one.spend(60)
     assert other.left()
@@ -73,6 +73,6 @@ def test_what_other_processes_of_the_run_spent_counts(lake: Lake, monkeypatch: p
 def test_a_run_is_airflows_or_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOPCHAIN_RUN", raising=False)
     monkeypatch.setenv("AIRFLOW_CTX_DAG_RUN_ID", "manual__2026-11-22T02:00:00+00:00")
-    assert spending.current_run() == "manual__2026-11-22T02-00-00-00-00"
+    assert token_budget.current_run() == "manual__2026-11-22T02-00-00-00-00"
     monkeypatch.delenv("AIRFLOW_CTX_DAG_RUN_ID")
-    assert spending.current_run() == spending.current_run()
+    assert token_budget.current_run() == token_budget.current_run()

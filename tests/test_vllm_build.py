@@ -16,12 +16,12 @@ from PIL import Image
 from scripted_server import ScriptedServer
 from vlm_puzzles import Mood, blob_of, engines_at, model, role_of
 
-from hopchain_etl.build import Build
 from hopchain_etl.engines.base import JudgeJob, Photo, SolveJob
 from hopchain_etl.engines.factory import Engines
 from hopchain_etl.engines.prompts import Prompt
 from hopchain_etl.lake.lake import Marker
 from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import AskSettings, Settings, VlmSettings
 
 ASK = AskSettings(combinations_per_image=2, queries_per_combination=1, max_tokens=500)

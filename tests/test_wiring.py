@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import subprocess
 import sys
@@ -12,32 +11,22 @@ from typing import Any
 
 import pytest
 
-from hopchain_etl import wiring
+from hopchain_etl.orchestration import dag_config, notices
 from hopchain_etl.settings import Settings
+from hopchain_etl.stages.resources import RESOURCES
 
 CALL = """
 from types import SimpleNamespace
-from hopchain_etl.wiring import tell_failure
+from hopchain_etl.notices import tell_failure
 task = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=3, try_number=2)
 tell_failure("pager")({"ti": task, "exception": ValueError("no such thing")})
 print("still here")
 """
 
 
-@pytest.mark.parametrize("stage", ["ingest", "detect", "segment", "generate", "judge", "screen", "collect"])
-def test_resources_are_read_from_the_source_as_the_module_declares_them(stage: str) -> None:
-    assert wiring.resources_of(stage) == importlib.import_module(f"hopchain_etl.stages.{stage}").RESOURCES
-
-
-@pytest.mark.parametrize("stage", ["runner", "no_such_stage"])
-def test_a_module_without_resources_is_named(stage: str) -> None:
-    with pytest.raises(LookupError, match=stage):
-        wiring.resources_of(stage)
-
-
 def test_retries_come_from_the_settings() -> None:
     settings = Settings.model_validate({"orchestrate": {"retries": 7, "retry_delay_seconds": 90}})
-    args = wiring.default_args(settings)
+    args = dag_config.default_args(settings)
     assert (args["retries"], args["retry_delay"]) == (7, timedelta(seconds=90))
     assert "on_failure_callback" not in args
 
@@ -61,31 +50,27 @@ def test_a_failure_is_told_in_small_json() -> None:
         dag_id, run_id, task_id, map_index, try_number = "d", "r", "t", 3, 2
         log_url = "http://airflow/log"
 
-    told = wiring.failure({"ti": Task(), "exception": ValueError("x" * 5_000)})
+    told = notices.failure({"ti": Task(), "exception": ValueError("x" * 5_000)})
     assert len(json.dumps(told)) < 1_000
     assert told.pop("error").startswith("ValueError: xxx")
     assert told == {"dag": "d", "run": "r", "task": "t", "map_index": 3, "try": 2, "log": "http://airflow/log"}
-    assert wiring.failure({"ti": Task()})["error"] is None
+    assert notices.failure({"ti": Task()})["error"] is None
 
 
 # --- where stages run ---
 
-STAGES = sorted(
-    path.stem
-    for path in Path(wiring.__file__).parent.joinpath("stages").glob("*.py")
-    if "RESOURCES = " in path.read_text()
-)
+STAGES = sorted(RESOURCES)
 ENDPOINT = {"endpoint_url": "http://models:8000/v1"}
 
 
 def placed(stage: str, executor: str, monkeypatch: pytest.MonkeyPatch, **changed: Any) -> dict[str, Any]:
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
-    return wiring.placement(stage, Settings.model_validate(changed))
+    return dag_config.placement(stage, Settings.model_validate(changed))
 
 
-def test_every_stage_of_a_build_says_what_it_needs() -> None:
-    assert {"ingest", "detect", "segment", "generate", "collect"} <= set(STAGES)
-    assert sorted(set(STAGES)) == STAGES
+def test_every_stage_that_the_dags_run_says_what_it_needs() -> None:
+    in_dags = {"ingest", "collect", *dag_config.stages(Settings.model_validate({"engines": {"profile": "vllm"}}))}
+    assert in_dags == set(STAGES)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -100,16 +85,16 @@ def test_the_local_profile_needs_no_gpu_anywhere(stage: str, monkeypatch: pytest
 @pytest.mark.parametrize("stage", STAGES)
 def test_with_endpoints_only_what_computes_on_a_gpu_asks_for_one(stage: str) -> None:
     settings = Settings.model_validate({"engines": {"profile": "vllm"}, "vlm": ENDPOINT, "solver": ENDPOINT})
-    needs = wiring.needs_of(stage, settings)
-    assert needs == wiring.resources_of(stage)
+    needs = dag_config.needs_of(stage, settings)
+    assert needs == dag_config.resources_of(stage)
     assert (needs.gpus > 0) == (stage == "segment") == (needs.queue == "gpu") == (needs.pool == "gpu")
 
 
 def test_a_stage_that_launches_its_model_needs_the_gpus_of_that_model() -> None:
     launched = {"engines": {"profile": "vllm"}, "vlm": {"launch": {"tensor_parallel": 4}}}
-    needs = wiring.needs_of("detect", Settings.model_validate(launched))
+    needs = dag_config.needs_of("detect", Settings.model_validate(launched))
     assert (needs.pool, needs.queue, needs.gpus, needs.memory_gib) == ("vlm", "gpu", 4, 64)
-    assert wiring.needs_of("ingest", Settings.model_validate(launched)).gpus == 0
+    assert dag_config.needs_of("ingest", Settings.model_validate(launched)).gpus == 0
 
 
 def test_local_executor_gets_a_pool_and_nothing_it_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,8 +127,8 @@ def test_gpu_stages_may_have_an_executor_of_their_own(monkeypatch: pytest.Monkey
 
 def test_planning_loads_no_gpu_library() -> None:
     code = (
-        "import sys; from hopchain_etl import orchestrate; from hopchain_etl.settings import Settings; "
-        "from hopchain_etl.build import Build; "
+        "import sys; from hopchain_etl.orchestration import tasks; from hopchain_etl.settings import Settings; "
+        "from hopchain_etl.pipeline.build import Build; "
         "Build(Settings()).lineage; "
         "print(sorted({'torch', 'vllm', 'transformers', 'sam3', 'onnxruntime', 'cv2'} & set(sys.modules)))"
     )
@@ -153,8 +138,9 @@ def test_planning_loads_no_gpu_library() -> None:
 
 def test_only_who_asks_a_model_loads_an_http_client() -> None:
     code = (
-        "import sys, hopchain_etl.cli; from hopchain_etl import wiring; from hopchain_etl.settings import Settings; "
-        "wiring.stages(Settings.model_validate({'engines': {'profile': 'vllm'}})); "
+        "import sys, hopchain_etl.cli; from hopchain_etl.orchestration import dag_config; "
+        "from hopchain_etl.settings import Settings; "
+        "dag_config.stages(Settings.model_validate({'engines': {'profile': 'vllm'}})); "
         "print('aiohttp' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -162,7 +148,7 @@ def test_only_who_asks_a_model_loads_an_http_client() -> None:
 
 
 def test_a_shard_is_screened_only_where_a_model_can() -> None:
-    local = wiring.stages(Settings())
-    vllm = wiring.stages(Settings.model_validate({"engines": {"profile": "vllm"}}))
+    local = dag_config.stages(Settings())
+    vllm = dag_config.stages(Settings.model_validate({"engines": {"profile": "vllm"}}))
     assert list(local) == ["detect", "segment", "generate"]
     assert list(vllm) == [*local, "judge", "screen"]

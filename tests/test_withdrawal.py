@@ -17,11 +17,11 @@ import pytest
 
 from hopchain_etl import schemas, withdrawal
 from hopchain_etl.engines.base import Identity, Photo, SolveJob
-from hopchain_etl.journal import BLIND, Journal
 from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.registry import publish, releases
 from hopchain_etl.settings import ReleaseSettings
+from hopchain_etl.stages.response_cache import BLIND, Journal
 from hopchain_etl.verify import verify
 from hopchain_etl.withdrawal import erase, gc, lineages_in_use, withdraw
 from hopchain_etl.yank import erase_from_registry

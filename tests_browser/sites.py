@@ -18,9 +18,10 @@ import pyarrow as pa
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, Request, expect, sync_playwright
 
-from hopchain_etl import airflow_server, batches, s3server, schemas
+from hopchain_etl import airflow_server, s3server, schemas
 from hopchain_etl.airflow_server import AirflowServer
-from hopchain_etl.batches import Batch
+from hopchain_etl.annotation import batches
+from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.s3server import ServerInfo

@@ -15,11 +15,11 @@ import tiny_sam3
 from conftest import S3Location
 from nights import data_parts, night, put_photos, settings_at
 
-from hopchain_etl.build import Build
 from hopchain_etl.engines.factory import engines_for
 from hopchain_etl.engines.prompts import Prompt
 from hopchain_etl.engines.sam3 import postprocess
 from hopchain_etl.lake.lake import Marker
+from hopchain_etl.pipeline.build import Build
 from hopchain_etl.quality.validator import make_validator
 from hopchain_etl.settings import AskSettings, EngineSettings, Profile, Sam3Settings, Settings, VlmSettings
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from hopchain_etl.ballots import Ballot
+from hopchain_etl.annotation.votes import Ballot
 from hopchain_etl.hops.consensus import Decision, Rule, number_of, weigh
 
 REJECT = "reject"  # all rejects are one opinion, whatever their reason

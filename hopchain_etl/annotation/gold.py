@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hopchain_etl.ballots import who
+from hopchain_etl.annotation.votes import who
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import number_of
 from hopchain_etl.lake.lake import Lake

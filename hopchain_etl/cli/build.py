@@ -11,11 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hopchain_etl.build import Build
 from hopchain_etl.cli.progress import watched
-from hopchain_etl.funnel import Level, as_json, funnel
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.pipeline.build import Build
+from hopchain_etl.pipeline.funnel import Level, as_json, funnel
 from hopchain_etl.quality.validator import make_validator
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages import ingest as ingesting

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hopchain_etl import wiring
 from hopchain_etl.doctor import models, places
-from hopchain_etl.doctor.finding import Finding, stage_names
+from hopchain_etl.doctor.finding import Finding
 from hopchain_etl.settings import Profile, Settings, VlmSettings
+from hopchain_etl.stages.resources import RESOURCES
 
 __all__ = ["Finding", "examine"]
 
@@ -23,7 +23,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     if settings.engines.profile is Profile.LOCAL:
         yield from models.local_weights()
         return
-    for name in sorted({asked for stage in stage_names() if (asked := wiring.resources_of(stage).asks)}):
+    for name in sorted({needs.asks for needs in RESOURCES.values() if needs.asks}):
         model: VlmSettings = getattr(settings, name)
         yield from models.endpoint(name, model) if model.endpoint_url else models.launch(name, model)
     yield from models.gpus(settings)

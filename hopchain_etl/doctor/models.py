@@ -14,13 +14,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from hopchain_etl import wiring
-from hopchain_etl.doctor.finding import Finding, stage_names
+from hopchain_etl.doctor.finding import Finding
 from hopchain_etl.engines.base import InvalidOutputError
 from hopchain_etl.engines.vlm.call import Call, CutAnswerError, Message, answer_of, wire_body, wire_messages
 from hopchain_etl.engines.vlm.connection import api_key
 from hopchain_etl.engines.vlm.images import Picture
+from hopchain_etl.orchestration import dag_config
 from hopchain_etl.settings import Sam3Backend, Sam3Settings, Settings, VlmSettings
+from hopchain_etl.stages.resources import RESOURCES
 
 SAM3_MEMORY_MIB = 8_000  # 3.4 GB of weights in float32 and what a batch of prompts takes; an estimate
 _SECONDS = 30.0
@@ -126,7 +127,7 @@ def launch(name: str, model: VlmSettings) -> Iterator[Finding]:
 
 def gpus(settings: Settings) -> Iterator[Finding]:
     """Compare the GPUs of this machine with what the profile's stages ask for."""
-    needed = max(wiring.needs_of(stage, settings).gpus for stage in stage_names())
+    needed = max(dag_config.needs_of(stage, settings).gpus for stage in RESOURCES)
     if settings.sam3.device == "cpu" and needed <= 1:
         yield Finding(
             "GPUs", "warning", "SAM3 is set to the CPU: minutes a photo", "HOPCHAIN_SAM3__DEVICE=auto on a GPU"

@@ -11,12 +11,12 @@ import uuid
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from hopchain_etl import wiring
 from hopchain_etl.decontaminate import benchmark_files
-from hopchain_etl.doctor.finding import Finding, stage_names
+from hopchain_etl.doctor.finding import Finding
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore, StoreError, keys_of_connection
 from hopchain_etl.settings import BenchmarkSettings, Settings
+from hopchain_etl.stages.resources import RESOURCES
 
 _SECONDS = 30.0
 
@@ -138,7 +138,7 @@ def pools() -> Iterator[Finding]:
     except (ValueError, KeyError):
         yield Finding("Airflow", "missing", "its database does not answer", "airflow db migrate")
         return
-    for pool in sorted({wiring.resources_of(stage).pool for stage in stage_names()}):
+    for pool in sorted({needs.pool for needs in RESOURCES.values()}):
         if there.get(pool, 0) == 0:
             yield Finding(
                 f"pool {pool}", "missing", "tasks would wait for ever", f"airflow pools set {pool} 2 hopchain"

@@ -7,12 +7,10 @@ from functools import partial
 
 from hopchain_etl.engines.base import JSON, DetectJob, Detector, Selection
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.stages.asking import outcomes, photo_of
-from hopchain_etl.stages.resources import Resources
+from hopchain_etl.stages.engine_calls import outcomes, photo_of
 from hopchain_etl.stages.runner import Made, Outcome, Rejected, Row
 
 REVISION = 1
-RESOURCES = Resources(pool="vlm", asks="vlm")
 QUALITIES = ("low", "medium", "high")
 
 

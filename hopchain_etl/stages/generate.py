@@ -18,12 +18,10 @@ from hopchain_etl.hops.query import QueryError, query_from_row, query_id
 from hopchain_etl.hops.round_trip import ReadingError, answer_of, seen
 from hopchain_etl.hops.variants import VARIANTS, complaint, to_row
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.stages.asking import asked, grouped, photo_of, photos, used
-from hopchain_etl.stages.resources import Resources
+from hopchain_etl.stages.engine_calls import asked, grouped, photo_of, photos, used
 from hopchain_etl.stages.runner import Failed, Made, Outcome, Rejected, Row
 
 REVISION = 4
-RESOURCES = Resources(pool="vlm", asks="vlm")
 
 
 class Generate:

@@ -29,11 +29,9 @@ from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore, Stor
 from hopchain_etl.quality.validator import QualityError, Validator
 from hopchain_etl.settings import IngestSettings
 from hopchain_etl.stages.listing import intakes, list_intake, listing, markers
-from hopchain_etl.stages.neighbours import COLUMNS, Known
-from hopchain_etl.stages.resources import Resources
+from hopchain_etl.stages.near_duplicates import COLUMNS, Known
 from hopchain_etl.stages.runner import Failed, Made, Outcome, Progress, Rejected, Row, run_shard
 
-RESOURCES = Resources()
 WORKERS = max(2, os.cpu_count() or 2)  # decode processes
 _WINDOW = 4  # times `concurrency`: photos begun and not yet judged, so that none waits while a shard is written
 _MEMORY = 256 << 20  # bytes of photos held at a time; a larger one travels alone

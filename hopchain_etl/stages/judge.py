@@ -6,13 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from hopchain_etl.engines.base import JSON, Judge, JudgeJob
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.stages.asking import outcomes, photos
-from hopchain_etl.stages.resources import Resources
+from hopchain_etl.stages.engine_calls import outcomes, photos
 from hopchain_etl.stages.runner import Made, Outcome, Rejected, Row
 from hopchain_etl.stages.screen import queries_with_images
 
 REVISION = 1
-RESOURCES = Resources(pool="vlm", asks="vlm")
 VERDICTS = ("fine", "ambiguous", "unanswerable", "outside_knowledge")
 
 

@@ -1,7 +1,8 @@
-"""What a stage needs of the cluster, declared once beside the stage and used by the DAG."""
+"""What each stage needs of the cluster: one table, which the DAGs read at parse time, so nothing heavy is imported."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,3 +21,14 @@ class Resources:
     gpus: int = 0
     memory_gib: int = 4
     asks: Literal["vlm", "solver"] | None = None
+
+
+RESOURCES: Mapping[str, Resources] = {
+    "ingest": Resources(),
+    "detect": Resources(pool="vlm", asks="vlm"),
+    "segment": Resources(pool="gpu", queue="gpu", gpus=1, memory_gib=16),
+    "generate": Resources(pool="vlm", asks="vlm"),
+    "judge": Resources(pool="vlm", asks="vlm"),
+    "screen": Resources(pool="vlm", asks="solver"),
+    "collect": Resources(),
+}

@@ -17,12 +17,10 @@ from hopchain_etl.hops.calibration import count, guessable, too_easy
 from hopchain_etl.hops.grading import MAX_LENGTH, declared, number_in
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.settings import ScreenSettings
-from hopchain_etl.stages.asking import asked, photos, used
-from hopchain_etl.stages.resources import Resources
+from hopchain_etl.stages.engine_calls import asked, photos, used
 from hopchain_etl.stages.runner import Failed, Made, Outcome, Rejected, Row
 
 REVISION = 1
-RESOURCES = Resources(pool="vlm", asks="solver")
 
 
 class Screen:

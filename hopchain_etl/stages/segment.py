@@ -7,12 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from hopchain_etl.engines.base import JSON, Segmenter, SegmentJob
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.stages.asking import grouped, outcomes, photo_of
-from hopchain_etl.stages.resources import Resources
+from hopchain_etl.stages.engine_calls import grouped, outcomes, photo_of
 from hopchain_etl.stages.runner import Made, Outcome, Rejected, Row
 
 REVISION = 1
-RESOURCES = Resources(pool="gpu", queue="gpu", gpus=1, memory_gib=16)
 
 
 class Segment:

@@ -14,14 +14,14 @@ from conftest import S3Location, s3_client
 from fastapi import Request
 from fastapi.testclient import TestClient
 
-from hopchain_etl import batches
-from hopchain_etl.annotation.app import create_app
-from hopchain_etl.annotation.desk import Desk
-from hopchain_etl.annotation.errors import NotLoggedIn
-from hopchain_etl.batches import Batch
+from hopchain_etl.annotation import batches
+from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.s3server import ServerInfo
 from hopchain_etl.settings import Settings
+from hopchain_etl.web.app import create_app
+from hopchain_etl.web.desk import Desk
+from hopchain_etl.web.errors import NotLoggedIn
 
 PEOPLE = {"ann": "user", "ben": "user", "cleo": "user", "dan": "user", "eve": "user", "lead": "op", "guest": "viewer",
           "vera": "viewer"}  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from conftest import S3Location
 
 from annotation.desks import Office, office
-from hopchain_etl import batches
+from hopchain_etl.annotation import batches
 
 pytestmark = pytest.mark.s3
 

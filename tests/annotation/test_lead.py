@@ -12,9 +12,9 @@ import pytest
 from conftest import S3Location
 
 from annotation.desks import Office, desk_of_its_own, office
-from hopchain_etl import ballots, batches
+from hopchain_etl.annotation import batches, votes
+from hopchain_etl.annotation.collect import Standing, collect
 from hopchain_etl.s3server import ServerInfo
-from hopchain_etl.stages.collect import Standing, collect
 
 pytestmark = pytest.mark.s3
 
@@ -121,7 +121,7 @@ def test_a_voided_annotator_counts_nowhere_and_his_seats_are_free(bucket: S3Loca
     people = {one["annotator"]: one for one in desk.lead.get("/api/lead/annotators")["annotators"]}
     why = {"voided": True, "voided_by": "lead", "voided_reason": "answers without looking"}
     assert people["ben"] == {"annotator": "ben", "answers": 0, **why}
-    assert ballots.voided(desk.lake).keys() == {"ben"}
+    assert votes.voided(desk.lake).keys() == {"ben"}
 
 
 def test_an_undone_answer_is_in_no_table(bucket: S3Location) -> None:
@@ -131,7 +131,7 @@ def test_an_undone_answer_is_in_no_table(bucket: S3Location) -> None:
     desk.ann.post("/api/undo", {"query_id": query})
     desk.ben.answer(query, "6")
     run(desk)
-    from hopchain_etl.stages.collect import counted
+    from hopchain_etl.annotation.collect import counted
 
     assert [(one.annotator, one.answer, one.rev) for one in counted(desk.lake, desk.batch)] == [("ben", "6", 3)]
 

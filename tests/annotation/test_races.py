@@ -14,16 +14,16 @@ import lakes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopchain_etl import batches
-from hopchain_etl.annotation.desk import Desk, Said
-from hopchain_etl.annotation.errors import DeskError
-from hopchain_etl.annotation.folder import Folder, stand
-from hopchain_etl.ballots import Ballot, standing
-from hopchain_etl.batches import Batch
+from hopchain_etl.annotation import batches
+from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.votes import Ballot, standing
 from hopchain_etl.hops.consensus import Rule
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import Entry, MissingObjectError
 from hopchain_etl.settings import DeskSettings
+from hopchain_etl.web.desk import Desk, Said
+from hopchain_etl.web.errors import DeskError
+from hopchain_etl.web.folder import Folder, stand
 
 NAMES = ("ann", "ben", "cleo", "dan", "eve", "finn")
 DESK = DeskSettings(annotators=("*",), gold_share=0, full_share=0, refresh_seconds=1_000)

@@ -12,14 +12,14 @@ import pytest
 from conftest import S3Location
 
 from annotation.desks import ORIGIN, Office, desk_of_its_own, office
-from hopchain_etl.annotation.access import Person, person
-from hopchain_etl.annotation.app import create_app
-from hopchain_etl.annotation.errors import NotLoggedIn
-from hopchain_etl.annotation.lead import safe_cell
-from hopchain_etl.ballots import Ballot
+from hopchain_etl.annotation.votes import Ballot
 from hopchain_etl.lake.object_store import Entry, StoreError
 from hopchain_etl.s3server import ServerInfo
 from hopchain_etl.settings import DeskSettings
+from hopchain_etl.web.access import Person, person
+from hopchain_etl.web.app import create_app
+from hopchain_etl.web.errors import NotLoggedIn
+from hopchain_etl.web.lead import safe_cell
 
 pytestmark = pytest.mark.s3
 

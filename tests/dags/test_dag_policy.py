@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from airflows import DAGS, airflow_env
 
+from hopchain_etl.stages.resources import RESOURCES
+
 pytestmark = pytest.mark.airflow
 
 FILES = sorted(DAGS.glob("*.py"))
@@ -84,7 +86,7 @@ def test_a_dag_file_is_thin(path: Path) -> None:
 def test_parsing_is_quick_and_loads_nothing_heavy(name: str, parsed: dict[str, Any]) -> None:
     assert parsed[name]["seconds"] < 2  # of CPU time: other processes on the machine do not count
     assert {module.split(".")[0] for module in parsed[name]["loaded"]} & HEAVY == set()
-    assert "hopchain_etl.wiring" in parsed[name]["loaded"]  # the list is not empty by mistake
+    assert "hopchain_etl.orchestration.dag_config" in parsed[name]["loaded"]  # the list is not empty by mistake
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -138,18 +140,10 @@ def test_the_form_refuses_what_the_settings_would(parsed: dict[str, Any]) -> Non
 
 
 def test_stages_run_where_their_modules_say(parsed: dict[str, Any]) -> None:
-    from hopchain_etl.stages import collect, detect, generate, ingest, segment
-
     (build,), (collecting,) = parsed["hopchain_build"]["dags"], parsed["hopchain_collect"]["dags"]
     tasks = build["tasks"] | collecting["tasks"]
-    for name, module in (
-        ("ingest", ingest),
-        ("shards.detect", detect),
-        ("shards.segment", segment),
-        ("shards.generate", generate),
-        ("collect", collect),
-    ):
-        needs = module.RESOURCES
+    for name in ("ingest", "shards.detect", "shards.segment", "shards.generate", "collect"):
+        needs = RESOURCES[name.removeprefix("shards.")]
         assert (tasks[name]["pool"], tasks[name]["slots"]) == (needs.pool, needs.slots)
         assert tasks[name]["queue"] == "default"  # LocalExecutor has no queues
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from airflows import Airflow, running
 
-from hopchain_etl import batches, scenes
-from hopchain_etl.batches import Batch
+from hopchain_etl import scenes
+from hopchain_etl.annotation import batches
+from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.s3server import ServerInfo
 
 pytestmark = [pytest.mark.airflow, pytest.mark.s3, pytest.mark.slow]

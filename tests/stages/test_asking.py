@@ -13,7 +13,7 @@ from nights import settings_at
 
 from hopchain_etl.engines.base import Identity, Photo, Reply
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.stages.asking import asked, photos, used
+from hopchain_etl.stages.engine_calls import asked, photos, used
 from hopchain_etl.stages.runner import Failed, Rejected
 
 pytestmark = pytest.mark.s3

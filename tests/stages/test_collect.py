@@ -13,14 +13,14 @@ from conftest import S3Location
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopchain_etl import batches
-from hopchain_etl.batches import Batch
+from hopchain_etl.annotation import batches
+from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.collect import Standing, collect, decide, lineage
 from hopchain_etl.hops.consensus import Decision, Outcome, Rule
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.quality.validator import make_validator
 from hopchain_etl.settings import LakeSettings, Policy, QualitySettings, Settings
 from hopchain_etl.snapshot import take_snapshot
-from hopchain_etl.stages.collect import Standing, collect, decide, lineage
 from hopchain_etl.stages.selection import judge
 
 A, B, C = (hashlib.sha256(name.encode()).hexdigest() for name in "ABC")

@@ -19,7 +19,6 @@ import pytest
 from conftest import S3Location
 from PIL import Image
 
-from hopchain_etl import stages
 from hopchain_etl.imaging.decode_pool import Decoder
 from hopchain_etl.imaging.normalise import image_id, normalise, perceptual_hash
 from hopchain_etl.lake.lake import Lake, Shard
@@ -28,7 +27,7 @@ from hopchain_etl.quality.validator import QualityError, Verdict
 from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
 from hopchain_etl.stages.ingest import Ingest, IngestResult, ingest
 from hopchain_etl.stages.listing import intakes, list_intake, listing
-from hopchain_etl.stages.neighbours import Known
+from hopchain_etl.stages.near_duplicates import Known
 from hopchain_etl.stages.runner import Made, Outcome, StoppedError, run_shard
 
 pytestmark = pytest.mark.s3
@@ -57,7 +56,7 @@ def lake(bucket: S3Location) -> Lake:
 @pytest.fixture(autouse=True)
 def _one_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each ingest starts its decode processes anew, at half a second each: one will do for most of these tests."""
-    monkeypatch.setattr(stages.ingest, "WORKERS", 1)
+    monkeypatch.setattr("hopchain_etl.stages.ingest.WORKERS", 1)
 
 
 def accept(table: str, rows: pa.Table) -> Verdict:
@@ -448,7 +447,7 @@ def test_a_kill_changes_no_byte(bucket: S3Location, source: ObjectStore, monkeyp
     for n in range(24):  # with duplicates, near-duplicates and broken ones among them
         odd = {3: photo(1), 10: saved(picture(9, (400, 300)), quality=50), 11: b"text", 17: photo(13)}
         source.put(f"{n:02d}.jpg", odd.get(n, photo(n)))
-    monkeypatch.setattr(stages.ingest, "WORKERS", 2)
+    monkeypatch.setattr("hopchain_etl.stages.ingest.WORKERS", 2)
     killed, calm = lake_at(bucket, "killed"), lake_at(bucket, "calm")
     settings = IngestSettings(shard_size=6, concurrency=8)
     given = [model.model_dump_json() for model in (killed.settings, source.settings, settings)]
@@ -495,7 +494,7 @@ def test_listings_say_what_was_seen(lake: Lake, source: ObjectStore) -> None:
 def test_rows_do_not_depend_on_which_photo_decodes_first(
     lake: Lake, source: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stages.ingest, "WORKERS", 2)
+    monkeypatch.setattr("hopchain_etl.stages.ingest.WORKERS", 2)
     heavy = saved(picture(1, (2000, 1500)), "PNG")
     upload(source, {"a.png": heavy, "b.png": saved(picture(1, (100, 75)), "PNG"), "c.png": _commented(heavy)})
     assert run_with(normalise, lake, source).ok == 2

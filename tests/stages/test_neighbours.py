@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hopchain_etl import schemas
-from hopchain_etl.stages.neighbours import Known
+from hopchain_etl.stages.near_duplicates import Known
 
 DISTANCE = 3
 # Few bits and few groups, so that hits, ties and bridges are common. Bit 63 tries the sign.

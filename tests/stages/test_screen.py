@@ -16,12 +16,12 @@ import pytest
 from nights import night, put_photos, settings_at
 from toy_engines import ToyJudge, ToySolver, passing, toy_engines
 
-from hopchain_etl import build as building
-from hopchain_etl import orchestrate
-from hopchain_etl.batches import load
-from hopchain_etl.funnel import funnel
+from hopchain_etl.annotation.batches import load
 from hopchain_etl.hops.calibration import Band, band, count
 from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.orchestration import tasks
+from hopchain_etl.pipeline import build as building
+from hopchain_etl.pipeline.funnel import funnel
 from hopchain_etl.settings import ScreenSettings, Settings
 from hopchain_etl.stages.judge import Judgement
 from hopchain_etl.stages.runner import run_shard
@@ -182,12 +182,12 @@ def test_a_batch_asks_what_is_left(bucket: Any, tmp_path: Path, monkeypatch: pyt
     judge = ToyJudge(lambda question: "unanswerable" if question == condemned else "fine")
     engines = replace(toys, solver=solver, judge=judge)
     monkeypatch.setattr(building, "engines_for", lambda settings: engines)
-    monkeypatch.setattr(orchestrate, "settings_for", lambda params: settings)
+    monkeypatch.setattr(tasks, "settings_for", lambda params: settings)
 
-    assert orchestrate.publish_batch({}, NIGHT) == {"id": None, "queries": 0, "held_back": {}}  # not screened yet
+    assert tasks.publish_batch({}, NIGHT) == {"id": None, "queries": 0, "held_back": {}}  # not screened yet
     _, build = night(settings, "second", engines)
     assert list(build.steps) == ["detect", "segment", "generate", "judge", "screen"]
-    asked = orchestrate.publish_batch({}, NIGHT)
+    asked = tasks.publish_batch({}, NIGHT)
     assert asked["held_back"] == {"judged_unanswerable": 1, "too_easy": 1}
     assert asked["queries"] == len(rows) - 2
     questions = {row["query_id"]: row["question"] for row in rows}

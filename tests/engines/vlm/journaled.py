@@ -11,9 +11,9 @@ from asked import Asked
 from hopchain_etl.engines.base import Identity, Reply
 from hopchain_etl.engines.vlm.call import Call, Message
 from hopchain_etl.engines.vlm.client import VlmClient
-from hopchain_etl.journal import Journal, replies
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import LakeSettings, VlmSettings
+from hopchain_etl.stages.response_cache import Journal, replies
 
 ROWS = 90
 CONCURRENCY = 8

@@ -16,17 +16,18 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, Protocol
 
-from hopchain_etl import batches, elsewhere, wiring
-from hopchain_etl.batches import Batch
-from hopchain_etl.build import Build
+from hopchain_etl.annotation import batches
+from hopchain_etl.annotation import collect as collecting
+from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.eligibility import held_back
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import TokenCeilingError
-from hopchain_etl.held_back import held_back
 from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake, key_part
 from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.orchestration import dag_config, remote_python
+from hopchain_etl.pipeline.build import Build
 from hopchain_etl.quality import validator
 from hopchain_etl.settings import Settings
-from hopchain_etl.stages import collect as collecting
 from hopchain_etl.stages import ingest as ingesting
 
 JSON = dict[str, Any]
@@ -131,12 +132,12 @@ def plan(params: Params) -> list[str]:
 def run_stage(name: str, shard: str, params: Params) -> None:
     """Run one stage over one shard, in the interpreter that has what it needs; skip one that this run lacks."""
     settings = settings_for(params)
-    if name not in wiring.stages(settings):
+    if name not in dag_config.stages(settings):
         _skip(f"the engines of this run cannot play the stage {name!r}")
-    python = settings.placement.gpu_python if wiring.needs_of(name, settings).gpus else None
+    python = settings.placement.gpu_python if dag_config.needs_of(name, settings).gpus else None
     with _final(ValueError, validator.QualityError, TokenCeilingError), _stoppable() as stop:
         if python:
-            elsewhere.run(python, name, shard, settings, stop)
+            remote_python.run(python, name, shard, settings, stop)
         else:
             Build(settings).run(name, Shard.parse(shard), stop=stop)
 

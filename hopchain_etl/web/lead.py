@@ -15,21 +15,19 @@ from typing import Any
 
 import pyarrow as pa
 
-from hopchain_etl import ballots, batches
-from hopchain_etl.annotation import practice
+from hopchain_etl.annotation import batches, collect, practice, votes
 from hopchain_etl.annotation.agreement import measure, opinion
-from hopchain_etl.annotation.desk import Desk
-from hopchain_etl.annotation.errors import Conflict, Invalid, NotFound
+from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.eligibility import held_back_under
 from hopchain_etl.annotation.gold import GoldItem
-from hopchain_etl.annotation.index import Question, as_question, questions
-from hopchain_etl.ballots import Ballot, is_full
-from hopchain_etl.batches import Batch
+from hopchain_etl.annotation.votes import Ballot, is_full
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.held_back import held_back_under
 from hopchain_etl.hops.consensus import Decision, Outcome, Rule, number_of, weigh
 from hopchain_etl.hops.query import decimal_text, query_id
 from hopchain_etl.lake.lake import LakeError, Shard
-from hopchain_etl.stages import collect
+from hopchain_etl.web.desk import Desk
+from hopchain_etl.web.errors import Conflict, Invalid, NotFound
+from hopchain_etl.web.index import Question, as_question, questions
 
 _COLUMNS = ("query_id", "question", "seat", "annotator", "answer", "reject_reason", "comment", "seconds", "answered_at",
             "decision", "final", "program")  # fmt: skip
@@ -188,7 +186,7 @@ class LeadDesk:
             freed += mine if "closed" not in kinds else 0
             if mine and "decided" in kinds and "closed" not in kinds:
                 batches.reopen(self.lake, name)
-        ballots.void(self.lake, annotator, by=by, reason=reason)
+        votes.void(self.lake, annotator, by=by, reason=reason)
         self.index.refresh()
         return {"voided": True, "reopened": freed}
 

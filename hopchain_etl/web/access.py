@@ -12,8 +12,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
-from hopchain_etl.annotation.errors import NotAllowed, NotLoggedIn, Voided
 from hopchain_etl.settings import DeskSettings
+from hopchain_etl.web.errors import NotAllowed, NotLoggedIn, Voided
 
 
 @dataclass(frozen=True)

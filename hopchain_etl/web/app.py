@@ -19,17 +19,17 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from hopchain_etl.annotation import lead_api, practice
-from hopchain_etl.annotation.access import Person, airflow_user, guards
-from hopchain_etl.annotation.desk import REASONS, Desk, Said
-from hopchain_etl.annotation.errors import DeskError, Gone, NotFound, Unavailable
-from hopchain_etl.annotation.guard import Guard
-from hopchain_etl.annotation.index import Index
-from hopchain_etl.annotation.lead import LeadDesk
-from hopchain_etl.browser.routes import router as browser
 from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.settings import Settings
+from hopchain_etl.web import lead_api, practice
+from hopchain_etl.web.access import Person, airflow_user, guards
+from hopchain_etl.web.browser.routes import router as browser
+from hopchain_etl.web.desk import REASONS, Desk, Said
+from hopchain_etl.web.errors import DeskError, Gone, NotFound, Unavailable
+from hopchain_etl.web.guard import Guard
+from hopchain_etl.web.index import Index
+from hopchain_etl.web.lead import LeadDesk
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ def _files() -> set[str]:
 
 
 def _folder() -> Any:
-    return files("hopchain_etl.annotation") / "pages"
+    return files("hopchain_etl.web") / "pages"
 
 
 def _annotators(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> APIRouter:
@@ -172,7 +172,10 @@ def _annotators(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> 
 
     @router.get("/practice")
     def practice_round(one: Annotator) -> dict[str, Any]:
-        return {"tasks": practice.tasks(desk.settings.practice), "practised": practice.done(desk.lake, one.name)}
+        return {
+            "tasks": practice.tasks(desk.settings.practice),
+            "practised": practice.done(desk.lake, one.name),
+        }
 
     @router.get("/practice/{number}/image")
     def practice_image(one: Annotator, number: Annotated[int, Path(ge=0, lt=100)]) -> Response:

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopchain_etl import schemas
-from hopchain_etl.browser.builds import JSON, Viewed
 from hopchain_etl.hops.query import QueryError, hop_from_row
 from hopchain_etl.imaging.thumbnails import COLOURS, mask_png, photo_jpeg
 from hopchain_etl.lake.lake import Lake, Part, Shard, without
+from hopchain_etl.web.browser.builds import JSON, Viewed
 
 _LOOKED = 16  # shards that one request reads at most
 _PARTS = 32  # Parquet parts kept in memory, 5,000 rows each at most

@@ -5,24 +5,15 @@ DAG files import this module at parse time, so nothing here imports Airflow, pya
 
 from __future__ import annotations
 
-import ast
-import functools
-import logging
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
+from hopchain_etl.orchestration.notices import tell_failure
 from hopchain_etl.settings import PlacementSettings, Profile, Settings
-from hopchain_etl.stages.resources import Resources
-
-log = logging.getLogger(__name__)
+from hopchain_etl.stages.resources import RESOURCES, Resources
 
 _MAX_RETRY_DELAY = timedelta(minutes=30)
-_WEBHOOK_SECONDS = 10
-_ERROR_LENGTH = 500  # characters of an error that a webhook is told
 
 
 def dag_args(settings: Settings, tag: str) -> dict[str, Any]:
@@ -115,7 +106,7 @@ def needs_of(stage: str, settings: Settings) -> Resources:
     The local profile asks for neither the GPU queue nor a GPU. In the vllm profile a stage that asks a model without an
     endpoint launches it, on as many GPUs as the model is spread over.
     """
-    needs = resources_of(stage)
+    needs = RESOURCES[stage]
     if settings.engines.profile is Profile.LOCAL:
         return replace(needs, queue=Resources().queue, gpus=0)
     model = getattr(settings, needs.asks) if needs.asks else None
@@ -123,21 +114,6 @@ def needs_of(stage: str, settings: Settings) -> Resources:
         memory = max(needs.memory_gib, settings.placement.launch_memory_gib)
         return replace(needs, queue="gpu", gpus=model.launch.tensor_parallel, memory_gib=memory)
     return needs
-
-
-def resources_of(stage: str) -> Resources:
-    """Return the ``RESOURCES`` that a stage's module declares, read from its source.
-
-    Importing the module would load pyarrow and boto3 into the DAG processor. Raises LookupError where a module has no
-    such declaration.
-    """
-    spec = find_spec(f"hopchain_etl.stages.{stage}")
-    source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
-    for node in ast.parse(source).body:
-        match node:
-            case ast.Assign(targets=[ast.Name(id="RESOURCES")], value=ast.Call(args=[], keywords=words)):
-                return Resources(**{str(word.arg): ast.literal_eval(word.value) for word in words})
-    raise LookupError(f"stage {stage!r} declares no RESOURCES = Resources(...)")
 
 
 def _pod(needs: Resources, settings: PlacementSettings) -> Any:
@@ -148,34 +124,3 @@ def _pod(needs: Resources, settings: PlacementSettings) -> Any:
     resources = k8s.V1ResourceRequirements(requests=limits, limits=limits)
     image = settings.gpu_image if needs.gpus else None
     return k8s.V1Pod(spec=k8s.V1PodSpec(containers=[k8s.V1Container(name="base", image=image, resources=resources)]))
-
-
-def tell_failure(connection: str) -> Callable[[Mapping[str, Any]], None]:
-    """Return a callback that posts a failed task as JSON to an Airflow Connection of type ``http``."""
-    return functools.partial(_post_failure, connection)
-
-
-def _post_failure(connection: str, context: Mapping[str, Any]) -> None:
-    """Post what failed. Never raises: a webhook that is down must not hide the failure that it is told of."""
-    try:
-        from airflow.providers.http.hooks.http import HttpHook
-
-        HttpHook("POST", http_conn_id=connection).run(
-            json=failure(context), extra_options={"timeout": _WEBHOOK_SECONDS}
-        )
-    except Exception:
-        log.exception("the failure was not posted to Airflow Connection %r", connection)
-
-
-def failure(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a failed task as plain JSON: DAG, run, task, map index, try, the error's beginning, and its log."""
-    task, error = context["ti"], context.get("exception")
-    return {
-        "dag": task.dag_id,
-        "run": task.run_id,
-        "task": task.task_id,
-        "map_index": task.map_index,
-        "try": task.try_number,
-        "error": f"{type(error).__name__}: {error}"[:_ERROR_LENGTH] if error else None,
-        "log": getattr(task, "log_url", None),
-    }

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.funnel import Level, level
 from hopchain_etl.lake.lake import Lake, Shard, is_fingerprint, key_part
+from hopchain_etl.pipeline.funnel import Level, level
 
 JSON = dict[str, Any]
 TABLES = {

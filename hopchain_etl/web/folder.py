@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from hopchain_etl.ballots import VOTE_KEY, Ballot, standing, who
+from hopchain_etl.annotation.votes import VOTE_KEY, Ballot, standing, who
 from hopchain_etl.hops.consensus import Decision, Outcome, Rule, weigh
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError

@@ -34,7 +34,7 @@ def run(python: str, stage: str, shard: str, settings: Settings, stop: threading
             f"no interpreter at {python}; set HOPCHAIN_PLACEMENT__GPU_PYTHON to one that has hopchain-etl[gpu]"
         )
     portable, keys = _without_connections(settings)
-    command = [python, "-m", "hopchain_etl.elsewhere", stage, shard]
+    command = [python, "-m", "hopchain_etl.orchestration.remote_python", stage, shard]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, **keys}, text=True)
     assert child.stdin
     with child.stdin as sink:
@@ -77,9 +77,9 @@ def _without_connections(settings: Settings) -> tuple[Settings, dict[str, str]]:
 
 def main() -> None:
     """Run the stage and shard of the command line with the settings on stdin."""
-    from hopchain_etl.build import Build
     from hopchain_etl.engines.base import TokenCeilingError
     from hopchain_etl.lake.lake import Shard
+    from hopchain_etl.pipeline.build import Build
     from hopchain_etl.quality.validator import QualityError
 
     stage, shard = sys.argv[1:]

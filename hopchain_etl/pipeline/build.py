@@ -13,10 +13,10 @@ from hopchain_etl.engines.factory import Engines, engines_for
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.quality.validator import Validator, make_validator
 from hopchain_etl.settings import Settings
-from hopchain_etl.spending import ceiling
 from hopchain_etl.stages import detect, generate, judge, screen, segment
 from hopchain_etl.stages.lineage import Lineage, identity_facts
 from hopchain_etl.stages.runner import Progress, Stage, run_shard
+from hopchain_etl.stages.token_budget import ceiling
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hopchain_etl.build import Build, Step
 from hopchain_etl.concurrency import map_threads
+from hopchain_etl.pipeline.build import Build, Step
 from hopchain_etl.settings import Profile, Settings
 
 _PIXELS_A_TOKEN = 1_024

@@ -15,16 +15,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hopchain_etl import ballots, batches
-from hopchain_etl.annotation.folder import Folder, Standing, stand
+from hopchain_etl.annotation import batches, votes
+from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.gold import Gold, GoldItem
-from hopchain_etl.ballots import is_full, who
-from hopchain_etl.batches import Batch
+from hopchain_etl.annotation.votes import is_full, who
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import Decision, Rule
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import DeskSettings
+from hopchain_etl.web.folder import Folder, Standing, stand
 
 log = logging.getLogger(__name__)
 
@@ -212,7 +212,7 @@ class Index:
 
     def _refresh(self) -> None:
         began = time.monotonic()
-        before, self.voided = self.voided, ballots.voided(self.lake)
+        before, self.voided = self.voided, votes.voided(self.lake)
         self._withdrawn = frozenset(self.lake.withdrawn())
         self._load_batches()
         self._load_folders(anew=before.keys() != self.voided.keys())

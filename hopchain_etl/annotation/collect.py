@@ -17,21 +17,20 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pydantic import ValidationError
 
-from hopchain_etl import ballots, batches, schemas
-from hopchain_etl.ballots import VOTE_KEY, Ballot, is_full
-from hopchain_etl.batches import Batch
+from hopchain_etl import schemas
+from hopchain_etl.annotation import batches, votes
+from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.votes import VOTE_KEY, Ballot, is_full
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import Identity, Row
 from hopchain_etl.hops.consensus import Decision, Outcome, Rule, number_of, weigh
 from hopchain_etl.lake.lake import Lake, Marker, Part, Shard
 from hopchain_etl.quality.validator import Validator
 from hopchain_etl.stages.lineage import Lineage
-from hopchain_etl.stages.resources import Resources
 
 log = logging.getLogger(__name__)
 
 REVISION = 1
-RESOURCES = Resources()
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,8 @@ def collect(lake: Lake, validate: Validator) -> list[Standing]:
     recorded yet. Run again on the same votes it writes nothing and returns the same.
     """
     found = batches.states(lake)
-    cast = votes(lake) if found else {}
-    gone = ballots.voided(lake)
+    cast = votes_by_query(lake) if found else {}
+    gone = votes.voided(lake)
     final = []
     for name, kinds in found.items():
         batch = batches.load(lake, name)
@@ -88,7 +87,7 @@ def collect(lake: Lake, validate: Validator) -> list[Standing]:
     return final
 
 
-def votes(lake: Lake) -> dict[str, list[Vote]]:
+def votes_by_query(lake: Lake) -> dict[str, list[Vote]]:
     """Return every vote by query_id, by one listing and without reading any."""
     cast: dict[str, list[Vote]] = {}
     for entry in lake.store.entries("answers/"):

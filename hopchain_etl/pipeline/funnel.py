@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from hopchain_etl.build import Build
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.pipeline.build import Build
 
 
 @dataclass(frozen=True)

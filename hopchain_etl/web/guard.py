@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hopchain_etl.annotation.errors import DeskError, NotJson, TooLarge, WrongOrigin
+from hopchain_etl.web.errors import DeskError, NotJson, TooLarge, WrongOrigin
 
 LARGEST_BODY = 64 * 1024  # bytes
 _READING = {"GET", "HEAD"}

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 
-from hopchain_etl.browser import builds
-from hopchain_etl.browser.gallery import Asked, Gallery, NotThereError, Place, shard_of
-from hopchain_etl.funnel import as_json
 from hopchain_etl.hops.query import Read, Rel
 from hopchain_etl.lake.lake import Lake
+from hopchain_etl.pipeline.funnel import as_json
+from hopchain_etl.web.browser import builds
+from hopchain_etl.web.browser.gallery import Asked, Gallery, NotThereError, Place, shard_of
 
 _RUNS = 100  # builds listed at most
 _KEPT = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}  # a withdrawn photo is gone soon

@@ -13,16 +13,16 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from hopchain_etl import batches
-from hopchain_etl.annotation.errors import Conflict, Gone, Invalid, NotFound, Unavailable
-from hopchain_etl.annotation.folder import Folder, late_key, skip_key
+from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.gold import GoldItem
-from hopchain_etl.annotation.index import Index, Open, Question, as_question, without_leases
-from hopchain_etl.ballots import Ballot, who
+from hopchain_etl.annotation.votes import Ballot, who
 from hopchain_etl.hops.consensus import number_of
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import DeskSettings
+from hopchain_etl.web.errors import Conflict, Gone, Invalid, NotFound, Unavailable
+from hopchain_etl.web.folder import Folder, late_key, skip_key
+from hopchain_etl.web.index import Index, Open, Question, as_question, without_leases
 
 REASONS = {
     "ambiguous": "The question can be understood in more than one way",

@@ -10,7 +10,7 @@ from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages.judge import VERDICTS
 
 if TYPE_CHECKING:
-    from hopchain_etl.build import Build
+    from hopchain_etl.pipeline.build import Build
 
 REASONS = frozenset({"too_easy", "guessable", *(f"judged_{verdict}" for verdict in VERDICTS)})
 GUARDS = {"judge": "judgements", "screen": "attempts"}  # stages that hold queries back, where engines can play them

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from hopchain_etl.annotation.access import Person
-from hopchain_etl.annotation.lead import LeadDesk
+from hopchain_etl.web.access import Person
+from hopchain_etl.web.lead import LeadDesk
 
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
 _Person = Annotated[str, Field(min_length=1, max_length=256)]

@@ -9,10 +9,10 @@ from functools import lru_cache, partial
 from typing import TypeVar
 
 from hopchain_etl.engines.base import JSON, Identity, Job, Photo, Reply
-from hopchain_etl.journal import Journal, replies
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.spending import metered
+from hopchain_etl.stages.response_cache import Journal, replies
 from hopchain_etl.stages.runner import Failed, Made, Outcome, Rejected, Row
+from hopchain_etl.stages.token_budget import metered
 
 J = TypeVar("J", bound=Job)
 R = TypeVar("R")

@@ -1,0 +1,44 @@
+"""Who is told that a task failed: a webhook, posted as an Airflow callback."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+_WEBHOOK_SECONDS = 10
+_ERROR_LENGTH = 500  # characters of an error that a webhook is told
+
+
+def tell_failure(connection: str) -> Callable[[Mapping[str, Any]], None]:
+    """Return a callback that posts a failed task as JSON to an Airflow Connection of type ``http``."""
+    return functools.partial(_post_failure, connection)
+
+
+def _post_failure(connection: str, context: Mapping[str, Any]) -> None:
+    """Post what failed. Never raises: a webhook that is down must not hide the failure that it is told of."""
+    try:
+        from airflow.providers.http.hooks.http import HttpHook
+
+        HttpHook("POST", http_conn_id=connection).run(
+            json=failure(context), extra_options={"timeout": _WEBHOOK_SECONDS}
+        )
+    except Exception:
+        log.exception("the failure was not posted to Airflow Connection %r", connection)
+
+
+def failure(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a failed task as plain JSON: DAG, run, task, map index, try, the error's beginning, and its log."""
+    task, error = context["ti"], context.get("exception")
+    return {
+        "dag": task.dag_id,
+        "run": task.run_id,
+        "task": task.task_id,
+        "map_index": task.map_index,
+        "try": task.try_number,
+        "error": f"{type(error).__name__}: {error}"[:_ERROR_LENGTH] if error else None,
+        "log": getattr(task, "log_url", None),
+    }

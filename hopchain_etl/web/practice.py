@@ -1,0 +1,64 @@
+"""The practice round: a few questions about drawn pictures, each explained once it is answered."""
+
+from __future__ import annotations
+
+import itertools
+from functools import lru_cache
+from typing import Any
+
+from hopchain_etl.annotation.practice import Drawn, drawn
+from hopchain_etl.annotation.votes import who
+from hopchain_etl.hops.consensus import number_of
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.web.errors import Invalid, NotFound
+
+
+def tasks(count: int) -> list[dict[str, Any]]:
+    """Return the questions of the practice round, without their answers."""
+    return [
+        {
+            "number": number,
+            "question": one.question,
+            "image": f"api/practice/{number}/image",
+            "width": one.width,
+            "height": one.height,
+        }
+        for number, one in enumerate(_round(count))
+    ]
+
+
+def image(number: int, count: int) -> bytes:
+    """Return the picture of a practice question."""
+    return _one(number, count).png
+
+
+def feedback(number: int, count: int, answer: str) -> dict[str, Any]:
+    """Return whether an answer is right, with the right one and the way to it."""
+    one = _one(number, count)
+    given = number_of(answer.strip().replace("\N{MINUS SIGN}", "-"))
+    if given is None:
+        raise Invalid("answer: write a plain number such as 12, -3 or 0.5 (no units, no thousands separators)")
+    steps = [f"{place}. {step}" for place, step in enumerate(one.steps, start=1)]
+    told = "\n".join([*steps, f"The answer is {one.answer}."])
+    return {"right": given == number_of(one.answer), "answer": one.answer, "explanation": told}
+
+
+def done(lake: Lake, annotator: str) -> bool:
+    """Return whether somebody has gone through the practice round."""
+    return lake.store.exists(f"practised/{who(annotator)}.json")
+
+
+def finish(lake: Lake, annotator: str) -> None:
+    """Remember that somebody has gone through the practice round."""
+    lake.store.put_new(f"practised/{who(annotator)}.json", b"{}")
+
+
+@lru_cache(maxsize=4)
+def _round(count: int) -> tuple[Drawn, ...]:
+    return tuple(itertools.islice(drawn(), count))
+
+
+def _one(number: int, count: int) -> Drawn:
+    if number >= count:
+        raise NotFound(f"the practice round has {count} questions")
+    return _round(count)[number]
