@@ -74,10 +74,11 @@ test-browser: .venv/ready ## the desk and the dataset browser in a real browser;
 		|| { echo "install Debian's chromium first: sudo apt-get install chromium"; exit 1; }
 	$(BIN)/python -m pytest tests_browser --durations=5
 
-lint: .venv/ready ## ruff, formatting, mypy
+lint: .venv/ready ## ruff, formatting, mypy, and that imports run downwards
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 format: .venv/ready ## put the code into shape
 	$(BIN)/ruff check --fix .

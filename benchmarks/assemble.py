@@ -32,16 +32,17 @@ import numpy as np
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from hopchain_etl import packing, s3server
-from hopchain_etl.dataset import TrainingSet
-from hopchain_etl.export import Wanted, export
+from hopchain_etl.demo import s3_server
 from hopchain_etl.hops.query import query_id
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.quality.validator import make_validator
+from hopchain_etl.release import image_parts
+from hopchain_etl.release.assemble import Params, assemble
+from hopchain_etl.release.snapshot import take_snapshot
+from hopchain_etl.release.validate import validate_rows
 from hopchain_etl.settings import S3Settings, Settings
-from hopchain_etl.snapshot import take_snapshot
-from hopchain_etl.stages.assemble import Params, assemble
-from hopchain_etl.stages.validate import validate_rows
+from hopchain_etl.training_set.dataset import TrainingSet
+from hopchain_etl.training_set.export import Wanted, export
 
 SHARD = 500  # photos
 THREADS = 16
@@ -104,7 +105,7 @@ def assembling(settings: Settings, out: Path) -> int:
     target.mkdir(parents=True)
     counts = assemble(snapshot, PARAMS, lake, TARGET, target)
     (out / "images.json").write_text("{}")
-    packing.pack_images(SimpleNamespace(path=out), lake, snapshot, [TARGET])  # type: ignore[arg-type]
+    image_parts.pack_images(SimpleNamespace(path=out), lake, snapshot, [TARGET])  # type: ignore[arg-type]
     return int(counts["rows"])
 
 
@@ -174,7 +175,7 @@ def main() -> None:
     results = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        server = s3server.start(folder / "s3")
+        server = s3_server.start(folder / "s3")
         try:
             keys = server.credentials["admin"]
             os.environ |= {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key}
@@ -201,7 +202,7 @@ def main() -> None:
                 uses |= {f"{use.__name__}_rows_per_s": rows / took, f"{use.__name__}_mb": use_peak}
                 print(f"{use.__name__}: {took:.1f} s and {use_peak:.0f} MB", file=sys.stderr)
         finally:
-            s3server.stop(folder / "s3")
+            s3_server.stop(folder / "s3")
     (small, small_seconds, *_), (rows, seconds, bare, peak, size) = results
     figures = {
         "rows_per_s": rows / seconds,

@@ -30,7 +30,7 @@ from hopchain_etl import schemas
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import Hop, Query, Read, Rel, hop_to_row, query_id
-from hopchain_etl.verify import verify
+from hopchain_etl.training_set.verify import verify
 
 WIDTH, HEIGHT = 1000, 800
 PHOTOS = 300

@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from hopchain_etl.demo.samples import write_samples
 from hopchain_etl.hops.calibration import wilson
 from hopchain_etl.imaging.similarity import ALIKE, Description, describe, likeness
-from hopchain_etl.samples import write_samples
 
 PLAIN = 8  # of 255: standard deviation of a grey below which there is nothing to see
 # Labels, test patterns and charts are no photos; one of a stereo pair is a copy of the other.

@@ -38,11 +38,12 @@ import httpx
 import pyarrow as pa
 from PIL import Image
 
-from hopchain_etl import s3server, schemas
+from hopchain_etl import schemas
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.votes import VOTE_KEY, Ballot, is_full, standing
 from hopchain_etl.concurrency import map_threads
+from hopchain_etl.demo import s3_server
 from hopchain_etl.hops.consensus import Decision, Rule, number_of, weigh
 from hopchain_etl.hops.query import query_id
 from hopchain_etl.lake.lake import Lake, Marker, Shard
@@ -279,7 +280,7 @@ def main() -> None:
         serve(chosen.serve)
         return
     with tempfile.TemporaryDirectory() as folder:
-        server = s3server.start(Path(folder) / "s3")
+        server = s3_server.start(Path(folder) / "s3")
         workers = [Worker(free_port()), Worker(free_port())]
         try:
             keys = server.credentials["admin"]
@@ -303,7 +304,7 @@ def main() -> None:
             for worker in workers:
                 if worker.process and worker.process.poll() is None:
                     worker.kill()
-            s3server.stop(Path(folder) / "s3")
+            s3_server.stop(Path(folder) / "s3")
     waits = sorted(told.waits)
     result |= {f"p{share}_ms": round(1000 * waits[len(waits) * share // 100], 1) for share in (50, 95)}
     result |= {"crashes": told.crashes, "refused": dict(told.refused), "queries": chosen.queries}

@@ -33,7 +33,7 @@ from botocore.config import Config
 from botocore.httpsession import URLLib3Session
 from PIL import Image
 
-from hopchain_etl import s3server
+from hopchain_etl.demo import s3_server
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.quality.validator import Verdict
@@ -121,7 +121,7 @@ def main() -> None:
     delay_requests(options.latency)
     settings = IngestSettings()
     with tempfile.TemporaryDirectory() as folder:
-        server = s3server.start(Path(folder))
+        server = s3_server.start(Path(folder))
         try:
             keys = server.credentials["admin"]
             os.environ |= {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key}
@@ -147,7 +147,7 @@ def main() -> None:
                     took[name].append(seconds(run, options.photos))
                 print({name: round(times[-1], 2) for name, times in took.items()}, file=sys.stderr)
         finally:
-            s3server.stop(Path(folder))
+            s3_server.stop(Path(folder))
     speed = {name: options.photos / statistics.median(times) for name, times in took.items()}
     ratios = {"ratio": speed["ingest"] / speed["bare"], "ratio_to_storing": speed["ingest"] / speed["storing"]}
     rates = {f"{name}_per_s": rate for name, rate in speed.items()}

@@ -26,7 +26,7 @@ from nights import passing, put_photos
 from scripted_server import ScriptedServer
 from vlm_puzzles import engines_at, model
 
-from hopchain_etl import s3server
+from hopchain_etl.demo import s3_server
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.pipeline.build import Build
@@ -94,7 +94,7 @@ def main() -> None:
     images = parser.parse_args().images
     fresh = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
-        s3 = s3server.start(Path(folder))
+        s3 = s3_server.start(Path(folder))
         here, there = fresh.Pipe()
         server = fresh.Process(target=serve, args=(there,), daemon=True)
         server.start()
@@ -114,7 +114,7 @@ def main() -> None:
             here.send("stop")
         finally:
             server.kill()
-            s3server.stop(Path(folder))
+            s3_server.stop(Path(folder))
     slope = {name: (peaks[images][name] - peaks[SMALL][name]) * 1024 / (images - SMALL) for name in STAGES}
     print(
         json.dumps(

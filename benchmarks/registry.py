@@ -24,10 +24,10 @@ import lakes
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hopchain_etl import s3server
+from hopchain_etl.demo import s3_server
 from hopchain_etl.lake.lake import Lake, parquet_bytes
 from hopchain_etl.lake.object_store import ObjectStore
-from hopchain_etl.registry import publish
+from hopchain_etl.release.registry import publish
 from hopchain_etl.settings import Settings
 
 
@@ -93,7 +93,7 @@ def main() -> None:
         folder = Path(name)
         (folder / "aws").write_text("[default]\ns3 =\n    addressing_style = path\n")
         (folder / "gitconfig").write_text("[user]\n\tname = bench\n\temail = bench@localhost\n")
-        server = s3server.start(folder / "s3")
+        server = s3_server.start(folder / "s3")
         try:
             keys = server.credentials["admin"]
             os.environ |= {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key}
@@ -110,7 +110,7 @@ def main() -> None:
             ok = sum(digest(one.pull(tag)) == data for tag, data in held.items())
             same = one.objects() == two.objects()
         finally:
-            s3server.stop(folder / "s3")
+            s3_server.stop(folder / "s3")
     print(json.dumps({"pushed_over_new": round(max(ratios), 3), "old_tags_ok": ok == len(held), "same_bytes": same}))
 
 

@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Sequence
 
-from hopchain_etl.rewards.verl import compute_score
+from hopchain_etl.training_set.rewards.verl import compute_score
 
 THOUGHT = "The word has 7 letters, and 3 numbers are lower down, so (7 + 12) × 3 = 57 so far. "
 SECONDS = 1.0

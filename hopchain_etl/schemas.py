@@ -164,7 +164,7 @@ def _released(*columns: tuple[str, pa.DataType, str]) -> pa.Schema:
     return pa.schema(fields, metadata={"hopchain_schema": TRAINING_SCHEMA})
 
 
-# Raised where a column goes, or means something else; readers of an older set are told (hopchain_etl.dataset).
+# Raised where a column goes, or means something else; readers of an older set are told (training_set.dataset).
 TRAINING_SCHEMA = "3"
 
 # As INSTANCES, but for the map: Hugging Face's `datasets` knows no such type.

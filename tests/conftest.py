@@ -14,8 +14,7 @@ import boto3
 import pytest
 from hypothesis import settings
 
-from hopchain_etl import s3server
-from hopchain_etl.s3server import Credentials, ServerInfo
+from hopchain_etl.demo.s3_server import Credentials, ServerInfo, start, stop
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -53,9 +52,9 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerInfo]:
     """A real S3 server on free ports, for the whole session."""
     folder = tmp_path_factory.mktemp("s3")
     try:
-        yield s3server.start(folder)
+        yield start(folder)
     finally:
-        s3server.stop(folder)
+        stop(folder)
 
 
 @contextmanager

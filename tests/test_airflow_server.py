@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hopchain_etl import airflow_server
-from hopchain_etl.airflow_server import AirflowServerError
+from hopchain_etl.demo import local_airflow
+from hopchain_etl.demo.local_airflow import AirflowServerError
 
 
 def running(marker: str) -> list[str]:
@@ -22,19 +22,19 @@ def running(marker: str) -> list[str]:
 @pytest.mark.slow
 def test_it_starts_answers_and_leaves_nothing_behind(tmp_path: Path) -> None:
     home = tmp_path / "airflow"
-    server = airflow_server.start(home, {})
+    server = local_airflow.start(home, {})
     try:
-        airflow_server.wait_until_healthy(server)
-        assert airflow_server.start(home, {}).port == server.port
-        assert airflow_server.status(home) == server
+        local_airflow.wait_until_healthy(server)
+        assert local_airflow.start(home, {}).port == server.port
+        assert local_airflow.status(home) == server
         server._until_parsed("hopchain_build")
         with pytest.raises(AirflowServerError, match="404"):
             server.call("GET", "dags/no_such_dag")
         assert (home / "passwords.json").stat().st_mode & 0o077 == 0
         pids = [pid for pid, _ in json.loads((home / "running.json").read_text())["processes"]]
     finally:
-        assert airflow_server.stop(home)
-    assert airflow_server.status(home) is None
-    assert not airflow_server.stop(home)
-    assert [pid for pid in pids if airflow_server._started(pid)] == []
+        assert local_airflow.stop(home)
+    assert local_airflow.status(home) is None
+    assert not local_airflow.stop(home)
+    assert [pid for pid in pids if local_airflow._started(pid)] == []
     assert running(f":{server.port}") == []

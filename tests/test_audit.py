@@ -9,7 +9,7 @@ import pytest
 from nights import night, put_photos, settings_at
 from toy_engines import ToyJudge, ToySolver, toy_engines
 
-from hopchain_etl.audit import as_text, audit
+from hopchain_etl.reporting.audit import as_text, audit
 
 pytestmark = pytest.mark.s3
 

@@ -10,8 +10,8 @@ from ruamel.yaml import YAML
 from test_verify import training_row
 
 from hopchain_etl import schemas
-from hopchain_etl.card import write_card
-from hopchain_etl.stages.assemble import write_rows
+from hopchain_etl.release.assemble import write_rows
+from hopchain_etl.release.card import write_card
 
 STAGES = [{"stage": "detect", "model": "eyes", "model_revision": "7"}]
 SNAPSHOT = {

@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from test_verify import Row, training_row
 
-from hopchain_etl import packing, schemas
-from hopchain_etl.dataset import NotPulledError, TrainingSet, parse_condition
-from hopchain_etl.stages.assemble import write_rows
+from hopchain_etl import schemas
+from hopchain_etl.release import image_parts
+from hopchain_etl.release.assemble import write_rows
+from hopchain_etl.training_set.dataset import NotPulledError, TrainingSet, parse_condition
 from tests import lakes
 
 INSTRUCTION = "One number in \\boxed{}."
@@ -37,9 +38,9 @@ def released(folder: Path, rows: list[Row], seeds: range) -> Path:
         for seed in some:
             data, _ = lakes.draw(seed)
             pixels.append({**lakes.image_row(data, seed), "bytes": data})
-        packing.write_images(images / f"part-{number:05d}.parquet", pixels)
+        image_parts.write_images(images / f"part-{number:05d}.parquet", pixels)
         held |= {one["image_id"]: f"part-{number:05d}" for one in pixels}
-    (folder / "images.json").write_text(packing.images_json(held))
+    (folder / "images.json").write_text(image_parts.images_json(held))
     return folder
 
 
@@ -193,7 +194,7 @@ def test_it_travels_to_workers(folder: Path) -> None:
 
 def test_nothing_heavy_is_loaded(folder: Path) -> None:
     code = (
-        "import sys\nfrom hopchain_etl.dataset import TrainingSet\n"
+        "import sys\nfrom hopchain_etl.training_set.dataset import TrainingSet\n"
         f"rows = TrainingSet({str(folder)!r}, split='validation').where('n_hops >= 5')\n"
         "assert len(rows) == 2 and rows[0].image().size\n"
         "print(*sorted({m.split('.')[0] for m in sys.modules}))"
@@ -216,7 +217,7 @@ def test_memory_holds_a_batch_and_not_the_set(tmp_path: Path) -> None:
         (tmp_path / "t/rows").mkdir(parents=True, exist_ok=True)
         pq.write_table(rows, tmp_path / f"t/rows/train-{part:05d}.parquet", row_group_size=250, use_dictionary=False)
     code = (
-        "import resource\nfrom hopchain_etl.dataset import TrainingSet\n"
+        "import resource\nfrom hopchain_etl.training_set.dataset import TrainingSet\n"
         f"rows = TrainingSet({str(tmp_path / 't')!r})\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
         "rows[0]; start = peak()\n"

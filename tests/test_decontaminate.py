@@ -16,15 +16,15 @@ from PIL import Image, ImageOps
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from hopchain_etl.card import write_card
 from hopchain_etl.cli import app
-from hopchain_etl.decontaminate import contamination, decontaminate, normal
 from hopchain_etl.imaging.similarity import ALIKE, describe, likeness
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore, StoreError
+from hopchain_etl.release.assemble import Params, assemble
+from hopchain_etl.release.card import write_card
+from hopchain_etl.release.decontaminate import contamination, decontaminate, normal
+from hopchain_etl.release.snapshot import take_snapshot
 from hopchain_etl.settings import BenchmarkSettings, Settings
-from hopchain_etl.snapshot import take_snapshot
-from hopchain_etl.stages.assemble import Params, assemble
 
 
 def picture(seed: int) -> Image.Image:

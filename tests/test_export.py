@@ -15,12 +15,12 @@ from test_verify import training_row
 from typer.testing import CliRunner
 
 from hopchain_etl.cli import app
-from hopchain_etl.dataset import NotPulledError, TrainingSet
-from hopchain_etl.export import Exported, Wanted, export
-from hopchain_etl.export.formats import FORMATS
-from hopchain_etl.export.tokens import TEMPLATE_TOKENS, estimate, tokenizer_at
 from hopchain_etl.imaging.vision_tokens import image_tokens
-from hopchain_etl.rewards import grade
+from hopchain_etl.training_set.dataset import NotPulledError, TrainingSet
+from hopchain_etl.training_set.export import Exported, Wanted, export
+from hopchain_etl.training_set.export.formats import FORMATS
+from hopchain_etl.training_set.export.tokens import TEMPLATE_TOKENS, estimate, tokenizer_at
+from hopchain_etl.training_set.rewards import grade
 
 
 @pytest.fixture(scope="module")
@@ -174,5 +174,5 @@ def test_the_commands_of_the_readme_run(folder: Path, tmp_path: Path, monkeypatc
     for command in commands:
         done = CliRunner().invoke(app, shlex.split(command), catch_exceptions=False)
         assert done.exit_code == 0, done.output
-    (block,) = re.findall(r"```python\n(from hopchain_etl.dataset .+?)```", readme, re.S)
+    (block,) = re.findall(r"```python\n(from hopchain_etl.training_set.dataset .+?)```", readme, re.S)
     exec(block, {})

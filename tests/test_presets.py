@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from hopchain_etl.gitrepo import settings_env
 from hopchain_etl.hops.calibration import Tries, guessable
 from hopchain_etl.hops.consensus import Rule
+from hopchain_etl.release.git import settings_env
+from hopchain_etl.release.rules import Rules
 from hopchain_etl.settings import Policy, Settings
 from hopchain_etl.settings.presets import PRESETS
-from hopchain_etl.stages.rules import Rules
 
 
 @pytest.fixture(autouse=True)

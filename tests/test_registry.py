@@ -13,11 +13,11 @@ import lakes
 import pytest
 from worlds import World, a_world, clean_env
 
-from hopchain_etl import packing
-from hopchain_etl.changelog import Changes
-from hopchain_etl.gitrepo import RegistryError, settings_env
-from hopchain_etl.registry import Release, publish, releases
-from hopchain_etl.verify import verify
+from hopchain_etl.release import image_parts
+from hopchain_etl.release.changelog import Changes
+from hopchain_etl.release.git import RegistryError, settings_env
+from hopchain_etl.release.registry import Release, publish, releases
+from hopchain_etl.training_set.verify import verify
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 
@@ -35,7 +35,7 @@ def without_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_releases_are_pulled_by_a_reader_and_only_new_bytes_travel(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "PART_BYTES", 2_500)  # drawn photos have about 1.5 kB each
+    monkeypatch.setattr(image_parts, "PART_BYTES", 2_500)  # drawn photos have about 1.5 kB each
     prints, _ = lakes.fill(world.lake, range(5))
     settings = world.settings(prints.queries)
     first = publish(settings)
@@ -181,7 +181,8 @@ def test_a_publish_killed_between_bytes_and_tags_is_repeated_cleanly(world: Worl
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\necho reached > reached\nsleep 60\n")
     hook.chmod(0o755)
-    code = "from hopchain_etl.registry import publish; from hopchain_etl.settings import Settings; publish(Settings())"
+    imports = "from hopchain_etl.release.registry import publish; from hopchain_etl.settings import Settings"
+    code = f"{imports}; publish(Settings())"
     env = {**clean_env(), **settings_env(settings), "TMPDIR": str(world.folder)}
     child = subprocess.Popen([sys.executable, "-c", code], env=env, start_new_session=True)
     try:

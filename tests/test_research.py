@@ -13,9 +13,9 @@ import pytest
 
 from hopchain_etl import schemas
 from hopchain_etl.lake.lake import Lake, Marker, Shard
-from hopchain_etl.research import write_research
-from hopchain_etl.snapshot import take_snapshot
-from hopchain_etl.stages.assemble import Params, assemble
+from hopchain_etl.release.assemble import Params, assemble
+from hopchain_etl.release.research import write_research
+from hopchain_etl.release.snapshot import take_snapshot
 
 pytestmark = pytest.mark.s3
 PARAMS = Params(rows_per_part=5, diversity=lakes.ANY_MIX)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from hopchain_etl.samples import ORIENTATION, PHOTOS, Sample, write_samples
+from hopchain_etl.demo.samples import ORIENTATION, PHOTOS, Sample, write_samples
 from hopchain_etl.scenes import KINDS
 
 PYPI = [photo for photo in PHOTOS if not photo.package.startswith(("debian:", "source:"))]
@@ -35,7 +35,7 @@ def test_finding_photos_imports_none_of_their_packages() -> None:
 def test_photos_of_source_distributions_are_found_where_they_were_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hopchain_etl.samples.SOURCES", tmp_path)
+    monkeypatch.setattr("hopchain_etl.demo.samples.SOURCES", tmp_path)
     photo = replace(PYPI[0], package="source:some-1.0", path="data/cat.jpg")
     assert photo.find() is None
     there = tmp_path / "some-1.0" / "data" / "cat.jpg"

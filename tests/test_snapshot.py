@@ -7,7 +7,8 @@ import lakes
 import pytest
 
 from hopchain_etl.lake.lake import Lake, LakeError, Shard
-from hopchain_etl.snapshot import Inputs, take_snapshot, to_bytes
+from hopchain_etl.release.inputs import Inputs
+from hopchain_etl.release.snapshot import take_snapshot, to_bytes
 
 pytestmark = pytest.mark.s3
 

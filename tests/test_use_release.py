@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from worlds import World, a_world
 
-from hopchain_etl.registry import publish
-from hopchain_etl.yank import erase_from_registry
+from hopchain_etl.release.registry import publish
+from hopchain_etl.takedown.registry import erase_from_registry
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from hopchain_etl import schemas
 from hopchain_etl.cli.release import app
 from hopchain_etl.hops.query import query_id
-from hopchain_etl.stages.assemble import write_rows
-from hopchain_etl.verify import verify, verify_row
+from hopchain_etl.release.assemble import write_rows
+from hopchain_etl.training_set.verify import verify, verify_row
 
 Row = dict[str, Any]
 

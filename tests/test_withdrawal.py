@@ -15,16 +15,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hopchain_etl import schemas, withdrawal
+from hopchain_etl import schemas
 from hopchain_etl.engines.base import Identity, Photo, SolveJob
 from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard
 from hopchain_etl.lake.object_store import ObjectStore
-from hopchain_etl.registry import publish, releases
+from hopchain_etl.release.registry import publish, releases
 from hopchain_etl.settings import ReleaseSettings
 from hopchain_etl.stages.response_cache import BLIND, Journal
-from hopchain_etl.verify import verify
-from hopchain_etl.withdrawal import erase, gc, lineages_in_use, withdraw
-from hopchain_etl.yank import erase_from_registry
+from hopchain_etl.takedown import lake as takedown
+from hopchain_etl.takedown.gc import gc, lineages_in_use
+from hopchain_etl.takedown.lake import erase, withdraw
+from hopchain_etl.takedown.registry import erase_from_registry
+from hopchain_etl.training_set.verify import verify
 
 pytestmark = pytest.mark.s3
 FIRST = Shard("first", 0)
@@ -115,7 +117,7 @@ def test_an_erasure_that_was_cut_off_is_finished_by_the_next(lake: Lake, monkeyp
     prints, queries = lakes.fill(lake, range(2))
     lakes.answer(lake, prints.queries, queries)
     image, calls = queries[0]["image_id"], 0
-    swap = withdrawal._Erasure._swap
+    swap = takedown._Erasure._swap
 
     def dying(*args: Any) -> None:
         nonlocal calls
@@ -125,7 +127,7 @@ def test_an_erasure_that_was_cut_off_is_finished_by_the_next(lake: Lake, monkeyp
         swap(*args)
 
     with monkeypatch.context() as cut:
-        cut.setattr(withdrawal._Erasure, "_swap", dying)
+        cut.setattr(takedown._Erasure, "_swap", dying)
         with pytest.raises(KeyboardInterrupt):
             erase(lake, image, "asked")
     erase(lake, image, "asked")

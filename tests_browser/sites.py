@@ -18,13 +18,14 @@ import pyarrow as pa
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, Request, expect, sync_playwright
 
-from hopchain_etl import airflow_server, s3server, schemas
-from hopchain_etl.airflow_server import AirflowServer
+from hopchain_etl import schemas
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.demo import local_airflow, s3_server
+from hopchain_etl.demo.local_airflow import AirflowServer
+from hopchain_etl.demo.s3_server import ServerInfo
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.lake.object_store import ObjectStore
-from hopchain_etl.s3server import ServerInfo
 from hopchain_etl.settings import LakeSettings, S3Settings
 
 CHROMIUM = "/usr/bin/chromium"
@@ -93,7 +94,7 @@ class Site:
 @contextmanager
 def running(folder: Path) -> Iterator[Site]:
     """Yield a site below ``folder``; everything is stopped at the end."""
-    server = s3server.start(folder / "s3")
+    server = s3_server.start(folder / "s3")
     try:
         keys = server.credentials["admin"]
         place = {"endpoint_url": server.endpoint_url, "path_style": True}
@@ -109,18 +110,18 @@ def running(folder: Path) -> Iterator[Site]:
         with pytest.MonkeyPatch.context() as patch:
             for name in [name for name in os.environ if name.startswith(("AWS_", "HOPCHAIN_", "AIRFLOW_"))]:
                 patch.delenv(name)
-            airflow = airflow_server.start(folder / "airflow", environment)
+            airflow = local_airflow.start(folder / "airflow", environment)
         try:
-            airflow_server.wait_until_healthy(airflow)
+            local_airflow.wait_until_healthy(airflow)
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
                 expect.set_options(timeout=30_000)  # machines may be busy
                 yield Site(folder, server, airflow, browser, lake, prints, queries)
                 browser.close()
         finally:
-            airflow_server.stop(folder / "airflow")
+            local_airflow.stop(folder / "airflow")
     finally:
-        s3server.stop(folder / "s3")
+        s3_server.stop(folder / "s3")
 
 
 def _fill(lake: Lake) -> tuple[lakes.Lineages, list[dict[str, Any]]]:

@@ -28,8 +28,8 @@ from audit import audit
 from playwright.sync_api import FrameLocator, Page, expect
 from sites import ANNOTATORS, SCRIPT, Site, build_of, desk_of, running, shot
 
-from hopchain_etl import demo
 from hopchain_etl.annotation import batches
+from hopchain_etl.demo import demo
 from hopchain_etl.lake.lake import key_part
 
 WORKS = '#photo[src^="api/queries/"]:visible, #notice:visible'

@@ -13,8 +13,8 @@ from test_card import SNAPSHOT
 from test_dataset import released
 from test_verify import training_row
 
-from hopchain_etl.card import write_card
 from hopchain_etl.cli import app
+from hopchain_etl.release.card import write_card
 
 FOLDER = ROOT / ".trainers"
 

@@ -11,7 +11,7 @@ import tiny
 from datasets import load_dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from hopchain_etl.rewards.trl import accuracy_reward, format_reward
+from hopchain_etl.training_set.rewards.trl import accuracy_reward, format_reward
 
 
 class Planting(GRPOTrainer):

@@ -47,7 +47,11 @@ def test_its_own_length_is_at_most_what_the_export_says(exports: Path, tmp_path:
 
 
 def test_its_reward_loader_finds_and_calls_the_reward(exports: Path) -> None:
-    at = {"path": "pkg://hopchain_etl.rewards.verl", "name": "compute_score", "reward_kwargs": {"format_weight": 0.1}}
+    at = {
+        "path": "pkg://hopchain_etl.training_set.rewards.verl",
+        "name": "compute_score",
+        "reward_kwargs": {"format_weight": 0.1},
+    }
     score = get_custom_reward_fn(OmegaConf.create({"reward": {"custom_reward_function": at}}))
     assert score is not None
     row = pq.read_table(exports / "verl/train.parquet").to_pylist()[0]

@@ -1,3 +1,3 @@
 """For `--external_plugins`: registers the rewards hopchain_accuracy and hopchain_format."""
 
-import hopchain_etl.rewards.swift  # noqa: F401
+import hopchain_etl.training_set.rewards.swift  # noqa: F401

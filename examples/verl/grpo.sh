@@ -28,7 +28,7 @@ options=(
     actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=4
 
     # The reward: exact, and only what is declared. A wrong number in \boxed{} is worth the format weight.
-    reward.custom_reward_function.path=pkg://hopchain_etl.rewards.verl
+    reward.custom_reward_function.path=pkg://hopchain_etl.training_set.rewards.verl
     reward.custom_reward_function.name=compute_score
     +reward.custom_reward_function.reward_kwargs.format_weight=0.0
 

@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from hopchain_etl.cli import build, doctor, release, show, use
+from hopchain_etl.cli.s3 import app as s3
+from hopchain_etl.demo.s3_server import S3ServerError
 from hopchain_etl.engines.base import EngineDownError, TokenCeilingError
-from hopchain_etl.gitrepo import RegistryError
 from hopchain_etl.lake.lake import LakeError
 from hopchain_etl.lake.lock import LockHeldError
 from hopchain_etl.lake.object_store import MissingObjectError, StoreError
 from hopchain_etl.quality.validator import QualityError
-from hopchain_etl.s3server import S3ServerError
-from hopchain_etl.s3server_cli import app as s3
+from hopchain_etl.release.git import RegistryError
 from hopchain_etl.stages.runner import StoppedError
 
 # What a user can mend: shown as one message, without a traceback.

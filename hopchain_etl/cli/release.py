@@ -27,7 +27,7 @@ def snapshot(out: Annotated[Path, typer.Option(help="where to write it")] = SNAP
     Reads only the lake. The same lake gives the same bytes, so an unchanged snapshot means there is nothing to release.
     """
     from hopchain_etl.lake.lake import Lake
-    from hopchain_etl.snapshot import take_snapshot, to_bytes
+    from hopchain_etl.release.snapshot import take_snapshot, to_bytes
 
     settings = Settings()
     taken = take_snapshot(Lake(settings.lake), settings)
@@ -43,8 +43,8 @@ def assemble(target: Target = "default", as_json: AsJson = False) -> None:
     Each query ends in a row or is counted under the reason that dropped it, in training_set/TARGET/dropped.json.
     """
     from hopchain_etl.lake.lake import Lake
-    from hopchain_etl.stages.assemble import assemble as run
-    from hopchain_etl.stages.assemble import read_params
+    from hopchain_etl.release.assemble import assemble as run
+    from hopchain_etl.release.assemble import read_params
 
     counts = run(_snapshot(), read_params(PARAMS), Lake(Settings().lake), target, _folder(target))
     _report({"read": counts["read"], "rows": counts["rows"], **counts["dropped"]}, as_json)
@@ -54,7 +54,7 @@ def assemble(target: Target = "default", as_json: AsJson = False) -> None:
 def validate(target: Target = "default", as_json: AsJson = False) -> None:
     """Run the training set's suite and every check of `hopchain verify` on assembled rows (a stage of dvc.yaml)."""
     from hopchain_etl.quality.validator import make_validator
-    from hopchain_etl.stages.validate import validate_rows
+    from hopchain_etl.release.validate import validate_rows
 
     _report(validate_rows(_folder(target), make_validator(Settings().quality)), as_json)
 
@@ -62,7 +62,7 @@ def validate(target: Target = "default", as_json: AsJson = False) -> None:
 @app.command()
 def card(target: Target = "default", as_json: AsJson = False) -> None:
     """Write the dataset card, metrics.json and plots of assembled rows (a stage of dvc.yaml)."""
-    from hopchain_etl.card import write_card
+    from hopchain_etl.release.card import write_card
 
     metrics = write_card(_snapshot(), target, _folder(target))
     _report(metrics, as_json)
@@ -77,8 +77,8 @@ def research(
     A publish does the same where `release.research` is on.
     """
     from hopchain_etl.lake.lake import Lake
-    from hopchain_etl.research import write_research
-    from hopchain_etl.stages.assemble import read_params
+    from hopchain_etl.release.assemble import read_params
+    from hopchain_etl.release.research import write_research
 
     _report(write_research(_snapshot(), read_params(PARAMS), Lake(Settings().lake), out), as_json)
 
@@ -93,7 +93,7 @@ def publish(
     Works in a fresh clone of `registry.git_url`. Nothing is visible before the last step, so it can be repeated
     after any failure. Unchanged rows make no version.
     """
-    from hopchain_etl.registry import Release, publish
+    from hopchain_etl.release.registry import Release, publish
 
     def approve(releases: Any) -> bool:
         for release in releases:
@@ -117,7 +117,7 @@ def publish(
 @app.command()
 def releases(as_json: AsJson = False) -> None:
     """List every released version; yanked ones held a photo that was erased since."""
-    from hopchain_etl.registry import releases
+    from hopchain_etl.release.registry import releases
 
     found = releases(Settings())
     if as_json:
@@ -149,7 +149,7 @@ def verify(
     Needs neither lake nor registry, and uses all cores. Prints the failures by reason; the unchecked share is that of
     hops that no code can execute, such as shapes.
     """
-    from hopchain_etl.verify import verify
+    from hopchain_etl.training_set.verify import verify
 
     result = verify(path, instances=instances)
     if as_json:
@@ -174,7 +174,7 @@ def withdraw(
 ) -> None:
     """Leave a photo out of everything from now on; released versions keep it. See `erase` to remove its bytes."""
     from hopchain_etl.lake.lake import Lake
-    from hopchain_etl.withdrawal import withdraw
+    from hopchain_etl.takedown.lake import withdraw
 
     _report({"withdrawn": withdraw(Lake(Settings().lake), photo, reason)}, as_json)
 
@@ -192,8 +192,8 @@ def erase(
     while no build and no publish is running, and `hopchain publish` afterwards for a version without it.
     """
     from hopchain_etl.lake.lake import Lake
-    from hopchain_etl.withdrawal import erase
-    from hopchain_etl.yank import erase_from_registry
+    from hopchain_etl.takedown.lake import erase
+    from hopchain_etl.takedown.registry import erase_from_registry
 
     if not yes:
         typer.confirm(f"Erase {photo} and yank the versions that hold it? This cannot be undone.", abort=True)
@@ -216,7 +216,7 @@ def gc(
     journal of model answers are never touched.
     """
     from hopchain_etl.lake.lake import Lake
-    from hopchain_etl.withdrawal import gc, lineages_in_use
+    from hopchain_etl.takedown.gc import gc, lineages_in_use
 
     settings = Settings()
     lake = Lake(settings.lake)

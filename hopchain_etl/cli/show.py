@@ -10,14 +10,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hopchain_etl.audit import as_text as figures_as_text
-from hopchain_etl.audit import audit
-from hopchain_etl.decontaminate import decontaminate as find_copies
+from hopchain_etl.demo.samples import write_samples
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.estimate import Assumptions, StageCost, estimate
-from hopchain_etl.report import write_report
-from hopchain_etl.samples import write_samples
+from hopchain_etl.release.decontaminate import decontaminate as find_copies
+from hopchain_etl.reporting.audit import as_text as figures_as_text
+from hopchain_etl.reporting.audit import audit
+from hopchain_etl.reporting.report import write_report
 from hopchain_etl.settings import BenchmarkSettings, Settings, described
 
 app = typer.Typer()

@@ -11,10 +11,10 @@ import uuid
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from hopchain_etl.decontaminate import benchmark_files
 from hopchain_etl.doctor.finding import Finding
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore, StoreError, keys_of_connection
+from hopchain_etl.release.decontaminate import benchmark_files
 from hopchain_etl.settings import BenchmarkSettings, Settings
 from hopchain_etl.stages.resources import RESOURCES
 

@@ -251,7 +251,7 @@ def announce_answers(final: Sequence[JSON]) -> JSON:
 
 def release(params: Params) -> JSON:
     """Publish the training set (snapshot, assemble, validate, card, push, tag); return the facts of PublishResult."""
-    from hopchain_etl import registry
+    from hopchain_etl.release import registry
 
     with _final(ValueError, validator.QualityError):
         result = registry.publish(settings_for(params))

@@ -14,7 +14,7 @@ from conftest import S3Location
 from annotation.desks import Office, desk_of_its_own, office
 from hopchain_etl.annotation import batches, votes
 from hopchain_etl.annotation.collect import Standing, collect
-from hopchain_etl.s3server import ServerInfo
+from hopchain_etl.demo.s3_server import ServerInfo
 
 pytestmark = pytest.mark.s3
 

@@ -13,8 +13,8 @@ from conftest import S3Location
 
 from annotation.desks import ORIGIN, Office, desk_of_its_own, office
 from hopchain_etl.annotation.votes import Ballot
+from hopchain_etl.demo.s3_server import ServerInfo
 from hopchain_etl.lake.object_store import Entry, StoreError
-from hopchain_etl.s3server import ServerInfo
 from hopchain_etl.settings import DeskSettings
 from hopchain_etl.web.access import Person, person
 from hopchain_etl.web.app import create_app

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from conftest import s3_client
 
+from hopchain_etl.demo.s3_server import ServerInfo
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
-from hopchain_etl.s3server import ServerInfo
 from hopchain_etl.settings import LakeSettings, S3Settings
 
 DAGS = Path(__file__).parents[2] / "dags"

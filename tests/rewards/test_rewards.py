@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from hopchain_etl.rewards import grade, text_of
-from hopchain_etl.rewards.swift import HopChainAccuracy, HopChainFormat, orms
-from hopchain_etl.rewards.trl import accuracy_reward, format_reward
-from hopchain_etl.rewards.verl import compute_score
+from hopchain_etl.training_set.rewards import grade, text_of
+from hopchain_etl.training_set.rewards.swift import HopChainAccuracy, HopChainFormat, orms
+from hopchain_etl.training_set.rewards.trl import accuracy_reward, format_reward
+from hopchain_etl.training_set.rewards.verl import compute_score
 from tests.hops.grading_cases import COMPLETIONS
 
 
@@ -75,7 +75,7 @@ def test_both_are_registered_where_the_plugin_looks() -> None:
 def test_only_the_standard_library_is_loaded() -> None:
     code = (
         "import sys\nbefore = {m.split('.')[0] for m in sys.modules}\n"
-        "import hopchain_etl.rewards.verl, hopchain_etl.rewards.trl\n"
+        "import hopchain_etl.training_set.rewards.verl, hopchain_etl.training_set.rewards.trl\n"
         "print(*sorted({m.split('.')[0] for m in sys.modules} - before - sys.stdlib_module_names))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

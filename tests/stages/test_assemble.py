@@ -14,10 +14,10 @@ from lakes import about, tries
 from hopchain_etl import schemas
 from hopchain_etl.hops.geometry import instance_from_row
 from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.release.assemble import Params, assemble
+from hopchain_etl.release.snapshot import take_snapshot
 from hopchain_etl.settings import CalibrateSettings, Settings
-from hopchain_etl.snapshot import take_snapshot
-from hopchain_etl.stages.assemble import Params, assemble
-from hopchain_etl.verify import verify_row
+from hopchain_etl.training_set.verify import verify_row
 
 PARAMS = Params(validation_share=0.3, seed=1, rows_per_part=4, diversity=lakes.ANY_MIX)
 Run = tuple[dict[str, Any], pa.Table]

@@ -19,9 +19,9 @@ from hopchain_etl.annotation.collect import Standing, collect, decide, lineage
 from hopchain_etl.hops.consensus import Decision, Outcome, Rule
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.quality.validator import make_validator
+from hopchain_etl.release.selection import judge
+from hopchain_etl.release.snapshot import take_snapshot
 from hopchain_etl.settings import LakeSettings, Policy, QualitySettings, Settings
-from hopchain_etl.snapshot import take_snapshot
-from hopchain_etl.stages.selection import judge
 
 A, B, C = (hashlib.sha256(name.encode()).hexdigest() for name in "ABC")
 VALIDATE = make_validator(QualitySettings())

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hopchain_etl.hops.consensus import Rule
+from hopchain_etl.release.selection import Split, judge
 from hopchain_etl.settings import Policy
-from hopchain_etl.stages.selection import Split, judge
 
 NUMBERS = st.sampled_from(["7", "7.0", "8", "1e3", "seven", "", None])
 

@@ -5,11 +5,8 @@ Each step can be repeated: an erasure that was cut off is finished by running it
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -17,21 +14,18 @@ import pyarrow.compute as pc
 
 from hopchain_etl import schemas
 from hopchain_etl.lake.lake import Lake, LakeError, Marker, Part, Shard
-from hopchain_etl.lake.object_store import Entry
-from hopchain_etl.settings import Settings
 from hopchain_etl.stages.response_cache import BLIND
 
 # From the last stage up: a table is read for what hangs on it before its own rows go.
 _TABLES = ("answers", "judgements", "attempts", "queries", "instances", "categories", "images")
-_TABLE_OF = {
+TABLE_OF_STAGE = {
     "detect": "categories",
     "segment": "instances",
     "generate": "queries",
     "judge": "judgements",
     "screen": "attempts",
 }
-_DERIVED = tuple(_TABLE_OF.values())  # what a build makes again
-_OF_QUERIES = ("judgements", "attempts")
+OF_QUERIES = ("judgements", "attempts")
 
 
 @dataclass(frozen=True)
@@ -152,7 +146,7 @@ class _Erasure:
             return
         images = {row["image_id"] for row in removed if "image_id" in row}
         rejects += [self._told(table, self._photos[image]) for image in sorted(images)]
-        made_of = {row["query_id"] for row in removed} if table in _OF_QUERIES else removed
+        made_of = {row["query_id"] for row in removed} if table in OF_QUERIES else removed
         inputs = min(marker.ok, len(images) or len(made_of))
         reject_parts = []
         if rejects:
@@ -197,7 +191,7 @@ class _Erasure:
 
     def _told(self, table: str, photo: Photo) -> dict[str, Any]:
         """Return the reject that stands for an erased input: every row ends somewhere."""
-        stage = {table: stage for stage, table in _TABLE_OF.items()}.get(table, "ingest")
+        stage = {table: stage for stage, table in TABLE_OF_STAGE.items()}.get(table, "ingest")
         told = {
             "stage": stage,
             "scope": "input",
@@ -218,12 +212,12 @@ class _Erasure:
     def _sources(self, fingerprint: str | None) -> list[tuple[str, str | None]] | None:
         """Return the tables that a lineage's shards are made from; None where that is not known."""
         facts = self._lake.get_json(f"lineages/{fingerprint}.json") if fingerprint else None
-        if facts is None or facts["stage"] not in _TABLE_OF:
+        if facts is None or facts["stage"] not in TABLE_OF_STAGE:
             return None
         if facts["upstream"] is None:
             return [("images", None)]
         above = self._lake.get_json(f"lineages/{facts['upstream']}.json")
-        return [("images", None), (_TABLE_OF[above["stage"]], facts["upstream"])] if above else None
+        return [("images", None), (TABLE_OF_STAGE[above["stage"]], facts["upstream"])] if above else None
 
     def _in_step(self, table: str, fingerprint: str | None, shard: Shard) -> bool:
         """Whether a shard's marker vouches for its sources as they are now."""
@@ -241,65 +235,3 @@ class _Erasure:
         if marker.inputs != digest:
             key = self._lake.folder(table, fingerprint, shard) + "_SUCCESS"
             self._lake.store.put(key, replace(marker, inputs=digest).to_json())
-
-
-# --- garbage ---
-
-
-def lineages_in_use(settings: Settings) -> set[str]:
-    """Return the fingerprints of today's stages, of the settings' lineages and of every released version."""
-    from hopchain_etl.gitrepo import working_clone
-    from hopchain_etl.pipeline.build import Build
-    from hopchain_etl.snapshot import chain
-
-    build = Build(settings)
-    used = {step.fingerprint for step in build.steps.values()}
-    for lineage in settings.release.lineages:
-        used |= {link["fingerprint"] for link in chain(build.lake, lineage)}
-    if settings.registry.git_url:
-        with working_clone(settings) as repo:
-            for tag in repo.tags("training-set/*"):
-                engines = json.loads(repo.file_at(tag, "snapshot.json") or b"{}").get("engines", {})
-                used |= {stage["fingerprint"] for stages in engines.values() for stage in stages}
-    return used
-
-
-def gc(lake: Lake, keep: set[str], *, dry_run: bool = True, grace_seconds: float = 86_400) -> tuple[list[str], int]:
-    """Return (and, unless ``dry_run``, delete) keys that nothing needs any more, and their sizes' sum in bytes.
-
-    These are the tables of fingerprints not in ``keep``, and parts that no marker names and that are older than
-    ``grace_seconds``: those of killed or replaced attempts. Images, human answers, blobs and the journal stay.
-    """
-    found: dict[str, int] = {}
-    for table in schemas.TABLES:
-        names = [None] if table == "images" else lake.fingerprints(table)
-        for name in names:
-            prefix = f"{table}/{name}/" if name else f"{table}/"
-            entries = {entry.key: entry for entry in lake.store.entries(prefix)}
-            dead = table in _DERIVED and name not in keep and _upstream(lake, name) not in keep
-            useless = entries if dead else _orphans(lake, entries, grace_seconds)
-            found |= {key: entry.size for key, entry in useless.items()}
-    if not dry_run:
-        lake.store.delete(found)
-    return sorted(found), sum(found.values())
-
-
-def _upstream(lake: Lake, fingerprint: str | None) -> str | None:
-    """Return what was judged or attempted: that lives as long as its queries. None for other tables of a build."""
-    facts = lake.get_json(f"lineages/{fingerprint}.json")
-    return facts["upstream"] if facts and _TABLE_OF.get(facts["stage"]) in _OF_QUERIES else None
-
-
-def _orphans(lake: Lake, entries: dict[str, Entry], grace_seconds: float) -> dict[str, Entry]:
-    """Return the parts among ``entries`` that no marker names and that are old enough."""
-    named = set()
-    for key in entries:
-        if key.endswith("/_SUCCESS"):
-            marker = Marker.from_json(lake.store.get(key))
-            named |= {key.removesuffix("_SUCCESS") + part.name for part in (*marker.parts, *marker.rejects)}
-    before = datetime.now(UTC) - timedelta(seconds=grace_seconds)
-    return {
-        key: entry
-        for key, entry in entries.items()
-        if re.search(r"/shard=\d+/(part|rejects)-[^/]*$", key) and key not in named and entry.modified < before
-    }

@@ -23,8 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from hopchain_etl.dataset import layout
-from hopchain_etl.verify_row import Complaint, Row, verify_any, verify_row
+from hopchain_etl.training_set.dataset import layout
+from hopchain_etl.training_set.verify_row import Complaint, Row, verify_any, verify_row
 
 __all__ = ["VerifyResult", "verify", "verify_row"]
 

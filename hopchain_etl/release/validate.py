@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from hopchain_etl import schemas
 from hopchain_etl.quality.validator import QualityError, Validator
-from hopchain_etl.verify import verify
+from hopchain_etl.training_set.verify import verify
 
 _ROWS_AT_ONCE = 5_000  # the suite costs a third of a second however few they are, and memory by the row
 

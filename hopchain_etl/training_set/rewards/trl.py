@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hopchain_etl.rewards import grade, text_of
+from hopchain_etl.training_set.rewards import grade, text_of
 
 
 def accuracy_reward(completions: Sequence[Any], answer: Sequence[str | None], **_: Any) -> list[float | None]:

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from hopchain_etl import s3server
-from hopchain_etl.s3server import S3ServerError, ServerInfo
+from hopchain_etl.demo import s3_server
+from hopchain_etl.demo.s3_server import S3ServerError, ServerInfo
 
 NOT_RUNNING = 3  # what `systemctl status` exits with
 
@@ -28,7 +28,7 @@ def start(
 ) -> None:
     """Start the server, or find it running; print its endpoint and how to use it."""
     try:
-        info = s3server.start(folder, port=port)
+        info = s3_server.start(folder, port=port)
     except S3ServerError as error:
         typer.secho(str(error), err=True, fg="red")
         raise typer.Exit(1) from error
@@ -48,7 +48,7 @@ def start(
 def stop(folder: Folder = DEFAULT_FOLDER) -> None:
     """Stop the server; its data stays."""
     try:
-        stopped = s3server.stop(folder)
+        stopped = s3_server.stop(folder)
     except S3ServerError as error:
         typer.secho(str(error), err=True, fg="red")
         raise typer.Exit(1) from error
@@ -62,7 +62,7 @@ def status(
 ) -> None:
     """Say whether the server runs: exit code 0 if so, 3 if not."""
     try:
-        info = s3server.status(folder)
+        info = s3_server.status(folder)
     except S3ServerError as error:
         typer.secho(str(error), err=True, fg="red")
         raise typer.Exit(1) from error

@@ -11,19 +11,18 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hopchain_etl import schemas
-from hopchain_etl.gitrepo import GitRepo
 from hopchain_etl.lake.lake import Lake, Shard, parquet_bytes, without
-from hopchain_etl.packing import RESEARCH
-from hopchain_etl.snapshot import Inputs, Snapshot
-from hopchain_etl.stages.assemble import Params, read_params
-from hopchain_etl.stages.selection import Selection, select
+from hopchain_etl.release.assemble import Params, read_params
+from hopchain_etl.release.dvc_objects import RESEARCH
+from hopchain_etl.release.git import GitRepo
+from hopchain_etl.release.inputs import Inputs, Snapshot
+from hopchain_etl.release.selection import Selection, select
+from hopchain_etl.templating import render
 
 POINTER = f"{RESEARCH}raw.dvc"
 
@@ -151,11 +150,10 @@ def _cut(tables: Iterable[pa.Table], schema: pa.Schema, size: int) -> Iterator[p
 
 
 def _readme(snapshot: Snapshot, counts: Mapping[str, int]) -> str:
-    environment = Environment(
-        loader=PackageLoader("hopchain_etl"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        autoescape=False,  # noqa: S701 - Markdown
+    return render(
+        "release",
+        "research.md.j2",
+        counts=counts,
+        targets=snapshot["targets"],
+        lineages=snapshot["lineages"],
     )
-    facts: dict[str, Any] = {"counts": counts, "targets": snapshot["targets"], "lineages": snapshot["lineages"]}
-    return environment.get_template("research.md.j2").render(facts) + "\n"

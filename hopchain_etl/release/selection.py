@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from hopchain_etl.decontaminate import normal
 from hopchain_etl.hops.calibration import band, count, guessable
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.consensus import Decision, Rule, number_of, weigh
@@ -23,11 +22,12 @@ from hopchain_etl.hops.query import QueryError, decimal_text, query_from_row, qu
 from hopchain_etl.hops.variants import VARIANTS, complaint
 from hopchain_etl.imaging.vision_tokens import image_tokens
 from hopchain_etl.lake.lake import Shard
+from hopchain_etl.release.attempts import Attempts, ShardTries, condemned
+from hopchain_etl.release.decontaminate import normal
+from hopchain_etl.release.inputs import Inputs, Snapshot, upstream_of
+from hopchain_etl.release.rules import Rules
 from hopchain_etl.settings import Policy
-from hopchain_etl.snapshot import Inputs, Snapshot, upstream_of
 from hopchain_etl.stages.generate import REVISION as RULES_OF_TODAY
-from hopchain_etl.stages.rules import Rules
-from hopchain_etl.stages.tries import Attempts, ShardTries, condemned
 
 _OF_CANDIDATES = ["query_id", "image_id", "hops", "expr"]
 

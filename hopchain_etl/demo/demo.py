@@ -22,17 +22,17 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from hopchain_etl import airflow_server, s3server
-from hopchain_etl.airflow_server import AirflowServer
+from hopchain_etl.demo import local_airflow, s3_server
+from hopchain_etl.demo.local_airflow import AirflowServer
+from hopchain_etl.demo.s3_server import ServerInfo
+from hopchain_etl.demo.samples import Sample, write_samples
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import Level, funnel
-from hopchain_etl.registry import releases
-from hopchain_etl.report import write_report
-from hopchain_etl.s3server import ServerInfo
-from hopchain_etl.samples import Sample, write_samples
+from hopchain_etl.release.registry import releases
+from hopchain_etl.reporting.report import write_report
 from hopchain_etl.settings import S3Settings, Settings
-from hopchain_etl.verify import verify
+from hopchain_etl.training_set.verify import verify
 
 FOLDER = Path(".demo")
 _IMAGES = 32
@@ -69,13 +69,13 @@ def main() -> None:
         samples = write_samples(folder / "photos", count=_IMAGES)
         upload(folder / "photos", samples, Settings().source)
     with clock.step("airflow_ready", "Airflow ready"):
-        airflow_server.wait_until_healthy(airflow)
+        local_airflow.wait_until_healthy(airflow)
     with clock.step("build", "Airflow runs hopchain_build"):
         airflow.run_dag("hopchain_build", {"shard_size": 8, "intakes": "all"})
     with clock.step("release", "Airflow runs hopchain_release"):
         airflow.run_dag("hopchain_release", {"policy": "unreviewed"})
     with clock.step("stop", "Airflow stopping"):
-        airflow_server.stop(folder / "airflow")
+        local_airflow.stop(folder / "airflow")
     settings = Settings()
     tag = releases(settings)[-1]["tag"]
     with clock.step("pull", f"a training team pulls {tag}"):
@@ -100,7 +100,7 @@ def up() -> None:
     folder = FOLDER.resolve()
     airflow = up_airflow(folder, up_stores(folder))
     with _console.status("Airflow starting"):
-        airflow_server.wait_until_healthy(airflow)
+        local_airflow.wait_until_healthy(airflow)
     table = Table("user", "password", title=f"Airflow: {airflow.url}")
     for user, password in airflow.passwords.items():
         table.add_row(user, password)
@@ -112,14 +112,14 @@ def up() -> None:
 def down() -> None:
     """Stop what the demo started and remove what it made."""
     folder = FOLDER.resolve()
-    airflow_server.stop(folder / "airflow")
-    s3server.stop(folder / "s3")
+    local_airflow.stop(folder / "airflow")
+    s3_server.stop(folder / "s3")
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def up_stores(folder: Path) -> ServerInfo:
     """Start S3 with the demo's buckets, make a bare registry, and put locations and keys into the environment."""
-    server = s3server.start(folder / "s3")
+    server = s3_server.start(folder / "s3")
     keys = server.credentials["admin"]
     environment = {
         **_settings(folder, server.endpoint_url),
@@ -148,12 +148,12 @@ def up_airflow(folder: Path, server: ServerInfo) -> AirflowServer:
         "HOPCHAIN_SOURCE__CONNECTION": _CONNECTION,
         "HOPCHAIN_REGISTRY__REMOTE__CONNECTION": _CONNECTION,
         "HOPCHAIN_ORCHESTRATE__RETRY_DELAY_SECONDS": "5",
-        "HOPCHAIN_DESK__ANNOTATORS": json.dumps([f"user:{name}" for name in airflow_server.ANNOTATORS]),
+        "HOPCHAIN_DESK__ANNOTATORS": json.dumps([f"user:{name}" for name in local_airflow.ANNOTATORS]),
         "HOPCHAIN_DESK__LEADS": json.dumps(["user:lead", "role:admin"]),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     without_keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
-    return airflow_server.start(folder / "airflow", {**_settings(folder, server.endpoint_url), **env, **without_keys})
+    return local_airflow.start(folder / "airflow", {**_settings(folder, server.endpoint_url), **env, **without_keys})
 
 
 def upload(folder: Path, samples: list[Sample], source: S3Settings) -> None:
@@ -242,7 +242,3 @@ def _tell(folder: Path, levels: list[Level], summary: dict[str, Any], tag: str) 
     )
     _console.print(f"Report:       {folder / 'report.html'}\nTraining set: {folder / 'pulled' / 'training_set'}")
     _console.print("Next:         make up (the Airflow UI), hopchain --help, add photos to s3://hopchain/photos")
-
-
-if __name__ == "__main__":
-    {"demo": main, "up": up, "clean": down}[sys.argv[1] if sys.argv[1:] else "demo"]()

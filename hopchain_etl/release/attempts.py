@@ -12,7 +12,7 @@ from typing import Any
 from hopchain_etl.hops.calibration import Tries, count
 from hopchain_etl.hops.grading import number_in
 from hopchain_etl.lake.lake import Shard
-from hopchain_etl.snapshot import Inputs
+from hopchain_etl.release.inputs import Inputs
 
 _COLUMNS = ["query_id", "model", "sees_image", "sample", "held_out", "answer"]
 

@@ -22,10 +22,10 @@ from hopchain_etl import schemas
 from hopchain_etl.hops import variants
 from hopchain_etl.imaging.vision_tokens import image_tokens
 from hopchain_etl.lake.lake import Lake, Shard, parquet_bytes
+from hopchain_etl.release.inputs import Inputs, Snapshot, upstream_of
+from hopchain_etl.release.rules import Rules
+from hopchain_etl.release.selection import Chosen, Selection, Split, select, takes
 from hopchain_etl.settings import ANSWER_INSTRUCTION, CalibrateSettings, DiversitySettings
-from hopchain_etl.snapshot import Inputs, Snapshot, upstream_of
-from hopchain_etl.stages.rules import Rules
-from hopchain_etl.stages.selection import Chosen, Selection, Split, select, takes
 
 REVISION = 4
 _ROW_GROUP = 250  # rows that a reader of one of them has to read

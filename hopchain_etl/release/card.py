@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hopchain_etl.hops.calibration import Band
 from hopchain_etl.hops.diversity import candidate, guessers
+from hopchain_etl.release.inputs import Snapshot
 from hopchain_etl.schemas import SPLITS
 from hopchain_etl.settings import Policy
-from hopchain_etl.snapshot import Snapshot
+from hopchain_etl.templating import render
 
 _COLUMNS = ["image_id", "split", "answer", "n_hops", "unchecked", "policy", "program_agrees", "difficulty", "band",
             "blind", "lineage", "source", "license"]  # fmt: skip
@@ -39,7 +39,7 @@ def write_card(snapshot: Snapshot, target: str, folder: Path) -> dict[str, Any]:
     metrics = measure(rows, counts["dropped"]) | {"guessers": _guessed(files), "decontamination": _held_off(snapshot)}
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n")
     _write_plots(rows, folder / "plots")
-    (folder / "README.md").write_text(render(snapshot, target, rows, metrics, counts["read"]))
+    (folder / "README.md").write_text(card_markdown(snapshot, target, rows, metrics, counts["read"]))
     return metrics
 
 
@@ -68,22 +68,16 @@ def measure(rows: Sequence[Row], dropped: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def render(snapshot: Snapshot, target: str, rows: Sequence[Row], metrics: dict[str, Any], read: int) -> str:
+def card_markdown(snapshot: Snapshot, target: str, rows: Sequence[Row], metrics: dict[str, Any], read: int) -> str:
     """Return the card as Markdown with the YAML header that dataset hubs read.
 
     It shows no question: the card stays in git's history, where a photo that is erased later could not be reached.
     """
-    environment = Environment(
-        loader=PackageLoader("hopchain_etl"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 - Markdown in git, not a page; names come from the snapshot
-        keep_trailing_newline=True,
-    )
     lineages = {row["lineage"] for row in rows}
     size = next((name for limit, name in _SIZES if len(rows) < limit), "n>1M")
-    return environment.get_template("card.md.j2").render(
+    return render(
+        "release",
+        "card.md.j2",
         target=target,
         metrics=metrics,
         read=read,

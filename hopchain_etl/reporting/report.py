@@ -7,14 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-from hopchain_etl.audit import as_text, audit
 from hopchain_etl.hops.query import Hop, Query, query_from_row
 from hopchain_etl.imaging.thumbnails import COLOURS, mask_uri, photo_uri
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import Level, funnel
+from hopchain_etl.reporting.audit import as_text, audit
+from hopchain_etl.templating import render
 
 Row = dict[str, Any]
 _WIDTH = 760  # px of pictures on the page
@@ -53,10 +52,9 @@ def write_report(build: Build, *, pictures: int = 24, each: int = 2, release: Ro
     levels = funnel(build)
     rows = list(_queries(build))
     parsed = [query_from_row(row) for row in rows]
-    environment = Environment(
-        loader=PackageLoader("hopchain_etl"), autoescape=select_autoescape(default=True), undefined=StrictUndefined
-    )
-    return environment.get_template("report.html.j2").render(
+    return render(
+        "reporting",
+        "report.html.j2",
         levels=levels,
         widest=max((level.read for level in levels), default=1) or 1,
         photos=dict(_photos(build.lake, rows, pictures)),

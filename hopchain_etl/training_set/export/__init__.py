@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hopchain_etl.dataset import NotPulledError, TrainingRow, TrainingSet
-from hopchain_etl.export.formats import FORMATS, Example, Place
-from hopchain_etl.export.tokens import TokenCount, estimate
 from hopchain_etl.imaging.vision_tokens import MAX_PIXELS, image_tokens
 from hopchain_etl.schemas import SPLITS
+from hopchain_etl.training_set.dataset import NotPulledError, TrainingRow, TrainingSet
+from hopchain_etl.training_set.export.formats import FORMATS, Example, Place
+from hopchain_etl.training_set.export.tokens import TokenCount, estimate
 
 # Trainers cut prompts at these; a question that quotes one from a photo would have more images than the row.
 RESERVED = ("<image>", "<video>", "<audio>")

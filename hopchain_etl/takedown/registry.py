@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hopchain_etl.gitrepo import GitRepo, working_clone
 from hopchain_etl.lake.object_store import ObjectStore
-from hopchain_etl.packing import RESEARCH, checked, hash_of, images_json, objects_at, write_images
+from hopchain_etl.release.dvc_objects import RESEARCH, checked, hash_of, objects_at
+from hopchain_etl.release.git import GitRepo, working_clone
+from hopchain_etl.release.image_parts import images_json, write_images
 from hopchain_etl.settings import Settings
 
 

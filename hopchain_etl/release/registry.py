@@ -14,19 +14,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from hopchain_etl.changelog import Changes, compare, first, write_changes
-from hopchain_etl.gitrepo import REMOTE, GitRepo, RegistryError, working_clone
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
-from hopchain_etl.packing import dvc_files, lock_of, pack_images, rows_hash, size_of
 from hopchain_etl.project_files import project_file
-from hopchain_etl.research import POINTER, add_research, push_research
+from hopchain_etl.release.assemble import read_params
+from hopchain_etl.release.changelog import Changes, compare, first, write_changes
+from hopchain_etl.release.dvc_objects import dvc_files, lock_of, rows_hash, size_of
+from hopchain_etl.release.git import REMOTE, GitRepo, RegistryError, working_clone
+from hopchain_etl.release.image_parts import pack_images
+from hopchain_etl.release.inputs import Inputs, Snapshot
+from hopchain_etl.release.research import POINTER, add_research, push_research
+from hopchain_etl.release.selection import select
+from hopchain_etl.release.snapshot import take_snapshot, to_bytes
 from hopchain_etl.settings import Settings
-from hopchain_etl.snapshot import Inputs, Snapshot, take_snapshot, to_bytes
-from hopchain_etl.stages.assemble import read_params
-from hopchain_etl.stages.selection import select
+from hopchain_etl.templating import render
 
 _VERSION = re.compile(r"(?P<yanked>yanked/)?training-set/(?P<target>[^@]+)@v(?P<version>\d+\.\d+\.\d+)")
 Version = tuple[int, int, int]
@@ -142,11 +143,11 @@ def _initialise(repo: GitRepo) -> None:
         lines.append(f"    endpointurl = {repo.remote.endpoint_url}")
     (repo.path / ".dvc" / "config").write_text("\n".join(lines) + "\n")  # each `dvc config` would take a second
     (repo.path / "images.json").write_text("{}\n")
-    environment = Environment(loader=PackageLoader("hopchain_etl"), undefined=StrictUndefined, trim_blocks=True)  # noqa: S701 - Markdown
-    text = environment.get_template("registry.md.j2").render(
-        uri=repo.remote.uri, endpoint=repo.remote.endpoint_url, path_style=repo.remote.path_style
+    remote = repo.remote
+    text = render(
+        "release", "registry.md.j2", uri=remote.uri, endpoint=remote.endpoint_url, path_style=remote.path_style
     )
-    (repo.path / "README.md").write_text(text + "\n")
+    (repo.path / "README.md").write_text(text)
 
 
 def _check_remote(repo: GitRepo) -> None:

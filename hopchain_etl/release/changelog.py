@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from hopchain_etl.lake.object_store import ObjectStore
-from hopchain_etl.packing import parts_of, rows_of
+from hopchain_etl.release.dvc_objects import parts_of, rows_of
 
 # What a trainer sees of a row: another value here is another training set.
 SEEN = ("query_id", "image_id", "split", "question", "prompt", "answer", "question_half", "answer_half",

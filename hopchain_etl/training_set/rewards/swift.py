@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hopchain_etl.rewards import grade, text_of
+from hopchain_etl.training_set.rewards import grade, text_of
 
 try:
     from swift.rewards import ORM, orms  # type: ignore[import-not-found, unused-ignore]

@@ -1,10 +1,10 @@
-"""verl: ``reward.custom_reward_function.path=pkg://hopchain_etl.rewards.verl`` and ``.name=compute_score``."""
+"""verl: ``compute_score`` as ``reward.custom_reward_function``, path ``pkg://hopchain_etl.training_set.rewards.verl``."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from hopchain_etl.rewards import grade
+from hopchain_etl.training_set.rewards import grade
 
 
 def compute_score(

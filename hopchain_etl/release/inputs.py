@@ -1,0 +1,86 @@
+"""What a snapshot names, read back: the tables shard by shard, and the stages behind a fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from hopchain_etl import schemas
+from hopchain_etl.annotation import pseudonyms
+from hopchain_etl.lake.lake import Lake, LakeError, Part, Shard
+from hopchain_etl.lake.object_store import MissingObjectError
+
+Snapshot = dict[str, Any]
+Entry = dict[str, Any]  # of a shard: what its marker vouches for
+
+
+def chain(lake: Lake, fingerprint: str) -> list[dict[str, Any]]:
+    """Return the stages behind a fingerprint, itself first, as ``lineages/<fingerprint>.json`` names them."""
+    links: list[dict[str, Any]] = []
+    at: str | None = fingerprint
+    while at is not None:
+        facts = lake.get_json(f"lineages/{at}.json")
+        if facts is None:
+            known = ", ".join(lake.fingerprints("queries")) or "none yet"
+            raise LakeError(f"no lineage {at!r} in {lake.store.uri('lineages/')}; queries were built under: {known}")
+        links.append({**facts, "fingerprint": at})
+        at = facts["upstream"]
+    return links
+
+
+def upstream_of(links: list[dict[str, Any]], stage: str) -> str:
+    """Return the fingerprint of ``stage`` in a chain; raise LakeError where it has none."""
+    for link in links:
+        if link["stage"] == stage:
+            return str(link["fingerprint"])
+    raise LakeError(f"lineage {links[0]['fingerprint']} has no stage {stage!r}")
+
+
+class Inputs:
+    """The tables that a snapshot names, read shard by shard; every part's sha256 is checked on the way."""
+
+    def __init__(self, snapshot: Snapshot, lake: Lake) -> None:
+        self._lake = lake
+        self.pseudonym = pseudonyms.reader(lake, snapshot["pseudonyms"])
+        self._entries: dict[tuple[str, str | None, str], Mapping[str, Any]] = {
+            (entry["table"], entry["fingerprint"], entry["shard"]): entry for entry in snapshot["inputs"]
+        }
+
+    def shards(self, table: str, fingerprint: str | None = None) -> list[Shard]:
+        """Return the shards that the snapshot names of a table, in order."""
+        return sorted(Shard.parse(shard) for t, f, shard in self._entries if (t, f) == (table, fingerprint))
+
+    def fingerprints(self, table: str) -> list[str]:
+        """Return the fingerprints that the snapshot names of a table."""
+        return sorted({f for t, f, _ in self._entries if t == table and f})
+
+    def read(self, table: str, fingerprint: str | None, shard: Shard, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return a shard's rows, those of withdrawn images too; raise LakeError where the lake changed since."""
+        return self._rows(table, fingerprint, shard, "parts", schemas.TABLES[table], columns)
+
+    def _rows(
+        self,
+        table: str,
+        fingerprint: str | None,
+        shard: Shard,
+        kind: str,
+        schema: pa.Schema,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        entry = self._entries[table, fingerprint, str(shard)]
+        parts = (Part(**part) for part in entry[kind])
+        try:
+            return self._lake.parts(self._lake.folder(table, fingerprint, shard), parts, schema, columns)
+        except MissingObjectError as error:
+            raise LakeError(f"{error.args[0]} is gone since the snapshot (erased?); take a new snapshot") from error
+
+    def rejects(self, lineage: str, shard: Shard) -> pa.Table:
+        """Return what was refused of a shard's queries when they were written (records.REJECTS); LakeError as above."""
+        return self._rows("queries", lineage, shard, "rejects", schemas.REJECTS)
+
+    def rows(self, table: str, fingerprint: str | None, shard: Shard) -> Iterator[dict[str, Any]]:
+        """Yield a shard's rows as dicts."""
+        for batch in self.read(table, fingerprint, shard).to_batches(max_chunksize=1_000):
+            yield from batch.to_pylist()

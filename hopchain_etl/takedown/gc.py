@@ -1,0 +1,73 @@
+"""Garbage: tables of lineages that nothing names any more, and parts that no marker vouches for."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+from hopchain_etl import schemas
+from hopchain_etl.lake.lake import Lake, Marker
+from hopchain_etl.lake.object_store import Entry
+from hopchain_etl.pipeline.build import Build
+from hopchain_etl.release.git import working_clone
+from hopchain_etl.release.inputs import chain
+from hopchain_etl.settings import Settings
+from hopchain_etl.takedown.lake import OF_QUERIES, TABLE_OF_STAGE
+
+_DERIVED = tuple(TABLE_OF_STAGE.values())  # what a build makes again
+
+
+def lineages_in_use(settings: Settings) -> set[str]:
+    """Return the fingerprints of today's stages, of the settings' lineages and of every released version."""
+    build = Build(settings)
+    used = {step.fingerprint for step in build.steps.values()}
+    for lineage in settings.release.lineages:
+        used |= {link["fingerprint"] for link in chain(build.lake, lineage)}
+    if settings.registry.git_url:
+        with working_clone(settings) as repo:
+            for tag in repo.tags("training-set/*"):
+                engines = json.loads(repo.file_at(tag, "snapshot.json") or b"{}").get("engines", {})
+                used |= {stage["fingerprint"] for stages in engines.values() for stage in stages}
+    return used
+
+
+def gc(lake: Lake, keep: set[str], *, dry_run: bool = True, grace_seconds: float = 86_400) -> tuple[list[str], int]:
+    """Return (and, unless ``dry_run``, delete) keys that nothing needs any more, and their sizes' sum in bytes.
+
+    These are the tables of fingerprints not in ``keep``, and parts that no marker names and that are older than
+    ``grace_seconds``: those of killed or replaced attempts. Images, human answers, blobs and the journal stay.
+    """
+    found: dict[str, int] = {}
+    for table in schemas.TABLES:
+        names = [None] if table == "images" else lake.fingerprints(table)
+        for name in names:
+            prefix = f"{table}/{name}/" if name else f"{table}/"
+            entries = {entry.key: entry for entry in lake.store.entries(prefix)}
+            dead = table in _DERIVED and name not in keep and _upstream(lake, name) not in keep
+            useless = entries if dead else _orphans(lake, entries, grace_seconds)
+            found |= {key: entry.size for key, entry in useless.items()}
+    if not dry_run:
+        lake.store.delete(found)
+    return sorted(found), sum(found.values())
+
+
+def _upstream(lake: Lake, fingerprint: str | None) -> str | None:
+    """Return what was judged or attempted: that lives as long as its queries. None for other tables of a build."""
+    facts = lake.get_json(f"lineages/{fingerprint}.json")
+    return facts["upstream"] if facts and TABLE_OF_STAGE.get(facts["stage"]) in OF_QUERIES else None
+
+
+def _orphans(lake: Lake, entries: dict[str, Entry], grace_seconds: float) -> dict[str, Entry]:
+    """Return the parts among ``entries`` that no marker names and that are old enough."""
+    named = set()
+    for key in entries:
+        if key.endswith("/_SUCCESS"):
+            marker = Marker.from_json(lake.store.get(key))
+            named |= {key.removesuffix("_SUCCESS") + part.name for part in (*marker.parts, *marker.rejects)}
+    before = datetime.now(UTC) - timedelta(seconds=grace_seconds)
+    return {
+        key: entry
+        for key, entry in entries.items()
+        if re.search(r"/shard=\d+/(part|rejects)-[^/]*$", key) and key not in named and entry.modified < before
+    }
