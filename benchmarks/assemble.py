@@ -27,7 +27,6 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-import lakes
 import numpy as np
 import pyarrow.parquet as pq
 from pyarrow import fs
@@ -43,6 +42,7 @@ from hopchain_etl.release.validate import validate_rows
 from hopchain_etl.settings import S3Settings, Settings
 from hopchain_etl.training_set.dataset import TrainingSet
 from hopchain_etl.training_set.export import Wanted, export
+from support import lakes
 
 SHARD = 500  # photos
 THREADS = 16

@@ -22,16 +22,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from nights import passing, put_photos
-from scripted_server import ScriptedServer
-from vlm_puzzles import engines_at, model
-
 from hopchain_etl.demo import s3_server
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import AskSettings, IngestSettings, LakeSettings, Settings, SourceSettings, VlmSettings
 from hopchain_etl.stages.ingest import ingest
+from support.nights import passing, put_photos
+from support.scripted_server import ScriptedServer
+from support.vlm_puzzles import engines_at, model
 
 STAGES = ("detect", "segment", "generate")
 SMALL = 200

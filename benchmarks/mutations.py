@@ -1,4 +1,4 @@
-"""Do the checks catch what is wrong? Good queries, each spoiled in every way that ``tests/hops/mutations.py`` knows.
+"""Do the checks catch what is wrong? Good queries, each spoiled in every way that ``tests/support/mutations.py`` knows.
 
     python -m benchmarks.mutations [--queries 1000]
 
@@ -22,8 +22,8 @@ from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import Query
 from hopchain_etl.scenes import ALL_KINDS, draw
 from hopchain_etl.scenes.oracle import PERFECT
-from tests.hops import mutations
-from tests.hops.scenes import street
+from support import mutations
+from support.hop_scenes import street
 
 # Only these can leave a query as true as it was: they change a place, an order or a sign, and may hit nothing.
 MAY_BE_EQUIVALENT = {"reorder", "wrong_anchor", "wrong_side", "wrong_relation", "moved", "wrong_sign", "drop_link"}

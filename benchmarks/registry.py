@@ -20,7 +20,6 @@ from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-import lakes
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -29,6 +28,7 @@ from hopchain_etl.lake.lake import Lake, parquet_bytes
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.release.registry import publish
 from hopchain_etl.settings import Settings
+from support import lakes
 
 
 class Registry:

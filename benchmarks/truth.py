@@ -36,7 +36,7 @@ from hopchain_etl.scenes import Scene as Drawn
 from hopchain_etl.scenes.oracle import PERFECT, REALISTIC, Dials, colours, look
 from hopchain_etl.stages.runner import Made
 from hopchain_etl.stages.segment import instances as instance_rows
-from tests.hops import reader
+from support import reader
 
 
 class CarelessScene(Scene):

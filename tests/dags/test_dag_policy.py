@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflows import DAGS, airflow_env
 
 from hopchain_etl.stages.resources import RESOURCES
+from support.airflows import DAGS, airflow_env
 
 pytestmark = pytest.mark.airflow
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from airflows import Airflow, running
 
 from hopchain_etl import scenes
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.demo.s3_server import ServerInfo
+from support.airflows import Airflow, running
 
 pytestmark = [pytest.mark.airflow, pytest.mark.s3, pytest.mark.slow]
 

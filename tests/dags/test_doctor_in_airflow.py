@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from airflows import airflow_env
 
 from hopchain_etl.doctor import places
 from hopchain_etl.settings import Settings
+from support.airflows import airflow_env
 
 
 @pytest.mark.airflow

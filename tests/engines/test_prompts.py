@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hops.scenes import scene, thing
 from jinja2 import Environment, UndefinedError
 
 from hopchain_etl.engines.base import AuthorJob, InvalidOutputError, Photo
@@ -19,6 +18,7 @@ from hopchain_etl.engines.vlm.call import Answer
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.query import query_from_row
 from hopchain_etl.settings import AskSettings, GenerateSettings, VlmSettings
+from support.hop_scenes import scene, thing
 
 ROLES = ("detect", "author", "reader", "solver", "judge")
 AUTHOR = VlmAuthor(VlmSettings(), AskSettings(), GenerateSettings())

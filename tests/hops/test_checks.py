@@ -11,8 +11,7 @@ import pytest
 from hopchain_etl.hops.checks import RULES, check
 from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import Hop, Query, Read, Rel, hop_from_row, hop_to_row, query_id
-
-from .scenes import HEIGHT, WIDTH, price_list, text, thing
+from support.hop_scenes import HEIGHT, WIDTH, price_list, text, thing
 
 SCENE = price_list()
 PLUMS, SEVENTEEN, TWENTY_NINE, FIGS = "t80-210", "t600-210", "t600-430", "t80-430"

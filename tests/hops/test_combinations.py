@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from hopchain_etl.hops.combinations import combinations
 from hopchain_etl.hops.geometry import Instance, Scene
-
-from .scenes import HEIGHT, WIDTH, scene, thing
+from support.hop_scenes import HEIGHT, WIDTH, scene, thing
 
 CATEGORIES = st.sampled_from(["car", "dog", "bench", "text"])
 THINGS = st.builds(

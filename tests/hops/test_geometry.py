@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from hopchain_etl.hops.geometry import AmbiguousError, Scene, Truth, matches, parse_phrase, shows_colour
 from hopchain_etl.hops.query import SIDES, Rel
-
-from .scenes import HEIGHT, WIDTH, price_list, scene, street, text, thing
+from support.hop_scenes import HEIGHT, WIDTH, price_list, scene, street, text, thing
 
 DOG = thing("dog", "dog", 400, 300, 100, 100)
 

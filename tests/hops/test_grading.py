@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hopchain_etl.hops.grading import declared, is_right, number_in
 from hopchain_etl.hops.query import decimal_text
-from tests.hops.grading_cases import COMPLETIONS, NUMBERS
+from support.grading_cases import COMPLETIONS, NUMBERS
 
 
 @pytest.mark.parametrize(("text", "number"), NUMBERS)

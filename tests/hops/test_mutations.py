@@ -10,8 +10,8 @@ from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import Query
-from tests.hops import mutations
-from tests.hops.scenes import price_list, street
+from support import mutations
+from support.hop_scenes import price_list, street
 
 Good = list[tuple[Query, Scene]]
 

@@ -12,8 +12,7 @@ from hopchain_etl.hops.context import prepare
 from hopchain_etl.hops.expression import number_of, parse
 from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import Hop, Query, Read, Rel, hop_from_row, hop_to_row
-
-from .scenes import HEIGHT, WIDTH, thing
+from support.hop_scenes import HEIGHT, WIDTH, thing
 
 TOYS = Scene(
     (

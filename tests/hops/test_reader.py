@@ -6,18 +6,17 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from hopchain_etl import scenes
-from hopchain_etl.hops.geometry import Instance, Scene
+from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.program_author import write_queries
-from tests.hops import reader
-from tests.hops.reader import CannotReadError, ReadInstance, UnclearError, answer
-from tests.hops.scenes import street
+from support import reader
+from support.read_scenes import as_read, reading, some_scenes
+from support.reader import CannotReadError, ReadInstance, UnclearError, answer
 
 # -- by hand: three pictures, and answers worked out on paper -------------------------------------------------------
 
@@ -200,37 +199,6 @@ def test_nonsense_is_not_read(question: str) -> None:
 # -- against the author ----------------------------------------------------------------------------------------------
 
 
-def drawn(kind: str, seed: int) -> Scene | None:
-    """The text of a drawn scene; None where the drawing finds no room for its words."""
-    try:
-        scene = scenes.draw(kind, seed)
-    except ValueError:
-        return None
-    lines = []
-    for n, t in enumerate(scene.instances):
-        if t.category == "text":
-            x1, y1, x2, y2 = map(float, t.box)
-            lines.append(Instance(f"{kind}{seed}-{n}", "text", (x1, y1, x2, y2), (x2 - x1) * (y2 - y1), text=t.text))
-    return Scene(tuple(lines), *scene.image.size)
-
-
-def some_scenes() -> Iterator[tuple[str, int, Scene]]:
-    """Name, seed and scene: text only for the drawn ones, objects only for the streets."""
-    for seed in range(17):
-        for kind in scenes.KINDS:
-            if scene := drawn(kind, seed):
-                yield f"{kind} {seed}", seed, scene
-    for seed in range(140):
-        yield f"street() {seed}", seed, street(seed)
-
-
-def as_read(scene: Scene) -> list[ReadInstance]:
-    return [
-        ReadInstance(i.category, i.box, i.area, i.text, i.colour, frozenset(i.colours), i.certain)
-        for i in scene.instances
-    ]
-
-
 Asked = tuple[str, str, Fraction, Scene]
 
 
@@ -238,13 +206,6 @@ Asked = tuple[str, str, Fraction, Scene]
 def asked() -> list[Asked]:
     """Name of the scene, question, the author's answer and the scene, for every question."""
     return [(name, q.question, q.answer, s) for name, seed, s in some_scenes() for q in write_queries(s, 6, seed)]
-
-
-def reading(question: str, scene: Scene) -> Fraction | str:
-    try:
-        return answer(question, as_read(scene), scene.width, scene.height)
-    except (CannotReadError, UnclearError) as refusal:
-        return f"{type(refusal).__name__}: {refusal}"
 
 
 @pytest.mark.slow

@@ -14,8 +14,8 @@ from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.program_author import starts, write_queries
 from hopchain_etl.hops.query import Query, query_from_row
 from hopchain_etl.hops.variants import VARIANTS, columns, complaint, to_row, variant
-from tests.hops.scenes import price_list
-from tests.hops.test_reader import reading, some_scenes
+from support.hop_scenes import price_list
+from support.read_scenes import reading, some_scenes
 
 
 class Pair(NamedTuple):

@@ -8,7 +8,7 @@ from hopchain_etl.hops.geometry import Instance
 from hopchain_etl.settings import GenerateSettings
 from hopchain_etl.stages.generate import drafted
 from hopchain_etl.stages.runner import Made
-from tests.hops.scenes import price_list
+from support.hop_scenes import price_list
 
 IMAGE = "a" * 64
 

@@ -12,11 +12,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import bad_decoders
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import S3Location
 from PIL import Image
 
 from hopchain_etl.imaging.decode_pool import Decoder
@@ -29,6 +27,8 @@ from hopchain_etl.stages.ingest import Ingest, IngestResult, ingest
 from hopchain_etl.stages.listing import intakes, list_intake, listing
 from hopchain_etl.stages.near_duplicates import Known
 from hopchain_etl.stages.runner import Made, Outcome, StoppedError, run_shard
+from support import bad_decoders
+from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from conftest import S3Location
-from nights import passing, settings_at
 
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.stages import runner
 from hopchain_etl.stages.runner import Failed, Made, Outcome, Rejected, Row, run_shard
+from support.nights import passing, settings_at
+from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3
 

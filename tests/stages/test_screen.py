@@ -11,10 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import lakes
 import pytest
-from nights import night, put_photos, settings_at
-from toy_engines import ToyJudge, ToySolver, passing, toy_engines
 
 from hopchain_etl.annotation.batches import load
 from hopchain_etl.hops.calibration import Band, band, count
@@ -26,6 +23,9 @@ from hopchain_etl.settings import ScreenSettings, Settings
 from hopchain_etl.stages.judge import Judgement
 from hopchain_etl.stages.runner import run_shard
 from hopchain_etl.stages.screen import Screen, is_number
+from support import lakes
+from support.nights import night, put_photos, settings_at
+from support.toy_engines import ToyJudge, ToySolver, passing, toy_engines
 
 FIRST = Shard("first", 0)
 NIGHT = SimpleNamespace(run_id="second", logical_date=None, run_after=datetime(2026, 11, 22, tzinfo=UTC))

@@ -10,15 +10,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
-from asked import Asked
 from PIL import Image
-from scripted_server import Act, Babble, Body, Cut, Hang, Refuse, Say, ScriptedServer, prompt_of, say_json
 
 from hopchain_etl.engines.base import EngineDownError, InvalidOutputError, Reply
 from hopchain_etl.engines.vlm.call import Answer, Call, Message
 from hopchain_etl.engines.vlm.client import VlmClient
 from hopchain_etl.engines.vlm.images import Picture
 from hopchain_etl.settings import VlmSettings
+from support.asked import Asked
+from support.scripted_server import Act, Babble, Body, Cut, Hang, Refuse, Say, ScriptedServer, prompt_of, say_json
 
 JOBS = [Asked(number) for number in range(200)]
 

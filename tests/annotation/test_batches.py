@@ -1,0 +1,55 @@
+"""Annotation batches on a real S3 server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hopchain_etl.annotation import batches
+from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.lake.lake import Lake, LakeError
+from hopchain_etl.settings import LakeSettings
+from support.s3 import S3Location
+
+BATCH = Batch("2026-11-22T020000", "scheduled__1", ("a" * 64, "b" * 64), lineage="0123456789ab", shards=("x/0000",))
+
+
+@pytest.fixture
+def lake(bucket: S3Location) -> Lake:
+    return Lake(LakeSettings(uri=f"s3://{bucket.bucket}/lake", endpoint_url=bucket.endpoint_url, path_style=True))
+
+
+@pytest.mark.s3
+def test_a_batch_is_written_once_and_read_back(lake: Lake) -> None:
+    assert batches.create(lake, BATCH) == BATCH
+    assert batches.load(lake, BATCH.id) == BATCH
+    again = replace(BATCH, query_ids=("c" * 64,))
+    assert batches.create(lake, again) == BATCH  # the same run, tried again: what is asked stays
+    with pytest.raises(LakeError, match="scheduled__1"):
+        batches.create(lake, replace(again, created_by_run="another"))
+    assert batches.asked(lake, [BATCH.id]) == set(BATCH.query_ids)
+
+
+@pytest.mark.s3
+def test_states_tell_what_became_of_each_batch(lake: Lake) -> None:
+    assert batches.states(lake) == {}
+    for name in ("b", "a.1", "c"):
+        batches.create(lake, replace(BATCH, id=name))
+    batches.close(lake, "c", by="lead")
+    batches.settle(lake, "c", {"kept": 1})
+    batches.settle(lake, "a.1", {"kept": 2})
+    batches.settle(lake, "a.1", {"kept": 3})  # the first record stays
+    assert list(batches.states(lake).items()) == [("a.1", {"decided"}), ("b", set()), ("c", {"closed", "decided"})]
+    assert lake.get_json("batches/a.1.decided.json") == {"kept": 2}
+
+
+@pytest.mark.s3
+def test_what_is_no_batch_is_said_so(lake: Lake) -> None:
+    with pytest.raises(LakeError, match="monday"):
+        batches.load(lake, "monday")
+    with pytest.raises(LakeError, match="monday"):
+        batches.close(lake, "monday", by="lead")
+    for name in ("../x", "a/b", "", "monday.closed", "monday.decided"):
+        with pytest.raises(ValueError):
+            replace(BATCH, id=name)

@@ -1,0 +1,195 @@
+"""Votes to answers: on a real S3 server, with the real suite of the answers table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hopchain_etl.annotation import batches
+from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.collect import Standing, collect, decide, lineage
+from hopchain_etl.hops.consensus import Decision, Outcome, Rule
+from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.quality.validator import make_validator
+from hopchain_etl.release.selection import judge
+from hopchain_etl.release.snapshot import take_snapshot
+from hopchain_etl.settings import LakeSettings, Policy, QualitySettings, Settings
+from support import lakes
+from support.s3 import S3Location
+
+A, B, C = (hashlib.sha256(name.encode()).hexdigest() for name in "ABC")
+VALIDATE = make_validator(QualitySettings())
+
+
+@pytest.fixture
+def lake(bucket: S3Location) -> Lake:
+    return Lake(LakeSettings(uri=f"s3://{bucket.bucket}/lake", endpoint_url=bucket.endpoint_url, path_style=True))
+
+
+def vote(lake: Lake, query: str, seat: int, answer: str | None, rev: int = 1, **more: Any) -> None:
+    """Store a vote as the desk does: once, under a name of its own."""
+    body = {"query_id": query, "seat": seat, "rev": rev, "annotator": f"person {seat}", "answer": answer}
+    body |= {"seconds": 4.5, "answered_at": f"2026-11-22T10:00:{rev:02}Z", "batch": "monday"}
+    if answer is None:
+        body["reject_reason"] = "ambiguous"
+    assert lake.store.put_new(f"answers/{query}/seat-{seat}.{rev}.json", json.dumps(body | more).encode())
+
+
+def asking(lake: Lake, *queries: str, name: str = "monday", **more: Any) -> Batch:
+    return batches.create(lake, Batch(name, f"run of {name}", queries, **more))
+
+
+def run(lake: Lake) -> list[Standing]:
+    return collect(lake, VALIDATE)
+
+
+def table(lake: Lake, batch: Batch) -> dict[tuple[str, int], str | None]:
+    rows = lake.read("answers", lineage(batch).fingerprint, Shard(batch.id, 0)).to_pylist()
+    return {(row["query_id"], row["seat"]): row["answer"] for row in rows}
+
+
+def objects(lake: Lake) -> dict[str, str]:
+    return {entry.key: entry.etag for entry in lake.store.entries()}
+
+
+@pytest.mark.s3
+def test_the_highest_revision_of_a_seat_counts_and_every_vote_ends_somewhere(lake: Lake) -> None:
+    batch = asking(lake, A, B)
+    for rev, answer in ((2, "5"), (10, "7"), (9, "6")):  # as numbers, not as text
+        vote(lake, A, 1, answer, rev)
+    vote(lake, A, 2, "7")
+    vote(lake, B, 1, None)
+    vote(lake, B, 2, "1", query_id=C)  # not the query of its key
+    vote(lake, B, 4, "1", answered_at=None)
+    vote(lake, C, 1, "1")  # nobody's batch
+    run(lake)
+    assert table(lake, batch) == {(A, 1): "7", (A, 2): "7", (B, 1): None}
+    marker = lake.marker("answers", lineage(batch).fingerprint, Shard("monday", 0))
+    assert marker is not None
+    assert (marker.read, marker.ok, marker.rejected, marker.failed) == (7, 3, 4, 0)
+    assert marker.reasons == {"superseded": 2, "unreadable_vote": 2}
+    rejects = lake.rejects("answers", lineage(batch).fingerprint, Shard("monday", 0)).to_pylist()
+    assert {row["input_id"] for row in rejects} == {
+        *(f"answers/{A}/seat-1.{rev}.json" for rev in (2, 9)),
+        *(f"answers/{B}/seat-{seat}.1.json" for seat in (2, 4)),
+    }
+
+
+@pytest.mark.s3
+def test_the_same_votes_again_write_nothing_and_read_no_vote(lake: Lake) -> None:
+    asking(lake, A, B, C)
+    for query in (A, B, C):
+        vote(lake, query, 1, "3")
+        vote(lake, query, 3, "3")
+    run(lake)
+    before, gets = objects(lake), lake.store.calls["get"]
+    assert run(lake) == []
+    assert objects(lake) == before
+    assert lake.store.calls["get"] - gets <= 5  # the batch, its table and markers; there are six votes
+    vote(lake, A, 2, "3")
+    run(lake)
+    assert objects(lake) != before
+
+
+@pytest.mark.s3
+def test_a_corrected_answer_replaces_the_row_for_every_reader(lake: Lake) -> None:
+    batch = asking(lake, A)
+    vote(lake, A, 1, "3")
+    run(lake)
+    assert table(lake, batch) == {(A, 1): "3"}
+    vote(lake, A, 1, "4", rev=2)
+    run(lake)
+    assert table(lake, batch) == {(A, 1): "4"}
+
+
+@pytest.mark.s3
+def test_a_person_on_two_seats_counts_once(lake: Lake) -> None:
+    batch = asking(lake, A)
+    for seat in (1, 2, 3, 4):
+        vote(lake, A, seat, "3", annotator="one and the same" if seat > 2 else f"person {seat}")
+    assert run(lake) == []
+    assert len(table(lake, batch)) == 3
+    vote(lake, A, 5, "3")
+    (standing,) = run(lake)
+    assert standing.kept == 1
+
+
+@pytest.mark.s3
+def test_a_batch_becomes_final_when_each_query_is_decided(lake: Lake) -> None:
+    asking(lake, A, B, C)
+    for seat in (1, 2, 3, 4):
+        vote(lake, A, seat, ("12", "12.0", "12", "12.00")[seat - 1])
+    vote(lake, B, 1, "100")
+    vote(lake, B, 2, "101")
+    assert run(lake) == []
+    vote(lake, C, 3, None)
+    (standing,) = run(lake)
+    assert (standing.id, standing.kept, standing.dropped, standing.open) == ("monday", 1, 2, 0)
+    assert run(lake) == [standing]  # until it is recorded: a lost event is sent by the next run
+    batches.settle(lake, "monday", vars(standing))
+    assert run(lake) == []
+    assert batches.states(lake) == {"monday": {"decided"}}
+
+
+@pytest.mark.s3
+def test_a_lead_closes_a_batch_that_nobody_answers(lake: Lake) -> None:
+    asking(lake, A, B)
+    asking(lake, C, name="tuesday")
+    for seat in (1, 2, 3, 4):
+        vote(lake, A, seat, "2")
+    assert run(lake) == []
+    assert batches.close(lake, "monday", by="lead")
+    assert not batches.close(lake, "monday", by="somebody else")
+    (standing,) = run(lake)
+    assert (standing.closed, standing.kept, standing.open) == (True, 1, 1)
+
+
+@pytest.mark.s3
+def test_a_release_sees_the_table_and_no_raw_vote(lake: Lake) -> None:
+    prints, queries = lakes.fill(lake, [1, 2])
+    batch = asking(lake, *(query["query_id"] for query in queries), lineage=prints.queries)
+    for query in queries:
+        for seat in (1, 2, 3, 4):
+            vote(lake, query["query_id"], seat, query["answer"])
+    (standing,) = run(lake)
+    assert standing.kept == len(queries)
+    settings = Settings.model_validate({"lake": lake.settings.model_dump(), "release": {"lineages": [prints.queries]}})
+    inputs = take_snapshot(lake, settings)["inputs"]
+    answers = [(entry["fingerprint"], entry["shard"]) for entry in inputs if entry["table"] == "answers"]
+    assert answers == [(lineage(batch).fingerprint, "monday/0000")]
+    assert lake.get_json(f"lineages/{standing.answers}.json")["upstream"] == prints.queries
+
+
+_ANSWERS = st.sampled_from([None, "3", "3.0", "4", "-3", "three", "3e0", ""])
+_ROWS = st.lists(st.fixed_dictionaries({"answer": _ANSWERS, "annotator": st.sampled_from("vwxyz")}), max_size=6)
+
+
+@given(_ROWS)
+def test_what_is_kept_here_is_what_a_release_keeps(rows: list[dict[str, Any]]) -> None:
+    verdict = judge(Fraction(0), rows, Policy.UNANIMOUS, Rule())
+    expected = {None: Decision.KEPT, "no_consensus": Decision.DROPPED, "not_enough_answers": Decision.OPEN}
+    assert decide(rows, Rule()).decision is expected[verdict.dropped]
+
+
+@given(_ROWS, st.randoms())
+def test_a_decision_does_not_depend_on_the_order_and_a_drop_is_for_good(
+    rows: list[dict[str, Any]], chance: Any
+) -> None:
+    outcome = decide(rows, Rule())
+    if outcome.decision is Decision.DROPPED:
+        assert decide([*rows, {"answer": "3", "annotator": "late"}], Rule()).decision is Decision.DROPPED
+    chance.shuffle(rows)
+    assert decide(rows, Rule()) == outcome
+
+
+def test_as_many_people_are_needed_as_the_batch_has_seats() -> None:
+    rows = [{"answer": "9", "annotator": name} for name in "ab"]
+    assert decide(rows, Rule(2, 2)) == Outcome(Decision.KEPT, Fraction(9))
+    assert decide(rows, Rule(3, 3)).decision is Decision.OPEN
+    assert decide([], Rule(1, 1)).decision is Decision.OPEN

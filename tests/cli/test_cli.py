@@ -1,0 +1,73 @@
+"""The command line as its user meets it: a whole run without Airflow, a stop in the middle, and errors that help."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.scenes import draw
+from hopchain_etl.settings import S3Settings
+from support.command_line import HOPCHAIN, environment, hopchain
+from support.s3 import S3Location
+
+
+@pytest.mark.s3
+@pytest.mark.slow
+def test_a_run_that_is_stopped_goes_on_and_can_be_looked_at(bucket: S3Location, tmp_path: Path) -> None:
+    env = environment(bucket)
+    uri = f"s3://{bucket.bucket}/photos"
+    source = ObjectStore(S3Settings(uri=uri, endpoint_url=bucket.endpoint_url, path_style=True))
+    for kind in ("menu", "poster"):
+        sink = io.BytesIO()
+        draw(kind, 3).image.save(sink, "PNG")
+        source.put(f"{kind}.png", sink.getvalue())
+    source.put("empty.jpg", b"")
+
+    running = subprocess.Popen([*HOPCHAIN, "run", "--intake", "one"], env=env, stderr=subprocess.PIPE, text=True)
+    time.sleep(7)  # somewhere in ingest or detect
+    running.send_signal(signal.SIGINT)
+    said = running.communicate(timeout=120)[1]
+    assert running.returncode in (0, 130), said
+
+    done = hopchain(env, "run", "--intake", "one", "--json")
+    assert done.returncode == 0, done.stderr
+    levels = {level["stage"]: level for level in json.loads(done.stdout)}
+    assert levels["ingest"]["reasons"] == {"empty": 1}
+    assert levels["generate"]["ok"] == 2
+    assert all(level["read"] == level["ok"] + level["rejected"] + level["failed"] for level in levels.values())
+
+    assert json.loads(hopchain(env, "status", "--json").stdout) == json.loads(done.stdout)
+    assert json.loads(hopchain(env, "plan", "--json").stdout)["shards"] == []
+    rejects = json.loads(hopchain(env, "rejects", "--json").stdout)
+    assert [(row["stage"], row["reason"]) for row in rejects] == [("ingest", "empty")]
+
+    page = tmp_path / "report.html"
+    assert hopchain(env, "report", "--output", str(page)).returncode == 0
+    html = page.read_text()
+    assert "empty 1" in html
+    assert "http" not in html.replace("http-equiv", ""), "the page must work offline"
+
+
+def test_errors_name_the_setting_and_the_remedy() -> None:
+    unknown = hopchain({**os.environ, "HOPCHAIN_INGEST__SHARD_SIZE": "0"}, "status")
+    assert unknown.returncode == 2
+    assert "HOPCHAIN_INGEST__SHARD_SIZE" in unknown.stderr
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    nowhere = hopchain({**os.environ, **keys, "HOPCHAIN_LAKE__ENDPOINT_URL": "http://127.0.0.1:9"}, "status")
+    assert nowhere.returncode == 1
+    assert "check that the server runs" in nowhere.stderr
+    assert "Traceback" not in nowhere.stderr
+
+
+def test_a_profile_that_is_not_there_says_so() -> None:
+    refused = hopchain({**os.environ, "HOPCHAIN_ENGINES__PROFILE": "remote"}, "plan")
+    assert refused.returncode == 2
+    assert "'local' or 'vllm'" in refused.stderr

@@ -1,0 +1,150 @@
+"""``hopchain doctor`` against a real S3 server, a real git repository and a scripted model server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hopchain_etl.doctor import Finding, examine
+from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.settings import S3Settings, Settings, VlmSettings
+from support.command_line import environment, hopchain
+from support.s3 import S3Location
+from support.scripted_server import Babble, Refuse, Say, ScriptedServer
+
+
+def settings(bucket: S3Location, **changed: Any) -> Settings:
+    place = {"endpoint_url": bucket.endpoint_url, "path_style": True}
+    return Settings.model_validate(
+        {
+            "lake": {**place, "uri": f"s3://{bucket.bucket}/lake"},
+            "source": {**place, "uri": f"s3://{bucket.bucket}/photos"},
+            **changed,
+        }
+    )
+
+
+@pytest.fixture(autouse=True)
+def _no_airflow_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW_HOME", raising=False)
+
+
+def found(settings: Settings) -> dict[str, Finding]:
+    return {finding.what: finding for finding in examine(settings)}
+
+
+def vllm(bucket: S3Location, url: str, **changed: Any) -> Settings:
+    server = {"endpoint_url": url, "model": "scripted"}
+    return settings(bucket, engines={"profile": "vllm"}, vlm=server, solver=server, **changed)
+
+
+@pytest.mark.s3
+def test_the_local_profile_is_complete_here_and_nothing_is_left_behind(bucket: S3Location, tmp_path: Path) -> None:
+    place = {"endpoint_url": bucket.endpoint_url, "path_style": True}
+    subprocess.run(["git", "init", "--quiet", "--bare", str(tmp_path / "registry")], check=True)
+    registry = {"git_url": str(tmp_path / "registry"), "remote": {**place, "uri": f"s3://{bucket.bucket}/dvc"}}
+    ObjectStore(S3Settings(uri=f"s3://{bucket.bucket}/photos", **place)).put("a.jpg", b"x")
+    findings = found(settings(bucket, registry=registry))
+    assert {what: one.detail for what, one in findings.items() if one.state == "missing"} == {}
+    assert {"lake", "source", "DVC remote", "git registry", "SSD-MobileNet", "U2-Net"} <= {
+        what for what, one in findings.items() if one.state == "ok"
+    }
+    assert not {"vlm endpoint", "GPUs", "SAM3 weights"} & set(findings)  # the local profile needs none of them
+    keys = [entry.key for entry in ObjectStore(S3Settings(uri=f"s3://{bucket.bucket}", **place)).entries()]
+    assert keys == ["photos/a.jpg"]
+
+
+@pytest.mark.s3
+def test_what_is_missing_is_said_with_a_remedy_and_the_exit_code(bucket: S3Location, tmp_path: Path) -> None:
+    env = environment(bucket) | {
+        "HOPCHAIN_LAKE__URI": "s3://no-such-bucket/lake",
+        "HOPCHAIN_REGISTRY__GIT_URL": "https://me:secret@127.0.0.1:9/registry.git",
+        "HOPCHAIN_REGISTRY__REMOTE__URI": f"s3://{bucket.bucket}/dvc",
+        "HOPCHAIN_REGISTRY__REMOTE__ENDPOINT_URL": bucket.endpoint_url,
+        "HOPCHAIN_REGISTRY__REMOTE__PATH_STYLE": "true",
+    }
+    env.pop("AIRFLOW_HOME", None)
+    done = hopchain(env, "doctor", "--json")
+    assert done.returncode == 1, done.stderr
+    findings = {one["what"]: one for one in json.loads(done.stdout)}
+    assert "create the bucket" in findings["lake"]["remedy"]
+    assert findings["git registry"]["state"] == "missing"
+    assert "secret" not in done.stdout + done.stderr
+    assert all(one["remedy"] for one in findings.values() if one["state"] == "missing")
+
+
+@pytest.mark.s3
+def test_a_store_that_ignores_conditions_is_found(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ObjectStore, "put_new", lambda self, key, data: self.put(key, data) is None)
+    assert found(settings(bucket))["lake"].state == "missing"
+    assert "If-None-Match" in found(settings(bucket))["lake"].detail
+
+
+@pytest.mark.s3
+def test_a_good_model_server_passes(bucket: S3Location) -> None:
+    with ScriptedServer(lambda body, count: Say('{"colour": "red"}')) as server:
+        findings = found(vllm(bucket, server.url))
+        assert [findings[f"vlm {part}"].state for part in ("endpoint", "images", "structured output")] == ["ok"] * 3
+        asked = server.seen[0]
+    image = asked["messages"][0]["content"][0]
+    assert image["image_url"]["url"].startswith("data:image/png;base64,")
+    assert asked["response_format"]["type"] == "json_schema"
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize(
+    ("act", "what", "state"),
+    [
+        (Say("I think it is red."), "vlm structured output", "missing"),
+        (Say('["red"]'), "vlm structured output", "missing"),
+        (Say('{"colour": "blue"}'), "vlm structured output", "warning"),
+        (Refuse(400, "this model takes no images"), "vlm images", "missing"),
+        (Babble(), "vlm images", "missing"),
+    ],
+)
+def test_what_a_model_server_cannot_do_is_named(bucket: S3Location, act: Any, what: str, state: str) -> None:
+    with ScriptedServer(lambda body, count: act) as server:
+        finding = found(vllm(bucket, server.url))[what]
+    assert finding.state == state
+    if isinstance(act, Refuse):
+        assert "takes no images" in finding.detail
+
+
+@pytest.mark.s3
+def test_a_server_that_is_gone_or_serves_another_model(bucket: S3Location) -> None:
+    assert found(vllm(bucket, "http://127.0.0.1:9/v1"))["vlm endpoint"].state == "missing"
+    with ScriptedServer(lambda body, count: Say("{}"), model="other") as server:
+        finding = found(vllm(bucket, server.url))["vlm endpoint"]
+    assert finding.state == "missing"
+    assert "serves other, not scripted" in finding.detail
+
+
+@pytest.mark.s3
+def test_without_endpoint_the_gpus_of_the_launched_model_are_counted(
+    bucket: S3Location, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text("#!/bin/sh\necho 'NVIDIA H100 80GB HBM3, 81559'\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    launched = settings(bucket, engines={"profile": "vllm"}, sam3={"model": str(tmp_path)})
+    findings = found(launched)
+    assert findings["vlm server"].state == "missing"  # no vllm in this environment
+    assert findings["GPUs"].detail.endswith("81559 MiB; 8 needed")
+    assert findings["SAM3 weights"].state == "missing"
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).touch()
+    server = {"endpoint_url": "http://127.0.0.1:9/v1"}
+    given = found(launched.model_copy(update={"vlm": VlmSettings(**server), "solver": VlmSettings(**server)}))
+    assert given["GPUs"].state == "ok"
+    assert given["SAM3 weights"].state == "ok"
+
+
+@pytest.mark.s3
+def test_without_gpu_it_says_how_many_are_needed(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "needed" in found(vllm(bucket, "http://127.0.0.1:9/v1"))["GPUs"].detail

@@ -1,0 +1,113 @@
+"""The lake's contracts: markers that add up, parts that are vouched for, tombstones that every reader minds."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from hopchain_etl import schemas
+from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard, parquet_bytes
+from hopchain_etl.settings import LakeSettings
+from support.s3 import S3Location
+
+SHARD = Shard("2026-11-22", 3)
+
+
+def lake_at(bucket: S3Location) -> Lake:
+    uri = f"s3://{bucket.bucket}/lake"
+    return Lake(LakeSettings(uri=uri, endpoint_url=bucket.endpoint_url, path_style=True))
+
+
+def categories(*image_ids: str) -> pa.Table:
+    rows = [{"image_id": image, "category": "cat", "count_estimate": 1} for image in image_ids]
+    return pa.Table.from_pylist(rows, schema=schemas.CATEGORIES)
+
+
+def complete(lake: Lake, rows: pa.Table, **totals: int) -> str:
+    folder = lake.folder("categories", "0123456789ab", SHARD)
+    part = lake.write_part(folder, "part-00000", rows)
+    count = {"read": rows.num_rows, "ok": rows.num_rows, "rejected": 0, "failed": 0} | totals
+    lake.mark(folder, Marker((part,), (), **count))
+    return folder + part.name
+
+
+def test_rows_that_went_missing_are_noticed() -> None:
+    with pytest.raises(LakeError, match="rows went missing"):
+        Marker((), (), read=3, ok=1, rejected=1, failed=0)
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", "a b", "ü", "x" * 65, ".hidden"])
+def test_hostile_intakes_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot name an intake"):
+        Shard(name, 0)
+
+
+@pytest.mark.parametrize("text", ["2026-11-22/0003", "a/12345"])
+def test_shards_survive_being_written(text: str) -> None:
+    assert str(Shard.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "a", "a/b", "a/-1", "a/1/x"])
+def test_what_is_no_shard_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Shard.parse(text)
+
+
+def test_the_same_rows_give_the_same_bytes() -> None:
+    assert parquet_bytes(categories("a", "b")) == parquet_bytes(categories("a", "b"))
+
+
+@pytest.mark.s3
+def test_a_shard_counts_only_with_its_marker(bucket: S3Location) -> None:
+    lake = lake_at(bucket)
+    folder = lake.folder("categories", "0123456789ab", SHARD)
+    lake.write_part(folder, "part-00000", categories("a"))
+    assert lake.completed("categories", "0123456789ab") == []
+    with pytest.raises(LakeError, match="not complete"):
+        lake.read("categories", "0123456789ab", SHARD)
+    complete(lake, categories("a", "b"))
+    assert lake.completed("categories", "0123456789ab") == [SHARD]
+    assert lake.read("categories", "0123456789ab", SHARD)["image_id"].to_pylist() == ["a", "b"]
+
+
+@pytest.mark.s3
+def test_the_first_marker_wins_unless_rows_failed(bucket: S3Location) -> None:
+    lake = lake_at(bucket)
+    complete(lake, categories("a"))
+    complete(lake, categories("late"))
+    assert lake.read("categories", "0123456789ab", SHARD)["image_id"].to_pylist() == ["a"]
+    other = Shard("failed", 0)
+    folder = lake.folder("categories", "0123456789ab", other)
+    lake.mark(folder, Marker((), (), read=1, ok=0, rejected=0, failed=1))
+    part = lake.write_part(folder, "part-00000", categories("healed"))
+    lake.mark(folder, Marker((part,), (), read=1, ok=1, rejected=0, failed=0))
+    assert lake.read("categories", "0123456789ab", other)["image_id"].to_pylist() == ["healed"]
+
+
+@pytest.mark.s3
+def test_bytes_that_changed_are_never_read(bucket: S3Location) -> None:
+    lake = lake_at(bucket)
+    key = complete(lake, categories("a"))
+    lake.store.put(key, parquet_bytes(categories("forged")))
+    with pytest.raises(LakeError, match="changed after"):
+        lake.read("categories", "0123456789ab", SHARD)
+    lake.store.put("blobs/" + "0" * 64, b"not that")
+    with pytest.raises(LakeError, match="does not hold the bytes of its name"):
+        lake.blob("0" * 64)
+
+
+@pytest.mark.s3
+def test_withdrawn_images_are_in_no_readers_rows(bucket: S3Location) -> None:
+    lake = lake_at(bucket)
+    complete(lake, categories("a", "b"))
+    lake.withdraw("a", reason="asked for", blob_sha=None)
+    lake.withdraw("a", reason="again", blob_sha=None)
+    assert lake.withdrawn()["a"]["reason"] == "asked for"
+    assert lake.read("categories", "0123456789ab", SHARD)["image_id"].to_pylist() == ["b"]
+
+
+def test_raw_answers_beside_their_table_are_no_fingerprints(bucket: S3Location) -> None:
+    lake = lake_at(bucket)
+    lake.store.put(f"answers/{'a' * 64}/seat-1.0.json", b"{}")
+    lake.store.put("answers/0123456789ab/intake=a/shard=0000/_SUCCESS", b"{}")
+    assert lake.fingerprints("answers") == ["0123456789ab"]

@@ -1,0 +1,164 @@
+"""The functions that tasks call, without a DAG around them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import signal
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hopchain_etl.annotation import batches
+from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.orchestration import tasks
+from hopchain_etl.pipeline.build import Build
+from hopchain_etl.settings import Policy, Profile, Settings
+from support import lakes
+from support.s3 import S3Location
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Run:
+    run_id: str = "manual__2026-11-22T12:00:00+00:00"
+    logical_date: datetime | None = None
+    run_after: datetime = NOON
+
+
+@pytest.fixture(autouse=True)
+def _airflow_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path_factory.getbasetemp() / "airflow"))
+
+
+@pytest.fixture
+def lake(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """A lake that today's settings name."""
+    for name, folder in (("LAKE", "lake"), ("SOURCE", "photos")):
+        monkeypatch.setenv(f"HOPCHAIN_{name}__URI", f"s3://{bucket.bucket}/{folder}")
+        monkeypatch.setenv(f"HOPCHAIN_{name}__ENDPOINT_URL", bucket.endpoint_url)
+        monkeypatch.setenv(f"HOPCHAIN_{name}__PATH_STYLE", "true")
+    return Lake(Settings().lake)
+
+
+def test_params_take_their_places_in_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOPCHAIN_INGEST__LIMIT", "5")
+    monkeypatch.setenv("HOPCHAIN_INGEST__MIN_SIDE", "99")
+    params = {"source_uri": "s3://b/p", "image_limit": None, "shard_size": 7, "profile": "vllm", "intakes": "all"}
+    settings = tasks.settings_for({**params, "token_ceiling": 3, "policy": "unreviewed", "targets": ["a", "b"]})
+    assert settings.source.uri == "s3://b/p"
+    assert settings.ingest.limit is None  # emptied in the form: no limit, whatever the environment says
+    assert (settings.ingest.shard_size, settings.ingest.min_side) == (7, 99)
+    assert settings.engines.profile is Profile.VLLM
+    assert settings.engines.token_ceiling == 3
+    assert (settings.release.policy, settings.release.targets) == (Policy.UNREVIEWED, ("a", "b"))
+    assert tasks.settings_for({}) == Settings()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"source_uri": "/photos"}, {"shard_size": 0}, {"profile": "cloud"}, {"image_limit": -1}, {"policy": "majority"}],
+)
+def test_params_out_of_bounds_are_refused(params: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        tasks.settings_for(params)
+
+
+def test_an_intake_is_named_after_the_date_of_its_run_in_utc() -> None:
+    assert tasks.intake_name(Run()) == "2026-11-22T120000"
+    tokyo = NOON.astimezone(timezone(timedelta(hours=9)))
+    assert tasks.intake_name(Run(logical_date=tokyo, run_after=NOON + timedelta(days=1))) == "2026-11-22T120000"
+    assert tasks.intake_name(Run(run_after=NOON.replace(microsecond=42))) == "2026-11-22T120000.000042"
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.text(min_size=1))
+def test_names_made_of_a_run_can_be_keys(when: datetime, run_id: str) -> None:
+    run = Run(run_id, run_after=when)
+    assert batches.check_batch(tasks.intake_name(run))
+    assert re.fullmatch(r"[A-Za-z0-9._-]+", tasks.run_key(run))
+
+
+def test_sigterm_asks_to_stop_and_the_old_handler_comes_back() -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    try:
+        with tasks._stoppable() as stop:
+            assert not stop.is_set()
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop.wait(2)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert heard == [signal.SIGTERM] * 2  # Airflow's own handler is told both times
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.airflow
+@pytest.mark.s3
+def test_what_a_retry_cannot_mend_is_not_retried(lake: Lake) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    with pytest.raises(AirflowFailException, match="shard_size"):
+        tasks.ingest({"shard_size": 0}, Run())
+    with pytest.raises(AirflowFailException, match="both source and lake"):
+        tasks.ingest({"source_uri": lake.settings.uri}, Run())
+    with pytest.raises(AirflowFailException, match="sample:N"):
+        tasks.plan({"intakes": "sample:none"})
+    with pytest.raises(AirflowFailException, match="0003"):
+        tasks.run_stage("detect", "no shard", {"intakes": "new"})
+
+
+@pytest.mark.airflow
+@pytest.mark.s3
+def test_the_gate_stops_a_run_whose_shards_were_not_validated(lake: Lake) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    lakes.fill(lake, [1])  # by hand: without validation.json
+    with pytest.raises(AirflowFailException, match="was not validated"):
+        tasks.quality_gate({}, Run(), {"shards": ["first/0000"]}, [])
+
+
+@pytest.mark.s3
+def test_a_batch_asks_what_no_earlier_batch_asks(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    prints, queries = lakes.fill(lake, [1, 2])
+    monkeypatch.setattr(Build, "lineage", prints.queries)
+    first = tasks.publish_batch({}, Run())
+    assert first == {"id": "2026-11-22T120000", "queries": len(queries), "held_back": {}}
+    assert tasks.publish_batch({}, Run()) == first  # the task is cleared and runs again
+    later = Run("scheduled__1", run_after=NOON + timedelta(days=1))
+    assert tasks.publish_batch({}, later) == {"id": None, "queries": 0, "held_back": {}}
+
+    _, more = lakes.fill(lake, [2, 3, 4], intake="second")  # photo 2 again, under another intake
+    image = more[-1]["image_id"]
+    lake.withdraw(image, reason="its owner asked", blob_sha=None)
+    second = tasks.publish_batch({}, later)
+    asked = batches.load(lake, second["id"])
+    earlier = {query["query_id"] for query in queries}
+    new = [one["query_id"] for one in more if one["query_id"] not in earlier and one["image_id"] != image]
+    assert new
+    assert asked.query_ids == tuple(new)
+    assert (asked.lineage, asked.shards) == (prints.queries, ("second/0000",))
+    assert asked.policy == {"name": "unanimous", "seats": 4, "agree": 4, "full_share": 0.05}
+
+
+@pytest.mark.s3
+def test_a_stage_task_is_harmless_when_it_runs_twice(lake: Lake) -> None:
+    data, _ = lakes.draw(5)
+    image = lakes.image_row(data, 5)
+    lake.put_blob(data, hashlib.sha256(data).hexdigest())
+    lakes.write(lake, "images", None, Shard("one", 0), [image])
+    params = {"intakes": "all"}
+    assert tasks.plan(params) == ["one/0000"]
+    tasks.run_stage("detect", "one/0000", params)
+    (fingerprint,) = lake.fingerprints("categories")
+    marker = lake.marker("categories", fingerprint, Shard("one", 0))
+    assert marker is not None
+    assert marker.read == 1
+    before = {entry.key: entry.etag for entry in lake.store.entries()}
+    tasks.run_stage("detect", "one/0000", params)
+    assert {entry.key: entry.etag for entry in lake.store.entries()} == before

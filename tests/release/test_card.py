@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from ruamel.yaml import YAML
+
+from hopchain_etl import schemas
+from hopchain_etl.release.assemble import write_rows
+from hopchain_etl.release.card import write_card
+from support.training_sets import SNAPSHOT, training_row
+
+
+def card(folder: Path, rows: list[dict[str, Any]], **snapshot: Any) -> tuple[str, dict[str, Any]]:
+    """Write the card of rows into ``folder``; return it with its metrics."""
+    for row in rows:
+        row["lineage"] = row["lineage"] or "aa"
+    write_rows([[pa.Table.from_pylist(rows, schema=schemas.TRAINING_ROWS)]], folder / "rows", 100)
+    counts = {"read": len(rows) + 3, "rows": len(rows), "dropped": {"withdrawn": 3}}
+    (folder / "dropped.json").write_text(json.dumps(counts))
+    metrics = write_card(SNAPSHOT | snapshot, "default", folder)
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    return (folder / "README.md").read_text(), metrics
+
+
+def flat(text: str) -> str:
+    return " ".join(text.replace(">", "").replace("*", "").split())
+
+
+def test_it_says_first_of_all_that_nobody_has_answered(tmp_path: Path) -> None:
+    rows = [training_row(0), training_row(1) | {"policy": "unreviewed", "human_answers": []}]
+    text, metrics = card(tmp_path, rows)
+    assert "Unreviewed: no human has answered 1 of these 2 queries" in flat(text[: text.index("| queries")])
+    assert metrics["policy"] == {"unanimous": 1, "unreviewed": 1}
+    assert "Difficulty is null" in text
+    assert "withdrawn 3" in text
+    assert "| detect | eyes | 7 |" in text
+    assert "`bb`" not in text  # no row is of that lineage
+
+
+def test_a_unanimous_set_with_difficulty_says_so(tmp_path: Path) -> None:
+    text, metrics = card(tmp_path, [training_row(0) | {"difficulty": 0.25}])
+    assert "Unanimous: four people answered" in flat(text)
+    assert "Unreviewed" not in text
+    assert metrics["difficulty"] == 0.25
+    assert "right 25.0 % of the time" in text
+
+
+def test_bands_guessers_and_blind_share_are_told(tmp_path: Path) -> None:
+    tried = [(0.25, "hard", 0.5), (0.5, "medium", 0.0), (0.0, "all_wrong", None), (None, None, None)]
+    rows = [
+        training_row(seed, number=seed) | {"difficulty": share, "band": band, "blind": blind, "answer": answer}
+        for seed, ((share, band, blind), answer) in enumerate(zip(tried, "7789", strict=True))
+    ]
+    text, metrics = card(tmp_path, rows)
+    assert metrics["bands"] == {"all_wrong": 1, "hard": 1, "medium": 1, "easy": 0, "all_right": 0, "not_tried": 1}
+    assert metrics["blind"] == {"share": 0.25, "queries": 2}
+    assert metrics["guessers"] == {"constant": 0.5, "template": 0.5}
+    assert "| all wrong | 1 |" in text
+    assert "right 25.0 % of the time (on 2 queries" in text
+    assert "right for 50.0 %, the most frequent of each template for 50.0 %" in text
+    assert (tmp_path / "plots/bands.csv").read_text().splitlines()[:3] == ["band,queries", "all_wrong,1", "hard,1"]
+
+
+def test_a_set_with_queries_that_are_always_solved_does_not_claim_that_they_are_dropped(tmp_path: Path) -> None:
+    text, _ = card(tmp_path / "kept", [training_row(0) | {"difficulty": 1.0, "band": "all_right"}])
+    assert "always got right are dropped" not in text
+    text, _ = card(tmp_path / "dropped", [training_row(0) | {"difficulty": 0.5, "band": "medium"}])
+    assert "always got right are dropped" in text
+
+
+def test_the_preset_is_named_with_all_that_departs_from_it(tmp_path: Path) -> None:
+    rows = [training_row(0)]
+    assert "no preset" in card(tmp_path / "none", rows)[0]
+    assert "Preset `paper`: its rules and no others." in card(tmp_path / "paper", rows, preset="paper")[0]
+    text, _ = card(tmp_path / "but", rows, preset="paper", departures={"desk.agree": 3, "release.policy": "unreviewed"})
+    assert 'Preset `paper`, but for `desk.agree = 3`, `release.policy = "unreviewed"`.' in text
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_the_header_is_yaml_and_the_files_are_the_same_each_time(tmp_path: Path, count: int) -> None:
+    for name in ("a", "b"):
+        card(tmp_path / name, [training_row(seed) for seed in range(count)])
+    files = {path.relative_to(tmp_path / "a"): path.read_bytes() for path in (tmp_path / "a").rglob("*.*")}
+    assert files == {path.relative_to(tmp_path / "b"): path.read_bytes() for path in (tmp_path / "b").rglob("*.*")}
+    header = YAML(typ="safe").load(files[Path("README.md")].decode().split("---\n")[1])
+    assert header["configs"][0]["data_files"][0] == {"split": "train", "path": "rows/train-*.parquet"}
+
+
+def test_no_question_gets_into_git(tmp_path: Path) -> None:
+    row = training_row(0)
+    text, _ = card(tmp_path, [row])
+    assert row["question"] not in text

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hopchain_etl.release import image_parts
+from hopchain_etl.release.changelog import Changes
+from hopchain_etl.release.git import RegistryError, settings_env
+from hopchain_etl.release.registry import Release, publish, releases
+from hopchain_etl.training_set.verify import verify
+from support import lakes
+from support.worlds import World, a_world, clean_env
+
+pytestmark = [pytest.mark.s3, pytest.mark.slow]
+
+
+@pytest.fixture
+def world(bucket: Any, s3_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return a_world(bucket, s3_server, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def without_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lakes.leave_out_the_suite(monkeypatch, tmp_path)
+
+
+def test_two_releases_are_pulled_by_a_reader_and_only_new_bytes_travel(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_parts, "PART_BYTES", 2_500)  # drawn photos have about 1.5 kB each
+    prints, _ = lakes.fill(world.lake, range(5))
+    settings = world.settings(prints.queries)
+    first = publish(settings)
+    assert (first.tag, first.rows, first.releases[0].bump) == ("training-set/default@v0.1.0", 10, "first")
+    assert len(first.new_parts) > 1
+    before = world.remote()
+
+    again = publish(settings)
+    assert not again.changed
+    assert world.remote() == before
+
+    lakes.fill(world.lake, range(10, 12), intake="second")
+    second = publish(settings)
+    after = world.remote()
+    assert (second.tag, second.rows, second.releases[0].bump) == ("training-set/default@v0.2.0", 14, "minor")
+    assert before.items() <= after.items()
+    gained = sum(size for key, size in after.items() if key not in before)
+    assert gained == second.pushed_bytes
+
+    assert world.pull(first.tag, "one").returncode == 0
+    assert world.pull(second.tag, "two").returncode == 0
+    one, two = world.folder / "one", world.folder / "two"
+    assert (verify(one).rows, verify(two).rows) == (10, 14)
+    assert verify(one).ok
+    assert verify(two).ok
+    old = {path.name: path.read_bytes() for path in (one / "training_set/images").glob("*.parquet")}
+    new = {path.name: path.read_bytes() for path in (two / "training_set/images").glob("*.parquet")}
+    assert old.items() < new.items()
+    assert sorted(new.keys() - old.keys()) == [f"{part}.parquet" for part in second.new_parts]
+    rows = sum(path.stat().st_size for path in (two / "training_set/default/rows").iterdir())
+    parts = sum(len(new[f"{part}.parquet"]) for part in second.new_parts)
+    assert gained <= 1.2 * (parts + rows)
+
+    card = (two / "training_set/default/README.md").read_text()
+    assert "no human has answered 14 of these 14 queries" in " ".join(card.replace("> ", "").replace("*", "").split())
+    listed = releases(settings)
+    assert [one["tag"] for one in listed] == [first.tag, second.tag]
+    assert (listed[1]["rows"], listed[1]["images"], listed[1]["policy"]) == (14, 7, "unreviewed")
+    assert listed[1]["bytes"] == rows + sum(map(len, new.values()))
+    assert "generate=test-generate@1" in listed[1]["engines"]
+    log = (two / "training_set/default/CHANGELOG.md").read_text()
+    assert log.index("## v0.2.0") < log.index("## v0.1.0")
+    assert "14 rows, 10 before: 4 added." in log
+
+
+@pytest.mark.usefixtures("without_suite")
+def test_rows_that_go_away_are_a_major_version(world: World) -> None:
+    prints, queries = lakes.fill(world.lake, range(3))
+    settings = world.settings(prints.queries)
+    publish(settings)
+    world.lake.withdraw(queries[0]["image_id"], reason="asked", blob_sha=None)
+    result = publish(settings)
+    assert (result.version, result.releases[0].bump, result.new_parts) == ("1.0.0", "major", ())
+    assert world.pull(result.tag or "", "now").returncode == 0
+    assert queries[0]["image_id"] not in (world.folder / "now/training_set/default/metrics.json").read_text()
+    assert verify(world.folder / "now").rows == 4
+    changes = json.loads((world.folder / "now/training_set/default/changes.json").read_text())
+    gone = sorted(query["query_id"] for query in queries if query["image_id"] == queries[0]["image_id"])
+    assert (changes["before"], changes["after"], changes["added"]) == (6, 4, 0)
+    assert (changes["removed"], changes["changed"]) == ({"withdrawn": gone}, {})
+
+
+@pytest.mark.usefixtures("without_suite")
+def test_answers_to_released_queries_are_a_minor_version(world: World) -> None:
+    prints, queries = lakes.fill(world.lake, range(2))
+    settings = world.settings(prints.queries)
+    publish(settings)
+    lakes.answer(world.lake, prints.queries, queries)
+    result = publish(settings)
+    assert (result.version, result.releases[0].policy) == ("0.2.0", "unanimous")
+
+
+@pytest.mark.usefixtures("without_suite")
+def test_another_instruction_is_a_major_version_that_names_the_prompt(world: World) -> None:
+    prints, queries = lakes.fill(world.lake, range(1))
+    publish(world.settings(prints.queries))
+    result = publish(world.settings(prints.queries, release={"answer_instruction": "Say <answer>N</answer>."}))
+    assert (result.version, result.releases[0].bump) == ("1.0.0", "major")
+    assert result.releases[0].changes.changed == {"prompt": sorted(query["query_id"] for query in queries)}
+
+
+@pytest.mark.usefixtures("without_suite")
+def test_nothing_to_release_makes_no_version(world: World) -> None:
+    prints, _ = lakes.fill(world.lake, range(1))
+    result = publish(world.settings(prints.queries, release={"policy": "unanimous"}))
+    assert not result.changed
+    assert world.refs() == ""
+
+
+@pytest.mark.usefixtures("without_suite")
+def test_a_refused_approval_leaves_everything_as_it_was(world: World) -> None:
+    prints, _ = lakes.fill(world.lake, range(1))
+    seen: list[Release] = []
+
+    def refuse(drafts: Any) -> bool:
+        seen.extend(drafts)
+        return False
+
+    assert not publish(world.settings(prints.queries), approve=refuse).changed
+    assert [draft.tag for draft in seen] == ["training-set/default@v0.1.0"]
+    assert (world.refs(), world.remote()) == ("", {})
+
+
+@pytest.mark.usefixtures("without_suite")
+def test_a_failed_byte_push_leaves_the_registry_as_it_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    prints, _ = lakes.fill(world.lake, range(1))
+    settings = world.settings(prints.queries)
+    secret = world.reader.secret_key
+    with monkeypatch.context() as reading:  # a key that may read the lake, and write nothing
+        reading.setenv("AWS_ACCESS_KEY_ID", world.reader.access_key)
+        reading.setenv("AWS_SECRET_ACCESS_KEY", secret)
+        with pytest.raises(RegistryError, match="push") as failure:
+            publish(settings)
+    assert secret not in str(failure.value)
+    assert (world.refs(), world.remote()) == ("", {})
+    assert publish(settings).version == "0.1.0"
+
+
+@pytest.mark.usefixtures("without_suite")
+def test_a_refused_git_push_leaves_no_tag_and_the_next_publish_recovers(world: World) -> None:
+    prints, _ = lakes.fill(world.lake, range(1))
+    settings = world.settings(prints.queries)
+    hook = world.bare / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    with pytest.raises(RegistryError, match="nothing was released"):
+        publish(settings)
+    assert world.refs() == ""
+    orphans = world.remote()
+    assert orphans
+    hook.unlink()
+    result = publish(settings)
+    assert (result.version, result.pushed_bytes) == ("0.1.0", 0)
+    assert world.remote() == orphans
+
+
+@pytest.mark.usefixtures("without_suite")
+def test_a_publish_killed_between_bytes_and_tags_is_repeated_cleanly(world: World) -> None:
+    prints, _ = lakes.fill(world.lake, range(1))
+    settings = world.settings(prints.queries)
+    hook = world.bare / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho reached > reached\nsleep 60\n")
+    hook.chmod(0o755)
+    imports = "from hopchain_etl.release.registry import publish; from hopchain_etl.settings import Settings"
+    code = f"{imports}; publish(Settings())"
+    env = {**clean_env(), **settings_env(settings), "TMPDIR": str(world.folder)}
+    child = subprocess.Popen([sys.executable, "-c", code], env=env, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 90
+        while not (world.bare / "reached").exists():
+            assert child.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    assert world.refs() == ""
+    hook.unlink()
+    result = publish(settings)
+    assert (result.version, result.pushed_bytes) == ("0.1.0", 0)
+    assert world.pull(result.tag or "", "pulled").returncode == 0
+    assert verify(world.folder / "pulled").ok
+
+
+@pytest.mark.usefixtures("without_suite")
+def test_each_target_has_its_own_versions_and_shares_the_photos(world: World) -> None:
+    prints, _ = lakes.fill(world.lake, range(2))
+    result = publish(world.settings(prints.queries, release={"targets": ["big", "small"]}))
+    assert [release.tag for release in result.releases] == ["training-set/big@v0.1.0", "training-set/small@v0.1.0"]
+    assert result.new_parts == ("part-00000",)
+    index = json.loads(world.git("show", "main:images.json"))
+    assert set(index.values()) == {"part-00000"}
+
+
+@pytest.mark.usefixtures("without_suite")
+def test_the_research_artifact_comes_and_goes_with_its_setting(world: World) -> None:
+    prints, _ = lakes.fill(world.lake, range(1))
+    publish(world.settings(prints.queries))
+    wanted = world.settings(prints.queries, release={"research": True})
+    with_it = publish(wanted)
+    assert (with_it.version, with_it.releases[0].changes) == ("0.2.0", Changes(2, 2, 0))
+    assert "research/raw.dvc" in world.git("ls-tree", "-r", "--name-only", with_it.tag or "").split()
+    assert not publish(wanted).changed
+    lakes.fill(world.lake, range(1, 2), intake="second")
+    without = publish(world.settings(prints.queries))
+    assert without.version == "0.3.0"
+    assert "research" not in world.git("ls-tree", "-r", "--name-only", without.tag or "")
+
+
+@pytest.mark.usefixtures("without_suite")
+def test_no_key_is_committed_and_another_remote_is_refused(world: World) -> None:
+    prints, _ = lakes.fill(world.lake, range(1))
+    publish(world.settings(prints.queries))
+    everything = world.git("log", "-p", "--all")
+    assert world.bucket.secret_key not in everything
+    assert world.bucket.access_key not in everything
+    elsewhere = {"uri": f"s3://{world.bucket.bucket}/elsewhere", "endpoint_url": world.bucket.endpoint_url}
+    with pytest.raises(RegistryError, match=r"correct registry\.remote"):
+        publish(world.settings(prints.queries, registry={"remote": elsewhere}))

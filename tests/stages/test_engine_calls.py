@@ -1,0 +1,122 @@
+"""Rows and their replies: together, in order, none left out, and kept where a stage is stopped half way."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from hopchain_etl.engines.base import Identity, Photo, Reply
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.stages.engine_calls import asked, photos, used
+from hopchain_etl.stages.runner import Failed, Rejected
+from support.nights import settings_at
+from support.s3 import S3Location
+
+pytestmark = pytest.mark.s3
+
+WHO = Identity("tester", "1")
+
+
+@dataclass(frozen=True)
+class Ask:
+    row: int
+    part: int
+
+    @property
+    def photo(self) -> Photo:
+        return Photo("", f"{self.row:064x}", 1, 1, bytes)
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return {"row": self.row, "part": self.part}
+
+
+class Engine:
+    """Answers in pairs, the later one first, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.seen: list[Ask] = []
+
+    def __call__(self, jobs: Iterable[Ask]) -> Iterator[Reply[Ask]]:
+        held: list[Ask] = []
+        for job in jobs:
+            self.seen.append(job)
+            held.append(job)
+            if len(held) == 2:
+                yield from (self._reply(one) for one in reversed(held))
+                held = []
+        yield from map(self._reply, held)
+
+    def _reply(self, job: Ask) -> Reply[Ask]:
+        return Reply(job, {"got": [job.row, job.part]}, tokens=1)
+
+
+def jobs_of(row: int) -> list[Ask]:
+    return [Ask(row, part) for part in range(row % 4)]  # rows 0, 4, 8 have none
+
+
+def lake_at(bucket: S3Location) -> Lake:
+    return Lake(settings_at(bucket.bucket, bucket.endpoint_url).lake)
+
+
+def test_rows_keep_their_order_and_their_replies(bucket: S3Location) -> None:
+    for rows in (range(10), [0], [0, 4], [], [4, 1, 0]):
+        found = list(asked(lake_at(bucket), WHO, Engine(), rows, jobs_of))
+        assert [row for row, _ in found] == list(rows)
+        assert all([reply.job for reply in replies] == jobs_of(row) for row, replies in found)
+        assert all(
+            reply.content == {"got": [reply.job.row, reply.job.part]} for _, replies in found for reply in replies
+        )
+
+
+def test_one_engine_goes_over_what_another_writes(bucket: S3Location) -> None:
+    lake = lake_at(bucket)
+    first = asked(lake, WHO, Engine(), range(20), jobs_of)
+    second = asked(lake, Identity("reader", "1"), Engine(), first, lambda one: jobs_of(one[0] + 1))
+    assert [(row, len(mine), len(others)) for (row, mine), others in second] == [
+        (row, row % 4, (row + 1) % 4) for row in range(20)
+    ]
+
+
+def test_a_stop_keeps_what_both_have_answered(bucket: S3Location) -> None:
+    lake = lake_at(bucket)
+
+    def chain(writer: Engine, reader: Engine) -> Iterator[Any]:
+        first = asked(lake, WHO, writer, range(60), jobs_of)
+        return asked(lake, Identity("reader", "1"), reader, first, lambda one: jobs_of(one[0]))
+
+    writer, reader = Engine(), Engine()
+    half = chain(writer, reader)
+    for _ in range(30):
+        next(half)
+    half.close()  # type: ignore[attr-defined]
+    again, reread = Engine(), Engine()
+    assert len(list(chain(again, reread))) == 60
+    assert len(again.seen) + len(writer.seen) <= 90 + 2, "a pair that was under way is asked again, no more"
+    assert len(reread.seen) + len(reader.seen) <= 90 + 2
+    assert len(writer.seen) >= 45
+
+
+def test_what_a_reply_is_used_for() -> None:
+    job = Ask(1, 0)
+    assert used(Reply(job, error="HTTP 400"), len) == Failed("HTTP 400")
+    refused = used(Reply(job, {"invalid": "not JSON", "raw": "Well"}), len)
+    assert refused == Rejected("invalid_output", "not JSON", {"raw": "Well"})
+    unread = used(Reply(job, {"a": 1}), lambda content: content["b"])
+    assert isinstance(unread, Rejected)
+    assert unread.reason == "unreadable_answer"
+    assert used(Reply(job, {"a": 1}), len) == 1
+
+
+def test_several_questions_of_a_photo_fetch_it_once(bucket: S3Location) -> None:
+    lake = lake_at(bucket)
+    sha = hashlib.sha256(b"pixels").hexdigest()
+    lake.put_blob(b"pixels", sha)
+    photo_of = photos(lake)
+    row = {"image_id": "p", "blob_sha": sha, "width": 4, "height": 3}
+    assert [photo_of(row).load() for _ in range(5)] == [b"pixels"] * 5
+    assert lake.store.calls["get"] == 1

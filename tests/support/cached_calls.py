@@ -1,0 +1,39 @@
+"""A shard's worth of questions through journal and client, as a function for tests and as a script to be killed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from hopchain_etl.engines.base import Identity, Reply
+from hopchain_etl.engines.vlm.call import Call, Message
+from hopchain_etl.engines.vlm.client import VlmClient
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.settings import LakeSettings, VlmSettings
+from hopchain_etl.stages.response_cache import Journal, replies
+from support.asked import Asked
+
+ROWS = 90
+CONCURRENCY = 8
+
+
+def run(bucket: str, endpoint: str, url: str, numbers: Iterable[int] = range(ROWS)) -> list[Reply[Asked]]:
+    """Ask what the lake's journal lacks and return every reply in order."""
+    lake = Lake(LakeSettings(uri=f"s3://{bucket}/lake", endpoint_url=endpoint, path_style=True))
+    settings = VlmSettings(model="scripted", concurrency=CONCURRENCY, timeout_seconds=1, down_after_seconds=0.5)
+    client = VlmClient(settings, url)
+
+    def ask(jobs: Iterable[Asked]) -> Any:
+        return client.ask(
+            jobs,
+            lambda job: Call((Message("user", (f"row {job.number}",)),), max_tokens=50),
+            lambda job, answer: answer.json(),
+        )
+
+    journal = Journal(lake, Identity("scripted", "1"))
+    return list(replies(ask, map(Asked, numbers), journal, writes=lake.settings.journal_writes))
+
+
+if __name__ == "__main__":
+    run(*sys.argv[1:])

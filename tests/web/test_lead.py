@@ -1,0 +1,181 @@
+"""The lead's side over HTTP: batches, agreement, checks, voided annotators; and what collect makes of it all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from hopchain_etl.annotation import batches, votes
+from hopchain_etl.annotation.collect import Standing, collect
+from hopchain_etl.demo.s3_server import ServerInfo
+from support.desks import Office, desk_of_its_own, office
+from support.s3 import S3Location
+
+pytestmark = pytest.mark.s3
+
+PEOPLE = ("ann", "ben", "cleo", "dan")
+
+
+@pytest.fixture(scope="module")
+def finished(s3_server: ServerInfo) -> Iterator[Office]:
+    """Four questions: all agree, all agree but not with the program, two differ, one is rejected at once."""
+    with desk_of_its_own(s3_server, photos=2) as desk:
+        right, other, split, rejected = desk.batch.query_ids
+        for name in PEOPLE:
+            person = getattr(desk, name)
+            person.answer(right, desk.right(right))
+            person.answer(other, "999")
+        desk.ann.answer(split, "5")
+        desk.ben.answer(split, "6")
+        desk.cleo.answer(rejected, None, reject_reason="ambiguous", comment="=cmd()")
+        yield desk
+
+
+def run(desk: Office) -> list[Standing]:
+    """Run collect, without the suite: importing it takes longer than the rest."""
+    from hopchain_etl.quality.validator import Verdict
+
+    return collect(desk.lake, lambda table, rows: Verdict(rows.num_rows))
+
+
+def test_progress_of_a_batch(finished: Office) -> None:
+    (batch,) = finished.lead.get("/api/lead/batches")["batches"]
+    expected = {"id": "monday", "queries": 4, "state": "open", "rule": "4 of 4", "seats_filled": 11, "seats_total": 16,
+                "kept": 2, "dropped": 2, "open": 0, "assigned": None, "late": 0}  # fmt: skip
+    assert expected.items() <= batch.items()
+
+
+def test_agreement(finished: Office) -> None:
+    told = finished.lead.get("/api/lead/batches/monday/agreement")
+    assert told["unanimous_share"] == 0.5
+    assert told["program_differs_share"] == 0.5
+    assert told["reject_reasons"] == {"ambiguous": 1}
+    assert told["alpha_full"] is None
+    assert 0 < told["alpha_first_two"] < 1
+    by_name = {one["annotator"]: one for one in told["annotators"]}
+    assert by_name["dan"]["agree_with_rest"] == 1
+    assert by_name["ann"]["agree_with_rest"] == round(6 / 7, 4)
+    assert (by_name["cleo"]["answers"], by_name["cleo"]["rejects"], by_name["cleo"]["median_seconds"]) == (3, 1, 4.5)
+
+
+def test_disagreements_show_answers_hops_and_image(finished: Office) -> None:
+    told = finished.lead.get("/api/lead/batches/monday/disagreements?limit=2")
+    assert told["total"] == 3
+    other, split = told["items"]
+    assert (other["decision"], other["final"]) == ("kept", "999")
+    assert other["program_answer"] != "999"
+    assert [one["answer"] for one in split["answers"]] == ["5", "6"]
+    assert [hop["number"] for hop in split["hops"]] == [1, 2, 3, 4, 5]
+    assert all("target" not in hop for hop in split["hops"])
+    assert finished.lead.get(f"/{split['image']}").headers["content-type"] == "image/png"
+    (rest,) = finished.lead.get("/api/lead/batches/monday/disagreements?offset=2")["items"]
+    assert rest["answers"][0]["reject_reason"] == "ambiguous"
+
+
+def test_csv_has_a_line_for_each_answer_and_no_formula(finished: Office) -> None:
+    rows = list(csv.DictReader(io.StringIO(finished.lead.get("/api/lead/batches/monday/answers.csv").text)))
+    assert len(rows) == 11
+    assert {row["comment"] for row in rows} == {"", "'=cmd()"}
+    assert {row["final"] for row in rows if row["decision"] == "kept"} >= {"999"}
+
+
+def test_the_answers_table_tells_the_lead_the_same_when_the_batch_is_final(finished: Office) -> None:
+    before = {path: finished.lead.get(path) for path in ("/api/lead/batches/monday/agreement",
+                                                         "/api/lead/batches/monday/disagreements")}  # fmt: skip
+    (standing,) = run(finished)
+    assert (standing.kept, standing.dropped, standing.open) == (2, 2, 0)
+    batches.settle(finished.lake, "monday", vars(standing))
+    later = finished.worker()
+    assert later.lead.get("/api/lead/batches")["batches"][0]["state"] == "decided"
+    assert {path: later.lead.get(path) for path in before} == before
+    assert later.ann.next()["why"] == "no_batch"
+    gold = later.lead.post("/api/lead/gold", {"source": "unanimous"})
+    assert gold == {"items": 2, "added": 2}
+    stored = [json.loads(finished.lake.store.get(one.key)) for one in finished.lake.store.entries("gold/items/")]
+    assert {item["answer"] for item in stored} == {"999", finished.right(finished.batch.query_ids[0])}
+
+
+def test_a_voided_annotator_counts_nowhere_and_his_seats_are_free(bucket: S3Location) -> None:
+    desk = office(bucket)
+    for name in PEOPLE:
+        for query in desk.batch.query_ids:
+            getattr(desk, name).answer(query, "5")
+    (standing,) = run(desk)
+    batches.settle(desk.lake, "monday", vars(standing))
+    desk = desk.worker()
+    voided = desk.lead.post("/api/lead/void", {"annotator": "ben", "reason": "answers without looking"})
+    assert voided == {"voided": True, "reopened": 2}
+    assert desk.ben.get("/api/next", expect=403)["error"] == "voided"
+    assert run(desk) == []  # open again
+    task = desk.eve.next()["task"]
+    desk.eve.answer(task["query_id"], "5")
+    assert "seat-2.2.json" in desk.stored(task["query_id"])
+    desk.eve.answer(desk.eve.next()["task"]["query_id"], "5")
+    (again,) = run(desk)
+    assert (again.kept, again.open) == (2, 0)
+    people = {one["annotator"]: one for one in desk.lead.get("/api/lead/annotators")["annotators"]}
+    why = {"voided": True, "voided_by": "lead", "voided_reason": "answers without looking"}
+    assert people["ben"] == {"annotator": "ben", "answers": 0, **why}
+    assert votes.voided(desk.lake).keys() == {"ben"}
+
+
+def test_an_undone_answer_is_in_no_table(bucket: S3Location) -> None:
+    desk = office(bucket)
+    query = desk.batch.query_ids[0]
+    desk.ann.answer(query, "5")
+    desk.ann.post("/api/undo", {"query_id": query})
+    desk.ben.answer(query, "6")
+    run(desk)
+    from hopchain_etl.annotation.collect import counted
+
+    assert [(one.annotator, one.answer, one.rev) for one in counted(desk.lake, desk.batch)] == [("ben", "6", 3)]
+
+
+def test_checks_are_mixed_in_marked_and_never_votes(bucket: S3Location) -> None:
+    desk = office(bucket, photos=2, gold_share=0.5)
+    assert desk.lead.post("/api/lead/gold", {"source": "drawn", "limit": 3}) == {"items": 3, "added": 3}
+    assert desk.lead.post("/api/lead/gold", {"source": "drawn", "limit": 3})["added"] == 0
+    checks = {entry.key.rpartition("/")[2][:64] for entry in desk.lake.store.entries("gold/items/")}
+    asked: list[dict[str, Any]] = []
+    while task := desk.ann.next()["task"]:
+        assert desk.ann.next()["task"]["query_id"] == task["query_id"]
+        assert desk.ann.get(f"/{task['image']}").headers["content-type"] == "image/png"
+        asked.append(task)
+        told = desk.ann.answer(task["query_id"], "5")
+        assert set(told) == {"stored", "answer_id", "progress"}
+    shapes = {frozenset(task) for task in asked}
+    assert len(shapes) == 1
+    mixed = [task["query_id"] for task in asked if task["query_id"] in checks]
+    assert mixed
+    assert {task["query_id"] for task in asked} - checks == set(desk.batch.query_ids)
+    assert all(desk.stored(query) == [] for query in mixed)
+    marked = [json.loads(desk.lake.store.get(one.key)) for one in desk.lake.store.entries("gold/answers/")]
+    assert [one["gold"] for one in marked] == [True] * len(mixed)
+    (told,) = desk.lead.get("/api/lead/batches/monday/agreement")["annotators"]
+    assert (told["gold_asked"], told["answers"]) == (len(mixed), 4)
+    undone = desk.ann.post("/api/undo", {"query_id": mixed[0]})
+    assert (undone["undone"], undone["task"]["query_id"]) == ("answer", mixed[0])
+
+
+def test_a_lead_makes_assigns_and_closes_batches(bucket: S3Location) -> None:
+    desk = office(bucket)
+    desk.lead.post("/api/lead/batches", {"id": "tuesday", "source": "unasked"}, expect=422)
+    desk.lead.post("/api/lead/batches", {"id": "tuesday", "source": "open_of", "batch": "monday"}, expect=409)
+    query = desk.batch.query_ids[0]
+    desk.ann.answer(query, None, reject_reason="broken_image")
+    assert desk.lead.post("/api/lead/batches/monday/close", {})["batch"]["state"] == "closed"
+    again = {"id": "tuesday", "source": "open_of", "batch": "monday", "assigned": ["ben", "cleo"]}
+    made = desk.lead.post("/api/lead/batches", again)["batch"]
+    assert (made["queries"], made["assigned"], made["created_by_run"]) == (1, ["ben", "cleo"], "lead:lead")
+    assert desk.ann.next()["why"] == "no_batch"
+    assert desk.ben.next()["task"]["query_id"] == desk.batch.query_ids[1]
+    assert desk.lead.post("/api/lead/batches/tuesday/assigned", {"annotators": None})["batch"]["assigned"] is None
+    assert desk.ann.next()["task"]
+    for name in ("monday", "x.closed", "x/y", "../x", ""):
+        desk.lead.post("/api/lead/batches", {**again, "id": name}, expect=409 if name == "monday" else 422)
+    desk.lead.get("/api/lead/batches/nowhere/agreement", expect=404)
