@@ -1,0 +1,147 @@
+"""What an older version of the code left in a lake is found again: nothing is computed, asked or decided anew.
+
+``support/old_lake.py`` wrote the lakes and says what is in them. Fingerprints, journal keys and the bytes of Parquet
+files must be as they were; the latter are written by pyarrow, so another version of it may need new files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hopchain_etl.annotation.batches import assigned, load, states
+from hopchain_etl.annotation.collect import collect, lineage, votes_by_query
+from hopchain_etl.annotation.votes import Ballot, voided
+from hopchain_etl.concurrency import map_threads
+from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.pipeline.build import Build
+from hopchain_etl.settings import Profile
+from hopchain_etl.stages.ingest import ingest
+from support.nights import call_lines
+from support.old_lake import (
+    BATCH,
+    counted_votes,
+    expected_of,
+    kept_from_people,
+    profile_fingerprints,
+    read_archive,
+    settings_for,
+    vlm_engines,
+)
+from support.s3 import S3Location
+from support.scripted_server import Refuse, ScriptedServer
+from support.toy_engines import passing, toy_engines
+
+DATA = Path(__file__).parents[1] / "data/old_lake"
+ARCHIVE = DATA / "old_lake.tar.gz"
+EXPECTED = json.loads((DATA / "expected.json").read_text())
+FIRST = Shard("first", 0)
+
+
+def unpacked(name: str, bucket: S3Location) -> Lake:
+    """Return one of the old lakes, put into the test's bucket."""
+    lake = Lake(settings_for(name, bucket.bucket, bucket.endpoint_url).lake)
+    map_threads(lambda item: lake.store.put(*item), read_archive(ARCHIVE, name).items())
+    return lake
+
+
+@pytest.fixture(params=["toy", "vlm"])
+def name(request: pytest.FixtureRequest) -> str:
+    """The name of one of the old lakes."""
+    return str(request.param)
+
+
+@pytest.fixture
+def build(name: str, bucket: S3Location, tmp_path: Path) -> Iterator[Build]:
+    """Today's build over an old lake, with engines that must not be asked: a model's server refuses everything."""
+    settings = settings_for(name, bucket.bucket, bucket.endpoint_url)
+    with ScriptedServer(lambda body, times: Refuse(403, "nothing may be asked")) as server:
+        engines = toy_engines(tmp_path / "calls") if name == "toy" else vlm_engines(server)
+        yield Build(settings, lake=unpacked(name, bucket), engines=engines, validate=passing)
+        assert not server.seen
+    assert not call_lines(tmp_path / "calls")
+
+
+def objects(lake: Lake) -> dict[str, str]:
+    """Return key and etag of every object, but for locks."""
+    return {entry.key: entry.etag for entry in lake.store.entries() if not entry.key.startswith("locks/")}
+
+
+def data_below(lake: Lake, folders: Iterable[str]) -> dict[str, bytes]:
+    """Return the Parquet files and markers below some folders, by key."""
+    keys = [entry.key for folder in folders for entry in lake.store.entries(folder)]
+    data = [key for key in keys if key.endswith((".parquet", "/_SUCCESS"))]
+    return dict(zip(data, map_threads(lake.store.get, data), strict=True))
+
+
+def delete_below(lake: Lake, folders: Iterable[str]) -> None:
+    """Delete everything below some folders."""
+    lake.store.delete([entry.key for folder in folders for entry in lake.store.entries(folder)])
+
+
+@pytest.mark.parametrize("profile", Profile)
+def test_real_engines_have_their_old_fingerprints(profile: Profile) -> None:
+    assert profile_fingerprints(profile) == EXPECTED["profiles"][profile]
+
+
+@pytest.mark.s3
+def test_an_old_lake_has_no_work_and_releases_the_same_bytes(name: str, build: Build, tmp_path: Path) -> None:
+    before = objects(build.lake)
+    assert build.plan("all") == build.plan("new") == []
+    assert expected_of(name, build, tmp_path / "out") == EXPECTED["lakes"][name]
+    source = ObjectStore(build.settings.source)
+    assert ingest(build.lake, source, build.settings.ingest, "first", validate=passing).shards == ()
+    for shard in build.lake.completed("images"):
+        for stage in build.steps:
+            build.run(stage, shard)
+    assert objects(build.lake) == before
+
+
+@pytest.mark.s3
+def test_lost_tables_are_written_again_from_the_journal_alone(name: str, build: Build) -> None:
+    lake = build.lake
+    folders = [lake.folder(step.stage.table, step.fingerprint, FIRST) for step in build.steps.values()]
+    before = data_below(lake, folders)
+    assert before.items() <= read_archive(ARCHIVE, name).items()
+    delete_below(lake, folders)
+    assert build.plan("all") == [FIRST]
+    for stage in build.steps:
+        build.run(stage, FIRST)
+    assert data_below(lake, folders) == before
+    assert build.plan("all") == []
+
+
+@pytest.mark.s3
+def test_votes_are_read_back_and_collected_alike(bucket: S3Location) -> None:
+    lake = unpacked("vlm", bucket)
+    batch, before = load(lake, BATCH), objects(lake)
+    cast = [vote for query in batch.query_ids for vote in votes_by_query(lake)[query]]
+    stored = [Ballot.model_validate_json(lake.store.get(vote.key)) for vote in cast]
+    assert [ballot.key for ballot in stored] == [vote.key for vote in cast]
+    assert len(cast) == 15
+    assert states(lake) == {BATCH: {"assigned", "decided"}}
+    assert assigned(lake, BATCH) == {"ann", "ben", "cy", "dee", "eve"}
+    assert list(voided(lake)) == ["eve"]
+    assert kept_from_people(lake, batch) == EXPECTED["kept_from_people"]
+    assert collect(lake, passing) == []
+    assert objects(lake) == before
+
+    place = "answers", lineage(batch).fingerprint, Shard(BATCH, 0)
+    folder, marker = lake.folder(*place), lake.marker(*place)
+    parts = data_below(lake, [folder + "part-"])
+    delete_below(lake, [folder])
+    assert collect(lake, passing) == []
+    assert data_below(lake, [folder + "part-"]) == parts
+    assert without_rejects(lake.marker(*place)) == without_rejects(marker)
+    assert counted_votes(lake, batch) == EXPECTED["votes"]
+
+
+def without_rejects(marker: Marker | None) -> Marker:
+    """Return a marker without its parts of rejects, which name the bucket of a vote."""
+    assert marker is not None
+    return replace(marker, rejects=())
