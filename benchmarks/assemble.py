@@ -41,7 +41,7 @@ from hopchain_etl.release.snapshot import take_snapshot
 from hopchain_etl.release.validate import validate_rows
 from hopchain_etl.settings import S3Settings, Settings
 from hopchain_etl.training_set.dataset import TrainingSet
-from hopchain_etl.training_set.export import Wanted, export
+from hopchain_etl.training_set.export import ExportOptions, export
 from support import lakes
 
 SHARD = 500  # photos
@@ -145,7 +145,7 @@ def validating(settings: Settings, out: Path) -> int:
 
 def exporting(_: Settings, out: Path) -> int:
     """Export what is below ``out`` for verl; return the number of rows."""
-    return export(out, out / "verl", Wanted("verl")).rows
+    return export(out, out / "verl", ExportOptions("verl")).rows
 
 
 def reading(_: Settings, out: Path) -> int:

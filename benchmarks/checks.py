@@ -29,7 +29,7 @@ from pycocotools import mask as coco
 from hopchain_etl import schemas
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.geometry import Scene
-from hopchain_etl.hops.query import Hop, Query, Read, Rel, hop_to_row, query_id
+from hopchain_etl.hops.query import Hop, Query, Read, Relation, hop_to_row, query_id
 from hopchain_etl.training_set.verify import verify
 
 WIDTH, HEIGHT = 1000, 800
@@ -62,17 +62,17 @@ def photo(seed: int) -> tuple[Row, Query]:
     rows.append(instance(image, 7, "sign", (40, 600, 200, 760)))
     one = [row["instance_id"] for row in rows]  # the first seven places are their numbers
     hops = [
-        Hop((one[0],), 'word "Plums"', Rel.NAMED),
-        Hop((one[1],), "number", Rel.RIGHT_OF, "h1", Read.NUMBER, value=Fraction(a)),
-        Hop((one[2],), "number", Rel.BELOW, "h2", Read.NUMBER, value=Fraction(b)),
+        Hop((one[0],), 'word "Plums"', Relation.NAMED),
+        Hop((one[1],), "number", Relation.RIGHT_OF, "h1", Read.NUMBER, value=Fraction(a)),
+        Hop((one[2],), "number", Relation.BELOW, "h2", Read.NUMBER, value=Fraction(b)),
     ]
     if seed % 3 == 0:
-        hops.append(Hop((one[6],), "sign", Rel.BELOW, "h3"))
-        hops.append(Hop((one[5],), "number", Rel.INSIDE, "h4", Read.NUMBER, value=Fraction(c)))
+        hops.append(Hop((one[6],), "sign", Relation.BELOW, "h3"))
+        hops.append(Hop((one[5],), "number", Relation.INSIDE, "h4", Read.NUMBER, value=Fraction(c)))
         expr, answer, visited = f"h2*2+h3+h5+{seed}", Fraction(2 * a + b + c + seed), (0, 1, 2, 6, 5)
     else:
-        hops.append(Hop((one[3],), "word", Rel.LEFT_OF, "h3", Read.TEXT, value="Figs"))
-        hops.append(Hop((one[4],), "word", Rel.BELOW, "h4", Read.TEXT, value="Melons"))
+        hops.append(Hop((one[3],), "word", Relation.LEFT_OF, "h3", Read.TEXT, value="Figs"))
+        hops.append(Hop((one[4],), "word", Relation.BELOW, "h4", Read.TEXT, value="Melons"))
         expr, answer = f"h2*letters(h5)+h3*letters(h4)+{seed}", Fraction(a * 6 + b * 4 + seed)
         visited = (0, 1, 2, 3, 4)
     query = Query(f"Find the word. What is it, plus {seed}?", tuple(hops), expr, answer, tuple(one[n] for n in visited))

@@ -25,7 +25,7 @@ from PIL import Image, ImageOps
 
 from hopchain_etl.demo.samples import write_samples
 from hopchain_etl.hops.calibration import wilson
-from hopchain_etl.imaging.similarity import ALIKE, Description, describe, likeness
+from hopchain_etl.imaging.similarity import COPY_THRESHOLD, Descriptor, compute_descriptor, similarity
 
 PLAIN = 8  # of 255: standard deviation of a grey below which there is nothing to see
 # Labels, test patterns and charts are no photos; one of a stereo pair is a copy of the other.
@@ -97,53 +97,58 @@ def pieces(image: Image.Image) -> Iterator[Image.Image]:
         yield image.crop((left, top, left + width, top + height))
 
 
-def drawn() -> list[Description]:
+def drawn() -> list[Descriptor]:
     with tempfile.TemporaryDirectory() as place:
         samples = write_samples(Path(place), count=60, seed=1)
-        return [describe((Path(place) / sample.name).read_bytes()) for sample in samples if sample.kind != "photo"]
+        return [
+            compute_descriptor((Path(place) / sample.name).read_bytes()) for sample in samples if sample.kind != "photo"
+        ]
 
 
 def main() -> None:
     chance = random.Random(0)
     originals = pictures(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
-    told = [describe(encoded(one.image, 95)) for one in originals]
+    told = [compute_descriptor(encoded(one.image, 95)) for one in originals]
     found: dict[str, list[float]] = {}
     for picture, mine in zip(originals, told, strict=True):
         for kind, copy in copies(picture.image, chance).items():
             found.setdefault(re.sub(r" \d$", "", kind) if kind.startswith("cropped") else kind, []).append(
-                float(likeness(describe(copy), [mine])[0])
+                float(similarity(compute_descriptor(copy), [mine])[0])
             )
     scored = [
         (float(score), a, b)
         for a in range(len(told))
-        for b, score in enumerate(likeness(told[a], told[a + 1 :]), start=a + 1)
+        for b, score in enumerate(similarity(told[a], told[a + 1 :]), start=a + 1)
     ]
     pairs = [pair for pair in scored if originals[pair[1]].photo != originals[pair[2]].photo]
     whole = [pair for pair in pairs if originals[pair[1]].part == originals[pair[2]].part == 0]
     others = set(pairs)
     beside = [pair for pair in scored if pair not in others and originals[pair[1]].part]  # no whole: it shares pixels
     drawings = drawn()
-    among = [score for a in range(len(drawings)) for score in likeness(drawings[a], drawings[a + 1 :])]
-    crossed = [score for one in drawings for score in likeness(one, told)]
+    among = [score for a in range(len(drawings)) for score in similarity(drawings[a], drawings[a + 1 :])]
+    crossed = [score for one in drawings for score in similarity(one, told)]
     for kind, scores in found.items():
-        print(f"{kind:40} found {np.mean(np.array(scores) >= ALIKE):.4f} of {len(scores)}, lowest {min(scores):.3f}")
+        print(
+            f"{kind:40} found {np.mean(np.array(scores) >= COPY_THRESHOLD):.4f} of {len(scores)}, "
+            f"lowest {min(scores):.3f}"
+        )
     names = [f"{one.photo}.{one.part}" for one in originals]
     most = [f"{score:.3f} ({names[a]}, {names[b]})" for score, a, b in sorted(pairs)[-20:]]
     print("most alike of distinct pairs:", most)
     for name, some in (("whole photos", whole), ("photos and pieces", pairs), ("pieces of one photo", beside)):
-        count = sum(score >= ALIKE for score, *_ in some)
+        count = sum(score >= COPY_THRESHOLD for score, *_ in some)
         low, high = wilson(count, len(some))
         print(f"{name}: {count} of {len(some)} pairs match ({low:.3%} to {high:.3%})")
     scores = np.array([score for each in found.values() for score in each])
-    false = sum(score >= ALIKE for score, *_ in pairs)
+    false = sum(score >= COPY_THRESHOLD for score, *_ in pairs)
     figures = {
-        "found": round(float((scores >= ALIKE).mean()), 4), "copies": len(scores),
-        "lowest_of_a_kind": round(min(float(np.mean(np.array(each) >= ALIKE)) for each in found.values()), 4),
+        "found": round(float((scores >= COPY_THRESHOLD).mean()), 4), "copies": len(scores),
+        "lowest_of_a_kind": round(min(float(np.mean(np.array(each) >= COPY_THRESHOLD)) for each in found.values()), 4),
         "photos": len({one.photo for one in originals}), "pictures": len(originals),
         "pairs": len(pairs), "false_matches": false, "false_match_rate": round(false / len(pairs), 6),
         "upper_95": round(wilson(false, len(pairs))[1], 6),
-        "drawn": len(drawings), "drawn_alike": round(float(np.mean(np.array(among) >= ALIKE)), 4),
-        "drawn_taken_for_photos": int(sum(score >= ALIKE for score in crossed)),
+        "drawn": len(drawings), "drawn_alike": round(float(np.mean(np.array(among) >= COPY_THRESHOLD)), 4),
+        "drawn_taken_for_photos": int(sum(score >= COPY_THRESHOLD for score in crossed)),
     }  # fmt: skip
     print(json.dumps(figures))
 

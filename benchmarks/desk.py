@@ -41,10 +41,10 @@ from PIL import Image
 from hopchain_etl import schemas
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
-from hopchain_etl.annotation.votes import VOTE_KEY, Ballot, is_full, standing
+from hopchain_etl.annotation.votes import VOTE_KEY, Vote, in_full_sample, valid_votes
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.demo import s3_server
-from hopchain_etl.hops.consensus import Decision, Rule, number_of, weigh
+from hopchain_etl.hops.consensus import ConsensusRule, Decision, parse_answer, tally_votes
 from hopchain_etl.hops.query import query_id
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.settings import Settings
@@ -54,7 +54,7 @@ SHARD = 500  # queries
 RIGHT = 0.93  # of the answers
 CRASHES = 0.03  # of the answers
 LINEAGE = "0123456789ab"
-RULE = Rule()
+RULE = ConsensusRule()
 
 
 # --- the workers ---
@@ -235,9 +235,9 @@ def compare(lake: Lake, told: Told) -> dict[str, int]:
     """Return what the lake holds against what was acknowledged."""
     keys = [entry.key for entry in lake.store.entries("answers/") if "/lease-" not in entry.key]
     stored = dict(zip(keys, map_threads(lake.store.get, keys), strict=True))
-    ballots = {key: Ballot.model_validate_json(data) for key, data in stored.items()}
+    ballots = {key: Vote.model_validate_json(data) for key, data in stored.items()}
     ids = Counter(ballot.answer_id for ballot in ballots.values())
-    by_query: defaultdict[str, list[Ballot]] = defaultdict(list)
+    by_query: defaultdict[str, list[Vote]] = defaultdict(list)
     for key, ballot in ballots.items():
         if VOTE_KEY.fullmatch(key):
             by_query[ballot.query_id].append(ballot)
@@ -246,7 +246,9 @@ def compare(lake: Lake, told: Told) -> dict[str, int]:
         "answers": len(told.acknowledged),
         "lost": sum(name not in ids for _, _, name, _, _ in told.acknowledged),
         "double": sum(count > 1 for count in ids.values()) + sum(count > 1 for count in Counter(seats).values()),
-        "overfilled": sum(len(found) > RULE.seats or len(standing(found)) != len(found) for found in by_query.values()),
+        "overfilled": sum(
+            len(found) > RULE.seats or len(valid_votes(found)) != len(found) for found in by_query.values()
+        ),
         "asked_after_decided": asked_after_decided(told),
         "decided": sum(_decision(found) is not Decision.OPEN for found in by_query.values()),
         "late": sum("/late-" in key for key in ballots),
@@ -260,13 +262,13 @@ def asked_after_decided(told: Told) -> int:
         given[query].append((when, who, answer))
     found = 0
     for query, sent in told.asked:
-        before = [(who, number_of(answer)) for when, who, answer in given[query] if when < sent]
-        found += weigh(before, RULE).decision is not Decision.OPEN and not is_full(query, 0.05)
+        before = [(who, parse_answer(answer)) for when, who, answer in given[query] if when < sent]
+        found += tally_votes(before, RULE).decision is not Decision.OPEN and not in_full_sample(query, 0.05)
     return found
 
 
-def _decision(found: list[Ballot]) -> Decision:
-    return weigh(((one.annotator, one.number) for one in found), RULE).decision
+def _decision(found: list[Vote]) -> Decision:
+    return tally_votes(((one.annotator, one.number) for one in found), RULE).decision
 
 
 def main() -> None:

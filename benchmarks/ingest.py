@@ -36,7 +36,7 @@ from PIL import Image
 from hopchain_etl.demo import s3_server
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
-from hopchain_etl.quality.validator import Verdict
+from hopchain_etl.quality.validator import SuiteResult
 from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
 from hopchain_etl.stages.ingest import WORKERS, ingest
 
@@ -90,7 +90,9 @@ def bare(where: S3Settings, concurrency: int, store_below: str | None = None) ->
 
 def full(where: S3Settings, lake: LakeSettings, settings: IngestSettings) -> int:
     """Ingest every photo into a new lake and return how many rows there are."""
-    result = ingest(Lake(lake), ObjectStore(where), settings, "all", validate=lambda _, rows: Verdict(rows.num_rows))
+    result = ingest(
+        Lake(lake), ObjectStore(where), settings, "all", validate=lambda _, rows: SuiteResult(rows.num_rows)
+    )
     return result.ok
 
 

@@ -28,13 +28,13 @@ from math import dist
 from hopchain_etl.hops import program_author
 from hopchain_etl.hops.calibration import wilson
 from hopchain_etl.hops.checks import check, count_conditions
-from hopchain_etl.hops.geometry import AmbiguousError, Instance, Scene, Truth, instance_from_row, matches
+from hopchain_etl.hops.geometry import AmbiguousError, Instance, Scene, TruthValue, instance_from_row, matches
 from hopchain_etl.hops.program_author import write_queries
-from hopchain_etl.hops.query import SIDES, Query, Rel
+from hopchain_etl.hops.query import SIDES, Query, Relation
 from hopchain_etl.scenes import ALL_KINDS, draw
-from hopchain_etl.scenes import Scene as Drawn
-from hopchain_etl.scenes.oracle import PERFECT, REALISTIC, Dials, colours, look
-from hopchain_etl.stages.runner import Made
+from hopchain_etl.scenes import DrawnScene as Drawn
+from hopchain_etl.scenes.oracle import PERFECT, REALISTIC, ErrorRates, colours, simulate_segmenter
+from hopchain_etl.stages.runner import Accepted
 from hopchain_etl.stages.segment import instances as instance_rows
 from support import reader
 
@@ -42,48 +42,48 @@ from support import reader
 class CarelessScene(Scene):
     """A scene that takes what is seen for all there is, and the best fit for the only one: no margins."""
 
-    def _find(self, category: str, rel: Rel, anchor: Instance | None, value: Fraction | None) -> Instance:
-        others = [one for one, truth in self.matching(category, without=anchor) if truth is Truth.YES]
-        if rel is Rel.NAMED and anchor is not None:
+    def _find(self, category: str, rel: Relation, anchor: Instance | None, value: Fraction | None) -> Instance:
+        others = [one for one, truth in self.matching(category, without=anchor) if truth is TruthValue.YES]
+        if rel is Relation.NAMED and anchor is not None:
             return anchor
-        if rel is Rel.OTHER and (anchor is None or matches(anchor, category) is not Truth.YES):
+        if rel is Relation.OTHER and (anchor is None or matches(anchor, category) is not TruthValue.YES):
             raise AmbiguousError("the first is none")
-        if rel is Rel.INSIDE and anchor is not None:
+        if rel is Relation.INSIDE and anchor is not None:
             others = [one for one in others if one.text and _within(one.centre, anchor)]
-        if rel in (Rel.NAMED, Rel.OTHER, Rel.INSIDE) and len(others) != 1:
+        if rel in (Relation.NAMED, Relation.OTHER, Relation.INSIDE) and len(others) != 1:
             raise AmbiguousError(f"{len(others)} fit")
         if rel in SIDES and anchor is not None:
             others = [one for one in others if _lies(one, anchor, rel) and _shares_rows(one, anchor, rel)]
-        if rel is Rel.NEAREST_VALUE:
+        if rel is Relation.NEAREST_VALUE:
             others = [one for one in others if one.number is not None]
         if not others:
             raise AmbiguousError("none fits")
         return min(others, key=lambda one: _rank(one, rel, anchor, value or Fraction(0)))
 
-    def count(self, category: str, rel: Rel, anchor: Instance | None = None) -> tuple[Instance, ...]:
-        found = [one for one, truth in self.matching(category, without=anchor) if truth is Truth.YES]
+    def count(self, category: str, rel: Relation, anchor: Instance | None = None) -> tuple[Instance, ...]:
+        found = [one for one, truth in self.matching(category, without=anchor) if truth is TruthValue.YES]
         return tuple(one for one in found if anchor is None or rel not in SIDES or _lies(one, anchor, rel))
 
 
-def _rank(one: Instance, rel: Rel, anchor: Instance | None, value: Fraction) -> float:
-    if rel is Rel.NEAREST_VALUE:
+def _rank(one: Instance, rel: Relation, anchor: Instance | None, value: Fraction) -> float:
+    if rel is Relation.NEAREST_VALUE:
         return float(abs((one.number or 0) - value))
-    if rel in (Rel.LARGEST, Rel.SMALLEST):
-        return one.area if rel is Rel.SMALLEST else -one.area
+    if rel in (Relation.LARGEST, Relation.SMALLEST):
+        return one.area if rel is Relation.SMALLEST else -one.area
     if anchor is None:
-        along = one.centre[0 if rel in (Rel.LEFT_OF, Rel.RIGHT_OF) else 1]
-        return along if rel in (Rel.LEFT_OF, Rel.ABOVE) else -along
+        along = one.centre[0 if rel in (Relation.LEFT_OF, Relation.RIGHT_OF) else 1]
+        return along if rel in (Relation.LEFT_OF, Relation.ABOVE) else -along
     return dist(one.centre, anchor.centre)
 
 
-def _lies(one: Instance, anchor: Instance, rel: Rel) -> bool:
-    axis = 0 if rel in (Rel.LEFT_OF, Rel.RIGHT_OF) else 1
+def _lies(one: Instance, anchor: Instance, rel: Relation) -> bool:
+    axis = 0 if rel in (Relation.LEFT_OF, Relation.RIGHT_OF) else 1
     ahead = anchor.centre[axis] - one.centre[axis]
-    return ahead > 0 if rel in (Rel.LEFT_OF, Rel.ABOVE) else ahead < 0
+    return ahead > 0 if rel in (Relation.LEFT_OF, Relation.ABOVE) else ahead < 0
 
 
-def _shares_rows(one: Instance, anchor: Instance, rel: Rel) -> bool:
-    axis = 1 if rel in (Rel.LEFT_OF, Rel.RIGHT_OF) else 0
+def _shares_rows(one: Instance, anchor: Instance, rel: Relation) -> bool:
+    axis = 1 if rel in (Relation.LEFT_OF, Relation.RIGHT_OF) else 0
     return min(one.box[axis + 2], anchor.box[axis + 2]) > max(one.box[axis], anchor.box[axis])
 
 
@@ -103,11 +103,11 @@ class Outcome:
     unmet: int = 0
 
 
-def seen(drawn: Drawn, dials: Dials) -> Scene:
+def seen(drawn: Drawn, dials: ErrorRates) -> Scene:
     """Return what the oracle sees, as the pipeline would store and load it."""
     width, height = drawn.image.size
-    made = instance_rows({"image_id": f"{drawn.kind}-{drawn.seed}"}, look(drawn, dials))
-    rows = list(made.rows) if isinstance(made, Made) else []
+    made = instance_rows({"image_id": f"{drawn.kind}-{drawn.seed}"}, simulate_segmenter(drawn, dials))
+    rows = list(made.rows) if isinstance(made, Accepted) else []
     unique = {row["instance_id"]: row for row in rows}
     return Scene(
         tuple(instance_from_row({**row, "attributes": dict(row["attributes"])}) for row in unique.values()),
@@ -120,7 +120,7 @@ def careless_queries(scene: Scene, count: int) -> Iterator[Query]:
     """Yield what the author composes where nothing restrains it."""
     sure = tuple(replace(one, certain=True) for one in scene.instances)
     careless = CarelessScene(sure, scene.width, scene.height)
-    walker = program_author._Walker(careless)
+    walker = program_author._StepFinder(careless)
     rng = random.Random(f"careless {sorted(one.id for one in sure)}")
     made = 0
     for _ in range(program_author.TRIES):

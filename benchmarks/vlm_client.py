@@ -97,18 +97,18 @@ def with_client(url: str, source: Path, target: Path) -> list[tuple[float, float
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from hopchain_etl.engines.vlm.call import Answer, Call, Message
+    from hopchain_etl.engines.vlm.call import ChatRequest, ChatResponse, Message
     from hopchain_etl.engines.vlm.client import VlmClient
-    from hopchain_etl.engines.vlm.images import Picture
+    from hopchain_etl.engines.vlm.images import PromptImage
     from hopchain_etl.settings import VlmSettings
 
     spans: list[tuple[float, float]] = []
 
-    def call(row: Row) -> Call:
-        prompt = Message("user", (f"row {row.number}", Picture(lambda: row.image)))
-        return Call((prompt,), row.max_tokens, temperature=1.0, seed=row.number)
+    def call(row: Row) -> ChatRequest:
+        prompt = Message("user", (f"row {row.number}", PromptImage(lambda: row.image)))
+        return ChatRequest((prompt,), row.max_tokens, temperature=1.0, seed=row.number)
 
-    def content(row: Row, answer: Answer) -> dict[str, Any]:
+    def content(row: Row, answer: ChatResponse) -> dict[str, Any]:
         now = time.time()
         spans.append((now - answer.seconds, now))
         return {"text": answer.text, "finish_reason": answer.finish_reason}

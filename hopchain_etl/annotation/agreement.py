@@ -7,8 +7,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from hopchain_etl.annotation.votes import Ballot
-from hopchain_etl.hops.consensus import Decision, Rule, number_of, weigh
+from hopchain_etl.annotation.votes import Vote
+from hopchain_etl.hops.consensus import ConsensusRule, Decision, parse_answer, tally_votes
 
 REJECT = "reject"  # all rejects are one opinion, whatever their reason
 
@@ -33,15 +33,15 @@ def alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
     return 1 - (n - 1) * observed / expected
 
 
-def opinion(ballot: Ballot) -> Hashable:
+def vote_value(ballot: Vote) -> Hashable:
     """Return what a vote says: a number, or that the question is rejected."""
     number = ballot.number
     return REJECT if number is None else number
 
 
 def measure(
-    votes: Mapping[str, Sequence[Ballot]],
-    rule: Rule,
+    votes: Mapping[str, Sequence[Vote]],
+    rule: ConsensusRule,
     full: Iterable[str],
     programs: Mapping[str, str],
     checks: Iterable[Mapping[str, Any]],
@@ -53,18 +53,22 @@ def measure(
     program's answers, ``checks`` the answers to checks. Alpha is measured on the first two answers of each question and
     on the full sample: asking stops at the first disagreement, so all answers together would look worse than they are.
     """
-    outcomes = {query: weigh(((one.annotator, one.number) for one in given), rule) for query, given in votes.items()}
+    outcomes = {
+        query: tally_votes(((one.annotator, one.number) for one in given), rule) for query, given in votes.items()
+    }
     decided = [query for query, outcome in outcomes.items() if outcome.decision is not Decision.OPEN]
-    same = [query for query in decided if len({opinion(one) for one in votes[query]}) == 1 and _kept(outcomes[query])]
+    same = [
+        query for query in decided if len({vote_value(one) for one in votes[query]}) == 1 and _kept(outcomes[query])
+    ]
     kept = [query for query in decided if _kept(outcomes[query]) and query in programs]
-    differing = [query for query in kept if outcomes[query].answer != number_of(programs[query])]
+    differing = [query for query in kept if outcomes[query].answer != parse_answer(programs[query])]
     first_two = [sorted(given, key=lambda one: one.answered_at)[:2] for given in votes.values()]
     whole = [votes[query] for query in full if len(votes.get(query, ())) == rule.seats]
     return {
         "decided": len(decided),
         "unanimous_share": _share(len(same), len(decided)),
-        "alpha_first_two": _rounded(alpha([[opinion(one) for one in two] for two in first_two])),
-        "alpha_full": _rounded(alpha([[opinion(one) for one in given] for given in whole])),
+        "alpha_first_two": _rounded(alpha([[vote_value(one) for one in two] for two in first_two])),
+        "alpha_full": _rounded(alpha([[vote_value(one) for one in given] for given in whole])),
         "full_queries": len(whole),
         "program_differs_share": _share(len(differing), len(kept)),
         "annotators": _people(votes, list(checks), set(voided)),
@@ -73,17 +77,17 @@ def measure(
 
 
 def _people(
-    votes: Mapping[str, Sequence[Ballot]], checks: Sequence[Mapping[str, Any]], voided: set[str]
+    votes: Mapping[str, Sequence[Vote]], checks: Sequence[Mapping[str, Any]], voided: set[str]
 ) -> list[dict[str, Any]]:
-    mine: defaultdict[str, list[Ballot]] = defaultdict(list)
+    mine: defaultdict[str, list[Vote]] = defaultdict(list)
     compared: Counter[str] = Counter()
     equal: Counter[str] = Counter()
     for given in votes.values():
         for one in given:
             mine[one.annotator].append(one)
-            others = [opinion(other) for other in given if other is not one]
+            others = [vote_value(other) for other in given if other is not one]
             compared[one.annotator] += len(others)
-            equal[one.annotator] += others.count(opinion(one))
+            equal[one.annotator] += others.count(vote_value(one))
     answered = [check for check in checks if not check.get("skipped")]
     gold = Counter(check["annotator"] for check in answered)
     right = Counter(check["annotator"] for check in answered if check.get("right"))
@@ -102,7 +106,7 @@ def _people(
     ]
 
 
-def _every(votes: Mapping[str, Sequence[Ballot]]) -> Iterable[Ballot]:
+def _every(votes: Mapping[str, Sequence[Vote]]) -> Iterable[Vote]:
     return (one for given in votes.values() for one in given)
 
 

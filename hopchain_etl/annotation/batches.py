@@ -80,7 +80,7 @@ def load(lake: Lake, name: str) -> Batch:
     )
 
 
-def states(lake: Lake) -> dict[str, frozenset[str]]:
+def batch_states(lake: Lake) -> dict[str, frozenset[str]]:
     """Return every batch by name, in order, with what has become of it: ``closed``, ``decided``, ``assigned``."""
     kinds: dict[str, set[str]] = {}
     for entry in lake.store.entries("batches/"):
@@ -89,7 +89,7 @@ def states(lake: Lake) -> dict[str, frozenset[str]]:
     return {name: frozenset(found - {"batch"}) for name, found in sorted(kinds.items()) if "batch" in found}
 
 
-def asked(lake: Lake, names: Iterable[str]) -> set[str]:
+def query_ids_of_batches(lake: Lake, names: Iterable[str]) -> set[str]:
     """Return the query_ids of the named batches."""
     return {query for name in names for query in load(lake, name).query_ids}
 
@@ -100,14 +100,14 @@ def policy_of(desk: DeskSettings) -> dict[str, Any]:
     return {"name": name, "seats": desk.seats, "agree": desk.agree, "full_share": desk.full_share}
 
 
-def unasked(
+def unassigned_queries(
     lake: Lake, lineage: str, held_back: Mapping[Shard, Container[str]], *, besides: str = ""
 ) -> dict[Shard, list[str]]:
     """Return the queries under a fingerprint that no batch (``besides`` the named one) asks, by shard, in order.
 
     Only shards in ``held_back`` are looked at, and the queries that it names are left out.
     """
-    earlier = asked(lake, (other for other in states(lake) if other != besides))
+    earlier = query_ids_of_batches(lake, (other for other in batch_states(lake) if other != besides))
     gone = lake.withdrawn()
 
     def queries(shard: Shard) -> list[str]:
@@ -127,7 +127,7 @@ def close(lake: Lake, name: str, by: str) -> bool:
     return lake.store.put_new(f"batches/{name}.closed.json", json.dumps(closing, sort_keys=True).encode())
 
 
-def settle(lake: Lake, name: str, outcome: dict[str, Any]) -> None:
+def mark_decided(lake: Lake, name: str, outcome: dict[str, Any]) -> None:
     """Record that a batch has become final, with what became of its queries; the first record stays."""
     lake.store.put_new(f"batches/{name}.decided.json", json.dumps(outcome, sort_keys=True, indent=1).encode())
 

@@ -20,10 +20,10 @@ from pydantic import ValidationError
 from hopchain_etl import schemas
 from hopchain_etl.annotation import batches, votes
 from hopchain_etl.annotation.batches import Batch
-from hopchain_etl.annotation.votes import VOTE_KEY, Ballot, is_full
+from hopchain_etl.annotation.votes import VOTE_KEY, Vote, in_full_sample
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import Identity, Row
-from hopchain_etl.hops.consensus import Decision, Outcome, Rule, number_of, weigh
+from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, parse_answer, tally_votes
 from hopchain_etl.lake.lake import Lake, Marker, Part, Shard
 from hopchain_etl.quality.validator import Validator
 from hopchain_etl.stages.lineage import Lineage
@@ -34,7 +34,7 @@ REVISION = 1
 
 
 @dataclass(frozen=True)
-class Vote:
+class VoteObject:
     """A stored vote as a listing shows it."""
 
     key: str
@@ -45,7 +45,7 @@ class Vote:
 
 
 @dataclass(frozen=True)
-class Standing:
+class BatchProgress:
     """How far a batch is, in queries. ``answers`` is the fingerprint of its table, ``inputs`` the digest of votes.
 
     Open are queries that somebody should still answer: those of the full sample until every seat is taken.
@@ -65,13 +65,13 @@ class Standing:
         return self.closed or not self.open
 
 
-def collect(lake: Lake, validate: Validator) -> list[Standing]:
+def collect(lake: Lake, validate: Validator) -> list[BatchProgress]:
     """Bring the answers table of every batch up to its votes; return the batches that have newly become final.
 
     Final is a batch whose queries are all decided, or that a lead has closed, and that ``batches.settle`` has not
     recorded yet. Run again on the same votes it writes nothing and returns the same.
     """
-    found = batches.states(lake)
+    found = batches.batch_states(lake)
     cast = votes_by_query(lake) if found else {}
     gone = votes.voided(lake)
     final = []
@@ -87,17 +87,17 @@ def collect(lake: Lake, validate: Validator) -> list[Standing]:
     return final
 
 
-def votes_by_query(lake: Lake) -> dict[str, list[Vote]]:
+def votes_by_query(lake: Lake) -> dict[str, list[VoteObject]]:
     """Return every vote by query_id, by one listing and without reading any."""
-    cast: dict[str, list[Vote]] = {}
+    cast: dict[str, list[VoteObject]] = {}
     for entry in lake.store.entries("answers/"):
         if match := VOTE_KEY.fullmatch(entry.key):
-            vote = Vote(entry.key, entry.etag, match["query"], int(match["seat"]), int(match["rev"]))
+            vote = VoteObject(entry.key, entry.etag, match["query"], int(match["seat"]), int(match["rev"]))
             cast.setdefault(vote.query_id, []).append(vote)
     return cast
 
 
-def digest(mine: Iterable[Vote], gone: Iterable[str] = ()) -> str:
+def digest(mine: Iterable[VoteObject], gone: Iterable[str] = ()) -> str:
     """Return 16 hex digits over the keys and contents of votes, and over who is voided."""
     lines = sorted([*(f"{vote.key}\n{vote.etag}\n" for vote in mine), *(f"voided {name}\n" for name in gone)])
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
@@ -111,7 +111,7 @@ def lineage(batch: Batch) -> Lineage:
 def compact(
     lake: Lake,
     batch: Batch,
-    mine: Sequence[Vote],
+    mine: Sequence[VoteObject],
     inputs: str,
     validate: Validator,
     gone: Collection[str] = (),
@@ -127,7 +127,7 @@ def compact(
     held = lake.marker("answers", asked.fingerprint, shard)
     if held.inputs == inputs if held else not mine:
         return
-    before = {(one.query_id, one.seat, one.rev): one for one in counted(lake, batch)} if held else {}
+    before = {(one.query_id, one.seat, one.rev): one for one in valid_votes_of_batch(lake, batch)} if held else {}
     rows, origins, rejects = _rows(lake, mine, before, gone)
     table = pa.Table.from_pylist(rows, schema=schemas.ANSWERS)
     verdict = validate("answers", table)
@@ -153,42 +153,42 @@ def compact(
     log.info("batch %s: read %d votes, ok %d, rejected %d", batch.id, marker.read, marker.ok, marker.rejected)
 
 
-def counted(lake: Lake, batch: Batch) -> list[Ballot]:
+def valid_votes_of_batch(lake: Lake, batch: Batch) -> list[Vote]:
     """Return the votes of a batch that count, as its table has them; none before the first collect."""
     place = "answers", lineage(batch).fingerprint, Shard(batch.id, 0)
     if lake.marker(*place) is None:
         return []
     rows = lake.read(*place, withdrawn=()).to_pylist()
-    return [Ballot.model_construct(**{**row, "rev": row["rev"] or 0, "batch": batch.id}) for row in rows]
+    return [Vote.model_construct(**{**row, "rev": row["rev"] or 0, "batch": batch.id}) for row in rows]
 
 
-def decide(given: Iterable[Ballot | Row], rule: Rule) -> Outcome:
+def decide(given: Iterable[Vote | Row], rule: ConsensusRule) -> ConsensusOutcome:
     """Return what counted votes, or rows of ``answers``, make of their query."""
-    rows = (vars(one) if isinstance(one, Ballot) else one for one in given)
-    return weigh(((row["annotator"], number_of(row["answer"])) for row in rows), rule)
+    rows = (vars(one) if isinstance(one, Vote) else one for one in given)
+    return tally_votes(((row["annotator"], parse_answer(row["answer"])) for row in rows), rule)
 
 
-def _standing(lake: Lake, batch: Batch, inputs: str, *, closed: bool) -> Standing:
-    given: dict[str, list[Ballot]] = {query: [] for query in batch.query_ids}
-    for vote in counted(lake, batch):
+def _standing(lake: Lake, batch: Batch, inputs: str, *, closed: bool) -> BatchProgress:
+    given: dict[str, list[Vote]] = {query: [] for query in batch.query_ids}
+    for vote in valid_votes_of_batch(lake, batch):
         given[vote.query_id].append(vote)
-    rule, share = Rule.of(batch.policy), float(batch.policy.get("full_share", 0))
+    rule, share = ConsensusRule.of(batch.policy), float(batch.policy.get("full_share", 0))
     tally: Counter[Decision] = Counter()
     for query, mine in given.items():
-        waits = is_full(query, share) and len({vote.annotator for vote in mine}) < rule.seats
+        waits = in_full_sample(query, share) and len({vote.annotator for vote in mine}) < rule.seats
         tally[Decision.OPEN if waits else decide(mine, rule).decision] += 1
     counts = tally[Decision.KEPT], tally[Decision.DROPPED], tally[Decision.OPEN]
-    return Standing(batch.id, closed, *counts, answers=lineage(batch).fingerprint, inputs=inputs)
+    return BatchProgress(batch.id, closed, *counts, answers=lineage(batch).fingerprint, inputs=inputs)
 
 
 def _rows(
-    lake: Lake, mine: Sequence[Vote], before: Mapping[tuple[str, int, int], Ballot], gone: Collection[str]
-) -> tuple[list[Row], list[Vote], list[Row]]:
+    lake: Lake, mine: Sequence[VoteObject], before: Mapping[tuple[str, int, int], Vote], gone: Collection[str]
+) -> tuple[list[Row], list[VoteObject], list[Row]]:
     """Return the rows of the votes that count, the vote behind each row, and what was rejected.
 
     A vote never changes, so those that the table already has (``before``) are not read again.
     """
-    last: dict[tuple[str, int], Vote] = {}
+    last: dict[tuple[str, int], VoteObject] = {}
     for vote in mine:
         seat = vote.query_id, vote.seat
         last[seat] = max(last.get(seat, vote), vote, key=lambda one: one.rev)
@@ -196,12 +196,12 @@ def _rows(
     older = (vote for vote in mine if last[vote.query_id, vote.seat] is not vote)
     rejects = [_reject(lake, vote, "superseded", "the seat has a later revision") for vote in older]
 
-    def read(vote: Vote) -> tuple[Vote, Ballot | bytes]:
+    def read(vote: VoteObject) -> tuple[VoteObject, Vote | bytes]:
         return vote, before.get((vote.query_id, vote.seat, vote.rev)) or lake.store.get(vote.key)
 
     for vote, found in sorted(map_threads(read, last.values()), key=lambda pair: (pair[0].query_id, pair[0].seat)):
         try:
-            ballot = found if isinstance(found, Ballot) else _ballot(vote, found)
+            ballot = found if isinstance(found, Vote) else _ballot(vote, found)
         except ValueError as error:  # what is no JSON or lacks a field: pydantic's errors are ValueErrors too
             rejects.append(_reject(lake, vote, "unreadable_vote", _told(error)))
             continue
@@ -215,8 +215,8 @@ def _rows(
     return rows, origins, rejects
 
 
-def _ballot(vote: Vote, data: bytes) -> Ballot:
-    ballot = Ballot.model_validate_json(data)
+def _ballot(vote: VoteObject, data: bytes) -> Vote:
+    ballot = Vote.model_validate_json(data)
     if (ballot.query_id, ballot.seat, ballot.rev) != (vote.query_id, vote.seat, vote.rev):
         raise ValueError(f"it speaks of query {ballot.query_id}, seat {ballot.seat}, revision {ballot.rev}")
     return ballot
@@ -228,7 +228,7 @@ def _told(error: ValueError) -> str:
     return str(error)
 
 
-def _reject(lake: Lake, vote: Vote, reason: str, detail: str, payload: Row | None = None) -> Row:
+def _reject(lake: Lake, vote: VoteObject, reason: str, detail: str, payload: Row | None = None) -> Row:
     told = {"reason": reason, "detail": detail, "payload": json.dumps(payload, sort_keys=True) if payload else None}
     place = {"input_id": vote.key, "uri": lake.store.uri(vote.key), "etag": vote.etag, "image_id": None}
     return {"stage": "collect", "scope": "input", "outcome": "rejected", **told, **place}

@@ -13,24 +13,27 @@ if TYPE_CHECKING:
     from hopchain_etl.pipeline.build import Build
 
 REASONS = frozenset({"too_easy", "guessable", *(f"judged_{verdict}" for verdict in VERDICTS)})
-GUARDS = {"judge": "judgements", "screen": "attempts"}  # stages that hold queries back, where engines can play them
+FILTER_STAGES = {
+    "judge": "judgements",
+    "screen": "attempts",
+}  # stages that hold queries back, where engines can play them
 
-HeldBack = dict[Shard, dict[str, str]]
+ExcludedQueries = dict[Shard, dict[str, str]]
 
 
-def held_back(build: Build) -> HeldBack:
+def excluded_queries(build: Build) -> ExcludedQueries:
     """Return the shards that every stage has completed, each with the queries nobody is to be asked, and why."""
-    guards = [(step.stage.table, step.fingerprint) for name in GUARDS if (step := build.steps.get(name))]
+    guards = [(step.stage.table, step.fingerprint) for name in FILTER_STAGES if (step := build.steps.get(name))]
     guarded = (build.lake.completed(*guard) for guard in guards)
     ready = sorted(set(build.lake.completed("queries", build.lineage)).intersection(*guarded))
     return dict(zip(ready, map_threads(lambda shard: _refused(build.lake, guards, shard), ready), strict=True))
 
 
-def held_back_under(lake: Lake, lineage: str) -> HeldBack:
+def excluded_queries_of_lineage(lake: Lake, lineage: str) -> ExcludedQueries:
     """Return the same for a queries fingerprint of any day: whatever judge or screen has refused of its queries."""
     guards = [
         (table, fingerprint)
-        for stage, table in GUARDS.items()
+        for stage, table in FILTER_STAGES.items()
         for fingerprint in lake.fingerprints(table)
         if (facts := lake.get_json(f"lineages/{fingerprint}.json"))
         and (facts["stage"], facts["upstream"]) == (stage, lineage)

@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hopchain_etl.annotation.votes import who
+from hopchain_etl.annotation.votes import annotator_key
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.hops.consensus import number_of
+from hopchain_etl.hops.consensus import parse_answer
 from hopchain_etl.lake.lake import Lake
 
 SOURCES = ("unanimous", "listed", "drawn")
@@ -71,7 +71,7 @@ class Gold:
 
     def count(self, annotator: str) -> int:
         """Return how many checks somebody has answered."""
-        return len(self._answered[who(annotator)])
+        return len(self._answered[annotator_key(annotator)])
 
     def is_due(self, annotator: str, turn: int, share: float) -> bool:
         """Return whether the question of this turn is a check: by chance, but the same whenever it is asked."""
@@ -79,7 +79,7 @@ class Gold:
 
     def pick(self, annotator: str, known: Iterable[str]) -> GoldItem | None:
         """Return the next check for somebody, none of those he has answered before, as a check or for real."""
-        me = who(annotator)
+        me = annotator_key(annotator)
         stored = {_name(entry.key) for entry in self._lake.store.entries(f"gold/answers/{me}/")}
         with self._lock:
             self._answered[me] |= stored
@@ -89,18 +89,18 @@ class Gold:
     def answer(self, annotator: str, query_id: str, said: dict[str, Any]) -> None:
         """Store what somebody answered to a check, with whether it is right; the first answer stays."""
         item = self.items[query_id]
-        number = number_of(said.get("answer"))
+        number = parse_answer(said.get("answer"))
         marked = {**said, "annotator": annotator, "gold": True, "expected": item.answer}
-        body = {**marked, "right": number is not None and number == number_of(item.answer)}
+        body = {**marked, "right": number is not None and number == parse_answer(item.answer)}
         self._lake.store.put_new(_answer_key(annotator, query_id), json.dumps(body, sort_keys=True).encode())
         with self._lock:
-            self._answered[who(annotator)].add(query_id)
+            self._answered[annotator_key(annotator)].add(query_id)
 
     def take_back(self, annotator: str, query_id: str) -> None:
         """Remove an answer to a check."""
         self._lake.store.delete([_answer_key(annotator, query_id)])
         with self._lock:
-            self._answered[who(annotator)].discard(query_id)
+            self._answered[annotator_key(annotator)].discard(query_id)
 
     def answered(self, annotator: str, query_id: str) -> dict[str, Any] | None:
         """Return what somebody answered to a check."""
@@ -114,7 +114,7 @@ class Gold:
 
 
 def _answer_key(annotator: str, query_id: str) -> str:
-    return f"gold/answers/{who(annotator)}/{query_id}.json"
+    return f"gold/answers/{annotator_key(annotator)}/{query_id}.json"
 
 
 def _name(key: str) -> str:

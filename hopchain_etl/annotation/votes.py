@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hopchain_etl.hops.consensus import number_of
+from hopchain_etl.hops.consensus import parse_answer
 from hopchain_etl.lake.lake import Lake
 
 VOTE_KEY = re.compile(r"answers/(?P<query>[0-9a-f]{64})/seat-(?P<seat>\d{1,2})\.(?P<rev>\d{1,9})\.json")
@@ -23,7 +23,7 @@ _VOIDS = "annotators/"
 _VOIDED = ".voided.json"
 
 
-class Ballot(BaseModel):
+class Vote(BaseModel):
     """What a vote says. Answer or reject reason: the table's suite sees to it that it is one of the two."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True, frozen=True)
@@ -49,23 +49,23 @@ class Ballot(BaseModel):
     @property
     def number(self) -> Fraction | None:
         """The answer as an exact number; None for a reject."""
-        return number_of(self.answer)
+        return parse_answer(self.answer)
 
     def data(self) -> bytes:
         """Return the bytes that are stored."""
         return json.dumps(self.model_dump(), sort_keys=True).encode()
 
 
-def standing(ballots: Iterable[Ballot], voided: Container[str] = ()) -> dict[int, Ballot]:
+def valid_votes(ballots: Iterable[Vote], voided: Container[str] = ()) -> dict[int, Vote]:
     """Return the vote that counts of each seat that is taken: the highest revision, unless retracted or voided.
 
     A person counts once, on the lowest of his seats; the others are free.
     """
-    last: dict[int, Ballot] = {}
+    last: dict[int, Vote] = {}
     for ballot in ballots:
         if ballot.seat not in last or ballot.rev > last[ballot.seat].rev:
             last[ballot.seat] = ballot
-    taken: dict[int, Ballot] = {}
+    taken: dict[int, Vote] = {}
     people: set[str] = set()
     for seat, ballot in sorted(last.items()):
         if not ballot.retracted and ballot.annotator not in voided and ballot.annotator not in people:
@@ -74,7 +74,7 @@ def standing(ballots: Iterable[Ballot], voided: Container[str] = ()) -> dict[int
     return taken
 
 
-def is_full(query_id: str, share: float) -> bool:
+def in_full_sample(query_id: str, share: float) -> bool:
     """Return whether a question is in the sample that everybody answers, by its id alone."""
     return int(query_id[:13], 16) / 16**13 < share
 
@@ -82,7 +82,9 @@ def is_full(query_id: str, share: float) -> bool:
 def void(lake: Lake, annotator: str, *, by: str, reason: str) -> bool:
     """Let nothing that ``annotator`` answers count any more; return False where that was so before."""
     stone = {"annotator": annotator, "by": by, "reason": reason}
-    return lake.store.put_new(f"{_VOIDS}{who(annotator)}{_VOIDED}", json.dumps(stone, sort_keys=True).encode())
+    return lake.store.put_new(
+        f"{_VOIDS}{annotator_key(annotator)}{_VOIDED}", json.dumps(stone, sort_keys=True).encode()
+    )
 
 
 def voided(lake: Lake) -> dict[str, dict[str, str]]:
@@ -93,6 +95,6 @@ def voided(lake: Lake) -> dict[str, dict[str, str]]:
     return {stone["annotator"]: stone for stone in stones}
 
 
-def who(annotator: str) -> str:
+def annotator_key(annotator: str) -> str:
     """Return 16 hex digits that stand for an annotator in keys: names may hold anything."""
     return hashlib.sha256(annotator.encode()).hexdigest()[:16]

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hopchain_etl.lake.lake import Shard
 from hopchain_etl.stages import runner
-from hopchain_etl.stages.runner import Failed, Made, Outcome
+from hopchain_etl.stages.runner import Accepted, Failed, Outcome
 
 log = logging.getLogger(__name__)
 _LOG_SECONDS = 15
@@ -54,7 +54,7 @@ class LiveProgress:
     def advance(self, outcome: Outcome) -> None:
         self._done += 1
         self._failed += isinstance(outcome, Failed)
-        self._refused += not isinstance(outcome, Failed | Made)
+        self._refused += not isinstance(outcome, Failed | Accepted)
         now = time.monotonic()
         rate = self._done / max(1e-6, now - self._started)
         self._bar.update(self._task, advance=1, rate=f"{rate:.1f}", refused=self._refused, failed=self._failed)

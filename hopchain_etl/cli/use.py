@@ -67,11 +67,11 @@ def export(
     from rich.progress import Progress
 
     from hopchain_etl.imaging.vision_tokens import MAX_PIXELS
-    from hopchain_etl.training_set.export import Wanted
+    from hopchain_etl.training_set.export import ExportOptions
     from hopchain_etl.training_set.export import export as run
     from hopchain_etl.training_set.export.tokens import estimate, tokenizer_at
 
-    wanted = Wanted(form, variant, split, tuple(filters or ()), max_prompt_tokens, max_pixels or MAX_PIXELS)
+    wanted = ExportOptions(form, variant, split, tuple(filters or ()), max_prompt_tokens, max_pixels or MAX_PIXELS)
     count = tokenizer_at(tokenizer) if tokenizer else estimate
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("rows", total=None)

@@ -16,9 +16,16 @@ from PIL import Image
 
 from hopchain_etl.doctor.finding import Finding
 from hopchain_etl.engines.base import InvalidOutputError
-from hopchain_etl.engines.vlm.call import Call, CutAnswerError, Message, answer_of, wire_body, wire_messages
+from hopchain_etl.engines.vlm.call import (
+    ChatRequest,
+    IncompleteResponseError,
+    Message,
+    parse_response,
+    wire_body,
+    wire_messages,
+)
 from hopchain_etl.engines.vlm.connection import api_key
-from hopchain_etl.engines.vlm.images import Picture
+from hopchain_etl.engines.vlm.images import PromptImage
 from hopchain_etl.orchestration import dag_config
 from hopchain_etl.settings import Sam3Backend, Sam3Settings, Settings, VlmSettings
 from hopchain_etl.stages.resources import RESOURCES
@@ -90,12 +97,14 @@ def _reads_pictures(name: str, url: str, model: VlmSettings, key: str | None) ->
         "required": ["colour"],
         "additionalProperties": False,
     }
-    call = Call((Message("user", (Picture(picture.getvalue), "Which colour is the square?")),), 2_048, schema=schema)
+    call = ChatRequest(
+        (Message("user", (PromptImage(picture.getvalue), "Which colour is the square?")),), 2_048, schema=schema
+    )
     messages, tokens = wire_messages(call)
     body = wire_body(call, model.model, messages)
     try:
-        answer = answer_of(_fetched(f"{url}/chat/completions", key, body, _ANSWER_SECONDS), tokens, 0.0)
-    except (OSError, ValueError, CutAnswerError) as error:
+        answer = parse_response(_fetched(f"{url}/chat/completions", key, body, _ANSWER_SECONDS), tokens, 0.0)
+    except (OSError, ValueError, IncompleteResponseError) as error:
         yield Finding(f"{name} images", "missing", _said(error), "serve a vision-language model, with images allowed")
         return
     yield Finding(f"{name} images", "ok", "a picture was accepted")
@@ -127,7 +136,7 @@ def launch(name: str, model: VlmSettings) -> Iterator[Finding]:
 
 def gpus(settings: Settings) -> Iterator[Finding]:
     """Compare the GPUs of this machine with what the profile's stages ask for."""
-    needed = max(dag_config.needs_of(stage, settings).gpus for stage in RESOURCES)
+    needed = max(dag_config.resources_for(stage, settings).gpus for stage in RESOURCES)
     if settings.sam3.device == "cpu" and needed <= 1:
         yield Finding(
             "GPUs", "warning", "SAM3 is set to the CPU: minutes a photo", "HOPCHAIN_SAM3__DEVICE=auto on a GPU"

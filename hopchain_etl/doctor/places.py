@@ -13,7 +13,7 @@ from importlib.util import find_spec
 
 from hopchain_etl.doctor.finding import Finding
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.object_store import ObjectStore, StoreError, keys_of_connection
+from hopchain_etl.lake.object_store import ObjectStore, StoreError, credentials_from_connection
 from hopchain_etl.release.decontaminate import benchmark_files
 from hopchain_etl.settings import BenchmarkSettings, Settings
 from hopchain_etl.stages.resources import RESOURCES
@@ -122,7 +122,7 @@ def airflow(settings: Settings) -> Iterator[Finding]:
     places = [settings.lake, settings.source, *([settings.registry.remote] if settings.registry.remote else [])]
     for name in sorted({place.connection for place in places if place.connection}):
         try:
-            keys_of_connection(name)
+            credentials_from_connection(name)
         except Exception as error:  # noqa: BLE001 every secrets backend fails in its own way
             remedy = f"airflow connections add {name} --conn-type aws --conn-login KEY --conn-password SECRET"
             yield Finding(f"connection {name}", "missing", f"{type(error).__name__}: {error}", remedy)

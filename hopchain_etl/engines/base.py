@@ -106,7 +106,7 @@ class AuthorJob:
 
     @property
     def payload(self) -> JSON:
-        told = [instance_facts(row) for row in self.instances]
+        told = [instance_for_prompt(row) for row in self.instances]
         return {
             "task": "author",
             "blob": self.photo.blob_sha,
@@ -126,7 +126,7 @@ class ReadJob:
 
     @property
     def payload(self) -> JSON:
-        told = [instance_facts(row) for row in self.instances]
+        told = [instance_for_prompt(row) for row in self.instances]
         asked = {"question": self.question, "instances": told, "seen": list(self.seen)}
         return {"task": "read", "blob": self.photo.blob_sha, **asked}
 
@@ -253,7 +253,7 @@ class Judge(Protocol):
     def judge(self, jobs: Iterable[JudgeJob]) -> Iterator[Reply[JudgeJob]]: ...
 
 
-def instance_facts(row: Row) -> JSON:
+def instance_for_prompt(row: Row) -> JSON:
     """Return what an engine may tell a model about an instance: all of its row but the mask."""
     told = {key: row[key] for key in ("instance_id", "category", "certain", "text")}
     return {**told, "box": [round(side, 1) for side in row["box"]], "attributes": dict(row["attributes"] or ())}

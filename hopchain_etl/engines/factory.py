@@ -22,7 +22,7 @@ class Engines:
     selection: Selection | None = None
 
 
-def engines_for(settings: Settings) -> Engines:
+def create_engines(settings: Settings) -> Engines:
     """Return the engines of the profile in ``settings``. Nothing is loaded, launched or connected to."""
     if settings.engines.profile is Profile.LOCAL:
         from hopchain_etl.engines.local.engine import LocalDetector, LocalSegmenter

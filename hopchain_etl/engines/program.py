@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from hopchain_etl.engines.base import JSON, AuthorJob, Identity, Photo, Reply, Row
 from hopchain_etl.hops.geometry import Scene
-from hopchain_etl.hops.program_author import Step, starts, write_queries
+from hopchain_etl.hops.program_author import Step, first_steps, write_queries
 from hopchain_etl.hops.query import Query, decimal_text, hop_to_row
 from hopchain_etl.hops.variants import VARIANTS, to_row, variant
 from hopchain_etl.settings import GenerateSettings
@@ -35,7 +35,7 @@ class ProgramAuthor:
             scene = Scene.of(job.instances, job.photo.width, job.photo.height)
             bounds = settings.min_instances, settings.max_instances
             written = write_queries(scene, settings.queries_per_image, settings.seed, bounds)
-            ways = starts(scene) if written else []
+            ways = first_steps(scene) if written else []
             yield Reply(job, {"queries": [_draft(query, scene, ways) for query in written]})
 
 

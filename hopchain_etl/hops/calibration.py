@@ -36,7 +36,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
-class Tries:
+class AttemptScore:
     """How many of a model's samples were right."""
 
     right: int = 0
@@ -46,8 +46,8 @@ class Tries:
         if not 0 <= self.right <= self.samples:
             raise ValueError(f"{self.right} right of {self.samples} samples cannot be")
 
-    def __add__(self, other: Tries) -> Tries:
-        return Tries(self.right + other.right, self.samples + other.samples)
+    def __add__(self, other: AttemptScore) -> AttemptScore:
+        return AttemptScore(self.right + other.right, self.samples + other.samples)
 
     @property
     def share(self) -> float | None:
@@ -55,13 +55,13 @@ class Tries:
         return self.right / self.samples if self.samples else None
 
 
-def count(graded: Iterable[bool]) -> Tries:
+def score_attempts(graded: Iterable[bool]) -> AttemptScore:
     """Return how many of the graded samples were right."""
     marks = list(graded)
-    return Tries(sum(marks), len(marks))
+    return AttemptScore(sum(marks), len(marks))
 
 
-def band(tries: Tries, thresholds: Thresholds = Thresholds()) -> Band | None:
+def band(tries: AttemptScore, thresholds: Thresholds = Thresholds()) -> Band | None:
     """Return the band of a query; None where nobody has tried it."""
     if not tries.samples:
         return None
@@ -73,12 +73,12 @@ def band(tries: Tries, thresholds: Thresholds = Thresholds()) -> Band | None:
     return Band.MEDIUM if share <= Fraction(str(thresholds.medium)) else Band.EASY
 
 
-def too_easy(seeing: Tries) -> bool:
+def too_easy(seeing: AttemptScore) -> bool:
     """Return whether a weaker model that sees the image is always right: such queries are dropped (HOPCHAIN.md)."""
     return 0 < seeing.samples == seeing.right
 
 
-def guessable(blind: Tries, chance: float, alpha: float = 0.05) -> bool:
+def guessable(blind: AttemptScore, chance: float, alpha: float = 0.05) -> bool:
     """Return whether a model without the image is right more often than chance explains.
 
     ``chance`` is what a guesser gets right who knows how the answers are spread and looks at nothing: at most the

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from hopchain_etl.hops.context import Case, prepare
+from hopchain_etl.hops.context import QueryContext, build_context
 from hopchain_etl.hops.expression import ExpressionError, conditions_met, parse
 from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import Query
@@ -20,14 +20,14 @@ MIN_INSTANCES, MAX_INSTANCES = program.MIN_INSTANCES, program.MAX_INSTANCES
 
 
 @dataclass(frozen=True)
-class Complaint:
+class Violation:
     """A rule that a query breaks."""
 
     reason: str
     detail: str
 
 
-Rule = Callable[[Case], str | None]
+Rule = Callable[[QueryContext], str | None]
 
 RULES: tuple[Rule, ...] = (
     program.hop_count,
@@ -75,25 +75,25 @@ _OF_CHAINS = (
     arithmetic.few_answers,
     arithmetic.wrong_turn_unnoticed,
 )
-STANDALONE: tuple[Rule, ...] = tuple(rule for rule in RULES if rule not in _OF_CHAINS)
+VARIANT_RULES: tuple[Rule, ...] = tuple(rule for rule in RULES if rule not in _OF_CHAINS)
 
 
-def check(query: Query, scene: Scene, rules: Sequence[Rule] = RULES) -> tuple[list[Complaint], float]:
+def check(query: Query, scene: Scene, rules: Sequence[Rule] = RULES) -> tuple[list[Violation], float]:
     """Return every one of ``rules`` that ``query`` breaks on ``scene``, and the share of hops no code could check."""
-    case = prepare(query, scene)
+    case = build_context(query, scene)
     broken = ((rule.__name__, rule(case)) for rule in rules)
-    return [Complaint(reason, detail) for reason, detail in broken if detail is not None], case.unchecked
+    return [Violation(reason, detail) for reason, detail in broken if detail is not None], case.unchecked
 
 
 def is_sound(query: Query, scene: Scene) -> bool:
     """Return whether ``query`` breaks no rule; quicker than ``check`` where it breaks one."""
-    case = prepare(query, scene)
+    case = build_context(query, scene)
     return all(rule(case) is None for rule in RULES)
 
 
 def coverage(query: Query, scene: Scene) -> float:
     """Return the share of perturbed readings and wrong turns that would change the answer of ``query``."""
-    return prepare(query, scene).coverage
+    return build_context(query, scene).coverage
 
 
 def count_conditions(queries: Iterable[Query]) -> tuple[int, int]:

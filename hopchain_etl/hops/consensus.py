@@ -26,7 +26,7 @@ class Decision(StrEnum):
 
 
 @dataclass(frozen=True)
-class Rule:
+class ConsensusRule:
     """``agree`` of ``seats`` people have to give the same number.
 
     More than half have to, so no two numbers can both be kept and a tie (2-2) always drops. With 3 of 4, three equal
@@ -46,10 +46,10 @@ class Rule:
     @property
     def name(self) -> str:
         """What a released row calls the rule: the paper's is ``unanimous``."""
-        return "unanimous" if self == Rule() else str(self)
+        return "unanimous" if self == ConsensusRule() else str(self)
 
     @classmethod
-    def named(cls, name: str) -> Rule:
+    def named(cls, name: str) -> ConsensusRule:
         """Return the rule of that name; raise ValueError where there is none."""
         if name == "unanimous":
             return cls()
@@ -59,21 +59,21 @@ class Rule:
         return cls(int(match["seats"]), int(match["agree"]))
 
     @classmethod
-    def of(cls, policy: Mapping[str, Any]) -> Rule:
+    def of(cls, policy: Mapping[str, Any]) -> ConsensusRule:
         """Return the rule of a batch's policy; one that does not say how many must agree means all."""
         seats = int(policy["seats"])
         return cls(seats, int(policy.get("agree", seats)))
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ConsensusOutcome:
     """A decision, with the number that is kept."""
 
     decision: Decision
     answer: Fraction | None = None
 
 
-def weigh(opinions: Iterable[tuple[str, Fraction | None]], rule: Rule) -> Outcome:
+def tally_votes(opinions: Iterable[tuple[str, Fraction | None]], rule: ConsensusRule) -> ConsensusOutcome:
     """Return what opinions (annotator, number; None for a reject) make of a query, as soon as it is certain.
 
     Open means that those who have not answered could still decide it. Their order does not matter. Somebody who
@@ -86,16 +86,18 @@ def weigh(opinions: Iterable[tuple[str, Fraction | None]], rule: Rule) -> Outcom
     voices.pop(None, None)
     answer, most = max(voices.items(), key=lambda pair: pair[1], default=(None, 0))
     if len(people) - most > rule.seats - rule.agree:
-        return Outcome(Decision.DROPPED)
-    return Outcome(Decision.KEPT, answer) if most >= rule.agree else Outcome(Decision.OPEN)
+        return ConsensusOutcome(Decision.DROPPED)
+    return ConsensusOutcome(Decision.KEPT, answer) if most >= rule.agree else ConsensusOutcome(Decision.OPEN)
 
 
-def holds(policy: str, answers: Sequence[str | None], answer: str) -> bool:
+def is_consensus(policy: str, answers: Sequence[str | None], answer: str) -> bool:
     """Return whether people's ``answers`` (None for a reject) give ``answer`` under the rule of that name."""
-    outcome = weigh(((str(number), number_of(text)) for number, text in enumerate(answers)), Rule.named(policy))
-    return outcome.decision is Decision.KEPT and outcome.answer == number_of(answer)
+    outcome = tally_votes(
+        ((str(number), parse_answer(text)) for number, text in enumerate(answers)), ConsensusRule.named(policy)
+    )
+    return outcome.decision is Decision.KEPT and outcome.answer == parse_answer(answer)
 
 
-def number_of(text: str | None) -> Fraction | None:
+def parse_answer(text: str | None) -> Fraction | None:
     """Return an answer as an exact number; None where it is not a plain decimal."""
     return Fraction(text.strip()) if text is not None and _NUMBER.fullmatch(text.strip()) else None

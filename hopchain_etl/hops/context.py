@@ -9,10 +9,10 @@ from fractions import Fraction
 from functools import cached_property
 from math import dist
 
-from hopchain_etl.hops.execute import EXECUTABLE, Look, NotExecutableError, execute, read
+from hopchain_etl.hops.execute import EXECUTABLE, HopResult, NotExecutableError, execute, read_value
 from hopchain_etl.hops.expression import ExpressionError, Node, number_of, parse, perturbations
-from hopchain_etl.hops.geometry import AmbiguousError, Instance, Scene, Truth, parse_phrase
-from hopchain_etl.hops.query import Hop, Query, Rel, Value
+from hopchain_etl.hops.geometry import AmbiguousError, Instance, Scene, TruthValue, parse_phrase
+from hopchain_etl.hops.query import Hop, Query, Relation, Value
 
 _QUOTED = re.compile(r'"[^"]*"|“[^”]*”')
 _WORD = re.compile(r"\w+")
@@ -20,13 +20,13 @@ MOST_ASTRAY = 16  # other instances that a look may land on instead: the nearest
 
 
 @dataclass(frozen=True)
-class Case:
+class QueryContext:
     """A query with what its rules need: the scene, the parsed expression, and what each hop finds when executed."""
 
     query: Query
     scene: Scene
     tree: Node | None
-    looks: tuple[Look | Exception, ...]
+    looks: tuple[HopResult | Exception, ...]
 
     @property
     def unchecked(self) -> float:
@@ -73,7 +73,7 @@ class Case:
             return []
         walks = []
         for number, hop in self.query.numbered():
-            known = hop.referent in self.scene.by_id and isinstance(self.looks[number - 1], Look)
+            known = hop.referent in self.scene.by_id and isinstance(self.looks[number - 1], HopResult)
             if not known or _is_second_look(hop):
                 continue
             for other in _others(self.scene, hop):
@@ -100,7 +100,7 @@ class Case:
         except ExpressionError:
             return None
 
-    def first(self, differs: Callable[[Hop, Look | Exception], str | None]) -> str | None:
+    def first(self, differs: Callable[[Hop, HopResult | Exception], str | None]) -> str | None:
         """Return what ``differs`` says of the first hop that it says anything of."""
         for number, (hop, look) in enumerate(zip(self.query.hops, self.looks, strict=True), start=1):
             if detail := differs(hop, look):
@@ -118,26 +118,26 @@ def words(question: str) -> frozenset[str]:
     return frozenset(_WORD.findall(unquoted(question)))
 
 
-def prepare(query: Query, scene: Scene) -> Case:
+def build_context(query: Query, scene: Scene) -> QueryContext:
     """Return the query with its expression parsed and its hops executed, errors kept in their places."""
     try:
         tree = parse(query.expr)
     except ExpressionError:
         tree = None
-    looks: list[Look | Exception] = []
+    looks: list[HopResult | Exception] = []
     for number, _ in query.numbered():
         try:
             looks.append(execute(scene, query.hops, number))
         except (AmbiguousError, NotExecutableError, KeyError, IndexError, ValueError) as error:
             looks.append(error)
-    return Case(query, scene, tree, tuple(looks))
+    return QueryContext(query, scene, tree, tuple(looks))
 
 
 def _walk_on(scene: Scene, query: Query, number: int, instead: Instance) -> dict[int, Value]:
     """Return what the hops read had hop ``number`` landed on ``instead``; raise where a later hop would be stuck."""
     hops = list(query.hops)
     hop = hops[number - 1]
-    hops[number - 1] = replace(hop, target=(instead.id,), value=read(scene, instead, hop.read))
+    hops[number - 1] = replace(hop, target=(instead.id,), value=read_value(scene, instead, hop.read))
     if hop.read is not None and hop.read not in EXECUTABLE:
         raise NotExecutableError(f"its {hop.read} takes eyes")
     moved = {number}
@@ -158,15 +158,15 @@ def _others(scene: Scene, hop: Hop) -> Iterator[Instance]:
     """Yield the other instances that have the noun of a hop's category, nearest first."""
     target = scene.get(hop.target[0])
     noun = parse_phrase(hop.category)[1]
-    fitting = [one for one, truth in scene.matching(noun) if truth is Truth.YES and one.id != target.id]
+    fitting = [one for one, truth in scene.matching(noun) if truth is TruthValue.YES and one.id != target.id]
     if len(fitting) > MOST_ASTRAY:
         fitting = sorted(fitting, key=lambda one: dist(one.centre, target.centre))[:MOST_ASTRAY]
     yield from fitting
 
 
 def _is_second_look(hop: Hop) -> bool:
-    return hop.rel is Rel.NAMED and hop.to is not None
+    return hop.rel is Relation.NAMED and hop.to is not None
 
 
-def _beyond_code(hop: Hop, look: Look | Exception) -> bool:
+def _beyond_code(hop: Hop, look: HopResult | Exception) -> bool:
     return isinstance(look, NotExecutableError) or (hop.read is not None and hop.read not in EXECUTABLE)

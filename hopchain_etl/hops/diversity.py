@@ -18,7 +18,7 @@ RARE = 5  # queries of a kind that a cap leaves in any case: shares of a handful
 
 
 @dataclass(frozen=True)
-class Limits:
+class DiversityLimits:
     """Shares of a set that one value may have at most; 1 sets no limit. ``near`` see ``near_duplicates``."""
 
     answer: float = 0.1
@@ -34,7 +34,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class QueryProfile:
     """What the choice needs to know of a query; small, since a whole set of them is held at once."""
 
     query_id: str
@@ -46,13 +46,13 @@ class Candidate:
     looks: frozenset[int]  # at what it looks, for what: hashes, equal within one image only
 
 
-def candidate(row: Mapping[str, Any]) -> Candidate:
+def candidate(row: Mapping[str, Any]) -> QueryProfile:
     """Return a row of the queries table, or of a training set, as a candidate."""
     hops = row["hops"]
     shape = [f"{hop['rel']}{'>' if hop['to'] else ''}{hop['read'] or ''}" for hop in hops]
     reads = sorted({hop["read"] for hop in hops if hop["read"]})
     looks = (f"{sorted(hop['target'])} {hop['category']} {hop['read']} {hop['arg']}" for hop in hops)
-    return Candidate(
+    return QueryProfile(
         row["query_id"],
         row["image_id"],
         sys.intern(_digest(f"{' '.join(shape)} = {_CONSTANT.sub('#', row['expr'])}")),
@@ -63,7 +63,7 @@ def candidate(row: Mapping[str, Any]) -> Candidate:
     )
 
 
-def choose(candidates: Iterable[Candidate], limits: Limits = Limits()) -> dict[str, str]:
+def balance(candidates: Iterable[QueryProfile], limits: DiversityLimits = DiversityLimits()) -> dict[str, str]:
     """Return the query_ids to leave out, each with its reason; the rest stays within all limits.
 
     Reasons: ``near_duplicate``, then ``too_frequent_template``, ``_capabilities``, ``_n_hops`` and ``_answer``. Which
@@ -73,7 +73,7 @@ def choose(candidates: Iterable[Candidate], limits: Limits = Limits()) -> dict[s
     ranked = sorted(candidates, key=lambda one: _digest(one.query_id))
     dropped = dict.fromkeys(near_duplicates(ranked, limits.near), "near_duplicate")
     kept = [one for one in ranked if one.query_id not in dropped]
-    caps: list[tuple[str, Callable[[Candidate], Any], float]] = [
+    caps: list[tuple[str, Callable[[QueryProfile], Any], float]] = [
         ("too_frequent_template", lambda one: one.template, limits.template),
         ("too_frequent_capabilities", lambda one: one.capabilities, limits.capabilities),
         ("too_frequent_n_hops", lambda one: one.n_hops, limits.n_hops),
@@ -88,7 +88,7 @@ def choose(candidates: Iterable[Candidate], limits: Limits = Limits()) -> dict[s
     return dropped
 
 
-def near_duplicates(ranked: Sequence[Candidate], near: float) -> list[str]:
+def near_duplicates(ranked: Sequence[QueryProfile], near: float) -> list[str]:
     """Return the ids of queries about an image that look where an earlier one about it looks already.
 
     Two queries are near-duplicates where the looks that both take are more than the share ``near`` of the looks that
@@ -108,8 +108,8 @@ def near_duplicates(ranked: Sequence[Candidate], near: float) -> list[str]:
 
 
 def _capped(
-    ranked: Sequence[Candidate], key: Callable[[Candidate], Any], share: float
-) -> tuple[list[Candidate], list[Candidate]]:
+    ranked: Sequence[QueryProfile], key: Callable[[QueryProfile], Any], share: float
+) -> tuple[list[QueryProfile], list[QueryProfile]]:
     """Return what stays and what goes, so that no value of ``key`` has more than ``share`` of what stays."""
     if share >= 1:
         return list(ranked), []
@@ -119,8 +119,8 @@ def _capped(
         last, allowed = size, max(RARE, int(share * size))
         size = sum(min(count, allowed) for count in counts.values())
     allowed, taken = max(RARE, int(share * size)), Counter[Any]()
-    kept: list[Candidate] = []
-    over: list[Candidate] = []
+    kept: list[QueryProfile] = []
+    over: list[QueryProfile] = []
     for one in ranked:
         value = key(one)
         taken[value] += 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from hopchain_etl.hops.geometry import AmbiguousError, Instance, Scene
-from hopchain_etl.hops.query import DEPTH, SIDES, Hop, Read, Rel, Value
+from hopchain_etl.hops.query import DEPTH, SIDES, Hop, Read, Relation, Value
 
 # What code can read off an instance; shape, size, parts and presence need eyes.
 EXECUTABLE = frozenset({Read.NUMBER, Read.TEXT, Read.COLOUR, Read.CATEGORY, Read.COUNT})
@@ -18,14 +18,14 @@ class NotExecutableError(ValueError):
 
 
 @dataclass(frozen=True)
-class Look:
+class HopResult:
     """What a hop found. ``value`` is None where it reads nothing, or nothing that code can read."""
 
     target: tuple[str, ...]
     value: Value | None
 
 
-def execute(scene: Scene, hops: Sequence[Hop], number: int) -> Look:
+def execute(scene: Scene, hops: Sequence[Hop], number: int) -> HopResult:
     """Return what hop ``number`` of ``hops`` finds in ``scene``, given what the earlier hops found.
 
     Raises AmbiguousError where it does not fit exactly one instance with margin, NotExecutableError where the
@@ -39,13 +39,13 @@ def execute(scene: Scene, hops: Sequence[Hop], number: int) -> Look:
     anchor = _anchor(scene, hops, hop)
     if hop.read is Read.COUNT:
         counted = scene.count(hop.category, hop.rel, anchor)
-        return Look(tuple(one.id for one in counted), Fraction(len(counted)))
-    value = _value_sought(hops, hop) if hop.rel is Rel.NEAREST_VALUE else None
+        return HopResult(tuple(one.id for one in counted), Fraction(len(counted)))
+    value = _value_sought(hops, hop) if hop.rel is Relation.NEAREST_VALUE else None
     found = scene.find(hop.category, hop.rel, anchor, value)
-    return Look((found.id,), read(scene, found, hop.read))
+    return HopResult((found.id,), read_value(scene, found, hop.read))
 
 
-def read(scene: Scene, one: Instance, what: Read | None) -> Value | None:
+def read_value(scene: Scene, one: Instance, what: Read | None) -> Value | None:
     """Return what code reads off an instance; None where it takes eyes.
 
     What is written on a thing is the one line of text that OCR found on it. Raises AmbiguousError where code should
@@ -67,15 +67,15 @@ def read(scene: Scene, one: Instance, what: Read | None) -> Value | None:
 def _anchor(scene: Scene, hops: Sequence[Hop], hop: Hop) -> Instance | None:
     """Return the instance that ``to`` names; None for the whole image, for a plain number and for a sum."""
     if hop.to_hop is None:
-        if hop.rel not in SIDES | {Rel.NAMED, Rel.LARGEST, Rel.SMALLEST, Rel.NEAREST_VALUE}:
+        if hop.rel not in SIDES | {Relation.NAMED, Relation.LARGEST, Relation.SMALLEST, Relation.NEAREST_VALUE}:
             raise AmbiguousError(f"{hop.rel} of nothing")
         return None
     if len(hop.to_hops) > 1:
-        if hop.rel is not Rel.NEAREST_VALUE:
+        if hop.rel is not Relation.NEAREST_VALUE:
             raise AmbiguousError(f"{hop.to} is not one instance")
         return None
     referent = hops[hop.to_hop - 1].referent
-    if referent is None and hop.rel is not Rel.NEAREST_VALUE:
+    if referent is None and hop.rel is not Relation.NEAREST_VALUE:
         raise AmbiguousError(f"h{hop.to_hop} is not one instance")
     return scene.get(referent) if referent else None
 

@@ -69,13 +69,13 @@ def hops_named(tree: Node) -> frozenset[int]:
     return frozenset(int(node.value) for node in tree.walk() if node.kind in ("hop", "letters") and node.value)
 
 
-def weighed(tree: Node) -> frozenset[int]:
+def hops_in_arithmetic(tree: Node) -> frozenset[int]:
     """Return the numbers of the hops whose readings are reckoned with, rather than only decide a condition."""
     if tree.kind == "if":
-        return weighed(tree.parts[1]) | weighed(tree.parts[2])
+        return hops_in_arithmetic(tree.parts[1]) | hops_in_arithmetic(tree.parts[2])
     if tree.kind == "hop" and isinstance(tree.value, int):
         return frozenset({tree.value})
-    return frozenset().union(*map(weighed, tree.parts))
+    return frozenset().union(*map(hops_in_arithmetic, tree.parts))
 
 
 def decisions(tree: Node) -> int:

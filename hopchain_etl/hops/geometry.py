@@ -18,7 +18,7 @@ from typing import Any
 
 from pycocotools import mask as coco
 
-from hopchain_etl.hops.query import SIDES, Rel
+from hopchain_etl.hops.query import SIDES, Relation
 
 SIZE_RATIO = 1.3  # the largest must be so many times the next: area, and by the root of it for letter height
 NEAREST_RATIO = 1.3  # the next nearest must be so many times as far, in both measures of distance
@@ -31,7 +31,7 @@ COLOURS = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue",
 TEXT_NOUNS = ("text", "word", "number")
 
 
-class Truth(Enum):
+class TruthValue(Enum):
     """The three answers of a relation."""
 
     YES = 1
@@ -105,7 +105,7 @@ class Scene:
     width: int
     height: int
     _found: dict[Any, Instance | str] = field(default_factory=dict, init=False, compare=False, repr=False)
-    _fitting: dict[str, list[tuple[Instance, Truth]]] = field(
+    _fitting: dict[str, list[tuple[Instance, TruthValue]]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
 
@@ -143,9 +143,11 @@ class Scene:
 
     def texts_on(self, one: Instance) -> list[Instance]:
         """Return the lines of text that lie on a thing, or perhaps do."""
-        return [line for line in self.texts if line.id != one.id and _inside(line, one) is not Truth.NO]
+        return [line for line in self.texts if line.id != one.id and _inside(line, one) is not TruthValue.NO]
 
-    def find(self, category: str, rel: Rel, anchor: Instance | None = None, value: Fraction | None = None) -> Instance:
+    def find(
+        self, category: str, rel: Relation, anchor: Instance | None = None, value: Fraction | None = None
+    ) -> Instance:
         """Return the one instance of ``category`` in relation ``rel`` to ``anchor`` (or, by value, to ``value``).
 
         Raises AmbiguousError where there is none, more than one, or one within a margin.
@@ -161,25 +163,25 @@ class Scene:
             raise AmbiguousError(found)
         return found
 
-    def _find(self, category: str, rel: Rel, anchor: Instance | None, value: Fraction | None) -> Instance:
+    def _find(self, category: str, rel: Relation, anchor: Instance | None, value: Fraction | None) -> Instance:
         others = self.matching(category, without=anchor)
-        if rel is Rel.NAMED:
+        if rel is Relation.NAMED:
             if anchor is not None:  # a second look at an instance that is found already
                 return _only([(anchor, matches(anchor, category))])
             return _only(others)
-        if rel in (Rel.LARGEST, Rel.SMALLEST):
+        if rel in (Relation.LARGEST, Relation.SMALLEST):
             return _extreme(others, rel)
         if rel in SIDES and anchor is None:
             return _outermost(others, rel, self.diagonal)
-        if rel is Rel.NEAREST_VALUE:
+        if rel is Relation.NEAREST_VALUE:
             assert value is not None
             return _nearest_value(others, value)
         assert anchor is not None
-        if rel is Rel.OTHER:
-            if matches(anchor, category) is not Truth.YES:
+        if rel is Relation.OTHER:
+            if matches(anchor, category) is not TruthValue.YES:
                 raise AmbiguousError(f"the first {category} is not one")
             return _only(others)
-        if rel is Rel.NEAREST:
+        if rel is Relation.NEAREST:
             return _nearest(others, anchor, self.diagonal)
         test = self._test(rel, anchor, beside=True)
         fitting = [(one, _both(truth, test(one))) for one, truth in others]
@@ -187,31 +189,31 @@ class Scene:
             return _next_on_side(fitting, anchor, self.diagonal)
         return _only(fitting)
 
-    def count(self, category: str, rel: Rel, anchor: Instance | None = None) -> tuple[Instance, ...]:
+    def count(self, category: str, rel: Relation, anchor: Instance | None = None) -> tuple[Instance, ...]:
         """Return all instances of ``category``, or those on one side of ``anchor``, however far up or down.
 
         Raises AmbiguousError where it is unclear of any whether it counts.
         """
-        found = self.matching(category, without=anchor if rel is not Rel.NAMED else None)
-        if rel is not Rel.NAMED:
-            if anchor is None or rel not in SIDES | {Rel.INSIDE}:
+        found = self.matching(category, without=anchor if rel is not Relation.NAMED else None)
+        if rel is not Relation.NAMED:
+            if anchor is None or rel not in SIDES | {Relation.INSIDE}:
                 raise AmbiguousError(f"{rel} cannot be counted")
             test = self._test(rel, anchor, beside=False)
             found = [(one, _both(truth, test(one))) for one, truth in found]
-        if any(truth is Truth.UNCLEAR for _, truth in found):
+        if any(truth is TruthValue.UNCLEAR for _, truth in found):
             raise AmbiguousError(f"it is not clear how many: {category}")
-        return tuple(one for one, truth in found if truth is Truth.YES)
+        return tuple(one for one, truth in found if truth is TruthValue.YES)
 
-    def matching(self, category: str, without: Instance | None = None) -> list[tuple[Instance, Truth]]:
+    def matching(self, category: str, without: Instance | None = None) -> list[tuple[Instance, TruthValue]]:
         """Return the instances that a phrase fits or may fit, with which of the two."""
         if category not in self._fitting:
             judged = ((one, matches(one, category)) for one in self.instances)
-            self._fitting[category] = [(one, truth) for one, truth in judged if truth is not Truth.NO]
+            self._fitting[category] = [(one, truth) for one, truth in judged if truth is not TruthValue.NO]
         fitting = self._fitting[category]
         return fitting if without is None else [pair for pair in fitting if pair[0].id != without.id]
 
-    def _test(self, rel: Rel, anchor: Instance, *, beside: bool) -> Callable[[Instance], Truth]:
-        if rel is Rel.INSIDE:
+    def _test(self, rel: Relation, anchor: Instance, *, beside: bool) -> Callable[[Instance], TruthValue]:
+        if rel is Relation.INSIDE:
             return lambda one: _inside(one, anchor)
         if rel in SIDES:
             return lambda one: _on_side(one, anchor, rel, SLACK * self.diagonal, beside=beside)
@@ -230,58 +232,60 @@ def parse_phrase(category: str) -> tuple[str | None, str, str | None]:
     return colour, noun, match["reading"]
 
 
-def matches(one: Instance, category: str) -> Truth:
+def matches(one: Instance, category: str) -> TruthValue:
     """Return whether a phrase fits an instance. What is uncertain, or mixes text and digits, fits unclearly."""
     colour, noun, reading = parse_phrase(category)
     truth = _noun(one, noun)
     if reading is not None:
         truth = _both(truth, _reads(one, reading))
     if colour is not None:
-        seen = Truth.YES if one.colour == colour else Truth.UNCLEAR if colour in one.colours else Truth.NO
+        seen = (
+            TruthValue.YES if one.colour == colour else TruthValue.UNCLEAR if colour in one.colours else TruthValue.NO
+        )
         truth = _both(truth, seen)
-    return _both(truth, Truth.YES if one.certain else Truth.UNCLEAR)
+    return _both(truth, TruthValue.YES if one.certain else TruthValue.UNCLEAR)
 
 
-def shows_colour(one: Instance, colour: str) -> Truth:
+def shows_colour(one: Instance, colour: str) -> TruthValue:
     """Return whether an instance is mostly of a colour: YES for its main one, NO for one that nobody sees on it."""
     if one.colour == colour:
-        return Truth.YES
-    return Truth.NO if one.colour and colour not in one.colours else Truth.UNCLEAR
+        return TruthValue.YES
+    return TruthValue.NO if one.colour and colour not in one.colours else TruthValue.UNCLEAR
 
 
-def _both(a: Truth, b: Truth) -> Truth:
-    if Truth.NO in (a, b):
-        return Truth.NO
-    return Truth.YES if a is b is Truth.YES else Truth.UNCLEAR
+def _both(a: TruthValue, b: TruthValue) -> TruthValue:
+    if TruthValue.NO in (a, b):
+        return TruthValue.NO
+    return TruthValue.YES if a is b is TruthValue.YES else TruthValue.UNCLEAR
 
 
-def _noun(one: Instance, noun: str) -> Truth:
+def _noun(one: Instance, noun: str) -> TruthValue:
     if noun not in TEXT_NOUNS or one.category != "text":
-        return Truth.YES if one.category == noun else Truth.NO
+        return TruthValue.YES if one.category == noun else TruthValue.NO
     text = (one.text or "").strip()
     if noun == "number":
         # Whether "$3" and "50%" are to be counted among the numbers, people do not agree.
-        return Truth.YES if re.fullmatch(r"\d{1,6}(\.\d{1,3})?", text) else _may(any(c.isdigit() for c in text))
+        return TruthValue.YES if re.fullmatch(r"\d{1,6}(\.\d{1,3})?", text) else _may(any(c.isdigit() for c in text))
     if noun == "word":
-        return Truth.YES if re.fullmatch(r"[^\W\d_]{3,}", text) else _may(any(c.isalpha() for c in text))
-    return Truth.YES
+        return TruthValue.YES if re.fullmatch(r"[^\W\d_]{3,}", text) else _may(any(c.isalpha() for c in text))
+    return TruthValue.YES
 
 
-def _may(possible: bool) -> Truth:
-    return Truth.UNCLEAR if possible else Truth.NO
+def _may(possible: bool) -> TruthValue:
+    return TruthValue.UNCLEAR if possible else TruthValue.NO
 
 
-def _reads(one: Instance, reading: str) -> Truth:
+def _reads(one: Instance, reading: str) -> TruthValue:
     text = (one.text or "").casefold().strip()
     if text == reading.casefold().strip():
-        return Truth.YES
+        return TruthValue.YES
     return _may(reading.casefold() in text)
 
 
-def _only(judged: Sequence[tuple[Instance, Truth]]) -> Instance:
-    if any(truth is Truth.UNCLEAR for _, truth in judged):
+def _only(judged: Sequence[tuple[Instance, TruthValue]]) -> Instance:
+    if any(truth is TruthValue.UNCLEAR for _, truth in judged):
         raise AmbiguousError("another instance may fit")
-    fitting = [one for one, truth in judged if truth is Truth.YES]
+    fitting = [one for one, truth in judged if truth is TruthValue.YES]
     if len(fitting) != 1:
         raise AmbiguousError(f"{len(fitting)} instances fit")
     return fitting[0]
@@ -295,17 +299,17 @@ def _winner(ranked: list[tuple[float, Instance]], ratio: float, slack: float) ->
     return ranked[0][1]
 
 
-def _certain(winner: Instance, judged: Iterable[tuple[Instance, Truth]]) -> Instance:
-    if (winner, Truth.YES) not in judged:
+def _certain(winner: Instance, judged: Iterable[tuple[Instance, TruthValue]]) -> Instance:
+    if (winner, TruthValue.YES) not in judged:
         raise AmbiguousError("the one that fits best is not certain")
     return winner
 
 
-def _extreme(judged: Sequence[tuple[Instance, Truth]], rel: Rel) -> Instance:
+def _extreme(judged: Sequence[tuple[Instance, TruthValue]], rel: Relation) -> Instance:
     """Largest or smallest by mask and by box; text by the height of its letters."""
     if len(judged) < 2:
         raise AmbiguousError(f"{rel} of {len(judged)}")
-    sign = -1 if rel is Rel.LARGEST else 1
+    sign = -1 if rel is Relation.LARGEST else 1
     if all(one.category == "text" for one, _ in judged):
         measures = [{one: one.height**2 for one, _ in judged}]
     else:
@@ -316,15 +320,15 @@ def _extreme(judged: Sequence[tuple[Instance, Truth]], rel: Rel) -> Instance:
     return _certain(winners.pop(), judged)
 
 
-def _outermost(judged: Sequence[tuple[Instance, Truth]], rel: Rel, diagonal: float) -> Instance:
+def _outermost(judged: Sequence[tuple[Instance, TruthValue]], rel: Relation, diagonal: float) -> Instance:
     """The leftmost, rightmost, topmost or lowest one, by its middle and by its outer edge.
 
     Of long things side by side neither stands out whose middle leads by little of their length.
     """
     if len(judged) < 2:
         raise AmbiguousError(f"outermost of {len(judged)}")
-    along = 0 if rel in (Rel.LEFT_OF, Rel.RIGHT_OF) else 1
-    outward = 1 if rel in (Rel.LEFT_OF, Rel.ABOVE) else -1
+    along = 0 if rel in (Relation.LEFT_OF, Relation.RIGHT_OF) else 1
+    outward = 1 if rel in (Relation.LEFT_OF, Relation.ABOVE) else -1
     edge = along if outward == 1 else along + 2
     slack = 2 * SLACK * diagonal
     by_middle = _winner([(outward * one.centre[along], one) for one, _ in judged], 1.0, slack)
@@ -339,7 +343,7 @@ def _outermost(judged: Sequence[tuple[Instance, Truth]], rel: Rel, diagonal: flo
     return _certain(by_middle, judged)
 
 
-def _nearest(judged: Sequence[tuple[Instance, Truth]], anchor: Instance, diagonal: float) -> Instance:
+def _nearest(judged: Sequence[tuple[Instance, TruthValue]], anchor: Instance, diagonal: float) -> Instance:
     """Nearest by centres and by the gap between boxes: people use both, so both must agree."""
     if not judged:
         raise AmbiguousError("none fits")
@@ -357,11 +361,11 @@ def _gap(a: Instance, b: Instance) -> float:
     return math.hypot(dx, dy)
 
 
-def _nearest_value(judged: Sequence[tuple[Instance, Truth]], value: Fraction) -> Instance:
+def _nearest_value(judged: Sequence[tuple[Instance, TruthValue]], value: Fraction) -> Instance:
     """The number closest to ``value``; a text with digits in it competes with each of them."""
     ranked: list[tuple[Fraction, Instance]] = []
     for one, truth in judged:
-        if truth is Truth.YES and one.number is not None:
+        if truth is TruthValue.YES and one.number is not None:
             ranked.append((abs(one.number - value), one))
         else:
             digits = re.findall(r"\d{1,6}(?:\.\d{1,3})?", one.text or "")
@@ -372,28 +376,28 @@ def _nearest_value(judged: Sequence[tuple[Instance, Truth]], value: Fraction) ->
     return _certain(ranked[0][1], judged)
 
 
-def _on_side(one: Instance, anchor: Instance, rel: Rel, slack: float, *, beside: bool) -> Truth:
+def _on_side(one: Instance, anchor: Instance, rel: Relation, slack: float, *, beside: bool) -> TruthValue:
     """Whether ``one`` lies on a side of ``anchor``.
 
     Anywhere on that side counts for a count. A reference is stricter (``beside``): directly there, so the two must
     share rows (left, right) or columns (above, below); what shares some but less than half of them is UNCLEAR. Of
     several that are directly there, the reference means the next one.
     """
-    along = 0 if rel in (Rel.LEFT_OF, Rel.RIGHT_OF) else 1
-    flip = -1 if rel in (Rel.RIGHT_OF, Rel.BELOW) else 1
+    along = 0 if rel in (Relation.LEFT_OF, Relation.RIGHT_OF) else 1
+    flip = -1 if rel in (Relation.RIGHT_OF, Relation.BELOW) else 1
     one_low, one_high = sorted((one.box[along] * flip, one.box[along + 2] * flip))
     anchor_low, anchor_high = sorted((anchor.box[along] * flip, anchor.box[along + 2] * flip))
     overlap = one_high - anchor_low
     if overlap <= (0.1 if beside else 0.25) * min(one_high - one_low, anchor_high - anchor_low):
-        truth = Truth.YES
+        truth = TruthValue.YES
     elif (one_low + one_high) / 2 >= (anchor_low + anchor_high) / 2 - slack / 4 and one_low >= anchor_low - slack:
-        truth = Truth.NO
+        truth = TruthValue.NO
     else:
-        truth = Truth.UNCLEAR
+        truth = TruthValue.UNCLEAR
     if not beside:
         return truth
     if _covers(anchor, one):
-        return Truth.UNCLEAR  # the number on a tile is not below it, but may be meant
+        return TruthValue.UNCLEAR  # the number on a tile is not below it, but may be meant
     return _both(truth, _shares(one, anchor, 1 - along))
 
 
@@ -404,34 +408,34 @@ def _covers(one: Instance, other: Instance) -> bool:
     return common >= 0.8 * min(one.width * one.height, other.width * other.height)
 
 
-def _next_on_side(judged: Sequence[tuple[Instance, Truth]], anchor: Instance, diagonal: float) -> Instance:
+def _next_on_side(judged: Sequence[tuple[Instance, TruthValue]], anchor: Instance, diagonal: float) -> Instance:
     """Of those directly on a side, the first one that an eye meets: clearly nearer than the next."""
-    possible = [(one, truth) for one, truth in judged if truth is not Truth.NO]
+    possible = [(one, truth) for one, truth in judged if truth is not TruthValue.NO]
     if not possible:
         raise AmbiguousError("none fits")
     ranked = [(_gap(one, anchor), one) for one, _ in possible]
     return _certain(_winner(ranked, NEAREST_RATIO, SLACK * diagonal), possible)
 
 
-def _shares(one: Instance, anchor: Instance, axis: int) -> Truth:
+def _shares(one: Instance, anchor: Instance, axis: int) -> TruthValue:
     """Whether two instances share rows (axis 1) or columns (axis 0): at least half of the smaller one's.
 
     NO takes a gap: what only just passes by could still be called directly above.
     """
     common = min(one.box[axis + 2], anchor.box[axis + 2]) - max(one.box[axis], anchor.box[axis])
     share = common / max(1e-6, min(one.box[axis + 2] - one.box[axis], anchor.box[axis + 2] - anchor.box[axis]))
-    return Truth.YES if share >= 0.5 else Truth.NO if share <= -0.3 else Truth.UNCLEAR
+    return TruthValue.YES if share >= 0.5 else TruthValue.NO if share <= -0.3 else TruthValue.UNCLEAR
 
 
-def _inside(one: Instance, anchor: Instance) -> Truth:
+def _inside(one: Instance, anchor: Instance) -> TruthValue:
     """Whether a text is printed on an object. Of two objects neither hides in the other's mask: UNCLEAR."""
     common = min(one.box[2], anchor.box[2]) - max(one.box[0], anchor.box[0])
     if common <= 0 or min(one.box[3], anchor.box[3]) <= max(one.box[1], anchor.box[1]):
-        return Truth.NO
+        return TruthValue.NO
     if one.category != "text" or not one.mask or not anchor.mask:
-        return Truth.UNCLEAR
+        return TruthValue.UNCLEAR
     share = float(coco.iou([_rle(one)], [_rle(anchor)], [True])[0][0])
-    return Truth.YES if share >= 0.8 else Truth.NO if share <= 0.05 else Truth.UNCLEAR
+    return TruthValue.YES if share >= 0.8 else TruthValue.NO if share <= 0.05 else TruthValue.UNCLEAR
 
 
 def _rle(one: Instance) -> dict[str, Any]:

@@ -91,7 +91,7 @@ vs versus either at least most between
 _NOT_UNITS = frozenset(_NOT_UNIT_WORDS.split()) | NUMBER_WORDS | frozenset(MAGNITUDES)
 
 
-def declared(text: str) -> str | None:
+def declared_answer(text: str) -> str | None:
     r"""Return what a completion declares as its answer, as it is written there; None where it declares none.
 
     What comes before the last ``</think>``, or after a ``<think>`` that is never closed, is thought, not declared. An
@@ -105,13 +105,13 @@ def declared(text: str) -> str | None:
         return None
     different = set(places)
     if len(different) > 1:
-        numbers = {number_in(place) for place in different}
+        numbers = {parse_number(place) for place in different}
         if len(numbers) > 1 or None in numbers:
             return None
     return places[-1]
 
 
-def number_in(text: str) -> Fraction | None:
+def parse_number(text: str) -> Fraction | None:
     """Return the one number that a declared answer states, exactly; None where it states none, or not just one.
 
     The module's table says how it may be written. Sizes are bounded: a text over 200 characters is no number.
@@ -137,14 +137,14 @@ def number_in(text: str) -> Fraction | None:
     return value if _is_unit(rest) else None
 
 
-def is_right(completion: str, answer: str) -> bool:
+def is_correct(completion: str, answer: str) -> bool:
     """Return whether a completion declares exactly ``answer``, an exact decimal or fraction such as "24" or "-1/3".
 
     Raises ValueError where ``answer`` is not such a number: the row is at fault then, not the model.
     """
     right = _gold(answer)
-    place = declared(completion)
-    return place is not None and number_in(place) == right
+    place = declared_answer(completion)
+    return place is not None and parse_number(place) == right
 
 
 @lru_cache(maxsize=4096)

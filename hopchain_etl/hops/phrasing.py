@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from hopchain_etl.hops.geometry import TEXT_NOUNS, AmbiguousError, Instance, Scene, Truth, matches
-from hopchain_etl.hops.query import SIDES, Rel
+from hopchain_etl.hops.geometry import TEXT_NOUNS, AmbiguousError, Instance, Scene, TruthValue, matches
+from hopchain_etl.hops.query import SIDES, Relation
 
 CLOTHED = frozenset({"person"})  # what colour a person is has no answer
 # Things of a household stand in numbers and in each other's way: nobody can be sure that all were found.
@@ -29,7 +29,7 @@ def nouns(one: Instance) -> Iterator[str]:
     if one.category != "text":
         yield one.category
         return
-    yield from (noun for noun in TEXT_NOUNS if matches(one, noun) is Truth.YES)
+    yield from (noun for noun in TEXT_NOUNS if matches(one, noun) is TruthValue.YES)
 
 
 def phrases(one: Instance) -> Iterator[str]:
@@ -41,11 +41,11 @@ def phrases(one: Instance) -> Iterator[str]:
         if one.colour and one.category not in CLOTHED:
             yield f"{one.colour} {one.category}"
     elif _QUOTABLE.fullmatch(one.text or ""):
-        noun = next((noun for noun in ("number", "word") if matches(one, noun) is Truth.YES), "text")
+        noun = next((noun for noun in ("number", "word") if matches(one, noun) is TruthValue.YES), "text")
         yield f'{noun} "{one.text}"'
 
 
-def is_plain(scene: Scene, phrase: str, rel: Rel, found: Instance, anchor: Instance | None) -> bool:
+def is_natural_phrase(scene: Scene, phrase: str, rel: Relation, found: Instance, anchor: Instance | None) -> bool:
     """Return whether a person would call ``found`` so, coming from ``anchor``.
 
     A single word or number is not called a line of text, "directly beside" means that no other text stands in
@@ -54,28 +54,28 @@ def is_plain(scene: Scene, phrase: str, rel: Rel, found: Instance, anchor: Insta
     """
     if phrase == "text" and len(set(nouns(found))) > 1:
         return False
-    if anchor is None or rel is Rel.OTHER:
+    if anchor is None or rel is Relation.OTHER:
         return found.category not in OFTEN_MISSED
     if rel in SIDES and found.category == "text":
         try:
             return scene.find("text", rel, anchor).id == found.id
         except AmbiguousError:
             return False
-    if rel is Rel.NEAREST and found.category == "text":
+    if rel is Relation.NEAREST and found.category == "text":
         return all(beside.id == found.id for beside in _on_its_row(scene, phrase, anchor))
     return True
 
 
 def _on_its_row(scene: Scene, phrase: str, anchor: Instance) -> Iterator[Instance]:
     """Yield what ``phrase`` finds directly to the left and to the right of ``anchor``."""
-    for side in (Rel.LEFT_OF, Rel.RIGHT_OF):
+    for side in (Relation.LEFT_OF, Relation.RIGHT_OF):
         try:
             yield scene.find(phrase, side, anchor)
         except AmbiguousError:
             continue
 
 
-def may_count(scene: Scene, noun: str) -> bool:
+def is_countable(scene: Scene, noun: str) -> bool:
     """Return whether everybody would count the same: lines only of a page, things only where all stand equally far.
 
     Where sizes differ much, the picture is deep, and behind the smallest there may be more that nobody found.
@@ -88,9 +88,9 @@ def may_count(scene: Scene, noun: str) -> bool:
     return noun not in OFTEN_MISSED and len(areas) > 1 and max(areas) <= ONE_DISTANCE * min(areas)
 
 
-def sides_to_count(noun: str) -> list[Rel]:
+def sides_to_count(noun: str) -> list[Relation]:
     """Return the sides on which one may count: lines of text stand above and below, never beside, one another."""
-    return [Rel.ABOVE, Rel.BELOW] if noun == "text" else sorted(SIDES)
+    return [Relation.ABOVE, Relation.BELOW] if noun == "text" else sorted(SIDES)
 
 
 def _is_page(scene: Scene) -> bool:

@@ -16,23 +16,23 @@ from typing import NamedTuple
 
 from hopchain_etl.hops.checks import is_sound
 from hopchain_etl.hops.expression import letters
-from hopchain_etl.hops.geometry import COLOURS, AmbiguousError, Instance, Scene, Truth, shows_colour
-from hopchain_etl.hops.phrasing import CLOTHED, is_plain, may_count, nouns, phrases, sides_to_count
-from hopchain_etl.hops.query import SIDES, Hop, Query, Read, Rel
-from hopchain_etl.hops.render import Condition, Line, render
+from hopchain_etl.hops.geometry import COLOURS, AmbiguousError, Instance, Scene, TruthValue, shows_colour
+from hopchain_etl.hops.phrasing import CLOTHED, is_countable, is_natural_phrase, nouns, phrases, sides_to_count
+from hopchain_etl.hops.query import SIDES, Hop, Query, Read, Relation
+from hopchain_etl.hops.render import Condition, HopLine, render
 
 TRIES = 400  # random walks an image; most end at a margin
 LARGEST_RESULT = 2_000
 _PLAIN_NUMBER = re.compile(r"[1-9]\d{0,2}")
 _PLAIN_WORD = re.compile(r"[A-Za-z]{3,12}")
-_MOVES = (*sorted(SIDES), Rel.NEAREST, Rel.NEAREST, Rel.INSIDE, Rel.OTHER, Rel.NEAREST_VALUE)
+_MOVES = (*sorted(SIDES), Relation.NEAREST, Relation.NEAREST, Relation.INSIDE, Relation.OTHER, Relation.NEAREST_VALUE)
 
 
 class Step(NamedTuple):
     """A way to one instance: what it is called and the relation that finds it."""
 
     category: str
-    rel: Rel
+    rel: Relation
     target: Instance
 
 
@@ -52,7 +52,7 @@ def write_queries(
     ``instances`` bounds how many instances a chain visits. An empty list means that no chain is unambiguous here.
     """
     rng = random.Random(f"{seed} {sorted(one.id for one in scene.instances)}")  # noqa: S311
-    walker = _Walker(scene)
+    walker = _StepFinder(scene)
     drafts: list[Query] = []
     for _ in range(tries):
         if len(drafts) >= 3 * count:
@@ -63,18 +63,18 @@ def write_queries(
     return _most_varied(drafts, count)
 
 
-def starts(scene: Scene) -> list[Step]:
+def first_steps(scene: Scene) -> list[Step]:
     """Return the ways into a scene: each fits one instance and needs no other."""
-    return _Walker(scene).starts
+    return _StepFinder(scene).starts
 
 
-class _Walker:
+class _StepFinder:
     """Where one can start in a scene, and where each instance leads; executed once and remembered."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.nouns = sorted({noun for one in scene.instances if one.certain for noun in nouns(one)})
-        self.countable = [noun for noun in self.nouns if may_count(scene, noun)]
+        self.countable = [noun for noun in self.nouns if is_countable(scene, noun)]
         self._exits: dict[str, list[Step]] = {}
         self.starts = list(self._find_starts())
 
@@ -84,7 +84,7 @@ class _Walker:
             self._exits[anchor.id] = list(self._find_exits(anchor))
         return self._exits[anchor.id]
 
-    def count(self, noun: str, rel: Rel, anchor: Instance | None) -> tuple[Instance, ...]:
+    def count(self, noun: str, rel: Relation, anchor: Instance | None) -> tuple[Instance, ...]:
         """Return what a count of ``noun`` counts; empty where it is not clear."""
         try:
             return self.scene.count(noun, rel, anchor)
@@ -94,21 +94,23 @@ class _Walker:
     def _find_starts(self) -> Iterator[Step]:
         for one in self.scene.instances:
             for phrase in phrases(one):
-                yield from self._try(phrase, Rel.NAMED, None)
+                yield from self._try(phrase, Relation.NAMED, None)
         for noun in self.nouns:
             if noun not in ("word", "number"):  # "the largest number" would be the highest one
-                for rel in (Rel.LARGEST, Rel.SMALLEST, *sorted(SIDES)):
+                for rel in (Relation.LARGEST, Relation.SMALLEST, *sorted(SIDES)):
                     yield from self._try(noun, rel, None)
 
     def _find_exits(self, anchor: Instance) -> Iterator[Step]:
         for rel in dict.fromkeys(_MOVES):
             for noun in self.nouns:
-                if rel is Rel.NEAREST_VALUE and (noun != "number" or not _PLAIN_NUMBER.fullmatch(anchor.text or "")):
+                if rel is Relation.NEAREST_VALUE and (
+                    noun != "number" or not _PLAIN_NUMBER.fullmatch(anchor.text or "")
+                ):
                     continue
                 yield from self._try(noun, rel, anchor)
 
-    def _try(self, phrase: str, rel: Rel, anchor: Instance | None) -> Iterator[Step]:
-        value = anchor.number if rel is Rel.NEAREST_VALUE and anchor else None
+    def _try(self, phrase: str, rel: Relation, anchor: Instance | None) -> Iterator[Step]:
+        value = anchor.number if rel is Relation.NEAREST_VALUE and anchor else None
         try:
             found = self.scene.find(phrase, rel, anchor, value)
         except AmbiguousError:
@@ -118,12 +120,12 @@ class _Walker:
             found.certain
             and not alone
             and (anchor is None or found.id != anchor.id)
-            and is_plain(self.scene, phrase, rel, found, anchor)
+            and is_natural_phrase(self.scene, phrase, rel, found, anchor)
         ):
             yield Step(phrase, rel, found)
 
 
-def _compose(walker: _Walker, rng: random.Random, instances: tuple[int, int]) -> Query | None:
+def _compose(walker: _StepFinder, rng: random.Random, instances: tuple[int, int]) -> Query | None:
     """Return one random draft, or None where the walk got stuck."""
     path = _walk(walker, rng, rng.randint(*instances))
     if path is None:
@@ -140,7 +142,7 @@ def _compose(walker: _Walker, rng: random.Random, instances: tuple[int, int]) ->
     return Query(question, hops, expr, answer, combination)
 
 
-def _walk(walker: _Walker, rng: random.Random, length: int) -> list[Step] | None:
+def _walk(walker: _StepFinder, rng: random.Random, length: int) -> list[Step] | None:
     if not walker.starts:
         return None
     path = [rng.choice(walker.starts)]
@@ -156,15 +158,15 @@ def _walk(walker: _Walker, rng: random.Random, length: int) -> list[Step] | None
     return path if len(path) >= 3 else None
 
 
-def _read_along(walker: _Walker, rng: random.Random, path: Sequence[Step], hops: int) -> list[Line]:
+def _read_along(walker: _StepFinder, rng: random.Random, path: Sequence[Step], hops: int) -> list[HopLine]:
     """Return a line for each hop: each step of the path with what it reads, and looks and counts in between."""
     extra = hops - len(path)
-    lines: list[Line] = []
+    lines: list[HopLine] = []
     for place, step in enumerate(path):
         last = place == len(path) - 1
         to = None if place == 0 else f"h{_hop_of(lines, path[place - 1].target)}"
         line = _reading(step.target, Hop((step.target.id,), step.category, step.rel, to), rng)
-        lines.append(line if last or rng.random() < 0.75 else Line(line.hop.without_reading(), step.target))
+        lines.append(line if last or rng.random() < 0.75 else HopLine(line.hop.without_reading(), step.target))
         here = f"h{len(lines)}"
         if extra and (last or rng.random() < 0.5):
             between = _look_again(step, here, lines[-1], rng) or _count_from(walker, step, here, rng)
@@ -178,48 +180,48 @@ def _read_along(walker: _Walker, rng: random.Random, path: Sequence[Step], hops:
     return lines
 
 
-def _reading(one: Instance, hop: Hop, rng: random.Random) -> Line:
+def _reading(one: Instance, hop: Hop, rng: random.Random) -> HopLine:
     """Return the line of a hop with something read off its instance, where there is anything to read."""
     text = (one.text or "").strip()
     if hop.category == "number" and _PLAIN_NUMBER.fullmatch(text):
         value = Fraction(text)
         condition = _threshold(value, rng) if rng.random() < 0.25 else None
-        return Line(replace(hop, read=Read.NUMBER, value=value), one, condition)
+        return HopLine(replace(hop, read=Read.NUMBER, value=value), one, condition)
     if hop.category == "word" and _PLAIN_WORD.fullmatch(text):
         condition = _threshold(Fraction(letters(text)), rng) if rng.random() < 0.25 else None
-        return Line(replace(hop, read=Read.TEXT, value=text), one, condition)
+        return HopLine(replace(hop, read=Read.TEXT, value=text), one, condition)
     if one.colour and one.category not in CLOTHED and not hop.category.startswith(one.colour):
-        return Line(replace(hop, read=Read.COLOUR, value=one.colour), one, _colour_condition(one, rng))
-    return Line(hop, one)
+        return HopLine(replace(hop, read=Read.COLOUR, value=one.colour), one, _colour_condition(one, rng))
+    return HopLine(hop, one)
 
 
-def _look_again(step: Step, here: str, before: Line, rng: random.Random) -> Line | None:
+def _look_again(step: Step, here: str, before: HopLine, rng: random.Random) -> HopLine | None:
     """A second look at an instance that has been found: its colour, if the first look did not read it."""
     if before.hop.read is not None or step.target.category == "text":
         return None
     noun = step.target.category
-    line = _reading(step.target, Hop((step.target.id,), noun, Rel.NAMED, here), rng)
+    line = _reading(step.target, Hop((step.target.id,), noun, Relation.NAMED, here), rng)
     return line if line.hop.read else None
 
 
-def _count_from(walker: _Walker, step: Step, here: str, rng: random.Random) -> Line | None:
+def _count_from(walker: _StepFinder, step: Step, here: str, rng: random.Random) -> HopLine | None:
     """A count of what lies on one side of the instance."""
     ways = [(noun, rel) for noun in walker.countable for rel in sides_to_count(noun)]
     for noun, rel in rng.sample(ways, len(ways)):
         counted = walker.count(noun, rel, step.target)
         if 1 <= len(counted) <= 9:
             ids = tuple(one.id for one in counted)
-            return Line(Hop(ids, noun, rel, here, Read.COUNT, value=Fraction(len(ids))), step.target)
+            return HopLine(Hop(ids, noun, rel, here, Read.COUNT, value=Fraction(len(ids))), step.target)
     return None
 
 
-def _count_all(walker: _Walker, rng: random.Random) -> Line | None:
+def _count_all(walker: _StepFinder, rng: random.Random) -> HopLine | None:
     """A count over the whole image, to end a chain with."""
     for noun in rng.sample(walker.countable, len(walker.countable)):
-        counted = walker.count(noun, Rel.NAMED, None)
+        counted = walker.count(noun, Relation.NAMED, None)
         if 2 <= len(counted) <= 12:
             ids = tuple(one.id for one in counted)
-            return Line(Hop(ids, noun, Rel.NAMED, None, Read.COUNT, value=Fraction(len(ids))), None)
+            return HopLine(Hop(ids, noun, Relation.NAMED, None, Read.COUNT, value=Fraction(len(ids))), None)
     return None
 
 
@@ -233,14 +235,14 @@ def _threshold(value: Fraction, rng: random.Random) -> Condition:
 
 def _colour_condition(one: Instance, rng: random.Random) -> Condition:
     """A condition on a colour that is clearly the main one, or clearly absent, with equal chance."""
-    absent = [colour for colour in COLOURS if shows_colour(one, colour) is Truth.NO]
+    absent = [colour for colour in COLOURS if shows_colour(one, colour) is TruthValue.NO]
     yes = rng.random() < 0.5 or not absent
     colour = one.colour if yes else rng.choice(absent)
     then, otherwise = rng.sample(range(2, 13), 2)
     return Condition(str(colour), then, otherwise, met=yes)
 
 
-def _term(number: int, line: Line) -> Term | None:
+def _term(number: int, line: HopLine) -> Term | None:
     """Return what hop ``number`` puts into the expression."""
     hop = line.hop
     if hop.read is None or hop.value is None:
@@ -273,7 +275,7 @@ def _combine(terms: Sequence[Term], rng: random.Random) -> tuple[str, list[str],
     return expr, signs, total
 
 
-def _hop_of(lines: Sequence[Line], one: Instance) -> int:
+def _hop_of(lines: Sequence[HopLine], one: Instance) -> int:
     """Return the number of the hop that found ``one``."""
     return next(number for number, line in enumerate(lines, start=1) if line.hop.target == (one.id,))
 

@@ -20,7 +20,7 @@ from typing import Any
 Value = Fraction | str | bool
 
 
-class Rel(StrEnum):
+class Relation(StrEnum):
     """How a hop finds its target among the instances of its category."""
 
     NAMED = "named"
@@ -52,9 +52,9 @@ class Read(StrEnum):
     COUNT = "count"
 
 
-SIDES = frozenset({Rel.LEFT_OF, Rel.RIGHT_OF, Rel.ABOVE, Rel.BELOW})
-DEPTH = frozenset({Rel.IN_FRONT_OF, Rel.BEHIND})  # no code can execute these on a flat image
-GEOMETRIC = SIDES | DEPTH | {Rel.NEAREST, Rel.INSIDE, Rel.LARGEST, Rel.SMALLEST}
+SIDES = frozenset({Relation.LEFT_OF, Relation.RIGHT_OF, Relation.ABOVE, Relation.BELOW})
+DEPTH = frozenset({Relation.IN_FRONT_OF, Relation.BEHIND})  # no code can execute these on a flat image
+GEOMETRIC = SIDES | DEPTH | {Relation.NEAREST, Relation.INSIDE, Relation.LARGEST, Relation.SMALLEST}
 
 _LONGEST_VALUE = 300  # characters; values come from models
 _HOPS = re.compile(r"h[1-9]\d?(?:\+h[1-9]\d?)*")
@@ -70,7 +70,7 @@ class Hop:
 
     target: tuple[str, ...]
     category: str
-    rel: Rel
+    rel: Relation
     to: str | None = None
     read: Read | None = None
     arg: str | None = None
@@ -172,7 +172,7 @@ def hop_from_row(row: Mapping[str, Any], number: int) -> Hop:
         return Hop(
             target=tuple(row["target"]),
             category=row["category"],
-            rel=Rel(row["rel"]),
+            rel=Relation(row["rel"]),
             to=row["to"],
             read=Read(row["read"]) if row["read"] else None,
             arg=row["arg"],

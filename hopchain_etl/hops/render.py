@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hopchain_etl.hops.geometry import Instance, parse_phrase
-from hopchain_etl.hops.query import Hop, Read, Rel
+from hopchain_etl.hops.query import Hop, Read, Relation
 
 _PLURALS = {
     "person": "people",
@@ -22,22 +22,22 @@ _PLURALS = {
     "scissors": "scissors",
 }
 _SIDE = {
-    Rel.LEFT_OF: "to the left of",
-    Rel.RIGHT_OF: "to the right of",
-    Rel.ABOVE: "above",
-    Rel.BELOW: "below",
+    Relation.LEFT_OF: "to the left of",
+    Relation.RIGHT_OF: "to the right of",
+    Relation.ABOVE: "above",
+    Relation.BELOW: "below",
 }
 _FURTHER = {
-    Rel.LEFT_OF: "further left in the picture than it",
-    Rel.RIGHT_OF: "further right in the picture than it",
-    Rel.ABOVE: "higher up in the picture than it",
-    Rel.BELOW: "lower down in the picture than it",
+    Relation.LEFT_OF: "further left in the picture than it",
+    Relation.RIGHT_OF: "further right in the picture than it",
+    Relation.ABOVE: "higher up in the picture than it",
+    Relation.BELOW: "lower down in the picture than it",
 }
 _OUTERMOST = {
-    Rel.LEFT_OF: ("the leftmost {}", "the {} furthest to the left in the picture"),
-    Rel.RIGHT_OF: ("the rightmost {}", "the {} furthest to the right in the picture"),
-    Rel.ABOVE: ("the topmost {}", "the {} highest up in the picture"),
-    Rel.BELOW: ("the {} lowest down in the picture",),  # "the lowest person" might be the shortest
+    Relation.LEFT_OF: ("the leftmost {}", "the {} furthest to the left in the picture"),
+    Relation.RIGHT_OF: ("the rightmost {}", "the {} furthest to the right in the picture"),
+    Relation.ABOVE: ("the topmost {}", "the {} highest up in the picture"),
+    Relation.BELOW: ("the {} lowest down in the picture",),  # "the lowest person" might be the shortest
 }
 _START = ("Start at {it}.", "Find {it}.", "Begin with {it}.", "Look for {it}.")
 _MOVE = ("Go on to {it}.", "Next, find {it}.", "From there, go to {it}.", "Then look at {it}.")
@@ -55,7 +55,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Line:
+class HopLine:
     """A hop with the instance that it is about, and the condition that its reading meets or not."""
 
     hop: Hop
@@ -63,13 +63,13 @@ class Line:
     condition: Condition | None = None
 
 
-def render(lines: Sequence[Line], signs: Sequence[str], rng: random.Random) -> str:
+def render(lines: Sequence[HopLine], signs: Sequence[str], rng: random.Random) -> str:
     """Return the question that asks for what ``lines`` read, joined from left to right by ``signs``."""
     letters = iter(rng.choice(_LETTERS))
     sentences: list[str] = []
     names: list[str] = []
     for place, line in enumerate(lines):
-        if line.hop.referent and not (line.hop.rel is Rel.NAMED and line.hop.to):
+        if line.hop.referent and not (line.hop.rel is Relation.NAMED and line.hop.to):
             sentences.append(rng.choice(_MOVE if place else _START).format(it=_noun_phrase(line.hop, rng)))
         if line.hop.read:
             names.append(next(letters))
@@ -104,13 +104,13 @@ def _noun_phrase(hop: Hop, rng: random.Random) -> str:
     if hop.rel in _SIDE:
         return f"the {thing} directly {_SIDE[hop.rel]} it"
     phrases = {
-        Rel.NAMED: (f"the only {thing} in the picture", f"the {thing} in the picture"),
-        Rel.NEAREST: (f"the {thing} nearest to it", f"the {thing} closest to it"),
-        Rel.INSIDE: (f"the {thing} printed on it",),
-        Rel.OTHER: (f"the other {thing}",),
-        Rel.NEAREST_VALUE: ("the other number whose value comes closest to it",),
-        Rel.LARGEST: (f"the {thing} in the tallest letters" if noun == "text" else f"the largest {thing}",),
-        Rel.SMALLEST: (f"the {thing} in the shortest letters" if noun == "text" else f"the smallest {thing}",),
+        Relation.NAMED: (f"the only {thing} in the picture", f"the {thing} in the picture"),
+        Relation.NEAREST: (f"the {thing} nearest to it", f"the {thing} closest to it"),
+        Relation.INSIDE: (f"the {thing} printed on it",),
+        Relation.OTHER: (f"the other {thing}",),
+        Relation.NEAREST_VALUE: ("the other number whose value comes closest to it",),
+        Relation.LARGEST: (f"the {thing} in the tallest letters" if noun == "text" else f"the largest {thing}",),
+        Relation.SMALLEST: (f"the {thing} in the shortest letters" if noun == "text" else f"the smallest {thing}",),
     }
     return rng.choice(phrases[hop.rel])
 
@@ -119,7 +119,7 @@ def _name(noun: str) -> str:
     return "line of text" if noun == "text" else noun
 
 
-def _reading(line: Line, letter: str, rng: random.Random) -> str:
+def _reading(line: HopLine, letter: str, rng: random.Random) -> str:
     hop = line.hop
     if hop.read is Read.COUNT:
         return _count(hop, letter, rng)
@@ -151,7 +151,7 @@ def _count(hop: Hop, letter: str, rng: random.Random) -> str:
     return rng.choice((f"Count the {many} {where}; that is {letter}.", f"Let {letter} be how many {many} are {where}."))
 
 
-def _condition(line: Line, asked: Condition, letter: str, rng: random.Random) -> str:
+def _condition(line: HopLine, asked: Condition, letter: str, rng: random.Random) -> str:
     test = {
         Read.COLOUR: f"it is mainly {asked.asked}",
         Read.NUMBER: f"this number is greater than {asked.asked}",

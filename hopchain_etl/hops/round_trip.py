@@ -11,7 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from hopchain_etl.hops.context import prepare
+from hopchain_etl.hops.context import build_context
 from hopchain_etl.hops.execute import EXECUTABLE, NotExecutableError, execute
 from hopchain_etl.hops.expression import ExpressionError, number_of, parse
 from hopchain_etl.hops.geometry import AmbiguousError, Scene
@@ -20,18 +20,18 @@ from hopchain_etl.hops.query import Hop, Query, QueryError, hop_from_row, hop_to
 MAX_HOPS = 12  # a second program may take smaller steps than the first
 
 
-class ReadingError(ValueError):
+class RoundTripError(ValueError):
     """A second program cannot be run; the message says why."""
 
 
-def seen(query: Query, scene: Scene) -> tuple[dict[str, Any], ...]:
+def unexecutable_facts(query: Query, scene: Scene) -> tuple[dict[str, Any], ...]:
     """Return what of a query only eyes can tell, as facts, each once and in the order of the instances.
 
     A fact is ``{"of": [ids], "read", "arg", "category", "value"}`` for a reading (``of`` is empty for the whole
     image) or ``{"of": [ids], "rel", "category", "to": [ids]}`` for a place that no code can find.
     """
     facts: list[dict[str, Any]] = []
-    case = prepare(query, scene)
+    case = build_context(query, scene)
     for hop, look in zip(query.hops, case.looks, strict=True):
         row = hop_to_row(hop)
         unseen = isinstance(look, Exception)
@@ -45,31 +45,31 @@ def seen(query: Query, scene: Scene) -> tuple[dict[str, Any], ...]:
     return tuple(sorted(once.values(), key=lambda fact: ([order.get(one, -1) for one in fact["of"]], repr(fact))))
 
 
-def answer_of(hops: Sequence[Mapping[str, Any]], expr: str, scene: Scene) -> Fraction:
+def run_program(hops: Sequence[Mapping[str, Any]], expr: str, scene: Scene) -> Fraction:
     """Return what a second program comes to on ``scene``; raise ReadingError where it comes to nothing.
 
     ``hops`` are rows of the lake. Where code can execute a hop, its target and reading are code's.
     """
     if len(hops) > MAX_HOPS:
-        raise ReadingError(f"{len(hops)} hops")
+        raise RoundTripError(f"{len(hops)} hops")
     try:
         program = [hop_from_row(row, number) for number, row in enumerate(hops, start=1)]
     except QueryError as error:
-        raise ReadingError(str(error)) from error
+        raise RoundTripError(str(error)) from error
     for place in range(len(program)):
         program[place] = _executed(scene, program, place)
     values = {number: hop.value for number, hop in enumerate(program, start=1) if hop.value is not None}
     try:
         return number_of(parse(expr), values)
     except ExpressionError as error:
-        raise ReadingError(str(error)) from error
+        raise RoundTripError(str(error)) from error
 
 
 def _executed(scene: Scene, program: Sequence[Hop], place: int) -> Hop:
     """Return a hop with what code finds and reads, or as it stands where code cannot tell."""
     hop = program[place]
     if hop.to_hop is not None and hop.to_hop > place:
-        raise ReadingError(f"h{place + 1} refers to {hop.to}")
+        raise RoundTripError(f"h{place + 1} refers to {hop.to}")
     try:
         look = execute(scene, program, place + 1)
     except (AmbiguousError, NotExecutableError, KeyError, IndexError, ValueError):

@@ -14,30 +14,30 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Protocol
 
-from hopchain_etl.hops.checks import STANDALONE, Complaint, check
+from hopchain_etl.hops.checks import VARIANT_RULES, Violation, check
 from hopchain_etl.hops.context import words
 from hopchain_etl.hops.expression import ExpressionError, Node, evaluate, number_of, parse
 from hopchain_etl.hops.geometry import Instance, Scene
-from hopchain_etl.hops.query import Hop, Query, QueryError, Rel, decimal_text, hop_to_row, query_from_row
-from hopchain_etl.hops.render import Condition, Line, render
+from hopchain_etl.hops.query import Hop, Query, QueryError, Relation, decimal_text, hop_to_row, query_from_row
+from hopchain_etl.hops.render import Condition, HopLine, render
 from hopchain_etl.hops.rules.wording import forbidden_in
 
 VARIANTS = ("half", "single")
 _PARTS = ("question", "answer", "hops", "expr")
 
 
-class Start(Protocol):
+class FirstStep(Protocol):
     """A way to find one instance without any other: what it is called, and the relation."""
 
     @property
     def category(self) -> str: ...
     @property
-    def rel(self) -> Rel: ...
+    def rel(self) -> Relation: ...
     @property
     def target(self) -> Instance: ...
 
 
-def variant(kind: str, query: Query, scene: Scene, starts: Sequence[Start]) -> Query | None:
+def variant(kind: str, query: Query, scene: Scene, starts: Sequence[FirstStep]) -> Query | None:
     """Return the ``half`` or ``single`` variant of a query of the program author; None where it cannot stand alone.
 
     ``starts`` are the ways into the scene that a person would use. The same query and scene give the same variant.
@@ -47,7 +47,7 @@ def variant(kind: str, query: Query, scene: Scene, starts: Sequence[Start]) -> Q
     terms = _terms(query)
     for entry in _entries(query, first, starts):
         made = _written(entry, query, first, terms, random.Random(f"{kind} {query.question}"))  # noqa: S311
-        if made and not check(made, scene, STANDALONE)[0]:
+        if made and not check(made, scene, VARIANT_RULES)[0]:
             return made
     return None
 
@@ -65,7 +65,7 @@ def to_row(kind: str, query: Query | None) -> dict[str, Any]:
     return dict(zip(columns(kind), (query.question, decimal_text(query.answer), hops, query.expr), strict=True))
 
 
-def complaint(kind: str, row: Mapping[str, Any], scene: Scene) -> Complaint | None:
+def variant_violation(kind: str, row: Mapping[str, Any], scene: Scene) -> Violation | None:
     """Return what is wrong with a row's variant: its program is executed again, where its author gave one.
 
     A variant without a program (a model wrote it) can only be read; ``row`` is a draft or a row of the lake.
@@ -74,15 +74,15 @@ def complaint(kind: str, row: Mapping[str, Any], scene: Scene) -> Complaint | No
     if question is None and answer is None:
         return None
     if question is None or answer is None:
-        return Complaint("incomplete", "a question without its answer, or the other way round")
+        return Violation("incomplete", "a question without its answer, or the other way round")
     if hops is None or expr is None:
         said = forbidden_in(words(question))
-        return Complaint("forbidden_word", said) if said else None
+        return Violation("forbidden_word", said) if said else None
     try:
         query = query_from_row({"question": question, "answer": answer, "hops": hops, "expr": expr})
     except QueryError as error:
-        return Complaint("unreadable_query", str(error))
-    found, _ = check(query, scene, STANDALONE)
+        return Violation("unreadable_query", str(error))
+    found, _ = check(query, scene, VARIANT_RULES)
     return found[0] if found else None
 
 
@@ -109,7 +109,7 @@ def _hop_of(term: Node) -> int:
     return next(int(node.value) for node in term.walk() if node.kind in ("hop", "letters") and node.value)
 
 
-def _entries(query: Query, first: int, starts: Sequence[Start]) -> Iterator[list[Hop]]:
+def _entries(query: Query, first: int, starts: Sequence[FirstStep]) -> Iterator[list[Hop]]:
     """Yield the ways to begin at hop ``first`` (from 0): that hop anew, with a hop before it that leads there."""
     hop = query.hops[first]
     if hop.to_hop is None:
@@ -118,14 +118,14 @@ def _entries(query: Query, first: int, starts: Sequence[Start]) -> Iterator[list
     if hop.referent:
         for start in _leading_to(hop.referent, starts):
             yield [replace(hop, category=start.category, rel=start.rel, to=None)]
-    if hop.rel is Rel.NAMED:  # a second look at an instance: it cannot be found from itself
+    if hop.rel is Relation.NAMED:  # a second look at an instance: it cannot be found from itself
         return
     anchor = query.hops[hop.to_hop - 1].referent
     for start in _leading_to(anchor, starts):
         yield [Hop((start.target.id,), start.category, start.rel), replace(hop, to="h1")]
 
 
-def _leading_to(instance: str | None, starts: Sequence[Start]) -> Iterator[Start]:
+def _leading_to(instance: str | None, starts: Sequence[FirstStep]) -> Iterator[FirstStep]:
     return (start for start in starts if start.target.id == instance)
 
 
@@ -147,7 +147,7 @@ def _written(entry: list[Hop], query: Query, first: int, terms: dict[int, _Term]
     except ExpressionError:
         return None
     conditions = {number: _condition(term.tree, query) for number, term in kept}
-    lines = [Line(hop, None, conditions.get(number)) for number, hop in enumerate(hops, start=1)]
+    lines = [HopLine(hop, None, conditions.get(number)) for number, hop in enumerate(hops, start=1)]
     referents = tuple(dict.fromkeys(hop.referent for hop in hops if hop.referent))
     return Query(render(lines, signs, rng), tuple(hops), expr, answer, referents)
 

@@ -29,9 +29,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from hopchain_etl.imaging.normalise import ImageRejectedError, Limits, Normalised, Reason, normalise
+from hopchain_etl.imaging.normalise import ImageRejectedError, Limits, NormalisedImage, RejectReason, normalise
 
-Decoder = Callable[[bytes, Limits], Normalised]
+Decoder = Callable[[bytes, Limits], NormalisedImage]
 
 _START_SECONDS = 120.0  # importing numpy on a busy machine
 _ALARM_MARGIN = 2.0  # seconds after which a worker that nobody stopped stops itself
@@ -56,7 +56,7 @@ class DecodePool:
         memory: int = 4 << 30,
         function: Decoder = normalise,
     ) -> None:
-        self._jobs: queue.SimpleQueue[tuple[Future[Normalised], bytes] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Future[NormalisedImage], bytes] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
         slots = [_Slot(function, limits, timeout, memory) for _ in range(workers)]
@@ -64,14 +64,14 @@ class DecodePool:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, data: bytes) -> Future[Normalised]:
+    def submit(self, data: bytes) -> Future[NormalisedImage]:
         """Return the future picture; it may raise ImageRejectedError or DecodeWorkerError.
 
         The queue has no bound: hand in no more at a time than fits in memory. A worker that dies is given the image
         once more, since the kernel may have killed it for a neighbour's memory; an image that kills two is rejected as
         decoder_crashed. Raises RuntimeError once the pool is closed.
         """
-        future: Future[Normalised] = Future()
+        future: Future[NormalisedImage] = Future()
         with self._lock:
             if self._closed:
                 raise RuntimeError("the decode pool is closed")
@@ -110,7 +110,7 @@ class _Slot:
         self._timeout = timeout
         self._worker: _Worker | None = None
 
-    def run(self, jobs: queue.SimpleQueue[tuple[Future[Normalised], bytes] | None]) -> None:
+    def run(self, jobs: queue.SimpleQueue[tuple[Future[NormalisedImage], bytes] | None]) -> None:
         while job := jobs.get():
             future, data = job
             if future.set_running_or_notify_cancel():
@@ -122,7 +122,7 @@ class _Slot:
         if self._worker:
             self._worker.stop()
 
-    def _decode(self, data: bytes) -> Normalised:
+    def _decode(self, data: bytes) -> NormalisedImage:
         deaths: list[str] = []
         while len(deaths) < 2:
             if not self._worker or not self._worker.alive():
@@ -132,10 +132,10 @@ class _Slot:
             except TimeoutError:
                 self._worker.kill()
                 detail = f"more than {self._timeout:g} s"
-                raise ImageRejectedError(Reason.DECODER_TIMEOUT, detail) from None
+                raise ImageRejectedError(RejectReason.DECODER_TIMEOUT, detail) from None
             except (EOFError, OSError):
                 deaths.append(self._worker.kill())
-        raise ImageRejectedError(Reason.DECODER_CRASHED, f"the decoder died twice: {', '.join(deaths)}")
+        raise ImageRejectedError(RejectReason.DECODER_CRASHED, f"the decoder died twice: {', '.join(deaths)}")
 
 
 class _Worker:
@@ -171,7 +171,7 @@ class _Worker:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def decode(self, data: bytes) -> Normalised:
+    def decode(self, data: bytes) -> NormalisedImage:
         """Return the picture. Raises TimeoutError, EOFError or OSError where the worker must be replaced."""
         self._connection.send_bytes(data)
         if not self._connection.poll(self._timeout):
@@ -180,10 +180,10 @@ class _Worker:
         blob = self._connection.recv_bytes()
         if "rejected" in reply:
             reason, detail = reply["rejected"]
-            raise ImageRejectedError(Reason(reason), detail)
+            raise ImageRejectedError(RejectReason(reason), detail)
         if "bug" in reply:
             raise DecodeWorkerError(reply["bug"])
-        return Normalised(blob=blob or data, **reply["fields"])
+        return NormalisedImage(blob=blob or data, **reply["fields"])
 
     def kill(self) -> str:
         """End the worker at once; return how it ended, in words."""
@@ -228,7 +228,7 @@ def _answer(function: Decoder, data: bytes, limits: Limits) -> tuple[dict[str, A
     except ImageRejectedError as error:
         return {"rejected": [error.reason, error.detail]}, b""
     except MemoryError:
-        return {"rejected": [Reason.DECODER_CRASHED, "out of memory"]}, b""
+        return {"rejected": [RejectReason.DECODER_CRASHED, "out of memory"]}, b""
     except Exception:  # noqa: BLE001 - it is raised again in the parent
         return {"bug": traceback.format_exc()}, b""
     fields = {name: value for name, value in vars(result).items() if name != "blob"}

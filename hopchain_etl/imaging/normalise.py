@@ -25,7 +25,7 @@ _HASHED_SIDE = 128  # px, at least; pHash looks at 32
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
 
-class Reason(StrEnum):
+class RejectReason(StrEnum):
     """Why an image takes no part."""
 
     EMPTY = "empty"
@@ -45,7 +45,7 @@ class Reason(StrEnum):
 class ImageRejectedError(Exception):
     """This image cannot be used; ``reason`` is for counting, ``detail`` for people."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: RejectReason, detail: str) -> None:
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
@@ -64,7 +64,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Normalised:
+class NormalisedImage:
     """A picture as every later stage sees it. ``blob`` is the source object itself where nothing had to change."""
 
     blob: bytes = field(repr=False)
@@ -79,16 +79,16 @@ def image_id(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def normalise(data: bytes, limits: Limits) -> Normalised:
+def normalise(data: bytes, limits: Limits) -> NormalisedImage:
     """Return the picture in ``data``, upright, in 8-bit sRGB, without metadata; what ends in .jpg need not be a JPEG.
 
     JPEG, PNG and WebP that already hold such pixels keep them bit for bit and only lose their metadata; the rest
     becomes PNG. Raises ImageRejectedError, and for bytes of any content nothing else.
     """
     if not data:
-        raise ImageRejectedError(Reason.EMPTY, "no bytes")
+        raise ImageRejectedError(RejectReason.EMPTY, "no bytes")
     if len(data) > limits.max_bytes:
-        raise ImageRejectedError(Reason.TOO_MANY_BYTES, f"{len(data)} bytes, at most {limits.max_bytes}")
+        raise ImageRejectedError(RejectReason.TOO_MANY_BYTES, f"{len(data)} bytes, at most {limits.max_bytes}")
     try:
         opened = Image.open(io.BytesIO(data), formats=FORMATS)
         _check_header(opened, limits)
@@ -102,14 +102,14 @@ def normalise(data: bytes, limits: Limits) -> Normalised:
     except ImageRejectedError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageRejectedError(Reason.TOO_MANY_PIXELS, str(error)) from error
+        raise ImageRejectedError(RejectReason.TOO_MANY_PIXELS, str(error)) from error
     except MemoryError as error:
-        raise ImageRejectedError(Reason.DECODER_CRASHED, "out of memory") from error
+        raise ImageRejectedError(RejectReason.DECODER_CRASHED, "out of memory") from error
     except UnidentifiedImageError as error:
         raise ImageRejectedError(*_unidentified(data)) from error
     except Exception as error:  # decoders raise everything there is on damaged files
         raise ImageRejectedError(_damage(data, str(error)), f"{type(error).__name__}: {error}"[:200]) from error
-    return Normalised(blob, *size, _source_format(opened), perceptual_hash(image))
+    return NormalisedImage(blob, *size, _source_format(opened), perceptual_hash(image))
 
 
 def perceptual_hash(image: Image.Image) -> str:
@@ -137,11 +137,11 @@ def _check_header(opened: Image.Image, limits: Limits) -> None:
     """Raise ImageRejectedError for what the header alone rules out, before any pixel is decoded."""
     width, height = opened.size
     if width * height > limits.max_pixels:
-        raise ImageRejectedError(Reason.TOO_MANY_PIXELS, f"{width} x {height} px, at most {limits.max_pixels}")
+        raise ImageRejectedError(RejectReason.TOO_MANY_PIXELS, f"{width} x {height} px, at most {limits.max_pixels}")
     if min(width, height) < limits.min_side:
-        raise ImageRejectedError(Reason.TOO_SMALL, f"{width} x {height} px, at least {limits.min_side} a side")
+        raise ImageRejectedError(RejectReason.TOO_SMALL, f"{width} x {height} px, at least {limits.min_side} a side")
     if opened.format != "MPO" and getattr(opened, "is_animated", False):
-        reason = Reason.MULTI_PAGE if opened.format == "TIFF" else Reason.ANIMATED
+        reason = RejectReason.MULTI_PAGE if opened.format == "TIFF" else RejectReason.ANIMATED
         raise ImageRejectedError(reason, f"{opened.format} with more than one image")
 
 
@@ -301,16 +301,16 @@ _OTHER_IMAGES = re.compile(
 )
 
 
-def _unidentified(data: bytes) -> tuple[Reason, str]:
+def _unidentified(data: bytes) -> tuple[RejectReason, str]:
     """Return why Pillow did not recognise the bytes."""
     if _SIGNATURES.match(data):
         return _damage(data, ""), "the header cannot be read"
     if _OTHER_IMAGES.match(data):
-        return Reason.UNSUPPORTED_FORMAT, f"none of {', '.join(FORMATS)}"
-    return Reason.NOT_AN_IMAGE, f"starts with {data[:8].hex(' ')}"
+        return RejectReason.UNSUPPORTED_FORMAT, f"none of {', '.join(FORMATS)}"
+    return RejectReason.NOT_AN_IMAGE, f"starts with {data[:8].hex(' ')}"
 
 
-def _damage(data: bytes, message: str) -> Reason:
+def _damage(data: bytes, message: str) -> RejectReason:
     """Return TRUNCATED where the file ends before its format says it should, else BROKEN."""
     cut = "truncated" in message.lower()
     if data.startswith(b"\xff\xd8"):
@@ -325,4 +325,4 @@ def _damage(data: bytes, message: str) -> Reason:
         cut |= int.from_bytes(data[2:6], "little") > len(data)
     elif data.startswith((b"II", b"MM")):
         cut |= int.from_bytes(data[4:8], "little" if data.startswith(b"II") else "big") >= len(data)
-    return Reason.TRUNCATED if cut else Reason.BROKEN
+    return RejectReason.TRUNCATED if cut else RejectReason.BROKEN

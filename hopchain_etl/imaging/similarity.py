@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-ALIKE = 0.80  # cosine from which two photos are copies; see benchmarks/decontaminate.py
+COPY_THRESHOLD = 0.80  # cosine from which two photos are copies; see benchmarks/decontaminate.py
 _SIDE, _KEPT = 32, 12  # px of a thumbnail; lowest frequencies kept in each direction
 _THUMBNAIL = 192  # px of the picture that windows are cut from
 _SHARES = (0.97, 0.94, 0.91, 0.88, 0.85)  # of the sides that a window leaves
@@ -27,14 +27,14 @@ Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Description:
+class Descriptor:
     """A photo's unit vectors: ``whole`` has one row, ``windows`` one for each window, whole and mirrored ones too."""
 
     whole: Vectors
     windows: Vectors
 
 
-def describe(data: bytes) -> Description:
+def compute_descriptor(data: bytes) -> Descriptor:
     """Return the description of an encoded image; raise OSError or ValueError where it is none."""
     with Image.open(io.BytesIO(data)) as opened:
         opened.draft("L", (_THUMBNAIL, _THUMBNAIL))
@@ -43,10 +43,10 @@ def describe(data: bytes) -> Description:
     cut = [_thumbnail(small, window) for window in ((0.0, 0.0, 1.0, 1.0), *_windows())]
     pictures = np.stack(cut + [one[:, ::-1] for one in cut])
     vectors = _vectors(pictures)
-    return Description(vectors[:1], vectors)
+    return Descriptor(vectors[:1], vectors)
 
 
-def likeness(one: Description, others: Sequence[Description]) -> Vectors:
+def similarity(one: Descriptor, others: Sequence[Descriptor]) -> Vectors:
     """Return the largest cosine of a photo with each of others: either whole in a window of the other."""
     if not others:
         return np.zeros(0, np.float32)

@@ -203,7 +203,7 @@ class Lake:
         if marker is None:
             raise LakeError(f"{self.store.uri(folder)} is not complete; run its stage first")
         rows = self.parts(folder, marker.parts, schemas.TABLES[table])
-        return without(rows, self.withdrawn() if withdrawn is None else withdrawn)
+        return exclude_withdrawn(rows, self.withdrawn() if withdrawn is None else withdrawn)
 
     def rejects(self, table: str, fingerprint: str | None, shard: Shard) -> pa.Table:
         """Return what a complete shard refused or failed on (records.REJECTS)."""
@@ -263,7 +263,7 @@ class Lake:
             yield shard, self.read("images", None, shard, withdrawn=withdrawn)
 
 
-def without(rows: pa.Table, withdrawn: Iterable[str]) -> pa.Table:
+def exclude_withdrawn(rows: pa.Table, withdrawn: Iterable[str]) -> pa.Table:
     """Return ``rows`` less those of withdrawn images."""
     gone = pa.array(sorted(withdrawn), pa.string())
     if "image_id" not in rows.column_names or not len(gone):

@@ -39,7 +39,7 @@ class MissingObjectError(KeyError):
 
 
 @dataclass(frozen=True)
-class Entry:
+class ObjectInfo:
     """One listed object. ``key`` is relative to the store's prefix; ``size`` in bytes; ``modified`` in UTC."""
 
     key: str
@@ -166,7 +166,7 @@ class ObjectStore:
             raise self._explained(error, key) from error
         return True
 
-    def entries(self, prefix: str = "") -> Iterator[Entry]:
+    def entries(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose keys begin with ``prefix``, in key order."""
         pages = self._client.get_paginator("list_objects_v2")
         try:
@@ -174,7 +174,7 @@ class ObjectStore:
                 self.calls["list"] += 1
                 for found in page.get("Contents", []):
                     key = found["Key"].removeprefix(self.prefix)
-                    yield Entry(key, found["ETag"].strip('"'), found["Size"], found["LastModified"])
+                    yield ObjectInfo(key, found["ETag"].strip('"'), found["Size"], found["LastModified"])
         except (ClientError, EndpointConnectionError, NoCredentialsError, HTTPClientError) as error:
             raise self._explained(error, prefix) from error
 
@@ -228,13 +228,13 @@ def _client(settings: S3Settings) -> S3Client:
         response_checksum_validation="when_required",
         s3={"addressing_style": "path" if settings.path_style else "auto"},
     )
-    key, secret = keys_of_connection(settings.connection) if settings.connection else (None, None)
+    key, secret = credentials_from_connection(settings.connection) if settings.connection else (None, None)
     return boto3.session.Session(key, secret, region_name=settings.region).client(
         "s3", endpoint_url=settings.endpoint_url, config=config
     )
 
 
-def keys_of_connection(name: str) -> tuple[str, str]:
+def credentials_from_connection(name: str) -> tuple[str, str]:
     """Return the key pair of an Airflow Connection of type ``aws``."""
     from airflow.sdk import BaseHook
 

@@ -88,7 +88,7 @@ def placement(stage: str, settings: Settings) -> dict[str, Any]:
     """
     from airflow.sdk.configuration import conf
 
-    needs = needs_of(stage, settings)
+    needs = resources_for(stage, settings)
     executors = conf.get("core", "executor")
     place: dict[str, Any] = {"pool": needs.pool, "pool_slots": needs.slots}
     if needs.gpus and settings.placement.gpu_executor:
@@ -100,7 +100,7 @@ def placement(stage: str, settings: Settings) -> dict[str, Any]:
     return place
 
 
-def needs_of(stage: str, settings: Settings) -> Resources:
+def resources_for(stage: str, settings: Settings) -> Resources:
     """Return what a stage needs under the profile of the settings.
 
     The local profile asks for neither the GPU queue nor a GPU. In the vllm profile a stage that asks a model without an

@@ -16,11 +16,11 @@ from types import FrameType
 
 from hopchain_etl.settings import Settings
 
-_MENDLESS = 3  # exit code: another try would fail alike
+_PERMANENT_FAILURE = 3  # exit code: another try would fail alike
 _LOOK_SECONDS = 0.5
 
 
-class ElsewhereError(RuntimeError):
+class RemoteStageError(RuntimeError):
     """The stage failed in the other interpreter; its output is in the task's log."""
 
 
@@ -46,10 +46,10 @@ def run(python: str, stage: str, shard: str, settings: Settings, stop: threading
             asked = True
         elif asked:
             child.wait()
-    if child.returncode == _MENDLESS:
+    if child.returncode == _PERMANENT_FAILURE:
         raise ValueError(f"{stage} of {shard} failed in {python} for good; its output above says why")
     if child.returncode:
-        raise ElsewhereError(
+        raise RemoteStageError(
             f"{stage} of {shard} ended in {python} with exit code {child.returncode}; see its output above"
         )
 
@@ -59,9 +59,9 @@ def _without_connections(settings: Settings) -> tuple[Settings, dict[str, str]]:
     keys: dict[str, str] = {}
     changed: dict[str, object] = {}
     if settings.lake.connection:
-        from hopchain_etl.lake.object_store import keys_of_connection
+        from hopchain_etl.lake.object_store import credentials_from_connection
 
-        keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"] = keys_of_connection(settings.lake.connection)
+        keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"] = credentials_from_connection(settings.lake.connection)
         changed["lake"] = settings.lake.model_copy(update={"connection": None})
     for name in ("vlm", "solver"):
         model = getattr(settings, name)
@@ -94,7 +94,7 @@ def main() -> None:
         Build(settings).run(stage, Shard.parse(shard), stop=stop)
     except (ValueError, QualityError, TokenCeilingError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-        sys.exit(_MENDLESS)
+        sys.exit(_PERMANENT_FAILURE)
 
 
 if __name__ == "__main__":

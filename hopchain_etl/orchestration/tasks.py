@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation import collect as collecting
 from hopchain_etl.annotation.batches import Batch
-from hopchain_etl.annotation.eligibility import held_back
+from hopchain_etl.annotation.eligibility import excluded_queries
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import TokenCeilingError
 from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake, key_part
@@ -33,7 +33,7 @@ from hopchain_etl.stages import ingest as ingesting
 JSON = dict[str, Any]
 Params = Mapping[str, Any]
 
-_PLACES = {  # where in Settings a param goes; other params are none
+_PARAM_SETTINGS = {  # where in Settings a param goes; other params are none
     "source_uri": ("source", "uri"),
     "image_limit": ("ingest", "limit"),
     "shard_size": ("ingest", "shard_size"),
@@ -57,8 +57,8 @@ def settings_for(params: Params) -> Settings:
     """Return today's settings with a run's params in their places; raise ValueError for one that is out of bounds."""
     settings = Settings()
     changes: dict[str, JSON] = {}
-    for name in params.keys() & _PLACES.keys():
-        section, key = _PLACES[name]
+    for name in params.keys() & _PARAM_SETTINGS.keys():
+        section, key = _PARAM_SETTINGS[name]
         changes.setdefault(section, {})[key] = params[name]
     sections = {name: getattr(settings, name) for name in changes}
     changed = {name: type(old).model_validate({**old.model_dump(), **changes[name]}) for name, old in sections.items()}
@@ -77,7 +77,7 @@ def run_key(run: DagRun) -> str:
 
 
 @contextmanager
-def _final(*kinds: type[Exception]) -> Iterator[None]:
+def _fail_without_retry(*kinds: type[Exception]) -> Iterator[None]:
     """Turn errors of these kinds into the one that Airflow does not retry."""
     try:
         yield
@@ -110,7 +110,7 @@ def _stoppable() -> Iterator[threading.Event]:
 
 def ingest(params: Params, run: DagRun) -> JSON:
     """Take in what is new in the source; return the counts of IngestResult and the shards that were completed."""
-    with _final(ValueError, validator.QualityError), _stoppable() as stop:
+    with _fail_without_retry(ValueError, validator.QualityError), _stoppable() as stop:
         settings = settings_for(params)
         result = ingesting.ingest(
             Lake(settings.lake),
@@ -125,7 +125,7 @@ def ingest(params: Params, run: DagRun) -> JSON:
 
 def plan(params: Params) -> list[str]:
     """Return the ids of the shards that have work, of the intakes that ``params`` choose."""
-    with _final(ValueError):
+    with _fail_without_retry(ValueError):
         return [str(shard) for shard in Build(settings_for(params)).plan(params["intakes"])]
 
 
@@ -134,8 +134,8 @@ def run_stage(name: str, shard: str, params: Params) -> None:
     settings = settings_for(params)
     if name not in dag_config.stages(settings):
         _skip(f"the engines of this run cannot play the stage {name!r}")
-    python = settings.placement.gpu_python if dag_config.needs_of(name, settings).gpus else None
-    with _final(ValueError, validator.QualityError, TokenCeilingError), _stoppable() as stop:
+    python = settings.placement.gpu_python if dag_config.resources_for(name, settings).gpus else None
+    with _fail_without_retry(ValueError, validator.QualityError, TokenCeilingError), _stoppable() as stop:
         if python:
             remote_python.run(python, name, shard, settings, stop)
         else:
@@ -150,7 +150,7 @@ def quality_gate(params: Params, run: DagRun, ingested: JSON, shards: Sequence[s
     entries: list[tuple[str, str | None, Shard]] = [("images", None, shard) for shard in sorted(images)]
     for step in build.steps.values():
         entries += [(step.stage.table, step.fingerprint, shard) for shard in planned]
-    with _final(validator.QualityError):
+    with _fail_without_retry(validator.QualityError):
         return asdict(validator.gate(build.lake, entries, run_key(run)))
 
 
@@ -162,8 +162,8 @@ def publish_batch(params: Params, run: DagRun) -> JSON:
     """
     build = Build(settings_for(params))
     name = intake_name(run)
-    held = held_back(build)
-    new = batches.unasked(build.lake, build.lineage, held, besides=name)
+    held = excluded_queries(build)
+    new = batches.unassigned_queries(build.lake, build.lineage, held, besides=name)
     reasons = dict(sorted(Counter(reason for found in held.values() for reason in found.values()).items()))
     if not new:
         return {"id": None, "queries": 0, "held_back": reasons}
@@ -241,7 +241,7 @@ def announce_answers(final: Sequence[JSON]) -> JSON:
         _skip("no batch was decided or closed since the last run")
     lake = Lake(Settings().lake)
     for standing in final:
-        batches.settle(lake, standing["id"], standing)
+        batches.mark_decided(lake, standing["id"], standing)
     totals = {name: sum(standing[name] for standing in final) for name in ("kept", "dropped", "open")}
     return {"batches": [standing["id"] for standing in final], **totals}
 
@@ -253,7 +253,7 @@ def release(params: Params) -> JSON:
     """Publish the training set (snapshot, assemble, validate, card, push, tag); return the facts of PublishResult."""
     from hopchain_etl.release import registry
 
-    with _final(ValueError, validator.QualityError):
+    with _fail_without_retry(ValueError, validator.QualityError):
         result = registry.publish(settings_for(params))
     versions = [
         {**asdict(version), "tag": version.tag, "changes": version.changes.counts} for version in result.releases

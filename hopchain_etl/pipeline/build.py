@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.engines.factory import Engines, engines_for
+from hopchain_etl.engines.factory import Engines, create_engines
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.quality.validator import Validator, make_validator
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages import detect, generate, judge, screen, segment
 from hopchain_etl.stages.lineage import Lineage, identity_facts
 from hopchain_etl.stages.runner import Progress, Stage, run_shard
-from hopchain_etl.stages.token_budget import ceiling
+from hopchain_etl.stages.token_budget import limited_budget
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Build:
     ) -> None:
         self.settings = settings
         self.lake = lake or Lake(settings.lake)
-        self._engines = engines or engines_for(settings)
+        self._engines = engines or create_engines(settings)
         self._validate = validate
 
     @cached_property
@@ -70,7 +70,7 @@ class Build:
         guards: dict[str, Step] = {}
         settings, engines = self.settings, self._engines
         if engines.judge:
-            judging = judge.Judgement(engines.judge, queries, settings.calibrate.judge_condemns)
+            judging = judge.JudgeStage(engines.judge, queries, settings.calibrate.judge_condemns)
             lineage = Lineage("judge", judge.REVISION, engines.judge.identity, queries, judging.params)
             guards["judge"] = Step(judging, lineage)
         if engines.solver:
@@ -100,7 +100,7 @@ class Build:
         step = self.steps[name]
         self.lake.put_json(f"lineages/{step.fingerprint}.json", step.lineage.facts)
         validate = self._validate or make_validator(self.settings.quality)
-        with ceiling(self.lake, self.settings.engines.token_ceiling):
+        with limited_budget(self.lake, self.settings.engines.token_ceiling):
             return run_shard(
                 step.stage, self.lake, step.fingerprint, shard, validate=validate, progress=progress, stop=stop
             )

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from hopchain_etl.hops.consensus import holds
+from hopchain_etl.hops.consensus import is_consensus
 from hopchain_etl.hops.query import QueryError, hop_from_row, query_id
 
 Row = Mapping[str, Any]
@@ -31,7 +31,7 @@ BOX_SLACK = 2.0  # px: masks are resized and boxes rounded on their own
 _MOST_PIXELS = 2**31  # pycocotools counts in 32 bits
 
 
-def facts(table: str, rows: pa.Table, required: Collection[str]) -> pa.Table:
+def derived_columns(table: str, rows: pa.Table, required: Collection[str]) -> pa.Table:
     """Return the columns that the suite of ``table`` asserts on, one row for each of ``rows``, in order.
 
     These are the columns that are plain already, ``missing`` (names of columns without a usable value, else null) and
@@ -76,11 +76,11 @@ def _categories(rows: pa.Table) -> dict[str, Fact]:
 def _instances(rows: pa.Table) -> dict[str, Fact]:
     return {
         "is_first": _first(rows, "instance_id"),
-        **_transposed(instance_facts(row) for row in rows.to_pylist()),
+        **_transposed(instance_checks(row) for row in rows.to_pylist()),
     }
 
 
-def instance_facts(row: Row) -> dict[str, bool | None]:
+def instance_checks(row: Row) -> dict[str, bool | None]:
     """Return what holds of one instance (records.INSTANCES): its box, its mask, and how they fit each other."""
     box, mask = row["box"], read_mask(row["mask"])
     formed = None if box is None else _is_formed(box)
@@ -134,7 +134,7 @@ def _humans_agree(policy: str | None, humans: Sequence[str | None], answer: str 
     if policy in (None, "unreviewed"):
         return None
     try:
-        return answer is not None and holds(policy, humans, answer)
+        return answer is not None and is_consensus(policy, humans, answer)
     except ValueError:
         return None
 
@@ -247,7 +247,7 @@ def _is_sound(instance: Row | None, size: tuple[int | None, int | None]) -> bool
     """Whether an instance stands every test on its own and its mask is of the image's size (height, width)."""
     if instance is None or None in (instance["instance_id"], instance["box"], instance["mask"], instance["area"]):
         return False
-    facts_hold = all(instance_facts(instance).values())
+    facts_hold = all(instance_checks(instance).values())
     return facts_hold and tuple(instance["mask"]["size"]) == size
 
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.project_files import project_file
-from hopchain_etl.quality.derived_columns import facts
+from hopchain_etl.quality.derived_columns import derived_columns
 from hopchain_etl.settings import QualitySettings
 from hopchain_etl.templating import render
 
@@ -39,7 +39,7 @@ class QualityError(Exception):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SuiteResult:
     """What a suite says of a table. ``failing`` maps row index to the name of the first expectation it fails."""
 
     rows: int
@@ -61,7 +61,7 @@ class Verdict:
         raise QualityError("\n".join(lines))
 
 
-Validator = Callable[[str, pa.Table], Verdict]
+Validator = Callable[[str, pa.Table], SuiteResult]
 
 
 def make_validator(settings: QualitySettings) -> Validator:
@@ -70,9 +70,9 @@ def make_validator(settings: QualitySettings) -> Validator:
     It raises FileNotFoundError for a table without a suite, and QualityError where a suite cannot be evaluated.
     """
 
-    def validate(table: str, rows: pa.Table) -> Verdict:
+    def validate(table: str, rows: pa.Table) -> SuiteResult:
         suite = _suite(table)
-        columns = facts(table, rows, suite["meta"]["required"]) if rows.num_rows else None
+        columns = derived_columns(table, rows, suite["meta"]["required"]) if rows.num_rows else None
         unexpected = _unexpected(suite, columns) if columns is not None else {}
         failing: dict[int, str] = {}
         for one in suite["expectations"]:
@@ -90,7 +90,7 @@ def make_validator(settings: QualitySettings) -> Validator:
                 for one in suite["expectations"]
             ],
         }
-        return Verdict(rows.num_rows, dict(sorted(failing.items())), summary, settings.max_failing_share)
+        return SuiteResult(rows.num_rows, dict(sorted(failing.items())), summary, settings.max_failing_share)
 
     return validate
 

@@ -24,7 +24,7 @@ from hopchain_etl.imaging.vision_tokens import image_tokens
 from hopchain_etl.lake.lake import Lake, Shard, parquet_bytes
 from hopchain_etl.release.inputs import Inputs, Snapshot, upstream_of
 from hopchain_etl.release.rules import Rules
-from hopchain_etl.release.selection import Chosen, Selection, Split, select, takes
+from hopchain_etl.release.selection import Chosen, Selection, Split, is_supported_size, select
 from hopchain_etl.settings import ANSWER_INSTRUCTION, CalibrateSettings, DiversitySettings
 
 REVISION = 4
@@ -181,12 +181,12 @@ def _rows(
         stands = pa.array([kind in one.variants for one in chosen.values()])
         columns |= {name: _only(columns[name], stands) for name in variants.columns(kind)}
     rows = pa.table({name: columns[name] for name in schemas.TRAINING_ROWS.names}, schema=schemas.TRAINING_ROWS)
-    return _unvouched(rows)
+    return _clear_unconfirmed_readings(rows)
 
 
 def _tokens(images: pa.Table) -> pa.Array:
     sizes = zip(images["width"].to_pylist(), images["height"].to_pylist(), strict=True)
-    return pa.array([image_tokens(*size) if takes(*size) else None for size in sizes], pa.int32())
+    return pa.array([image_tokens(*size) if is_supported_size(*size) else None for size in sizes], pa.int32())
 
 
 def _only(column: pa.ChunkedArray, kept: pa.Array) -> pa.ChunkedArray:
@@ -207,7 +207,7 @@ def _grouped(instances: pa.Table, image_ids: pa.ChunkedArray) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array([0, *ends], pa.int32()), structs)
 
 
-def _unvouched(rows: pa.Table) -> pa.Table:
+def _clear_unconfirmed_readings(rows: pa.Table) -> pa.Table:
     """Return rows without hop readings where people and program differ.
 
     Some reading is wrong there and nobody knows which, so none is released as truth.

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from hopchain_etl.hops.calibration import Tries, count
-from hopchain_etl.hops.grading import number_in
+from hopchain_etl.hops.calibration import AttemptScore, score_attempts
+from hopchain_etl.hops.grading import parse_number
 from hopchain_etl.lake.lake import Shard
 from hopchain_etl.release.inputs import Inputs
 
@@ -18,15 +18,15 @@ _COLUMNS = ["query_id", "model", "sees_image", "sample", "held_out", "answer"]
 
 
 @dataclass(frozen=True)
-class Graded:
+class GradedAttempts:
     """A query's tries: with the image, blind, and the blind ones that took no part in choosing queries."""
 
-    seeing: Tries
-    blind: Tries
-    held_out: Tries
+    seeing: AttemptScore
+    blind: AttemptScore
+    held_out: AttemptScore
 
 
-class Attempts:
+class AttemptReader:
     """The tries of the models that count for a target.
 
     A target that is named after a model counts that model's tries; any other target counts all of them.
@@ -44,7 +44,7 @@ class Attempts:
                 )
         self._only = target if target in map(_as_target, models) else None
 
-    def of(self, shard: Shard) -> ShardTries:
+    def of(self, shard: Shard) -> ShardAttempts:
         """Return the tries of a shard's queries; a photo, and all about it, lies in one shard under every lineage.
 
         Under other settings a sample is the same try. Held out is only what no settings chose queries by.
@@ -55,10 +55,10 @@ class Attempts:
                 if self._only in (None, _as_target(row["model"])):
                     held = rows.setdefault((row["query_id"], row["model"], row["sees_image"], row["sample"]), row)
                     held["held_out"] = held["held_out"] and row["held_out"]
-        return ShardTries(rows)
+        return ShardAttempts(rows)
 
 
-class ShardTries:
+class ShardAttempts:
     """The tries of one shard, to be graded against any answer."""
 
     def __init__(self, rows: Mapping[tuple[str, str, bool, int], dict[str, Any]]) -> None:
@@ -66,13 +66,15 @@ class ShardTries:
         for (query, *_), row in rows.items():
             self._by_query[query].append(row)
 
-    def graded(self, query_id: str, answer: Fraction) -> Graded:
+    def graded(self, query_id: str, answer: Fraction) -> GradedAttempts:
         """Return how many tries at a query declared exactly ``answer``."""
         marks: defaultdict[tuple[bool, bool], list[bool]] = defaultdict(list)
         for row in self._by_query.get(query_id, ()):
-            right = row["answer"] is not None and number_in(row["answer"]) == answer
+            right = row["answer"] is not None and parse_number(row["answer"]) == answer
             marks[row["sees_image"], bool(row["held_out"])].append(right)
-        return Graded(count(marks[True, False]), count(marks[False, False]), count(marks[False, True]))
+        return GradedAttempts(
+            score_attempts(marks[True, False]), score_attempts(marks[False, False]), score_attempts(marks[False, True])
+        )
 
 
 def condemned(inputs: Inputs, shard: Shard) -> dict[str, str]:

@@ -19,7 +19,7 @@ from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.release.dvc_objects import parts_of, rows_of
 
 # What a trainer sees of a row: another value here is another training set.
-SEEN = ("query_id", "image_id", "split", "question", "prompt", "answer", "question_half", "answer_half",
+TRAINER_COLUMNS = ("query_id", "image_id", "split", "question", "prompt", "answer", "question_half", "answer_half",
         "question_single", "answer_single", "expr")  # fmt: skip
 _HEADER = "# Changes\n"
 
@@ -67,15 +67,15 @@ def compare(store: ObjectStore, old: str, folder: Path, why: Callable[[Row], str
     """
     files = {_md5(path): path for path in sorted(folder.glob("*.parquet"))}
     parts = set(parts_of(store, old))
-    gone = {row["query_id"]: row for row in rows_of(store, sorted(parts - files.keys()), SEEN).to_pylist()}
-    tables = [pq.read_table(path, columns=list(SEEN)) for md5, path in files.items() if md5 not in parts]
+    gone = {row["query_id"]: row for row in rows_of(store, sorted(parts - files.keys()), TRAINER_COLUMNS).to_pylist()}
+    tables = [pq.read_table(path, columns=list(TRAINER_COLUMNS)) for md5, path in files.items() if md5 not in parts]
     new = {row["query_id"]: row for table in tables for row in table.to_pylist()}
     removed: defaultdict[str, list[str]] = defaultdict(list)
     changed: defaultdict[str, list[str]] = defaultdict(list)
     for name, row in sorted(gone.items()):
         if name not in new:
             removed[why(row)].append(name)
-        elif differing := next((column for column in SEEN if new[name][column] != row[column]), None):
+        elif differing := next((column for column in TRAINER_COLUMNS if new[name][column] != row[column]), None):
             changed[differing].append(name)
     after = sum(pq.read_metadata(path).num_rows for path in files.values())
     added = len(new.keys() - gone.keys())

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import canonical_json
-from hopchain_etl.imaging.similarity import ALIKE, Description, describe, likeness
+from hopchain_etl.imaging.similarity import COPY_THRESHOLD, Descriptor, compute_descriptor, similarity
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import BenchmarkSettings
@@ -115,7 +115,7 @@ def _local(folder: Path, path: Path) -> File:
 
 
 def _version(files: Iterable[File]) -> str:
-    told = canonical_json([REVISION, ALIKE, [[file.name, file.version] for file in files]])
+    told = canonical_json([REVISION, COPY_THRESHOLD, [[file.name, file.version] for file in files]])
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
@@ -124,20 +124,22 @@ def _questions(file: File) -> list[str]:
     return [text for line in lines if (text := normal(line))]
 
 
-def _described(uri: str, file: File) -> Description:
+def _described(uri: str, file: File) -> Descriptor:
     try:
-        return describe(file.read())
+        return compute_descriptor(file.read())
     except (OSError, ValueError) as error:
         raise ValueError(f"{file.name} of {uri}: {error}; take it out of there or repair it") from error
 
 
-def _copies(lake: Lake, photos: pa.Table, names: Sequence[str], told: Sequence[Description]) -> dict[str, Any]:
+def _copies(lake: Lake, photos: pa.Table, names: Sequence[str], told: Sequence[Descriptor]) -> dict[str, Any]:
     """Return the photos of an images table that are like any of a benchmark's, with which."""
     rows = photos.select(["image_id", "blob_sha"]).to_pylist()
     found = {}
-    for row, photo in zip(rows, map_threads(lambda row: describe(lake.blob(row["blob_sha"])), rows), strict=True):
-        alike = likeness(photo, told)
+    for row, photo in zip(
+        rows, map_threads(lambda row: compute_descriptor(lake.blob(row["blob_sha"])), rows), strict=True
+    ):
+        alike = similarity(photo, told)
         best = int(alike.argmax())
-        if alike[best] >= ALIKE:
+        if alike[best] >= COPY_THRESHOLD:
             found[row["image_id"]] = {"benchmark": names[best], "likeness": round(float(alike[best]), 4)}
     return found

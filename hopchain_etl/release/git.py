@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hopchain_etl.lake.object_store import ObjectStore, keys_of_connection
+from hopchain_etl.lake.object_store import ObjectStore, credentials_from_connection
 from hopchain_etl.settings import S3Settings, Settings
 
 REMOTE = "storage"
@@ -124,7 +124,7 @@ class GitRepo:
         env["DVC_SITE_CACHE_DIR"] = str(self.path.parent / "site-cache")  # else each clone leaves a folder behind
         env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
         if place.connection:
-            env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"] = keys_of_connection(place.connection)
+            env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"] = credentials_from_connection(place.connection)
             env.pop("AWS_SESSION_TOKEN", None)
         if place.path_style and not Path(env.get("AWS_CONFIG_FILE", "~/.aws/config")).expanduser().exists():
             config = self.path.parent / "aws-config"  # DVC takes the addressing style from there only

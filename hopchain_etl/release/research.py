@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopchain_etl import schemas
-from hopchain_etl.lake.lake import Lake, Shard, parquet_bytes, without
+from hopchain_etl.lake.lake import Lake, Shard, exclude_withdrawn, parquet_bytes
 from hopchain_etl.release.assemble import Params, read_params
 from hopchain_etl.release.dvc_objects import RESEARCH
 from hopchain_etl.release.git import GitRepo
@@ -84,7 +84,7 @@ class _Source:
 
     def _queries(self) -> Tables:
         for place, rows in self._each("queries", self._lineages):
-            rows = without(rows, self._withdrawn)
+            rows = exclude_withdrawn(rows, self._withdrawn)
             ids = rows["query_id"].to_pylist()
             self._image_of |= zip(ids, rows["image_id"].to_pylist(), strict=True)
             told = [self._outcomes(*place, query) for query in ids]
@@ -99,7 +99,7 @@ class _Source:
     def _rejects(self) -> Tables:
         for lineage in self._lineages:
             for shard in self._inputs.shards("queries", lineage):
-                rows = without(self._inputs.rejects(lineage, shard), self._withdrawn)
+                rows = exclude_withdrawn(self._inputs.rejects(lineage, shard), self._withdrawn)
                 yield (lineage, shard), rows.filter(pc.is_valid(rows["image_id"]))
 
     def _about(self, table: str) -> Tables:

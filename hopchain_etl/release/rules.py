@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hopchain_etl.hops.calibration import Band, Thresholds
-from hopchain_etl.hops.diversity import Limits
+from hopchain_etl.hops.diversity import DiversityLimits
 from hopchain_etl.settings import CalibrateSettings, DiversitySettings
 
 
@@ -19,7 +19,7 @@ class Rules:
     alpha: float
     judge_condemns: bool
     unwanted: Mapping[Band, str]  # bands that are not released, with the reason
-    limits: Limits
+    limits: DiversityLimits
 
     @classmethod
     def of(cls, calibrate: CalibrateSettings, diversity: DiversitySettings) -> Rules:
@@ -28,5 +28,5 @@ class Rules:
         if not calibrate.keep_all_wrong:
             unwanted[Band.ALL_WRONG] = "never_solved"
         thresholds = Thresholds(calibrate.hard, calibrate.medium)
-        limits = Limits(**diversity.model_dump())
+        limits = DiversityLimits(**diversity.model_dump())
         return cls(thresholds, limits.answer, calibrate.alpha, calibrate.judge_condemns, unwanted, limits)

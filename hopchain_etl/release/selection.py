@@ -13,16 +13,16 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from hopchain_etl.hops.calibration import band, count, guessable
+from hopchain_etl.hops.calibration import band, guessable, score_attempts
 from hopchain_etl.hops.checks import check
-from hopchain_etl.hops.consensus import Decision, Rule, number_of, weigh
-from hopchain_etl.hops.diversity import Candidate, candidate, choose
+from hopchain_etl.hops.consensus import ConsensusRule, Decision, parse_answer, tally_votes
+from hopchain_etl.hops.diversity import QueryProfile, balance, candidate
 from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import QueryError, decimal_text, query_from_row, query_id
-from hopchain_etl.hops.variants import VARIANTS, complaint
+from hopchain_etl.hops.variants import VARIANTS, variant_violation
 from hopchain_etl.imaging.vision_tokens import image_tokens
 from hopchain_etl.lake.lake import Shard
-from hopchain_etl.release.attempts import Attempts, ShardTries, condemned
+from hopchain_etl.release.attempts import AttemptReader, ShardAttempts, condemned
 from hopchain_etl.release.decontaminate import normal
 from hopchain_etl.release.inputs import Inputs, Snapshot, upstream_of
 from hopchain_etl.release.rules import Rules
@@ -101,7 +101,7 @@ def select(snapshot: Snapshot, split: Split, inputs: Inputs, target: str, rules:
     """
     work = _Selecting(snapshot, split, inputs, target, rules)
     made = Selection()
-    candidates: list[Candidate] = []
+    candidates: list[QueryProfile] = []
     for lineage in snapshot["lineages"]:
         for shard in inputs.shards("queries", lineage):
             chosen: dict[str, Chosen] = {}
@@ -115,7 +115,7 @@ def select(snapshot: Snapshot, split: Split, inputs: Inputs, target: str, rules:
                     chosen[query] = verdict
             made.chosen[lineage, shard] = chosen
             candidates += _candidates(inputs, lineage, shard, chosen)
-    too_many = choose(candidates, rules.limits)
+    too_many = balance(candidates, rules.limits)
     made.dropped.update(too_many.values())
     made.why |= too_many
     for chosen in made.chosen.values():
@@ -124,7 +124,7 @@ def select(snapshot: Snapshot, split: Split, inputs: Inputs, target: str, rules:
     return made
 
 
-def _candidates(inputs: Inputs, lineage: str, shard: Shard, chosen: Mapping[str, Chosen]) -> Iterator[Candidate]:
+def _candidates(inputs: Inputs, lineage: str, shard: Shard, chosen: Mapping[str, Chosen]) -> Iterator[QueryProfile]:
     """Yield the chosen queries of a shard, with the answer that they would be released with."""
     if not chosen:
         return
@@ -135,7 +135,7 @@ def _candidates(inputs: Inputs, lineage: str, shard: Shard, chosen: Mapping[str,
             yield candidate({**row, "answer": chosen[row["query_id"]].answer})
 
 
-def judge(program: Fraction, answers: Iterable[Row], policy: Policy, rule: Rule) -> Verdict:
+def consensus_verdict(program: Fraction, answers: Iterable[Row], policy: Policy, rule: ConsensusRule) -> Verdict:
     """Return what the human answers to a query (rows of ``answers``) make of it under a policy.
 
     As many different people as the rule says have to be of the same mind (the paper: four of four); nobody's answer is
@@ -144,7 +144,7 @@ def judge(program: Fraction, answers: Iterable[Row], policy: Policy, rule: Rule)
     given = list(answers)
     if not given and policy is Policy.UNREVIEWED:
         return Verdict(program, Policy.UNREVIEWED.value)
-    outcome = weigh(((one["annotator"], number_of(one["answer"])) for one in given), rule)
+    outcome = tally_votes(((one["annotator"], parse_answer(one["answer"])) for one in given), rule)
     if outcome.decision is Decision.KEPT:
         return Verdict(outcome.answer, rule.name)
     return Verdict(dropped="no_consensus" if outcome.decision is Decision.DROPPED else "not_enough_answers")
@@ -156,7 +156,7 @@ class _About:
 
     broken: Mapping[str, str]
     condemned: Mapping[str, str]
-    tries: ShardTries
+    tries: ShardAttempts
 
 
 class _Selecting:
@@ -167,14 +167,14 @@ class _Selecting:
         self._split = split
         self._engines = snapshot["engines"]
         self._policy = Policy(snapshot["policy"])
-        self._rule = Rule.of(snapshot["consensus"])
+        self._rule = ConsensusRule.of(snapshot["consensus"])
         self._drops_disagreeing = bool(snapshot["drop_disagreeing"])
         self._pseudonym = inputs.pseudonym
         self._withdrawn = frozenset(snapshot["withdrawn"])
         self._benchmark = {name: frozenset(found) for name, found in snapshot["contaminated"].items()}
         self._answers, shown = _human_answers(inputs, snapshot["asked"])
         self._rules = rules
-        self._attempts = Attempts(inputs, target)
+        self._attempts = AttemptReader(inputs, target)
         self._winners = _winners(snapshot["lineages"], inputs, shown)
 
     def verdicts(self, lineage: str, shard: Shard) -> Iterator[tuple[str, Chosen | str]]:
@@ -207,13 +207,13 @@ class _Selecting:
         split = self._split.of(image["group"])
         if any(self._split.of(group) != split for group in image["near"] or ()):
             return "bridges_splits"
-        if not takes(image["width"], image["height"]):
+        if not is_supported_size(image["width"], image["height"]):
             return "image_too_long"
         if name in about.broken:
             return about.broken[name]
         program = Fraction(query["answer"])
         answers = self._answers.get(name, [])
-        verdict = judge(program, answers, self._policy, self._rule)
+        verdict = consensus_verdict(program, answers, self._policy, self._rule)
         if verdict.answer is None:
             return verdict.dropped or "no_consensus"
         agrees = verdict.answer == program
@@ -233,7 +233,7 @@ class _Selecting:
             verdict.policy,
             human_answers=tuple(one["answer"] for one in answers),
             annotators=tuple(self._pseudonym(one["annotator"]) for one in answers),
-            agreement=count(number_of(one["answer"]) == verdict.answer for one in answers).share,
+            agreement=score_attempts(parse_answer(one["answer"]) == verdict.answer for one in answers).share,
             program_agrees=agrees,
             difficulty=tries.seeing.share,
             band=level,
@@ -265,12 +265,12 @@ class _Selecting:
             scene = Scene.of(found[row["image_id"]], image["width"], image["height"])
             if rule := _broken(row, scene):
                 broken[row["query_id"]] = rule
-            elif kinds := {kind for kind in VARIANTS if complaint(kind, row, scene)}:
+            elif kinds := {kind for kind in VARIANTS if variant_violation(kind, row, scene)}:
                 unsound[row["query_id"]] = kinds
         return broken, unsound
 
 
-def takes(width: int, height: int) -> bool:
+def is_supported_size(width: int, height: int) -> bool:
     """Return whether a trainer's processor takes an image of this size: strips of more than 200 : 1 it refuses."""
     try:
         return image_tokens(width, height) > 0

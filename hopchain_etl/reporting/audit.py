@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
-from hopchain_etl.hops.calibration import Thresholds, band, count, wilson
+from hopchain_etl.hops.calibration import Thresholds, band, score_attempts, wilson
 from hopchain_etl.hops.checks import count_conditions
-from hopchain_etl.hops.consensus import Decision, Rule, number_of, weigh
-from hopchain_etl.hops.diversity import Limits, candidate, choose, guessers
-from hopchain_etl.hops.grading import number_in
+from hopchain_etl.hops.consensus import ConsensusRule, Decision, parse_answer, tally_votes
+from hopchain_etl.hops.diversity import DiversityLimits, balance, candidate, guessers
+from hopchain_etl.hops.grading import parse_number
 from hopchain_etl.hops.query import query_from_row
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import as_json, funnel
@@ -29,7 +29,9 @@ def audit(build: Build) -> Row:
     queries = list(_rows(build, "queries", build.lineage))
     candidates = [candidate(row) for row in queries]
     limits = build.settings.diversity
-    dropped = choose(candidates, Limits(**limits.model_dump(include=set(Limits.__dataclass_fields__))))
+    dropped = balance(
+        candidates, DiversityLimits(**limits.model_dump(include=set(DiversityLimits.__dataclass_fields__)))
+    )
     kept = [one for one in candidates if one.query_id not in dropped]
     yes, no = count_conditions(map(query_from_row, queries))
     return {
@@ -86,13 +88,13 @@ def _screen(build: Build, answers: dict[str, Fraction]) -> Row | None:
     for row in _rows(build, "attempts", build.steps["screen"].fingerprint):
         if row["query_id"] not in answers:
             continue
-        right = row["answer"] is not None and number_in(row["answer"]) == answers[row["query_id"]]
+        right = row["answer"] is not None and parse_number(row["answer"]) == answers[row["query_id"]]
         kind = "seeing" if row["sees_image"] else "blind_held_out" if row["held_out"] else "blind"
         marks[kind].append(right)
         if row["sees_image"]:
             tries[row["query_id"]].append(right)
     calibrate = build.settings.calibrate
-    bands = (band(count(right), Thresholds(calibrate.hard, calibrate.medium)) for right in tries.values())
+    bands = (band(score_attempts(right), Thresholds(calibrate.hard, calibrate.medium)) for right in tries.values())
     shares = {kind: _share(sum(right), len(right)) for kind, right in sorted(marks.items())}
     return {**shares, "bands": _mix(str(one) for one in bands)}
 
@@ -111,13 +113,13 @@ def _judge(build: Build) -> Row | None:
 def _decided(build: Build) -> dict[str, bool]:
     """Return of each query that people have decided whether they kept it."""
     desk = build.settings.desk
-    rule = Rule(desk.seats, desk.agree)
+    rule = ConsensusRule(desk.seats, desk.agree)
     given: defaultdict[str, list[Row]] = defaultdict(list)
     for fingerprint in build.lake.fingerprints("answers"):
         for row in _rows(build, "answers", fingerprint):
             given[row["query_id"]].append(row)
     outcomes = {
-        query: weigh(((row["annotator"], number_of(row["answer"])) for row in rows), rule).decision
+        query: tally_votes(((row["annotator"], parse_answer(row["answer"])) for row in rows), rule).decision
         for query, rows in given.items()
     }
     decided = (Decision.KEPT, Decision.DROPPED)

@@ -35,7 +35,7 @@ ALL_KINDS: tuple[str, ...] = tuple(PAINTERS)
 
 
 @dataclass(frozen=True)
-class Scene:
+class DrawnScene:
     """A drawn RGB image and everything on it, in the order drawn."""
 
     kind: str
@@ -56,7 +56,7 @@ class Scene:
         return mask
 
 
-def draw(kind: str, seed: int) -> Scene:
+def draw(kind: str, seed: int) -> DrawnScene:
     """Return the scene of this kind and seed: the same pixels and the same truth each time.
 
     Raises ValueError for a kind that is not in ``ALL_KINDS``.
@@ -65,4 +65,4 @@ def draw(kind: str, seed: int) -> Scene:
         raise ValueError(f"no scene of kind {kind!r}; choose one of {', '.join(ALL_KINDS)}")
     canvas = Canvas(kind, seed)
     PAINTERS[kind](canvas)
-    return Scene(kind, seed, canvas.image, tuple(canvas.instances))
+    return DrawnScene(kind, seed, canvas.image, tuple(canvas.instances))

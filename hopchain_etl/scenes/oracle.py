@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from hopchain_etl.scenes import Scene, TruthInstance
+from hopchain_etl.scenes import DrawnScene, TruthInstance
 
 BASIC_COLOURS = {"cream": "white,yellow"}  # names that the language does not have, and what people may call them
 LOOKS_LIKE = {"0": "8", "1": "7", "2": "7", "3": "8", "4": "9", "5": "6", "6": "8", "7": "1", "8": "3", "9": "4"}
 
 
 @dataclass(frozen=True)
-class Dials:
+class ErrorRates:
     """How often what goes wrong: each but ``shifted`` is the chance for one instance."""
 
     missed: float = 0.0
@@ -33,9 +33,9 @@ class Dials:
     admitted: float = 0.0  # share of the errors above that the engine itself is not sure of
 
 
-PERFECT = Dials()
+PERFECT = ErrorRates()
 # What the models of today leave behind on plain scenes, a little on the dark side: a few per cent of everything.
-REALISTIC = Dials(0.03, 0.01, 0.02, 0.01, 0.02, 0.03, 0.5)
+REALISTIC = ErrorRates(0.03, 0.01, 0.02, 0.01, 0.02, 0.03, 0.5)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class _Seen:
     certain: bool = True
 
 
-def look(scene: Scene, dials: Dials = PERFECT, seed: int = 0) -> dict[str, Any]:
+def simulate_segmenter(scene: DrawnScene, dials: ErrorRates = PERFECT, seed: int = 0) -> dict[str, Any]:
     """Return what a segmenter says of a scene, in the words of ``engines.base.Segmenter``; seeded."""
     rng = random.Random(f"{scene.kind} {scene.seed} {seed}")  # noqa: S311
     seen: list[_Seen] = []
@@ -81,7 +81,7 @@ def _neighbour(instances: Sequence[TruthInstance], place: int, taken: set[int]) 
     )
 
 
-def _joined(one: _Seen, scene: Scene, other: TruthInstance) -> _Seen:
+def _joined(one: _Seen, scene: DrawnScene, other: TruthInstance) -> _Seen:
     text = None if one.truth.text is None else f"{one.truth.text} {other.text}"
     return _Seen(replace(one.truth, text=text), one.pixels | scene.mask(other))
 

@@ -7,8 +7,8 @@ from functools import partial
 
 from hopchain_etl.engines.base import JSON, DetectJob, Detector, Selection
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.stages.engine_calls import outcomes, photo_of
-from hopchain_etl.stages.runner import Made, Outcome, Rejected, Row
+from hopchain_etl.stages.engine_calls import outcomes_per_row, photo_of
+from hopchain_etl.stages.runner import Accepted, Outcome, Rejected, Row
 
 REVISION = 1
 QUALITIES = ("low", "medium", "high")
@@ -38,10 +38,10 @@ class Detect:
             return DetectJob(photo_of(lake, row))
 
         made = partial(categories, selection=self._selection)
-        return outcomes(lake, detector.identity, detector.detect, rows, job, made)
+        return outcomes_per_row(lake, detector.identity, detector.detect, rows, job, made)
 
 
-def categories(row: Row, content: JSON, selection: Selection | None = None) -> Made | Rejected:
+def categories(row: Row, content: JSON, selection: Selection | None = None) -> Accepted | Rejected:
     """Return a detector's answer as rows of the categories table."""
     if selection and (refused := _unselected(content, selection)):
         return refused
@@ -56,7 +56,7 @@ def categories(row: Row, content: JSON, selection: Selection | None = None) -> M
         }
         for category in content["categories"]
     ]
-    return Made(seen) if seen else Rejected("no_segmentable_objects", "nothing was seen that has an outline")
+    return Accepted(seen) if seen else Rejected("no_segmentable_objects", "nothing was seen that has an outline")
 
 
 def _unselected(content: JSON, selection: Selection) -> Rejected | None:

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from hopchain_etl.engines.base import JSON, Identity, Job, Photo, Reply
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.stages.response_cache import Journal, replies
-from hopchain_etl.stages.runner import Failed, Made, Outcome, Rejected, Row
-from hopchain_etl.stages.token_budget import metered
+from hopchain_etl.stages.response_cache import ResponseCache, replies_with_cache
+from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Rejected, Row
+from hopchain_etl.stages.token_budget import limit_tokens
 
 J = TypeVar("J", bound=Job)
 R = TypeVar("R")
@@ -36,7 +36,7 @@ def photos(lake: Lake) -> Callable[[Row], Photo]:
     return photo
 
 
-def asked(
+def call_engine(
     lake: Lake,
     identity: Identity,
     ask: Callable[[Iterable[J]], Iterator[Reply[J]]],
@@ -56,9 +56,9 @@ def asked(
             open_rows.append((row, len(mine)))
             yield from mine
 
-    ask = metered(ask)
+    ask = limit_tokens(ask)
     if identity.journaled:
-        answers = replies(ask, jobs(), Journal(lake, identity), writes=lake.settings.journal_writes)
+        answers = replies_with_cache(ask, jobs(), ResponseCache(lake, identity), writes=lake.settings.journal_writes)
     else:
         answers = ask(jobs())
     held: list[Reply[J]] = []
@@ -75,20 +75,20 @@ def asked(
         yield row, []
 
 
-def outcomes(
+def outcomes_per_row(
     lake: Lake,
     identity: Identity,
     ask: Callable[[Iterable[J]], Iterator[Reply[J]]],
     rows: Sequence[Row],
     job_of: Callable[[Row], J],
-    made: Callable[[Row, JSON], Made | Rejected],
+    made: Callable[[Row, JSON], Accepted | Rejected],
 ) -> Iterator[Outcome]:
     """Yield what each row became that is one job. ``made`` turns an engine's content into rows."""
-    for row, (reply,) in asked(lake, identity, ask, rows, lambda row: [job_of(row)]):
-        yield replace(used(reply, partial(made, row)), tokens=reply.tokens, seconds=reply.seconds)
+    for row, (reply,) in call_engine(lake, identity, ask, rows, lambda row: [job_of(row)]):
+        yield replace(interpret_reply(reply, partial(made, row)), tokens=reply.tokens, seconds=reply.seconds)
 
 
-def used(reply: Reply[J], use: Callable[[JSON], T]) -> T | Rejected | Failed:
+def interpret_reply(reply: Reply[J], use: Callable[[JSON], T]) -> T | Rejected | Failed:
     """Return what ``use`` makes of a reply's content; Failed without any, Rejected where it cannot be read."""
     content = reply.content
     if content is None:
@@ -101,7 +101,7 @@ def used(reply: Reply[J], use: Callable[[JSON], T]) -> T | Rejected | Failed:
         return Rejected("unreadable_answer", f"{type(error).__name__}: {error}", content)
 
 
-def grouped(rows: Iterable[Row], key: str) -> dict[str, list[Row]]:
+def group_rows_by(rows: Iterable[Row], key: str) -> dict[str, list[Row]]:
     """Return rows by their ``key`` column, in order."""
     groups: dict[str, list[Row]] = {}
     for row in rows:

@@ -15,11 +15,11 @@ from hopchain_etl.engines.base import JSON, Author, AuthorJob, Reader, ReadJob, 
 from hopchain_etl.hops.checks import MIN_INSTANCES, check
 from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import QueryError, query_from_row, query_id
-from hopchain_etl.hops.round_trip import ReadingError, answer_of, seen
-from hopchain_etl.hops.variants import VARIANTS, complaint, to_row
+from hopchain_etl.hops.round_trip import RoundTripError, run_program, unexecutable_facts
+from hopchain_etl.hops.variants import VARIANTS, to_row, variant_violation
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.stages.engine_calls import asked, grouped, photo_of, photos, used
-from hopchain_etl.stages.runner import Failed, Made, Outcome, Rejected, Row
+from hopchain_etl.stages.engine_calls import call_engine, group_rows_by, interpret_reply, photo_of, photos
+from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Rejected, Row
 
 REVISION = 4
 
@@ -39,7 +39,7 @@ class Generate:
         return (("images", None), ("instances", self._upstream))
 
     def read(self, lake: Lake, shard: Shard) -> list[Row]:
-        found = grouped(lake.read("instances", self._upstream, shard).to_pylist(), "image_id")
+        found = group_rows_by(lake.read("instances", self._upstream, shard).to_pylist(), "image_id")
         images = lake.read("images", None, shard).to_pylist()
         return [
             {**row, "input_id": row["image_id"], "instances": found[row["image_id"]]}
@@ -54,10 +54,10 @@ class Generate:
         def plan(row: Row) -> Sequence[AuthorJob]:
             return author.plan(seen_photo(row), row["instances"]) if _usable(row) >= MIN_INSTANCES else ()
 
-        written = asked(lake, author.identity, author.write, rows, plan)
+        written = call_engine(lake, author.identity, author.write, rows, plan)
         drafts = (drafted(row, replies, model) for row, replies in written)
         if reader is not None:
-            read = asked(lake, reader.identity, reader.read, drafts, lambda one: one.read_jobs(lake))
+            read = call_engine(lake, reader.identity, reader.read, drafts, lambda one: one.read_jobs(lake))
             drafts = (reread(one, replies) for one, replies in read)
         return (one.outcome for one in drafts)
 
@@ -86,7 +86,7 @@ class Drafts:
         if self.errors:
             outcome = Failed("; ".join(self.errors), kept, self.refused)
         elif kept or self.refused:
-            outcome = Made(kept, self.refused)
+            outcome = Accepted(kept, self.refused)
         elif usable < MIN_INSTANCES:
             outcome = Rejected("too_few_instances", f"{usable} certain instances; a chain needs {MIN_INSTANCES}")
         return replace(outcome, tokens=self.tokens, seconds=self.seconds)
@@ -100,7 +100,7 @@ class Drafts:
         """Return one job for each draft kept, in their order."""
         photo, instances, scene = photo_of(lake, self.row), tuple(self.row["instances"]), self.scene
         return [
-            ReadJob(photo, draft["question"], instances, seen(query_from_row(draft), scene))
+            ReadJob(photo, draft["question"], instances, unexecutable_facts(query_from_row(draft), scene))
             for draft in self.kept.values()
         ]
 
@@ -112,7 +112,7 @@ def drafted(row: Row, replies: Iterable[Reply[AuthorJob]], author: str) -> Draft
     judge = partial(_judged, row["image_id"], author, scene)
     for reply in replies:
         drafts.pay(reply)
-        judged = used(reply, lambda content: list(map(judge, content["queries"])))
+        judged = interpret_reply(reply, lambda content: list(map(judge, content["queries"])))
         if isinstance(judged, Failed):
             drafts.errors.append(judged.error)
             continue
@@ -132,7 +132,7 @@ def reread(drafts: Drafts, replies: Iterable[Reply[ReadJob]]) -> Drafts:
     scene = drafts.scene
     for (name, draft), reply in zip(list(drafts.kept.items()), replies, strict=True):
         drafts.pay(reply)
-        mismatch = used(reply, partial(_mismatch, draft, scene))
+        mismatch = interpret_reply(reply, partial(_mismatch, draft, scene))
         if mismatch is None:
             continue
         del drafts.kept[name]
@@ -152,7 +152,7 @@ def _usable(row: Row) -> int:
 def _drop_broken_variants(row: Row, scene: Scene) -> Iterator[Rejected]:
     """Empty the columns of each variant that does not stand alone, and yield why; the query itself stays."""
     for kind in VARIANTS:
-        if wrong := complaint(kind, row, scene):
+        if wrong := variant_violation(kind, row, scene):
             detail = f"{wrong.reason}: {wrong.detail}"
             yield Rejected(f"broken_{kind}", detail, {name: row.get(name) for name in to_row(kind, None)})
             row.update(to_row(kind, None))
@@ -182,8 +182,8 @@ def _mismatch(draft: Row, scene: Scene, content: JSON) -> Rejected | None:
     if content["unclear"]:
         return Rejected("wording_mismatch", f"the reader cannot take it apart: {content['unclear']}", content)
     try:
-        answer = answer_of(content["hops"], content["expr"], scene)
-    except ReadingError as error:
+        answer = run_program(content["hops"], content["expr"], scene)
+    except RoundTripError as error:
         return Rejected("wording_mismatch", f"the reader's program does not run: {error}", content)
     if answer == query_from_row(draft).answer:
         return None

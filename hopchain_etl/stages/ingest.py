@@ -22,15 +22,22 @@ import pyarrow as pa
 
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.imaging.decode_pool import DecodePool, Decoder, DecodeWorkerError
-from hopchain_etl.imaging.normalise import ImageRejectedError, Limits, Normalised, Reason, image_id, normalise
+from hopchain_etl.imaging.normalise import (
+    ImageRejectedError,
+    Limits,
+    NormalisedImage,
+    RejectReason,
+    image_id,
+    normalise,
+)
 from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake
 from hopchain_etl.lake.lock import lake_lock
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore, StoreError
 from hopchain_etl.quality.validator import QualityError, Validator
 from hopchain_etl.settings import IngestSettings
 from hopchain_etl.stages.listing import intakes, list_intake, listing, markers
-from hopchain_etl.stages.near_duplicates import COLUMNS, Known
-from hopchain_etl.stages.runner import Failed, Made, Outcome, Progress, Rejected, Row, run_shard
+from hopchain_etl.stages.near_duplicates import COLUMNS, ImageIndex
+from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Progress, Rejected, Row, run_shard
 
 WORKERS = max(2, os.cpu_count() or 2)  # decode processes
 _WINDOW = 4  # times `concurrency`: photos begun and not yet judged, so that none waits while a shard is written
@@ -108,12 +115,12 @@ def ingest(
 
 
 @dataclass(frozen=True)
-class _Looked:
+class _DecodedPhoto:
     """A photo that was fetched and decoded."""
 
     image_id: str
     blob_sha: str
-    picture: Normalised
+    picture: NormalisedImage
     etag: str
     metadata: Mapping[str, str]
 
@@ -135,7 +142,7 @@ class Ingest:
         source: ObjectStore,
         settings: IngestSettings,
         shards: Iterable[Shard],
-        known: Known,
+        known: ImageIndex,
         withdrawn: Mapping[str, Row],
         *,
         decode: Decoder = normalise,
@@ -174,9 +181,9 @@ class Ingest:
         return self._inputs[shard]
 
     def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
-        fresh = Known(self._settings.near_distance, below=self._known)
+        fresh = ImageIndex(self._settings.near_distance, below=self._known)
 
-        def keep(judged: tuple[Row, Outcome, _Looked | None]) -> Outcome:
+        def keep(judged: tuple[Row, Outcome, _DecodedPhoto | None]) -> Outcome:
             row, outcome, kept = judged
             if kept:
                 unchanged = kept.blob_sha == kept.image_id
@@ -191,18 +198,18 @@ class Ingest:
     def _key(self, row: Row) -> str:
         return str(row["uri"]).removeprefix(self._source.uri(""))
 
-    def _seen(self, row: Row) -> _Looked | Outcome:
+    def _seen(self, row: Row) -> _DecodedPhoto | Outcome:
         """Return what ``row`` looked like, passing over shards that somebody else has completed."""
         return next(looked for other, looked in self._looked if other is row)
 
-    def _look(self, row: Row) -> tuple[Row, _Looked | Outcome]:
+    def _look(self, row: Row) -> tuple[Row, _DecodedPhoto | Outcome]:
         return row, row["settled"] or self._fetched(row)
 
-    def _fetched(self, row: Row) -> _Looked | Outcome:
+    def _fetched(self, row: Row) -> _DecodedPhoto | Outcome:
         """Fetch and decode one photo."""
         uri, size = row["uri"], row["bytes"]
         if size > self._settings.max_bytes:
-            return Rejected(Reason.TOO_MANY_BYTES.value, f"{size} bytes, at most {self._settings.max_bytes}")
+            return Rejected(RejectReason.TOO_MANY_BYTES.value, f"{size} bytes, at most {self._settings.max_bytes}")
         if not uri.startswith(self._source.uri("")):
             return Failed(f"listed below another source than {self._source.uri('')}; ingest from there to finish it")
         try:
@@ -216,11 +223,13 @@ class Ingest:
             return Failed(f"{type(error).__name__}: {error}")
         photo = image_id(fetched.data)
         blob_sha = photo if picture.blob is fetched.data else hashlib.sha256(picture.blob).hexdigest()
-        return _Looked(photo, blob_sha, picture, fetched.etag, fetched.metadata)
+        return _DecodedPhoto(photo, blob_sha, picture, fetched.etag, fetched.metadata)
 
-    def _judge(self, row: Row, looked: _Looked | Outcome, known: Known) -> tuple[Outcome, _Looked | None]:
+    def _judge(
+        self, row: Row, looked: _DecodedPhoto | Outcome, known: ImageIndex
+    ) -> tuple[Outcome, _DecodedPhoto | None]:
         """Return what a photo becomes beside all images before it, and the photo again where it is to be kept."""
-        if not isinstance(looked, _Looked):
+        if not isinstance(looked, _DecodedPhoto):
             return looked, None
         photo, blob_sha, picture = looked.image_id, looked.blob_sha, looked.picture
         if self._withdrawn & {photo, blob_sha}:
@@ -243,7 +252,7 @@ class Ingest:
             "license": looked.metadata.get("license") or self._settings.license,
         }
         known.add(made)
-        return Made([made]), looked
+        return Accepted([made]), looked
 
 
 def _ahead(
@@ -271,7 +280,7 @@ def _settled(lake: Lake, shard: Shard) -> dict[str, Outcome]:
     """
     if lake.marker("images", None, shard) is None:
         return {}
-    settled: dict[str, Outcome] = {row["uri"]: Made([row]) for row in _rows(lake, shard).to_pylist()}
+    settled: dict[str, Outcome] = {row["uri"]: Accepted([row]) for row in _rows(lake, shard).to_pylist()}
     for row in lake.rejects("images", None, shard).to_pylist():
         if row["scope"] == "input" and row["outcome"] == "rejected" and row["reason"] != "nothing_left":
             payload = json.loads(row["payload"]) if row["payload"] else None
@@ -279,9 +288,9 @@ def _settled(lake: Lake, shard: Shard) -> dict[str, Outcome]:
     return settled
 
 
-def _known(lake: Lake, distance: int) -> Known:
+def _known(lake: Lake, distance: int) -> ImageIndex:
     """Return an index of every image in the lake."""
-    known = Known(distance)
+    known = ImageIndex(distance)
     for rows in map_threads(lambda shard: _rows(lake, shard).select(COLUMNS), lake.completed("images")):
         known.extend(rows)
     return known

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 
 from hopchain_etl.engines.base import JSON, Judge, JudgeJob
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.stages.engine_calls import outcomes, photos
-from hopchain_etl.stages.runner import Made, Outcome, Rejected, Row
+from hopchain_etl.stages.engine_calls import outcomes_per_row, photos
+from hopchain_etl.stages.runner import Accepted, Outcome, Rejected, Row
 from hopchain_etl.stages.screen import queries_with_images
 
 REVISION = 1
 VERDICTS = ("fine", "ambiguous", "unanswerable", "outside_knowledge")
 
 
-class Judgement:
+class JudgeStage:
     """Rows of ``queries`` to rows of ``judgements``. Where it ``condemns``, nobody is asked what is not fine."""
 
     name, table = "judge", "judgements"
@@ -42,15 +42,15 @@ class Judgement:
         def job(row: Row) -> JudgeJob:
             return JudgeJob(photo_of(row["image"]), row["question"])
 
-        return outcomes(lake, judge.identity, judge.judge, rows, job, self._made)
+        return outcomes_per_row(lake, judge.identity, judge.judge, rows, job, self._made)
 
-    def _made(self, row: Row, content: JSON) -> Made:
+    def _made(self, row: Row, content: JSON) -> Accepted:
         verdict, why = content["verdict"], content["reason"]
         if verdict not in VERDICTS:
             raise ValueError(f"verdict {str(verdict)[:80]!r} is none of {', '.join(VERDICTS)}")
         model = self._judge.identity.model
         judgement = {"query_id": row["query_id"], "model": model, "verdict": verdict, "reason": why}
         if verdict == "fine" or not self._condemns:
-            return Made([judgement])
+            return Accepted([judgement])
         told = {"query_id": row["query_id"], "question": row["question"], "answer": row["answer"]}
-        return Made([judgement], [Rejected(f"judged_{verdict}", why, told)])
+        return Accepted([judgement], [Rejected(f"judged_{verdict}", why, told)])

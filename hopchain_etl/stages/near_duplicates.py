@@ -11,14 +11,14 @@ import pyarrow as pa
 COLUMNS = ["image_id", "blob_sha", "uri", "phash", "group"]
 
 
-class Known:
+class ImageIndex:
     """Images by content and by perceptual hash.
 
     ``below`` is a larger index that is only read: what is added here stays apart from it and can be dropped with it.
     Answers do not depend on the order of adding. A look-up compares with every hash, 2 ms for a million.
     """
 
-    def __init__(self, distance: int, below: Known | None = None) -> None:
+    def __init__(self, distance: int, below: ImageIndex | None = None) -> None:
         self._distance = distance
         self._below = below
         self._uris: dict[str, str] = {}  # by image_id and by blob_sha
@@ -70,7 +70,7 @@ class Known:
         group = min(nearest, key=lambda name: (nearest[name], name))
         return group, sorted(nearest.keys() - {group})
 
-    def _layers(self) -> Iterator[Known]:
+    def _layers(self) -> Iterator[ImageIndex]:
         if self._below:
             yield from self._below._layers()
         yield self

@@ -30,7 +30,7 @@ _SAID = "said"
 _LOOK_AHEAD = (8, 16, 32, 64)
 
 
-class Journal:
+class ResponseCache:
     """The stored answers of one engine identity."""
 
     def __init__(self, lake: Lake, identity: Identity) -> None:
@@ -76,8 +76,8 @@ def _content(entry: bytes) -> JSON:
     return content
 
 
-def replies(
-    ask: Callable[[Iterable[J]], Iterator[Reply[J]]], jobs: Iterable[J], journal: Journal, *, writes: int
+def replies_with_cache(
+    ask: Callable[[Iterable[J]], Iterator[Reply[J]]], jobs: Iterable[J], journal: ResponseCache, *, writes: int
 ) -> Iterator[Reply[J]]:
     """Yield a reply for each job, in order, asking the engine only for what the journal lacks, and only once.
 

@@ -33,7 +33,7 @@ class StoppedError(Exception):
 
 
 @dataclass(frozen=True)
-class Paid:
+class Cost:
     """What looking at a row cost: model tokens, and seconds of model time."""
 
     tokens: int = field(default=0, kw_only=True)
@@ -41,7 +41,7 @@ class Paid:
 
 
 @dataclass(frozen=True)
-class Rejected(Paid):
+class Rejected(Cost):
     """A row that was looked at and refused. ``payload`` is what was refused, kept for people to look at."""
 
     reason: str
@@ -50,7 +50,7 @@ class Rejected(Paid):
 
 
 @dataclass(frozen=True)
-class Failed(Paid):
+class Failed(Cost):
     """A row that an error kept from being looked at, in whole or in part; the next plan tries it again.
 
     What was made of the rest of it is kept meanwhile.
@@ -62,14 +62,14 @@ class Failed(Paid):
 
 
 @dataclass(frozen=True)
-class Made(Paid):
+class Accepted(Cost):
     """What a row became: output rows, and the candidates that were refused on the way."""
 
     rows: Sequence[Row]
     refused: Sequence[Rejected] = ()
 
 
-Outcome = Made | Rejected | Failed
+Outcome = Accepted | Rejected | Failed
 
 
 class Stage(Protocol):
@@ -98,7 +98,7 @@ class Progress(Protocol):
     def advance(self, outcome: Outcome) -> None: ...
 
 
-class Silent:
+class NoProgress:
     """Progress for callers that want none."""
 
     def start(self, stage: str, shard: Shard, rows: int) -> None: ...
@@ -106,7 +106,7 @@ class Silent:
     def advance(self, outcome: Outcome) -> None: ...
 
 
-class _Rows:
+class _RowBuffer:
     """Rows on their way to a table, packed as they come: as Arrow they take a fraction of the memory."""
 
     def __init__(self, schema: pa.Schema) -> None:
@@ -131,12 +131,12 @@ class _Rows:
 
 
 @dataclass
-class _Tally:
+class _ShardResult:
     """What a shard's rows became so far."""
 
-    rows: _Rows
+    rows: _RowBuffer
     origins: list[int] = field(default_factory=list)  # the input behind each output row
-    rejects: _Rows = field(default_factory=lambda: _Rows(schemas.REJECTS))
+    rejects: _RowBuffer = field(default_factory=lambda: _RowBuffer(schemas.REJECTS))
     reasons: Counter[str] = field(default_factory=Counter)
     failed: set[int] = field(default_factory=set)
     rejected: set[int] = field(default_factory=set)
@@ -172,7 +172,7 @@ def run_shard(
         log.info("%s %s is complete already", stage.name, shard)
         return done
     started = time.time()
-    progress = progress or Silent()
+    progress = progress or NoProgress()
     inputs = stage.read(lake, shard)
     progress.start(stage.name, shard, len(inputs))
     tally = _collect(stage, lake, inputs, progress, stop or threading.Event())
@@ -185,7 +185,7 @@ def run_shard(
         refused = Rejected(expectation, "failed the table's suite", rows.slice(index, 1).to_pylist()[0])
         tally.refuse(_reject(stage, inputs[tally.origins[index]], refused, "output"))
     kept = [index for index in range(rows.num_rows) if index not in verdict.failing]
-    _reject_the_barren(stage, inputs, tally, {tally.origins[index] for index in kept})
+    _reject_inputs_without_output(stage, inputs, tally, {tally.origins[index] for index in kept})
 
     marker = Marker(
         parts=_write(lake, folder, "part", rows.take(pa.array(kept, pa.int64()))),
@@ -206,8 +206,10 @@ def run_shard(
     return marker
 
 
-def _collect(stage: Stage, lake: Lake, inputs: Sequence[Row], progress: Progress, stop: threading.Event) -> _Tally:
-    tally = _Tally(_Rows(schemas.TABLES[stage.table]))
+def _collect(
+    stage: Stage, lake: Lake, inputs: Sequence[Row], progress: Progress, stop: threading.Event
+) -> _ShardResult:
+    tally = _ShardResult(_RowBuffer(schemas.TABLES[stage.table]))
     outcomes = stage.process(lake, inputs)
     for index, row in enumerate(inputs):
         if stop.is_set():
@@ -233,7 +235,7 @@ def _collect(stage: Stage, lake: Lake, inputs: Sequence[Row], progress: Progress
     return tally
 
 
-def _reject_the_barren(stage: Stage, inputs: Sequence[Row], tally: _Tally, fruitful: set[int]) -> None:
+def _reject_inputs_without_output(stage: Stage, inputs: Sequence[Row], tally: _ShardResult, fruitful: set[int]) -> None:
     """Count inputs of which no output is left as rejected: nothing vanishes between two tables."""
     settled = fruitful | tally.rejected | tally.failed
     for index, row in enumerate(inputs):
@@ -264,7 +266,7 @@ def _write(lake: Lake, folder: str, stem: str, rows: pa.Table) -> tuple[Part, ..
     return tuple(lake.write_part(folder, f"{stem}-{n:05d}", rows.slice(at, size)) for n, at in enumerate(cuts))
 
 
-def _stats(started: float, tally: _Tally, lake: Lake) -> dict[str, Any]:
+def _stats(started: float, tally: _ShardResult, lake: Lake) -> dict[str, Any]:
     """Clocks and token counts live only here, so that data parts stay byte-identical."""
     return {
         "started": started,

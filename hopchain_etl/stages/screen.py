@@ -13,12 +13,12 @@ from fractions import Fraction
 from functools import partial
 
 from hopchain_etl.engines.base import JSON, Reply, SolveJob, Solver
-from hopchain_etl.hops.calibration import count, guessable, too_easy
-from hopchain_etl.hops.grading import MAX_LENGTH, declared, number_in
+from hopchain_etl.hops.calibration import guessable, score_attempts, too_easy
+from hopchain_etl.hops.grading import MAX_LENGTH, declared_answer, parse_number
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.settings import ScreenSettings
-from hopchain_etl.stages.engine_calls import asked, photos, used
-from hopchain_etl.stages.runner import Failed, Made, Outcome, Rejected, Row
+from hopchain_etl.stages.engine_calls import call_engine, interpret_reply, photos
+from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Rejected, Row
 
 REVISION = 1
 
@@ -58,11 +58,11 @@ class Screen:
             blind = settings.blind_samples + settings.blind_held_out
             return seeing + [SolveJob(photo, row["question"], n, sees=False) for n in range(blind)]
 
-        for row, replies in asked(lake, self._solver.identity, self._solver.solve, rows, jobs):
+        for row, replies in call_engine(lake, self._solver.identity, self._solver.solve, rows, jobs):
             yield self._outcome(row, replies)
 
     def _outcome(self, row: Row, replies: Sequence[Reply[SolveJob]]) -> Outcome:
-        tries = [used(reply, partial(self._attempt, row, reply.job)) for reply in replies]
+        tries = [interpret_reply(reply, partial(self._attempt, row, reply.job)) for reply in replies]
         tokens, seconds = sum(one.tokens for one in replies), sum(one.seconds for one in replies)
         failed = [one for one in tries if isinstance(one, Failed)]
         if failed:
@@ -70,11 +70,11 @@ class Screen:
             return Failed(error, tokens=tokens, seconds=seconds)
         attempts = [one for one in tries if isinstance(one, dict)]
         refused = [one for one in tries if isinstance(one, Rejected)]
-        refused += refusals(row, attempts, self._chance, self._alpha)
-        return Made(attempts, refused, tokens=tokens, seconds=seconds)
+        refused += screening_rejects(row, attempts, self._chance, self._alpha)
+        return Accepted(attempts, refused, tokens=tokens, seconds=seconds)
 
     def _attempt(self, row: Row, job: SolveJob, content: JSON) -> Row:
-        answer = declared(content["text"])
+        answer = declared_answer(content["text"])
         return {
             "query_id": row["query_id"],
             "model": self._solver.identity.model,
@@ -88,15 +88,15 @@ class Screen:
         }
 
 
-def refusals(row: Row, attempts: Sequence[Row], chance: float, alpha: float) -> Iterator[Rejected]:
+def screening_rejects(row: Row, attempts: Sequence[Row], chance: float, alpha: float) -> Iterator[Rejected]:
     """Yield why people are not asked this query, if the tries say so."""
     answer = Fraction(row["answer"])
 
     def tries(sees: bool) -> list[bool]:
         mine = (one for one in attempts if one["sees_image"] is sees and not one["held_out"])
-        return [is_number(one["answer"], answer) for one in mine]
+        return [is_correct_answer(one["answer"], answer) for one in mine]
 
-    seeing, blind = count(tries(True)), count(tries(False))
+    seeing, blind = score_attempts(tries(True)), score_attempts(tries(False))
     told = {"query_id": row["query_id"], "question": row["question"], "answer": row["answer"]}
     if too_easy(seeing):
         yield Rejected("too_easy", f"right in {seeing.right} of {seeing.samples} tries", told)
@@ -105,9 +105,9 @@ def refusals(row: Row, attempts: Sequence[Row], chance: float, alpha: float) -> 
         yield Rejected("guessable", detail, told)
 
 
-def is_number(declared_answer: str | None, answer: Fraction) -> bool:
+def is_correct_answer(declared_answer: str | None, answer: Fraction) -> bool:
     """Return whether what a model declared is exactly this number."""
-    return declared_answer is not None and number_in(declared_answer) == answer
+    return declared_answer is not None and parse_number(declared_answer) == answer
 
 
 def queries_with_images(lake: Lake, queries_fingerprint: str, shard: Shard) -> list[Row]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from hopchain_etl.engines.base import JSON, Segmenter, SegmentJob
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.stages.engine_calls import grouped, outcomes, photo_of
-from hopchain_etl.stages.runner import Made, Outcome, Rejected, Row
+from hopchain_etl.stages.engine_calls import group_rows_by, outcomes_per_row, photo_of
+from hopchain_etl.stages.runner import Accepted, Outcome, Rejected, Row
 
 REVISION = 1
 
@@ -27,7 +27,7 @@ class Segment:
         return (("images", None), ("categories", self._upstream))
 
     def read(self, lake: Lake, shard: Shard) -> list[Row]:
-        seen = grouped(lake.read("categories", self._upstream, shard).to_pylist(), "image_id")
+        seen = group_rows_by(lake.read("categories", self._upstream, shard).to_pylist(), "image_id")
         images = lake.read("images", None, shard).to_pylist()
         return [
             {**row, "input_id": row["image_id"], "categories": seen[row["image_id"]]}
@@ -41,10 +41,10 @@ class Segment:
         def job(row: Row) -> SegmentJob:
             return SegmentJob(photo_of(lake, row), tuple(row["categories"]))
 
-        return outcomes(lake, segmenter.identity, segmenter.segment, rows, job, instances)
+        return outcomes_per_row(lake, segmenter.identity, segmenter.segment, rows, job, instances)
 
 
-def instances(row: Row, content: JSON) -> Made | Rejected:
+def instances(row: Row, content: JSON) -> Accepted | Rejected:
     """Return a segmenter's answer as rows of the instances table, dropped instances as refusals."""
     refused = [Rejected(drop["reason"], drop["detail"], {"category": drop["category"]}) for drop in content["dropped"]]
     found = [
@@ -56,7 +56,7 @@ def instances(row: Row, content: JSON) -> Made | Rejected:
         }
         for one in content["instances"]
     ]
-    return Made(found, refused) if found else Rejected("no_instances", f"{len(refused)} instances were dropped")
+    return Accepted(found, refused) if found else Rejected("no_instances", f"{len(refused)} instances were dropped")
 
 
 def instance_id(image_id: str, category: str, counts: str) -> str:

@@ -28,10 +28,10 @@ _SPENT = (
     "tokens left goes on from there"
 )
 _process_run = f"process-{uuid.uuid4().hex}"
-_ledger: ContextVar[Ledger | None] = ContextVar("ledger", default=None)
+_ledger: ContextVar[TokenBudget | None] = ContextVar("ledger", default=None)
 
 
-class Ledger:
+class TokenBudget:
     """What one run may spend and has spent, in model tokens."""
 
     def __init__(self, lake: Lake, run: str, ceiling: int) -> None:
@@ -73,12 +73,12 @@ def current_run() -> str:
 
 
 @contextmanager
-def ceiling(lake: Lake, tokens: int | None) -> Iterator[None]:
+def limited_budget(lake: Lake, tokens: int | None) -> Iterator[None]:
     """Hold everything that is asked inside to a run's token ceiling; None is no ceiling."""
     if tokens is None:
         yield
         return
-    ledger = Ledger(lake, current_run(), tokens)
+    ledger = TokenBudget(lake, current_run(), tokens)
     token = _ledger.set(ledger)
     try:
         yield
@@ -87,7 +87,7 @@ def ceiling(lake: Lake, tokens: int | None) -> Iterator[None]:
         ledger.close()
 
 
-def metered(ask: Callable[[Iterable[J]], Iterator[Reply[J]]]) -> Callable[[Iterable[J]], Iterator[Reply[J]]]:
+def limit_tokens(ask: Callable[[Iterable[J]], Iterator[Reply[J]]]) -> Callable[[Iterable[J]], Iterator[Reply[J]]]:
     """Return ``ask`` held to the ceiling in force: it raises TokenCeilingError once all that was asked is answered."""
     ledger = _ledger.get()
     if ledger is None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from hopchain_etl import schemas
 from hopchain_etl.lake.lake import Lake, Marker
-from hopchain_etl.lake.object_store import Entry
+from hopchain_etl.lake.object_store import ObjectInfo
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.release.git import working_clone
 from hopchain_etl.release.inputs import chain
@@ -58,7 +58,7 @@ def _upstream(lake: Lake, fingerprint: str | None) -> str | None:
     return facts["upstream"] if facts and TABLE_OF_STAGE.get(facts["stage"]) in OF_QUERIES else None
 
 
-def _orphans(lake: Lake, entries: dict[str, Entry], grace_seconds: float) -> dict[str, Entry]:
+def _orphans(lake: Lake, entries: dict[str, ObjectInfo], grace_seconds: float) -> dict[str, ObjectInfo]:
     """Return the parts among ``entries`` that no marker names and that are old enough."""
     named = set()
     for key in entries:

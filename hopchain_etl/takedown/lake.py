@@ -75,7 +75,7 @@ def erase(lake: Lake, photo: str, reason: str) -> dict[str, Any]:
     photos = find(lake, photo)
     for one in photos:
         lake.withdraw(one.image_id, reason=reason, blob_sha=one.blob_sha, erased=True)
-    raw = [key for one in photos for key in _raw(lake, one)] + _nobodys(lake)
+    raw = [key for one in photos for key in _raw(lake, one)] + _legacy_blind_keys(lake)
     lake.store.delete(raw)
     work = _Erasure(lake, photos)
     work.run()
@@ -94,7 +94,7 @@ def _raw(lake: Lake, photo: Photo) -> Iterator[str]:
         yield from (entry.key for entry in lake.store.entries(prefix))
 
 
-def _nobodys(lake: Lake) -> list[str]:
+def _legacy_blind_keys(lake: Lake) -> list[str]:
     """Return the keys of old blind answers: which photo each is about nobody knows, so all go and are paid again."""
     models = lake.store.folders("journal/")
     return [entry.key for model in models for entry in lake.store.entries(f"journal/{model}/{BLIND}/")]

@@ -8,12 +8,12 @@ from fractions import Fraction
 from typing import Any
 
 from hopchain_etl.hops.checks import check
-from hopchain_etl.hops.consensus import holds
+from hopchain_etl.hops.consensus import is_consensus
 from hopchain_etl.hops.expression import ExpressionError, number_of, parse
 from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import QueryError, decimal_text, query_from_row, query_id
 from hopchain_etl.hops.variants import VARIANTS
-from hopchain_etl.hops.variants import complaint as variant_complaint
+from hopchain_etl.hops.variants import variant_violation as variant_complaint
 
 _VARIANTS = ("question_half", "answer_half", "question_single", "answer_single")
 
@@ -102,7 +102,7 @@ def _human_complaints(row: Row) -> Iterator[Complaint]:
     """Yield where people's answers do not give the row's under its policy."""
     humans = row["human_answers"]
     try:
-        if not holds(row["policy"], humans, row["answer"]):
+        if not is_consensus(row["policy"], humans, row["answer"]):
             yield ("not_unanimous", f"answer {row['answer']}, {row['policy']}, humans {humans}")
     except ValueError as error:
         yield ("wrong_policy", str(error))

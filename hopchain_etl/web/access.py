@@ -65,7 +65,7 @@ async def airflow_user(request: Request) -> Any:
         raise NotLoggedIn(str(error.detail)) from error
 
 
-def guards(
+def access_dependencies(
     settings: DeskSettings, user: Callable[..., Awaitable[Any]], is_voided: Callable[[str], bool]
 ) -> tuple[Any, Any, Any, Any]:
     """Return dependencies, each a Person: who may annotate, who may lead, who may browse, and any of them."""

@@ -23,9 +23,9 @@ from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.settings import Settings
 from hopchain_etl.web import lead_api, practice
-from hopchain_etl.web.access import Person, airflow_user, guards
+from hopchain_etl.web.access import Person, access_dependencies, airflow_user
 from hopchain_etl.web.browser.routes import router as browser
-from hopchain_etl.web.desk import REASONS, Desk, Said
+from hopchain_etl.web.desk import REASONS, Desk, Submission
 from hopchain_etl.web.errors import DeskError, Gone, NotFound, Unavailable
 from hopchain_etl.web.guard import Guard
 from hopchain_etl.web.index import Index
@@ -76,7 +76,9 @@ def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[A
     desk = Desk(lake, settings.desk)
     app = FastAPI(title="HopChain annotation desk", openapi_url=None)  # no docs: their pages load outside assets
     app.state.desk = desk
-    annotator, lead, viewer, anybody = guards(settings.desk, user, lambda name: _is_voided(desk.index, name))
+    annotator, lead, viewer, anybody = access_dependencies(
+        settings.desk, user, lambda name: _is_voided(desk.index, name)
+    )
     app.include_router(_pages(anybody, lead, viewer))
     leading = LeadDesk(desk)
     app.include_router(_annotators(desk, leading, annotator, anybody), prefix="/api")
@@ -160,7 +162,7 @@ def _annotators(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> 
 
     @router.post("/answers")
     def answer(one: Annotator, body: AnswerBody) -> dict[str, Any]:
-        return desk.submit(one.name, Said(**body.model_dump() | {"answer_id": str(body.answer_id)}))
+        return desk.submit(one.name, Submission(**body.model_dump() | {"answer_id": str(body.answer_id)}))
 
     @router.post("/skips")
     def skip(one: Annotator, body: QueryBody) -> dict[str, Any]:

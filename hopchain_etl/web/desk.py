@@ -15,14 +15,14 @@ from typing import Any
 
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.gold import GoldItem
-from hopchain_etl.annotation.votes import Ballot, who
-from hopchain_etl.hops.consensus import number_of
+from hopchain_etl.annotation.votes import Vote, annotator_key
+from hopchain_etl.hops.consensus import parse_answer
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import DeskSettings
 from hopchain_etl.web.errors import Conflict, Gone, Invalid, NotFound, Unavailable
-from hopchain_etl.web.folder import Folder, late_key, skip_key
-from hopchain_etl.web.index import Index, Open, Question, as_question, without_leases
+from hopchain_etl.web.folder import QuestionVotes, late_key, skip_key
+from hopchain_etl.web.index import Index, OpenBatch, Question, as_question, without_leases
 
 REASONS = {
     "ambiguous": "The question can be understood in more than one way",
@@ -33,14 +33,14 @@ REASONS = {
     "offensive_or_private": "The picture or the question is offensive, or shows something private",
     "other": "Something else (please say what)",
 }
-_TRIES = 16  # at one question's next free seat, when others are faster
+_MAX_SEAT_ATTEMPTS = 16  # at one question's next free seat, when others are faster
 _LOOKS = 40  # questions that are looked at for one request, when what is remembered is out of date
-_OLD_SECONDS = 2.0  # what is remembered may be so old before a request for something unknown makes us look
+_STALE_SECONDS = 2.0  # what is remembered may be so old before a request for something unknown makes us look
 _MINUS = str.maketrans({"\N{MINUS SIGN}": "-"})
 
 
 @dataclass(frozen=True)
-class Said:
+class Submission:
     """What somebody answers: a plain decimal, or a reason to reject with a comment."""
 
     answer_id: str
@@ -97,7 +97,7 @@ class Desk:
         except MissingObjectError as error:
             raise Gone("this picture was removed") from error
 
-    def _asked(self, annotator: str, question: Question, home: Open | None, until: float) -> dict[str, Any]:
+    def _asked(self, annotator: str, question: Question, home: OpenBatch | None, until: float) -> dict[str, Any]:
         shown = home or next((one for _, one in sorted(self.index.open.items()) if one.asks(annotator)), None)
         coming = self._likely(annotator, shown) if shown else iter(())
         after = next((query for query in coming if query != question.query_id), None)
@@ -127,7 +127,7 @@ class Desk:
         known = {query for query in index.gold.items if index.home(query)}
         return index.gold.pick(annotator, known)
 
-    def _likely(self, annotator: str, home: Open) -> Iterator[str]:
+    def _likely(self, annotator: str, home: OpenBatch) -> Iterator[str]:
         """Yield the candidates that others do not seem to hold the last seats of; what he looks at comes first."""
         now = self.clock()
         shown = self._shown.get(annotator)
@@ -144,9 +144,9 @@ class Desk:
         """Return until when a question is kept for ``annotator``; None where he is not to be asked (any more)."""
         now = self.clock()
         until = now + self.settings.lease_seconds
-        for _ in range(_TRIES):
+        for _ in range(_MAX_SEAT_ATTEMPTS):
             folder, standing = self.index.look(query)
-            if not standing.waits or annotator in standing.people or who(annotator) in folder.skipped:
+            if not standing.waits or annotator in standing.people or annotator_key(annotator) in folder.skipped:
                 return None
             held = folder.lease_of(annotator, now)
             if held and held.until - now > self.settings.lease_seconds / 2:
@@ -165,7 +165,7 @@ class Desk:
 
     # --- what is answered ---
 
-    def submit(self, annotator: str, said: Said) -> dict[str, Any]:
+    def submit(self, annotator: str, said: Submission) -> dict[str, Any]:
         """Store an answer and return the acknowledgement: it is in the lake then. The same answer_id stores it once."""
         said = _checked(said)
         home = self._home(annotator, said.query_id)
@@ -177,9 +177,9 @@ class Desk:
         name = home.batch.id if home else None
         return {"stored": True, "answer_id": said.answer_id, "progress": self.index.progress(annotator, name)}
 
-    def _store(self, annotator: str, said: Said, home: Open) -> None:
+    def _store(self, annotator: str, said: Submission, home: OpenBatch) -> None:
         query = said.query_id
-        for _ in range(_TRIES):
+        for _ in range(_MAX_SEAT_ATTEMPTS):
             folder, standing = self.index.look(query)
             if folder.answered(said.answer_id, annotator):
                 return  # stored before; the reply was lost
@@ -187,7 +187,7 @@ class Desk:
                 raise Conflict("you have answered this question already; undo that answer to change it")
             counts = standing.waits and home.asks(annotator)
             seat = standing.free[0] if counts else 0
-            ballot = Ballot(
+            ballot = Vote(
                 **vars(said),
                 seat=seat,
                 rev=folder.revision(seat) + 1 if counts else 0,
@@ -203,7 +203,7 @@ class Desk:
                 raise Conflict("this answer_id is taken")
         raise Unavailable("too many people answer this question at once; send the same answer again")
 
-    def _learn(self, folder: Folder, key: str, ballot: Ballot, annotator: str) -> None:
+    def _learn(self, folder: QuestionVotes, key: str, ballot: Vote, annotator: str) -> None:
         """Remember a vote that was just stored, and end its author's lease."""
         self._shown.pop(annotator, None)
         ended = [lease for lease, one in folder.leases.items() if one.annotator == annotator]
@@ -227,7 +227,7 @@ class Desk:
             self._shown.pop(annotator, None)
             ended = [key for key, one in folder.leases.items() if one.annotator == annotator]
             self.lake.store.delete(ended)
-            skipped = folder.skipped | {who(annotator)}
+            skipped = folder.skipped | {annotator_key(annotator)}
             self.index.learn(replace(without_leases(folder, ended), skipped=skipped))
         return {"skipped": True, "progress": self.index.progress(annotator, home.batch.id if home else None)}
 
@@ -240,7 +240,7 @@ class Desk:
         home = self._home(annotator, query_id)
         if home is None:
             return self._undo_check(annotator, query_id)
-        if not home.asks(annotator) or "decided" in batches.states(self.lake).get(home.batch.id, ()):
+        if not home.asks(annotator) or "decided" in batches.batch_states(self.lake).get(home.batch.id, ()):
             raise Conflict("this batch is closed; its answers stay as they are")
         undone = self._retract(annotator, query_id)
         until = self._lease(annotator, query_id)
@@ -251,13 +251,13 @@ class Desk:
         return {"undone": undone, "task": None, "progress": progress}
 
     def _retract(self, annotator: str, query_id: str) -> str:
-        for _ in range(_TRIES):
+        for _ in range(_MAX_SEAT_ATTEMPTS):
             folder, standing = self.index.look(query_id)
             mine = next((one for one in standing.taken.values() if one.annotator == annotator), None)
             if mine is None:
-                if who(annotator) in folder.skipped:
+                if annotator_key(annotator) in folder.skipped:
                     self.lake.store.delete([skip_key(query_id, annotator)])
-                    self.index.learn(replace(folder, skipped=folder.skipped - {who(annotator)}))
+                    self.index.learn(replace(folder, skipped=folder.skipped - {annotator_key(annotator)}))
                     return "skip"
                 late = [one for one in folder.late.values() if one.annotator == annotator]
                 if not late:
@@ -265,7 +265,7 @@ class Desk:
                 self._in_time(max(one.answered_at for one in late))
                 return "answer"
             self._in_time(mine.answered_at)
-            back = Ballot(
+            back = Vote(
                 query_id=query_id,
                 seat=mine.seat,
                 rev=mine.rev + 1,
@@ -294,7 +294,7 @@ class Desk:
         if age > self.settings.undo_seconds:
             raise Conflict(f"an answer can be undone for {self.settings.undo_seconds:.0f} seconds only")
 
-    def _home(self, annotator: str, query_id: str) -> Open | None:
+    def _home(self, annotator: str, query_id: str) -> OpenBatch | None:
         """Return the batch that asks a question, None for a check; raise NotFound for anything else.
 
         The batch may be closed by now: what somebody still answers is then kept as late.
@@ -308,7 +308,7 @@ class Desk:
                 return None
             if attempt == 0:
                 self.index.refresh(
-                    _OLD_SECONDS
+                    _STALE_SECONDS
                 )  # a batch or check that another worker has made, or settled, since we looked
         raise NotFound("you are not asked this question")
 
@@ -316,7 +316,7 @@ class Desk:
         return datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="milliseconds")
 
 
-def _checked(said: Said) -> Said:
+def _checked(said: Submission) -> Submission:
     """Return what was said in its plain form; raise Invalid where it is neither a number nor a reason."""
     if (said.answer is None) == (said.reject_reason is None):
         raise Invalid("send either answer or reject_reason")
@@ -327,7 +327,7 @@ def _checked(said: Said) -> Said:
             raise Invalid("comment: please say what is wrong")
         return said
     text = (said.answer or "").strip().translate(_MINUS)
-    if number_of(text) is None:
+    if parse_answer(text) is None:
         raise Invalid("answer: write a plain number such as 12, -3 or 0.5 (no units, no thousands separators)")
     return replace(said, answer=text)
 

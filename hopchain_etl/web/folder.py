@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from hopchain_etl.annotation.votes import VOTE_KEY, Ballot, standing, who
-from hopchain_etl.hops.consensus import Decision, Outcome, Rule, weigh
+from hopchain_etl.annotation.votes import VOTE_KEY, Vote, annotator_key, valid_votes
+from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, tally_votes
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
 
@@ -49,12 +49,12 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class Folder:
+class QuestionVotes:
     """The stored objects of one question, by key."""
 
     query_id: str
-    ballots: Mapping[str, Ballot] = field(default_factory=dict)
-    late: Mapping[str, Ballot] = field(default_factory=dict)
+    ballots: Mapping[str, Vote] = field(default_factory=dict)
+    late: Mapping[str, Vote] = field(default_factory=dict)
     leases: Mapping[str, Lease] = field(default_factory=dict)
     skipped: frozenset[str] = frozenset()  # who
 
@@ -63,7 +63,7 @@ class Folder:
         known = (self.ballots, self.late, self.leases)
         return [key for key in keys if not _SKIP.fullmatch(key) and not any(key in one for one in known)]
 
-    def listed(self, keys: Iterable[str], contents: Mapping[str, bytes]) -> Folder:
+    def listed(self, keys: Iterable[str], contents: Mapping[str, bytes]) -> QuestionVotes:
         """Return the folder as a listing shows it, given the contents of the keys that were unread."""
         ballots, late, leases, skipped = {}, {}, {}, set()
         for key in keys:
@@ -83,9 +83,9 @@ class Folder:
                 leases[key] = _lease(int(match["slot"]), int(match["number"]), contents[key])
             elif _LATE.fullmatch(key):
                 late[key] = _ballot(self.query_id, 0, 0, contents[key])
-        return Folder(self.query_id, ballots, late, leases, frozenset(skipped))
+        return QuestionVotes(self.query_id, ballots, late, leases, frozenset(skipped))
 
-    def look(self, lake: Lake) -> Folder:
+    def look(self, lake: Lake) -> QuestionVotes:
         """Return the folder as it is in the lake now: one listing, and a read of each object that is new."""
         keys = [entry.key for entry in lake.store.entries(f"answers/{self.query_id}/")]
         contents = {}
@@ -96,11 +96,11 @@ class Folder:
                 continue  # a lease that ended meanwhile
         return self.listed(keys, contents)
 
-    def taken(self, voided: Container[str] = ()) -> dict[int, Ballot]:
+    def taken(self, voided: Container[str] = ()) -> dict[int, Vote]:
         """Return the votes that count, by seat."""
-        return standing(self.ballots.values(), voided)
+        return valid_votes(self.ballots.values(), voided)
 
-    def answered(self, answer_id: str, annotator: str) -> Ballot | None:
+    def answered(self, answer_id: str, annotator: str) -> Vote | None:
         """Return what was stored for a request before, whatever has become of it, or None."""
         every = (*self.ballots.values(), *self.late.values())
         mine = (one for one in every if one.answer_id == answer_id and one.annotator == annotator)
@@ -140,11 +140,11 @@ class Folder:
 
 
 @dataclass(frozen=True)
-class Standing:
+class QuestionStatus:
     """What a folder comes to under a rule. ``waits``: somebody else should still answer."""
 
-    outcome: Outcome
-    taken: Mapping[int, Ballot]
+    outcome: ConsensusOutcome
+    taken: Mapping[int, Vote]
     free: tuple[int, ...]  # seats
     waits: bool
 
@@ -154,17 +154,19 @@ class Standing:
         return frozenset(one.annotator for one in self.taken.values())
 
 
-def stand(folder: Folder, rule: Rule, *, full: bool = False, voided: Container[str] = ()) -> Standing:
+def question_status(
+    folder: QuestionVotes, rule: ConsensusRule, *, full: bool = False, voided: Container[str] = ()
+) -> QuestionStatus:
     """Return where a question stands; one of the ``full`` sample waits until every seat is taken."""
     taken = folder.taken(voided)
-    outcome = weigh(((one.annotator, one.number) for one in taken.values()), rule)
+    outcome = tally_votes(((one.annotator, one.number) for one in taken.values()), rule)
     free = tuple(seat for seat in range(1, rule.seats + 1) if seat not in taken)
-    return Standing(outcome, taken, free, bool(free) and (full or outcome.decision is Decision.OPEN))
+    return QuestionStatus(outcome, taken, free, bool(free) and (full or outcome.decision is Decision.OPEN))
 
 
 def skip_key(query_id: str, annotator: str) -> str:
     """Return the key that says that somebody does not want to answer."""
-    return f"answers/{query_id}/skip-{who(annotator)}.json"
+    return f"answers/{query_id}/skip-{annotator_key(annotator)}.json"
 
 
 def late_key(query_id: str, answer_id: str) -> str:
@@ -172,12 +174,12 @@ def late_key(query_id: str, answer_id: str) -> str:
     return f"answers/{query_id}/late-{answer_id}.json"
 
 
-def _ballot(query_id: str, seat: int, rev: int, data: bytes) -> Ballot:
+def _ballot(query_id: str, seat: int, rev: int, data: bytes) -> Vote:
     """Return a stored vote. One that cannot be read counts for nobody: its seat is free, from the next revision on."""
     try:
-        return Ballot.model_validate_json(data).model_copy(update={"seat": seat, "rev": rev, "query_id": query_id})
+        return Vote.model_validate_json(data).model_copy(update={"seat": seat, "rev": rev, "query_id": query_id})
     except ValidationError:
-        return Ballot(query_id=query_id, seat=seat, rev=rev, annotator="", answered_at="", retracted=True)
+        return Vote(query_id=query_id, seat=seat, rev=rev, annotator="", answered_at="", retracted=True)
 
 
 def _lease(slot: int, number: int, data: bytes) -> Lease:

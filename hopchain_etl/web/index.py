@@ -18,13 +18,13 @@ from typing import Any
 from hopchain_etl.annotation import batches, votes
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.gold import Gold, GoldItem
-from hopchain_etl.annotation.votes import is_full, who
+from hopchain_etl.annotation.votes import annotator_key, in_full_sample
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.hops.consensus import Decision, Rule
+from hopchain_etl.hops.consensus import ConsensusRule, Decision
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import DeskSettings
-from hopchain_etl.web.folder import Folder, Standing, stand
+from hopchain_etl.web.folder import QuestionStatus, QuestionVotes, question_status
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +44,11 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Open:
+class OpenBatch:
     """A batch that is not settled yet, with its questions. ``assigned``: to whom; None is every annotator."""
 
     batch: Batch
-    rule: Rule
+    rule: ConsensusRule
     closed: bool
     assigned: frozenset[str] | None
     query_ids: tuple[str, ...]  # that can be shown: known, and not withdrawn
@@ -65,13 +65,13 @@ class Index:
         self.lake = lake
         self.settings = settings
         self.gold = Gold(lake)
-        self.open: dict[str, Open] = {}
+        self.open: dict[str, OpenBatch] = {}
         self.voided: dict[str, dict[str, str]] = {}
         self._questions: dict[str, Question] = {}
         self._withdrawn: frozenset[str] = frozenset()
         self._home: dict[str, str] = {}  # query_id: batch
-        self._folders: dict[str, Folder] = {}
-        self._standings: dict[str, Standing] = {}
+        self._folders: dict[str, QuestionVotes] = {}
+        self._standings: dict[str, QuestionStatus] = {}
         self._waiting: defaultdict[str, set[str]] = defaultdict(set)  # by batch
         self._decided: Counter[str] = Counter()  # by batch
         self._answered: defaultdict[str, set[str]] = defaultdict(set)  # by who
@@ -88,21 +88,21 @@ class Index:
         """Return a question of an open batch."""
         return self._questions.get(query_id) if query_id in self._home else None
 
-    def home(self, query_id: str) -> Open | None:
+    def home(self, query_id: str) -> OpenBatch | None:
         """Return the open batch that asks a question."""
         return self.open.get(self._home.get(query_id, ""))
 
-    def folder(self, query_id: str) -> Folder:
+    def folder(self, query_id: str) -> QuestionVotes:
         """Return what is remembered of a question's folder."""
-        return self._folders.get(query_id) or Folder(query_id)
+        return self._folders.get(query_id) or QuestionVotes(query_id)
 
-    def standing(self, query_id: str) -> Standing | None:
+    def standing(self, query_id: str) -> QuestionStatus | None:
         """Return where a question of an open batch stands, as far as is remembered."""
         return self._standings.get(query_id)
 
-    def candidates(self, annotator: str, home: Open) -> Iterator[str]:
+    def candidates(self, annotator: str, home: OpenBatch) -> Iterator[str]:
         """Yield the questions of a batch that ``annotator`` could be asked, in his own order."""
-        me = who(annotator)
+        me = annotator_key(annotator)
         waiting, answered, skipped = self._waiting[home.batch.id], self._answered[me], self._skipped[me]
         for query in self._order(annotator, home):
             if query in waiting and query not in answered and query not in skipped:
@@ -111,7 +111,7 @@ class Index:
     def progress(self, annotator: str, name: str | None) -> dict[str, Any]:
         """Return how far somebody is, and a batch."""
         with self._lock:
-            me = who(annotator)
+            me = annotator_key(annotator)
             mine = self._answered[me]
             home = self.open.get(name or "")
             left = self._waiting[home.batch.id] - mine - self._skipped[me] if home else set()
@@ -125,28 +125,28 @@ class Index:
 
     def turn(self, annotator: str) -> int:
         """Return how many questions somebody has answered, checks included: it decides when the next check comes."""
-        return len(self._answered[who(annotator)]) + self.gold.count(annotator)
+        return len(self._answered[annotator_key(annotator)]) + self.gold.count(annotator)
 
-    def _order(self, annotator: str, home: Open) -> list[str]:
+    def _order(self, annotator: str, home: OpenBatch) -> list[str]:
         key = annotator, home.batch.id
         if len(self._orders.get(key, ())) != len(home.query_ids):
-            seed = who(annotator).encode()
+            seed = annotator_key(annotator).encode()
             self._orders[key] = sorted(home.query_ids, key=lambda query: hashlib.sha256(seed + query.encode()).digest())
         return self._orders[key]
 
     # --- what is learned ---
 
-    def look(self, query_id: str) -> tuple[Folder, Standing]:
+    def look(self, query_id: str) -> tuple[QuestionVotes, QuestionStatus]:
         """Read a question's folder from the lake, remember it, and return it with where the question stands."""
         folder = self.folder(query_id).look(self.lake)
         return folder, self.learn(folder)
 
-    def learn(self, folder: Folder) -> Standing:
+    def learn(self, folder: QuestionVotes) -> QuestionStatus:
         """Remember a folder; return where its question stands now."""
         query = folder.query_id
         home = self.home(query)
-        rule = home.rule if home else Rule(self.settings.seats, self.settings.agree)
-        standing = stand(folder, rule, full=self.in_full_sample(query, home), voided=self.voided)
+        rule = home.rule if home else ConsensusRule(self.settings.seats, self.settings.agree)
+        standing = question_status(folder, rule, full=self.in_full_sample(query, home), voided=self.voided)
         with self._lock:
             if home is None:
                 return standing
@@ -158,14 +158,14 @@ class Index:
             if standing.outcome.decision is not Decision.OPEN:
                 self._decided[name] += 1
             for person in standing.people:
-                self._answered[who(person)].add(query)
+                self._answered[annotator_key(person)].add(query)
             for person in folder.skipped:
                 self._skipped[person].add(query)
         return standing
 
-    def in_full_sample(self, query_id: str, home: Open | None) -> bool:
+    def in_full_sample(self, query_id: str, home: OpenBatch | None) -> bool:
         """Return whether everybody answers a question, even when it is decided before."""
-        return home is not None and is_full(query_id, float(home.batch.policy.get("full_share", 0)))
+        return home is not None and in_full_sample(query_id, float(home.batch.policy.get("full_share", 0)))
 
     def _forget(self, query: str) -> None:
         name = self._home[query]
@@ -174,7 +174,7 @@ class Index:
             if old.outcome.decision is not Decision.OPEN:
                 self._decided[name] -= 1
             for person in old.people:
-                self._answered[who(person)].discard(query)
+                self._answered[annotator_key(person)].discard(query)
         if folder := self._folders.get(query):
             for person in folder.skipped:
                 self._skipped[person].discard(query)
@@ -222,7 +222,7 @@ class Index:
 
     def _load_batches(self) -> None:
         found = {}
-        for name, kinds in batches.states(self.lake).items():
+        for name, kinds in batches.batch_states(self.lake).items():
             if "decided" in kinds:
                 continue
             held = self.open.get(name)
@@ -231,7 +231,7 @@ class Index:
                 self._questions.update(questions(self.lake, batch))
             shown = tuple(query for query in batch.query_ids if self._can_show(query))
             assigned = batches.assigned(self.lake, name) if "assigned" in kinds else None
-            found[name] = Open(batch, Rule.of(batch.policy), "closed" in kinds, assigned, shown)
+            found[name] = OpenBatch(batch, ConsensusRule.of(batch.policy), "closed" in kinds, assigned, shown)
         with self._lock:
             self.open = found
             home: dict[str, str] = {}
@@ -261,7 +261,7 @@ class Index:
             if self._grew(before, after) or query not in self._standings or anew:
                 self.learn(after)
 
-    def _grew(self, before: Folder, after: Folder) -> bool:
+    def _grew(self, before: QuestionVotes, after: QuestionVotes) -> bool:
         """Return whether a listing knows more: one that began before our last write knows less, and is left alone."""
         return not before.ballots.keys() - after.ballots.keys() and after != before
 
@@ -305,7 +305,7 @@ def as_question(item: GoldItem) -> Question:
     return Question(item.query_id, "", item.question, item.width, item.height, item.blob_key)
 
 
-def without_leases(folder: Folder, keys: Iterable[str]) -> Folder:
+def without_leases(folder: QuestionVotes, keys: Iterable[str]) -> QuestionVotes:
     """Return a folder after leases were removed."""
     gone = set(keys)
     return replace(folder, leases={key: one for key, one in folder.leases.items() if key not in gone})

@@ -16,13 +16,13 @@ from typing import Any
 import pyarrow as pa
 
 from hopchain_etl.annotation import batches, collect, practice, votes
-from hopchain_etl.annotation.agreement import measure, opinion
+from hopchain_etl.annotation.agreement import measure, vote_value
 from hopchain_etl.annotation.batches import Batch
-from hopchain_etl.annotation.eligibility import held_back_under
+from hopchain_etl.annotation.eligibility import excluded_queries_of_lineage
 from hopchain_etl.annotation.gold import GoldItem
-from hopchain_etl.annotation.votes import Ballot, is_full
+from hopchain_etl.annotation.votes import Vote, in_full_sample
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.hops.consensus import Decision, Outcome, Rule, number_of, weigh
+from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, parse_answer, tally_votes
 from hopchain_etl.hops.query import decimal_text, query_id
 from hopchain_etl.lake.lake import LakeError, Shard
 from hopchain_etl.web.desk import Desk
@@ -34,11 +34,11 @@ _COLUMNS = ("query_id", "question", "seat", "annotator", "answer", "reject_reaso
 _FORMULA = re.compile(r"[=+\-@\t\r\n]")
 
 JSON = dict[str, Any]
-Votes = dict[str, list[Ballot]]
+Votes = dict[str, list[Vote]]
 
 
 @dataclass(frozen=True)
-class Shown:
+class BatchView:
     """A batch with the votes that count, by query, and what has become of it."""
 
     batch: Batch
@@ -47,19 +47,19 @@ class Shown:
     late: int
 
     @property
-    def rule(self) -> Rule:
+    def rule(self) -> ConsensusRule:
         """How many must agree."""
-        return Rule.of(self.batch.policy)
+        return ConsensusRule.of(self.batch.policy)
 
-    def outcome(self, query: str) -> Outcome:
+    def outcome(self, query: str) -> ConsensusOutcome:
         """Return what the votes make of a query."""
-        return weigh(((one.annotator, one.number) for one in self.votes[query]), self.rule)
+        return tally_votes(((one.annotator, one.number) for one in self.votes[query]), self.rule)
 
     @property
     def full(self) -> list[str]:
         """The queries that everybody answers."""
         share = float(self.batch.policy.get("full_share", 0))
-        return [query for query in self.batch.query_ids if is_full(query, share)]
+        return [query for query in self.batch.query_ids if in_full_sample(query, share)]
 
 
 class LeadDesk:
@@ -78,7 +78,7 @@ class LeadDesk:
     def batches(self) -> list[JSON]:
         """Return every batch with how far it is, the newest first."""
         self.index.refresh(older_than=2)
-        return [self.summary(name) for name in reversed(batches.states(self.lake))]
+        return [self.summary(name) for name in reversed(batches.batch_states(self.lake))]
 
     def summary(self, name: str) -> JSON:
         """Return one batch with how far it is."""
@@ -103,24 +103,24 @@ class LeadDesk:
             "full_sample": len(shown.full),
         }
 
-    def show(self, name: str) -> Shown:
+    def show(self, name: str) -> BatchView:
         """Return a batch and its votes: as the desk knows them, or from the answers table once it is final."""
-        kinds = batches.states(self.lake).get(name)
+        kinds = batches.batch_states(self.lake).get(name)
         if kinds is None:
             raise NotFound(f"there is no batch {name!r}")
         home = self.index.open.get(name)
         batch = home.batch if home else self._batch(name)
         votes: Votes = {query: [] for query in dict.fromkeys(batch.query_ids)}
         if home is None:
-            for ballot in collect.counted(self.lake, batch):
+            for ballot in collect.valid_votes_of_batch(self.lake, batch):
                 votes[ballot.query_id].append(ballot)
-            return Shown(batch, kinds, votes, 0)
+            return BatchView(batch, kinds, votes, 0)
         late = 0
         for query in votes:
             folder = self.index.folder(query)
             votes[query] = [one for _, one in sorted(folder.taken(self.index.voided).items())]
             late += len(folder.late)
-        return Shown(batch, kinds, votes, late)
+        return BatchView(batch, kinds, votes, late)
 
     def create(self, name: str, by: str, source: str, **how: Any) -> JSON:
         """Store a new batch and return it: of queries that nobody was asked, or of what a closed batch left open."""
@@ -138,7 +138,7 @@ class LeadDesk:
             lineage, shards = shown.batch.lineage, shown.batch.shards
         else:
             lineage = how.get("lineage") or self._newest_lineage()
-            new = batches.unasked(self.lake, lineage, held_back_under(self.lake, lineage))
+            new = batches.unassigned_queries(self.lake, lineage, excluded_queries_of_lineage(self.lake, lineage))
             left = list(dict.fromkeys(query for found in new.values() for query in found))
             shards = tuple(map(str, new))
         if not left:
@@ -181,7 +181,7 @@ class LeadDesk:
     def void(self, annotator: str, by: str, reason: str) -> JSON:
         """Let nothing that somebody answered count, and ask others on his seats; batches that were final open again."""
         freed = 0
-        for name, kinds in batches.states(self.lake).items():
+        for name, kinds in batches.batch_states(self.lake).items():
             mine = sum(one.annotator == annotator for given in self.show(name).votes.values() for one in given)
             freed += mine if "closed" not in kinds else 0
             if mine and "decided" in kinds and "closed" not in kinds:
@@ -194,7 +194,7 @@ class LeadDesk:
         """Return everybody who has answered, with how much, and whose answers do not count."""
         self.index.refresh(older_than=2)
         counts: Counter[str] = Counter()
-        for name in batches.states(self.lake):
+        for name in batches.batch_states(self.lake):
             counts.update(one.annotator for given in self.show(name).votes.values() for one in given)
         stones = self.index.voided
         return [
@@ -223,13 +223,13 @@ class LeadDesk:
         items = [self._item(shown, query, rows.get(query)) for query in found[offset : offset + limit]]
         return {"total": len(found), "items": items}
 
-    def _differs(self, shown: Shown, query: str, row: JSON | None) -> bool:
-        given = {opinion(one) for one in shown.votes[query]}
+    def _differs(self, shown: BatchView, query: str, row: JSON | None) -> bool:
+        given = {vote_value(one) for one in shown.votes[query]}
         final = shown.outcome(query).answer
-        other = final is not None and row is not None and final != number_of(row["answer"])
+        other = final is not None and row is not None and final != parse_answer(row["answer"])
         return len(given) > 1 or any(one.reject_reason for one in shown.votes[query]) or other
 
-    def _item(self, shown: Shown, query: str, row: JSON | None) -> JSON:
+    def _item(self, shown: BatchView, query: str, row: JSON | None) -> JSON:
         outcome, row = shown.outcome(query), row or {}
         question = self.question(query)
         hops = [{"number": number, **{key: value for key, value in hop.items() if key != "target"}}
@@ -285,17 +285,17 @@ class LeadDesk:
 
     def _agreed(self) -> Iterable[tuple[str, str]]:
         """Yield questions of final batches that all answered alike, with the answer; not those that are checks."""
-        for name, kinds in batches.states(self.lake).items():
+        for name, kinds in batches.batch_states(self.lake).items():
             if "decided" in kinds:
                 shown = self.show(name)
                 for query, given in shown.votes.items():
                     answer = shown.outcome(query).answer
-                    alike = len({opinion(one) for one in given}) == 1
+                    alike = len({vote_value(one) for one in given}) == 1
                     if answer is not None and alike and query not in self.index.gold.items:
                         yield query, decimal_text(answer)
 
     def _gold(self, query: str, answer: str, source: str) -> GoldItem:
-        if number_of(answer) is None:
+        if parse_answer(answer) is None:
             raise Invalid(f"answer: {answer!r} is not a plain number")
         one = self.question(query)
         return GoldItem(query, one.text, answer.strip(), source, one.width, one.height, one.blob_key)
@@ -315,7 +315,7 @@ class LeadDesk:
             return found
         if item := self.index.gold.items.get(query):
             return as_question(item)
-        for name in reversed(batches.states(self.lake)):
+        for name in reversed(batches.batch_states(self.lake)):
             if found := self._questions(name).get(query):
                 return found
         raise NotFound("nobody was asked this question")
@@ -339,7 +339,7 @@ class LeadDesk:
         return batches.load(self.lake, name)
 
     def _newest_lineage(self) -> str:
-        for name in reversed(batches.states(self.lake)):
+        for name in reversed(batches.batch_states(self.lake)):
             if lineage := self._batch(name).lineage:
                 return lineage
         raise Invalid("lineage: say which; no batch has one yet")
@@ -351,4 +351,4 @@ def safe_cell(value: Any) -> Any:
     https://owasp.org/www-community/attacks/CSV_Injection
     """
     text = "" if value is None else str(value)
-    return f"'{text}" if _FORMULA.match(text) and number_of(text) is None else text
+    return f"'{text}" if _FORMULA.match(text) and parse_answer(text) is None else text

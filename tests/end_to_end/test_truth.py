@@ -10,14 +10,14 @@ import pytest
 from hopchain_etl.engines.base import AuthorJob, DetectJob, Photo, SegmentJob
 from hopchain_etl.engines.local.engine import LocalDetector, LocalSegmenter
 from hopchain_etl.engines.program import ProgramAuthor
-from hopchain_etl.scenes import Scene, draw
+from hopchain_etl.scenes import DrawnScene, draw
 from hopchain_etl.settings import GenerateSettings
 from hopchain_etl.stages import detect, generate, segment
-from hopchain_etl.stages.runner import Made, Row
+from hopchain_etl.stages.runner import Accepted, Row
 from support import reader
 
 
-def asked(scene: Scene) -> list[Row]:
+def asked(scene: DrawnScene) -> list[Row]:
     """Return the queries that the local profile accepts on a scene's pixels."""
     sink = io.BytesIO()
     scene.image.save(sink, "PNG")
@@ -25,16 +25,16 @@ def asked(scene: Scene) -> list[Row]:
     row: Row = {"image_id": name, "width": scene.image.width, "height": scene.image.height}
     photo = Photo(name, name, scene.image.width, scene.image.height, sink.getvalue)
     seen = detect.categories(row, next(LocalDetector().detect([DetectJob(photo)])).content or {})
-    assert isinstance(seen, Made)
+    assert isinstance(seen, Accepted)
     cut = segment.instances(row, next(LocalSegmenter().segment([SegmentJob(photo, tuple(seen.rows))])).content or {})
-    assert isinstance(cut, Made)
+    assert isinstance(cut, Accepted)
     row["instances"] = list(cut.rows)
     written = ProgramAuthor(GenerateSettings()).write([AuthorJob(photo, tuple(cut.rows))])
     queries = generate.drafted(row, written, "program-author").outcome
-    return list(queries.rows) if isinstance(queries, Made) else []
+    return list(queries.rows) if isinstance(queries, Accepted) else []
 
 
-def truth(scene: Scene, question: str) -> Fraction | None:
+def truth(scene: DrawnScene, question: str) -> Fraction | None:
     """Return the answer that an independent reader gets from what was drawn, or None where it would ask back."""
     instances = [
         reader.ReadInstance("text", tuple(map(float, one.box)), one.box[2] - one.box[0], one.text)

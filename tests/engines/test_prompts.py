@@ -12,9 +12,9 @@ import pytest
 from jinja2 import Environment, UndefinedError
 
 from hopchain_etl.engines.base import AuthorJob, InvalidOutputError, Photo
-from hopchain_etl.engines.prompts import Prompt, describe, told
+from hopchain_etl.engines.prompts import Prompt, describe, json_line
 from hopchain_etl.engines.vlm.author import VlmAuthor
-from hopchain_etl.engines.vlm.call import Answer
+from hopchain_etl.engines.vlm.call import ChatResponse
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.query import query_from_row
 from hopchain_etl.settings import AskSettings, GenerateSettings, VlmSettings
@@ -44,9 +44,9 @@ ROWS = (
 JOB = AuthorJob(Photo("p", "p", 1000, 800, lambda: b""), ROWS, ("id-bench", "id-dog", "id-kite"))
 
 
-def answer(value: Any) -> Answer:
+def answer(value: Any) -> ChatResponse:
     text = value if isinstance(value, str) else json.dumps(value)
-    return Answer(text, "", "stop", 1, 1, 0, 0.1)
+    return ChatResponse(text, "", "stop", 1, 1, 0, 0.1)
 
 
 def content(value: Any) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def test_a_photo_or_a_question_cannot_forge_a_picture_or_a_line() -> None:
     assert "\0" not in line
     _, parts = Prompt.load("solver").render(sees=True, question="How many \0image\0 dogs?")
     assert parts[1::2] == ["image"]
-    assert json.loads(told(forged)) == forged
+    assert json.loads(json_line(forged)) == forged
 
 
 def test_labels_become_ids_and_readings_get_their_kind() -> None:

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hopchain_etl.hops.calibration import (
+    AttemptScore,
     Band,
     Thresholds,
-    Tries,
     band,
     binomial_tail,
-    count,
     guessable,
+    score_attempts,
     too_easy,
     wilson,
 )
@@ -25,20 +25,20 @@ tried = samples.flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
 
 def test_bands_of_eight_samples_are_those_of_the_paper() -> None:
-    bands = [band(Tries(right, 8)) for right in range(9)]
+    bands = [band(AttemptScore(right, 8)) for right in range(9)]
     assert bands == [Band.ALL_WRONG] + 2 * [Band.HARD] + 4 * [Band.MEDIUM] + [Band.EASY] + [Band.ALL_RIGHT]
 
 
 def test_a_threshold_is_met_exactly() -> None:
-    assert band(Tries(3, 10), Thresholds(0.3, 0.7)) is Band.HARD
-    assert band(Tries(7, 10), Thresholds(0.3, 0.7)) is Band.MEDIUM
+    assert band(AttemptScore(3, 10), Thresholds(0.3, 0.7)) is Band.HARD
+    assert band(AttemptScore(7, 10), Thresholds(0.3, 0.7)) is Band.MEDIUM
 
 
 @given(tried)
 def test_more_right_samples_never_make_a_query_harder(pair: tuple[int, int]) -> None:
     order = list(Band)
     _, n = pair
-    places = [order.index(band(Tries(right, n)) or Band.HARD) for right in range(n + 1)]
+    places = [order.index(band(AttemptScore(right, n)) or Band.HARD) for right in range(n + 1)]
     assert all(a <= b for a, b in pairwise(places))
     assert places[0] == 0
     assert places[-1] == 4
@@ -47,16 +47,16 @@ def test_more_right_samples_never_make_a_query_harder(pair: tuple[int, int]) -> 
 
 
 def test_without_samples_nothing_is_said() -> None:
-    assert band(Tries()) is None
-    assert Tries().share is None
-    assert not too_easy(Tries())
-    assert not guessable(Tries(), 0.1)
+    assert band(AttemptScore()) is None
+    assert AttemptScore().share is None
+    assert not too_easy(AttemptScore())
+    assert not guessable(AttemptScore(), 0.1)
     assert wilson(0, 0) == (0.0, 1.0)
 
 
 def test_counts_and_adds() -> None:
-    assert count([True, False, True]) + Tries(1, 1) == Tries(3, 4)
-    assert Tries(3, 4).share == 0.75
+    assert score_attempts([True, False, True]) + AttemptScore(1, 1) == AttemptScore(3, 4)
+    assert AttemptScore(3, 4).share == 0.75
 
 
 @pytest.mark.parametrize(("hard", "medium"), [(0.0, 0.5), (0.5, 0.5), (0.8, 0.2), (0.5, 1.0)])
@@ -68,12 +68,12 @@ def test_thresholds_out_of_order_are_refused(hard: float, medium: float) -> None
 @pytest.mark.parametrize("pair", [(2, 1), (-1, 3)])
 def test_impossible_tries_are_refused(pair: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="cannot be"):
-        Tries(*pair)
+        AttemptScore(*pair)
 
 
 def test_only_all_right_is_too_easy() -> None:
-    assert too_easy(Tries(8, 8))
-    assert not too_easy(Tries(7, 8))
+    assert too_easy(AttemptScore(8, 8))
+    assert not too_easy(AttemptScore(7, 8))
 
 
 @pytest.mark.parametrize("chance", [0.0, 0.1, 0.5, 1.0])
@@ -86,15 +86,15 @@ def test_the_tail_is_what_counting_every_outcome_gives(chance: float) -> None:
 
 
 def test_guessable_is_what_luck_does_not_explain() -> None:
-    assert [guessable(Tries(right, 8), 0.1) for right in (0, 1, 2, 3, 8)] == [False, False, False, True, True]
-    assert not any(guessable(Tries(right, 1), 0.1) for right in (0, 1))
-    assert not guessable(Tries(8, 8), 1.0)
+    assert [guessable(AttemptScore(right, 8), 0.1) for right in (0, 1, 2, 3, 8)] == [False, False, False, True, True]
+    assert not any(guessable(AttemptScore(right, 1), 0.1) for right in (0, 1))
+    assert not guessable(AttemptScore(8, 8), 1.0)
 
 
 @given(tried, st.floats(0.01, 0.5))
 def test_more_blind_hits_never_acquit(pair: tuple[int, int], chance: float) -> None:
     _, n = pair
-    verdicts = [guessable(Tries(right, n), chance) for right in range(n + 1)]
+    verdicts = [guessable(AttemptScore(right, n), chance) for right in range(n + 1)]
     assert verdicts == sorted(verdicts)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from hopchain_etl.hops.checks import RULES, check
 from hopchain_etl.hops.geometry import Scene
-from hopchain_etl.hops.query import Hop, Query, Read, Rel, hop_from_row, hop_to_row, query_id
+from hopchain_etl.hops.query import Hop, Query, Read, Relation, hop_from_row, hop_to_row, query_id
 from support.hop_scenes import HEIGHT, WIDTH, price_list, text, thing
 
 SCENE = price_list()
@@ -19,11 +19,11 @@ ABOVE_FIGS = ("t600-100", "t600-210", "t600-320")
 GOOD = Query(
     'Find the word "Plums". ... What is A + B × C − D?',
     (
-        Hop((PLUMS,), 'word "Plums"', Rel.NAMED),
-        Hop((SEVENTEEN,), "number", Rel.RIGHT_OF, "h1", Read.NUMBER, value=Fraction(17)),
-        Hop((TWENTY_NINE,), "number", Rel.NEAREST_VALUE, "h2", Read.NUMBER, value=Fraction(29)),
-        Hop((FIGS,), "word", Rel.LEFT_OF, "h3", Read.TEXT, value="Figs"),
-        Hop(ABOVE_FIGS, "number", Rel.ABOVE, "h4", Read.COUNT, value=Fraction(3)),
+        Hop((PLUMS,), 'word "Plums"', Relation.NAMED),
+        Hop((SEVENTEEN,), "number", Relation.RIGHT_OF, "h1", Read.NUMBER, value=Fraction(17)),
+        Hop((TWENTY_NINE,), "number", Relation.NEAREST_VALUE, "h2", Read.NUMBER, value=Fraction(29)),
+        Hop((FIGS,), "word", Relation.LEFT_OF, "h3", Read.TEXT, value="Figs"),
+        Hop(ABOVE_FIGS, "number", Relation.ABOVE, "h4", Read.COUNT, value=Fraction(3)),
     ),
     "h2+h3*letters(h4)-h5",
     Fraction(130),
@@ -41,7 +41,7 @@ def with_hop(number: int, **changes: object) -> Query:
     return replace(GOOD, hops=tuple(hops))
 
 
-TOTAL = replace(GOOD.hops[4], rel=Rel.NAMED, to=None)  # takes in the whole image
+TOTAL = replace(GOOD.hops[4], rel=Relation.NAMED, to=None)  # takes in the whole image
 BROKEN: list[tuple[str, Callable[[], Query]]] = [
     ("hop_count", lambda: replace(GOOD, hops=GOOD.hops[:3], expr="h2+h3", answer=Fraction(46))),
     ("forward_reference", lambda: with_hop(2, to="h3")),
@@ -52,7 +52,7 @@ BROKEN: list[tuple[str, Callable[[], Query]]] = [
     ("instance_count", lambda: replace(GOOD, combination=(PLUMS, SEVENTEEN))),
     ("instance_count", lambda: replace(GOOD, combination=(*GOOD.combination, "t80-100", "t80-540"))),
     ("instance_count", lambda: replace(GOOD, combination=(PLUMS, SEVENTEEN, "t80-100"))),
-    ("chain_broken", lambda: with_hop(4, category='word "Figs"', rel=Rel.NAMED, to=None)),
+    ("chain_broken", lambda: with_hop(4, category='word "Figs"', rel=Relation.NAMED, to=None)),
     ("chain_broken", lambda: replace(GOOD, hops=(*GOOD.hops[:3], TOTAL, GOOD.hops[3]))),
     ("one_level_only", lambda: replace(GOOD, hops=tuple(hop for hop in GOOD.hops if hop.level == 2))),
     ("no_perception_hop", lambda: replace(GOOD, hops=tuple(hop for hop in GOOD.hops if hop.level == 2))),
@@ -68,7 +68,7 @@ BROKEN: list[tuple[str, Callable[[], Query]]] = [
     ("forbidden_word", lambda: replace(GOOD, question="Which bounding box is it?")),
     ("forbidden_word", lambda: replace(GOOD, question="What is h3?")),
     ("reading_given_away", lambda: with_hop(4, category='word "Figs"')),
-    ("ambiguous_reference", lambda: with_hop(2, rel=Rel.NAMED, to=None)),
+    ("ambiguous_reference", lambda: with_hop(2, rel=Relation.NAMED, to=None)),
     ("wrong_target", lambda: with_hop(2, target=("t600-320",))),
     ("wrong_target", lambda: with_hop(5, target=ABOVE_FIGS[:2])),
     ("wrong_reading", lambda: with_hop(3, value=Fraction(28))),
@@ -87,7 +87,7 @@ BROKEN: list[tuple[str, Callable[[], Query]]] = [
     ("reading_in_question", lambda: replace(GOOD, question="How many letters has the word Figs? The number is 29.")),
     ("reading_in_question", lambda: replace(GOOD, question="Look at the three numbers above it.")),
     ("unseen_text", lambda: replace(GOOD, question='Find the word "Pears".')),
-    ("link_not_needed", lambda: with_hop(4, category='word "Figs"', rel=Rel.LEFT_OF, read=None, value=None)),
+    ("link_not_needed", lambda: with_hop(4, category='word "Figs"', rel=Relation.LEFT_OF, read=None, value=None)),
     ("wrong_turn_unnoticed", lambda: replace(GOOD, expr="if(h2>1,h3,h2)*letters(h4)-h5", answer=Fraction(113))),
 ]  # fmt: skip
 
@@ -122,8 +122,11 @@ YARD = Scene(
 
 
 def test_a_hop_that_can_be_left_out_is_a_shortcut() -> None:
-    start, dog = Hop(("c1",), "red car", Rel.NAMED), Hop(("d1",), "dog", Rel.RIGHT_OF, "h2", Read.COLOUR, value="white")
-    by_bus = Query("?", (start, Hop(("bus1",), "bus", Rel.RIGHT_OF, "h1"), dog), "h3", Fraction(0))
+    start, dog = (
+        Hop(("c1",), "red car", Relation.NAMED),
+        Hop(("d1",), "dog", Relation.RIGHT_OF, "h2", Read.COLOUR, value="white"),
+    )
+    by_bus = Query("?", (start, Hop(("bus1",), "bus", Relation.RIGHT_OF, "h1"), dog), "h3", Fraction(0))
     by_row_below = Query(
         "?", (replace(start, target=("c2",), category="white car"), by_bus.hops[1], dog), "h3", Fraction(0)
     )
@@ -132,10 +135,10 @@ def test_a_hop_that_can_be_left_out_is_a_shortcut() -> None:
 
 
 def test_what_a_phrase_says_of_the_whole_picture_settles_other_readings() -> None:
-    colour = Hop(("c2",), "car", Rel.OTHER, "h1", Read.COLOUR, value="white")
-    cars = Hop(("c1", "c2"), "car", Rel.NAMED, None, Read.COUNT, value=Fraction(2))
-    buses = Hop(("bus1", "bus2"), "bus", Rel.NAMED, None, Read.COUNT, value=Fraction(2))
-    start = Hop(("c1",), "red car", Rel.NAMED)
+    colour = Hop(("c2",), "car", Relation.OTHER, "h1", Read.COLOUR, value="white")
+    cars = Hop(("c1", "c2"), "car", Relation.NAMED, None, Read.COUNT, value=Fraction(2))
+    buses = Hop(("bus1", "bus2"), "bus", Relation.NAMED, None, Read.COUNT, value=Fraction(2))
+    start = Hop(("c1",), "red car", Relation.NAMED)
     for expr, last, settled in (
         ('if(h2=="red",3,4)*h3', buses, True),  # the only red car was the first one
         ('if(h2=="blue",3,4)*h3', buses, False),
@@ -148,7 +151,7 @@ def test_what_a_phrase_says_of_the_whole_picture_settles_other_readings() -> Non
 def test_a_colour_that_somebody_could_see_is_no_condition() -> None:
     car = thing("car", "car", 400, 100, 90, 60, colour="red", colours="red,orange")
     scene = Scene((*SCENE.instances, car), WIDTH, HEIGHT)
-    hop = Hop(("car",), "car", Rel.NEAREST, "h4", Read.COLOUR, value="red")
+    hop = Hop(("car",), "car", Relation.NEAREST, "h4", Read.COLOUR, value="red")
     for colour, clear in (("red", True), ("blue", True), ("orange", False)):
         expr = f'h2+h3*letters(h4)-if(h5=="{colour}",2,3)'
         query = replace(GOOD, hops=(*GOOD.hops[:4], hop), expr=expr, combination=(*GOOD.combination, "car"))
@@ -156,7 +159,7 @@ def test_a_colour_that_somebody_could_see_is_no_condition() -> None:
 
 
 def test_what_no_code_can_see_is_counted_as_unchecked() -> None:
-    behind = with_hop(2, rel=Rel.BEHIND)
+    behind = with_hop(2, rel=Relation.BEHIND)
     assert check(behind, SCENE)[1] == pytest.approx(0.2)
     puppet = with_hop(4, category="puppet", read=Read.PARTS, arg="eyes", value=Fraction(2))
     assert check(puppet, SCENE)[1] == pytest.approx(0.2)

@@ -10,51 +10,60 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hopchain_etl.annotation.agreement import alpha
-from hopchain_etl.hops.consensus import Decision, Outcome, Rule, holds, weigh
+from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, is_consensus, tally_votes
 
 KEPT, DROPPED, OPEN = Decision.KEPT, Decision.DROPPED, Decision.OPEN
 ANSWERS = st.lists(st.sampled_from([Fraction(1), Fraction(2), Fraction(3), None]), max_size=7)
-RULES = st.sampled_from([Rule(), Rule(4, 3), Rule(3, 2), Rule(3, 3), Rule(1, 1), Rule(5, 3)])
+RULES = st.sampled_from(
+    [
+        ConsensusRule(),
+        ConsensusRule(4, 3),
+        ConsensusRule(3, 2),
+        ConsensusRule(3, 3),
+        ConsensusRule(1, 1),
+        ConsensusRule(5, 3),
+    ]
+)
 
 
-def decide(text: str, rule: Rule) -> Outcome:
+def decide(text: str, rule: ConsensusRule) -> ConsensusOutcome:
     """Weigh answers written as digits, ``x`` for a reject, each by somebody else."""
-    return weigh(((str(n), None if one == "x" else Fraction(one)) for n, one in enumerate(text)), rule)
+    return tally_votes(((str(n), None if one == "x" else Fraction(one)) for n, one in enumerate(text)), rule)
 
 
 @pytest.mark.parametrize(
     ("rule", "answers", "decision"),
     [
-        (Rule(), "", OPEN),
-        (Rule(), "777", OPEN),
-        (Rule(), "7777", KEPT),
-        (Rule(), "78", DROPPED),
-        (Rule(), "x", DROPPED),
-        (Rule(), "777x", DROPPED),
-        (Rule(4, 3), "77", OPEN),
-        (Rule(4, 3), "777", KEPT),  # nobody else need be asked
-        (Rule(4, 3), "7778", KEPT),  # 3-1
-        (Rule(4, 3), "777x", KEPT),
-        (Rule(4, 3), "7788", DROPPED),  # 2-2
-        (Rule(4, 3), "78", OPEN),
-        (Rule(4, 3), "788", OPEN),
-        (Rule(4, 3), "7x8", DROPPED),
-        (Rule(4, 3), "xx", DROPPED),
-        (Rule(3, 2), "78", OPEN),
-        (Rule(3, 2), "787", KEPT),
-        (Rule(3, 2), "789", DROPPED),
+        (ConsensusRule(), "", OPEN),
+        (ConsensusRule(), "777", OPEN),
+        (ConsensusRule(), "7777", KEPT),
+        (ConsensusRule(), "78", DROPPED),
+        (ConsensusRule(), "x", DROPPED),
+        (ConsensusRule(), "777x", DROPPED),
+        (ConsensusRule(4, 3), "77", OPEN),
+        (ConsensusRule(4, 3), "777", KEPT),  # nobody else need be asked
+        (ConsensusRule(4, 3), "7778", KEPT),  # 3-1
+        (ConsensusRule(4, 3), "777x", KEPT),
+        (ConsensusRule(4, 3), "7788", DROPPED),  # 2-2
+        (ConsensusRule(4, 3), "78", OPEN),
+        (ConsensusRule(4, 3), "788", OPEN),
+        (ConsensusRule(4, 3), "7x8", DROPPED),
+        (ConsensusRule(4, 3), "xx", DROPPED),
+        (ConsensusRule(3, 2), "78", OPEN),
+        (ConsensusRule(3, 2), "787", KEPT),
+        (ConsensusRule(3, 2), "789", DROPPED),
     ],
 )
-def test_the_rules(rule: Rule, answers: str, decision: Decision) -> None:
+def test_the_rules(rule: ConsensusRule, answers: str, decision: Decision) -> None:
     outcome = decide(answers, rule)
     assert outcome.decision is decision
     assert outcome.answer == (7 if decision is KEPT else None)
 
 
 @given(ANSWERS, RULES)
-def test_once_decided_the_next_seats_change_nothing(answers: list[Fraction | None], rule: Rule) -> None:
+def test_once_decided_the_next_seats_change_nothing(answers: list[Fraction | None], rule: ConsensusRule) -> None:
     people = [(str(number), one) for number, one in enumerate(answers[: rule.seats])]
-    outcomes = [weigh(people[:count], rule) for count in range(len(people) + 1)]
+    outcomes = [tally_votes(people[:count], rule) for count in range(len(people) + 1)]
     for before, after in pairwise(outcomes):
         if before.decision is not OPEN:
             assert after == before
@@ -63,34 +72,36 @@ def test_once_decided_the_next_seats_change_nothing(answers: list[Fraction | Non
 
 
 @given(ANSWERS, RULES, st.randoms())
-def test_order_does_not_matter_and_nobody_counts_twice(answers: list[Fraction | None], rule: Rule, chance) -> None:  # type: ignore[no-untyped-def]
+def test_order_does_not_matter_and_nobody_counts_twice(
+    answers: list[Fraction | None], rule: ConsensusRule, chance
+) -> None:  # type: ignore[no-untyped-def]
     people = [(str(number), one) for number, one in enumerate(answers)]
-    outcome = weigh(people, rule)
+    outcome = tally_votes(people, rule)
     again = people * 2
     chance.shuffle(again)
-    assert weigh(again, rule) == outcome
+    assert tally_votes(again, rule) == outcome
 
 
 def test_who_contradicts_himself_counts_as_a_reject() -> None:
     said = [("a", Fraction(7)), ("a", Fraction(8)), ("b", Fraction(7)), ("c", Fraction(7)), ("d", Fraction(7))]
-    assert weigh(said, Rule()).decision is DROPPED
-    assert weigh(said, Rule(4, 3)) == Outcome(KEPT, Fraction(7))
+    assert tally_votes(said, ConsensusRule()).decision is DROPPED
+    assert tally_votes(said, ConsensusRule(4, 3)) == ConsensusOutcome(KEPT, Fraction(7))
 
 
 @pytest.mark.parametrize(("seats", "agree"), [(4, 2), (4, 5), (2, 1), (0, 0)])
 def test_a_rule_that_could_keep_two_numbers_is_none(seats: int, agree: int) -> None:
     with pytest.raises(ValueError, match="no rule"):
-        Rule(seats, agree)
+        ConsensusRule(seats, agree)
 
 
 def test_rules_by_name() -> None:
-    for rule in (Rule(), Rule(4, 3), Rule(3, 3)):
-        assert Rule.named(rule.name) == rule
-    assert Rule().name == "unanimous"
-    assert holds("3 of 4", ["7", None, "7.0", "7"], "7")
-    assert not holds("unanimous", ["7", None, "7.0", "7"], "7")
+    for rule in (ConsensusRule(), ConsensusRule(4, 3), ConsensusRule(3, 3)):
+        assert ConsensusRule.named(rule.name) == rule
+    assert ConsensusRule().name == "unanimous"
+    assert is_consensus("3 of 4", ["7", None, "7.0", "7"], "7")
+    assert not is_consensus("unanimous", ["7", None, "7.0", "7"], "7")
     with pytest.raises(ValueError, match="names no rule"):
-        holds("majority", ["7"], "7")
+        is_consensus("majority", ["7"], "7")
 
 
 def test_alpha_of_the_literature() -> None:

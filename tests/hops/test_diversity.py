@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopchain_etl.hops.diversity import RARE, Candidate, Limits, candidate, choose, guessers
+from hopchain_etl.hops.diversity import RARE, DiversityLimits, QueryProfile, balance, candidate, guessers
 
-ANY = Limits(answer=1, template=1, near=1)
+ANY = DiversityLimits(answer=1, template=1, near=1)
 
 
-def one(number: int, **told: object) -> Candidate:
-    plain = Candidate(f"q{number:05d}", f"i{number}", f"t{number}", "count", 4, str(number), frozenset({number}))
+def one(number: int, **told: object) -> QueryProfile:
+    plain = QueryProfile(f"q{number:05d}", f"i{number}", f"t{number}", "count", 4, str(number), frozenset({number}))
     return replace(plain, **told)  # type: ignore[arg-type]
 
 
-def kept(candidates: list[Candidate], limits: Limits) -> list[Candidate]:
-    out = choose(candidates, limits)
+def kept(candidates: list[QueryProfile], limits: DiversityLimits) -> list[QueryProfile]:
+    out = balance(candidates, limits)
     return [one for one in candidates if one.query_id not in out]
 
 
@@ -46,10 +46,10 @@ def test_a_template_is_the_program_without_names_and_constants() -> None:
 def test_a_query_that_looks_where_another_looks_is_one_too_many() -> None:
     looks = frozenset({1, 2, 3, 4, 5})
     both = [one(1, image_id="i", looks=looks), one(2, image_id="i", looks=looks - {5})]
-    assert list(choose(both, replace(ANY, near=0.75)).values()) == ["near_duplicate"]
-    assert not choose(both, replace(ANY, near=0.8))
-    assert not choose([both[0], replace(both[1], image_id="j")], replace(ANY, near=0.75))
-    assert not choose([both[0], replace(both[0], query_id="other")], ANY)
+    assert list(balance(both, replace(ANY, near=0.75)).values()) == ["near_duplicate"]
+    assert not balance(both, replace(ANY, near=0.8))
+    assert not balance([both[0], replace(both[1], image_id="j")], replace(ANY, near=0.75))
+    assert not balance([both[0], replace(both[0], query_id="other")], ANY)
 
 
 def test_no_answer_has_more_than_its_share() -> None:
@@ -57,7 +57,7 @@ def test_no_answer_has_more_than_its_share() -> None:
     rest = kept(many, replace(ANY, answer=0.1))
     assert max(Counter(c.answer for c in rest).values()) <= 0.1 * len(rest)
     assert len(rest) >= 500  # the others stay
-    assert set(choose(many, replace(ANY, answer=0.1)).values()) == {"too_frequent_answer"}
+    assert set(balance(many, replace(ANY, answer=0.1)).values()) == {"too_frequent_answer"}
 
 
 def test_every_share_holds_when_all_are_limited() -> None:
@@ -67,7 +67,7 @@ def test_every_share_holds_when_all_are_limited() -> None:
             n_hops=draw.choice([3, 4, 4, 4, 5]), capabilities=draw.choice("aaab"))
         for n in range(3_000)
     ]  # fmt: skip
-    limits = Limits(answer=0.08, template=0.12, capabilities=0.6, n_hops=0.5)
+    limits = DiversityLimits(answer=0.08, template=0.12, capabilities=0.6, n_hops=0.5)
     rest = kept(many, limits)
     for name in ("answer", "template", "capabilities", "n_hops"):
         most = max(Counter(getattr(c, name) for c in rest).values())
@@ -76,12 +76,12 @@ def test_every_share_holds_when_all_are_limited() -> None:
 
 
 def test_a_handful_is_left_alone() -> None:
-    assert not choose([one(n, answer="7", template="t") for n in range(RARE)])
+    assert not balance([one(n, answer="7", template="t") for n in range(RARE)])
 
 
 def test_limits_that_are_no_shares_are_refused() -> None:
     with pytest.raises(ValueError, match="limit of answer"):
-        Limits(answer=0)
+        DiversityLimits(answer=0)
 
 
 drawn = st.lists(
@@ -95,10 +95,10 @@ drawn = st.lists(
 
 @given(drawn, st.randoms(use_true_random=False))
 @settings(max_examples=60)
-def test_the_order_does_not_matter(many: list[Candidate], chance: random.Random) -> None:
+def test_the_order_does_not_matter(many: list[QueryProfile], chance: random.Random) -> None:
     mixed = chance.sample(many, len(many))
-    assert choose(many) == choose(mixed)
-    assert choose(many).keys() <= {c.query_id for c in many}
+    assert balance(many) == balance(mixed)
+    assert balance(many).keys() <= {c.query_id for c in many}
 
 
 def test_guessers_know_the_answers_but_not_the_image() -> None:

@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopchain_etl.hops.grading import declared, is_right, number_in
+from hopchain_etl.hops.grading import declared_answer, is_correct, parse_number
 from hopchain_etl.hops.query import decimal_text
 from support.grading_cases import COMPLETIONS, NUMBERS
 
 
 @pytest.mark.parametrize(("text", "number"), NUMBERS)
 def test_reads_a_declared_answer(text: str, number: str | None) -> None:
-    assert number_in(text) == (None if number is None else Fraction(number))
+    assert parse_number(text) == (None if number is None else Fraction(number))
 
 
 @pytest.mark.parametrize(("completion", "answer", "right"), COMPLETIONS)
 def test_grades_a_completion(completion: str, answer: str, right: bool) -> None:
-    assert is_right(completion, answer) is right
+    assert is_correct(completion, answer) is right
 
 
 def test_the_table_is_long_and_says_nothing_twice() -> None:
@@ -31,55 +31,55 @@ def test_the_table_is_long_and_says_nothing_twice() -> None:
 
 
 def test_says_what_was_declared_word_for_word() -> None:
-    assert declared("so <answer> 24 red apples </answer>") == "24 red apples"
-    assert declared("<answer>no idea</answer>") == "no idea"
-    assert declared("no idea") is None
+    assert declared_answer("so <answer> 24 red apples </answer>") == "24 red apples"
+    assert declared_answer("<answer>no idea</answer>") == "no idea"
+    assert declared_answer("no idea") is None
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12, places=4))
 def test_knows_every_decimal_and_none_beside_it(value: object) -> None:
     answer = decimal_text(Fraction(str(value)))
-    assert is_right(f"<answer>{answer}</answer>", answer)
-    assert is_right(f"\\boxed{{{answer} apples}}", answer)
+    assert is_correct(f"<answer>{answer}</answer>", answer)
+    assert is_correct(f"\\boxed{{{answer} apples}}", answer)
     beside = decimal_text(Fraction(answer) + Fraction(1, 10_000))
-    assert not is_right(f"<answer>{beside}</answer>", answer)
+    assert not is_correct(f"<answer>{beside}</answer>", answer)
 
 
 @given(st.integers(-(10**15), 10**15))
 def test_knows_grouped_integers(value: int) -> None:
     for mark in (",", " ", "\u2009", "'"):
-        assert number_in(f"{value:,}".replace(",", mark)) == value
+        assert parse_number(f"{value:,}".replace(",", mark)) == value
 
 
 @given(st.integers(0, 999_999))
 def test_knows_integers_in_words(value: int) -> None:
-    assert number_in(_in_words(value)) == value
-    assert number_in(f"minus {_in_words(value)} apples") == -value
+    assert parse_number(_in_words(value)) == value
+    assert parse_number(f"minus {_in_words(value)} apples") == -value
 
 
 @given(st.integers(-999, 999), st.integers(1, 999))
 def test_knows_fractions(top: int, bottom: int) -> None:
     for text in (f"{top}/{bottom}", f"\\frac{{{top}}}{{{bottom}}}"):
-        assert number_in(text) == Fraction(top, bottom)
+        assert parse_number(text) == Fraction(top, bottom)
 
 
 @given(st.text(max_size=250))
 def test_any_text_is_a_number_or_none(text: str) -> None:
-    number = number_in(text)
+    number = parse_number(text)
     assert number is None or isinstance(number, Fraction)
-    assert isinstance(is_right(text, "24"), bool)
+    assert isinstance(is_correct(text, "24"), bool)
 
 
 @given(st.text(alphabet="<>/answerboxd\\{}think 0123456789.,", max_size=120))
 def test_texts_near_the_markup_are_graded_too(text: str) -> None:
-    place = declared(text)
+    place = declared_answer(text)
     assert place is None or place in text
 
 
 @pytest.mark.parametrize("answer", ["", "24 apples", "1e3", "nan", "1/0", "9" * 41, "\u0662", "24\n"])
 def test_a_row_without_a_number_is_an_error(answer: str) -> None:
     with pytest.raises(ValueError, match=r"answer|zero"):
-        is_right("<answer>24</answer>", answer)
+        is_correct("<answer>24</answer>", answer)
 
 
 MEGABYTE = 2**20
@@ -109,7 +109,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_input_takes_no_time(name: str) -> None:
     began = time.process_time()
-    is_right(HOSTILE[name], "24")
+    is_correct(HOSTILE[name], "24")
     # A machine under load is slow; a regular expression that backtracks takes minutes.
     assert time.process_time() - began < 5
 

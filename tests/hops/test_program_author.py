@@ -10,7 +10,7 @@ from hopchain_etl.hops.calibration import wilson
 from hopchain_etl.hops.checks import check, count_conditions
 from hopchain_etl.hops.geometry import Instance, Scene
 from hopchain_etl.hops.program_author import write_queries
-from hopchain_etl.hops.query import Read, Rel
+from hopchain_etl.hops.query import Read, Relation
 from hopchain_etl.scenes import draw
 from hopchain_etl.scenes.oracle import PERFECT
 from support.hop_scenes import street
@@ -52,9 +52,9 @@ def test_a_page_yields_queries_that_count_its_lines_and_pass_every_check() -> No
 def test_lines_are_counted_above_below_and_in_all_only_and_rightly() -> None:
     counts = [hop for query in write_queries(page(), 6) for hop in query.hops if hop.read is Read.COUNT]
     assert counts
-    assert {hop.rel for hop in counts} <= {Rel.ABOVE, Rel.BELOW, Rel.NAMED}
+    assert {hop.rel for hop in counts} <= {Relation.ABOVE, Relation.BELOW, Relation.NAMED}
     assert all(hop.value == Fraction(len(hop.target)) for hop in counts)
-    assert all(len(hop.target) == len(LINES) for hop in counts if hop.rel is Rel.NAMED)
+    assert all(len(hop.target) == len(LINES) for hop in counts if hop.rel is Relation.NAMED)
 
 
 def test_lines_are_not_counted_where_one_is_doubtful_or_stands_beside_another_or_they_are_few() -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from fractions import Fraction
 
 from hopchain_etl.hops.checks import check
-from hopchain_etl.hops.context import prepare
+from hopchain_etl.hops.context import build_context
 from hopchain_etl.hops.expression import number_of, parse
 from hopchain_etl.hops.geometry import Scene
-from hopchain_etl.hops.query import Hop, Query, Read, Rel, hop_from_row, hop_to_row
+from hopchain_etl.hops.query import Hop, Query, Read, Relation, hop_from_row, hop_to_row
 from support.hop_scenes import HEIGHT, WIDTH, thing
 
 TOYS = Scene(
@@ -31,12 +31,12 @@ SHEEP = Query(
     "of letters of the word on the paper in front of the other doll. Let E be how many toy figures there are in all. "
     "What is ((A + C) × D + B) × E?",
     (
-        Hop(("sheep",), "sheep toy", Rel.NAMED, None, Read.PARTS, "eyes", Fraction(2)),
-        Hop(("paper1",), "paper", Rel.BEHIND, "h1", Read.PRESENT, "text", value=False),
-        Hop(("doll1",), "doll", Rel.NEAREST, "h1", Read.PARTS, "eyes", Fraction(0)),
-        Hop(("doll2",), "doll", Rel.OTHER, "h3"),
-        Hop(("paper2",), "paper", Rel.IN_FRONT_OF, "h4", Read.TEXT, value="welcome"),
-        Hop(("sheep", "doll1", "doll2"), "toy figure", Rel.NAMED, None, Read.COUNT, value=Fraction(3)),
+        Hop(("sheep",), "sheep toy", Relation.NAMED, None, Read.PARTS, "eyes", Fraction(2)),
+        Hop(("paper1",), "paper", Relation.BEHIND, "h1", Read.PRESENT, "text", value=False),
+        Hop(("doll1",), "doll", Relation.NEAREST, "h1", Read.PARTS, "eyes", Fraction(0)),
+        Hop(("doll2",), "doll", Relation.OTHER, "h3"),
+        Hop(("paper2",), "paper", Relation.IN_FRONT_OF, "h4", Read.TEXT, value="welcome"),
+        Hop(("sheep", "doll1", "doll2"), "toy figure", Relation.NAMED, None, Read.COUNT, value=Fraction(3)),
     ),
     "((h1+h3)*letters(h5)+if(h2,5,10))*h6",
     Fraction(72),
@@ -65,12 +65,12 @@ DONUT = Query(
     "0. Otherwise take the percentage on the building nearest to that book and add that of the section nearest to the "
     "building. Find the slice whose percentage comes closest to the sum, and subtract A from it. What is left?",
     (
-        Hop(("heading",), "heading", Rel.NAMED, None, Read.PARTS, "letters after the slash", Fraction(6)),
-        Hop(("slice6",), "donut slice", Rel.NEAREST_VALUE, "h1", Read.COLOUR, value="red"),
-        Hop(("book1",), "book", Rel.NEAREST, "h2", Read.COLOUR, value="red"),
-        Hop(("building1",), "building", Rel.NEAREST, "h3", Read.NUMBER, value=Fraction(16)),
-        Hop(("section1",), "section", Rel.NEAREST, "h4", Read.NUMBER, value=Fraction(18)),
-        Hop(("slice32",), "donut slice", Rel.NEAREST_VALUE, "h4+h5", Read.NUMBER, value=Fraction(32)),
+        Hop(("heading",), "heading", Relation.NAMED, None, Read.PARTS, "letters after the slash", Fraction(6)),
+        Hop(("slice6",), "donut slice", Relation.NEAREST_VALUE, "h1", Read.COLOUR, value="red"),
+        Hop(("book1",), "book", Relation.NEAREST, "h2", Read.COLOUR, value="red"),
+        Hop(("building1",), "building", Relation.NEAREST, "h3", Read.NUMBER, value=Fraction(16)),
+        Hop(("section1",), "section", Relation.NEAREST, "h4", Read.NUMBER, value=Fraction(18)),
+        Hop(("slice32",), "donut slice", Relation.NEAREST_VALUE, "h4+h5", Read.NUMBER, value=Fraction(32)),
     ),
     "if(h3==h2,h6-h1,0)",
     Fraction(26),
@@ -105,5 +105,5 @@ def test_both_are_chains_with_both_kinds_of_hop() -> None:
 
 
 def test_every_look_of_them_matters() -> None:
-    assert prepare(DONUT, INFOGRAPHIC).coverage >= 0.9
-    assert prepare(SHEEP, TOYS).coverage >= 0.9
+    assert build_context(DONUT, INFOGRAPHIC).coverage >= 0.9
+    assert build_context(SHEEP, TOYS).coverage >= 0.9

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hopchain_etl.hops.query import Hop, Query, Read, Rel, hop_to_row
-from hopchain_etl.hops.round_trip import ReadingError, answer_of, seen
+from hopchain_etl.hops.query import Hop, Query, Read, Relation, hop_to_row
+from hopchain_etl.hops.round_trip import RoundTripError, run_program, unexecutable_facts
 from support.hop_scenes import scene, thing
 
 PLACE = scene(
@@ -18,10 +18,10 @@ PLACE = scene(
     thing("kite", "kite", 570, 100, 60, 50),
 )
 HOPS = (
-    Hop(("bench",), "bench", Rel.NAMED, read=Read.COLOUR, value="green"),
-    Hop(("near",), "dog", Rel.NEAREST, "h1", Read.PARTS, "legs", Fraction(3)),
-    Hop(("kite",), "kite", Rel.BEHIND, "h2", Read.SHAPE, value="diamond"),
-    Hop((), "dog", Rel.NAMED, None, Read.COUNT, value=Fraction(2)),
+    Hop(("bench",), "bench", Relation.NAMED, read=Read.COLOUR, value="green"),
+    Hop(("near",), "dog", Relation.NEAREST, "h1", Read.PARTS, "legs", Fraction(3)),
+    Hop(("kite",), "kite", Relation.BEHIND, "h2", Read.SHAPE, value="diamond"),
+    Hop((), "dog", Relation.NAMED, None, Read.COUNT, value=Fraction(2)),
 )
 QUERY = Query("?", HOPS, "h2+h4", Fraction(5), ("bench", "near", "kite"))
 
@@ -34,7 +34,7 @@ def program(*changes: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_only_what_takes_eyes_is_told() -> None:
-    assert seen(QUERY, PLACE) == (
+    assert unexecutable_facts(QUERY, PLACE) == (
         {"of": ["near"], "read": "parts", "arg": "legs", "category": "dog", "value": "3"},
         {"of": ["kite"], "read": "shape", "arg": None, "category": "kite", "value": '"diamond"'},
         {"of": ["kite"], "rel": "behind", "category": "kite", "to": ["near"]},
@@ -42,11 +42,11 @@ def test_only_what_takes_eyes_is_told() -> None:
 
 
 def test_code_finds_and_counts_for_the_reader() -> None:
-    assert answer_of(program(), "h2+h4", PLACE) == 5
+    assert run_program(program(), "h2+h4", PLACE) == 5
     # It takes the wrong dog and miscounts: code knows better. What takes eyes stays as it was read.
     wrong = program({}, {"target": ["far"], "value": "4"}, {}, {"value": "7"})
-    assert answer_of(wrong, "h2+h4", PLACE) == 6
-    assert answer_of(program({}, {"rel": "right_of", "to": None}), "h4", PLACE) == 2
+    assert run_program(wrong, "h2+h4", PLACE) == 6
+    assert run_program(program({}, {"rel": "right_of", "to": None}), "h4", PLACE) == 2
 
 
 @pytest.mark.parametrize(
@@ -63,5 +63,5 @@ def test_code_finds_and_counts_for_the_reader() -> None:
     ],
 )
 def test_a_program_that_does_not_run_says_why(hops: list[dict[str, Any]], expr: str, said: str) -> None:
-    with pytest.raises(ReadingError, match=said):
-        answer_of(hops, expr, PLACE)
+    with pytest.raises(RoundTripError, match=said):
+        run_program(hops, expr, PLACE)

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import pytest
 
-from hopchain_etl.hops.checks import STANDALONE, check
+from hopchain_etl.hops.checks import VARIANT_RULES, check
 from hopchain_etl.hops.geometry import Scene
-from hopchain_etl.hops.program_author import starts, write_queries
+from hopchain_etl.hops.program_author import first_steps, write_queries
 from hopchain_etl.hops.query import Query, query_from_row
-from hopchain_etl.hops.variants import VARIANTS, columns, complaint, to_row, variant
+from hopchain_etl.hops.variants import VARIANTS, columns, to_row, variant, variant_violation
 from support.hop_scenes import price_list
 from support.read_scenes import reading, some_scenes
 
@@ -30,7 +30,7 @@ def pairs() -> list[Pair]:
     """Every variant of every question over a fourth of the reader's scenes (4 s)."""
     made = []
     for _, seed, scene in islice(some_scenes(), 0, None, 4):
-        ways = starts(scene)
+        ways = first_steps(scene)
         for query in write_queries(scene, 6, seed):
             made += [Pair(kind, query, variant(kind, query, scene, ways), scene) for kind in VARIANTS]
     return made
@@ -66,7 +66,7 @@ def test_half_keeps_the_second_half_and_single_the_last_hop(pairs: list[Pair]) -
 
 def test_each_stands_alone_and_says_nothing_of_what_is_read(pairs: list[Pair]) -> None:
     for _, _, one, scene in written(pairs):
-        assert check(one, scene, STANDALONE) == ([], 0.0)
+        assert check(one, scene, VARIANT_RULES) == ([], 0.0)
         assert one.hops[0].to is None
 
 
@@ -78,34 +78,34 @@ def test_the_same_query_gives_the_same_variant() -> None:
     scene = price_list()
     for query in write_queries(scene, 4):
         for kind in VARIANTS:
-            assert variant(kind, query, scene, starts(scene)) == variant(kind, query, scene, starts(scene))
+            assert variant(kind, query, scene, first_steps(scene)) == variant(kind, query, scene, first_steps(scene))
 
 
 def test_what_cannot_be_described_alone_has_no_variant() -> None:
     scene = price_list()
     query = next(query for query in write_queries(scene, 6) if query.hops[-1].to)
-    assert variant("single", query, scene, starts(scene)) is not None
+    assert variant("single", query, scene, first_steps(scene)) is not None
     assert variant("single", query, scene, []) is None
 
 
 def test_a_row_holds_a_variant_with_its_program_and_none_as_nulls() -> None:
     scene = price_list()
-    halves = (variant("half", query, scene, starts(scene)) for query in write_queries(scene, 6))
+    halves = (variant("half", query, scene, first_steps(scene)) for query in write_queries(scene, 6))
     made = next(half for half in halves if half)
     row = to_row("half", made)
     question, answer, hops, expr = (row[name] for name in columns("half"))
     back = query_from_row({"question": question, "answer": answer, "hops": hops, "expr": expr})
     assert made == replace(back, combination=made.combination)
     assert set(to_row("single", None).values()) == {None}
-    assert complaint("half", row, scene) is None
-    assert complaint("single", row, scene) is None
+    assert variant_violation("half", row, scene) is None
+    assert variant_violation("single", row, scene) is None
 
 
 def broken(change: dict[str, object]) -> str | None:
     scene = price_list()
-    singles = (variant("single", query, scene, starts(scene)) for query in write_queries(scene, 6))
+    singles = (variant("single", query, scene, first_steps(scene)) for query in write_queries(scene, 6))
     row = to_row("single", next(one for one in singles if one))
-    found = complaint("single", row | change, scene)
+    found = variant_violation("single", row | change, scene)
     return found.reason if found else None
 
 
@@ -132,7 +132,7 @@ def test_a_difference_keeps_its_sign_unless_it_falls_to_zero() -> None:
     seen = set()
     for seed in range(40):
         for query in write_queries(scene, 6, seed):
-            one = variant("half", query, scene, starts(scene))
+            one = variant("half", query, scene, first_steps(scene))
             if one and "-" in query.expr:
                 seen.add("-" in one.expr)
                 assert one.answer > Fraction(0)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hopchain_etl.imaging.decode_pool import DecodePool, DecodeWorkerError
-from hopchain_etl.imaging.normalise import ImageRejectedError, Limits, Reason, normalise
+from hopchain_etl.imaging.normalise import ImageRejectedError, Limits, RejectReason, normalise
 from support.bad_decoders import moody
 from support.pictures import dirty_jpeg, every_kind
 
@@ -48,7 +48,7 @@ def test_it_gives_what_normalise_gives() -> None:
         assert pool.submit(dirty).result().blob == clean
         with pytest.raises(ImageRejectedError) as caught:
             pool.submit(clean[:500]).result()
-    assert caught.value.reason is Reason.TRUNCATED
+    assert caught.value.reason is RejectReason.TRUNCATED
     assert caught.value.detail
 
 
@@ -59,7 +59,7 @@ def test_a_crash_takes_its_own_image_only(pool: DecodePool, order: bytes, cause:
     after = [pool.submit(b"after %d" % n) for n in range(10)]
     with pytest.raises(ImageRejectedError) as caught:
         culprit.result()
-    assert caught.value.reason is Reason.DECODER_CRASHED
+    assert caught.value.reason is RejectReason.DECODER_CRASHED
     assert cause in caught.value.detail
     assert [future.result().blob for future in before] == [b"fine %d" % n for n in range(10)]
     assert [future.result().blob for future in after] == [b"after %d" % n for n in range(10)]
@@ -93,7 +93,7 @@ def test_a_hang_is_cut_short_and_its_worker_replaced() -> None:
         started = time.monotonic()
         with pytest.raises(ImageRejectedError) as caught:
             pool.submit(b"sleep:60").result()
-        assert caught.value.reason is Reason.DECODER_TIMEOUT
+        assert caught.value.reason is RejectReason.DECODER_TIMEOUT
         assert time.monotonic() - started < 5
         assert gone(first)
         assert pool.submit(b"fine").result().width != first
@@ -102,7 +102,7 @@ def test_a_hang_is_cut_short_and_its_worker_replaced() -> None:
 def test_a_worker_cannot_take_more_memory_than_it_may(pool: DecodePool) -> None:
     with pytest.raises(ImageRejectedError) as caught:
         pool.submit(b"allocate:%d" % (3 << 30)).result()
-    assert (caught.value.reason, caught.value.detail) == (Reason.DECODER_CRASHED, "out of memory")
+    assert (caught.value.reason, caught.value.detail) == (RejectReason.DECODER_CRASHED, "out of memory")
     assert pool.submit(b"allocate:1000").result().height == LIMITS.min_side
 
 

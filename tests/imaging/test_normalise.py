@@ -13,7 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from hopchain_etl.imaging.normalise import ImageRejectedError, Limits, Normalised, Reason, normalise, perceptual_hash
+from hopchain_etl.imaging.normalise import (
+    ImageRejectedError,
+    Limits,
+    NormalisedImage,
+    RejectReason,
+    normalise,
+    perceptual_hash,
+)
 from support.pictures import (
     SIZE,
     XMP,
@@ -35,7 +42,7 @@ FILES = every_kind()
 WHOLE = {name: normalise(data, LIMITS) for name, data in FILES.items()}
 
 
-def reason(data: bytes, limits: Limits = LIMITS) -> Reason:
+def reason(data: bytes, limits: Limits = LIMITS) -> RejectReason:
     with pytest.raises(ImageRejectedError) as caught:
         normalise(data, limits)
     assert caught.value.detail
@@ -223,37 +230,37 @@ def test_the_hash_is_imagehash_phash_and_survives_resizing_and_recompression() -
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (b"", Reason.EMPTY),
-        (b"\0" * 5000, Reason.NOT_AN_IMAGE),
-        (b"<html><body>404</body></html>", Reason.NOT_AN_IMAGE),
-        (b"\0\0\0\x1cftypisom" + b"\0" * 100, Reason.NOT_AN_IMAGE),
-        (b"\0\0\0\x1cftypheic" + b"\0" * 100, Reason.UNSUPPORTED_FORMAT),
-        (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', Reason.UNSUPPORTED_FORMAT),
-        (saved(scene(), "JPEG2000"), Reason.UNSUPPORTED_FORMAT),
-        (saved(scene(), "AVIF"), Reason.UNSUPPORTED_FORMAT),
-        (saved(scene(), "PPM"), Reason.UNSUPPORTED_FORMAT),
-        (saved(scene(), "ICO"), Reason.UNSUPPORTED_FORMAT),
-        (FILES["jpeg"][:1000], Reason.TRUNCATED),
-        (FILES["png RGB"][:1000], Reason.TRUNCATED),
-        (FILES["webp lossy"][:1000], Reason.TRUNCATED),
-        (FILES["gif P"][:2000], Reason.TRUNCATED),
-        (FILES["bmp RGB"][:2000], Reason.TRUNCATED),
-        (FILES["tiff RGB"][:2000], Reason.TRUNCATED),
-        (FILES["png RGB"].replace(b"IHDR", b"IHDX"), Reason.BROKEN),
-        (saved(scene().resize((63, 500)), "PNG"), Reason.TOO_SMALL),
-        (saved(scene(), "GIF", save_all=True, append_images=[scene().rotate(180)]), Reason.ANIMATED),
-        (saved(scene(), "WEBP", save_all=True, append_images=[scene().rotate(180)]), Reason.ANIMATED),
-        (saved(scene(), "PNG", save_all=True, append_images=[scene().rotate(180)]), Reason.ANIMATED),
-        (saved(scene(), "TIFF", save_all=True, append_images=[scene().rotate(180)]), Reason.MULTI_PAGE),
+        (b"", RejectReason.EMPTY),
+        (b"\0" * 5000, RejectReason.NOT_AN_IMAGE),
+        (b"<html><body>404</body></html>", RejectReason.NOT_AN_IMAGE),
+        (b"\0\0\0\x1cftypisom" + b"\0" * 100, RejectReason.NOT_AN_IMAGE),
+        (b"\0\0\0\x1cftypheic" + b"\0" * 100, RejectReason.UNSUPPORTED_FORMAT),
+        (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', RejectReason.UNSUPPORTED_FORMAT),
+        (saved(scene(), "JPEG2000"), RejectReason.UNSUPPORTED_FORMAT),
+        (saved(scene(), "AVIF"), RejectReason.UNSUPPORTED_FORMAT),
+        (saved(scene(), "PPM"), RejectReason.UNSUPPORTED_FORMAT),
+        (saved(scene(), "ICO"), RejectReason.UNSUPPORTED_FORMAT),
+        (FILES["jpeg"][:1000], RejectReason.TRUNCATED),
+        (FILES["png RGB"][:1000], RejectReason.TRUNCATED),
+        (FILES["webp lossy"][:1000], RejectReason.TRUNCATED),
+        (FILES["gif P"][:2000], RejectReason.TRUNCATED),
+        (FILES["bmp RGB"][:2000], RejectReason.TRUNCATED),
+        (FILES["tiff RGB"][:2000], RejectReason.TRUNCATED),
+        (FILES["png RGB"].replace(b"IHDR", b"IHDX"), RejectReason.BROKEN),
+        (saved(scene().resize((63, 500)), "PNG"), RejectReason.TOO_SMALL),
+        (saved(scene(), "GIF", save_all=True, append_images=[scene().rotate(180)]), RejectReason.ANIMATED),
+        (saved(scene(), "WEBP", save_all=True, append_images=[scene().rotate(180)]), RejectReason.ANIMATED),
+        (saved(scene(), "PNG", save_all=True, append_images=[scene().rotate(180)]), RejectReason.ANIMATED),
+        (saved(scene(), "TIFF", save_all=True, append_images=[scene().rotate(180)]), RejectReason.MULTI_PAGE),
     ],
 )
-def test_reason(data: bytes, expected: Reason) -> None:
+def test_reason(data: bytes, expected: RejectReason) -> None:
     assert reason(data) == expected
 
 
 def test_too_many_bytes() -> None:
     size = len(FILES["jpeg"])
-    assert reason(FILES["jpeg"], Limits(max_bytes=size - 1)) == Reason.TOO_MANY_BYTES
+    assert reason(FILES["jpeg"], Limits(max_bytes=size - 1)) == RejectReason.TOO_MANY_BYTES
     assert normalise(FILES["jpeg"], Limits(max_bytes=size)).blob == FILES["jpeg"]
 
 
@@ -262,14 +269,14 @@ def test_a_bomb_is_rejected_by_its_header(side: int) -> None:
     """The header alone: there are no pixels to decode behind it. The sizes pass Pillow's warning and error limits."""
     header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
-    assert reason(data + b"\0\0\0\0IDAT") == Reason.TOO_MANY_PIXELS
+    assert reason(data + b"\0\0\0\0IDAT") == RejectReason.TOO_MANY_PIXELS
 
 
 def test_a_compressed_text_bomb_does_not_fill_memory() -> None:
     text = b"zTXt" + b"Comment\0\0" + zlib.compress(b"\0" * 200_000_000, 9)
     plain = FILES["png RGB"]
     bomb = plain[:33] + struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text)) + plain[33:]
-    assert reason(bomb) == Reason.BROKEN
+    assert reason(bomb) == RejectReason.BROKEN
 
 
 # Any bytes
@@ -303,7 +310,7 @@ def test_flipped_bytes_raise_nothing_but_a_rejection(name: str, flips: list[tupl
         result = normalise(bytes(data), LIMITS)
     except ImageRejectedError:
         return
-    assert isinstance(result, Normalised)
+    assert isinstance(result, NormalisedImage)
     assert normalise(result.blob, LIMITS).blob == result.blob
 
 

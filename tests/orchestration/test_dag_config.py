@@ -85,16 +85,16 @@ def test_the_local_profile_needs_no_gpu_anywhere(stage: str, monkeypatch: pytest
 @pytest.mark.parametrize("stage", STAGES)
 def test_with_endpoints_only_what_computes_on_a_gpu_asks_for_one(stage: str) -> None:
     settings = Settings.model_validate({"engines": {"profile": "vllm"}, "vlm": ENDPOINT, "solver": ENDPOINT})
-    needs = dag_config.needs_of(stage, settings)
-    assert needs == dag_config.resources_of(stage)
+    needs = dag_config.resources_for(stage, settings)
+    assert needs == RESOURCES[stage]
     assert (needs.gpus > 0) == (stage == "segment") == (needs.queue == "gpu") == (needs.pool == "gpu")
 
 
 def test_a_stage_that_launches_its_model_needs_the_gpus_of_that_model() -> None:
     launched = {"engines": {"profile": "vllm"}, "vlm": {"launch": {"tensor_parallel": 4}}}
-    needs = dag_config.needs_of("detect", Settings.model_validate(launched))
+    needs = dag_config.resources_for("detect", Settings.model_validate(launched))
     assert (needs.pool, needs.queue, needs.gpus, needs.memory_gib) == ("vlm", "gpu", 4, 64)
-    assert dag_config.needs_of("ingest", Settings.model_validate(launched)).gpus == 0
+    assert dag_config.resources_for("ingest", Settings.model_validate(launched)).gpus == 0
 
 
 def test_local_executor_gets_a_pool_and_nothing_it_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hopchain_etl.orchestration import remote_python, tasks
-from hopchain_etl.orchestration.remote_python import ElsewhereError
+from hopchain_etl.orchestration.remote_python import RemoteStageError
 from hopchain_etl.settings import Settings
 
 # Stands in for an interpreter: writes down what it was given, and ends as it is told to.
@@ -63,7 +63,7 @@ def test_keys_behind_connections_go_by_the_environment_alone(
     assert "secret" not in json.dumps([told["settings"], told["argv"]])
 
 
-@pytest.mark.parametrize(("code", "error"), [("3", ValueError), ("1", ElsewhereError), ("137", ElsewhereError)])
+@pytest.mark.parametrize(("code", "error"), [("3", ValueError), ("1", RemoteStageError), ("137", RemoteStageError)])
 def test_the_exit_code_says_whether_another_try_makes_sense(
     recorder: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, code: str, error: type[Exception]
 ) -> None:
@@ -83,7 +83,7 @@ def test_a_stop_is_passed_on_and_waited_for(recorder: tuple[str, Path], monkeypa
         stop.set()
 
     threading.Thread(target=ask_once_it_runs, daemon=True).start()
-    with pytest.raises(ElsewhereError, match="exit code 7"):
+    with pytest.raises(RemoteStageError, match="exit code 7"):
         remote_python.run(python, "segment", "night/0001", Settings(), stop)
 
 

@@ -27,12 +27,12 @@ from hopchain_etl.hops.query import query_id
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.project_files import project_file
 from hopchain_etl.quality import validator
-from hopchain_etl.quality.derived_columns import instance_facts, read_mask
+from hopchain_etl.quality.derived_columns import instance_checks, read_mask
 from hopchain_etl.quality.validator import (
     GateResult,
     QualityError,
+    SuiteResult,
     Validator,
-    Verdict,
     gate,
     make_validator,
     write_docs,
@@ -448,7 +448,7 @@ def validate(calls_home: list[object]) -> Validator:
 
     inner = make_validator(QualitySettings())
 
-    def quietly(table: str, rows: pa.Table) -> Verdict:
+    def quietly(table: str, rows: pa.Table) -> SuiteResult:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(socket, "getaddrinfo", refuse)
             patch.setattr(socket.socket, "connect", refuse)
@@ -458,7 +458,7 @@ def validate(calls_home: list[object]) -> Validator:
 
 
 @pytest.fixture(scope="module")
-def spoilt(validate: Validator) -> dict[str, Verdict]:
+def spoilt(validate: Validator) -> dict[str, SuiteResult]:
     """The verdict on each table with all its spoilt rows: as one, since each validation takes a while."""
     return {table: validate(table, rows_of(table, [change for _, change in spoiling(table)])) for table in GOOD}
 
@@ -467,7 +467,7 @@ def spoilt(validate: Validator) -> dict[str, Verdict]:
 
 
 @pytest.mark.parametrize("table", GOOD)
-def test_good_rows_pass(table: str, spoilt: dict[str, Verdict]) -> None:
+def test_good_rows_pass(table: str, spoilt: dict[str, SuiteResult]) -> None:
     assert not {index for index in spoilt[table].failing if index < GOOD_ROWS}
 
 
@@ -479,7 +479,9 @@ def test_good_rows_pass(table: str, spoilt: dict[str, Verdict]) -> None:
         for index, (reason, _) in enumerate(spoiling(table), start=GOOD_ROWS)
     ],
 )
-def test_a_bad_row_is_caught_for_its_reason(table: str, index: int, reason: str, spoilt: dict[str, Verdict]) -> None:
+def test_a_bad_row_is_caught_for_its_reason(
+    table: str, index: int, reason: str, spoilt: dict[str, SuiteResult]
+) -> None:
     assert spoilt[table].failing.get(index) == reason, spoiling(table)[index - GOOD_ROWS]
 
 
@@ -569,8 +571,8 @@ def test_a_mask_measures_what_its_pixels_do(data: st.DataObject, height: int, wi
 
 
 def test_a_mask_may_reach_two_pixels_out_of_its_box_and_no_further() -> None:
-    assert instance_facts(instance(0) | {"box": [12.0, 7.0, 28.0, 23.0]})["box_holds_mask"]
-    assert not instance_facts(instance(0) | {"box": [12.1, 7.0, 28.0, 23.0]})["box_holds_mask"]
+    assert instance_checks(instance(0) | {"box": [12.0, 7.0, 28.0, 23.0]})["box_holds_mask"]
+    assert not instance_checks(instance(0) | {"box": [12.1, 7.0, 28.0, 23.0]})["box_holds_mask"]
 
 
 # --- running Great Expectations ---
@@ -595,7 +597,7 @@ print(sorted({"great_expectations", "airflow", "torch"} & set(sys.modules)))
 
 
 def test_validation_reaches_nobody_and_prints_nothing(
-    spoilt: dict[str, Verdict], validate: Validator, calls_home: list[object], capfd: pytest.CaptureFixture[str]
+    spoilt: dict[str, SuiteResult], validate: Validator, calls_home: list[object], capfd: pytest.CaptureFixture[str]
 ) -> None:
     capfd.readouterr()
     assert validate("images", rows_of("images", [{"width": 0}])).failing
@@ -658,8 +660,8 @@ def test_the_threshold_is_a_share_of_rows(validate: Validator) -> None:
         )
     with pytest.raises(QualityError):
         make_validator(QualitySettings(max_failing_share=0))("images", rows).raise_if_over_threshold("images demo/0001")
-    Verdict(100, dict.fromkeys(range(29), "x"), {}, 0.29).raise_if_over_threshold("29 of 100 are not over 0.29")
-    Verdict(0, max_failing_share=0).raise_if_over_threshold("images demo/0002")
+    SuiteResult(100, dict.fromkeys(range(29), "x"), {}, 0.29).raise_if_over_threshold("29 of 100 are not over 0.29")
+    SuiteResult(0, max_failing_share=0).raise_if_over_threshold("images demo/0002")
 
 
 def test_the_error_says_what_where_and_what_to_do(validate: Validator) -> None:
@@ -703,7 +705,7 @@ def lake(bucket: S3Location) -> Lake:
     return Lake(LakeSettings(uri=uri, endpoint_url=bucket.endpoint_url, path_style=True))
 
 
-def built(lake: Lake, shard: Shard, verdict: Verdict, *, marked: bool = True) -> tuple[str, None, Shard]:
+def built(lake: Lake, shard: Shard, verdict: SuiteResult, *, marked: bool = True) -> tuple[str, None, Shard]:
     """Leave in the lake what a stage does and return the gate's entry for it."""
     folder = lake.folder("images", None, shard)
     lake.put_json(folder + "validation.json", verdict.summary)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from hopchain_etl.cli import app
-from hopchain_etl.imaging.similarity import ALIKE, describe, likeness
+from hopchain_etl.imaging.similarity import COPY_THRESHOLD, compute_descriptor, similarity
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore, StoreError
 from hopchain_etl.release.assemble import Params, assemble
@@ -51,17 +51,17 @@ COPIES = {
 @pytest.mark.parametrize("kind", COPIES)
 def test_a_copy_is_found_whichever_of_the_two_was_cropped(kind: str) -> None:
     for seed in range(5):
-        original, copy = describe(encoded(picture(seed))), describe(COPIES[kind](picture(seed)))
-        others = [describe(encoded(picture(seed + 10 + n))) for n in range(3)]
-        assert likeness(copy, [*others, original]).argmax() == 3
-        assert likeness(copy, [original])[0] >= ALIKE
-        assert likeness(original, [copy])[0] >= ALIKE
-        assert (likeness(copy, others) < ALIKE).all()
+        original, copy = compute_descriptor(encoded(picture(seed))), compute_descriptor(COPIES[kind](picture(seed)))
+        others = [compute_descriptor(encoded(picture(seed + 10 + n))) for n in range(3)]
+        assert similarity(copy, [*others, original]).argmax() == 3
+        assert similarity(copy, [original])[0] >= COPY_THRESHOLD
+        assert similarity(original, [copy])[0] >= COPY_THRESHOLD
+        assert (similarity(copy, others) < COPY_THRESHOLD).all()
 
 
 def test_an_image_of_one_colour_is_like_nothing() -> None:
-    plain = describe(encoded(Image.new("RGB", (99, 99), "red")))
-    assert likeness(plain, [plain]).tolist() == [0.0]
+    plain = compute_descriptor(encoded(Image.new("RGB", (99, 99), "red")))
+    assert similarity(plain, [plain]).tolist() == [0.0]
 
 
 def test_questions_are_compared_by_their_words() -> None:

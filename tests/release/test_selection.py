@@ -5,8 +5,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopchain_etl.hops.consensus import Rule
-from hopchain_etl.release.selection import Split, judge
+from hopchain_etl.hops.consensus import ConsensusRule
+from hopchain_etl.release.selection import Split, consensus_verdict
 from hopchain_etl.settings import Policy
 
 NUMBERS = st.sampled_from(["7", "7.0", "8", "1e3", "seven", "", None])
@@ -15,7 +15,7 @@ NUMBERS = st.sampled_from(["7", "7.0", "8", "1e3", "seven", "", None])
 @given(st.lists(NUMBERS, max_size=6), st.sampled_from(Policy))
 def test_only_four_equal_numbers_of_four_people_make_an_answer(texts: list[str | None], policy: Policy) -> None:
     answers = [{"answer": text, "annotator": f"a{n}"} for n, text in enumerate(texts)]
-    verdict = judge(Fraction(5), answers, policy, Rule())
+    verdict = consensus_verdict(Fraction(5), answers, policy, ConsensusRule())
     if not texts and policy is Policy.UNREVIEWED:
         assert (verdict.answer, verdict.policy) == (5, Policy.UNREVIEWED)
     elif len(texts) >= 4 and (set(texts) <= {"7", "7.0"} or set(texts) == {"8"}):
@@ -28,7 +28,7 @@ def test_only_four_equal_numbers_of_four_people_make_an_answer(texts: list[str |
 
 def test_one_person_in_four_seats_is_one_person() -> None:
     answers = [{"answer": "7", "annotator": "ann"}] * 4
-    assert judge(Fraction(7), answers, Policy.UNANIMOUS, Rule()).dropped == "not_enough_answers"
+    assert consensus_verdict(Fraction(7), answers, Policy.UNANIMOUS, ConsensusRule()).dropped == "not_enough_answers"
 
 
 @given(st.text(), st.integers(0, 3))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopchain_etl.scenes import ALL_KINDS, KINDS, Scene, TruthInstance, draw
+from hopchain_etl.scenes import ALL_KINDS, KINDS, DrawnScene, TruthInstance, draw
 from hopchain_etl.scenes.canvas import COLOURS, NUMBERS
 from hopchain_etl.scenes.words import WORDS
 
@@ -28,7 +28,7 @@ def holds(outer: TruthInstance, inner: TruthInstance) -> bool:
     return ox1 <= ix1 and oy1 <= iy1 and ix2 <= ox2 and iy2 <= oy2
 
 
-def numbers(scene: Scene) -> list[int]:
+def numbers(scene: DrawnScene) -> list[int]:
     return [int(one.text) for one in scene.texts if one.text and one.text.isdigit()]
 
 

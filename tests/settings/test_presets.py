@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from hopchain_etl.hops.calibration import Tries, guessable
-from hopchain_etl.hops.consensus import Rule
+from hopchain_etl.hops.calibration import AttemptScore, guessable
+from hopchain_etl.hops.consensus import ConsensusRule
 from hopchain_etl.release.git import settings_env
 from hopchain_etl.release.rules import Rules
 from hopchain_etl.settings import Policy, Settings
@@ -22,13 +22,13 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_the_paper_asks_four_people_drops_what_is_always_solved_and_nothing_else(nowhere: Path) -> None:
     nowhere.write_text('[release]\npreset = "paper"\n')
     settings = Settings()
-    assert Rule(settings.desk.seats, settings.desk.agree).name == "unanimous"
+    assert ConsensusRule(settings.desk.seats, settings.desk.agree).name == "unanimous"
     assert settings.release.policy is Policy.UNANIMOUS
     assert (settings.generate.min_instances, settings.generate.max_instances) == (3, 6)
     rules = Rules.of(settings.calibrate, settings.diversity)
     assert set(rules.unwanted.values()) == {"always_solved"}
     assert not rules.judge_condemns
-    assert not guessable(Tries(8, 8), rules.chance, rules.alpha)
+    assert not guessable(AttemptScore(8, 8), rules.chance, rules.alpha)
     assert set(vars(rules.limits).values()) == {1.0}
     assert settings.departures() == {}
 

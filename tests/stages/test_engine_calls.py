@@ -11,7 +11,7 @@ import pytest
 
 from hopchain_etl.engines.base import Identity, Photo, Reply
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.stages.engine_calls import asked, photos, used
+from hopchain_etl.stages.engine_calls import call_engine, interpret_reply, photos
 from hopchain_etl.stages.runner import Failed, Rejected
 from support.nights import settings_at
 from support.s3 import S3Location
@@ -65,7 +65,7 @@ def lake_at(bucket: S3Location) -> Lake:
 
 def test_rows_keep_their_order_and_their_replies(bucket: S3Location) -> None:
     for rows in (range(10), [0], [0, 4], [], [4, 1, 0]):
-        found = list(asked(lake_at(bucket), WHO, Engine(), rows, jobs_of))
+        found = list(call_engine(lake_at(bucket), WHO, Engine(), rows, jobs_of))
         assert [row for row, _ in found] == list(rows)
         assert all([reply.job for reply in replies] == jobs_of(row) for row, replies in found)
         assert all(
@@ -75,8 +75,8 @@ def test_rows_keep_their_order_and_their_replies(bucket: S3Location) -> None:
 
 def test_one_engine_goes_over_what_another_writes(bucket: S3Location) -> None:
     lake = lake_at(bucket)
-    first = asked(lake, WHO, Engine(), range(20), jobs_of)
-    second = asked(lake, Identity("reader", "1"), Engine(), first, lambda one: jobs_of(one[0] + 1))
+    first = call_engine(lake, WHO, Engine(), range(20), jobs_of)
+    second = call_engine(lake, Identity("reader", "1"), Engine(), first, lambda one: jobs_of(one[0] + 1))
     assert [(row, len(mine), len(others)) for (row, mine), others in second] == [
         (row, row % 4, (row + 1) % 4) for row in range(20)
     ]
@@ -86,8 +86,8 @@ def test_a_stop_keeps_what_both_have_answered(bucket: S3Location) -> None:
     lake = lake_at(bucket)
 
     def chain(writer: Engine, reader: Engine) -> Iterator[Any]:
-        first = asked(lake, WHO, writer, range(60), jobs_of)
-        return asked(lake, Identity("reader", "1"), reader, first, lambda one: jobs_of(one[0]))
+        first = call_engine(lake, WHO, writer, range(60), jobs_of)
+        return call_engine(lake, Identity("reader", "1"), reader, first, lambda one: jobs_of(one[0]))
 
     writer, reader = Engine(), Engine()
     half = chain(writer, reader)
@@ -103,13 +103,13 @@ def test_a_stop_keeps_what_both_have_answered(bucket: S3Location) -> None:
 
 def test_what_a_reply_is_used_for() -> None:
     job = Ask(1, 0)
-    assert used(Reply(job, error="HTTP 400"), len) == Failed("HTTP 400")
-    refused = used(Reply(job, {"invalid": "not JSON", "raw": "Well"}), len)
+    assert interpret_reply(Reply(job, error="HTTP 400"), len) == Failed("HTTP 400")
+    refused = interpret_reply(Reply(job, {"invalid": "not JSON", "raw": "Well"}), len)
     assert refused == Rejected("invalid_output", "not JSON", {"raw": "Well"})
-    unread = used(Reply(job, {"a": 1}), lambda content: content["b"])
+    unread = interpret_reply(Reply(job, {"a": 1}), lambda content: content["b"])
     assert isinstance(unread, Rejected)
     assert unread.reason == "unreadable_answer"
-    assert used(Reply(job, {"a": 1}), len) == 1
+    assert interpret_reply(Reply(job, {"a": 1}), len) == 1
 
 
 def test_several_questions_of_a_photo_fetch_it_once(bucket: S3Location) -> None:

@@ -7,7 +7,7 @@ from hopchain_etl.engines.program import ProgramAuthor
 from hopchain_etl.hops.geometry import Instance
 from hopchain_etl.settings import GenerateSettings
 from hopchain_etl.stages.generate import drafted
-from hopchain_etl.stages.runner import Made
+from hopchain_etl.stages.runner import Accepted
 from support.hop_scenes import price_list
 
 IMAGE = "a" * 64
@@ -42,10 +42,10 @@ def photo() -> Photo:
     return Photo(IMAGE, IMAGE, scene.width, scene.height, lambda: b"")
 
 
-def made_of(row: dict[str, Any], drafts: list[dict[str, Any]]) -> Made:
+def made_of(row: dict[str, Any], drafts: list[dict[str, Any]]) -> Accepted:
     """What generate makes of an author's drafts."""
     made = drafted(row, [Reply(AuthorJob(photo(), tuple(row["instances"])), {"queries": drafts})], "me").outcome
-    assert isinstance(made, Made)
+    assert isinstance(made, Accepted)
     return made
 
 

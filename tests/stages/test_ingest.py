@@ -21,12 +21,12 @@ from hopchain_etl.imaging.decode_pool import Decoder
 from hopchain_etl.imaging.normalise import image_id, normalise, perceptual_hash
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.object_store import Fetched, ObjectStore, StoreError
-from hopchain_etl.quality.validator import QualityError, Verdict
+from hopchain_etl.quality.validator import QualityError, SuiteResult
 from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
 from hopchain_etl.stages.ingest import Ingest, IngestResult, ingest
 from hopchain_etl.stages.listing import intakes, list_intake, listing
-from hopchain_etl.stages.near_duplicates import Known
-from hopchain_etl.stages.runner import Made, Outcome, StoppedError, run_shard
+from hopchain_etl.stages.near_duplicates import ImageIndex
+from hopchain_etl.stages.runner import Accepted, Outcome, StoppedError, run_shard
 from support import bad_decoders
 from support.s3 import S3Location
 
@@ -59,8 +59,8 @@ def _one_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hopchain_etl.stages.ingest.WORKERS", 1)
 
 
-def accept(table: str, rows: pa.Table) -> Verdict:
-    return Verdict(rows.num_rows)
+def accept(table: str, rows: pa.Table) -> SuiteResult:
+    return SuiteResult(rows.num_rows)
 
 
 def take(lake: Lake, source: ObjectStore, intake: str = "night-1", /, **settings: Any) -> IngestResult:
@@ -204,7 +204,7 @@ def test_a_file_that_kills_the_decoder_takes_one_row(lake: Lake, source: ObjectS
 def run_with(decode: Decoder, lake: Lake, source: ObjectStore) -> Any:
     settings = IngestSettings()
     intake = list_intake(lake, source, settings, "night-1", [])
-    known = Known(settings.near_distance)
+    known = ImageIndex(settings.near_distance)
     with Ingest(lake, source, settings, intake.shards, known, {}, decode=decode) as stage:
         return run_shard(stage, lake, None, intake.shards[0], validate=accept)
 
@@ -386,7 +386,7 @@ class Stopper:
     def start(self, stage: str, shard: Shard, rows: int) -> None: ...
 
     def advance(self, outcome: Outcome) -> None:
-        assert isinstance(outcome, Made)
+        assert isinstance(outcome, Accepted)
         self._left -= 1
         if not self._left:
             self._stop.set()
@@ -410,7 +410,7 @@ def test_a_stop_keeps_whole_shards_and_the_listing(lake: Lake, source: ObjectSto
 def test_a_shard_that_fails_its_suite_does_not_hold_up_the_others(lake: Lake, source: ObjectStore) -> None:
     upload(source, {f"{n}.jpg": photo(n % 3) for n in range(6)})
 
-    def strict(table: str, rows: pa.Table) -> Verdict:
+    def strict(table: str, rows: pa.Table) -> SuiteResult:
         if source.uri("0.jpg") in rows["uri"].to_pylist():
             raise QualityError("0.jpg will not do")
         return accept(table, rows)

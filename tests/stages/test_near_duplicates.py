@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hopchain_etl import schemas
-from hopchain_etl.stages.near_duplicates import Known
+from hopchain_etl.stages.near_duplicates import ImageIndex
 
 DISTANCE = 3
 # Few bits and few groups, so that hits, ties and bridges are common. Bit 63 tries the sign.
@@ -34,10 +34,10 @@ def loop(known: list[tuple[int, str]], phash: int) -> tuple[str, list[str]]:
 
 @given(entries, entries, hashes)
 def test_placing_agrees_with_a_loop(below: list[tuple[int, str]], above: list[tuple[int, str]], phash: int) -> None:
-    base = Known(DISTANCE)
+    base = ImageIndex(DISTANCE)
     for number, entry in enumerate(below):
         base.add(row(number, *entry))
-    known = Known(DISTANCE, below=base)
+    known = ImageIndex(DISTANCE, below=base)
     for number, entry in enumerate(reversed(above), len(below)):
         known.add(row(number, *entry))
     assert known.place("new", f"{phash:016x}") == loop(below + above, phash)
@@ -45,9 +45,9 @@ def test_placing_agrees_with_a_loop(below: list[tuple[int, str]], above: list[tu
 
 
 def test_sameness_is_of_source_bytes_or_blob() -> None:
-    base = Known(DISTANCE)
+    base = ImageIndex(DISTANCE)
     base.add(row(1, 0, "a"))
-    known = Known(DISTANCE, below=base)
+    known = ImageIndex(DISTANCE, below=base)
     known.add(row(2, 0, "a"))
     assert known.same("i1", "b2") == "s3://x/1"
     assert known.same("other", "b1") == "s3://x/1"
@@ -57,7 +57,7 @@ def test_sameness_is_of_source_bytes_or_blob() -> None:
 
 
 def test_a_row_added_twice_keeps_its_first_place() -> None:
-    known = Known(DISTANCE)
+    known = ImageIndex(DISTANCE)
     known.add(row(1, 0, "a"))
     known.add({**row(1, 0, "z"), "uri": "elsewhere"})
     assert known.same("i1") == "s3://x/1"
@@ -67,14 +67,14 @@ def test_a_row_added_twice_keeps_its_first_place() -> None:
 def test_a_table_is_added_whole() -> None:
     rows = [row(n, n << 32, f"g{n}") for n in range(70)]
     table = pa.Table.from_pylist(rows, schema=pa.schema([schemas.IMAGES.field(name) for name in rows[0]]))
-    known = Known(0)
+    known = ImageIndex(0)
     known.extend(table)
     assert [known.place("new", one["phash"])[0] for one in rows] == [one["group"] for one in rows]
 
 
 @pytest.mark.slow
 def test_a_hundred_thousand_images_are_compared_in_milliseconds() -> None:
-    known = Known(6)
+    known = ImageIndex(6)
     for number in range(100_000):
         known.add(row(number, number * 0x9E3779B97F4A7C15 % 2**64, f"i{number}"))
     start = time.process_time()

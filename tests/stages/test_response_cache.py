@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hopchain_etl.engines.base import Identity, Photo, Reply, SolveJob, payload_hash
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import LakeSettings
-from hopchain_etl.stages.response_cache import BLIND, Journal, replies
+from hopchain_etl.stages.response_cache import BLIND, ResponseCache, replies_with_cache
 from support.asked import Asked
 from support.s3 import S3Location
 
@@ -49,7 +49,7 @@ def lake_at(bucket: S3Location, name: str = "lake") -> Lake:
 
 def run(lake: Lake, engine: Backwards, numbers: Iterable[int], flush: int = 3) -> list[Reply[Asked]]:
     jobs = [Asked(number) for number in numbers]
-    return list(replies(engine, jobs, Journal(lake, ME), writes=flush))
+    return list(replies_with_cache(engine, jobs, ResponseCache(lake, ME), writes=flush))
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -74,7 +74,7 @@ def test_nothing_is_asked_twice_and_errors_are_not_kept(bucket: S3Location) -> N
 def test_a_stop_keeps_what_was_answered(bucket: S3Location) -> None:
     lake, engine = lake_at(bucket), Backwards()
     jobs = [Asked(number) for number in range(40)]
-    stream = replies(engine, jobs, Journal(lake, ME), writes=8)
+    stream = replies_with_cache(engine, jobs, ResponseCache(lake, ME), writes=8)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     asked = len(engine.asked)
@@ -86,7 +86,7 @@ def test_a_stop_keeps_what_was_answered(bucket: S3Location) -> None:
 
 def test_where_another_build_was_first_its_answer_counts(bucket: S3Location) -> None:
     lake = lake_at(bucket)
-    journal = Journal(lake, ME)
+    journal = ResponseCache(lake, ME)
     assert journal.keep(journal.key(Asked(1)), {"double": "theirs"}) == {"double": "theirs"}
     assert journal.keep(journal.key(Asked(1)), {"double": "mine"}) == {"double": "theirs"}
 
@@ -94,8 +94,8 @@ def test_where_another_build_was_first_its_answer_counts(bucket: S3Location) -> 
 def test_another_prompt_is_another_question(bucket: S3Location) -> None:
     lake = lake_at(bucket)
     other = Identity(ME.model, ME.revision, {"prompt": "look harder"})
-    assert Journal(lake, ME).key(Asked(1)) != Journal(lake, other).key(Asked(1))
-    assert Journal(lake, ME).key(Asked(1)).startswith(f"journal/org_model_name/00/{1:064x}/")
+    assert ResponseCache(lake, ME).key(Asked(1)) != ResponseCache(lake, other).key(Asked(1))
+    assert ResponseCache(lake, ME).key(Asked(1)).startswith(f"journal/org_model_name/00/{1:064x}/")
 
 
 def test_a_blind_question_is_bought_for_each_photo_and_old_answers_are_found(bucket: S3Location) -> None:
@@ -109,12 +109,12 @@ def test_a_blind_question_is_bought_for_each_photo_and_old_answers_are_found(buc
             yield Reply(job, {"text": f"{job.photo.image_id} {job.sees}"})
 
     for _ in range(2):
-        told = [reply.content for reply in replies(solve, jobs, Journal(lake, ME), writes=3)]
+        told = [reply.content for reply in replies_with_cache(solve, jobs, ResponseCache(lake, ME), writes=3)]
         assert told == [{"text": f"{job.photo.image_id} {job.sees}"} for job in jobs]
         assert asked == ["a", "a", "b", "b"]
     other = Identity("other", "1")
     old = SolveJob(photos[0], "How many?", 1, sees=False)
     lake.put_json(f"journal/other/{BLIND}/{payload_hash(other, old)}.json", {"text": "paid long ago"})
-    assert [reply.content for reply in replies(solve, [old], Journal(lake, other), writes=3)] == [
+    assert [reply.content for reply in replies_with_cache(solve, [old], ResponseCache(lake, other), writes=3)] == [
         {"text": "paid long ago"}
     ]

@@ -9,7 +9,7 @@ import pytest
 
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.stages import runner
-from hopchain_etl.stages.runner import Failed, Made, Outcome, Rejected, Row, run_shard
+from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Rejected, Row, run_shard
 from support.nights import passing, settings_at
 from support.s3 import S3Location
 
@@ -38,7 +38,7 @@ class Three:
             elif number % 10 == 0:
                 yield Rejected("dull", payload={"n": number})
             else:
-                yield Made(made, [Rejected("small", "one of them")])
+                yield Accepted(made, [Rejected("small", "one of them")])
 
 
 def category(image_id: str) -> Row:

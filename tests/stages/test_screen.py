@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 
 from hopchain_etl.annotation.batches import load
-from hopchain_etl.hops.calibration import Band, band, count
+from hopchain_etl.hops.calibration import Band, band, score_attempts
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.orchestration import tasks
 from hopchain_etl.pipeline import build as building
 from hopchain_etl.pipeline.funnel import funnel
 from hopchain_etl.settings import ScreenSettings, Settings
-from hopchain_etl.stages.judge import Judgement
+from hopchain_etl.stages.judge import JudgeStage
 from hopchain_etl.stages.runner import run_shard
-from hopchain_etl.stages.screen import Screen, is_number
+from hopchain_etl.stages.screen import Screen, is_correct_answer
 from support import lakes
 from support.nights import night, put_photos, settings_at
 from support.toy_engines import ToyJudge, ToySolver, passing, toy_engines
@@ -115,8 +115,8 @@ def test_tries_are_graded_again_against_another_answer(lake: Lake) -> None:
     prints, _ = lakes.fill(lake, [1], queries_each=1)
     rows = screened(lake, ToySolver(lambda job: "1,000" if job.sample < 2 else "twelve"), prints.queries)
     seeing = [row["answer"] for row in rows if row["sees_image"]]
-    assert band(count(is_number(one, Fraction(1000)) for one in seeing)) is Band.HARD
-    assert band(count(is_number(one, Fraction(12)) for one in seeing)) is Band.MEDIUM
+    assert band(score_attempts(is_correct_answer(one, Fraction(1000)) for one in seeing)) is Band.HARD
+    assert band(score_attempts(is_correct_answer(one, Fraction(12)) for one in seeing)) is Band.MEDIUM
 
 
 @pytest.mark.s3
@@ -146,7 +146,7 @@ def test_a_try_that_fails_fails_its_query_and_is_tried_again(lake: Lake) -> None
 def test_a_judge_condemns_only_where_it_may(lake: Lake, condemns: bool) -> None:
     prints, queries = lakes.fill(lake, [1], queries_each=2)
     judge = ToyJudge(lambda question: "ambiguous" if question == queries[0]["question"] else "fine")
-    stage = Judgement(judge, prints.queries, condemns)
+    stage = JudgeStage(judge, prints.queries, condemns)
     run_shard(stage, lake, "0123456789ab", FIRST, validate=passing)
     rows = lake.read("judgements", "0123456789ab", FIRST).to_pylist()
     assert [(row["verdict"], row["reason"]) for row in rows] == [
@@ -160,7 +160,7 @@ def test_a_judge_condemns_only_where_it_may(lake: Lake, condemns: bool) -> None:
 @pytest.mark.s3
 def test_a_verdict_that_is_none_is_refused(lake: Lake) -> None:
     prints, _ = lakes.fill(lake, [1], queries_each=1)
-    stage = Judgement(ToyJudge(lambda question: "splendid"), prints.queries, condemns=True)
+    stage = JudgeStage(ToyJudge(lambda question: "splendid"), prints.queries, condemns=True)
     marker = run_shard(stage, lake, "0123456789ab", FIRST, validate=passing)
     assert (marker.ok, marker.rejected, marker.reasons) == (0, 1, {"unreadable_answer": 1})
 
@@ -181,7 +181,7 @@ def test_a_batch_asks_what_is_left(bucket: Any, tmp_path: Path, monkeypatch: pyt
     solver = ToySolver(lambda job: right[job.question] if job.sees and job.question == easy else "0")
     judge = ToyJudge(lambda question: "unanswerable" if question == condemned else "fine")
     engines = replace(toys, solver=solver, judge=judge)
-    monkeypatch.setattr(building, "engines_for", lambda settings: engines)
+    monkeypatch.setattr(building, "create_engines", lambda settings: engines)
     monkeypatch.setattr(tasks, "settings_for", lambda params: settings)
 
     assert tasks.publish_batch({}, NIGHT) == {"id": None, "queries": 0, "held_back": {}}  # not screened yet

@@ -10,8 +10,8 @@ from hopchain_etl.engines.base import Identity, Reply, TokenCeilingError
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import LakeSettings
 from hopchain_etl.stages import token_budget
-from hopchain_etl.stages.response_cache import Journal, replies
-from hopchain_etl.stages.token_budget import Ledger, ceiling, metered
+from hopchain_etl.stages.response_cache import ResponseCache, replies_with_cache
+from hopchain_etl.stages.token_budget import TokenBudget, limit_tokens, limited_budget
 from support.asked import Asked
 from support.s3 import S3Location
 
@@ -34,20 +34,20 @@ def in_pairs(jobs: Iterable[Asked]) -> Iterator[Reply[Asked]]:
 
 
 def test_without_a_ceiling_nothing_is_counted(lake: Lake) -> None:
-    with ceiling(lake, None):
-        assert metered(in_pairs) is in_pairs
+    with limited_budget(lake, None):
+        assert limit_tokens(in_pairs) is in_pairs
     assert list(lake.store.entries("spending/")) == []
 
 
 def test_what_is_in_flight_is_answered_and_kept_then_the_run_stops(lake: Lake) -> None:
-    journal = Journal(lake, Identity("model", "1"))
+    journal = ResponseCache(lake, Identity("model", "1"))
     found: list[Reply[Asked]] = []
 
     def run(tokens: int) -> None:
         found.clear()
-        with ceiling(lake, tokens):
+        with limited_budget(lake, tokens):
             jobs = [Asked(n) for n in range(20)]
-            found.extend(replies(metered(in_pairs), jobs, journal, writes=4))
+            found.extend(replies_with_cache(limit_tokens(in_pairs), jobs, journal, writes=4))
 
     with pytest.raises(TokenCeilingError, match="TOKEN_CEILING"):
         run(50)
@@ -60,13 +60,17 @@ def test_what_is_in_flight_is_answered_and_kept_then_the_run_stops(lake: Lake) -
 
 def test_what_other_processes_of_the_run_spent_counts(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(token_budget, "_LOOK_SECONDS", 0.0)
-    one, other, another_run = Ledger(lake, "run", 100), Ledger(lake, "run", 100), Ledger(lake, "run-2", 100)
+    one, other, another_run = (
+        TokenBudget(lake, "run", 100),
+        TokenBudget(lake, "run", 100),
+        TokenBudget(lake, "run-2", 100),
+    )
     one.spend(60)
     assert other.left()
     other.spend(40)
     assert not one.left()
     assert not other.left()
-    assert not Ledger(lake, "run", 100).left(), "a task that is tried again goes on counting"
+    assert not TokenBudget(lake, "run", 100).left(), "a task that is tried again goes on counting"
     assert another_run.left()
 
 

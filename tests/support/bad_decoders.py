@@ -8,10 +8,10 @@ import signal
 import time
 from pathlib import Path
 
-from hopchain_etl.imaging.normalise import Limits, Normalised
+from hopchain_etl.imaging.normalise import Limits, NormalisedImage
 
 
-def moody(data: bytes, limits: Limits) -> Normalised:
+def moody(data: bytes, limits: Limits) -> NormalisedImage:
     """Do what the bytes ask for; return them otherwise, with this process's id as the width."""
     order, _, argument = data.partition(b":")
     match order:
@@ -37,4 +37,4 @@ def moody(data: bytes, limits: Limits) -> Normalised:
                 os.kill(os.getpid(), signal.SIGKILL)
         case b"change":
             data = argument
-    return Normalised(data, os.getpid(), limits.min_side, "PNG", "0" * 16)
+    return NormalisedImage(data, os.getpid(), limits.min_side, "PNG", "0" * 16)

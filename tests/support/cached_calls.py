@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from hopchain_etl.engines.base import Identity, Reply
-from hopchain_etl.engines.vlm.call import Call, Message
+from hopchain_etl.engines.vlm.call import ChatRequest, Message
 from hopchain_etl.engines.vlm.client import VlmClient
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import LakeSettings, VlmSettings
-from hopchain_etl.stages.response_cache import Journal, replies
+from hopchain_etl.stages.response_cache import ResponseCache, replies_with_cache
 from support.asked import Asked
 
 ROWS = 90
@@ -27,12 +27,12 @@ def run(bucket: str, endpoint: str, url: str, numbers: Iterable[int] = range(ROW
     def ask(jobs: Iterable[Asked]) -> Any:
         return client.ask(
             jobs,
-            lambda job: Call((Message("user", (f"row {job.number}",)),), max_tokens=50),
+            lambda job: ChatRequest((Message("user", (f"row {job.number}",)),), max_tokens=50),
             lambda job, answer: answer.json(),
         )
 
-    journal = Journal(lake, Identity("scripted", "1"))
-    return list(replies(ask, map(Asked, numbers), journal, writes=lake.settings.journal_writes))
+    journal = ResponseCache(lake, Identity("scripted", "1"))
+    return list(replies_with_cache(ask, map(Asked, numbers), journal, writes=lake.settings.journal_writes))
 
 
 if __name__ == "__main__":

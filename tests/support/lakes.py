@@ -24,7 +24,7 @@ from hopchain_etl import schemas
 from hopchain_etl.engines.base import Identity
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.geometry import Scene
-from hopchain_etl.hops.query import Hop, Query, Read, Rel, hop_to_row, query_id
+from hopchain_etl.hops.query import Hop, Query, Read, Relation, hop_to_row, query_id
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.project_files import project_file
 from hopchain_etl.release import registry
@@ -231,11 +231,19 @@ def query_row(image: Row, instances: Sequence[Row], number: int = 0) -> Row:
     cups = [one for one in others if one["category"] == "cup"]
     a, b = Fraction(near_car["text"]), Fraction(near_dog["text"])
     hops = (
-        Hop((car["instance_id"],), "car", Rel.NAMED),
-        Hop((near_car["instance_id"],), "number", Rel.NEAREST, "h1", Read.NUMBER, None, a),
-        Hop((dog["instance_id"],), "dog", Rel.NEAREST, "h2"),
-        Hop((near_dog["instance_id"],), "number", Rel.NEAREST, "h3", Read.NUMBER, None, b),
-        Hop(tuple(cup["instance_id"] for cup in cups), "cup", Rel.NAMED, None, Read.COUNT, None, Fraction(len(cups))),
+        Hop((car["instance_id"],), "car", Relation.NAMED),
+        Hop((near_car["instance_id"],), "number", Relation.NEAREST, "h1", Read.NUMBER, None, a),
+        Hop((dog["instance_id"],), "dog", Relation.NEAREST, "h2"),
+        Hop((near_dog["instance_id"],), "number", Relation.NEAREST, "h3", Read.NUMBER, None, b),
+        Hop(
+            tuple(cup["instance_id"] for cup in cups),
+            "cup",
+            Relation.NAMED,
+            None,
+            Read.COUNT,
+            None,
+            Fraction(len(cups)),
+        ),
     )
     question = (
         "Find the number nearest the car. Find the dog nearest that number, and the number nearest that dog. "

@@ -14,11 +14,16 @@ from fractions import Fraction
 from hopchain_etl.hops.execute import execute
 from hopchain_etl.hops.expression import ExpressionError, letters, number_of, parse
 from hopchain_etl.hops.geometry import Instance, Scene, parse_phrase
-from hopchain_etl.hops.query import SIDES, Hop, Query, Read, Rel
+from hopchain_etl.hops.query import SIDES, Hop, Query, Read, Relation
 
 Spoiled = tuple[Query, Scene]
 Operator = Callable[[Query, Scene, random.Random], Spoiled | None]
-OPPOSITE = {Rel.LEFT_OF: Rel.RIGHT_OF, Rel.RIGHT_OF: Rel.LEFT_OF, Rel.ABOVE: Rel.BELOW, Rel.BELOW: Rel.ABOVE}
+OPPOSITE = {
+    Relation.LEFT_OF: Relation.RIGHT_OF,
+    Relation.RIGHT_OF: Relation.LEFT_OF,
+    Relation.ABOVE: Relation.BELOW,
+    Relation.BELOW: Relation.ABOVE,
+}
 
 
 def still_true(query: Query, scene: Scene) -> bool:
@@ -94,7 +99,7 @@ def drop_link(query: Query, scene: Scene, rng: random.Random) -> Spoiled | None:
     """A hop on the way is left out, the next goes out from the one before; its reading becomes a constant."""
     leads = {hop.to_hop for hop in query.hops}
     number = picked(
-        query, rng, lambda n, hop: n in leads and hop.to is not None and query.hops[n - 1].rel is not Rel.NAMED
+        query, rng, lambda n, hop: n in leads and hop.to is not None and query.hops[n - 1].rel is not Relation.NAMED
     )
     if number is None:
         return None
@@ -142,16 +147,18 @@ def forward_reference(query: Query, scene: Scene, rng: random.Random) -> Spoiled
 
 def independent_chain(query: Query, scene: Scene, rng: random.Random) -> Spoiled | None:
     """An instance on the way is named outright, so that the chain falls in two."""
-    number = picked(query, rng, lambda n, hop: n > 1 and hop.referent is not None and hop.rel is not Rel.NAMED)
+    number = picked(query, rng, lambda n, hop: n > 1 and hop.referent is not None and hop.rel is not Relation.NAMED)
     if number is None:
         return None
     hop = query.hops[number - 1]
-    return with_hop(query, number, to=None, rel=Rel.NAMED, category=outright(scene.get(hop.target[0]), hop)), scene
+    return with_hop(query, number, to=None, rel=Relation.NAMED, category=outright(scene.get(hop.target[0]), hop)), scene
 
 
 def needless_link(query: Query, scene: Scene, rng: random.Random) -> Spoiled | None:
     """An instance on the way is named so that nobody needs the one before it."""
-    number = picked(query, rng, lambda n, hop: n > 1 and hop.referent is not None and hop.rel in {*SIDES, Rel.NEAREST})
+    number = picked(
+        query, rng, lambda n, hop: n > 1 and hop.referent is not None and hop.rel in {*SIDES, Relation.NEAREST}
+    )
     if number is None:
         return None
     hop = query.hops[number - 1]
@@ -215,10 +222,10 @@ def wrong_side(query: Query, scene: Scene, rng: random.Random) -> Spoiled | None
 
 def wrong_relation(query: Query, scene: Scene, rng: random.Random) -> Spoiled | None:
     """Another relation altogether."""
-    number = picked(query, rng, lambda _, hop: hop.to is not None and hop.rel in {*SIDES, Rel.NEAREST})
+    number = picked(query, rng, lambda _, hop: hop.to is not None and hop.rel in {*SIDES, Relation.NEAREST})
     if number is None:
         return None
-    rels = [rel for rel in (*sorted(SIDES), Rel.OTHER, Rel.LARGEST) if rel is not query.hops[number - 1].rel]
+    rels = [rel for rel in (*sorted(SIDES), Relation.OTHER, Relation.LARGEST) if rel is not query.hops[number - 1].rel]
     return with_hop(query, number, rel=rng.choice(rels)), scene
 
 
@@ -246,7 +253,7 @@ def miscount(query: Query, scene: Scene, rng: random.Random) -> Spoiled | None:
 
 def doubtful_double(query: Query, scene: Scene, rng: random.Random) -> Spoiled | None:
     """Perhaps there is a second one where the chain starts."""
-    if query.hops[0].rel is not Rel.NAMED:
+    if query.hops[0].rel is not Relation.NAMED:
         return None
     start = scene.get(query.hops[0].target[0])
     double = replace(start, id="double", certain=False, box=(1, 1, 1 + start.width, 1 + start.height))
@@ -451,7 +458,7 @@ def vague_start(query: Query, scene: Scene, rng: random.Random) -> Spoiled | Non
     """The first reference loses what made it fit one instance only."""
     start = query.hops[0]
     noun = parse_phrase(start.category)[1]
-    if start.rel is not Rel.NAMED or noun == start.category or len(scene.matching(noun)) < 2:
+    if start.rel is not Relation.NAMED or noun == start.category or len(scene.matching(noun)) < 2:
         return None
     return with_hop(query, 1, category=noun), scene
 

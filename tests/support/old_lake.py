@@ -21,10 +21,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hopchain_etl.annotation.batches import Batch, assign, create, load, policy_of, settle, unasked
-from hopchain_etl.annotation.collect import collect, counted
-from hopchain_etl.annotation.eligibility import held_back, held_back_under
-from hopchain_etl.annotation.votes import Ballot, void
+from hopchain_etl.annotation.batches import Batch, assign, create, load, mark_decided, policy_of, unassigned_queries
+from hopchain_etl.annotation.collect import collect, valid_votes_of_batch
+from hopchain_etl.annotation.eligibility import excluded_queries, excluded_queries_of_lineage
+from hopchain_etl.annotation.votes import Vote, void
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.demo.s3_server import start, stop
 from hopchain_etl.engines.factory import Engines
@@ -130,13 +130,13 @@ def fill_vlm(settings: Settings) -> Build:
         _, build = night(settings, "first", vlm_engines(server))
     vote(build, publish(build))
     (standing,) = collect(build.lake, passing)
-    settle(build.lake, BATCH, vars(standing))
+    mark_decided(build.lake, BATCH, vars(standing))
     return build
 
 
 def publish(build: Build) -> Batch:
     """Store a batch of all questions that nothing holds back, as ``orchestrate.publish_batch`` does."""
-    new = unasked(build.lake, build.lineage, held_back(build))
+    new = unassigned_queries(build.lake, build.lineage, excluded_queries(build))
     query_ids = tuple(dict.fromkeys(query for found in new.values() for query in found))
     policy, shards = policy_of(build.settings.desk), tuple(map(str, new))
     batch = create(build.lake, Batch(BATCH, "scheduled__1", query_ids, policy, lineage=build.lineage, shards=shards))
@@ -149,7 +149,7 @@ def vote(build: Build, batch: Batch) -> None:
     right = {row["query_id"]: row["answer"] for row in rows_of(build, "generate")}
     for number, seat, rev, who, said in VOTES:
         query, retracted = batch.query_ids[number], said == "taken back"
-        ballot = Ballot(
+        ballot = Vote(
             query_id=query,
             seat=seat,
             rev=rev,
@@ -206,14 +206,14 @@ def profile_fingerprints(profile: Profile) -> dict[str, str]:
 
 def counted_votes(lake: Lake, batch: Batch) -> list[list[Any]]:
     """Return question, seat, revision, annotator and answer of each vote that counts."""
-    return [[one.query_id, one.seat, one.rev, one.annotator, one.answer] for one in counted(lake, batch)]
+    return [[one.query_id, one.seat, one.rev, one.annotator, one.answer] for one in valid_votes_of_batch(lake, batch)]
 
 
 def kept_from_people(lake: Lake, batch: Batch) -> dict[str, str]:
     """Return the questions of a batch's lineage that judge or solver refused, with the reason."""
     assert batch.lineage is not None
-    held = held_back_under(lake, batch.lineage)
-    assert unasked(lake, batch.lineage, held) == {}, "a batch asks all others already"
+    held = excluded_queries_of_lineage(lake, batch.lineage)
+    assert unassigned_queries(lake, batch.lineage, held) == {}, "a batch asks all others already"
     return {query: reason for found in held.values() for query, reason in found.items()}
 
 

@@ -14,15 +14,15 @@ from pycocotools import mask as coco
 from hopchain_etl.engines.base import AuthorJob, DetectJob, Identity, JudgeJob, Reply, SegmentJob, SolveJob
 from hopchain_etl.engines.factory import Engines
 from hopchain_etl.engines.program import ProgramAuthor
-from hopchain_etl.quality.validator import Verdict
+from hopchain_etl.quality.validator import SuiteResult
 from hopchain_etl.settings import GenerateSettings
 
 WORDS = ("Apples", "Plums", "Cherries", "Figs", "Quinces", "Lemons")
 
 
-def passing(table: str, rows: pa.Table) -> Verdict:
+def passing(table: str, rows: pa.Table) -> SuiteResult:
     """A validator that lets everything through: the suites have tests of their own."""
-    return Verdict(rows.num_rows)
+    return SuiteResult(rows.num_rows)
 
 
 class ToyDetector:

@@ -20,7 +20,7 @@ from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.release.registry import publish, releases
 from hopchain_etl.settings import ReleaseSettings
-from hopchain_etl.stages.response_cache import BLIND, Journal
+from hopchain_etl.stages.response_cache import BLIND, ResponseCache
 from hopchain_etl.takedown import lake as takedown
 from hopchain_etl.takedown.gc import gc, lineages_in_use
 from hopchain_etl.takedown.lake import erase, withdraw
@@ -139,7 +139,7 @@ def test_an_erasure_that_was_cut_off_is_finished_by_the_next(lake: Lake, monkeyp
 def test_erasing_takes_blind_answers_along(lake: Lake) -> None:
     _, queries = lakes.fill(lake, range(2), queries_each=1)
     gone, stays = (image["image_id"] for image in queries)
-    journal = Journal(lake, Identity("solver", "1"))
+    journal = ResponseCache(lake, Identity("solver", "1"))
 
     def keys(image: str) -> list[str]:
         photo = Photo(image, image, 1, 1, bytes)

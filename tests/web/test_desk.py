@@ -138,7 +138,7 @@ def test_undo_ends_with_its_time_and_with_the_batch(bucket: S3Location) -> None:
     late.ann.answer(query, "5")
     late.ann.post("/api/undo", {"query_id": query}, expect=409)
     desk = late.worker(undo_seconds=600)
-    batches.settle(desk.lake, "monday", {})
+    batches.mark_decided(desk.lake, "monday", {})
     desk.ann.post("/api/undo", {"query_id": query}, expect=404)
 
 

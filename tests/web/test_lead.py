@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hopchain_etl.annotation import batches, votes
-from hopchain_etl.annotation.collect import Standing, collect
+from hopchain_etl.annotation.collect import BatchProgress, collect
 from hopchain_etl.demo.s3_server import ServerInfo
 from support.desks import Office, desk_of_its_own, office
 from support.s3 import S3Location
@@ -36,11 +36,11 @@ def finished(s3_server: ServerInfo) -> Iterator[Office]:
         yield desk
 
 
-def run(desk: Office) -> list[Standing]:
+def run(desk: Office) -> list[BatchProgress]:
     """Run collect, without the suite: importing it takes longer than the rest."""
-    from hopchain_etl.quality.validator import Verdict
+    from hopchain_etl.quality.validator import SuiteResult
 
-    return collect(desk.lake, lambda table, rows: Verdict(rows.num_rows))
+    return collect(desk.lake, lambda table, rows: SuiteResult(rows.num_rows))
 
 
 def test_progress_of_a_batch(finished: Office) -> None:
@@ -89,7 +89,7 @@ def test_the_answers_table_tells_the_lead_the_same_when_the_batch_is_final(finis
                                                          "/api/lead/batches/monday/disagreements")}  # fmt: skip
     (standing,) = run(finished)
     assert (standing.kept, standing.dropped, standing.open) == (2, 2, 0)
-    batches.settle(finished.lake, "monday", vars(standing))
+    batches.mark_decided(finished.lake, "monday", vars(standing))
     later = finished.worker()
     assert later.lead.get("/api/lead/batches")["batches"][0]["state"] == "decided"
     assert {path: later.lead.get(path) for path in before} == before
@@ -106,7 +106,7 @@ def test_a_voided_annotator_counts_nowhere_and_his_seats_are_free(bucket: S3Loca
         for query in desk.batch.query_ids:
             getattr(desk, name).answer(query, "5")
     (standing,) = run(desk)
-    batches.settle(desk.lake, "monday", vars(standing))
+    batches.mark_decided(desk.lake, "monday", vars(standing))
     desk = desk.worker()
     voided = desk.lead.post("/api/lead/void", {"annotator": "ben", "reason": "answers without looking"})
     assert voided == {"voided": True, "reopened": 2}
@@ -131,9 +131,11 @@ def test_an_undone_answer_is_in_no_table(bucket: S3Location) -> None:
     desk.ann.post("/api/undo", {"query_id": query})
     desk.ben.answer(query, "6")
     run(desk)
-    from hopchain_etl.annotation.collect import counted
+    from hopchain_etl.annotation.collect import valid_votes_of_batch
 
-    assert [(one.annotator, one.answer, one.rev) for one in counted(desk.lake, desk.batch)] == [("ben", "6", 3)]
+    assert [(one.annotator, one.answer, one.rev) for one in valid_votes_of_batch(desk.lake, desk.batch)] == [
+        ("ben", "6", 3)
+    ]
 
 
 def test_checks_are_mixed_in_marked_and_never_votes(bucket: S3Location) -> None:

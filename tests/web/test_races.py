@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
-from hopchain_etl.annotation.votes import Ballot, standing
-from hopchain_etl.hops.consensus import Rule
+from hopchain_etl.annotation.votes import Vote, valid_votes
+from hopchain_etl.hops.consensus import ConsensusRule
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.object_store import Entry, MissingObjectError
+from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo
 from hopchain_etl.settings import DeskSettings
-from hopchain_etl.web.desk import Desk, Said
+from hopchain_etl.web.desk import Desk, Submission
 from hopchain_etl.web.errors import DeskError
-from hopchain_etl.web.folder import Folder, stand
+from hopchain_etl.web.folder import QuestionVotes, question_status
 from support import lakes
 
 NAMES = ("ann", "ben", "cleo", "dan", "eve", "finn")
@@ -47,8 +47,8 @@ class Memory:
             raise MissingObjectError(key)
         return self.objects[key]
 
-    def entries(self, prefix: str = "") -> Iterator[Entry]:
-        return iter([Entry(key, "", 0, NEVER) for key in sorted(self.objects) if key.startswith(prefix)])
+    def entries(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        return iter([ObjectInfo(key, "", 0, NEVER) for key in sorted(self.objects) if key.startswith(prefix)])
 
     def put(self, key: str, data: bytes) -> None:
         self.objects[key] = data
@@ -60,9 +60,9 @@ class Memory:
             self.depth -= 1
         if key in self.objects:
             return self.objects[key] == data
-        if "/seat-" in key and not Ballot.model_validate_json(data).retracted:
+        if "/seat-" in key and not Vote.model_validate_json(data).retracted:
             query = key.split("/")[1]
-            self.after_decided += not stand(folder(self, query), Rule()).waits
+            self.after_decided += not question_status(folder(self, query), ConsensusRule()).waits
         self.objects[key] = data
         return True
 
@@ -74,9 +74,9 @@ class Memory:
         return key in self.objects
 
 
-def folder(store: Memory, query: str) -> Folder:
+def folder(store: Memory, query: str) -> QuestionVotes:
     held = {key: data for key, data in store.objects.items() if key.startswith(f"answers/{query}/")}
-    return Folder(query).listed(held, held)
+    return QuestionVotes(query).listed(held, held)
 
 
 def lake_in(store: Memory) -> Lake:
@@ -115,13 +115,13 @@ def play(acts: list[tuple[int, str, str, str]]) -> tuple[Memory, set[str]]:
     store.objects = dict(FILLED)
     desks = [Desk(lake_in(store), DESK), Desk(lake_in(store), DESK)]
     acknowledged: set[str] = set()
-    sent: dict[str, Said] = {}
+    sent: dict[str, Submission] = {}
 
     def act(worker: int, name: str, kind: str, answer: str) -> None:
         desk = desks[worker]
         try:
             if kind in ("answer", "again"):
-                new = Said(
+                new = Submission(
                     str(uuid.uuid4()),
                     QUERY,
                     None if answer == "reject" else answer,
@@ -157,7 +157,7 @@ def test_no_interleaving_loses_doubles_or_overfills(acts: list[tuple[int, str, s
     ids = Counter(one.answer_id for one in stored if one.answer_id)
     assert acknowledged <= ids.keys()
     assert max(ids.values(), default=0) <= 1
-    taken = standing(end.ballots.values())
+    taken = valid_votes(end.ballots.values())
     assert set(taken) <= {1, 2, 3, 4}
     assert max(Counter(one.annotator for one in taken.values()).values(), default=0) <= 1
     if not any(kind == "undo" for _, _, kind, _ in acts):

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from hopchain_etl.annotation.votes import Ballot
+from hopchain_etl.annotation.votes import Vote
 from hopchain_etl.demo.s3_server import ServerInfo
-from hopchain_etl.lake.object_store import Entry, StoreError
+from hopchain_etl.lake.object_store import ObjectInfo, StoreError
 from hopchain_etl.settings import DeskSettings
 from hopchain_etl.web.access import Person, person
 from hopchain_etl.web.app import create_app
@@ -272,7 +272,7 @@ def test_what_cannot_be_read_in_the_lake_is_nobodys_answer(desk: Office) -> None
     desk.lake.store.put(f"answers/{query}/lease-1.1.json", b"[]")
     desk.lake.store.put(
         f"answers/{query}/seat-77777.1.json",
-        Ballot(query_id=query, seat=1, rev=1, annotator="x", answered_at="").data(),
+        Vote(query_id=query, seat=1, rev=1, annotator="x", answered_at="").data(),
     )
     desk.ann.answer(query, "5")  # fmt: skip
     assert "seat-1.2.json" in desk.stored(query)
@@ -282,7 +282,7 @@ def test_a_lake_that_is_down_says_so_without_its_address(bucket: S3Location) -> 
     desk = office(bucket)
     query = desk.ann.next()["task"]["query_id"]
 
-    def down(prefix: str) -> Iterator[Entry]:
+    def down(prefix: str) -> Iterator[ObjectInfo]:
         raise StoreError(f"s3://{prefix} at http://127.0.0.1:9: refused")
 
     desk.desk.lake.store.entries = down  # type: ignore[method-assign]

@@ -27,7 +27,7 @@ MIN_AREA_PX = 64
 MIN_AREA_SHARE = 0.0005  # of the photo
 CLEAR_SCORE = 0.55  # from which an object without an outline is relied on all the same
 # The network takes lemons for oranges; a name that promises a colour is doubtful without it.
-ALWAYS = {"orange": "orange", "carrot": "orange", "broccoli": "green", "stop sign": "red"}
+EXPECTED_COLOURS = {"orange": "orange", "carrot": "orange", "broccoli": "green", "stop sign": "red"}
 ALWAYS_SHARE = 0.4
 
 
@@ -73,7 +73,7 @@ class LocalSegmenter:
         """The network, its weights and every rule."""
         recipe = {"u2net": u2net.RECIPE, "masks": saliency.RECIPE, "certainty": certainty.RECIPE, "ocr": ocr.RECIPE}
         recipe |= {**instances.RECIPE, "tiny": [MIN_AREA_PX, MIN_AREA_SHARE], "clear_score": CLEAR_SCORE}
-        recipe |= {"always": {**ALWAYS, "share": ALWAYS_SHARE}}
+        recipe |= {"always": {**EXPECTED_COLOURS, "share": ALWAYS_SHARE}}
         return Identity("local-u2netp", f"{SEGMENT_REVISION}-{u2net.MODEL.sha256[:12]}", recipe)
 
     def segment(self, jobs: Iterable[SegmentJob]) -> Iterator[Reply[SegmentJob]]:
@@ -136,20 +136,20 @@ def _instances(job: SegmentJob, net: u2net.U2Net) -> JSON:
     rgb = decode(job.photo.load())
     height, width = rgb.shape[:2]
     found, misnamed = certainty.without_misnamed(_candidates(job, width, height))
-    doubts = certainty.doubts(found, width, height)
+    doubts = certainty.uncertainty_reasons(found, width, height)
     cut = {
         index: shape
         for index, (one, doubt) in enumerate(zip(found, doubts, strict=True))
-        if doubt is None and one.category != TEXT and (shape := saliency.shaped(net(rgb, one.box), one.box))
+        if doubt is None and one.category != TEXT and (shape := saliency.mask_from_saliency(net(rgb, one.box), one.box))
     }
     # Seen without a doubt, but the network finds no outline: the box stands in, and its colour says nothing.
     boxed = {
-        index: masks.faint(masks.rectangle(one.box, width, height))
+        index: masks.with_low_weight(masks.rectangle(one.box, width, height))
         for index, (one, doubt) in enumerate(zip(found, doubts, strict=True))
         if doubt is None and one.category != TEXT and index not in cut and one.score >= CLEAR_SCORE
     }
     cut = dict(sorted((cut | boxed).items()))
-    cut = dict(zip(cut, masks.told_apart(list(cut.values()), width, height), strict=True))
+    cut = dict(zip(cut, masks.resolve_overlaps(list(cut.values()), width, height), strict=True))
     refused = [dropped(one, "misnamed") for one in misnamed]
     faded = attributes.is_faded(rgb)
     kept = []
@@ -170,7 +170,7 @@ def _credible(one: Candidate, shape: Shape, rgb: Pixels) -> bool:
     """Return whether a mask is large enough, and of the colour that things of its name have."""
     if shape.area < max(MIN_AREA_PX, MIN_AREA_SHARE * rgb.shape[0] * rgb.shape[1]):
         return False
-    colour = ALWAYS.get(one.category)
+    colour = EXPECTED_COLOURS.get(one.category)
     return colour is None or attributes.share_of(colour, rgb[shape.window], shape.mask) >= ALWAYS_SHARE
 
 
@@ -199,8 +199,8 @@ def _ssd(threads: int) -> coco_ssd.CocoSsd:
 
 
 @lru_cache(maxsize=1)
-def _reader(threads: int) -> ocr.Reader:
-    return ocr.Reader(threads)
+def _reader(threads: int) -> ocr.TextReader:
+    return ocr.TextReader(threads)
 
 
 @lru_cache(maxsize=1)

@@ -26,7 +26,7 @@ RECIPE = {
 }
 
 
-def shaped(cut: Cut, box: Box) -> Shape | None:
+def mask_from_saliency(cut: Cut, box: Box) -> Shape | None:
     """Return the object in a box (xyxy px), or None where something else than the box's object stands out."""
     allowed = _window(cut, box, SLACK)
     out = cut.saliency >= THRESHOLD

@@ -83,7 +83,7 @@ class Prompt:
         return Draft202012Validator(self.schema or {})
 
 
-def told(value: object) -> str:
+def json_line(value: object) -> str:
     """Return a value as JSON on one line: how whatever a model, a photo or a person wrote stands in a prompt."""
     return json.dumps(value, ensure_ascii=False)
 
@@ -96,7 +96,7 @@ def plain(value: str) -> str:
 @cache
 def _environment() -> Environment:
     made = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 - plain text
-    made.filters |= {"told": told, "plain": plain}
+    made.filters |= {"told": json_line, "plain": plain}
     made.globals["picture"] = "\0{}\0".format
     return made
 
@@ -105,10 +105,10 @@ def describe(row: Mapping[str, Any], width: int, height: int) -> str:
     """Return what a model is told about an instance (``base.instance_facts``) of a photo of that size in px."""
     x1, y1, x2, y2 = row["box"]
     box = [round(1000 * side) for side in (x1 / width, y1 / height, x2 / width, y2 / height)]
-    words = [told(row["category"])]
+    words = [json_line(row["category"])]
     if row["text"]:
-        words.append(f"reads {told(row['text'])}")
-    words += [f"{name} {told(value)}" for name, value in sorted(row["attributes"].items()) if value]
+        words.append(f"reads {json_line(row['text'])}")
+    words += [f"{name} {json_line(value)}" for name, value in sorted(row["attributes"].items()) if value]
     words.append(f"box {box}")
     if not row["certain"]:
         words.append("perhaps not there")

@@ -70,7 +70,7 @@ class Sam3Segmenter:
         """
         model = self._model = self._model or self._load(self._settings)
         with ThreadPoolExecutor(self._settings.threads, thread_name_prefix="sam3") as threads:
-            for job, ready in _ahead(
+            for job, ready in _prefetch(
                 threads, lambda job: self._prepared(job, model.side), jobs, self._settings.threads
             ):
                 try:
@@ -87,11 +87,11 @@ class Sam3Segmenter:
         rgb = instances.decode(job.photo.load())
         return _Ready(rgb, squared(rgb, side), self._reader()(rgb) if self._settings.read_text else [])
 
-    def _reader(self) -> ocr.Reader:
+    def _reader(self) -> ocr.TextReader:
         """Return this thread's OCR: its models keep state between calls."""
         if not hasattr(self._readers, "reader"):
-            self._readers.reader = ocr.Reader(threads=1)
-        reader: ocr.Reader = self._readers.reader
+            self._readers.reader = ocr.TextReader(threads=1)
+        reader: ocr.TextReader = self._readers.reader
         return reader
 
     def _segmented(self, job: SegmentJob, photo: _Ready, model: Sam3Model) -> JSON:
@@ -99,7 +99,7 @@ class Sam3Segmenter:
         height, width = photo.rgb.shape[:2]
         names = list(dict.fromkeys(row["category"] for row in job.categories if row["category"] != TEXT))
         answers = self._answers(model, photo.square, names) if names else []
-        found, refused = postprocess.pieces(names, answers, width, height, self._settings)
+        found, refused = postprocess.select_instances(names, answers, width, height, self._settings)
         faded = attributes.is_faded(photo.rgb)
         rows = [instances.instance(one.candidate, one.certain, one.shape, photo.rgb, faded=faded) for one in found]
         lines, unread = _lines(photo, faded, self._settings.min_area)
@@ -140,7 +140,7 @@ def _lines(photo: _Ready, faded: bool, min_area: int) -> tuple[list[JSON], list[
     height, width = photo.rgb.shape[:2]
     found = [Candidate(TEXT, line.score, line.box, line.text) for line in photo.lines]
     rows, refused = [], []
-    for one, doubt in zip(found, certainty.doubts(found, width, height), strict=True):
+    for one, doubt in zip(found, certainty.uncertainty_reasons(found, width, height), strict=True):
         shape = masks.rectangle(one.box, width, height)
         if shape.area < min_area:
             refused.append(instances.dropped(one, "tiny_mask", f"{shape.area} px"))
@@ -154,7 +154,7 @@ def _model_name(model: str) -> str:
     return Path(model).name if Path(model).is_absolute() or model.startswith(".") else model
 
 
-def _ahead(
+def _prefetch(
     threads: ThreadPoolExecutor, work: Callable[[SegmentJob], _Ready], jobs: Iterable[SegmentJob], depth: int
 ) -> Iterator[tuple[SegmentJob, Future[_Ready]]]:
     """Yield jobs in order with their prepared photos, ``depth`` of them under way; a stop leaves the rest undone."""

@@ -39,7 +39,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Piece:
+class MaskedInstance:
     """A candidate with its pixels. ``certain``: it may be referred to and counted."""
 
     category: str
@@ -53,20 +53,22 @@ class Piece:
         return Candidate(self.category, self.score, self.shape.box)
 
 
-def pieces(
+def select_instances(
     names: Sequence[str], answers: Sequence[Answer], width: int, height: int, settings: Sam3Settings
-) -> tuple[list[Piece], list[JSON]]:
+) -> tuple[list[MaskedInstance], list[JSON]]:
     """Return the objects in a photo of the given size, best first, and what was dropped with its reason.
 
     Reasons: not_found, low_score, tiny_mask, duplicate. Certain objects share no pixel; doubtful ones may lie on them.
     """
-    found: list[Piece] = []
+    found: list[MaskedInstance] = []
     refused: list[JSON] = []
     for name, answer in zip(names, answers, strict=True):
         good = int((answer.scores >= settings.min_score).sum())
         refused += _missed(name, answer.scores[good:], settings.min_score, found_some=good > 0)
         for score, logits in zip(answer.scores[:good], answer.masks[:good], strict=True):
-            found.append(Piece(name, round(float(score), 4), _shape(logits, width, height, settings.mask_threshold)))
+            found.append(
+                MaskedInstance(name, round(float(score), 4), _shape(logits, width, height, settings.mask_threshold))
+            )
     found.sort(key=lambda one: (-one.score, one.category, one.shape.box))
     large, tiny = _without_tiny(found, width, height, settings)
     kept, doubles = _merged(large, width, height, settings)
@@ -101,15 +103,17 @@ def _shape(logits: NDArray[np.float32], width: int, height: int, threshold: floa
 
 
 def _without_tiny(
-    found: Sequence[Piece], width: int, height: int, settings: Sam3Settings
-) -> tuple[list[Piece], list[JSON]]:
+    found: Sequence[MaskedInstance], width: int, height: int, settings: Sam3Settings
+) -> tuple[list[MaskedInstance], list[JSON]]:
     least = max(settings.min_area, settings.min_area_share * width * height)
     large = [one for one in found if one.shape.area >= least]
     tiny = [one for one in found if one.shape.area < least]
     return large, [dropped(one.candidate, "tiny_mask", f"{one.shape.area} px of {math.ceil(least)}") for one in tiny]
 
 
-def _merged(found: Sequence[Piece], width: int, height: int, settings: Sam3Settings) -> tuple[list[Piece], list[JSON]]:
+def _merged(
+    found: Sequence[MaskedInstance], width: int, height: int, settings: Sam3Settings
+) -> tuple[list[MaskedInstance], list[JSON]]:
     """Keep one of those that share a mask, the best, and mark which of the rest may not be relied on.
 
     A thing with two names keeps the better one. Where others still bear the lesser name, it stays under that as well,
@@ -148,7 +152,7 @@ def _merged(found: Sequence[Piece], width: int, height: int, settings: Sam3Setti
 def _is_certain(
     index: int,
     winners: Sequence[int],
-    found: Sequence[Piece],
+    found: Sequence[MaskedInstance],
     overlap: NDArray[np.float64],
     inside: NDArray[np.float64],
     sure_score: float,
@@ -169,9 +173,9 @@ def _is_certain(
     return not any(other < index and overlap[index, other] >= RIVAL for other in winners)
 
 
-def _told_apart(found: Sequence[Piece], width: int, height: int) -> list[Piece]:
+def _told_apart(found: Sequence[MaskedInstance], width: int, height: int) -> list[MaskedInstance]:
     """Leave every pixel to one certain object; doubtful ones keep their masks."""
     certain = [index for index, one in enumerate(found) if one.certain]
-    apart = masks.told_apart([found[index].shape for index in certain], width, height)
+    apart = masks.resolve_overlaps([found[index].shape for index in certain], width, height)
     alone = dict(zip(certain, apart, strict=True))
     return [replace(one, shape=alone.get(index, one.shape)) for index, one in enumerate(found)]

@@ -72,7 +72,7 @@ RANGES = (
 )
 
 
-def describe(rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> dict[str, str]:
+def describe_colours(rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> dict[str, str]:
     """Return ``colours``, basic names joined by commas in the order of BASIC, and ``colour`` where one dominates.
 
     ``rgb`` is a crop of shape (h, w, 3) and ``mask`` the object's pixels in it, at least one. The outermost ring is

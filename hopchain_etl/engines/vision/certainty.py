@@ -61,7 +61,7 @@ def without_misnamed(found: list[Candidate]) -> tuple[list[Candidate], list[Cand
     return kept, misnamed
 
 
-def doubts(found: list[Candidate], width: int, height: int) -> list[str | None]:
+def uncertainty_reasons(found: list[Candidate], width: int, height: int) -> list[str | None]:
     """Return for each candidate why it is doubtful, or None where it is certain.
 
     Reasons: low_score, unusual_size, cut, rival (another category claims the place), repeated (perhaps the same object

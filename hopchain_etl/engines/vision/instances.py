@@ -40,7 +40,7 @@ def instance(
 
     ``faded``: the photo shows no colours; ``boxed``: the mask is a mere box, whose colours say nothing.
     """
-    seen = {} if one.category == TEXT else attributes.describe(rgb[shape.window], shape.mask)
+    seen = {} if one.category == TEXT else attributes.describe_colours(rgb[shape.window], shape.mask)
     if one.category in COLOURLESS or not certain or boxed:
         seen.pop("colour", None)
     if seen and faded:

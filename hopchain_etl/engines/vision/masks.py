@@ -52,12 +52,12 @@ def rectangle(box: Box, width: int, height: int) -> Shape:
     return Shape(x1, y1, mask, mask.astype(np.float32))
 
 
-def faint(shape: Shape) -> Shape:
+def with_low_weight(shape: Shape) -> Shape:
     """Return a shape that gives way to every other where they overlap."""
     return replace(shape, weight=shape.weight * 0.01)
 
 
-def told_apart(shapes: Sequence[Shape], width: int, height: int) -> list[Shape]:
+def resolve_overlaps(shapes: Sequence[Shape], width: int, height: int) -> list[Shape]:
     """Return the shapes with every pixel left to one of them: the inner of nested ones, else where it weighs most."""
     if not shapes:
         return []

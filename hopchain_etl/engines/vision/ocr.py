@@ -54,7 +54,7 @@ class Line:
         return (min(xs), round(top + rim, 1), max(xs), round(bottom - rim, 1))
 
 
-class Reader:
+class TextReader:
     """The reader, loaded once and run on one photo at a time."""
 
     def __init__(self, threads: int = 2) -> None:

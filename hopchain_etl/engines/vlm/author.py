@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from hopchain_etl.engines.base import JSON, AuthorJob, Identity, Photo, Reply, Row, instance_facts
+from hopchain_etl.engines.base import JSON, AuthorJob, Identity, Photo, Reply, Row, instance_for_prompt
 from hopchain_etl.engines.prompts import describe
-from hopchain_etl.engines.vlm.call import Answer, Call
-from hopchain_etl.engines.vlm.model import Model
+from hopchain_etl.engines.vlm.call import ChatRequest, ChatResponse
+from hopchain_etl.engines.vlm.model import RoleModel
 from hopchain_etl.engines.vlm.programs import hop_row, labels
 from hopchain_etl.hops import combinations
 from hopchain_etl.hops.expression import ExpressionError, hops_named, number_of, parse
@@ -23,7 +23,7 @@ class VlmAuthor:
     """Sees the photo, a close-up of each instance of a combination, and the list. See ``engines.base.Author``."""
 
     def __init__(self, vlm: VlmSettings, ask: AskSettings, generate: GenerateSettings) -> None:
-        self._model = Model("author", vlm, ask)
+        self._model = RoleModel("author", vlm, ask)
         self._ask, self._generate = ask, generate
 
     @property
@@ -50,13 +50,13 @@ class VlmAuthor:
         """Yield a reply for each job, in any order. See ``VlmClient.ask`` for what it raises."""
         return self._model.answered(jobs, self._call, self._content)
 
-    def _call(self, job: AuthorJob) -> Call:
+    def _call(self, job: AuthorJob) -> ChatRequest:
         photo, model = job.photo, self._model
         chosen, others = _divided(job)
         label_of = labels(chosen)
 
         def described(row: Row) -> str:
-            return describe(instance_facts(row), photo.width, photo.height)
+            return describe(instance_for_prompt(row), photo.width, photo.height)
 
         pictures = {"image": model.whole(photo)}
         pictures |= {label_of[row["instance_id"]]: model.close_up(photo, tuple(row["box"])) for row in chosen}
@@ -68,7 +68,7 @@ class VlmAuthor:
             queries=self._ask.queries_per_combination,
         )
 
-    def _content(self, job: AuthorJob, answer: Answer) -> JSON:
+    def _content(self, job: AuthorJob, answer: ChatResponse) -> JSON:
         value = self._model.read(answer)
         chosen, _ = _divided(job)
         ids = {label: one for one, label in labels(chosen).items()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from hopchain_etl.engines.base import JSON, InvalidOutputError
-from hopchain_etl.engines.vlm.images import Picture, encoded
+from hopchain_etl.engines.vlm.images import PromptImage, encoded
 
 _RETRY_TEMPERATURE = 0.6  # a greedy answer would only come again, whatever the seed
 _UNFINISHED = {None, "abort", "error"}  # what a server says of an answer that it did not finish
@@ -15,7 +15,7 @@ _END_OF_THINKING = "</think>"
 _MOST_KEPT = 262_144  # characters of a text; all that 24,576 tokens can be, unless a server does not keep to them
 
 
-class CutAnswerError(Exception):
+class IncompleteResponseError(Exception):
     """The server's reply is not a whole answer: it was cut, or is not what an OpenAI-compatible server sends."""
 
 
@@ -24,11 +24,11 @@ class Message:
     """One turn of the prompt: texts and pictures in order."""
 
     role: Literal["system", "user", "assistant"]
-    parts: tuple[str | Picture, ...]
+    parts: tuple[str | PromptImage, ...]
 
 
 @dataclass(frozen=True)
-class Call:
+class ChatRequest:
     """One request. ``schema`` is the JSON schema that the answer must meet; bound its strings and arrays."""
 
     messages: tuple[Message, ...]
@@ -37,14 +37,14 @@ class Call:
     temperature: float = 0.0
     seed: int | None = None
 
-    def again(self, attempt: int) -> Call:
+    def again(self, attempt: int) -> ChatRequest:
         """Return this call with another seed, and warm enough for the seed to matter."""
         seed = ((self.seed or 0) + attempt * 1_000_003) % 2**31
         return replace(self, seed=seed, temperature=max(self.temperature, _RETRY_TEMPERATURE))
 
 
 @dataclass(frozen=True)
-class Answer:
+class ChatResponse:
     """What the model wrote. ``thinking`` is kept apart and never part of ``text``; ``seconds`` of this one request."""
 
     text: str
@@ -65,11 +65,11 @@ class Answer:
             raise InvalidOutputError(f"not JSON: {error}", self.text) from error
 
 
-def said(call: Call, answer: Answer) -> JSON:
+def raw_record(call: ChatRequest, answer: ChatResponse) -> JSON:
     """Return an answer as the journal keeps it, word for word, beside what was read from it; see ``base.Reply``."""
     return {
-        "text": kept(answer.text),
-        "thinking": kept(answer.thinking),
+        "text": truncate(answer.text),
+        "thinking": truncate(answer.thinking),
         "finish_reason": answer.finish_reason,
         "prompt_tokens": answer.prompt_tokens,
         "completion_tokens": answer.completion_tokens,
@@ -79,18 +79,18 @@ def said(call: Call, answer: Answer) -> JSON:
     }
 
 
-def kept(text: str) -> str:
+def truncate(text: str) -> str:
     """Return as much of a text that a server sent as is worth keeping, and say so where that is not all."""
     return text if len(text) <= _MOST_KEPT else f"{text[:_MOST_KEPT]} [{len(text) - _MOST_KEPT} characters more]"
 
 
-def wire_messages(call: Call) -> tuple[list[JSON], int]:
+def wire_messages(call: ChatRequest) -> tuple[list[JSON], int]:
     """Return the messages as they are sent, pictures as data URIs, and the image tokens in them. Slow: decodes."""
-    pictures = [part for message in call.messages for part in message.parts if isinstance(part, Picture)]
+    pictures = [part for message in call.messages for part in message.parts if isinstance(part, PromptImage)]
     sent = encoded(pictures)
     at = iter(sent)
 
-    def part(one: str | Picture) -> JSON:
+    def part(one: str | PromptImage) -> JSON:
         if isinstance(one, str):
             return {"type": "text", "text": one}
         return {"type": "image_url", "image_url": {"url": next(at).uri}}
@@ -99,7 +99,7 @@ def wire_messages(call: Call) -> tuple[list[JSON], int]:
     return messages, sum(picture.tokens for picture in sent)
 
 
-def wire_body(call: Call, model: str, messages: list[JSON]) -> bytes:
+def wire_body(call: ChatRequest, model: str, messages: list[JSON]) -> bytes:
     """Return the JSON of a request."""
     body: JSON = {
         "model": model,
@@ -115,7 +115,7 @@ def wire_body(call: Call, model: str, messages: list[JSON]) -> bytes:
     return json.dumps(body).encode()
 
 
-def answer_of(reply: bytes, image_tokens: int, seconds: float) -> Answer:
+def parse_response(reply: bytes, image_tokens: int, seconds: float) -> ChatResponse:
     """Return the answer in a server's reply; raise CutAnswerError where there is no whole one."""
     try:
         value = json.loads(reply)
@@ -126,10 +126,10 @@ def answer_of(reply: bytes, image_tokens: int, seconds: float) -> Answer:
         thinking = message.get("reasoning") or message.get("reasoning_content") or ""
         tokens = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise CutAnswerError(f"the reply is no chat completion: {reply[:200]!r}") from error
+        raise IncompleteResponseError(f"the reply is no chat completion: {reply[:200]!r}") from error
     if finished in _UNFINISHED:
-        raise CutAnswerError(f"the answer was cut: finish_reason {finished!r}")
+        raise IncompleteResponseError(f"the answer was cut: finish_reason {finished!r}")
     if not thinking and _END_OF_THINKING in text:
         thinking, _, text = text.partition(_END_OF_THINKING)
         thinking, text = thinking.removeprefix("<think>").strip(), text.lstrip()
-    return Answer(str(text), str(thinking), str(finished), *tokens, image_tokens, seconds)
+    return ChatResponse(str(text), str(thinking), str(finished), *tokens, image_tokens, seconds)

@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from hopchain_etl.engines.base import JSON, EngineDownError, InvalidOutputError, Job, Reply
-from hopchain_etl.engines.vlm.call import Answer, Call, kept, said
+from hopchain_etl.engines.vlm.call import ChatRequest, ChatResponse, raw_record, truncate
 from hopchain_etl.engines.vlm.wire import Prepared, Server, UnansweredError
 from hopchain_etl.settings import VlmSettings
 
@@ -42,7 +42,7 @@ class VlmClient:
         self._url, self._api_key = url.rstrip("/"), api_key
 
     def ask(
-        self, jobs: Iterable[J], call_of: Callable[[J], Call], content_of: Callable[[J, Answer], JSON]
+        self, jobs: Iterable[J], call_of: Callable[[J], ChatRequest], content_of: Callable[[J, ChatResponse], JSON]
     ) -> Iterator[Reply[J]]:
         """Make one call for each job and yield its reply as soon as it is there, in any order.
 
@@ -95,7 +95,9 @@ class _Window:
         """Start ``work`` on the loop and return its result to come."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    async def reply(self, job: J, call_of: Callable[[J], Call], content_of: Callable[[J, Answer], JSON]) -> Reply[J]:
+    async def reply(
+        self, job: J, call_of: Callable[[J], ChatRequest], content_of: Callable[[J, ChatResponse], JSON]
+    ) -> Reply[J]:
         """Return the reply to a job, with what it cost; raise nothing but EngineDownError."""
         reply = Reply(job)
         try:
@@ -106,7 +108,7 @@ class _Window:
                 tokens = reply.tokens + answer.prompt_tokens + answer.completion_tokens
                 reply = replace(reply, tokens=tokens, seconds=reply.seconds + answer.seconds)
                 content = await self._in_thread(_read, content_of, job, answer)
-                reply = replace(reply, content=content, said=said(call, answer))
+                reply = replace(reply, content=content, said=raw_record(call, answer))
                 if "invalid" not in content:
                     break
         except EngineDownError:
@@ -118,7 +120,7 @@ class _Window:
             return replace(reply, content=None, said=None, error=f"{type(error).__name__}: {error}")
         return reply
 
-    def _prepared(self, job: J, call_of: Callable[[J], Call]) -> tuple[Call, Prepared]:
+    def _prepared(self, job: J, call_of: Callable[[J], ChatRequest]) -> tuple[ChatRequest, Prepared]:
         call = call_of(job)
         return call, self._server.prepared(call)
 
@@ -133,11 +135,11 @@ class _Window:
         await self._server.close()
 
 
-def _read(content_of: Callable[[J, Answer], JSON], job: J, answer: Answer) -> JSON:
+def _read(content_of: Callable[[J, ChatResponse], JSON], job: J, answer: ChatResponse) -> JSON:
     """Return what an answer is read as, or ``{"invalid": reason, "raw": text}``."""
     try:
         return content_of(job, answer)
     except InvalidOutputError as error:
-        return {"invalid": error.reason, "raw": kept(error.raw or answer.text)}
+        return {"invalid": error.reason, "raw": truncate(error.raw or answer.text)}
     except _UNREADABLE as error:
-        return {"invalid": f"unreadable: {type(error).__name__}: {error}", "raw": kept(answer.text)}
+        return {"invalid": f"unreadable: {type(error).__name__}: {error}", "raw": truncate(answer.text)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from hopchain_etl.engines.base import JSON, DetectJob, Identity, Reply
-from hopchain_etl.engines.vlm.call import Answer, Call
-from hopchain_etl.engines.vlm.model import Model
+from hopchain_etl.engines.vlm.call import ChatRequest, ChatResponse
+from hopchain_etl.engines.vlm.model import RoleModel
 from hopchain_etl.settings import AskSettings, VlmSettings
 
 
@@ -14,7 +14,7 @@ class VlmDetector:
     """Rates a photo and names what can be cut out of it. See ``engines.base.Detector``."""
 
     def __init__(self, vlm: VlmSettings, ask: AskSettings) -> None:
-        self._model = Model("detect", vlm, ask)
+        self._model = RoleModel("detect", vlm, ask)
         self._most = ask.max_categories
 
     @property
@@ -26,10 +26,10 @@ class VlmDetector:
         """Yield a reply for each job, in any order. See ``VlmClient.ask`` for what it raises."""
         return self._model.answered(jobs, self._call, self._content)
 
-    def _call(self, job: DetectJob) -> Call:
+    def _call(self, job: DetectJob) -> ChatRequest:
         return self._model.call({"image": self._model.whole(job.photo)}, most=self._most)
 
-    def _content(self, job: DetectJob, answer: Answer) -> JSON:
+    def _content(self, job: DetectJob, answer: ChatResponse) -> JSON:
         value = self._model.read(answer)
         counts: dict[str, int] = {}
         for one in value["categories"][: self._most]:

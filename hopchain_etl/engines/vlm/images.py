@@ -18,7 +18,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Picture:
+class PromptImage:
     """An image in a prompt: the whole of it, or what lies in ``box`` (xyxy in px of the whole), within a pixel budget.
 
     Pictures that share one ``load`` are decoded once a call.
@@ -39,7 +39,7 @@ class Encoded:
     tokens: int
 
 
-def encoded(pictures: list[Picture]) -> list[Encoded]:
+def encoded(pictures: list[PromptImage]) -> list[Encoded]:
     """Return pictures ready to be sent, in order.
 
     A whole JPEG or PNG within its budget goes as it is, which costs nothing; anything else is decoded, cut, shrunk and
@@ -56,7 +56,7 @@ def encoded(pictures: list[Picture]) -> list[Encoded]:
     return made
 
 
-def _encode(picture: Picture, source: bytes, image: Image.Image) -> Encoded:
+def _encode(picture: PromptImage, source: bytes, image: Image.Image) -> Encoded:
     fits = image.width * image.height <= picture.max_pixels
     if not picture.box and fits and image.format in _AS_THEY_ARE:
         return _sent(source, _AS_THEY_ARE[image.format], image.size)

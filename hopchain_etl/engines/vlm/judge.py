@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from hopchain_etl.engines.base import JSON, Identity, JudgeJob, Reply
-from hopchain_etl.engines.vlm.call import Answer, Call
-from hopchain_etl.engines.vlm.model import Model
+from hopchain_etl.engines.vlm.call import ChatRequest, ChatResponse
+from hopchain_etl.engines.vlm.model import RoleModel
 from hopchain_etl.settings import AskSettings, VlmSettings
 
 
@@ -14,7 +14,7 @@ class VlmJudge:
     """Looks for a step at which careful people could part ways. See ``engines.base.Judge``."""
 
     def __init__(self, vlm: VlmSettings, ask: AskSettings) -> None:
-        self._model = Model("judge", vlm, ask)
+        self._model = RoleModel("judge", vlm, ask)
 
     @property
     def identity(self) -> Identity:
@@ -25,8 +25,8 @@ class VlmJudge:
         """Yield a reply for each job, in any order. See ``VlmClient.ask`` for what it raises."""
         return self._model.answered(jobs, self._call, self._content)
 
-    def _call(self, job: JudgeJob) -> Call:
+    def _call(self, job: JudgeJob) -> ChatRequest:
         return self._model.call({"image": self._model.whole(job.photo)}, question=job.question)
 
-    def _content(self, job: JudgeJob, answer: Answer) -> JSON:
+    def _content(self, job: JudgeJob, answer: ChatResponse) -> JSON:
         return self._model.read(answer)

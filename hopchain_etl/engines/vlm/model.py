@@ -7,13 +7,13 @@ from typing import Any
 
 from hopchain_etl.engines.base import JSON, Identity, J, Photo, Reply
 from hopchain_etl.engines.prompts import Prompt
-from hopchain_etl.engines.vlm.call import Answer, Call, Message
+from hopchain_etl.engines.vlm.call import ChatRequest, ChatResponse, Message
 from hopchain_etl.engines.vlm.connection import connect
-from hopchain_etl.engines.vlm.images import Box, Picture
+from hopchain_etl.engines.vlm.images import Box, PromptImage
 from hopchain_etl.settings import AskSettings, VlmSettings
 
 
-class Model:
+class RoleModel:
     """A model in one role. Nothing is connected to, or launched, before the first question."""
 
     def __init__(self, role: str, vlm: VlmSettings, ask: AskSettings) -> None:
@@ -26,31 +26,31 @@ class Model:
         everything = {**self.prompt.recipe, **limits, "max_pixels": self.vlm.max_pixels, **recipe}
         return Identity(self.vlm.model, self.vlm.revision, everything, plan or {})
 
-    def call(self, pictures: Mapping[str, Picture], *, seed: int = 0, **values: Any) -> Call:
+    def call(self, pictures: Mapping[str, PromptImage], *, seed: int = 0, **values: Any) -> ChatRequest:
         """Return a call with the role's prompt, rendered over ``values``, and its pictures in their places."""
         system, user = self.prompt.render(**values)
         parts = tuple(pictures[part] if place % 2 else part for place, part in enumerate(user) if part)
         messages = (Message("system", (system,)), Message("user", parts))
         asking, schema = self.asking, self.prompt.schema
-        return Call(messages, asking.max_tokens, schema=schema, temperature=asking.temperature, seed=seed)
+        return ChatRequest(messages, asking.max_tokens, schema=schema, temperature=asking.temperature, seed=seed)
 
-    def whole(self, photo: Photo) -> Picture:
+    def whole(self, photo: Photo) -> PromptImage:
         """Return a photo as a picture."""
-        return Picture(photo.load, self.vlm.max_pixels)
+        return PromptImage(photo.load, self.vlm.max_pixels)
 
-    def close_up(self, photo: Photo, box: Box) -> Picture:
+    def close_up(self, photo: Photo, box: Box) -> PromptImage:
         """Return what lies in ``box`` (xyxy px) of a photo, and a margin around it."""
         x1, y1, x2, y2 = box
         dx, dy = ((high - low) * self.asking.crop_margin for low, high in ((x1, x2), (y1, y2)))
         wider = max(0.0, x1 - dx), max(0.0, y1 - dy), min(photo.width, x2 + dx), min(photo.height, y2 + dy)
-        return Picture(photo.load, self.asking.crop_pixels, wider)
+        return PromptImage(photo.load, self.asking.crop_pixels, wider)
 
     def answered(
-        self, jobs: Iterable[J], call_of: Callable[[J], Call], content_of: Callable[[J, Answer], JSON]
+        self, jobs: Iterable[J], call_of: Callable[[J], ChatRequest], content_of: Callable[[J, ChatResponse], JSON]
     ) -> Iterator[Reply[J]]:
         """Yield a reply for each job, in any order; see ``VlmClient.ask``."""
         yield from connect(self.vlm).ask(jobs, call_of, content_of)
 
-    def read(self, answer: Answer) -> JSON:
+    def read(self, answer: ChatResponse) -> JSON:
         """Return an answer that meets the role's schema; raise InvalidOutputError otherwise."""
         return self.prompt.checked(answer.json(), answer.text)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hopchain_etl.engines.base import Row
-from hopchain_etl.engines.prompts import told
+from hopchain_etl.engines.prompts import json_line
 from hopchain_etl.hops.query import Read
 
 _NUMBER = re.compile(r"-?\d{1,6}(\.\d{1,3})?")
@@ -35,10 +35,10 @@ def note(fact: Mapping[str, Any], label_of: Mapping[str, str]) -> str:
     if "rel" in fact:
         to = ", ".join(label_of.get(one, "?") for one in fact["to"])
         place = f"{fact['rel']} {to}" if to else fact["rel"]
-        return f"{where} is what is called {told(fact['category'])} ({place})"
+        return f"{where} is what is called {json_line(fact['category'])} ({place})"
     if fact["read"] == Read.COUNT:
-        return f"how many {told(fact['category'])}: {fact['value']}" + (f" ({where})" if fact["of"] else "")
-    asked = f"{fact['read']} {told(fact['arg'])}" if fact["arg"] else fact["read"]
+        return f"how many {json_line(fact['category'])}: {fact['value']}" + (f" ({where})" if fact["of"] else "")
+    asked = f"{fact['read']} {json_line(fact['arg'])}" if fact["arg"] else fact["read"]
     return f"{where}: {asked}: {fact['value']}"
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from hopchain_etl.engines.base import JSON, Identity, ReadJob, Reply, Row, instance_facts
+from hopchain_etl.engines.base import JSON, Identity, ReadJob, Reply, Row, instance_for_prompt
 from hopchain_etl.engines.prompts import describe
-from hopchain_etl.engines.vlm.call import Answer, Call
-from hopchain_etl.engines.vlm.model import Model
+from hopchain_etl.engines.vlm.call import ChatRequest, ChatResponse
+from hopchain_etl.engines.vlm.model import RoleModel
 from hopchain_etl.engines.vlm.programs import hop_row, labels, note
 from hopchain_etl.settings import AskSettings, VlmSettings
 
@@ -16,7 +16,7 @@ class VlmReader:
     """Writes down as a program what a question asks. See ``engines.base.Reader``."""
 
     def __init__(self, vlm: VlmSettings, ask: AskSettings) -> None:
-        self._model = Model("reader", vlm, ask)
+        self._model = RoleModel("reader", vlm, ask)
 
     @property
     def identity(self) -> Identity:
@@ -27,7 +27,7 @@ class VlmReader:
         """Yield a reply for each job, in any order. See ``VlmClient.ask`` for what it raises."""
         return self._model.answered(jobs, self._call, self._content)
 
-    def _call(self, job: ReadJob) -> Call:
+    def _call(self, job: ReadJob) -> ChatRequest:
         label_of = labels(job.instances)
         return self._model.call(
             {},
@@ -36,7 +36,7 @@ class VlmReader:
             notes=[note(fact, label_of) for fact in job.seen],
         )
 
-    def _content(self, job: ReadJob, answer: Answer) -> JSON:
+    def _content(self, job: ReadJob, answer: ChatResponse) -> JSON:
         value = self._model.read(answer)
         ids = {label: one for one, label in labels(job.instances).items()}
         return {**value, "hops": [hop_row(hop, ids) for hop in value["hops"]]}
@@ -45,4 +45,4 @@ class VlmReader:
 def _told(row: Row, job: ReadJob) -> str:
     photo = job.photo
     share = row["area"] / (photo.width * photo.height)
-    return f"{describe(instance_facts(row), photo.width, photo.height)}, area {1000 * share:.1f}"
+    return f"{describe(instance_for_prompt(row), photo.width, photo.height)}, area {1000 * share:.1f}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from hopchain_etl.engines.base import JSON, Identity, Reply, SolveJob
-from hopchain_etl.engines.vlm.call import Answer, Call
-from hopchain_etl.engines.vlm.model import Model
+from hopchain_etl.engines.vlm.call import ChatRequest, ChatResponse
+from hopchain_etl.engines.vlm.model import RoleModel
 from hopchain_etl.settings import AskSettings, VlmSettings
 
 
@@ -14,7 +14,7 @@ class VlmSolver:
     """Works a question out and declares a number. See ``engines.base.Solver``."""
 
     def __init__(self, vlm: VlmSettings, ask: AskSettings) -> None:
-        self._model = Model("solver", vlm, ask)
+        self._model = RoleModel("solver", vlm, ask)
 
     @property
     def identity(self) -> Identity:
@@ -28,10 +28,10 @@ class VlmSolver:
         """
         return self._model.answered(jobs, self._call, self._content)
 
-    def _call(self, job: SolveJob) -> Call:
+    def _call(self, job: SolveJob) -> ChatRequest:
         pictures = {"image": self._model.whole(job.photo)} if job.sees else {}
         return self._model.call(pictures, seed=job.sample, sees=job.sees, question=job.question)
 
-    def _content(self, job: SolveJob, answer: Answer) -> JSON:
+    def _content(self, job: SolveJob, answer: ChatResponse) -> JSON:
         text = answer.text.encode(errors="replace").decode()  # half of a surrogate pair cannot be stored
         return {"text": text, "finish_reason": answer.finish_reason, "tokens": answer.completion_tokens}

@@ -14,14 +14,21 @@ from enum import StrEnum
 import aiohttp
 
 from hopchain_etl.engines.base import JSON, EngineDownError
-from hopchain_etl.engines.vlm.call import Answer, Call, CutAnswerError, answer_of, wire_body, wire_messages
+from hopchain_etl.engines.vlm.call import (
+    ChatRequest,
+    ChatResponse,
+    IncompleteResponseError,
+    parse_response,
+    wire_body,
+    wire_messages,
+)
 from hopchain_etl.settings import VlmSettings
 
 log = logging.getLogger(__name__)
 
 _PROBE_SECONDS = 10.0
 _LONGEST_PAUSE = 60.0
-_HOPELESS = 32  # calls in a row given up on, none answered between: it is the server, not the rows
+_MAX_CONSECUTIVE_FAILURES = 32  # calls in a row given up on, none answered between: it is the server, not the rows
 _MISCONFIGURED = {
     401: "it wants another API key",
     403: "the API key may not use it",
@@ -30,23 +37,23 @@ _MISCONFIGURED = {
 _BUSY = {408, 425, 429}
 # What a server that goes away, or a network between, does to a request. Before TimeoutError: a connection that cannot
 # be made in time is one of these.
-_LOST = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, CutAnswerError)
+_LOST = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, IncompleteResponseError)
 
 
 class UnansweredError(Exception):
     """This one call cannot be answered; the message says why."""
 
 
-class _Trouble(StrEnum):
+class _RetryReason(StrEnum):
     LOST = "lost"  # the server failed, or its reply did not arrive whole
     TIMEOUT = "timeout"
     BUSY = "busy"  # it asked to be left alone for a while
 
 
-class _TroubleError(Exception):
+class _RetryableError(Exception):
     """A request that another try may get answered. ``pause`` in seconds, where the server asked for one."""
 
-    def __init__(self, kind: _Trouble, message: str, pause: float | None = None) -> None:
+    def __init__(self, kind: _RetryReason, message: str, pause: float | None = None) -> None:
         super().__init__(message)
         self.kind, self.pause = kind, pause
 
@@ -80,30 +87,30 @@ class Server:
         """Close every connection."""
         await self._http.close()
 
-    def prepared(self, call: Call) -> Prepared:
+    def prepared(self, call: ChatRequest) -> Prepared:
         """Return a call ready to be sent. Loads, shrinks and encodes pictures, so call it in a thread."""
         return Prepared(*wire_messages(call))
 
-    async def answer(self, prepared: Prepared, call: Call) -> Answer:
+    async def answer(self, prepared: Prepared, call: ChatRequest) -> ChatResponse:
         """Send a call until it is answered; raise UnansweredError where it cannot be, EngineDownError if none can."""
         body = wire_body(call, self._settings.model, prepared.messages)
-        tries: Counter[_Trouble] = Counter()
+        tries: Counter[_RetryReason] = Counter()
         give_up_at = time.monotonic() + self._settings.down_after_seconds + self._settings.timeout_seconds
         while True:
             try:
                 answer = await self._send(body, prepared.image_tokens)
-            except _TroubleError as trouble:
+            except _RetryableError as trouble:
                 tries[trouble.kind] += 1
                 self._check(trouble, tries, give_up_at)
                 log.info("asking again: %s", trouble)
-                await asyncio.sleep(_pause(tries[trouble.kind]) if trouble.pause is None else trouble.pause)
-                if trouble.kind is not _Trouble.BUSY:
+                await asyncio.sleep(_backoff_seconds(tries[trouble.kind]) if trouble.pause is None else trouble.pause)
+                if trouble.kind is not _RetryReason.BUSY:
                     await self._reachable()
             else:
                 self._given_up = 0
                 return answer
 
-    async def _send(self, body: bytes, image_tokens: int) -> Answer:
+    async def _send(self, body: bytes, image_tokens: int) -> ChatResponse:
         """Send one request; raise _TroubleError where another may be answered."""
         limit = aiohttp.ClientTimeout(total=self._settings.timeout_seconds, sock_connect=_PROBE_SECONDS)
         try:
@@ -113,12 +120,12 @@ class Server:
                     data = await reply.read()
             if reply.status != 200:
                 raise self._refusal(reply.status, data, reply.headers.get("Retry-After"))
-            return answer_of(data, image_tokens, time.monotonic() - started)
+            return parse_response(data, image_tokens, time.monotonic() - started)
         except _LOST as error:
-            raise _TroubleError(_Trouble.LOST, f"{type(error).__name__}: {error}") from error
+            raise _RetryableError(_RetryReason.LOST, f"{type(error).__name__}: {error}") from error
         except TimeoutError as error:
             message = f"no answer within {self._settings.timeout_seconds:g} s"
-            raise _TroubleError(_Trouble.TIMEOUT, message) from error
+            raise _RetryableError(_RetryReason.TIMEOUT, message) from error
 
     def _refusal(self, status: int, data: bytes, retry_after: str | None) -> Exception:
         """Return what a status other than 200 means."""
@@ -126,26 +133,26 @@ class Server:
         if status in _MISCONFIGURED:
             return EngineDownError(f"{self._url} refuses every call: {_MISCONFIGURED[status]} ({said})")
         if status in _BUSY:
-            return _TroubleError(_Trouble.BUSY, said, _seconds(retry_after))
+            return _RetryableError(_RetryReason.BUSY, said, _seconds(retry_after))
         if status >= 500:
-            return _TroubleError(_Trouble.LOST, said, _seconds(retry_after))
+            return _RetryableError(_RetryReason.LOST, said, _seconds(retry_after))
         self._given_up = 0  # it reads requests, and will not have this one
         return UnansweredError(said)
 
-    def _check(self, trouble: _TroubleError, tries: Counter[_Trouble], give_up_at: float) -> None:
+    def _check(self, trouble: _RetryableError, tries: Counter[_RetryReason], give_up_at: float) -> None:
         """Raise UnansweredError where a call was tried often enough, EngineDownError where all calls are."""
         attempts = tries[trouble.kind]
-        if trouble.kind is _Trouble.BUSY:
+        if trouble.kind is _RetryReason.BUSY:
             enough = time.monotonic() > give_up_at
-        elif trouble.kind is _Trouble.TIMEOUT:
+        elif trouble.kind is _RetryReason.TIMEOUT:
             enough = attempts >= self._settings.timeout_attempts
         else:
             enough = attempts >= self._settings.max_attempts
         if not enough:
             return
-        if trouble.kind is _Trouble.LOST:
+        if trouble.kind is _RetryReason.LOST:
             self._given_up += 1
-            if self._given_up >= _HOPELESS:
+            if self._given_up >= _MAX_CONSECUTIVE_FAILURES:
                 raise EngineDownError(f"{self._url} failed {self._given_up} calls in a row; the last: {trouble}")
         raise UnansweredError(f"{trouble} (tried {attempts} times)") from trouble
 
@@ -159,7 +166,7 @@ class Server:
                 if time.monotonic() >= deadline:
                     raise EngineDownError(f"{self._url} could not be reached for {patience:g} s: {problem}")
                 tries += 1
-                await asyncio.sleep(min(_pause(tries), 10.0))
+                await asyncio.sleep(min(_backoff_seconds(tries), 10.0))
 
     async def _problem(self) -> str | None:
         """Return what keeps the server from listing its models; None where nothing does."""
@@ -171,7 +178,7 @@ class Server:
             return f"{type(error).__name__} {error}".strip()
 
 
-def _pause(tries: int) -> float:
+def _backoff_seconds(tries: int) -> float:
     """Return seconds to wait before another try: about half a second, doubling, never the same for all."""
     return min(_LONGEST_PAUSE, 0.5 * 2.0 ** (tries - 1)) * random.uniform(0.5, 1.5)  # noqa: S311
 

@@ -7,23 +7,23 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from hopchain_etl.hops.context import Case
+from hopchain_etl.hops.context import QueryContext
 from hopchain_etl.hops.expression import (
     ExpressionError,
     Node,
     decisions,
     evaluate,
+    hops_in_arithmetic,
     hops_named,
     number_of,
     parse,
-    weighed,
 )
 from hopchain_etl.hops.query import decimal_text
 
 LARGEST_ANSWER = 100_000
 
 
-def bad_expression(case: Case) -> str | None:
+def bad_expression(case: QueryContext) -> str | None:
     """The expression parses and evaluates over what the hops read."""
     try:
         number_of(case.tree or parse(case.query.expr), case.query.values)
@@ -32,7 +32,7 @@ def bad_expression(case: Case) -> str | None:
     return None
 
 
-def wrong_answer(case: Case) -> str | None:
+def wrong_answer(case: QueryContext) -> str | None:
     """The expression evaluates exactly to the answer."""
     result = case.result(case.query.values)
     if result is None or result == case.query.answer:
@@ -40,7 +40,7 @@ def wrong_answer(case: Case) -> str | None:
     return f"the expression gives {result}, the answer is {case.query.answer}"
 
 
-def answer_out_of_range(case: Case) -> str | None:
+def answer_out_of_range(case: QueryContext) -> str | None:
     """The answer is a number that a person can write down: an exact decimal of at most 100,000."""
     try:
         decimal_text(case.query.answer)
@@ -49,13 +49,13 @@ def answer_out_of_range(case: Case) -> str | None:
     return None if abs(case.query.answer) <= LARGEST_ANSWER else f"{case.query.answer} is out of range"
 
 
-def insensitive(case: Case) -> str | None:
+def insensitive(case: QueryContext) -> str | None:
     """Had any hop read something else, the result would differ: no zero factor and nothing that cancels out.
 
     A number that is reckoned with must move it by one more and by one less; one that only decides, by deciding
     otherwise.
     """
-    reckoned = weighed(case.tree) if case.tree else frozenset()
+    reckoned = hops_in_arithmetic(case.tree) if case.tree else frozenset()
     for hop, results in case.perturbed.items():
         moved = [result is not None and result != case.query.answer for result in results]
         if not any(moved):
@@ -65,17 +65,17 @@ def insensitive(case: Case) -> str | None:
     return None
 
 
-def few_answers(case: Case) -> str | None:
+def few_answers(case: QueryContext) -> str | None:
     """More than two answers are possible: what is read is reckoned with, or decides more than once.
 
     Others who rebuilt HopChain drew the constants of their branches so that all totals differ.
     """
-    if case.tree is None or weighed(case.tree) or decisions(case.tree) >= 2:
+    if case.tree is None or hops_in_arithmetic(case.tree) or decisions(case.tree) >= 2:
         return None
     return f"only {2 ** decisions(case.tree)} answers are possible"
 
 
-def wrong_turn_unnoticed(case: Case) -> str | None:
+def wrong_turn_unnoticed(case: QueryContext) -> str | None:
     """Had any look landed on another instance of its kind, the number would differ, or the way would end there."""
     for hop, instance, result in case.astray:
         if result == case.query.answer:
@@ -83,7 +83,7 @@ def wrong_turn_unnoticed(case: Case) -> str | None:
     return None
 
 
-def same_branches(case: Case) -> str | None:
+def same_branches(case: QueryContext) -> str | None:
     """The two branches of a condition differ in value, so that it matters what was seen."""
     for node in _conditions(case):
         try:
@@ -95,12 +95,12 @@ def same_branches(case: Case) -> str | None:
     return None
 
 
-def constant_condition(case: Case) -> str | None:
+def constant_condition(case: QueryContext) -> str | None:
     """A condition asks something of the image: it names a hop."""
     return "a condition names no hop" if any(not hops_named(node.parts[0]) for node in _conditions(case)) else None
 
 
-def shut_gate(case: Case) -> str | None:
+def shut_gate(case: QueryContext) -> str | None:
     """Gates are open: a condition never leaves out hops in favour of a bare number (the paper's second example)."""
     for node in _conditions(case):
         try:
@@ -112,5 +112,5 @@ def shut_gate(case: Case) -> str | None:
     return None
 
 
-def _conditions(case: Case) -> list[Node]:
+def _conditions(case: QueryContext) -> list[Node]:
     return [node for node in case.tree.walk() if node.kind == "if"] if case.tree else []

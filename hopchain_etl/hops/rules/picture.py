@@ -4,48 +4,48 @@ from __future__ import annotations
 
 import re
 
-from hopchain_etl.hops.context import Case
-from hopchain_etl.hops.execute import Look
-from hopchain_etl.hops.geometry import AmbiguousError, Truth, shows_colour
+from hopchain_etl.hops.context import QueryContext
+from hopchain_etl.hops.execute import HopResult
+from hopchain_etl.hops.geometry import AmbiguousError, TruthValue, shows_colour
 from hopchain_etl.hops.query import Hop, Read
 
 
-def ambiguous_reference(case: Case) -> str | None:
+def ambiguous_reference(case: QueryContext) -> str | None:
     """Executed on boxes and masks, each hop fits exactly one instance, with margin."""
     return case.first(lambda hop, look: str(look) if isinstance(look, AmbiguousError | KeyError) else None)
 
 
-def wrong_target(case: Case) -> str | None:
+def wrong_target(case: QueryContext) -> str | None:
     """Executed on boxes and masks, each hop finds the target that the query says."""
 
-    def differs(hop: Hop, look: Look) -> str | None:
+    def differs(hop: Hop, look: HopResult) -> str | None:
         if hop.read is Read.COUNT and not hop.target:  # the whole image
             return None
         return "finds another target" if set(look.target) != set(hop.target) else None
 
-    return case.first(lambda hop, look: differs(hop, look) if isinstance(look, Look) else None)
+    return case.first(lambda hop, look: differs(hop, look) if isinstance(look, HopResult) else None)
 
 
-def wrong_reading(case: Case) -> str | None:
+def wrong_reading(case: QueryContext) -> str | None:
     """What code can read off the target is what the query says was read."""
 
-    def differs(hop: Hop, look: Look) -> str | None:
+    def differs(hop: Hop, look: HopResult) -> str | None:
         return f"reads {look.value}, not {hop.value}" if look.value is not None and look.value != hop.value else None
 
-    return case.first(lambda hop, look: differs(hop, look) if isinstance(look, Look) else None)
+    return case.first(lambda hop, look: differs(hop, look) if isinstance(look, HopResult) else None)
 
 
-def unclear_colour(case: Case) -> str | None:
+def unclear_colour(case: QueryContext) -> str | None:
     """A colour that a condition asks for is clearly the target's main one, or clearly nowhere on it."""
     for number, colour in case.compared:
         hop = case.query.hops[number - 1] if number <= len(case.query.hops) else None
         one = case.scene.by_id.get(hop.referent) if hop and hop.referent and hop.read is Read.COLOUR else None
-        if one and one.colours and shows_colour(one, colour) is Truth.UNCLEAR:
+        if one and one.colours and shows_colour(one, colour) is TruthValue.UNCLEAR:
             return f"whether h{number} is {colour} is not clear"
     return None
 
 
-def unseen_text(case: Case) -> str | None:
+def unseen_text(case: QueryContext) -> str | None:
     """What the question quotes stands in the picture, as far as OCR has read it (others found 22 % of it false).
 
     A text that a condition asks for may be absent. Where OCR read nothing at all, people must look: the hop counts as

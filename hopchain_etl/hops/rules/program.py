@@ -8,23 +8,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hopchain_etl.hops.context import Case
-from hopchain_etl.hops.execute import Look
+from hopchain_etl.hops.context import QueryContext
+from hopchain_etl.hops.execute import HopResult
 from hopchain_etl.hops.expression import hops_named
 from hopchain_etl.hops.geometry import AmbiguousError, Instance
-from hopchain_etl.hops.query import Hop, Rel
+from hopchain_etl.hops.query import Hop, Relation
 
 MIN_HOPS, MAX_HOPS = 4, 6  # HOPCHAIN.md [P]
 MIN_INSTANCES, MAX_INSTANCES = 3, 6  # [C]
 
 
-def hop_count(case: Case) -> str | None:
+def hop_count(case: QueryContext) -> str | None:
     """4 to 6 hops (HOPCHAIN.md [P])."""
     count = len(case.query.hops)
     return None if MIN_HOPS <= count <= MAX_HOPS else f"{count} hops"
 
 
-def forward_reference(case: Case) -> str | None:
+def forward_reference(case: QueryContext) -> str | None:
     """A hop refers only to hops before it, and the expression only to hops that exist."""
     for number, hop in case.query.numbered():
         if hop.to is not None and hop.to_hop is None and not re.fullmatch(r"\d{1,6}(\.\d{1,3})?", hop.to):
@@ -36,7 +36,7 @@ def forward_reference(case: Case) -> str | None:
     return f"the expression names h{beyond[0]}" if beyond else None
 
 
-def dangling_id(case: Case) -> str | None:
+def dangling_id(case: QueryContext) -> str | None:
     """Every target is an instance of this image."""
     known = {one.id for one in case.scene.instances}
     for number, hop in case.query.numbered():
@@ -45,7 +45,7 @@ def dangling_id(case: Case) -> str | None:
     return None
 
 
-def instance_count(case: Case) -> str | None:
+def instance_count(case: QueryContext) -> str | None:
     """3 to 6 instances a combination [C], at least all but one of them used [P], and no others."""
     combination, referents = set(case.query.combination), set(case.query.referents)
     if not MIN_INSTANCES <= len(combination) <= MAX_INSTANCES:
@@ -56,7 +56,7 @@ def instance_count(case: Case) -> str | None:
     return f"{unused} of {len(combination)} instances unused" if unused > 1 else None
 
 
-def chain_broken(case: Case) -> str | None:
+def chain_broken(case: QueryContext) -> str | None:
     """Each instance after the first is found through an earlier hop; only a last hop may take in the whole image."""
     for number, hop in case.query.numbered():
         linked = hop.to_hop is not None
@@ -69,24 +69,24 @@ def chain_broken(case: Case) -> str | None:
     return None
 
 
-def one_level_only(case: Case) -> str | None:
+def one_level_only(case: QueryContext) -> str | None:
     """Both levels occur: a query is level 3, a chain of level 1 and level 2 steps [C]."""
     levels = {hop.level for hop in case.query.hops}
     return None if levels == {1, 2} else f"every hop is of level {min(levels, default=0)}"
 
 
-def no_perception_hop(case: Case) -> str | None:
+def no_perception_hop(case: QueryContext) -> str | None:
     """At least one perception-level hop: a switch between level 1 and level 2 [C]."""
     return None if case.query.perception_switches else "no neighbouring hops differ in level"
 
 
-def no_instance_chain(case: Case) -> str | None:
+def no_instance_chain(case: QueryContext) -> str | None:
     """Instance-chain hops A -> B -> C: at least two links [C]."""
     links = case.query.instance_links
     return None if links >= 2 else f"{links} links from instance to instance"
 
 
-def dead_hop(case: Case) -> str | None:
+def dead_hop(case: QueryContext) -> str | None:
     """Every hop is used by the expression, or by ``to`` of one that is."""
     if case.tree is None:
         return None
@@ -94,18 +94,18 @@ def dead_hop(case: Case) -> str | None:
     return f"h{min(dead)} is never used" if dead else None
 
 
-def link_not_needed(case: Case) -> str | None:
+def link_not_needed(case: QueryContext) -> str | None:
     """What is reached through an earlier hop cannot be found without it: its name alone fits several [P].
 
     "The largest car, then the tallest tree" is no chain, and "the only tree, nearest to that car" is none either.
     """
     for number, hop in _links(case):
-        if _finds(case, hop, Rel.NAMED, None):
+        if _finds(case, hop, Relation.NAMED, None):
             return f"h{number}: its name alone, {hop.category!r}, finds it"
     return None
 
 
-def shortcut(case: Case) -> str | None:
+def shortcut(case: QueryContext) -> str | None:
     """No instance on the way can be left out: from the one before it, the same words do not find the same target."""
     for number, hop in _links(case):
         before = _before(case, hop)
@@ -114,15 +114,15 @@ def shortcut(case: Case) -> str | None:
     return None
 
 
-def _links(case: Case) -> Iterator[tuple[int, Hop]]:
+def _links(case: QueryContext) -> Iterator[tuple[int, Hop]]:
     """Yield number and hop of each that code can execute and that goes from one instance on to another."""
     for number, hop in case.query.numbered():
         source = case.query.hops[hop.to_hop - 1] if hop.to_hop and hop.to_hop < number else hop
-        if hop.referent and hop.referent != source.referent and isinstance(case.looks[number - 1], Look):
+        if hop.referent and hop.referent != source.referent and isinstance(case.looks[number - 1], HopResult):
             yield number, hop
 
 
-def _before(case: Case, hop: Hop) -> Instance | None:
+def _before(case: QueryContext, hop: Hop) -> Instance | None:
     """Return the instance before the one that ``hop`` goes out from."""
     hops = case.query.hops
     here = hops[(hop.to_hop or 1) - 1].referent
@@ -136,11 +136,11 @@ def _before(case: Case, hop: Hop) -> Instance | None:
     return None
 
 
-def _finds(case: Case, hop: Hop, rel: Rel, anchor: Instance | None) -> bool:
+def _finds(case: QueryContext, hop: Hop, rel: Relation, anchor: Instance | None) -> bool:
     """Return whether the hop's words, in this relation to this anchor, find its target."""
     try:
-        value = anchor.number if anchor and rel is Rel.NEAREST_VALUE else None
-        if rel is Rel.NEAREST_VALUE and value is None:
+        value = anchor.number if anchor and rel is Relation.NEAREST_VALUE else None
+        if rel is Relation.NEAREST_VALUE and value is None:
             return False
         return case.scene.find(hop.category, rel, anchor, value).id == hop.referent
     except AmbiguousError:

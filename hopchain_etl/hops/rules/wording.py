@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
-from hopchain_etl.hops.context import Case
+from hopchain_etl.hops.context import QueryContext
 from hopchain_etl.hops.geometry import parse_phrase
-from hopchain_etl.hops.query import Hop, Read, Rel
+from hopchain_etl.hops.query import Hop, Read, Relation
 
 # A question stands on the image alone [C]: nothing that only the author saw. Quoted on-screen text may say anything.
 FORBIDDEN = frozenset(
@@ -30,7 +30,7 @@ _ID = re.compile(r"(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{12,}")
 _COUNTED = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
-def forbidden_word(case: Case) -> str | None:
+def forbidden_word(case: QueryContext) -> str | None:
     """The question never speaks of boxes, masks, crops, coordinates or ids [C]; quoted on-screen text may."""
     return forbidden_in(case.words)
 
@@ -41,20 +41,20 @@ def forbidden_in(words: Iterable[str]) -> str | None:
     return f"it says {found[0]!r}" if found else None
 
 
-def names_an_id(case: Case) -> str | None:
+def names_an_id(case: QueryContext) -> str | None:
     """The question names no instance by its id [C]."""
     known = (instance_id.casefold() for instance_id in case.scene.by_id if not instance_id.isalpha())
     found = [one for one in known if one in case.unquoted] + [word for word in case.words if _ID.fullmatch(word)]
     return f"it says {min(found)!r}" if found else None
 
 
-def not_the_viewers_side(case: Case) -> str | None:
+def not_the_viewers_side(case: QueryContext) -> str | None:
     """Directions are the viewer's: nobody has to put himself in the place of what is pictured [P]."""
     found = NOT_THE_VIEWERS.search(case.unquoted)
     return f"it says {found[0]!r}" if found else None
 
 
-def reading_given_away(case: Case) -> str | None:
+def reading_given_away(case: QueryContext) -> str | None:
     """What is to be read off an instance is not part of any phrase that names that instance."""
     phrases: dict[str, str] = {}
     for hop in case.query.hops:
@@ -66,7 +66,7 @@ def reading_given_away(case: Case) -> str | None:
     return None
 
 
-def settled_by_another(case: Case) -> str | None:
+def settled_by_another(case: QueryContext) -> str | None:
     """No phrase of another hop settles a reading: "the only red car" tells that no other car is red.
 
     "The only car" tells how many cars there are, and so does "the other car", after a first.
@@ -78,7 +78,7 @@ def settled_by_another(case: Case) -> str | None:
     return None
 
 
-def reading_in_question(case: Case) -> str | None:
+def reading_in_question(case: QueryContext) -> str | None:
     """The question does not say what is to be read: not in quotes, and not beside the name of what it is read off."""
     quoted = {text.casefold().strip() for text in re.findall(r'["“”]([^"“”]+)["“”]', case.query.question)}
     asked = case.query.question.casefold()
@@ -97,10 +97,10 @@ def reading_in_question(case: Case) -> str | None:
 def _settles_count(other: Hop, hop: Hop) -> bool:
     if hop.read is not Read.COUNT or other.read is Read.COUNT or other.category != hop.category:
         return False
-    return _only(other) or (other.rel is Rel.OTHER and hop.to is None)
+    return _only(other) or (other.rel is Relation.OTHER and hop.to is None)
 
 
-def _settles_colour(case: Case, other: Hop, hop: Hop, number: int) -> bool:
+def _settles_colour(case: QueryContext, other: Hop, hop: Hop, number: int) -> bool:
     if hop.read is not Read.COLOUR or not _only(other) or other.referent == hop.referent:
         return False
     colour, noun, _ = parse_phrase(other.category)
@@ -109,7 +109,7 @@ def _settles_colour(case: Case, other: Hop, hop: Hop, number: int) -> bool:
 
 def _only(hop: Hop) -> bool:
     """Whether a hop's phrase claims to fit one thing in the whole picture."""
-    return hop.rel is Rel.NAMED and hop.to is None
+    return hop.rel is Relation.NAMED and hop.to is None
 
 
 def _plain(value: Fraction | str) -> str:

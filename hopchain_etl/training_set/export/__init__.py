@@ -15,7 +15,7 @@ from typing import Any
 from hopchain_etl.imaging.vision_tokens import MAX_PIXELS, image_tokens
 from hopchain_etl.schemas import SPLITS
 from hopchain_etl.training_set.dataset import NotPulledError, TrainingRow, TrainingSet
-from hopchain_etl.training_set.export.formats import FORMATS, Example, Place
+from hopchain_etl.training_set.export.formats import FORMATS, Example, SplitFile
 from hopchain_etl.training_set.export.tokens import TokenCount, estimate
 
 # Trainers cut prompts at these; a question that quotes one from a photo would have more images than the row.
@@ -26,7 +26,7 @@ _COLUMNS = ("query_id", "image_id", "split", "question", "prompt", "answer", "qu
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExportOptions:
     """What of a training set is exported. ``max_prompt_tokens`` counts text, image and chat template together."""
 
     format: str
@@ -38,7 +38,7 @@ class Wanted:
 
 
 @dataclass
-class Exported:
+class ExportResult:
     """What became of the rows. ``read`` = ``rows`` + the sum of ``dropped``; ``filtered`` were not asked for."""
 
     read: int = 0
@@ -56,12 +56,12 @@ class Exported:
 def export(
     path: Path,
     out: Path,
-    wanted: Wanted,
+    wanted: ExportOptions,
     *,
     target: str | None = None,
     count: TokenCount = estimate,
     advance: Callable[[], None] = lambda: None,
-) -> Exported:
+) -> ExportResult:
     """Write one file a split below ``out``, and ``export.json`` with the counts; return these.
 
     Files of an earlier export of the same split are replaced when the new ones are complete. ``count`` says how many
@@ -72,7 +72,7 @@ def export(
         raise ValueError(f"no format {wanted.format!r}; there are {', '.join(FORMATS)}")
     if wanted.variant not in ("full", "half", "single"):
         raise ValueError(f"no variant {wanted.variant!r}; there are full, half and single")
-    done = Exported()
+    done = ExportResult()
     out.mkdir(parents=True, exist_ok=True)
     for split in [wanted.split] if wanted.split else SPLITS:
         try:
@@ -81,7 +81,7 @@ def export(
             if wanted.split:
                 raise
             continue
-        place = Place(out, split)
+        place = SplitFile(out, split)
         examples = _examples(everything.where(*wanted.filters), wanted, count, done, advance)
         FORMATS[wanted.format](examples, place)
         done.filtered += len(everything)
@@ -95,7 +95,7 @@ def export(
 
 
 def _examples(
-    rows: TrainingSet, wanted: Wanted, count: TokenCount, done: Exported, advance: Callable[[], None]
+    rows: TrainingSet, wanted: ExportOptions, count: TokenCount, done: ExportResult, advance: Callable[[], None]
 ) -> Iterator[Example]:
     for row in rows:
         done.read += 1
@@ -109,7 +109,7 @@ def _examples(
         yield made
 
 
-def _example(row: TrainingRow, target: str, wanted: Wanted, count: TokenCount) -> Example | str:
+def _example(row: TrainingRow, target: str, wanted: ExportOptions, count: TokenCount) -> Example | str:
     """Return a row as an example, or the reason why it is none."""
     prompt, answer = row.prompt(wanted.variant), row.answer(wanted.variant)
     if prompt is None or answer is None:

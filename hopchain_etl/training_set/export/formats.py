@@ -34,7 +34,7 @@ class Example:
 
 
 @dataclass
-class Place:
+class SplitFile:
     """Where a split is written, and the name of its file there."""
 
     folder: Path
@@ -79,7 +79,7 @@ _VERL = pa.schema(
 )
 
 
-def write_verl(examples: Iterable[Example], place: Place) -> None:
+def write_verl(examples: Iterable[Example], place: SplitFile) -> None:
     """Write what ``verl.utils.dataset.RLHFDataset`` reads."""
 
     def row(index: int, one: Example) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def write_verl(examples: Iterable[Example], place: Place) -> None:
     _write_parquet(examples, place, _VERL, row)
 
 
-def write_trl(examples: Iterable[Example], place: Place) -> None:
+def write_trl(examples: Iterable[Example], place: SplitFile) -> None:
     """Write what ``trl.GRPOTrainer`` takes from ``datasets.load_dataset("parquet", ...)``."""
     schema = pa.schema([("prompt", _MESSAGES), ("images", pa.list_(_IMAGE)), ("answer", pa.string()), *_FACTS])
 
@@ -110,7 +110,7 @@ def write_trl(examples: Iterable[Example], place: Place) -> None:
     _write_parquet(examples, place, _for_datasets(schema, kinds), row)
 
 
-def write_hf(examples: Iterable[Example], place: Place) -> None:
+def write_hf(examples: Iterable[Example], place: SplitFile) -> None:
     """Write a flat table with an image column that ``datasets`` decodes."""
     schema = pa.schema([("image", _IMAGE), ("prompt", pa.string()), ("answer", pa.string()), *_FACTS])
 
@@ -121,7 +121,7 @@ def write_hf(examples: Iterable[Example], place: Place) -> None:
     _write_parquet(examples, place, _for_datasets(schema, {"image": {"_type": "Image"}}), row)
 
 
-def write_swift(examples: Iterable[Example], place: Place) -> None:
+def write_swift(examples: Iterable[Example], place: SplitFile) -> None:
     """Write JSON lines and the images beside them; ``ROOT_IMAGE_DIR`` must name the folder when training."""
     images = place.folder / "images"
     images.mkdir(exist_ok=True)
@@ -139,7 +139,7 @@ def write_swift(examples: Iterable[Example], place: Place) -> None:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-FORMATS: dict[str, Callable[[Iterable[Example], Place], None]] = {
+FORMATS: dict[str, Callable[[Iterable[Example], SplitFile], None]] = {
     "verl": write_verl,
     "trl": write_trl,
     "swift": write_swift,
@@ -148,7 +148,7 @@ FORMATS: dict[str, Callable[[Iterable[Example], Place], None]] = {
 
 
 def _write_parquet(
-    examples: Iterable[Example], place: Place, schema: pa.Schema, row: Callable[[int, Example], dict[str, Any]]
+    examples: Iterable[Example], place: SplitFile, schema: pa.Schema, row: Callable[[int, Example], dict[str, Any]]
 ) -> None:
     """Write rows in row groups of bounded size, so that neither writer nor reader holds more than one."""
     with place.file(".parquet") as path, pq.ParquetWriter(path, schema, compression="zstd") as writer:

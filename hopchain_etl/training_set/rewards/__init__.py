@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hopchain_etl.hops.grading import declared, is_right, number_in
+from hopchain_etl.hops.grading import declared_answer, is_correct, parse_number
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ def grade(completion: str, answer: str) -> Grade:
 
     Raises ValueError where ``answer`` is not such a number: the row is at fault then, not the model.
     """
-    if is_right(completion, answer):
+    if is_correct(completion, answer):
         return Grade(right=True, formed=True)
-    place = declared(completion)
-    return Grade(right=False, formed=place is not None and number_in(place) is not None)
+    place = declared_answer(completion)
+    return Grade(right=False, formed=place is not None and parse_number(place) is not None)
 
 
 def text_of(completion: object) -> str:

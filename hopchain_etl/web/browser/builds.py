@@ -30,7 +30,7 @@ class UnknownBuildError(LookupError):
 
 
 @dataclass(frozen=True)
-class Viewed:
+class BuildView:
     """A build to look at. ``fingerprints`` by stage; ``shards`` it built, ``taken_in`` those that its ingest wrote."""
 
     id: str
@@ -72,14 +72,14 @@ def lineages(lake: Lake) -> list[JSON]:
     return [{"id": f"~{mark}", "fingerprint": mark, **_facts(lake, mark)} for mark in marks]
 
 
-def viewed(lake: Lake, name: str) -> Viewed:
+def viewed(lake: Lake, name: str) -> BuildView:
     """Return the build of this name (a run's id will do); raise UnknownBuildError where there is none."""
     if name.startswith("~"):
         return _lineage(lake, name.removeprefix("~"))
     document = lake.get_json(f"runs/{key_part(name)}.json") if len(name) <= 250 else None
     if document is None:
         raise UnknownBuildError(f"no build {name[:250]!r}; only finished runs of hopchain_build have one")
-    return Viewed(
+    return BuildView(
         key_part(name),
         tuple(map(Shard.parse, document["shards"])),
         tuple(map(Shard.parse, document["ingest"].get("shards", ()))),
@@ -88,7 +88,7 @@ def viewed(lake: Lake, name: str) -> Viewed:
     )
 
 
-def totals(lake: Lake, build: Viewed) -> list[Level]:
+def totals(lake: Lake, build: BuildView) -> list[Level]:
     """Return the funnel of a build: the totals of each stage over its shards."""
     levels = []
     for stage in build.stages:
@@ -98,7 +98,7 @@ def totals(lake: Lake, build: Viewed) -> list[Level]:
     return levels
 
 
-def _lineage(lake: Lake, mark: str) -> Viewed:
+def _lineage(lake: Lake, mark: str) -> BuildView:
     """Return everything under one fingerprint of the queries table, with the fingerprints above it."""
     shards = lake.completed("queries", mark) if is_fingerprint(mark) else []
     if not shards:
@@ -109,7 +109,7 @@ def _lineage(lake: Lake, mark: str) -> Viewed:
         facts = _facts(lake, above)
         marks[str(facts.get("stage", "generate"))] = above
         above = facts.get("upstream")
-    return Viewed(f"~{mark}", tuple(shards), (), marks, {})
+    return BuildView(f"~{mark}", tuple(shards), (), marks, {})
 
 
 def _facts(lake: Lake, mark: str) -> JSON:

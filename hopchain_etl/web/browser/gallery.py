@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from hopchain_etl import schemas
 from hopchain_etl.hops.query import QueryError, hop_from_row
 from hopchain_etl.imaging.thumbnails import COLOURS, mask_png, photo_jpeg
-from hopchain_etl.lake.lake import Lake, Part, Shard, without
-from hopchain_etl.web.browser.builds import JSON, Viewed
+from hopchain_etl.lake.lake import Lake, Part, Shard, exclude_withdrawn
+from hopchain_etl.web.browser.builds import JSON, BuildView
 
 _LOOKED = 16  # shards that one request reads at most
 _PARTS = 32  # Parquet parts kept in memory, 5,000 rows each at most
@@ -27,14 +27,14 @@ class NotThereError(LookupError):
 
 
 @dataclass(frozen=True)
-class Place:
+class PageCursor:
     """Where a page of results begins: the shard's place in the build, and the row in it. Written ``3.120``."""
 
     shard: int = 0
     row: int = 0
 
     @classmethod
-    def parse(cls, text: str) -> Place:
+    def parse(cls, text: str) -> PageCursor:
         """Return the place written as ``text``; raise ValueError otherwise."""
         shard, _, row = text.partition(".")
         if not (shard.isascii() and shard.isdigit() and row.isascii() and row.isdigit() and len(text) < 20):
@@ -46,7 +46,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Asked:
+class SearchFilter:
     """What a person looks for. ``text`` is matched without regard to case; None means any."""
 
     text: str = ""
@@ -64,13 +64,13 @@ class Gallery:
         self._lake = lake
         self._part = lru_cache(maxsize=_PARTS)(self._read_part)
 
-    def queries(self, build: Viewed, asked: Asked, start: Place, count: int) -> JSON:
+    def queries(self, build: BuildView, asked: SearchFilter, start: PageCursor, count: int) -> JSON:
         """Return up to ``count`` queries that fit, and where to go on; see ``_walk``."""
         return self._walk(
             build.places("generate"), "parts", lambda row: _fits_query(row, asked), self._query, start, count
         )
 
-    def rejects(self, build: Viewed, stage: str, asked: Asked, start: Place, count: int) -> JSON:
+    def rejects(self, build: BuildView, stage: str, asked: SearchFilter, start: PageCursor, count: int) -> JSON:
         """Return up to ``count`` rejects of a stage that fit, and where to go on; see ``_walk``."""
         return self._walk(
             build.places(stage), "rejects", lambda row: _fits_reject(row, asked), self._reject, start, count
@@ -85,7 +85,7 @@ class Gallery:
         return photo_jpeg(self.photo(shard, image_id), width)
 
     def overlay(
-        self, build: Viewed, shard: Shard, image_id: str, targets: Sequence[str], colour: int, width: int
+        self, build: BuildView, shard: Shard, image_id: str, targets: Sequence[str], colour: int, width: int
     ) -> bytes:
         """Return the masks of instances of a photo as a PNG to lay over it; raise NotThereError without any."""
         self._image(shard, image_id)
@@ -95,14 +95,16 @@ class Gallery:
             raise NotThereError(f"no such instance in image {image_id[:64]!r}")
         return mask_png(chosen, COLOURS[colour % len(COLOURS)], width)
 
-    def _masks(self, build: Viewed, shard: Shard, image_id: str) -> dict[str, JSON]:
+    def _masks(self, build: BuildView, shard: Shard, image_id: str) -> dict[str, JSON]:
         rows = self._rows("instances", build.fingerprints.get("segment"), shard, "parts")
         mine = rows.filter(pc.equal(rows["image_id"], image_id)).select(["instance_id", "mask"])
         return {row["instance_id"]: row["mask"] for row in mine.to_pylist()}
 
     def _image(self, shard: Shard, image_id: str) -> JSON:
         rows = self._rows("images", None, shard, "parts")
-        found: list[JSON] = without(rows.filter(pc.equal(rows["image_id"], image_id)), self._withdrawn()).to_pylist()
+        found: list[JSON] = exclude_withdrawn(
+            rows.filter(pc.equal(rows["image_id"], image_id)), self._withdrawn()
+        ).to_pylist()
         if not found:
             raise NotThereError(f"no image {image_id[:64]!r} in {shard}")
         return found[0]
@@ -113,7 +115,7 @@ class Gallery:
         kind: str,
         fits: Callable[[JSON], bool],
         shown: Callable[[JSON, Shard], JSON],
-        start: Place,
+        start: PageCursor,
         count: int,
     ) -> JSON:
         """Return ``items``, the place ``next`` where to go on (None at the end) and the number of ``shards``.
@@ -125,16 +127,16 @@ class Gallery:
         for number in range(start.shard, min(start.shard + _LOOKED, len(places))):
             table, fingerprint, shard = places[number]
             first = start.row if number == start.shard else 0
-            rows = without(self._rows(table, fingerprint, shard, kind), gone)
+            rows = exclude_withdrawn(self._rows(table, fingerprint, shard, kind), gone)
             for index, row in _from(rows, first):
                 if fits(row):
                     if len(items) == count:
-                        return {"items": items, "next": str(Place(number, index)), "shards": len(places)}
+                        return {"items": items, "next": str(PageCursor(number, index)), "shards": len(places)}
                     items.append(shown(row, shard))
         reached = start.shard + _LOOKED
         return {
             "items": items,
-            "next": str(Place(reached)) if reached < len(places) else None,
+            "next": str(PageCursor(reached)) if reached < len(places) else None,
             "shards": len(places),
         }
 
@@ -186,7 +188,7 @@ def _from(rows: pa.Table, first: int) -> Iterator[tuple[int, JSON]]:
         yield from enumerate(rows.slice(start, 100).to_pylist(), start=start)
 
 
-def _fits_query(row: JSON, asked: Asked) -> bool:
+def _fits_query(row: JSON, asked: SearchFilter) -> bool:
     hops = row["hops"]
     return (
         _says(asked.text, row["question"], row["query_id"], row["image_id"], row["answer"], *_seen(hops))
@@ -202,7 +204,7 @@ def _seen(hops: Sequence[JSON]) -> Iterator[str]:
         yield hop["value"] or ""
 
 
-def _fits_reject(row: JSON, asked: Asked) -> bool:
+def _fits_reject(row: JSON, asked: SearchFilter) -> bool:
     return (
         _says(asked.text, row["detail"], row["uri"], row["input_id"], row["image_id"], row["payload"])
         and asked.reason in (None, row["reason"])

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 
-from hopchain_etl.hops.query import Read, Rel
+from hopchain_etl.hops.query import Read, Relation
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.pipeline.funnel import as_json
 from hopchain_etl.web.browser import builds
-from hopchain_etl.web.browser.gallery import Asked, Gallery, NotThereError, Place, shard_of
+from hopchain_etl.web.browser.gallery import Gallery, NotThereError, PageCursor, SearchFilter, shard_of
 
 _RUNS = 100  # builds listed at most
 _KEPT = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}  # a withdrawn photo is gone soon
@@ -51,7 +51,7 @@ def router(lake: Callable[[], Lake], may_browse: Callable[..., Any]) -> APIRoute
             "shards": len(build.shards),
             "fingerprints": dict(build.fingerprints),
             "funnel": as_json(builds.totals(lake(), build)),
-            "rels": [str(rel) for rel in Rel],
+            "rels": [str(rel) for rel in Relation],
             "reads": [str(read) for read in Read],
         }
 
@@ -66,8 +66,8 @@ def router(lake: Callable[[], Lake], may_browse: Callable[..., Any]) -> APIRoute
         count: Count = 24,
     ) -> JSON:
         with _clear():
-            asked = Asked(text=text, rel=rel or None, read=read or None, hops=hops)
-            return gallery().queries(builds.viewed(lake(), name), asked, Place.parse(start), count)
+            asked = SearchFilter(text=text, rel=rel or None, read=read or None, hops=hops)
+            return gallery().queries(builds.viewed(lake(), name), asked, PageCursor.parse(start), count)
 
     @routes.get("/builds/{name}/rejects")
     def list_rejects(
@@ -80,8 +80,8 @@ def router(lake: Callable[[], Lake], may_browse: Callable[..., Any]) -> APIRoute
         count: Count = 24,
     ) -> JSON:
         with _clear():
-            asked = Asked(text=text, reason=reason or None, outcome=outcome or None)
-            return gallery().rejects(builds.viewed(lake(), name), stage, asked, Place.parse(start), count)
+            asked = SearchFilter(text=text, reason=reason or None, outcome=outcome or None)
+            return gallery().rejects(builds.viewed(lake(), name), stage, asked, PageCursor.parse(start), count)
 
     @routes.get("/photo", response_class=Response)
     def photo(shard: Text, image: Image, width: Width = 760) -> Response:

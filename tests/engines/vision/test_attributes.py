@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ImageColor
 
-from hopchain_etl.engines.vision.attributes import BASIC, describe, is_faded, names_of, share_of
+from hopchain_etl.engines.vision.attributes import BASIC, describe_colours, is_faded, names_of, share_of
 
 # Hues in degrees that everybody calls by one name, away from every border, at full colour.
 CLEAR_HUES = {"red": (351, 367), "orange": (22, 38), "yellow": (50, 64), "green": (82, 158), "blue": (192, 246)}
@@ -31,7 +31,7 @@ def test_clear_hues_have_one_name(data: st.DataObject, name: str, shine: float, 
     hue = data.draw(st.floats(*CLEAR_HUES[name]))
     rgb = tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue % 360 / 360, full, shine))
     image, mask = framed(rgb, (128, 128, 128))
-    assert describe(image, mask) == {"colours": name, "colour": name}
+    assert describe_colours(image, mask) == {"colours": name, "colour": name}
 
 
 @pytest.mark.parametrize(
@@ -51,13 +51,13 @@ def test_clear_hues_have_one_name(data: st.DataObject, name: str, shine: float, 
 )
 def test_named_web_colours(css: str, name: str) -> None:
     image, mask = framed(ImageColor.getrgb(css), ImageColor.getrgb("magenta" if name != "pink" else "cyan"))
-    assert describe(image, mask) == {"colours": name, "colour": name}
+    assert describe_colours(image, mask) == {"colours": name, "colour": name}
 
 
 @pytest.mark.parametrize("css", ["teal", "salmon", "tan", "silver", "olive", "magenta", "tomato", "maroon"])
 def test_colours_between_two_names_get_both_and_dominate_nothing(css: str) -> None:
     image, mask = framed(ImageColor.getrgb(css), ImageColor.getrgb("black"))
-    seen = describe(image, mask)
+    seen = describe_colours(image, mask)
     assert "colour" not in seen
     assert seen["colours"].count(",") >= 1
 
@@ -70,24 +70,24 @@ def test_every_colour_has_between_one_and_four_names(red: int, green: int, blue:
 def test_no_colour_of_a_half_and_half_object_but_both_are_listed() -> None:
     image, mask = framed((255, 0, 0), (255, 255, 255))
     image[10:50, 30:50] = (0, 0, 255)
-    assert describe(image, mask) == {"colours": "red, blue"}
+    assert describe_colours(image, mask) == {"colours": "red, blue"}
 
 
 def test_a_small_patch_is_listed_but_does_not_stop_the_dominant_colour() -> None:
     image, mask = framed((255, 0, 0), (255, 255, 255))
     image[20:32, 20:32] = (0, 160, 0)  # 9 % of the object
-    assert describe(image, mask) == {"colours": "red, green", "colour": "red"}
+    assert describe_colours(image, mask) == {"colours": "red, green", "colour": "red"}
 
 
 def test_an_object_of_the_colour_of_its_surroundings_is_not_said_to_have_it() -> None:
     image, mask = framed((250, 250, 250), (240, 240, 240))
-    assert describe(image, mask) == {"colours": "white"}
+    assert describe_colours(image, mask) == {"colours": "white"}
 
 
 def test_the_border_ring_does_not_count() -> None:
     image, mask = framed((255, 0, 0), (255, 255, 255))
     image[10, 10:50] = image[49, 10:50] = image[10:50, 10] = image[10:50, 49] = (0, 0, 255)  # 10 % of the mask
-    assert describe(image, mask)["colours"] == "red"
+    assert describe_colours(image, mask)["colours"] == "red"
 
 
 def test_share_of_counts_one_name() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hopchain_etl.engines.vision.certainty import Candidate, doubts, without_misnamed
+from hopchain_etl.engines.vision.certainty import Candidate, uncertainty_reasons, without_misnamed
 
 WIDTH, HEIGHT = 1000, 800
 Box = tuple[float, float, float, float]
@@ -12,7 +12,7 @@ MIDDLE: Box = (300, 300, 500, 500)
 
 
 def doubt(one: Candidate, *others: Candidate) -> str | None:
-    return doubts([one, *others], WIDTH, HEIGHT)[0]
+    return uncertainty_reasons([one, *others], WIDTH, HEIGHT)[0]
 
 
 def thing(category: str = "cat", score: float = 0.9, box: Box = MIDDLE) -> Candidate:

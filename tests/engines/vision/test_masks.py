@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopchain_etl.engines.local.saliency import shaped
+from hopchain_etl.engines.local.saliency import mask_from_saliency
 from hopchain_etl.engines.local.u2net import Cut
-from hopchain_etl.engines.vision.masks import Shape, decode, encode, rectangle, told_apart
+from hopchain_etl.engines.vision.masks import Shape, decode, encode, rectangle, resolve_overlaps
 
 WIDTH, HEIGHT = 120, 90
 
@@ -39,7 +39,7 @@ def pixels(shape: Shape) -> np.ndarray:
 @given(some_boxes())
 def test_told_apart_shapes_are_disjoint_and_lose_no_pixel(boxes: list[tuple[float, float, float, float]]) -> None:
     shapes = [rectangle(box, WIDTH, HEIGHT) for box in boxes]
-    apart = told_apart(shapes, WIDTH, HEIGHT)
+    apart = resolve_overlaps(shapes, WIDTH, HEIGHT)
     claimed = sum(pixels(shape) for shape in apart)
     assert claimed.max() <= 1
     assert np.array_equal(claimed > 0, sum(pixels(shape) for shape in shapes) > 0)
@@ -48,7 +48,7 @@ def test_told_apart_shapes_are_disjoint_and_lose_no_pixel(boxes: list[tuple[floa
 
 
 def test_the_inner_of_nested_shapes_keeps_its_pixels() -> None:
-    outer, inner = told_apart(
+    outer, inner = resolve_overlaps(
         [rectangle((0, 0, 100, 80), WIDTH, HEIGHT), rectangle((40, 30, 60, 50), WIDTH, HEIGHT)], WIDTH, HEIGHT
     )
     assert inner.area == 400
@@ -58,8 +58,8 @@ def test_the_inner_of_nested_shapes_keeps_its_pixels() -> None:
 def test_neighbours_meet_half_way() -> None:
     boxes = [(0.0, 0.0, 60.0, 60.0), (40.0, 0.0, 100.0, 60.0)]
     crops = [Cut(left, 0, np.ones((65, 66), dtype=np.float32)) for left in (0, 34)]  # a box and its margin
-    shapes = [shaped(cut, box) for cut, box in zip(crops, boxes, strict=True)]
-    left, right = told_apart([shape for shape in shapes if shape], WIDTH, HEIGHT)
+    shapes = [mask_from_saliency(cut, box) for cut, box in zip(crops, boxes, strict=True)]
+    left, right = resolve_overlaps([shape for shape in shapes if shape], WIDTH, HEIGHT)
     assert abs(left.area - right.area) <= 60
     assert abs(left.box[2] - 50) <= 3
 
@@ -77,7 +77,7 @@ def test_run_lengths_survive_the_round_trip(boxes: list[tuple[float, float, floa
 
 
 def test_a_shape_stops_at_its_box_and_drops_specks() -> None:
-    shape = shaped(cut_of((20, 20, 80, 60), (25, 65, 28, 68)), (20.0, 20.0, 80.0, 70.0))
+    shape = mask_from_saliency(cut_of((20, 20, 80, 60), (25, 65, 28, 68)), (20.0, 20.0, 80.0, 70.0))
     assert shape is not None
     assert shape.box == (20.0, 20.0, 80.0, 60.0)
     assert shape.area == 60 * 40
@@ -85,9 +85,9 @@ def test_a_shape_stops_at_its_box_and_drops_specks() -> None:
 
 def test_what_does_not_suit_the_box_is_refused() -> None:
     box = (20.0, 20.0, 80.0, 70.0)
-    assert shaped(cut_of((20, 20, 30, 30)), box) is None  # covers 3 %
-    assert shaped(cut_of((0, 0, 120, 90)), box) is None  # leaks all over
-    assert shaped(cut_of(), box) is None  # nothing stands out
+    assert mask_from_saliency(cut_of((20, 20, 30, 30)), box) is None  # covers 3 %
+    assert mask_from_saliency(cut_of((0, 0, 120, 90)), box) is None  # leaks all over
+    assert mask_from_saliency(cut_of(), box) is None  # nothing stands out
 
 
 def test_an_empty_shape_has_an_empty_box() -> None:

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from hopchain_etl.engines.base import EngineDownError, InvalidOutputError, Reply
-from hopchain_etl.engines.vlm.call import Answer, Call, Message
+from hopchain_etl.engines.vlm.call import ChatRequest, ChatResponse, Message
 from hopchain_etl.engines.vlm.client import VlmClient
-from hopchain_etl.engines.vlm.images import Picture
+from hopchain_etl.engines.vlm.images import PromptImage
 from hopchain_etl.settings import VlmSettings
 from support.asked import Asked
 from support.scripted_server import Act, Babble, Body, Cut, Hang, Refuse, Say, ScriptedServer, prompt_of, say_json
@@ -28,11 +28,11 @@ def settings_of(**changes: Any) -> VlmSettings:
     return VlmSettings.model_validate({**quick, **changes})
 
 
-def call_of(job: Asked) -> Call:
-    return Call((Message("user", (f"row {job.number}",)),), max_tokens=50, seed=job.number)
+def call_of(job: Asked) -> ChatRequest:
+    return ChatRequest((Message("user", (f"row {job.number}",)),), max_tokens=50, seed=job.number)
 
 
-def double(job: Asked, answer: Answer) -> dict[str, Any]:
+def double(job: Asked, answer: ChatResponse) -> dict[str, Any]:
     value = answer.json()
     if value["n"] != job.number:
         raise InvalidOutputError("another row's answer")
@@ -183,7 +183,7 @@ def test_thinking_is_kept_apart() -> None:
     replies = {1: Say('{"n": 1}', thinking="so one"), 2: Say('perhaps {"n": 7}? no</think>\n\n{"n": 2}')}
     thoughts: dict[int, str] = {}
 
-    def keep(job: Asked, answer: Answer) -> dict[str, Any]:
+    def keep(job: Asked, answer: ChatResponse) -> dict[str, Any]:
         thoughts[job.number] = answer.thinking
         return double(job, answer)
 
@@ -233,7 +233,7 @@ def test_a_server_that_fails_every_call_stops_the_run(status: int, said: str) ->
 
 
 def test_a_photo_that_cannot_be_loaded_is_that_rows_error() -> None:
-    def with_photo(job: Asked) -> Call:
+    def with_photo(job: Asked) -> ChatRequest:
         def load() -> bytes:
             if job.number == 2:
                 raise FileNotFoundError("erased")
@@ -243,11 +243,11 @@ def test_a_photo_that_cannot_be_loaded_is_that_rows_error() -> None:
             Image.new("RGB", (224, 224), "red").save(sink, "PNG")
             return sink.getvalue()
 
-        return Call((Message("user", (f"row {job.number}", Picture(load))),), max_tokens=5)
+        return ChatRequest((Message("user", (f"row {job.number}", PromptImage(load))),), max_tokens=5)
 
     tokens: list[int] = []
 
-    def keep(job: Asked, answer: Answer) -> dict[str, Any]:
+    def keep(job: Asked, answer: ChatResponse) -> dict[str, Any]:
         tokens.append(answer.image_tokens)
         return double(job, answer)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from hopchain_etl.engines.vlm.images import Picture, encoded
+from hopchain_etl.engines.vlm.images import PromptImage, encoded
 from hopchain_etl.imaging.vision_tokens import FACTOR, MAX_PIXELS, MIN_PIXELS, image_tokens, resized
 
 
@@ -30,20 +30,20 @@ def decoded(uri: str) -> Image.Image:
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
 def test_a_photo_within_its_budget_goes_as_it_is(form: str) -> None:
     data = photo(224, 224, form)
-    (sent,) = encoded([Picture(lambda: data)])
+    (sent,) = encoded([PromptImage(lambda: data)])
     assert sent.uri == f"data:image/{form.lower()};base64,{base64.b64encode(data).decode()}"
     assert (sent.width, sent.height, sent.tokens) == (224, 224, 64)
 
 
 @pytest.mark.parametrize(("form", "mode"), [("WEBP", "RGB"), ("BMP", "RGB"), ("TIFF", "RGB"), ("GIF", "P")])
 def test_what_servers_may_not_decode_is_sent_as_jpeg(form: str, mode: str) -> None:
-    (sent,) = encoded([Picture(lambda: photo(100, 60, form, mode))])
+    (sent,) = encoded([PromptImage(lambda: photo(100, 60, form, mode))])
     assert decoded(sent.uri).format == "JPEG"
     assert decoded(sent.uri).size == (100, 60)
 
 
 def test_a_larger_photo_is_shrunk_to_its_budget() -> None:
-    (sent,) = encoded([Picture(lambda: photo(4_000, 3_000), max_pixels=1_310_720)])
+    (sent,) = encoded([PromptImage(lambda: photo(4_000, 3_000), max_pixels=1_310_720)])
     assert sent.width * sent.height <= 1_310_720
     assert sent.width % FACTOR == sent.height % FACTOR == 0
     assert abs(sent.width / sent.height - 4 / 3) < 0.05
@@ -58,7 +58,7 @@ def test_pictures_of_one_photo_load_it_once() -> None:
         loads.append(1)
         return photo(400, 200)
 
-    whole, right = encoded([Picture(load), Picture(load, box=(210.4, 20.0, 999.0, 90.6))])
+    whole, right = encoded([PromptImage(load), PromptImage(load, box=(210.4, 20.0, 999.0, 90.6))])
     assert len(loads) == 1
     assert (whole.width, right.width, right.height) == (400, 190, 71)
     red, _, blue = decoded(right.uri).convert("RGB").getpixel((90, 30))  # type: ignore[misc]
@@ -68,7 +68,7 @@ def test_pictures_of_one_photo_load_it_once() -> None:
 
 def test_a_box_beside_the_photo_is_refused() -> None:
     with pytest.raises(ValueError, match="holds no pixel"):
-        encoded([Picture(lambda: photo(40, 40), box=(50.0, 0.0, 60.0, 10.0))])
+        encoded([PromptImage(lambda: photo(40, 40), box=(50.0, 0.0, 60.0, 10.0))])
 
 
 @given(width=st.integers(1, 9_000), height=st.integers(1, 9_000))
@@ -85,5 +85,5 @@ def test_sizes_keep_to_the_models_bounds(width: int, height: int) -> None:
 
 @pytest.mark.parametrize("size", [(15, 2_999), (3_000, 15), (1, 150)])
 def test_narrow_strips_can_be_sent(size: tuple[int, int]) -> None:
-    (sent,) = encoded([Picture(lambda: photo(*size), max_pixels=1_024)])
+    (sent,) = encoded([PromptImage(lambda: photo(*size), max_pixels=1_024)])
     assert decoded(sent.uri).size == (sent.width, sent.height)

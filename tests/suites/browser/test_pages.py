@@ -206,7 +206,7 @@ def closed(site: Site, asked: dict[str, list[int]]) -> None:
         lead.get_by_role("dialog").get_by_role("button", name="Close batch").click()
         expect(lead.locator("#detail-title")).to_have_text("monday: 4 of 4, closed")
         expect(lead.get_by_role("button", name="Close batch …")).to_be_disabled()
-    assert "closed" in batches.states(site.lake)["monday"]
+    assert "closed" in batches.batch_states(site.lake)["monday"]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import tiny_sam3
 
-from hopchain_etl.engines.factory import engines_for
+from hopchain_etl.engines.factory import create_engines
 from hopchain_etl.engines.prompts import Prompt
 from hopchain_etl.engines.sam3 import postprocess
 from hopchain_etl.lake.lake import Marker
@@ -96,7 +96,7 @@ def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("lenient")
 def test_nonsense_of_the_right_shape_goes_all_the_way_and_is_turned_away(settings: Settings) -> None:
     put_photos(settings.source, range(PHOTOS))
-    ingested, build = night(settings, "first", engines_for(settings))
+    ingested, build = night(settings, "first", create_engines(settings))
     assert ingested.ok == PHOTOS
     done = markers(build)
     print(json.dumps({name: vars(one) for name, one in done.items()}, default=str, indent=1))

@@ -18,9 +18,9 @@ import pytest
 from PIL import Image
 
 from hopchain_etl.engines.base import EngineDownError, Reply
-from hopchain_etl.engines.vlm.call import Answer, Call, Message
+from hopchain_etl.engines.vlm.call import ChatRequest, ChatResponse, Message
 from hopchain_etl.engines.vlm.client import VlmClient
-from hopchain_etl.engines.vlm.images import Picture
+from hopchain_etl.engines.vlm.images import PromptImage
 from hopchain_etl.engines.vlm.server import LaunchedServer, launch
 from hopchain_etl.settings import VlmSettings
 from support.asked import Asked
@@ -37,27 +37,27 @@ SCHEMA = {
 }
 
 
-def picture(number: int, width: int = 224, height: int = 224) -> Picture:
+def picture(number: int, width: int = 224, height: int = 224) -> PromptImage:
     def load() -> bytes:
         pixels = np.random.default_rng(number).integers(0, 255, (7, 7, 3), np.uint8)
         sink = io.BytesIO()
         Image.fromarray(pixels).resize((width, height), Image.Resampling.NEAREST).save(sink, "PNG")
         return sink.getvalue()
 
-    return Picture(load)
+    return PromptImage(load)
 
 
-def call_of(job: Asked, *, seed: int | None = None, **changes: Any) -> Call:
+def call_of(job: Asked, *, seed: int | None = None, **changes: Any) -> ChatRequest:
     prompt = (Message("user", (f"row {job.number}", picture(job.number))),)
     how = {"max_tokens": 120, "schema": SCHEMA, "temperature": 1.0, "seed": job.number if seed is None else seed}
-    return Call(prompt, **{**how, **changes})
+    return ChatRequest(prompt, **{**how, **changes})
 
 
-def written(settings: VlmSettings, calls: dict[int, Call]) -> dict[int, Answer]:
+def written(settings: VlmSettings, calls: dict[int, ChatRequest]) -> dict[int, ChatResponse]:
     """Return the answer to each call."""
-    answers: dict[int, Answer] = {}
+    answers: dict[int, ChatResponse] = {}
 
-    def keep(job: Asked, answer: Answer) -> dict[str, Any]:
+    def keep(job: Asked, answer: ChatResponse) -> dict[str, Any]:
         answers[job.number] = answer
         return {}
 
@@ -95,14 +95,17 @@ def test_a_seed_gives_the_same_sample_again(vlm_settings: VlmSettings) -> None:
 
 def test_the_picture_is_looked_at(vlm_settings: VlmSettings) -> None:
     prompts = {n: (Message("user", ("what is it?", picture(n))),) for n in range(4)}
-    answers = written(vlm_settings, {n: Call(prompt, max_tokens=30) for n, prompt in prompts.items()})
+    answers = written(vlm_settings, {n: ChatRequest(prompt, max_tokens=30) for n, prompt in prompts.items()})
     assert len({answer.text for answer in answers.values()}) > 1
 
 
 def test_image_tokens_are_what_the_server_counts(vlm_settings: VlmSettings) -> None:
     sizes = [(224, 224), (640, 480), (70, 900), (1_000, 333)]
-    plain = Call((Message("user", ("look",)),), max_tokens=1)
-    calls = {n + 1: Call((Message("user", ("look", picture(n, *size))),), max_tokens=1) for n, size in enumerate(sizes)}
+    plain = ChatRequest((Message("user", ("look",)),), max_tokens=1)
+    calls = {
+        n + 1: ChatRequest((Message("user", ("look", picture(n, *size))),), max_tokens=1)
+        for n, size in enumerate(sizes)
+    }
     answers = written(vlm_settings, {0: plain, **calls})
     markers = 2
     for n in calls:
@@ -113,8 +116,8 @@ def test_image_tokens_are_what_the_server_counts(vlm_settings: VlmSettings) -> N
 def test_what_the_server_refuses_is_one_rows_error(vlm_settings: VlmSettings) -> None:
     calls = {
         0: call_of(Asked(0)),
-        1: Call((Message("user", ("long " * 4_000,)),), max_tokens=10),
-        2: Call((Message("user", tuple(picture(n) for n in range(17))),), max_tokens=10),
+        1: ChatRequest((Message("user", ("long " * 4_000,)),), max_tokens=10),
+        2: ChatRequest((Message("user", tuple(picture(n) for n in range(17))),), max_tokens=10),
         3: call_of(Asked(3)),
     }
     client = VlmClient(vlm_settings, str(vlm_settings.endpoint_url))

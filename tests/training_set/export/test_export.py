@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from hopchain_etl.cli import app
 from hopchain_etl.imaging.vision_tokens import image_tokens
 from hopchain_etl.training_set.dataset import NotPulledError, TrainingSet
-from hopchain_etl.training_set.export import Exported, Wanted, export
+from hopchain_etl.training_set.export import ExportOptions, ExportResult, export
 from hopchain_etl.training_set.export.formats import FORMATS
 from hopchain_etl.training_set.export.tokens import TEMPLATE_TOKENS, estimate, tokenizer_at
 from hopchain_etl.training_set.rewards import grade
@@ -42,8 +42,8 @@ def read(out: Path, form: str, split: str = "train") -> list[dict[str, Any]]:
     return rows
 
 
-def run(folder: Path, out: Path, form: str = "verl", **wanted: Any) -> Exported:
-    return export(folder, out, Wanted(form, **wanted))
+def run(folder: Path, out: Path, form: str = "verl", **wanted: Any) -> ExportResult:
+    return export(folder, out, ExportOptions(form, **wanted))
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -126,7 +126,7 @@ def test_the_same_set_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None
 
 
 def test_what_cannot_be_exported_is_told_and_leaves_no_half_file(folder: Path, tmp_path: Path) -> None:
-    for wrong in (Wanted("jax"), Wanted("verl", variant="third"), Wanted("verl", split="test")):
+    for wrong in (ExportOptions("jax"), ExportOptions("verl", variant="third"), ExportOptions("verl", split="test")):
         with pytest.raises(ValueError, match=r"no (format|variant|split)"):
             export(folder, tmp_path, wrong)
     with pytest.raises(ValueError, match="condition"):
