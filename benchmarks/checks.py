@@ -119,7 +119,7 @@ def main() -> None:
     wanted = options.parse_args().rows
     for seed in range(PHOTOS):
         image, query = photo(seed)
-        scene = Scene.of(image["instances"], WIDTH, HEIGHT)
+        scene = Scene.from_rows(image["instances"], WIDTH, HEIGHT)
         assert not (found := check(query, scene)[0]), f"query {seed} is no good: {found}"
     spent: list[tuple[int, float, float]] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -224,7 +224,7 @@ def fill(lake: Lake, count: int) -> None:
         for table, fingerprint, found in (("images", None, [image]), ("queries", LINEAGE, rows)):
             folder = lake.folder(table, fingerprint, shard)
             part = lake.write_part(folder, "part-00000", pa.Table.from_pylist(found, schema=schemas.TABLES[table]))
-            lake.mark(folder, Marker((part,), (), read=len(found), ok=len(found), rejected=0, failed=0))
+            lake.write_marker(folder, Marker((part,), (), read=len(found), ok=len(found), rejected=0, failed=0))
         names += [row["query_id"] for row in rows]
         shards.append(str(shard))
     policy = {"name": "unanimous", "seats": RULE.seats, "agree": RULE.agree, "full_share": 0.05}
@@ -233,7 +233,7 @@ def fill(lake: Lake, count: int) -> None:
 
 def compare(lake: Lake, told: Told) -> dict[str, int]:
     """Return what the lake holds against what was acknowledged."""
-    keys = [entry.key for entry in lake.store.entries("answers/") if "/lease-" not in entry.key]
+    keys = [entry.key for entry in lake.store.list_objects("answers/") if "/lease-" not in entry.key]
     stored = dict(zip(keys, map_threads(lake.store.get, keys), strict=True))
     ballots = {key: Vote.model_validate_json(data) for key, data in stored.items()}
     ids = Counter(ballot.answer_id for ballot in ballots.values())

@@ -73,7 +73,7 @@ class Registry:
         """Return every object of the DVC remote, whose key is its content's hash, with its size."""
         remote = self.settings().registry.remote
         assert remote is not None
-        return {entry.key: entry.size for entry in ObjectStore(remote).entries()}
+        return {entry.key: entry.size for entry in ObjectStore(remote).list_objects()}
 
 
 def digest(clone: Path) -> str:

@@ -52,16 +52,16 @@ def main() -> None:
     photo = picture(model.side)
 
     def jointly() -> list[Answer]:
-        return model.prompt(model.look(photo), NAMES, 0.0)
+        return model.prompt(model.encode(photo), NAMES, 0.0)
 
     def separately() -> list[Answer]:
-        return [answer for name in NAMES for answer in model.prompt(model.look(photo), [name], 0.0)]
+        return [answer for name in NAMES for answer in model.prompt(model.encode(photo), [name], 0.0)]
 
-    seen = model.look(photo)
+    seen = model.encode(photo)
     model.prompt(seen, NAMES, 0.0)  # the first calls pay for caches
     ratios, encoding, prompting, equal = [], [], [], True
     for round_ in range(rounds):
-        encoding.append(timed(lambda: [model.look(photo)])[0])
+        encoding.append(timed(lambda: [model.encode(photo)])[0])
         prompting.append(timed(lambda: model.prompt(seen, NAMES[:1], 0.0))[0])
         (joint, ours), (apart, theirs) = timed(jointly), timed(separately)
         ratios.append(joint / apart)

@@ -55,7 +55,7 @@ def create(lake: Lake, batch: Batch) -> Batch:
 
     Raises LakeError where the name is taken by another run.
     """
-    if lake.store.put_new(_key(batch.id), json.dumps(asdict(batch), sort_keys=True, indent=1).encode()):
+    if lake.store.put_if_absent(_key(batch.id), json.dumps(asdict(batch), sort_keys=True, indent=1).encode()):
         return batch
     held = load(lake, batch.id)
     if held.created_by_run != batch.created_by_run:
@@ -83,7 +83,7 @@ def load(lake: Lake, name: str) -> Batch:
 def batch_states(lake: Lake) -> dict[str, frozenset[str]]:
     """Return every batch by name, in order, with what has become of it: ``closed``, ``decided``, ``assigned``."""
     kinds: dict[str, set[str]] = {}
-    for entry in lake.store.entries("batches/"):
+    for entry in lake.store.list_objects("batches/"):
         if match := _KEY.fullmatch(entry.key):
             kinds.setdefault(match["id"], set()).add(match["kind"] or "batch")
     return {name: frozenset(found - {"batch"}) for name, found in sorted(kinds.items()) if "batch" in found}
@@ -108,7 +108,7 @@ def unassigned_queries(
     Only shards in ``held_back`` are looked at, and the queries that it names are left out.
     """
     earlier = query_ids_of_batches(lake, (other for other in batch_states(lake) if other != besides))
-    gone = lake.withdrawn()
+    gone = lake.tombstones()
 
     def queries(shard: Shard) -> list[str]:
         rows = lake.read("queries", lineage, shard, withdrawn=gone)
@@ -124,12 +124,12 @@ def close(lake: Lake, name: str, by: str) -> bool:
     """End a batch before all is answered; return False where somebody has closed it before."""
     load(lake, name)
     closing = {"id": name, "closed_by": by}
-    return lake.store.put_new(f"batches/{name}.closed.json", json.dumps(closing, sort_keys=True).encode())
+    return lake.store.put_if_absent(f"batches/{name}.closed.json", json.dumps(closing, sort_keys=True).encode())
 
 
 def mark_decided(lake: Lake, name: str, outcome: dict[str, Any]) -> None:
     """Record that a batch has become final, with what became of its queries; the first record stays."""
-    lake.store.put_new(f"batches/{name}.decided.json", json.dumps(outcome, sort_keys=True, indent=1).encode())
+    lake.store.put_if_absent(f"batches/{name}.decided.json", json.dumps(outcome, sort_keys=True, indent=1).encode())
 
 
 def reopen(lake: Lake, name: str) -> None:

@@ -90,7 +90,7 @@ def collect(lake: Lake, validate: Validator) -> list[BatchProgress]:
 def votes_by_query(lake: Lake) -> dict[str, list[VoteObject]]:
     """Return every vote by query_id, by one listing and without reading any."""
     cast: dict[str, list[VoteObject]] = {}
-    for entry in lake.store.entries("answers/"):
+    for entry in lake.store.list_objects("answers/"):
         if match := VOTE_KEY.fullmatch(entry.key):
             vote = VoteObject(entry.key, entry.etag, match["query"], int(match["seat"]), int(match["rev"]))
             cast.setdefault(vote.query_id, []).append(vote)
@@ -149,7 +149,7 @@ def compact(
         inputs=inputs,
         reasons=dict(Counter(reject["reason"] for reject in rejects)),
     )
-    lake.mark(folder, marker)
+    lake.write_marker(folder, marker)
     log.info("batch %s: read %d votes, ok %d, rejected %d", batch.id, marker.read, marker.ok, marker.rejected)
 
 
@@ -172,7 +172,7 @@ def _standing(lake: Lake, batch: Batch, inputs: str, *, closed: bool) -> BatchPr
     given: dict[str, list[Vote]] = {query: [] for query in batch.query_ids}
     for vote in valid_votes_of_batch(lake, batch):
         given[vote.query_id].append(vote)
-    rule, share = ConsensusRule.of(batch.policy), float(batch.policy.get("full_share", 0))
+    rule, share = ConsensusRule.from_policy(batch.policy), float(batch.policy.get("full_share", 0))
     tally: Counter[Decision] = Counter()
     for query, mine in given.items():
         waits = in_full_sample(query, share) and len({vote.annotator for vote in mine}) < rule.seats

@@ -24,8 +24,8 @@ ExcludedQueries = dict[Shard, dict[str, str]]
 def excluded_queries(build: Build) -> ExcludedQueries:
     """Return the shards that every stage has completed, each with the queries nobody is to be asked, and why."""
     guards = [(step.stage.table, step.fingerprint) for name in FILTER_STAGES if (step := build.steps.get(name))]
-    guarded = (build.lake.completed(*guard) for guard in guards)
-    ready = sorted(set(build.lake.completed("queries", build.lineage)).intersection(*guarded))
+    guarded = (build.lake.completed_shards(*guard) for guard in guards)
+    ready = sorted(set(build.lake.completed_shards("queries", build.lineage)).intersection(*guarded))
     return dict(zip(ready, map_threads(lambda shard: _refused(build.lake, guards, shard), ready), strict=True))
 
 
@@ -38,7 +38,7 @@ def excluded_queries_of_lineage(lake: Lake, lineage: str) -> ExcludedQueries:
         if (facts := lake.get_json(f"lineages/{fingerprint}.json"))
         and (facts["stage"], facts["upstream"]) == (stage, lineage)
     ]
-    shards = lake.completed("queries", lineage)
+    shards = lake.completed_shards("queries", lineage)
     return dict(zip(shards, map_threads(lambda shard: _refused(lake, guards, shard), shards), strict=True))
 
 

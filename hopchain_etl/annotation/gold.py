@@ -46,11 +46,11 @@ class Gold:
 
     def refresh(self) -> None:
         """Learn of new items and of answers that other API workers stored."""
-        keys = [entry.key for entry in self._lake.store.entries("gold/items/")]
+        keys = [entry.key for entry in self._lake.store.list_objects("gold/items/")]
         new = [key for key in keys if _name(key) not in self.items]
         found = [GoldItem(**json.loads(data)) for data in map_threads(self._lake.store.get, new)]
         answered: defaultdict[str, set[str]] = defaultdict(set)
-        for entry in self._lake.store.entries("gold/answers/"):
+        for entry in self._lake.store.list_objects("gold/answers/"):
             answered[entry.key.split("/")[2]].add(_name(entry.key))
         with self._lock:
             self.items.update({item.query_id: item for item in found})
@@ -62,7 +62,7 @@ class Gold:
         new = [
             item
             for item in items
-            if self._lake.store.put_new(f"gold/items/{item.query_id}.json", json.dumps(asdict(item)).encode())
+            if self._lake.store.put_if_absent(f"gold/items/{item.query_id}.json", json.dumps(asdict(item)).encode())
             and item.query_id not in self.items
         ]
         with self._lock:
@@ -80,7 +80,7 @@ class Gold:
     def pick(self, annotator: str, known: Iterable[str]) -> GoldItem | None:
         """Return the next check for somebody, none of those he has answered before, as a check or for real."""
         me = annotator_key(annotator)
-        stored = {_name(entry.key) for entry in self._lake.store.entries(f"gold/answers/{me}/")}
+        stored = {_name(entry.key) for entry in self._lake.store.list_objects(f"gold/answers/{me}/")}
         with self._lock:
             self._answered[me] |= stored
             left = self.items.keys() - self._answered[me] - set(known)
@@ -92,7 +92,7 @@ class Gold:
         number = parse_answer(said.get("answer"))
         marked = {**said, "annotator": annotator, "gold": True, "expected": item.answer}
         body = {**marked, "right": number is not None and number == parse_answer(item.answer)}
-        self._lake.store.put_new(_answer_key(annotator, query_id), json.dumps(body, sort_keys=True).encode())
+        self._lake.store.put_if_absent(_answer_key(annotator, query_id), json.dumps(body, sort_keys=True).encode())
         with self._lock:
             self._answered[annotator_key(annotator)].add(query_id)
 
@@ -109,7 +109,7 @@ class Gold:
 
     def answers(self) -> list[dict[str, Any]]:
         """Return all answers to checks, skips included."""
-        keys = [entry.key for entry in self._lake.store.entries("gold/answers/")]
+        keys = [entry.key for entry in self._lake.store.list_objects("gold/answers/")]
         return [json.loads(data) for data in map_threads(self._lake.store.get, keys)]
 
 

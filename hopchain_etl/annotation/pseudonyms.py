@@ -18,7 +18,7 @@ _KEY = "annotators/pseudonyms.key"
 
 def fingerprint(lake: Lake) -> str:
     """Return 16 hex digits that tell the lake's key from others; makes the key where there is none yet."""
-    lake.store.put_new(_KEY, secrets.token_hex(32).encode())
+    lake.store.put_if_absent(_KEY, secrets.token_hex(32).encode())
     return _fingerprint(lake.store.get(_KEY))
 
 

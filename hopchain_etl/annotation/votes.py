@@ -82,7 +82,7 @@ def in_full_sample(query_id: str, share: float) -> bool:
 def void(lake: Lake, annotator: str, *, by: str, reason: str) -> bool:
     """Let nothing that ``annotator`` answers count any more; return False where that was so before."""
     stone = {"annotator": annotator, "by": by, "reason": reason}
-    return lake.store.put_new(
+    return lake.store.put_if_absent(
         f"{_VOIDS}{annotator_key(annotator)}{_VOIDED}", json.dumps(stone, sort_keys=True).encode()
     )
 
@@ -90,7 +90,9 @@ def void(lake: Lake, annotator: str, *, by: str, reason: str) -> bool:
 def voided(lake: Lake) -> dict[str, dict[str, str]]:
     """Return the tombstone of each voided annotator, by name."""
     stones = [
-        json.loads(lake.store.get(entry.key)) for entry in lake.store.entries(_VOIDS) if entry.key.endswith(_VOIDED)
+        json.loads(lake.store.get(entry.key))
+        for entry in lake.store.list_objects(_VOIDS)
+        if entry.key.endswith(_VOIDED)
     ]
     return {stone["annotator"]: stone for stone in stones}
 

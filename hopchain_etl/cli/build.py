@@ -104,7 +104,7 @@ def rejects(
         row
         for level in funnel(build)
         if stage in (None, level.stage)
-        for shard in build.lake.completed(level.table, level.fingerprint)
+        for shard in build.lake.completed_shards(level.table, level.fingerprint)
         for row in build.lake.rejects(level.table, level.fingerprint, shard).to_pylist()
         if reason in (None, row["reason"])
     ]

@@ -159,7 +159,7 @@ def up_airflow(folder: Path, server: ServerInfo) -> AirflowServer:
 def upload(folder: Path, samples: list[Sample], source: S3Settings) -> None:
     """Put the samples into the source bucket, each with its source and licence; those that are there stay."""
     store = ObjectStore(source)
-    there = {entry.key for entry in store.entries()}
+    there = {entry.key for entry in store.list_objects()}
     for sample in samples:
         if sample.name not in there:
             metadata = {"source": sample.source, "license": sample.license}

@@ -23,7 +23,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     if settings.engines.profile is Profile.LOCAL:
         yield from models.local_weights()
         return
-    for name in sorted({needs.asks for needs in RESOURCES.values() if needs.asks}):
+    for name in sorted({needs.model_section for needs in RESOURCES.values() if needs.model_section}):
         model: VlmSettings = getattr(settings, name)
         yield from models.endpoint(name, model) if model.endpoint_url else models.launch(name, model)
     yield from models.gpus(settings)

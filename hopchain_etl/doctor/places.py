@@ -25,7 +25,7 @@ def buckets(settings: Settings) -> Iterator[Finding]:
     yield from _writable("lake", ObjectStore(settings.lake))
     yield from _contents(settings)
     try:
-        found = next(ObjectStore(settings.source).entries(), None)
+        found = next(ObjectStore(settings.source).list_objects(), None)
     except StoreError as error:
         yield _unreachable("source", error)
     else:
@@ -53,7 +53,7 @@ def _benchmark(benchmark: BenchmarkSettings) -> Finding:
 
 def _contents(settings: Settings) -> Iterator[Finding]:
     try:
-        shards = len(Lake(settings.lake).completed("images"))
+        shards = len(Lake(settings.lake).completed_shards("images"))
     except StoreError:
         return  # said already
     if shards:
@@ -66,9 +66,9 @@ def _writable(what: str, store: ObjectStore) -> Iterator[Finding]:
     """Write an object, see whether a second conditional write is refused, and remove it."""
     key, uri = f"doctor/{uuid.uuid4().hex}", store.uri("")
     try:
-        next(store.entries(), None)
-        store.put_new(key, b"first")
-        again = store.put_new(key, b"second")
+        next(store.list_objects(), None)
+        store.put_if_absent(key, b"first")
+        again = store.put_if_absent(key, b"second")
         store.delete([key])
     except StoreError as error:
         yield _unreachable(what, error)

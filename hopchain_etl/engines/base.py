@@ -43,7 +43,7 @@ class Identity:
     revision: str
     recipe: Mapping[str, Any] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)
-    journaled: bool = True  # false: cheaper to compute again than to store
+    cached: bool = True  # false: cheaper to compute again than to store
 
 
 @dataclass(frozen=True)
@@ -122,12 +122,12 @@ class ReadJob:
     photo: Photo  # only says which image the question is about
     question: str
     instances: tuple[Row, ...]  # rows of the instances table
-    seen: tuple[JSON, ...]  # what only eyes can tell of them, see ``hops.rereading.seen``
+    unexecutable_facts: tuple[JSON, ...]  # what only eyes can tell of them, see ``hops.rereading.seen``
 
     @property
     def payload(self) -> JSON:
         told = [instance_for_prompt(row) for row in self.instances]
-        asked = {"question": self.question, "instances": told, "seen": list(self.seen)}
+        asked = {"question": self.question, "instances": told, "seen": list(self.unexecutable_facts)}
         return {"task": "read", "blob": self.photo.blob_sha, **asked}
 
 
@@ -136,11 +136,11 @@ class SolveJob:
     photo: Photo
     question: str
     sample: int
-    sees: bool = True  # False: the blind check, the model does not see the image
+    with_image: bool = True  # False: the blind check, the model does not see the image
 
     @property
     def payload(self) -> JSON:
-        blob = self.photo.blob_sha if self.sees else None
+        blob = self.photo.blob_sha if self.with_image else None
         return {"task": "solve", "blob": blob, "question": self.question, "sample": self.sample}
 
 
@@ -169,7 +169,7 @@ class Reply(Generic[J]):
 
     job: J
     content: JSON | None = None
-    said: JSON | None = None
+    raw_response: JSON | None = None
     error: str | None = None
     tokens: int = 0
     seconds: float = 0.0

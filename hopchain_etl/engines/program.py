@@ -22,7 +22,7 @@ class ProgramAuthor:
 
     @property
     def identity(self) -> Identity:
-        return Identity("program-author", REVISION, self._settings.model_dump(), journaled=False)
+        return Identity("program-author", REVISION, self._settings.model_dump(), cached=False)
 
     def plan(self, photo: Photo, instances: Sequence[Row]) -> Sequence[AuthorJob]:
         """Return one job: the program author finds its own combinations among all instances."""
@@ -32,7 +32,7 @@ class ProgramAuthor:
         """Yield the drafts for each job, in order."""
         settings = self._settings
         for job in jobs:
-            scene = Scene.of(job.instances, job.photo.width, job.photo.height)
+            scene = Scene.from_rows(job.instances, job.photo.width, job.photo.height)
             bounds = settings.min_instances, settings.max_instances
             written = write_queries(scene, settings.queries_per_image, settings.seed, bounds)
             ways = first_steps(scene) if written else []

@@ -39,20 +39,20 @@ class Thresholds:
 class AttemptScore:
     """How many of a model's samples were right."""
 
-    right: int = 0
+    correct: int = 0
     samples: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.right <= self.samples:
-            raise ValueError(f"{self.right} right of {self.samples} samples cannot be")
+        if not 0 <= self.correct <= self.samples:
+            raise ValueError(f"{self.correct} right of {self.samples} samples cannot be")
 
     def __add__(self, other: AttemptScore) -> AttemptScore:
-        return AttemptScore(self.right + other.right, self.samples + other.samples)
+        return AttemptScore(self.correct + other.correct, self.samples + other.samples)
 
     @property
     def share(self) -> float | None:
         """The share of right samples; None without samples."""
-        return self.right / self.samples if self.samples else None
+        return self.correct / self.samples if self.samples else None
 
 
 def score_attempts(graded: Iterable[bool]) -> AttemptScore:
@@ -65,7 +65,7 @@ def band(tries: AttemptScore, thresholds: Thresholds = Thresholds()) -> Band | N
     """Return the band of a query; None where nobody has tried it."""
     if not tries.samples:
         return None
-    share = Fraction(tries.right, tries.samples)
+    share = Fraction(tries.correct, tries.samples)
     if share in (0, 1):
         return Band.ALL_RIGHT if share else Band.ALL_WRONG
     if share <= Fraction(str(thresholds.hard)):
@@ -75,7 +75,7 @@ def band(tries: AttemptScore, thresholds: Thresholds = Thresholds()) -> Band | N
 
 def too_easy(seeing: AttemptScore) -> bool:
     """Return whether a weaker model that sees the image is always right: such queries are dropped (HOPCHAIN.md)."""
-    return 0 < seeing.samples == seeing.right
+    return 0 < seeing.samples == seeing.correct
 
 
 def guessable(blind: AttemptScore, chance: float, alpha: float = 0.05) -> bool:
@@ -87,7 +87,7 @@ def guessable(blind: AttemptScore, chance: float, alpha: float = 0.05) -> bool:
     0.05 these are 3 right answers; 1 or 2 samples cannot condemn a query. ``alpha`` bounds the share of sound queries
     that are lost to luck.
     """
-    return blind.samples > 0 and binomial_tail(blind.right, blind.samples, chance) < alpha
+    return blind.samples > 0 and binomial_tail(blind.correct, blind.samples, chance) < alpha
 
 
 def binomial_tail(right: int, samples: int, chance: float) -> float:

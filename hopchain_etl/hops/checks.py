@@ -80,15 +80,15 @@ VARIANT_RULES: tuple[Rule, ...] = tuple(rule for rule in RULES if rule not in _O
 
 def check(query: Query, scene: Scene, rules: Sequence[Rule] = RULES) -> tuple[list[Violation], float]:
     """Return every one of ``rules`` that ``query`` breaks on ``scene``, and the share of hops no code could check."""
-    case = build_context(query, scene)
-    broken = ((rule.__name__, rule(case)) for rule in rules)
-    return [Violation(reason, detail) for reason, detail in broken if detail is not None], case.unchecked
+    context = build_context(query, scene)
+    broken = ((rule.__name__, rule(context)) for rule in rules)
+    return [Violation(reason, detail) for reason, detail in broken if detail is not None], context.unchecked
 
 
 def is_sound(query: Query, scene: Scene) -> bool:
     """Return whether ``query`` breaks no rule; quicker than ``check`` where it breaks one."""
-    case = build_context(query, scene)
-    return all(rule(case) is None for rule in RULES)
+    context = build_context(query, scene)
+    return all(rule(context) is None for rule in RULES)
 
 
 def coverage(query: Query, scene: Scene) -> float:

@@ -49,7 +49,7 @@ class ConsensusRule:
         return "unanimous" if self == ConsensusRule() else str(self)
 
     @classmethod
-    def named(cls, name: str) -> ConsensusRule:
+    def from_name(cls, name: str) -> ConsensusRule:
         """Return the rule of that name; raise ValueError where there is none."""
         if name == "unanimous":
             return cls()
@@ -59,7 +59,7 @@ class ConsensusRule:
         return cls(int(match["seats"]), int(match["agree"]))
 
     @classmethod
-    def of(cls, policy: Mapping[str, Any]) -> ConsensusRule:
+    def from_policy(cls, policy: Mapping[str, Any]) -> ConsensusRule:
         """Return the rule of a batch's policy; one that does not say how many must agree means all."""
         seats = int(policy["seats"])
         return cls(seats, int(policy.get("agree", seats)))
@@ -93,7 +93,7 @@ def tally_votes(opinions: Iterable[tuple[str, Fraction | None]], rule: Consensus
 def is_consensus(policy: str, answers: Sequence[str | None], answer: str) -> bool:
     """Return whether people's ``answers`` (None for a reject) give ``answer`` under the rule of that name."""
     outcome = tally_votes(
-        ((str(number), parse_answer(text)) for number, text in enumerate(answers)), ConsensusRule.named(policy)
+        ((str(number), parse_answer(text)) for number, text in enumerate(answers)), ConsensusRule.from_name(policy)
     )
     return outcome.decision is Decision.KEPT and outcome.answer == parse_answer(answer)
 

@@ -26,12 +26,12 @@ class QueryContext:
     query: Query
     scene: Scene
     tree: Node | None
-    looks: tuple[HopResult | Exception, ...]
+    hop_results: tuple[HopResult | Exception, ...]
 
     @property
     def unchecked(self) -> float:
         """The share of hops whose target or reading no code could execute."""
-        hops = zip(self.query.hops, self.looks, strict=True)
+        hops = zip(self.query.hops, self.hop_results, strict=True)
         beyond = [_beyond_code(hop, look) for hop, look in hops]
         return sum(beyond) / max(1, len(beyond))
 
@@ -46,7 +46,7 @@ class QueryContext:
         return words(self.query.question)
 
     @cached_property
-    def compared(self) -> list[tuple[int, str]]:
+    def text_comparisons(self) -> list[tuple[int, str]]:
         """Hop and text wherever the expression asks whether the one reads the other."""
         pairs = []
         for node in self.tree.walk() if self.tree else ():
@@ -64,7 +64,7 @@ class QueryContext:
         return perturbations(self.tree, self.query.values)
 
     @cached_property
-    def astray(self) -> list[tuple[int, str, Fraction | None]]:
+    def wrong_instance_results(self) -> list[tuple[int, str, Fraction | None]]:
         """Hop, instance and result had a look landed on another instance of its kind; None where one would be stuck.
 
         What follows from the wrong instance is looked up anew, as a person would who took the wrong turn.
@@ -73,7 +73,7 @@ class QueryContext:
             return []
         walks = []
         for number, hop in self.query.numbered():
-            known = hop.referent in self.scene.by_id and isinstance(self.looks[number - 1], HopResult)
+            known = hop.referent in self.scene.by_id and isinstance(self.hop_results[number - 1], HopResult)
             if not known or _is_second_look(hop):
                 continue
             for other in _others(self.scene, hop):
@@ -90,7 +90,7 @@ class QueryContext:
     def coverage(self) -> float:
         """The share of perturbed readings and wrong turns that would change the answer (or lead nowhere); 1 is best."""
         results = [result for one in self.perturbed.values() for result in one]
-        results += [result for _, _, result in self.astray]
+        results += [result for _, _, result in self.wrong_instance_results]
         return sum(result != self.query.answer for result in results) / max(1, len(results))
 
     def result(self, values: dict[int, Value]) -> Fraction | None:
@@ -102,7 +102,7 @@ class QueryContext:
 
     def first(self, differs: Callable[[Hop, HopResult | Exception], str | None]) -> str | None:
         """Return what ``differs`` says of the first hop that it says anything of."""
-        for number, (hop, look) in enumerate(zip(self.query.hops, self.looks, strict=True), start=1):
+        for number, (hop, look) in enumerate(zip(self.query.hops, self.hop_results, strict=True), start=1):
             if detail := differs(hop, look):
                 return f"h{number} ({hop.rel} {hop.category}): {detail}"
         return None

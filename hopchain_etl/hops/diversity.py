@@ -43,7 +43,7 @@ class QueryProfile:
     capabilities: str  # what its hops read, such as "count+number"
     n_hops: int
     answer: str
-    looks: frozenset[int]  # at what it looks, for what: hashes, equal within one image only
+    hop_signatures: frozenset[int]  # at what it looks, for what: hashes, equal within one image only
 
 
 def candidate(row: Mapping[str, Any]) -> QueryProfile:
@@ -100,10 +100,10 @@ def near_duplicates(ranked: Sequence[QueryProfile], near: float) -> list[str]:
     found = []
     for one in ranked:
         earlier = by_image[one.image_id]
-        if any(len(one.looks & other) > near * len(one.looks | other) for other in earlier):
+        if any(len(one.hop_signatures & other) > near * len(one.hop_signatures | other) for other in earlier):
             found.append(one.query_id)
         else:
-            earlier.append(one.looks)
+            earlier.append(one.hop_signatures)
     return found
 
 

@@ -93,7 +93,7 @@ def conditions_met(tree: Node, values: Mapping[int, Value]) -> list[bool]:
 def evaluate(tree: Node, values: Mapping[int, Value]) -> Value:
     """Return the exact value of a tree over what the hops read; raise ExpressionError on a wrong type or hop.
 
-    Only the branch that an ``if`` takes is evaluated. Strings compare without regard to case.
+    Only the branch that an ``if`` takes is evaluated. Strings compare without regard to context.
     """
     value = _evaluate(tree, values)
     return Fraction(value) if isinstance(value, int) and not isinstance(value, bool) else value

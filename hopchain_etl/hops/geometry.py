@@ -110,7 +110,7 @@ class Scene:
     )
 
     @classmethod
-    def of(cls, rows: Iterable[Mapping[str, Any]], width: int, height: int) -> Scene:
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]], width: int, height: int) -> Scene:
         """Return the scene of a photo of ``width`` x ``height`` px from its rows of ``instances``."""
         return cls(tuple(map(instance_from_row, rows)), width, height)
 

@@ -31,8 +31,8 @@ def unexecutable_facts(query: Query, scene: Scene) -> tuple[dict[str, Any], ...]
     image) or ``{"of": [ids], "rel", "category", "to": [ids]}`` for a place that no code can find.
     """
     facts: list[dict[str, Any]] = []
-    case = build_context(query, scene)
-    for hop, look in zip(query.hops, case.looks, strict=True):
+    context = build_context(query, scene)
+    for hop, look in zip(query.hops, context.hop_results, strict=True):
         row = hop_to_row(hop)
         unseen = isinstance(look, Exception)
         if unseen and hop.target:

@@ -133,17 +133,17 @@ class Lake:
 
     # --- tombstones ---
 
-    def withdraw(self, image_id: str, *, reason: str, blob_sha: str | None, erased: bool = False) -> None:
+    def write_tombstone(self, image_id: str, *, reason: str, blob_sha: str | None, erased: bool = False) -> None:
         """Write the tombstone of an image: every reader leaves it out from now on."""
         stone = {"image_id": image_id, "blob_sha": blob_sha, "reason": reason, "erased": erased}
         key = f"withdrawn/{image_id}.json"
         data = json.dumps(stone, sort_keys=True).encode()
-        if not self.store.put_new(key, data) and erased:
+        if not self.store.put_if_absent(key, data) and erased:
             self.store.put(key, data)  # withdrawn before, erased now
 
-    def withdrawn(self) -> dict[str, dict[str, Any]]:
+    def tombstones(self) -> dict[str, dict[str, Any]]:
         """Return every tombstone by image_id."""
-        stones = (json.loads(self.store.get(entry.key)) for entry in self.store.entries("withdrawn/"))
+        stones = (json.loads(self.store.get(entry.key)) for entry in self.store.list_objects("withdrawn/"))
         return {stone["image_id"]: stone for stone in stones}
 
     # --- tables ---
@@ -177,14 +177,14 @@ class Lake:
             digest.update("\n".join(part.sha256 for part in marker.parts).encode() + b"\0")
         return digest.hexdigest()[:16]
 
-    def completed(self, table: str, fingerprint: str | None = None) -> list[Shard]:
+    def completed_shards(self, table: str, fingerprint: str | None = None) -> list[Shard]:
         """Return the complete shards of a table under one fingerprint, in order."""
-        return sorted(self.marked(table, fingerprint))
+        return sorted(self.marker_etags(table, fingerprint))
 
-    def marked(self, table: str, fingerprint: str | None = None) -> dict[Shard, str]:
+    def marker_etags(self, table: str, fingerprint: str | None = None) -> dict[Shard, str]:
         """Return the complete shards of a table under one fingerprint with the ETags of their markers."""
         prefix = f"{table}/{fingerprint}/" if fingerprint else f"{table}/"
-        found = ((_SHARD.search(entry.key), entry.etag) for entry in self.store.entries(prefix))
+        found = ((_SHARD.search(entry.key), entry.etag) for entry in self.store.list_objects(prefix))
         return {Shard(match["intake"], int(match["index"])): etag for match, etag in found if match}
 
     def fingerprints(self, table: str) -> list[str]:
@@ -192,7 +192,7 @@ class Lake:
 
         Raw answers lie beside their table, in folders named after queries: those names are longer.
         """
-        return sorted(filter(is_fingerprint, self.store.folders(f"{table}/")))
+        return sorted(filter(is_fingerprint, self.store.list_folders(f"{table}/")))
 
     def read(
         self, table: str, fingerprint: str | None, shard: Shard, *, withdrawn: Iterable[str] | None = None
@@ -203,7 +203,7 @@ class Lake:
         if marker is None:
             raise LakeError(f"{self.store.uri(folder)} is not complete; run its stage first")
         rows = self.parts(folder, marker.parts, schemas.TABLES[table])
-        return exclude_withdrawn(rows, self.withdrawn() if withdrawn is None else withdrawn)
+        return exclude_withdrawn(rows, self.tombstones() if withdrawn is None else withdrawn)
 
     def rejects(self, table: str, fingerprint: str | None, shard: Shard) -> pa.Table:
         """Return what a complete shard refused or failed on (records.REJECTS)."""
@@ -231,14 +231,14 @@ class Lake:
         self.store.put(folder + part.name, data)
         return part
 
-    def mark(self, folder: str, marker: Marker) -> None:
+    def write_marker(self, folder: str, marker: Marker) -> None:
         """Make a shard visible: the first marker wins, a rerun replaces one with failed rows or older inputs.
 
         Parts that no marker names (of killed or replaced attempts) stay until ``hopchain gc``: removing them here
         could take them from under another writer that is about to mark.
         """
         key = folder + "_SUCCESS"
-        if not self.store.put_new(key, marker.to_json()):
+        if not self.store.put_if_absent(key, marker.to_json()):
             held = Marker.from_json(self.store.get(key))
             if held.failed or held.inputs != marker.inputs:
                 self.store.put(key, marker.to_json())
@@ -258,8 +258,8 @@ class Lake:
 
     def images(self) -> Iterator[tuple[Shard, pa.Table]]:
         """Yield every complete images shard, without withdrawn images."""
-        withdrawn = set(self.withdrawn())
-        for shard in self.completed("images"):
+        withdrawn = set(self.tombstones())
+        for shard in self.completed_shards("images"):
             yield shard, self.read("images", None, shard, withdrawn=withdrawn)
 
 

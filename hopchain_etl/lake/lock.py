@@ -48,11 +48,11 @@ def lake_lock(lake: Lake, name: str, *, wait_seconds: float = 600, ttl: float = 
 def _acquire(lake: Lake, name: str, wait_seconds: float, ttl: float) -> str:
     deadline = time.monotonic() + wait_seconds
     while True:
-        held = sorted(entry.key for entry in lake.store.entries(f"locks/{name}/"))
+        held = sorted(entry.key for entry in lake.store.list_objects(f"locks/{name}/"))
         if not held or _free(holder := _read(lake, held[-1])):
             number = int(held[-1].rsplit("/", 1)[-1].removesuffix(".json")) + 1 if held else 0
             key = f"locks/{name}/{number:010d}.json"
-            if lake.store.put_new(key, _holder(ttl)):
+            if lake.store.put_if_absent(key, _holder(ttl)):
                 lake.store.delete(held)
                 return key
         elif time.monotonic() > deadline:

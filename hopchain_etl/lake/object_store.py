@@ -100,7 +100,7 @@ class ObjectStore:
         """Write ``data`` under ``key``, over whatever is there."""
         self._put(key, data, Metadata=metadata or {})
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_if_absent(self, key: str, data: bytes) -> bool:
         """Write ``data`` only where nothing is; return whether ``key`` now holds exactly this data by our doing.
 
         A put whose reply got lost is retried and then finds its own bytes: those count as written.
@@ -166,7 +166,7 @@ class ObjectStore:
             raise self._explained(error, key) from error
         return True
 
-    def entries(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose keys begin with ``prefix``, in key order."""
         pages = self._client.get_paginator("list_objects_v2")
         try:
@@ -178,7 +178,7 @@ class ObjectStore:
         except (ClientError, EndpointConnectionError, NoCredentialsError, HTTPClientError) as error:
             raise self._explained(error, prefix) from error
 
-    def folders(self, prefix: str = "") -> list[str]:
+    def list_folders(self, prefix: str = "") -> list[str]:
         """Return the names directly below ``prefix`` that hold further keys."""
         pages = self._client.get_paginator("list_objects_v2")
         below: list[str] = []

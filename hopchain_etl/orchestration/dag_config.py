@@ -109,7 +109,7 @@ def resources_for(stage: str, settings: Settings) -> Resources:
     needs = RESOURCES[stage]
     if settings.engines.profile is Profile.LOCAL:
         return replace(needs, queue=Resources().queue, gpus=0)
-    model = getattr(settings, needs.asks) if needs.asks else None
+    model = getattr(settings, needs.model_section) if needs.model_section else None
     if model and model.endpoint_url is None:
         memory = max(needs.memory_gib, settings.placement.launch_memory_gib)
         return replace(needs, queue="gpu", gpus=model.launch.tensor_parallel, memory_gib=memory)

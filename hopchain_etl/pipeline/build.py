@@ -52,33 +52,33 @@ class Build:
     def steps(self) -> dict[str, Step]:
         """Today's stages in order, by name."""
         engines = self._engines
-        eyes, knife, pen = engines.detector, engines.segmenter, engines.author
-        again = {"reader": identity_facts(engines.reader.identity)} if engines.reader else {}
-        chosen = asdict(engines.selection) if engines.selection else {}
-        seen = Lineage("detect", detect.REVISION, eyes.identity, None, chosen)
-        found = Lineage("segment", segment.REVISION, knife.identity, seen.fingerprint)
-        asked = Lineage("generate", generate.REVISION, pen.identity, found.fingerprint, again)
+        detector, segmenter, author = engines.detector, engines.segmenter, engines.author
+        reader = {"reader": identity_facts(engines.reader.identity)} if engines.reader else {}
+        selection = asdict(engines.selection) if engines.selection else {}
+        detected = Lineage("detect", detect.REVISION, detector.identity, None, selection)
+        segmented = Lineage("segment", segment.REVISION, segmenter.identity, detected.fingerprint)
+        generated = Lineage("generate", generate.REVISION, author.identity, segmented.fingerprint, reader)
         steps = {
-            "detect": Step(detect.Detect(eyes, engines.selection), seen),
-            "segment": Step(segment.Segment(knife, seen.fingerprint), found),
-            "generate": Step(generate.Generate(pen, found.fingerprint, engines.reader), asked),
+            "detect": Step(detect.Detect(detector, engines.selection), detected),
+            "segment": Step(segment.Segment(segmenter, detected.fingerprint), segmented),
+            "generate": Step(generate.Generate(author, segmented.fingerprint, engines.reader), generated),
         }
-        return {**steps, **self._guards(asked.fingerprint)}
+        return {**steps, **self._filter_steps(generated.fingerprint)}
 
-    def _guards(self, queries: str) -> dict[str, Step]:
-        """Return the stages that say which queries people need not be asked, where engines can play them."""
-        guards: dict[str, Step] = {}
+    def _filter_steps(self, queries: str) -> dict[str, Step]:
+        """Return the stages that say which queries people need not be generated, where engines can play them."""
+        steps: dict[str, Step] = {}
         settings, engines = self.settings, self._engines
         if engines.judge:
             judging = judge.JudgeStage(engines.judge, queries, settings.calibrate.judge_condemns)
             lineage = Lineage("judge", judge.REVISION, engines.judge.identity, queries, judging.params)
-            guards["judge"] = Step(judging, lineage)
+            steps["judge"] = Step(judging, lineage)
         if engines.solver:
             chance, alpha = settings.diversity.answer, settings.calibrate.alpha
             trying = screen.Screen(engines.solver, queries, settings.screen, chance, alpha)
             lineage = Lineage("screen", screen.REVISION, engines.solver.identity, queries, trying.params)
-            guards["screen"] = Step(trying, lineage)
-        return guards
+            steps["screen"] = Step(trying, lineage)
+        return steps
 
     @property
     def lineage(self) -> str:
@@ -111,11 +111,11 @@ class Build:
         ``choose``: ``new`` (never built, or left unfinished or with failed rows under today's fingerprints),
         ``all``, ``sample:N`` (N shards, the same each time), or intake names separated by commas.
         """
-        everything = self.lake.completed("images")
+        everything = self.lake.completed_shards("images")
         has_work = _selector(choose, everything, self)
         return [shard for shard, work in zip(everything, map_threads(has_work, everything), strict=True) if work]
 
-    def unfinished(self, shard: Shard) -> bool:
+    def needs_work(self, shard: Shard) -> bool:
         """Return whether any stage lacks this shard under today's fingerprints, or holds failed or outdated rows."""
         for step in self.steps.values():
             marker = self.lake.marker(step.stage.table, step.fingerprint, shard)
@@ -125,7 +125,7 @@ class Build:
                 return True
         return False
 
-    def begun(self, shard: Shard) -> bool:
+    def is_started(self, shard: Shard) -> bool:
         """Return whether today's first stage has completed this shard."""
         first = self.steps["detect"]
         return self.lake.marker(first.stage.table, first.fingerprint, shard) is not None
@@ -134,20 +134,22 @@ class Build:
 def _selector(choose: str, everything: list[Shard], build: Build) -> Callable[[Shard], bool]:
     """Return the test that a chosen, unfinished shard passes; raise ValueError where ``choose`` names nothing."""
     if choose == "all":
-        return build.unfinished
+        return build.needs_work
     if choose == "new":
         built_once = {
-            shard for mark in build.lake.fingerprints("queries") for shard in build.lake.completed("queries", mark)
+            shard
+            for mark in build.lake.fingerprints("queries")
+            for shard in build.lake.completed_shards("queries", mark)
         }
-        return lambda shard: (shard not in built_once or build.begun(shard)) and build.unfinished(shard)
+        return lambda shard: (shard not in built_once or build.is_started(shard)) and build.needs_work(shard)
     if choose.startswith("sample:"):
         size = choose.removeprefix("sample:")
         if not size.isdigit() or int(size) < 1:
             raise ValueError(f"{choose!r}: write sample:N with N at least 1")
         drawn = set(random.Random(0).sample(everything, min(int(size), len(everything))))  # noqa: S311
-        return lambda shard: shard in drawn and build.unfinished(shard)
+        return lambda shard: shard in drawn and build.needs_work(shard)
     named = {name.strip() for name in choose.split(",")}
     known = {shard.intake for shard in everything}
     if missing := named - known:
         raise ValueError(f"no intake {sorted(missing)[0]!r}; there are {', '.join(sorted(known)) or 'none yet'}")
-    return lambda shard: shard.intake in named and build.unfinished(shard)
+    return lambda shard: shard.intake in named and build.needs_work(shard)

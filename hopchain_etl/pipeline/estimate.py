@@ -61,7 +61,7 @@ def estimate(build: Build, images: int, gpus: int, assumed: Assumptions | None =
 def _accounts(build: Build, step: Step) -> Iterable[Mapping[str, Any]]:
     """Yield the stats of the stage's complete shards, with how many rows were read and went on."""
     lake, table, fingerprint = build.lake, step.stage.table, step.fingerprint
-    shards = lake.completed(table, fingerprint)
+    shards = lake.completed_shards(table, fingerprint)
     stats = map_threads(lambda shard: lake.get_json(lake.folder(table, fingerprint, shard) + "stats.json"), shards)
     markers = map_threads(lambda shard: lake.marker(table, fingerprint, shard), shards)
     for one, marker in zip(stats, markers, strict=True):

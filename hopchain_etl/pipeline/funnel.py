@@ -31,9 +31,9 @@ class Level:
 def funnel(build: Build) -> list[Level]:
     """Return the totals of ingest and of each stage under today's fingerprints, in order."""
     lake = build.lake
-    levels = [level(lake, "ingest", "images", None, lake.completed("images"))]
+    levels = [level(lake, "ingest", "images", None, lake.completed_shards("images"))]
     for name, step in build.steps.items():
-        shards = lake.completed(step.stage.table, step.fingerprint)
+        shards = lake.completed_shards(step.stage.table, step.fingerprint)
         levels.append(level(lake, name, step.stage.table, step.fingerprint, shards))
     return levels
 

@@ -21,7 +21,7 @@ _COLUMNS = ["query_id", "model", "sees_image", "sample", "held_out", "answer"]
 class GradedAttempts:
     """A query's tries: with the image, blind, and the blind ones that took no part in choosing queries."""
 
-    seeing: AttemptScore
+    with_image: AttemptScore
     blind: AttemptScore
     held_out: AttemptScore
 

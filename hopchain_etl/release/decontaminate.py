@@ -66,7 +66,7 @@ def decontaminate(lake: Lake, benchmark: BenchmarkSettings) -> Found:
     found = contamination(lake)
     before = found["benchmarks"].get(benchmark.uri, {})
     seen = before["seen"] if before.get("version") == version else {}
-    today = {str(shard): etag for shard, etag in lake.marked("images").items()}
+    today = {str(shard): etag for shard, etag in lake.marker_etags("images").items()}
     unseen = {shard for shard, etag in today.items() if seen.get(shard) != etag}
     if unseen and images:
         told = map_threads(partial(_described, benchmark.uri), images)
@@ -96,7 +96,7 @@ def benchmark_files(benchmark: BenchmarkSettings) -> list[File]:
     uri, remedy = benchmark.uri, "correct HOPCHAIN_BENCHMARKS__URI"
     if uri.startswith("s3://"):
         store = ObjectStore(benchmark)
-        files = [File(one.key, one.etag, partial(store.get, one.key)) for one in store.entries()]
+        files = [File(one.key, one.etag, partial(store.get, one.key)) for one in store.list_objects()]
     else:
         folder = Path(uri)
         if not folder.is_dir():

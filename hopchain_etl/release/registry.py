@@ -236,7 +236,7 @@ class _Reasons:
     def _dropped(self) -> Mapping[str, str]:
         inputs = Inputs(self._snapshot, Lake(self._repo.settings.lake))
         params = read_params(self._repo.path / "params.yaml")
-        return select(self._snapshot, params.split, inputs, self._target, params.rules).why
+        return select(self._snapshot, params.split, inputs, self._target, params.rules).drop_reasons
 
 
 def _next(last: Version | None, bump: str) -> str:
@@ -254,13 +254,13 @@ def _numbers(version: str) -> Version:
 def _push_bytes(repo: GitRepo, targets: Sequence[str], parts: Sequence[str]) -> int:
     """Push rows, new image parts and the research artifact, and return how many bytes the remote gained."""
     store = repo.store()
-    before = {entry.key for entry in store.entries()}
+    before = {entry.key for entry in store.list_objects()}
     files = [f"training_set/images/{part}.parquet" for part in parts]
     if files:
         repo.dvc("add", "--quiet", *files)
     repo.dvc("push", "--quiet", *(f"assemble@{target}" for target in targets), *dvc_files(files))
     push_research(repo)
-    return sum(entry.size for entry in store.entries() if entry.key not in before)
+    return sum(entry.size for entry in store.list_objects() if entry.key not in before)
 
 
 def _push_commit(repo: GitRepo, snapshot: Snapshot, drafts: Sequence[Release]) -> None:

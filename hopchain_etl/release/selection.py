@@ -84,11 +84,11 @@ class Selection:
     chosen: dict[tuple[str, Shard], dict[str, Chosen]] = field(default_factory=dict)
     read: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
-    why: dict[str, str] = field(default_factory=dict)
+    drop_reasons: dict[str, str] = field(default_factory=dict)
 
     def outcome(self, lineage: str, shard: Shard, query: str) -> str:
         """Return ``released``, or the reason for which a query of a lineage is not."""
-        return "released" if query in self.chosen.get((lineage, shard), ()) else self.why[query]
+        return "released" if query in self.chosen.get((lineage, shard), ()) else self.drop_reasons[query]
 
 
 def select(snapshot: Snapshot, split: Split, inputs: Inputs, target: str, rules: Rules) -> Selection:
@@ -109,15 +109,15 @@ def select(snapshot: Snapshot, split: Split, inputs: Inputs, target: str, rules:
                 made.read += 1
                 if isinstance(verdict, str):
                     made.dropped[verdict] += 1
-                    if verdict != "superseded" or query not in made.why:
-                        made.why[query] = verdict
+                    if verdict != "superseded" or query not in made.drop_reasons:
+                        made.drop_reasons[query] = verdict
                 else:
                     chosen[query] = verdict
             made.chosen[lineage, shard] = chosen
             candidates += _candidates(inputs, lineage, shard, chosen)
     too_many = balance(candidates, rules.limits)
     made.dropped.update(too_many.values())
-    made.why |= too_many
+    made.drop_reasons |= too_many
     for chosen in made.chosen.values():
         for query in chosen.keys() & too_many.keys():
             del chosen[query]
@@ -167,7 +167,7 @@ class _Selecting:
         self._split = split
         self._engines = snapshot["engines"]
         self._policy = Policy(snapshot["policy"])
-        self._rule = ConsensusRule.of(snapshot["consensus"])
+        self._rule = ConsensusRule.from_policy(snapshot["consensus"])
         self._drops_disagreeing = bool(snapshot["drop_disagreeing"])
         self._pseudonym = inputs.pseudonym
         self._withdrawn = frozenset(snapshot["withdrawn"])
@@ -222,7 +222,7 @@ class _Selecting:
         if not answers and name in about.condemned:  # people's own verdict outranks a model's
             return f"judged_{about.condemned[name]}"
         tries = about.tries.graded(name, verdict.answer)
-        level = band(tries.seeing, self._rules.thresholds)
+        level = band(tries.with_image, self._rules.thresholds)
         if level and level in self._rules.unwanted:
             return self._rules.unwanted[level]
         if guessable(tries.blind, self._rules.chance, self._rules.alpha):
@@ -235,7 +235,7 @@ class _Selecting:
             annotators=tuple(self._pseudonym(one["annotator"]) for one in answers),
             agreement=score_attempts(parse_answer(one["answer"]) == verdict.answer for one in answers).share,
             program_agrees=agrees,
-            difficulty=tries.seeing.share,
+            difficulty=tries.with_image.share,
             band=level,
             blind=tries.held_out.share,
             # Nobody has answered the variants: where people and program differ, nothing vouches for them.
@@ -262,7 +262,7 @@ class _Selecting:
             if row["image_id"] not in images:
                 continue
             image = images[row["image_id"]]
-            scene = Scene.of(found[row["image_id"]], image["width"], image["height"])
+            scene = Scene.from_rows(found[row["image_id"]], image["width"], image["height"])
             if rule := _broken(row, scene):
                 broken[row["query_id"]] = rule
             elif kinds := {kind for kind in VARIANTS if variant_violation(kind, row, scene)}:

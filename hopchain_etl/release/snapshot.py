@@ -62,7 +62,7 @@ def take_snapshot(lake: Lake, settings: Settings, before: Snapshot | None = None
         "engines": {fingerprint: _engines(links) for fingerprint, links in chains.items()},
         "screened": _screened(lake, {entry["fingerprint"] for entry in attempts}),
         "asked": {entry["fingerprint"]: _upstream(lake, entry["fingerprint"]) for entry in answers},
-        "withdrawn": sorted(lake.withdrawn()),
+        "withdrawn": sorted(lake.tombstones()),
         "benchmarks": _benchmarks(found),
         "contaminated": {name: sorted(found[name]) for name in ("images", "questions")},
         "inputs": _sorted_once(inputs),
@@ -108,7 +108,7 @@ class _Markers:
 
     def entries(self, table: str, fingerprint: str | None, shards: Iterable[Shard] | None = None) -> list[Entry]:
         """Return the entry of each of ``shards``, by default of all complete ones; LakeError where one is not."""
-        marked = self._lake.marked(table, fingerprint)
+        marked = self._lake.marker_etags(table, fingerprint)
 
         def entry(shard: Shard) -> Entry:
             held = self._before.get((table, fingerprint, str(shard)))

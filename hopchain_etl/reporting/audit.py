@@ -127,8 +127,8 @@ def _decided(build: Build) -> dict[str, bool]:
 
 
 def _rows(build: Build, table: str, fingerprint: str) -> Iterator[Row]:
-    withdrawn = set(build.lake.withdrawn())
-    for shard in build.lake.completed(table, fingerprint):
+    withdrawn = set(build.lake.tombstones())
+    for shard in build.lake.completed_shards(table, fingerprint):
         yield from build.lake.read(table, fingerprint, shard, withdrawn=withdrawn).to_pylist()
 
 

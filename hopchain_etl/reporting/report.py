@@ -70,8 +70,8 @@ def write_report(build: Build, *, pictures: int = 24, each: int = 2, release: Ro
 
 
 def _queries(build: Build) -> Iterator[Row]:
-    withdrawn = set(build.lake.withdrawn())
-    for shard in build.lake.completed("queries", build.lineage):
+    withdrawn = set(build.lake.tombstones())
+    for shard in build.lake.completed_shards("queries", build.lineage):
         yield from build.lake.read("queries", build.lineage, shard, withdrawn=withdrawn).to_pylist()
 
 
@@ -103,7 +103,7 @@ def _masks(build: Build, wanted: set[str]) -> dict[str, Row]:
     found = build.steps["segment"].fingerprint
     return {
         one["instance_id"]: one["mask"]
-        for shard in build.lake.completed("instances", found)
+        for shard in build.lake.completed_shards("instances", found)
         for one in build.lake.read("instances", found, shard).to_pylist()
         if one["image_id"] in wanted
     }
@@ -144,7 +144,7 @@ def _seconds(build: Build, levels: list[Level]) -> Iterator[tuple[str, float, in
     for level in levels:
         folders = (
             build.lake.folder(level.table, level.fingerprint, shard)
-            for shard in build.lake.completed(level.table, level.fingerprint)
+            for shard in build.lake.completed_shards(level.table, level.fingerprint)
         )
         stats = (build.lake.get_json(f"{folder}stats.json") or {} for folder in folders)
         yield level.stage, round(sum(json_stats.get("seconds", 0.0) for json_stats in stats), 1), level.read

@@ -57,7 +57,7 @@ def call_engine(
             yield from mine
 
     ask = limit_tokens(ask)
-    if identity.journaled:
+    if identity.cached:
         answers = replies_with_cache(ask, jobs(), ResponseCache(lake, identity), writes=lake.settings.journal_writes)
     else:
         answers = ask(jobs())

@@ -76,7 +76,7 @@ class Drafts:
     @cached_property
     def scene(self) -> Scene:
         """Where the drafts are to hold."""
-        return Scene.of(self.row["instances"], self.row["width"], self.row["height"])
+        return Scene.from_rows(self.row["instances"], self.row["width"], self.row["height"])
 
     @property
     def outcome(self) -> Outcome:
@@ -91,7 +91,7 @@ class Drafts:
             outcome = Rejected("too_few_instances", f"{usable} certain instances; a chain needs {MIN_INSTANCES}")
         return replace(outcome, tokens=self.tokens, seconds=self.seconds)
 
-    def pay(self, reply: Reply[Any]) -> None:
+    def add_cost(self, reply: Reply[Any]) -> None:
         """Add what a reply cost."""
         self.tokens += reply.tokens
         self.seconds += reply.seconds
@@ -111,7 +111,7 @@ def drafted(row: Row, replies: Iterable[Reply[AuthorJob]], author: str) -> Draft
     scene = drafts.scene
     judge = partial(_judged, row["image_id"], author, scene)
     for reply in replies:
-        drafts.pay(reply)
+        drafts.add_cost(reply)
         judged = interpret_reply(reply, lambda content: list(map(judge, content["queries"])))
         if isinstance(judged, Failed):
             drafts.errors.append(judged.error)
@@ -131,7 +131,7 @@ def reread(drafts: Drafts, replies: Iterable[Reply[ReadJob]]) -> Drafts:
     """Return the drafts less those whose wording a reader understood differently."""
     scene = drafts.scene
     for (name, draft), reply in zip(list(drafts.kept.items()), replies, strict=True):
-        drafts.pay(reply)
+        drafts.add_cost(reply)
         mismatch = interpret_reply(reply, partial(_mismatch, draft, scene))
         if mismatch is None:
             continue

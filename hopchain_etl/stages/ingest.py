@@ -92,7 +92,7 @@ def ingest(
         refused: list[QualityError] = []
         if unfinished:
             known = _known(lake, settings.near_distance)
-            with Ingest(lake, source, settings, unfinished, known, lake.withdrawn()) as stage:
+            with Ingest(lake, source, settings, unfinished, known, lake.tombstones()) as stage:
                 run = partial(run_shard, stage, lake, None, validate=validate, progress=progress, stop=stop)
                 for shard in unfinished:
                     try:
@@ -234,9 +234,9 @@ class Ingest:
         photo, blob_sha, picture = looked.image_id, looked.blob_sha, looked.picture
         if self._withdrawn & {photo, blob_sha}:
             return Rejected("withdrawn", "this photo was withdrawn from the lake", {"image_id": photo}), None
-        if first := known.same(photo, blob_sha):
+        if first := known.find_duplicate(photo, blob_sha):
             return Rejected("duplicate", f"same picture as {first}", {"image_id": photo}), None
-        group, near = known.place(photo, picture.phash)
+        group, near = known.assign_group(photo, picture.phash)
         made = {
             "image_id": photo,
             "blob_sha": blob_sha,
@@ -291,7 +291,7 @@ def _settled(lake: Lake, shard: Shard) -> dict[str, Outcome]:
 def _known(lake: Lake, distance: int) -> ImageIndex:
     """Return an index of every image in the lake."""
     known = ImageIndex(distance)
-    for rows in map_threads(lambda shard: _rows(lake, shard).select(COLUMNS), lake.completed("images")):
+    for rows in map_threads(lambda shard: _rows(lake, shard).select(COLUMNS), lake.completed_shards("images")):
         known.extend(rows)
     return known
 

@@ -38,7 +38,9 @@ class Intake:
 
 def intakes(lake: Lake) -> list[Intake]:
     """Return every intake of the lake, in the order in which they were listed."""
-    names = [folder.removeprefix("intake=") for folder in lake.store.folders("images/") if folder.startswith("intake=")]
+    names = [
+        folder.removeprefix("intake=") for folder in lake.store.list_folders("images/") if folder.startswith("intake=")
+    ]
     stored = map_threads(lambda name: (name, lake.get_json(_marker(name))), names)
     return sorted((_intake(name, value) for name, value in stored if value), key=lambda intake: intake.order)
 
@@ -70,7 +72,7 @@ def list_intake(lake: Lake, source: ObjectStore, settings: IngestSettings, name:
     if not parts:
         return intake
     value = {"order": intake.order, "listed": listed, "new": intake.new, "shards": [vars(part) for part in parts]}
-    if not lake.store.put_new(_marker(name), json.dumps(value, sort_keys=True, indent=1).encode()):
+    if not lake.store.put_if_absent(_marker(name), json.dumps(value, sort_keys=True, indent=1).encode()):
         return _intake(name, lake.get_json(_marker(name)))  # somebody whose lock we outlived was first
     return intake
 
@@ -86,7 +88,7 @@ def _photos(lake: Lake, source: ObjectStore) -> Iterator[dict[str, Any]]:
     if ours == source.uri(""):
         raise ValueError(f"{ours} is both source and lake; the lake needs a place of its own")
     inside = ours if ours and ours.startswith(source.uri("")) else None
-    for entry in source.entries():
+    for entry in source.list_objects():
         uri = source.uri(entry.key)
         folder = entry.key.endswith("/") and not entry.size
         if not folder and not (inside and uri.startswith(inside)):

@@ -50,12 +50,12 @@ class ImageIndex:
         for row in rows.select(COLUMNS).to_pylist():
             self.add(row)
 
-    def same(self, *shas: str) -> str | None:
+    def find_duplicate(self, *shas: str) -> str | None:
         """Return the uri of the image whose source bytes or blob have the first known of these sha256, or None."""
         layers = list(self._layers())
         return next((layer._uris[sha] for sha in shas for layer in layers if sha in layer._uris), None)
 
-    def place(self, image_id: str, phash: str) -> tuple[str, list[str]]:
+    def assign_group(self, image_id: str, phash: str) -> tuple[str, list[str]]:
         """Return the near-duplicate group of a new image, and the other groups that it is as close to, sorted.
 
         The group is that of the nearest image within ``distance`` bits (of equally near ones the group that sorts

@@ -20,15 +20,15 @@ class Resources:
     queue: str = "default"
     gpus: int = 0
     memory_gib: int = 4
-    asks: Literal["vlm", "solver"] | None = None
+    model_section: Literal["vlm", "solver"] | None = None
 
 
 RESOURCES: Mapping[str, Resources] = {
     "ingest": Resources(),
-    "detect": Resources(pool="vlm", asks="vlm"),
+    "detect": Resources(pool="vlm", model_section="vlm"),
     "segment": Resources(pool="gpu", queue="gpu", gpus=1, memory_gib=16),
-    "generate": Resources(pool="vlm", asks="vlm"),
-    "judge": Resources(pool="vlm", asks="vlm"),
-    "screen": Resources(pool="vlm", asks="solver"),
+    "generate": Resources(pool="vlm", model_section="vlm"),
+    "judge": Resources(pool="vlm", model_section="vlm"),
+    "screen": Resources(pool="vlm", model_section="solver"),
     "collect": Resources(),
 }

@@ -43,15 +43,15 @@ class ResponseCache:
         blob = job.photo.blob_sha
         return f"{self._folder}/{blob[:2]}/{blob}/{payload_hash(self._identity, job)}.json"
 
-    def known(self, jobs: Mapping[str, Job]) -> dict[str, JSON]:
+    def get_many(self, jobs: Mapping[str, Job]) -> dict[str, JSON]:
         """Return the stored contents among the keys of ``jobs``."""
         found = zip(jobs, map_threads(self._found, jobs.items()), strict=True)
         return {key: content for key, content in found if content is not None}
 
-    def keep(self, key: str, content: JSON, said: JSON | None = None) -> JSON:
+    def put(self, key: str, content: JSON, said: JSON | None = None) -> JSON:
         """Store an answer and return the content now held: where another build was first, its answer."""
         data = json.dumps({**content, _SAID: said} if said else content, sort_keys=True).encode()
-        if self._store.put_new(key, data):
+        if self._store.put_if_absent(key, data):
             # What a rerun will read is what this run goes on with: floats and key order as JSON keeps them.
             return _content(data)
         return self._get(key) or content
@@ -100,7 +100,7 @@ def replies_with_cache(
             for key, job in ahead:
                 if not wanted[key]:  # else the same question is with the engine already
                     fresh.setdefault(key, job)
-            known = journal.known(fresh)
+            known = journal.get_many(fresh)
             # All are noted before the first goes out: what nobody waits for any more is forgotten between two jobs.
             waiting.extend(ahead)
             wanted.update(key for key, _ in ahead)
@@ -111,7 +111,7 @@ def replies_with_cache(
         """Settle what has been stored; wait until at most ``most`` writes are under way."""
         while storing and (len(storing) > most or storing[0][2].done()):
             key, reply, content = storing.popleft()
-            settled[key] = replace(reply, content=content.result(), said=None)
+            settled[key] = replace(reply, content=content.result(), raw_response=None)
 
     def in_order() -> Iterator[Reply[J]]:
         while waiting and waiting[0][0] in settled:
@@ -131,7 +131,7 @@ def replies_with_cache(
             if reply.content is None:
                 settled[key] = reply
             else:
-                storing.append((key, reply, threads.submit(journal.keep, key, reply.content, reply.said)))
+                storing.append((key, reply, threads.submit(journal.put, key, reply.content, reply.raw_response)))
             stored(writes)
             yield from in_order()
         stored(0)

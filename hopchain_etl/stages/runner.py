@@ -58,7 +58,7 @@ class Failed(Cost):
 
     error: str
     rows: Sequence[Row] = ()
-    refused: Sequence[Rejected] = ()
+    rejected_candidates: Sequence[Rejected] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Accepted(Cost):
     """What a row became: output rows, and the candidates that were refused on the way."""
 
     rows: Sequence[Row]
-    refused: Sequence[Rejected] = ()
+    rejected_candidates: Sequence[Rejected] = ()
 
 
 Outcome = Accepted | Rejected | Failed
@@ -198,7 +198,7 @@ def run_shard(
         reasons=dict(tally.reasons),
     )
     lake.put_json(folder + "stats.json", _stats(started, tally, lake))
-    lake.mark(folder, marker)
+    lake.write_marker(folder, marker)
     log.info(
         "%s %s: read %d, ok %d, rejected %d, failed %d, rows %d, %.1f s",
         *(stage.name, shard, marker.read, marker.ok, marker.rejected, marker.failed, len(kept), time.time() - started),
@@ -228,7 +228,7 @@ def _collect(
             continue
         tally.rows.add(outcome.rows)
         tally.origins += [index] * len(outcome.rows)
-        tally.refuse(*(_reject(stage, row, refused, "output") for refused in outcome.refused))
+        tally.refuse(*(_reject(stage, row, refused, "output") for refused in outcome.rejected_candidates))
         if isinstance(outcome, Failed):
             tally.failed.add(index)
             tally.refuse(_reject(stage, row, Rejected("error", outcome.error), "input", "failed"))

@@ -56,7 +56,7 @@ class Screen:
             photo = photo_of(row["image"])
             seeing = [SolveJob(photo, row["question"], n) for n in range(settings.samples)]
             blind = settings.blind_samples + settings.blind_held_out
-            return seeing + [SolveJob(photo, row["question"], n, sees=False) for n in range(blind)]
+            return seeing + [SolveJob(photo, row["question"], n, with_image=False) for n in range(blind)]
 
         for row, replies in call_engine(lake, self._solver.identity, self._solver.solve, rows, jobs):
             yield self._outcome(row, replies)
@@ -78,9 +78,9 @@ class Screen:
         return {
             "query_id": row["query_id"],
             "model": self._solver.identity.model,
-            "sees_image": job.sees,
+            "sees_image": job.with_image,
             "sample": job.sample,
-            "held_out": not job.sees and job.sample >= self._settings.blind_samples,
+            "held_out": not job.with_image and job.sample >= self._settings.blind_samples,
             "text": content["text"],
             "answer": answer if answer is None else answer[:MAX_LENGTH],
             "finish_reason": content["finish_reason"],
@@ -99,9 +99,9 @@ def screening_rejects(row: Row, attempts: Sequence[Row], chance: float, alpha: f
     seeing, blind = score_attempts(tries(True)), score_attempts(tries(False))
     told = {"query_id": row["query_id"], "question": row["question"], "answer": row["answer"]}
     if too_easy(seeing):
-        yield Rejected("too_easy", f"right in {seeing.right} of {seeing.samples} tries", told)
+        yield Rejected("too_easy", f"right in {seeing.correct} of {seeing.samples} tries", told)
     if guessable(blind, chance, alpha):
-        detail = f"right in {blind.right} of {blind.samples} tries without the image; chance is {chance:g}"
+        detail = f"right in {blind.correct} of {blind.samples} tries without the image; chance is {chance:g}"
         yield Rejected("guessable", detail, told)
 
 

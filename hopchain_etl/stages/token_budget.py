@@ -45,7 +45,7 @@ class TokenBudget:
         self._mine += tokens
         self._exchange()
 
-    def left(self) -> bool:
+    def has_tokens_left(self) -> bool:
         """Return whether more may be asked."""
         self._exchange()
         return self._mine + self._others < self._ceiling
@@ -61,7 +61,7 @@ class TokenBudget:
         if time.monotonic() - self._looked < _LOOK_SECONDS:
             return
         self.close()
-        keys = [entry.key for entry in self._lake.store.entries(self._folder) if entry.key != self._key]
+        keys = [entry.key for entry in self._lake.store.list_objects(self._folder) if entry.key != self._key]
         self._others = sum(int(spent["tokens"]) for spent in map_threads(self._lake.get_json, keys) if spent)
         self._looked = time.monotonic()
 
@@ -99,7 +99,7 @@ def limit_tokens(ask: Callable[[Iterable[J]], Iterator[Reply[J]]]) -> Callable[[
         def affordable() -> Iterator[J]:
             try:
                 for job in jobs:
-                    if not ledger.left():
+                    if not ledger.has_tokens_left():
                         raise TokenCeilingError(_SPENT)
                     yield job
             except TokenCeilingError as error:  # ours, or that of an engine above, whose answers these jobs are made of

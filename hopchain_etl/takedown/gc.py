@@ -43,7 +43,7 @@ def gc(lake: Lake, keep: set[str], *, dry_run: bool = True, grace_seconds: float
         names = [None] if table == "images" else lake.fingerprints(table)
         for name in names:
             prefix = f"{table}/{name}/" if name else f"{table}/"
-            entries = {entry.key: entry for entry in lake.store.entries(prefix)}
+            entries = {entry.key: entry for entry in lake.store.list_objects(prefix)}
             dead = table in _DERIVED and name not in keep and _upstream(lake, name) not in keep
             useless = entries if dead else _orphans(lake, entries, grace_seconds)
             found |= {key: entry.size for key, entry in useless.items()}

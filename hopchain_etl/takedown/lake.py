@@ -46,10 +46,10 @@ def find(lake: Lake, photo: str) -> list[Photo]:
     """
     held = [
         Photo(row["image_id"], row["blob_sha"], row["uri"], row["etag"], shard)
-        for shard in lake.completed("images")
+        for shard in lake.completed_shards("images")
         for row in lake.read("images", None, shard, withdrawn=()).to_pylist()
     ]
-    stones = [Photo(stone["image_id"], stone["blob_sha"]) for stone in lake.withdrawn().values()]
+    stones = [Photo(stone["image_id"], stone["blob_sha"]) for stone in lake.tombstones().values()]
     named = [one for one in (*held, *stones) if photo in (one.image_id, one.uri)]
     blobs = {one.blob_sha for one in named if one.blob_sha}
     same = {one.image_id: one for one in (*stones, *held) if one in named or one.blob_sha in blobs}
@@ -62,7 +62,7 @@ def withdraw(lake: Lake, photo: str, reason: str) -> list[str]:
     """Write the tombstone of a photo (image_id or uri) and return the image_ids that every reader now leaves out."""
     photos = find(lake, photo)
     for one in photos:
-        lake.withdraw(one.image_id, reason=reason, blob_sha=one.blob_sha)
+        lake.write_tombstone(one.image_id, reason=reason, blob_sha=one.blob_sha)
     return [one.image_id for one in photos]
 
 
@@ -74,7 +74,7 @@ def erase(lake: Lake, photo: str, reason: str) -> dict[str, Any]:
     """
     photos = find(lake, photo)
     for one in photos:
-        lake.withdraw(one.image_id, reason=reason, blob_sha=one.blob_sha, erased=True)
+        lake.write_tombstone(one.image_id, reason=reason, blob_sha=one.blob_sha, erased=True)
     raw = [key for one in photos for key in _raw(lake, one)] + _legacy_blind_keys(lake)
     lake.store.delete(raw)
     work = _Erasure(lake, photos)
@@ -89,15 +89,15 @@ def _raw(lake: Lake, photo: Photo) -> Iterator[str]:
         return
     if lake.store.exists(f"blobs/{photo.blob_sha}"):
         yield f"blobs/{photo.blob_sha}"
-    for model in lake.store.folders("journal/"):
+    for model in lake.store.list_folders("journal/"):
         prefix = f"journal/{model}/{photo.blob_sha[:2]}/{photo.blob_sha}/"
-        yield from (entry.key for entry in lake.store.entries(prefix))
+        yield from (entry.key for entry in lake.store.list_objects(prefix))
 
 
 def _legacy_blind_keys(lake: Lake) -> list[str]:
     """Return the keys of old blind answers: which photo each is about nobody knows, so all go and are paid again."""
-    models = lake.store.folders("journal/")
-    return [entry.key for model in models for entry in lake.store.entries(f"journal/{model}/{BLIND}/")]
+    models = lake.store.list_folders("journal/")
+    return [entry.key for model in models for entry in lake.store.list_objects(f"journal/{model}/{BLIND}/")]
 
 
 class _Erasure:
@@ -114,23 +114,23 @@ class _Erasure:
     def run(self) -> None:
         """Rewrite all tables; counts are in ``shards``, ``rows`` and ``votes`` afterwards."""
         places = [place for table in _TABLES for place in self._places(table)]
-        current = {place for place in places if self._in_step(*place)}
+        current = {place for place in places if self._is_up_to_date(*place)}
         for _, fingerprint, shard in (place for place in places if place[0] == "queries"):
             rows = self._lake.read("queries", fingerprint, shard, withdrawn=())
             mine = rows.filter(pc.is_in(rows["image_id"], pa.array(self._photos)))
             self._queries.update(mine["query_id"].to_pylist())
         for query in self._queries:
-            votes = [entry.key for entry in self._lake.store.entries(f"answers/{query}/")]
+            votes = [entry.key for entry in self._lake.store.list_objects(f"answers/{query}/")]
             self._lake.store.delete(votes)
             self.votes += len(votes)
         for place in places:
             self._rewrite(*place)
         for place in current:  # what was up to date stays so: an erasure makes no work for a build
-            self._bring_in_step(*place)
+            self._update_inputs_digest(*place)
 
     def _places(self, table: str) -> Iterator[tuple[str, str | None, Shard]]:
         for fingerprint in [None] if table == "images" else self._lake.fingerprints(table):
-            for shard in self._lake.completed(table, fingerprint):
+            for shard in self._lake.completed_shards(table, fingerprint):
                 if table == "answers" or self._where is None or shard in self._where:
                     yield table, fingerprint, shard
 
@@ -219,7 +219,7 @@ class _Erasure:
         above = self._lake.get_json(f"lineages/{facts['upstream']}.json")
         return [("images", None), (TABLE_OF_STAGE[above["stage"]], facts["upstream"])] if above else None
 
-    def _in_step(self, table: str, fingerprint: str | None, shard: Shard) -> bool:
+    def _is_up_to_date(self, table: str, fingerprint: str | None, shard: Shard) -> bool:
         """Whether a shard's marker vouches for its sources as they are now."""
         sources, marker = self._sources(fingerprint), self._lake.marker(table, fingerprint, shard)
         try:
@@ -227,7 +227,7 @@ class _Erasure:
         except LakeError:
             return False
 
-    def _bring_in_step(self, table: str, fingerprint: str | None, shard: Shard) -> None:
+    def _update_inputs_digest(self, table: str, fingerprint: str | None, shard: Shard) -> None:
         sources, marker = self._sources(fingerprint), self._lake.marker(table, fingerprint, shard)
         assert sources
         assert marker

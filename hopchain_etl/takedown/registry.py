@@ -99,7 +99,7 @@ def _delete_bytes(repo: GitRepo, store: ObjectStore, gone: set[str]) -> int:
         used |= objects_at(repo, tag, store)
     deleted = [
         entry.key
-        for entry in store.entries("files/md5/")
+        for entry in store.list_objects("files/md5/")
         if entry.key not in used and _holds(store.get(entry.key), gone)
     ]
     store.delete(deleted)

@@ -51,7 +51,7 @@ def verify_query(row: Row) -> tuple[list[Complaint], float]:
 def scene_of(row: Mapping[str, Any]) -> Scene:
     """Return the scene of a row that carries its instances; the size of the photo is that of their masks."""
     size = row["instances"][0]["mask"]["size"] if row.get("width") is None else (row["height"], row["width"])
-    return Scene.of(row["instances"], int(size[1]), int(size[0]))
+    return Scene.from_rows(row["instances"], int(size[1]), int(size[0]))
 
 
 def verify_row(row: Row) -> tuple[list[Complaint], float]:

@@ -91,7 +91,7 @@ def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[A
 
 
 def _is_voided(index: Index, name: str) -> bool:
-    index.fresh()
+    index.refresh_if_stale()
     return name in index.voided
 
 
@@ -153,7 +153,7 @@ def _annotators(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> 
 
     @router.get("/next")
     def next_question(one: Annotator) -> dict[str, Any]:
-        return desk.next(one.name)
+        return desk.next_task(one.name)
 
     @router.get("/queries/{query_id}/image")
     def image(one: Anybody, query_id: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]) -> Response:

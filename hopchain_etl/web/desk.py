@@ -63,9 +63,9 @@ class Desk:
 
     # --- what is asked ---
 
-    def next(self, annotator: str) -> dict[str, Any]:
+    def next_task(self, annotator: str) -> dict[str, Any]:
         """Return the question that ``annotator`` is asked now, or why there is none; see the HTTP contract."""
-        self.index.fresh()
+        self.index.refresh_if_stale()
         check = self._check_due(annotator)
         if check:
             return self._asked(annotator, as_question(check), None, self.clock() + self.settings.lease_seconds)
@@ -82,8 +82,8 @@ class Desk:
 
     def question(self, annotator: str, query_id: str) -> Question:
         """Return a question that ``annotator`` may see; raise NotFound otherwise."""
-        self.index.fresh()
-        home, check = self.index.home(query_id), self.index.gold.items.get(query_id)
+        self.index.refresh_if_stale()
+        home, check = self.index.batch_of(query_id), self.index.gold.items.get(query_id)
         if home and home.asks(annotator) and (question := self.index.question(query_id)):
             return question
         if check:
@@ -124,14 +124,14 @@ class Desk:
             return None  # checks are mixed into work; without any they would stand out
         if not index.gold.is_due(annotator, index.turn(annotator), self.settings.gold_share):
             return None
-        known = {query for query in index.gold.items if index.home(query)}
+        known = {query for query in index.gold.items if index.batch_of(query)}
         return index.gold.pick(annotator, known)
 
     def _likely(self, annotator: str, home: OpenBatch) -> Iterator[str]:
         """Yield the candidates that others do not seem to hold the last seats of; what he looks at comes first."""
         now = self.clock()
         shown = self._shown.get(annotator)
-        if shown and self.index.home(shown) is home:
+        if shown and self.index.batch_of(shown) is home:
             yield shown
         for query in self.index.candidates(annotator, home):
             folder, standing = self.index.folder(query), self.index.standing(query)
@@ -145,7 +145,7 @@ class Desk:
         now = self.clock()
         until = now + self.settings.lease_seconds
         for _ in range(_MAX_SEAT_ATTEMPTS):
-            folder, standing = self.index.look(query)
+            folder, standing = self.index.reload_question(query)
             if not standing.waits or annotator in standing.people or annotator_key(annotator) in folder.skipped:
                 return None
             held = folder.lease_of(annotator, now)
@@ -154,11 +154,11 @@ class Desk:
             lease = folder.next_lease(len(standing.free), standing.people, annotator, now, until)
             if lease is None:
                 return None
-            if self.lake.store.put_new(lease.key(query), lease.data()):
+            if self.lake.store.put_if_absent(lease.key(query), lease.data()):
                 old = [key for key, one in folder.leases.items() if one.slot == lease.slot or one == held]
                 self.lake.store.delete(old)
                 leases = {**without_leases(folder, old).leases, lease.key(query): lease}
-                self.index.learn(replace(folder, leases=leases))
+                self.index.update(replace(folder, leases=leases))
                 self._shown[annotator] = query
                 return until
         return None
@@ -180,7 +180,7 @@ class Desk:
     def _store(self, annotator: str, said: Submission, home: OpenBatch) -> None:
         query = said.query_id
         for _ in range(_MAX_SEAT_ATTEMPTS):
-            folder, standing = self.index.look(query)
+            folder, standing = self.index.reload_question(query)
             if folder.answered(said.answer_id, annotator):
                 return  # stored before; the reply was lost
             if annotator in standing.people:
@@ -196,7 +196,7 @@ class Desk:
                 batch=home.batch.id,
             )
             key = ballot.key if counts else late_key(query, said.answer_id)
-            if self.lake.store.put_new(key, ballot.data()):
+            if self.lake.store.put_if_absent(key, ballot.data()):
                 self._learn(folder, key, ballot, annotator)
                 return
             if not counts:
@@ -210,9 +210,9 @@ class Desk:
         self.lake.store.delete(ended)
         folder = without_leases(folder, ended)
         if ballot.seat:
-            self.index.learn(replace(folder, ballots={**folder.ballots, key: ballot}))
+            self.index.update(replace(folder, ballots={**folder.ballots, key: ballot}))
         else:
-            self.index.learn(replace(folder, late={**folder.late, key: ballot}))
+            self.index.update(replace(folder, late={**folder.late, key: ballot}))
 
     def skip(self, annotator: str, query_id: str) -> dict[str, Any]:
         """Never ask ``annotator`` this question again; its seat is for somebody else."""
@@ -220,15 +220,15 @@ class Desk:
         if home is None:
             self.index.gold.answer(annotator, query_id, {"skipped": True, "answered_at": self._now()})
         else:
-            folder, standing = self.index.look(query_id)
+            folder, standing = self.index.reload_question(query_id)
             if annotator in standing.people:
                 raise Conflict("you have answered this question already")
-            self.lake.store.put_new(skip_key(query_id, annotator), b"{}")
+            self.lake.store.put_if_absent(skip_key(query_id, annotator), b"{}")
             self._shown.pop(annotator, None)
             ended = [key for key, one in folder.leases.items() if one.annotator == annotator]
             self.lake.store.delete(ended)
             skipped = folder.skipped | {annotator_key(annotator)}
-            self.index.learn(replace(without_leases(folder, ended), skipped=skipped))
+            self.index.update(replace(without_leases(folder, ended), skipped=skipped))
         return {"skipped": True, "progress": self.index.progress(annotator, home.batch.id if home else None)}
 
     def undo(self, annotator: str, query_id: str) -> dict[str, Any]:
@@ -252,12 +252,12 @@ class Desk:
 
     def _retract(self, annotator: str, query_id: str) -> str:
         for _ in range(_MAX_SEAT_ATTEMPTS):
-            folder, standing = self.index.look(query_id)
+            folder, standing = self.index.reload_question(query_id)
             mine = next((one for one in standing.taken.values() if one.annotator == annotator), None)
             if mine is None:
                 if annotator_key(annotator) in folder.skipped:
                     self.lake.store.delete([skip_key(query_id, annotator)])
-                    self.index.learn(replace(folder, skipped=folder.skipped - {annotator_key(annotator)}))
+                    self.index.update(replace(folder, skipped=folder.skipped - {annotator_key(annotator)}))
                     return "skip"
                 late = [one for one in folder.late.values() if one.annotator == annotator]
                 if not late:
@@ -274,8 +274,8 @@ class Desk:
                 batch=mine.batch,
                 retracted=True,
             )
-            if self.lake.store.put_new(back.key, back.data()):
-                self.index.learn(replace(folder, ballots={**folder.ballots, back.key: back}))
+            if self.lake.store.put_if_absent(back.key, back.data()):
+                self.index.update(replace(folder, ballots={**folder.ballots, back.key: back}))
                 return "answer"
         raise Unavailable("the answer could not be taken back now; try again")
 
@@ -299,9 +299,9 @@ class Desk:
 
         The batch may be closed by now: what somebody still answers is then kept as late.
         """
-        self.index.fresh()
+        self.index.refresh_if_stale()
         for attempt in range(2):
-            home = self.index.home(query_id)
+            home = self.index.batch_of(query_id)
             if home and (home.assigned is None or annotator in home.assigned):
                 return home
             if query_id in self.index.gold.items:

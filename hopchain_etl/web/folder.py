@@ -85,9 +85,9 @@ class QuestionVotes:
                 late[key] = _ballot(self.query_id, 0, 0, contents[key])
         return QuestionVotes(self.query_id, ballots, late, leases, frozenset(skipped))
 
-    def look(self, lake: Lake) -> QuestionVotes:
+    def reload(self, lake: Lake) -> QuestionVotes:
         """Return the folder as it is in the lake now: one listing, and a read of each object that is new."""
-        keys = [entry.key for entry in lake.store.entries(f"answers/{self.query_id}/")]
+        keys = [entry.key for entry in lake.store.list_objects(f"answers/{self.query_id}/")]
         contents = {}
         for key in self.unread(keys):
             try:

@@ -88,7 +88,7 @@ class Index:
         """Return a question of an open batch."""
         return self._questions.get(query_id) if query_id in self._home else None
 
-    def home(self, query_id: str) -> OpenBatch | None:
+    def batch_of(self, query_id: str) -> OpenBatch | None:
         """Return the open batch that asks a question."""
         return self.open.get(self._home.get(query_id, ""))
 
@@ -136,15 +136,15 @@ class Index:
 
     # --- what is learned ---
 
-    def look(self, query_id: str) -> tuple[QuestionVotes, QuestionStatus]:
+    def reload_question(self, query_id: str) -> tuple[QuestionVotes, QuestionStatus]:
         """Read a question's folder from the lake, remember it, and return it with where the question stands."""
-        folder = self.folder(query_id).look(self.lake)
-        return folder, self.learn(folder)
+        folder = self.folder(query_id).reload(self.lake)
+        return folder, self.update(folder)
 
-    def learn(self, folder: QuestionVotes) -> QuestionStatus:
+    def update(self, folder: QuestionVotes) -> QuestionStatus:
         """Remember a folder; return where its question stands now."""
         query = folder.query_id
-        home = self.home(query)
+        home = self.batch_of(query)
         rule = home.rule if home else ConsensusRule(self.settings.seats, self.settings.agree)
         standing = question_status(folder, rule, full=self.in_full_sample(query, home), voided=self.voided)
         with self._lock:
@@ -181,7 +181,7 @@ class Index:
 
     # --- what is looked up, now and then ---
 
-    def fresh(self) -> None:
+    def refresh_if_stale(self) -> None:
         """See to it that what is remembered is not older than the settings say.
 
         The first caller waits; afterwards one thread looks while requests go on with what is known.
@@ -213,7 +213,7 @@ class Index:
     def _refresh(self) -> None:
         began = time.monotonic()
         before, self.voided = self.voided, votes.voided(self.lake)
-        self._withdrawn = frozenset(self.lake.withdrawn())
+        self._withdrawn = frozenset(self.lake.tombstones())
         self._load_batches()
         self._load_folders(anew=before.keys() != self.voided.keys())
         self.gold.refresh()
@@ -231,7 +231,7 @@ class Index:
                 self._questions.update(questions(self.lake, batch))
             shown = tuple(query for query in batch.query_ids if self._can_show(query))
             assigned = batches.assigned(self.lake, name) if "assigned" in kinds else None
-            found[name] = OpenBatch(batch, ConsensusRule.of(batch.policy), "closed" in kinds, assigned, shown)
+            found[name] = OpenBatch(batch, ConsensusRule.from_policy(batch.policy), "closed" in kinds, assigned, shown)
         with self._lock:
             self.open = found
             home: dict[str, str] = {}
@@ -249,7 +249,7 @@ class Index:
 
     def _load_folders(self, *, anew: bool) -> None:
         listed: defaultdict[str, list[str]] = defaultdict(list)
-        for entry in self.lake.store.entries("answers/"):
+        for entry in self.lake.store.list_objects("answers/"):
             query = entry.key.split("/", 2)[1]
             if query in self._home:
                 listed[query].append(entry.key)
@@ -259,7 +259,7 @@ class Index:
             before = self.folder(query)
             after = before.listed(listed.get(query, ()), contents)
             if self._grew(before, after) or query not in self._standings or anew:
-                self.learn(after)
+                self.update(after)
 
     def _grew(self, before: QuestionVotes, after: QuestionVotes) -> bool:
         """Return whether a listing knows more: one that began before our last write knows less, and is left alone."""
@@ -277,7 +277,7 @@ def questions(lake: Lake, batch: Batch) -> dict[str, Question]:
     if batch.lineage is None:
         log.warning("batch %s does not say under which fingerprint its queries are; nobody is asked them", batch.id)
         return {}
-    shards = [Shard.parse(shard) for shard in batch.shards] or lake.completed("queries", batch.lineage)
+    shards = [Shard.parse(shard) for shard in batch.shards] or lake.completed_shards("queries", batch.lineage)
     asked = set(batch.query_ids)
 
     def read(shard: Shard) -> list[Question]:

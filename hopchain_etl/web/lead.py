@@ -49,7 +49,7 @@ class BatchView:
     @property
     def rule(self) -> ConsensusRule:
         """How many must agree."""
-        return ConsensusRule.of(self.batch.policy)
+        return ConsensusRule.from_policy(self.batch.policy)
 
     def outcome(self, query: str) -> ConsensusOutcome:
         """Return what the votes make of a query."""
@@ -310,7 +310,7 @@ class LeadDesk:
 
     def question(self, query: str) -> Question:
         """Return any question that was ever asked; raise NotFound otherwise."""
-        self.index.fresh()
+        self.index.refresh_if_stale()
         if found := self.index.question(query):
             return found
         if item := self.index.gold.items.get(query):
@@ -330,7 +330,7 @@ class LeadDesk:
             return {}
         lineage = batch.lineage
         wanted = set(batch.query_ids)
-        shards = [Shard.parse(shard) for shard in batch.shards] or self.lake.completed("queries", lineage)
+        shards = [Shard.parse(shard) for shard in batch.shards] or self.lake.completed_shards("queries", lineage)
         tables = map_threads(lambda shard: self.lake.read("queries", lineage, shard, withdrawn=()), shards)
         rows = pa.concat_tables(tables).select(["query_id", "question", "answer", "expr", "hops"]).to_pylist()
         return {row["query_id"]: row for row in rows if row["query_id"] in wanted}

@@ -50,7 +50,7 @@ def done(lake: Lake, annotator: str) -> bool:
 
 def finish(lake: Lake, annotator: str) -> None:
     """Remember that somebody has gone through the practice round."""
-    lake.store.put_new(f"practised/{annotator_key(annotator)}.json", b"{}")
+    lake.store.put_if_absent(f"practised/{annotator_key(annotator)}.json", b"{}")
 
 
 @lru_cache(maxsize=4)

@@ -38,7 +38,7 @@ def vote(lake: Lake, query: str, seat: int, answer: str | None, rev: int = 1, **
     body |= {"seconds": 4.5, "answered_at": f"2026-11-22T10:00:{rev:02}Z", "batch": "monday"}
     if answer is None:
         body["reject_reason"] = "ambiguous"
-    assert lake.store.put_new(f"answers/{query}/seat-{seat}.{rev}.json", json.dumps(body | more).encode())
+    assert lake.store.put_if_absent(f"answers/{query}/seat-{seat}.{rev}.json", json.dumps(body | more).encode())
 
 
 def asking(lake: Lake, *queries: str, name: str = "monday", **more: Any) -> Batch:
@@ -55,7 +55,7 @@ def table(lake: Lake, batch: Batch) -> dict[tuple[str, int], str | None]:
 
 
 def objects(lake: Lake) -> dict[str, str]:
-    return {entry.key: entry.etag for entry in lake.store.entries()}
+    return {entry.key: entry.etag for entry in lake.store.list_objects()}
 
 
 @pytest.mark.s3

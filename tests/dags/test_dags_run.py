@@ -50,7 +50,7 @@ def states(run: dict[str, Any]) -> dict[str, str]:
 def vote(airflow: Airflow, query: str, seat: int, answer: str) -> None:
     ballot = {"query_id": query, "seat": seat, "rev": 1, "annotator": f"person {seat}", "answer": answer}
     body = {**ballot, "seconds": 8.5, "answered_at": "2026-11-22T10:00:00Z", "batch": "any"}
-    airflow.lake.store.put_new(f"answers/{query}/seat-{seat}.1.json", json.dumps(body).encode())
+    airflow.lake.store.put_if_absent(f"answers/{query}/seat-{seat}.1.json", json.dumps(body).encode())
 
 
 def test_the_first_run_makes_questions_of_photos(airflow: Airflow, built: dict[str, Any], batch: Batch) -> None:
@@ -62,7 +62,7 @@ def test_the_first_run_makes_questions_of_photos(airflow: Airflow, built: dict[s
     for stage in STAGES:
         assert [built["tasks"][f"shards.{stage}[{index}]"]["name"] for index in (0, 1)] == shards
     lineage = built["tasks"]["record_run"]["xcom"]["lineage"]
-    rows = [airflow.lake.read("queries", lineage, shard) for shard in airflow.lake.completed("queries", lineage)]
+    rows = [airflow.lake.read("queries", lineage, shard) for shard in airflow.lake.completed_shards("queries", lineage)]
     queries = {query for table in rows for query in table["query_id"].to_pylist()}
     assert queries
     assert set(batch.query_ids) == queries
@@ -74,7 +74,7 @@ def test_the_first_run_makes_questions_of_photos(airflow: Airflow, built: dict[s
 
 def test_xcom_carries_ids_and_counts_and_the_run_is_on_record(airflow: Airflow, built: dict[str, Any]) -> None:
     assert len(json.dumps([task["xcom"] for task in built["tasks"].values()])) < 8_000
-    (key,) = (entry.key for entry in airflow.lake.store.entries("runs/") if entry.key.endswith("-00-00.json"))
+    (key,) = (entry.key for entry in airflow.lake.store.list_objects("runs/") if entry.key.endswith("-00-00.json"))
     record = airflow.lake.get_json(key)
     assert record["run_id"] == built["run_id"]
     assert record["shards"] == built["tasks"]["plan"]["xcom"]
@@ -89,7 +89,7 @@ def test_xcom_carries_ids_and_counts_and_the_run_is_on_record(airflow: Airflow, 
 
 def test_a_run_over_an_unchanged_bucket_does_no_work_and_succeeds(airflow: Airflow, built: dict[str, Any]) -> None:
     def data() -> dict[str, str]:
-        every = airflow.lake.store.entries()
+        every = airflow.lake.store.list_objects()
         return {entry.key: entry.etag for entry in every if not entry.key.startswith(("runs/", "locks/"))}
 
     before = data()
@@ -120,7 +120,7 @@ def test_a_choice_that_names_nothing_fails_at_once_and_is_told(airflow: Airflow,
 def test_collect_speaks_once_and_when_all_is_decided(airflow: Airflow, batch: Batch) -> None:
     lineage = batch.lineage
     assert lineage
-    shards = airflow.lake.completed("queries", lineage)
+    shards = airflow.lake.completed_shards("queries", lineage)
     rows = [row for shard in shards for row in airflow.lake.read("queries", lineage, shard).to_pylist()]
     right = {row["query_id"]: row["answer"] for row in rows}
     *most, last = batch.query_ids

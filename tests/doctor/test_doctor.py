@@ -54,7 +54,7 @@ def test_the_local_profile_is_complete_here_and_nothing_is_left_behind(bucket: S
         what for what, one in findings.items() if one.state == "ok"
     }
     assert not {"vlm endpoint", "GPUs", "SAM3 weights"} & set(findings)  # the local profile needs none of them
-    keys = [entry.key for entry in ObjectStore(S3Settings(uri=f"s3://{bucket.bucket}", **place)).entries()]
+    keys = [entry.key for entry in ObjectStore(S3Settings(uri=f"s3://{bucket.bucket}", **place)).list_objects()]
     assert keys == ["photos/a.jpg"]
 
 
@@ -79,7 +79,7 @@ def test_what_is_missing_is_said_with_a_remedy_and_the_exit_code(bucket: S3Locat
 
 @pytest.mark.s3
 def test_a_store_that_ignores_conditions_is_found(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ObjectStore, "put_new", lambda self, key, data: self.put(key, data) is None)
+    monkeypatch.setattr(ObjectStore, "put_if_absent", lambda self, key, data: self.put(key, data) is None)
     assert found(settings(bucket))["lake"].state == "missing"
     assert "If-None-Match" in found(settings(bucket))["lake"].detail
 

@@ -32,7 +32,7 @@ def test_four_nights(bucket: S3Location, tmp_path: Path) -> None:
     first, build = night(settings, "night-1", toy_engines(calls))
     assert (first.ok, first.rejected, first.failed) == (8, 0, 0)
     assert Counter(line.split()[0] for line in call_lines(calls)) == {"detect": 8, "segment": 8, "author": 8}
-    queries = build.lake.read("queries", build.lineage, build.lake.completed("queries", build.lineage)[0])
+    queries = build.lake.read("queries", build.lineage, build.lake.completed_shards("queries", build.lineage)[0])
     assert queries.num_rows > 0
 
     # The second night, on an unchanged bucket: no model call, no GET of a photo.
@@ -47,19 +47,19 @@ def test_four_nights(bucket: S3Location, tmp_path: Path) -> None:
     _, changed = night(settings, "night-3", toy_engines(calls, prompt="list more"), "all")
     assert changed.lineage != build.lineage
     assert Counter(line.split()[0] for line in call_lines(calls)[24:])["detect"] == 10
-    assert build.lake.completed("queries", build.lineage)
-    assert len(changed.lake.completed("queries", changed.lineage)) == 3
+    assert build.lake.completed_shards("queries", build.lineage)
+    assert len(changed.lake.completed_shards("queries", changed.lineage)) == 3
 
     # The fourth: a withdrawn photo is in no reader's rows, and comes back under no other key.
     images = [row for _, rows in changed.lake.images() for row in rows.to_pylist()]
     gone = images[0]
-    changed.lake.withdraw(gone["image_id"], reason="asked for", blob_sha=gone["blob_sha"])
+    changed.lake.write_tombstone(gone["image_id"], reason="asked for", blob_sha=gone["blob_sha"])
     source = ObjectStore(settings.source)
     source.put("copy of it.png", source.get(gone["uri"].rsplit("/", 1)[1]))
     fourth, _ = night(settings, "night-4", toy_engines(calls, prompt="list more"))
     assert (fourth.ok, fourth.rejected) == (0, 1)
     for table, fingerprint in (("images", None), ("queries", changed.lineage)):
-        for shard in changed.lake.completed(table, fingerprint):
+        for shard in changed.lake.completed_shards(table, fingerprint):
             assert gone["image_id"] not in changed.lake.read(table, fingerprint, shard)["image_id"].to_pylist()
 
 
@@ -135,7 +135,7 @@ def test_failed_rows_are_tried_again_and_what_hangs_on_them_follows(bucket: S3Lo
     engines = toy_engines(tmp_path / "calls")
     broken = type(engines)(engines.detector, ToySegmenter(tmp_path / "calls", lambda sha: sha < "8"), engines.author)
     _, first = night(settings, "first", broken)
-    shard = first.lake.completed("images")[0]
+    shard = first.lake.completed_shards("images")[0]
     marker = first.lake.marker("instances", first.steps["segment"].fingerprint, shard)
     assert marker is not None
     assert marker.failed > 0

@@ -69,19 +69,19 @@ def build(name: str, bucket: S3Location, tmp_path: Path) -> Iterator[Build]:
 
 def objects(lake: Lake) -> dict[str, str]:
     """Return key and etag of every object, but for locks."""
-    return {entry.key: entry.etag for entry in lake.store.entries() if not entry.key.startswith("locks/")}
+    return {entry.key: entry.etag for entry in lake.store.list_objects() if not entry.key.startswith("locks/")}
 
 
 def data_below(lake: Lake, folders: Iterable[str]) -> dict[str, bytes]:
     """Return the Parquet files and markers below some folders, by key."""
-    keys = [entry.key for folder in folders for entry in lake.store.entries(folder)]
+    keys = [entry.key for folder in folders for entry in lake.store.list_objects(folder)]
     data = [key for key in keys if key.endswith((".parquet", "/_SUCCESS"))]
     return dict(zip(data, map_threads(lake.store.get, data), strict=True))
 
 
 def delete_below(lake: Lake, folders: Iterable[str]) -> None:
     """Delete everything below some folders."""
-    lake.store.delete([entry.key for folder in folders for entry in lake.store.entries(folder)])
+    lake.store.delete([entry.key for folder in folders for entry in lake.store.list_objects(folder)])
 
 
 @pytest.mark.parametrize("profile", Profile)
@@ -96,7 +96,7 @@ def test_an_old_lake_has_no_work_and_releases_the_same_bytes(name: str, build: B
     assert expected_of(name, build, tmp_path / "out") == EXPECTED["lakes"][name]
     source = ObjectStore(build.settings.source)
     assert ingest(build.lake, source, build.settings.ingest, "first", validate=passing).shards == ()
-    for shard in build.lake.completed("images"):
+    for shard in build.lake.completed_shards("images"):
         for stage in build.steps:
             build.run(stage, shard)
     assert objects(build.lake) == before

@@ -43,19 +43,19 @@ def asked(server: ScriptedServer) -> Counter[str]:
 
 def marker(build: Build, stage: str) -> Marker:
     step = build.steps[stage]
-    found = build.lake.marker(step.stage.table, step.fingerprint, build.lake.completed("images")[0])
+    found = build.lake.marker(step.stage.table, step.fingerprint, build.lake.completed_shards("images")[0])
     assert found is not None
     return found
 
 
 def rows(build: Build, stage: str = "generate") -> list[dict[str, Any]]:
     step = build.steps[stage]
-    return build.lake.read(step.stage.table, step.fingerprint, build.lake.completed("images")[0]).to_pylist()
+    return build.lake.read(step.stage.table, step.fingerprint, build.lake.completed_shards("images")[0]).to_pylist()
 
 
 def rejects(build: Build, stage: str) -> list[dict[str, Any]]:
     step = build.steps[stage]
-    return build.lake.rejects(step.stage.table, step.fingerprint, build.lake.completed("images")[0]).to_pylist()
+    return build.lake.rejects(step.stage.table, step.fingerprint, build.lake.completed_shards("images")[0]).to_pylist()
 
 
 def blobs(settings: Settings, count: int) -> list[str]:
@@ -88,7 +88,7 @@ def test_good_drafts_become_queries_and_a_rerun_asks_nothing(bucket: S3Location)
             assert Fraction(row["answer_half"]) == 2 * values[-2] + 1
             assert row["answer_single"] == "1"
         stats = build.lake.get_json(
-            build.lake.folder("queries", build.lineage, build.lake.completed("images")[0]) + "stats.json"
+            build.lake.folder("queries", build.lineage, build.lake.completed_shards("images")[0]) + "stats.json"
         )
         assert stats["tokens"] == 16 * 110
 
@@ -96,7 +96,7 @@ def test_good_drafts_become_queries_and_a_rerun_asks_nothing(bucket: S3Location)
         images = {row["image_id"]: row["blob_sha"] for _, table in build.lake.images() for row in table.to_pylist()}
         for row in found:
             sha = images[row["image_id"]]
-            keys = [entry.key for entry in build.lake.store.entries(f"journal/scripted/{sha[:2]}/{sha}/")]
+            keys = [entry.key for entry in build.lake.store.list_objects(f"journal/scripted/{sha[:2]}/{sha}/")]
             said = [entry["said"] for key in keys if (entry := build.lake.get_json(key))]
             assert sorted(one["image_tokens"] > 0 for one in said) == [False] * 2 + [True] * 3  # readers see no photo
             (wrote,) = [one for one in said if '"queries"' in one["text"] and row["question"] in one["text"]]

@@ -96,7 +96,7 @@ def test_a_rule_that_could_keep_two_numbers_is_none(seats: int, agree: int) -> N
 
 def test_rules_by_name() -> None:
     for rule in (ConsensusRule(), ConsensusRule(4, 3), ConsensusRule(3, 3)):
-        assert ConsensusRule.named(rule.name) == rule
+        assert ConsensusRule.from_name(rule.name) == rule
     assert ConsensusRule().name == "unanimous"
     assert is_consensus("3 of 4", ["7", None, "7.0", "7"], "7")
     assert not is_consensus("unanimous", ["7", None, "7.0", "7"], "7")

@@ -27,7 +27,7 @@ def complete(lake: Lake, rows: pa.Table, **totals: int) -> str:
     folder = lake.folder("categories", "0123456789ab", SHARD)
     part = lake.write_part(folder, "part-00000", rows)
     count = {"read": rows.num_rows, "ok": rows.num_rows, "rejected": 0, "failed": 0} | totals
-    lake.mark(folder, Marker((part,), (), **count))
+    lake.write_marker(folder, Marker((part,), (), **count))
     return folder + part.name
 
 
@@ -62,11 +62,11 @@ def test_a_shard_counts_only_with_its_marker(bucket: S3Location) -> None:
     lake = lake_at(bucket)
     folder = lake.folder("categories", "0123456789ab", SHARD)
     lake.write_part(folder, "part-00000", categories("a"))
-    assert lake.completed("categories", "0123456789ab") == []
+    assert lake.completed_shards("categories", "0123456789ab") == []
     with pytest.raises(LakeError, match="not complete"):
         lake.read("categories", "0123456789ab", SHARD)
     complete(lake, categories("a", "b"))
-    assert lake.completed("categories", "0123456789ab") == [SHARD]
+    assert lake.completed_shards("categories", "0123456789ab") == [SHARD]
     assert lake.read("categories", "0123456789ab", SHARD)["image_id"].to_pylist() == ["a", "b"]
 
 
@@ -78,9 +78,9 @@ def test_the_first_marker_wins_unless_rows_failed(bucket: S3Location) -> None:
     assert lake.read("categories", "0123456789ab", SHARD)["image_id"].to_pylist() == ["a"]
     other = Shard("failed", 0)
     folder = lake.folder("categories", "0123456789ab", other)
-    lake.mark(folder, Marker((), (), read=1, ok=0, rejected=0, failed=1))
+    lake.write_marker(folder, Marker((), (), read=1, ok=0, rejected=0, failed=1))
     part = lake.write_part(folder, "part-00000", categories("healed"))
-    lake.mark(folder, Marker((part,), (), read=1, ok=1, rejected=0, failed=0))
+    lake.write_marker(folder, Marker((part,), (), read=1, ok=1, rejected=0, failed=0))
     assert lake.read("categories", "0123456789ab", other)["image_id"].to_pylist() == ["healed"]
 
 
@@ -100,9 +100,9 @@ def test_bytes_that_changed_are_never_read(bucket: S3Location) -> None:
 def test_withdrawn_images_are_in_no_readers_rows(bucket: S3Location) -> None:
     lake = lake_at(bucket)
     complete(lake, categories("a", "b"))
-    lake.withdraw("a", reason="asked for", blob_sha=None)
-    lake.withdraw("a", reason="again", blob_sha=None)
-    assert lake.withdrawn()["a"]["reason"] == "asked for"
+    lake.write_tombstone("a", reason="asked for", blob_sha=None)
+    lake.write_tombstone("a", reason="again", blob_sha=None)
+    assert lake.tombstones()["a"]["reason"] == "asked for"
     assert lake.read("categories", "0123456789ab", SHARD)["image_id"].to_pylist() == ["b"]
 
 

@@ -54,7 +54,7 @@ def test_a_lock_is_free_when_its_holder_is_gone(bucket: S3Location, left: str) -
     gone = subprocess.Popen(["true"])
     gone.wait()
     with lake_lock(lake, "ingest"):
-        (entry,) = lake.store.entries("locks/ingest/")
+        (entry,) = lake.store.list_objects("locks/ingest/")
         holder = json.loads(lake.store.get(entry.key))
     if left == "dead":
         holder |= {"pid": gone.pid, "until": time.time() + 600}

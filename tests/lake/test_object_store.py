@@ -30,7 +30,7 @@ def test_any_key_comes_back_as_it_went(bucket: S3Location, key: str) -> None:
     store.put(key, b"bytes", {"license": "CC0"})
     fetched = store.fetch(key)
     assert (fetched.data, fetched.metadata) == (b"bytes", {"license": "CC0"})
-    assert [entry.key for entry in store.entries()] == [key]
+    assert [entry.key for entry in store.list_objects()] == [key]
     store.delete([key])
     assert not store.exists(key)
 
@@ -67,9 +67,9 @@ def test_bytes_survive(bucket: S3Location, data: bytes) -> None:
 
 def test_put_new_writes_once_and_knows_its_own_bytes(bucket: S3Location) -> None:
     store = store_at(bucket)
-    assert store.put_new("marker", b"mine")
-    assert store.put_new("marker", b"mine"), "the reply to the first put may have been lost"
-    assert not store.put_new("marker", b"another's")
+    assert store.put_if_absent("marker", b"mine")
+    assert store.put_if_absent("marker", b"mine"), "the reply to the first put may have been lost"
+    assert not store.put_if_absent("marker", b"another's")
     assert store.get("marker") == b"mine"
 
 
@@ -81,7 +81,7 @@ def test_a_missing_object_is_its_own_error(bucket: S3Location) -> None:
 def test_errors_say_where_and_what_to_do(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = ObjectStore(S3Settings(uri="s3://no-such-bucket", endpoint_url=bucket.endpoint_url, path_style=True))
     with pytest.raises(StoreError, match="create the bucket"):
-        list(elsewhere.entries())
+        list(elsewhere.list_objects())
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     with pytest.raises(StoreError, match="permissions"):
         store_at(bucket).put("key", b"")

@@ -135,7 +135,7 @@ def test_a_batch_asks_what_no_earlier_batch_asks(lake: Lake, monkeypatch: pytest
 
     _, more = lakes.fill(lake, [2, 3, 4], intake="second")  # photo 2 again, under another intake
     image = more[-1]["image_id"]
-    lake.withdraw(image, reason="its owner asked", blob_sha=None)
+    lake.write_tombstone(image, reason="its owner asked", blob_sha=None)
     second = tasks.publish_batch({}, later)
     asked = batches.load(lake, second["id"])
     earlier = {query["query_id"] for query in queries}
@@ -159,6 +159,6 @@ def test_a_stage_task_is_harmless_when_it_runs_twice(lake: Lake) -> None:
     marker = lake.marker("categories", fingerprint, Shard("one", 0))
     assert marker is not None
     assert marker.read == 1
-    before = {entry.key: entry.etag for entry in lake.store.entries()}
+    before = {entry.key: entry.etag for entry in lake.store.list_objects()}
     tasks.run_stage("detect", "one/0000", params)
-    assert {entry.key: entry.etag for entry in lake.store.entries()} == before
+    assert {entry.key: entry.etag for entry in lake.store.list_objects()} == before

@@ -51,7 +51,7 @@ def test_what_the_journal_answered_tells_nothing_of_cost(bucket: S3Location, tmp
     engines = dataclasses.replace(toy_engines(tmp_path / "calls"), detector=Paid(tmp_path / "calls"))
     put_photos(settings.source, range(2))
     _, build = night(settings, "first", engines)
-    shard = build.lake.completed("images")[0]
+    shard = build.lake.completed_shards("images")[0]
     step = build.steps["detect"]
     key = build.lake.folder("categories", step.fingerprint, shard) + "stats.json"
     stats = build.lake.get_json(key)

@@ -179,7 +179,7 @@ def test_withdrawn_photos_and_broken_programs_are_dropped_and_counted(lake: Lake
     prints, queries = lakes.fill(lake, range(3), queries_each=1, revision=0)  # made under older rules
     queries[1]["answer"] = str(int(queries[1]["answer"]) + 1)
     lakes.write(lake, "queries", prints.queries, Shard("first", 0), queries)
-    lake.withdraw(queries[0]["image_id"], reason="asked", blob_sha=None)
+    lake.write_tombstone(queries[0]["image_id"], reason="asked", blob_sha=None)
     counts, rows = release(bucket, tmp_path, prints.queries, policy="unreviewed")
     assert counts["dropped"] == {"withdrawn": 1, "wrong_answer": 1}
     assert rows["query_id"].to_pylist() == [queries[2]["query_id"]]

@@ -86,7 +86,7 @@ def test_rows_that_go_away_are_a_major_version(world: World) -> None:
     prints, queries = lakes.fill(world.lake, range(3))
     settings = world.settings(prints.queries)
     publish(settings)
-    world.lake.withdraw(queries[0]["image_id"], reason="asked", blob_sha=None)
+    world.lake.write_tombstone(queries[0]["image_id"], reason="asked", blob_sha=None)
     result = publish(settings)
     assert (result.version, result.releases[0].bump, result.new_parts) == ("1.0.0", "major", ())
     assert world.pull(result.tag or "", "now").returncode == 0

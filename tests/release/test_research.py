@@ -61,7 +61,7 @@ def test_everything_of_a_release_is_told_and_nothing_of_withdrawn_photos_or_name
     verdicts = [{"query_id": one["query_id"], "model": "m", "verdict": "fine", "reason": ""} for one in queries]
     lakes.about(lake, "judgements", prints, verdicts, "fedcbafedcba")
     refuse(lake, prints.queries, [good["image_id"], gone["image_id"], None])
-    lake.withdraw(gone["image_id"], reason="asked", blob_sha=None)
+    lake.write_tombstone(gone["image_id"], reason="asked", blob_sha=None)
     snapshot = taken(bucket, prints.queries, targets=("default", "weak"))
 
     counts = write_research(snapshot, PARAMS, lake, tmp_path / "a")

@@ -73,7 +73,7 @@ def test_photos_that_no_query_is_about_do_not_change_it(bucket: Any) -> None:
 def test_a_tombstone_changes_it(bucket: Any) -> None:
     lake = Lake(settings(bucket).lake)
     prints, queries = lakes.fill(lake, range(1))
-    lake.withdraw(queries[0]["image_id"], reason="asked", blob_sha=None)
+    lake.write_tombstone(queries[0]["image_id"], reason="asked", blob_sha=None)
     assert take_snapshot(lake, settings(bucket, prints.queries))["withdrawn"] == [queries[0]["image_id"]]
 
 

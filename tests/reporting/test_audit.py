@@ -20,7 +20,7 @@ def test_every_figure_of_a_screened_and_judged_build(bucket: Any, tmp_path: Path
     solver = ToySolver(lambda job: "-1")
     judge = ToyJudge(lambda question: "ambiguous" if len(question) % 2 else "fine")
     _, build = night(settings, "first", replace(toy_engines(tmp_path / "calls"), solver=solver, judge=judge))
-    shard = build.lake.completed("queries", build.lineage)[0]
+    shard = build.lake.completed_shards("queries", build.lineage)[0]
     queries = build.lake.read("queries", build.lineage, shard).to_pylist()
     lakes.answer(build.lake, build.lineage, queries)  # people find an answer to each
 

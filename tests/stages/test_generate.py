@@ -51,7 +51,7 @@ def made_of(row: dict[str, Any], drafts: list[dict[str, Any]]) -> Accepted:
 
 def test_the_program_author_writes_variants_with_their_programs() -> None:
     made = made_of(*written())
-    assert not made.refused
+    assert not made.rejected_candidates
     halves = [one for one in made.rows if one["question_half"]]
     assert halves
     assert all(one["answer_half"] and one["hops_half"] and one["expr_half"] for one in halves)
@@ -65,7 +65,7 @@ def test_a_broken_variant_goes_with_its_reason_and_the_query_stays() -> None:
     assert kept["question"] == draft["question"]
     assert [kept[name] for name in ("question_half", "answer_half", "hops_half", "expr_half")] == [None] * 4
     assert kept["question_single"] == draft["question_single"]
-    (refused,) = made.refused
+    (refused,) = made.rejected_candidates
     assert refused.reason == "broken_half"
     assert "999" in refused.detail
     assert refused.payload["question_half"] == draft["question_half"]

@@ -94,13 +94,13 @@ def images(lake: Lake) -> list[dict[str, Any]]:
 
 def rejects(lake: Lake) -> dict[str, dict[str, Any]]:
     """Return all rejects by the part of their uri after ``photos/``."""
-    tables = [lake.rejects("images", None, shard) for shard in lake.completed("images")]
+    tables = [lake.rejects("images", None, shard) for shard in lake.completed_shards("images")]
     return {row["uri"].split("/photos/")[1]: row for table in tables for row in table.to_pylist()}
 
 
 def parts(lake: Lake) -> dict[str, list[str]]:
     """Return the names of all parts, which carry the hash of their bytes, by shard."""
-    markers = {str(shard): lake.marker("images", None, shard) for shard in lake.completed("images")}
+    markers = {str(shard): lake.marker("images", None, shard) for shard in lake.completed_shards("images")}
     return {shard: [part.name for part in (*m.parts, *m.rejects)] for shard, m in markers.items() if m}
 
 
@@ -123,7 +123,7 @@ def test_a_photo_becomes_a_row_and_a_blob(lake: Lake, source: ObjectStore) -> No
     assert (rows["named.png"]["source"], rows["named.png"]["license"]) == ("archive", "CC-BY-4.0")
     assert rows["named.png"]["format"] == "PNG"
     assert rows["named.png"]["group"] == rows["named.png"]["image_id"]
-    etags = {source.uri(entry.key): entry.etag for entry in source.entries()}
+    etags = {source.uri(entry.key): entry.etag for entry in source.list_objects()}
     assert {row["uri"]: row["etag"] for row in rows.values()} == etags
     unchanged = [row for row in rows.values() if row["blob_sha"] == row["image_id"]]
     assert lake.store.calls["copy"] == len(unchanged) > 0
@@ -173,7 +173,7 @@ def test_every_refusal_is_accounted_for(lake: Lake, source: ObjectStore) -> None
         "z-heavy": (photo(11) + bytes(200_000), "too_many_bytes"),
     }
     upload(source, {key: data for key, (data, _) in objects.items()})
-    lake.withdraw(image_id(objects["withdrawn"][0]), reason="asked for", blob_sha=None)
+    lake.write_tombstone(image_id(objects["withdrawn"][0]), reason="asked for", blob_sha=None)
     settings = IngestSettings(max_pixels=300_000, max_bytes=200_000)
     list_intake(lake, source, settings, "night-1", [])
     source.delete(["vanishing"])
@@ -190,7 +190,7 @@ def test_every_refusal_is_accounted_for(lake: Lake, source: ObjectStore) -> None
     assert marker.read == 14
     assert found["again"]["detail"].endswith(source.uri("a-good"))
     assert json.loads(found["again"]["payload"]) == {"image_id": image_id(good)}
-    assert [entry.key for entry in lake.store.entries("blobs/")] == [f"blobs/{image_id(good)}"]
+    assert [entry.key for entry in lake.store.list_objects("blobs/")] == [f"blobs/{image_id(good)}"]
 
 
 def test_a_file_that_kills_the_decoder_takes_one_row(lake: Lake, source: ObjectStore) -> None:
@@ -244,16 +244,16 @@ def test_limit_leaves_the_rest_for_later(lake: Lake, source: ObjectStore) -> Non
 
 def test_an_unfinished_listing_counts_for_nothing(lake: Lake, source: ObjectStore) -> None:
     upload(source, {"a.jpg": photo(1)})
-    kept = lake.store.put_new
+    kept = lake.store.put_if_absent
 
     def killed(key: str, data: bytes) -> bool:
         raise KeyboardInterrupt
 
-    lake.store.put_new = killed  # type: ignore[method-assign]
+    lake.store.put_if_absent = killed  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         list_intake(lake, source, IngestSettings(), "night-1", [])
-    lake.store.put_new = kept  # type: ignore[method-assign]
-    assert next(lake.store.entries("images/intake=night-1/"))
+    lake.store.put_if_absent = kept  # type: ignore[method-assign]
+    assert next(lake.store.list_objects("images/intake=night-1/"))
     assert intakes(lake) == []
     assert take(lake, source, "night-2").ok == 1
     source.put("b.jpg", photo(2))
@@ -335,7 +335,7 @@ def test_what_was_withdrawn_cannot_come_back_under_another_key(lake: Lake, sourc
     row = next(row for row in images(lake) if row["uri"].endswith("a.jpg"))
     assert row["image_id"] != row["blob_sha"]
     stripped = lake.blob(row["blob_sha"])
-    lake.withdraw(row["image_id"], reason="asked for", blob_sha=row["blob_sha"], erased=True)
+    lake.write_tombstone(row["image_id"], reason="asked for", blob_sha=row["blob_sha"], erased=True)
     lake.store.delete([f"blobs/{row['blob_sha']}"])
     upload(source, {"other.jpg": first, "stripped.jpg": stripped})
     result = take(lake, source, "night-2")
@@ -398,7 +398,7 @@ def test_a_stop_keeps_whole_shards_and_the_listing(lake: Lake, source: ObjectSto
     settings = IngestSettings(shard_size=2)
     with pytest.raises(StoppedError):
         ingest(lake, source, settings, "night-1", validate=accept, stop=stop, progress=Stopper(3, stop))
-    assert lake.completed("images") == [Shard("night-1", 0)]
+    assert lake.completed_shards("images") == [Shard("night-1", 0)]
     source.delete(["0.jpg"])  # the listing is stored: what is in the source now plays no part
     result = take(lake, source, "night-2", shard_size=2)
     assert result.shards == (Shard("night-1", 1), Shard("night-1", 2))
@@ -417,7 +417,7 @@ def test_a_shard_that_fails_its_suite_does_not_hold_up_the_others(lake: Lake, so
 
     with pytest.raises(QualityError, match=r"0\.jpg"):
         ingest(lake, source, IngestSettings(shard_size=2), "night-1", validate=strict)
-    assert lake.completed("images") == [Shard("night-1", 1), Shard("night-1", 2)]
+    assert lake.completed_shards("images") == [Shard("night-1", 1), Shard("night-1", 2)]
     # 3.jpg shows what 0.jpg shows: it is no duplicate of a photo that did not get in.
     assert [row["uri"][-5:] for row in images(lake)] == ["2.jpg", "3.jpg", "4.jpg"]
     assert take(lake, source).rejected == 2
@@ -459,7 +459,7 @@ def test_a_kill_changes_no_byte(bucket: S3Location, source: ObjectStore, monkeyp
         process.kill()
         assert process.wait() == -signal.SIGKILL
         process.stdout.close()
-    assert killed.completed("images") == [Shard("night-1", 0)]
+    assert killed.completed_shards("images") == [Shard("night-1", 0)]
     assert take(killed, source, **settings.model_dump()).shards == tuple(Shard("night-1", n) for n in (1, 2, 3))
     take(calm, source, **settings.model_dump(exclude={"concurrency"}), concurrency=1)
     assert parts(killed) == parts(calm)
@@ -506,4 +506,4 @@ def test_rows_do_not_depend_on_which_photo_decodes_first(
 def test_an_intake_needs_a_name_that_can_be_a_key(lake: Lake, source: ObjectStore) -> None:
     with pytest.raises(ValueError, match="cannot name an intake"):
         take(lake, source, "../x")
-    assert not list(lake.store.entries())
+    assert not list(lake.store.list_objects())

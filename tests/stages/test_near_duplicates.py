@@ -40,8 +40,8 @@ def test_placing_agrees_with_a_loop(below: list[tuple[int, str]], above: list[tu
     known = ImageIndex(DISTANCE, below=base)
     for number, entry in enumerate(reversed(above), len(below)):
         known.add(row(number, *entry))
-    assert known.place("new", f"{phash:016x}") == loop(below + above, phash)
-    assert base.place("new", f"{phash:016x}") == loop(below, phash)
+    assert known.assign_group("new", f"{phash:016x}") == loop(below + above, phash)
+    assert base.assign_group("new", f"{phash:016x}") == loop(below, phash)
 
 
 def test_sameness_is_of_source_bytes_or_blob() -> None:
@@ -49,19 +49,19 @@ def test_sameness_is_of_source_bytes_or_blob() -> None:
     base.add(row(1, 0, "a"))
     known = ImageIndex(DISTANCE, below=base)
     known.add(row(2, 0, "a"))
-    assert known.same("i1", "b2") == "s3://x/1"
-    assert known.same("other", "b1") == "s3://x/1"
-    assert known.same("i2", "other") == "s3://x/2"
-    assert known.same("other", "another") is None
-    assert base.same("i2", "b2") is None
+    assert known.find_duplicate("i1", "b2") == "s3://x/1"
+    assert known.find_duplicate("other", "b1") == "s3://x/1"
+    assert known.find_duplicate("i2", "other") == "s3://x/2"
+    assert known.find_duplicate("other", "another") is None
+    assert base.find_duplicate("i2", "b2") is None
 
 
 def test_a_row_added_twice_keeps_its_first_place() -> None:
     known = ImageIndex(DISTANCE)
     known.add(row(1, 0, "a"))
     known.add({**row(1, 0, "z"), "uri": "elsewhere"})
-    assert known.same("i1") == "s3://x/1"
-    assert known.place("new", "0" * 16) == ("a", [])
+    assert known.find_duplicate("i1") == "s3://x/1"
+    assert known.assign_group("new", "0" * 16) == ("a", [])
 
 
 def test_a_table_is_added_whole() -> None:
@@ -69,7 +69,7 @@ def test_a_table_is_added_whole() -> None:
     table = pa.Table.from_pylist(rows, schema=pa.schema([schemas.IMAGES.field(name) for name in rows[0]]))
     known = ImageIndex(0)
     known.extend(table)
-    assert [known.place("new", one["phash"])[0] for one in rows] == [one["group"] for one in rows]
+    assert [known.assign_group("new", one["phash"])[0] for one in rows] == [one["group"] for one in rows]
 
 
 @pytest.mark.slow
@@ -79,5 +79,5 @@ def test_a_hundred_thousand_images_are_compared_in_milliseconds() -> None:
         known.add(row(number, number * 0x9E3779B97F4A7C15 % 2**64, f"i{number}"))
     start = time.process_time()
     for number in range(100):
-        known.place("new", f"{number:016x}")
+        known.assign_group("new", f"{number:016x}")
     assert time.process_time() - start < 2  # 20 ms each on a busy machine; it takes 0.3 ms on an idle one

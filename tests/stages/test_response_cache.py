@@ -87,8 +87,8 @@ def test_a_stop_keeps_what_was_answered(bucket: S3Location) -> None:
 def test_where_another_build_was_first_its_answer_counts(bucket: S3Location) -> None:
     lake = lake_at(bucket)
     journal = ResponseCache(lake, ME)
-    assert journal.keep(journal.key(Asked(1)), {"double": "theirs"}) == {"double": "theirs"}
-    assert journal.keep(journal.key(Asked(1)), {"double": "mine"}) == {"double": "theirs"}
+    assert journal.put(journal.key(Asked(1)), {"double": "theirs"}) == {"double": "theirs"}
+    assert journal.put(journal.key(Asked(1)), {"double": "mine"}) == {"double": "theirs"}
 
 
 def test_another_prompt_is_another_question(bucket: S3Location) -> None:
@@ -106,14 +106,14 @@ def test_a_blind_question_is_bought_for_each_photo_and_old_answers_are_found(buc
     def solve(jobs: Iterable[SolveJob]) -> Iterator[Reply[SolveJob]]:
         for job in jobs:
             asked.append(job.photo.image_id)
-            yield Reply(job, {"text": f"{job.photo.image_id} {job.sees}"})
+            yield Reply(job, {"text": f"{job.photo.image_id} {job.with_image}"})
 
     for _ in range(2):
         told = [reply.content for reply in replies_with_cache(solve, jobs, ResponseCache(lake, ME), writes=3)]
-        assert told == [{"text": f"{job.photo.image_id} {job.sees}"} for job in jobs]
+        assert told == [{"text": f"{job.photo.image_id} {job.with_image}"} for job in jobs]
         assert asked == ["a", "a", "b", "b"]
     other = Identity("other", "1")
-    old = SolveJob(photos[0], "How many?", 1, sees=False)
+    old = SolveJob(photos[0], "How many?", 1, with_image=False)
     lake.put_json(f"journal/other/{BLIND}/{payload_hash(other, old)}.json", {"text": "paid long ago"})
     assert [reply.content for reply in replies_with_cache(solve, [old], ResponseCache(lake, other), writes=3)] == [
         {"text": "paid long ago"}

@@ -173,12 +173,12 @@ def test_a_batch_asks_what_is_left(bucket: Any, tmp_path: Path, monkeypatch: pyt
     _, plain = night(settings, "first", toys)
     rows = [
         row
-        for shard in plain.lake.completed("queries", plain.lineage)
+        for shard in plain.lake.completed_shards("queries", plain.lineage)
         for row in plain.lake.read("queries", plain.lineage, shard).to_pylist()
     ]
     right = {row["question"]: row["answer"] for row in rows}
     easy, condemned, *_ = right
-    solver = ToySolver(lambda job: right[job.question] if job.sees and job.question == easy else "0")
+    solver = ToySolver(lambda job: right[job.question] if job.with_image and job.question == easy else "0")
     judge = ToyJudge(lambda question: "unanswerable" if question == condemned else "fine")
     engines = replace(toys, solver=solver, judge=judge)
     monkeypatch.setattr(building, "create_engines", lambda settings: engines)

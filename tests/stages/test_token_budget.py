@@ -36,7 +36,7 @@ def in_pairs(jobs: Iterable[Asked]) -> Iterator[Reply[Asked]]:
 def test_without_a_ceiling_nothing_is_counted(lake: Lake) -> None:
     with limited_budget(lake, None):
         assert limit_tokens(in_pairs) is in_pairs
-    assert list(lake.store.entries("spending/")) == []
+    assert list(lake.store.list_objects("spending/")) == []
 
 
 def test_what_is_in_flight_is_answered_and_kept_then_the_run_stops(lake: Lake) -> None:
@@ -51,7 +51,7 @@ def test_what_is_in_flight_is_answered_and_kept_then_the_run_stops(lake: Lake) -
 
     with pytest.raises(TokenCeilingError, match="TOKEN_CEILING"):
         run(50)
-    kept = sum(1 for _ in lake.store.entries("journal/"))
+    kept = sum(1 for _ in lake.store.list_objects("journal/"))
     assert kept == 6, "five that spent the tokens, and the one in flight"
     run(1_000)
     assert len(found) == 20
@@ -66,12 +66,12 @@ def test_what_other_processes_of_the_run_spent_counts(lake: Lake, monkeypatch: p
         TokenBudget(lake, "run-2", 100),
     )
     one.spend(60)
-    assert other.left()
+    assert other.has_tokens_left()
     other.spend(40)
-    assert not one.left()
-    assert not other.left()
-    assert not TokenBudget(lake, "run", 100).left(), "a task that is tried again goes on counting"
-    assert another_run.left()
+    assert not one.has_tokens_left()
+    assert not other.has_tokens_left()
+    assert not TokenBudget(lake, "run", 100).has_tokens_left(), "a task that is tried again goes on counting"
+    assert another_run.has_tokens_left()
 
 
 def test_a_run_is_airflows_or_this_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ class Office:
 
     def stored(self, query: str) -> list[str]:
         """Return the names of what is stored of a question's answers."""
-        return [entry.key.rpartition("/")[2] for entry in self.lake.store.entries(f"answers/{query}/")]
+        return [entry.key.rpartition("/")[2] for entry in self.lake.store.list_objects(f"answers/{query}/")]
 
 
 def client(settings: Settings) -> TestClient:

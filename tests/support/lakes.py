@@ -251,7 +251,7 @@ def query_row(image: Row, instances: Sequence[Row], number: int = 0) -> Row:
     )
     combination = tuple(one["instance_id"] for one in (car, near_car, dog, near_dog))
     query = Query(question, hops, f"(h2+h4)*h5+{number}", (a + b) * len(cups) + number, combination)
-    scene = Scene.of(instances, image["width"], image["height"])
+    scene = Scene.from_rows(instances, image["width"], image["height"])
     complaints, unchecked = check(query, scene)
     assert not complaints, complaints
     return {

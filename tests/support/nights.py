@@ -55,7 +55,7 @@ def data_parts(lake: Lake) -> dict[str, str]:
     """Return key and etag of every Parquet part and marker of every table."""
     tables = ("images/", "categories/", "instances/", "queries/")
     kept = (".parquet", "/_SUCCESS")
-    return {e.key: e.etag for table in tables for e in lake.store.entries(table) if e.key.endswith(kept)}
+    return {e.key: e.etag for table in tables for e in lake.store.list_objects(table) if e.key.endswith(kept)}
 
 
 def call_lines(path: Path) -> list[str]:

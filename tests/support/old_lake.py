@@ -161,7 +161,7 @@ def vote(build: Build, batch: Batch) -> None:
             batch=batch.id,
             retracted=retracted,
         )
-        assert build.lake.store.put_new(ballot.key, ballot.data())
+        assert build.lake.store.put_if_absent(ballot.key, ballot.data())
     void(build.lake, "eve", by="lead", reason="guesses")
 
 
@@ -171,7 +171,7 @@ def vote(build: Build, batch: Batch) -> None:
 def rows_of(build: Build, stage: str) -> list[dict[str, Any]]:
     """Return the rows of a stage's table, of all shards in order."""
     step, lake = build.steps[stage], build.lake
-    shards = lake.completed(step.stage.table, step.fingerprint)
+    shards = lake.completed_shards(step.stage.table, step.fingerprint)
     return [row for shard in shards for row in lake.read(step.stage.table, step.fingerprint, shard).to_pylist()]
 
 
@@ -222,7 +222,7 @@ def kept_from_people(lake: Lake, batch: Batch) -> dict[str, str]:
 
 def contents(lake: Lake) -> dict[str, bytes]:
     """Return all objects of a lake by key, but for locks, which name this machine, and clocks."""
-    keys = [entry.key for entry in lake.store.entries() if not entry.key.startswith("locks/")]
+    keys = [entry.key for entry in lake.store.list_objects() if not entry.key.startswith("locks/")]
     found = dict(zip(keys, map_threads(lake.store.get, keys), strict=True))
     for key in found:
         if key.endswith("/stats.json"):

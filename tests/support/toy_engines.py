@@ -117,7 +117,7 @@ class ToySolver:
     def solve(self, jobs: Iterable[SolveJob]) -> Iterator[Reply[SolveJob]]:
         for job in jobs:
             self.jobs.append(job)
-            if job.sees:
+            if job.with_image:
                 job.photo.load()
             text = f"Let me see. <answer>{self._answers(job)}</answer>"
             yield Reply(job, {"text": text, "finish_reason": "stop"}, tokens=7)

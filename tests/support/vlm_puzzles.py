@@ -39,7 +39,7 @@ class RowSegmenter:
 
     @property
     def identity(self) -> Identity:
-        return Identity("row-segmenter", "1", journaled=False)
+        return Identity("row-segmenter", "1", cached=False)
 
     def segment(self, jobs: Iterable[SegmentJob]) -> Iterator[Reply[SegmentJob]]:
         for job in jobs:

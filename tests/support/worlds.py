@@ -47,7 +47,7 @@ class World:
         """Return the objects of the DVC remote with their sizes in bytes."""
         remote = self.settings().registry.remote
         assert remote is not None
-        return {entry.key: entry.size for entry in ObjectStore(remote).entries()}
+        return {entry.key: entry.size for entry in ObjectStore(remote).list_objects()}
 
     def reader_env(self) -> dict[str, str]:
         """Return the environment of a training team: the reader's keys, and nothing of this project's settings."""

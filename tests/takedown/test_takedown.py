@@ -38,13 +38,13 @@ def lake(bucket: Any) -> Lake:
 
 
 def everything(lake: Lake) -> dict[str, bytes]:
-    return {entry.key: lake.store.get(entry.key) for entry in lake.store.entries()}
+    return {entry.key: lake.store.get(entry.key) for entry in lake.store.list_objects()}
 
 
 def mentions(store: ObjectStore, image_id: str) -> list[str]:
     """Return the keys of Parquet files with the image's id in any column, and of other objects that spell it."""
     found = []
-    for entry in store.entries():
+    for entry in store.list_objects():
         data = store.get(entry.key)
         if data[:4] == b"PAR1":
             data = repr(pq.read_table(io.BytesIO(data)).to_pylist()).encode()
@@ -60,7 +60,7 @@ def test_a_withdrawn_photo_is_out_of_every_read_and_its_bytes_stay(lake: Lake) -
     for table, fingerprint in (("images", None), ("instances", prints.instances), ("queries", prints.queries)):
         assert image not in lake.read(table, fingerprint, FIRST)["image_id"].to_pylist()
     assert lake.blob(image)
-    assert lake.withdrawn()[image]["reason"] == "asked"
+    assert lake.tombstones()[image]["reason"] == "asked"
 
 
 def test_an_unknown_photo_is_an_error(lake: Lake) -> None:
@@ -99,7 +99,7 @@ def test_erasing_leaves_nothing_but_tombstone_and_accounts_and_all_others_as_the
     assert left == allowed
     assert {row["reason"] for row in lake.rejects("images", None, FIRST).to_pylist()} == {"erased"}
     assert lake.blob(stays)
-    keys = [entry.key for entry in lake.store.entries("answers/") if "seat-" in entry.key]
+    keys = [entry.key for entry in lake.store.list_objects("answers/") if "seat-" in entry.key]
     assert len(keys) == 4
     assert not any(query in key for key in keys for query in mine)
 

@@ -129,7 +129,7 @@ def test_undo_reopens_and_asks_again(desk: Office) -> None:
     assert query in list(desk.desk.index.candidates("cleo", desk.desk.index.open["monday"]))
     desk.ben.answer(query, "5")
     assert desk.stored(query) == ["seat-1.1.json", "seat-2.1.json", "seat-2.2.json", "seat-2.3.json"]
-    assert desk.desk.index.look(query)[1].outcome.decision == "open"
+    assert desk.desk.index.reload_question(query)[1].outcome.decision == "open"
 
 
 def test_undo_ends_with_its_time_and_with_the_batch(bucket: S3Location) -> None:
@@ -169,7 +169,7 @@ def test_only_those_it_is_assigned_to_are_asked(desk: Office) -> None:
 
 def test_a_withdrawn_photo_is_not_shown(desk: Office) -> None:
     task = desk.ann.next()["task"]
-    desk.lake.withdraw(desk.queries[0]["image_id"], reason="asked to", blob_sha=None)
+    desk.lake.write_tombstone(desk.queries[0]["image_id"], reason="asked to", blob_sha=None)
     desk.desk.index.refresh()
     assert desk.ann.next()["task"] is None
     desk.ann.get(f"/{task['image']}", expect=404)
@@ -188,7 +188,7 @@ def test_plain_numbers_are_taken_and_anything_else_is_refused_with_the_rule(desk
 
 def test_each_annotator_has_an_order_of_his_own(bucket: S3Location) -> None:
     desk = office(bucket, 8)
-    desk.desk.index.fresh()
+    desk.desk.index.refresh_if_stale()
     home = desk.desk.index.open["monday"]
     orders = {tuple(desk.desk.index.candidates(name, home)) for name in ("ann", "ben", "cleo", "dan")}
     assert len(orders) == 4

@@ -96,7 +96,7 @@ def test_the_answers_table_tells_the_lead_the_same_when_the_batch_is_final(finis
     assert later.ann.next()["why"] == "no_batch"
     gold = later.lead.post("/api/lead/gold", {"source": "unanimous"})
     assert gold == {"items": 2, "added": 2}
-    stored = [json.loads(finished.lake.store.get(one.key)) for one in finished.lake.store.entries("gold/items/")]
+    stored = [json.loads(finished.lake.store.get(one.key)) for one in finished.lake.store.list_objects("gold/items/")]
     assert {item["answer"] for item in stored} == {"999", finished.right(finished.batch.query_ids[0])}
 
 
@@ -142,7 +142,7 @@ def test_checks_are_mixed_in_marked_and_never_votes(bucket: S3Location) -> None:
     desk = office(bucket, photos=2, gold_share=0.5)
     assert desk.lead.post("/api/lead/gold", {"source": "drawn", "limit": 3}) == {"items": 3, "added": 3}
     assert desk.lead.post("/api/lead/gold", {"source": "drawn", "limit": 3})["added"] == 0
-    checks = {entry.key.rpartition("/")[2][:64] for entry in desk.lake.store.entries("gold/items/")}
+    checks = {entry.key.rpartition("/")[2][:64] for entry in desk.lake.store.list_objects("gold/items/")}
     asked: list[dict[str, Any]] = []
     while task := desk.ann.next()["task"]:
         assert desk.ann.next()["task"]["query_id"] == task["query_id"]
@@ -156,7 +156,7 @@ def test_checks_are_mixed_in_marked_and_never_votes(bucket: S3Location) -> None:
     assert mixed
     assert {task["query_id"] for task in asked} - checks == set(desk.batch.query_ids)
     assert all(desk.stored(query) == [] for query in mixed)
-    marked = [json.loads(desk.lake.store.get(one.key)) for one in desk.lake.store.entries("gold/answers/")]
+    marked = [json.loads(desk.lake.store.get(one.key)) for one in desk.lake.store.list_objects("gold/answers/")]
     assert [one["gold"] for one in marked] == [True] * len(mixed)
     (told,) = desk.lead.get("/api/lead/batches/monday/agreement")["annotators"]
     assert (told["gold_asked"], told["answers"]) == (len(mixed), 4)

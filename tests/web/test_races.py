@@ -134,7 +134,7 @@ def play(acts: list[tuple[int, str, str, str]]) -> tuple[Memory, set[str]]:
                 desk.submit(name, said)
                 acknowledged.add(said.answer_id)
             elif kind == "next":
-                desk.next(name)
+                desk.next_task(name)
             elif kind == "skip":
                 desk.skip(name, QUERY)
             else:

@@ -285,7 +285,7 @@ def test_a_lake_that_is_down_says_so_without_its_address(bucket: S3Location) -> 
     def down(prefix: str) -> Iterator[ObjectInfo]:
         raise StoreError(f"s3://{prefix} at http://127.0.0.1:9: refused")
 
-    desk.desk.lake.store.entries = down  # type: ignore[method-assign]
+    desk.desk.lake.store.list_objects = down  # type: ignore[method-assign]
     refused = desk.ann.answer(query, "5", expect=503)
     assert refused["error"] == "lake_unavailable"
     assert "127.0.0.1" not in refused["message"]

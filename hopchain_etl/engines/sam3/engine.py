@@ -112,7 +112,7 @@ class Sam3Segmenter:
 
         Raises MemoryError where even one is too many.
         """
-        seen = model.look(square)
+        seen = model.encode(square)
         answers: list[Answer] = []
         while len(answers) < len(names):
             part = names[len(answers) : len(answers) + self._batch]

@@ -37,7 +37,7 @@ class Sam3Model(Protocol):
         """Side, px, of the square that photos are squeezed to."""
         ...
 
-    def look(self, square: NDArray[np.float32]) -> Any:
+    def encode(self, square: NDArray[np.float32]) -> Any:
         """Encode a photo, shape (3, side, side), values in [-1, 1]. Raises MemoryError."""
         ...
 
@@ -80,7 +80,7 @@ class TransformersSam3:
         side = self._model.config.vision_config.image_size
         return int(side if isinstance(side, int) else side[0])
 
-    def look(self, square: NDArray[np.float32]) -> Any:
+    def encode(self, square: NDArray[np.float32]) -> Any:
         import torch
 
         with _inference(self._device, self._precision):
@@ -136,7 +136,7 @@ class MetaSam3:
         patch: int = self._model.backbone.vision_backbone.trunk.patch_embed.proj.kernel_size[0]
         return patches * patch
 
-    def look(self, square: NDArray[np.float32]) -> Any:
+    def encode(self, square: NDArray[np.float32]) -> Any:
         import torch
 
         with _inference(self._device, self._precision):

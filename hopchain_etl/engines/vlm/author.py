@@ -41,14 +41,14 @@ class VlmAuthor:
 
     def plan(self, photo: Photo, instances: Sequence[Row]) -> Sequence[AuthorJob]:
         """Return a job for each combination that is drawn."""
-        scene = Scene.of(instances, photo.width, photo.height)
+        scene = Scene.from_rows(instances, photo.width, photo.height)
         size = self._generate.min_instances, self._generate.max_instances
         drawn = combinations.combinations(scene, self._ask.combinations_per_image, size, self._generate.seed)
         return [AuthorJob(photo, tuple(instances), one) for one in drawn]
 
     def write(self, jobs: Iterable[AuthorJob]) -> Iterator[Reply[AuthorJob]]:
         """Yield a reply for each job, in any order. See ``VlmClient.ask`` for what it raises."""
-        return self._model.answered(jobs, self._call, self._content)
+        return self._model.ask(jobs, self._call, self._content)
 
     def _call(self, job: AuthorJob) -> ChatRequest:
         photo, model = job.photo, self._model

@@ -37,7 +37,7 @@ class ChatRequest:
     temperature: float = 0.0
     seed: int | None = None
 
-    def again(self, attempt: int) -> ChatRequest:
+    def with_new_seed(self, attempt: int) -> ChatRequest:
         """Return this call with another seed, and warm enough for the seed to matter."""
         seed = ((self.seed or 0) + attempt * 1_000_003) % 2**31
         return replace(self, seed=seed, temperature=max(self.temperature, _RETRY_TEMPERATURE))

@@ -103,21 +103,21 @@ class _Window:
         try:
             first, prepared = await self._in_thread(self._prepared, job, call_of)
             for attempt in range(self._settings.invalid_retries + 1):
-                call = first.again(attempt) if attempt else first
+                call = first.with_new_seed(attempt) if attempt else first
                 answer = await self._server.answer(prepared, call)
                 tokens = reply.tokens + answer.prompt_tokens + answer.completion_tokens
                 reply = replace(reply, tokens=tokens, seconds=reply.seconds + answer.seconds)
                 content = await self._in_thread(_read, content_of, job, answer)
-                reply = replace(reply, content=content, said=raw_record(call, answer))
+                reply = replace(reply, content=content, raw_response=raw_record(call, answer))
                 if "invalid" not in content:
                     break
         except EngineDownError:
             raise
         except UnansweredError as error:
-            return replace(reply, content=None, said=None, error=str(error))
+            return replace(reply, content=None, raw_response=None, error=str(error))
         except Exception as error:
             log.warning("a call could not be prepared", exc_info=True)
-            return replace(reply, content=None, said=None, error=f"{type(error).__name__}: {error}")
+            return replace(reply, content=None, raw_response=None, error=f"{type(error).__name__}: {error}")
         return reply
 
     def _prepared(self, job: J, call_of: Callable[[J], ChatRequest]) -> tuple[ChatRequest, Prepared]:

@@ -24,7 +24,7 @@ class VlmDetector:
 
     def detect(self, jobs: Iterable[DetectJob]) -> Iterator[Reply[DetectJob]]:
         """Yield a reply for each job, in any order. See ``VlmClient.ask`` for what it raises."""
-        return self._model.answered(jobs, self._call, self._content)
+        return self._model.ask(jobs, self._call, self._content)
 
     def _call(self, job: DetectJob) -> ChatRequest:
         return self._model.call({"image": self._model.whole(job.photo)}, most=self._most)

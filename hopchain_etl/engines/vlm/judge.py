@@ -23,7 +23,7 @@ class VlmJudge:
 
     def judge(self, jobs: Iterable[JudgeJob]) -> Iterator[Reply[JudgeJob]]:
         """Yield a reply for each job, in any order. See ``VlmClient.ask`` for what it raises."""
-        return self._model.answered(jobs, self._call, self._content)
+        return self._model.ask(jobs, self._call, self._content)
 
     def _call(self, job: JudgeJob) -> ChatRequest:
         return self._model.call({"image": self._model.whole(job.photo)}, question=job.question)

@@ -17,12 +17,12 @@ class RoleModel:
     """A model in one role. Nothing is connected to, or launched, before the first question."""
 
     def __init__(self, role: str, vlm: VlmSettings, ask: AskSettings) -> None:
-        self.vlm, self.asking = vlm, ask
+        self.vlm, self.ask_settings = vlm, ask
         self.prompt = Prompt.load(role)
 
     def identity(self, *, plan: Mapping[str, Any] | None = None, **recipe: Any) -> Identity:
         """Return who answers: model, prompt, schema, limits, and what of ``recipe`` else decides an answer."""
-        limits = {"max_tokens": self.asking.max_tokens, "temperature": self.asking.temperature}
+        limits = {"max_tokens": self.ask_settings.max_tokens, "temperature": self.ask_settings.temperature}
         everything = {**self.prompt.recipe, **limits, "max_pixels": self.vlm.max_pixels, **recipe}
         return Identity(self.vlm.model, self.vlm.revision, everything, plan or {})
 
@@ -31,7 +31,7 @@ class RoleModel:
         system, user = self.prompt.render(**values)
         parts = tuple(pictures[part] if place % 2 else part for place, part in enumerate(user) if part)
         messages = (Message("system", (system,)), Message("user", parts))
-        asking, schema = self.asking, self.prompt.schema
+        asking, schema = self.ask_settings, self.prompt.schema
         return ChatRequest(messages, asking.max_tokens, schema=schema, temperature=asking.temperature, seed=seed)
 
     def whole(self, photo: Photo) -> PromptImage:
@@ -41,11 +41,11 @@ class RoleModel:
     def close_up(self, photo: Photo, box: Box) -> PromptImage:
         """Return what lies in ``box`` (xyxy px) of a photo, and a margin around it."""
         x1, y1, x2, y2 = box
-        dx, dy = ((high - low) * self.asking.crop_margin for low, high in ((x1, x2), (y1, y2)))
+        dx, dy = ((high - low) * self.ask_settings.crop_margin for low, high in ((x1, x2), (y1, y2)))
         wider = max(0.0, x1 - dx), max(0.0, y1 - dy), min(photo.width, x2 + dx), min(photo.height, y2 + dy)
-        return PromptImage(photo.load, self.asking.crop_pixels, wider)
+        return PromptImage(photo.load, self.ask_settings.crop_pixels, wider)
 
-    def answered(
+    def ask(
         self, jobs: Iterable[J], call_of: Callable[[J], ChatRequest], content_of: Callable[[J, ChatResponse], JSON]
     ) -> Iterator[Reply[J]]:
         """Yield a reply for each job, in any order; see ``VlmClient.ask``."""

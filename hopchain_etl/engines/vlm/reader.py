@@ -25,7 +25,7 @@ class VlmReader:
 
     def read(self, jobs: Iterable[ReadJob]) -> Iterator[Reply[ReadJob]]:
         """Yield a reply for each job, in any order. See ``VlmClient.ask`` for what it raises."""
-        return self._model.answered(jobs, self._call, self._content)
+        return self._model.ask(jobs, self._call, self._content)
 
     def _call(self, job: ReadJob) -> ChatRequest:
         label_of = labels(job.instances)
@@ -33,7 +33,7 @@ class VlmReader:
             {},
             question=job.question,
             things=[{"label": label_of[row["instance_id"]], "told": _told(row, job)} for row in job.instances],
-            notes=[note(fact, label_of) for fact in job.seen],
+            notes=[note(fact, label_of) for fact in job.unexecutable_facts],
         )
 
     def _content(self, job: ReadJob, answer: ChatResponse) -> JSON:

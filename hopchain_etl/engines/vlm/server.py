@@ -71,7 +71,7 @@ class LaunchedServer:
             log.warning("the watcher of %s does not end", self.url)
             self.watcher.kill()
 
-    def last_words(self, size: int = 3_000) -> str:
+    def log_tail(self, size: int = 3_000) -> str:
         """Return where its log is, and how it ends."""
         return f"{self.log_file} ends:\n{self.log_file.read_bytes()[-size:].decode(errors='replace')}"
 
@@ -127,14 +127,14 @@ def _wait(server: LaunchedServer, health: str, seconds: float) -> None:
     started = time.monotonic()
     while time.monotonic() - started < seconds:
         if not server.alive():
-            raise EngineDownError(f"the vLLM server ended before it was ready. {server.last_words()}")
+            raise EngineDownError(f"the vLLM server ended before it was ready. {server.log_tail()}")
         try:
             with urllib.request.urlopen(health, timeout=5):  # noqa: S310 - our own loopback URL
                 log.info("the vLLM server was ready after %.0f s", time.monotonic() - started)
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)
-    raise EngineDownError(f"the vLLM server was not ready after {seconds:g} s. {server.last_words()}")
+    raise EngineDownError(f"the vLLM server was not ready after {seconds:g} s. {server.log_tail()}")
 
 
 def _free_port() -> int:

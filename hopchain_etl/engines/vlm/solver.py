@@ -26,11 +26,11 @@ class VlmSolver:
 
         See ``VlmClient.ask`` for what it raises.
         """
-        return self._model.answered(jobs, self._call, self._content)
+        return self._model.ask(jobs, self._call, self._content)
 
     def _call(self, job: SolveJob) -> ChatRequest:
-        pictures = {"image": self._model.whole(job.photo)} if job.sees else {}
-        return self._model.call(pictures, seed=job.sample, sees=job.sees, question=job.question)
+        pictures = {"image": self._model.whole(job.photo)} if job.with_image else {}
+        return self._model.call(pictures, seed=job.sample, sees=job.with_image, question=job.question)
 
     def _content(self, job: SolveJob, answer: ChatResponse) -> JSON:
         text = answer.text.encode(errors="replace").decode()  # half of a surrogate pair cannot be stored

@@ -23,71 +23,71 @@ from hopchain_etl.hops.query import decimal_text
 LARGEST_ANSWER = 100_000
 
 
-def bad_expression(case: QueryContext) -> str | None:
+def bad_expression(context: QueryContext) -> str | None:
     """The expression parses and evaluates over what the hops read."""
     try:
-        number_of(case.tree or parse(case.query.expr), case.query.values)
+        number_of(context.tree or parse(context.query.expr), context.query.values)
     except ExpressionError as error:
         return str(error)
     return None
 
 
-def wrong_answer(case: QueryContext) -> str | None:
+def wrong_answer(context: QueryContext) -> str | None:
     """The expression evaluates exactly to the answer."""
-    result = case.result(case.query.values)
-    if result is None or result == case.query.answer:
+    result = context.result(context.query.values)
+    if result is None or result == context.query.answer:
         return None
-    return f"the expression gives {result}, the answer is {case.query.answer}"
+    return f"the expression gives {result}, the answer is {context.query.answer}"
 
 
-def answer_out_of_range(case: QueryContext) -> str | None:
+def answer_out_of_range(context: QueryContext) -> str | None:
     """The answer is a number that a person can write down: an exact decimal of at most 100,000."""
     try:
-        decimal_text(case.query.answer)
+        decimal_text(context.query.answer)
     except ValueError as error:
         return str(error)
-    return None if abs(case.query.answer) <= LARGEST_ANSWER else f"{case.query.answer} is out of range"
+    return None if abs(context.query.answer) <= LARGEST_ANSWER else f"{context.query.answer} is out of range"
 
 
-def insensitive(case: QueryContext) -> str | None:
+def insensitive(context: QueryContext) -> str | None:
     """Had any hop read something else, the result would differ: no zero factor and nothing that cancels out.
 
     A number that is reckoned with must move it by one more and by one less; one that only decides, by deciding
     otherwise.
     """
-    reckoned = hops_in_arithmetic(case.tree) if case.tree else frozenset()
-    for hop, results in case.perturbed.items():
-        moved = [result is not None and result != case.query.answer for result in results]
+    reckoned = hops_in_arithmetic(context.tree) if context.tree else frozenset()
+    for hop, results in context.perturbed.items():
+        moved = [result is not None and result != context.query.answer for result in results]
         if not any(moved):
-            return f"whatever h{hop} reads, the result is {case.query.answer}"
-        if hop in reckoned and isinstance(case.query.values[hop], Fraction) and not all(moved[:2]):
-            return f"h{hop} could read one more or one less, and the result is {case.query.answer}"
+            return f"whatever h{hop} reads, the result is {context.query.answer}"
+        if hop in reckoned and isinstance(context.query.values[hop], Fraction) and not all(moved[:2]):
+            return f"h{hop} could read one more or one less, and the result is {context.query.answer}"
     return None
 
 
-def few_answers(case: QueryContext) -> str | None:
+def few_answers(context: QueryContext) -> str | None:
     """More than two answers are possible: what is read is reckoned with, or decides more than once.
 
     Others who rebuilt HopChain drew the constants of their branches so that all totals differ.
     """
-    if case.tree is None or hops_in_arithmetic(case.tree) or decisions(case.tree) >= 2:
+    if context.tree is None or hops_in_arithmetic(context.tree) or decisions(context.tree) >= 2:
         return None
-    return f"only {2 ** decisions(case.tree)} answers are possible"
+    return f"only {2 ** decisions(context.tree)} answers are possible"
 
 
-def wrong_turn_unnoticed(case: QueryContext) -> str | None:
+def wrong_turn_unnoticed(context: QueryContext) -> str | None:
     """Had any look landed on another instance of its kind, the number would differ, or the way would end there."""
-    for hop, instance, result in case.astray:
-        if result == case.query.answer:
+    for hop, instance, result in context.wrong_instance_results:
+        if result == context.query.answer:
             return f"had h{hop} found {instance}, the result would still be {result}"
     return None
 
 
-def same_branches(case: QueryContext) -> str | None:
+def same_branches(context: QueryContext) -> str | None:
     """The two branches of a condition differ in value, so that it matters what was seen."""
-    for node in _conditions(case):
+    for node in _conditions(context):
         try:
-            values = [evaluate(branch, case.query.values) for branch in node.parts[1:]]
+            values = [evaluate(branch, context.query.values) for branch in node.parts[1:]]
         except ExpressionError:
             continue  # a branch that is not taken may be beyond reckoning
         if values[0] == values[1]:
@@ -95,16 +95,16 @@ def same_branches(case: QueryContext) -> str | None:
     return None
 
 
-def constant_condition(case: QueryContext) -> str | None:
+def constant_condition(context: QueryContext) -> str | None:
     """A condition asks something of the image: it names a hop."""
-    return "a condition names no hop" if any(not hops_named(node.parts[0]) for node in _conditions(case)) else None
+    return "a condition names no hop" if any(not hops_named(node.parts[0]) for node in _conditions(context)) else None
 
 
-def shut_gate(case: QueryContext) -> str | None:
+def shut_gate(context: QueryContext) -> str | None:
     """Gates are open: a condition never leaves out hops in favour of a bare number (the paper's second example)."""
-    for node in _conditions(case):
+    for node in _conditions(context):
         try:
-            taken = 1 if evaluate(node.parts[0], case.query.values) is True else 2
+            taken = 1 if evaluate(node.parts[0], context.query.values) is True else 2
         except ExpressionError:
             continue
         if hops_named(node.parts[3 - taken]) and not hops_named(node.parts[taken]):
@@ -112,5 +112,5 @@ def shut_gate(case: QueryContext) -> str | None:
     return None
 
 
-def _conditions(case: QueryContext) -> list[Node]:
-    return [node for node in case.tree.walk() if node.kind == "if"] if case.tree else []
+def _conditions(context: QueryContext) -> list[Node]:
+    return [node for node in context.tree.walk() if node.kind == "if"] if context.tree else []

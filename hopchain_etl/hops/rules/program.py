@@ -18,36 +18,36 @@ MIN_HOPS, MAX_HOPS = 4, 6  # HOPCHAIN.md [P]
 MIN_INSTANCES, MAX_INSTANCES = 3, 6  # [C]
 
 
-def hop_count(case: QueryContext) -> str | None:
+def hop_count(context: QueryContext) -> str | None:
     """4 to 6 hops (HOPCHAIN.md [P])."""
-    count = len(case.query.hops)
+    count = len(context.query.hops)
     return None if MIN_HOPS <= count <= MAX_HOPS else f"{count} hops"
 
 
-def forward_reference(case: QueryContext) -> str | None:
+def forward_reference(context: QueryContext) -> str | None:
     """A hop refers only to hops before it, and the expression only to hops that exist."""
-    for number, hop in case.query.numbered():
+    for number, hop in context.query.numbered():
         if hop.to is not None and hop.to_hop is None and not re.fullmatch(r"\d{1,6}(\.\d{1,3})?", hop.to):
             return f"h{number} refers to {hop.to!r}"
         if hop.to_hop is not None and hop.to_hop >= number:
             return f"h{number} refers to {hop.to}"
-    named = hops_named(case.tree) if case.tree else frozenset()
-    beyond = sorted(n for n in named if n > len(case.query.hops))
+    named = hops_named(context.tree) if context.tree else frozenset()
+    beyond = sorted(n for n in named if n > len(context.query.hops))
     return f"the expression names h{beyond[0]}" if beyond else None
 
 
-def dangling_id(case: QueryContext) -> str | None:
+def dangling_id(context: QueryContext) -> str | None:
     """Every target is an instance of this image."""
-    known = {one.id for one in case.scene.instances}
-    for number, hop in case.query.numbered():
+    known = {one.id for one in context.scene.instances}
+    for number, hop in context.query.numbered():
         if missing := [target for target in hop.target if target not in known]:
             return f"h{number} looks at {missing[0]!r}, which this image does not have"
     return None
 
 
-def instance_count(case: QueryContext) -> str | None:
+def instance_count(context: QueryContext) -> str | None:
     """3 to 6 instances a combination [C], at least all but one of them used [P], and no others."""
-    combination, referents = set(case.query.combination), set(case.query.referents)
+    combination, referents = set(context.query.combination), set(context.query.referents)
     if not MIN_INSTANCES <= len(combination) <= MAX_INSTANCES:
         return f"{len(combination)} instances in the combination"
     if stray := referents - combination:
@@ -56,92 +56,92 @@ def instance_count(case: QueryContext) -> str | None:
     return f"{unused} of {len(combination)} instances unused" if unused > 1 else None
 
 
-def chain_broken(case: QueryContext) -> str | None:
+def chain_broken(context: QueryContext) -> str | None:
     """Each instance after the first is found through an earlier hop; only a last hop may take in the whole image."""
-    for number, hop in case.query.numbered():
+    for number, hop in context.query.numbered():
         linked = hop.to_hop is not None
         if number == 1 or linked:
             continue
         if hop.referent is not None:
             return f"h{number} finds its {hop.category} without an earlier hop"
-        if number < len(case.query.hops):
+        if number < len(context.query.hops):
             return f"h{number} takes in the whole image before the end"
     return None
 
 
-def one_level_only(case: QueryContext) -> str | None:
+def one_level_only(context: QueryContext) -> str | None:
     """Both levels occur: a query is level 3, a chain of level 1 and level 2 steps [C]."""
-    levels = {hop.level for hop in case.query.hops}
+    levels = {hop.level for hop in context.query.hops}
     return None if levels == {1, 2} else f"every hop is of level {min(levels, default=0)}"
 
 
-def no_perception_hop(case: QueryContext) -> str | None:
+def no_perception_hop(context: QueryContext) -> str | None:
     """At least one perception-level hop: a switch between level 1 and level 2 [C]."""
-    return None if case.query.perception_switches else "no neighbouring hops differ in level"
+    return None if context.query.perception_switches else "no neighbouring hops differ in level"
 
 
-def no_instance_chain(case: QueryContext) -> str | None:
+def no_instance_chain(context: QueryContext) -> str | None:
     """Instance-chain hops A -> B -> C: at least two links [C]."""
-    links = case.query.instance_links
+    links = context.query.instance_links
     return None if links >= 2 else f"{links} links from instance to instance"
 
 
-def dead_hop(case: QueryContext) -> str | None:
+def dead_hop(context: QueryContext) -> str | None:
     """Every hop is used by the expression, or by ``to`` of one that is."""
-    if case.tree is None:
+    if context.tree is None:
         return None
-    dead = set(range(1, len(case.query.hops) + 1)) - case.query.live(hops_named(case.tree))
+    dead = set(range(1, len(context.query.hops) + 1)) - context.query.live(hops_named(context.tree))
     return f"h{min(dead)} is never used" if dead else None
 
 
-def link_not_needed(case: QueryContext) -> str | None:
+def link_not_needed(context: QueryContext) -> str | None:
     """What is reached through an earlier hop cannot be found without it: its name alone fits several [P].
 
     "The largest car, then the tallest tree" is no chain, and "the only tree, nearest to that car" is none either.
     """
-    for number, hop in _links(case):
-        if _finds(case, hop, Relation.NAMED, None):
+    for number, hop in _links(context):
+        if _finds(context, hop, Relation.NAMED, None):
             return f"h{number}: its name alone, {hop.category!r}, finds it"
     return None
 
 
-def shortcut(case: QueryContext) -> str | None:
+def shortcut(context: QueryContext) -> str | None:
     """No instance on the way can be left out: from the one before it, the same words do not find the same target."""
-    for number, hop in _links(case):
-        before = _before(case, hop)
-        if before is not None and _finds(case, hop, hop.rel, before):
+    for number, hop in _links(context):
+        before = _before(context, hop)
+        if before is not None and _finds(context, hop, hop.rel, before):
             return f"h{number}: from {before.category} two instances back, the same words find it"
     return None
 
 
-def _links(case: QueryContext) -> Iterator[tuple[int, Hop]]:
+def _links(context: QueryContext) -> Iterator[tuple[int, Hop]]:
     """Yield number and hop of each that code can execute and that goes from one instance on to another."""
-    for number, hop in case.query.numbered():
-        source = case.query.hops[hop.to_hop - 1] if hop.to_hop and hop.to_hop < number else hop
-        if hop.referent and hop.referent != source.referent and isinstance(case.looks[number - 1], HopResult):
+    for number, hop in context.query.numbered():
+        source = context.query.hops[hop.to_hop - 1] if hop.to_hop and hop.to_hop < number else hop
+        if hop.referent and hop.referent != source.referent and isinstance(context.hop_results[number - 1], HopResult):
             yield number, hop
 
 
-def _before(case: QueryContext, hop: Hop) -> Instance | None:
+def _before(context: QueryContext, hop: Hop) -> Instance | None:
     """Return the instance before the one that ``hop`` goes out from."""
-    hops = case.query.hops
+    hops = context.query.hops
     here = hops[(hop.to_hop or 1) - 1].referent
     at = hop.to_hop
     while at is not None:
         referent = hops[at - 1].referent
         if referent and referent != here:
-            return case.scene.by_id.get(referent)
+            return context.scene.by_id.get(referent)
         further = hops[at - 1].to_hop
         at = further if further and further < at else None
     return None
 
 
-def _finds(case: QueryContext, hop: Hop, rel: Relation, anchor: Instance | None) -> bool:
+def _finds(context: QueryContext, hop: Hop, rel: Relation, anchor: Instance | None) -> bool:
     """Return whether the hop's words, in this relation to this anchor, find its target."""
     try:
         value = anchor.number if anchor and rel is Relation.NEAREST_VALUE else None
         if rel is Relation.NEAREST_VALUE and value is None:
             return False
-        return case.scene.find(hop.category, rel, anchor, value).id == hop.referent
+        return context.scene.find(hop.category, rel, anchor, value).id == hop.referent
     except AmbiguousError:
         return False

@@ -30,9 +30,9 @@ _ID = re.compile(r"(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{12,}")
 _COUNTED = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
-def forbidden_word(case: QueryContext) -> str | None:
+def forbidden_word(context: QueryContext) -> str | None:
     """The question never speaks of boxes, masks, crops, coordinates or ids [C]; quoted on-screen text may."""
-    return forbidden_in(case.words)
+    return forbidden_in(context.words)
 
 
 def forbidden_in(words: Iterable[str]) -> str | None:
@@ -41,49 +41,49 @@ def forbidden_in(words: Iterable[str]) -> str | None:
     return f"it says {found[0]!r}" if found else None
 
 
-def names_an_id(case: QueryContext) -> str | None:
+def names_an_id(context: QueryContext) -> str | None:
     """The question names no instance by its id [C]."""
-    known = (instance_id.casefold() for instance_id in case.scene.by_id if not instance_id.isalpha())
-    found = [one for one in known if one in case.unquoted] + [word for word in case.words if _ID.fullmatch(word)]
+    known = (instance_id.casefold() for instance_id in context.scene.by_id if not instance_id.isalpha())
+    found = [one for one in known if one in context.unquoted] + [word for word in context.words if _ID.fullmatch(word)]
     return f"it says {min(found)!r}" if found else None
 
 
-def not_the_viewers_side(case: QueryContext) -> str | None:
+def not_the_viewers_side(context: QueryContext) -> str | None:
     """Directions are the viewer's: nobody has to put himself in the place of what is pictured [P]."""
-    found = NOT_THE_VIEWERS.search(case.unquoted)
+    found = NOT_THE_VIEWERS.search(context.unquoted)
     return f"it says {found[0]!r}" if found else None
 
 
-def reading_given_away(case: QueryContext) -> str | None:
+def reading_given_away(context: QueryContext) -> str | None:
     """What is to be read off an instance is not part of any phrase that names that instance."""
     phrases: dict[str, str] = {}
-    for hop in case.query.hops:
+    for hop in context.query.hops:
         if hop.referent:
             phrases[hop.referent] = f"{phrases.get(hop.referent, '')} {hop.category}".casefold()
-    for number, hop in case.query.numbered():
+    for number, hop in context.query.numbered():
         if hop.referent and _told(hop, phrases[hop.referent]):
             return f"{hop.category!r} tells what h{number} is to read"
     return None
 
 
-def settled_by_another(case: QueryContext) -> str | None:
+def settled_by_another(context: QueryContext) -> str | None:
     """No phrase of another hop settles a reading: "the only red car" tells that no other car is red.
 
     "The only car" tells how many cars there are, and so does "the other car", after a first.
     """
-    for number, hop in case.query.numbered():
-        for other in case.query.hops:
-            if other is not hop and (_settles_count(other, hop) or _settles_colour(case, other, hop, number)):
+    for number, hop in context.query.numbered():
+        for other in context.query.hops:
+            if other is not hop and (_settles_count(other, hop) or _settles_colour(context, other, hop, number)):
                 return f"{other.rel} {other.category!r} tells what h{number} is to read"
     return None
 
 
-def reading_in_question(case: QueryContext) -> str | None:
+def reading_in_question(context: QueryContext) -> str | None:
     """The question does not say what is to be read: not in quotes, and not beside the name of what it is read off."""
-    quoted = {text.casefold().strip() for text in re.findall(r'["“”]([^"“”]+)["“”]', case.query.question)}
-    asked = case.query.question.casefold()
-    quoted -= {text.casefold().strip() for _, text in case.compared}
-    for number, hop in case.query.numbered():
+    quoted = {text.casefold().strip() for text in re.findall(r'["“”]([^"“”]+)["“”]', context.query.question)}
+    asked = context.query.question.casefold()
+    quoted -= {text.casefold().strip() for _, text in context.text_comparisons}
+    for number, hop in context.query.numbered():
         if hop.value is None or isinstance(hop.value, bool):
             continue
         said = _plain(hop.value)
@@ -100,11 +100,11 @@ def _settles_count(other: Hop, hop: Hop) -> bool:
     return _only(other) or (other.rel is Relation.OTHER and hop.to is None)
 
 
-def _settles_colour(case: QueryContext, other: Hop, hop: Hop, number: int) -> bool:
+def _settles_colour(context: QueryContext, other: Hop, hop: Hop, number: int) -> bool:
     if hop.read is not Read.COLOUR or not _only(other) or other.referent == hop.referent:
         return False
     colour, noun, _ = parse_phrase(other.category)
-    return noun == parse_phrase(hop.category)[1] and (number, colour) in case.compared
+    return noun == parse_phrase(hop.category)[1] and (number, colour) in context.text_comparisons
 
 
 def _only(hop: Hop) -> bool:

@@ -32,7 +32,7 @@ class HopChainFormat(ORM):  # type: ignore[misc, unused-ignore]
     """1 for each completion that declares a number in the place for it, right or wrong, else 0."""
 
     def __call__(self, completions: Sequence[Any], answer: Sequence[str], **_: Any) -> list[float]:
-        return [float(grade(text_of(one), right).formed) for one, right in zip(completions, answer, strict=True)]
+        return [float(grade(text_of(one), right).well_formed) for one, right in zip(completions, answer, strict=True)]
 
 
 orms["hopchain_accuracy"] = HopChainAccuracy

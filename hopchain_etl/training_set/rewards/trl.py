@@ -20,4 +20,4 @@ def accuracy_reward(completions: Sequence[Any], answer: Sequence[str | None], **
 def format_reward(completions: Sequence[Any], answer: Sequence[str | None], **_: Any) -> list[float | None]:
     """Return 1 for each completion that declares a number, right or wrong, else 0; None as above."""
     pairs = zip(completions, answer, strict=True)
-    return [None if right is None else float(grade(text_of(one), right).formed) for one, right in pairs]
+    return [None if right is None else float(grade(text_of(one), right).well_formed) for one, right in pairs]

@@ -55,7 +55,7 @@ class BuildView:
 
 def runs(lake: Lake, limit: int) -> tuple[list[JSON], int]:
     """Return the documents of the latest ``limit`` builds, newest first, each with its ``id``; and how many are."""
-    entries = sorted(lake.store.entries("runs/"), key=lambda entry: entry.modified, reverse=True)
+    entries = sorted(lake.store.list_objects("runs/"), key=lambda entry: entry.modified, reverse=True)
     latest = [entry.key for entry in entries if entry.key.endswith(".json")]
     documents = map_threads(lake.get_json, latest[:limit])
     found = [
@@ -100,7 +100,7 @@ def totals(lake: Lake, build: BuildView) -> list[Level]:
 
 def _lineage(lake: Lake, mark: str) -> BuildView:
     """Return everything under one fingerprint of the queries table, with the fingerprints above it."""
-    shards = lake.completed("queries", mark) if is_fingerprint(mark) else []
+    shards = lake.completed_shards("queries", mark) if is_fingerprint(mark) else []
     if not shards:
         raise UnknownBuildError(f"no queries under fingerprint {mark[:40]!r}")
     marks: dict[str, str] = {}

@@ -170,7 +170,7 @@ class Gallery:
 
     def _withdrawn(self) -> set[str]:
         """Return the ids of withdrawn images, by listing their tombstones."""
-        keys = (entry.key for entry in self._lake.store.entries("withdrawn/"))
+        keys = (entry.key for entry in self._lake.store.list_objects("withdrawn/"))
         return {key.removeprefix("withdrawn/").removesuffix(".json") for key in keys}
 
 

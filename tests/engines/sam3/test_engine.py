@@ -43,7 +43,7 @@ class Listed:
         self.looks = 0
         self.prompts: list[list[str]] = []
 
-    def look(self, square: NDArray[np.float32]) -> int:
+    def encode(self, square: NDArray[np.float32]) -> int:
         assert square.shape == (3, SIDE, SIDE)
         self.looks += 1
         return self.looks
@@ -235,7 +235,7 @@ def test_replies_are_in_order_and_a_broken_photo_fails_alone() -> None:
 
 def test_a_gpu_that_is_gone_ends_the_task() -> None:
     class Gone(Listed):
-        def look(self, square: NDArray[np.float32]) -> int:
+        def encode(self, square: NDArray[np.float32]) -> int:
             raise EngineDownError("the GPU gave up")
 
     with pytest.raises(EngineDownError, match="gave up"):

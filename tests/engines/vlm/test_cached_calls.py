@@ -40,7 +40,7 @@ def good(body: Body, times: int) -> Act:
 def entries(bucket: S3Location) -> dict[int, dict[str, Any]]:
     """What the journal holds, by the row that was asked about."""
     store = ObjectStore(S3Settings(uri=f"s3://{bucket.bucket}/lake", endpoint_url=bucket.endpoint_url, path_style=True))
-    found = [json.loads(store.get(entry.key)) for entry in store.entries("journal/")]
+    found = [json.loads(store.get(entry.key)) for entry in store.list_objects("journal/")]
     return {entry["n"]: entry for entry in found}
 
 
@@ -56,7 +56,7 @@ def test_the_journal_keeps_what_was_said_and_hands_on_what_was_read(bucket: S3Lo
         assert entry["said"]["thinking"] == "let me see"
         assert (entry["said"]["prompt_tokens"], entry["said"]["completion_tokens"]) == (100, 10)
     assert [reply.content for reply in first] == [reply.content for reply in again] == [{"n": n} for n in range(3)]
-    assert {reply.said for reply in first + again} == {None}
+    assert {reply.raw_response for reply in first + again} == {None}
 
 
 def test_a_rerun_asks_only_for_what_failed(bucket: S3Location) -> None:

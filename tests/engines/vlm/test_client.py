@@ -156,8 +156,8 @@ def test_what_the_model_said_comes_with_every_answer_the_last_try_of_a_bad_one_t
         seeds = {n: [body["seed"] for body in server.seen if number_of(body) == n] for n in (0, 1)}
     told = {"finish_reason": "stop", "prompt_tokens": 100, "completion_tokens": 10, "image_tokens": 0}
     warm = {**told, "temperature": 0.6}
-    assert found[0].said == {**warm, "text": '{"n": 0}', "thinking": "", "seed": seeds[0][1]}
-    assert found[1].said == {**warm, "text": "no JSON", "thinking": "hm", "seed": seeds[1][2]}
+    assert found[0].raw_response == {**warm, "text": '{"n": 0}', "thinking": "", "seed": seeds[0][1]}
+    assert found[1].raw_response == {**warm, "text": "no JSON", "thinking": "hm", "seed": seeds[1][2]}
 
 
 def test_what_is_kept_of_an_answer_without_end_is_bounded() -> None:
@@ -165,8 +165,8 @@ def test_what_is_kept_of_an_answer_without_end_is_bounded() -> None:
     with ScriptedServer(lambda body, times: Say(endless, thinking=endless)) as server:
         found = asked(server, [0], invalid_retries=0)[0]
     assert found.content is not None
-    assert found.said is not None
-    for text in (found.said["text"], found.said["thinking"], found.content["raw"]):
+    assert found.raw_response is not None
+    for text in (found.raw_response["text"], found.raw_response["thinking"], found.content["raw"]):
         assert endless.startswith(text[:262_144])
         assert text[262_144:] == f" [{1_000_000 - 262_144} characters more]"
 
@@ -190,7 +190,7 @@ def test_thinking_is_kept_apart() -> None:
     with ScriptedServer(lambda body, times: replies[number_of(body)]) as server:
         found = list(VlmClient(settings_of(), server.url).ask(map(Asked, [1, 2]), call_of, keep))
     assert all(reply.content and "double" in reply.content for reply in found)
-    said = {reply.job.number: reply.said for reply in found}
+    said = {reply.job.number: reply.raw_response for reply in found}
     assert {n: (one["thinking"], one["text"]) for n, one in said.items() if one} == {
         1: ("so one", '{"n": 1}'),
         2: ('perhaps {"n": 7}? no', '{"n": 2}'),
@@ -259,7 +259,13 @@ def test_a_photo_that_cannot_be_loaded_is_that_rows_error() -> None:
     assert sent.startswith("data:image/png;base64,")
     assert {n: reply.error for n, reply in found.items() if reply.error}.keys() == {2, 3}
     assert "erased" in (found[2].error or "")
-    assert [found[n].said and found[n].said["image_tokens"] for n in range(5)] == [64, 64, None, None, 64]
+    assert [found[n].raw_response and found[n].raw_response["image_tokens"] for n in range(5)] == [
+        64,
+        64,
+        None,
+        None,
+        64,
+    ]
     assert tokens == [64, 64, 64]
 
 

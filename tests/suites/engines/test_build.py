@@ -47,7 +47,7 @@ def settings(bucket: S3Location, vlm_settings: VlmSettings, sam3: Sam3Settings) 
 
 
 def markers(build: Build) -> dict[str, Marker]:
-    (shard,) = build.lake.completed("images")
+    (shard,) = build.lake.completed_shards("images")
     found = {
         name: build.lake.marker(build.steps[name].stage.table, build.steps[name].fingerprint, shard) for name in STAGES
     }
@@ -56,12 +56,12 @@ def markers(build: Build) -> dict[str, Marker]:
 
 
 def rows(build: Build, name: str) -> list[dict[str, Any]]:
-    (shard,) = build.lake.completed("images")
+    (shard,) = build.lake.completed_shards("images")
     return build.lake.read(build.steps[name].stage.table, build.steps[name].fingerprint, shard).to_pylist()
 
 
 def rejects(build: Build, name: str) -> list[dict[str, Any]]:
-    (shard,) = build.lake.completed("images")
+    (shard,) = build.lake.completed_shards("images")
     return build.lake.rejects(build.steps[name].stage.table, build.steps[name].fingerprint, shard).to_pylist()
 
 
@@ -114,7 +114,7 @@ def test_nonsense_of_the_right_shape_goes_all_the_way_and_is_turned_away(setting
     # What came through has the shape that was asked for, and the suites of the lake agree.
     validate = make_validator(settings.quality)
     for name in STAGES:
-        (shard,) = build.lake.completed("images")
+        (shard,) = build.lake.completed_shards("images")
         step = build.steps[name]
         verdict = validate(step.stage.table, build.lake.read(step.stage.table, step.fingerprint, shard))
         assert verdict.failing == {}, name
@@ -138,7 +138,7 @@ def test_nonsense_of_the_right_shape_goes_all_the_way_and_is_turned_away(setting
     # All of it again, on the same journal: the same bytes, no token spent.
     before = data_parts(build.lake)
     for name in STAGES:
-        (shard,) = build.lake.completed("images")
+        (shard,) = build.lake.completed_shards("images")
         folder = build.lake.folder(build.steps[name].stage.table, build.steps[name].fingerprint, shard)
         build.lake.store.delete([folder + "_SUCCESS"])
         build.run(name, shard)

@@ -75,7 +75,7 @@ def segmented(one: Sam3Settings, model: models.Sam3Model, count: int = 3) -> lis
 
 def test_words_and_pictures_both_decide_what_is_seen(transformers_model: models.Sam3Model) -> None:
     model = transformers_model
-    first, second = (model.prompt(model.look(square(seed)), NAMES, 0.0) for seed in (1, 2))
+    first, second = (model.prompt(model.encode(square(seed)), NAMES, 0.0) for seed in (1, 2))
     assert not np.allclose(first[0].scores, first[1].scores, atol=0.01)
     assert not np.allclose(first[0].scores, second[0].scores, atol=0.01)
     assert all((answer.masks > 0).any() and (answer.masks < 0).any() for answer in first)
@@ -83,18 +83,18 @@ def test_words_and_pictures_both_decide_what_is_seen(transformers_model: models.
 
 def test_prompts_answered_together_are_those_answered_alone(transformers_model: models.Sam3Model) -> None:
     model = transformers_model
-    seen = model.look(square(3))
+    seen = model.encode(square(3))
     for name, together in zip(NAMES, model.prompt(seen, NAMES, 0.0), strict=True):
-        (alone,) = model.prompt(model.look(square(3)), [name], 0.0)
+        (alone,) = model.prompt(model.encode(square(3)), [name], 0.0)
         assert np.allclose(together.scores, alone.scores, atol=1e-5)
         assert np.abs(together.masks - alone.masks).max() < 1e-3
 
 
 def test_only_masks_that_reach_the_threshold_are_handed_over(transformers_model: models.Sam3Model) -> None:
     model = transformers_model
-    everything = model.prompt(model.look(square(4)), NAMES, 0.0)[0]
+    everything = model.prompt(model.encode(square(4)), NAMES, 0.0)[0]
     floor = float(everything.scores[3])
-    some = model.prompt(model.look(square(4)), NAMES, floor)[0]
+    some = model.prompt(model.encode(square(4)), NAMES, floor)[0]
     assert (len(everything.masks), len(some.masks), len(some.scores)) == (8, 4, 8)
     assert np.abs(some.masks - everything.masks[:4]).max() < 1e-3
     assert list(everything.scores) == sorted(everything.scores, reverse=True)
@@ -104,8 +104,8 @@ def test_only_masks_that_reach_the_threshold_are_handed_over(transformers_model:
 def test_both_packages_give_the_same_logits(transformers_model: models.Sam3Model, meta_model: models.Sam3Model) -> None:
     assert transformers_model.side == meta_model.side == tiny_sam3.TINY.side
     for seed in range(4):
-        ours = transformers_model.prompt(transformers_model.look(square(seed)), NAMES, 0.0)
-        theirs = meta_model.prompt(meta_model.look(square(seed)), NAMES, 0.0)
+        ours = transformers_model.prompt(transformers_model.encode(square(seed)), NAMES, 0.0)
+        theirs = meta_model.prompt(meta_model.encode(square(seed)), NAMES, 0.0)
         for one, other in zip(ours, theirs, strict=True):
             assert np.allclose(one.scores, other.scores, atol=2e-3)
             above, below = (one.masks > 0) & (other.masks > 0), (one.masks > 0) | (other.masks > 0)
@@ -141,8 +141,8 @@ def test_the_same_photo_gives_the_same_rows_however_many_prompts_fit(
 def test_half_precision_sees_nearly_the_same(weights: Path, transformers_model: models.Sam3Model) -> None:
     half = models.load(settings(weights, precision="bfloat16"))
     for seed in range(2):
-        full = transformers_model.prompt(transformers_model.look(square(seed)), NAMES, 0.0)
-        for one, other in zip(full, half.prompt(half.look(square(seed)), NAMES, 0.0), strict=True):
+        full = transformers_model.prompt(transformers_model.encode(square(seed)), NAMES, 0.0)
+        for one, other in zip(full, half.prompt(half.encode(square(seed)), NAMES, 0.0), strict=True):
             assert other.scores.dtype == other.masks.dtype == np.float32
             assert np.abs(one.scores - other.scores).max() < 0.1
 

@@ -182,7 +182,7 @@ def test_a_photo_is_made_small_and_is_gone_once_withdrawn(browsed: Browsed) -> N
     where = {"shard": "first/0000", "image": query["image_id"]}
     small = browsed.client.get("/photo", params={**where, "width": 100})
     assert Image.open(io.BytesIO(small.content)).size == (100, 75)
-    browsed.lake.withdraw(query["image_id"], reason="asked for", blob_sha=None)
+    browsed.lake.write_tombstone(query["image_id"], reason="asked for", blob_sha=None)
     assert browsed.client.get("/photo", params=where).status_code == 404
     mask = {**where, "of": query["hops"][0]["target"][0]}
     assert browsed.client.get(f"/builds/{KEY}/mask", params=mask).status_code == 404
