@@ -1,4 +1,4 @@
-.PHONY: help demo up test explore test-browser lint format clean bench truth mutations constraints test-engines test-trainers bench-vlm bench-sam3
+.PHONY: help demo up test explore test-browser lint format clean bench truth mutations docs constraints test-engines test-trainers bench-vlm bench-sam3
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -99,6 +99,10 @@ truth: .venv/ready ## 500 drawn scenes: are the answers true, and what do the ch
 
 mutations: .venv/ready ## 1,000 good queries spoiled in every way: do the checks catch it
 	$(BIN)/python -m benchmarks.mutations
+
+docs: .venv/ready ## write the generated parts of docs/ and build the site into docs/_build; broken links fail
+	$(BIN)/python docs/generate.py
+	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build
 
 constraints: ## resolve the versions anew
 	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --no-header --no-annotate --no-emit-index-url -q -o constraints.txt

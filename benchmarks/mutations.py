@@ -14,6 +14,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from benchmarks.truth import seen
 from hopchain_etl.hops.checks import check
@@ -47,48 +48,63 @@ def good_queries(count: int) -> Iterator[tuple[Query, Scene]]:
                 yield query, scene
 
 
+@dataclass
+class Tally:
+    """What became of the mutants of one operator. ``reasons`` counts the first rule that each one caught broke."""
+
+    what: str
+    mutants: int = 0
+    equivalent: int = 0
+    caught: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    missed: Query | None = None  # the first one
+
+
+def spoil(wanted: int) -> tuple[int, dict[str, Tally]]:
+    """Spoil so many good queries in every way; return how many of them pass the checks, and what became of the rest."""
+    rng = random.Random(0)
+    tallies = {
+        operator.__name__: Tally((operator.__doc__ or "").strip().rstrip(".")) for operator in mutations.OPERATORS
+    }
+    passed = 0
+    for query, scene in good_queries(wanted):
+        passed += not check(query, scene)[0]
+        for operator in mutations.OPERATORS:
+            tally = tallies[operator.__name__]
+            spoiled = operator(query, scene, rng)
+            if spoiled is None:
+                continue
+            if operator.__name__ in MAY_BE_EQUIVALENT and mutations.still_true(*spoiled):
+                tally.equivalent += 1
+                continue
+            found = check(*spoiled)[0]
+            tally.mutants += 1
+            tally.caught += bool(found)
+            if found:
+                tally.reasons[found[0].reason] += 1
+            else:
+                tally.missed = tally.missed or spoiled[0]
+    return passed, tallies
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--queries", type=int, default=1000)
     wanted = options.parse_args().queries
-    rng = random.Random(0)
-    tally: dict[str, Counter[str]] = {operator.__name__: Counter() for operator in mutations.OPERATORS}
-    reasons: dict[str, Counter[str]] = {name: Counter() for name in tally}
-    good = passed = 0
-    for query, scene in good_queries(wanted):
-        good += 1
-        passed += not check(query, scene)[0]
-        for operator in mutations.OPERATORS:
-            name = operator.__name__
-            spoiled = operator(query, scene, rng)
-            if spoiled is None:
-                continue
-            if name in MAY_BE_EQUIVALENT and mutations.still_true(*spoiled):
-                tally[name]["equivalent"] += 1
-                continue
-            found = check(*spoiled)[0]
-            tally[name]["mutants"] += 1
-            tally[name]["caught"] += bool(found)
-            if found:
-                reasons[name][found[0].reason] += 1
-            elif tally[name]["mutants"] - tally[name]["caught"] <= 1:
-                print("missed", name, spoiled[0])
+    passed, tallies = spoil(wanted)
+    for name, tally in tallies.items():
+        if tally.missed:
+            print("missed", name, tally.missed)
     print("| operator | what it does | mutants | equivalent | caught | mostly as |")
     print("|---|---|---:|---:|---:|---|")
-    for operator in mutations.OPERATORS:
-        name = operator.__name__
-        count = tally[name]
-        share = count["caught"] / count["mutants"] if count["mutants"] else 0.0
-        most = reasons[name].most_common(1)[0][0] if reasons[name] else ""
-        what = (operator.__doc__ or "").strip().rstrip(".")
-        print(f"| {name} | {what} | {count['mutants']} | {count['equivalent']} | {share:.1%} | {most} |")
-    shares = [count["caught"] / count["mutants"] for count in tally.values() if count["mutants"]]
-    print(f"{good} good queries, {passed} pass")
-    print(
-        json.dumps(
-            {"operators": len(shares), "min_caught": round(min(shares), 4), "good_passed": round(passed / good, 4)}
-        )
-    )
+    for name, tally in tallies.items():
+        share = tally.caught / tally.mutants if tally.mutants else 0.0
+        most = tally.reasons.most_common(1)[0][0] if tally.reasons else ""
+        print(f"| {name} | {tally.what} | {tally.mutants} | {tally.equivalent} | {share:.1%} | {most} |")
+    shares = [tally.caught / tally.mutants for tally in tallies.values() if tally.mutants]
+    print(f"{wanted} good queries, {passed} pass")
+    figures = {"operators": len(shares), "min_caught": round(min(shares), 4), "good_passed": round(passed / wanted, 4)}
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def decontaminate(
 
 
 @app.command()
-def settings(markdown: Annotated[bool, typer.Option(help="as the table in the README")] = False) -> None:
+def settings(markdown: Annotated[bool, typer.Option(help="as one Markdown table")] = False) -> None:
     """List every setting with its environment variable, default and meaning."""
     if markdown:
         typer.echo("| variable | default | meaning |\n|---|---|---|")

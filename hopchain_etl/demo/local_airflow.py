@@ -1,6 +1,6 @@
 """A local Airflow for the demo and for ``make up``: SQLite, LocalExecutor, loopback only, named users.
 
-Production runs its own Airflow; README says how to install the DAGs and the plugin there.
+Production runs its own Airflow; docs/airflow.md says how to install the DAGs and the plugin there.
 """
 
 from __future__ import annotations

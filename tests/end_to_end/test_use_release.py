@@ -1,4 +1,4 @@
-"""The ways to a release that the README shows, run as it shows them, with a reader's key on one published registry."""
+"""The ways to a release in docs/using-releases.md, run as shown, with a reader's key on one published registry."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from support import lakes
 from support.worlds import World, a_world
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-CHAPTER = README.partition("## Using a release")[2].partition("\n## ")[0]
+PAGE = (Path(__file__).parents[2] / "docs/using-releases.md").read_text(encoding="utf-8")
 FIRST, SECOND = "training-set/default@v0.1.0", "training-set/default@v0.2.0"
 
 
@@ -43,7 +42,7 @@ def world(shared_bucket: Any, s3_server: Any, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module")
 def place(world: World) -> Path:
-    """The folder in which the first block of the README, clone and pull, has been run."""
+    """The folder in which the first block of the page, clone and pull, has been run."""
     folder = world.folder / "team"
     folder.mkdir()
     (clone,) = blocks("sh", "hopchain verify training_set")
@@ -52,12 +51,12 @@ def place(world: World) -> Path:
 
 
 def blocks(language: str, about: str) -> list[str]:
-    """Return the chapter's blocks in a language that contain ``about``."""
-    return [text for text in re.findall(rf"```{language}\n(.*?)```", CHAPTER, re.S) if about in text]
+    """Return the page's blocks in a language that contain ``about``."""
+    return [text for text in re.findall(rf"```{language}\n(.*?)```", PAGE, re.S) if about in text]
 
 
 def run(world: World, folder: Path, script: str) -> str:
-    """Run shell commands of the README in ``folder`` as a training team, and return what they print."""
+    """Run shell commands of the page in ``folder`` as a training team, and return what they print."""
     env = world.reader_env()
     env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
     script = "set -e\n" + script.replace("REGISTRY_URL", str(world.bare))

@@ -1,4 +1,4 @@
-"""Writes a small training set and its exports below ``.trainers``, by the commands that the README names."""
+"""Writes a small training set and its exports below ``.trainers``, by the commands of docs/using-releases.md."""
 
 from __future__ import annotations
 

@@ -164,14 +164,14 @@ def test_the_command(folder: Path, tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["export", str(folder)]).exit_code == 2
 
 
-def test_the_commands_of_the_readme_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
-    commands = re.findall(r"^hopchain (export .+)$", readme, re.M)
+def test_the_commands_of_the_documentation_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[3] / "docs/using-releases.md").read_text()
+    commands = re.findall(r"^hopchain (export .+)$", page, re.M)
     assert {shlex.split(one)[3] for one in commands} == set(FORMATS)
     (tmp_path / "set").symlink_to(folder)
     monkeypatch.chdir(tmp_path)
     for command in commands:
         done = CliRunner().invoke(app, shlex.split(command), catch_exceptions=False)
         assert done.exit_code == 0, done.output
-    (block,) = re.findall(r"```python\n(from hopchain_etl.training_set.dataset .+?)```", readme, re.S)
+    (block,) = re.findall(r"```python\n(from hopchain_etl.training_set.dataset .+?)```", page, re.S)
     exec(block, {})
