@@ -28,8 +28,8 @@ from pycocotools import mask as coco
 
 from hopchain_etl import schemas
 from hopchain_etl.hops.checks import check
-from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import Hop, Query, Read, Relation, hop_to_row, query_id
+from hopchain_etl.hops.scene import Scene
 from hopchain_etl.training_set.verify import verify
 
 WIDTH, HEIGHT = 1000, 800

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 
 from benchmarks.truth import seen
 from hopchain_etl.hops.checks import check
-from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import Query
+from hopchain_etl.hops.scene import Scene
 from hopchain_etl.scenes import ALL_KINDS, draw
 from hopchain_etl.scenes.oracle import PERFECT
 from support import mutations

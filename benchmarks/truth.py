@@ -28,9 +28,10 @@ from math import dist
 from hopchain_etl.hops import program_author
 from hopchain_etl.hops.calibration import wilson
 from hopchain_etl.hops.checks import check, count_conditions
-from hopchain_etl.hops.geometry import AmbiguousError, Instance, Scene, TruthValue, instance_from_row, matches
+from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue, instance_from_row, matches
 from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import SIDES, Query, Relation
+from hopchain_etl.hops.scene import Scene
 from hopchain_etl.scenes import ALL_KINDS, draw
 from hopchain_etl.scenes import DrawnScene as Drawn
 from hopchain_etl.scenes.oracle import PERFECT, REALISTIC, ErrorRates, colours, simulate_segmenter

@@ -1,4 +1,4 @@
-"""Project files that are not Python: expectations, DAGs, the tail of a release."""
+"""Project files that are not Python: expectations, DAGs, the last steps of a release."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _PACKAGE = Path(__file__).parent
 def project_file(relative: str) -> Path:
     """Return the path of a project file such as ``expectations/images.json``.
 
-    An installed wheel carries them inside the package, a checkout at its top. Raises FileNotFoundError where neither
-    has it.
+    In an installed wheel they are inside the package, in a checkout at the top level. Raises FileNotFoundError where
+    neither has it.
     """
     places = (_PACKAGE / "_project" / relative, _PACKAGE.parent / relative)
     for path in places:

@@ -1,4 +1,4 @@
-"""The vocabulary: one pyarrow schema for each table of the lake and of what is released, and nothing else.
+"""One pyarrow schema for each lake table and each released table.
 
 Boxes are ``[x1, y1, x2, y2]`` in float pixels of the normalised image, origin top left. Masks are COCO run-length
 encodings of the same pixels. ``intake`` and ``shard`` are partition folders, not columns.
@@ -36,7 +36,7 @@ IMAGES = pa.schema(
     ]
 )
 
-# What a detector that localises has already found; null for one that only names categories.
+# Boxes found by a detector that localises objects; null for a detector that only names categories.
 FOUND = pa.struct([("box", BOX), ("score", pa.float32()), ("text", pa.string())])
 
 CATEGORIES = pa.schema(
@@ -56,7 +56,10 @@ INSTANCES = pa.schema(
         ("image_id", pa.string()),
         ("category", pa.string()),
         ("score", pa.float32()),
-        ("certain", pa.bool_()),  # false: perhaps there; may only ever make a reference ambiguous
+        (
+            "certain",
+            pa.bool_(),
+        ),  # false: uncertain detection; it can make a reference ambiguous but is never referred to
         ("box", BOX),
         ("mask", MASK),
         ("area", pa.int64()),  # px
@@ -106,9 +109,9 @@ ATTEMPTS = pa.schema(
         ("model", pa.string()),
         ("sees_image", pa.bool_()),
         ("sample", pa.int32()),
-        ("held_out", pa.bool_()),  # true: took no part in choosing queries, only measures what was chosen
+        ("held_out", pa.bool_()),  # true: not used to select queries, only to measure the selected ones
         ("text", pa.string()),
-        ("answer", pa.string()),  # as it was declared, null where none was; see hops/grading.py
+        ("answer", pa.string()),  # the declared answer, null if none was declared; see hops/grading.py
         ("finish_reason", pa.string()),
         ("tokens", pa.int32()),
     ]
@@ -142,14 +145,14 @@ REJECTS = pa.schema(
     [
         ("stage", pa.string()),
         ("scope", pa.string()),  # input: the row that was read; output: a candidate made from it
-        ("outcome", pa.string()),  # rejected: looked at and refused; failed: an error, tried again by the next plan
+        ("outcome", pa.string()),  # rejected: processed and refused; failed: an error, retried by the next plan
         ("reason", pa.string()),
         ("detail", pa.string()),
         ("input_id", pa.string()),
         ("image_id", pa.string()),
         ("uri", pa.string()),
         ("etag", pa.string()),
-        ("payload", pa.string()),  # JSON: what was refused
+        ("payload", pa.string()),  # JSON: the rejected object
     ]
 )
 
@@ -159,12 +162,13 @@ STAGE = pa.struct(
 
 
 def _released(*columns: tuple[str, pa.DataType, str]) -> pa.Schema:
-    """Return the schema of a released table: its version and what each column means travel in every file."""
+    """Return the schema of a released table: its version and the column descriptions are stored in every file."""
     fields = [pa.field(name, kind, metadata={"description": meaning}) for name, kind, meaning in columns]
     return pa.schema(fields, metadata={"hopchain_schema": TRAINING_SCHEMA})
 
 
-# Raised where a column goes, or means something else; readers of an older set are told (training_set.dataset).
+# Increased when a column is removed or changes its meaning; readers of an older set get an error message
+# (training_set.dataset).
 TRAINING_SCHEMA = "3"
 
 # As INSTANCES, but for the map: Hugging Face's `datasets` knows no such type.
@@ -234,10 +238,11 @@ TRAINING_ROWS = _released(
     ("image_tokens", pa.int32(), "tokens of Qwen3-VL that the photo becomes at its default pixel bounds"),
 )
 
-OUTCOME = pa.struct([("target", pa.string()), ("outcome", pa.string())])  # released, or the reason that dropped it
+OUTCOME = pa.struct([("target", pa.string()), ("outcome", pa.string())])  # released, or the reason why it was dropped
 _FINGERPRINT = ("fingerprint", pa.string())  # of the lake's table: every model, prompt and parameter behind the row
 
-# The research artifact: the lake's tables with what they lack to be read alone, and votes without what names people.
+# The research artifact: the lake's tables plus the columns needed to read them on their own, and votes without personal
+# names.
 RESEARCH = {
     "queries": pa.schema([*QUERIES, _FINGERPRINT, ("outcomes", pa.list_(OUTCOME))]),
     "rejects": pa.schema([*REJECTS, _FINGERPRINT]),

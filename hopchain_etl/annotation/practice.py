@@ -10,9 +10,10 @@ from fractions import Fraction
 
 from hopchain_etl import scenes
 from hopchain_etl.hops.expression import letters
-from hopchain_etl.hops.geometry import Instance, Scene
+from hopchain_etl.hops.instance import Instance
 from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import Hop, Query, Read, decimal_text
+from hopchain_etl.hops.scene import Scene
 
 _KINDS = ("menu", "table", "score", "timetable")  # lists of words and numbers: easy to see, and rich in questions
 

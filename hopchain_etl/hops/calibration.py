@@ -1,7 +1,7 @@
-"""How hard is a query for a model, and can it be guessed without the image? From graded tries, by counting.
+"""Computes from graded attempts how difficult a query is for a model, and whether it can be guessed without the image.
 
-Bands are those of HOPCHAIN.md ("Difficulty", and what a rebuild used): all wrong, hard, medium, easy, all right. The
-outer two have no variance among samples, hence no gradient in group-relative RL.
+The bands are defined in HOPCHAIN.md (section "Difficulty" and values used by a reimplementation): all wrong, hard,
+medium, easy, all right. The outer two have no variance among samples, hence no gradient in group-relative RL.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fractions import Fraction
 
 
 class Band(StrEnum):
-    """How often a model's samples are right, from never to always."""
+    """Difficulty band: how often a model's samples are correct, from never to always."""
 
     ALL_WRONG = "all_wrong"
     HARD = "hard"
@@ -25,7 +25,7 @@ class Band(StrEnum):
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The largest share of right samples in the bands hard and medium; above is easy."""
+    """The largest share of correct samples in the bands hard and medium; above is easy."""
 
     hard: float = 0.25
     medium: float = 0.75
@@ -37,35 +37,35 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class AttemptScore:
-    """How many of a model's samples were right."""
+    """How many of a model's samples were correct."""
 
     correct: int = 0
     samples: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.correct <= self.samples:
-            raise ValueError(f"{self.correct} right of {self.samples} samples cannot be")
+            raise ValueError(f"{self.correct} right of {self.samples} samples is impossible")
 
     def __add__(self, other: AttemptScore) -> AttemptScore:
         return AttemptScore(self.correct + other.correct, self.samples + other.samples)
 
     @property
     def share(self) -> float | None:
-        """The share of right samples; None without samples."""
+        """The share of correct samples; None without samples."""
         return self.correct / self.samples if self.samples else None
 
 
 def score_attempts(graded: Iterable[bool]) -> AttemptScore:
-    """Return how many of the graded samples were right."""
+    """Return how many of the graded samples were correct."""
     marks = list(graded)
     return AttemptScore(sum(marks), len(marks))
 
 
-def band(tries: AttemptScore, thresholds: Thresholds = Thresholds()) -> Band | None:
-    """Return the band of a query; None where nobody has tried it."""
-    if not tries.samples:
+def band(score: AttemptScore, thresholds: Thresholds = Thresholds()) -> Band | None:
+    """Return the band of a query; None without attempts."""
+    if not score.samples:
         return None
-    share = Fraction(tries.correct, tries.samples)
+    share = Fraction(score.correct, score.samples)
     if share in (0, 1):
         return Band.ALL_RIGHT if share else Band.ALL_WRONG
     if share <= Fraction(str(thresholds.hard)):
@@ -74,28 +74,28 @@ def band(tries: AttemptScore, thresholds: Thresholds = Thresholds()) -> Band | N
 
 
 def too_easy(seeing: AttemptScore) -> bool:
-    """Return whether a weaker model that sees the image is always right: such queries are dropped (HOPCHAIN.md)."""
+    """Return whether a weaker model that sees the image is always correct: such queries are dropped (HOPCHAIN.md)."""
     return 0 < seeing.samples == seeing.correct
 
 
 def guessable(blind: AttemptScore, chance: float, alpha: float = 0.05) -> bool:
-    """Return whether a model without the image is right more often than chance explains.
+    """Return whether a model without the image is correct more often than chance explains.
 
-    ``chance`` is what a guesser gets right who knows how the answers are spread and looks at nothing: at most the
-    largest share that a released set lets any one answer have. The rule is the exact one-sided binomial test: so many
-    right answers, or more, have a probability under ``alpha`` at that chance. With 8 samples, chance 0.1 and alpha
-    0.05 these are 3 right answers; 1 or 2 samples cannot condemn a query. ``alpha`` bounds the share of sound queries
-    that are lost to luck.
+    ``chance`` is the share that a guesser gets right who knows the answer distribution but does not see the image: at
+    most the largest share that a released set lets any one answer have. The rule is the exact one-sided binomial test:
+    the probability of at least this many correct answers at that chance is below ``alpha``. With 8 samples, chance 0.1
+    and alpha 0.05 these are 3 correct answers; 1 or 2 samples are never enough to reject a query. ``alpha`` limits the
+    share of good queries that are rejected by chance.
     """
     return blind.samples > 0 and binomial_tail(blind.correct, blind.samples, chance) < alpha
 
 
-def binomial_tail(right: int, samples: int, chance: float) -> float:
-    """Return the probability of at least ``right`` successes in ``samples`` tries of probability ``chance``."""
+def binomial_tail(correct: int, samples: int, chance: float) -> float:
+    """Return the probability of at least ``correct`` successes in ``samples`` attempts with probability ``chance``."""
     if not 0 <= chance <= 1:
-        raise ValueError(f"a chance of {chance} is none; it lies between 0 and 1")
+        raise ValueError(f"{chance} is not a probability; it must be between 0 and 1")
     return min(
-        1.0, sum(math.comb(samples, k) * chance**k * (1 - chance) ** (samples - k) for k in range(right, samples + 1))
+        1.0, sum(math.comb(samples, k) * chance**k * (1 - chance) ** (samples - k) for k in range(correct, samples + 1))
     )
 
 

@@ -1,7 +1,7 @@
-"""Every rule that a query must pass, in order: ``check`` runs them all and never raises on what a model wrote.
+"""All rules that a query must pass, in order. ``check`` runs them all and never raises because of model output.
 
-A rule returns None, or a sentence that says what is wrong; its name is the reason code. Rules come from the paper as
-far as HOPCHAIN.md knows it, and from what others who rebuilt it found; each says which in its docstring.
+A rule returns None or a sentence that describes the problem; the function name is the reason code. The rules come from
+the paper (as summarised in HOPCHAIN.md) and from published reimplementations; each docstring names its source.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from hopchain_etl.hops.context import QueryContext, build_context
 from hopchain_etl.hops.expression import ExpressionError, conditions_met, parse
-from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import Query
 from hopchain_etl.hops.rules import arithmetic, picture, program, wording
+from hopchain_etl.hops.scene import Scene
 
 MIN_HOPS, MAX_HOPS = program.MIN_HOPS, program.MAX_HOPS
 MIN_INSTANCES, MAX_INSTANCES = program.MIN_INSTANCES, program.MAX_INSTANCES
@@ -63,7 +63,7 @@ RULES: tuple[Rule, ...] = (
     arithmetic.wrong_turn_unnoticed,
 )
 
-# Half and single variants are shorter than a chain must be; what is left of them has to stand on its own.
+# Half and single variants are shorter than a chain may be, but must be answerable on their own.
 _OF_CHAINS = (
     program.hop_count,
     program.instance_count,
@@ -79,27 +79,27 @@ VARIANT_RULES: tuple[Rule, ...] = tuple(rule for rule in RULES if rule not in _O
 
 
 def check(query: Query, scene: Scene, rules: Sequence[Rule] = RULES) -> tuple[list[Violation], float]:
-    """Return every one of ``rules`` that ``query`` breaks on ``scene``, and the share of hops no code could check."""
+    """Return every one of ``rules`` that ``query`` breaks on ``scene``, and the share of hops code cannot check."""
     context = build_context(query, scene)
     broken = ((rule.__name__, rule(context)) for rule in rules)
     return [Violation(reason, detail) for reason, detail in broken if detail is not None], context.unchecked
 
 
 def is_sound(query: Query, scene: Scene) -> bool:
-    """Return whether ``query`` breaks no rule; quicker than ``check`` where it breaks one."""
+    """Return whether ``query`` breaks no rule; stops at the first broken rule, so it is faster than ``check``."""
     context = build_context(query, scene)
     return all(rule(context) is None for rule in RULES)
 
 
 def coverage(query: Query, scene: Scene) -> float:
-    """Return the share of perturbed readings and wrong turns that would change the answer of ``query``."""
+    """Return the share of changed readings and wrong instances that would change the answer of ``query``."""
     return build_context(query, scene).coverage
 
 
 def count_conditions(queries: Iterable[Query]) -> tuple[int, int]:
-    """Return how many two-branch conditions come out yes and how many no; near one half each is asked for [P].
+    """Return how many two-branch conditions are true and how many are false; the paper asks for about half each [P].
 
-    Conditions that cannot be evaluated are left out: ``check`` refuses their queries.
+    Conditions that cannot be evaluated are left out: ``check`` rejects their queries.
     """
     yes = no = 0
     for query in queries:

@@ -1,6 +1,6 @@
-"""What several people's answers make of a question: kept with a number, dropped, or still open. Pure.
+"""Consensus of several human answers to a query: it is kept with a number, dropped, or still open. Pure functions.
 
-The default is the paper's rule: four people answer independently, only unanimous answers stay [C].
+The default is the paper's rule: four people answer independently, only unanimous answers are kept [C].
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
 
 
 class Decision(StrEnum):
-    """What the answers to one query make of it."""
+    """The decision on one query."""
 
     KEPT = "kept"
     DROPPED = "dropped"
@@ -27,10 +27,10 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True)
 class ConsensusRule:
-    """``agree`` of ``seats`` people have to give the same number.
+    """``agree`` of ``seats`` people must give the same number.
 
-    More than half have to, so no two numbers can both be kept and a tie (2-2) always drops. With 3 of 4, three equal
-    answers keep a query whatever the fourth says (3-1), and a reject is a voice for no number.
+    More than half must agree, so two numbers can never both be kept, and a tie (2-2) always drops the query. With 3 of
+    4, three equal answers keep a query, whatever the fourth is (3-1). A reject counts as a vote for no number.
     """
 
     seats: int = 4
@@ -38,29 +38,31 @@ class ConsensusRule:
 
     def __post_init__(self) -> None:
         if not self.seats / 2 < self.agree <= self.seats:
-            raise ValueError(f"{self.agree} of {self.seats} is no rule: more than half must agree, and at most all")
+            raise ValueError(
+                f"{self.agree} of {self.seats} is not a valid rule: more than half must agree, and not more than all"
+            )
 
     def __str__(self) -> str:
         return f"{self.agree} of {self.seats}"
 
     @property
     def name(self) -> str:
-        """What a released row calls the rule: the paper's is ``unanimous``."""
+        """The name of the rule in released rows; the paper's rule is ``unanimous``."""
         return "unanimous" if self == ConsensusRule() else str(self)
 
     @classmethod
     def from_name(cls, name: str) -> ConsensusRule:
-        """Return the rule of that name; raise ValueError where there is none."""
+        """Return the rule of that name; raise ValueError if there is none."""
         if name == "unanimous":
             return cls()
         match = _NAME.fullmatch(name)
         if not match:
-            raise ValueError(f"{name!r} names no rule; unanimous and '3 of 4' do")
+            raise ValueError(f"{name!r} is not a rule name; use unanimous or, for example, '3 of 4'")
         return cls(int(match["seats"]), int(match["agree"]))
 
     @classmethod
     def from_policy(cls, policy: Mapping[str, Any]) -> ConsensusRule:
-        """Return the rule of a batch's policy; one that does not say how many must agree means all."""
+        """Return the rule of a batch's policy; if ``agree`` is missing, all must agree."""
         seats = int(policy["seats"])
         return cls(seats, int(policy.get("agree", seats)))
 
@@ -74,24 +76,24 @@ class ConsensusOutcome:
 
 
 def tally_votes(opinions: Iterable[tuple[str, Fraction | None]], rule: ConsensusRule) -> ConsensusOutcome:
-    """Return what opinions (annotator, number; None for a reject) make of a query, as soon as it is certain.
+    """Return the decision from votes (annotator, number; None for a reject), as soon as further votes cannot change it.
 
-    Open means that those who have not answered could still decide it. Their order does not matter. Somebody who
-    contradicts himself counts as one reject; who repeats himself counts once.
+    Open means that missing votes can still change the result. The order does not matter. An annotator with different
+    answers counts as one reject; repeated equal answers count once.
     """
     people: dict[str, set[Fraction | None]] = {}
     for annotator, number in opinions:
         people.setdefault(annotator, set()).add(number)
-    voices = Counter(next(iter(said)) if len(said) == 1 else None for said in people.values())
-    voices.pop(None, None)
-    answer, most = max(voices.items(), key=lambda pair: pair[1], default=(None, 0))
+    votes = Counter(next(iter(numbers)) if len(numbers) == 1 else None for numbers in people.values())
+    votes.pop(None, None)
+    answer, most = max(votes.items(), key=lambda pair: pair[1], default=(None, 0))
     if len(people) - most > rule.seats - rule.agree:
         return ConsensusOutcome(Decision.DROPPED)
     return ConsensusOutcome(Decision.KEPT, answer) if most >= rule.agree else ConsensusOutcome(Decision.OPEN)
 
 
 def is_consensus(policy: str, answers: Sequence[str | None], answer: str) -> bool:
-    """Return whether people's ``answers`` (None for a reject) give ``answer`` under the rule of that name."""
+    """Return whether people's ``answers`` (None for a reject) lead to ``answer`` under the named rule."""
     outcome = tally_votes(
         ((str(number), parse_answer(text)) for number, text in enumerate(answers)), ConsensusRule.from_name(policy)
     )
@@ -99,5 +101,5 @@ def is_consensus(policy: str, answers: Sequence[str | None], answer: str) -> boo
 
 
 def parse_answer(text: str | None) -> Fraction | None:
-    """Return an answer as an exact number; None where it is not a plain decimal."""
+    """Return an answer as an exact number; None if it is not a plain decimal."""
     return Fraction(text.strip()) if text is not None and _NUMBER.fullmatch(text.strip()) else None

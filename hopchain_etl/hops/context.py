@@ -1,4 +1,4 @@
-"""A query laid out for its rules: parsed, executed on its scene, and walked again with a look gone astray."""
+"""What rules check of a query: the parsed expression, and its hops executed on the scene, also from wrong instances."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from math import dist
 
 from hopchain_etl.hops.execute import EXECUTABLE, HopResult, NotExecutableError, execute, read_value
 from hopchain_etl.hops.expression import ExpressionError, Node, number_of, parse, perturbations
-from hopchain_etl.hops.geometry import AmbiguousError, Instance, Scene, TruthValue, parse_phrase
+from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue, parse_phrase
 from hopchain_etl.hops.query import Hop, Query, Relation, Value
+from hopchain_etl.hops.scene import Scene
 
 _QUOTED = re.compile(r'"[^"]*"|“[^”]*”')
 _WORD = re.compile(r"\w+")
-MOST_ASTRAY = 16  # other instances that a look may land on instead: the nearest ones, for crowds cost time
+MOST_ASTRAY = 16  # wrong instances per hop, the nearest ones: crowded scenes would take too long
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,14 @@ class QueryContext:
 
     @property
     def unchecked(self) -> float:
-        """The share of hops whose target or reading no code could execute."""
+        """The share of hops whose target or reading cannot be checked by code."""
         hops = zip(self.query.hops, self.hop_results, strict=True)
-        beyond = [_beyond_code(hop, look) for hop, look in hops]
-        return sum(beyond) / max(1, len(beyond))
+        unchecked = [_is_unchecked(hop, result) for hop, result in hops]
+        return sum(unchecked) / max(1, len(unchecked))
 
     @cached_property
     def unquoted(self) -> str:
-        """The question in lower case, without what it quotes from the picture."""
+        """The question in lower case, without what it quotes from the image."""
         return unquoted(self.query.question)
 
     @cached_property
@@ -47,7 +48,7 @@ class QueryContext:
 
     @cached_property
     def text_comparisons(self) -> list[tuple[int, str]]:
-        """Hop and text wherever the expression asks whether the one reads the other."""
+        """Pairs (hop number, text) for each comparison of a hop's reading with a text in the expression."""
         pairs = []
         for node in self.tree.walk() if self.tree else ():
             if node.kind in ("==", "!="):
@@ -58,58 +59,58 @@ class QueryContext:
 
     @cached_property
     def perturbed(self) -> dict[int, list[Fraction | None]]:
-        """What the expression gives had one hop read something else, by hop; empty where it cannot be evaluated."""
+        """Results of the expression with one hop's reading changed, by hop; empty if it cannot be evaluated."""
         if self.tree is None or self.result(self.query.values) is None:
             return {}
         return perturbations(self.tree, self.query.values)
 
     @cached_property
     def wrong_instance_results(self) -> list[tuple[int, str, Fraction | None]]:
-        """Hop, instance and result had a look landed on another instance of its kind; None where one would be stuck.
+        """(hop, instance, result) if a hop finds another instance of its noun; result None if a later hop then fails.
 
-        What follows from the wrong instance is looked up anew, as a person would who took the wrong turn.
+        Later hops are executed again from the wrong instance, as a person would do after such a mistake.
         """
         if self.tree is None:
             return []
-        walks = []
+        outcomes = []
         for number, hop in self.query.numbered():
             known = hop.referent in self.scene.by_id and isinstance(self.hop_results[number - 1], HopResult)
-            if not known or _is_second_look(hop):
+            if not known or _reads_again(hop):
                 continue
             for other in _others(self.scene, hop):
                 try:
-                    result = self.result(_walk_on(self.scene, self.query, number, other))
+                    result = self.result(_readings_from(self.scene, self.query, number, other))
                 except NotExecutableError:
-                    continue  # what would be read there, no code knows
+                    continue  # the reading there cannot be computed by code
                 except (AmbiguousError, KeyError, IndexError, ValueError):
                     result = None
-                walks.append((number, other.id, result))
-        return walks
+                outcomes.append((number, other.id, result))
+        return outcomes
 
     @property
     def coverage(self) -> float:
-        """The share of perturbed readings and wrong turns that would change the answer (or lead nowhere); 1 is best."""
+        """The share of changed readings and wrong instances that would change the answer or prevent one; 1 is best."""
         results = [result for one in self.perturbed.values() for result in one]
         results += [result for _, _, result in self.wrong_instance_results]
         return sum(result != self.query.answer for result in results) / max(1, len(results))
 
     def result(self, values: dict[int, Value]) -> Fraction | None:
-        """Return what the expression gives over ``values``; None where it cannot be evaluated."""
+        """Return the value of the expression for ``values``; None if it cannot be evaluated."""
         try:
             return number_of(self.tree, values) if self.tree else None
         except ExpressionError:
             return None
 
     def first(self, differs: Callable[[Hop, HopResult | Exception], str | None]) -> str | None:
-        """Return what ``differs`` says of the first hop that it says anything of."""
-        for number, (hop, look) in enumerate(zip(self.query.hops, self.hop_results, strict=True), start=1):
-            if detail := differs(hop, look):
+        """Return the first message of ``differs`` over all hops, with the hop named; None if there is none."""
+        for number, (hop, result) in enumerate(zip(self.query.hops, self.hop_results, strict=True), start=1):
+            if detail := differs(hop, result):
                 return f"h{number} ({hop.rel} {hop.category}): {detail}"
         return None
 
 
 def unquoted(question: str) -> str:
-    """Return a question in lower case, without what it quotes from the picture."""
+    """Return a question in lower case, without what it quotes from the image."""
     return _QUOTED.sub('""', question).casefold()
 
 
@@ -119,22 +120,22 @@ def words(question: str) -> frozenset[str]:
 
 
 def build_context(query: Query, scene: Scene) -> QueryContext:
-    """Return the query with its expression parsed and its hops executed, errors kept in their places."""
+    """Return the query with its expression parsed and its hops executed, with exceptions stored as results."""
     try:
         tree = parse(query.expr)
     except ExpressionError:
         tree = None
-    looks: list[HopResult | Exception] = []
+    results: list[HopResult | Exception] = []
     for number, _ in query.numbered():
         try:
-            looks.append(execute(scene, query.hops, number))
+            results.append(execute(scene, query.hops, number))
         except (AmbiguousError, NotExecutableError, KeyError, IndexError, ValueError) as error:
-            looks.append(error)
-    return QueryContext(query, scene, tree, tuple(looks))
+            results.append(error)
+    return QueryContext(query, scene, tree, tuple(results))
 
 
-def _walk_on(scene: Scene, query: Query, number: int, instead: Instance) -> dict[int, Value]:
-    """Return what the hops read had hop ``number`` landed on ``instead``; raise where a later hop would be stuck."""
+def _readings_from(scene: Scene, query: Query, number: int, instead: Instance) -> dict[int, Value]:
+    """Return the readings of all hops if hop ``number`` finds ``instead``; raise if a later hop cannot be executed."""
     hops = list(query.hops)
     hop = hops[number - 1]
     hops[number - 1] = replace(hop, target=(instead.id,), value=read_value(scene, instead, hop.read))
@@ -147,9 +148,9 @@ def _walk_on(scene: Scene, query: Query, number: int, instead: Instance) -> dict
             continue
         if hop.read is not None and hop.read not in EXECUTABLE:
             raise NotExecutableError(f"its {hop.read} takes eyes")
-        look = execute(scene, hops, later)
-        if look.target != hop.target or look.value != hop.value:
-            hops[later - 1] = replace(hop, target=look.target, value=look.value)
+        result = execute(scene, hops, later)
+        if result.target != hop.target or result.value != hop.value:
+            hops[later - 1] = replace(hop, target=result.target, value=result.value)
             moved.add(later)
     return {place: hop.value for place, hop in enumerate(hops, start=1) if hop.value is not None}
 
@@ -164,9 +165,9 @@ def _others(scene: Scene, hop: Hop) -> Iterator[Instance]:
     yield from fitting
 
 
-def _is_second_look(hop: Hop) -> bool:
+def _reads_again(hop: Hop) -> bool:
     return hop.rel is Relation.NAMED and hop.to is not None
 
 
-def _beyond_code(hop: Hop, look: HopResult | Exception) -> bool:
-    return isinstance(look, NotExecutableError) or (hop.read is not None and hop.read not in EXECUTABLE)
+def _is_unchecked(hop: Hop, result: HopResult | Exception) -> bool:
+    return isinstance(result, NotExecutableError) or (hop.read is not None and hop.read not in EXECUTABLE)

@@ -1,6 +1,6 @@
-"""What of many sound queries to keep, so that none repeats another and no answer or template can be guessed.
+"""Selects queries to keep, so that none repeats another and no answer or template becomes guessable.
 
-Pure and deterministic: the same queries and limits give the same choice, in whatever order they come.
+Pure and deterministic: the same queries and limits give the same choice, in any input order.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 _CONSTANT = re.compile(r'"[^"]*"|(?<![h\d.])\d+(?:\.\d+)?')
-RARE = 5  # queries of a kind that a cap leaves in any case: shares of a handful say nothing
+RARE = 5  # queries with one value that a cap always keeps: shares of so few mean nothing
 
 
 @dataclass(frozen=True)
 class DiversityLimits:
-    """Shares of a set that one value may have at most; 1 sets no limit. ``near`` see ``near_duplicates``."""
+    """Largest share that one value may have in a set; 1 means no limit. For ``near`` see ``near_duplicates``."""
 
     answer: float = 0.1
     template: float = 0.25
@@ -35,7 +35,7 @@ class DiversityLimits:
 
 @dataclass(frozen=True, slots=True)
 class QueryProfile:
-    """What the choice needs to know of a query; small, since a whole set of them is held at once."""
+    """The properties of a query that the selection needs; kept small because a whole set is in memory."""
 
     query_id: str
     image_id: str
@@ -43,15 +43,15 @@ class QueryProfile:
     capabilities: str  # what its hops read, such as "count+number"
     n_hops: int
     answer: str
-    hop_signatures: frozenset[int]  # at what it looks, for what: hashes, equal within one image only
+    hop_signatures: frozenset[int]  # a hash per hop of target, category and reading; comparable within one image only
 
 
 def candidate(row: Mapping[str, Any]) -> QueryProfile:
-    """Return a row of the queries table, or of a training set, as a candidate."""
+    """Return the profile of a row of the queries table or of a training set."""
     hops = row["hops"]
     shape = [f"{hop['rel']}{'>' if hop['to'] else ''}{hop['read'] or ''}" for hop in hops]
     reads = sorted({hop["read"] for hop in hops if hop["read"]})
-    looks = (f"{sorted(hop['target'])} {hop['category']} {hop['read']} {hop['arg']}" for hop in hops)
+    signatures = (f"{sorted(hop['target'])} {hop['category']} {hop['read']} {hop['arg']}" for hop in hops)
     return QueryProfile(
         row["query_id"],
         row["image_id"],
@@ -59,16 +59,16 @@ def candidate(row: Mapping[str, Any]) -> QueryProfile:
         sys.intern("+".join(reads)),
         len(hops),
         row["answer"],
-        frozenset(map(_number, looks)),
+        frozenset(map(_number, signatures)),
     )
 
 
 def balance(candidates: Iterable[QueryProfile], limits: DiversityLimits = DiversityLimits()) -> dict[str, str]:
-    """Return the query_ids to leave out, each with its reason; the rest stays within all limits.
+    """Return the query_ids to leave out, each with its reason; the remaining ones meet all limits.
 
-    Reasons: ``near_duplicate``, then ``too_frequent_template``, ``_capabilities``, ``_n_hops`` and ``_answer``. Which
-    of the queries with a value that is too frequent stay is decided by a hash of their id, so that no kind of photo
-    is preferred. A value with up to RARE queries is never too frequent.
+    Reasons: ``near_duplicate``, then ``too_frequent_template``, ``_capabilities``, ``_n_hops`` and ``_answer``. Among
+    queries with a too frequent value, a hash of the id decides which stay, so that no kind of photo is preferred. A
+    value with up to RARE queries is never too frequent.
     """
     ranked = sorted(candidates, key=lambda one: _digest(one.query_id))
     dropped = dict.fromkeys(near_duplicates(ranked, limits.near), "near_duplicate")
@@ -80,7 +80,7 @@ def balance(candidates: Iterable[QueryProfile], limits: DiversityLimits = Divers
         ("too_frequent_answer", lambda one: one.answer, limits.answer),
     ]
     size = len(kept) + 1
-    while len(kept) < size:  # what one cap takes away may bring another value over its share
+    while len(kept) < size:  # removing queries for one cap can raise another value's share above its cap
         size = len(kept)
         for reason, key, share in caps:
             kept, over = _capped(kept, key, share)
@@ -89,10 +89,10 @@ def balance(candidates: Iterable[QueryProfile], limits: DiversityLimits = Divers
 
 
 def near_duplicates(ranked: Sequence[QueryProfile], near: float) -> list[str]:
-    """Return the ids of queries about an image that look where an earlier one about it looks already.
+    """Return the ids of queries about an image that overlap too much with an earlier query on the same image.
 
-    Two queries are near-duplicates where the looks that both take are more than the share ``near`` of the looks that
-    either takes: the same things, read for the same, however the question is worded.
+    Two queries are near-duplicates if the Jaccard similarity of their hop sets (target, category, reading) is above
+    ``near``, regardless of wording.
     """
     if near >= 1:
         return []
@@ -110,12 +110,12 @@ def near_duplicates(ranked: Sequence[QueryProfile], near: float) -> list[str]:
 def _capped(
     ranked: Sequence[QueryProfile], key: Callable[[QueryProfile], Any], share: float
 ) -> tuple[list[QueryProfile], list[QueryProfile]]:
-    """Return what stays and what goes, so that no value of ``key`` has more than ``share`` of what stays."""
+    """Return kept and removed candidates, so that no value of ``key`` has more than ``share`` of the kept ones."""
     if share >= 1:
         return list(ranked), []
     counts = Counter(map(key, ranked))
     size, last = len(ranked), -1
-    while size != last:  # every value cut down to its share makes the whole smaller, and the shares with it
+    while size != last:  # capping values makes the total smaller, which lowers the allowed counts again
         last, allowed = size, max(RARE, int(share * size))
         size = sum(min(count, allowed) for count in counts.values())
     allowed, taken = max(RARE, int(share * size)), Counter[Any]()
@@ -130,9 +130,9 @@ def _capped(
 
 @dataclass(frozen=True)
 class Guessers:
-    """What share of a set is right for whoever looks at nothing.
+    """Accuracy of guessers that do not see the image.
 
-    ``constant`` always says the most frequent answer, ``template`` the most frequent answer of each template with at
+    ``constant`` always gives the most frequent answer, ``template`` the most frequent answer of each template with at
     least two queries (and the most frequent of all for the rest); ``top_three`` and ``top_ten`` are the shares of the
     most frequent answers together.
     """
@@ -145,10 +145,11 @@ class Guessers:
 
 
 def guessers(pairs: Iterable[tuple[str, str]]) -> Guessers:
-    """Return how well guessers do on (template, answer) pairs.
+    """Return the accuracy of guessers on (template, answer) pairs.
 
-    They are measured on the very set they have learned from, so they are an upper bound: with as many templates as
-    queries a template guesser that counted single queries would be right always, which is why it must not.
+    They are measured on the same set that they were fitted on, so this is an upper bound. For a
+    template with a single query the template guesser gives the most frequent answer of all; otherwise it would always
+    be correct there.
     """
     by_template: defaultdict[str, Counter[str]] = defaultdict(Counter)
     answers: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Runs a hop on a scene: which instances it looks at and what it reads there."""
+"""Runs a hop on a scene: which instances it finds and what it reads from them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from hopchain_etl.hops.geometry import AmbiguousError, Instance, Scene
+from hopchain_etl.hops.instance import AmbiguousError, Instance
 from hopchain_etl.hops.query import DEPTH, SIDES, Hop, Read, Relation, Value
+from hopchain_etl.hops.scene import Scene
 
-# What code can read off an instance; shape, size, parts and presence need eyes.
+# What code can read from an instance; shape, size, parts and presence need a human or a model.
 EXECUTABLE = frozenset({Read.NUMBER, Read.TEXT, Read.COLOUR, Read.CATEGORY, Read.COUNT})
 
 
 class NotExecutableError(ValueError):
-    """The hop asks for what no code can see here: it is counted as unchecked, not as wrong."""
+    """The hop cannot be executed by code; it counts as unchecked, not as wrong."""
 
 
 @dataclass(frozen=True)
 class HopResult:
-    """What a hop found. ``value`` is None where it reads nothing, or nothing that code can read."""
+    """What a hop found. ``value`` is None if the hop reads nothing or code cannot read it."""
 
     target: tuple[str, ...]
     value: Value | None
@@ -28,8 +29,8 @@ class HopResult:
 def execute(scene: Scene, hops: Sequence[Hop], number: int) -> HopResult:
     """Return what hop ``number`` of ``hops`` finds in ``scene``, given what the earlier hops found.
 
-    Raises AmbiguousError where it does not fit exactly one instance with margin, NotExecutableError where the
-    relation, the category or the reading is beyond code.
+    Raises AmbiguousError if it does not fit exactly one instance with a margin, NotExecutableError if code cannot
+    evaluate the relation, the category or the reading.
     """
     hop = hops[number - 1]
     if hop.rel in DEPTH:
@@ -46,10 +47,10 @@ def execute(scene: Scene, hops: Sequence[Hop], number: int) -> HopResult:
 
 
 def read_value(scene: Scene, one: Instance, what: Read | None) -> Value | None:
-    """Return what code reads off an instance; None where it takes eyes.
+    """Return what code can read from an instance; None if the reading needs a human or a model.
 
-    What is written on a thing is the one line of text that OCR found on it. Raises AmbiguousError where code should
-    be sure but is not, NotExecutableError where OCR has not read the thing: then people must.
+    The text of an object is the single line that OCR found on it. Raises AmbiguousError if the reading should be
+    available but is unclear, NotExecutableError if OCR found no single line: then humans must read it.
     """
     if what not in EXECUTABLE:
         return None

@@ -1,4 +1,4 @@
-"""The little language of ``expr``: parsed by hand, evaluated exactly over fractions, never by ``eval``.
+"""The language of ``expr``: parsed by a hand-written parser and evaluated exactly with fractions, never with ``eval``.
 
 comparison := sum [("==" | "!=" | "<" | "<=" | ">" | ">=") sum]
 sum        := product {("+" | "-") product}
@@ -34,7 +34,7 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], int | Fraction]] = {"+": operator.ad
 
 
 class ExpressionError(ValueError):
-    """An expression cannot be parsed, or not be evaluated over the given values."""
+    """An expression cannot be parsed, or cannot be evaluated with the given values."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,14 @@ class Node:
     def walk(self) -> list[Node]:
         """Return this node and all below it."""
         nodes = [self]
-        for node in nodes:  # grows as it goes
+        for node in nodes:  # the list grows while it is iterated
             nodes += node.parts
         return nodes
 
 
-@lru_cache(maxsize=1_024)  # a query's rules, its variants and its answer all ask for the same tree
+@lru_cache(maxsize=1_024)  # a query's rules, its variants and its answer all need the same tree
 def parse(text: str) -> Node:
-    """Return the tree of an expression; raise ExpressionError with the place where it goes wrong."""
+    """Return the tree of an expression; raise ExpressionError that names the position of the error."""
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"expression of {len(text)} characters; at most {MAX_LENGTH}")
     parser = _Parser(text)
@@ -70,7 +70,7 @@ def hops_named(tree: Node) -> frozenset[int]:
 
 
 def hops_in_arithmetic(tree: Node) -> frozenset[int]:
-    """Return the numbers of the hops whose readings are reckoned with, rather than only decide a condition."""
+    """Return the numbers of the hops whose readings are used in arithmetic, not only in a condition."""
     if tree.kind == "if":
         return hops_in_arithmetic(tree.parts[1]) | hops_in_arithmetic(tree.parts[2])
     if tree.kind == "hop" and isinstance(tree.value, int):
@@ -79,28 +79,28 @@ def hops_in_arithmetic(tree: Node) -> frozenset[int]:
 
 
 def decisions(tree: Node) -> int:
-    """Return how many conditions choose between two terms; those within a condition only help to decide."""
+    """Return how many conditions choose between two terms; those inside the test of another condition do not count."""
     if tree.kind == "if":
         return 1 + sum(map(decisions, tree.parts[1:]))
     return sum(map(decisions, tree.parts))
 
 
 def conditions_met(tree: Node, values: Mapping[int, Value]) -> list[bool]:
-    """Return how each two-branch condition of an expression comes out; raise ExpressionError where one cannot."""
+    """Return the truth value of each two-branch condition; raise ExpressionError if one cannot be evaluated."""
     return [evaluate(node.parts[0], values) is True for node in tree.walk() if node.kind == "if"]
 
 
 def evaluate(tree: Node, values: Mapping[int, Value]) -> Value:
-    """Return the exact value of a tree over what the hops read; raise ExpressionError on a wrong type or hop.
+    """Return the exact value of a tree for the readings ``values``; raise ExpressionError on a wrong type or hop.
 
-    Only the branch that an ``if`` takes is evaluated. Strings compare without regard to context.
+    Only the branch that an ``if`` selects is evaluated. Strings are compared as strings, whatever hop they come from.
     """
     value = _evaluate(tree, values)
     return Fraction(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _evaluate(tree: Node, values: Mapping[int, Value]) -> Value | int:
-    """Evaluate with whole numbers as int, which is just as exact as Fraction and ten times as fast."""
+    """Evaluate with whole numbers as int, which is as exact as Fraction and ten times faster."""
     kind = tree.kind
     if kind in ("number", "text"):
         assert isinstance(tree.value, Fraction | str)
@@ -137,34 +137,34 @@ def _slim(value: Value) -> Value | int:
 
 
 def number_of(tree: Node, values: Mapping[int, Value]) -> Fraction:
-    """Return the number that a tree evaluates to; raise ExpressionError where it is none."""
+    """Return the number that a tree evaluates to; raise ExpressionError if it is not a number."""
     return Fraction(_number(_evaluate(tree, values)))
 
 
-def alternatives(value: Value, held_against: Sequence[Value]) -> list[Value]:
-    """Return other readings that a hop could have had: what a wrong look would have put into the expression.
+def alternatives(value: Value, compared_with: Sequence[Value]) -> list[Value]:
+    """Return other values that a hop could have read by mistake.
 
-    A number could be one more or less, and whatever decides a comparison with one that it is held against otherwise.
+    For a number: one more, one less, and values that change the result of a comparison that it is used in.
     """
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, Fraction):
-        bounds = [bound for bound in held_against if isinstance(bound, Fraction)]
+        bounds = [bound for bound in compared_with if isinstance(bound, Fraction)]
         return [value + 1, value - 1, *(bound + d for bound in bounds for d in (-1, 1))]
-    others = {other.casefold() for other in held_against if isinstance(other, str)} - {value.casefold()}
+    others = {other.casefold() for other in compared_with if isinstance(other, str)} - {value.casefold()}
     return [*sorted(others), "", value + "x", value + "x" * 9]
 
 
 def perturbations(tree: Node, values: Mapping[int, Value]) -> dict[int, list[Fraction | None]]:
-    """Return, for each hop named, the results had it read something else; None where that cannot be evaluated."""
-    held_against: dict[int, list[Value]] = {hop: [] for hop in sorted(hops_named(tree) & values.keys())}
+    """Return, for each hop in the expression, its results with changed readings; None if it cannot be evaluated."""
+    compared_with: dict[int, list[Value]] = {hop: [] for hop in sorted(hops_named(tree) & values.keys())}
     for node in tree.walk():
         if node.kind in _COMPARE:
             for a, b in (node.parts, node.parts[::-1]):
-                if a.kind == "hop" and a.value in held_against and isinstance(b.value, Fraction | str):
-                    held_against[int(a.value)].append(b.value)
+                if a.kind == "hop" and a.value in compared_with and isinstance(b.value, Fraction | str):
+                    compared_with[int(a.value)].append(b.value)
     results: dict[int, list[Fraction | None]] = {}
-    for hop, bounds in held_against.items():
+    for hop, bounds in compared_with.items():
         results[hop] = []
         for other in alternatives(values[hop], bounds):
             try:
@@ -175,7 +175,7 @@ def perturbations(tree: Node, values: Mapping[int, Value]) -> dict[int, list[Fra
 
 
 def letters(text: str) -> int:
-    """Return how many letters ``text`` has; digits, spaces and signs are none."""
+    """Return how many letters ``text`` has; digits, spaces and symbols do not count."""
     return sum(character.isalpha() for character in text)
 
 
@@ -202,7 +202,7 @@ def _compare(sign: str, left: Value | int, right: Value | int) -> bool:
 
 
 class _Parser:
-    """Recursive descent over tokens; one method a rule of the grammar above."""
+    """Recursive descent over tokens; one method per grammar rule above."""
 
     def __init__(self, text: str) -> None:
         self._tokens = list(_tokens(text))

@@ -1,22 +1,22 @@
-r"""Is a model's answer right? Taken from its declared place only, read as an exact number, compared without tolerance.
+r"""Grades a model's answer: taken only from its declared place, read as an exact number, compared without tolerance.
 
-The declared place is an ``<answer>`` element or a ``\boxed{}``. Nothing else of a completion is ever looked at: the
-last number in a text is not an answer, and a reward that takes it teaches to ramble. The same three functions grade
-calibration, evaluation and rewards. Standard library only; any input is graded in time linear in its length.
+The declared place is an ``<answer>`` element or a ``\boxed{}``. Nothing else in a completion is read: the last number
+in a text is not an answer, and a reward that accepts it teaches models to write long text. The same three functions
+grade calibration, evaluation and rewards. Standard library only; any input is graded in time linear in its length.
 
-What a declared answer may look like, and how forms that could be read in two ways are read:
+Accepted forms of a declared answer, and how ambiguous forms are read:
 
 ========================== ===========================================================================================
 ``1,234``  ``1 234``       grouped: commas, any kind of space or apostrophes between groups of exactly three digits
 ``1.234``                  a decimal, as in English
-``1.234,5`` ``1.234.567``  European, where nothing else is possible: 1234.5 and 1234567
-``1,5``  ``1,23,456``      none: a decimal comma, a list and a slip look alike
+``1.234,5`` ``1.234.567``  European, if no other reading is possible: 1234.5 and 1234567
+``1,5``  ``1,23,456``      no number: a decimal comma, a list and a typing error look the same
 ``24 %``                   24: a percent sign is a unit, and questions ask for the number that is written there
 ``24 apples``  ``24cm``    24: a unit may follow; one that is a multiplier or a variable (k, M, pairs, x, pi) may not
 ``3 1/2``  ``\frac{7}{2}`` 7/2; the fraction of a mixed number must be proper
 ``twenty-four``            24; digits and a magnitude word (``2.5 million``, ``2 dozen``) as well
 ``1.5e3``                  1500; an exponent has at most two digits
-``24 or 25`` ``~24`` ``24?`` none: a hedge is no answer; neither is an ordinal, a ratio, a range or a sum
+``24 or 25`` ``~24`` ``24?`` no number: uncertain answers, ordinals, ratios, ranges and sums are not accepted
 ========================== ===========================================================================================
 """
 
@@ -29,7 +29,7 @@ from functools import lru_cache
 
 from hopchain_etl.hops.number_words import MAGNITUDES, NUMBER_WORDS, number_from_words
 
-MAX_LENGTH = 200  # characters of a declared answer; a longer one is an essay, not a number
+MAX_LENGTH = 200  # characters of a declared answer; longer texts are not a number
 
 _TAG = re.compile(r"<(/?)answer\s*>", re.IGNORECASE)
 _BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
@@ -39,7 +39,7 @@ _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d"
 _SPELLED = {
     **dict.fromkeys(map(ord, _SPACES), " "),
     **dict.fromkeys(map(ord, _DASHES), "-"),
-    **dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"), ""),  # no width
+    **dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"), ""),  # zero-width characters
     **{ord(mark): "'" for mark in "\u2019\u02bc"},
     **{ord(full): chr(ord(full) - 0xFEE0) for full in "\uff0b\uff0c\uff0e\uff0f\uff05\uff1d\uff1a"},
     ord("\u00d7"): r"\times ",
@@ -92,15 +92,15 @@ _NOT_UNITS = frozenset(_NOT_UNIT_WORDS.split()) | NUMBER_WORDS | frozenset(MAGNI
 
 
 def declared_answer(text: str) -> str | None:
-    r"""Return what a completion declares as its answer, as it is written there; None where it declares none.
+    r"""Return the declared answer of a completion as written; None if it declares none.
 
-    What comes before the last ``</think>``, or after a ``<think>`` that is never closed, is thought, not declared. An
+    What comes before the last ``</think>``, or after a ``<think>`` that is never closed, is thinking and is ignored. An
     ``<answer>`` element outranks a ``\boxed{}`` outside of one; an element or box that is not closed, or is empty,
-    declares nothing. Several of the rank that counts must all say the same: whoever declares two answers has not
-    decided, so there is none.
+    declares nothing. If there are several of the same rank, all must give the same answer; otherwise there is no
+    answer.
     """
-    said = _after_thinking(text)
-    places = _tagged(said) or _boxed(said)
+    visible = _after_thinking(text)
+    places = _tagged(visible) or _boxed(visible)
     if not places:
         return None
     different = set(places)
@@ -112,9 +112,9 @@ def declared_answer(text: str) -> str | None:
 
 
 def parse_number(text: str) -> Fraction | None:
-    """Return the one number that a declared answer states, exactly; None where it states none, or not just one.
+    """Return the exact number in a declared answer; None if there is no number or more than one.
 
-    The module's table says how it may be written. Sizes are bounded: a text over 200 characters is no number.
+    The module's table lists the accepted forms. Sizes are bounded: a text over 200 characters is not a number.
     """
     if len(text) > MAX_LENGTH:
         text = text.strip()
@@ -140,11 +140,11 @@ def parse_number(text: str) -> Fraction | None:
 def is_correct(completion: str, answer: str) -> bool:
     """Return whether a completion declares exactly ``answer``, an exact decimal or fraction such as "24" or "-1/3".
 
-    Raises ValueError where ``answer`` is not such a number: the row is at fault then, not the model.
+    Raises ValueError if ``answer`` is not such a number: then the row is wrong, not the model's answer.
     """
-    right = _gold(answer)
+    correct = _gold(answer)
     place = declared_answer(completion)
-    return place is not None and parse_number(place) == right
+    return place is not None and parse_number(place) == correct
 
 
 @lru_cache(maxsize=4096)
@@ -179,11 +179,11 @@ def _tagged(text: str) -> list[str]:
 
 
 def _boxed(text: str) -> list[str]:
-    """Return the contents of the outermost, closed, not empty boxes; one pass, whatever the braces do."""
+    """Return the contents of the outermost, closed, not empty boxes; in one pass, for any brace structure."""
     if "box" not in text:
         return []
     places: list[str] = []
-    open_braces: list[int | None] = []  # for a box where its content begins, None for any other brace
+    open_braces: list[int | None] = []  # start of the content for a box, None for any other brace
     boxes = 0
     for token in _BRACE.finditer(text):
         brace = token[0]
@@ -207,7 +207,7 @@ def _plain(text: str) -> str:
         text = _SCALE.sub(lambda found: f"e{found[1] or found[2]}", text)
         for pattern, plain in _LATEX:
             text = pattern.sub(plain, text)
-        for _ in range(4):  # layers of wrapping; deeper ones are left, and are no number
+        for _ in range(4):  # layers of wrapping; deeper ones stay, and are not a number
             text, unwrapped = _WRAPPED.subn(r" \1 ", text)
             if not unwrapped:
                 break
@@ -219,7 +219,7 @@ def _plain(text: str) -> str:
 
 
 def _spelled(char: str) -> str:
-    """Return a character outside ASCII as grading knows it: digits of any script, vulgar fractions as ``1/2``."""
+    """Return the ASCII form of a non-ASCII character: digits of any script, Unicode fractions as ``1/2``."""
     if char.isascii():
         return char
     digit = unicodedata.decimal(char, None)
@@ -242,14 +242,14 @@ def _value(found: re.Match[str]) -> Fraction | None:
         value = Fraction(part["european"].replace(".", "").replace(",", "."))
     else:
         digits = re.sub("[ ,']", "", part["decimal"])
-        if re.match(r"0\d*[ ,']", part["decimal"]):  # 0,123 is no grouping
+        if re.match(r"0\d*[ ,']", part["decimal"]):  # 0,123 is not a valid grouping
             return None
         value = Fraction(digits.removesuffix(".") or "0") * Fraction(10) ** int(part["exponent"] or 0)
     return -value if value is not None and negative else value
 
 
 def _is_unit(rest: str) -> bool:
-    """Return whether what follows a number may be its unit: nothing, a sign, or up to four harmless words."""
+    """Return whether text after a number may be its unit: empty, a symbol, or up to four words that keep its value."""
     if not rest:
         return True
     if not _UNIT.fullmatch(rest):
@@ -259,7 +259,7 @@ def _is_unit(rest: str) -> bool:
 
 
 def _in_words(plain: str) -> Fraction | None:
-    """Return the number that a text begins with in words, if a unit is all that follows."""
+    """Return the number in words at the start of a text, if only a unit follows."""
     found = number_from_words(plain)
     if found is None:
         return None

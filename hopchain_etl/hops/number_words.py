@@ -25,9 +25,9 @@ _FIRST, _NEXT = re.compile("([a-z]+)", re.IGNORECASE), re.compile("[ -]([a-z]+)"
 
 
 def number_from_words(text: str) -> tuple[Fraction, str] | None:
-    """Return the number that ``text`` begins with and what follows it; None where it begins with none.
+    """Return the number at the start of ``text`` and the rest; None if there is no number.
 
-    Words must stand in the order in which numbers are said: "four twenty" and "one two" are none.
+    Words must be in the normal order: "four twenty" and "one two" are not numbers.
     """
     words = _Words(text)
     negative = words.take("minus", "negative")
@@ -38,14 +38,14 @@ def number_from_words(text: str) -> tuple[Fraction, str] | None:
 
 
 class _Words:
-    """A place in a text, moved on word by word."""
+    """A cursor in a text that moves word by word."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self.at = 0
 
     def peek(self) -> str:
-        """Return the next word in small letters, "" where there is none."""
+        """Return the next word in lower case, or "" at the end."""
         found = (_NEXT if self.at else _FIRST).match(self._text, self.at)
         return found[1].lower() if found else ""
 
@@ -100,7 +100,7 @@ def _below_thousand(words: _Words) -> int | None:
     before = words.at
     if words.take("a"):
         small: int | None = 1
-        if words.peek() not in MAGNITUDES and words.peek() not in _PART:  # "a" alone is no number
+        if words.peek() not in MAGNITUDES and words.peek() not in _PART:  # "a" alone is not a number
             words.at = before
             return None
     else:

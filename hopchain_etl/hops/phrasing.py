@@ -1,7 +1,7 @@
-"""How careful people speak of what they see: stricter than the geometry, so that the author says nothing doubtful.
+"""Phrasing rules of the author: stricter than the geometry, so that it writes only what people would certainly say.
 
-The checks ask whether a reference holds on the instances that were found. These rules ask whether a person would put
-it so, and whether what was not found could spoil it: small detectors miss things, and the smaller, the more.
+The checks ask whether a reference holds on the instances that were found. These rules ask whether a person would say it
+like this, and whether undetected objects could make it wrong: small detectors miss objects, especially small ones.
 """
 
 from __future__ import annotations
@@ -10,22 +10,23 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from hopchain_etl.hops.geometry import TEXT_NOUNS, AmbiguousError, Instance, Scene, TruthValue, matches
+from hopchain_etl.hops.instance import TEXT_NOUNS, AmbiguousError, Instance, TruthValue, matches
 from hopchain_etl.hops.query import SIDES, Relation
+from hopchain_etl.hops.scene import Scene
 
-CLOTHED = frozenset({"person"})  # what colour a person is has no answer
-# Things of a household stand in numbers and in each other's way: nobody can be sure that all were found.
+CLOTHED = frozenset({"person"})  # "what colour is the person" has no answer
+# Household objects are often numerous and hidden behind each other, so some may not have been detected.
 OFTEN_MISSED = frozenset(
     {"chair", "table", "sofa", "bottle", "cup", "bowl", "book", "wine glass", "fork", "knife", "spoon", "potted plant",
      "vase", "handbag", "backpack", "tie", "remote control", "mobile phone"}
 )  # fmt: skip
-ONE_DISTANCE = 3.0  # largest over smallest box up to which things stand about equally far away
-PAGE_LINES = 5  # fewer are a sign or a label
+ONE_DISTANCE = 3.0  # largest ratio of box areas at which objects count as equally far away
+PAGE_LINES = 5  # fewer lines count as a sign or a label
 _QUOTABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 &'./:-]{1,39}")
 
 
 def nouns(one: Instance) -> Iterator[str]:
-    """Yield what an instance may be called."""
+    """Yield the nouns that fit an instance."""
     if one.category != "text":
         yield one.category
         return
@@ -33,7 +34,7 @@ def nouns(one: Instance) -> Iterator[str]:
 
 
 def phrases(one: Instance) -> Iterator[str]:
-    """Yield phrases that may name one instance alone: its noun, its colour and noun, its reading."""
+    """Yield phrases that may identify an instance without another: its noun, its colour and noun, its text."""
     if not one.certain or one.category in OFTEN_MISSED:
         return
     if one.category != "text":
@@ -46,11 +47,11 @@ def phrases(one: Instance) -> Iterator[str]:
 
 
 def is_natural_phrase(scene: Scene, phrase: str, rel: Relation, found: Instance, anchor: Instance | None) -> bool:
-    """Return whether a person would call ``found`` so, coming from ``anchor``.
+    """Return whether a person would use this phrase for ``found`` when starting from ``anchor``.
 
-    A single word or number is not called a line of text, "directly beside" means that no other text stands in
-    between, and nobody calls a text nearest while another is written on the anchor's own row. What detectors often
-    miss is spoken of only as beside or nearest to something.
+    A single word or number is not called a line of text, "directly beside" requires that no other text is in between,
+    and a text is not called nearest if another one is in the anchor's own row. Categories that detectors often miss are
+    only described as beside or nearest to something.
     """
     if phrase == "text" and len(set(nouns(found))) > 1:
         return False
@@ -62,11 +63,11 @@ def is_natural_phrase(scene: Scene, phrase: str, rel: Relation, found: Instance,
         except AmbiguousError:
             return False
     if rel is Relation.NEAREST and found.category == "text":
-        return all(beside.id == found.id for beside in _on_its_row(scene, phrase, anchor))
+        return all(beside.id == found.id for beside in _beside_on_row(scene, phrase, anchor))
     return True
 
 
-def _on_its_row(scene: Scene, phrase: str, anchor: Instance) -> Iterator[Instance]:
+def _beside_on_row(scene: Scene, phrase: str, anchor: Instance) -> Iterator[Instance]:
     """Yield what ``phrase`` finds directly to the left and to the right of ``anchor``."""
     for side in (Relation.LEFT_OF, Relation.RIGHT_OF):
         try:
@@ -76,9 +77,9 @@ def _on_its_row(scene: Scene, phrase: str, anchor: Instance) -> Iterator[Instanc
 
 
 def is_countable(scene: Scene, noun: str) -> bool:
-    """Return whether everybody would count the same: lines only of a page, things only where all stand equally far.
+    """Return whether all people would count the same: text lines only on a page, objects only at similar distances.
 
-    Where sizes differ much, the picture is deep, and behind the smallest there may be more that nobody found.
+    If sizes differ much, the scene has depth, and more undetected objects may be further away.
     """
     if noun == "text":
         return _is_page(scene)
@@ -89,14 +90,14 @@ def is_countable(scene: Scene, noun: str) -> bool:
 
 
 def sides_to_count(noun: str) -> list[Relation]:
-    """Return the sides on which one may count: lines of text stand above and below, never beside, one another."""
+    """Return the sides on which one may count: lines of text are counted above and below, never beside."""
     return [Relation.ABOVE, Relation.BELOW] if noun == "text" else sorted(SIDES)
 
 
 def _is_page(scene: Scene) -> bool:
-    """Return whether all text stands in whole lines, one above another, so that everybody would count the same lines.
+    """Return whether all text is in whole lines, one above another, so that all people would count the same lines.
 
-    Of signs, labels and tables nobody knows what a line is.
+    For signs, labels and tables it is unclear what one line is.
     """
     lines = sorted((one for one in scene.instances if one.category == "text"), key=lambda one: one.centre[1])
     if len(lines) < PAGE_LINES or not all(one.certain for one in lines):

@@ -1,7 +1,7 @@
-"""The program author: composes hop programs over the instances of a photo and has them rendered as English.
+"""The program author: composes hop programs over the instances of a photo and renders them as English questions.
 
-It never guesses. Each hop is found by executing the geometry with its margins, the answer by running the program,
-and a draft that breaks any rule of ``checks`` is thrown away. Seeded by the instances: the same instances give the
+Nothing is guessed: each hop is executed on the geometry with its margins, the answer is computed by running the
+program, and a draft that breaks a rule of ``checks`` is discarded. Seeded by the instances: the same instances give the
 same queries on any machine.
 """
 
@@ -16,12 +16,13 @@ from typing import NamedTuple
 
 from hopchain_etl.hops.checks import is_sound
 from hopchain_etl.hops.expression import letters
-from hopchain_etl.hops.geometry import COLOURS, AmbiguousError, Instance, Scene, TruthValue, shows_colour
+from hopchain_etl.hops.instance import COLOURS, AmbiguousError, Instance, TruthValue, shows_colour
 from hopchain_etl.hops.phrasing import CLOTHED, is_countable, is_natural_phrase, nouns, phrases, sides_to_count
 from hopchain_etl.hops.query import SIDES, Hop, Query, Read, Relation
 from hopchain_etl.hops.render import Condition, HopLine, render
+from hopchain_etl.hops.scene import Scene
 
-TRIES = 400  # random walks an image; most end at a margin
+TRIES = 400  # random walks per image; most fail at a geometric margin
 LARGEST_RESULT = 2_000
 _PLAIN_NUMBER = re.compile(r"[1-9]\d{0,2}")
 _PLAIN_WORD = re.compile(r"[A-Za-z]{3,12}")
@@ -29,7 +30,7 @@ _MOVES = (*sorted(SIDES), Relation.NEAREST, Relation.NEAREST, Relation.INSIDE, R
 
 
 class Step(NamedTuple):
-    """A way to one instance: what it is called and the relation that finds it."""
+    """One step of a chain: an instance, the phrase that names it and the relation that finds it."""
 
     category: str
     rel: Relation
@@ -38,7 +39,7 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Term:
-    """What a hop puts into the expression, and the value that it has there."""
+    """A hop's part of the expression, and its value."""
 
     expr: str
     value: Fraction
@@ -47,9 +48,9 @@ class Term:
 def write_queries(
     scene: Scene, count: int, seed: int = 0, instances: tuple[int, int] = (3, 6), tries: int = TRIES
 ) -> list[Query]:
-    """Return up to ``count`` queries over ``scene``, as different from one another as it allows.
+    """Return up to ``count`` queries over ``scene``, chosen to be as different as possible.
 
-    ``instances`` bounds how many instances a chain visits. An empty list means that no chain is unambiguous here.
+    ``instances`` bounds how many instances a chain visits. An empty list means that the scene has no unambiguous chain.
     """
     rng = random.Random(f"{seed} {sorted(one.id for one in scene.instances)}")  # noqa: S311
     walker = _StepFinder(scene)
@@ -64,12 +65,12 @@ def write_queries(
 
 
 def first_steps(scene: Scene) -> list[Step]:
-    """Return the ways into a scene: each fits one instance and needs no other."""
+    """Return the possible first steps of a chain: each finds one instance without another."""
     return _StepFinder(scene).starts
 
 
 class _StepFinder:
-    """Where one can start in a scene, and where each instance leads; executed once and remembered."""
+    """Possible first steps in a scene and possible next steps from each instance; computed once and cached."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -85,7 +86,7 @@ class _StepFinder:
         return self._exits[anchor.id]
 
     def count(self, noun: str, rel: Relation, anchor: Instance | None) -> tuple[Instance, ...]:
-        """Return what a count of ``noun`` counts; empty where it is not clear."""
+        """Return the instances that a count of ``noun`` includes; empty if the count is ambiguous."""
         try:
             return self.scene.count(noun, rel, anchor)
         except AmbiguousError:
@@ -115,7 +116,7 @@ class _StepFinder:
             found = self.scene.find(phrase, rel, anchor, value)
         except AmbiguousError:
             return
-        alone = anchor is not None and len(self.scene.matching(phrase)) == 1  # then it is found without the anchor
+        alone = anchor is not None and len(self.scene.matching(phrase)) == 1  # so the anchor is not needed
         if (
             found.certain
             and not alone
@@ -126,7 +127,7 @@ class _StepFinder:
 
 
 def _compose(walker: _StepFinder, rng: random.Random, instances: tuple[int, int]) -> Query | None:
-    """Return one random draft, or None where the walk got stuck."""
+    """Return one random draft, or None if the walk has no next step."""
     path = _walk(walker, rng, rng.randint(*instances))
     if path is None:
         return None
@@ -148,18 +149,21 @@ def _walk(walker: _StepFinder, rng: random.Random, length: int) -> list[Step] | 
     path = [rng.choice(walker.starts)]
     while len(path) < length:
         visited = {step.target.id for step in path}
-        known = walker.exits(path[-2].target) if len(path) > 1 else []  # no shortcuts past the last instance
-        ways = [step for step in walker.exits(path[-1].target) if step.target.id not in visited and step not in known]
-        if not ways:
+        # A step that the instance before allows as well would be a shortcut.
+        known = walker.exits(path[-2].target) if len(path) > 1 else []
+        choices = [
+            step for step in walker.exits(path[-1].target) if step.target.id not in visited and step not in known
+        ]
+        if not choices:
             break
-        rels = sorted({step.rel for step in ways})
-        rel = rng.choice([move for move in _MOVES if move in rels])  # by relation first: all get their turn
-        path.append(rng.choice([step for step in ways if step.rel is rel]))
+        rels = sorted({step.rel for step in choices})
+        rel = rng.choice([move for move in _MOVES if move in rels])  # the relation first, so that all are used
+        path.append(rng.choice([step for step in choices if step.rel is rel]))
     return path if len(path) >= 3 else None
 
 
 def _read_along(walker: _StepFinder, rng: random.Random, path: Sequence[Step], hops: int) -> list[HopLine]:
-    """Return a line for each hop: each step of the path with what it reads, and looks and counts in between."""
+    """Return a line for each hop: each step of the path with its reading, and extra readings and counts in between."""
     extra = hops - len(path)
     lines: list[HopLine] = []
     for place, step in enumerate(path):
@@ -169,7 +173,7 @@ def _read_along(walker: _StepFinder, rng: random.Random, path: Sequence[Step], h
         lines.append(line if last or rng.random() < 0.75 else HopLine(line.hop.without_reading(), step.target))
         here = f"h{len(lines)}"
         if extra and (last or rng.random() < 0.5):
-            between = _look_again(step, here, lines[-1], rng) or _count_from(walker, step, here, rng)
+            between = _read_again(step, here, lines[-1], rng) or _count_from(walker, step, here, rng)
             if between:
                 lines.append(between)
                 extra -= 1
@@ -181,7 +185,7 @@ def _read_along(walker: _StepFinder, rng: random.Random, path: Sequence[Step], h
 
 
 def _reading(one: Instance, hop: Hop, rng: random.Random) -> HopLine:
-    """Return the line of a hop with something read off its instance, where there is anything to read."""
+    """Return the line of a hop with a reading from its instance, if there is one."""
     text = (one.text or "").strip()
     if hop.category == "number" and _PLAIN_NUMBER.fullmatch(text):
         value = Fraction(text)
@@ -195,8 +199,8 @@ def _reading(one: Instance, hop: Hop, rng: random.Random) -> HopLine:
     return HopLine(hop, one)
 
 
-def _look_again(step: Step, here: str, before: HopLine, rng: random.Random) -> HopLine | None:
-    """A second look at an instance that has been found: its colour, if the first look did not read it."""
+def _read_again(step: Step, here: str, before: HopLine, rng: random.Random) -> HopLine | None:
+    """Return a second hop on the same instance that reads its colour, if the first hop read nothing."""
     if before.hop.read is not None or step.target.category == "text":
         return None
     noun = step.target.category
@@ -205,7 +209,7 @@ def _look_again(step: Step, here: str, before: HopLine, rng: random.Random) -> H
 
 
 def _count_from(walker: _StepFinder, step: Step, here: str, rng: random.Random) -> HopLine | None:
-    """A count of what lies on one side of the instance."""
+    """Return a hop that counts instances on one side of the given instance."""
     ways = [(noun, rel) for noun in walker.countable for rel in sides_to_count(noun)]
     for noun, rel in rng.sample(ways, len(ways)):
         counted = walker.count(noun, rel, step.target)
@@ -216,7 +220,7 @@ def _count_from(walker: _StepFinder, step: Step, here: str, rng: random.Random) 
 
 
 def _count_all(walker: _StepFinder, rng: random.Random) -> HopLine | None:
-    """A count over the whole image, to end a chain with."""
+    """Return a count over the whole image, used as the last hop."""
     for noun in rng.sample(walker.countable, len(walker.countable)):
         counted = walker.count(noun, Relation.NAMED, None)
         if 2 <= len(counted) <= 12:
@@ -226,7 +230,7 @@ def _count_all(walker: _StepFinder, rng: random.Random) -> HopLine | None:
 
 
 def _threshold(value: Fraction, rng: random.Random) -> Condition:
-    """A condition on a number that comes out yes or no with equal chance, and not by one only."""
+    """Return a condition on a number: true or false with equal probability, and never by a margin below one."""
     yes = rng.random() < 0.5
     bound = max(1, int(value) - rng.randint(1, 3)) if yes else int(value) + rng.randint(1, 3)
     then, otherwise = rng.sample(range(2, 13), 2)
@@ -234,7 +238,7 @@ def _threshold(value: Fraction, rng: random.Random) -> Condition:
 
 
 def _colour_condition(one: Instance, rng: random.Random) -> Condition:
-    """A condition on a colour that is clearly the main one, or clearly absent, with equal chance."""
+    """Return a condition on a colour that is either clearly the main one or clearly absent, with equal probability."""
     absent = [colour for colour in COLOURS if shows_colour(one, colour) is TruthValue.NO]
     yes = rng.random() < 0.5 or not absent
     colour = one.colour if yes else rng.choice(absent)
@@ -243,7 +247,7 @@ def _colour_condition(one: Instance, rng: random.Random) -> Condition:
 
 
 def _term(number: int, line: HopLine) -> Term | None:
-    """Return what hop ``number`` puts into the expression."""
+    """Return the term of hop ``number``; None if it reads nothing."""
     hop = line.hop
     if hop.read is None or hop.value is None:
         return None
@@ -281,12 +285,12 @@ def _hop_of(lines: Sequence[HopLine], one: Instance) -> int:
 
 
 def _is_new(draft: Query, drafts: Sequence[Query]) -> bool:
-    """Whether a draft is about other instances, or in another order, than those before it."""
+    """Return whether a draft differs from all earlier drafts in its instances or their order, and in its question."""
     return all(draft.referents != other.referents and draft.question != other.question for other in drafts)
 
 
 def _most_varied(drafts: Sequence[Query], count: int) -> list[Query]:
-    """Return ``count`` drafts, each time the one that shares fewest referents and answers with those taken."""
+    """Return ``count`` drafts: each time the one that shares the fewest referents and answers with those chosen."""
     left, taken = list(drafts), list[Query]()
     while left and len(taken) < count:
         best = min(

@@ -1,7 +1,7 @@
-"""A query is a small program: a list of hops and an expression over what they read.
+"""A query is a small program: a list of hops and an expression over their readings.
 
 A hop's number is its place in the list, starting at 1. Everything that can be derived (dependencies, levels,
-transitions) is derived here and never stated by a model.
+transitions) is computed here and never taken from a model.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Relation(StrEnum):
 
 
 class Read(StrEnum):
-    """What a hop reads off its target."""
+    """What a hop reads from its target."""
 
     COLOUR = "colour"
     SHAPE = "shape"
@@ -53,7 +53,7 @@ class Read(StrEnum):
 
 
 SIDES = frozenset({Relation.LEFT_OF, Relation.RIGHT_OF, Relation.ABOVE, Relation.BELOW})
-DEPTH = frozenset({Relation.IN_FRONT_OF, Relation.BEHIND})  # no code can execute these on a flat image
+DEPTH = frozenset({Relation.IN_FRONT_OF, Relation.BEHIND})  # code cannot execute these on a 2D image
 GEOMETRIC = SIDES | DEPTH | {Relation.NEAREST, Relation.INSIDE, Relation.LARGEST, Relation.SMALLEST}
 
 _LONGEST_VALUE = 300  # characters; values come from models
@@ -61,12 +61,12 @@ _HOPS = re.compile(r"h[1-9]\d?(?:\+h[1-9]\d?)*")
 
 
 class QueryError(ValueError):
-    """A query cannot be read; the message says which hop and field."""
+    """A query is invalid; the message names the hop and field."""
 
 
 @dataclass(frozen=True)
 class Hop:
-    """One look at the image. ``target`` is empty where the hop looks at the whole image."""
+    """One step of the program. ``target`` is empty if the hop refers to the whole image."""
 
     target: tuple[str, ...]
     category: str
@@ -78,7 +78,7 @@ class Hop:
 
     @cached_property
     def to_hops(self) -> tuple[int, ...]:
-        """The numbers of the hops that ``to`` refers to: one, or those whose sum a value is held against (h4+h5)."""
+        """The numbers of the hops that ``to`` refers to: one, or several whose sum is compared with a value (h4+h5)."""
         if self.to is None or not _HOPS.fullmatch(self.to):
             return ()
         return tuple(int(name[1:]) for name in self.to.split("+"))
@@ -92,18 +92,19 @@ class Hop:
     def level(self) -> int:
         """2 for a relation between objects or a count, else 1 (HOPCHAIN.md, "The question").
 
-        A side of nothing is a position in the image ("the leftmost car"): one object's own, so level 1.
+        A side without an anchor is a position in the image ("the leftmost car"). It concerns one object only, so it is
+        level 1.
         """
         position = self.rel in SIDES and self.to is None
         return 2 if self.read is Read.COUNT or (self.rel in GEOMETRIC and not position) else 1
 
     def without_reading(self) -> Hop:
-        """Return the same look for the sake of the next hop only."""
+        """Return the same hop without a reading (used only to reach the next hop)."""
         return replace(self, read=None, arg=None, value=None)
 
     @cached_property
     def referent(self) -> str | None:
-        """The one instance that the hop looks at; None for the whole image and for counts over several."""
+        """The single instance that the hop refers to; None for the whole image and for counts over several."""
         return self.target[0] if len(self.target) == 1 and self.read is not Read.COUNT else None
 
 
@@ -129,7 +130,7 @@ class Query:
 
     @property
     def perception_switches(self) -> int:
-        """How often neighbouring hops change level: the paper's perception-level hops."""
+        """How often consecutive hops change level: the paper's perception-level hops."""
         return sum(a.level != b.level for a, b in zip(self.hops, self.hops[1:], strict=False))
 
     @property
@@ -148,7 +149,7 @@ class Query:
         return enumerate(self.hops, start=1)
 
     def live(self, used: Iterable[int]) -> frozenset[int]:
-        """Return the hops that the hops ``used`` by the expression rest on, themselves included."""
+        """Return all hops that the hops ``used`` by the expression depend on, including themselves."""
         alive: set[int] = set()
         waiting = list(used)
         while waiting:
@@ -161,13 +162,13 @@ class Query:
 
 
 def query_id(image_id: str, question: str) -> str:
-    """Return sha256 (hex) of image and normalised question: stable over re-segmentation and over machines."""
+    """Return sha256 (hex) of image and normalised question: independent of segmentation and machine."""
     normal = " ".join(unicodedata.normalize("NFKC", question).casefold().split())
     return hashlib.sha256(f"{image_id}\n{normal}".encode()).hexdigest()
 
 
 def hop_from_row(row: Mapping[str, Any], number: int) -> Hop:
-    """Return a hop from a row of the lake; raise QueryError where a field is not in the language."""
+    """Return a hop from a row of the lake; raise QueryError if a field has an invalid value."""
     try:
         return Hop(
             target=tuple(row["target"]),
@@ -192,12 +193,12 @@ def _value(text: str) -> Value:
 
 def _exact(digits: str) -> Fraction:
     if "e" in digits.lower():
-        raise ValueError(f"write {digits} without an exponent")  # 1e999999 would fill the memory
+        raise ValueError(f"write {digits} without an exponent")  # 1e999999 would exhaust memory
     return Fraction(digits)
 
 
 def hop_to_row(hop: Hop) -> dict[str, Any]:
-    """Return the hop as a row of the lake (records.HOP); the value is JSON with exact decimals."""
+    """Return the hop as a row of the lake (schemas.HOP); the value is JSON with exact decimals."""
     value = hop.value
     if isinstance(value, Fraction):
         text: str | None = decimal_text(value)
@@ -215,7 +216,7 @@ def hop_to_row(hop: Hop) -> dict[str, Any]:
 
 
 def query_from_row(row: Mapping[str, Any]) -> Query:
-    """Return a query from a row of the lake (records.QUERIES); raise QueryError where it cannot be read."""
+    """Return a query from a row of the lake (schemas.QUERIES); raise QueryError if it is invalid."""
     hops = tuple(hop_from_row(hop, number) for number, hop in enumerate(row["hops"], start=1))
     try:
         answer = Fraction(row["answer"])
@@ -225,7 +226,7 @@ def query_from_row(row: Mapping[str, Any]) -> Query:
 
 
 def decimal_text(number: Fraction) -> str:
-    """Return ``number`` as an exact decimal; raise ValueError where it has none (1/3)."""
+    """Return ``number`` as an exact decimal; raise ValueError if there is none (1/3)."""
     if number.denominator == 1:
         return str(number.numerator)
     rest, places = number.denominator, 0

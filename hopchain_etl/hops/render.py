@@ -1,7 +1,7 @@
-"""Renders a hop program as English: one sentence a look, in words that fit one instance only.
+"""Renders a hop program as English: one sentence per hop, with phrases that fit only one instance.
 
-Every hop of the program author goes out from the instance found last, which the text calls "it". What a hop reads
-gets a letter, and the last sentence asks for the arithmetic over the letters.
+Every hop of the program author starts from the instance found last, which the text calls "it". What a hop reads gets a
+letter, and the last sentence asks for the arithmetic over the letters.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hopchain_etl.hops.geometry import Instance, parse_phrase
+from hopchain_etl.hops.instance import Instance, parse_phrase
 from hopchain_etl.hops.query import Hop, Read, Relation
 
 _PLURALS = {
@@ -46,7 +46,7 @@ _LETTERS = (("A", "B", "C", "D", "E", "F"), ("P", "Q", "R", "S", "T", "U"), ("X"
 
 @dataclass(frozen=True)
 class Condition:
-    """A look that decides between two numbers: ``then`` if what is read is ``asked`` (or more), else ``otherwise``."""
+    """A choice of a number: ``then`` if the reading is ``asked`` (a number: is greater), else ``otherwise``."""
 
     asked: str
     then: int
@@ -56,7 +56,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class HopLine:
-    """A hop with the instance that it is about, and the condition that its reading meets or not."""
+    """A hop with the instance that it is about, and an optional condition on its reading."""
 
     hop: Hop
     about: Instance | None
@@ -64,7 +64,7 @@ class HopLine:
 
 
 def render(lines: Sequence[HopLine], signs: Sequence[str], rng: random.Random) -> str:
-    """Return the question that asks for what ``lines`` read, joined from left to right by ``signs``."""
+    """Return the question text for ``lines``, whose readings are combined from left to right by ``signs``."""
     letters = iter(rng.choice(_LETTERS))
     sentences: list[str] = []
     names: list[str] = []
@@ -79,7 +79,7 @@ def render(lines: Sequence[HopLine], signs: Sequence[str], rng: random.Random) -
 
 
 def plural(noun: str) -> str:
-    """Return the plural of an English noun of the kind that detectors name."""
+    """Return the plural of an English noun as used in detector categories."""
     head, _, last = noun.rpartition(" ")
     if last in _PLURALS:
         many = _PLURALS[last]
@@ -93,7 +93,7 @@ def plural(noun: str) -> str:
 
 
 def _noun_phrase(hop: Hop, rng: random.Random) -> str:
-    """Return "the ..." for what a hop looks at, from "it", the instance found last."""
+    """Return the noun phrase ("the ...") for a hop's target, relative to "it", the instance found last."""
     colour, noun, reading = parse_phrase(hop.category)
     name = _name(noun)
     if reading is not None:

@@ -1,9 +1,9 @@
-"""Full -> half -> single: the second half of a query's hops, and its last hop, as questions that stand alone.
+"""Variants of a query as questions on their own: ``half`` (the second half of its hops) and ``single`` (the last hop).
 
-For the ablation of the paper (HOPCHAIN.md, "What was measured with it"): what a chain teaches beyond its parts. A
-variant's first instance must be found without the hops that were dropped: by a description that fits it alone, else
-from the instance that its hop went out from, described in the same way. Where neither is possible there is no
-variant. Its answer is what its own program gives when executed on the scene.
+For the ablation of the paper (HOPCHAIN.md, "What was measured with it"): what a full chain teaches in addition to its
+parts. The first instance of a variant must be identifiable without the removed hops: by a phrase that fits it alone, or
+from the instance that its hop starts from, identified in the same way. If neither is possible, there is no variant. The
+answer is the result of the variant's own program on the scene.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from typing import Any, Protocol
 from hopchain_etl.hops.checks import VARIANT_RULES, Violation, check
 from hopchain_etl.hops.context import words
 from hopchain_etl.hops.expression import ExpressionError, Node, evaluate, number_of, parse
-from hopchain_etl.hops.geometry import Instance, Scene
+from hopchain_etl.hops.instance import Instance
 from hopchain_etl.hops.query import Hop, Query, QueryError, Relation, decimal_text, hop_to_row, query_from_row
 from hopchain_etl.hops.render import Condition, HopLine, render
 from hopchain_etl.hops.rules.wording import forbidden_in
+from hopchain_etl.hops.scene import Scene
 
 VARIANTS = ("half", "single")
 _PARTS = ("question", "answer", "hops", "expr")
 
 
 class FirstStep(Protocol):
-    """A way to find one instance without any other: what it is called, and the relation."""
+    """A first step that finds one instance without another: its phrase and the relation."""
 
     @property
     def category(self) -> str: ...
@@ -38,9 +39,9 @@ class FirstStep(Protocol):
 
 
 def variant(kind: str, query: Query, scene: Scene, starts: Sequence[FirstStep]) -> Query | None:
-    """Return the ``half`` or ``single`` variant of a query of the program author; None where it cannot stand alone.
+    """Return the ``half`` or ``single`` variant of a query of the program author; None if it cannot stand alone.
 
-    ``starts`` are the ways into the scene that a person would use. The same query and scene give the same variant.
+    ``starts`` are the possible first steps that a person would use. The same query and scene give the same variant.
     """
     count = len(query.hops)
     first = {"half": count // 2, "single": count - 1}[kind]
@@ -53,12 +54,12 @@ def variant(kind: str, query: Query, scene: Scene, starts: Sequence[FirstStep]) 
 
 
 def columns(kind: str) -> tuple[str, ...]:
-    """Return the names of the columns that hold a variant: question, answer, hops and expression."""
+    """Return the names of the columns of a variant: question, answer, hops and expression."""
     return tuple(f"{part}_{kind}" for part in _PARTS)
 
 
 def to_row(kind: str, query: Query | None) -> dict[str, Any]:
-    """Return a variant as those columns; null where there is none."""
+    """Return a variant as those columns; null if there is none."""
     if query is None:
         return dict.fromkeys(columns(kind))
     hops = [hop_to_row(hop) for hop in query.hops]
@@ -66,9 +67,9 @@ def to_row(kind: str, query: Query | None) -> dict[str, Any]:
 
 
 def variant_violation(kind: str, row: Mapping[str, Any], scene: Scene) -> Violation | None:
-    """Return what is wrong with a row's variant: its program is executed again, where its author gave one.
+    """Return what is wrong with a row's variant: its program is executed again if it has one.
 
-    A variant without a program (a model wrote it) can only be read; ``row`` is a draft or a row of the lake.
+    Of a variant without a program (a model wrote it) only the wording is checked. ``row`` is a draft or a lake row.
     """
     question, answer, hops, expr = (row.get(name) for name in columns(kind))
     if question is None and answer is None:
@@ -76,8 +77,8 @@ def variant_violation(kind: str, row: Mapping[str, Any], scene: Scene) -> Violat
     if question is None or answer is None:
         return Violation("incomplete", "a question without its answer, or the other way round")
     if hops is None or expr is None:
-        said = forbidden_in(words(question))
-        return Violation("forbidden_word", said) if said else None
+        detail = forbidden_in(words(question))
+        return Violation("forbidden_word", detail) if detail else None
     try:
         query = query_from_row({"question": question, "answer": answer, "hops": hops, "expr": expr})
     except QueryError as error:
@@ -88,14 +89,14 @@ def variant_violation(kind: str, row: Mapping[str, Any], scene: Scene) -> Violat
 
 @dataclass(frozen=True)
 class _Term:
-    """What a hop puts into the expression: the sign before it, and its part of the tree."""
+    """A hop's term in the expression: its sign and its part of the tree."""
 
     sign: str
     tree: Node
 
 
 def _terms(query: Query) -> dict[int, _Term]:
-    """Return the terms of an expression over hops that is worked out from left to right, by hop number."""
+    """Return the terms of an expression that is evaluated from left to right, by hop number."""
     terms: dict[int, _Term] = {}
     tree, sign = parse(query.expr), "+"
     while tree.kind in ("+", "-", "*"):
@@ -110,7 +111,7 @@ def _hop_of(term: Node) -> int:
 
 
 def _entries(query: Query, first: int, starts: Sequence[FirstStep]) -> Iterator[list[Hop]]:
-    """Yield the ways to begin at hop ``first`` (from 0): that hop anew, with a hop before it that leads there."""
+    """Yield the possible starts of a variant at hop ``first`` (from 0): that hop rewritten, or with a hop before it."""
     hop = query.hops[first]
     if hop.to_hop is None:
         yield [hop]
@@ -118,7 +119,7 @@ def _entries(query: Query, first: int, starts: Sequence[FirstStep]) -> Iterator[
     if hop.referent:
         for start in _leading_to(hop.referent, starts):
             yield [replace(hop, category=start.category, rel=start.rel, to=None)]
-    if hop.rel is Relation.NAMED:  # a second look at an instance: it cannot be found from itself
+    if hop.rel is Relation.NAMED:  # a further reading of an instance: it has no anchor of its own
         return
     anchor = query.hops[hop.to_hop - 1].referent
     for start in _leading_to(anchor, starts):
@@ -130,7 +131,7 @@ def _leading_to(instance: str | None, starts: Sequence[FirstStep]) -> Iterator[F
 
 
 def _written(entry: list[Hop], query: Query, first: int, terms: dict[int, _Term], rng: random.Random) -> Query | None:
-    """Return what begins with ``entry`` and goes on after hop ``first`` as the query does; None where it breaks off."""
+    """Return ``entry`` continued with the query's hops after ``first``; None if a later hop loses its anchor."""
     hops = list(entry)
     numbers = {first + 1: len(hops)}  # of each hop, in the variant
     for number, hop in list(query.numbered())[first + 1 :]:
@@ -153,14 +154,14 @@ def _written(entry: list[Hop], query: Query, first: int, terms: dict[int, _Term]
 
 
 def _found_again(lost: Hop, hops: Sequence[Hop]) -> int | None:
-    """Return the number of the first hop that finds what another found."""
+    """Return the number of the first hop with the same referent as ``lost``."""
     return next((n for n, hop in enumerate(hops, start=1) if hop.referent and hop.referent == lost.referent), None)
 
 
 def _joined(kept: Sequence[tuple[int, _Term]], hops: Sequence[Hop]) -> tuple[str, list[str], Fraction]:
     """Return the expression over the kept terms, its signs, and its value.
 
-    Signs stay as they were, but that a difference that would fall to zero or below becomes a sum.
+    Signs are kept, except that a difference of zero or less becomes a sum.
     """
     values = {number: hop.value for number, hop in enumerate(hops, start=1) if hop.value is not None}
     expr, total, signs = "", Fraction(0), list[str]()

@@ -1,9 +1,9 @@
-"""Decodes images in processes of their own, so that one that kills its decoder takes one row with it.
+"""Decodes images in separate processes, so that an image that crashes the decoder costs only its own row.
 
-A segfault, a bomb or an endless loop costs the image that caused it and a second for a new worker; images in flight
-beside it notice nothing. ``ProcessPoolExecutor`` gives up the whole pool when one process dies, hence this one: a
-thread for each worker, a socket between them, bytes and JSON on it. No pickles: a worker is not to be trusted after
-it has read a hostile file.
+A segfault, a decompression bomb or an endless loop loses only the image that caused it and one second for a new worker;
+other images in flight are not affected. ``ProcessPoolExecutor`` breaks the whole pool when one process dies, so this
+pool is used instead: one thread per worker process, connected by a socket that carries bytes and JSON. No pickle,
+because a worker that has read a malicious file cannot be trusted.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from hopchain_etl.imaging.normalise import ImageRejectedError, Limits, Normalise
 Decoder = Callable[[bytes, Limits], NormalisedImage]
 
 _START_SECONDS = 120.0  # importing numpy on a busy machine
-_ALARM_MARGIN = 2.0  # seconds after which a worker that nobody stopped stops itself
+_ALARM_MARGIN = 2.0  # additional seconds after which a worker that was not stopped ends itself
 
 
 class DecodeWorkerError(Exception):
-    """A worker did not start, or the decode function has a bug: nothing is known about the image."""
+    """A worker did not start, or the decode function has a bug. The image itself was not judged."""
 
 
 class DecodePool:
@@ -67,9 +67,9 @@ class DecodePool:
     def submit(self, data: bytes) -> Future[NormalisedImage]:
         """Return the future picture; it may raise ImageRejectedError or DecodeWorkerError.
 
-        The queue has no bound: hand in no more at a time than fits in memory. A worker that dies is given the image
-        once more, since the kernel may have killed it for a neighbour's memory; an image that kills two is rejected as
-        decoder_crashed. Raises RuntimeError once the pool is closed.
+        The queue has no bound: submit only as many images at a time as fit in memory. A worker that dies is given the
+        image once more, because the kernel may have killed it for another process's memory use; an image that kills two
+        workers is rejected as decoder_crashed. Raises RuntimeError once the pool is closed.
         """
         future: Future[NormalisedImage] = Future()
         with self._lock:
@@ -79,7 +79,7 @@ class DecodePool:
         return future
 
     def close(self, *, cancel: bool = False) -> None:
-        """Wait for everything handed in (with ``cancel``: for what is being decoded) and end the workers."""
+        """Wait for all submitted images (with ``cancel``: only for those being decoded) and end the workers."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -103,7 +103,7 @@ class DecodePool:
 
 
 class _Slot:
-    """One place in the pool: a thread that keeps a worker alive and feeds it."""
+    """One slot of the pool: a thread that keeps a worker process alive and sends it images."""
 
     def __init__(self, function: Decoder, limits: Limits, timeout: float, memory: int) -> None:
         self._start = partial(_Worker, function, limits, timeout, memory)
@@ -116,9 +116,9 @@ class _Slot:
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(self._decode(data))
-                except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to whoever holds the future
+                except BaseException as error:  # noqa: BLE001 - pass any exception to the owner of the future
                     future.set_exception(error)
-            del job, future, data  # an idle slot must not hold on to a photo
+            del job, future, data  # an idle slot must not keep a photo in memory
         if self._worker:
             self._worker.stop()
 
@@ -150,7 +150,7 @@ class _Worker:
         self._connection, theirs = multiprocessing.Pipe()
         name = f"{function.__module__}:{function.__qualname__}"
         task = [str(theirs.fileno()), name, json.dumps(asdict(limits)), str(timeout + _ALARM_MARGIN), str(memory)]
-        # One thread each: the pool is the parallelism.
+        # One thread per worker, because the pool itself is parallel.
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
         with theirs:
@@ -186,12 +186,12 @@ class _Worker:
         return NormalisedImage(blob=blob or data, **reply["fields"])
 
     def kill(self) -> str:
-        """End the worker at once; return how it ended, in words."""
+        """Kill the worker; return a description of how it ended."""
         self._process.kill()
         return self.stop()
 
     def stop(self) -> str:
-        """Close the connection, on which an idle worker ends; return how it ended, in words."""
+        """Close the connection, which ends an idle worker; return a description of how it ended."""
         self._connection.close()
         code = self._process.wait()
         return signal.Signals(-code).name if code < 0 else f"exit status {code}"
@@ -201,9 +201,9 @@ class _Worker:
 
 
 def serve(descriptor: int, function: Decoder, limits: Limits, alarm: float, memory: int) -> None:
-    """Answer images on the socket until its other end is closed, by ``close`` or by the parent's death.
+    """Process images from the socket until its other end is closed (by ``close`` or because the parent died).
 
-    ``alarm``, in seconds for each image, is for a worker that hangs when its parent is gone.
+    ``alarm``, in seconds for each image, stops a worker that hangs after its parent died.
     """
     _confine(memory)
     connection = Connection(descriptor)
@@ -236,7 +236,7 @@ def _answer(function: Decoder, data: bytes, limits: Limits) -> tuple[dict[str, A
 
 
 def _confine(memory: int) -> None:
-    """Bound the address space, write no core files, leave Ctrl-C to the parent, die first when memory runs out."""
+    """Limit the address space, disable core files, ignore Ctrl-C (the parent handles it), and be the first process killed when memory runs out."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     bound = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
     resource.setrlimit(resource.RLIMIT_AS, (bound, bound))

@@ -1,9 +1,9 @@
-"""Removes everything but the picture from JPEG, PNG and WebP files, without decoding them.
+"""Removes all metadata from JPEG, PNG and WebP files without decoding them.
 
-Each function copies the parts of the file that a decoder draws from and leaves out the rest: EXIF with its location,
-XMP, IPTC, comments, colour profiles, previews, whatever follows the end. What is copied is copied byte for byte, so
-the pixels cannot change. A file that is not laid out as its standard says gives None; the caller then writes the
-decoded pixels anew. Running a function on its own output returns that output.
+Each function copies the parts of the file that a decoder needs and leaves out the rest: EXIF with its location, XMP,
+IPTC, comments, colour profiles, previews, any data after the end marker. What is copied is copied byte for byte, so the
+pixels cannot change. A file that does not follow its format standard gives None; the caller then encodes the decoded
+pixels again. Running a function on its own output returns that output.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import re
 import zlib
 
 _JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])")
-_JPEG_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # 00 is a stuffed byte, D0-D7 restart the same scan
+_JPEG_SCAN_END = re.compile(
+    rb"\xff[^\x00\xd0-\xd7\xff]"
+)  # 00 is an escaped 0xFF, D0-D7 are restart markers inside the scan
 _EOI, _SOS, _COM, _APP0, _APP14, _APP15 = 0xD9, 0xDA, 0xFE, 0xE0, 0xEE, 0xEF
 # Huffman-coded sequential and progressive frames and their tables. Arithmetic-coded and lossless JPEG is left out on
 # purpose: browsers cannot show it.
@@ -23,7 +25,7 @@ _PNG_RGB8 = b"\x08\x02\x00\x00"  # bit depth, colour type, compression, filter
 
 
 def strip_jpeg(data: bytes) -> bytes | None:
-    """Return the JPEG with only its frame, tables, scans and the two segments that tell decoders its colour space.
+    """Return the JPEG with only its frame, tables, scans and the two segments that define its colour space.
 
     A missing end marker is added. Source of the layout: ITU-T T.81, Annex B.
     """
@@ -77,14 +79,14 @@ def strip_png(data: bytes) -> bytes | None:
             if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
                 return None
             parts.append(chunk)
-        elif name != b"PLTE" and not name[0] & 0x20:  # a critical chunk that we do not know
+        elif name != b"PLTE" and not name[0] & 0x20:  # an unknown critical chunk
             return None
         if name == b"IEND":
             return b"".join(parts)
 
 
 def strip_webp(data: bytes) -> bytes | None:
-    """Return the opaque still WebP in the simple layout: one VP8 or VP8L chunk and nothing else.
+    """Return the opaque still WebP in the simple layout: exactly one VP8 or VP8L chunk.
 
     Source of the layout: RFC 9649, section 2.
     """

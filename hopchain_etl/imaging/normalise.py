@@ -1,7 +1,7 @@
-"""Turns hostile image bytes into one kind of picture: upright 8-bit RGB without metadata, or a reason why not.
+"""Converts untrusted image bytes to one normal form (upright 8-bit RGB without metadata) or returns a reject reason.
 
-``normalise`` is pure and knows nothing of files or S3. It runs native decoders on bytes from anywhere, so call it
-through ``decode_pool``, which survives what a decoder does not.
+``normalise`` is pure and knows nothing of files or S3. It runs native decoders on untrusted bytes, so call it through
+``decode_pool``, which survives decoder crashes.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from hopchain_etl.imaging.metadata import strip_jpeg, strip_png, strip_webp
 
-_HASHED_SIDE = 128  # px, at least; pHash looks at 32
+_HASHED_SIDE = 128  # px, minimum side after reduction; pHash itself uses 32
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
 
 class RejectReason(StrEnum):
-    """Why an image takes no part."""
+    """Why an image is rejected."""
 
     EMPTY = "empty"
     NOT_AN_IMAGE = "not_an_image"
@@ -56,7 +56,7 @@ class ImageRejectedError(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What is too small or too large. Pillow's own limit of 179 million pixels holds above ``max_pixels``."""
+    """Size limits of images. Pillow's own limit of 179 million pixels applies in addition to ``max_pixels``."""
 
     min_side: int = 64  # px
     max_pixels: int = 64_000_000
@@ -65,7 +65,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class NormalisedImage:
-    """A picture as every later stage sees it. ``blob`` is the source object itself where nothing had to change."""
+    """A normalised image as used by all later stages. ``blob`` equals the source bytes if nothing had to change."""
 
     blob: bytes = field(repr=False)
     width: int  # px, upright
@@ -80,10 +80,11 @@ def image_id(data: bytes) -> str:
 
 
 def normalise(data: bytes, limits: Limits) -> NormalisedImage:
-    """Return the picture in ``data``, upright, in 8-bit sRGB, without metadata; what ends in .jpg need not be a JPEG.
+    """Return the picture in ``data``, upright, in 8-bit sRGB, without metadata; the format is detected from the bytes,
+    not from the file name.
 
-    JPEG, PNG and WebP that already hold such pixels keep them bit for bit and only lose their metadata; the rest
-    becomes PNG. Raises ImageRejectedError, and for bytes of any content nothing else.
+    JPEG, PNG and WebP that already have such pixels keep them unchanged and only lose their metadata; all others become
+    PNG. Raises only ImageRejectedError, whatever the bytes contain.
     """
     if not data:
         raise ImageRejectedError(RejectReason.EMPTY, "no bytes")
@@ -107,7 +108,7 @@ def normalise(data: bytes, limits: Limits) -> NormalisedImage:
         raise ImageRejectedError(RejectReason.DECODER_CRASHED, "out of memory") from error
     except UnidentifiedImageError as error:
         raise ImageRejectedError(*_unidentified(data)) from error
-    except Exception as error:  # decoders raise everything there is on damaged files
+    except Exception as error:  # decoders raise any kind of exception on damaged files
         raise ImageRejectedError(_damage(data, str(error)), f"{type(error).__name__}: {error}"[:200]) from error
     return NormalisedImage(blob, *size, _source_format(opened), perceptual_hash(image))
 
@@ -121,7 +122,7 @@ def perceptual_hash(image: Image.Image) -> str:
 
 
 def _shrunk(opened: Image.Image) -> Image.Image:
-    """Return a JPEG decoded at the scale that its hash needs: all of it is read, few pixels computed."""
+    """Return a JPEG decoded at the reduced scale that the hash needs; the whole file is read but few pixels are computed."""
     scale = _HASHED_SIDE / min(opened.size)
     opened.draft("RGB", (int(opened.width * scale), int(opened.height * scale)))
     opened.load()
@@ -129,12 +130,12 @@ def _shrunk(opened: Image.Image) -> Image.Image:
 
 
 def _source_format(opened: Image.Image) -> str:
-    # A phone's JPEG with a second preview image behind it; Pillow shows the first, which is the photo.
+    # MPO is a phone's JPEG followed by a preview image; Pillow opens the first image, which is the photo.
     return "JPEG" if opened.format == "MPO" else str(opened.format)
 
 
 def _check_header(opened: Image.Image, limits: Limits) -> None:
-    """Raise ImageRejectedError for what the header alone rules out, before any pixel is decoded."""
+    """Raise ImageRejectedError if the header alone is enough to reject the image, before any pixel is decoded."""
     width, height = opened.size
     if width * height > limits.max_pixels:
         raise ImageRejectedError(RejectReason.TOO_MANY_PIXELS, f"{width} x {height} px, at most {limits.max_pixels}")
@@ -149,7 +150,7 @@ def _check_header(opened: Image.Image, limits: Limits) -> None:
 
 
 def _upright_rgb8(opened: Image.Image) -> Image.Image:
-    """Return the decoded image upright in 8-bit sRGB on white: ``opened`` itself where that is what it is."""
+    """Return the decoded image upright in 8-bit sRGB on white: ``opened`` itself if it is already in that form."""
     turn, profile = _TURNS.get(_orientation(opened)), opened.info.get("icc_profile")
     image, alpha = _split_alpha(_eight_bit(opened))
     image = _to_srgb(image, profile)
@@ -176,7 +177,7 @@ def _orientation(opened: Image.Image) -> Any:
     try:
         return opened.getexif().get(0x0112, 1)
     except (SyntaxError, ValueError, TypeError, KeyError, IndexError, OSError, struct.error):
-        return 1  # a photo is worth more than its damaged EXIF
+        return 1  # damaged EXIF is no reason to reject a photo
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
@@ -189,7 +190,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
         bits = tags.get(258, (16,))[0]  # 12-bit TIFF uses the lower 12 of 16
         grey = Image.fromarray((values >> (bits - 8)).astype(np.uint8))
     else:
-        unsigned = image.mode == "I" and tags.get(339, (2,))[0] == 1  # Pillow knows signed 32-bit pixels only
+        unsigned = image.mode == "I" and tags.get(339, (2,))[0] == 1  # Pillow supports only signed 32-bit pixels
         grey = Image.fromarray(_scaled(values.view(np.uint32) if unsigned else values))
     if tags.get(262) == 0:  # white is zero: Pillow inverts 8-bit TIFF only
         grey = ImageOps.invert(grey)
@@ -201,8 +202,8 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 def _scaled(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return 32-bit greyscale as uint8.
 
-    The files do not say what white is: it is the first of the usual full scales (1 for floats, 8, 16, 32 bits) that
-    holds the brightest pixel. Negative values shift the scale so that the darkest pixel is black.
+    The files do not define the white level. It is taken as the first of the usual maximum values (1 for floats, 8, 16,
+    32 bits) that is not below the brightest pixel. Negative values shift the scale so that the darkest pixel is black.
     """
     usual = [255.0, 65535.0, float(2**32 - 1)]
     if values.dtype.kind == "f":
@@ -232,14 +233,14 @@ def _to_srgb(image: Image.Image, profile: Any) -> Image.Image:
         image = image.convert("L" if image.mode == "1" else "RGB")
     if isinstance(profile, bytes) and profile and (transform := _transform(profile, image.mode)):
         converted = ImageCms.applyTransform(image, transform)
-        assert converted is not None  # it is for in-place conversion only
+        assert converted is not None  # it is None only for in-place conversion
         return converted
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
 @lru_cache(maxsize=8)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return what takes ``mode`` pixels of an ICC profile to sRGB; None where that does nothing or cannot be done."""
+    """Return the transform from ``mode`` pixels of an ICC profile to sRGB; None if it would change nothing or cannot be built."""
     try:
         space = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         transform = ImageCms.buildTransform(space, ImageCms.createProfile("sRGB"), mode, "RGB")
@@ -251,8 +252,8 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
 def _is_srgb(transform: ImageCms.ImageCmsTransform) -> bool:
     """Return whether an RGB transform moves no colour by more than 2 of 255 levels.
 
-    Most photos carry one of many spellings of sRGB. Converting them would change pixels by rounding alone, and would
-    turn a JPEG into a PNG of seven times its size.
+    Most photos have one of many variants of an sRGB profile. Converting them would only add rounding errors and turn a
+    JPEG into a PNG seven times as large.
     """
     levels = np.linspace(0, 255, 9).astype(np.uint8)
     probe = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
@@ -267,14 +268,14 @@ _STRIPPERS = {"JPEG": strip_jpeg, "PNG": strip_png, "WEBP": strip_webp}
 
 
 def _stripped(data: bytes, source: str | None) -> bytes | None:
-    """Return the file without its metadata, ``data`` itself where it has none; None where that cannot be done."""
+    """Return the file without its metadata, ``data`` itself if it has none; None if stripping is not possible."""
     strip = _STRIPPERS.get(source or "")
     stripped = strip(data) if strip else None
     return data if stripped == data else stripped
 
 
 def _jpeg_as_it_is(data: bytes, opened: Image.Image) -> bytes | None:
-    """Return a JPEG without its metadata where its pixels can stay, which needs no look at them; None elsewhere."""
+    """Return a JPEG without metadata if its pixels need no change (decided without decoding); otherwise None."""
     if _source_format(opened) != "JPEG" or opened.mode != "RGB" or _orientation(opened) in _TURNS:
         return None
     profile = opened.info.get("icc_profile")
@@ -282,7 +283,7 @@ def _jpeg_as_it_is(data: bytes, opened: Image.Image) -> bytes | None:
 
 
 def _encode(data: bytes, image: Image.Image, untouched: bool) -> bytes:
-    """Return the bytes to keep: ``data`` without metadata where it holds the pixels of ``image``, else a new PNG."""
+    """Return the bytes to keep: ``data`` without metadata if its pixels equal ``image``, otherwise a new PNG."""
     if untouched and (stripped := _stripped(data, image.format)) is not None:
         return stripped
     image.info = {}  # Pillow writes profiles and transparency it finds there

@@ -1,9 +1,10 @@
-"""Is a photo a copy of another one: resized, recompressed, mildly cropped, flipped? By cosine of small descriptors.
+"""Finds copies of a photo (resized, recompressed, slightly cropped, flipped) by the cosine similarity of small
+descriptors.
 
-A descriptor is a 32 px grey thumbnail's low frequencies (a perceptual hash before it is cut down to bits), weighted by
-frequency so that sky above and ground below do not make two photos alike. Each photo is described whole and in
-windows of 85 to 97 % of its sides, and mirrored; of two photos, one whole is held against the windows of the other,
-both ways round. Anything more than a mild crop, rotations and overlays are beyond this.
+A descriptor is a 32 px grey thumbnail's low frequencies (as in a perceptual hash, before it is reduced to bits),
+weighted by frequency so that two photos are not similar only because both have sky above and ground below. Each photo
+is described whole and in windows of 85 to 97 % of its sides, and mirrored; for two photos, each whole photo is compared
+with the windows of the other. Larger crops, rotations and overlays are not detected.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ COPY_THRESHOLD = 0.80  # cosine from which two photos are copies; see benchmarks
 _SIDE, _KEPT = 32, 12  # px of a thumbnail; lowest frequencies kept in each direction
 _THUMBNAIL = 192  # px of the picture that windows are cut from
 _SHARES = (0.97, 0.94, 0.91, 0.88, 0.85)  # of the sides that a window leaves
-_PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)  # where a window lies in what is left
-_BLOCK = 2_000_000  # cosines in memory at once
+_PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)  # position of a window within the remaining space
+_BLOCK = 2_000_000  # maximum number of cosines in memory at once
 
 Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Descriptor:
-    """A photo's unit vectors: ``whole`` has one row, ``windows`` one for each window, whole and mirrored ones too."""
+    """A photo's unit vectors: ``whole`` has one row; ``windows`` has one row per window, including the whole photo and mirrored versions."""
 
     whole: Vectors
     windows: Vectors
 
 
 def compute_descriptor(data: bytes) -> Descriptor:
-    """Return the description of an encoded image; raise OSError or ValueError where it is none."""
+    """Return the description of an encoded image; raise OSError or ValueError if it is not an image."""
     with Image.open(io.BytesIO(data)) as opened:
         opened.draft("L", (_THUMBNAIL, _THUMBNAIL))
         grey = ImageOps.exif_transpose(opened).convert("L")
@@ -47,7 +48,7 @@ def compute_descriptor(data: bytes) -> Descriptor:
 
 
 def similarity(one: Descriptor, others: Sequence[Descriptor]) -> Vectors:
-    """Return the largest cosine of a photo with each of others: either whole in a window of the other."""
+    """Return the largest cosine of a photo with each of others: the larger of both directions (whole photo against windows of the other)."""
     if not others:
         return np.zeros(0, np.float32)
     wholes = np.concatenate([other.whole for other in others])
@@ -93,7 +94,7 @@ def _cosines() -> Vectors:
 
 
 def _weights() -> Vectors:
-    """Return the weight of each frequency: photos' amplitudes fall with it, so this evens them out."""
+    """Return the weight of each frequency: amplitudes in photos fall with frequency; the weight compensates for this."""
     rows, columns = np.arange(_KEPT)[:, None], np.arange(_KEPT)[None, :]
     frequency = np.hypot(rows, columns)
     return np.where((frequency < 1) | (frequency >= _KEPT), 0.0, frequency).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Small pictures for people: a photo scaled down, and masks as coloured overlays of the same size."""
+"""Thumbnails: a scaled-down photo, and masks as coloured overlays of the same size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
 
-# Okabe and Ito's palette: told apart with any colour vision.
+# Okabe and Ito's palette: distinguishable with any type of colour vision.
 COLOURS = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (213, 94, 0), (86, 180, 233))
 
 
@@ -36,7 +36,7 @@ def mask_uri(masks: Sequence[Mapping[str, Any]], colour: tuple[int, int, int], w
 
 
 def mask_png(masks: Sequence[Mapping[str, Any]], colour: tuple[int, int, int], width: int) -> bytes:
-    """Return RLE masks of one photo as a PNG: filled with ``colour``, outlined, clear elsewhere."""
+    """Return RLE masks of one photo as a PNG: filled with ``colour``, with an outline, transparent elsewhere."""
     rle = [{"size": list(mask["size"]), "counts": mask["counts"].encode()} for mask in masks]
     covered = coco.decode(rle).any(axis=2)
     layer = Image.fromarray((covered * 255).astype(np.uint8))

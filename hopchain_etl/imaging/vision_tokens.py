@@ -13,13 +13,14 @@ MERGE = 2  # patches a side that become one token
 FACTOR = PATCH * MERGE
 MIN_PIXELS = 65_536  # Qwen3-VL's own bounds on the resized image
 MAX_PIXELS = 16_777_216
-_MAX_RATIO = 200  # of the sides; the model's processor refuses longer strips
+_MAX_RATIO = 200  # of the sides; the model's processor rejects larger aspect ratios
 
 
 def resized(width: int, height: int, *, max_pixels: int = MAX_PIXELS, min_pixels: int = MIN_PIXELS) -> tuple[int, int]:
-    """Return the size (width, height) in px at which the model sees an image: multiples of 32 px near its own ratio.
+    """Return the size (width, height) in px that the model uses for an image: multiples of 32 px close to its aspect
+    ratio.
 
-    Raises ValueError for a strip more than 200 times as long as it is wide, which the model's processor refuses.
+    Raises ValueError for an aspect ratio above 200 : 1, which the model's processor refuses.
     """
     if min(width, height) < 1 or max(width, height) > _MAX_RATIO * min(width, height):
         raise ValueError(f"an image of {width} x {height} px: the model takes sides up to {_MAX_RATIO} : 1")

@@ -1,8 +1,8 @@
-"""Facts about the rows of a table as plain columns, so that a suite can assert them one column at a time.
+"""Derived boolean columns of a table, so that an expectation can check one column at a time.
 
-What lies in nested values (boxes, masks, hops) or across rows (first of its id, one split a group) is computed here; a
-suite in ``expectations/`` says what must hold. A fact is null where it cannot be told, since the defect that hides it
-fails another expectation: suites pass over nulls, so each defect is counted once.
+Conditions on nested values (boxes, masks, hops) or across rows (unique id, one split per group) are computed here; a
+suite in ``expectations/`` states what must be true. A derived value is null if it cannot be computed because of another
+defect; suites skip nulls, so each defect is counted once.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from hopchain_etl.hops.query import QueryError, hop_from_row, query_id
 Row = Mapping[str, Any]
 Fact = Sequence[int | None]  # one value a row, mostly True or False
 
-EDGE = 0.01  # px: float32 cannot place a box edge on an image edge any better
-BOX_SLACK = 2.0  # px: masks are resized and boxes rounded on their own
+EDGE = 0.01  # px: precision of float32 for a box edge at an image edge
+BOX_SLACK = 2.0  # px: masks are resized and boxes are rounded independently
 _MOST_PIXELS = 2**31  # pycocotools counts in 32 bits
 
 
 def derived_columns(table: str, rows: pa.Table, required: Collection[str]) -> pa.Table:
     """Return the columns that the suite of ``table`` asserts on, one row for each of ``rows``, in order.
 
-    These are the columns that are plain already, ``missing`` (names of columns without a usable value, else null) and
-    what is derived for this table. Raises KeyError for a table without facts.
+    These are the non-nested columns, ``missing`` (names of columns without a usable value, or null) and the derived
+    columns of this table. Raises KeyError for a table without facts.
     """
     plain = {name: rows[name] for name in rows.column_names if not pa.types.is_nested(rows[name].type)}
     derived = {name: pa.array(fact) for name, fact in _DERIVED[table](rows).items()}
@@ -81,7 +81,7 @@ def _instances(rows: pa.Table) -> dict[str, Fact]:
 
 
 def instance_checks(row: Row) -> dict[str, bool | None]:
-    """Return what holds of one instance (records.INSTANCES): its box, its mask, and how they fit each other."""
+    """Return the derived checks of one instance (schemas.INSTANCES): its box, its mask, and whether they fit together."""
     box, mask = row["box"], read_mask(row["mask"])
     formed = None if box is None else _is_formed(box)
     filled = None if mask is None else mask.area > 0
@@ -130,7 +130,7 @@ def _training_row_facts(row: Row) -> dict[str, bool | None]:
 
 
 def _humans_agree(policy: str | None, humans: Sequence[str | None], answer: str | None) -> bool | None:
-    """Whether people's answers give the row's under its policy; None where that asks no people, or is none."""
+    """Whether the human answers give the row's answer under its policy; None if the policy needs no humans or is unknown."""
     if policy in (None, "unreviewed"):
         return None
     try:
@@ -194,7 +194,7 @@ def _question_facts(rows: pa.Table, hops: Sequence[Sequence[Row] | None]) -> dic
 
 
 def _first(rows: pa.Table, *keys: str) -> list[bool | None]:
-    """Return whether a row is the first with its key: the first stays, what repeats it is refused."""
+    """Return whether a row is the first with its key: the first row is kept, duplicates are rejected."""
     seen: set[tuple[Any, ...]] = set()
     fact: list[bool | None] = []
     for key in zip(*(rows[name].to_pylist() for name in keys), strict=True):
@@ -204,7 +204,7 @@ def _first(rows: pa.Table, *keys: str) -> list[bool | None]:
 
 
 def _agrees(rows: pa.Table, key: str, value: str) -> Fact:
-    """Return whether all rows of a row's key have one value; where they differ, none of them can be trusted."""
+    """Return whether all rows of a row's key have one value; where they differ, all of them fail."""
     values = defaultdict(set)
     keys = rows[key].to_pylist()
     for one, other in zip(keys, rows[value].to_pylist(), strict=True):
@@ -225,26 +225,26 @@ def _is_sha256(text: str | None) -> bool:
 
 
 def _is_formed(box: Sequence[float | None]) -> bool:
-    """Whether a box has four finite sides in order; comparisons with NaN are false."""
+    """Whether a box has four finite sides in order; (comparisons with NaN are always false)."""
     x1, y1, x2, y2 = (math.nan if side is None else side for side in box)
     return -EDGE <= x1 < x2 < math.inf and -EDGE <= y1 < y2 < math.inf
 
 
 def _contains(outer: Sequence[float], inner: Sequence[float], slack: float) -> bool:
-    """Whether ``inner`` reaches at most ``slack`` px out of ``outer``."""
+    """Whether ``inner`` extends at most ``slack`` px beyond ``outer``."""
     low = all(a - slack <= b for a, b in zip(outer[:2], inner[:2], strict=True))
     return low and all(a + slack >= b for a, b in zip(outer[2:], inner[2:], strict=True))
 
 
 def _found_is_formed(found: Row | None) -> bool:
-    """Whether a detector's find has a box, and a score in [0, 1]."""
+    """Whether a detection has a valid box and a score in [0, 1]."""
     if found is None or found["box"] is None or not _is_formed(found["box"]):
         return False
     return found["score"] is not None and 0 <= found["score"] <= 1
 
 
 def _is_sound(instance: Row | None, size: tuple[int | None, int | None]) -> bool:
-    """Whether an instance stands every test on its own and its mask is of the image's size (height, width)."""
+    """Whether an instance passes all instance checks and its mask has the image's size (height, width)."""
     if instance is None or None in (instance["instance_id"], instance["box"], instance["mask"], instance["area"]):
         return False
     facts_hold = all(instance_checks(instance).values())
@@ -261,7 +261,7 @@ def _are_readable(hops: Sequence[Row]) -> bool:
 
 
 def _referents(hops: Sequence[Row | None]) -> set[str]:
-    """Return the single instances that hops look at; what a count takes in need not be kept."""
+    """Return the single instances that hops refer to; instances that are only counted are not required."""
     targets: Iterable[Sequence[str]] = (hop["target"] or () for hop in hops if hop and hop["read"] != "count")
     return {target[0] for target in targets if len(target) == 1}
 
@@ -276,7 +276,7 @@ def _equal(one: str | None, other: str | None) -> bool:
 
 @dataclass(frozen=True)
 class Mask:
-    """What a readable mask says of itself, in px. ``box`` is the tight x1, y1, x2, y2 of its pixels."""
+    """Size, area and box of a valid mask, in px. ``box`` is the tight x1, y1, x2, y2 of its pixels."""
 
     height: int
     width: int
@@ -285,9 +285,9 @@ class Mask:
 
 
 def read_mask(mask: Mapping[str, Any] | None) -> Mask | None:
-    """Return what a mask (records.MASK) measures, or None where it is not a run-length encoding of its size.
+    """Return what a mask (records.MASK) measures, or None if it is not a valid run-length encoding of its size.
 
-    pycocotools decodes in C and believes what it is given, so it is only given what has been checked here.
+    pycocotools decodes in C without checks, so it only gets masks that were checked here.
     """
     if mask is None or None in (mask["size"], mask["counts"]) or None in mask["size"]:
         return None
@@ -301,10 +301,11 @@ def read_mask(mask: Mapping[str, Any] | None) -> Mask | None:
 
 
 def _runs(counts: str) -> NDArray[np.int64] | None:
-    """Return the lengths of the alternating runs of background and mask, or None where ``counts`` is no encoding.
+    """Return the lengths of the alternating runs of background and mask, or None if ``counts`` is not a valid encoding.
 
-    Format (COCO API, maskApi.c): five bits a character from "0" on, the sixth says that more follow, the last one's
-    fifth is the sign; from the fourth number on each is the difference to the number two before.
+    Format (COCO API, maskApi.c): five bits a character from "0" on, the sixth bit means that more characters follow,
+    the fifth bit of the last character is the sign; from the fourth number on, each number is stored as the difference
+    to the number two places before.
     """
     digits = np.frombuffer(counts.encode(), np.uint8).astype(np.int64) - ord("0")
     if not len(digits) or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:

@@ -1,7 +1,7 @@
-"""Great Expectations on lake tables: which rows fail the suite of their table, why, and a page that shows it.
+"""Great Expectations on lake tables: which rows fail their table's suite and why, and an HTML page with the results.
 
-Suites are JSON files in ``expectations/``. Each expectation has a short reason code (``meta.name``), says in English
-what it wants (``meta.description``) and which columns show a failure best (``meta.shows``).
+Suites are JSON files in ``expectations/``. Each expectation has a short reason code (``meta.name``), a description
+(``meta.description``) and the columns to show for a failing row (``meta.shows``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SETTING = "HOPCHAIN_QUALITY__MAX_FAILING_SHARE"
 _SAMPLES = 5  # of each failing expectation
 _SAMPLE_LENGTH = 120  # characters of a sample value
 _WORST = 10  # shards that a message lists
-_ONE_AT_A_TIME = threading.Lock()  # Great Expectations keeps the data of a batch in its context
+_ONE_AT_A_TIME = threading.Lock()  # Great Expectations keeps batch data in a shared context
 
 
 class QualityError(Exception):
@@ -40,7 +40,7 @@ class QualityError(Exception):
 
 @dataclass(frozen=True)
 class SuiteResult:
-    """What a suite says of a table. ``failing`` maps row index to the name of the first expectation it fails."""
+    """The result of a suite for a table. ``failing`` maps row index to the name of the first expectation it fails."""
 
     rows: int
     failing: dict[int, str] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class SuiteResult:
             lines.append(f"  {one['name']}: {one['failing']} of {self.rows} rows. {one['description']}")
             for sample in one["samples"]:
                 lines.append("    " + ", ".join(f"{name} {value}" for name, value in sample.items()))
-        lines.append(f"Correct what made these rows, or allow more of them to fail with {SETTING}.")
+        lines.append(f"Correct the code that produced these rows, or allow a larger failing share with {SETTING}.")
         raise QualityError("\n".join(lines))
 
 
@@ -103,8 +103,8 @@ def _suite(table: str) -> JSON:
 
 @functools.cache
 def _batches() -> Any:
-    """Return where Great Expectations takes tables from; once a process, since importing it takes 5 to 13 s."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read at import: nothing phones home
+    """Return the Great Expectations batch definition. Created once per process, because the import takes 5 to 13 s."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read at import: no telemetry is sent
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
@@ -116,7 +116,7 @@ def _batches() -> Any:
 
 
 def _unexpected(suite: JSON, columns: pa.Table) -> dict[str, list[int]]:
-    """Return the row indices that each expectation of ``suite`` finds fault with, by its name."""
+    """Return the failing row indices of each expectation of ``suite``, by its name."""
     with _ONE_AT_A_TIME:
         batch = _batches().get_batch({"dataframe": columns.to_pandas()})
         results = _validate(batch, suite["name"], suite["expectations"], "SUMMARY")
@@ -142,7 +142,7 @@ def _validate(batch: Any, name: str, expectations: list[JSON], detail: str) -> d
 
 
 def _account(expectation: JSON, unexpected: list[int], rows: pa.Table, columns: pa.Table | None, key: str) -> JSON:
-    """Return what the summary says of one expectation; samples are rows' values as Python writes them."""
+    """Return the summary entry of one expectation; samples are ``repr`` of row values."""
     meta = expectation["meta"]
     samples = []
     for index in unexpected[:_SAMPLES]:
@@ -164,18 +164,18 @@ def _account(expectation: JSON, unexpected: list[int], rows: pa.Table, columns: 
 
 
 def _short(value: Any) -> str:
-    """Return a value as Python writes it, with nothing unprintable in it."""
+    """Return the ``repr`` of a value, shortened, with only printable characters."""
     text = repr(value)
     return text if len(text) <= _SAMPLE_LENGTH else text[: _SAMPLE_LENGTH - 1] + "…"
 
 
 def _is_over(failing: int, rows: int, allowed: float) -> bool:
-    """Whether too many rows fail; the division is exact where 0.29 of 100 rows is asked, a product is not."""
+    """Whether too many rows fail; use division, because a product such as 0.29 * 100 is not exact."""
     return rows > 0 and failing / rows > allowed
 
 
 def _told(rows: int, failing: int, allowed: float) -> str:
-    return f"{failing} of {rows} rows ({failing / rows:.1%}) fail their suite; {allowed:.1%} may"
+    return f"{failing} of {rows} rows ({failing / rows:.1%}) fail their suite; at most {allowed:.1%} are allowed"
 
 
 # --- the validation of a run: its gate and its page ---
@@ -183,7 +183,7 @@ def _told(rows: int, failing: int, allowed: float) -> str:
 
 @dataclass(frozen=True)
 class GateResult:
-    """What the suites found in a run. ``expectations``: failing rows by ``table/expectation``, all of a run's."""
+    """Validation results of a run. ``expectations``: number of failing rows by ``table/expectation``, over the whole run."""
 
     shards: int
     rows: int
@@ -195,8 +195,8 @@ class GateResult:
 def gate(lake: Lake, entries: Iterable[tuple[str, str | None, Shard]], run_id: str) -> GateResult:
     """Write the Data Docs of a run's shards (table, fingerprint, shard) and return what their suites found.
 
-    Raises QualityError, after the page is written, where a shard was not validated, holds more failing rows than the
-    setting that it was validated under allows, or is not complete; the message lists the worst.
+    Raises QualityError, after the page is written, where a shard was not validated, has more failing rows than allowed
+    by the setting it was validated with, or is not complete; the message lists the worst.
     """
     summaries: list[tuple[str, JSON]] = []
     problems: list[tuple[float, str]] = []
@@ -236,7 +236,7 @@ def write_docs(lake: Lake, summaries: Iterable[tuple[str, JSON]], run_id: str) -
 
     ``summaries`` are pairs of a shard's name and its validation.json. The same results give the same page. Great
     Expectations' own Data Docs link stylesheets and fonts from outside and are bare where there is no network: this
-    page holds everything it needs, and forbids the browser to fetch or run anything.
+    page holds everything it needs, and its policy stops the browser from loading or running anything.
     """
     html = render("quality", "data_docs.html.j2", run_id=run_id, tables=_by_table(summaries))
     key = f"runs/{run_id}/data_docs/index.html"

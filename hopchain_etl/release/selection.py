@@ -17,8 +17,8 @@ from hopchain_etl.hops.calibration import band, guessable, score_attempts
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.consensus import ConsensusRule, Decision, parse_answer, tally_votes
 from hopchain_etl.hops.diversity import QueryProfile, balance, candidate
-from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import QueryError, decimal_text, query_from_row, query_id
+from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.variants import VARIANTS, variant_violation
 from hopchain_etl.imaging.vision_tokens import image_tokens
 from hopchain_etl.lake.lake import Shard

@@ -1,7 +1,7 @@
-"""Draws images whose truth is known exactly: what is on them, where, in which colour, and what it says.
+"""Draws synthetic images with exact ground truth: objects, positions, colours and texts.
 
-Every text line is one word or one number, no word and no number comes twice in a scene, and lines stand far enough
-apart for OCR to keep them apart. So a question over what OCR finds has one answer, and the truth tells which.
+Every text line is one word or one number, no word and no number is used twice in a scene, and lines are far enough
+apart for OCR to separate them. So a question over the OCR result has exactly one answer, which the ground truth gives.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ PAINTERS = {
     "score": draw_score,
     "shelf": draw_shelf,
 }
-KINDS: tuple[str, ...] = tuple(PAINTERS)  # those that any OCR reads without fail
+KINDS: tuple[str, ...] = tuple(PAINTERS)  # kinds that any OCR reads without errors
 PAINTERS["figures"] = draw_figures
 ALL_KINDS: tuple[str, ...] = tuple(PAINTERS)
 
 
 @dataclass(frozen=True)
 class DrawnScene:
-    """A drawn RGB image and everything on it, in the order drawn."""
+    """A drawn RGB image and all its objects, in drawing order."""
 
     kind: str
     seed: int
@@ -57,7 +57,7 @@ class DrawnScene:
 
 
 def draw(kind: str, seed: int) -> DrawnScene:
-    """Return the scene of this kind and seed: the same pixels and the same truth each time.
+    """Return the scene of this kind and seed: always the same pixels and the same ground truth.
 
     Raises ValueError for a kind that is not in ``ALL_KINDS``.
     """

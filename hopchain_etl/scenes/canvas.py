@@ -1,7 +1,7 @@
-"""A page to draw on that keeps the truth of everything drawn: box, mask, colour and text.
+"""A canvas that records the ground truth of everything drawn: box, mask, colour and text.
 
-Only the font that Pillow brings is used, with Pillow's own layout, so a seed gives the same pixels on each machine
-that has the same Pillow.
+Only Pillow's built-in font is used, with Pillow's own layout, so a seed gives the same pixels on each machine that has
+the same Pillow.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from hopchain_etl.scenes.words import WORDS
 
 Box = tuple[int, int, int, int]
 
-# OCR misses single digits and some a leading 1, and turns lines that it takes for upside down: 66, 90, 93 or 97 on
-# their head read 99, 06, E6 or L6. A number with a 2, 4 or 5 in it looks like no other.
+# OCR misses single digits and sometimes a leading 1, and rotates lines that it believes are upside down: 66, 90, 93 or
+# 97 upside down read 99, 06, E6 or L6. A number with a 2, 4 or 5 has no such twin.
 NUMBERS = tuple(number for number in range(20, 100) if set(str(number)) & set("245") and number % 10 != 1)
 SMALLEST = 38  # font size whose capitals and digits are 26 px high; smaller text is no longer read without errors
 
@@ -43,7 +43,7 @@ PAINTS = ("yellow", "orange", "pink", "red", "purple", "blue", "green", "brown",
 
 
 def ink_on(background: str) -> str:
-    """Return black or white, whichever stands out from the named background."""
+    """Return black or white, whichever has more contrast to the named background."""
     red, green, blue = COLOURS[background]
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
 
@@ -64,7 +64,7 @@ def text_width(text: str, size: int) -> float:
 
 @dataclass(frozen=True)
 class TruthInstance:
-    """One thing that was drawn.
+    """One drawn object.
 
     ``box`` is xyxy in px, ``x2`` and ``y2`` exclusive, tight around ``cutout``, the thing's own pixels inside the box:
     the ink of a text, the whole panel of a sign (with what is written on it).
@@ -78,10 +78,10 @@ class TruthInstance:
 
 
 class Canvas:
-    """A page of seeded size and habit; words and numbers are handed out once each."""
+    """A page with a random (seeded) size and style; each word and number is used only once."""
 
     def __init__(self, kind: str, seed: int) -> None:
-        self.rng = random.Random(f"{kind}/{seed}")  # noqa: S311 - variety, not secrecy
+        self.rng = random.Random(f"{kind}/{seed}")  # noqa: S311 - for variety, not for security
         self.width = self.rng.randrange(1000, 1401, 40)
         self.height = self.rng.randrange(800, 1401, 40)
         self.size = self.rng.choice((SMALLEST, 42, 46))
@@ -113,7 +113,7 @@ class Canvas:
     def write(
         self, text: str, x: float, y: float, *, anchor: str = "mm", on: str | None = None, size: int | None = None
     ) -> None:
-        """Write one line at ``(x, y)``; ``anchor`` is Pillow's, ``on`` the colour beneath, ``size`` the font's."""
+        """Write one line at ``(x, y)``; ``anchor`` is Pillow's, ``on`` is the background colour, ``size`` the font size."""
         background, size = on or self.background, size or self.size
         colour = ink_on(background)
         face, stroke = font(size), int(self._bold)
@@ -137,7 +137,7 @@ class Canvas:
         self._keep(category, area, (x1, y1), {"colour": colour, "shape": form}, None)
 
     def figure(self, category: str, corner: tuple[int, int], silhouette: Image.Image, colour: str) -> None:
-        """Paint a silhouette over what is there; what it covers is no longer part of the figures below."""
+        """Paint a silhouette over existing figures; covered pixels are removed from them."""
         self.image.paste(COLOURS[colour], corner, silhouette)
         covered = np.zeros((self.height, self.width), np.bool_)
         x, y = corner
@@ -146,19 +146,19 @@ class Canvas:
         self._keep(category, silhouette, corner, {"colour": colour, "shape": category}, None)
 
     def stripe(self, box: Box) -> None:
-        """Stripe the newest shape, which fills ``box``, in the page's colour: OCR takes a plain block for a dash."""
+        """Stripe the newest shape, which fills ``box``, in the page's colour: OCR reads a plain block as a dash."""
         x1, y1, x2, y2 = box
         for x in range(x1 + 22, x2 - 4, 22):
             self.draw.rectangle((x, y1, x + 3, y2 - 1), fill=COLOURS[self.background])
         self.instances[-1].attributes["pattern"] = "striped"
 
     def line(self, x1: float, y1: float, x2: float, y2: float, *, width: int = 3, colour: str | None = None) -> None:
-        """Draw a line that is decoration: it is no instance."""
+        """Draw a decorative line that is not an instance."""
         shade = COLOURS[colour or ink_on(self.background)]
         self.draw.line((round(x1), round(y1), round(x2), round(y2)), fill=shade, width=width)
 
     def rows(self, top: float, bottom: float, count: int) -> list[float]:
-        """Return the centres of ``count`` rows, fewer where rows would come nearer than two font sizes."""
+        """Return the centres of ``count`` rows, fewer if the distance would be below two font sizes."""
         count = min(count, int((bottom - top) / (2 * self.size)))
         pitch = (bottom - top) / count
         return [top + pitch * (row + 0.5) for row in range(count)]
@@ -185,7 +185,7 @@ class Canvas:
 
 
 def _without(one: TruthInstance, covered: NDArray[np.bool_]) -> TruthInstance:
-    """Return an instance without the pixels that are covered; never is one covered wholly."""
+    """Return an instance without the pixels that are covered; an instance is never covered completely."""
     x1, y1, x2, y2 = (int(edge) for edge in one.box)
     left = one.cutout & ~covered[y1:y2, x1:x2]
     ys, xs = np.flatnonzero(left.any(axis=1)), np.flatnonzero(left.any(axis=0))

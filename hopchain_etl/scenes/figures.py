@@ -1,4 +1,4 @@
-"""Scenes of plain figures strewn about: several of each form, some over others, some with a word or number on them."""
+"""Scenes of simple shapes at random positions: several of each shape, some overlapping, some with a word or number on them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from PIL import Image, ImageDraw
 from hopchain_etl.scenes.canvas import BOARDS, COLOURS, PAINTS, PAPERS, SMALLEST, Canvas
 
 FORMS = ("circle", "square", "triangle", "star", "diamond", "cross")
-LARGE, SMALL = (230, 270), (70, 180)  # side lengths in px of those that are written on, and of the others
+LARGE, SMALL = (230, 270), (70, 180)  # side lengths in px of figures with text, and of the others
 TRIES = 40  # places to try for each figure
 COVERED = 0.25  # share of a figure that a later one may lie over
 
 
 def draw_figures(canvas: Canvas) -> None:
-    """Large figures with writing first, then smaller ones that may lie over them but for the writing, then clutter."""
+    """First large figures with text, then smaller ones that may overlap them but not their text, then clutter."""
     rng = canvas.rng
     canvas.start(rng.choice((*PAPERS, *BOARDS)))
     canvas.size = SMALLEST
@@ -69,7 +69,7 @@ def silhouette(form: str, side: int) -> Image.Image:
 
 
 def _room(canvas: Canvas, side: int, *, covered: float) -> tuple[int, int, int] | None:
-    """Return left, top and side of a free place: clear of all writing, over no more than a share of any figure."""
+    """Return left, top and side of a free position: not over any text, and covering at most a given share of any figure."""
     for _ in range(TRIES):
         x = canvas.rng.randint(20, canvas.width - side - 20)
         y = canvas.rng.randint(20, canvas.height - side - 20)
@@ -79,7 +79,7 @@ def _room(canvas: Canvas, side: int, *, covered: float) -> tuple[int, int, int] 
 
 
 def _clears(a: tuple[float, ...], b: tuple[float, ...], covered: float) -> bool:
-    """Return whether two boxes share at most a share of the smaller one; with none allowed, 30 px lie between them."""
+    """Return whether two boxes share at most a share of the smaller one; if no overlap is allowed, they are at least 30 px apart."""
     if not covered:
         return max(a[0], b[0]) - min(a[2], b[2]) >= 30 or max(a[1], b[1]) - min(a[3], b[3]) >= 30
     common = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
@@ -87,7 +87,7 @@ def _clears(a: tuple[float, ...], b: tuple[float, ...], covered: float) -> bool:
 
 
 def _clutter(canvas: Canvas) -> None:
-    """Strew thin strokes and dots between the figures; they are no instances."""
+    """Draw thin strokes and dots between the figures; they are not instances."""
     rng = canvas.rng
     for _ in range(rng.randint(10, 40)):
         x, y, far = rng.randint(0, canvas.width), rng.randint(0, canvas.height), rng.randint(4, 26)

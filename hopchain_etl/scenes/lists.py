@@ -1,11 +1,11 @@
-"""Scenes made of rows: a poster, a menu, a table, a timetable, a score board."""
+"""Scenes made of rows: a poster, a menu, a table, a timetable, a scoreboard."""
 
 from __future__ import annotations
 
 from hopchain_etl.scenes.canvas import BOARDS, PAINTS, PAPERS, SMALLEST, Canvas
 
 MARGIN = 80  # px between text and the edge of the page
-GAP = 4  # text heights between a label and its number: nearer ones OCR would join into one line
+GAP = 4  # text heights between a label and its number: OCR joins texts that are nearer
 
 
 def draw_poster(canvas: Canvas) -> None:
@@ -75,7 +75,7 @@ def draw_table(canvas: Canvas) -> None:
 
 
 def draw_timetable(canvas: Canvas) -> None:
-    """Departures: a number in a coloured tile, where to, and in how many minutes."""
+    """Departures: a number in a coloured tile, the destination, and the minutes."""
     rng = canvas.rng
     canvas.start(rng.choice((*BOARDS, "white")))
     top = canvas.title(90)
@@ -89,7 +89,7 @@ def draw_timetable(canvas: Canvas) -> None:
 
 
 def draw_score(canvas: Canvas) -> None:
-    """Two names with large scores below, then rows with a word between the numbers of either side."""
+    """Two names with large scores below, then rows with a word between two numbers."""
     rng = canvas.rng
     canvas.start(rng.choice(BOARDS))
     left, right = canvas.width * 0.22, canvas.width * 0.78
@@ -100,7 +100,7 @@ def draw_score(canvas: Canvas) -> None:
         canvas.write(canvas.word(canvas.width * 0.38), x, 160)
         canvas.shape("tile", (round(x) - 110, 220, round(x) + 110, 240 + 2 * large), colour, radius=14)
         canvas.write(canvas.number(), x, 230 + large, on=colour, size=large)
-    room = max(canvas.width * 0.56 - 2 * (GAP + 1) * canvas.size, 3 * canvas.size)  # a short word fits in any case
+    room = max(canvas.width * 0.56 - 2 * (GAP + 1) * canvas.size, 3 * canvas.size)  # a short word always fits
     for y in canvas.rows(260 + 2 * large, canvas.height - 40, rng.randint(3, 5)):
         canvas.write(canvas.number(), left, y)
         canvas.write(canvas.word(room), canvas.width / 2, y)
@@ -108,7 +108,7 @@ def draw_score(canvas: Canvas) -> None:
 
 
 def _label_and_number(canvas: Canvas, y: float, left: float, right: float, *, on: str | None = None) -> None:
-    """Write a word from the left edge and a number up to the right edge, with a gap that OCR cannot bridge."""
+    """Write a word from the left edge and a number up to the right edge, with a gap so large that OCR does not join them."""
     room = right - left - (GAP + 2) * canvas.size
     canvas.write(canvas.word(room), left, y, anchor="lm", on=on)
     canvas.write(canvas.number(), right, y, anchor="rm", on=on)

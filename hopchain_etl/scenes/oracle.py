@@ -1,6 +1,6 @@
-"""A segmenter that knows a drawn scene's truth, with dials for the errors that real ones make.
+"""A simulated segmenter that uses a drawn scene's ground truth, with configurable error rates.
 
-With all dials at nought it tells the truth, so whatever goes wrong after it is the fault of the author or the checks.
+With all rates at zero it returns the ground truth, so every later error is caused by the author or the checks.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from pycocotools import mask as coco
 
 from hopchain_etl.scenes import DrawnScene, TruthInstance
 
-BASIC_COLOURS = {"cream": "white,yellow"}  # names that the language does not have, and what people may call them
+BASIC_COLOURS = {"cream": "white,yellow"}  # colour names that the language lacks, and the names people may use
 LOOKS_LIKE = {"0": "8", "1": "7", "2": "7", "3": "8", "4": "9", "5": "6", "6": "8", "7": "1", "8": "3", "9": "4"}
 
 
 @dataclass(frozen=True)
 class ErrorRates:
-    """How often what goes wrong: each but ``shifted`` is the chance for one instance."""
+    """Error rates: each except ``shifted`` is the probability per instance."""
 
     missed: float = 0.0
     merged: float = 0.0  # with the nearest instance of its category, into one
     mislabelled: float = 0.0  # as another category of the same scene; texts keep theirs
     misread: float = 0.0  # one character of a text
     shifted: float = 0.0  # of its own size: standard deviation of where a mask lies
-    doubted: float = 0.0  # right, but the engine is not sure of it
-    admitted: float = 0.0  # share of the errors above that the engine itself is not sure of
+    doubted: float = 0.0  # correct, but marked as uncertain
+    admitted: float = 0.0  # share of the errors above that are marked as uncertain
 
 
 PERFECT = ErrorRates()
-# What the models of today leave behind on plain scenes, a little on the dark side: a few per cent of everything.
+# Typical error rates of current models on simple scenes, slightly pessimistic: a few per cent each.
 REALISTIC = ErrorRates(0.03, 0.01, 0.02, 0.01, 0.02, 0.03, 0.5)
 
 
@@ -48,12 +48,12 @@ class _Seen:
 
 
 def simulate_segmenter(scene: DrawnScene, dials: ErrorRates = PERFECT, seed: int = 0) -> dict[str, Any]:
-    """Return what a segmenter says of a scene, in the words of ``engines.base.Segmenter``; seeded."""
+    """Return a segmenter's content for a scene, in the format of ``engines.base.Segmenter``; seeded."""
     rng = random.Random(f"{scene.kind} {scene.seed} {seed}")  # noqa: S311
     seen: list[_Seen] = []
     taken: set[int] = set()
     for place, one in enumerate(scene.instances):
-        wrong = rng.random() >= dials.admitted  # whether an error of this one would go unnoticed by the engine
+        wrong = rng.random() >= dials.admitted  # whether an error on this instance is reported as certain
         if place in taken or rng.random() < dials.missed:
             continue
         found = _Seen(one, scene.mask(one), rng.random() >= dials.doubted)
@@ -119,7 +119,7 @@ def _content(one: _Seen) -> dict[str, Any]:
 
 
 def colours(one: TruthInstance) -> dict[str, str]:
-    """Return ``colour`` and ``colours`` of a thing, as ``engines.attributes`` words them; nothing of a text."""
+    """Return ``colour`` and ``colours`` of a thing, in the format of ``engines.attributes``; empty for text."""
     painted = one.attributes["colour"]
     if one.text is not None:
         return {}

@@ -6,7 +6,7 @@ from hopchain_etl.scenes.canvas import COLOURS, PAINTS, PAPERS, SMALLEST, Box, C
 
 
 def draw_bars(canvas: Canvas) -> None:
-    """A bar chart, upright or lying, with each bar's name at its foot and its value at its end."""
+    """A bar chart, vertical or horizontal, with each bar's name at its base and its value at its end."""
     rng = canvas.rng
     canvas.start(rng.choice((*PAPERS, "black")))
     top = canvas.title(80)
@@ -52,17 +52,17 @@ def _bar(canvas: Canvas, box: Box, colour: str) -> None:
 
 
 def draw_street(canvas: Canvas) -> None:
-    """A street: coloured panels on poles, a word or a number on each, before a skyline."""
+    """A street: coloured panels on poles, a word or a number on each, in front of a skyline."""
     rng = canvas.rng
     canvas.start("cream")
     ground = canvas.height - 110
     _skyline(canvas, ground)
     poles = rng.randint(3, 4)
     slot = (canvas.width - 60) / poles
-    level = rng.random() < 0.5  # all panels in rows, or each pole its own heights
+    level = rng.random() < 0.5  # all panels in aligned rows, or different heights per pole
     panels = rng.randint(3, 4) if poles == 3 else rng.randint(2, 4)
     pitch = (ground - 90) / panels
-    paints = [paint for paint in PAINTS if paint != "grey"]  # the poles are
+    paints = [paint for paint in PAINTS if paint != "grey"]  # the poles are grey
     for pole in range(poles):
         centre = round(30 + slot * (pole + 0.5))
         shift = 0 if level else rng.randint(-20, 20)

@@ -13,9 +13,9 @@ from typing import Any
 
 from hopchain_etl.engines.base import JSON, Author, AuthorJob, Reader, ReadJob, Reply
 from hopchain_etl.hops.checks import MIN_INSTANCES, check
-from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import QueryError, query_from_row, query_id
 from hopchain_etl.hops.round_trip import RoundTripError, run_program, unexecutable_facts
+from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.variants import VARIANTS, to_row, variant_violation
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages.engine_calls import call_engine, group_rows_by, interpret_reply, photo_of, photos

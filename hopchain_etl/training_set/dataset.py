@@ -1,11 +1,11 @@
-"""Reads a pulled training set: rows with their images, streamed, filtered, or one by one. Core install only.
+"""Reads a pulled training set: rows with their images, streamed, filtered, or by index. Needs only the core install.
 
     rows = TrainingSet("set", split="train").where("n_hops >= 5", "band != all_wrong")
     for row in rows:
         row.prompt(), row.answer(), row.image()
 
-Rows come in the order of the files (by ``query_id``). Memory holds one batch of rows and one row group of an image
-part, however large the set is.
+Rows come in the order of the files (by ``query_id``). At any time only one batch of rows and one row group of an image
+part are in memory, independent of the size of the set.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ if TYPE_CHECKING:
     from PIL import Image
 
 VARIANTS = ("full", "half", "single")
-_BATCH = 64  # rows in memory at a time; those with all their masks can be 100 KB each
+_BATCH = 64  # rows in memory at a time; a row with all its masks can be 100 KB
 _CONDITION = re.compile(r"\s*([a-z_]+)\s*(==|!=|<=|>=|<|>|=)\s*(.*?)\s*")
 
 
 class NotPulledError(FileNotFoundError):
-    """Files of the training set are not here; the message names the command that brings them."""
+    """Files of the training set have not been downloaded; the message gives the command to download them."""
 
 
 class TrainingRow(dict[str, Any]):
-    """One row (records.TRAINING_ROWS, or the columns asked for), with its image at hand."""
+    """One row (records.TRAINING_ROWS, or the columns asked for), with access to its image."""
 
     def __init__(self, values: dict[str, Any], images: Images) -> None:
         super().__init__(values)
         self._images = images
 
     def prompt(self, variant: str = "full") -> str | None:
-        """Return the question of a variant with the instruction how to answer; None where the row has no such one."""
+        """Return the question of a variant with the instruction how to answer; None if the row has no such variant."""
         if variant == "full":
             return str(self["prompt"])
         question = self[f"question_{variant}"]
         return None if question is None else question + self["prompt"][len(self["question"]) :]
 
     def answer(self, variant: str = "full") -> str | None:
-        """Return the answer of a variant as an exact decimal; None where the row has no such variant."""
+        """Return the answer of a variant as an exact decimal; None if the row has no such variant."""
         answer: str | None = self["answer" if variant == "full" else f"answer_{variant}"]
         return answer
 
@@ -71,8 +71,8 @@ class TrainingRow(dict[str, Any]):
 class TrainingSet:
     """The rows of one target, or of one of its splits, in a folder that ``dvc pull`` has filled.
 
-    ``path`` is a clone, its ``training_set/``, or the folder of one target; ``target`` is needed where there are
-    several. ``columns`` (default: all) bounds what is read. Raises NotPulledError where no rows are here, and
+    ``path`` is a clone, its ``training_set/``, or the folder of one target; ``target`` is required if there are
+    several. Only ``columns`` (default: all) are read. Raises NotPulledError if no rows have been downloaded, and
     ValueError for an unknown split, target, column or schema version.
     """
 
@@ -101,7 +101,8 @@ class TrainingSet:
     def where(self, *conditions: str | pc.Expression) -> TrainingSet:
         """Return the rows that also meet all conditions: pyarrow expressions, or text such as ``n_hops >= 5``.
 
-        In text a column is compared with ``== != < <= > >=`` to a number, a word, ``true``, ``false`` or ``null``.
+        In text conditions a column is compared with ``== != < <= > >=`` to a number, a word, ``true``, ``false`` or
+        ``null``.
         """
         found = self.filter
         for one in conditions:
@@ -110,7 +111,7 @@ class TrainingSet:
         return self._with(where=found)
 
     def select(self, *columns: str) -> TrainingSet:
-        """Return the same rows with these columns only; images stay at hand if ``image_id`` is among them."""
+        """Return the same rows with these columns only; images are still available if ``image_id`` is included."""
         return self._with(columns=columns)
 
     def __iter__(self) -> Iterator[TrainingRow]:
@@ -131,24 +132,24 @@ class TrainingSet:
         return len(self._places)
 
     def __getitem__(self, index: int) -> TrainingRow:
-        """Return one row by its place; negative places count from the end."""
+        """Return one row by index; negative indexes count from the end."""
         place = self._places[index]
         path, group, offset = self._locate(place)
         table = pq.ParquetFile(path).read_row_group(group, columns=self.columns, use_threads=False)
         return TrainingRow(table.slice(offset, 1).to_pylist()[0], self.images)
 
     def by_id(self, query_id: str) -> TrainingRow:
-        """Return the row of a query; raise KeyError where these rows do not have it."""
+        """Return the row of a query; raise KeyError if it is not among these rows."""
         return self[self._index[query_id]]
 
     @cached_property
     def images(self) -> Images:
-        """The images of the set, all targets' and splits'."""
+        """The images of the set (of all targets and splits)."""
         return Images(self._image_folder)
 
     @cached_property
     def _places(self) -> Sequence[int]:
-        """The places in the files of the rows that the filter leaves."""
+        """The positions of the filtered rows in the files."""
         total = sum(pq.read_metadata(path).num_rows for path in self.files)
         if self.filter is None:
             return range(total)
@@ -164,7 +165,7 @@ class TrainingSet:
             yield from batch["query_id"].to_pylist()
 
     def _locate(self, place: int) -> tuple[Path, int, int]:
-        """Return file, row group and place in it of a row."""
+        """Return file, row group and offset of a row."""
         for path in self.files:
             metadata = pq.read_metadata(path)
             for group in range(metadata.num_row_groups):
@@ -182,18 +183,20 @@ class TrainingSet:
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "images"}  # files do not travel
+        return {
+            name: value for name, value in self.__dict__.items() if name != "images"
+        }  # open files cannot be pickled
 
 
 class Images:
-    """The photos of a training set in their Parquet parts, read by id; a photo's neighbours are kept for the next."""
+    """The photos of a training set in their Parquet parts, read by id; the last row group is cached for the next read."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._held: tuple[Path | None, int, pa.ChunkedArray | None] = (None, -1, None)
 
     def read(self, image_id: str) -> bytes:
-        """Return an encoded image; raise NotPulledError where its part is not here."""
+        """Return an encoded image; raise NotPulledError if its part has not been downloaded."""
         place = self._places.get(image_id)
         if place is None:
             raise NotPulledError(self._missing(image_id))
@@ -211,7 +214,7 @@ class Images:
 
     @cached_property
     def _places(self) -> dict[str, tuple[Path, int, int]]:
-        """Where each image is: part, row group and place in it."""
+        """Part file, row group and offset of each image."""
         places: dict[str, tuple[Path, int, int]] = {}
         for path in sorted(self.folder.glob("*.parquet")):
             with pq.ParquetFile(path) as file:
@@ -225,11 +228,13 @@ class Images:
         part = json.loads(index.read_text()).get(image_id) if index.exists() else None
         if part is None:
             return f"image {image_id} is in no part of {self.folder}; run `dvc pull` in the clone"
-        return f"image {image_id} is not here; run `dvc pull training_set/images/{part}.parquet` in the clone"
+        return (
+            f"image {image_id} has not been downloaded; run `dvc pull training_set/images/{part}.parquet` in the clone"
+        )
 
 
 def layout(path: Path) -> tuple[list[Path], Path]:
-    """Return the folders of the targets, and that of the images; raise NotPulledError where there are none."""
+    """Return the folders of the targets, and the folder of the images; raise NotPulledError if there are none."""
     root = path / "training_set" if (path / "training_set").is_dir() else path
     targets = [root] if (root / "rows").is_dir() else sorted(rows.parent for rows in root.glob("*/rows"))
     if not targets:
@@ -238,15 +243,16 @@ def layout(path: Path) -> tuple[list[Path], Path]:
 
 
 def parse_condition(text: str, schema: pa.Schema) -> pc.Expression:
-    """Return ``column op value`` as an expression, the value read as the column's type; raise ValueError if it is none.
+    """Return ``column op value`` as an expression, with the value converted to the column's type; raise ValueError if
+    it is invalid.
 
-    A comparison other than with ``null`` leaves out rows where the column is null.
+    Comparisons (except with ``null``) exclude rows where the column is null.
     """
     match = _CONDITION.fullmatch(text)
     if not match or match[1] not in schema.names:
         names = ", ".join(field.name for field in schema if not pa.types.is_nested(field.type))
         raise ValueError(
-            f"{text!r} is no condition; write `column op value` with op == != < <= > >= on one of: {names}"
+            f"{text!r} is not a valid condition; write `column op value` with op == != < <= > >= on one of: {names}"
         )
     column, sign, word = match.groups()
     kind = schema.field(column).type
@@ -257,7 +263,7 @@ def parse_condition(text: str, schema: pa.Schema) -> pc.Expression:
     try:
         value = pa.scalar(word.strip("\"'")).cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ValueError(f"{text!r}: {word!r} is no {kind}, which {column} is") from error
+        raise ValueError(f"{text!r}: {word!r} is not a valid {kind} for column {column}") from error
     field = pc.field(column)
     return {
         "==": field == value, "=": field == value, "!=": field != value,
@@ -271,7 +277,7 @@ def _one(targets: list[Path], target: str | None) -> Path:
         return targets[0]
     if target not in names:
         said = "several targets" if target is None else f"no target {target!r}"
-        raise ValueError(f"{said} here; name one of: {', '.join(names)}")
+        raise ValueError(f"{said} found; choose one of: {', '.join(names)}")
     return targets[names.index(target)]
 
 
@@ -280,5 +286,7 @@ def _checked_schema(path: Path) -> pa.Schema:
     version = (schema.metadata or {}).get(b"hopchain_schema", b"1").decode()
     if version != TRAINING_SCHEMA:
         remedy = "pull a newer version of the set" if version < TRAINING_SCHEMA else "upgrade hopchain-etl"
-        raise ValueError(f"{path} is of schema version {version}, this reader knows {TRAINING_SCHEMA}: {remedy}")
+        raise ValueError(
+            f"{path} is of schema version {version}, this reader supports version {TRAINING_SCHEMA}: {remedy}"
+        )
     return schema

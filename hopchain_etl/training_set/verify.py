@@ -1,8 +1,8 @@
-"""Checks a training set as it was pulled, with nothing but the core package: no lake, no registry, no models.
+"""Checks a downloaded training set with only the core package: no lake, no registry, no models.
 
-Every row carries its program and all instances of its image, so its answer and every rule of ``hops/checks.py`` are
-recomputed from the files alone. What no code can check is counted as *unchecked*, never as right. Rows are read and
-checked batch by batch, in as many processes as there are cores.
+Every row contains its program and all instances of its image, so its answer and every rule of ``hops/checks.py`` can be
+recomputed from the files. Hops that code cannot check count as *unchecked*, never as correct. Rows are read and checked
+batch by batch, in as many processes as there are cores.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from hopchain_etl.training_set.verify_row import Complaint, Row, verify_any, ver
 __all__ = ["VerifyResult", "verify", "verify_row"]
 
 _SAMPLES = 5
-_BATCH = 250  # rows that a process takes at a time
-_ALONE = 1_000  # fewer rows are checked before other processes have started
+_BATCH = 250  # rows per task of a worker process
+_ALONE = 1_000  # below this number of rows no worker processes are started
 _IMAGES = 32  # a photo can be tens of MB
 _UNUSED = frozenset({"prompt", "stages", "annotators", "agreement", "difficulty", "band", "blind", "lineage", "source",
                      "license", "source_uri", "image_tokens", "author"})  # fmt: skip
@@ -38,7 +38,7 @@ _UNUSED = frozenset({"prompt", "stages", "annotators", "agreement", "difficulty"
 
 @dataclass
 class VerifyResult:
-    """What was found. ``failures`` counts by reason; ``unchecked`` is the mean share of hops beyond code."""
+    """The result. ``failures`` counts by reason; ``unchecked`` is the mean share of hops that code cannot check."""
 
     rows: int = 0
     images: int = 0
@@ -49,11 +49,11 @@ class VerifyResult:
 
     @property
     def ok(self) -> bool:
-        """Return whether there were rows and none failed."""
+        """Return whether there are rows and all passed."""
         return self.rows > 0 and not self.failures
 
     def add(self, complaint: Complaint, where: str) -> None:
-        """Count a failure, with its place among the first few samples of its reason."""
+        """Count a failure and store its location if it is one of the first of its reason."""
         reason, detail = complaint
         self.failures[reason] += 1
         if len(self.samples[reason]) < _SAMPLES:
@@ -66,7 +66,7 @@ class VerifyResult:
 
 
 class _Checked(NamedTuple):
-    """What is kept of a row once it is checked."""
+    """The result of checking one row."""
 
     file: str
     query_id: str
@@ -79,12 +79,12 @@ _Batch = tuple[str, list[Row] | pa.RecordBatch]  # file name, rows
 
 
 def verify(path: Path, *, images: bool = True, instances: Path | None = None) -> VerifyResult:
-    """Verify what lies at ``path``: a clone, its ``training_set/``, one target's folder, or a single file of rows.
+    """Verify the data at ``path``: a clone, its ``training_set/``, one target's folder, or a single file of rows.
 
     A file is Parquet or JSON lines: training rows, or rows of the queries table with the instances table beside them
-    (``instances``: a Parquet file or a folder of them). Of a file only the rows are checked; ``images=False`` leaves
-    out a folder's pixels too. Raises FileNotFoundError where there are no rows, or none were pulled, and ValueError
-    where a file is not of a kind that can be checked.
+    (``instances``: a Parquet file or a folder of them). For a single file only rows are checked; ``images=False`` also
+    skips the images of a folder. Raises FileNotFoundError if there are no rows (not downloaded), and ValueError for an
+    unsupported file type.
     """
     result = VerifyResult()
     wanted: dict[str, tuple[int, int]] = {}
@@ -103,7 +103,7 @@ def verify(path: Path, *, images: bool = True, instances: Path | None = None) ->
 def _add_rows(
     name: str, batches: Iterable[_Batch], result: VerifyResult, wanted: dict[str, tuple[int, int]], *, in_set: bool
 ) -> None:
-    """Check rows, add what was found to ``result`` and note the images that they want."""
+    """Check rows, add the findings to ``result`` and collect the referenced images in ``wanted``."""
     split_of_group: dict[str, str] = {}
     seen: set[str] = set()
     for row in _checked(batches):
@@ -125,7 +125,7 @@ def _add_rows(
 
 
 def _checked(batches: Iterable[_Batch]) -> Iterator[_Checked]:
-    """Yield the rows of all batches, checked, in order: a few batches are under way at a time, never all."""
+    """Yield the rows of all batches, checked, in order: only a few batches are in progress at a time."""
     batches = iter(batches)
     rows = 0
     for batch in batches:
@@ -212,7 +212,7 @@ def _json_row(line: str, number: int) -> Row:
         row = str(error)
     if isinstance(row, dict):
         return row
-    return {"query_id": f"line {number}", "_error": f"line {number} is no JSON object: {str(row)[:80]}"}
+    return {"query_id": f"line {number}", "_error": f"line {number} is not a JSON object: {str(row)[:80]}"}
 
 
 def _with(row: Row, instances: dict[str, list[Row]]) -> Row:
@@ -233,7 +233,7 @@ def _by_image(path: Path | None) -> dict[str, list[Row]] | None:
 
 
 def _verify_images(folder: Path, wanted: dict[str, tuple[int, int]], result: VerifyResult) -> None:
-    """Check that each wanted image is there, holds the bytes of its name and decodes to its size in px."""
+    """Check that each referenced image exists, matches its checksum and decodes to its size in px."""
     seen: set[str] = set()
     for path in sorted(folder.glob("*.parquet")):
         for batch in pq.ParquetFile(path).iter_batches(_IMAGES):
@@ -249,7 +249,7 @@ def _verify_images(folder: Path, wanted: dict[str, tuple[int, int]], result: Ver
 
 def _image_complaint(row: Row, size: tuple[int, int]) -> Complaint | None:
     if hashlib.sha256(row["bytes"]).hexdigest() != row["blob_sha"]:
-        return ("damaged_image", "its bytes are not those of its blob_sha")
+        return ("damaged_image", "its bytes do not match its blob_sha")
     try:
         with Image.open(io.BytesIO(row["bytes"])) as image:
             image.load()

@@ -1,4 +1,4 @@
-"""Checks one row of a training set: its program, its answer, its people and its image's id, from the row alone."""
+"""Checks one row of a training set: its program, its answer, its human answers and its image id, using only the row."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.consensus import is_consensus
 from hopchain_etl.hops.expression import ExpressionError, number_of, parse
-from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import QueryError, decimal_text, query_from_row, query_id
+from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.variants import VARIANTS
 from hopchain_etl.hops.variants import variant_violation as variant_complaint
 
@@ -22,9 +22,10 @@ Complaint = tuple[str, str]  # reason code, detail
 
 
 def verify_any(row: Row) -> tuple[list[Complaint], float]:
-    """Return what is wrong with a row of a training set or of the queries table, and its unchecked share.
+    """Return what is wrong with a row of a training set or of the queries table, and the share of its hops that code
+    cannot check.
 
-    A row may come from any file, so what cannot be made sense of is a complaint as well: ``unreadable_row``.
+    A row may come from any file, so invalid values are also reported as a complaint: ``unreadable_row``.
     """
     try:
         return verify_row(row) if "program_agrees" in row else verify_query(row)
@@ -33,7 +34,7 @@ def verify_any(row: Row) -> tuple[list[Complaint], float]:
 
 
 def verify_query(row: Row) -> tuple[list[Complaint], float]:
-    """Return what is wrong with a row of the queries table that carries the instances of its image."""
+    """Return what is wrong with a row of the queries table that includes the instances of its image."""
     if not row["instances"]:
         return [("no_instances", f"no instances of image {row['image_id']} were given")], 1.0
     try:
@@ -49,7 +50,7 @@ def verify_query(row: Row) -> tuple[list[Complaint], float]:
 
 
 def scene_of(row: Mapping[str, Any]) -> Scene:
-    """Return the scene of a row that carries its instances; the size of the photo is that of their masks."""
+    """Return the scene of a row that carries its instances; if the row has no size, the size of the masks is used."""
     size = row["instances"][0]["mask"]["size"] if row.get("width") is None else (row["height"], row["width"])
     return Scene.from_rows(row["instances"], int(size[1]), int(size[0]))
 
@@ -63,7 +64,7 @@ def verify_row(row: Row) -> tuple[list[Complaint], float]:
         program = decimal_text(number_of(parse(query.expr), query.values))
     except (QueryError, ExpressionError, ValueError) as error:
         return [("unreadable_query", str(error))], 1.0
-    # A row need not name its combination: what the chain visits stands for it.
+    # A row may lack its combination; then the instances visited by the chain are used.
     query = replace(query, answer=Fraction(program), combination=query.combination or query.referents)
     scene = scene_of(row)
     found, unchecked = check(query, scene)
@@ -78,7 +79,7 @@ def verify_row(row: Row) -> tuple[list[Complaint], float]:
 
 
 def _own_complaints(row: Row) -> Iterator[Complaint]:
-    """Yield where a row is not about its own image."""
+    """Yield complaints if a row does not belong to its image."""
     if query_id(row["image_id"], row["question"]) != row["query_id"]:
         yield ("wrong_query_id", "not the sha256 of its image and question")
     if foreign := [one["instance_id"] for one in row["instances"] if one["image_id"] != row["image_id"]]:
@@ -86,20 +87,20 @@ def _own_complaints(row: Row) -> Iterator[Complaint]:
 
 
 def _disagreeing_complaints(row: Row) -> Iterator[Complaint]:
-    """Yield what is wrong with a row whose people differ from its program: nothing of that may pass for truth."""
+    """Yield complaints about a row where humans and program disagree; it must not contain readings or variants as ground truth."""
     if row["policy"] == "unreviewed":
-        yield ("wrong_answer", "nobody has answered, and the program does not agree")
+        yield ("wrong_answer", "no human has answered, and the program gives another answer")
     else:
         yield from _human_complaints(row)
     if any(hop["value"] is not None for hop in row["hops"]):
-        yield ("untrue_reading", "people and program differ, yet a hop states what it reads")
+        yield ("untrue_reading", "humans and program disagree, but a hop contains a reading")
     if any(row.get(name) is not None for name in _VARIANTS):
-        yield ("untrue_variant", "people and program differ, yet there is a variant of the question")
+        yield ("untrue_variant", "humans and program disagree, but the row has a variant of the question")
     yield from _own_complaints(row)
 
 
 def _human_complaints(row: Row) -> Iterator[Complaint]:
-    """Yield where people's answers do not give the row's under its policy."""
+    """Yield a complaint if the human answers do not lead to the row's answer under its policy."""
     humans = row["human_answers"]
     try:
         if not is_consensus(row["policy"], humans, row["answer"]):
@@ -109,13 +110,13 @@ def _human_complaints(row: Row) -> Iterator[Complaint]:
 
 
 def _of_combination_only(reason: str, row: Row, hops: Sequence[Any]) -> bool:
-    """A chain may leave one of its instances unused: two referents are not too few where the row names no more."""
+    """A chain may leave one instance unused; so two referents are enough if the row has no combination."""
     referents = {hop.referent for hop in hops if hop.referent}
     return reason == "instance_count" and not row.get("combination") and len(referents) == 2
 
 
 def _answer_complaints(row: Row, program: str) -> Iterator[Complaint]:
-    """Yield what is wrong with a row's answer, given what its program gives."""
+    """Yield what is wrong with a row's answer, given the program's answer."""
     if row["answer"] != program:
         yield ("wrong_answer", f"answer {row['answer']}, its expression gives {program}")
     if row["policy"] != "unreviewed":

@@ -9,8 +9,8 @@ from fractions import Fraction
 import pytest
 
 from hopchain_etl.hops.checks import RULES, check
-from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import Hop, Query, Read, Relation, hop_from_row, hop_to_row, query_id
+from hopchain_etl.hops.scene import Scene
 from support.hop_scenes import HEIGHT, WIDTH, price_list, text, thing
 
 SCENE = price_list()

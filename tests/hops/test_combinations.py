@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hopchain_etl.hops.combinations import combinations
-from hopchain_etl.hops.geometry import Instance, Scene
+from hopchain_etl.hops.instance import Instance
+from hopchain_etl.hops.scene import Scene
 from support.hop_scenes import HEIGHT, WIDTH, scene, thing
 
 CATEGORIES = st.sampled_from(["car", "dog", "bench", "text"])

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopchain_etl.hops.geometry import AmbiguousError, Scene, TruthValue, matches, parse_phrase, shows_colour
+from hopchain_etl.hops.instance import AmbiguousError, TruthValue, matches, parse_phrase, shows_colour
 from hopchain_etl.hops.query import SIDES, Relation
+from hopchain_etl.hops.scene import Scene
 from support.hop_scenes import HEIGHT, WIDTH, price_list, scene, street, text, thing
 
 DOG = thing("dog", "dog", 400, 300, 100, 100)

@@ -7,9 +7,9 @@ import random
 import pytest
 
 from hopchain_etl.hops.checks import check
-from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import Query
+from hopchain_etl.hops.scene import Scene
 from support import mutations
 from support.hop_scenes import price_list, street
 

@@ -8,9 +8,10 @@ from fractions import Fraction
 from benchmarks.truth import seen
 from hopchain_etl.hops.calibration import wilson
 from hopchain_etl.hops.checks import check, count_conditions
-from hopchain_etl.hops.geometry import Instance, Scene
+from hopchain_etl.hops.instance import Instance
 from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import Read, Relation
+from hopchain_etl.hops.scene import Scene
 from hopchain_etl.scenes import draw
 from hopchain_etl.scenes.oracle import PERFECT
 from support.hop_scenes import street

@@ -10,8 +10,8 @@ from fractions import Fraction
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.context import build_context
 from hopchain_etl.hops.expression import number_of, parse
-from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import Hop, Query, Read, Relation, hop_from_row, hop_to_row
+from hopchain_etl.hops.scene import Scene
 from support.hop_scenes import HEIGHT, WIDTH, thing
 
 TOYS = Scene(

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.program_author import write_queries
+from hopchain_etl.hops.scene import Scene
 from support import reader
 from support.read_scenes import as_read, reading, some_scenes
 from support.reader import CannotReadError, ReadInstance, UnclearError, answer

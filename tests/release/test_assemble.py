@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hopchain_etl import schemas
-from hopchain_etl.hops.geometry import instance_from_row
+from hopchain_etl.hops.instance import instance_from_row
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.release.assemble import Params, assemble
 from hopchain_etl.release.snapshot import take_snapshot

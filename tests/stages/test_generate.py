@@ -4,7 +4,7 @@ from typing import Any
 
 from hopchain_etl.engines.base import AuthorJob, Photo, Reply
 from hopchain_etl.engines.program import ProgramAuthor
-from hopchain_etl.hops.geometry import Instance
+from hopchain_etl.hops.instance import Instance
 from hopchain_etl.settings import GenerateSettings
 from hopchain_etl.stages.generate import drafted
 from hopchain_etl.stages.runner import Accepted

@@ -7,7 +7,8 @@ import random
 import numpy as np
 from pycocotools import mask as coco
 
-from hopchain_etl.hops.geometry import Instance, Scene
+from hopchain_etl.hops.instance import Instance
+from hopchain_etl.hops.scene import Scene
 
 WIDTH, HEIGHT = 1000, 800
 

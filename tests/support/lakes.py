@@ -23,8 +23,8 @@ from pycocotools import mask as coco
 from hopchain_etl import schemas
 from hopchain_etl.engines.base import Identity
 from hopchain_etl.hops.checks import check
-from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import Hop, Query, Read, Relation, hop_to_row, query_id
+from hopchain_etl.hops.scene import Scene
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.project_files import project_file
 from hopchain_etl.release import registry

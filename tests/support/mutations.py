@@ -13,8 +13,9 @@ from fractions import Fraction
 
 from hopchain_etl.hops.execute import execute
 from hopchain_etl.hops.expression import ExpressionError, letters, number_of, parse
-from hopchain_etl.hops.geometry import Instance, Scene, parse_phrase
+from hopchain_etl.hops.instance import Instance, parse_phrase
 from hopchain_etl.hops.query import SIDES, Hop, Query, Read, Relation
+from hopchain_etl.hops.scene import Scene
 
 Spoiled = tuple[Query, Scene]
 Operator = Callable[[Query, Scene, random.Random], Spoiled | None]

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from hopchain_etl import scenes
-from hopchain_etl.hops.geometry import Instance, Scene
+from hopchain_etl.hops.instance import Instance
+from hopchain_etl.hops.scene import Scene
 from support.hop_scenes import street
 from support.reader import CannotReadError, ReadInstance, UnclearError, answer
 

@@ -12,8 +12,8 @@ from hopchain_etl.engines.vlm.model import RoleModel
 from hopchain_etl.engines.vlm.programs import hop_row, labels
 from hopchain_etl.hops import combinations
 from hopchain_etl.hops.expression import ExpressionError, hops_named, number_of, parse
-from hopchain_etl.hops.geometry import Scene
 from hopchain_etl.hops.query import QueryError, Value, decimal_text, hop_from_row
+from hopchain_etl.hops.scene import Scene
 from hopchain_etl.settings import AskSettings, GenerateSettings, VlmSettings
 
 _MOST_OTHERS = 40  # instances that are listed but not to be asked about

@@ -1,1 +1,1 @@
-"""The rules that a query must pass, one function a rule: program, arithmetic, wording, picture."""
+"""The rules that a query must pass, one function per rule: program, arithmetic, wording, picture."""

@@ -1,6 +1,6 @@
-"""Rules on the expression: exact, in range, and moved by every hop that it names and by every wrong turn.
+"""Rules on the expression: exact, in range, and sensitive to every hop that it names and to every wrong instance.
 
-Others who rebuilt HopChain demand that a wrong hop change the final number (HOPCHAIN.md); that is what is tried here.
+Reimplementations of HopChain require that a wrong hop changes the final number (HOPCHAIN.md); these rules check that.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LARGEST_ANSWER = 100_000
 
 
 def bad_expression(context: QueryContext) -> str | None:
-    """The expression parses and evaluates over what the hops read."""
+    """The expression parses and evaluates for the readings of the hops."""
     try:
         number_of(context.tree or parse(context.query.expr), context.query.values)
     except ExpressionError as error:
@@ -50,25 +50,25 @@ def answer_out_of_range(context: QueryContext) -> str | None:
 
 
 def insensitive(context: QueryContext) -> str | None:
-    """Had any hop read something else, the result would differ: no zero factor and nothing that cancels out.
+    """Changing any hop's reading changes the result: no zero factor and nothing that cancels out.
 
-    A number that is reckoned with must move it by one more and by one less; one that only decides, by deciding
-    otherwise.
+    For a number used in arithmetic, both +1 and -1 must change the result; for one used only in a condition, the
+    opposite decision must.
     """
-    reckoned = hops_in_arithmetic(context.tree) if context.tree else frozenset()
+    in_arithmetic = hops_in_arithmetic(context.tree) if context.tree else frozenset()
     for hop, results in context.perturbed.items():
-        moved = [result is not None and result != context.query.answer for result in results]
-        if not any(moved):
+        changed = [result is not None and result != context.query.answer for result in results]
+        if not any(changed):
             return f"whatever h{hop} reads, the result is {context.query.answer}"
-        if hop in reckoned and isinstance(context.query.values[hop], Fraction) and not all(moved[:2]):
+        if hop in in_arithmetic and isinstance(context.query.values[hop], Fraction) and not all(changed[:2]):
             return f"h{hop} could read one more or one less, and the result is {context.query.answer}"
     return None
 
 
 def few_answers(context: QueryContext) -> str | None:
-    """More than two answers are possible: what is read is reckoned with, or decides more than once.
+    """More than two answers are possible: a reading is used in arithmetic, or there are at least two conditions.
 
-    Others who rebuilt HopChain drew the constants of their branches so that all totals differ.
+    Other reimplementations chose the branch constants so that all totals differ.
     """
     if context.tree is None or hops_in_arithmetic(context.tree) or decisions(context.tree) >= 2:
         return None
@@ -76,7 +76,7 @@ def few_answers(context: QueryContext) -> str | None:
 
 
 def wrong_turn_unnoticed(context: QueryContext) -> str | None:
-    """Had any look landed on another instance of its kind, the number would differ, or the way would end there."""
+    """If any hop found another instance of the same noun, the result would differ or a later hop would fail."""
     for hop, instance, result in context.wrong_instance_results:
         if result == context.query.answer:
             return f"had h{hop} found {instance}, the result would still be {result}"
@@ -84,24 +84,24 @@ def wrong_turn_unnoticed(context: QueryContext) -> str | None:
 
 
 def same_branches(context: QueryContext) -> str | None:
-    """The two branches of a condition differ in value, so that it matters what was seen."""
+    """The two branches of a condition differ in value, so that the reading matters."""
     for node in _conditions(context):
         try:
             values = [evaluate(branch, context.query.values) for branch in node.parts[1:]]
         except ExpressionError:
-            continue  # a branch that is not taken may be beyond reckoning
+            continue  # a branch that is not taken may be impossible to evaluate
         if values[0] == values[1]:
             return f"both branches are {values[0]}"
     return None
 
 
 def constant_condition(context: QueryContext) -> str | None:
-    """A condition asks something of the image: it names a hop."""
+    """A condition depends on the image: it names a hop."""
     return "a condition names no hop" if any(not hops_named(node.parts[0]) for node in _conditions(context)) else None
 
 
 def shut_gate(context: QueryContext) -> str | None:
-    """Gates are open: a condition never leaves out hops in favour of a bare number (the paper's second example)."""
+    """A condition never skips hops by choosing a branch without hops (the paper's second example)."""
     for node in _conditions(context):
         try:
             taken = 1 if evaluate(node.parts[0], context.query.values) is True else 2

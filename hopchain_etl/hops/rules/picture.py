@@ -1,4 +1,4 @@
-"""Rules on the picture: each hop, executed on boxes and masks, finds and reads what the query says, with margin."""
+"""Rules on the image: each hop, executed on boxes and masks with margins, finds and reads what the query states."""
 
 from __future__ import annotations
 
@@ -6,37 +6,39 @@ import re
 
 from hopchain_etl.hops.context import QueryContext
 from hopchain_etl.hops.execute import HopResult
-from hopchain_etl.hops.geometry import AmbiguousError, TruthValue, shows_colour
+from hopchain_etl.hops.instance import AmbiguousError, TruthValue, shows_colour
 from hopchain_etl.hops.query import Hop, Read
 
 
 def ambiguous_reference(context: QueryContext) -> str | None:
     """Executed on boxes and masks, each hop fits exactly one instance, with margin."""
-    return context.first(lambda hop, look: str(look) if isinstance(look, AmbiguousError | KeyError) else None)
+    return context.first(lambda _, result: str(result) if isinstance(result, AmbiguousError | KeyError) else None)
 
 
 def wrong_target(context: QueryContext) -> str | None:
-    """Executed on boxes and masks, each hop finds the target that the query says."""
+    """Executed on boxes and masks, each hop finds the target stated in the query."""
 
-    def differs(hop: Hop, look: HopResult) -> str | None:
+    def differs(hop: Hop, result: HopResult) -> str | None:
         if hop.read is Read.COUNT and not hop.target:  # the whole image
             return None
-        return "finds another target" if set(look.target) != set(hop.target) else None
+        return "finds another target" if set(result.target) != set(hop.target) else None
 
-    return context.first(lambda hop, look: differs(hop, look) if isinstance(look, HopResult) else None)
+    return context.first(lambda hop, result: differs(hop, result) if isinstance(result, HopResult) else None)
 
 
 def wrong_reading(context: QueryContext) -> str | None:
-    """What code can read off the target is what the query says was read."""
+    """The reading that code computes equals the value stated in the query."""
 
-    def differs(hop: Hop, look: HopResult) -> str | None:
-        return f"reads {look.value}, not {hop.value}" if look.value is not None and look.value != hop.value else None
+    def differs(hop: Hop, result: HopResult) -> str | None:
+        return (
+            f"reads {result.value}, not {hop.value}" if result.value is not None and result.value != hop.value else None
+        )
 
-    return context.first(lambda hop, look: differs(hop, look) if isinstance(look, HopResult) else None)
+    return context.first(lambda hop, result: differs(hop, result) if isinstance(result, HopResult) else None)
 
 
 def unclear_colour(context: QueryContext) -> str | None:
-    """A colour that a condition asks for is clearly the target's main one, or clearly nowhere on it."""
+    """A colour in a condition is clearly the target's main colour or clearly absent from it."""
     for number, colour in context.text_comparisons:
         hop = context.query.hops[number - 1] if number <= len(context.query.hops) else None
         one = context.scene.by_id.get(hop.referent) if hop and hop.referent and hop.read is Read.COLOUR else None
@@ -46,10 +48,9 @@ def unclear_colour(context: QueryContext) -> str | None:
 
 
 def unseen_text(context: QueryContext) -> str | None:
-    """What the question quotes stands in the picture, as far as OCR has read it (others found 22 % of it false).
+    """Texts that the question quotes are in the image, as far as OCR read it (in reimplementations 22 % were not).
 
-    A text that a condition asks for may be absent. Where OCR read nothing at all, people must look: the hop counts as
-    unchecked.
+    A text in a condition may be absent. If OCR read nothing at all, the hop counts as unchecked, for humans to check.
     """
     asked = {text for _, text in context.text_comparisons}
     read = [(one.text or "").casefold() for one in context.scene.texts]

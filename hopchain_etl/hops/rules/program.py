@@ -1,6 +1,6 @@
-"""Rules on the program: its shape, its chain, and that no link of the chain can be left out.
+"""Rules on the program: its shape, its chain, and that no link of the chain can be skipped.
 
-HOPCHAIN.md is where the rules come from; [C] and [P] are its marks for certain and probable.
+The rules come from HOPCHAIN.md, which marks what is certain with [C] and what is probable with [P].
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from hopchain_etl.hops.context import QueryContext
 from hopchain_etl.hops.execute import HopResult
 from hopchain_etl.hops.expression import hops_named
-from hopchain_etl.hops.geometry import AmbiguousError, Instance
+from hopchain_etl.hops.instance import AmbiguousError, Instance
 from hopchain_etl.hops.query import Hop, Relation
 
 MIN_HOPS, MAX_HOPS = 4, 6  # HOPCHAIN.md [P]
@@ -46,7 +46,7 @@ def dangling_id(context: QueryContext) -> str | None:
 
 
 def instance_count(context: QueryContext) -> str | None:
-    """3 to 6 instances a combination [C], at least all but one of them used [P], and no others."""
+    """3 to 6 instances per combination [C], at least all but one of them used [P], and no others."""
     combination, referents = set(context.query.combination), set(context.query.referents)
     if not MIN_INSTANCES <= len(combination) <= MAX_INSTANCES:
         return f"{len(combination)} instances in the combination"
@@ -57,7 +57,7 @@ def instance_count(context: QueryContext) -> str | None:
 
 
 def chain_broken(context: QueryContext) -> str | None:
-    """Each instance after the first is found through an earlier hop; only a last hop may take in the whole image."""
+    """Each instance after the first is found through an earlier hop; only the last hop may use the whole image."""
     for number, hop in context.query.numbered():
         linked = hop.to_hop is not None
         if number == 1 or linked:
@@ -95,9 +95,9 @@ def dead_hop(context: QueryContext) -> str | None:
 
 
 def link_not_needed(context: QueryContext) -> str | None:
-    """What is reached through an earlier hop cannot be found without it: its name alone fits several [P].
+    """An instance reached through an earlier hop cannot be found by its name alone, because the name fits several [P].
 
-    "The largest car, then the tallest tree" is no chain, and "the only tree, nearest to that car" is none either.
+    "The largest car, then the tallest tree" is not a chain, nor is "the only tree, nearest to that car".
     """
     for number, hop in _links(context):
         if _finds(context, hop, Relation.NAMED, None):
@@ -106,7 +106,7 @@ def link_not_needed(context: QueryContext) -> str | None:
 
 
 def shortcut(context: QueryContext) -> str | None:
-    """No instance on the way can be left out: from the one before it, the same words do not find the same target."""
+    """No instance in the chain can be skipped: from the one before it, the phrase does not find the same target."""
     for number, hop in _links(context):
         before = _before(context, hop)
         if before is not None and _finds(context, hop, hop.rel, before):
@@ -115,7 +115,7 @@ def shortcut(context: QueryContext) -> str | None:
 
 
 def _links(context: QueryContext) -> Iterator[tuple[int, Hop]]:
-    """Yield number and hop of each that code can execute and that goes from one instance on to another."""
+    """Yield (number, hop) for each executable hop that leads from one instance to another."""
     for number, hop in context.query.numbered():
         source = context.query.hops[hop.to_hop - 1] if hop.to_hop and hop.to_hop < number else hop
         if hop.referent and hop.referent != source.referent and isinstance(context.hop_results[number - 1], HopResult):
@@ -123,7 +123,7 @@ def _links(context: QueryContext) -> Iterator[tuple[int, Hop]]:
 
 
 def _before(context: QueryContext, hop: Hop) -> Instance | None:
-    """Return the instance before the one that ``hop`` goes out from."""
+    """Return the instance before the anchor of ``hop``."""
     hops = context.query.hops
     here = hops[(hop.to_hop or 1) - 1].referent
     at = hop.to_hop
@@ -137,7 +137,7 @@ def _before(context: QueryContext, hop: Hop) -> Instance | None:
 
 
 def _finds(context: QueryContext, hop: Hop, rel: Relation, anchor: Instance | None) -> bool:
-    """Return whether the hop's words, in this relation to this anchor, find its target."""
+    """Return whether the hop's phrase, with this relation and anchor, finds its target."""
     try:
         value = anchor.number if anchor and rel is Relation.NEAREST_VALUE else None
         if rel is Relation.NEAREST_VALUE and value is None:

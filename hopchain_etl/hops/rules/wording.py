@@ -1,6 +1,6 @@
-"""Rules on the wording: it stands on the image alone, and no phrase of it settles what a hop is to read.
+"""Rules on the wording: it refers only to the image, and no phrase gives away a hop's reading.
 
-Others who rebuilt HopChain found 31 % of hops settled by the wording of their own or of another hop (HOPCHAIN.md).
+In reimplementations, the wording of the same or another hop gave away the reading of 31 % of hops (HOPCHAIN.md).
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from hopchain_etl.hops.context import QueryContext
-from hopchain_etl.hops.geometry import parse_phrase
+from hopchain_etl.hops.instance import parse_phrase
 from hopchain_etl.hops.query import Hop, Read, Relation
 
-# A question stands on the image alone [C]: nothing that only the author saw. Quoted on-screen text may say anything.
+# A question refers only to the image [C], not to what only the author saw. Text quoted from the image is exempt.
 FORBIDDEN = frozenset(
     {"bounding", "box", "boxes", "bbox", "mask", "masks", "crop", "crops", "cropped", "coordinate", "coordinates", "id",
      "pixel", "pixels", "segment", "segments", "segmented", "segmentation", "instance", "instances", "ids", "category",
      "categories"}
 )  # fmt: skip
 FORBIDDEN_STEMS = re.compile(r"(annotat|detect)\w+|h[1-9]")
-# Left and right are the viewer's; whose else they might be, two people would dispute.
+# Left and right are from the viewer's side; anything else would be ambiguous.
 NOT_THE_VIEWERS = re.compile(
     r"\b(his|her|their|own|'s) (left|right)\b|\b(left|right) (hand|arm|foot|leg|eye|ear|wing|paw) of\b"
     r"|\bfrom (his|her|its|their) (own )?(point of view|perspective|viewpoint)\b"
@@ -31,12 +31,12 @@ _COUNTED = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight"
 
 
 def forbidden_word(context: QueryContext) -> str | None:
-    """The question never speaks of boxes, masks, crops, coordinates or ids [C]; quoted on-screen text may."""
+    """The question never mentions boxes, masks, crops, coordinates or ids [C], except in text quoted from the image."""
     return forbidden_in(context.words)
 
 
 def forbidden_in(words: Iterable[str]) -> str | None:
-    """Return what is wrong with the first, by the alphabet, of the words that no question may use."""
+    """Return a message for the alphabetically first forbidden word."""
     found = sorted(word for word in words if word in FORBIDDEN or FORBIDDEN_STEMS.fullmatch(word))
     return f"it says {found[0]!r}" if found else None
 
@@ -49,27 +49,27 @@ def names_an_id(context: QueryContext) -> str | None:
 
 
 def not_the_viewers_side(context: QueryContext) -> str | None:
-    """Directions are the viewer's: nobody has to put himself in the place of what is pictured [P]."""
+    """Directions are the viewer's: the reader never has to take the viewpoint of something in the image [P]."""
     found = NOT_THE_VIEWERS.search(context.unquoted)
     return f"it says {found[0]!r}" if found else None
 
 
 def reading_given_away(context: QueryContext) -> str | None:
-    """What is to be read off an instance is not part of any phrase that names that instance."""
+    """The reading of an instance does not appear in any phrase that names that instance."""
     phrases: dict[str, str] = {}
     for hop in context.query.hops:
         if hop.referent:
             phrases[hop.referent] = f"{phrases.get(hop.referent, '')} {hop.category}".casefold()
     for number, hop in context.query.numbered():
-        if hop.referent and _told(hop, phrases[hop.referent]):
+        if hop.referent and _contains_reading(hop, phrases[hop.referent]):
             return f"{hop.category!r} tells what h{number} is to read"
     return None
 
 
 def settled_by_another(context: QueryContext) -> str | None:
-    """No phrase of another hop settles a reading: "the only red car" tells that no other car is red.
+    """No phrase of another hop gives away a reading: "the only red car" means that no other car is red.
 
-    "The only car" tells how many cars there are, and so does "the other car", after a first.
+    "The only car" gives away the number of cars, and so does "the other car" after a first one.
     """
     for number, hop in context.query.numbered():
         for other in context.query.hops:
@@ -79,17 +79,17 @@ def settled_by_another(context: QueryContext) -> str | None:
 
 
 def reading_in_question(context: QueryContext) -> str | None:
-    """The question does not say what is to be read: not in quotes, and not beside the name of what it is read off."""
+    """The question does not contain a reading, neither in quotes nor next to the noun it is read from."""
     quoted = {text.casefold().strip() for text in re.findall(r'["“”]([^"“”]+)["“”]', context.query.question)}
     asked = context.query.question.casefold()
     quoted -= {text.casefold().strip() for _, text in context.text_comparisons}
     for number, hop in context.query.numbered():
         if hop.value is None or isinstance(hop.value, bool):
             continue
-        said = _plain(hop.value)
-        if hop.read in (Read.TEXT, Read.NUMBER) and said in quoted:
-            return f"it quotes {said!r}, which h{number} is to read"
-        if found := [words for words in _beside(hop, said) if _says(asked, words)]:
+        value = _plain(hop.value)
+        if hop.read in (Read.TEXT, Read.NUMBER) and value in quoted:
+            return f"it quotes {value!r}, which h{number} is to read"
+        if found := [words for words in _phrases_with(hop, value) if _contains_words(asked, words)]:
             return f"it says {found[0]!r}, which h{number} is to read"
     return None
 
@@ -108,7 +108,7 @@ def _settles_colour(context: QueryContext, other: Hop, hop: Hop, number: int) ->
 
 
 def _only(hop: Hop) -> bool:
-    """Whether a hop's phrase claims to fit one thing in the whole picture."""
+    """Return whether a hop's phrase claims to be unique in the whole image."""
     return hop.rel is Relation.NAMED and hop.to is None
 
 
@@ -118,22 +118,22 @@ def _plain(value: Fraction | str) -> str:
     return str(value.numerator) if value.denominator == 1 else f"{float(value):g}"
 
 
-def _beside(hop: Hop, said: str) -> Iterator[str]:
-    """Yield the ways to put a reading right beside the noun of what it is read off."""
+def _phrases_with(hop: Hop, value: str) -> Iterator[str]:
+    """Yield the phrases that put a reading directly next to its noun."""
     noun = parse_phrase(hop.category)[1]
     if hop.read is Read.COUNT:
-        yield f"{said} {noun}"
-        if said.isdigit() and int(said) < len(_COUNTED):
-            yield f"{_COUNTED[int(said)]} {noun}"
+        yield f"{value} {noun}"
+        if value.isdigit() and int(value) < len(_COUNTED):
+            yield f"{_COUNTED[int(value)]} {noun}"
     elif hop.read is Read.NUMBER:
-        yield from (f"{said} {noun}", f"{said}% {noun}", f"{said} % {noun}")
-        yield from (f"{noun}{link} {said}" for link in ("", " is", " of", " reads", " says"))
+        yield from (f"{value} {noun}", f"{value}% {noun}", f"{value} % {noun}")
+        yield from (f"{noun}{link} {value}" for link in ("", " is", " of", " reads", " says"))
     elif hop.read in (Read.COLOUR, Read.TEXT, Read.SHAPE, Read.SIZE):
-        yield f"{said} {noun}"
+        yield f"{value} {noun}"
 
 
-def _says(text: str, words: str) -> bool:
-    """Whether ``words`` stand in ``text`` on their own; a plural may follow, another digit not."""
+def _contains_words(text: str, words: str) -> bool:
+    """Return whether ``words`` occur in ``text`` as separate words; a plural ending may follow, a digit may not."""
     at = text.find(words)
     while at >= 0:
         before, after = text[at - 1 : at], text[at + len(words) : at + len(words) + 3]
@@ -143,8 +143,8 @@ def _says(text: str, words: str) -> bool:
     return False
 
 
-def _told(hop: Hop, phrase: str) -> bool:
-    """Whether a phrase for the hop's target contains what the hop reads there."""
+def _contains_reading(hop: Hop, phrase: str) -> bool:
+    """Return whether a phrase for the hop's target contains the hop's reading."""
     colour, _, quoted = parse_phrase(hop.category)
     if hop.read in (Read.TEXT, Read.NUMBER):
         return quoted is not None or f'"{hop.value}"'.casefold() in phrase

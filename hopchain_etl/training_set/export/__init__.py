@@ -1,6 +1,6 @@
-"""From a pulled training set to the files that a trainer reads: streamed, and nothing too long for its prompts.
+"""Exports a downloaded training set to trainer formats, streaming, with a limit on prompt length.
 
-Every row that the filter leaves ends in the export or is counted under the reason that dropped it.
+Every row that passes the filter is exported or counted under a drop reason.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from hopchain_etl.training_set.dataset import NotPulledError, TrainingRow, Train
 from hopchain_etl.training_set.export.formats import FORMATS, Example, SplitFile
 from hopchain_etl.training_set.export.tokens import TokenCount, estimate
 
-# Trainers cut prompts at these; a question that quotes one from a photo would have more images than the row.
+# Trainers replace these tokens by media; a question that quotes one from a photo would refer to more images than the
+# row has.
 RESERVED = ("<image>", "<video>", "<audio>")
 _COLUMNS = ("query_id", "image_id", "split", "question", "prompt", "answer", "question_half", "answer_half",
             "question_single", "answer_single", "n_hops", "policy", "difficulty", "band", "license", "source", "width",
@@ -27,24 +28,24 @@ _COLUMNS = ("query_id", "image_id", "split", "question", "prompt", "answer", "qu
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What of a training set is exported. ``max_prompt_tokens`` counts text, image and chat template together."""
+    """The export options. ``max_prompt_tokens`` counts text, image and chat template together."""
 
     format: str
     variant: str = "full"
     split: str | None = None
     filters: tuple[str, ...] = ()
     max_prompt_tokens: int | None = None
-    max_pixels: int = MAX_PIXELS  # the trainer's own bound on a resized image
+    max_pixels: int = MAX_PIXELS  # the trainer's limit for resized images
 
 
 @dataclass
 class ExportResult:
-    """What became of the rows. ``read`` = ``rows`` + the sum of ``dropped``; ``filtered`` were not asked for."""
+    """The export result. ``read`` = ``rows`` + the sum of ``dropped``; ``filtered`` rows were excluded by the filters."""
 
     read: int = 0
     rows: int = 0
     filtered: int = 0
-    longest_prompt: int = 0  # tokens, of the rows that are in
+    longest_prompt: int = 0  # in tokens, over the exported rows
     dropped: Counter[str] = field(default_factory=Counter)
     files: list[str] = field(default_factory=list)
 
@@ -62,11 +63,11 @@ def export(
     count: TokenCount = estimate,
     advance: Callable[[], None] = lambda: None,
 ) -> ExportResult:
-    """Write one file a split below ``out``, and ``export.json`` with the counts; return these.
+    """Write one file per split below ``out`` and ``export.json`` with the counts; return the counts.
 
-    Files of an earlier export of the same split are replaced when the new ones are complete. ``count`` says how many
-    tokens a text is; ``advance`` is called for each row read. Raises NotPulledError where rows or images are not here,
-    and ValueError for an unknown format, variant, split or filter.
+    Files of an earlier export of the same split are replaced when the new ones are complete. ``count`` returns the
+    number of tokens of a text; ``advance`` is called for each row read. Raises NotPulledError if rows or images have
+    not been downloaded, and ValueError for an unknown format, variant, split or filter.
     """
     if wanted.format not in FORMATS:
         raise ValueError(f"no format {wanted.format!r}; there are {', '.join(FORMATS)}")
@@ -110,7 +111,7 @@ def _examples(
 
 
 def _example(row: TrainingRow, target: str, wanted: ExportOptions, count: TokenCount) -> Example | str:
-    """Return a row as an example, or the reason why it is none."""
+    """Return a row as an example, or the reason why it is dropped."""
     prompt, answer = row.prompt(wanted.variant), row.answer(wanted.variant)
     if prompt is None or answer is None:
         return f"no_{wanted.variant}"

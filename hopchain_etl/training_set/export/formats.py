@@ -1,8 +1,8 @@
-"""The formats of the trainers: a function each, from examples to one file of a split.
+"""Writers for the trainer formats: one function per format, which writes the examples of a split to one file.
 
 verl 0.9 reads Parquet with ``<image>`` in the text and image structs; TRL 1.16 Parquet with ``prompt`` as a
-conversation and ``images``; ms-swift 4.6 JSON lines with paths to images; ``hf`` is flat, for everything else that
-loads with ``datasets``.
+conversation and ``images``; ms-swift 4.6 JSON lines with paths to images; ``hf`` is a flat table for any other tool
+that uses ``datasets``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _GROUP_ROWS = 500
 
 @dataclass(frozen=True)
 class Example:
-    """A question with its image (encoded), right answer, and what else travels along."""
+    """A question with its image (encoded), right answer, and further columns."""
 
     source: str
     prompt: str
@@ -35,7 +35,7 @@ class Example:
 
 @dataclass
 class SplitFile:
-    """Where a split is written, and the name of its file there."""
+    """The output folder and file name of a split."""
 
     folder: Path
     split: str
@@ -43,7 +43,7 @@ class SplitFile:
 
     @contextmanager
     def file(self, suffix: str) -> Iterator[Path]:
-        """Give a path to write to; what is there takes the file's place when all went well."""
+        """Yield a temporary path; it replaces the file if no error occurs."""
         self.name = f"{self.split}{suffix}"
         draft = self.folder / f".{self.name}.part"
         try:
@@ -122,7 +122,7 @@ def write_hf(examples: Iterable[Example], place: SplitFile) -> None:
 
 
 def write_swift(examples: Iterable[Example], place: SplitFile) -> None:
-    """Write JSON lines and the images beside them; ``ROOT_IMAGE_DIR`` must name the folder when training."""
+    """Write JSON lines, and the images in the same folder; ``ROOT_IMAGE_DIR`` must name the folder when training."""
     images = place.folder / "images"
     images.mkdir(exist_ok=True)
     with place.file(".jsonl") as path, path.open("w", encoding="utf-8") as file:
@@ -150,7 +150,7 @@ FORMATS: dict[str, Callable[[Iterable[Example], SplitFile], None]] = {
 def _write_parquet(
     examples: Iterable[Example], place: SplitFile, schema: pa.Schema, row: Callable[[int, Example], dict[str, Any]]
 ) -> None:
-    """Write rows in row groups of bounded size, so that neither writer nor reader holds more than one."""
+    """Write rows in row groups of bounded size, so that neither writer nor reader has more than one in memory."""
     with place.file(".parquet") as path, pq.ParquetWriter(path, schema, compression="zstd") as writer:
         held: list[dict[str, Any]] = []
         size = 0
@@ -164,7 +164,7 @@ def _write_parquet(
 
 
 def _for_datasets(schema: pa.Schema, kinds: dict[str, Any]) -> pa.Schema:
-    """Return the schema with the note by which ``datasets`` knows which columns are images."""
+    """Return the schema with the metadata that tells ``datasets`` which columns are images."""
     plain = {field.name: _value(_DTYPES.get(str(field.type), str(field.type))) for field in schema}
     features = {name: kinds.get(name, plain[name]) for name in schema.names}
     return schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})

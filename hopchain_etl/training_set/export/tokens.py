@@ -1,4 +1,4 @@
-"""How many tokens the text of a prompt is, with the chat template around it."""
+"""Counts the tokens of a prompt's text including the chat template."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ TokenCount = Callable[[str], int]
 
 
 def estimate(text: str) -> int:
-    """Return a bound on the tokens of a text, on the safe side for English: a third of its bytes, and the template."""
+    """Return a bound on the tokens of a text, on the high side for English: a third of its bytes, and the template."""
     return math.ceil(len(text.encode()) / _BYTES_PER_TOKEN) + TEMPLATE_TOKENS
 
 
 def tokenizer_at(path: Path) -> TokenCount:
-    """Return an exact count by ``tokenizer.json`` (a file, or in a model's folder), with the template's bound added.
+    """Return an exact count by ``tokenizer.json`` (a file, or in a model's folder), plus the template's maximum.
 
     Needs the package ``tokenizers``. Raises FileNotFoundError where there is no such file, and ValueError where the
     package is missing or cannot read it.
@@ -35,7 +35,7 @@ def tokenizer_at(path: Path) -> TokenCount:
     try:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # the package raises bare Exception
-        raise ValueError(f"{file} is no tokenizer: {error}") from error
+        raise ValueError(f"{file} is not a tokenizer: {error}") from error
 
     def count(text: str) -> int:
         return len(tokenizer.encode(text, add_special_tokens=False).ids) + TEMPLATE_TOKENS

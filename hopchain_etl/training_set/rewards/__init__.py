@@ -1,6 +1,6 @@
-"""One graded function, and adapters that put it where verl, TRL and ms-swift look for a reward.
+"""One grading function, and reward adapters for verl, TRL and ms-swift.
 
-It grades as everything here grades (hops/grading.py): the declared answer, as an exact number, without tolerance.
+It uses the common grading rules (hops/grading.py): the declared answer, as an exact number, without tolerance.
 Importing this, or the adapters of verl and TRL, loads the standard library only.
 """
 
@@ -13,20 +13,20 @@ from hopchain_etl.hops.grading import declared_answer, is_correct, parse_number
 
 @dataclass(frozen=True)
 class Grade:
-    """What a completion is worth: whether its answer is right, and whether it declares a number at all."""
+    """The grade of a completion: whether its answer is correct, and whether it declares a number."""
 
     right: bool
     well_formed: bool
 
     def reward(self, format_weight: float = 0.0) -> float:
-        """Return 0 to 1: a right answer is worth 1, a wrong number in the declared place ``format_weight``."""
+        """Return 0 to 1: a right answer is worth 1, a wrong but well-formed number ``format_weight``."""
         return 1.0 if self.right else format_weight * self.well_formed
 
 
 def grade(completion: str, answer: str) -> Grade:
-    """Return what a completion is worth, given the right answer as an exact decimal ("24", "-0.5").
+    """Return the grade of a completion for the correct answer as an exact decimal ("24", "-0.5").
 
-    Raises ValueError where ``answer`` is not such a number: the row is at fault then, not the model.
+    Raises ValueError where ``answer`` is not such a number: then the row is wrong, not the model.
     """
     if is_correct(completion, answer):
         return Grade(right=True, well_formed=True)

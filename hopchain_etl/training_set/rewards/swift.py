@@ -1,6 +1,6 @@
 """ms-swift: a file given to ``--external_plugins`` that imports this module; ``--reward_funcs hopchain_accuracy``.
 
-``hopchain_format`` is the second function, weighed by ``--reward_weights``. Where ms-swift is not installed the
+``hopchain_format`` is the second function, weighted by ``--reward_weights``. Where ms-swift is not installed the
 classes are plain callables, so that they can be tested and used without it.
 """
 
@@ -13,7 +13,7 @@ from hopchain_etl.training_set.rewards import grade, text_of
 
 try:
     from swift.rewards import ORM, orms  # type: ignore[import-not-found, unused-ignore]
-except ImportError:  # another package is called swift, too
+except ImportError:  # there is another package with the name swift
     orms: dict[str, Any] = {}  # type: ignore[no-redef, unused-ignore]
 
     class ORM:  # type: ignore[no-redef, unused-ignore]
@@ -22,14 +22,14 @@ except ImportError:  # another package is called swift, too
 
 
 class HopChainAccuracy(ORM):  # type: ignore[misc, unused-ignore]
-    """1 for each right completion, else 0. The row's column ``answer`` holds the right one."""
+    """1 for each right completion, else 0. The column ``answer`` contains the correct answer."""
 
     def __call__(self, completions: Sequence[Any], answer: Sequence[str], **_: Any) -> list[float]:
         return [float(grade(text_of(one), right).right) for one, right in zip(completions, answer, strict=True)]
 
 
 class HopChainFormat(ORM):  # type: ignore[misc, unused-ignore]
-    """1 for each completion that declares a number in the place for it, right or wrong, else 0."""
+    """1 for each completion that declares a number, correct or not, else 0."""
 
     def __call__(self, completions: Sequence[Any], answer: Sequence[str], **_: Any) -> list[float]:
         return [float(grade(text_of(one), right).well_formed) for one, right in zip(completions, answer, strict=True)]

@@ -1,0 +1,139 @@
+"""The scene of a photo: finds and counts the instances that a hop refers to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+from hopchain_etl.hops import geometry
+from hopchain_etl.hops.instance import (
+    TEXT_NOUNS,
+    AmbiguousError,
+    Instance,
+    TruthValue,
+    instance_from_row,
+    matches,
+    parse_phrase,
+)
+from hopchain_etl.hops.query import SIDES, Relation
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All instances of an image. Uncertain ones are included, but can only make a reference ambiguous.
+
+    Results are cached, because the queries of a scene and their checks look for the same instances again and again.
+    """
+
+    instances: tuple[Instance, ...]
+    width: int
+    height: int
+    _results: dict[Any, Instance | str] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _matching: dict[str, geometry.Candidates] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]], width: int, height: int) -> Scene:
+        """Return the scene of a photo of ``width`` x ``height`` px from its rows of ``instances``."""
+        return cls(tuple(map(instance_from_row, rows)), width, height)
+
+    @cached_property
+    def diagonal(self) -> float:
+        return math.hypot(self.width, self.height)
+
+    @cached_property
+    def by_id(self) -> dict[str, Instance]:
+        """The instances by their ids."""
+        return {one.id: one for one in self.instances}
+
+    @cached_property
+    def texts(self) -> tuple[Instance, ...]:
+        """The lines that OCR read; empty if OCR found none or did not run."""
+        return tuple(one for one in self.instances if one.text)
+
+    @cached_property
+    def _categories(self) -> frozenset[str]:
+        return frozenset(one.category for one in self.instances)
+
+    def get(self, instance_id: str) -> Instance:
+        """Return an instance by id; raise KeyError if it does not exist."""
+        return self.by_id[instance_id]
+
+    def knows(self, category: str) -> bool:
+        """Return whether code can evaluate a phrase: its noun occurs in the scene and, if it quotes text, OCR found some."""
+        _, noun, reading = parse_phrase(category)
+        return (reading is None or bool(self.texts)) and (noun in TEXT_NOUNS or noun in self._categories)
+
+    def texts_on(self, one: Instance) -> list[Instance]:
+        """Return the lines of text that lie, or may lie, on an object."""
+        return [line for line in self.texts if line.id != one.id and geometry.inside(line, one) is not TruthValue.NO]
+
+    def find(
+        self, category: str, rel: Relation, anchor: Instance | None = None, value: Fraction | None = None
+    ) -> Instance:
+        """Return the one instance of ``category`` in relation ``rel`` to ``anchor`` (or, by value, to ``value``).
+
+        Raises AmbiguousError if there is none, more than one, or one within a margin.
+        """
+        key = (category, rel, anchor and anchor.id, value)
+        if key not in self._results:
+            try:
+                self._results[key] = self._find(category, rel, anchor, value)
+            except AmbiguousError as error:
+                self._results[key] = str(error)
+        result = self._results[key]
+        if isinstance(result, str):
+            raise AmbiguousError(result)
+        return result
+
+    def _find(self, category: str, rel: Relation, anchor: Instance | None, value: Fraction | None) -> Instance:
+        candidates = self.matching(category, without=anchor)
+        if rel is Relation.NAMED:
+            if anchor is not None:  # a further reading of an instance that is already found
+                return geometry.only_one([(anchor, matches(anchor, category))])
+            return geometry.only_one(candidates)
+        if rel in (Relation.LARGEST, Relation.SMALLEST):
+            return geometry.extreme(candidates, rel)
+        if rel in SIDES and anchor is None:
+            return geometry.outermost(candidates, rel, self.diagonal)
+        if rel is Relation.NEAREST_VALUE:
+            assert value is not None
+            return geometry.nearest_value(candidates, value)
+        assert anchor is not None
+        if rel is Relation.OTHER:
+            if matches(anchor, category) is not TruthValue.YES:
+                raise AmbiguousError(f"the first {category} is not one")
+            return geometry.only_one(candidates)
+        if rel is Relation.NEAREST:
+            return geometry.nearest(candidates, anchor, self.diagonal)
+        test = geometry.relation_test(rel, anchor, self.diagonal, beside=True)
+        tested = [(one, truth & test(one)) for one, truth in candidates]
+        if rel in SIDES:
+            return geometry.next_on_side(tested, anchor, self.diagonal)
+        return geometry.only_one(tested)
+
+    def count(self, category: str, rel: Relation, anchor: Instance | None = None) -> tuple[Instance, ...]:
+        """Return all instances of ``category``, or those on one side of ``anchor``, at any distance.
+
+        Raises AmbiguousError if it is unclear for any instance whether it counts.
+        """
+        candidates = self.matching(category, without=anchor if rel is not Relation.NAMED else None)
+        if rel is not Relation.NAMED:
+            if anchor is None or rel not in SIDES | {Relation.INSIDE}:
+                raise AmbiguousError(f"{rel} cannot be counted")
+            test = geometry.relation_test(rel, anchor, self.diagonal, beside=False)
+            candidates = [(one, truth & test(one)) for one, truth in candidates]
+        if any(truth is TruthValue.UNCLEAR for _, truth in candidates):
+            raise AmbiguousError(f"it is not clear how many: {category}")
+        return tuple(one for one, truth in candidates if truth is TruthValue.YES)
+
+    def matching(self, category: str, without: Instance | None = None) -> geometry.Candidates:
+        """Return the instances that a phrase fits (YES) or may fit (UNCLEAR)."""
+        if category not in self._matching:
+            tested = ((one, matches(one, category)) for one in self.instances)
+            self._matching[category] = [(one, truth) for one, truth in tested if truth is not TruthValue.NO]
+        candidates = self._matching[category]
+        return candidates if without is None else [pair for pair in candidates if pair[0].id != without.id]
