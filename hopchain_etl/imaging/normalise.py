@@ -9,17 +9,14 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import struct
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
-from typing import Any
 
 import imagehash
-import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from hopchain_etl.imaging.metadata import strip_jpeg, strip_png, strip_webp
+from hopchain_etl.imaging.pixels import TURNS, orientation, srgb_transform, upright_rgb8
 
 _HASHED_SIDE = 128  # px, minimum side after reduction; pHash itself uses 32
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
@@ -96,7 +93,7 @@ def normalise(data: bytes, limits: Limits) -> NormalisedImage:
         size, blob = opened.size, _jpeg_as_it_is(data, opened)
         if blob is None:
             opened.load()
-            image = _upright_rgb8(opened)
+            image = upright_rgb8(opened)
             size, blob = image.size, _encode(data, image, untouched=image is opened)
         else:
             image = _shrunk(opened)
@@ -149,118 +146,6 @@ def _check_header(opened: Image.Image, limits: Limits) -> None:
 # Pixels
 
 
-def _upright_rgb8(opened: Image.Image) -> Image.Image:
-    """Return the decoded image upright in 8-bit sRGB on white: ``opened`` itself if it is already in that form."""
-    turn, profile = _TURNS.get(_orientation(opened)), opened.info.get("icc_profile")
-    image, alpha = _split_alpha(_eight_bit(opened))
-    image = _to_srgb(image, profile)
-    if alpha is not None:
-        white = Image.new("RGB", image.size, "white")
-        white.paste(image, mask=alpha)
-        image = white
-    return image if turn is None else image.transpose(turn)
-
-
-_TURNS = {  # EXIF 2.32, tag 0x0112
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-
-def _orientation(opened: Image.Image) -> Any:
-    """Return the EXIF orientation, 1 where EXIF is absent or unreadable. Pillow has already turned TIFF files."""
-    try:
-        return opened.getexif().get(0x0112, 1)
-    except (SyntaxError, ValueError, TypeError, KeyError, IndexError, OSError, struct.error):
-        return 1  # damaged EXIF is no reason to reject a photo
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Return 16-bit, 32-bit and float greyscale as L (LA with a transparent colour), other images as they are."""
-    deep = image.mode.startswith("I;16")
-    if not deep and image.mode not in ("I", "F"):
-        return image
-    tags, values = getattr(image, "tag_v2", {}), np.asarray(image)
-    if deep:
-        bits = tags.get(258, (16,))[0]  # 12-bit TIFF uses the lower 12 of 16
-        grey = Image.fromarray((values >> (bits - 8)).astype(np.uint8))
-    else:
-        unsigned = image.mode == "I" and tags.get(339, (2,))[0] == 1  # Pillow supports only signed 32-bit pixels
-        grey = Image.fromarray(_scaled(values.view(np.uint32) if unsigned else values))
-    if tags.get(262) == 0:  # white is zero: Pillow inverts 8-bit TIFF only
-        grey = ImageOps.invert(grey)
-    if isinstance(key := image.info.get("transparency"), int):
-        grey.putalpha(Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8)))
-    return grey
-
-
-def _scaled(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return 32-bit greyscale as uint8.
-
-    The files do not define the white level. It is taken as the first of the usual maximum values (1 for floats, 8, 16,
-    32 bits) that is not below the brightest pixel. Negative values shift the scale so that the darkest pixel is black.
-    """
-    usual = [255.0, 65535.0, float(2**32 - 1)]
-    if values.dtype.kind == "f":
-        usual = [1.0, *usual]
-        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    low, top = min(float(values.min()), 0.0), float(values.max())
-    white = top if low < 0 else next((scale for scale in usual if top <= scale), top)
-    shares = (values.astype(np.float64) - low) / max(white - low, 1e-300)
-    return np.rint(shares * 255).astype(np.uint8)
-
-
-def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Return the opaque image and its alpha channel, None without transparency."""
-    if not image.has_transparency_data:
-        return image, None
-    rgba = image.convert("RGBA")
-    grey = image.mode in ("1", "L", "LA")  # a grey profile applies to one channel
-    return (rgba.getchannel("R") if grey else rgba.convert("RGB")), rgba.getchannel("A")
-
-
-# Colour
-
-
-def _to_srgb(image: Image.Image, profile: Any) -> Image.Image:
-    """Return an opaque 8-bit image in sRGB; a profile that is broken or made for other pixels is ignored."""
-    if image.mode not in ("L", "RGB", "CMYK"):
-        image = image.convert("L" if image.mode == "1" else "RGB")
-    if isinstance(profile, bytes) and profile and (transform := _transform(profile, image.mode)):
-        converted = ImageCms.applyTransform(image, transform)
-        assert converted is not None  # it is None only for in-place conversion
-        return converted
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-@lru_cache(maxsize=8)
-def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return the transform from ``mode`` pixels of an ICC profile to sRGB; None if it would change nothing or cannot be built."""
-    try:
-        space = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        transform = ImageCms.buildTransform(space, ImageCms.createProfile("sRGB"), mode, "RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return None
-    return None if mode == "RGB" and _is_srgb(transform) else transform
-
-
-def _is_srgb(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Return whether an RGB transform moves no colour by more than 2 of 255 levels.
-
-    Most photos have one of many variants of an sRGB profile. Converting them would only add rounding errors and turn a
-    JPEG into a PNG seven times as large.
-    """
-    levels = np.linspace(0, 255, 9).astype(np.uint8)
-    probe = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
-    moved = ImageCms.applyTransform(Image.fromarray(probe), transform)
-    return int(np.abs(np.asarray(moved).astype(int) - probe).max()) <= 2
-
-
 # Bytes
 
 
@@ -276,10 +161,10 @@ def _stripped(data: bytes, source: str | None) -> bytes | None:
 
 def _jpeg_as_it_is(data: bytes, opened: Image.Image) -> bytes | None:
     """Return a JPEG without metadata if its pixels need no change (decided without decoding); otherwise None."""
-    if _source_format(opened) != "JPEG" or opened.mode != "RGB" or _orientation(opened) in _TURNS:
+    if _source_format(opened) != "JPEG" or opened.mode != "RGB" or orientation(opened) in TURNS:
         return None
     profile = opened.info.get("icc_profile")
-    return None if profile and _transform(profile, "RGB") else _stripped(data, "JPEG")
+    return None if profile and srgb_transform(profile, "RGB") else _stripped(data, "JPEG")
 
 
 def _encode(data: bytes, image: Image.Image, untouched: bool) -> bytes:

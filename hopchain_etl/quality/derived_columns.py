@@ -10,25 +10,20 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
-from pycocotools import mask as coco
 
 from hopchain_etl.hops.consensus import is_consensus
 from hopchain_etl.hops.query import QueryError, hop_from_row, query_id
+from hopchain_etl.quality.masks import read_mask
 
 Row = Mapping[str, Any]
 Fact = Sequence[int | None]  # one value a row, mostly True or False
 
 EDGE = 0.01  # px: precision of float32 for a box edge at an image edge
 BOX_SLACK = 2.0  # px: masks are resized and boxes are rounded independently
-_MOST_PIXELS = 2**31  # pycocotools counts in 32 bits
 
 
 def derived_columns(table: str, rows: pa.Table, required: Collection[str]) -> pa.Table:
@@ -264,60 +259,3 @@ def _referents(hops: Sequence[Row | None]) -> set[str]:
     """Return the single instances that hops refer to; instances that are only counted are not required."""
     targets: Iterable[Sequence[str]] = (hop["target"] or () for hop in hops if hop and hop["read"] != "count")
     return {target[0] for target in targets if len(target) == 1}
-
-
-def _equal(one: str | None, other: str | None) -> bool:
-    """Whether two answers are the same number, exactly."""
-    try:
-        return Decimal(one or "") == Decimal(other or "")
-    except InvalidOperation:
-        return False
-
-
-@dataclass(frozen=True)
-class Mask:
-    """Size, area and box of a valid mask, in px. ``box`` is the tight x1, y1, x2, y2 of its pixels."""
-
-    height: int
-    width: int
-    area: int
-    box: tuple[float, float, float, float]
-
-
-def read_mask(mask: Mapping[str, Any] | None) -> Mask | None:
-    """Return what a mask (records.MASK) measures, or None if it is not a valid run-length encoding of its size.
-
-    pycocotools decodes in C without checks, so it only gets masks that were checked here.
-    """
-    if mask is None or None in (mask["size"], mask["counts"]) or None in mask["size"]:
-        return None
-    height, width = mask["size"]
-    runs = _runs(mask["counts"])
-    if min(height, width) < 1 or height * width > _MOST_PIXELS or runs is None or runs.sum() != height * width:
-        return None
-    rle = {"size": [height, width], "counts": mask["counts"].encode()}
-    x, y, w, h = coco.toBbox(rle).tolist()
-    return Mask(height, width, int(coco.area(rle)), (x, y, x + w, y + h))
-
-
-def _runs(counts: str) -> NDArray[np.int64] | None:
-    """Return the lengths of the alternating runs of background and mask, or None if ``counts`` is not a valid encoding.
-
-    Format (COCO API, maskApi.c): five bits a character from "0" on, the sixth bit means that more characters follow,
-    the fifth bit of the last character is the sign; from the fourth number on, each number is stored as the difference
-    to the number two places before.
-    """
-    digits = np.frombuffer(counts.encode(), np.uint8).astype(np.int64) - ord("0")
-    if not len(digits) or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
-        return None
-    starts = np.flatnonzero(np.concatenate([[True], digits[:-1] & 32 == 0]))
-    lengths = np.diff(starts, append=len(digits))
-    if lengths.max() > 7:  # more than 35 bits
-        return None
-    places = np.arange(len(digits)) - np.repeat(starts, lengths)
-    runs = np.add.reduceat((digits & 31) << (5 * places), starts)
-    negative = digits[starts + lengths - 1] & 16 > 0
-    runs[negative] -= 1 << (5 * lengths[negative])
-    runs[1::2] = np.cumsum(runs[1::2])
-    runs[2::2] = np.cumsum(runs[2::2])
-    return runs if runs.min() >= 0 else None

@@ -167,8 +167,8 @@ def test_an_error_inside_the_block_cancels_what_waits() -> None:
 PARENT = """
 import sys, time
 from support.bad_decoders import moody
-from hopchain_etl.decode_pool import DecodePool
-from hopchain_etl.imaging import Limits
+from hopchain_etl.imaging.decode_pool import DecodePool
+from hopchain_etl.imaging.normalise import Limits
 pool = DecodePool(2, Limits(), timeout=2, function=moody)
 futures = pool.submit(b"sleep:0.3"), pool.submit(b"sleep:0.3")
 pids = {future.result().width for future in futures}

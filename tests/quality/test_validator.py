@@ -27,7 +27,8 @@ from hopchain_etl.hops.query import query_id
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.project_files import project_file
 from hopchain_etl.quality import validator
-from hopchain_etl.quality.derived_columns import instance_checks, read_mask
+from hopchain_etl.quality.derived_columns import instance_checks
+from hopchain_etl.quality.masks import read_mask
 from hopchain_etl.quality.validator import (
     GateResult,
     QualityError,
