@@ -15,12 +15,12 @@ from hopchain_etl.hops.grading import declared_answer, is_correct, parse_number
 class Grade:
     """What a completion is worth: whether its answer is right, and whether it declares a number at all."""
 
-    right: bool
+    correct: bool
     well_formed: bool
 
     def reward(self, format_weight: float = 0.0) -> float:
         """Return 0 to 1: a right answer is worth 1, a wrong number in the declared place ``format_weight``."""
-        return 1.0 if self.right else format_weight * self.well_formed
+        return 1.0 if self.correct else format_weight * self.well_formed
 
 
 def grade(completion: str, answer: str) -> Grade:
@@ -29,9 +29,9 @@ def grade(completion: str, answer: str) -> Grade:
     Raises ValueError where ``answer`` is not such a number: the row is at fault then, not the model.
     """
     if is_correct(completion, answer):
-        return Grade(right=True, well_formed=True)
+        return Grade(correct=True, well_formed=True)
     place = declared_answer(completion)
-    return Grade(right=False, well_formed=place is not None and parse_number(place) is not None)
+    return Grade(correct=False, well_formed=place is not None and parse_number(place) is not None)
 
 
 def text_of(completion: object) -> str:
