@@ -10,7 +10,7 @@ import typer.testing
 from pydantic import ValidationError
 
 from hopchain_etl.cli import app
-from hopchain_etl.engines.factory import engines_for
+from hopchain_etl.engines.factory import create_engines
 from hopchain_etl.release.git import settings_env
 from hopchain_etl.settings import (
     BenchmarkSettings,
@@ -169,7 +169,7 @@ def test_the_same_model_named_for_both_is_one_server() -> None:
 def test_fingerprints_do_not_depend_on_what_is_inherited() -> None:
     inherited = VLM.keys() - {"model", "revision"}
     changed: dict[str, Any] = {**{name: VLM[name] for name in inherited}, "launch": LAUNCH}
-    plain, other = (engines_for(Settings(engines={"profile": "vllm"}, vlm=vlm)).solver for vlm in ({}, changed))
+    plain, other = (create_engines(Settings(engines={"profile": "vllm"}, vlm=vlm)).solver for vlm in ({}, changed))
     assert plain
     assert other
     assert plain.identity == other.identity
