@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,38 +21,30 @@ DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS.parent))  # for benchmarks, which is no installed package
 
 from benchmarks import mutations  # noqa: E402
-from hopchain_etl import settings as settings_module  # noqa: E402
 from hopchain_etl.cli import app  # noqa: E402
+from hopchain_etl.settings import SettingRow, described  # noqa: E402
 
 GOOD_QUERIES = 40  # spoiled for the table of mutations: enough for each way, and a matter of seconds
 PREFIX = "HOPCHAIN_"
 
 
-def settings_rows() -> Iterator[tuple[str, str, str, bool]]:
-    """Yield each setting as (variable, default in Markdown, meaning, advanced)."""
-    rows: Any = settings_module.described()
-    for row in rows:
-        if isinstance(row, tuple):
-            yield row[0], _code(row[1]), row[2], False
-            continue
-        default = f"that of {_code(row.inherits)}" if row.inherits else _code(row.default)
-        yield row.variable, default, row.description, row.advanced
-
-
 def settings() -> str:
-    """Return one table a section; settings that few people need come in a table of their own."""
-    lines: list[str] = []
-    rows = list(settings_rows())
-    for section in dict.fromkeys(_section(row[0]) for row in rows):
-        lines += [f"## {section}", ""]
-        mine = [row for row in rows if _section(row[0]) == section]
-        for advanced in (False, True):
-            if table := [row for row in mine if row[3] is advanced]:
-                lines += ["Rarely needed:", ""] if advanced else []
-                lines += ["| variable | default | meaning |", "|---|---|---|"]
-                lines += [f"| `{name}` | {default} | {_cell(meaning)} |" for name, default, meaning, _ in table]
-                lines.append("")
+    """Return the basic settings in one table, then the advanced ones by section."""
+    rows = described()
+    advanced = [row for row in rows if row.advanced]
+    lines = ["## Basic", "", *_table(row for row in rows if not row.advanced), "", "## Advanced", ""]
+    for section in dict.fromkeys(_section(row.variable) for row in advanced):
+        mine = [row for row in advanced if _section(row.variable) == section]
+        lines += [f"### {section}", "", *_table(mine), ""]
     return "\n".join(lines)
+
+
+def _table(rows: Iterable[SettingRow]) -> Iterator[str]:
+    yield "| variable | default | meaning |"
+    yield "|---|---|---|"
+    for row in rows:
+        default = f"that of {_code(row.inherits)}" if row.inherits else _code(row.default)
+        yield f"| `{row.variable}` | {default} | {_cell(row.description)} |"
 
 
 def commands() -> str:

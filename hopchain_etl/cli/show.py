@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from hopchain_etl.demo.samples import write_samples
 from hopchain_etl.lake.lake import Lake
@@ -18,7 +18,7 @@ from hopchain_etl.release.decontaminate import decontaminate as find_copies
 from hopchain_etl.reporting.audit import as_text as figures_as_text
 from hopchain_etl.reporting.audit import audit
 from hopchain_etl.reporting.report import write_report
-from hopchain_etl.settings import BenchmarkSettings, Settings, described
+from hopchain_etl.settings import BenchmarkSettings, SettingRow, Settings, as_markdown, described
 
 app = typer.Typer()
 
@@ -96,17 +96,30 @@ def decontaminate(
 
 
 @app.command()
-def settings(markdown: Annotated[bool, typer.Option(help="as one Markdown table")] = False) -> None:
-    """List every setting with its environment variable, default and meaning."""
+def settings(
+    all_: Annotated[bool, typer.Option("--all", help="list the advanced settings too")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="print all settings as Markdown tables")] = False,
+) -> None:
+    """List the settings that you are likely to need: environment variable, default and meaning."""
     if markdown:
-        typer.echo("| variable | default | meaning |\n|---|---|---|")
-        for variable, default, meaning in described():
-            typer.echo(f"| `{variable}` | {f'`{default}`' if default else ''} | {meaning} |".replace("  ", " "))
+        typer.echo(as_markdown())
         return
-    table = Table("variable", "default", "meaning")
-    for row in described():
-        table.add_row(*row)
-    Console(markup=False).print(table)
+    rows = described()
+    console = Console(markup=False)
+    console.print(_settings_table([row for row in rows if not row.advanced]))
+    advanced = [row for row in rows if row.advanced]
+    if all_:
+        console.print(_settings_table(advanced, "Advanced"))
+    else:
+        console.print(f"{len(advanced)} advanced settings: hopchain settings --all")
+
+
+def _settings_table(rows: list[SettingRow], title: str | None = None) -> Table:
+    width = max(len(row.variable) for row in rows)  # a name that is cut off could not be copied
+    table = Table(Column("variable", min_width=width), "default", "meaning", title=title)
+    for row in rows:
+        table.add_row(row.variable, f"as {row.inherits}" if row.inherits else row.default, row.description)
+    return table
 
 
 @app.command("estimate")

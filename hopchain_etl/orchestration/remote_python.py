@@ -55,7 +55,7 @@ def run(python: str, stage: str, shard: str, settings: Settings, stop: threading
 
 
 def _without_connections(settings: Settings) -> tuple[Settings, dict[str, str]]:
-    """Return settings that name no Airflow Connection, and an environment with the keys that were behind them."""
+    """Return settings without the Airflow Connections that stages use, and an environment with their keys."""
     keys: dict[str, str] = {}
     changed: dict[str, object] = {}
     if settings.lake.connection:

@@ -11,9 +11,11 @@ from functools import cached_property
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.factory import Engines, create_engines
 from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.quality.validator import Validator, make_validator
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages import detect, generate, judge, screen, segment
+from hopchain_etl.stages.ingest import IngestResult, ingest
 from hopchain_etl.stages.lineage import Lineage, identity_facts
 from hopchain_etl.stages.runner import Progress, Stage, run_shard
 from hopchain_etl.stages.token_budget import limited_budget
@@ -33,7 +35,7 @@ class Step:
 
 
 class Build:
-    """The stages after ingest for one set of settings. Cheap to make; engines load their models at first use."""
+    """Ingest and the stages after it for one set of settings. Cheap to make; engines load their models at first use."""
 
     def __init__(
         self,
@@ -79,6 +81,16 @@ class Build:
             lineage = Lineage("screen", screen.REVISION, engines.solver.identity, queries, trying.params)
             steps["screen"] = Step(trying, lineage)
         return steps
+
+    def ingest(
+        self, intake: str, *, progress: Progress | None = None, stop: threading.Event | None = None
+    ) -> IngestResult:
+        """Take the new photos of the source bucket into the lake as ``intake``, and finish older intakes.
+
+        Returns what became of them. Raises what ``stages.ingest.ingest`` does.
+        """
+        source, validate = ObjectStore(self.settings.source), self._validate or make_validator(self.settings.quality)
+        return ingest(self.lake, source, self.settings.ingest, intake, validate=validate, progress=progress, stop=stop)
 
     @property
     def lineage(self) -> str:

@@ -139,7 +139,8 @@ def settings_env(settings: Settings) -> dict[str, str]:
     Connections are left out: only a task of Airflow can look them up, so a child gets the keys themselves.
     """
     sections: dict[str, Any] = settings.model_dump(mode="json")
-    for section in (sections["lake"], sections["source"], sections["registry"].get("remote") or {}):
+    places = [sections[name] for name in ("lake", "source", "benchmarks")]
+    for section in (*places, sections["registry"].get("remote") or {}):
         section["connection"] = None
     return {f"HOPCHAIN_{name.upper()}": json.dumps(section) for name, section in sections.items()}
 

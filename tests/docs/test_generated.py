@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from hopchain_etl.settings import described
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -30,9 +32,15 @@ def test_no_page_is_stale(page: str) -> None:
 
 
 def test_every_setting_says_what_it_means() -> None:
-    rows = list(GENERATE.settings_rows())
+    rows = described()
     assert len(rows) > 40
-    assert [row[0] for row in rows if not row[2]] == []
+    assert [row.variable for row in rows if not row.description] == []
+
+
+def test_the_settings_that_a_user_meets_first_come_first() -> None:
+    page = GENERATE.settings()
+    basic, advanced = page.index("## Basic"), page.index("## Advanced")
+    assert basic < page.index("`HOPCHAIN_LAKE__URI`") < advanced < page.index("`HOPCHAIN_VLM__TIMEOUT_SECONDS`")
 
 
 def test_every_option_of_a_command_is_listed() -> None:

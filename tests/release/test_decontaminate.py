@@ -168,7 +168,7 @@ def test_a_benchmark_that_is_not_there_stops_the_release(bucket: Any, tmp_path: 
         settings = lakes.settings_for(bucket, benchmarks=benchmark_at(bucket, uri), release=release)
         with pytest.raises(error, match=match):
             take_snapshot(lake, settings)
-    with pytest.raises(ValidationError, match="neither a folder nor an S3 location"):
+    with pytest.raises(ValidationError, match="not a folder and not an S3 location"):
         benchmark_at(bucket, "gs://elsewhere/bench")
 
 

@@ -15,23 +15,23 @@ from hopchain_etl.hops.grading import declared_answer, is_correct, parse_number
 class Grade:
     """The grade of a completion: whether its answer is correct, and whether it declares a number."""
 
-    right: bool
+    correct: bool
     well_formed: bool
 
     def reward(self, format_weight: float = 0.0) -> float:
-        """Return 0 to 1: a right answer is worth 1, a wrong but well-formed number ``format_weight``."""
-        return 1.0 if self.right else format_weight * self.well_formed
+        """Return 0 to 1: a correct answer is worth 1, a wrong but well-formed number ``format_weight``."""
+        return 1.0 if self.correct else format_weight * self.well_formed
 
 
 def grade(completion: str, answer: str) -> Grade:
     """Return the grade of a completion for the correct answer as an exact decimal ("24", "-0.5").
 
-    Raises ValueError where ``answer`` is not such a number: then the row is wrong, not the model.
+    Raises ValueError if ``answer`` is not such a number: then the row is wrong, not the model.
     """
     if is_correct(completion, answer):
-        return Grade(right=True, well_formed=True)
+        return Grade(correct=True, well_formed=True)
     place = declared_answer(completion)
-    return Grade(right=False, well_formed=place is not None and parse_number(place) is not None)
+    return Grade(correct=False, well_formed=place is not None and parse_number(place) is not None)
 
 
 def text_of(completion: object) -> str:

@@ -25,7 +25,7 @@ class HopChainAccuracy(ORM):  # type: ignore[misc, unused-ignore]
     """1 for each right completion, else 0. The column ``answer`` contains the correct answer."""
 
     def __call__(self, completions: Sequence[Any], answer: Sequence[str], **_: Any) -> list[float]:
-        return [float(grade(text_of(one), right).right) for one, right in zip(completions, answer, strict=True)]
+        return [float(grade(text_of(one), right).correct) for one, right in zip(completions, answer, strict=True)]
 
 
 class HopChainFormat(ORM):  # type: ignore[misc, unused-ignore]

@@ -21,4 +21,4 @@ def compute_score(
     ``ground_truth`` is not an exact number.
     """
     graded = grade(solution_str, ground_truth)
-    return {"score": graded.reward(format_weight), "acc": float(graded.right), "format": float(graded.well_formed)}
+    return {"score": graded.reward(format_weight), "acc": float(graded.correct), "format": float(graded.well_formed)}

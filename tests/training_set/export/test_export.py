@@ -101,7 +101,7 @@ def test_swift_names_images_that_lie_beside_it(folder: Path, tmp_path: Path) -> 
         (image,) = made["images"]
         assert (tmp_path / image).read_bytes() == rows[made["query_id"]].image_bytes()
         assert made["messages"][0]["content"].startswith("<image>Find")
-        assert grade(f"\\boxed{{{made['answer']}}}", rows[made["query_id"]]["answer"]).right
+        assert grade(f"\\boxed{{{made['answer']}}}", rows[made["query_id"]]["answer"]).correct
 
 
 def test_prompts_over_the_limit_are_left_out_with_the_image_counted(folder: Path, tmp_path: Path) -> None:

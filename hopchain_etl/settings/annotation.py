@@ -1,0 +1,54 @@
+"""The annotation desk: who annotates, and when a question is decided."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from hopchain_etl.settings.section import BASIC, Section
+
+
+class DeskSettings(Section):
+    """The annotation desk."""
+
+    annotators: tuple[str, ...] = Field(
+        (),
+        description="who annotates: user:NAME, role:NAME, or * for everyone who can log in",
+        json_schema_extra=BASIC,
+    )
+    leads: tuple[str, ...] = Field(
+        ("role:admin",), description="who leads: user:NAME, role:NAME", json_schema_extra=BASIC
+    )
+    viewers: tuple[str, ...] = Field((), description="additional users of the dataset browser; must not be annotators")
+    seats: int = Field(
+        4, ge=1, le=16, description="number of people who answer a question independently", json_schema_extra=BASIC
+    )
+    agree: int = Field(
+        4,
+        ge=1,
+        le=16,
+        description="how many of them must give the same number; must be more than half",
+        json_schema_extra=BASIC,
+    )
+    full_share: float = Field(
+        0.05, ge=0, le=1, description="share of questions that go to all seats even if they are decided earlier"
+    )
+    gold_share: float = Field(
+        0.05, ge=0, le=0.5, description="share of questions that are gold checks with a known answer"
+    )
+    practice: int = Field(3, ge=0, le=20, description="number of questions in the practice round")
+    lease_seconds: float = Field(
+        600, gt=0, description="how long a seat stays reserved for the person who is viewing the question"
+    )
+    undo_seconds: float = Field(600, ge=0, description="how long an answer can be undone")
+    refresh_seconds: float = Field(10, gt=0, description="interval between reads of what other API workers stored")
+
+    @model_validator(mode="after")
+    def _is_a_rule(self) -> Self:
+        if not self.seats / 2 < self.agree <= self.seats:
+            raise ValueError(
+                f"{self.agree} of {self.seats} is not a valid rule: more than half of the seats must agree, "
+                "and not more than all"
+            )
+        return self

@@ -1,0 +1,203 @@
+"""The engines: which ones run, the models behind them, and what they are asked."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from hopchain_etl.settings.section import BASIC, Section
+
+
+class Profile(StrEnum):
+    """Which engines detect, segment and write questions."""
+
+    LOCAL = "local"
+    VLLM = "vllm"
+
+
+class Sam3Backend(StrEnum):
+    """Which library runs the SAM3 weights."""
+
+    TRANSFORMERS = "transformers"
+    META = "meta"
+
+
+class EngineSettings(Section):
+    """Which engines run, and how much they may spend."""
+
+    profile: Profile = Field(
+        Profile.LOCAL, description="local: any CPU; vllm: Qwen3-VL and SAM3, on GPUs", json_schema_extra=BASIC
+    )
+    token_ceiling: int | None = Field(
+        None,
+        ge=1,
+        description=(
+            "maximum number of model tokens for a run, over all its tasks; the run stops when they are used up"
+        ),
+        json_schema_extra=BASIC,
+    )
+
+
+class LaunchSettings(Section):
+    """How a task launches its own vLLM server if no endpoint is configured."""
+
+    python: str | None = Field(
+        None, description="Python interpreter of the environment with vllm; none: the current one"
+    )
+    tensor_parallel: int = Field(8, ge=1, description="number of GPUs that the model is spread over")
+    quantization: str | None = Field(
+        None, description="vLLM's name of the quantization, such as fp8; none: weights unchanged"
+    )
+    max_model_len: int = Field(65_536, ge=256, description="maximum tokens of prompt and answer together")
+    extra_args: tuple[str, ...] = Field((), description="additional server arguments, passed unchanged")
+    ready_seconds: float = Field(3_600, gt=0, description="maximum seconds for loading the weights")
+    log_folder: str | None = Field(None, description="folder of the server's log; none: the temporary folder")
+
+
+class VlmSettings(Section):
+    """A vision-language model, and the OpenAI-compatible server that runs it.
+
+    As ``vlm`` it is the main model. As ``solver`` it is the weaker model that screens questions: what is not set is as
+    in ``vlm``, except for what belongs to one model (see ``INHERITANCE``).
+    """
+
+    model: str = Field(
+        "Qwen/Qwen3-VL-235B-A22B-Thinking",
+        description="name of the model on the server; if the task launches the server: the model to load",
+        json_schema_extra=BASIC,
+    )
+    revision: str = Field("main", description="revision of the weights; part of every fingerprint")
+    endpoint_url: str | None = Field(
+        None, description="such as http://host:8000/v1; none: the task launches vLLM", json_schema_extra=BASIC
+    )
+    connection: str | None = Field(
+        None, description="Airflow Connection whose password is the API key", json_schema_extra=BASIC
+    )
+    api_key_env: str = Field(
+        "HOPCHAIN_VLM_KEY", description="without a connection: the environment variable with the API key"
+    )
+    concurrency: int = Field(
+        64,
+        ge=1,
+        le=4_096,
+        description="maximum number of requests in flight; waiting times between attempts do not count",
+    )
+    timeout_seconds: float = Field(
+        1_200, gt=0, description="limit for one request, from sending to the last byte of the response"
+    )
+    max_attempts: int = Field(
+        5, ge=1, description="attempts for a request with a server error (5xx, lost or incomplete responses)"
+    )
+    timeout_attempts: int = Field(2, ge=1, description="attempts for a request that times out")
+    invalid_retries: int = Field(2, ge=0, description="retries with a new seed when the answer is not valid")
+    down_after_seconds: float = Field(
+        300, ge=0, description="after so many seconds without a connection, the task fails; a retry resumes it"
+    )
+    max_pixels: int = Field(
+        1_310_720,
+        ge=1_024,
+        description=(
+            "pixels of an image; larger images are scaled down; 1,024 px are one token; part of every fingerprint"
+        ),
+    )
+    launch: LaunchSettings = LaunchSettings()
+
+    @field_validator("endpoint_url")
+    @classmethod
+    def _is_http(cls, url: str | None) -> str | None:
+        if url is not None and not re.match(r"https?://[^/\s]+", url):
+            raise ValueError(f"{url!r} is not a server address; write http://host:8000/v1")
+        return url.rstrip("/") if url else None
+
+
+class AskSettings(Section):
+    """What the vllm profile asks the model for, and the limits of its answers."""
+
+    min_complexity: int = Field(3, ge=1, le=10, description="photos rated lower are rejected as too_simple")
+    min_quality: Literal["low", "medium", "high"] = Field(
+        "medium", description="photos rated lower are rejected as low_quality"
+    )
+    max_categories: int = Field(
+        12, ge=1, le=20, description="maximum number of categories named per photo, most prominent first"
+    )
+    combinations_per_image: int = Field(
+        5, ge=1, le=64, description="number of instance combinations per image that questions are written about"
+    )
+    queries_per_combination: int = Field(
+        4, ge=1, le=8, description="maximum number of questions requested per combination"
+    )
+    crop_pixels: int = Field(
+        262_144, ge=1_024, description="pixels of each instance's crop; larger crops are scaled down"
+    )
+    crop_margin: float = Field(0.15, ge=0, le=2, description="margin around the crop, as a share of the box sides")
+    max_tokens: int = Field(24_576, ge=16, description="maximum tokens of one answer, including thinking tokens")
+    temperature: float = Field(0.6, ge=0, le=2, description="for every call; at 0, thinking models repeat themselves")
+
+
+class Sam3Settings(Section):
+    """The segmenter of the vllm profile."""
+
+    backend: Sam3Backend = Field(
+        Sam3Backend.TRANSFORMERS, description="transformers, or meta: its own package, on CUDA"
+    )
+    model: str = Field("facebook/sam3", description="weights: an id on the Hugging Face hub (gated), or a folder")
+    revision: str = Field(
+        "main",
+        description="revision of the weights; pin a commit, or give a name to the contents of your folder",
+    )
+    device: str = Field(
+        "auto", pattern="^(auto|cpu|cuda(:[0-9]+)?)$", description="auto: the first GPU, otherwise the CPU"
+    )
+    precision: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        "auto", description="auto: bfloat16 on a GPU, float32 on a CPU"
+    )
+    batch: int = Field(16, ge=1, le=256, description="categories prompted at once; halved when memory runs out")
+    threads: int = Field(
+        4, ge=1, le=64, description="threads that fetch, decode and read photos on the CPU in parallel"
+    )
+    min_score: float = Field(0.3, gt=0, lt=1, description="candidates below this score are dropped as low_score")
+    sure_score: float = Field(
+        0.5, gt=0, le=1, description="instances below this score are uncertain and never referred to"
+    )
+    mask_threshold: float = Field(0.5, gt=0, lt=1, description="probability from which a pixel belongs to the mask")
+    duplicate_iou: float = Field(0.8, gt=0, le=1, description="mask IoU from which two instances count as duplicates")
+    min_area: int = Field(64, ge=1, description="px; smaller masks are dropped as tiny_mask")
+    min_area_share: float = Field(
+        0.0005,
+        ge=0,
+        lt=1,
+        description="minimum mask area as a share of the photo; smaller masks are dropped as tiny_mask",
+    )
+    read_text: bool = Field(True, description="lines of text are instances too, read by OCR")
+
+
+class GenerateSettings(Section):
+    """The questions that the program author writes, and the chains of all authors."""
+
+    queries_per_image: int = Field(6, ge=1, le=64, description="maximum number of queries per image")
+    min_instances: int = Field(3, ge=3, le=6, description="minimum number of instances that a chain visits")
+    max_instances: int = Field(6, ge=3, le=6, description="maximum number of instances that a chain visits")
+    seed: int = Field(0, description="a different seed gives different questions")
+
+
+class ScreenSettings(Section):
+    """How often the solver tries each question before people see it."""
+
+    samples: int = Field(
+        8,
+        ge=1,
+        le=64,
+        description="attempts of a weaker model with the image; if all are correct, the query is too easy",
+    )
+    blind_samples: int = Field(
+        8,
+        ge=0,
+        le=64,
+        description="attempts without the image; if correct more often than by chance, the query is guessable",
+    )
+    blind_held_out: int = Field(
+        4, ge=0, le=64, description="additional attempts without the image, used only to measure the released set"
+    )

@@ -1,0 +1,70 @@
+"""How runs go: taking in photos, checking rows, schedules, and where tasks run."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from hopchain_etl.settings.section import BASIC, Section
+
+
+class IngestSettings(Section):
+    """Which photos enter the lake, and in which portions."""
+
+    shard_size: int = Field(
+        64, ge=1, le=2_000, description="images per shard; one mapped task per shard", json_schema_extra=BASIC
+    )
+    limit: int | None = Field(None, ge=1, description="maximum number of new photos per run", json_schema_extra=BASIC)
+    concurrency: int = Field(16, ge=1, le=256, description="number of photos fetched at once")
+    min_side: int = Field(64, ge=1, description="px; smaller images are rejected as too_small")
+    max_pixels: int = Field(
+        64_000_000, ge=1, description="larger images are rejected as too_many_pixels before decoding"
+    )
+    max_bytes: int = Field(
+        100_000_000, ge=1, description="larger objects are rejected as too_many_bytes before download"
+    )
+    near_distance: int = Field(
+        6, ge=0, le=31, description="maximum number of differing perceptual-hash bits between near-duplicates"
+    )
+    source: str = Field("", description="origin of the photos, if their S3 metadata `source` does not state it")
+    license: str = Field("", description="their licence, if their S3 metadata `license` does not state it")
+
+
+class QualitySettings(Section):
+    """When a shard is too bad to be written."""
+
+    max_failing_share: float = Field(
+        0.2, ge=0, le=1, description="if a larger share of rows fails the suite, the shard's task fails"
+    )
+
+
+class OrchestrateSettings(Section):
+    """Schedules, retries and notices of the Airflow DAGs."""
+
+    schedule: str | None = Field(
+        "0 2 * * *", description="when hopchain_build runs, cron in UTC; empty: only by hand", json_schema_extra=BASIC
+    )
+    collect_schedule: str | None = Field(
+        "*/15 * * * *", description="when hopchain_collect runs, likewise", json_schema_extra=BASIC
+    )
+    release_schedule: str | None = Field(
+        None,
+        description="when hopchain_release runs, likewise; in addition, every event of the answers asset starts it",
+        json_schema_extra=BASIC,
+    )
+    retries: int = Field(2, ge=0, description="retries of each task, with exponential backoff")
+    retry_delay_seconds: float = Field(60, ge=0, description="delay before the first retry")
+    failure_webhook_connection: str | None = Field(None, description="HTTP connection that is notified of failed tasks")
+
+
+class PlacementSettings(Section):
+    """Where the GPU stages run, if not in the same place as the others. Each stage declares whether it needs a GPU."""
+
+    gpu_python: str | None = Field(
+        None, description="Python interpreter of the environment with hopchain-etl[gpu]; none: the worker's own"
+    )
+    gpu_image: str | None = Field(None, description="image of their Kubernetes pods; none: the executor's")
+    gpu_executor: str | None = Field(
+        None, description="executor as named in AIRFLOW__CORE__EXECUTOR; none: the first one listed"
+    )
+    gpu_resource: str = Field("nvidia.com/gpu", description="name of a GPU as a resource in the cluster")
+    launch_memory_gib: int = Field(64, ge=1, description="memory of a pod that launches its own model server")

@@ -1,0 +1,93 @@
+"""All sections together, and where their values come from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from hopchain_etl.settings.annotation import DeskSettings
+from hopchain_etl.settings.engines import (
+    AskSettings,
+    EngineSettings,
+    GenerateSettings,
+    Sam3Settings,
+    ScreenSettings,
+    VlmSettings,
+)
+from hopchain_etl.settings.inheritance import with_inherited
+from hopchain_etl.settings.operation import IngestSettings, OrchestrateSettings, PlacementSettings, QualitySettings
+from hopchain_etl.settings.presets import PRESETS
+from hopchain_etl.settings.release import CalibrateSettings, DiversitySettings, ReleaseSettings
+from hopchain_etl.settings.section import Section
+from hopchain_etl.settings.storage import BenchmarkSettings, LakeSettings, RegistrySettings, SourceSettings
+
+
+class _PresetSource(PydanticBaseSettingsSource):
+    """The values of the preset that a source of higher priority names."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return nothing: a preset is always read as a whole."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        release = self.current_state.get("release", {})
+        name = release.get("preset") if isinstance(release, dict) else getattr(release, "preset", None)
+        return {section: dict(values) for section, values in PRESETS.get(name or "", {}).items()}
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. ``Settings()`` reads the environment and ``hopchain.toml``.
+
+    A section that inherits stands below the one that it inherits from (see ``INHERITANCE``).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HOPCHAIN_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    lake: LakeSettings = LakeSettings()
+    source: SourceSettings = SourceSettings()
+    benchmarks: BenchmarkSettings = BenchmarkSettings()
+    ingest: IngestSettings = IngestSettings()
+    engines: EngineSettings = EngineSettings()
+    vlm: VlmSettings = VlmSettings()
+    solver: VlmSettings = VlmSettings()
+    ask: AskSettings = AskSettings()
+    sam3: Sam3Settings = Sam3Settings()
+    generate: GenerateSettings = GenerateSettings()
+    screen: ScreenSettings = ScreenSettings()
+    quality: QualitySettings = QualitySettings()
+    desk: DeskSettings = DeskSettings()
+    registry: RegistrySettings = RegistrySettings()
+    release: ReleaseSettings = ReleaseSettings()
+    calibrate: CalibrateSettings = CalibrateSettings()
+    diversity: DiversitySettings = DiversitySettings()
+    orchestrate: OrchestrateSettings = OrchestrateSettings()
+    placement: PlacementSettings = PlacementSettings()
+
+    @field_validator("*")
+    @classmethod
+    def _inherits(cls, section: Section, info: ValidationInfo) -> Section:
+        return with_inherited(str(info.field_name), section, info.data)
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        path = Path(os.environ.get("HOPCHAIN_CONFIG", "hopchain.toml"))
+        toml = TomlConfigSettingsSource(settings_cls, path)
+        return named["init_settings"], named["env_settings"], toml, _PresetSource(settings_cls)
+
+    def departures(self) -> dict[str, Any]:
+        """Return the settings that differ from their preset, by name (``desk.agree``); empty without a preset."""
+        effective = self.model_dump(mode="json")
+        preset = PRESETS.get(self.release.preset or "", {})
+        return {
+            f"{section}.{name}": effective[section][name]
+            for section, values in preset.items()
+            for name, value in values.items()
+            if effective[section][name] != value
+        }

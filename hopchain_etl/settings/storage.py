@@ -1,0 +1,86 @@
+"""Where things are: the lake, the photos, benchmarks and the registry of releases."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import Field, field_validator
+
+from hopchain_etl.settings.section import BASIC, Section
+
+
+class S3Settings(Section):
+    """Where a bucket is and how to reach it."""
+
+    uri: str = Field(description="where the data is: s3://bucket/prefix", json_schema_extra=BASIC)
+    endpoint_url: str | None = Field(None, description="for S3 servers other than AWS", json_schema_extra=BASIC)
+    region: str = Field("us-east-1", description="region, as AWS names it", json_schema_extra=BASIC)
+    path_style: bool = Field(
+        False,
+        description="put the bucket in the path, as most S3 servers except AWS require",
+        json_schema_extra=BASIC,
+    )
+    connection: str | None = Field(
+        None,
+        description="Airflow Connection with the keys; none: the boto3 credential chain",
+        json_schema_extra=BASIC,
+    )
+    max_connections: int = Field(32, ge=1, le=512, description="maximum number of open connections to S3")
+
+    @field_validator("uri")
+    @classmethod
+    def _is_s3(cls, uri: str) -> str:
+        if not uri.startswith("s3://") or not uri[5:].split("/")[0]:
+            raise ValueError(f"{uri!r} is not an S3 location; write s3://bucket/prefix")
+        return uri.rstrip("/")
+
+
+class LakeSettings(S3Settings):
+    """The lake. ``source``, ``benchmarks`` and ``registry.remote`` inherit from it how to reach S3."""
+
+    uri: str = Field("s3://hopchain/lake", description="where the lake is: s3://bucket/prefix", json_schema_extra=BASIC)
+    rows_per_part: int = Field(5_000, ge=1, description="rows per Parquet file; the same rows give the same files")
+    journal_writes: int = Field(
+        16, ge=1, description="maximum number of concurrent writes of model answers to the journal"
+    )
+
+
+class SourceSettings(S3Settings):
+    """The photos. What is not set is as in ``lake``."""
+
+    uri: str = Field(
+        "s3://hopchain/photos", description="where the photos are: s3://bucket/prefix", json_schema_extra=BASIC
+    )
+
+
+class BenchmarkSettings(S3Settings):
+    """Benchmarks that no training set may contain. What is not set is as in ``lake``."""
+
+    uri: str = Field(
+        "",
+        description=(
+            "folder or s3://bucket/prefix with images and questions (.txt, one per line) "
+            "that must not appear in any release"
+        ),
+        json_schema_extra=BASIC,
+    )
+
+    @field_validator("uri")
+    @classmethod
+    def _is_s3(cls, uri: str) -> str:
+        if "://" in uri and not re.match("s3://[^/]", uri):
+            raise ValueError(f"{uri!r} is not a folder and not an S3 location; write s3://bucket/prefix")
+        return uri.rstrip("/")
+
+
+class RegistrySettings(Section):
+    """The registry of releases: a git repository, and a DVC remote, which inherits from ``lake`` what is not set."""
+
+    git_url: str | None = Field(
+        None,
+        description="the registry's git repository: a bare repository folder or any git URL",
+        json_schema_extra=BASIC,
+    )
+    remote: S3Settings | None = Field(None, description="where DVC stores the data")
+    git_name: str = Field("hopchain", description="author name of release commits")
+    git_email: str = Field("hopchain@localhost", description="author e-mail of release commits")
