@@ -32,6 +32,7 @@ from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue, ins
 from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import SIDES, Query, Relation
 from hopchain_etl.hops.scene import Scene
+from hopchain_etl.hops.steps import StepFinder
 from hopchain_etl.scenes import ALL_KINDS, draw
 from hopchain_etl.scenes import DrawnScene as Drawn
 from hopchain_etl.scenes.oracle import PERFECT, REALISTIC, ErrorRates, colours, simulate_segmenter
@@ -121,11 +122,11 @@ def careless_queries(scene: Scene, count: int) -> Iterator[Query]:
     """Yield what the author composes where nothing restrains it."""
     sure = tuple(replace(one, certain=True) for one in scene.instances)
     careless = CarelessScene(sure, scene.width, scene.height)
-    walker = program_author._StepFinder(careless)
+    finder = StepFinder(careless)
     rng = random.Random(f"careless {sorted(one.id for one in sure)}")
     made = 0
     for _ in range(program_author.TRIES):
-        draft = program_author._compose(walker, rng, (3, 6))
+        draft = program_author._compose(finder, rng, (3, 6))
         if made == count:
             return
         if draft is not None:

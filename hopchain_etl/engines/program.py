@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from hopchain_etl.engines.base import JSON, AuthorJob, Identity, Photo, Reply, Row
-from hopchain_etl.hops.program_author import Step, first_steps, write_queries
+from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import Query, decimal_text, hop_to_row
 from hopchain_etl.hops.scene import Scene
+from hopchain_etl.hops.steps import Step, first_steps
 from hopchain_etl.hops.variants import VARIANTS, to_row, variant
 from hopchain_etl.settings import GenerateSettings
 

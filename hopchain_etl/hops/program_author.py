@@ -9,32 +9,22 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import NamedTuple
 
 from hopchain_etl.hops.checks import is_sound
 from hopchain_etl.hops.expression import letters
-from hopchain_etl.hops.instance import COLOURS, AmbiguousError, Instance, TruthValue, shows_colour
-from hopchain_etl.hops.phrasing import CLOTHED, is_countable, is_natural_phrase, nouns, phrases, sides_to_count
-from hopchain_etl.hops.query import SIDES, Hop, Query, Read, Relation
+from hopchain_etl.hops.instance import COLOURS, Instance, TruthValue, shows_colour
+from hopchain_etl.hops.phrasing import CLOTHED, sides_to_count
+from hopchain_etl.hops.query import Hop, Query, Read, Relation
 from hopchain_etl.hops.render import Condition, HopLine, render
 from hopchain_etl.hops.scene import Scene
+from hopchain_etl.hops.steps import MOVES, PLAIN_NUMBER, Step, StepFinder
 
 TRIES = 400  # random walks per image; most fail at a geometric margin
 LARGEST_RESULT = 2_000
-_PLAIN_NUMBER = re.compile(r"[1-9]\d{0,2}")
 _PLAIN_WORD = re.compile(r"[A-Za-z]{3,12}")
-_MOVES = (*sorted(SIDES), Relation.NEAREST, Relation.NEAREST, Relation.INSIDE, Relation.OTHER, Relation.NEAREST_VALUE)
-
-
-class Step(NamedTuple):
-    """One step of a chain: an instance, the phrase that names it and the relation that finds it."""
-
-    category: str
-    rel: Relation
-    target: Instance
 
 
 @dataclass(frozen=True)
@@ -53,85 +43,23 @@ def write_queries(
     ``instances`` bounds how many instances a chain visits. An empty list means that the scene has no unambiguous chain.
     """
     rng = random.Random(f"{seed} {sorted(one.id for one in scene.instances)}")  # noqa: S311
-    walker = _StepFinder(scene)
+    finder = StepFinder(scene)
     drafts: list[Query] = []
     for _ in range(tries):
         if len(drafts) >= 3 * count:
             break
-        draft = _compose(walker, rng, instances)
+        draft = _compose(finder, rng, instances)
         if draft is not None and _is_new(draft, drafts) and is_sound(draft, scene):
             drafts.append(draft)
     return _most_varied(drafts, count)
 
 
-def first_steps(scene: Scene) -> list[Step]:
-    """Return the possible first steps of a chain: each finds one instance without another."""
-    return _StepFinder(scene).starts
-
-
-class _StepFinder:
-    """Possible first steps in a scene and possible next steps from each instance; computed once and cached."""
-
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-        self.nouns = sorted({noun for one in scene.instances if one.certain for noun in nouns(one)})
-        self.countable = [noun for noun in self.nouns if is_countable(scene, noun)]
-        self._exits: dict[str, list[Step]] = {}
-        self.starts = list(self._find_starts())
-
-    def exits(self, anchor: Instance) -> list[Step]:
-        """Return every step from ``anchor`` that fits exactly one other instance."""
-        if anchor.id not in self._exits:
-            self._exits[anchor.id] = list(self._find_exits(anchor))
-        return self._exits[anchor.id]
-
-    def count(self, noun: str, rel: Relation, anchor: Instance | None) -> tuple[Instance, ...]:
-        """Return the instances that a count of ``noun`` includes; empty if the count is ambiguous."""
-        try:
-            return self.scene.count(noun, rel, anchor)
-        except AmbiguousError:
-            return ()
-
-    def _find_starts(self) -> Iterator[Step]:
-        for one in self.scene.instances:
-            for phrase in phrases(one):
-                yield from self._try(phrase, Relation.NAMED, None)
-        for noun in self.nouns:
-            if noun not in ("word", "number"):  # "the largest number" would be the highest one
-                for rel in (Relation.LARGEST, Relation.SMALLEST, *sorted(SIDES)):
-                    yield from self._try(noun, rel, None)
-
-    def _find_exits(self, anchor: Instance) -> Iterator[Step]:
-        for rel in dict.fromkeys(_MOVES):
-            for noun in self.nouns:
-                if rel is Relation.NEAREST_VALUE and (
-                    noun != "number" or not _PLAIN_NUMBER.fullmatch(anchor.text or "")
-                ):
-                    continue
-                yield from self._try(noun, rel, anchor)
-
-    def _try(self, phrase: str, rel: Relation, anchor: Instance | None) -> Iterator[Step]:
-        value = anchor.number if rel is Relation.NEAREST_VALUE and anchor else None
-        try:
-            found = self.scene.find(phrase, rel, anchor, value)
-        except AmbiguousError:
-            return
-        alone = anchor is not None and len(self.scene.matching(phrase)) == 1  # so the anchor is not needed
-        if (
-            found.certain
-            and not alone
-            and (anchor is None or found.id != anchor.id)
-            and is_natural_phrase(self.scene, phrase, rel, found, anchor)
-        ):
-            yield Step(phrase, rel, found)
-
-
-def _compose(walker: _StepFinder, rng: random.Random, instances: tuple[int, int]) -> Query | None:
+def _compose(finder: StepFinder, rng: random.Random, instances: tuple[int, int]) -> Query | None:
     """Return one random draft, or None if the walk has no next step."""
-    path = _walk(walker, rng, rng.randint(*instances))
+    path = _walk(finder, rng, rng.randint(*instances))
     if path is None:
         return None
-    lines = _read_along(walker, rng, path, rng.randint(max(4, len(path)), 6))
+    lines = _read_along(finder, rng, path, rng.randint(max(4, len(path)), 6))
     terms = [_term(number, line) for number, line in enumerate(lines, start=1)]
     used = [term for term in terms if term is not None]
     if len(used) < 2:
@@ -143,26 +71,26 @@ def _compose(walker: _StepFinder, rng: random.Random, instances: tuple[int, int]
     return Query(question, hops, expr, answer, combination)
 
 
-def _walk(walker: _StepFinder, rng: random.Random, length: int) -> list[Step] | None:
-    if not walker.starts:
+def _walk(finder: StepFinder, rng: random.Random, length: int) -> list[Step] | None:
+    if not finder.starts:
         return None
-    path = [rng.choice(walker.starts)]
+    path = [rng.choice(finder.starts)]
     while len(path) < length:
         visited = {step.target.id for step in path}
         # A step that the instance before allows as well would be a shortcut.
-        known = walker.exits(path[-2].target) if len(path) > 1 else []
+        known = finder.exits(path[-2].target) if len(path) > 1 else []
         choices = [
-            step for step in walker.exits(path[-1].target) if step.target.id not in visited and step not in known
+            step for step in finder.exits(path[-1].target) if step.target.id not in visited and step not in known
         ]
         if not choices:
             break
         rels = sorted({step.rel for step in choices})
-        rel = rng.choice([move for move in _MOVES if move in rels])  # the relation first, so that all are used
+        rel = rng.choice([move for move in MOVES if move in rels])  # the relation first, so that all are used
         path.append(rng.choice([step for step in choices if step.rel is rel]))
     return path if len(path) >= 3 else None
 
 
-def _read_along(walker: _StepFinder, rng: random.Random, path: Sequence[Step], hops: int) -> list[HopLine]:
+def _read_along(finder: StepFinder, rng: random.Random, path: Sequence[Step], hops: int) -> list[HopLine]:
     """Return a line for each hop: each step of the path with its reading, and extra readings and counts in between."""
     extra = hops - len(path)
     lines: list[HopLine] = []
@@ -173,12 +101,12 @@ def _read_along(walker: _StepFinder, rng: random.Random, path: Sequence[Step], h
         lines.append(line if last or rng.random() < 0.75 else HopLine(line.hop.without_reading(), step.target))
         here = f"h{len(lines)}"
         if extra and (last or rng.random() < 0.5):
-            between = _read_again(step, here, lines[-1], rng) or _count_from(walker, step, here, rng)
+            between = _read_again(step, here, lines[-1], rng) or _count_from(finder, step, here, rng)
             if between:
                 lines.append(between)
                 extra -= 1
     if extra:
-        total = _count_all(walker, rng)
+        total = _count_all(finder, rng)
         if total:
             lines.append(total)
     return lines
@@ -187,7 +115,7 @@ def _read_along(walker: _StepFinder, rng: random.Random, path: Sequence[Step], h
 def _reading(one: Instance, hop: Hop, rng: random.Random) -> HopLine:
     """Return the line of a hop with a reading from its instance, if there is one."""
     text = (one.text or "").strip()
-    if hop.category == "number" and _PLAIN_NUMBER.fullmatch(text):
+    if hop.category == "number" and PLAIN_NUMBER.fullmatch(text):
         value = Fraction(text)
         condition = _threshold(value, rng) if rng.random() < 0.25 else None
         return HopLine(replace(hop, read=Read.NUMBER, value=value), one, condition)
@@ -208,21 +136,21 @@ def _read_again(step: Step, here: str, before: HopLine, rng: random.Random) -> H
     return line if line.hop.read else None
 
 
-def _count_from(walker: _StepFinder, step: Step, here: str, rng: random.Random) -> HopLine | None:
+def _count_from(finder: StepFinder, step: Step, here: str, rng: random.Random) -> HopLine | None:
     """Return a hop that counts instances on one side of the given instance."""
-    ways = [(noun, rel) for noun in walker.countable for rel in sides_to_count(noun)]
+    ways = [(noun, rel) for noun in finder.countable for rel in sides_to_count(noun)]
     for noun, rel in rng.sample(ways, len(ways)):
-        counted = walker.count(noun, rel, step.target)
+        counted = finder.count(noun, rel, step.target)
         if 1 <= len(counted) <= 9:
             ids = tuple(one.id for one in counted)
             return HopLine(Hop(ids, noun, rel, here, Read.COUNT, value=Fraction(len(ids))), step.target)
     return None
 
 
-def _count_all(walker: _StepFinder, rng: random.Random) -> HopLine | None:
+def _count_all(finder: StepFinder, rng: random.Random) -> HopLine | None:
     """Return a count over the whole image, used as the last hop."""
-    for noun in rng.sample(walker.countable, len(walker.countable)):
-        counted = walker.count(noun, Relation.NAMED, None)
+    for noun in rng.sample(finder.countable, len(finder.countable)):
+        counted = finder.count(noun, Relation.NAMED, None)
         if 2 <= len(counted) <= 12:
             ids = tuple(one.id for one in counted)
             return HopLine(Hop(ids, noun, Relation.NAMED, None, Read.COUNT, value=Fraction(len(ids))), None)

@@ -12,33 +12,22 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any
 
 from hopchain_etl.hops.checks import VARIANT_RULES, Violation, check
 from hopchain_etl.hops.context import words
 from hopchain_etl.hops.expression import ExpressionError, Node, evaluate, number_of, parse
-from hopchain_etl.hops.instance import Instance
 from hopchain_etl.hops.query import Hop, Query, QueryError, Relation, decimal_text, hop_to_row, query_from_row
 from hopchain_etl.hops.render import Condition, HopLine, render
 from hopchain_etl.hops.rules.wording import forbidden_in
 from hopchain_etl.hops.scene import Scene
+from hopchain_etl.hops.steps import Step
 
 VARIANTS = ("half", "single")
 _PARTS = ("question", "answer", "hops", "expr")
 
 
-class FirstStep(Protocol):
-    """A first step that finds one instance without another: its phrase and the relation."""
-
-    @property
-    def category(self) -> str: ...
-    @property
-    def rel(self) -> Relation: ...
-    @property
-    def target(self) -> Instance: ...
-
-
-def variant(kind: str, query: Query, scene: Scene, starts: Sequence[FirstStep]) -> Query | None:
+def variant(kind: str, query: Query, scene: Scene, starts: Sequence[Step]) -> Query | None:
     """Return the ``half`` or ``single`` variant of a query of the program author; None if it cannot stand alone.
 
     ``starts`` are the possible first steps that a person would use. The same query and scene give the same variant.
@@ -110,7 +99,7 @@ def _hop_of(term: Node) -> int:
     return next(int(node.value) for node in term.walk() if node.kind in ("hop", "letters") and node.value)
 
 
-def _entries(query: Query, first: int, starts: Sequence[FirstStep]) -> Iterator[list[Hop]]:
+def _entries(query: Query, first: int, starts: Sequence[Step]) -> Iterator[list[Hop]]:
     """Yield the possible starts of a variant at hop ``first`` (from 0): that hop rewritten, or with a hop before it."""
     hop = query.hops[first]
     if hop.to_hop is None:
@@ -126,7 +115,7 @@ def _entries(query: Query, first: int, starts: Sequence[FirstStep]) -> Iterator[
         yield [Hop((start.target.id,), start.category, start.rel), replace(hop, to="h1")]
 
 
-def _leading_to(instance: str | None, starts: Sequence[FirstStep]) -> Iterator[FirstStep]:
+def _leading_to(instance: str | None, starts: Sequence[Step]) -> Iterator[Step]:
     return (start for start in starts if start.target.id == instance)
 
 

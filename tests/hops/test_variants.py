@@ -10,9 +10,10 @@ from typing import NamedTuple
 import pytest
 
 from hopchain_etl.hops.checks import VARIANT_RULES, check
-from hopchain_etl.hops.program_author import first_steps, write_queries
+from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import Query, query_from_row
 from hopchain_etl.hops.scene import Scene
+from hopchain_etl.hops.steps import first_steps
 from hopchain_etl.hops.variants import VARIANTS, columns, to_row, variant, variant_violation
 from support.hop_scenes import price_list
 from support.read_scenes import reading, some_scenes

@@ -1,0 +1,85 @@
+"""The steps that a chain of hops can take in a scene: each finds exactly one instance, in a phrase that people use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from hopchain_etl.hops.instance import AmbiguousError, Instance
+from hopchain_etl.hops.phrasing import is_countable, is_natural_phrase, nouns, phrases
+from hopchain_etl.hops.query import SIDES, Relation
+from hopchain_etl.hops.scene import Scene
+
+PLAIN_NUMBER = re.compile(r"[1-9]\d{0,2}")
+MOVES = (*sorted(SIDES), Relation.NEAREST, Relation.NEAREST, Relation.INSIDE, Relation.OTHER, Relation.NEAREST_VALUE)
+
+
+class Step(NamedTuple):
+    """One step of a chain: an instance, the phrase that names it and the relation that finds it."""
+
+    category: str
+    rel: Relation
+    target: Instance
+
+
+def first_steps(scene: Scene) -> list[Step]:
+    """Return the possible first steps of a chain: each finds one instance without another."""
+    return StepFinder(scene).starts
+
+
+class StepFinder:
+    """Possible first steps in a scene and possible next steps from each instance; computed once and cached."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.nouns = sorted({noun for one in scene.instances if one.certain for noun in nouns(one)})
+        self.countable = [noun for noun in self.nouns if is_countable(scene, noun)]
+        self._exits: dict[str, list[Step]] = {}
+        self.starts = list(self._find_starts())
+
+    def exits(self, anchor: Instance) -> list[Step]:
+        """Return every step from ``anchor`` that fits exactly one other instance."""
+        if anchor.id not in self._exits:
+            self._exits[anchor.id] = list(self._find_exits(anchor))
+        return self._exits[anchor.id]
+
+    def count(self, noun: str, rel: Relation, anchor: Instance | None) -> tuple[Instance, ...]:
+        """Return the instances that a count of ``noun`` includes; empty if the count is ambiguous."""
+        try:
+            return self.scene.count(noun, rel, anchor)
+        except AmbiguousError:
+            return ()
+
+    def _find_starts(self) -> Iterator[Step]:
+        for one in self.scene.instances:
+            for phrase in phrases(one):
+                yield from self._try(phrase, Relation.NAMED, None)
+        for noun in self.nouns:
+            if noun not in ("word", "number"):  # "the largest number" would be the highest one
+                for rel in (Relation.LARGEST, Relation.SMALLEST, *sorted(SIDES)):
+                    yield from self._try(noun, rel, None)
+
+    def _find_exits(self, anchor: Instance) -> Iterator[Step]:
+        for rel in dict.fromkeys(MOVES):
+            for noun in self.nouns:
+                if rel is Relation.NEAREST_VALUE and (
+                    noun != "number" or not PLAIN_NUMBER.fullmatch(anchor.text or "")
+                ):
+                    continue
+                yield from self._try(noun, rel, anchor)
+
+    def _try(self, phrase: str, rel: Relation, anchor: Instance | None) -> Iterator[Step]:
+        value = anchor.number if rel is Relation.NEAREST_VALUE and anchor else None
+        try:
+            found = self.scene.find(phrase, rel, anchor, value)
+        except AmbiguousError:
+            return
+        alone = anchor is not None and len(self.scene.matching(phrase)) == 1  # so the anchor is not needed
+        if (
+            found.certain
+            and not alone
+            and (anchor is None or found.id != anchor.id)
+            and is_natural_phrase(self.scene, phrase, rel, found, anchor)
+        ):
+            yield Step(phrase, rel, found)
