@@ -1,4 +1,4 @@
-"""Threads for work that waits: many small requests at once, and one step read ahead."""
+"""Threads for work that waits for input and output: many small requests at once, and reading one step ahead."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def map_threads(work: Callable[[T], U], items: Iterable[T]) -> list[U]:
 
 
 def read_ahead(items: Iterable[T]) -> Iterator[T]:
-    """Yield ``items`` while a thread makes the next one: for what takes turns at fetching and writing."""
+    """Yield ``items`` while a thread computes the next one: for loops that both fetch and write."""
     source = iter(items)
 
-    def one() -> list[T]:
+    def following() -> list[T]:
         return list(islice(source, 1))
 
     with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(one)
-        while found := coming.result():
-            coming = thread.submit(one)
-            yield found[0]
+        coming = thread.submit(following)
+        while fetched := coming.result():
+            coming = thread.submit(following)
+            yield fetched[0]

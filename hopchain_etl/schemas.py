@@ -85,11 +85,11 @@ QUERIES = pa.schema(
         ("query_id", pa.string()),  # sha256 of image_id and the normalised question
         ("image_id", pa.string()),
         ("question", pa.string()),
-        ("question_half", pa.string()),  # the second half of the hops as a question that stands alone
+        ("question_half", pa.string()),  # the second half of the hops as a question of its own
         ("question_single", pa.string()),  # the last hop as one
         ("answer_half", pa.string()),
         ("answer_single", pa.string()),
-        ("hops_half", pa.list_(HOP)),  # null where the author gave no program for its variant
+        ("hops_half", pa.list_(HOP)),  # null if the author gave no program for its variant
         ("hops_single", pa.list_(HOP)),
         ("expr_half", pa.string()),
         ("expr_single", pa.string()),
@@ -99,7 +99,7 @@ QUERIES = pa.schema(
         ("author", pa.string()),
         ("combination", pa.list_(pa.string())),  # the 3 to 6 instances that the author was given
         ("n_hops", pa.int8()),
-        ("unchecked", pa.float32()),  # share of hops that no code could execute
+        ("unchecked", pa.float32()),  # share of hops that code cannot execute
     ]
 )
 
@@ -137,7 +137,7 @@ ANSWERS = pa.schema(
         ("answered_at", pa.string()),  # ISO 8601, UTC
         ("rev", pa.int32()),  # of the seat
         ("comment", pa.string()),
-        ("answer_id", pa.string()),  # made by the page that answered
+        ("answer_id", pa.string()),  # created by the annotation page
     ]
 )
 
@@ -145,7 +145,7 @@ REJECTS = pa.schema(
     [
         ("stage", pa.string()),
         ("scope", pa.string()),  # input: the row that was read; output: a candidate made from it
-        ("outcome", pa.string()),  # rejected: processed and refused; failed: an error, retried by the next plan
+        ("outcome", pa.string()),  # rejected: processed, but not accepted; failed: an error, retried by the next plan
         ("reason", pa.string()),
         ("detail", pa.string()),
         ("input_id", pa.string()),
@@ -167,11 +167,10 @@ def _released(*columns: tuple[str, pa.DataType, str]) -> pa.Schema:
     return pa.schema(fields, metadata={"hopchain_schema": TRAINING_SCHEMA})
 
 
-# Increased when a column is removed or changes its meaning; readers of an older set get an error message
-# (training_set.dataset).
+# Increased when a column is removed or changes its meaning; training_set.dataset rejects sets of other versions.
 TRAINING_SCHEMA = "3"
 
-# As INSTANCES, but for the map: Hugging Face's `datasets` knows no such type.
+# Like INSTANCES, but without maps: Hugging Face's `datasets` does not support them.
 _PAIRS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.string())]))
 RELEASED_INSTANCE = pa.struct([one.with_type(_PAIRS) if pa.types.is_map(one.type) else one for one in INSTANCES])
 
@@ -239,10 +238,12 @@ TRAINING_ROWS = _released(
 )
 
 OUTCOME = pa.struct([("target", pa.string()), ("outcome", pa.string())])  # released, or the reason why it was dropped
-_FINGERPRINT = ("fingerprint", pa.string())  # of the lake's table: every model, prompt and parameter behind the row
+_FINGERPRINT = (
+    "fingerprint",
+    pa.string(),
+)  # of the lake table: covers every model, prompt and parameter behind the row
 
-# The research artifact: the lake's tables plus the columns needed to read them on their own, and votes without personal
-# names.
+# The research artifact: lake tables with the columns needed to read them alone, and votes without personal names.
 RESEARCH = {
     "queries": pa.schema([*QUERIES, _FINGERPRINT, ("outcomes", pa.list_(OUTCOME))]),
     "rejects": pa.schema([*REJECTS, _FINGERPRINT]),
@@ -251,7 +252,7 @@ RESEARCH = {
     "votes": pa.schema(
         [
             *(ANSWERS.field(name) for name in ("query_id", "seat", "rev", "answer", "reject_reason", "seconds")),
-            ("annotator", pa.string()),  # the pseudonym that released rows have too
+            ("annotator", pa.string()),  # the same pseudonym as in released rows
             ("image_id", pa.string()),
             _FINGERPRINT,
         ]

@@ -1,4 +1,4 @@
-"""Pages and Markdown files from the templates that lie beside the code that fills them."""
+"""Renders pages and Markdown files from the ``templates/`` folder of a subpackage."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 def render(package: str, template: str, **values: Any) -> str:
     """Return ``templates/<template>`` of a subpackage such as ``release`` filled with ``values``, newline at the end.
 
-    HTML is escaped, Markdown is not: its values come from the project's own files. Raises jinja2.UndefinedError where
-    the template names a value that is not given.
+    HTML is escaped, Markdown is not: its values come from the project's own files. Raises jinja2.UndefinedError if
+    the template uses a value that is not given.
     """
     return _environment(package).get_template(template).render(values)
 

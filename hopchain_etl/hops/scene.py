@@ -63,7 +63,7 @@ class Scene:
         return self.by_id[instance_id]
 
     def knows(self, category: str) -> bool:
-        """Return whether code can evaluate a phrase: its noun occurs in the scene and, if it quotes text, OCR found some."""
+        """Return whether code can evaluate a phrase: the scene has its noun and, if it quotes text, OCR found some."""
         _, noun, reading = parse_phrase(category)
         return (reading is None or bool(self.texts)) and (noun in TEXT_NOUNS or noun in self._categories)
 

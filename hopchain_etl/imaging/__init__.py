@@ -1,1 +1,1 @@
-"""Photos as pixels: normalised once, without metadata; copies found; small versions and token counts made."""
+"""Photos as pixels: normalises them and strips metadata, finds copies, makes thumbnails and counts vision tokens."""

@@ -34,7 +34,7 @@ from hopchain_etl.imaging.normalise import ImageRejectedError, Limits, Normalise
 Decoder = Callable[[bytes, Limits], NormalisedImage]
 
 _START_SECONDS = 120.0  # importing numpy on a busy machine
-_ALARM_MARGIN = 2.0  # additional seconds after which a worker that was not stopped ends itself
+_ALARM_MARGIN = 2.0  # seconds past the timeout after which a worker that was not stopped ends itself
 
 
 class DecodeWorkerError(Exception):
@@ -65,9 +65,9 @@ class DecodePool:
             thread.start()
 
     def submit(self, data: bytes) -> Future[NormalisedImage]:
-        """Return the future picture; it may raise ImageRejectedError or DecodeWorkerError.
+        """Return a future of the picture; it may raise ImageRejectedError or DecodeWorkerError.
 
-        The queue has no bound: submit only as many images at a time as fit in memory. A worker that dies is given the
+        The queue has no limit: submit only as many images at a time as fit in memory. A worker that dies is given the
         image once more, because the kernel may have killed it for another process's memory use; an image that kills two
         workers is rejected as decoder_crashed. Raises RuntimeError once the pool is closed.
         """
@@ -172,7 +172,7 @@ class _Worker:
         return self._process.poll() is None
 
     def decode(self, data: bytes) -> NormalisedImage:
-        """Return the picture. Raises TimeoutError, EOFError or OSError where the worker must be replaced."""
+        """Return the picture. Raises TimeoutError, EOFError or OSError if the worker must be replaced."""
         self._connection.send_bytes(data)
         if not self._connection.poll(self._timeout):
             raise TimeoutError
@@ -222,7 +222,7 @@ def serve(descriptor: int, function: Decoder, limits: Limits, alarm: float, memo
 
 
 def _answer(function: Decoder, data: bytes, limits: Limits) -> tuple[dict[str, Any], bytes]:
-    """Return the reply and the blob, which is empty where it equals ``data``."""
+    """Return the reply and the blob, which is empty if it equals ``data``."""
     try:
         result = function(data, limits)
     except ImageRejectedError as error:
@@ -236,7 +236,7 @@ def _answer(function: Decoder, data: bytes, limits: Limits) -> tuple[dict[str, A
 
 
 def _confine(memory: int) -> None:
-    """Limit the address space, disable core files, ignore Ctrl-C (the parent handles it), and be the first process killed when memory runs out."""
+    """Limit the address space, write no core files, ignore Ctrl-C, and be killed first when memory runs out."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     bound = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
     resource.setrlimit(resource.RLIMIT_AS, (bound, bound))

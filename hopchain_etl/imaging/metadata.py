@@ -12,9 +12,7 @@ import re
 import zlib
 
 _JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])")
-_JPEG_SCAN_END = re.compile(
-    rb"\xff[^\x00\xd0-\xd7\xff]"
-)  # 00 is an escaped 0xFF, D0-D7 are restart markers inside the scan
+_JPEG_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # 00 is an escaped FF, D0-D7 restart the same scan
 _EOI, _SOS, _COM, _APP0, _APP14, _APP15 = 0xD9, 0xDA, 0xFE, 0xE0, 0xEE, 0xEF
 # Huffman-coded sequential and progressive frames and their tables. Arithmetic-coded and lossless JPEG is left out on
 # purpose: browsers cannot show it.
@@ -56,7 +54,7 @@ def strip_jpeg(data: bytes) -> bytes | None:
 
 
 def _colour_segment(code: int, body: bytes) -> bytes:
-    """Return the JFIF or Adobe segment without its thumbnail or padding, empty where decoders ignore the segment."""
+    """Return the JFIF or Adobe segment without its thumbnail or padding, empty if decoders ignore the segment."""
     if code == _APP0 and body.startswith(b"JFIF\0") and len(body) >= 14:
         return b"\xff\xe0\x00\x10" + body[:12] + b"\0\0"
     if code == _APP14 and body.startswith(b"Adobe") and len(body) >= 12:

@@ -1,4 +1,4 @@
-"""Converts untrusted image bytes to one normal form (upright 8-bit RGB without metadata) or returns a reject reason.
+"""Converts untrusted image bytes to one normal form, upright 8-bit RGB without metadata, or rejects them with a reason.
 
 ``normalise`` is pure and knows nothing of files or S3. It runs native decoders on untrusted bytes, so call it through
 ``decode_pool``, which survives decoder crashes.
@@ -40,7 +40,7 @@ class RejectReason(StrEnum):
 
 
 class ImageRejectedError(Exception):
-    """This image cannot be used; ``reason`` is for counting, ``detail`` for people."""
+    """This image cannot be used; ``reason`` is a code for counting, ``detail`` a text for people."""
 
     def __init__(self, reason: RejectReason, detail: str) -> None:
         super().__init__(reason, detail)
@@ -62,7 +62,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class NormalisedImage:
-    """A normalised image as used by all later stages. ``blob`` equals the source bytes if nothing had to change."""
+    """A normalised image as used by all later stages. ``blob`` is the source object itself if nothing changed."""
 
     blob: bytes = field(repr=False)
     width: int  # px, upright
@@ -77,8 +77,7 @@ def image_id(data: bytes) -> str:
 
 
 def normalise(data: bytes, limits: Limits) -> NormalisedImage:
-    """Return the picture in ``data``, upright, in 8-bit sRGB, without metadata; the format is detected from the bytes,
-    not from the file name.
+    """Return the picture in ``data``, upright, in 8-bit sRGB, without metadata; its format is detected from the bytes.
 
     JPEG, PNG and WebP that already have such pixels keep them unchanged and only lose their metadata; all others become
     PNG. Raises only ImageRejectedError, whatever the bytes contain.
@@ -119,7 +118,7 @@ def perceptual_hash(image: Image.Image) -> str:
 
 
 def _shrunk(opened: Image.Image) -> Image.Image:
-    """Return a JPEG decoded at the reduced scale that the hash needs; the whole file is read but few pixels are computed."""
+    """Return a JPEG decoded at the scale that its hash needs: the whole file is read, but few pixels are computed."""
     scale = _HASHED_SIDE / min(opened.size)
     opened.draft("RGB", (int(opened.width * scale), int(opened.height * scale)))
     opened.load()
@@ -141,9 +140,6 @@ def _check_header(opened: Image.Image, limits: Limits) -> None:
     if opened.format != "MPO" and getattr(opened, "is_animated", False):
         reason = RejectReason.MULTI_PAGE if opened.format == "TIFF" else RejectReason.ANIMATED
         raise ImageRejectedError(reason, f"{opened.format} with more than one image")
-
-
-# Pixels
 
 
 # Bytes
@@ -171,7 +167,7 @@ def _encode(data: bytes, image: Image.Image, untouched: bool) -> bytes:
     """Return the bytes to keep: ``data`` without metadata if its pixels equal ``image``, otherwise a new PNG."""
     if untouched and (stripped := _stripped(data, image.format)) is not None:
         return stripped
-    image.info = {}  # Pillow writes profiles and transparency it finds there
+    image.info = {}  # Pillow would write the profile and transparency in it
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)  # level 6 takes three times as long for 7 % less
     return buffer.getvalue()
@@ -197,7 +193,7 @@ def _unidentified(data: bytes) -> tuple[RejectReason, str]:
 
 
 def _damage(data: bytes, message: str) -> RejectReason:
-    """Return TRUNCATED where the file ends before its format says it should, else BROKEN."""
+    """Return TRUNCATED if the file ends before its format allows, else BROKEN."""
     cut = "truncated" in message.lower()
     if data.startswith(b"\xff\xd8"):
         cut |= data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")

@@ -34,7 +34,7 @@ def upright_rgb8(opened: Image.Image) -> Image.Image:
 
 
 def orientation(opened: Image.Image) -> Any:
-    """Return the EXIF orientation, 1 where EXIF is absent or unreadable. Pillow has already turned TIFF files."""
+    """Return the EXIF orientation, 1 if EXIF is absent or unreadable. Pillow turns TIFF files itself."""
     try:
         return opened.getexif().get(0x0112, 1)
     except (SyntaxError, ValueError, TypeError, KeyError, IndexError, OSError, struct.error):
@@ -98,7 +98,7 @@ def _to_srgb(image: Image.Image, profile: Any) -> Image.Image:
 
 @lru_cache(maxsize=8)
 def srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return the transform from ``mode`` pixels of an ICC profile to sRGB; None if it would change nothing or cannot be built."""
+    """Return the transform from ``mode`` pixels of a profile to sRGB; None if it changes nothing or cannot be built."""
     try:
         space = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         transform = ImageCms.buildTransform(space, ImageCms.createProfile("sRGB"), mode, "RGB")

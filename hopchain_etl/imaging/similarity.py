@@ -1,5 +1,4 @@
-"""Finds copies of a photo (resized, recompressed, slightly cropped, flipped) by the cosine similarity of small
-descriptors.
+"""Finds copies of a photo (resized, recompressed, slightly cropped, flipped) by the cosine of small descriptors.
 
 A descriptor is a 32 px grey thumbnail's low frequencies (as in a perceptual hash, before it is reduced to bits),
 weighted by frequency so that two photos are not similar only because both have sky above and ground below. Each photo
@@ -20,7 +19,7 @@ from PIL import Image, ImageOps
 COPY_THRESHOLD = 0.80  # cosine from which two photos are copies; see benchmarks/decontaminate.py
 _SIDE, _KEPT = 32, 12  # px of a thumbnail; lowest frequencies kept in each direction
 _THUMBNAIL = 192  # px of the picture that windows are cut from
-_SHARES = (0.97, 0.94, 0.91, 0.88, 0.85)  # of the sides that a window leaves
+_SHARES = (0.97, 0.94, 0.91, 0.88, 0.85)  # of the sides, for each window
 _PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)  # position of a window within the remaining space
 _BLOCK = 2_000_000  # maximum number of cosines in memory at once
 
@@ -29,14 +28,14 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Descriptor:
-    """A photo's unit vectors: ``whole`` has one row; ``windows`` has one row per window, including the whole photo and mirrored versions."""
+    """A photo's unit vectors: ``whole`` has one row, ``windows`` one per window, including whole and mirrored ones."""
 
     whole: Vectors
     windows: Vectors
 
 
 def compute_descriptor(data: bytes) -> Descriptor:
-    """Return the description of an encoded image; raise OSError or ValueError if it is not an image."""
+    """Return the descriptor of an encoded image; raise OSError or ValueError if it is not an image."""
     with Image.open(io.BytesIO(data)) as opened:
         opened.draft("L", (_THUMBNAIL, _THUMBNAIL))
         grey = ImageOps.exif_transpose(opened).convert("L")
@@ -48,7 +47,7 @@ def compute_descriptor(data: bytes) -> Descriptor:
 
 
 def similarity(one: Descriptor, others: Sequence[Descriptor]) -> Vectors:
-    """Return the largest cosine of a photo with each of others: the larger of both directions (whole photo against windows of the other)."""
+    """Return the largest cosine of a photo with each of ``others``: either one whole, the other in windows."""
     if not others:
         return np.zeros(0, np.float32)
     wholes = np.concatenate([other.whole for other in others])
@@ -94,7 +93,7 @@ def _cosines() -> Vectors:
 
 
 def _weights() -> Vectors:
-    """Return the weight of each frequency: amplitudes in photos fall with frequency; the weight compensates for this."""
+    """Return the weight of each frequency, which compensates that amplitudes in photos fall with frequency."""
     rows, columns = np.arange(_KEPT)[:, None], np.arange(_KEPT)[None, :]
     frequency = np.hypot(rows, columns)
     return np.where((frequency < 1) | (frequency >= _KEPT), 0.0, frequency).astype(np.float32)

@@ -1,4 +1,4 @@
-"""How many tokens a Qwen-VL model makes of an image.
+"""Counts the tokens that a Qwen-VL model makes from an image.
 
 Qwen3-VL cuts 16 px patches and merges 2 x 2 of them into one token, so sides are rounded to multiples of 32 px and
 1,024 px make one token. The arithmetic is that of the model's own image processor (``smart_resize`` in transformers).
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 PATCH = 16  # px, the side of a patch of Qwen3-VL
-MERGE = 2  # patches a side that become one token
+MERGE = 2  # patches per side that become one token
 FACTOR = PATCH * MERGE
 MIN_PIXELS = 65_536  # Qwen3-VL's own bounds on the resized image
 MAX_PIXELS = 16_777_216
@@ -17,10 +17,9 @@ _MAX_RATIO = 200  # of the sides; the model's processor rejects larger aspect ra
 
 
 def resized(width: int, height: int, *, max_pixels: int = MAX_PIXELS, min_pixels: int = MIN_PIXELS) -> tuple[int, int]:
-    """Return the size (width, height) in px that the model uses for an image: multiples of 32 px close to its aspect
-    ratio.
+    """Return the size (width, height) in px that the model resizes an image to: multiples of 32 px near its ratio.
 
-    Raises ValueError for an aspect ratio above 200 : 1, which the model's processor refuses.
+    Raises ValueError for an aspect ratio above 200 : 1, which the model's processor rejects.
     """
     if min(width, height) < 1 or max(width, height) > _MAX_RATIO * min(width, height):
         raise ValueError(f"an image of {width} x {height} px: the model takes sides up to {_MAX_RATIO} : 1")

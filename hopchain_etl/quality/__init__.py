@@ -1,1 +1,1 @@
-"""Great Expectations suites over the tables, and the plain columns that they check."""
+"""Great Expectations suites over the tables, and the derived columns that they check."""

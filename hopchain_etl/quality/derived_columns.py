@@ -1,4 +1,4 @@
-"""Derived boolean columns of a table, so that an expectation can check one column at a time.
+"""Derives plain columns from a table, so that an expectation can check one column at a time.
 
 Conditions on nested values (boxes, masks, hops) or across rows (unique id, one split per group) are computed here; a
 suite in ``expectations/`` states what must be true. A derived value is null if it cannot be computed because of another
@@ -20,7 +20,7 @@ from hopchain_etl.hops.query import QueryError, hop_from_row, query_id
 from hopchain_etl.quality.masks import read_mask
 
 Row = Mapping[str, Any]
-Fact = Sequence[int | None]  # one value a row, mostly True or False
+Column = Sequence[int | None]  # one value per row, mostly True or False
 
 EDGE = 0.01  # px: precision of float32 for a box edge at an image edge
 BOX_SLACK = 2.0  # px: masks are resized and boxes are rounded independently
@@ -30,10 +30,10 @@ def derived_columns(table: str, rows: pa.Table, required: Collection[str]) -> pa
     """Return the columns that the suite of ``table`` asserts on, one row for each of ``rows``, in order.
 
     These are the non-nested columns, ``missing`` (names of columns without a usable value, or null) and the derived
-    columns of this table. Raises KeyError for a table without facts.
+    columns of this table. Raises KeyError for a table without derived columns.
     """
     plain = {name: rows[name] for name in rows.column_names if not pa.types.is_nested(rows[name].type)}
-    derived = {name: pa.array(fact) for name, fact in _DERIVED[table](rows).items()}
+    derived = {name: pa.array(values) for name, values in _DERIVED[table](rows).items()}
     return pa.table({**plain, **derived, "missing": _missing(rows, required)})
 
 
@@ -50,7 +50,7 @@ def _missing(rows: pa.Table, required: Collection[str]) -> pa.Array:
     return pa.array([", ".join(row) or None for row in names], pa.string())
 
 
-def _images(rows: pa.Table) -> dict[str, Fact]:
+def _images(rows: pa.Table) -> dict[str, Column]:
     near = rows["near"].to_pylist()
     return {
         "is_first": _first(rows, "image_id"),
@@ -61,14 +61,14 @@ def _images(rows: pa.Table) -> dict[str, Fact]:
     }
 
 
-def _categories(rows: pa.Table) -> dict[str, Fact]:
+def _categories(rows: pa.Table) -> dict[str, Column]:
     return {
         "is_first": _first(rows, "image_id", "category"),
         "found_is_formed": [all(map(_found_is_formed, found or ())) for found in rows["found"].to_pylist()],
     }
 
 
-def _instances(rows: pa.Table) -> dict[str, Fact]:
+def _instances(rows: pa.Table) -> dict[str, Column]:
     return {
         "is_first": _first(rows, "instance_id"),
         **_transposed(instance_checks(row) for row in rows.to_pylist()),
@@ -76,7 +76,7 @@ def _instances(rows: pa.Table) -> dict[str, Fact]:
 
 
 def instance_checks(row: Row) -> dict[str, bool | None]:
-    """Return the derived checks of one instance (schemas.INSTANCES): its box, its mask, and whether they fit together."""
+    """Return the checks of one instance (schemas.INSTANCES): its box, its mask, and whether they fit each other."""
     box, mask = row["box"], read_mask(row["mask"])
     formed = None if box is None else _is_formed(box)
     filled = None if mask is None else mask.area > 0
@@ -91,29 +91,29 @@ def instance_checks(row: Row) -> dict[str, bool | None]:
     }
 
 
-def _queries(rows: pa.Table) -> dict[str, Fact]:
+def _queries(rows: pa.Table) -> dict[str, Column]:
     hops, combinations = rows["hops"].to_pylist(), rows["combination"].to_pylist()
     return {
-        **_question_facts(rows, hops),
+        **_question_columns(rows, hops),
         "combination_size": [None if one is None else len(set(one)) for one in combinations],
     }
 
 
-def _training_set(rows: pa.Table) -> dict[str, Fact]:
+def _training_set(rows: pa.Table) -> dict[str, Column]:
     hops = rows["hops"].to_pylist()
     prompts = zip(rows["question"].to_pylist(), rows["prompt"].to_pylist(), strict=True)
     return {
-        **_question_facts(rows, hops),
+        **_question_columns(rows, hops),
         "prompt_asks": [
             None if None in (question, prompt) else prompt.startswith(f"{question}\n") for question, prompt in prompts
         ],
         "group_in_one_split": _agrees(rows, "group", "split"),
         "image_in_one_group": _agrees(rows, "image_id", "group"),
-        **_transposed(map(_training_row_facts, rows.to_pylist())),
+        **_transposed(map(_training_row_checks, rows.to_pylist())),
     }
 
 
-def _training_row_facts(row: Row) -> dict[str, bool | None]:
+def _training_row_checks(row: Row) -> dict[str, bool | None]:
     instances, humans = row["instances"], row["human_answers"] or ()
     size = (row["height"], row["width"])
     known = {one["instance_id"] for one in instances or () if one}
@@ -125,7 +125,7 @@ def _training_row_facts(row: Row) -> dict[str, bool | None]:
 
 
 def _humans_agree(policy: str | None, humans: Sequence[str | None], answer: str | None) -> bool | None:
-    """Whether the human answers give the row's answer under its policy; None if the policy needs no humans or is unknown."""
+    """Return whether human answers give the row's answer under its policy; None if unreviewed or no known policy."""
     if policy in (None, "unreviewed"):
         return None
     try:
@@ -134,15 +134,15 @@ def _humans_agree(policy: str | None, humans: Sequence[str | None], answer: str 
         return None
 
 
-def _attempts(rows: pa.Table) -> dict[str, Fact]:
+def _attempts(rows: pa.Table) -> dict[str, Column]:
     return {"is_first": _first(rows, "query_id", "model", "sees_image", "sample")}
 
 
-def _judgements(rows: pa.Table) -> dict[str, Fact]:
+def _judgements(rows: pa.Table) -> dict[str, Column]:
     return {"is_first": _first(rows, "query_id", "model")}
 
 
-def _answers(rows: pa.Table) -> dict[str, Fact]:
+def _answers(rows: pa.Table) -> dict[str, Column]:
     pairs = zip(rows["answer"].to_pylist(), rows["reject_reason"].to_pylist(), strict=True)
     return {
         "seat_is_first": _first(rows, "query_id", "seat"),
@@ -151,7 +151,7 @@ def _answers(rows: pa.Table) -> dict[str, Fact]:
     }
 
 
-_DERIVED: dict[str, Callable[[pa.Table], dict[str, Fact]]] = {
+_DERIVED: dict[str, Callable[[pa.Table], dict[str, Column]]] = {
     "images": _images,
     "categories": _categories,
     "instances": _instances,
@@ -163,8 +163,8 @@ _DERIVED: dict[str, Callable[[pa.Table], dict[str, Fact]]] = {
 }
 
 
-def _question_facts(rows: pa.Table, hops: Sequence[Sequence[Row] | None]) -> dict[str, Fact]:
-    """Return what queries and rows of a training set share."""
+def _question_columns(rows: pa.Table, hops: Sequence[Sequence[Row] | None]) -> dict[str, Column]:
+    """Return the columns that queries and rows of a training set have in common."""
     columns = ("query_id", "image_id", "question", "n_hops")
     ids, images, questions, counts = (rows[name].to_pylist() for name in columns)
     return {
@@ -191,15 +191,15 @@ def _question_facts(rows: pa.Table, hops: Sequence[Sequence[Row] | None]) -> dic
 def _first(rows: pa.Table, *keys: str) -> list[bool | None]:
     """Return whether a row is the first with its key: the first row is kept, duplicates are rejected."""
     seen: set[tuple[Any, ...]] = set()
-    fact: list[bool | None] = []
+    is_first: list[bool | None] = []
     for key in zip(*(rows[name].to_pylist() for name in keys), strict=True):
-        fact.append(None if None in key else key not in seen)
+        is_first.append(None if None in key else key not in seen)
         seen.add(key)
-    return fact
+    return is_first
 
 
-def _agrees(rows: pa.Table, key: str, value: str) -> Fact:
-    """Return whether all rows of a row's key have one value; where they differ, all of them fail."""
+def _agrees(rows: pa.Table, key: str, value: str) -> Column:
+    """Return whether all rows of a row's key have one value; if they differ, all of them fail."""
     values = defaultdict(set)
     keys = rows[key].to_pylist()
     for one, other in zip(keys, rows[value].to_pylist(), strict=True):
@@ -207,11 +207,11 @@ def _agrees(rows: pa.Table, key: str, value: str) -> Fact:
     return [None if one is None else len(values[one] - {None}) <= 1 for one in keys]
 
 
-def _transposed(rows: Iterable[Mapping[str, bool | None]]) -> dict[str, Fact]:
+def _transposed(rows: Iterable[Mapping[str, bool | None]]) -> dict[str, Column]:
     columns: dict[str, list[bool | None]] = defaultdict(list)
     for row in rows:
-        for name, fact in row.items():
-            columns[name].append(fact)
+        for name, value in row.items():
+            columns[name].append(value)
     return dict(columns)
 
 
@@ -220,30 +220,29 @@ def _is_sha256(text: str | None) -> bool:
 
 
 def _is_formed(box: Sequence[float | None]) -> bool:
-    """Whether a box has four finite sides in order; (comparisons with NaN are always false)."""
+    """Return whether a box has four finite sides in order; comparisons with NaN are false."""
     x1, y1, x2, y2 = (math.nan if side is None else side for side in box)
     return -EDGE <= x1 < x2 < math.inf and -EDGE <= y1 < y2 < math.inf
 
 
 def _contains(outer: Sequence[float], inner: Sequence[float], slack: float) -> bool:
-    """Whether ``inner`` extends at most ``slack`` px beyond ``outer``."""
+    """Return whether ``inner`` extends at most ``slack`` px beyond ``outer``."""
     low = all(a - slack <= b for a, b in zip(outer[:2], inner[:2], strict=True))
     return low and all(a + slack >= b for a, b in zip(outer[2:], inner[2:], strict=True))
 
 
 def _found_is_formed(found: Row | None) -> bool:
-    """Whether a detection has a valid box and a score in [0, 1]."""
+    """Return whether a detection has a valid box and a score in [0, 1]."""
     if found is None or found["box"] is None or not _is_formed(found["box"]):
         return False
     return found["score"] is not None and 0 <= found["score"] <= 1
 
 
 def _is_sound(instance: Row | None, size: tuple[int | None, int | None]) -> bool:
-    """Whether an instance passes all instance checks and its mask has the image's size (height, width)."""
+    """Return whether an instance passes all instance checks and its mask has the image's size (height, width)."""
     if instance is None or None in (instance["instance_id"], instance["box"], instance["mask"], instance["area"]):
         return False
-    facts_hold = all(instance_checks(instance).values())
-    return facts_hold and tuple(instance["mask"]["size"]) == size
+    return all(instance_checks(instance).values()) and tuple(instance["mask"]["size"]) == size
 
 
 def _are_readable(hops: Sequence[Row]) -> bool:

@@ -24,7 +24,7 @@ class Mask:
 
 
 def read_mask(mask: Mapping[str, Any] | None) -> Mask | None:
-    """Return what a mask (records.MASK) measures, or None if it is not a valid run-length encoding of its size.
+    """Return the measures of a mask (schemas.MASK), or None if it is not a valid run-length encoding of its size.
 
     pycocotools decodes in C without checks, so it only gets masks that were checked here.
     """
@@ -42,7 +42,7 @@ def read_mask(mask: Mapping[str, Any] | None) -> Mask | None:
 def _runs(counts: str) -> NDArray[np.int64] | None:
     """Return the lengths of the alternating runs of background and mask, or None if ``counts`` is not a valid encoding.
 
-    Format (COCO API, maskApi.c): five bits a character from "0" on, the sixth bit means that more characters follow,
+    Format (COCO API, maskApi.c): five bits per character from "0" on, the sixth bit means that more characters follow,
     the fifth bit of the last character is the sign; from the fourth number on, each number is stored as the difference
     to the number two places before.
     """

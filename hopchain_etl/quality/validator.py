@@ -30,7 +30,7 @@ JSON = dict[str, Any]
 SETTING = "HOPCHAIN_QUALITY__MAX_FAILING_SHARE"
 _SAMPLES = 5  # of each failing expectation
 _SAMPLE_LENGTH = 120  # characters of a sample value
-_WORST = 10  # shards that a message lists
+_WORST = 10  # shards listed in a message
 _ONE_AT_A_TIME = threading.Lock()  # Great Expectations keeps batch data in a shared context
 
 
@@ -48,16 +48,16 @@ class SuiteResult:
     max_failing_share: float = 1.0
 
     def raise_if_over_threshold(self, where: str) -> None:
-        """Raise QualityError where more rows fail than the setting allows; ``where`` names table and shard."""
+        """Raise QualityError if more rows fail than the setting allows; ``where`` names table and shard."""
         if not _is_over(len(self.failing), self.rows, self.max_failing_share):
             return
-        lines = [f"{where}: {_told(self.rows, len(self.failing), self.max_failing_share)}"]
+        lines = [f"{where}: {_counts_text(self.rows, len(self.failing), self.max_failing_share)}"]
         failed = [one for one in self.summary.get("expectations", ()) if one["failing"]]
         for one in sorted(failed, key=lambda one: -int(one["failing"])):
             lines.append(f"  {one['name']}: {one['failing']} of {self.rows} rows. {one['description']}")
             for sample in one["samples"]:
                 lines.append("    " + ", ".join(f"{name} {value}" for name, value in sample.items()))
-        lines.append(f"Correct the code that produced these rows, or allow a larger failing share with {SETTING}.")
+        lines.append(f"Correct what produced these rows, or allow a larger failing share with {SETTING}.")
         raise QualityError("\n".join(lines))
 
 
@@ -67,7 +67,7 @@ Validator = Callable[[str, pa.Table], SuiteResult]
 def make_validator(settings: QualitySettings) -> Validator:
     """Return a function that runs a table's suite on its rows.
 
-    It raises FileNotFoundError for a table without a suite, and QualityError where a suite cannot be evaluated.
+    It raises FileNotFoundError for a table without a suite, and QualityError if a suite cannot be evaluated.
     """
 
     def validate(table: str, rows: pa.Table) -> SuiteResult:
@@ -121,7 +121,7 @@ def _unexpected(suite: JSON, columns: pa.Table) -> dict[str, list[int]]:
         batch = _batches().get_batch({"dataframe": columns.to_pandas()})
         results = _validate(batch, suite["name"], suite["expectations"], "SUMMARY")
         failed = [one for one in suite["expectations"] if not results[one["meta"]["name"]].success]
-        if failed:  # only then are row numbers collected, for these alone
+        if failed:  # row numbers are collected only now, for these only
             results = _validate(batch, suite["name"], failed, "COMPLETE")
     unexpected = {}
     for one in failed:
@@ -170,11 +170,11 @@ def _short(value: Any) -> str:
 
 
 def _is_over(failing: int, rows: int, allowed: float) -> bool:
-    """Whether too many rows fail; use division, because a product such as 0.29 * 100 is not exact."""
+    """Return whether too many rows fail. Uses division, because a product such as 0.29 * 100 is not exact."""
     return rows > 0 and failing / rows > allowed
 
 
-def _told(rows: int, failing: int, allowed: float) -> str:
+def _counts_text(rows: int, failing: int, allowed: float) -> str:
     return f"{failing} of {rows} rows ({failing / rows:.1%}) fail their suite; at most {allowed:.1%} are allowed"
 
 
@@ -183,7 +183,7 @@ def _told(rows: int, failing: int, allowed: float) -> str:
 
 @dataclass(frozen=True)
 class GateResult:
-    """Validation results of a run. ``expectations``: number of failing rows by ``table/expectation``, over the whole run."""
+    """Validation results of a run. ``expectations`` counts the failing rows by ``table/expectation``."""
 
     shards: int
     rows: int
@@ -193,9 +193,9 @@ class GateResult:
 
 
 def gate(lake: Lake, entries: Iterable[tuple[str, str | None, Shard]], run_id: str) -> GateResult:
-    """Write the Data Docs of a run's shards (table, fingerprint, shard) and return what their suites found.
+    """Write the Data Docs of a run's shards (table, fingerprint, shard) and return the results of their suites.
 
-    Raises QualityError, after the page is written, where a shard was not validated, has more failing rows than allowed
+    Raises QualityError, after the page is written, if a shard was not validated, has more failing rows than allowed
     by the setting it was validated with, or is not complete; the message lists the worst.
     """
     summaries: list[tuple[str, JSON]] = []
@@ -209,7 +209,7 @@ def gate(lake: Lake, entries: Iterable[tuple[str, str | None, Shard]], run_id: s
         summaries.append((str(shard), summary))
         rows, failing, allowed = summary["rows"], summary["failing"], summary["max_failing_share"]
         if _is_over(failing, rows, allowed):
-            problems.append((failing / rows, f"{table} {shard}: {_told(rows, failing, allowed)}"))
+            problems.append((failing / rows, f"{table} {shard}: {_counts_text(rows, failing, allowed)}"))
         elif lake.marker(table, fingerprint, shard) is None:
             problems.append((0.0, f"{table} {shard} was validated and is not complete; run its stage again"))
     docs = write_docs(lake, summaries, run_id)
@@ -235,8 +235,8 @@ def write_docs(lake: Lake, summaries: Iterable[tuple[str, JSON]], run_id: str) -
     """Write one page with a run's validation results and return its key, ``runs/<run_id>/data_docs/index.html``.
 
     ``summaries`` are pairs of a shard's name and its validation.json. The same results give the same page. Great
-    Expectations' own Data Docs link stylesheets and fonts from outside and are bare where there is no network: this
-    page holds everything it needs, and its policy stops the browser from loading or running anything.
+    Expectations' own Data Docs load stylesheets and fonts from other servers, so they have no layout without network.
+    This page contains all it needs, and its policy stops the browser from loading or running anything.
     """
     html = render("quality", "data_docs.html.j2", run_id=run_id, tables=_by_table(summaries))
     key = f"runs/{run_id}/data_docs/index.html"
@@ -245,7 +245,7 @@ def write_docs(lake: Lake, summaries: Iterable[tuple[str, JSON]], run_id: str) -
 
 
 def _by_table(summaries: Iterable[tuple[str, JSON]]) -> list[JSON]:
-    """Return, for each table, its shards and what each expectation found over all of them."""
+    """Return, for each table, its shards and the results of each expectation over all of them."""
     tables: dict[str, JSON] = {}
     for where, summary in sorted(summaries, key=lambda pair: (pair[1]["suite"], pair[0])):
         table = tables.setdefault(

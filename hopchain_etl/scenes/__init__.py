@@ -17,7 +17,7 @@ from hopchain_etl.scenes.figures import draw_figures
 from hopchain_etl.scenes.lists import draw_menu, draw_poster, draw_score, draw_table, draw_timetable
 from hopchain_etl.scenes.places import draw_bars, draw_shelf, draw_street
 
-__all__ = ["ALL_KINDS", "KINDS", "Scene", "TruthInstance", "draw"]
+__all__ = ["ALL_KINDS", "KINDS", "DrawnScene", "TruthInstance", "draw"]
 
 PAINTERS = {
     "poster": draw_poster,

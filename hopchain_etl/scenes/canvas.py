@@ -19,7 +19,7 @@ from hopchain_etl.scenes.words import WORDS
 Box = tuple[int, int, int, int]
 
 # OCR misses single digits and sometimes a leading 1, and rotates lines that it believes are upside down: 66, 90, 93 or
-# 97 upside down read 99, 06, E6 or L6. A number with a 2, 4 or 5 has no such twin.
+# 97 upside down read 99, 06, E6 or L6. A number with a 2, 4 or 5 cannot be mistaken so.
 NUMBERS = tuple(number for number in range(20, 100) if set(str(number)) & set("245") and number % 10 != 1)
 SMALLEST = 38  # font size whose capitals and digits are 26 px high; smaller text is no longer read without errors
 
@@ -66,11 +66,11 @@ def text_width(text: str, size: int) -> float:
 class TruthInstance:
     """One drawn object.
 
-    ``box`` is xyxy in px, ``x2`` and ``y2`` exclusive, tight around ``cutout``, the thing's own pixels inside the box:
+    ``box`` is xyxy in px, ``x2`` and ``y2`` exclusive, tight around ``cutout``, the object's own pixels inside the box:
     the ink of a text, the whole panel of a sign (with what is written on it).
     """
 
-    category: str  # text, title, or a drawn thing such as bar, sign, box
+    category: str  # text, title, or a drawn object such as bar, sign, box
     box: tuple[float, float, float, float]
     cutout: NDArray[np.bool_] = field(repr=False, compare=False)
     attributes: dict[str, str]
@@ -113,7 +113,7 @@ class Canvas:
     def write(
         self, text: str, x: float, y: float, *, anchor: str = "mm", on: str | None = None, size: int | None = None
     ) -> None:
-        """Write one line at ``(x, y)``; ``anchor`` is Pillow's, ``on`` is the background colour, ``size`` the font size."""
+        """Write one line at ``(x, y)``; ``anchor`` is Pillow's, ``on`` the colour beneath, ``size`` the font size."""
         background, size = on or self.background, size or self.size
         colour = ink_on(background)
         face, stroke = font(size), int(self._bold)
@@ -126,7 +126,7 @@ class Canvas:
         self._keep("text", ink, corner, {"colour": colour, "background": background, "reads": reads}, text)
 
     def shape(self, category: str, box: Box, colour: str, *, radius: int = 0, outline: str | None = None) -> None:
-        """Draw a filled rectangle with corners rounded by ``radius`` px; half the side makes it a disc."""
+        """Draw a filled rectangle with corners rounded by ``radius`` px; half the side length gives a disc."""
         x1, y1, x2, y2 = box
         area = Image.new("L", (x2 - x1, y2 - y1))
         ImageDraw.Draw(area).rounded_rectangle((0, 0, x2 - x1 - 1, y2 - y1 - 1), radius, fill=255)
@@ -164,7 +164,7 @@ class Canvas:
         return [top + pitch * (row + 0.5) for row in range(count)]
 
     def title(self, y: float) -> float:
-        """Write a larger word at ``y``, centred or from the left margin; return the y below it where rows may start."""
+        """Write a larger word at ``y``, centred or from the left margin; return the y below it for the first row."""
         size = self.size + self.rng.choice((10, 18, 26))
         word = self.word(self.width - 160, size)
         if self.rng.random() < 0.5:

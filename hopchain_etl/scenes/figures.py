@@ -1,4 +1,4 @@
-"""Scenes of simple shapes at random positions: several of each shape, some overlapping, some with a word or number on them."""
+"""Scenes of simple shapes at random positions: some overlap, some have a word or a number on them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hopchain_etl.scenes.canvas import BOARDS, COLOURS, PAINTS, PAPERS, SMALLEST
 
 FORMS = ("circle", "square", "triangle", "star", "diamond", "cross")
 LARGE, SMALL = (230, 270), (70, 180)  # side lengths in px of figures with text, and of the others
-TRIES = 40  # places to try for each figure
-COVERED = 0.25  # share of a figure that a later one may lie over
+ATTEMPTS = 40  # random positions per figure
+COVERED = 0.25  # largest share of a figure that a later one may cover
 
 
 def draw_figures(canvas: Canvas) -> None:
@@ -23,7 +23,7 @@ def draw_figures(canvas: Canvas) -> None:
     kinds, hues = rng.sample(FORMS, 3), rng.sample(paints, 5)
     for place in range(8):
         form, side = rng.choice([kind for kind in kinds if kind in ("circle", "square")] or ["square"]), LARGE
-        if (corner := _room(canvas, rng.randint(*side), covered=0.0)) is None:
+        if (corner := _free_position(canvas, rng.randint(*side), covered=0.0)) is None:
             continue
         x, y, width = corner
         colour = rng.choice(hues)
@@ -31,7 +31,7 @@ def draw_figures(canvas: Canvas) -> None:
         text = canvas.number() if place % 2 else canvas.word(width * 0.66)
         canvas.write(text, x + width / 2, y + width / 2, on=colour)
     for _ in range(rng.randint(5, 9)):
-        if (corner := _room(canvas, rng.randint(*SMALL), covered=COVERED)) is not None:
+        if (corner := _free_position(canvas, rng.randint(*SMALL), covered=COVERED)) is not None:
             x, y, width = corner
             form = rng.choice(kinds)
             near = [one for one in canvas.instances if not _clears(one.box, (x, y, x + width, y + width), 0.0)]
@@ -41,7 +41,7 @@ def draw_figures(canvas: Canvas) -> None:
 
 
 def silhouette(form: str, side: int) -> Image.Image:
-    """Return the form as a greyscale image of ``side`` px: 255 where it is."""
+    """Return the form as a greyscale image of ``side`` px: 255 inside it, 0 outside."""
     area = Image.new("L", (side, side))
     draw = ImageDraw.Draw(area)
     end = side - 1
@@ -68,9 +68,9 @@ def silhouette(form: str, side: int) -> Image.Image:
     return area
 
 
-def _room(canvas: Canvas, side: int, *, covered: float) -> tuple[int, int, int] | None:
-    """Return left, top and side of a free position: not over any text, and covering at most a given share of any figure."""
-    for _ in range(TRIES):
+def _free_position(canvas: Canvas, side: int, *, covered: float) -> tuple[int, int, int] | None:
+    """Return left, top and side of a free position: without text, and covering at most ``covered`` of any figure."""
+    for _ in range(ATTEMPTS):
         x = canvas.rng.randint(20, canvas.width - side - 20)
         y = canvas.rng.randint(20, canvas.height - side - 20)
         if all(_clears(one.box, (x, y, x + side, y + side), 0.0 if one.text else covered) for one in canvas.instances):
@@ -79,7 +79,7 @@ def _room(canvas: Canvas, side: int, *, covered: float) -> tuple[int, int, int] 
 
 
 def _clears(a: tuple[float, ...], b: tuple[float, ...], covered: float) -> bool:
-    """Return whether two boxes share at most a share of the smaller one; if no overlap is allowed, they are at least 30 px apart."""
+    """Return whether two boxes overlap by at most ``covered`` of the smaller one; for 0, they must be 30 px apart."""
     if not covered:
         return max(a[0], b[0]) - min(a[2], b[2]) >= 30 or max(a[1], b[1]) - min(a[3], b[3]) >= 30
     common = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))

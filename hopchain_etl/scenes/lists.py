@@ -31,7 +31,7 @@ def draw_poster(canvas: Canvas) -> None:
 
 
 def draw_menu(canvas: Canvas) -> None:
-    """A price list under a title; sometimes in two parts with a heading each."""
+    """A price list under a title; sometimes in two parts, each with a heading."""
     rng = canvas.rng
     canvas.start(rng.choice((*PAPERS, *BOARDS)))
     top, bottom = canvas.title(90), canvas.height - 50
@@ -108,7 +108,7 @@ def draw_score(canvas: Canvas) -> None:
 
 
 def _label_and_number(canvas: Canvas, y: float, left: float, right: float, *, on: str | None = None) -> None:
-    """Write a word from the left edge and a number up to the right edge, with a gap so large that OCR does not join them."""
+    """Write a word at the left edge and a number at the right edge, with a gap so large that OCR does not join them."""
     room = right - left - (GAP + 2) * canvas.size
     canvas.write(canvas.word(room), left, y, anchor="lm", on=on)
     canvas.write(canvas.number(), right, y, anchor="rm", on=on)

@@ -16,7 +16,7 @@ from pycocotools import mask as coco
 
 from hopchain_etl.scenes import DrawnScene, TruthInstance
 
-BASIC_COLOURS = {"cream": "white,yellow"}  # colour names that the language lacks, and the names people may use
+BASIC_COLOURS = {"cream": "white,yellow"}  # colour names that hops do not have, and the names that people may use
 LOOKS_LIKE = {"0": "8", "1": "7", "2": "7", "3": "8", "4": "9", "5": "6", "6": "8", "7": "1", "8": "3", "9": "4"}
 
 
@@ -28,7 +28,7 @@ class ErrorRates:
     merged: float = 0.0  # with the nearest instance of its category, into one
     mislabelled: float = 0.0  # as another category of the same scene; texts keep theirs
     misread: float = 0.0  # one character of a text
-    shifted: float = 0.0  # of its own size: standard deviation of where a mask lies
+    shifted: float = 0.0  # standard deviation of the position of a mask, as a share of its size
     doubted: float = 0.0  # correct, but marked as uncertain
     admitted: float = 0.0  # share of the errors above that are marked as uncertain
 
@@ -47,27 +47,27 @@ class _Seen:
     certain: bool = True
 
 
-def simulate_segmenter(scene: DrawnScene, dials: ErrorRates = PERFECT, seed: int = 0) -> dict[str, Any]:
-    """Return a segmenter's content for a scene, in the format of ``engines.base.Segmenter``; seeded."""
+def simulate_segmenter(scene: DrawnScene, rates: ErrorRates = PERFECT, seed: int = 0) -> dict[str, Any]:
+    """Return a segmenter's output for a scene, in the format of ``engines.base.Segmenter``; seeded."""
     rng = random.Random(f"{scene.kind} {scene.seed} {seed}")  # noqa: S311
     seen: list[_Seen] = []
     taken: set[int] = set()
     for place, one in enumerate(scene.instances):
-        wrong = rng.random() >= dials.admitted  # whether an error on this instance is reported as certain
-        if place in taken or rng.random() < dials.missed:
+        wrong = rng.random() >= rates.admitted  # whether an error on this instance is reported as certain
+        if place in taken or rng.random() < rates.missed:
             continue
-        found = _Seen(one, scene.mask(one), rng.random() >= dials.doubted)
-        if rng.random() < dials.merged and (other := _neighbour(scene.instances, place, taken)) is not None:
+        found = _Seen(one, scene.mask(one), rng.random() >= rates.doubted)
+        if rng.random() < rates.merged and (other := _neighbour(scene.instances, place, taken)) is not None:
             taken.add(other)
             found = replace(_joined(found, scene, scene.instances[other]), certain=wrong)
-        if one.text is None and rng.random() < dials.mislabelled:
+        if one.text is None and rng.random() < rates.mislabelled:
             categories = sorted({thing.category for thing in scene.instances if thing.text is None} - {one.category})
             if categories:
                 found = replace(found, truth=replace(found.truth, category=rng.choice(categories)), certain=wrong)
-        if one.text is not None and rng.random() < dials.misread:
+        if one.text is not None and rng.random() < rates.misread:
             found = replace(found, truth=replace(found.truth, text=_misread(one.text, rng)), certain=wrong)
-        if dials.shifted:
-            found = replace(found, pixels=_shifted(found, dials.shifted, rng))
+        if rates.shifted:
+            found = replace(found, pixels=_shifted(found, rates.shifted, rng))
         if found.pixels.any():
             seen.append(found)
     return {"instances": [_content(one) for one in seen], "dropped": []}
@@ -119,7 +119,7 @@ def _content(one: _Seen) -> dict[str, Any]:
 
 
 def colours(one: TruthInstance) -> dict[str, str]:
-    """Return ``colour`` and ``colours`` of a thing, in the format of ``engines.attributes``; empty for text."""
+    """Return ``colour`` and ``colours`` of an object, as in ``engines.vision.attributes``; empty for text."""
     painted = one.attributes["colour"]
     if one.text is not None:
         return {}

@@ -1,4 +1,4 @@
-"""Scenes made of things with text on or beside them: bar charts, a street with signs, a shelf."""
+"""Scenes made of objects with text on or beside them: bar charts, a street with signs, a shelf."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _skyline(canvas: Canvas, ground: int) -> None:
 
 
 def draw_shelf(canvas: Canvas) -> None:
-    """Shelves with boxes and jars; on the edge below each thing a label with its name and, under it, its price."""
+    """Shelves with boxes and jars; on the edge below each object a label with its name and, under it, its price."""
     rng = canvas.rng
     canvas.start(rng.choice(("white", "cream")))
     canvas.size = SMALLEST

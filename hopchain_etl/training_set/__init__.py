@@ -1,1 +1,1 @@
-"""What a training team uses: reading, checking, exporting and grading a released set; needs the core install only."""
+"""Reads, checks, exports and grades a released training set; needs only the core install."""

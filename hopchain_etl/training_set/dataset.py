@@ -1,4 +1,4 @@
-"""Reads a pulled training set: rows with their images, streamed, filtered, or by index. Needs only the core install.
+"""Reads a training set: rows with their images, streamed, filtered, or by index. Needs the core install only.
 
     rows = TrainingSet("set", split="train").where("n_hops >= 5", "band != all_wrong")
     for row in rows:
@@ -38,7 +38,7 @@ class NotPulledError(FileNotFoundError):
 
 
 class TrainingRow(dict[str, Any]):
-    """One row (records.TRAINING_ROWS, or the columns asked for), with access to its image."""
+    """One row (schemas.TRAINING_ROWS, or the selected columns), with access to its image."""
 
     def __init__(self, values: dict[str, Any], images: Images) -> None:
         super().__init__(values)
@@ -57,11 +57,11 @@ class TrainingRow(dict[str, Any]):
         return answer
 
     def image_bytes(self) -> bytes:
-        """Return the encoded image. Raises NotPulledError where its part is not here."""
+        """Return the encoded image. Raises NotPulledError if its part has not been downloaded."""
         return self._images.read(self["image_id"])
 
     def image(self) -> Image.Image:
-        """Return the decoded image (RGB). Raises NotPulledError where its part is not here."""
+        """Return the decoded image (RGB). Raises NotPulledError if its part has not been downloaded."""
         from PIL import Image
 
         with Image.open(io.BytesIO(self.image_bytes())) as opened:
@@ -69,7 +69,7 @@ class TrainingRow(dict[str, Any]):
 
 
 class TrainingSet:
-    """The rows of one target, or of one of its splits, in a folder that ``dvc pull`` has filled.
+    """The rows of one target, or of one of its splits, in a folder filled by ``dvc pull``.
 
     ``path`` is a clone, its ``training_set/``, or the folder of one target; ``target`` is required if there are
     several. Only ``columns`` (default: all) are read. Raises NotPulledError if no rows have been downloaded, and
@@ -104,11 +104,11 @@ class TrainingSet:
         In text conditions a column is compared with ``== != < <= > >=`` to a number, a word, ``true``, ``false`` or
         ``null``.
         """
-        found = self.filter
+        combined = self.filter
         for one in conditions:
             condition = parse_condition(one, self.schema) if isinstance(one, str) else one
-            found = condition if found is None else found & condition
-        return self._with(where=found)
+            combined = condition if combined is None else combined & condition
+        return self._with(where=combined)
 
     def select(self, *columns: str) -> TrainingSet:
         """Return the same rows with these columns only; images are still available if ``image_id`` is included."""
@@ -189,11 +189,11 @@ class TrainingSet:
 
 
 class Images:
-    """The photos of a training set in their Parquet parts, read by id; the last row group is cached for the next read."""
+    """The photos of a training set in their Parquet parts, read by id; the last row group is cached."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._held: tuple[Path | None, int, pa.ChunkedArray | None] = (None, -1, None)
+        self._cached: tuple[Path | None, int, pa.ChunkedArray | None] = (None, -1, None)
 
     def read(self, image_id: str) -> bytes:
         """Return an encoded image; raise NotPulledError if its part has not been downloaded."""
@@ -201,10 +201,10 @@ class Images:
         if place is None:
             raise NotPulledError(self._missing(image_id))
         path, group, offset = place
-        if self._held[:2] != (path, group):
+        if self._cached[:2] != (path, group):
             with pq.ParquetFile(path, memory_map=True) as file:
-                self._held = (path, group, file.read_row_group(group, columns=["bytes"], use_threads=False)["bytes"])
-        column = self._held[2]
+                self._cached = (path, group, file.read_row_group(group, columns=["bytes"], use_threads=False)["bytes"])
+        column = self._cached[2]
         assert column is not None
         data: bytes = column[offset].as_py()
         return data
@@ -243,8 +243,7 @@ def layout(path: Path) -> tuple[list[Path], Path]:
 
 
 def parse_condition(text: str, schema: pa.Schema) -> pc.Expression:
-    """Return ``column op value`` as an expression, with the value converted to the column's type; raise ValueError if
-    it is invalid.
+    """Return ``column op value`` as an expression, the value cast to the column's type; raise ValueError if invalid.
 
     Comparisons (except with ``null``) exclude rows where the column is null.
     """
@@ -276,8 +275,8 @@ def _one(targets: list[Path], target: str | None) -> Path:
     if target is None and len(targets) == 1:
         return targets[0]
     if target not in names:
-        said = "several targets" if target is None else f"no target {target!r}"
-        raise ValueError(f"{said} found; choose one of: {', '.join(names)}")
+        problem = "several targets" if target is None else f"no target {target!r}"
+        raise ValueError(f"{problem} found; choose one of: {', '.join(names)}")
     return targets[names.index(target)]
 
 

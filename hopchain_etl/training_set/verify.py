@@ -30,7 +30,7 @@ __all__ = ["VerifyResult", "verify", "verify_row"]
 
 _SAMPLES = 5
 _BATCH = 250  # rows per task of a worker process
-_ALONE = 1_000  # below this number of rows no worker processes are started
+_ALONE = 1_000  # rows below which no worker processes are started
 _IMAGES = 32  # a photo can be tens of MB
 _UNUSED = frozenset({"prompt", "stages", "annotators", "agreement", "difficulty", "band", "blind", "lineage", "source",
                      "license", "source_uri", "image_tokens", "author"})  # fmt: skip
@@ -42,7 +42,7 @@ class VerifyResult:
 
     rows: int = 0
     images: int = 0
-    unreviewed: int = 0  # rows that no human has answered
+    unreviewed: int = 0  # rows without human answers
     unchecked: float = 0.0
     failures: Counter[str] = field(default_factory=Counter)
     samples: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -161,7 +161,7 @@ def _check_batch(batch: _Batch) -> list[_Checked]:
 
 
 def _folder_batches(folder: Path) -> Iterator[_Batch]:
-    """Yield the rows of one target; raise FileNotFoundError where nothing was pulled."""
+    """Yield the rows of one target; raise FileNotFoundError if they have not been downloaded."""
     files = sorted(folder.glob("*.parquet"))
     if not files:
         raise FileNotFoundError(f"no rows in {folder}; run `dvc pull`")
@@ -220,7 +220,7 @@ def _with(row: Row, instances: dict[str, list[Row]]) -> Row:
 
 
 def _by_image(path: Path | None) -> dict[str, list[Row]] | None:
-    """Return the rows of an instances table by image; None where none is given."""
+    """Return the rows of an instances table by image; None if none is given."""
     if path is None:
         return None
     found: dict[str, list[Row]] = defaultdict(list)

@@ -22,8 +22,7 @@ Complaint = tuple[str, str]  # reason code, detail
 
 
 def verify_any(row: Row) -> tuple[list[Complaint], float]:
-    """Return what is wrong with a row of a training set or of the queries table, and the share of its hops that code
-    cannot check.
+    """Return the complaints about a row of a training set or the queries table, and the share of its unchecked hops.
 
     A row may come from any file, so invalid values are also reported as a complaint: ``unreadable_row``.
     """
@@ -34,7 +33,7 @@ def verify_any(row: Row) -> tuple[list[Complaint], float]:
 
 
 def verify_query(row: Row) -> tuple[list[Complaint], float]:
-    """Return what is wrong with a row of the queries table that includes the instances of its image."""
+    """Return the complaints about a row of the queries table that includes the instances of its image."""
     if not row["instances"]:
         return [("no_instances", f"no instances of image {row['image_id']} were given")], 1.0
     try:
@@ -50,13 +49,13 @@ def verify_query(row: Row) -> tuple[list[Complaint], float]:
 
 
 def scene_of(row: Mapping[str, Any]) -> Scene:
-    """Return the scene of a row that carries its instances; if the row has no size, the size of the masks is used."""
+    """Return the scene of a row that includes its instances; if the row has no size, the size of the masks is used."""
     size = row["instances"][0]["mask"]["size"] if row.get("width") is None else (row["height"], row["width"])
     return Scene.from_rows(row["instances"], int(size[1]), int(size[0]))
 
 
 def verify_row(row: Row) -> tuple[list[Complaint], float]:
-    """Return what is wrong with one row (records.TRAINING_ROWS), and the share of its hops that no code checked."""
+    """Return the complaints about one row (schemas.TRAINING_ROWS), and the share of its hops that code cannot check."""
     if not row["program_agrees"]:
         return list(_disagreeing_complaints(row)), row["unchecked"]
     try:
@@ -79,7 +78,7 @@ def verify_row(row: Row) -> tuple[list[Complaint], float]:
 
 
 def _own_complaints(row: Row) -> Iterator[Complaint]:
-    """Yield complaints if a row does not belong to its image."""
+    """Yield complaints about a row that does not belong to its image."""
     if query_id(row["image_id"], row["question"]) != row["query_id"]:
         yield ("wrong_query_id", "not the sha256 of its image and question")
     if foreign := [one["instance_id"] for one in row["instances"] if one["image_id"] != row["image_id"]]:
@@ -87,7 +86,7 @@ def _own_complaints(row: Row) -> Iterator[Complaint]:
 
 
 def _disagreeing_complaints(row: Row) -> Iterator[Complaint]:
-    """Yield complaints about a row where humans and program disagree; it must not contain readings or variants as ground truth."""
+    """Yield complaints about a row where humans and program disagree; it may contain neither readings nor variants."""
     if row["policy"] == "unreviewed":
         yield ("wrong_answer", "no human has answered, and the program gives another answer")
     else:
@@ -116,7 +115,7 @@ def _of_combination_only(reason: str, row: Row, hops: Sequence[Any]) -> bool:
 
 
 def _answer_complaints(row: Row, program: str) -> Iterator[Complaint]:
-    """Yield what is wrong with a row's answer, given the program's answer."""
+    """Yield complaints about a row's answer, given the program's answer."""
     if row["answer"] != program:
         yield ("wrong_answer", f"answer {row['answer']}, its expression gives {program}")
     if row["policy"] != "unreviewed":

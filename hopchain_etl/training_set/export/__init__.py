@@ -1,4 +1,4 @@
-"""Exports a downloaded training set to trainer formats, streaming, with a limit on prompt length.
+"""Exports a downloaded training set to the formats of trainers: streamed, with a limit on prompt length.
 
 Every row that passes the filter is exported or counted under a drop reason.
 """
@@ -18,8 +18,7 @@ from hopchain_etl.training_set.dataset import NotPulledError, TrainingRow, Train
 from hopchain_etl.training_set.export.formats import FORMATS, Example, SplitFile
 from hopchain_etl.training_set.export.tokens import TokenCount, estimate
 
-# Trainers replace these tokens by media; a question that quotes one from a photo would refer to more images than the
-# row has.
+# Trainers replace these tokens by media; a question that quotes one from a photo would refer to too many images.
 RESERVED = ("<image>", "<video>", "<audio>")
 _COLUMNS = ("query_id", "image_id", "split", "question", "prompt", "answer", "question_half", "answer_half",
             "question_single", "answer_single", "n_hops", "policy", "difficulty", "band", "license", "source", "width",
@@ -40,7 +39,7 @@ class ExportOptions:
 
 @dataclass
 class ExportResult:
-    """The export result. ``read`` = ``rows`` + the sum of ``dropped``; ``filtered`` rows were excluded by the filters."""
+    """The export result. ``read`` = ``rows`` + the sum of ``dropped``; ``filtered`` rows were excluded by filters."""
 
     read: int = 0
     rows: int = 0

@@ -17,13 +17,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_GROUP_BYTES = 32_000_000  # of photos that are in memory at a time
+_GROUP_BYTES = 32_000_000  # bytes of photos in memory at a time
 _GROUP_ROWS = 500
 
 
 @dataclass(frozen=True)
 class Example:
-    """A question with its image (encoded), right answer, and further columns."""
+    """A question with its image (encoded), correct answer, and further columns."""
 
     source: str
     prompt: str
@@ -80,7 +80,7 @@ _VERL = pa.schema(
 
 
 def write_verl(examples: Iterable[Example], place: SplitFile) -> None:
-    """Write what ``verl.utils.dataset.RLHFDataset`` reads."""
+    """Write the format of ``verl.utils.dataset.RLHFDataset``."""
 
     def row(index: int, one: Example) -> dict[str, Any]:
         return {
@@ -96,7 +96,7 @@ def write_verl(examples: Iterable[Example], place: SplitFile) -> None:
 
 
 def write_trl(examples: Iterable[Example], place: SplitFile) -> None:
-    """Write what ``trl.GRPOTrainer`` takes from ``datasets.load_dataset("parquet", ...)``."""
+    """Write the format that ``trl.GRPOTrainer`` gets from ``datasets.load_dataset("parquet", ...)``."""
     schema = pa.schema([("prompt", _MESSAGES), ("images", pa.list_(_IMAGE)), ("answer", pa.string()), *_FACTS])
 
     def row(_: int, one: Example) -> dict[str, Any]:
@@ -152,15 +152,15 @@ def _write_parquet(
 ) -> None:
     """Write rows in row groups of bounded size, so that neither writer nor reader has more than one in memory."""
     with place.file(".parquet") as path, pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        held: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
         size = 0
         for index, one in enumerate(examples):
-            held.append(row(index, one))
+            rows.append(row(index, one))
             size += len(one.image)
-            if size >= _GROUP_BYTES or len(held) >= _GROUP_ROWS:
-                writer.write_table(pa.Table.from_pylist(held, schema=schema))
-                held, size = [], 0
-        writer.write_table(pa.Table.from_pylist(held, schema=schema))
+            if size >= _GROUP_BYTES or len(rows) >= _GROUP_ROWS:
+                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+                rows, size = [], 0
+        writer.write_table(pa.Table.from_pylist(rows, schema=schema))
 
 
 def _for_datasets(schema: pa.Schema, kinds: dict[str, Any]) -> pa.Schema:

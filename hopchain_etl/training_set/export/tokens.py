@@ -15,14 +15,14 @@ TokenCount = Callable[[str], int]
 
 
 def estimate(text: str) -> int:
-    """Return a bound on the tokens of a text, on the high side for English: a third of its bytes, and the template."""
+    """Return an estimate of a text's tokens, on the high side for English: a third of its bytes, plus the template."""
     return math.ceil(len(text.encode()) / _BYTES_PER_TOKEN) + TEMPLATE_TOKENS
 
 
 def tokenizer_at(path: Path) -> TokenCount:
     """Return an exact count by ``tokenizer.json`` (a file, or in a model's folder), plus the template's maximum.
 
-    Needs the package ``tokenizers``. Raises FileNotFoundError where there is no such file, and ValueError where the
+    Needs the package ``tokenizers``. Raises FileNotFoundError if there is no such file, and ValueError if the
     package is missing or cannot read it.
     """
     file = path / "tokenizer.json" if path.is_dir() else path

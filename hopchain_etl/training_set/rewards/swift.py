@@ -1,6 +1,6 @@
 """ms-swift: a file given to ``--external_plugins`` that imports this module; ``--reward_funcs hopchain_accuracy``.
 
-``hopchain_format`` is the second function, weighted by ``--reward_weights``. Where ms-swift is not installed the
+``hopchain_format`` is the second function, weighted by ``--reward_weights``. If ms-swift is not installed, the
 classes are plain callables, so that they can be tested and used without it.
 """
 
@@ -22,7 +22,7 @@ except ImportError:  # there is another package with the name swift
 
 
 class HopChainAccuracy(ORM):  # type: ignore[misc, unused-ignore]
-    """1 for each right completion, else 0. The column ``answer`` contains the correct answer."""
+    """1 for each correct completion, else 0. The column ``answer`` contains the correct answer."""
 
     def __call__(self, completions: Sequence[Any], answer: Sequence[str], **_: Any) -> list[float]:
         return [float(grade(text_of(one), right).correct) for one, right in zip(completions, answer, strict=True)]

@@ -12,7 +12,7 @@ from hopchain_etl.training_set.rewards import grade, text_of
 
 
 def accuracy_reward(completions: Sequence[Any], answer: Sequence[str | None], **_: Any) -> list[float | None]:
-    """Return 1 for each right completion, else 0; None (ignored by TRL) if a row has no answer."""
+    """Return 1 for each correct completion, else 0; None (ignored by TRL) if a row has no answer."""
     pairs = zip(completions, answer, strict=True)
     return [None if right is None else float(grade(text_of(one), right).correct) for one, right in pairs]
 

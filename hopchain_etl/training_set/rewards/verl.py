@@ -15,9 +15,9 @@ def compute_score(
     format_weight: float = 0.0,
     **_: Any,
 ) -> dict[str, float]:
-    """Return ``score`` (the reward), and ``acc`` and ``format``, which verl logs beside it.
+    """Return ``score`` (the reward), and ``acc`` and ``format``, which verl logs as well.
 
-    ``format_weight`` comes from ``reward.custom_reward_function.reward_kwargs``. Raises ValueError where
+    ``format_weight`` comes from ``reward.custom_reward_function.reward_kwargs``. Raises ValueError if
     ``ground_truth`` is not an exact number.
     """
     graded = grade(solution_str, ground_truth)
