@@ -30,7 +30,7 @@ __all__ = ["VerifyResult", "verify", "verify_row"]
 
 _SAMPLES = 5
 _BATCH = 250  # rows per task of a worker process
-_ALONE = 1_000  # rows below which no worker processes are started
+_ALONE = 1_000  # rows that are checked first, before worker processes start
 _IMAGES = 32  # a photo can be tens of MB
 _UNUSED = frozenset({"prompt", "stages", "annotators", "agreement", "difficulty", "band", "blind", "lineage", "source",
                      "license", "source_uri", "image_tokens", "author"})  # fmt: skip

@@ -90,7 +90,7 @@ def test_who_contradicts_himself_counts_as_a_reject() -> None:
 
 @pytest.mark.parametrize(("seats", "agree"), [(4, 2), (4, 5), (2, 1), (0, 0)])
 def test_a_rule_that_could_keep_two_numbers_is_none(seats: int, agree: int) -> None:
-    with pytest.raises(ValueError, match="no rule"):
+    with pytest.raises(ValueError, match="not a valid rule"):
         ConsensusRule(seats, agree)
 
 
@@ -100,7 +100,7 @@ def test_rules_by_name() -> None:
     assert ConsensusRule().name == "unanimous"
     assert is_consensus("3 of 4", ["7", None, "7.0", "7"], "7")
     assert not is_consensus("unanimous", ["7", None, "7.0", "7"], "7")
-    with pytest.raises(ValueError, match="names no rule"):
+    with pytest.raises(ValueError, match="is not a rule name"):
         is_consensus("majority", ["7"], "7")
 
 

@@ -670,7 +670,7 @@ def test_the_error_says_what_where_and_what_to_do(validate: Validator) -> None:
     with pytest.raises(QualityError) as caught:
         validate("images", rows_of("images", bad)).raise_if_over_threshold("images demo/0003")
     lines = str(caught.value).splitlines()
-    assert lines[0] == "images demo/0003: 8 of 11 rows (72.7%) fail their suite; 20.0% may"
+    assert lines[0] == "images demo/0003: 8 of 11 rows (72.7%) fail their suite; at most 20.0% are allowed"
     assert lines[1].startswith("  unknown_format: 7 of 11 rows. The source format is one of")
     assert lines[2] == f"    row 3, image_id {sha(3)!r}, format 'PSD0\\x1b[31m'"
     assert [line.split()[1] for line in lines[3:7]] == ["4,", "5,", "6,", "7,"]  # five samples are enough
@@ -773,7 +773,7 @@ def test_the_gate_stops_at_what_is_bad_missing_or_unfinished(lake: Lake, validat
     lines = str(caught.value).splitlines()
     assert lines[0] == "3 shards do not pass the quality gate:"
     assert "images demo/0003 was not validated" in lines[1]
-    assert "images demo/0001: 1 of 4 rows (25.0%) fail their suite; 20.0% may" in lines[2]
+    assert "images demo/0001: 1 of 4 rows (25.0%) fail their suite; at most 20.0% are allowed" in lines[2]
     assert "images demo/0002 was validated and is not complete" in lines[3]
     assert "HOPCHAIN_QUALITY__MAX_FAILING_SHARE" in lines[-1]
     assert "demo/0001" in lake.store.get("runs/r2/data_docs/index.html").decode()
