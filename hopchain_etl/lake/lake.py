@@ -231,6 +231,12 @@ class Lake:
         self.store.put(folder + part.name, data)
         return part
 
+    def write_parts(self, folder: str, stem: str, rows: pa.Table) -> tuple[Part, ...]:
+        """Write ``rows`` as parts of at most ``rows_per_part`` rows and return their entries for the marker."""
+        size = self.settings.rows_per_part
+        starts = enumerate(range(0, rows.num_rows, size))
+        return tuple(self.write_part(folder, f"{stem}-{number:05d}", rows.slice(at, size)) for number, at in starts)
+
     def write_marker(self, folder: str, marker: Marker) -> None:
         """Make a shard visible: the first marker wins, a rerun replaces one with failed rows or older inputs.
 

@@ -10,17 +10,15 @@ import hashlib
 import json
 import os
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import TypeVar
 
 import pyarrow as pa
 
-from hopchain_etl.concurrency import map_threads
+from hopchain_etl.concurrency import map_threads, submit_ahead
 from hopchain_etl.imaging.decode_pool import DecodePool, Decoder, DecodeWorkerError
 from hopchain_etl.imaging.normalise import (
     ImageRejectedError,
@@ -42,9 +40,6 @@ from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Progress, Reje
 WORKERS = max(2, os.cpu_count() or 2)  # decode processes
 _WINDOW = 4  # times `concurrency`: photos begun and not yet judged, so that none waits while a shard is written
 _MEMORY = 256 << 20  # bytes of photos held at a time; a larger one travels alone
-
-T = TypeVar("T")
-U = TypeVar("U")
 
 
 @dataclass(frozen=True)
@@ -153,20 +148,25 @@ class Ingest:
         self._withdrawn = withdrawn.keys() | {stone["blob_sha"] for stone in withdrawn.values()}
         limits = Limits(settings.min_side, settings.max_pixels, settings.max_bytes)
         self._pool = DecodePool(WORKERS, limits, function=decode)
-        self._lookers = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="ingest-look")
-        self._putters = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="ingest-put")
+        self._fetchers = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="ingest-fetch")
+        self._writers = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="ingest-write")
         self._inputs: dict[Shard, list[Row]] = {}
         rows = (row for shard in shards for row in self.read(lake, shard))
-        self._looked = _ahead(
-            self._lookers, self._look, rows, _WINDOW * settings.concurrency, lambda row: int(row["bytes"])
+        self._decoded = submit_ahead(
+            self._fetchers,
+            self._fetched,
+            rows,
+            _WINDOW * settings.concurrency,
+            size=lambda row: int(row["bytes"]),
+            budget=_MEMORY,
         )
 
     def __enter__(self) -> Ingest:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._lookers.shutdown(cancel_futures=True)
-        self._putters.shutdown(cancel_futures=True)
+        self._fetchers.shutdown(cancel_futures=True)
+        self._writers.shutdown(cancel_futures=True)
         self._pool.close(cancel=kind is not None)
 
     def read(self, lake: Lake, shard: Shard) -> list[Row]:
@@ -183,7 +183,7 @@ class Ingest:
     def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
         fresh = ImageIndex(self._settings.near_distance, below=self._known)
 
-        def keep(judged: tuple[Row, Outcome, _DecodedPhoto | None]) -> Outcome:
+        def store(judged: tuple[Row, Outcome, _DecodedPhoto | None]) -> Outcome:
             row, outcome, kept = judged
             if kept:
                 unchanged = kept.blob_sha == kept.image_id
@@ -191,22 +191,26 @@ class Ingest:
                 lake.put_blob(kept.picture.blob, kept.blob_sha, copy_of=source)
             return outcome
 
-        judged = ((row, *self._judge(row, self._seen(row), fresh)) for row in rows)
-        count = self._settings.concurrency
-        return _ahead(self._putters, keep, judged, count, lambda each: len(each[2].picture.blob) if each[2] else 0)
+        def blob_size(judged: tuple[Row, Outcome, _DecodedPhoto | None]) -> int:
+            return len(judged[2].picture.blob) if judged[2] else 0
+
+        judged = ((row, *self._judge(row, self._prefetched(row), fresh)) for row in rows)
+        stored = submit_ahead(self._writers, store, judged, self._settings.concurrency, size=blob_size, budget=_MEMORY)
+        return (future.result() for _, future in stored)
 
     def _key(self, row: Row) -> str:
         return str(row["uri"]).removeprefix(self._source.uri(""))
 
-    def _seen(self, row: Row) -> _DecodedPhoto | Outcome:
-        """Return what ``row`` looked like, passing over shards that somebody else has completed."""
-        return next(looked for other, looked in self._looked if other is row)
-
-    def _look(self, row: Row) -> tuple[Row, _DecodedPhoto | Outcome]:
-        return row, row["settled"] or self._fetched(row)
+    def _prefetched(self, row: Row) -> _DecodedPhoto | Outcome:
+        """Return the result of ``_fetched`` for ``row``, skipping shards that another process has completed."""
+        results = ((other, future.result()) for other, future in self._decoded)
+        return next(result for other, result in results if other is row)
 
     def _fetched(self, row: Row) -> _DecodedPhoto | Outcome:
-        """Fetch and decode one photo."""
+        """Fetch and decode one photo, unless an earlier attempt has settled it."""
+        settled: Outcome | None = row["settled"]
+        if settled:
+            return settled
         uri, size = row["uri"], row["bytes"]
         if size > self._settings.max_bytes:
             return Rejected(RejectReason.TOO_MANY_BYTES.value, f"{size} bytes, at most {self._settings.max_bytes}")
@@ -253,24 +257,6 @@ class Ingest:
         }
         known.add(made)
         return Accepted([made]), looked
-
-
-def _ahead(
-    threads: Executor, work: Callable[[T], U], items: Iterable[T], count: int, size: Callable[[T], int]
-) -> Iterator[U]:
-    """Yield ``work`` of each item, in order, begun ahead for up to ``count`` items of ``_MEMORY`` bytes in all."""
-    begun: deque[tuple[Future[U], int]] = deque()
-    room = _MEMORY
-    for item in items:
-        price = max(size(item), _MEMORY // count)
-        while begun and price > room:
-            future, paid = begun.popleft()
-            room += paid
-            yield future.result()
-        begun.append((threads.submit(work, item), price))
-        room -= price
-    while begun:
-        yield begun.popleft()[0].result()
 
 
 def _settled(lake: Lake, shard: Shard) -> dict[str, Outcome]:

@@ -12,14 +12,14 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from hopchain_etl import schemas
-from hopchain_etl.lake.lake import Lake, Marker, Part, Shard
+from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.quality.validator import Validator
 
 log = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ class _ShardResult:
     paid: int = 0  # rows that cost tokens now, rather than came from the journal
     seconds: float = 0.0  # of model time
 
-    def refuse(self, *rejects: Row) -> None:
+    def add_rejects(self, *rejects: Row) -> None:
         """Take rows of rejects, and count why."""
         self.reasons.update(row["reason"] for row in rejects)
         self.rejects.add(rejects)
@@ -181,15 +181,12 @@ def run_shard(
     verdict = validate(stage.table, rows)
     lake.put_json(folder + "validation.json", verdict.summary)
     verdict.raise_if_over_threshold(f"{stage.table} {shard}")
-    for index, expectation in verdict.failing.items():
-        refused = Rejected(expectation, "failed the table's suite", rows.slice(index, 1).to_pylist()[0])
-        tally.refuse(_reject(stage, inputs[tally.origins[index]], refused, "output"))
-    kept = [index for index in range(rows.num_rows) if index not in verdict.failing]
+    kept = _reject_failing_rows(stage, inputs, tally, rows, verdict.failing)
     _reject_inputs_without_output(stage, inputs, tally, {tally.origins[index] for index in kept})
 
     marker = Marker(
-        parts=_write(lake, folder, "part", rows.take(pa.array(kept, pa.int64()))),
-        rejects=_write(lake, folder, "rejects", tally.rejects.table()),
+        parts=lake.write_parts(folder, "part", rows.take(pa.array(kept, pa.int64()))),
+        rejects=lake.write_parts(folder, "rejects", tally.rejects.table()),
         read=len(inputs),
         ok=len(inputs) - len(tally.rejected) - len(tally.failed),
         rejected=len(tally.rejected),
@@ -224,46 +221,52 @@ def _collect(
         tally.seconds += outcome.seconds
         if isinstance(outcome, Rejected):
             tally.rejected.add(index)
-            tally.refuse(_reject(stage, row, outcome, "input"))
+            tally.add_rejects(_reject(stage, row, outcome, "input"))
             continue
         tally.rows.add(outcome.rows)
         tally.origins += [index] * len(outcome.rows)
-        tally.refuse(*(_reject(stage, row, refused, "output") for refused in outcome.rejected_candidates))
+        tally.add_rejects(*(_reject(stage, row, rejected, "output") for rejected in outcome.rejected_candidates))
         if isinstance(outcome, Failed):
             tally.failed.add(index)
-            tally.refuse(_reject(stage, row, Rejected("error", outcome.error), "input", "failed"))
+            tally.add_rejects(_reject(stage, row, Rejected("error", outcome.error), "input", "failed"))
     return tally
 
 
-def _reject_inputs_without_output(stage: Stage, inputs: Sequence[Row], tally: _ShardResult, fruitful: set[int]) -> None:
+def _reject_failing_rows(
+    stage: Stage, inputs: Sequence[Row], tally: _ShardResult, rows: pa.Table, failing: Mapping[int, str]
+) -> list[int]:
+    """Reject the output rows that failed the table's suite (expectation by row index); return the others' indices."""
+    for index, expectation in failing.items():
+        rejected = Rejected(expectation, "failed the table's suite", rows.slice(index, 1).to_pylist()[0])
+        tally.add_rejects(_reject(stage, inputs[tally.origins[index]], rejected, "output"))
+    return [index for index in range(rows.num_rows) if index not in failing]
+
+
+def _reject_inputs_without_output(
+    stage: Stage, inputs: Sequence[Row], tally: _ShardResult, with_output: set[int]
+) -> None:
     """Count inputs of which no output is left as rejected: nothing vanishes between two tables."""
-    settled = fruitful | tally.rejected | tally.failed
+    settled = with_output | tally.rejected | tally.failed
     for index, row in enumerate(inputs):
         if index not in settled:
             tally.rejected.add(index)
-            tally.refuse(_reject(stage, row, Rejected("nothing_left", "no output was accepted"), "input"))
+            tally.add_rejects(_reject(stage, row, Rejected("nothing_left", "no output was accepted"), "input"))
 
 
-def _reject(stage: Stage, row: Row, refused: Rejected, scope: str, outcome: str = "rejected") -> Row:
-    payload = json.dumps(refused.payload, sort_keys=True, default=str) if refused.payload is not None else None
+def _reject(stage: Stage, row: Row, rejected: Rejected, scope: str, outcome: str = "rejected") -> Row:
+    payload = json.dumps(rejected.payload, sort_keys=True, default=str) if rejected.payload is not None else None
     return {
         "stage": stage.name,
         "scope": scope,
         "outcome": outcome,
-        "reason": refused.reason,
-        "detail": refused.detail,
+        "reason": rejected.reason,
+        "detail": rejected.detail,
         "input_id": row.get("input_id"),
         "image_id": row.get("image_id"),
         "uri": row.get("uri"),
         "etag": row.get("etag"),
         "payload": payload,
     }
-
-
-def _write(lake: Lake, folder: str, stem: str, rows: pa.Table) -> tuple[Part, ...]:
-    size = lake.settings.rows_per_part
-    cuts: Iterable[int] = range(0, rows.num_rows, size)
-    return tuple(lake.write_part(folder, f"{stem}-{n:05d}", rows.slice(at, size)) for n, at in enumerate(cuts))
 
 
 def _stats(started: float, tally: _ShardResult, lake: Lake) -> dict[str, Any]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hopchain_etl.concurrency import submit_ahead
 from hopchain_etl.engines.base import JSON, EngineDownError, Identity, Reply, SegmentJob
 from hopchain_etl.engines.sam3 import models, postprocess
 from hopchain_etl.engines.sam3.models import Sam3Model
@@ -70,11 +70,11 @@ class Sam3Segmenter:
         """
         model = self._model = self._model or self._load(self._settings)
         with ThreadPoolExecutor(self._settings.threads, thread_name_prefix="sam3") as threads:
-            for job, ready in _prefetch(
-                threads, lambda job: self._prepared(job, model.side), jobs, self._settings.threads
-            ):
+            # One more than there are threads: the photo that the model works on.
+            depth = self._settings.threads + 1
+            for job, photo in submit_ahead(threads, lambda job: self._prepared(job, model.side), jobs, depth):
                 try:
-                    content = self._segmented(job, ready.result(), model)
+                    content = self._segmented(job, photo.result(), model)
                 except EngineDownError:
                     raise
                 except Exception as error:  # noqa: BLE001 PIL, OpenCV and torch raise what they like; the reply carries it
@@ -152,20 +152,3 @@ def _lines(photo: _Ready, faded: bool, min_area: int) -> tuple[list[JSON], list[
 def _model_name(model: str) -> str:
     """Return what the weights are called wherever they lie: a folder's name, or the id on the hub."""
     return Path(model).name if Path(model).is_absolute() or model.startswith(".") else model
-
-
-def _prefetch(
-    threads: ThreadPoolExecutor, work: Callable[[SegmentJob], _Ready], jobs: Iterable[SegmentJob], depth: int
-) -> Iterator[tuple[SegmentJob, Future[_Ready]]]:
-    """Yield jobs in order with their prepared photos, ``depth`` of them under way; a stop leaves the rest undone."""
-    waiting: deque[tuple[SegmentJob, Future[_Ready]]] = deque()
-    try:
-        for job in jobs:
-            waiting.append((job, threads.submit(work, job)))
-            if len(waiting) > depth:
-                yield waiting.popleft()
-        while waiting:
-            yield waiting.popleft()
-    finally:
-        for _, future in waiting:
-            future.cancel()

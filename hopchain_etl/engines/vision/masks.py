@@ -80,10 +80,3 @@ def encode(shape: Shape, width: int, height: int) -> dict[str, Any]:
     full = np.zeros((height, width), dtype=np.uint8, order="F")
     full[shape.window] = shape.mask
     return {"size": [height, width], "counts": coco.encode(full)["counts"].decode("ascii")}
-
-
-def decode(mask: dict[str, Any]) -> NDArray[np.bool_]:
-    """Return the pixels, shape (height, width), of a mask that ``encode`` wrote."""
-    from pycocotools import mask as coco
-
-    return np.asarray(coco.decode({"size": mask["size"], "counts": mask["counts"].encode("ascii")}), dtype=bool)
