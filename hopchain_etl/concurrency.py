@@ -14,13 +14,13 @@ U = TypeVar("U")
 
 
 def map_threads(work: Callable[[T], U], items: Iterable[T]) -> list[U]:
-    """Return ``work`` of each item, in order, 16 at a time: for many small requests."""
+    """Apply ``work`` to each item with 16 threads and return the results in order. For many small requests."""
     with ThreadPoolExecutor(16) as threads:
         return list(threads.map(work, items))
 
 
 def read_ahead(items: Iterable[T]) -> Iterator[T]:
-    """Yield ``items`` while a thread makes the next one: for what takes turns at fetching and writing."""
+    """Yield ``items`` while a thread prepares the next one, so that fetching and writing overlap."""
     source = iter(items)
 
     def one() -> list[T]:

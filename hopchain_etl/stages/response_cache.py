@@ -1,10 +1,10 @@
-"""Raw model answers already paid for, shared by all fingerprints, so that no call is ever bought twice.
+"""Cache of raw model answers, shared by all fingerprints, so that no model call is paid for twice.
 
 Keys are ``journal/<model>/<hh>/<blob_sha>/<payload_hash>.json``: the blob comes first, so that erasing an image finds
-every answer about it, blind ones too, although what is not shown takes no part in the hash.
+every answer about it, also answers given without the image, whose hash does not include the image.
 
-An entry is the content that an engine gave, and under ``said`` what the model wrote word for word, so that a row can
-be held against it years later; only people read that.
+An entry holds the parsed content from the engine and, under ``said``, the model's literal text. The text is only for
+people, to check a row later.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
 
 J = TypeVar("J", bound=Job)
-BLIND = "no/none"  # below a model: where blind answers of earlier revisions lie, whichever photo they are about
+BLIND = "no/none"  # below a model: folder of blind answers written by earlier revisions, for all photos
 _RAW_RESPONSE = "said"
-# Jobs looked up together: few at first, so that an engine starts at once; an absent key costs one request.
+# Jobs looked up together: few at first, so that an engine starts at once; a missing key costs one request.
 _LOOK_AHEAD = (8, 16, 32, 64)
 
 
@@ -49,11 +49,11 @@ class ResponseCache:
         return {key: content for key, content in contents if content is not None}
 
     def put(self, key: str, content: JSON, raw_response: JSON | None = None) -> JSON:
-        """Store an answer and return the content now held: where another build was first, its answer."""
+        """Store an answer and return the stored content; if another build stored an answer first, that one."""
         entry = {**content, _RAW_RESPONSE: raw_response} if raw_response else content
         data = json.dumps(entry, sort_keys=True).encode()
         if self._store.put_if_absent(key, data):
-            # What a rerun will read is what this run goes on with: floats and key order as JSON keeps them.
+            # Continue with exactly what a rerun would read: floats and key order as JSON stores them.
             return _content(data)
         return self._get(key) or content
 

@@ -1,7 +1,7 @@
 """The loop that every stage shares: read a shard, process its rows, validate, write, account, mark.
 
-Every input row ends somewhere: in output rows (ok), refused for a reason (rejected), or hit by an error (failed, and
-tried again by the next plan). The marker checks that the three add up.
+Every input row has exactly one outcome: ok (it gave output rows), rejected (with a reason) or failed (an error; retried
+by the next plan). The marker checks that the three add up.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from hopchain_etl.quality.validator import Validator
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
-_PACK = 256  # rows of Python that are held at once
+_PACK = 256  # maximum number of rows held as Python objects
 
 
 class StoppedError(Exception):
-    """A graceful stop was asked for; what had been answered is kept and the shard is not marked."""
+    """A graceful stop was requested; stored answers are kept and the shard is not marked complete."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What looking at a row cost: model tokens, and seconds of model time."""
+    """Cost of processing a row: model tokens and seconds of model time."""
 
     tokens: int = field(default=0, kw_only=True)
     seconds: float = field(default=0.0, kw_only=True)
@@ -42,7 +42,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Rejected(Cost):
-    """A row that was looked at and refused. ``payload`` is what was refused, kept for people to look at."""
+    """A row that was processed and rejected. ``payload`` is the rejected object, kept for inspection."""
 
     reason: str
     detail: str = ""
@@ -51,9 +51,9 @@ class Rejected(Cost):
 
 @dataclass(frozen=True)
 class Failed(Cost):
-    """A row that an error kept from being looked at, in whole or in part; the next plan tries it again.
+    """A row that could not be processed, or only in part, because of an error; the next plan retries it.
 
-    What was made of the rest of it is kept meanwhile.
+    Results of the successful part are kept.
     """
 
     error: str
@@ -63,7 +63,7 @@ class Failed(Cost):
 
 @dataclass(frozen=True)
 class Accepted(Cost):
-    """What a row became: output rows, and the candidates that were refused on the way."""
+    """An accepted row: its output rows, and the candidates that were rejected."""
 
     rows: Sequence[Row]
     rejected_candidates: Sequence[Rejected] = ()
@@ -73,14 +73,14 @@ Outcome = Accepted | Rejected | Failed
 
 
 class Stage(Protocol):
-    """One verb over one table. ``process`` yields one outcome for each input row, in order."""
+    """One pipeline stage that writes one table. ``process`` yields one outcome for each input row, in order."""
 
     name: str
     table: str
 
     @property
     def sources(self) -> Sequence[tuple[str, str | None]]:
-        """Return the tables, with fingerprints, that the shard is made from; they must be complete."""
+        """Return the tables, with fingerprints, that are the inputs of the shard; they must be complete."""
         ...
 
     def read(self, lake: Lake, shard: Shard) -> Sequence[Row]:
@@ -91,7 +91,7 @@ class Stage(Protocol):
 
 
 class Progress(Protocol):
-    """Told of each row; a terminal draws a bar from it, everything else logs."""
+    """Receives progress of each row; used for the terminal's progress bar."""
 
     def start(self, stage: str, shard: Shard, rows: int) -> None: ...
 
@@ -99,7 +99,7 @@ class Progress(Protocol):
 
 
 class NoProgress:
-    """Progress for callers that want none."""
+    """A progress reporter that does nothing."""
 
     def start(self, stage: str, shard: Shard, rows: int) -> None: ...
 
@@ -107,7 +107,7 @@ class NoProgress:
 
 
 class _RowBuffer:
-    """Rows on their way to a table, packed as they come: as Arrow they take a fraction of the memory."""
+    """Buffer that converts rows to Arrow in chunks, which needs a fraction of the memory."""
 
     def __init__(self, schema: pa.Schema) -> None:
         self._schema = schema
@@ -115,13 +115,13 @@ class _RowBuffer:
         self._loose: list[Row] = []
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Take more rows; raise pyarrow.ArrowException, at the latest in ``table``, where one does not fit."""
+        """Add rows; raises pyarrow.ArrowException (at the latest in ``table``) if one does not match the schema."""
         self._loose += rows
         if len(self._loose) >= _PACK:
             self._pack()
 
     def table(self) -> pa.Table:
-        """Return all rows, in the order in which they came."""
+        """Return all rows, in insertion order."""
         self._pack()
         return pa.concat_tables(self._packed).combine_chunks()
 
@@ -132,20 +132,20 @@ class _RowBuffer:
 
 @dataclass
 class _ShardResult:
-    """What a shard's rows became so far."""
+    """Intermediate results and counts of a shard."""
 
     rows: _RowBuffer
-    origins: list[int] = field(default_factory=list)  # the input behind each output row
+    origins: list[int] = field(default_factory=list)  # index of the input row of each output row
     rejects: _RowBuffer = field(default_factory=lambda: _RowBuffer(schemas.REJECTS))
     reasons: Counter[str] = field(default_factory=Counter)
     failed: set[int] = field(default_factory=set)
     rejected: set[int] = field(default_factory=set)
     tokens: int = 0
-    paid: int = 0  # rows that cost tokens now, rather than came from the journal
+    paid: int = 0  # rows with new model calls, not answered from the cache
     seconds: float = 0.0  # of model time
 
     def add_rejects(self, *rejects: Row) -> None:
-        """Take rows of rejects, and count why."""
+        """Add reject rows and count their reasons."""
         self.reasons.update(row["reason"] for row in rejects)
         self.rejects.add(rejects)
 
@@ -160,10 +160,10 @@ def run_shard(
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> Marker:
-    """Run one stage over one shard and return its marker; a complete shard is left alone.
+    """Run one stage over one shard and return its marker; a complete shard is skipped.
 
-    Raises StoppedError where ``stop`` was set, and QualityError where too many rows failed the table's suite: then
-    the validation result is in the lake, and the shard is not marked.
+    Raises StoppedError if ``stop`` was set, and QualityError if too many rows failed the table's suite: then the
+    validation result is in the lake, and the shard is not marked.
     """
     folder = lake.folder(stage.table, fingerprint, shard)
     digest = lake.inputs_digest(stage.sources, shard)
@@ -211,8 +211,8 @@ def _collect(
     for index, row in enumerate(inputs):
         if stop.is_set():
             close: Callable[[], None] = getattr(outcomes, "close", lambda: None)
-            close()  # lets the journal keep what has been answered
-            raise StoppedError(f"{stage.name} stopped at row {index} of {len(inputs)}; run it again to go on")
+            close()  # lets the cache store the answers so far
+            raise StoppedError(f"{stage.name} stopped at row {index} of {len(inputs)}; run it again to continue")
         outcome = next(outcomes, None)
         assert outcome is not None, f"{stage.name} gave no outcome for row {index}"
         progress.advance(outcome)
@@ -245,7 +245,7 @@ def _reject_failing_rows(
 def _reject_inputs_without_output(
     stage: Stage, inputs: Sequence[Row], tally: _ShardResult, with_output: set[int]
 ) -> None:
-    """Count inputs of which no output is left as rejected: nothing vanishes between two tables."""
+    """Count inputs without any accepted output as rejected, so that no row disappears between two tables."""
     settled = with_output | tally.rejected | tally.failed
     for index, row in enumerate(inputs):
         if index not in settled:
@@ -270,7 +270,7 @@ def _reject(stage: Stage, row: Row, rejected: Rejected, scope: str, outcome: str
 
 
 def _stats(started: float, tally: _ShardResult, lake: Lake) -> dict[str, Any]:
-    """Clocks and token counts live only here, so that data parts stay byte-identical."""
+    """Timestamps and token counts are stored only here, so that data parts stay byte-identical."""
     return {
         "started": started,
         "seconds": round(time.time() - started, 3),
