@@ -24,7 +24,7 @@ from hopchain_etl.annotation.votes import VOTE_KEY, Vote, in_full_sample
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import Identity, Row
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, parse_answer, tally_votes
-from hopchain_etl.lake.lake import Lake, Marker, Part, Shard
+from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.quality.validator import Validator
 from hopchain_etl.stages.lineage import Lineage
 
@@ -140,8 +140,8 @@ def compact(
     lake.put_json(f"lineages/{asked.fingerprint}.json", asked.facts)
     lake.put_json(folder + "validation.json", verdict.summary)
     marker = Marker(
-        parts=_write(lake, folder, "part", kept),
-        rejects=_write(lake, folder, "rejects", pa.Table.from_pylist(rejects, schema=schemas.REJECTS)),
+        parts=lake.write_parts(folder, "part", kept),
+        rejects=lake.write_parts(folder, "rejects", pa.Table.from_pylist(rejects, schema=schemas.REJECTS)),
         read=len(mine),
         ok=kept.num_rows,
         rejected=len(rejects),
@@ -232,9 +232,3 @@ def _reject(lake: Lake, vote: VoteObject, reason: str, detail: str, payload: Row
     told = {"reason": reason, "detail": detail, "payload": json.dumps(payload, sort_keys=True) if payload else None}
     place = {"input_id": vote.key, "uri": lake.store.uri(vote.key), "etag": vote.etag, "image_id": None}
     return {"stage": "collect", "scope": "input", "outcome": "rejected", **told, **place}
-
-
-def _write(lake: Lake, folder: str, stem: str, rows: pa.Table) -> tuple[Part, ...]:
-    size = lake.settings.rows_per_part
-    cuts = enumerate(range(0, rows.num_rows, size))
-    return tuple(lake.write_part(folder, f"{stem}-{number:05d}", rows.slice(at, size)) for number, at in cuts)

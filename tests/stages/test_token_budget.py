@@ -59,7 +59,7 @@ def test_what_is_in_flight_is_answered_and_kept_then_the_run_stops(lake: Lake) -
 
 
 def test_what_other_processes_of_the_run_spent_counts(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_budget, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(token_budget, "_EXCHANGE_SECONDS", 0.0)
     one, other, another_run = (
         TokenBudget(lake, "run", 100),
         TokenBudget(lake, "run", 100),
