@@ -1,6 +1,6 @@
-"""``make demo``: the main job end to end on this machine, run by Airflow, released with DVC, pulled and checked.
+"""``make demo``: runs the whole pipeline on this machine: with Airflow, released with DVC, pulled and verified.
 
-Everything lives in ``.demo/``. A second run finds what the first one made and only does what is new.
+All files are in ``.demo/``. A second run reuses the results of the first and only processes new data.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Clock:
 
     @contextmanager
     def step(self, name: str, saying: str) -> Iterator[None]:
-        """Time a step and say that it goes on."""
+        """Time a step and show that it is running."""
         started = time.monotonic()
         with _console.status(saying):
             yield
@@ -58,7 +58,7 @@ class Clock:
 
 
 def main() -> None:
-    """Run the demo, print the funnel and where things are, and write ``.demo/summary.json``."""
+    """Run the demo, print the funnel and the file locations, and write ``.demo/summary.json``."""
     folder = FOLDER.resolve()
     clock = Clock()
     with clock.step("s3", "S3 server"):
@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def up() -> None:
-    """Leave S3 and Airflow running, and print where they are and who may log in."""
+    """Leave S3 and Airflow running, and print their URLs and the users with passwords."""
     folder = FOLDER.resolve()
     airflow = up_airflow(folder, up_stores(folder))
     with _console.status("Airflow starting"):
@@ -110,7 +110,7 @@ def up() -> None:
 
 
 def down() -> None:
-    """Stop what the demo started and remove what it made."""
+    """Stop the demo's servers and delete its files."""
     folder = FOLDER.resolve()
     local_airflow.stop(folder / "airflow")
     s3_server.stop(folder / "s3")
@@ -157,7 +157,7 @@ def up_airflow(folder: Path, server: ServerInfo) -> AirflowServer:
 
 
 def upload(folder: Path, samples: list[Sample], source: S3Settings) -> None:
-    """Put the samples into the source bucket, each with its source and licence; those that are there stay."""
+    """Put the samples into the source bucket, each with its source and licence; existing ones are kept."""
     store = ObjectStore(source)
     there = {entry.key for entry in store.list_objects()}
     for sample in samples:

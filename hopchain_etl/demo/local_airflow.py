@@ -1,6 +1,6 @@
 """A local Airflow for the demo and for ``make up``: SQLite, LocalExecutor, loopback only, named users.
 
-Production runs its own Airflow; docs/airflow.md says how to install the DAGs and the plugin there.
+In production use your own Airflow; docs/airflow.md says how to install the DAGs and the plugin there.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class AirflowServer:
         return _http(method, f"{self.url}/api/v2/{path}", body, {"Authorization": f"Bearer {token}"})
 
     def run_dag(self, dag_id: str, conf: Mapping[str, Any], *, timeout: float = 900) -> dict[str, Any]:
-        """Trigger a DAG, wait for its end and return the run; raise AirflowServerError unless it succeeds."""
+        """Trigger a DAG, wait until it ends and return the run; raise AirflowServerError if it fails."""
         self._until_parsed(dag_id)
         self.call("PATCH", f"dags/{dag_id}", {"is_paused": False})
         run_id: str = self.call("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None, "conf": dict(conf)})[
@@ -90,7 +90,7 @@ class AirflowServer:
 
 
 def start(home: Path, env: Mapping[str, str]) -> AirflowServer:
-    """Start Airflow in ``home`` with ``env`` for its tasks, or return the one that runs there. Does not wait."""
+    """Start Airflow in ``home`` with ``env`` for its tasks, or return the one that already runs there. Does not wait until it is ready."""
     running = status(home)
     if running:
         return running
@@ -126,7 +126,7 @@ def start(home: Path, env: Mapping[str, str]) -> AirflowServer:
 
 
 def wait_until_healthy(server: AirflowServer, *, timeout: float = 180) -> None:
-    """Return once the API and the scheduler answer; raise AirflowServerError after ``timeout`` seconds."""
+    """Return when the API and the scheduler respond; raise AirflowServerError after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         try:
@@ -151,7 +151,7 @@ def status(home: Path) -> AirflowServer | None:
 
 
 def stop(home: Path, *, timeout: float = 30) -> bool:
-    """Stop the Airflow that runs in ``home`` with everything it started; return whether one ran."""
+    """Stop the Airflow in ``home`` and all its child processes; return whether one ran."""
     if status(home) is None:
         return False
     processes = json.loads((home / "running.json").read_text())["processes"]
@@ -189,7 +189,7 @@ def _configuration(server: AirflowServer) -> dict[str, str]:
 
 
 def _secret(home: Path) -> str:
-    """Return the key that signs tokens, the same while ``home`` lives."""
+    """Return the key that signs tokens, the same as long as ``home`` exists."""
     path = home / "jwt.secret"
     if not path.exists():
         _write_private(path, secrets.token_hex(32))
@@ -202,9 +202,9 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _started(pid: int) -> str | None:
-    """Return when a live process began, in clock ticks since boot, or None: with it a process id is unmistakable.
+    """Return when a live process began, in clock ticks since boot, or None: together with the process id it identifies the process.
 
-    Its environment would not do: servers that set their title write over it.
+    Its environment cannot be used, because servers that set their process title overwrite it.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -38,7 +38,7 @@ IDENTITIES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-# Servers that this very process started: it must wait for them when they end, or they stay behind as zombies.
+# Servers started by this process, which must wait for them when they end; otherwise they become zombies.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
@@ -48,7 +48,7 @@ class S3ServerError(Exception):
 
 @dataclass(frozen=True)
 class Credentials:
-    """One identity's keys; the secret stays out of ``repr`` and so out of logs."""
+    """One identity's keys; the secret is not in ``repr`` and therefore not in logs."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -69,7 +69,7 @@ class ServerInfo:
 
 @dataclass(frozen=True)
 class S3Server:
-    """Where one server keeps its files and which ports it takes: ``port`` for S3 and the three above it."""
+    """The files and ports of one server: ``port`` for S3 and the three above it."""
 
     folder: Path
     port: int
@@ -96,7 +96,7 @@ class S3Server:
         return {service: self.port + i for i, service in enumerate(SERVICES)}
 
     def command(self, weed: str) -> list[str]:
-        """Return the command line that serves the folder."""
+        """Return the command line of the server."""
         return [
             *(weed, "-logtostderr", "server", f"-dir={self.data}", f"-ip={HOST}", f"-ip.bind={HOST}"),
             *("-filer", "-s3", f"-s3.config={self.credentials_file}"),
@@ -112,7 +112,7 @@ class S3Server:
         ]
 
     def info(self, pid: int) -> ServerInfo:
-        """Return what callers need to know of this server; it runs as process ``pid``."""
+        """Return the connection information of this server, running as process ``pid``."""
         return ServerInfo(
             endpoint_url=f"http://{HOST}:{self.port}",
             pid=pid,
@@ -125,10 +125,10 @@ class S3Server:
 
 
 def start(folder: Path, *, port: int | None = None) -> ServerInfo:
-    """Serve ``folder`` and return how to reach it, once it accepts writes; a server that already runs is returned.
+    """Serve ``folder`` and return its connection information when it accepts writes; if a server already runs, return that one.
 
     Without ``port`` the folder's last port is used again, or another one if that is taken. Raises ``S3ServerError``
-    when ``weed`` is missing, the port is taken, or the server exits or stays unhealthy; nothing is left running then.
+    when ``weed`` is missing, the port is taken, or the server exits or stays unhealthy; then no process is left running.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -150,7 +150,7 @@ def start(folder: Path, *, port: int | None = None) -> ServerInfo:
 
 
 def stop(folder: Path) -> bool:
-    """Stop the server of ``folder`` and wait until it is gone; return False if none ran.
+    """Stop the server of ``folder`` and wait until it has ended; return False if none ran.
 
     The signal goes only to a process that really serves this folder, whatever the state file says. A clean exit takes
     SeaweedFS a quarter of a minute, and never comes when the disk is full; its storage survives SIGKILL. So requests
@@ -179,7 +179,7 @@ def status(folder: Path) -> ServerInfo | None:
 
 
 def _launch(server: S3Server) -> int:
-    """Start ``weed`` in a session of its own and return its process id."""
+    """Start ``weed`` in a separate session and return its process id."""
     scripts = sysconfig.get_path("scripts")
     weed = shutil.which("weed", path=os.pathsep.join([scripts, os.environ.get("PATH", "")]))
     if weed is None:
@@ -198,18 +198,18 @@ def _launch(server: S3Server) -> int:
         )
     _children[process.pid] = process
     while process.poll() is None and not _serves(process.pid, server.data):
-        time.sleep(0.01)  # the kernel shows the new command line a moment after Popen returns
+        time.sleep(0.01)  # the new command line is visible only shortly after Popen returns
     return process.pid
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of the server: ours, less what would configure it behind our back."""
+    """Return the environment of the server: our environment without variables that would change its configuration."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "S3_", "WEED_"))}
     # Without these keys, anyone on the machine could read and write every object through the filer's HTTP port,
-    # whatever the S3 identities say. This one process makes and checks the tokens: the keys need not outlive it.
+    # whatever the S3 identities say. Only this process creates and checks the tokens, so the keys are not stored.
     keys = ("JWT_SIGNING", "JWT_SIGNING_READ", "JWT_FILER_SIGNING", "JWT_FILER_SIGNING_READ")
     locked = {f"WEED_{name}_KEY": secrets.token_hex(32) for name in keys}
-    # The default of 10 seconds is short for a token that waits in a queue of a busy laptop.
+    # The default of 10 seconds is too short on a busy laptop.
     patient = {f"WEED_{name}_EXPIRES_AFTER_SECONDS": "600" for name in keys}
     return {**inherited, **locked, **patient, "WEED_MASTER_VOLUME_GROWTH_COPY_1": "2"}
 
@@ -222,7 +222,7 @@ def _wait_until_healthy(server: S3Server, pid: int) -> None:
         if time.monotonic() > deadline:
             raise S3ServerError(f"the S3 server is not healthy after {START_SECONDS:.0f} s; {_log_tail(server)}")
         time.sleep(0.1)
-    if not _serves(pid, server.data):  # somebody else answered on its port
+    if not _serves(pid, server.data):  # another process answered on its port
         raise S3ServerError(f"port {server.port} was taken while the S3 server started; {_log_tail(server)}")
 
 
@@ -248,7 +248,7 @@ def _get(port: int, path: str) -> tuple[int, bytes]:
 
 
 def _end(server: S3Server, pid: int) -> None:
-    """Stop process ``pid`` and return when it is gone."""
+    """Stop process ``pid`` and return when it has ended."""
     for sign, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, 10.0)):
         if _serves(pid, server.data):
             os.kill(pid, sign)
@@ -256,17 +256,17 @@ def _end(server: S3Server, pid: int) -> None:
         while _serves(pid, server.data) and time.monotonic() < deadline:
             time.sleep(0.05)
     if _serves(pid, server.data) or not _free_soon(server.port):
-        raise S3ServerError(f"process {pid} does not die; is its disk hanging? {_log_tail(server)}")
+        raise S3ServerError(f"process {pid} does not end; is its disk blocked? {_log_tail(server)}")
     if child := _children.pop(pid, None):
         child.wait()
-    for port in server.ports.values():  # what a killed weed leaves behind
+    for port in server.ports.values():  # sockets left behind by a killed weed
         for number in (port, port + GRPC_OFFSET):
             for leftover in Path("/tmp").glob(f"seaweedfs-*-{number}.sock"):  # noqa: S108 - weed's choice
                 leftover.unlink(missing_ok=True)
 
 
 def _serves(pid: int, data: Path) -> bool:
-    """Return whether process ``pid`` is alive and serves ``data``; ids are used again, so its command line decides."""
+    """Return whether process ``pid`` is alive and serves ``data``; process ids are reused, so the command line is checked."""
     if Path("/proc/self/cmdline").exists():
         try:
             arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")  # empty for a zombie
@@ -296,13 +296,13 @@ def _log_tail(server: S3Server, lines: int = 15) -> str:
 
 
 def _choose_port(wanted: int | None, last: Any) -> int:
-    """Return the first of a free block of ports: the one asked for, else the last one used, else any."""
+    """Return the first port of a free block: the requested one, otherwise the last used one, otherwise any."""
     if wanted is not None:
         if not 1024 <= wanted <= 65_536 - GRPC_OFFSET - len(SERVICES):
             raise S3ServerError(f"port {wanted} is out of range; choose one from 1024 to 55532")
         if not _free(wanted):
             needs = f"ports {wanted} to {wanted + 3} and the four {GRPC_OFFSET} above them"
-            raise S3ServerError(f"one of {needs} is taken; choose another port, or none to have one chosen")
+            raise S3ServerError(f"one of {needs} is taken; choose another port, or omit it to get a free one")
         return wanted
     if isinstance(last, int) and _free_soon(last):
         return last
@@ -310,14 +310,14 @@ def _choose_port(wanted: int | None, last: Any) -> int:
     for port in candidates:
         if _free(port):
             return port
-    raise S3ServerError(f"no four free ports in a row from {PORTS.start} to {PORTS.stop}; give one with a port number")
+    raise S3ServerError(f"no four free ports in a row from {PORTS.start} to {PORTS.stop}; pass a port number")
 
 
 def _free(first: int) -> bool:
     for port in range(first, first + len(SERVICES)):
         for number in (port, port + GRPC_OFFSET):
             with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections may linger there
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections may still be there
                 try:
                     probe.bind((HOST, number))
                 except OSError:
@@ -326,7 +326,7 @@ def _free(first: int) -> bool:
 
 
 def _free_soon(first: int) -> bool:
-    """Return whether the ports are free, now or in a second: a killed process closes them after it looks gone."""
+    """Return whether the ports are free, now or in a second: a killed process closes them a moment after it has ended."""
     deadline = time.monotonic() + 1.0
     while not (free := _free(first)) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -365,7 +365,7 @@ def _read_credentials(path: Path) -> dict[str, Credentials]:
 
 
 def _state(folder: Path) -> dict[str, Any]:
-    """Return what the last start or stop wrote down: ``port`` and ``pid``. Nothing that is there is to be trusted."""
+    """Return the state saved by the last start or stop: ``port`` and ``pid``. The content is not trusted."""
     try:
         state = json.loads((folder / "server.json").read_text())
     except (OSError, ValueError):
@@ -378,7 +378,7 @@ def _save_state(server: S3Server, pid: int | None) -> None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Replace ``path`` at once by a file that only its owner can read."""
+    """Atomically replace ``path`` by a file that only its owner can read."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -388,7 +388,7 @@ def _write_private(path: Path, text: str) -> None:
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    """One start or stop of a folder at a time."""
+    """Allow only one start or stop per folder at a time."""
     with (folder / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""Assemble: from the lake's parts, as a snapshot names them, to the rows of a training set. No clocks, no chance.
+"""Assemble: builds the rows of a training set from the lake parts listed in a snapshot. Deterministic: no timestamps, no randomness.
 
 Shard by shard in memory, so that a release may be larger than it. Parts never span two intakes: what a night has
 added leaves the parts of the nights before as they are, and they need not be uploaded again.
@@ -28,7 +28,7 @@ from hopchain_etl.release.selection import Chosen, Selection, Split, is_supporte
 from hopchain_etl.settings import ANSWER_INSTRUCTION, CalibrateSettings, DiversitySettings
 
 REVISION = 4
-_ROW_GROUP = 250  # rows that a reader of one of them has to read
+_ROW_GROUP = 250  # rows that must be read to get one row
 
 _OF_IMAGE = ("group", "source", "license", "width", "height")
 
@@ -37,7 +37,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Params:
-    """What of ``params.yaml`` decides the rows, besides the snapshot."""
+    """The parameters in ``params.yaml`` that, with the snapshot, determine the rows."""
 
     validation_share: float = 0.1
     seed: int = 0
@@ -48,17 +48,17 @@ class Params:
 
     @property
     def split(self) -> Split:
-        """How groups are dealt to the splits."""
+        """How groups are assigned to splits."""
         return Split(self.validation_share, self.seed)
 
     @property
     def rules(self) -> Rules:
-        """What of sound queries is taken."""
+        """The rules that select queries."""
         return Rules.of(self.calibrate, self.diversity)
 
 
 def read_params(path: Path) -> Params:
-    """Return the parameters of a ``params.yaml``; its other keys are not for this stage."""
+    """Return the parameters of a ``params.yaml``; other keys are ignored."""
     from ruamel.yaml import YAML
 
     value = YAML(typ="safe").load(path)
@@ -72,20 +72,20 @@ def assemble(snapshot: Snapshot, params: Params, lake: Lake, target: str, out: P
     """Write ``rows/`` and ``dropped.json`` of a target below ``out`` and return the counts.
 
     The counts: ``read`` = ``rows`` + the sum of ``dropped``, in queries. The same snapshot and parameters give the
-    same bytes. Raises LakeError where the lake no longer holds what the snapshot names.
+    same bytes. Raises LakeError if parts named in the snapshot are missing in the lake.
     """
     inputs = Inputs(snapshot, lake)
     selection = select(snapshot, params.split, inputs, target, params.rules)
     source = _Source(snapshot, inputs, selection, params.answer_instruction)
     rows = write_rows(_by_intake(source), out / "rows", params.rows_per_part)
     counts = {"read": selection.read, "rows": rows, "dropped": dict(sorted(selection.dropped.items()))}
-    assert selection.read == rows + selection.dropped.total(), f"queries went missing: {counts}"
+    assert selection.read == rows + selection.dropped.total(), f"query counts do not add up: {counts}"
     (out / "dropped.json").write_text(json.dumps(counts, sort_keys=True, indent=1) + "\n")
     return counts
 
 
 def write_rows(intakes: Iterable[Iterable[pa.Table]], folder: Path, rows_per_part: int) -> int:
-    """Write rows as ``<split>-00000.parquet`` files below ``folder``, replacing what is there; return how many.
+    """Write rows as ``<split>-00000.parquet`` files below ``folder``, replacing existing files; return the number of rows.
 
     A part holds rows of one intake. A split without rows is an empty file with the schema, so that every reader finds
     every split.
@@ -121,7 +121,7 @@ def write_rows(intakes: Iterable[Iterable[pa.Table]], folder: Path, rows_per_par
 
 @dataclass(frozen=True)
 class _Source:
-    """What rows are made from."""
+    """The inputs of the rows."""
 
     snapshot: Snapshot
     inputs: Inputs
@@ -152,7 +152,7 @@ def _shard_rows(source: _Source, shard: Shard) -> pa.Table:
 
 
 def _stages(snapshot: Snapshot, lineage: str) -> list[Row]:
-    """Return who made the rows of a lineage, stage by stage, and who tried to solve them."""
+    """Return the engines of a lineage by stage, and the models that screened it."""
     screened = [facts for facts in snapshot.get("screened", ()) if facts["upstream"] == lineage]
     return [*snapshot["engines"][lineage], *screened]
 
@@ -162,7 +162,7 @@ def _rows(
 ) -> pa.Table:
     """Return the chosen queries of a shard as rows (records.TRAINING_ROWS), joined in Arrow and not row by row.
 
-    ``said`` is the same for all of them.
+    ``said`` holds columns with the same value for all rows.
     """
     first = {name: index for index, name in reversed(list(enumerate(queries["query_id"].to_pylist())))}
     queries = queries.take(pa.array([first[name] for name in chosen], pa.int64()))
@@ -190,7 +190,7 @@ def _tokens(images: pa.Table) -> pa.Array:
 
 
 def _only(column: pa.ChunkedArray, kept: pa.Array) -> pa.ChunkedArray:
-    """Return a column that is null where a row is not to be kept."""
+    """Return a column with null in rows where ``kept`` is false."""
     return column.take(pc.if_else(kept, pa.array(range(len(kept)), pa.int64()), None))
 
 
@@ -208,9 +208,9 @@ def _grouped(instances: pa.Table, image_ids: pa.ChunkedArray) -> pa.Array:
 
 
 def _clear_unconfirmed_readings(rows: pa.Table) -> pa.Table:
-    """Return rows without hop readings where people and program differ.
+    """Return rows with hop readings removed where humans and program disagree.
 
-    Some reading is wrong there and nobody knows which, so none is released as truth.
+    At least one reading is wrong but it is unknown which, so none is released as ground truth.
     """
     agrees = rows["program_agrees"]
     if pc.all(agrees).as_py() is not False:

@@ -1,6 +1,6 @@
-"""What a version changes: rows added, removed and changed against the one before, with reasons.
+"""Changes of a version: rows added, removed and changed compared with the previous version, with reasons.
 
-Rows of parts that both versions have are the same, so only the other parts are read.
+Parts that exist in both versions have the same rows, so only the other parts are read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.release.dvc_objects import parts_of, rows_of
 
-# What a trainer sees of a row: another value here is another training set.
+# Columns that a trainer uses: a changed value here means a changed training set.
 TRAINER_COLUMNS = ("query_id", "image_id", "split", "question", "prompt", "answer", "question_half", "answer_half",
         "question_single", "answer_single", "expr")  # fmt: skip
 _HEADER = "# Changes\n"
@@ -38,12 +38,12 @@ class Changes:
 
     @property
     def breaking(self) -> bool:
-        """Whether rows of the version before are gone or look different."""
+        """Whether rows of the previous version were removed or changed."""
         return bool(self.removed or self.changed)
 
     @property
     def counts(self) -> Row:
-        """How many rows, without their ids."""
+        """The numbers of rows, without ids."""
         removed, changed = ({name: len(ids) for name, ids in named.items()} for named in (self.removed, self.changed))
         return {**vars(self), "removed": removed, "changed": changed}
 
@@ -60,9 +60,9 @@ class Changes:
 
 
 def compare(store: ObjectStore, old: str, folder: Path, why: Callable[[Row], str]) -> Changes:
-    """Return what the rows in ``folder`` change against the DVC object ``old`` (the md5 of a rows folder).
+    """Return the changes of the rows in ``folder`` compared with the DVC object ``old`` (the md5 of a rows folder).
 
-    ``why`` names the reason for which a row (columns SEEN) is gone. Raises MissingObjectError where the remote lacks
+    ``why`` returns the reason why a row (columns SEEN) was removed. Raises MissingObjectError where the remote lacks
     the old rows.
     """
     files = {_md5(path): path for path in sorted(folder.glob("*.parquet"))}
@@ -90,7 +90,7 @@ def first(folder: Path) -> Changes:
 
 
 def write_changes(folder: Path, version: str, changes: Changes) -> None:
-    """Put an entry on top of ``CHANGELOG.md`` in a target's folder, and write ``changes.json`` of this version."""
+    """Add an entry at the top of ``CHANGELOG.md`` in a target's folder, and write ``changes.json`` of this version."""
     path = folder / "CHANGELOG.md"
     older = path.read_text().removeprefix(_HEADER) if path.exists() else ""
     path.write_text(f"{_HEADER}\n{changes.to_markdown(version)}{older}")

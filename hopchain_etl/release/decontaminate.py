@@ -1,4 +1,4 @@
-"""Which of the lake's photos and questions are those of a benchmark: found once, stored, excluded from every release.
+"""Finds photos and questions of the lake that are also in a benchmark; stores them, so that every release excludes them.
 
 ``contamination.json`` in the lake holds what was found; snapshots copy it, and ``selection`` drops with the reason
 ``contaminated`` what it names. A release looks for the benchmark of the settings first (``benchmarks.uri``), in the
@@ -26,7 +26,7 @@ from hopchain_etl.settings import BenchmarkSettings
 
 log = logging.getLogger(__name__)
 
-REVISION = 1  # raise when ``copies`` finds others: all photos are looked at again
+REVISION = 1  # increase when ``copies`` changes its results; all photos are then checked again
 KEY = "contamination.json"
 _IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 _QUESTIONS = ".txt"
@@ -36,7 +36,7 @@ Found = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class File:
-    """A file of a benchmark. ``name`` is relative to it; ``version`` is another one once the content is."""
+    """A file of a benchmark. ``name`` is relative to it; ``version`` changes when the content changes."""
 
     name: str
     version: str
@@ -49,13 +49,13 @@ class File:
 
 
 def decontaminate(lake: Lake, benchmark: BenchmarkSettings) -> Found:
-    """Look for a benchmark's images and question texts in the whole lake; store and return all that was ever found.
+    """Search the whole lake for a benchmark's images and question texts; store and return everything found so far.
 
     The result is ``{"images": {image_id: {"benchmark", "likeness"}}, "questions": {normal text: benchmark},
     "benchmarks": {uri: {"name", "images", "questions", "version", "seen"}}}``. Photos that the same benchmark has been
     held against are not looked at again. About 160 KB of memory go to each of its images.
 
-    Raises ValueError where the benchmark is empty, not there or has an image that cannot be read, and StoreError where
+    Raises ValueError where the benchmark is empty, missing or has an unreadable image, and StoreError where
     S3 cannot be used.
     """
     files = benchmark_files(benchmark)
@@ -82,17 +82,17 @@ def decontaminate(lake: Lake, benchmark: BenchmarkSettings) -> Found:
 
 
 def contamination(lake: Lake) -> Found:
-    """Return all that was ever found; empty before the first look."""
+    """Return everything found so far; empty before the first check."""
     return {"images": {}, "questions": {}, "benchmarks": {}, **(lake.get_json(KEY) or {})}
 
 
 def normal(question: str) -> str:
-    """Return a question as it is compared: letters and digits of its words, in small letters."""
+    """Return a question in normal form for comparison: only letters and digits, in lower case."""
     return " ".join("".join(char if char.isalnum() else " " for char in question.casefold()).split())
 
 
 def benchmark_files(benchmark: BenchmarkSettings) -> list[File]:
-    """Return the images and lists of questions below a folder or S3 prefix, in order; ValueError where none are."""
+    """Return the images and lists of questions below a folder or S3 prefix, in order; ValueError if there are none."""
     uri, remedy = benchmark.uri, "correct HOPCHAIN_BENCHMARKS__URI"
     if uri.startswith("s3://"):
         store = ObjectStore(benchmark)
@@ -132,7 +132,7 @@ def _described(uri: str, file: File) -> Descriptor:
 
 
 def _copies(lake: Lake, photos: pa.Table, names: Sequence[str], told: Sequence[Descriptor]) -> dict[str, Any]:
-    """Return the photos of an images table that are like any of a benchmark's, with which."""
+    """Return the photos of an images table that are copies of a benchmark image, with its name."""
     rows = photos.select(["image_id", "blob_sha"]).to_pylist()
     found = {}
     for row, photo in zip(

@@ -1,6 +1,6 @@
-"""A working clone of the registry: git and DVC as subprocesses, each with only the keys that it needs.
+"""A working clone of the registry: runs git and DVC as subprocesses, each with only the credentials it needs.
 
-Nothing outside the clone is written: no user's git configuration, no key in a file of the repository or in a message.
+Nothing outside the clone is written (no user git configuration), and no credentials are written to repository files or messages.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _PLAIN_GIT = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", "-c", "co
 
 
 class RegistryError(Exception):
-    """The registry could not be read or written; the message says which command failed, how, and what to do."""
+    """The registry could not be read or written; the message names the failed command, the error and what to do."""
 
 
 @contextmanager
 def working_clone(settings: Settings) -> Iterator[GitRepo]:
-    """Clone the registry into a temporary folder, which goes away again. Raises RegistryError where it cannot be."""
+    """Clone the registry into a temporary folder, which is deleted afterwards. Raises RegistryError if cloning fails."""
     url = settings.registry.git_url
     if not url or not settings.registry.remote:
         raise RegistryError("no registry: set HOPCHAIN_REGISTRY__GIT_URL and HOPCHAIN_REGISTRY__REMOTE__URI")
@@ -86,7 +86,7 @@ class GitRepo:
         return self.git("ls-tree", "-r", "--name-only", revision).splitlines()
 
     def push(self, *refs: str) -> None:
-        """Push the branch and ``refs`` together: all of them arrive, or none."""
+        """Push the branch and ``refs`` together: atomically."""
         branch = self.git("symbolic-ref", "--short", "HEAD").strip()
         self.git("push", "--quiet", "--atomic", "origin", f"HEAD:refs/heads/{branch}", *refs)
 
@@ -112,31 +112,31 @@ class GitRepo:
             "GIT_AUTHOR_EMAIL": email,
             "GIT_COMMITTER_NAME": name,
             "GIT_COMMITTER_EMAIL": email,
-            "GIT_TERMINAL_PROMPT": "0",  # a missing password fails instead of waiting for somebody
+            "GIT_TERMINAL_PROMPT": "0",  # fail on a missing password instead of prompting
             "LC_ALL": "C.UTF-8",
         }
 
     def _env(self, place: S3Settings) -> dict[str, str]:
-        """Return the environment of a DVC command: this process's settings, and the keys to ``place`` alone."""
+        """Return the environment of a DVC command: this process's settings, and the credentials of ``place`` only."""
         env = {key: value for key, value in os.environ.items() if not key.startswith("HOPCHAIN_")}
         env |= settings_env(self.settings)
         env |= {"DVC_NO_ANALYTICS": "1", "HOPCHAIN_CONFIG": os.devnull, "AWS_DEFAULT_REGION": place.region}
-        env["DVC_SITE_CACHE_DIR"] = str(self.path.parent / "site-cache")  # else each clone leaves a folder behind
+        env["DVC_SITE_CACHE_DIR"] = str(self.path.parent / "site-cache")  # otherwise each clone leaves a folder behind
         env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
         if place.connection:
             env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"] = credentials_from_connection(place.connection)
             env.pop("AWS_SESSION_TOKEN", None)
         if place.path_style and not Path(env.get("AWS_CONFIG_FILE", "~/.aws/config")).expanduser().exists():
-            config = self.path.parent / "aws-config"  # DVC takes the addressing style from there only
+            config = self.path.parent / "aws-config"  # DVC reads the addressing style only from this file
             config.write_text("[default]\ns3 =\n    addressing_style = path\n")
             env["AWS_CONFIG_FILE"] = str(config)
         return env
 
 
 def settings_env(settings: Settings) -> dict[str, str]:
-    """Return ``settings`` as environment variables, so that a child process has the same ones in any folder.
+    """Return ``settings`` as environment variables, so that a child process has the same settings in any working directory.
 
-    Connections are left out: only a task of Airflow can look them up, so a child gets the keys themselves.
+    Connections are omitted: only Airflow tasks can read them, so a child process gets the credentials directly.
     """
     sections: dict[str, Any] = settings.model_dump(mode="json")
     for section in (sections["lake"], sections["source"], sections["registry"].get("remote") or {}):

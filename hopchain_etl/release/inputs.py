@@ -13,11 +13,11 @@ from hopchain_etl.lake.lake import Lake, LakeError, Part, Shard
 from hopchain_etl.lake.object_store import MissingObjectError
 
 Snapshot = dict[str, Any]
-Entry = dict[str, Any]  # of a shard: what its marker vouches for
+Entry = dict[str, Any]  # of one shard: the parts listed in its marker
 
 
 def chain(lake: Lake, fingerprint: str) -> list[dict[str, Any]]:
-    """Return the stages behind a fingerprint, itself first, as ``lineages/<fingerprint>.json`` names them."""
+    """Return the chain of stages behind a fingerprint, starting with itself, as ``lineages/<fingerprint>.json`` names them."""
     links: list[dict[str, Any]] = []
     at: str | None = fingerprint
     while at is not None:
@@ -31,7 +31,7 @@ def chain(lake: Lake, fingerprint: str) -> list[dict[str, Any]]:
 
 
 def upstream_of(links: list[dict[str, Any]], stage: str) -> str:
-    """Return the fingerprint of ``stage`` in a chain; raise LakeError where it has none."""
+    """Return the fingerprint of ``stage`` in a chain; raise LakeError if it is not in the chain."""
     for link in links:
         if link["stage"] == stage:
             return str(link["fingerprint"])
@@ -39,7 +39,7 @@ def upstream_of(links: list[dict[str, Any]], stage: str) -> str:
 
 
 class Inputs:
-    """The tables that a snapshot names, read shard by shard; every part's sha256 is checked on the way."""
+    """The tables that a snapshot names, read shard by shard; the sha256 of every part is checked."""
 
     def __init__(self, snapshot: Snapshot, lake: Lake) -> None:
         self._lake = lake
@@ -57,7 +57,7 @@ class Inputs:
         return sorted({f for t, f, _ in self._entries if t == table and f})
 
     def read(self, table: str, fingerprint: str | None, shard: Shard, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return a shard's rows, those of withdrawn images too; raise LakeError where the lake changed since."""
+        """Return a shard's rows, including those of withdrawn images; raise LakeError if the lake has changed since the snapshot."""
         return self._rows(table, fingerprint, shard, "parts", schemas.TABLES[table], columns)
 
     def _rows(
@@ -77,7 +77,7 @@ class Inputs:
             raise LakeError(f"{error.args[0]} is gone since the snapshot (erased?); take a new snapshot") from error
 
     def rejects(self, lineage: str, shard: Shard) -> pa.Table:
-        """Return what was refused of a shard's queries when they were written (records.REJECTS); LakeError as above."""
+        """Return the rejects of a shard of the queries table (records.REJECTS); LakeError as above."""
         return self._rows("queries", lineage, shard, "rejects", schemas.REJECTS)
 
     def rows(self, table: str, fingerprint: str | None, shard: Shard) -> Iterator[dict[str, Any]]:

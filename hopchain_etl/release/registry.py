@@ -1,4 +1,4 @@
-"""The registry of training sets: one serial publish in a fresh clone, bytes first, then commit and tags together.
+"""The registry of training sets: a publish runs serially in a fresh clone: it pushes the data first, then the commit and the tags together.
 
 Until its last step a publish has changed nothing but added objects to the DVC remote that nobody refers to yet. So a
 failed, killed or repeated publish leaves the registry as it was, or as it should be.
@@ -35,7 +35,7 @@ Version = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Release:
-    """One version of one target. ``bump`` is first, minor or major; ``policy`` unreviewed if any row is."""
+    """One version of one target. ``bump`` is first, minor or major; ``policy`` is unreviewed if any row is unreviewed."""
 
     target: str
     version: str
@@ -53,7 +53,7 @@ class Release:
 
 @dataclass(frozen=True)
 class PublishResult:
-    """What a publish did. ``pushed_bytes`` went to the DVC remote; ``note`` says why there is no version."""
+    """The result of a publish. ``pushed_bytes`` went to the DVC remote; ``note`` says why there is no version."""
 
     releases: tuple[Release, ...] = ()
     new_parts: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ class PublishResult:
 
 
 def publish(settings: Settings, *, approve: Callable[[Sequence[Release]], bool] | None = None) -> PublishResult:
-    """Snapshot the lake, assemble, validate and describe every target, push the bytes, then commit and tag.
+    """Take a snapshot, assemble and validate every target and write its card, push the data, then commit and tag.
 
     ``approve`` is shown the versions that would be made, before anything is pushed. No version is made where snapshot
     and parameters, or the resulting rows, are those of the last one. Raises RegistryError where a step fails or
@@ -102,11 +102,11 @@ def publish(settings: Settings, *, approve: Callable[[Sequence[Release]], bool] 
         _check_remote(repo)
         snapshot = take_snapshot(lake, settings, before=_last_snapshot(repo))
         if not _write_inputs(repo, snapshot):
-            return PublishResult(note="snapshot and parameters are those of the last version")
+            return PublishResult(note="snapshot and parameters have not changed since the last version")
         repo.reproduce()
         drafts = [draft for target in settings.release.targets if (draft := _draft(repo, target, snapshot))]
         if not drafts:
-            return PublishResult(note="no rows, or the rows are those of the last version")
+            return PublishResult(note="no rows, or the rows have not changed since the last version")
         if approve and not approve(drafts):
             return PublishResult(note="not approved")
         parts = pack_images(repo, lake, snapshot, settings.release.targets)
@@ -117,7 +117,7 @@ def publish(settings: Settings, *, approve: Callable[[Sequence[Release]], bool] 
 
 
 def releases(settings: Settings) -> list[dict[str, Any]]:
-    """Return every version, oldest first: tag, target, version, yanked, date (ISO 8601), and what its tag says.
+    """Return every version, oldest first: tag, target, version, yanked, date (ISO 8601), and the facts in its tag message.
 
     A tag says rows, images, bytes (rows and all image parts), policy, and the engines behind the rows.
     """
@@ -135,13 +135,13 @@ def releases(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _initialise(repo: GitRepo) -> None:
-    """Make an empty repository a registry."""
+    """Initialise an empty repository as a registry."""
     repo.dvc("init", "--quiet")
     lines = ["[core]", "    analytics = false", f"    remote = {REMOTE}", f"['remote \"{REMOTE}\"']"]
     lines += [f"    url = {repo.remote.uri}", f"    region = {repo.remote.region}"]
     if repo.remote.endpoint_url:
         lines.append(f"    endpointurl = {repo.remote.endpoint_url}")
-    (repo.path / ".dvc" / "config").write_text("\n".join(lines) + "\n")  # each `dvc config` would take a second
+    (repo.path / ".dvc" / "config").write_text("\n".join(lines) + "\n")  # written directly because each `dvc config` call takes a second
     (repo.path / "images.json").write_text("{}\n")
     remote = repo.remote
     text = render(
@@ -151,13 +151,13 @@ def _initialise(repo: GitRepo) -> None:
 
 
 def _check_remote(repo: GitRepo) -> None:
-    """Raise RegistryError where the registry keeps its bytes elsewhere than the settings say."""
+    """Raise RegistryError if the registry's DVC remote is not the one in the settings."""
     path = repo.path / ".dvc" / "config"
     config = configparser.ConfigParser()
     config.read(path)
     held = config.get(f"'remote \"{REMOTE}\"'", "url", fallback=None)
     if held != repo.remote.uri:
-        raise RegistryError(f"the registry keeps its bytes at {held}, not {repo.remote.uri}; correct registry.remote")
+        raise RegistryError(f"the registry's DVC remote is {held}, not {repo.remote.uri}; correct registry.remote")
 
 
 def _last_snapshot(repo: GitRepo) -> Snapshot | None:
@@ -166,7 +166,7 @@ def _last_snapshot(repo: GitRepo) -> Snapshot | None:
 
 
 def _write_inputs(repo: GitRepo, snapshot: Snapshot) -> bool:
-    """Write what the pipeline depends on and return whether any of it is new to the registry."""
+    """Write the inputs of the pipeline and return whether anything changed."""
     from ruamel.yaml import YAML
 
     (repo.path / "snapshot.json").write_bytes(to_bytes(snapshot))
@@ -184,7 +184,7 @@ def _write_inputs(repo: GitRepo, snapshot: Snapshot) -> bool:
 
 
 def _draft(repo: GitRepo, target: str, snapshot: Snapshot) -> Release | None:
-    """Return the version that a target's new rows make; None where they are those of its last version."""
+    """Return the planned version of a target; None if its rows have not changed."""
     folder = repo.path / "training_set" / target
     metrics = json.loads((folder / "metrics.json").read_text())
     tags = [_VERSION.fullmatch(tag) for tag in repo.tags("*training-set/*")]
@@ -201,9 +201,9 @@ def _draft(repo: GitRepo, target: str, snapshot: Snapshot) -> Release | None:
 
 
 def _changes(repo: GitRepo, target: str, last: re.Match[str], snapshot: Snapshot) -> Changes | None:
-    """Return what the new rows of a target change against its last version; None where they are the same.
+    """Return the changes of a target's rows since its last version; None if there are none.
 
-    A research artifact that the last version lacks is worth a version too.
+    A new research artifact also requires a new version.
     """
     folder = repo.path / "training_set" / target / "rows"
     before = rows_hash(lock_of(repo, last[0]), target)
@@ -222,7 +222,7 @@ def _changes(repo: GitRepo, target: str, last: re.Match[str], snapshot: Snapshot
 
 
 class _Reasons:
-    """Why a row of the last version is gone. Looks into the lake at the first row that it is asked about."""
+    """Gives the reason why a row of the last version was removed. Reads the lake lazily, at the first call."""
 
     def __init__(self, repo: GitRepo, target: str, snapshot: Snapshot) -> None:
         self._repo, self._target, self._snapshot = repo, target, snapshot
@@ -240,7 +240,7 @@ class _Reasons:
 
 
 def _next(last: Version | None, bump: str) -> str:
-    """Return the version after ``last``: 0.1.0 first; major also raises 0.x to 1.0.0, since rows went away."""
+    """Return the version after ``last``: 0.1.0 first; major also changes 0.x to 1.0.0, because rows were removed."""
     if last is None:
         return "0.1.0"
     return f"{last[0] + 1}.0.0" if bump == "major" else f"{last[0]}.{last[1] + 1}.0"
@@ -252,7 +252,7 @@ def _numbers(version: str) -> Version:
 
 
 def _push_bytes(repo: GitRepo, targets: Sequence[str], parts: Sequence[str]) -> int:
-    """Push rows, new image parts and the research artifact, and return how many bytes the remote gained."""
+    """Push rows, new image parts and the research artifact, and return the number of bytes added to the remote."""
     store = repo.store()
     before = {entry.key for entry in store.list_objects()}
     files = [f"training_set/images/{part}.parquet" for part in parts]
@@ -264,7 +264,7 @@ def _push_bytes(repo: GitRepo, targets: Sequence[str], parts: Sequence[str]) -> 
 
 
 def _push_commit(repo: GitRepo, snapshot: Snapshot, drafts: Sequence[Release]) -> None:
-    """Commit everything and push the branch with the new tags, all or nothing."""
+    """Commit everything and push the branch with the new tags, atomically."""
     for draft in drafts:
         write_changes(repo.path / "training_set" / draft.target, draft.version, draft.changes)
     repo.git("add", "--all")

@@ -1,4 +1,4 @@
-"""The research artifact: every query with what became of it, what was refused, raw attempts, verdicts and votes.
+"""The research artifact: every query with its outcome, rejects, raw attempts, verdicts and votes.
 
 It lies under ``research/``, a DVC project of its own in the registry: ``dvc pull`` of the training sets does not bring
 it, ``dvc pull`` in that folder does. Annotators have the pseudonyms of the released rows; clock times and comments,
@@ -30,9 +30,9 @@ Tables = Iterator[tuple[tuple[str, Shard], pa.Table]]  # by fingerprint and shar
 
 
 def write_research(snapshot: Snapshot, params: Params, lake: Lake, folder: Path) -> dict[str, int]:
-    """Write the artifact (records.RESEARCH, and a README.md) into ``folder``, anew; return the rows of each table.
+    """Write the artifact (records.RESEARCH, and a README.md) into ``folder``, replacing it; return the number of rows of each table.
 
-    A part holds rows of one intake and one fingerprint, so that a night adds parts and changes few. The same snapshot
+    A part holds rows of one intake and one fingerprint, so that a new intake adds parts and changes few existing ones. The same snapshot
     and parameters give the same bytes. Raises LakeError where the lake no longer holds what the snapshot names.
     """
     shutil.rmtree(folder, ignore_errors=True)
@@ -44,7 +44,7 @@ def write_research(snapshot: Snapshot, params: Params, lake: Lake, folder: Path)
 
 
 def add_research(repo: GitRepo, lake: Lake, snapshot: Snapshot) -> None:
-    """Write the artifact into a clone of the registry and put it under DVC; where it is not wanted, take it out."""
+    """Write the artifact into a clone of the registry and put it under DVC; remove it if it is not enabled."""
     root = repo.path / RESEARCH
     if not repo.settings.release.research:
         shutil.rmtree(root, ignore_errors=True)
@@ -57,7 +57,7 @@ def add_research(repo: GitRepo, lake: Lake, snapshot: Snapshot) -> None:
 
 
 def push_research(repo: GitRepo) -> None:
-    """Push the artifact's bytes, where there is one."""
+    """Push the artifact's bytes, if there is one."""
     if (repo.path / POINTER).exists():
         repo.dvc("--cd", RESEARCH, "push", "--quiet")
 
@@ -75,7 +75,7 @@ class _Source:
         self._image_of: dict[str, str] = {}  # of queries that are in the artifact
 
     def tables(self) -> Iterator[tuple[str, Tables]]:
-        """Yield each table's name with its rows, queries first: the others are told by them which photo is meant."""
+        """Yield each table's name with its rows, queries first, because the other tables get their image_id from them."""
         yield "queries", self._queries()
         yield "rejects", self._rejects()
         yield "attempts", self._about("attempts")
@@ -118,7 +118,7 @@ class _Source:
                 yield (fingerprint, shard), self._inputs.read(table, fingerprint, shard)
 
     def _of_known_photos(self, rows: pa.Table) -> pa.Table:
-        """Return rows with their photo's id, less those of withdrawn photos and of queries that are not here."""
+        """Return rows with their photo's id, without those of withdrawn photos and of queries that are not in the artifact."""
         images = pa.array([self._image_of.get(query) for query in rows["query_id"].to_pylist()], pa.string())
         rows = rows.append_column("image_id", images)
         return rows.filter(pc.is_valid(rows["image_id"]))

@@ -1,4 +1,4 @@
-"""Selection: which queries a training set takes, and with which answer, decided over a few light columns.
+"""Selection: selects the queries of a training set and their answers, using only a few small columns.
 
 Every query that the snapshot holds ends somewhere: chosen, or counted under the reason that dropped it. What a chosen
 row looks like is the business of ``assemble``.
@@ -36,13 +36,13 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Split:
-    """How near-duplicate groups are dealt to the splits."""
+    """How near-duplicate groups are assigned to splits."""
 
     validation_share: float = 0.1
     seed: int = 0
 
     def of(self, group: str) -> str:
-        """Return the split of a near-duplicate group: by its name alone, so it never moves between versions."""
+        """Return the split of a near-duplicate group: which depends only on its name, so it is the same in every version."""
         digest = hashlib.sha256(f"{group}\n{self.seed}".encode()).digest()
         share = int.from_bytes(digest[:8], "big") / 2**64
         return "validation" if share < self.validation_share else "train"
@@ -50,7 +50,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What people's answers say of a query: the answer that it is released with, or why it is dropped."""
+    """The result of the human answers to a query: the released answer, or the drop reason."""
 
     answer: Fraction | None = None
     policy: str = Policy.UNANIMOUS.value
@@ -59,7 +59,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a released row says besides what the lake's tables say of its query."""
+    """The columns of a released row that are not in the lake's tables."""
 
     split: str
     answer: str
@@ -71,14 +71,14 @@ class Chosen:
     difficulty: float | None
     band: str | None
     blind: float | None
-    variants: tuple[str, ...]  # those that something vouches for
+    variants: tuple[str, ...]  # variants whose answers are confirmed
 
 
 @dataclass
 class Selection:
     """The chosen queries of each (lineage, shard), by query_id, and the tally: read = chosen + dropped.
 
-    ``why`` says for which reason a query was dropped: superseded only where another lineage's is in its place.
+    ``why`` gives the drop reason of each query; "superseded" means that another lineage's copy is released instead.
     """
 
     chosen: dict[tuple[str, Shard], dict[str, Chosen]] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Selection:
 
 
 def select(snapshot: Snapshot, split: Split, inputs: Inputs, target: str, rules: Rules) -> Selection:
-    """Return what of a snapshot makes the training set ``target``.
+    """Return the selected queries of a snapshot for the training set ``target``.
 
     What each query is worth is decided shard by shard; only then, over all that is left, which of them are too many of
     a kind.
@@ -136,7 +136,7 @@ def _candidates(inputs: Inputs, lineage: str, shard: Shard, chosen: Mapping[str,
 
 
 def consensus_verdict(program: Fraction, answers: Iterable[Row], policy: Policy, rule: ConsensusRule) -> Verdict:
-    """Return what the human answers to a query (rows of ``answers``) make of it under a policy.
+    """Return the verdict on a query from its human answers (rows of ``answers``) under a policy.
 
     As many different people as the rule says have to be of the same mind (the paper: four of four); nobody's answer is
     ever replaced by a program's.
@@ -152,7 +152,7 @@ def consensus_verdict(program: Fraction, answers: Iterable[Row], policy: Policy,
 
 @dataclass(frozen=True)
 class _About:
-    """What is known of a shard's queries, by query_id: the rule that one breaks, a judge's verdict, the tries."""
+    """Data about a shard's queries, by query_id: broken rules, judge verdicts, attempts."""
 
     broken: Mapping[str, str]
     condemned: Mapping[str, str]
@@ -160,7 +160,7 @@ class _About:
 
 
 class _Selecting:
-    """What is known before the first query is looked at."""
+    """The state that is prepared before the first query is processed."""
 
     def __init__(self, snapshot: Snapshot, split: Split, inputs: Inputs, target: str, rules: Rules) -> None:
         self._inputs = inputs
@@ -178,7 +178,7 @@ class _Selecting:
         self._winners = _winners(snapshot["lineages"], inputs, shown)
 
     def verdicts(self, lineage: str, shard: Shard) -> Iterator[tuple[str, Chosen | str]]:
-        """Yield each query_id of a shard with what it is released as, or the reason why it is not."""
+        """Yield each query_id of a shard with its released values, or the reason why it is dropped."""
         images = {row["image_id"]: row for row in self._inputs.rows("images", None, shard)}
         broken, unsound = self._broken_today(lineage, shard, images)
         about = _About(
@@ -203,7 +203,7 @@ class _Selecting:
             return "contaminated"
         if self._winners.get(name) != lineage:
             return "superseded"
-        self._winners[name] = ""  # taken: an id is released once, whatever the lake repeats
+        self._winners[name] = ""  # mark as taken: a query_id is released only once, even if the lake contains it several times
         split = self._split.of(image["group"])
         if any(self._split.of(group) != split for group in image["near"] or ()):
             return "bridges_splits"
@@ -219,7 +219,7 @@ class _Selecting:
         agrees = verdict.answer == program
         if self._drops_disagreeing and not agrees:
             return "program_disagrees"
-        if not answers and name in about.condemned:  # people's own verdict outranks a model's
+        if not answers and name in about.condemned:  # human answers outrank a model's verdict
             return f"judged_{about.condemned[name]}"
         tries = about.tries.graded(name, verdict.answer)
         level = band(tries.with_image, self._rules.thresholds)
@@ -238,14 +238,14 @@ class _Selecting:
             difficulty=tries.with_image.share,
             band=level,
             blind=tries.held_out.share,
-            # Nobody has answered the variants: where people and program differ, nothing vouches for them.
+            # Variants have no human answers; if humans and program disagree, nothing confirms them.
             variants=VARIANTS if agrees else (),
         )
 
     def _broken_today(
         self, lineage: str, shard: Shard, images: Mapping[str, Row]
     ) -> tuple[dict[str, str], dict[str, set[str]]]:
-        """Return the first rule that each query of an older lineage breaks today, and which variants break one.
+        """Return, for queries of an older lineage, the first broken rule of today's revision, and the variants that break one.
 
         Queries of today's revision of ``generate`` have passed today's rules already. Every released row, old or new,
         is executed again by ``validate``.
@@ -271,7 +271,7 @@ class _Selecting:
 
 
 def is_supported_size(width: int, height: int) -> bool:
-    """Return whether a trainer's processor takes an image of this size: strips of more than 200 : 1 it refuses."""
+    """Return whether a trainer's processor takes an image of this size: aspect ratios above 200 : 1 are not accepted."""
     try:
         return image_tokens(width, height) > 0
     except ValueError:
@@ -279,7 +279,7 @@ def is_supported_size(width: int, height: int) -> bool:
 
 
 def _broken(row: Row, scene: Scene) -> str | None:
-    """Return the first rule that a query breaks today."""
+    """Return the first current rule that a query breaks."""
     try:
         query = query_from_row(row)
     except QueryError:
@@ -293,7 +293,7 @@ def _broken(row: Row, scene: Scene) -> str | None:
 def _human_answers(
     inputs: Inputs, asked: Mapping[str, str | None]
 ) -> tuple[dict[str, list[Row]], set[tuple[str | None, str]]]:
-    """Return the answers to each query, one a seat, by seat; and which (lineage, query) people were shown."""
+    """Return the answers to each query, one per seat; and the set of (lineage, query) that were shown to people."""
     seats: dict[tuple[str, int], Row] = {}
     shown: set[tuple[str | None, str]] = set()
     for fingerprint in inputs.fingerprints("answers"):
@@ -309,7 +309,7 @@ def _human_answers(
 
 
 def _winners(lineages: Iterable[str], inputs: Inputs, shown: set[tuple[str | None, str]]) -> dict[str, str]:
-    """Return the lineage that each query is taken from: one that people answered, else the earliest in the list."""
+    """Return the lineage each query is taken from: one that humans answered, otherwise the first in the list."""
     winners: dict[str, str] = {}
     for lineage in lineages:
         for shard in inputs.shards("queries", lineage):

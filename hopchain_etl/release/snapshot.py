@@ -1,4 +1,4 @@
-"""What a release is made from, written down once: every input part with its sha256, and who looked at the photos.
+"""The snapshot of a release: every input part with its sha256, and the engines used.
 
 ``snapshot.json`` is the only thing that the release's DVC stages know of the lake. It holds no clocks: the same lake
 gives the same bytes.
@@ -23,17 +23,17 @@ from hopchain_etl.settings import Settings
 
 FORMAT = 3
 _OF_QUERIES = ("attempts", "judgements")
-_TARGET = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")  # it becomes a folder, a part of a tag and a shell argument
+_TARGET = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")  # used as a folder name, as a part of a tag and as a shell argument
 
-_NAMED = ("stage", "fingerprint", "model", "model_revision", "revision")  # what is told of an engine
+_NAMED = ("stage", "fingerprint", "model", "model_revision", "revision")  # fields that describe an engine
 
 
 def take_snapshot(lake: Lake, settings: Settings, before: Snapshot | None = None) -> Snapshot:
-    """Return the snapshot of what a release would be made from now.
+    """Return the snapshot for a release made now.
 
     Writes nothing but the key of pseudonyms and what ``decontaminate`` finds, where the settings name a benchmark. Of
     shards that ``before``, an earlier snapshot, names with the marker that they still have nothing is read.
-    Raises LakeError where a lineage is unknown, or a shard of it rests on tables that are not complete, and ValueError
+    Raises LakeError where a lineage is unknown, or input tables of one of its shards are not complete, and ValueError
     for a target that cannot be a folder.
     """
     for target in settings.release.targets:
@@ -75,7 +75,7 @@ def to_bytes(snapshot: Snapshot) -> bytes:
 
 
 def _benchmarks(found: Found) -> list[dict[str, Any]]:
-    """Return what a release was held against: name and numbers of images and questions of each benchmark."""
+    """Return the benchmarks that the release was compared with: name, number of images, number of questions."""
     return [
         {key: facts[key] for key in ("name", "images", "questions")} for _, facts in sorted(found["benchmarks"].items())
     ]
@@ -90,7 +90,7 @@ def _engines(links: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _screened(lake: Lake, attempts: set[str]) -> list[dict[str, Any]]:
-    """Return who tried to solve the queries, one entry a fingerprint of attempts, in order."""
+    """Return the models that screened the queries, one entry per attempts fingerprint, in order."""
     found = [{**(lake.get_json(f"lineages/{one}.json") or {}), "fingerprint": one} for one in sorted(attempts)]
     return [{key: facts[key] for key in (*_NAMED, "upstream")} for facts in found]
 
@@ -107,7 +107,7 @@ class _Markers:
         }
 
     def entries(self, table: str, fingerprint: str | None, shards: Iterable[Shard] | None = None) -> list[Entry]:
-        """Return the entry of each of ``shards``, by default of all complete ones; LakeError where one is not."""
+        """Return the entry of each of ``shards``, by default of all complete ones; raise LakeError if one is not complete."""
         marked = self._lake.marker_etags(table, fingerprint)
 
         def entry(shard: Shard) -> Entry:
@@ -129,7 +129,7 @@ class _Markers:
             "table": table,
             "fingerprint": fingerprint,
             "shard": str(shard),
-            # Also its ETag wherever the store does not encrypt: a changed marker is seen in the listing.
+            # This equals the ETag if the store does not encrypt, so that a changed marker is visible in the listing.
             "marker": hashlib.md5(data, usedforsecurity=False).hexdigest(),
             "parts": [vars(part) for part in marker.parts],
         }
@@ -139,7 +139,7 @@ class _Markers:
 
 
 def _inputs(markers: _Markers, fingerprint: str, links: list[dict[str, Any]]) -> list[Entry]:
-    """Return the parts of each complete queries shard, and of what its rows refer to."""
+    """Return the parts of each complete queries shard, and of the tables its rows refer to."""
     queries = markers.entries("queries", fingerprint)
     shards = [Shard.parse(entry["shard"]) for entry in queries]
     instances = markers.entries("instances", upstream_of(links, "segment"), shards)
@@ -147,19 +147,19 @@ def _inputs(markers: _Markers, fingerprint: str, links: list[dict[str, Any]]) ->
 
 
 def _about(table: str, lake: Lake, markers: _Markers, lineages: set[str]) -> list[Entry]:
-    """Return the parts of what weaker models answered to queries of these lineages, or a judge said of them."""
+    """Return the parts of the attempts or judgements on queries of these lineages."""
     mine = [fingerprint for fingerprint in lake.fingerprints(table) if _upstream(lake, fingerprint) in lineages]
     return [entry for fingerprint in mine for entry in markers.entries(table, fingerprint)]
 
 
 def _answers(lake: Lake, markers: _Markers) -> list[Entry]:
-    """Return the parts of all human answers: they belong to a question, whichever lineage asked it first."""
+    """Return the parts of all human answers: they belong to a question, independent of the lineage."""
     found = lake.fingerprints("answers")
     return [entry for fingerprint in found for entry in markers.entries("answers", fingerprint)]
 
 
 def _upstream(lake: Lake, fingerprint: str) -> str | None:
-    """Return the queries fingerprint that answers or attempts belong to; None where that is not known."""
+    """Return the queries fingerprint that answers or attempts belong to; None if unknown."""
     facts = lake.get_json(f"lineages/{fingerprint}.json")
     return facts["upstream"] if facts else None
 

@@ -1,4 +1,4 @@
-"""Validate: the training set's suite and every check of ``hopchain verify``, on rows just assembled."""
+"""Validate: the training set's suite and every check of ``hopchain verify``, on freshly assembled rows."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hopchain_etl import schemas
 from hopchain_etl.quality.validator import QualityError, Validator
 from hopchain_etl.training_set.verify import verify
 
-_ROWS_AT_ONCE = 5_000  # the suite costs a third of a second however few they are, and memory by the row
+_ROWS_AT_ONCE = 5_000  # the suite takes a third of a second even for few rows, and memory proportional to the rows
 
 
 def validate_rows(folder: Path, validate: Validator) -> dict[str, Any]:
-    """Write ``validation.json`` into a target's folder and return what it holds; it names no clock and no sample.
+    """Write ``validation.json`` into a target's folder and return what it holds; without timestamps and samples, so it is reproducible.
 
-    Photos are not looked at: they are packed after this stage, from blobs whose sha256 is checked then. Raises
+    Photos are not checked here: they are packed after this stage, from blobs whose sha256 is checked then. Raises
     QualityError where more rows fail the suite than the setting allows, or any row fails ``verify``.
     """
     rows = 0
@@ -39,7 +39,7 @@ def validate_rows(folder: Path, validate: Validator) -> dict[str, Any]:
         "unchecked": round(checked.unchecked, 4),
     }
     if checked.failures:
-        raise QualityError(f"training_set {folder.name}: rows fail their own checks: {dict(checked.samples)}")
+        raise QualityError(f"training_set {folder.name}: rows fail `hopchain verify`: {dict(checked.samples)}")
     (folder / "validation.json").write_text(json.dumps(result, sort_keys=True, indent=1) + "\n")
     return result
 

@@ -1,4 +1,4 @@
-"""The quality figures of a build: what was refused and why, what could be guessed, how hard the rest is.
+"""Quality figures of a build: rejects by reason, guessability and difficulty.
 
 Read from the tables under today's fingerprints. A share comes with how many it was counted over, and with Wilson's
 interval where it estimates a rate.
@@ -21,11 +21,11 @@ from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import as_json, funnel
 
 Row = dict[str, Any]
-_SHOWN = 12  # values of a mix in a line for people
+_SHOWN = 12  # maximum number of values shown in one line
 
 
 def audit(build: Build) -> Row:
-    """Return every quality figure of a build as plain JSON; None stands for what nothing has measured."""
+    """Return every quality figure of a build as plain JSON; None for figures that were not measured."""
     queries = list(_rows(build, "queries", build.lineage))
     candidates = [candidate(row) for row in queries]
     limits = build.settings.diversity
@@ -80,7 +80,7 @@ def _listed(counts: dict[str, int]) -> str:
 
 
 def _screen(build: Build, answers: dict[str, Fraction]) -> Row | None:
-    """Return how often weaker models are right, seeing and blind, against the provisional answers."""
+    """Return the accuracy of weaker models with and without the image, against the provisional answers."""
     if "screen" not in build.steps:
         return None
     marks: defaultdict[str, list[bool]] = defaultdict(list)
@@ -100,7 +100,7 @@ def _screen(build: Build, answers: dict[str, Fraction]) -> Row | None:
 
 
 def _judge(build: Build) -> Row | None:
-    """Return what a judge says of the queries, and how often people, where they answered, come to the same."""
+    """Return the judge's verdicts and how often they agree with human decisions."""
     if "judge" not in build.steps:
         return None
     verdicts = {row["query_id"]: row["verdict"] for row in _rows(build, "judgements", build.steps["judge"].fingerprint)}
@@ -111,7 +111,7 @@ def _judge(build: Build) -> Row | None:
 
 
 def _decided(build: Build) -> dict[str, bool]:
-    """Return of each query that people have decided whether they kept it."""
+    """Return for each query decided by humans whether it was kept."""
     desk = build.settings.desk
     rule = ConsensusRule(desk.seats, desk.agree)
     given: defaultdict[str, list[Row]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a build: funnel, gallery with masks hop by hop, mixes and timings."""
+"""One self-contained HTML page about a build: funnel, gallery with a mask per hop, distributions and timings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WIDTH = 760  # px of pictures on the page
 
 @dataclass(frozen=True)
 class Look:
-    """One hop as a reader follows it: where it looks, in which colour, and what it reads there."""
+    """One hop for display: its target, its colour and its reading."""
 
     number: int
     where: str
@@ -33,7 +33,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Card:
-    """One query with its photo and a layer of masks for each hop."""
+    """One query with its photo and a mask layer for each hop."""
 
     query_id: str
     photo: str
@@ -44,7 +44,7 @@ class Card:
 
 
 def write_report(build: Build, *, pictures: int = 24, each: int = 2, release: Row | None = None) -> str:
-    """Return the report as HTML with everything inside.
+    """Return the report as self-contained HTML.
 
     At most ``pictures`` photos are shown, with ``each`` queries a photo. ``release`` is what ``hopchain publish``
     returned, if the build has been released.
@@ -123,14 +123,14 @@ def _look(number: int, hop: Hop, masks: dict[str, Row]) -> Look:
 
 
 def _mixes(queries: list[Query]) -> dict[str, list[tuple[str, int]]]:
-    """Return the mixes that are drawn as bars, each as (label, count)."""
+    """Return the distributions that are shown as bars, each as (label, count)."""
     hops = [hop for query in queries for hop in query.hops]
     answers = Counter(min(int(query.answer) // 10 * 10, 100) for query in queries)
     return {
-        "Hops a query": sorted((str(n), c) for n, c in Counter(len(query.hops) for query in queries).items()),
+        "Hops per query": sorted((str(n), c) for n, c in Counter(len(query.hops) for query in queries).items()),
         "Answers": [(f"{low}–{low + 9}" if low < 100 else "100 and more", answers[low]) for low in sorted(answers)],
-        "How hops find their instance": Counter(hop.rel.replace("_", " ") for hop in hops).most_common(),
-        "What hops read": Counter(str(hop.read) if hop.read else "nothing, leads on" for hop in hops).most_common(),
+        "Relations used by hops": Counter(hop.rel.replace("_", " ") for hop in hops).most_common(),
+        "What hops read": Counter(str(hop.read) if hop.read else "nothing (leads to the next hop)" for hop in hops).most_common(),
         "Levels": sorted((f"level {n}", c) for n, c in Counter(hop.level for hop in hops).items()),
     }
 

@@ -15,11 +15,11 @@ from hopchain_etl.release.inputs import chain
 from hopchain_etl.settings import Settings
 from hopchain_etl.takedown.lake import OF_QUERIES, TABLE_OF_STAGE
 
-_DERIVED = tuple(TABLE_OF_STAGE.values())  # what a build makes again
+_DERIVED = tuple(TABLE_OF_STAGE.values())  # what a build can compute again
 
 
 def lineages_in_use(settings: Settings) -> set[str]:
-    """Return the fingerprints of today's stages, of the settings' lineages and of every released version."""
+    """Return the fingerprints of the current stages, of the lineages in the settings and of every released version."""
     build = Build(settings)
     used = {step.fingerprint for step in build.steps.values()}
     for lineage in settings.release.lineages:
@@ -33,7 +33,7 @@ def lineages_in_use(settings: Settings) -> set[str]:
 
 
 def gc(lake: Lake, keep: set[str], *, dry_run: bool = True, grace_seconds: float = 86_400) -> tuple[list[str], int]:
-    """Return (and, unless ``dry_run``, delete) keys that nothing needs any more, and their sizes' sum in bytes.
+    """Return (and, unless ``dry_run``, delete) the keys of unused objects, and their total size in bytes.
 
     These are the tables of fingerprints not in ``keep``, and parts that no marker names and that are older than
     ``grace_seconds``: those of killed or replaced attempts. Images, human answers, blobs and the journal stay.
@@ -53,13 +53,13 @@ def gc(lake: Lake, keep: set[str], *, dry_run: bool = True, grace_seconds: float
 
 
 def _upstream(lake: Lake, fingerprint: str | None) -> str | None:
-    """Return what was judged or attempted: that lives as long as its queries. None for other tables of a build."""
+    """Return the queries fingerprint of a judgements or attempts table, which is kept as long as its queries; None for other tables."""
     facts = lake.get_json(f"lineages/{fingerprint}.json")
     return facts["upstream"] if facts and TABLE_OF_STAGE.get(facts["stage"]) in OF_QUERIES else None
 
 
 def _orphans(lake: Lake, entries: dict[str, ObjectInfo], grace_seconds: float) -> dict[str, ObjectInfo]:
-    """Return the parts among ``entries`` that no marker names and that are old enough."""
+    """Return the parts among ``entries`` that are in no marker and are old enough."""
     named = set()
     for key in entries:
         if key.endswith("/_SUCCESS"):

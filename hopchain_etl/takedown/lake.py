@@ -1,6 +1,6 @@
-"""Taking photos back: withdrawn ones are left out from now on, erased ones also lose every byte in the lake.
+"""Takedown of photos: withdrawn photos are excluded from now on; erased photos are also deleted from the lake.
 
-Each step can be repeated: an erasure that was cut off is finished by running it again.
+Every step is idempotent: run an interrupted erasure again to finish it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hopchain_etl import schemas
 from hopchain_etl.lake.lake import Lake, LakeError, Marker, Part, Shard
 from hopchain_etl.stages.response_cache import BLIND
 
-# From the last stage up: a table is read for what hangs on it before its own rows go.
+# From the last stage to the first, so that dependent rows are found before the rows they depend on are deleted.
 _TABLES = ("answers", "judgements", "attempts", "queries", "instances", "categories", "images")
 TABLE_OF_STAGE = {
     "detect": "categories",
@@ -30,7 +30,7 @@ OF_QUERIES = ("judgements", "attempts")
 
 @dataclass(frozen=True)
 class Photo:
-    """What a photo to be taken back is known by. ``shard`` is None where only a tombstone is left of it."""
+    """Identification of a photo to take down. ``shard`` is None if only a tombstone exists."""
 
     image_id: str
     blob_sha: str | None
@@ -40,7 +40,7 @@ class Photo:
 
 
 def find(lake: Lake, photo: str) -> list[Photo]:
-    """Return the photo with this image_id or uri, and every other one with the very same normalised bytes.
+    """Return the photo with this image_id or uri, and all others with identical normalised bytes.
 
     Raises LakeError where the lake has none.
     """
@@ -59,7 +59,7 @@ def find(lake: Lake, photo: str) -> list[Photo]:
 
 
 def withdraw(lake: Lake, photo: str, reason: str) -> list[str]:
-    """Write the tombstone of a photo (image_id or uri) and return the image_ids that every reader now leaves out."""
+    """Write the tombstone of a photo (image_id or uri) and return the image_ids that are now excluded by all readers."""
     photos = find(lake, photo)
     for one in photos:
         lake.write_tombstone(one.image_id, reason=reason, blob_sha=one.blob_sha)
@@ -67,7 +67,7 @@ def withdraw(lake: Lake, photo: str, reason: str) -> list[str]:
 
 
 def erase(lake: Lake, photo: str, reason: str) -> dict[str, Any]:
-    """Remove a photo from the lake for good: tombstone, blob, raw model and human answers, and rows of every table.
+    """Remove a photo permanently from the lake: tombstone, blob, raw model and human answers, and rows of every table.
 
     Returns the image_ids and how much went. Run it while no build is running: one that has read the photo before
     would write about it afterwards. Its name stays in the listing of its intake, so that it is not fetched again.
@@ -95,24 +95,24 @@ def _raw(lake: Lake, photo: Photo) -> Iterator[str]:
 
 
 def _legacy_blind_keys(lake: Lake) -> list[str]:
-    """Return the keys of old blind answers: which photo each is about nobody knows, so all go and are paid again."""
+    """Return the keys of old blind answers. Their photo is unknown, so all of them are deleted and must be paid for again."""
     models = lake.store.list_folders("journal/")
     return [entry.key for model in models for entry in lake.store.list_objects(f"journal/{model}/{BLIND}/")]
 
 
 class _Erasure:
-    """Rewrites the shards that hold rows of some photos, without them."""
+    """Rewrites all shards that contain rows of given photos, without these rows."""
 
     def __init__(self, lake: Lake, photos: list[Photo]) -> None:
         self._lake = lake
         self._photos = {one.image_id: one for one in photos}
         located = {one.shard for one in photos}
-        self._where = None if None in located else located  # None: look everywhere
+        self._where = None if None in located else located  # None: search all shards
         self._queries: set[str] = set()
         self.shards = self.rows = self.votes = 0
 
     def run(self) -> None:
-        """Rewrite all tables; counts are in ``shards``, ``rows`` and ``votes`` afterwards."""
+        """Rewrite all tables; afterwards the counts are in ``shards``, ``rows`` and ``votes``."""
         places = [place for table in _TABLES for place in self._places(table)]
         current = {place for place in places if self._is_up_to_date(*place)}
         for _, fingerprint, shard in (place for place in places if place[0] == "queries"):
@@ -125,7 +125,7 @@ class _Erasure:
             self.votes += len(votes)
         for place in places:
             self._rewrite(*place)
-        for place in current:  # what was up to date stays so: an erasure makes no work for a build
+        for place in current:  # shards that were up to date stay up to date, so that an erasure does not cause rebuilds
             self._update_inputs_digest(*place)
 
     def _places(self, table: str) -> Iterator[tuple[str, str | None, Shard]]:
@@ -161,7 +161,7 @@ class _Erasure:
     def _without(
         self, folder: str, parts: Iterable[Part], schema: pa.Schema, column: str, gone: set[str]
     ) -> tuple[list[Part], list[dict[str, Any]]]:
-        """Write anew the parts that hold what is to go; return all parts that stay, and the rows that went."""
+        """Rewrite the parts with rows to delete; return the remaining parts and the deleted rows."""
         kept, removed = [], []
         for part in parts:
             rows = self._lake.parts(folder, [part], schema)
@@ -176,7 +176,7 @@ class _Erasure:
         return kept, removed
 
     def _forgotten(self, rejects: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
-        """Return the rejects without what was said of the photos; a candidate made from one is left out."""
+        """Return the rejects without data about the photos; rejected candidates made from them are removed."""
         uris = {one.uri for one in self._photos.values() if one.uri}
         kept, touched = [], False
         for row in rejects:
@@ -190,7 +190,7 @@ class _Erasure:
         return kept, touched
 
     def _told(self, table: str, photo: Photo) -> dict[str, Any]:
-        """Return the reject that stands for an erased input: every row ends somewhere."""
+        """Return the reject row for an erased input, so that row counts still add up."""
         stage = {table: stage for stage, table in TABLE_OF_STAGE.items()}.get(table, "ingest")
         told = {
             "stage": stage,
@@ -210,7 +210,7 @@ class _Erasure:
         self._lake.store.delete(folder + name for name in gone)
 
     def _sources(self, fingerprint: str | None) -> list[tuple[str, str | None]] | None:
-        """Return the tables that a lineage's shards are made from; None where that is not known."""
+        """Return the input tables of a lineage's shards; None if unknown."""
         facts = self._lake.get_json(f"lineages/{fingerprint}.json") if fingerprint else None
         if facts is None or facts["stage"] not in TABLE_OF_STAGE:
             return None
@@ -220,7 +220,7 @@ class _Erasure:
         return [("images", None), (TABLE_OF_STAGE[above["stage"]], facts["upstream"])] if above else None
 
     def _is_up_to_date(self, table: str, fingerprint: str | None, shard: Shard) -> bool:
-        """Whether a shard's marker vouches for its sources as they are now."""
+        """Whether a shard's marker matches the current state of its sources."""
         sources, marker = self._sources(fingerprint), self._lake.marker(table, fingerprint, shard)
         try:
             return bool(sources and marker and marker.inputs == self._lake.inputs_digest(sources, shard))

@@ -1,4 +1,4 @@
-"""Erasing photos from the registry: their part is rewritten, the versions that held them are yanked, their bytes go."""
+"""Erasing photos from the registry: their parts are rewritten, versions that contain them are yanked, and their bytes are deleted."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from hopchain_etl.settings import Settings
 
 
 def erase_from_registry(settings: Settings, images: Iterable[str], reason: str) -> dict[str, Any]:
-    """Remove photos from every part and every row that the registry keeps; return what was yanked and deleted.
+    """Remove photos from all image parts and rows of the registry; return what was yanked and deleted.
 
     First parts without them are pushed, then one commit with the renamed tags, and only then the old objects go: an
     erasure that was cut off is finished by running it again. The next publish makes a (major) version without them.
-    Raises RegistryError where a step fails. Run it while nobody publishes.
+    Raises RegistryError where a step fails. Do not run it during a publish.
     """
     gone = set(images)
     with working_clone(settings) as repo:
@@ -38,13 +38,13 @@ def erase_from_registry(settings: Settings, images: Iterable[str], reason: str) 
 
 
 def _index(repo: GitRepo, revision: str) -> dict[str, str]:
-    """Return which image is in which part at a revision."""
+    """Return the image-to-part index of a revision."""
     index: dict[str, str] = json.loads(repo.file_at(revision, "images.json") or b"{}")
     return index
 
 
 def _rewrite_parts(repo: GitRepo, store: ObjectStore, gone: set[str]) -> list[str]:
-    """Write the branch's parts that hold photos anew without them, push those, and return the parts' names."""
+    """Rewrite the parts that contain the photos without them, push these parts and return their names."""
     index = _index(repo, "HEAD")
     names = sorted({index[image] for image in gone & index.keys()})
     for name in names:
@@ -64,7 +64,7 @@ def _rewrite_parts(repo: GitRepo, store: ObjectStore, gone: set[str]) -> list[st
 
 
 def _yank(repo: GitRepo, tags: list[str], reason: str) -> None:
-    """Commit the branch without a current version, and rename the tags, in one push."""
+    """Commit the removal of the current version and rename the tags, in one push."""
     path = repo.path / "yanked.json"
     yanked = json.loads(path.read_text()) if path.exists() else {}
     yanked |= {tag: {"tag": f"yanked/{tag}", "reason": reason} for tag in tags}
@@ -84,15 +84,15 @@ def _yank(repo: GitRepo, tags: list[str], reason: str) -> None:
 
 
 def _of_a_version(file: str) -> bool:
-    """Whether a file of the branch describes the version that has just been yanked."""
+    """Whether a file of the branch belongs to the version that is being yanked."""
     made = file.startswith("training_set/") and not file.startswith("training_set/images/")
     return file in ("snapshot.json", "dvc.lock", f"{RESEARCH}raw.dvc") or (made and Path(file).name != ".gitignore")
 
 
 def _delete_bytes(repo: GitRepo, store: ObjectStore, gone: set[str]) -> int:
-    """Delete what holds the photos and no training set needs, orphans of failed publishes too; return how many.
+    """Delete objects that contain the photos and are not referenced by any remaining training set (also leftovers of failed publishes); return the number.
 
-    So a version stays whole whose training set never held a photo, but whose research artifact did: only that is cut.
+    A version whose training set never contained the photo, but whose research artifact did, keeps its training set and loses only the artifact.
     """
     used = objects_at(repo, "HEAD", store)
     for tag in repo.tags("training-set/*"):

@@ -4,7 +4,7 @@ The plugin mounts it below Airflow's API server; see ``access`` for who may do w
 every request.
 """
 
-# Annotations are evaluated at once: FastAPI finds no dependency that is local to a function otherwise.
+# No `from __future__ import annotations` here: otherwise FastAPI cannot resolve dependencies that are local to a function.
 
 import logging
 import os
@@ -43,7 +43,7 @@ QueryId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Body(BaseModel):
-    """A request's body. Unknown fields are refused: it never says who somebody is."""
+    """Base class of request bodies. Unknown fields are rejected; a body never identifies the user."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -70,11 +70,11 @@ class NothingBody(Body):
 
 
 def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[Any]] = airflow_user) -> FastAPI:
-    """Return the application. ``user`` is the dependency that names the user: Airflow's, but in tests."""
+    """Return the application. ``user`` is the dependency that returns the user: Airflow's, except in tests."""
     settings = settings or Settings()
     lake = Lake(settings.lake)
     desk = Desk(lake, settings.desk)
-    app = FastAPI(title="HopChain annotation desk", openapi_url=None)  # no docs: their pages load outside assets
+    app = FastAPI(title="HopChain annotation desk", openapi_url=None)  # no API docs, because their pages load external files
     app.state.desk = desk
     annotator, lead, viewer, anybody = access_dependencies(
         settings.desk, user, lambda name: _is_voided(desk.index, name)
@@ -196,7 +196,7 @@ def _annotators(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> 
 
 
 def picture(data: bytes) -> Response:
-    """Return image bytes with the type that they have; raise Gone for what is none that the lake stores."""
+    """Return image bytes with their media type; raise Gone if they are not a known image format."""
     media = next((media for magic, media in _MAGIC.items() if data.startswith(magic)), None)
     if media is None:
         raise Gone("this picture is damaged")
@@ -228,7 +228,7 @@ def _http(_: Request, error: Exception) -> Response:
 
 
 def _unavailable(_: Request, error: Exception) -> Response:
-    log.error("the lake did not answer: %s", error)  # where it is and why is for the log, not for the page
+    log.error("the lake did not answer: %s", error)  # details go only to the log, not to the page
     refused = Unavailable("the lake does not answer; your answer is not stored yet, send it again")
     return JSONResponse({"error": refused.code, "message": str(refused)}, refused.status)
 

@@ -1,4 +1,4 @@
-"""The desk as an annotator uses it: what is asked next, and how an answer is stored, skipped or taken back.
+"""The annotator's side of the desk: selects the next question, and stores, skips or undoes answers.
 
 Every function reads the question's folder from the lake before it acts, and writes only where nothing is. So any number
 of API workers may run, and one that is killed loses nothing that it has acknowledged.
@@ -28,20 +28,20 @@ REASONS = {
     "ambiguous": "The question can be understood in more than one way",
     "several_answers": "More than one answer is right",
     "not_visible": "What is asked for cannot be seen in the picture",
-    "outside_knowledge": "It takes knowledge that the picture does not show",
+    "outside_knowledge": "Knowledge that is not in the picture is needed",
     "broken_image": "The picture is broken",
     "offensive_or_private": "The picture or the question is offensive, or shows something private",
     "other": "Something else (please say what)",
 }
-_MAX_SEAT_ATTEMPTS = 16  # at one question's next free seat, when others are faster
-_LOOKS = 40  # questions that are looked at for one request, when what is remembered is out of date
-_STALE_SECONDS = 2.0  # what is remembered may be so old before a request for something unknown makes us look
+_MAX_SEAT_ATTEMPTS = 16  # attempts to take the next free seat of a question when others are faster
+_LOOKS = 40  # maximum number of questions read for one request when the index is out of date
+_STALE_SECONDS = 2.0  # maximum age of the index before a request for an unknown question triggers a refresh
 _MINUS = str.maketrans({"\N{MINUS SIGN}": "-"})
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What somebody answers: a plain decimal, or a reason to reject with a comment."""
+    """An annotator's submission: a plain decimal, or a reject reason with a comment."""
 
     answer_id: str
     query_id: str
@@ -59,12 +59,12 @@ class Desk:
         self.settings = settings
         self.index = Index(lake, settings)
         self.clock = clock
-        self._shown: dict[str, str] = {}  # what somebody looks at, as far as this worker knows
+        self._shown: dict[str, str] = {}  # the question each annotator is viewing, as known by this worker
 
     # --- what is asked ---
 
     def next_task(self, annotator: str) -> dict[str, Any]:
-        """Return the question that ``annotator`` is asked now, or why there is none; see the HTTP contract."""
+        """Return the next question for ``annotator``, or the reason why there is none; see the HTTP contract."""
         self.index.refresh_if_stale()
         check = self._check_due(annotator)
         if check:
@@ -121,14 +121,14 @@ class Desk:
         index = self.index
         asking = [one for one in list(index.open.values()) if one.asks(annotator)]
         if not any(True for one in asking for _ in index.candidates(annotator, one)):
-            return None  # checks are mixed into work; without any they would stand out
+            return None  # gold checks are mixed into normal work; without other questions they would be recognisable
         if not index.gold.is_due(annotator, index.turn(annotator), self.settings.gold_share):
             return None
         known = {query for query in index.gold.items if index.batch_of(query)}
         return index.gold.pick(annotator, known)
 
     def _likely(self, annotator: str, home: OpenBatch) -> Iterator[str]:
-        """Yield the candidates that others do not seem to hold the last seats of; what he looks at comes first."""
+        """Yield candidates that still seem to have a free seat; the question the annotator is viewing comes first."""
         now = self.clock()
         shown = self._shown.get(annotator)
         if shown and self.index.batch_of(shown) is home:
@@ -141,7 +141,7 @@ class Desk:
                 yield query
 
     def _lease(self, annotator: str, query: str) -> float | None:
-        """Return until when a question is kept for ``annotator``; None where he is not to be asked (any more)."""
+        """Return the end of the annotator's lease on a question; None if they must not be asked (any more)."""
         now = self.clock()
         until = now + self.settings.lease_seconds
         for _ in range(_MAX_SEAT_ATTEMPTS):
@@ -166,7 +166,7 @@ class Desk:
     # --- what is answered ---
 
     def submit(self, annotator: str, said: Submission) -> dict[str, Any]:
-        """Store an answer and return the acknowledgement: it is in the lake then. The same answer_id stores it once."""
+        """Store an answer and return the acknowledgement: when it returns, the answer is in the lake. Repeating the same answer_id stores it only once."""
         said = _checked(said)
         home = self._home(annotator, said.query_id)
         if home is None:
@@ -182,7 +182,7 @@ class Desk:
         for _ in range(_MAX_SEAT_ATTEMPTS):
             folder, standing = self.index.reload_question(query)
             if folder.answered(said.answer_id, annotator):
-                return  # stored before; the reply was lost
+                return  # already stored; only the reply was lost
             if annotator in standing.people:
                 raise Conflict("you have answered this question already; undo that answer to change it")
             counts = standing.waits and home.asks(annotator)
@@ -215,7 +215,7 @@ class Desk:
             self.index.update(replace(folder, late={**folder.late, key: ballot}))
 
     def skip(self, annotator: str, query_id: str) -> dict[str, Any]:
-        """Never ask ``annotator`` this question again; its seat is for somebody else."""
+        """Do not ask ``annotator`` this question again; the seat goes to another annotator."""
         home = self._home(annotator, query_id)
         if home is None:
             self.index.gold.answer(annotator, query_id, {"skipped": True, "answered_at": self._now()})
@@ -232,7 +232,7 @@ class Desk:
         return {"skipped": True, "progress": self.index.progress(annotator, home.batch.id if home else None)}
 
     def undo(self, annotator: str, query_id: str) -> dict[str, Any]:
-        """Take back what ``annotator`` answered to a question, or that he skipped it, and ask him again.
+        """Undo the annotator's answer or skip of a question, and ask it again.
 
         Raises Conflict where there is nothing to take back, or it is too late: ``undo_seconds`` are over, or the batch
         is closed or final. The vote stays in the lake, under a revision that says that it is retracted.
@@ -295,9 +295,9 @@ class Desk:
             raise Conflict(f"an answer can be undone for {self.settings.undo_seconds:.0f} seconds only")
 
     def _home(self, annotator: str, query_id: str) -> OpenBatch | None:
-        """Return the batch that asks a question, None for a check; raise NotFound for anything else.
+        """Return the batch that contains a question, None for a gold check; raise NotFound for anything else.
 
-        The batch may be closed by now: what somebody still answers is then kept as late.
+        The batch may have been closed meanwhile; further answers are then stored as late.
         """
         self.index.refresh_if_stale()
         for attempt in range(2):
@@ -309,7 +309,7 @@ class Desk:
             if attempt == 0:
                 self.index.refresh(
                     _STALE_SECONDS
-                )  # a batch or check that another worker has made, or settled, since we looked
+                )  # another worker may have created or settled a batch or check since the last refresh
         raise NotFound("you are not asked this question")
 
     def _now(self) -> str:
@@ -317,7 +317,7 @@ class Desk:
 
 
 def _checked(said: Submission) -> Submission:
-    """Return what was said in its plain form; raise Invalid where it is neither a number nor a reason."""
+    """Return the normalised submission; raise Invalid if it has neither a number nor a reject reason."""
     if (said.answer is None) == (said.reject_reason is None):
         raise Invalid("send either answer or reject_reason")
     if said.reject_reason is not None:

@@ -1,12 +1,12 @@
-"""What is stored of one question's answers, and what follows from it: who may still be asked, on which seat.
+"""The stored answers of one question, and the logic that follows: who can still be asked, and on which seat.
 
-Below ``answers/<query_id>/`` lie
+``answers/<query_id>/`` contains
 
 - ``seat-<n>.<rev>.json``: votes (see ``ballots``). Whoever answers writes the next revision of the lowest free seat,
   and only where nothing is. So votes come one after the other, each knowing those before it, and no seat is filled
   twice.
-- ``late-<answer_id>.json``: answers that came when nobody was asked any more; kept, never counted.
-- ``skip-<who>.json``: this person does not want to answer.
+- ``late-<answer_id>.json``: answers that arrived after the question was decided; stored, never counted.
+- ``skip-<who>.json``: this annotator has skipped the question.
 - ``lease-<slot>.<n>.json``: somebody looks at the question until a given time. Advisory: it only keeps people from
   being asked for nothing, so losing one costs at most a late answer.
 """
@@ -32,7 +32,7 @@ _LEASE = re.compile(r".*/lease-(?P<slot>\d{1,2})\.(?P<number>\d{1,9})\.json")
 
 @dataclass(frozen=True)
 class Lease:
-    """Somebody looks at the question until ``until``, in seconds since the epoch."""
+    """An annotator is viewing the question until ``until``, in seconds since the epoch."""
 
     slot: int
     number: int
@@ -64,7 +64,7 @@ class QuestionVotes:
         return [key for key in keys if not _SKIP.fullmatch(key) and not any(key in one for one in known)]
 
     def listed(self, keys: Iterable[str], contents: Mapping[str, bytes]) -> QuestionVotes:
-        """Return the folder as a listing shows it, given the contents of the keys that were unread."""
+        """Return the folder for a listing, given the contents of the unread keys."""
         ballots, late, leases, skipped = {}, {}, {}, set()
         for key in keys:
             if match := _SKIP.fullmatch(key):
@@ -76,7 +76,7 @@ class QuestionVotes:
             elif key in self.leases:
                 leases[key] = self.leases[key]
             elif key not in contents:
-                continue  # removed since it was listed: a lease
+                continue  # a lease that was removed since the listing
             elif match := VOTE_KEY.fullmatch(key):
                 ballots[key] = _ballot(self.query_id, int(match["seat"]), int(match["rev"]), contents[key])
             elif match := _LEASE.fullmatch(key):
@@ -86,14 +86,14 @@ class QuestionVotes:
         return QuestionVotes(self.query_id, ballots, late, leases, frozenset(skipped))
 
     def reload(self, lake: Lake) -> QuestionVotes:
-        """Return the folder as it is in the lake now: one listing, and a read of each object that is new."""
+        """Return the folder as it is in the lake now: with one listing and a read of each new object."""
         keys = [entry.key for entry in lake.store.list_objects(f"answers/{self.query_id}/")]
         contents = {}
         for key in self.unread(keys):
             try:
                 contents[key] = lake.store.get(key)
             except MissingObjectError:
-                continue  # a lease that ended meanwhile
+                continue  # a lease that was removed in the meantime
         return self.listed(keys, contents)
 
     def taken(self, voided: Container[str] = ()) -> dict[int, Vote]:
@@ -101,21 +101,21 @@ class QuestionVotes:
         return valid_votes(self.ballots.values(), voided)
 
     def answered(self, answer_id: str, annotator: str) -> Vote | None:
-        """Return what was stored for a request before, whatever has become of it, or None."""
+        """Return the vote stored earlier for the same request (answer_id), or None."""
         every = (*self.ballots.values(), *self.late.values())
         mine = (one for one in every if one.answer_id == answer_id and one.annotator == annotator)
         return next((one for one in mine if not one.retracted), None)
 
     def revision(self, seat: int) -> int:
-        """Return the number of the last revision of a seat; 0 for one that was never taken."""
+        """Return the number of the last revision of a seat; 0 if the seat was never taken."""
         return max((one.rev for one in self.ballots.values() if one.seat == seat), default=0)
 
     def lease_of(self, annotator: str, now: float) -> Lease | None:
-        """Return the live lease of somebody."""
+        """Return the annotator's active lease."""
         return next((one for one in self._last().values() if one.annotator == annotator and one.until > now), None)
 
     def next_lease(self, slots: int, busy: Container[str], annotator: str, now: float, until: float) -> Lease | None:
-        """Return the lease that ``annotator`` could take; None where ``slots`` others look at the question already.
+        """Return the lease that ``annotator`` could take; None if ``slots`` others already have the question open.
 
         Those who are ``busy`` have answered: their leases are over. Two people who see the same folder are given the
         same key, so only one of them can store it.
@@ -141,7 +141,7 @@ class QuestionVotes:
 
 @dataclass(frozen=True)
 class QuestionStatus:
-    """What a folder comes to under a rule. ``waits``: somebody else should still answer."""
+    """The state of a question under a consensus rule. ``waits``: more answers are needed."""
 
     outcome: ConsensusOutcome
     taken: Mapping[int, Vote]
@@ -157,7 +157,7 @@ class QuestionStatus:
 def question_status(
     folder: QuestionVotes, rule: ConsensusRule, *, full: bool = False, voided: Container[str] = ()
 ) -> QuestionStatus:
-    """Return where a question stands; one of the ``full`` sample waits until every seat is taken."""
+    """Return the state of a question; one of the ``full`` sample waits until every seat is taken."""
     taken = folder.taken(voided)
     outcome = tally_votes(((one.annotator, one.number) for one in taken.values()), rule)
     free = tuple(seat for seat in range(1, rule.seats + 1) if seat not in taken)
@@ -165,17 +165,17 @@ def question_status(
 
 
 def skip_key(query_id: str, annotator: str) -> str:
-    """Return the key that says that somebody does not want to answer."""
+    """Return the key of a skip."""
     return f"answers/{query_id}/skip-{annotator_key(annotator)}.json"
 
 
 def late_key(query_id: str, answer_id: str) -> str:
-    """Return the key of an answer that came too late."""
+    """Return the key of a late answer."""
     return f"answers/{query_id}/late-{answer_id}.json"
 
 
 def _ballot(query_id: str, seat: int, rev: int, data: bytes) -> Vote:
-    """Return a stored vote. One that cannot be read counts for nobody: its seat is free, from the next revision on."""
+    """Return a stored vote. An unreadable vote counts as retracted, so its seat is free."""
     try:
         return Vote.model_validate_json(data).model_copy(update={"seat": seat, "rev": rev, "query_id": query_id})
     except ValidationError:

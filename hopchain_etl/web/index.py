@@ -1,7 +1,7 @@
-"""What one API worker remembers of the lake, so that it need not list it for each request. The lake is the truth.
+"""In-memory index of one API worker, so that it does not list the lake for each request. The lake is the source of truth.
 
-Everything here may be stale: it only decides what is worth looking at. Before a question is shown, and before an answer
-is stored, its folder is read from the lake, and the write itself fails where somebody was faster.
+The index may be stale; it only selects candidates. Before a question is shown, and before an answer
+is stored, its folder is read from the lake, and the write itself fails if another request was faster.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from hopchain_etl.web.folder import QuestionStatus, QuestionVotes, question_stat
 
 log = logging.getLogger(__name__)
 
-_PATIENCE = 20  # a look that took a second is repeated after this many, however short the setting
+_PATIENCE = 20  # a refresh that took one second is repeated at the earliest after this many seconds
 
 
 @dataclass(frozen=True)
 class Question:
-    """What an annotator may see of a query, and where its photo is."""
+    """The part of a query that annotators may see, and the location of its photo."""
 
     query_id: str
     image_id: str
@@ -45,21 +45,21 @@ class Question:
 
 @dataclass(frozen=True)
 class OpenBatch:
-    """A batch that is not settled yet, with its questions. ``assigned``: to whom; None is every annotator."""
+    """A batch that is not final yet, with its questions. ``assigned``: the assigned annotators; None means all."""
 
     batch: Batch
     rule: ConsensusRule
     closed: bool
     assigned: frozenset[str] | None
-    query_ids: tuple[str, ...]  # that can be shown: known, and not withdrawn
+    query_ids: tuple[str, ...]  # queries that can be shown (known and not withdrawn)
 
     def asks(self, annotator: str) -> bool:
-        """Return whether somebody is asked this batch's questions."""
+        """Return whether an annotator gets questions of this batch."""
         return not self.closed and (self.assigned is None or annotator in self.assigned)
 
 
 class Index:
-    """The open batches, where their questions stand, and who has answered what. Thread-safe."""
+    """The open batches, the state of their questions, and the answered questions per annotator. Thread-safe."""
 
     def __init__(self, lake: Lake, settings: DeskSettings) -> None:
         self.lake = lake
@@ -89,19 +89,19 @@ class Index:
         return self._questions.get(query_id) if query_id in self._home else None
 
     def batch_of(self, query_id: str) -> OpenBatch | None:
-        """Return the open batch that asks a question."""
+        """Return the open batch that contains a question."""
         return self.open.get(self._home.get(query_id, ""))
 
     def folder(self, query_id: str) -> QuestionVotes:
-        """Return what is remembered of a question's folder."""
+        """Return the cached folder of a question."""
         return self._folders.get(query_id) or QuestionVotes(query_id)
 
     def standing(self, query_id: str) -> QuestionStatus | None:
-        """Return where a question of an open batch stands, as far as is remembered."""
+        """Return where a question of an open batch stands, as cached."""
         return self._standings.get(query_id)
 
     def candidates(self, annotator: str, home: OpenBatch) -> Iterator[str]:
-        """Yield the questions of a batch that ``annotator`` could be asked, in his own order."""
+        """Yield the questions of a batch that ``annotator`` could be asked, in the annotator's own random order."""
         me = annotator_key(annotator)
         waiting, answered, skipped = self._waiting[home.batch.id], self._answered[me], self._skipped[me]
         for query in self._order(annotator, home):
@@ -109,7 +109,7 @@ class Index:
                 yield query
 
     def progress(self, annotator: str, name: str | None) -> dict[str, Any]:
-        """Return how far somebody is, and a batch."""
+        """Return the progress of an annotator and of a batch."""
         with self._lock:
             me = annotator_key(annotator)
             mine = self._answered[me]
@@ -124,7 +124,7 @@ class Index:
             }
 
     def turn(self, annotator: str) -> int:
-        """Return how many questions somebody has answered, checks included: it decides when the next check comes."""
+        """Return how many questions somebody has answered, checks included: which determines when the next check is shown."""
         return len(self._answered[annotator_key(annotator)]) + self.gold.count(annotator)
 
     def _order(self, annotator: str, home: OpenBatch) -> list[str]:
@@ -134,15 +134,15 @@ class Index:
             self._orders[key] = sorted(home.query_ids, key=lambda query: hashlib.sha256(seed + query.encode()).digest())
         return self._orders[key]
 
-    # --- what is learned ---
+    # --- updating the cache ---
 
     def reload_question(self, query_id: str) -> tuple[QuestionVotes, QuestionStatus]:
-        """Read a question's folder from the lake, remember it, and return it with where the question stands."""
+        """Read a question's folder from the lake, cache it, and return it with the state of the question."""
         folder = self.folder(query_id).reload(self.lake)
         return folder, self.update(folder)
 
     def update(self, folder: QuestionVotes) -> QuestionStatus:
-        """Remember a folder; return where its question stands now."""
+        """Cache a folder and return the state of its question."""
         query = folder.query_id
         home = self.batch_of(query)
         rule = home.rule if home else ConsensusRule(self.settings.seats, self.settings.agree)
@@ -164,7 +164,7 @@ class Index:
         return standing
 
     def in_full_sample(self, query_id: str, home: OpenBatch | None) -> bool:
-        """Return whether everybody answers a question, even when it is decided before."""
+        """Return whether everybody answers a question, even if it is decided earlier."""
         return home is not None and in_full_sample(query_id, float(home.batch.policy.get("full_share", 0)))
 
     def _forget(self, query: str) -> None:
@@ -179,12 +179,12 @@ class Index:
             for person in folder.skipped:
                 self._skipped[person].discard(query)
 
-    # --- what is looked up, now and then ---
+    # --- periodic refresh ---
 
     def refresh_if_stale(self) -> None:
-        """See to it that what is remembered is not older than the settings say.
+        """Refresh the index if it is older than the settings allow.
 
-        The first caller waits; afterwards one thread looks while requests go on with what is known.
+        The first caller waits; later refreshes run in a background thread while requests use the cached state.
         """
         if time.monotonic() < self._looked + self._pause:
             return
@@ -196,7 +196,7 @@ class Index:
             threading.Thread(target=self._refresh_in_background, daemon=True).start()
 
     def refresh(self, older_than: float = 0.0) -> None:
-        """Look now, and wait for it, unless the last look is less than ``older_than`` seconds ago."""
+        """Refresh now and wait for it, unless the last refresh is less than ``older_than`` seconds ago."""
         with self._loading:
             if time.monotonic() >= self._looked + older_than:
                 self._refresh()
@@ -205,7 +205,7 @@ class Index:
         try:
             self._refresh()
         except Exception:
-            log.exception("the desk could not look at the lake; it goes on with what it knows, and looks again")
+            log.exception("the desk could not read the lake; it continues with cached data and retries")
             self._looked = time.monotonic()
         finally:
             self._loading.release()
@@ -262,7 +262,7 @@ class Index:
                 self.update(after)
 
     def _grew(self, before: QuestionVotes, after: QuestionVotes) -> bool:
-        """Return whether a listing knows more: one that began before our last write knows less, and is left alone."""
+        """Return whether a listing has new objects. A listing that started before our last write is outdated and is ignored."""
         return not before.ballots.keys() - after.ballots.keys() and after != before
 
     def _read(self, key: str) -> bytes | None:
@@ -273,9 +273,9 @@ class Index:
 
 
 def questions(lake: Lake, batch: Batch) -> dict[str, Question]:
-    """Return the questions of a batch; those whose rows are gone are missing."""
+    """Return the questions of a batch; queries whose rows no longer exist are omitted."""
     if batch.lineage is None:
-        log.warning("batch %s does not say under which fingerprint its queries are; nobody is asked them", batch.id)
+        log.warning("batch %s has no queries fingerprint; its queries are not shown", batch.id)
         return {}
     shards = [Shard.parse(shard) for shard in batch.shards] or lake.completed_shards("queries", batch.lineage)
     asked = set(batch.query_ids)
@@ -301,7 +301,7 @@ def questions(lake: Lake, batch: Batch) -> dict[str, Question]:
 
 
 def as_question(item: GoldItem) -> Question:
-    """Return a check as the question that it looks like."""
+    """Return a gold check in the form of a normal question."""
     return Question(item.query_id, "", item.question, item.width, item.height, item.blob_key)
 
 

@@ -1,4 +1,4 @@
-"""What a lead sees and does: batches and how far they are, who agrees with whom, and whose answers count."""
+"""The lead's functions: batches and their progress, agreement of annotators, and voiding of annotators."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Votes = dict[str, list[Vote]]
 
 @dataclass(frozen=True)
 class BatchView:
-    """A batch with the votes that count, by query, and what has become of it."""
+    """A batch with the votes that count, by query, and its states."""
 
     batch: Batch
     kinds: frozenset[str]
@@ -52,18 +52,18 @@ class BatchView:
         return ConsensusRule.from_policy(self.batch.policy)
 
     def outcome(self, query: str) -> ConsensusOutcome:
-        """Return what the votes make of a query."""
+        """Return the outcome of a query."""
         return tally_votes(((one.annotator, one.number) for one in self.votes[query]), self.rule)
 
     @property
     def full(self) -> list[str]:
-        """The queries that everybody answers."""
+        """The queries that all annotators answer (full sample)."""
         share = float(self.batch.policy.get("full_share", 0))
         return [query for query in self.batch.query_ids if in_full_sample(query, share)]
 
 
 class LeadDesk:
-    """The lead's side of one API worker's desk."""
+    """The lead's part of the desk in one API worker."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -76,12 +76,12 @@ class LeadDesk:
     # --- batches ---
 
     def batches(self) -> list[JSON]:
-        """Return every batch with how far it is, the newest first."""
+        """Return every batch with its progress, newest first."""
         self.index.refresh(older_than=2)
         return [self.summary(name) for name in reversed(batches.batch_states(self.lake))]
 
     def summary(self, name: str) -> JSON:
-        """Return one batch with how far it is."""
+        """Return one batch with its progress."""
         shown = self.show(name)
         batch, rule = shown.batch, shown.rule
         tally = Counter(shown.outcome(query).decision for query in shown.votes)
@@ -104,7 +104,7 @@ class LeadDesk:
         }
 
     def show(self, name: str) -> BatchView:
-        """Return a batch and its votes: as the desk knows them, or from the answers table once it is final."""
+        """Return a batch and its votes: from the desk's index, or from the answers table after it is final."""
         kinds = batches.batch_states(self.lake).get(name)
         if kinds is None:
             raise NotFound(f"there is no batch {name!r}")
@@ -123,7 +123,7 @@ class LeadDesk:
         return BatchView(batch, kinds, votes, late)
 
     def create(self, name: str, by: str, source: str, **how: Any) -> JSON:
-        """Store a new batch and return it: of queries that nobody was asked, or of what a closed batch left open."""
+        """Store a new batch and return it: from queries that are in no batch, or from the open queries of a closed batch."""
         desk = self.desk.settings
         try:
             batches.check_batch(name)
@@ -133,7 +133,7 @@ class LeadDesk:
         if source == "open_of":
             shown = self.show(how.get("batch") or "")
             if "closed" not in shown.kinds:
-                raise Conflict("close that batch first: its questions are still asked")
+                raise Conflict("close that batch first: it is still open")
             left = [query for query in shown.votes if shown.outcome(query).decision is Decision.OPEN]
             lineage, shards = shown.batch.lineage, shown.batch.shards
         else:
@@ -163,14 +163,14 @@ class LeadDesk:
         return self.summary(name)
 
     def assign(self, name: str, annotators: Iterable[str] | None) -> JSON:
-        """Ask only these people (None: every annotator) a batch's questions."""
+        """Assign a batch to these annotators (None: all)."""
         self.show(name)
         batches.assign(self.lake, name, annotators)
         self.index.refresh()
         return self.summary(name)
 
     def close(self, name: str, by: str) -> JSON:
-        """Ask nobody a batch's questions any more."""
+        """Close a batch: its questions are not shown any more."""
         self.show(name)
         batches.close(self.lake, name, by)
         self.index.refresh()
@@ -179,7 +179,7 @@ class LeadDesk:
     # --- people ---
 
     def void(self, annotator: str, by: str, reason: str) -> JSON:
-        """Let nothing that somebody answered count, and ask others on his seats; batches that were final open again."""
+        """Void an annotator: their answers no longer count, their seats are free again, and final batches are reopened."""
         freed = 0
         for name, kinds in batches.batch_states(self.lake).items():
             mine = sum(one.annotator == annotator for given in self.show(name).votes.values() for one in given)
@@ -191,7 +191,7 @@ class LeadDesk:
         return {"voided": True, "reopened": freed}
 
     def annotators(self) -> list[JSON]:
-        """Return everybody who has answered, with how much, and whose answers do not count."""
+        """Return all annotators with their number of answers and whether they are voided."""
         self.index.refresh(older_than=2)
         counts: Counter[str] = Counter()
         for name in batches.batch_states(self.lake):
@@ -208,7 +208,7 @@ class LeadDesk:
             for name in sorted(counts.keys() | stones.keys())
         ]
 
-    # --- how good it is ---
+    # --- quality ---
 
     def agreement(self, name: str) -> JSON:
         """Return the figures of a batch (see ``agreement.measure``)."""
@@ -217,7 +217,7 @@ class LeadDesk:
         return measure(shown.votes, shown.rule, shown.full, programs, self.index.gold.answers(), self.index.voided)
 
     def disagreements(self, name: str, offset: int, limit: int) -> JSON:
-        """Return the queries whose people differ, that somebody rejected, or whose program says something else."""
+        """Return the queries where annotators disagree, someone rejected, or the program has another answer."""
         shown, rows = self.show(name), self.rows(name)
         found = [query for query in shown.votes if self._differs(shown, query, rows.get(query))]
         items = [self._item(shown, query, rows.get(query)) for query in found[offset : offset + limit]]
@@ -273,7 +273,7 @@ class LeadDesk:
         return {"items": len(items), "sources": dict(Counter(item.source for item in items))}
 
     def add_gold(self, source: str, limit: int, listed: Sequence[tuple[str, str]]) -> JSON:
-        """Add checks: from what people agreed on in finished batches, from a list, or drawn."""
+        """Add checks: from unanimous answers of final batches, from a list, or from drawn pictures."""
         if source == "drawn":
             items = [self._drawn(one) for one in islice(practice.drawn(self.desk.settings.practice + 100), limit)]
         elif source == "listed":
@@ -284,7 +284,7 @@ class LeadDesk:
         return {"items": len(self.index.gold.items), "added": added}
 
     def _agreed(self) -> Iterable[tuple[str, str]]:
-        """Yield questions of final batches that all answered alike, with the answer; not those that are checks."""
+        """Yield (query, answer) of final batches with unanimous answers, except existing checks."""
         for name, kinds in batches.batch_states(self.lake).items():
             if "decided" in kinds:
                 shown = self.show(name)
@@ -309,7 +309,7 @@ class LeadDesk:
     # --- queries ---
 
     def question(self, query: str) -> Question:
-        """Return any question that was ever asked; raise NotFound otherwise."""
+        """Return any question of any batch; raise NotFound otherwise."""
         self.index.refresh_if_stale()
         if found := self.index.question(query):
             return found
@@ -318,10 +318,10 @@ class LeadDesk:
         for name in reversed(batches.batch_states(self.lake)):
             if found := self._questions(name).get(query):
                 return found
-        raise NotFound("nobody was asked this question")
+        raise NotFound("this question is in no batch")
 
     def rows(self, name: str) -> Mapping[str, JSON]:
-        """Return the rows of a batch's queries, without what only the author needs."""
+        """Return the rows of a batch's queries, without the columns that only the author needs."""
         return self._rows(name)
 
     def _read_rows(self, name: str) -> Mapping[str, JSON]:
@@ -342,11 +342,11 @@ class LeadDesk:
         for name in reversed(batches.batch_states(self.lake)):
             if lineage := self._batch(name).lineage:
                 return lineage
-        raise Invalid("lineage: say which; no batch has one yet")
+        raise Invalid("lineage: required, because no batch has one yet")
 
 
 def safe_cell(value: Any) -> Any:
-    """Return a CSV cell that no spreadsheet takes for a formula: text is marked as such, plain numbers stay.
+    """Return a CSV cell that a spreadsheet does not interpret as a formula: such text gets a leading quote, plain numbers are unchanged.
 
     https://owasp.org/www-community/attacks/CSV_Injection
     """

@@ -1,6 +1,6 @@
 """The lead's routes: thin, over ``lead.LeadDesk``."""
 
-# Annotations are evaluated at once: FastAPI finds no dependency that is local to a function otherwise.
+# No `from __future__ import annotations` here: otherwise FastAPI cannot resolve dependencies that are local to a function.
 
 from typing import Annotated, Any, Literal
 

@@ -33,7 +33,7 @@ def image(number: int, count: int) -> bytes:
 
 
 def feedback(number: int, count: int, answer: str) -> dict[str, Any]:
-    """Return whether an answer is right, with the right one and the way to it."""
+    """Return whether an answer is right, with the correct answer and an explanation."""
     one = _one(number, count)
     given = parse_answer(answer.strip().replace("\N{MINUS SIGN}", "-"))
     if given is None:
@@ -49,7 +49,7 @@ def done(lake: Lake, annotator: str) -> bool:
 
 
 def finish(lake: Lake, annotator: str) -> None:
-    """Remember that somebody has gone through the practice round."""
+    """Store that an annotator has finished the practice round."""
     lake.store.put_if_absent(f"practised/{annotator_key(annotator)}.json", b"{}")
 
 

@@ -1,4 +1,4 @@
-"""What the dataset browser shows of a build: its queries hop by hop, its rejects, its photos and masks."""
+"""Data for the dataset browser: a build's queries with their hops, rejects, photos and masks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class NotThereError(LookupError):
 
 @dataclass(frozen=True)
 class PageCursor:
-    """Where a page of results begins: the shard's place in the build, and the row in it. Written ``3.120``."""
+    """Start of a page of results: index of the shard in the build, and index of the row in the shard. Written ``3.120``."""
 
     shard: int = 0
     row: int = 0
@@ -47,7 +47,7 @@ class PageCursor:
 
 @dataclass(frozen=True)
 class SearchFilter:
-    """What a person looks for. ``text`` is matched without regard to case; None means any."""
+    """Search filter. ``text`` is case-insensitive; None means any."""
 
     text: str = ""
     rel: str | None = None
@@ -58,7 +58,7 @@ class SearchFilter:
 
 
 class Gallery:
-    """Reads a lake for people. Parts are named by content, so what is kept in memory cannot go stale."""
+    """Reads a lake for people. Parts are named by content, so cached parts are never stale."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
@@ -77,7 +77,7 @@ class Gallery:
         )
 
     def photo(self, shard: Shard, image_id: str) -> bytes:
-        """Return a photo's normalised bytes; raise NotThereError where the shard has it not, or not any more."""
+        """Return a photo's normalised bytes; raise NotThereError if the shard does not contain it (any more)."""
         return self._lake.blob(self._image(shard, image_id)["blob_sha"])
 
     def small_photo(self, shard: Shard, image_id: str, width: int) -> bytes:
@@ -87,7 +87,7 @@ class Gallery:
     def overlay(
         self, build: BuildView, shard: Shard, image_id: str, targets: Sequence[str], colour: int, width: int
     ) -> bytes:
-        """Return the masks of instances of a photo as a PNG to lay over it; raise NotThereError without any."""
+        """Return the masks of instances of a photo as a PNG overlay; raise NotThereError if there are none."""
         self._image(shard, image_id)
         masks = self._masks(build, shard, image_id)
         chosen = [masks[target] for target in dict.fromkeys(targets[:_MASKS]) if target in masks]
@@ -118,9 +118,9 @@ class Gallery:
         start: PageCursor,
         count: int,
     ) -> JSON:
-        """Return ``items``, the place ``next`` where to go on (None at the end) and the number of ``shards``.
+        """Return ``items``, the position ``next`` of the next page (None at the end) and the number of ``shards``.
 
-        Reads a bounded number of shards: a page may come out short, or empty, with more behind it.
+        Reads a bounded number of shards: a page may be short or empty although more results follow.
         """
         gone = self._withdrawn()
         items: list[JSON] = []
@@ -151,7 +151,7 @@ class Gallery:
         return {**row, "payload": payload, "hops": looks, "shard": str(shard), "photo": self._has(shard, row)}
 
     def _has(self, shard: Shard, row: JSON) -> bool:
-        """Return whether the lake holds the photo of a reject: one that ingest refused never came in."""
+        """Return whether the lake holds the photo of a reject: photos rejected by ingest are not in the lake."""
         if not row["image_id"]:
             return False
         rows = self._rows("images", None, shard, "parts")
@@ -175,7 +175,7 @@ class Gallery:
 
 
 def shard_of(text: str) -> Shard:
-    """Return the shard written as ``intake/0003``; raise NotThereError where it is none."""
+    """Return the shard written as ``intake/0003``; raise NotThereError if it is invalid."""
     try:
         return Shard.parse(text)
     except ValueError as error:
@@ -225,7 +225,7 @@ def _payload(text: str | None) -> Any:
 
 
 def _hop(row: Any, number: int) -> JSON:
-    """Return a hop for show. A refused draft may hold anything: what cannot be read says so."""
+    """Return a hop for show. A rejected draft may contain anything; unreadable hops are marked as such."""
     colour = (number - 1) % len(COLOURS)
     place = {"number": number, "colour": colour, "css": "rgb({} {} {})".format(*COLOURS[colour])}
     try:

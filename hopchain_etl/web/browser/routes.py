@@ -15,7 +15,7 @@ from hopchain_etl.web.browser import builds
 from hopchain_etl.web.browser.gallery import Gallery, NotThereError, PageCursor, SearchFilter, shard_of
 
 _RUNS = 100  # builds listed at most
-_KEPT = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}  # a withdrawn photo is gone soon
+_KEPT = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}  # short, so that a withdrawn photo disappears soon
 
 JSON = dict[str, Any]
 Text = Annotated[str, Query(max_length=200)]
@@ -27,7 +27,7 @@ Image = Annotated[str, Query(max_length=64)]
 
 
 def router(lake: Callable[[], Lake], may_browse: Callable[..., Any]) -> APIRouter:
-    """Return the routes over ``lake()``; each depends on ``may_browse``, which raises for whom it does not let in."""
+    """Return the routes over ``lake()``; each depends on ``may_browse``, which raises an error for users without access."""
     routes = APIRouter(dependencies=[Depends(may_browse)])
     shelf: dict[int, Gallery] = {}
 
@@ -107,7 +107,7 @@ def router(lake: Callable[[], Lake], may_browse: Callable[..., Any]) -> APIRoute
 
 @contextmanager
 def _clear() -> Iterator[None]:
-    """Turn what a person asked for and cannot have into 404, and what makes no sense into 422."""
+    """Convert "not found" errors to HTTP 404 and invalid values to HTTP 422."""
     try:
         yield
     except (builds.UnknownBuildError, NotThereError) as error:
