@@ -50,8 +50,9 @@ def measure(
     """Return the statistics of a batch for the lead page (see the keys); shares are None without data.
 
     ``votes`` contains the valid votes of each question, ``full`` the questions that all seats answer, ``programs`` the
-    program's answers, ``checks`` the answers to gold checks. Alpha is measured on the first two answers of each question and
-    on the full sample: collection stops at the first disagreement, so using all answers would underestimate agreement.
+    program's answers, ``checks`` the answers to gold checks. Alpha is measured on the first two answers of each
+    question and on the full sample: collection stops at the first disagreement, so using all answers would
+    underestimate agreement.
     """
     outcomes = {
         query: tally_votes(((one.annotator, one.number) for one in given), rule) for query, given in votes.items()
@@ -72,7 +73,9 @@ def measure(
         "full_queries": len(whole),
         "program_differs_share": _share(len(differing), len(kept)),
         "annotators": _per_annotator(votes, list(checks), set(voided)),
-        "reject_reasons": dict(Counter(one.reject_reason for one in _all_votes(votes) if one.reject_reason).most_common()),
+        "reject_reasons": dict(
+            Counter(one.reject_reason for one in _all_votes(votes) if one.reject_reason).most_common()
+        ),
     }
 
 

@@ -49,7 +49,9 @@ def check_batch(name: str) -> str:
     The name becomes part of keys, and the name of an intake.
     """
     if name.endswith((".closed", ".decided", ".assigned")):
-        raise ValueError(f"{name!r} is not a valid batch name: {name}.json would be read as the state file of another batch")
+        raise ValueError(
+            f"{name!r} is not a valid batch name: {name}.json would be read as the state file of another batch"
+        )
     return check_intake(name)
 
 

@@ -20,7 +20,7 @@ ExcludedQueries = dict[Shard, dict[str, str]]
 
 
 def excluded_queries(build: Build) -> ExcludedQueries:
-    """Return the shards that generate and all filter stages have completed, each with its excluded queries and reasons."""
+    """Return the shards that every stage has completed, each with the excluded queries and reasons."""
     guards = [(step.stage.table, step.fingerprint) for name in FILTER_STAGES if (step := build.steps.get(name))]
     guarded = (build.lake.completed_shards(*guard) for guard in guards)
     ready = sorted(set(build.lake.completed_shards("queries", build.lineage)).intersection(*guarded))

@@ -24,7 +24,7 @@ _VOIDED = ".voided.json"
 
 
 class Vote(BaseModel):
-    """The content of a vote: an answer or a reject reason (the table's suite checks that it has exactly one of them)."""
+    """The content of a vote: an answer or a reject reason (the table's suite checks that it has exactly one)."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True, frozen=True)
 

@@ -68,7 +68,9 @@ _stage_command("detect", "Name the categories of things in each photo.")
 _stage_command("segment", "Segment each instance of the categories found by detect.")
 _stage_command("generate", "Write multi-hop questions over the instances found by segment, and check each.")
 _stage_command("judge", "Let a model say which questions cannot be put to people. Not in the local profile.")
-_stage_command("screen", "Let a weaker model attempt each question, with and without the image. Not in the local profile.")
+_stage_command(
+    "screen", "Let a weaker model attempt each question, with and without the image. Not in the local profile."
+)
 
 
 @app.command()

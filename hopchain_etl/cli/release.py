@@ -70,7 +70,8 @@ def card(target: Target = "default", as_json: AsJson = False) -> None:
 
 @app.command()
 def research(
-    out: Annotated[Path, typer.Option(help="folder to write to; its contents are replaced")] = Path("research/raw"), as_json: AsJson = False
+    out: Annotated[Path, typer.Option(help="folder to write to; its contents are replaced")] = Path("research/raw"),
+    as_json: AsJson = False,
 ) -> None:
     """Write the research artifact of snapshot.json and params.yaml: dropped queries, raw attempts, verdicts, votes.
 
@@ -93,7 +94,8 @@ def publish(
     Works in a fresh clone of `registry.git_url`. Nothing is visible before the last step, so it can be repeated
     after any failure. Unchanged rows make no version.
     """
-    from hopchain_etl.release.registry import Release, publish
+    from hopchain_etl.release.registry import publish
+    from hopchain_etl.release.versions import Release
 
     def approve(releases: Any) -> bool:
         for release in releases:

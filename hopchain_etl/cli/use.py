@@ -47,14 +47,18 @@ def export(
     variant: Annotated[str, typer.Option(help="full, or half or single: the paper's ablation")] = "full",
     split: Annotated[str | None, typer.Option(help="train or validation; both without it")] = None,
     filters: Annotated[
-        list[str] | None, typer.Option("--filter", help="such as 'n_hops >= 5' or 'band != all_wrong'; all must be true")
+        list[str] | None,
+        typer.Option("--filter", help="such as 'n_hops >= 5' or 'band != all_wrong'; all must be true"),
     ] = None,
     max_prompt_tokens: Annotated[
         int | None, typer.Option(min=1, help="drop longer prompts: text, image and chat template together")
     ] = None,
     max_pixels: Annotated[int | None, typer.Option(min=1, help="the trainer's limit for resized images")] = None,
     tokenizer: Annotated[
-        Path | None, typer.Option(help="tokenizer.json or a model's folder; without it the number of text tokens is estimated, slightly too high")
+        Path | None,
+        typer.Option(
+            help="tokenizer.json or a model's folder; without it the number of text tokens is estimated, slightly too high"
+        ),
     ] = None,
     target: Annotated[str | None, typer.Option(help="which training set, where the clone has several")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON for programs instead of a table")] = False,

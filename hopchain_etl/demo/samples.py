@@ -56,7 +56,7 @@ class Photo:
     scale: float = 1
 
     def find(self) -> Path | None:
-        """Return the file, or None where the package or the file is not installed. Imports nothing."""
+        """Return the file, or None if the package or the file is not installed. Imports nothing."""
         if self.package.startswith(DEBIAN):
             found = Path(self.path)
         elif self.package.startswith(SOURCE):
@@ -159,7 +159,9 @@ def _write_drawn(folder: Path, index: int, seed: int) -> Sample:
     kind = KINDS[turn]
     suffix = (".png", ".jpg", ".webp")[index % 3]
     name = PurePosixPath("drawn") / f"{kind}-{seed}-{lap:03d}{suffix}"
-    _save(draw(kind, seed * 100_003 + lap).image, _place(folder, name))  # so that different seeds never give the same scene
+    _save(
+        draw(kind, seed * 100_003 + lap).image, _place(folder, name)
+    )  # so that different seeds never give the same scene
     return Sample(str(name), "drawn", "hopchain-etl", LICENSE_OF_DRAWN)
 
 

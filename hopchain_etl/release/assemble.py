@@ -1,7 +1,7 @@
-"""Assemble: builds the rows of a training set from the lake parts listed in a snapshot. Deterministic: no timestamps, no randomness.
+"""Assemble: builds the rows of a training set from the lake parts listed in a snapshot. Deterministic.
 
-Shard by shard in memory, so that a release may be larger than it. Parts never span two intakes: what a night has
-added leaves the parts of the nights before as they are, and they need not be uploaded again.
+Works shard by shard, so that a release may be larger than memory. A part never contains two intakes, so new intakes
+leave older parts unchanged, and these are not uploaded again.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from hopchain_etl.hops import variants
 from hopchain_etl.imaging.vision_tokens import image_tokens
 from hopchain_etl.lake.lake import Lake, Shard, parquet_bytes
 from hopchain_etl.release.inputs import Inputs, Snapshot, upstream_of
+from hopchain_etl.release.row_cutting import RowCutter
 from hopchain_etl.release.rules import Rules
 from hopchain_etl.release.selection import Chosen, Selection, Split, is_supported_size, select
 from hopchain_etl.settings import ANSWER_INSTRUCTION, CalibrateSettings, DiversitySettings
@@ -62,10 +63,10 @@ def read_params(path: Path) -> Params:
     from ruamel.yaml import YAML
 
     value = YAML(typ="safe").load(path)
-    told = {one.name: value[one.name] for one in fields(Params)}
-    told["calibrate"] = CalibrateSettings.model_validate(told["calibrate"])
-    told["diversity"] = DiversitySettings.model_validate(told["diversity"])
-    return Params(**told)
+    values = {one.name: value[one.name] for one in fields(Params)}
+    values["calibrate"] = CalibrateSettings.model_validate(values["calibrate"])
+    values["diversity"] = DiversitySettings.model_validate(values["diversity"])
+    return Params(**values)
 
 
 def assemble(snapshot: Snapshot, params: Params, lake: Lake, target: str, out: Path) -> dict[str, Any]:
@@ -85,10 +86,10 @@ def assemble(snapshot: Snapshot, params: Params, lake: Lake, target: str, out: P
 
 
 def write_rows(intakes: Iterable[Iterable[pa.Table]], folder: Path, rows_per_part: int) -> int:
-    """Write rows as ``<split>-00000.parquet`` files below ``folder``, replacing existing files; return the number of rows.
+    """Write rows as ``<split>-00000.parquet`` files below ``folder``, replacing existing files; return their number.
 
-    A part holds rows of one intake. A split without rows is an empty file with the schema, so that every reader finds
-    every split.
+    A part contains rows of one intake. A split without rows is an empty file with the schema, so that all splits
+    always exist.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -101,18 +102,14 @@ def write_rows(intakes: Iterable[Iterable[pa.Table]], folder: Path, rows_per_par
         written[split] += rows.num_rows
 
     for tables in intakes:
-        open_rows = {split: schemas.TRAINING_ROWS.empty_table() for split in schemas.SPLITS}
+        cutters = {split: RowCutter(schemas.TRAINING_ROWS, rows_per_part) for split in schemas.SPLITS}
         for table in tables:
-            for split in schemas.SPLITS:
-                mine = table.filter(pc.equal(table["split"], split))
-                rows = pa.concat_tables([open_rows[split], mine])
-                while rows.num_rows >= rows_per_part:
-                    write(split, rows.slice(0, rows_per_part))
-                    rows = rows.slice(rows_per_part)
-                open_rows[split] = rows
-        for split, rows in open_rows.items():
-            if rows.num_rows:
-                write(split, rows)
+            for split, cutter in cutters.items():
+                for part in cutter.add(table.filter(pc.equal(table["split"], split))):
+                    write(split, part)
+        for split, cutter in cutters.items():
+            for part in cutter.rest():
+                write(split, part)
     for split in schemas.SPLITS:
         if not parts[split]:
             write(split, schemas.TRAINING_ROWS.empty_table())
@@ -146,8 +143,8 @@ def _shard_rows(source: _Source, shard: Shard) -> pa.Table:
             queries = inputs.read("queries", lineage, shard)
             images = inputs.read("images", None, shard)
             instances = inputs.read("instances", segmented, shard)
-            said = {"lineage": lineage, "stages": _stages(snapshot, lineage), "variants_human_verified": False}
-            tables.append(_rows(queries, images, instances, chosen, said, source.instruction))
+            constant = {"lineage": lineage, "stages": _stages(snapshot, lineage), "variants_human_verified": False}
+            tables.append(_rows(queries, images, instances, chosen, constant, source.instruction))
     return pa.concat_tables(tables).sort_by("query_id")
 
 
@@ -158,11 +155,16 @@ def _stages(snapshot: Snapshot, lineage: str) -> list[Row]:
 
 
 def _rows(
-    queries: pa.Table, images: pa.Table, instances: pa.Table, chosen: Mapping[str, Chosen], said: Row, instruction: str
+    queries: pa.Table,
+    images: pa.Table,
+    instances: pa.Table,
+    chosen: Mapping[str, Chosen],
+    constant: Row,
+    instruction: str,
 ) -> pa.Table:
-    """Return the chosen queries of a shard as rows (records.TRAINING_ROWS), joined in Arrow and not row by row.
+    """Return the chosen queries of a shard as rows (schemas.TRAINING_ROWS), joined in Arrow and not row by row.
 
-    ``said`` holds columns with the same value for all rows.
+    ``constant`` contains columns with the same value for all rows.
     """
     first = {name: index for index, name in reversed(list(enumerate(queries["query_id"].to_pylist())))}
     queries = queries.take(pa.array([first[name] for name in chosen], pa.int64()))
@@ -173,13 +175,13 @@ def _rows(
     }
     columns |= {name: shown[name] for name in _OF_IMAGE}
     columns |= {name: [getattr(one, name) for one in chosen.values()] for name in Chosen.__dataclass_fields__}
-    columns |= {name: [value] * len(chosen) for name, value in said.items()}
+    columns |= {name: [value] * len(chosen) for name, value in constant.items()}
     columns |= {"source_uri": shown["uri"], "image_tokens": _tokens(images).take(place)}
     columns["prompt"] = pc.binary_join_element_wise(queries["question"], instruction, "\n")
     columns["instances"] = _grouped(instances, images["image_id"]).take(place.combine_chunks())
     for kind in variants.VARIANTS:
-        stands = pa.array([kind in one.variants for one in chosen.values()])
-        columns |= {name: _only(columns[name], stands) for name in variants.columns(kind)}
+        confirmed = pa.array([kind in one.variants for one in chosen.values()])
+        columns |= {name: _only(columns[name], confirmed) for name in variants.columns(kind)}
     rows = pa.table({name: columns[name] for name in schemas.TRAINING_ROWS.names}, schema=schemas.TRAINING_ROWS)
     return _clear_unconfirmed_readings(rows)
 
@@ -215,7 +217,7 @@ def _clear_unconfirmed_readings(rows: pa.Table) -> pa.Table:
     agrees = rows["program_agrees"]
     if pc.all(agrees).as_py() is not False:
         return rows
-    told = zip(rows["hops"].to_pylist(), agrees.to_pylist(), strict=True)
-    hops = [hops if sure else [{**hop, "value": None} for hop in hops] for hops, sure in told]
+    pairs = zip(rows["hops"].to_pylist(), agrees.to_pylist(), strict=True)
+    hops = [hops if sure else [{**hop, "value": None} for hop in hops] for hops, sure in pairs]
     field = rows.schema.field("hops")
     return rows.set_column(rows.schema.get_field_index("hops"), field, pa.array(hops, field.type))

@@ -1,4 +1,4 @@
-"""Attempts of weaker models and verdicts of a judge on a shard's queries, read from the lake parts listed in a snapshot."""
+"""Attempts of weaker models and verdicts of a judge on a shard's queries, read from the parts listed in a snapshot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COLUMNS = ["query_id", "model", "sees_image", "sample", "held_out", "answer"]
 
 @dataclass(frozen=True)
 class GradedAttempts:
-    """Graded attempts of a query: with the image, without it (blind), and the held-out blind ones not used for selection."""
+    """Graded attempts of a query: with the image, without it (blind), and blind but not used for selection."""
 
     with_image: AttemptScore
     blind: AttemptScore
@@ -29,7 +29,7 @@ class GradedAttempts:
 class AttemptReader:
     """The attempts of the models that are relevant for a target.
 
-    A target that is named after a model counts that model's tries; any other target counts all of them.
+    A target that is named after a model uses only that model's attempts; any other target uses all of them.
     """
 
     def __init__(self, inputs: Inputs, target: str) -> None:
@@ -45,9 +45,9 @@ class AttemptReader:
         self._only = target if target in map(_as_target, models) else None
 
     def of(self, shard: Shard) -> ShardAttempts:
-        """Return the tries of a shard's queries; all data of a photo are in the same shard under every lineage.
+        """Return the attempts of a shard's queries; all data of a photo are in the same shard under every lineage.
 
-        The same sample under other settings is the same attempt. It is held out only if no settings used it for selection.
+        The same sample under other settings is the same attempt; it is held out if no settings used it for selection.
         """
         rows: dict[tuple[str, str, bool, int], dict[str, Any]] = {}
         for fingerprint in self._places.get(shard, ()):
@@ -70,8 +70,8 @@ class ShardAttempts:
         """Return how many attempts of a query declared exactly ``answer``."""
         marks: defaultdict[tuple[bool, bool], list[bool]] = defaultdict(list)
         for row in self._by_query.get(query_id, ()):
-            right = row["answer"] is not None and parse_number(row["answer"]) == answer
-            marks[row["sees_image"], bool(row["held_out"])].append(right)
+            correct = row["answer"] is not None and parse_number(row["answer"]) == answer
+            marks[row["sees_image"], bool(row["held_out"])].append(correct)
         return GradedAttempts(
             score_attempts(marks[True, False]), score_attempts(marks[False, False]), score_attempts(marks[False, True])
         )

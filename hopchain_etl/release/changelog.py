@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Changes:
-    """Counts of rows, and the query_ids behind them: ``removed`` by reason, ``changed`` by the column that differs."""
+    """Counts of rows, and their query_ids: ``removed`` by reason, ``changed`` by the column that differs."""
 
     before: int
     after: int
@@ -62,8 +62,8 @@ class Changes:
 def compare(store: ObjectStore, old: str, folder: Path, why: Callable[[Row], str]) -> Changes:
     """Return the changes of the rows in ``folder`` compared with the DVC object ``old`` (the md5 of a rows folder).
 
-    ``why`` returns the reason why a row (columns SEEN) was removed. Raises MissingObjectError where the remote lacks
-    the old rows.
+    ``why`` returns the reason why a row (columns TRAINER_COLUMNS) was removed. Raises MissingObjectError if the
+    remote lacks the old rows.
     """
     files = {_md5(path): path for path in sorted(folder.glob("*.parquet"))}
     parts = set(parts_of(store, old))

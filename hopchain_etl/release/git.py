@@ -1,6 +1,7 @@
 """A working clone of the registry: runs git and DVC as subprocesses, each with only the credentials it needs.
 
-Nothing outside the clone is written (no user git configuration), and no credentials are written to repository files or messages.
+Nothing outside the clone is written (no user git configuration), and no credentials appear in files of the repository
+or in messages.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class RegistryError(Exception):
 
 @contextmanager
 def working_clone(settings: Settings) -> Iterator[GitRepo]:
-    """Clone the registry into a temporary folder, which is deleted afterwards. Raises RegistryError if cloning fails."""
+    """Clone the registry into a temporary folder, which is deleted afterwards; raise RegistryError if that fails."""
     url = settings.registry.git_url
     if not url or not settings.registry.remote:
         raise RegistryError("no registry: set HOPCHAIN_REGISTRY__GIT_URL and HOPCHAIN_REGISTRY__REMOTE__URI")
@@ -50,7 +51,7 @@ class GitRepo:
         self.remote = settings.registry.remote
 
     def clone(self, url: str) -> None:
-        """Clone ``url``; raise RegistryError where there is no repository."""
+        """Clone ``url``; raise RegistryError if there is no repository."""
         self.path.mkdir(parents=True)
         self._run(["git", *_PLAIN_GIT, "clone", "--quiet", url, "."], self._git_env())
 
@@ -60,11 +61,11 @@ class GitRepo:
         return not self.git("branch", "--remotes", "--list")
 
     def git(self, *args: str) -> str:
-        """Run git in the clone and return its output; raise RegistryError where it fails."""
+        """Run git in the clone and return its output; raise RegistryError if it fails."""
         return self._run(["git", *_PLAIN_GIT, *args], self._git_env())
 
     def dvc(self, *args: str) -> str:
-        """Run DVC with the remote's keys and return its output; raise RegistryError where it fails."""
+        """Run DVC with the remote's keys and return its output; raise RegistryError if it fails."""
         return self._run([sys.executable, "-m", "dvc", *args], self._env(self.remote))
 
     def reproduce(self) -> str:
@@ -76,7 +77,7 @@ class GitRepo:
         return self.git("tag", "--list", pattern).split()
 
     def file_at(self, revision: str, path: str) -> bytes | None:
-        """Return a file of a revision, or None where it has none."""
+        """Return a file of a revision, or None if it has none."""
         if not self.git("ls-tree", "--name-only", revision, "--", path):
             return None
         return self.git("show", f"{revision}:{path}").encode()
@@ -86,7 +87,7 @@ class GitRepo:
         return self.git("ls-tree", "-r", "--name-only", revision).splitlines()
 
     def push(self, *refs: str) -> None:
-        """Push the branch and ``refs`` together: atomically."""
+        """Push the branch and ``refs`` atomically."""
         branch = self.git("symbolic-ref", "--short", "HEAD").strip()
         self.git("push", "--quiet", "--atomic", "origin", f"HEAD:refs/heads/{branch}", *refs)
 
@@ -99,9 +100,9 @@ class GitRepo:
             command, cwd=self.path, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            said = _without_secrets((done.stderr + done.stdout).strip(), env)
-            named = " ".join(part for part in command[1:] if part not in _PLAIN_GIT)
-            raise RegistryError(f"{Path(command[0]).name} {named} failed ({done.returncode}): {said[-2000:]}")
+            output = _without_secrets((done.stderr + done.stdout).strip(), env)
+            arguments = " ".join(part for part in command[1:] if part not in _PLAIN_GIT)
+            raise RegistryError(f"{Path(command[0]).name} {arguments} failed ({done.returncode}): {output[-2000:]}")
         return done.stdout
 
     def _git_env(self) -> dict[str, str]:
@@ -134,7 +135,7 @@ class GitRepo:
 
 
 def settings_env(settings: Settings) -> dict[str, str]:
-    """Return ``settings`` as environment variables, so that a child process has the same settings in any working directory.
+    """Return ``settings`` as environment variables, so that a child process has them in any working directory.
 
     Connections are omitted: only Airflow tasks can read them, so a child process gets the credentials directly.
     """

@@ -1,4 +1,4 @@
-"""The photos of a registry: append-only Parquet parts, and the index that says which part holds an image."""
+"""The photos of a registry: append-only Parquet parts, and the index from image to part."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Row = dict[str, Any]
 def pack_images(repo: GitRepo, lake: Lake, snapshot: Snapshot, targets: Iterable[str]) -> list[str]:
     """Write photos that are referenced by rows but are in no part yet as new parts; return the names of the parts.
 
-    Old parts are not downloaded and not changed. ``images.json`` says which part holds an image. Raises LakeError where a
-    blob is missing or damaged.
+    Old parts are not downloaded and not changed. ``images.json`` is the index from image
+    to part. Raises LakeError if a blob is missing or damaged.
     """
     index_path = repo.path / "images.json"
     held: dict[str, str] = json.loads(index_path.read_text())
@@ -48,7 +48,7 @@ def pack_images(repo: GitRepo, lake: Lake, snapshot: Snapshot, targets: Iterable
 
 
 def write_images(path: Path, rows: Sequence[Row]) -> None:
-    """Write photos (records.TRAINING_IMAGES) as one part; the same rows give the same bytes."""
+    """Write photos (schemas.TRAINING_IMAGES) as one part; the same rows give the same bytes."""
     path.write_bytes(parquet_bytes(pa.Table.from_pylist(rows, schema=schemas.TRAINING_IMAGES), _ROW_GROUP))
 
 

@@ -130,7 +130,9 @@ def _mixes(queries: list[Query]) -> dict[str, list[tuple[str, int]]]:
         "Hops per query": sorted((str(n), c) for n, c in Counter(len(query.hops) for query in queries).items()),
         "Answers": [(f"{low}–{low + 9}" if low < 100 else "100 and more", answers[low]) for low in sorted(answers)],
         "Relations used by hops": Counter(hop.rel.replace("_", " ") for hop in hops).most_common(),
-        "What hops read": Counter(str(hop.read) if hop.read else "nothing (leads to the next hop)" for hop in hops).most_common(),
+        "What hops read": Counter(
+            str(hop.read) if hop.read else "nothing (leads to the next hop)" for hop in hops
+        ).most_common(),
         "Levels": sorted((f"level {n}", c) for n, c in Counter(hop.level for hop in hops).items()),
     }
 

@@ -42,7 +42,7 @@ class Photo:
 def find(lake: Lake, photo: str) -> list[Photo]:
     """Return the photo with this image_id or uri, and all others with identical normalised bytes.
 
-    Raises LakeError where the lake has none.
+    Raises LakeError if the lake has none.
     """
     held = [
         Photo(row["image_id"], row["blob_sha"], row["uri"], row["etag"], shard)

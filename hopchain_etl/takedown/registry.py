@@ -23,7 +23,7 @@ def erase_from_registry(settings: Settings, images: Iterable[str], reason: str) 
 
     First parts without them are pushed, then one commit with the renamed tags, and only then the old objects go: an
     erasure that was cut off is finished by running it again. The next publish makes a (major) version without them.
-    Raises RegistryError where a step fails. Do not run it during a publish.
+    Raises RegistryError if a step fails. Do not run it during a publish.
     """
     gone = set(images)
     with working_clone(settings) as repo:

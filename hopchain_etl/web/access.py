@@ -73,7 +73,9 @@ def access_dependencies(
     async def anybody(found: Annotated[Any, Depends(user)]) -> Person:
         one = person(found, settings)
         if not one.annotates and not one.browses:
-            raise NotAllowed(f"{one.name} is neither an annotator nor a lead here; ask the administrator of this Airflow")
+            raise NotAllowed(
+                f"{one.name} is neither an annotator nor a lead here; ask the administrator of this Airflow"
+            )
         return one
 
     async def annotator(one: Annotated[Person, Depends(anybody)]) -> Person:

@@ -74,7 +74,9 @@ def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[A
     settings = settings or Settings()
     lake = Lake(settings.lake)
     desk = Desk(lake, settings.desk)
-    app = FastAPI(title="HopChain annotation desk", openapi_url=None)  # no API docs, because their pages load external files
+    app = FastAPI(
+        title="HopChain annotation desk", openapi_url=None
+    )  # no API docs, because their pages load external files
     app.state.desk = desk
     annotator, lead, viewer, anybody = access_dependencies(
         settings.desk, user, lambda name: _is_voided(desk.index, name)

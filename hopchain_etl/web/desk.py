@@ -91,7 +91,7 @@ class Desk:
         raise NotFound("you are not asked this question")
 
     def image(self, question: Question) -> bytes:
-        """Return the photo of a question; raise Gone where it was erased."""
+        """Return the photo of a question; raise Gone if it was erased."""
         try:
             return self.lake.store.get(question.blob_key)
         except MissingObjectError as error:
@@ -234,7 +234,7 @@ class Desk:
     def undo(self, annotator: str, query_id: str) -> dict[str, Any]:
         """Undo the annotator's answer or skip of a question, and ask it again.
 
-        Raises Conflict where there is nothing to take back, or it is too late: ``undo_seconds`` are over, or the batch
+        Raises Conflict if there is nothing to take back, or it is too late: ``undo_seconds`` are over, or the batch
         is closed or final. The vote stays in the lake, under a revision that says that it is retracted.
         """
         home = self._home(annotator, query_id)

@@ -73,7 +73,7 @@ def lineages(lake: Lake) -> list[JSON]:
 
 
 def viewed(lake: Lake, name: str) -> BuildView:
-    """Return the build of this name (or run id); raise UnknownBuildError where there is none."""
+    """Return the build of this name (or run id); raise UnknownBuildError if there is none."""
     if name.startswith("~"):
         return _lineage(lake, name.removeprefix("~"))
     document = lake.get_json(f"runs/{key_part(name)}.json") if len(name) <= 250 else None

@@ -15,7 +15,10 @@ from hopchain_etl.web.browser import builds
 from hopchain_etl.web.browser.gallery import Gallery, NotThereError, PageCursor, SearchFilter, shard_of
 
 _RUNS = 100  # builds listed at most
-_KEPT = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}  # short, so that a withdrawn photo disappears soon
+_KEPT = {
+    "Cache-Control": "private, max-age=300",
+    "X-Content-Type-Options": "nosniff",
+}  # short, so that a withdrawn photo disappears soon
 
 JSON = dict[str, Any]
 Text = Annotated[str, Query(max_length=200)]
