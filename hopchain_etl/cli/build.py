@@ -23,7 +23,7 @@ from hopchain_etl.stages.runner import Progress
 
 app = typer.Typer()
 
-Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Intakes = Annotated[str, typer.Option("--intakes", help="new | all | sample:N | names of intakes, separated by commas")]
 IntakeName = Annotated[
     str | None, typer.Option("--intake", help="name of the set of new photos; default: the time now")
@@ -67,9 +67,9 @@ def _stage_command(name: str, help_: str) -> None:
 _stage_command("detect", "Name the categories of things in each photo.")
 _stage_command("segment", "Segment each instance of the categories found by detect.")
 _stage_command("generate", "Write multi-hop questions over the instances found by segment, and check each.")
-_stage_command("judge", "Let a model say which questions cannot be put to people. Not in the local profile.")
+_stage_command("judge", "Let a model decide which questions are not suitable for annotators. Not in the local profile.")
 _stage_command(
-    "screen", "Let a weaker model attempt each question, with and without the image. Not in the local profile."
+    "screen", "Let a weaker model answer each question with and without the image. Not in the local profile."
 )
 
 

@@ -1,4 +1,4 @@
-"""``hopchain doctor``: checks that everything a run needs is available"""
+"""``hopchain doctor``: checks that everything a run needs is available."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def card(target: Target = "default", as_json: AsJson = False) -> None:
 
 @app.command()
 def research(
-    out: Annotated[Path, typer.Option(help="folder to write to; its contents are replaced")] = Path("research/raw"),
+    out: Annotated[Path, typer.Option(help="folder to write to, replacing its contents")] = Path("research/raw"),
     as_json: AsJson = False,
 ) -> None:
     """Write the research artifact of snapshot.json and params.yaml: dropped queries, raw attempts, verdicts, votes.
@@ -91,8 +91,8 @@ def publish(
 ) -> None:
     """Release: take a snapshot, assemble, validate, write the card, push the data with DVC, then commit and tag.
 
-    Works in a fresh clone of `registry.git_url`. Nothing is visible before the last step, so it can be repeated
-    after any failure. Unchanged rows make no version.
+    Works in a fresh clone of `registry.git_url`. Nothing becomes visible before the last step, so it can be repeated
+    after any failure. If the rows have not changed, no version is created.
     """
     from hopchain_etl.release.registry import publish
     from hopchain_etl.release.versions import Release
@@ -132,7 +132,7 @@ def releases(as_json: AsJson = False) -> None:
         table.add_row(
             one["tag"], one["date"], *numbers, reviewed, one["engines"], style="dim" if one["yanked"] else None
         )
-    console.print(table if found else "No releases yet: `hopchain publish` makes the first.")
+    console.print(table if found else "No releases yet: `hopchain publish` creates the first.")
 
 
 @app.command()
@@ -148,8 +148,8 @@ def verify(
 ) -> None:
     """Recompute every answer and every rule of a training set, or of any file of rows; exit 1 on failures.
 
-    Needs neither lake nor registry, and uses all cores. Prints the failures by reason; the unchecked share is that of
-    hops that no code can execute, such as shapes.
+    Needs no lake and no registry; uses all cores. Prints failures by reason. The unchecked share is the share of hops
+    that code cannot check, such as shapes.
     """
     from hopchain_etl.training_set.verify import verify
 
@@ -162,9 +162,9 @@ def verify(
             table.add_row(reason, str(count), result.samples[reason][0])
         if result.failures:
             console.print(table)
-        said = f"{result.rows} rows, {result.images} images, {result.unchecked:.1%} of hops unchecked"
+        counts = f"{result.rows} rows, {result.images} images, {result.unchecked:.1%} of hops unchecked"
         unreviewed = f", {result.unreviewed} rows that no human has answered" if result.unreviewed else ""
-        console.print(f"{'ok' if result.ok else 'FAILED' if result.rows else 'EMPTY'}: {said}{unreviewed}")
+        console.print(f"{'ok' if result.ok else 'FAILED' if result.rows else 'EMPTY'}: {counts}{unreviewed}")
     raise typer.Exit(0 if result.ok else 1)
 
 
@@ -188,7 +188,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove a photo's bytes, rows and model answers from the lake and the registry, for good.
+    """Remove a photo's bytes, rows and model answers permanently from the lake and the registry.
 
     Released versions that contain it are yanked: their tags are renamed yanked/... and can no longer be pulled. Run it
     while no build and no publish is running, and `hopchain publish` afterwards for a version without it.
@@ -198,7 +198,7 @@ def erase(
     from hopchain_etl.takedown.registry import erase_from_registry
 
     if not yes:
-        typer.confirm(f"Erase {photo} and yank the versions that hold it? This cannot be undone.", abort=True)
+        typer.confirm(f"Erase {photo} and yank the versions that contain it? This cannot be undone.", abort=True)
     settings = Settings()
     done = erase(Lake(settings.lake), photo, reason)
     if settings.registry.git_url:
@@ -214,8 +214,8 @@ def gc(
 ) -> None:
     """List (with --yes delete) unused tables of old lineages, and parts that are in no marker.
 
-    Kept: today's lineage, those of the settings, and those of every released version. Photos, human answers and the
-    journal of model answers are never touched.
+    Kept are the current lineage, the lineages in the settings and those of every released version. Photos, human
+    answers and cached model answers are never deleted.
     """
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.takedown.gc import gc, lineages_in_use

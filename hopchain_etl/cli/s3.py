@@ -23,9 +23,7 @@ DEFAULT_FOLDER = Path(".hopchain/s3")
 @app.command()
 def start(
     folder: Folder = DEFAULT_FOLDER,
-    port: Annotated[
-        int | None, typer.Option(help="S3 port; the next three ports and the same four ports + 10000 are used too.")
-    ] = None,
+    port: Annotated[int | None, typer.Option(help="S3 port; the next 3 and these 4 + 10000 are used too.")] = None,
     show_keys: Annotated[bool, typer.Option("--show-keys", help="Print the keys as well.")] = False,
 ) -> None:
     """Start the server if it is not running; print its endpoint and how to use it."""

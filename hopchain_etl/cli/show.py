@@ -36,7 +36,7 @@ def report(
 
 @app.command("audit")
 def audit_command(json_: Annotated[bool, typer.Option("--json")] = False) -> None:
-    """Report the quality figures of today's build: rejects, balance, accuracy of guessing, screening, judge.
+    """Report the quality figures of the current build: rejects, balance, accuracy of guessing, screening, judge.
 
     See the same figures as plots with `hopchain report`.
     """
@@ -75,15 +75,15 @@ def decontaminate(
     ] = None,
     json_: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Find a benchmark's images and questions (.txt, one a line) in the lake; later releases exclude them.
+    """Find a benchmark's images and questions (.txt, one per line) in the lake; later releases exclude them.
 
-    Every release does this for the benchmark of the settings; run it for further ones. Found are resized, recompressed,
-    mildly cropped and mirrored copies; not rotated ones or small parts.
+    Every release does this for the benchmark in the settings; use this command for others. It finds resized,
+    recompressed, slightly cropped and mirrored copies, but not rotated ones or small parts.
     """
     settings = Settings()
     named = settings.benchmarks.model_dump() | ({"uri": benchmark} if benchmark else {})
     if not named["uri"]:
-        raise typer.BadParameter("name a folder or s3://bucket/prefix, or set HOPCHAIN_BENCHMARKS__URI")
+        raise typer.BadParameter("give a folder or s3://bucket/prefix, or set HOPCHAIN_BENCHMARKS__URI")
     found = find_copies(Lake(settings.lake), BenchmarkSettings.model_validate(named))
     if json_:
         typer.echo(json.dumps(found, sort_keys=True))
@@ -117,8 +117,8 @@ def estimate_command(
 ) -> None:
     """Estimate model tokens and GPU hours of a build over this number of photos.
 
-    Stages that this lake has run under today's settings are scaled from their stored accounting; the others rest on
-    assumptions, which are listed. Run a sample first: hopchain run --intakes sample:3.
+    Stages that have run under the current settings are scaled from their stored statistics; the others use the listed
+    assumptions. Run a sample first: hopchain run --intakes sample:3.
     """
     costs = estimate(Build(Settings()), images, gpus)
     total = StageCost("all", images, sum(c.tokens for c in costs), sum(c.gpu_hours for c in costs), "")

@@ -18,7 +18,7 @@ app = typer.Typer()
 @app.command()
 def schema(
     markdown: Annotated[bool, typer.Option(help="as Markdown")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON for programs instead of a table")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
 ) -> None:
     """Describe every column of a released training set: its type and what it means.
 
@@ -57,16 +57,16 @@ def export(
     tokenizer: Annotated[
         Path | None,
         typer.Option(
-            help="tokenizer.json or a model's folder; without it the number of text tokens is estimated, slightly too high"
+            help="tokenizer.json or a model's folder; without it, text tokens are estimated, slightly too high"
         ),
     ] = None,
-    target: Annotated[str | None, typer.Option(help="which training set, where the clone has several")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON for programs instead of a table")] = False,
+    target: Annotated[str | None, typer.Option(help="which training set, if the clone has several")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
 ) -> None:
     """Write a pulled training set in a trainer's format: one file per split, and export.json with the counts.
 
-    Needs nothing but the files. Rows are streamed; each ends in the export or is counted under the reason that dropped
-    it: no_half and no_single (the row has no such variant), prompt_too_long, reserved_word.
+    Needs only the files. Rows are streamed; each is exported or counted under a drop reason: no_half and no_single (the
+    row has no such variant), prompt_too_long, reserved_word.
     """
     from rich.progress import Progress
 
@@ -84,7 +84,7 @@ def export(
         typer.echo(json.dumps(done.to_json(), indent=1))
         return
     table = Table("", "rows", title=f"{form}, {variant}: {out}")
-    for name, number in (("written", done.rows), *sorted(done.dropped.items()), ("not asked for", done.filtered)):
+    for name, number in (("written", done.rows), *sorted(done.dropped.items()), ("filtered out", done.filtered)):
         table.add_row(name, str(number))
     Console(markup=False).print(table)
 

@@ -13,6 +13,7 @@ from hopchain_etl.lake.lake import Lake
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import Level, funnel
 from hopchain_etl.reporting.audit import as_text, audit
+from hopchain_etl.reporting.build_rows import read_rows
 from hopchain_etl.templating import render
 
 Row = dict[str, Any]
@@ -46,11 +47,11 @@ class Card:
 def write_report(build: Build, *, pictures: int = 24, each: int = 2, release: Row | None = None) -> str:
     """Return the report as self-contained HTML.
 
-    At most ``pictures`` photos are shown, with ``each`` queries a photo. ``release`` is what ``hopchain publish``
-    returned, if the build has been released.
+    At most ``pictures`` photos are shown, with ``each`` queries per photo. ``release`` is the result of ``hopchain
+    publish``, if the build has been released.
     """
     levels = funnel(build)
-    rows = list(_queries(build))
+    rows = list(read_rows(build, "queries", build.lineage))
     parsed = [query_from_row(row) for row in rows]
     return render(
         "reporting",
@@ -67,12 +68,6 @@ def write_report(build: Build, *, pictures: int = 24, each: int = 2, release: Ro
         lineage=build.lineage,
         engines={name: step.lineage.identity for name, step in build.steps.items()},
     )
-
-
-def _queries(build: Build) -> Iterator[Row]:
-    withdrawn = set(build.lake.tombstones())
-    for shard in build.lake.completed_shards("queries", build.lineage):
-        yield from build.lake.read("queries", build.lineage, shard, withdrawn=withdrawn).to_pylist()
 
 
 def _photos(lake: Lake, rows: Iterable[Row], pictures: int) -> Iterator[tuple[str, str]]:
@@ -100,13 +95,8 @@ def _cards(build: Build, rows: list[Row], pictures: int, each: int) -> Iterator[
 
 
 def _masks(build: Build, wanted: set[str]) -> dict[str, Row]:
-    found = build.steps["segment"].fingerprint
-    return {
-        one["instance_id"]: one["mask"]
-        for shard in build.lake.completed_shards("instances", found)
-        for one in build.lake.read("instances", found, shard).to_pylist()
-        if one["image_id"] in wanted
-    }
+    instances = read_rows(build, "instances", build.steps["segment"].fingerprint)
+    return {one["instance_id"]: one["mask"] for one in instances if one["image_id"] in wanted}
 
 
 def _look(number: int, hop: Hop, masks: dict[str, Row]) -> Look:
@@ -115,7 +105,7 @@ def _look(number: int, hop: Hop, masks: dict[str, Row]) -> Look:
     return Look(
         number=number,
         where=f"{hop.category}, {hop.rel.replace('_', ' ')}{f' {hop.to}' if hop.to else ''}",
-        reads=f"{hop.read}: {hop.value}" if hop.read else "leads on",
+        reads=f"{hop.read}: {hop.value}" if hop.read else "no reading, leads to the next hop",
         level=hop.level,
         colour=f"rgb{colour}",
         mask=mask_uri(layers, colour, _WIDTH) if layers else None,
@@ -130,9 +120,7 @@ def _mixes(queries: list[Query]) -> dict[str, list[tuple[str, int]]]:
         "Hops per query": sorted((str(n), c) for n, c in Counter(len(query.hops) for query in queries).items()),
         "Answers": [(f"{low}–{low + 9}" if low < 100 else "100 and more", answers[low]) for low in sorted(answers)],
         "Relations used by hops": Counter(hop.rel.replace("_", " ") for hop in hops).most_common(),
-        "What hops read": Counter(
-            str(hop.read) if hop.read else "nothing (leads to the next hop)" for hop in hops
-        ).most_common(),
+        "Readings of hops": Counter(str(hop.read or "none (leads to the next hop)") for hop in hops).most_common(),
         "Levels": sorted((f"level {n}", c) for n, c in Counter(hop.level for hop in hops).items()),
     }
 

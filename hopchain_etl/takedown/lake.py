@@ -42,7 +42,7 @@ class Photo:
 def find(lake: Lake, photo: str) -> list[Photo]:
     """Return the photo with this image_id or uri, and all others with identical normalised bytes.
 
-    Raises LakeError if the lake has none.
+    Raises LakeError if there is none.
     """
     held = [
         Photo(row["image_id"], row["blob_sha"], row["uri"], row["etag"], shard)
@@ -54,12 +54,12 @@ def find(lake: Lake, photo: str) -> list[Photo]:
     blobs = {one.blob_sha for one in named if one.blob_sha}
     same = {one.image_id: one for one in (*stones, *held) if one in named or one.blob_sha in blobs}
     if not same:
-        raise LakeError(f"no photo {photo!r} in {lake.store.uri('images/')}; name an image_id or a uri")
+        raise LakeError(f"no photo {photo!r} in {lake.store.uri('images/')}; give an image_id or a uri")
     return [same[image] for image in sorted(same)]
 
 
 def withdraw(lake: Lake, photo: str, reason: str) -> list[str]:
-    """Write the tombstone of a photo (image_id or uri) and return the image_ids that are now excluded by all readers."""
+    """Write the tombstone of a photo (image_id or uri); return the image_ids that all readers now exclude."""
     photos = find(lake, photo)
     for one in photos:
         lake.write_tombstone(one.image_id, reason=reason, blob_sha=one.blob_sha)
@@ -69,8 +69,9 @@ def withdraw(lake: Lake, photo: str, reason: str) -> list[str]:
 def erase(lake: Lake, photo: str, reason: str) -> dict[str, Any]:
     """Remove a photo permanently from the lake: tombstone, blob, raw model and human answers, and rows of every table.
 
-    Returns the image_ids and how much went. Run it while no build is running: one that has read the photo before
-    would write about it afterwards. Its name stays in the listing of its intake, so that it is not fetched again.
+    Returns the image_ids, and the numbers of deleted objects and rows and of rewritten shards. Run it while no build is
+    running, because a build that has already read the photo would write rows about it again. Its uri stays in the
+    intake's listing, so that it is not ingested again.
     """
     photos = find(lake, photo)
     for one in photos:
@@ -84,7 +85,7 @@ def erase(lake: Lake, photo: str, reason: str) -> dict[str, Any]:
 
 
 def _raw(lake: Lake, photo: Photo) -> Iterator[str]:
-    """Yield the keys of a photo's blob and of every journal entry about it."""
+    """Yield the keys of a photo's blob and of every entry about it in the response cache."""
     if photo.blob_sha is None:
         return
     if lake.store.exists(f"blobs/{photo.blob_sha}"):
@@ -95,7 +96,7 @@ def _raw(lake: Lake, photo: Photo) -> Iterator[str]:
 
 
 def _legacy_blind_keys(lake: Lake) -> list[str]:
-    """Return the keys of old blind answers. Their photo is unknown, so all of them are deleted and must be paid for again."""
+    """Return the keys of old blind answers: their photo is unknown, so all are deleted and must be paid for again."""
     models = lake.store.list_folders("journal/")
     return [entry.key for model in models for entry in lake.store.list_objects(f"journal/{model}/{BLIND}/")]
 
@@ -117,8 +118,8 @@ class _Erasure:
         current = {place for place in places if self._is_up_to_date(*place)}
         for _, fingerprint, shard in (place for place in places if place[0] == "queries"):
             rows = self._lake.read("queries", fingerprint, shard, withdrawn=())
-            mine = rows.filter(pc.is_in(rows["image_id"], pa.array(self._photos)))
-            self._queries.update(mine["query_id"].to_pylist())
+            matching = rows.filter(pc.is_in(rows["image_id"], pa.array(self._photos)))
+            self._queries.update(matching["query_id"].to_pylist())
         for query in self._queries:
             votes = [entry.key for entry in self._lake.store.list_objects(f"answers/{query}/")]
             self._lake.store.delete(votes)
@@ -141,20 +142,20 @@ class _Erasure:
         schema = schemas.TABLES[table]
         column, gone = ("image_id", set(self._photos)) if "image_id" in schema.names else ("query_id", self._queries)
         parts, removed = self._without(folder, marker.parts, schema, column, gone)
-        rejects, touched = self._forgotten(lake.rejects(table, fingerprint, shard).to_pylist())
+        rejects, touched = self._cleaned_rejects(lake.rejects(table, fingerprint, shard).to_pylist())
         if not removed and not touched:
             return
         images = {row["image_id"] for row in removed if "image_id" in row}
-        rejects += [self._told(table, self._photos[image]) for image in sorted(images)]
-        made_of = {row["query_id"] for row in removed} if table in OF_QUERIES else removed
-        inputs = min(marker.ok, len(images) or len(made_of))
+        rejects += [self._erased_input(table, self._photos[image]) for image in sorted(images)]
+        queries = {row["query_id"] for row in removed} if table in OF_QUERIES else removed
+        inputs = min(marker.ok, len(images) or len(queries))
         reject_parts = []
         if rejects:
             rows = pa.Table.from_pylist(rejects, schema=schemas.REJECTS)
             reject_parts.append(lake.write_part(folder, "rejects-00000", rows))
-        swapped = replace(marker, parts=tuple(parts), rejects=tuple(reject_parts), ok=marker.ok - inputs,
+        updated = replace(marker, parts=tuple(parts), rejects=tuple(reject_parts), ok=marker.ok - inputs,
                           rejected=marker.rejected + inputs)  # fmt: skip
-        self._swap(folder, marker, swapped)
+        self._swap(folder, marker, updated)
         self.shards += 1
         self.rows += len(removed)
 
@@ -175,7 +176,7 @@ class _Erasure:
                 kept.append(self._lake.write_part(folder, part.name.rsplit("-", 1)[0], rest))
         return kept, removed
 
-    def _forgotten(self, rejects: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
+    def _cleaned_rejects(self, rejects: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
         """Return the rejects without data about the photos; rejected candidates made from them are removed."""
         uris = {one.uri for one in self._photos.values() if one.uri}
         kept, touched = [], False
@@ -189,10 +190,10 @@ class _Erasure:
                 touched = True
         return kept, touched
 
-    def _told(self, table: str, photo: Photo) -> dict[str, Any]:
+    def _erased_input(self, table: str, photo: Photo) -> dict[str, Any]:
         """Return the reject row for an erased input, so that row counts still add up."""
         stage = {table: stage for stage, table in TABLE_OF_STAGE.items()}.get(table, "ingest")
-        told = {
+        facts = {
             "stage": stage,
             "scope": "input",
             "outcome": "rejected",
@@ -201,7 +202,7 @@ class _Erasure:
             "payload": None,
         }
         place = {"image_id": photo.image_id, "uri": photo.uri, "etag": photo.etag}
-        return {**told, **place, "input_id": photo.uri if table == "images" else photo.image_id}
+        return {**facts, **place, "input_id": photo.uri if table == "images" else photo.image_id}
 
     def _swap(self, folder: str, old: Marker, new: Marker) -> None:
         self._lake.store.put(folder + "_SUCCESS", new.to_json())
@@ -220,7 +221,7 @@ class _Erasure:
         return [("images", None), (TABLE_OF_STAGE[above["stage"]], facts["upstream"])] if above else None
 
     def _is_up_to_date(self, table: str, fingerprint: str | None, shard: Shard) -> bool:
-        """Whether a shard's marker matches the current state of its sources."""
+        """Return whether a shard's marker matches the current state of its sources."""
         sources, marker = self._sources(fingerprint), self._lake.marker(table, fingerprint, shard)
         try:
             return bool(sources and marker and marker.inputs == self._lake.inputs_digest(sources, shard))

@@ -1,4 +1,4 @@
-"""Erasing photos from the registry: their parts are rewritten, versions that contain them are yanked, and their bytes are deleted."""
+"""Erases photos from the registry: rewrites their parts, yanks versions that contain them, and deletes their bytes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from hopchain_etl.settings import Settings
 def erase_from_registry(settings: Settings, images: Iterable[str], reason: str) -> dict[str, Any]:
     """Remove photos from all image parts and rows of the registry; return what was yanked and deleted.
 
-    First parts without them are pushed, then one commit with the renamed tags, and only then the old objects go: an
-    erasure that was cut off is finished by running it again. The next publish makes a (major) version without them.
+    First the rewritten parts are pushed, then one commit with the renamed tags, and only then are the old objects
+    deleted. Run an interrupted erasure again to finish it. The next publish makes a (major) version without the photos.
     Raises RegistryError if a step fails. Do not run it during a publish.
     """
     gone = set(images)
@@ -75,8 +75,8 @@ def _yank(repo: GitRepo, tags: list[str], reason: str) -> None:
     repo.git("add", "--all")
     repo.git("commit", "--quiet", "--message", f"Erase photos: {reason}")
     for tag in tags:
-        said = repo.git("for-each-ref", "--format=%(contents)", f"refs/tags/{tag}")
-        message = f"yanked: {reason}\n\n{said}"
+        contents = repo.git("for-each-ref", "--format=%(contents)", f"refs/tags/{tag}")
+        message = f"yanked: {reason}\n\n{contents}"
         repo.git("tag", "--annotate", "--message", message, f"yanked/{tag}", f"{tag}^{{commit}}")
     repo.push(*(f"refs/tags/yanked/{tag}" for tag in tags), *(f":refs/tags/{tag}" for tag in tags))
     for tag in tags:
@@ -84,15 +84,16 @@ def _yank(repo: GitRepo, tags: list[str], reason: str) -> None:
 
 
 def _of_a_version(file: str) -> bool:
-    """Whether a file of the branch belongs to the version that is being yanked."""
+    """Return whether a file of the branch belongs to the version that is being yanked."""
     made = file.startswith("training_set/") and not file.startswith("training_set/images/")
     return file in ("snapshot.json", "dvc.lock", f"{RESEARCH}raw.dvc") or (made and Path(file).name != ".gitignore")
 
 
 def _delete_bytes(repo: GitRepo, store: ObjectStore, gone: set[str]) -> int:
-    """Delete objects that contain the photos and are not referenced by any remaining training set (also leftovers of failed publishes); return the number.
+    """Delete objects with the photos that no remaining training set refers to; return their number.
 
-    A version whose training set never contained the photo, but whose research artifact did, keeps its training set and loses only the artifact.
+    This includes leftovers of failed publishes. A version with the photo only in its research artifact keeps its
+    training set and loses only the artifact.
     """
     used = objects_at(repo, "HEAD", store)
     for tag in repo.tags("training-set/*"):
