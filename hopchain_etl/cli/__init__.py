@@ -13,7 +13,7 @@ from rich.logging import RichHandler
 
 from hopchain_etl.cli import build, doctor, release, show, use
 from hopchain_etl.cli.s3 import app as s3
-from hopchain_etl.demo.s3_server import S3ServerError
+from hopchain_etl.demo.s3_folder import S3ServerError
 from hopchain_etl.engines.base import EngineDownError, TokenCeilingError
 from hopchain_etl.lake.lake import LakeError
 from hopchain_etl.lake.lock import LockHeldError

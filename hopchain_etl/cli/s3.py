@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hopchain_etl.demo import s3_server
-from hopchain_etl.demo.s3_server import S3ServerError, ServerInfo
+from hopchain_etl.demo.s3_folder import S3ServerError, ServerInfo
 
 NOT_RUNNING = 3  # what `systemctl status` exits with
 

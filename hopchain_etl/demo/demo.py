@@ -24,7 +24,7 @@ from rich.table import Table
 
 from hopchain_etl.demo import local_airflow, s3_server
 from hopchain_etl.demo.local_airflow import AirflowServer
-from hopchain_etl.demo.s3_server import ServerInfo
+from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.demo.samples import Sample, write_samples
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.pipeline.build import Build
@@ -47,14 +47,14 @@ class Clock:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def step(self, name: str, saying: str) -> Iterator[None]:
+    def step(self, name: str, label: str) -> Iterator[None]:
         """Time a step and show that it is running."""
         started = time.monotonic()
-        with _console.status(saying):
+        with _console.status(label):
             yield
         spent = time.monotonic() - started
         self.seconds[name] = round(spent, 1)
-        _console.print(f"[green]✓[/] {saying} [dim]{spent:.1f} s[/]")
+        _console.print(f"[green]✓[/] {label} [dim]{spent:.1f} s[/]")
 
 
 def main() -> None:
@@ -89,7 +89,7 @@ def main() -> None:
     levels = funnel(build)
     summary = _summary(folder, levels, samples, clock, tag)
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-    _tell(folder, levels, summary, tag)
+    _print_summary(folder, levels, summary, tag)
     if checked.failures:
         raise SystemExit(f"{sum(checked.failures.values())} rows failed verification: {checked.failures}")
     print(json.dumps(summary))
@@ -159,9 +159,9 @@ def up_airflow(folder: Path, server: ServerInfo) -> AirflowServer:
 def upload(folder: Path, samples: list[Sample], source: S3Settings) -> None:
     """Put the samples into the source bucket, each with its source and licence; existing ones are kept."""
     store = ObjectStore(source)
-    there = {entry.key for entry in store.list_objects()}
+    existing = {entry.key for entry in store.list_objects()}
     for sample in samples:
-        if sample.name not in there:
+        if sample.name not in existing:
             metadata = {"source": sample.source, "license": sample.license}
             store.put(sample.name, (folder / sample.name).read_bytes(), metadata)
 
@@ -231,7 +231,7 @@ def _summary(folder: Path, levels: list[Level], samples: list[Sample], clock: Cl
     }
 
 
-def _tell(folder: Path, levels: list[Level], summary: dict[str, Any], tag: str) -> None:
+def _print_summary(folder: Path, levels: list[Level], summary: dict[str, Any], tag: str) -> None:
     table = Table("stage", "read", "ok", "rejected", "failed", "rows out", title="From photos to queries")
     for level in levels:
         table.add_row(level.stage, *map(str, (level.read, level.ok, level.rejected, level.failed, level.rows)))

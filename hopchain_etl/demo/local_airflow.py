@@ -25,6 +25,7 @@ from hopchain_etl.project_files import project_file
 ANNOTATORS = ("ann", "ben", "cleo", "dan")
 USERS = {"admin": "admin", "lead": "user", **dict.fromkeys(ANNOTATORS, "user")}
 _POOLS = {"gpu": 2, "vlm": 2}
+_AIRFLOW = (sys.executable, "-m", "airflow")
 _PARTS = (("api-server",), ("scheduler", "--skip-serve-logs"), ("dag-processor",), ("triggerer", "--skip-serve-logs"))
 
 
@@ -90,7 +91,10 @@ class AirflowServer:
 
 
 def start(home: Path, env: Mapping[str, str]) -> AirflowServer:
-    """Start Airflow in ``home`` with ``env`` for its tasks, or return the one that already runs there. Does not wait until it is ready."""
+    """Start Airflow in ``home`` with ``env`` for its tasks, or return the one that already runs there.
+
+    Does not wait until it is ready.
+    """
     running = status(home)
     if running:
         return running
@@ -100,29 +104,34 @@ def start(home: Path, env: Mapping[str, str]) -> AirflowServer:
         words = {user: secrets.token_urlsafe(9) for user in USERS}
         _write_private(home / "passwords.json", json.dumps(words))
     full = {**os.environ, **_configuration(server), **env}
-    airflow = [sys.executable, "-m", "airflow"]
-    with (home / "setup.log").open("wb") as log:
-        setups = [["db", "migrate"], *(["pools", "set", pool, str(n), "hopchain"] for pool, n in _POOLS.items())]
-        for command in setups if not (home / "airflow.db").exists() else setups[:1]:
-            if subprocess.run([*airflow, *command], env=full, stdout=log, stderr=log, check=False).returncode:
-                raise AirflowServerError(f"airflow {' '.join(command)} failed; see {home / 'setup.log'}")
-    processes = []
-    for part in _PARTS:
-        with (home / f"{part[0]}.log").open("ab") as log:
-            where = (
-                ("--host", "127.0.0.1", "--port", str(server.port), "--workers", "1") if part[0] == "api-server" else ()
-            )
-            process = subprocess.Popen(
-                [*airflow, *part, *where],
-                env=full,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        processes.append((process.pid, _started(process.pid)))
+    _set_up(home, full)
+    processes = [_launch(server, part, full) for part in _PARTS]
     _write_private(home / "running.json", json.dumps({"port": server.port, "processes": processes}))
     return server
+
+
+def _set_up(home: Path, env: Mapping[str, str]) -> None:
+    """Create or migrate the database, and create the pools the first time."""
+    setups = [["db", "migrate"], *(["pools", "set", pool, str(n), "hopchain"] for pool, n in _POOLS.items())]
+    with (home / "setup.log").open("wb") as log:
+        for command in setups if not (home / "airflow.db").exists() else setups[:1]:
+            if subprocess.run([*_AIRFLOW, *command], env=env, stdout=log, stderr=log, check=False).returncode:
+                raise AirflowServerError(f"airflow {' '.join(command)} failed; see {home / 'setup.log'}")
+
+
+def _launch(server: AirflowServer, part: tuple[str, ...], env: Mapping[str, str]) -> tuple[int, str | None]:
+    """Start one process of Airflow; return its process id and its start time."""
+    address = ("--host", "127.0.0.1", "--port", str(server.port), "--workers", "1") if part[0] == "api-server" else ()
+    with (server.home / f"{part[0]}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [*_AIRFLOW, *part, *address],
+            env=env,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    return process.pid, _started(process.pid)
 
 
 def wait_until_healthy(server: AirflowServer, *, timeout: float = 180) -> None:
@@ -189,7 +198,7 @@ def _configuration(server: AirflowServer) -> dict[str, str]:
 
 
 def _secret(home: Path) -> str:
-    """Return the key that signs tokens, the same as long as ``home`` exists."""
+    """Return the key that signs tokens; it stays the same as long as ``home`` exists."""
     path = home / "jwt.secret"
     if not path.exists():
         _write_private(path, secrets.token_hex(32))
@@ -202,9 +211,10 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _started(pid: int) -> str | None:
-    """Return when a live process began, in clock ticks since boot, or None: together with the process id it identifies the process.
+    """Return when a live process started, in clock ticks since boot, or None.
 
-    Its environment cannot be used, because servers that set their process title overwrite it.
+    Together with the process id it identifies the process. Its environment cannot be used for this, because
+    servers that set their process title overwrite it.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

