@@ -1,9 +1,9 @@
-"""Authentication and authorisation: based only on the Airflow user of the session and the settings, never on request contents.
+"""Authentication and authorisation, based on the Airflow user of the session and the settings, never on request bodies.
 
-Works with any auth manager: names are ``get_name()`` of its users, roles whatever they carry as ``role`` or ``roles``.
+Works with any auth manager: names are ``get_name()`` of its users, roles their ``role`` or ``roles``.
 """
 
-# No `from __future__ import annotations` here: otherwise FastAPI cannot resolve dependencies that are local to a function.
+# No `from __future__ import annotations`: FastAPI could not resolve dependencies that are local to a function.
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ def person(user: Any, settings: DeskSettings) -> Person:
     if not name:
         raise NotLoggedIn("log in to Airflow first")
     marks = {"*", f"user:{name}", *(f"role:{role.casefold()}" for role in _roles(user))}
-    annotates, leads = _any(settings.annotators, marks), _any(settings.leads, marks)
+    annotates, leads = _matches(settings.annotators, marks), _matches(settings.leads, marks)
     # Annotators must never see the program's answers, even if the setting lists them as viewers.
-    return Person(name, annotates, leads, leads or (_any(settings.viewers, marks) and not annotates))
+    return Person(name, annotates, leads, leads or (_matches(settings.viewers, marks) and not annotates))
 
 
-def _any(entries: Iterable[str], marks: set[str]) -> bool:
+def _matches(entries: Iterable[str], marks: set[str]) -> bool:
     """Return whether one of the setting's entries matches; role names are case-insensitive, user names are not."""
     return any((entry.casefold() if entry.startswith("role:") else entry) in marks for entry in entries)
 
@@ -73,9 +73,7 @@ def access_dependencies(
     async def anybody(found: Annotated[Any, Depends(user)]) -> Person:
         one = person(found, settings)
         if not one.annotates and not one.browses:
-            raise NotAllowed(
-                f"{one.name} is neither an annotator nor a lead here; ask the administrator of this Airflow"
-            )
+            raise NotAllowed(f"{one.name} is neither an annotator nor a lead here; ask the Airflow administrator")
         return one
 
     async def annotator(one: Annotated[Person, Depends(anybody)]) -> Person:
@@ -87,7 +85,7 @@ def access_dependencies(
 
     async def lead(one: Annotated[Person, Depends(anybody)]) -> Person:
         if not one.leads:
-            raise NotAllowed(f"{one.name} does not lead here")
+            raise NotAllowed(f"{one.name} is not a lead here")
         return one
 
     async def viewer(one: Annotated[Person, Depends(anybody)]) -> Person:

@@ -1,14 +1,14 @@
 """The stored answers of one question, and the logic that follows: who can still be asked, and on which seat.
 
-``answers/<query_id>/`` contains
+``answers/<query_id>/`` contains:
 
-- ``seat-<n>.<rev>.json``: votes (see ``ballots``). Whoever answers writes the next revision of the lowest free seat,
-  and only where nothing is. So votes come one after the other, each knowing those before it, and no seat is filled
-  twice.
+- ``seat-<n>.<rev>.json``: votes (see ``annotation.votes``). An annotator writes the next revision of the lowest free
+  seat, and only if the object does not exist. So votes are serialised, each sees the earlier ones, and no seat is
+  filled twice.
 - ``late-<answer_id>.json``: answers that arrived after the question was decided; stored, never counted.
-- ``skip-<who>.json``: this annotator has skipped the question.
-- ``lease-<slot>.<n>.json``: somebody looks at the question until a given time. Advisory: it only keeps people from
-  being asked for nothing, so losing one costs at most a late answer.
+- ``skip-<annotator_key>.json``: this annotator has skipped the question.
+- ``lease-<slot>.<n>.json``: an annotator is viewing the question until a given time. Advisory: it only avoids
+  unnecessary work; a lost lease causes at most one late answer.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Lease:
     until: float
 
     def key(self, query_id: str) -> str:
-        """Return where the lease is stored."""
+        """Return the key of the lease."""
         return f"answers/{query_id}/lease-{self.slot}.{self.number}.json"
 
     def data(self) -> bytes:
@@ -53,24 +53,24 @@ class QuestionVotes:
     """The stored objects of one question, by key."""
 
     query_id: str
-    ballots: Mapping[str, Vote] = field(default_factory=dict)
+    votes: Mapping[str, Vote] = field(default_factory=dict)
     late: Mapping[str, Vote] = field(default_factory=dict)
     leases: Mapping[str, Lease] = field(default_factory=dict)
-    skipped: frozenset[str] = frozenset()  # who
+    skipped: frozenset[str] = frozenset()  # annotator_keys
 
     def unread(self, keys: Iterable[str]) -> list[str]:
         """Return those of the listed keys whose contents are not known yet; objects here never change."""
-        known = (self.ballots, self.late, self.leases)
+        known = (self.votes, self.late, self.leases)
         return [key for key in keys if not _SKIP.fullmatch(key) and not any(key in one for one in known)]
 
     def listed(self, keys: Iterable[str], contents: Mapping[str, bytes]) -> QuestionVotes:
         """Return the folder for a listing, given the contents of the unread keys."""
-        ballots, late, leases, skipped = {}, {}, {}, set()
+        votes, late, leases, skipped = {}, {}, {}, set()
         for key in keys:
             if match := _SKIP.fullmatch(key):
                 skipped.add(match["who"])
-            elif key in self.ballots:
-                ballots[key] = self.ballots[key]
+            elif key in self.votes:
+                votes[key] = self.votes[key]
             elif key in self.late:
                 late[key] = self.late[key]
             elif key in self.leases:
@@ -78,12 +78,12 @@ class QuestionVotes:
             elif key not in contents:
                 continue  # a lease that was removed since the listing
             elif match := VOTE_KEY.fullmatch(key):
-                ballots[key] = _ballot(self.query_id, int(match["seat"]), int(match["rev"]), contents[key])
+                votes[key] = _vote(self.query_id, int(match["seat"]), int(match["rev"]), contents[key])
             elif match := _LEASE.fullmatch(key):
                 leases[key] = _lease(int(match["slot"]), int(match["number"]), contents[key])
             elif _LATE.fullmatch(key):
-                late[key] = _ballot(self.query_id, 0, 0, contents[key])
-        return QuestionVotes(self.query_id, ballots, late, leases, frozenset(skipped))
+                late[key] = _vote(self.query_id, 0, 0, contents[key])
+        return QuestionVotes(self.query_id, votes, late, leases, frozenset(skipped))
 
     def reload(self, lake: Lake) -> QuestionVotes:
         """Return the folder as it is in the lake now: with one listing and a read of each new object."""
@@ -97,28 +97,28 @@ class QuestionVotes:
         return self.listed(keys, contents)
 
     def taken(self, voided: Container[str] = ()) -> dict[int, Vote]:
-        """Return the votes that count, by seat."""
-        return valid_votes(self.ballots.values(), voided)
+        """Return the valid votes, by seat."""
+        return valid_votes(self.votes.values(), voided)
 
     def answered(self, answer_id: str, annotator: str) -> Vote | None:
         """Return the vote stored earlier for the same request (answer_id), or None."""
-        every = (*self.ballots.values(), *self.late.values())
-        mine = (one for one in every if one.answer_id == answer_id and one.annotator == annotator)
-        return next((one for one in mine if not one.retracted), None)
+        every = (*self.votes.values(), *self.late.values())
+        own = (one for one in every if one.answer_id == answer_id and one.annotator == annotator)
+        return next((one for one in own if not one.retracted), None)
 
     def revision(self, seat: int) -> int:
         """Return the number of the last revision of a seat; 0 if the seat was never taken."""
-        return max((one.rev for one in self.ballots.values() if one.seat == seat), default=0)
+        return max((one.rev for one in self.votes.values() if one.seat == seat), default=0)
 
     def lease_of(self, annotator: str, now: float) -> Lease | None:
-        """Return the annotator's active lease."""
+        """Return the annotator's active lease, or None."""
         return next((one for one in self._last().values() if one.annotator == annotator and one.until > now), None)
 
     def next_lease(self, slots: int, busy: Container[str], annotator: str, now: float, until: float) -> Lease | None:
         """Return the lease that ``annotator`` could take; None if ``slots`` others already have the question open.
 
-        Those who are ``busy`` have answered: their leases are over. Two people who see the same folder are given the
-        same key, so only one of them can store it.
+        Annotators in ``busy`` have answered, so their leases are over. Two people who see the same folder get the same
+        key, so only one can store it.
         """
         last = self._last()
         live = {
@@ -150,7 +150,7 @@ class QuestionStatus:
 
     @property
     def people(self) -> frozenset[str]:
-        """Who has answered."""
+        """The annotators who have answered."""
         return frozenset(one.annotator for one in self.taken.values())
 
 
@@ -174,7 +174,7 @@ def late_key(query_id: str, answer_id: str) -> str:
     return f"answers/{query_id}/late-{answer_id}.json"
 
 
-def _ballot(query_id: str, seat: int, rev: int, data: bytes) -> Vote:
+def _vote(query_id: str, seat: int, rev: int, data: bytes) -> Vote:
     """Return a stored vote. An unreadable vote counts as retracted, so its seat is free."""
     try:
         return Vote.model_validate_json(data).model_copy(update={"seat": seat, "rev": rev, "query_id": query_id})

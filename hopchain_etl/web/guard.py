@@ -26,7 +26,10 @@ _HEADERS = {
 
 
 class Guard:
-    """ASGI middleware: rejects write requests that are not JSON, not from our own pages or too large; adds security headers to all responses."""
+    """ASGI middleware: rejects invalid write requests, and adds security headers to all responses.
+
+    Write requests must be JSON, come from a page of this server, and not be too large.
+    """
 
     def __init__(self, app: ASGIApp, origins: Iterable[str] = ()) -> None:
         self.app = app
@@ -40,8 +43,8 @@ class Guard:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                there = {name.lower() for name, _ in message.get("headers", [])}
-                more = [(name, value) for name, value in _HEADERS.items() if name not in there]
+                existing = {name.lower() for name, _ in message.get("headers", [])}
+                more = [(name, value) for name, value in _HEADERS.items() if name not in existing]
                 message = {**message, "headers": [*message.get("headers", []), *more]}
             await send(message)
 
@@ -50,12 +53,12 @@ class Guard:
                 self._check(scope)
                 receive = _once(await _body(receive))
         except DeskError as error:
-            await _refuse(error, with_headers)
+            await _reject(error, with_headers)
             return
         await self.app(scope, receive, with_headers)
 
     def _check(self, scope: Scope) -> None:
-        """Raise where a write is not JSON or does not come from a page of this server (protection against CSRF)."""
+        """Raise a DeskError if a write is not JSON or not from a page of this server (protection against CSRF)."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise NotJson("send Content-Type: application/json")
@@ -94,7 +97,7 @@ def _once(body: bytes) -> Receive:
     return receive
 
 
-async def _refuse(error: DeskError, send: Send) -> None:
+async def _reject(error: DeskError, send: Send) -> None:
     body = json.dumps({"error": error.code, "message": str(error)}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})

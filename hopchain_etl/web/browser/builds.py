@@ -1,4 +1,4 @@
-"""Builds as the dataset browser shows them: which shards, under which fingerprints, with which totals.
+"""Builds in the dataset browser: their shards, fingerprints and totals.
 
 A build is a run of ``hopchain_build`` (``runs/<key>.json``), named by its key, or everything under one fingerprint of
 the queries table, named ``~<fingerprint>``.
@@ -31,7 +31,10 @@ class UnknownBuildError(LookupError):
 
 @dataclass(frozen=True)
 class BuildView:
-    """A build shown in the browser. ``fingerprints`` by stage; ``shards`` that it built; ``taken_in``: shards written by its ingest."""
+    """A build shown in the browser.
+
+    ``fingerprints``: by stage; ``shards``: those that it built; ``taken_in``: those that its ingest wrote.
+    """
 
     id: str
     shards: tuple[Shard, ...]
@@ -40,7 +43,7 @@ class BuildView:
     document: JSON = field(repr=False)
 
     def places(self, stage: str) -> list[tuple[str, str | None, Shard]]:
-        """Return table, fingerprint and shard of everything that a stage wrote; raise UnknownBuildError if there is none."""
+        """Return table, fingerprint and shard of everything a stage wrote; raise UnknownBuildError if there is none."""
         if stage == "ingest":
             return [("images", None, shard) for shard in sorted({*self.shards, *self.taken_in})]
         if stage not in self.fingerprints or stage not in TABLES:
@@ -49,7 +52,7 @@ class BuildView:
 
     @property
     def stages(self) -> list[str]:
-        """The stages that can be looked at, in order."""
+        """The stages that can be shown, in order."""
         return [stage for stage in TABLES if stage == "ingest" or stage in self.fingerprints]
 
 
