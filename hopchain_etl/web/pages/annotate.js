@@ -16,9 +16,9 @@ let drafts;
 let task = null;
 let practice = null; // {tasks, at, answered} during a practice round
 let busy = false;
-let current = Promise.resolve(); // the step under way
+let current = Promise.resolve(); // the running step
 let waiting; // timer
-let round = null; // the practice round, requested in advance while the person still reads
+let round = null; // the practice round, requested while the person still reads
 let reasonsShown = false;
 
 // --- talking to the server ---
@@ -39,7 +39,7 @@ async function insist(request) {
   }
 }
 
-/** Resolve once the person says that they are logged in again. */
+/** Resolve when the person confirms that they are logged in again. */
 function loggedIn() {
   const box = byId("login-box");
   byId("login-advice").replaceChildren(...loginAdvice());
@@ -51,7 +51,7 @@ function loggedIn() {
 
 /** Resolve after `seconds`, or when the person clicks "Try now". */
 function tryAgain(error, seconds) {
-  say(`${error.message} Your answer is kept; trying again in ${seconds} s. `, "bad");
+  say(`${error.message} Your answer is kept; retrying in ${seconds} s. `, "bad");
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, 1000 * seconds);
     const now = el("button", { type: "button", on: { click: () => { clearTimeout(timer); resolve(); } } }, "Try now");
@@ -65,7 +65,7 @@ function once(step) {
   return current;
 }
 
-/** Run a step once the one under way has ended: so that pressing Undo is never lost. */
+/** Run a step after the running one has ended, so that pressing Undo is never lost. */
 const afterwards = (step) => current.then(() => once(step));
 
 async function run(step) {
@@ -76,14 +76,14 @@ async function run(step) {
   } catch (error) {
     say(error.message, "bad");
     if (!(error instanceof ServerError)) throw error;
-    if (["not_allowed", "voided"].includes(error.code)) notice("You cannot go on here", error.message);
+    if (["not_allowed", "voided"].includes(error.code)) notice("You cannot continue here", error.message);
   } finally {
     busy = false;
     document.body.removeAttribute("aria-busy");
   }
 }
 
-// --- what is on the page ---
+// --- the page ---
 
 function notice(title, text, ...more) {
   byId("desk").hidden = true;
@@ -144,7 +144,7 @@ function showUndo() {
   byId("undo").title = step ? `Undo: ${step.what}` : "Nothing to undo";
 }
 
-// --- the work ---
+// --- annotating ---
 
 async function next() {
   const told = await insist(() => call("api/next"));
@@ -163,7 +163,7 @@ async function take(given, why) {
     return;
   }
   const texts = {
-    no_batch: ["Nothing to annotate yet", "A lead has not opened a batch for you. This page looks again by itself."],
+    no_batch: ["Nothing to annotate yet", "A lead has not opened a batch for you. This page checks again automatically."],
     done: ["All done", "There is nothing left for you in the open batches. Thank you!"],
     waiting: ["Please wait", "Other annotators are working on the last questions. This page checks again automatically."],
   };
@@ -241,7 +241,7 @@ function skip() {
 async function undoLast() {
   const step = drafts.last(me.undo_seconds);
   if (!step) {
-    say("There is nothing to take back.");
+    say("There is nothing to undo.");
     return;
   }
   if (task) drafts.keep(task.query_id, { answer: written(), seconds: clock.seconds });
@@ -249,7 +249,7 @@ async function undoLast() {
   const told = await insist(() => call("api/undo", { query_id: step.query_id }));
   drafts.keep(step.query_id, { answer: step.answer, seconds: 0 });
   showProgress(told.progress);
-  mention(`Taken back: ${step.what}.`, "good");
+  mention(`Undone: ${step.what}.`, "good");
   if (told.task) await take(told.task);
   else await next();
 }
@@ -282,7 +282,7 @@ function sendReject() {
   const reason = chosenReason();
   const comment = byId("comment").value.trim();
   if (!reason || (reason === "other" && !comment)) {
-    byId("reject-problem").textContent = reason ? "Say in a few words what is wrong." : "Choose a reason.";
+    byId("reject-problem").textContent = reason ? "Write in a few words what is wrong." : "Choose a reason.";
     if (reason) byId("comment").focus();
     return;
   }
@@ -333,7 +333,7 @@ async function checkPractice(answer) {
   const last = practice.at + 1 === practice.tasks.length;
   byId("send").firstChild.textContent = last ? "Start the real questions " : "Next ";
   byId("feedback").replaceChildren(el("div", { class: "feedback", data: { right: told.right ? "yes" : "no" } },
-    el("strong", {}, told.right ? "Right." : `Not quite: the answer is ${told.answer}.`),
+    el("strong", {}, told.right ? "Correct." : `Not correct: the answer is ${told.answer}.`),
     ...told.explanation.split("\n").map((line) => el("p", {}, line))));
   byId("feedback").scrollIntoView({ block: "nearest" });
 }
@@ -342,7 +342,7 @@ async function endPractice() {
   await insist(() => call("api/practised", {}));
   me.practised = true;
   leavePractice();
-  mention("Practice done. From here on your answers count.", "good");
+  mention("Practice finished. From now on your answers count.", "good");
   await next();
 }
 

@@ -3,7 +3,7 @@
 import { byId, call, count, el, hopText, navigation, readingText, say, trying } from "./common.js";
 
 const COUNT = 24; // items at a time
-const WIDTH = 1000; // px of a photo looked at
+const WIDTH = 1000; // px of an opened photo
 const SMALL = 420; // px of a photo in the gallery
 
 let build = null;

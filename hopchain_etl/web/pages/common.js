@@ -43,7 +43,7 @@ export async function call(path, body) {
   }
   const told = await answer.json().catch(() => ({}));
   if (answer.ok) return told;
-  throw new ServerError(answer.status, told.error ?? "error", told.message ?? `The server answered ${answer.status}.`);
+  throw new ServerError(answer.status, told.error ?? "error", told.message ?? `The server responded with ${answer.status}.`);
 }
 
 /** Show a message in the page's live region. `kind`: "", "good" or "bad". */
@@ -93,7 +93,7 @@ export function navigation(me, here) {
   byId("who").textContent = me.name;
 }
 
-/** Where to log in again, adapted to the context: inside Airflow's iframe a link cannot leave the iframe. */
+/** How to log in again: inside Airflow's iframe a link cannot leave the iframe. */
 export function loginAdvice() {
   if (window.parent !== window) {
     return [el("p", {}, "Log in again by reloading this browser page (F5), or in another tab. Then continue here.")];

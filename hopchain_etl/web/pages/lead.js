@@ -70,7 +70,7 @@ async function loadBatches() {
         `${count(one.kept + one.dropped)} of ${count(one.queries)}`)),
       number(count(one.kept)), number(count(one.dropped)), number(count(one.open)),
       number(`${count(one.seats_filled)} of ${count(one.seats_total)}`), number(count(one.late)),
-      cell(one.assigned ? one.assigned.join(", ") : "everybody"))))
+      cell(one.assigned ? one.assigned.join(", ") : "all annotators"))))
     : el("p", { class: "empty" }, "No batches yet. A build creates one for its new questions; you can also create one here."));
 }
 
@@ -113,7 +113,7 @@ async function showDetail(one) {
       number(count(who.answers)), number(count(who.rejects)), number(percent(who.agree_with_rest)),
       number(who.gold_asked ? `${who.gold_right} of ${who.gold_asked}` : "–"),
       number(who.median_seconds === null ? "–" : `${who.median_seconds.toFixed(0)} s`))))
-    : el("p", { class: "empty" }, "Nobody has answered yet."));
+    : el("p", { class: "empty" }, "No answers yet."));
   const reasons = Object.entries(told.reject_reasons).sort(([, a], [, b]) => b - a);
   const most = Math.max(1, ...reasons.map(([, many]) => many));
   byId("rejects").replaceChildren(reasons.length
@@ -186,7 +186,7 @@ function enlarge(one) {
 
 async function loadPeople() {
   const told = await call("api/lead/annotators");
-  byId("everybody").replaceChildren(told.annotators.length ? table("Everybody who has answered",
+  byId("everybody").replaceChildren(told.annotators.length ? table("All annotators",
     [["Annotator"], ["Answers", "number"], ["State"], [""]],
     told.annotators.map((who) => el("tr", {}, el("th", { scope: "row" }, who.annotator), number(count(who.answers)),
       cell(who.voided ? `void: ${who.voided_reason} (by ${who.voided_by})` : "counted"),
@@ -204,9 +204,9 @@ async function loadGold() {
 
 function voidAnnotator(name) {
   ask(`Void ${name}`, "Void", [{ name: "reason", label: "Why?",
-    hint: "No answer counts any more, the seats open again for others, and the person is asked nothing further." }],
+    hint: "None of the person's answers count any more, the seats are free for others, and the person gets no more questions." }],
   async ({ reason }) => {
-    if (!reason) throw new Error("Write down why: others will want to know.");
+    if (!reason) throw new Error("Enter a reason, so that others understand it later.");
     const told = await call("api/lead/void", { annotator: name, reason });
     say(`${name} is void; ${count(told.reopened)} seats are open again.`, "good");
     await refresh();
@@ -219,9 +219,9 @@ function newBatch() {
   ask("New batch", "Create", [
     { name: "id", label: "Name", value: `batch-${today}`, hint: "Letters, digits, dots, dashes." },
     { name: "source", label: "Questions", choices: sources },
-    { name: "lineage", label: "Fingerprint", hint: "Only questions of this lineage; empty: the current one." },
+    { name: "lineage", label: "Fingerprint", hint: "Only questions of this lineage; empty: the newest one." },
     { name: "limit", label: "At most", kind: "number", hint: "Questions; empty: all." },
-    { name: "assigned", label: "For", hint: "Names, separated by commas; empty: every annotator." },
+    { name: "assigned", label: "For", hint: "Names, separated by commas; empty: all annotators." },
   ], async ({ id, source, lineage, limit, assigned }) => {
     const from = source === "unasked" ? { source } : { source: "open_of", batch: source };
     const told = await call("api/lead/batches", { id, ...from, lineage: lineage || null, limit: limit ? Number(limit) : null, assigned: names(assigned) });
@@ -233,7 +233,7 @@ function newBatch() {
 function assign() {
   const one = batches.find((batch) => batch.id === chosen);
   ask(`Who works on ${chosen}?`, "Assign", [{ name: "annotators", label: "Annotators", value: (one.assigned ?? []).join(", "),
-    hint: "Names, separated by commas; empty: every annotator." }],
+    hint: "Names, separated by commas; empty: all annotators." }],
   async ({ annotators }) => {
     await call(`api/lead/batches/${encodeURIComponent(chosen)}/assigned`, { annotators: names(annotators) });
     say(`${chosen} is assigned.`, "good");
