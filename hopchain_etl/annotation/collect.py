@@ -183,44 +183,44 @@ def _progress(lake: Lake, batch: Batch, inputs: str, *, closed: bool) -> BatchPr
 
 
 def _rows(
-    lake: Lake, mine: Sequence[VoteObject], before: Mapping[tuple[str, int, int], Vote], gone: Collection[str]
+    lake: Lake, stored: Sequence[VoteObject], before: Mapping[tuple[str, int, int], Vote], voided: Collection[str]
 ) -> tuple[list[Row], list[VoteObject], list[Row]]:
     """Return the rows of the valid votes, the stored vote of each row, and the rejects.
 
     Votes never change, so votes already in the table (``before``) are not read again.
     """
     last: dict[tuple[str, int], VoteObject] = {}
-    for vote in mine:
-        seat = vote.query_id, vote.seat
-        last[seat] = max(last.get(seat, vote), vote, key=lambda one: one.rev)
+    for one in stored:
+        seat = one.query_id, one.seat
+        last[seat] = max(last.get(seat, one), one, key=lambda other: other.rev)
     rows, origins = [], []
-    older = (vote for vote in mine if last[vote.query_id, vote.seat] is not vote)
-    rejects = [_reject(lake, vote, "superseded", "the seat has a later revision") for vote in older]
+    older = (one for one in stored if last[one.query_id, one.seat] is not one)
+    rejects = [_reject(lake, one, "superseded", "the seat has a later revision") for one in older]
 
-    def read(vote: VoteObject) -> tuple[VoteObject, Vote | bytes]:
-        return vote, before.get((vote.query_id, vote.seat, vote.rev)) or lake.store.get(vote.key)
+    def read(one: VoteObject) -> tuple[VoteObject, Vote | bytes]:
+        return one, before.get((one.query_id, one.seat, one.rev)) or lake.store.get(one.key)
 
-    for vote, found in sorted(map_threads(read, last.values()), key=lambda pair: (pair[0].query_id, pair[0].seat)):
+    for origin, found in sorted(map_threads(read, last.values()), key=lambda pair: (pair[0].query_id, pair[0].seat)):
         try:
-            ballot = found if isinstance(found, Vote) else _ballot(vote, found)
+            vote = found if isinstance(found, Vote) else _parse_vote(origin, found)
         except ValueError as error:  # invalid JSON or missing fields (pydantic's ValidationError is a ValueError)
-            rejects.append(_reject(lake, vote, "unreadable_vote", _error_text(error)))
+            rejects.append(_reject(lake, origin, "unreadable_vote", _error_text(error)))
             continue
-        if ballot.retracted:
-            rejects.append(_reject(lake, vote, "retracted", "taken back by who gave it"))
-        elif ballot.annotator in gone:
-            rejects.append(_reject(lake, vote, "voided", "a lead has voided this annotator"))
+        if vote.retracted:
+            rejects.append(_reject(lake, origin, "retracted", "taken back by who gave it"))
+        elif vote.annotator in voided:
+            rejects.append(_reject(lake, origin, "voided", "a lead has voided this annotator"))
         else:
-            rows.append({name: getattr(ballot, name) for name in schemas.ANSWERS.names})
-            origins.append(vote)
+            rows.append({name: getattr(vote, name) for name in schemas.ANSWERS.names})
+            origins.append(origin)
     return rows, origins, rejects
 
 
-def _ballot(vote: VoteObject, data: bytes) -> Vote:
-    ballot = Vote.model_validate_json(data)
-    if (ballot.query_id, ballot.seat, ballot.rev) != (vote.query_id, vote.seat, vote.rev):
-        raise ValueError(f"it speaks of query {ballot.query_id}, seat {ballot.seat}, revision {ballot.rev}")
-    return ballot
+def _parse_vote(stored: VoteObject, data: bytes) -> Vote:
+    vote = Vote.model_validate_json(data)
+    if (vote.query_id, vote.seat, vote.rev) != (stored.query_id, stored.seat, stored.rev):
+        raise ValueError(f"it speaks of query {vote.query_id}, seat {vote.seat}, revision {vote.rev}")
+    return vote
 
 
 def _error_text(error: ValueError) -> str:
@@ -230,9 +230,9 @@ def _error_text(error: ValueError) -> str:
 
 
 def _reject(lake: Lake, vote: VoteObject, reason: str, detail: str, payload: Row | None = None) -> Row:
-    told = {"reason": reason, "detail": detail, "payload": json.dumps(payload, sort_keys=True) if payload else None}
+    facts = {"reason": reason, "detail": detail, "payload": json.dumps(payload, sort_keys=True) if payload else None}
     place = {"input_id": vote.key, "uri": lake.store.uri(vote.key), "etag": vote.etag, "image_id": None}
-    return {"stage": "collect", "scope": "input", "outcome": "rejected", **told, **place}
+    return {"stage": "collect", "scope": "input", "outcome": "rejected", **facts, **place}
 
 
 def _write(lake: Lake, folder: str, stem: str, rows: pa.Table) -> tuple[Part, ...]:

@@ -67,18 +67,20 @@ def compare(store: ObjectStore, old: str, folder: Path, why: Callable[[Row], str
     """
     files = {_md5(path): path for path in sorted(folder.glob("*.parquet"))}
     parts = set(parts_of(store, old))
-    gone = {row["query_id"]: row for row in rows_of(store, sorted(parts - files.keys()), TRAINER_COLUMNS).to_pylist()}
+    old_rows = {
+        row["query_id"]: row for row in rows_of(store, sorted(parts - files.keys()), TRAINER_COLUMNS).to_pylist()
+    }
     tables = [pq.read_table(path, columns=list(TRAINER_COLUMNS)) for md5, path in files.items() if md5 not in parts]
     new = {row["query_id"]: row for table in tables for row in table.to_pylist()}
     removed: defaultdict[str, list[str]] = defaultdict(list)
     changed: defaultdict[str, list[str]] = defaultdict(list)
-    for name, row in sorted(gone.items()):
+    for name, row in sorted(old_rows.items()):
         if name not in new:
             removed[why(row)].append(name)
         elif differing := next((column for column in TRAINER_COLUMNS if new[name][column] != row[column]), None):
             changed[differing].append(name)
     after = sum(pq.read_metadata(path).num_rows for path in files.values())
-    added = len(new.keys() - gone.keys())
+    added = len(new.keys() - old_rows.keys())
     before = after - added + sum(map(len, removed.values()))
     return Changes(before, after, added, dict(removed), dict(changed))
 

@@ -140,8 +140,8 @@ class _Erasure:
         marker = lake.marker(table, fingerprint, shard)
         assert marker is not None
         schema = schemas.TABLES[table]
-        column, gone = ("image_id", set(self._photos)) if "image_id" in schema.names else ("query_id", self._queries)
-        parts, removed = self._without(folder, marker.parts, schema, column, gone)
+        column, erased = ("image_id", set(self._photos)) if "image_id" in schema.names else ("query_id", self._queries)
+        parts, removed = self._without(folder, marker.parts, schema, column, erased)
         rejects, touched = self._cleaned_rejects(lake.rejects(table, fingerprint, shard).to_pylist())
         if not removed and not touched:
             return
@@ -160,13 +160,13 @@ class _Erasure:
         self.rows += len(removed)
 
     def _without(
-        self, folder: str, parts: Iterable[Part], schema: pa.Schema, column: str, gone: set[str]
+        self, folder: str, parts: Iterable[Part], schema: pa.Schema, column: str, erased: set[str]
     ) -> tuple[list[Part], list[dict[str, Any]]]:
         """Rewrite the parts with rows to delete; return the remaining parts and the deleted rows."""
         kept, removed = [], []
         for part in parts:
             rows = self._lake.parts(folder, [part], schema)
-            hit = pc.is_in(rows[column], pa.array(sorted(gone), pa.string()))
+            hit = pc.is_in(rows[column], pa.array(sorted(erased), pa.string()))
             if not pc.any(hit).as_py():
                 kept.append(part)
                 continue
@@ -207,8 +207,8 @@ class _Erasure:
     def _swap(self, folder: str, old: Marker, new: Marker) -> None:
         self._lake.store.put(folder + "_SUCCESS", new.to_json())
         names = {part.name for part in (*new.parts, *new.rejects)}
-        gone = [part.name for part in (*old.parts, *old.rejects) if part.name not in names]
-        self._lake.store.delete(folder + name for name in gone)
+        unused = [part.name for part in (*old.parts, *old.rejects) if part.name not in names]
+        self._lake.store.delete(folder + name for name in unused)
 
     def _sources(self, fingerprint: str | None) -> list[tuple[str, str | None]] | None:
         """Return the input tables of a lineage's shards; None if unknown."""

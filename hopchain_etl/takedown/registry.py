@@ -25,16 +25,16 @@ def erase_from_registry(settings: Settings, images: Iterable[str], reason: str) 
     deleted. Run an interrupted erasure again to finish it. The next publish makes a (major) version without the photos.
     Raises RegistryError if a step fails. Do not run it during a publish.
     """
-    gone = set(images)
+    erased = set(images)
     with working_clone(settings) as repo:
         if repo.empty:
             return {"yanked": [], "rewritten": [], "deleted": 0}
         store = repo.store()
-        tags = [tag for tag in repo.tags("training-set/*") if gone & _index(repo, tag).keys()]
-        parts = _rewrite_parts(repo, store, gone)
+        tags = [tag for tag in repo.tags("training-set/*") if erased & _index(repo, tag).keys()]
+        parts = _rewrite_parts(repo, store, erased)
         if tags or parts:
             _yank(repo, tags, reason)
-        return {"yanked": tags, "rewritten": parts, "deleted": _delete_bytes(repo, store, gone)}
+        return {"yanked": tags, "rewritten": parts, "deleted": _delete_bytes(repo, store, erased)}
 
 
 def _index(repo: GitRepo, revision: str) -> dict[str, str]:
@@ -43,22 +43,22 @@ def _index(repo: GitRepo, revision: str) -> dict[str, str]:
     return index
 
 
-def _rewrite_parts(repo: GitRepo, store: ObjectStore, gone: set[str]) -> list[str]:
+def _rewrite_parts(repo: GitRepo, store: ObjectStore, erased: set[str]) -> list[str]:
     """Rewrite the parts that contain the photos without them, push these parts and return their names."""
     index = _index(repo, "HEAD")
-    names = sorted({index[image] for image in gone & index.keys()})
+    names = sorted({index[image] for image in erased & index.keys()})
     for name in names:
         path = repo.path / "training_set" / "images" / f"{name}.parquet"
         pointer = path.with_name(f"{path.name}.dvc")
         rows = pq.read_table(io.BytesIO(checked(store, hash_of(pointer)))).to_pylist()
-        if kept := [row for row in rows if row["image_id"] not in gone]:
+        if kept := [row for row in rows if row["image_id"] not in erased]:
             write_images(path, kept)
             relative = str(path.relative_to(repo.path))
             repo.dvc("add", "--quiet", relative)
             repo.dvc("push", "--quiet", f"{relative}.dvc")
         else:
             pointer.unlink()
-    kept_index = {image: part for image, part in index.items() if image not in gone}
+    kept_index = {image: part for image, part in index.items() if image not in erased}
     (repo.path / "images.json").write_text(images_json(kept_index))
     return names
 
@@ -89,7 +89,7 @@ def _of_a_version(file: str) -> bool:
     return file in ("snapshot.json", "dvc.lock", f"{RESEARCH}raw.dvc") or (made and Path(file).name != ".gitignore")
 
 
-def _delete_bytes(repo: GitRepo, store: ObjectStore, gone: set[str]) -> int:
+def _delete_bytes(repo: GitRepo, store: ObjectStore, erased: set[str]) -> int:
     """Delete objects with the photos that no remaining training set refers to; return their number.
 
     This includes leftovers of failed publishes. A version with the photo only in its research artifact keeps its
@@ -101,13 +101,13 @@ def _delete_bytes(repo: GitRepo, store: ObjectStore, gone: set[str]) -> int:
     deleted = [
         entry.key
         for entry in store.list_objects("files/md5/")
-        if entry.key not in used and _holds(store.get(entry.key), gone)
+        if entry.key not in used and _holds(store.get(entry.key), erased)
     ]
     store.delete(deleted)
     return len(deleted)
 
 
-def _holds(data: bytes, gone: set[str]) -> bool:
+def _holds(data: bytes, erased: set[str]) -> bool:
     """Return whether an object is a Parquet file with rows of any of these images."""
     try:
         file = pq.ParquetFile(io.BytesIO(data))
@@ -115,4 +115,4 @@ def _holds(data: bytes, gone: set[str]) -> bool:
         return False  # a folder's listing
     if "image_id" not in file.schema_arrow.names:
         return False
-    return bool(gone & set(file.read(columns=["image_id"])["image_id"].to_pylist()))
+    return bool(erased & set(file.read(columns=["image_id"])["image_id"].to_pylist()))

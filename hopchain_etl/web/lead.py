@@ -239,8 +239,8 @@ class LeadDesk:
                 shown = self.show(name)
                 for query, given in shown.votes.items():
                     answer = shown.outcome(query).answer
-                    alike = len({vote_value(one) for one in given}) == 1
-                    if answer is not None and alike and query not in self.index.gold.items:
+                    unanimous = len({vote_value(one) for one in given}) == 1
+                    if answer is not None and unanimous and query not in self.index.gold.items:
                         yield query, decimal_text(answer)
 
     def _gold(self, query: str, answer: str, source: str) -> GoldItem:
