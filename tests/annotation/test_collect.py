@@ -17,7 +17,7 @@ from hopchain_etl.annotation.collect import BatchProgress, collect, decide, line
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.quality.validator import make_validator
-from hopchain_etl.release.selection import consensus_verdict
+from hopchain_etl.release.human_answers import consensus_verdict
 from hopchain_etl.release.snapshot import take_snapshot
 from hopchain_etl.settings import LakeSettings, Policy, QualitySettings, Settings
 from support import lakes

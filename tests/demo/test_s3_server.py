@@ -29,7 +29,7 @@ from typer.testing import CliRunner
 
 from hopchain_etl.cli.s3 import app
 from hopchain_etl.demo import s3_server as servers
-from hopchain_etl.demo.s3_server import Credentials, S3ServerError, ServerInfo
+from hopchain_etl.demo.s3_folder import GRPC_OFFSET, SERVICES, Credentials, S3ServerError, ServerInfo
 from support.s3 import S3Location, s3_client
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ def test_a_mistyped_bucket_is_not_created(bucket: S3Location, admin: S3Client) -
 
 def test_the_filer_behind_s3_is_shut_to_strangers(bucket: S3Location, admin: S3Client) -> None:
     admin.put_object(Bucket=bucket.bucket, Key="a", Body=b"1")
-    filer = int(bucket.endpoint_url.rpartition(":")[2]) + servers.SERVICES.index("filer")
+    filer = int(bucket.endpoint_url.rpartition(":")[2]) + SERVICES.index("filer")
     url = f"http://127.0.0.1:{filer}/buckets/{bucket.bucket}/a"
     for request in (url, urllib.request.Request(url, data=b"2", method="PUT")):
         with pytest.raises(urllib.error.HTTPError, match="401"):
@@ -297,7 +297,7 @@ def test_it_listens_on_loopback_only(s3_server: ServerInfo) -> None:
                 ports.add(int(port, 16))
     first = int(s3_server.endpoint_url.rpartition(":")[2])
     assert addresses == {"0100007F"}  # 127.0.0.1, as the kernel writes it on a little-endian machine
-    assert ports == {port + offset for port in range(first, first + 4) for offset in (0, servers.GRPC_OFFSET)}
+    assert ports == {port + offset for port in range(first, first + 4) for offset in (0, GRPC_OFFSET)}
 
 
 # ----------------------------------------------------------------------------- what the lake relies on in a server

@@ -14,7 +14,8 @@ import pytest
 from hopchain_etl.release import image_parts
 from hopchain_etl.release.changelog import Changes
 from hopchain_etl.release.git import RegistryError, settings_env
-from hopchain_etl.release.registry import Release, publish, releases
+from hopchain_etl.release.registry import publish, releases
+from hopchain_etl.release.versions import Release
 from hopchain_etl.training_set.verify import verify
 from support import lakes
 from support.worlds import World, a_world, clean_env

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from hopchain_etl.demo.s3_server import ServerInfo
+from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import LakeSettings, S3Settings

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
-from hopchain_etl.demo.s3_server import ServerInfo
+from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import Settings
 from hopchain_etl.web.app import create_app

@@ -22,7 +22,7 @@ from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.demo import local_airflow, s3_server
 from hopchain_etl.demo.local_airflow import AirflowServer
-from hopchain_etl.demo.s3_server import ServerInfo
+from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import LakeSettings, S3Settings
