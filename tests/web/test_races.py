@@ -23,7 +23,7 @@ from hopchain_etl.settings import DeskSettings
 from hopchain_etl.web.desk import Desk, Submission
 from hopchain_etl.web.errors import DeskError
 from hopchain_etl.web.folder import QuestionVotes, question_status
-from support import lakes
+from support import drawn_lake
 
 NAMES = ("ann", "ben", "cleo", "dan", "eve", "finn")
 DESK = DeskSettings(annotators=("*",), gold_share=0, full_share=0, refresh_seconds=1_000)
@@ -90,7 +90,7 @@ def _filled() -> tuple[dict[str, bytes], str]:
     """Return the objects of a lake with a batch of one question, and the question."""
     store = Memory()
     lake = lake_in(store)
-    prints, queries = lakes.fill(lake, [1], queries_each=1)
+    prints, queries = drawn_lake.fill(lake, [1], queries_each=1)
     query = queries[0]["query_id"]
     batches.create(lake, Batch("monday", "run", (query,), lineage=prints.queries, shards=("first/0000",)))
     return store.objects, query
