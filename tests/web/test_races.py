@@ -47,13 +47,13 @@ class Memory:
             raise MissingObjectError(key)
         return self.objects[key]
 
-    def entries(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
         return iter([ObjectInfo(key, "", 0, NEVER) for key in sorted(self.objects) if key.startswith(prefix)])
 
     def put(self, key: str, data: bytes) -> None:
         self.objects[key] = data
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_if_absent(self, key: str, data: bytes) -> bool:
         if key.startswith("answers/") and self.between and self.depth < 4:
             self.depth += 1
             self.between.pop()()
