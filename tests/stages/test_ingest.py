@@ -310,11 +310,13 @@ def test_a_shard_that_fails_its_suite_does_not_hold_up_the_others(lake: Lake, so
 
 KILLED = """
 import sys
-from hopchain_etl.lake import Lake
-from hopchain_etl.quality import Verdict
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.quality.validator import SuiteResult
 from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
 from hopchain_etl.stages.ingest import ingest
-from hopchain_etl.store import ObjectStore
+
+def accept(table, rows): return SuiteResult(rows.num_rows)
 
 class Loud:
     def start(self, stage, shard, rows): pass
@@ -322,7 +324,7 @@ class Loud:
 
 lake, source = LakeSettings.model_validate_json(sys.argv[1]), S3Settings.model_validate_json(sys.argv[2])
 settings = IngestSettings.model_validate_json(sys.argv[3])
-ingest(Lake(lake), ObjectStore(source), settings, "night-1", validate=lambda _, t: Verdict(t.num_rows), progress=Loud())
+ingest(Lake(lake), ObjectStore(source), settings, "night-1", validate=accept, progress=Loud())
 """
 
 
