@@ -14,7 +14,7 @@ from hopchain_etl import scenes
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.demo.s3_folder import ServerInfo
-from support.airflows import Airflow, running
+from support.airflow_home import Airflow, running
 
 pytestmark = [pytest.mark.airflow, pytest.mark.s3, pytest.mark.slow]
 

@@ -24,7 +24,7 @@ from hopchain_etl.web.desk import Desk
 from hopchain_etl.web.errors import DeskError
 from hopchain_etl.web.folder import QuestionVotes, question_status
 from hopchain_etl.web.submission import Submission
-from support import lakes
+from support import drawn_lake
 
 NAMES = ("ann", "ben", "cleo", "dan", "eve", "finn")
 DESK = DeskSettings(annotators=("*",), gold_share=0, full_share=0, refresh_seconds=1_000)
@@ -48,13 +48,13 @@ class Memory:
             raise MissingObjectError(key)
         return self.objects[key]
 
-    def entries(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
         return iter([ObjectInfo(key, "", 0, NEVER) for key in sorted(self.objects) if key.startswith(prefix)])
 
     def put(self, key: str, data: bytes) -> None:
         self.objects[key] = data
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_if_absent(self, key: str, data: bytes) -> bool:
         if key.startswith("answers/") and self.between and self.depth < 4:
             self.depth += 1
             self.between.pop()()
@@ -91,7 +91,7 @@ def _filled() -> tuple[dict[str, bytes], str]:
     """Return the objects of a lake with a batch of one question, and the question."""
     store = Memory()
     lake = lake_in(store)
-    prints, queries = lakes.fill(lake, [1], queries_each=1)
+    prints, queries = drawn_lake.fill(lake, [1], queries_each=1)
     query = queries[0]["query_id"]
     batches.create(lake, Batch("monday", "run", (query,), lineage=prints.queries, shards=("first/0000",)))
     return store.objects, query

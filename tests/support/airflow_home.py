@@ -1,4 +1,4 @@
-"""An Airflow of its own for the tests of DAGs: SQLite in a temporary home, lake and source in a fresh bucket."""
+"""Airflow for the tests of DAGs: SQLite in a temporary home, lake and source in a fresh bucket; and a webhook."""
 
 from __future__ import annotations
 
