@@ -86,10 +86,10 @@ def replace_samples(samples: int) -> ScreenSettings:
 
 
 SOLVERS = {
-    "always knows": (lambda job, right: right if job.sees else "0", ["too_easy"]),
+    "always knows": (lambda job, right: right if job.with_image else "0", ["too_easy"]),
     "guesses blind": (lambda job, right: right if job.sample < 3 else "0", ["guessable"]),
     "both": (lambda job, right: right, ["too_easy", "guessable"]),
-    "sometimes": (lambda job, right: right if job.sample % 2 and job.sees else "0", []),
+    "sometimes": (lambda job, right: right if job.sample % 2 and job.with_image else "0", []),
     "lucky twice": (lambda job, right: right if job.sample < 2 else "0", []),
     "only when held out": (lambda job, right: right if job.sample >= 8 else "0", []),
     "never": (lambda job, right: "0", []),
