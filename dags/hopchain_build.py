@@ -1,13 +1,14 @@
 """### Photos to multi-hop questions
 
-`ingest` takes in what is new in the source bucket. `plan` finds the shards that have work: new ones, unfinished ones
-and those with failed rows; each goes through all stages. The quality gate looks at all that was written, new questions
-become one annotation batch, and `runs/<run_id>.json` in the lake says what ran. Nothing waits for people.
+`ingest` reads new photos from the source bucket. `plan` finds the shards to process: new ones, unfinished ones and
+those with failed rows; each runs through all stages. The quality gate checks everything that was written, new questions
+become one annotation batch, and `runs/<run_id>.json` in the lake records the run. No task waits for people.
 
-Run it again at any time: complete shards are left alone, and without work there is no batch and no event.
+Run it again at any time: complete shards are skipped, and if there is no work, no batch and no event are created.
 
-- The local profile has no weaker model to play against, so it has no `screen` task and difficulty stays unknown.
-- Tasks use the pools `vlm` and `gpu`. Create both once or tasks wait for ever: `airflow pools set gpu 2 hopchain`.
+- The local profile has no weaker model, so it has no `screen` task and difficulty is unknown.
+- Tasks use the pools `vlm` and `gpu`. Create both once (`airflow pools set gpu 2 hopchain`), otherwise tasks wait
+  forever.
 - The params override the settings (`HOPCHAIN_*`, `hopchain.toml`) for one run.
 """
 
@@ -25,21 +26,21 @@ QUERIES, NIGHTLY = dag_config.asset("queries"), dag_config.timetable(SETTINGS.or
 INTAKE = "[A-Za-z0-9][A-Za-z0-9._-]*"
 CHOICE = f"^(new|all|sample:[1-9][0-9]*|{INTAKE}( *, *{INTAKE})*)$"
 INGEST, ENGINES = SETTINGS.ingest, SETTINGS.engines
-JSON = Any  # where a task is said to return a dict, TaskFlow makes each key an XCom of its own
+JSON = Any  # if a task is annotated to return a dict, TaskFlow creates one XCom per key
 
 # fmt: off
 PARAMS = {
     "source_uri": Param(SETTINGS.source.uri, "Where the photos are: s3://bucket/prefix",
                         title="Source", type="string", pattern="^s3://"),
-    "intakes": Param("new", "new | all | sample:N (N shards, always the same) | names of intakes, by commas",
+    "intakes": Param("new", "new | all | sample:N (N shards, always the same) | names of intakes, separated by commas",
                      title="What to build", type="string", pattern=CHOICE),
-    "image_limit": Param(INGEST.limit, "At most so many new photos; empty takes all",
+    "image_limit": Param(INGEST.limit, "Maximum number of new photos; empty: all",
                          title="New photos", type=["null", "integer"], minimum=1),
-    "shard_size": Param(INGEST.shard_size, "New photos a shard; each shard is one mapped task of each stage",
+    "shard_size": Param(INGEST.shard_size, "New photos per shard; each stage runs one mapped task per shard",
                         title="Shard size", type="integer", minimum=1, maximum=2000),
     "profile": Param(ENGINES.profile.value, "local runs on any CPU, vllm needs GPU workers",
                      title="Engines", type="string", enum=[profile.value for profile in Profile]),
-    "token_ceiling": Param(ENGINES.token_ceiling, "Model tokens that the run may spend; empty sets no ceiling",
+    "token_ceiling": Param(ENGINES.token_ceiling, "Maximum number of model tokens for the run; empty: no limit",
                            title="Token ceiling", type=["null", "integer"], minimum=1),
 }
 # fmt: on
@@ -49,14 +50,14 @@ PARAMS = {
 def hopchain_build() -> None:
     @task(**dag_config.placement("ingest", SETTINGS))
     def ingest(params: JSON = None, dag_run: JSON = None) -> JSON:
-        """Fetch photos that the lake has not seen, normalise them once, and finish older intakes."""
+        """Fetch and normalise new photos, and finish older intakes."""
         from hopchain_etl.orchestration import tasks
 
         return tasks.ingest(params, dag_run)
 
     @task
     def plan(params: JSON = None) -> list[str]:
-        """List the shards that have work under today's fingerprints."""
+        """List the shards that need work under the current fingerprints."""
         from hopchain_etl.orchestration import tasks
 
         return tasks.plan(params)
@@ -77,14 +78,14 @@ def hopchain_build() -> None:
 
     @task(trigger_rule=TriggerRule.NONE_FAILED)
     def quality_gate(ingested: JSON, planned: list[str], params: JSON = None, dag_run: JSON = None) -> JSON:
-        """Fail where a shard broke its suite. Runs although there was no shard to map: an empty map is skipped."""
+        """Fail if a shard failed its suite. Also runs if there was no shard to map (an empty map is skipped)."""
         from hopchain_etl.orchestration import tasks
 
         return tasks.quality_gate(params, dag_run, ingested, planned)
 
     @task
     def publish_batch(params: JSON = None, dag_run: JSON = None) -> JSON:
-        """Write `batches/<id>.json` with the questions that nobody has been asked yet."""
+        """Write `batches/<id>.json` with the questions that are in no batch yet."""
         from hopchain_etl.orchestration import tasks
 
         return tasks.publish_batch(params, dag_run)
@@ -100,7 +101,7 @@ def hopchain_build() -> None:
 
     @task(outlets=[QUERIES])
     def announce(counts: JSON, outlet_events: JSON = None) -> None:
-        """Send the event of `hopchain://queries` with the run's counts; skipped where nothing was built."""
+        """Send the event of `hopchain://queries` with the run's counts; skipped if nothing was built."""
         from hopchain_etl.orchestration import tasks
 
         outlet_events[QUERIES].extra = tasks.announce_queries(counts)

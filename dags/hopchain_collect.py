@@ -1,11 +1,11 @@
 """### Answers of annotators to decided batches
 
-Every few minutes, and as often as you like: votes that have arrived since the last run (`answers/<query_id>/...`)
-become rows of the `answers` table, the highest revision of a seat counting. A question is kept where four people give
-the same number, and dropped at the first reject or disagreement.
+Runs every few minutes and can be run at any time: votes stored since the last run (`answers/<query_id>/...`) become
+rows of the `answers` table; only the highest revision of a seat counts. A question is kept if four people give the same
+number, and dropped at the first reject or disagreement.
 
 When all questions of a batch are decided, or a lead has closed it, the event of `hopchain://answers` is sent, once for
-each batch. A run that finds no such batch skips its last task. Nothing here waits for people.
+each batch. A run that finds no such batch skips its last task. No task waits for people.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ ANSWERS = dag_config.asset("answers")
 def hopchain_collect() -> None:
     @task(**dag_config.placement("collect", SETTINGS))
     def collect() -> list[Any]:
-        """Bring the answers table up to date; list the batches that have newly become final."""
+        """Bring the answers table up to date; list the batches that have just become final."""
         from hopchain_etl.orchestration import tasks
 
         return tasks.collect()
 
     @task(outlets=[ANSWERS])
     def announce(final: list[Any], outlet_events: Any = None) -> None:
-        """Record batches as decided and send the event of `hopchain://answers`; skipped where there are none."""
+        """Record batches as decided and send the event of `hopchain://answers`; skipped if there are none."""
         from hopchain_etl.orchestration import tasks
 
         outlet_events[ANSWERS].extra = tasks.announce_answers(final)

@@ -1,14 +1,15 @@
 """### Decided answers to a versioned training set
 
-Runs whenever a batch is decided (`hopchain://answers`), on a timetable where `release_schedule` is set, and by hand.
-One serial task takes the snapshot, assembles, validates and describes the training set, pushes it with DVC and tags
-it in git. An unchanged snapshot makes no version: then the last task is skipped and no event of
+Runs when a batch is decided (`hopchain://answers`), on a schedule if `release_schedule` is set, and manually. One
+serial task takes the snapshot, assembles and validates the training set, writes its card, pushes it with DVC and tags
+it in git. An unchanged snapshot gives no version: then the last task is skipped and no event of
 `hopchain://training-set` is sent.
 
-- With `approval` somebody has to approve in the UI (Required Actions) before anything is made or pushed; a rejection
+- With `approval`, a person must approve in the UI (Required Actions) before anything is built or pushed; a rejection
   skips the release.
 - `policy: unreviewed` also releases questions that no human has answered, marked as such.
-- Difficulty comes from what weaker models answered in `screen`; the local profile has none, so there it stays empty.
+- Difficulty is computed from the answers of weaker models in `screen`; the local profile has no such model, so
+  difficulty is empty.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ ANSWERS, TRAINING_SET = dag_config.asset("answers"), dag_config.asset("training-
 CRON = dag_config.timetable(SETTINGS.orchestrate.release_schedule)
 WHENEVER = AssetOrTimeSchedule(timetable=CRON, assets=[ANSWERS]) if CRON else [ANSWERS]
 RELEASE = SETTINGS.release
-JSON = Any  # where a task is said to return a dict, TaskFlow makes each key an XCom of its own
+JSON = Any  # if a task is annotated to return a dict, TaskFlow creates one XCom per key
 
 # fmt: off
 PARAMS = {
-    "targets": Param(list(RELEASE.targets), "Training sets to release, one name a line",
+    "targets": Param(list(RELEASE.targets), "Training sets to release, one name per line",
                      title="Targets", type="array", minItems=1, items={"type": "string", "minLength": 1}),
-    "policy": Param(RELEASE.policy.value, "unanimous: four people of the same mind. unreviewed: the rest as well",
+    "policy": Param(RELEASE.policy.value, "unanimous: four people agree. unreviewed: also without human answers",
                     title="Policy", type="string", enum=[policy.value for policy in Policy]),
-    "approval": Param(RELEASE.approval, "Wait until somebody approves, before anything is pushed",
+    "approval": Param(RELEASE.approval, "Wait for approval by a person before anything is pushed",
                       title="Ask for approval", type="boolean"),
 }
 # fmt: on
@@ -45,29 +46,29 @@ PARAMS = {
 def hopchain_release() -> None:
     @task.branch
     def ask(params: JSON = None) -> str:
-        """Go by way of a person where `approval` is asked for."""
+        """Require a person's approval if `approval` is set."""
         return "approve" if params["approval"] else "publish"
 
     approve = ApprovalOperator(
         task_id="approve",
         subject="Release the training set: {{ params.targets | join(', ') }}?",
-        body="Policy **{{ params.policy }}**. Approve to publish a new version, reject to leave things as they are.",
-        # An answer in the first seconds can meet the task before it waits, and fails it: it then asks again.
+        body="Policy **{{ params.policy }}**. Approve to publish a new version, reject to release nothing.",
+        # An answer in the first seconds can arrive before the task waits for it and fail it; the retry asks again.
         retries=max(1, SETTINGS.orchestrate.retries),
         retry_delay=timedelta(seconds=5),
-        doc_md="Wait for somebody to approve in the UI.",
+        doc_md="Wait for approval by a person in the UI.",
     )
 
     @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
     def publish(params: JSON = None) -> JSON:
-        """Snapshot, assemble, validate, describe, push and tag, in one go: DVC locks its repository anyway."""
+        """Take the snapshot, assemble, validate, write the card, push and tag, as DVC locks the repository anyway."""
         from hopchain_etl.orchestration import tasks
 
         return tasks.release(params)
 
     @task(outlets=[TRAINING_SET])
     def announce(published: JSON, outlet_events: JSON = None) -> None:
-        """Send the event of `hopchain://training-set` with tag and counts; skipped where nothing changed."""
+        """Send the event of `hopchain://training-set` with tag and counts; skipped if nothing changed."""
         from hopchain_etl.orchestration import tasks
 
         outlet_events[TRAINING_SET].extra = tasks.announce_release(published)

@@ -1,10 +1,12 @@
-"""Threads for work that waits for input and output: many small requests at once, and reading one step ahead."""
+"""Threads for work that waits: many small requests at once, and work started in advance."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import islice
+from math import inf
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -12,13 +14,13 @@ U = TypeVar("U")
 
 
 def map_threads(work: Callable[[T], U], items: Iterable[T]) -> list[U]:
-    """Return ``work`` of each item, in order, 16 at a time: for many small requests."""
+    """Apply ``work`` to each item with 16 threads and return the results in order. For many small requests."""
     with ThreadPoolExecutor(16) as threads:
         return list(threads.map(work, items))
 
 
 def read_ahead(items: Iterable[T]) -> Iterator[T]:
-    """Yield ``items`` while a thread computes the next one: for loops that both fetch and write."""
+    """Yield ``items`` while a thread prepares the next one, so that fetching and writing overlap."""
     source = iter(items)
 
     def following() -> list[T]:
@@ -29,3 +31,43 @@ def read_ahead(items: Iterable[T]) -> Iterator[T]:
         while fetched := coming.result():
             coming = thread.submit(following)
             yield fetched[0]
+
+
+def submit_ahead(
+    threads: Executor,
+    work: Callable[[T], U],
+    items: Iterable[T],
+    depth: int,
+    *,
+    size: Callable[[T], int] = lambda item: 0,
+    budget: int | None = None,
+) -> Iterator[tuple[T, Future[U]]]:
+    """Yield each item with the future of ``work(item)``, in order; up to ``depth`` items are in progress.
+
+    With ``size`` and ``budget``, the items in progress have at most ``budget`` bytes in total; a larger item is
+    processed alone. An item is taken from ``items`` only when there is room for one, and its room is free again when it
+    is yielded, so wait for each future before the next item. Closing the generator cancels what has not started.
+    """
+    room = depth if budget is None else budget
+    share = room // depth  # the least that an item counts: ``depth`` of them fill the room
+    waiting: deque[tuple[T, Future[U], int]] = deque()
+
+    def release(needed: float) -> Iterator[tuple[T, Future[U]]]:
+        """Yield the oldest items until there is room for ``needed``."""
+        nonlocal room
+        while waiting and needed > room:
+            item, future, cost = waiting.popleft()
+            room += cost
+            yield item, future
+
+    try:
+        for item in items:
+            cost = max(size(item), share)
+            yield from release(cost)
+            waiting.append((item, threads.submit(work, item), cost))
+            room -= cost
+            yield from release(share)
+        yield from release(inf)
+    finally:
+        for _, future, _ in waiting:
+            future.cancel()

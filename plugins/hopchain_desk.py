@@ -1,4 +1,4 @@
-"""The annotation desk in Airflow's navigation. The logic lives in ``hopchain_etl.annotation``.
+"""The annotation desk in Airflow's navigation. The logic is in ``hopchain_etl.web``.
 
 Airflow loads plugins into each of its processes, so nothing is imported here before the first request.
 """
@@ -14,7 +14,7 @@ PREFIX = "/hopchain"
 
 
 class Desk:
-    """An ASGI application that is made when it is first asked something."""
+    """An ASGI application that is created at its first request."""
 
     def __init__(self) -> None:
         self._app: Any = None
@@ -37,12 +37,12 @@ def view(name: str, page: str, destination: str = "nav", query: str = "") -> dic
 
 
 class HopChainDesk(AirflowPlugin):
-    """Annotate, Lead and Dataset browser; a build's run has a tab that leads to its dataset."""
+    """Annotate, Lead and Dataset browser; each build run has a tab with its dataset."""
 
     name = "hopchain_desk"
     fastapi_apps = [{"app": Desk(), "url_prefix": PREFIX, "name": "HopChain annotation desk"}]  # noqa: RUF012 - Airflow's
     external_views = [  # noqa: RUF012
-        view("Annotate", "annotate") | {"nav_top_level": True},  # where an annotator finds it at once
+        view("Annotate", "annotate") | {"nav_top_level": True},  # annotators find it immediately
         view("Annotation lead", "lead"),
         view("Dataset", "browser"),
         view("Dataset", "browser", "dag_run", "?run={RUN_ID}"),

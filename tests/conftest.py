@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from hopchain_etl.demo.s3_server import ServerInfo, start, stop
+from hopchain_etl.demo.s3_folder import ServerInfo
+from hopchain_etl.demo.s3_server import start, stop
 from support.s3 import S3Location, fresh_bucket
 
 # A gate must say the same of the same code: the examples of "gate" are drawn from each test's own text. `make explore`

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # GRPO (or SAPO) with ms-swift 4.6 on a HopChain export:
 #   hopchain export set --format swift --out data --max-prompt-tokens 4096
-# Not run on a GPU by this project: sizes are a beginning, names are those of ms-swift 4.6.0.
+# Not run on a GPU by this project: the sizes are starting values, the names are those of ms-swift 4.6.0.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -16,8 +16,8 @@ options=(
     --external_plugins "$here/plugin.py" # registers the rewards
     --reward_funcs hopchain_accuracy hopchain_format
     --reward_weights 1.0 0.0
-    --num_generations 8 # samples a question: all right or all wrong teach nothing
-    --max_length 4096   # what the export was cut to, image tokens included
+    --num_generations 8 # samples per question: if all are correct or all are wrong, nothing is learned
+    --max_length 4096   # the limit of the export, image tokens included
     --max_completion_length 8192
     --per_device_train_batch_size 8
     --learning_rate 1e-6

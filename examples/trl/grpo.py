@@ -3,7 +3,7 @@
     hopchain export set --format trl --out data --max-prompt-tokens 4096
     accelerate launch examples/trl/grpo.py
 
-Not run on a GPU by this project: sizes are a beginning.
+Not run on a GPU by this project: the sizes are starting values.
 """
 
 import os
@@ -20,7 +20,7 @@ config = GRPOConfig(
     sapo_temperature_pos=1.0,
     sapo_temperature_neg=1.05,
     reward_weights=[1.0, 0.0],  # accuracy, format
-    num_generations=8,  # samples a question: all right or all wrong teach nothing
+    num_generations=8,  # samples per question: if all are correct or all are wrong, nothing is learned
     max_completion_length=8192,
     per_device_train_batch_size=8,
     gradient_accumulation_steps=8,

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # GRPO (or SAPO) with verl 0.9 on a HopChain export:
 #   hopchain export set --format verl --out data --max-prompt-tokens 4096
-# Not run on a GPU by this project: sizes are a beginning, names are those of verl 0.9.1.
+# Not run on a GPU by this project: the sizes are starting values, the names are those of verl 0.9.1.
 set -euo pipefail
 
 options=(
@@ -13,7 +13,7 @@ options=(
 
     data.train_files=data/train.parquet
     data.val_files=data/validation.parquet
-    data.max_prompt_length=4096   # what the export was cut to, image tokens included
+    data.max_prompt_length=4096   # the limit of the export, image tokens included
     data.max_response_length=8192
     data.image_key=images
     data.shuffle=True
@@ -24,10 +24,10 @@ options=(
     actor_rollout_ref.actor.ppo_mini_batch_size=64
     actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=2
     actor_rollout_ref.rollout.name=vllm
-    actor_rollout_ref.rollout.n=8 # samples a question: all right or all wrong teach nothing
+    actor_rollout_ref.rollout.n=8 # samples per question: if all are correct or all are wrong, nothing is learned
     actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=4
 
-    # The reward: exact, and only what is declared. A wrong number in \boxed{} is worth the format weight.
+    # The reward compares exactly, and only the declared answer. A wrong number in \boxed{} gets the format weight.
     reward.custom_reward_function.path=pkg://hopchain_etl.training_set.rewards.verl
     reward.custom_reward_function.name=compute_score
     +reward.custom_reward_function.reward_kwargs.format_weight=0.0

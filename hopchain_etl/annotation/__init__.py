@@ -1,1 +1,1 @@
-"""The annotation desk: who is asked what, how answers are stored, and what a lead sees. The plugin only mounts it."""
+"""Batches of questions for annotators, their votes, gold checks, agreement, and the ``answers`` table."""

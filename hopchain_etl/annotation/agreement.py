@@ -1,4 +1,4 @@
-"""How far people agree with one another, with the program and with checks whose answer is known. Pure."""
+"""Agreement of annotators with each other, with the program and with gold checks. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from hopchain_etl.annotation.votes import Vote
 from hopchain_etl.hops.consensus import ConsensusRule, Decision, parse_answer, tally_votes
 
-REJECT = "reject"  # all rejects are one opinion, whatever their reason
+REJECT = "reject"  # all rejects count as the same vote, regardless of the reason
 
 
 def alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
-    """Return Krippendorff's alpha for nominal values; a unit holds what each of its raters said.
+    """Return Krippendorff's alpha for nominal values; a unit contains the value of each rater.
 
-    1 is full agreement, 0 what chance gives, below 0 less than that. None where it is not defined: fewer than two
+    1 is full agreement, 0 is chance level, below 0 is worse than chance. None if it is not defined: fewer than two
     values that can be compared, or all of them equal. Units with one rater do not count.
     Formula: K. Krippendorff, "Computing Krippendorff's Alpha-Reliability" (2011), section C.
     """
@@ -33,9 +33,9 @@ def alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
     return 1 - (n - 1) * observed / expected
 
 
-def vote_value(ballot: Vote) -> Hashable:
-    """Return what a vote says: a number, or that the question is rejected."""
-    number = ballot.number
+def vote_value(vote: Vote) -> Hashable:
+    """Return the value of a vote: a number, or REJECT."""
+    number = vote.number
     return REJECT if number is None else number
 
 
@@ -47,11 +47,12 @@ def measure(
     checks: Iterable[Mapping[str, Any]],
     voided: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Return the figures that a lead sees of a batch (see the keys); shares are None where nothing was counted.
+    """Return the statistics of a batch for the lead page (see the keys); shares are None without data.
 
-    ``votes`` holds the counted votes of each question, ``full`` the questions that everybody answers, ``programs`` the
-    program's answers, ``checks`` the answers to checks. Alpha is measured on the first two answers of each question and
-    on the full sample: asking stops at the first disagreement, so all answers together would look worse than they are.
+    ``votes`` contains the valid votes of each question, ``full`` the questions that all seats answer, ``programs`` the
+    program's answers, ``checks`` the answers to gold checks. Alpha is measured on the first two answers of each
+    question and on the full sample: collection stops at the first disagreement, so using all answers would
+    underestimate agreement.
     """
     outcomes = {
         query: tally_votes(((one.annotator, one.number) for one in given), rule) for query, given in votes.items()
@@ -71,42 +72,44 @@ def measure(
         "alpha_full": _rounded(alpha([[vote_value(one) for one in given] for given in whole])),
         "full_queries": len(whole),
         "program_differs_share": _share(len(differing), len(kept)),
-        "annotators": _people(votes, list(checks), set(voided)),
-        "reject_reasons": dict(Counter(one.reject_reason for one in _every(votes) if one.reject_reason).most_common()),
+        "annotators": _per_annotator(votes, list(checks), set(voided)),
+        "reject_reasons": dict(
+            Counter(one.reject_reason for one in _all_votes(votes) if one.reject_reason).most_common()
+        ),
     }
 
 
-def _people(
+def _per_annotator(
     votes: Mapping[str, Sequence[Vote]], checks: Sequence[Mapping[str, Any]], voided: set[str]
 ) -> list[dict[str, Any]]:
-    mine: defaultdict[str, list[Vote]] = defaultdict(list)
+    votes_by_annotator: defaultdict[str, list[Vote]] = defaultdict(list)
     compared: Counter[str] = Counter()
     equal: Counter[str] = Counter()
     for given in votes.values():
         for one in given:
-            mine[one.annotator].append(one)
+            votes_by_annotator[one.annotator].append(one)
             others = [vote_value(other) for other in given if other is not one]
             compared[one.annotator] += len(others)
             equal[one.annotator] += others.count(vote_value(one))
     answered = [check for check in checks if not check.get("skipped")]
     gold = Counter(check["annotator"] for check in answered)
-    right = Counter(check["annotator"] for check in answered if check.get("right"))
+    correct = Counter(check["annotator"] for check in answered if check.get("right"))
     return [
         {
             "annotator": name,
-            "answers": len(mine[name]),
-            "rejects": sum(one.reject_reason is not None for one in mine[name]),
+            "answers": len(votes_by_annotator[name]),
+            "rejects": sum(one.reject_reason is not None for one in votes_by_annotator[name]),
             "agree_with_rest": _share(equal[name], compared[name]),
-            "gold_right": right[name],
+            "gold_right": correct[name],
             "gold_asked": gold[name],
-            "median_seconds": _median([one.seconds for one in mine[name] if one.seconds is not None]),
+            "median_seconds": _median([one.seconds for one in votes_by_annotator[name] if one.seconds is not None]),
             "voided": name in voided,
         }
-        for name in sorted(mine.keys() | gold.keys())
+        for name in sorted(votes_by_annotator.keys() | gold.keys())
     ]
 
 
-def _every(votes: Mapping[str, Sequence[Vote]]) -> Iterable[Vote]:
+def _all_votes(votes: Mapping[str, Sequence[Vote]]) -> Iterable[Vote]:
     return (one for given in votes.values() for one in given)
 
 

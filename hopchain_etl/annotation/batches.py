@@ -1,8 +1,8 @@
-"""Annotation batches: which queries people are asked, and how far they have got.
+"""Annotation batches: the queries that are sent to annotators, and their state.
 
 ``batches/<id>.json`` is written once, by a build or by a lead. ``<id>.closed.json`` is written once by a lead who ends
 a batch early; ``<id>.decided.json`` by collect, when a batch has become final; ``<id>.assigned.json``, written
-by a lead as often as he likes, says who is asked.
+by a lead, as often as needed, lists the annotators that the batch is assigned to.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KEY = re.compile(r"batches/(?P<id>[^/]+?)(?:\.(?P<kind>closed|decided|assigned)
 
 @dataclass(frozen=True)
 class Batch:
-    """Queries that are answered together. ``lineage`` is the fingerprint of their queries table, if it is known."""
+    """A set of queries that is annotated together. ``lineage``: fingerprint of their queries table, if known."""
 
     id: str
     created_by_run: str
@@ -32,7 +32,7 @@ class Batch:
     policy: dict[str, Any] = field(default_factory=lambda: {"name": "unanimous", "seats": SEATS})
     status: str = "open"
     lineage: str | None = None
-    shards: tuple[str, ...] = ()  # where the rows of these queries are
+    shards: tuple[str, ...] = ()  # shards that contain the rows of these queries
 
     def __post_init__(self) -> None:
         check_batch(self.id)
@@ -44,16 +44,21 @@ class Batch:
 
 
 def check_batch(name: str) -> str:
-    """Return ``name`` if it can name a batch; raise ValueError otherwise: it becomes part of keys, and an intake."""
+    """Return ``name`` if it is a valid batch name; raise ValueError otherwise.
+
+    The name becomes part of keys, and the name of an intake.
+    """
     if name.endswith((".closed", ".decided", ".assigned")):
-        raise ValueError(f"{name!r} cannot name a batch: {name}.json would be read as what became of another one")
+        raise ValueError(
+            f"{name!r} is not a valid batch name: {name}.json would be read as the state file of another batch"
+        )
     return check_intake(name)
 
 
 def create(lake: Lake, batch: Batch) -> Batch:
-    """Store a new batch and return it; the run that has stored it before gets back what it stored then.
+    """Store a new batch and return it; if the same run has already stored it, return the stored one.
 
-    Raises LakeError where the name is taken by another run.
+    Raises LakeError if another run uses the name.
     """
     if lake.store.put_if_absent(_key(batch.id), json.dumps(asdict(batch), sort_keys=True, indent=1).encode()):
         return batch
@@ -64,7 +69,7 @@ def create(lake: Lake, batch: Batch) -> Batch:
 
 
 def load(lake: Lake, name: str) -> Batch:
-    """Return a stored batch; raise LakeError where there is none."""
+    """Return a stored batch; raise LakeError if it does not exist."""
     try:
         value = json.loads(lake.store.get(_key(check_batch(name))))
     except MissingObjectError as error:
@@ -81,12 +86,12 @@ def load(lake: Lake, name: str) -> Batch:
 
 
 def batch_states(lake: Lake) -> dict[str, frozenset[str]]:
-    """Return every batch by name, in order, with what has become of it: ``closed``, ``decided``, ``assigned``."""
+    """Return every batch by name, in order, with its states: ``closed``, ``decided``, ``assigned``."""
     kinds: dict[str, set[str]] = {}
     for entry in lake.store.list_objects("batches/"):
         if match := _KEY.fullmatch(entry.key):
             kinds.setdefault(match["id"], set()).add(match["kind"] or "batch")
-    return {name: frozenset(found - {"batch"}) for name, found in sorted(kinds.items()) if "batch" in found}
+    return {name: frozenset(states - {"batch"}) for name, states in sorted(kinds.items()) if "batch" in states}
 
 
 def query_ids_of_batches(lake: Lake, names: Iterable[str]) -> set[str]:
@@ -101,51 +106,51 @@ def policy_of(desk: DeskSettings) -> dict[str, Any]:
 
 
 def unassigned_queries(
-    lake: Lake, lineage: str, held_back: Mapping[Shard, Container[str]], *, besides: str = ""
+    lake: Lake, lineage: str, excluded: Mapping[Shard, Container[str]], *, besides: str = ""
 ) -> dict[Shard, list[str]]:
-    """Return the queries under a fingerprint that no batch (``besides`` the named one) asks, by shard, in order.
+    """Return the queries of a fingerprint that are in no batch (except ``besides``), by shard, in order.
 
-    Only shards in ``held_back`` are looked at, and the queries that it names are left out.
+    Only shards in ``excluded`` are read, and the queries listed there are excluded.
     """
     earlier = query_ids_of_batches(lake, (other for other in batch_states(lake) if other != besides))
-    gone = lake.tombstones()
+    withdrawn = lake.tombstones()
 
     def queries(shard: Shard) -> list[str]:
-        rows = lake.read("queries", lineage, shard, withdrawn=gone)
+        rows = lake.read("queries", lineage, shard, withdrawn=withdrawn)
         return [
-            query for query in rows["query_id"].to_pylist() if query not in earlier and query not in held_back[shard]
+            query for query in rows["query_id"].to_pylist() if query not in earlier and query not in excluded[shard]
         ]
 
-    shards = list(held_back)
-    return {shard: found for shard, found in zip(shards, map_threads(queries, shards), strict=True) if found}
+    shards = list(excluded)
+    return {shard: ids for shard, ids in zip(shards, map_threads(queries, shards), strict=True) if ids}
 
 
 def close(lake: Lake, name: str, by: str) -> bool:
-    """End a batch before all is answered; return False where somebody has closed it before."""
+    """Close a batch before all queries are answered; return False if it was already closed."""
     load(lake, name)
     closing = {"id": name, "closed_by": by}
     return lake.store.put_if_absent(f"batches/{name}.closed.json", json.dumps(closing, sort_keys=True).encode())
 
 
 def mark_decided(lake: Lake, name: str, outcome: dict[str, Any]) -> None:
-    """Record that a batch has become final, with what became of its queries; the first record stays."""
+    """Record that a batch is final, with the decisions on its queries; the first record is kept."""
     lake.store.put_if_absent(f"batches/{name}.decided.json", json.dumps(outcome, sort_keys=True, indent=1).encode())
 
 
 def reopen(lake: Lake, name: str) -> None:
-    """Take back that a batch has become final: seats of it are free again, and collect will look at it anew."""
+    """Reopen a final batch: some seats are free again, and collect will process it again."""
     lake.store.delete([f"batches/{name}.decided.json"])
 
 
 def assign(lake: Lake, name: str, annotators: Iterable[str] | None) -> None:
-    """Ask only these people a batch's questions; None asks every annotator."""
+    """Assign a batch to these annotators; None means all annotators."""
     load(lake, name)
     people = None if annotators is None else sorted(set(annotators))
     lake.put_json(f"batches/{name}.assigned.json", {"id": name, "annotators": people})
 
 
 def assigned(lake: Lake, name: str) -> frozenset[str] | None:
-    """Return who is asked a batch's questions; None is every annotator."""
+    """Return the annotators a batch is assigned to; None means all."""
     held = lake.get_json(f"batches/{name}.assigned.json")
     return None if held is None or held["annotators"] is None else frozenset(held["annotators"])
 

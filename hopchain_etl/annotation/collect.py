@@ -1,7 +1,7 @@
-"""Collect: from single votes of annotators to the ``answers`` table, and to what a batch has decided.
+"""Collect: compacts annotators' votes into the ``answers`` table and computes the decisions of each batch.
 
-A vote is an object ``answers/<query_id>/seat-<n>.<rev>.json`` that is written once; the highest revision of a seat
-counts, unless it is retracted or its annotator voided (see ``ballots``). The table lies beside the votes under
+A vote is an object ``answers/<query_id>/seat-<n>.<rev>.json`` that is written once; the highest revision of a seat is
+valid, unless it is retracted or its annotator is voided (see ``votes``). The table is stored beside the votes, under
 ``answers/<fingerprint>/intake=<batch>/``: query ids have 64 hex digits, fingerprints 12.
 """
 
@@ -24,7 +24,7 @@ from hopchain_etl.annotation.votes import VOTE_KEY, Vote, in_full_sample
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import Identity, Row
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, parse_answer, tally_votes
-from hopchain_etl.lake.lake import Lake, Marker, Part, Shard
+from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.quality.validator import Validator
 from hopchain_etl.stages.lineage import Lineage
 
@@ -35,7 +35,7 @@ REVISION = 1
 
 @dataclass(frozen=True)
 class VoteObject:
-    """A stored vote as a listing shows it."""
+    """A stored vote as seen in a listing (not read yet)."""
 
     key: str
     etag: str
@@ -46,9 +46,10 @@ class VoteObject:
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """How far a batch is, in queries. ``answers`` is the fingerprint of its table, ``inputs`` the digest of votes.
+    """Progress of a batch, as numbers of queries.
 
-    Open are queries that somebody should still answer: those of the full sample until every seat is taken.
+    ``answers`` is the fingerprint of its table, ``inputs`` the digest of its votes.
+    Open queries still need answers; queries of the full sample stay open until every seat is taken.
     """
 
     id: str
@@ -61,50 +62,50 @@ class BatchProgress:
 
     @property
     def final(self) -> bool:
-        """Whether nothing more is waited for."""
+        """Whether no more votes are expected."""
         return self.closed or not self.open
 
 
 def collect(lake: Lake, validate: Validator) -> list[BatchProgress]:
-    """Bring the answers table of every batch up to its votes; return the batches that have newly become final.
+    """Update the answers table of every batch from its votes; return the batches that have just become final.
 
-    Final is a batch whose queries are all decided, or that a lead has closed, and that ``batches.settle`` has not
-    recorded yet. Run again on the same votes it writes nothing and returns the same.
+    A batch becomes final when all its queries are decided or a lead closes it; it is returned until
+    ``batches.mark_decided`` has recorded it. A second run on the same votes writes nothing and returns the same.
     """
-    found = batches.batch_states(lake)
-    cast = votes_by_query(lake) if found else {}
-    gone = votes.voided(lake)
+    states_by_batch = batches.batch_states(lake)
+    stored = votes_by_query(lake) if states_by_batch else {}
+    voided = votes.voided(lake)
     final = []
-    for name, kinds in found.items():
+    for name, states in states_by_batch.items():
         batch = batches.load(lake, name)
-        mine = [vote for query in dict.fromkeys(batch.query_ids) for vote in cast.get(query, ())]
-        inputs = digest(mine, gone)
-        compact(lake, batch, mine, inputs, validate, gone)
-        if "decided" not in kinds:
-            standing = _standing(lake, batch, inputs, closed="closed" in kinds)
-            log.info("batch %s: %d kept, %d dropped, %d open", name, standing.kept, standing.dropped, standing.open)
-            final += [standing] if standing.final else []
+        of_batch = [vote for query in dict.fromkeys(batch.query_ids) for vote in stored.get(query, ())]
+        inputs = digest(of_batch, voided)
+        compact(lake, batch, of_batch, inputs, validate, voided)
+        if "decided" not in states:
+            progress = _progress(lake, batch, inputs, closed="closed" in states)
+            log.info("batch %s: %d kept, %d dropped, %d open", name, progress.kept, progress.dropped, progress.open)
+            final += [progress] if progress.final else []
     return final
 
 
 def votes_by_query(lake: Lake) -> dict[str, list[VoteObject]]:
-    """Return every vote by query_id, by one listing and without reading any."""
-    cast: dict[str, list[VoteObject]] = {}
+    """Return every vote by query_id, with one listing and without reading the objects."""
+    found: dict[str, list[VoteObject]] = {}
     for entry in lake.store.list_objects("answers/"):
         if match := VOTE_KEY.fullmatch(entry.key):
             vote = VoteObject(entry.key, entry.etag, match["query"], int(match["seat"]), int(match["rev"]))
-            cast.setdefault(vote.query_id, []).append(vote)
-    return cast
+            found.setdefault(vote.query_id, []).append(vote)
+    return found
 
 
-def digest(mine: Iterable[VoteObject], gone: Iterable[str] = ()) -> str:
-    """Return 16 hex digits over the keys and contents of votes, and over who is voided."""
-    lines = sorted([*(f"{vote.key}\n{vote.etag}\n" for vote in mine), *(f"voided {name}\n" for name in gone)])
+def digest(stored: Iterable[VoteObject], voided: Iterable[str] = ()) -> str:
+    """Return 16 hex digits over the keys and contents of votes, and over the voided annotators."""
+    lines = sorted([*(f"{vote.key}\n{vote.etag}\n" for vote in stored), *(f"voided {name}\n" for name in voided)])
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
 
 def lineage(batch: Batch) -> Lineage:
-    """Return where a batch's answers come from: people under a policy, asked the queries of a lineage."""
+    """Return the lineage of a batch's answers: humans under a policy, answering queries of a lineage."""
     return Lineage("collect", REVISION, Identity("people", "1", batch.policy), batch.lineage)
 
 
@@ -116,11 +117,11 @@ def compact(
     validate: Validator,
     gone: Collection[str] = (),
 ) -> None:
-    """Write a batch's votes as one shard of the answers table, unless it holds exactly these votes already.
+    """Write a batch's votes as one shard of the answers table, unless the shard already contains exactly these votes.
 
     In the marker ``read`` counts votes: older revisions, unreadable, retracted and voided votes, and those that fail
-    the table's suite are rejected, all others are rows. However many fail, the shard is written: a few early votes are
-    no sample.
+    the table's suite are rejected, all others are rows. The shard is written even if many rows fail, because a few
+    early votes are not a representative sample.
     """
     asked = lineage(batch)
     shard = Shard(batch.id, 0)
@@ -140,8 +141,8 @@ def compact(
     lake.put_json(f"lineages/{asked.fingerprint}.json", asked.facts)
     lake.put_json(folder + "validation.json", verdict.summary)
     marker = Marker(
-        parts=_write(lake, folder, "part", kept),
-        rejects=_write(lake, folder, "rejects", pa.Table.from_pylist(rejects, schema=schemas.REJECTS)),
+        parts=lake.write_parts(folder, "part", kept),
+        rejects=lake.write_parts(folder, "rejects", pa.Table.from_pylist(rejects, schema=schemas.REJECTS)),
         read=len(mine),
         ok=kept.num_rows,
         rejected=len(rejects),
@@ -154,7 +155,7 @@ def compact(
 
 
 def valid_votes_of_batch(lake: Lake, batch: Batch) -> list[Vote]:
-    """Return the votes of a batch that count, as its table has them; none before the first collect."""
+    """Return the valid votes of a batch from its table; empty before the first collect."""
     place = "answers", lineage(batch).fingerprint, Shard(batch.id, 0)
     if lake.marker(*place) is None:
         return []
@@ -163,78 +164,72 @@ def valid_votes_of_batch(lake: Lake, batch: Batch) -> list[Vote]:
 
 
 def decide(given: Iterable[Vote | Row], rule: ConsensusRule) -> ConsensusOutcome:
-    """Return what counted votes, or rows of ``answers``, make of their query."""
+    """Return the decision on a query from its valid votes or its rows of ``answers``."""
     rows = (vars(one) if isinstance(one, Vote) else one for one in given)
     return tally_votes(((row["annotator"], parse_answer(row["answer"])) for row in rows), rule)
 
 
-def _standing(lake: Lake, batch: Batch, inputs: str, *, closed: bool) -> BatchProgress:
+def _progress(lake: Lake, batch: Batch, inputs: str, *, closed: bool) -> BatchProgress:
     given: dict[str, list[Vote]] = {query: [] for query in batch.query_ids}
     for vote in valid_votes_of_batch(lake, batch):
         given[vote.query_id].append(vote)
     rule, share = ConsensusRule.from_policy(batch.policy), float(batch.policy.get("full_share", 0))
     tally: Counter[Decision] = Counter()
-    for query, mine in given.items():
-        waits = in_full_sample(query, share) and len({vote.annotator for vote in mine}) < rule.seats
-        tally[Decision.OPEN if waits else decide(mine, rule).decision] += 1
+    for query, cast in given.items():
+        waits = in_full_sample(query, share) and len({vote.annotator for vote in cast}) < rule.seats
+        tally[Decision.OPEN if waits else decide(cast, rule).decision] += 1
     counts = tally[Decision.KEPT], tally[Decision.DROPPED], tally[Decision.OPEN]
     return BatchProgress(batch.id, closed, *counts, answers=lineage(batch).fingerprint, inputs=inputs)
 
 
 def _rows(
-    lake: Lake, mine: Sequence[VoteObject], before: Mapping[tuple[str, int, int], Vote], gone: Collection[str]
+    lake: Lake, stored: Sequence[VoteObject], before: Mapping[tuple[str, int, int], Vote], voided: Collection[str]
 ) -> tuple[list[Row], list[VoteObject], list[Row]]:
-    """Return the rows of the votes that count, the vote behind each row, and what was rejected.
+    """Return the rows of the valid votes, the stored vote of each row, and the rejects.
 
-    A vote never changes, so those that the table already has (``before``) are not read again.
+    Votes never change, so votes already in the table (``before``) are not read again.
     """
     last: dict[tuple[str, int], VoteObject] = {}
-    for vote in mine:
-        seat = vote.query_id, vote.seat
-        last[seat] = max(last.get(seat, vote), vote, key=lambda one: one.rev)
+    for one in stored:
+        seat = one.query_id, one.seat
+        last[seat] = max(last.get(seat, one), one, key=lambda other: other.rev)
     rows, origins = [], []
-    older = (vote for vote in mine if last[vote.query_id, vote.seat] is not vote)
-    rejects = [_reject(lake, vote, "superseded", "the seat has a later revision") for vote in older]
+    older = (one for one in stored if last[one.query_id, one.seat] is not one)
+    rejects = [_reject(lake, one, "superseded", "the seat has a later revision") for one in older]
 
-    def read(vote: VoteObject) -> tuple[VoteObject, Vote | bytes]:
-        return vote, before.get((vote.query_id, vote.seat, vote.rev)) or lake.store.get(vote.key)
+    def read(one: VoteObject) -> tuple[VoteObject, Vote | bytes]:
+        return one, before.get((one.query_id, one.seat, one.rev)) or lake.store.get(one.key)
 
-    for vote, found in sorted(map_threads(read, last.values()), key=lambda pair: (pair[0].query_id, pair[0].seat)):
+    for origin, found in sorted(map_threads(read, last.values()), key=lambda pair: (pair[0].query_id, pair[0].seat)):
         try:
-            ballot = found if isinstance(found, Vote) else _ballot(vote, found)
-        except ValueError as error:  # what is no JSON or lacks a field: pydantic's errors are ValueErrors too
-            rejects.append(_reject(lake, vote, "unreadable_vote", _told(error)))
+            vote = found if isinstance(found, Vote) else _parse_vote(origin, found)
+        except ValueError as error:  # invalid JSON or missing fields (pydantic's ValidationError is a ValueError)
+            rejects.append(_reject(lake, origin, "unreadable_vote", _error_text(error)))
             continue
-        if ballot.retracted:
-            rejects.append(_reject(lake, vote, "retracted", "taken back by who gave it"))
-        elif ballot.annotator in gone:
-            rejects.append(_reject(lake, vote, "voided", "a lead has voided this annotator"))
+        if vote.retracted:
+            rejects.append(_reject(lake, origin, "retracted", "taken back by who gave it"))
+        elif vote.annotator in voided:
+            rejects.append(_reject(lake, origin, "voided", "a lead has voided this annotator"))
         else:
-            rows.append({name: getattr(ballot, name) for name in schemas.ANSWERS.names})
-            origins.append(vote)
+            rows.append({name: getattr(vote, name) for name in schemas.ANSWERS.names})
+            origins.append(origin)
     return rows, origins, rejects
 
 
-def _ballot(vote: VoteObject, data: bytes) -> Vote:
-    ballot = Vote.model_validate_json(data)
-    if (ballot.query_id, ballot.seat, ballot.rev) != (vote.query_id, vote.seat, vote.rev):
-        raise ValueError(f"it speaks of query {ballot.query_id}, seat {ballot.seat}, revision {ballot.rev}")
-    return ballot
+def _parse_vote(stored: VoteObject, data: bytes) -> Vote:
+    vote = Vote.model_validate_json(data)
+    if (vote.query_id, vote.seat, vote.rev) != (stored.query_id, stored.seat, stored.rev):
+        raise ValueError(f"it speaks of query {vote.query_id}, seat {vote.seat}, revision {vote.rev}")
+    return vote
 
 
-def _told(error: ValueError) -> str:
+def _error_text(error: ValueError) -> str:
     if isinstance(error, ValidationError):
         return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
     return str(error)
 
 
 def _reject(lake: Lake, vote: VoteObject, reason: str, detail: str, payload: Row | None = None) -> Row:
-    told = {"reason": reason, "detail": detail, "payload": json.dumps(payload, sort_keys=True) if payload else None}
+    facts = {"reason": reason, "detail": detail, "payload": json.dumps(payload, sort_keys=True) if payload else None}
     place = {"input_id": vote.key, "uri": lake.store.uri(vote.key), "etag": vote.etag, "image_id": None}
-    return {"stage": "collect", "scope": "input", "outcome": "rejected", **told, **place}
-
-
-def _write(lake: Lake, folder: str, stem: str, rows: pa.Table) -> tuple[Part, ...]:
-    size = lake.settings.rows_per_part
-    cuts = enumerate(range(0, rows.num_rows, size))
-    return tuple(lake.write_part(folder, f"{stem}-{number:05d}", rows.slice(at, size)) for number, at in cuts)
+    return {"stage": "collect", "scope": "input", "outcome": "rejected", **facts, **place}

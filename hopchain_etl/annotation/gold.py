@@ -1,7 +1,7 @@
-"""Checks whose answer is known, mixed into what annotators are asked, to see how carefully somebody looks.
+"""Gold checks: questions with known answers, mixed into the normal work to measure the accuracy of annotators.
 
-An item is ``gold/items/<query_id>.json``; an answer to it ``gold/answers/<who>/<query_id>.json``. Nothing below
-``gold/`` is ever counted as a vote or released: collect and snapshot do not look there.
+An item is ``gold/items/<query_id>.json``; an answer to it ``gold/answers/<annotator>/<query_id>.json``. Objects
+below ``gold/`` are never counted as votes or released, because collect and snapshot do not read them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SOURCES = ("unanimous", "listed", "drawn")
 
 @dataclass(frozen=True)
 class GoldItem:
-    """A question whose answer is known, and where its photo is. ``source`` is one of SOURCES."""
+    """A question with a known answer, and the key of its photo. ``source`` is one of SOURCES."""
 
     query_id: str
     question: str
@@ -36,16 +36,16 @@ class GoldItem:
 
 
 class Gold:
-    """The checks, and who has answered them, as one API worker remembers it. Thread-safe."""
+    """In-memory index of the checks and of who has answered them, one per API worker. Thread-safe."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._lock = threading.Lock()
         self.items: dict[str, GoldItem] = {}
-        self._answered: defaultdict[str, set[str]] = defaultdict(set)  # by who
+        self._answered: defaultdict[str, set[str]] = defaultdict(set)  # query_ids by annotator_key
 
     def refresh(self) -> None:
-        """Learn of new items and of answers that other API workers stored."""
+        """Load new items, and answers stored by other API workers."""
         keys = [entry.key for entry in self._lake.store.list_objects("gold/items/")]
         new = [key for key in keys if _name(key) not in self.items]
         found = [GoldItem(**json.loads(data)) for data in map_threads(self._lake.store.get, new)]
@@ -70,15 +70,18 @@ class Gold:
         return len(new)
 
     def count(self, annotator: str) -> int:
-        """Return how many checks somebody has answered."""
+        """Return the number of checks an annotator has answered."""
         return len(self._answered[annotator_key(annotator)])
 
     def is_due(self, annotator: str, turn: int, share: float) -> bool:
-        """Return whether the question of this turn is a check: by chance, but the same whenever it is asked."""
+        """Return whether the question of this turn is a check: pseudo-random but deterministic."""
         return bool(self.items) and _chance(f"{annotator}\n{turn}") < share
 
     def pick(self, annotator: str, known: Iterable[str]) -> GoldItem | None:
-        """Return the next check for somebody, none of those he has answered before, as a check or for real."""
+        """Return the next check for an annotator, or None if there is none left.
+
+        ``known`` are the query_ids that they were asked as normal questions.
+        """
         me = annotator_key(annotator)
         stored = {_name(entry.key) for entry in self._lake.store.list_objects(f"gold/answers/{me}/")}
         with self._lock:
@@ -86,11 +89,11 @@ class Gold:
             left = self.items.keys() - self._answered[me] - set(known)
         return self.items[min(left, key=lambda query: _chance(annotator + query))] if left else None
 
-    def answer(self, annotator: str, query_id: str, said: dict[str, Any]) -> None:
-        """Store what somebody answered to a check, with whether it is right; the first answer stays."""
+    def answer(self, annotator: str, query_id: str, submission: dict[str, Any]) -> None:
+        """Store an annotator's answer to a check and whether it is correct; only the first answer is kept."""
         item = self.items[query_id]
-        number = parse_answer(said.get("answer"))
-        marked = {**said, "annotator": annotator, "gold": True, "expected": item.answer}
+        number = parse_answer(submission.get("answer"))
+        marked = {**submission, "annotator": annotator, "gold": True, "expected": item.answer}
         body = {**marked, "right": number is not None and number == parse_answer(item.answer)}
         self._lake.store.put_if_absent(_answer_key(annotator, query_id), json.dumps(body, sort_keys=True).encode())
         with self._lock:
@@ -103,9 +106,9 @@ class Gold:
             self._answered[annotator_key(annotator)].discard(query_id)
 
     def answered(self, annotator: str, query_id: str) -> dict[str, Any] | None:
-        """Return what somebody answered to a check."""
-        said: dict[str, Any] | None = self._lake.get_json(_answer_key(annotator, query_id))
-        return said
+        """Return an annotator's answer to a check, None if there is none."""
+        answer: dict[str, Any] | None = self._lake.get_json(_answer_key(annotator, query_id))
+        return answer
 
     def answers(self) -> list[dict[str, Any]]:
         """Return all answers to checks, skips included."""

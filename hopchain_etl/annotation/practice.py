@@ -1,4 +1,7 @@
-"""Questions about drawn pictures whose truth is known exactly: the practice round, and checks of source ``drawn``."""
+"""Questions about synthetic pictures with exact ground truth.
+
+They are used in the practice round and for gold checks of source ``drawn``.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _KINDS = ("menu", "table", "score", "timetable")  # lists of words and numbers: 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture as PNG bytes, a question about it and the answer, with what each step of the way reads."""
+    """A picture as PNG bytes, a question about it and the answer, with the reading of each step."""
 
     png: bytes
     width: int
@@ -31,7 +34,7 @@ class Drawn:
 
 
 def drawn(first: int = 0) -> Iterator[Drawn]:
-    """Yield questions without end, each about a picture of its own; the same ones each time."""
+    """Yield an endless sequence of questions, each about its own picture. The sequence is always the same."""
     for seed in itertools.count(first):
         if found := _draw(_KINDS[seed % len(_KINDS)], seed):
             yield found
@@ -50,15 +53,15 @@ def _draw(kind: str, seed: int) -> Drawn | None:
     scene.image.save(sink, "PNG")
     reading = {one.id: one.text or "" for one in texts}
     steps = tuple(_step(hop, reading) for hop in found[0].hops)
-    return Drawn(sink.getvalue(), scene.image.width, scene.image.height, *_asked(found[0]), steps)
+    return Drawn(sink.getvalue(), scene.image.width, scene.image.height, *_question_and_answer(found[0]), steps)
 
 
-def _asked(query: Query) -> tuple[str, str]:
+def _question_and_answer(query: Query) -> tuple[str, str]:
     return query.question, decimal_text(query.answer)
 
 
 def _step(hop: Hop, reading: dict[str, str]) -> str:
-    """Return what a hop finds, and reads there, in a few words."""
+    """Return a short text with the target of a hop and its reading."""
     if hop.read is Read.COUNT and hop.arg is None:
         return f"{decimal_text(Fraction(hop.value))} of “{hop.category}”" if isinstance(hop.value, Fraction) else ""
     shown = f"“{reading[hop.target[0]]}”"

@@ -1,7 +1,7 @@
-"""Names of annotators as releases show them: the same person has the same name in every release of a lake.
+"""Pseudonyms of annotators in releases; a person has the same pseudonym in every release of a lake.
 
-A name is keyed (HMAC-SHA256) with random bytes that stay in the lake, so that nobody who has a release can try a list
-of names. Who can read the key can read the votes with the real names as well.
+A name is keyed (HMAC-SHA256) with random bytes that stay in the lake, so that names cannot be guessed
+from a release by trying a list. Anyone who can read the key can also read the votes with the real names.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ _KEY = "annotators/pseudonyms.key"
 
 
 def fingerprint(lake: Lake) -> str:
-    """Return 16 hex digits that tell the lake's key from others; makes the key where there is none yet."""
+    """Return 16 hex digits that identify the lake's key; creates the key if it does not exist."""
     lake.store.put_if_absent(_KEY, secrets.token_hex(32).encode())
     return _fingerprint(lake.store.get(_KEY))
 
 
 def reader(lake: Lake, expected: str | None) -> Callable[[str], str]:
-    """Return a function from name to pseudonym; raise LakeError where the key is not the ``expected`` one.
+    """Return a function from name to pseudonym; raise LakeError if the key is not the ``expected`` one.
 
-    Without an expected key nobody has answered, and the function must not be asked.
+    Without an expected key there are no answers, and the function must not be called.
     """
     if expected is None:
         return lambda name: _unknown(name, lake)
@@ -40,4 +40,4 @@ def _fingerprint(key: bytes) -> str:
 
 
 def _unknown(name: str, lake: Lake) -> str:
-    raise LakeError(f"there are answers, but the snapshot of {lake.store.uri('')} names no key for their authors")
+    raise LakeError(f"there are answers, but the snapshot of {lake.store.uri('')} contains no pseudonym key")

@@ -1,8 +1,8 @@
-"""Votes of annotators as they are stored, and which of them count.
+"""Stored votes of annotators, and the rules for which votes are valid.
 
 A vote is an object ``answers/<query_id>/seat-<n>.<rev>.json``, written once (``If-None-Match: *``). The highest
-revision of a seat counts: one that says ``retracted`` (an undo) frees the seat, as does a voided annotator, and whoever
-takes it then writes the next revision. Answers that came too late are kept beside the seats and never counted.
+revision of a seat is valid. A revision with ``retracted`` (an undo), or of a voided annotator, frees the seat; the next
+annotator writes the next revision. Late answers are stored separately and never counted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _VOIDED = ".voided.json"
 
 
 class Vote(BaseModel):
-    """What a vote says. Answer or reject reason: the table's suite sees to it that it is one of the two."""
+    """The content of a vote: an answer or a reject reason (the table's suite checks that it has exactly one)."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True, frozen=True)
 
@@ -37,13 +37,13 @@ class Vote(BaseModel):
     comment: str | None = None
     seconds: float | None = Field(None, allow_inf_nan=False)
     answered_at: str
-    answer_id: str | None = None  # made by the page: a repeated request is known by it
+    answer_id: str | None = None  # created by the page; identifies repeated requests
     batch: str | None = None
     retracted: bool = False
 
     @property
     def key(self) -> str:
-        """Where the vote is stored."""
+        """The key of the vote in the lake."""
         return f"answers/{self.query_id}/seat-{self.seat}.{self.rev}.json"
 
     @property
@@ -56,31 +56,31 @@ class Vote(BaseModel):
         return json.dumps(self.model_dump(), sort_keys=True).encode()
 
 
-def valid_votes(ballots: Iterable[Vote], voided: Container[str] = ()) -> dict[int, Vote]:
-    """Return the vote that counts of each seat that is taken: the highest revision, unless retracted or voided.
+def valid_votes(votes: Iterable[Vote], voided: Container[str] = ()) -> dict[int, Vote]:
+    """Return the valid vote of each taken seat: the highest revision, unless retracted or voided.
 
-    A person counts once, on the lowest of his seats; the others are free.
+    An annotator counts only once, on the lowest seat; further seats of the same person are free.
     """
     last: dict[int, Vote] = {}
-    for ballot in ballots:
-        if ballot.seat not in last or ballot.rev > last[ballot.seat].rev:
-            last[ballot.seat] = ballot
+    for vote in votes:
+        if vote.seat not in last or vote.rev > last[vote.seat].rev:
+            last[vote.seat] = vote
     taken: dict[int, Vote] = {}
     people: set[str] = set()
-    for seat, ballot in sorted(last.items()):
-        if not ballot.retracted and ballot.annotator not in voided and ballot.annotator not in people:
-            people.add(ballot.annotator)
-            taken[seat] = ballot
+    for seat, vote in sorted(last.items()):
+        if not vote.retracted and vote.annotator not in voided and vote.annotator not in people:
+            people.add(vote.annotator)
+            taken[seat] = vote
     return taken
 
 
 def in_full_sample(query_id: str, share: float) -> bool:
-    """Return whether a question is in the sample that everybody answers, by its id alone."""
+    """Return whether a question is in the sample that is answered on every seat; depends only on its id."""
     return int(query_id[:13], 16) / 16**13 < share
 
 
 def void(lake: Lake, annotator: str, *, by: str, reason: str) -> bool:
-    """Let nothing that ``annotator`` answers count any more; return False where that was so before."""
+    """Void an annotator: none of the answers count any more. Return False if the annotator was already voided."""
     stone = {"annotator": annotator, "by": by, "reason": reason}
     return lake.store.put_if_absent(
         f"{_VOIDS}{annotator_key(annotator)}{_VOIDED}", json.dumps(stone, sort_keys=True).encode()
@@ -98,5 +98,5 @@ def voided(lake: Lake) -> dict[str, dict[str, str]]:
 
 
 def annotator_key(annotator: str) -> str:
-    """Return 16 hex digits that stand for an annotator in keys: names may hold anything."""
+    """Return 16 hex digits that identify an annotator in keys, because names may contain any character."""
     return hashlib.sha256(annotator.encode()).hexdigest()[:16]

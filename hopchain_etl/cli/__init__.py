@@ -13,7 +13,7 @@ from rich.logging import RichHandler
 
 from hopchain_etl.cli import build, doctor, release, show, use
 from hopchain_etl.cli.s3 import app as s3
-from hopchain_etl.demo.s3_server import S3ServerError
+from hopchain_etl.demo.s3_folder import S3ServerError
 from hopchain_etl.engines.base import EngineDownError, TokenCeilingError
 from hopchain_etl.lake.lake import LakeError
 from hopchain_etl.lake.lock import LockHeldError
@@ -22,7 +22,7 @@ from hopchain_etl.quality.validator import QualityError
 from hopchain_etl.release.git import RegistryError
 from hopchain_etl.stages.runner import StoppedError
 
-# What a user can mend: shown as one message, without a traceback.
+# Errors that a user can fix: shown as one message without a traceback.
 _EXPECTED = (
     StoreError, MissingObjectError, RegistryError, LakeError, LockHeldError, QualityError, S3ServerError, ValueError,
     FileNotFoundError, EngineDownError, TokenCeilingError,
@@ -35,13 +35,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.add_typer(s3, name="s3", help="The embedded S3 server, for trying things out and for tests.")
+app.add_typer(s3, name="s3", help="The embedded S3 server, for trials and tests.")
 for part in (build.app, release.app, show.app, use.app, doctor.app):
     app.registered_commands += part.registered_commands
 
 
 @app.callback()
-def _verbosity(verbose: bool = typer.Option(False, "--verbose", "-v", help="also log what happens inside")) -> None:
+def _verbosity(verbose: bool = typer.Option(False, "--verbose", "-v", help="also show debug log messages")) -> None:
     plain = not sys.stderr.isatty()
     handler = logging.StreamHandler() if plain else RichHandler(console=Console(stderr=True), show_path=False)
     form = "%(asctime)s %(levelname)s %(message)s" if plain else "%(message)s"

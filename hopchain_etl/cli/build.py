@@ -23,7 +23,7 @@ from hopchain_etl.stages.runner import Progress
 
 app = typer.Typer()
 
-Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Intakes = Annotated[str, typer.Option("--intakes", help="new | all | sample:N | names of intakes, separated by commas")]
 IntakeName = Annotated[
     str | None, typer.Option("--intake", help="name of the set of new photos; default: the time now")
@@ -32,7 +32,7 @@ IntakeName = Annotated[
 
 @app.command()
 def ingest(intake: IntakeName = None) -> None:
-    """Fetch the photos that the lake has not seen, normalise them once, and record each or why not."""
+    """Fetch new photos, normalise them, and record each photo or its reject reason."""
     settings = Settings()
     with watched() as (progress, stop):
         result = _ingest(settings, intake, progress, stop)
@@ -44,7 +44,7 @@ def ingest(intake: IntakeName = None) -> None:
 
 @app.command()
 def run(intake: IntakeName = None, intakes: Intakes = "new", json_: Json = False) -> None:
-    """Run the whole build: ingest, then take every shard that has work through all stages."""
+    """Run the whole build: ingest, then run all stages on every shard that needs work."""
     settings = Settings()
     with watched() as (progress, stop):
         _ingest(settings, intake, progress, stop)
@@ -65,15 +65,17 @@ def _stage_command(name: str, help_: str) -> None:
 
 
 _stage_command("detect", "Name the categories of things in each photo.")
-_stage_command("segment", "Cut out each instance of the categories found by detect.")
+_stage_command("segment", "Segment each instance of the categories found by detect.")
 _stage_command("generate", "Write multi-hop questions over the instances found by segment, and check each.")
-_stage_command("judge", "Let a model say which questions cannot be put to people. Not in the local profile.")
-_stage_command("screen", "Let a weaker model try each question, with the image and blind. Not in the local profile.")
+_stage_command("judge", "Let a model decide which questions are not suitable for annotators. Not in the local profile.")
+_stage_command(
+    "screen", "Let a weaker model answer each question with and without the image. Not in the local profile."
+)
 
 
 @app.command()
 def plan(intakes: Intakes = "new", json_: Json = False) -> None:
-    """List the shards that have work under today's fingerprints, without doing any."""
+    """List the shards that need work under the current fingerprints; runs nothing."""
     build = Build(Settings())
     shards = [str(shard) for shard in build.plan(intakes)]
     fingerprints = {name: step.fingerprint for name, step in build.steps.items()}
@@ -87,7 +89,7 @@ def plan(intakes: Intakes = "new", json_: Json = False) -> None:
 
 @app.command()
 def status(json_: Json = False) -> None:
-    """Show what became of every photo: read, ok, rejected and failed at each stage, with reasons."""
+    """Show the numbers of rows read, ok, rejected and failed at each stage, with reasons."""
     _show(funnel(Build(Settings())), json_)
 
 
@@ -98,7 +100,7 @@ def rejects(
     limit: Annotated[int, typer.Option(min=1)] = 50,
     json_: Json = False,
 ) -> None:
-    """List rows that were refused or failed, with stage, reason and detail."""
+    """List rows that were rejected or failed, with stage, reason and detail."""
     build = Build(Settings())
     found = [
         row

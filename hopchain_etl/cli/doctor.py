@@ -1,4 +1,4 @@
-"""``hopchain doctor``: is everything there that a run needs?"""
+"""``hopchain doctor``: checks that everything a run needs is available."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _STYLES = {"ok": "green", "warning": "yellow", "missing": "bold red"}
 
 @app.command()
 def doctor(json_: Annotated[bool, typer.Option("--json", help="findings as JSON, for scripts")] = False) -> None:
-    """Look at S3, registry, Airflow, endpoints, GPUs and weights, as far as the profile needs them.
+    """Check S3, registry, Airflow, endpoints, GPUs and weights, as required by the profile.
 
     Says what is missing and how to fix it. Exit code 1 if anything is missing, 0 otherwise. Run it where the tasks run.
     """
-    with Console(stderr=True).status("looking ...") as status:
+    with Console(stderr=True).status("checking ...") as status:
         findings: list[Finding] = []
         for finding in examine(Settings()):
             findings.append(finding)

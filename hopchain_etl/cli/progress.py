@@ -1,4 +1,4 @@
-"""Live progress: a bar with rate, ETA and rejects on a terminal, a log line now and then elsewhere."""
+"""Live progress: a bar with rate, ETA and rejects on a terminal, periodic log lines otherwise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOG_SECONDS = 15
 
 
 class LiveProgress:
-    """Rows done, rate, time left and rejects of the shard at hand."""
+    """Rows done, rate, time left and rejects of the current shard."""
 
     def __init__(self) -> None:
         self._bar = Progress(
@@ -69,14 +69,14 @@ class LiveProgress:
 
 @contextmanager
 def watched() -> Iterator[tuple[runner.Progress, threading.Event]]:
-    """Yield progress and a stop event that the first Ctrl-C or SIGTERM sets; a second one ends at once."""
+    """Yield progress and a stop event that the first Ctrl-C or SIGTERM sets; a second one stops immediately."""
     stop = threading.Event()
 
     def ask_to_stop(number: int, _: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        log.warning("stopping after the row at hand; what is done is kept (once more to end at once)")
+        log.warning("stopping after the current row; finished work is kept (press again to stop immediately)")
 
     before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

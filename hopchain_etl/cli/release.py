@@ -15,14 +15,14 @@ from hopchain_etl.settings import Settings
 app = typer.Typer()
 console = Console()
 
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs instead of a table for people")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 Target = Annotated[str, typer.Option(help="which training set: a folder below training_set/")]
 SNAPSHOT, PARAMS = Path("snapshot.json"), Path("params.yaml")
 
 
 @app.command()
 def snapshot(out: Annotated[Path, typer.Option(help="where to write it")] = SNAPSHOT, as_json: AsJson = False) -> None:
-    """Write down what a release would be made from: every input part of the lake with its sha256.
+    """Write the snapshot of a release: every input part of the lake with its sha256.
 
     Reads only the lake. The same lake gives the same bytes, so an unchanged snapshot means there is nothing to release.
     """
@@ -38,9 +38,9 @@ def snapshot(out: Annotated[Path, typer.Option(help="where to write it")] = SNAP
 
 @app.command()
 def assemble(target: Target = "default", as_json: AsJson = False) -> None:
-    """Make the rows of a training set from snapshot.json and params.yaml (a stage of dvc.yaml).
+    """Build the rows of a training set from snapshot.json and params.yaml (a stage of dvc.yaml).
 
-    Each query ends in a row or is counted under the reason that dropped it, in training_set/TARGET/dropped.json.
+    Each query becomes a row or is counted under a drop reason, in training_set/TARGET/dropped.json.
     """
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.release.assemble import assemble as run
@@ -70,11 +70,12 @@ def card(target: Target = "default", as_json: AsJson = False) -> None:
 
 @app.command()
 def research(
-    out: Annotated[Path, typer.Option(help="folder to write to, anew")] = Path("research/raw"), as_json: AsJson = False
+    out: Annotated[Path, typer.Option(help="folder to write to, replacing its contents")] = Path("research/raw"),
+    as_json: AsJson = False,
 ) -> None:
     """Write the research artifact of snapshot.json and params.yaml: dropped queries, raw attempts, verdicts, votes.
 
-    A publish does the same where `release.research` is on.
+    `hopchain publish` does the same if `release.research` is on.
     """
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.release.assemble import read_params
@@ -88,12 +89,13 @@ def publish(
     ask: Annotated[bool, typer.Option("--ask", help="show the new versions and ask before pushing")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Release: snapshot, assemble, validate, describe, push the bytes with DVC, then commit and tag.
+    """Release: take a snapshot, assemble, validate, write the card, push the data with DVC, then commit and tag.
 
-    Works in a fresh clone of `registry.git_url`. Nothing is visible before the last step, so it can be repeated
-    after any failure. Unchanged rows make no version.
+    Works in a fresh clone of `registry.git_url`. Nothing becomes visible before the last step, so it can be repeated
+    after any failure. If the rows have not changed, no version is created.
     """
-    from hopchain_etl.release.registry import Release, publish
+    from hopchain_etl.release.registry import publish
+    from hopchain_etl.release.versions import Release
 
     def approve(releases: Any) -> bool:
         for release in releases:
@@ -116,7 +118,7 @@ def publish(
 
 @app.command()
 def releases(as_json: AsJson = False) -> None:
-    """List every released version; yanked ones held a photo that was erased since."""
+    """List every released version; yanked versions contained a photo that was erased later."""
     from hopchain_etl.release.registry import releases
 
     found = releases(Settings())
@@ -130,7 +132,7 @@ def releases(as_json: AsJson = False) -> None:
         table.add_row(
             one["tag"], one["date"], *numbers, reviewed, one["engines"], style="dim" if one["yanked"] else None
         )
-    console.print(table if found else "No releases yet: `hopchain publish` makes the first.")
+    console.print(table if found else "No releases yet: `hopchain publish` creates the first.")
 
 
 @app.command()
@@ -146,8 +148,8 @@ def verify(
 ) -> None:
     """Recompute every answer and every rule of a training set, or of any file of rows; exit 1 on failures.
 
-    Needs neither lake nor registry, and uses all cores. Prints the failures by reason; the unchecked share is that of
-    hops that no code can execute, such as shapes.
+    Needs no lake and no registry; uses all cores. Prints failures by reason. The unchecked share is the share of hops
+    that code cannot check, such as shapes.
     """
     from hopchain_etl.training_set.verify import verify
 
@@ -160,9 +162,9 @@ def verify(
             table.add_row(reason, str(count), result.samples[reason][0])
         if result.failures:
             console.print(table)
-        said = f"{result.rows} rows, {result.images} images, {result.unchecked:.1%} of hops unchecked"
+        counts = f"{result.rows} rows, {result.images} images, {result.unchecked:.1%} of hops unchecked"
         unreviewed = f", {result.unreviewed} rows that no human has answered" if result.unreviewed else ""
-        console.print(f"{'ok' if result.ok else 'FAILED' if result.rows else 'EMPTY'}: {said}{unreviewed}")
+        console.print(f"{'ok' if result.ok else 'FAILED' if result.rows else 'EMPTY'}: {counts}{unreviewed}")
     raise typer.Exit(0 if result.ok else 1)
 
 
@@ -172,7 +174,7 @@ def withdraw(
     reason: Annotated[str, typer.Option(help="kept in its tombstone")],
     as_json: AsJson = False,
 ) -> None:
-    """Leave a photo out of everything from now on; released versions keep it. See `erase` to remove its bytes."""
+    """Exclude a photo from now on; released versions keep it. See `erase` to remove its bytes."""
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.takedown.lake import withdraw
 
@@ -186,9 +188,9 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove a photo's bytes, rows and model answers from the lake and the registry, for good.
+    """Remove a photo's bytes, rows and model answers permanently from the lake and the registry.
 
-    Released versions that held it are yanked: their tags are renamed yanked/... and can no longer be pulled. Run it
+    Released versions that contain it are yanked: their tags are renamed yanked/... and can no longer be pulled. Run it
     while no build and no publish is running, and `hopchain publish` afterwards for a version without it.
     """
     from hopchain_etl.lake.lake import Lake
@@ -196,7 +198,7 @@ def erase(
     from hopchain_etl.takedown.registry import erase_from_registry
 
     if not yes:
-        typer.confirm(f"Erase {photo} and yank the versions that hold it? This cannot be undone.", abort=True)
+        typer.confirm(f"Erase {photo} and yank the versions that contain it? This cannot be undone.", abort=True)
     settings = Settings()
     done = erase(Lake(settings.lake), photo, reason)
     if settings.registry.git_url:
@@ -207,13 +209,13 @@ def erase(
 @app.command()
 def gc(
     yes: Annotated[bool, typer.Option("--yes", help="delete; without it, only list")] = False,
-    grace_hours: Annotated[float, typer.Option(help="leave orphan parts alone that are younger")] = 24.0,
+    grace_hours: Annotated[float, typer.Option(help="keep unreferenced parts that are younger than this")] = 24.0,
     as_json: AsJson = False,
 ) -> None:
-    """List (with --yes delete) tables of lineages that nothing names any more, and parts that no marker names.
+    """List (with --yes delete) unused tables of old lineages, and parts that are in no marker.
 
-    Kept: today's lineage, those of the settings, and those of every released version. Photos, human answers and the
-    journal of model answers are never touched.
+    Kept are the current lineage, the lineages in the settings and those of every released version. Photos, human
+    answers and cached model answers are never deleted.
     """
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.takedown.gc import gc, lineages_in_use

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hopchain_etl.demo import s3_server
-from hopchain_etl.demo.s3_server import S3ServerError, ServerInfo
+from hopchain_etl.demo.s3_folder import S3ServerError, ServerInfo
 
 NOT_RUNNING = 3  # what `systemctl status` exits with
 
@@ -23,10 +23,10 @@ DEFAULT_FOLDER = Path(".hopchain/s3")
 @app.command()
 def start(
     folder: Folder = DEFAULT_FOLDER,
-    port: Annotated[int | None, typer.Option(help="S3 port; takes the three above it and, of each, +10000.")] = None,
+    port: Annotated[int | None, typer.Option(help="S3 port; the next 3 and these 4 + 10000 are used too.")] = None,
     show_keys: Annotated[bool, typer.Option("--show-keys", help="Print the keys as well.")] = False,
 ) -> None:
-    """Start the server, or find it running; print its endpoint and how to use it."""
+    """Start the server if it is not running; print its endpoint and how to use it."""
     try:
         info = s3_server.start(folder, port=port)
     except S3ServerError as error:
@@ -46,7 +46,7 @@ def start(
 
 @app.command()
 def stop(folder: Folder = DEFAULT_FOLDER) -> None:
-    """Stop the server; its data stays."""
+    """Stop the server; its data are kept."""
     try:
         stopped = s3_server.stop(folder)
     except S3ServerError as error:
@@ -58,7 +58,7 @@ def stop(folder: Folder = DEFAULT_FOLDER) -> None:
 @app.command()
 def status(
     folder: Folder = DEFAULT_FOLDER,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs; holds no secrets.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON output, without secrets.")] = False,
 ) -> None:
     """Say whether the server runs: exit code 0 if so, 3 if not."""
     try:

@@ -1,4 +1,4 @@
-"""Commands that show and supply: the report, and sample photos to try things on."""
+"""Commands for information and sample data: report, audit, samples, settings, estimate."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="the page to write")] = Path("report.html"),
     pictures: Annotated[int, typer.Option(min=1, help="photos in the gallery")] = 24,
 ) -> None:
-    """Write one HTML page about the build: funnel, gallery with masks hop by hop, mixes and timings."""
+    """Write one HTML page about the build: funnel, gallery with a mask per hop, distributions and timings."""
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(write_report(Build(Settings()), pictures=pictures), encoding="utf-8")
     Console().print(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB); open it in a browser")
@@ -36,9 +36,9 @@ def report(
 
 @app.command("audit")
 def audit_command(json_: Annotated[bool, typer.Option("--json")] = False) -> None:
-    """Report the quality figures of today's build: refusals, balance, what guessers get right, screening, judge.
+    """Report the quality figures of the current build: rejects, balance, accuracy of guessing, screening, judge.
 
-    The same as plots: hopchain report.
+    See the same figures as plots with `hopchain report`.
     """
     figures = audit(Build(Settings()))
     if json_:
@@ -57,7 +57,7 @@ def samples(
     seed: int = 0,
     json_: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Write sample images: real photos out of installed packages, and drawn posters, charts, tables and signs."""
+    """Write sample images: real photos from installed packages, and drawn posters, charts, tables and signs."""
     written = write_samples(folder, count=count, seed=seed)
     if json_:
         typer.echo(json.dumps([vars(sample) for sample in written], default=str))
@@ -71,19 +71,19 @@ def samples(
 @app.command()
 def decontaminate(
     benchmark: Annotated[
-        str | None, typer.Argument(help="folder or s3://bucket/prefix; else that of the settings")
+        str | None, typer.Argument(help="folder or s3://bucket/prefix; default: the one in the settings")
     ] = None,
     json_: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Find a benchmark's images and questions (.txt, one a line) in the lake; no later release has them.
+    """Find a benchmark's images and questions (.txt, one per line) in the lake; later releases exclude them.
 
-    Every release does this for the benchmark of the settings; run it for further ones. Found are resized, recompressed,
-    mildly cropped and mirrored copies; not rotated ones or small parts.
+    Every release does this for the benchmark in the settings; use this command for others. It finds resized,
+    recompressed, slightly cropped and mirrored copies, but not rotated ones or small parts.
     """
     settings = Settings()
     named = settings.benchmarks.model_dump() | ({"uri": benchmark} if benchmark else {})
     if not named["uri"]:
-        raise typer.BadParameter("name a folder or s3://bucket/prefix, or set HOPCHAIN_BENCHMARKS__URI")
+        raise typer.BadParameter("give a folder or s3://bucket/prefix, or set HOPCHAIN_BENCHMARKS__URI")
     found = find_copies(Lake(settings.lake), BenchmarkSettings.model_validate(named))
     if json_:
         typer.echo(json.dumps(found, sort_keys=True))
@@ -128,10 +128,10 @@ def estimate_command(
     gpus: Annotated[int, typer.Option(min=1, help="GPUs that the vision-language model runs on")] = 8,
     json_: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Estimate model tokens and GPU hours of a build over so many photos.
+    """Estimate model tokens and GPU hours of a build over this number of photos.
 
-    Stages that this lake has run under today's settings are scaled from their stored accounting; the others rest on
-    assumptions, which are listed. Run a sample first: hopchain run --intakes sample:3.
+    Stages that have run under the current settings are scaled from their stored statistics; the others use the listed
+    assumptions. Run a sample first: hopchain run --intakes sample:3.
     """
     costs = estimate(Build(Settings()), images, gpus)
     total = StageCost("all", images, sum(c.tokens for c in costs), sum(c.gpu_hours for c in costs), "")

@@ -1,4 +1,4 @@
-"""``hopchain`` commands for who uses a release: what its columns mean, and its rows in a trainer's format."""
+"""``hopchain`` commands for users of a release: column descriptions, and export to trainer formats."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ app = typer.Typer()
 @app.command()
 def schema(
     markdown: Annotated[bool, typer.Option(help="as Markdown")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON for programs instead of a table")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
 ) -> None:
     """Describe every column of a released training set: its type and what it means.
 
-    Every Parquet file of a release says the same in its own metadata, with the version of the schema.
+    Every Parquet file of a release contains the same in its metadata, with the schema version.
     """
     columns = [(field.name, str(field.type), description(field)) for field in schemas.TRAINING_ROWS]
     if as_json:
@@ -47,22 +47,26 @@ def export(
     variant: Annotated[str, typer.Option(help="full, or half or single: the paper's ablation")] = "full",
     split: Annotated[str | None, typer.Option(help="train or validation; both without it")] = None,
     filters: Annotated[
-        list[str] | None, typer.Option("--filter", help="such as 'n_hops >= 5' or 'band != all_wrong'; all must hold")
+        list[str] | None,
+        typer.Option("--filter", help="such as 'n_hops >= 5' or 'band != all_wrong'; all must be true"),
     ] = None,
     max_prompt_tokens: Annotated[
-        int | None, typer.Option(min=1, help="leave out longer prompts: text, image and chat template together")
+        int | None, typer.Option(min=1, help="drop longer prompts: text, image and chat template together")
     ] = None,
-    max_pixels: Annotated[int | None, typer.Option(min=1, help="the trainer's own bound on a resized image")] = None,
+    max_pixels: Annotated[int | None, typer.Option(min=1, help="the trainer's limit for resized images")] = None,
     tokenizer: Annotated[
-        Path | None, typer.Option(help="tokenizer.json or a model's folder; without it text is estimated, a bit high")
+        Path | None,
+        typer.Option(
+            help="tokenizer.json or a model's folder; without it, text tokens are estimated, slightly too high"
+        ),
     ] = None,
-    target: Annotated[str | None, typer.Option(help="which training set, where the clone has several")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON for programs instead of a table")] = False,
+    target: Annotated[str | None, typer.Option(help="which training set, if the clone has several")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
 ) -> None:
-    """Write a pulled training set in a trainer's format: one file a split, and export.json with the counts.
+    """Write a pulled training set in a trainer's format: one file per split, and export.json with the counts.
 
-    Needs nothing but the files. Rows are streamed; each ends in the export or is counted under the reason that dropped
-    it: no_half and no_single (the row has no such variant), prompt_too_long, reserved_word.
+    Needs only the files. Rows are streamed; each is exported or counted under a drop reason: no_half and no_single (the
+    row has no such variant), prompt_too_long, reserved_word.
     """
     from rich.progress import Progress
 
@@ -80,17 +84,17 @@ def export(
         typer.echo(json.dumps(done.to_json(), indent=1))
         return
     table = Table("", "rows", title=f"{form}, {variant}: {out}")
-    for name, number in (("written", done.rows), *sorted(done.dropped.items()), ("not asked for", done.filtered)):
+    for name, number in (("written", done.rows), *sorted(done.dropped.items()), ("filtered out", done.filtered)):
         table.add_row(name, str(number))
     Console(markup=False).print(table)
 
 
 def description(field: object) -> str:
-    """Return what a column means, as its metadata says; empty where it says nothing."""
+    """Return what a column means, from its metadata; empty if there is none."""
     metadata: dict[bytes, bytes] = getattr(field, "metadata", None) or {}
     return metadata.get(b"description", b"").decode()
 
 
 def _short(kind: str) -> str:
-    """Return a nested type without its fields, which would fill the screen."""
+    """Return a nested type without its fields, because these would fill the screen."""
     return kind if len(kind) < 40 else "list of structs" if kind.startswith("list") else "struct"

@@ -1,6 +1,6 @@
-"""``make demo``: the main job end to end on this machine, run by Airflow, released with DVC, pulled and checked.
+"""``make demo``: runs the whole pipeline on this machine: with Airflow, released with DVC, pulled and verified.
 
-Everything lives in ``.demo/``. A second run finds what the first one made and only does what is new.
+All files are in ``.demo/``. A second run reuses the results of the first and only processes new data.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rich.table import Table
 
 from hopchain_etl.demo import local_airflow, s3_server
 from hopchain_etl.demo.local_airflow import AirflowServer
-from hopchain_etl.demo.s3_server import ServerInfo
+from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.demo.samples import Sample, write_samples
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.pipeline.build import Build
@@ -47,18 +47,18 @@ class Clock:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def step(self, name: str, saying: str) -> Iterator[None]:
-        """Time a step and say that it goes on."""
+    def step(self, name: str, label: str) -> Iterator[None]:
+        """Time a step and show that it is running."""
         started = time.monotonic()
-        with _console.status(saying):
+        with _console.status(label):
             yield
         spent = time.monotonic() - started
         self.seconds[name] = round(spent, 1)
-        _console.print(f"[green]✓[/] {saying} [dim]{spent:.1f} s[/]")
+        _console.print(f"[green]✓[/] {label} [dim]{spent:.1f} s[/]")
 
 
 def main() -> None:
-    """Run the demo, print the funnel and where things are, and write ``.demo/summary.json``."""
+    """Run the demo, print the funnel and the file locations, and write ``.demo/summary.json``."""
     folder = FOLDER.resolve()
     clock = Clock()
     with clock.step("s3", "S3 server"):
@@ -89,14 +89,14 @@ def main() -> None:
     levels = funnel(build)
     summary = _summary(folder, levels, samples, clock, tag)
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-    _tell(folder, levels, summary, tag)
+    _print_summary(folder, levels, summary, tag)
     if checked.failures:
         raise SystemExit(f"{sum(checked.failures.values())} rows failed verification: {checked.failures}")
     print(json.dumps(summary))
 
 
 def up() -> None:
-    """Leave S3 and Airflow running, and print where they are and who may log in."""
+    """Leave S3 and Airflow running, and print their URLs and the users with passwords."""
     folder = FOLDER.resolve()
     airflow = up_airflow(folder, up_stores(folder))
     with _console.status("Airflow starting"):
@@ -110,7 +110,7 @@ def up() -> None:
 
 
 def down() -> None:
-    """Stop what the demo started and remove what it made."""
+    """Stop the demo's servers and delete its files."""
     folder = FOLDER.resolve()
     local_airflow.stop(folder / "airflow")
     s3_server.stop(folder / "s3")
@@ -157,11 +157,11 @@ def up_airflow(folder: Path, server: ServerInfo) -> AirflowServer:
 
 
 def upload(folder: Path, samples: list[Sample], source: S3Settings) -> None:
-    """Put the samples into the source bucket, each with its source and licence; those that are there stay."""
+    """Put the samples into the source bucket, each with its source and licence; existing ones are kept."""
     store = ObjectStore(source)
-    there = {entry.key for entry in store.list_objects()}
+    existing = {entry.key for entry in store.list_objects()}
     for sample in samples:
-        if sample.name not in there:
+        if sample.name not in existing:
             metadata = {"source": sample.source, "license": sample.license}
             store.put(sample.name, (folder / sample.name).read_bytes(), metadata)
 
@@ -231,7 +231,7 @@ def _summary(folder: Path, levels: list[Level], samples: list[Sample], clock: Cl
     }
 
 
-def _tell(folder: Path, levels: list[Level], summary: dict[str, Any], tag: str) -> None:
+def _print_summary(folder: Path, levels: list[Level], summary: dict[str, Any], tag: str) -> None:
     table = Table("stage", "read", "ok", "rejected", "failed", "rows out", title="From photos to queries")
     for level in levels:
         table.add_row(level.stage, *map(str, (level.read, level.ok, level.rejected, level.failed, level.rows)))

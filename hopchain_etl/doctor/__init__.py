@@ -1,6 +1,6 @@
-"""Looks at everything that the settings' profile needs, says what is missing, and how to fix it.
+"""Checks everything that the configured profile needs, and reports what is missing and how to fix it.
 
-Probes are small and leave nothing behind: one object in each bucket, one short question to each model.
+Checks are small and leave nothing behind: one object in each bucket, one short question to each model.
 """
 
 from __future__ import annotations

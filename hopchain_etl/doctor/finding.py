@@ -1,4 +1,4 @@
-"""What a look at one thing found."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at and how it is: ``ok``, ``warning`` (works, but look), or ``missing`` with a ``remedy``."""
+    """The result of a check: ``ok``, ``warning`` (works, but should be reviewed), or ``missing`` with a ``remedy``."""
 
     what: str
     state: Literal["ok", "warning", "missing"]

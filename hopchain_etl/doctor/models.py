@@ -30,7 +30,7 @@ from hopchain_etl.orchestration import dag_config
 from hopchain_etl.settings import Sam3Backend, Sam3Settings, Settings, VlmSettings
 from hopchain_etl.stages.resources import RESOURCES
 
-SAM3_MEMORY_MIB = 8_000  # 3.4 GB of weights in float32 and what a batch of prompts takes; an estimate
+SAM3_MEMORY_MIB = 8_000  # 3.4 GB of weights in float32 plus the memory of a batch of prompts (estimate)
 _SECONDS = 30.0
 _ANSWER_SECONDS = 180.0
 
@@ -41,7 +41,7 @@ def local_weights() -> Iterator[Finding]:
 
     for what, weights in (("SSD-MobileNet", coco_ssd.GRAPH), ("U2-Net", u2net.MODEL)):
         try:
-            yield Finding(what, "ok", f"{weights.path().name} is the one that was measured")
+            yield Finding(what, "ok", f"{weights.path().name} has the expected checksum")
         except MissingWeightsError as error:
             yield Finding(what, "missing", str(error), REMEDY)
     for package in ("cv2", "onnxruntime", "rapidocr"):
@@ -50,21 +50,21 @@ def local_weights() -> Iterator[Finding]:
 
 
 def endpoint(name: str, model: VlmSettings) -> Iterator[Finding]:
-    """Ask a server which models it has, and one of them to read a picture into JSON."""
+    """Ask a server for its models, and ask the model to describe a picture as JSON."""
     what, url = f"{name} endpoint", str(model.endpoint_url).rstrip("/")
     variable = f"HOPCHAIN_{name.upper()}"
     try:
         key = api_key(model)
-    except Exception as error:  # noqa: BLE001 every secrets backend fails in its own way
+    except Exception as error:  # noqa: BLE001 every secrets backend raises different errors
         remedy = f"airflow connections add {model.connection} --conn-type http --conn-password KEY"
-        yield Finding(f"connection {model.connection}", "missing", _said(error), remedy)
+        yield Finding(f"connection {model.connection}", "missing", _error_text(error), remedy)
         return
     try:
-        listed = json.loads(_fetched(f"{url}/models", key, None, _SECONDS))
+        listed = json.loads(_fetch(f"{url}/models", key, None, _SECONDS))
         served = {one["id"]: one for one in listed["data"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         yield Finding(
-            what, "missing", f"{url}: {_said(error)}", f"start the server, or correct {variable}__ENDPOINT_URL"
+            what, "missing", f"{url}: {_error_text(error)}", f"start the server, or correct {variable}__ENDPOINT_URL"
         )
         return
     if model.model not in served:
@@ -76,10 +76,10 @@ def endpoint(name: str, model: VlmSettings) -> Iterator[Finding]:
     yield Finding(what, "ok", f"{url} serves {model.model}")
     length = served[model.model].get("max_model_len")
     if length is None:
-        yield Finding(f"{name} context", "warning", "the server does not say how long prompts may be", "")
+        yield Finding(f"{name} context", "warning", "the server does not report its maximum prompt length", "")
     elif int(length) < 16_384:
         yield Finding(
-            f"{name} context", "warning", f"{length} tokens; photos with thinking take more", "--max-model-len 65536"
+            f"{name} context", "warning", f"{length} tokens; photos with thinking need more", "--max-model-len 65536"
         )
     else:
         yield Finding(f"{name} context", "ok", f"{length} tokens")
@@ -103,28 +103,32 @@ def _reads_pictures(name: str, url: str, model: VlmSettings, key: str | None) ->
     messages, tokens = wire_messages(call)
     body = wire_body(call, model.model, messages)
     try:
-        answer = parse_response(_fetched(f"{url}/chat/completions", key, body, _ANSWER_SECONDS), tokens, 0.0)
+        answer = parse_response(_fetch(f"{url}/chat/completions", key, body, _ANSWER_SECONDS), tokens, 0.0)
     except (OSError, ValueError, IncompleteResponseError) as error:
-        yield Finding(f"{name} images", "missing", _said(error), "serve a vision-language model, with images allowed")
+        yield Finding(
+            f"{name} images", "missing", _error_text(error), "serve a vision-language model, with images allowed"
+        )
         return
     yield Finding(f"{name} images", "ok", "a picture was accepted")
     try:
         colour = answer.json()["colour"]
     except (InvalidOutputError, KeyError, TypeError):
         remedy = "turn on structured output (vLLM: --structured-outputs-config with backend guidance)"
-        said = f"the answer was not the JSON asked for: {answer.text[:80]!r}"
-        yield Finding(f"{name} structured output", "missing", said, remedy)
+        detail = f"the answer was not the requested JSON: {answer.text[:80]!r}"
+        yield Finding(f"{name} structured output", "missing", detail, remedy)
         return
     if colour == "red":
-        yield Finding(f"{name} structured output", "ok", "JSON as asked for, and the right colour")
+        yield Finding(f"{name} structured output", "ok", "valid JSON and the correct colour")
     else:
-        yield Finding(f"{name} structured output", "warning", f"JSON as asked for, but a red square is {colour!r}", "")
+        yield Finding(
+            f"{name} structured output", "warning", f"valid JSON, but a red square was described as {colour!r}", ""
+        )
 
 
 def launch(name: str, model: VlmSettings) -> Iterator[Finding]:
     python = model.launch.python or sys.executable
-    look = "import importlib.util as u, sys; sys.exit(u.find_spec('vllm') is None)"
-    there = Path(python).is_file() and subprocess.run([python, "-c", look], check=False).returncode == 0
+    check = "import importlib.util as u, sys; sys.exit(u.find_spec('vllm') is None)"
+    there = Path(python).is_file() and subprocess.run([python, "-c", check], check=False).returncode == 0
     if there:
         yield Finding(f"{name} server", "ok", f"tasks launch vLLM by {python}")
     else:
@@ -135,11 +139,11 @@ def launch(name: str, model: VlmSettings) -> Iterator[Finding]:
 
 
 def gpus(settings: Settings) -> Iterator[Finding]:
-    """Compare the GPUs of this machine with what the profile's stages ask for."""
+    """Compare the GPUs of this machine with the requirements of the profile's stages."""
     needed = max(dag_config.resources_for(stage, settings).gpus for stage in RESOURCES)
     if settings.sam3.device == "cpu" and needed <= 1:
         yield Finding(
-            "GPUs", "warning", "SAM3 is set to the CPU: minutes a photo", "HOPCHAIN_SAM3__DEVICE=auto on a GPU"
+            "GPUs", "warning", "SAM3 is set to the CPU: minutes per photo", "HOPCHAIN_SAM3__DEVICE=auto on a GPU"
         )
         return
     command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
@@ -148,15 +152,15 @@ def gpus(settings: Settings) -> Iterator[Finding]:
         found = [(name, int(memory)) for name, memory in (line.rsplit(", ", 1) for line in listed.splitlines() if line)]
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         remedy = "run this on a GPU worker, or install the driver there"
-        yield Finding("GPUs", "missing", f"none found here ({_said(error)}); {needed} needed", remedy)
+        yield Finding("GPUs", "missing", f"none found here ({_error_text(error)}); {needed} needed", remedy)
         return
     described = ", ".join(f"{name} {memory} MiB" for name, memory in found)
     if len(found) < needed:
-        remedy = "a worker with more, or fewer in HOPCHAIN_VLM__LAUNCH__TENSOR_PARALLEL"
+        remedy = "use a worker with more GPUs, or reduce HOPCHAIN_VLM__LAUNCH__TENSOR_PARALLEL"
         yield Finding("GPUs", "missing", f"{described}; {needed} needed", remedy)
     elif min(memory for _, memory in found) < SAM3_MEMORY_MIB:
         yield Finding(
-            "GPUs", "warning", f"{described}; SAM3 wants about {SAM3_MEMORY_MIB}", "lower HOPCHAIN_SAM3__BATCH"
+            "GPUs", "warning", f"{described}; SAM3 needs about {SAM3_MEMORY_MIB}", "lower HOPCHAIN_SAM3__BATCH"
         )
     else:
         yield Finding("GPUs", "ok", described)
@@ -171,9 +175,9 @@ def sam3_weights(sam3: Sam3Settings) -> Iterator[Finding]:
     wanted = (CHECKPOINT, MERGES) if sam3.backend is Sam3Backend.META else ("config.json", "model.safetensors")
     folder = Path(sam3.model)
     if folder.is_dir():
-        lacking = [name for name in wanted if not (folder / name).is_file()]
-        if lacking:
-            yield Finding("SAM3 weights", "missing", f"{folder} holds no {', '.join(lacking)}", ACCESS)
+        missing = [name for name in wanted if not (folder / name).is_file()]
+        if missing:
+            yield Finding("SAM3 weights", "missing", f"{folder} holds no {', '.join(missing)}", ACCESS)
         else:
             yield Finding("SAM3 weights", "ok", f"in {folder}")
         return
@@ -189,8 +193,8 @@ def sam3_weights(sam3: Sam3Settings) -> Iterator[Finding]:
 # --- HTTP -------------------------------------------------------------------------------------------------------------
 
 
-def _fetched(url: str, key: str | None, body: bytes | None, seconds: float) -> bytes:
-    """Return what is behind an http(s) URL; raise OSError or ValueError where nothing is."""
+def _fetch(url: str, key: str | None, body: bytes | None, seconds: float) -> bytes:
+    """Return the content of an http(s) URL; raise OSError or ValueError on failure."""
     if not url.startswith(("http://", "https://")):
         raise ValueError("an endpoint begins with http:// or https://")
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
@@ -199,7 +203,7 @@ def _fetched(url: str, key: str | None, body: bytes | None, seconds: float) -> b
     return content
 
 
-def _said(error: Exception) -> str:
-    """Return an error with what the server wrote beside it."""
+def _error_text(error: Exception) -> str:
+    """Return an error message with the server's response body."""
     body = error.read().decode(errors="replace")[:200] if isinstance(error, urllib.error.HTTPError) else ""
     return f"{type(error).__name__}: {error} {body}".strip()

@@ -48,14 +48,14 @@ def _benchmark(benchmark: BenchmarkSettings) -> Finding:
     except ValueError as error:
         detail, _, remedy = str(error).rpartition("; ")
         return Finding("benchmarks", "missing", detail, remedy)
-    return Finding("benchmarks", "ok", f"{benchmark.uri} holds {len(files)} files that no release may hold")
+    return Finding("benchmarks", "ok", f"{benchmark.uri} holds {len(files)} files that must not appear in any release")
 
 
 def _contents(settings: Settings) -> Iterator[Finding]:
     try:
         shards = len(Lake(settings.lake).completed_shards("images"))
     except StoreError:
-        return  # said already
+        return  # already reported
     if shards:
         yield Finding("photos in the lake", "ok", f"{shards} complete shards")
     else:
@@ -63,7 +63,7 @@ def _contents(settings: Settings) -> Iterator[Finding]:
 
 
 def _writable(what: str, store: ObjectStore) -> Iterator[Finding]:
-    """Write an object, see whether a second conditional write is refused, and remove it."""
+    """Write an object, check that a second conditional write is rejected, and remove it."""
     key, uri = f"doctor/{uuid.uuid4().hex}", store.uri("")
     try:
         next(store.list_objects(), None)
@@ -76,14 +76,14 @@ def _writable(what: str, store: ObjectStore) -> Iterator[Finding]:
     if again:
         yield Finding(
             what, "missing", f"{uri} ignores If-None-Match: two builds at once would overwrite each other",
-            "use a server that honours conditional writes, such as AWS or SeaweedFS 4.48",
+            "use a server that supports conditional writes, such as AWS or SeaweedFS 4.48",
         )  # fmt: skip
     else:
-        yield Finding(what, "ok", f"{uri} can be listed and written; conditional writes are honoured")
+        yield Finding(what, "ok", f"{uri} can be listed and written; conditional writes work")
 
 
 def _unreachable(what: str, error: StoreError) -> Finding:
-    """Return a store's error, whose last part says what to do."""
+    """Return a store error as a finding; its last part is the remedy."""
     detail, _, remedy = str(error).rpartition("; ")
     return Finding(what, "missing", detail, remedy)
 
@@ -98,32 +98,32 @@ def registry(settings: Settings) -> Iterator[Finding]:
         return
     env = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
     command = ["git", "ls-remote", "--", url]
-    url = re.sub(r"//[^/@\s]*@", "//", url)  # what is said of it shows no password
+    url = re.sub(r"//[^/@\s]*@", "//", url)  # remove the password from messages
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, env=env, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         yield Finding("git registry", "missing", f"{url}: {error}", "install git; check the address")
         return
     if done.returncode:
-        said = re.sub(r"//[^/@\s]*@", "//", (done.stderr.strip().splitlines() or ["no message"])[-1])
+        message = re.sub(r"//[^/@\s]*@", "//", (done.stderr.strip().splitlines() or ["no message"])[-1])
         yield Finding(
-            "git registry", "missing", f"{url}: {said}", "make it with `git init --bare`, or give access to it"
+            "git registry", "missing", f"{url}: {message}", "create it with `git init --bare`, or grant access to it"
         )
     else:
         yield Finding("git registry", "ok", f"{url} answers, {len(done.stdout.splitlines())} refs")
 
 
 def airflow(settings: Settings) -> Iterator[Finding]:
-    """Look at connections and pools where an Airflow is set up here; without one there is nothing to look at."""
+    """Check connections and pools if Airflow is configured here; otherwise there is nothing to check."""
     if not find_spec("airflow") or not os.environ.get("AIRFLOW_HOME"):
-        yield Finding("Airflow", "warning", "AIRFLOW_HOME is not set here: pools were not looked at", "run this there")
+        yield Finding("Airflow", "warning", "AIRFLOW_HOME is not set here: pools were not checked", "run this there")
     else:
         yield from pools()
     places = [settings.lake, settings.source, *([settings.registry.remote] if settings.registry.remote else [])]
     for name in sorted({place.connection for place in places if place.connection}):
         try:
             credentials_from_connection(name)
-        except Exception as error:  # noqa: BLE001 every secrets backend fails in its own way
+        except Exception as error:  # noqa: BLE001 every secrets backend raises different errors
             remedy = f"airflow connections add {name} --conn-type aws --conn-login KEY --conn-password SECRET"
             yield Finding(f"connection {name}", "missing", f"{type(error).__name__}: {error}", remedy)
         else:
@@ -140,8 +140,6 @@ def pools() -> Iterator[Finding]:
         return
     for pool in sorted({needs.pool for needs in RESOURCES.values()}):
         if there.get(pool, 0) == 0:
-            yield Finding(
-                f"pool {pool}", "missing", "tasks would wait for ever", f"airflow pools set {pool} 2 hopchain"
-            )
+            yield Finding(f"pool {pool}", "missing", "tasks would wait forever", f"airflow pools set {pool} 2 hopchain")
         else:
             yield Finding(f"pool {pool}", "ok", f"{there[pool]} slots")

@@ -1,1 +1,1 @@
-"""What sees and writes: engines behind small protocols, each chosen by name and imported at use."""
+"""Engines: models and code behind small protocols, chosen by profile and imported at first use."""

@@ -1,7 +1,7 @@
-"""What sees and writes: small protocols, and the jobs and replies that pass through them.
+"""Engine interfaces: small protocols with their jobs and replies.
 
-An engine is handed jobs and yields a reply for each, in any order. Replies carry plain JSON, so that the lake's
-journal can keep what has been paid for. Everything that decides an answer is in ``Identity`` and ``Job.payload``.
+An engine receives jobs and yields a reply for each, in any order. Replies hold plain JSON, so that the response cache
+can store them. Everything that determines an answer is in ``Identity`` and ``Job.payload``.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ JSON = dict[str, Any]
 
 
 class EngineDownError(Exception):
-    """The engine as a whole is gone: the task fails now and resumes later."""
+    """The whole engine is unavailable: the task fails now and is resumed later."""
 
 
 class TokenCeilingError(Exception):
-    """The run has spent its model tokens: what was answered is kept, nothing more is asked."""
+    """The run has used its token budget: stored answers are kept, no new requests are sent."""
 
 
 class InvalidOutputError(Exception):
-    """A model's answer is not what was asked for. ``raw`` is what it wrote, kept for people to look at."""
+    """A model's answer is invalid. ``raw`` is its text, kept for inspection."""
 
     def __init__(self, reason: str, raw: str = "") -> None:
         super().__init__(reason)
@@ -34,16 +34,17 @@ class InvalidOutputError(Exception):
 
 @dataclass(frozen=True)
 class Identity:
-    """Who answers: model, revision and the recipe (prompt text, parameters) that shape every answer.
+    """Identity of an engine: model, revision and recipe (prompt text, parameters) that determine every answer.
 
-    ``plan`` decides which jobs are asked, not how one is answered: other rows, but no answer is paid for again.
+    ``plan`` determines which jobs are sent, not how one is answered. Changing it changes the rows, but cached answers
+    stay valid.
     """
 
     model: str
     revision: str
     recipe: Mapping[str, Any] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)
-    cached: bool = True  # false: cheaper to compute again than to store
+    cached: bool = True  # false: results are not cached because recomputing is cheaper
 
 
 @dataclass(frozen=True)
@@ -59,23 +60,23 @@ class Photo:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which photos a profile goes on with, by its detector's ratings: complexity 1 to 10, quality low to high."""
+    """Minimum ratings of photos that are processed further: complexity 1 to 10, quality low to high."""
 
     min_complexity: int
     min_quality: str
 
 
 class Job(Protocol):
-    """One question to an engine."""
+    """One request to an engine."""
 
     @property
     def photo(self) -> Photo:
-        """The photo that it is about, whether the engine sees it or not: where that is erased, so is the answer."""
+        """The photo of the job, even if the engine does not see it; erasing the photo also erases the answer."""
         ...
 
     @property
     def payload(self) -> JSON:
-        """Everything, besides the engine's identity, that decides the answer."""
+        """Everything that determines the answer, except the engine's identity."""
         ...
 
 
@@ -106,29 +107,32 @@ class AuthorJob:
 
     @property
     def payload(self) -> JSON:
-        told = [instance_for_prompt(row) for row in self.instances]
         return {
             "task": "author",
             "blob": self.photo.blob_sha,
-            "instances": told,
+            "instances": [instance_for_prompt(row) for row in self.instances],
             "combination": list(self.combination),
         }
 
 
 @dataclass(frozen=True)
 class ReadJob:
-    """A question to be taken apart again, without the image."""
+    """A request to write a question's program again from its wording, without the image."""
 
-    photo: Photo  # only says which image the question is about
+    photo: Photo  # only identifies the image of the question
     question: str
     instances: tuple[Row, ...]  # rows of the instances table
-    unexecutable_facts: tuple[JSON, ...]  # what only eyes can tell of them, see ``hops.rereading.seen``
+    unexecutable_facts: tuple[JSON, ...]  # about them, see ``hops.round_trip.unexecutable_facts``
 
     @property
     def payload(self) -> JSON:
-        told = [instance_for_prompt(row) for row in self.instances]
-        asked = {"question": self.question, "instances": told, "seen": list(self.unexecutable_facts)}
-        return {"task": "read", "blob": self.photo.blob_sha, **asked}
+        return {
+            "task": "read",
+            "blob": self.photo.blob_sha,
+            "question": self.question,
+            "instances": [instance_for_prompt(row) for row in self.instances],
+            "seen": list(self.unexecutable_facts),
+        }
 
 
 @dataclass(frozen=True)
@@ -159,12 +163,13 @@ J = TypeVar("J", bound=Job)
 
 @dataclass(frozen=True)
 class Reply(Generic[J]):
-    """What came back for a job: either ``content`` or the ``error`` that kept this one job from being answered.
+    """The reply to a job: either ``content`` or the ``error`` of this job.
 
-    Content ``{"invalid": reason, "raw": text}`` stands for answers that stayed unusable after every try: it is kept
-    like any other, and the row is rejected. ``tokens`` (prompt and completion) and ``seconds`` of model time are what
-    the job cost now, over all its calls; both are 0 where the journal knew the answer. ``said`` is what a model wrote
-    word for word, with its thinking and its tokens: the journal keeps it beside the content, and hands it on to nobody.
+    Content ``{"invalid": reason, "raw": text}`` means that the answer was still invalid after all retries: it is stored
+    like any other, and the row is rejected. ``tokens`` (prompt and completion) and ``seconds`` of model time are the
+    cost of this run over all calls of the job; both are 0 if the answer came from the cache. ``raw_response`` is the
+    literal text of a model, with its thinking and its token counts: the cache stores it beside the content but never
+    returns it.
     """
 
     job: J
@@ -178,8 +183,8 @@ class Reply(Generic[J]):
 class Detector(Protocol):
     """Names what is in a photo.
 
-    Content: ``{"complexity": int | None, "quality": str | None,
-    "categories": [{"category", "count_estimate", "found"}]}``, and ``"remark"`` where it says why.
+    Content: ``{"complexity": int | None, "quality": str | None, "categories": [{"category", "count_estimate",
+    "found"}]}``, and optionally ``"remark"`` with an explanation.
     """
 
     @property
@@ -189,7 +194,7 @@ class Detector(Protocol):
 
 
 class Segmenter(Protocol):
-    """Cuts out each instance of the given categories.
+    """Segments each instance of the given categories.
 
     Content: ``{"instances": [{"category", "score", "certain", "box", "mask", "area", "attributes", "text"}],
     "dropped": [{"category", "reason", "detail"}]}``.
@@ -205,25 +210,25 @@ class Author(Protocol):
     """Writes candidate queries over the instances of a photo.
 
     Content: ``{"queries": [{"question", "hops", "expr", "answer", "combination"}]}``. A query may come with variants,
-    each in full or not at all: ``question_half``, ``answer_half`` and, where it has a program, ``hops_half`` and
-    ``expr_half`` (hops counted anew from 1); the same for ``_single``.
+    each complete or absent: ``question_half``, ``answer_half`` and, if it has a program, ``hops_half`` and
+    ``expr_half`` (hop numbers start again at 1); the same for ``_single``.
     """
 
     @property
     def identity(self) -> Identity: ...
 
     def plan(self, photo: Photo, instances: Sequence[Row]) -> Sequence[AuthorJob]:
-        """Return the jobs that a photo is worth, each asked and stored alone."""
+        """Return the jobs for a photo; each is sent and stored separately."""
         ...
 
     def write(self, jobs: Iterable[AuthorJob]) -> Iterator[Reply[AuthorJob]]: ...
 
 
 class Reader(Protocol):
-    """Takes a question apart again, to see whether its wording says what its program does.
+    """Writes a program from the question's wording, to check that the wording matches the original program.
 
-    Content: ``{"hops": [...], "expr": str, "unclear": str | None}``, hops as rows of the lake; ``unclear`` says why
-    the question cannot be taken apart.
+    Content: ``{"hops": [...], "expr": str, "unclear": str | None}``, hops as rows of the lake; ``unclear`` says why no
+    program can be written.
     """
 
     @property
@@ -242,7 +247,7 @@ class Solver(Protocol):
 
 
 class Judge(Protocol):
-    """Says whether a question can be put to people.
+    """Decides whether a question is suitable for annotators.
 
     Content: ``{"verdict": "fine" | "ambiguous" | "unanswerable" | "outside_knowledge", "reason": str}``.
     """
@@ -254,17 +259,17 @@ class Judge(Protocol):
 
 
 def instance_for_prompt(row: Row) -> JSON:
-    """Return what an engine may tell a model about an instance: all of its row but the mask."""
-    told = {key: row[key] for key in ("instance_id", "category", "certain", "text")}
-    return {**told, "box": [round(side, 1) for side in row["box"]], "attributes": dict(row["attributes"] or ())}
+    """Return the fields of an instance that may be given to a model: its row without the mask."""
+    fields = {key: row[key] for key in ("instance_id", "category", "certain", "text")}
+    return {**fields, "box": [round(side, 1) for side in row["box"]], "attributes": dict(row["attributes"] or ())}
 
 
 def payload_hash(identity: Identity, job: Job) -> str:
-    """Return the journal key of a job: sha256 (hex) over everything that decides its answer."""
-    asked = {"revision": identity.revision, "recipe": dict(identity.recipe), "job": job.payload}
-    return hashlib.sha256(canonical_json(asked).encode()).hexdigest()
+    """Return the cache key of a job: sha256 (hex) over everything that determines its answer."""
+    request = {"revision": identity.revision, "recipe": dict(identity.recipe), "job": job.payload}
+    return hashlib.sha256(canonical_json(request).encode()).hexdigest()
 
 
 def canonical_json(value: Any) -> str:
-    """Return ``value`` as JSON with one spelling: sorted keys, no spaces, no NaN."""
+    """Return ``value`` as canonical JSON: sorted keys, no spaces, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -1,4 +1,4 @@
-"""What sees and writes. ``engines_for`` picks the engines of a profile; nothing heavy is imported until one is used."""
+"""Factory of engines. ``create_engines`` returns the engines of a profile; heavy imports happen only at first use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from hopchain_etl.settings import Profile, Settings
 
 @dataclass(frozen=True)
 class Engines:
-    """The engines of one profile. ``reader``, ``solver`` and ``judge`` are None where nothing can play the part,
-    ``selection`` where every photo is gone on with."""
+    """The engines of one profile. ``reader``, ``solver`` and ``judge`` are None if the profile has no such engine,
+    ``selection`` if every photo is processed.
+    """
 
     detector: Detector
     segmenter: Segmenter

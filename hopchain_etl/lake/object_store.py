@@ -1,4 +1,4 @@
-"""The only module that talks to S3: one bucket and prefix, with retries, conditional puts and odd keys handled."""
+"""The only module that talks to S3: one bucket and prefix, with retries, conditional puts and unusual keys."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from hopchain_etl.settings import S3Settings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_ATTEMPTS = 5  # a share of 5 % failing calls leaves 3 in ten million
+_ATTEMPTS = 5  # if 5 % of calls fail, 5 attempts leave 3 failures in ten million
 _NOT_FOUND = {"NoSuchKey", "NoSuchBucket", "404", "NotFound"}
 _TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
-# botocore retries a request that fails, not a body that stalls half-way: those are retried here.
+# botocore retries failed requests, but not responses whose body stops half-way; those are retried here.
 _STALLED_BODY = retry(
     retry=retry_if_exception_type((HTTPClientError, ConnectionError, EOFError)),
     stop=stop_after_attempt(_ATTEMPTS),
@@ -50,7 +50,7 @@ class ObjectInfo:
 
 @dataclass(frozen=True)
 class Fetched:
-    """The bytes of an object with the metadata that was stored beside them."""
+    """The bytes of an object with the stored object metadata."""
 
     data: bytes
     etag: str
@@ -73,11 +73,11 @@ class ObjectStore:
         return f"s3://{self.bucket}/{self.prefix}{key}"
 
     def get(self, key: str) -> bytes:
-        """Return the bytes under ``key``; raise MissingObjectError where there are none."""
+        """Return the bytes under ``key``; raise MissingObjectError if there are none."""
         return self.fetch(key).data
 
     def fetch(self, key: str) -> Fetched:
-        """Return bytes, etag and metadata of ``key``; raise MissingObjectError where there are none."""
+        """Return bytes, etag and metadata of ``key``; raise MissingObjectError if there are none."""
         try:
             return self._fetch(key)
         except ClientError as error:
@@ -97,13 +97,13 @@ class ObjectStore:
         return Fetched(data, got["ETag"].strip('"'), got["Metadata"])
 
     def put(self, key: str, data: bytes, metadata: dict[str, str] | None = None) -> None:
-        """Write ``data`` under ``key``, over whatever is there."""
+        """Write ``data`` under ``key``, replacing any existing object."""
         self._put(key, data, Metadata=metadata or {})
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Write ``data`` only where nothing is; return whether ``key`` now holds exactly this data by our doing.
+        """Write ``data`` only if ``key`` does not exist; return whether this call wrote it.
 
-        A put whose reply got lost is retried and then finds its own bytes: those count as written.
+        If the reply to a put is lost, the retry finds its own bytes; this counts as written.
         """
         try:
             self._put(key, data, IfNoneMatch="*")
@@ -127,7 +127,7 @@ class ObjectStore:
     def copy(self, key: str, source: ObjectStore, source_key: str, etag: str) -> bool:
         """Have the server copy an object's bytes, without its metadata, if it still has that ``etag``.
 
-        Returns False where the server will not, for whatever reason: put the bytes then, which tells what is wrong.
+        Returns False if the server rejects the copy for any reason. Upload the bytes then; that call reports the error.
         """
         if (source.settings.endpoint_url, source.settings.connection) != (
             self.settings.endpoint_url,
@@ -190,7 +190,7 @@ class ObjectStore:
         return below
 
     def ensure_bucket(self) -> None:
-        """Create the bucket unless it is there already."""
+        """Create the bucket unless it exists already."""
         try:
             self._client.head_bucket(Bucket=self.bucket)
         except ClientError as error:
@@ -223,7 +223,7 @@ def _client(settings: S3Settings) -> S3Client:
         max_pool_connections=settings.max_connections,
         connect_timeout=5,
         read_timeout=20,
-        # Parts and blobs carry a sha256 that readers check, so a second checksum of every body buys nothing.
+        # Parts and blobs carry a sha256 that readers check, so a second checksum of every body is not needed.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         s3={"addressing_style": "path" if settings.path_style else "auto"},

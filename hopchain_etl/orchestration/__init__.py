@@ -1,1 +1,1 @@
-"""What Airflow runs: the bodies of tasks, where they run, and who is told of failures. DAG files stay thin."""
+"""What Airflow runs: the functions of tasks, where they run, and failure notices. DAG files stay thin."""

@@ -1,4 +1,4 @@
-"""What every DAG is configured with: where its tasks run, how they are retried, and who is told of a failure.
+"""Common DAG configuration: where tasks run, how they are retried, and who is notified of failures.
 
 DAG files import this module at parse time, so nothing here imports Airflow, pyarrow or boto3 before it is called.
 """
@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from hopchain_etl.orchestration.notices import tell_failure
+from hopchain_etl.orchestration.notices import notify_failure
 from hopchain_etl.settings import PlacementSettings, Profile, Settings
 from hopchain_etl.stages.resources import RESOURCES, Resources
 
@@ -17,13 +17,13 @@ _MAX_RETRY_DELAY = timedelta(minutes=30)
 
 
 def dag_args(settings: Settings, tag: str) -> dict[str, Any]:
-    """Return what all DAGs have in common, as arguments of ``@dag``: one run at a time, and no catching up."""
+    """Return the common arguments of ``@dag``: one run at a time, no catchup."""
     tags = ["hopchain", tag]
     return {"catchup": False, "max_active_runs": 1, "tags": tags, "default_args": default_args(settings)}
 
 
 def default_args(settings: Settings) -> dict[str, Any]:
-    """Return what all tasks have in common: owner, retries with exponential backoff, whom a failure is told to."""
+    """Return what all tasks have in common: owner, retries with exponential backoff, failure notification."""
     orchestrate = settings.orchestrate
     args: dict[str, Any] = {
         "owner": "hopchain",
@@ -33,15 +33,15 @@ def default_args(settings: Settings) -> dict[str, Any]:
         "max_retry_delay": _MAX_RETRY_DELAY,
     }
     if orchestrate.failure_webhook_connection:
-        args["on_failure_callback"] = tell_failure(orchestrate.failure_webhook_connection)
+        args["on_failure_callback"] = notify_failure(orchestrate.failure_webhook_connection)
     return args
 
 
 def timetable(cron: str | None) -> Any:
-    """Return the Airflow timetable of a cron expression in UTC; None for a DAG that only runs by hand.
+    """Return the Airflow timetable of a cron expression in UTC; None for a DAG that is only triggered manually.
 
-    A DAG that is switched on waits for its next time. Airflow would otherwise also run one whose last time is less
-    than a tenth of its period ago, beside the run that was just started by hand.
+    After a DAG is unpaused it waits for its next scheduled time. Otherwise Airflow would also start a run if the last
+    scheduled time was less than a tenth of the period ago, in addition to a manually started run.
     """
     if cron is None:
         return None
@@ -53,7 +53,7 @@ def timetable(cron: str | None) -> Any:
 def asset(name: str) -> Any:
     """Return the Airflow asset that is called ``hopchain://<name>``.
 
-    Its URI has another scheme: for any that does not begin with ``x-`` Airflow looks for a handler in all providers,
+    Its URI has another scheme: for schemes that do not start with ``x-`` Airflow searches all providers for a handler,
     which loads boto3 into the DAG processor.
     """
     from airflow.sdk import Asset
@@ -62,29 +62,30 @@ def asset(name: str) -> Any:
 
 
 def stages(settings: Settings) -> dict[str, str]:
-    """Return the stages that a shard goes through in order, each with what it does.
+    """Return the stages that a shard goes through in order, each with a description.
 
-    The local profile has no judge and no weaker model. A run whose engines lack one skips its tasks.
+    The local profile has no judge and no weaker model. If a run has no engine for a stage, the stage's tasks are
+    skipped.
     """
     always = {
         "detect": "Name the categories of things in each photo.",
-        "segment": "Cut out each instance of each category.",
+        "segment": "Segment each instance of each category.",
         "generate": "Write questions over the instances; keep those that pass every check.",
     }
     if settings.engines.profile is Profile.LOCAL:
         return always
     return {
         **always,
-        "judge": "Let a model say which questions cannot be put to people.",
-        "screen": "Let a weaker model try each question, with the image and blind, before people are asked.",
+        "judge": "Let a model decide which questions are not suitable for annotators.",
+        "screen": "Let a weaker model attempt each question, with and without the image, before annotators get it.",
     }
 
 
 def placement(stage: str, settings: Settings) -> dict[str, Any]:
     """Return where the tasks of a stage run, as arguments of ``@task``.
 
-    Pool and slots always; an executor where the settings name one for GPUs; a queue where Celery runs the task; a pod
-    where Kubernetes does.
+    Pool and slots always; an executor if the settings name one for GPUs; a queue if Celery runs the task; a pod if
+    Kubernetes does.
     """
     from airflow.sdk.configuration import conf
 
@@ -103,8 +104,8 @@ def placement(stage: str, settings: Settings) -> dict[str, Any]:
 def resources_for(stage: str, settings: Settings) -> Resources:
     """Return what a stage needs under the profile of the settings.
 
-    The local profile asks for neither the GPU queue nor a GPU. In the vllm profile a stage that asks a model without an
-    endpoint launches it, on as many GPUs as the model is spread over.
+    The local profile needs neither the GPU queue nor a GPU. In the vllm profile, a stage whose model has no endpoint
+    launches the model on the GPUs given by tensor_parallel.
     """
     needs = RESOURCES[stage]
     if settings.engines.profile is Profile.LOCAL:
@@ -117,7 +118,7 @@ def resources_for(stage: str, settings: Settings) -> Resources:
 
 
 def _pod(needs: Resources, settings: PlacementSettings) -> Any:
-    """Return the part of a Kubernetes pod that a stage decides; ``base`` is the container that runs the task."""
+    """Return the pod override of a stage; ``base`` is the container that runs the task."""
     from kubernetes.client import models as k8s
 
     limits = {"memory": f"{needs.memory_gib}Gi", **({settings.gpu_resource: str(needs.gpus)} if needs.gpus else {})}

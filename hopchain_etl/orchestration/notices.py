@@ -1,4 +1,4 @@
-"""Who is told that a task failed: a webhook, posted as an Airflow callback."""
+"""Notification of failed tasks: an Airflow callback that posts to a webhook."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 _WEBHOOK_SECONDS = 10
-_ERROR_LENGTH = 500  # characters of an error that a webhook is told
+_ERROR_LENGTH = 500  # maximum characters of an error in a webhook payload
 
 
-def tell_failure(connection: str) -> Callable[[Mapping[str, Any]], None]:
+def notify_failure(connection: str) -> Callable[[Mapping[str, Any]], None]:
     """Return a callback that posts a failed task as JSON to an Airflow Connection of type ``http``."""
     return functools.partial(_post_failure, connection)
 
 
 def _post_failure(connection: str, context: Mapping[str, Any]) -> None:
-    """Post what failed. Never raises: a webhook that is down must not hide the failure that it is told of."""
+    """Post the failed task. Never raises, because an unavailable webhook must not hide the original failure."""
     try:
         from airflow.providers.http.hooks.http import HttpHook
 
@@ -31,7 +31,7 @@ def _post_failure(connection: str, context: Mapping[str, Any]) -> None:
 
 
 def failure(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a failed task as plain JSON: DAG, run, task, map index, try, the error's beginning, and its log."""
+    """Return a failed task as plain JSON: DAG, run, task, map index, attempt, start of the error, and log URL."""
     task, error = context["ti"], context.get("exception")
     return {
         "dag": task.dag_id,

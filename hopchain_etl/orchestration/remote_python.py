@@ -1,7 +1,7 @@
 """Runs a stage in another interpreter: the environment with the GPU libraries, which needs no Airflow.
 
-The worker's own process keeps what only it can do: it asks Airflow for the keys behind Connections, hands them over in
-the child's environment, passes a stop on and turns the child's exit code into an error. Settings go through stdin.
+The worker's own process does the Airflow part: it reads the credentials of Connections, passes them in the child's
+environment, forwards a stop signal and converts the child's exit code to an error. Settings are passed through stdin.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from types import FrameType
 
 from hopchain_etl.settings import Settings
 
-_PERMANENT_FAILURE = 3  # exit code: another try would fail alike
-_LOOK_SECONDS = 0.5
+_PERMANENT_FAILURE = 3  # exit code for a permanent failure (a retry would fail in the same way)
+_POLL_SECONDS = 0.5
 
 
 class RemoteStageError(RuntimeError):
@@ -25,9 +25,9 @@ class RemoteStageError(RuntimeError):
 
 
 def run(python: str, stage: str, shard: str, settings: Settings, stop: threading.Event) -> None:
-    """Run a stage over a shard by the interpreter ``python``, whose environment holds this package.
+    """Run a stage over a shard with the interpreter ``python``, whose environment contains this package.
 
-    Raises ValueError where another try would fail alike, and ElsewhereError for any other failure.
+    Raises ValueError for a permanent failure, and RemoteStageError for any other failure.
     """
     if not Path(python).is_file():
         raise ValueError(
@@ -39,23 +39,23 @@ def run(python: str, stage: str, shard: str, settings: Settings, stop: threading
     assert child.stdin
     with child.stdin as sink:
         sink.write(portable.model_dump_json())
-    asked = False
+    terminated = False
     while child.poll() is None:
-        if stop.wait(_LOOK_SECONDS) and not asked:
+        if stop.wait(_POLL_SECONDS) and not terminated:
             child.terminate()
-            asked = True
-        elif asked:
+            terminated = True
+        elif terminated:
             child.wait()
     if child.returncode == _PERMANENT_FAILURE:
-        raise ValueError(f"{stage} of {shard} failed in {python} for good; its output above says why")
+        raise ValueError(f"{stage} of {shard} failed permanently in {python}; see its output above")
     if child.returncode:
         raise RemoteStageError(
-            f"{stage} of {shard} ended in {python} with exit code {child.returncode}; see its output above"
+            f"{stage} of {shard} failed in {python} with exit code {child.returncode}; see its output above"
         )
 
 
 def _without_connections(settings: Settings) -> tuple[Settings, dict[str, str]]:
-    """Return settings without the Airflow Connections that stages use, and an environment with their keys."""
+    """Return settings without Airflow Connections, and environment variables with their credentials."""
     keys: dict[str, str] = {}
     changed: dict[str, object] = {}
     if settings.lake.connection:
@@ -68,7 +68,7 @@ def _without_connections(settings: Settings) -> tuple[Settings, dict[str, str]]:
         if model.connection:
             from airflow.sdk import BaseHook
 
-            # A variable of its own: the two models may have different keys.
+            # Use a separate variable per model, because they may have different keys.
             variable = f"HOPCHAIN_{name.upper()}_KEY_OF_CONNECTION"
             keys[variable] = BaseHook.get_connection(model.connection).password or ""
             changed[name] = model.model_copy(update={"connection": None, "api_key_env": variable})
@@ -85,10 +85,10 @@ def main() -> None:
     stage, shard = sys.argv[1:]
     stop = threading.Event()
 
-    def ask(number: int, frame: FrameType | None) -> None:
+    def request_stop(number: int, frame: FrameType | None) -> None:
         stop.set()
 
-    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGTERM, request_stop)
     try:
         settings = Settings.model_validate_json(sys.stdin.read())
         Build(settings).run(stage, Shard.parse(shard), stop=stop)

@@ -1,6 +1,7 @@
-"""What Airflow's tasks call: each function is one task, takes the run's params and returns small JSON for XCom.
+"""The functions of the Airflow tasks: each takes the run's params and returns small JSON for XCom.
 
-Shards travel as ids, rows never. Errors that a retry cannot mend end the task at once (AirflowFailException).
+Only shard ids are passed between tasks, never rows. Permanent errors fail the task without a retry
+(AirflowFailException).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from hopchain_etl.stages import ingest as ingesting
 JSON = dict[str, Any]
 Params = Mapping[str, Any]
 
-_PARAM_SETTINGS = {  # where in Settings a param goes; other params are none
+_PARAM_SETTINGS = {  # the setting that a param overrides; other params override nothing
     "source_uri": ("source", "uri"),
     "image_limit": ("ingest", "limit"),
     "shard_size": ("ingest", "shard_size"),
@@ -46,7 +47,7 @@ _PARAM_SETTINGS = {  # where in Settings a param goes; other params are none
 
 
 class DagRun(Protocol):
-    """What is asked of Airflow's DAG run. A run by hand may have no logical date."""
+    """The used attributes of Airflow's DAG run. A manual run may have no logical date."""
 
     run_id: str
     logical_date: datetime | None
@@ -54,7 +55,7 @@ class DagRun(Protocol):
 
 
 def settings_for(params: Params) -> Settings:
-    """Return today's settings with a run's params in their places; raise ValueError for one that is out of bounds."""
+    """Return the current settings overridden by a run's params; raise ValueError for an invalid value."""
     settings = Settings()
     changes: dict[str, JSON] = {}
     for name in params.keys() & _PARAM_SETTINGS.keys():
@@ -66,7 +67,7 @@ def settings_for(params: Params) -> Settings:
 
 
 def intake_name(run: DagRun) -> str:
-    """Return the name of what a run takes in, the same on every try: its date, such as 2026-11-22T020000."""
+    """Return the intake name of a run, the same in every retry: its date, such as 2026-11-22T020000."""
     when = (run.logical_date or run.run_after).astimezone(UTC).replace(tzinfo=None)
     return check_intake(re.sub(r"[^A-Za-z0-9._-]", "", when.isoformat()))
 
@@ -78,7 +79,7 @@ def run_key(run: DagRun) -> str:
 
 @contextmanager
 def _fail_without_retry(*kinds: type[Exception]) -> Iterator[None]:
-    """Turn errors of these kinds into the one that Airflow does not retry."""
+    """Convert errors of these types to AirflowFailException, which is not retried."""
     try:
         yield
     except kinds as error:
@@ -89,16 +90,16 @@ def _fail_without_retry(*kinds: type[Exception]) -> Iterator[None]:
 
 @contextmanager
 def _stoppable() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM sets: Airflow asks with it and kills a few seconds later."""
+    """Yield an event that SIGTERM sets: Airflow sends SIGTERM first and kills the task a few seconds later."""
     stop = threading.Event()
     before = signal.getsignal(signal.SIGTERM)
 
-    def ask(number: int, frame: FrameType | None) -> None:
+    def request_stop(number: int, frame: FrameType | None) -> None:
         stop.set()
         if callable(before):
             before(number, frame)
 
-    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGTERM, request_stop)
     try:
         yield stop
     finally:
@@ -109,7 +110,7 @@ def _stoppable() -> Iterator[threading.Event]:
 
 
 def ingest(params: Params, run: DagRun) -> JSON:
-    """Take in what is new in the source; return the counts of IngestResult and the shards that were completed."""
+    """Ingest new photos from the source; return the counts of IngestResult and the completed shards."""
     with _fail_without_retry(ValueError, validator.QualityError), _stoppable() as stop:
         settings = settings_for(params)
         result = ingesting.ingest(
@@ -124,16 +125,16 @@ def ingest(params: Params, run: DagRun) -> JSON:
 
 
 def plan(params: Params) -> list[str]:
-    """Return the ids of the shards that have work, of the intakes that ``params`` choose."""
+    """Return the ids of the shards to process, for the intakes chosen in ``params``."""
     with _fail_without_retry(ValueError):
         return [str(shard) for shard in Build(settings_for(params)).plan(params["intakes"])]
 
 
 def run_stage(name: str, shard: str, params: Params) -> None:
-    """Run one stage over one shard, in the interpreter that has what it needs; skip one that this run lacks."""
+    """Run one stage over one shard, in the interpreter that has its libraries; skip a stage that this run lacks."""
     settings = settings_for(params)
     if name not in dag_config.stages(settings):
-        _skip(f"the engines of this run cannot play the stage {name!r}")
+        _skip(f"the profile of this run has no engine for the stage {name!r}")
     python = settings.placement.gpu_python if dag_config.resources_for(name, settings).gpus else None
     with _fail_without_retry(ValueError, validator.QualityError, TokenCeilingError), _stoppable() as stop:
         if python:
@@ -143,7 +144,7 @@ def run_stage(name: str, shard: str, params: Params) -> None:
 
 
 def quality_gate(params: Params, run: DagRun, ingested: JSON, shards: Sequence[str]) -> JSON:
-    """Return what the suites found in all that this run wrote, after writing its Data Docs."""
+    """Write the Data Docs of this run and return the validation results of everything it wrote."""
     build = Build(settings_for(params))
     planned = [Shard.parse(shard) for shard in shards]
     images = {*planned, *map(Shard.parse, ingested["shards"])}
@@ -155,16 +156,16 @@ def quality_gate(params: Params, run: DagRun, ingested: JSON, shards: Sequence[s
 
 
 def publish_batch(params: Params, run: DagRun) -> JSON:
-    """Store the queries under today's fingerprints that no earlier batch asks as this run's batch, if there are any.
+    """Create this run's batch from all current queries that are in no earlier batch, if there are any.
 
-    Returns the batch's id, or None, how many queries it has, and how many of this lineage nobody is asked, by reason.
-    All complete shards are looked at, not only this run's: what an earlier run built before it failed is asked now.
+    Returns the batch's id, or None, its number of queries, and the number of excluded queries of this lineage by
+    reason. All complete shards count, not only this run's: queries built by an earlier failed run are included.
     """
     build = Build(settings_for(params))
     name = intake_name(run)
-    held = excluded_queries(build)
-    new = batches.unassigned_queries(build.lake, build.lineage, held, besides=name)
-    reasons = dict(sorted(Counter(reason for found in held.values() for reason in found.values()).items()))
+    excluded = excluded_queries(build)
+    new = batches.unassigned_queries(build.lake, build.lineage, excluded, besides=name)
+    reasons = dict(sorted(Counter(reason for found in excluded.values() for reason in found.values()).items()))
     if not new:
         return {"id": None, "queries": 0, "held_back": reasons}
     query_ids = tuple(dict.fromkeys(query for found in new.values() for query in found))
@@ -197,14 +198,14 @@ def record_run(params: Params, run: DagRun, ingested: JSON, shards: Sequence[str
 
 
 def announce_queries(counts: JSON) -> JSON:
-    """Return what the asset's event says of a run; skip the task where the run built nothing."""
+    """Return the payload of the asset event of a run; skip the task if the run built nothing."""
     if not counts["shards"]:
-        _skip("no shard had work: the queries are what they were")
+        _skip("no shard was processed; the queries have not changed")
     return counts
 
 
 def _counts(build: Build, planned: Sequence[Shard], ingested: JSON) -> JSON:
-    """Return a run's totals: queries (rows), images, and what ingest and stages rejected and failed on, in inputs."""
+    """Return a run's totals: queries (rows), images, and the rejected and failed inputs of ingest and all stages."""
 
     def markers(table: str, fingerprint: str | None) -> list[Marker]:
         found = map_threads(lambda shard: build.lake.marker(table, fingerprint, shard), planned)
@@ -226,24 +227,24 @@ def _counts(build: Build, planned: Sequence[Shard], ingested: JSON) -> JSON:
 
 
 def collect() -> list[JSON]:
-    """Compact what annotators have answered; return the standing of the batches that have newly become final."""
+    """Compact the annotators' answers; return the progress of the batches that have just become final."""
     settings = Settings()
     final = collecting.collect(Lake(settings.lake), validator.make_validator(settings.quality))
-    return [asdict(standing) for standing in final]
+    return [asdict(progress) for progress in final]
 
 
 def announce_answers(final: Sequence[JSON]) -> JSON:
-    """Record batches as decided and return what the asset's event says; skip the task where there are none.
+    """Record batches as decided and return the payload of the asset event; skip the task if there are none.
 
-    Recorded here, at the very end: a batch whose event was not sent is found again by the next run.
+    This is recorded last, so that a batch whose event was not sent is found again by the next run.
     """
     if not final:
         _skip("no batch was decided or closed since the last run")
     lake = Lake(Settings().lake)
-    for standing in final:
-        batches.mark_decided(lake, standing["id"], standing)
-    totals = {name: sum(standing[name] for standing in final) for name in ("kept", "dropped", "open")}
-    return {"batches": [standing["id"] for standing in final], **totals}
+    for progress in final:
+        batches.mark_decided(lake, progress["id"], progress)
+    totals = {name: sum(progress[name] for progress in final) for name in ("kept", "dropped", "open")}
+    return {"batches": [progress["id"] for progress in final], **totals}
 
 
 # --- hopchain_release ---
@@ -263,7 +264,7 @@ def release(params: Params) -> JSON:
 
 
 def announce_release(published: JSON) -> JSON:
-    """Return what the asset's event says of a release; skip the task where there is no new version."""
+    """Return the payload of the asset event of a release; skip the task if there is no new version."""
     if not published["changed"]:
         _skip(f"no new version: {published['note']}")
     return published

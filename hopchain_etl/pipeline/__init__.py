@@ -1,1 +1,1 @@
-"""A build: what is to be done under today's fingerprints, doing it, its totals and its cost."""
+"""A build: plans and runs the stages under the current fingerprints; its row counts and its cost."""

@@ -1,4 +1,4 @@
-"""A build: today's stages with their fingerprints, what of the lake they have to do, and doing it."""
+"""A build: the current stages with their fingerprints; plans and runs them."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from hopchain_etl.stages.token_budget import limited_budget
 
 @dataclass(frozen=True)
 class Step:
-    """A stage under the fingerprint that its results have today."""
+    """A stage with its current lineage and fingerprint."""
 
     stage: Stage
     lineage: Lineage
 
     @property
     def fingerprint(self) -> str:
-        """The folder of its results below its table."""
+        """The fingerprint (folder name of its results below its table)."""
         return self.lineage.fingerprint
 
 
 class Build:
-    """Ingest and the stages after it for one set of settings. Cheap to make; engines load their models at first use."""
+    """Ingest and the stages after it for one set of settings. Cheap to create; models are loaded at first use."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Build:
 
     @cached_property
     def steps(self) -> dict[str, Step]:
-        """Today's stages in order, by name."""
+        """The current stages in order, by name."""
         engines = self._engines
         detector, segmenter, author = engines.detector, engines.segmenter, engines.author
         reader = {"reader": identity_facts(engines.reader.identity)} if engines.reader else {}
@@ -68,7 +68,7 @@ class Build:
         return {**steps, **self._filter_steps(generated.fingerprint)}
 
     def _filter_steps(self, queries: str) -> dict[str, Step]:
-        """Return the stages that say which queries people need not be generated, where engines can play them."""
+        """Return the stages that filter queries before annotation (judge, screen), if there are engines for them."""
         steps: dict[str, Step] = {}
         settings, engines = self.settings, self._engines
         if engines.judge:
@@ -94,7 +94,7 @@ class Build:
 
     @property
     def lineage(self) -> str:
-        """The fingerprint of today's queries, which stands for everything above it."""
+        """The fingerprint of the current queries table, which covers all upstream stages."""
         return self.steps["generate"].fingerprint
 
     def run(
@@ -102,9 +102,9 @@ class Build:
     ) -> Marker:
         """Run stage ``name`` over ``shard`` and return its marker.
 
-        Raises what ``run_shard`` does, EngineDownError where an engine is gone, and TokenCeilingError where the run has
-        spent its tokens: the shard is not marked then, and every answer is kept. ValueError for a stage that the
-        engines cannot play.
+        Raises what ``run_shard`` does, EngineDownError if an engine is down, and TokenCeilingError if the run's token
+        budget is used up; then the shard is not marked complete and all answers are kept. ValueError if the profile has
+        no engine for the stage.
         """
         if name not in self.steps:
             profile = self.settings.engines.profile.value
@@ -118,17 +118,17 @@ class Build:
             )
 
     def plan(self, choose: str = "new") -> list[Shard]:
-        """Return the shards that have work under today's fingerprints.
+        """Return the shards that must be processed under the current fingerprints.
 
-        ``choose``: ``new`` (never built, or left unfinished or with failed rows under today's fingerprints),
-        ``all``, ``sample:N`` (N shards, the same each time), or intake names separated by commas.
+        ``choose``: ``new`` (never built, or left unfinished or with failed rows under the current fingerprints),
+        ``all``, ``sample:N`` (N shards, always the same), or intake names separated by commas.
         """
         everything = self.lake.completed_shards("images")
         has_work = _selector(choose, everything, self)
         return [shard for shard, work in zip(everything, map_threads(has_work, everything), strict=True) if work]
 
     def needs_work(self, shard: Shard) -> bool:
-        """Return whether any stage lacks this shard under today's fingerprints, or holds failed or outdated rows."""
+        """Return whether any stage lacks this shard under the current fingerprints, or has failed or outdated rows."""
         for step in self.steps.values():
             marker = self.lake.marker(step.stage.table, step.fingerprint, shard)
             if marker is None or marker.failed:
@@ -138,20 +138,20 @@ class Build:
         return False
 
     def is_started(self, shard: Shard) -> bool:
-        """Return whether today's first stage has completed this shard."""
+        """Return whether the first stage has completed this shard under the current fingerprints."""
         first = self.steps["detect"]
         return self.lake.marker(first.stage.table, first.fingerprint, shard) is not None
 
 
 def _selector(choose: str, everything: list[Shard], build: Build) -> Callable[[Shard], bool]:
-    """Return the test that a chosen, unfinished shard passes; raise ValueError where ``choose`` names nothing."""
+    """Return a predicate for chosen and unfinished shards; raise ValueError if ``choose`` is not valid."""
     if choose == "all":
         return build.needs_work
     if choose == "new":
         built_once = {
             shard
-            for mark in build.lake.fingerprints("queries")
-            for shard in build.lake.completed_shards("queries", mark)
+            for fingerprint in build.lake.fingerprints("queries")
+            for shard in build.lake.completed_shards("queries", fingerprint)
         }
         return lambda shard: (shard not in built_once or build.is_started(shard)) and build.needs_work(shard)
     if choose.startswith("sample:"):

@@ -1,4 +1,4 @@
-"""What became of every row: totals rebuilt from the lake's markers, never counted in memory."""
+"""The funnel: row counts of every stage, computed from the lake's markers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Level:
 
 
 def funnel(build: Build) -> list[Level]:
-    """Return the totals of ingest and of each stage under today's fingerprints, in order."""
+    """Return the totals of ingest and of each stage under the current fingerprints, in order."""
     lake = build.lake
     levels = [level(lake, "ingest", "images", None, lake.completed_shards("images"))]
     for name, step in build.steps.items():
@@ -44,7 +44,7 @@ def as_json(levels: list[Level]) -> list[dict[str, Any]]:
 
 
 def level(lake: Lake, stage: str, table: str, fingerprint: str | None, shards: Iterable[Shard]) -> Level:
-    """Return the totals of those of ``shards`` that are complete."""
+    """Return the totals of the complete shards among ``shards``."""
 
     def marker(shard: Shard) -> Marker | None:
         return lake.marker(table, fingerprint, shard)

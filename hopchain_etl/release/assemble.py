@@ -1,7 +1,7 @@
-"""Assemble: from the lake's parts, as a snapshot names them, to the rows of a training set. No clocks, no chance.
+"""Assemble: builds the rows of a training set from the lake parts listed in a snapshot. Deterministic.
 
-Shard by shard in memory, so that a release may be larger than it. Parts never span two intakes: what a night has
-added leaves the parts of the nights before as they are, and they need not be uploaded again.
+Works shard by shard, so that a release may be larger than memory. A part never contains two intakes, so new intakes
+leave older parts unchanged, and these are not uploaded again.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from hopchain_etl.hops import variants
 from hopchain_etl.imaging.vision_tokens import image_tokens
 from hopchain_etl.lake.lake import Lake, Shard, parquet_bytes
 from hopchain_etl.release.inputs import Inputs, Snapshot, upstream_of
+from hopchain_etl.release.row_cutting import RowCutter
 from hopchain_etl.release.rules import Rules
 from hopchain_etl.release.selection import Chosen, Selection, Split, is_supported_size, select
 from hopchain_etl.settings import ANSWER_INSTRUCTION, CalibrateSettings, DiversitySettings
 
 REVISION = 4
-_ROW_GROUP = 250  # rows that a reader of one of them has to read
+_ROW_GROUP = 250  # rows that must be read to get one row
 
 _OF_IMAGE = ("group", "source", "license", "width", "height")
 
@@ -37,7 +38,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Params:
-    """What of ``params.yaml`` decides the rows, besides the snapshot."""
+    """The parameters in ``params.yaml`` that, with the snapshot, determine the rows."""
 
     validation_share: float = 0.1
     seed: int = 0
@@ -48,47 +49,47 @@ class Params:
 
     @property
     def split(self) -> Split:
-        """How groups are dealt to the splits."""
+        """How groups are assigned to splits."""
         return Split(self.validation_share, self.seed)
 
     @property
     def rules(self) -> Rules:
-        """What of sound queries is taken."""
+        """The rules that select queries."""
         return Rules.of(self.calibrate, self.diversity)
 
 
 def read_params(path: Path) -> Params:
-    """Return the parameters of a ``params.yaml``; its other keys are not for this stage."""
+    """Return the parameters of a ``params.yaml``; other keys are ignored."""
     from ruamel.yaml import YAML
 
     value = YAML(typ="safe").load(path)
-    told = {one.name: value[one.name] for one in fields(Params)}
-    told["calibrate"] = CalibrateSettings.model_validate(told["calibrate"])
-    told["diversity"] = DiversitySettings.model_validate(told["diversity"])
-    return Params(**told)
+    values = {one.name: value[one.name] for one in fields(Params)}
+    values["calibrate"] = CalibrateSettings.model_validate(values["calibrate"])
+    values["diversity"] = DiversitySettings.model_validate(values["diversity"])
+    return Params(**values)
 
 
 def assemble(snapshot: Snapshot, params: Params, lake: Lake, target: str, out: Path) -> dict[str, Any]:
     """Write ``rows/`` and ``dropped.json`` of a target below ``out`` and return the counts.
 
     The counts: ``read`` = ``rows`` + the sum of ``dropped``, in queries. The same snapshot and parameters give the
-    same bytes. Raises LakeError where the lake no longer holds what the snapshot names.
+    same bytes. Raises LakeError if parts named in the snapshot are missing in the lake.
     """
     inputs = Inputs(snapshot, lake)
     selection = select(snapshot, params.split, inputs, target, params.rules)
     source = _Source(snapshot, inputs, selection, params.answer_instruction)
     rows = write_rows(_by_intake(source), out / "rows", params.rows_per_part)
     counts = {"read": selection.read, "rows": rows, "dropped": dict(sorted(selection.dropped.items()))}
-    assert selection.read == rows + selection.dropped.total(), f"queries went missing: {counts}"
+    assert selection.read == rows + selection.dropped.total(), f"query counts do not add up: {counts}"
     (out / "dropped.json").write_text(json.dumps(counts, sort_keys=True, indent=1) + "\n")
     return counts
 
 
 def write_rows(intakes: Iterable[Iterable[pa.Table]], folder: Path, rows_per_part: int) -> int:
-    """Write rows as ``<split>-00000.parquet`` files below ``folder``, replacing what is there; return how many.
+    """Write rows as ``<split>-00000.parquet`` files below ``folder``, replacing existing files; return their number.
 
-    A part holds rows of one intake. A split without rows is an empty file with the schema, so that every reader finds
-    every split.
+    A part contains rows of one intake. A split without rows is an empty file with the schema, so that all splits
+    always exist.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -101,18 +102,14 @@ def write_rows(intakes: Iterable[Iterable[pa.Table]], folder: Path, rows_per_par
         written[split] += rows.num_rows
 
     for tables in intakes:
-        open_rows = {split: schemas.TRAINING_ROWS.empty_table() for split in schemas.SPLITS}
+        cutters = {split: RowCutter(schemas.TRAINING_ROWS, rows_per_part) for split in schemas.SPLITS}
         for table in tables:
-            for split in schemas.SPLITS:
-                mine = table.filter(pc.equal(table["split"], split))
-                rows = pa.concat_tables([open_rows[split], mine])
-                while rows.num_rows >= rows_per_part:
-                    write(split, rows.slice(0, rows_per_part))
-                    rows = rows.slice(rows_per_part)
-                open_rows[split] = rows
-        for split, rows in open_rows.items():
-            if rows.num_rows:
-                write(split, rows)
+            for split, cutter in cutters.items():
+                for part in cutter.add(table.filter(pc.equal(table["split"], split))):
+                    write(split, part)
+        for split, cutter in cutters.items():
+            for part in cutter.rest():
+                write(split, part)
     for split in schemas.SPLITS:
         if not parts[split]:
             write(split, schemas.TRAINING_ROWS.empty_table())
@@ -121,7 +118,7 @@ def write_rows(intakes: Iterable[Iterable[pa.Table]], folder: Path, rows_per_par
 
 @dataclass(frozen=True)
 class _Source:
-    """What rows are made from."""
+    """The inputs of the rows."""
 
     snapshot: Snapshot
     inputs: Inputs
@@ -146,23 +143,28 @@ def _shard_rows(source: _Source, shard: Shard) -> pa.Table:
             queries = inputs.read("queries", lineage, shard)
             images = inputs.read("images", None, shard)
             instances = inputs.read("instances", segmented, shard)
-            said = {"lineage": lineage, "stages": _stages(snapshot, lineage), "variants_human_verified": False}
-            tables.append(_rows(queries, images, instances, chosen, said, source.instruction))
+            constant = {"lineage": lineage, "stages": _stages(snapshot, lineage), "variants_human_verified": False}
+            tables.append(_rows(queries, images, instances, chosen, constant, source.instruction))
     return pa.concat_tables(tables).sort_by("query_id")
 
 
 def _stages(snapshot: Snapshot, lineage: str) -> list[Row]:
-    """Return who made the rows of a lineage, stage by stage, and who tried to solve them."""
+    """Return the engines of a lineage by stage, and the models that screened it."""
     screened = [facts for facts in snapshot.get("screened", ()) if facts["upstream"] == lineage]
     return [*snapshot["engines"][lineage], *screened]
 
 
 def _rows(
-    queries: pa.Table, images: pa.Table, instances: pa.Table, chosen: Mapping[str, Chosen], said: Row, instruction: str
+    queries: pa.Table,
+    images: pa.Table,
+    instances: pa.Table,
+    chosen: Mapping[str, Chosen],
+    constant: Row,
+    instruction: str,
 ) -> pa.Table:
-    """Return the chosen queries of a shard as rows (records.TRAINING_ROWS), joined in Arrow and not row by row.
+    """Return the chosen queries of a shard as rows (schemas.TRAINING_ROWS), joined in Arrow and not row by row.
 
-    ``said`` is the same for all of them.
+    ``constant`` contains columns with the same value for all rows.
     """
     first = {name: index for index, name in reversed(list(enumerate(queries["query_id"].to_pylist())))}
     queries = queries.take(pa.array([first[name] for name in chosen], pa.int64()))
@@ -173,13 +175,13 @@ def _rows(
     }
     columns |= {name: shown[name] for name in _OF_IMAGE}
     columns |= {name: [getattr(one, name) for one in chosen.values()] for name in Chosen.__dataclass_fields__}
-    columns |= {name: [value] * len(chosen) for name, value in said.items()}
+    columns |= {name: [value] * len(chosen) for name, value in constant.items()}
     columns |= {"source_uri": shown["uri"], "image_tokens": _tokens(images).take(place)}
     columns["prompt"] = pc.binary_join_element_wise(queries["question"], instruction, "\n")
     columns["instances"] = _grouped(instances, images["image_id"]).take(place.combine_chunks())
     for kind in variants.VARIANTS:
-        stands = pa.array([kind in one.variants for one in chosen.values()])
-        columns |= {name: _only(columns[name], stands) for name in variants.columns(kind)}
+        confirmed = pa.array([kind in one.variants for one in chosen.values()])
+        columns |= {name: _only(columns[name], confirmed) for name in variants.columns(kind)}
     rows = pa.table({name: columns[name] for name in schemas.TRAINING_ROWS.names}, schema=schemas.TRAINING_ROWS)
     return _clear_unconfirmed_readings(rows)
 
@@ -190,7 +192,7 @@ def _tokens(images: pa.Table) -> pa.Array:
 
 
 def _only(column: pa.ChunkedArray, kept: pa.Array) -> pa.ChunkedArray:
-    """Return a column that is null where a row is not to be kept."""
+    """Return a column with null in rows where ``kept`` is false."""
     return column.take(pc.if_else(kept, pa.array(range(len(kept)), pa.int64()), None))
 
 
@@ -208,14 +210,14 @@ def _grouped(instances: pa.Table, image_ids: pa.ChunkedArray) -> pa.Array:
 
 
 def _clear_unconfirmed_readings(rows: pa.Table) -> pa.Table:
-    """Return rows without hop readings where people and program differ.
+    """Return rows with hop readings removed where humans and program disagree.
 
-    Some reading is wrong there and nobody knows which, so none is released as truth.
+    At least one reading is wrong but it is unknown which, so none is released as ground truth.
     """
     agrees = rows["program_agrees"]
     if pc.all(agrees).as_py() is not False:
         return rows
-    told = zip(rows["hops"].to_pylist(), agrees.to_pylist(), strict=True)
-    hops = [hops if sure else [{**hop, "value": None} for hop in hops] for hops, sure in told]
+    pairs = zip(rows["hops"].to_pylist(), agrees.to_pylist(), strict=True)
+    hops = [hops if sure else [{**hop, "value": None} for hop in hops] for hops, sure in pairs]
     field = rows.schema.field("hops")
     return rows.set_column(rows.schema.get_field_index("hops"), field, pa.array(hops, field.type))

@@ -1,4 +1,4 @@
-"""What weaker models and a judge said of a shard's queries, read from the lake's parts that a snapshot names."""
+"""Attempts of weaker models and verdicts of a judge on a shard's queries, read from the parts listed in a snapshot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COLUMNS = ["query_id", "model", "sees_image", "sample", "held_out", "answer"]
 
 @dataclass(frozen=True)
 class GradedAttempts:
-    """A query's tries: with the image, blind, and the blind ones that took no part in choosing queries."""
+    """Graded attempts of a query: with the image, without it (blind), and blind but not used for selection."""
 
     with_image: AttemptScore
     blind: AttemptScore
@@ -27,9 +27,9 @@ class GradedAttempts:
 
 
 class AttemptReader:
-    """The tries of the models that count for a target.
+    """The attempts of the models that are relevant for a target.
 
-    A target that is named after a model counts that model's tries; any other target counts all of them.
+    A target that is named after a model uses only that model's attempts; any other target uses all of them.
     """
 
     def __init__(self, inputs: Inputs, target: str) -> None:
@@ -45,9 +45,9 @@ class AttemptReader:
         self._only = target if target in map(_as_target, models) else None
 
     def of(self, shard: Shard) -> ShardAttempts:
-        """Return the tries of a shard's queries; a photo, and all about it, lies in one shard under every lineage.
+        """Return the attempts of a shard's queries; all data of a photo are in the same shard under every lineage.
 
-        Under other settings a sample is the same try. Held out is only what no settings chose queries by.
+        The same sample under other settings is the same attempt; it is held out if no settings used it for selection.
         """
         rows: dict[tuple[str, str, bool, int], dict[str, Any]] = {}
         for fingerprint in self._places.get(shard, ()):
@@ -59,7 +59,7 @@ class AttemptReader:
 
 
 class ShardAttempts:
-    """The tries of one shard, to be graded against any answer."""
+    """The attempts of one shard, which can be graded against any answer."""
 
     def __init__(self, rows: Mapping[tuple[str, str, bool, int], dict[str, Any]]) -> None:
         self._by_query: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -67,18 +67,18 @@ class ShardAttempts:
             self._by_query[query].append(row)
 
     def graded(self, query_id: str, answer: Fraction) -> GradedAttempts:
-        """Return how many tries at a query declared exactly ``answer``."""
+        """Return how many attempts of a query declared exactly ``answer``."""
         marks: defaultdict[tuple[bool, bool], list[bool]] = defaultdict(list)
         for row in self._by_query.get(query_id, ()):
-            right = row["answer"] is not None and parse_number(row["answer"]) == answer
-            marks[row["sees_image"], bool(row["held_out"])].append(right)
+            correct = row["answer"] is not None and parse_number(row["answer"]) == answer
+            marks[row["sees_image"], bool(row["held_out"])].append(correct)
         return GradedAttempts(
             score_attempts(marks[True, False]), score_attempts(marks[False, False]), score_attempts(marks[False, True])
         )
 
 
 def condemned(inputs: Inputs, shard: Shard) -> dict[str, str]:
-    """Return the verdict on each query of a shard that a judge does not find fine."""
+    """Return the verdict on each query of a shard that the judge did not rate "fine"."""
     verdicts: dict[str, str] = {}
     for fingerprint in inputs.fingerprints("judgements"):
         if shard in inputs.shards("judgements", fingerprint):

@@ -1,4 +1,4 @@
-"""The dataset card of a training set: what is in it, who answered it, which engines made it, and what it is not."""
+"""The dataset card of a training set: contents, human answers, engines and limitations."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ def write_card(snapshot: Snapshot, target: str, folder: Path) -> dict[str, Any]:
     files = sorted((folder / "rows").glob("*.parquet"))
     rows: list[Row] = pq.read_table(files, columns=_COLUMNS).to_pylist()
     counts = json.loads((folder / "dropped.json").read_text())
-    metrics = measure(rows, counts["dropped"]) | {"guessers": _guessed(files), "decontamination": _held_off(snapshot)}
+    metrics = measure(rows, counts["dropped"]) | {
+        "guessers": _guessing_accuracy(files),
+        "decontamination": _decontamination(snapshot),
+    }
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n")
     _write_plots(rows, folder / "plots")
     (folder / "README.md").write_text(card_markdown(snapshot, target, rows, metrics, counts["read"]))
@@ -44,10 +47,10 @@ def write_card(snapshot: Snapshot, target: str, folder: Path) -> dict[str, Any]:
 
 
 def measure(rows: Sequence[Row], dropped: dict[str, int]) -> dict[str, Any]:
-    """Return the figures of a training set; shares are of its queries, and null where no model has tried any.
+    """Return the figures of a training set; shares refer to its queries and are null without model attempts.
 
-    ``difficulty`` and ``blind`` are the mean shares of right tries with the photo and without, over the queries that
-    were tried so; ``bands`` counts queries.
+    ``difficulty`` and ``blind`` are the mean shares of correct attempts with and without the photo, over the queries
+    with such attempts; ``bands`` counts queries.
     """
     tried = [row["difficulty"] for row in rows if row["difficulty"] is not None]
     blind = [row["blind"] for row in rows if row["blind"] is not None]
@@ -69,9 +72,9 @@ def measure(rows: Sequence[Row], dropped: dict[str, int]) -> dict[str, Any]:
 
 
 def card_markdown(snapshot: Snapshot, target: str, rows: Sequence[Row], metrics: dict[str, Any], read: int) -> str:
-    """Return the card as Markdown with the YAML header that dataset hubs read.
+    """Return the card as Markdown with the YAML header for dataset hubs.
 
-    It shows no question: the card stays in git's history, where a photo that is erased later could not be reached.
+    It contains no questions: the card stays in the git history and could not be removed if a photo is erased later.
     """
     lineages = {row["lineage"] for row in rows}
     size = next((name for limit, name in _SIZES if len(rows) < limit), "n>1M")
@@ -90,13 +93,13 @@ def card_markdown(snapshot: Snapshot, target: str, rows: Sequence[Row], metrics:
     )
 
 
-def _held_off(snapshot: Snapshot) -> dict[str, Any]:
-    """Return what the set was held against, and how many photos and question texts no release may hold."""
+def _decontamination(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the benchmarks that were checked, and the numbers of excluded photos and question texts."""
     return {"benchmarks": snapshot["benchmarks"], **{name: len(one) for name, one in snapshot["contaminated"].items()}}
 
 
-def _guessed(files: Iterable[Path]) -> dict[str, float]:
-    """Return what share is right for who always says the most frequent answer, of all or of each template."""
+def _guessing_accuracy(files: Iterable[Path]) -> dict[str, float]:
+    """Return the accuracy of always giving the most frequent answer (overall, or per template)."""
     found = guessers((one.template, one.answer) for one in map(candidate, _programs(files)))
     return {"constant": round(found.constant, 4), "template": round(found.template, 4)}
 
@@ -109,7 +112,7 @@ def _programs(files: Iterable[Path]) -> Iterator[Row]:
 
 
 def _answer_figures(answers: Sequence[str]) -> dict[str, Any]:
-    """Return how the answers spread: a set where one number is often right teaches guessing."""
+    """Return statistics of the answer distribution; a set with one very frequent answer teaches guessing."""
     if not answers:
         return {"distinct": 0, "most_frequent": None, "most_frequent_share": 0.0}
     answer, count = min(Counter(answers).items(), key=lambda pair: (-pair[1], pair[0]))

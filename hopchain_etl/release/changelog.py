@@ -1,6 +1,6 @@
-"""What a version changes: rows added, removed and changed against the one before, with reasons.
+"""Changes of a version: rows added, removed and changed compared with the previous version, with reasons.
 
-Rows of parts that both versions have are the same, so only the other parts are read.
+Parts that exist in both versions have the same rows, so only the other parts are read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.release.dvc_objects import parts_of, rows_of
 
-# What a trainer sees of a row: another value here is another training set.
+# Columns that a trainer uses: a changed value here means a changed training set.
 TRAINER_COLUMNS = ("query_id", "image_id", "split", "question", "prompt", "answer", "question_half", "answer_half",
         "question_single", "answer_single", "expr")  # fmt: skip
 _HEADER = "# Changes\n"
@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Changes:
-    """Counts of rows, and the query_ids behind them: ``removed`` by reason, ``changed`` by the column that differs."""
+    """Counts of rows, and their query_ids: ``removed`` by reason, ``changed`` by the column that differs."""
 
     before: int
     after: int
@@ -38,12 +38,12 @@ class Changes:
 
     @property
     def breaking(self) -> bool:
-        """Whether rows of the version before are gone or look different."""
+        """Whether rows of the previous version were removed or changed."""
         return bool(self.removed or self.changed)
 
     @property
     def counts(self) -> Row:
-        """How many rows, without their ids."""
+        """The numbers of rows, without ids."""
         removed, changed = ({name: len(ids) for name, ids in named.items()} for named in (self.removed, self.changed))
         return {**vars(self), "removed": removed, "changed": changed}
 
@@ -60,25 +60,27 @@ class Changes:
 
 
 def compare(store: ObjectStore, old: str, folder: Path, why: Callable[[Row], str]) -> Changes:
-    """Return what the rows in ``folder`` change against the DVC object ``old`` (the md5 of a rows folder).
+    """Return the changes of the rows in ``folder`` compared with the DVC object ``old`` (the md5 of a rows folder).
 
-    ``why`` names the reason for which a row (columns SEEN) is gone. Raises MissingObjectError where the remote lacks
-    the old rows.
+    ``why`` returns the reason why a row (columns TRAINER_COLUMNS) was removed. Raises MissingObjectError if the
+    remote lacks the old rows.
     """
     files = {_md5(path): path for path in sorted(folder.glob("*.parquet"))}
     parts = set(parts_of(store, old))
-    gone = {row["query_id"]: row for row in rows_of(store, sorted(parts - files.keys()), TRAINER_COLUMNS).to_pylist()}
+    old_rows = {
+        row["query_id"]: row for row in rows_of(store, sorted(parts - files.keys()), TRAINER_COLUMNS).to_pylist()
+    }
     tables = [pq.read_table(path, columns=list(TRAINER_COLUMNS)) for md5, path in files.items() if md5 not in parts]
     new = {row["query_id"]: row for table in tables for row in table.to_pylist()}
     removed: defaultdict[str, list[str]] = defaultdict(list)
     changed: defaultdict[str, list[str]] = defaultdict(list)
-    for name, row in sorted(gone.items()):
+    for name, row in sorted(old_rows.items()):
         if name not in new:
             removed[why(row)].append(name)
         elif differing := next((column for column in TRAINER_COLUMNS if new[name][column] != row[column]), None):
             changed[differing].append(name)
     after = sum(pq.read_metadata(path).num_rows for path in files.values())
-    added = len(new.keys() - gone.keys())
+    added = len(new.keys() - old_rows.keys())
     before = after - added + sum(map(len, removed.values()))
     return Changes(before, after, added, dict(removed), dict(changed))
 
@@ -90,7 +92,7 @@ def first(folder: Path) -> Changes:
 
 
 def write_changes(folder: Path, version: str, changes: Changes) -> None:
-    """Put an entry on top of ``CHANGELOG.md`` in a target's folder, and write ``changes.json`` of this version."""
+    """Add an entry at the top of ``CHANGELOG.md`` in a target's folder, and write ``changes.json`` of this version."""
     path = folder / "CHANGELOG.md"
     older = path.read_text().removeprefix(_HEADER) if path.exists() else ""
     path.write_text(f"{_HEADER}\n{changes.to_markdown(version)}{older}")

@@ -1,8 +1,8 @@
-"""Which of the lake's photos and questions are those of a benchmark: found once, stored, excluded from every release.
+"""Finds photos and questions of the lake that are also in a benchmark, so that every release excludes them.
 
-``contamination.json`` in the lake holds what was found; snapshots copy it, and ``selection`` drops with the reason
-``contaminated`` what it names. A release looks for the benchmark of the settings first (``benchmarks.uri``), in the
-photos that are new since.
+The results are stored in the lake in ``contamination.json``; snapshots copy them, and ``selection`` drops these queries
+with the reason ``contaminated``. A release first checks the configured benchmark (``benchmarks.uri``) against photos
+that are new since the last check.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hopchain_etl.settings import BenchmarkSettings
 
 log = logging.getLogger(__name__)
 
-REVISION = 1  # raise when ``copies`` finds others: all photos are looked at again
+REVISION = 1  # increase when ``imaging.similarity`` changes its results; all photos are then checked again
 KEY = "contamination.json"
 _IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 _QUESTIONS = ".txt"
@@ -36,7 +36,7 @@ Found = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class File:
-    """A file of a benchmark. ``name`` is relative to it; ``version`` is another one once the content is."""
+    """A file of a benchmark. ``name`` is relative to it; ``version`` changes when the content changes."""
 
     name: str
     version: str
@@ -44,18 +44,18 @@ class File:
 
     @property
     def kind(self) -> str:
-        """The suffix, in small letters."""
+        """The suffix, in lower case."""
         return PurePosixPath(self.name).suffix.lower()
 
 
 def decontaminate(lake: Lake, benchmark: BenchmarkSettings) -> Found:
-    """Look for a benchmark's images and question texts in the whole lake; store and return all that was ever found.
+    """Search the whole lake for a benchmark's images and question texts; store and return everything found so far.
 
     The result is ``{"images": {image_id: {"benchmark", "likeness"}}, "questions": {normal text: benchmark},
-    "benchmarks": {uri: {"name", "images", "questions", "version", "seen"}}}``. Photos that the same benchmark has been
-    held against are not looked at again. About 160 KB of memory go to each of its images.
+    "benchmarks": {uri: {"name", "images", "questions", "version", "seen"}}}``. Photos already
+    compared with the same benchmark version are skipped. Each benchmark image needs about 160 KB of memory.
 
-    Raises ValueError where the benchmark is empty, not there or has an image that cannot be read, and StoreError where
+    Raises ValueError if the benchmark is empty, missing or has an unreadable image, and StoreError if
     S3 cannot be used.
     """
     files = benchmark_files(benchmark)
@@ -66,15 +66,15 @@ def decontaminate(lake: Lake, benchmark: BenchmarkSettings) -> Found:
     found = contamination(lake)
     before = found["benchmarks"].get(benchmark.uri, {})
     seen = before["seen"] if before.get("version") == version else {}
-    today = {str(shard): etag for shard, etag in lake.marker_etags("images").items()}
-    unseen = {shard for shard, etag in today.items() if seen.get(shard) != etag}
+    current = {str(shard): etag for shard, etag in lake.marker_etags("images").items()}
+    unseen = {shard for shard, etag in current.items() if seen.get(shard) != etag}
     if unseen and images:
-        told = map_threads(partial(_described, benchmark.uri), images)
+        descriptors = map_threads(partial(_descriptor, benchmark.uri), images)
         for shard, photos in lake.images():
             if str(shard) in unseen:
-                found["images"] |= _copies(lake, photos, [f"{name}/{one.name}" for one in images], told)
+                found["images"] |= _copies(lake, photos, [f"{name}/{one.name}" for one in images], descriptors)
     found["questions"] |= dict.fromkeys(sorted(texts), name)
-    facts = {"name": name, "images": len(images), "questions": len(texts), "version": version, "seen": today}
+    facts = {"name": name, "images": len(images), "questions": len(texts), "version": version, "seen": current}
     found["benchmarks"][benchmark.uri] = facts
     lake.put_json(KEY, found)
     log.info("%d photos of the lake are copies of benchmark images", len(found["images"]))
@@ -82,17 +82,17 @@ def decontaminate(lake: Lake, benchmark: BenchmarkSettings) -> Found:
 
 
 def contamination(lake: Lake) -> Found:
-    """Return all that was ever found; empty before the first look."""
+    """Return everything found so far; empty before the first check."""
     return {"images": {}, "questions": {}, "benchmarks": {}, **(lake.get_json(KEY) or {})}
 
 
 def normal(question: str) -> str:
-    """Return a question as it is compared: letters and digits of its words, in small letters."""
+    """Return a question in normal form for comparison: only letters and digits, in lower case."""
     return " ".join("".join(char if char.isalnum() else " " for char in question.casefold()).split())
 
 
 def benchmark_files(benchmark: BenchmarkSettings) -> list[File]:
-    """Return the images and lists of questions below a folder or S3 prefix, in order; ValueError where none are."""
+    """Return the images and lists of questions below a folder or S3 prefix, in order; ValueError if there are none."""
     uri, remedy = benchmark.uri, "correct HOPCHAIN_BENCHMARKS__URI"
     if uri.startswith("s3://"):
         store = ObjectStore(benchmark)
@@ -115,8 +115,8 @@ def _local(folder: Path, path: Path) -> File:
 
 
 def _version(files: Iterable[File]) -> str:
-    told = canonical_json([REVISION, COPY_THRESHOLD, [[file.name, file.version] for file in files]])
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    text = canonical_json([REVISION, COPY_THRESHOLD, [[file.name, file.version] for file in files]])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _questions(file: File) -> list[str]:
@@ -124,21 +124,21 @@ def _questions(file: File) -> list[str]:
     return [text for line in lines if (text := normal(line))]
 
 
-def _described(uri: str, file: File) -> Descriptor:
+def _descriptor(uri: str, file: File) -> Descriptor:
     try:
         return compute_descriptor(file.read())
     except (OSError, ValueError) as error:
-        raise ValueError(f"{file.name} of {uri}: {error}; take it out of there or repair it") from error
+        raise ValueError(f"{file.name} of {uri}: {error}; remove or repair it") from error
 
 
-def _copies(lake: Lake, photos: pa.Table, names: Sequence[str], told: Sequence[Descriptor]) -> dict[str, Any]:
-    """Return the photos of an images table that are like any of a benchmark's, with which."""
+def _copies(lake: Lake, photos: pa.Table, names: Sequence[str], descriptors: Sequence[Descriptor]) -> dict[str, Any]:
+    """Return the photos of an images table that are copies of a benchmark image, with its name."""
     rows = photos.select(["image_id", "blob_sha"]).to_pylist()
     found = {}
     for row, photo in zip(
         rows, map_threads(lambda row: compute_descriptor(lake.blob(row["blob_sha"])), rows), strict=True
     ):
-        alike = similarity(photo, told)
+        alike = similarity(photo, descriptors)
         best = int(alike.argmax())
         if alike[best] >= COPY_THRESHOLD:
             found[row["image_id"]] = {"benchmark": names[best], "likeness": round(float(alike[best]), 4)}

@@ -1,4 +1,4 @@
-"""What DVC's own files say of a revision, and the objects of the remote that they refer to."""
+"""Reads DVC's files of a revision, and the objects in the remote that they refer to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hopchain_etl import schemas
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.release.git import GitRepo
 
-RESEARCH = "research/"  # a DVC project of its own, whose files no pull of a training set brings
+RESEARCH = "research/"  # a separate DVC project; its files are not part of a training set pull
 
 
 def dvc_files(paths: Iterable[str]) -> list[str]:
@@ -25,12 +25,12 @@ def dvc_files(paths: Iterable[str]) -> list[str]:
 
 
 def lock_of(repo: GitRepo, revision: str) -> bytes:
-    """Return ``dvc.lock`` of a revision; empty where it has none."""
+    """Return ``dvc.lock`` of a revision; empty if it has none."""
     return repo.file_at(revision, "dvc.lock") or b""
 
 
 def rows_hash(lock: bytes, target: str) -> str | None:
-    """Return the md5 of a target's rows folder (``....dir``) as ``dvc.lock`` says, or None."""
+    """Return the md5 of a target's rows folder (``....dir``) from ``dvc.lock``, or None."""
     stages = _yaml(lock).get("stages", {})
     for out in stages.get(f"assemble@{target}", {}).get("outs", ()):
         if out["path"].endswith("/rows"):
@@ -44,7 +44,7 @@ def hash_of(pointer: Path) -> str:
 
 
 def size_of(repo: GitRepo, target: str) -> int:
-    """Return how many bytes a pull of one target brings: its rows, and all image parts."""
+    """Return the download size in bytes of one target: its rows, and all image parts."""
     stages = _yaml((repo.path / "dvc.lock").read_bytes())["stages"]
     outs = [out for out in stages[f"assemble@{target}"]["outs"] if out["path"].endswith("/rows")]
     parts = (repo.path / "training_set" / "images").glob("*.dvc")
@@ -57,7 +57,7 @@ def object_key(md5: str) -> str:
 
 
 def objects_at(repo: GitRepo, revision: str, store: ObjectStore) -> set[str]:
-    """Return the keys of all objects in the DVC remote that the training sets of a revision refer to."""
+    """Return the keys of all objects in the DVC remote that are referenced by the training sets of a revision."""
     pointers = (path for path in repo.files_at(revision) if path.endswith(".dvc") and not path.startswith(RESEARCH))
     hashes = {out["md5"] for path in pointers
               for out in _yaml(repo.file_at(revision, path) or b"").get("outs", ())}  # fmt: skip
@@ -68,12 +68,12 @@ def objects_at(repo: GitRepo, revision: str, store: ObjectStore) -> set[str]:
 
 
 def parts_of(store: ObjectStore, md5: str) -> list[str]:
-    """Return the md5 of each file of the folder ``md5``; raise MissingObjectError where the remote lacks it."""
+    """Return the md5 of each file of the folder ``md5``; raise MissingObjectError if the remote lacks it."""
     return [file["md5"] for file in _folder(store, md5)]
 
 
 def rows_of(store: ObjectStore, parts: Iterable[str], columns: Sequence[str]) -> pa.Table:
-    """Return columns of the rows in ``parts`` (md5); raise MissingObjectError where the remote lacks one."""
+    """Return columns of the rows in ``parts`` (md5); raise MissingObjectError if the remote lacks one."""
     tables = [schemas.TRAINING_ROWS.empty_table().select(list(columns))]
     for part in parts:
         tables.append(pq.read_table(io.BytesIO(checked(store, part)), columns=list(columns)))
@@ -81,10 +81,10 @@ def rows_of(store: ObjectStore, parts: Iterable[str], columns: Sequence[str]) ->
 
 
 def checked(store: ObjectStore, md5: str) -> bytes:
-    """Return an object's bytes; raise ValueError where they are not those of its name."""
+    """Return an object's bytes; raise ValueError if they do not match its md5."""
     data = store.get(object_key(md5))
     if hashlib.md5(data, usedforsecurity=False).hexdigest() != md5.removesuffix(".dir"):
-        raise ValueError(f"{store.uri(object_key(md5))} does not hold the bytes of its name")
+        raise ValueError(f"{store.uri(object_key(md5))} does not match the checksum in its name")
     return data
 
 

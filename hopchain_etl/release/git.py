@@ -1,6 +1,7 @@
-"""A working clone of the registry: git and DVC as subprocesses, each with only the keys that it needs.
+"""A working clone of the registry: runs git and DVC as subprocesses, each with only the credentials it needs.
 
-Nothing outside the clone is written: no user's git configuration, no key in a file of the repository or in a message.
+Nothing outside the clone is written (no user git configuration), and no credentials appear in files of the repository
+or in messages.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ _PLAIN_GIT = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", "-c", "co
 
 
 class RegistryError(Exception):
-    """The registry could not be read or written; the message says which command failed, how, and what to do."""
+    """The registry could not be read or written; the message names the failed command, the error and what to do."""
 
 
 @contextmanager
 def working_clone(settings: Settings) -> Iterator[GitRepo]:
-    """Clone the registry into a temporary folder, which goes away again. Raises RegistryError where it cannot be."""
+    """Clone the registry into a temporary folder, which is deleted afterwards; raise RegistryError if that fails."""
     url = settings.registry.git_url
     if not url or not settings.registry.remote:
         raise RegistryError("no registry: set HOPCHAIN_REGISTRY__GIT_URL and HOPCHAIN_REGISTRY__REMOTE__URI")
@@ -50,7 +51,7 @@ class GitRepo:
         self.remote = settings.registry.remote
 
     def clone(self, url: str) -> None:
-        """Clone ``url``; raise RegistryError where there is no repository."""
+        """Clone ``url``; raise RegistryError if there is no repository."""
         self.path.mkdir(parents=True)
         self._run(["git", *_PLAIN_GIT, "clone", "--quiet", url, "."], self._git_env())
 
@@ -60,11 +61,11 @@ class GitRepo:
         return not self.git("branch", "--remotes", "--list")
 
     def git(self, *args: str) -> str:
-        """Run git in the clone and return its output; raise RegistryError where it fails."""
+        """Run git in the clone and return its output; raise RegistryError if it fails."""
         return self._run(["git", *_PLAIN_GIT, *args], self._git_env())
 
     def dvc(self, *args: str) -> str:
-        """Run DVC with the remote's keys and return its output; raise RegistryError where it fails."""
+        """Run DVC with the remote's keys and return its output; raise RegistryError if it fails."""
         return self._run([sys.executable, "-m", "dvc", *args], self._env(self.remote))
 
     def reproduce(self) -> str:
@@ -76,7 +77,7 @@ class GitRepo:
         return self.git("tag", "--list", pattern).split()
 
     def file_at(self, revision: str, path: str) -> bytes | None:
-        """Return a file of a revision, or None where it has none."""
+        """Return a file of a revision, or None if it has none."""
         if not self.git("ls-tree", "--name-only", revision, "--", path):
             return None
         return self.git("show", f"{revision}:{path}").encode()
@@ -86,7 +87,7 @@ class GitRepo:
         return self.git("ls-tree", "-r", "--name-only", revision).splitlines()
 
     def push(self, *refs: str) -> None:
-        """Push the branch and ``refs`` together: all of them arrive, or none."""
+        """Push the branch and ``refs`` atomically."""
         branch = self.git("symbolic-ref", "--short", "HEAD").strip()
         self.git("push", "--quiet", "--atomic", "origin", f"HEAD:refs/heads/{branch}", *refs)
 
@@ -99,9 +100,9 @@ class GitRepo:
             command, cwd=self.path, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            said = _without_secrets((done.stderr + done.stdout).strip(), env)
-            named = " ".join(part for part in command[1:] if part not in _PLAIN_GIT)
-            raise RegistryError(f"{Path(command[0]).name} {named} failed ({done.returncode}): {said[-2000:]}")
+            output = _without_secrets((done.stderr + done.stdout).strip(), env)
+            arguments = " ".join(part for part in command[1:] if part not in _PLAIN_GIT)
+            raise RegistryError(f"{Path(command[0]).name} {arguments} failed ({done.returncode}): {output[-2000:]}")
         return done.stdout
 
     def _git_env(self) -> dict[str, str]:
@@ -112,31 +113,31 @@ class GitRepo:
             "GIT_AUTHOR_EMAIL": email,
             "GIT_COMMITTER_NAME": name,
             "GIT_COMMITTER_EMAIL": email,
-            "GIT_TERMINAL_PROMPT": "0",  # a missing password fails instead of waiting for somebody
+            "GIT_TERMINAL_PROMPT": "0",  # fail on a missing password instead of prompting
             "LC_ALL": "C.UTF-8",
         }
 
     def _env(self, place: S3Settings) -> dict[str, str]:
-        """Return the environment of a DVC command: this process's settings, and the keys to ``place`` alone."""
+        """Return the environment of a DVC command: this process's settings, and the credentials of ``place`` only."""
         env = {key: value for key, value in os.environ.items() if not key.startswith("HOPCHAIN_")}
         env |= settings_env(self.settings)
         env |= {"DVC_NO_ANALYTICS": "1", "HOPCHAIN_CONFIG": os.devnull, "AWS_DEFAULT_REGION": place.region}
-        env["DVC_SITE_CACHE_DIR"] = str(self.path.parent / "site-cache")  # else each clone leaves a folder behind
+        env["DVC_SITE_CACHE_DIR"] = str(self.path.parent / "site-cache")  # otherwise each clone leaves a folder behind
         env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
         if place.connection:
             env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"] = credentials_from_connection(place.connection)
             env.pop("AWS_SESSION_TOKEN", None)
         if place.path_style and not Path(env.get("AWS_CONFIG_FILE", "~/.aws/config")).expanduser().exists():
-            config = self.path.parent / "aws-config"  # DVC takes the addressing style from there only
+            config = self.path.parent / "aws-config"  # DVC reads the addressing style only from this file
             config.write_text("[default]\ns3 =\n    addressing_style = path\n")
             env["AWS_CONFIG_FILE"] = str(config)
         return env
 
 
 def settings_env(settings: Settings) -> dict[str, str]:
-    """Return ``settings`` as environment variables, so that a child process has the same ones in any folder.
+    """Return ``settings`` as environment variables, so that a child process has them in any working directory.
 
-    Connections are left out: only a task of Airflow can look them up, so a child gets the keys themselves.
+    Connections are omitted: only Airflow tasks can read them, so a child process gets the credentials directly.
     """
     sections: dict[str, Any] = settings.model_dump(mode="json")
     places = [sections[name] for name in ("lake", "source", "benchmarks")]

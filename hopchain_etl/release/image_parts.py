@@ -1,4 +1,4 @@
-"""The photos of a registry: append-only Parquet parts, and the index that says which part holds an image."""
+"""The photos of a registry: append-only Parquet parts, and the index from image to part."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from hopchain_etl.lake.lake import Lake, parquet_bytes
 from hopchain_etl.release.git import GitRepo
 from hopchain_etl.release.inputs import Inputs, Snapshot
 
-PART_BYTES = 64_000_000  # of photos a part: few large files are what DVC moves fast
+PART_BYTES = 64_000_000  # bytes of photos per part; DVC is fast with few large files
 _FETCHED_TOGETHER = 64  # photos
-_ROW_GROUP = 8  # photos that a reader of one of them has to read
+_ROW_GROUP = 8  # photos that must be read to get one photo
 
 Row = dict[str, Any]
 
 
 def pack_images(repo: GitRepo, lake: Lake, snapshot: Snapshot, targets: Iterable[str]) -> list[str]:
-    """Write the photos that rows refer to and no part holds yet as new parts; return the parts' names.
+    """Write photos that are referenced by rows but are in no part yet as new parts; return the names of the parts.
 
-    Old parts are neither pulled nor touched. ``images.json`` says which part holds an image. Raises LakeError where a
-    blob is missing or damaged.
+    Old parts are not downloaded and not changed. ``images.json`` is the index from image
+    to part. Raises LakeError if a blob is missing or damaged.
     """
     index_path = repo.path / "images.json"
     held: dict[str, str] = json.loads(index_path.read_text())
@@ -48,7 +48,7 @@ def pack_images(repo: GitRepo, lake: Lake, snapshot: Snapshot, targets: Iterable
 
 
 def write_images(path: Path, rows: Sequence[Row]) -> None:
-    """Write photos (records.TRAINING_IMAGES) as one part; the same rows give the same bytes."""
+    """Write photos (schemas.TRAINING_IMAGES) as one part; the same rows give the same bytes."""
     path.write_bytes(parquet_bytes(pa.Table.from_pylist(rows, schema=schemas.TRAINING_IMAGES), _ROW_GROUP))
 
 
@@ -68,7 +68,7 @@ def _image_rows(snapshot: Snapshot, lake: Lake, wanted: set[str]) -> Iterator[Ro
 
 
 def _batches(lake: Lake, rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Yield rows with their photos' bytes, about ``PART_BYTES`` of them at a time."""
+    """Yield rows with their photos' bytes, in batches of about ``PART_BYTES``."""
     batch: list[Row] = []
     size = 0
     waiting = iter(rows)

@@ -1,4 +1,4 @@
-"""What a snapshot names, read back: the tables shard by shard, and the stages behind a fingerprint."""
+"""Reads the parts listed in a snapshot shard by shard, and the chain of stages behind a fingerprint."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from hopchain_etl.lake.lake import Lake, LakeError, Part, Shard
 from hopchain_etl.lake.object_store import MissingObjectError
 
 Snapshot = dict[str, Any]
-Entry = dict[str, Any]  # of a shard: what its marker vouches for
+Entry = dict[str, Any]  # of one shard: the parts listed in its marker
 
 
 def chain(lake: Lake, fingerprint: str) -> list[dict[str, Any]]:
-    """Return the stages behind a fingerprint, itself first, as ``lineages/<fingerprint>.json`` names them."""
+    """Return the chain of stages behind a fingerprint, starting with itself (read from ``lineages/``).
+
+    Raises LakeError if the fingerprint is unknown.
+    """
     links: list[dict[str, Any]] = []
     at: str | None = fingerprint
     while at is not None:
@@ -31,7 +34,7 @@ def chain(lake: Lake, fingerprint: str) -> list[dict[str, Any]]:
 
 
 def upstream_of(links: list[dict[str, Any]], stage: str) -> str:
-    """Return the fingerprint of ``stage`` in a chain; raise LakeError where it has none."""
+    """Return the fingerprint of ``stage`` in a chain; raise LakeError if it is not in the chain."""
     for link in links:
         if link["stage"] == stage:
             return str(link["fingerprint"])
@@ -39,7 +42,7 @@ def upstream_of(links: list[dict[str, Any]], stage: str) -> str:
 
 
 class Inputs:
-    """The tables that a snapshot names, read shard by shard; every part's sha256 is checked on the way."""
+    """Reads the tables listed in a snapshot shard by shard; checks the sha256 of every part."""
 
     def __init__(self, snapshot: Snapshot, lake: Lake) -> None:
         self._lake = lake
@@ -49,15 +52,18 @@ class Inputs:
         }
 
     def shards(self, table: str, fingerprint: str | None = None) -> list[Shard]:
-        """Return the shards that the snapshot names of a table, in order."""
+        """Return the shards of a table in the snapshot, in order."""
         return sorted(Shard.parse(shard) for t, f, shard in self._entries if (t, f) == (table, fingerprint))
 
     def fingerprints(self, table: str) -> list[str]:
-        """Return the fingerprints that the snapshot names of a table."""
+        """Return the fingerprints of a table in the snapshot, in order."""
         return sorted({f for t, f, _ in self._entries if t == table and f})
 
     def read(self, table: str, fingerprint: str | None, shard: Shard, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return a shard's rows, those of withdrawn images too; raise LakeError where the lake changed since."""
+        """Return a shard's rows, including those of withdrawn images.
+
+        Raises LakeError if the lake has changed since the snapshot.
+        """
         return self._rows(table, fingerprint, shard, "parts", schemas.TABLES[table], columns)
 
     def _rows(
@@ -74,10 +80,10 @@ class Inputs:
         try:
             return self._lake.parts(self._lake.folder(table, fingerprint, shard), parts, schema, columns)
         except MissingObjectError as error:
-            raise LakeError(f"{error.args[0]} is gone since the snapshot (erased?); take a new snapshot") from error
+            raise LakeError(f"{error.args[0]} was deleted after the snapshot (erased?); take a new snapshot") from error
 
     def rejects(self, lineage: str, shard: Shard) -> pa.Table:
-        """Return what was refused of a shard's queries when they were written (records.REJECTS); LakeError as above."""
+        """Return the rejects of a shard of the queries table (schemas.REJECTS); raises LakeError as ``read`` does."""
         return self._rows("queries", lineage, shard, "rejects", schemas.REJECTS)
 
     def rows(self, table: str, fingerprint: str | None, shard: Shard) -> Iterator[dict[str, Any]]:

@@ -1,59 +1,35 @@
-"""The registry of training sets: one serial publish in a fresh clone, bytes first, then commit and tags together.
+"""The registry of training sets: publishes new versions, and lists all versions.
 
-Until its last step a publish has changed nothing but added objects to the DVC remote that nobody refers to yet. So a
-failed, killed or repeated publish leaves the registry as it was, or as it should be.
+A publish works in a fresh clone; it pushes the data first, then the commit and the tags together. Before this last step
+it only adds unreferenced objects to the DVC remote. So a failed, killed or repeated publish leaves the registry
+unchanged or complete.
 """
 
 from __future__ import annotations
 
 import configparser
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.project_files import project_file
-from hopchain_etl.release.assemble import read_params
-from hopchain_etl.release.changelog import Changes, compare, first, write_changes
-from hopchain_etl.release.dvc_objects import dvc_files, lock_of, rows_hash, size_of
+from hopchain_etl.release.changelog import write_changes
+from hopchain_etl.release.dvc_objects import dvc_files, size_of
 from hopchain_etl.release.git import REMOTE, GitRepo, RegistryError, working_clone
 from hopchain_etl.release.image_parts import pack_images
-from hopchain_etl.release.inputs import Inputs, Snapshot
-from hopchain_etl.release.research import POINTER, add_research, push_research
-from hopchain_etl.release.selection import select
+from hopchain_etl.release.inputs import Snapshot
+from hopchain_etl.release.research import add_research, push_research
 from hopchain_etl.release.snapshot import take_snapshot, to_bytes
+from hopchain_etl.release.versions import VERSION_TAG, Release, draft_version, version_numbers
 from hopchain_etl.settings import Settings
 from hopchain_etl.templating import render
-
-_VERSION = re.compile(r"(?P<yanked>yanked/)?training-set/(?P<target>[^@]+)@v(?P<version>\d+\.\d+\.\d+)")
-Version = tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class Release:
-    """One version of one target. ``bump`` is first, minor or major; ``policy`` unreviewed if any row is."""
-
-    target: str
-    version: str
-    rows: int
-    images: int
-    policy: str
-    bump: str
-    changes: Changes
-
-    @property
-    def tag(self) -> str:
-        """The git tag."""
-        return f"training-set/{self.target}@v{self.version}"
 
 
 @dataclass(frozen=True)
 class PublishResult:
-    """What a publish did. ``pushed_bytes`` went to the DVC remote; ``note`` says why there is no version."""
+    """The result of a publish. ``pushed_bytes`` went to the DVC remote; ``note`` says why there is no version."""
 
     releases: tuple[Release, ...] = ()
     new_parts: tuple[str, ...] = ()
@@ -89,11 +65,11 @@ class PublishResult:
 
 
 def publish(settings: Settings, *, approve: Callable[[Sequence[Release]], bool] | None = None) -> PublishResult:
-    """Snapshot the lake, assemble, validate and describe every target, push the bytes, then commit and tag.
+    """Take a snapshot, assemble and validate every target and write its card, push the data, then commit and tag.
 
-    ``approve`` is shown the versions that would be made, before anything is pushed. No version is made where snapshot
-    and parameters, or the resulting rows, are those of the last one. Raises RegistryError where a step fails or
-    somebody else published meanwhile; run it again.
+    ``approve`` is called with the planned versions before anything is pushed. No version is created if snapshot and
+    parameters, or the resulting rows, are unchanged. Raises RegistryError if a step fails or another publish happened
+    meanwhile; run it again.
     """
     lake = Lake(settings.lake)
     with working_clone(settings) as repo:
@@ -102,11 +78,11 @@ def publish(settings: Settings, *, approve: Callable[[Sequence[Release]], bool] 
         _check_remote(repo)
         snapshot = take_snapshot(lake, settings, before=_last_snapshot(repo))
         if not _write_inputs(repo, snapshot):
-            return PublishResult(note="snapshot and parameters are those of the last version")
+            return PublishResult(note="snapshot and parameters have not changed since the last version")
         repo.reproduce()
-        drafts = [draft for target in settings.release.targets if (draft := _draft(repo, target, snapshot))]
+        drafts = [draft for target in settings.release.targets if (draft := draft_version(repo, target, snapshot))]
         if not drafts:
-            return PublishResult(note="no rows, or the rows are those of the last version")
+            return PublishResult(note="no rows, or the rows have not changed since the last version")
         if approve and not approve(drafts):
             return PublishResult(note="not approved")
         parts = pack_images(repo, lake, snapshot, settings.release.targets)
@@ -117,31 +93,32 @@ def publish(settings: Settings, *, approve: Callable[[Sequence[Release]], bool] 
 
 
 def releases(settings: Settings) -> list[dict[str, Any]]:
-    """Return every version, oldest first: tag, target, version, yanked, date (ISO 8601), and what its tag says.
+    """Return every version, oldest first: tag, target, version, yanked, date (ISO 8601), and the facts in its tag.
 
-    A tag says rows, images, bytes (rows and all image parts), policy, and the engines behind the rows.
+    A tag message contains rows, images, bytes (rows and all image parts), policy, and the engines behind the rows.
     """
     with working_clone(settings) as repo:
         form = "%(refname:short)%09%(creatordate:iso-strict)%09%(contents)%00"
         lines = repo.git("for-each-ref", f"--format={form}", "refs/tags").split("\0")
     found = []
     for tag, date, message in (line.strip("\n").split("\t", 2) for line in lines if line.strip()):
-        if match := _VERSION.fullmatch(tag):
+        if match := VERSION_TAG.fullmatch(tag):
             facts = dict(line.split(": ", 1) for line in message.splitlines() if ": " in line)
             numbers = {name: int(facts.pop(name)) for name in ("rows", "images", "bytes") if name in facts}
             named: dict[str, Any] = {**match.groupdict(), "tag": tag, "yanked": bool(match["yanked"]), "date": date}
             found.append(facts | numbers | named)
-    return sorted(found, key=lambda one: (one["target"], _numbers(one["version"])))
+    return sorted(found, key=lambda one: (one["target"], version_numbers(one["version"])))
 
 
 def _initialise(repo: GitRepo) -> None:
-    """Make an empty repository a registry."""
+    """Initialise an empty repository as a registry."""
     repo.dvc("init", "--quiet")
     lines = ["[core]", "    analytics = false", f"    remote = {REMOTE}", f"['remote \"{REMOTE}\"']"]
     lines += [f"    url = {repo.remote.uri}", f"    region = {repo.remote.region}"]
     if repo.remote.endpoint_url:
         lines.append(f"    endpointurl = {repo.remote.endpoint_url}")
-    (repo.path / ".dvc" / "config").write_text("\n".join(lines) + "\n")  # each `dvc config` would take a second
+    # written directly, because each `dvc config` call takes a second
+    (repo.path / ".dvc" / "config").write_text("\n".join(lines) + "\n")
     (repo.path / "images.json").write_text("{}\n")
     remote = repo.remote
     text = render(
@@ -151,13 +128,13 @@ def _initialise(repo: GitRepo) -> None:
 
 
 def _check_remote(repo: GitRepo) -> None:
-    """Raise RegistryError where the registry keeps its bytes elsewhere than the settings say."""
+    """Raise RegistryError if the registry's DVC remote is not the one in the settings."""
     path = repo.path / ".dvc" / "config"
     config = configparser.ConfigParser()
     config.read(path)
     held = config.get(f"'remote \"{REMOTE}\"'", "url", fallback=None)
     if held != repo.remote.uri:
-        raise RegistryError(f"the registry keeps its bytes at {held}, not {repo.remote.uri}; correct registry.remote")
+        raise RegistryError(f"the registry's DVC remote is {held}, not {repo.remote.uri}; correct registry.remote")
 
 
 def _last_snapshot(repo: GitRepo) -> Snapshot | None:
@@ -166,7 +143,7 @@ def _last_snapshot(repo: GitRepo) -> Snapshot | None:
 
 
 def _write_inputs(repo: GitRepo, snapshot: Snapshot) -> bool:
-    """Write what the pipeline depends on and return whether any of it is new to the registry."""
+    """Write the inputs of the pipeline and return whether anything changed."""
     from ruamel.yaml import YAML
 
     (repo.path / "snapshot.json").write_bytes(to_bytes(snapshot))
@@ -183,76 +160,8 @@ def _write_inputs(repo: GitRepo, snapshot: Snapshot) -> bool:
     return bool(repo.git("status", "--porcelain").strip())
 
 
-def _draft(repo: GitRepo, target: str, snapshot: Snapshot) -> Release | None:
-    """Return the version that a target's new rows make; None where they are those of its last version."""
-    folder = repo.path / "training_set" / target
-    metrics = json.loads((folder / "metrics.json").read_text())
-    tags = [_VERSION.fullmatch(tag) for tag in repo.tags("*training-set/*")]
-    mine = sorted((m for m in tags if m and m["target"] == target), key=lambda m: _numbers(m["version"]))
-    if not mine and not metrics["queries"]:
-        return None
-    changes = _changes(repo, target, mine[-1], snapshot) if mine else first(folder / "rows")
-    if changes is None:
-        return None
-    bump = "major" if mine and (mine[-1]["yanked"] or changes.breaking) else "minor" if mine else "first"
-    policy = "unreviewed" if metrics["policy"]["unreviewed"] else "unanimous"
-    version = _next(_numbers(mine[-1]["version"]) if mine else None, bump)
-    return Release(target, version, metrics["queries"], metrics["images"], policy, bump, changes)
-
-
-def _changes(repo: GitRepo, target: str, last: re.Match[str], snapshot: Snapshot) -> Changes | None:
-    """Return what the new rows of a target change against its last version; None where they are the same.
-
-    A research artifact that the last version lacks is worth a version too.
-    """
-    folder = repo.path / "training_set" / target / "rows"
-    before = rows_hash(lock_of(repo, last[0]), target)
-    if before is None:
-        return first(folder)
-    same = before == rows_hash((repo.path / "dvc.lock").read_bytes(), target)
-    adds_research = repo.settings.release.research and repo.file_at(last[0], POINTER) is None
-    if same and not adds_research and not last["yanked"]:
-        return None
-    try:
-        return compare(repo.store(), before, folder, _Reasons(repo, target, snapshot))
-    except MissingObjectError as error:
-        if last["yanked"]:  # its rows were erased
-            return first(folder)
-        raise RegistryError(f"the rows of {last[0]} are not in the DVC remote: {error}") from error
-
-
-class _Reasons:
-    """Why a row of the last version is gone. Looks into the lake at the first row that it is asked about."""
-
-    def __init__(self, repo: GitRepo, target: str, snapshot: Snapshot) -> None:
-        self._repo, self._target, self._snapshot = repo, target, snapshot
-
-    def __call__(self, row: dict[str, Any]) -> str:
-        if row["image_id"] in self._snapshot["withdrawn"]:
-            return "withdrawn"
-        return self._dropped.get(row["query_id"], "no longer asked by these lineages")
-
-    @cached_property
-    def _dropped(self) -> Mapping[str, str]:
-        inputs = Inputs(self._snapshot, Lake(self._repo.settings.lake))
-        params = read_params(self._repo.path / "params.yaml")
-        return select(self._snapshot, params.split, inputs, self._target, params.rules).drop_reasons
-
-
-def _next(last: Version | None, bump: str) -> str:
-    """Return the version after ``last``: 0.1.0 first; major also raises 0.x to 1.0.0, since rows went away."""
-    if last is None:
-        return "0.1.0"
-    return f"{last[0] + 1}.0.0" if bump == "major" else f"{last[0]}.{last[1] + 1}.0"
-
-
-def _numbers(version: str) -> Version:
-    major, minor, patch = map(int, version.split("."))
-    return major, minor, patch
-
-
 def _push_bytes(repo: GitRepo, targets: Sequence[str], parts: Sequence[str]) -> int:
-    """Push rows, new image parts and the research artifact, and return how many bytes the remote gained."""
+    """Push rows, new image parts and the research artifact, and return the number of bytes added to the remote."""
     store = repo.store()
     before = {entry.key for entry in store.list_objects()}
     files = [f"training_set/images/{part}.parquet" for part in parts]
@@ -264,7 +173,7 @@ def _push_bytes(repo: GitRepo, targets: Sequence[str], parts: Sequence[str]) -> 
 
 
 def _push_commit(repo: GitRepo, snapshot: Snapshot, drafts: Sequence[Release]) -> None:
-    """Commit everything and push the branch with the new tags, all or nothing."""
+    """Commit everything and push the branch with the new tags, atomically."""
     for draft in drafts:
         write_changes(repo.path / "training_set" / draft.target, draft.version, draft.changes)
     repo.git("add", "--all")
@@ -275,11 +184,11 @@ def _push_commit(repo: GitRepo, snapshot: Snapshot, drafts: Sequence[Release]) -
     for draft in drafts:
         size = size_of(repo, draft.target)
         facts = {"rows": draft.rows, "images": draft.images, "bytes": size, "policy": draft.policy}
-        said = "\n".join(f"{name}: {value}" for name, value in {**facts, "engines": ", ".join(engines)}.items())
-        repo.git("tag", "--annotate", "--message", f"{draft.tag}\n\n{said}", draft.tag)
+        message = "\n".join(f"{name}: {value}" for name, value in {**facts, "engines": ", ".join(engines)}.items())
+        repo.git("tag", "--annotate", "--message", f"{draft.tag}\n\n{message}", draft.tag)
     try:
         repo.push(*(f"refs/tags/{draft.tag}" for draft in drafts))
     except RegistryError as error:
         raise RegistryError(
-            f"{error}\nnothing was released; if somebody else published meanwhile, run it again"
+            f"{error}\nnothing was released; if another publish happened meanwhile, run it again"
         ) from error

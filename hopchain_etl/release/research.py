@@ -1,8 +1,8 @@
-"""The research artifact: every query with what became of it, what was refused, raw attempts, verdicts and votes.
+"""The research artifact: every query with its outcome, rejects, raw attempts, verdicts and votes.
 
-It lies under ``research/``, a DVC project of its own in the registry: ``dvc pull`` of the training sets does not bring
-it, ``dvc pull`` in that folder does. Annotators have the pseudonyms of the released rows; clock times and comments,
-which could tell who they are, stay in the lake. Nothing about withdrawn photos is in it.
+It is stored in ``research/``, a separate DVC project in the registry: ``dvc pull`` of the training sets does not
+download it, ``dvc pull`` in that folder does. Annotators have the pseudonyms of the released rows; timestamps and
+comments, which could identify them, stay in the lake. Withdrawn photos are not included.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from hopchain_etl.release.assemble import Params, read_params
 from hopchain_etl.release.dvc_objects import RESEARCH
 from hopchain_etl.release.git import GitRepo
 from hopchain_etl.release.inputs import Inputs, Snapshot
+from hopchain_etl.release.row_cutting import cut_rows
 from hopchain_etl.release.selection import Selection, select
 from hopchain_etl.templating import render
 
@@ -30,10 +31,11 @@ Tables = Iterator[tuple[tuple[str, Shard], pa.Table]]  # by fingerprint and shar
 
 
 def write_research(snapshot: Snapshot, params: Params, lake: Lake, folder: Path) -> dict[str, int]:
-    """Write the artifact (records.RESEARCH, and a README.md) into ``folder``, anew; return the rows of each table.
+    """Write the artifact (schemas.RESEARCH, and a README.md) into ``folder``, replacing it; return row counts.
 
-    A part holds rows of one intake and one fingerprint, so that a night adds parts and changes few. The same snapshot
-    and parameters give the same bytes. Raises LakeError where the lake no longer holds what the snapshot names.
+    A part contains rows of one intake and one fingerprint, so that a new intake adds parts and changes few existing
+    ones. The same snapshot and parameters give the same bytes. Raises LakeError if parts named in the snapshot are
+    missing in the lake.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -44,7 +46,7 @@ def write_research(snapshot: Snapshot, params: Params, lake: Lake, folder: Path)
 
 
 def add_research(repo: GitRepo, lake: Lake, snapshot: Snapshot) -> None:
-    """Write the artifact into a clone of the registry and put it under DVC; where it is not wanted, take it out."""
+    """Write the artifact into a clone of the registry and put it under DVC; remove it if it is not enabled."""
     root = repo.path / RESEARCH
     if not repo.settings.release.research:
         shutil.rmtree(root, ignore_errors=True)
@@ -57,7 +59,7 @@ def add_research(repo: GitRepo, lake: Lake, snapshot: Snapshot) -> None:
 
 
 def push_research(repo: GitRepo) -> None:
-    """Push the artifact's bytes, where there is one."""
+    """Push the artifact's bytes, if there is one."""
     if (repo.path / POINTER).exists():
         repo.dvc("--cd", RESEARCH, "push", "--quiet")
 
@@ -72,14 +74,14 @@ class _Source:
         self._selections: Mapping[str, Selection] = {
             target: select(snapshot, params.split, self._inputs, target, params.rules) for target in snapshot["targets"]
         }
-        self._image_of: dict[str, str] = {}  # of queries that are in the artifact
+        self._image_of: dict[str, str] = {}  # by query_id, of the queries in the artifact
 
     def tables(self) -> Iterator[tuple[str, Tables]]:
-        """Yield each table's name with its rows, queries first: the others are told by them which photo is meant."""
+        """Yield each table's name and rows; queries first, because the other tables get their image_id from them."""
         yield "queries", self._queries()
         yield "rejects", self._rejects()
-        yield "attempts", self._about("attempts")
-        yield "judgements", self._about("judgements")
+        yield "attempts", self._of_queries("attempts")
+        yield "judgements", self._of_queries("judgements")
         yield "votes", self._votes()
 
     def _queries(self) -> Tables:
@@ -87,8 +89,8 @@ class _Source:
             rows = exclude_withdrawn(rows, self._withdrawn)
             ids = rows["query_id"].to_pylist()
             self._image_of |= zip(ids, rows["image_id"].to_pylist(), strict=True)
-            told = [self._outcomes(*place, query) for query in ids]
-            yield place, rows.append_column("outcomes", pa.array(told, pa.list_(schemas.OUTCOME)))
+            outcomes = [self._outcomes(*place, query) for query in ids]
+            yield place, rows.append_column("outcomes", pa.array(outcomes, pa.list_(schemas.OUTCOME)))
 
     def _outcomes(self, lineage: str, shard: Shard, query: str) -> list[dict[str, str]]:
         return [
@@ -102,12 +104,12 @@ class _Source:
                 rows = exclude_withdrawn(self._inputs.rejects(lineage, shard), self._withdrawn)
                 yield (lineage, shard), rows.filter(pc.is_valid(rows["image_id"]))
 
-    def _about(self, table: str) -> Tables:
+    def _of_queries(self, table: str) -> Tables:
         for place, rows in self._each(table, self._inputs.fingerprints(table)):
             yield place, self._of_known_photos(rows)
 
     def _votes(self) -> Tables:
-        for place, rows in self._about("answers"):
+        for place, rows in self._of_queries("answers"):
             names = [self._inputs.pseudonym(name) for name in rows["annotator"].to_pylist()]
             at = rows.schema.get_field_index("annotator")
             yield place, rows.set_column(at, "annotator", pa.array(names, pa.string()))
@@ -118,7 +120,7 @@ class _Source:
                 yield (fingerprint, shard), self._inputs.read(table, fingerprint, shard)
 
     def _of_known_photos(self, rows: pa.Table) -> pa.Table:
-        """Return rows with their photo's id, less those of withdrawn photos and of queries that are not here."""
+        """Return rows with their image_id, without rows of withdrawn photos and of queries outside the artifact."""
         images = pa.array([self._image_of.get(query) for query in rows["query_id"].to_pylist()], pa.string())
         rows = rows.append_column("image_id", images)
         return rows.filter(pc.is_valid(rows["image_id"]))
@@ -130,23 +132,12 @@ def _write(name: str, tables: Tables, folder: Path, rows_per_part: int) -> int:
     written = parts = 0
     for (fingerprint, _), group in groupby(tables, key=lambda one: (one[0][0], one[0][1].intake)):
         stamped = (rows.append_column("fingerprint", pa.array([fingerprint] * rows.num_rows)) for _, rows in group)
-        for part in _cut((rows.select(schema.names).cast(schema) for rows in stamped), schema, rows_per_part):
+        for part in cut_rows((rows.select(schema.names).cast(schema) for rows in stamped), schema, rows_per_part):
             (folder / f"{name}-{parts:05d}.parquet").write_bytes(parquet_bytes(part.combine_chunks()))
             written, parts = written + part.num_rows, parts + 1
     if not parts:
         (folder / f"{name}-00000.parquet").write_bytes(parquet_bytes(schema.empty_table()))
     return written
-
-
-def _cut(tables: Iterable[pa.Table], schema: pa.Schema, size: int) -> Iterator[pa.Table]:
-    held = schema.empty_table()
-    for table in tables:
-        held = pa.concat_tables([held, table])
-        while held.num_rows >= size:
-            yield held.slice(0, size)
-            held = held.slice(size)
-    if held.num_rows:
-        yield held
 
 
 def _readme(snapshot: Snapshot, counts: Mapping[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""What a release takes of sound queries: settings, read once as the rules that ``selection`` follows."""
+"""The rules for selecting queries for a release, derived from settings and used by ``selection``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hopchain_etl.settings import CalibrateSettings, DiversitySettings
 
 @dataclass(frozen=True)
 class Rules:
-    """What is too easy, too hard or guessable for a release, and how alike its queries may be."""
+    """Limits for difficulty, guessability and similarity of queries in a release."""
 
     thresholds: Thresholds
     chance: float
@@ -23,7 +23,7 @@ class Rules:
 
     @classmethod
     def of(cls, calibrate: CalibrateSettings, diversity: DiversitySettings) -> Rules:
-        """Return the rules that settings state; raise ValueError for bands out of order."""
+        """Return the rules that settings state; raise ValueError if the band thresholds are not in ascending order."""
         unwanted = {} if calibrate.keep_all_right else {Band.ALL_RIGHT: "always_solved"}
         if not calibrate.keep_all_wrong:
             unwanted[Band.ALL_WRONG] = "never_solved"

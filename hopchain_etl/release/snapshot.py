@@ -1,7 +1,7 @@
-"""What a release is made from, written down once: every input part with its sha256, and who looked at the photos.
+"""The snapshot of a release: every input part with its sha256, and the engines used.
 
-``snapshot.json`` is the only thing that the release's DVC stages know of the lake. It holds no clocks: the same lake
-gives the same bytes.
+``snapshot.json`` is the only information about the lake that a release's DVC stages depend on. It has no timestamps:
+the same lake gives the same bytes.
 """
 
 from __future__ import annotations
@@ -22,32 +22,33 @@ from hopchain_etl.release.inputs import Entry, Snapshot, chain, upstream_of
 from hopchain_etl.settings import Settings
 
 FORMAT = 3
-_OF_QUERIES = ("attempts", "judgements")
-_TARGET = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")  # it becomes a folder, a part of a tag and a shell argument
-
-_NAMED = ("stage", "fingerprint", "model", "model_revision", "revision")  # what is told of an engine
+_TABLES_OF_QUERIES = ("attempts", "judgements")
+_TARGET = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")  # becomes a folder, a part of a tag and a shell argument
+_NAMED = ("stage", "fingerprint", "model", "model_revision", "revision")  # fields that describe an engine
 
 
 def take_snapshot(lake: Lake, settings: Settings, before: Snapshot | None = None) -> Snapshot:
-    """Return the snapshot of what a release would be made from now.
+    """Return the snapshot for a release made now.
 
-    Writes nothing but the key of pseudonyms and what ``decontaminate`` finds, where the settings name a benchmark. Of
-    shards that ``before``, an earlier snapshot, names with the marker that they still have nothing is read.
-    Raises LakeError where a lineage is unknown, or a shard of it rests on tables that are not complete, and ValueError
-    for a target that cannot be a folder.
+    Writes only the key of pseudonyms and, if the settings name a benchmark, the results of ``decontaminate``. Shards
+    whose marker is unchanged since the earlier snapshot ``before`` are not read again.
+    Raises LakeError if a lineage is unknown or input tables of one of its shards are not complete, and ValueError if a
+    target is not a valid name.
     """
     for target in settings.release.targets:
         if not _TARGET.fullmatch(target) or target == "images":
-            raise ValueError(f"{target!r} cannot name a target; use letters and digits, with '.', '_' or '-' between")
-    lineages = list(settings.release.lineages) or [_todays_lineage(settings)]
+            raise ValueError(
+                f"{target!r} is not a valid target name; use letters and digits, with '.', '_' or '-' between"
+            )
+    lineages = list(settings.release.lineages) or [Build(settings).lineage]
     chains = {fingerprint: chain(lake, fingerprint) for fingerprint in lineages}
     markers = _Markers(lake, before)
     inputs = [entry for fingerprint in lineages for entry in _inputs(markers, fingerprint, chains[fingerprint])]
     answers = _answers(lake, markers)
-    about = {table: _about(table, lake, markers, set(lineages)) for table in _OF_QUERIES}
-    attempts = about["attempts"]
+    of_queries = {table: _of_queries(table, lake, markers, set(lineages)) for table in _TABLES_OF_QUERIES}
+    attempts = of_queries["attempts"]
     found = decontaminate(lake, settings.benchmarks) if settings.benchmarks.uri else contamination(lake)
-    inputs += [entry for entries in about.values() for entry in entries] + answers
+    inputs += [entry for entries in of_queries.values() for entry in entries] + answers
     return {
         "format": FORMAT,
         "code": {"assemble": ASSEMBLE},
@@ -75,14 +76,10 @@ def to_bytes(snapshot: Snapshot) -> bytes:
 
 
 def _benchmarks(found: Found) -> list[dict[str, Any]]:
-    """Return what a release was held against: name and numbers of images and questions of each benchmark."""
+    """Return the benchmarks that the release was compared with: name, number of images, number of questions."""
     return [
         {key: facts[key] for key in ("name", "images", "questions")} for _, facts in sorted(found["benchmarks"].items())
     ]
-
-
-def _todays_lineage(settings: Settings) -> str:
-    return Build(settings).lineage
 
 
 def _engines(links: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -90,13 +87,13 @@ def _engines(links: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _screened(lake: Lake, attempts: set[str]) -> list[dict[str, Any]]:
-    """Return who tried to solve the queries, one entry a fingerprint of attempts, in order."""
+    """Return the models that screened the queries, one entry per attempts fingerprint, in order."""
     found = [{**(lake.get_json(f"lineages/{one}.json") or {}), "fingerprint": one} for one in sorted(attempts)]
     return [{key: facts[key] for key in (*_NAMED, "upstream")} for facts in found]
 
 
 class _Markers:
-    """Entries of shards, from their markers, or from an earlier snapshot where the marker is still the same."""
+    """Entries of shards, from their markers, or from an earlier snapshot if the marker is unchanged."""
 
     def __init__(self, lake: Lake, before: Snapshot | None) -> None:
         self._lake = lake
@@ -107,7 +104,7 @@ class _Markers:
         }
 
     def entries(self, table: str, fingerprint: str | None, shards: Iterable[Shard] | None = None) -> list[Entry]:
-        """Return the entry of each of ``shards``, by default of all complete ones; LakeError where one is not."""
+        """Return the entry of each of ``shards`` (default: all complete ones); raise LakeError if one is incomplete."""
         marked = self._lake.marker_etags(table, fingerprint)
 
         def entry(shard: Shard) -> Entry:
@@ -129,37 +126,37 @@ class _Markers:
             "table": table,
             "fingerprint": fingerprint,
             "shard": str(shard),
-            # Also its ETag wherever the store does not encrypt: a changed marker is seen in the listing.
+            # This equals the ETag if the store does not encrypt, so that a changed marker is visible in the listing.
             "marker": hashlib.md5(data, usedforsecurity=False).hexdigest(),
             "parts": [vars(part) for part in marker.parts],
         }
-        if table == "queries":  # for the research artifact; no row of a training set is made from them
+        if table == "queries":  # only for the research artifact
             entry["rejects"] = [vars(part) for part in marker.rejects]
         return entry
 
 
 def _inputs(markers: _Markers, fingerprint: str, links: list[dict[str, Any]]) -> list[Entry]:
-    """Return the parts of each complete queries shard, and of what its rows refer to."""
+    """Return the parts of each complete queries shard, and of the tables its rows refer to."""
     queries = markers.entries("queries", fingerprint)
     shards = [Shard.parse(entry["shard"]) for entry in queries]
     instances = markers.entries("instances", upstream_of(links, "segment"), shards)
     return [*queries, *instances, *markers.entries("images", None, shards)]
 
 
-def _about(table: str, lake: Lake, markers: _Markers, lineages: set[str]) -> list[Entry]:
-    """Return the parts of what weaker models answered to queries of these lineages, or a judge said of them."""
-    mine = [fingerprint for fingerprint in lake.fingerprints(table) if _upstream(lake, fingerprint) in lineages]
-    return [entry for fingerprint in mine for entry in markers.entries(table, fingerprint)]
+def _of_queries(table: str, lake: Lake, markers: _Markers, lineages: set[str]) -> list[Entry]:
+    """Return the parts of the attempts or judgements on queries of these lineages."""
+    matching = [fingerprint for fingerprint in lake.fingerprints(table) if _upstream(lake, fingerprint) in lineages]
+    return [entry for fingerprint in matching for entry in markers.entries(table, fingerprint)]
 
 
 def _answers(lake: Lake, markers: _Markers) -> list[Entry]:
-    """Return the parts of all human answers: they belong to a question, whichever lineage asked it first."""
+    """Return the parts of all human answers: they belong to a question, independent of the lineage."""
     found = lake.fingerprints("answers")
     return [entry for fingerprint in found for entry in markers.entries("answers", fingerprint)]
 
 
 def _upstream(lake: Lake, fingerprint: str) -> str | None:
-    """Return the queries fingerprint that answers or attempts belong to; None where that is not known."""
+    """Return the queries fingerprint that answers or attempts belong to; None if unknown."""
     facts = lake.get_json(f"lineages/{fingerprint}.json")
     return facts["upstream"] if facts else None
 

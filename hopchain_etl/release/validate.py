@@ -1,4 +1,4 @@
-"""Validate: the training set's suite and every check of ``hopchain verify``, on rows just assembled."""
+"""Validate: the training set's suite and every check of ``hopchain verify``, on freshly assembled rows."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ import pyarrow.parquet as pq
 
 from hopchain_etl import schemas
 from hopchain_etl.quality.validator import QualityError, Validator
+from hopchain_etl.release.row_cutting import cut_rows
 from hopchain_etl.training_set.verify import verify
 
-_ROWS_AT_ONCE = 5_000  # the suite costs a third of a second however few they are, and memory by the row
+_ROWS_AT_ONCE = 5_000  # the suite takes a third of a second even for few rows, and memory proportional to the rows
 
 
 def validate_rows(folder: Path, validate: Validator) -> dict[str, Any]:
-    """Write ``validation.json`` into a target's folder and return what it holds; it names no clock and no sample.
+    """Write ``validation.json`` into a target's folder and return its content, which has no timestamps and no samples.
 
-    Photos are not looked at: they are packed after this stage, from blobs whose sha256 is checked then. Raises
-    QualityError where more rows fail the suite than the setting allows, or any row fails ``verify``.
+    Photos are not checked here: they are packed after this stage, from blobs whose sha256 is checked then. Raises
+    QualityError if more rows fail the suite than the setting allows, or any row fails ``verify``.
     """
     rows = 0
     failing: Counter[str] = Counter()
@@ -39,17 +40,14 @@ def validate_rows(folder: Path, validate: Validator) -> dict[str, Any]:
         "unchecked": round(checked.unchecked, 4),
     }
     if checked.failures:
-        raise QualityError(f"training_set {folder.name}: rows fail their own checks: {dict(checked.samples)}")
+        raise QualityError(f"training_set {folder.name}: rows fail `hopchain verify`: {dict(checked.samples)}")
     (folder / "validation.json").write_text(json.dumps(result, sort_keys=True, indent=1) + "\n")
     return result
 
 
 def _batches(files: list[Path]) -> Iterator[pa.Table]:
-    """Yield the rows of ``files`` in tables of ``_ROWS_AT_ONCE``, at least one table."""
-    held = schemas.TRAINING_ROWS.empty_table()
-    for path in files:
-        held = pa.concat_tables([held, pq.read_table(path, schema=schemas.TRAINING_ROWS)])
-        while held.num_rows > _ROWS_AT_ONCE:
-            yield held.slice(0, _ROWS_AT_ONCE)
-            held = held.slice(_ROWS_AT_ONCE)
-    yield held
+    """Yield the rows of ``files`` in tables of ``_ROWS_AT_ONCE``; one empty table if there are no rows."""
+    tables = (pq.read_table(path, schema=schemas.TRAINING_ROWS) for path in files)
+    batches = cut_rows(tables, schemas.TRAINING_ROWS, _ROWS_AT_ONCE)
+    yield next(batches, schemas.TRAINING_ROWS.empty_table())
+    yield from batches

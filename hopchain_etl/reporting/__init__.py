@@ -1,1 +1,1 @@
-"""What a build and its questions look like: figures for people and machines, and a page with pictures."""
+"""Quality figures of a build, and its report as one HTML page."""

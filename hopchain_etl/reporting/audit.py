@@ -1,7 +1,7 @@
-"""The quality figures of a build: what was refused and why, what could be guessed, how hard the rest is.
+"""Quality figures of a build: rejects by reason, guessability and difficulty.
 
-Read from the tables under today's fingerprints. A share comes with how many it was counted over, and with Wilson's
-interval where it estimates a rate.
+Read from the tables under the current fingerprints. A share includes its sample size and, if it estimates a rate, the
+Wilson interval.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from hopchain_etl.hops.grading import parse_number
 from hopchain_etl.hops.query import query_from_row
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import as_json, funnel
+from hopchain_etl.reporting.build_rows import read_rows
 
 Row = dict[str, Any]
-_SHOWN = 12  # values of a mix in a line for people
+_SHOWN = 12  # maximum number of values shown in one line
 
 
 def audit(build: Build) -> Row:
-    """Return every quality figure of a build as plain JSON; None stands for what nothing has measured."""
-    queries = list(_rows(build, "queries", build.lineage))
+    """Return every quality figure of a build as plain JSON; None for figures that were not measured."""
+    queries = list(read_rows(build, "queries", build.lineage))
     candidates = [candidate(row) for row in queries]
     limits = build.settings.diversity
     dropped = balance(
@@ -59,10 +60,10 @@ def as_text(figures: Row, below: str = "") -> Iterator[tuple[str, str]]:
     for name, value in figures.items():
         label = f"{below}{name}".replace("_", " ")
         if name == "funnel":
-            refused: Counter[str] = Counter()
+            reasons: Counter[str] = Counter()
             for level in value:
-                refused.update(level["reasons"])
-            yield "refused", _listed(dict(refused.most_common()))
+                reasons.update(level["reasons"])
+            yield "rejected", _listed(dict(reasons.most_common()))
         elif isinstance(value, dict) and value.keys() == _share(0, 0).keys():
             share = f"{value['share'] or 0:.1%} of {value['of']} ({value['low']:.1%} to {value['high']:.1%})"
             yield label, share if value["of"] else "not measured"
@@ -80,30 +81,33 @@ def _listed(counts: dict[str, int]) -> str:
 
 
 def _screen(build: Build, answers: dict[str, Fraction]) -> Row | None:
-    """Return how often weaker models are right, seeing and blind, against the provisional answers."""
+    """Return the accuracy of weaker models with and without the image, against the provisional answers."""
     if "screen" not in build.steps:
         return None
     marks: defaultdict[str, list[bool]] = defaultdict(list)
-    tries: defaultdict[str, list[bool]] = defaultdict(list)
-    for row in _rows(build, "attempts", build.steps["screen"].fingerprint):
+    attempts: defaultdict[str, list[bool]] = defaultdict(list)
+    for row in read_rows(build, "attempts", build.steps["screen"].fingerprint):
         if row["query_id"] not in answers:
             continue
-        right = row["answer"] is not None and parse_number(row["answer"]) == answers[row["query_id"]]
+        correct = row["answer"] is not None and parse_number(row["answer"]) == answers[row["query_id"]]
         kind = "seeing" if row["sees_image"] else "blind_held_out" if row["held_out"] else "blind"
-        marks[kind].append(right)
+        marks[kind].append(correct)
         if row["sees_image"]:
-            tries[row["query_id"]].append(right)
+            attempts[row["query_id"]].append(correct)
     calibrate = build.settings.calibrate
-    bands = (band(score_attempts(right), Thresholds(calibrate.hard, calibrate.medium)) for right in tries.values())
-    shares = {kind: _share(sum(right), len(right)) for kind, right in sorted(marks.items())}
+    bands = (
+        band(score_attempts(correct), Thresholds(calibrate.hard, calibrate.medium)) for correct in attempts.values()
+    )
+    shares = {kind: _share(sum(correct), len(correct)) for kind, correct in sorted(marks.items())}
     return {**shares, "bands": _mix(str(one) for one in bands)}
 
 
 def _judge(build: Build) -> Row | None:
-    """Return what a judge says of the queries, and how often people, where they answered, come to the same."""
+    """Return the judge's verdicts and how often they agree with human decisions."""
     if "judge" not in build.steps:
         return None
-    verdicts = {row["query_id"]: row["verdict"] for row in _rows(build, "judgements", build.steps["judge"].fingerprint)}
+    judgements = read_rows(build, "judgements", build.steps["judge"].fingerprint)
+    verdicts = {row["query_id"]: row["verdict"] for row in judgements}
     people = _decided(build)
     both = verdicts.keys() & people.keys()
     same = sum((verdicts[query] == "fine") == people[query] for query in both)
@@ -111,12 +115,12 @@ def _judge(build: Build) -> Row | None:
 
 
 def _decided(build: Build) -> dict[str, bool]:
-    """Return of each query that people have decided whether they kept it."""
+    """Return for each query decided by humans whether it was kept."""
     desk = build.settings.desk
     rule = ConsensusRule(desk.seats, desk.agree)
     given: defaultdict[str, list[Row]] = defaultdict(list)
     for fingerprint in build.lake.fingerprints("answers"):
-        for row in _rows(build, "answers", fingerprint):
+        for row in read_rows(build, "answers", fingerprint):
             given[row["query_id"]].append(row)
     outcomes = {
         query: tally_votes(((row["annotator"], parse_answer(row["answer"])) for row in rows), rule).decision
@@ -124,12 +128,6 @@ def _decided(build: Build) -> dict[str, bool]:
     }
     decided = (Decision.KEPT, Decision.DROPPED)
     return {query: outcome is Decision.KEPT for query, outcome in outcomes.items() if outcome in decided}
-
-
-def _rows(build: Build, table: str, fingerprint: str) -> Iterator[Row]:
-    withdrawn = set(build.lake.tombstones())
-    for shard in build.lake.completed_shards(table, fingerprint):
-        yield from build.lake.read(table, fingerprint, shard, withdrawn=withdrawn).to_pylist()
 
 
 def _share(part: int, whole: int) -> Row:

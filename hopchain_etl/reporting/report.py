@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a build: funnel, gallery with masks hop by hop, mixes and timings."""
+"""One self-contained HTML page about a build: funnel, gallery with a mask per hop, distributions and timings."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hopchain_etl.lake.lake import Lake
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import Level, funnel
 from hopchain_etl.reporting.audit import as_text, audit
+from hopchain_etl.reporting.build_rows import read_rows
 from hopchain_etl.templating import render
 
 Row = dict[str, Any]
@@ -21,7 +22,7 @@ _WIDTH = 760  # px of pictures on the page
 
 @dataclass(frozen=True)
 class Look:
-    """One hop as a reader follows it: where it looks, in which colour, and what it reads there."""
+    """One hop for display: its target, its colour and its reading."""
 
     number: int
     where: str
@@ -33,7 +34,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Card:
-    """One query with its photo and a layer of masks for each hop."""
+    """One query with its photo and a mask layer for each hop."""
 
     query_id: str
     photo: str
@@ -44,13 +45,13 @@ class Card:
 
 
 def write_report(build: Build, *, pictures: int = 24, each: int = 2, release: Row | None = None) -> str:
-    """Return the report as HTML with everything inside.
+    """Return the report as self-contained HTML.
 
-    At most ``pictures`` photos are shown, with ``each`` queries a photo. ``release`` is what ``hopchain publish``
-    returned, if the build has been released.
+    At most ``pictures`` photos are shown, with ``each`` queries per photo. ``release`` is the result of ``hopchain
+    publish``, if the build has been released.
     """
     levels = funnel(build)
-    rows = list(_queries(build))
+    rows = list(read_rows(build, "queries", build.lineage))
     parsed = [query_from_row(row) for row in rows]
     return render(
         "reporting",
@@ -67,12 +68,6 @@ def write_report(build: Build, *, pictures: int = 24, each: int = 2, release: Ro
         lineage=build.lineage,
         engines={name: step.lineage.identity for name, step in build.steps.items()},
     )
-
-
-def _queries(build: Build) -> Iterator[Row]:
-    withdrawn = set(build.lake.tombstones())
-    for shard in build.lake.completed_shards("queries", build.lineage):
-        yield from build.lake.read("queries", build.lineage, shard, withdrawn=withdrawn).to_pylist()
 
 
 def _photos(lake: Lake, rows: Iterable[Row], pictures: int) -> Iterator[tuple[str, str]]:
@@ -100,13 +95,8 @@ def _cards(build: Build, rows: list[Row], pictures: int, each: int) -> Iterator[
 
 
 def _masks(build: Build, wanted: set[str]) -> dict[str, Row]:
-    found = build.steps["segment"].fingerprint
-    return {
-        one["instance_id"]: one["mask"]
-        for shard in build.lake.completed_shards("instances", found)
-        for one in build.lake.read("instances", found, shard).to_pylist()
-        if one["image_id"] in wanted
-    }
+    instances = read_rows(build, "instances", build.steps["segment"].fingerprint)
+    return {one["instance_id"]: one["mask"] for one in instances if one["image_id"] in wanted}
 
 
 def _look(number: int, hop: Hop, masks: dict[str, Row]) -> Look:
@@ -115,7 +105,7 @@ def _look(number: int, hop: Hop, masks: dict[str, Row]) -> Look:
     return Look(
         number=number,
         where=f"{hop.category}, {hop.rel.replace('_', ' ')}{f' {hop.to}' if hop.to else ''}",
-        reads=f"{hop.read}: {hop.value}" if hop.read else "leads on",
+        reads=f"{hop.read}: {hop.value}" if hop.read else "no reading, leads to the next hop",
         level=hop.level,
         colour=f"rgb{colour}",
         mask=mask_uri(layers, colour, _WIDTH) if layers else None,
@@ -123,14 +113,14 @@ def _look(number: int, hop: Hop, masks: dict[str, Row]) -> Look:
 
 
 def _mixes(queries: list[Query]) -> dict[str, list[tuple[str, int]]]:
-    """Return the mixes that are drawn as bars, each as (label, count)."""
+    """Return the distributions that are shown as bars, each as (label, count)."""
     hops = [hop for query in queries for hop in query.hops]
     answers = Counter(min(int(query.answer) // 10 * 10, 100) for query in queries)
     return {
-        "Hops a query": sorted((str(n), c) for n, c in Counter(len(query.hops) for query in queries).items()),
+        "Hops per query": sorted((str(n), c) for n, c in Counter(len(query.hops) for query in queries).items()),
         "Answers": [(f"{low}–{low + 9}" if low < 100 else "100 and more", answers[low]) for low in sorted(answers)],
-        "How hops find their instance": Counter(hop.rel.replace("_", " ") for hop in hops).most_common(),
-        "What hops read": Counter(str(hop.read) if hop.read else "nothing, leads on" for hop in hops).most_common(),
+        "Relations used by hops": Counter(hop.rel.replace("_", " ") for hop in hops).most_common(),
+        "Readings of hops": Counter(str(hop.read or "none (leads to the next hop)") for hop in hops).most_common(),
         "Levels": sorted((f"level {n}", c) for n, c in Counter(hop.level for hop in hops).items()),
     }
 

@@ -1,1 +1,1 @@
-"""One verb a file: each stage is a plain function from rows to rows; the runner owns the loop they share."""
+"""One module per stage. A stage maps input rows to output rows; the shared loop is in the runner."""

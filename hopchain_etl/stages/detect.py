@@ -1,4 +1,4 @@
-"""Detect: which categories of things a photo shows (HOPCHAIN.md, stages 0 and 1)."""
+"""Detect: finds the object categories in a photo (HOPCHAIN.md, stages 0 and 1)."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Detect:
         def job(row: Row) -> DetectJob:
             return DetectJob(photo_of(lake, row))
 
-        made = partial(categories, selection=self._selection)
-        return outcomes_per_row(lake, detector.identity, detector.detect, rows, job, made)
+        to_outcome = partial(categories, selection=self._selection)
+        return outcomes_per_row(lake, detector.identity, detector.detect, rows, job, to_outcome)
 
 
 def categories(row: Row, content: JSON, selection: Selection | None = None) -> Accepted | Rejected:
     """Return a detector's answer as rows of the categories table."""
-    if selection and (refused := _unselected(content, selection)):
-        return refused
+    if selection and (rejected := _unselected(content, selection)):
+        return rejected
     seen = [
         {
             "image_id": row["image_id"],
@@ -60,7 +60,7 @@ def categories(row: Row, content: JSON, selection: Selection | None = None) -> A
 
 
 def _unselected(content: JSON, selection: Selection) -> Rejected | None:
-    """Return why a photo is not worth going on with, if it is not (HOPCHAIN.md, stage 0)."""
+    """Return the reject if a photo does not meet the selection (HOPCHAIN.md, stage 0)."""
     remark = content.get("remark", "")
     if QUALITIES.index(content["quality"]) < QUALITIES.index(selection.min_quality):
         return Rejected("low_quality", f"quality {content['quality']}: {remark}")

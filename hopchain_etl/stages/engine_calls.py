@@ -1,4 +1,4 @@
-"""How a stage asks an engine: jobs out, journal first, the replies to each row's jobs together, in order."""
+"""How a stage calls an engine: through the response cache, with the replies grouped by row, in order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hopchain_etl.stages.token_budget import limit_tokens
 J = TypeVar("J", bound=Job)
 R = TypeVar("R")
 T = TypeVar("T")
-_PHOTOS = 8  # whose bytes are kept while one question after another is asked about them
+_PHOTOS = 8  # number of photos whose bytes are cached while several jobs use them
 
 
 def photo_of(lake: Lake, row: Row) -> Photo:
@@ -27,7 +27,7 @@ def photo_of(lake: Lake, row: Row) -> Photo:
 
 
 def photos(lake: Lake) -> Callable[[Row], Photo]:
-    """Return ``photo_of`` for stages that ask several questions of a photo: its bytes are fetched once for them."""
+    """Return ``photo_of`` for stages with several jobs per photo: its bytes are fetched only once."""
     load = lru_cache(_PHOTOS)(lake.blob)
 
     def photo(row: Row) -> Photo:
@@ -43,33 +43,33 @@ def call_engine(
     rows: Iterable[R],
     jobs_of: Callable[[R], Sequence[J]],
 ) -> Iterator[tuple[R, list[Reply[J]]]]:
-    """Yield each row with the replies to its jobs, which may be none, in order.
+    """Yield each row with the (possibly empty) list of replies to its jobs, in order.
 
-    Rows are taken only as the engine asks for jobs, so that one engine may go over what another is still writing.
-    An engine that is not journaled must reply in order.
+    Rows are read lazily, so that one engine can consume rows while another is still producing them. An engine without
+    the cache must reply in order.
     """
     open_rows: deque[tuple[R, int]] = deque()
 
     def jobs() -> Iterator[J]:
         for row in rows:
-            mine = jobs_of(row)
-            open_rows.append((row, len(mine)))
-            yield from mine
+            row_jobs = jobs_of(row)
+            open_rows.append((row, len(row_jobs)))
+            yield from row_jobs
 
     ask = limit_tokens(ask)
     if identity.cached:
-        answers = replies_with_cache(ask, jobs(), ResponseCache(lake, identity), writes=lake.settings.journal_writes)
+        replies = replies_with_cache(ask, jobs(), ResponseCache(lake, identity), writes=lake.settings.journal_writes)
     else:
-        answers = ask(jobs())
-    held: list[Reply[J]] = []
-    for reply in answers:
+        replies = ask(jobs())
+    row_replies: list[Reply[J]] = []
+    for reply in replies:
         while not open_rows[0][1]:
             yield open_rows.popleft()[0], []
-        held.append(reply)
-        if len(held) == open_rows[0][1]:
-            yield open_rows.popleft()[0], held
-            held = []
-    assert not held, "an engine left jobs without a reply"
+        row_replies.append(reply)
+        if len(row_replies) == open_rows[0][1]:
+            yield open_rows.popleft()[0], row_replies
+            row_replies = []
+    assert not row_replies, "an engine left jobs without a reply"
     for row, jobs_left in open_rows:
         assert not jobs_left, "an engine left jobs without a reply"
         yield row, []
@@ -81,15 +81,15 @@ def outcomes_per_row(
     ask: Callable[[Iterable[J]], Iterator[Reply[J]]],
     rows: Sequence[Row],
     job_of: Callable[[Row], J],
-    made: Callable[[Row, JSON], Accepted | Rejected],
+    to_outcome: Callable[[Row, JSON], Accepted | Rejected],
 ) -> Iterator[Outcome]:
-    """Yield what each row became that is one job. ``made`` turns an engine's content into rows."""
+    """Yield the outcome of each row, which is one job; ``to_outcome`` converts the content of a reply."""
     for row, (reply,) in call_engine(lake, identity, ask, rows, lambda row: [job_of(row)]):
-        yield replace(interpret_reply(reply, partial(made, row)), tokens=reply.tokens, seconds=reply.seconds)
+        yield replace(interpret_reply(reply, partial(to_outcome, row)), tokens=reply.tokens, seconds=reply.seconds)
 
 
 def interpret_reply(reply: Reply[J], use: Callable[[JSON], T]) -> T | Rejected | Failed:
-    """Return what ``use`` makes of a reply's content; Failed without any, Rejected where it cannot be read."""
+    """Return ``use(content)`` of a reply; Failed if it has no content, Rejected if the content is invalid."""
     content = reply.content
     if content is None:
         return Failed(reply.error or "the engine gave no answer")

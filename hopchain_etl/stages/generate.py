@@ -1,7 +1,7 @@
-"""Generate: questions over the instances of a photo, each checked before it is kept (HOPCHAIN.md, stage 3).
+"""Generate: writes questions over the instances of a photo and checks each of them (HOPCHAIN.md, stage 3).
 
-An author is asked once for each combination of instances. Where the profile has a reader, what passes the checks is
-then taken apart again from its wording alone: a question that another reading answers differently is refused.
+The author is called once per combination of instances. If the profile has a reader, each query that passes the checks
+is converted to a program again from its wording alone; it is rejected if that program gives another answer.
 """
 
 from __future__ import annotations
@@ -64,35 +64,35 @@ class Generate:
 
 @dataclass
 class Drafts:
-    """What has become of the drafts about one photo so far."""
+    """The state of all drafts of one photo."""
 
     row: Row  # of images, with its instances
     kept: dict[str, Row] = field(default_factory=dict)  # rows of the queries table by query_id
-    refused: list[Rejected] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)  # calls that failed
     tokens: int = 0
     seconds: float = 0.0  # of model time
 
     @cached_property
     def scene(self) -> Scene:
-        """Where the drafts are to hold."""
+        """The scene that the drafts are checked on."""
         return Scene.from_rows(self.row["instances"], self.row["width"], self.row["height"])
 
     @property
     def outcome(self) -> Outcome:
-        """What the photo became."""
+        """The outcome of the photo."""
         kept, usable = tuple(self.kept.values()), _usable(self.row)
         outcome: Outcome = Rejected("no_chain", "no chain of hops is unambiguous here")
         if self.errors:
-            outcome = Failed("; ".join(self.errors), kept, self.refused)
-        elif kept or self.refused:
-            outcome = Accepted(kept, self.refused)
+            outcome = Failed("; ".join(self.errors), kept, self.rejected)
+        elif kept or self.rejected:
+            outcome = Accepted(kept, self.rejected)
         elif usable < MIN_INSTANCES:
             outcome = Rejected("too_few_instances", f"{usable} certain instances; a chain needs {MIN_INSTANCES}")
         return replace(outcome, tokens=self.tokens, seconds=self.seconds)
 
     def add_cost(self, reply: Reply[Any]) -> None:
-        """Add what a reply cost."""
+        """Add the cost of a reply."""
         self.tokens += reply.tokens
         self.seconds += reply.seconds
 
@@ -106,7 +106,7 @@ class Drafts:
 
 
 def drafted(row: Row, replies: Iterable[Reply[AuthorJob]], author: str) -> Drafts:
-    """Return the drafts in an author's replies about one photo; each that breaks a rule is refused for it."""
+    """Return the drafts in an author's replies about one photo; drafts that break a rule are rejected."""
     drafts = Drafts(row)
     scene = drafts.scene
     judge = partial(_judged, row["image_id"], author, scene)
@@ -118,17 +118,17 @@ def drafted(row: Row, replies: Iterable[Reply[AuthorJob]], author: str) -> Draft
             continue
         for one in [judged] if isinstance(judged, Rejected) else judged:
             if isinstance(one, Rejected):
-                drafts.refused.append(one)
+                drafts.rejected.append(one)
             elif one["query_id"] in drafts.kept:
-                drafts.refused.append(Rejected("duplicate_query", "asked already, over other instances", one))
+                drafts.rejected.append(Rejected("duplicate_query", "asked already, over other instances", one))
             else:
                 drafts.kept[one["query_id"]] = one
-                drafts.refused += _drop_broken_variants(one, scene)
+                drafts.rejected += _drop_broken_variants(one, scene)
     return drafts
 
 
 def reread(drafts: Drafts, replies: Iterable[Reply[ReadJob]]) -> Drafts:
-    """Return the drafts less those whose wording a reader understood differently."""
+    """Return the drafts without those that the reader understood differently."""
     scene = drafts.scene
     for (name, draft), reply in zip(list(drafts.kept.items()), replies, strict=True):
         drafts.add_cost(reply)
@@ -139,7 +139,7 @@ def reread(drafts: Drafts, replies: Iterable[Reply[ReadJob]]) -> Drafts:
         if isinstance(mismatch, Failed):
             drafts.errors.append(mismatch.error)
         else:
-            drafts.refused.append(
+            drafts.rejected.append(
                 Rejected(mismatch.reason, mismatch.detail, {"draft": draft, "read": mismatch.payload})
             )
     return drafts
@@ -150,7 +150,7 @@ def _usable(row: Row) -> int:
 
 
 def _drop_broken_variants(row: Row, scene: Scene) -> Iterator[Rejected]:
-    """Empty the columns of each variant that does not stand alone, and yield why; the query itself stays."""
+    """Set the columns of each invalid variant to null and yield its reject; the query itself is kept."""
     for kind in VARIANTS:
         if wrong := variant_violation(kind, row, scene):
             detail = f"{wrong.reason}: {wrong.detail}"
@@ -178,7 +178,7 @@ def _judged(image_id: str, author: str, scene: Scene, draft: JSON) -> Row | Reje
 
 
 def _mismatch(draft: Row, scene: Scene, content: JSON) -> Rejected | None:
-    """Return why a reader's program is not the author's, or None where both come to the same answer."""
+    """Return a reject if the reader's program gives another answer than the author's, otherwise None."""
     if content["unclear"]:
         return Rejected("wording_mismatch", f"the reader cannot take it apart: {content['unclear']}", content)
     try:

@@ -1,7 +1,7 @@
-"""Ingest: photos of the source bucket to rows of ``images`` and their normalised blobs.
+"""Ingest: converts photos of the source bucket to rows of ``images`` and normalised blobs.
 
-What a row says depends on the photos accepted before it, never on timing: photos are fetched and decoded side by
-side, judged one after the other in listing order, and stored side by side.
+A row depends only on the photos accepted before it, never on timing: photos are fetched and decoded in parallel, judged
+one by one in listing order, and stored in parallel.
 """
 
 from __future__ import annotations
@@ -10,17 +10,15 @@ import hashlib
 import json
 import os
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import TypeVar
 
 import pyarrow as pa
 
-from hopchain_etl.concurrency import map_threads
+from hopchain_etl.concurrency import map_threads, submit_ahead
 from hopchain_etl.imaging.decode_pool import DecodePool, Decoder, DecodeWorkerError
 from hopchain_etl.imaging.normalise import (
     ImageRejectedError,
@@ -40,18 +38,15 @@ from hopchain_etl.stages.near_duplicates import COLUMNS, ImageIndex
 from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Progress, Rejected, Row, run_shard
 
 WORKERS = max(2, os.cpu_count() or 2)  # decode processes
-_WINDOW = 4  # times `concurrency`: photos begun and not yet judged, so that none waits while a shard is written
-_MEMORY = 256 << 20  # bytes of photos held at a time; a larger one travels alone
-
-T = TypeVar("T")
-U = TypeVar("U")
+_WINDOW = 4  # times `concurrency`: photos in progress, so that fetching continues while a shard is written
+_MEMORY = 256 << 20  # bytes of photos held at a time; a larger photo is processed alone
 
 
 @dataclass(frozen=True)
 class IngestResult:
-    """What an ingest did. ``shards`` were completed by this call; ok, rejected and failed count their rows.
+    """The result of an ingest. ``shards`` were completed by this call; ok, rejected and failed count their rows.
 
-    ``listed`` objects are in the source (when the intake was first listed), ``new`` of them made the intake.
+    ``listed`` objects are in the source (when the intake was first listed), ``new`` of them are in the intake.
     """
 
     intake: str
@@ -73,23 +68,23 @@ def ingest(
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> IngestResult:
-    """Finish every older intake that lacks shards or holds failed rows, then take in what is new as ``intake``.
+    """Finish every older intake that lacks shards or holds failed rows, then ingest the new photos as ``intake``.
 
-    An intake that has been listed before is not listed again, only finished. One ingest at a time: waits for the
-    lake's lock. Raises LockHeldError, StoppedError (run it again to go on), StoreError where source or lake cannot be
-    used, and QualityError, once all other shards are done, where too many rows of a shard failed the suite.
+    An intake that has been listed before is not listed again, only finished. One ingest at a time: waits for the lake's
+    lock. Raises LockHeldError, StoppedError (run it again to continue), StoreError if source or lake cannot be used,
+    and QualityError, after all other shards are done, if too many rows of a shard failed the suite.
     """
     check_intake(intake)
     with lake_lock(lake, "ingest"):
         before = intakes(lake)
-        today = next((old for old in before if old.name == intake), None)
-        if today is None:
-            today = list_intake(lake, source, settings, intake, before)
-            before.append(today)
-        held = markers(lake, (shard for each in before for shard in each.shards))
-        unfinished = [shard for shard, marker in held.items() if marker is None or marker.failed]
+        current = next((old for old in before if old.name == intake), None)
+        if current is None:
+            current = list_intake(lake, source, settings, intake, before)
+            before.append(current)
+        stored = markers(lake, (shard for each in before for shard in each.shards))
+        unfinished = [shard for shard, marker in stored.items() if marker is None or marker.failed]
         done: dict[Shard, Marker] = {}
-        refused: list[QualityError] = []
+        suite_errors: list[QualityError] = []
         if unfinished:
             known = _known(lake, settings.near_distance)
             with Ingest(lake, source, settings, unfinished, known, lake.tombstones()) as stage:
@@ -97,17 +92,17 @@ def ingest(
                 for shard in unfinished:
                     try:
                         done[shard] = run(shard)
-                    except QualityError as error:  # the others need not wait until somebody has looked at this one
-                        refused.append(error)
+                    except QualityError as error:  # continue with the other shards
+                        suite_errors.append(error)
                     else:
                         known.extend(_rows(lake, shard))
-    if refused:
-        raise refused[0]
+    if suite_errors:
+        raise suite_errors[0]
     return IngestResult(
         intake,
         tuple(done),
-        today.listed,
-        today.new,
+        current.listed,
+        current.new,
         ok=sum(marker.ok for marker in done.values()),
         rejected=sum(marker.rejected for marker in done.values()),
         failed=sum(marker.failed for marker in done.values()),
@@ -126,9 +121,9 @@ class _DecodedPhoto:
 
 
 class Ingest:
-    """Rows of a listing to rows of ``images``. Holds threads and decode processes: use it in a ``with`` statement.
+    """Converts listing rows to rows of ``images``. Holds threads and decode processes: use it in a ``with`` statement.
 
-    ``shards`` are to be run in this order: while one is written, photos of the next are fetched. ``known`` are the
+    ``shards`` must be run in this order; photos of the next shard are fetched while one is written. ``known`` are the
     images of all complete shards; the caller adds a shard's rows once that shard is complete. ``withdrawn`` are
     tombstones by image_id.
     """
@@ -153,25 +148,30 @@ class Ingest:
         self._withdrawn = withdrawn.keys() | {stone["blob_sha"] for stone in withdrawn.values()}
         limits = Limits(settings.min_side, settings.max_pixels, settings.max_bytes)
         self._pool = DecodePool(WORKERS, limits, function=decode)
-        self._lookers = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="ingest-look")
-        self._putters = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="ingest-put")
+        self._fetchers = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="ingest-fetch")
+        self._writers = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="ingest-write")
         self._inputs: dict[Shard, list[Row]] = {}
         rows = (row for shard in shards for row in self.read(lake, shard))
-        self._looked = _ahead(
-            self._lookers, self._look, rows, _WINDOW * settings.concurrency, lambda row: int(row["bytes"])
+        self._decoded = submit_ahead(
+            self._fetchers,
+            self._fetched,
+            rows,
+            _WINDOW * settings.concurrency,
+            size=lambda row: int(row["bytes"]),
+            budget=_MEMORY,
         )
 
     def __enter__(self) -> Ingest:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._lookers.shutdown(cancel_futures=True)
-        self._putters.shutdown(cancel_futures=True)
+        self._fetchers.shutdown(cancel_futures=True)
+        self._writers.shutdown(cancel_futures=True)
         self._pool.close(cancel=kind is not None)
 
     def read(self, lake: Lake, shard: Shard) -> list[Row]:
-        """Return the shard's listing. What an earlier attempt at it has settled is in ``settled`` and stays so."""
-        if shard in self._inputs:  # read twice: ahead of its turn, and when it is run
+        """Return the shard's listing. Results of an earlier attempt are in ``settled`` and are reused."""
+        if shard in self._inputs:  # read twice: once in advance, and once when the shard is run
             return self._inputs.pop(shard)
         settled = _settled(lake, shard)
         self._inputs[shard] = [
@@ -183,7 +183,7 @@ class Ingest:
     def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
         fresh = ImageIndex(self._settings.near_distance, below=self._known)
 
-        def keep(judged: tuple[Row, Outcome, _DecodedPhoto | None]) -> Outcome:
+        def store(judged: tuple[Row, Outcome, _DecodedPhoto | None]) -> Outcome:
             row, outcome, kept = judged
             if kept:
                 unchanged = kept.blob_sha == kept.image_id
@@ -191,22 +191,26 @@ class Ingest:
                 lake.put_blob(kept.picture.blob, kept.blob_sha, copy_of=source)
             return outcome
 
-        judged = ((row, *self._judge(row, self._seen(row), fresh)) for row in rows)
-        count = self._settings.concurrency
-        return _ahead(self._putters, keep, judged, count, lambda each: len(each[2].picture.blob) if each[2] else 0)
+        def blob_size(judged: tuple[Row, Outcome, _DecodedPhoto | None]) -> int:
+            return len(judged[2].picture.blob) if judged[2] else 0
+
+        judged = ((row, *self._judge(row, self._prefetched(row), fresh)) for row in rows)
+        stored = submit_ahead(self._writers, store, judged, self._settings.concurrency, size=blob_size, budget=_MEMORY)
+        return (future.result() for _, future in stored)
 
     def _key(self, row: Row) -> str:
         return str(row["uri"]).removeprefix(self._source.uri(""))
 
-    def _seen(self, row: Row) -> _DecodedPhoto | Outcome:
-        """Return what ``row`` looked like, passing over shards that somebody else has completed."""
-        return next(looked for other, looked in self._looked if other is row)
-
-    def _look(self, row: Row) -> tuple[Row, _DecodedPhoto | Outcome]:
-        return row, row["settled"] or self._fetched(row)
+    def _prefetched(self, row: Row) -> _DecodedPhoto | Outcome:
+        """Return the result of ``_fetched`` for ``row``, skipping shards that another process has completed."""
+        results = ((other, future.result()) for other, future in self._decoded)
+        return next(result for other, result in results if other is row)
 
     def _fetched(self, row: Row) -> _DecodedPhoto | Outcome:
-        """Fetch and decode one photo."""
+        """Fetch and decode one photo, unless an earlier attempt has settled it."""
+        settled: Outcome | None = row["settled"]
+        if settled:
+            return settled
         uri, size = row["uri"], row["bytes"]
         if size > self._settings.max_bytes:
             return Rejected(RejectReason.TOO_MANY_BYTES.value, f"{size} bytes, at most {self._settings.max_bytes}")
@@ -226,12 +230,12 @@ class Ingest:
         return _DecodedPhoto(photo, blob_sha, picture, fetched.etag, fetched.metadata)
 
     def _judge(
-        self, row: Row, looked: _DecodedPhoto | Outcome, known: ImageIndex
+        self, row: Row, decoded: _DecodedPhoto | Outcome, known: ImageIndex
     ) -> tuple[Outcome, _DecodedPhoto | None]:
-        """Return what a photo becomes beside all images before it, and the photo again where it is to be kept."""
-        if not isinstance(looked, _DecodedPhoto):
-            return looked, None
-        photo, blob_sha, picture = looked.image_id, looked.blob_sha, looked.picture
+        """Return the outcome of a photo given all earlier images, and the photo itself if it must be stored."""
+        if not isinstance(decoded, _DecodedPhoto):
+            return decoded, None
+        photo, blob_sha, picture = decoded.image_id, decoded.blob_sha, decoded.picture
         if self._withdrawn & {photo, blob_sha}:
             return Rejected("withdrawn", "this photo was withdrawn from the lake", {"image_id": photo}), None
         if first := known.find_duplicate(photo, blob_sha):
@@ -241,42 +245,24 @@ class Ingest:
             "image_id": photo,
             "blob_sha": blob_sha,
             "uri": row["uri"],
-            "etag": row["etag"],  # as listed: this is what has been seen, whatever was fetched a minute later
+            "etag": row["etag"],  # the ETag of the listing, even if a newer version was fetched later
             "width": picture.width,
             "height": picture.height,
             "format": picture.format,
             "phash": picture.phash,
             "group": group,
             "near": near,
-            "source": looked.metadata.get("source") or self._settings.source,
-            "license": looked.metadata.get("license") or self._settings.license,
+            "source": decoded.metadata.get("source") or self._settings.source,
+            "license": decoded.metadata.get("license") or self._settings.license,
         }
         known.add(made)
-        return Accepted([made]), looked
-
-
-def _ahead(
-    threads: Executor, work: Callable[[T], U], items: Iterable[T], count: int, size: Callable[[T], int]
-) -> Iterator[U]:
-    """Yield ``work`` of each item, in order, begun ahead for up to ``count`` items of ``_MEMORY`` bytes in all."""
-    begun: deque[tuple[Future[U], int]] = deque()
-    room = _MEMORY
-    for item in items:
-        price = max(size(item), _MEMORY // count)
-        while begun and price > room:
-            future, paid = begun.popleft()
-            room += paid
-            yield future.result()
-        begun.append((threads.submit(work, item), price))
-        room -= price
-    while begun:
-        yield begun.popleft()[0].result()
+        return Accepted([made]), decoded
 
 
 def _settled(lake: Lake, shard: Shard) -> dict[str, Outcome]:
-    """Return by uri what needs no second look in a shard that is complete but for its failed rows.
+    """Return the reusable outcomes, by uri, of a shard that is complete except for its failed rows.
 
-    Rows that the table's suite refused are looked at again: the suite may have been wrong.
+    Rows that failed the table's suite are processed again, because the suite may have been wrong.
     """
     if lake.marker("images", None, shard) is None:
         return {}
@@ -297,5 +283,5 @@ def _known(lake: Lake, distance: int) -> ImageIndex:
 
 
 def _rows(lake: Lake, shard: Shard) -> pa.Table:
-    """Return a complete shard's rows with withdrawn images: they still hold their place among near-duplicates."""
+    """Return a complete shard's rows including withdrawn images, because these still define near-duplicate groups."""
     return lake.read("images", None, shard, withdrawn=())

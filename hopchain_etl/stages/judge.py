@@ -1,4 +1,4 @@
-"""Judge: a model says whether a question can be put to people at all. Optional; its verdict is stored, never hidden."""
+"""Judge: a model decides whether a question is suitable for annotators. Optional; its verdict is always stored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VERDICTS = ("fine", "ambiguous", "unanswerable", "outside_knowledge")
 
 
 class JudgeStage:
-    """Rows of ``queries`` to rows of ``judgements``. Where it ``condemns``, nobody is asked what is not fine."""
+    """Rows of ``queries`` to rows of ``judgements``. If it ``condemns``, annotators do not get what is not "fine"."""
 
     name, table = "judge", "judgements"
 
@@ -30,7 +30,7 @@ class JudgeStage:
 
     @property
     def params(self) -> JSON:
-        """What decides the refusals besides the model."""
+        """The parameters, besides the model, that determine the rejects."""
         return {"condemns": self._condemns}
 
     def read(self, lake: Lake, shard: Shard) -> list[Row]:
@@ -42,9 +42,9 @@ class JudgeStage:
         def job(row: Row) -> JudgeJob:
             return JudgeJob(photo_of(row["image"]), row["question"])
 
-        return outcomes_per_row(lake, judge.identity, judge.judge, rows, job, self._made)
+        return outcomes_per_row(lake, judge.identity, judge.judge, rows, job, self._outcome)
 
-    def _made(self, row: Row, content: JSON) -> Accepted:
+    def _outcome(self, row: Row, content: JSON) -> Accepted:
         verdict, why = content["verdict"], content["reason"]
         if verdict not in VERDICTS:
             raise ValueError(f"verdict {str(verdict)[:80]!r} is none of {', '.join(VERDICTS)}")
@@ -52,5 +52,5 @@ class JudgeStage:
         judgement = {"query_id": row["query_id"], "model": model, "verdict": verdict, "reason": why}
         if verdict == "fine" or not self._condemns:
             return Accepted([judgement])
-        told = {"query_id": row["query_id"], "question": row["question"], "answer": row["answer"]}
-        return Accepted([judgement], [Rejected(f"judged_{verdict}", why, told)])
+        query = {"query_id": row["query_id"], "question": row["question"], "answer": row["answer"]}
+        return Accepted([judgement], [Rejected(f"judged_{verdict}", why, query)])

@@ -1,4 +1,4 @@
-"""Fingerprints: which version of a stage's work a row belongs to."""
+"""Fingerprints: identify the version of a stage's output."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hopchain_etl.engines.base import Identity, canonical_json
 
 @dataclass(frozen=True)
 class Lineage:
-    """Everything that decides a stage's output: change one fact and exactly the stages below have work.
+    """Everything that determines a stage's output: if one fact changes, this stage and those below it run again.
 
     Stored as ``lineages/<fingerprint>.json``, so that a row can be traced to the models and prompts behind it.
     """
 
     stage: str
-    revision: int  # the stage's own constant, raised when its code changes what it puts out
+    revision: int  # the stage's own constant, increased when a code change changes its output
     identity: Identity
     upstream: str | None  # fingerprint of the stage above; None for the first after ingest
     params: dict[str, Any] = field(default_factory=dict)
@@ -40,6 +40,6 @@ class Lineage:
 
 
 def identity_facts(identity: Identity) -> dict[str, Any]:
-    """Return who answers, and what is asked, as plain JSON."""
+    """Return an engine identity as plain JSON."""
     facts = {"model": identity.model, "model_revision": identity.revision, "recipe": dict(identity.recipe)}
     return {**facts, "plan": dict(identity.plan)} if identity.plan else facts

@@ -1,7 +1,7 @@
-"""Intakes: which objects of the source were first seen together, kept in the lake until the end of time.
+"""Intakes: sets of source objects that were first seen together, stored permanently in the lake.
 
-``images/intake=<name>/_LISTED`` names one listing (``records.LISTING``) for each shard with its sha256, and is written
-last: a listing that was cut off is not there. What is in a listing has been seen; it never becomes new again.
+``images/intake=<name>/_LISTED`` names one listing (``schemas.LISTING``) for each shard with its sha256, and is written
+last: an interrupted listing does not exist. Objects in a listing count as seen and never become new again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hopchain_etl.settings import IngestSettings
 
 @dataclass(frozen=True)
 class Intake:
-    """One stored listing. ``order`` counts intakes; ``listed`` objects were in the source, ``new`` are in here."""
+    """One stored listing, the ``order``-th. ``listed`` objects were in the source, ``new`` of them are in here."""
 
     name: str
     order: int
@@ -46,16 +46,16 @@ def intakes(lake: Lake) -> list[Intake]:
 
 
 def listing(lake: Lake, shard: Shard) -> pa.Table:
-    """Return the listing of one shard (records.LISTING), in key order; raise KeyError where there is none."""
+    """Return the listing of one shard (schemas.LISTING), in key order; raise KeyError if there is none."""
     intake = _intake(shard.intake, json.loads(lake.store.get(_marker(shard.intake))))
     return _listing(lake, shard, intake.parts[shard.index])
 
 
 def list_intake(lake: Lake, source: ObjectStore, settings: IngestSettings, name: str, before: list[Intake]) -> Intake:
-    """List the source and store what no intake in ``before`` has seen as intake ``name``; return it.
+    """List the source, store the objects that no intake in ``before`` contains as intake ``name``, and return it.
 
     Seen means the same uri and etag. Where nothing is new, nothing is stored and the intake has no shards. Raises
-    StoreError where the source cannot be listed, ValueError where source and lake are one place.
+    StoreError if the source cannot be listed, ValueError if source and lake are the same location.
     """
     seen = _seen(lake, before)
     listed, new = 0, []
@@ -73,20 +73,20 @@ def list_intake(lake: Lake, source: ObjectStore, settings: IngestSettings, name:
         return intake
     value = {"order": intake.order, "listed": listed, "new": intake.new, "shards": [vars(part) for part in parts]}
     if not lake.store.put_if_absent(_marker(name), json.dumps(value, sort_keys=True, indent=1).encode()):
-        return _intake(name, lake.get_json(_marker(name)))  # somebody whose lock we outlived was first
+        return _intake(name, lake.get_json(_marker(name)))  # another process was faster (our lock had expired)
     return intake
 
 
 def markers(lake: Lake, shards: Iterable[Shard]) -> dict[Shard, Marker | None]:
-    """Return the images marker of each shard, None where it is not complete."""
+    """Return the images marker of each shard, None if it is not complete."""
     return dict(map_threads(lambda shard: (shard, lake.marker("images", None, shard)), shards))
 
 
 def _photos(lake: Lake, source: ObjectStore) -> Iterator[dict[str, Any]]:
-    """Yield the source's objects as rows of records.LISTING, without folder keys and without the lake's own."""
+    """Yield the source's objects as rows of schemas.LISTING, without folder keys and without the lake's own."""
     ours = lake.store.uri("") if lake.settings.endpoint_url == source.settings.endpoint_url else None
     if ours == source.uri(""):
-        raise ValueError(f"{ours} is both source and lake; the lake needs a place of its own")
+        raise ValueError(f"{ours} is both source and lake; use another location for the lake")
     inside = ours if ours and ours.startswith(source.uri("")) else None
     for entry in source.list_objects():
         uri = source.uri(entry.key)

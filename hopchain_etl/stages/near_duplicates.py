@@ -1,4 +1,4 @@
-"""The images a lake knows, to tell a new photo's duplicates and near-duplicates by."""
+"""Index of all images in the lake, to find duplicates and near-duplicates of new photos."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ COLUMNS = ["image_id", "blob_sha", "uri", "phash", "group"]
 class ImageIndex:
     """Images by content and by perceptual hash.
 
-    ``below`` is a larger index that is only read: what is added here stays apart from it and can be dropped with it.
-    Answers do not depend on the order of adding. A look-up compares with every hash, 2 ms for a million.
+    ``below`` is a larger index that is only read: what is added here is kept apart from it. Results do not depend on
+    the insertion order. A lookup compares with every hash (2 ms for a million).
     """
 
     def __init__(self, distance: int, below: ImageIndex | None = None) -> None:
@@ -29,7 +29,7 @@ class ImageIndex:
         self._codes = np.empty(64, np.int64)  # each hash's group number
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Add a row of the images table; one that is known already changes nothing."""
+        """Add a row of the images table; an already known image is ignored."""
         image, blob, uri, phash, group = (row[column] for column in COLUMNS)
         if image in self._uris:
             return
@@ -51,15 +51,15 @@ class ImageIndex:
             self.add(row)
 
     def find_duplicate(self, *shas: str) -> str | None:
-        """Return the uri of the image whose source bytes or blob have the first known of these sha256, or None."""
+        """Return the uri of the image with the first known sha256 (of source bytes or blob), or None."""
         layers = list(self._layers())
         return next((layer._uris[sha] for sha in shas for layer in layers if sha in layer._uris), None)
 
     def assign_group(self, image_id: str, phash: str) -> tuple[str, list[str]]:
-        """Return the near-duplicate group of a new image, and the other groups that it is as close to, sorted.
+        """Return the near-duplicate group of a new image, and the other groups within the distance, sorted.
 
-        The group is that of the nearest image within ``distance`` bits (of equally near ones the group that sorts
-        first, so that the order of arrival plays no part), or a new one named ``image_id``.
+        The group is that of the nearest image within ``distance`` bits (on a tie, the group that sorts first, so that
+        the order does not matter), or a new one named ``image_id``.
         """
         nearest: dict[str, int] = {}
         for layer in self._layers():
@@ -79,7 +79,7 @@ class ImageIndex:
         """Return the groups within reach, each with the distance of its nearest image, in bits."""
         bits = np.bitwise_count(self._hashes[: self._size] ^ np.uint64(phash))
         hits = np.flatnonzero(bits <= self._distance)
-        # Blank images share one hash by the thousand: they are one group here, not a thousand turns of a loop.
+        # Thousands of blank images can share one hash; aggregate them by group instead of looping over each.
         codes, which = np.unique(self._codes[hits], return_inverse=True)
         nearest = np.full(len(codes), 64)
         np.minimum.at(nearest, which, bits[hits])

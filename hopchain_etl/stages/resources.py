@@ -1,4 +1,4 @@
-"""What each stage needs of the cluster: one table, which the DAGs read at parse time, so nothing heavy is imported."""
+"""The cluster resources of each stage: one table, which the DAGs read at parse time, so nothing heavy is imported."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Resources:
-    """Airflow pool and slots, the queue that its workers listen on, and what a task asks Kubernetes for.
+    """Airflow pool and slots, the worker queue, and the Kubernetes resources of a task.
 
-    Queue and GPUs are those of the vllm profile; the local one runs on any CPU. ``asks`` names the settings section of
-    the model that a stage asks: where it has no endpoint, the task launches the server itself and needs its GPUs.
+    Queue and GPUs apply to the vllm profile; the local profile runs on any CPU. ``model_section`` is the settings
+    section of the model that the stage calls; without an endpoint the task launches the server and needs its GPUs.
     """
 
     pool: str = "default_pool"

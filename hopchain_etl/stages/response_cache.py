@@ -1,10 +1,10 @@
-"""Raw model answers already paid for, shared by all fingerprints, so that no call is ever bought twice.
+"""Cache of raw model answers, shared by all fingerprints, so that no model call is paid for twice.
 
 Keys are ``journal/<model>/<hh>/<blob_sha>/<payload_hash>.json``: the blob comes first, so that erasing an image finds
-every answer about it, blind ones too, although what is not shown takes no part in the hash.
+every answer about it, also answers given without the image, whose hash does not include the image.
 
-An entry is the content that an engine gave, and under ``said`` what the model wrote word for word, so that a row can
-be held against it years later; only people read that.
+An entry holds the parsed content from the engine and, under ``said``, the model's literal text. The text is only for
+people, to check a row later.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain, islice, repeat
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import JSON, Identity, Job, Reply, payload_hash
@@ -24,9 +24,9 @@ from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
 
 J = TypeVar("J", bound=Job)
-BLIND = "no/none"  # below a model: where blind answers of earlier revisions lie, whichever photo they are about
-_SAID = "said"
-# Jobs looked up together: few at first, so that an engine starts at once; an absent key costs one request.
+BLIND = "no/none"  # below a model: folder of blind answers written by earlier revisions, for all photos
+_RAW_RESPONSE = "said"
+# Jobs looked up together: few at first, so that an engine starts at once; a missing key costs one request.
 _LOOK_AHEAD = (8, 16, 32, 64)
 
 
@@ -45,19 +45,20 @@ class ResponseCache:
 
     def get_many(self, jobs: Mapping[str, Job]) -> dict[str, JSON]:
         """Return the stored contents among the keys of ``jobs``."""
-        found = zip(jobs, map_threads(self._found, jobs.items()), strict=True)
-        return {key: content for key, content in found if content is not None}
+        contents = zip(jobs, map_threads(self._lookup, jobs.items()), strict=True)
+        return {key: content for key, content in contents if content is not None}
 
-    def put(self, key: str, content: JSON, said: JSON | None = None) -> JSON:
-        """Store an answer and return the content now held: where another build was first, its answer."""
-        data = json.dumps({**content, _SAID: said} if said else content, sort_keys=True).encode()
+    def put(self, key: str, content: JSON, raw_response: JSON | None = None) -> JSON:
+        """Store an answer and return the stored content; if another build stored an answer first, that one."""
+        entry = {**content, _RAW_RESPONSE: raw_response} if raw_response else content
+        data = json.dumps(entry, sort_keys=True).encode()
         if self._store.put_if_absent(key, data):
-            # What a rerun will read is what this run goes on with: floats and key order as JSON keeps them.
+            # Continue with exactly what a rerun would read: floats and key order as JSON stores them.
             return _content(data)
         return self._get(key) or content
 
-    def _found(self, asked: tuple[str, Job]) -> JSON | None:
-        key, job = asked
+    def _lookup(self, item: tuple[str, Job]) -> JSON | None:
+        key, job = item
         content = self._get(key)
         if content is None and job.payload.get("blob", "") is None:
             return self._get(f"{self._folder}/{BLIND}/{key.rsplit('/', 1)[1]}")
@@ -72,67 +73,89 @@ class ResponseCache:
 
 def _content(entry: bytes) -> JSON:
     content: JSON = json.loads(entry)
-    content.pop(_SAID, None)
+    content.pop(_RAW_RESPONSE, None)
     return content
 
 
-def replies_with_cache(
-    ask: Callable[[Iterable[J]], Iterator[Reply[J]]], jobs: Iterable[J], journal: ResponseCache, *, writes: int
-) -> Iterator[Reply[J]]:
-    """Yield a reply for each job, in order, asking the engine only for what the journal lacks, and only once.
+class _ReplyQueue(Generic[J]):
+    """Waiting jobs in their order, and the replies by cache key. Jobs with the same key share one reply."""
 
-    Each answer is stored as it comes, up to ``writes`` of them at a time beside the engine, and yielded only once
-    stored: a kill repeats at most the calls that the engine has not handed over and those writes, a closed generator
-    only the former. Errors are never stored.
-    """
-    waiting: deque[tuple[str, J]] = deque()
-    wanted: Counter[str] = Counter()  # how many of those that wait share a key
-    settled: dict[str, Reply[J]] = {}
-    storing: deque[tuple[str, Reply[J], Future[JSON]]] = deque()
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[str, J]] = deque()
+        self._waiting_per_key: Counter[str] = Counter()
+        self._replies: dict[str, Reply[J]] = {}
 
-    def unanswered() -> Iterator[J]:
-        source = iter(jobs)
-        for size in chain(_LOOK_AHEAD, repeat(_LOOK_AHEAD[-1])):
-            ahead = [(journal.key(job), job) for job in islice(source, size)]
-            if not ahead:
-                return
-            fresh: dict[str, J] = {}
-            for key, job in ahead:
-                if not wanted[key]:  # else the same question is with the engine already
-                    fresh.setdefault(key, job)
-            known = journal.get_many(fresh)
-            # All are noted before the first goes out: what nobody waits for any more is forgotten between two jobs.
-            waiting.extend(ahead)
-            wanted.update(key for key, _ in ahead)
-            settled.update((key, Reply(fresh[key], content)) for key, content in known.items())
-            yield from (job for key, job in fresh.items() if key not in known)
+    def is_waiting(self, key: str) -> bool:
+        """Return whether a job with this key waits for its reply."""
+        return self._waiting_per_key[key] > 0
 
-    def stored(most: int) -> None:
-        """Settle what has been stored; wait until at most ``most`` writes are under way."""
-        while storing and (len(storing) > most or storing[0][2].done()):
-            key, reply, content = storing.popleft()
-            settled[key] = replace(reply, content=content.result(), raw_response=None)
+    def add_jobs(self, jobs: Iterable[tuple[str, J]]) -> None:
+        """Append jobs with their keys."""
+        for key, job in jobs:
+            self._waiting.append((key, job))
+            self._waiting_per_key[key] += 1
 
-    def in_order() -> Iterator[Reply[J]]:
-        while waiting and waiting[0][0] in settled:
-            key, job = waiting.popleft()
-            reply = settled.pop(key)
-            wanted[key] -= 1
-            if wanted[key]:
-                settled[key] = replace(reply, tokens=0, seconds=0.0)  # paid for once
+    def add_reply(self, key: str, reply: Reply[J]) -> None:
+        """Add the reply to the waiting jobs with this key."""
+        self._replies[key] = reply
+
+    def in_order(self) -> Iterator[Reply[J]]:
+        """Remove and yield the replies that are next in the order of the jobs."""
+        while self._waiting and self._waiting[0][0] in self._replies:
+            key, job = self._waiting.popleft()
+            reply = self._replies.pop(key)
+            self._waiting_per_key[key] -= 1
+            if self._waiting_per_key[key]:
+                self._replies[key] = replace(reply, tokens=0, seconds=0.0)  # paid for once
             else:
-                del wanted[key]
+                del self._waiting_per_key[key]
             yield replace(reply, job=job)
 
-    # The pool is left only when every answer is stored, also where a graceful stop closes this generator.
-    with ThreadPoolExecutor(min(writes, 16), thread_name_prefix="journal") as threads:
-        for reply in ask(unanswered()):
-            key = journal.key(reply.job)
+
+def replies_with_cache(
+    ask: Callable[[Iterable[J]], Iterator[Reply[J]]], jobs: Iterable[J], cache: ResponseCache, *, writes: int
+) -> Iterator[Reply[J]]:
+    """Yield a reply for each job, in order, calling the engine only for jobs that are not cached, and once per key.
+
+    Each answer is stored when it arrives, with up to ``writes`` concurrent writes, and yielded only after it is stored:
+    a kill repeats at most the calls that the engine has not handed over and those writes, a closed generator only the
+    former. Errors are never stored.
+    """
+    replies: _ReplyQueue[J] = _ReplyQueue()
+    storing: deque[tuple[str, Reply[J], Future[JSON]]] = deque()
+
+    def uncached() -> Iterator[J]:
+        source = iter(jobs)
+        for size in chain(_LOOK_AHEAD, repeat(_LOOK_AHEAD[-1])):
+            batch = [(cache.key(job), job) for job in islice(source, size)]
+            if not batch:
+                return
+            fresh: dict[str, J] = {}
+            for key, job in batch:
+                if not replies.is_waiting(key):  # otherwise the engine already has the same request
+                    fresh.setdefault(key, job)
+            known = cache.get_many(fresh)
+            # All are added before the first is sent: a key that no job waits for is forgotten between two jobs.
+            replies.add_jobs(batch)
+            for key, content in known.items():
+                replies.add_reply(key, Reply(fresh[key], content))
+            yield from (job for key, job in fresh.items() if key not in known)
+
+    def finish_writes(most: int) -> None:
+        """Take over the replies that have been stored; wait until at most ``most`` writes are pending."""
+        while storing and (len(storing) > most or storing[0][2].done()):
+            key, reply, content = storing.popleft()
+            replies.add_reply(key, replace(reply, content=content.result(), raw_response=None))
+
+    # The pool exits only after every answer is stored, also when a graceful stop closes this generator.
+    with ThreadPoolExecutor(min(writes, 16), thread_name_prefix="response-cache") as threads:
+        for reply in ask(uncached()):
+            key = cache.key(reply.job)
             if reply.content is None:
-                settled[key] = reply
+                replies.add_reply(key, reply)
             else:
-                storing.append((key, reply, threads.submit(journal.put, key, reply.content, reply.raw_response)))
-            stored(writes)
-            yield from in_order()
-        stored(0)
-    yield from in_order()
+                storing.append((key, reply, threads.submit(cache.put, key, reply.content, reply.raw_response)))
+            finish_writes(writes)
+            yield from replies.in_order()
+        finish_writes(0)
+    yield from replies.in_order()

@@ -1,7 +1,7 @@
 """The loop that every stage shares: read a shard, process its rows, validate, write, account, mark.
 
-Every input row ends somewhere: in output rows (ok), refused for a reason (rejected), or hit by an error (failed, and
-tried again by the next plan). The marker checks that the three add up.
+Every input row has exactly one outcome: ok (it gave output rows), rejected (with a reason) or failed (an error; retried
+by the next plan). The marker checks that the three add up.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from hopchain_etl import schemas
-from hopchain_etl.lake.lake import Lake, Marker, Part, Shard
+from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.quality.validator import Validator
 
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
-_PACK = 256  # rows of Python that are held at once
+_PACK = 256  # maximum number of rows held as Python objects
 
 
 class StoppedError(Exception):
-    """A graceful stop was asked for; what had been answered is kept and the shard is not marked."""
+    """A graceful stop was requested; stored answers are kept and the shard is not marked complete."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What looking at a row cost: model tokens, and seconds of model time."""
+    """Cost of processing a row: model tokens and seconds of model time."""
 
     tokens: int = field(default=0, kw_only=True)
     seconds: float = field(default=0.0, kw_only=True)
@@ -42,7 +42,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Rejected(Cost):
-    """A row that was looked at and refused. ``payload`` is what was refused, kept for people to look at."""
+    """A row that was processed and rejected. ``payload`` is the rejected object, kept for inspection."""
 
     reason: str
     detail: str = ""
@@ -51,9 +51,9 @@ class Rejected(Cost):
 
 @dataclass(frozen=True)
 class Failed(Cost):
-    """A row that an error kept from being looked at, in whole or in part; the next plan tries it again.
+    """A row that could not be processed, or only in part, because of an error; the next plan retries it.
 
-    What was made of the rest of it is kept meanwhile.
+    Results of the successful part are kept.
     """
 
     error: str
@@ -63,7 +63,7 @@ class Failed(Cost):
 
 @dataclass(frozen=True)
 class Accepted(Cost):
-    """What a row became: output rows, and the candidates that were refused on the way."""
+    """An accepted row: its output rows, and the candidates that were rejected."""
 
     rows: Sequence[Row]
     rejected_candidates: Sequence[Rejected] = ()
@@ -73,14 +73,14 @@ Outcome = Accepted | Rejected | Failed
 
 
 class Stage(Protocol):
-    """One verb over one table. ``process`` yields one outcome for each input row, in order."""
+    """One pipeline stage that writes one table. ``process`` yields one outcome for each input row, in order."""
 
     name: str
     table: str
 
     @property
     def sources(self) -> Sequence[tuple[str, str | None]]:
-        """Return the tables, with fingerprints, that the shard is made from; they must be complete."""
+        """Return the tables, with fingerprints, that are the inputs of the shard; they must be complete."""
         ...
 
     def read(self, lake: Lake, shard: Shard) -> Sequence[Row]:
@@ -91,7 +91,7 @@ class Stage(Protocol):
 
 
 class Progress(Protocol):
-    """Told of each row; a terminal draws a bar from it, everything else logs."""
+    """Receives progress of each row; used for the terminal's progress bar."""
 
     def start(self, stage: str, shard: Shard, rows: int) -> None: ...
 
@@ -99,7 +99,7 @@ class Progress(Protocol):
 
 
 class NoProgress:
-    """Progress for callers that want none."""
+    """A progress reporter that does nothing."""
 
     def start(self, stage: str, shard: Shard, rows: int) -> None: ...
 
@@ -107,7 +107,7 @@ class NoProgress:
 
 
 class _RowBuffer:
-    """Rows on their way to a table, packed as they come: as Arrow they take a fraction of the memory."""
+    """Buffer that converts rows to Arrow in chunks, which needs a fraction of the memory."""
 
     def __init__(self, schema: pa.Schema) -> None:
         self._schema = schema
@@ -115,13 +115,13 @@ class _RowBuffer:
         self._loose: list[Row] = []
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Take more rows; raise pyarrow.ArrowException, at the latest in ``table``, where one does not fit."""
+        """Add rows; raises pyarrow.ArrowException (at the latest in ``table``) if one does not match the schema."""
         self._loose += rows
         if len(self._loose) >= _PACK:
             self._pack()
 
     def table(self) -> pa.Table:
-        """Return all rows, in the order in which they came."""
+        """Return all rows, in insertion order."""
         self._pack()
         return pa.concat_tables(self._packed).combine_chunks()
 
@@ -132,20 +132,20 @@ class _RowBuffer:
 
 @dataclass
 class _ShardResult:
-    """What a shard's rows became so far."""
+    """Intermediate results and counts of a shard."""
 
     rows: _RowBuffer
-    origins: list[int] = field(default_factory=list)  # the input behind each output row
+    origins: list[int] = field(default_factory=list)  # index of the input row of each output row
     rejects: _RowBuffer = field(default_factory=lambda: _RowBuffer(schemas.REJECTS))
     reasons: Counter[str] = field(default_factory=Counter)
     failed: set[int] = field(default_factory=set)
     rejected: set[int] = field(default_factory=set)
     tokens: int = 0
-    paid: int = 0  # rows that cost tokens now, rather than came from the journal
+    paid: int = 0  # rows with new model calls, not answered from the cache
     seconds: float = 0.0  # of model time
 
-    def refuse(self, *rejects: Row) -> None:
-        """Take rows of rejects, and count why."""
+    def add_rejects(self, *rejects: Row) -> None:
+        """Add reject rows and count their reasons."""
         self.reasons.update(row["reason"] for row in rejects)
         self.rejects.add(rejects)
 
@@ -160,10 +160,10 @@ def run_shard(
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> Marker:
-    """Run one stage over one shard and return its marker; a complete shard is left alone.
+    """Run one stage over one shard and return its marker; a complete shard is skipped.
 
-    Raises StoppedError where ``stop`` was set, and QualityError where too many rows failed the table's suite: then
-    the validation result is in the lake, and the shard is not marked.
+    Raises StoppedError if ``stop`` was set, and QualityError if too many rows failed the table's suite: then the
+    validation result is in the lake, and the shard is not marked.
     """
     folder = lake.folder(stage.table, fingerprint, shard)
     digest = lake.inputs_digest(stage.sources, shard)
@@ -181,15 +181,12 @@ def run_shard(
     verdict = validate(stage.table, rows)
     lake.put_json(folder + "validation.json", verdict.summary)
     verdict.raise_if_over_threshold(f"{stage.table} {shard}")
-    for index, expectation in verdict.failing.items():
-        refused = Rejected(expectation, "failed the table's suite", rows.slice(index, 1).to_pylist()[0])
-        tally.refuse(_reject(stage, inputs[tally.origins[index]], refused, "output"))
-    kept = [index for index in range(rows.num_rows) if index not in verdict.failing]
+    kept = _reject_failing_rows(stage, inputs, tally, rows, verdict.failing)
     _reject_inputs_without_output(stage, inputs, tally, {tally.origins[index] for index in kept})
 
     marker = Marker(
-        parts=_write(lake, folder, "part", rows.take(pa.array(kept, pa.int64()))),
-        rejects=_write(lake, folder, "rejects", tally.rejects.table()),
+        parts=lake.write_parts(folder, "part", rows.take(pa.array(kept, pa.int64()))),
+        rejects=lake.write_parts(folder, "rejects", tally.rejects.table()),
         read=len(inputs),
         ok=len(inputs) - len(tally.rejected) - len(tally.failed),
         rejected=len(tally.rejected),
@@ -214,8 +211,8 @@ def _collect(
     for index, row in enumerate(inputs):
         if stop.is_set():
             close: Callable[[], None] = getattr(outcomes, "close", lambda: None)
-            close()  # lets the journal keep what has been answered
-            raise StoppedError(f"{stage.name} stopped at row {index} of {len(inputs)}; run it again to go on")
+            close()  # lets the cache store the answers so far
+            raise StoppedError(f"{stage.name} stopped at row {index} of {len(inputs)}; run it again to continue")
         outcome = next(outcomes, None)
         assert outcome is not None, f"{stage.name} gave no outcome for row {index}"
         progress.advance(outcome)
@@ -224,34 +221,46 @@ def _collect(
         tally.seconds += outcome.seconds
         if isinstance(outcome, Rejected):
             tally.rejected.add(index)
-            tally.refuse(_reject(stage, row, outcome, "input"))
+            tally.add_rejects(_reject(stage, row, outcome, "input"))
             continue
         tally.rows.add(outcome.rows)
         tally.origins += [index] * len(outcome.rows)
-        tally.refuse(*(_reject(stage, row, refused, "output") for refused in outcome.rejected_candidates))
+        tally.add_rejects(*(_reject(stage, row, rejected, "output") for rejected in outcome.rejected_candidates))
         if isinstance(outcome, Failed):
             tally.failed.add(index)
-            tally.refuse(_reject(stage, row, Rejected("error", outcome.error), "input", "failed"))
+            tally.add_rejects(_reject(stage, row, Rejected("error", outcome.error), "input", "failed"))
     return tally
 
 
-def _reject_inputs_without_output(stage: Stage, inputs: Sequence[Row], tally: _ShardResult, fruitful: set[int]) -> None:
-    """Count inputs of which no output is left as rejected: nothing vanishes between two tables."""
-    settled = fruitful | tally.rejected | tally.failed
+def _reject_failing_rows(
+    stage: Stage, inputs: Sequence[Row], tally: _ShardResult, rows: pa.Table, failing: Mapping[int, str]
+) -> list[int]:
+    """Reject the output rows that failed the table's suite (expectation by row index); return the others' indices."""
+    for index, expectation in failing.items():
+        rejected = Rejected(expectation, "failed the table's suite", rows.slice(index, 1).to_pylist()[0])
+        tally.add_rejects(_reject(stage, inputs[tally.origins[index]], rejected, "output"))
+    return [index for index in range(rows.num_rows) if index not in failing]
+
+
+def _reject_inputs_without_output(
+    stage: Stage, inputs: Sequence[Row], tally: _ShardResult, with_output: set[int]
+) -> None:
+    """Count inputs without any accepted output as rejected, so that no row disappears between two tables."""
+    settled = with_output | tally.rejected | tally.failed
     for index, row in enumerate(inputs):
         if index not in settled:
             tally.rejected.add(index)
-            tally.refuse(_reject(stage, row, Rejected("nothing_left", "no output was accepted"), "input"))
+            tally.add_rejects(_reject(stage, row, Rejected("nothing_left", "no output was accepted"), "input"))
 
 
-def _reject(stage: Stage, row: Row, refused: Rejected, scope: str, outcome: str = "rejected") -> Row:
-    payload = json.dumps(refused.payload, sort_keys=True, default=str) if refused.payload is not None else None
+def _reject(stage: Stage, row: Row, rejected: Rejected, scope: str, outcome: str = "rejected") -> Row:
+    payload = json.dumps(rejected.payload, sort_keys=True, default=str) if rejected.payload is not None else None
     return {
         "stage": stage.name,
         "scope": scope,
         "outcome": outcome,
-        "reason": refused.reason,
-        "detail": refused.detail,
+        "reason": rejected.reason,
+        "detail": rejected.detail,
         "input_id": row.get("input_id"),
         "image_id": row.get("image_id"),
         "uri": row.get("uri"),
@@ -260,14 +269,8 @@ def _reject(stage: Stage, row: Row, refused: Rejected, scope: str, outcome: str 
     }
 
 
-def _write(lake: Lake, folder: str, stem: str, rows: pa.Table) -> tuple[Part, ...]:
-    size = lake.settings.rows_per_part
-    cuts: Iterable[int] = range(0, rows.num_rows, size)
-    return tuple(lake.write_part(folder, f"{stem}-{n:05d}", rows.slice(at, size)) for n, at in enumerate(cuts))
-
-
 def _stats(started: float, tally: _ShardResult, lake: Lake) -> dict[str, Any]:
-    """Clocks and token counts live only here, so that data parts stay byte-identical."""
+    """Timestamps and token counts are stored only here, so that data parts stay byte-identical."""
     return {
         "started": started,
         "seconds": round(time.time() - started, 3),

@@ -1,9 +1,9 @@
-"""Screen: a weaker model tries each query, with the image and blind, before people are asked (HOPCHAIN.md, stage 4).
+"""Screen: a weaker model attempts each query, with the image and blind, before annotators do (HOPCHAIN.md, stage 4).
 
-Every try is stored. Here they are graded against the provisional answer, and a query that the model always gets right,
-or guesses blind, is refused: nobody is asked about it. ``assemble`` grades the same tries again, against the human
-answer. The last blind samples are held out: they decide nothing, so that the blind share of what is released can be
-measured without the bias of having been selected for it.
+Every attempt is stored and graded against the provisional answer. A query that the model always solves, or can guess
+without the image, is rejected and not sent to annotators. ``assemble`` grades the same attempts again, against the
+human answer. The last blind samples are held out: they are not used for selection, so that the blind accuracy of the
+release can be measured without selection bias.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Screen:
 
     @property
     def params(self) -> JSON:
-        """What decides the rows and refusals besides the model."""
+        """The parameters, besides the model, that determine rows and rejects."""
         return {**self._settings.model_dump(), "chance": self._chance, "alpha": self._alpha}
 
     def read(self, lake: Lake, shard: Shard) -> list[Row]:
@@ -62,16 +62,16 @@ class Screen:
             yield self._outcome(row, replies)
 
     def _outcome(self, row: Row, replies: Sequence[Reply[SolveJob]]) -> Outcome:
-        tries = [interpret_reply(reply, partial(self._attempt, row, reply.job)) for reply in replies]
+        results = [interpret_reply(reply, partial(self._attempt, row, reply.job)) for reply in replies]
         tokens, seconds = sum(one.tokens for one in replies), sum(one.seconds for one in replies)
-        failed = [one for one in tries if isinstance(one, Failed)]
+        failed = [one for one in results if isinstance(one, Failed)]
         if failed:
-            error = f"{len(failed)} of {len(tries)} tries failed, the first with: {failed[0].error}"
+            error = f"{len(failed)} of {len(results)} tries failed, the first with: {failed[0].error}"
             return Failed(error, tokens=tokens, seconds=seconds)
-        attempts = [one for one in tries if isinstance(one, dict)]
-        refused = [one for one in tries if isinstance(one, Rejected)]
-        refused += screening_rejects(row, attempts, self._chance, self._alpha)
-        return Accepted(attempts, refused, tokens=tokens, seconds=seconds)
+        attempts = [one for one in results if isinstance(one, dict)]
+        rejected = [one for one in results if isinstance(one, Rejected)]
+        rejected += screening_rejects(row, attempts, self._chance, self._alpha)
+        return Accepted(attempts, rejected, tokens=tokens, seconds=seconds)
 
     def _attempt(self, row: Row, job: SolveJob, content: JSON) -> Row:
         answer = declared_answer(content["text"])
@@ -89,20 +89,20 @@ class Screen:
 
 
 def screening_rejects(row: Row, attempts: Sequence[Row], chance: float, alpha: float) -> Iterator[Rejected]:
-    """Yield why people are not asked this query, if the tries say so."""
+    """Yield the rejects of a query according to its attempts."""
     answer = Fraction(row["answer"])
 
-    def tries(sees: bool) -> list[bool]:
-        mine = (one for one in attempts if one["sees_image"] is sees and not one["held_out"])
-        return [is_correct_answer(one["answer"], answer) for one in mine]
+    def correct(sees_image: bool) -> list[bool]:
+        chosen = (one for one in attempts if one["sees_image"] is sees_image and not one["held_out"])
+        return [is_correct_answer(one["answer"], answer) for one in chosen]
 
-    seeing, blind = score_attempts(tries(True)), score_attempts(tries(False))
-    told = {"query_id": row["query_id"], "question": row["question"], "answer": row["answer"]}
+    seeing, blind = score_attempts(correct(True)), score_attempts(correct(False))
+    query = {"query_id": row["query_id"], "question": row["question"], "answer": row["answer"]}
     if too_easy(seeing):
-        yield Rejected("too_easy", f"right in {seeing.correct} of {seeing.samples} tries", told)
+        yield Rejected("too_easy", f"right in {seeing.correct} of {seeing.samples} tries", query)
     if guessable(blind, chance, alpha):
         detail = f"right in {blind.correct} of {blind.samples} tries without the image; chance is {chance:g}"
-        yield Rejected("guessable", detail, told)
+        yield Rejected("guessable", detail, query)
 
 
 def is_correct_answer(declared_answer: str | None, answer: Fraction) -> bool:

@@ -1,4 +1,4 @@
-"""Segment: one mask and one box for each instance of each category (HOPCHAIN.md, stage 2)."""
+"""Segment: finds a mask and a box for each instance of each category (HOPCHAIN.md, stage 2)."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Segment:
 
 
 def instances(row: Row, content: JSON) -> Accepted | Rejected:
-    """Return a segmenter's answer as rows of the instances table, dropped instances as refusals."""
-    refused = [Rejected(drop["reason"], drop["detail"], {"category": drop["category"]}) for drop in content["dropped"]]
+    """Return a segmenter's answer as rows of the instances table, dropped instances as rejects."""
+    rejected = [Rejected(drop["reason"], drop["detail"], {"category": drop["category"]}) for drop in content["dropped"]]
     found = [
         {
             **{key: one[key] for key in ("category", "score", "certain", "box", "mask", "area", "text")},
@@ -56,7 +56,7 @@ def instances(row: Row, content: JSON) -> Accepted | Rejected:
         }
         for one in content["instances"]
     ]
-    return Accepted(found, refused) if found else Rejected("no_instances", f"{len(refused)} instances were dropped")
+    return Accepted(found, rejected) if found else Rejected("no_instances", f"{len(rejected)} instances were dropped")
 
 
 def instance_id(image_id: str, category: str, counts: str) -> str:

@@ -1,1 +1,1 @@
-"""Taking photos back: withdrawn from reading, erased from lake and registry; and garbage collection."""
+"""Takedown of photos: withdrawing them, erasing them from lake and registry; and garbage collection."""

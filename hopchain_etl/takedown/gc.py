@@ -1,4 +1,4 @@
-"""Garbage: tables of lineages that nothing names any more, and parts that no marker vouches for."""
+"""Garbage collection: tables of unused lineages, and parts that are in no marker."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from hopchain_etl.release.inputs import chain
 from hopchain_etl.settings import Settings
 from hopchain_etl.takedown.lake import OF_QUERIES, TABLE_OF_STAGE
 
-_DERIVED = tuple(TABLE_OF_STAGE.values())  # what a build makes again
+_DERIVED = tuple(TABLE_OF_STAGE.values())  # what a build can compute again
 
 
 def lineages_in_use(settings: Settings) -> set[str]:
-    """Return the fingerprints of today's stages, of the settings' lineages and of every released version."""
+    """Return the fingerprints of the current stages, of the lineages in the settings and of every released version."""
     build = Build(settings)
     used = {step.fingerprint for step in build.steps.values()}
     for lineage in settings.release.lineages:
@@ -33,10 +33,10 @@ def lineages_in_use(settings: Settings) -> set[str]:
 
 
 def gc(lake: Lake, keep: set[str], *, dry_run: bool = True, grace_seconds: float = 86_400) -> tuple[list[str], int]:
-    """Return (and, unless ``dry_run``, delete) keys that nothing needs any more, and their sizes' sum in bytes.
+    """Return (and, unless ``dry_run``, delete) the keys of unused objects, and their total size in bytes.
 
-    These are the tables of fingerprints not in ``keep``, and parts that no marker names and that are older than
-    ``grace_seconds``: those of killed or replaced attempts. Images, human answers, blobs and the journal stay.
+    These are the tables of fingerprints not in ``keep``, and parts that are in no marker and older than
+    ``grace_seconds`` (from killed or replaced attempts). Images, human answers, blobs and the response cache are kept.
     """
     found: dict[str, int] = {}
     for table in schemas.TABLES:
@@ -45,29 +45,32 @@ def gc(lake: Lake, keep: set[str], *, dry_run: bool = True, grace_seconds: float
             prefix = f"{table}/{name}/" if name else f"{table}/"
             entries = {entry.key: entry for entry in lake.store.list_objects(prefix)}
             dead = table in _DERIVED and name not in keep and _upstream(lake, name) not in keep
-            useless = entries if dead else _orphans(lake, entries, grace_seconds)
-            found |= {key: entry.size for key, entry in useless.items()}
+            unused = entries if dead else _orphans(lake, entries, grace_seconds)
+            found |= {key: entry.size for key, entry in unused.items()}
     if not dry_run:
         lake.store.delete(found)
     return sorted(found), sum(found.values())
 
 
 def _upstream(lake: Lake, fingerprint: str | None) -> str | None:
-    """Return what was judged or attempted: that lives as long as its queries. None for other tables of a build."""
+    """Return the queries fingerprint of a judgements or attempts table; None for other tables.
+
+    These tables are kept as long as their queries.
+    """
     facts = lake.get_json(f"lineages/{fingerprint}.json")
     return facts["upstream"] if facts and TABLE_OF_STAGE.get(facts["stage"]) in OF_QUERIES else None
 
 
 def _orphans(lake: Lake, entries: dict[str, ObjectInfo], grace_seconds: float) -> dict[str, ObjectInfo]:
-    """Return the parts among ``entries`` that no marker names and that are old enough."""
-    named = set()
+    """Return the parts among ``entries`` that are in no marker and are old enough."""
+    listed = set()
     for key in entries:
         if key.endswith("/_SUCCESS"):
             marker = Marker.from_json(lake.store.get(key))
-            named |= {key.removesuffix("_SUCCESS") + part.name for part in (*marker.parts, *marker.rejects)}
+            listed |= {key.removesuffix("_SUCCESS") + part.name for part in (*marker.parts, *marker.rejects)}
     before = datetime.now(UTC) - timedelta(seconds=grace_seconds)
     return {
         key: entry
         for key, entry in entries.items()
-        if re.search(r"/shard=\d+/(part|rejects)-[^/]*$", key) and key not in named and entry.modified < before
+        if re.search(r"/shard=\d+/(part|rejects)-[^/]*$", key) and key not in listed and entry.modified < before
     }

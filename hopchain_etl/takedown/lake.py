@@ -1,6 +1,6 @@
-"""Taking photos back: withdrawn ones are left out from now on, erased ones also lose every byte in the lake.
+"""Takedown of photos: withdrawn photos are excluded from now on; erased photos are also deleted from the lake.
 
-Each step can be repeated: an erasure that was cut off is finished by running it again.
+Every step is idempotent: run an interrupted erasure again to finish it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hopchain_etl import schemas
 from hopchain_etl.lake.lake import Lake, LakeError, Marker, Part, Shard
 from hopchain_etl.stages.response_cache import BLIND
 
-# From the last stage up: a table is read for what hangs on it before its own rows go.
+# From the last stage to the first, so that dependent rows are found before the rows they depend on are deleted.
 _TABLES = ("answers", "judgements", "attempts", "queries", "instances", "categories", "images")
 TABLE_OF_STAGE = {
     "detect": "categories",
@@ -30,7 +30,7 @@ OF_QUERIES = ("judgements", "attempts")
 
 @dataclass(frozen=True)
 class Photo:
-    """What a photo to be taken back is known by. ``shard`` is None where only a tombstone is left of it."""
+    """Identification of a photo to take down. ``shard`` is None if only a tombstone exists."""
 
     image_id: str
     blob_sha: str | None
@@ -40,9 +40,9 @@ class Photo:
 
 
 def find(lake: Lake, photo: str) -> list[Photo]:
-    """Return the photo with this image_id or uri, and every other one with the very same normalised bytes.
+    """Return the photo with this image_id or uri, and all others with identical normalised bytes.
 
-    Raises LakeError where the lake has none.
+    Raises LakeError if there is none.
     """
     held = [
         Photo(row["image_id"], row["blob_sha"], row["uri"], row["etag"], shard)
@@ -54,12 +54,12 @@ def find(lake: Lake, photo: str) -> list[Photo]:
     blobs = {one.blob_sha for one in named if one.blob_sha}
     same = {one.image_id: one for one in (*stones, *held) if one in named or one.blob_sha in blobs}
     if not same:
-        raise LakeError(f"no photo {photo!r} in {lake.store.uri('images/')}; name an image_id or a uri")
+        raise LakeError(f"no photo {photo!r} in {lake.store.uri('images/')}; give an image_id or a uri")
     return [same[image] for image in sorted(same)]
 
 
 def withdraw(lake: Lake, photo: str, reason: str) -> list[str]:
-    """Write the tombstone of a photo (image_id or uri) and return the image_ids that every reader now leaves out."""
+    """Write the tombstone of a photo (image_id or uri); return the image_ids that all readers now exclude."""
     photos = find(lake, photo)
     for one in photos:
         lake.write_tombstone(one.image_id, reason=reason, blob_sha=one.blob_sha)
@@ -67,10 +67,11 @@ def withdraw(lake: Lake, photo: str, reason: str) -> list[str]:
 
 
 def erase(lake: Lake, photo: str, reason: str) -> dict[str, Any]:
-    """Remove a photo from the lake for good: tombstone, blob, raw model and human answers, and rows of every table.
+    """Remove a photo permanently from the lake: tombstone, blob, raw model and human answers, and rows of every table.
 
-    Returns the image_ids and how much went. Run it while no build is running: one that has read the photo before
-    would write about it afterwards. Its name stays in the listing of its intake, so that it is not fetched again.
+    Returns the image_ids, and the numbers of deleted objects and rows and of rewritten shards. Run it while no build is
+    running, because a build that has already read the photo would write rows about it again. Its uri stays in the
+    intake's listing, so that it is not ingested again.
     """
     photos = find(lake, photo)
     for one in photos:
@@ -84,7 +85,7 @@ def erase(lake: Lake, photo: str, reason: str) -> dict[str, Any]:
 
 
 def _raw(lake: Lake, photo: Photo) -> Iterator[str]:
-    """Yield the keys of a photo's blob and of every journal entry about it."""
+    """Yield the keys of a photo's blob and of every entry about it in the response cache."""
     if photo.blob_sha is None:
         return
     if lake.store.exists(f"blobs/{photo.blob_sha}"):
@@ -95,37 +96,37 @@ def _raw(lake: Lake, photo: Photo) -> Iterator[str]:
 
 
 def _legacy_blind_keys(lake: Lake) -> list[str]:
-    """Return the keys of old blind answers: which photo each is about nobody knows, so all go and are paid again."""
+    """Return the keys of old blind answers: their photo is unknown, so all are deleted and must be paid for again."""
     models = lake.store.list_folders("journal/")
     return [entry.key for model in models for entry in lake.store.list_objects(f"journal/{model}/{BLIND}/")]
 
 
 class _Erasure:
-    """Rewrites the shards that hold rows of some photos, without them."""
+    """Rewrites all shards that contain rows of given photos, without these rows."""
 
     def __init__(self, lake: Lake, photos: list[Photo]) -> None:
         self._lake = lake
         self._photos = {one.image_id: one for one in photos}
         located = {one.shard for one in photos}
-        self._where = None if None in located else located  # None: look everywhere
+        self._where = None if None in located else located  # None: search all shards
         self._queries: set[str] = set()
         self.shards = self.rows = self.votes = 0
 
     def run(self) -> None:
-        """Rewrite all tables; counts are in ``shards``, ``rows`` and ``votes`` afterwards."""
+        """Rewrite all tables; afterwards the counts are in ``shards``, ``rows`` and ``votes``."""
         places = [place for table in _TABLES for place in self._places(table)]
         current = {place for place in places if self._is_up_to_date(*place)}
         for _, fingerprint, shard in (place for place in places if place[0] == "queries"):
             rows = self._lake.read("queries", fingerprint, shard, withdrawn=())
-            mine = rows.filter(pc.is_in(rows["image_id"], pa.array(self._photos)))
-            self._queries.update(mine["query_id"].to_pylist())
+            matching = rows.filter(pc.is_in(rows["image_id"], pa.array(self._photos)))
+            self._queries.update(matching["query_id"].to_pylist())
         for query in self._queries:
             votes = [entry.key for entry in self._lake.store.list_objects(f"answers/{query}/")]
             self._lake.store.delete(votes)
             self.votes += len(votes)
         for place in places:
             self._rewrite(*place)
-        for place in current:  # what was up to date stays so: an erasure makes no work for a build
+        for place in current:  # shards that were up to date stay up to date, so that an erasure does not cause rebuilds
             self._update_inputs_digest(*place)
 
     def _places(self, table: str) -> Iterator[tuple[str, str | None, Shard]]:
@@ -139,33 +140,33 @@ class _Erasure:
         marker = lake.marker(table, fingerprint, shard)
         assert marker is not None
         schema = schemas.TABLES[table]
-        column, gone = ("image_id", set(self._photos)) if "image_id" in schema.names else ("query_id", self._queries)
-        parts, removed = self._without(folder, marker.parts, schema, column, gone)
-        rejects, touched = self._forgotten(lake.rejects(table, fingerprint, shard).to_pylist())
+        column, erased = ("image_id", set(self._photos)) if "image_id" in schema.names else ("query_id", self._queries)
+        parts, removed = self._without(folder, marker.parts, schema, column, erased)
+        rejects, touched = self._cleaned_rejects(lake.rejects(table, fingerprint, shard).to_pylist())
         if not removed and not touched:
             return
         images = {row["image_id"] for row in removed if "image_id" in row}
-        rejects += [self._told(table, self._photos[image]) for image in sorted(images)]
-        made_of = {row["query_id"] for row in removed} if table in OF_QUERIES else removed
-        inputs = min(marker.ok, len(images) or len(made_of))
+        rejects += [self._erased_input(table, self._photos[image]) for image in sorted(images)]
+        queries = {row["query_id"] for row in removed} if table in OF_QUERIES else removed
+        inputs = min(marker.ok, len(images) or len(queries))
         reject_parts = []
         if rejects:
             rows = pa.Table.from_pylist(rejects, schema=schemas.REJECTS)
             reject_parts.append(lake.write_part(folder, "rejects-00000", rows))
-        swapped = replace(marker, parts=tuple(parts), rejects=tuple(reject_parts), ok=marker.ok - inputs,
+        updated = replace(marker, parts=tuple(parts), rejects=tuple(reject_parts), ok=marker.ok - inputs,
                           rejected=marker.rejected + inputs)  # fmt: skip
-        self._swap(folder, marker, swapped)
+        self._swap(folder, marker, updated)
         self.shards += 1
         self.rows += len(removed)
 
     def _without(
-        self, folder: str, parts: Iterable[Part], schema: pa.Schema, column: str, gone: set[str]
+        self, folder: str, parts: Iterable[Part], schema: pa.Schema, column: str, erased: set[str]
     ) -> tuple[list[Part], list[dict[str, Any]]]:
-        """Write anew the parts that hold what is to go; return all parts that stay, and the rows that went."""
+        """Rewrite the parts with rows to delete; return the remaining parts and the deleted rows."""
         kept, removed = [], []
         for part in parts:
             rows = self._lake.parts(folder, [part], schema)
-            hit = pc.is_in(rows[column], pa.array(sorted(gone), pa.string()))
+            hit = pc.is_in(rows[column], pa.array(sorted(erased), pa.string()))
             if not pc.any(hit).as_py():
                 kept.append(part)
                 continue
@@ -175,8 +176,8 @@ class _Erasure:
                 kept.append(self._lake.write_part(folder, part.name.rsplit("-", 1)[0], rest))
         return kept, removed
 
-    def _forgotten(self, rejects: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
-        """Return the rejects without what was said of the photos; a candidate made from one is left out."""
+    def _cleaned_rejects(self, rejects: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
+        """Return the rejects without data about the photos; rejected candidates made from them are removed."""
         uris = {one.uri for one in self._photos.values() if one.uri}
         kept, touched = [], False
         for row in rejects:
@@ -189,10 +190,10 @@ class _Erasure:
                 touched = True
         return kept, touched
 
-    def _told(self, table: str, photo: Photo) -> dict[str, Any]:
-        """Return the reject that stands for an erased input: every row ends somewhere."""
+    def _erased_input(self, table: str, photo: Photo) -> dict[str, Any]:
+        """Return the reject row for an erased input, so that row counts still add up."""
         stage = {table: stage for stage, table in TABLE_OF_STAGE.items()}.get(table, "ingest")
-        told = {
+        facts = {
             "stage": stage,
             "scope": "input",
             "outcome": "rejected",
@@ -201,16 +202,16 @@ class _Erasure:
             "payload": None,
         }
         place = {"image_id": photo.image_id, "uri": photo.uri, "etag": photo.etag}
-        return {**told, **place, "input_id": photo.uri if table == "images" else photo.image_id}
+        return {**facts, **place, "input_id": photo.uri if table == "images" else photo.image_id}
 
     def _swap(self, folder: str, old: Marker, new: Marker) -> None:
         self._lake.store.put(folder + "_SUCCESS", new.to_json())
         names = {part.name for part in (*new.parts, *new.rejects)}
-        gone = [part.name for part in (*old.parts, *old.rejects) if part.name not in names]
-        self._lake.store.delete(folder + name for name in gone)
+        unused = [part.name for part in (*old.parts, *old.rejects) if part.name not in names]
+        self._lake.store.delete(folder + name for name in unused)
 
     def _sources(self, fingerprint: str | None) -> list[tuple[str, str | None]] | None:
-        """Return the tables that a lineage's shards are made from; None where that is not known."""
+        """Return the input tables of a lineage's shards; None if unknown."""
         facts = self._lake.get_json(f"lineages/{fingerprint}.json") if fingerprint else None
         if facts is None or facts["stage"] not in TABLE_OF_STAGE:
             return None
@@ -220,7 +221,7 @@ class _Erasure:
         return [("images", None), (TABLE_OF_STAGE[above["stage"]], facts["upstream"])] if above else None
 
     def _is_up_to_date(self, table: str, fingerprint: str | None, shard: Shard) -> bool:
-        """Whether a shard's marker vouches for its sources as they are now."""
+        """Return whether a shard's marker matches the current state of its sources."""
         sources, marker = self._sources(fingerprint), self._lake.marker(table, fingerprint, shard)
         try:
             return bool(sources and marker and marker.inputs == self._lake.inputs_digest(sources, shard))

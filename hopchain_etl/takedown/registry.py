@@ -1,4 +1,4 @@
-"""Erasing photos from the registry: their part is rewritten, the versions that held them are yanked, their bytes go."""
+"""Erases photos from the registry: rewrites their parts, yanks versions that contain them, and deletes their bytes."""
 
 from __future__ import annotations
 
@@ -19,52 +19,52 @@ from hopchain_etl.settings import Settings
 
 
 def erase_from_registry(settings: Settings, images: Iterable[str], reason: str) -> dict[str, Any]:
-    """Remove photos from every part and every row that the registry keeps; return what was yanked and deleted.
+    """Remove photos from all image parts and rows of the registry; return what was yanked and deleted.
 
-    First parts without them are pushed, then one commit with the renamed tags, and only then the old objects go: an
-    erasure that was cut off is finished by running it again. The next publish makes a (major) version without them.
-    Raises RegistryError where a step fails. Run it while nobody publishes.
+    First the rewritten parts are pushed, then one commit with the renamed tags, and only then are the old objects
+    deleted. Run an interrupted erasure again to finish it. The next publish makes a (major) version without the photos.
+    Raises RegistryError if a step fails. Do not run it during a publish.
     """
-    gone = set(images)
+    erased = set(images)
     with working_clone(settings) as repo:
         if repo.empty:
             return {"yanked": [], "rewritten": [], "deleted": 0}
         store = repo.store()
-        tags = [tag for tag in repo.tags("training-set/*") if gone & _index(repo, tag).keys()]
-        parts = _rewrite_parts(repo, store, gone)
+        tags = [tag for tag in repo.tags("training-set/*") if erased & _index(repo, tag).keys()]
+        parts = _rewrite_parts(repo, store, erased)
         if tags or parts:
             _yank(repo, tags, reason)
-        return {"yanked": tags, "rewritten": parts, "deleted": _delete_bytes(repo, store, gone)}
+        return {"yanked": tags, "rewritten": parts, "deleted": _delete_bytes(repo, store, erased)}
 
 
 def _index(repo: GitRepo, revision: str) -> dict[str, str]:
-    """Return which image is in which part at a revision."""
+    """Return the image-to-part index of a revision."""
     index: dict[str, str] = json.loads(repo.file_at(revision, "images.json") or b"{}")
     return index
 
 
-def _rewrite_parts(repo: GitRepo, store: ObjectStore, gone: set[str]) -> list[str]:
-    """Write the branch's parts that hold photos anew without them, push those, and return the parts' names."""
+def _rewrite_parts(repo: GitRepo, store: ObjectStore, erased: set[str]) -> list[str]:
+    """Rewrite the parts that contain the photos without them, push these parts and return their names."""
     index = _index(repo, "HEAD")
-    names = sorted({index[image] for image in gone & index.keys()})
+    names = sorted({index[image] for image in erased & index.keys()})
     for name in names:
         path = repo.path / "training_set" / "images" / f"{name}.parquet"
         pointer = path.with_name(f"{path.name}.dvc")
         rows = pq.read_table(io.BytesIO(checked(store, hash_of(pointer)))).to_pylist()
-        if kept := [row for row in rows if row["image_id"] not in gone]:
+        if kept := [row for row in rows if row["image_id"] not in erased]:
             write_images(path, kept)
             relative = str(path.relative_to(repo.path))
             repo.dvc("add", "--quiet", relative)
             repo.dvc("push", "--quiet", f"{relative}.dvc")
         else:
             pointer.unlink()
-    kept_index = {image: part for image, part in index.items() if image not in gone}
+    kept_index = {image: part for image, part in index.items() if image not in erased}
     (repo.path / "images.json").write_text(images_json(kept_index))
     return names
 
 
 def _yank(repo: GitRepo, tags: list[str], reason: str) -> None:
-    """Commit the branch without a current version, and rename the tags, in one push."""
+    """Commit the removal of the current version and rename the tags, in one push."""
     path = repo.path / "yanked.json"
     yanked = json.loads(path.read_text()) if path.exists() else {}
     yanked |= {tag: {"tag": f"yanked/{tag}", "reason": reason} for tag in tags}
@@ -75,8 +75,8 @@ def _yank(repo: GitRepo, tags: list[str], reason: str) -> None:
     repo.git("add", "--all")
     repo.git("commit", "--quiet", "--message", f"Erase photos: {reason}")
     for tag in tags:
-        said = repo.git("for-each-ref", "--format=%(contents)", f"refs/tags/{tag}")
-        message = f"yanked: {reason}\n\n{said}"
+        contents = repo.git("for-each-ref", "--format=%(contents)", f"refs/tags/{tag}")
+        message = f"yanked: {reason}\n\n{contents}"
         repo.git("tag", "--annotate", "--message", message, f"yanked/{tag}", f"{tag}^{{commit}}")
     repo.push(*(f"refs/tags/yanked/{tag}" for tag in tags), *(f":refs/tags/{tag}" for tag in tags))
     for tag in tags:
@@ -84,15 +84,16 @@ def _yank(repo: GitRepo, tags: list[str], reason: str) -> None:
 
 
 def _of_a_version(file: str) -> bool:
-    """Whether a file of the branch describes the version that has just been yanked."""
+    """Return whether a file of the branch belongs to the version that is being yanked."""
     made = file.startswith("training_set/") and not file.startswith("training_set/images/")
     return file in ("snapshot.json", "dvc.lock", f"{RESEARCH}raw.dvc") or (made and Path(file).name != ".gitignore")
 
 
-def _delete_bytes(repo: GitRepo, store: ObjectStore, gone: set[str]) -> int:
-    """Delete what holds the photos and no training set needs, orphans of failed publishes too; return how many.
+def _delete_bytes(repo: GitRepo, store: ObjectStore, erased: set[str]) -> int:
+    """Delete objects with the photos that no remaining training set refers to; return their number.
 
-    So a version stays whole whose training set never held a photo, but whose research artifact did: only that is cut.
+    This includes leftovers of failed publishes. A version with the photo only in its research artifact keeps its
+    training set and loses only the artifact.
     """
     used = objects_at(repo, "HEAD", store)
     for tag in repo.tags("training-set/*"):
@@ -100,13 +101,13 @@ def _delete_bytes(repo: GitRepo, store: ObjectStore, gone: set[str]) -> int:
     deleted = [
         entry.key
         for entry in store.list_objects("files/md5/")
-        if entry.key not in used and _holds(store.get(entry.key), gone)
+        if entry.key not in used and _holds(store.get(entry.key), erased)
     ]
     store.delete(deleted)
     return len(deleted)
 
 
-def _holds(data: bytes, gone: set[str]) -> bool:
+def _holds(data: bytes, erased: set[str]) -> bool:
     """Return whether an object is a Parquet file with rows of any of these images."""
     try:
         file = pq.ParquetFile(io.BytesIO(data))
@@ -114,4 +115,4 @@ def _holds(data: bytes, gone: set[str]) -> bool:
         return False  # a folder's listing
     if "image_id" not in file.schema_arrow.names:
         return False
-    return bool(gone & set(file.read(columns=["image_id"])["image_id"].to_pylist()))
+    return bool(erased & set(file.read(columns=["image_id"])["image_id"].to_pylist()))

@@ -1,9 +1,9 @@
-"""Who somebody is and what he may do: the Airflow user of the session, and the settings. Nothing a request says.
+"""Authentication and authorisation, based on the Airflow user of the session and the settings, never on request bodies.
 
-Works with any auth manager: names are ``get_name()`` of its users, roles whatever they carry as ``role`` or ``roles``.
+Works with any auth manager: names are ``get_name()`` of its users, roles their ``role`` or ``roles``.
 """
 
-# Annotations are evaluated at once: FastAPI finds no dependency that is local to a function otherwise.
+# No `from __future__ import annotations`: FastAPI could not resolve dependencies that are local to a function.
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from hopchain_etl.web.errors import NotAllowed, NotLoggedIn, Voided
 
 @dataclass(frozen=True)
 class Person:
-    """A logged-in user, with what the settings let him do."""
+    """A logged-in user, with their permissions."""
 
     name: str
     annotates: bool
@@ -27,18 +27,18 @@ class Person:
 
 
 def person(user: Any, settings: DeskSettings) -> Person:
-    """Return what an Airflow user may do here; raise NotLoggedIn for one without a name."""
+    """Return the permissions of an Airflow user; raise NotLoggedIn for one without a name."""
     name = str(user.get_name() or user.get_id() or "").strip() if user is not None else ""
     if not name:
         raise NotLoggedIn("log in to Airflow first")
     marks = {"*", f"user:{name}", *(f"role:{role.casefold()}" for role in _roles(user))}
-    annotates, leads = _any(settings.annotators, marks), _any(settings.leads, marks)
-    # Whoever answers questions must not see what the program answered, whatever the setting says.
-    return Person(name, annotates, leads, leads or (_any(settings.viewers, marks) and not annotates))
+    annotates, leads = _matches(settings.annotators, marks), _matches(settings.leads, marks)
+    # Annotators must never see the program's answers, even if the setting lists them as viewers.
+    return Person(name, annotates, leads, leads or (_matches(settings.viewers, marks) and not annotates))
 
 
-def _any(entries: Iterable[str], marks: set[str]) -> bool:
-    """Return whether one of the setting's entries is meant; role names have no case, user names do."""
+def _matches(entries: Iterable[str], marks: set[str]) -> bool:
+    """Return whether one of the setting's entries matches; role names are case-insensitive, user names are not."""
     return any((entry.casefold() if entry.startswith("role:") else entry) in marks for entry in entries)
 
 
@@ -52,40 +52,40 @@ def _roles(user: Any) -> list[str]:
 
 
 async def airflow_user(request: Request) -> Any:
-    """Return the Airflow user of the request's session; raises NotLoggedIn where there is none.
+    """Return the Airflow user of the request's session; raises NotLoggedIn if there is none.
 
-    The one place that asks Airflow. Tests and the benchmark put another function in its place.
+    The only place that calls Airflow. Tests and the benchmark replace this function.
     """
     from airflow.api_fastapi.core_api.security import bearer_scheme, get_user
     from fastapi import HTTPException
 
     try:
         return await get_user(request, None, await bearer_scheme(request))
-    except HTTPException as error:  # whatever Airflow objects to (expired, broken, revoked): log in again
+    except HTTPException as error:  # any rejection by Airflow (expired, invalid, revoked) requires a new login
         raise NotLoggedIn(str(error.detail)) from error
 
 
 def access_dependencies(
     settings: DeskSettings, user: Callable[..., Awaitable[Any]], is_voided: Callable[[str], bool]
 ) -> tuple[Any, Any, Any, Any]:
-    """Return dependencies, each a Person: who may annotate, who may lead, who may browse, and any of them."""
+    """Return FastAPI dependencies that give a Person: annotator, lead, viewer, and any of these."""
 
     async def anybody(found: Annotated[Any, Depends(user)]) -> Person:
         one = person(found, settings)
         if not one.annotates and not one.browses:
-            raise NotAllowed(f"{one.name} is neither an annotator nor a lead here; ask whoever runs this Airflow")
+            raise NotAllowed(f"{one.name} is neither an annotator nor a lead here; ask the Airflow administrator")
         return one
 
     async def annotator(one: Annotated[Person, Depends(anybody)]) -> Person:
         if not one.annotates:
-            raise NotAllowed(f"{one.name} is not an annotator here; a lead decides who is")
+            raise NotAllowed(f"{one.name} is not an annotator here; ask a lead")
         if await run_in_threadpool(is_voided, one.name):
             raise Voided("your answers are no longer counted; talk to your lead")
         return one
 
     async def lead(one: Annotated[Person, Depends(anybody)]) -> Person:
         if not one.leads:
-            raise NotAllowed(f"{one.name} does not lead here")
+            raise NotAllowed(f"{one.name} is not a lead here")
         return one
 
     async def viewer(one: Annotated[Person, Depends(anybody)]) -> Person:

@@ -1,10 +1,10 @@
 """The desk as a web application: pages, and the API that they use. Every route depends on the Airflow user.
 
-The plugin mounts it below Airflow's API server; see ``access`` for who may do what and ``guard`` for what holds for
-every request.
+The plugin mounts it below Airflow's API server; see ``access`` for permissions and ``guard`` for checks on every
+request.
 """
 
-# Annotations are evaluated at once: FastAPI finds no dependency that is local to a function otherwise.
+# No `from __future__ import annotations`: FastAPI could not resolve dependencies that are local to a function.
 
 import logging
 import os
@@ -25,11 +25,12 @@ from hopchain_etl.settings import Settings
 from hopchain_etl.web import lead_api, practice
 from hopchain_etl.web.access import Person, access_dependencies, airflow_user
 from hopchain_etl.web.browser.routes import router as browser
-from hopchain_etl.web.desk import REASONS, Desk, Submission
+from hopchain_etl.web.desk import Desk
 from hopchain_etl.web.errors import DeskError, Gone, NotFound, Unavailable
 from hopchain_etl.web.guard import Guard
 from hopchain_etl.web.index import Index
 from hopchain_etl.web.lead import LeadDesk
+from hopchain_etl.web.submission import REASONS, Submission
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ QueryId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Body(BaseModel):
-    """A request's body. Unknown fields are refused: it never says who somebody is."""
+    """Base class of request bodies. Unknown fields are rejected; a body never identifies the user."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -70,18 +71,20 @@ class NothingBody(Body):
 
 
 def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[Any]] = airflow_user) -> FastAPI:
-    """Return the application. ``user`` is the dependency that names the user: Airflow's, but in tests."""
+    """Return the application. ``user`` is the dependency that returns the user: Airflow's, except in tests."""
     settings = settings or Settings()
     lake = Lake(settings.lake)
     desk = Desk(lake, settings.desk)
-    app = FastAPI(title="HopChain annotation desk", openapi_url=None)  # no docs: their pages load outside assets
+    # no API docs, because their pages load external files
+    app = FastAPI(title="HopChain annotation desk", openapi_url=None)
     app.state.desk = desk
     annotator, lead, viewer, anybody = access_dependencies(
         settings.desk, user, lambda name: _is_voided(desk.index, name)
     )
     app.include_router(_pages(anybody, lead, viewer))
     leading = LeadDesk(desk)
-    app.include_router(_annotators(desk, leading, annotator, anybody), prefix="/api")
+    app.include_router(_annotation(desk, leading, annotator, anybody), prefix="/api")
+    app.include_router(_practice(desk, annotator), prefix="/api")
     app.include_router(lead_api.router(leading, lead), prefix="/api/lead")
     app.include_router(browser(lambda: lake, viewer), prefix="/api/browse")
     app.add_middleware(Guard, origins=[os.environ.get("AIRFLOW__API__BASE_URL", "")])
@@ -134,7 +137,7 @@ def _folder() -> Any:
     return files("hopchain_etl.web") / "pages"
 
 
-def _annotators(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> APIRouter:
+def _annotation(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> APIRouter:
     router = APIRouter()
     Annotator = Annotated[Person, Depends(annotator)]  # noqa: N806 - types
     Anybody = Annotated[Person, Depends(anybody)]  # noqa: N806
@@ -172,6 +175,13 @@ def _annotators(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> 
     def undo(one: Annotator, body: QueryBody) -> dict[str, Any]:
         return desk.undo(one.name, body.query_id)
 
+    return router
+
+
+def _practice(desk: Desk, annotator: Any) -> APIRouter:
+    router = APIRouter()
+    Annotator = Annotated[Person, Depends(annotator)]  # noqa: N806 - a type
+
     @router.get("/practice")
     def practice_round(one: Annotator) -> dict[str, Any]:
         return {
@@ -196,7 +206,7 @@ def _annotators(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> 
 
 
 def picture(data: bytes) -> Response:
-    """Return image bytes with the type that they have; raise Gone for what is none that the lake stores."""
+    """Return image bytes with their media type; raise Gone if they are not a known image format."""
     media = next((media for magic, media in _MAGIC.items() if data.startswith(magic)), None)
     if media is None:
         raise Gone("this picture is damaged")
@@ -206,7 +216,7 @@ def picture(data: bytes) -> Response:
 # --- errors ---
 
 
-def _refused(_: Request, error: Exception) -> Response:
+def _desk_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, DeskError)
     return JSONResponse({"error": error.code, "message": str(error)}, error.status)
 
@@ -215,12 +225,12 @@ def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     broken = any(one["type"] == "json_invalid" for one in found)
-    told = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in found)
+    message = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in found)
     code: Literal["bad_request", "invalid"] = "bad_request" if broken else "invalid"
-    return JSONResponse({"error": code, "message": told[:1_000]}, 400 if broken else 422)
+    return JSONResponse({"error": code, "message": message[:1_000]}, 400 if broken else 422)
 
 
-def _http(_: Request, error: Exception) -> Response:
+def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     codes = {401: "not_logged_in", 403: "not_allowed", 404: "not_found", 422: "invalid"}
     code = codes.get(error.status_code, "bad_request")
@@ -228,15 +238,15 @@ def _http(_: Request, error: Exception) -> Response:
 
 
 def _unavailable(_: Request, error: Exception) -> Response:
-    log.error("the lake did not answer: %s", error)  # where it is and why is for the log, not for the page
-    refused = Unavailable("the lake does not answer; your answer is not stored yet, send it again")
-    return JSONResponse({"error": refused.code, "message": str(refused)}, refused.status)
+    log.error("the lake did not respond: %s", error)  # details go only to the log, not to the page
+    unavailable = Unavailable("the lake does not respond; your answer is not stored yet, send it again")
+    return JSONResponse({"error": unavailable.code, "message": str(unavailable)}, unavailable.status)
 
 
 _HANDLERS: dict[type[Exception], Any] = {
-    DeskError: _refused,
+    DeskError: _desk_error,
     RequestValidationError: _invalid,
-    HTTPException: _http,
+    HTTPException: _http_error,
     StoreError: _unavailable,
     LakeError: _unavailable,
 }

@@ -1,16 +1,16 @@
-"""Why the desk refuses a request: each error is one HTTP status and one code; its text is for the person."""
+"""Errors of the desk: each has an HTTP status and a code; the message is shown to the user."""
 
 from __future__ import annotations
 
 
 class DeskError(Exception):
-    """A request that is refused."""
+    """A rejected request."""
 
     status = 400
     code = "bad_request"
 
 
-class NotLoggedIn(DeskError):  # noqa: N818 - named after what it says
+class NotLoggedIn(DeskError):  # noqa: N818 - the name describes the error
     status, code = 401, "not_logged_in"
 
 

@@ -1,14 +1,14 @@
-"""What is stored of one question's answers, and what follows from it: who may still be asked, on which seat.
+"""The stored answers of one question, and the logic that follows: who can still be asked, and on which seat.
 
-Below ``answers/<query_id>/`` lie
+``answers/<query_id>/`` contains:
 
-- ``seat-<n>.<rev>.json``: votes (see ``ballots``). Whoever answers writes the next revision of the lowest free seat,
-  and only where nothing is. So votes come one after the other, each knowing those before it, and no seat is filled
-  twice.
-- ``late-<answer_id>.json``: answers that came when nobody was asked any more; kept, never counted.
-- ``skip-<who>.json``: this person does not want to answer.
-- ``lease-<slot>.<n>.json``: somebody looks at the question until a given time. Advisory: it only keeps people from
-  being asked for nothing, so losing one costs at most a late answer.
+- ``seat-<n>.<rev>.json``: votes (see ``annotation.votes``). An annotator writes the next revision of the lowest free
+  seat, and only if the object does not exist. So votes are serialised, each sees the earlier ones, and no seat is
+  filled twice.
+- ``late-<answer_id>.json``: answers that arrived after the question was decided; stored, never counted.
+- ``skip-<annotator_key>.json``: this annotator has skipped the question.
+- ``lease-<slot>.<n>.json``: an annotator is viewing the question until a given time. Advisory: it only avoids
+  unnecessary work; a lost lease causes at most one late answer.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LEASE = re.compile(r".*/lease-(?P<slot>\d{1,2})\.(?P<number>\d{1,9})\.json")
 
 @dataclass(frozen=True)
 class Lease:
-    """Somebody looks at the question until ``until``, in seconds since the epoch."""
+    """An annotator is viewing the question until ``until``, in seconds since the epoch."""
 
     slot: int
     number: int
@@ -40,7 +40,7 @@ class Lease:
     until: float
 
     def key(self, query_id: str) -> str:
-        """Return where the lease is stored."""
+        """Return the key of the lease."""
         return f"answers/{query_id}/lease-{self.slot}.{self.number}.json"
 
     def data(self) -> bytes:
@@ -53,72 +53,72 @@ class QuestionVotes:
     """The stored objects of one question, by key."""
 
     query_id: str
-    ballots: Mapping[str, Vote] = field(default_factory=dict)
+    votes: Mapping[str, Vote] = field(default_factory=dict)
     late: Mapping[str, Vote] = field(default_factory=dict)
     leases: Mapping[str, Lease] = field(default_factory=dict)
-    skipped: frozenset[str] = frozenset()  # who
+    skipped: frozenset[str] = frozenset()  # annotator_keys
 
     def unread(self, keys: Iterable[str]) -> list[str]:
         """Return those of the listed keys whose contents are not known yet; objects here never change."""
-        known = (self.ballots, self.late, self.leases)
+        known = (self.votes, self.late, self.leases)
         return [key for key in keys if not _SKIP.fullmatch(key) and not any(key in one for one in known)]
 
     def listed(self, keys: Iterable[str], contents: Mapping[str, bytes]) -> QuestionVotes:
-        """Return the folder as a listing shows it, given the contents of the keys that were unread."""
-        ballots, late, leases, skipped = {}, {}, {}, set()
+        """Return the folder for a listing, given the contents of the unread keys."""
+        votes, late, leases, skipped = {}, {}, {}, set()
         for key in keys:
             if match := _SKIP.fullmatch(key):
                 skipped.add(match["who"])
-            elif key in self.ballots:
-                ballots[key] = self.ballots[key]
+            elif key in self.votes:
+                votes[key] = self.votes[key]
             elif key in self.late:
                 late[key] = self.late[key]
             elif key in self.leases:
                 leases[key] = self.leases[key]
             elif key not in contents:
-                continue  # removed since it was listed: a lease
+                continue  # a lease that was removed since the listing
             elif match := VOTE_KEY.fullmatch(key):
-                ballots[key] = _ballot(self.query_id, int(match["seat"]), int(match["rev"]), contents[key])
+                votes[key] = _vote(self.query_id, int(match["seat"]), int(match["rev"]), contents[key])
             elif match := _LEASE.fullmatch(key):
                 leases[key] = _lease(int(match["slot"]), int(match["number"]), contents[key])
             elif _LATE.fullmatch(key):
-                late[key] = _ballot(self.query_id, 0, 0, contents[key])
-        return QuestionVotes(self.query_id, ballots, late, leases, frozenset(skipped))
+                late[key] = _vote(self.query_id, 0, 0, contents[key])
+        return QuestionVotes(self.query_id, votes, late, leases, frozenset(skipped))
 
     def reload(self, lake: Lake) -> QuestionVotes:
-        """Return the folder as it is in the lake now: one listing, and a read of each object that is new."""
+        """Return the folder as it is in the lake now: with one listing and a read of each new object."""
         keys = [entry.key for entry in lake.store.list_objects(f"answers/{self.query_id}/")]
         contents = {}
         for key in self.unread(keys):
             try:
                 contents[key] = lake.store.get(key)
             except MissingObjectError:
-                continue  # a lease that ended meanwhile
+                continue  # a lease that was removed in the meantime
         return self.listed(keys, contents)
 
     def taken(self, voided: Container[str] = ()) -> dict[int, Vote]:
-        """Return the votes that count, by seat."""
-        return valid_votes(self.ballots.values(), voided)
+        """Return the valid votes, by seat."""
+        return valid_votes(self.votes.values(), voided)
 
     def answered(self, answer_id: str, annotator: str) -> Vote | None:
-        """Return what was stored for a request before, whatever has become of it, or None."""
-        every = (*self.ballots.values(), *self.late.values())
-        mine = (one for one in every if one.answer_id == answer_id and one.annotator == annotator)
-        return next((one for one in mine if not one.retracted), None)
+        """Return the vote stored earlier for the same request (answer_id), or None."""
+        every = (*self.votes.values(), *self.late.values())
+        own = (one for one in every if one.answer_id == answer_id and one.annotator == annotator)
+        return next((one for one in own if not one.retracted), None)
 
     def revision(self, seat: int) -> int:
-        """Return the number of the last revision of a seat; 0 for one that was never taken."""
-        return max((one.rev for one in self.ballots.values() if one.seat == seat), default=0)
+        """Return the number of the last revision of a seat; 0 if the seat was never taken."""
+        return max((one.rev for one in self.votes.values() if one.seat == seat), default=0)
 
     def lease_of(self, annotator: str, now: float) -> Lease | None:
-        """Return the live lease of somebody."""
+        """Return the annotator's active lease, or None."""
         return next((one for one in self._last().values() if one.annotator == annotator and one.until > now), None)
 
     def next_lease(self, slots: int, busy: Container[str], annotator: str, now: float, until: float) -> Lease | None:
-        """Return the lease that ``annotator`` could take; None where ``slots`` others look at the question already.
+        """Return the lease that ``annotator`` could take; None if ``slots`` others already have the question open.
 
-        Those who are ``busy`` have answered: their leases are over. Two people who see the same folder are given the
-        same key, so only one of them can store it.
+        Annotators in ``busy`` have answered, so their leases are over. Two people who see the same folder get the same
+        key, so only one can store it.
         """
         last = self._last()
         live = {
@@ -141,7 +141,7 @@ class QuestionVotes:
 
 @dataclass(frozen=True)
 class QuestionStatus:
-    """What a folder comes to under a rule. ``waits``: somebody else should still answer."""
+    """The state of a question under a consensus rule. ``waits``: more answers are needed."""
 
     outcome: ConsensusOutcome
     taken: Mapping[int, Vote]
@@ -150,14 +150,14 @@ class QuestionStatus:
 
     @property
     def people(self) -> frozenset[str]:
-        """Who has answered."""
+        """The annotators who have answered."""
         return frozenset(one.annotator for one in self.taken.values())
 
 
 def question_status(
     folder: QuestionVotes, rule: ConsensusRule, *, full: bool = False, voided: Container[str] = ()
 ) -> QuestionStatus:
-    """Return where a question stands; one of the ``full`` sample waits until every seat is taken."""
+    """Return the state of a question; one of the ``full`` sample waits until every seat is taken."""
     taken = folder.taken(voided)
     outcome = tally_votes(((one.annotator, one.number) for one in taken.values()), rule)
     free = tuple(seat for seat in range(1, rule.seats + 1) if seat not in taken)
@@ -165,17 +165,17 @@ def question_status(
 
 
 def skip_key(query_id: str, annotator: str) -> str:
-    """Return the key that says that somebody does not want to answer."""
+    """Return the key of a skip."""
     return f"answers/{query_id}/skip-{annotator_key(annotator)}.json"
 
 
 def late_key(query_id: str, answer_id: str) -> str:
-    """Return the key of an answer that came too late."""
+    """Return the key of a late answer."""
     return f"answers/{query_id}/late-{answer_id}.json"
 
 
-def _ballot(query_id: str, seat: int, rev: int, data: bytes) -> Vote:
-    """Return a stored vote. One that cannot be read counts for nobody: its seat is free, from the next revision on."""
+def _vote(query_id: str, seat: int, rev: int, data: bytes) -> Vote:
+    """Return a stored vote. An unreadable vote counts as retracted, so its seat is free."""
     try:
         return Vote.model_validate_json(data).model_copy(update={"seat": seat, "rev": rev, "query_id": query_id})
     except ValidationError:

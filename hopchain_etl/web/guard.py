@@ -1,4 +1,4 @@
-"""What holds for every request, whatever the route: limits, origin, and headers that keep a browser careful."""
+"""Checks and headers for every request: body size limit, origin check, security headers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ _HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
     b"cross-origin-resource-policy": b"same-origin",
-    b"cache-control": b"no-store",  # unless a route says otherwise
+    b"cache-control": b"no-store",  # unless a route sets another value
 }
 
 
 class Guard:
-    """ASGI middleware: refuses writes that are not JSON, not from our own pages or too large; adds headers to all."""
+    """ASGI middleware: rejects invalid write requests, and adds security headers to all responses.
+
+    Write requests must be JSON, come from a page of this server, and not be too large.
+    """
 
     def __init__(self, app: ASGIApp, origins: Iterable[str] = ()) -> None:
         self.app = app
@@ -40,8 +43,8 @@ class Guard:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                there = {name.lower() for name, _ in message.get("headers", [])}
-                more = [(name, value) for name, value in _HEADERS.items() if name not in there]
+                existing = {name.lower() for name, _ in message.get("headers", [])}
+                more = [(name, value) for name, value in _HEADERS.items() if name not in existing]
                 message = {**message, "headers": [*message.get("headers", []), *more]}
             await send(message)
 
@@ -50,25 +53,25 @@ class Guard:
                 self._check(scope)
                 receive = _once(await _body(receive))
         except DeskError as error:
-            await _refuse(error, with_headers)
+            await _reject(error, with_headers)
             return
         await self.app(scope, receive, with_headers)
 
     def _check(self, scope: Scope) -> None:
-        """Raise where a write is not JSON or does not come from a page of this server (forged requests do not)."""
+        """Raise a DeskError if a write is not JSON or not from a page of this server (protection against CSRF)."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise NotJson("send Content-Type: application/json")
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
         ours = self.origins | {headers.get("host", "")} - {""}
-        by_token = "authorization" in headers  # no browser adds that for another page
+        by_token = "authorization" in headers  # browsers never add this header to cross-site requests
         is_ours = origin is not None and urlsplit(origin).netloc in ours
         if (site not in (None, "same-origin")) or not (is_ours or (origin is None and (by_token or site))):
             raise WrongOrigin("this request does not come from a page of this server")
 
 
 async def _body(receive: Receive) -> bytes:
-    """Return a request's body; raise TooLarge as soon as it is too long, whatever its Content-Length says."""
+    """Return a request's body; raise TooLarge as soon as it exceeds the limit, regardless of Content-Length."""
     body = b""
     while True:
         message = await receive()
@@ -94,7 +97,7 @@ def _once(body: bytes) -> Receive:
     return receive
 
 
-async def _refuse(error: DeskError, send: Send) -> None:
+async def _reject(error: DeskError, send: Send) -> None:
     body = json.dumps({"error": error.code, "message": str(error)}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})

@@ -1,7 +1,7 @@
-"""What one API worker remembers of the lake, so that it need not list it for each request. The lake is the truth.
+"""In-memory index of one API worker, so that it does not list the lake for each request.
 
-Everything here may be stale: it only decides what is worth looking at. Before a question is shown, and before an answer
-is stored, its folder is read from the lake, and the write itself fails where somebody was faster.
+The lake is the source of truth. The index may be stale; it only selects candidates. Before a question is shown, and
+before an answer is stored, its folder is read from the lake, and the write itself fails if another request was faster.
 """
 
 from __future__ import annotations
@@ -17,49 +17,38 @@ from typing import Any
 
 from hopchain_etl.annotation import batches, votes
 from hopchain_etl.annotation.batches import Batch
-from hopchain_etl.annotation.gold import Gold, GoldItem
+from hopchain_etl.annotation.gold import Gold
 from hopchain_etl.annotation.votes import annotator_key, in_full_sample
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import ConsensusRule, Decision
-from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import DeskSettings
 from hopchain_etl.web.folder import QuestionStatus, QuestionVotes, question_status
+from hopchain_etl.web.questions import Question, read_questions
 
 log = logging.getLogger(__name__)
 
-_PATIENCE = 20  # a look that took a second is repeated after this many, however short the setting
-
-
-@dataclass(frozen=True)
-class Question:
-    """What an annotator may see of a query, and where its photo is."""
-
-    query_id: str
-    image_id: str
-    text: str
-    width: int
-    height: int
-    blob_key: str
+_PAUSE_FACTOR = 20  # a refresh that took one second is repeated at the earliest after this many seconds
 
 
 @dataclass(frozen=True)
 class OpenBatch:
-    """A batch that is not settled yet, with its questions. ``assigned``: to whom; None is every annotator."""
+    """A batch that is not final yet, with its questions. ``assigned``: its annotators; None means all."""
 
     batch: Batch
     rule: ConsensusRule
     closed: bool
     assigned: frozenset[str] | None
-    query_ids: tuple[str, ...]  # that can be shown: known, and not withdrawn
+    query_ids: tuple[str, ...]  # queries that can be shown (known and not withdrawn)
 
     def asks(self, annotator: str) -> bool:
-        """Return whether somebody is asked this batch's questions."""
+        """Return whether an annotator gets questions of this batch."""
         return not self.closed and (self.assigned is None or annotator in self.assigned)
 
 
 class Index:
-    """The open batches, where their questions stand, and who has answered what. Thread-safe."""
+    """The open batches, the state of their questions, and the answered questions per annotator. Thread-safe."""
 
     def __init__(self, lake: Lake, settings: DeskSettings) -> None:
         self.lake = lake
@@ -69,39 +58,39 @@ class Index:
         self.voided: dict[str, dict[str, str]] = {}
         self._questions: dict[str, Question] = {}
         self._withdrawn: frozenset[str] = frozenset()
-        self._home: dict[str, str] = {}  # query_id: batch
+        self._home: dict[str, str] = {}  # batch by query_id
         self._folders: dict[str, QuestionVotes] = {}
-        self._standings: dict[str, QuestionStatus] = {}
+        self._statuses: dict[str, QuestionStatus] = {}
         self._waiting: defaultdict[str, set[str]] = defaultdict(set)  # by batch
         self._decided: Counter[str] = Counter()  # by batch
-        self._answered: defaultdict[str, set[str]] = defaultdict(set)  # by who
-        self._skipped: defaultdict[str, set[str]] = defaultdict(set)  # by who
+        self._answered: defaultdict[str, set[str]] = defaultdict(set)  # by annotator_key
+        self._skipped: defaultdict[str, set[str]] = defaultdict(set)  # by annotator_key
         self._orders: dict[tuple[str, str], list[str]] = {}
         self._lock = threading.RLock()
         self._loading = threading.Lock()
-        self._looked = 0.0
+        self._refreshed = 0.0  # time.monotonic(), in seconds; 0: never
         self._pause = 0.0
 
-    # --- what is remembered ---
+    # --- cached state ---
 
     def question(self, query_id: str) -> Question | None:
         """Return a question of an open batch."""
         return self._questions.get(query_id) if query_id in self._home else None
 
     def batch_of(self, query_id: str) -> OpenBatch | None:
-        """Return the open batch that asks a question."""
+        """Return the open batch that contains a question."""
         return self.open.get(self._home.get(query_id, ""))
 
     def folder(self, query_id: str) -> QuestionVotes:
-        """Return what is remembered of a question's folder."""
+        """Return the cached folder of a question."""
         return self._folders.get(query_id) or QuestionVotes(query_id)
 
-    def standing(self, query_id: str) -> QuestionStatus | None:
-        """Return where a question of an open batch stands, as far as is remembered."""
-        return self._standings.get(query_id)
+    def status(self, query_id: str) -> QuestionStatus | None:
+        """Return the cached state of a question of an open batch."""
+        return self._statuses.get(query_id)
 
     def candidates(self, annotator: str, home: OpenBatch) -> Iterator[str]:
-        """Yield the questions of a batch that ``annotator`` could be asked, in his own order."""
+        """Yield the questions of a batch that ``annotator`` could be asked, in the annotator's own random order."""
         me = annotator_key(annotator)
         waiting, answered, skipped = self._waiting[home.batch.id], self._answered[me], self._skipped[me]
         for query in self._order(annotator, home):
@@ -109,14 +98,14 @@ class Index:
                 yield query
 
     def progress(self, annotator: str, name: str | None) -> dict[str, Any]:
-        """Return how far somebody is, and a batch."""
+        """Return the progress of an annotator and of a batch."""
         with self._lock:
             me = annotator_key(annotator)
-            mine = self._answered[me]
+            answered = self._answered[me]
             home = self.open.get(name or "")
-            left = self._waiting[home.batch.id] - mine - self._skipped[me] if home else set()
+            left = self._waiting[home.batch.id] - answered - self._skipped[me] if home else set()
             return {
-                "mine": len(mine),
+                "mine": len(answered),
                 "batch": home.batch.id if home else None,
                 "batch_queries": len(home.query_ids) if home else 0,
                 "batch_decided": self._decided[home.batch.id] if home else 0,
@@ -124,7 +113,7 @@ class Index:
             }
 
     def turn(self, annotator: str) -> int:
-        """Return how many questions somebody has answered, checks included: it decides when the next check comes."""
+        """Return how many questions and checks an annotator has answered; it determines when a check is due."""
         return len(self._answered[annotator_key(annotator)]) + self.gold.count(annotator)
 
     def _order(self, annotator: str, home: OpenBatch) -> list[str]:
@@ -134,43 +123,43 @@ class Index:
             self._orders[key] = sorted(home.query_ids, key=lambda query: hashlib.sha256(seed + query.encode()).digest())
         return self._orders[key]
 
-    # --- what is learned ---
+    # --- updating the cache ---
 
     def reload_question(self, query_id: str) -> tuple[QuestionVotes, QuestionStatus]:
-        """Read a question's folder from the lake, remember it, and return it with where the question stands."""
+        """Read a question's folder from the lake, cache it, and return it with the state of the question."""
         folder = self.folder(query_id).reload(self.lake)
         return folder, self.update(folder)
 
     def update(self, folder: QuestionVotes) -> QuestionStatus:
-        """Remember a folder; return where its question stands now."""
+        """Cache a folder and return the state of its question."""
         query = folder.query_id
         home = self.batch_of(query)
         rule = home.rule if home else ConsensusRule(self.settings.seats, self.settings.agree)
-        standing = question_status(folder, rule, full=self.in_full_sample(query, home), voided=self.voided)
+        status = question_status(folder, rule, full=self.in_full_sample(query, home), voided=self.voided)
         with self._lock:
             if home is None:
-                return standing
+                return status
             self._forget(query)
             name = home.batch.id
-            self._folders[query], self._standings[query] = folder, standing
-            if standing.waits:
+            self._folders[query], self._statuses[query] = folder, status
+            if status.waits:
                 self._waiting[name].add(query)
-            if standing.outcome.decision is not Decision.OPEN:
+            if status.outcome.decision is not Decision.OPEN:
                 self._decided[name] += 1
-            for person in standing.people:
+            for person in status.people:
                 self._answered[annotator_key(person)].add(query)
             for person in folder.skipped:
                 self._skipped[person].add(query)
-        return standing
+        return status
 
     def in_full_sample(self, query_id: str, home: OpenBatch | None) -> bool:
-        """Return whether everybody answers a question, even when it is decided before."""
+        """Return whether a question is answered on every seat, even if it is decided earlier."""
         return home is not None and in_full_sample(query_id, float(home.batch.policy.get("full_share", 0)))
 
     def _forget(self, query: str) -> None:
         name = self._home[query]
         self._waiting[name].discard(query)
-        if old := self._standings.get(query):
+        if old := self._statuses.get(query):
             if old.outcome.decision is not Decision.OPEN:
                 self._decided[name] -= 1
             for person in old.people:
@@ -179,34 +168,34 @@ class Index:
             for person in folder.skipped:
                 self._skipped[person].discard(query)
 
-    # --- what is looked up, now and then ---
+    # --- periodic refresh ---
 
     def refresh_if_stale(self) -> None:
-        """See to it that what is remembered is not older than the settings say.
+        """Refresh the index if it is older than the settings allow.
 
-        The first caller waits; afterwards one thread looks while requests go on with what is known.
+        The first caller waits; later refreshes run in a background thread while requests use the cached state.
         """
-        if time.monotonic() < self._looked + self._pause:
+        if time.monotonic() < self._refreshed + self._pause:
             return
-        if self._looked == 0:
+        if self._refreshed == 0:
             with self._loading:
-                if self._looked == 0:
+                if self._refreshed == 0:
                     self._refresh()
         elif self._loading.acquire(blocking=False):
             threading.Thread(target=self._refresh_in_background, daemon=True).start()
 
     def refresh(self, older_than: float = 0.0) -> None:
-        """Look now, and wait for it, unless the last look is less than ``older_than`` seconds ago."""
+        """Refresh now and wait for it, unless the last refresh is less than ``older_than`` seconds ago."""
         with self._loading:
-            if time.monotonic() >= self._looked + older_than:
+            if time.monotonic() >= self._refreshed + older_than:
                 self._refresh()
 
     def _refresh_in_background(self) -> None:
         try:
             self._refresh()
         except Exception:
-            log.exception("the desk could not look at the lake; it goes on with what it knows, and looks again")
-            self._looked = time.monotonic()
+            log.exception("the desk could not read the lake; it continues with cached data and retries")
+            self._refreshed = time.monotonic()
         finally:
             self._loading.release()
 
@@ -215,10 +204,10 @@ class Index:
         before, self.voided = self.voided, votes.voided(self.lake)
         self._withdrawn = frozenset(self.lake.tombstones())
         self._load_batches()
-        self._load_folders(anew=before.keys() != self.voided.keys())
+        self._load_folders(update_all=before.keys() != self.voided.keys())
         self.gold.refresh()
-        self._looked = time.monotonic()
-        self._pause = max(self.settings.refresh_seconds, _PATIENCE * (self._looked - began))
+        self._refreshed = time.monotonic()
+        self._pause = max(self.settings.refresh_seconds, _PAUSE_FACTOR * (self._refreshed - began))
 
     def _load_batches(self) -> None:
         found = {}
@@ -228,7 +217,7 @@ class Index:
             held = self.open.get(name)
             batch = held.batch if held else batches.load(self.lake, name)
             if any(query not in self._questions for query in batch.query_ids) and not held:
-                self._questions.update(questions(self.lake, batch))
+                self._questions.update(read_questions(self.lake, batch))
             shown = tuple(query for query in batch.query_ids if self._can_show(query))
             assigned = batches.assigned(self.lake, name) if "assigned" in kinds else None
             found[name] = OpenBatch(batch, ConsensusRule.from_policy(batch.policy), "closed" in kinds, assigned, shown)
@@ -240,14 +229,14 @@ class Index:
                     home.setdefault(query, name)
             for query in [query for query, name in self._home.items() if home.get(query) != name]:
                 self._forget(query)
-                self._standings.pop(query, None)
+                self._statuses.pop(query, None)
             self._home = home
 
     def _can_show(self, query: str) -> bool:
         question = self._questions.get(query)
         return question is not None and question.image_id not in self._withdrawn
 
-    def _load_folders(self, *, anew: bool) -> None:
+    def _load_folders(self, *, update_all: bool) -> None:
         listed: defaultdict[str, list[str]] = defaultdict(list)
         for entry in self.lake.store.list_objects("answers/"):
             query = entry.key.split("/", 2)[1]
@@ -258,54 +247,21 @@ class Index:
         for query in list(self._home):
             before = self.folder(query)
             after = before.listed(listed.get(query, ()), contents)
-            if self._grew(before, after) or query not in self._standings or anew:
+            if self._grew(before, after) or query not in self._statuses or update_all:
                 self.update(after)
 
     def _grew(self, before: QuestionVotes, after: QuestionVotes) -> bool:
-        """Return whether a listing knows more: one that began before our last write knows less, and is left alone."""
-        return not before.ballots.keys() - after.ballots.keys() and after != before
+        """Return whether a listing has new objects; one that started before our last write is outdated and ignored."""
+        return not before.votes.keys() - after.votes.keys() and after != before
 
     def _read(self, key: str) -> bytes | None:
         try:
             return self.lake.store.get(key)
         except MissingObjectError:
-            return None  # a lease that ended since it was listed
-
-
-def questions(lake: Lake, batch: Batch) -> dict[str, Question]:
-    """Return the questions of a batch; those whose rows are gone are missing."""
-    if batch.lineage is None:
-        log.warning("batch %s does not say under which fingerprint its queries are; nobody is asked them", batch.id)
-        return {}
-    shards = [Shard.parse(shard) for shard in batch.shards] or lake.completed_shards("queries", batch.lineage)
-    asked = set(batch.query_ids)
-
-    def read(shard: Shard) -> list[Question]:
-        rows = lake.read("queries", batch.lineage, shard, withdrawn=()).select(["query_id", "image_id", "question"])
-        images = lake.read("images", None, shard, withdrawn=()).select(["image_id", "blob_sha", "width", "height"])
-        by_id = {image["image_id"]: image for image in images.to_pylist()}
-        return [
-            Question(
-                row["query_id"],
-                row["image_id"],
-                row["question"],
-                by_id[row["image_id"]]["width"],
-                by_id[row["image_id"]]["height"],
-                f"blobs/{by_id[row['image_id']]['blob_sha']}",
-            )
-            for row in rows.to_pylist()
-            if row["query_id"] in asked and row["image_id"] in by_id
-        ]
-
-    return {question.query_id: question for found in map_threads(read, shards) for question in found}
-
-
-def as_question(item: GoldItem) -> Question:
-    """Return a check as the question that it looks like."""
-    return Question(item.query_id, "", item.question, item.width, item.height, item.blob_key)
+            return None  # a lease that was removed after the listing
 
 
 def without_leases(folder: QuestionVotes, keys: Iterable[str]) -> QuestionVotes:
     """Return a folder after leases were removed."""
-    gone = set(keys)
-    return replace(folder, leases={key: one for key, one in folder.leases.items() if key not in gone})
+    removed = set(keys)
+    return replace(folder, leases={key: one for key, one in folder.leases.items() if key not in removed})

@@ -1,16 +1,11 @@
-"""What a lead sees and does: batches and how far they are, who agrees with whom, and whose answers count."""
+"""The lead's functions: batches and their progress, agreement of annotators, and voiding of annotators."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-import threading
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -20,68 +15,38 @@ from hopchain_etl.annotation.agreement import measure, vote_value
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.eligibility import excluded_queries_of_lineage
 from hopchain_etl.annotation.gold import GoldItem
-from hopchain_etl.annotation.votes import Vote, in_full_sample
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, parse_answer, tally_votes
+from hopchain_etl.hops.consensus import Decision, parse_answer
 from hopchain_etl.hops.query import decimal_text, query_id
 from hopchain_etl.lake.lake import LakeError, Shard
+from hopchain_etl.web import batch_csv
+from hopchain_etl.web.batch_view import BatchView, Votes
 from hopchain_etl.web.desk import Desk
 from hopchain_etl.web.errors import Conflict, Invalid, NotFound
-from hopchain_etl.web.index import Question, as_question, questions
-
-_COLUMNS = ("query_id", "question", "seat", "annotator", "answer", "reject_reason", "comment", "seconds", "answered_at",
-            "decision", "final", "program")  # fmt: skip
-_FORMULA = re.compile(r"[=+\-@\t\r\n]")
+from hopchain_etl.web.questions import Question, as_question, read_questions
 
 JSON = dict[str, Any]
-Votes = dict[str, list[Vote]]
-
-
-@dataclass(frozen=True)
-class BatchView:
-    """A batch with the votes that count, by query, and what has become of it."""
-
-    batch: Batch
-    kinds: frozenset[str]
-    votes: Votes
-    late: int
-
-    @property
-    def rule(self) -> ConsensusRule:
-        """How many must agree."""
-        return ConsensusRule.from_policy(self.batch.policy)
-
-    def outcome(self, query: str) -> ConsensusOutcome:
-        """Return what the votes make of a query."""
-        return tally_votes(((one.annotator, one.number) for one in self.votes[query]), self.rule)
-
-    @property
-    def full(self) -> list[str]:
-        """The queries that everybody answers."""
-        share = float(self.batch.policy.get("full_share", 0))
-        return [query for query in self.batch.query_ids if in_full_sample(query, share)]
 
 
 class LeadDesk:
-    """The lead's side of one API worker's desk."""
+    """The lead's part of the desk in one API worker."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.lake = desk.lake
         self.index = desk.index
-        self._lock = threading.Lock()
         self._rows = lru_cache(maxsize=4)(self._read_rows)
-        self._questions = lru_cache(maxsize=8)(lambda name: questions(self.lake, self._batch(name)))
+        self._questions = lru_cache(maxsize=8)(lambda name: read_questions(self.lake, self._batch(name)))
 
     # --- batches ---
 
     def batches(self) -> list[JSON]:
-        """Return every batch with how far it is, the newest first."""
+        """Return every batch with its progress, newest first."""
         self.index.refresh(older_than=2)
         return [self.summary(name) for name in reversed(batches.batch_states(self.lake))]
 
     def summary(self, name: str) -> JSON:
-        """Return one batch with how far it is."""
+        """Return one batch with its progress."""
         shown = self.show(name)
         batch, rule = shown.batch, shown.rule
         tally = Counter(shown.outcome(query).decision for query in shown.votes)
@@ -104,7 +69,7 @@ class LeadDesk:
         }
 
     def show(self, name: str) -> BatchView:
-        """Return a batch and its votes: as the desk knows them, or from the answers table once it is final."""
+        """Return a batch and its votes: from the desk's index, or from the answers table after it is final."""
         kinds = batches.batch_states(self.lake).get(name)
         if kinds is None:
             raise NotFound(f"there is no batch {name!r}")
@@ -112,8 +77,8 @@ class LeadDesk:
         batch = home.batch if home else self._batch(name)
         votes: Votes = {query: [] for query in dict.fromkeys(batch.query_ids)}
         if home is None:
-            for ballot in collect.valid_votes_of_batch(self.lake, batch):
-                votes[ballot.query_id].append(ballot)
+            for vote in collect.valid_votes_of_batch(self.lake, batch):
+                votes[vote.query_id].append(vote)
             return BatchView(batch, kinds, votes, 0)
         late = 0
         for query in votes:
@@ -123,75 +88,74 @@ class LeadDesk:
         return BatchView(batch, kinds, votes, late)
 
     def create(self, name: str, by: str, source: str, **how: Any) -> JSON:
-        """Store a new batch and return it: of queries that nobody was asked, or of what a closed batch left open."""
-        desk = self.desk.settings
+        """Store a new batch of queries that are in no batch, or of the open queries of a closed batch; return it."""
         try:
             batches.check_batch(name)
         except ValueError as error:
             raise Invalid(f"id: {error}") from error
-        limit = how.get("limit")
         if source == "open_of":
-            shown = self.show(how.get("batch") or "")
-            if "closed" not in shown.kinds:
-                raise Conflict("close that batch first: its questions are still asked")
-            left = [query for query in shown.votes if shown.outcome(query).decision is Decision.OPEN]
-            lineage, shards = shown.batch.lineage, shown.batch.shards
+            queries, lineage, shards = self._open_queries(how.get("batch") or "")
         else:
-            lineage = how.get("lineage") or self._newest_lineage()
-            new = batches.unassigned_queries(self.lake, lineage, excluded_queries_of_lineage(self.lake, lineage))
-            left = list(dict.fromkeys(query for found in new.values() for query in found))
-            shards = tuple(map(str, new))
-        if not left:
-            raise Invalid("there is nothing to ask: every query is in a batch already")
-        made = Batch(
-            name,
-            f"lead:{by}",
-            tuple(left[:limit]),
-            batches.policy_of(desk),
-            lineage=lineage,
-            shards=shards,
-        )
+            queries, lineage, shards = self._unassigned_queries(how.get("lineage") or self._newest_lineage())
+        if not queries:
+            raise Invalid("there are no queries left: every query is already in a batch")
+        policy = batches.policy_of(self.desk.settings)
+        limited = tuple(queries[: how.get("limit")])
+        batch = Batch(name, f"lead:{by}", limited, policy, lineage=lineage, shards=shards)
         try:
-            stored = batches.create(self.lake, made)
+            stored = batches.create(self.lake, batch)
         except LakeError as error:
-            raise Conflict(f"there is a batch {name!r} already") from error
-        if stored != made:
-            raise Conflict(f"there is a batch {name!r} already")
+            raise Conflict(f"batch {name!r} already exists") from error
+        if stored != batch:
+            raise Conflict(f"batch {name!r} already exists")
         if how.get("assigned") is not None:
             batches.assign(self.lake, name, how["assigned"])
         self.index.refresh()
         return self.summary(name)
 
+    def _open_queries(self, name: str) -> tuple[list[str], str | None, tuple[str, ...]]:
+        """Return the open queries of a closed batch, with their lineage and shards."""
+        closed = self.show(name)
+        if "closed" not in closed.kinds:
+            raise Conflict("close that batch first: it is still open")
+        queries = [query for query in closed.votes if closed.outcome(query).decision is Decision.OPEN]
+        return queries, closed.batch.lineage, closed.batch.shards
+
+    def _unassigned_queries(self, lineage: str) -> tuple[list[str], str | None, tuple[str, ...]]:
+        """Return the queries of a lineage that are in no batch, with their lineage and shards."""
+        by_shard = batches.unassigned_queries(self.lake, lineage, excluded_queries_of_lineage(self.lake, lineage))
+        return list(dict.fromkeys(itertools.chain(*by_shard.values()))), lineage, tuple(map(str, by_shard))
+
     def assign(self, name: str, annotators: Iterable[str] | None) -> JSON:
-        """Ask only these people (None: every annotator) a batch's questions."""
+        """Assign a batch to these annotators (None: all)."""
         self.show(name)
         batches.assign(self.lake, name, annotators)
         self.index.refresh()
         return self.summary(name)
 
     def close(self, name: str, by: str) -> JSON:
-        """Ask nobody a batch's questions any more."""
+        """Close a batch: its questions are not shown any more."""
         self.show(name)
         batches.close(self.lake, name, by)
         self.index.refresh()
         return self.summary(name)
 
-    # --- people ---
+    # --- annotators ---
 
     def void(self, annotator: str, by: str, reason: str) -> JSON:
-        """Let nothing that somebody answered count, and ask others on his seats; batches that were final open again."""
+        """Void an annotator: their answers no longer count, their seats are free, and final batches are reopened."""
         freed = 0
         for name, kinds in batches.batch_states(self.lake).items():
-            mine = sum(one.annotator == annotator for given in self.show(name).votes.values() for one in given)
-            freed += mine if "closed" not in kinds else 0
-            if mine and "decided" in kinds and "closed" not in kinds:
+            answers = sum(one.annotator == annotator for given in self.show(name).votes.values() for one in given)
+            freed += answers if "closed" not in kinds else 0
+            if answers and "decided" in kinds and "closed" not in kinds:
                 batches.reopen(self.lake, name)
         votes.void(self.lake, annotator, by=by, reason=reason)
         self.index.refresh()
         return {"voided": True, "reopened": freed}
 
     def annotators(self) -> list[JSON]:
-        """Return everybody who has answered, with how much, and whose answers do not count."""
+        """Return all annotators with their number of answers and whether they are voided."""
         self.index.refresh(older_than=2)
         counts: Counter[str] = Counter()
         for name in batches.batch_states(self.lake):
@@ -208,7 +172,7 @@ class LeadDesk:
             for name in sorted(counts.keys() | stones.keys())
         ]
 
-    # --- how good it is ---
+    # --- quality ---
 
     def agreement(self, name: str) -> JSON:
         """Return the figures of a batch (see ``agreement.measure``)."""
@@ -217,24 +181,18 @@ class LeadDesk:
         return measure(shown.votes, shown.rule, shown.full, programs, self.index.gold.answers(), self.index.voided)
 
     def disagreements(self, name: str, offset: int, limit: int) -> JSON:
-        """Return the queries whose people differ, that somebody rejected, or whose program says something else."""
+        """Return the queries where annotators disagree, someone rejected, or the program has another answer."""
         shown, rows = self.show(name), self.rows(name)
-        found = [query for query in shown.votes if self._differs(shown, query, rows.get(query))]
+        found = [query for query in shown.votes if shown.is_disputed(query, rows.get(query))]
         items = [self._item(shown, query, rows.get(query)) for query in found[offset : offset + limit]]
         return {"total": len(found), "items": items}
-
-    def _differs(self, shown: BatchView, query: str, row: JSON | None) -> bool:
-        given = {vote_value(one) for one in shown.votes[query]}
-        final = shown.outcome(query).answer
-        other = final is not None and row is not None and final != parse_answer(row["answer"])
-        return len(given) > 1 or any(one.reject_reason for one in shown.votes[query]) or other
 
     def _item(self, shown: BatchView, query: str, row: JSON | None) -> JSON:
         outcome, row = shown.outcome(query), row or {}
         question = self.question(query)
         hops = [{"number": number, **{key: value for key, value in hop.items() if key != "target"}}
                 for number, hop in enumerate(row.get("hops", ()), start=1)]  # fmt: skip
-        said = ("seat", "annotator", "answer", "reject_reason", "comment", "seconds", "answered_at")
+        columns = ("seat", "annotator", "answer", "reject_reason", "comment", "seconds", "answered_at")
         return {
             "query_id": query,
             "question": question.text,
@@ -246,52 +204,43 @@ class LeadDesk:
             "decision": str(outcome.decision),
             "final": None if outcome.answer is None else decimal_text(outcome.answer),
             "hops": hops,
-            "answers": [{key: getattr(one, key) for key in said} for one in shown.votes[query]],
+            "answers": [{key: getattr(one, key) for key in columns} for one in shown.votes[query]],
         }
 
     def as_csv(self, name: str) -> str:
-        """Return a batch's counted answers as CSV, safe to open in a spreadsheet: no cell becomes a formula."""
-        shown, rows = self.show(name), self.rows(name)
-        sink = io.StringIO()
-        writer = csv.writer(sink)
-        writer.writerow(_COLUMNS)
-        for query, given in shown.votes.items():
-            outcome, row = shown.outcome(query), rows.get(query, {})
-            final = None if outcome.answer is None else decimal_text(outcome.answer)
-            for one in given:
-                said = [one.seat, one.annotator, one.answer, one.reject_reason, one.comment, one.seconds]
-                cells = [query, row.get("question"), *said, one.answered_at, outcome.decision, final, row.get("answer")]
-                writer.writerow(map(safe_cell, cells))
-        return sink.getvalue()
+        """Return a batch's valid answers as CSV (see ``batch_csv.as_csv``)."""
+        return batch_csv.as_csv(self.show(name), self.rows(name))
 
-    # --- checks ---
+    # --- gold checks ---
 
     def gold(self) -> JSON:
-        """Return how many checks there are, by source."""
+        """Return the number of gold checks, in total and by source."""
         self.index.gold.refresh()
         items = self.index.gold.items.values()
         return {"items": len(items), "sources": dict(Counter(item.source for item in items))}
 
     def add_gold(self, source: str, limit: int, listed: Sequence[tuple[str, str]]) -> JSON:
-        """Add checks: from what people agreed on in finished batches, from a list, or drawn."""
+        """Add gold checks: from unanimous answers of final batches, from a list, or from drawn pictures."""
         if source == "drawn":
-            items = [self._drawn(one) for one in islice(practice.drawn(self.desk.settings.practice + 100), limit)]
+            items = [
+                self._drawn(one) for one in itertools.islice(practice.drawn(self.desk.settings.practice + 100), limit)
+            ]
         elif source == "listed":
             items = [self._gold(query, answer, source) for query, answer in listed]
         else:
-            items = [self._gold(query, answer, source) for query, answer in islice(self._agreed(), limit)]
+            items = [self._gold(query, answer, source) for query, answer in itertools.islice(self._agreed(), limit)]
         added = self.index.gold.add(items)
         return {"items": len(self.index.gold.items), "added": added}
 
     def _agreed(self) -> Iterable[tuple[str, str]]:
-        """Yield questions of final batches that all answered alike, with the answer; not those that are checks."""
+        """Yield (query, answer) of final batches with unanimous answers, except existing checks."""
         for name, kinds in batches.batch_states(self.lake).items():
             if "decided" in kinds:
                 shown = self.show(name)
                 for query, given in shown.votes.items():
                     answer = shown.outcome(query).answer
-                    alike = len({vote_value(one) for one in given}) == 1
-                    if answer is not None and alike and query not in self.index.gold.items:
+                    unanimous = len({vote_value(one) for one in given}) == 1
+                    if answer is not None and unanimous and query not in self.index.gold.items:
                         yield query, decimal_text(answer)
 
     def _gold(self, query: str, answer: str, source: str) -> GoldItem:
@@ -309,7 +258,7 @@ class LeadDesk:
     # --- queries ---
 
     def question(self, query: str) -> Question:
-        """Return any question that was ever asked; raise NotFound otherwise."""
+        """Return any question of any batch; raise NotFound otherwise."""
         self.index.refresh_if_stale()
         if found := self.index.question(query):
             return found
@@ -318,10 +267,10 @@ class LeadDesk:
         for name in reversed(batches.batch_states(self.lake)):
             if found := self._questions(name).get(query):
                 return found
-        raise NotFound("nobody was asked this question")
+        raise NotFound("this question is in no batch")
 
     def rows(self, name: str) -> Mapping[str, JSON]:
-        """Return the rows of a batch's queries, without what only the author needs."""
+        """Return the rows of a batch's queries, without the columns that only the author needs."""
         return self._rows(name)
 
     def _read_rows(self, name: str) -> Mapping[str, JSON]:
@@ -342,13 +291,4 @@ class LeadDesk:
         for name in reversed(batches.batch_states(self.lake)):
             if lineage := self._batch(name).lineage:
                 return lineage
-        raise Invalid("lineage: say which; no batch has one yet")
-
-
-def safe_cell(value: Any) -> Any:
-    """Return a CSV cell that no spreadsheet takes for a formula: text is marked as such, plain numbers stay.
-
-    https://owasp.org/www-community/attacks/CSV_Injection
-    """
-    text = "" if value is None else str(value)
-    return f"'{text}" if _FORMULA.match(text) and parse_answer(text) is None else text
+        raise Invalid("lineage: required, because no batch has one yet")

@@ -1,6 +1,6 @@
-"""The lead's routes: thin, over ``lead.LeadDesk``."""
+"""The routes of the lead's API: a thin layer over ``lead.LeadDesk``."""
 
-# Annotations are evaluated at once: FastAPI finds no dependency that is local to a function otherwise.
+# No `from __future__ import annotations`: FastAPI could not resolve dependencies that are local to a function.
 
 from typing import Annotated, Any, Literal
 
@@ -58,6 +58,12 @@ class NewGold(_Body):
 def router(desk: LeadDesk, lead: Any) -> APIRouter:
     """Return the routes below ``/api/lead``; each depends on ``lead``."""
     routes = APIRouter()
+    _add_batches(routes, desk, lead)
+    _add_people_and_gold(routes, desk, lead)
+    return routes
+
+
+def _add_batches(routes: APIRouter, desk: LeadDesk, lead: Any) -> None:
     Lead = Annotated[Person, Depends(lead)]  # noqa: N806 - a type
 
     @routes.get("/batches")
@@ -95,6 +101,10 @@ def router(desk: LeadDesk, lead: Any) -> APIRouter:
         disposition = {"Content-Disposition": f'attachment; filename="{name}-answers.csv"'}
         return Response(desk.as_csv(name), media_type="text/csv; charset=utf-8", headers=disposition)
 
+
+def _add_people_and_gold(routes: APIRouter, desk: LeadDesk, lead: Any) -> None:
+    Lead = Annotated[Person, Depends(lead)]  # noqa: N806 - a type
+
     @routes.get("/annotators")
     def annotators(one: Lead) -> JSON:
         return {"annotators": desk.annotators()}
@@ -110,5 +120,3 @@ def router(desk: LeadDesk, lead: Any) -> APIRouter:
     @routes.post("/gold")
     def add_gold(one: Lead, body: NewGold) -> JSON:
         return desk.add_gold(body.source, body.limit, [(item.query_id, item.answer) for item in body.items])
-
-    return routes

@@ -1,4 +1,4 @@
-"""The practice round: a few questions about drawn pictures, each explained once it is answered."""
+"""The practice round: a few questions about drawn pictures, each explained after it is answered."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ def image(number: int, count: int) -> bytes:
 
 
 def feedback(number: int, count: int, answer: str) -> dict[str, Any]:
-    """Return whether an answer is right, with the right one and the way to it."""
+    """Return whether an answer is correct, with the correct answer and an explanation."""
     one = _one(number, count)
     given = parse_answer(answer.strip().replace("\N{MINUS SIGN}", "-"))
     if given is None:
         raise Invalid("answer: write a plain number such as 12, -3 or 0.5 (no units, no thousands separators)")
     steps = [f"{place}. {step}" for place, step in enumerate(one.steps, start=1)]
-    told = "\n".join([*steps, f"The answer is {one.answer}."])
-    return {"right": given == parse_answer(one.answer), "answer": one.answer, "explanation": told}
+    explanation = "\n".join([*steps, f"The answer is {one.answer}."])
+    return {"right": given == parse_answer(one.answer), "answer": one.answer, "explanation": explanation}
 
 
 def done(lake: Lake, annotator: str) -> bool:
-    """Return whether somebody has gone through the practice round."""
+    """Return whether an annotator has finished the practice round."""
     return lake.store.exists(f"practised/{annotator_key(annotator)}.json")
 
 
 def finish(lake: Lake, annotator: str) -> None:
-    """Remember that somebody has gone through the practice round."""
+    """Store that an annotator has finished the practice round."""
     lake.store.put_if_absent(f"practised/{annotator_key(annotator)}.json", b"{}")
 
 

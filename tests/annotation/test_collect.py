@@ -17,10 +17,10 @@ from hopchain_etl.annotation.collect import BatchProgress, collect, decide, line
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.quality.validator import make_validator
-from hopchain_etl.release.selection import consensus_verdict
+from hopchain_etl.release.human_answers import consensus_verdict
 from hopchain_etl.release.snapshot import take_snapshot
 from hopchain_etl.settings import LakeSettings, Policy, QualitySettings, Settings
-from support import lakes
+from support import drawn_lake
 from support.s3 import S3Location
 
 A, B, C = (hashlib.sha256(name.encode()).hexdigest() for name in "ABC")
@@ -152,7 +152,7 @@ def test_a_lead_closes_a_batch_that_nobody_answers(lake: Lake) -> None:
 
 @pytest.mark.s3
 def test_a_release_sees_the_table_and_no_raw_vote(lake: Lake) -> None:
-    prints, queries = lakes.fill(lake, [1, 2])
+    prints, queries = drawn_lake.fill(lake, [1, 2])
     batch = asking(lake, *(query["query_id"] for query in queries), lineage=prints.queries)
     for query in queries:
         for seat in (1, 2, 3, 4):

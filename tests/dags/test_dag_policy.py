@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hopchain_etl.stages.resources import RESOURCES
-from support.airflows import DAGS, airflow_env
+from support.airflow_home import DAGS, airflow_env
 
 pytestmark = pytest.mark.airflow
 

@@ -13,8 +13,8 @@ import pytest
 from hopchain_etl import scenes
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
-from hopchain_etl.demo.s3_server import ServerInfo
-from support.airflows import Airflow, running
+from hopchain_etl.demo.s3_folder import ServerInfo
+from support.airflow_home import Airflow, running
 
 pytestmark = [pytest.mark.airflow, pytest.mark.s3, pytest.mark.slow]
 

@@ -11,7 +11,7 @@ import pytest
 
 from hopchain_etl.doctor import places
 from hopchain_etl.settings import Settings
-from support.airflows import airflow_env
+from support.airflow_home import airflow_env
 
 
 @pytest.mark.airflow

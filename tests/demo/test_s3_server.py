@@ -11,7 +11,6 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -25,11 +24,9 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from typer.testing import CliRunner
 
-from hopchain_etl.cli.s3 import app
 from hopchain_etl.demo import s3_server as servers
-from hopchain_etl.demo.s3_server import Credentials, S3ServerError, ServerInfo
+from hopchain_etl.demo.s3_folder import GRPC_OFFSET, SERVICES, Credentials, S3ServerError, ServerInfo
 from support.s3 import S3Location, s3_client
 
 if TYPE_CHECKING:
@@ -275,7 +272,7 @@ def test_a_mistyped_bucket_is_not_created(bucket: S3Location, admin: S3Client) -
 
 def test_the_filer_behind_s3_is_shut_to_strangers(bucket: S3Location, admin: S3Client) -> None:
     admin.put_object(Bucket=bucket.bucket, Key="a", Body=b"1")
-    filer = int(bucket.endpoint_url.rpartition(":")[2]) + servers.SERVICES.index("filer")
+    filer = int(bucket.endpoint_url.rpartition(":")[2]) + SERVICES.index("filer")
     url = f"http://127.0.0.1:{filer}/buckets/{bucket.bucket}/a"
     for request in (url, urllib.request.Request(url, data=b"2", method="PUT")):
         with pytest.raises(urllib.error.HTTPError, match="401"):
@@ -297,7 +294,7 @@ def test_it_listens_on_loopback_only(s3_server: ServerInfo) -> None:
                 ports.add(int(port, 16))
     first = int(s3_server.endpoint_url.rpartition(":")[2])
     assert addresses == {"0100007F"}  # 127.0.0.1, as the kernel writes it on a little-endian machine
-    assert ports == {port + offset for port in range(first, first + 4) for offset in (0, servers.GRPC_OFFSET)}
+    assert ports == {port + offset for port in range(first, first + 4) for offset in (0, GRPC_OFFSET)}
 
 
 # ----------------------------------------------------------------------------- what the lake relies on in a server
@@ -355,46 +352,3 @@ def test_the_bucket_fixture_feeds_the_boto3_chain(bucket: S3Location) -> None:
     [item] = client.list_objects_v2(Bucket=bucket.bucket)["Contents"]
     assert item["Key"] == "ein Bild/ü+%20.jpg"
     assert client.head_object(Bucket=bucket.bucket, Key=item["Key"])["Metadata"] == {"license": "CC BY 4.0"}
-
-
-# ----------------------------------------------------------------------------------------------------- command line
-
-
-def test_start_prints_exports_that_work_and_no_secret(s3_server: ServerInfo, bucket: S3Location) -> None:
-    folder = str(s3_server.data.parent)
-    secrets = [keys.secret_key for keys in s3_server.credentials.values()]
-    printed = CliRunner().invoke(app, ["start", "--folder", folder])
-    assert printed.exit_code == 0
-    assert s3_server.endpoint_url in printed.output
-    assert str(s3_server.credentials_file) in printed.output
-    assert not any(secret in printed.output for secret in secrets)
-    shown = CliRunner().invoke(app, ["start", "--folder", folder, "--show-keys"])
-    assert all(secret in shown.output for secret in secrets)
-
-    put = f"import boto3; boto3.client('s3').put_object(Bucket='{bucket.bucket}', Key='a', Body=b'1')"
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    shell = f"{printed.output}\n'{sys.executable}' -c \"{put}\""
-    subprocess.run(["sh", "-e", "-c", shell], env=environment, check=True, timeout=60)
-    reader = s3_client(bucket.endpoint_url, s3_server.credentials["reader"])
-    assert reader.get_object(Bucket=bucket.bucket, Key="a")["Body"].read() == b"1"
-
-
-def test_status_by_exit_code_and_json(s3_server: ServerInfo, tmp_path: Path) -> None:
-    running = CliRunner().invoke(app, ["status", "--json", "--folder", str(s3_server.data.parent)])
-    assert running.exit_code == 0
-    told = json.loads(running.output)
-    assert (told["running"], told["endpoint_url"], told["pid"]) == (True, s3_server.endpoint_url, s3_server.pid)
-    assert not any(keys.secret_key in running.output for keys in s3_server.credentials.values())
-
-    absent = CliRunner().invoke(app, ["status", "--json", "--folder", str(tmp_path)])
-    assert absent.exit_code == 3
-    assert json.loads(absent.output) == {"running": False}
-
-
-def test_errors_are_one_message_and_exit_code_1(tmp_path: Path) -> None:
-    failed = CliRunner().invoke(app, ["start", "--folder", str(tmp_path / "s3"), "--port", "80"])
-    assert failed.exit_code == 1
-    assert "out of range" in failed.output
-    nothing = CliRunner().invoke(app, ["stop", "--folder", str(tmp_path)])
-    assert nothing.exit_code == 0
-    assert "no server runs" in nothing.output

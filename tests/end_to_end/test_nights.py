@@ -17,8 +17,8 @@ from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.pipeline.build import Build
 from support.faulty_proxy import FaultyProxy
-from support.nights import call_lines, data_parts, night, put_photos, settings_at
 from support.s3 import S3Location
+from support.toy_build import call_lines, data_parts, night, put_photos, settings_at
 from support.toy_engines import ToySegmenter, passing, toy_engines
 
 pytestmark = pytest.mark.s3
@@ -73,7 +73,7 @@ def test_ten_kills_change_nothing_and_repeat_nothing(bucket: S3Location, tmp_pat
     script = [
         sys.executable,
         "-m",
-        "support.nights",
+        "support.toy_build",
         bucket.bucket,
         bucket.endpoint_url,
         "killed",

@@ -22,7 +22,6 @@ from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import Profile
 from hopchain_etl.stages.ingest import ingest
-from support.nights import call_lines
 from support.old_lake import (
     BATCH,
     counted_votes,
@@ -35,6 +34,7 @@ from support.old_lake import (
 )
 from support.s3 import S3Location
 from support.scripted_server import Refuse, ScriptedServer
+from support.toy_build import call_lines
 from support.toy_engines import passing, toy_engines
 
 DATA = Path(__file__).parents[1] / "data/old_lake"

@@ -15,8 +15,8 @@ import pytest
 
 from hopchain_etl.release.registry import publish
 from hopchain_etl.takedown.registry import erase_from_registry
-from support import lakes
-from support.worlds import World, a_world
+from support import drawn_lake
+from support.registry_world import World, a_world
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 PAGE = (Path(__file__).parents[2] / "docs/using-releases.md").read_text(encoding="utf-8")
@@ -29,12 +29,12 @@ def world(shared_bucket: Any, s3_server: Any, tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("use")
     with pytest.MonkeyPatch.context() as patch:
         world = a_world(shared_bucket, s3_server, folder, patch)
-        lakes.leave_out_the_suite(patch, folder)
-        prints, _ = lakes.fill(world.lake, range(2, 6))
+        drawn_lake.leave_out_the_suite(patch, folder)
+        prints, _ = drawn_lake.fill(world.lake, range(2, 6))
         half = {"validation_share": 0.5}
         publish(world.settings(prints.queries, release=half))
-        _, (*_, disputed, also) = lakes.fill(world.lake, range(6, 9), intake="second")
-        lakes.answer(world.lake, prints.queries, [disputed, also], ["1", "2", "3", "4"])
+        _, (*_, disputed, also) = drawn_lake.fill(world.lake, range(6, 9), intake="second")
+        drawn_lake.answer(world.lake, prints.queries, [disputed, also], ["1", "2", "3", "4"])
         second = publish(world.settings(prints.queries, release={**half, "research": True}))
         assert (second.tag, second.rows) == (SECOND, 12)
         yield world

@@ -19,9 +19,9 @@ from hopchain_etl.lake.lake import Marker
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import AskSettings, Settings, VlmSettings
-from support.nights import night, put_photos, settings_at
 from support.s3 import S3Location
 from support.scripted_server import ScriptedServer
+from support.toy_build import night, put_photos, settings_at
 from support.vlm_puzzles import Mood, blob_of, engines_at, model, role_of
 
 ASK = AskSettings(combinations_per_image=2, queries_per_combination=1, max_tokens=500)

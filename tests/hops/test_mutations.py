@@ -37,7 +37,13 @@ def test_every_mutant_is_caught(operator: mutations.Operator, good: Good) -> Non
 
 
 @pytest.mark.parametrize(
-    "operator", [mutations.two_answers, mutations.zero_factor, mutations.cancelled, mutations.forbidden_word]
+    "operator",
+    [
+        mutations.arithmetic.two_answers,
+        mutations.arithmetic.zero_factor,
+        mutations.arithmetic.cancelled,
+        mutations.wording.forbidden_word,
+    ],
 )
 def test_what_is_true_but_worthless_is_caught_as_well(operator: mutations.Operator, good: Good) -> None:
     rng = random.Random(1)

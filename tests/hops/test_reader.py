@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -282,23 +283,31 @@ def test_another_question_gets_another_answer(mutate: Callable[[str, Scene], str
 # -- nothing is shared -----------------------------------------------------------------------------------------------
 
 
+FOLDER = Path(reader.__file__).parent
+MODULES = {path.stem for path in FOLDER.glob("*.py")} - {"__init__"}
+
+
 def test_reader_imports_plain_python_only() -> None:
-    tree = ast.parse(Path(reader.__file__).read_text("utf-8"))
-    imported = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imported |= {name.name for name in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            imported.add("." * node.level + (node.module or ""))
-        elif isinstance(node, ast.Name):
-            assert node.id not in {"__import__", "exec", "eval"}
-    assert imported <= {"__future__", "re", "collections.abc", "dataclasses", "fractions"}
+    plain = {"__future__", "re", "collections.abc", "dataclasses", "fractions"}
+    assert {path.name for path in FOLDER.iterdir()} - {"__pycache__"} == {
+        f"{name}.py" for name in {"__init__", *MODULES}
+    }
+    for path in FOLDER.glob("*.py"):
+        imported = set()
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {name.name for name in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add("." * node.level + (node.module or ""))
+            elif isinstance(node, ast.Name):
+                assert node.id not in {"__import__", "exec", "eval"}
+        assert imported <= plain | {f".{name}" for name in MODULES}, path.name
 
 
-def test_reader_loads_without_the_project() -> None:
-    folder = str(Path(reader.__file__).parent)
+def test_reader_loads_without_the_project(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "reader", ignore=shutil.ignore_patterns("__pycache__"))
     code = "import sys; sys.path.insert(0, sys.argv[1]); import reader; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-I", "-c", code, folder], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-I", "-c", code, tmp_path], capture_output=True, text=True, check=True)
     loaded = done.stdout.split()
-    assert "reader" in loaded
-    assert not [name for name in loaded if name.startswith(("hopchain_etl", "tests"))]
+    assert {"reader", *(f"reader.{name}" for name in MODULES)} <= set(loaded)
+    assert not [name for name in loaded if name.startswith(("hopchain_etl", "tests", "support"))]

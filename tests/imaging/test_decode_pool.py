@@ -16,7 +16,7 @@ import pytest
 from hopchain_etl.imaging.decode_pool import DecodePool, DecodeWorkerError
 from hopchain_etl.imaging.normalise import ImageRejectedError, Limits, RejectReason, normalise
 from support.bad_decoders import moody
-from support.pictures import dirty_jpeg, every_kind
+from support.photo_files import dirty_jpeg, every_kind
 
 LIMITS = Limits(min_side=5)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hopchain_etl.imaging.metadata import strip_jpeg, strip_png, strip_webp
-from support.pictures import SIZE, SRGB, XMP, dirty_jpeg, every_kind, exif, png_text, saved, scene
+from support.photo_files import SIZE, SRGB, XMP, dirty_jpeg, every_kind, exif, png_text, saved, scene
 
 
 def decoded(data: bytes) -> np.ndarray:

@@ -21,7 +21,7 @@ from hopchain_etl.imaging.normalise import (
     normalise,
     perceptual_hash,
 )
-from support.pictures import (
+from support.photo_files import (
     SIZE,
     XMP,
     dirty_jpeg,

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hopchain_etl.concurrency import read_ahead
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore, StoreError
 from hopchain_etl.settings import S3Settings
 from support.s3 import S3Location
@@ -91,21 +88,3 @@ def test_errors_say_where_and_what_to_do(bucket: S3Location, monkeypatch: pytest
 def test_what_is_not_an_s3_location_is_refused(uri: str) -> None:
     with pytest.raises(ValueError, match="write s3://bucket/prefix"):
         S3Settings(uri=uri)
-
-
-def test_one_is_made_ahead_and_its_error_comes_in_its_turn() -> None:
-    made: list[int] = []
-
-    def numbers() -> Iterator[int]:
-        for number in range(5):
-            made.append(number)
-            yield number
-        raise StoreError("gone")
-
-    coming = read_ahead(numbers())
-    for number in range(5):
-        assert next(coming) == number
-        assert len(made) <= number + 2
-    with pytest.raises(StoreError):
-        next(coming)
-    assert list(read_ahead([])) == []

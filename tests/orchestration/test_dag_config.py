@@ -17,9 +17,9 @@ from hopchain_etl.stages.resources import RESOURCES
 
 CALL = """
 from types import SimpleNamespace
-from hopchain_etl.notices import tell_failure
+from hopchain_etl.orchestration.notices import notify_failure
 task = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=3, try_number=2)
-tell_failure("pager")({"ti": task, "exception": ValueError("no such thing")})
+notify_failure("pager")({"ti": task, "exception": ValueError("no such thing")})
 print("still here")
 """
 

@@ -93,7 +93,7 @@ def test_a_missing_interpreter_is_named_with_its_setting(tmp_path: Path) -> None
 
 
 def test_a_real_child_says_for_good_what_no_retry_mends(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="for good"):
+    with pytest.raises(ValueError, match="failed permanently"):
         remote_python.run(sys.executable, "segment", "not a shard", Settings(), threading.Event())
     assert "ValueError" in capfd.readouterr().err
 

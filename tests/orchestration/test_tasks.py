@@ -19,7 +19,7 @@ from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.orchestration import tasks
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import Policy, Profile, Settings
-from support import lakes
+from support import drawn_lake
 from support.s3 import S3Location
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -118,14 +118,14 @@ def test_what_a_retry_cannot_mend_is_not_retried(lake: Lake) -> None:
 def test_the_gate_stops_a_run_whose_shards_were_not_validated(lake: Lake) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
-    lakes.fill(lake, [1])  # by hand: without validation.json
+    drawn_lake.fill(lake, [1])  # by hand: without validation.json
     with pytest.raises(AirflowFailException, match="was not validated"):
         tasks.quality_gate({}, Run(), {"shards": ["first/0000"]}, [])
 
 
 @pytest.mark.s3
 def test_a_batch_asks_what_no_earlier_batch_asks(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    prints, queries = lakes.fill(lake, [1, 2])
+    prints, queries = drawn_lake.fill(lake, [1, 2])
     monkeypatch.setattr(Build, "lineage", prints.queries)
     first = tasks.publish_batch({}, Run())
     assert first == {"id": "2026-11-22T120000", "queries": len(queries), "held_back": {}}
@@ -133,7 +133,7 @@ def test_a_batch_asks_what_no_earlier_batch_asks(lake: Lake, monkeypatch: pytest
     later = Run("scheduled__1", run_after=NOON + timedelta(days=1))
     assert tasks.publish_batch({}, later) == {"id": None, "queries": 0, "held_back": {}}
 
-    _, more = lakes.fill(lake, [2, 3, 4], intake="second")  # photo 2 again, under another intake
+    _, more = drawn_lake.fill(lake, [2, 3, 4], intake="second")  # photo 2 again, under another intake
     image = more[-1]["image_id"]
     lake.write_tombstone(image, reason="its owner asked", blob_sha=None)
     second = tasks.publish_batch({}, later)
@@ -148,10 +148,10 @@ def test_a_batch_asks_what_no_earlier_batch_asks(lake: Lake, monkeypatch: pytest
 
 @pytest.mark.s3
 def test_a_stage_task_is_harmless_when_it_runs_twice(lake: Lake) -> None:
-    data, _ = lakes.draw(5)
-    image = lakes.image_row(data, 5)
+    data, _ = drawn_lake.draw(5)
+    image = drawn_lake.image_row(data, 5)
     lake.put_blob(data, hashlib.sha256(data).hexdigest())
-    lakes.write(lake, "images", None, Shard("one", 0), [image])
+    drawn_lake.write(lake, "images", None, Shard("one", 0), [image])
     params = {"intakes": "all"}
     assert tasks.plan(params) == ["one/0000"]
     tasks.run_stage("detect", "one/0000", params)

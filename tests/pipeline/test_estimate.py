@@ -12,8 +12,8 @@ from hopchain_etl.engines.base import DetectJob, Reply
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.estimate import Assumptions, estimate
 from hopchain_etl.settings import EngineSettings, Profile
-from support.nights import night, put_photos, settings_at
 from support.s3 import S3Location
+from support.toy_build import night, put_photos, settings_at
 from support.toy_engines import ToyDetector, toy_engines
 
 pytestmark = pytest.mark.s3

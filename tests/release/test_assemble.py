@@ -16,17 +16,17 @@ from hopchain_etl.release.assemble import Params, assemble
 from hopchain_etl.release.snapshot import take_snapshot
 from hopchain_etl.settings import CalibrateSettings, Settings
 from hopchain_etl.training_set.verify import verify_row
-from support import lakes
-from support.lakes import about, tries
+from support import drawn_lake
+from support.drawn_lake import about, tries
 
-PARAMS = Params(validation_share=0.3, seed=1, rows_per_part=4, diversity=lakes.ANY_MIX)
+PARAMS = Params(validation_share=0.3, seed=1, rows_per_part=4, diversity=drawn_lake.ANY_MIX)
 Run = tuple[dict[str, Any], pa.Table]
 
 
 def release(
     bucket: Any, out: Path, *prints: str, policy: str = "unanimous", params: Params = PARAMS, **more: Any
 ) -> Run:
-    settings = lakes.settings_for(bucket, release={"lineages": prints, "policy": policy, **more})
+    settings = drawn_lake.settings_for(bucket, release={"lineages": prints, "policy": policy, **more})
     lake = Lake(settings.lake)
     counts = assemble(take_snapshot(lake, settings), params, lake, "default", out)
     return counts, pq.read_table(sorted((out / "rows").glob("*.parquet")), schema=schemas.TRAINING_ROWS)
@@ -34,13 +34,13 @@ def release(
 
 @pytest.fixture
 def lake(bucket: Any) -> Lake:
-    return Lake(lakes.settings_for(bucket).lake)
+    return Lake(drawn_lake.settings_for(bucket).lake)
 
 
 @pytest.mark.s3
 def test_two_runs_give_the_same_bytes_sorted_and_cut(lake: Lake, bucket: Any, tmp_path: Path) -> None:
-    prints, queries = lakes.fill(lake, range(8))
-    lakes.answer(lake, prints.queries, queries)
+    prints, queries = drawn_lake.fill(lake, range(8))
+    drawn_lake.answer(lake, prints.queries, queries)
     counts, rows = release(bucket, tmp_path / "a", prints.queries)
     release(bucket, tmp_path / "b", prints.queries)
     files = {path.relative_to(tmp_path / "a"): path.read_bytes() for path in (tmp_path / "a").rglob("*.*")}
@@ -56,8 +56,8 @@ def test_two_runs_give_the_same_bytes_sorted_and_cut(lake: Lake, bucket: Any, tm
 
 @pytest.mark.s3
 def test_rows_carry_their_image_all_its_instances_and_their_lineage(lake: Lake, bucket: Any, tmp_path: Path) -> None:
-    prints, queries = lakes.fill(lake, [5])
-    lakes.answer(lake, prints.queries, queries)
+    prints, queries = drawn_lake.fill(lake, [5])
+    drawn_lake.answer(lake, prints.queries, queries)
     _, rows = release(bucket, tmp_path, prints.queries)
     shard = lake.read("instances", prints.instances, Shard("first", 0))
     for row in rows.to_pylist():
@@ -81,11 +81,11 @@ def test_rows_carry_their_image_all_its_instances_and_their_lineage(lake: Lake, 
 
 @pytest.mark.s3
 def test_colours_are_the_same_in_the_lake_and_in_a_release(lake: Lake, bucket: Any, tmp_path: Path) -> None:
-    prints, _ = lakes.fill(lake, [5], queries_each=1)
+    prints, _ = drawn_lake.fill(lake, [5], queries_each=1)
     place = "instances", prints.instances, Shard("first", 0)
     painted = [{**one, "attributes": [("colour", "red"), ("colours", "red,blue")]}
                for one in lake.read(*place).to_pylist()]  # fmt: skip
-    lakes.write(lake, *place, painted)
+    drawn_lake.write(lake, *place, painted)
     _, rows = release(bucket, tmp_path, prints.queries, policy="unreviewed")
     told = rows["instances"].to_pylist()[0]
     assert told[0]["attributes"] == [{"key": "colour", "value": "red"}, {"key": "colours", "value": "red,blue"}]
@@ -96,10 +96,10 @@ def test_colours_are_the_same_in_the_lake_and_in_a_release(lake: Lake, bucket: A
 
 @pytest.mark.s3
 def test_a_variant_that_breaks_a_rule_today_is_left_out(lake: Lake, bucket: Any, tmp_path: Path) -> None:
-    prints, queries = lakes.fill(lake, range(2), queries_each=1, revision=0)  # made under older rules
+    prints, queries = drawn_lake.fill(lake, range(2), queries_each=1, revision=0)  # made under older rules
     queries[0] |= {"hops_single": queries[0]["hops"][-1:], "expr_single": "h1", "answer_single": "99"}
     queries[1] |= {"hops_single": queries[1]["hops"][-1:], "expr_single": "h1"}
-    lakes.write(lake, "queries", prints.queries, Shard("first", 0), queries)
+    drawn_lake.write(lake, "queries", prints.queries, Shard("first", 0), queries)
     _, rows = release(bucket, tmp_path, prints.queries, policy="unreviewed")
     singles = {row["query_id"]: row["answer_single"] for row in rows.to_pylist()}
     assert singles == {queries[0]["query_id"]: None, queries[1]["query_id"]: queries[1]["answer_single"]}
@@ -107,7 +107,7 @@ def test_a_variant_that_breaks_a_rule_today_is_left_out(lake: Lake, bucket: Any,
 
 @pytest.mark.s3
 def test_the_instruction_of_the_prompt_is_a_parameter(lake: Lake, bucket: Any, tmp_path: Path) -> None:
-    prints, queries = lakes.fill(lake, [0], queries_each=1)
+    prints, queries = drawn_lake.fill(lake, [0], queries_each=1)
     params = Params(answer_instruction="<answer>N</answer>, please.")
     _, rows = release(bucket, tmp_path, prints.queries, policy="unreviewed", params=params)
     assert rows["prompt"].to_pylist() == [f"{queries[0]['question']}\n<answer>N</answer>, please."]
@@ -115,7 +115,7 @@ def test_the_instruction_of_the_prompt_is_a_parameter(lake: Lake, bucket: Any, t
 
 @pytest.mark.s3
 def test_every_file_says_its_schema_and_what_its_columns_mean(lake: Lake, bucket: Any, tmp_path: Path) -> None:
-    prints, _ = lakes.fill(lake, [0], queries_each=1)
+    prints, _ = drawn_lake.fill(lake, [0], queries_each=1)
     release(bucket, tmp_path, prints.queries, policy="unreviewed")
     for path in (tmp_path / "rows").iterdir():
         schema = pq.read_schema(path)
@@ -125,8 +125,8 @@ def test_every_file_says_its_schema_and_what_its_columns_mean(lake: Lake, bucket
 
 @pytest.mark.s3
 def test_without_four_answers_nothing_is_unanimous(lake: Lake, bucket: Any, tmp_path: Path) -> None:
-    prints, queries = lakes.fill(lake, range(2))
-    lakes.answer(lake, prints.queries, queries[:1], [queries[0]["answer"]] * 3)
+    prints, queries = drawn_lake.fill(lake, range(2))
+    drawn_lake.answer(lake, prints.queries, queries[:1], [queries[0]["answer"]] * 3)
     counts, rows = release(bucket, tmp_path, prints.queries)
     assert counts["dropped"] == {"not_enough_answers": 4}
     assert rows.num_rows == 0
@@ -136,16 +136,16 @@ def test_without_four_answers_nothing_is_unanimous(lake: Lake, bucket: Any, tmp_
 
 @pytest.mark.s3
 def test_unreviewed_lets_in_what_nobody_answered_and_says_so(lake: Lake, bucket: Any, tmp_path: Path) -> None:
-    prints, queries = lakes.fill(lake, range(3))
-    lakes.answer(lake, prints.queries, queries[:1])
+    prints, queries = drawn_lake.fill(lake, range(3))
+    drawn_lake.answer(lake, prints.queries, queries[:1])
     _, rows = release(bucket, tmp_path, prints.queries, policy="unreviewed")
     assert Counter(rows["policy"].to_pylist()) == {"unanimous": 1, "unreviewed": 5}
 
 
 @pytest.mark.s3
 def test_people_outrank_the_program_and_the_variants_go(lake: Lake, bucket: Any, tmp_path: Path) -> None:
-    prints, queries = lakes.fill(lake, [1], queries_each=1)
-    lakes.answer(lake, prints.queries, queries, ["999", "999.0", " 999", "999"])
+    prints, queries = drawn_lake.fill(lake, [1], queries_each=1)
+    drawn_lake.answer(lake, prints.queries, queries, ["999", "999.0", " 999", "999"])
     _, rows = release(bucket, tmp_path, prints.queries)
     (row,) = rows.to_pylist()
     assert (row["answer"], row["program_agrees"]) == ("999", False)
@@ -160,8 +160,8 @@ def test_people_outrank_the_program_and_the_variants_go(lake: Lake, bucket: Any,
 def test_annotators_have_the_same_names_in_every_release_and_not_their_own(
     lake: Lake, bucket: Any, tmp_path: Path
 ) -> None:
-    prints, queries = lakes.fill(lake, range(2), queries_each=1)
-    lakes.answer(lake, prints.queries, queries)
+    prints, queries = drawn_lake.fill(lake, range(2), queries_each=1)
+    drawn_lake.answer(lake, prints.queries, queries)
     _, rows = release(bucket, tmp_path, prints.queries)
     first, second = rows["annotators"].to_pylist()
     assert first == second
@@ -176,9 +176,9 @@ def test_annotators_have_the_same_names_in_every_release_and_not_their_own(
 
 @pytest.mark.s3
 def test_withdrawn_photos_and_broken_programs_are_dropped_and_counted(lake: Lake, bucket: Any, tmp_path: Path) -> None:
-    prints, queries = lakes.fill(lake, range(3), queries_each=1, revision=0)  # made under older rules
+    prints, queries = drawn_lake.fill(lake, range(3), queries_each=1, revision=0)  # made under older rules
     queries[1]["answer"] = str(int(queries[1]["answer"]) + 1)
-    lakes.write(lake, "queries", prints.queries, Shard("first", 0), queries)
+    drawn_lake.write(lake, "queries", prints.queries, Shard("first", 0), queries)
     lake.write_tombstone(queries[0]["image_id"], reason="asked", blob_sha=None)
     counts, rows = release(bucket, tmp_path, prints.queries, policy="unreviewed")
     assert counts["dropped"] == {"withdrawn": 1, "wrong_answer": 1}
@@ -187,9 +187,9 @@ def test_withdrawn_photos_and_broken_programs_are_dropped_and_counted(lake: Lake
 
 @pytest.mark.s3
 def test_of_two_lineages_the_answered_one_wins_then_the_first(lake: Lake, bucket: Any, tmp_path: Path) -> None:
-    old, queries = lakes.fill(lake, range(2), version="1", queries_each=1)
-    new, _ = lakes.fill(lake, range(2), version="2", queries_each=1)
-    lakes.answer(lake, old.queries, queries[:1])
+    old, queries = drawn_lake.fill(lake, range(2), version="1", queries_each=1)
+    new, _ = drawn_lake.fill(lake, range(2), version="2", queries_each=1)
+    drawn_lake.answer(lake, old.queries, queries[:1])
     counts, rows = release(bucket, tmp_path, new.queries, old.queries, policy="unreviewed")
     lineage = dict(zip(rows["query_id"].to_pylist(), rows["lineage"].to_pylist(), strict=True))
     assert lineage == {queries[0]["query_id"]: old.queries, queries[1]["query_id"]: new.queries}
@@ -202,14 +202,14 @@ def test_a_photo_near_a_group_of_the_other_split_is_a_bridge(lake: Lake, bucket:
     train = next(group for group in groups if PARAMS.split.of(group) == "train")
     others = [group for group in groups if PARAMS.split.of(group) == "validation"]
     changes = {0: {"group": train, "near": [others[0]]}, 1: {"group": others[0], "near": [others[1]]}}
-    prints, queries = lakes.fill(lake, range(2), queries_each=1, changes=changes)
+    prints, queries = drawn_lake.fill(lake, range(2), queries_each=1, changes=changes)
     counts, rows = release(bucket, tmp_path, prints.queries, policy="unreviewed")
     assert counts["dropped"] == {"bridges_splits": 1}
     assert rows["query_id"].to_pylist() == [queries[1]["query_id"]]
     assert rows["split"].to_pylist() == ["validation"]
 
 
-LIMITED = replace(PARAMS, diversity=lakes.ANY_MIX.model_copy(update={"answer": 0.1}))
+LIMITED = replace(PARAMS, diversity=drawn_lake.ANY_MIX.model_copy(update={"answer": 0.1}))
 
 
 @pytest.mark.s3
@@ -229,10 +229,10 @@ LIMITED = replace(PARAMS, diversity=lakes.ANY_MIX.model_copy(update={"answer": 0
     ],
 )
 def test_tries_are_graded_against_what_people_say(
-    lake: Lake, bucket: Any, tmp_path: Path, right: tuple[int, int, int], changed: lakes.Row, expected: Any
+    lake: Lake, bucket: Any, tmp_path: Path, right: tuple[int, int, int], changed: drawn_lake.Row, expected: Any
 ) -> None:
-    prints, (query,) = lakes.fill(lake, [1], queries_each=1)
-    lakes.answer(lake, prints.queries, [query], ["999"] * 4)  # the program says something else
+    prints, (query,) = drawn_lake.fill(lake, [1], queries_each=1)
+    drawn_lake.answer(lake, prints.queries, [query], ["999"] * 4)  # the program says something else
     about(lake, "attempts", prints, tries(query, right, "999 cups"), "abcdefabcdef")
     params = replace(LIMITED, calibrate=CalibrateSettings(**changed))
     counts, rows = release(bucket, tmp_path, prints.queries, params=params)
@@ -246,11 +246,11 @@ def test_tries_are_graded_against_what_people_say(
 
 @pytest.mark.s3
 def test_a_target_counts_its_own_model_and_no_try_twice(lake: Lake, bucket: Any, tmp_path: Path) -> None:
-    prints, (query,) = lakes.fill(lake, [1], queries_each=1)
+    prints, (query,) = drawn_lake.fill(lake, [1], queries_each=1)
     weak, strong = tries(query, (2, 0, 0), query["answer"]), tries(query, (7, 0, 0), query["answer"], "org/strong")
     about(lake, "attempts", prints, [*weak, *strong], "abcdefabcdef")
     about(lake, "attempts", prints, weak, "fedcbafedcba")  # the same model screened again under other settings
-    settings = lakes.settings_for(bucket, release={"lineages": [prints.queries], "policy": "unreviewed"})
+    settings = drawn_lake.settings_for(bucket, release={"lineages": [prints.queries], "policy": "unreviewed"})
     snapshot = take_snapshot(lake, settings)
     for target, difficulty in (("weak", 0.25), ("org_strong", 0.875), ("default", 0.5625)):
         assemble(snapshot, LIMITED, lake, target, tmp_path / target)
@@ -261,7 +261,7 @@ def test_a_target_counts_its_own_model_and_no_try_twice(lake: Lake, bucket: Any,
 @pytest.mark.s3
 @pytest.mark.parametrize("first", ["abcdefabcdef", "fedcbafedcba"])
 def test_a_try_that_once_chose_queries_measures_nothing(lake: Lake, bucket: Any, tmp_path: Path, first: str) -> None:
-    prints, (query,) = lakes.fill(lake, [1], queries_each=1)
+    prints, (query,) = drawn_lake.fill(lake, [1], queries_each=1)
     held = tries(query, (2, 0, 2), query["answer"])  # right by samples 8 and 9
     second = {"abcdefabcdef": "fedcbafedcba", "fedcbafedcba": "abcdefabcdef"}[first]
     about(lake, "attempts", prints, held, first)
@@ -277,8 +277,8 @@ def test_a_try_that_once_chose_queries_measures_nothing(lake: Lake, bucket: Any,
 @pytest.mark.s3
 @pytest.mark.parametrize("condemns", [True, False])
 def test_a_judge_is_heard_where_no_human_was(lake: Lake, bucket: Any, tmp_path: Path, condemns: bool) -> None:
-    prints, queries = lakes.fill(lake, range(2), queries_each=1)
-    lakes.answer(lake, prints.queries, queries[:1])
+    prints, queries = drawn_lake.fill(lake, range(2), queries_each=1)
+    drawn_lake.answer(lake, prints.queries, queries[:1])
     verdicts = [
         {"query_id": one["query_id"], "model": "m", "verdict": "ambiguous", "reason": "two cups"} for one in queries
     ]
@@ -293,10 +293,10 @@ def test_a_judge_is_heard_where_no_human_was(lake: Lake, bucket: Any, tmp_path: 
 def test_under_the_papers_preset_only_disagreement_and_ease_drop_a_query(
     lake: Lake, bucket: Any, tmp_path: Path
 ) -> None:
-    prints, queries = lakes.fill(lake, range(4), queries_each=3)  # alike, and near-duplicates
+    prints, queries = drawn_lake.fill(lake, range(4), queries_each=3)  # alike, and near-duplicates
     easy, guessed, disputed, *_ = queries
-    lakes.answer(lake, prints.queries, [one for one in queries if one is not disputed])
-    lakes.answer(lake, prints.queries, [disputed], ["1", "1", "1", "2"], batch="batch-2")
+    drawn_lake.answer(lake, prints.queries, [one for one in queries if one is not disputed])
+    drawn_lake.answer(lake, prints.queries, [disputed], ["1", "1", "1", "2"], batch="batch-2")
     graded = [*tries(easy, (8, 0, 0), easy["answer"]), *tries(guessed, (7, 8, 4), guessed["answer"])]
     about(lake, "attempts", prints, graded, "abcdefabcdef")
     verdicts = [{"query_id": one["query_id"], "model": "m", "verdict": "ambiguous", "reason": ""} for one in queries]
@@ -313,21 +313,21 @@ def test_under_the_papers_preset_only_disagreement_and_ease_drop_a_query(
 
 @pytest.mark.s3
 def test_too_many_of_a_kind_are_counted_under_their_reason(lake: Lake, bucket: Any, tmp_path: Path) -> None:
-    prints, _ = lakes.fill(lake, range(4), queries_each=3)
-    near = replace(PARAMS, diversity=lakes.ANY_MIX.model_copy(update={"near": 0.75}))
+    prints, _ = drawn_lake.fill(lake, range(4), queries_each=3)
+    near = replace(PARAMS, diversity=drawn_lake.ANY_MIX.model_copy(update={"near": 0.75}))
     counts, rows = release(bucket, tmp_path / "near", prints.queries, policy="unreviewed", params=near)
     assert counts == {"read": 12, "rows": 4, "dropped": {"near_duplicate": 8}}
     assert len(set(rows["image_id"].to_pylist())) == 4
-    alike = replace(PARAMS, diversity=lakes.ANY_MIX.model_copy(update={"template": 0.3}))
+    alike = replace(PARAMS, diversity=drawn_lake.ANY_MIX.model_copy(update={"template": 0.3}))
     counts, _ = release(bucket, tmp_path / "alike", prints.queries, policy="unreviewed", params=alike)
     assert counts == {"read": 12, "rows": 5, "dropped": {"too_frequent_template": 7}}
 
 
 @pytest.mark.s3
 def test_a_new_intake_leaves_the_parts_of_the_old_ones_as_they_are(lake: Lake, bucket: Any, tmp_path: Path) -> None:
-    prints, _ = lakes.fill(lake, range(6), intake="night-1")
+    prints, _ = drawn_lake.fill(lake, range(6), intake="night-1")
     release(bucket, tmp_path / "a", prints.queries, policy="unreviewed")
-    lakes.fill(lake, range(6, 9), intake="night-2")
+    drawn_lake.fill(lake, range(6, 9), intake="night-2")
     release(bucket, tmp_path / "b", prints.queries, policy="unreviewed")
     before, after = ({path.read_bytes() for path in (tmp_path / name / "rows").iterdir()} for name in "ab")
     assert before < after

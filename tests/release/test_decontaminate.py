@@ -24,7 +24,7 @@ from hopchain_etl.release.card import write_card
 from hopchain_etl.release.decontaminate import contamination, decontaminate, normal
 from hopchain_etl.release.snapshot import take_snapshot
 from hopchain_etl.settings import BenchmarkSettings, Settings
-from support import lakes
+from support import drawn_lake
 
 
 def picture(seed: int) -> Image.Image:
@@ -68,11 +68,11 @@ def test_questions_are_compared_by_their_words() -> None:
     assert normal(" How many\tCUPS, are there? ") == normal("how many cups are there")
 
 
-def fill(lake: Lake, seeds: Iterable[int], **more: Any) -> tuple[lakes.Lineages, list[lakes.Row]]:
-    """Fill the lake with photos that look like ``picture`` of their seed: those that ``lakes`` draws are all alike."""
+def fill(lake: Lake, seeds: Iterable[int], **more: Any) -> tuple[drawn_lake.Lineages, list[drawn_lake.Row]]:
+    """Fill the lake with photos that look like ``picture`` of their seed: those of ``drawn_lake`` are all alike."""
     photos = {seed: encoded(picture(seed)) for seed in seeds}
     shas = {seed: hashlib.sha256(data).hexdigest() for seed, data in photos.items()}
-    filled = lakes.fill(lake, seeds, changes={seed: {"blob_sha": sha} for seed, sha in shas.items()}, **more)
+    filled = drawn_lake.fill(lake, seeds, changes={seed: {"blob_sha": sha} for seed, sha in shas.items()}, **more)
     for seed, data in photos.items():
         lake.put_blob(data, shas[seed])
     return filled
@@ -96,7 +96,7 @@ def test_what_a_benchmark_holds_is_not_released(bucket: Any, tmp_path: Path, whe
             (place / name).parent.mkdir(exist_ok=True)
             (place / name).write_bytes(data)
 
-    settings = lakes.settings_for(bucket)
+    settings = drawn_lake.settings_for(bucket)
     lake = Lake(settings.lake)
     prints, queries = fill(lake, range(3), queries_each=2)
     with pytest.raises(ValueError, match=r"bench holds no image .* correct HOPCHAIN_BENCHMARKS__URI"):
@@ -106,7 +106,7 @@ def test_what_a_benchmark_holds_is_not_released(bucket: Any, tmp_path: Path, whe
         decontaminate(lake, benchmark)
     assert contamination(lake)["images"] == {}
     release = {"lineages": [prints.queries], "policy": "unreviewed"}
-    settings = lakes.settings_for(bucket, benchmarks=benchmark, release=release)
+    settings = drawn_lake.settings_for(bucket, benchmarks=benchmark, release=release)
     put("broken.png", encoded(picture(9)))
     put("questions.txt", f"\n{queries[0]['question'].upper()}\n\n".encode())
     counts, _ = released(lake, settings, tmp_path / "a")
@@ -129,14 +129,14 @@ def test_what_a_benchmark_holds_is_not_released(bucket: Any, tmp_path: Path, whe
 def released(lake: Lake, settings: Settings, out: Path) -> tuple[dict[str, Any], str]:
     snapshot = take_snapshot(lake, settings)
     assert take_snapshot(lake, settings) == snapshot
-    counts = assemble(snapshot, Params(diversity=lakes.ANY_MIX), lake, "default", out)
+    counts = assemble(snapshot, Params(diversity=drawn_lake.ANY_MIX), lake, "default", out)
     write_card(snapshot, "default", out)
     return counts, (out / "README.md").read_text()
 
 
 @pytest.mark.s3
 def test_a_photo_is_held_against_a_benchmark_once(bucket: Any, tmp_path: Path) -> None:
-    lake, benchmark = Lake(lakes.settings_for(bucket).lake), benchmark_at(bucket, str(tmp_path))
+    lake, benchmark = Lake(drawn_lake.settings_for(bucket).lake), benchmark_at(bucket, str(tmp_path))
     (tmp_path / "a.png").write_bytes(COPIES["small"](picture(5)))
     fill(lake, range(2))
 
@@ -157,7 +157,7 @@ def test_a_photo_is_held_against_a_benchmark_once(bucket: Any, tmp_path: Path) -
 
 @pytest.mark.s3
 def test_a_benchmark_that_is_not_there_stops_the_release(bucket: Any, tmp_path: Path) -> None:
-    lake = Lake(lakes.settings_for(bucket).lake)
+    lake = Lake(drawn_lake.settings_for(bucket).lake)
     prints, _ = fill(lake, range(1))
     for uri, error, match in (
         (str(tmp_path / "typo"), ValueError, "there is no folder"),
@@ -165,7 +165,7 @@ def test_a_benchmark_that_is_not_there_stops_the_release(bucket: Any, tmp_path: 
         ("s3://no-such-bucket-here/bench", StoreError, "create the bucket or correct the `uri`"),
     ):
         release = {"lineages": [prints.queries]}
-        settings = lakes.settings_for(bucket, benchmarks=benchmark_at(bucket, uri), release=release)
+        settings = drawn_lake.settings_for(bucket, benchmarks=benchmark_at(bucket, uri), release=release)
         with pytest.raises(error, match=match):
             take_snapshot(lake, settings)
     with pytest.raises(ValidationError, match="not a folder and not an S3 location"):
@@ -174,7 +174,7 @@ def test_a_benchmark_that_is_not_there_stops_the_release(bucket: Any, tmp_path: 
 
 @pytest.mark.s3
 def test_the_command_takes_a_place_or_that_of_the_settings(bucket: Any, tmp_path: Path) -> None:
-    lake = Lake(lakes.settings_for(bucket).lake)
+    lake = Lake(drawn_lake.settings_for(bucket).lake)
     _, queries = fill(lake, range(1))
     (tmp_path / "one.png").write_bytes(COPIES["poor"](picture(0)))
     env = {

@@ -14,10 +14,11 @@ import pytest
 from hopchain_etl.release import image_parts
 from hopchain_etl.release.changelog import Changes
 from hopchain_etl.release.git import RegistryError, settings_env
-from hopchain_etl.release.registry import Release, publish, releases
+from hopchain_etl.release.registry import publish, releases
+from hopchain_etl.release.versions import Release
 from hopchain_etl.training_set.verify import verify
-from support import lakes
-from support.worlds import World, a_world, clean_env
+from support import drawn_lake
+from support.registry_world import World, a_world, clean_env
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 
@@ -29,14 +30,14 @@ def world(bucket: Any, s3_server: Any, tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def without_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lakes.leave_out_the_suite(monkeypatch, tmp_path)
+    drawn_lake.leave_out_the_suite(monkeypatch, tmp_path)
 
 
 def test_two_releases_are_pulled_by_a_reader_and_only_new_bytes_travel(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(image_parts, "PART_BYTES", 2_500)  # drawn photos have about 1.5 kB each
-    prints, _ = lakes.fill(world.lake, range(5))
+    prints, _ = drawn_lake.fill(world.lake, range(5))
     settings = world.settings(prints.queries)
     first = publish(settings)
     assert (first.tag, first.rows, first.releases[0].bump) == ("training-set/default@v0.1.0", 10, "first")
@@ -47,7 +48,7 @@ def test_two_releases_are_pulled_by_a_reader_and_only_new_bytes_travel(
     assert not again.changed
     assert world.remote() == before
 
-    lakes.fill(world.lake, range(10, 12), intake="second")
+    drawn_lake.fill(world.lake, range(10, 12), intake="second")
     second = publish(settings)
     after = world.remote()
     assert (second.tag, second.rows, second.releases[0].bump) == ("training-set/default@v0.2.0", 14, "minor")
@@ -83,7 +84,7 @@ def test_two_releases_are_pulled_by_a_reader_and_only_new_bytes_travel(
 
 @pytest.mark.usefixtures("without_suite")
 def test_rows_that_go_away_are_a_major_version(world: World) -> None:
-    prints, queries = lakes.fill(world.lake, range(3))
+    prints, queries = drawn_lake.fill(world.lake, range(3))
     settings = world.settings(prints.queries)
     publish(settings)
     world.lake.write_tombstone(queries[0]["image_id"], reason="asked", blob_sha=None)
@@ -100,17 +101,17 @@ def test_rows_that_go_away_are_a_major_version(world: World) -> None:
 
 @pytest.mark.usefixtures("without_suite")
 def test_answers_to_released_queries_are_a_minor_version(world: World) -> None:
-    prints, queries = lakes.fill(world.lake, range(2))
+    prints, queries = drawn_lake.fill(world.lake, range(2))
     settings = world.settings(prints.queries)
     publish(settings)
-    lakes.answer(world.lake, prints.queries, queries)
+    drawn_lake.answer(world.lake, prints.queries, queries)
     result = publish(settings)
     assert (result.version, result.releases[0].policy) == ("0.2.0", "unanimous")
 
 
 @pytest.mark.usefixtures("without_suite")
 def test_another_instruction_is_a_major_version_that_names_the_prompt(world: World) -> None:
-    prints, queries = lakes.fill(world.lake, range(1))
+    prints, queries = drawn_lake.fill(world.lake, range(1))
     publish(world.settings(prints.queries))
     result = publish(world.settings(prints.queries, release={"answer_instruction": "Say <answer>N</answer>."}))
     assert (result.version, result.releases[0].bump) == ("1.0.0", "major")
@@ -119,7 +120,7 @@ def test_another_instruction_is_a_major_version_that_names_the_prompt(world: Wor
 
 @pytest.mark.usefixtures("without_suite")
 def test_nothing_to_release_makes_no_version(world: World) -> None:
-    prints, _ = lakes.fill(world.lake, range(1))
+    prints, _ = drawn_lake.fill(world.lake, range(1))
     result = publish(world.settings(prints.queries, release={"policy": "unanimous"}))
     assert not result.changed
     assert world.refs() == ""
@@ -127,7 +128,7 @@ def test_nothing_to_release_makes_no_version(world: World) -> None:
 
 @pytest.mark.usefixtures("without_suite")
 def test_a_refused_approval_leaves_everything_as_it_was(world: World) -> None:
-    prints, _ = lakes.fill(world.lake, range(1))
+    prints, _ = drawn_lake.fill(world.lake, range(1))
     seen: list[Release] = []
 
     def refuse(drafts: Any) -> bool:
@@ -141,7 +142,7 @@ def test_a_refused_approval_leaves_everything_as_it_was(world: World) -> None:
 
 @pytest.mark.usefixtures("without_suite")
 def test_a_failed_byte_push_leaves_the_registry_as_it_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    prints, _ = lakes.fill(world.lake, range(1))
+    prints, _ = drawn_lake.fill(world.lake, range(1))
     settings = world.settings(prints.queries)
     secret = world.reader.secret_key
     with monkeypatch.context() as reading:  # a key that may read the lake, and write nothing
@@ -156,7 +157,7 @@ def test_a_failed_byte_push_leaves_the_registry_as_it_was(world: World, monkeypa
 
 @pytest.mark.usefixtures("without_suite")
 def test_a_refused_git_push_leaves_no_tag_and_the_next_publish_recovers(world: World) -> None:
-    prints, _ = lakes.fill(world.lake, range(1))
+    prints, _ = drawn_lake.fill(world.lake, range(1))
     settings = world.settings(prints.queries)
     hook = world.bare / "hooks/pre-receive"
     hook.parent.mkdir(exist_ok=True)
@@ -175,7 +176,7 @@ def test_a_refused_git_push_leaves_no_tag_and_the_next_publish_recovers(world: W
 
 @pytest.mark.usefixtures("without_suite")
 def test_a_publish_killed_between_bytes_and_tags_is_repeated_cleanly(world: World) -> None:
-    prints, _ = lakes.fill(world.lake, range(1))
+    prints, _ = drawn_lake.fill(world.lake, range(1))
     settings = world.settings(prints.queries)
     hook = world.bare / "hooks/pre-receive"
     hook.parent.mkdir(exist_ok=True)
@@ -204,7 +205,7 @@ def test_a_publish_killed_between_bytes_and_tags_is_repeated_cleanly(world: Worl
 
 @pytest.mark.usefixtures("without_suite")
 def test_each_target_has_its_own_versions_and_shares_the_photos(world: World) -> None:
-    prints, _ = lakes.fill(world.lake, range(2))
+    prints, _ = drawn_lake.fill(world.lake, range(2))
     result = publish(world.settings(prints.queries, release={"targets": ["big", "small"]}))
     assert [release.tag for release in result.releases] == ["training-set/big@v0.1.0", "training-set/small@v0.1.0"]
     assert result.new_parts == ("part-00000",)
@@ -214,14 +215,14 @@ def test_each_target_has_its_own_versions_and_shares_the_photos(world: World) ->
 
 @pytest.mark.usefixtures("without_suite")
 def test_the_research_artifact_comes_and_goes_with_its_setting(world: World) -> None:
-    prints, _ = lakes.fill(world.lake, range(1))
+    prints, _ = drawn_lake.fill(world.lake, range(1))
     publish(world.settings(prints.queries))
     wanted = world.settings(prints.queries, release={"research": True})
     with_it = publish(wanted)
     assert (with_it.version, with_it.releases[0].changes) == ("0.2.0", Changes(2, 2, 0))
     assert "research/raw.dvc" in world.git("ls-tree", "-r", "--name-only", with_it.tag or "").split()
     assert not publish(wanted).changed
-    lakes.fill(world.lake, range(1, 2), intake="second")
+    drawn_lake.fill(world.lake, range(1, 2), intake="second")
     without = publish(world.settings(prints.queries))
     assert without.version == "0.3.0"
     assert "research" not in world.git("ls-tree", "-r", "--name-only", without.tag or "")
@@ -229,7 +230,7 @@ def test_the_research_artifact_comes_and_goes_with_its_setting(world: World) -> 
 
 @pytest.mark.usefixtures("without_suite")
 def test_no_key_is_committed_and_another_remote_is_refused(world: World) -> None:
-    prints, _ = lakes.fill(world.lake, range(1))
+    prints, _ = drawn_lake.fill(world.lake, range(1))
     publish(world.settings(prints.queries))
     everything = world.git("log", "-p", "--all")
     assert world.bucket.secret_key not in everything

@@ -15,10 +15,10 @@ from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.release.assemble import Params, assemble
 from hopchain_etl.release.research import write_research
 from hopchain_etl.release.snapshot import take_snapshot
-from support import lakes
+from support import drawn_lake
 
 pytestmark = pytest.mark.s3
-PARAMS = Params(rows_per_part=5, diversity=lakes.ANY_MIX)
+PARAMS = Params(rows_per_part=5, diversity=drawn_lake.ANY_MIX)
 
 
 def refuse(lake: Lake, fingerprint: str, images: list[str | None]) -> None:
@@ -33,33 +33,33 @@ def refuse(lake: Lake, fingerprint: str, images: list[str | None]) -> None:
     lake.store.put(folder + "_SUCCESS", Marker(**{**vars(marker), "rejects": (part,)}).to_json())
 
 
-def read(folder: Path, table: str) -> list[lakes.Row]:
-    rows: list[lakes.Row] = pq.read_table(sorted(folder.glob(f"{table}-*.parquet"))).to_pylist()
+def read(folder: Path, table: str) -> list[drawn_lake.Row]:
+    rows: list[drawn_lake.Row] = pq.read_table(sorted(folder.glob(f"{table}-*.parquet"))).to_pylist()
     return rows
 
 
 @pytest.fixture
 def lake(bucket: Any) -> Lake:
-    return Lake(lakes.settings_for(bucket).lake)
+    return Lake(drawn_lake.settings_for(bucket).lake)
 
 
 def taken(bucket: Any, *lineages: str, targets: tuple[str, ...] = ("default",)) -> dict[str, Any]:
-    settings = lakes.settings_for(bucket, release={"lineages": lineages, "targets": targets})
+    settings = drawn_lake.settings_for(bucket, release={"lineages": lineages, "targets": targets})
     return take_snapshot(Lake(settings.lake), settings)
 
 
 def test_everything_of_a_release_is_told_and_nothing_of_withdrawn_photos_or_names(
     lake: Lake, bucket: Any, tmp_path: Path
 ) -> None:
-    prints, queries = lakes.fill(lake, range(4), queries_each=2)
+    prints, queries = drawn_lake.fill(lake, range(4), queries_each=2)
     easy, good, disputed, rejected, _, _, gone, also_gone = queries
-    lakes.answer(lake, prints.queries, [easy, good, gone, also_gone])
-    lakes.answer(lake, prints.queries, [disputed], ["1", "2", "3", "4"], batch="batch-2")
-    lakes.answer(lake, prints.queries, [rejected], [None, None], batch="batch-3")
-    every = [lakes.tries(one, (8 if one is easy else 3, 0, 0), one["answer"]) for one in queries]
-    lakes.about(lake, "attempts", prints, [row for rows in every for row in rows], "abcdefabcdef")
+    drawn_lake.answer(lake, prints.queries, [easy, good, gone, also_gone])
+    drawn_lake.answer(lake, prints.queries, [disputed], ["1", "2", "3", "4"], batch="batch-2")
+    drawn_lake.answer(lake, prints.queries, [rejected], [None, None], batch="batch-3")
+    every = [drawn_lake.tries(one, (8 if one is easy else 3, 0, 0), one["answer"]) for one in queries]
+    drawn_lake.about(lake, "attempts", prints, [row for rows in every for row in rows], "abcdefabcdef")
     verdicts = [{"query_id": one["query_id"], "model": "m", "verdict": "fine", "reason": ""} for one in queries]
-    lakes.about(lake, "judgements", prints, verdicts, "fedcbafedcba")
+    drawn_lake.about(lake, "judgements", prints, verdicts, "fedcbafedcba")
     refuse(lake, prints.queries, [good["image_id"], gone["image_id"], None])
     lake.write_tombstone(gone["image_id"], reason="asked", blob_sha=None)
     snapshot = taken(bucket, prints.queries, targets=("default", "weak"))
@@ -100,7 +100,7 @@ def test_everything_of_a_release_is_told_and_nothing_of_withdrawn_photos_or_name
 def test_the_same_snapshot_gives_the_same_parts_and_a_new_night_leaves_the_old_ones(
     lake: Lake, bucket: Any, tmp_path: Path
 ) -> None:
-    prints, _ = lakes.fill(lake, range(4), queries_each=2)
+    prints, _ = drawn_lake.fill(lake, range(4), queries_each=2)
     for name in ("a", "b"):
         write_research(taken(bucket, prints.queries), PARAMS, lake, tmp_path / name)
     files = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()}
@@ -110,7 +110,7 @@ def test_the_same_snapshot_gives_the_same_parts_and_a_new_night_leaves_the_old_o
                              "votes-00000.parquet"]  # fmt: skip
     for path in (tmp_path / "a").glob("*.parquet"):
         assert pq.read_schema(path).equals(schemas.RESEARCH[path.name.split("-")[0]])
-    lakes.fill(lake, range(4, 6), intake="second")
+    drawn_lake.fill(lake, range(4, 6), intake="second")
     write_research(taken(bucket, prints.queries), PARAMS, lake, tmp_path / "b")
     assert {path.read_bytes() for path in (tmp_path / "a").glob("queries-*")} < {
         path.read_bytes() for path in (tmp_path / "b").glob("queries-*")
@@ -118,9 +118,9 @@ def test_the_same_snapshot_gives_the_same_parts_and_a_new_night_leaves_the_old_o
 
 
 def test_of_two_lineages_the_one_that_is_released_says_so(lake: Lake, bucket: Any, tmp_path: Path) -> None:
-    old, (query,) = lakes.fill(lake, range(1), queries_each=1, version="1")
-    new, _ = lakes.fill(lake, range(1), queries_each=1, version="2")
-    lakes.answer(lake, old.queries, [query])
+    old, (query,) = drawn_lake.fill(lake, range(1), queries_each=1, version="1")
+    new, _ = drawn_lake.fill(lake, range(1), queries_each=1, version="2")
+    drawn_lake.answer(lake, old.queries, [query])
     write_research(taken(bucket, new.queries, old.queries), PARAMS, lake, tmp_path)
     said = {row["fingerprint"]: row["outcomes"][0]["outcome"] for row in read(tmp_path, "queries")}
     assert said == {old.queries: "released", new.queries: "superseded"}

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hopchain_etl.hops.consensus import ConsensusRule
-from hopchain_etl.release.selection import Split, consensus_verdict
+from hopchain_etl.release.human_answers import consensus_verdict
+from hopchain_etl.release.selection import Split
 from hopchain_etl.settings import Policy
 
 NUMBERS = st.sampled_from(["7", "7.0", "8", "1e3", "seven", "", None])

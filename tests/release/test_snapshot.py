@@ -8,19 +8,19 @@ import pytest
 from hopchain_etl.lake.lake import Lake, LakeError, Shard
 from hopchain_etl.release.inputs import Inputs
 from hopchain_etl.release.snapshot import take_snapshot, to_bytes
-from support import lakes
+from support import drawn_lake
 
 pytestmark = pytest.mark.s3
 
 
 def settings(bucket: Any, *fingerprints: str, policy: str = "unreviewed") -> Any:
-    return lakes.settings_for(bucket, release={"lineages": fingerprints, "policy": policy})
+    return drawn_lake.settings_for(bucket, release={"lineages": fingerprints, "policy": policy})
 
 
 def test_the_same_lake_gives_the_same_bytes_and_no_clock(bucket: Any) -> None:
     lake = Lake(settings(bucket).lake)
-    prints, queries = lakes.fill(lake, range(3))
-    lakes.answer(lake, prints.queries, queries)
+    prints, queries = drawn_lake.fill(lake, range(3))
+    drawn_lake.answer(lake, prints.queries, queries)
     first = to_bytes(take_snapshot(lake, settings(bucket, prints.queries)))
     again = to_bytes(take_snapshot(Lake(settings(bucket).lake), settings(bucket, prints.queries)))
     assert first == again
@@ -30,7 +30,7 @@ def test_the_same_lake_gives_the_same_bytes_and_no_clock(bucket: Any) -> None:
 
 def test_it_names_every_part_with_what_its_marker_says(bucket: Any) -> None:
     lake = Lake(settings(bucket).lake)
-    prints, _ = lakes.fill(lake, range(2))
+    prints, _ = drawn_lake.fill(lake, range(2))
     snapshot = take_snapshot(lake, settings(bucket, prints.queries))
     for entry in snapshot["inputs"]:
         marker = lake.marker(entry["table"], entry["fingerprint"], Shard.parse(entry["shard"]))
@@ -41,7 +41,7 @@ def test_it_names_every_part_with_what_its_marker_says(bucket: Any) -> None:
 
 def test_engines_are_walked_from_the_queries_up(bucket: Any) -> None:
     lake = Lake(settings(bucket).lake)
-    prints, _ = lakes.fill(lake, range(1))
+    prints, _ = drawn_lake.fill(lake, range(1))
     engines = take_snapshot(lake, settings(bucket, prints.queries))["engines"][prints.queries]
     assert [(one["stage"], one["model"]) for one in engines] == [
         ("detect", "test-detect"),
@@ -53,8 +53,8 @@ def test_engines_are_walked_from_the_queries_up(bucket: Any) -> None:
 
 def test_two_lineages_share_their_images_and_stay_in_order(bucket: Any) -> None:
     lake = Lake(settings(bucket).lake)
-    old, _ = lakes.fill(lake, range(2), version="1")
-    new, _ = lakes.fill(lake, range(2), version="2")
+    old, _ = drawn_lake.fill(lake, range(2), version="1")
+    new, _ = drawn_lake.fill(lake, range(2), version="2")
     snapshot = take_snapshot(lake, settings(bucket, new.queries, old.queries))
     assert snapshot["lineages"] == [new.queries, old.queries]
     assert [entry["table"] for entry in snapshot["inputs"]].count("images") == 1
@@ -63,30 +63,30 @@ def test_two_lineages_share_their_images_and_stay_in_order(bucket: Any) -> None:
 
 def test_photos_that_no_query_is_about_do_not_change_it(bucket: Any) -> None:
     lake = Lake(settings(bucket).lake)
-    prints, _ = lakes.fill(lake, range(1))
+    prints, _ = drawn_lake.fill(lake, range(1))
     before = take_snapshot(lake, settings(bucket, prints.queries))
-    data, _ = lakes.draw(77)
-    lakes.write(lake, "images", None, Shard("later", 0), [lakes.image_row(data, 77)])
+    data, _ = drawn_lake.draw(77)
+    drawn_lake.write(lake, "images", None, Shard("later", 0), [drawn_lake.image_row(data, 77)])
     assert take_snapshot(lake, settings(bucket, prints.queries)) == before
 
 
 def test_a_tombstone_changes_it(bucket: Any) -> None:
     lake = Lake(settings(bucket).lake)
-    prints, queries = lakes.fill(lake, range(1))
+    prints, queries = drawn_lake.fill(lake, range(1))
     lake.write_tombstone(queries[0]["image_id"], reason="asked", blob_sha=None)
     assert take_snapshot(lake, settings(bucket, prints.queries))["withdrawn"] == [queries[0]["image_id"]]
 
 
 def test_an_unknown_lineage_says_which_there_are(bucket: Any) -> None:
     lake = Lake(settings(bucket).lake)
-    prints, _ = lakes.fill(lake, range(1))
+    prints, _ = drawn_lake.fill(lake, range(1))
     with pytest.raises(LakeError, match=prints.queries):
         take_snapshot(lake, settings(bucket, "0123456789ab"))
 
 
 def test_a_part_that_changed_behind_the_snapshot_is_refused(bucket: Any) -> None:
     lake = Lake(settings(bucket).lake)
-    prints, _ = lakes.fill(lake, range(1))
+    prints, _ = drawn_lake.fill(lake, range(1))
     snapshot = take_snapshot(lake, settings(bucket, prints.queries))
     inputs, shard = Inputs(snapshot, lake), Shard("first", 0)
     folder = lake.folder("queries", prints.queries, shard)
@@ -103,14 +103,14 @@ def test_a_part_that_changed_behind_the_snapshot_is_refused(bucket: Any) -> None
 
 @pytest.mark.parametrize("target", ["images", "a;rm", "../up", "a b", "", "a..b", "x@v1"])
 def test_a_target_that_cannot_be_a_folder_and_an_argument_is_refused(bucket: Any, target: str) -> None:
-    odd = lakes.settings_for(bucket, release={"targets": [target]})
-    with pytest.raises(ValueError, match="cannot name a target"):
+    odd = drawn_lake.settings_for(bucket, release={"targets": [target]})
+    with pytest.raises(ValueError, match="is not a valid target name"):
         take_snapshot(Lake(odd.lake), odd)
 
 
 def test_after_an_earlier_snapshot_only_new_and_changed_markers_are_read(bucket: Any) -> None:
     lake = Lake(settings(bucket).lake)
-    prints, queries = lakes.fill(lake, range(2), intake="night-1")
+    prints, queries = drawn_lake.fill(lake, range(2), intake="night-1")
     mine = settings(bucket, prints.queries)
     first = take_snapshot(lake, mine)
 
@@ -123,8 +123,8 @@ def test_after_an_earlier_snapshot_only_new_and_changed_markers_are_read(bucket:
     again, nothing = read_by(first)
     assert again == first
     assert everything - nothing == 3  # queries, instances, images
-    lakes.fill(lake, range(2, 4), intake="night-2")
-    lakes.write(lake, "queries", prints.queries, Shard("night-1", 0), queries[:1])
+    drawn_lake.fill(lake, range(2, 4), intake="night-2")
+    drawn_lake.write(lake, "queries", prints.queries, Shard("night-1", 0), queries[:1])
     second, news = read_by(first)
     assert second == take_snapshot(lake, mine)
     assert news - nothing == 4  # the second night, and the queries that were written again

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from hopchain_etl.reporting.audit import as_text, audit
-from support import lakes
-from support.nights import night, put_photos, settings_at
+from support import drawn_lake
+from support.toy_build import night, put_photos, settings_at
 from support.toy_engines import ToyJudge, ToySolver, toy_engines
 
 pytestmark = pytest.mark.s3
@@ -22,7 +22,7 @@ def test_every_figure_of_a_screened_and_judged_build(bucket: Any, tmp_path: Path
     _, build = night(settings, "first", replace(toy_engines(tmp_path / "calls"), solver=solver, judge=judge))
     shard = build.lake.completed_shards("queries", build.lineage)[0]
     queries = build.lake.read("queries", build.lineage, shard).to_pylist()
-    lakes.answer(build.lake, build.lineage, queries)  # people find an answer to each
+    drawn_lake.answer(build.lake, build.lineage, queries)  # people find an answer to each
 
     figures = audit(build)
     assert figures["queries"] == len(queries)

@@ -13,8 +13,8 @@ from hopchain_etl.engines.base import Identity, Photo, Reply
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.stages.engine_calls import call_engine, interpret_reply, photos
 from hopchain_etl.stages.runner import Failed, Rejected
-from support.nights import settings_at
 from support.s3 import S3Location
+from support.toy_build import settings_at
 
 pytestmark = pytest.mark.s3
 

@@ -1,4 +1,4 @@
-"""Ingest against a real S3 server: odd keys, hostile photos, duplicates, kills, and nights on which nothing is new."""
+"""Ingest against a real S3 server: odd keys, hostile photos, duplicates, stops and kills."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
@@ -22,25 +20,16 @@ from hopchain_etl.imaging.normalise import image_id, normalise, perceptual_hash
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.object_store import Fetched, ObjectStore, StoreError
 from hopchain_etl.quality.validator import QualityError, SuiteResult
-from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
+from hopchain_etl.settings import IngestSettings
 from hopchain_etl.stages.ingest import Ingest, IngestResult, ingest
-from hopchain_etl.stages.listing import intakes, list_intake, listing
+from hopchain_etl.stages.listing import intakes, list_intake
 from hopchain_etl.stages.near_duplicates import ImageIndex
 from hopchain_etl.stages.runner import Accepted, Outcome, StoppedError, run_shard
 from support import bad_decoders
+from support.intake import accept, images, lake_at, parts, photo, picture, rejects, saved, store_at, take, upload
 from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3
-
-
-def store_at(bucket: S3Location, prefix: str = "photos") -> ObjectStore:
-    uri = f"s3://{bucket.bucket}/{prefix}".rstrip("/")
-    return ObjectStore(S3Settings(uri=uri, endpoint_url=bucket.endpoint_url, path_style=True))
-
-
-def lake_at(bucket: S3Location, prefix: str = "lake") -> Lake:
-    uri = f"s3://{bucket.bucket}/{prefix}"
-    return Lake(LakeSettings(uri=uri, endpoint_url=bucket.endpoint_url, path_style=True))
 
 
 @pytest.fixture
@@ -57,51 +46,6 @@ def lake(bucket: S3Location) -> Lake:
 def _one_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each ingest starts its decode processes anew, at half a second each: one will do for most of these tests."""
     monkeypatch.setattr("hopchain_etl.stages.ingest.WORKERS", 1)
-
-
-def accept(table: str, rows: pa.Table) -> SuiteResult:
-    return SuiteResult(rows.num_rows)
-
-
-def take(lake: Lake, source: ObjectStore, intake: str = "night-1", /, **settings: Any) -> IngestResult:
-    return ingest(lake, source, IngestSettings(**settings), intake, validate=accept)
-
-
-def picture(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
-    """Return a picture unlike that of any other seed: smooth blobs, so that resizing keeps its perceptual hash."""
-    cells = np.random.default_rng(seed).integers(0, 256, (8, 8, 3)).astype(np.uint8)
-    return Image.fromarray(cells).resize(size, Image.Resampling.BICUBIC)
-
-
-def saved(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
-    sink = io.BytesIO()
-    image.save(sink, kind, **options)
-    return sink.getvalue()
-
-
-def photo(seed: int) -> bytes:
-    return saved(picture(seed), quality=90)
-
-
-def upload(source: ObjectStore, objects: Mapping[str, bytes]) -> None:
-    for key, data in objects.items():
-        source.put(key, data)
-
-
-def images(lake: Lake) -> list[dict[str, Any]]:
-    return [row for _, table in lake.images() for row in table.to_pylist()]
-
-
-def rejects(lake: Lake) -> dict[str, dict[str, Any]]:
-    """Return all rejects by the part of their uri after ``photos/``."""
-    tables = [lake.rejects("images", None, shard) for shard in lake.completed_shards("images")]
-    return {row["uri"].split("/photos/")[1]: row for table in tables for row in table.to_pylist()}
-
-
-def parts(lake: Lake) -> dict[str, list[str]]:
-    """Return the names of all parts, which carry the hash of their bytes, by shard."""
-    markers = {str(shard): lake.marker("images", None, shard) for shard in lake.completed_shards("images")}
-    return {shard: [part.name for part in (*m.parts, *m.rejects)] for shard, m in markers.items() if m}
 
 
 # --- what a photo becomes ---
@@ -207,66 +151,6 @@ def run_with(decode: Decoder, lake: Lake, source: ObjectStore) -> Any:
     known = ImageIndex(settings.near_distance)
     with Ingest(lake, source, settings, intake.shards, known, {}, decode=decode) as stage:
         return run_shard(stage, lake, None, intake.shards[0], validate=accept)
-
-
-# --- nights ---
-
-
-def test_an_unchanged_night_fetches_nothing(lake: Lake, source: ObjectStore) -> None:
-    upload(source, {"good.jpg": photo(1), "bad.jpg": b"no photo"})
-    take(lake, source)
-    fetched, before = source.calls["get"], parts(lake)
-    result = take(lake, source, "night-2")
-    assert result == IngestResult("night-2", (), listed=2, new=0, ok=0, rejected=0, failed=0)
-    assert source.calls["get"] == fetched
-    assert [intake.name for intake in intakes(lake)] == ["night-1"]
-    assert parts(lake) == before
-    assert take(lake, source).shards == ()  # nor does the first night itself, run again
-    assert source.calls["get"] == fetched
-
-
-def test_a_changed_object_is_new(lake: Lake, source: ObjectStore) -> None:
-    upload(source, {"a.jpg": photo(1), "b.jpg": photo(2)})
-    take(lake, source)
-    source.put("a.jpg", photo(3))
-    result = take(lake, source, "night-2")
-    assert (result.new, result.ok) == (1, 1)
-    ids = [row["image_id"] for row in images(lake) if row["uri"] == source.uri("a.jpg")]
-    assert ids == [image_id(photo(1)), image_id(photo(3))]
-
-
-def test_limit_leaves_the_rest_for_later(lake: Lake, source: ObjectStore) -> None:
-    upload(source, {f"{n}.jpg": photo(n) for n in range(5)})
-    new = [take(lake, source, f"night-{n}", limit=2, shard_size=1) for n in range(4)]
-    assert [(result.new, len(result.shards)) for result in new] == [(2, 2), (2, 2), (1, 1), (0, 0)]
-    assert [row["uri"] for row in images(lake)] == [source.uri(f"{n}.jpg") for n in range(5)]
-
-
-def test_an_unfinished_listing_counts_for_nothing(lake: Lake, source: ObjectStore) -> None:
-    upload(source, {"a.jpg": photo(1)})
-    kept = lake.store.put_if_absent
-
-    def killed(key: str, data: bytes) -> bool:
-        raise KeyboardInterrupt
-
-    lake.store.put_if_absent = killed  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt):
-        list_intake(lake, source, IngestSettings(), "night-1", [])
-    lake.store.put_if_absent = kept  # type: ignore[method-assign]
-    assert next(lake.store.list_objects("images/intake=night-1/"))
-    assert intakes(lake) == []
-    assert take(lake, source, "night-2").ok == 1
-    source.put("b.jpg", photo(2))
-    assert take(lake, source, "night-1").ok == 1
-
-
-def test_a_lake_inside_its_source_does_not_feed_on_itself(bucket: S3Location, lake: Lake) -> None:
-    everything = store_at(bucket, "")
-    everything.put("photos/a.jpg", photo(1))
-    assert take(lake, everything).ok == 1
-    assert take(lake, everything, "night-2").listed == 1
-    with pytest.raises(ValueError, match="both source and lake"):
-        take(lake, store_at(bucket, "lake"), "night-3")
 
 
 # --- the same picture again ---
@@ -426,11 +310,13 @@ def test_a_shard_that_fails_its_suite_does_not_hold_up_the_others(lake: Lake, so
 
 KILLED = """
 import sys
-from hopchain_etl.lake import Lake
-from hopchain_etl.quality import Verdict
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.quality.validator import SuiteResult
 from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
 from hopchain_etl.stages.ingest import ingest
-from hopchain_etl.store import ObjectStore
+
+def accept(table, rows): return SuiteResult(rows.num_rows)
 
 class Loud:
     def start(self, stage, shard, rows): pass
@@ -438,7 +324,7 @@ class Loud:
 
 lake, source = LakeSettings.model_validate_json(sys.argv[1]), S3Settings.model_validate_json(sys.argv[2])
 settings = IngestSettings.model_validate_json(sys.argv[3])
-ingest(Lake(lake), ObjectStore(source), settings, "night-1", validate=lambda _, t: Verdict(t.num_rows), progress=Loud())
+ingest(Lake(lake), ObjectStore(source), settings, "night-1", validate=accept, progress=Loud())
 """
 
 
@@ -481,16 +367,6 @@ def test_two_ingests_at_once_share_the_work(bucket: S3Location, source: ObjectSt
     assert len(intakes(lake)) == 1
 
 
-def test_listings_say_what_was_seen(lake: Lake, source: ObjectStore) -> None:
-    upload(source, {"b.jpg": photo(1), "a.jpg": photo(2)})
-    take(lake, source, shard_size=1)
-    rows = [row for n in range(2) for row in listing(lake, Shard("night-1", n)).to_pylist()]
-    assert [(row["uri"], row["bytes"]) for row in rows] == [
-        (source.uri("a.jpg"), len(photo(2))),
-        (source.uri("b.jpg"), len(photo(1))),
-    ]
-
-
 def test_rows_do_not_depend_on_which_photo_decodes_first(
     lake: Lake, source: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -501,9 +377,3 @@ def test_rows_do_not_depend_on_which_photo_decodes_first(
     a, b = images(lake)
     assert (a["uri"], b["group"]) == (source.uri("a.png"), a["image_id"])
     assert rejects(lake)["c.png"]["reason"] == "duplicate"
-
-
-def test_an_intake_needs_a_name_that_can_be_a_key(lake: Lake, source: ObjectStore) -> None:
-    with pytest.raises(ValueError, match="cannot name an intake"):
-        take(lake, source, "../x")
-    assert not list(lake.store.list_objects())

@@ -12,7 +12,7 @@ from hopchain_etl.engines.base import Identity, Photo, Reply, SolveJob, payload_
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import LakeSettings
 from hopchain_etl.stages.response_cache import BLIND, ResponseCache, replies_with_cache
-from support.asked import Asked
+from support.plain_job import PlainJob
 from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3
@@ -26,8 +26,8 @@ class Backwards:
         self.asked: list[int] = []
         self._fails = fails
 
-    def __call__(self, jobs: Iterable[Asked]) -> Iterator[Reply[Asked]]:
-        held: list[Asked] = []
+    def __call__(self, jobs: Iterable[PlainJob]) -> Iterator[Reply[PlainJob]]:
+        held: list[PlainJob] = []
         for job in jobs:
             self.asked.append(job.number)
             held.append(job)
@@ -36,7 +36,7 @@ class Backwards:
                 held = []
         yield from map(self._reply, held)
 
-    def _reply(self, job: Asked) -> Reply[Asked]:
+    def _reply(self, job: PlainJob) -> Reply[PlainJob]:
         if job.number in self._fails:
             return Reply(job, error="busy")
         return Reply(job, {"double": job.number * 2})
@@ -47,8 +47,8 @@ def lake_at(bucket: S3Location, name: str = "lake") -> Lake:
     return Lake(LakeSettings(uri=uri, endpoint_url=bucket.endpoint_url, path_style=True))
 
 
-def run(lake: Lake, engine: Backwards, numbers: Iterable[int], flush: int = 3) -> list[Reply[Asked]]:
-    jobs = [Asked(number) for number in numbers]
+def run(lake: Lake, engine: Backwards, numbers: Iterable[int], flush: int = 3) -> list[Reply[PlainJob]]:
+    jobs = [PlainJob(number) for number in numbers]
     return list(replies_with_cache(engine, jobs, ResponseCache(lake, ME), writes=flush))
 
 
@@ -73,7 +73,7 @@ def test_nothing_is_asked_twice_and_errors_are_not_kept(bucket: S3Location) -> N
 
 def test_a_stop_keeps_what_was_answered(bucket: S3Location) -> None:
     lake, engine = lake_at(bucket), Backwards()
-    jobs = [Asked(number) for number in range(40)]
+    jobs = [PlainJob(number) for number in range(40)]
     stream = replies_with_cache(engine, jobs, ResponseCache(lake, ME), writes=8)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
@@ -87,15 +87,15 @@ def test_a_stop_keeps_what_was_answered(bucket: S3Location) -> None:
 def test_where_another_build_was_first_its_answer_counts(bucket: S3Location) -> None:
     lake = lake_at(bucket)
     journal = ResponseCache(lake, ME)
-    assert journal.put(journal.key(Asked(1)), {"double": "theirs"}) == {"double": "theirs"}
-    assert journal.put(journal.key(Asked(1)), {"double": "mine"}) == {"double": "theirs"}
+    assert journal.put(journal.key(PlainJob(1)), {"double": "theirs"}) == {"double": "theirs"}
+    assert journal.put(journal.key(PlainJob(1)), {"double": "mine"}) == {"double": "theirs"}
 
 
 def test_another_prompt_is_another_question(bucket: S3Location) -> None:
     lake = lake_at(bucket)
     other = Identity(ME.model, ME.revision, {"prompt": "look harder"})
-    assert ResponseCache(lake, ME).key(Asked(1)) != ResponseCache(lake, other).key(Asked(1))
-    assert ResponseCache(lake, ME).key(Asked(1)).startswith(f"journal/org_model_name/00/{1:064x}/")
+    assert ResponseCache(lake, ME).key(PlainJob(1)) != ResponseCache(lake, other).key(PlainJob(1))
+    assert ResponseCache(lake, ME).key(PlainJob(1)).startswith(f"journal/org_model_name/00/{1:064x}/")
 
 
 def test_a_blind_question_is_bought_for_each_photo_and_old_answers_are_found(bucket: S3Location) -> None:

@@ -10,8 +10,8 @@ import pytest
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.stages import runner
 from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Rejected, Row, run_shard
-from support.nights import passing, settings_at
 from support.s3 import S3Location
+from support.toy_build import passing, settings_at
 
 pytestmark = pytest.mark.s3
 

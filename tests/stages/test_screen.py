@@ -23,8 +23,8 @@ from hopchain_etl.settings import ScreenSettings, Settings
 from hopchain_etl.stages.judge import JudgeStage
 from hopchain_etl.stages.runner import run_shard
 from hopchain_etl.stages.screen import Screen, is_correct_answer
-from support import lakes
-from support.nights import night, put_photos, settings_at
+from support import drawn_lake
+from support.toy_build import night, put_photos, settings_at
 from support.toy_engines import ToyJudge, ToySolver, passing, toy_engines
 
 FIRST = Shard("first", 0)
@@ -35,7 +35,7 @@ CHANCE, ALPHA = 0.1, 0.05
 
 @pytest.fixture
 def lake(bucket: Any) -> Lake:
-    return Lake(lakes.settings_for(bucket).lake)
+    return Lake(drawn_lake.settings_for(bucket).lake)
 
 
 def screened(lake: Lake, solver: ToySolver, lineage: str, settings: ScreenSettings = SETTINGS) -> list[dict[str, Any]]:
@@ -50,7 +50,7 @@ def refused(lake: Lake, table: str = "attempts") -> list[tuple[str, str]]:
 
 @pytest.mark.s3
 def test_every_try_is_stored_with_what_it_declared(lake: Lake) -> None:
-    prints, queries = lakes.fill(lake, [1], queries_each=2)
+    prints, queries = drawn_lake.fill(lake, [1], queries_each=2)
     rows = screened(lake, ToySolver(lambda job: f" {job.sample + 10} apples "), prints.queries)
     assert Counter((row["query_id"], row["sees_image"], row["held_out"]) for row in rows) == {
         (query["query_id"], sees, held): tries
@@ -65,7 +65,7 @@ def test_every_try_is_stored_with_what_it_declared(lake: Lake) -> None:
 
 @pytest.mark.s3
 def test_a_second_run_asks_nothing_again_and_more_samples_ask_only_those(lake: Lake) -> None:
-    prints, _ = lakes.fill(lake, [1], queries_each=1)
+    prints, _ = drawn_lake.fill(lake, [1], queries_each=1)
     solver = ToySolver(lambda job: "1")
     screened(lake, solver, prints.queries)
     assert len(solver.jobs) == 19
@@ -100,7 +100,7 @@ SOLVERS = {
 @pytest.mark.s3
 @pytest.mark.parametrize("kind", SOLVERS)
 def test_what_people_are_not_asked(lake: Lake, kind: str) -> None:
-    prints, (query,) = lakes.fill(lake, [1], queries_each=1)
+    prints, (query,) = drawn_lake.fill(lake, [1], queries_each=1)
     answer, reasons = SOLVERS[kind]
     rows = screened(lake, ToySolver(lambda job: answer(job, query["answer"])), prints.queries)
     assert len(rows) == 19
@@ -112,7 +112,7 @@ def test_what_people_are_not_asked(lake: Lake, kind: str) -> None:
 
 @pytest.mark.s3
 def test_tries_are_graded_again_against_another_answer(lake: Lake) -> None:
-    prints, _ = lakes.fill(lake, [1], queries_each=1)
+    prints, _ = drawn_lake.fill(lake, [1], queries_each=1)
     rows = screened(lake, ToySolver(lambda job: "1,000" if job.sample < 2 else "twelve"), prints.queries)
     seeing = [row["answer"] for row in rows if row["sees_image"]]
     assert band(score_attempts(is_correct_answer(one, Fraction(1000)) for one in seeing)) is Band.HARD
@@ -121,7 +121,7 @@ def test_tries_are_graded_again_against_another_answer(lake: Lake) -> None:
 
 @pytest.mark.s3
 def test_a_try_that_fails_fails_its_query_and_is_tried_again(lake: Lake) -> None:
-    prints, queries = lakes.fill(lake, [1], queries_each=2)
+    prints, queries = drawn_lake.fill(lake, [1], queries_each=2)
 
     class Flaky(ToySolver):
         broken = True
@@ -144,7 +144,7 @@ def test_a_try_that_fails_fails_its_query_and_is_tried_again(lake: Lake) -> None
 @pytest.mark.s3
 @pytest.mark.parametrize("condemns", [True, False])
 def test_a_judge_condemns_only_where_it_may(lake: Lake, condemns: bool) -> None:
-    prints, queries = lakes.fill(lake, [1], queries_each=2)
+    prints, queries = drawn_lake.fill(lake, [1], queries_each=2)
     judge = ToyJudge(lambda question: "ambiguous" if question == queries[0]["question"] else "fine")
     stage = JudgeStage(judge, prints.queries, condemns)
     run_shard(stage, lake, "0123456789ab", FIRST, validate=passing)
@@ -159,7 +159,7 @@ def test_a_judge_condemns_only_where_it_may(lake: Lake, condemns: bool) -> None:
 
 @pytest.mark.s3
 def test_a_verdict_that_is_none_is_refused(lake: Lake) -> None:
-    prints, _ = lakes.fill(lake, [1], queries_each=1)
+    prints, _ = drawn_lake.fill(lake, [1], queries_each=1)
     stage = JudgeStage(ToyJudge(lambda question: "splendid"), prints.queries, condemns=True)
     marker = run_shard(stage, lake, "0123456789ab", FIRST, validate=passing)
     assert (marker.ok, marker.rejected, marker.reasons) == (0, 1, {"unreadable_answer": 1})

@@ -12,7 +12,7 @@ from hopchain_etl.settings import LakeSettings
 from hopchain_etl.stages import token_budget
 from hopchain_etl.stages.response_cache import ResponseCache, replies_with_cache
 from hopchain_etl.stages.token_budget import TokenBudget, limit_tokens, limited_budget
-from support.asked import Asked
+from support.plain_job import PlainJob
 from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3
@@ -23,9 +23,9 @@ def lake(bucket: S3Location) -> Lake:
     return Lake(LakeSettings(uri=f"s3://{bucket.bucket}/lake", endpoint_url=bucket.endpoint_url, path_style=True))
 
 
-def in_pairs(jobs: Iterable[Asked]) -> Iterator[Reply[Asked]]:
+def in_pairs(jobs: Iterable[PlainJob]) -> Iterator[Reply[PlainJob]]:
     """An engine that keeps two jobs in flight; each answer costs ten tokens."""
-    flight: list[Asked] = []
+    flight: list[PlainJob] = []
     for job in jobs:
         flight.append(job)
         if len(flight) == 2:
@@ -41,12 +41,12 @@ def test_without_a_ceiling_nothing_is_counted(lake: Lake) -> None:
 
 def test_what_is_in_flight_is_answered_and_kept_then_the_run_stops(lake: Lake) -> None:
     journal = ResponseCache(lake, Identity("model", "1"))
-    found: list[Reply[Asked]] = []
+    found: list[Reply[PlainJob]] = []
 
     def run(tokens: int) -> None:
         found.clear()
         with limited_budget(lake, tokens):
-            jobs = [Asked(n) for n in range(20)]
+            jobs = [PlainJob(n) for n in range(20)]
             found.extend(replies_with_cache(limit_tokens(in_pairs), jobs, journal, writes=4))
 
     with pytest.raises(TokenCeilingError, match="TOKEN_CEILING"):
@@ -59,7 +59,7 @@ def test_what_is_in_flight_is_answered_and_kept_then_the_run_stops(lake: Lake) -
 
 
 def test_what_other_processes_of_the_run_spent_counts(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_budget, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(token_budget, "_EXCHANGE_SECONDS", 0.0)
     one, other, another_run = (
         TokenBudget(lake, "run", 100),
         TokenBudget(lake, "run", 100),

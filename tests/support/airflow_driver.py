@@ -1,4 +1,4 @@
-"""Runs DAGs with ``dag.test()`` in a process with an Airflow of its own. One JSON request a line, one JSON answer.
+"""A script that runs DAGs with ``dag.test()`` in an Airflow of its own. One JSON request a line, one JSON answer.
 
 A request is ``{"dag": ..., "conf": {...}}``; a number ``approve_after`` in it has somebody approve (or ``choose``
 something else) that many seconds later. What tasks print goes to stderr.

@@ -1,4 +1,4 @@
-"""Logs into a real Airflow API application and asks the desk. One JSON object in (argv), one out; see test_airflow."""
+"""A script that logs into a real Airflow and asks the desk. One JSON object in (argv), one out; see test_airflow."""
 
 from __future__ import annotations
 

@@ -12,19 +12,19 @@ from hopchain_etl.engines.vlm.client import VlmClient
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import LakeSettings, VlmSettings
 from hopchain_etl.stages.response_cache import ResponseCache, replies_with_cache
-from support.asked import Asked
+from support.plain_job import PlainJob
 
 ROWS = 90
 CONCURRENCY = 8
 
 
-def run(bucket: str, endpoint: str, url: str, numbers: Iterable[int] = range(ROWS)) -> list[Reply[Asked]]:
+def run(bucket: str, endpoint: str, url: str, numbers: Iterable[int] = range(ROWS)) -> list[Reply[PlainJob]]:
     """Ask what the lake's journal lacks and return every reply in order."""
     lake = Lake(LakeSettings(uri=f"s3://{bucket}/lake", endpoint_url=endpoint, path_style=True))
     settings = VlmSettings(model="scripted", concurrency=CONCURRENCY, timeout_seconds=1, down_after_seconds=0.5)
     client = VlmClient(settings, url)
 
-    def ask(jobs: Iterable[Asked]) -> Any:
+    def ask(jobs: Iterable[PlainJob]) -> Any:
         return client.ask(
             jobs,
             lambda job: ChatRequest((Message("user", (f"row {job.number}",)),), max_tokens=50),
@@ -32,7 +32,7 @@ def run(bucket: str, endpoint: str, url: str, numbers: Iterable[int] = range(ROW
         )
 
     journal = ResponseCache(lake, Identity("scripted", "1"))
-    return list(replies_with_cache(ask, map(Asked, numbers), journal, writes=lake.settings.journal_writes))
+    return list(replies_with_cache(ask, map(PlainJob, numbers), journal, writes=lake.settings.journal_writes))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes ``old_lake.tar.gz`` and ``expected.json``: two small lakes as one version of the code left them.
+"""Two small lakes as one version of the code left them: writes and reads ``old_lake.tar.gz`` and ``expected.json``.
 
 ``toy`` was built by the toy engines and has a withdrawn photo. ``vlm`` was built by the engines of the vllm profile on
 a server that plays the model; people have answered a batch of its questions. ``test_old_lake.py`` shows that today's
@@ -35,10 +35,10 @@ from hopchain_etl.release.assemble import Params, assemble
 from hopchain_etl.release.snapshot import take_snapshot, to_bytes
 from hopchain_etl.settings import AskSettings, Policy, Profile, ReleaseSettings, ScreenSettings, Settings, VlmSettings
 from hopchain_etl.takedown.lake import withdraw
-from support.lakes import ANY_MIX
-from support.nights import night, put_photos, settings_at
+from support.drawn_lake import ANY_MIX
 from support.s3 import s3_client
 from support.scripted_server import Act, Body, Say, ScriptedServer, prompt_of, say_json
+from support.toy_build import night, put_photos, settings_at
 from support.toy_engines import passing, toy_engines
 from support.vlm_puzzles import blob_of, dots, engines_at, model, role_of
 

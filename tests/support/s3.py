@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from hopchain_etl.demo.s3_server import Credentials, ServerInfo
+from hopchain_etl.demo.s3_folder import Credentials, ServerInfo
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from hopchain_etl import schemas
 from hopchain_etl.release import image_parts
 from hopchain_etl.release.assemble import write_rows
-from support import lakes
+from support import drawn_lake
 
 STAGES = [{"stage": "detect", "model": "eyes", "model_revision": "7"}]
 SNAPSHOT = {
@@ -29,10 +29,10 @@ Row = dict[str, Any]
 
 def training_row(seed: int = 0, number: int = 0) -> Row:
     """Return a released row about a drawn photo, as Parquet gives it back."""
-    data, objects = lakes.draw(seed)
-    image = lakes.image_row(data, seed)
-    instances = [lakes.instance_row(image["image_id"], *one) for one in objects]
-    query = lakes.query_row(image, instances, number)
+    data, objects = drawn_lake.draw(seed)
+    image = drawn_lake.image_row(data, seed)
+    instances = [drawn_lake.instance_row(image["image_id"], *one) for one in objects]
+    query = drawn_lake.query_row(image, instances, number)
     row = {
         **dict.fromkeys(schemas.TRAINING_ROWS.names),
         **query,
@@ -54,8 +54,8 @@ def training_set(folder: Path, rows: list[Row], seeds: range = range(3)) -> Path
     write_rows([[table.sort_by("query_id")]], folder / "training_set/default/rows", 100)
     pixels = []
     for seed in seeds:
-        data, _ = lakes.draw(seed)
-        image = lakes.image_row(data, seed)
+        data, _ = drawn_lake.draw(seed)
+        image = drawn_lake.image_row(data, seed)
         pixels.append({**{name: image[name] for name in ("image_id", "blob_sha", "width", "height")}, "bytes": data})
     path = folder / "training_set/images/part-00000.parquet"
     path.parent.mkdir()
@@ -75,8 +75,8 @@ def released(folder: Path, rows: list[Row], seeds: range) -> Path:
     for number, some in enumerate((seeds[: len(seeds) // 2], seeds[len(seeds) // 2 :])):
         pixels = []
         for seed in some:
-            data, _ = lakes.draw(seed)
-            pixels.append({**lakes.image_row(data, seed), "bytes": data})
+            data, _ = drawn_lake.draw(seed)
+            pixels.append({**drawn_lake.image_row(data, seed), "bytes": data})
         image_parts.write_images(images / f"part-{number:05d}.parquet", pixels)
         held |= {one["image_id"]: f"part-{number:05d}" for one in pixels}
     (folder / "images.json").write_text(image_parts.images_json(held))

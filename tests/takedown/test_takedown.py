@@ -26,7 +26,7 @@ from hopchain_etl.takedown.gc import gc, lineages_in_use
 from hopchain_etl.takedown.lake import erase, withdraw
 from hopchain_etl.takedown.registry import erase_from_registry
 from hopchain_etl.training_set.verify import verify
-from support import lakes
+from support import drawn_lake
 
 pytestmark = pytest.mark.s3
 FIRST = Shard("first", 0)
@@ -34,7 +34,7 @@ FIRST = Shard("first", 0)
 
 @pytest.fixture
 def lake(bucket: Any) -> Lake:
-    return Lake(lakes.settings_for(bucket).lake)
+    return Lake(drawn_lake.settings_for(bucket).lake)
 
 
 def everything(lake: Lake) -> dict[str, bytes]:
@@ -54,7 +54,7 @@ def mentions(store: ObjectStore, image_id: str) -> list[str]:
 
 
 def test_a_withdrawn_photo_is_out_of_every_read_and_its_bytes_stay(lake: Lake) -> None:
-    prints, queries = lakes.fill(lake, range(3))
+    prints, queries = drawn_lake.fill(lake, range(3))
     image = queries[0]["image_id"]
     assert withdraw(lake, "s3://photos/00000.png", "asked") == [image]
     for table, fingerprint in (("images", None), ("instances", prints.instances), ("queries", prints.queries)):
@@ -64,14 +64,14 @@ def test_a_withdrawn_photo_is_out_of_every_read_and_its_bytes_stay(lake: Lake) -
 
 
 def test_an_unknown_photo_is_an_error(lake: Lake) -> None:
-    lakes.fill(lake, range(1))
+    drawn_lake.fill(lake, range(1))
     with pytest.raises(LakeError, match="no photo"):
         withdraw(lake, "s3://photos/nowhere.png", "asked")
 
 
 def test_erasing_leaves_nothing_but_tombstone_and_accounts_and_all_others_as_they_were(lake: Lake) -> None:
-    prints, queries = lakes.fill(lake, range(3))
-    answers = lakes.answer(lake, prints.queries, queries)
+    prints, queries = drawn_lake.fill(lake, range(3))
+    answers = drawn_lake.answer(lake, prints.queries, queries)
     gone, stays = queries[0]["image_id"], queries[2]["image_id"]
     for image in (gone, stays):
         lake.put_json(f"journal/eyes/{image[:2]}/{image}/{'0' * 64}.json", {"paid": image})
@@ -105,7 +105,7 @@ def test_erasing_leaves_nothing_but_tombstone_and_accounts_and_all_others_as_the
 
 
 def test_erasing_again_changes_nothing(lake: Lake) -> None:
-    _, queries = lakes.fill(lake, range(2))
+    _, queries = drawn_lake.fill(lake, range(2))
     erase(lake, queries[0]["image_id"], "asked")
     before = everything(lake)
     again = erase(lake, queries[0]["image_id"], "asked")
@@ -114,8 +114,8 @@ def test_erasing_again_changes_nothing(lake: Lake) -> None:
 
 
 def test_an_erasure_that_was_cut_off_is_finished_by_the_next(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    prints, queries = lakes.fill(lake, range(2))
-    lakes.answer(lake, prints.queries, queries)
+    prints, queries = drawn_lake.fill(lake, range(2))
+    drawn_lake.answer(lake, prints.queries, queries)
     image, calls = queries[0]["image_id"], 0
     swap = takedown._Erasure._swap
 
@@ -137,7 +137,7 @@ def test_an_erasure_that_was_cut_off_is_finished_by_the_next(lake: Lake, monkeyp
 
 
 def test_erasing_takes_blind_answers_along(lake: Lake) -> None:
-    _, queries = lakes.fill(lake, range(2), queries_each=1)
+    _, queries = drawn_lake.fill(lake, range(2), queries_each=1)
     gone, stays = (image["image_id"] for image in queries)
     journal = ResponseCache(lake, Identity("solver", "1"))
 
@@ -153,13 +153,13 @@ def test_erasing_takes_blind_answers_along(lake: Lake) -> None:
 
 
 def test_photos_of_the_same_bytes_go_together(lake: Lake) -> None:
-    twin = lakes.image_row(lakes.draw(1)[0], 1)["image_id"]
-    _, queries = lakes.fill(lake, range(3), changes={2: {"blob_sha": twin}})
+    twin = drawn_lake.image_row(drawn_lake.draw(1)[0], 1)["image_id"]
+    _, queries = drawn_lake.fill(lake, range(3), changes={2: {"blob_sha": twin}})
     assert erase(lake, twin, "asked")["images"] == sorted({twin, queries[4]["image_id"]})
 
 
 def test_shards_that_were_up_to_date_stay_so(lake: Lake) -> None:
-    prints, queries = lakes.fill(lake, range(2))
+    prints, queries = drawn_lake.fill(lake, range(2))
     sources = {
         ("categories", prints.categories): [("images", None)],
         ("instances", prints.instances): [("images", None), ("categories", prints.categories)],
@@ -178,7 +178,7 @@ def test_shards_that_were_up_to_date_stay_so(lake: Lake) -> None:
 
 
 def test_rejects_forget_the_photo_but_keep_count(lake: Lake) -> None:
-    prints, queries = lakes.fill(lake, range(2))
+    prints, queries = drawn_lake.fill(lake, range(2))
     image, folder = queries[0]["image_id"], lake.folder("queries", prints.queries, FIRST)
     draft = {"stage": "generate", "scope": "output", "outcome": "rejected", "reason": "dead_hop", "payload": "secret"}
     rows = [{**draft, "image_id": image}, {**draft, "image_id": queries[2]["image_id"]}]
@@ -195,9 +195,9 @@ def test_rejects_forget_the_photo_but_keep_count(lake: Lake) -> None:
 
 
 def test_gc_lists_dead_lineages_and_old_orphans_and_deletes_only_when_told(lake: Lake) -> None:
-    old, queries = lakes.fill(lake, range(2), version="1")
-    new, _ = lakes.fill(lake, range(2), version="2")
-    answers = lakes.answer(lake, old.queries, queries)
+    old, queries = drawn_lake.fill(lake, range(2), version="1")
+    new, _ = drawn_lake.fill(lake, range(2), version="2")
+    answers = drawn_lake.answer(lake, old.queries, queries)
     folder = lake.folder("queries", new.queries, FIRST)
     orphan = folder + lake.write_part(folder, "part-00007", schemas.QUERIES.empty_table()).name
     keep = {new.categories, new.instances, new.queries}
@@ -218,7 +218,7 @@ def test_gc_lists_dead_lineages_and_old_orphans_and_deletes_only_when_told(lake:
 
 
 def test_gc_spares_a_shard_that_is_being_written(lake: Lake) -> None:
-    prints, _ = lakes.fill(lake, range(1))
+    prints, _ = drawn_lake.fill(lake, range(1))
     folder = lake.folder("queries", prints.queries, Shard("first", 1))
     lake.write_part(folder, "part-00000", schemas.QUERIES.empty_table())
     assert gc(lake, set(vars(prints).values())) == ([], 0)
@@ -231,15 +231,15 @@ def test_erasing_yanks_the_versions_that_held_the_photo(
 ) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     (tmp_path / "gitconfig").write_text("")
-    lakes.leave_out_the_suite(monkeypatch, tmp_path)
+    drawn_lake.leave_out_the_suite(monkeypatch, tmp_path)
     bare = tmp_path / "registry.git"
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
 
-    prints, _ = lakes.fill(lake, range(2))
+    prints, _ = drawn_lake.fill(lake, range(2))
     release = {"lineages": [prints.queries], "policy": "unreviewed"}
-    settings = lakes.settings_for(bucket, release=release, registry={"git_url": str(bare)})
+    settings = drawn_lake.settings_for(bucket, release=release, registry={"git_url": str(bare)})
     first = publish(settings).tag
-    _, queries = lakes.fill(lake, range(10, 12), intake="second")
+    _, queries = drawn_lake.fill(lake, range(10, 12), intake="second")
     second = publish(settings).tag
     image = queries[0]["image_id"]
     moved_on = settings.model_copy(update={"release": ReleaseSettings()})

@@ -14,7 +14,7 @@ from hopchain_etl import schemas
 from hopchain_etl.cli.release import app
 from hopchain_etl.hops.query import query_id
 from hopchain_etl.training_set.verify import verify, verify_row
-from support import lakes
+from support import drawn_lake
 from support.training_sets import Row, training_row, training_set
 
 
@@ -157,10 +157,10 @@ def test_files_of_rows_are_verified_on_their_own(tmp_path: Path) -> None:
 
 
 def test_the_queries_table_is_verified_with_the_instances_beside_it(tmp_path: Path) -> None:
-    data, objects = lakes.draw(0)
-    image = lakes.image_row(data, 0)
-    instances = [lakes.instance_row(image["image_id"], *one) for one in objects]
-    queries = [lakes.query_row(image, instances, number) for number in range(2)]
+    data, objects = drawn_lake.draw(0)
+    image = drawn_lake.image_row(data, 0)
+    instances = [drawn_lake.instance_row(image["image_id"], *one) for one in objects]
+    queries = [drawn_lake.query_row(image, instances, number) for number in range(2)]
     pq.write_table(pa.Table.from_pylist(queries, schema=schemas.QUERIES), tmp_path / "queries.parquet")
     pq.write_table(pa.Table.from_pylist(instances, schema=schemas.INSTANCES), tmp_path / "instances.parquet")
     assert verify(tmp_path / "queries.parquet", instances=tmp_path / "instances.parquet").ok

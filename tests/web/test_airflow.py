@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.airflows import airflow_env
+from support.airflow_home import airflow_env
 from support.s3 import S3Location
 
 pytestmark = [pytest.mark.airflow, pytest.mark.s3, pytest.mark.slow]

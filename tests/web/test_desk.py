@@ -9,7 +9,7 @@ import uuid
 import pytest
 
 from hopchain_etl.annotation import batches
-from support.desks import Office, office
+from support.desk_clients import Office, office
 from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3

@@ -12,8 +12,8 @@ import pytest
 
 from hopchain_etl.annotation import batches, votes
 from hopchain_etl.annotation.collect import BatchProgress, collect
-from hopchain_etl.demo.s3_server import ServerInfo
-from support.desks import Office, desk_of_its_own, office
+from hopchain_etl.demo.s3_folder import ServerInfo
+from support.desk_clients import Office, desk_of_its_own, office
 from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3

@@ -20,10 +20,11 @@ from hopchain_etl.hops.consensus import ConsensusRule
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo
 from hopchain_etl.settings import DeskSettings
-from hopchain_etl.web.desk import Desk, Submission
+from hopchain_etl.web.desk import Desk
 from hopchain_etl.web.errors import DeskError
 from hopchain_etl.web.folder import QuestionVotes, question_status
-from support import lakes
+from hopchain_etl.web.submission import Submission
+from support import drawn_lake
 
 NAMES = ("ann", "ben", "cleo", "dan", "eve", "finn")
 DESK = DeskSettings(annotators=("*",), gold_share=0, full_share=0, refresh_seconds=1_000)
@@ -47,13 +48,13 @@ class Memory:
             raise MissingObjectError(key)
         return self.objects[key]
 
-    def entries(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
         return iter([ObjectInfo(key, "", 0, NEVER) for key in sorted(self.objects) if key.startswith(prefix)])
 
     def put(self, key: str, data: bytes) -> None:
         self.objects[key] = data
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_if_absent(self, key: str, data: bytes) -> bool:
         if key.startswith("answers/") and self.between and self.depth < 4:
             self.depth += 1
             self.between.pop()()
@@ -90,7 +91,7 @@ def _filled() -> tuple[dict[str, bytes], str]:
     """Return the objects of a lake with a batch of one question, and the question."""
     store = Memory()
     lake = lake_in(store)
-    prints, queries = lakes.fill(lake, [1], queries_each=1)
+    prints, queries = drawn_lake.fill(lake, [1], queries_each=1)
     query = queries[0]["query_id"]
     batches.create(lake, Batch("monday", "run", (query,), lineage=prints.queries, shards=("first/0000",)))
     return store.objects, query
@@ -153,15 +154,15 @@ def play(acts: list[tuple[int, str, str, str]]) -> tuple[Memory, set[str]]:
 def test_no_interleaving_loses_doubles_or_overfills(acts: list[tuple[int, str, str, str]]) -> None:
     store, acknowledged = play(acts)
     end = folder(store, QUERY)
-    stored = [*end.ballots.values(), *end.late.values()]
+    stored = [*end.votes.values(), *end.late.values()]
     ids = Counter(one.answer_id for one in stored if one.answer_id)
     assert acknowledged <= ids.keys()
     assert max(ids.values(), default=0) <= 1
-    taken = valid_votes(end.ballots.values())
+    taken = valid_votes(end.votes.values())
     assert set(taken) <= {1, 2, 3, 4}
     assert max(Counter(one.annotator for one in taken.values()).values(), default=0) <= 1
     if not any(kind == "undo" for _, _, kind, _ in acts):
-        assert len(taken) == len(end.ballots), "a person holds two seats"
+        assert len(taken) == len(end.votes), "a person holds two seats"
         assert store.after_decided == 0
 
 
@@ -171,5 +172,5 @@ def test_the_same_seat_is_fought_for_and_the_loser_learns_the_outcome() -> None:
     store, acknowledged = play(acts)
     end = folder(store, QUERY)
     assert len(acknowledged) == 4
-    assert len(end.ballots) + len(end.late) == 4
+    assert len(end.votes) + len(end.late) == 4
     assert len(end.late) >= 1

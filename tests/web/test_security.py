@@ -10,15 +10,15 @@ from dataclasses import replace
 import pytest
 
 from hopchain_etl.annotation.votes import Vote
-from hopchain_etl.demo.s3_server import ServerInfo
+from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.object_store import ObjectInfo, StoreError
 from hopchain_etl.settings import DeskSettings
 from hopchain_etl.web.access import Person, person
 from hopchain_etl.web.app import create_app
+from hopchain_etl.web.batch_csv import safe_cell
 from hopchain_etl.web.errors import NotLoggedIn
-from hopchain_etl.web.lead import safe_cell
-from support import lakes
-from support.desks import ORIGIN, Office, desk_of_its_own, office
+from support import drawn_lake
+from support.desk_clients import ORIGIN, Office, desk_of_its_own, office
 from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3
@@ -80,7 +80,7 @@ def test_a_viewer_may_browse_and_neither_answer_nor_lead(desk: Office) -> None:
 
 
 def test_without_settings_nobody_annotates(bucket: S3Location) -> None:
-    settings = lakes.settings_for(bucket)
+    settings = drawn_lake.settings_for(bucket)
     assert person(User("ann", role="admin"), settings.desk) == Person("ann", annotates=False, leads=True, browses=True)
     assert person(User("ann", role="user"), settings.desk) == Person("ann", annotates=False, leads=False, browses=False)
     assert create_app(settings)  # Airflow's own session unless a test says otherwise

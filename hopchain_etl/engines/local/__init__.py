@@ -1,1 +1,1 @@
-"""Engines for any CPU: SSD-MobileNet finds things, U2-Net-p cuts them out, OCR reads lines of text."""
+"""Engines for any CPU: SSD-MobileNet detects objects, U2-Net-p segments them, OCR reads lines of text."""

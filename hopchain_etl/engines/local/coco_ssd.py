@@ -1,9 +1,9 @@
 """SSD-MobileNet v2 (COCO) over a photo, its mirror image and four overlapping tiles, fused into one list of objects.
 
-One pass of so small a network is not worth much: on office chairs it sees aeroplanes with a score of .75. So an object
-is scored by the *mean over the views that see it whole*, and a view that misses it counts as zero. What only one view
-believes ends below one half; what all of them agree on stays. Tiles are not mirrored: that would nearly double the
-time for little.
+A single pass of such a small network is unreliable: it reports office chairs as aeroplanes with a score of .75. So an
+object is scored by the *mean over the views that contain it completely*; a view that misses it counts as zero. Objects
+found in only one view end below one half; objects found in all views stay. Tiles are not mirrored, because that would
+nearly double the time for a small gain.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ NAMES = (
 INPUT = 300  # px, what the network was trained on
 TILE = 0.6  # side of a tile as a share of the photo's
 MIN_VIEW = 0.1  # a lower score in a view counts as not seen
-MIN_SCORE = 0.15  # a lower fused score is not worth a doubt
+MIN_SCORE = 0.15  # objects with a lower fused score are dropped
 SAME = 0.5  # IoU from which two boxes of a category are one object
 PART = 0.7  # share of a box inside a better one of its category from which it is a part of that
-EDGE = 0.03  # of a tile's side: boxes so near an inner edge have been cut by it
+EDGE = 0.03  # of a tile's side: boxes this near to an inner edge count as cut
 
 RECIPE = {
     "tile": TILE,
@@ -93,7 +93,7 @@ class CocoSsd:
     """The network, loaded once and run on one photo at a time."""
 
     def __init__(self, threads: int = 2) -> None:
-        """Load the weights; ``threads`` is OpenCV's and therefore the whole process's. Raises MissingWeightsError."""
+        """Load the weights; ``threads`` is OpenCV's setting for the whole process. Raises MissingWeightsError."""
         import cv2
 
         cv2.setNumThreads(threads)
@@ -119,7 +119,7 @@ class CocoSsd:
         x1, y1, x2, y2 = frame
         crop = np.ascontiguousarray(rgb[y1:y2, x1:x2])
         for mirrored in (False, True) if index == 0 else (False,):
-            # Neither mean nor scale: this graph normalises by itself.
+            # No mean or scale here: the graph normalises its input itself.
             self._net.setInput(cv2.dnn.blobFromImage(crop[:, ::-1] if mirrored else crop, size=(INPUT, INPUT)))
             for _, label, score, left, top, right, bottom in self._net.forward()[0, 0].astype(float):
                 name = NAMES[int(label)] if 0 < label < len(NAMES) else ""
@@ -135,7 +135,7 @@ class CocoSsd:
 
 
 def _fuse(category: str, seen: list[_Seen], frames: list[tuple[int, int, int, int]]) -> list[Detection]:
-    """Return one detection an object: whole boxes first, fragments only where no whole box explains them."""
+    """Return one detection per object: complete boxes first, fragments only if no complete box contains them."""
     whole = _clusters([one for one in seen if not one.cut])
     objects = [_judge(category, members, frames) for members in whole]
     for members in _clusters([one for one in seen if one.cut]):
@@ -175,17 +175,17 @@ def _judge(category: str, members: list[_Seen], frames: list[tuple[int, int, int
 
 
 def _views(index: int) -> tuple[int, ...]:
-    """Return the numbers of the views of a window: only the photo's own frame is also seen in a mirror."""
+    """Return the numbers of the views of a window: only the full frame is also run mirrored."""
     return (0, 1) if index == 0 else (2 * index,)
 
 
 def _contain(frames: list[tuple[int, int, int, int]], box: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which windows hold the whole box."""
+    """Return which windows contain the whole box."""
     return np.asarray(inside(box[None], np.array(frames, dtype=float))[0] > 1 - EDGE)
 
 
 def _is_part(one: Detection, better: list[Detection]) -> bool:
-    """Return whether a box is most probably a piece of, or a frame around, a much better one of its category."""
+    """Return whether a box is probably a part of, or a box around, a much better one of its category."""
     rivals = [d for d in better if d.score >= 2 * one.score]
     if not rivals:
         return False

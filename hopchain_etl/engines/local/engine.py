@@ -1,7 +1,7 @@
-"""The local profile: small networks on any CPU, which really look at the pixels.
+"""The local profile: small networks that run on any CPU.
 
-``LocalDetector`` names 80 kinds of object and reads text; ``LocalSegmenter`` cuts out what it found, names colours and
-says which of it may be relied on. Both are deterministic on one machine.
+``LocalDetector`` names 80 kinds of object and reads text; ``LocalSegmenter`` segments the detections, names colours and
+marks which of them are certain. Both are deterministic on one machine.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from hopchain_etl.engines.vision.instances import Pixels, decode, dropped, insta
 if TYPE_CHECKING:
     from hopchain_etl.engines.vision.masks import Shape
 
-DETECT_REVISION = "2"  # raise when code below changes an answer
+DETECT_REVISION = "2"  # increase when a code change below changes an answer
 SEGMENT_REVISION = "3"
 
 MIN_AREA_PX = 64
 MIN_AREA_SHARE = 0.0005  # of the photo
-CLEAR_SCORE = 0.55  # from which an object without an outline is relied on all the same
-# The network takes lemons for oranges; a name that promises a colour is doubtful without it.
+CLEAR_SCORE = 0.55  # score from which an object counts as certain even without a mask
+# The network confuses lemons with oranges; a category that implies a colour is uncertain without that colour.
 EXPECTED_COLOURS = {"orange": "orange", "carrot": "orange", "broccoli": "green", "stop sign": "red"}
 ALWAYS_SHARE = 0.4
 
@@ -46,22 +46,22 @@ class LocalDetector:
         return Identity("local-ssd-mobilenet-v2+rapidocr", revision, recipe)
 
     def detect(self, jobs: Iterable[DetectJob]) -> Iterator[Reply[DetectJob]]:
-        """Yield a reply for each job, in order. Raises MissingWeightsError where the models are not installed."""
+        """Yield a reply for each job, in order. Raises MissingWeightsError if the models are not installed."""
 
-        def look(job: DetectJob) -> JSON:
+        def content(job: DetectJob) -> JSON:
             rgb = decode(job.photo.load())
             found: list[Candidate] = [Candidate(one.category, one.score, one.box) for one in _ssd(self._threads)(rgb)]
             found += [Candidate(TEXT, line.score, line.box, line.text) for line in _reader(self._threads)(rgb)]
             return _seen(found, rgb)
 
-        return _answered(jobs, look)
+        return _answered(jobs, content)
 
 
 class LocalSegmenter:
     """U2-Net-p in each box that the detector found. See ``engines.base.Segmenter``.
 
-    Certain objects have masks, which are disjoint. Doubtful ones are kept as their boxes: somewhere in there may be
-    such a thing, perhaps another name for the same pixels. Lines of text are their boxes too, and lie on objects.
+    Certain objects have masks, which are disjoint. Uncertain ones are kept as their boxes: such an object may be
+    inside, or it may be another name for the same pixels. Lines of text are also kept as boxes and may lie on objects.
     """
 
     def __init__(self, threads: int = 2) -> None:
@@ -77,18 +77,18 @@ class LocalSegmenter:
         return Identity("local-u2netp", f"{SEGMENT_REVISION}-{u2net.MODEL.sha256[:12]}", recipe)
 
     def segment(self, jobs: Iterable[SegmentJob]) -> Iterator[Reply[SegmentJob]]:
-        """Yield a reply for each job, in order. Raises MissingWeightsError where the model is not installed."""
+        """Yield a reply for each job, in order. Raises MissingWeightsError if the model is not installed."""
         return _answered(jobs, lambda job: _instances(job, _u2net(self._threads)))
 
 
 def _answered(jobs: Iterable[J], answer: Callable[[J], JSON]) -> Iterator[Reply[J]]:
-    """Answer jobs one at a time; a photo that cannot be read or that a model chokes on fails its own job only."""
+    """Answer jobs one at a time; a photo that cannot be read or processed fails only its own job."""
     for job in jobs:
         try:
             content = answer(job)
         except EngineDownError:
             raise
-        except Exception as error:  # noqa: BLE001 OpenCV and ONNX Runtime raise what they like; the reply carries it
+        except Exception as error:  # noqa: BLE001 OpenCV and ONNX Runtime raise many types; the reply reports it
             yield Reply(job, error=f"{type(error).__name__}: {error}")
         else:
             yield Reply(job, content)
@@ -136,38 +136,40 @@ def _instances(job: SegmentJob, net: u2net.U2Net) -> JSON:
     rgb = decode(job.photo.load())
     height, width = rgb.shape[:2]
     found, misnamed = certainty.without_misnamed(_candidates(job, width, height))
-    doubts = certainty.uncertainty_reasons(found, width, height)
+    reasons = certainty.uncertainty_reasons(found, width, height)
     cut = {
         index: shape
-        for index, (one, doubt) in enumerate(zip(found, doubts, strict=True))
-        if doubt is None and one.category != TEXT and (shape := saliency.mask_from_saliency(net(rgb, one.box), one.box))
+        for index, (one, reason) in enumerate(zip(found, reasons, strict=True))
+        if reason is None
+        and one.category != TEXT
+        and (shape := saliency.mask_from_saliency(net(rgb, one.box), one.box))
     }
-    # Seen without a doubt, but the network finds no outline: the box stands in, and its colour says nothing.
+    # Certain, but the network finds no mask: use the box as the mask and ignore its colour.
     boxed = {
         index: masks.with_low_weight(masks.rectangle(one.box, width, height))
-        for index, (one, doubt) in enumerate(zip(found, doubts, strict=True))
-        if doubt is None and one.category != TEXT and index not in cut and one.score >= CLEAR_SCORE
+        for index, (one, reason) in enumerate(zip(found, reasons, strict=True))
+        if reason is None and one.category != TEXT and index not in cut and one.score >= CLEAR_SCORE
     }
     cut = dict(sorted((cut | boxed).items()))
     cut = dict(zip(cut, masks.resolve_overlaps(list(cut.values()), width, height), strict=True))
-    refused = [dropped(one, "misnamed") for one in misnamed]
+    drops = [dropped(one, "misnamed") for one in misnamed]
     faded = attributes.is_faded(rgb)
     kept = []
-    for index, (one, doubt) in enumerate(zip(found, doubts, strict=True)):
-        certain = doubt is None and one.category == TEXT
+    for index, (one, reason) in enumerate(zip(found, reasons, strict=True)):
+        certain = reason is None and one.category == TEXT
         shape = masks.rectangle(one.box, width, height)
         if index in cut:
             certain = _credible(one, cut[index], rgb)
             shape = cut[index] if certain else shape
         if shape.area < MIN_AREA_PX:
-            refused.append(dropped(one, "tiny_mask", f"{shape.area} px"))
+            drops.append(dropped(one, "tiny_mask", f"{shape.area} px"))
         else:
             kept.append(instance(one, certain, shape, rgb, faded=faded, boxed=index in boxed))
-    return {"instances": kept, "dropped": refused}
+    return {"instances": kept, "dropped": drops}
 
 
 def _credible(one: Candidate, shape: Shape, rgb: Pixels) -> bool:
-    """Return whether a mask is large enough, and of the colour that things of its name have."""
+    """Return whether a mask is large enough, and has the colour that its category implies."""
     if shape.area < max(MIN_AREA_PX, MIN_AREA_SHARE * rgb.shape[0] * rgb.shape[1]):
         return False
     colour = EXPECTED_COLOURS.get(one.category)
@@ -175,7 +177,7 @@ def _credible(one: Candidate, shape: Shape, rgb: Pixels) -> bool:
 
 
 def _candidates(job: SegmentJob, width: int, height: int) -> list[Candidate]:
-    """Return what the categories rows hold, best first, with boxes clipped to the photo and empty ones left out."""
+    """Return the detections in the categories rows, best first, with boxes clipped to the photo, without empty ones."""
     found = []
     for row in job.categories:
         for one in row.get("found") or ():
@@ -190,7 +192,7 @@ def _order(one: Candidate) -> tuple[float, tuple[float, float, float, float], st
     return (-one.score, one.box, one.category, one.text or "")
 
 
-# --- models, once a process -------------------------------------------------------------------------------------------
+# --- models, loaded once per process ----------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=1)
@@ -209,7 +211,7 @@ def _u2net(threads: int) -> u2net.U2Net:
 
 
 def _installed(package: str) -> str:
-    """Return the version of a package, or "absent": an identity can be asked for before anything is installed."""
+    """Return the version of a package, or "absent": the identity must be available even if nothing is installed."""
     try:
         return version(package)
     except PackageNotFoundError:

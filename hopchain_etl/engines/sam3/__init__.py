@@ -1,1 +1,1 @@
-"""SAM3 as the segmenter: two back ends behind one reading of their logits."""
+"""SAM3 as the segmenter: two back ends and one conversion of their logits."""

@@ -1,12 +1,11 @@
-"""SAM3: all instances of each named category, from one look at the photo (HOPCHAIN.md, stage 2)."""
+"""SAM3: all instances of each named category, with one image encoding per photo (HOPCHAIN.md, stage 2)."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hopchain_etl.concurrency import submit_ahead
 from hopchain_etl.engines.base import JSON, EngineDownError, Identity, Reply, SegmentJob
 from hopchain_etl.engines.sam3 import models, postprocess
 from hopchain_etl.engines.sam3.models import Sam3Model
@@ -23,14 +23,14 @@ from hopchain_etl.engines.vision.certainty import TEXT, Candidate
 from hopchain_etl.engines.vision.instances import Pixels
 from hopchain_etl.settings import Sam3Settings
 
-REVISION = "1"  # raise when code here or in sam3_masks changes an answer
+REVISION = "1"  # increase when a code change here or in ``postprocess`` changes an answer
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class _Ready:
-    """A photo as the model wants it: pixels (h, w, 3), the model's square of floats (3, side, side), lines of text."""
+    """A photo prepared for the model: pixels (h, w, 3), the model's square of floats (3, side, side), lines of text."""
 
     rgb: Pixels
     square: NDArray[np.float32]
@@ -38,14 +38,14 @@ class _Ready:
 
 
 class Sam3Segmenter:
-    """SAM3 behind the Segmenter protocol; see ``engines.base.Segmenter`` and ``sam3_masks.pieces`` for the reply.
+    """SAM3 as a Segmenter; see ``engines.base.Segmenter`` and ``postprocess`` for its objects.
 
-    Objects come from SAM3, one prompt a category. It cannot read, so lines of text come from the OCR of the local
-    profile, on the CPU while the GPU is busy, and are instances of the category "text" like there.
+    Objects come from SAM3, one prompt per category. It cannot read text, so text lines come from the local profile's
+    OCR, which runs on the CPU in parallel; as there, they are instances of the category "text".
     """
 
     def __init__(self, settings: Sam3Settings, load: Callable[[Sam3Settings], Sam3Model] = models.load) -> None:
-        """Set up without loading anything; ``load`` brings the model at first use."""
+        """Set up without loading anything; ``load`` loads the model at first use."""
         self._settings = settings
         self._load = load
         self._model: Sam3Model | None = None
@@ -54,7 +54,7 @@ class Sam3Segmenter:
 
     @property
     def identity(self) -> Identity:
-        """Weights, revision and every rule. The same where no weights and no GPU are: plans are made there too."""
+        """Weights, revision and every rule; the same on machines without weights or GPU: plans are made there too."""
         settings = self._settings
         recipe = settings.model_dump(mode="json", exclude={"model", "revision", "device", "batch", "threads"})
         recipe |= {"rules": postprocess.RECIPE, **instances.RECIPE}
@@ -65,25 +65,25 @@ class Sam3Segmenter:
     def segment(self, jobs: Iterable[SegmentJob]) -> Iterator[Reply[SegmentJob]]:
         """Yield a reply for each job, in order.
 
-        A photo that cannot be decoded, or is too large for the memory alone, fails its own job. Raises
-        MissingWeightsError where package or weights are not there, EngineDownError where the GPU is gone.
+        A photo that cannot be decoded or does not fit in memory fails only its own job. Raises MissingWeightsError if
+        the package or the weights are missing, EngineDownError if the GPU failed.
         """
         model = self._model = self._model or self._load(self._settings)
         with ThreadPoolExecutor(self._settings.threads, thread_name_prefix="sam3") as threads:
-            for job, ready in _prefetch(
-                threads, lambda job: self._prepared(job, model.side), jobs, self._settings.threads
-            ):
+            # One more than the threads prepare: the photo that the model works on.
+            depth = self._settings.threads + 1
+            for job, photo in submit_ahead(threads, lambda job: self._prepared(job, model.side), jobs, depth):
                 try:
-                    content = self._segmented(job, ready.result(), model)
+                    content = self._segmented(job, photo.result(), model)
                 except EngineDownError:
                     raise
-                except Exception as error:  # noqa: BLE001 PIL, OpenCV and torch raise what they like; the reply carries it
+                except Exception as error:  # noqa: BLE001 PIL, OpenCV and torch raise many types; the reply reports it
                     yield Reply(job, error=f"{type(error).__name__}: {error}")
                 else:
                     yield Reply(job, content)
 
     def _prepared(self, job: SegmentJob, side: int) -> _Ready:
-        """Decode, squeeze and read a photo; runs beside the model."""
+        """Decode and resize a photo and run OCR; runs in parallel to the model."""
         rgb = instances.decode(job.photo.load())
         return _Ready(rgb, squared(rgb, side), self._reader()(rgb) if self._settings.read_text else [])
 
@@ -99,73 +99,56 @@ class Sam3Segmenter:
         height, width = photo.rgb.shape[:2]
         names = list(dict.fromkeys(row["category"] for row in job.categories if row["category"] != TEXT))
         answers = self._answers(model, photo.square, names) if names else []
-        found, refused = postprocess.select_instances(names, answers, width, height, self._settings)
+        found, drops = postprocess.select_instances(names, answers, width, height, self._settings)
         faded = attributes.is_faded(photo.rgb)
         rows = [instances.instance(one.candidate, one.certain, one.shape, photo.rgb, faded=faded) for one in found]
-        lines, unread = _lines(photo, faded, self._settings.min_area)
+        lines, text_drops = _lines(photo, faded, self._settings.min_area)
         if not self._settings.read_text and any(row["category"] == TEXT for row in job.categories):
-            unread = [{"category": TEXT, "reason": "not_read", "detail": "sam3.read_text is off"}]
-        return {"instances": rows + lines, "dropped": refused + unread}
+            text_drops = [{"category": TEXT, "reason": "not_read", "detail": "sam3.read_text is off"}]
+        return {"instances": rows + lines, "dropped": drops + text_drops}
 
     def _answers(self, model: Sam3Model, square: NDArray[np.float32], names: Sequence[str]) -> list[Answer]:
-        """Look once, then ask for all categories; where memory runs out, ask for half as many at a time from then on.
+        """Encode the photo once, then prompt for all categories; if memory runs out, halve the batch size from then on.
 
-        Raises MemoryError where even one is too many.
+        Raises MemoryError if even a batch of one does not fit.
         """
-        seen = model.encode(square)
+        encoded = model.encode(square)
         answers: list[Answer] = []
         while len(answers) < len(names):
             part = names[len(answers) : len(answers) + self._batch]
             try:
-                answers += model.prompt(seen, part, self._settings.min_score)
+                answers += model.prompt(encoded, part, self._settings.min_score)
             except MemoryError:
                 if len(part) == 1:
                     raise
                 self._batch = len(part) // 2
-                log.warning("out of memory with %d categories at once; going on with %d", len(part), self._batch)
+                log.warning("out of memory with %d categories at once; continuing with %d", len(part), self._batch)
         return answers
 
 
 def squared(rgb: Pixels, side: int) -> NDArray[np.float32]:
-    """Return a photo squeezed to the model's square and scaled to [-1, 1], shape (3, side, side).
+    """Return a photo resized to the model's square and scaled to [-1, 1], shape (3, side, side).
 
-    Bilinear with antialiasing, mean and deviation .5: what both packages do to a photo.
+    Bilinear with antialiasing, mean and standard deviation .5, as both packages do.
     """
     small = Image.fromarray(rgb).resize((side, side), Image.Resampling.BILINEAR)
     return np.ascontiguousarray((np.asarray(small, dtype=np.float32) / 127.5 - 1).transpose(2, 0, 1))
 
 
 def _lines(photo: _Ready, faded: bool, min_area: int) -> tuple[list[JSON], list[JSON]]:
-    """Return the lines of text as instances, and those too small to be one."""
+    """Return the lines of text as instances, and those that are too small."""
     height, width = photo.rgb.shape[:2]
     found = [Candidate(TEXT, line.score, line.box, line.text) for line in photo.lines]
-    rows, refused = [], []
-    for one, doubt in zip(found, certainty.uncertainty_reasons(found, width, height), strict=True):
+    rows, drops = [], []
+    for one, reason in zip(found, certainty.uncertainty_reasons(found, width, height), strict=True):
         shape = masks.rectangle(one.box, width, height)
         if shape.area < min_area:
-            refused.append(instances.dropped(one, "tiny_mask", f"{shape.area} px"))
+            drops.append(instances.dropped(one, "tiny_mask", f"{shape.area} px"))
         else:
-            rows.append(instances.instance(one, doubt is None, shape, photo.rgb, faded=faded))
-    return rows, refused
+            rows.append(instances.instance(one, reason is None, shape, photo.rgb, faded=faded))
+    return rows, drops
 
 
 def _model_name(model: str) -> str:
-    """Return what the weights are called wherever they lie: a folder's name, or the id on the hub."""
+    """Return the name of the weights, independent of their location: a folder's name, or the id on the hub."""
     return Path(model).name if Path(model).is_absolute() or model.startswith(".") else model
-
-
-def _prefetch(
-    threads: ThreadPoolExecutor, work: Callable[[SegmentJob], _Ready], jobs: Iterable[SegmentJob], depth: int
-) -> Iterator[tuple[SegmentJob, Future[_Ready]]]:
-    """Yield jobs in order with their prepared photos, ``depth`` of them under way; a stop leaves the rest undone."""
-    waiting: deque[tuple[SegmentJob, Future[_Ready]]] = deque()
-    try:
-        for job in jobs:
-            waiting.append((job, threads.submit(work, job)))
-            if len(waiting) > depth:
-                yield waiting.popleft()
-        while waiting:
-            yield waiting.popleft()
-    finally:
-        for _, future in waiting:
-            future.cancel()

@@ -1,6 +1,6 @@
-"""SAM3's weights in transformers or in Meta's own package, behind one interface: look at a photo once, then prompt.
+"""SAM3's weights in transformers or in Meta's own package, behind one interface: encode a photo once, then prompt.
 
-Both give raw logits, and ``sam3_masks`` makes objects of them. torch is imported here alone, at use.
+Both return raw logits, which ``postprocess`` converts to objects. torch is imported only here, at use.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ class Sam3Model(Protocol):
 
     @property
     def side(self) -> int:
-        """Side, px, of the square that photos are squeezed to."""
+        """Side in px of the square that photos are resized to."""
         ...
 
     def encode(self, square: NDArray[np.float32]) -> Any:
         """Encode a photo, shape (3, side, side), values in [-1, 1]. Raises MemoryError."""
         ...
 
-    def prompt(self, seen: Any, names: Sequence[str], floor: float) -> list[Answer]:
-        """Ask for all instances of each name at once; masks only from score ``floor`` on. Raises MemoryError."""
+    def prompt(self, encoded: Any, names: Sequence[str], floor: float) -> list[Answer]:
+        """Ask for all instances of each name at once; masks only for scores from ``floor`` on. Raises MemoryError."""
         ...
 
 
 def load(settings: Sam3Settings) -> Sam3Model:
     """Return the model of the settings on its device.
 
-    Raises MissingWeightsError, which names the remedy, where the package or the weights are missing or gated, and
-    EngineDownError where they are there but do not load.
+    Raises MissingWeightsError, which names the remedy, if the package or the weights are missing or gated, and
+    EngineDownError if they exist but cannot be loaded.
     """
     with _load_errors(settings):
         device = _device(settings)
@@ -71,9 +71,9 @@ class TransformersSam3:
         self._precision = _precision(settings, device)
         self._tokenizer = CLIPTokenizer.from_pretrained(settings.model, **at)
         model, facts = Model.from_pretrained(settings.model, output_loading_info=True, **at)
-        _complete(settings, facts["missing_keys"])
+        _check_complete(settings, facts["missing_keys"])
         self._model = model.to(device).eval()
-        self._model.geometry_encoder._encode_boxes = _padding
+        self._model.geometry_encoder._encode_boxes = _padding_features
 
     @property
     def side(self) -> int:
@@ -86,20 +86,20 @@ class TransformersSam3:
         with _inference(self._device, self._precision):
             return self._model.get_vision_features(torch.from_numpy(square)[None].to(self._device))
 
-    def prompt(self, seen: Any, names: Sequence[str], floor: float) -> list[Answer]:
+    def prompt(self, encoded: Any, names: Sequence[str], floor: float) -> list[Answer]:
         import torch
 
         count = len(names)
         words = self._tokenizer(
             list(names), padding="max_length", max_length=CONTEXT, truncation=True, return_tensors="pt"
         ).to(self._device)
-        # Every prompt of Meta's model ends with a token of the geometry encoder, boxes or not, and was trained so;
-        # transformers leaves it out unless there is a box. A box that is padding (label -10) brings the token only.
+        # Every prompt of Meta's model ends with a token of the geometry encoder, boxes or not, and the model was
+        # trained with it; transformers omits it unless there is a box. A padding box (label -10) adds only the token.
         boxes = torch.zeros(count, 1, 4, device=self._device)
         labels = torch.full((count, 1), -10, dtype=torch.long, device=self._device)
         with _inference(self._device, self._precision):
             out = self._model(
-                vision_embeds=_repeated(seen, count),
+                vision_embeds=_repeated(encoded, count),
                 input_ids=words["input_ids"],
                 attention_mask=words["attention_mask"],
                 input_boxes=boxes,
@@ -109,7 +109,7 @@ class TransformersSam3:
 
 
 class MetaSam3:
-    """``Sam3Image`` of Meta's package, which wants CUDA."""
+    """``Sam3Image`` of Meta's package, which requires CUDA."""
 
     def __init__(self, settings: Sam3Settings, device: str) -> None:
         import torch
@@ -127,7 +127,7 @@ class MetaSam3:
         stored = stored.get("model", stored)
         ours = {key.removeprefix("detector."): stored[key] for key in stored if key.startswith("detector.")}
         missing = set(self._model.load_state_dict(ours, strict=False).missing_keys)
-        _complete(settings, missing & {name for name, _ in self._model.named_parameters()})
+        _check_complete(settings, missing & {name for name, _ in self._model.named_parameters()})
         self._model.to(device)
 
     @property
@@ -142,7 +142,7 @@ class MetaSam3:
         with _inference(self._device, self._precision):
             return self._model.backbone.forward_image(torch.from_numpy(square)[None].to(self._device))
 
-    def prompt(self, seen: Any, names: Sequence[str], floor: float) -> list[Answer]:
+    def prompt(self, encoded: Any, names: Sequence[str], floor: float) -> list[Answer]:
         import torch
         from sam3.model.data_misc import FindStage
 
@@ -150,11 +150,11 @@ class MetaSam3:
         none = dict.fromkeys(
             ("input_boxes", "input_boxes_mask", "input_boxes_label", "input_points", "input_points_mask")
         )
-        which = torch.arange(count, device=self._device)
+        indices = torch.arange(count, device=self._device)
         with _inference(self._device, self._precision):
             out = self._model.forward_grounding(
-                backbone_out={**seen, **self._model.backbone.forward_text(list(names), device=self._device)},
-                find_input=FindStage(img_ids=torch.zeros_like(which), text_ids=which, **none),
+                backbone_out={**encoded, **self._model.backbone.forward_text(list(names), device=self._device)},
+                find_input=FindStage(img_ids=torch.zeros_like(indices), text_ids=indices, **none),
                 geometric_prompt=self._model._get_dummy_prompt(count),
                 find_target=None,
             )
@@ -167,7 +167,7 @@ class MetaSam3:
 def _answers(logits: Any, presence: Any, masks: Any, floor: float) -> list[Answer]:
     """Return an answer for each prompt; logits (n, q), presence (n, 1), mask logits (n, q, h, w).
 
-    Only the masks that count leave the device: all of them would be a gigabyte for 16 prompts.
+    Only the needed masks are copied from the device: all of them would be a gigabyte for 16 prompts.
     """
     scores, order = (logits.float().sigmoid() * presence.float().reshape(-1, 1).sigmoid()).sort(dim=1, descending=True)
     answers = []
@@ -177,23 +177,23 @@ def _answers(logits: Any, presence: Any, masks: Any, floor: float) -> list[Answe
     return answers
 
 
-def _padding(boxes: Any, mask: Any, labels: Any, features: Any) -> tuple[Any, Any]:
-    """Return features of boxes that are padding and so never looked at: pooling them is slow, or fails in bfloat16."""
+def _padding_features(boxes: Any, mask: Any, labels: Any, features: Any) -> tuple[Any, Any]:
+    """Return zero features for padding boxes, which are never used: pooling them is slow or fails in bfloat16."""
     return boxes.new_zeros(*boxes.shape[:2], features.shape[1]), mask
 
 
-def _repeated(seen: Any, count: int) -> Any:
-    """Return an encoded photo as if it had been looked at ``count`` times, without copying it."""
+def _repeated(encoded: Any, count: int) -> Any:
+    """Return an encoded photo repeated ``count`` times without copying."""
     wide = {
-        name: tuple(level.expand(count, *level.shape[1:]) for level in seen[name])
+        name: tuple(level.expand(count, *level.shape[1:]) for level in encoded[name])
         for name in ("fpn_hidden_states", "fpn_position_encoding")
     }
-    return type(seen)(**wide)
+    return type(encoded)(**wide)
 
 
 @contextlib.contextmanager
 def _inference(device: str, precision: str) -> Iterator[None]:
-    """Compute without gradients, in half precision where asked for; turn torch's ways of giving up into ours."""
+    """Compute without gradients, in half precision if configured; convert torch errors to ours."""
     import torch
 
     mixed = torch.autocast(torch.device(device).type, getattr(torch, precision), enabled=precision != "float32")
@@ -203,8 +203,8 @@ def _inference(device: str, precision: str) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         torch.cuda.empty_cache()
         raise MemoryError(str(error)) from error
-    except torch.AcceleratorError as error:  # after one, every later call fails as well
-        raise EngineDownError(f"the GPU gave up: {error}") from error
+    except torch.AcceleratorError as error:  # after this error every later call fails too
+        raise EngineDownError(f"the GPU failed: {error}") from error
 
 
 def _device(settings: Sam3Settings) -> str:
@@ -233,15 +233,15 @@ def _file(settings: Sam3Settings, name: str) -> Path:
     return Path(hf_hub_download(settings.model, name, revision=settings.revision))
 
 
-def _complete(settings: Sam3Settings, missing: Collection[str]) -> None:
-    """Raise MissingWeightsError where weights are missing: both packages would go on with random ones."""
+def _check_complete(settings: Sam3Settings, missing: Collection[str]) -> None:
+    """Raise MissingWeightsError if weights are missing: both packages would continue with random weights."""
     if missing:
         some = ", ".join(sorted(missing)[:3])
         raise MissingWeightsError(f"{settings.model} lacks {len(missing)} weights of SAM3 ({some} ...); {ACCESS}")
 
 
 def _vocabulary(settings: Sam3Settings, folder: Path) -> Path:
-    """Return the vocabulary as Meta's tokenizer reads it: merges.txt in gzip. The package comes without."""
+    """Return the vocabulary as Meta's tokenizer reads it: merges.txt in gzip. The package does not include it."""
     path = folder / f"{MERGES}.gz"
     path.write_bytes(gzip.compress(_file(settings, MERGES).read_bytes().rstrip()))
     return path
@@ -249,7 +249,7 @@ def _vocabulary(settings: Sam3Settings, folder: Path) -> Path:
 
 @contextlib.contextmanager
 def _load_errors(settings: Sam3Settings) -> Iterator[None]:
-    """Say what is missing and how to get it, instead of the twenty ways in which the packages fail."""
+    """Convert the many package errors to one message that says what is missing and how to get it."""
     try:
         yield
     except EngineDownError:

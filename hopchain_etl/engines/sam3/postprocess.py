@@ -1,7 +1,8 @@
-"""From SAM3's raw logits to objects: the same thresholds and rules whichever package computed the logits.
+"""Converts SAM3's raw logits to objects, with the same thresholds and rules for both packages.
 
-A candidate's score is sigmoid(logit) times sigmoid(presence): how well it fits, and whether the named thing is in the
-photo at all. Its mask logits are resized, then cut off; resizing probabilities, as one package does, moves the edge.
+A candidate's score is sigmoid(logit) times sigmoid(presence): how well it fits, and whether the named object is in the
+photo at all. The mask logits are resized before thresholding; resizing probabilities, as one package does, would move
+the edge.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from hopchain_etl.engines.vision.instances import dropped
 from hopchain_etl.engines.vision.masks import Shape
 from hopchain_etl.settings import Sam3Settings
 
-WORTH_TELLING = 0.1  # candidates below this score are nothing; from here to the threshold they are counted
+WORTH_TELLING = 0.1  # candidates below this score are ignored; from here to the threshold they are reported as dropped
 NESTED = 0.7  # share of a mask inside another of its category, from which one of them is a part or a group
 RIVAL = 0.5  # mask IoU from which two categories claim one place
 
@@ -29,7 +30,7 @@ RECIPE = {"nested": NESTED, "rival": RIVAL, "worth_telling": WORTH_TELLING}
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model says to one category name.
+    """The model's output for one category name.
 
     ``scores`` of all candidates, best first, shape (q,); ``masks`` are the logits, shape (k, h, w), of the first k.
     """
@@ -40,7 +41,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class MaskedInstance:
-    """A candidate with its pixels. ``certain``: it may be referred to and counted."""
+    """A candidate with its pixels. ``certain``: it may be used in references and counts."""
 
     category: str
     score: float
@@ -58,26 +59,27 @@ def select_instances(
 ) -> tuple[list[MaskedInstance], list[JSON]]:
     """Return the objects in a photo of the given size, best first, and what was dropped with its reason.
 
-    Reasons: not_found, low_score, tiny_mask, duplicate. Certain objects share no pixel; doubtful ones may lie on them.
+    Reasons: not_found, low_score, tiny_mask, duplicate. Certain objects do not overlap; uncertain ones may overlap
+    them.
     """
     found: list[MaskedInstance] = []
-    refused: list[JSON] = []
+    drops: list[JSON] = []
     for name, answer in zip(names, answers, strict=True):
         good = int((answer.scores >= settings.min_score).sum())
-        refused += _missed(name, answer.scores[good:], settings.min_score, found_some=good > 0)
+        drops += _low_score_drops(name, answer.scores[good:], settings.min_score, found_some=good > 0)
         for score, logits in zip(answer.scores[:good], answer.masks[:good], strict=True):
             found.append(
                 MaskedInstance(name, round(float(score), 4), _shape(logits, width, height, settings.mask_threshold))
             )
     found.sort(key=lambda one: (-one.score, one.category, one.shape.box))
     large, tiny = _without_tiny(found, width, height, settings)
-    kept, doubles = _merged(large, width, height, settings)
-    kept, hidden = _without_tiny(_told_apart(kept, width, height), width, height, settings)
-    return kept, refused + tiny + doubles + hidden
+    kept, duplicates = _merged(large, width, height, settings)
+    kept, hidden = _without_tiny(_separated(kept, width, height), width, height, settings)
+    return kept, drops + tiny + duplicates + hidden
 
 
-def _missed(name: str, scores: NDArray[np.float32], threshold: float, *, found_some: bool) -> list[JSON]:
-    """Return at most one refusal for the candidates of a category that score too low."""
+def _low_score_drops(name: str, scores: NDArray[np.float32], threshold: float, *, found_some: bool) -> list[JSON]:
+    """Return at most one "dropped" entry for the low-score candidates of a category."""
     near = scores[scores >= WORTH_TELLING]
     if len(near):
         detail = f"{len(near)} candidates score {near.min():.2f} to {near.max():.2f}, below {threshold}"
@@ -114,10 +116,10 @@ def _without_tiny(
 def _merged(
     found: Sequence[MaskedInstance], width: int, height: int, settings: Sam3Settings
 ) -> tuple[list[MaskedInstance], list[JSON]]:
-    """Keep one of those that share a mask, the best, and mark which of the rest may not be relied on.
+    """Keep the best of all candidates with the same mask, and mark which of the others are uncertain.
 
-    A thing with two names keeps the better one. Where others still bear the lesser name, it stays under that as well,
-    doubtful: counting them would otherwise forget it.
+    An object with two names keeps the better one. If other objects have the second name, it is also kept under that
+    name as uncertain; otherwise a count of that name would miss it.
     """
     from pycocotools import mask as coco
 
@@ -125,28 +127,29 @@ def _merged(
         return [], []
     codes = [masks.encode(one.shape, width, height) for one in found]
     overlap = np.asarray(coco.iou(codes, codes, [0] * len(codes)))
-    inside = np.asarray(coco.iou(codes, codes, [1] * len(codes)))  # share of the first that lies in the second
+    inside = np.asarray(coco.iou(codes, codes, [1] * len(codes)))  # share of the first inside the second
     winners: list[int] = []
-    doubles: dict[int, int] = {}
+    duplicates: dict[int, int] = {}
     for index in range(len(found)):
         same = [winner for winner in winners if overlap[index, winner] >= settings.duplicate_iou]
         if same:
-            doubles[index] = same[0]
+            duplicates[index] = same[0]
         else:
             winners.append(index)
     names = {found[index].category for index in winners}
-    kept, refused = [], []
+    kept, drops = [], []
     for index, one in enumerate(found):
-        if index not in doubles:
+        if index not in duplicates:
             kept.append(replace(one, certain=_is_certain(index, winners, found, overlap, inside, settings.sure_score)))
             continue
-        better = found[doubles[index]]
+        winner = duplicates[index]
+        better = found[winner]
         if one.category != better.category and one.category in names:
             kept.append(replace(one, certain=False))
         else:
-            detail = f"mask IoU {overlap[index, doubles[index]]:.2f} with {better.category!r} of score {better.score}"
-            refused.append(dropped(one.candidate, "duplicate", detail))
-    return kept, refused
+            detail = f"mask IoU {overlap[index, winner]:.2f} with {better.category!r} of score {better.score}"
+            drops.append(dropped(one.candidate, "duplicate", detail))
+    return kept, drops
 
 
 def _is_certain(
@@ -157,10 +160,10 @@ def _is_certain(
     inside: NDArray[np.float64],
     sure_score: float,
 ) -> bool:
-    """Return whether an object may be relied on.
+    """Return whether an object is certain.
 
-    Not so: low scores, what lies in a better one of its category or around one (a part or a group), what holds two of
-    its category, and what shares its place with a better one of another category.
+    Uncertain are: low scores; objects inside or around a better one of the same category (a part or a group); objects
+    that contain two of their category; objects that overlap a better one of another category.
     """
     one = found[index]
     if one.score < sure_score:
@@ -173,8 +176,8 @@ def _is_certain(
     return not any(other < index and overlap[index, other] >= RIVAL for other in winners)
 
 
-def _told_apart(found: Sequence[MaskedInstance], width: int, height: int) -> list[MaskedInstance]:
-    """Leave every pixel to one certain object; doubtful ones keep their masks."""
+def _separated(found: Sequence[MaskedInstance], width: int, height: int) -> list[MaskedInstance]:
+    """Assign every pixel to one certain object; uncertain ones keep their masks."""
     certain = [index for index, one in enumerate(found) if one.certain]
     apart = masks.resolve_overlaps([found[index].shape for index in certain], width, height)
     alone = dict(zip(certain, apart, strict=True))

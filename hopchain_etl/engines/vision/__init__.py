@@ -1,1 +1,1 @@
-"""What any engine needs to make instances of pixels: masks, boxes, attributes, certainty, lines of text."""
+"""Shared code that turns pixels into instances: masks, boxes, attributes, certainty, lines of text."""

@@ -1,8 +1,8 @@
 """The colours of an object, named with the eleven basic colour terms of English.
 
-A pixel carries every name that a person might give it: the ranges below overlap, and where they do is the guard band
-between two names. ``colour`` counts only pixels with a single name, so "the red car" is red to everyone; ``colours``
-counts pixels with any of their names, so a colour that it leaves out is really absent.
+A pixel gets every colour name that a person might use for it: the ranges below overlap, and the overlap is the guard
+band between two names. ``colour`` counts only pixels with a single name, so "the red car" is red to everyone;
+``colours`` counts pixels with any of their names, so a colour that is not listed is really absent.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ BASIC = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "
 
 DOMINANT = 0.45  # share of pixels with this one name only
 POSSIBLE = 0.6  # share of pixels that may carry it
-SHADED = frozenset({"black", "white", "grey", "brown"})  # what shade and glare make of any colour
-SHADED_DOMINANT = 0.6  # so they need more
+SHADED = frozenset({"black", "white", "grey", "brown"})  # shadows and glare can make any colour look like these
+SHADED_DOMINANT = 0.6  # so they need a larger share
 RIVAL = 0.35  # share of pixels that may also, or instead, carry another name
 PRESENT = 0.04  # share from which a name belongs to ``colours``
-AROUND = 0.5  # share of the surroundings with a name from which a mask may have caught them instead of the object
+AROUND = 0.5  # share of surrounding pixels with the same name from which the mask may be of the background
 FADED = 16  # of 255: a photo with less spread between channels in 99 % of its pixels is black and white
 MAX_PIXELS = 40_000  # a larger mask is sampled on a grid
 
@@ -43,8 +43,8 @@ class Range(NamedTuple):
 
 
 ANY = (0.0, 360.0)
-# The terms are Berlin and Kay's; their borders here are ours, set so that CSS colours like "saddlebrown", "hotpink" and
-# "navy" get the name in them alone, and "salmon", "teal" and "tan" several.
+# The terms are from Berlin and Kay; the ranges are our own, set so that CSS colours like "saddlebrown", "hotpink" and
+# "navy" get only the name they contain, and "salmon", "teal" and "tan" get several.
 RANGES = (
     Range("black", ANY, (0.0, 1.0), (0.0, 0.22)),
     Range("black", ANY, (0.0, 0.40), (0.0, 0.34)),
@@ -73,10 +73,10 @@ RANGES = (
 
 
 def describe_colours(rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> dict[str, str]:
-    """Return ``colours``, basic names joined by commas in the order of BASIC, and ``colour`` where one dominates.
+    """Return ``colours``, basic names joined by commas in the order of BASIC, and ``colour`` if one dominates.
 
-    ``rgb`` is a crop of shape (h, w, 3) and ``mask`` the object's pixels in it, at least one. The outermost ring is
-    left out: there object and background mix. What the crop shows beside the mask counts as its surroundings.
+    ``rgb`` is a crop of shape (h, w, 3) and ``mask`` the object's pixels in it, at least one. The border ring is
+    ignored, because object and background mix there. Pixels of the crop outside the mask count as surroundings.
     """
     pixels = _inner(rgb, mask)
     names = names_of(pixels)
@@ -99,7 +99,7 @@ def is_faded(rgb: NDArray[np.uint8]) -> bool:
 
 
 def _dominates(first: int, alone: NDArray[np.float64], present: NDArray[np.float64]) -> bool:
-    """Return whether anyone would call the whole object by the name with this index in BASIC."""
+    """Return whether people would agree to name the whole object with this colour (index in BASIC)."""
     needed = SHADED_DOMINANT if BASIC[first] in SHADED else DOMINANT
     return bool(alone[first] >= needed and present[first] >= POSSIBLE and np.delete(present, first).max() <= RIVAL)
 
@@ -113,7 +113,7 @@ def share_of(name: str, rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> floa
 def names_of(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return for RGB pixels of shape (n, 3) which of the BASIC names each may be given, shape (n, 11).
 
-    Every colour has at least one name; on a border between names it has two to four.
+    Every colour has at least one name, on a border between names two to four.
     """
     hue, saturation, value = _hsv(pixels)
     names = np.zeros((len(pixels), len(BASIC)), dtype=bool)
@@ -140,7 +140,7 @@ def _hsv(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.flo
 
 
 def _inner(rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return the mask's pixels without its border ring, or all of them where the mask is too thin, shape (n, 3)."""
+    """Return the mask's pixels without its border ring, or all of them if the mask is too thin, shape (n, 3)."""
     import cv2
 
     ring = max(1, round(0.03 * min(mask.shape)))

@@ -9,7 +9,7 @@ Boxes = NDArray[np.float64]
 
 
 def area(boxes: Boxes) -> NDArray[np.float64]:
-    """Return the area of each box, px², shape (n,); inverted boxes have none."""
+    """Return the area of each box, px², shape (n,); inverted boxes have area 0."""
     sides = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None)
     return sides[:, 0] * sides[:, 1]
 
@@ -30,5 +30,5 @@ def iou(first: Boxes, second: Boxes) -> NDArray[np.float64]:
 
 
 def inside(first: Boxes, second: Boxes) -> NDArray[np.float64]:
-    """Return which share of each first box lies in each second one, shape (len(first), len(second))."""
+    """Return the share of each first box that is inside each second box, shape (len(first), len(second))."""
     return intersection(first, second) / np.maximum(area(first)[:, None], 1e-9)

@@ -1,7 +1,7 @@
-"""Which detections may be relied on, and why the others may not.
+"""Decides which detections are reliable, and why others are not.
 
-A doubtful object is kept, never referred to, and later makes a count or a "the only one" that it could spoil
-impossible. So a wrong doubt costs a question, a wrong certainty costs a wrong answer: when in doubt, doubt.
+An uncertain object is kept but never referred to, and it blocks counts and "the only one" phrases that it could make
+wrong. A wrong "uncertain" loses a question, a wrong "certain" gives a wrong answer: unclear cases are marked uncertain.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from hopchain_etl.engines.vision import boxes, ocr
 
 SURE_SCORE = 0.5
-UNUSUAL_SCORE = 0.7  # asked of objects smaller or larger than what the network was trained on
+UNUSUAL_SCORE = 0.7  # minimum score for objects smaller or larger than those the network was trained on
 SMALL, LARGE = 0.01, 0.4  # share of the photo
-SAME_PLACE = 0.5  # IoU from which two categories claim one object
-CLEARLY = 2.0  # how many times the score of a rival the winner needs
+SAME_PLACE = 0.5  # IoU from which two categories compete for one object
+CLEARLY = 2.0  # factor by which the winner's score must exceed the rival's
 CROWDED = 0.35  # IoU from which two boxes of one category may be one object
 NESTED = 0.7  # share of a box inside another
-BORDER = 0.015  # of the photo's side: so near its border an object has been cut by it
-TEXT_BORDER = 0.003  # of the photo's side: a line of text may come this near, for its letters are seen whole
+BORDER = 0.015  # of the photo's side: an object this near to the border counts as cut
+TEXT_BORDER = 0.003  # of the photo's side: a line of text may be this near, because its letters are complete
 SLIVER = 0.35  # depth of a cut object, over its length along the border
-READABLE = 0.8  # score of a line that is no mere texture
-PRINTED = 0.15  # share of an object under lines of text from which it may be a picture on a print
+READABLE = 0.8  # minimum score of a line that is real text, not texture
+PRINTED = 0.15  # share of an object covered by text lines from which it may be a printed picture
 
 SCREENS = frozenset({"television", "laptop", "mobile phone", "book"})
 TEXT_BEARERS = SCREENS | {"bus", "truck", "car", "train", "stop sign", "bottle", "keyboard", "parking meter", "clock"}
@@ -43,7 +43,7 @@ RECIPE = {
 
 @dataclass(frozen=True)
 class Candidate:
-    """Something found: what it is called, score in [0, 1], box xyxy in px, and what it says if it is a text."""
+    """Something found: category, score in [0, 1], box xyxy in px, and the text of a text line."""
 
     category: str
     score: float
@@ -52,7 +52,7 @@ class Candidate:
 
 
 def without_misnamed(found: list[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
-    """Split candidates into those to keep and those that a clearly better one of another category explains."""
+    """Split candidates into those to keep and those that overlap a clearly better candidate of another category."""
     kept: list[Candidate] = []
     misnamed: list[Candidate] = []
     for one in found:
@@ -62,7 +62,7 @@ def without_misnamed(found: list[Candidate]) -> tuple[list[Candidate], list[Cand
 
 
 def uncertainty_reasons(found: list[Candidate], width: int, height: int) -> list[str | None]:
-    """Return for each candidate why it is doubtful, or None where it is certain.
+    """Return for each candidate why it is uncertain, or None if it is certain.
 
     Reasons: low_score, unusual_size, cut, rival (another category claims the place), repeated (perhaps the same object
     as a better one), group (holds several of its own category), printed (on a screen, a book or a poster), unreadable.
@@ -71,14 +71,14 @@ def uncertainty_reasons(found: list[Candidate], width: int, height: int) -> list
     prints = [one for one in texts if one.score >= READABLE and len(one.text or "") > 1]
     objects = [one for one in found if one.category != TEXT]
     return [
-        _text_doubt(one, texts, width, height)
+        _text_uncertainty(one, texts, width, height)
         if one.category == TEXT
-        else _object_doubt(one, objects, prints, width, height)
+        else _object_uncertainty(one, objects, prints, width, height)
         for one in found
     ]
 
 
-def _text_doubt(one: Candidate, texts: list[Candidate], width: int, height: int) -> str | None:
+def _text_uncertainty(one: Candidate, texts: list[Candidate], width: int, height: int) -> str | None:
     if one.text is None or not ocr.is_sure(one.text, one.score):
         return "unreadable"
     if any(_touched(one, width, height, TEXT_BORDER)):
@@ -87,7 +87,7 @@ def _text_doubt(one: Candidate, texts: list[Candidate], width: int, height: int)
     return "repeated" if others and boxes.iou(_array([one]), _array(others)).max() >= SAME_PLACE else None
 
 
-def _object_doubt(
+def _object_uncertainty(
     one: Candidate, objects: list[Candidate], prints: list[Candidate], width: int, height: int
 ) -> str | None:
     share = float(boxes.area(_array([one]))[0]) / (width * height)
@@ -99,11 +99,11 @@ def _object_doubt(
         return "cut"
     if any(_compete(one, other) for other in objects):
         return "rival"
-    return _kin_doubt(one, objects) or _print_doubt(one, objects, prints)
+    return _same_category_uncertainty(one, objects) or _print_uncertainty(one, objects, prints)
 
 
-def _kin_doubt(one: Candidate, objects: list[Candidate]) -> str | None:
-    """Look at the others of the same category: sure ones inside it, better ones that it may repeat."""
+def _same_category_uncertainty(one: Candidate, objects: list[Candidate]) -> str | None:
+    """Compare with others of the same category: certain ones inside it, and better ones that it may duplicate."""
     kin = [b for b in objects if b is not one and b.category == one.category]
     if not kin:
         return None
@@ -117,8 +117,8 @@ def _kin_doubt(one: Candidate, objects: list[Candidate]) -> str | None:
     return "repeated" if bool((near & better).any()) else None
 
 
-def _print_doubt(one: Candidate, objects: list[Candidate], prints: list[Candidate]) -> str | None:
-    """Return "printed" for what lies on a screen or page, or under much text that its category does not bear."""
+def _print_uncertainty(one: Candidate, objects: list[Candidate], prints: list[Candidate]) -> str | None:
+    """Return "printed" for objects on a screen or page, or under much text that is unusual for their category."""
     screens = [b for b in objects if b is not one and b.category in SCREENS]
     if screens and boxes.inside(_array([one]), _array(screens)).max() >= NESTED:
         return "printed"
@@ -129,7 +129,7 @@ def _print_doubt(one: Candidate, objects: list[Candidate], prints: list[Candidat
 
 
 def _compete(one: Candidate, other: Candidate) -> bool:
-    """Return whether two categories claim the same place, texts aside."""
+    """Return whether two categories (not text) compete for the same place."""
     if one.category == other.category or TEXT in (one.category, other.category):
         return False
     return bool(boxes.iou(_array([one]), _array([other]))[0, 0] >= SAME_PLACE)
@@ -143,7 +143,7 @@ def _touched(one: Candidate, width: int, height: int, border: float = BORDER) ->
 
 
 def _is_cut(one: Candidate, width: int, height: int) -> bool:
-    """Return whether a large part of an object seems to lie outside the photo: opposite borders, or a thin strip."""
+    """Return whether much of an object seems to be outside the photo: it touches opposite borders or is a strip."""
     left, top, right, bottom = _touched(one, width, height)
     if (left and right) or (top and bottom):
         return True

@@ -1,4 +1,4 @@
-"""What every segmenter's reply is made of: decoded photos, rows of instances with their colours, what was dropped."""
+"""Shared code for segmenter replies: decoded photos, instance rows with colours, dropped candidates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hopchain_etl.engines.base import JSON
 from hopchain_etl.engines.vision import attributes, masks
 from hopchain_etl.engines.vision.certainty import TEXT, Candidate
 
-# Nobody asks for the colour of a person, and through the others one sees what is behind them.
+# Colour questions make no sense for persons; the other categories are see-through and show the background.
 COLOURLESS = frozenset({"person", "bicycle", "bench", "tennis racket", "pair of scissors", "wine glass"})
 
 RECIPE = {
@@ -36,15 +36,15 @@ def decode(blob: bytes) -> Pixels:
 def instance(
     one: Candidate, certain: bool, shape: masks.Shape, rgb: Pixels, *, faded: bool, boxed: bool = False
 ) -> JSON:
-    """Return an instance of a segmenter's reply; its box is the mask's where there is one, else the detected one.
+    """Return an instance of a segmenter's reply; its box is that of the mask if there is one, else the detected box.
 
-    ``faded``: the photo shows no colours; ``boxed``: the mask is a mere box, whose colours say nothing.
+    ``faded``: the photo shows no colours; ``boxed``: the mask is only the box, so its colours are meaningless.
     """
     seen = {} if one.category == TEXT else attributes.describe_colours(rgb[shape.window], shape.mask)
     if one.category in COLOURLESS or not certain or boxed:
         seen.pop("colour", None)
     if seen and faded:
-        seen = {"colours": ", ".join(attributes.BASIC)}  # in a black and white photo no colour is known to be absent
+        seen = {"colours": ", ".join(attributes.BASIC)}  # in a black-and-white photo no colour can be excluded
     return {
         "category": one.category,
         "score": one.score,
@@ -58,6 +58,6 @@ def instance(
 
 
 def dropped(one: Candidate, reason: str, detail: str | None = None) -> JSON:
-    """Return a refusal of a segmenter's reply: what was not kept, where it was, and why."""
+    """Return a "dropped" entry of a segmenter's reply: category, position and reason."""
     where = f"score {one.score:.2f} at {[round(side) for side in one.box]}"
     return {"category": one.category, "reason": reason, "detail": where + (f", {detail}" if detail else "")}

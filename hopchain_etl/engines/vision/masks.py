@@ -16,12 +16,12 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Shape:
-    """An object's pixels: a boolean crop whose top left corner lies at (left, top) in the photo."""
+    """An object's pixels: a boolean crop whose top left corner is at (left, top) in the photo."""
 
     left: int
     top: int
     mask: NDArray[np.bool_]
-    weight: NDArray[np.float32]  # how much each pixel belongs to it
+    weight: NDArray[np.float32]  # how strongly each pixel belongs to the object
 
     @property
     def area(self) -> int:
@@ -30,7 +30,7 @@ class Shape:
 
     @property
     def box(self) -> Box:
-        """The mask's own box, xyxy px, right and bottom edges exclusive; empty where no pixel is left."""
+        """The mask's own box, xyxy px, right and bottom edges exclusive; empty if no pixel is left."""
         ys, xs = np.flatnonzero(self.mask.any(axis=1)), np.flatnonzero(self.mask.any(axis=0))
         if not len(ys):
             return (float(self.left), float(self.top), float(self.left), float(self.top))
@@ -39,7 +39,7 @@ class Shape:
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """Where the crop lies in the photo, for indexing an array of shape (height, width)."""
+        """The position of the crop in the photo, for indexing an array of shape (height, width)."""
         height, width = self.mask.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
@@ -53,16 +53,19 @@ def rectangle(box: Box, width: int, height: int) -> Shape:
 
 
 def with_low_weight(shape: Shape) -> Shape:
-    """Return a shape that gives way to every other where they overlap."""
+    """Return a shape that loses every overlap."""
     return replace(shape, weight=shape.weight * 0.01)
 
 
 def resolve_overlaps(shapes: Sequence[Shape], width: int, height: int) -> list[Shape]:
-    """Return the shapes with every pixel left to one of them: the inner of nested ones, else where it weighs most."""
+    """Return the shapes without overlaps.
+
+    Each pixel goes to the inner shape of nested ones, otherwise to the shape with the highest weight.
+    """
     if not shapes:
         return []
     hulls = np.array([shape.box for shape in shapes])
-    levels = (boxes.inside(hulls, hulls) >= 0.8).sum(axis=1)  # how many hold it, itself among them
+    levels = (boxes.inside(hulls, hulls) >= 0.8).sum(axis=1)  # how many shapes contain it, including itself
     owner = np.full((height, width), -1, dtype=np.int32)
     best = np.zeros((height, width), dtype=np.float32)
     for index, shape in enumerate(shapes):
@@ -80,10 +83,3 @@ def encode(shape: Shape, width: int, height: int) -> dict[str, Any]:
     full = np.zeros((height, width), dtype=np.uint8, order="F")
     full[shape.window] = shape.mask
     return {"size": [height, width], "counts": coco.encode(full)["counts"].decode("ascii")}
-
-
-def decode(mask: dict[str, Any]) -> NDArray[np.bool_]:
-    """Return the pixels, shape (height, width), of a mask that ``encode`` wrote."""
-    from pycocotools import mask as coco
-
-    return np.asarray(coco.decode({"size": mask["size"], "counts": mask["counts"].encode("ascii")}), dtype=bool)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from hopchain_etl.engines.weights import REMEDY, MissingWeightsError
 
-MIN_SCORE = 0.5  # less is texture, not text
+MIN_SCORE = 0.5  # lower scores are texture, not text
 SURE_SCORE = 0.95
 MAX_WRONG = 0.5  # expected number of wrong characters in a reading that may be relied on
-LONGEST_QUOTED = 40  # characters; nobody quotes or spells longer lines, so there it only matters that they are lines
+LONGEST_QUOTED = 40  # characters; longer lines are never quoted, so exact spelling does not matter for them
 PADDING = 0.12  # of the height that the detector finds, above and below the letters
 MAX_ASPECT = 4  # RapidOCR enlarges the shorter side to 736 px: narrower photos are padded, or they would grow huge
-USE_CLS = False  # the classifier of upside-down lines turns upright numbers: 90 becomes 06
+USE_CLS = False  # the upside-down classifier wrongly rotates upright numbers: 90 becomes 06
 PUNCTUATION = frozenset(" .,:;!?'\"&%$€£#@+-/()[]=*_°")
 
 RECIPE = {
@@ -32,7 +32,7 @@ RECIPE = {
 
 @dataclass(frozen=True)
 class Line:
-    """A line of text: corners clockwise from its top left in px, what it says, score in [0, 1]."""
+    """A line of text: corners clockwise from the top left in px, text, score in [0, 1]."""
 
     quad: tuple[tuple[float, float], ...]
     text: str
@@ -40,10 +40,10 @@ class Line:
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """The axis-aligned box, xyxy px, as tight above and below as the letters.
+        """The axis-aligned box, xyxy px, tight around the letters at top and bottom.
 
-        The detector pads lines, which is taken off again, and hulls of slightly sloping lines would overlap where the
-        lines themselves are clearly apart: a line that slopes by less than its height gets the mean of its corners.
+        The detector's padding is removed. Bounding boxes of slightly sloping lines would overlap although the lines do
+        not, so a line that slopes by less than its height gets the mean of its corners.
         """
         xs, ys = zip(*self.quad, strict=True)
         top_left, top_right, bottom_right, bottom_left = ys
@@ -58,7 +58,7 @@ class TextReader:
     """The reader, loaded once and run on one photo at a time."""
 
     def __init__(self, threads: int = 2) -> None:
-        """Load the models. Raises MissingWeightsError where RapidOCR is not installed."""
+        """Load the models. Raises MissingWeightsError if RapidOCR is not installed."""
         try:
             from rapidocr import RapidOCR
         except ImportError as error:
@@ -87,10 +87,11 @@ class TextReader:
 
 
 def is_sure(text: str, score: float) -> bool:
-    """Return whether a reading may be relied on.
+    """Return whether a reading is reliable.
 
-    A score is the mean over a line's characters, so one bad guess hides in a long line: what counts is how many
-    characters are to be expected wrong. Single characters are as often ornaments, and rare signs mostly stains.
+    The score is the mean over a line's characters, so one wrong character is hidden in a long line; therefore the
+    expected number of wrong characters is used. Single characters are often ornaments, and rare symbols are mostly
+    stains.
     """
     letters = sum(char.isalnum() for char in text)
     wrong = (1 - score) * len(text) if len(text) <= LONGEST_QUOTED else 0.0

@@ -1,1 +1,1 @@
-"""Vision-language models behind an OpenAI-compatible server: the client, its images, and a server of our own."""
+"""Vision-language models behind an OpenAI-compatible server: the client, its images, and a server to launch."""

@@ -16,7 +16,7 @@ from hopchain_etl.hops.query import QueryError, Value, decimal_text, hop_from_ro
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.settings import AskSettings, GenerateSettings, VlmSettings
 
-_MOST_OTHERS = 40  # instances that are listed but not to be asked about
+_MOST_OTHERS = 40  # maximum number of instances listed only as context
 
 
 class VlmAuthor:
@@ -47,12 +47,12 @@ class VlmAuthor:
         return [AuthorJob(photo, tuple(instances), one) for one in drawn]
 
     def write(self, jobs: Iterable[AuthorJob]) -> Iterator[Reply[AuthorJob]]:
-        """Yield a reply for each job, in any order. See ``VlmClient.ask`` for what it raises."""
+        """Yield a reply for each job, in any order. See ``VlmClient.ask`` for the exceptions."""
         return self._model.ask(jobs, self._call, self._content)
 
     def _call(self, job: AuthorJob) -> ChatRequest:
         photo, model = job.photo, self._model
-        chosen, others = _divided(job)
+        chosen, others = _split(job)
         label_of = labels(chosen)
 
         def described(row: Row) -> str:
@@ -70,20 +70,20 @@ class VlmAuthor:
 
     def _content(self, job: AuthorJob, answer: ChatResponse) -> JSON:
         value = self._model.read(answer)
-        chosen, _ = _divided(job)
+        chosen, _ = _split(job)
         ids = {label: one for one, label in labels(chosen).items()}
         written = value["queries"][: self._ask.queries_per_combination]
         return {"queries": [_draft(one, ids, job.combination) for one in written]}
 
 
-def _divided(job: AuthorJob) -> tuple[list[Row], list[Row]]:
-    """Return the instances to write about, in the combination's order, and the others."""
+def _split(job: AuthorJob) -> tuple[list[Row], list[Row]]:
+    """Split the instances into those of the combination (in its order) and the others."""
     rows = {row["instance_id"]: row for row in job.instances}
     return [rows.pop(one) for one in job.combination], list(rows.values())
 
 
 def _draft(written: Mapping[str, Any], ids: Mapping[str, str], combination: Sequence[str]) -> JSON:
-    """Return a query as an author's content holds it."""
+    """Return a query in the format of an author's content."""
     hops = [hop_row(hop, ids) for hop in written["hops"]]
     plain = {key: written[key] for key in ("question", "expr", "answer")}
     middle, last = len(hops) // 2 + 1, len(hops)
@@ -92,21 +92,21 @@ def _draft(written: Mapping[str, Any], ids: Mapping[str, str], combination: Sequ
 
 
 def _variant(kind: str, written: Mapping[str, Any], hops: Sequence[Row], first: int) -> JSON:
-    """Return a variant with the answer that its expression has over the hops from number ``first`` on.
+    """Return a variant with its answer, computed from its expression over the hops from ``first`` on.
 
-    It is left out where the expression goes back further, or comes to nothing that can be written down.
+    It is omitted if the expression uses earlier hops or has no exact decimal result.
     """
-    said = written[kind]
-    if said is None:
+    variant = written[kind]
+    if variant is None:
         return {}
     try:
-        tree = parse(said["expr"])
+        tree = parse(variant["expr"])
         if any(number < first for number in hops_named(tree)) or not hops_named(tree):
             return {}
         answer = decimal_text(number_of(tree, _values(hops)))
     except (ExpressionError, QueryError, ValueError):
         return {}
-    return {f"question_{kind}": said["question"], f"answer_{kind}": answer}
+    return {f"question_{kind}": variant["question"], f"answer_{kind}": answer}
 
 
 def _values(hops: Sequence[Row]) -> dict[int, Value]:

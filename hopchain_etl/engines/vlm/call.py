@@ -1,4 +1,4 @@
-"""One request to a model and its answer, and how both look on the wire (OpenAI's chat completions)."""
+"""One request to a model and its answer, and their wire format (OpenAI's chat completions)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Literal
 from hopchain_etl.engines.base import JSON, InvalidOutputError
 from hopchain_etl.engines.vlm.images import PromptImage, encoded
 
-_RETRY_TEMPERATURE = 0.6  # a greedy answer would only come again, whatever the seed
-_UNFINISHED = {None, "abort", "error"}  # what a server says of an answer that it did not finish
+_RETRY_TEMPERATURE = 0.6  # a greedy (temperature 0) answer would be the same for every seed
+_UNFINISHED = {None, "abort", "error"}  # finish reasons of an answer that the server did not complete
 _END_OF_THINKING = "</think>"
-_MOST_KEPT = 262_144  # characters of a text; all that 24,576 tokens can be, unless a server does not keep to them
+_MOST_KEPT = 262_144  # characters; the most that 24,576 tokens can be; a server may ignore max_tokens
 
 
 class IncompleteResponseError(Exception):
-    """The server's reply is not a whole answer: it was cut, or is not what an OpenAI-compatible server sends."""
+    """The server's response is not a complete answer: it was cut off or is not in the OpenAI format."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Message:
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """One request. ``schema`` is the JSON schema that the answer must meet; bound its strings and arrays."""
+    """One request. ``schema`` is the JSON schema of the answer; its strings and arrays should have a maximum length."""
 
     messages: tuple[Message, ...]
     max_tokens: int
@@ -38,25 +38,25 @@ class ChatRequest:
     seed: int | None = None
 
     def with_new_seed(self, attempt: int) -> ChatRequest:
-        """Return this call with another seed, and warm enough for the seed to matter."""
+        """Return this call with another seed and a temperature above zero, so that the seed has an effect."""
         seed = ((self.seed or 0) + attempt * 1_000_003) % 2**31
         return replace(self, seed=seed, temperature=max(self.temperature, _RETRY_TEMPERATURE))
 
 
 @dataclass(frozen=True)
 class ChatResponse:
-    """What the model wrote. ``thinking`` is kept apart and never part of ``text``; ``seconds`` of this one request."""
+    """What the model wrote. ``thinking`` is never part of ``text``; ``seconds`` is the time of this one request."""
 
     text: str
     thinking: str
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
-    image_tokens: int  # of the prompt's pictures, by our own arithmetic
+    image_tokens: int  # of the prompt's pictures, computed by us
     seconds: float
 
     def json(self) -> Any:
-        """Return the answer read as JSON; raise InvalidOutputError where it was cut at max_tokens or is none."""
+        """Return the answer read as JSON; raise InvalidOutputError if it was cut at max_tokens or is not JSON."""
         if self.finish_reason == "length":
             raise InvalidOutputError(f"over-long answer: cut at {self.completion_tokens} tokens", self.text)
         try:
@@ -66,7 +66,7 @@ class ChatResponse:
 
 
 def raw_record(call: ChatRequest, answer: ChatResponse) -> JSON:
-    """Return an answer as the journal keeps it, word for word, beside what was read from it; see ``base.Reply``."""
+    """Return the literal answer for the cache, stored beside the parsed content; see ``base.Reply``."""
     return {
         "text": truncate(answer.text),
         "thinking": truncate(answer.thinking),
@@ -80,7 +80,7 @@ def raw_record(call: ChatRequest, answer: ChatResponse) -> JSON:
 
 
 def truncate(text: str) -> str:
-    """Return as much of a text that a server sent as is worth keeping, and say so where that is not all."""
+    """Return a server's text, truncated to a maximum length with a note."""
     return text if len(text) <= _MOST_KEPT else f"{text[:_MOST_KEPT]} [{len(text) - _MOST_KEPT} characters more]"
 
 
@@ -116,7 +116,7 @@ def wire_body(call: ChatRequest, model: str, messages: list[JSON]) -> bytes:
 
 
 def parse_response(reply: bytes, image_tokens: int, seconds: float) -> ChatResponse:
-    """Return the answer in a server's reply; raise CutAnswerError where there is no whole one."""
+    """Return the answer in a server's reply; raise IncompleteResponseError if it is incomplete."""
     try:
         value = json.loads(reply)
         choice, usage = value["choices"][0], value.get("usage") or {}

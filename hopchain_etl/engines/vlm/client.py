@@ -1,12 +1,13 @@
-"""Asks a model many things at once: a rolling window of requests that outlives bad rows, bad answers and restarts.
+"""Sends many requests at once in a sliding window; survives bad rows, invalid answers and server restarts.
 
-What is promised:
+Guarantees:
 
-- At most ``concurrency`` requests are in flight; a finished one is replaced at once. Pictures are loaded and encoded
-  ahead of their turn, and waits between tries hold no place in the window.
-- Only what can be mended is tried again: lost and cut replies, 5xx, 429 (as ``Retry-After`` says), timeouts a bounded
-  number of times. A 400 never is.
-- What hits one job is that job's error. A server that cannot be reached is waited for, then raises EngineDownError.
+- At most ``concurrency`` requests are in flight; a finished one is replaced immediately. Pictures are loaded and
+  encoded in advance, and waiting before a retry does not occupy a slot.
+- Only transient errors are retried: lost or incomplete responses, 5xx, 429 (respecting ``Retry-After``), and timeouts a
+  limited number of times. A 400 is never retried.
+- A failure of one job is only that job's error. If the server cannot be reached, the client waits for it and then
+  raises EngineDownError.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 J = TypeVar("J", bound=Job)
 T = TypeVar("T")
 _PREPARING = 8  # threads that load and encode pictures
-# What a reader of answers stumbles over where a model wrote something that nobody thought of.
+# Exceptions that parsing an unexpected model answer may raise.
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
@@ -44,13 +45,14 @@ class VlmClient:
     def ask(
         self, jobs: Iterable[J], call_of: Callable[[J], ChatRequest], content_of: Callable[[J, ChatResponse], JSON]
     ) -> Iterator[Reply[J]]:
-        """Make one call for each job and yield its reply as soon as it is there, in any order.
+        """Make one call for each job and yield its reply as soon as it arrives, in any order.
 
-        ``jobs`` is read in the caller's thread, as places fall free; ``call_of`` and ``content_of`` run in others.
-        An answer for which ``content_of`` raises InvalidOutputError is asked for again with another seed; where that
-        does not help the content says ``invalid``. Raises EngineDownError where the server is gone.
+        ``jobs`` is read in the caller's thread when slots become free; ``call_of`` and ``content_of`` run in others. An
+        answer for which ``content_of`` raises InvalidOutputError is requested again with another seed; if that fails
+        too, the content is ``invalid``. Raises EngineDownError if the server is down.
         """
-        # As many again are being prepared: answers of one length end together, and leave all their places at once.
+        # The same number is prepared in advance, because answers of similar length finish together and free many slots
+        # at once.
         room = 2 * max(self.settings.concurrency, _PREPARING)
         source, more, outstanding = iter(jobs), True, 0
         done: queue.SimpleQueue[Future[Reply[J]]] = queue.SimpleQueue()
@@ -70,7 +72,7 @@ class VlmClient:
 
 
 class _Window:
-    """The calls of one ``ask``, on an event loop in a thread of its own."""
+    """The calls of one ``ask``, on an event loop in a separate thread."""
 
     def __init__(self, settings: VlmSettings, url: str, api_key: str | None) -> None:
         self._settings = settings
@@ -92,13 +94,13 @@ class _Window:
         self._prepare.shutdown(wait=False, cancel_futures=True)
 
     def run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start ``work`` on the loop and return its result to come."""
+        """Start ``work`` on the loop and return a future of its result."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     async def reply(
         self, job: J, call_of: Callable[[J], ChatRequest], content_of: Callable[[J, ChatResponse], JSON]
     ) -> Reply[J]:
-        """Return the reply to a job, with what it cost; raise nothing but EngineDownError."""
+        """Return the reply to a job, with its cost; raises only EngineDownError."""
         reply = Reply(job)
         try:
             first, prepared = await self._in_thread(self._prepared, job, call_of)
@@ -136,7 +138,7 @@ class _Window:
 
 
 def _read(content_of: Callable[[J, ChatResponse], JSON], job: J, answer: ChatResponse) -> JSON:
-    """Return what an answer is read as, or ``{"invalid": reason, "raw": text}``."""
+    """Return the parsed content of an answer, or ``{"invalid": reason, "raw": text}``."""
     try:
         return content_of(job, answer)
     except InvalidOutputError as error:

@@ -1,4 +1,4 @@
-"""From settings to a client: which server answers, and with which key. Keys are never settings."""
+"""From settings to a client: the server to use and its API key. API keys are never stored in settings."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def connect(settings: VlmSettings) -> VlmClient:
-    """Return a client of the server that answers for a model: the one given, or one launched in this process.
+    """Return a client of the server of a model: the configured one, or one launched in this process.
 
-    Raises EngineDownError where the launched server does not become ready.
+    Raises EngineDownError if the launched server does not become ready.
     """
-    # Here, so that who only plans or asks for help does not wait for an HTTP client.
+    # Imported here, so that planning and `--help` do not wait for an HTTP client.
     from hopchain_etl.engines.vlm.client import VlmClient
     from hopchain_etl.engines.vlm.server import endpoint_of
 
@@ -24,7 +24,7 @@ def connect(settings: VlmSettings) -> VlmClient:
 
 
 def api_key(settings: VlmSettings) -> str | None:
-    """Return the password of the Airflow Connection that is named, else what the environment holds."""
+    """Return the password of the Airflow Connection in the settings, else the value of the environment variable."""
     if settings.connection is None:
         return os.environ.get(settings.api_key_env)
     from airflow.sdk.bases.hook import BaseHook

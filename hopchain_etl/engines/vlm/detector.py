@@ -1,4 +1,4 @@
-"""Image selection and category identification in one look (HOPCHAIN.md, stages 0 and 1)."""
+"""Image selection and category identification in one request (HOPCHAIN.md, stages 0 and 1)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hopchain_etl.settings import AskSettings, VlmSettings
 
 
 class VlmDetector:
-    """Rates a photo and names what can be cut out of it. See ``engines.base.Detector``."""
+    """Rates a photo and names the categories that can be segmented. See ``engines.base.Detector``."""
 
     def __init__(self, vlm: VlmSettings, ask: AskSettings) -> None:
         self._model = RoleModel("detect", vlm, ask)
@@ -19,11 +19,11 @@ class VlmDetector:
 
     @property
     def identity(self) -> Identity:
-        """Model, prompt, schema and limits. Thresholds are the stage's: they change no answer."""
+        """Model, prompt, schema and limits. Thresholds belong to the stage, because they do not change an answer."""
         return self._model.identity(most=self._most)
 
     def detect(self, jobs: Iterable[DetectJob]) -> Iterator[Reply[DetectJob]]:
-        """Yield a reply for each job, in any order. See ``VlmClient.ask`` for what it raises."""
+        """Yield a reply for each job, in any order. See ``VlmClient.ask`` for the exceptions."""
         return self._model.ask(jobs, self._call, self._content)
 
     def _call(self, job: DetectJob) -> ChatRequest:

@@ -1,4 +1,4 @@
-"""How an image travels to the server: whole or cropped, within a budget of pixels, as a data URI."""
+"""How an image is sent to the server: whole or cropped, within a budget of pixels, as a data URI."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class PromptImage:
-    """An image in a prompt: the whole of it, or what lies in ``box`` (xyxy in px of the whole), within a pixel budget.
+    """An image in a prompt: the whole image or the region ``box`` (xyxy in px of the whole), within a pixel budget.
 
     Pictures that share one ``load`` are decoded once a call.
     """
@@ -42,8 +42,8 @@ class Encoded:
 def encoded(pictures: list[PromptImage]) -> list[Encoded]:
     """Return pictures ready to be sent, in order.
 
-    A whole JPEG or PNG within its budget goes as it is, which costs nothing; anything else is decoded, cut, shrunk and
-    written as JPEG of quality 95 with full colour, which keeps small print legible.
+    A whole JPEG or PNG within its budget is sent unchanged, which is free; other pictures are decoded, cropped, scaled
+    down and encoded as JPEG quality 95 without chroma subsampling, which keeps small text readable.
     """
     sources: dict[Callable[[], bytes], bytes] = {}
     opened: dict[Callable[[], bytes], Image.Image] = {}
@@ -74,7 +74,7 @@ def _sent(data: bytes, kind: str, size: tuple[int, int]) -> Encoded:
 
 
 def _whole_pixels(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return ``box`` grown to whole pixels inside the image; raise ValueError where nothing is left of it."""
+    """Return ``box`` grown to whole pixels inside the image; raise ValueError if the result is empty."""
     x1, y1 = (max(0, math.floor(edge)) for edge in box[:2])
     x2, y2 = (min(limit, math.ceil(edge)) for edge, limit in zip(box[2:], size, strict=True))
     if x2 <= x1 or y2 <= y1:

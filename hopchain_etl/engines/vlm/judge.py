@@ -1,4 +1,4 @@
-"""Says whether a question can be put to people, before any of them spends time on it."""
+"""Decides whether a question is suitable for annotators, before they spend time on it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hopchain_etl.settings import AskSettings, VlmSettings
 
 
 class VlmJudge:
-    """Looks for a step at which careful people could part ways. See ``engines.base.Judge``."""
+    """Looks for a step where careful people could disagree. See ``engines.base.Judge``."""
 
     def __init__(self, vlm: VlmSettings, ask: AskSettings) -> None:
         self._model = RoleModel("judge", vlm, ask)
@@ -22,7 +22,7 @@ class VlmJudge:
         return self._model.identity()
 
     def judge(self, jobs: Iterable[JudgeJob]) -> Iterator[Reply[JudgeJob]]:
-        """Yield a reply for each job, in any order. See ``VlmClient.ask`` for what it raises."""
+        """Yield a reply for each job, in any order. See ``VlmClient.ask`` for the exceptions."""
         return self._model.ask(jobs, self._call, self._content)
 
     def _call(self, job: JudgeJob) -> ChatRequest:

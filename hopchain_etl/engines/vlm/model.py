@@ -1,4 +1,4 @@
-"""A model as the engines of the vllm profile ask it: a prompt of its role, pictures, and answers held to a schema."""
+"""Shared base of the vllm engines: a role's prompt, pictures, and answers validated against a schema."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hopchain_etl.settings import AskSettings, VlmSettings
 
 
 class RoleModel:
-    """A model in one role. Nothing is connected to, or launched, before the first question."""
+    """A model in one role. No connection is made and no server launched before the first request."""
 
     def __init__(self, role: str, vlm: VlmSettings, ask: AskSettings) -> None:
         self.vlm, self.ask_settings = vlm, ask
         self.prompt = Prompt.load(role)
 
     def identity(self, *, plan: Mapping[str, Any] | None = None, **recipe: Any) -> Identity:
-        """Return who answers: model, prompt, schema, limits, and what of ``recipe`` else decides an answer."""
+        """Return the identity: model, prompt, schema, limits, and what else in ``recipe`` determines an answer."""
         limits = {"max_tokens": self.ask_settings.max_tokens, "temperature": self.ask_settings.temperature}
         everything = {**self.prompt.recipe, **limits, "max_pixels": self.vlm.max_pixels, **recipe}
         return Identity(self.vlm.model, self.vlm.revision, everything, plan or {})
@@ -31,15 +31,15 @@ class RoleModel:
         system, user = self.prompt.render(**values)
         parts = tuple(pictures[part] if place % 2 else part for place, part in enumerate(user) if part)
         messages = (Message("system", (system,)), Message("user", parts))
-        asking, schema = self.ask_settings, self.prompt.schema
-        return ChatRequest(messages, asking.max_tokens, schema=schema, temperature=asking.temperature, seed=seed)
+        ask, schema = self.ask_settings, self.prompt.schema
+        return ChatRequest(messages, ask.max_tokens, schema=schema, temperature=ask.temperature, seed=seed)
 
     def whole(self, photo: Photo) -> PromptImage:
         """Return a photo as a picture."""
         return PromptImage(photo.load, self.vlm.max_pixels)
 
     def close_up(self, photo: Photo, box: Box) -> PromptImage:
-        """Return what lies in ``box`` (xyxy px) of a photo, and a margin around it."""
+        """Return a crop of ``box`` (xyxy px) with a margin."""
         x1, y1, x2, y2 = box
         dx, dy = ((high - low) * self.ask_settings.crop_margin for low, high in ((x1, x2), (y1, y2)))
         wider = max(0.0, x1 - dx), max(0.0, y1 - dy), min(photo.width, x2 + dx), min(photo.height, y2 + dy)

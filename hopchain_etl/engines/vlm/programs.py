@@ -1,4 +1,4 @@
-"""Programs as models write them: short labels for instances, readings as text. Turned into rows of the lake here."""
+"""Converts programs as models write them (short labels for instances, readings as text) to rows of the lake."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def labels(rows: Sequence[Row]) -> dict[str, str]:
 def hop_row(hop: Mapping[str, Any], ids: Mapping[str, str]) -> Row:
     """Return a hop that a model wrote as a row of the lake; ``ids`` gives the instance of each label.
 
-    A label that was not given stays as it is, and is found out by the checks; so is a reading of the wrong kind.
+    An unknown label stays unchanged and is rejected by the checks, as is a reading of the wrong type.
     """
     return {**hop, "target": [ids.get(label, label) for label in hop["target"]], "value": _value(hop)}
 
 
 def note(fact: Mapping[str, Any], label_of: Mapping[str, str]) -> str:
-    """Return a fact of ``hops.rereading.seen`` in words."""
+    """Return a fact of ``hops.round_trip.unexecutable_facts`` in words."""
     where = ", ".join(label_of.get(one, "?") for one in fact["of"]) or "the whole photograph"
     if "rel" in fact:
         to = ", ".join(label_of.get(one, "?") for one in fact["to"])
@@ -38,12 +38,12 @@ def note(fact: Mapping[str, Any], label_of: Mapping[str, str]) -> str:
         return f"{where} is what is called {json_line(fact['category'])} ({place})"
     if fact["read"] == Read.COUNT:
         return f"how many {json_line(fact['category'])}: {fact['value']}" + (f" ({where})" if fact["of"] else "")
-    asked = f"{fact['read']} {json_line(fact['arg'])}" if fact["arg"] else fact["read"]
-    return f"{where}: {asked}: {fact['value']}"
+    reading = f"{fact['read']} {json_line(fact['arg'])}" if fact["arg"] else fact["read"]
+    return f"{where}: {reading}: {fact['value']}"
 
 
 def _value(hop: Mapping[str, Any]) -> str | None:
-    """Return a reading as the lake writes it: JSON of a number, a boolean or a string, by what is read."""
+    """Return a reading as the lake stores it: JSON of a number, a boolean or a string, by the kind of reading."""
     text = hop["value"]
     if text is None or hop["read"] is None:
         return None

@@ -1,4 +1,4 @@
-"""Takes a question apart again, from its words and a list of what is in the photo; the photo itself is not shown."""
+"""Writes a program from the question's wording and a list of the photo's instances, without the photo itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hopchain_etl.settings import AskSettings, VlmSettings
 
 
 class VlmReader:
-    """Writes down as a program what a question asks. See ``engines.base.Reader``."""
+    """Writes the program of a question. See ``engines.base.Reader``."""
 
     def __init__(self, vlm: VlmSettings, ask: AskSettings) -> None:
         self._model = RoleModel("reader", vlm, ask)
@@ -24,7 +24,7 @@ class VlmReader:
         return self._model.identity()
 
     def read(self, jobs: Iterable[ReadJob]) -> Iterator[Reply[ReadJob]]:
-        """Yield a reply for each job, in any order. See ``VlmClient.ask`` for what it raises."""
+        """Yield a reply for each job, in any order. See ``VlmClient.ask`` for the exceptions."""
         return self._model.ask(jobs, self._call, self._content)
 
     def _call(self, job: ReadJob) -> ChatRequest:
@@ -32,7 +32,7 @@ class VlmReader:
         return self._model.call(
             {},
             question=job.question,
-            things=[{"label": label_of[row["instance_id"]], "told": _told(row, job)} for row in job.instances],
+            things=[{"label": label_of[row["instance_id"]], "told": _description(row, job)} for row in job.instances],
             notes=[note(fact, label_of) for fact in job.unexecutable_facts],
         )
 
@@ -42,7 +42,7 @@ class VlmReader:
         return {**value, "hops": [hop_row(hop, ids) for hop in value["hops"]]}
 
 
-def _told(row: Row, job: ReadJob) -> str:
+def _description(row: Row, job: ReadJob) -> str:
     photo = job.photo
     share = row["area"] / (photo.width * photo.height)
     return f"{describe(instance_for_prompt(row), photo.width, photo.height)}, area {1000 * share:.1f}"

@@ -1,7 +1,7 @@
-"""A vLLM server of our own: started on this node where no endpoint is given, stopped again whatever happens.
+"""Launches a vLLM server on this node if no endpoint is configured, and always stops it again.
 
 The server runs below a watcher (``python -m hopchain_etl.engines.vlm.watcher``) that ends it, with all its workers, as
-soon as this process is gone, killed ones included.
+soon as this process ends, even if it is killed.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from hopchain_etl.settings import VlmSettings
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 30.0
-_IMAGES_A_PROMPT = 16
+_IMAGES_PER_PROMPT = 16
 _running: dict[VlmSettings, LaunchedServer] = {}
 _starting = threading.Lock()
 
 
 def endpoint_of(settings: VlmSettings) -> str:
-    """Return the base URL of the server that answers for a model: the given one, or one launched in this process.
+    """Return the base URL of the server of a model: the configured one, or one launched in this process.
 
-    A launched server is shared by everything in the process that asks the same model, and stopped when it ends. Raises
-    EngineDownError where the server does not become ready.
+    A launched server is shared by all users of the same model in this process, and stopped when it ends. Raises
+    EngineDownError if the server does not become ready.
     """
     if settings.endpoint_url:
         return settings.endpoint_url
@@ -72,7 +72,7 @@ class LaunchedServer:
             self.watcher.kill()
 
     def log_tail(self, size: int = 3_000) -> str:
-        """Return where its log is, and how it ends."""
+        """Return the path of its log and the last lines."""
         return f"{self.log_file} ends:\n{self.log_file.read_bytes()[-size:].decode(errors='replace')}"
 
 
@@ -106,21 +106,21 @@ def launch(settings: VlmSettings, port: int | None = None) -> LaunchedServer:
 
 def command_of(settings: VlmSettings, port: int) -> list[str]:
     """Return the command that serves the model on ``port`` of the loopback interface."""
-    how = settings.launch
-    command = [how.python or sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    options = settings.launch
+    command = [options.python or sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--model", settings.model]
     if not Path(settings.model).is_dir():
         command += ["--revision", settings.revision]
-    command += ["--tensor-parallel-size", str(how.tensor_parallel), "--max-model-len", str(how.max_model_len)]
-    if how.quantization:
-        command += ["--quantization", how.quantization]
-    # guidance keeps its promise on string lengths, which xgrammar does not; free white space can go on for ever.
+    command += ["--tensor-parallel-size", str(options.tensor_parallel), "--max-model-len", str(options.max_model_len)]
+    if options.quantization:
+        command += ["--quantization", options.quantization]
+    # guidance enforces string lengths, xgrammar does not; unrestricted white space could be endless.
     outputs = {"backend": "guidance", "disable_any_whitespace": True}
     command += ["--structured-outputs-config", json.dumps(outputs)]
-    command += ["--limit-mm-per-prompt", json.dumps({"image": _IMAGES_A_PROMPT, "video": 0})]
+    command += ["--limit-mm-per-prompt", json.dumps({"image": _IMAGES_PER_PROMPT, "video": 0})]
     if "thinking" in settings.model.lower():
         command += ["--reasoning-parser", "qwen3"]
-    return [*command, *how.extra_args]
+    return [*command, *options.extra_args]
 
 
 def _wait(server: LaunchedServer, health: str, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Answers questions as a model under test, with the photo or blind (HOPCHAIN.md, stage 4)."""
+"""Answers questions as a model under test, with the photo or without it (blind) (HOPCHAIN.md, stage 4)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hopchain_etl.settings import AskSettings, VlmSettings
 
 
 class VlmSolver:
-    """Works a question out and declares a number. See ``engines.base.Solver``."""
+    """Solves a question and declares a number. See ``engines.base.Solver``."""
 
     def __init__(self, vlm: VlmSettings, ask: AskSettings) -> None:
         self._model = RoleModel("solver", vlm, ask)
@@ -24,7 +24,7 @@ class VlmSolver:
     def solve(self, jobs: Iterable[SolveJob]) -> Iterator[Reply[SolveJob]]:
         """Yield a reply for each job, in any order; samples of one question differ by their seed.
 
-        See ``VlmClient.ask`` for what it raises.
+        See ``VlmClient.ask`` for the exceptions.
         """
         return self._model.ask(jobs, self._call, self._content)
 
@@ -33,5 +33,5 @@ class VlmSolver:
         return self._model.call(pictures, seed=job.sample, sees=job.with_image, question=job.question)
 
     def _content(self, job: SolveJob, answer: ChatResponse) -> JSON:
-        text = answer.text.encode(errors="replace").decode()  # half of a surrogate pair cannot be stored
+        text = answer.text.encode(errors="replace").decode()  # an incomplete surrogate pair cannot be stored
         return {"text": text, "finish_reason": answer.finish_reason, "tokens": answer.completion_tokens}

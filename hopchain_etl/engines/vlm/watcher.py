@@ -1,7 +1,7 @@
-"""Runs a command until it ends or a given process is gone, then ends it with everything that it started.
+"""Runs a command until it ends or a given process no longer runs, then ends it and all its child processes.
 
-``python -m hopchain_etl.engines.vlm.watcher PID SECONDS COMMAND...``: PID is the process to watch, SECONDS what the
-command gets between being asked to end and being killed. A killed task cannot stop its server; this can.
+``python -m hopchain_etl.engines.vlm.watcher PID SECONDS COMMAND...``: PID is the process to watch, SECONDS is the time
+between SIGTERM and SIGKILL. A killed task cannot stop its server, but this process can.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import subprocess
 import sys
 import time
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 def main() -> int:
-    """Return the exit code of the command, or 0 where it was ended from here."""
+    """Return the exit code of the command, or 0 if the watcher ended it."""
     watched, patience, command = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]
-    asked: list[int] = []
+    signals: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda number, frame: asked.append(number))
+        signal.signal(number, lambda number, frame: signals.append(number))
     process = subprocess.Popen(command, start_new_session=True)
-    while not asked and os.getppid() == watched:
+    while not signals and os.getppid() == watched:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            code = process.wait(_LOOK_SECONDS)
-            _signal_all(process.pid, signal.SIGKILL)  # workers that outlived it
+            code = process.wait(_POLL_SECONDS)
+            _signal_all(process.pid, signal.SIGKILL)  # workers that are still running
             return code
     _signal_all(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""One server on the wire: sends a request until it is answered or cannot be, and tells a bad row from a dead server."""
+"""HTTP layer for one server: sends requests with retries, and tells a bad row from a dead server."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ log = logging.getLogger(__name__)
 
 _PROBE_SECONDS = 10.0
 _LONGEST_PAUSE = 60.0
-_MAX_CONSECUTIVE_FAILURES = 32  # calls in a row given up on, none answered between: it is the server, not the rows
+_MAX_CONSECUTIVE_FAILURES = 32  # consecutive failed calls after which the server, not the rows, is considered broken
 _MISCONFIGURED = {
-    401: "it wants another API key",
-    403: "the API key may not use it",
+    401: "the API key is wrong",
+    403: "the API key has no permission",
     404: "it does not know the model or the path",
 }
 _BUSY = {408, 425, 429}
-# What a server that goes away, or a network between, does to a request. Before TimeoutError: a connection that cannot
-# be made in time is one of these.
+# Errors caused by a stopped server or the network. Must be caught before TimeoutError, because a connection timeout is
+# one of these.
 _LOST = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, IncompleteResponseError)
 
 
 class UnansweredError(Exception):
-    """This one call cannot be answered; the message says why."""
+    """This call failed permanently; the message gives the reason."""
 
 
 class _RetryReason(StrEnum):
-    LOST = "lost"  # the server failed, or its reply did not arrive whole
+    LOST = "lost"  # the server failed, or its response was incomplete
     TIMEOUT = "timeout"
-    BUSY = "busy"  # it asked to be left alone for a while
+    BUSY = "busy"  # it asked us to wait
 
 
 class _RetryableError(Exception):
-    """A request that another try may get answered. ``pause`` in seconds, where the server asked for one."""
+    """A request that may succeed on a retry. ``pause``: seconds to wait, if the server requested it."""
 
     def __init__(self, kind: _RetryReason, message: str, pause: float | None = None) -> None:
         super().__init__(message)
@@ -67,20 +67,20 @@ class Prepared:
 
 
 class Server:
-    """An OpenAI-compatible server. Everything but ``prepared`` belongs to one event loop."""
+    """An OpenAI-compatible server. Use all methods except ``prepared`` from one event loop only."""
 
     def __init__(self, settings: VlmSettings, url: str, api_key: str | None) -> None:
         self._settings, self._url, self._api_key = settings, url, api_key
-        self._given_up = 0  # requests in a row, with no answer between
+        self._consecutive_failures = 0  # consecutive failed requests without an answer in between
 
     async def open(self) -> None:
-        """Make ready to send; connects to nothing yet."""
+        """Create the HTTP session; does not connect yet."""
         headers = {"Content-Type": "application/json"}
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
         self._places = asyncio.Semaphore(self._settings.concurrency)
         self._probing = asyncio.Lock()
-        # The semaphore above is the limit; a connection is used again or not as the server likes.
+        # The semaphore above is the limit; whether connections are reused is up to the server.
         self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers)
 
     async def close(self) -> None:
@@ -88,30 +88,30 @@ class Server:
         await self._http.close()
 
     def prepared(self, call: ChatRequest) -> Prepared:
-        """Return a call ready to be sent. Loads, shrinks and encodes pictures, so call it in a thread."""
+        """Return a call ready to be sent. Loads, shrinks and encodes pictures, so it blocks; call it in a thread."""
         return Prepared(*wire_messages(call))
 
     async def answer(self, prepared: Prepared, call: ChatRequest) -> ChatResponse:
-        """Send a call until it is answered; raise UnansweredError where it cannot be, EngineDownError if none can."""
+        """Return the answer to a call, with retries; raise UnansweredError if it fails, EngineDownError if all do."""
         body = wire_body(call, self._settings.model, prepared.messages)
-        tries: Counter[_RetryReason] = Counter()
+        attempts: Counter[_RetryReason] = Counter()
         give_up_at = time.monotonic() + self._settings.down_after_seconds + self._settings.timeout_seconds
         while True:
             try:
                 answer = await self._send(body, prepared.image_tokens)
-            except _RetryableError as trouble:
-                tries[trouble.kind] += 1
-                self._check(trouble, tries, give_up_at)
-                log.info("asking again: %s", trouble)
-                await asyncio.sleep(_backoff_seconds(tries[trouble.kind]) if trouble.pause is None else trouble.pause)
-                if trouble.kind is not _RetryReason.BUSY:
-                    await self._reachable()
+            except _RetryableError as error:
+                attempts[error.kind] += 1
+                self._raise_if_exhausted(error, attempts, give_up_at)
+                log.info("retrying: %s", error)
+                await asyncio.sleep(_backoff_seconds(attempts[error.kind]) if error.pause is None else error.pause)
+                if error.kind is not _RetryReason.BUSY:
+                    await self._wait_until_reachable()
             else:
-                self._given_up = 0
+                self._consecutive_failures = 0
                 return answer
 
     async def _send(self, body: bytes, image_tokens: int) -> ChatResponse:
-        """Send one request; raise _TroubleError where another may be answered."""
+        """Send one request; raise _RetryableError if a retry may succeed."""
         limit = aiohttp.ClientTimeout(total=self._settings.timeout_seconds, sock_connect=_PROBE_SECONDS)
         try:
             async with self._places:
@@ -119,7 +119,7 @@ class Server:
                 async with self._http.post(f"{self._url}/chat/completions", data=body, timeout=limit) as reply:
                     data = await reply.read()
             if reply.status != 200:
-                raise self._refusal(reply.status, data, reply.headers.get("Retry-After"))
+                raise self._status_error(reply.status, data, reply.headers.get("Retry-After"))
             return parse_response(data, image_tokens, time.monotonic() - started)
         except _LOST as error:
             raise _RetryableError(_RetryReason.LOST, f"{type(error).__name__}: {error}") from error
@@ -127,49 +127,51 @@ class Server:
             message = f"no answer within {self._settings.timeout_seconds:g} s"
             raise _RetryableError(_RetryReason.TIMEOUT, message) from error
 
-    def _refusal(self, status: int, data: bytes, retry_after: str | None) -> Exception:
-        """Return what a status other than 200 means."""
-        said = f"HTTP {status}: {data[:500].decode(errors='replace')}"
+    def _status_error(self, status: int, data: bytes, retry_after: str | None) -> Exception:
+        """Return the exception for an HTTP status other than 200."""
+        message = f"HTTP {status}: {data[:500].decode(errors='replace')}"
         if status in _MISCONFIGURED:
-            return EngineDownError(f"{self._url} refuses every call: {_MISCONFIGURED[status]} ({said})")
+            return EngineDownError(f"{self._url} rejects every call: {_MISCONFIGURED[status]} ({message})")
         if status in _BUSY:
-            return _RetryableError(_RetryReason.BUSY, said, _seconds(retry_after))
+            return _RetryableError(_RetryReason.BUSY, message, _seconds(retry_after))
         if status >= 500:
-            return _RetryableError(_RetryReason.LOST, said, _seconds(retry_after))
-        self._given_up = 0  # it reads requests, and will not have this one
-        return UnansweredError(said)
+            return _RetryableError(_RetryReason.LOST, message, _seconds(retry_after))
+        self._consecutive_failures = 0  # the server works but rejects this request
+        return UnansweredError(message)
 
-    def _check(self, trouble: _RetryableError, tries: Counter[_RetryReason], give_up_at: float) -> None:
-        """Raise UnansweredError where a call was tried often enough, EngineDownError where all calls are."""
-        attempts = tries[trouble.kind]
-        if trouble.kind is _RetryReason.BUSY:
+    def _raise_if_exhausted(self, error: _RetryableError, attempts: Counter[_RetryReason], give_up_at: float) -> None:
+        """Raise UnansweredError if the call has no attempts left, EngineDownError if too many calls failed in a row."""
+        count = attempts[error.kind]
+        if error.kind is _RetryReason.BUSY:
             enough = time.monotonic() > give_up_at
-        elif trouble.kind is _RetryReason.TIMEOUT:
-            enough = attempts >= self._settings.timeout_attempts
+        elif error.kind is _RetryReason.TIMEOUT:
+            enough = count >= self._settings.timeout_attempts
         else:
-            enough = attempts >= self._settings.max_attempts
+            enough = count >= self._settings.max_attempts
         if not enough:
             return
-        if trouble.kind is _RetryReason.LOST:
-            self._given_up += 1
-            if self._given_up >= _MAX_CONSECUTIVE_FAILURES:
-                raise EngineDownError(f"{self._url} failed {self._given_up} calls in a row; the last: {trouble}")
-        raise UnansweredError(f"{trouble} (tried {attempts} times)") from trouble
+        if error.kind is _RetryReason.LOST:
+            self._consecutive_failures += 1
+            if self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
+                raise EngineDownError(
+                    f"{self._url} failed {self._consecutive_failures} calls in a row; the last: {error}"
+                )
+        raise UnansweredError(f"{error} (tried {count} times)") from error
 
-    async def _reachable(self) -> None:
-        """Return once the server lists its models; raise EngineDownError when it has not for down_after_seconds."""
+    async def _wait_until_reachable(self) -> None:
+        """Return once the server lists its models; raise EngineDownError after down_after_seconds without success."""
         async with self._probing:
             patience = self._settings.down_after_seconds
             deadline = time.monotonic() + patience
-            tries = 0
-            while (problem := await self._problem()) is not None:
+            attempts = 0
+            while (problem := await self._probe_error()) is not None:
                 if time.monotonic() >= deadline:
                     raise EngineDownError(f"{self._url} could not be reached for {patience:g} s: {problem}")
-                tries += 1
-                await asyncio.sleep(min(_backoff_seconds(tries), 10.0))
+                attempts += 1
+                await asyncio.sleep(min(_backoff_seconds(attempts), 10.0))
 
-    async def _problem(self) -> str | None:
-        """Return what keeps the server from listing its models; None where nothing does."""
+    async def _probe_error(self) -> str | None:
+        """Return the error of listing the server's models; None if it works."""
         limit = aiohttp.ClientTimeout(total=_PROBE_SECONDS)
         try:
             async with self._http.get(f"{self._url}/models", timeout=limit) as reply:
@@ -178,13 +180,13 @@ class Server:
             return f"{type(error).__name__} {error}".strip()
 
 
-def _backoff_seconds(tries: int) -> float:
-    """Return seconds to wait before another try: about half a second, doubling, never the same for all."""
-    return min(_LONGEST_PAUSE, 0.5 * 2.0 ** (tries - 1)) * random.uniform(0.5, 1.5)  # noqa: S311
+def _backoff_seconds(attempts: int) -> float:
+    """Return seconds to wait before a retry: exponential backoff from about half a second, with jitter."""
+    return min(_LONGEST_PAUSE, 0.5 * 2.0 ** (attempts - 1)) * random.uniform(0.5, 1.5)  # noqa: S311
 
 
 def _seconds(value: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for (a number or a date), at most a minute; None without."""
+    """Return the seconds in a Retry-After header (a number or a date), at most one minute; None without the header."""
     if not value:
         return None
     if value.isdigit():

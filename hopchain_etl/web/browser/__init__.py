@@ -1,1 +1,1 @@
-"""The dataset browser: what builds made of which photos, for people to look at."""
+"""The dataset browser: shows the results of builds with their photos."""

@@ -1,4 +1,4 @@
-"""Builds as the dataset browser shows them: which shards, under which fingerprints, with which totals.
+"""Builds in the dataset browser: their shards, fingerprints and totals.
 
 A build is a run of ``hopchain_build`` (``runs/<key>.json``), named by its key, or everything under one fingerprint of
 the queries table, named ``~<fingerprint>``.
@@ -26,12 +26,15 @@ TABLES = {
 
 
 class UnknownBuildError(LookupError):
-    """There is no such build; the message says what was looked for."""
+    """The build does not exist; the message names it."""
 
 
 @dataclass(frozen=True)
 class BuildView:
-    """A build to look at. ``fingerprints`` by stage; ``shards`` it built, ``taken_in`` those that its ingest wrote."""
+    """A build shown in the browser.
+
+    ``fingerprints``: by stage; ``shards``: those that it built; ``taken_in``: those that its ingest wrote.
+    """
 
     id: str
     shards: tuple[Shard, ...]
@@ -40,7 +43,7 @@ class BuildView:
     document: JSON = field(repr=False)
 
     def places(self, stage: str) -> list[tuple[str, str | None, Shard]]:
-        """Return table, fingerprint and shard of everything that a stage wrote; raise UnknownBuildError without."""
+        """Return table, fingerprint and shard of everything a stage wrote; raise UnknownBuildError if there is none."""
         if stage == "ingest":
             return [("images", None, shard) for shard in sorted({*self.shards, *self.taken_in})]
         if stage not in self.fingerprints or stage not in TABLES:
@@ -49,12 +52,12 @@ class BuildView:
 
     @property
     def stages(self) -> list[str]:
-        """The stages that can be looked at, in order."""
+        """The stages that can be shown, in order."""
         return [stage for stage in TABLES if stage == "ingest" or stage in self.fingerprints]
 
 
 def runs(lake: Lake, limit: int) -> tuple[list[JSON], int]:
-    """Return the documents of the latest ``limit`` builds, newest first, each with its ``id``; and how many are."""
+    """Return the documents of the latest ``limit`` builds, newest first, each with its ``id``; and the total number."""
     entries = sorted(lake.store.list_objects("runs/"), key=lambda entry: entry.modified, reverse=True)
     latest = [entry.key for entry in entries if entry.key.endswith(".json")]
     documents = map_threads(lake.get_json, latest[:limit])
@@ -73,7 +76,7 @@ def lineages(lake: Lake) -> list[JSON]:
 
 
 def viewed(lake: Lake, name: str) -> BuildView:
-    """Return the build of this name (a run's id will do); raise UnknownBuildError where there is none."""
+    """Return the build of this name (or run id); raise UnknownBuildError if there is none."""
     if name.startswith("~"):
         return _lineage(lake, name.removeprefix("~"))
     document = lake.get_json(f"runs/{key_part(name)}.json") if len(name) <= 250 else None

@@ -1,4 +1,4 @@
-"""What the dataset browser shows of a build: its queries hop by hop, its rejects, its photos and masks."""
+"""Data for the dataset browser: a build's queries with their hops, rejects, photos and masks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hopchain_etl.imaging.thumbnails import COLOURS, mask_png, photo_jpeg
 from hopchain_etl.lake.lake import Lake, Part, Shard, exclude_withdrawn
 from hopchain_etl.web.browser.builds import JSON, BuildView
 
-_LOOKED = 16  # shards that one request reads at most
+_MAX_SHARDS = 16  # shards that one request reads at most
 _PARTS = 32  # Parquet parts kept in memory, 5,000 rows each at most
 _MASKS = 200  # instances in one overlay at most
 
@@ -28,17 +28,17 @@ class NotThereError(LookupError):
 
 @dataclass(frozen=True)
 class PageCursor:
-    """Where a page of results begins: the shard's place in the build, and the row in it. Written ``3.120``."""
+    """Start of a page of results: index of the shard in the build, index of the row in the shard; written ``3.120``."""
 
     shard: int = 0
     row: int = 0
 
     @classmethod
     def parse(cls, text: str) -> PageCursor:
-        """Return the place written as ``text``; raise ValueError otherwise."""
+        """Return the position written as ``text``; raise ValueError if it is invalid."""
         shard, _, row = text.partition(".")
         if not (shard.isascii() and shard.isdigit() and row.isascii() and row.isdigit() and len(text) < 20):
-            raise ValueError(f"{text[:40]!r} is no place in a gallery")
+            raise ValueError(f"{text[:40]!r} is not a valid page position")
         return cls(int(shard), int(row))
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class PageCursor:
 
 @dataclass(frozen=True)
 class SearchFilter:
-    """What a person looks for. ``text`` is matched without regard to case; None means any."""
+    """Conditions of a search. ``text`` is case-insensitive; None means any."""
 
     text: str = ""
     rel: str | None = None
@@ -58,26 +58,26 @@ class SearchFilter:
 
 
 class Gallery:
-    """Reads a lake for people. Parts are named by content, so what is kept in memory cannot go stale."""
+    """Reads a lake for the browser. Parts are named by content, so cached parts are never stale."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._part = lru_cache(maxsize=_PARTS)(self._read_part)
 
-    def queries(self, build: BuildView, asked: SearchFilter, start: PageCursor, count: int) -> JSON:
-        """Return up to ``count`` queries that fit, and where to go on; see ``_walk``."""
+    def queries(self, build: BuildView, wanted: SearchFilter, start: PageCursor, count: int) -> JSON:
+        """Return up to ``count`` queries that match, and the position of the next page; see ``_walk``."""
         return self._walk(
-            build.places("generate"), "parts", lambda row: _fits_query(row, asked), self._query, start, count
+            build.places("generate"), "parts", lambda row: _matches_query(row, wanted), self._query, start, count
         )
 
-    def rejects(self, build: BuildView, stage: str, asked: SearchFilter, start: PageCursor, count: int) -> JSON:
-        """Return up to ``count`` rejects of a stage that fit, and where to go on; see ``_walk``."""
+    def rejects(self, build: BuildView, stage: str, wanted: SearchFilter, start: PageCursor, count: int) -> JSON:
+        """Return up to ``count`` rejects of a stage that match, and the next page's position; see ``_walk``."""
         return self._walk(
-            build.places(stage), "rejects", lambda row: _fits_reject(row, asked), self._reject, start, count
+            build.places(stage), "rejects", lambda row: _matches_reject(row, wanted), self._reject, start, count
         )
 
     def photo(self, shard: Shard, image_id: str) -> bytes:
-        """Return a photo's normalised bytes; raise NotThereError where the shard has it not, or not any more."""
+        """Return a photo's normalised bytes; raise NotThereError if the shard does not contain it (any more)."""
         return self._lake.blob(self._image(shard, image_id)["blob_sha"])
 
     def small_photo(self, shard: Shard, image_id: str, width: int) -> bytes:
@@ -87,7 +87,7 @@ class Gallery:
     def overlay(
         self, build: BuildView, shard: Shard, image_id: str, targets: Sequence[str], colour: int, width: int
     ) -> bytes:
-        """Return the masks of instances of a photo as a PNG to lay over it; raise NotThereError without any."""
+        """Return the masks of instances of a photo as a PNG overlay; raise NotThereError if there are none."""
         self._image(shard, image_id)
         masks = self._masks(build, shard, image_id)
         chosen = [masks[target] for target in dict.fromkeys(targets[:_MASKS]) if target in masks]
@@ -97,8 +97,8 @@ class Gallery:
 
     def _masks(self, build: BuildView, shard: Shard, image_id: str) -> dict[str, JSON]:
         rows = self._rows("instances", build.fingerprints.get("segment"), shard, "parts")
-        mine = rows.filter(pc.equal(rows["image_id"], image_id)).select(["instance_id", "mask"])
-        return {row["instance_id"]: row["mask"] for row in mine.to_pylist()}
+        of_image = rows.filter(pc.equal(rows["image_id"], image_id)).select(["instance_id", "mask"])
+        return {row["instance_id"]: row["mask"] for row in of_image.to_pylist()}
 
     def _image(self, shard: Shard, image_id: str) -> JSON:
         rows = self._rows("images", None, shard, "parts")
@@ -113,27 +113,27 @@ class Gallery:
         self,
         places: Sequence[tuple[str, str | None, Shard]],
         kind: str,
-        fits: Callable[[JSON], bool],
+        matches: Callable[[JSON], bool],
         shown: Callable[[JSON, Shard], JSON],
         start: PageCursor,
         count: int,
     ) -> JSON:
-        """Return ``items``, the place ``next`` where to go on (None at the end) and the number of ``shards``.
+        """Return ``items``, the position ``next`` of the next page (None at the end) and the number of ``shards``.
 
-        Reads a bounded number of shards: a page may come out short, or empty, with more behind it.
+        Reads a bounded number of shards: a page may be short or empty although more results follow.
         """
-        gone = self._withdrawn()
+        withdrawn = self._withdrawn()
         items: list[JSON] = []
-        for number in range(start.shard, min(start.shard + _LOOKED, len(places))):
+        for number in range(start.shard, min(start.shard + _MAX_SHARDS, len(places))):
             table, fingerprint, shard = places[number]
             first = start.row if number == start.shard else 0
-            rows = exclude_withdrawn(self._rows(table, fingerprint, shard, kind), gone)
+            rows = exclude_withdrawn(self._rows(table, fingerprint, shard, kind), withdrawn)
             for index, row in _from(rows, first):
-                if fits(row):
+                if matches(row):
                     if len(items) == count:
                         return {"items": items, "next": str(PageCursor(number, index)), "shards": len(places)}
                     items.append(shown(row, shard))
-        reached = start.shard + _LOOKED
+        reached = start.shard + _MAX_SHARDS
         return {
             "items": items,
             "next": str(PageCursor(reached)) if reached < len(places) else None,
@@ -147,11 +147,11 @@ class Gallery:
     def _reject(self, row: JSON, shard: Shard) -> JSON:
         payload = _payload(row["payload"])
         hops = payload.get("hops") if isinstance(payload, dict) else None
-        looks = [_hop(hop, number) for number, hop in enumerate(hops, start=1)] if isinstance(hops, list) else []
-        return {**row, "payload": payload, "hops": looks, "shard": str(shard), "photo": self._has(shard, row)}
+        shown = [_hop(hop, number) for number, hop in enumerate(hops, start=1)] if isinstance(hops, list) else []
+        return {**row, "payload": payload, "hops": shown, "shard": str(shard), "photo": self._has_photo(shard, row)}
 
-    def _has(self, shard: Shard, row: JSON) -> bool:
-        """Return whether the lake holds the photo of a reject: one that ingest refused never came in."""
+    def _has_photo(self, shard: Shard, row: JSON) -> bool:
+        """Return whether the lake has the photo of a reject; photos rejected by ingest are not in the lake."""
         if not row["image_id"]:
             return False
         rows = self._rows("images", None, shard, "parts")
@@ -175,7 +175,7 @@ class Gallery:
 
 
 def shard_of(text: str) -> Shard:
-    """Return the shard written as ``intake/0003``; raise NotThereError where it is none."""
+    """Return the shard written as ``intake/0003``; raise NotThereError if it is invalid."""
     try:
         return Shard.parse(text)
     except ValueError as error:
@@ -188,31 +188,31 @@ def _from(rows: pa.Table, first: int) -> Iterator[tuple[int, JSON]]:
         yield from enumerate(rows.slice(start, 100).to_pylist(), start=start)
 
 
-def _fits_query(row: JSON, asked: SearchFilter) -> bool:
+def _matches_query(row: JSON, wanted: SearchFilter) -> bool:
     hops = row["hops"]
     return (
-        _says(asked.text, row["question"], row["query_id"], row["image_id"], row["answer"], *_seen(hops))
-        and (asked.rel is None or any(hop["rel"] == asked.rel for hop in hops))
-        and (asked.read is None or any(hop["read"] == asked.read for hop in hops))
-        and (asked.hops is None or len(hops) == asked.hops)
+        _matches_text(wanted.text, row["question"], row["query_id"], row["image_id"], row["answer"], *_hop_texts(hops))
+        and (wanted.rel is None or any(hop["rel"] == wanted.rel for hop in hops))
+        and (wanted.read is None or any(hop["read"] == wanted.read for hop in hops))
+        and (wanted.hops is None or len(hops) == wanted.hops)
     )
 
 
-def _seen(hops: Sequence[JSON]) -> Iterator[str]:
+def _hop_texts(hops: Sequence[JSON]) -> Iterator[str]:
     for hop in hops:
         yield hop["category"]
         yield hop["value"] or ""
 
 
-def _fits_reject(row: JSON, asked: SearchFilter) -> bool:
+def _matches_reject(row: JSON, wanted: SearchFilter) -> bool:
     return (
-        _says(asked.text, row["detail"], row["uri"], row["input_id"], row["image_id"], row["payload"])
-        and asked.reason in (None, row["reason"])
-        and asked.outcome in (None, row["outcome"])
+        _matches_text(wanted.text, row["detail"], row["uri"], row["input_id"], row["image_id"], row["payload"])
+        and wanted.reason in (None, row["reason"])
+        and wanted.outcome in (None, row["outcome"])
     )
 
 
-def _says(text: str, *fields: str | None) -> bool:
+def _matches_text(text: str, *fields: str | None) -> bool:
     wanted = text.casefold()
     return not wanted or any(wanted in field.casefold() for field in fields if field)
 
@@ -225,7 +225,7 @@ def _payload(text: str | None) -> Any:
 
 
 def _hop(row: Any, number: int) -> JSON:
-    """Return a hop for show. A refused draft may hold anything: what cannot be read says so."""
+    """Return a hop for display. A rejected draft may contain anything; unreadable hops are marked as such."""
     colour = (number - 1) % len(COLOURS)
     place = {"number": number, "colour": colour, "css": "rgb({} {} {})".format(*COLOURS[colour])}
     try:

@@ -15,7 +15,8 @@ from hopchain_etl.web.browser import builds
 from hopchain_etl.web.browser.gallery import Gallery, NotThereError, PageCursor, SearchFilter, shard_of
 
 _RUNS = 100  # builds listed at most
-_KEPT = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}  # a withdrawn photo is gone soon
+# cached for a short time, so that a withdrawn photo disappears soon
+_KEPT = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}
 
 JSON = dict[str, Any]
 Text = Annotated[str, Query(max_length=200)]
@@ -27,7 +28,7 @@ Image = Annotated[str, Query(max_length=64)]
 
 
 def router(lake: Callable[[], Lake], may_browse: Callable[..., Any]) -> APIRouter:
-    """Return the routes over ``lake()``; each depends on ``may_browse``, which raises for whom it does not let in."""
+    """Return the routes over ``lake()``; each depends on ``may_browse``, which raises for users without access."""
     routes = APIRouter(dependencies=[Depends(may_browse)])
     shelf: dict[int, Gallery] = {}
 
@@ -35,6 +36,13 @@ def router(lake: Callable[[], Lake], may_browse: Callable[..., Any]) -> APIRoute
         held = lake()
         return shelf.setdefault(id(held), Gallery(held))
 
+    _add_builds(routes, lake)
+    _add_lists(routes, lake, gallery)
+    _add_images(routes, lake, gallery)
+    return routes
+
+
+def _add_builds(routes: APIRouter, lake: Callable[[], Lake]) -> None:
     @routes.get("/builds")
     def list_builds() -> JSON:
         documents, count = builds.runs(lake(), _RUNS)
@@ -42,7 +50,7 @@ def router(lake: Callable[[], Lake], may_browse: Callable[..., Any]) -> APIRoute
 
     @routes.get("/builds/{name}")
     def show_build(name: str) -> JSON:
-        with _clear():
+        with _as_http_errors():
             build = builds.viewed(lake(), name)
         document = {key: value for key, value in build.document.items() if key != "shards"}
         return {
@@ -55,6 +63,8 @@ def router(lake: Callable[[], Lake], may_browse: Callable[..., Any]) -> APIRoute
             "reads": [str(read) for read in Read],
         }
 
+
+def _add_lists(routes: APIRouter, lake: Callable[[], Lake], gallery: Callable[[], Gallery]) -> None:
     @routes.get("/builds/{name}/queries")
     def list_queries(
         name: str,
@@ -65,9 +75,9 @@ def router(lake: Callable[[], Lake], may_browse: Callable[..., Any]) -> APIRoute
         start: Start = "0.0",
         count: Count = 24,
     ) -> JSON:
-        with _clear():
-            asked = SearchFilter(text=text, rel=rel or None, read=read or None, hops=hops)
-            return gallery().queries(builds.viewed(lake(), name), asked, PageCursor.parse(start), count)
+        with _as_http_errors():
+            wanted = SearchFilter(text=text, rel=rel or None, read=read or None, hops=hops)
+            return gallery().queries(builds.viewed(lake(), name), wanted, PageCursor.parse(start), count)
 
     @routes.get("/builds/{name}/rejects")
     def list_rejects(
@@ -79,13 +89,15 @@ def router(lake: Callable[[], Lake], may_browse: Callable[..., Any]) -> APIRoute
         start: Start = "0.0",
         count: Count = 24,
     ) -> JSON:
-        with _clear():
-            asked = SearchFilter(text=text, reason=reason or None, outcome=outcome or None)
-            return gallery().rejects(builds.viewed(lake(), name), stage, asked, PageCursor.parse(start), count)
+        with _as_http_errors():
+            wanted = SearchFilter(text=text, reason=reason or None, outcome=outcome or None)
+            return gallery().rejects(builds.viewed(lake(), name), stage, wanted, PageCursor.parse(start), count)
 
+
+def _add_images(routes: APIRouter, lake: Callable[[], Lake], gallery: Callable[[], Gallery]) -> None:
     @routes.get("/photo", response_class=Response)
     def photo(shard: Text, image: Image, width: Width = 760) -> Response:
-        with _clear():
+        with _as_http_errors():
             return Response(gallery().small_photo(shard_of(shard), image, width), 200, _KEPT, "image/jpeg")
 
     @routes.get("/builds/{name}/mask", response_class=Response)
@@ -97,17 +109,15 @@ def router(lake: Callable[[], Lake], may_browse: Callable[..., Any]) -> APIRoute
         colour: Annotated[int, Query(ge=0, le=99)] = 0,
         width: Width = 760,
     ) -> Response:
-        with _clear():
+        with _as_http_errors():
             build = builds.viewed(lake(), name)
             layer = gallery().overlay(build, shard_of(shard), image, of.split(","), colour, width)
         return Response(layer, 200, _KEPT, "image/png")
 
-    return routes
-
 
 @contextmanager
-def _clear() -> Iterator[None]:
-    """Turn what a person asked for and cannot have into 404, and what makes no sense into 422."""
+def _as_http_errors() -> Iterator[None]:
+    """Convert "not found" errors to HTTP 404 and invalid values to HTTP 422."""
     try:
         yield
     except (builds.UnknownBuildError, NotThereError) as error:

@@ -1,11 +1,11 @@
-// The desk: one photo, one question, one number, and on to the next.
+// The desk: one photo, one question, one number, then the next.
 
 import { byId, call, count, el, loginAdvice, navigation, say, ServerError } from "./common.js";
 import { Clock, Drafts } from "./drafts.js";
 import { Picture } from "./picture.js";
 
 const NUMBER = /^-?\d{1,12}(\.\d{1,12})?$/; // the server's rule
-const WAIT = 20_000; // ms between questions about whether there is something to do
+const WAIT = 20_000; // ms between checks for new questions
 const RENEW = 60_000; // ms before a lease ends
 
 const field = byId("answer");
@@ -16,14 +16,14 @@ let drafts;
 let task = null;
 let practice = null; // {tasks, at, answered} during a practice round
 let busy = false;
-let current = Promise.resolve(); // the step under way
+let current = Promise.resolve(); // the running step
 let waiting; // timer
-let round = null; // the practice round, asked for while the person still reads
+let round = null; // the practice round, requested while the person still reads
 let reasonsShown = false;
 
 // --- talking to the server ---
 
-/** Return what `request` resolves to; while the server is away or the login expired, keep trying. */
+/** Return what `request` resolves to; retry while the server is unreachable or the login has expired. */
 async function insist(request) {
   for (let tries = 0; ; tries += 1) {
     try {
@@ -39,7 +39,7 @@ async function insist(request) {
   }
 }
 
-/** Resolve once the person says that they are logged in again. */
+/** Resolve when the person confirms that they are logged in again. */
 function loggedIn() {
   const box = byId("login-box");
   byId("login-advice").replaceChildren(...loginAdvice());
@@ -49,9 +49,9 @@ function loggedIn() {
   });
 }
 
-/** Resolve after `seconds`, or when the person does not want to wait. */
+/** Resolve after `seconds`, or when the person clicks "Try now". */
 function tryAgain(error, seconds) {
-  say(`${error.message} Your answer is kept; trying again in ${seconds} s. `, "bad");
+  say(`${error.message} Your answer is kept; retrying in ${seconds} s. `, "bad");
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, 1000 * seconds);
     const now = el("button", { type: "button", on: { click: () => { clearTimeout(timer); resolve(); } } }, "Try now");
@@ -59,13 +59,13 @@ function tryAgain(error, seconds) {
   });
 }
 
-/** Run a step of the work unless one is under way; whatever goes wrong is said. */
+/** Run a step unless one is already running; show any error. */
 function once(step) {
   if (!busy) current = run(step);
   return current;
 }
 
-/** Run a step once the one under way has ended: nobody presses Undo in vain. */
+/** Run a step after the running one has ended, so that pressing Undo is never lost. */
 const afterwards = (step) => current.then(() => once(step));
 
 async function run(step) {
@@ -76,14 +76,14 @@ async function run(step) {
   } catch (error) {
     say(error.message, "bad");
     if (!(error instanceof ServerError)) throw error;
-    if (["not_allowed", "voided"].includes(error.code)) notice("You cannot go on here", error.message);
+    if (["not_allowed", "voided"].includes(error.code)) notice("You cannot continue here", error.message);
   } finally {
     busy = false;
     document.body.removeAttribute("aria-busy");
   }
 }
 
-// --- what is on the page ---
+// --- the page ---
 
 function notice(title, text, ...more) {
   byId("desk").hidden = true;
@@ -93,7 +93,7 @@ function notice(title, text, ...more) {
   (byId("notice").querySelector("button, a") ?? byId("notice")).focus();
 }
 
-/** Show a question with its photo; `draft` is what had been typed and the seconds already spent. */
+/** Show a question with its photo; `draft` has the typed answer and the seconds already spent. */
 function show(question, source, width, height, draft) {
   clearTimeout(waiting);
   byId("notice").hidden = true;
@@ -109,11 +109,11 @@ function show(question, source, width, height, draft) {
   field.select();
   return picture.show(source, width, height).then(
     () => { byId("loading").hidden = true; byId("photo").hidden = false; picture.fit(); },
-    () => { byId("loading").textContent = "The photo cannot be shown. Reload, or reject it as broken."; },
+    () => { byId("loading").textContent = "The photo cannot be shown. Reload the page, or reject the question with "The picture is broken"."; },
   );
 }
 
-/** Say something that needs no reading twice: it goes by itself and gives the photo free. */
+/** Show a short message that disappears by itself. */
 function mention(text, kind = "") {
   say(text, kind);
   setTimeout(() => { if (byId("message").textContent === text) say(""); }, 6_000);
@@ -141,10 +141,10 @@ function showProgress(progress) {
 function showUndo() {
   const step = practice ? null : drafts.last(me.undo_seconds);
   byId("undo").disabled = !step;
-  byId("undo").title = step ? `Take back: ${step.what}` : "Nothing to take back";
+  byId("undo").title = step ? `Undo: ${step.what}` : "Nothing to undo";
 }
 
-// --- the work ---
+// --- annotating ---
 
 async function next() {
   const told = await insist(() => call("api/next"));
@@ -158,34 +158,34 @@ async function take(given, why) {
   showUndo();
   if (task) {
     setTimeout(renew, Math.max(RENEW, new Date(task.lease_until) - Date.now() - RENEW), task.query_id);
-    // Not waited for: the question can be read while the photo comes.
+    // Do not wait: the question can be read while the photo loads.
     show(task.question, task.image, task.width, task.height, drafts.of(task.query_id));
     return;
   }
   const texts = {
-    no_batch: ["Nothing to annotate yet", "A lead has not opened a batch for you. This page looks again by itself."],
+    no_batch: ["Nothing to annotate yet", "A lead has not opened a batch for you. This page checks again automatically."],
     done: ["All done", "There is nothing left for you in the open batches. Thank you!"],
-    waiting: ["One moment", "Others have the last questions on their desks. This page looks again by itself."],
+    waiting: ["Please wait", "Other annotators are working on the last questions. This page checks again automatically."],
   };
   const [title, text] = texts[why] ?? texts.waiting;
   const undo = drafts.last(me.undo_seconds)
     && el("button", { type: "button", on: { click: () => afterwards(undoLast) } }, "Undo the last ", el("kbd", {}, "U"));
-  // The first button gets the focus: one that does no harm if Enter is pressed once too often.
+  // The first button gets the focus: a harmless one, in case Enter is pressed twice.
   notice(title, text, el("p", { class: "actions" },
-    el("button", { type: "button", on: { click: () => once(next) } }, "Look again"), undo || "",
+    el("button", { type: "button", on: { click: () => once(next) } }, "Check again"), undo || "",
     el("button", { type: "button", class: "link", on: { click: () => once(startPractice) } }, "Practice round")));
   clearTimeout(waiting);
   waiting = setTimeout(() => once(next), WAIT);
 }
 
-/** Ask for the same task again, which renews its lease, while somebody is looking at it. */
+/** Request the same task again while it is being viewed, which renews its lease. */
 async function renew(query) {
   if (task?.query_id !== query || document.hidden || busy) return;
-  const told = await call("api/next").catch(() => null); // the answer itself will tell what is wrong
+  const told = await call("api/next").catch(() => null); // errors are shown when the answer is sent
   if (told?.task?.query_id === query) setTimeout(renew, RENEW, query);
 }
 
-/** Hand in what `pending` holds, however often it takes, and say what became of it. */
+/** Send the pending answer, retrying if needed, and show the result. */
 async function deliver(entry, what) {
   drafts.pending = { entry, what };
   try {
@@ -202,7 +202,7 @@ async function deliver(entry, what) {
       return false;
     }
     if (error.status === 403) throw error;
-    say(error.message, "bad"); // answered before, or no longer asked: there is nothing to do but go on
+    say(error.message, "bad"); // already answered or no longer open: continue with the next question
     return true;
   }
 }
@@ -214,7 +214,7 @@ function written() {
 function send() {
   const answer = written();
   if (!NUMBER.test(answer)) {
-    problem(answer.includes(",") ? "Write decimals with a point, such as 2.5, and no separators." :
+    problem(answer.includes(",") ? "Write decimals with a point, such as 2.5, and no thousands separators." :
       answer ? "Write one number, such as 12, 2.5 or -3, without words or units." : "Write a number first.");
     field.focus();
     return undefined;
@@ -241,7 +241,7 @@ function skip() {
 async function undoLast() {
   const step = drafts.last(me.undo_seconds);
   if (!step) {
-    say("There is nothing to take back.");
+    say("There is nothing to undo.");
     return;
   }
   if (task) drafts.keep(task.query_id, { answer: written(), seconds: clock.seconds });
@@ -249,7 +249,7 @@ async function undoLast() {
   const told = await insist(() => call("api/undo", { query_id: step.query_id }));
   drafts.keep(step.query_id, { answer: step.answer, seconds: 0 });
   showProgress(told.progress);
-  mention(`Taken back: ${step.what}.`, "good");
+  mention(`Undone: ${step.what}.`, "good");
   if (told.task) await take(told.task);
   else await next();
 }
@@ -275,14 +275,14 @@ function openReject() {
 const chosenReason = () => byId("reject-form").querySelector("input[name=reason]:checked")?.value;
 
 function needComment() {
-  byId("comment-need").textContent = chosenReason() === "other" ? "(needed)" : "(if you like)";
+  byId("comment-need").textContent = chosenReason() === "other" ? "(needed)" : "(optional)";
 }
 
 function sendReject() {
   const reason = chosenReason();
   const comment = byId("comment").value.trim();
   if (!reason || (reason === "other" && !comment)) {
-    byId("reject-problem").textContent = reason ? "Say in a few words what is wrong." : "Choose a reason.";
+    byId("reject-problem").textContent = reason ? "Write in a few words what is wrong." : "Choose a reason.";
     if (reason) byId("comment").focus();
     return;
   }
@@ -315,7 +315,7 @@ function showPractice() {
   const { tasks, at } = practice;
   practice.answered = false;
   byId("mode").hidden = false;
-  byId("mode").textContent = `Practice ${at + 1} of ${tasks.length}: nothing here counts`;
+  byId("mode").textContent = `Practice ${at + 1} of ${tasks.length}: these answers are not counted`;
   byId("others").hidden = true;
   byId("send").firstChild.textContent = "Check ";
   show(tasks[at].question, tasks[at].image, tasks[at].width, tasks[at].height, { answer: "", seconds: 0 });
@@ -331,9 +331,9 @@ async function checkPractice(answer) {
   const told = await insist(() => call(`api/practice/${practice.tasks[practice.at].number}`, { answer }));
   practice.answered = true;
   const last = practice.at + 1 === practice.tasks.length;
-  byId("send").firstChild.textContent = last ? "To the real questions " : "Next ";
+  byId("send").firstChild.textContent = last ? "Start the real questions " : "Next ";
   byId("feedback").replaceChildren(el("div", { class: "feedback", data: { right: told.right ? "yes" : "no" } },
-    el("strong", {}, told.right ? "Right." : `Not quite: the answer is ${told.answer}.`),
+    el("strong", {}, told.right ? "Correct." : `Not correct: the answer is ${told.answer}.`),
     ...told.explanation.split("\n").map((line) => el("p", {}, line))));
   byId("feedback").scrollIntoView({ block: "nearest" });
 }
@@ -342,7 +342,7 @@ async function endPractice() {
   await insist(() => call("api/practised", {}));
   me.practised = true;
   leavePractice();
-  mention("Practice done. From here on your answers count.", "good");
+  mention("Practice finished. From now on your answers count.", "good");
   await next();
 }
 
@@ -354,7 +354,7 @@ function leavePractice() {
 }
 
 function offerPractice() {
-  round = call("api/practice").catch(() => null); // asked for again when it is needed
+  round = call("api/practice").catch(() => null); // requested again when needed
   notice("Before you start",
     "You will see photos with one question each, and answer with one number. Others answer the same question without "
     + "seeing yours. A short practice round shows how it works; it does not count.",
@@ -390,7 +390,7 @@ function onKey(event) {
     event.preventDefault();
     picture.pan(...moves[event.key]);
   } else if (/^[\d.-]$/.test(event.key) && !inField && !byId("desk").hidden) {
-    field.focus(); // the character itself then lands in the field
+    field.focus(); // the character is then typed into the field
     field.setSelectionRange(field.value.length, field.value.length);
   } else if (event.key === "Enter" && event.target === document.body && !byId("desk").hidden) {
     send();
@@ -440,7 +440,7 @@ async function start() {
   me = await insist(() => call("api/me"));
   navigation(me, "annotate");
   if (!me.annotator) {
-    notice("You are not an annotator", "This page is for annotators. A lead sees the work on the lead's page.");
+    notice("You are not an annotator", "This page is for annotators. Leads use the lead page.");
     return;
   }
   drafts = new Drafts(me.name);

@@ -1,15 +1,15 @@
-// The dataset browser: what a build made, what it refused, and where each hop looks.
+// The dataset browser: the queries and rejects of a build, and the target of each hop.
 
 import { byId, call, count, el, hopText, navigation, readingText, say, trying } from "./common.js";
 
 const COUNT = 24; // items at a time
-const WIDTH = 1000; // px of a photo looked at
+const WIDTH = 1000; // px of an opened photo
 const SMALL = 420; // px of a photo in the gallery
 
 let build = null;
 const view = { kind: "queries", stage: "generate", text: "", rel: "", read: "", hops: "", reason: "", outcome: "" };
 let from = "0.0";
-let asked = 0; // the latest search: answers to earlier ones are late
+let asked = 0; // number of the latest search; results of earlier ones are ignored
 
 const FILTERS = {
   queries: ["text", "rel", "read", "hops"],
@@ -51,7 +51,7 @@ function funnel(levels) {
   const reasons = (level) => Object.entries(level.reasons).map(([reason, many]) => el("button", {
     type: "button", class: "link", on: { click: () => showRejects(level.stage, reason) },
   }, `${reason} ${count(many)}`));
-  return el("table", {}, el("caption", { class: "unseen" }, "What became of every photo"),
+  return el("table", {}, el("caption", { class: "unseen" }, "Row counts per stage"),
     el("thead", {}, el("tr", {}, ["Stage", "Inputs", "", "Ok", "Rejected", "Failed", "Rows out", "Reasons"].map((head, index) =>
       el("th", { scope: "col", class: [1, 3, 4, 5, 6].includes(index) && "number" }, head)))),
     el("tbody", {}, levels.map((one) => el("tr", {}, el("th", { scope: "row" }, one.stage), figure(one.read),
@@ -93,7 +93,7 @@ function showRejects(stage, reason) {
   show("rejects").then(() => byId("gallery-title").scrollIntoView());
 }
 
-/** Begin a search anew with what the filter says. */
+/** Start a new search with the current filter. */
 async function search() {
   fillFilter();
   for (const kind of ["queries", "rejects"]) byId(`show-${kind}`).setAttribute("aria-pressed", String(kind === view.kind));
@@ -106,12 +106,12 @@ async function search() {
 
 async function more() {
   const mine = ++asked;
-  byId("found").textContent = "Looking …";
+  byId("found").textContent = "Searching …";
   byId("more").hidden = true;
   const wanted = Object.fromEntries(FILTERS[view.kind].map((name) => [name, view[name]]));
   const items = byId("items");
   let added = 0;
-  while (from !== null && added < COUNT) { // a request reads a bounded number of shards: ask on until the page is full
+  while (from !== null && added < COUNT) { // each request reads a limited number of shards: repeat until the page is full
     const told = await call(`${place()}/${view.kind}?${query({ ...wanted, from, count: COUNT - added })}`);
     if (mine !== asked) return;
     items.append(...told.items.map((one) => el("li", {}, card(one))));
@@ -121,7 +121,7 @@ async function more() {
   byId("more").hidden = from === null;
   byId("found").textContent = items.children.length
     ? `${count(items.children.length)} ${view.kind}${from === null ? "" : ", there are more"}`
-    : `No ${view.kind} fit.`;
+    : `No ${view.kind} found.`;
 }
 
 function card(one) {
@@ -146,7 +146,7 @@ function open(one, rejected) {
   const asking = rejected ? (one.payload && typeof one.payload === "object" ? one.payload : {}) : one;
   byId("one-title").textContent = rejected ? `${one.outcome}: ${one.reason}` : "Query";
   byId("one-body").replaceChildren(
-    rejected && !one.photo ? el("p", { class: "empty" }, "This photo never came into the lake.") : layers(one),
+    rejected && !one.photo ? el("p", { class: "empty" }, "This photo is not in the lake (rejected by ingest).") : layers(one),
     el("div", {},
       rejected && el("p", {}, one.detail ?? ""),
       asking.question && el("p", {}, asking.question),
@@ -160,11 +160,11 @@ function open(one, rejected) {
 
 function layers(one) {
   const masks = one.hops.filter((hop) => hop.target.length).map((hop) =>
-    el("img", { class: "mask", src: maskOf(one, hop), alt: `Where hop ${hop.number} looks`, data: { hop: hop.number }, on: { error: (event) => event.target.remove() } }));
+    el("img", { class: "mask", src: maskOf(one, hop), alt: `Target of hop ${hop.number}`, data: { hop: hop.number }, on: { error: (event) => event.target.remove() } }));
   return el("div", { class: "layers", id: "layers" }, el("img", { src: photoOf(one, WIDTH), alt: "The photo" }), masks);
 }
 
-/** Return the hops as buttons: pointing at one shows where it looks, pressing it keeps that. */
+/** Return the hops as buttons: hovering shows the hop's target, clicking pins it. */
 function hopList(hops) {
   let pinned = null;
   const light = (number) => {
@@ -188,7 +188,7 @@ function hopList(hops) {
   }, el("span", { class: "hop", style: { borderColor: hop.css } }, String(hop.number)),
   el("span", {}, hopText(hop), " ", hop.level && el("span", { class: "soft" }, `level ${hop.level}`), el("br"),
     el("b", {}, readingText(hop)))));
-  return el("ol", { class: "hops", "aria-label": "Hops: choose one to see where it looks" }, buttons.map((button) => el("li", {}, button)));
+  return el("ol", { class: "hops", "aria-label": "Hops: select one to see its target" }, buttons.map((button) => el("li", {}, button)));
 }
 
 function facts(one, rejected) {
@@ -232,7 +232,7 @@ async function start() {
   const known = fillBuilds(await call("api/browse/builds"));
   const wanted = address.get("build") ?? address.get("run") ?? known[0]?.id;
   if (wanted) await openBuild(wanted);
-  else byId("about").textContent = "No build yet. Run hopchain_build, then look again.";
+  else byId("about").textContent = "No builds yet. Run hopchain_build, then reload this page.";
 }
 
 trying(start);

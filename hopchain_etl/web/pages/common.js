@@ -1,4 +1,4 @@
-// What all pages share: elements made without markup, calls to the server, messages and dialogs.
+// What all pages share: creating elements without HTML strings, calls to the server, messages and dialogs.
 
 /** Return an element. Strings become text nodes, never markup; `on` holds listeners, `data` data attributes. */
 export function el(tag, props = {}, ...children) {
@@ -16,7 +16,7 @@ export function el(tag, props = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-/** What the server refused. `status` 0: it was not reached. */
+/** An error response. `status` 0 means that the server was not reached. */
 export class ServerError extends Error {
   constructor(status, code, message) {
     super(message);
@@ -24,7 +24,7 @@ export class ServerError extends Error {
     this.code = code;
   }
 
-  /** Whether the same request may succeed in a moment. */
+  /** Whether the error is transient (a retry may succeed). */
   get passing() {
     return this.status === 0 || this.status >= 500;
   }
@@ -43,10 +43,10 @@ export async function call(path, body) {
   }
   const told = await answer.json().catch(() => ({}));
   if (answer.ok) return told;
-  throw new ServerError(answer.status, told.error ?? "error", told.message ?? `The server answered ${answer.status}.`);
+  throw new ServerError(answer.status, told.error ?? "error", told.message ?? `The server responded with ${answer.status}.`);
 }
 
-/** Say something in the page's live region. `kind`: "", "good" or "bad". */
+/** Show a message in the page's live region. `kind`: "", "good" or "bad". */
 export function say(text, kind = "") {
   const bar = byId("message");
   bar.textContent = text;
@@ -54,7 +54,7 @@ export function say(text, kind = "") {
   bar.hidden = !text;
 }
 
-/** Run something that talks to the server; what goes wrong is said. */
+/** Run a function that calls the server and show its errors. */
 export async function trying(work) {
   try {
     return await work();
@@ -80,7 +80,7 @@ export function confirmIn(title, text, yes) {
   });
 }
 
-/** Fill the navigation: what a person may open. `here` is the page's own name. */
+/** Fill the navigation: with the pages a person may open. `here` is the current page. */
 export function navigation(me, here) {
   const pages = [
     ["annotate", "Annotate", me.annotator],
@@ -93,10 +93,10 @@ export function navigation(me, here) {
   byId("who").textContent = me.name;
 }
 
-/** Where to log in again, in words that fit: inside Airflow's frame a link cannot leave the frame. */
+/** How to log in again: inside Airflow's iframe a link cannot leave the iframe. */
 export function loginAdvice() {
   if (window.parent !== window) {
-    return [el("p", {}, "Log in again by reloading this browser page (F5), or in another tab. Then go on here.")];
+    return [el("p", {}, "Log in again by reloading this browser page (F5), or in another tab. Then continue here.")];
   }
   const next = encodeURIComponent(window.location.href);
   return [el("p", {}, el("a", { href: `../auth/login?next=${next}` }, "Log in again"), ", then come back to this page.")];
@@ -115,5 +115,5 @@ export function hopText(hop) {
 /** What a hop reads, in words. */
 export function readingText(hop) {
   if (hop.unreadable) return "";
-  return hop.read ? `${hop.read}${hop.arg ? ` (${hop.arg})` : ""}: ${hop.value}` : "leads on";
+  return hop.read ? `${hop.read}${hop.arg ? ` (${hop.arg})` : ""}: ${hop.value}` : "no reading, leads to the next hop";
 }

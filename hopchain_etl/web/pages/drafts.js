@@ -1,8 +1,8 @@
-// What must survive a reload, a crash or an expired login, kept in this browser for each person.
+// Stores per person, in this browser, what must survive a reload, a crash or an expired login.
 
 const KEPT = 8; // drafts and undo steps
 
-/** Numbers and texts of one person on this device. Without storage (blocked) everything lives as long as the page. */
+/** Drafts of one person on this device. If storage is blocked, they are kept only as long as the page is open. */
 export class Drafts {
   constructor(person) {
     this.key = `hopchain:desk:${person}`;
@@ -17,13 +17,13 @@ export class Drafts {
 
   keep(query, draft) {
     delete this.held.drafts[query];
-    this.held.drafts[query] = draft; // the newest stands last
+    this.held.drafts[query] = draft; // the newest is last
     const names = Object.keys(this.held.drafts);
     for (const old of names.slice(0, Math.max(0, names.length - KEPT))) delete this.held.drafts[old];
     this.#write();
   }
 
-  /** What has been handed in and is not acknowledged yet. */
+  /** The submitted answer that is not acknowledged yet. */
   get pending() {
     return this.held.pending;
   }
@@ -72,7 +72,7 @@ export class Drafts {
     try {
       window.localStorage.setItem(this.key, JSON.stringify(this.held));
     } catch {
-      // storage is blocked or full: the page itself still holds everything
+      // storage is blocked or full: the page still has everything in memory
     }
   }
 }

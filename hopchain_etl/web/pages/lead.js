@@ -1,9 +1,9 @@
-// The lead's page: batches, who agrees with whom, what people differ about.
+// The lead's page: batches, agreement of annotators, disagreements.
 
 import { byId, call, confirmIn, count, decimal, el, hopText, navigation, percent, readingText, say, trying } from "./common.js";
 
 const PAGE = 10; // disagreements at a time
-const FRESH = 30_000; // ms between looks at how far batches are
+const FRESH = 30_000; // ms between refreshes of the batch progress
 
 let batches = [];
 let chosen = null; // a batch's id
@@ -20,7 +20,7 @@ function table(caption, heads, rows) {
 const cell = (text, kind) => el("td", { class: kind }, text);
 const number = (text) => cell(text, "number");
 
-/** Ask for fields in a dialog; `send` gets their values and may throw what is then shown in the dialog. */
+/** Ask for fields in a dialog; `send` gets their values; an error it throws is shown in the dialog. */
 function ask(heading, button, fields, send) {
   byId("ask-heading").textContent = heading;
   byId("ask-send").textContent = button;
@@ -70,8 +70,8 @@ async function loadBatches() {
         `${count(one.kept + one.dropped)} of ${count(one.queries)}`)),
       number(count(one.kept)), number(count(one.dropped)), number(count(one.open)),
       number(`${count(one.seats_filled)} of ${count(one.seats_total)}`), number(count(one.late)),
-      cell(one.assigned ? one.assigned.join(", ") : "everybody"))))
-    : el("p", { class: "empty" }, "No batch yet. A build publishes one for its new questions; you can also make one here."));
+      cell(one.assigned ? one.assigned.join(", ") : "all annotators"))))
+    : el("p", { class: "empty" }, "No batches yet. A build creates one for its new questions; you can also create one here."));
 }
 
 async function choose(id) {
@@ -101,25 +101,25 @@ async function showDetail(one) {
     ["Decided", count(told.decided), `of ${count(one.queries)} questions`],
     ["Unanimous", percent(told.unanimous_share), "of those decided"],
     ["Alpha, first two", decimal(told.alpha_first_two), "Krippendorff, first two answers"],
-    ["Alpha, all seats", decimal(told.alpha_full), `${count(told.full_queries)} fully seated questions`],
-    ["Not the program's", percent(told.program_differs_share), "of final answers"],
+    ["Alpha, all seats", decimal(told.alpha_full), `${count(told.full_queries)} questions with all seats filled`],
+    ["Differs from the program", percent(told.program_differs_share), "of final answers"],
   ];
   byId("figures").replaceChildren(...figures.map(([label, value, small]) =>
     el("div", {}, el("dt", {}, label), el("dd", {}, value, el("small", {}, small)))));
   byId("people").replaceChildren(told.annotators.length ? table("Annotators of this batch",
-    [["Annotator"], ["Answers", "number"], ["Rejects", "number"], ["Agrees with the rest", "number"], ["Known answers", "number"], ["Median time", "number"]],
+    [["Annotator"], ["Answers", "number"], ["Rejects", "number"], ["Agreement with others", "number"], ["Known answers", "number"], ["Median time", "number"]],
     told.annotators.map((who) => el("tr", {},
       el("th", { scope: "row" }, who.annotator, " ", who.voided && el("span", { class: "badge", data: { kind: "bad" } }, "void")),
       number(count(who.answers)), number(count(who.rejects)), number(percent(who.agree_with_rest)),
       number(who.gold_asked ? `${who.gold_right} of ${who.gold_asked}` : "–"),
       number(who.median_seconds === null ? "–" : `${who.median_seconds.toFixed(0)} s`))))
-    : el("p", { class: "empty" }, "Nobody has answered yet."));
+    : el("p", { class: "empty" }, "No answers yet."));
   const reasons = Object.entries(told.reject_reasons).sort(([, a], [, b]) => b - a);
   const most = Math.max(1, ...reasons.map(([, many]) => many));
   byId("rejects").replaceChildren(reasons.length
     ? el("div", { class: "bars" }, reasons.flatMap(([reason, many]) => [
       el("span", {}, reason.replaceAll("_", " ")), el("i", { style: { width: `${(100 * many) / most}%` } }), el("span", {}, count(many))]))
-    : el("p", { class: "soft" }, "Nothing was rejected."));
+    : el("p", { class: "soft" }, "No rejects."));
 }
 
 // --- disagreements ---
@@ -132,7 +132,7 @@ async function moreDisagreements() {
   byId("more").hidden = shown >= told.total || !told.items.length;
 }
 
-/** A number's text without what does not change it: 2.50 is 2.5. */
+/** Remove trailing zeros of a number: 2.50 becomes 2.5. */
 function plain(text) {
   if (text === null || text === undefined || !text.includes(".")) return text;
   return text.replace(/0+$/, "").replace(/\.$/, "");
@@ -159,7 +159,7 @@ function disagreement(one) {
           el("span", {}, hopText(hop), el("br"), el("b", {}, readingText(hop))))))))));
 }
 
-/** How an answer stands to what most people say; without a majority only a reject stands out. */
+/** Compare an answer with the majority; without a majority only rejects are marked. */
 function kindOf(answer, most) {
   if (answer === null) return "differs";
   if (most === undefined) return "";
@@ -186,14 +186,14 @@ function enlarge(one) {
 
 async function loadPeople() {
   const told = await call("api/lead/annotators");
-  byId("everybody").replaceChildren(told.annotators.length ? table("Everybody who has answered",
+  byId("everybody").replaceChildren(told.annotators.length ? table("All annotators",
     [["Annotator"], ["Answers", "number"], ["State"], [""]],
     told.annotators.map((who) => el("tr", {}, el("th", { scope: "row" }, who.annotator), number(count(who.answers)),
       cell(who.voided ? `void: ${who.voided_reason} (by ${who.voided_by})` : "counted"),
       el("td", { class: "number" }, !who.voided && el("button", {
         type: "button", class: "danger small-button", "aria-label": `Void ${who.annotator} …`, on: { click: () => voidAnnotator(who.annotator) },
       }, "Void …")))))
-    : el("p", { class: "empty" }, "Nobody yet."));
+    : el("p", { class: "empty" }, "None yet."));
 }
 
 async function loadGold() {
@@ -204,9 +204,9 @@ async function loadGold() {
 
 function voidAnnotator(name) {
   ask(`Void ${name}`, "Void", [{ name: "reason", label: "Why?",
-    hint: "No answer counts any more, the seats open again for others, and the person is asked nothing further." }],
+    hint: "None of the person's answers count any more, the seats are free for others, and the person gets no more questions." }],
   async ({ reason }) => {
-    if (!reason) throw new Error("Write down why: others will want to know.");
+    if (!reason) throw new Error("Enter a reason, so that others understand it later.");
     const told = await call("api/lead/void", { annotator: name, reason });
     say(`${name} is void; ${count(told.reopened)} seats are open again.`, "good");
     await refresh();
@@ -214,14 +214,14 @@ function voidAnnotator(name) {
 }
 
 function newBatch() {
-  const sources = [["unasked", "questions that nobody was asked yet"], ...batches.map((one) => [one.id, `open questions of ${one.id}`])];
+  const sources = [["unasked", "questions that are in no batch yet"], ...batches.map((one) => [one.id, `open questions of ${one.id}`])];
   const today = new Date().toISOString().slice(0, 10);
   ask("New batch", "Create", [
-    { name: "id", label: "Name", value: `batch-${today}`, hint: "Letters, digits, points, dashes." },
-    { name: "source", label: "Of", choices: sources },
-    { name: "lineage", label: "Fingerprint", hint: "Only questions of this lineage; empty: today's." },
+    { name: "id", label: "Name", value: `batch-${today}`, hint: "Letters, digits, dots, dashes." },
+    { name: "source", label: "Questions", choices: sources },
+    { name: "lineage", label: "Fingerprint", hint: "Only questions of this lineage; empty: the newest one." },
     { name: "limit", label: "At most", kind: "number", hint: "Questions; empty: all." },
-    { name: "assigned", label: "For", hint: "Names, separated by commas; empty: every annotator." },
+    { name: "assigned", label: "For", hint: "Names, separated by commas; empty: all annotators." },
   ], async ({ id, source, lineage, limit, assigned }) => {
     const from = source === "unasked" ? { source } : { source: "open_of", batch: source };
     const told = await call("api/lead/batches", { id, ...from, lineage: lineage || null, limit: limit ? Number(limit) : null, assigned: names(assigned) });
@@ -233,7 +233,7 @@ function newBatch() {
 function assign() {
   const one = batches.find((batch) => batch.id === chosen);
   ask(`Who works on ${chosen}?`, "Assign", [{ name: "annotators", label: "Annotators", value: (one.assigned ?? []).join(", "),
-    hint: "Names, separated by commas; empty: every annotator." }],
+    hint: "Names, separated by commas; empty: all annotators." }],
   async ({ annotators }) => {
     await call(`api/lead/batches/${encodeURIComponent(chosen)}/assigned`, { annotators: names(annotators) });
     say(`${chosen} is assigned.`, "good");
@@ -242,7 +242,7 @@ function assign() {
 }
 
 async function closeBatch() {
-  const yes = await confirmIn(`Close ${chosen}?`, "Nobody is asked its questions any more. Those that are not decided stay out of releases; another batch can ask them.", "Close batch");
+  const yes = await confirmIn(`Close ${chosen}?`, "Its questions are no longer shown to annotators. Undecided questions are not released; another batch can include them.", "Close batch");
   if (!yes) return;
   await trying(async () => {
     await call(`api/lead/batches/${encodeURIComponent(chosen)}/close`, {});
@@ -265,7 +265,7 @@ async function start() {
   const clicks = {
     refresh: () => trying(refresh), new: newBatch, assign, close: closeBatch, more: () => trying(moreDisagreements),
     "ask-cancel": () => byId("ask-box").close(),
-    "gold-unanimous": () => addGold("unanimous", "Add unanimous questions", "Questions of finished batches on which all agreed."),
+    "gold-unanimous": () => addGold("unanimous", "Add unanimous questions", "Questions of final batches with unanimous answers."),
     "gold-drawn": () => addGold("drawn", "Add drawn pictures", "Pictures drawn by the project, whose answers are known exactly."),
   };
   for (const [id, act] of Object.entries(clicks)) byId(id).addEventListener("click", act);

@@ -1,14 +1,14 @@
 // A picture that can be zoomed and moved: wheel, drag, pinch, double click, buttons and keys.
 
-const LARGEST = 8; // screen px for each px of the photo
+const LARGEST = 8; // maximum screen px per photo px
 const STEP = 1.35;
 
 export class Picture {
-  /** `stage` clips, `image` is moved in it, `level` is told the zoom in per cent. */
+  /** `stage` is the clipping frame, `image` moves in it, `level` shows the zoom in per cent. */
   constructor(stage, image, level) {
     Object.assign(this, { stage, image, level, scale: 1, x: 0, y: 0, pointers: new Map() });
     stage.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
-    // A quick pinch or drag is a fling to Chromium, whatever touch-action says, and it swallows the next tap.
+    // Chromium treats a quick pinch or drag as a fling, even with touch-action, and ignores the next tap.
     stage.addEventListener("touchmove", (event) => event.preventDefault(), { passive: false });
     for (const name of ["pointerdown", "pointermove", "pointerup", "pointercancel"]) {
       stage.addEventListener(name, (event) => this.#pointer(event));
@@ -19,7 +19,7 @@ export class Picture {
     new ResizeObserver(() => this.fit()).observe(stage);
   }
 
-  /** Show another photo; resolves once it can be seen, rejects where it cannot. */
+  /** Show another photo; resolves when it is loaded, rejects if it cannot be loaded. */
   show(source, width, height) {
     this.width = width;
     this.height = height;
@@ -44,7 +44,7 @@ export class Picture {
     this.#draw();
   }
 
-  /** Zoom in (`steps` > 0) or out round a point of the stage, by default its middle. */
+  /** Zoom in (`steps` > 0) or out around a point of the stage, by default its middle. */
   zoom(steps, x = this.stage.clientWidth / 2, y = this.stage.clientHeight / 2) {
     this.#scaleTo(this.scale * STEP ** steps, x, y);
   }

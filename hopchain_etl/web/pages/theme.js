@@ -1,4 +1,4 @@
-// Follows Airflow's theme before anything is painted, so it is a plain script and not a module.
+// Follows Airflow's theme before the first paint, so it is a plain script and not a module.
 // Airflow marks <html> with the class "dark" or "light" and keeps the choice in localStorage "theme".
 (() => {
   const root = document.documentElement;
@@ -8,7 +8,7 @@
     try {
       return window.parent !== window ? window.parent.document.documentElement : null;
     } catch {
-      return null; // another origin frames us: its theme is not ours to read
+      return null; // embedded by another origin: its theme cannot be read
     }
   }
 
@@ -21,7 +21,7 @@
       const kept = window.localStorage.getItem("theme");
       if (kept === "dark" || kept === "light") return kept;
     } catch {
-      // storage is blocked: the system decides
+      // storage is blocked: use the system theme
     }
     return system.matches ? "dark" : "light";
   }

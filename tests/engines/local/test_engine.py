@@ -15,8 +15,8 @@ from PIL import Image, ImageDraw, ImageFont
 from hopchain_etl.engines.base import DetectJob, Photo, Row, SegmentJob
 from hopchain_etl.engines.local import engine
 from hopchain_etl.engines.local.engine import LocalDetector, LocalSegmenter, quality
-from hopchain_etl.engines.vision.masks import decode
 from hopchain_etl.engines.weights import MissingWeightsError, Weights
+from support.masks import decode
 
 
 def photo_of(image: Image.Image | bytes) -> Photo:

@@ -23,9 +23,9 @@ from hopchain_etl.engines.base import EngineDownError, Photo, SegmentJob
 from hopchain_etl.engines.sam3 import models
 from hopchain_etl.engines.sam3.engine import Sam3Segmenter, squared
 from hopchain_etl.engines.sam3.postprocess import Answer
-from hopchain_etl.engines.vision.masks import decode
 from hopchain_etl.engines.weights import MissingWeightsError
 from hopchain_etl.settings import Sam3Settings
+from support.masks import decode
 
 SIDE = 64
 Box = tuple[float, float, float, float]  # x1, y1, x2, y2 as shares of the photo

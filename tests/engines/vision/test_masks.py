@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from hopchain_etl.engines.local.saliency import mask_from_saliency
 from hopchain_etl.engines.local.u2net import Cut
-from hopchain_etl.engines.vision.masks import Shape, decode, encode, rectangle, resolve_overlaps
+from hopchain_etl.engines.vision.masks import Shape, encode, rectangle, resolve_overlaps
+from support.masks import decode
 
 WIDTH, HEIGHT = 120, 90
 

@@ -17,10 +17,10 @@ from hopchain_etl.engines.vlm.call import ChatRequest, ChatResponse, Message
 from hopchain_etl.engines.vlm.client import VlmClient
 from hopchain_etl.engines.vlm.images import PromptImage
 from hopchain_etl.settings import VlmSettings
-from support.asked import Asked
+from support.plain_job import PlainJob
 from support.scripted_server import Act, Babble, Body, Cut, Hang, Refuse, Say, ScriptedServer, prompt_of, say_json
 
-JOBS = [Asked(number) for number in range(200)]
+JOBS = [PlainJob(number) for number in range(200)]
 
 
 def settings_of(**changes: Any) -> VlmSettings:
@@ -28,11 +28,11 @@ def settings_of(**changes: Any) -> VlmSettings:
     return VlmSettings.model_validate({**quick, **changes})
 
 
-def call_of(job: Asked) -> ChatRequest:
+def call_of(job: PlainJob) -> ChatRequest:
     return ChatRequest((Message("user", (f"row {job.number}",)),), max_tokens=50, seed=job.number)
 
 
-def double(job: Asked, answer: ChatResponse) -> dict[str, Any]:
+def double(job: PlainJob, answer: ChatResponse) -> dict[str, Any]:
     value = answer.json()
     if value["n"] != job.number:
         raise InvalidOutputError("another row's answer")
@@ -47,9 +47,9 @@ def good(body: Body, times: int) -> Act:
     return say_json({"n": number_of(body)})
 
 
-def asked(server: ScriptedServer, numbers: Iterable[int], **changes: Any) -> dict[int, Reply[Asked]]:
+def asked(server: ScriptedServer, numbers: Iterable[int], **changes: Any) -> dict[int, Reply[PlainJob]]:
     client = VlmClient(settings_of(**changes), server.url)
-    return {reply.job.number: reply for reply in client.ask(map(Asked, numbers), call_of, double)}
+    return {reply.job.number: reply for reply in client.ask(map(PlainJob, numbers), call_of, double)}
 
 
 def test_every_row_comes_back_with_what_it_cost() -> None:
@@ -121,7 +121,7 @@ def test_waiting_rows_leave_their_places_to_others() -> None:
 
     with ScriptedServer(script) as server:
         client = VlmClient(settings_of(concurrency=1), server.url)
-        order = [reply.job.number for reply in client.ask(map(Asked, range(10)), call_of, double)]
+        order = [reply.job.number for reply in client.ask(map(PlainJob, range(10)), call_of, double)]
     assert order[-1] == 0
     assert server.most_at_once == 1
 
@@ -183,12 +183,12 @@ def test_thinking_is_kept_apart() -> None:
     replies = {1: Say('{"n": 1}', thinking="so one"), 2: Say('perhaps {"n": 7}? no</think>\n\n{"n": 2}')}
     thoughts: dict[int, str] = {}
 
-    def keep(job: Asked, answer: ChatResponse) -> dict[str, Any]:
+    def keep(job: PlainJob, answer: ChatResponse) -> dict[str, Any]:
         thoughts[job.number] = answer.thinking
         return double(job, answer)
 
     with ScriptedServer(lambda body, times: replies[number_of(body)]) as server:
-        found = list(VlmClient(settings_of(), server.url).ask(map(Asked, [1, 2]), call_of, keep))
+        found = list(VlmClient(settings_of(), server.url).ask(map(PlainJob, [1, 2]), call_of, keep))
     assert all(reply.content and "double" in reply.content for reply in found)
     said = {reply.job.number: reply.raw_response for reply in found}
     assert {n: (one["thinking"], one["text"]) for n, one in said.items() if one} == {
@@ -202,7 +202,7 @@ def test_a_restarted_server_is_waited_for() -> None:
     with ScriptedServer(lambda body, times: say_json({"n": number_of(body)}, seconds=0.02)) as server:
         client = VlmClient(settings_of(down_after_seconds=20), server.url)
         found = []
-        for reply in client.ask(map(Asked, range(60)), call_of, double):
+        for reply in client.ask(map(PlainJob, range(60)), call_of, double):
             found.append(reply)
             if len(found) == 20:
                 server.kill()
@@ -211,7 +211,7 @@ def test_a_restarted_server_is_waited_for() -> None:
 
 
 def test_a_server_that_is_gone_stops_the_run_and_keeps_what_it_answered() -> None:
-    found: list[Reply[Asked]] = []
+    found: list[Reply[PlainJob]] = []
     with ScriptedServer(lambda body, times: say_json({"n": number_of(body)}, seconds=0.02)) as server:
 
         def run() -> None:
@@ -233,7 +233,7 @@ def test_a_server_that_fails_every_call_stops_the_run(status: int, said: str) ->
 
 
 def test_a_photo_that_cannot_be_loaded_is_that_rows_error() -> None:
-    def with_photo(job: Asked) -> ChatRequest:
+    def with_photo(job: PlainJob) -> ChatRequest:
         def load() -> bytes:
             if job.number == 2:
                 raise FileNotFoundError("erased")
@@ -247,13 +247,13 @@ def test_a_photo_that_cannot_be_loaded_is_that_rows_error() -> None:
 
     tokens: list[int] = []
 
-    def keep(job: Asked, answer: ChatResponse) -> dict[str, Any]:
+    def keep(job: PlainJob, answer: ChatResponse) -> dict[str, Any]:
         tokens.append(answer.image_tokens)
         return double(job, answer)
 
     with ScriptedServer(good) as server:
         found = {
-            r.job.number: r for r in VlmClient(settings_of(), server.url).ask(map(Asked, range(5)), with_photo, keep)
+            r.job.number: r for r in VlmClient(settings_of(), server.url).ask(map(PlainJob, range(5)), with_photo, keep)
         }
         sent = server.seen[0]["messages"][0]["content"][1]["image_url"]["url"]
     assert sent.startswith("data:image/png;base64,")
@@ -285,11 +285,11 @@ def test_the_window_rolls() -> None:
 def test_jobs_are_read_in_the_callers_thread_as_places_fall_free() -> None:
     pulled = []
 
-    def jobs() -> Iterator[Asked]:
+    def jobs() -> Iterator[PlainJob]:
         for n in range(1_000):
             assert threading.current_thread() is threading.main_thread()
             pulled.append(n)
-            yield Asked(n)
+            yield PlainJob(n)
 
     with ScriptedServer(good) as server:
         stream = VlmClient(settings_of(concurrency=4), server.url).ask(jobs(), call_of, double)
@@ -309,6 +309,6 @@ def test_the_key_is_sent_and_never_shown(caplog: pytest.LogCaptureFixture) -> No
     with ScriptedServer(lambda body, times: Refuse(401, "bad key")) as server:
         client = VlmClient(settings_of(), server.url, api_key="sesame")
         with pytest.raises(EngineDownError) as caught:
-            list(client.ask([Asked(1)], call_of, double))
+            list(client.ask([PlainJob(1)], call_of, double))
         assert server.headers[0]["Authorization"] == "Bearer sesame"
     assert "sesame" not in str(caught.value) + caplog.text + repr(client)

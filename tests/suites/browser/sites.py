@@ -22,11 +22,11 @@ from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.demo import local_airflow, s3_server
 from hopchain_etl.demo.local_airflow import AirflowServer
-from hopchain_etl.demo.s3_server import ServerInfo
+from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import LakeSettings, S3Settings
-from support import lakes
+from support import drawn_lake
 
 CHROMIUM = "/usr/bin/chromium"
 QUIET = [  # no sandbox: containers lack it; nothing of chromium's own goes over the network
@@ -55,7 +55,7 @@ class Site:
     airflow: AirflowServer
     browser: Browser
     lake: Lake
-    prints: lakes.Lineages
+    prints: drawn_lake.Lineages
     queries: list[dict[str, Any]]
     troubles: list[str] = field(default_factory=list)
 
@@ -124,9 +124,9 @@ def running(folder: Path) -> Iterator[Site]:
         s3_server.stop(folder / "s3")
 
 
-def _fill(lake: Lake) -> tuple[lakes.Lineages, list[dict[str, Any]]]:
+def _fill(lake: Lake) -> tuple[drawn_lake.Lineages, list[dict[str, Any]]]:
     """Fill the lake with three photos, two questions each, in one batch, and with two rejects."""
-    prints, queries = lakes.fill(lake, (1, 2, 3))
+    prints, queries = drawn_lake.fill(lake, (1, 2, 3))
     query_ids = tuple(query["query_id"] for query in queries)
     batches.create(lake, Batch("monday", "drawn by hand", query_ids, lineage=prints.queries, shards=("first/0000",)))
     shard = Shard("first", 0)
@@ -162,7 +162,7 @@ def build_of(site: Site, run_id: str) -> dict[str, Any]:
     }
 
 
-def _environment(folder: Path, server: ServerInfo, prints: lakes.Lineages) -> dict[str, str]:
+def _environment(folder: Path, server: ServerInfo, prints: drawn_lake.Lineages) -> dict[str, str]:
     keys = server.credentials["admin"]
     connection = {"conn_type": "aws", "login": keys.access_key, "password": keys.secret_key}
     places = {

@@ -128,7 +128,7 @@ def reject(page: Page, desk: FrameLocator) -> None:
     expect(desk.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("7")
     page.keyboard.press("Enter")
-    expect(desk.locator("#reject-problem")).to_have_text("Say in a few words what is wrong.")
+    expect(desk.locator("#reject-problem")).to_have_text("Write in a few words what is wrong.")
     page.keyboard.type(SCRIPT)
     shot(page, "desk-reject")
     audit(desk.locator("body"))
@@ -142,7 +142,7 @@ def take_back(page: Page, desk: FrameLocator, right: int) -> None:
     page.keyboard.press("Enter")
     expect(desk.locator("#message")).to_have_text(f"Sent: {right + 5}.")
     page.keyboard.press("u")
-    expect(desk.locator("#message")).to_have_text(f"Taken back: {right + 5}.")
+    expect(desk.locator("#message")).to_have_text(f"Undone: {right + 5}.")
     expect(desk.locator("#answer")).to_have_value(str(right + 5))
     expect(desk.locator("#photo")).to_have_attribute("src", str(before))
     page.keyboard.type(str(right))  # the old answer is selected: typing replaces it
@@ -350,14 +350,14 @@ def test_a_lead_voids_somebody_and_asks_again(site: Site, collected: str) -> Non
         lead.get_by_role("button", name="Void dan …").click()
         dialog = lead.get_by_role("dialog", name="Void dan")
         dialog.get_by_role("button", name="Void").click()
-        expect(dialog.get_by_role("alert")).to_contain_text("Write down why")
+        expect(dialog.get_by_role("alert")).to_contain_text("Enter a reason")
         dialog.get_by_label("Why?").fill("clicked through")
         dialog.get_by_role("button", name="Void").click()
         expect(lead.locator("#everybody tr", has_text="dan")).to_contain_text("void: clicked through (by lead)")
         lead.get_by_role("button", name="New batch …").click()
         dialog = lead.get_by_role("dialog", name="New batch")
         dialog.get_by_label("Name", exact=True).fill("tuesday")
-        dialog.get_by_label("Of", exact=True).select_option("monday")
+        dialog.get_by_label("Questions", exact=True).select_option("monday")
         dialog.get_by_label("For", exact=True).fill("ann, ben")
         shot(page, "lead-new-batch")
         audit(lead.locator("body"))
@@ -368,10 +368,10 @@ def test_a_lead_voids_somebody_and_asks_again(site: Site, collected: str) -> Non
         lead.get_by_role("button", name="Assign …").click()
         lead.get_by_role("dialog").get_by_label("Annotators").fill("")
         lead.get_by_role("dialog").get_by_role("button", name="Assign").click()
-        expect(row).to_contain_text("everybody")
+        expect(row).to_contain_text("all annotators")
     with site.visit("dan") as page:
         desk = desk_of(page, "annotate")
-        expect(desk.get_by_role("heading", name="You cannot go on here")).to_be_visible()
+        expect(desk.get_by_role("heading", name="You cannot continue here")).to_be_visible()
 
 
 def test_no_page_broke_its_policy_or_asked_another_server(site: Site, collected: str) -> None:

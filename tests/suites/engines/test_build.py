@@ -20,8 +20,8 @@ from hopchain_etl.lake.lake import Marker
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.quality.validator import make_validator
 from hopchain_etl.settings import AskSettings, EngineSettings, Profile, Sam3Settings, Settings, VlmSettings
-from support.nights import data_parts, night, put_photos, settings_at
 from support.s3 import S3Location
+from support.toy_build import data_parts, night, put_photos, settings_at
 
 PHOTOS = 4  # one shard
 STAGES = ("detect", "segment", "generate")

@@ -23,7 +23,7 @@ from hopchain_etl.engines.vlm.client import VlmClient
 from hopchain_etl.engines.vlm.images import PromptImage
 from hopchain_etl.engines.vlm.server import LaunchedServer, launch
 from hopchain_etl.settings import VlmSettings
-from support.asked import Asked
+from support.plain_job import PlainJob
 
 SCHEMA = {
     "type": "object",
@@ -47,7 +47,7 @@ def picture(number: int, width: int = 224, height: int = 224) -> PromptImage:
     return PromptImage(load)
 
 
-def call_of(job: Asked, *, seed: int | None = None, **changes: Any) -> ChatRequest:
+def call_of(job: PlainJob, *, seed: int | None = None, **changes: Any) -> ChatRequest:
     prompt = (Message("user", (f"row {job.number}", picture(job.number))),)
     how = {"max_tokens": 120, "schema": SCHEMA, "temperature": 1.0, "seed": job.number if seed is None else seed}
     return ChatRequest(prompt, **{**how, **changes})
@@ -57,20 +57,20 @@ def written(settings: VlmSettings, calls: dict[int, ChatRequest]) -> dict[int, C
     """Return the answer to each call."""
     answers: dict[int, ChatResponse] = {}
 
-    def keep(job: Asked, answer: ChatResponse) -> dict[str, Any]:
+    def keep(job: PlainJob, answer: ChatResponse) -> dict[str, Any]:
         answers[job.number] = answer
         return {}
 
     replies = VlmClient(settings, str(settings.endpoint_url)).ask(
-        map(Asked, calls), lambda job: calls[job.number], keep
+        map(PlainJob, calls), lambda job: calls[job.number], keep
     )
     assert [reply.error for reply in replies if reply.error] == []
     return answers
 
 
-def replies_to(settings: VlmSettings, jobs: int) -> dict[int, Reply[Asked]]:
+def replies_to(settings: VlmSettings, jobs: int) -> dict[int, Reply[PlainJob]]:
     client = VlmClient(settings, str(settings.endpoint_url))
-    stream = client.ask(map(Asked, range(jobs)), call_of, lambda job, answer: answer.json())
+    stream = client.ask(map(PlainJob, range(jobs)), call_of, lambda job, answer: answer.json())
     return {reply.job.number: reply for reply in stream}
 
 
@@ -86,7 +86,7 @@ def test_even_random_weights_meet_the_schema(vlm_settings: VlmSettings) -> None:
 
 def test_a_seed_gives_the_same_sample_again(vlm_settings: VlmSettings) -> None:
     """Eight samples of one prompt: alone or among others, now or later, the seed decides."""
-    job = Asked(0)
+    job = PlainJob(0)
     alone = {seed: written(vlm_settings, {seed: call_of(job, seed=seed)})[seed].text for seed in range(3)}
     together = written(vlm_settings, {seed: call_of(job, seed=seed) for seed in range(8)})
     assert {seed: together[seed].text for seed in alone} == alone
@@ -115,13 +115,13 @@ def test_image_tokens_are_what_the_server_counts(vlm_settings: VlmSettings) -> N
 
 def test_what_the_server_refuses_is_one_rows_error(vlm_settings: VlmSettings) -> None:
     calls = {
-        0: call_of(Asked(0)),
+        0: call_of(PlainJob(0)),
         1: ChatRequest((Message("user", ("long " * 4_000,)),), max_tokens=10),
         2: ChatRequest((Message("user", tuple(picture(n) for n in range(17))),), max_tokens=10),
-        3: call_of(Asked(3)),
+        3: call_of(PlainJob(3)),
     }
     client = VlmClient(vlm_settings, str(vlm_settings.endpoint_url))
-    stream = client.ask(map(Asked, calls), lambda job: calls[job.number], lambda job, answer: answer.json())
+    stream = client.ask(map(PlainJob, calls), lambda job: calls[job.number], lambda job, answer: answer.json())
     found = {reply.job.number: reply for reply in stream}
     assert found[0].content
     assert found[3].content
@@ -132,7 +132,7 @@ def test_what_the_server_refuses_is_one_rows_error(vlm_settings: VlmSettings) ->
 def test_an_answer_that_does_not_fit_is_kept_as_invalid(vlm_settings: VlmSettings) -> None:
     settings = vlm_settings.model_copy(update={"invalid_retries": 1})
     client = VlmClient(settings, str(settings.endpoint_url))
-    stream = client.ask([Asked(1)], lambda job: call_of(job, max_tokens=5), lambda job, answer: answer.json())
+    stream = client.ask([PlainJob(1)], lambda job: call_of(job, max_tokens=5), lambda job, answer: answer.json())
     (reply,) = stream
     assert reply.content is not None
     assert reply.content["invalid"].startswith("over-long answer")
@@ -155,7 +155,7 @@ def test_a_server_that_is_killed_and_comes_back_loses_no_row(
     starter = threading.Thread(target=lambda: restarted.append(launch(launch_settings, port)))
     found = []
     try:
-        for reply in client.ask(map(Asked, range(60)), call_of, lambda job, answer: answer.json()):
+        for reply in client.ask(map(PlainJob, range(60)), call_of, lambda job, answer: answer.json()):
             found.append(reply)
             if len(found) == 20:
                 (api_server,) = psutil.Process(vlm_server.watcher.pid).children()

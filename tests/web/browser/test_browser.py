@@ -17,13 +17,13 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from hopchain_etl import schemas
-from hopchain_etl.demo.s3_server import ServerInfo
+from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import LakeSettings, Settings
 from hopchain_etl.web.browser.builds import TABLES
 from hopchain_etl.web.browser.routes import router
-from support import lakes
+from support import drawn_lake
 
 pytestmark = pytest.mark.s3
 
@@ -38,7 +38,7 @@ class Browsed:
 
     client: TestClient
     lake: Lake
-    prints: lakes.Lineages
+    prints: drawn_lake.Lineages
     queries: list[dict[str, Any]]
 
     def get(self, path: str, **params: Any) -> Any:
@@ -65,8 +65,8 @@ def browsed(s3_server: ServerInfo) -> Iterator[Browsed]:
         patch.setenv("AWS_SECRET_ACCESS_KEY", keys.secret_key)
         lake = Lake(LakeSettings(uri=f"s3://browsed-{uuid.uuid4().hex[:12]}/lake", **place))
     lake.store.ensure_bucket()
-    prints, first = lakes.fill(lake, (1, 2), intake="first")
-    _, second = lakes.fill(lake, (3, 4), intake="second")
+    prints, first = drawn_lake.fill(lake, (1, 2), intake="first")
+    _, second = drawn_lake.fill(lake, (3, 4), intake="second")
     _refuse(lake, prints.queries, first[0])
     document = {
         "run_id": RUN,
@@ -126,7 +126,7 @@ def test_builds_are_listed_and_found_by_the_id_of_their_airflow_run(browsed: Bro
 
 
 def _instances(seed: int) -> int:
-    return len(lakes.draw(seed)[1])
+    return len(drawn_lake.draw(seed)[1])
 
 
 def test_what_is_under_a_fingerprint_is_a_build_too(browsed: Browsed) -> None:
@@ -170,8 +170,8 @@ def test_a_mask_covers_its_instance_and_nothing_else(browsed: Browsed) -> None:
     layer = browsed.client.get(f"/builds/{KEY}/mask", params={**where, "of": hop["target"][0], "colour": hop["colour"]})
     assert layer.headers["content-type"] == "image/png"
     alpha = np.asarray(Image.open(io.BytesIO(layer.content)).convert("RGBA"))[:, :, 3]
-    x1, y1, x2, y2 = lakes.draw(1)[1][0][1]
-    inside = np.zeros((lakes.HEIGHT, lakes.WIDTH), bool)
+    x1, y1, x2, y2 = drawn_lake.draw(1)[1][0][1]
+    inside = np.zeros((drawn_lake.HEIGHT, drawn_lake.WIDTH), bool)
     inside[y1:y2, x1:x2] = True
     assert (alpha[inside] > 0).all()
     assert not alpha[~inside].any()

@@ -1,4 +1,4 @@
-"""Fills a lake with drawn photos, their instances and hand-made queries that pass every check: no engines, no waiting.
+"""A lake full of drawn photos, their instances and hand-made queries that pass every check: no engines, no waiting.
 
 Each photo shows a car with a number beside it, two dogs with a number beside each, one more number, and some cups.
 """

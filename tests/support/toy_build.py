@@ -1,4 +1,4 @@
-"""One night's build with toy engines, as a function for tests and as a script that tests can kill."""
+"""Photos of noise, settings for them, and one night's build as a function, or with toy engines as a script to kill."""
 
 from __future__ import annotations
 

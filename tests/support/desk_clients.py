@@ -1,4 +1,4 @@
-"""A lake with a batch of questions, and the desk over it as a web application whose user a header names."""
+"""Clients of the desk: a lake with a batch of questions, and a web application over it whose user a header names."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from fastapi.testclient import TestClient
 
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
-from hopchain_etl.demo.s3_server import ServerInfo
+from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import Settings
 from hopchain_etl.web.app import create_app
 from hopchain_etl.web.desk import Desk
 from hopchain_etl.web.errors import NotLoggedIn
-from support import lakes
+from support import drawn_lake
 from support.s3 import S3Location, s3_client
 
 PEOPLE = {"ann": "user", "ben": "user", "cleo": "user", "dan": "user", "eve": "user", "lead": "op", "guest": "viewer",
@@ -136,9 +136,9 @@ def desk_of_its_own(server: ServerInfo, photos: int = 1, **how: Any) -> Iterator
 
 def office(bucket: S3Location, photos: int = 1, *, policy: Mapping[str, Any] | None = None, **desk: Any) -> Office:
     """Return a desk over a fresh lake whose batch ``monday`` asks two questions a photo."""
-    settings = lakes.settings_for(bucket, desk={**DESK, **desk})
+    settings = drawn_lake.settings_for(bucket, desk={**DESK, **desk})
     lake = Lake(settings.lake)
-    prints, queries = lakes.fill(lake, range(1, photos + 1))
+    prints, queries = drawn_lake.fill(lake, range(1, photos + 1))
     made = {**batches.policy_of(settings.desk), **(policy or {})}
     names = tuple(row["query_id"] for row in queries)
     batch = batches.create(lake, Batch("monday", "a run", names, made, lineage=prints.queries, shards=("first/0000",)))

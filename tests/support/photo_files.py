@@ -1,4 +1,4 @@
-"""Small picture files of every kind, made with Pillow and numpy, for the tests of imaging, strip and decode_pool."""
+"""Small photo files of every kind, made with Pillow and numpy, for the tests of imaging."""
 
 from __future__ import annotations
 

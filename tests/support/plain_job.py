@@ -1,4 +1,4 @@
-"""The plainest job there is: a number, asked about a photo of its own."""
+"""The plainest job for a model: a number, asked about a photo of its own; for tests of clients, caches and budgets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hopchain_etl.engines.base import Photo
 
 
 @dataclass(frozen=True)
-class Asked:
+class PlainJob:
     number: int
 
     @property

@@ -1,4 +1,4 @@
-"""An Airflow of its own for the tests of DAGs: SQLite in a temporary home, lake and source in a fresh bucket."""
+"""Airflow for the tests of DAGs: SQLite in a temporary home, lake and source in a fresh bucket; and a webhook."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from hopchain_etl.demo.s3_server import ServerInfo
+from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import LakeSettings, S3Settings

@@ -14,7 +14,7 @@ import pytest
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import Settings
-from support import lakes
+from support import drawn_lake
 
 
 @dataclass
@@ -29,7 +29,7 @@ class World:
     def settings(self, *lineages: str, **sections: Any) -> Settings:
         release = {"lineages": lineages, "policy": "unreviewed", **sections.pop("release", {})}
         registry = {"git_url": str(self.bare), **sections.pop("registry", {})}
-        return lakes.settings_for(self.bucket, release=release, registry=registry, **sections)
+        return drawn_lake.settings_for(self.bucket, release=release, registry=registry, **sections)
 
     @property
     def lake(self) -> Lake:

@@ -1,0 +1,111 @@
+"""Versions of a target: their tags and numbers, and the draft of the next version with its changes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import MissingObjectError
+from hopchain_etl.release.assemble import read_params
+from hopchain_etl.release.changelog import Changes, compare, first
+from hopchain_etl.release.dvc_objects import lock_of, rows_hash
+from hopchain_etl.release.git import GitRepo, RegistryError
+from hopchain_etl.release.inputs import Inputs, Snapshot
+from hopchain_etl.release.research import POINTER
+from hopchain_etl.release.selection import select
+
+VERSION_TAG = re.compile(r"(?P<yanked>yanked/)?training-set/(?P<target>[^@]+)@v(?P<version>\d+\.\d+\.\d+)")
+Version = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Release:
+    """One version of one target. ``bump``: first, minor or major; ``policy``: unreviewed if any row is unreviewed."""
+
+    target: str
+    version: str
+    rows: int
+    images: int
+    policy: str
+    bump: str
+    changes: Changes
+
+    @property
+    def tag(self) -> str:
+        """The git tag."""
+        return f"training-set/{self.target}@v{self.version}"
+
+
+def draft_version(repo: GitRepo, target: str, snapshot: Snapshot) -> Release | None:
+    """Return the planned version of a target; None if its rows have not changed."""
+    folder = repo.path / "training_set" / target
+    metrics = json.loads((folder / "metrics.json").read_text())
+    tags = [VERSION_TAG.fullmatch(tag) for tag in repo.tags("*training-set/*")]
+    older = sorted((m for m in tags if m and m["target"] == target), key=lambda m: version_numbers(m["version"]))
+    last = older[-1] if older else None
+    if not last and not metrics["queries"]:
+        return None
+    changes = _changes(repo, target, last, snapshot) if last else first(folder / "rows")
+    if changes is None:
+        return None
+    bump = "first" if not last else "major" if last["yanked"] or changes.breaking else "minor"
+    policy = "unreviewed" if metrics["policy"]["unreviewed"] else "unanimous"
+    version = _next(version_numbers(last["version"]) if last else None, bump)
+    return Release(target, version, metrics["queries"], metrics["images"], policy, bump, changes)
+
+
+def _changes(repo: GitRepo, target: str, last: re.Match[str], snapshot: Snapshot) -> Changes | None:
+    """Return the changes of a target's rows since its last version; None if there are none.
+
+    A new research artifact also requires a new version.
+    """
+    folder = repo.path / "training_set" / target / "rows"
+    before = rows_hash(lock_of(repo, last[0]), target)
+    if before is None:
+        return first(folder)
+    same = before == rows_hash((repo.path / "dvc.lock").read_bytes(), target)
+    adds_research = repo.settings.release.research and repo.file_at(last[0], POINTER) is None
+    if same and not adds_research and not last["yanked"]:
+        return None
+    try:
+        return compare(repo.store(), before, folder, _Reasons(repo, target, snapshot))
+    except MissingObjectError as error:
+        if last["yanked"]:  # its rows were erased
+            return first(folder)
+        raise RegistryError(f"the rows of {last[0]} are not in the DVC remote: {error}") from error
+
+
+class _Reasons:
+    """Gives the reason why a row of the last version was removed. Reads the lake lazily, at the first call."""
+
+    def __init__(self, repo: GitRepo, target: str, snapshot: Snapshot) -> None:
+        self._repo, self._target, self._snapshot = repo, target, snapshot
+
+    def __call__(self, row: dict[str, Any]) -> str:
+        if row["image_id"] in self._snapshot["withdrawn"]:
+            return "withdrawn"
+        return self._dropped.get(row["query_id"], "no longer asked by these lineages")
+
+    @cached_property
+    def _dropped(self) -> Mapping[str, str]:
+        inputs = Inputs(self._snapshot, Lake(self._repo.settings.lake))
+        params = read_params(self._repo.path / "params.yaml")
+        return select(self._snapshot, params.split, inputs, self._target, params.rules).drop_reasons
+
+
+def _next(last: Version | None, bump: str) -> str:
+    """Return the version after ``last``: 0.1.0 first; major also changes 0.x to 1.0.0, because rows were removed."""
+    if last is None:
+        return "0.1.0"
+    return f"{last[0] + 1}.0.0" if bump == "major" else f"{last[0]}.{last[1] + 1}.0"
+
+
+def version_numbers(version: str) -> Version:
+    """Return a version such as ``1.2.0`` as numbers."""
+    major, minor, patch = map(int, version.split("."))
+    return major, minor, patch

@@ -1,0 +1,45 @@
+"""A batch as a lead sees it: its valid votes and outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hopchain_etl.annotation.agreement import vote_value
+from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.votes import Vote, in_full_sample
+from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, parse_answer, tally_votes
+
+Votes = dict[str, list[Vote]]
+
+
+@dataclass(frozen=True)
+class BatchView:
+    """A batch with its valid votes by query, its states (``kinds``), and its number of late answers."""
+
+    batch: Batch
+    kinds: frozenset[str]
+    votes: Votes
+    late: int
+
+    @property
+    def rule(self) -> ConsensusRule:
+        """The consensus rule of the batch."""
+        return ConsensusRule.from_policy(self.batch.policy)
+
+    def outcome(self, query: str) -> ConsensusOutcome:
+        """Return the outcome of a query."""
+        return tally_votes(((one.annotator, one.number) for one in self.votes[query]), self.rule)
+
+    @property
+    def full(self) -> list[str]:
+        """The queries that are answered on every seat (full sample)."""
+        share = float(self.batch.policy.get("full_share", 0))
+        return [query for query in self.batch.query_ids if in_full_sample(query, share)]
+
+    def is_disputed(self, query: str, row: Mapping[str, Any] | None) -> bool:
+        """Return whether annotators disagree, someone rejected, or the program (``row``) has another answer."""
+        votes, final = self.votes[query], self.outcome(query).answer
+        program_differs = final is not None and row is not None and final != parse_answer(row["answer"])
+        return len(set(map(vote_value, votes))) > 1 or any(one.reject_reason for one in votes) or program_differs

@@ -1,0 +1,105 @@
+"""Listings of a source: what is new since the last night, what waits for a later one, and when a listing counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from hopchain_etl.imaging.normalise import image_id
+from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.settings import IngestSettings
+from hopchain_etl.stages.ingest import IngestResult
+from hopchain_etl.stages.listing import intakes, list_intake, listing
+from support.intake import images, lake_at, parts, photo, store_at, take, upload
+from support.s3 import S3Location
+
+pytestmark = pytest.mark.s3
+
+
+@pytest.fixture
+def source(bucket: S3Location) -> ObjectStore:
+    return store_at(bucket)
+
+
+@pytest.fixture
+def lake(bucket: S3Location) -> Lake:
+    return lake_at(bucket)
+
+
+@pytest.fixture(autouse=True)
+def _one_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each ingest starts its decode processes anew, at half a second each: one will do for most of these tests."""
+    monkeypatch.setattr("hopchain_etl.stages.ingest.WORKERS", 1)
+
+
+def test_an_unchanged_night_fetches_nothing(lake: Lake, source: ObjectStore) -> None:
+    upload(source, {"good.jpg": photo(1), "bad.jpg": b"no photo"})
+    take(lake, source)
+    fetched, before = source.calls["get"], parts(lake)
+    result = take(lake, source, "night-2")
+    assert result == IngestResult("night-2", (), listed=2, new=0, ok=0, rejected=0, failed=0)
+    assert source.calls["get"] == fetched
+    assert [intake.name for intake in intakes(lake)] == ["night-1"]
+    assert parts(lake) == before
+    assert take(lake, source).shards == ()  # nor does the first night itself, run again
+    assert source.calls["get"] == fetched
+
+
+def test_a_changed_object_is_new(lake: Lake, source: ObjectStore) -> None:
+    upload(source, {"a.jpg": photo(1), "b.jpg": photo(2)})
+    take(lake, source)
+    source.put("a.jpg", photo(3))
+    result = take(lake, source, "night-2")
+    assert (result.new, result.ok) == (1, 1)
+    ids = [row["image_id"] for row in images(lake) if row["uri"] == source.uri("a.jpg")]
+    assert ids == [image_id(photo(1)), image_id(photo(3))]
+
+
+def test_limit_leaves_the_rest_for_later(lake: Lake, source: ObjectStore) -> None:
+    upload(source, {f"{n}.jpg": photo(n) for n in range(5)})
+    new = [take(lake, source, f"night-{n}", limit=2, shard_size=1) for n in range(4)]
+    assert [(result.new, len(result.shards)) for result in new] == [(2, 2), (2, 2), (1, 1), (0, 0)]
+    assert [row["uri"] for row in images(lake)] == [source.uri(f"{n}.jpg") for n in range(5)]
+
+
+def test_an_unfinished_listing_counts_for_nothing(lake: Lake, source: ObjectStore) -> None:
+    upload(source, {"a.jpg": photo(1)})
+    kept = lake.store.put_if_absent
+
+    def killed(key: str, data: bytes) -> bool:
+        raise KeyboardInterrupt
+
+    lake.store.put_if_absent = killed  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        list_intake(lake, source, IngestSettings(), "night-1", [])
+    lake.store.put_if_absent = kept  # type: ignore[method-assign]
+    assert next(lake.store.list_objects("images/intake=night-1/"))
+    assert intakes(lake) == []
+    assert take(lake, source, "night-2").ok == 1
+    source.put("b.jpg", photo(2))
+    assert take(lake, source, "night-1").ok == 1
+
+
+def test_a_lake_inside_its_source_does_not_feed_on_itself(bucket: S3Location, lake: Lake) -> None:
+    everything = store_at(bucket, "")
+    everything.put("photos/a.jpg", photo(1))
+    assert take(lake, everything).ok == 1
+    assert take(lake, everything, "night-2").listed == 1
+    with pytest.raises(ValueError, match="both source and lake"):
+        take(lake, store_at(bucket, "lake"), "night-3")
+
+
+def test_listings_say_what_was_seen(lake: Lake, source: ObjectStore) -> None:
+    upload(source, {"b.jpg": photo(1), "a.jpg": photo(2)})
+    take(lake, source, shard_size=1)
+    rows = [row for n in range(2) for row in listing(lake, Shard("night-1", n)).to_pylist()]
+    assert [(row["uri"], row["bytes"]) for row in rows] == [
+        (source.uri("a.jpg"), len(photo(2))),
+        (source.uri("b.jpg"), len(photo(1))),
+    ]
+
+
+def test_an_intake_needs_a_name_that_can_be_a_key(lake: Lake, source: ObjectStore) -> None:
+    with pytest.raises(ValueError, match="cannot name an intake"):
+        take(lake, source, "../x")
+    assert not list(lake.store.list_objects())
