@@ -56,10 +56,7 @@ INSTANCES = pa.schema(
         ("image_id", pa.string()),
         ("category", pa.string()),
         ("score", pa.float32()),
-        (
-            "certain",
-            pa.bool_(),
-        ),  # false: uncertain detection; it can make a reference ambiguous but is never referred to
+        ("certain", pa.bool_()),  # false: uncertain; can make a reference ambiguous, but is never referred to
         ("box", BOX),
         ("mask", MASK),
         ("area", pa.int64()),  # px
@@ -238,10 +235,7 @@ TRAINING_ROWS = _released(
 )
 
 OUTCOME = pa.struct([("target", pa.string()), ("outcome", pa.string())])  # released, or the reason why it was dropped
-_FINGERPRINT = (
-    "fingerprint",
-    pa.string(),
-)  # of the lake table: covers every model, prompt and parameter behind the row
+_FINGERPRINT = ("fingerprint", pa.string())  # of the lake table: every model, prompt and parameter behind the row
 
 # The research artifact: lake tables with the columns needed to read them alone, and votes without personal names.
 RESEARCH = {

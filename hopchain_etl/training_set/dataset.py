@@ -183,9 +183,7 @@ class TrainingSet:
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            name: value for name, value in self.__dict__.items() if name != "images"
-        }  # open files cannot be pickled
+        return {name: value for name, value in self.__dict__.items() if name != "images"}  # open files do not pickle
 
 
 class Images:

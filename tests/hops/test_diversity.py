@@ -44,8 +44,8 @@ def test_a_template_is_the_program_without_names_and_constants() -> None:
 
 
 def test_a_query_that_looks_where_another_looks_is_one_too_many() -> None:
-    looks = frozenset({1, 2, 3, 4, 5})
-    both = [one(1, image_id="i", looks=looks), one(2, image_id="i", looks=looks - {5})]
+    signatures = frozenset({1, 2, 3, 4, 5})
+    both = [one(1, image_id="i", hop_signatures=signatures), one(2, image_id="i", hop_signatures=signatures - {5})]
     assert list(balance(both, replace(ANY, near=0.75)).values()) == ["near_duplicate"]
     assert not balance(both, replace(ANY, near=0.8))
     assert not balance([both[0], replace(both[1], image_id="j")], replace(ANY, near=0.75))
@@ -86,7 +86,7 @@ def test_limits_that_are_no_shares_are_refused() -> None:
 
 drawn = st.lists(
     st.builds(
-        lambda n, answer, image, looks: one(n, answer=str(answer), image_id=f"i{image}", looks=frozenset(looks)),
+        lambda n, answer, image, seen: one(n, answer=str(answer), image_id=f"i{image}", hop_signatures=frozenset(seen)),
         st.integers(0, 99_999), st.integers(0, 3), st.integers(0, 5), st.sets(st.integers(0, 5), min_size=1),
     ),
     max_size=60, unique_by=lambda c: c.query_id,
