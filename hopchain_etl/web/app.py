@@ -1,7 +1,7 @@
-"""The desk as a web application: pages, and the API that they use. Every route depends on the Airflow user.
+"""create_app: all pages and routes of the web application (desk, lead's page, browser).
 
-The plugin mounts it below Airflow's API server; see ``access`` for permissions and ``guard`` for checks on every
-request.
+Every route depends on the Airflow user. The plugin mounts it below Airflow's API server; see ``access`` for permissions
+and ``guard`` for checks on every request.
 """
 
 # No `from __future__ import annotations`: FastAPI could not resolve dependencies that are local to a function.
