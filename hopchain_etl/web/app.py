@@ -105,7 +105,7 @@ def _pages(anybody: Any, lead: Any, viewer: Any) -> APIRouter:
     def home() -> Response:
         return RedirectResponse("annotate")
 
-    for name in ("annotate", "practice", "guidelines"):
+    for name in ("annotate", "guidelines"):
         router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(anybody)])
     for name, may in (("lead", lead), ("browser", viewer)):
         router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(may)])
