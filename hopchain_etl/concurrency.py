@@ -1,4 +1,4 @@
-"""Threads for work that waits: many small requests at once, and work started in advance."""
+"""map_threads and submit_ahead: many small requests at once; work started in advance, within a memory budget."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from hopchain_etl.lake.lake import Lake, LakeError, Shard, check_intake
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import DeskSettings
 
+# for batches without a number of their own; new ones have that of the setting desk.seats
 SEATS = 4  # "four human annotators answer each query independently" [C]
 _KEY = re.compile(r"batches/(?P<id>[^/]+?)(?:\.(?P<kind>closed|decided|assigned))?\.json")
 

@@ -1,4 +1,4 @@
-"""Queries that are not eligible for annotation, with reasons: rejects of the judge and screen stages."""
+"""Which queries people are not asked, because judge or screen rejected them."""
 
 from __future__ import annotations
 

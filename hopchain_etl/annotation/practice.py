@@ -1,4 +1,4 @@
-"""Questions about synthetic pictures with exact ground truth.
+"""Drawn pictures with questions, for the practice round and for gold checks (served by web/practice.py).
 
 They are used in the practice round and for gold checks of source ``drawn``.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -25,6 +25,7 @@ app = typer.Typer()
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Intakes = Annotated[str, typer.Option("--intakes", help="new | all | sample:N | names of intakes, separated by commas")]
+_STAGES = "ingest | detect | segment | generate | judge | screen"
 IntakeName = Annotated[
     str | None, typer.Option("--intake", help="name of the set of new photos; default: the time now")
 ]
@@ -95,20 +96,22 @@ def status(json_: Json = False) -> None:
 
 @app.command()
 def rejects(
-    stage: Annotated[str | None, typer.Option(help="ingest | detect | segment | generate; default: all")] = None,
+    stage: Annotated[str | None, typer.Option(help=f"{_STAGES}; default: all")] = None,
     reason: Annotated[str | None, typer.Option(help="only this reason code")] = None,
-    limit: Annotated[int, typer.Option(min=1)] = 50,
+    photo: Annotated[str | None, typer.Option(help="only photos with this text in their URI or image_id")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="show at most so many")] = 50,
     json_: Json = False,
 ) -> None:
     """List rows that were rejected or failed, with stage, reason and detail."""
     build = Build(Settings())
+    ids = set() if photo is None else _image_ids(build.lake, photo)
     found = [
         row
         for level in funnel(build)
         if stage in (None, level.stage)
         for shard in build.lake.completed_shards(level.table, level.fingerprint)
         for row in build.lake.rejects(level.table, level.fingerprint, shard).to_pylist()
-        if reason in (None, row["reason"])
+        if reason in (None, row["reason"]) and (photo is None or _is_of(photo, row, ids))
     ]
     if json_:
         typer.echo(json.dumps(found[:limit]))
@@ -118,6 +121,21 @@ def rejects(
         what = (row["uri"] or "").rsplit("/", 1)[-1] or (row["image_id"] or "")[:12]
         table.add_row(row["stage"], row["outcome"], row["reason"], what, (row["detail"] or "")[:80])
     Console(markup=False).print(table)
+
+
+def _image_ids(lake: Lake, photo: str) -> set[str]:
+    """Return the images with a text in their URI; rejects of some stages have the image_id only."""
+    return {
+        row["image_id"]
+        for _, images in lake.images()
+        for row in images.select(["image_id", "uri"]).to_pylist()
+        if photo.casefold() in row["uri"].casefold()
+    }
+
+
+def _is_of(photo: str, row: dict[str, Any], ids: set[str]) -> bool:
+    names = (row["uri"] or "", row["image_id"] or "")
+    return row["image_id"] in ids or any(photo.casefold() in name.casefold() for name in names)
 
 
 def _ingest(

@@ -1,4 +1,4 @@
-"""Commands for information and sample data: report, audit, samples, settings, estimate."""
+"""Commands for information and sample data: report, audit, samples, decontaminate, settings, estimate."""
 
 from __future__ import annotations
 

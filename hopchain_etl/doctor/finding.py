@@ -1,4 +1,4 @@
-"""The result of one check."""
+"""Finding: the result of one check of ``hopchain doctor``."""
 
 from __future__ import annotations
 

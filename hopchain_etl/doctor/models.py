@@ -1,4 +1,4 @@
-"""Model servers, GPUs and weights."""
+"""``hopchain doctor``: checks model servers, GPUs and weights."""
 
 from __future__ import annotations
 

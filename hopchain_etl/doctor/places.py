@@ -1,4 +1,4 @@
-"""Buckets, the registry, and Airflow's pools and connections."""
+"""``hopchain doctor``: checks buckets, the registry, and Airflow's pools and Connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engine interfaces: small protocols with their jobs and replies.
+"""Protocols of the six engine roles (detector, segmenter, author, reader, solver, judge), their jobs and replies.
 
 An engine receives jobs and yields a reply for each, in any order. Replies hold plain JSON, so that the response cache
 can store them. Everything that determines an answer is in ``Identity`` and ``Job.payload``.

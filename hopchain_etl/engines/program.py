@@ -1,4 +1,4 @@
-"""The author of the local profile: code that composes hop programs, no model."""
+"""ProgramAuthor: the author engine of the profile local; calls hops.program_author."""
 
 from __future__ import annotations
 

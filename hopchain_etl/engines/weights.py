@@ -1,4 +1,4 @@
-"""Finds model files that ship inside installed packages, and rejects files with another sha256 than the measured ones.
+"""Finds weights inside installed packages and checks their sha256.
 
 The packages are never imported: one pulls in a GUI stack, the other a web client, and only their files are wanted.
 """

@@ -1,7 +1,7 @@
-"""Computes from graded attempts how difficult a query is for a model, and whether it can be guessed without the image.
+"""Difficulty bands, and whether a question can be guessed, from a model's graded attempts.
 
-The bands are defined in HOPCHAIN.md (section "Difficulty" and values used by a reimplementation): all wrong, hard,
-medium, easy, all right. The outer two have no variance among samples, hence no gradient in group-relative RL.
+The bands are those of a reimplementation (docs/paper.md): all wrong, hard, medium, easy, all right. The outer two have
+no variance among samples, hence no gradient in group-relative RL.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def band(score: AttemptScore, thresholds: Thresholds = Thresholds()) -> Band | N
 
 
 def too_easy(seeing: AttemptScore) -> bool:
-    """Return whether a weaker model that sees the image is always correct: such queries are dropped (HOPCHAIN.md)."""
+    """Return whether a weaker model that sees the image is always correct: such queries are dropped [C]."""
     return 0 < seeing.samples == seeing.correct
 
 

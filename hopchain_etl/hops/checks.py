@@ -1,7 +1,7 @@
 """All rules that a query must pass, in order. ``check`` runs them all and never raises because of model output.
 
 A rule returns None or a sentence that describes the problem; the function name is the reason code. The rules come from
-the paper (as summarised in HOPCHAIN.md) and from published reimplementations; each docstring names its source.
+the paper (as summarised in docs/paper.md) and from published reimplementations; each docstring names its source.
 """
 
 from __future__ import annotations

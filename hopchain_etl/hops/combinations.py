@@ -1,4 +1,4 @@
-"""Chooses the instances for a question: 3 to 6 per photo that make a good chain (HOPCHAIN.md, stage 3).
+"""For a model as author: draws sets of 3 to 6 instances that make a good chain.
 
 The paper says how many instances a combination has, not how they are chosen. Here each is drawn at random, with a
 higher weight if it fits the ones before it: of another category, nearby, and not one of many similar instances.

@@ -1,6 +1,6 @@
-"""Consensus of several human answers to a query: it is kept with a number, dropped, or still open. Pure functions.
+"""Decides from human answers whether a question is kept, dropped or open (default: 4 of 4).
 
-The default is the paper's rule: four people answer independently, only unanimous answers are kept [C].
+Pure functions. The default is the paper's rule: four people answer independently, only unanimous answers are kept [C].
 """
 
 from __future__ import annotations

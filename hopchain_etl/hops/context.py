@@ -1,4 +1,4 @@
-"""What rules check of a query: the parsed expression, and its hops executed on the scene, also from wrong instances."""
+"""QueryContext: a query with its scene, parsed expression and executed hops, computed once for all rules."""
 
 from __future__ import annotations
 

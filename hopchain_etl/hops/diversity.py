@@ -1,4 +1,4 @@
-"""Selects queries to keep, so that none repeats another and no answer or template becomes guessable.
+"""For a release: drops queries that repeat others, and limits how many have one template or answer.
 
 Pure and deterministic: the same queries and limits give the same choice, in any input order.
 """

@@ -1,4 +1,4 @@
-"""The instances of an image, and which phrases fit them: ``car``, ``red car``, ``word "SALE"``."""
+"""Instance and TruthValue: an object or line of text, and whether a phrase ("red car") fits it."""
 
 from __future__ import annotations
 

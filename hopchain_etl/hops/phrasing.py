@@ -1,4 +1,4 @@
-"""Phrasing rules of the author: stricter than the geometry, so that it writes only what people would certainly say.
+"""For the program author: which phrases people would say; stricter than the rules.
 
 The checks ask whether a reference holds on the instances that were found. These rules ask whether a person would say it
 like this, and whether undetected objects could make it wrong: small detectors miss objects, especially small ones.

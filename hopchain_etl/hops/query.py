@@ -1,7 +1,7 @@
-"""A query is a small program: a list of hops and an expression over their readings.
+"""Query, Hop, Relation, Read: a question as a program, its rows, and its id.
 
-A hop's number is its place in the list, starting at 1. Everything that can be derived (dependencies, levels,
-transitions) is computed here and never taken from a model.
+A query is a list of hops and an expression over their readings. A hop's number is its place in the list, starting at 1.
+Everything that can be derived (dependencies, levels, transitions) is computed here and never taken from a model.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Hop:
 
     @cached_property
     def level(self) -> int:
-        """2 for a relation between objects or a count, else 1 (HOPCHAIN.md, "The question").
+        """2 for a relation between objects or a count, else 1 (docs/paper.md, "The question").
 
         A side without an anchor is a position in the image ("the leftmost car"). It concerns one object only, so it is
         level 1.

@@ -1,7 +1,8 @@
-"""Renders a hop program as English: one sentence per hop, with phrases that fit only one instance.
+"""For the program author: writes the text of a question from its hops.
 
-Every hop of the program author starts from the instance found last, which the text calls "it". What a hop reads gets a
-letter, and the last sentence asks for the arithmetic over the letters.
+One sentence per hop, with phrases that fit only one instance. Every hop of the program author starts from the instance
+found last, which the text calls "it". What a hop reads gets a letter, and the last sentence asks for the arithmetic
+over the letters.
 """
 
 from __future__ import annotations

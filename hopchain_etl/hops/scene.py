@@ -1,4 +1,4 @@
-"""The scene of a photo: finds and counts the instances that a hop refers to."""
+"""Scene: all instances of a photo; finds or counts those that a hop refers to."""
 
 from __future__ import annotations
 

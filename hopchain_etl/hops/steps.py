@@ -1,4 +1,7 @@
-"""The steps that a chain of hops can take in a scene: each finds exactly one instance, in a phrase that people use."""
+"""For the program author: all first steps and next steps that find exactly one instance (MOVES, StepFinder).
+
+Each step has a phrase that people use.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Variants of a query as questions on their own: ``half`` (the second half of its hops) and ``single`` (the last hop).
 
-For the ablation of the paper (HOPCHAIN.md, "What was measured with it"): what a full chain teaches in addition to its
+For the ablation of the paper (docs/paper.md, "What was measured with it"): what a full chain teaches in addition to its
 parts. The first instance of a variant must be identifiable without the removed hops: by a phrase that fits it alone, or
 from the instance that its hop starts from, identified in the same way. If neither is possible, there is no variant. The
 answer is the result of the variant's own program on the scene.

@@ -1,4 +1,4 @@
-"""Attempts of weaker models and verdicts of a judge on a shard's queries, read from the parts listed in a snapshot."""
+"""For a release: reads what weaker model and judge said of a shard's queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the parts listed in a snapshot shard by shard, and the chain of stages behind a fingerprint."""
+"""Inputs: reads the tables that a snapshot names, and the chain of stages behind a fingerprint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks queries of older lineages against the current rules of ``generate``."""
+"""For a release: checks queries of an older generate REVISION against the current rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules for selecting queries for a release, derived from settings and used by ``selection``."""
+"""Rules of a release: its limits of difficulty, guessability and similarity (rules for questions: hops/rules)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the rows of a build's tables."""
+"""Reads all rows of one table of a build, without withdrawn photos, for report and audit."""
 
 from __future__ import annotations
 

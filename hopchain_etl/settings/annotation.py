@@ -1,4 +1,4 @@
-"""The annotation desk: who annotates, and when a question is decided."""
+"""Section ``desk``: who annotates, how many people per question, and when it is decided."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engines: which ones run, the models behind them, and what they are asked."""
+"""Sections ``engines``, ``vlm``, ``solver``, ``ask``, ``sam3``, ``generate``, ``screen``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sections that take what they do not set from another section, so that a server is described once.
+"""Which sections inherit from which (source from lake, solver from vlm), and what.
 
 Set is what any source names: code, environment, file or preset, null and empty included.
 """

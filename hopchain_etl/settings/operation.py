@@ -1,4 +1,4 @@
-"""How runs go: taking in photos, checking rows, schedules, and where tasks run."""
+"""Sections ``ingest``, ``quality``, ``orchestrate``, ``placement``: how runs go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Releases: which queries enter a training set, and what it looks like."""
+"""Sections ``release``, ``calibrate``, ``diversity``: which queries are released."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all sections of the settings have in common."""
+"""Section: the base class of all sections; BASIC marks settings that most users need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All sections together, and where their values come from."""
+"""Settings: all sections, read from environment, hopchain.toml, preset and defaults."""
 
 from __future__ import annotations
 

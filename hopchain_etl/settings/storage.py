@@ -1,4 +1,4 @@
-"""Where things are: the lake, the photos, benchmarks and the registry of releases."""
+"""Sections ``lake``, ``source``, ``benchmarks``, ``registry``: where things are."""
 
 from __future__ import annotations
 

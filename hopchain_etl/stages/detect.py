@@ -1,4 +1,4 @@
-"""Detect: finds the object categories in a photo (HOPCHAIN.md, stages 0 and 1)."""
+"""Detect: names the categories in each photo, and rejects photos of low quality or with too little in them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def categories(row: Row, content: JSON, selection: Selection | None = None) -> A
 
 
 def _unselected(content: JSON, selection: Selection) -> Rejected | None:
-    """Return the reject if a photo does not meet the selection (HOPCHAIN.md, stage 0)."""
+    """Return the reject if a photo does not meet the selection (docs/paper.md, stage 0)."""
     remark = content.get("remark", "")
     if QUALITIES.index(content["quality"]) < QUALITIES.index(selection.min_quality):
         return Rejected("low_quality", f"quality {content['quality']}: {remark}")

@@ -1,4 +1,4 @@
-"""How a stage calls an engine: through the response cache, with the replies grouped by row, in order."""
+"""Calls an engine for the rows of a stage, through the journal; replies come grouped by row."""
 
 from __future__ import annotations
 

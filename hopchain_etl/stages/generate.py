@@ -1,4 +1,4 @@
-"""Generate: writes questions over the instances of a photo and checks each of them (HOPCHAIN.md, stage 3).
+"""Generate: writes questions over the instances of a photo and checks each of them.
 
 The author is called once per combination of instances. If the profile has a reader, each query that passes the checks
 is converted to a program again from its wording alone; it is rejected if that program gives another answer.

@@ -1,4 +1,4 @@
-"""Fingerprints: identify the version of a stage's output."""
+"""Lineage: everything that decides a stage's rows, and its fingerprint (a hash)."""
 
 from __future__ import annotations
 

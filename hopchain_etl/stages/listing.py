@@ -1,4 +1,4 @@
-"""Intakes: sets of source objects that were first seen together, stored permanently in the lake.
+"""Lists the source bucket, stores new photos as an intake, and cuts it into shards.
 
 ``images/intake=<name>/_LISTED`` names one listing (``schemas.LISTING``) for each shard with its sha256, and is written
 last: an interrupted listing does not exist. Objects in a listing count as seen and never become new again.

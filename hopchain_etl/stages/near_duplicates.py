@@ -1,4 +1,4 @@
-"""Index of all images in the lake, to find duplicates and near-duplicates of new photos."""
+"""ImageIndex: finds duplicates and near-duplicates of a new photo among all photos of the lake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cluster resources of each stage: one table, which the DAGs read at parse time, so nothing heavy is imported."""
+"""RESOURCES: Airflow pool, queue, GPUs and memory of each stage; read at parse time, so nothing heavy is imported."""
 
 from __future__ import annotations
 

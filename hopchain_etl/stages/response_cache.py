@@ -1,7 +1,8 @@
-"""Cache of raw model answers, shared by all fingerprints, so that no model call is paid for twice.
+"""The journal: raw model answers in the lake, so that no call is paid for twice.
 
-Keys are ``journal/<model>/<hh>/<blob_sha>/<payload_hash>.json``: the blob comes first, so that erasing an image finds
-every answer about it, also answers given without the image, whose hash does not include the image.
+All fingerprints share it. Keys are ``journal/<model>/<hh>/<blob_sha>/<payload_hash>.json``: the blob comes first, so
+that erasing an image finds every answer about it, also answers given without the image, whose hash does not include the
+image.
 
 An entry holds the parsed content from the engine and, under ``said``, the model's literal text. The text is only for
 people, to check a row later.

@@ -1,4 +1,4 @@
-"""Screen: a weaker model attempts each query, with the image and blind, before annotators do (HOPCHAIN.md, stage 4).
+"""Screen: a weaker model tries each question with and without the photo; too easy and guessable ones are rejected.
 
 Every attempt is stored and graded against the provisional answer. A query that the model always solves, or can guess
 without the image, is rejected and not sent to annotators. ``assemble`` grades the same attempts again, against the

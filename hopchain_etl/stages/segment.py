@@ -1,4 +1,4 @@
-"""Segment: finds a mask and a box for each instance of each category (HOPCHAIN.md, stage 2)."""
+"""Segment: finds a mask and a box for each instance of each category."""
 
 from __future__ import annotations
 

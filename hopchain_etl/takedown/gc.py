@@ -1,4 +1,4 @@
-"""Garbage collection: tables of unused lineages, and parts that are in no marker."""
+"""``hopchain gc``: deletes tables of fingerprints that nothing uses, and parts that no marker lists."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Takedown of photos: withdrawn photos are excluded from now on; erased photos are also deleted from the lake.
+"""``hopchain withdraw`` and ``hopchain erase`` in the lake.
 
-Every step is idempotent: run an interrupted erasure again to finish it.
+Withdrawn photos are excluded from now on; erased photos are also deleted from the lake. Every step is idempotent: run
+an interrupted erasure again to finish it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The desk as a web application: pages, and the API that they use. Every route depends on the Airflow user.
+"""create_app: all pages and routes of the web application (desk, lead's page, browser).
 
-The plugin mounts it below Airflow's API server; see ``access`` for permissions and ``guard`` for checks on every
-request.
+Every route depends on the Airflow user. The plugin mounts it below Airflow's API server; see ``access`` for permissions
+and ``guard`` for checks on every request.
 """
 
 # No `from __future__ import annotations`: FastAPI could not resolve dependencies that are local to a function.
@@ -105,7 +105,7 @@ def _pages(anybody: Any, lead: Any, viewer: Any) -> APIRouter:
     def home() -> Response:
         return RedirectResponse("annotate")
 
-    for name in ("annotate", "practice", "guidelines"):
+    for name in ("annotate", "guidelines"):
         router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(anybody)])
     for name, may in (("lead", lead), ("browser", viewer)):
         router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(may)])

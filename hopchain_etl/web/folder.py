@@ -1,4 +1,4 @@
-"""The stored answers of one question, and the logic that follows: who can still be asked, and on which seat.
+"""QuestionVotes and QuestionStatus: the stored votes of one question, who may answer next, and on which seat.
 
 ``answers/<query_id>/`` contains:
 

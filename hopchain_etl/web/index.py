@@ -1,4 +1,4 @@
-"""In-memory index of one API worker, so that it does not list the lake for each request.
+"""Index: what one API worker knows of batches and votes, so that it need not list the lake each time.
 
 The lake is the source of truth. The index may be stale; it only selects candidates. Before a question is shown, and
 before an answer is stored, its folder is read from the lake, and the write itself fails if another request was faster.

@@ -1,4 +1,4 @@
-"""The practice round: a few questions about drawn pictures, each explained after it is answered."""
+"""Serves the practice round: a few questions about drawn pictures, each explained after it is answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The questions of a batch: the part of a query that annotators may see."""
+"""Question: what annotators may see of a query, read for a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An annotator's submission, its reject reasons, and its normal form."""
+"""Submission: checks and normalises what an annotator sent; REASONS of a reject."""
 
 from __future__ import annotations
 

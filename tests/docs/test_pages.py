@@ -18,12 +18,14 @@ from typer.testing import CliRunner
 import hopchain_etl
 from hopchain_etl.cli import app
 from hopchain_etl.hops.checks import RULES
+from hopchain_etl.hops.query import Read, Relation
 from hopchain_etl.imaging.normalise import RejectReason
 from hopchain_etl.settings import Settings, described
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)]
+TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
+PAGES = [*TOP, *sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)]
 TEXTS = {path: path.read_text(encoding="utf-8") for path in PAGES}
 EVERYTHING = "\n".join(TEXTS.values())
 COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
@@ -124,6 +126,16 @@ def test_every_path_in_backticks_exists() -> None:
         assert (ROOT / name).exists() or name == "docs/_build", name
 
 
+def test_every_test_that_is_named_exists() -> None:
+    files = {path: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    defined = {name for text in files.values() for name in re.findall(r"^def (test_\w+)\(", text, re.M)}
+    alone = set(re.findall(r"`(test_\w+)`", EVERYTHING))
+    assert len(alone) > 5
+    assert alone <= defined, alone - defined
+    for path, name in re.findall(r"(tests/[\w/]+\.py)::(test_\w+)", EVERYTHING):
+        assert f"def {name}(" in files[ROOT / path], name
+
+
 def test_what_is_imported_in_examples_exists() -> None:
     imported = [
         (node.module or "", one.name)
@@ -181,6 +193,12 @@ def test_every_rule_and_every_reason_of_ingest_is_explained() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", rules, re.M)) == {rule.__name__ for rule in RULES}
     operating = TEXTS[DOCS / "operating.md"]
     assert [reason for reason in RejectReason if f"`{reason}`" not in operating] == []
+
+
+def test_every_relation_and_every_reading_is_explained() -> None:
+    hops = TEXTS[DOCS / "concepts.md"].partition("## Hops")[2].partition("\n## ")[0]
+    cells = " ".join(re.findall(r"^\|(.*?)\|", hops, re.M))
+    assert [one for one in (*Relation, *Read) if f"`{one}`" not in cells] == []
 
 
 def test_pictures_are_readable_in_light_and_dark() -> None:

@@ -1,6 +1,6 @@
 """The paper's two published examples, written in the query language, pass every check and give their answers.
 
-HOPCHAIN.md tells what they ask; where it is silent (what stands where), the scenes here are made up.
+docs/paper.md tells what they ask; where it is silent (what stands where), the scenes here are made up.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The local profile: small networks that run on any CPU.
+"""LocalDetector and LocalSegmenter, the engines of the profile local.
 
-``LocalDetector`` names 80 kinds of object and reads text; ``LocalSegmenter`` segments the detections, names colours and
-marks which of them are certain. Both are deterministic on one machine.
+They run on any CPU. ``LocalDetector`` names 80 kinds of object and reads text; ``LocalSegmenter`` segments the
+detections, names colours and marks which of them are certain. Both are deterministic on one machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SAM3: all instances of each named category, with one image encoding per photo (HOPCHAIN.md, stage 2)."""
+"""SAM3: all instances of each named category, with one image encoding per photo."""
 
 from __future__ import annotations
 

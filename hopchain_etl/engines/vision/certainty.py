@@ -1,4 +1,4 @@
-"""Decides which detections are reliable, and why others are not.
+"""Sets ``certain``: which detections are sure enough to be referred to.
 
 An uncertain object is kept but never referred to, and it blocks counts and "the only one" phrases that it could make
 wrong. A wrong "uncertain" loses a question, a wrong "certain" gives a wrong answer: unclear cases are marked uncertain.

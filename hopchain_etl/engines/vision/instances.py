@@ -1,4 +1,4 @@
-"""Shared code for segmenter replies: decoded photos, instance rows with colours, dropped candidates."""
+"""Builds the rows of a segmenter's reply: instances with colours, and dropped candidates."""
 
 from __future__ import annotations
 

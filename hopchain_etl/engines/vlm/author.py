@@ -1,4 +1,4 @@
-"""Multi-hop queries over combinations of instances (HOPCHAIN.md, stage 3)."""
+"""VlmAuthor: asks the model to write questions over combinations of instances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""From settings to a client: the server to use and its API key. API keys are never stored in settings."""
+"""Makes a client from the settings: which server, which API key.
+
+API keys are never stored in settings.
+"""
 
 from __future__ import annotations
 

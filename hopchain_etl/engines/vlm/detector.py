@@ -1,4 +1,4 @@
-"""Image selection and category identification in one request (HOPCHAIN.md, stages 0 and 1)."""
+"""VlmDetector: asks the model to rate a photo and name what is in it, in one request."""
 
 from __future__ import annotations
 

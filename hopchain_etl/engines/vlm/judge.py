@@ -1,4 +1,4 @@
-"""Decides whether a question is suitable for annotators, before they spend time on it."""
+"""VlmJudge: asks the model whether a question is suitable for annotators."""
 
 from __future__ import annotations
 

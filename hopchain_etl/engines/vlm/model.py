@@ -1,4 +1,4 @@
-"""Shared base of the vllm engines: a role's prompt, pictures, and answers validated against a schema."""
+"""RoleModel, the base of the vllm engines: fills a role's prompt, sends it, validates the answer by its schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Converts programs as models write them (short labels for instances, readings as text) to rows of the lake."""
+"""Converts a model's program (labels i1, i2) to rows of the lake (instance ids), and its variants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes a program from the question's wording and a list of the photo's instances, without the photo itself."""
+"""VlmReader: asks the model for a question's program again, from its wording and the instances, without photo."""
 
 from __future__ import annotations
 

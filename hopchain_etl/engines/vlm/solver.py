@@ -1,4 +1,4 @@
-"""Answers questions as a model under test, with the photo or without it (blind) (HOPCHAIN.md, stage 4)."""
+"""VlmSolver: lets the weaker model answer questions, with the photo or blind."""
 
 from __future__ import annotations
 

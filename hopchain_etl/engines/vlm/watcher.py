@@ -1,4 +1,4 @@
-"""Runs a command until it ends or a given process no longer runs, then ends it and all its child processes.
+"""Child process that ends the vLLM server when the task that started it has died.
 
 ``python -m hopchain_etl.engines.vlm.watcher PID SECONDS COMMAND...``: PID is the process to watch, SECONDS is the time
 between SIGTERM and SIGKILL. A killed task cannot stop its server, but this process can.

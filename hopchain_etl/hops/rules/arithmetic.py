@@ -1,6 +1,6 @@
 """Rules on the expression: exact, in range, and sensitive to every hop that it names and to every wrong instance.
 
-Reimplementations of HopChain require that a wrong hop changes the final number (HOPCHAIN.md); these rules check that.
+Reimplementations of HopChain require that a wrong hop changes the final number (docs/paper.md); these rules check that.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rules on the program: its shape, its chain, and that no link of the chain can be skipped.
 
-The rules come from HOPCHAIN.md, which marks what is certain with [C] and what is probable with [P].
+The rules come from the paper; docs/paper.md marks what is certain with [C] and what is probable with [P].
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from hopchain_etl.hops.expression import hops_named
 from hopchain_etl.hops.instance import AmbiguousError, Instance
 from hopchain_etl.hops.query import Hop, Relation
 
-MIN_HOPS, MAX_HOPS = 4, 6  # HOPCHAIN.md [P]
+MIN_HOPS, MAX_HOPS = 4, 6  # docs/paper.md [P]
 MIN_INSTANCES, MAX_INSTANCES = 3, 6  # [C]
 
 
 def hop_count(context: QueryContext) -> str | None:
-    """4 to 6 hops (HOPCHAIN.md [P])."""
+    """4 to 6 hops (docs/paper.md [P])."""
     count = len(context.query.hops)
     return None if MIN_HOPS <= count <= MAX_HOPS else f"{count} hops"
 

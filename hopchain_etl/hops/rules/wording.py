@@ -1,6 +1,6 @@
 """Rules on the wording: it refers only to the image, and no phrase gives away a hop's reading.
 
-In reimplementations, the wording of the same or another hop gave away the reading of 31 % of hops (HOPCHAIN.md).
+In reimplementations, the wording of the same or another hop gave away the reading of 31 % of hops (docs/paper.md).
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ function show(question, source, width, height, draft) {
   field.select();
   return picture.show(source, width, height).then(
     () => { byId("loading").hidden = true; byId("photo").hidden = false; picture.fit(); },
-    () => { byId("loading").textContent = "The photo cannot be shown. Reload the page, or reject the question with "The picture is broken"."; },
+    () => { byId("loading").textContent = "The photo cannot be shown. Reload the page, or reject the question with “The picture is broken”."; },
   );
 }
 

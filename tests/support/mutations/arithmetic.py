@@ -105,7 +105,7 @@ def shut_gate(query: Query, scene: Scene, rng: random.Random) -> Spoiled | None:
 
 
 def two_answers(query: Query, scene: Scene, rng: random.Random) -> Spoiled | None:
-    """All that the chain finds only decides between two numbers, so that most wrong turns go unnoticed."""
+    """The chain only decides between two numbers, so that most wrong turns go unnoticed."""
     a, b = rng.sample(range(2, 60), 2)
     return answered(replace(query, expr=f"if({query.expr}>{query.answer - 1},{a},{b})")), scene
 

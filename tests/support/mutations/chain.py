@@ -13,7 +13,7 @@ from support.mutations.base import Operator, Spoiled, answered, as_number, picke
 
 
 def drop_link(query: Query, scene: Scene, rng: random.Random) -> Spoiled | None:
-    """A hop on the way is left out, the next goes out from the one before; its reading becomes a constant."""
+    """A hop of the chain is left out, and the next starts from the one before; its reading becomes a number."""
     leads = {hop.to_hop for hop in query.hops}
     number = picked(
         query, rng, lambda n, hop: n in leads and hop.to is not None and query.hops[n - 1].rel is not Relation.NAMED

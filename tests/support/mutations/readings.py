@@ -20,7 +20,7 @@ OPPOSITE = {
 
 
 def wrong_target(query: Query, scene: Scene, rng: random.Random) -> Spoiled | None:
-    """A hop states another instance than its words find, reads what stands there, and the answer is in keeping."""
+    """A hop states another instance than its words find and reads that one, and the answer is changed to fit."""
     number = picked(query, rng, lambda _, hop: hop.referent is not None)
     if number is None:
         return None
@@ -53,7 +53,7 @@ def wrong_relation(query: Query, scene: Scene, rng: random.Random) -> Spoiled | 
 
 
 def wrong_value(query: Query, scene: Scene, rng: random.Random) -> Spoiled | None:
-    """Something else was read, and the answer is in keeping with it."""
+    """Something else was read, and the answer is changed to fit."""
     number = picked(query, rng, lambda _, hop: hop.value is not None)
     if number is None:
         return None
@@ -63,7 +63,7 @@ def wrong_value(query: Query, scene: Scene, rng: random.Random) -> Spoiled | Non
 
 
 def miscount(query: Query, scene: Scene, rng: random.Random) -> Spoiled | None:
-    """One of those to be counted is forgotten, and the answer is in keeping."""
+    """One of those to be counted is forgotten, and the answer is changed to fit."""
     number = picked(query, rng, lambda _, hop: hop.read is Read.COUNT and len(hop.target) > 1)
     if number is None:
         return None
@@ -75,7 +75,7 @@ def miscount(query: Query, scene: Scene, rng: random.Random) -> Spoiled | None:
 
 
 def doubtful_double(query: Query, scene: Scene, rng: random.Random) -> Spoiled | None:
-    """Perhaps there is a second one where the chain starts."""
+    """A second, doubtful instance fits the first hop."""
     if query.hops[0].rel is not Relation.NAMED:
         return None
     start = scene.get(query.hops[0].target[0])
@@ -102,7 +102,7 @@ def missing(query: Query, scene: Scene, rng: random.Random) -> Spoiled | None:
 
 
 def repainted(query: Query, scene: Scene, rng: random.Random) -> Spoiled | None:
-    """What a hop reads the colour of has another."""
+    """The object whose colour is read has another colour."""
     number = picked(query, rng, lambda _, hop: hop.read is Read.COLOUR)
     if number is None:
         return None
