@@ -235,12 +235,12 @@ def compare(lake: Lake, told: Told) -> dict[str, int]:
     """Return what the lake holds against what was acknowledged."""
     keys = [entry.key for entry in lake.store.list_objects("answers/") if "/lease-" not in entry.key]
     stored = dict(zip(keys, map_threads(lake.store.get, keys), strict=True))
-    ballots = {key: Vote.model_validate_json(data) for key, data in stored.items()}
-    ids = Counter(ballot.answer_id for ballot in ballots.values())
+    votes = {key: Vote.model_validate_json(data) for key, data in stored.items()}
+    ids = Counter(vote.answer_id for vote in votes.values())
     by_query: defaultdict[str, list[Vote]] = defaultdict(list)
-    for key, ballot in ballots.items():
+    for key, vote in votes.items():
         if VOTE_KEY.fullmatch(key):
-            by_query[ballot.query_id].append(ballot)
+            by_query[vote.query_id].append(vote)
     seats = [(query, one.annotator) for query, found in by_query.items() for one in found]
     return {
         "answers": len(told.acknowledged),
@@ -251,7 +251,7 @@ def compare(lake: Lake, told: Told) -> dict[str, int]:
         ),
         "asked_after_decided": asked_after_decided(told),
         "decided": sum(_decision(found) is not Decision.OPEN for found in by_query.values()),
-        "late": sum("/late-" in key for key in ballots),
+        "late": sum("/late-" in key for key in votes),
     }
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +22,9 @@ sys.path.insert(0, str(DOCS.parent))  # for benchmarks, which is no installed pa
 
 from benchmarks import mutations  # noqa: E402
 from hopchain_etl.cli import app  # noqa: E402
-from hopchain_etl.settings import SettingRow, described  # noqa: E402
+from hopchain_etl.settings import as_markdown  # noqa: E402
 
 GOOD_QUERIES = 40  # spoiled for the table of mutations: enough for each way, and a matter of seconds
-PREFIX = "HOPCHAIN_"
-
-
-def settings() -> str:
-    """Return the basic settings in one table, then the advanced ones by section."""
-    rows = described()
-    advanced = [row for row in rows if row.advanced]
-    lines = ["## Basic", "", *_table(row for row in rows if not row.advanced), "", "## Advanced", ""]
-    for section in dict.fromkeys(_section(row.variable) for row in advanced):
-        mine = [row for row in advanced if _section(row.variable) == section]
-        lines += [f"### {section}", "", *_table(mine), ""]
-    return "\n".join(lines)
-
-
-def _table(rows: Iterable[SettingRow]) -> Iterator[str]:
-    yield "| variable | default | meaning |"
-    yield "|---|---|---|"
-    for row in rows:
-        default = f"that of {_code(row.inherits)}" if row.inherits else _code(row.default)
-        yield f"| `{row.variable}` | {default} | {_cell(row.description)} |"
 
 
 def commands() -> str:
@@ -96,10 +76,6 @@ def spoiled() -> str:
     return "\n".join([*lines, ""])
 
 
-def _section(variable: str) -> str:
-    return variable.removeprefix(PREFIX).partition("__")[0].lower()
-
-
 def _code(text: str) -> str:
     return f"`{_cell(text)}`" if text else ""
 
@@ -108,7 +84,7 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-PARTS: Mapping[str, Callable[[], str]] = {"settings": settings, "commands": commands, "mutations": spoiled}
+PARTS: Mapping[str, Callable[[], str]] = {"settings": as_markdown, "commands": commands, "mutations": spoiled}
 PAGES: Mapping[str, str] = {
     "reference/settings.md": "settings",
     "reference/cli.md": "commands",

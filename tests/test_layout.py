@@ -20,6 +20,7 @@ EXCEPTIONS = {
     "test_layout.py": "this file",
     "web/test_airflow.py": "the plugin in a real Airflow",
     "web/test_races.py": "several API workers at once",
+    "web/test_scripts.py": "the JavaScript of the pages",
     "web/test_security.py": "attacks on all routes",
 }
 

@@ -13,12 +13,10 @@ from rich.table import Table
 
 from hopchain_etl.cli.progress import watched
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import Level, as_json, funnel
-from hopchain_etl.quality.validator import make_validator
 from hopchain_etl.settings import Settings
-from hopchain_etl.stages import ingest as ingesting
+from hopchain_etl.stages.ingest import IngestResult
 from hopchain_etl.stages.runner import Progress
 
 app = typer.Typer()
@@ -138,19 +136,9 @@ def _is_of(photo: str, row: dict[str, Any], ids: set[str]) -> bool:
     return row["image_id"] in ids or any(photo.casefold() in name.casefold() for name in names)
 
 
-def _ingest(
-    settings: Settings, intake: str | None, progress: Progress, stop: threading.Event
-) -> ingesting.IngestResult:
+def _ingest(settings: Settings, intake: str | None, progress: Progress, stop: threading.Event) -> IngestResult:
     name = intake or datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
-    return ingesting.ingest(
-        Lake(settings.lake),
-        ObjectStore(settings.source),
-        settings.ingest,
-        name,
-        validate=make_validator(settings.quality),
-        progress=progress,
-        stop=stop,
-    )
+    return Build(settings).ingest(name, progress=progress, stop=stop)
 
 
 def _show(levels: list[Level], json_: bool) -> None:

@@ -145,8 +145,6 @@ def up_airflow(folder: Path, server: ServerInfo) -> AirflowServer:
     env = {
         f"AIRFLOW_CONN_{_CONNECTION.upper()}": json.dumps(connection),
         "HOPCHAIN_LAKE__CONNECTION": _CONNECTION,
-        "HOPCHAIN_SOURCE__CONNECTION": _CONNECTION,
-        "HOPCHAIN_REGISTRY__REMOTE__CONNECTION": _CONNECTION,
         "HOPCHAIN_ORCHESTRATE__RETRY_DELAY_SECONDS": "5",
         "HOPCHAIN_DESK__ANNOTATORS": json.dumps([f"user:{name}" for name in local_airflow.ANNOTATORS]),
         "HOPCHAIN_DESK__LEADS": json.dumps(["user:lead", "role:admin"]),
@@ -189,19 +187,14 @@ def pull(folder: Path, server: ServerInfo, tag: str) -> Path:
 
 
 def _settings(folder: Path, endpoint: str) -> dict[str, str]:
-    s3 = {
-        "LAKE": "s3://hopchain/lake",
-        "SOURCE": "s3://hopchain/photos",
-        "REGISTRY__REMOTE": "s3://hopchain-registry/dvc",
+    return {
+        "HOPCHAIN_LAKE__URI": "s3://hopchain/lake",
+        "HOPCHAIN_LAKE__ENDPOINT_URL": endpoint,  # source and remote inherit what they do not set
+        "HOPCHAIN_LAKE__PATH_STYLE": "true",
+        "HOPCHAIN_SOURCE__URI": "s3://hopchain/photos",
+        "HOPCHAIN_REGISTRY__REMOTE__URI": "s3://hopchain-registry/dvc",
+        "HOPCHAIN_REGISTRY__GIT_URL": str(folder / "registry.git"),
     }
-    places = {f"HOPCHAIN_{name}__{key}": value for name, uri in s3.items() for key, value in _place(uri, endpoint)}
-    return {**places, "HOPCHAIN_REGISTRY__GIT_URL": str(folder / "registry.git")}
-
-
-def _place(uri: str, endpoint: str) -> Iterator[tuple[str, str]]:
-    yield "URI", uri
-    yield "ENDPOINT_URL", endpoint
-    yield "PATH_STYLE", "true"
 
 
 def _summary(folder: Path, levels: list[Level], samples: list[Sample], clock: Clock, tag: str) -> dict[str, Any]:

@@ -139,20 +139,24 @@ def _readings_from(scene: Scene, query: Query, number: int, instead: Instance) -
     hops = list(query.hops)
     hop = hops[number - 1]
     hops[number - 1] = replace(hop, target=(instead.id,), value=read_value(scene, instead, hop.read))
-    if hop.read is not None and hop.read not in EXECUTABLE:
-        raise NotExecutableError(f"its {hop.read} takes eyes")
+    _refuse_unexecutable(hop)
     moved = {number}
     for later in range(number + 1, len(hops) + 1):
         hop = hops[later - 1]
         if moved.isdisjoint(hop.to_hops):
             continue
-        if hop.read is not None and hop.read not in EXECUTABLE:
-            raise NotExecutableError(f"its {hop.read} takes eyes")
+        _refuse_unexecutable(hop)
         result = execute(scene, hops, later)
         if result.target != hop.target or result.value != hop.value:
             hops[later - 1] = replace(hop, target=result.target, value=result.value)
             moved.add(later)
     return {place: hop.value for place, hop in enumerate(hops, start=1) if hop.value is not None}
+
+
+def _refuse_unexecutable(hop: Hop) -> None:
+    """Raise NotExecutableError if a hop reads what only a human or a model can read."""
+    if hop.read is not None and hop.read not in EXECUTABLE:
+        raise NotExecutableError(f"code cannot read its {hop.read}")
 
 
 def _others(scene: Scene, hop: Hop) -> Iterator[Instance]:

@@ -62,7 +62,6 @@ def _without_connections(settings: Settings) -> tuple[Settings, dict[str, str]]:
         from hopchain_etl.lake.object_store import credentials_from_connection
 
         keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"] = credentials_from_connection(settings.lake.connection)
-        changed["lake"] = settings.lake.model_copy(update={"connection": None})
     for name in ("vlm", "solver"):
         model = getattr(settings, name)
         if model.connection:
@@ -72,7 +71,7 @@ def _without_connections(settings: Settings) -> tuple[Settings, dict[str, str]]:
             variable = f"HOPCHAIN_{name.upper()}_KEY_OF_CONNECTION"
             keys[variable] = BaseHook.get_connection(model.connection).password or ""
             changed[name] = model.model_copy(update={"connection": None, "api_key_env": variable})
-    return settings.model_copy(update=changed), keys
+    return settings.without_s3_connections().model_copy(update=changed), keys
 
 
 def main() -> None:

@@ -24,12 +24,10 @@ from hopchain_etl.annotation.eligibility import excluded_queries
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import TokenCeilingError
 from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake, key_part
-from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.orchestration import dag_config, remote_python
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.quality import validator
 from hopchain_etl.settings import Settings
-from hopchain_etl.stages import ingest as ingesting
 
 JSON = dict[str, Any]
 Params = Mapping[str, Any]
@@ -112,15 +110,7 @@ def _stoppable() -> Iterator[threading.Event]:
 def ingest(params: Params, run: DagRun) -> JSON:
     """Ingest new photos from the source; return the counts of IngestResult and the completed shards."""
     with _fail_without_retry(ValueError, validator.QualityError), _stoppable() as stop:
-        settings = settings_for(params)
-        result = ingesting.ingest(
-            Lake(settings.lake),
-            ObjectStore(settings.source),
-            settings.ingest,
-            intake_name(run),
-            validate=validator.make_validator(settings.quality),
-            stop=stop,
-        )
+        result = Build(settings_for(params)).ingest(intake_name(run), stop=stop)
     return {**asdict(result), "shards": [str(shard) for shard in result.shards]}
 
 

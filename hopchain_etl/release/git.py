@@ -139,10 +139,7 @@ def settings_env(settings: Settings) -> dict[str, str]:
 
     Connections are omitted: only Airflow tasks can read them, so a child process gets the credentials directly.
     """
-    sections: dict[str, Any] = settings.model_dump(mode="json")
-    places = [sections[name] for name in ("lake", "source", "benchmarks")]
-    for section in (*places, sections["registry"].get("remote") or {}):
-        section["connection"] = None
+    sections: dict[str, Any] = settings.without_s3_connections().model_dump(mode="json")
     return {f"HOPCHAIN_{name.upper()}": json.dumps(section) for name, section in sections.items()}
 
 

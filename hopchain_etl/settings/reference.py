@@ -41,10 +41,12 @@ def described() -> list[SettingRow]:
 
 
 def as_markdown() -> str:
-    """Return two Markdown tables: the basic settings, then the advanced ones, with a line for what is inherited."""
+    """Return two Markdown sections: the basic settings, then the advanced ones, with a line for what is inherited."""
     rows = described()
     basic = [_line(f"`{row.variable}`", _quoted(row.default), row.description) for row in rows if not row.advanced]
-    return "\n".join([*_HEAD, *basic, "", "### Advanced", "", _INHERITED, "", *_HEAD, *_advanced_lines(rows)])
+    return "\n".join(
+        ["## Basic", "", *_HEAD, *basic, "", "## Advanced", "", _INHERITED, "", *_HEAD, *_advanced_lines(rows)]
+    )
 
 
 def _rows(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[SettingRow]:

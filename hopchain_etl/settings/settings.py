@@ -81,6 +81,15 @@ class Settings(BaseSettings):
         toml = TomlConfigSettingsSource(settings_cls, path)
         return named["init_settings"], named["env_settings"], toml, _PresetSource(settings_cls)
 
+    def without_s3_connections(self) -> Settings:
+        """Return the settings with no Airflow Connection for S3, for a process that gets the keys another way."""
+        places = {name: getattr(self, name) for name in ("lake", "source", "benchmarks")}
+        changed: dict[str, Any] = {name: one.model_copy(update={"connection": None}) for name, one in places.items()}
+        if remote := self.registry.remote:
+            bare = remote.model_copy(update={"connection": None})
+            changed["registry"] = self.registry.model_copy(update={"remote": bare})
+        return self.model_copy(update=changed)
+
     def departures(self) -> dict[str, Any]:
         """Return the settings that differ from their preset, by name (``desk.agree``); empty without a preset."""
         effective = self.model_dump(mode="json")

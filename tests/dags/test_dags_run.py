@@ -48,8 +48,8 @@ def states(run: dict[str, Any]) -> dict[str, str]:
 
 
 def vote(airflow: Airflow, query: str, seat: int, answer: str) -> None:
-    ballot = {"query_id": query, "seat": seat, "rev": 1, "annotator": f"person {seat}", "answer": answer}
-    body = {**ballot, "seconds": 8.5, "answered_at": "2026-11-22T10:00:00Z", "batch": "any"}
+    vote = {"query_id": query, "seat": seat, "rev": 1, "annotator": f"person {seat}", "answer": answer}
+    body = {**vote, "seconds": 8.5, "answered_at": "2026-11-22T10:00:00Z", "batch": "any"}
     airflow.lake.store.put_if_absent(f"answers/{query}/seat-{seat}.1.json", json.dumps(body).encode())
 
 

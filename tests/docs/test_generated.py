@@ -38,7 +38,7 @@ def test_every_setting_says_what_it_means() -> None:
 
 
 def test_the_settings_that_a_user_meets_first_come_first() -> None:
-    page = GENERATE.settings()
+    page = GENERATE.PARTS["settings"]()
     basic, advanced = page.index("## Basic"), page.index("## Advanced")
     assert basic < page.index("`HOPCHAIN_LAKE__URI`") < advanced < page.index("`HOPCHAIN_VLM__TIMEOUT_SECONDS`")
 

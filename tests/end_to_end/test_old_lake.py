@@ -122,7 +122,7 @@ def test_votes_are_read_back_and_collected_alike(bucket: S3Location) -> None:
     batch, before = load(lake, BATCH), objects(lake)
     cast = [vote for query in batch.query_ids for vote in votes_by_query(lake)[query]]
     stored = [Vote.model_validate_json(lake.store.get(vote.key)) for vote in cast]
-    assert [ballot.key for ballot in stored] == [vote.key for vote in cast]
+    assert [one.key for one in stored] == [vote.key for vote in cast]
     assert len(cast) == 15
     assert batch_states(lake) == {BATCH: {"assigned", "decided"}}
     assert assigned(lake, BATCH) == {"ann", "ben", "cy", "dee", "eve"}

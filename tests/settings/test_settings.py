@@ -219,7 +219,7 @@ def test_the_command_shows_the_basic_settings_and_all_on_demand() -> None:
     assert "as HOPCHAIN_LAKE__REGION" in every
     assert "hopchain settings --all" in few
     tables = RUNNER.invoke(app, ["settings", "--markdown"]).stdout
-    basic, advanced = tables.split("### Advanced")
+    basic, advanced = tables.split("## Advanced")
     assert "`HOPCHAIN_LAKE__URI`" in basic
     assert "`HOPCHAIN_SOURCE__ENDPOINT_URL`, `…__REGION`" in advanced
     assert "| variable | default | meaning |\n|---|---|---|" in advanced

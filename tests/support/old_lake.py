@@ -149,7 +149,7 @@ def vote(build: Build, batch: Batch) -> None:
     right = {row["query_id"]: row["answer"] for row in rows_of(build, "generate")}
     for number, seat, rev, who, said in VOTES:
         query, retracted = batch.query_ids[number], said == "taken back"
-        ballot = Vote(
+        one = Vote(
             query_id=query,
             seat=seat,
             rev=rev,
@@ -161,7 +161,7 @@ def vote(build: Build, batch: Batch) -> None:
             batch=batch.id,
             retracted=retracted,
         )
-        assert build.lake.store.put_if_absent(ballot.key, ballot.data())
+        assert build.lake.store.put_if_absent(one.key, one.data())
     void(build.lake, "eve", by="lead", reason="guesses")
 
 

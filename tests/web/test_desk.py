@@ -44,8 +44,8 @@ def test_four_people_answer_and_nobody_is_asked_a_fifth_time(desk: Office) -> No
     assert desk.eve.next()["why"] == "done"
     for query in desk.batch.query_ids:
         assert desk.stored(query) == [f"seat-{seat}.1.json" for seat in (1, 2, 3, 4)]
-        ballots = [json.loads(desk.lake.store.get(f"answers/{query}/seat-{seat}.1.json")) for seat in (1, 2, 3, 4)]
-        assert {one["annotator"] for one in ballots} == {"ann", "ben", "cleo", "dan"}
+        votes = [json.loads(desk.lake.store.get(f"answers/{query}/seat-{seat}.1.json")) for seat in (1, 2, 3, 4)]
+        assert {one["annotator"] for one in votes} == {"ann", "ben", "cleo", "dan"}
     assert desk.ann.next()["progress"]["batch_decided"] == 2
 
 
