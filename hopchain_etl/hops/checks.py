@@ -14,6 +14,7 @@ from hopchain_etl.hops.expression import ExpressionError, conditions_met, parse
 from hopchain_etl.hops.query import Query
 from hopchain_etl.hops.rules import arithmetic, picture, program, wording
 from hopchain_etl.hops.scene import Scene
+from hopchain_etl.hops.verdict import HopVerdict
 
 MIN_HOPS, MAX_HOPS = program.MIN_HOPS, program.MAX_HOPS
 MIN_INSTANCES, MAX_INSTANCES = program.MIN_INSTANCES, program.MAX_INSTANCES
@@ -59,9 +60,24 @@ RULES: tuple[Rule, ...] = (
     picture.unclear_colour,
     picture.unseen_text,
     program.link_not_needed,
-    program.shortcut,
     arithmetic.wrong_turn_unnoticed,
 )
+# A shortcut makes a chain easier, not wrong: the program author avoids it, other drafts are only marked.
+PROOF_RULES: tuple[Rule, ...] = (*RULES, program.shortcut)
+
+# A program is refused if code cannot prove a hop; a draft by somebody who saw the photo, if code can disprove one.
+_PROOFS: tuple[Rule, ...] = (
+    picture.ambiguous_reference,
+    picture.wrong_target,
+    picture.wrong_reading,
+    picture.unclear_colour,
+)
+_DISPROOFS: tuple[Rule, ...] = (
+    picture.contradicted_reference,
+    picture.contradicted_target,
+    picture.contradicted_reading,
+)
+DRAFT_RULES: tuple[Rule, ...] = (*(rule for rule in RULES if rule not in _PROOFS), *_DISPROOFS)
 
 # Half and single variants are shorter than a chain may be, but must be answerable on their own.
 _OF_CHAINS = (
@@ -71,24 +87,46 @@ _OF_CHAINS = (
     program.no_perception_hop,
     program.no_instance_chain,
     program.link_not_needed,
-    program.shortcut,
     arithmetic.few_answers,
     arithmetic.wrong_turn_unnoticed,
 )
 VARIANT_RULES: tuple[Rule, ...] = tuple(rule for rule in RULES if rule not in _OF_CHAINS)
+DRAFT_VARIANT_RULES: tuple[Rule, ...] = tuple(rule for rule in DRAFT_RULES if rule not in _OF_CHAINS)
 
 
 def check(query: Query, scene: Scene, rules: Sequence[Rule] = RULES) -> tuple[list[Violation], float]:
     """Return every one of ``rules`` that ``query`` breaks on ``scene``, and the share of hops code cannot check."""
     context = build_context(query, scene)
-    broken = ((rule.__name__, rule(context)) for rule in rules)
-    return [Violation(reason, detail) for reason, detail in broken if detail is not None], context.unchecked
+    return _violations(context, rules), context.unchecked
+
+
+@dataclass(frozen=True)
+class DraftCheck:
+    """What code says about a draft: the rules that it breaks, a verdict for each hop, and whether a hop can be skipped.
+
+    A hop without a confirmed verdict is for other eyes; see ``hops.looks``.
+    """
+
+    violations: list[Violation]
+    verdicts: tuple[HopVerdict, ...]
+    has_shortcut: bool
+
+
+def check_draft(query: Query, scene: Scene, rules: Sequence[Rule] = DRAFT_RULES) -> DraftCheck:
+    """Return what code says about a question whose author saw the photo: only contradictions are violations."""
+    context = build_context(query, scene)
+    return DraftCheck(_violations(context, rules), context.verdicts, program.shortcut(context) is not None)
 
 
 def is_sound(query: Query, scene: Scene) -> bool:
-    """Return whether ``query`` breaks no rule; stops at the first broken rule, so it is faster than ``check``."""
+    """Return whether code proves every hop of ``query`` and it breaks no rule; stops at the first broken rule."""
     context = build_context(query, scene)
-    return all(rule(context) is None for rule in RULES)
+    return all(rule(context) is None for rule in PROOF_RULES)
+
+
+def _violations(context: QueryContext, rules: Sequence[Rule]) -> list[Violation]:
+    broken = ((rule.__name__, rule(context)) for rule in rules)
+    return [Violation(reason, detail) for reason, detail in broken if detail is not None]
 
 
 def coverage(query: Query, scene: Scene) -> float:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from hopchain_etl.hops.expression import letters
 from hopchain_etl.hops.instance import AmbiguousError, Instance
-from hopchain_etl.hops.query import DEPTH, SIDES, Hop, Read, Relation, Value
+from hopchain_etl.hops.query import BY_VALUE, DEPTH, EXTREMES, SIDES, Hop, Read, Relation, Value
 from hopchain_etl.hops.scene import Scene
 
 # What code can read from an instance; shape, size, parts and presence need a human or a model.
@@ -37,11 +38,13 @@ def execute(scene: Scene, hops: Sequence[Hop], number: int) -> HopResult:
         raise NotExecutableError(f"{hop.rel} needs depth")
     if not scene.knows(hop.category):
         raise NotExecutableError(f"no instance is called {hop.category!r}")
-    anchor = _anchor(scene, hops, hop)
+    if hop.words:
+        raise NotExecutableError("it is described in words")
+    anchor = anchor_of(scene, hops, hop)
     if hop.read is Read.COUNT:
         counted = scene.count(hop.category, hop.rel, anchor)
         return HopResult(tuple(one.id for one in counted), Fraction(len(counted)))
-    value = _value_sought(hops, hop) if hop.rel is Relation.NEAREST_VALUE else None
+    value = value_sought(hops, hop) if hop.rel in BY_VALUE else None
     found = scene.find(hop.category, hop.rel, anchor, value)
     return HopResult((found.id,), read_value(scene, found, hop.read))
 
@@ -65,10 +68,13 @@ def read_value(scene: Scene, one: Instance, what: Read | None) -> Value | None:
     return value
 
 
-def _anchor(scene: Scene, hops: Sequence[Hop], hop: Hop) -> Instance | None:
-    """Return the instance that ``to`` names; None for the whole image, for a plain number and for a sum."""
+def anchor_of(scene: Scene, hops: Sequence[Hop], hop: Hop) -> Instance | None:
+    """Return the instance that ``to`` names; None for the whole image, for a plain number and for a sum.
+
+    Raises AmbiguousError if the relation needs an instance and ``to`` names none, KeyError for an unknown one.
+    """
     if hop.to_hop is None:
-        if hop.rel not in SIDES | {Relation.NAMED, Relation.LARGEST, Relation.SMALLEST, Relation.NEAREST_VALUE}:
+        if hop.rel not in SIDES | EXTREMES | BY_VALUE | {Relation.NAMED}:
             raise AmbiguousError(f"{hop.rel} of nothing")
         return None
     if len(hop.to_hops) > 1:
@@ -76,18 +82,29 @@ def _anchor(scene: Scene, hops: Sequence[Hop], hop: Hop) -> Instance | None:
             raise AmbiguousError(f"{hop.to} is not one instance")
         return None
     referent = hops[hop.to_hop - 1].referent
-    if referent is None and hop.rel is not Relation.NEAREST_VALUE:
+    if referent is None and hop.rel not in BY_VALUE:
         raise AmbiguousError(f"h{hop.to_hop} is not one instance")
     return scene.get(referent) if referent else None
 
 
-def _value_sought(hops: Sequence[Hop], hop: Hop) -> Fraction:
+def value_sought(hops: Sequence[Hop], hop: Hop) -> Value:
+    """Return the value by which a hop finds its target: a reading, the letters of one, a sum, or a plain number.
+
+    Raises AmbiguousError if the hops in ``to`` do not read such a value.
+    """
     if not hop.to_hops:
         return Fraction(hop.to or "")
-    total = Fraction(0)
-    for number in hop.to_hops:
-        value = hops[number - 1].value
-        if isinstance(value, bool) or not isinstance(value, Fraction):
-            raise AmbiguousError(f"h{number} reads no number")
-        total += value
-    return total
+    values = [_letters_of(hops, number) if hop.seeks_letters else hops[number - 1].value for number in hop.to_hops]
+    if hop.rel is Relation.MATCHING and len(values) == 1 and isinstance(values[0], Fraction | str):
+        return values[0]
+    for number, value in zip(hop.to_hops, values, strict=True):
+        if not isinstance(value, Fraction):
+            raise AmbiguousError(f"h{number} reads no {'number' if hop.rel is Relation.NEAREST_VALUE else 'value'}")
+    return sum((value for value in values if isinstance(value, Fraction)), Fraction(0))
+
+
+def _letters_of(hops: Sequence[Hop], number: int) -> Fraction:
+    value = hops[number - 1].value
+    if not isinstance(value, str):
+        raise AmbiguousError(f"h{number} reads no text")
+    return Fraction(letters(value))

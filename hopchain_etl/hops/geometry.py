@@ -1,9 +1,12 @@
 """The relations of the language, measured on boxes and masks, each with a safety margin.
 
 Every test is three-valued: YES, NO, or UNCLEAR within the margin, where two people with good vision could disagree. A
-reference is valid only if exactly one instance gives YES and none gives UNCLEAR; a count is valid only if none gives
-UNCLEAR. Directions are the viewer's. Distances are in px; margins are shares of the image's diagonal or of the
-objects' own sizes.
+superlative ("nearest", "largest") returns all that may be meant: one YES if it leads by the margin in every measure
+that people use, otherwise several UNCLEAR. So one geometry answers two questions. *Is this proven?* Only if exactly one
+instance is YES and none UNCLEAR. *Is this refuted?* Only if the instance is not among those that may be meant.
+
+Directions are the viewer's. Distances are in px; margins are shares of the image's diagonal or of the objects' own
+sizes.
 """
 
 from __future__ import annotations
@@ -12,61 +15,64 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any
 
 from pycocotools import mask as coco
 
 from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue
-from hopchain_etl.hops.query import SIDES, Relation
+from hopchain_etl.hops.mask_geometry import box_gap, gap, share_around, share_below
+from hopchain_etl.hops.outline import rle
+from hopchain_etl.hops.query import HOLDS, SIDES, Relation
 
-SIZE_RATIO = 1.3  # the largest must have this many times the area of the next; the root of it for letter height
+SIZE_RATIO = 1.3  # the largest must have this many times the area of the next; the root of it for heights and widths
 NEAREST_RATIO = 1.3  # the second nearest must be this many times as far away
 OUTERMOST_LEAD = 0.25  # of the shorter one's length: minimum lead of the outermost instance's centre
+OVERLAP = 0.25  # of the shorter one's length: neighbours whose boxes overlap by so much are still side by side
 SLACK = 0.01  # of the diagonal: people cannot see smaller differences of position
 
 Candidates = Sequence[tuple[Instance, TruthValue]]  # instances, each with whether it fits
 
 
 def only_one(candidates: Candidates) -> Instance:
-    """Return the one candidate that fits, if no other candidate may fit."""
-    if any(truth is TruthValue.UNCLEAR for _, truth in candidates):
-        raise AmbiguousError("another instance may fit")
+    """Return the one candidate that fits, if no other candidate may fit; raise AmbiguousError otherwise."""
     fitting = [one for one, truth in candidates if truth is TruthValue.YES]
+    if len(fitting) < len(candidates):
+        raise AmbiguousError("another instance may fit" if fitting else f"{len(candidates)} instances may fit")
     if len(fitting) != 1:
-        raise AmbiguousError(f"{len(fitting)} instances fit")
+        raise AmbiguousError(f"{len(fitting)} instances fit" if fitting else "none fits")
     return fitting[0]
 
 
-def _winner(ranked: list[tuple[float, Instance]], ratio: float, slack: float) -> Instance:
-    """Return the instance with the smallest value if the next one is clearly larger."""
-    ranked.sort(key=lambda pair: pair[0])
-    if len(ranked) > 1 and ranked[1][0] < ranked[0][0] * ratio + slack:
-        raise AmbiguousError("two instances are too close to call")
-    return ranked[0][1]
+def _leaders(candidates: Candidates, measure: Callable[[Instance], float], ratio: float, slack: float) -> set[Instance]:
+    """Return all candidates that no sure one clearly undercuts: by ratio or, where that is more, by slack."""
+    values = [(measure(one), one, truth) for one, truth in candidates]
+    best = min((value for value, _, truth in values if truth is TruthValue.YES), default=math.inf)
+    limit = max(best * ratio, best + slack)
+    return {one for value, one, _ in values if value < limit or value <= best}
 
 
-def _certain(winner: Instance, candidates: Candidates) -> Instance:
-    if (winner, TruthValue.YES) not in candidates:
-        raise AmbiguousError("the one that fits best is not certain")
-    return winner
+def _meant(leaders: set[Instance], candidates: Candidates) -> Candidates:
+    """Return the leaders as candidates: a single one as certain as it was, several as UNCLEAR."""
+    leading = [(one, truth) for one, truth in candidates if one in leaders]
+    return leading if len(leading) == 1 else [(one, TruthValue.UNCLEAR) for one, _ in leading]
 
 
-def extreme(candidates: Candidates, rel: Relation) -> Instance:
-    """Return the largest or smallest by mask and by box; for text, by the height of the letters."""
+def extreme(candidates: Candidates, rel: Relation) -> Candidates:
+    """Return the largest, smallest, tallest or widest: size by mask and by box, for text by the height of letters."""
     if len(candidates) < 2:
         raise AmbiguousError(f"{rel} of {len(candidates)}")
-    sign = -1 if rel is Relation.LARGEST else 1
-    if all(one.category == "text" for one, _ in candidates):
-        measures = [{one: one.height**2 for one, _ in candidates}]
-    else:
-        measures = [{one: one.area for one, _ in candidates}, {one: one.width * one.height for one, _ in candidates}]
-    winners = {_winner([(max(m[one], 1.0) ** sign, one) for one in m], SIZE_RATIO, 0.0) for m in measures}
-    if len(winners) != 1:
-        raise AmbiguousError("mask and box disagree on size")
-    return _certain(winners.pop(), candidates)
+    sign = 1 if rel is Relation.SMALLEST else -1
+    measures: list[Callable[[Instance], float]] = [lambda one: one.area, lambda one: one.width * one.height]
+    if rel is Relation.WIDEST:
+        measures = [lambda one: one.width**2]
+    elif rel is Relation.TALLEST or all(one.category == "text" for one, _ in candidates):
+        measures = [lambda one: one.height**2]
+    leaders: set[Instance] = set()
+    for size in measures:
+        leaders |= _leaders(candidates, lambda one, size=size: max(size(one), 1.0) ** sign, SIZE_RATIO, 0.0)  # type: ignore[misc]
+    return _meant(leaders, candidates)
 
 
-def outermost(candidates: Candidates, rel: Relation, diagonal: float) -> Instance:
+def outermost(candidates: Candidates, rel: Relation, diagonal: float) -> Candidates:
     """Return the leftmost, rightmost, topmost or lowest one, by its centre and by its outer edge.
 
     Of two long objects side by side, neither counts as outermost if their centres differ by only a small part of their
@@ -78,60 +84,74 @@ def outermost(candidates: Candidates, rel: Relation, diagonal: float) -> Instanc
     outward = 1 if rel in (Relation.LEFT_OF, Relation.ABOVE) else -1
     edge = along if outward == 1 else along + 2
     slack = 2 * SLACK * diagonal
-    by_middle = _winner([(outward * one.centre[along], one) for one, _ in candidates], 1.0, slack)
-    by_edge = _winner([(outward * one.box[edge], one) for one, _ in candidates], 1.0, slack)
-    if by_middle is not by_edge:
-        raise AmbiguousError("middle and edge disagree on which is outermost")
-    length = by_middle.box[along + 2] - by_middle.box[along]
-    for one, _ in candidates:
-        lead = outward * (one.centre[along] - by_middle.centre[along])
-        if one is not by_middle and lead < OUTERMOST_LEAD * min(length, one.box[along + 2] - one.box[along]):
-            raise AmbiguousError("two instances reach nearly as far")
-    return _certain(by_middle, candidates)
+    leaders = _leaders(candidates, lambda one: outward * one.centre[along], 1.0, slack)
+    leaders |= _leaders(candidates, lambda one: outward * one.box[edge], 1.0, slack)
+    sure = [one for one, truth in candidates if truth is TruthValue.YES]
+    if sure:
+        first = min(sure, key=lambda one: outward * one.centre[along])
+        length = first.box[along + 2] - first.box[along]
+        for one, _ in candidates:
+            lead = outward * (one.centre[along] - first.centre[along])
+            if lead < OUTERMOST_LEAD * min(length, one.box[along + 2] - one.box[along]):
+                leaders.add(one)
+    return _meant(leaders, candidates)
 
 
-def nearest(candidates: Candidates, anchor: Instance, diagonal: float) -> Instance:
-    """Return the nearest by centres and by the gap between boxes: people use both, so both must agree."""
+def nearest(candidates: Candidates, anchor: Instance, diagonal: float) -> Candidates:
+    """Return the nearest by centres and by the gap between masks: people use both, so both must agree."""
     if not candidates:
-        raise AmbiguousError("none fits")
+        return ()
     slack = SLACK * diagonal
-    by_centre = _winner([(math.dist(one.centre, anchor.centre), one) for one, _ in candidates], NEAREST_RATIO, slack)
-    by_gap = _winner([(_gap(one, anchor), one) for one, _ in candidates], 1.0, slack)
-    if by_centre is not by_gap:
-        raise AmbiguousError("centres and edges disagree on what is nearest")
-    return _certain(by_centre, candidates)
+    leaders = _leaders(candidates, lambda one: math.dist(one.centre, anchor.centre), NEAREST_RATIO, slack)
+    return _meant(leaders | _closest(candidates, anchor, 1.0, slack), candidates)
 
 
-def _gap(a: Instance, b: Instance) -> float:
-    dx = max(0.0, a.box[0] - b.box[2], b.box[0] - a.box[2])
-    dy = max(0.0, a.box[1] - b.box[3], b.box[1] - a.box[3])
-    return math.hypot(dx, dy)
+def next_on_side(candidates: Candidates, anchor: Instance, diagonal: float) -> Candidates:
+    """Return the nearest of those directly on a side, by the gap between masks."""
+    possible = [(one, truth) for one, truth in candidates if truth is not TruthValue.NO]
+    if not possible:
+        return ()
+    return _meant(_closest(possible, anchor, NEAREST_RATIO, SLACK * diagonal), possible)
 
 
-def nearest_value(candidates: Candidates, value: Fraction) -> Instance:
+def _closest(candidates: Candidates, anchor: Instance, ratio: float, slack: float) -> set[Instance]:
+    """Return the leaders by the gap to ``anchor``. Masks are compared only where boxes do not tell already."""
+    by_box = sorted(candidates, key=lambda pair: box_gap(pair[0], anchor))
+    if len(by_box) == 1:
+        return {by_box[0][0]}
+    gaps: dict[Instance, float] = {}
+    limit = math.inf
+    for one, truth in by_box:
+        if box_gap(one, anchor) >= limit:
+            break  # masks are never nearer than their boxes
+        gaps[one] = gap(one, anchor)
+        if truth is TruthValue.YES:
+            limit = min(limit, max(gaps[one] * ratio, gaps[one] + slack))
+    return _leaders([pair for pair in by_box if pair[0] in gaps], gaps.__getitem__, ratio, slack)
+
+
+def nearest_value(candidates: Candidates, value: Fraction) -> Candidates:
     """Return the number closest to ``value``; a text with digits in it competes with each of its numbers."""
-    ranked: list[tuple[Fraction, Instance]] = []
+    distances: dict[Instance, float] = {}
+    rivals: list[tuple[Instance, TruthValue]] = []
     for one, truth in candidates:
-        if truth is TruthValue.YES and one.number is not None:
-            ranked.append((abs(one.number - value), one))
-        else:
-            digits = re.findall(r"\d{1,6}(?:\.\d{1,3})?", one.text or "")
-            ranked += [(abs(Fraction(number) - value), one) for number in digits]
-    ranked.sort(key=lambda pair: pair[0])
-    if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):
-        raise AmbiguousError("no one number is closest")
-    return _certain(ranked[0][1], candidates)
+        sure = truth is TruthValue.YES and one.number is not None
+        numbers = [one.number] if sure else re.findall(r"\d{1,6}(?:\.\d{1,3})?", one.text or "")
+        if numbers:
+            distances[one] = float(min(abs(Fraction(number or 0) - value) for number in numbers))
+            rivals.append((one, TruthValue.YES if sure else TruthValue.UNCLEAR))
+    return _meant(_leaders(rivals, distances.__getitem__, 1.0, 0.0), rivals)
 
 
 def relation_test(
     rel: Relation, anchor: Instance, diagonal: float, *, beside: bool
 ) -> Callable[[Instance], TruthValue]:
-    """Return the test whether an instance is inside ``anchor`` or on one side of it; for ``beside`` see ``_on_side``.
+    """Return the test whether ``anchor`` holds an instance or has it on one side; for ``beside`` see ``_on_side``.
 
     Raises AmbiguousError for any other relation.
     """
-    if rel is Relation.INSIDE:
-        return lambda one: inside(one, anchor)
+    if rel in HOLDS:
+        return lambda one: holds(rel, one, anchor, SLACK * diagonal)
     if rel in SIDES:
         return lambda one: _on_side(one, anchor, rel, SLACK * diagonal, beside=beside)
     raise AmbiguousError(f"{rel} cannot be executed")
@@ -148,8 +168,8 @@ def _on_side(one: Instance, anchor: Instance, rel: Relation, slack: float, *, be
     flip = -1 if rel in (Relation.RIGHT_OF, Relation.BELOW) else 1
     one_low, one_high = sorted((one.box[along] * flip, one.box[along + 2] * flip))
     anchor_low, anchor_high = sorted((anchor.box[along] * flip, anchor.box[along + 2] * flip))
-    overlap = one_high - anchor_low
-    if overlap <= (0.1 if beside else 0.25) * min(one_high - one_low, anchor_high - anchor_low):
+    overlap = (one_high - anchor_low) / max(1e-6, min(one_high - one_low, anchor_high - anchor_low))
+    if overlap <= OVERLAP:
         truth = TruthValue.YES
     elif (one_low + one_high) / 2 >= (anchor_low + anchor_high) / 2 - slack / 4 and one_low >= anchor_low - slack:
         truth = TruthValue.NO
@@ -169,15 +189,6 @@ def _covers(one: Instance, other: Instance) -> bool:
     return common >= 0.8 * min(one.width * one.height, other.width * other.height)
 
 
-def next_on_side(candidates: Candidates, anchor: Instance, diagonal: float) -> Instance:
-    """Return the nearest of those directly on a side, if it is clearly nearer than the next."""
-    possible = [(one, truth) for one, truth in candidates if truth is not TruthValue.NO]
-    if not possible:
-        raise AmbiguousError("none fits")
-    ranked = [(_gap(one, anchor), one) for one, _ in possible]
-    return _certain(_winner(ranked, NEAREST_RATIO, SLACK * diagonal), possible)
-
-
 def _shares(one: Instance, anchor: Instance, axis: int) -> TruthValue:
     """Return whether two instances share rows (axis 1) or columns (axis 0): at least half of the smaller one's.
 
@@ -188,6 +199,23 @@ def _shares(one: Instance, anchor: Instance, axis: int) -> TruthValue:
     return TruthValue.YES if share >= 0.5 else TruthValue.NO if share <= -0.3 else TruthValue.UNCLEAR
 
 
+def holds(rel: Relation, one: Instance, anchor: Instance, slack: float) -> TruthValue:
+    """Return whether ``anchor`` holds ``one``: text printed on it, an object in it (all around it) or on it (below it).
+
+    Depth cannot be seen in masks, so an object is YES only where the anchor's pixels meet most of its outline (in) or
+    of its lower edge (on), and NO only where the two are clearly apart; most of the rest is UNCLEAR.
+    """
+    if rel is Relation.INSIDE or one.category == "text":
+        return inside(one, anchor)
+    apart = box_gap(one, anchor)
+    if apart > 4 * slack or (rel is Relation.ON and one.box[1] > anchor.box[3]):
+        return TruthValue.NO
+    if apart > 0 or not (one.has_outline and anchor.has_outline):
+        return TruthValue.UNCLEAR
+    measure = share_around if rel is Relation.IN else share_below
+    return TruthValue.YES if measure(one, anchor) >= 0.8 else TruthValue.UNCLEAR
+
+
 def inside(one: Instance, anchor: Instance) -> TruthValue:
     """Return whether a text is printed on an object; UNCLEAR for two objects, because their masks do not overlap."""
     common = min(one.box[2], anchor.box[2]) - max(one.box[0], anchor.box[0])
@@ -195,9 +223,5 @@ def inside(one: Instance, anchor: Instance) -> TruthValue:
         return TruthValue.NO
     if one.category != "text" or not one.mask or not anchor.mask:
         return TruthValue.UNCLEAR
-    share = float(coco.iou([_rle(one)], [_rle(anchor)], [True])[0][0])
+    share = float(coco.iou([rle(one.mask)], [rle(anchor.mask)], [True])[0][0])
     return TruthValue.YES if share >= 0.8 else TruthValue.NO if share <= 0.05 else TruthValue.UNCLEAR
-
-
-def _rle(one: Instance) -> dict[str, Any]:
-    return {"size": list(one.mask["size"]), "counts": one.mask["counts"].encode()}

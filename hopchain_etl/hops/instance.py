@@ -10,9 +10,16 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from hopchain_etl.hops.outline import outline
+
+TEXT = "text"  # the category of a line of text
 COLOURS = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
 TEXT_NOUNS = ("text", "word", "number")
-_NUMBER = re.compile(r"[$€£]?\s?(\d{1,6}(?:\.\d{1,3})?)\s?%?")
+# A number may carry a currency, a sign or a short unit: "$3", "12 %", "2100k", "4 cm".
+_NUMBER = re.compile(r"[$€£¥]?\s?(\d{1,3}(?:,\d{3})+|\d{1,6})(\.\d{1,3})?\s?(?:%|°?[A-Za-z]{0,3})")
 _PHRASE = re.compile(r'(?:(?P<colour>[a-z]+) )?(?P<noun>[a-z][a-z ]*?)(?: "(?P<reading>[^"]+)")?')
 
 
@@ -63,7 +70,17 @@ class Instance:
     def number(self) -> Fraction | None:
         """The number in the text, if the whole text is one number."""
         match = _NUMBER.fullmatch((self.text or "").strip())
-        return Fraction(match[1]) if match else None
+        return Fraction(match[1].replace(",", "") + (match[2] or "")) if match else None
+
+    @cached_property
+    def has_outline(self) -> bool:
+        """Whether there is a mask whose shape matters; a line of text fills its box."""
+        return bool(self.mask) and self.category != TEXT
+
+    @cached_property
+    def outline(self) -> NDArray[np.float32]:
+        """Points on the outline of the mask, shape (n, 2), x and y in px."""
+        return outline(self.mask, self.box)
 
 
 def instance_from_row(row: Mapping[str, Any]) -> Instance:
@@ -78,7 +95,7 @@ def instance_from_row(row: Mapping[str, Any]) -> Instance:
         area=float(row["area"]),
         certain=bool(row["certain"]),
         colour=attributes.get("colour"),
-        colours=frozenset(filter(None, attributes.get("colours", "").split(","))),
+        colours=frozenset(filter(None, map(str.strip, attributes.get("colours", "").split(",")))),
         text=row["text"],
         mask=row["mask"],
     )
@@ -111,7 +128,7 @@ def shows_colour(one: Instance, colour: str) -> TruthValue:
     """Return whether an instance is mostly of a colour: YES for its main colour, NO for a colour that is not on it."""
     if one.colour == colour:
         return TruthValue.YES
-    return TruthValue.NO if one.colour and colour not in one.colours else TruthValue.UNCLEAR
+    return TruthValue.NO if one.colours and colour not in one.colours else TruthValue.UNCLEAR
 
 
 def _has_noun(one: Instance, noun: str) -> TruthValue:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 Value = Fraction | str | bool
@@ -29,10 +30,15 @@ class Relation(StrEnum):
     RIGHT_OF = "right_of"
     ABOVE = "above"
     BELOW = "below"
-    INSIDE = "inside"
+    INSIDE = "inside"  # printed on it
+    IN = "in"  # contained in it
+    ON = "on"  # standing or lying on it
     LARGEST = "largest"
     SMALLEST = "smallest"
+    TALLEST = "tallest"
+    WIDEST = "widest"
     NEAREST_VALUE = "nearest_value"
+    MATCHING = "matching"  # the one that reads the same as the hop in ``to``
     OTHER = "other"
     IN_FRONT_OF = "in_front_of"
     BEHIND = "behind"
@@ -54,10 +60,14 @@ class Read(StrEnum):
 
 SIDES = frozenset({Relation.LEFT_OF, Relation.RIGHT_OF, Relation.ABOVE, Relation.BELOW})
 DEPTH = frozenset({Relation.IN_FRONT_OF, Relation.BEHIND})  # code cannot execute these on a 2D image
-GEOMETRIC = SIDES | DEPTH | {Relation.NEAREST, Relation.INSIDE, Relation.LARGEST, Relation.SMALLEST}
+HOLDS = frozenset({Relation.INSIDE, Relation.IN, Relation.ON})  # the anchor holds the target
+EXTREMES = frozenset({Relation.LARGEST, Relation.SMALLEST, Relation.TALLEST, Relation.WIDEST})
+BY_VALUE = frozenset({Relation.NEAREST_VALUE, Relation.MATCHING})  # found by a reading, not by a place
+GEOMETRIC = SIDES | DEPTH | HOLDS | EXTREMES | {Relation.NEAREST, Relation.MATCHING}
 
 _LONGEST_VALUE = 300  # characters; values come from models
-_HOPS = re.compile(r"h[1-9]\d?(?:\+h[1-9]\d?)*")
+_HOPS = re.compile(r"h[1-9]\d?(?:\+h[1-9]\d?)*|letters\(h[1-9]\d?\)")
+_HOP_NUMBER = re.compile(r"h(\d+)")
 
 
 class QueryError(ValueError):
@@ -66,7 +76,10 @@ class QueryError(ValueError):
 
 @dataclass(frozen=True)
 class Hop:
-    """One step of the program. ``target`` is empty if the hop refers to the whole image."""
+    """One step of the program. ``target`` is empty if the hop refers to the whole image.
+
+    ``words`` says how the target is described beyond its category ("in the background"); code cannot check them.
+    """
 
     target: tuple[str, ...]
     category: str
@@ -75,13 +88,19 @@ class Hop:
     read: Read | None = None
     arg: str | None = None
     value: Value | None = None
+    words: str | None = None
 
     @cached_property
     def to_hops(self) -> tuple[int, ...]:
-        """The numbers of the hops that ``to`` refers to: one, or several whose sum is compared with a value (h4+h5)."""
+        """The numbers of the hops in ``to``: one (h2, letters(h2)), or several whose sum is sought (h4+h5)."""
         if self.to is None or not _HOPS.fullmatch(self.to):
             return ()
-        return tuple(int(name[1:]) for name in self.to.split("+"))
+        return tuple(map(int, _HOP_NUMBER.findall(self.to)))
+
+    @property
+    def seeks_letters(self) -> bool:
+        """Whether the value sought is how many letters a word has, not the word."""
+        return self.to is not None and self.to.startswith("letters(")
 
     @cached_property
     def to_hop(self) -> int | None:
@@ -89,14 +108,22 @@ class Hop:
         return max(self.to_hops, default=None)
 
     @cached_property
-    def level(self) -> int:
-        """2 for a relation between objects or a count, else 1 (docs/paper.md, "The question").
+    def levels(self) -> tuple[int, ...]:
+        """What a person does at this hop, in order: 2 for relating objects or counting, 1 for looking at one object.
 
-        A side without an anchor is a position in the image ("the leftmost car"). It concerns one object only, so it is
-        level 1.
+        "What colour is the cup nearest to it?" relates first and looks then: (2, 1). A side without an anchor is a
+        position in the image ("the leftmost car") and concerns one object only (docs/paper.md, "The question").
         """
+        if self.read is Read.COUNT:
+            return (2,)
         position = self.rel in SIDES and self.to is None
-        return 2 if self.read is Read.COUNT or (self.rel in GEOMETRIC and not position) else 1
+        found = 2 if self.rel in GEOMETRIC and not position else 1
+        return (found,) if self.read is None else tuple(dict.fromkeys((found, 1)))
+
+    @property
+    def level(self) -> int:
+        """The hop's own level: 1 if it reads a property of one object, however that is found."""
+        return self.levels[-1]
 
     def without_reading(self) -> Hop:
         """Return the same hop without a reading (used only to reach the next hop)."""
@@ -130,8 +157,9 @@ class Query:
 
     @property
     def perception_switches(self) -> int:
-        """How often consecutive hops change level: the paper's perception-level hops."""
-        return sum(a.level != b.level for a, b in zip(self.hops, self.hops[1:], strict=False))
+        """How often the level changes from one look to the next: the paper's perception-level hops."""
+        levels = [level for hop in self.hops for level in hop.levels]
+        return sum(a != b for a, b in pairwise(levels))
 
     @property
     def instance_links(self) -> int:
@@ -178,6 +206,7 @@ def hop_from_row(row: Mapping[str, Any], number: int) -> Hop:
             read=Read(row["read"]) if row["read"] else None,
             arg=row["arg"],
             value=_value(row["value"]) if row["value"] is not None else None,
+            words=row.get("words") or None,
         )
     except (KeyError, ValueError, TypeError) as error:
         raise QueryError(f"h{number}: {error}") from error
@@ -212,6 +241,7 @@ def hop_to_row(hop: Hop) -> dict[str, Any]:
         "read": str(hop.read) if hop.read else None,
         "arg": hop.arg,
         "value": text,
+        "words": hop.words,
     }
 
 

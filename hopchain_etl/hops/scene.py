@@ -11,6 +11,8 @@ from typing import Any
 
 from hopchain_etl.hops import geometry
 from hopchain_etl.hops.instance import (
+    COLOURS,
+    TEXT,
     TEXT_NOUNS,
     AmbiguousError,
     Instance,
@@ -18,8 +20,9 @@ from hopchain_etl.hops.instance import (
     instance_from_row,
     matches,
     parse_phrase,
+    shows_colour,
 )
-from hopchain_etl.hops.query import SIDES, Relation
+from hopchain_etl.hops.query import EXTREMES, HOLDS, SIDES, Relation, Value
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Scene:
     instances: tuple[Instance, ...]
     width: int
     height: int
-    _results: dict[Any, Instance | str] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _results: dict[Any, geometry.Candidates | str] = field(default_factory=dict, init=False, compare=False, repr=False)
     _matching: dict[str, geometry.Candidates] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @classmethod
@@ -55,7 +58,8 @@ class Scene:
         return tuple(one for one in self.instances if one.text)
 
     @cached_property
-    def _categories(self) -> frozenset[str]:
+    def categories(self) -> frozenset[str]:
+        """The nouns of the instances."""
         return frozenset(one.category for one in self.instances)
 
     def get(self, instance_id: str) -> Instance:
@@ -65,23 +69,32 @@ class Scene:
     def knows(self, category: str) -> bool:
         """Return whether code can evaluate a phrase: the scene has its noun and, if it quotes text, OCR found some."""
         _, noun, reading = parse_phrase(category)
-        return (reading is None or bool(self.texts)) and (noun in TEXT_NOUNS or noun in self._categories)
+        return (reading is None or bool(self.texts)) and (noun in TEXT_NOUNS or noun in self.categories)
 
     def texts_on(self, one: Instance) -> list[Instance]:
         """Return the lines of text that lie, or may lie, on an object."""
         return [line for line in self.texts if line.id != one.id and geometry.inside(line, one) is not TruthValue.NO]
 
     def find(
-        self, category: str, rel: Relation, anchor: Instance | None = None, value: Fraction | None = None
+        self, category: str, rel: Relation, anchor: Instance | None = None, value: Value | None = None
     ) -> Instance:
         """Return the one instance of ``category`` in relation ``rel`` to ``anchor`` (or, by value, to ``value``).
 
         Raises AmbiguousError if there is none, more than one, or one within a margin.
         """
+        return geometry.only_one(self.meant(category, rel, anchor, value))
+
+    def meant(
+        self, category: str, rel: Relation, anchor: Instance | None = None, value: Value | None = None
+    ) -> geometry.Candidates:
+        """Return all instances that the same words may mean: YES if clearly, UNCLEAR within a margin.
+
+        Empty if none may be meant. Raises AmbiguousError if the words make no sense here, such as the largest of one.
+        """
         key = (category, rel, anchor and anchor.id, value)
         if key not in self._results:
             try:
-                self._results[key] = self._find(category, rel, anchor, value)
+                self._results[key] = tuple(self._meant(category, rel, anchor, value))
             except AmbiguousError as error:
                 self._results[key] = str(error)
         result = self._results[key]
@@ -89,46 +102,66 @@ class Scene:
             raise AmbiguousError(result)
         return result
 
-    def _find(self, category: str, rel: Relation, anchor: Instance | None, value: Fraction | None) -> Instance:
+    def _meant(self, category: str, rel: Relation, anchor: Instance | None, value: Value | None) -> geometry.Candidates:
         candidates = self.matching(category, without=anchor)
         if rel is Relation.NAMED:
             if anchor is not None:  # a further reading of an instance that is already found
-                return geometry.only_one([(anchor, matches(anchor, category))])
-            return geometry.only_one(candidates)
-        if rel in (Relation.LARGEST, Relation.SMALLEST):
+                truth = matches(anchor, category)
+                return () if truth is TruthValue.NO else [(anchor, truth)]
+            return candidates
+        if rel in EXTREMES:
             return geometry.extreme(candidates, rel)
         if rel in SIDES and anchor is None:
             return geometry.outermost(candidates, rel, self.diagonal)
         if rel is Relation.NEAREST_VALUE:
-            assert value is not None
+            assert isinstance(value, Fraction)
             return geometry.nearest_value(candidates, value)
+        if rel is Relation.MATCHING:
+            assert value is not None
+            return _possible((one, truth & self._reads(one, value)) for one, truth in candidates)
         assert anchor is not None
         if rel is Relation.OTHER:
-            if matches(anchor, category) is not TruthValue.YES:
-                raise AmbiguousError(f"the first {category} is not one")
-            return geometry.only_one(candidates)
+            truth = matches(anchor, category)
+            return _possible((one, truth & other) for one, other in candidates)
         if rel is Relation.NEAREST:
             return geometry.nearest(candidates, anchor, self.diagonal)
         test = geometry.relation_test(rel, anchor, self.diagonal, beside=True)
-        tested = [(one, truth & test(one)) for one, truth in candidates]
-        if rel in SIDES:
-            return geometry.next_on_side(tested, anchor, self.diagonal)
-        return geometry.only_one(tested)
+        tested = _possible((one, truth & test(one)) for one, truth in candidates)
+        return geometry.next_on_side(tested, anchor, self.diagonal) if rel in SIDES else tested
+
+    def _reads(self, one: Instance, value: Value) -> TruthValue:
+        """Return whether an instance shows a value: a number or a text that is on it, or a colour."""
+        if isinstance(value, str) and value in COLOURS and one.category != TEXT:
+            return shows_colour(one, value)
+        lines = [one] if one.text is not None else self.texts_on(one)
+        if not lines:
+            return TruthValue.UNCLEAR  # it may bear what OCR did not read
+        shown = [line.number if isinstance(value, Fraction) else (line.text or "").casefold() for line in lines]
+        if any(each == (value.casefold() if isinstance(value, str) else value) for each in shown):
+            return TruthValue.YES if len(lines) == 1 else TruthValue.UNCLEAR
+        return TruthValue.NO if all(line.certain for line in lines) else TruthValue.UNCLEAR
 
     def count(self, category: str, rel: Relation, anchor: Instance | None = None) -> tuple[Instance, ...]:
         """Return all instances of ``category``, or those on one side of ``anchor``, at any distance.
 
         Raises AmbiguousError if it is unclear for any instance whether it counts.
         """
-        candidates = self.matching(category, without=anchor if rel is not Relation.NAMED else None)
-        if rel is not Relation.NAMED:
-            if anchor is None or rel not in SIDES | {Relation.INSIDE}:
-                raise AmbiguousError(f"{rel} cannot be counted")
-            test = geometry.relation_test(rel, anchor, self.diagonal, beside=False)
-            candidates = [(one, truth & test(one)) for one, truth in candidates]
+        candidates = self.countable(category, rel, anchor)
         if any(truth is TruthValue.UNCLEAR for _, truth in candidates):
             raise AmbiguousError(f"it is not clear how many: {category}")
-        return tuple(one for one, truth in candidates if truth is TruthValue.YES)
+        return tuple(one for one, _ in candidates)
+
+    def countable(self, category: str, rel: Relation, anchor: Instance | None = None) -> geometry.Candidates:
+        """Return the instances that a count takes in (YES) or may take in (UNCLEAR).
+
+        Raises AmbiguousError for a relation that does not tell how many.
+        """
+        if rel is Relation.NAMED:
+            return self.matching(category)
+        if anchor is None or rel not in SIDES | HOLDS:
+            raise AmbiguousError(f"{rel} cannot be counted")
+        test = geometry.relation_test(rel, anchor, self.diagonal, beside=False)
+        return _possible((one, truth & test(one)) for one, truth in self.matching(category, without=anchor))
 
     def matching(self, category: str, without: Instance | None = None) -> geometry.Candidates:
         """Return the instances that a phrase fits (YES) or may fit (UNCLEAR)."""
@@ -137,3 +170,7 @@ class Scene:
             self._matching[category] = [(one, truth) for one, truth in tested if truth is not TruthValue.NO]
         candidates = self._matching[category]
         return candidates if without is None else [pair for pair in candidates if pair[0].id != without.id]
+
+
+def _possible(tested: Iterable[tuple[Instance, TruthValue]]) -> geometry.Candidates:
+    return [(one, truth) for one, truth in tested if truth is not TruthValue.NO]

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from hopchain_etl.hops.checks import VARIANT_RULES, Violation, check
-from hopchain_etl.hops.context import words
+from hopchain_etl.hops.checks import VARIANT_RULES, Rule, Violation, check
+from hopchain_etl.hops.context import unquoted
 from hopchain_etl.hops.expression import ExpressionError, Node, evaluate, number_of, parse
 from hopchain_etl.hops.query import Hop, Query, QueryError, Relation, decimal_text, hop_to_row, query_from_row
 from hopchain_etl.hops.render import Condition, HopLine, render
-from hopchain_etl.hops.rules.wording import forbidden_in
+from hopchain_etl.hops.rules.wording import FORBIDDEN
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.steps import Step
 
@@ -55,25 +55,35 @@ def to_row(kind: str, query: Query | None) -> dict[str, Any]:
     return dict(zip(columns(kind), (query.question, decimal_text(query.answer), hops, query.expr), strict=True))
 
 
-def variant_violation(kind: str, row: Mapping[str, Any], scene: Scene) -> Violation | None:
+def variant_from_row(kind: str, row: Mapping[str, Any]) -> Query | None:
+    """Return a row's variant as a query; None if it has none or has no program. Raises QueryError if it is invalid."""
+    question, answer, hops, expr = (row.get(name) for name in columns(kind))
+    if question is None or answer is None or hops is None or expr is None:
+        return None
+    return query_from_row({"question": question, "answer": answer, "hops": hops, "expr": expr})
+
+
+def variant_violation(
+    kind: str, row: Mapping[str, Any], scene: Scene, rules: Sequence[Rule] = VARIANT_RULES
+) -> Violation | None:
     """Return what is wrong with a row's variant: its program is executed again if it has one.
 
-    Of a variant without a program (a model wrote it) only the wording is checked. ``row`` is a draft or a lake row.
+    Of a variant without a program (of an older revision) only the wording is checked. ``row`` is a draft or a lake row.
     """
-    question, answer, hops, expr = (row.get(name) for name in columns(kind))
+    question, answer = row.get(f"question_{kind}"), row.get(f"answer_{kind}")
     if question is None and answer is None:
         return None
     if question is None or answer is None:
         return Violation("incomplete", "a question without its answer, or the other way round")
-    if hops is None or expr is None:
-        detail = forbidden_in(words(question))
-        return Violation("forbidden_word", detail) if detail else None
     try:
-        query = query_from_row({"question": question, "answer": answer, "hops": hops, "expr": expr})
+        query = variant_from_row(kind, row)
     except QueryError as error:
         return Violation("unreadable_query", str(error))
-    found, _ = check(query, scene, VARIANT_RULES)
-    return found[0] if found else None
+    if query is None:
+        found = FORBIDDEN.search(unquoted(question))
+        return Violation("forbidden_word", f"it says {found[0]!r}") if found else None
+    violations, _ = check(query, scene, rules)
+    return violations[0] if violations else None
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from hopchain_etl.engines.base import JSON, AuthorJob, Identity, Photo, Reply, Row, instance_for_prompt
 from hopchain_etl.engines.prompts import describe
 from hopchain_etl.engines.vlm.call import ChatRequest, ChatResponse
 from hopchain_etl.engines.vlm.model import RoleModel
-from hopchain_etl.engines.vlm.programs import hop_row, labels
+from hopchain_etl.engines.vlm.programs import draft_row, labels
 from hopchain_etl.hops import combinations
-from hopchain_etl.hops.expression import ExpressionError, hops_named, number_of, parse
-from hopchain_etl.hops.query import QueryError, Value, decimal_text, hop_from_row
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.settings import AskSettings, GenerateSettings, VlmSettings
 
@@ -73,42 +70,10 @@ class VlmAuthor:
         chosen, _ = _split(job)
         ids = {label: one for one, label in labels(chosen).items()}
         written = value["queries"][: self._ask.queries_per_combination]
-        return {"queries": [_draft(one, ids, job.combination) for one in written]}
+        return {"queries": [draft_row(one, ids, job.combination) for one in written]}
 
 
 def _split(job: AuthorJob) -> tuple[list[Row], list[Row]]:
     """Split the instances into those of the combination (in its order) and the others."""
     rows = {row["instance_id"]: row for row in job.instances}
     return [rows.pop(one) for one in job.combination], list(rows.values())
-
-
-def _draft(written: Mapping[str, Any], ids: Mapping[str, str], combination: Sequence[str]) -> JSON:
-    """Return a query in the format of an author's content."""
-    hops = [hop_row(hop, ids) for hop in written["hops"]]
-    plain = {key: written[key] for key in ("question", "expr", "answer")}
-    middle, last = len(hops) // 2 + 1, len(hops)
-    variants = {**_variant("half", written, hops, middle), **_variant("single", written, hops, last)}
-    return {**plain, "hops": hops, "combination": list(combination), **variants}
-
-
-def _variant(kind: str, written: Mapping[str, Any], hops: Sequence[Row], first: int) -> JSON:
-    """Return a variant with its answer, computed from its expression over the hops from ``first`` on.
-
-    It is omitted if the expression uses earlier hops or has no exact decimal result.
-    """
-    variant = written[kind]
-    if variant is None:
-        return {}
-    try:
-        tree = parse(variant["expr"])
-        if any(number < first for number in hops_named(tree)) or not hops_named(tree):
-            return {}
-        answer = decimal_text(number_of(tree, _values(hops)))
-    except (ExpressionError, QueryError, ValueError):
-        return {}
-    return {f"question_{kind}": variant["question"], f"answer_{kind}": answer}
-
-
-def _values(hops: Sequence[Row]) -> dict[int, Value]:
-    read = {number: hop_from_row(row, number).value for number, row in enumerate(hops, start=1)}
-    return {number: value for number, value in read.items() if value is not None}

@@ -9,7 +9,10 @@ from typing import Any
 
 from hopchain_etl.engines.base import Row
 from hopchain_etl.engines.prompts import json_line
-from hopchain_etl.hops.query import Read
+from hopchain_etl.hops.draft_variants import variant_of_draft
+from hopchain_etl.hops.expression import ExpressionError
+from hopchain_etl.hops.query import QueryError, Read, query_from_row
+from hopchain_etl.hops.variants import VARIANTS, to_row
 
 _NUMBER = re.compile(r"-?\d{1,6}(\.\d{1,3})?")
 _NUMBERS = frozenset({Read.NUMBER, Read.PARTS, Read.COUNT})
@@ -27,6 +30,30 @@ def hop_row(hop: Mapping[str, Any], ids: Mapping[str, str]) -> Row:
     An unknown label stays unchanged and is rejected by the checks, as is a reading of the wrong type.
     """
     return {**hop, "target": [ids.get(label, label) for label in hop["target"]], "value": _value(hop)}
+
+
+def draft_row(written: Mapping[str, Any], ids: Mapping[str, str], combination: Sequence[str]) -> Row:
+    """Return a question that a model wrote in the format of an author's content, with its variants as programs.
+
+    A variant that cannot be a program (it uses hops that it drops, or has no number for an answer) is left out.
+    """
+    row = {
+        **{key: written[key] for key in ("question", "expr", "answer")},
+        "hops": [hop_row(hop, ids) for hop in written["hops"]],
+        "combination": list(combination),
+    }
+    try:
+        query = query_from_row(row)
+    except QueryError:
+        return row  # the checks say what is wrong with it
+    for kind in VARIANTS:
+        if (variant := written[kind]) is not None:
+            try:
+                words = variant.get("words")
+                row |= to_row(kind, variant_of_draft(kind, query, variant["question"], variant["expr"], words))
+            except (ExpressionError, ValueError):
+                continue
+    return row
 
 
 def note(fact: Mapping[str, Any], label_of: Mapping[str, str]) -> str:

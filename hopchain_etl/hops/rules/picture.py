@@ -37,6 +37,21 @@ def wrong_reading(context: QueryContext) -> str | None:
     return context.first(lambda hop, result: differs(hop, result) if isinstance(result, HopResult) else None)
 
 
+def contradicted_reference(context: QueryContext) -> str | None:
+    """Of a draft by somebody who saw the photo: each hop can mean one thing ("the other one" of three cannot)."""
+    return _contradiction(context, contradicted_reference.__name__)
+
+
+def contradicted_target(context: QueryContext) -> str | None:
+    """Of a draft by somebody who saw the photo: no other instance clearly fits a hop better than its target."""
+    return _contradiction(context, contradicted_target.__name__)
+
+
+def contradicted_reading(context: QueryContext) -> str | None:
+    """Of a draft by somebody who saw the photo: each reading, count or colour is possible there."""
+    return _contradiction(context, contradicted_reading.__name__)
+
+
 def unclear_colour(context: QueryContext) -> str | None:
     """A colour in a condition is clearly the target's main colour or clearly absent from it."""
     for number, colour in context.text_comparisons:
@@ -57,4 +72,14 @@ def unseen_text(context: QueryContext) -> str | None:
     for quoted in re.findall(r'["“”]([^"“”]+)["“”]', context.query.question) if read else ():
         if quoted not in asked and not any(quoted.casefold().strip() in line for line in read):
             return f"no line of text in the picture says {quoted!r}"
+    return None
+
+
+def _contradiction(context: QueryContext, reason: str) -> str | None:
+    """Return what code holds against the first hop that it contradicts for this reason (``hops.verdict``)."""
+    for number, verdict in enumerate(context.verdicts, start=1):
+        for finding in (verdict.target, verdict.reading):
+            if finding.reason == reason:
+                hop = context.query.hops[number - 1]
+                return f"h{number} ({hop.rel} {hop.category}): {finding.detail}"
     return None

@@ -71,7 +71,7 @@ def chain_broken(context: QueryContext) -> str | None:
 
 def one_level_only(context: QueryContext) -> str | None:
     """Both levels occur: a query is level 3, a chain of level 1 and level 2 steps [C]."""
-    levels = {hop.level for hop in context.query.hops}
+    levels = {level for hop in context.query.hops for level in hop.levels}
     return None if levels == {1, 2} else f"every hop is of level {min(levels, default=0)}"
 
 

@@ -6,7 +6,7 @@ In reimplementations, the wording of the same or another hop gave away the readi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 
 from hopchain_etl.hops.context import QueryContext
@@ -14,12 +14,16 @@ from hopchain_etl.hops.instance import parse_phrase
 from hopchain_etl.hops.query import Hop, Read, Relation
 
 # A question refers only to the image [C], not to what only the author saw. Text quoted from the image is exempt.
-FORBIDDEN = frozenset(
-    {"bounding", "box", "boxes", "bbox", "mask", "masks", "crop", "crops", "cropped", "coordinate", "coordinates", "id",
-     "pixel", "pixels", "segment", "segments", "segmented", "segmentation", "instance", "instances", "ids", "category",
-     "categories"}
-)  # fmt: skip
-FORBIDDEN_STEMS = re.compile(r"(annotat|detect)\w+|h[1-9]")
+# Words for the author's aids that also name things (a box, a mask, an ID card) are forbidden only in such phrases.
+FORBIDDEN = re.compile(
+    r"""\b(
+    bounding | bbox(es)? | box(es)?\ (around|drawn|number(ed)?|\d)\w* | boxed
+    | masks? | masked | close-?ups? | cropped | crops? | coordinates? | pixels?
+    | segment(s|ed|ation)? | (?<!for\ )instances? | ids?(?!\ (card|badge|tag|photo|number|document)s?\b)
+    | category | categories | annotat\w+ | detect(s|ed|ing|ions?)? | [hi][1-9]
+    )\b""",
+    re.VERBOSE,
+)
 # Left and right are from the viewer's side; anything else would be ambiguous.
 NOT_THE_VIEWERS = re.compile(
     r"\b(his|her|their|own|'s) (left|right)\b|\b(left|right) (hand|arm|foot|leg|eye|ear|wing|paw) of\b"
@@ -31,14 +35,17 @@ _COUNTED = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight"
 
 
 def forbidden_word(context: QueryContext) -> str | None:
-    """The question never mentions boxes, masks, crops, coordinates or ids [C], except in text quoted from the image."""
-    return forbidden_in(context.words)
+    """The question never mentions boxes, masks, crops, coordinates or ids [C], except in text quoted from the image.
 
-
-def forbidden_in(words: Iterable[str]) -> str | None:
-    """Return a message for the alphabetically first forbidden word."""
-    found = sorted(word for word in words if word in FORBIDDEN or FORBIDDEN_STEMS.fullmatch(word))
-    return f"it says {found[0]!r}" if found else None
+    Words with which the photo's things are named are exempt: an orange has segments, and a salad box is a box.
+    """
+    hops = context.query.hops
+    named = " ".join([*context.scene.categories, *(f"{hop.category} {hop.arg} {hop.words}" for hop in hops)])
+    things = {form for word in re.findall(r"\w+", named.casefold()) for form in (word, f"{word}s")}
+    for found in FORBIDDEN.finditer(context.unquoted):
+        if things.isdisjoint(found[0].split()):
+            return f"it says {found[0]!r}"
+    return None
 
 
 def names_an_id(context: QueryContext) -> str | None:
@@ -73,7 +80,9 @@ def settled_by_another(context: QueryContext) -> str | None:
     """
     for number, hop in context.query.numbered():
         for other in context.query.hops:
-            if other is not hop and (_settles_count(other, hop) or _settles_colour(context, other, hop, number)):
+            if other is not hop and (
+                _settles_count(context, other, hop) or _settles_colour(context, other, hop, number)
+            ):
                 return f"{other.rel} {other.category!r} tells what h{number} is to read"
     return None
 
@@ -94,22 +103,23 @@ def reading_in_question(context: QueryContext) -> str | None:
     return None
 
 
-def _settles_count(other: Hop, hop: Hop) -> bool:
+def _settles_count(context: QueryContext, other: Hop, hop: Hop) -> bool:
     if hop.read is not Read.COUNT or other.read is Read.COUNT or other.category != hop.category:
         return False
-    return _only(other) or (other.rel is Relation.OTHER and hop.to is None)
+    return _only(context, other) or (other.rel is Relation.OTHER and hop.to is None)
 
 
 def _settles_colour(context: QueryContext, other: Hop, hop: Hop, number: int) -> bool:
-    if hop.read is not Read.COLOUR or not _only(other) or other.referent == hop.referent:
+    if hop.read is not Read.COLOUR or not _only(context, other) or other.referent == hop.referent:
         return False
     colour, noun, _ = parse_phrase(other.category)
     return noun == parse_phrase(hop.category)[1] and (number, colour) in context.text_comparisons
 
 
-def _only(hop: Hop) -> bool:
-    """Return whether a hop's phrase claims to be unique in the whole image."""
-    return hop.rel is Relation.NAMED and hop.to is None
+def _only(context: QueryContext, hop: Hop) -> bool:
+    """Return whether a hop's phrase claims to be unique in the whole image, as far as is known."""
+    alone = hop.rel is Relation.NAMED and hop.to is None and not hop.words
+    return alone and len(context.scene.matching(hop.category)) <= 1
 
 
 def _plain(value: Fraction | str) -> str:

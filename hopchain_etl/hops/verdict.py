@@ -1,0 +1,206 @@
+"""What code can say about each hop that somebody wrote who saw the photo: confirmed, contradicted, or open.
+
+``execute`` asks whether code can prove a hop, for the program author, whom nobody checks. Here the question is whether
+code can disprove it, with the same geometry: only a clear contradiction refuses a draft. What is within a margin, put
+in words, or beyond what code can see stays open, for other eyes (``looks``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from hopchain_etl.hops import geometry
+from hopchain_etl.hops.execute import anchor_of, value_sought
+from hopchain_etl.hops.geometry import Candidates
+from hopchain_etl.hops.instance import COLOURS, AmbiguousError, Instance, TruthValue, matches, shows_colour
+from hopchain_etl.hops.query import BY_VALUE, DEPTH, HOLDS, SIDES, Hop, Read, Relation, Value
+from hopchain_etl.hops.scene import Scene
+
+SAME_THING = 0.8  # IoU of boxes from which two instances are one thing under two names
+SIMILAR_TEXT = 0.75  # similarity from which OCR may have misread what the author read
+
+
+class Verdict(StrEnum):
+    """What code says about a part of a hop."""
+
+    CONFIRMED = "confirmed"
+    OPEN = "open"
+    CONTRADICTED = "contradicted"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict with the reason code of the rule that it breaks, if any, and what code saw."""
+
+    verdict: Verdict
+    detail: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class HopVerdict:
+    """The findings on a hop's target and on its reading."""
+
+    target: Finding
+    reading: Finding
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worse of the two."""
+        both = (self.target.verdict, self.reading.verdict)
+        return next(one for one in (Verdict.CONTRADICTED, Verdict.OPEN, Verdict.CONFIRMED) if one in both)
+
+    @property
+    def detail(self) -> str:
+        """What is open or contradicted, in words."""
+        return "; ".join(one.detail for one in (self.target, self.reading) if one.detail)
+
+
+_CONFIRMED = Finding(Verdict.CONFIRMED)
+
+
+def judge_hop(scene: Scene, hops: Sequence[Hop], number: int, compared: Iterable[str] = ()) -> HopVerdict:
+    """Return what code says about hop ``number``; ``compared`` are the texts that its reading is compared with."""
+    hop = hops[number - 1]
+    try:
+        anchor = anchor_of(scene, hops, hop)
+        value = value_sought(hops, hop) if hop.rel in BY_VALUE else None
+    except (AmbiguousError, KeyError, IndexError, ValueError) as error:
+        return HopVerdict(_contradicted("contradicted_reference", str(error)), _CONFIRMED)
+    if hop.read is Read.COUNT:
+        return _count(scene, hop, anchor)
+    if not hop.target:
+        return HopVerdict(_open("it looks at the whole picture"), _open("code cannot read it"))
+    one = scene.by_id.get(hop.target[0])
+    if one is None:
+        return HopVerdict(_contradicted("contradicted_target", f"there is no {hop.target[0]!r}"), _CONFIRMED)
+    reading = _reading(scene, one, hop, compared) if hop.read else _CONFIRMED
+    return HopVerdict(_target(scene, hop, one, anchor, value), reading)
+
+
+def _target(scene: Scene, hop: Hop, one: Instance, anchor: Instance | None, value: Value | None) -> Finding:
+    if hop.rel in DEPTH:
+        return _open(f"{hop.rel} needs depth")
+    if not scene.knows(hop.category) or hop.words:
+        return _described(scene, hop, one, anchor)
+    try:
+        meant = scene.meant(hop.category, hop.rel, anchor, value)
+    except AmbiguousError as error:
+        return _contradicted("contradicted_reference", str(error))
+    fitting = [other for other, truth in meant if truth is TruthValue.YES]
+    if hop.rel is Relation.OTHER and len(fitting) > 1:
+        return _contradicted("contradicted_reference", f"{len(fitting)} others fit")
+    if one.id not in {other.id for other, _ in meant}:
+        if any(_same_thing(one, other) for other, _ in meant):
+            return _open("the thing has two names")
+        return _contradicted("contradicted_target", _better(meant))
+    if len(meant) == 1:
+        return _CONFIRMED if fitting else _open("code is not certain of it")
+    return _open(f"{len(meant)} instances may be meant")
+
+
+def _described(scene: Scene, hop: Hop, one: Instance, anchor: Instance | None) -> Finding:
+    """Return whether a target that is described in words, or by a noun of its own, is where the relation says."""
+    if scene.knows(hop.category) and matches(one, hop.category) is TruthValue.NO:
+        alike = (other for other, _ in scene.matching(hop.category) if _same_thing(one, other))
+        if not any(alike):
+            return _contradicted("contradicted_target", f"it is a {one.category}")
+    if anchor is not None and hop.rel in SIDES | HOLDS:
+        test = geometry.relation_test(hop.rel, anchor, scene.diagonal, beside=True)
+        if test(one) is TruthValue.NO:
+            return _contradicted("contradicted_target", f"it is not {hop.rel} that")
+    return _open("it is described in words" if hop.words else f"no instance is called {hop.category!r}")
+
+
+def _better(meant: Candidates) -> str:
+    return f"{meant[0][0].id} fits better" if meant else "finds another target"
+
+
+def _same_thing(one: Instance, other: Instance) -> bool:
+    a, b = one.box, other.box
+    common = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    return common >= SAME_THING * (one.width * one.height + other.width * other.height - common)
+
+
+def _count(scene: Scene, hop: Hop, anchor: Instance | None) -> HopVerdict:
+    """Return whether a count is possible: between what is certainly counted and what may be."""
+    if hop.rel in DEPTH or not scene.knows(hop.category):
+        return HopVerdict(_CONFIRMED, _open("code cannot count it"))
+    try:
+        counted = scene.countable(hop.category, hop.rel, anchor)
+    except AmbiguousError as error:
+        return HopVerdict(_CONFIRMED, _open(str(error)))
+    most = len(counted)
+    least = 0 if hop.words else sum(truth is TruthValue.YES for _, truth in counted)
+    possible = {one.id for one, _ in counted}
+    if astray := [one for one in hop.target if one not in possible]:
+        return HopVerdict(_contradicted("contradicted_target", f"{astray[0]} is not to be counted"), _CONFIRMED)
+    if not isinstance(hop.value, Fraction) or not least <= hop.value <= most:
+        bounds = f"{least}" if least == most else f"{least} to {most}"
+        return HopVerdict(_CONFIRMED, _contradicted("contradicted_reading", f"reads {bounds}, not {hop.value}"))
+    return HopVerdict(_CONFIRMED, _CONFIRMED if least == most else _open(f"{least} to {most} can be counted"))
+
+
+def _reading(scene: Scene, one: Instance, hop: Hop, compared: Iterable[str]) -> Finding:
+    if hop.read is Read.COLOUR:
+        return _colour(one, hop.value, compared)
+    if hop.read in (Read.TEXT, Read.NUMBER):
+        return _text(scene, one, hop)
+    if hop.read is Read.CATEGORY:
+        if hop.value == one.category:
+            return _CONFIRMED
+        known = isinstance(hop.value, str) and scene.knows(hop.value)
+        return (
+            _contradicted("contradicted_reading", f"it is a {one.category}")
+            if known
+            else _open("code has no such name")
+        )
+    return _open(f"code cannot read its {hop.read}")
+
+
+def _colour(one: Instance, value: Value | None, compared: Iterable[str]) -> Finding:
+    """Return whether an instance may be of a colour; open if a colour that it is compared with is not clear."""
+    if not isinstance(value, str) or value not in COLOURS:
+        return _open(f"{value} is not one of the basic colours")
+    shown = shows_colour(one, value)
+    if shown is TruthValue.NO:
+        return _contradicted(
+            "contradicted_reading", f"reads {one.colour or ', '.join(sorted(one.colours))}, not {value}"
+        )
+    clear = all(shows_colour(one, other) is not TruthValue.UNCLEAR for other in compared)
+    return _CONFIRMED if shown is TruthValue.YES and clear and one.certain else _open("its colour is not clear")
+
+
+def _text(scene: Scene, one: Instance, hop: Hop) -> Finding:
+    """Return whether an instance bears a text or a number; open if OCR may have misread it or found several lines."""
+    lines = [one] if one.text is not None else scene.texts_on(one)
+    if len(lines) != 1:
+        return _open(f"{len(lines)} lines of text were read on it")
+    line, found = lines[0], (lines[0].text or "").strip()
+    if hop.read is Read.NUMBER:
+        same = line.number is not None and line.number == hop.value
+        digits = re.findall(r"\d+(?:\.\d+)?", found.replace(",", ""))
+        possible = isinstance(hop.value, Fraction) and hop.value in map(Fraction, digits)
+    else:
+        asked = str(hop.value).casefold().strip()
+        same = found.casefold() == asked
+        alike = difflib.SequenceMatcher(None, found.casefold(), asked).ratio()
+        possible = bool(asked) and (asked in found.casefold() or alike >= SIMILAR_TEXT)
+    if same:
+        return _CONFIRMED if line.certain else _open("the text is not clear")
+    if possible or not line.certain:
+        return _open(f"OCR read {found!r}")
+    return _contradicted("contradicted_reading", f"reads {found!r}, not {hop.value}")
+
+
+def _open(detail: str) -> Finding:
+    return Finding(Verdict.OPEN, detail)
+
+
+def _contradicted(reason: str, detail: str) -> Finding:
+    return Finding(Verdict.CONTRADICTED, detail, reason)
