@@ -12,16 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hopchain_etl.hops.instance import Instance, parse_phrase
+from hopchain_etl.hops.nouns import plural
 from hopchain_etl.hops.query import Hop, Read, Relation
 
-_PLURALS = {
-    "person": "people",
-    "sheep": "sheep",
-    "mouse": "mice",
-    "knife": "knives",
-    "skis": "skis",
-    "scissors": "scissors",
-}
 _SIDE = {
     Relation.LEFT_OF: "to the left of",
     Relation.RIGHT_OF: "to the right of",
@@ -77,20 +70,6 @@ def render(lines: Sequence[HopLine], signs: Sequence[str], rng: random.Random) -
             sentences.append(_reading(line, names[-1], rng))
     sentences.append(_final(names, signs, rng))
     return " ".join(sentences)
-
-
-def plural(noun: str) -> str:
-    """Return the plural of an English noun as used in detector categories."""
-    head, _, last = noun.rpartition(" ")
-    if last in _PLURALS:
-        many = _PLURALS[last]
-    elif last.endswith(("s", "x", "ch", "sh")):
-        many = f"{last}es"
-    elif last.endswith("y") and last[-2] not in "aeiou":
-        many = f"{last[:-1]}ies"
-    else:
-        many = f"{last}s"
-    return f"{head} {many}".strip()
 
 
 def _noun_phrase(hop: Hop, rng: random.Random) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from hopchain_etl.hops.describe import HopWords, describe
 from hopchain_etl.hops.query import Hop, Query, query_from_row
 from hopchain_etl.imaging.thumbnails import COLOURS, mask_uri, photo_uri
 from hopchain_etl.lake.lake import Lake
@@ -22,11 +23,10 @@ _WIDTH = 760  # px of pictures on the page
 
 @dataclass(frozen=True)
 class Look:
-    """One hop for display: its target, its colour and its reading."""
+    """One hop for display: its words, its colour and its mask."""
 
     number: int
-    where: str
-    reads: str
+    words: HopWords
     level: int
     colour: str
     mask: str | None
@@ -104,8 +104,7 @@ def _look(number: int, hop: Hop, masks: dict[str, Row]) -> Look:
     layers = [masks[target] for target in hop.target if target in masks]
     return Look(
         number=number,
-        where=f"{hop.category}, {hop.rel.replace('_', ' ')}{f' {hop.to}' if hop.to else ''}",
-        reads=f"{hop.read}: {hop.value}" if hop.read else "no reading, leads to the next hop",
+        words=describe(hop),
         level=hop.level,
         colour=f"rgb{colour}",
         mask=mask_uri(layers, colour, _WIDTH) if layers else None,

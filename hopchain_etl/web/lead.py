@@ -23,6 +23,7 @@ from hopchain_etl.web import batch_csv
 from hopchain_etl.web.batch_view import BatchView, Votes
 from hopchain_etl.web.desk import Desk
 from hopchain_etl.web.errors import Conflict, Invalid, NotFound
+from hopchain_etl.web.hop_view import hop_view
 from hopchain_etl.web.questions import Question, as_question, read_questions
 
 JSON = dict[str, Any]
@@ -190,8 +191,8 @@ class LeadDesk:
     def _item(self, shown: BatchView, query: str, row: JSON | None) -> JSON:
         outcome, row = shown.outcome(query), row or {}
         question = self.question(query)
-        hops = [{"number": number, **{key: value for key, value in hop.items() if key != "target"}}
-                for number, hop in enumerate(row.get("hops", ()), start=1)]  # fmt: skip
+        views = [hop_view(hop, number) for number, hop in enumerate(row.get("hops", ()), start=1)]
+        hops = [{key: value for key, value in hop.items() if key != "target"} for hop in views]
         columns = ("seat", "annotator", "answer", "reject_reason", "comment", "seconds", "answered_at")
         return {
             "query_id": query,

@@ -72,6 +72,8 @@ def test_disagreements_show_answers_hops_and_image(finished: Office) -> None:
     assert [one["answer"] for one in split["answers"]] == ["5", "6"]
     assert [hop["number"] for hop in split["hops"]] == [1, 2, 3, 4, 5]
     assert all("target" not in hop for hop in split["hops"])
+    assert split["hops"][3]["finds"] == "the number nearest to h3"
+    assert split["hops"][4]["asks"] == "how many?"
     assert finished.lead.get(f"/{split['image']}").headers["content-type"] == "image/png"
     (rest,) = finished.lead.get("/api/lead/batches/monday/disagreements?offset=2")["items"]
     assert rest["answers"][0]["reject_reason"] == "ambiguous"

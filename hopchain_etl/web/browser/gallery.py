@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopchain_etl import schemas
-from hopchain_etl.hops.query import QueryError, hop_from_row
 from hopchain_etl.imaging.thumbnails import COLOURS, mask_png, photo_jpeg
 from hopchain_etl.lake.lake import Lake, Part, Shard, exclude_withdrawn
 from hopchain_etl.web.browser.builds import JSON, BuildView
+from hopchain_etl.web.hop_view import hop_view
 
 _MAX_SHARDS = 16  # shards that one request reads at most
 _PARTS = 32  # Parquet parts kept in memory, 5,000 rows each at most
@@ -225,12 +225,6 @@ def _payload(text: str | None) -> Any:
 
 
 def _hop(row: Any, number: int) -> JSON:
-    """Return a hop for display. A rejected draft may contain anything; unreadable hops are marked as such."""
+    """Return a hop for display, with the colour of its mask."""
     colour = (number - 1) % len(COLOURS)
-    place = {"number": number, "colour": colour, "css": "rgb({} {} {})".format(*COLOURS[colour])}
-    try:
-        hop = hop_from_row(row, number)
-    except (QueryError, TypeError, AttributeError) as error:
-        return {**place, "unreadable": f"{error}"[:200], "target": []}
-    target = [str(one) for one in hop.target]
-    return {**place, **row, "target": target, "level": hop.level}
+    return {**hop_view(row, number), "colour": colour, "css": "rgb({} {} {})".format(*COLOURS[colour])}

@@ -1,6 +1,6 @@
 // The dataset browser: the queries and rejects of a build, and the target of each hop.
 
-import { byId, call, count, el, hopText, navigation, readingText, say, trying } from "./common.js";
+import { byId, call, count, el, hopWords, navigation, say, trying } from "./common.js";
 
 const COUNT = 24; // items at a time
 const WIDTH = 1000; // px of an opened photo
@@ -186,8 +186,7 @@ function hopList(hops) {
       },
     },
   }, el("span", { class: "hop", style: { borderColor: hop.css } }, String(hop.number)),
-  el("span", {}, hopText(hop), " ", hop.level && el("span", { class: "soft" }, `level ${hop.level}`), el("br"),
-    el("b", {}, readingText(hop)))));
+  hopWords(hop)));
   return el("ol", { class: "hops", "aria-label": "Hops: select one to see its target" }, buttons.map((button) => el("li", {}, button)));
 }
 

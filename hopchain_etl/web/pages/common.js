@@ -106,14 +106,9 @@ export const percent = (share) => (share === null || share === undefined ? "–"
 export const decimal = (number) => (number === null || number === undefined ? "–" : number.toFixed(2));
 export const count = (number) => (number ?? 0).toLocaleString("en");
 
-/** A hop in words, as the reports write it. */
-export function hopText(hop) {
-  if (hop.unreadable) return `cannot be read: ${hop.unreadable}`;
-  return `${hop.category}, ${String(hop.rel).replaceAll("_", " ")}${hop.to ? ` ${hop.to}` : ""}`;
-}
-
-/** What a hop reads, in words. */
-export function readingText(hop) {
-  if (hop.unreadable) return "";
-  return hop.read ? `${hop.read}${hop.arg ? ` (${hop.arg})` : ""}: ${hop.value}` : "no reading, leads to the next hop";
+/** A hop in words, as elements: what it finds, what it asks there and what it gets. */
+export function hopWords(hop) {
+  if (hop.unreadable) return el("span", {}, `cannot be read: ${hop.unreadable}`);
+  return el("span", {}, hop.finds, " ", el("span", { class: "soft" }, `level ${hop.level}`), el("br"),
+    hop.asks ? [hop.asks, " ", el("b", {}, hop.gets ?? "(no value)")] : "leads to the next hop");
 }

@@ -1,6 +1,6 @@
 // The lead's page: batches, agreement of annotators, disagreements.
 
-import { byId, call, confirmIn, count, decimal, el, hopText, navigation, percent, readingText, say, trying } from "./common.js";
+import { byId, call, confirmIn, count, decimal, el, hopWords, navigation, percent, say, trying } from "./common.js";
 
 const PAGE = 10; // disagreements at a time
 const FRESH = 30_000; // ms between refreshes of the batch progress
@@ -156,7 +156,7 @@ function disagreement(one) {
       el("details", {}, el("summary", {}, `Hops of the program: ${one.expr ?? ""}`),
         el("ol", { class: "hops" }, one.hops.map((hop) => el("li", {}, el("div", { class: "look" },
           el("span", { class: "hop" }, String(hop.number)),
-          el("span", {}, hopText(hop), el("br"), el("b", {}, readingText(hop))))))))));
+          hopWords(hop))))))));
 }
 
 /** Compare an answer with the majority; without a majority only rejects are marked. */

@@ -257,6 +257,8 @@ def test_a_run_leads_to_its_build_with_masks_hop_by_hop(site: Site, collected: s
             expect(mask).to_have_js_property("naturalWidth", 320)
         frame.locator(".look").nth(1).click()
         expect(frame.locator(".mask.lit")).to_have_count(1)
+        expect(frame.locator(".look").nth(2)).to_contain_text("the dog nearest to h2")
+        expect(frame.locator(".look").nth(4)).to_contain_text("how many?")
         shot(page, "dataset-query")
         audit(frame.locator("body"))
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from hopchain_etl import schemas
 from hopchain_etl.demo.s3_folder import ServerInfo
+from hopchain_etl.hops.query import Hop, Read, Relation, hop_to_row
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import LakeSettings, Settings
@@ -88,7 +89,10 @@ def _refuse(lake: Lake, fingerprint: str, query: dict[str, Any]) -> None:
     shard = Shard("first", 0)
     held = lake.marker("queries", fingerprint, shard)
     assert held
-    draft = {"question": SCRIPT, "hops": query["hops"], "expr": "h2", "answer": "3"}
+    rightmost = Hop(("cup",), "cup", Relation.RIGHT_OF)
+    hat = Hop(("dog",), SCRIPT, Relation.NEAREST, "h1", Read.PRESENT, "a hat", value=False)
+    looks = [*query["hops"], hop_to_row(rightmost), hop_to_row(hat)]
+    draft = {"question": SCRIPT, "hops": looks, "expr": "h2", "answer": "3"}
     common = {"stage": "generate", "image_id": query["image_id"], "input_id": query["image_id"]}
     rows = [
         {"scope": "output", "outcome": "rejected", "reason": "no_chain", "detail": "loops", "payload": draft},
@@ -154,13 +158,27 @@ def test_rejects_come_with_payload_hops_and_photo(browsed: Browsed) -> None:
     path = f"/builds/{KEY}/rejects"
     loops, odd, failed = browsed.all(path, stage="generate")
     assert loops["payload"]["question"] == SCRIPT
-    assert [hop["rel"] for hop in loops["hops"]] == [hop["rel"] for hop in browsed.queries[0]["hops"]]
+    assert [hop["rel"] for hop in loops["hops"][:5]] == [hop["rel"] for hop in browsed.queries[0]["hops"]]
     assert loops["photo"]
     assert "unreadable" in odd["hops"][0]
     assert failed["payload"] is None
     assert browsed.all(path, stage="generate", reason="no_chain") == [loops]
     assert browsed.all(path, stage="generate", outcome="failed") == [failed]
     assert browsed.all(path, stage="generate", text="TIMED OUT") == [failed]
+
+
+def test_hops_of_queries_and_rejects_come_in_words(browsed: Browsed) -> None:
+    def words(one: dict[str, Any]) -> list[tuple[str, str | None, str | None]]:
+        return [(hop["finds"], hop["asks"], hop["gets"]) for hop in one["hops"]]
+
+    query = browsed.all(f"/builds/{KEY}/queries")[0]
+    cups = json.loads(browsed.queries[0]["hops"][4]["value"])
+    assert words(query)[0] == ("the car", None, None)
+    assert words(query)[2] == ("the dog nearest to h2", None, None)
+    assert words(query)[4] == ("cups in the whole picture", "how many?", f"{cups}")
+    reject = browsed.all(f"/builds/{KEY}/rejects", stage="generate")[0]
+    assert words(reject)[5] == ("the rightmost cup", None, None)
+    assert words(reject)[6] == (f"the {SCRIPT} nearest to h1", "does it have a hat?", "no")
 
 
 def test_a_mask_covers_its_instance_and_nothing_else(browsed: Browsed) -> None:
