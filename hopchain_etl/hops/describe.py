@@ -58,6 +58,11 @@ _RELATIONS = {
         "the {thing} lowest down in the picture",
     ),
     Relation.INSIDE: _Wording("the {thing} printed on {anchor}", "{many} printed on {anchor}"),
+    Relation.IN: _Wording("the {thing} in {anchor}", "{many} in {anchor}"),
+    Relation.ON: _Wording("the {thing} on {anchor}", "{many} on {anchor}"),
+    Relation.TALLEST: _Wording("the tallest {thing} besides {anchor}", "tallest {many}", "the tallest {thing}"),
+    Relation.WIDEST: _Wording("the widest {thing} besides {anchor}", "widest {many}", "the widest {thing}"),
+    Relation.MATCHING: _Wording("the {thing} that shows the same as {anchor}", "{many} that show the same as {anchor}"),
     Relation.LARGEST: _Wording("the largest {thing} besides {anchor}", "largest {many}", "the largest {thing}"),
     Relation.SMALLEST: _Wording("the smallest {thing} besides {anchor}", "smallest {many}", "the smallest {thing}"),
     Relation.NEAREST_VALUE: _Wording(
@@ -103,8 +108,7 @@ def describe_target(hop: Hop, anchor: str) -> str:
 
     ``anchor`` is what to call the thing in ``hop.to``; it is not used if ``hop.to`` is None.
     """
-    described = getattr(hop, "words", None)
-    words = f" ({described})" if described else ""
+    words = f" ({hop.words})" if hop.words else ""
     anchor = anchor if hop.to is not None and anchor else _NOT_SAID
     wording = _wording(hop)
     if hop.read is Read.COUNT:

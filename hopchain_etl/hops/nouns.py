@@ -4,6 +4,14 @@ from __future__ import annotations
 
 _PLURALS = {
     "person": "people",
+    "man": "men",
+    "woman": "women",
+    "child": "children",
+    "foot": "feet",
+    "tooth": "teeth",
+    "leaf": "leaves",
+    "shelf": "shelves",
+    "fish": "fish",
     "sheep": "sheep",
     "mouse": "mice",
     "knife": "knives",

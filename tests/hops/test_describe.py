@@ -79,12 +79,6 @@ class Unworded(StrEnum):
     MATERIAL = "main_material"
 
 
-class DescribedHop(Hop):
-    """A hop with a free description beside its noun."""
-
-    words = "in the background"
-
-
 @pytest.mark.parametrize(("category", "rel", "to", "said"), FOUND)
 def test_what_a_hop_finds(category: str, rel: Relation, to: str | None, said: str) -> None:
     assert describe_target(Hop(("a",), category, rel, to), to or "") == said
@@ -110,7 +104,7 @@ def test_an_anchor_may_have_a_name_of_its_own() -> None:
 
 def test_a_description_stands_beside_the_noun_that_it_is_about() -> None:
     def said(rel: Relation, to: str | None, read: Read | None = None) -> str:
-        return describe_target(DescribedHop(("a",), "chair", rel, to, read), to or "")
+        return describe_target(Hop(("a",), "chair", rel, to, read, words="in the background"), to or "")
 
     assert said(Relation.NEAREST, "h1") == "the chair (in the background) nearest to h1"
     assert said(Relation.NAMED, "h1") == "h1 (in the background)"
