@@ -74,8 +74,12 @@ HOP = pa.struct(
         ("read", pa.string()),
         ("arg", pa.string()),
         ("value", pa.string()),  # JSON: number, string or boolean
+        ("words", pa.string()),  # how the target is described beyond its category, or null
     ]
 )
+
+# Who confirmed a hop: code, eyes (all looks at it agreed with the author) or nobody.
+CONFIRMED = pa.struct([("by", pa.string()), ("looks", pa.int8())])
 
 QUERIES = pa.schema(
     [
@@ -96,7 +100,11 @@ QUERIES = pa.schema(
         ("author", pa.string()),
         ("combination", pa.list_(pa.string())),  # the 3 to 6 instances that the author was given
         ("n_hops", pa.int8()),
-        ("unchecked", pa.float32()),  # share of hops that code cannot execute
+        ("unchecked", pa.float32()),  # share of hops that code does not confirm
+        ("confirmed_by", pa.list_(CONFIRMED)),  # of each hop
+        ("unconfirmed", pa.float32()),  # share of hops that nobody confirmed
+        ("has_shortcut", pa.bool_()),  # a link of the chain can be skipped
+        ("repaired", pa.bool_()),  # the author's second try, after a complaint
     ]
 )
 

@@ -1,4 +1,4 @@
-"""Protocols of the six engine roles (detector, segmenter, author, reader, solver, judge), their jobs and replies.
+"""Protocols of the seven engine roles (detector, segmenter, author, reader, looker, solver, judge) and their jobs.
 
 An engine receives jobs and yields a reply for each, in any order. Replies hold plain JSON, so that the response cache
 can store them. Everything that determines an answer is in ``Identity`` and ``Job.payload``.
@@ -104,15 +104,17 @@ class AuthorJob:
     photo: Photo
     instances: tuple[Row, ...]  # rows of the instances table, all of the photo
     combination: tuple[str, ...] = ()  # ids of those to write about; empty: the author chooses
+    refused: tuple[JSON, ...] = ()  # drafts to write again: {"draft": a query as in the reply, "complaints": [str]}
 
     @property
     def payload(self) -> JSON:
-        return {
+        request = {
             "task": "author",
             "blob": self.photo.blob_sha,
             "instances": [instance_for_prompt(row) for row in self.instances],
             "combination": list(self.combination),
         }
+        return {**request, "refused": list(self.refused)} if self.refused else request
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,28 @@ class ReadJob:
             "question": self.question,
             "instances": [instance_for_prompt(row) for row in self.instances],
             "seen": list(self.unexecutable_facts),
+        }
+
+
+@dataclass(frozen=True)
+class LookJob:
+    """A question about one hop, for eyes that see the photo with a few things marked; see ``hops.looks``."""
+
+    photo: Photo
+    question: str
+    marks: tuple[tuple[str, tuple[float, ...]], ...]  # label and box, xyxy px
+    choices: tuple[str, ...]  # labels of which one may be meant; empty if the question does not ask which
+    sample: int  # the same look is taken several times
+
+    @property
+    def payload(self) -> JSON:
+        return {
+            "task": "look",
+            "blob": self.photo.blob_sha,
+            "question": self.question,
+            "marks": [[label, *(round(side, 1) for side in box)] for label, box in self.marks],
+            "choices": list(self.choices),
+            "sample": self.sample,
         }
 
 
@@ -217,6 +241,11 @@ class Author(Protocol):
     @property
     def identity(self) -> Identity: ...
 
+    @property
+    def saw_photo(self) -> bool:
+        """Whether the author saw the photo. If not, code must prove every hop; if so, code must not disprove one."""
+        ...
+
     def plan(self, photo: Photo, instances: Sequence[Row]) -> Sequence[AuthorJob]:
         """Return the jobs for a photo; each is sent and stored separately."""
         ...
@@ -235,6 +264,18 @@ class Reader(Protocol):
     def identity(self) -> Identity: ...
 
     def read(self, jobs: Iterable[ReadJob]) -> Iterator[Reply[ReadJob]]: ...
+
+
+class Looker(Protocol):
+    """Looks at a hop that code leaves open, without knowing its author's target or reading.
+
+    Content: ``{"cannot_tell": bool, "which": label | None, "reading": str | None}``.
+    """
+
+    @property
+    def identity(self) -> Identity: ...
+
+    def look(self, jobs: Iterable[LookJob]) -> Iterator[Reply[LookJob]]: ...
 
 
 class Solver(Protocol):

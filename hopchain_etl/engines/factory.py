@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hopchain_etl.engines.base import Author, Detector, Judge, Reader, Segmenter, Selection, Solver
+from hopchain_etl.engines.base import Author, Detector, Judge, Looker, Reader, Segmenter, Selection, Solver
 from hopchain_etl.settings import Profile, Settings
 
 
 @dataclass(frozen=True)
 class Engines:
-    """The engines of one profile. ``reader``, ``solver`` and ``judge`` are None if the profile has no such engine,
-    ``selection`` if every photo is processed.
+    """The engines of one profile. ``reader``, ``looker``, ``solver`` and ``judge`` are None if the profile has no such
+    engine, ``selection`` if every photo is processed.
     """
 
     detector: Detector
     segmenter: Segmenter
     author: Author
     reader: Reader | None = None
+    looker: Looker | None = None
     solver: Solver | None = None
     judge: Judge | None = None
     selection: Selection | None = None
@@ -35,6 +36,7 @@ def create_engines(settings: Settings) -> Engines:
     from hopchain_etl.engines.vlm.author import VlmAuthor
     from hopchain_etl.engines.vlm.detector import VlmDetector
     from hopchain_etl.engines.vlm.judge import VlmJudge
+    from hopchain_etl.engines.vlm.looker import VlmLooker
     from hopchain_etl.engines.vlm.reader import VlmReader
     from hopchain_etl.engines.vlm.solver import VlmSolver
 
@@ -44,6 +46,7 @@ def create_engines(settings: Settings) -> Engines:
         Sam3Segmenter(settings.sam3),
         VlmAuthor(vlm, ask, settings.generate),
         reader=VlmReader(vlm, ask),
+        looker=VlmLooker(vlm, ask) if ask.looks else None,
         solver=VlmSolver(settings.solver, ask),
         judge=VlmJudge(vlm, ask),
         selection=Selection(ask.min_complexity, ask.min_quality),

@@ -12,7 +12,7 @@ from hopchain_etl.hops.steps import Step, first_steps
 from hopchain_etl.hops.variants import VARIANTS, to_row, variant
 from hopchain_etl.settings import GenerateSettings
 
-REVISION = "9"
+REVISION = "10"
 
 
 class ProgramAuthor:
@@ -24,6 +24,11 @@ class ProgramAuthor:
     @property
     def identity(self) -> Identity:
         return Identity("program-author", REVISION, self._settings.model_dump(), cached=False)
+
+    @property
+    def saw_photo(self) -> bool:
+        """False: it knows the instances only."""
+        return False
 
     def plan(self, photo: Photo, instances: Sequence[Row]) -> Sequence[AuthorJob]:
         """Return one job: the program author finds its own combinations among all instances."""

@@ -14,7 +14,7 @@ from hopchain_etl.hops.expression import ExpressionError, conditions_met, parse
 from hopchain_etl.hops.query import Query
 from hopchain_etl.hops.rules import arithmetic, picture, program, wording
 from hopchain_etl.hops.scene import Scene
-from hopchain_etl.hops.verdict import HopVerdict
+from hopchain_etl.hops.verdict import HopVerdict, Verdict
 
 MIN_HOPS, MAX_HOPS = program.MIN_HOPS, program.MAX_HOPS
 MIN_INSTANCES, MAX_INSTANCES = program.MIN_INSTANCES, program.MAX_INSTANCES
@@ -79,6 +79,21 @@ _DISPROOFS: tuple[Rule, ...] = (
 )
 DRAFT_RULES: tuple[Rule, ...] = (*(rule for rule in RULES if rule not in _PROOFS), *_DISPROOFS)
 
+# What an author can mend in a draft, told what is wrong; anything else needs another chain.
+MENDABLE = frozenset(
+    rule.__name__
+    for rule in DRAFT_RULES
+    if rule
+    not in (
+        program.hop_count,
+        program.dangling_id,
+        program.instance_count,
+        program.one_level_only,
+        program.no_perception_hop,
+        program.no_instance_chain,
+    )
+)
+
 # Half and single variants are shorter than a chain may be, but must be answerable on their own.
 _OF_CHAINS = (
     program.hop_count,
@@ -110,6 +125,11 @@ class DraftCheck:
     violations: list[Violation]
     verdicts: tuple[HopVerdict, ...]
     has_shortcut: bool
+
+    @property
+    def open_share(self) -> float:
+        """The share of hops that code does not confirm."""
+        return sum(one.verdict is not Verdict.CONFIRMED for one in self.verdicts) / max(1, len(self.verdicts))
 
 
 def check_draft(query: Query, scene: Scene, rules: Sequence[Rule] = DRAFT_RULES) -> DraftCheck:

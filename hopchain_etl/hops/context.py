@@ -14,7 +14,7 @@ from hopchain_etl.hops.expression import ExpressionError, Node, number_of, parse
 from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue, parse_phrase
 from hopchain_etl.hops.query import Hop, Query, Relation, Value
 from hopchain_etl.hops.scene import Scene
-from hopchain_etl.hops.verdict import HopVerdict, Verdict, judge_hop
+from hopchain_etl.hops.verdict import HopVerdict, judge_hop
 
 _QUOTED = re.compile(r'"[^"]*"|“[^”]*”')
 _WORD = re.compile(r"\w+")
@@ -45,12 +45,6 @@ class QueryContext:
             judge_hop(self.scene, hops, number, [text for at, text in self.text_comparisons if at == number])
             for number, _ in self.query.numbered()
         )
-
-    @property
-    def open_share(self) -> float:
-        """The share of hops that code does not confirm."""
-        unconfirmed = [one.verdict is not Verdict.CONFIRMED for one in self.verdicts]
-        return sum(unconfirmed) / max(1, len(unconfirmed))
 
     @cached_property
     def unquoted(self) -> str:

@@ -96,7 +96,7 @@ def _target(scene: Scene, hop: Hop, one: Instance, anchor: Instance | None, valu
     if hop.rel is Relation.OTHER and len(fitting) > 1:
         return _contradicted("contradicted_reference", f"{len(fitting)} others fit")
     if one.id not in {other.id for other, _ in meant}:
-        if any(_same_thing(one, other) for other, _ in meant):
+        if any(same_thing(one, other) for other, _ in meant):
             return _open("the thing has two names")
         return _contradicted("contradicted_target", _better(meant))
     if len(meant) == 1:
@@ -107,7 +107,7 @@ def _target(scene: Scene, hop: Hop, one: Instance, anchor: Instance | None, valu
 def _described(scene: Scene, hop: Hop, one: Instance, anchor: Instance | None) -> Finding:
     """Return whether a target that is described in words, or by a noun of its own, is where the relation says."""
     if scene.knows(hop.category) and matches(one, hop.category) is TruthValue.NO:
-        alike = (other for other, _ in scene.matching(hop.category) if _same_thing(one, other))
+        alike = (other for other, _ in scene.matching(hop.category) if same_thing(one, other))
         if not any(alike):
             return _contradicted("contradicted_target", f"it is a {one.category}")
     if anchor is not None and hop.rel in SIDES | HOLDS:
@@ -121,7 +121,8 @@ def _better(meant: Candidates) -> str:
     return f"{meant[0][0].id} fits better" if meant else "finds another target"
 
 
-def _same_thing(one: Instance, other: Instance) -> bool:
+def same_thing(one: Instance, other: Instance) -> bool:
+    """Return whether two instances are one thing that was found under two names."""
     a, b = one.box, other.box
     common = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
     return common >= SAME_THING * (one.width * one.height + other.width * other.height - common)

@@ -16,7 +16,7 @@ from hopchain_etl.quality.validator import Validator, make_validator
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages import detect, generate, judge, screen, segment
 from hopchain_etl.stages.ingest import IngestResult, ingest
-from hopchain_etl.stages.lineage import Lineage, identity_facts
+from hopchain_etl.stages.lineage import Lineage
 from hopchain_etl.stages.runner import Progress, Stage, run_shard
 from hopchain_etl.stages.token_budget import limited_budget
 
@@ -55,15 +55,17 @@ class Build:
         """The current stages in order, by name."""
         engines = self._engines
         detector, segmenter, author = engines.detector, engines.segmenter, engines.author
-        reader = {"reader": identity_facts(engines.reader.identity)} if engines.reader else {}
+        ask = self.settings.ask
+        reviewers = generate.Reviewers(engines.reader, engines.looker, ask.looks, ask.repairs, ask.max_unconfirmed)
         selection = asdict(engines.selection) if engines.selection else {}
         detected = Lineage("detect", detect.REVISION, detector.identity, None, selection)
         segmented = Lineage("segment", segment.REVISION, segmenter.identity, detected.fingerprint)
-        generated = Lineage("generate", generate.REVISION, author.identity, segmented.fingerprint, reader)
+        writing = generate.Generate(author, segmented.fingerprint, reviewers)
+        generated = Lineage("generate", generate.REVISION, author.identity, segmented.fingerprint, writing.params)
         steps = {
             "detect": Step(detect.Detect(detector, engines.selection), detected),
             "segment": Step(segment.Segment(segmenter, detected.fingerprint), segmented),
-            "generate": Step(generate.Generate(author, segmented.fingerprint, engines.reader), generated),
+            "generate": Step(writing, generated),
         }
         return {**steps, **self._filter_steps(generated.fingerprint)}
 

@@ -129,6 +129,29 @@ class AskSettings(Section):
     queries_per_combination: int = Field(
         4, ge=1, le=8, description="maximum number of questions requested per combination"
     )
+    repairs: int = Field(
+        1,
+        ge=0,
+        le=1,
+        description="how often a refused draft goes back to its author with the complaint, if it can be mended",
+    )
+    looks: int = Field(
+        2,
+        ge=0,
+        le=8,
+        description=(
+            "how often the model looks at each hop that code cannot confirm, without knowing its author's answer; all "
+            "looks must agree with the author; 0: nobody looks"
+        ),
+    )
+    max_unconfirmed: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description=(
+            "largest share of a question's hops that neither code nor a look confirms; none: 0 with looks, 0.34 without"
+        ),
+    )
     crop_pixels: int = Field(
         262_144, ge=1_024, description="pixels of each instance's crop; larger crops are scaled down"
     )

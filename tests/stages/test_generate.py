@@ -6,7 +6,7 @@ from hopchain_etl.engines.base import AuthorJob, Photo, Reply
 from hopchain_etl.engines.program import ProgramAuthor
 from hopchain_etl.hops.instance import Instance
 from hopchain_etl.settings import GenerateSettings
-from hopchain_etl.stages.generate import drafted
+from hopchain_etl.stages.drafts import Drafts
 from hopchain_etl.stages.runner import Accepted
 from support.hop_scenes import price_list
 
@@ -44,7 +44,8 @@ def photo() -> Photo:
 
 def made_of(row: dict[str, Any], drafts: list[dict[str, Any]]) -> Accepted:
     """What generate makes of an author's drafts."""
-    made = drafted(row, [Reply(AuthorJob(photo(), tuple(row["instances"])), {"queries": drafts})], "me").outcome
+    replies = [Reply(AuthorJob(photo(), tuple(row["instances"])), {"queries": drafts})]
+    made = Drafts(row, "me", saw_photo=False).write(replies).finish(0.0).outcome
     assert isinstance(made, Accepted)
     return made
 

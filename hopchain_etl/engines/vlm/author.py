@@ -36,6 +36,11 @@ class VlmAuthor:
         crops = {"crop_pixels": ask.crop_pixels, "crop_margin": ask.crop_margin}
         return self._model.identity(plan=plan, queries=ask.queries_per_combination, seed=generate.seed, **crops)
 
+    @property
+    def saw_photo(self) -> bool:
+        """True: the photo is in the prompt."""
+        return True
+
     def plan(self, photo: Photo, instances: Sequence[Row]) -> Sequence[AuthorJob]:
         """Return a job for each combination that is drawn."""
         scene = Scene.from_rows(instances, photo.width, photo.height)

@@ -8,25 +8,28 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from hopchain_etl.imaging.vision_tokens import FACTOR, MAX_PIXELS, image_tokens, resized
 
+_FRAME, _FRAME_OF_START = "#ffd400", "#00e0ff"  # readable on light and dark photos, each with a black edge
 _AS_THEY_ARE = {"JPEG": "image/jpeg", "PNG": "image/png"}  # what every server decodes
 
 Box = tuple[float, float, float, float]
+Mark = tuple[str, tuple[float, ...]]  # a label, and the box (xyxy px of the whole photo) that it frames
 
 
 @dataclass(frozen=True)
 class PromptImage:
     """An image in a prompt: the whole image or the region ``box`` (xyxy in px of the whole), within a pixel budget.
 
-    Pictures that share one ``load`` are decoded once a call.
+    ``marks`` are framed and labelled in it. Pictures that share one ``load`` are decoded once a call.
     """
 
     load: Callable[[], bytes] = field(repr=False)
     max_pixels: int = MAX_PIXELS
     box: Box | None = None
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,15 +61,36 @@ def encoded(pictures: list[PromptImage]) -> list[Encoded]:
 
 def _encode(picture: PromptImage, source: bytes, image: Image.Image) -> Encoded:
     fits = image.width * image.height <= picture.max_pixels
-    if not picture.box and fits and image.format in _AS_THEY_ARE:
+    if not picture.box and not picture.marks and fits and image.format in _AS_THEY_ARE:
         return _sent(source, _AS_THEY_ARE[image.format], image.size)
     part = (image.crop(_whole_pixels(picture.box, image.size)) if picture.box else image).convert("RGB")
     if part.width * part.height > picture.max_pixels:
         wide, high = resized(*part.size, max_pixels=picture.max_pixels, min_pixels=0)
         part = part.resize((max(FACTOR, wide), max(FACTOR, high)), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    _draw(part, picture.marks, part.width / image.width, part.height / image.height)
     sink = io.BytesIO()
     part.save(sink, "JPEG", quality=95, subsampling=0)
     return _sent(sink.getvalue(), "image/jpeg", part.size)
+
+
+def _draw(part: Image.Image, marks: tuple[Mark, ...], across: float, down: float) -> None:
+    """Frame and label the marks in a whole picture, with ``across`` and ``down`` its pixels per pixel of the photo.
+
+    Frames lie just outside their boxes and labels beside a corner, so that they cover as little as possible.
+    """
+    pen, side = ImageDraw.Draw(part), max(14, round(0.022 * max(part.size)))
+    font, line = ImageFont.load_default(side), max(2, side // 8)
+    for label, (x1, y1, x2, y2) in marks:
+        left, top = max(1.0, x1 * across - line - 1), max(1.0, y1 * down - line - 1)
+        right, bottom = min(part.width - 2.0, x2 * across + line + 1), min(part.height - 2.0, y2 * down + line + 1)
+        colour = _FRAME_OF_START if label == "A" else _FRAME
+        pen.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline="black", width=line + 2)
+        pen.rectangle((left, top, right, bottom), outline=colour, width=line)
+        width = pen.textlength(label, font) + side // 2
+        at_x = min(left, part.width - width)
+        at_y = top - side - 4 if top >= side + 4 else min(bottom, part.height - side - 4.0)
+        pen.rectangle((at_x, at_y, at_x + width, at_y + side + 4), fill=colour, outline="black")
+        pen.text((at_x + side // 4, at_y + 1), label, fill="black", font=font)
 
 
 def _sent(data: bytes, kind: str, size: tuple[int, int]) -> Encoded:

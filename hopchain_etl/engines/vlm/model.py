@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hopchain_etl.engines.base import JSON, Identity, J, Photo, Reply
 from hopchain_etl.engines.prompts import Prompt
 from hopchain_etl.engines.vlm.call import ChatRequest, ChatResponse, Message
 from hopchain_etl.engines.vlm.connection import connect
-from hopchain_etl.engines.vlm.images import Box, PromptImage
+from hopchain_etl.engines.vlm.images import Box, Mark, PromptImage
 from hopchain_etl.settings import AskSettings, VlmSettings
 
 
@@ -34,9 +34,9 @@ class RoleModel:
         ask, schema = self.ask_settings, self.prompt.schema
         return ChatRequest(messages, ask.max_tokens, schema=schema, temperature=ask.temperature, seed=seed)
 
-    def whole(self, photo: Photo) -> PromptImage:
-        """Return a photo as a picture."""
-        return PromptImage(photo.load, self.vlm.max_pixels)
+    def whole(self, photo: Photo, marks: Sequence[Mark] = ()) -> PromptImage:
+        """Return a photo as a picture, with framed and labelled things if ``marks`` are given."""
+        return PromptImage(photo.load, self.vlm.max_pixels, marks=tuple(marks))
 
     def close_up(self, photo: Photo, box: Box) -> PromptImage:
         """Return a crop of ``box`` (xyxy px) with a margin."""

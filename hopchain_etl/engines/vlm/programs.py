@@ -59,12 +59,10 @@ def draft_row(written: Mapping[str, Any], ids: Mapping[str, str], combination: S
 def note(fact: Mapping[str, Any], label_of: Mapping[str, str]) -> str:
     """Return a fact of ``hops.round_trip.unexecutable_facts`` in words."""
     where = ", ".join(label_of.get(one, "?") for one in fact["of"]) or "the whole photograph"
-    if "rel" in fact:
-        to = ", ".join(label_of.get(one, "?") for one in fact["to"])
-        place = f"{fact['rel']} {to}" if to else fact["rel"]
-        return f"{where} is what is called {json_line(fact['category'])} ({place})"
     if fact["read"] == Read.COUNT:
-        return f"how many {json_line(fact['category'])}: {fact['value']}" + (f" ({where})" if fact["of"] else "")
+        to = ", ".join(label_of.get(one, "?") for one in fact["to"])
+        place = f"{fact['rel'].replace('_', ' ')} {to}" if to else where
+        return f"how many {json_line(fact['category'])}, {place}: {fact['value']}"
     reading = f"{fact['read']} {json_line(fact['arg'])}" if fact["arg"] else fact["read"]
     return f"{where}: {reading}: {fact['value']}"
 

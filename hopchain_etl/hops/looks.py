@@ -1,0 +1,146 @@
+"""Looks: what other eyes are asked about a hop that code leaves open, and whether they agree with its author.
+
+A look shows the photo with a few things marked and asks about one hop alone, in words made from the hop: which marked
+thing is meant, or what is read there. It never tells the author's target or value. Earlier hops are taken as given: the
+thing that a hop starts from is marked A.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from hopchain_etl.hops.describe import describe_reading, describe_target
+from hopchain_etl.hops.execute import value_sought
+from hopchain_etl.hops.expression import ExpressionError, letters, number_of, parse
+from hopchain_etl.hops.grading import parse_number
+from hopchain_etl.hops.instance import AmbiguousError, Instance, parse_phrase
+from hopchain_etl.hops.query import BY_VALUE, Hop, Query, Read, Relation, Value
+from hopchain_etl.hops.scene import Scene
+from hopchain_etl.hops.verdict import HopVerdict, Verdict, same_thing
+
+MOST_CANDIDATES = 9  # marks on one picture; more would cover it
+LEAST_CANDIDATES = 3  # with fewer of the same name, neighbours of other names are marked as well
+START = "A"  # the mark of the thing that a hop starts from
+_YES, _NO = frozenset({"yes", "true"}), frozenset({"no", "false"})
+
+
+@dataclass(frozen=True)
+class Look:
+    """A question about one hop. ``marks`` are (label, instance id); ``choices`` the labels of which one may be meant.
+
+    Without ``choices`` the target is given; ``reads`` is what is read there, if anything is asked.
+    """
+
+    question: str
+    marks: tuple[tuple[str, str], ...]
+    choices: tuple[str, ...]
+    reads: Read | None
+
+
+def looks(query: Query, verdicts: Sequence[HopVerdict], scene: Scene) -> dict[int, Look]:
+    """Return the look for each open hop, by its number."""
+    return {
+        number: look_at(query, number, verdict, scene)
+        for number, verdict in enumerate(verdicts, start=1)
+        if verdict.verdict is Verdict.OPEN
+    }
+
+
+def look_at(query: Query, number: int, verdict: HopVerdict, scene: Scene) -> Look:
+    """Return the look for one hop: at its target, at its reading, or at both, whichever code leaves open."""
+    hop = query.hops[number - 1]
+    start = _start(query, hop)
+    marked = ((START, start),) if start and start in scene.by_id else ()
+    asks = describe_reading(hop)
+    if hop.read is Read.COUNT:
+        return Look(f"How many {describe_target(hop, _start_name(query, hop))} are there?", marked, (), hop.read)
+    if not hop.target:
+        return Look(f"In the whole picture: {asks}", (), (), hop.read)
+    if verdict.target.verdict is Verdict.CONFIRMED or (hop.rel is Relation.NAMED and hop.to):
+        return Look(f"Look at the thing marked {START}: {asks}", ((START, hop.target[0]),), (), hop.read)
+    candidates = _candidates(query, number, scene)
+    choices = tuple((str(place), one.id) for place, one in enumerate(candidates, start=1))
+    labels = tuple(label for label, _ in choices)
+    question = f"Which of the marked things is {describe_target(hop, _start_name(query, hop))}?"
+    if asks and verdict.reading.verdict is Verdict.OPEN:
+        return Look(f"{question} And of that thing: {asks}", marked + choices, labels, hop.read)
+    return Look(question, marked + choices, labels, None)
+
+
+def disagreement(look: Look, answer: Mapping[str, Any], query: Query, number: int, scene: Scene) -> str | None:
+    """Return why an answer does not agree with the author of hop ``number``; None if it does.
+
+    ``answer``: ``{"cannot_tell": bool, "which": label | None, "reading": str | None}``. A number or a yes must be the
+    same; another word (for a colour, a shape) is as good if the question's answer stays the same.
+    """
+    hop = query.hops[number - 1]
+    if answer["cannot_tell"]:
+        return "they cannot tell"
+    if look.choices:
+        chosen = dict(look.marks).get(str(answer["which"]).strip())
+        if chosen not in hop.target:
+            return f"they mean {chosen or 'none of the marked things'}"
+    if look.reads is not None and not _same_reading(query, number, str(answer["reading"] or "")):
+        return f"they read {answer['reading']!r}, not {hop.value}"
+    return None
+
+
+def _start(query: Query, hop: Hop) -> str | None:
+    """Return the instance that a hop starts from; None for the whole picture and for a hop that seeks a value."""
+    if hop.to_hop is None or hop.rel in BY_VALUE or hop.to_hop > len(query.hops):
+        return None
+    return query.hops[hop.to_hop - 1].referent
+
+
+def _start_name(query: Query, hop: Hop) -> str:
+    if hop.rel not in BY_VALUE:
+        return f"the thing marked {START}"
+    try:
+        value = value_sought(query.hops, hop)
+    except (AmbiguousError, ValueError):
+        return f"the thing marked {START}"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _candidates(query: Query, number: int, scene: Scene) -> list[Instance]:
+    """Return the things that may be meant, from left to right: those of the hop's name, or of its target's kind.
+
+    The choice does not tell the target: it stands among as many others wherever there are any.
+    """
+    hop = query.hops[number - 1]
+    target, start = scene.get(hop.target[0]), _start(query, hop)
+    noun = parse_phrase(hop.category)[1] if scene.knows(hop.category) else target.category
+    named = [one for one, _ in scene.matching(noun) if one.id not in (target.id, start) and not same_thing(one, target)]
+    others = [one for one in scene.instances if one.certain and one.id not in (target.id, start) and one not in named]
+    rng = random.Random(f"{query.question} {number}")  # noqa: S311 - the same look on any machine
+    found = [target, *rng.sample(named, min(len(named), MOST_CANDIDATES - 1))]
+    found += rng.sample(others, min(len(others), max(0, LEAST_CANDIDATES - len(found))))
+    return sorted(found, key=lambda one: (one.centre, one.id))
+
+
+def _same_reading(query: Query, number: int, reading: str) -> bool:
+    value = query.hops[number - 1].value
+    said = reading.strip().strip('"“”.').casefold().replace("gray", "grey")
+    if isinstance(value, bool):
+        return said in (_YES if value else _NO)
+    if isinstance(value, Fraction):
+        return value in (parse_number(said), parse_number(said.rstrip("%abcdefghijklmnopqrstuvwxyz° ")))
+    if value is None or not said:
+        return False
+    return said == value.casefold().strip() or _same_answer(query, number, said)
+
+
+def _same_answer(query: Query, number: int, said: str) -> bool:
+    """Return whether another word at a hop leaves the question's answer and the later hops as they are."""
+    value: Value | None = query.hops[number - 1].value
+    for later in query.hops:
+        if later.rel in BY_VALUE and number in later.to_hops:
+            return later.seeks_letters and isinstance(value, str) and letters(said) == letters(value)
+    try:
+        return number_of(parse(query.expr), {**query.values, number: said}) == query.answer
+    except ExpressionError:
+        return False
