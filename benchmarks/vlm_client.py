@@ -238,7 +238,7 @@ def server(model: Path, folder: Path) -> Iterator[str]:
     how = LaunchSettings(
         tensor_parallel=1, max_model_len=2_048, extra_args=tuple(flags), ready_seconds=400, log_folder=str(folder)
     )
-    running = launch(VlmSettings(model=str(model), launch=how))
+    running = launch(VlmSettings(model=str(model), reasoning_parser=None, launch=how))
     try:
         yield running.url
     finally:

@@ -1,6 +1,6 @@
 """Checks everything that the configured profile needs, and reports what is missing and how to fix it.
 
-Checks are small and leave nothing behind: one object in each bucket, one short question to each model.
+Checks are small and leave nothing behind: one object in each bucket, two short questions to each model.
 """
 
 from __future__ import annotations
@@ -25,6 +25,6 @@ def examine(settings: Settings) -> Iterator[Finding]:
         return
     for name in sorted({needs.model_section for needs in RESOURCES.values() if needs.model_section}):
         model: VlmSettings = getattr(settings, name)
-        yield from models.endpoint(name, model) if model.endpoint_url else models.launch(name, model)
+        yield from models.endpoint(name, model, settings.ask) if model.endpoint_url else models.launch(name, model)
     yield from models.gpus(settings)
     yield from models.sam3_weights(settings.sam3)

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from PIL import Image
-
+from hopchain_etl.doctor import answers
+from hopchain_etl.doctor.fetch import error_text, fetch
 from hopchain_etl.doctor.finding import Finding
-from hopchain_etl.engines.base import InvalidOutputError
-from hopchain_etl.engines.vlm.call import (
-    ChatRequest,
-    IncompleteResponseError,
-    Message,
-    parse_response,
-    wire_body,
-    wire_messages,
-)
 from hopchain_etl.engines.vlm.connection import api_key
-from hopchain_etl.engines.vlm.images import PromptImage
 from hopchain_etl.orchestration import dag_config
-from hopchain_etl.settings import Sam3Backend, Sam3Settings, Settings, VlmSettings
+from hopchain_etl.settings import AskSettings, Sam3Backend, Sam3Settings, Settings, VlmSettings
+from hopchain_etl.settings.context import too_short
 from hopchain_etl.stages.resources import RESOURCES
 
 SAM3_MEMORY_MIB = 8_000  # 3.4 GB of weights in float32 plus the memory of a batch of prompts (estimate)
 _SECONDS = 30.0
-_ANSWER_SECONDS = 180.0
 
 
 def local_weights() -> Iterator[Finding]:
@@ -49,22 +36,22 @@ def local_weights() -> Iterator[Finding]:
             yield Finding(package, "missing", "is not installed", REMEDY)
 
 
-def endpoint(name: str, model: VlmSettings) -> Iterator[Finding]:
-    """Ask a server for its models, and ask the model to describe a picture as JSON."""
+def endpoint(name: str, model: VlmSettings, ask: AskSettings) -> Iterator[Finding]:
+    """Ask a server for its models, and the model two short questions; see ``answers``."""
     what, url = f"{name} endpoint", str(model.endpoint_url).rstrip("/")
     variable = f"HOPCHAIN_{name.upper()}"
     try:
         key = api_key(model)
     except Exception as error:  # noqa: BLE001 every secrets backend raises different errors
         remedy = f"airflow connections add {model.connection} --conn-type http --conn-password KEY"
-        yield Finding(f"connection {model.connection}", "missing", _error_text(error), remedy)
+        yield Finding(f"connection {model.connection}", "missing", error_text(error), remedy)
         return
     try:
-        listed = json.loads(_fetch(f"{url}/models", key, None, _SECONDS))
+        listed = json.loads(fetch(f"{url}/models", key, None, _SECONDS))
         served = {one["id"]: one for one in listed["data"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         yield Finding(
-            what, "missing", f"{url}: {_error_text(error)}", f"start the server, or correct {variable}__ENDPOINT_URL"
+            what, "missing", f"{url}: {error_text(error)}", f"start the server, or correct {variable}__ENDPOINT_URL"
         )
         return
     if model.model not in served:
@@ -74,58 +61,24 @@ def endpoint(name: str, model: VlmSettings) -> Iterator[Finding]:
         )
         return
     yield Finding(what, "ok", f"{url} serves {model.model}")
-    length = served[model.model].get("max_model_len")
+    yield _context(name, served[model.model].get("max_model_len"), model, ask)
+    server = answers.ModelServer(name, url, model, ask, key)
+    yield from answers.thinking(server)
+    yield from answers.pictures(server)
+
+
+def _context(name: str, length: int | None, model: VlmSettings, ask: AskSettings) -> Finding:
+    """Compare the context that a server reports, in tokens, with the longest request."""
     if length is None:
-        yield Finding(f"{name} context", "warning", "the server does not report its maximum prompt length", "")
-    elif int(length) < 16_384:
-        yield Finding(
-            f"{name} context", "warning", f"{length} tokens; photos with thinking need more", "--max-model-len 65536"
-        )
-    else:
-        yield Finding(f"{name} context", "ok", f"{length} tokens")
-    yield from _reads_pictures(name, url, model, key)
-
-
-def _reads_pictures(name: str, url: str, model: VlmSettings, key: str | None) -> Iterator[Finding]:
-    """Show the model a red square and ask for a colour in JSON: images and structured output in one question."""
-    picture = io.BytesIO()
-    Image.new("RGB", (64, 64), (220, 20, 20)).save(picture, "PNG")
-    colours = ["red", "green", "blue"]
-    schema = {
-        "type": "object",
-        "properties": {"colour": {"type": "string", "enum": colours}},
-        "required": ["colour"],
-        "additionalProperties": False,
-    }
-    call = ChatRequest(
-        (Message("user", (PromptImage(picture.getvalue), "Which colour is the square?")),), 2_048, schema=schema
-    )
-    messages, tokens = wire_messages(call)
-    body = wire_body(call, model.model, messages)
-    try:
-        answer = parse_response(_fetch(f"{url}/chat/completions", key, body, _ANSWER_SECONDS), tokens, 0.0)
-    except (OSError, ValueError, IncompleteResponseError) as error:
-        yield Finding(
-            f"{name} images", "missing", _error_text(error), "serve a vision-language model, with images allowed"
-        )
-        return
-    yield Finding(f"{name} images", "ok", "a picture was accepted")
-    try:
-        colour = answer.json()["colour"]
-    except (InvalidOutputError, KeyError, TypeError):
-        remedy = "turn on structured output (vLLM: --structured-outputs-config with backend guidance)"
-        detail = f"the answer was not the requested JSON: {answer.text[:80]!r}"
-        yield Finding(f"{name} structured output", "missing", detail, remedy)
-        return
-    if colour == "red":
-        yield Finding(f"{name} structured output", "ok", "valid JSON and the correct colour")
-    else:
-        yield Finding(
-            f"{name} structured output", "warning", f"valid JSON, but a red square was described as {colour!r}", ""
-        )
+        return Finding(f"{name} context", "warning", "the server does not report its maximum prompt length", "")
+    if problem := too_short(name, int(length), model, ask):
+        remedy = "serve with a larger --max-model-len, or lower HOPCHAIN_ASK__MAX_TOKENS"
+        return Finding(f"{name} context", "missing", problem, remedy)
+    return Finding(f"{name} context", "ok", f"{length} tokens")
 
 
 def launch(name: str, model: VlmSettings) -> Iterator[Finding]:
+    """Look for vLLM here. What a model answers is not checked: only a task launches it."""
     python = model.launch.python or sys.executable
     check = "import importlib.util as u, sys; sys.exit(u.find_spec('vllm') is None)"
     there = Path(python).is_file() and subprocess.run([python, "-c", check], check=False).returncode == 0
@@ -136,6 +89,14 @@ def launch(name: str, model: VlmSettings) -> Iterator[Finding]:
             f"name a server in HOPCHAIN_{name.upper()}__ENDPOINT_URL, or install hopchain-etl[gpu] where this task runs"
         )
         yield Finding(f"{name} server", "missing", f"no endpoint is set and {python} has no vllm", remedy)
+    served = (
+        f"with --reasoning-parser {model.reasoning_parser}" if model.reasoning_parser else "as one that does not think"
+    )
+    variable = f"HOPCHAIN_{name.upper()}"
+    yield Finding(
+        f"{name} thinking", "warning", f"not checked: no endpoint is set; tasks serve {model.model} {served}",
+        f"compare {variable}__REASONING_PARSER with the model's card, or serve it and set {variable}__ENDPOINT_URL",
+    )  # fmt: skip
 
 
 def gpus(settings: Settings) -> Iterator[Finding]:
@@ -152,7 +113,7 @@ def gpus(settings: Settings) -> Iterator[Finding]:
         found = [(name, int(memory)) for name, memory in (line.rsplit(", ", 1) for line in listed.splitlines() if line)]
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         remedy = "run this on a GPU worker, or install the driver there"
-        yield Finding("GPUs", "missing", f"none found here ({_error_text(error)}); {needed} needed", remedy)
+        yield Finding("GPUs", "missing", f"none found here ({error_text(error)}); {needed} needed", remedy)
         return
     described = ", ".join(f"{name} {memory} MiB" for name, memory in found)
     if len(found) < needed:
@@ -188,22 +149,3 @@ def sam3_weights(sam3: Sam3Settings) -> Iterator[Finding]:
             yield Finding("SAM3 weights", "ok", f"{sam3.model} at {sam3.revision} is on this machine")
             return
     yield Finding("SAM3 weights", "missing", f"{sam3.model} at {sam3.revision} is not on this machine", ACCESS)
-
-
-# --- HTTP -------------------------------------------------------------------------------------------------------------
-
-
-def _fetch(url: str, key: str | None, body: bytes | None, seconds: float) -> bytes:
-    """Return the content of an http(s) URL; raise OSError or ValueError on failure."""
-    if not url.startswith(("http://", "https://")):
-        raise ValueError("an endpoint begins with http:// or https://")
-    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
-    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=seconds) as reply:  # noqa: S310
-        content: bytes = reply.read()
-    return content
-
-
-def _error_text(error: Exception) -> str:
-    """Return an error message with the server's response body."""
-    body = error.read().decode(errors="replace")[:200] if isinstance(error, urllib.error.HTTPError) else ""
-    return f"{type(error).__name__}: {error} {body}".strip()

@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, JsonValue, field_validator
 
 from hopchain_etl.settings.section import BASIC, Section
 
@@ -73,6 +73,20 @@ class VlmSettings(Section):
     endpoint_url: str | None = Field(
         None, description="such as http://host:8000/v1; none: the task launches vLLM", json_schema_extra=BASIC
     )
+    reasoning_parser: str | None = Field(
+        "qwen3",
+        description=(
+            "vLLM's name of the parser that tells this model's thinking from its answer, as on the model's card; a "
+            "launched server gets it as --reasoning-parser; none: the model does not think"
+        ),
+    )
+    chat_template_kwargs: dict[str, JsonValue] = Field(
+        {},
+        description=(
+            'arguments of the chat template, sent with each request, such as {"enable_thinking": false}; '
+            "if set, part of every fingerprint"
+        ),
+    )
     connection: str | None = Field(
         None, description="Airflow Connection whose password is the API key", json_schema_extra=BASIC
     )
@@ -112,6 +126,13 @@ class VlmSettings(Section):
             raise ValueError(f"{url!r} is not a server address; write http://host:8000/v1")
         return url.rstrip("/") if url else None
 
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def _has_real_booleans(cls, arguments: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        """Return true and false for those words: a variable for one argument cannot say a boolean."""
+        words: dict[JsonValue, JsonValue] = {"true": True, "false": False}
+        return {name: words[one] if isinstance(one, str) and one in words else one for name, one in arguments.items()}
+
 
 class AskSettings(Section):
     """What the vllm profile asks the model for, and the limits of its answers."""
@@ -127,7 +148,7 @@ class AskSettings(Section):
         5, ge=1, le=64, description="number of instance combinations per image that questions are written about"
     )
     queries_per_combination: int = Field(
-        4, ge=1, le=8, description="maximum number of questions requested per combination"
+        2, ge=1, le=8, description="maximum number of questions requested per combination, in one answer"
     )
     repairs: int = Field(
         1,
@@ -156,8 +177,32 @@ class AskSettings(Section):
         262_144, ge=1_024, description="pixels of each instance's crop; larger crops are scaled down"
     )
     crop_margin: float = Field(0.15, ge=0, le=2, description="margin around the crop, as a share of the box sides")
-    max_tokens: int = Field(24_576, ge=16, description="maximum tokens of one answer, including thinking tokens")
+    max_tokens: int = Field(
+        32_768,
+        ge=16,
+        description=(
+            "maximum tokens of one answer: thinking (8,000 to 20,000 for questions), then about 900 for each question; "
+            "an answer that is cut is lost"
+        ),
+    )
     temperature: float = Field(0.6, ge=0, le=2, description="for every call; at 0, thinking models repeat themselves")
+    top_p: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="sampling parameter, as on the model's card; none: the server's (vLLM: generation_config.json)",
+    )
+    top_k: int | None = Field(
+        None, ge=2, description="likewise; not part of the OpenAI format, but vLLM and most open servers take it"
+    )
+    presence_penalty: float | None = Field(
+        None, ge=-2, le=2, description="likewise; above 0 against endless repetition"
+    )
+
+    def sampling(self) -> dict[str, float]:
+        """Return the sampling parameters, besides the temperature, that are set."""
+        named = {name: getattr(self, name) for name in ("top_p", "top_k", "presence_penalty")}
+        return {name: value for name, value in named.items() if value is not None}
 
 
 class Sam3Settings(Section):

@@ -56,12 +56,22 @@ class Inheritance:
 
 
 _OF_LAKE = Inheritance("lake", own=frozenset({"uri"}), server=frozenset({"region", "path_style", "connection"}))
-# The solver is another model: it keeps for itself which model answers, where, and what that model is shown.
+# The solver is another model: it keeps for itself which model answers, where, how it thinks, and what it is shown. Its
+# default model does not think.
 _OF_VLM = Inheritance(
     "vlm",
-    own=frozenset({"revision", "endpoint_url", "max_pixels", "launch.quantization", "launch.extra_args"}),
+    own=frozenset(
+        {
+            "revision",
+            "endpoint_url",
+            "chat_template_kwargs",
+            "max_pixels",
+            "launch.quantization",
+            "launch.extra_args",
+        }
+    ),
     server=frozenset({"connection", "api_key_env"}),
-    defaults={"model": "Qwen/Qwen3-VL-8B-Instruct"},
+    defaults={"model": "Qwen/Qwen3-VL-8B-Instruct", "reasoning_parser": None},
 )
 INHERITANCE: Mapping[str, Inheritance] = {
     "source": _OF_LAKE,

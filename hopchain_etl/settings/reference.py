@@ -71,9 +71,9 @@ def _rows(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[SettingRow]
 
 def _text(default: Any) -> str:
     """Return a default as it would be written into its variable."""
-    if default is None or default == ():
+    if default is None or default in ((), {}):
         return ""
-    return json.dumps(default) if isinstance(default, bool | tuple) else str(default)
+    return json.dumps(default) if isinstance(default, bool | tuple | dict) else str(default)
 
 
 def _variable(path: Iterable[str]) -> str:

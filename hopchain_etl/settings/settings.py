@@ -11,10 +11,12 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from hopchain_etl.settings.annotation import DeskSettings
+from hopchain_etl.settings.context import too_short
 from hopchain_etl.settings.engines import (
     AskSettings,
     EngineSettings,
     GenerateSettings,
+    Profile,
     Sam3Settings,
     ScreenSettings,
     VlmSettings,
@@ -72,6 +74,20 @@ class Settings(BaseSettings):
     @classmethod
     def _inherits(cls, section: Section, info: ValidationInfo) -> Section:
         return with_inherited(str(info.field_name), section, info.data)
+
+    @field_validator("ask")
+    @classmethod
+    def _fits_the_context(cls, ask: AskSettings, info: ValidationInfo) -> AskSettings:
+        """Refuse a request that a server which the task launches would refuse for its length."""
+        engines = info.data.get("engines")
+        if engines and engines.profile is Profile.VLLM:
+            for name in ("vlm", "solver"):
+                model = info.data.get(name)  # missing if it is invalid, which is an error of its own
+                if model is None or model.endpoint_url:
+                    continue
+                if problem := too_short(name, model.launch.max_model_len, model, ask):
+                    raise ValueError(f"{problem}; raise {name}.launch.max_model_len or lower ask.max_tokens")
+        return ask
 
     @classmethod
     def settings_customise_sources(

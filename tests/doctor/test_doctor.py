@@ -14,7 +14,7 @@ from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import S3Settings, Settings, VlmSettings
 from support.command_line import environment, hopchain
 from support.s3 import S3Location
-from support.scripted_server import Babble, Refuse, Say, ScriptedServer
+from support.scripted_server import Body, Say, ScriptedServer
 
 
 def settings(bucket: S3Location, **changed: Any) -> Settings:
@@ -84,34 +84,37 @@ def test_a_store_that_ignores_conditions_is_found(bucket: S3Location, monkeypatc
     assert "If-None-Match" in found(settings(bucket))["lake"].detail
 
 
+def answers(body: Body, times: int) -> Say:
+    name = body["response_format"]["json_schema"]["schema"]["required"][0]
+    return Say({"legs": '{"legs": 16}', "colour": '{"colour": "red"}'}[name], thinking="hm")
+
+
 @pytest.mark.s3
 def test_a_good_model_server_passes(bucket: S3Location) -> None:
-    with ScriptedServer(lambda body, count: Say('{"colour": "red"}')) as server:
+    with ScriptedServer(answers) as server:
         findings = found(vllm(bucket, server.url))
-        assert [findings[f"vlm {part}"].state for part in ("endpoint", "images", "structured output")] == ["ok"] * 3
-        asked = server.seen[0]
-    image = asked["messages"][0]["content"][0]
-    assert image["image_url"]["url"].startswith("data:image/png;base64,")
-    assert asked["response_format"]["type"] == "json_schema"
+        assert len(server.seen) == 4  # two questions to each of two models
+    for name in ("vlm", "solver"):
+        parts = ("endpoint", "thinking", "structured output", "images")
+        assert [findings[f"{name} {part}"].state for part in parts] == ["ok"] * 4
 
 
 @pytest.mark.s3
-@pytest.mark.parametrize(
-    ("act", "what", "state"),
-    [
-        (Say("I think it is red."), "vlm structured output", "missing"),
-        (Say('["red"]'), "vlm structured output", "missing"),
-        (Say('{"colour": "blue"}'), "vlm structured output", "warning"),
-        (Refuse(400, "this model takes no images"), "vlm images", "missing"),
-        (Babble(), "vlm images", "missing"),
-    ],
-)
-def test_what_a_model_server_cannot_do_is_named(bucket: S3Location, act: Any, what: str, state: str) -> None:
-    with ScriptedServer(lambda body, count: act) as server:
-        finding = found(vllm(bucket, server.url))[what]
+def test_what_a_model_server_cannot_do_is_missing(bucket: S3Location) -> None:
+    with ScriptedServer(lambda body, times: Say("I think it is red.")) as server:
+        findings = found(vllm(bucket, server.url))
+    assert findings["vlm structured output"].state == "missing"
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize(("context", "state"), [(41_583, "missing"), (41_584, "ok"), (None, "warning")])
+def test_the_context_is_compared_with_the_longest_request(bucket: S3Location, context: int | None, state: str) -> None:
+    with ScriptedServer(answers, context=context) as server:
+        finding = found(vllm(bucket, server.url))["vlm context"]
     assert finding.state == state
-    if isinstance(act, Refuse):
-        assert "takes no images" in finding.detail
+    if state == "missing":
+        assert "32768 tokens of an answer" in finding.detail
+        assert "HOPCHAIN_ASK__MAX_TOKENS" in finding.remedy
 
 
 @pytest.mark.s3
@@ -134,6 +137,11 @@ def test_without_endpoint_the_gpus_of_the_launched_model_are_counted(
     launched = settings(bucket, engines={"profile": "vllm"}, sam3={"model": str(tmp_path)})
     findings = found(launched)
     assert findings["vlm server"].state == "missing"  # no vllm in this environment
+    for name, served in (("vlm", "with --reasoning-parser qwen3"), ("solver", "as one that does not think")):
+        unseen = findings[f"{name} thinking"]
+        assert (unseen.state, unseen.detail.startswith("not checked: no endpoint is set")) == ("warning", True)
+        assert served in unseen.detail
+        assert f"HOPCHAIN_{name.upper()}__REASONING_PARSER" in unseen.remedy
     assert findings["GPUs"].detail.endswith("81559 MiB; 8 needed")
     assert findings["SAM3 weights"].state == "missing"
     for name in ("config.json", "model.safetensors"):

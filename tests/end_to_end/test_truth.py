@@ -12,7 +12,8 @@ from hopchain_etl.engines.local.engine import LocalDetector, LocalSegmenter
 from hopchain_etl.engines.program import ProgramAuthor
 from hopchain_etl.scenes import DrawnScene, draw
 from hopchain_etl.settings import GenerateSettings
-from hopchain_etl.stages import detect, generate, segment
+from hopchain_etl.stages import detect, segment
+from hopchain_etl.stages.drafts import Drafts
 from hopchain_etl.stages.runner import Accepted, Row
 from support import reader
 
@@ -30,7 +31,7 @@ def asked(scene: DrawnScene) -> list[Row]:
     assert isinstance(cut, Accepted)
     row["instances"] = list(cut.rows)
     written = ProgramAuthor(GenerateSettings()).write([AuthorJob(photo, tuple(cut.rows))])
-    queries = generate.drafted(row, written, "program-author").outcome
+    queries = Drafts(row, "program-author", saw_photo=False).write(written).finish(0.0).outcome
     return list(queries.rows) if isinstance(queries, Accepted) else []
 
 

@@ -120,11 +120,12 @@ def test_a_child_process_has_the_same_settings_without_connections(monkeypatch: 
 
 VLM = {
     "model": "big", "revision": "r", "endpoint_url": "http://gpu:8000/v1", "connection": "key", "api_key_env": "KEY",
+    "reasoning_parser": "deepseek_r1", "chat_template_kwargs": {"enable_thinking": True},
     "concurrency": 9, "timeout_seconds": 8, "max_attempts": 7, "timeout_attempts": 6, "invalid_retries": 5,
     "down_after_seconds": 4, "max_pixels": 2_048,
 }  # fmt: skip
 LAUNCH = {
-    "python": "/gpu/python", "tensor_parallel": 4, "quantization": "fp8", "max_model_len": 1_000,
+    "python": "/gpu/python", "tensor_parallel": 4, "quantization": "fp8", "max_model_len": 50_000,
     "extra_args": ("--enable-expert-parallel",), "ready_seconds": 5, "log_folder": "/logs",
 }  # fmt: skip
 
@@ -134,6 +135,7 @@ def test_the_solver_takes_over_how_the_vlm_is_asked_but_not_which_model_answers(
     assert set(LAUNCH) == set(LaunchSettings.model_fields)
     solver = Settings(vlm={**VLM, "launch": LAUNCH}).solver
     own = {"model": "Qwen/Qwen3-VL-8B-Instruct", "revision": "main", "endpoint_url": None, "max_pixels": 1_310_720}
+    own |= {"reasoning_parser": None, "chat_template_kwargs": {}}
     keys = {"connection": None, "api_key_env": "HOPCHAIN_VLM_KEY"}  # of another server than this one
     assert solver.model_dump(exclude={"launch"}) == {**VLM, **own, **keys}
     assert solver.launch.model_dump() == {**LAUNCH, "quantization": None, "extra_args": ()}
@@ -161,13 +163,46 @@ def test_one_setting_of_the_solver_does_not_change_its_model(toml: Path, monkeyp
 
 
 def test_the_same_model_named_for_both_is_one_server() -> None:
-    settings = Settings(vlm={"model": "one", "launch": {"python": "/gpu/python"}}, solver={"model": "one"})
+    vlm = {"model": "one", "reasoning_parser": "qwen3", "launch": {"python": "/gpu/python"}}
+    settings = Settings(vlm=vlm, solver={"model": "one", "reasoning_parser": "qwen3"})
     assert settings.solver == settings.vlm
-    assert hash(settings.solver) == hash(settings.vlm)  # launched servers are shared by their settings
+
+
+def test_whether_a_model_thinks_is_set_and_not_guessed_from_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("Qwen/Qwen3.5-122B-A10B", "/weights/renamed", "org/Some-Thinking"):
+        settings = Settings(vlm={"model": name}, solver={"model": name})
+        assert (settings.vlm.reasoning_parser, settings.solver.reasoning_parser) == ("qwen3", None)
+    monkeypatch.setenv("HOPCHAIN_VLM__REASONING_PARSER", "")
+    monkeypatch.setenv("HOPCHAIN_SOLVER__REASONING_PARSER", "deepseek_r1")
+    assert (Settings().vlm.reasoning_parser, Settings().solver.reasoning_parser) == (None, "deepseek_r1")
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("CHAT_TEMPLATE_KWARGS", '{"enable_thinking": false}'),
+        ("CHAT_TEMPLATE_KWARGS__ENABLE_THINKING", "false"),
+        ("CHAT_TEMPLATE_KWARGS", '{"enable_thinking": "false"}'),
+    ],
+)
+def test_an_argument_of_the_chat_template_is_a_boolean(
+    variable: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"HOPCHAIN_VLM__{variable}", text)
+    arguments = Settings().vlm.chat_template_kwargs
+    assert arguments == {"enable_thinking": False}
+    assert arguments["enable_thinking"] is False  # a template takes the text "false" for true
+    assert Settings().solver.chat_template_kwargs == {}
+
+
+@pytest.mark.parametrize(("name", "value"), [("top_p", 0), ("top_p", 1.1), ("top_k", 1), ("presence_penalty", 3)])
+def test_a_sampling_parameter_has_bounds(name: str, value: float) -> None:
+    with pytest.raises(ValidationError):
+        Settings(ask={name: value})
 
 
 def test_fingerprints_do_not_depend_on_what_is_inherited() -> None:
-    inherited = VLM.keys() - {"model", "revision"}
+    inherited = VLM.keys() - {"model", "revision", "reasoning_parser", "chat_template_kwargs"}
     changed: dict[str, Any] = {**{name: VLM[name] for name in inherited}, "launch": LAUNCH}
     plain, other = (create_engines(Settings(engines={"profile": "vllm"}, vlm=vlm)).solver for vlm in ({}, changed))
     assert plain

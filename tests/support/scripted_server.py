@@ -14,9 +14,9 @@ from aiohttp import web
 
 @dataclass(frozen=True)
 class Say:
-    """Answer with ``text`` after ``seconds``."""
+    """Answer with ``text`` after ``seconds``; without text, everything is in the reasoning, as vLLM replies then."""
 
-    text: str
+    text: str | None
     thinking: str = ""
     seconds: float = 0.0
     finish_reason: str | None = "stop"
@@ -67,12 +67,13 @@ class ScriptedServer:
     connection and stops listening, ``restart`` listens on the same port again.
     """
 
-    def __init__(self, script: Callable[[Body, int], Act], model: str = "scripted") -> None:
+    def __init__(self, script: Callable[[Body, int], Act], model: str = "scripted", context: int | None = None) -> None:
         self.seen: list[Body] = []
         self.headers: list[dict[str, str]] = []
         self.most_at_once = 0
         self._open = 0
-        self.script, self._model = script, model
+        self.script = script
+        self._listed: Body = {"id": model, "object": "model"} | ({"max_model_len": context} if context else {})
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="scripted-server", daemon=True)
         self._thread.start()
@@ -119,7 +120,7 @@ class ScriptedServer:
         await self._runner.cleanup()
 
     async def _models(self, request: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [{"id": self._model, "object": "model"}]})
+        return web.json_response({"object": "list", "data": [self._listed]})
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -160,7 +161,7 @@ class ScriptedServer:
         return {
             "id": f"chatcmpl-{len(self.seen)}",
             "object": "chat.completion",
-            "model": self._model,
+            "model": self._listed["id"],
             "choices": [{"index": 0, "message": message, "finish_reason": act.finish_reason}],
             "usage": {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion},
         }

@@ -11,12 +11,36 @@ from hopchain_etl.engines.vlm.images import PromptImage, encoded
 
 _RETRY_TEMPERATURE = 0.6  # a greedy (temperature 0) answer would be the same for every seed
 _UNFINISHED = {None, "abort", "error"}  # finish reasons of an answer that the server did not complete
-_END_OF_THINKING = "</think>"
-_MOST_KEPT = 262_144  # characters; the most that 24,576 tokens can be; a server may ignore max_tokens
+_BEGIN_OF_THINKING, _END_OF_THINKING = "<think>", "</think>"
+_MOST_KEPT = 393_216  # characters, 12 for each of 32,768 tokens; a server may ignore max_tokens
 
 
 class IncompleteResponseError(Exception):
     """The server's response is not a complete answer: it was cut off or is not in the OpenAI format."""
+
+
+class OnlyThinkingError(IncompleteResponseError):
+    """The model ended, and all that it wrote arrived as ``thinking``.
+
+    For one answer, a retry may help. If it happens to all, server and settings do not agree on whether the model
+    thinks. It is no invalid answer, because those are stored: they would outlive the correction of the server.
+    """
+
+    def __init__(self, thinking: str) -> None:
+        self.thinking = thinking
+        cause = (
+            "the server waits for the end of a thinking that never began: serve the model without a reasoning parser "
+            "(reasoning_parser), or do not switch its thinking off (chat_template_kwargs)"
+            if self.is_answer
+            else "the model ended before it answered. If all answers are like this, it does not think, or has another "
+            "reasoning parser (reasoning_parser)"
+        )
+        super().__init__(f"no content, only thinking: {cause}; see hopchain doctor")
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether the thinking is the answer: JSON, which nobody thinks in."""
+        return _is_json_object(self.thinking)
 
 
 @dataclass(frozen=True)
@@ -36,6 +60,10 @@ class ChatRequest:
     schema: JSON | None = None
     temperature: float = 0.0
     seed: int | None = None
+    top_p: float | None = None  # None, here and below: the server's default
+    top_k: int | None = None
+    presence_penalty: float | None = None
+    chat_template_kwargs: JSON | None = None
 
     def with_new_seed(self, attempt: int) -> ChatRequest:
         """Return this call with another seed and a temperature above zero, so that the seed has an effect."""
@@ -58,7 +86,8 @@ class ChatResponse:
     def json(self) -> Any:
         """Return the answer read as JSON; raise InvalidOutputError if it was cut at max_tokens or is not JSON."""
         if self.finish_reason == "length":
-            raise InvalidOutputError(f"over-long answer: cut at {self.completion_tokens} tokens", self.text)
+            share = ", before the end of its thinking: raise ask.max_tokens" if self.thinking and not self.text else ""
+            raise InvalidOutputError(f"over-long answer: cut at {self.completion_tokens} tokens{share}", self.text)
         try:
             return json.loads(self.text)
         except (ValueError, RecursionError) as error:
@@ -107,8 +136,9 @@ def wire_body(call: ChatRequest, model: str, messages: list[JSON]) -> bytes:
         "max_tokens": call.max_tokens,
         "temperature": call.temperature,
     }
-    if call.seed is not None:
-        body["seed"] = call.seed
+    for name in ("seed", "top_p", "top_k", "presence_penalty", "chat_template_kwargs"):
+        if (value := getattr(call, name)) is not None:
+            body[name] = value
     if call.schema is not None:
         form = {"name": "answer", "schema": call.schema, "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": form}
@@ -116,20 +146,36 @@ def wire_body(call: ChatRequest, model: str, messages: list[JSON]) -> bytes:
 
 
 def parse_response(reply: bytes, image_tokens: int, seconds: float) -> ChatResponse:
-    """Return the answer in a server's reply; raise IncompleteResponseError if it is incomplete."""
+    """Return the answer in a server's reply; raise IncompleteResponseError if it is incomplete or only thinking."""
     try:
         value = json.loads(reply)
         choice, usage = value["choices"][0], value.get("usage") or {}
         message, finished = choice["message"], choice.get("finish_reason")
-        text = message.get("content") or ""
+        text = str(message.get("content") or "")
         # vLLM has called it both names; without a reasoning parser it stays in the text, up to the closing tag.
-        thinking = message.get("reasoning") or message.get("reasoning_content") or ""
+        thinking = str(message.get("reasoning") or message.get("reasoning_content") or "")
         tokens = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise IncompleteResponseError(f"the reply is no chat completion: {reply[:200]!r}") from error
     if finished in _UNFINISHED:
         raise IncompleteResponseError(f"the answer was cut: finish_reason {finished!r}")
-    if not thinking and _END_OF_THINKING in text:
-        thinking, _, text = text.partition(_END_OF_THINKING)
-        thinking, text = thinking.removeprefix("<think>").strip(), text.lstrip()
-    return ChatResponse(str(text), str(thinking), str(finished), *tokens, image_tokens, seconds)
+    if not thinking:
+        thinking, text = _split_thinking(text)
+    if thinking and not text.strip() and finished != "length":
+        raise OnlyThinkingError(thinking)
+    return ChatResponse(text, thinking, str(finished), *tokens, image_tokens, seconds)
+
+
+def _split_thinking(text: str) -> tuple[str, str]:
+    """Return the thinking in a text, and the rest: nothing, if the thinking was never closed."""
+    if _END_OF_THINKING in text:
+        thinking, _, rest = text.partition(_END_OF_THINKING)
+        return thinking.removeprefix(_BEGIN_OF_THINKING).strip(), rest.lstrip()
+    return (text, "") if text.lstrip().startswith(_BEGIN_OF_THINKING) else ("", text)
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -19,11 +19,15 @@ class RoleModel:
     def __init__(self, role: str, vlm: VlmSettings, ask: AskSettings) -> None:
         self.vlm, self.ask_settings = vlm, ask
         self.prompt = Prompt.load(role)
+        # Sent, and part of the identity, only if set: until then neither fingerprints nor requests change.
+        self._optional: JSON = dict(ask.sampling())
+        if vlm.chat_template_kwargs:
+            self._optional["chat_template_kwargs"] = vlm.chat_template_kwargs
 
     def identity(self, *, plan: Mapping[str, Any] | None = None, **recipe: Any) -> Identity:
         """Return the identity: model, prompt, schema, limits, and what else in ``recipe`` determines an answer."""
         limits = {"max_tokens": self.ask_settings.max_tokens, "temperature": self.ask_settings.temperature}
-        everything = {**self.prompt.recipe, **limits, "max_pixels": self.vlm.max_pixels, **recipe}
+        everything = {**self.prompt.recipe, **limits, "max_pixels": self.vlm.max_pixels, **self._optional, **recipe}
         return Identity(self.vlm.model, self.vlm.revision, everything, plan or {})
 
     def call(self, pictures: Mapping[str, PromptImage], *, seed: int = 0, **values: Any) -> ChatRequest:
@@ -32,7 +36,8 @@ class RoleModel:
         parts = tuple(pictures[part] if place % 2 else part for place, part in enumerate(user) if part)
         messages = (Message("system", (system,)), Message("user", parts))
         ask, schema = self.ask_settings, self.prompt.schema
-        return ChatRequest(messages, ask.max_tokens, schema=schema, temperature=ask.temperature, seed=seed)
+        how = {"temperature": ask.temperature, "seed": seed, **self._optional}
+        return ChatRequest(messages, ask.max_tokens, schema=schema, **how)
 
     def whole(self, photo: Photo, marks: Sequence[Mark] = ()) -> PromptImage:
         """Return a photo as a picture, with framed and labelled things if ``marks`` are given."""

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 30.0
 _IMAGES_PER_PROMPT = 16
-_running: dict[VlmSettings, LaunchedServer] = {}
+_running: dict[tuple[str, ...], LaunchedServer] = {}  # by the command that serves the model
 _starting = threading.Lock()
 
 
@@ -41,10 +41,11 @@ def endpoint_of(settings: VlmSettings) -> str:
     """
     if settings.endpoint_url:
         return settings.endpoint_url
+    served = tuple(command_of(settings, port=0))
     with _starting:
-        running = _running.get(settings)
+        running = _running.get(served)
         if running is None or not running.alive():
-            running = _running[settings] = launch(settings)
+            running = _running[served] = launch(settings)
             atexit.register(running.stop)
         return running.url
 
@@ -118,8 +119,8 @@ def command_of(settings: VlmSettings, port: int) -> list[str]:
     outputs = {"backend": "guidance", "disable_any_whitespace": True}
     command += ["--structured-outputs-config", json.dumps(outputs)]
     command += ["--limit-mm-per-prompt", json.dumps({"image": _IMAGES_PER_PROMPT, "video": 0})]
-    if "thinking" in settings.model.lower():
-        command += ["--reasoning-parser", "qwen3"]
+    if settings.reasoning_parser:
+        command += ["--reasoning-parser", settings.reasoning_parser]
     return [*command, *options.extra_args]
 
 

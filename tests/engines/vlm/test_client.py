@@ -167,8 +167,8 @@ def test_what_is_kept_of_an_answer_without_end_is_bounded() -> None:
     assert found.content is not None
     assert found.raw_response is not None
     for text in (found.raw_response["text"], found.raw_response["thinking"], found.content["raw"]):
-        assert endless.startswith(text[:262_144])
-        assert text[262_144:] == f" [{1_000_000 - 262_144} characters more]"
+        assert endless.startswith(text[:393_216])
+        assert text[393_216:] == f" [{1_000_000 - 393_216} characters more]"
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "[]", '{"n": null}', "null", '{"n": 1e999}', ""])
@@ -229,6 +229,25 @@ def test_a_server_that_is_gone_stops_the_run_and_keeps_what_it_answered() -> Non
 @pytest.mark.parametrize(("status", "said"), [(401, "API key"), (404, "model"), (500, "in a row")])
 def test_a_server_that_fails_every_call_stops_the_run(status: int, said: str) -> None:
     with ScriptedServer(lambda body, times: Refuse(status)) as server, pytest.raises(EngineDownError, match=said):
+        asked(server, range(100), max_attempts=1)
+
+
+def test_a_row_that_ends_in_its_thinking_fails_and_is_not_stored_as_an_answer() -> None:
+    def script(body: Body, times: int) -> Act:
+        return Say(None, thinking="let me see") if number_of(body) == 3 else good(body, times)
+
+    with ScriptedServer(script) as server:
+        found = asked(server, range(6), max_attempts=2)
+        assert Counter(map(number_of, server.seen))[3] == 2
+    assert [n for n, reply in found.items() if reply.content is None and reply.raw_response is None] == [3]
+    assert "no content, only thinking" in str(found[3].error)
+
+
+def test_a_server_whose_parser_does_not_suit_the_model_stops_the_run_with_the_remedy() -> None:
+    with (
+        ScriptedServer(lambda body, times: Say(None, thinking=f'{{"n": {number_of(body)}}}')) as server,
+        pytest.raises(EngineDownError, match=r"in a row.*without a reasoning parser.*hopchain doctor"),
+    ):
         asked(server, range(100), max_attempts=1)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from hopchain_etl.engines.base import EngineDownError
+from hopchain_etl.engines.vlm import server
 from hopchain_etl.engines.vlm.server import command_of, endpoint_of, launch
-from hopchain_etl.settings import LaunchSettings, VlmSettings
+from hopchain_etl.settings import LaunchSettings, Settings, VlmSettings
 
 STAND_IN = """#!{python}
 import http.server, sys
@@ -30,15 +31,15 @@ def settings_of(folder: Path, *extra: str) -> VlmSettings:
     python.write_text(STAND_IN.format(python=sys.executable))
     python.chmod(0o755)
     how = LaunchSettings(python=str(python), extra_args=extra, ready_seconds=30, log_folder=str(folder / "logs"))
-    return VlmSettings(model="org/Some-Thinking", launch=how)
+    return VlmSettings(model="org/some", launch=how)
 
 
 def test_it_is_ready_when_it_is_returned_and_gone_when_stopped(tmp_path: Path) -> None:
-    server = launch(settings_of(tmp_path))
-    health = server.url.replace("/v1", "/health")
+    launched = launch(settings_of(tmp_path))
+    health = launched.url.replace("/v1", "/health")
     with urllib.request.urlopen(health) as reply:
         assert reply.status == 200
-    server.stop()
+    launched.stop()
     with pytest.raises(OSError):
         urllib.request.urlopen(health, timeout=2)
 
@@ -48,18 +49,54 @@ def test_one_that_cannot_start_says_why(tmp_path: Path) -> None:
         launch(settings_of(tmp_path, "--refuse"))
 
 
+def test_one_server_is_shared_by_all_who_ask_the_same_model(tmp_path: Path) -> None:
+    first = settings_of(tmp_path)
+    other = first.model_copy(update={"concurrency": 3, "chat_template_kwargs": {"enable_thinking": False}})
+    try:
+        assert endpoint_of(first) == endpoint_of(first) == endpoint_of(other)
+        assert endpoint_of(first.model_copy(update={"reasoning_parser": None})) != endpoint_of(first)
+        assert len(server._running) == 2
+    finally:
+        for running in server._running.values():
+            running.stop()
+        server._running.clear()
+
+
 def test_a_given_endpoint_starts_nothing() -> None:
     assert endpoint_of(VlmSettings(endpoint_url="http://elsewhere:8000/v1")) == "http://elsewhere:8000/v1"
 
 
 def test_the_command_passes_settings_on_and_the_users_flags_last() -> None:
     how = LaunchSettings(tensor_parallel=4, quantization="fp8", extra_args=("--max-model-len", "9"))
-    command = command_of(VlmSettings(model="org/Some-Thinking", revision="abc", launch=how), 8000)
+    command = command_of(VlmSettings(model="org/some", revision="abc", reasoning_parser="glm45", launch=how), 8000)
     assert command[1:3] == ["-m", "vllm.entrypoints.openai.api_server"]
     pairs = dict(zip(command[3::2], command[4::2], strict=True))
     assert pairs["--tensor-parallel-size"] == "4"
     assert pairs["--quantization"] == "fp8"
     assert pairs["--revision"] == "abc"
-    assert pairs["--reasoning-parser"] == "qwen3"
+    assert pairs["--reasoning-parser"] == "glm45"
     assert pairs["--host"] == "127.0.0.1"
     assert command[-2:] == ["--max-model-len", "9"]
+
+
+@pytest.mark.parametrize(
+    ("model", "parser"),
+    [
+        ("Qwen/Qwen3.5-122B-A10B", "qwen3"),
+        ("org/Some-Thinking", None),
+        ("org/Some-Thinking", ""),
+        ("/renamed", "qwen3"),
+    ],
+)
+def test_the_parser_is_the_one_that_is_set_whatever_the_model_is_called(model: str, parser: str | None) -> None:
+    command = command_of(VlmSettings(model=model, reasoning_parser=parser), 8000)
+    if parser:
+        assert command[command.index("--reasoning-parser") + 1] == parser
+    else:
+        assert "--reasoning-parser" not in command
+
+
+def test_the_default_model_has_its_parser_and_the_default_solver_none() -> None:
+    settings = Settings()
+    assert command_of(settings.vlm, 8000)[-2:] == ["--reasoning-parser", "qwen3"]
+    assert "--reasoning-parser" not in command_of(settings.solver, 8000)

@@ -45,7 +45,7 @@ def launch_settings(tiny_qwen3vl: Path, tmp_path_factory: pytest.TempPathFactory
         ready_seconds=400,
         log_folder=str(tmp_path_factory.mktemp("vllm-logs")),
     )
-    return VlmSettings(model=str(tiny_qwen3vl), launch=how)
+    return VlmSettings(model=str(tiny_qwen3vl), reasoning_parser=None, launch=how)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,22 @@
+"""HTTP for the checks of model servers: one request without retries, so that a problem shows as it is."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+
+
+def fetch(url: str, key: str | None, body: bytes | None, seconds: float) -> bytes:
+    """Return the content of an http(s) URL; raise OSError or ValueError on failure."""
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("an endpoint begins with http:// or https://")
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=seconds) as reply:  # noqa: S310
+        content: bytes = reply.read()
+    return content
+
+
+def error_text(error: Exception) -> str:
+    """Return an error message with the server's response body."""
+    body = error.read().decode(errors="replace")[:200] if isinstance(error, urllib.error.HTTPError) else ""
+    return f"{type(error).__name__}: {error} {body}".strip()

@@ -1,0 +1,118 @@
+"""What is sent for a call, and how thinking and answer are told apart in the reply."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hopchain_etl.engines.base import InvalidOutputError
+from hopchain_etl.engines.vlm.call import (
+    ChatRequest,
+    IncompleteResponseError,
+    Message,
+    OnlyThinkingError,
+    parse_response,
+    wire_body,
+)
+
+PLAIN = ChatRequest((Message("user", ("look",)),), 50, temperature=0.5)
+OPTIONAL: dict[str, Any] = {
+    "seed": 0, "top_p": 0.95, "top_k": 20, "presence_penalty": 0.0, "chat_template_kwargs": {"enable_thinking": False},
+}  # fmt: skip
+
+
+def sent(**changes: Any) -> dict[str, Any]:
+    call = ChatRequest(PLAIN.messages, PLAIN.max_tokens, temperature=PLAIN.temperature, **changes)
+    body: dict[str, Any] = json.loads(wire_body(call, "m", []))
+    return body
+
+
+def reply(content: str | None, finish: str = "stop", **message: Any) -> bytes:
+    choice = {"message": {"role": "assistant", "content": content, **message}, "finish_reason": finish}
+    return json.dumps({"choices": [choice], "usage": {"prompt_tokens": 7, "completion_tokens": 9}}).encode()
+
+
+def test_what_is_not_set_is_not_sent() -> None:
+    assert sent().keys() == {"model", "messages", "max_tokens", "temperature"}
+    assert sent(**OPTIONAL) == {**sent(), **OPTIONAL}
+
+
+@given(st.sets(st.sampled_from(sorted(OPTIONAL))))
+def test_each_parameter_is_sent_for_itself_and_a_retry_keeps_it(names: set[str]) -> None:
+    chosen = {name: OPTIONAL[name] for name in names}
+    assert sent(**chosen) == {**sent(), **chosen}
+    again = ChatRequest(PLAIN.messages, 50, **chosen).with_new_seed(1)
+    assert {name: getattr(again, name) for name in names - {"seed"}} == {
+        name: chosen[name] for name in names - {"seed"}
+    }
+
+
+# Neither tag, no blank ends: what a parser may take away is not part of the comparison.
+WORDS = st.text(st.characters(exclude_characters="<>", exclude_categories=["Cs"])).map(str.strip)
+
+
+@given(WORDS.filter(bool), WORDS.filter(bool))
+def test_thinking_is_the_same_wherever_the_server_puts_it(thinking: str, text: str) -> None:
+    replies = [
+        reply(text, reasoning=thinking),
+        reply(text, reasoning_content=thinking),
+        reply(f"<think>{thinking}</think>\n\n{text}"),
+        reply(f"{thinking}</think>{text}"),  # the template wrote the opening tag
+    ]
+    found = {(answer.thinking, answer.text) for answer in (parse_response(one, 0, 0.0) for one in replies)}
+    assert found == {(thinking, text)}
+
+
+@given(WORDS)
+def test_without_thinking_the_text_is_the_answer(text: str) -> None:
+    answer = parse_response(reply(text), 0, 0.0)
+    assert (answer.text, answer.thinking) == (text, "")
+
+
+@pytest.mark.parametrize("content", [None, "", " \n"])
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+def test_an_answer_that_arrives_as_thinking_says_what_to_do(content: str | None, field: str) -> None:
+    with pytest.raises(
+        OnlyThinkingError, match=r"never began.*without a reasoning parser.*chat_template_kwargs"
+    ) as error:
+        parse_response(reply(content, **{field: '{"queries": []}'}), 0, 0.0)
+    assert error.value.is_answer
+    assert isinstance(error.value, IncompleteResponseError)  # so it is tried again, and never stored
+
+
+@pytest.mark.parametrize("thinking", ["I see two dogs", "7", "[1]", "{", "[" * 100_000])
+def test_thinking_without_an_answer_is_told_from_an_answer_as_thinking(thinking: str) -> None:
+    with pytest.raises(OnlyThinkingError, match=r"before it answered.*reasoning_parser.*hopchain doctor") as error:
+        parse_response(reply(None, reasoning=thinking), 0, 0.0)
+    assert not error.value.is_answer
+    assert error.value.thinking == thinking
+
+
+def test_thinking_that_is_never_closed_is_no_answer() -> None:
+    with pytest.raises(OnlyThinkingError) as error:
+        parse_response(reply('<think>perhaps {"n": 1}'), 0, 0.0)
+    assert error.value.thinking == '<think>perhaps {"n": 1}'
+
+
+@pytest.mark.parametrize(
+    "cut", [reply(None, "length", reasoning="hm"), reply("<think>hm", "length"), reply("hm</think>", "length")]
+)
+def test_an_answer_cut_while_thinking_names_the_limit(cut: bytes) -> None:
+    answer = parse_response(cut, 0, 0.0)
+    assert answer.text == ""
+    with pytest.raises(InvalidOutputError) as error:
+        answer.json()
+    assert (
+        error.value.reason == "over-long answer: cut at 9 tokens, before the end of its thinking: raise ask.max_tokens"
+    )
+
+
+def test_an_empty_reply_is_no_thinking() -> None:
+    for finish in ("stop", "length"):
+        assert parse_response(reply(None, finish), 0, 0.0).text == ""
+    with pytest.raises(InvalidOutputError, match=r"cut at 9 tokens$"):
+        parse_response(reply(None, "length"), 0, 0.0).json()
