@@ -6,8 +6,9 @@ the paper (as summarised in docs/paper.md) and from published reimplementations;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hopchain_etl.hops.context import QueryContext, build_context
 from hopchain_etl.hops.expression import ExpressionError, conditions_met, parse
@@ -136,6 +137,28 @@ def check_draft(query: Query, scene: Scene, rules: Sequence[Rule] = DRAFT_RULES)
     """Return what code says about a question whose author saw the photo: only contradictions are violations."""
     context = build_context(query, scene)
     return DraftCheck(_violations(context, rules), context.verdicts, program.shortcut(context) is not None)
+
+
+def check_again(
+    query: Query, scene: Scene, confirmed_by: Sequence[Mapping[str, Any]] | None
+) -> tuple[list[Violation], float]:
+    """Return what a stored query breaks, and the share of its hops that code does not confirm.
+
+    ``confirmed_by`` (schemas.CONFIRMED) says who confirmed each hop. If code did so for all, or if that is not known,
+    code must prove the query; otherwise it must not disprove it, and must confirm just the hops that it is said to.
+    """
+    if not by_others(confirmed_by):
+        return check(query, scene)
+    checked = check_draft(query, scene)
+    stated = [one["by"] == "code" for one in confirmed_by or ()]
+    found = [one.verdict is Verdict.CONFIRMED for one in checked.verdicts]
+    wrong = [Violation("wrong_confirmation", f"code confirms {sum(found)} hops, {sum(stated)} are stated")]
+    return checked.violations + (wrong if stated != found else []), checked.open_share
+
+
+def by_others(confirmed_by: Sequence[Mapping[str, Any]] | None) -> bool:
+    """Return whether a hop was confirmed by others than code, or by nobody."""
+    return any(one["by"] != "code" for one in confirmed_by or ())
 
 
 def is_sound(query: Query, scene: Scene) -> bool:

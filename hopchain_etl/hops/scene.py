@@ -131,8 +131,8 @@ class Scene:
 
     def _reads(self, one: Instance, value: Value) -> TruthValue:
         """Return whether an instance shows a value: a number or a text that is on it, or a colour."""
-        if isinstance(value, str) and value in COLOURS and one.category != TEXT:
-            return shows_colour(one, value)
+        if isinstance(value, str) and value in COLOURS:
+            return TruthValue.UNCLEAR if one.category == TEXT else shows_colour(one, value)
         lines = [one] if one.text is not None else self.texts_on(one)
         if not lines:
             return TruthValue.UNCLEAR  # it may bear what OCR did not read

@@ -7,13 +7,12 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from hopchain_etl.hops.checks import check
+from hopchain_etl.hops.checks import DRAFT_VARIANT_RULES, VARIANT_RULES, by_others, check_again
 from hopchain_etl.hops.consensus import is_consensus
 from hopchain_etl.hops.expression import ExpressionError, number_of, parse
 from hopchain_etl.hops.query import QueryError, decimal_text, query_from_row, query_id
 from hopchain_etl.hops.scene import Scene
-from hopchain_etl.hops.variants import VARIANTS
-from hopchain_etl.hops.variants import variant_violation as variant_complaint
+from hopchain_etl.hops.variants import VARIANTS, variant_violation
 
 _VARIANTS = ("question_half", "answer_half", "question_single", "answer_single")
 
@@ -41,11 +40,9 @@ def verify_query(row: Row) -> tuple[list[Complaint], float]:
     except QueryError as error:
         return [("unreadable_query", str(error))], 1.0
     scene = scene_of(row)
-    found, unchecked = check(query, scene)
+    found, unchecked = check_again(query, scene, row.get("confirmed_by"))
     complaints = [(one.reason, one.detail) for one in found]
-    broken = ((kind, variant_complaint(kind, row, scene)) for kind in VARIANTS)
-    complaints += [(f"{kind}_{one.reason}", one.detail) for kind, one in broken if one]
-    return [*complaints, *_own_complaints(row)], unchecked
+    return [*complaints, *_variant_complaints(row, scene), *_own_complaints(row)], unchecked
 
 
 def scene_of(row: Mapping[str, Any]) -> Scene:
@@ -66,15 +63,21 @@ def verify_row(row: Row) -> tuple[list[Complaint], float]:
     # A row may lack its combination; then the instances visited by the chain are used.
     query = replace(query, answer=Fraction(program), combination=query.combination or query.referents)
     scene = scene_of(row)
-    found, unchecked = check(query, scene)
+    found, unchecked = check_again(query, scene, row.get("confirmed_by"))
     complaints = [(one.reason, one.detail) for one in found if not _of_combination_only(one.reason, row, query.hops)]
     complaints += _answer_complaints(row, program)
-    broken = ((kind, variant_complaint(kind, row, scene)) for kind in VARIANTS)
-    complaints += [(f"{kind}_{one.reason}", one.detail) for kind, one in broken if one]
+    complaints += _variant_complaints(row, scene)
     complaints += _own_complaints(row)
     if abs(unchecked - row["unchecked"]) > 1e-6:
         complaints.append(("wrong_unchecked", f"states {row['unchecked']:.3f}, is {unchecked:.3f}"))
     return complaints, unchecked
+
+
+def _variant_complaints(row: Row, scene: Scene) -> Iterator[Complaint]:
+    rules = DRAFT_VARIANT_RULES if by_others(row.get("confirmed_by")) else VARIANT_RULES
+    for kind in VARIANTS:
+        if wrong := variant_violation(kind, row, scene, rules):
+            yield f"{kind}_{wrong.reason}", wrong.detail
 
 
 def _own_complaints(row: Row) -> Iterator[Complaint]:

@@ -36,7 +36,7 @@ class Prompt:
 
     @classmethod
     def load(cls, role: str) -> Prompt:
-        """Return the prompt of a role: detect, author, reader, solver or judge."""
+        """Return the prompt of a role: detect, author, reader, look, solver or judge."""
         folder = files(__package__)
         schema = folder / f"{role}.json"
         template = (folder / f"{role}.md.j2").read_text("utf-8")
@@ -108,7 +108,8 @@ def describe(row: Mapping[str, Any], width: int, height: int) -> str:
     words = [json_line(row["category"])]
     if row["text"]:
         words.append(f"reads {json_line(row['text'])}")
-    words += [f"{name} {json_line(value)}" for name, value in sorted(row["attributes"].items()) if value]
+    if colour := row["attributes"].get("colour"):  # what it might also be is no help: the photograph shows it
+        words.append(f"colour {json_line(colour)}")
     words.append(f"box {box}")
     if not row["certain"]:
         words.append("perhaps not there")

@@ -8,7 +8,7 @@ from hopchain_etl.engines.base import JSON, AuthorJob, Identity, Photo, Reply, R
 from hopchain_etl.engines.prompts import describe
 from hopchain_etl.engines.vlm.call import ChatRequest, ChatResponse
 from hopchain_etl.engines.vlm.model import RoleModel
-from hopchain_etl.engines.vlm.programs import draft_row, labels
+from hopchain_etl.engines.vlm.programs import as_written, draft_row, labels
 from hopchain_etl.hops import combinations
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.settings import AskSettings, GenerateSettings, VlmSettings
@@ -68,6 +68,9 @@ class VlmAuthor:
             things=[{"label": label_of[row["instance_id"]], "told": described(row)} for row in chosen],
             others=list(map(described, others[:_MOST_OTHERS])),
             queries=self._ask.queries_per_combination,
+            refused=[
+                {"draft": as_written(one["draft"], label_of), "complaints": one["complaints"]} for one in job.refused
+            ],
         )
 
     def _content(self, job: AuthorJob, answer: ChatResponse) -> JSON:

@@ -27,9 +27,11 @@ def labels(rows: Sequence[Row]) -> dict[str, str]:
 def hop_row(hop: Mapping[str, Any], ids: Mapping[str, str]) -> Row:
     """Return a hop that a model wrote as a row of the lake; ``ids`` gives the instance of each label.
 
-    An unknown label stays unchanged and is rejected by the checks, as is a reading of the wrong type.
+    An unknown label stays unchanged and is rejected by the checks, as is a reading of the wrong type. A count has no
+    single target, whatever the model names.
     """
-    return {**hop, "target": [ids.get(label, label) for label in hop["target"]], "value": _value(hop)}
+    target = [] if hop["read"] == Read.COUNT else [ids.get(label, label) for label in hop["target"]]
+    return {**hop, "target": target, "value": _value(hop), "words": hop.get("words")}
 
 
 def draft_row(written: Mapping[str, Any], ids: Mapping[str, str], combination: Sequence[str]) -> Row:
@@ -54,6 +56,20 @@ def draft_row(written: Mapping[str, Any], ids: Mapping[str, str], combination: S
             except (ExpressionError, ValueError):
                 continue
     return row
+
+
+def as_written(draft: Mapping[str, Any], label_of: Mapping[str, str]) -> str:
+    """Return a draft (``base.Author``) as one line of JSON with labels, as its author wrote it, without variants."""
+    hops = [
+        {**hop, "target": [label_of.get(one, one) for one in hop["target"]], "value": _written(hop["value"])}
+        for hop in draft["hops"]
+    ]
+    return json_line({"hops": hops, **{key: draft[key] for key in ("expr", "answer", "question")}})
+
+
+def _written(value: str | None) -> str | None:
+    """Return a stored reading as a model writes it: text without quotes."""
+    return json.loads(value) if value and value.startswith('"') else value
 
 
 def note(fact: Mapping[str, Any], label_of: Mapping[str, str]) -> str:
