@@ -10,7 +10,8 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any
 
-COLOURS = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
+from hopchain_etl.hops.colours import COLOURS, split_colours
+
 TEXT_NOUNS = ("text", "word", "number")
 _NUMBER = re.compile(r"[$€£]?\s?(\d{1,6}(?:\.\d{1,3})?)\s?%?")
 _PHRASE = re.compile(r'(?:(?P<colour>[a-z]+) )?(?P<noun>[a-z][a-z ]*?)(?: "(?P<reading>[^"]+)")?')
@@ -78,7 +79,7 @@ def instance_from_row(row: Mapping[str, Any]) -> Instance:
         area=float(row["area"]),
         certain=bool(row["certain"]),
         colour=attributes.get("colour"),
-        colours=frozenset(filter(None, attributes.get("colours", "").split(","))),
+        colours=split_colours(attributes.get("colours", "")),
         text=row["text"],
         mask=row["mask"],
     )

@@ -1,4 +1,4 @@
-"""The colours of an object, named with the eleven basic colour terms of English.
+"""The colours of an object, named as questions name them.
 
 A pixel gets every colour name that a person might use for it: the ranges below overlap, and the overlap is the guard
 band between two names. ``colour`` counts only pixels with a single name, so "the red car" is red to everyone;
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-BASIC = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
+from hopchain_etl.hops.colours import COLOURS, join_colours
 
 DOMINANT = 0.45  # share of pixels with this one name only
 POSSIBLE = 0.6  # share of pixels that may carry it
@@ -73,7 +73,7 @@ RANGES = (
 
 
 def describe_colours(rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> dict[str, str]:
-    """Return ``colours``, basic names joined by commas in the order of BASIC, and ``colour`` if one dominates.
+    """Return ``colours``, basic names joined by commas in the order of COLOURS, and ``colour`` if one dominates.
 
     ``rgb`` is a crop of shape (h, w, 3) and ``mask`` the object's pixels in it, at least one. The border ring is
     ignored, because object and background mix there. Pixels of the crop outside the mask count as surroundings.
@@ -82,13 +82,13 @@ def describe_colours(rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> dict[st
     names = names_of(pixels)
     present = names.mean(axis=0)
     alone = (names & (names.sum(axis=1, keepdims=True) == 1)).mean(axis=0)
-    seen = {"colours": ", ".join(name for name, share in zip(BASIC, present, strict=True) if share >= PRESENT)}
+    seen = {"colours": join_colours(name for name, share in zip(COLOURS, present, strict=True) if share >= PRESENT)}
     first = int(np.argmax(alone))
     if not _dominates(first, alone, present):
         return seen
     around = names_of(_sampled(rgb[~mask]))[:, first]
     if not len(around) or around.mean() < AROUND:
-        seen["colour"] = BASIC[first]
+        seen["colour"] = COLOURS[first]
     return seen
 
 
@@ -99,28 +99,28 @@ def is_faded(rgb: NDArray[np.uint8]) -> bool:
 
 
 def _dominates(first: int, alone: NDArray[np.float64], present: NDArray[np.float64]) -> bool:
-    """Return whether people would agree to name the whole object with this colour (index in BASIC)."""
-    needed = SHADED_DOMINANT if BASIC[first] in SHADED else DOMINANT
+    """Return whether people would agree to name the whole object with this colour (index in COLOURS)."""
+    needed = SHADED_DOMINANT if COLOURS[first] in SHADED else DOMINANT
     return bool(alone[first] >= needed and present[first] >= POSSIBLE and np.delete(present, first).max() <= RIVAL)
 
 
 def share_of(name: str, rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
-    """Return the share of a mask's pixels that may be called ``name``, one of BASIC."""
+    """Return the share of a mask's pixels that may be called ``name``, one of COLOURS."""
     pixels = _inner(rgb, mask)
-    return float(names_of(pixels)[:, BASIC.index(name)].mean()) if len(pixels) else 0.0
+    return float(names_of(pixels)[:, COLOURS.index(name)].mean()) if len(pixels) else 0.0
 
 
 def names_of(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return for RGB pixels of shape (n, 3) which of the BASIC names each may be given, shape (n, 11).
+    """Return for RGB pixels of shape (n, 3) which of the COLOURS names each may be given, shape (n, 11).
 
     Every colour has at least one name, on a border between names two to four.
     """
     hue, saturation, value = _hsv(pixels)
-    names = np.zeros((len(pixels), len(BASIC)), dtype=bool)
+    names = np.zeros((len(pixels), len(COLOURS)), dtype=bool)
     for name, (low, high), (s0, s1), (v0, v1) in RANGES:
         inside = (low <= hue) & (hue <= high) if low <= high else (low <= hue) | (hue <= high)
         inside &= (s0 <= saturation) & (saturation <= s1) & (v0 <= value) & (value <= v1)
-        names[:, BASIC.index(name)] |= inside
+        names[:, COLOURS.index(name)] |= inside
     return names
 
 

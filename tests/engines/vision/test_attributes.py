@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ImageColor
 
-from hopchain_etl.engines.vision.attributes import BASIC, describe_colours, is_faded, names_of, share_of
+from hopchain_etl.engines.vision.attributes import describe_colours, is_faded, names_of, share_of
 
 # Hues in degrees that everybody calls by one name, away from every border, at full colour.
 CLEAR_HUES = {"red": (351, 367), "orange": (22, 38), "yellow": (50, 64), "green": (82, 158), "blue": (192, 246)}
@@ -100,7 +100,3 @@ def test_faded_photos_are_told_from_coloured_ones() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (50, 50, 1), dtype=np.uint8)
     assert is_faded(np.repeat(noise, 3, axis=2))
     assert not is_faded(framed((255, 0, 0), (255, 255, 255))[0])
-
-
-def test_the_basic_names_are_the_eleven() -> None:
-    assert len(set(BASIC)) == 11
