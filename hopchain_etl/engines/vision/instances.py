@@ -41,7 +41,7 @@ def instance(
 
     ``faded``: the photo shows no colours; ``boxed``: the mask is only the box, so its colours are meaningless.
     """
-    seen = {} if one.category == TEXT else attributes.describe_colours(rgb[shape.window], shape.mask)
+    seen = {} if one.category == TEXT else attributes.describe_colours(rgb, shape)
     if one.category in COLOURLESS or not certain or boxed:
         seen.pop("colour", None)
     if seen and faded:
