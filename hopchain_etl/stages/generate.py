@@ -21,7 +21,7 @@ from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages.engine_calls import call_engine, group_rows_by, interpret_reply, photo_of, photos
 from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Rejected, Row
 
-REVISION = 4
+REVISION = 5
 
 
 class Generate:
