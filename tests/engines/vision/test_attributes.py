@@ -136,7 +136,19 @@ def test_a_mask_of_all_but_the_thing_has_no_colour_nor_has_one_of_the_whole_phot
     inverted = np.ones((120, 120), dtype=bool)
     inverted[20:100, 20:100] = False
     assert describe_colours(image, shape_of(inverted)) == {"colours": "white"}
-    assert describe_colours(patch(BLUE, 120), rectangle((0, 0, 120, 120), 120, 120)) == {"colours": "blue"}
+    for gap in (0, 1):  # between the mask and the photo's border
+        whole = rectangle((gap, gap, 120 - gap, 120 - gap), 120, 120)
+        assert describe_colours(patch(BLUE, 120), whole) == {"colours": "blue"}
+
+
+def test_a_mask_on_a_card_of_its_colour_has_none_although_the_card_ends_near_its_box() -> None:
+    image = patch(RED, 120)
+    image[20:100, 20:100] = WHITE
+    assert describe_colours(image, shape_of(ellipse(24, 24, 96, 96))) == {"colours": "white"}
+
+
+def test_a_mask_that_stops_short_of_the_edge_keeps_its_colour() -> None:
+    assert describe_colours(drawn((10, 10, 110, 110)), rectangle((17, 17, 103, 103), 120, 120))["colour"] == "blue"
 
 
 def test_a_bar_amid_bars_of_its_colour_keeps_it_unless_they_touch() -> None:
