@@ -28,6 +28,7 @@ from math import dist
 from hopchain_etl.hops import program_author
 from hopchain_etl.hops.calibration import wilson
 from hopchain_etl.hops.checks import check, count_conditions
+from hopchain_etl.hops.colours import split_colours
 from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue, instance_from_row, matches
 from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import SIDES, Query, Relation
@@ -141,7 +142,7 @@ def judged(drawn: Drawn, queries: list[Query]) -> Outcome:
         x1, y1, x2, y2 = one.box
         names = colours(one)
         area = (x2 - x1) * (y2 - y1) if one.text else float(one.cutout.sum())
-        maybe = frozenset(names.get("colours", "").split(",")) - {""}
+        maybe = split_colours(names.get("colours", ""))
         things.append(reader.ReadInstance(one.category, (x1, y1, x2, y2), area, one.text, names.get("colour"), maybe))
     found = Counter[str]()
     for query in queries:

@@ -221,7 +221,9 @@ class Segmenter(Protocol):
     """Segments each instance of the given categories.
 
     Content: ``{"instances": [{"category", "score", "certain", "box", "mask", "area", "attributes", "text"}],
-    "dropped": [{"category", "reason", "detail"}]}``.
+    "dropped": [{"category", "reason", "detail"}]}``. What may be there is in ``instances`` too, with ``certain`` false:
+    a count that does not know of it would be wrong. ``attributes`` are ``colour``, the clear main colour, if there is
+    one, and ``colours``, all that may be on it (``hops.colours.join_colours``).
     """
 
     @property

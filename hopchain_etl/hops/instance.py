@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hopchain_etl.hops.colours import COLOURS, split_colours
 from hopchain_etl.hops.outline import outline
 
 TEXT = "text"  # the category of a line of text
-COLOURS = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
 TEXT_NOUNS = ("text", "word", "number")
 # A number may carry a currency, a sign or a short unit: "$3", "12 %", "2100k", "4 cm".
 _NUMBER = re.compile(r"[$€£¥]?\s?(\d{1,3}(?:,\d{3})+|\d{1,6})(\.\d{1,3})?\s?(?:%|°?[A-Za-z]{0,3})")
@@ -95,7 +95,7 @@ def instance_from_row(row: Mapping[str, Any]) -> Instance:
         area=float(row["area"]),
         certain=bool(row["certain"]),
         colour=attributes.get("colour"),
-        colours=frozenset(filter(None, map(str.strip, attributes.get("colours", "").split(",")))),
+        colours=split_colours(attributes.get("colours", "")),
         text=row["text"],
         mask=row["mask"],
     )

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from hopchain_etl.hops.checks import is_sound
+from hopchain_etl.hops.colours import COLOURS
 from hopchain_etl.hops.expression import letters
-from hopchain_etl.hops.instance import COLOURS, Instance, TruthValue, shows_colour
+from hopchain_etl.hops.instance import Instance, TruthValue, shows_colour
 from hopchain_etl.hops.phrasing import CLOTHED, sides_to_count
 from hopchain_etl.hops.query import Hop, Query, Read, Relation
 from hopchain_etl.hops.render import Condition, HopLine, render

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any
 
 from hopchain_etl.hops import geometry
+from hopchain_etl.hops.colours import COLOURS
 from hopchain_etl.hops.instance import (
-    COLOURS,
     TEXT,
     TEXT_NOUNS,
     AmbiguousError,

@@ -15,9 +15,10 @@ from enum import StrEnum
 from fractions import Fraction
 
 from hopchain_etl.hops import geometry
+from hopchain_etl.hops.colours import COLOURS
 from hopchain_etl.hops.execute import anchor_of, value_sought
 from hopchain_etl.hops.geometry import Candidates
-from hopchain_etl.hops.instance import COLOURS, AmbiguousError, Instance, TruthValue, matches, shows_colour
+from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue, matches, shows_colour
 from hopchain_etl.hops.query import BY_VALUE, DEPTH, HOLDS, SIDES, Hop, Read, Relation, Value
 from hopchain_etl.hops.scene import Scene
 

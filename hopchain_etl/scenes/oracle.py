@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
+from hopchain_etl.hops.colours import join_colours
 from hopchain_etl.scenes import DrawnScene, TruthInstance
 
-BASIC_COLOURS = {"cream": "white,yellow"}  # colour names that hops do not have, and the names that people may use
+BASIC_COLOURS = {"cream": ("white", "yellow")}  # colour names that hops do not have, and the names that people may use
 LOOKS_LIKE = {"0": "8", "1": "7", "2": "7", "3": "8", "4": "9", "5": "6", "6": "8", "7": "1", "8": "3", "9": "4"}
 
 
@@ -124,5 +125,5 @@ def colours(one: TruthInstance) -> dict[str, str]:
     if one.text is not None:
         return {}
     if painted in BASIC_COLOURS:
-        return {"colours": BASIC_COLOURS[painted]}
+        return {"colours": join_colours(BASIC_COLOURS[painted])}
     return {"colour": painted, "colours": painted}

@@ -232,13 +232,11 @@ class Sam3Settings(Section):
     )
     mask_threshold: float = Field(0.5, gt=0, lt=1, description="probability from which a pixel belongs to the mask")
     duplicate_iou: float = Field(0.8, gt=0, le=1, description="mask IoU from which two instances count as duplicates")
-    min_area: int = Field(64, ge=1, description="px; smaller masks are dropped as tiny_mask")
+    min_area: int = Field(64, ge=1, description="px; instances and lines of text with less are uncertain")
     min_area_share: float = Field(
-        0.0005,
-        ge=0,
-        lt=1,
-        description="minimum mask area as a share of the photo; smaller masks are dropped as tiny_mask",
+        0.0001, ge=0, lt=1, description="share of the photo; instances with smaller masks are uncertain"
     )
+    noise_area: int = Field(16, ge=1, description="px; smaller masks and lines are dropped as tiny_mask")
     read_text: bool = Field(True, description="lines of text are instances too, read by OCR")
 
 

@@ -7,6 +7,7 @@ import random
 import numpy as np
 from pycocotools import mask as coco
 
+from hopchain_etl.hops.colours import split_colours
 from hopchain_etl.hops.instance import Instance
 from hopchain_etl.hops.scene import Scene
 
@@ -24,7 +25,7 @@ def thing(
         pixels[int(y) : int(y + h), int(x) : int(x + w)] = 1
         rle = coco.encode(pixels)
         mask = {"size": rle["size"], "counts": rle["counts"].decode()}
-    seen = frozenset(filter(None, colours.split(","))) | ({colour} if colour else set())
+    seen = split_colours(colours) | ({colour} if colour else set())
     return Instance(name, category, (x, y, x + w, y + h), w * h, certain, colour, frozenset(seen), text, mask)
 
 

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from hopchain_etl.engines.vision.masks import Shape
 
 DETECT_REVISION = "2"  # increase when a code change below changes an answer
-SEGMENT_REVISION = "3"
+SEGMENT_REVISION = "4"
 
-MIN_AREA_PX = 64
-MIN_AREA_SHARE = 0.0005  # of the photo
+NOISE_PX = 16  # smaller objects and lines are dropped
+MIN_AREA_PX = 64  # smaller ones are uncertain
+MIN_AREA_SHARE = 0.0005  # of the photo; objects with smaller masks are uncertain
 CLEAR_SCORE = 0.55  # score from which an object counts as certain even without a mask
 # The network confuses lemons with oranges; a category that implies a colour is uncertain without that colour.
 EXPECTED_COLOURS = {"orange": "orange", "carrot": "orange", "broccoli": "green", "stop sign": "red"}
@@ -72,7 +73,7 @@ class LocalSegmenter:
     def identity(self) -> Identity:
         """The network, its weights and every rule."""
         recipe = {"u2net": u2net.RECIPE, "masks": saliency.RECIPE, "certainty": certainty.RECIPE, "ocr": ocr.RECIPE}
-        recipe |= {**instances.RECIPE, "tiny": [MIN_AREA_PX, MIN_AREA_SHARE], "clear_score": CLEAR_SCORE}
+        recipe |= {**instances.RECIPE, "tiny": [NOISE_PX, MIN_AREA_PX, MIN_AREA_SHARE], "clear_score": CLEAR_SCORE}
         recipe |= {"always": {**EXPECTED_COLOURS, "share": ALWAYS_SHARE}}
         return Identity("local-u2netp", f"{SEGMENT_REVISION}-{u2net.MODEL.sha256[:12]}", recipe)
 
@@ -150,28 +151,26 @@ def _instances(job: SegmentJob, net: u2net.U2Net) -> JSON:
         for index, (one, reason) in enumerate(zip(found, reasons, strict=True))
         if reason is None and one.category != TEXT and index not in cut and one.score >= CLEAR_SCORE
     }
-    cut = dict(sorted((cut | boxed).items()))
-    cut = dict(zip(cut, masks.resolve_overlaps(list(cut.values()), width, height), strict=True))
+    least = max(MIN_AREA_PX, MIN_AREA_SHARE * width * height)
+    cut = masks.separated(dict(sorted((cut | boxed).items())), least, width, height)
     drops = [dropped(one, "misnamed") for one in misnamed]
     faded = attributes.is_faded(rgb)
     kept = []
     for index, (one, reason) in enumerate(zip(found, reasons, strict=True)):
-        certain = reason is None and one.category == TEXT
         shape = masks.rectangle(one.box, width, height)
+        certain = reason is None and one.category == TEXT and shape.area >= MIN_AREA_PX
         if index in cut:
-            certain = _credible(one, cut[index], rgb)
+            certain = _has_its_colour(one, cut[index], rgb)
             shape = cut[index] if certain else shape
-        if shape.area < MIN_AREA_PX:
+        if shape.area < NOISE_PX:
             drops.append(dropped(one, "tiny_mask", f"{shape.area} px"))
         else:
             kept.append(instance(one, certain, shape, rgb, faded=faded, boxed=index in boxed))
     return {"instances": kept, "dropped": drops}
 
 
-def _credible(one: Candidate, shape: Shape, rgb: Pixels) -> bool:
-    """Return whether a mask is large enough, and has the colour that its category implies."""
-    if shape.area < max(MIN_AREA_PX, MIN_AREA_SHARE * rgb.shape[0] * rgb.shape[1]):
-        return False
+def _has_its_colour(one: Candidate, shape: Shape, rgb: Pixels) -> bool:
+    """Return whether a mask has the colour that its category implies, if it implies one."""
     colour = EXPECTED_COLOURS.get(one.category)
     return colour is None or attributes.share_of(colour, rgb[shape.window], shape.mask) >= ALWAYS_SHARE
 

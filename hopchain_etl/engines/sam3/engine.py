@@ -23,7 +23,7 @@ from hopchain_etl.engines.vision.certainty import TEXT, Candidate
 from hopchain_etl.engines.vision.instances import Pixels
 from hopchain_etl.settings import Sam3Settings
 
-REVISION = "1"  # increase when a code change here or in ``postprocess`` changes an answer
+REVISION = "2"  # increase when a code change here or in ``postprocess`` changes an answer
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class Sam3Segmenter:
         found, drops = postprocess.select_instances(names, answers, width, height, self._settings)
         faded = attributes.is_faded(photo.rgb)
         rows = [instances.instance(one.candidate, one.certain, one.shape, photo.rgb, faded=faded) for one in found]
-        lines, text_drops = _lines(photo, faded, self._settings.min_area)
+        lines, text_drops = _lines(photo, faded, self._settings)
         if not self._settings.read_text and any(row["category"] == TEXT for row in job.categories):
             text_drops = [{"category": TEXT, "reason": "not_read", "detail": "sam3.read_text is off"}]
         return {"instances": rows + lines, "dropped": drops + text_drops}
@@ -135,17 +135,18 @@ def squared(rgb: Pixels, side: int) -> NDArray[np.float32]:
     return np.ascontiguousarray((np.asarray(small, dtype=np.float32) / 127.5 - 1).transpose(2, 0, 1))
 
 
-def _lines(photo: _Ready, faded: bool, min_area: int) -> tuple[list[JSON], list[JSON]]:
-    """Return the lines of text as instances, and those that are too small."""
+def _lines(photo: _Ready, faded: bool, settings: Sam3Settings) -> tuple[list[JSON], list[JSON]]:
+    """Return the lines of text as instances, small ones as uncertain, and those that are only noise."""
     height, width = photo.rgb.shape[:2]
     found = [Candidate(TEXT, line.score, line.box, line.text) for line in photo.lines]
     rows, drops = [], []
     for one, reason in zip(found, certainty.uncertainty_reasons(found, width, height), strict=True):
         shape = masks.rectangle(one.box, width, height)
-        if shape.area < min_area:
+        if shape.area < settings.noise_area:
             drops.append(instances.dropped(one, "tiny_mask", f"{shape.area} px"))
         else:
-            rows.append(instances.instance(one, reason is None, shape, photo.rgb, faded=faded))
+            certain = reason is None and shape.area >= settings.min_area
+            rows.append(instances.instance(one, certain, shape, photo.rgb, faded=faded))
     return rows, drops
 
 

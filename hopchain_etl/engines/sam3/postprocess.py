@@ -57,11 +57,13 @@ class MaskedInstance:
 def select_instances(
     names: Sequence[str], answers: Sequence[Answer], width: int, height: int, settings: Sam3Settings
 ) -> tuple[list[MaskedInstance], list[JSON]]:
-    """Return the objects in a photo of the given size, best first, and what was dropped with its reason.
+    """Return the objects in a photo of the given size, and what was dropped with its reason.
 
     Reasons: not_found, low_score, tiny_mask, duplicate. Certain objects do not overlap; uncertain ones may overlap
-    them.
+    them. Small objects are uncertain: people may miss them, but a count without them would be wrong. The order is best
+    first, small ones after the others.
     """
+    least = max(settings.min_area, settings.min_area_share * width * height)
     found: list[MaskedInstance] = []
     drops: list[JSON] = []
     for name, answer in zip(names, answers, strict=True):
@@ -71,11 +73,11 @@ def select_instances(
             found.append(
                 MaskedInstance(name, round(float(score), 4), _shape(logits, width, height, settings.mask_threshold))
             )
-    found.sort(key=lambda one: (-one.score, one.category, one.shape.box))
-    large, tiny = _without_tiny(found, width, height, settings)
-    kept, duplicates = _merged(large, width, height, settings)
-    kept, hidden = _without_tiny(_separated(kept, width, height), width, height, settings)
-    return kept, drops + tiny + duplicates + hidden
+    # Small ones last: a better score makes them no rivals of the others.
+    found.sort(key=lambda one: (one.shape.area < least, -one.score, one.category, one.shape.box))
+    found, noise = _without_noise(found, settings.noise_area)
+    kept, duplicates = _merged(found, width, height, settings)
+    return _separated(kept, least, width, height), drops + noise + duplicates
 
 
 def _low_score_drops(name: str, scores: NDArray[np.float32], threshold: float, *, found_some: bool) -> list[JSON]:
@@ -104,13 +106,10 @@ def _shape(logits: NDArray[np.float32], width: int, height: int, threshold: floa
     return Shape(int(xs[0]), int(ys[0]), mask[window], weight.astype(np.float32))
 
 
-def _without_tiny(
-    found: Sequence[MaskedInstance], width: int, height: int, settings: Sam3Settings
-) -> tuple[list[MaskedInstance], list[JSON]]:
-    least = max(settings.min_area, settings.min_area_share * width * height)
-    large = [one for one in found if one.shape.area >= least]
-    tiny = [one for one in found if one.shape.area < least]
-    return large, [dropped(one.candidate, "tiny_mask", f"{one.shape.area} px of {math.ceil(least)}") for one in tiny]
+def _without_noise(found: Sequence[MaskedInstance], least: int) -> tuple[list[MaskedInstance], list[JSON]]:
+    noise = [one for one in found if one.shape.area < least]
+    drops = [dropped(one.candidate, "tiny_mask", f"{one.shape.area} px of {least}") for one in noise]
+    return [one for one in found if one.shape.area >= least], drops
 
 
 def _merged(
@@ -176,9 +175,11 @@ def _is_certain(
     return not any(other < index and overlap[index, other] >= RIVAL for other in winners)
 
 
-def _separated(found: Sequence[MaskedInstance], width: int, height: int) -> list[MaskedInstance]:
-    """Assign every pixel to one certain object; uncertain ones keep their masks."""
-    certain = [index for index, one in enumerate(found) if one.certain]
-    apart = masks.resolve_overlaps([found[index].shape for index in certain], width, height)
-    alone = dict(zip(certain, apart, strict=True))
-    return [replace(one, shape=alone.get(index, one.shape)) for index, one in enumerate(found)]
+def _separated(found: Sequence[MaskedInstance], least: float, width: int, height: int) -> list[MaskedInstance]:
+    """Assign every pixel to one certain object; uncertain ones keep their masks.
+
+    Objects of which fewer than ``least`` px are visible become uncertain and get no pixels of others.
+    """
+    certain = {index: one.shape for index, one in enumerate(found) if one.certain}
+    alone = masks.separated(certain, least, width, height)
+    return [replace(one, shape=alone.get(index, one.shape), certain=index in alone) for index, one in enumerate(found)]

@@ -1,4 +1,4 @@
-"""The colours of an object, named with the eleven basic colour terms of English.
+"""The colours of an object, named as questions name them.
 
 A pixel gets every colour name that a person might use for it: the ranges below overlap, and the overlap is the guard
 band between two names. ``colour`` counts only pixels with a single name, so "the red car" is red to everyone;
@@ -7,12 +7,15 @@ band between two names. ``colour`` counts only pixels with a single name, so "th
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-BASIC = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
+from hopchain_etl.engines.vision.masks import Shape
+from hopchain_etl.hops.colours import COLOURS, join_colours
+
+T = TypeVar("T", bound=np.generic)
 
 DOMINANT = 0.45  # share of pixels with this one name only
 POSSIBLE = 0.6  # share of pixels that may carry it
@@ -20,7 +23,10 @@ SHADED = frozenset({"black", "white", "grey", "brown"})  # shadows and glare can
 SHADED_DOMINANT = 0.6  # so they need a larger share
 RIVAL = 0.35  # share of pixels that may also, or instead, carry another name
 PRESENT = 0.04  # share from which a name belongs to ``colours``
-AROUND = 0.5  # share of surrounding pixels with the same name from which the mask may be of the background
+EDGE = 0.03  # of the shorter side: object and background mix this far from the mask's edge, inside and outside
+BAND = 0.1  # of the shorter side: the width of the surroundings, from there on
+AROUND = 0.5  # share of the surroundings with the same name from which the mask may be of the background
+ENOUGH = 64  # px; a smaller mask shows too little to say that a colour is not on the object
 FADED = 16  # of 255: a photo with less spread between channels in 99 % of its pixels is black and white
 MAX_PIXELS = 40_000  # a larger mask is sampled on a grid
 
@@ -28,7 +34,8 @@ RECIPE = {
     "dominant": [DOMINANT, SHADED_DOMINANT, POSSIBLE],
     "rival": RIVAL,
     "present": PRESENT,
-    "around": AROUND,
+    "around": [EDGE, BAND, AROUND],
+    "enough": ENOUGH,
     "faded": FADED,
 }
 
@@ -72,23 +79,21 @@ RANGES = (
 )
 
 
-def describe_colours(rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> dict[str, str]:
-    """Return ``colours``, basic names joined by commas in the order of BASIC, and ``colour`` if one dominates.
+def describe_colours(rgb: NDArray[np.uint8], shape: Shape) -> dict[str, str]:
+    """Return ``colours``, all basic names that may be on an object, and ``colour`` if one dominates.
 
-    ``rgb`` is a crop of shape (h, w, 3) and ``mask`` the object's pixels in it, at least one. The border ring is
-    ignored, because object and background mix there. Pixels of the crop outside the mask count as surroundings.
+    ``rgb`` is the whole photo, shape (h, w, 3), and ``shape`` the object's pixels. There is no ``colour`` if the
+    surroundings have it too: see ``_may_be_background``.
     """
-    pixels = _inner(rgb, mask)
-    names = names_of(pixels)
+    if shape.area < ENOUGH:
+        return {"colours": join_colours(COLOURS)}
+    names = names_of(_inner(rgb[shape.window], shape.mask))
     present = names.mean(axis=0)
     alone = (names & (names.sum(axis=1, keepdims=True) == 1)).mean(axis=0)
-    seen = {"colours": ", ".join(name for name, share in zip(BASIC, present, strict=True) if share >= PRESENT)}
+    seen = {"colours": join_colours(name for name, share in zip(COLOURS, present, strict=True) if share >= PRESENT)}
     first = int(np.argmax(alone))
-    if not _dominates(first, alone, present):
-        return seen
-    around = names_of(_sampled(rgb[~mask]))[:, first]
-    if not len(around) or around.mean() < AROUND:
-        seen["colour"] = BASIC[first]
+    if _dominates(first, alone, present) and not _may_be_background(first, rgb, shape):
+        seen["colour"] = COLOURS[first]
     return seen
 
 
@@ -99,28 +104,61 @@ def is_faded(rgb: NDArray[np.uint8]) -> bool:
 
 
 def _dominates(first: int, alone: NDArray[np.float64], present: NDArray[np.float64]) -> bool:
-    """Return whether people would agree to name the whole object with this colour (index in BASIC)."""
-    needed = SHADED_DOMINANT if BASIC[first] in SHADED else DOMINANT
+    """Return whether people would agree to name the whole object with this colour (index in COLOURS)."""
+    needed = SHADED_DOMINANT if COLOURS[first] in SHADED else DOMINANT
     return bool(alone[first] >= needed and present[first] >= POSSIBLE and np.delete(present, first).max() <= RIVAL)
 
 
+def _may_be_background(first: int, rgb: NDArray[np.uint8], shape: Shape) -> bool:
+    """Return whether a mask of this colour (index in COLOURS) may be of what is behind the object.
+
+    Such a mask goes on beyond its edge: half of its surroundings have its colour, or half of those beyond its box, or
+    it reaches all four borders of the photo. The surroundings are what directly adjoins the mask: an object that has a
+    gap to its neighbours of the same colour keeps its colour, one that touches them on most sides loses it. That costs
+    a question; the colour of a wrong mask would make one wrong.
+    """
+    height, width = rgb.shape[:2]
+    x1, y1, x2, y2 = shape.box
+    rows, columns = (_sampled(places) for places in _surroundings(shape, width, height))
+    alike = names_of(rgb[rows, columns])[:, first]
+    beyond = (rows < y1) | (rows >= y2) | (columns < x1) | (columns >= x2)
+    shares = [part.mean() for part in (alike, alike[beyond]) if len(part)]
+    return not shares or max(shares) >= AROUND or shape.box == (0, 0, width, height)
+
+
+def _surroundings(shape: Shape, width: int, height: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the rows and columns, in the photo, of the band around a mask; at the photo's border it is cut off."""
+    import cv2
+
+    x1, y1, x2, y2 = shape.box
+    near = max(1, round(EDGE * min(x2 - x1, y2 - y1)))
+    far = near + max(2, round(BAND * min(x2 - x1, y2 - y1)))
+    ys, xs = shape.window
+    top, left = max(0, ys.start - far), max(0, xs.start - far)
+    outside = np.ones((min(height, ys.stop + far) - top, min(width, xs.stop + far) - left), dtype=np.uint8)
+    outside[ys.start - top : ys.stop - top, xs.start - left : xs.stop - left] = ~shape.mask
+    distance = cv2.distanceTransform(outside, cv2.DIST_C, 3)  # px, to the mask
+    rows, columns = np.nonzero((distance > near) & (distance <= far))
+    return rows + top, columns + left
+
+
 def share_of(name: str, rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
-    """Return the share of a mask's pixels that may be called ``name``, one of BASIC."""
+    """Return the share of a mask's pixels that may be called ``name``, one of COLOURS."""
     pixels = _inner(rgb, mask)
-    return float(names_of(pixels)[:, BASIC.index(name)].mean()) if len(pixels) else 0.0
+    return float(names_of(pixels)[:, COLOURS.index(name)].mean()) if len(pixels) else 0.0
 
 
 def names_of(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return for RGB pixels of shape (n, 3) which of the BASIC names each may be given, shape (n, 11).
+    """Return for RGB pixels of shape (n, 3) which of the COLOURS names each may be given, shape (n, 11).
 
     Every colour has at least one name, on a border between names two to four.
     """
     hue, saturation, value = _hsv(pixels)
-    names = np.zeros((len(pixels), len(BASIC)), dtype=bool)
+    names = np.zeros((len(pixels), len(COLOURS)), dtype=bool)
     for name, (low, high), (s0, s1), (v0, v1) in RANGES:
         inside = (low <= hue) & (hue <= high) if low <= high else (low <= hue) | (hue <= high)
         inside &= (s0 <= saturation) & (saturation <= s1) & (v0 <= value) & (value <= v1)
-        names[:, BASIC.index(name)] |= inside
+        names[:, COLOURS.index(name)] |= inside
     return names
 
 
@@ -143,11 +181,11 @@ def _inner(rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]
     """Return the mask's pixels without its border ring, or all of them if the mask is too thin, shape (n, 3)."""
     import cv2
 
-    ring = max(1, round(0.03 * min(mask.shape)))
+    ring = max(1, round(EDGE * min(mask.shape)))
     kernel = np.ones((2 * ring + 1, 2 * ring + 1), dtype=np.uint8)
     core = cv2.erode(mask.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0).astype(bool)
     return _sampled(rgb[core if core.sum() >= 0.3 * mask.sum() else mask])
 
 
-def _sampled(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _sampled(pixels: NDArray[T]) -> NDArray[T]:
     return pixels[:: max(1, len(pixels) // MAX_PIXELS)]

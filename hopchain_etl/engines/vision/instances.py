@@ -12,6 +12,7 @@ from PIL import Image
 from hopchain_etl.engines.base import JSON
 from hopchain_etl.engines.vision import attributes, masks
 from hopchain_etl.engines.vision.certainty import TEXT, Candidate
+from hopchain_etl.hops.colours import COLOURS, join_colours
 
 # Colour questions make no sense for persons; the other categories are see-through and show the background.
 COLOURLESS = frozenset({"person", "bicycle", "bench", "tennis racket", "pair of scissors", "wine glass"})
@@ -40,11 +41,11 @@ def instance(
 
     ``faded``: the photo shows no colours; ``boxed``: the mask is only the box, so its colours are meaningless.
     """
-    seen = {} if one.category == TEXT else attributes.describe_colours(rgb[shape.window], shape.mask)
+    seen = {} if one.category == TEXT else attributes.describe_colours(rgb, shape)
     if one.category in COLOURLESS or not certain or boxed:
         seen.pop("colour", None)
     if seen and faded:
-        seen = {"colours": ", ".join(attributes.BASIC)}  # in a black-and-white photo no colour can be excluded
+        seen = {"colours": join_colours(COLOURS)}  # in a black-and-white photo no colour can be excluded
     return {
         "category": one.category,
         "score": one.score,

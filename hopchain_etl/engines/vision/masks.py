@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,6 +74,14 @@ def resolve_overlaps(shapes: Sequence[Shape], width: int, height: int) -> list[S
         best[shape.window] = np.where(wins, weight, best[shape.window])
         owner[shape.window] = np.where(wins, index, owner[shape.window])
     return [replace(shape, mask=owner[shape.window] == index) for index, shape in enumerate(shapes)]
+
+
+def separated(shapes: Mapping[int, Shape], least: float, width: int, height: int) -> dict[int, Shape]:
+    """Return the shapes without overlaps; those of which fewer than ``least`` px are left are missing and take none."""
+    large = {key: shape for key, shape in shapes.items() if shape.area >= least}
+    apart = dict(zip(large, resolve_overlaps(list(large.values()), width, height), strict=True))
+    left = {key: large[key] for key, shape in apart.items() if shape.area >= least}
+    return apart if len(left) == len(large) else separated(left, least, width, height)
 
 
 def encode(shape: Shape, width: int, height: int) -> dict[str, Any]:

@@ -118,11 +118,22 @@ def test_doubtful_objects_stay_as_their_boxes(coffee: Photo) -> None:
 
 
 def test_small_objects_are_doubtful_and_tiny_ones_dropped(coffee: Photo) -> None:
-    content = segmented(coffee, rows(("ball", 0.9, (100, 100, 110, 110)), ("ball", 0.9, (200, 200, 206, 206))))
-    (small,) = content["instances"]
-    assert not small["certain"]
+    boxes = [(100, 100, 110, 110), (200, 200, 206, 206), (300, 200, 303, 203)]
+    content = segmented(coffee, rows(*(("ball", 0.9, box) for box in boxes)))
+    assert [(one["area"], one["certain"]) for one in content["instances"]] == [(100, False), (36, False)]
     (tiny,) = content["dropped"]
     assert (tiny["category"], tiny["reason"]) == ("ball", "tiny_mask")
+
+
+def test_short_lines_are_doubtful_and_specks_of_text_dropped(coffee: Photo) -> None:
+    boxes = [(100, 100, 130, 110), (100, 200, 106, 210), (100, 300, 103, 303)]
+    found = tuple(
+        {"category": "text", "found": [{"box": list(box), "score": 0.99, "text": text}]}
+        for text, box in zip(("12", "34", "56"), boxes, strict=True)
+    )
+    content = segmented(coffee, found)
+    assert [(one["text"], one["certain"]) for one in content["instances"]] == [("12", True), ("34", False)]
+    assert [drop["reason"] for drop in content["dropped"]] == ["tiny_mask"]
 
 
 def test_misnamed_objects_are_dropped_and_lemons_are_no_sure_oranges() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hopchain_etl.engines.local.saliency import mask_from_saliency
 from hopchain_etl.engines.local.u2net import Cut
-from hopchain_etl.engines.vision.masks import Shape, encode, rectangle, resolve_overlaps
+from hopchain_etl.engines.vision.masks import Shape, encode, rectangle, resolve_overlaps, separated
 from support.masks import decode
 
 WIDTH, HEIGHT = 120, 90
@@ -54,6 +54,20 @@ def test_the_inner_of_nested_shapes_keeps_its_pixels() -> None:
     )
     assert inner.area == 400
     assert outer.area == 8000 - 400
+
+
+@settings(max_examples=50)
+@given(some_boxes(), st.integers(1, 2_000))
+def test_shapes_of_which_little_is_left_take_no_pixel(
+    boxes: list[tuple[float, float, float, float]], least: int
+) -> None:
+    shapes = {10 * index: rectangle(box, WIDTH, HEIGHT) for index, box in enumerate(boxes)}
+    apart = separated(shapes, least, WIDTH, HEIGHT)
+    assert list(apart) == [key for key in shapes if key in apart]
+    assert all(shape.area >= least for shape in apart.values())
+    total = sum((pixels(shape) for shape in apart.values()), np.zeros((HEIGHT, WIDTH), dtype=int))
+    whole = sum((pixels(shapes[key]) for key in apart), np.zeros((HEIGHT, WIDTH), dtype=int))
+    assert np.array_equal(total, whole > 0)  # each pixel of the others has one owner
 
 
 def test_neighbours_meet_half_way() -> None:
