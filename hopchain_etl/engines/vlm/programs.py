@@ -37,7 +37,7 @@ def hop_row(hop: Mapping[str, Any], ids: Mapping[str, str]) -> Row:
 def draft_row(written: Mapping[str, Any], ids: Mapping[str, str], combination: Sequence[str]) -> Row:
     """Return a question that a model wrote in the format of an author's content, with its variants as programs.
 
-    A variant that cannot be a program (it uses hops that it drops, or has no number for an answer) is left out.
+    A variant that cannot be a program (it uses hops that it drops, or has no number for an answer) has no answer.
     """
     row = {
         **{key: written[key] for key in ("question", "expr", "answer")},
@@ -54,7 +54,7 @@ def draft_row(written: Mapping[str, Any], ids: Mapping[str, str], combination: S
                 words = variant.get("words")
                 row |= to_row(kind, variant_of_draft(kind, query, variant["question"], variant["expr"], words))
             except (ExpressionError, ValueError):
-                continue
+                row |= {f"question_{kind}": variant["question"]}  # the checks refuse it as incomplete
     return row
 
 
