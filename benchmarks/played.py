@@ -2,10 +2,10 @@
 
     python -m benchmarks.played
 
-The corpus (``tests/data/played``) holds hand-drawn masks and thirty questions with a judgement by eye, and four that must
-not be kept. Each draft goes through code and then through looks that scripted honest eyes answer. Every question kept
-by code is then spoiled: another target at each hop, one more and one less of each count, another colour. The last line
-is JSON.
+The corpus (``tests/data/played``) holds hand-drawn masks and thirty questions with a judgement by eye, and four that
+must not be kept. Each draft goes through code and then through looks that scripted honest eyes answer. Every question
+kept by code is then spoiled: another target at each hop, one more and one less of each count, another colour. The last
+line is JSON.
 """
 
 from __future__ import annotations
@@ -108,9 +108,8 @@ def main() -> None:
         figures["bad_refused"] += refused
         print(f"bad        {draft['expr']:50} {drafts.rejected[0].reason if drafts.rejected else 'kept'}")
     for (what, executable, verdict), count in sorted(found.items()):
-        print(
-            f"spoiled {what:7} {'code confirmed the right one' if executable else 'open before':30} {verdict:14} {count}"
-        )
+        before = "code confirmed the right one" if executable else "open before"
+        print(f"spoiled {what:7} {before:30} {verdict:14} {count}")
     executable = sum(count for (_, sure, _), count in found.items() if sure)
     refused = sum(count for (_, sure, verdict), count in found.items() if sure and verdict == "contradicted")
     confirmed = sum(count for (_, _, verdict), count in found.items() if verdict == "confirmed")

@@ -1,0 +1,116 @@
+"""What other eyes are asked: never the author's target or value; and when they agree."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hopchain_etl.hops.context import build_context
+from hopchain_etl.hops.looks import LEAST_CANDIDATES, MOST_CANDIDATES, Look, disagreement, looks
+from hopchain_etl.hops.query import Hop, Query, Read, Relation
+from hopchain_etl.hops.scene import Scene
+from support.hop_scenes import scene, thing
+
+ROOM = scene(
+    thing("sofa", "sofa", 100, 300, 200, 100, colour="blue"),
+    thing("near", "chair", 330, 320, 60, 70, colours="red,pink"),
+    thing("far", "chair", 700, 320, 60, 70, colours="red,pink"),
+    thing("cup", "cup", 345, 280, 20, 30),
+    thing("lamp", "lamp", 800, 60, 40, 90),
+)
+QUERY = Query(
+    "?",
+    (
+        Hop(("sofa",), "sofa", Relation.NAMED),
+        Hop(("near",), "chair", Relation.BEHIND, "h1", Read.COLOUR, value="red"),
+        Hop(("cup",), "cup", Relation.NAMED, None, Read.PARTS, "handles", Fraction(2), "on the chair"),
+        Hop((), "mug", Relation.ON, "h2", Read.COUNT, value=Fraction(3)),
+        Hop(("near",), "chair", Relation.NAMED, "h2", Read.PRESENT, "a cushion", value=True),
+    ),
+    'if(h2=="blue",h3,h4)+if(h5,1,2)',
+    Fraction(4),
+    ("sofa", "near", "cup"),
+)
+
+
+def asked(query: Query = QUERY, where: Scene = ROOM) -> dict[int, Look]:
+    return looks(query, build_context(query, where).verdicts, where)
+
+
+def test_only_open_hops_are_looked_at_each_in_its_own_words() -> None:
+    found = asked()
+    assert sorted(found) == [2, 3, 4, 5]
+    assert found[2].question == (
+        "Which of the marked things is the chair behind the thing marked A? And of that thing: what is its main colour?"
+    )
+    assert dict(found[2].marks)["A"] == "sofa"
+    assert {one for _, one in found[2].marks} >= {"near", "far"}
+    assert "the cup (on the chair)" in found[3].question
+    assert found[4] == Look("How many mugs on the thing marked A are there?", (("A", "near"),), (), Read.COUNT)
+    assert found[5].marks == (("A", "near"),)
+    assert "a cushion" in found[5].question
+
+
+def test_the_target_stands_among_others_and_its_mark_does_not_tell_it() -> None:
+    crowd = scene(*ROOM.instances, *(thing(f"c{n}", "chair", 40 * n, 600, 30, 30) for n in range(20)))
+    choices = [dict(asked(where=crowd)[2].marks)[label] for label in asked(where=crowd)[2].choices]
+    assert len(choices) == MOST_CANDIDATES
+    assert "near" in choices
+    assert choices == sorted(choices, key=lambda one: crowd.get(one).centre)
+    lone = [one for label, one in asked()[3].marks if label in asked()[3].choices]
+    assert len(lone) == LEAST_CANDIDATES  # the only cup, and two other things
+
+
+@given(st.text(max_size=30), st.integers(0, 10**6), st.booleans())
+def test_no_look_tells_what_the_author_read(colour: str, count: int, there: bool) -> None:
+    changes = {2: {"value": colour}, 4: {"value": Fraction(count)}, 5: {"value": there}}
+    for number, change in changes.items():
+        hops = list(QUERY.hops)
+        hops[number - 1] = replace(hops[number - 1], **change)
+        query = replace(QUERY, hops=tuple(hops))
+        assert asked(query)[number] == asked()[number]
+
+
+def answer(which: str | None = None, reading: str | None = None, *, cannot_tell: bool = False) -> dict[str, Any]:
+    return {"cannot_tell": cannot_tell, "which": which, "reading": reading}
+
+
+def label(number: int, one: str) -> str:
+    return next(name for name, marked in asked()[number].marks if marked == one)
+
+
+@pytest.mark.parametrize(
+    ("number", "given", "said"),
+    [
+        (2, lambda: answer(label(2, "near"), "red"), None),
+        (2, lambda: answer(label(2, "near"), "pink"), None),  # not blue either: the answer stays
+        (2, lambda: answer(label(2, "near"), "blue"), "they read"),
+        (2, lambda: answer(label(2, "far"), "red"), "they mean far"),
+        (2, lambda: answer(None, None), "none of the marked"),
+        (2, lambda: answer(cannot_tell=True), "cannot tell"),
+        (3, lambda: answer(label(3, "cup"), "2"), None),
+        (3, lambda: answer(label(3, "cup"), "two"), None),
+        (3, lambda: answer(label(3, "cup"), "1"), "they read '1', not 2"),
+        (3, lambda: answer(label(3, "cup"), None), "they read"),
+        (4, lambda: answer(reading="3"), None),
+        (4, lambda: answer(reading="2"), "they read"),
+        (5, lambda: answer(reading="Yes."), None),
+        (5, lambda: answer(reading="no"), "they read"),
+        (5, lambda: answer(reading="perhaps"), "they read"),
+    ],
+)  # fmt: skip
+def test_eyes_agree_or_say_what_they_see(number: int, given: Any, said: str | None) -> None:
+    found = disagreement(asked()[number], given(), QUERY, number, ROOM)
+    assert (found is None) if said is None else said in (found or "")
+
+
+@given(st.one_of(st.none(), st.text()), st.one_of(st.none(), st.text()), st.booleans())
+def test_no_answer_of_a_model_raises(which: str | None, reading: str | None, cannot_tell: bool) -> None:
+    for number, look in asked().items():
+        found = disagreement(look, answer(which, reading, cannot_tell=cannot_tell), QUERY, number, ROOM)
+        assert found is None or found
