@@ -58,7 +58,7 @@ _RELATIONS = {
         "the {thing} lowest down in the picture",
     ),
     Relation.INSIDE: _Wording("the {thing} printed on {anchor}", "{many} printed on {anchor}"),
-    Relation.IN: _Wording("the {thing} in {anchor}", "{many} in {anchor}"),
+    Relation.IN: _Wording("the {thing} in or belonging to {anchor}", "{many} in or belonging to {anchor}"),
     Relation.ON: _Wording("the {thing} on {anchor}", "{many} on {anchor}"),
     Relation.TALLEST: _Wording("the tallest {thing} besides {anchor}", "tallest {many}", "the tallest {thing}"),
     Relation.WIDEST: _Wording("the widest {thing} besides {anchor}", "widest {many}", "the widest {thing}"),

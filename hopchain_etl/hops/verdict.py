@@ -112,7 +112,8 @@ def _described(scene: Scene, hop: Hop, one: Instance, anchor: Instance | None) -
         if not any(alike):
             return _contradicted("contradicted_target", f"it is a {one.category}")
     if anchor is not None and hop.rel in SIDES | HOLDS:
-        test = geometry.relation_test(hop.rel, anchor, scene.diagonal, beside=True)
+        # "Directly" beside is a matter of what else is there; words may single out another one on that side.
+        test = geometry.relation_test(hop.rel, anchor, scene.diagonal, beside=not hop.words)
         if test(one) is TruthValue.NO:
             return _contradicted("contradicted_target", f"it is not {hop.rel} that")
     return _open("it is described in words" if hop.words else f"no instance is called {hop.category!r}")

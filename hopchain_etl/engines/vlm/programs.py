@@ -11,11 +11,18 @@ from hopchain_etl.engines.base import Row
 from hopchain_etl.engines.prompts import json_line
 from hopchain_etl.hops.draft_variants import variant_of_draft
 from hopchain_etl.hops.expression import ExpressionError
-from hopchain_etl.hops.query import QueryError, Read, query_from_row
+from hopchain_etl.hops.query import QueryError, Read, Relation, query_from_row
 from hopchain_etl.hops.variants import VARIANTS, to_row
 
 _NUMBER = re.compile(r"-?\d{1,6}(\.\d{1,3})?")
 _NUMBERS = frozenset({Read.NUMBER, Read.PARTS, Read.COUNT})
+# What a prompt calls a side without a start; models take "left_of" without one for an omission.
+_OUTERMOST = {
+    "leftmost": Relation.LEFT_OF,
+    "rightmost": Relation.RIGHT_OF,
+    "topmost": Relation.ABOVE,
+    "lowest": Relation.BELOW,
+}
 _TRUTHS = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -31,7 +38,8 @@ def hop_row(hop: Mapping[str, Any], ids: Mapping[str, str]) -> Row:
     single target, whatever the model names.
     """
     target = [] if hop["read"] == Read.COUNT else [ids.get(label, label) for label in hop["target"]]
-    return {**hop, "target": target, "value": _value(hop), "words": hop.get("words")}
+    rel = _OUTERMOST.get(hop["rel"], hop["rel"])
+    return {**hop, "target": target, "rel": rel, "value": _value(hop), "words": hop.get("words")}
 
 
 def draft_row(written: Mapping[str, Any], ids: Mapping[str, str], combination: Sequence[str]) -> Row:
@@ -60,8 +68,14 @@ def draft_row(written: Mapping[str, Any], ids: Mapping[str, str], combination: S
 
 def as_written(draft: Mapping[str, Any], label_of: Mapping[str, str]) -> str:
     """Return a draft (``base.Author``) as one line of JSON with labels, as its author wrote it, without variants."""
+    named = {rel: name for name, rel in _OUTERMOST.items()}
     hops = [
-        {**hop, "target": [label_of.get(one, one) for one in hop["target"]], "value": _written(hop["value"])}
+        {
+            **hop,
+            "target": [label_of.get(one, one) for one in hop["target"]],
+            "rel": hop["rel"] if hop["to"] else named.get(hop["rel"], hop["rel"]),
+            "value": _written(hop["value"]),
+        }
         for hop in draft["hops"]
     ]
     return json_line({"hops": hops, **{key: draft[key] for key in ("expr", "answer", "question")}})

@@ -68,9 +68,9 @@ def unseen_text(context: QueryContext) -> str | None:
     A text in a condition may be absent. If OCR read nothing at all, the hop counts as unchecked, for humans to check.
     """
     asked = {text for _, text in context.text_comparisons}
-    read = [(one.text or "").casefold() for one in context.scene.texts]
+    read = [_letters(one.text or "") for one in context.scene.texts]
     for quoted in re.findall(r'["“”]([^"“”]+)["“”]', context.query.question) if read else ():
-        if quoted not in asked and not any(quoted.casefold().strip() in line for line in read):
+        if quoted not in asked and not any(_letters(quoted) in line for line in read):
             return f"no line of text in the picture says {quoted!r}"
     return None
 
@@ -83,3 +83,8 @@ def _contradiction(context: QueryContext, reason: str) -> str | None:
                 hop = context.query.hops[number - 1]
                 return f"h{number} ({hop.rel} {hop.category}): {finding.detail}"
     return None
+
+
+def _letters(text: str) -> str:
+    """Return the letters and digits of a text: OCR often sees other spaces and points than people."""
+    return "".join(filter(str.isalnum, text.casefold()))
