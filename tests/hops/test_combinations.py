@@ -1,4 +1,4 @@
-"""Combinations: always allowed, never twice, the same everywhere, and more often the ones that make good questions."""
+"""Combinations: chains by construction, never twice, the same everywhere, varied, and of what is easy to see."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopchain_etl.hops.combinations import combinations
+from benchmarks.truth import seen
+from hopchain_etl.hops.chain_search import chainable
+from hopchain_etl.hops.combinations import RECIPE, combinations
 from hopchain_etl.hops.instance import Instance
+from hopchain_etl.hops.links import LinkFinder
 from hopchain_etl.hops.scene import Scene
-from support.hop_scenes import HEIGHT, WIDTH, scene, thing
+from hopchain_etl.scenes import draw
+from hopchain_etl.scenes.oracle import PERFECT
+from support.hop_scenes import HEIGHT, WIDTH, price_list, scene, street, text, thing
 
+PINNED = [("t80-100", "t80-210", "t80-320"), ("t600-210", "t600-100", "t600-320", "t600-430", "t600-540")]
 CATEGORIES = st.sampled_from(["car", "dog", "bench", "text"])
 THINGS = st.builds(
     lambda category, x, y, w, h, certain, colour: (category, x, y, w, h, certain, colour),
@@ -39,11 +45,22 @@ def test_combinations_keep_the_rules(
     certain = {one.id for one in place.instances if one.certain}
     found = combinations(place, count, size, seed)
     assert len(found) <= count
-    assert bool(found) == (len(certain) >= size[0])
     assert len({frozenset(one) for one in found}) == len(found)
     for one in found:
         assert size[0] <= len(one) == len(set(one)) <= size[1]
         assert set(one) <= certain
+        assert chainable(place, one)
+
+
+@given(st.integers(0, 500), st.integers(0, 3))
+def test_each_is_a_tree_of_links(scene_seed: int, seed: int) -> None:
+    """In the order of a combination, the first can be found first, and each other one from one before it."""
+    place = street(scene_seed)
+    finder = LinkFinder(place, [one for one in place.instances if one.certain])
+    for found in combinations(place, 5, seed=seed):
+        assert found[0] in finder.starts
+        for n, one in enumerate(found[1:], start=1):
+            assert any(one in finder.exits(place.get(before)) for before in found[:n])
 
 
 @given(st.lists(THINGS, min_size=4, max_size=10), st.randoms(use_true_random=False))
@@ -57,21 +74,102 @@ def test_order_changes_nothing_and_more_goes_on(
     assert combinations(place, 5)[:3] == combinations(place, 3)
 
 
-def drawn(*instances: Instance) -> Counter[str]:
-    """How often each instance is in a combination of three, over many seeds."""
+def test_the_same_on_any_machine() -> None:
+    assert combinations(price_list(), 2) == PINNED
+    assert RECIPE["version"] == 2
+
+
+def test_most_scenes_give_as_many_as_are_asked_for() -> None:
+    assert sum(len(combinations(street(seed), 5)) for seed in range(30)) >= 140
+    assert len(combinations(price_list(), 5)) == 5
+
+
+def test_nothing_where_names_suffice_or_things_are_too_few() -> None:
+    lone = [thing(name, name, 150 * n, 300, 60, 60) for n, name in enumerate(("car", "dog", "bench", "bird"))]
+    assert combinations(scene(*lone), 5) == []
+    assert combinations(scene(*crowd(2)), 5) == []
+    assert combinations(scene(), 5) == []
+    assert combinations(scene(*crowd(4)), 5, (5, 6)) == []
+
+
+def crowd(count: int, category: str = "car", y: int = 300) -> list[Instance]:
+    """A row of things of one name."""
+    return [thing(f"{category}{n}", category, 100 * n, y, 60, 60) for n in range(count)]
+
+
+def drawn(*instances: Instance, size: int = 3) -> Counter[str]:
+    """How often each instance is in the first combination, over many seeds."""
     place = Scene(instances, WIDTH, HEIGHT)
-    return Counter(one for seed in range(300) for found in combinations(place, 1, (3, 3), seed) for one in found)
+    return Counter(one for seed in range(60) for found in combinations(place, 1, (size, size), seed) for one in found)
 
 
-def test_mixed_categories_neighbours_and_the_unmistakable_are_favoured() -> None:
-    crowd = [thing(f"car{n}", "car", 100 * n, 300, 60, 60) for n in range(6)]
-    often = drawn(*crowd, thing("dog", "dog", 250, 400, 60, 60))
-    assert often["dog"] > 1.5 * max(often[one.id] for one in crowd)
+def test_slivers_and_specks_are_never_drawn() -> None:
+    for w, h, visible in ((8, 600, False), (10, 10, False), (40, 600, True), (40, 40, True)):
+        often = drawn(*crowd(6), thing("odd", "car", 650, 310, w, h))
+        assert bool(often["odd"]) == visible
+        assert often["car1"]
 
-    row = [thing(f"n{n}", kind, 100 * n, 100, 60, 60) for n, kind in enumerate(["car", "dog", "bench"])]
-    often = drawn(*row, thing("far", "bird", 900, 700, 60, 60))
-    assert often["far"] < min(often[one.id] for one in row)
 
-    red = [thing(name, "car", x, 300, 60, 60, colour=name) for name, x in (("red", 100), ("blue", 300))]
-    often = drawn(*red, *(thing(f"w{n}", "car", 500 + 90 * n, 300, 60, 60, colour="white") for n in range(4)))
-    assert min(often["red"], often["blue"]) > max(often[f"w{n}"] for n in range(4))
+def test_near_things_are_favoured_and_far_ones_never_joined() -> None:
+    near, far = thing("near", "dog", 200, 380, 60, 60), thing("far", "dog", 900, 740, 60, 60)
+    often = drawn(*crowd(5), near, far)
+    assert often["near"] > 5
+    assert often["far"] == 0
+
+
+def test_a_label_comes_with_its_thing() -> None:
+    """Each bar has its number right above it, and a number that belongs to nothing is as near to the next bar."""
+    bars = [thing(f"bar{n}", "bar", 150 * n + 20, 300, 60, 300) for n in range(6)]
+    labels = [text(str(11 + n), 150 * n + 25, 255) for n in range(6)]
+    pairs = 0
+    for seed in range(60):
+        for found in combinations(scene(*bars, *labels), 1, (4, 4), seed):
+            pairs += sum(f"bar{n}" in found and label.id in found for n, label in enumerate(labels))
+    assert pairs >= 95, "of four in a combination, nearly two pairs; without a higher weight 88"
+
+
+def test_only_text_on_a_page_alone() -> None:
+    page = price_list()
+    assert all(page.get(one).text for found in combinations(page, 5) for one in found)
+    mixed = Scene((*page.instances, *crowd(4, y=680)), WIDTH, HEIGHT)
+    found = [one for seed in range(10) for one in combinations(mixed, 5, seed=seed)]
+    assert found
+    assert all(any(not mixed.get(name).text for name in one) for one in found)
+
+
+def test_links_that_no_chain_can_use_are_not_drawn() -> None:
+    """From the car to the unread line and on to "A" there are links, but the wrong line would lead to "A" as well."""
+    unread = thing("unread", "text", 539, 488, 174, 192)
+    lines = [thing("A", "text", 375, 161, 27, 125, text="A"), thing("12", "text", 38, 296, 99, 144, text="12")]
+    place = scene(unread, *lines, thing("dog", "dog", 888, 26, 174, 62), thing("car", "car", 823, 599, 134, 93))
+    finder = LinkFinder(place, place.instances)
+    assert "unread" in finder.exits(place.get("car"))
+    assert "A" in finder.exits(unread)
+    found = {frozenset(one) for seed in range(40) for one in combinations(place, 3, (3, 3), seed)}
+    assert found
+    assert frozenset(("car", "unread", "A")) not in found
+
+
+def test_one_thing_under_two_names_is_taken_once() -> None:
+    place = scene(*crowd(5), *(replace(one, id=f"van{n}", category="van") for n, one in enumerate(crowd(5))))
+    for seed in range(20):
+        for found in combinations(place, 5, seed=seed):
+            assert len({one[3:] for one in found}) == len(found)
+
+
+def test_the_combinations_of_a_photo_differ() -> None:
+    """Of a crowded scene, few share most of their instances, and they do not all start at the same thing."""
+    shared = []
+    for seed in range(20):
+        found = [set(one) for one in combinations(street(seed), 4)]
+        shared += [len(a & b) / len(a | b) for n, a in enumerate(found) for b in found[:n]]
+        assert len({one[0] for one in combinations(street(seed), 4)}) >= min(2, len(found))
+    assert sum(shared) / len(shared) < 0.3
+
+
+def test_on_drawn_scenes_every_combination_has_a_chain() -> None:
+    for kind in ("street", "bars", "menu"):
+        place = seen(draw(kind, 1), PERFECT)
+        found = combinations(place, 5)
+        assert len(found) == 5
+        assert all(chainable(place, one) for one in found)

@@ -35,7 +35,10 @@ def dots(name: str) -> int:
 
 
 class RowSegmenter:
-    """Cuts out one instance of each category, in a row from left to right."""
+    """Cuts out one instance of each category, in a row from left to right, and above it perhaps another of each.
+
+    So a name alone does not find a thing, and links are needed.
+    """
 
     @property
     def identity(self) -> Identity:
@@ -44,16 +47,18 @@ class RowSegmenter:
     def segment(self, jobs: Iterable[SegmentJob]) -> Iterator[Reply[SegmentJob]]:
         for job in jobs:
             names = [row["category"] for row in job.categories]
-            yield Reply(job, {"instances": [self._one(job, place, name) for place, name in enumerate(names)],
-                              "dropped": []})  # fmt: skip
+            found = [
+                self._one(job, place, name, certain=sure) for place, name in enumerate(names) for sure in (True, False)
+            ]
+            yield Reply(job, {"instances": found, "dropped": []})
 
-    def _one(self, job: SegmentJob, place: int, name: str) -> dict[str, Any]:
-        left, top = 60 * place + 5, 150
+    def _one(self, job: SegmentJob, place: int, name: str, *, certain: bool) -> dict[str, Any]:
+        left, top = 60 * place + 5, 150 if certain else 10
         pixels = np.zeros((job.photo.height, job.photo.width), np.uint8, order="F")
         pixels[top : top + 60, left : left + 40] = 1
         rle = coco.encode(pixels)
         mask = {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode()}
-        told = {"category": name, "score": 0.9, "certain": True, "attributes": {}, "text": None}
+        told = {"category": name, "score": 0.9, "certain": certain, "attributes": {}, "text": None}
         return {**told, "box": [float(left), float(top), left + 40.0, top + 60.0], "mask": mask, "area": 2400}
 
 
@@ -156,8 +161,8 @@ def read_again(prompt: str) -> dict[str, Any]:
     """What the question says, worked out from its words, the list and the notes alone."""
     asked = json.loads(re.search(r'"Find the .*?What is it\?"', prompt)[0])  # type: ignore[index]
     names = re.search(r"Find the (.*?), each", asked)[1].split(", then the ")  # type: ignore[index]
-    label_of = {name: label for label, name in re.findall(r'(i\d): "(\w+)", ', prompt)}
-    noted = dict(re.findall(r'(i\d): parts "dots": (\d+)', prompt))
+    noted = dict(re.findall(r'(i\d+): parts "dots": (\d+)', prompt))
+    label_of = {name: label for label, name in re.findall(r'(i\d+): "(\w+)", ', prompt) if label in noted}
     hops = [
         hop([label_of[name]], name, "behind" if n else "named", f"h{n}" if n else None, "parts", noted[label_of[name]])
         for n, name in enumerate(names)

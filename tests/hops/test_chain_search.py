@@ -1,0 +1,68 @@
+"""Chain search: finds a program that the rules accept, and nothing where things are joined by nothing."""
+
+from __future__ import annotations
+
+from itertools import combinations, islice
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hopchain_etl.hops.chain_search import chainable, find_chain
+from hopchain_etl.hops.checks import check_draft
+from hopchain_etl.hops.program_author import write_queries
+from hopchain_etl.hops.query import Read
+from support.hop_scenes import price_list, scene, street, text, thing
+
+ROW = [thing(f"c{n}", "car", 150 * n, 300, 60, 60, colour="white") for n in range(6)]
+
+
+@given(st.integers(0, 300))
+def test_what_is_found_passes_the_rules_over_the_combination(seed: int) -> None:
+    place = street(seed)
+    sure = [one.id for one in place.instances if one.certain]
+    found = [(one, find_chain(place, one)) for one in (*islice(combinations(sure, 3), 10), tuple(sure[:6]))]
+    for combination, query in found:
+        if query is not None:
+            assert query.combination == combination
+            assert len(query.referents) >= max(3, len(combination) - 1)
+            assert query.instance_links >= 2
+            assert check_draft(query, place).violations == []
+
+
+def test_it_finds_a_chain_where_the_program_author_found_one() -> None:
+    """Whatever code can prove, an author who sees the photo can write."""
+    queries = [(street(seed), query) for seed in range(40) for query in write_queries(street(seed), 2, seed)]
+    assert len(queries) >= 20
+    missed = [query for place, query in queries if not chainable(place, query.combination)]
+    assert missed == []
+
+
+@pytest.mark.parametrize("size", [3, 4, 5, 6])
+def test_a_row_of_neighbours_is_a_chain(size: int) -> None:
+    query = find_chain(scene(*ROW), [one.id for one in ROW[:size]])
+    assert query is not None
+    assert set(query.referents) == {one.id for one in ROW[:size]}
+
+
+def test_one_may_be_left_out_but_not_two() -> None:
+    lone = [thing(name, name, 900, y, 40, 40) for name, y in (("bird", 0), ("tree", 350), ("fence", 700))]
+    place = scene(*ROW[:4], *lone)
+    query = find_chain(place, ["c0", "c1", "c2", "c3", "bird"])
+    assert query is not None
+    assert set(query.referents) >= {"c1", "c2", "c3"}
+    assert not chainable(place, ["c0", "c1", "c2", "bird", "tree", "fence"])
+
+
+def test_names_that_suffice_make_no_chain() -> None:
+    lone = [thing(name, name, 150 * n, 300, 60, 60) for n, name in enumerate(("car", "dog", "bench", "bird"))]
+    assert not chainable(scene(*lone), [one.id for one in lone])
+    assert not chainable(scene(*lone), ["car", "dog"])
+
+
+def test_a_text_is_read_and_not_looked_at_for_patterns() -> None:
+    place = price_list()
+    query = find_chain(place, [text("Apples", 80, 100).id, text("41", 600, 100).id, text("17", 600, 210).id])
+    assert query is not None
+    assert {hop.read for hop in query.hops if hop.referent} <= {None, Read.NUMBER, Read.TEXT, Read.PRESENT}
+    assert Read.NUMBER in {hop.read for hop in query.hops}

@@ -1,0 +1,72 @@
+"""Links: what can be found first, what only from another thing, and what words may mean too many things."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hopchain_etl.hops.instance import Instance, TruthValue
+from hopchain_etl.hops.links import MOST_MEANT, LinkFinder
+from hopchain_etl.hops.query import Relation
+from support.hop_scenes import price_list, scene, street, text, thing
+
+
+def finder_of(*instances: Instance) -> LinkFinder:
+    return LinkFinder(scene(*instances), instances)
+
+
+def test_what_its_name_alone_finds_is_a_start_and_nothing_leads_to_it() -> None:
+    dog, left, right = (thing(*one, 300, 60, 60) for one in (("d", "dog", 100), ("a", "car", 300), ("b", "car", 700)))
+    finder = finder_of(dog, left, right)
+    assert finder.starts["d"][:2] == ("dog", Relation.NAMED)
+    assert finder.starts["d"].proven
+    assert finder.exits(dog).keys() == {"a"}, "nothing leads to the farther car, which is neither nearest nor beside"
+    assert finder.exits(dog)["a"].proven
+    assert finder.exits(left).keys() == {"b"}
+    assert finder.exits(right).keys() == {"a"}
+
+
+def test_colour_text_and_place_find_a_start() -> None:
+    cars = [
+        thing(f"c{n}", "car", 150 * n, 300, 60, 60, colour=colour)
+        for n, colour in enumerate(["white", "white", "red", "white", "white"])
+    ]
+    finder = finder_of(*cars)
+    assert finder.starts["c2"][:2] == ("red car", Relation.NAMED)
+    assert {finder.starts[one].rel for one in ("c0", "c4")} == {Relation.LEFT_OF, Relation.RIGHT_OF}
+    assert "c1" not in finder.starts
+    words = price_list()
+    starts = LinkFinder(words, words.instances).starts
+    assert {link.phrase for link in starts.values()} >= {'text "Plums"', 'text "17"'}
+
+
+def test_a_text_on_a_thing_is_reached_from_it() -> None:
+    buses = [thing(f"b{n}", "bus", 500 * n, 200, 300, 200, masked=True) for n in range(2)]
+    numbers = [text(reading, 500 * n + 100, 260) for n, reading in enumerate(["12", "47"])]
+    finder = finder_of(*buses, *numbers)
+    assert [finder.exits(bus)[line.id].proven for bus, line in zip(buses, numbers, strict=True)] == [True, True]
+
+
+def test_two_that_lie_alike_may_both_be_meant_but_not_three() -> None:
+    dog = thing("d", "dog", 500, 400, 40, 40)
+    pair = [thing(f"c{n}", "car", 400 + 200 * n, 400, 40, 40) for n in range(2)]
+    assert {one: (link.meant, link.proven) for one, link in finder_of(dog, *pair).exits(dog).items()} == {
+        "c0": (1, True), "c1": (1, True),
+    }  # fmt: skip
+    ring = [thing(f"c{n}", "car", *at, 40, 40) for n, at in enumerate([(300, 200), (700, 200), (300, 600), (700, 600)])]
+    assert not finder_of(dog, *ring).exits(dog)
+
+
+@given(st.integers(0, 300))
+def test_a_link_means_its_target_and_few_others(seed: int) -> None:
+    place = street(seed)
+    sure = [one for one in place.instances if one.certain]
+    finder = LinkFinder(place, sure)
+    for anchor in (None, *sure):
+        for name, link in (finder.exits(anchor) if anchor else finder.starts).items():
+            meant = place.meant(link.phrase, link.rel, anchor)
+            assert name == link.target.id in {one.id for one, _ in meant}
+            assert link.target is not anchor
+            assert link.meant == len(meant) <= MOST_MEANT
+            assert link.proven == (meant[0][1] is TruthValue.YES and len(meant) == 1)
+            assert anchor is None or len(place.matching(link.phrase)) > 1
