@@ -61,7 +61,7 @@ def look_at(query: Query, number: int, verdict: HopVerdict, scene: Scene) -> Loo
     if not hop.target:
         return Look(f"In the whole picture: {asks}", (), (), hop.read)
     if verdict.target.verdict is Verdict.CONFIRMED or (hop.rel is Relation.NAMED and hop.to):
-        return Look(f"Look at the thing marked {START}: {asks}", ((START, hop.target[0]),), (), hop.read)
+        return Look(f"Look at the {hop.category} marked {START}: {asks}", ((START, hop.target[0]),), (), hop.read)
     candidates = _candidates(query, number, scene)
     choices = tuple((str(place), one.id) for place, one in enumerate(candidates, start=1))
     labels = tuple(label for label, _ in choices)
