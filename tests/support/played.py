@@ -47,10 +47,13 @@ class PlayedPhoto:
     def scene(self) -> Scene:
         return Scene.from_rows(self.row["instances"], self.row["width"], self.row["height"])
 
+    @property
+    def photo(self) -> Photo:
+        return Photo(self.name, self.name, self.row["width"], self.row["height"], bytes)
+
     def drafts(self, *drafts: dict[str, Any]) -> Drafts:
         """Take drafts through the checks of code, as ones whose author saw the photo."""
-        photo = Photo(self.name, self.name, self.row["width"], self.row["height"], bytes)
-        job = AuthorJob(photo, tuple(self.row["instances"]))
+        job = AuthorJob(self.photo, tuple(self.row["instances"]))
         return Drafts(self.row, "played", saw_photo=True).write([Reply(job, {"queries": list(drafts)})])
 
 

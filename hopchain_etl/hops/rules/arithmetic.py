@@ -56,12 +56,13 @@ def insensitive(context: QueryContext) -> str | None:
     opposite decision must.
     """
     in_arithmetic = hops_in_arithmetic(context.tree) if context.tree else frozenset()
+    right = context.result(context.query.values)  # a wrong answer says nothing about the hops
     for hop, results in context.perturbed.items():
-        changed = [result is not None and result != context.query.answer for result in results]
+        changed = [result is not None and result != right for result in results]
         if not any(changed):
-            return f"whatever h{hop} reads, the result is {context.query.answer}"
+            return f"whatever h{hop} reads, the result is {right}"
         if hop in in_arithmetic and isinstance(context.query.values[hop], Fraction) and not all(changed[:2]):
-            return f"h{hop} could read one more or one less, and the result is {context.query.answer}"
+            return f"h{hop} could read one more or one less, and the result is {right}"
     return None
 
 
@@ -77,8 +78,9 @@ def few_answers(context: QueryContext) -> str | None:
 
 def wrong_turn_unnoticed(context: QueryContext) -> str | None:
     """If any hop found another instance of the same noun, the result would differ or a later hop would fail."""
+    right = context.result(context.query.values)
     for hop, instance, result in context.wrong_instance_results:
-        if result == context.query.answer:
+        if result is not None and result == right:
             return f"had h{hop} found {instance}, the result would still be {result}"
     return None
 
