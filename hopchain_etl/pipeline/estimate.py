@@ -49,7 +49,7 @@ def estimate(build: Build, images: int, gpus: int, assumed: Assumptions | None =
     asks_models = build.settings.engines.profile is not Profile.LOCAL
     reaching, costs = images, []
     for name, step in build.steps.items():
-        stats = list(_shard_stats(build, step))
+        stats = list(shard_stats(build, step))
         uses = gpus if asks_models and name != "segment" else 1
         cost = _measured(name, reaching, uses, stats) or _assumed(name, reaching, uses, build.settings, assumed)
         costs.append(cost)
@@ -58,7 +58,7 @@ def estimate(build: Build, images: int, gpus: int, assumed: Assumptions | None =
     return costs
 
 
-def _shard_stats(build: Build, step: Step) -> Iterable[Mapping[str, Any]]:
+def shard_stats(build: Build, step: Step) -> Iterable[Mapping[str, Any]]:
     """Yield the stats of the stage's complete shards, with the numbers of rows read and ok."""
     lake, table, fingerprint = build.lake, step.stage.table, step.fingerprint
     shards = lake.completed_shards(table, fingerprint)

@@ -13,8 +13,9 @@ from hopchain_etl.imaging.thumbnails import COLOURS, mask_uri, photo_uri
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import Level, funnel
-from hopchain_etl.reporting.audit import as_text, audit
+from hopchain_etl.reporting.audit import audit
 from hopchain_etl.reporting.build_rows import read_rows
+from hopchain_etl.reporting.figures import as_text
 from hopchain_etl.templating import render
 
 Row = dict[str, Any]

@@ -127,7 +127,7 @@ async function more() {
 function card(one) {
   const rejected = view.kind === "rejects";
   const seen = rejected ? one.photo : true;
-  const said = rejected ? one.payload?.question ?? one.detail : one.question;
+  const said = rejected ? one.draft.question ?? one.detail : one.question;
   return el("button", { type: "button", class: "item", on: { click: () => open(one, rejected) } },
     el("span", { class: "shot" }, seen
       ? el("img", { src: photoOf(one, SMALL), alt: "", loading: "lazy" })
@@ -143,7 +143,7 @@ function card(one) {
 // --- one query or reject ---
 
 function open(one, rejected) {
-  const asking = rejected ? (one.payload && typeof one.payload === "object" ? one.payload : {}) : one;
+  const asking = rejected ? one.draft : one;
   byId("one-title").textContent = rejected ? `${one.outcome}: ${one.reason}` : "Query";
   byId("one-body").replaceChildren(
     rejected && !one.photo ? el("p", { class: "empty" }, "This photo is not in the lake (rejected by ingest).") : layers(one),

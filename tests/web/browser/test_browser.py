@@ -101,7 +101,7 @@ def _refuse(lake: Lake, fingerprint: str, query: dict[str, Any]) -> None:
             "outcome": "rejected",
             "reason": "unreadable_query",
             "detail": "h1",
-            "payload": {"hops": [7]},
+            "payload": {"draft": {"hops": [7]}, "try": 2, "found": None},
         },
         {"scope": "input", "outcome": "failed", "reason": "error", "detail": "the model timed out", "payload": None},
     ]
@@ -160,8 +160,10 @@ def test_rejects_come_with_payload_hops_and_photo(browsed: Browsed) -> None:
     assert loops["payload"]["question"] == SCRIPT
     assert [hop["rel"] for hop in loops["hops"][:5]] == [hop["rel"] for hop in browsed.queries[0]["hops"]]
     assert loops["photo"]
+    assert loops["draft"] == loops["payload"]
     assert "unreadable" in odd["hops"][0]
-    assert failed["payload"] is None
+    assert odd["draft"] == {"hops": [7]}
+    assert (failed["payload"], failed["draft"]) == (None, {})
     assert browsed.all(path, stage="generate", reason="no_chain") == [loops]
     assert browsed.all(path, stage="generate", outcome="failed") == [failed]
     assert browsed.all(path, stage="generate", text="TIMED OUT") == [failed]
