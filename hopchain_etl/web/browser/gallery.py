@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopchain_etl import schemas
+from hopchain_etl.hops.describe import describe_confirmations
 from hopchain_etl.imaging.thumbnails import COLOURS, mask_png, photo_jpeg
 from hopchain_etl.lake.lake import Lake, Part, Shard, exclude_withdrawn
 from hopchain_etl.web.browser.builds import JSON, BuildView
@@ -141,7 +142,9 @@ class Gallery:
         }
 
     def _query(self, row: JSON, shard: Shard) -> JSON:
-        row["hops"] = [_hop(hop, number) for number, hop in enumerate(row["hops"], start=1)]
+        confirmed = describe_confirmations(row["confirmed_by"], len(row["hops"]))
+        hops = zip(row["hops"], confirmed, strict=True)
+        row["hops"] = [{**_hop(hop, number), "confirmed": by} for number, (hop, by) in enumerate(hops, start=1)]
         return {**row, "shard": str(shard)}
 
     def _reject(self, row: JSON, shard: Shard) -> JSON:

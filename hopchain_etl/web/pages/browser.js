@@ -15,6 +15,7 @@ const FILTERS = {
   queries: ["text", "rel", "read", "hops"],
   rejects: ["stage", "text", "reason", "outcome"],
 };
+const REVIEW = ["unconfirmed", "has_shortcut", "repaired"]; // columns that old rows do not have
 const LABELS = { text: "Search", rel: "Relation", read: "Reading", hops: "Hops", stage: "Stage", reason: "Reason", outcome: "Outcome" };
 
 const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value !== "" && value !== null)).toString();
@@ -193,9 +194,10 @@ function hopList(hops) {
 function facts(one, rejected) {
   const names = rejected
     ? ["stage", "scope", "image_id", "uri", "etag", "shard"]
-    : ["query_id", "image_id", "author", "unchecked", "question_half", "answer_half", "question_single", "answer_single", "shard"];
-  const known = names.filter((name) => one[name] !== null && one[name] !== undefined && one[name] !== "");
-  return el("dl", { class: "facts" }, known.flatMap((name) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, String(one[name]))]));
+    : ["query_id", "image_id", "author", "unchecked", ...REVIEW, "question_half", "answer_half", "question_single", "answer_single", "shard"];
+  const told = (name) => one[name] ?? (!rejected && REVIEW.includes(name) ? "not recorded" : "");
+  const known = names.filter((name) => told(name) !== "");
+  return el("dl", { class: "facts" }, known.flatMap((name) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, String(told(name)))]));
 }
 
 // --- the page ---
