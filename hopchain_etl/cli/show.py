@@ -138,7 +138,7 @@ def estimate_command(
     if json_:
         typer.echo(json.dumps({"stages": [vars(cost) for cost in costs], "assumptions": vars(Assumptions())}))
         return
-    table = Table("stage", "images", "tokens", "GPU hours", "basis")
+    table = Table("stage", "inputs", "tokens", "GPU hours", "basis")
     for cost in (*costs, total):
         table.add_row(cost.stage, f"{cost.rows:,}", f"{cost.tokens:,}", f"{cost.gpu_hours:,.1f}", cost.basis)
     Console(markup=False).print(table)
