@@ -6,9 +6,10 @@ strings, and whoever shows them on a page escapes them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hopchain_etl.hops.instance import TEXT_NOUNS, parse_phrase
 from hopchain_etl.hops.nouns import is_plural, plural
@@ -136,6 +137,18 @@ def describe_value(hop: Hop) -> str | None:
     if isinstance(value, Fraction):
         return _number_text(value)
     return f'"{value}"' if hop.read is Read.TEXT else value
+
+
+def describe_confirmations(confirmed_by: Sequence[Mapping[str, Any]] | None, hops: int) -> list[str]:
+    """Return for each of ``hops`` hops who confirmed it; ``confirmed_by`` is the column of that name."""
+    if confirmed_by is None:
+        return ["who confirmed it is not recorded"] * hops
+    return [_confirmation(one["by"], one["looks"]) for one in confirmed_by]
+
+
+def _confirmation(by: str, looks: int) -> str:
+    # A hop with a look that disagrees refuses its question, so of those that are kept all looks agree.
+    return f"confirmed by {by}" + (f" ({looks} of {looks} looks)" if by == "eyes" else "")
 
 
 def _wording(hop: Hop) -> _Wording:
