@@ -135,7 +135,7 @@ def nearest_value(candidates: Candidates, value: Fraction, lines_on: Callable[[I
         number = lines[0][0].number if len(lines) == 1 else None
         sure = number is not None and truth is lines[0][1] is TruthValue.YES
         numbers = [number] if sure else [each for line, _ in lines for each in line.possible_numbers]
-        if numbers or not lines:
+        if numbers or not any(on is TruthValue.YES for _, on in lines):
             rivals.append((one, TruthValue.YES if sure else TruthValue.UNCLEAR))
             apart.append(min((float(abs(each - value)) for each in numbers if each is not None), default=0.0))
     return _meant(_leaders(rivals, apart, 1.0, 0.0), rivals)
@@ -166,12 +166,8 @@ def _on_side(one: Instance, anchor: Instance, rel: Relation, slack: float, *, be
     shared = _shares(one, anchor, 1 - along) if beside else TruthValue.YES
     if shared is TruthValue.NO:
         return TruthValue.NO
-    one_low, one_high, anchor_low, anchor_high = (
-        one.box[along],
-        one.box[along + 2],
-        anchor.box[along],
-        anchor.box[along + 2],
-    )
+    one_low, one_high = one.box[along], one.box[along + 2]
+    anchor_low, anchor_high = anchor.box[along], anchor.box[along + 2]
     if rel in (Relation.RIGHT_OF, Relation.BELOW):  # seen in a mirror
         one_low, one_high, anchor_low, anchor_high = -one_high, -one_low, -anchor_high, -anchor_low
     overlap = (one_high - anchor_low) / max(1e-6, min(one_high - one_low, anchor_high - anchor_low))

@@ -195,13 +195,13 @@ def _text(scene: Scene, one: Instance, hop: Hop) -> Finding:
     if len(lines) != 1:
         return _open(f"{len(lines)} lines of text were read on it")
     line, on = lines[0]
-    value = hop.value if isinstance(hop.value, Fraction) and hop.read is Read.NUMBER else str(hop.value)
-    said = says(line, value)
-    if on is not TruthValue.YES or not line.certain or said is TruthValue.UNCLEAR:
-        return _open(f"OCR read {(line.text or '').strip()!r}")
-    if said is TruthValue.NO:
-        return _contradicted("contradicted_reading", f"reads {(line.text or '').strip()!r}, not {hop.value}")
-    return _CONFIRMED
+    found = (line.text or "").strip()
+    said = says(line, hop.value if isinstance(hop.value, Fraction) else str(hop.value))
+    if on is TruthValue.YES and line.certain and said is TruthValue.NO:
+        return _contradicted("contradicted_reading", f"reads {found!r}, not {hop.value}")
+    if on is said is TruthValue.YES and line.certain and isinstance(hop.value, str) is (hop.read is Read.TEXT):
+        return _CONFIRMED
+    return _open(f"OCR read {found!r}")
 
 
 def _open(detail: str) -> Finding:

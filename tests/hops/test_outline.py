@@ -13,13 +13,9 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from hopchain_etl.hops.outline import MOST_STRIPS, pixels, rle, runs, strips
+from support.hop_scenes import disc, encoded
 
 MASKS = arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.integers(0, 1))
-
-
-def encoded(shape: NDArray[Any]) -> dict[str, Any]:
-    code = coco.encode(np.asfortranarray(shape, dtype=np.uint8))
-    return {"size": list(code["size"]), "counts": code["counts"].decode()}
 
 
 def painted(boxes: NDArray[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -52,14 +48,13 @@ def test_strips_of_a_narrow_mask_are_the_mask(shape: NDArray[np.uint8]) -> None:
 
 @pytest.mark.parametrize("radius", [40, 150, 380])
 def test_strips_of_a_wide_mask_follow_it(radius: int) -> None:
-    rows, columns = np.mgrid[:800, :1000]
-    disc = (rows - 400) ** 2 + (columns - 500) ** 2 < radius**2
-    found = strips(encoded(disc))
+    shape = disc(500, 400, radius)
+    found = strips(encoded(shape))
     assert len(found) <= MOST_STRIPS
-    both = painted(found, disc.shape)
-    assert (both != disc).sum() < 0.02 * disc.sum()
-    assert found[:, 0].min() == columns[disc].min()
-    assert found[:, 2].max() >= columns[disc].max() - 2 * radius / MOST_STRIPS
+    assert (painted(found, (800, 1000)) != shape).sum() < 0.02 * shape.sum()
+    columns = np.flatnonzero(shape.any(axis=0))
+    assert abs(found[:, 0].min() - columns[0]) <= 2 * radius / MOST_STRIPS
+    assert abs(found[:, 2].max() - columns[-1] - 1) <= 2 * radius / MOST_STRIPS
 
 
 def test_a_large_photo_has_long_runs() -> None:
