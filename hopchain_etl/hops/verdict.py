@@ -119,7 +119,7 @@ def _described(scene: Scene, hop: Hop, one: Instance, anchor: Instance | None) -
 
 
 def _better(meant: Candidates) -> str:
-    return f"{meant[0][0].id} fits better" if meant else "finds another target"
+    return f"{meant[0][0].id} fits better" if meant else "nothing fits"
 
 
 def _same_thing(one: Instance, other: Instance) -> bool:
