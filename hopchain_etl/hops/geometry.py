@@ -12,7 +12,7 @@ sizes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from fractions import Fraction
 
 from pycocotools import mask as coco
@@ -102,7 +102,7 @@ def nearest(candidates: Candidates, anchor: Instance, diagonal: float) -> Candid
     slack = SLACK * diagonal
     apart = [math.dist(one.centre, anchor.centre) for one, _ in candidates]
     leaders = _leaders(candidates, apart, NEAREST_RATIO, slack)
-    return _meant(leaders | _closest(candidates, anchor, 1.0, slack), candidates)
+    return _meant(leaders | _closest(candidates, anchor, 1.0, slack, leaders), candidates)
 
 
 def next_on_side(candidates: Candidates, anchor: Instance, diagonal: float) -> Candidates:
@@ -110,15 +110,20 @@ def next_on_side(candidates: Candidates, anchor: Instance, diagonal: float) -> C
     return _meant(_closest(candidates, anchor, NEAREST_RATIO, SLACK * diagonal), candidates)
 
 
-def _closest(candidates: Candidates, anchor: Instance, ratio: float, slack: float) -> set[str]:
-    """Return the leaders by the gap to ``anchor``. Masks are compared only where boxes do not tell already."""
+def _closest(
+    candidates: Candidates, anchor: Instance, ratio: float, slack: float, known: Collection[str] = ()
+) -> set[str]:
+    """Return the leaders by the gap to ``anchor``; or more of those that are ``known`` to be meant anyway.
+
+    Masks are compared only where boxes do not tell already.
+    """
     if len(candidates) < 2:
         return {one.id for one, _ in candidates}
     bounds = [gap_bounds(one, anchor) for one, _ in candidates]
     sure = [most for (_, most), (_, truth) in zip(bounds, candidates, strict=True) if truth is TruthValue.YES]
     limit = max(min(sure) * ratio, min(sure) + slack) if sure else math.inf
     near = [pair for pair, (least, _) in zip(candidates, bounds, strict=True) if least < limit]
-    if len(near) < 2:
+    if len(near) < 2 or all(one.id in known for one, _ in near):
         return {one.id for one, _ in near}
     return _leaders(near, [gap(one, anchor) for one, _ in near], ratio, slack)
 
