@@ -115,7 +115,7 @@ def test_every_rule_has_a_case() -> None:
 
 # What code can disprove of a draft, and the rule by which a program is refused that code cannot prove.
 WRONG_DRAFTS: list[tuple[str, Callable[[], Query], str]] = [
-    ("contradicted_reference", lambda: with_hop(4, rel=Relation.OTHER, to="h1"), "ambiguous_reference"),  # four other words
+    ("contradicted_reference", lambda: with_hop(4, rel=Relation.OTHER, to="h1"), "ambiguous_reference"),  # of four
     ("contradicted_reference", lambda: with_hop(3, to="h1"), "ambiguous_reference"),  # reads no number
     ("contradicted_target", lambda: with_hop(2, target=("t600-320",)), "wrong_target"),
     ("contradicted_target", lambda: with_hop(5, target=(FIGS,)), "wrong_target"),
