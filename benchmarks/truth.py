@@ -31,7 +31,7 @@ from hopchain_etl.hops.checks import check, count_conditions
 from hopchain_etl.hops.colours import split_colours
 from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue, instance_from_row, matches
 from hopchain_etl.hops.program_author import write_queries
-from hopchain_etl.hops.query import SIDES, Query, Relation
+from hopchain_etl.hops.query import SIDES, Query, Relation, Value
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.steps import StepFinder
 from hopchain_etl.scenes import ALL_KINDS, draw
@@ -45,7 +45,9 @@ from support import reader
 class CarelessScene(Scene):
     """A scene that takes what is seen for all there is, and the best fit for the only one: no margins."""
 
-    def _find(self, category: str, rel: Relation, anchor: Instance | None, value: Fraction | None) -> Instance:
+    def find(
+        self, category: str, rel: Relation, anchor: Instance | None = None, value: Value | None = None
+    ) -> Instance:
         others = [one for one, truth in self.matching(category, without=anchor) if truth is TruthValue.YES]
         if rel is Relation.NAMED and anchor is not None:
             return anchor
@@ -61,7 +63,9 @@ class CarelessScene(Scene):
             others = [one for one in others if one.number is not None]
         if not others:
             raise AmbiguousError("none fits")
-        return min(others, key=lambda one: _rank(one, rel, anchor, value or Fraction(0)))
+        return min(
+            others, key=lambda one: _rank(one, rel, anchor, value if isinstance(value, Fraction) else Fraction(0))
+        )
 
     def count(self, category: str, rel: Relation, anchor: Instance | None = None) -> tuple[Instance, ...]:
         found = [one for one, truth in self.matching(category, without=anchor) if truth is TruthValue.YES]

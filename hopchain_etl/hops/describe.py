@@ -59,7 +59,9 @@ _RELATIONS = {
         "the {thing} lowest down in the picture",
     ),
     Relation.INSIDE: _Wording("the {thing} printed on {anchor}", "{many} printed on {anchor}"),
-    Relation.IN: _Wording("the {thing} in or belonging to {anchor}", "{many} in or belonging to {anchor}"),
+    Relation.IN: _Wording(
+        "the {thing} that is in {anchor} or a part of it", "{many} that are in {anchor} or a part of it"
+    ),
     Relation.ON: _Wording("the {thing} on {anchor}", "{many} on {anchor}"),
     Relation.TALLEST: _Wording("the tallest {thing} besides {anchor}", "tallest {many}", "the tallest {thing}"),
     Relation.WIDEST: _Wording("the widest {thing} besides {anchor}", "widest {many}", "the widest {thing}"),
@@ -86,14 +88,14 @@ _RELATIONS_OF_TEXT = {
         "the {thing} in the shortest letters",
     ),
 }
-_READINGS = {  # "does it have" fits one and several: a hat, shoes, white fur on its chest
+_READINGS = {  # what counts is what can be seen; models leave out articles ("shiny metal tube")
     Read.COLOUR: "what is its main colour?",
     Read.SHAPE: "what shape is it?",
     Read.SIZE: "how large is it?",
     Read.TEXT: "what is written there?",
     Read.NUMBER: "which number is written there?",
-    Read.PARTS: "how many {arg} does it have?",
-    Read.PRESENT: "does it have {arg}?",
+    Read.PARTS: "how many {arg} can be seen on it?",
+    Read.PRESENT: "can this be seen on it: {arg}?",
     Read.CATEGORY: "what kind of thing is it?",
     Read.COUNT: "how many?",
 }
@@ -116,6 +118,8 @@ def describe_target(hop: Hop, anchor: str) -> str:
         form = wording.many
     else:
         form = wording.alone if hop.to is None and wording.alone is not None else wording.one
+    if hop.words:  # they single out one that need not be the next on that side
+        form = form.replace("directly ", "")
     return form.format(thing=f"{hop.category}{words}", many=f"{_many(hop.category)}{words}", anchor=anchor, words=words)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from .arithmetic import compares
-from .geometry import FAIR, TOUCH, between, gap, holds, shared_rows, side_view
+from .geometry import FAIR, QUARTER, TOUCH, between, gap, holds, shared_rows, side_view
 from .things import (
     CannotReadError,
     ReadInstance,
@@ -92,7 +92,7 @@ class Walk:
         for thing in self.others(m["noun"]):
             box = side_view(thing.box, side)
             if box[0] + box[2] < it[0] + it[2] and shared_rows(box, it) > TOUCH:
-                fully = box[2] <= it[0] + 0.1 * min(box[2] - box[0], it[2] - it[0]) and shared_rows(box, it) >= FAIR
+                fully = box[2] <= it[0] + QUARTER * min(box[2] - box[0], it[2] - it[0]) and shared_rows(box, it) >= FAIR
                 (clear if fully else arguable).append(thing)
 
         def away(thing: ReadInstance) -> float:
