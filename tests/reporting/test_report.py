@@ -36,7 +36,7 @@ def test_hops_are_told_in_words_and_never_as_markup(bucket: Any, tmp_path: Path)
     assert "the rightmost candle <" in page
     assert "leads to the next hop" in page
     assert "the man nearest to h1 <" in page
-    assert "does it have a hat? <b>no</b>" in page
+    assert "can this be seen on it: a hat? <b>no</b>" in page
     assert "the &lt;i&gt;cup&lt;/i&gt; behind h2 <" in page
     for by in ("code", "eyes (2 of 2 looks)", "nobody"):
         assert page.count(f"· confirmed by {by}<") == 1

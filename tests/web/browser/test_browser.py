@@ -184,7 +184,7 @@ def test_hops_of_queries_and_rejects_come_in_words(browsed: Browsed) -> None:
     assert words(query)[4] == ("cups in the whole picture", "how many?", f"{cups}")
     reject = browsed.all(f"/builds/{KEY}/rejects", stage="generate")[0]
     assert words(reject)[5] == ("the rightmost cup", None, None)
-    assert words(reject)[6] == (f"the {SCRIPT} nearest to h1", "does it have a hat?", "no")
+    assert words(reject)[6] == (f"the {SCRIPT} nearest to h1", "can this be seen on it: a hat?", "no")
 
 
 def test_each_hop_says_who_confirmed_it(browsed: Browsed) -> None:
