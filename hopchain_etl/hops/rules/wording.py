@@ -20,7 +20,7 @@ FORBIDDEN = re.compile(
     bounding | bbox(es)? | box(es)?\ (around|drawn|number(ed)?|\d)\w* | boxed
     | masks? | masked | close-?ups? | cropped | crops? | coordinates? | pixels?
     | segment(s|ed|ation)? | (?<!for\ )instances? | ids?(?!\ (card|badge|tag|photo|number|document)s?\b)
-    | category | categories | annotat\w+ | detect(s|ed|ing|ions?)? | (?<!smoke\ )(?<!metal\ )(?<!motion\ )detectors? | (?<=the\ )detectors? | [hi][1-9]
+    | category | categories | annotat\w+ | detect(s|ed|ing|ions?)? | (?<=the\ )detectors? | [hi][1-9]
     )\b""",
     re.VERBOSE,
 )
