@@ -25,6 +25,8 @@ from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from math import dist
 
+import numpy as np
+
 from hopchain_etl.hops import program_author
 from hopchain_etl.hops.calibration import wilson
 from hopchain_etl.hops.checks import check, count_conditions
@@ -36,10 +38,13 @@ from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.steps import StepFinder
 from hopchain_etl.scenes import ALL_KINDS, draw
 from hopchain_etl.scenes import DrawnScene as Drawn
+from hopchain_etl.scenes.canvas import TruthInstance
 from hopchain_etl.scenes.oracle import PERFECT, REALISTIC, ErrorRates, colours, simulate_segmenter
 from hopchain_etl.stages.runner import Accepted
 from hopchain_etl.stages.segment import instances as instance_rows
 from support import reader
+
+EDGE_LINES = 20  # rows, and columns, at whose ends the reader sees where a thing ends
 
 
 class CarelessScene(Scene):
@@ -139,6 +144,17 @@ def careless_queries(scene: Scene, count: int) -> Iterator[Query]:
             yield draft
 
 
+def _edge(one: TruthInstance) -> tuple[tuple[float, float, float, float], ...]:
+    """Return points around a drawn thing: the ends of some of its rows and columns."""
+    ys, xs = np.nonzero(one.cutout)
+    points: set[tuple[int, int]] = set()
+    for line, along in ((xs, ys), (ys, xs)):
+        for at in np.unique(line)[:: max(1, len(np.unique(line)) // EDGE_LINES)]:
+            for end in (along[line == at].min(), along[line == at].max()):
+                points.add((int(at), int(end)) if line is xs else (int(end), int(at)))
+    return tuple((x, y, x, y) for x, y in sorted((x + one.box[0], y + one.box[1]) for x, y in points))
+
+
 def judged(drawn: Drawn, queries: list[Query]) -> Outcome:
     """Hold each query against what was drawn."""
     things = []
@@ -147,7 +163,9 @@ def judged(drawn: Drawn, queries: list[Query]) -> Outcome:
         names = colours(one)
         area = (x2 - x1) * (y2 - y1) if one.text else float(one.cutout.sum())
         maybe = split_colours(names.get("colours", ""))
-        things.append(reader.ReadInstance(one.category, (x1, y1, x2, y2), area, one.text, names.get("colour"), maybe))
+        edge = () if one.text else _edge(one)
+        seen_as = names.get("colour"), maybe, True, edge
+        things.append(reader.ReadInstance(one.category, (x1, y1, x2, y2), area, one.text, *seen_as))
     found = Counter[str]()
     for query in queries:
         try:

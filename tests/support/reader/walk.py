@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from .arithmetic import compares
-from .geometry import FAIR, QUARTER, TOUCH, between, gap, holds, shared_rows, side_view
+from .geometry import FAIR, QUARTER, TOUCH, between, holds, shared_rows, side_view
 from .things import (
     CannotReadError,
     ReadInstance,
     UnclearError,
+    apart,
     foremost,
     is_called,
     is_coloured,
@@ -105,10 +106,17 @@ class Walk:
 
     def nearest(self, m: re.Match[str]) -> ReadInstance:
         """The nearest one, whether a person goes by edges or by middles; unclear where the two disagree."""
-        it = self.here().box
-        found = foremost(self.others(m["noun"]), lambda t: gap(t.box, it) + between(t.box, it), m[0])
-        for distance in (gap, between):
-            if any(distance(t.box, it) < distance(found.box, it) for t in self.others(m["noun"])):
+        it = self.here()
+
+        def middles(thing: ReadInstance) -> float:
+            return between(thing.box, it.box)
+
+        def edges(thing: ReadInstance) -> float:
+            return apart(thing, it)
+
+        found = foremost(self.others(m["noun"]), lambda t: edges(t) + middles(t), m[0])
+        for distance in (edges, middles):
+            if any(distance(t) < distance(found) for t in self.others(m["noun"])):
                 raise UnclearError(f"{m[0]!r} may be {label(found)} or another")
         return found
 
