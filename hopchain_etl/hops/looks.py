@@ -147,7 +147,7 @@ def _candidates(query: Query, number: int, scene: Scene) -> list[Instance]:
     noun = parse_phrase(hop.category)[1] if scene.knows(hop.category) else target.category
     named = [one for one, _ in scene.matching(noun) if one.id not in (target.id, start) and not same_thing(one, target)]
     others = [one for one in scene.instances if one.certain and one.id not in (target.id, start) and one not in named]
-    rng = random.Random(f"{query.question} {number}")  # noqa: S311 - the same look on any machine
+    rng = random.Random(f"{start} {target.id} {noun}")  # noqa: S311 - the same on any machine, and in a variant
     found = [target, *rng.sample(named, min(len(named), MOST_CANDIDATES - 1))]
     found += rng.sample(others, min(len(others), max(0, LEAST_CANDIDATES - len(found))))
     return sorted(found, key=lambda one: (one.centre, one.id))

@@ -13,7 +13,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import sys
 import tarfile
 from collections.abc import Callable, Mapping
@@ -40,7 +39,7 @@ from support.s3 import s3_client
 from support.scripted_server import Act, Body, Say, ScriptedServer, prompt_of, say_json
 from support.toy_build import night, put_photos, settings_at
 from support.toy_engines import passing, toy_engines
-from support.vlm_puzzles import blob_of, dots, engines_at, model, role_of
+from support.vlm_puzzles import blob_of, engines_at, model, right_answer, role_of
 
 BUCKET = "old-lake"  # stands in the uri of every photo
 BATCH = "2026-01-01T020000"
@@ -98,14 +97,6 @@ def played(number_of: Mapping[str, int]) -> Callable[[Body, int], Act]:
         return play(body, times)
 
     return script
-
-
-def right_answer(prompt: str) -> int:
-    """Return the answer to a question of ``vlm_puzzles`` in a prompt."""
-    found = re.search("Find the (.*?), each", prompt)
-    assert found is not None
-    names = found[1].split(", then the ")
-    return sum(map(dots, names)) + dots(names[-1]) + 1
 
 
 def fill_toy(settings: Settings, calls: Path) -> Build:
