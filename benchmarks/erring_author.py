@@ -108,6 +108,8 @@ def honest(look: Look, query: Query, number: int, truth: Scene) -> dict[str, Any
         return {"cannot_tell": True, "which": None, "reading": None}
     which = next((label for label, one in look.marks if label in look.choices and one in target), None)
     reading = decimal_text(value) if isinstance(value, Fraction) else value
+    if look.compared is not None:
+        reading = "yes" if reading == look.compared else "no"
     return {"cannot_tell": False, "which": which, "reading": reading}
 
 

@@ -25,27 +25,34 @@ from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from math import dist
 
+import numpy as np
+
 from hopchain_etl.hops import program_author
 from hopchain_etl.hops.calibration import wilson
 from hopchain_etl.hops.checks import check, count_conditions
 from hopchain_etl.hops.colours import split_colours
 from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue, instance_from_row, matches
 from hopchain_etl.hops.program_author import write_queries
-from hopchain_etl.hops.query import SIDES, Query, Relation
+from hopchain_etl.hops.query import SIDES, Query, Relation, Value
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.steps import StepFinder
 from hopchain_etl.scenes import ALL_KINDS, draw
 from hopchain_etl.scenes import DrawnScene as Drawn
+from hopchain_etl.scenes.canvas import TruthInstance
 from hopchain_etl.scenes.oracle import PERFECT, REALISTIC, ErrorRates, colours, simulate_segmenter
 from hopchain_etl.stages.runner import Accepted
 from hopchain_etl.stages.segment import instances as instance_rows
 from support import reader
 
+EDGE_LINES = 20  # rows, and columns, at whose ends the reader sees where a thing ends
+
 
 class CarelessScene(Scene):
     """A scene that takes what is seen for all there is, and the best fit for the only one: no margins."""
 
-    def _find(self, category: str, rel: Relation, anchor: Instance | None, value: Fraction | None) -> Instance:
+    def find(
+        self, category: str, rel: Relation, anchor: Instance | None = None, value: Value | None = None
+    ) -> Instance:
         others = [one for one, truth in self.matching(category, without=anchor) if truth is TruthValue.YES]
         if rel is Relation.NAMED and anchor is not None:
             return anchor
@@ -61,7 +68,9 @@ class CarelessScene(Scene):
             others = [one for one in others if one.number is not None]
         if not others:
             raise AmbiguousError("none fits")
-        return min(others, key=lambda one: _rank(one, rel, anchor, value or Fraction(0)))
+        return min(
+            others, key=lambda one: _rank(one, rel, anchor, value if isinstance(value, Fraction) else Fraction(0))
+        )
 
     def count(self, category: str, rel: Relation, anchor: Instance | None = None) -> tuple[Instance, ...]:
         found = [one for one, truth in self.matching(category, without=anchor) if truth is TruthValue.YES]
@@ -135,6 +144,17 @@ def careless_queries(scene: Scene, count: int) -> Iterator[Query]:
             yield draft
 
 
+def _edge(one: TruthInstance) -> tuple[tuple[float, float, float, float], ...]:
+    """Return points around a drawn thing: the ends of some of its rows and columns."""
+    ys, xs = np.nonzero(one.cutout)
+    points: set[tuple[int, int]] = set()
+    for line, along in ((xs, ys), (ys, xs)):
+        for at in np.unique(line)[:: max(1, len(np.unique(line)) // EDGE_LINES)]:
+            for end in (along[line == at].min(), along[line == at].max()):
+                points.add((int(at), int(end)) if line is xs else (int(end), int(at)))
+    return tuple((x, y, x, y) for x, y in sorted((x + one.box[0], y + one.box[1]) for x, y in points))
+
+
 def judged(drawn: Drawn, queries: list[Query]) -> Outcome:
     """Hold each query against what was drawn."""
     things = []
@@ -143,7 +163,9 @@ def judged(drawn: Drawn, queries: list[Query]) -> Outcome:
         names = colours(one)
         area = (x2 - x1) * (y2 - y1) if one.text else float(one.cutout.sum())
         maybe = split_colours(names.get("colours", ""))
-        things.append(reader.ReadInstance(one.category, (x1, y1, x2, y2), area, one.text, names.get("colour"), maybe))
+        edge = () if one.text else _edge(one)
+        seen_as = names.get("colour"), maybe, True, edge
+        things.append(reader.ReadInstance(one.category, (x1, y1, x2, y2), area, one.text, *seen_as))
     found = Counter[str]()
     for query in queries:
         try:

@@ -79,6 +79,7 @@ HOP = pa.struct(
 )
 
 # Who confirmed a hop: code, eyes (all looks at it agreed with the author) or nobody.
+CONFIRMED_BY = ("code", "eyes", "nobody")
 CONFIRMED = pa.struct([("by", pa.string()), ("looks", pa.int8())])
 
 QUERIES = pa.schema(

@@ -15,8 +15,8 @@ from hopchain_etl.lake.lake import Lake
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.estimate import Assumptions, StageCost, estimate
 from hopchain_etl.release.decontaminate import decontaminate as find_copies
-from hopchain_etl.reporting.audit import as_text as figures_as_text
 from hopchain_etl.reporting.audit import audit
+from hopchain_etl.reporting.figures import as_text as figures_as_text
 from hopchain_etl.reporting.report import write_report
 from hopchain_etl.settings import BenchmarkSettings, SettingRow, Settings, as_markdown, described
 
@@ -36,7 +36,7 @@ def report(
 
 @app.command("audit")
 def audit_command(json_: Annotated[bool, typer.Option("--json")] = False) -> None:
-    """Report the quality figures of the current build: rejects, balance, accuracy of guessing, screening, judge.
+    """Report the quality figures of the current build: rejects, fate of drafts, balance, guessing, screening, judge.
 
     See the same figures as plots with `hopchain report`.
     """
@@ -138,7 +138,7 @@ def estimate_command(
     if json_:
         typer.echo(json.dumps({"stages": [vars(cost) for cost in costs], "assumptions": vars(Assumptions())}))
         return
-    table = Table("stage", "images", "tokens", "GPU hours", "basis")
+    table = Table("stage", "inputs", "tokens", "GPU hours", "basis")
     for cost in (*costs, total):
         table.add_row(cost.stage, f"{cost.rows:,}", f"{cost.tokens:,}", f"{cost.gpu_hours:,.1f}", cost.basis)
     Console(markup=False).print(table)

@@ -6,9 +6,10 @@ strings, and whoever shows them on a page escapes them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hopchain_etl.hops.instance import TEXT_NOUNS, parse_phrase
 from hopchain_etl.hops.nouns import is_plural, plural
@@ -58,7 +59,9 @@ _RELATIONS = {
         "the {thing} lowest down in the picture",
     ),
     Relation.INSIDE: _Wording("the {thing} printed on {anchor}", "{many} printed on {anchor}"),
-    Relation.IN: _Wording("the {thing} in or belonging to {anchor}", "{many} in or belonging to {anchor}"),
+    Relation.IN: _Wording(
+        "the {thing} that is in {anchor} or a part of it", "{many} that are in {anchor} or a part of it"
+    ),
     Relation.ON: _Wording("the {thing} on {anchor}", "{many} on {anchor}"),
     Relation.TALLEST: _Wording("the tallest {thing} besides {anchor}", "tallest {many}", "the tallest {thing}"),
     Relation.WIDEST: _Wording("the widest {thing} besides {anchor}", "widest {many}", "the widest {thing}"),
@@ -85,14 +88,14 @@ _RELATIONS_OF_TEXT = {
         "the {thing} in the shortest letters",
     ),
 }
-_READINGS = {  # "does it have" fits one and several: a hat, shoes, white fur on its chest
+_READINGS = {  # what counts is what can be seen; models leave out articles ("shiny metal tube")
     Read.COLOUR: "what is its main colour?",
     Read.SHAPE: "what shape is it?",
     Read.SIZE: "how large is it?",
     Read.TEXT: "what is written there?",
     Read.NUMBER: "which number is written there?",
-    Read.PARTS: "how many {arg} does it have?",
-    Read.PRESENT: "does it have {arg}?",
+    Read.PARTS: "how many {arg} can be seen on it?",
+    Read.PRESENT: "can this be seen on it: {arg}?",
     Read.CATEGORY: "what kind of thing is it?",
     Read.COUNT: "how many?",
 }
@@ -115,6 +118,8 @@ def describe_target(hop: Hop, anchor: str) -> str:
         form = wording.many
     else:
         form = wording.alone if hop.to is None and wording.alone is not None else wording.one
+    if hop.words:  # they single out one that need not be the next on that side
+        form = form.replace("directly ", "")
     return form.format(thing=f"{hop.category}{words}", many=f"{_many(hop.category)}{words}", anchor=anchor, words=words)
 
 
@@ -136,6 +141,18 @@ def describe_value(hop: Hop) -> str | None:
     if isinstance(value, Fraction):
         return _number_text(value)
     return f'"{value}"' if hop.read is Read.TEXT else value
+
+
+def describe_confirmations(confirmed_by: Sequence[Mapping[str, Any]] | None, hops: int) -> list[str]:
+    """Return for each of ``hops`` hops who confirmed it; ``confirmed_by`` is the column of that name."""
+    if confirmed_by is None:
+        return ["who confirmed it is not recorded"] * hops
+    return [_confirmation(one["by"], one["looks"]) for one in confirmed_by]
+
+
+def _confirmation(by: str, looks: int) -> str:
+    # A hop with a look that disagrees refuses its question, so of those that are kept all looks agree.
+    return f"confirmed by {by}" + (f" ({looks} of {looks} looks)" if by == "eyes" else "")
 
 
 def _wording(hop: Hop) -> _Wording:

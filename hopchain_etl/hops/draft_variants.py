@@ -13,7 +13,7 @@ from dataclasses import replace
 from hopchain_etl.hops.expression import ExpressionError, hops_named, number_of, parse
 from hopchain_etl.hops.query import Hop, Query, Relation
 
-_HOP = re.compile(r"\bh([1-9]\d?)\b")
+_HOP = re.compile(r'"[^"]*"|\bh([1-9]\d?)\b')  # or a text that an expression quotes, which may say "h2" too
 
 
 def first_hop(kind: str, count: int) -> int:
@@ -41,7 +41,7 @@ def variant_of_draft(kind: str, query: Query, question: str, expr: str, words: s
         if number == first and not entry and hop.to_hops:  # the first hop's own target is described instead
             hop = replace(hop, rel=Relation.NAMED, to=None, words=words)
         hops.append(_renumbered(kind, hop, places))
-    own = _HOP.sub(lambda match: f"h{places[int(match[1])]}", expr)
+    own = _renamed(expr, places)
     values = {number: hop.value for number, hop in enumerate(hops, start=1) if hop.value is not None}
     referents = tuple(dict.fromkeys(hop.referent for hop in hops if hop.referent))
     return Query(question, tuple(hops), own, number_of(parse(own), values), referents)
@@ -70,4 +70,8 @@ def _renumbered(kind: str, hop: Hop, places: dict[int, int]) -> Hop:
         return hop
     if dropped := [number for number in hop.to_hops if number not in places]:
         raise ExpressionError(f"the {kind} variant starts from h{dropped[0]}, which it drops")
-    return replace(hop, to=_HOP.sub(lambda match: f"h{places[int(match[1])]}", hop.to))
+    return replace(hop, to=_renamed(hop.to, places))
+
+
+def _renamed(text: str, places: dict[int, int]) -> str:
+    return _HOP.sub(lambda match: f"h{places[int(match[1])]}" if match[1] else match[0], text)

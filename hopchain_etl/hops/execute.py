@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from hopchain_etl.hops.colours import COLOURS
 from hopchain_etl.hops.expression import letters
-from hopchain_etl.hops.instance import AmbiguousError, Instance
+from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue
 from hopchain_etl.hops.query import BY_VALUE, DEPTH, EXTREMES, SIDES, Hop, Read, Relation, Value
 from hopchain_etl.hops.scene import Scene
 
@@ -44,7 +45,11 @@ def execute(scene: Scene, hops: Sequence[Hop], number: int) -> HopResult:
     if hop.read is Read.COUNT:
         counted = scene.count(hop.category, hop.rel, anchor)
         return HopResult(tuple(one.id for one in counted), Fraction(len(counted)))
-    value = value_sought(hops, hop) if hop.rel in BY_VALUE else None
+    value = None
+    if hop.rel in BY_VALUE:
+        if not value_shows(hops, hop):
+            raise NotExecutableError(f"code cannot see which one has the same {hops[(hop.to_hop or 1) - 1].read}")
+        value = value_sought(hops, hop)
     found = scene.find(hop.category, hop.rel, anchor, value)
     return HopResult((found.id,), read_value(scene, found, hop.read))
 
@@ -53,15 +58,15 @@ def read_value(scene: Scene, one: Instance, what: Read | None) -> Value | None:
     """Return what code can read from an instance; None if the reading needs a human or a model.
 
     The text of an object is the single line that OCR found on it. Raises AmbiguousError if the reading should be
-    available but is unclear, NotExecutableError if OCR found no single line: then humans must read it.
+    available but is unclear, NotExecutableError if there is no single line that is surely on it: then humans must read.
     """
     if what not in EXECUTABLE:
         return None
     if what in (Read.TEXT, Read.NUMBER) and one.text is None:
-        lines = scene.texts_on(one)
-        if len(lines) != 1:
-            raise NotExecutableError(f"{len(lines)} lines of text were read on it")
-        one = lines[0]
+        lines = scene.lines_on(one)
+        if len(lines) != 1 or lines[0][1] is not TruthValue.YES:
+            raise NotExecutableError(f"{len(lines)} lines of text may be on it")
+        one = lines[0][0]
     value = {Read.NUMBER: one.number, Read.TEXT: one.text, Read.COLOUR: one.colour, Read.CATEGORY: one.category}[what]
     if value is None:
         raise AmbiguousError(f"its {what} is not clear")
@@ -93,7 +98,10 @@ def value_sought(hops: Sequence[Hop], hop: Hop) -> Value:
     Raises AmbiguousError if the hops in ``to`` do not read such a value.
     """
     if not hop.to_hops:
-        return Fraction(hop.to or "")
+        try:
+            return Fraction(hop.to or "")
+        except ValueError:
+            raise AmbiguousError(f"{hop.rel} of {hop.to or 'nothing'}") from None
     values = [_letters_of(hops, number) if hop.seeks_letters else hops[number - 1].value for number in hop.to_hops]
     if hop.rel is Relation.MATCHING and len(values) == 1 and isinstance(values[0], Fraction | str):
         return values[0]
@@ -101,6 +109,14 @@ def value_sought(hops: Sequence[Hop], hop: Hop) -> Value:
         if not isinstance(value, Fraction):
             raise AmbiguousError(f"h{number} reads no {'number' if hop.rel is Relation.NEAREST_VALUE else 'value'}")
     return sum((value for value in values if isinstance(value, Fraction)), Fraction(0))
+
+
+def value_shows(hops: Sequence[Hop], hop: Hop) -> bool:
+    """Return whether code could see on an instance what ``hop`` looks for; not, for example, the same shape."""
+    if hop.rel is not Relation.MATCHING or hop.to_hop is None or hop.seeks_letters:
+        return True
+    sought = hops[hop.to_hop - 1]
+    return not isinstance(sought.value, str) or sought.read is Read.TEXT or sought.value in COLOURS
 
 
 def _letters_of(hops: Sequence[Hop], number: int) -> Fraction:

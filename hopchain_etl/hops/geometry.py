@@ -12,14 +12,13 @@ sizes.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from fractions import Fraction
 
 from pycocotools import mask as coco
 
-from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue
-from hopchain_etl.hops.mask_geometry import box_gap, gap, share_around, share_below
+from hopchain_etl.hops.instance import TEXT, AmbiguousError, Instance, TruthValue
+from hopchain_etl.hops.mask_geometry import box_gap, gap, gap_bounds, share_around, share_below
 from hopchain_etl.hops.outline import rle
 from hopchain_etl.hops.query import HOLDS, SIDES, Relation
 
@@ -34,25 +33,24 @@ Candidates = Sequence[tuple[Instance, TruthValue]]  # instances, each with wheth
 
 def only_one(candidates: Candidates) -> Instance:
     """Return the one candidate that fits, if no other candidate may fit; raise AmbiguousError otherwise."""
-    fitting = [one for one, truth in candidates if truth is TruthValue.YES]
-    if len(fitting) < len(candidates):
-        raise AmbiguousError("another instance may fit" if fitting else f"{len(candidates)} instances may fit")
-    if len(fitting) != 1:
-        raise AmbiguousError(f"{len(fitting)} instances fit" if fitting else "none fits")
-    return fitting[0]
+    if not candidates:
+        raise AmbiguousError("none fits")
+    if len(candidates) > 1 or candidates[0][1] is not TruthValue.YES:
+        raise AmbiguousError(f"{len(candidates)} instances may fit")
+    return candidates[0][0]
 
 
-def _leaders(candidates: Candidates, measure: Callable[[Instance], float], ratio: float, slack: float) -> set[Instance]:
-    """Return all candidates that no sure one clearly undercuts: by ratio or, where that is more, by slack."""
-    values = [(measure(one), one, truth) for one, truth in candidates]
-    best = min((value for value, _, truth in values if truth is TruthValue.YES), default=math.inf)
+def _leaders(candidates: Candidates, values: Iterable[float], ratio: float, slack: float) -> set[str]:
+    """Return the ids of all candidates that no sure one clearly undercuts: by ratio or, if that is more, by slack."""
+    measured = [(value, one.id, truth) for value, (one, truth) in zip(values, candidates, strict=True)]
+    best = min((value for value, _, truth in measured if truth is TruthValue.YES), default=math.inf)
     limit = max(best * ratio, best + slack)
-    return {one for value, one, _ in values if value < limit or value <= best}
+    return {one for value, one, _ in measured if value < limit or value <= best}
 
 
-def _meant(leaders: set[Instance], candidates: Candidates) -> Candidates:
+def _meant(leaders: set[str], candidates: Candidates) -> Candidates:
     """Return the leaders as candidates: a single one as certain as it was, several as UNCLEAR."""
-    leading = [(one, truth) for one, truth in candidates if one in leaders]
+    leading = [(one, truth) for one, truth in candidates if one.id in leaders]
     return leading if len(leading) == 1 else [(one, TruthValue.UNCLEAR) for one, _ in leading]
 
 
@@ -60,16 +58,16 @@ def extreme(candidates: Candidates, rel: Relation) -> Candidates:
     """Return the largest, smallest, tallest or widest: size by mask and by box, for text by the height of letters."""
     if len(candidates) < 2:
         raise AmbiguousError(f"{rel} of {len(candidates)}")
-    sign = 1 if rel is Relation.SMALLEST else -1
-    measures: list[Callable[[Instance], float]] = [lambda one: one.area, lambda one: one.width * one.height]
+    instances = [one for one, _ in candidates]
     if rel is Relation.WIDEST:
-        measures = [lambda one: one.width**2]
-    elif rel is Relation.TALLEST or all(one.category == "text" for one, _ in candidates):
-        measures = [lambda one: one.height**2]
-    leaders: set[Instance] = set()
-    for size in measures:
-        leaders |= _leaders(candidates, lambda one, size=size: max(size(one), 1.0) ** sign, SIZE_RATIO, 0.0)  # type: ignore[misc]
-    return _meant(leaders, candidates)
+        measures = [[one.width**2 for one in instances]]
+    elif rel is Relation.TALLEST or all(one.category == TEXT for one in instances):
+        measures = [[one.height**2 for one in instances]]
+    else:
+        measures = [[one.area for one in instances], [one.width * one.height for one in instances]]
+    sign = 1 if rel is Relation.SMALLEST else -1
+    leaders = [_leaders(candidates, [max(size, 1.0) ** sign for size in sizes], SIZE_RATIO, 0.0) for sizes in measures]
+    return _meant(set().union(*leaders), candidates)
 
 
 def outermost(candidates: Candidates, rel: Relation, diagonal: float) -> Candidates:
@@ -84,8 +82,8 @@ def outermost(candidates: Candidates, rel: Relation, diagonal: float) -> Candida
     outward = 1 if rel in (Relation.LEFT_OF, Relation.ABOVE) else -1
     edge = along if outward == 1 else along + 2
     slack = 2 * SLACK * diagonal
-    leaders = _leaders(candidates, lambda one: outward * one.centre[along], 1.0, slack)
-    leaders |= _leaders(candidates, lambda one: outward * one.box[edge], 1.0, slack)
+    leaders = _leaders(candidates, [outward * one.centre[along] for one, _ in candidates], 1.0, slack)
+    leaders |= _leaders(candidates, [outward * one.box[edge] for one, _ in candidates], 1.0, slack)
     sure = [one for one, truth in candidates if truth is TruthValue.YES]
     if sure:
         first = min(sure, key=lambda one: outward * one.centre[along])
@@ -93,7 +91,7 @@ def outermost(candidates: Candidates, rel: Relation, diagonal: float) -> Candida
         for one, _ in candidates:
             lead = outward * (one.centre[along] - first.centre[along])
             if lead < OUTERMOST_LEAD * min(length, one.box[along + 2] - one.box[along]):
-                leaders.add(one)
+                leaders.add(one.id)
     return _meant(leaders, candidates)
 
 
@@ -102,45 +100,50 @@ def nearest(candidates: Candidates, anchor: Instance, diagonal: float) -> Candid
     if not candidates:
         return ()
     slack = SLACK * diagonal
-    leaders = _leaders(candidates, lambda one: math.dist(one.centre, anchor.centre), NEAREST_RATIO, slack)
-    return _meant(leaders | _closest(candidates, anchor, 1.0, slack), candidates)
+    apart = [math.dist(one.centre, anchor.centre) for one, _ in candidates]
+    leaders = _leaders(candidates, apart, NEAREST_RATIO, slack)
+    return _meant(leaders | _closest(candidates, anchor, 1.0, slack, leaders), candidates)
 
 
 def next_on_side(candidates: Candidates, anchor: Instance, diagonal: float) -> Candidates:
     """Return the nearest of those directly on a side, by the gap between masks."""
-    possible = [(one, truth) for one, truth in candidates if truth is not TruthValue.NO]
-    if not possible:
-        return ()
-    return _meant(_closest(possible, anchor, NEAREST_RATIO, SLACK * diagonal), possible)
+    return _meant(_closest(candidates, anchor, NEAREST_RATIO, SLACK * diagonal), candidates)
 
 
-def _closest(candidates: Candidates, anchor: Instance, ratio: float, slack: float) -> set[Instance]:
-    """Return the leaders by the gap to ``anchor``. Masks are compared only where boxes do not tell already."""
-    by_box = sorted(candidates, key=lambda pair: box_gap(pair[0], anchor))
-    if len(by_box) == 1:
-        return {by_box[0][0]}
-    gaps: dict[Instance, float] = {}
-    limit = math.inf
-    for one, truth in by_box:
-        if box_gap(one, anchor) >= limit:
-            break  # masks are never nearer than their boxes
-        gaps[one] = gap(one, anchor)
-        if truth is TruthValue.YES:
-            limit = min(limit, max(gaps[one] * ratio, gaps[one] + slack))
-    return _leaders([pair for pair in by_box if pair[0] in gaps], gaps.__getitem__, ratio, slack)
+def _closest(
+    candidates: Candidates, anchor: Instance, ratio: float, slack: float, known: Collection[str] = ()
+) -> set[str]:
+    """Return the leaders by the gap to ``anchor``; or more of those that are ``known`` to be meant anyway.
+
+    Masks are compared only where boxes do not tell already.
+    """
+    if len(candidates) < 2:
+        return {one.id for one, _ in candidates}
+    bounds = [gap_bounds(one, anchor) for one, _ in candidates]
+    sure = [most for (_, most), (_, truth) in zip(bounds, candidates, strict=True) if truth is TruthValue.YES]
+    limit = max(min(sure) * ratio, min(sure) + slack) if sure else math.inf
+    near = [pair for pair, (least, _) in zip(candidates, bounds, strict=True) if least < limit]
+    if len(near) < 2 or all(one.id in known for one, _ in near):
+        return {one.id for one, _ in near}
+    return _leaders(near, [gap(one, anchor) for one, _ in near], ratio, slack)
 
 
-def nearest_value(candidates: Candidates, value: Fraction) -> Candidates:
-    """Return the number closest to ``value``; a text with digits in it competes with each of its numbers."""
-    distances: dict[Instance, float] = {}
+def nearest_value(candidates: Candidates, value: Fraction, lines_on: Callable[[Instance], Candidates]) -> Candidates:
+    """Return the one whose number is closest to ``value``; ``lines_on`` gives the lines of text on an instance.
+
+    Whatever else has digits on it competes with each of its numbers, and what OCR read nothing on may show any.
+    """
     rivals: list[tuple[Instance, TruthValue]] = []
+    apart: list[float] = []
     for one, truth in candidates:
-        sure = truth is TruthValue.YES and one.number is not None
-        numbers = [one.number] if sure else re.findall(r"\d{1,6}(?:\.\d{1,3})?", one.text or "")
-        if numbers:
-            distances[one] = float(min(abs(Fraction(number or 0) - value) for number in numbers))
+        lines = lines_on(one)
+        number = lines[0][0].number if len(lines) == 1 else None
+        sure = number is not None and truth is lines[0][1] is TruthValue.YES
+        numbers = [number] if sure else [each for line, _ in lines for each in line.possible_numbers]
+        if numbers or not any(on is TruthValue.YES for _, on in lines):
             rivals.append((one, TruthValue.YES if sure else TruthValue.UNCLEAR))
-    return _meant(_leaders(rivals, distances.__getitem__, 1.0, 0.0), rivals)
+            apart.append(min((float(abs(each - value)) for each in numbers if each is not None), default=0.0))
+    return _meant(_leaders(rivals, apart, 1.0, 0.0), rivals)
 
 
 def relation_test(
@@ -165,9 +168,13 @@ def _on_side(one: Instance, anchor: Instance, rel: Relation, slack: float, *, be
     that side, the reference means the nearest.
     """
     along = 0 if rel in (Relation.LEFT_OF, Relation.RIGHT_OF) else 1
-    flip = -1 if rel in (Relation.RIGHT_OF, Relation.BELOW) else 1
-    one_low, one_high = sorted((one.box[along] * flip, one.box[along + 2] * flip))
-    anchor_low, anchor_high = sorted((anchor.box[along] * flip, anchor.box[along + 2] * flip))
+    shared = _shares(one, anchor, 1 - along) if beside else TruthValue.YES
+    if shared is TruthValue.NO:
+        return TruthValue.NO
+    one_low, one_high = one.box[along], one.box[along + 2]
+    anchor_low, anchor_high = anchor.box[along], anchor.box[along + 2]
+    if rel in (Relation.RIGHT_OF, Relation.BELOW):  # seen in a mirror
+        one_low, one_high, anchor_low, anchor_high = -one_high, -one_low, -anchor_high, -anchor_low
     overlap = (one_high - anchor_low) / max(1e-6, min(one_high - one_low, anchor_high - anchor_low))
     if overlap <= OVERLAP:
         truth = TruthValue.YES
@@ -175,18 +182,16 @@ def _on_side(one: Instance, anchor: Instance, rel: Relation, slack: float, *, be
         truth = TruthValue.NO
     else:
         truth = TruthValue.UNCLEAR
-    if not beside:
-        return truth
-    if _covers(anchor, one):
+    if beside and _covers(anchor, one):
         return TruthValue.UNCLEAR  # a number on a tile is not below the tile, but may be meant
-    return truth & _shares(one, anchor, 1 - along)
+    return truth & shared
 
 
 def _covers(one: Instance, other: Instance) -> bool:
     """Return whether most of one box is inside the other, whichever is larger."""
     a, b = one.box, other.box
     common = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-    return common >= 0.8 * min(one.width * one.height, other.width * other.height)
+    return common > 0 and common >= 0.8 * min(one.width * one.height, other.width * other.height)
 
 
 def _shares(one: Instance, anchor: Instance, axis: int) -> TruthValue:
@@ -205,13 +210,14 @@ def holds(rel: Relation, one: Instance, anchor: Instance, slack: float) -> Truth
     Depth cannot be seen in masks, so an object is YES only where the anchor's pixels meet most of its outline (in) or
     of its lower edge (on), and NO only where the two are clearly apart; most of the rest is UNCLEAR.
     """
-    if rel is Relation.INSIDE or one.category == "text":
+    if rel is Relation.INSIDE or one.category == TEXT:
         return inside(one, anchor)
-    apart = box_gap(one, anchor)
-    if apart > 4 * slack or (rel is Relation.ON and one.box[1] > anchor.box[3]):
+    if box_gap(one, anchor) > 4 * slack or (rel is Relation.ON and one.box[1] > anchor.box[3]):
         return TruthValue.NO
-    if apart > 0 or not (one.has_outline and anchor.has_outline):
+    if not (one.has_outline and anchor.has_outline):
         return TruthValue.UNCLEAR
+    if gap(one, anchor) > 4 * slack:
+        return TruthValue.NO
     measure = share_around if rel is Relation.IN else share_below
     return TruthValue.YES if measure(one, anchor) >= 0.8 else TruthValue.UNCLEAR
 
@@ -221,7 +227,7 @@ def inside(one: Instance, anchor: Instance) -> TruthValue:
     common = min(one.box[2], anchor.box[2]) - max(one.box[0], anchor.box[0])
     if common <= 0 or min(one.box[3], anchor.box[3]) <= max(one.box[1], anchor.box[1]):
         return TruthValue.NO
-    if one.category != "text" or not one.mask or not anchor.mask:
+    if one.category != TEXT or not one.mask or not anchor.mask:
         return TruthValue.UNCLEAR
     share = float(coco.iou([rle(one.mask)], [rle(anchor.mask)], [True])[0][0])
     return TruthValue.YES if share >= 0.8 else TruthValue.NO if share <= 0.05 else TruthValue.UNCLEAR

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopchain_etl.hops.colours import COLOURS, split_colours
-from hopchain_etl.hops.outline import outline
+from hopchain_etl.hops.outline import strips
 
 TEXT = "text"  # the category of a line of text
 TEXT_NOUNS = ("text", "word", "number")
 # A number may carry a currency, a sign or a short unit: "$3", "12 %", "2100k", "4 cm".
 _NUMBER = re.compile(r"[$€£¥]?\s?(\d{1,3}(?:,\d{3})+|\d{1,6})(\.\d{1,3})?\s?(?:%|°?[A-Za-z]{0,3})")
+_DIGITS = re.compile(r"\d{1,12}(?:[.,]\d{1,12})*")
+_SIMILAR_TEXT = 0.75  # similarity of two texts from which OCR may have misread one as the other
 _PHRASE = re.compile(r'(?:(?P<colour>[a-z]+) )?(?P<noun>[a-z][a-z ]*?)(?: "(?P<reading>[^"]+)")?')
 
 
@@ -73,14 +76,25 @@ class Instance:
         return Fraction(match[1].replace(",", "") + (match[2] or "")) if match else None
 
     @cached_property
+    def possible_numbers(self) -> frozenset[Fraction]:
+        """Every number that a person may see in the text: in "3,5 kg" 3.5, 35, 3 and 5."""
+        written = {
+            number
+            for digits in _DIGITS.findall(self.text or "")
+            for number in (digits.replace(",", ""), digits.replace(",", "."), *digits.split(","))
+        }
+        return frozenset(Fraction(number) for number in written if number.count(".") <= 1)
+
+    @cached_property
     def has_outline(self) -> bool:
         """Whether there is a mask whose shape matters; a line of text fills its box."""
         return bool(self.mask) and self.category != TEXT
 
     @cached_property
-    def outline(self) -> NDArray[np.float32]:
-        """Points on the outline of the mask, shape (n, 2), x and y in px."""
-        return outline(self.mask, self.box)
+    def strips(self) -> NDArray[np.float32]:
+        """What the instance covers, as boxes of shape (n, 4), x1, y1, x2, y2 in px: its own, or strips of its mask."""
+        found = strips(self.mask) if self.has_outline else None
+        return np.array([self.box], np.float32) if found is None or not len(found) else found
 
 
 def instance_from_row(row: Mapping[str, Any]) -> Instance:
@@ -129,6 +143,17 @@ def shows_colour(one: Instance, colour: str) -> TruthValue:
     if one.colour == colour:
         return TruthValue.YES
     return TruthValue.NO if one.colours and colour not in one.colours else TruthValue.UNCLEAR
+
+
+def says(line: Instance, value: Fraction | str) -> TruthValue:
+    """Return whether a line of text says a number or a text; UNCLEAR if it is part of it or OCR may have misread it."""
+    if isinstance(value, Fraction):
+        return TruthValue.YES if line.number == value else _possible(value in line.possible_numbers)
+    found, asked = ((text or "").casefold().strip() for text in (line.text, value))
+    if found == asked:
+        return TruthValue.YES
+    alike = difflib.SequenceMatcher(None, found, asked).ratio()
+    return _possible(bool(asked) and (asked in found or alike >= _SIMILAR_TEXT))
 
 
 def _has_noun(one: Instance, noun: str) -> TruthValue:

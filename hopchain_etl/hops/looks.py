@@ -15,7 +15,7 @@ from typing import Any
 
 from hopchain_etl.hops.describe import describe_reading, describe_target
 from hopchain_etl.hops.execute import value_sought
-from hopchain_etl.hops.expression import ExpressionError, letters, number_of, parse
+from hopchain_etl.hops.expression import ExpressionError, Node, letters, number_of, parse
 from hopchain_etl.hops.grading import parse_number
 from hopchain_etl.hops.instance import AmbiguousError, Instance, parse_phrase
 from hopchain_etl.hops.query import BY_VALUE, Hop, Query, Read, Relation, Value
@@ -25,6 +25,8 @@ from hopchain_etl.hops.verdict import HopVerdict, Verdict, same_thing
 MOST_CANDIDATES = 9  # marks on one picture; more would cover it
 LEAST_CANDIDATES = 3  # with fewer of the same name, neighbours of other names are marked as well
 START = "A"  # the mark of the thing that a hop starts from
+_COMPARISONS = {Read.COLOUR: "is it mainly {}?", Read.TEXT: 'does it say "{}"?'}
+_IS_IT = 'would you call it "{}"?'
 _YES, _NO = frozenset({"yes", "true"}), frozenset({"no", "false"})
 
 
@@ -32,13 +34,15 @@ _YES, _NO = frozenset({"yes", "true"}), frozenset({"no", "false"})
 class Look:
     """A question about one hop. ``marks`` are (label, instance id); ``choices`` the labels of which one may be meant.
 
-    Without ``choices`` the target is given; ``reads`` is what is read there, if anything is asked.
+    Without ``choices`` the target is given. ``reads`` is what is read there, if anything is asked; with ``compared``
+    only whether it is this word, which is all that the question needs.
     """
 
     question: str
     marks: tuple[tuple[str, str], ...]
     choices: tuple[str, ...]
     reads: Read | None
+    compared: str | None = None
 
 
 def looks(query: Query, verdicts: Sequence[HopVerdict], scene: Scene) -> dict[int, Look]:
@@ -55,19 +59,22 @@ def look_at(query: Query, number: int, verdict: HopVerdict, scene: Scene) -> Loo
     hop = query.hops[number - 1]
     start = _start(query, hop)
     marked = ((START, start),) if start and start in scene.by_id else ()
-    asks = describe_reading(hop)
+    compared = _only_comparison(query, number)
+    asks = _COMPARISONS.get(hop.read, _IS_IT).format(compared) if hop.read and compared else describe_reading(hop)
+    described = describe_target(hop, _start_name(query, hop))
     if hop.read is Read.COUNT:
-        return Look(f"How many {describe_target(hop, _start_name(query, hop))} are there?", marked, (), hop.read)
+        return Look(f"How many of these are there: {described}?", marked, (), hop.read)
     if not hop.target:
-        return Look(f"In the whole picture: {asks}", (), (), hop.read)
+        return Look(f"In the whole picture: {asks}", (), (), hop.read, compared)
     if verdict.target.verdict is Verdict.CONFIRMED or (hop.rel is Relation.NAMED and hop.to):
-        return Look(f"Look at the {hop.category} marked {START}: {asks}", ((START, hop.target[0]),), (), hop.read)
+        question = f"Look at the {hop.category} marked {START}: {asks}"
+        return Look(question, ((START, hop.target[0]),), (), hop.read, compared)
     candidates = _candidates(query, number, scene)
     choices = tuple((str(place), one.id) for place, one in enumerate(candidates, start=1))
     labels = tuple(label for label, _ in choices)
-    question = f"Which of the marked things is {describe_target(hop, _start_name(query, hop))}?"
+    question = f"Which of the marked things is {described}?"
     if asks and verdict.reading.verdict is Verdict.OPEN:
-        return Look(f"{question} And of that thing: {asks}", marked + choices, labels, hop.read)
+        return Look(f"{question} And of that thing: {asks}", marked + choices, labels, hop.read, compared)
     return Look(question, marked + choices, labels, None)
 
 
@@ -84,7 +91,11 @@ def disagreement(look: Look, answer: Mapping[str, Any], query: Query, number: in
         chosen = dict(look.marks).get(str(answer["which"]).strip())
         if chosen not in hop.target:
             return f"they mean {chosen or 'none of the marked things'}"
-    if look.reads is not None and not _same_reading(query, number, str(answer["reading"] or "")):
+    said = str(answer["reading"] or "")
+    if look.compared is not None:
+        same = isinstance(hop.value, str) and look.compared == hop.value.casefold().strip()
+        return None if _plain(said) in (_YES if same else _NO) else f"asked for {look.compared!r}, they say {said!r}"
+    if look.reads is not None and not _same_reading(query, number, said):
         return f"they read {answer['reading']!r}, not {hop.value}"
     return None
 
@@ -98,12 +109,32 @@ def _start(query: Query, hop: Hop) -> str | None:
 
 def _start_name(query: Query, hop: Hop) -> str:
     if hop.rel not in BY_VALUE:
-        return f"the thing marked {START}"
+        first = query.hops[hop.to_hop - 1] if hop.to_hop and hop.to_hop <= len(query.hops) else None
+        return f"the {first.category if first else 'thing'} marked {START}"
     try:
         value = value_sought(query.hops, hop)
     except (AmbiguousError, ValueError):
         return f"the thing marked {START}"
     return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _only_comparison(query: Query, number: int) -> str | None:
+    """Return the word that a hop's reading is compared with, if the question needs no more of it than this."""
+    hop = query.hops[number - 1]
+    if not isinstance(hop.value, str) or any(later.rel in BY_VALUE and number in later.to_hops for later in query.hops):
+        return None
+    try:
+        tree = parse(query.expr)
+    except ExpressionError:
+        return None
+    uses = [node for node in tree.walk() if any(_is_hop(part, number) for part in node.parts)]
+    words = {part.value.casefold().strip() for node in uses for part in node.parts if isinstance(part.value, str)}
+    plain = all(node.kind in ("==", "!=") and any(part.kind == "text" for part in node.parts) for node in uses)
+    return words.pop() if uses and plain and len(words) == 1 else None
+
+
+def _is_hop(node: Node, number: int) -> bool:
+    return node.kind in ("hop", "letters") and node.value == number
 
 
 def _candidates(query: Query, number: int, scene: Scene) -> list[Instance]:
@@ -122,9 +153,13 @@ def _candidates(query: Query, number: int, scene: Scene) -> list[Instance]:
     return sorted(found, key=lambda one: (one.centre, one.id))
 
 
+def _plain(reading: str) -> str:
+    return reading.strip().strip('"“”.').casefold().replace("gray", "grey")
+
+
 def _same_reading(query: Query, number: int, reading: str) -> bool:
     value = query.hops[number - 1].value
-    said = reading.strip().strip('"“”.').casefold().replace("gray", "grey")
+    said = _plain(reading)
     if isinstance(value, bool):
         return said in (_YES if value else _NO)
     if isinstance(value, Fraction):

@@ -20,39 +20,44 @@ def box_gap(a: Instance, b: Instance) -> float:
     return math.hypot(dx, dy)
 
 
+def gap_bounds(a: Instance, b: Instance) -> tuple[float, float]:
+    """Return the least and the most that the gap between two masks can be: each touches all sides of its box."""
+    dx = max(0.0, a.box[0] - b.box[2], b.box[0] - a.box[2])
+    dy = max(0.0, a.box[1] - b.box[3], b.box[1] - a.box[3])
+    least = math.hypot(dx, dy)
+    if not (a.has_outline or b.has_outline):
+        return least, least
+    across = max(a.box[2] - b.box[0], b.box[2] - a.box[0]) if dy else math.inf
+    down = max(a.box[3] - b.box[1], b.box[3] - a.box[1]) if dx else math.inf
+    return least, min(math.hypot(dx, down), math.hypot(across, dy))
+
+
 def gap(a: Instance, b: Instance) -> float:
     """Return the distance between two masks in px; an instance without a mask, or a text, fills its box."""
-    if a.has_outline and b.has_outline:
-        apart = a.outline[:, None, :] - b.outline[None, :, :]
-        return math.sqrt(float((apart * apart).sum(axis=2).min()))
-    if a.has_outline or b.has_outline:
-        shape, other = (a, b) if a.has_outline else (b, a)
-        low, high = np.array(other.box[:2]), np.array(other.box[2:])
-        apart = np.maximum(0, np.maximum(low - shape.outline, shape.outline - high))
-        return math.sqrt(float((apart * apart).sum(axis=1).min()))
-    return box_gap(a, b)
+    if not (a.has_outline or b.has_outline):
+        return box_gap(a, b)
+    x1, y1, x2, y2 = a.strips.T[:, :, None]
+    left, top, right, bottom = b.strips.T[:, None, :]
+    dx = np.maximum(np.maximum(x1 - right, left - x2), 0)
+    dy = np.maximum(np.maximum(y1 - bottom, top - y2), 0)
+    return math.sqrt(float((dx * dx + dy * dy).min()))
 
 
 def share_around(one: Instance, anchor: Instance) -> float:
     """Return which share of the pixels just around ``one`` belongs to ``anchor``."""
-    around, theirs = _bands(one, anchor)
+    own, theirs, band = _window(one, anchor)
+    around = _grown(_grown(own, band).T, band).T & ~own
     return float((around & theirs).sum() / max(1, around.sum()))
 
 
 def share_below(one: Instance, anchor: Instance) -> float:
     """Return which share of the width of ``one`` has ``anchor`` directly below it."""
-    around, theirs = _bands(one, anchor)
-    own, _, _ = _window(one, anchor)
+    own, theirs, band = _window(one, anchor)
+    rows = np.arange(own.shape[0])[:, None]
     lowest = own.shape[0] - 1 - own[::-1].argmax(axis=0)
-    below = around & (np.arange(own.shape[0])[:, None] > lowest) & own.any(axis=0)
-    under = (below & theirs).any(axis=0)
-    return float(under.sum() / max(1, own.any(axis=0).sum()))
-
-
-def _bands(one: Instance, anchor: Instance) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return the band around ``one`` and the pixels of ``anchor``, as boolean arrays over the same window."""
-    own, theirs, width = _window(one, anchor)
-    return _grown(_grown(own, width).T, width).T & ~own, theirs
+    columns = own.any(axis=0)
+    under = (theirs & (rows > lowest) & (rows <= lowest + band)).any(axis=0) & columns
+    return float(under.sum() / max(1, columns.sum()))
 
 
 def _grown(shape: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
@@ -62,8 +67,10 @@ def _grown(shape: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
 
 
 def _window(one: Instance, anchor: Instance) -> tuple[NDArray[np.bool_], NDArray[np.bool_], int]:
+    """Return the pixels of both around ``one``, and the width of the band in which they touch."""
     height, width = one.mask["size"]
     band = max(2, round(_CONTACT * max(height, width)))
     x1, y1 = max(0, int(one.box[0]) - band), max(0, int(one.box[1]) - band)
     x2, y2 = min(width, math.ceil(one.box[2]) + band), min(height, math.ceil(one.box[3]) + band)
-    return pixels(one.mask)[y1:y2, x1:x2], pixels(anchor.mask)[y1:y2, x1:x2], band
+    window = (x1, y1, x2, y2)
+    return pixels(one.mask, window), pixels(anchor.mask, window), band

@@ -20,6 +20,7 @@ from hopchain_etl.hops.instance import (
     instance_from_row,
     matches,
     parse_phrase,
+    says,
     shows_colour,
 )
 from hopchain_etl.hops.query import EXTREMES, HOLDS, SIDES, Relation, Value
@@ -37,6 +38,7 @@ class Scene:
     height: int
     _results: dict[Any, geometry.Candidates | str] = field(default_factory=dict, init=False, compare=False, repr=False)
     _matching: dict[str, geometry.Candidates] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _lines: dict[str, geometry.Candidates] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]], width: int, height: int) -> Scene:
@@ -71,9 +73,21 @@ class Scene:
         _, noun, reading = parse_phrase(category)
         return (reading is None or bool(self.texts)) and (noun in TEXT_NOUNS or noun in self.categories)
 
-    def texts_on(self, one: Instance) -> list[Instance]:
-        """Return the lines of text that lie, or may lie, on an object."""
-        return [line for line in self.texts if line.id != one.id and geometry.inside(line, one) is not TruthValue.NO]
+    def lines_on(self, one: Instance) -> geometry.Candidates:
+        """Return the lines of text that are on an object (YES) or may be (UNCLEAR); a text is its own only line."""
+        if one.text is not None:
+            return ((one, TruthValue.YES),)
+        if one.id not in self._lines:
+            tested = ((line, _sure(line) & geometry.inside(line, one)) for line in self.texts)
+            self._lines[one.id] = _possible(tested)
+        return self._lines[one.id]
+
+    def fits(self, one: Instance, category: str) -> TruthValue:
+        """Return whether a phrase fits an instance; a text that it quotes may be a line on the instance."""
+        colour, noun, reading = parse_phrase(category)
+        if reading is None or one.text is not None or noun in TEXT_NOUNS:
+            return matches(one, category)
+        return matches(one, f"{colour} {noun}" if colour else noun) & self._bears(one, reading)
 
     def find(
         self, category: str, rel: Relation, anchor: Instance | None = None, value: Value | None = None
@@ -106,7 +120,7 @@ class Scene:
         candidates = self.matching(category, without=anchor)
         if rel is Relation.NAMED:
             if anchor is not None:  # a further reading of an instance that is already found
-                truth = matches(anchor, category)
+                truth = self.fits(anchor, category)
                 return () if truth is TruthValue.NO else [(anchor, truth)]
             return candidates
         if rel in EXTREMES:
@@ -115,13 +129,13 @@ class Scene:
             return geometry.outermost(candidates, rel, self.diagonal)
         if rel is Relation.NEAREST_VALUE:
             assert isinstance(value, Fraction)
-            return geometry.nearest_value(candidates, value)
+            return geometry.nearest_value(candidates, value, self.lines_on)
         if rel is Relation.MATCHING:
-            assert value is not None
+            assert isinstance(value, Fraction | str)
             return _possible((one, truth & self._reads(one, value)) for one, truth in candidates)
         assert anchor is not None
         if rel is Relation.OTHER:
-            truth = matches(anchor, category)
+            truth = self.fits(anchor, category)
             return _possible((one, truth & other) for one, other in candidates)
         if rel is Relation.NEAREST:
             return geometry.nearest(candidates, anchor, self.diagonal)
@@ -129,17 +143,18 @@ class Scene:
         tested = _possible((one, truth & test(one)) for one, truth in candidates)
         return geometry.next_on_side(tested, anchor, self.diagonal) if rel in SIDES else tested
 
-    def _reads(self, one: Instance, value: Value) -> TruthValue:
+    def _reads(self, one: Instance, value: Fraction | str) -> TruthValue:
         """Return whether an instance shows a value: a number or a text that is on it, or a colour."""
         if isinstance(value, str) and value in COLOURS:
             return TruthValue.UNCLEAR if one.category == TEXT else shows_colour(one, value)
-        lines = [one] if one.text is not None else self.texts_on(one)
-        if not lines:
-            return TruthValue.UNCLEAR  # it may bear what OCR did not read
-        shown = [line.number if isinstance(value, Fraction) else (line.text or "").casefold() for line in lines]
-        if any(each == (value.casefold() if isinstance(value, str) else value) for each in shown):
-            return TruthValue.YES if len(lines) == 1 else TruthValue.UNCLEAR
-        return TruthValue.NO if all(line.certain for line in lines) else TruthValue.UNCLEAR
+        return self._bears(one, value)
+
+    def _bears(self, one: Instance, value: Fraction | str) -> TruthValue:
+        """Return whether a number or a text is on an instance; UNCLEAR if OCR read none, or several lines."""
+        said = [says(line, value) if on is TruthValue.YES else on for line, on in self.lines_on(one)]
+        if said and all(truth is TruthValue.NO for truth in said):
+            return TruthValue.NO
+        return TruthValue.YES if said == [TruthValue.YES] else TruthValue.UNCLEAR
 
     def count(self, category: str, rel: Relation, anchor: Instance | None = None) -> tuple[Instance, ...]:
         """Return all instances of ``category``, or those on one side of ``anchor``, at any distance.
@@ -166,10 +181,14 @@ class Scene:
     def matching(self, category: str, without: Instance | None = None) -> geometry.Candidates:
         """Return the instances that a phrase fits (YES) or may fit (UNCLEAR)."""
         if category not in self._matching:
-            tested = ((one, matches(one, category)) for one in self.instances)
+            tested = ((one, self.fits(one, category)) for one in self.instances)
             self._matching[category] = [(one, truth) for one, truth in tested if truth is not TruthValue.NO]
         candidates = self._matching[category]
         return candidates if without is None else [pair for pair in candidates if pair[0].id != without.id]
+
+
+def _sure(one: Instance) -> TruthValue:
+    return TruthValue.YES if one.certain else TruthValue.UNCLEAR
 
 
 def _possible(tested: Iterable[tuple[Instance, TruthValue]]) -> geometry.Candidates:

@@ -7,8 +7,6 @@ in words, or beyond what code can see stays open, for other eyes (``looks``).
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,14 +14,13 @@ from fractions import Fraction
 
 from hopchain_etl.hops import geometry
 from hopchain_etl.hops.colours import COLOURS
-from hopchain_etl.hops.execute import anchor_of, value_sought
+from hopchain_etl.hops.execute import anchor_of, value_shows, value_sought
 from hopchain_etl.hops.geometry import Candidates
-from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue, matches, shows_colour
+from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue, says, shows_colour
 from hopchain_etl.hops.query import BY_VALUE, DEPTH, HOLDS, SIDES, Hop, Read, Relation, Value
 from hopchain_etl.hops.scene import Scene
 
 SAME_THING = 0.8  # IoU of boxes from which two instances are one thing under two names
-SIMILAR_TEXT = 0.75  # similarity from which OCR may have misread what the author read
 
 
 class Verdict(StrEnum):
@@ -71,7 +68,9 @@ def judge_hop(scene: Scene, hops: Sequence[Hop], number: int, compared: Iterable
     try:
         anchor = anchor_of(scene, hops, hop)
         value = value_sought(hops, hop) if hop.rel in BY_VALUE else None
-    except (AmbiguousError, KeyError, IndexError, ValueError) as error:
+    except KeyError as error:
+        return HopVerdict(_contradicted("contradicted_reference", f"there is no {error}"), _CONFIRMED)
+    except (AmbiguousError, IndexError) as error:
         return HopVerdict(_contradicted("contradicted_reference", str(error)), _CONFIRMED)
     if hop.read is Read.COUNT:
         return _count(scene, hop, anchor)
@@ -80,15 +79,13 @@ def judge_hop(scene: Scene, hops: Sequence[Hop], number: int, compared: Iterable
     one = scene.by_id.get(hop.target[0])
     if one is None:
         return HopVerdict(_contradicted("contradicted_target", f"there is no {hop.target[0]!r}"), _CONFIRMED)
-    reading = _reading(scene, one, hop, compared) if hop.read else _CONFIRMED
-    return HopVerdict(_target(scene, hop, one, anchor, value), reading)
+    seen = hop.rel not in DEPTH and value_shows(hops, hop) and scene.knows(hop.category) and not hop.words
+    target = _target(scene, hop, one, anchor, value) if seen else _described(scene, hop, one, anchor)
+    return HopVerdict(target, _reading(scene, one, hop, compared) if hop.read else _CONFIRMED)
 
 
 def _target(scene: Scene, hop: Hop, one: Instance, anchor: Instance | None, value: Value | None) -> Finding:
-    if hop.rel in DEPTH:
-        return _open(f"{hop.rel} needs depth")
-    if not scene.knows(hop.category) or hop.words:
-        return _described(scene, hop, one, anchor)
+    """Return whether a target is what the hop's phrase and relation mean."""
     try:
         meant = scene.meant(hop.category, hop.rel, anchor, value)
     except AmbiguousError as error:
@@ -100,14 +97,16 @@ def _target(scene: Scene, hop: Hop, one: Instance, anchor: Instance | None, valu
         if any(same_thing(one, other) for other, _ in meant):
             return _open("the thing has two names")
         return _contradicted("contradicted_target", _better(meant))
-    if len(meant) == 1:
-        return _CONFIRMED if fitting else _open("code is not certain of it")
-    return _open(f"{len(meant)} instances may be meant")
+    if len(meant) > 1:
+        return _open(f"{len(meant)} instances may be meant")
+    return _CONFIRMED if fitting and len(hop.target) == 1 else _open("code is not certain of it")
 
 
 def _described(scene: Scene, hop: Hop, one: Instance, anchor: Instance | None) -> Finding:
     """Return whether a target that is described in words, or by a noun of its own, is where the relation says."""
-    if scene.knows(hop.category) and matches(one, hop.category) is TruthValue.NO:
+    if anchor is one and hop.rel is not Relation.NAMED:
+        return _contradicted("contradicted_target", "it starts from itself")
+    if scene.knows(hop.category) and scene.fits(one, hop.category) is TruthValue.NO:
         alike = (other for other, _ in scene.matching(hop.category) if same_thing(one, other))
         if not any(alike):
             return _contradicted("contradicted_target", f"it is a {one.category}")
@@ -116,11 +115,13 @@ def _described(scene: Scene, hop: Hop, one: Instance, anchor: Instance | None) -
         test = geometry.relation_test(hop.rel, anchor, scene.diagonal, beside=not hop.words)
         if test(one) is TruthValue.NO:
             return _contradicted("contradicted_target", f"it is not {hop.rel} that")
-    return _open("it is described in words" if hop.words else f"no instance is called {hop.category!r}")
+    if not scene.knows(hop.category):
+        return _open(f"no instance is called {hop.category!r}")
+    return _open("it is described in words" if hop.words else f"code cannot see which is {hop.rel} that")
 
 
 def _better(meant: Candidates) -> str:
-    return f"{meant[0][0].id} fits better" if meant else "finds another target"
+    return f"{meant[0][0].id} fits better" if meant else "nothing fits"
 
 
 def same_thing(one: Instance, other: Instance) -> bool:
@@ -140,13 +141,24 @@ def _count(scene: Scene, hop: Hop, anchor: Instance | None) -> HopVerdict:
         return HopVerdict(_CONFIRMED, _open(str(error)))
     most = len(counted)
     least = 0 if hop.words else sum(truth is TruthValue.YES for _, truth in counted)
-    possible = {one.id for one, _ in counted}
-    if astray := [one for one in hop.target if one not in possible]:
-        return HopVerdict(_contradicted("contradicted_target", f"{astray[0]} is not to be counted"), _CONFIRMED)
+    reading = _CONFIRMED if least == most else _open(f"{least} to {most} can be counted")
     if not isinstance(hop.value, Fraction) or not least <= hop.value <= most:
         bounds = f"{least}" if least == most else f"{least} to {most}"
-        return HopVerdict(_CONFIRMED, _contradicted("contradicted_reading", f"reads {bounds}, not {hop.value}"))
-    return HopVerdict(_CONFIRMED, _CONFIRMED if least == most else _open(f"{least} to {most} can be counted"))
+        reading = _contradicted("contradicted_reading", f"reads {bounds}, not {hop.value}")
+    return HopVerdict(_listed(scene, hop, [one for one, _ in counted]), reading)
+
+
+def _listed(scene: Scene, hop: Hop, counted: Sequence[Instance]) -> Finding:
+    """Return whether the instances that a count lists, if it lists any, are those that code counts."""
+    possible = {one.id for one in counted}
+    strays = [scene.by_id.get(target) for target in hop.target if target not in possible]
+    for stray in strays:
+        if stray is None or not any(same_thing(stray, one) for one in counted):
+            named = stray.id if stray else "something"
+            return _contradicted("contradicted_target", f"{named} is not to be counted")
+    if strays:
+        return _open("a thing has two names")
+    return _CONFIRMED if set(hop.target) in (set(), possible) else _open("it lists others than code counts")
 
 
 def _reading(scene: Scene, one: Instance, hop: Hop, compared: Iterable[str]) -> Finding:
@@ -155,15 +167,16 @@ def _reading(scene: Scene, one: Instance, hop: Hop, compared: Iterable[str]) -> 
     if hop.read in (Read.TEXT, Read.NUMBER):
         return _text(scene, one, hop)
     if hop.read is Read.CATEGORY:
-        if hop.value == one.category:
-            return _CONFIRMED
-        known = isinstance(hop.value, str) and scene.knows(hop.value)
-        return (
-            _contradicted("contradicted_reading", f"it is a {one.category}")
-            if known
-            else _open("code has no such name")
-        )
+        return _category(scene, one, hop.value)
     return _open(f"code cannot read its {hop.read}")
+
+
+def _category(scene: Scene, one: Instance, value: Value | None) -> Finding:
+    if value == one.category:
+        return _CONFIRMED
+    if isinstance(value, str) and scene.knows(value):
+        return _contradicted("contradicted_reading", f"it is a {one.category}")
+    return _open("code has no such name")
 
 
 def _colour(one: Instance, value: Value | None, compared: Iterable[str]) -> Finding:
@@ -181,24 +194,17 @@ def _colour(one: Instance, value: Value | None, compared: Iterable[str]) -> Find
 
 def _text(scene: Scene, one: Instance, hop: Hop) -> Finding:
     """Return whether an instance bears a text or a number; open if OCR may have misread it or found several lines."""
-    lines = [one] if one.text is not None else scene.texts_on(one)
+    lines = scene.lines_on(one)
     if len(lines) != 1:
         return _open(f"{len(lines)} lines of text were read on it")
-    line, found = lines[0], (lines[0].text or "").strip()
-    if hop.read is Read.NUMBER:
-        same = line.number is not None and line.number == hop.value
-        digits = re.findall(r"\d+(?:\.\d+)?", found.replace(",", ""))
-        possible = isinstance(hop.value, Fraction) and hop.value in map(Fraction, digits)
-    else:
-        asked = str(hop.value).casefold().strip()
-        same = found.casefold() == asked
-        alike = difflib.SequenceMatcher(None, found.casefold(), asked).ratio()
-        possible = bool(asked) and (asked in found.casefold() or alike >= SIMILAR_TEXT)
-    if same:
-        return _CONFIRMED if line.certain else _open("the text is not clear")
-    if possible or not line.certain:
-        return _open(f"OCR read {found!r}")
-    return _contradicted("contradicted_reading", f"reads {found!r}, not {hop.value}")
+    line, on = lines[0]
+    found = (line.text or "").strip()
+    said = says(line, hop.value if isinstance(hop.value, Fraction) else str(hop.value))
+    if on is TruthValue.YES and line.certain and said is TruthValue.NO:
+        return _contradicted("contradicted_reading", f"reads {found!r}, not {hop.value}")
+    if on is said is TruthValue.YES and line.certain and isinstance(hop.value, str) is (hop.read is Read.TEXT):
+        return _CONFIRMED
+    return _open(f"OCR read {found!r}")
 
 
 def _open(detail: str) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,18 +10,35 @@ from hopchain_etl.concurrency import map_threads
 from hopchain_etl.pipeline.build import Build, Step
 from hopchain_etl.settings import Profile, Settings
 
+_FILTERS = ("judge", "screen")  # stages that read questions, not photos
 _PIXELS_PER_TOKEN = 1_024
 _MIN_PAID_SHARE = 0.9  # share of rows with new model calls below which a shard's run time is not representative
 
 
 @dataclass(frozen=True)
 class Assumptions:
-    """Assumed values for stages without statistics in the lake. Guesses; run a sample to replace them."""
+    """Assumed values for stages without statistics in the lake. Guesses; run a sample to replace them.
 
-    prompt_text: int = 2_500  # tokens of instructions and lists in a prompt
-    detect_answer: int = 2_000  # tokens, thinking included
-    author_answer: int = 8_000
+    Tokens are those of one call. Answers are a thinking model's, with its thinking.
+    """
+
+    prompt_text: int = 2_500  # tokens of instructions and lists in a prompt of detector and reader
+    author_text: int = 4_500
+    look_text: int = 700  # likewise of looker, judge and solver
+    detect_answer: int = 2_000  # tokens
+    author_thinking: int = 14_000  # about all questions of a combination; such models take 8,000 to 20,000
+    author_question: int = 900  # each question, with its program and variants
     reader_answer: int = 3_000
+    look_answer: int = 1_500
+    judge_answer: int = 2_000
+    solver_answer: int = 1_000  # of a weaker model
+    sent_back: float = 0.3  # share of drafts that are refused, and go back to their author
+    past_code: float = 0.6  # share of drafts that pass the rules of code, those that were mended among them
+    past_reader: float = 0.8  # share of those that the reader understands as their author does
+    past_eyes: float = 0.6  # share of those that are kept
+    variants: float = 1.5  # of a question that passes code, at most 2; each is read like a question
+    open_hops: float = 1.5  # of a question's 4 to 6 hops, those that code leaves open; each is looked at
+    open_hops_of_variants: float = 0.5  # of both together, those that need a look of their own
     prompt_tokens_per_second: float = 20_000.0  # of the node that runs the model, all its GPUs together
     answer_tokens_per_second: float = 2_500.0
     segment_seconds: float = 1.0  # GPU seconds per image
@@ -32,7 +49,7 @@ class StageCost:
     """What one stage costs for all images. ``basis`` is the source of the figures."""
 
     stage: str
-    rows: int  # images that reach it
+    rows: int  # images that reach it; for judge and screen questions
     tokens: int
     gpu_hours: float
     basis: str
@@ -49,24 +66,36 @@ def estimate(build: Build, images: int, gpus: int, assumed: Assumptions | None =
     asks_models = build.settings.engines.profile is not Profile.LOCAL
     reaching, costs = images, []
     for name, step in build.steps.items():
-        stats = list(_shard_stats(build, step))
+        stats = list(shard_stats(build, step))
         uses = gpus if asks_models and name != "segment" else 1
         cost = _measured(name, reaching, uses, stats) or _assumed(name, reaching, uses, build.settings, assumed)
         costs.append(cost)
-        read = sum(one["read"] for one in stats)
-        reaching = round(reaching * sum(one["ok"] for one in stats) / read) if read else reaching
+        reaching = round(reaching * _passing(name, stats, build.settings, assumed))
     return costs
 
 
-def _shard_stats(build: Build, step: Step) -> Iterable[Mapping[str, Any]]:
-    """Yield the stats of the stage's complete shards, with the numbers of rows read and ok."""
+def _passing(stage: str, stats: Sequence[Mapping[str, Any]], settings: Settings, assumed: Assumptions) -> float:
+    """Return how many inputs of the stages below come from one input of ``stage``: photos, or questions of generate."""
+    read = sum(one["read"] for one in stats)
+    if stage == "generate":
+        drafts = settings.ask.combinations_per_image * settings.ask.queries_per_combination
+        kept = drafts * assumed.past_code * assumed.past_reader * assumed.past_eyes
+        return sum(one["rows"] for one in stats) / read if read else kept
+    if stage in _FILTERS or not read:  # judge and screen both read all questions
+        return 1.0
+    return float(sum(one["ok"] for one in stats) / read)
+
+
+def shard_stats(build: Build, step: Step) -> Iterable[Mapping[str, Any]]:
+    """Yield the stats of the stage's complete shards, with the numbers of rows read, ok and written."""
     lake, table, fingerprint = build.lake, step.stage.table, step.fingerprint
     shards = lake.completed_shards(table, fingerprint)
     stats = map_threads(lambda shard: lake.get_json(lake.folder(table, fingerprint, shard) + "stats.json"), shards)
     markers = map_threads(lambda shard: lake.marker(table, fingerprint, shard), shards)
     for one, marker in zip(stats, markers, strict=True):
         if one and marker and marker.read:
-            yield {**one, "read": marker.read, "ok": marker.ok}
+            rows = sum(part.rows for part in marker.parts)
+            yield {**one, "read": marker.read, "ok": marker.ok, "rows": rows}
 
 
 def _measured(stage: str, rows: int, gpus: int, stats: Iterable[Mapping[str, Any]]) -> StageCost | None:
@@ -78,27 +107,43 @@ def _measured(stage: str, rows: int, gpus: int, stats: Iterable[Mapping[str, Any
         return None
     tokens = round(rows * sum(one["tokens"] for one in fresh) / read)
     hours = rows * sum(one["seconds"] for one in fresh) / read * gpus / 3_600
-    return StageCost(stage, rows, tokens, hours, f"measured over {read} images")
+    inputs = "questions" if stage in _FILTERS else "images"
+    return StageCost(stage, rows, tokens, hours, f"measured over {read} {inputs}")
 
 
 def _assumed(stage: str, rows: int, gpus: int, settings: Settings, assumed: Assumptions) -> StageCost:
     if stage == "segment":
         return StageCost(stage, rows, 0, rows * assumed.segment_seconds / 3_600, "assumed")
-    prompt, answer = _tokens_per_image(stage, settings, assumed)
+    calls = [] if settings.engines.profile is Profile.LOCAL else list(_calls(stage, settings, assumed))
+    prompt = sum(count * tokens for count, tokens, _ in calls)
+    answer = sum(count * tokens for count, _, tokens in calls)
     seconds = prompt / assumed.prompt_tokens_per_second + answer / assumed.answer_tokens_per_second
-    return StageCost(stage, rows, rows * (prompt + answer), rows * seconds * gpus / 3_600, "assumed")
+    return StageCost(stage, rows, round(rows * (prompt + answer)), rows * seconds * gpus / 3_600, "assumed")
 
 
-def _tokens_per_image(stage: str, settings: Settings, assumed: Assumptions) -> tuple[int, int]:
-    """Return prompt and answer tokens of a stage for one image; 0 if the profile uses no model."""
+def _calls(stage: str, settings: Settings, assumed: Assumptions) -> Iterator[tuple[float, int, int]]:
+    """Yield each kind of call of a stage for one input: how many calls, and the tokens of a prompt and an answer."""
     photo = settings.vlm.max_pixels // _PIXELS_PER_TOKEN
-    if settings.engines.profile is Profile.LOCAL:
-        return 0, 0
     if stage == "detect":
-        return photo + assumed.prompt_text, assumed.detect_answer
-    ask = settings.ask
+        yield 1, photo + assumed.prompt_text, assumed.detect_answer
+    elif stage == "generate":
+        yield from _calls_of_drafts(photo, settings, assumed)
+    elif stage == "judge":
+        yield 1, photo + assumed.look_text, assumed.judge_answer
+    elif stage == "screen":
+        screen, photo = settings.screen, settings.solver.max_pixels // _PIXELS_PER_TOKEN
+        yield screen.samples, photo + assumed.look_text, assumed.solver_answer
+        yield screen.blind_samples + screen.blind_held_out, assumed.look_text, assumed.solver_answer
+
+
+def _calls_of_drafts(photo: int, settings: Settings, assumed: Assumptions) -> Iterator[tuple[float, int, int]]:
+    """Yield the calls of author, reader and looker for one image; ``photo`` is the tokens of the whole image."""
+    ask, each = settings.ask, settings.ask.queries_per_combination
     crops = settings.generate.max_instances * ask.crop_pixels // _PIXELS_PER_TOKEN
-    drafts = ask.combinations_per_image
-    questions = drafts * ask.queries_per_combination
-    prompt = drafts * (photo + crops + assumed.prompt_text) + questions * assumed.prompt_text
-    return prompt, drafts * assumed.author_answer + questions * assumed.reader_answer
+    again = ask.repairs * (1 - (1 - assumed.sent_back) ** each)  # any of a combination's drafts goes back: one call
+    answer = assumed.author_thinking + each * assumed.author_question
+    yield ask.combinations_per_image * (1 + again), photo + crops + assumed.author_text, answer
+    read = ask.combinations_per_image * each * assumed.past_code
+    yield read * (1 + assumed.variants), assumed.prompt_text, assumed.reader_answer
+    hops = assumed.open_hops + assumed.open_hops_of_variants
+    yield read * assumed.past_reader * hops * ask.looks, photo + assumed.look_text, assumed.look_answer

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from hopchain_etl.hops.consensus import is_consensus
 from hopchain_etl.hops.query import QueryError, hop_from_row, query_id
 from hopchain_etl.quality.masks import read_mask
+from hopchain_etl.schemas import CONFIRMED_BY
 
 Row = Mapping[str, Any]
 Column = Sequence[int | None]  # one value per row, mostly True or False
@@ -179,6 +180,10 @@ def _question_columns(rows: pa.Table, hops: Sequence[Sequence[Row] | None]) -> d
             for count, listed in zip(counts, hops, strict=True)
         ],
         "hops_are_readable": [None if listed is None else _are_readable(listed) for listed in hops],
+        "confirmed_by_is_whole": [
+            None if confirmed is None or listed is None else _is_whole(confirmed, listed)
+            for confirmed, listed in zip(rows["confirmed_by"].to_pylist(), hops, strict=True)
+        ],
         **{
             f"{part}_is_whole": pc.equal(
                 pc.is_null(rows[f"question_{part}"]), pc.is_null(rows[f"answer_{part}"])
@@ -252,6 +257,14 @@ def _are_readable(hops: Sequence[Row]) -> bool:
     except QueryError:
         return False
     return True
+
+
+def _is_whole(confirmed: Sequence[Row | None], hops: Sequence[Row]) -> bool:
+    """Return whether each hop has an entry that says who confirmed it; only eyes look."""
+    return len(confirmed) == len(hops) and all(
+        one is not None and one["by"] in CONFIRMED_BY and ((one["looks"] or 0) > 0) == (one["by"] == "eyes")
+        for one in confirmed
+    )
 
 
 def _referents(hops: Sequence[Row | None]) -> set[str]:

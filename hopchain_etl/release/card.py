@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 from hopchain_etl.hops.calibration import Band
 from hopchain_etl.hops.diversity import candidate, guessers
 from hopchain_etl.release.inputs import Snapshot
-from hopchain_etl.schemas import SPLITS
+from hopchain_etl.schemas import CONFIRMED_BY, SPLITS
 from hopchain_etl.settings import Policy
 from hopchain_etl.templating import render
 
-_COLUMNS = ["image_id", "split", "answer", "n_hops", "unchecked", "policy", "program_agrees", "difficulty", "band",
-            "blind", "lineage", "source", "license"]  # fmt: skip
+_COLUMNS = ["image_id", "split", "answer", "n_hops", "unchecked", "confirmed_by", "has_shortcut", "policy",
+            "program_agrees", "difficulty", "band", "blind", "lineage", "source", "license"]  # fmt: skip
 _OF_TEMPLATES = ["query_id", "image_id", "hops", "expr", "answer"]
 _ROWS_AT_ONCE = 1_000  # with their hops
 _TOP = 20  # answers in the plot
@@ -62,6 +62,8 @@ def measure(rows: Sequence[Row], dropped: dict[str, int]) -> dict[str, Any]:
         "n_hops": {str(hops): count for hops, count in sorted(Counter(row["n_hops"] for row in rows).items())},
         "policy": {**dict.fromkeys(map(str, Policy), 0), **Counter(row["policy"] for row in rows)},
         "unchecked_share": _mean([row["unchecked"] for row in rows]),
+        "confirmed": _confirmed(rows),
+        "shortcuts": _shortcuts(rows),
         "program_agrees_share": _mean([float(row["program_agrees"]) for row in rows]),
         "difficulty": _mean(tried) if tried else None,
         "bands": {name: bands[name] for name in (*map(str, Band), "not_tried")},
@@ -91,6 +93,20 @@ def card_markdown(snapshot: Snapshot, target: str, rows: Sequence[Row], metrics:
         preset=snapshot["preset"],
         departures=snapshot["departures"],
     )
+
+
+def _confirmed(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return the shares of hops that code, eyes and nobody confirmed, and how many queries do not say who did."""
+    recorded = [row["confirmed_by"] for row in rows if row["confirmed_by"] is not None]
+    by = [one["by"] for hops in recorded for one in hops]
+    shares = {who: _mean([float(one == who) for one in by]) if by else None for who in CONFIRMED_BY}
+    return {**shares, "not_recorded": len(rows) - len(recorded)}
+
+
+def _shortcuts(rows: Sequence[Row]) -> dict[str, int]:
+    """Return how many queries have a link that can be skipped, and how many do not say."""
+    marks = [row["has_shortcut"] for row in rows]
+    return {"queries": marks.count(True), "not_recorded": marks.count(None)}
 
 
 def _decontamination(snapshot: Snapshot) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Quality figures of a build: rejects by reason, guessability and difficulty.
+"""Quality figures of a build: rejects by reason, the acceptance of drafts, guessability and difficulty.
 
 Read from the tables under the current fingerprints. A share includes its sample size and, if it estimates a rate, the
 Wilson interval.
@@ -7,11 +7,9 @@ Wilson interval.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Any
 
-from hopchain_etl.hops.calibration import Thresholds, band, score_attempts, wilson
+from hopchain_etl.hops.calibration import Thresholds, band, score_attempts
 from hopchain_etl.hops.checks import count_conditions
 from hopchain_etl.hops.consensus import ConsensusRule, Decision, parse_answer, tally_votes
 from hopchain_etl.hops.diversity import DiversityLimits, balance, candidate, guessers
@@ -19,10 +17,9 @@ from hopchain_etl.hops.grading import parse_number
 from hopchain_etl.hops.query import query_from_row
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import as_json, funnel
+from hopchain_etl.reporting.acceptance import acceptance
 from hopchain_etl.reporting.build_rows import read_rows
-
-Row = dict[str, Any]
-_SHOWN = 12  # maximum number of values shown in one line
+from hopchain_etl.reporting.figures import Row, mix, share
 
 
 def audit(build: Build) -> Row:
@@ -38,46 +35,22 @@ def audit(build: Build) -> Row:
     return {
         "lineage": build.lineage,
         "funnel": as_json(funnel(build)),
+        "acceptance": acceptance(build, queries),
         "queries": len(queries),
         "images": len({row["image_id"] for row in queries}),
         "unchecked": sum(row["unchecked"] for row in queries) / len(queries) if queries else None,
-        "conditions_met": _share(yes, yes + no),
+        "conditions_met": share(yes, yes + no),
         "left_out_for_balance": dict(sorted(Counter(dropped.values()).items())),
         "guessers": vars(guessers((one.template, one.answer) for one in kept)),
         "mix": {
-            "hops": _mix(str(one.n_hops) for one in kept),
-            "capabilities": _mix(one.capabilities for one in kept),
-            "answers": _mix(one.answer for one in kept),
+            "hops": mix(str(one.n_hops) for one in kept),
+            "capabilities": mix(one.capabilities for one in kept),
+            "answers": mix(one.answer for one in kept),
             "largest_template": max(Counter(one.template for one in kept).values(), default=0),
         },
         "screen": _screen(build, {row["query_id"]: Fraction(row["answer"]) for row in queries}),
         "judge": _judge(build),
     }
-
-
-def as_text(figures: Row, below: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each figure as (name, value for people)."""
-    for name, value in figures.items():
-        label = f"{below}{name}".replace("_", " ")
-        if name == "funnel":
-            reasons: Counter[str] = Counter()
-            for level in value:
-                reasons.update(level["reasons"])
-            yield "rejected", _listed(dict(reasons.most_common()))
-        elif isinstance(value, dict) and value.keys() == _share(0, 0).keys():
-            share = f"{value['share'] or 0:.1%} of {value['of']} ({value['low']:.1%} to {value['high']:.1%})"
-            yield label, share if value["of"] else "not measured"
-        elif isinstance(value, dict) and all(isinstance(one, int) for one in value.values()):
-            yield label, _listed(value)
-        elif isinstance(value, dict):
-            yield from as_text(value, f"{label}: ")
-        else:
-            yield label, "not measured" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def _listed(counts: dict[str, int]) -> str:
-    shown = [f"{name} {count}" for name, count in list(counts.items())[:_SHOWN]]
-    return ", ".join([*shown, *(["..."] if len(counts) > _SHOWN else [])]) or "none"
 
 
 def _screen(build: Build, answers: dict[str, Fraction]) -> Row | None:
@@ -98,8 +71,8 @@ def _screen(build: Build, answers: dict[str, Fraction]) -> Row | None:
     bands = (
         band(score_attempts(correct), Thresholds(calibrate.hard, calibrate.medium)) for correct in attempts.values()
     )
-    shares = {kind: _share(sum(correct), len(correct)) for kind, correct in sorted(marks.items())}
-    return {**shares, "bands": _mix(str(one) for one in bands)}
+    shares = {kind: share(sum(correct), len(correct)) for kind, correct in sorted(marks.items())}
+    return {**shares, "bands": mix(str(one) for one in bands)}
 
 
 def _judge(build: Build) -> Row | None:
@@ -111,7 +84,7 @@ def _judge(build: Build) -> Row | None:
     people = _decided(build)
     both = verdicts.keys() & people.keys()
     same = sum((verdicts[query] == "fine") == people[query] for query in both)
-    return {"verdicts": _mix(verdicts.values()), "agrees_with_people": _share(same, len(both))}
+    return {"verdicts": mix(verdicts.values()), "agrees_with_people": share(same, len(both))}
 
 
 def _decided(build: Build) -> dict[str, bool]:
@@ -128,12 +101,3 @@ def _decided(build: Build) -> dict[str, bool]:
     }
     decided = (Decision.KEPT, Decision.DROPPED)
     return {query: outcome is Decision.KEPT for query, outcome in outcomes.items() if outcome in decided}
-
-
-def _share(part: int, whole: int) -> Row:
-    low, high = wilson(part, whole)
-    return {"share": part / whole if whole else None, "of": whole, "low": low, "high": high}
-
-
-def _mix(values: Iterable[str]) -> dict[str, int]:
-    return dict(Counter(values).most_common())

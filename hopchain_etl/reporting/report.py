@@ -7,14 +7,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hopchain_etl.hops.describe import HopWords, describe
+from hopchain_etl.hops.describe import HopWords, describe, describe_confirmations
 from hopchain_etl.hops.query import Hop, Query, query_from_row
 from hopchain_etl.imaging.thumbnails import COLOURS, mask_uri, photo_uri
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import Level, funnel
-from hopchain_etl.reporting.audit import as_text, audit
+from hopchain_etl.reporting.audit import audit
 from hopchain_etl.reporting.build_rows import read_rows
+from hopchain_etl.reporting.figures import as_text
 from hopchain_etl.templating import render
 
 Row = dict[str, Any]
@@ -23,10 +24,11 @@ _WIDTH = 760  # px of pictures on the page
 
 @dataclass(frozen=True)
 class Look:
-    """One hop for display: its words, its colour and its mask."""
+    """One hop for display: its words, who confirmed it, its colour and its mask."""
 
     number: int
     words: HopWords
+    confirmed: str
     level: int
     colour: str
     mask: str | None
@@ -90,7 +92,8 @@ def _cards(build: Build, rows: list[Row], pictures: int, each: int) -> Iterator[
         if row["image_id"] in wanted and shown[row["image_id"]] < each:
             shown[row["image_id"]] += 1
             query = query_from_row(row)
-            looks = tuple(_look(number, hop, masks) for number, hop in query.numbered())
+            confirmed = describe_confirmations(row["confirmed_by"], len(query.hops))
+            looks = tuple(_look(number, hop, confirmed[number - 1], masks) for number, hop in query.numbered())
             yield Card(row["query_id"], row["image_id"], row["question"], row["answer"], row["expr"], looks)
 
 
@@ -99,12 +102,13 @@ def _masks(build: Build, wanted: set[str]) -> dict[str, Row]:
     return {one["instance_id"]: one["mask"] for one in instances if one["image_id"] in wanted}
 
 
-def _look(number: int, hop: Hop, masks: dict[str, Row]) -> Look:
+def _look(number: int, hop: Hop, confirmed: str, masks: dict[str, Row]) -> Look:
     colour = COLOURS[(number - 1) % len(COLOURS)]
     layers = [masks[target] for target in hop.target if target in masks]
     return Look(
         number=number,
         words=describe(hop),
+        confirmed=confirmed,
         level=hop.level,
         colour=f"rgb{colour}",
         mask=mask_uri(layers, colour, _WIDTH) if layers else None,

@@ -113,11 +113,12 @@ class Drafts:
             if isinstance(judged, Failed):
                 self.errors.append(judged.error)
                 continue
-            for one in [judged] if isinstance(judged, Rejected) else judged:
+            for one in [_reject(judged, None, repaired)] if isinstance(judged, Rejected) else judged:
                 if isinstance(one, Rejected):
                     self.rejected.append(one)
                 elif one.row["query_id"] in self.kept:
-                    self.rejected.append(Rejected("duplicate_query", "asked already, over other instances", one.row))
+                    again = Rejected("duplicate_query", "asked already, over other instances")
+                    self.rejected.append(_reject(again, one.row, repaired))
                 else:
                     self.kept[one.row["query_id"]] = one
         return self
@@ -187,12 +188,12 @@ class Drafts:
         try:
             query = query_from_row(draft)
         except QueryError as error:
-            return Rejected("unreadable_query", str(error), draft)
+            return _reject(Rejected("unreadable_query", str(error)), draft, repaired)
         checked = check_draft(query, self.scene, DRAFT_RULES if self.saw_photo else RULES)
         if checked.violations:
             self._note(draft, checked.violations, repaired)
             detail = "; ".join(f"{one.reason}: {one.detail}" for one in checked.violations)
-            return Rejected(checked.violations[0].reason, detail, draft)
+            return _reject(Rejected(checked.violations[0].reason, detail), draft, repaired)
         row = {
             **draft,
             "query_id": query_id(self.row["image_id"], query.question),
@@ -230,7 +231,7 @@ class Drafts:
             self.kept.pop(name, None)
         elif found is not None and kind == WHOLE:
             self.kept.pop(name, None)
-            self.rejected.append(Rejected(found.reason, found.detail, {"draft": draft.row, "found": found.payload}))
+            self.rejected.append(_reject(found, draft.row, draft.row["repaired"]))
         elif found is not None:
             self.rejected.append(Rejected(f"broken_{kind}", f"{found.reason}: {found.detail}", draft.drop(kind)))
         return found is not None
@@ -276,6 +277,11 @@ class Drafts:
 def usable_instances(row: Row) -> int:
     """Return how many instances of a photo may be referred to."""
     return sum(one["certain"] for one in row["instances"])
+
+
+def _reject(found: Rejected, draft: Row | None, repaired: bool) -> Rejected:
+    """Return a reject that names its draft (None: an answer without drafts), its try (1 or 2) and what was found."""
+    return replace(found, payload={"draft": draft, "try": 1 + repaired, "found": found.payload})
 
 
 def _mismatch(query: Query, scene: Scene, content: JSON) -> Rejected | None:

@@ -15,19 +15,22 @@ from hopchain_etl.engines.base import AuthorJob, InvalidOutputError, Photo
 from hopchain_etl.engines.prompts import Prompt, describe, json_line
 from hopchain_etl.engines.vlm.author import VlmAuthor
 from hopchain_etl.engines.vlm.call import ChatResponse
-from hopchain_etl.hops.checks import check
+from hopchain_etl.engines.vlm.programs import draft_row
+from hopchain_etl.hops.checks import DRAFT_VARIANT_RULES, check_draft
 from hopchain_etl.hops.query import query_from_row
+from hopchain_etl.hops.variants import VARIANTS, variant_violation
 from hopchain_etl.settings import AskSettings, GenerateSettings, VlmSettings
 from support.hop_scenes import scene, thing
 
-ROLES = ("detect", "author", "reader", "solver", "judge")
+ROLES = ("detect", "author", "reader", "look", "solver", "judge")
 AUTHOR = VlmAuthor(VlmSettings(), AskSettings(), GenerateSettings())
 
 
-def example() -> dict[str, Any]:
-    """The example in the author's prompt."""
+def example(number: int = 0) -> dict[str, Any]:
+    """An example in the author's prompt: of a street scene, then of a chart."""
     template = Prompt.load("author").template
-    written: dict[str, Any] = json.loads(template[template.index('{"hops"') : template.index("`half` asks")])
+    starts = [match.start() for match in re.finditer(r'\{"hops"', template)]
+    written: dict[str, Any] = json.JSONDecoder().raw_decode(template, starts[number])[0]
     return written
 
 
@@ -67,26 +70,44 @@ def test_a_template_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first[1] != second[1]
 
 
-def test_the_authors_example_passes_every_check() -> None:
+def test_the_authors_first_example_passes_every_check_with_its_variants() -> None:
     Prompt.load("author").checked({"queries": [example()]}, "")
     (draft,) = content({"queries": [example()]})["queries"]
     place = scene(
         thing("id-bench", "bench", 400, 600, 120, 60, colour="green"),
         thing("id-dog", "dog", 560, 600, 60, 50),
-        thing("id-kite", "kite", 570, 100, 60, 50),
+        thing("id-kite", "kite", 570, 100, 60, 50, text="WIND"),  # the word on the kite takes eyes, or OCR
         thing("d2", "dog", 20, 700, 60, 50),
         thing("k2", "kite", 300, 60, 60, 50),
         thing("t1", "tree", 20, 300, 60, 200),
         thing("t2", "tree", 150, 300, 60, 200),
         thing("t3", "tree", 900, 300, 60, 200),
     )
-    # The word on the kite takes eyes, or OCR.
-    kite = replace(place.instances[2], text="WIND")
-    place = replace(place, instances=(*place.instances[:2], kite, *place.instances[3:]))
-    complaints, unchecked = check(query_from_row(draft), place)
-    assert complaints == []
-    assert unchecked == 0.25
+    checked = check_draft(query_from_row(draft), place)
+    assert checked.violations == []
+    assert checked.open_share == 0.25  # the dog's legs
     assert (draft["answer_half"], draft["answer_single"]) == ("8", "2")
+    for kind in VARIANTS:
+        assert variant_violation(kind, draft, place, DRAFT_VARIANT_RULES) is None
+
+
+def test_the_authors_second_example_passes_every_check_on_a_chart() -> None:
+    Prompt.load("author").checked({"queries": [example(1)]}, "")
+    bars = {"i1": (200, 400, "blue"), "i2": (280, 300, "orange"), "b3": (360, 200, "orange"),
+            "b4": (440, 240, "orange"), "b5": (520, 150, "orange"), "b6": (600, 100, "grey")}  # fmt: skip
+    place = scene(
+        *(thing(name, "bar", x, 700 - high, 40, high, colour=colour) for name, (x, high, colour) in bars.items()),
+        thing("i3", "text", 285, 365, 30, 24, text="48"),
+        thing("n1", "text", 205, 265, 30, 24, text="71"),
+        thing("i4", "text", 860, 100, 60, 24, text="Rail"),
+        thing("l2", "text", 860, 140, 60, 24, text="Road"),
+    )
+    ids = {label: label for label in ("i1", "i2", "i3", "i4")}
+    draft = draft_row(example(1), ids, tuple(ids))
+    checked = check_draft(query_from_row(draft), place)
+    assert checked.violations == []
+    assert [one.verdict for one in checked.verdicts] == ["confirmed"] * 3 + ["open", "confirmed"]
+    assert variant_violation("single", draft, place, DRAFT_VARIANT_RULES) is None
 
 
 def unbounded(schema: Any) -> Iterator[str]:
@@ -141,12 +162,14 @@ def test_labels_become_ids_and_readings_get_their_kind() -> None:
     assert [one["value"] for one in draft["hops"]] == ["false", "3", '"WIND"', "2"]
 
 
-def test_variants_whose_program_reaches_back_or_does_not_run_are_left_out() -> None:
+def test_variants_whose_program_reaches_back_or_does_not_run_have_no_answer() -> None:
     for expr in ("h1+h4", "h4/0", "h4/3", "h9", "7", "(", "letters(h4)", 'h4=="a"'):
         written = example()
         written["half"]["expr"] = expr
         (draft,) = content({"queries": [written]})["queries"]
-        assert "answer_half" not in draft, expr
+        wrong = variant_violation("half", draft, scene())
+        assert wrong is not None, expr
+        assert wrong.reason == "incomplete"
         assert draft["answer_single"] == "2"
 
 

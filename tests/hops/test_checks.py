@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hopchain_etl.hops.checks import PROOF_RULES, RULES, check
+from hopchain_etl.hops.checks import DRAFT_RULES, PROOF_RULES, RULES, check, check_draft
 from hopchain_etl.hops.query import Hop, Query, Read, Relation, hop_from_row, hop_to_row, query_id
 from hopchain_etl.hops.scene import Scene
+from hopchain_etl.hops.verdict import Verdict
 from support.hop_scenes import HEIGHT, WIDTH, price_list, text, thing
 
 SCENE = price_list()
 PLUMS, SEVENTEEN, TWENTY_NINE, FIGS = "t80-210", "t600-210", "t600-430", "t80-430"
+DOG, CAT = thing("dog", "dog", 600, 400, 50, 50), thing("cat", "cat", 400, 100, 50, 50, colour="white")
 ABOVE_FIGS = ("t600-100", "t600-210", "t600-320")
 GOOD = Query(
     'Find the word "Plums". ... What is A + B × C − D?',
@@ -102,8 +107,120 @@ def test_each_rule_refuses_what_it_is_there_for(reason: str, broken: Callable[[]
 
 
 def test_every_rule_has_a_case() -> None:
-    elsewhere = {"unclear_colour", "settled_by_another"}
-    assert {rule.__name__ for rule in RULES} == {reason for reason, _ in BROKEN} | elsewhere
+    elsewhere = {"unclear_colour", "settled_by_another", "shortcut"}
+    assert {rule.__name__ for rule in PROOF_RULES} == {reason for reason, _ in BROKEN} | elsewhere
+    drafts = {reason for reason, _, _ in WRONG_DRAFTS}
+    assert {rule.__name__ for rule in DRAFT_RULES} - {rule.__name__ for rule in RULES} == drafts
+
+
+# What code can disprove of a draft, and the rule by which a program is refused that code cannot prove.
+WRONG_DRAFTS: list[tuple[str, Callable[[], Query], str]] = [
+    ("contradicted_reference", lambda: with_hop(4, rel=Relation.OTHER, to="h1"), "ambiguous_reference"),  # of four
+    ("contradicted_reference", lambda: with_hop(3, to="h1"), "ambiguous_reference"),  # reads no number
+    ("contradicted_target", lambda: with_hop(2, target=("t600-320",)), "wrong_target"),
+    ("contradicted_target", lambda: with_hop(5, target=(FIGS,)), "wrong_target"),
+    ("contradicted_reading", lambda: with_hop(3, value=Fraction(28)), "wrong_reading"),
+    ("contradicted_reading", lambda: with_hop(5, value=Fraction(4)), "wrong_reading"),
+]
+
+
+@pytest.mark.parametrize(("reason", "broken", "strict"), WRONG_DRAFTS)
+def test_what_code_disproves_of_a_draft(reason: str, broken: Callable[[], Query], strict: str) -> None:
+    found = check_draft(broken(), SCENE)
+    assert reason in {one.reason for one in found.violations}
+    assert Verdict.CONTRADICTED in {one.verdict for one in found.verdicts}
+    assert strict in reasons(broken())
+
+
+@pytest.mark.parametrize(
+    ("changes", "strict"),
+    [
+        ({"words": "in the same row"}, set()),  # unchecked
+        ({"rel": Relation.NEAREST}, {"ambiguous_reference"}),  # by edges it is nearest, by middles it is not
+    ],
+)
+def test_what_code_cannot_disprove_of_a_draft_is_open(changes: dict[str, Any], strict: set[str]) -> None:
+    draft = with_hop(2, **changes)
+    found = check_draft(draft, SCENE)
+    assert found.violations == []
+    assert [one.verdict for one in found.verdicts] == [Verdict.CONFIRMED, Verdict.OPEN, *[Verdict.CONFIRMED] * 3]
+    assert reasons(draft) == strict
+
+
+def test_a_good_draft_is_confirmed_throughout() -> None:
+    found = check_draft(GOOD, SCENE)
+    assert (found.violations, found.has_shortcut) == ([], False)
+    assert {one.verdict for one in found.verdicts} == {Verdict.CONFIRMED}
+
+
+@pytest.mark.parametrize(
+    ("question", "forbidden"),
+    [
+        ("What is in the bounding box?", True),
+        ("Look at the box around the man.", True),
+        ("Look at box 3.", True),
+        ("Use its mask.", True),
+        ("Take the cropped photo.", True),
+        ("Count the annotated cars.", True),
+        ("The detector found it.", True),
+        ("What does h3 say?", True),
+        ("What does i2 say?", True),
+        ("What is its id?", True),
+        ("It is an instance of a car.", True),
+        ("Which salad is in the box?", False),
+        ("Is there, for instance, a fork?", False),
+        ("Whose ID card is it?", False),
+        ("What is below the smoke detector?", False),
+    ],
+)
+def test_words_of_the_authors_aids(question: str, forbidden: bool) -> None:
+    assert ("forbidden_word" in reasons(replace(GOOD, question=question))) is forbidden
+
+
+def test_things_may_be_called_what_they_are() -> None:
+    question = "How many segments has the orange beside the boxes? Who wears the mask?"
+    assert "forbidden_word" in reasons(replace(GOOD, question=question))
+    orange = with_hop(4, category="orange", read=Read.PARTS, arg="segments", value=Fraction(8), words="beside the box")
+    mask = Scene((*SCENE.instances, thing("m", "face mask", 400, 100, 50, 50)), WIDTH, HEIGHT)
+    assert "forbidden_word" not in reasons(replace(orange, question=question), mask)
+    excused = with_hop(4, words="in the bounding box of h3")  # a model's own words excuse no others
+    assert "forbidden_word" in reasons(replace(excused, question="What is in its bounding box?"))
+    assert "forbidden_word" in reasons(replace(excused, question="What is beside h3?"))
+
+
+def test_the_same_look_up_from_the_instance_before_is_a_shortcut() -> None:
+    """Two signs say 12; a third is looked up by either of them."""
+    signs = [thing(f"s{n}", "sign", 100, 100 + 150 * n, 200, 80, text="12") for n in range(2)]
+    yard = Scene((*signs, thing("tag", "tag", 600, 100, 40, 40, text="12"), DOG, CAT), WIDTH, HEIGHT)
+    start = Hop(("s0",), "sign", Relation.ABOVE, None, Read.NUMBER, value=Fraction(12))
+    below = Hop(("s1",), "sign", Relation.BELOW, "h1", Read.NUMBER, value=Fraction(12))
+    tag = Hop(("tag",), "tag", Relation.MATCHING, "h2")
+    assert check_draft(Query("?", (start, below, tag), "h1+h2", Fraction(24)), yard).has_shortcut
+    colour = replace(below, target=("cat",), category="cat", rel=Relation.NEAREST, read=Read.COLOUR, value="white")
+    found = check_draft(Query("?", (start, colour, replace(tag, target=("dog",), category="dog")), "h1", 0), yard)
+    assert not found.has_shortcut  # a sign of no clear colour leads nowhere
+
+
+TO = st.sampled_from([None, "h1", "h2", "h3", "h9", "letters(h1)", "letters(h2)", "h1+h2", "17", "the first", "h0"])
+HOP = st.builds(
+    Hop,
+    st.sampled_from([(), (PLUMS,), (SEVENTEEN,), (FIGS, PLUMS), ("gone",)]),
+    st.sampled_from(["word", "number", 'word "Figs"', "text", "car", "red word", ""]),
+    st.sampled_from(Relation),
+    TO,
+    st.one_of(st.none(), st.sampled_from(Read)),
+    st.one_of(st.none(), st.just("legs")),
+    st.sampled_from([None, Fraction(17), Fraction(1, 3), "Figs", "red", "", True, False]),
+    st.one_of(st.none(), st.just("in the box")),
+)
+
+
+@given(st.lists(HOP, max_size=7), st.sampled_from(["h1", "h1+h2", "letters(h2)", 'if(h1=="red",h2,3)', "", "h9", "(("]))
+def test_no_draft_makes_the_checks_fail(hops: list[Hop], expr: str) -> None:
+    """Models write anything; a query is refused with reasons, and a raised error would end the stage."""
+    query = Query("?", tuple(hops), expr, Fraction(3), (PLUMS,))
+    assert check(query, SCENE, PROOF_RULES)[0]
+    assert check_draft(query, SCENE).violations
 
 
 # A row of two cars, a bus and two dogs, and more of each below them.

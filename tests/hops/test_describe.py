@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hopchain_etl.hops import describe as module
-from hopchain_etl.hops.describe import describe, describe_reading, describe_target, describe_value
+from hopchain_etl.hops.describe import (
+    describe,
+    describe_confirmations,
+    describe_reading,
+    describe_target,
+    describe_value,
+)
 from hopchain_etl.hops.nouns import plural
 from hopchain_etl.hops.query import Hop, Read, Relation, Value
 
@@ -47,11 +53,11 @@ COUNTED = [
 ASKED = [
     (None, None, None, None, None),
     (Read.COLOUR, None, "red", "what is its main colour?", "red"),
-    (Read.PARTS, "visible wheels", Fraction(4), "how many visible wheels does it have?", "4"),
-    (Read.PARTS, "armrests", Fraction(5, 2), "how many armrests does it have?", "2.5"),
-    (Read.PRESENT, "a hat", False, "does it have a hat?", "no"),
-    (Read.PRESENT, "shoes", True, "does it have shoes?", "yes"),
-    (Read.PRESENT, "white fur on its chest", True, "does it have white fur on its chest?", "yes"),
+    (Read.PARTS, "visible wheels", Fraction(4), "how many visible wheels can be seen on it?", "4"),
+    (Read.PARTS, "armrests", Fraction(5, 2), "how many armrests can be seen on it?", "2.5"),
+    (Read.PRESENT, "a hat", False, "can this be seen on it: a hat?", "no"),
+    (Read.PRESENT, "shoes", True, "can this be seen on it: shoes?", "yes"),
+    (Read.PRESENT, "white fur on its chest", True, "can this be seen on it: white fur on its chest?", "yes"),
     (Read.TEXT, None, "SALE", "what is written there?", '"SALE"'),
     (Read.NUMBER, None, Fraction(0), "which number is written there?", "0"),
     (Read.COUNT, None, Fraction(1, 3), "how many?", "1/3"),
@@ -141,3 +147,10 @@ def test_every_hop_can_be_described(hop: Hop) -> None:
     assert (asks is None) == (hop.read is None) == (describe_reading(hop) is None)
     assert (gets is None) == (hop.value is None) == (describe_value(hop) is None)
     assert asks is None or asks.endswith("?")
+
+
+def test_who_confirmed_a_hop_is_told_or_said_to_be_unknown() -> None:
+    looks = [{"by": "code", "looks": 0}, {"by": "eyes", "looks": 3}, {"by": "nobody", "looks": 0}]
+    told = ["confirmed by code", "confirmed by eyes (3 of 3 looks)", "confirmed by nobody"]
+    assert describe_confirmations(looks, 3) == told
+    assert describe_confirmations(None, 2) == ["who confirmed it is not recorded"] * 2

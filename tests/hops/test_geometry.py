@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hopchain_etl.hops.geometry import holds
 from hopchain_etl.hops.instance import AmbiguousError, TruthValue, matches, parse_phrase, shows_colour
-from hopchain_etl.hops.query import SIDES, Relation
+from hopchain_etl.hops.query import EXTREMES, SIDES, Relation, Value
 from hopchain_etl.hops.scene import Scene
-from support.hop_scenes import HEIGHT, WIDTH, price_list, scene, street, text, thing
+from support.hop_scenes import HEIGHT, WIDTH, disc, filled, line, price_list, scene, shaped, street, text, thing
 
 DOG = thing("dog", "dog", 400, 300, 100, 100)
 
 
 def finds(
-    where: Scene, category: str, rel: Relation, anchor: str | None = None, value: Fraction | None = None
+    where: Scene, category: str, rel: Relation, anchor: str | None = None, value: Value | None = None
 ) -> str | None:
     try:
         return where.find(category, rel, where.get(anchor) if anchor else None, value).id
@@ -190,3 +192,122 @@ def test_a_doubtful_instance_never_changes_an_answer(seed: int, rel: Relation) -
     anchor = plain.instances[0].id
     before, after = finds(plain, "car", rel, anchor), finds(more, "car", rel, anchor)
     assert after is None or after == before
+
+
+def test_neighbours_that_overlap_by_a_quarter_are_side_by_side() -> None:
+    for overlap, found in ((25, "car"), (30, None)):
+        car = thing("car", "car", 500 - overlap, 320, 100, 60)
+        assert finds(scene(DOG, car), "car", Relation.RIGHT_OF, "dog") == found
+    people = [
+        thing(f"p{n}", "person", 100 + 78 * n, 300, 100, 200) for n in range(4)
+    ]  # in a row, shoulders overlapping
+    assert finds(scene(*people), "person", Relation.RIGHT_OF, "p1") == "p2"
+    assert finds(scene(*people), "person", Relation.LEFT_OF, "p1") == "p0"
+
+
+def test_a_sofa_is_nearest_to_the_chair_that_touches_it() -> None:
+    sofa = shaped("sofa", "sofa", filled(200, 200, 500, 60) | filled(200, 200, 80, 300))
+    touching = shaped("back", "chair", filled(410, 140, 80, 60))
+    clear = shaped("corner", "chair", filled(440, 420, 80, 80))  # within the box of the sofa
+    both = scene(sofa, touching, clear)
+    assert finds(both, "chair", Relation.ABOVE, "sofa") == "back"
+    boxes = scene(*(replace(one, mask={}) for one in both.instances))
+    meant = {one.id for one, _ in boxes.meant("chair", Relation.NEAREST, boxes.get("sofa"))}
+    assert meant == {"back", "corner"}
+    far_corner = shaped("corner", "chair", filled(690, 420, 80, 80))
+    assert finds(scene(sofa, touching, far_corner), "chair", Relation.NEAREST, "sofa") == "back"
+
+
+@pytest.mark.parametrize(
+    ("rel", "cup", "truth"),
+    [
+        (Relation.ON, (600, 480, 40), TruthValue.YES),
+        (Relation.ON, (600, 560, 60), TruthValue.UNCLEAR),  # hangs over the table's lower edge
+        (Relation.ON, (850, 500, 40), TruthValue.UNCLEAR),  # beside it
+        (Relation.ON, (600, 680, 40), TruthValue.NO),  # lower down
+        (Relation.ON, (600, 200, 40), TruthValue.NO),
+        (Relation.IN, (600, 480, 40), TruthValue.YES),  # all around it is table, as if it were in it
+        (Relation.IN, (600, 400, 40), TruthValue.UNCLEAR),
+        (Relation.IN, (950, 100, 40), TruthValue.NO),
+    ],
+)
+def test_what_holds_a_thing(rel: Relation, cup: tuple[int, int, int], truth: TruthValue) -> None:
+    one = shaped("cup", "cup", disc(*cup))
+    table = shaped("table", "table", filled(100, 400, 700, 200) & ~disc(*cup))
+    assert holds(rel, one, table, 0.01 * scene(one).diagonal) is truth
+    unmasked = replace(table, mask={})
+    assert holds(rel, one, unmasked, 0.01 * scene(one).diagonal) is (
+        truth if truth is TruthValue.NO else TruthValue.UNCLEAR
+    )
+
+
+def test_in_the_box_of_a_frame_but_clear_of_it() -> None:
+    frame = shaped("frame", "frame", filled(100, 100, 600, 400) & ~filled(130, 130, 540, 340))
+    ball = shaped("ball", "ball", disc(400, 300, 30))
+    assert holds(Relation.ON, ball, frame, 0.01 * scene(ball).diagonal) is TruthValue.NO
+
+
+def test_tallest_and_widest_go_by_one_side_only() -> None:
+    tower, hall = thing("tower", "house", 0, 0, 60, 300), thing("hall", "house", 200, 0, 400, 200)
+    assert finds(scene(tower, hall), "house", Relation.TALLEST) == "tower"
+    assert finds(scene(tower, hall), "house", Relation.WIDEST) == "hall"
+    assert finds(scene(tower, hall), "house", Relation.LARGEST) == "hall"
+    nearly = thing("nearly", "house", 700, 0, 60, 270)
+    assert finds(scene(tower, hall, nearly), "house", Relation.TALLEST) is None
+
+
+def test_the_one_that_matches_a_value() -> None:
+    where = scene(
+        shaped("s1", "sign", filled(100, 100, 200, 80), "red"), line("l1", "6%", 150, 130),
+        shaped("s2", "sign", filled(100, 300, 200, 80), "blue"), line("l2", "Bread", 150, 330),
+        shaped("s3", "sign", filled(500, 300, 200, 80), "red,brown"), line("l3", "16", 550, 330),
+    )  # fmt: skip
+    assert finds(where, "sign", Relation.MATCHING, value=Fraction(6)) == "s1"
+    assert finds(where, "sign", Relation.MATCHING, value="bread") == "s2"
+    assert finds(where, "sign", Relation.MATCHING, value="blue") == "s2"
+    assert finds(where, "sign", Relation.MATCHING, value="red") is None  # the third may be called red
+    assert finds(where, "sign", Relation.MATCHING, "s1", value=Fraction(6)) is None  # not itself
+    assert finds(where, "sign", Relation.NEAREST_VALUE, value=Fraction(12)) == "s3"
+    unread = Scene((*where.instances, shaped("s4", "sign", filled(500, 100, 200, 80), "green")), WIDTH, HEIGHT)
+    assert finds(unread, "sign", Relation.MATCHING, value=Fraction(6)) is None  # OCR may have missed a six
+    assert finds(unread, "sign", Relation.NEAREST_VALUE, value=Fraction(12)) is None
+    assert finds(unread, "sign", Relation.MATCHING, value="green") == "s4"
+
+
+def test_a_quoted_text_may_be_on_the_thing() -> None:
+    signs = [shaped(f"s{n}", "sign", filled(100 + 300 * n, 100, 200, 80)) for n in range(2)]
+    both = scene(*signs, line("l0", "Bread", 150, 130), line("l1", "Milk", 450, 130))
+    assert finds(both, 'sign "Milk"', Relation.NAMED) == "s1"
+    assert finds(scene(*signs, line("l0", "Bread", 150, 130)), 'sign "Bread"', Relation.NAMED) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [
+        ("2100k", 2100),
+        ("12 %", 12),
+        ("1,250", 1250),
+        ("$3", 3),
+        ("4 cm", 4),
+        ("20°C", 20),
+        ("1,25", None),
+        ("No. 3", None),
+    ],
+)
+def test_numbers_with_a_unit(said: str, number: int | None) -> None:
+    assert text(said, 0, 0).number == number
+
+
+@given(st.integers(0, 400), st.sampled_from([*sorted(SIDES), *sorted(EXTREMES), Relation.NEAREST, Relation.NAMED]))
+def test_what_is_proven_is_all_that_may_be_meant(seed: int, rel: Relation) -> None:
+    """And a doubtful instance more can only add to what may be meant, never take anything away."""
+    plain = street(seed)
+    more = Scene((*plain.instances, thing("x", "car", 450, 350, 60, 60, certain=False)), WIDTH, HEIGHT)
+    for anchor in (None, plain.instances[0]) if rel is not Relation.NEAREST else (plain.instances[0],):
+        try:
+            before = {one.id for one, _ in plain.meant("car", rel, anchor)}
+        except AmbiguousError:
+            continue
+        found = finds(plain, "car", rel, anchor and anchor.id)
+        assert found is None or before == {found}
+        assert before <= {one.id for one, _ in more.meant("car", rel, anchor)}

@@ -46,12 +46,13 @@ def test_only_open_hops_are_looked_at_each_in_its_own_words() -> None:
     found = asked()
     assert sorted(found) == [2, 3, 4, 5]
     assert found[2].question == (
-        "Which of the marked things is the chair behind the thing marked A? And of that thing: what is its main colour?"
+        "Which of the marked things is the chair behind the sofa marked A? And of that thing: is it mainly blue?"
     )
     assert dict(found[2].marks)["A"] == "sofa"
     assert {one for _, one in found[2].marks} >= {"near", "far"}
     assert "the cup (on the chair)" in found[3].question
-    assert found[4] == Look("How many mugs on the thing marked A are there?", (("A", "near"),), (), Read.COUNT)
+    mugs = "How many of these are there: mugs on the chair marked A?"
+    assert found[4] == Look(mugs, (("A", "near"),), (), Read.COUNT)
     assert found[5].marks == (("A", "near"),)
     assert "a cushion" in found[5].question
 
@@ -87,10 +88,10 @@ def label(number: int, one: str) -> str:
 @pytest.mark.parametrize(
     ("number", "given", "said"),
     [
-        (2, lambda: answer(label(2, "near"), "red"), None),
-        (2, lambda: answer(label(2, "near"), "pink"), None),  # not blue either: the answer stays
-        (2, lambda: answer(label(2, "near"), "blue"), "they read"),
-        (2, lambda: answer(label(2, "far"), "red"), "they mean far"),
+        (2, lambda: answer(label(2, "near"), "no"), None),
+        (2, lambda: answer(label(2, "near"), "yes"), "asked for 'blue', they say 'yes'"),
+        (2, lambda: answer(label(2, "near"), "red"), "asked for 'blue'"),
+        (2, lambda: answer(label(2, "far"), "no"), "they mean far"),
         (2, lambda: answer(None, None), "none of the marked"),
         (2, lambda: answer(cannot_tell=True), "cannot tell"),
         (3, lambda: answer(label(3, "cup"), "2"), None),
@@ -114,3 +115,15 @@ def test_no_answer_of_a_model_raises(which: str | None, reading: str | None, can
     for number, look in asked().items():
         found = disagreement(look, answer(which, reading, cannot_tell=cannot_tell), QUERY, number, ROOM)
         assert found is None or found
+
+
+def test_a_word_that_is_used_in_several_ways_is_asked_for_itself() -> None:
+    query = replace(QUERY, expr='if(h2=="blue",h3,h4)+if(h2=="red",1,2)', answer=Fraction(4))
+    look = asked(query)[2]
+    assert look.compared is None
+    assert look.question.endswith("what is its main colour?")
+    near = label(2, "near")
+    assert disagreement(look, answer(near, "red"), query, 2, ROOM) is None
+    assert "they read 'pink'" in (disagreement(look, answer(near, "pink"), query, 2, ROOM) or "")
+    either = replace(QUERY, expr='if(h2=="blue",h3,h4)+if(h2=="green",2,1)', answer=Fraction(4))
+    assert disagreement(asked(either)[2], answer(near, "pink"), either, 2, ROOM) is None  # the answer stays the same

@@ -5,14 +5,19 @@ docs/paper.md tells what they ask; where it is silent (what stands where), the s
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
-from hopchain_etl.hops.checks import check
+import pytest
+
+from hopchain_etl.hops.checks import check, check_draft
 from hopchain_etl.hops.context import build_context
 from hopchain_etl.hops.expression import number_of, parse
 from hopchain_etl.hops.query import Hop, Query, Read, Relation, hop_from_row, hop_to_row
 from hopchain_etl.hops.scene import Scene
-from support.hop_scenes import HEIGHT, WIDTH, thing
+from hopchain_etl.hops.verdict import Verdict
+from support.hop_scenes import HEIGHT, WIDTH, disc, filled, line, scene, shaped, thing
 
 TOYS = Scene(
     (
@@ -107,3 +112,122 @@ def test_both_are_chains_with_both_kinds_of_hop() -> None:
 def test_every_look_of_them_matters() -> None:
     assert build_context(DONUT, INFOGRAPHIC).coverage >= 0.9
     assert build_context(SHEEP, TOYS).coverage >= 0.9
+
+
+# The same two as a model would draft them over photos: masks, text as lines of its own, and much that is not asked for.
+ROOM = scene(
+    shaped("floor", "floor", filled(0, 620, 1000, 180)),
+    shaped("sheep", "sheep toy", disc(140, 380, 80), "white"),
+    shaped("doll1", "doll", disc(370, 400, 70), "blue,purple"),
+    shaped("doll2", "doll", filled(700, 320, 120, 170), "pink"),
+    shaped("doll3", "doll", filled(890, 350, 40, 90), certain=False),  # half hidden by the curtain
+    shaped("paper1", "paper", filled(90, 180, 120, 110), "white"),
+    shaped("paper2", "paper", filled(690, 560, 140, 90), "white"),
+    shaped("paper3", "paper", filled(400, 100, 100, 60), "white"),
+    line("line1", "welcome", 720, 600),
+    line("line2", "sale", 430, 120),
+)
+HOPS_IN_ROOM = (
+    *SHEEP.hops[:3],
+    replace(SHEEP.hops[3], words="in the pink dress"),
+    *SHEEP.hops[4:],
+)
+IN_ROOM = replace(SHEEP, hops=HOPS_IN_ROOM)
+
+SLICES = {"6": (150, 150), "32": (300, 150), "62": (150, 260), "20": (300, 260), "34 others": (430, 200)}
+POSTER = scene(
+    line("heading", "and/either", 60, 40), line("title", "Reading habits", 300, 40),
+    line("foot", "2100k in all", 60, 770),
+    *(shaped(f"slice{said}", "donut slice", filled(x, y, 120, 80), colours)
+      for (said, (x, y)), colours in zip(SLICES.items(), ("red", "blue", "green,blue", "yellow", ""), strict=True)),
+    *(line(f"share{said}", f"{said}%" if said.isdigit() else said, x + 20, y + 30) for said, (x, y) in SLICES.items()),
+    shaped("book1", "book", filled(40, 180, 80, 120), "red"), shaped("book2", "book", filled(600, 60, 90, 120), "blue"),
+    shaped("book3", "book", filled(700, 500, 90, 120), "red,brown", certain=False),
+    shaped("building1", "building", filled(60, 400, 90, 160), "red"), line("height1", "16 %", 80, 430),
+    shaped("building2", "building", filled(400, 420, 90, 160), "grey"), line("height2", "41%", 420, 450),
+    shaped("section1", "section", filled(180, 560, 120, 90)), line("part1", "18%", 210, 590),
+    shaped("section2", "section", filled(600, 330, 80, 90)), line("part2", "57%", 610, 360),
+)  # fmt: skip
+ON_POSTER = replace(
+    DONUT,
+    hops=(
+        replace(DONUT.hops[0], category='text "and/either"'),
+        replace(DONUT.hops[1], rel=Relation.MATCHING),
+        *DONUT.hops[2:],
+    ),
+)
+LETTERS = Hop(("heading",), "heading", Relation.NAMED, None, Read.TEXT, value="either", words="after the slash")
+BY_LETTERS = replace(
+    ON_POSTER,
+    hops=(LETTERS, replace(ON_POSTER.hops[1], to="letters(h1)"), *ON_POSTER.hops[2:]),
+    expr="if(h3==h2,h6-letters(h1),0)",
+)
+DRAFTS = [(IN_ROOM, ROOM), (ON_POSTER, POSTER), (BY_LETTERS, POSTER)]
+
+
+def verdicts(query: Query, scene: Scene) -> list[Verdict]:
+    return [one.verdict for one in check_draft(query, scene).verdicts]
+
+
+@pytest.mark.parametrize(("query", "photo"), DRAFTS)
+def test_drafts_of_them_over_photos_break_no_rule(query: Query, photo: Scene) -> None:
+    assert check_draft(query, photo).violations == []
+    assert Verdict.CONTRADICTED not in verdicts(query, photo)
+
+
+def test_what_code_confirms_of_them() -> None:
+    confirmed, open_ = Verdict.CONFIRMED, Verdict.OPEN
+    assert verdicts(IN_ROOM, ROOM) == [open_] * 6  # eyes, depth, a dress, and what a toy figure is
+    nearest, word = (check_draft(IN_ROOM, ROOM).verdicts[number - 1] for number in (3, 5))
+    assert nearest.target.verdict is word.reading.verdict is confirmed
+    assert verdicts(ON_POSTER, POSTER) == [open_, *[confirmed] * 4, open_]  # "34 others" may be a percentage, too
+    assert verdicts(BY_LETTERS, POSTER) == [open_, *[confirmed] * 4, open_]
+
+
+def test_without_the_slice_that_says_more_its_look_ups_are_confirmed() -> None:
+    plain = replace(POSTER, instances=tuple(one for one in POSTER.instances if "others" not in one.id))
+    assert verdicts(ON_POSTER, plain) == [Verdict.OPEN, *[Verdict.CONFIRMED] * 5]
+
+
+@pytest.mark.parametrize(("query", "photo"), DRAFTS)
+def test_no_swapped_target_is_confirmed(query: Query, photo: Scene) -> None:
+    for number, hop in query.numbered():
+        for other in photo.instances:
+            if hop.referent and other.id != hop.referent and other.category == photo.get(hop.referent).category:
+                changed = replace(hop, target=(other.id,))
+                hops = (*query.hops[: number - 1], changed, *query.hops[number:])
+                assert verdicts(replace(query, hops=hops), photo)[number - 1] is not Verdict.CONFIRMED
+
+
+@pytest.mark.parametrize(
+    ("query", "photo", "number", "changes", "reason"),
+    [
+        (IN_ROOM, ROOM, 3, {"target": ("doll2",)}, "contradicted_target"),
+        (IN_ROOM, ROOM, 2, {"target": ("floor",)}, "contradicted_target"),
+        (IN_ROOM, ROOM, 4, {"words": None, "rel": Relation.LEFT_OF}, "contradicted_target"),
+        (IN_ROOM, ROOM, 5, {"value": "goodbye"}, "contradicted_reading"),
+        (ON_POSTER, POSTER, 2, {"target": ("slice32",), "value": "blue"}, "contradicted_target"),
+        (ON_POSTER, POSTER, 2, {"value": "blue"}, "contradicted_reading"),
+        (ON_POSTER, POSTER, 3, {"target": ("book2",)}, "contradicted_target"),
+        (ON_POSTER, POSTER, 4, {"value": Fraction(15)}, "contradicted_reading"),
+        (ON_POSTER, POSTER, 5, {"target": ("section2",), "value": Fraction(57)}, "contradicted_target"),
+        (ON_POSTER, POSTER, 6, {"target": ("slice20",), "value": Fraction(20)}, "contradicted_target"),
+        (BY_LETTERS, POSTER, 1, {"value": "or"}, "contradicted_reading"),
+    ],
+)
+def test_what_is_wrong_with_a_draft_is_refused(
+    query: Query, photo: Scene, number: int, changes: dict[str, Any], reason: str
+) -> None:
+    hops = list(query.hops)
+    hops[number - 1] = replace(hops[number - 1], **changes)
+    assert reason in {one.reason for one in check_draft(replace(query, hops=tuple(hops)), photo).violations}
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 5])
+def test_a_count_of_dolls_is_what_can_be_seen(count: int) -> None:
+    """Two stand there, and perhaps a third; how many "toy figures" that makes, code cannot say."""
+    last = Hop((), "doll", Relation.NAMED, None, Read.COUNT, value=Fraction(count))
+    found = verdicts(replace(IN_ROOM, hops=(*IN_ROOM.hops[:5], last)), ROOM)
+    assert found[-1] is (Verdict.OPEN if count == 2 else Verdict.CONTRADICTED)
+    figures = replace(IN_ROOM.hops[5], value=Fraction(count))
+    assert verdicts(replace(IN_ROOM, hops=(*IN_ROOM.hops[:5], figures)), ROOM)[-1] is Verdict.OPEN

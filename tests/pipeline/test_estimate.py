@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hopchain_etl.engines.base import DetectJob, Reply
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.estimate import Assumptions, estimate
-from hopchain_etl.settings import EngineSettings, Profile
+from hopchain_etl.settings import AskSettings, EngineSettings, Profile
 from support.s3 import S3Location
 from support.toy_build import night, put_photos, settings_at
-from support.toy_engines import ToyDetector, toy_engines
+from support.toy_engines import ToyDetector, ToyJudge, ToySolver, toy_engines
 
 pytestmark = pytest.mark.s3
 
@@ -43,6 +44,52 @@ def test_costs_are_assumed_then_measured(bucket: S3Location, tmp_path: Path) -> 
     assert after["detect"].tokens == 100_000
     assert 0 < after["detect"].gpu_hours < 1
     assert after["generate"].rows == 100
+
+
+def tokens_of(bucket: S3Location, assumed: Assumptions, **ask: Any) -> int:
+    """The assumed tokens of generate for 100 photos."""
+    plain = settings_at(bucket.bucket, bucket.endpoint_url)
+    profile = EngineSettings(profile=Profile.VLLM)
+    settings = plain.model_copy(update={"engines": profile, "ask": AskSettings(**ask)})
+    return {cost.stage: cost for cost in estimate(Build(settings), 100, 8, assumed)}["generate"].tokens
+
+
+def test_every_kind_of_call_about_a_draft_is_counted(bucket: S3Location) -> None:
+    assumed = Assumptions(
+        sent_back=0.5, past_code=0.5, past_reader=0.5, variants=1, open_hops=2, open_hops_of_variants=1
+    )
+    whole = tokens_of(bucket, assumed, combinations_per_image=4, queries_per_combination=2, looks=2)
+    picture = 1_310_720 // 1_024
+    look = picture + assumed.look_text + assumed.look_answer
+    blind = tokens_of(bucket, assumed, combinations_per_image=4, queries_per_combination=2, looks=0)
+    assert whole - blind == 100 * (4 * 2 * 0.25) * 3 * 2 * look  # questions that the reader passed, hops, looks
+    once = tokens_of(bucket, assumed, combinations_per_image=4, queries_per_combination=2, looks=0, repairs=0)
+    author = picture + 6 * 256 + assumed.author_text + assumed.author_thinking + 2 * assumed.author_question
+    assert blind - once == 100 * 4 * 0.75 * author  # three in four have a draft among two that is sent back
+    reader = assumed.prompt_text + assumed.reader_answer
+    assert once == 100 * (4 * author + (4 * 2 * 0.5) * 2 * reader)  # each with one variant
+    assert 8_000 <= Assumptions().author_thinking <= 20_000
+
+
+def test_judge_and_screen_are_asked_about_questions(bucket: S3Location, tmp_path: Path) -> None:
+    plain = settings_at(bucket.bucket, bucket.endpoint_url)
+    settings = plain.model_copy(update={"engines": EngineSettings(profile=Profile.VLLM)})
+    solver, judge = ToySolver(lambda job: "-1"), ToyJudge(lambda question: "fine")
+    engines = dataclasses.replace(toy_engines(tmp_path / "calls"), solver=solver, judge=judge)
+    put_photos(settings.source, range(2))
+    assumed = Assumptions(past_code=0.5, past_reader=0.5, past_eyes=0.4)
+    before = {cost.stage: cost for cost in estimate(Build(settings, engines=engines), 100, 8, assumed)}
+    assert before["judge"].rows == before["screen"].rows == 100 * 10 * 0.1
+    one_try = assumed.look_text + assumed.solver_answer
+    assert before["screen"].tokens == 100 * (20 * one_try + 8 * settings.solver.max_pixels // 1_024)
+
+    _, build = night(settings, "first", engines)
+    after = {cost.stage: cost for cost in estimate(build, 100, 8)}
+    (shard,) = build.lake.completed_shards("queries", build.lineage)
+    questions = build.lake.read("queries", build.lineage, shard).num_rows
+    assert after["judge"].rows == after["screen"].rows == 100 * questions / 2
+    assert after["screen"].tokens == 100 * questions / 2 * 7 * 20  # seven a try
+    assert after["screen"].basis == f"measured over {questions} questions"
 
 
 def test_what_the_journal_answered_tells_nothing_of_cost(bucket: S3Location, tmp_path: Path) -> None:

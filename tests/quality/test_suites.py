@@ -20,6 +20,7 @@ from support.suite_rows import (
     Change,
     Row,
     asked,
+    confirmed,
     instance,
     mask,
     question,
@@ -241,6 +242,17 @@ QUESTION_CASES: dict[str, list[Change]] = {
         {"hops": [*question(0)["hops"][:3], None]},
     ],
     "unchecked_out_of_range": [{"unchecked": 1.1}, {"unchecked": -0.1}],
+    "bad_confirmed_by": [
+        confirmed(),
+        confirmed("code", "code", "code"),
+        confirmed("code", "code", "code", "eyes", "nobody"),
+        confirmed("code", "code", "code", "judge"),
+        confirmed("code", "code", "code", None),
+        {"confirmed_by": [{"by": "eyes", "looks": 0}] * 4},
+        {"confirmed_by": [{"by": "nobody", "looks": 2}] * 4},
+        {"confirmed_by": [{"by": "code", "looks": 0}] * 3 + [None]},
+    ],
+    "unconfirmed_out_of_range": [{"unconfirmed": 1.1}, {"unconfirmed": -0.1}],
 }
 for _table in ("queries", "training_set"):
     CASES[_table] = QUESTION_CASES | CASES[_table]

@@ -65,6 +65,23 @@ def test_bands_guessers_and_blind_share_are_told(tmp_path: Path) -> None:
     assert (tmp_path / "plots/bands.csv").read_text().splitlines()[:3] == ["band,queries", "all_wrong,1", "hard,1"]
 
 
+def test_it_says_who_confirmed_the_hops_or_that_it_is_not_known(tmp_path: Path) -> None:
+    by = ["code", "code", "code", "eyes", "nobody"]
+    confirmed = [{"by": one, "looks": 2 * (one == "eyes")} for one in by]
+    rows = [training_row(seed) | {"confirmed_by": confirmed, "has_shortcut": seed == 0} for seed in range(2)]
+    text, metrics = card(tmp_path / "new", [*rows, training_row(2)])
+    assert metrics["confirmed"] == {"code": 0.6, "eyes": 0.2, "nobody": 0.2, "not_recorded": 1}
+    assert metrics["shortcuts"] == {"queries": 1, "not_recorded": 1}
+    assert "Who confirmed each hop: code 60.0 %" in text
+    assert "nobody 20.0 %; not recorded, and not counted here, for 1 of the queries" in text
+    assert "can be skipped in 1 of the queries (`has_shortcut`); not recorded for 1 of the queries." in text
+
+    text, metrics = card(tmp_path / "old", [training_row(0)])
+    assert metrics["confirmed"] == {"code": None, "eyes": None, "nobody": None, "not_recorded": 1}
+    assert "Who confirmed each hop is not recorded." in text
+    assert "Shortcuts: not recorded." in text
+
+
 def test_a_set_with_queries_that_are_always_solved_does_not_claim_that_they_are_dropped(tmp_path: Path) -> None:
     text, _ = card(tmp_path / "kept", [training_row(0) | {"difficulty": 1.0, "band": "all_right"}])
     assert "always got right are dropped" not in text

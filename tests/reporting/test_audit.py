@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from hopchain_etl.reporting.audit import as_text, audit
+from hopchain_etl.reporting.audit import audit
+from hopchain_etl.reporting.figures import as_text
 from support import drawn_lake
 from support.toy_build import night, put_photos, settings_at
 from support.toy_engines import ToyJudge, ToySolver, toy_engines

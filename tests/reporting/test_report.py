@@ -27,14 +27,19 @@ def test_hops_are_told_in_words_and_never_as_markup(bucket: Any, tmp_path: Path)
         Hop((), "man", Relation.NEAREST, "h1", Read.PRESENT, "a hat", value=False),
         Hop((), "<i>cup</i>", Relation.BEHIND, "h2", Read.TEXT, value="<script>"),
     )
-    told = {**query, "hops": [hop_to_row(hop) for hop in hops], "n_hops": 3}
-    drawn_lake.write(build.lake, "queries", build.lineage, shard, [told])
+    confirmed = [{"by": "code", "looks": 0}, {"by": "eyes", "looks": 2}, {"by": "nobody", "looks": 0}]
+    told = {**query, "hops": [hop_to_row(hop) for hop in hops], "n_hops": 3, "confirmed_by": confirmed}
+    old = {**query, "query_id": "0" * 64, "confirmed_by": None}
+    drawn_lake.write(build.lake, "queries", build.lineage, shard, [told, old])
 
     page = " ".join(write_report(build).split())
     assert "the rightmost candle <" in page
     assert "leads to the next hop" in page
     assert "the man nearest to h1 <" in page
-    assert "does it have a hat? <b>no</b>" in page
+    assert "can this be seen on it: a hat? <b>no</b>" in page
     assert "the &lt;i&gt;cup&lt;/i&gt; behind h2 <" in page
+    for by in ("code", "eyes (2 of 2 looks)", "nobody"):
+        assert page.count(f"· confirmed by {by}<") == 1
+    assert page.count("who confirmed it is not recorded<") == query["n_hops"]
     assert "<i>cup" not in page
     assert "<script>" not in page

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from hopchain_etl.hops.colours import split_colours
@@ -19,14 +21,42 @@ def thing(
     colour: str | None = None, colours: str = "", text: str | None = None, masked: bool = False,
 ) -> Instance:  # fmt: skip
     """An instance whose mask, if any, fills its box."""
-    mask = {}
-    if masked:
-        pixels = np.zeros((HEIGHT, WIDTH), np.uint8, order="F")
-        pixels[int(y) : int(y + h), int(x) : int(x + w)] = 1
-        rle = coco.encode(pixels)
-        mask = {"size": rle["size"], "counts": rle["counts"].decode()}
+    mask = encoded(filled(x, y, w, h)) if masked else {}
     seen = split_colours(colours) | ({colour} if colour else set())
     return Instance(name, category, (x, y, x + w, y + h), w * h, certain, colour, frozenset(seen), text, mask)
+
+
+def filled(x: float, y: float, w: float, h: float) -> NDArray[np.bool_]:
+    """The pixels of a rectangle."""
+    pixels = np.zeros((HEIGHT, WIDTH), bool)
+    pixels[int(y) : int(y + h), int(x) : int(x + w)] = True
+    return pixels
+
+
+def disc(x: float, y: float, radius: float) -> NDArray[np.bool_]:
+    """The pixels of a disc around a point."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    return np.asarray((rows - y) ** 2 + (columns - x) ** 2 < radius**2)
+
+
+def encoded(pixels: NDArray[np.bool_]) -> dict[str, Any]:
+    """A mask as the lake stores it."""
+    rle = coco.encode(np.asfortranarray(pixels, dtype=np.uint8))
+    return {"size": list(rle["size"]), "counts": rle["counts"].decode()}
+
+
+def shaped(name: str, category: str, pixels: NDArray[np.bool_], colours: str = "", *, certain: bool = True) -> Instance:
+    """An instance of any shape; a single colour is its clear main one."""
+    rows, columns = np.nonzero(pixels)
+    box = (float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1))
+    seen = frozenset(filter(None, colours.split(",")))
+    main = colours if len(seen) == 1 else None
+    return Instance(name, category, box, float(pixels.sum()), certain, main, seen, None, encoded(pixels))
+
+
+def line(name: str, said: str, x: float, y: float, *, certain: bool = True) -> Instance:
+    """A line of text as OCR finds it in a photo: 20 px high, with a mask that fills its box."""
+    return thing(name, "text", x, y, 11 * len(said), 20, text=said, certain=certain, masked=True)
 
 
 def scene(*instances: Instance) -> Scene:

@@ -124,6 +124,8 @@ _CANNOT_TELL = {"cannot_tell": True, "which": None, "reading": None, "why": ""}
 
 def _answer(look: Look, target: tuple[str, ...], value: Any) -> dict[str, Any]:
     which = next((label for label, one in look.marks if label in look.choices and one in target), None)
+    if look.compared is not None:
+        value = str(value).casefold() == look.compared
     if isinstance(value, bool):
         reading: str | None = "yes" if value else "no"
     else:

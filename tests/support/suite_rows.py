@@ -96,7 +96,14 @@ def question(n: int) -> Row:
         "author": "test",
         "n_hops": 4,
         "unchecked": 0.25,
+        **(confirmed("code", "code", "eyes", "nobody") if n == 1 else {}),  # rows of before have no such columns
     }
+
+
+def confirmed(*by: str | None) -> Row:
+    """Who confirmed the hops, with two looks where eyes did."""
+    entries = [{"by": one, "looks": 2 * (one == "eyes")} for one in by]
+    return {"confirmed_by": entries, "unconfirmed": 0.25, "has_shortcut": False, "repaired": True}
 
 
 def query(n: int) -> Row:

@@ -45,7 +45,7 @@ def add_double(row: Row) -> None:
 
 
 def say_box(row: Row) -> None:
-    row["question"] = row["question"].replace("Find the number", "Find the box")
+    row["question"] = row["question"].replace("Find the number", "Find the bounding box")
     row["query_id"] = query_id(row["image_id"], row["question"])
 
 
@@ -76,7 +76,7 @@ DAMAGE: list[tuple[Callable[[Row], Any], str]] = [
     (lambda row: row["hops"][1].update(value="1"), "wrong_reading"),
     (cut_short, "hop_count"),
     (claim_a_wrong_count, "single_wrong_answer"),
-    (lambda row: row.update(question_half="What is in the box?"), "half_forbidden_word"),
+    (lambda row: row.update(question_half="What is in the bounding box?"), "half_forbidden_word"),
     (lambda row: row.update(answer_half=None), "half_incomplete"),
 ]
 

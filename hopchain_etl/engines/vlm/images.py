@@ -76,21 +76,44 @@ def _encode(picture: PromptImage, source: bytes, image: Image.Image) -> Encoded:
 def _draw(part: Image.Image, marks: tuple[Mark, ...], across: float, down: float) -> None:
     """Frame and label the marks in a whole picture, with ``across`` and ``down`` its pixels per pixel of the photo.
 
-    Frames lie just outside their boxes and labels beside a corner, so that they cover as little as possible.
+    Frames lie just outside their boxes, labels beside a corner where no other label is, so that little is covered.
     """
     pen, side = ImageDraw.Draw(part), max(14, round(0.022 * max(part.size)))
     font, line = ImageFont.load_default(side), max(2, side // 8)
+    frames: list[Box] = []
     for label, (x1, y1, x2, y2) in marks:
         left, top = max(1.0, x1 * across - line - 1), max(1.0, y1 * down - line - 1)
         right, bottom = min(part.width - 2.0, x2 * across + line + 1), min(part.height - 2.0, y2 * down + line + 1)
-        colour = _FRAME_OF_START if label == "A" else _FRAME
+        frames.append((left, top, right, bottom))
         pen.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline="black", width=line + 2)
-        pen.rectangle((left, top, right, bottom), outline=colour, width=line)
-        width = pen.textlength(label, font) + side // 2
-        at_x = min(left, part.width - width)
-        at_y = top - side - 4 if top >= side + 4 else min(bottom, part.height - side - 4.0)
-        pen.rectangle((at_x, at_y, at_x + width, at_y + side + 4), fill=colour, outline="black")
-        pen.text((at_x + side // 4, at_y + 1), label, fill="black", font=font)
+        pen.rectangle(frames[-1], outline=_colour(label), width=line)
+    placed: list[Box] = []
+    for (label, _), frame in zip(marks, frames, strict=True):
+        size = pen.textlength(label, font) + side // 2, side + 4.0
+        spots = [_inside(spot, size, part) for spot in _corners(frame, size)]
+        placed.append(next((spot for spot in spots if not any(_meet(spot, other) for other in placed)), spots[0]))
+        pen.rectangle(placed[-1], fill=_colour(label), outline="black")
+        pen.text((placed[-1][0] + side // 4, placed[-1][1] + 1), label, fill="black", font=font)
+
+
+def _colour(label: str) -> str:
+    return _FRAME_OF_START if label == "A" else _FRAME
+
+
+def _corners(frame: Box, size: tuple[float, float]) -> list[tuple[float, float]]:
+    """Return where a label may stand: above or below a corner of its frame, or beside it."""
+    (left, top, right, bottom), (width, height) = frame, size
+    beside = [(left - width, top), (right, top), (left - width, bottom - height), (right, bottom - height)]
+    return [(left, top - height), (right - width, top - height), (left, bottom), (right - width, bottom), *beside]
+
+
+def _inside(corner: tuple[float, float], size: tuple[float, float], part: Image.Image) -> Box:
+    x, y = max(0.0, min(corner[0], part.width - size[0])), max(0.0, min(corner[1], part.height - size[1]))
+    return x, y, x + size[0], y + size[1]
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _sent(data: bytes, kind: str, size: tuple[int, int]) -> Encoded:

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator
 
 from hopchain_etl.hops.context import QueryContext
-from hopchain_etl.hops.execute import HopResult
+from hopchain_etl.hops.execute import HopResult, NotExecutableError, read_value
 from hopchain_etl.hops.expression import hops_named
 from hopchain_etl.hops.instance import AmbiguousError, Instance
-from hopchain_etl.hops.query import Hop, Relation
+from hopchain_etl.hops.query import BY_VALUE, Hop, Relation, Value
 
 MIN_HOPS, MAX_HOPS = 4, 6  # docs/paper.md [P]
 MIN_INSTANCES, MAX_INSTANCES = 3, 6  # [C]
@@ -139,9 +139,18 @@ def _before(context: QueryContext, hop: Hop) -> Instance | None:
 def _finds(context: QueryContext, hop: Hop, rel: Relation, anchor: Instance | None) -> bool:
     """Return whether the hop's phrase, with this relation and anchor, finds its target."""
     try:
-        value = anchor.number if anchor and rel is Relation.NEAREST_VALUE else None
-        if rel is Relation.NEAREST_VALUE and value is None:
+        value = _value_of(context, hop, rel, anchor)
+        if rel in BY_VALUE and value is None:
             return False
         return context.scene.find(hop.category, rel, anchor, value).id == hop.referent
-    except AmbiguousError:
+    except (AmbiguousError, NotExecutableError):
         return False
+
+
+def _value_of(context: QueryContext, hop: Hop, rel: Relation, anchor: Instance | None) -> Value | None:
+    """Return what a person would look for who takes ``anchor`` for the instance from which ``hop`` starts."""
+    if anchor is None or rel not in BY_VALUE:
+        return None
+    if rel is Relation.NEAREST_VALUE:
+        return anchor.number
+    return read_value(context.scene, anchor, context.query.hops[(hop.to_hop or 1) - 1].read)

@@ -20,10 +20,11 @@ FORBIDDEN = re.compile(
     bounding | bbox(es)? | box(es)?\ (around|drawn|number(ed)?|\d)\w* | boxed
     | masks? | masked | close-?ups? | cropped | crops? | coordinates? | pixels?
     | segment(s|ed|ation)? | (?<!for\ )instances? | ids?(?!\ (card|badge|tag|photo|number|document)s?\b)
-    | category | categories | annotat\w+ | detect(s|ed|ing|ions?)? | [hi][1-9]
+    | category | categories | annotat\w+ | detect(s|ed|ing|ions?)? | (?<=the\ )detectors? | [hi][1-9]
     )\b""",
     re.VERBOSE,
 )
+_ALSO_THINGS = frozenset({"box", "boxes", "mask", "masks", "crop", "crops", "segment", "segments", "id", "ids"})
 # Left and right are from the viewer's side; anything else would be ambiguous.
 NOT_THE_VIEWERS = re.compile(
     r"\b(his|her|their|own|'s) (left|right)\b|\b(left|right) (hand|arm|foot|leg|eye|ear|wing|paw) of\b"
@@ -39,11 +40,8 @@ def forbidden_word(context: QueryContext) -> str | None:
 
     Words with which the photo's things are named are exempt: an orange has segments, and a salad box is a box.
     """
-    hops = context.query.hops
-    named = " ".join([*context.scene.categories, *(f"{hop.category} {hop.arg} {hop.words}" for hop in hops)])
-    things = {form for word in re.findall(r"\w+", named.casefold()) for form in (word, f"{word}s")}
     for found in FORBIDDEN.finditer(context.unquoted):
-        if things.isdisjoint(found[0].split()):
+        if _things_named(context).isdisjoint(found[0].split()):
             return f"it says {found[0]!r}"
     return None
 
@@ -101,6 +99,13 @@ def reading_in_question(context: QueryContext) -> str | None:
         if found := [words for words in _phrases_with(hop, value) if _contains_words(asked, words)]:
             return f"it says {found[0]!r}, which h{number} is to read"
     return None
+
+
+def _things_named(context: QueryContext) -> frozenset[str]:
+    """Return the words that name things of the photo as well as the author's aids, and do so here."""
+    hops = context.query.hops
+    named = " ".join([*context.scene.categories, *(f"{hop.category} {hop.arg} {hop.words}" for hop in hops)])
+    return _ALSO_THINGS & {form for word in re.findall(r"\w+", named.casefold()) for form in (word, f"{word}s")}
 
 
 def _settles_count(context: QueryContext, other: Hop, hop: Hop) -> bool:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopchain_etl import schemas
+from hopchain_etl.hops.describe import describe_confirmations
 from hopchain_etl.imaging.thumbnails import COLOURS, mask_png, photo_jpeg
 from hopchain_etl.lake.lake import Lake, Part, Shard, exclude_withdrawn
 from hopchain_etl.web.browser.builds import JSON, BuildView
@@ -141,14 +142,18 @@ class Gallery:
         }
 
     def _query(self, row: JSON, shard: Shard) -> JSON:
-        row["hops"] = [_hop(hop, number) for number, hop in enumerate(row["hops"], start=1)]
+        confirmed = describe_confirmations(row["confirmed_by"], len(row["hops"]))
+        hops = zip(row["hops"], confirmed, strict=True)
+        row["hops"] = [{**_hop(hop, number), "confirmed": by} for number, (hop, by) in enumerate(hops, start=1)]
         return {**row, "shard": str(shard)}
 
     def _reject(self, row: JSON, shard: Shard) -> JSON:
         payload = _payload(row["payload"])
-        hops = payload.get("hops") if isinstance(payload, dict) else None
+        draft = _draft(payload)
+        hops = draft.get("hops")
         shown = [_hop(hop, number) for number, hop in enumerate(hops, start=1)] if isinstance(hops, list) else []
-        return {**row, "payload": payload, "hops": shown, "shard": str(shard), "photo": self._has_photo(shard, row)}
+        told = {"payload": payload, "draft": draft, "hops": shown}
+        return {**row, **told, "shard": str(shard), "photo": self._has_photo(shard, row)}
 
     def _has_photo(self, shard: Shard, row: JSON) -> bool:
         """Return whether the lake has the photo of a reject; photos rejected by ingest are not in the lake."""
@@ -222,6 +227,15 @@ def _payload(text: str | None) -> Any:
         return json.loads(text) if text else None
     except ValueError:
         return text
+
+
+def _draft(payload: Any) -> JSON:
+    """Return the question that was refused; empty if it was something else.
+
+    Generate names it ``draft``. It is the whole payload where a suite refused a row, and in lakes of 0.1.0.
+    """
+    draft = payload.get("draft", payload) if isinstance(payload, dict) else None
+    return draft if isinstance(draft, dict) else {}
 
 
 def _hop(row: Any, number: int) -> JSON:

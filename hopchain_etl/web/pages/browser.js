@@ -15,6 +15,7 @@ const FILTERS = {
   queries: ["text", "rel", "read", "hops"],
   rejects: ["stage", "text", "reason", "outcome"],
 };
+const REVIEW = ["unconfirmed", "has_shortcut", "repaired"]; // columns that old rows do not have
 const LABELS = { text: "Search", rel: "Relation", read: "Reading", hops: "Hops", stage: "Stage", reason: "Reason", outcome: "Outcome" };
 
 const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value !== "" && value !== null)).toString();
@@ -127,7 +128,7 @@ async function more() {
 function card(one) {
   const rejected = view.kind === "rejects";
   const seen = rejected ? one.photo : true;
-  const said = rejected ? one.payload?.question ?? one.detail : one.question;
+  const said = rejected ? one.draft.question ?? one.detail : one.question;
   return el("button", { type: "button", class: "item", on: { click: () => open(one, rejected) } },
     el("span", { class: "shot" }, seen
       ? el("img", { src: photoOf(one, SMALL), alt: "", loading: "lazy" })
@@ -143,7 +144,7 @@ function card(one) {
 // --- one query or reject ---
 
 function open(one, rejected) {
-  const asking = rejected ? (one.payload && typeof one.payload === "object" ? one.payload : {}) : one;
+  const asking = rejected ? one.draft : one;
   byId("one-title").textContent = rejected ? `${one.outcome}: ${one.reason}` : "Query";
   byId("one-body").replaceChildren(
     rejected && !one.photo ? el("p", { class: "empty" }, "This photo is not in the lake (rejected by ingest).") : layers(one),
@@ -193,9 +194,10 @@ function hopList(hops) {
 function facts(one, rejected) {
   const names = rejected
     ? ["stage", "scope", "image_id", "uri", "etag", "shard"]
-    : ["query_id", "image_id", "author", "unchecked", "question_half", "answer_half", "question_single", "answer_single", "shard"];
-  const known = names.filter((name) => one[name] !== null && one[name] !== undefined && one[name] !== "");
-  return el("dl", { class: "facts" }, known.flatMap((name) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, String(one[name]))]));
+    : ["query_id", "image_id", "author", "unchecked", ...REVIEW, "question_half", "answer_half", "question_single", "answer_single", "shard"];
+  const told = (name) => one[name] ?? (!rejected && REVIEW.includes(name) ? "not recorded" : "");
+  const known = names.filter((name) => told(name) !== "");
+  return el("dl", { class: "facts" }, known.flatMap((name) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, String(told(name)))]));
 }
 
 // --- the page ---

@@ -109,6 +109,7 @@ export const count = (number) => (number ?? 0).toLocaleString("en");
 /** A hop in words, as elements: what it finds, what it asks there and what it gets. */
 export function hopWords(hop) {
   if (hop.unreadable) return el("span", {}, `cannot be read: ${hop.unreadable}`);
-  return el("span", {}, hop.finds, " ", el("span", { class: "soft" }, `level ${hop.level}`), el("br"),
+  const about = [`level ${hop.level}`, ...(hop.confirmed ? [hop.confirmed] : [])].join(" · ");
+  return el("span", {}, hop.finds, " ", el("span", { class: "soft" }, about), el("br"),
     hop.asks ? [hop.asks, " ", el("b", {}, hop.gets ?? "(no value)")] : "leads to the next hop");
 }

@@ -127,7 +127,7 @@ def test_nonsense_of_the_right_shape_goes_all_the_way_and_is_turned_away(setting
     drafts = [row for row in rejects(build, "generate") if row["scope"] == "output"]
     assert len(drafts) >= 2
     assert rows(build, "generate") == []
-    written = [json.loads(row["payload"]) for row in drafts if row["reason"] != "invalid_output"]
+    written = [json.loads(row["payload"])["draft"] for row in drafts if row["reason"] != "invalid_output"]
     instances = {row["instance_id"] for row in rows(build, "segment")}
     for draft in written:
         assert 4 <= len(draft["hops"]) <= 6

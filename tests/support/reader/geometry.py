@@ -6,6 +6,7 @@ Box = tuple[float, float, float, float]
 
 # Two things share a row (column) if a fair part of the smaller lies beside the other; a mere touch is arguable.
 TOUCH, FAIR = 0.05, 0.35
+QUARTER = 0.25  # of the shorter one's length: things in a row may overlap by so much
 
 
 def side_view(box: Box, side: str) -> Box:

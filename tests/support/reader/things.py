@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .geometry import Box, side_view
+from .geometry import Box, gap, side_view
 from .words import PLURALS
 
 # What people can tell apart at a glance. Sizes that differ by less than a tenth look alike, and so do distances.
@@ -23,7 +23,10 @@ class UnclearError(ValueError):
 
 @dataclass(frozen=True)
 class ReadInstance:
-    """One thing seen: box x1 y1 x2 y2 and area in px; ``colours`` holds all that anyone might see on it."""
+    """One thing seen: box x1 y1 x2 y2 and area in px; ``colours`` holds all that anyone might see on it.
+
+    ``edge`` has points all around it, as boxes of no size; without any it fills its box.
+    """
 
     category: str
     box: Box
@@ -32,6 +35,12 @@ class ReadInstance:
     colour: str | None = None
     colours: frozenset[str] = frozenset()
     certain: bool = True
+    edge: tuple[Box, ...] = ()
+
+
+def apart(one: ReadInstance, other: ReadInstance) -> float:
+    """The distance from edge to edge."""
+    return min(gap(a, b) for a in one.edge or (one.box,) for b in other.edge or (other.box,))
 
 
 def label(thing: ReadInstance) -> str:

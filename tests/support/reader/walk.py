@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from .arithmetic import compares
-from .geometry import FAIR, TOUCH, between, gap, holds, shared_rows, side_view
+from .geometry import FAIR, QUARTER, TOUCH, between, holds, shared_rows, side_view
 from .things import (
     CannotReadError,
     ReadInstance,
     UnclearError,
+    apart,
     foremost,
     is_called,
     is_coloured,
@@ -92,7 +93,7 @@ class Walk:
         for thing in self.others(m["noun"]):
             box = side_view(thing.box, side)
             if box[0] + box[2] < it[0] + it[2] and shared_rows(box, it) > TOUCH:
-                fully = box[2] <= it[0] + 0.1 * min(box[2] - box[0], it[2] - it[0]) and shared_rows(box, it) >= FAIR
+                fully = box[2] <= it[0] + QUARTER * min(box[2] - box[0], it[2] - it[0]) and shared_rows(box, it) >= FAIR
                 (clear if fully else arguable).append(thing)
 
         def away(thing: ReadInstance) -> float:
@@ -105,10 +106,17 @@ class Walk:
 
     def nearest(self, m: re.Match[str]) -> ReadInstance:
         """The nearest one, whether a person goes by edges or by middles; unclear where the two disagree."""
-        it = self.here().box
-        found = foremost(self.others(m["noun"]), lambda t: gap(t.box, it) + between(t.box, it), m[0])
-        for distance in (gap, between):
-            if any(distance(t.box, it) < distance(found.box, it) for t in self.others(m["noun"])):
+        it = self.here()
+
+        def middles(thing: ReadInstance) -> float:
+            return between(thing.box, it.box)
+
+        def edges(thing: ReadInstance) -> float:
+            return apart(thing, it)
+
+        found = foremost(self.others(m["noun"]), lambda t: edges(t) + middles(t), m[0])
+        for distance in (edges, middles):
+            if any(distance(t) < distance(found) for t in self.others(m["noun"])):
                 raise UnclearError(f"{m[0]!r} may be {label(found)} or another")
         return found
 

@@ -68,6 +68,10 @@ def browsed(s3_server: ServerInfo) -> Iterator[Browsed]:
     lake.store.ensure_bucket()
     prints, first = drawn_lake.fill(lake, (1, 2), intake="first")
     _, second = drawn_lake.fill(lake, (3, 4), intake="second")
+    by = ["code"] * (first[1]["n_hops"] - 1) + ["eyes"]
+    first[1]["confirmed_by"] = [{"by": one, "looks": 2 * (one == "eyes")} for one in by]
+    first[1] |= {"unconfirmed": 0.0, "has_shortcut": False, "repaired": True}
+    drawn_lake.write(lake, "queries", prints.queries, Shard("first", 0), first)
     _refuse(lake, prints.queries, first[0])
     document = {
         "run_id": RUN,
@@ -101,7 +105,7 @@ def _refuse(lake: Lake, fingerprint: str, query: dict[str, Any]) -> None:
             "outcome": "rejected",
             "reason": "unreadable_query",
             "detail": "h1",
-            "payload": {"hops": [7]},
+            "payload": {"draft": {"hops": [7]}, "try": 2, "found": None},
         },
         {"scope": "input", "outcome": "failed", "reason": "error", "detail": "the model timed out", "payload": None},
     ]
@@ -160,8 +164,10 @@ def test_rejects_come_with_payload_hops_and_photo(browsed: Browsed) -> None:
     assert loops["payload"]["question"] == SCRIPT
     assert [hop["rel"] for hop in loops["hops"][:5]] == [hop["rel"] for hop in browsed.queries[0]["hops"]]
     assert loops["photo"]
+    assert loops["draft"] == loops["payload"]
     assert "unreadable" in odd["hops"][0]
-    assert failed["payload"] is None
+    assert odd["draft"] == {"hops": [7]}
+    assert (failed["payload"], failed["draft"]) == (None, {})
     assert browsed.all(path, stage="generate", reason="no_chain") == [loops]
     assert browsed.all(path, stage="generate", outcome="failed") == [failed]
     assert browsed.all(path, stage="generate", text="TIMED OUT") == [failed]
@@ -178,7 +184,14 @@ def test_hops_of_queries_and_rejects_come_in_words(browsed: Browsed) -> None:
     assert words(query)[4] == ("cups in the whole picture", "how many?", f"{cups}")
     reject = browsed.all(f"/builds/{KEY}/rejects", stage="generate")[0]
     assert words(reject)[5] == ("the rightmost cup", None, None)
-    assert words(reject)[6] == (f"the {SCRIPT} nearest to h1", "does it have a hat?", "no")
+    assert words(reject)[6] == (f"the {SCRIPT} nearest to h1", "can this be seen on it: a hat?", "no")
+
+
+def test_each_hop_says_who_confirmed_it(browsed: Browsed) -> None:
+    old, new = browsed.all(f"/builds/{KEY}/queries", count=2)[:2]
+    assert {hop["confirmed"] for hop in old["hops"]} == {"who confirmed it is not recorded"}
+    assert [hop["confirmed"] for hop in new["hops"]][-2:] == ["confirmed by code", "confirmed by eyes (2 of 2 looks)"]
+    assert (old["unconfirmed"], new["unconfirmed"], new["repaired"]) == (None, 0.0, True)
 
 
 def test_a_mask_covers_its_instance_and_nothing_else(browsed: Browsed) -> None:

@@ -1,0 +1,124 @@
+"""The acceptance funnel: what became of the drafts that authors wrote, up to the questions that people are asked.
+
+A first try is what an author wrote unasked; a second try is a refused draft that came back to it. Drafts of photos with
+a failed call are counted only as far as their fate is known: the next build asks again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from hopchain_etl.annotation.eligibility import FILTER_STAGES, REASONS
+from hopchain_etl.pipeline.build import Build
+from hopchain_etl.pipeline.estimate import shard_stats
+from hopchain_etl.reporting.build_rows import read_rejects
+from hopchain_etl.reporting.figures import Row, mix, share
+
+# In the order that a draft takes. ``schema`` counts answers: how many drafts a lost answer held is unknown. ``suite``
+# is the suite of the queries table.
+STEPS = ("schema", "parsed", "code", "reader", "eyes", "suite", *FILTER_STAGES)
+_UNREADABLE = ("invalid_output", "unreadable_answer")
+_STEP_OF = {
+    "unreadable_query": "parsed",
+    "wording_mismatch": "reader",
+    "eyes_disagree": "eyes",
+    "unconfirmed": "eyes",
+}  # of a draft; any other reason is a rule of code
+_VARIANTS = {"broken_half": "half", "broken_single": "single"}
+
+
+@dataclass(frozen=True)
+class Fate:
+    """Where a draft fell and why; one that was kept fell nowhere."""
+
+    repaired: bool  # a second try
+    step: str | None = None
+    reason: str = ""
+
+
+def acceptance(build: Build, queries: Sequence[Row]) -> Row:
+    """Return the funnel over ``queries``, the rows of the build's queries table, as plain JSON.
+
+    ``tokens`` are those that the stored runs of the stages spent. An answer from the journal costs nothing, so of a
+    build that was run again they are too few.
+    """
+    left_out = _left_out(build)
+    rejects = [row for row in read_rejects(build, "generate") if row["scope"] == "output"]
+    fates = [*_refused(rejects), *(_of_query(row, left_out) for row in queries)]
+    first, second = ([one for one in fates if one.repaired is again] for again in (False, True))
+    kept = [row for row in queries if row["query_id"] not in left_out]
+    at_first = sum(not row["repaired"] for row in kept)
+    tokens = {name: _tokens(build, name) for name in ("generate", "judge") if name in build.steps}
+    return {
+        "first_tries": _steps(first),
+        "second_tries": _steps(second),
+        "kept": {"first": at_first, "repaired": len(kept) - at_first},
+        "yield": {"before_repair": share(at_first, len(first)), "after_repair": share(len(kept), len(first))},
+        "dropped_variants": _dropped_variants(rejects),
+        "hops_confirmed_by": mix(_confirmed_by(kept)),
+        "tokens": tokens,
+        "tokens_per_kept": sum(tokens.values()) / len(kept) if kept and any(tokens.values()) else None,
+    }
+
+
+def _left_out(build: Build) -> dict[str, tuple[str, str]]:
+    """Return the queries that judge or screen keep from people, each with the first such stage and its reason."""
+    found: dict[str, tuple[str, str]] = {}
+    for stage in FILTER_STAGES:
+        for row in read_rejects(build, stage):
+            if row["reason"] in REASONS:
+                found.setdefault(row["input_id"], (stage, row["reason"]))
+    return found
+
+
+def _of_query(row: Row, left_out: dict[str, tuple[str, str]]) -> Fate:
+    return Fate(bool(row["repaired"]), *left_out.get(row["query_id"], ()))
+
+
+def _refused(rejects: Iterable[Row]) -> Iterator[Fate]:
+    """Yield the fate of each refused draft; a dropped variant is none, its question stays."""
+    for row in rejects:
+        reason, payload = row["reason"], json.loads(row["payload"] or "{}")
+        if reason in _VARIANTS:
+            continue
+        if "try" not in payload:  # a whole row: the table's suite refused it
+            yield Fate(bool(payload.get("repaired")), "suite", reason)
+        elif reason in _UNREADABLE:
+            yield Fate(payload["try"] > 1, "reader" if payload["draft"] else "schema", reason)
+        else:
+            yield Fate(payload["try"] > 1, _STEP_OF.get(reason, "code"), reason)
+
+
+def _steps(fates: Sequence[Fate]) -> list[Row]:
+    """Return for each step how many drafts are left after it, how many fell there, and by which reasons."""
+    steps: list[Row] = [{"step": "asked", "left": len(fates), "fell": 0, "reasons": {}}]
+    for step in STEPS:
+        reasons = mix(one.reason for one in fates if one.step == step)
+        fell = sum(reasons.values())
+        steps.append({"step": step, "left": steps[-1]["left"] - fell, "fell": fell, "reasons": reasons})
+    return steps
+
+
+def _dropped_variants(rejects: Iterable[Row]) -> dict[str, dict[str, int]]:
+    """Return by variant how many were dropped for each reason, which their details begin with."""
+    found: dict[str, Counter[str]] = {kind: Counter() for kind in _VARIANTS.values()}
+    for row in rejects:
+        if kind := _VARIANTS.get(row["reason"]):
+            found[kind][row["detail"].partition(":")[0]] += 1
+    return {kind: dict(reasons.most_common()) for kind, reasons in found.items()}
+
+
+def _confirmed_by(queries: Iterable[Row]) -> Iterator[str]:
+    """Yield for each hop who confirmed it; rows of before this was recorded say nothing."""
+    for row in queries:
+        if row["confirmed_by"] is None:
+            yield from ["not recorded"] * len(row["hops"])
+        else:
+            yield from (one["by"] for one in row["confirmed_by"])
+
+
+def _tokens(build: Build, stage: str) -> int:
+    return sum(one["tokens"] for one in shard_stats(build, build.steps[stage]))
