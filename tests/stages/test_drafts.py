@@ -123,7 +123,7 @@ def test_honest_eyes_refuse_the_swaps_that_code_leaves_open() -> None:
             if what == "colour" or verdicts[number - 1].verdict is not Verdict.OPEN:
                 continue
             drafts, eyes = photo.drafts(), HonestEyes()
-            draft = drafts.kept["it"] = Draft({"query_id": "it"}, {WHOLE: Part(wrong, verdicts)})
+            draft = drafts.kept["it"] = Draft({"query_id": "it", "repaired": False}, {WHOLE: Part(wrong, verdicts)})
             eyes.know(right, draft, photo.scene)
             seen(drafts, eyes)
             assert not drafts.kept, f"{photo.name} {asked.number}: {what} of h{number}"

@@ -244,7 +244,7 @@ def looked(prompt: str, picture: bytes) -> Body:
     """What is to be seen where a picture is marked. What is framed above the row is nothing."""
     asked = json.loads(re.search(r'^ ?("How many .*"|"Which of .*")$', prompt, re.MULTILINE)[0])  # type: ignore[index]
     starts, framed = framed_places(picture, CYAN), framed_places(picture, YELLOW)
-    if counted := re.fullmatch(r"How many (\w+) in the whole picture are there\?", asked):
+    if counted := re.fullmatch(r"How many of these are there: (\w+) in the whole picture\?", asked):
         assert not starts + framed
         return sight(None, str(int(counted[1] in MANY.values())))
     name, words, anchor = re.match(r"Which of the marked things is the (\w+)( \(.*?\))?( behind)?", asked).groups()  # type: ignore[union-attr]
@@ -253,7 +253,7 @@ def looked(prompt: str, picture: bytes) -> Body:
     assert words in (None, f" ({FRONT})")
     assert [certain for _, certain in starts] == ([True] if anchor else [])
     meant = (THINGS.index(name), True)
-    if meant not in framed or "how many dots does it have?" not in asked:
+    if meant not in framed or "how many dots can be seen" not in asked:
         return sight(None, None)
     return sight(labels[framed.index(meant)], str(dots(name)))
 
