@@ -39,7 +39,9 @@ class ReadInstance:
 
 
 def apart(one: ReadInstance, other: ReadInstance) -> float:
-    """The distance from edge to edge."""
+    """The distance from edge to edge, 0 where the boxes meet: one may lie within the other."""
+    if gap(one.box, other.box) == 0:
+        return 0.0
     return min(gap(a, b) for a in one.edge or (one.box,) for b in other.edge or (other.box,))
 
 
