@@ -1,4 +1,4 @@
-.PHONY: help demo up test explore test-browser lint format clean bench truth mutations docs constraints test-engines test-trainers bench-vlm bench-sam3
+.PHONY: help demo up test explore test-browser lint format clean bench truth played erring-author mutations docs constraints test-engines test-trainers bench-vlm bench-sam3
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -96,6 +96,12 @@ bench-sam3: .venv-engines/ready ## SAM3: eight categories together against eight
 
 truth: .venv/ready ## 500 drawn scenes: accuracy of the answers, and what the checks reject
 	$(BIN)/python -m benchmarks.truth
+
+played: .venv/ready ## 30 questions that a person wrote about six photos: how many get through, with honest eyes
+	$(BIN)/python -m benchmarks.played
+
+erring-author: .venv/ready ## an author that errs at given rates: the share of wrong questions after code, and after eyes
+	$(BIN)/python -m benchmarks.erring_author
 
 mutations: .venv/ready ## 1,000 good queries mutated in many ways: do the checks reject them
 	$(BIN)/python -m benchmarks.mutations
