@@ -4,8 +4,8 @@
 
 The corpus (``tests/data/played``) holds hand-drawn masks and thirty questions with a judgement by eye, and four that
 must not be kept. Each draft goes through code and then through looks that scripted honest eyes answer. Every question
-kept by code is then spoiled: another target at each hop, one more and one less of each count, another colour. The last
-line is JSON.
+kept by code is then spoiled: another target at each hop, one more and one less of each count, another colour. A
+combination is chainable if a search finds a chain over it that the rules accept. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from dataclasses import replace
 from fractions import Fraction
 
 from hopchain_etl.engines.base import Photo
+from hopchain_etl.hops.chain_search import chainable
 from hopchain_etl.hops.colours import COLOURS
+from hopchain_etl.hops.combinations import combinations
 from hopchain_etl.hops.context import build_context
 from hopchain_etl.hops.instance import parse_phrase
 from hopchain_etl.hops.query import Query, Read, query_from_row
@@ -27,6 +29,7 @@ from hopchain_etl.stages.drafts import Drafts
 from support.played import CANNOT_TELL, PHOTOS, HonestEyes, Played, PlayedPhoto, bad, load
 
 LOOKS = 2
+COMBINATIONS = 5  # a photo
 
 
 def judged(photo: PlayedPhoto, asked: Played) -> tuple[Drafts, Drafts]:
@@ -101,6 +104,9 @@ def main() -> None:
             print(f"{name:10} {asked.draft['expr']:50} {reasons}")
             if by_code.kept:
                 found += swaps(query_from_row(asked.draft), photo.scene)
+        drawn = combinations(photo.scene, COMBINATIONS)
+        figures["combinations"] += len(drawn)
+        figures["chainable"] += sum(chainable(photo.scene, one) for one in drawn)
     for photo, draft, part in bad():
         drafts = seen(photo.drafts(draft), HonestEyes())
         refused = all(part not in kept.parts for kept in drafts.kept.values())
@@ -113,7 +119,8 @@ def main() -> None:
     executable = sum(count for (_, sure, _), count in found.items() if sure)
     refused = sum(count for (_, sure, verdict), count in found.items() if sure and verdict == "contradicted")
     confirmed = sum(count for (_, _, verdict), count in found.items() if verdict == "confirmed")
-    print(json.dumps({**figures, "swaps_refused": round(refused / executable, 3), "swaps_confirmed": confirmed}))
+    figures_of_all = {**figures, "chainable": round(figures["chainable"] / figures["combinations"], 3)}
+    print(json.dumps({**figures_of_all, "swaps_refused": round(refused / executable, 3), "swaps_confirmed": confirmed}))
 
 
 if __name__ == "__main__":
