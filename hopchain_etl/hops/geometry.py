@@ -211,7 +211,10 @@ def holds(rel: Relation, one: Instance, anchor: Instance, slack: float) -> Truth
     of its lower edge (on), and NO only where the two are clearly apart; most of the rest is UNCLEAR.
     """
     if rel is Relation.INSIDE or one.category == TEXT:
-        return inside(one, anchor)
+        truth = inside(one, anchor)
+        # The number on a car's plate is in the car, although the pixels below it are the plate's.
+        within = rel is not Relation.INSIDE and truth is TruthValue.NO and _covers(anchor, one)
+        return TruthValue.UNCLEAR if within else truth
     if box_gap(one, anchor) > 4 * slack or (rel is Relation.ON and one.box[1] > anchor.box[3]):
         return TruthValue.NO
     if not (one.has_outline and anchor.has_outline):

@@ -247,6 +247,18 @@ def test_in_the_box_of_a_frame_but_clear_of_it() -> None:
     assert holds(Relation.ON, ball, frame, 0.01 * scene(ball).diagonal) is TruthValue.NO
 
 
+def test_the_number_on_a_cars_plate_may_be_in_the_car_but_is_not_printed_on_it() -> None:
+    plate = filled(380, 500, 140, 40)
+    car = shaped("car", "car", filled(200, 300, 500, 280) & ~plate)
+    number = line("number", "P075", 400, 510)
+    beyond = line("beyond", "TAXI", 800, 510)
+    slack = 0.01 * scene(car).diagonal
+    assert holds(Relation.INSIDE, number, shaped("plate", "plate", plate), slack) is TruthValue.YES
+    assert holds(Relation.INSIDE, number, car, slack) is TruthValue.NO
+    assert holds(Relation.IN, number, car, slack) is TruthValue.UNCLEAR
+    assert holds(Relation.IN, beyond, car, slack) is TruthValue.NO
+
+
 def test_tallest_and_widest_go_by_one_side_only() -> None:
     tower, hall = thing("tower", "house", 0, 0, 60, 300), thing("hall", "house", 200, 0, 400, 200)
     assert finds(scene(tower, hall), "house", Relation.TALLEST) == "tower"
