@@ -145,15 +145,16 @@ def check_again(
     """Return what a stored query breaks, and the share of its hops that code does not confirm.
 
     ``confirmed_by`` (schemas.CONFIRMED) says who confirmed each hop. If code did so for all, or if that is not known,
-    code must prove the query; otherwise it must not disprove it, and must confirm just the hops that it is said to.
+    code must prove the query; otherwise it must not disprove it, and must confirm the hops that it is said to.
     """
     if not by_others(confirmed_by):
         return check(query, scene)
     checked = check_draft(query, scene)
     stated = [one["by"] == "code" for one in confirmed_by or ()]
     found = [one.verdict is Verdict.CONFIRMED for one in checked.verdicts]
+    missing = len(stated) != len(found) or any(said and not sure for said, sure in zip(stated, found, strict=False))
     wrong = [Violation("wrong_confirmation", f"code confirms {sum(found)} hops, {sum(stated)} are stated")]
-    return checked.violations + (wrong if stated != found else []), checked.open_share
+    return checked.violations + (wrong if missing else []), stated.count(False) / max(1, len(stated))
 
 
 def by_others(confirmed_by: Sequence[Mapping[str, Any]] | None) -> bool:

@@ -55,6 +55,8 @@ def _entry(kind: str, query: Query, first: int, words: str | None) -> list[Hop]:
     hop = query.hops[first - 1]
     if hop.referent or not hop.to_hops:
         return []
+    if _anchor(query, first) >= first:
+        raise ExpressionError(f"h{first} starts from a later hop")
     anchor = query.hops[_anchor(query, first) - 1]
     if not anchor.referent:
         raise ExpressionError(f"the {kind} variant starts from several things")

@@ -60,7 +60,7 @@ def read_value(scene: Scene, one: Instance, what: Read | None) -> Value | None:
     The text of an object is the single line that OCR found on it. Raises AmbiguousError if the reading should be
     available but is unclear, NotExecutableError if there is no single line that is surely on it: then humans must read.
     """
-    if what not in EXECUTABLE:
+    if what not in EXECUTABLE or what is Read.COUNT:
         return None
     if what in (Read.TEXT, Read.NUMBER) and one.text is None:
         lines = scene.lines_on(one)

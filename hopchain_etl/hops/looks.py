@@ -8,9 +8,11 @@ thing that a hop starts from is marked A.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import dist
 from typing import Any
 
 from hopchain_etl.hops.describe import describe_reading, describe_target
@@ -27,6 +29,7 @@ LEAST_CANDIDATES = 3  # with fewer of the same name, neighbours of other names a
 START = "A"  # the mark of the thing that a hop starts from
 _COMPARISONS = {Read.COLOUR: "is it mainly {}?", Read.TEXT: 'does it say "{}"?'}
 _IS_IT = 'would you call it "{}"?'
+_UNIT = re.compile(r"(.*\d)(?:\s?[%°]|[a-z]{1,3})")  # a sign or a short unit directly after a number: 2100k, 12 %
 _YES, _NO = frozenset({"yes", "true"}), frozenset({"no", "false"})
 
 
@@ -64,8 +67,6 @@ def look_at(query: Query, number: int, verdict: HopVerdict, scene: Scene) -> Loo
     described = describe_target(hop, _start_name(query, hop))
     if hop.read is Read.COUNT:
         return Look(f"How many of these are there: {described}?", marked, (), hop.read)
-    if not hop.target:
-        return Look(f"In the whole picture: {asks}", (), (), hop.read, compared)
     if verdict.target.verdict is Verdict.CONFIRMED or (hop.rel is Relation.NAMED and hop.to):
         question = f"Look at the {hop.category} marked {START}: {asks}"
         return Look(question, ((START, hop.target[0]),), (), hop.read, compared)
@@ -93,7 +94,7 @@ def disagreement(look: Look, answer: Mapping[str, Any], query: Query, number: in
             return f"they mean {chosen or 'none of the marked things'}"
     said = str(answer["reading"] or "")
     if look.compared is not None:
-        same = isinstance(hop.value, str) and look.compared == hop.value.casefold().strip()
+        same = isinstance(hop.value, str) and _plain(look.compared) == _plain(hop.value)
         return None if _plain(said) in (_YES if same else _NO) else f"asked for {look.compared!r}, they say {said!r}"
     if look.reads is not None and not _same_reading(query, number, said):
         return f"they read {answer['reading']!r}, not {hop.value}"
@@ -146,9 +147,13 @@ def _candidates(query: Query, number: int, scene: Scene) -> list[Instance]:
     target, start = scene.get(hop.target[0]), _start(query, hop)
     noun = parse_phrase(hop.category)[1] if scene.knows(hop.category) else target.category
     named = [one for one, _ in scene.matching(noun) if one.id not in (target.id, start) and not same_thing(one, target)]
-    others = [one for one in scene.instances if one.certain and one.id not in (target.id, start) and one not in named]
+    others = [one for one in scene.instances if one.certain and one.id not in (target.id, start)]
+    others = [one for one in others if one not in named and not same_thing(one, target)]
     rng = random.Random(f"{start} {target.id} {noun}")  # noqa: S311 - the same on any machine, and in a variant
-    found = [target, *rng.sample(named, min(len(named), MOST_CANDIDATES - 1))]
+    rng.shuffle(named)
+    rivals = _rivals(query, hop, scene)
+    named.sort(key=lambda one: one.id not in rivals)  # stable: first those that the same words may mean
+    found = [target, *named[: MOST_CANDIDATES - 1]]
     found += rng.sample(others, min(len(others), max(0, LEAST_CANDIDATES - len(found))))
     return sorted(found, key=lambda one: (one.centre, one.id))
 
@@ -157,24 +162,41 @@ def _plain(reading: str) -> str:
     return reading.strip().strip('"“”.').casefold().replace("gray", "grey")
 
 
+def _rivals(query: Query, hop: Hop, scene: Scene) -> set[str]:
+    """Return the ids of what code takes for possible, and of the things nearest to the target."""
+    start, target = _start(query, hop), scene.get(hop.target[0])
+    near = sorted(scene.instances, key=lambda one: dist(one.centre, target.centre))[:MOST_CANDIDATES]
+    found = {one.id for one in near}
+    if hop.rel in BY_VALUE or not scene.knows(hop.category):
+        return found
+    try:
+        meant = scene.meant(hop.category, hop.rel, scene.by_id.get(start or ""))
+    except (AmbiguousError, AssertionError):
+        return found
+    return found | {one.id for one, _ in meant}
+
+
 def _same_reading(query: Query, number: int, reading: str) -> bool:
     value = query.hops[number - 1].value
     said = _plain(reading)
     if isinstance(value, bool):
         return said in (_YES if value else _NO)
     if isinstance(value, Fraction):
-        return value in (parse_number(said), parse_number(said.rstrip("%abcdefghijklmnopqrstuvwxyz° ")))
+        bare = _UNIT.fullmatch(said)
+        return value in (parse_number(said), parse_number(bare[1]) if bare else None)
     if value is None or not said:
         return False
-    return said == value.casefold().strip() or _same_answer(query, number, said)
+    return said == _plain(value) or _same_answer(query, number, said)
 
 
 def _same_answer(query: Query, number: int, said: str) -> bool:
     """Return whether another word at a hop leaves the question's answer and the later hops as they are."""
     value: Value | None = query.hops[number - 1].value
     for later in query.hops:
-        if later.rel in BY_VALUE and number in later.to_hops:
-            return later.seeks_letters and isinstance(value, str) and letters(said) == letters(value)
+        sought = later.rel in BY_VALUE and number in later.to_hops
+        alike = later.seeks_letters and isinstance(value, str) and letters(said) == letters(value)
+        if sought and not alike:
+            return False
     try:
         return number_of(parse(query.expr), {**query.values, number: said}) == query.answer
     except ExpressionError:

@@ -75,17 +75,17 @@ def _executed(scene: Scene, program: Sequence[Hop], place: int, original: Query)
     try:
         result = execute(scene, program, place + 1)
     except (AmbiguousError, NotExecutableError, KeyError, IndexError, ValueError):
-        return _as_in(original, program, hop)
+        return _as_in(original, scene, program, hop)
     return replace(hop, target=result.target, value=hop.value if result.value is None else result.value)
 
 
-def _as_in(original: Query, program: Sequence[Hop], hop: Hop) -> Hop:
+def _as_in(original: Query, scene: Scene, program: Sequence[Hop], hop: Hop) -> Hop:
     """Return a hop that code cannot execute with the target and value of the original's hop of the same words."""
     same = [
         other
         for other in original.hops
         if other.rel is hop.rel
-        and (_noun(other) == _noun(hop) or (hop.words or other.words))
+        and (_noun(other) == _noun(hop) or not (scene.knows(_noun(other)) and scene.knows(_noun(hop))))
         and (other.read is Read.COUNT) is (hop.read is Read.COUNT)
         and _start(original.hops, other) == _start(program, hop)
     ]

@@ -75,7 +75,7 @@ def judge_hop(scene: Scene, hops: Sequence[Hop], number: int, compared: Iterable
     if hop.read is Read.COUNT:
         return _count(scene, hop, anchor)
     if not hop.target:
-        return HopVerdict(_open("it looks at the whole picture"), _open("code cannot read it"))
+        return HopVerdict(_contradicted("contradicted_target", "only a count may name no thing"), _CONFIRMED)
     one = scene.by_id.get(hop.target[0])
     if one is None:
         return HopVerdict(_contradicted("contradicted_target", f"there is no {hop.target[0]!r}"), _CONFIRMED)
@@ -104,7 +104,12 @@ def _target(scene: Scene, hop: Hop, one: Instance, anchor: Instance | None, valu
 
 def _described(scene: Scene, hop: Hop, one: Instance, anchor: Instance | None) -> Finding:
     """Return whether a target that is described in words, or by a noun of its own, is where the relation says."""
-    if anchor is one and hop.rel is not Relation.NAMED:
+    if hop.rel is Relation.NAMED and anchor is not None:
+        if not (anchor is one or same_thing(anchor, one)):
+            return _contradicted("contradicted_target", "a second look is at the same thing")
+        if hop.read is None:
+            return _contradicted("contradicted_reference", "it looks again and reads nothing")
+    elif anchor is one:
         return _contradicted("contradicted_target", "it starts from itself")
     if scene.knows(hop.category) and scene.fits(one, hop.category) is TruthValue.NO:
         alike = (other for other, _ in scene.matching(hop.category) if same_thing(one, other))
@@ -141,7 +146,7 @@ def _count(scene: Scene, hop: Hop, anchor: Instance | None) -> HopVerdict:
         return HopVerdict(_CONFIRMED, _open(str(error)))
     most = len(counted)
     least = 0 if hop.words else sum(truth is TruthValue.YES for _, truth in counted)
-    reading = _CONFIRMED if least == most else _open(f"{least} to {most} can be counted")
+    reading = _CONFIRMED if least == most and not hop.words else _open(f"{least} to {most} can be counted")
     if not isinstance(hop.value, Fraction) or not least <= hop.value <= most:
         bounds = f"{least}" if least == most else f"{least} to {most}"
         reading = _contradicted("contradicted_reading", f"reads {bounds}, not {hop.value}")

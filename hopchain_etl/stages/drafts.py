@@ -20,6 +20,7 @@ from hopchain_etl.hops.checks import (
     RULES,
     VARIANT_RULES,
     Violation,
+    by_others,
     check_draft,
 )
 from hopchain_etl.hops.looks import Look, disagreement, looks
@@ -109,7 +110,7 @@ class Drafts:
         """Take in an author's replies: drafts that break a rule are rejected, and noted if they can be mended."""
         for reply in replies:
             self._add_cost(reply)
-            judged = interpret_reply(reply, lambda content: [self._judged(one, repaired) for one in content["queries"]])
+            judged = interpret_reply(reply, lambda content: [self._taken(one, repaired) for one in content["queries"]])
             if isinstance(judged, Failed):
                 self.errors.append(judged.error)
                 continue
@@ -180,8 +181,17 @@ class Drafts:
                 self._refuse(draft, kind, Rejected("unconfirmed", detail))
         for draft in self.kept.values():
             whole = draft.parts[WHOLE]
+            if not by_others(whole.confirmed_by):
+                self._drop_unproven_variants(draft)
             draft.row |= {"confirmed_by": whole.confirmed_by, "unconfirmed": whole.unconfirmed}
         return self
+
+    def _taken(self, draft: JSON, repaired: bool) -> Draft | Rejected:
+        """Return ``_judged``; a draft that the checks do not expect costs no other draft of its reply."""
+        try:
+            return self._judged(draft, repaired)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            return _reject(Rejected("unreadable_query", f"{type(error).__name__}: {error}"), draft, repaired)
 
     def _judged(self, draft: JSON, repaired: bool) -> Draft | Rejected:
         """Return a draft with its parts, or the rules that it breaks."""
@@ -223,6 +233,12 @@ class Drafts:
             elif variant := variant_from_row(kind, draft.row):
                 draft.parts[kind] = Part(variant, check_draft(variant, self.scene, ()).verdicts)
 
+    def _drop_unproven_variants(self, draft: Draft) -> None:
+        """Drop the variants that code does not prove, of a question that it does: a row is proven as a whole or not."""
+        for kind in VARIANTS:
+            if kind in draft.parts and (wrong := variant_violation(kind, draft.row, self.scene)):
+                self._refuse(draft, kind, Rejected(wrong.reason, wrong.detail))
+
     def _refuse(self, draft: Draft, kind: str, found: Rejected | Failed | None) -> bool:
         """Reject a draft, or drop a variant of it; return whether there was something to reject."""
         name = draft.row["query_id"]
@@ -233,7 +249,8 @@ class Drafts:
             self.kept.pop(name, None)
             self.rejected.append(_reject(found, draft.row, draft.row["repaired"]))
         elif found is not None:
-            self.rejected.append(Rejected(f"broken_{kind}", f"{found.reason}: {found.detail}", draft.drop(kind)))
+            dropped = {**draft.drop(kind), **({"found": found.payload} if found.payload else {})}
+            self.rejected.append(Rejected(f"broken_{kind}", f"{found.reason}: {found.detail}", dropped))
         return found is not None
 
     def _parts(self) -> Iterator[tuple[Draft, str, Part]]:

@@ -127,3 +127,26 @@ def test_a_word_that_is_used_in_several_ways_is_asked_for_itself() -> None:
     assert "they read 'pink'" in (disagreement(look, answer(near, "pink"), query, 2, ROOM) or "")
     either = replace(QUERY, expr='if(h2=="blue",h3,h4)+if(h2=="green",2,1)', answer=Fraction(4))
     assert disagreement(asked(either)[2], answer(near, "pink"), either, 2, ROOM) is None  # the answer stays the same
+
+
+def test_a_hedged_number_or_a_scaled_one_is_not_the_authors() -> None:
+    look = asked()[4]
+    for said in ("3 or more", "3 maybe", "3 pairs", "3 dozen", "about 3?"):
+        assert disagreement(look, answer(reading=said), QUERY, 4, ROOM) is not None, said
+    for said in ("3", "three", "3k", "3 %"):
+        assert disagreement(look, answer(reading=said), QUERY, 4, ROOM) is None, said
+
+
+def test_in_a_crowd_the_rivals_of_the_target_are_marked() -> None:
+    chairs = [thing(f"c{n}", "chair", 30 + 45 * n, 500, 30, 30) for n in range(20)]
+    anchor = thing("cup", "cup", 30 + 45 * 3.5, 450, 30, 30)  # above, between c3 and c4
+    crowd = scene(*chairs, anchor)
+    for seed in range(10):
+        hops = (Hop(("cup",), "cup", Relation.NAMED), Hop(("c3",), "chair", Relation.NEAREST, "h1"))
+        look = asked(Query(f"{seed}?", hops, "h1", Fraction(1)), crowd)[2]
+        assert {"c3", "c4"} <= {one for _, one in look.marks}
+
+
+def test_a_twin_of_the_target_is_no_other_choice() -> None:
+    pair = scene(*ROOM.instances, thing("twin", "armchair", 330, 320, 60, 70))
+    assert "twin" not in {one for look in asked(where=pair).values() for _, one in look.marks}

@@ -170,7 +170,6 @@ def test_an_anchor_that_is_not_there_is_named() -> None:
         Hop(("car",), "car", Relation.NEAREST, "h1", words="in the background"),
         Hop(("car",), "car", Relation.BEHIND, "h1"),
         Hop(("dog", "car"), "dog", Relation.NAMED),  # a pair
-        Hop((), "dog", Relation.NAMED, None, Read.PRESENT, "snow", value=False),
         Hop(("dog",), "dog", Relation.NAMED, "h1", Read.PARTS, "legs", Fraction(4)),
     ],
 )
@@ -305,3 +304,16 @@ def test_what_kind_of_thing_it_is() -> None:
     where = scene(DOG, thing("car", "car", 700, 320, 60, 60))
     for value, verdict in (("dog", CONFIRMED), ("car", CONTRADICTED), ("poodle", OPEN)):
         assert judged(where, Hop(("dog",), "dog", Relation.NAMED, None, Read.CATEGORY, value=value)).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    "hop",
+    [
+        Hop((), "dog", Relation.NAMED, None, Read.PRESENT, "snow", value=False),  # names no thing, and is no count
+        Hop(("car",), "car", Relation.NAMED, "h1", words="in the background"),  # a second look, at another thing
+        Hop(("dog",), "dog", Relation.NAMED, "h1", words="in the background"),  # a second look that reads nothing
+    ],
+)
+def test_what_no_look_could_settle_is_contradicted(hop: Hop) -> None:
+    where = scene(DOG, thing("car", "car", 700, 320, 60, 60))
+    assert judged(where, hop, named(DOG)).verdict is CONTRADICTED

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hopchain_etl.engines.base import JSON, AuthorJob, Identity, Photo, Reply, Row, instance_for_prompt
 from hopchain_etl.engines.prompts import describe
@@ -69,7 +70,8 @@ class VlmAuthor:
             others=list(map(described, others[:_MOST_OTHERS])),
             queries=self._ask.queries_per_combination,
             refused=[
-                {"draft": as_written(one["draft"], label_of), "complaints": one["complaints"]} for one in job.refused
+                {"draft": as_written(one["draft"], label_of), "complaints": in_labels(one["complaints"], job, label_of)}
+                for one in job.refused
             ],
         )
 
@@ -79,6 +81,15 @@ class VlmAuthor:
         ids = {label: one for one, label in labels(chosen).items()}
         written = value["queries"][: self._ask.queries_per_combination]
         return {"queries": [draft_row(one, ids, job.combination) for one in written]}
+
+
+def in_labels(complaints: Sequence[str], job: AuthorJob, label_of: Mapping[str, str]) -> list[str]:
+    """Return complaints in which things are called as in the prompt; an author knows no instance ids."""
+    named = {
+        row["instance_id"]: label_of.get(row["instance_id"], f"another {row['category']}") for row in job.instances
+    }
+    known = re.compile("|".join(map(re.escape, named)))
+    return [known.sub(lambda match: named[match[0]], complaint) for complaint in complaints]
 
 
 def _split(job: AuthorJob) -> tuple[list[Row], list[Row]]:

@@ -9,6 +9,7 @@ from hopchain_etl.engines.vlm.call import ChatRequest, ChatResponse
 from hopchain_etl.engines.vlm.model import RoleModel
 from hopchain_etl.settings import AskSettings, VlmSettings
 
+_SEEDS_OF_A_LOOK = 100  # invalid answers are asked again with the next ones
 MARKS = 1  # how marks are drawn; part of the identity
 
 
@@ -33,7 +34,7 @@ class VlmLooker:
     def _call(self, job: LookJob) -> ChatRequest:
         picture = self._model.whole(job.photo, job.marks)
         request = self._model.call({"image": picture}, question=job.question, choices=list(job.choices))
-        return request.with_new_seed(job.sample) if job.sample else request
+        return request.with_new_seed(_SEEDS_OF_A_LOOK * job.sample) if job.sample else request
 
     def _content(self, job: LookJob, answer: ChatResponse) -> JSON:
         value = self._model.read(answer)

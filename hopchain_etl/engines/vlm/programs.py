@@ -14,7 +14,7 @@ from hopchain_etl.hops.expression import ExpressionError
 from hopchain_etl.hops.query import QueryError, Read, Relation, query_from_row
 from hopchain_etl.hops.variants import VARIANTS, to_row
 
-_NUMBER = re.compile(r"-?\d{1,6}(\.\d{1,3})?")
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,5})(?:\.\d{1,3})?", re.ASCII)
 _NUMBERS = frozenset({Read.NUMBER, Read.PARTS, Read.COUNT})
 # What a prompt calls a side without a start; models take "left_of" without one for an omission.
 _OUTERMOST = {

@@ -7,7 +7,7 @@ import re
 from hopchain_etl.hops.context import QueryContext
 from hopchain_etl.hops.execute import HopResult
 from hopchain_etl.hops.instance import AmbiguousError, TruthValue, shows_colour
-from hopchain_etl.hops.query import Hop, Read
+from hopchain_etl.hops.query import Hop, Read, Value
 
 
 def ambiguous_reference(context: QueryContext) -> str | None:
@@ -30,9 +30,8 @@ def wrong_reading(context: QueryContext) -> str | None:
     """The reading that code computes equals the value stated in the query."""
 
     def differs(hop: Hop, result: HopResult) -> str | None:
-        return (
-            f"reads {result.value}, not {hop.value}" if result.value is not None and result.value != hop.value else None
-        )
+        same = result.value is None or _plain(result.value) == _plain(hop.value)
+        return None if same else f"reads {result.value}, not {hop.value}"
 
     return context.first(lambda hop, result: differs(hop, result) if isinstance(result, HopResult) else None)
 
@@ -83,6 +82,11 @@ def _contradiction(context: QueryContext, reason: str) -> str | None:
                 hop = context.query.hops[number - 1]
                 return f"h{number} ({hop.rel} {hop.category}): {finding.detail}"
     return None
+
+
+def _plain(value: Value | None) -> Value | None:
+    """Return a reading as it is compared in an expression: texts without regard to case."""
+    return value.casefold().strip() if isinstance(value, str) else value
 
 
 def _letters(text: str) -> str:

@@ -64,10 +64,10 @@ def reading_given_away(context: QueryContext) -> str | None:
     phrases: dict[str, str] = {}
     for hop in context.query.hops:
         if hop.referent:
-            phrases[hop.referent] = f"{phrases.get(hop.referent, '')} {hop.category}".casefold()
+            phrases[hop.referent] = f"{phrases.get(hop.referent, '')} {hop.category} {hop.words or ''}".casefold()
     for number, hop in context.query.numbered():
         if hop.referent and _contains_reading(hop, phrases[hop.referent]):
-            return f"{hop.category!r} tells what h{number} is to read"
+            return f"{hop.words or hop.category!r} tells what h{number} is to read"
     return None
 
 
@@ -165,4 +165,7 @@ def _contains_reading(hop: Hop, phrase: str) -> bool:
         return quoted is not None or f'"{hop.value}"'.casefold() in phrase
     if hop.read is Read.COLOUR:
         return colour is not None or (isinstance(hop.value, str) and hop.value in phrase.split())
+    if hop.read is Read.PARTS and isinstance(hop.value, Fraction):
+        said = {_plain(hop.value), *([_COUNTED[int(hop.value)]] if 0 < hop.value < len(_COUNTED) else [])}
+        return not said.isdisjoint(re.findall(r"\w+", phrase))
     return False
