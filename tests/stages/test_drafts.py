@@ -18,8 +18,10 @@ from hopchain_etl.hops.context import build_context
 from hopchain_etl.hops.looks import Look, looks
 from hopchain_etl.hops.query import Query, decimal_text, hop_to_row, query_from_row
 from hopchain_etl.hops.verdict import Verdict
+from hopchain_etl.stages import drafts as drafts_module
 from hopchain_etl.stages.drafts import WHOLE, Draft, Drafts, Part
 from hopchain_etl.stages.runner import Accepted, Failed
+from hopchain_etl.training_set.verify_row import verify_query
 from support.played import PHOTOS, HonestEyes, Played, PlayedPhoto, bad, load
 
 Answer = dict[str, Any]
@@ -369,3 +371,30 @@ def test_what_needs_another_chain_does_not_go_back() -> None:
     drafts = photo.drafts(short)
     assert "hop_count" in drafts.rejected[0].detail
     assert drafts.repair_jobs(photo.photo) == []
+
+
+def test_one_draft_that_the_checks_do_not_expect_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = load("cats")
+    good, odd = photo.questions[1].draft, {**photo.questions[2].draft, "question": "An odd one?"}
+    real = drafts_module.check_draft
+
+    def check_draft(query: Query, *rest: Any) -> Any:
+        if query.question == "An odd one?":
+            raise KeyError("surprise")
+        return real(query, *rest)
+
+    monkeypatch.setattr(drafts_module, "check_draft", check_draft)
+    drafts = photo.drafts(odd, good)
+    assert [one.row["question"] for one in drafts.kept.values()] == [good["question"]]
+    assert [one.reason for one in drafts.rejected if one.reason == "unreadable_query"] == ["unreadable_query"]
+
+
+def test_kept_rows_are_those_that_verify_accepts() -> None:
+    kept = [(photo, draft) for photo, _, _, by_eyes in outcomes() for draft in by_eyes.kept.values()]
+    assert len(kept) >= 18
+    for photo, draft in kept:
+        instances = [{**one, "image_id": photo.name} for one in photo.row["instances"]]
+        row = {**draft.row, "width": photo.row["width"], "height": photo.row["height"], "instances": instances}
+        complaints, unchecked = verify_query(row)
+        assert complaints == []
+        assert unchecked == pytest.approx(draft.row["unchecked"])
