@@ -225,7 +225,7 @@ def test_an_author_is_told_once_what_is_wrong(bucket: S3Location) -> None:
         assert len(told) == 2
         for row in (one for one in found if one["repaired"]):
             (prompt,) = (one for one in told if row["question"] in one)
-            assert f"- wrong answer: the expression gives {row['answer']}, the answer is" in prompt
+            assert f'- "wrong answer: the expression gives {row["answer"]}, the answer is' in prompt
             assert not any(one in prompt for one in row["combination"]), "labels, not ids"
 
         night(settings, "second", engines)

@@ -175,7 +175,7 @@ def written(prompt: str, how: str) -> dict[str, Any]:
     }
     if how == "nonsense":
         return {**good, "hops": [{**one, "category": "unicorn", "rel": "behind"} for one in hops], "expr": "h1+"}
-    mended = re.search(r"- wrong answer: the expression gives (\d+)", prompt) if how == "careless" else None
+    mended = re.search(r'- "wrong answer: the expression gives (\d+)', prompt) if how == "careless" else None
     wrong = how in ("careless", "stubborn") and not mended
     return {**good, "answer": str(int(good["answer"]) + 1)} if wrong else good  # type: ignore[call-overload]
 
