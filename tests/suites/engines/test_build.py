@@ -16,6 +16,8 @@ import tiny_sam3
 from hopchain_etl.engines.factory import create_engines
 from hopchain_etl.engines.prompts import Prompt
 from hopchain_etl.engines.sam3 import postprocess
+from hopchain_etl.hops import combinations
+from hopchain_etl.hops.scene import Scene
 from hopchain_etl.lake.lake import Marker
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.quality.validator import make_validator
@@ -73,11 +75,18 @@ def shorten(schema: Any) -> None:
         shorten(one)
 
 
+def any_three(scene: Scene, *_: object) -> list[tuple[str, ...]]:
+    """Return the first three certain instances as the only combination."""
+    certain = [one.id for one in scene.instances if one.certain]
+    return [tuple(certain[:3])] if len(certain) >= 3 else []
+
+
 @pytest.fixture
 def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random weights name nothing, ask nothing, and cut out masks that lie over one another, most of the time.
 
-    Here lists may not be empty, and overlap makes no mask doubtful, so that every stage has something to do.
+    Here lists may not be empty, overlap makes no mask doubtful, and combinations need no chain, so that every stage has
+    something to do.
     """
     load = Prompt.load
     prompts = {}
@@ -90,6 +99,7 @@ def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Prompt, "load", lambda role: prompts.get(role) or load(role))
     monkeypatch.setattr(postprocess, "NESTED", 2.0)
     monkeypatch.setattr(postprocess, "RIVAL", 2.0)
+    monkeypatch.setattr(combinations, "combinations", any_three)
 
 
 @pytest.mark.s3
