@@ -162,6 +162,11 @@ def by_others(confirmed_by: Sequence[Mapping[str, Any]] | None) -> bool:
     return any(one["by"] != "code" for one in confirmed_by or ())
 
 
+def variant_rules(confirmed_by: Sequence[Mapping[str, Any]] | None) -> tuple[Rule, ...]:
+    """Return the rules for the variants of a stored query, which are held to what the query itself is held to."""
+    return DRAFT_VARIANT_RULES if by_others(confirmed_by) else VARIANT_RULES
+
+
 def is_sound(query: Query, scene: Scene) -> bool:
     """Return whether code proves every hop of ``query`` and it breaks no rule; stops at the first broken rule."""
     context = build_context(query, scene)

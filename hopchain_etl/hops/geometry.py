@@ -18,7 +18,7 @@ from fractions import Fraction
 from pycocotools import mask as coco
 
 from hopchain_etl.hops.instance import TEXT, AmbiguousError, Instance, TruthValue
-from hopchain_etl.hops.mask_geometry import box_gap, gap, gap_bounds, share_around, share_below
+from hopchain_etl.hops.mask_geometry import box_gap, common_area, gap, gap_bounds, share_around, share_below
 from hopchain_etl.hops.outline import rle
 from hopchain_etl.hops.query import HOLDS, SIDES, Relation
 
@@ -189,8 +189,7 @@ def _on_side(one: Instance, anchor: Instance, rel: Relation, slack: float, *, be
 
 def _covers(one: Instance, other: Instance) -> bool:
     """Return whether most of one box is inside the other, whichever is larger."""
-    a, b = one.box, other.box
-    common = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    common = common_area(one, other)
     return common > 0 and common >= 0.8 * min(one.width * one.height, other.width * other.height)
 
 

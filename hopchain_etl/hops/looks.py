@@ -171,7 +171,7 @@ def _rivals(query: Query, hop: Hop, scene: Scene) -> set[str]:
         return found
     try:
         meant = scene.meant(hop.category, hop.rel, scene.by_id.get(start or ""))
-    except (AmbiguousError, AssertionError):
+    except AmbiguousError:
         return found
     return found | {one.id for one, _ in meant}
 

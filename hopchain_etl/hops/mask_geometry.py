@@ -15,15 +15,18 @@ _CONTACT = 0.015  # of the photo's longer side: width of the band in which a nei
 
 def box_gap(a: Instance, b: Instance) -> float:
     """Return the distance between two boxes in px, which is never more than that between the masks; 0 if they touch."""
-    dx = max(0.0, a.box[0] - b.box[2], b.box[0] - a.box[2])
-    dy = max(0.0, a.box[1] - b.box[3], b.box[1] - a.box[3])
-    return math.hypot(dx, dy)
+    return math.hypot(*_apart(a, b))
+
+
+def common_area(a: Instance, b: Instance) -> float:
+    """Return the area that two boxes share, in px."""
+    across = max(0.0, min(a.box[2], b.box[2]) - max(a.box[0], b.box[0]))
+    return across * max(0.0, min(a.box[3], b.box[3]) - max(a.box[1], b.box[1]))
 
 
 def gap_bounds(a: Instance, b: Instance) -> tuple[float, float]:
     """Return the least and the most that the gap between two masks can be: each touches all sides of its box."""
-    dx = max(0.0, a.box[0] - b.box[2], b.box[0] - a.box[2])
-    dy = max(0.0, a.box[1] - b.box[3], b.box[1] - a.box[3])
+    dx, dy = _apart(a, b)
     least = math.hypot(dx, dy)
     if not (a.has_outline or b.has_outline):
         return least, least
@@ -58,6 +61,11 @@ def share_below(one: Instance, anchor: Instance) -> float:
     columns = own.any(axis=0)
     under = (theirs & (rows > lowest) & (rows <= lowest + band)).any(axis=0) & columns
     return float(under.sum() / max(1, columns.sum()))
+
+
+def _apart(a: Instance, b: Instance) -> tuple[float, float]:
+    """Return how far two boxes are apart across and down, in px."""
+    return max(0.0, a.box[0] - b.box[2], b.box[0] - a.box[2]), max(0.0, a.box[1] - b.box[3], b.box[1] - a.box[3])
 
 
 def _grown(shape: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:

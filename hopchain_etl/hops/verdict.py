@@ -17,6 +17,7 @@ from hopchain_etl.hops.colours import COLOURS
 from hopchain_etl.hops.execute import anchor_of, value_shows, value_sought
 from hopchain_etl.hops.geometry import Candidates
 from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue, says, shows_colour
+from hopchain_etl.hops.mask_geometry import common_area
 from hopchain_etl.hops.query import BY_VALUE, DEPTH, HOLDS, SIDES, Hop, Read, Relation, Value
 from hopchain_etl.hops.scene import Scene
 
@@ -131,8 +132,7 @@ def _better(meant: Candidates) -> str:
 
 def same_thing(one: Instance, other: Instance) -> bool:
     """Return whether two instances are one thing that was found under two names."""
-    a, b = one.box, other.box
-    common = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    common = common_area(one, other)
     return common >= SAME_THING * (one.width * one.height + other.width * other.height - common)
 
 

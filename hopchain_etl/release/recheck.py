@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from hopchain_etl.hops.checks import DRAFT_VARIANT_RULES, VARIANT_RULES, Rule, by_others, check_again
+from hopchain_etl.hops.checks import check_again, variant_rules
 from hopchain_etl.hops.query import QueryError, query_from_row, query_id
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.variants import VARIANTS, variant_violation
@@ -40,13 +40,11 @@ def broken_rules(
         scene = Scene.from_rows(instances[row["image_id"]], image["width"], image["height"])
         if rule := _first_broken_rule(row, scene):
             broken[row["query_id"]] = rule
-        elif kinds := {kind for kind in VARIANTS if variant_violation(kind, row, scene, _variant_rules(row))}:
-            broken_variants[row["query_id"]] = kinds
+        else:
+            rules = variant_rules(row.get("confirmed_by"))
+            if kinds := {kind for kind in VARIANTS if variant_violation(kind, row, scene, rules)}:
+                broken_variants[row["query_id"]] = kinds
     return broken, broken_variants
-
-
-def _variant_rules(row: Row) -> Sequence[Rule]:
-    return DRAFT_VARIANT_RULES if by_others(row.get("confirmed_by")) else VARIANT_RULES
 
 
 def _first_broken_rule(row: Row, scene: Scene) -> str | None:

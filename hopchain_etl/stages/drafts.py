@@ -40,8 +40,14 @@ class Part:
     """The whole question or a variant of a draft, with what code says and what other eyes saw."""
 
     query: Query
+    scene: Scene
     verdicts: tuple[HopVerdict, ...]
     agreed: dict[int, int] = field(default_factory=dict)  # how many looks agreed with the author, by hop
+
+    @cached_property
+    def looks(self) -> dict[int, Look]:
+        """The look for each open hop, by its number."""
+        return looks(self.query, self.verdicts, self.scene)
 
     @property
     def confirmed_by(self) -> list[JSON]:
@@ -164,7 +170,7 @@ class Drafts:
         for draft, kind, part in list(self._parts()):
             if draft.row["query_id"] not in self.kept:
                 continue
-            for number, look in looks(part.query, part.verdicts, self.scene).items():
+            for number, look in part.looks.items():
                 found = self._compared(part, number, look, seen[look])
                 if found is None:
                     part.agreed[number] = samples
@@ -214,7 +220,7 @@ class Drafts:
             "has_shortcut": checked.has_shortcut,
             "repaired": repaired,
         }
-        made = Draft(row, {WHOLE: Part(query, checked.verdicts)})
+        made = Draft(row, {WHOLE: Part(query, self.scene, checked.verdicts)})
         self._add_variants(made)
         return made
 
@@ -231,7 +237,7 @@ class Drafts:
             if wrong := variant_violation(kind, draft.row, self.scene, rules):
                 self._refuse(draft, kind, Rejected(wrong.reason, wrong.detail))
             elif variant := variant_from_row(kind, draft.row):
-                draft.parts[kind] = Part(variant, check_draft(variant, self.scene, ()).verdicts)
+                draft.parts[kind] = Part(variant, self.scene, check_draft(variant, self.scene, ()).verdicts)
 
     def _drop_unproven_variants(self, draft: Draft) -> None:
         """Drop the variants that code does not prove, of a question that it does: a row is proven as a whole or not."""
@@ -260,10 +266,7 @@ class Drafts:
 
     def _looks(self) -> list[Look]:
         """Return every different look that the drafts need; question and variants share many."""
-        needed = (
-            look for _, _, part in self._parts() for look in looks(part.query, part.verdicts, self.scene).values()
-        )
-        return list(dict.fromkeys(needed))
+        return list(dict.fromkeys(look for _, _, part in self._parts() for look in part.looks.values()))
 
     def _boxes(self, look: Look) -> tuple[tuple[str, tuple[float, ...]], ...]:
         return tuple((label, self.scene.get(one).box) for label, one in look.marks)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from hopchain_etl.hops.checks import DRAFT_VARIANT_RULES, VARIANT_RULES, by_others, check_again
+from hopchain_etl.hops.checks import check_again, variant_rules
 from hopchain_etl.hops.consensus import is_consensus
 from hopchain_etl.hops.expression import ExpressionError, number_of, parse
 from hopchain_etl.hops.query import QueryError, decimal_text, query_from_row, query_id
@@ -74,7 +74,7 @@ def verify_row(row: Row) -> tuple[list[Complaint], float]:
 
 
 def _variant_complaints(row: Row, scene: Scene) -> Iterator[Complaint]:
-    rules = DRAFT_VARIANT_RULES if by_others(row.get("confirmed_by")) else VARIANT_RULES
+    rules = variant_rules(row.get("confirmed_by"))
     for kind in VARIANTS:
         if wrong := variant_violation(kind, row, scene, rules):
             yield f"{kind}_{wrong.reason}", wrong.detail
