@@ -1,4 +1,4 @@
-"""map_threads and submit_ahead: many small requests at once; work started in advance, within a memory budget."""
+"""map_threads, submit_ahead and batched: many small requests at once; work started ahead, within a memory budget."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ def map_threads(work: Callable[[T], U], items: Iterable[T]) -> list[U]:
     """Apply ``work`` to each item with 16 threads and return the results in order. For many small requests."""
     with ThreadPoolExecutor(16) as threads:
         return list(threads.map(work, items))
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield ``items`` in lists of ``size``; the last one may be shorter."""
+    source = iter(items)
+    while batch := list(islice(source, size)):
+        yield batch
 
 
 def read_ahead(items: Iterable[T]) -> Iterator[T]:

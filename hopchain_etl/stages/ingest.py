@@ -18,6 +18,7 @@ from types import TracebackType
 
 import pyarrow as pa
 
+from hopchain_etl import schemas
 from hopchain_etl.concurrency import map_threads, submit_ahead
 from hopchain_etl.imaging.decode_pool import DecodePool, Decoder, DecodeWorkerError
 from hopchain_etl.imaging.normalise import (
@@ -28,16 +29,18 @@ from hopchain_etl.imaging.normalise import (
     image_id,
     normalise,
 )
-from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake
+from hopchain_etl.lake.lake import Lake, Marker, Part, Shard, check_intake, inputs_digest
 from hopchain_etl.lake.lock import lake_lock
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore, StoreError
+from hopchain_etl.lake.view import View
 from hopchain_etl.quality.validator import QualityError, Validator
 from hopchain_etl.settings import IngestSettings
-from hopchain_etl.stages.listing import intakes, list_intake, listing, markers
+from hopchain_etl.stages.listing import Intake, intakes, list_intake, listing
 from hopchain_etl.stages.near_duplicates import COLUMNS, ImageIndex
-from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Progress, Rejected, Row, run_shard
+from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Progress, Rejected, Row, StoppedError, run_shard
 
 WORKERS = max(2, os.cpu_count() or 2)  # decode processes
+_PHOTOS = pa.schema([schemas.IMAGES.field(name) for name in COLUMNS])
 _WINDOW = 4  # times `concurrency`: photos in progress, so that fetching continues while a shard is written
 _MEMORY = 256 << 20  # bytes of photos held at a time; a larger photo is processed alone
 
@@ -71,18 +74,18 @@ def ingest(
     """Finish every older intake that lacks shards or holds failed rows, then ingest the new photos as ``intake``.
 
     An intake that has been listed before is not listed again, only finished. One ingest at a time: waits for the lake's
-    lock. Raises LockHeldError, StoppedError (run it again to continue), StoreError if source or lake cannot be used,
-    and QualityError, after all other shards are done, if too many rows of a shard failed the suite.
+    lock. Raises LockHeldError; LockLostError and StoppedError (run it again to continue); StoreError if source or lake
+    cannot be used; and QualityError, after all other shards are done, if too many rows of a shard failed the suite.
     """
     check_intake(intake)
-    with lake_lock(lake, "ingest"):
+    stop = stop or threading.Event()
+    with lake_lock(lake, "ingest", on_lost=stop.set) as lease:
         before = intakes(lake)
         current = next((old for old in before if old.name == intake), None)
         if current is None:
             current = list_intake(lake, source, settings, intake, before)
             before.append(current)
-        stored = markers(lake, (shard for each in before for shard in each.shards))
-        unfinished = [shard for shard, marker in stored.items() if marker is None or marker.failed]
+        unfinished = _unfinished(lake, before)
         done: dict[Shard, Marker] = {}
         suite_errors: list[QualityError] = []
         if unfinished:
@@ -90,8 +93,12 @@ def ingest(
             with Ingest(lake, source, settings, unfinished, known, lake.tombstones()) as stage:
                 run = partial(run_shard, stage, lake, None, validate=validate, progress=progress, stop=stop)
                 for shard in unfinished:
+                    lease.check()
                     try:
                         done[shard] = run(shard)
+                    except StoppedError:
+                        lease.check()  # a lost lock is why it was stopped
+                        raise
                     except QualityError as error:  # continue with the other shards
                         suite_errors.append(error)
                     else:
@@ -123,9 +130,9 @@ class _DecodedPhoto:
 class Ingest:
     """Converts listing rows to rows of ``images``. Holds threads and decode processes: use it in a ``with`` statement.
 
-    ``shards`` must be run in this order; photos of the next shard are fetched while one is written. ``known`` are the
-    images of all complete shards; the caller adds a shard's rows once that shard is complete. ``withdrawn`` are
-    tombstones by image_id.
+    ``shards``, each with its listing, must be run in this order; photos of the next shard are fetched while one is
+    written. ``known`` are the images of all complete shards; the caller adds a shard's rows once that shard is
+    complete. ``withdrawn`` are tombstones by image_id.
     """
 
     name, table = "ingest", "images"
@@ -136,7 +143,7 @@ class Ingest:
         lake: Lake,
         source: ObjectStore,
         settings: IngestSettings,
-        shards: Iterable[Shard],
+        shards: Mapping[Shard, Part],
         known: ImageIndex,
         withdrawn: Mapping[str, Row],
         *,
@@ -150,6 +157,7 @@ class Ingest:
         self._pool = DecodePool(WORKERS, limits, function=decode)
         self._fetchers = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="ingest-fetch")
         self._writers = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="ingest-write")
+        self._shards = shards
         self._inputs: dict[Shard, list[Row]] = {}
         rows = (row for shard in shards for row in self.read(lake, shard))
         self._decoded = submit_ahead(
@@ -176,7 +184,7 @@ class Ingest:
         settled = _settled(lake, shard)
         self._inputs[shard] = [
             {**row, "input_id": row["uri"], "image_id": None, "settled": settled.get(row["uri"])}
-            for row in listing(lake, shard).to_pylist()
+            for row in listing(lake, shard, self._shards[shard]).to_pylist()
         ]
         return self._inputs[shard]
 
@@ -274,11 +282,23 @@ def _settled(lake: Lake, shard: Shard) -> dict[str, Outcome]:
     return settled
 
 
+def _unfinished(lake: Lake, listed: Iterable[Intake]) -> dict[Shard, Part]:
+    """Return the shards without a marker or with failed rows, each with its listing, in order."""
+    markers = lake.markers("images")
+    shards = ((shard, part) for each in listed for shard, part in zip(each.shards, each.parts, strict=True))
+    return {shard: part for shard, part in shards if shard not in markers or markers[shard].failed}
+
+
 def _known(lake: Lake, distance: int) -> ImageIndex:
-    """Return an index of every image in the lake."""
+    """Return an index of every image in the lake; only shards that are new since the last time are read."""
+    sources = {str(shard): inputs_digest([marker]) for shard, marker in lake.markers("images").items()}
+
+    def derive(new: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+        tables = map_threads(lambda name: _rows(lake, Shard.parse(name)).select(COLUMNS), new)
+        yield from zip(new, tables, strict=True)
+
     known = ImageIndex(distance)
-    for rows in map_threads(lambda shard: _rows(lake, shard).select(COLUMNS), lake.completed_shards("images")):
-        known.extend(rows)
+    known.extend(View(lake.store, "photos", _PHOTOS).rows(sources, derive))
     return known
 
 

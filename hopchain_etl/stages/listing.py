@@ -6,18 +6,37 @@ last: an interrupted listing does not exist. Objects in a listing count as seen 
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
 from hopchain_etl import schemas
-from hopchain_etl.concurrency import map_threads
-from hopchain_etl.lake.lake import Lake, Marker, Part, Shard
+from hopchain_etl.concurrency import batched, map_threads
+from hopchain_etl.lake.digests import Digests
+from hopchain_etl.lake.lake import Lake, Part, Shard
 from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.view import View
 from hopchain_etl.settings import IngestSettings
+
+_BATCH = 10_000  # objects of the source that are compared with the seen ones at once
+_SEEN = pa.schema([pa.field("digest", pa.binary(16))])
+_INTAKES = pa.schema(
+    [
+        ("intake", pa.string()),
+        ("order", pa.int64()),
+        ("listed", pa.int64()),
+        ("new", pa.int64()),
+        ("name", pa.string()),
+        ("rows", pa.int64()),
+        ("sha256", pa.string()),
+        ("size", pa.int64()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -37,18 +56,28 @@ class Intake:
 
 
 def intakes(lake: Lake) -> list[Intake]:
-    """Return every intake of the lake, in the order in which they were listed."""
-    names = [
-        folder.removeprefix("intake=") for folder in lake.store.list_folders("images/") if folder.startswith("intake=")
-    ]
-    stored = map_threads(lambda name: (name, lake.get_json(_marker(name))), names)
-    return sorted((_intake(name, value) for name, value in stored if value), key=lambda intake: intake.order)
+    """Return every intake of the lake, in the order in which they were listed. Only new ones are read one by one."""
+    folders = (folder for folder in lake.store.list_folders("images/") if folder.startswith("intake="))
+    names = {folder.removeprefix("intake="): "" for folder in folders}
+
+    def derive(new: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+        for name, value in zip(new, map_threads(lambda name: lake.get_json(_marker(name)), new), strict=True):
+            if value:  # otherwise an interrupted listing
+                own = {"intake": name, "order": value["order"], "listed": value["listed"], "new": value["new"]}
+                yield name, pa.Table.from_pylist([{**own, **part} for part in value["shards"]], schema=_INTAKES)
+
+    facts: dict[str, Intake] = {}
+    parts: defaultdict[str, list[Part]] = defaultdict(list)
+    for row in View(lake.store, "intakes", _INTAKES).rows(names, derive).to_pylist():
+        facts[row["intake"]] = Intake(row["intake"], row["order"], row["listed"], row["new"], ())
+        parts[row["intake"]].append(Part(row["name"], row["rows"], row["sha256"], row["size"]))
+    found = (replace(intake, parts=tuple(parts[name])) for name, intake in facts.items())
+    return sorted(found, key=lambda intake: intake.order)
 
 
-def listing(lake: Lake, shard: Shard) -> pa.Table:
-    """Return the listing of one shard (schemas.LISTING), in key order; raise KeyError if there is none."""
-    intake = _intake(shard.intake, json.loads(lake.store.get(_marker(shard.intake))))
-    return _listing(lake, shard, intake.parts[shard.index])
+def listing(lake: Lake, shard: Shard, part: Part) -> pa.Table:
+    """Return the listing of one shard (schemas.LISTING), in key order."""
+    return lake.parts(lake.folder("images", None, shard), [part], schemas.LISTING)
 
 
 def list_intake(lake: Lake, source: ObjectStore, settings: IngestSettings, name: str, before: list[Intake]) -> Intake:
@@ -57,29 +86,33 @@ def list_intake(lake: Lake, source: ObjectStore, settings: IngestSettings, name:
     Seen means the same uri and etag. Where nothing is new, nothing is stored and the intake has no shards. Raises
     StoreError if the source cannot be listed, ValueError if source and lake are the same location.
     """
-    seen = _seen(lake, before)
-    listed, new = 0, []
-    for row in _photos(lake, source):
-        listed += 1
-        if (row["uri"], row["etag"]) not in seen:
-            new.append(row)
-    new = sorted(new, key=lambda row: row["uri"])[: settings.limit]
+    erased = [bytes.fromhex(seen) for stone in lake.tombstones().values() for seen in stone.get("seen", ())]
+    seen = Digests(pa.chunked_array([*_seen(lake, before).chunks, pa.array(erased, pa.binary(16))]))
+    listed, new = 0, [schemas.LISTING.empty_table()]
+    for rows in batched(_photos(lake, source), _BATCH):
+        listed += len(rows)
+        known = seen.contain([digest(row["uri"], row["etag"]) for row in rows])
+        unseen = [row for row, is_known in zip(rows, known, strict=True) if not is_known]
+        new.append(pa.Table.from_pylist(unseen, schema=schemas.LISTING))
+    fresh = pa.concat_tables(new).sort_by("uri").slice(0, settings.limit)
     parts = tuple(
-        lake.write_part(lake.folder("images", None, Shard(name, index)), "listing", rows)
-        for index, rows in enumerate(_cut(new, settings.shard_size))
+        lake.write_part(
+            lake.folder("images", None, Shard(name, index)), "listing", fresh.slice(at, settings.shard_size)
+        )
+        for index, at in enumerate(range(0, fresh.num_rows, settings.shard_size))
     )
-    intake = Intake(name, max((old.order for old in before), default=0) + 1, listed, len(new), parts)
+    intake = Intake(name, max((old.order for old in before), default=0) + 1, listed, fresh.num_rows, parts)
     if not parts:
         return intake
     value = {"order": intake.order, "listed": listed, "new": intake.new, "shards": [vars(part) for part in parts]}
     if not lake.store.put_if_absent(_marker(name), json.dumps(value, sort_keys=True, indent=1).encode()):
-        return _intake(name, lake.get_json(_marker(name)))  # another process was faster (our lock had expired)
+        return next(one for one in intakes(lake) if one.name == name)  # another process was faster
     return intake
 
 
-def markers(lake: Lake, shards: Iterable[Shard]) -> dict[Shard, Marker | None]:
-    """Return the images marker of each shard, None if it is not complete."""
-    return dict(map_threads(lambda shard: (shard, lake.marker("images", None, shard)), shards))
+def digest(uri: str, etag: str) -> bytes:
+    """Return 16 bytes that stand for an object that was seen."""
+    return hashlib.sha256(f"{uri}\n{etag}".encode()).digest()[:16]
 
 
 def _photos(lake: Lake, source: ObjectStore) -> Iterator[dict[str, Any]]:
@@ -95,25 +128,19 @@ def _photos(lake: Lake, source: ObjectStore) -> Iterator[dict[str, Any]]:
             yield {"uri": uri, "etag": entry.etag, "bytes": entry.size}
 
 
-def _cut(rows: list[dict[str, Any]], size: int) -> Iterator[pa.Table]:
-    for at in range(0, len(rows), size):
-        yield pa.Table.from_pylist(rows[at : at + size], schema=schemas.LISTING)
+def _seen(lake: Lake, before: Iterable[Intake]) -> pa.ChunkedArray:
+    """Return the digests of all objects in the listings of ``before``."""
+    by_name = {intake.name: intake for intake in before}
 
+    def derive(new: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+        for name in new:
+            pairs = list(zip(by_name[name].shards, by_name[name].parts, strict=True))
+            tables = map_threads(lambda pair: listing(lake, *pair), pairs)
+            rows = (row for table in tables for row in table.to_pylist())
+            yield name, pa.table({"digest": [digest(row["uri"], row["etag"]) for row in rows]}, schema=_SEEN)
 
-def _seen(lake: Lake, before: list[Intake]) -> set[tuple[str, str]]:
-    shards = [(shard, part) for intake in before for shard, part in zip(intake.shards, intake.parts, strict=True)]
-    tables = map_threads(lambda pair: _listing(lake, *pair), shards)
-    return {(row["uri"], row["etag"]) for table in tables for row in table.to_pylist()}
-
-
-def _listing(lake: Lake, shard: Shard, part: Part) -> pa.Table:
-    return lake.parts(lake.folder("images", None, shard), [part], schemas.LISTING)
+    return View(lake.store, "seen", _SEEN).rows(dict.fromkeys(by_name, ""), derive)["digest"]
 
 
 def _marker(name: str) -> str:
     return f"images/intake={name}/_LISTED"
-
-
-def _intake(name: str, value: Any) -> Intake:
-    parts = tuple(Part(**part) for part in value["shards"])
-    return Intake(name, value["order"], value["listed"], value["new"], parts)

@@ -150,7 +150,8 @@ def run_with(decode: Decoder, lake: Lake, source: ObjectStore) -> Any:
     settings = IngestSettings()
     intake = list_intake(lake, source, settings, "night-1", [])
     known = ImageIndex(settings.near_distance)
-    with Ingest(lake, source, settings, intake.shards, known, {}, decode=decode) as stage:
+    shards = dict(zip(intake.shards, intake.parts, strict=True))
+    with Ingest(lake, source, settings, shards, known, {}, decode=decode) as stage:
         return run_shard(stage, lake, None, intake.shards[0], validate=accept)
 
 

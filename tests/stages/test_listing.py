@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hopchain_etl.imaging.normalise import image_id
-from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import IngestSettings
 from hopchain_etl.stages.ingest import IngestResult
@@ -43,6 +43,18 @@ def test_an_unchanged_night_fetches_nothing(lake: Lake, source: ObjectStore) -> 
     assert parts(lake) == before
     assert take(lake, source).shards == ()  # nor does the first night itself, run again
     assert source.calls["get"] == fetched
+
+
+def test_history_costs_no_request(lake: Lake, source: ObjectStore) -> None:
+    def night(number: int) -> int:
+        fresh = Lake(lake.settings)
+        upload(source, {f"{number}.jpg": photo(number)})
+        take(fresh, source, f"night-{number}", shard_size=1)
+        lake.manifest("images", None).fold()
+        return fresh.store.calls.total()
+
+    costs = [night(number) for number in range(1, 7)]
+    assert costs[5] <= costs[2]
 
 
 def test_a_changed_object_is_new(lake: Lake, source: ObjectStore) -> None:
@@ -92,7 +104,9 @@ def test_a_lake_inside_its_source_does_not_feed_on_itself(bucket: S3Location, la
 def test_listings_say_what_was_seen(lake: Lake, source: ObjectStore) -> None:
     upload(source, {"b.jpg": photo(1), "a.jpg": photo(2)})
     take(lake, source, shard_size=1)
-    rows = [row for n in range(2) for row in listing(lake, Shard("night-1", n)).to_pylist()]
+    (intake,) = intakes(lake)
+    pairs = zip(intake.shards, intake.parts, strict=True)
+    rows = [row for shard, part in pairs for row in listing(lake, shard, part).to_pylist()]
     assert [(row["uri"], row["bytes"]) for row in rows] == [
         (source.uri("a.jpg"), len(photo(2))),
         (source.uri("b.jpg"), len(photo(1))),
