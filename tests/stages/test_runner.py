@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.stages import runner
 from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Rejected, Row, run_shard
@@ -30,7 +31,7 @@ class Three:
     def read(self, lake: Lake, shard: Shard) -> list[Row]:
         return [{"input_id": f"{n:04d}", "image_id": f"{n:04d}"} for n in range(200)]
 
-    def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
+    def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
         for number, row in enumerate(rows):
             made = [{**category(row["image_id"]), "category": f"thing {k}"} for k in range(3)]
             if number % 100 == 0:

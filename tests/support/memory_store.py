@@ -1,0 +1,76 @@
+"""An object store in memory that dies at a chosen write: for tests of what a kill at any point leaves behind."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo, ObjectStore
+from hopchain_etl.settings import LakeSettings
+
+
+class KilledError(BaseException):
+    """The process is killed: no code may handle it."""
+
+
+class MemoryStore(ObjectStore):
+    """What journal and migrations use of a store. ``writes_left``: how many writes and deletes come before the kill."""
+
+    def __init__(self, objects: dict[str, bytes] | None = None, writes_left: int | None = None) -> None:
+        self.objects = {} if objects is None else objects
+        self.writes_left = writes_left
+        self.calls: Counter[str] = Counter()
+
+    def uri(self, key: str) -> str:
+        return f"memory://{key}"
+
+    def get(self, key: str) -> bytes:
+        self.calls["get"] += 1
+        try:
+            return self.objects[key]
+        except KeyError:
+            raise MissingObjectError(key) from None
+
+    def put(self, key: str, data: bytes, metadata: dict[str, str] | None = None) -> None:
+        self._write("put")
+        self.objects[key] = data
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        self._write("put")
+        return self.objects.setdefault(key, data) == data
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._write("delete")
+            self.objects.pop(key, None)
+
+    def exists(self, key: str) -> bool:
+        return key in self.objects
+
+    def list_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        self.calls["list"] += 1
+        for key, data in sorted(self.objects.items()):
+            if key.startswith(prefix):
+                yield ObjectInfo(key, hashlib.md5(data).hexdigest(), len(data), datetime.now(UTC))
+
+    def list_folders(self, prefix: str = "") -> list[str]:
+        self.calls["list"] += 1
+        below = (key.removeprefix(prefix).split("/") for key in self.objects if key.startswith(prefix))
+        return sorted({parts[0] for parts in below if len(parts) > 1})
+
+    def _write(self, verb: str) -> None:
+        if self.writes_left == 0:
+            raise KilledError
+        if self.writes_left is not None:
+            self.writes_left -= 1
+        self.calls[verb] += 1
+
+
+def lake_in(store: ObjectStore, flush_answers: int = 64, flush_seconds: float = 60) -> Lake:
+    """Return a lake over a store; no bucket is touched."""
+    lake = Lake(LakeSettings(journal_flush_answers=flush_answers, journal_flush_seconds=flush_seconds))
+    lake.store = store
+    return lake
