@@ -90,20 +90,25 @@ class Segments:
         self._merge(batch)
 
     def forget(self, blob_shas: Collection[str]) -> int:
-        """Remove every answer about these photos; return how many there were.
+        """Remove every answer about these photos, from all versions of all segments; return how many there were.
 
-        Other lines of their segments are written again first, so it can be cut off anywhere and repeated.
+        Other lines of their segments are written again first, so it can be cut off anywhere and repeated. Raises
+        StoreError if old versions may not be deleted.
         """
         gone: set[str] = set()
-        for segment in self.listed():
+        live, with_photo = self.listed(), []
+        merged_before = {self._key(number) for number in range(1, self._last)} - {segment.key for segment in live}
+        for segment in live:
             answers = [json.loads(line) for line in lines(self._store.get(segment.key))]
             mine = {answer["key"] for answer in answers if answer["blob_sha"] in blob_shas}
             if not mine:
                 continue
             gone |= mine
+            with_photo.append(segment.key)
             if kept := [Answer(**answer) for answer in answers if answer["key"] not in mine]:
                 self._copy(packed(answer.to_line() for answer in kept))
-            self._store.delete([segment.key])
+        if with_photo:  # these go last: while one is there, a repetition knows that something is left to do
+            self._store.erase([*sorted(merged_before), *with_photo])
         return len(gone)
 
     def answers(self) -> Iterator[Answer]:
@@ -116,8 +121,11 @@ class Segments:
                     seen.add(answer.key)
                     yield answer
 
+    def _key(self, number: int) -> str:
+        return f"{self._folder}{number:08d}.jsonl.zst"
+
     def _write(self, segment: bytes) -> str | None:
-        key = f"{self._folder}{self._last + 1:08d}.jsonl.zst"
+        key = self._key(self._last + 1)
         if not self._store.put_if_absent(key, segment):
             return None
         self._last += 1

@@ -47,6 +47,9 @@ class MemoryStore(ObjectStore):
             self._write("delete")
             self.objects.pop(key, None)
 
+    def erase(self, keys: Iterable[str]) -> None:
+        self.delete(keys)
+
     def exists(self, key: str) -> bool:
         return key in self.objects
 
