@@ -145,7 +145,7 @@ class Segments:
         except MissingObjectError:
             return  # another process is merging them
         self._copy(b"".join(frames))  # zstd frames one after the other are one stream
-        self._store.delete(keys)
+        self._store.delete(reversed(keys))  # so the lower numbers are there as long as any
 
 
 def packed(lines: Iterable[bytes]) -> bytes:

@@ -17,10 +17,14 @@ class KilledError(BaseException):
 
 
 class MemoryStore(ObjectStore):
-    """What journal and migrations use of a store. ``writes_left``: how many writes and deletes come before the kill."""
+    """What journal and migrations use of a store. ``writes_left``: how many writes and deletes come before the kill.
+
+    ``history`` are all bytes that a versioned bucket would still hold, by key.
+    """
 
     def __init__(self, objects: dict[str, bytes] | None = None, writes_left: int | None = None) -> None:
         self.objects = {} if objects is None else objects
+        self.history: dict[str, list[bytes]] = {key: [data] for key, data in self.objects.items()}
         self.writes_left = writes_left
         self.calls: Counter[str] = Counter()
 
@@ -37,10 +41,12 @@ class MemoryStore(ObjectStore):
     def put(self, key: str, data: bytes, metadata: dict[str, str] | None = None) -> None:
         self._write("put")
         self.objects[key] = data
+        self.history.setdefault(key, []).append(data)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        self._write("put")
-        return self.objects.setdefault(key, data) == data
+        if key not in self.objects:
+            self.put(key, data)
+        return self.objects[key] == data
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -48,7 +54,9 @@ class MemoryStore(ObjectStore):
             self.objects.pop(key, None)
 
     def erase(self, keys: Iterable[str]) -> None:
-        self.delete(keys)
+        for key in keys:
+            self.delete([key])
+            self.history.pop(key, None)
 
     def exists(self, key: str) -> bool:
         return key in self.objects
