@@ -4,14 +4,15 @@ All fingerprints share it. The answers of a model about the photos of a shard ar
 ``journal/<model>/intake=<i>/shard=<n>/<number>.jsonl.zst``; a photo is always in the same shard. A line holds
 
 - ``key``: hash of everything that determines the answer (``engines.base.payload_hash``);
-- ``blob_sha``: the photo, also if the model did not see it, so that erasing a photo finds every answer about it;
+- ``blob_sha``: the photo, also if the model did not see it: each photo has its own answer to a blind question, and
+  erasing a photo finds every answer about it;
 - ``content``: what the engine made of the answer;
 - ``said``: the model's literal text, only for people, to check a row later.
 
 A stage reads the segments once, when it starts on a shard; lookups are then in memory. New answers are written every
 ``journal_flush_answers`` answers or ``journal_flush_seconds`` seconds, whichever is first: a kill repeats at most the
 calls in flight and those since the last flush. A new segment is written only after everything before it was read, and
-without the keys that are there already: if two builds answer the same question, all later readers see the answer that
+without what is there already: if two builds answer the same question, all later readers see the answer that
 was written first.
 """
 
@@ -76,16 +77,16 @@ class ModelJournal:
         self._segments = Segments(lake.store, _prefix(folder, shard))
         self._most = lake.settings.journal_flush_answers
         self._seconds = lake.settings.journal_flush_seconds
-        self._contents: dict[str, bytes] = {}  # by key; compressed, because a shard can have 100,000 answers
+        self._contents: dict[str, bytes] = {}  # by id; compressed, because a shard can have 100,000 answers
         self._unsaved: dict[str, Answer] = {}
         self._read: set[str] = set()  # keys of the segments whose lines are in ``_contents``
         self._timer: threading.Timer | None = None
         self._lock = threading.RLock()
         self._refresh()
 
-    def get(self, key: str) -> JSON | None:
-        """Return the content of an answer."""
-        compressed = self._contents.get(key)
+    def get(self, answer_id: str) -> JSON | None:
+        """Return the content of the answer with that ``Answer.id``."""
+        compressed = self._contents.get(answer_id)
         if compressed is None:
             return None
         content: JSON = json.loads(zlib.decompress(compressed))
@@ -94,7 +95,7 @@ class ModelJournal:
     def put(self, answer: Answer) -> JSON:
         """Add an answer, to be written as the settings say; return its content exactly as a rerun will read it.
 
-        If there is an answer with this key already, that one stays and its content is returned.
+        If there is one with this id already, that one stays and its content is returned.
         """
         with self._lock:
             self._add(answer)
@@ -102,7 +103,7 @@ class ModelJournal:
                 self.flush()
             elif self._unsaved and self._timer is None:
                 self._start_timer()
-            content = self.get(answer.key)
+            content = self.get(answer.id)
             assert content is not None
             return content
 
@@ -134,17 +135,17 @@ class ModelJournal:
             self._segments.merge()
 
     def _add(self, answer: Answer) -> None:
-        if answer.key not in self._contents:
-            self._contents[answer.key] = _compressed(answer.content)
-            self._unsaved[answer.key] = answer
+        if answer.id not in self._contents:
+            self._contents[answer.id] = _compressed(answer.content)
+            self._unsaved[answer.id] = answer
 
     def _refresh(self) -> None:
         """Read new segments. Their answers replace those that are not written yet, but not those written before."""
         for segment in self._segments.unread(self._read):
             for line in lines(segment):
-                facts = json.loads(line)
-                if self._unsaved.pop(facts["key"], None) or facts["key"] not in self._contents:
-                    self._contents[facts["key"]] = _compressed(facts["content"])
+                answer = Answer(**json.loads(line))
+                if self._unsaved.pop(answer.id, None) or answer.id not in self._contents:
+                    self._contents[answer.id] = _compressed(answer.content)
 
     def _start_timer(self) -> None:
         self._timer = threading.Timer(self._seconds, self._flush_late)

@@ -36,6 +36,11 @@ class Answer:
     content: JSON
     said: JSON | None = None
 
+    @property
+    def id(self) -> str:
+        """What tells answers apart: a blind question has the same key for each photo, and an answer of its own."""
+        return answer_id(self.blob_sha, self.key)
+
     def to_line(self) -> bytes:
         """Return the answer's line; the same answer gives the same bytes."""
         facts = {"key": self.key, "blob_sha": self.blob_sha, "content": self.content}
@@ -99,13 +104,13 @@ class Segments:
         live, with_photo = self.listed(), []
         merged_before = {self._key(number) for number in range(1, self._last)} - {segment.key for segment in live}
         for segment in live:
-            answers = [json.loads(line) for line in lines(self._store.get(segment.key))]
-            mine = {answer["key"] for answer in answers if answer["blob_sha"] in blob_shas}
+            answers = [Answer(**json.loads(line)) for line in lines(self._store.get(segment.key))]
+            mine = {answer.id for answer in answers if answer.blob_sha in blob_shas}
             if not mine:
                 continue
             gone |= mine
             with_photo.append(segment.key)
-            if kept := [Answer(**answer) for answer in answers if answer["key"] not in mine]:
+            if kept := [answer for answer in answers if answer.id not in mine]:
                 self._copy(packed(answer.to_line() for answer in kept))
         if with_photo:  # these go last: while one is there, a repetition knows that something is left to do
             self._store.erase([*sorted(merged_before), *with_photo])
@@ -117,8 +122,8 @@ class Segments:
         for segment in self.unread(set()):
             for line in lines(segment):
                 answer = Answer(**json.loads(line))
-                if answer.key not in seen:
-                    seen.add(answer.key)
+                if answer.id not in seen:
+                    seen.add(answer.id)
                     yield answer
 
     def _key(self, number: int) -> str:
@@ -146,6 +151,11 @@ class Segments:
             return  # another process is merging them
         self._copy(b"".join(frames))  # zstd frames one after the other are one stream
         self._store.delete(reversed(keys))  # so the lower numbers are there as long as any
+
+
+def answer_id(blob_sha: str, key: str) -> str:
+    """Return ``Answer.id``."""
+    return f"{blob_sha}/{key}"
 
 
 def packed(lines: Iterable[bytes]) -> bytes:

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from hopchain_etl.engines.base import JSON, Identity, Job, Reply, payload_hash
 from hopchain_etl.lake.journal import Journal
-from hopchain_etl.lake.segments import Answer
+from hopchain_etl.lake.segments import Answer, answer_id
 
 J = TypeVar("J", bound=Job)
 
@@ -23,19 +23,20 @@ class ResponseCache:
         self._answers = journal.of(identity.model)
 
     def key(self, job: Job) -> str:
-        """Return the key of a job's answer."""
-        return payload_hash(self._identity, job)
+        """Return the ``Answer.id`` of a job's answer."""
+        return answer_id(job.photo.blob_sha, payload_hash(self._identity, job))
 
     def get(self, key: str) -> JSON | None:
         """Return the stored content."""
         return self._answers.get(key)
 
-    def put(self, key: str, reply: Reply[J]) -> Reply[J]:
+    def put(self, reply: Reply[J]) -> Reply[J]:
         """Store the content of a reply; return the reply with what a rerun will read: key order and floats as in JSON.
 
         If there is an answer already, that one is returned.
         """
         assert reply.content is not None
+        key = payload_hash(self._identity, reply.job)
         answer = Answer(key, reply.job.photo.blob_sha, reply.content, reply.raw_response)
         return replace(reply, content=self._answers.put(answer), raw_response=None)
 
@@ -112,7 +113,7 @@ def replies_with_cache(
     try:
         for reply in ask(uncached()):
             key = cache.key(reply.job)
-            replies.add_reply(key, reply if reply.content is None else cache.put(key, reply))
+            replies.add_reply(key, reply if reply.content is None else cache.put(reply))
             yield from replies.in_order()
     finally:
         cache.flush()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from copy import copy
 from dataclasses import replace
 from itertools import count
 
@@ -17,7 +16,6 @@ from hopchain_etl.lake.journal import Journal, ModelJournal, answers, forget
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.lake.segments import Answer
-from hopchain_etl.settings import LakeSettings
 from support.memory_store import KilledError, MemoryStore, lake_in
 from support.s3 import S3Location
 from support.toy_build import settings_at
@@ -32,7 +30,7 @@ def answer(number: int, text: str = "yes") -> Answer:
 
 def stored(lake: Lake) -> dict[str, str]:
     """What a new reader finds, by key."""
-    found = {one.key: one.content["text"] for _, one in answers(lake, SHARD)}
+    found = {one.id: one.content["text"] for _, one in answers(lake, SHARD)}
     journal = ModelJournal(lake, "model", SHARD)
     assert {key: content["text"] for key in found if (content := journal.get(key))} == found
     return found
@@ -48,7 +46,7 @@ def test_answers_are_written_together_and_read_back_with_few_requests() -> None:
     journal.compact()
     store.calls.clear()
     with Journal(lake, SHARD) as journal:
-        assert all(journal.of("model").get(answer(number).key) == {"text": "yes"} for number in range(1_000))
+        assert all(journal.of("model").get(answer(number).id) == {"text": "yes"} for number in range(1_000))
     journal.compact()
     assert store.calls.total() == 2, "one listing, one segment"
 
@@ -58,9 +56,9 @@ def test_content_is_what_a_rerun_will_read() -> None:
     odd = replace(answer(1), content={"b": 1, "a": (0.1, float(10**22)), "3": None})
     with Journal(lake, SHARD) as journal:
         given = journal.of("org/model name").put(odd)
-        assert journal.of("org/model name").get(odd.key) == given
+        assert journal.of("org/model name").get(odd.id) == given
     with Journal(lake, SHARD) as again:
-        assert json.dumps(again.of("org/model name").get(odd.key)) == json.dumps(given)
+        assert json.dumps(again.of("org/model name").get(odd.id)) == json.dumps(given)
     assert list(given) == ["3", "a", "b"]
     ((model, kept),) = answers(lake, SHARD)
     assert (model, kept.said) == ("org_model_name", {"text": "yes!"})
@@ -70,9 +68,9 @@ def test_each_shard_and_model_has_its_own() -> None:
     lake = lake_in(MemoryStore())
     with Journal(lake, SHARD) as journal:
         journal.of("model").put(answer(1))
-        assert journal.of("other").get(answer(1).key) is None
+        assert journal.of("other").get(answer(1).id) is None
     with Journal(lake, Shard("first", 1)) as journal:
-        assert journal.of("model").get(answer(1).key) is None
+        assert journal.of("model").get(answer(1).id) is None
 
 
 def test_an_answer_does_not_wait_for_the_next_one() -> None:
@@ -137,7 +135,7 @@ def test_a_kill_repeats_at_most_one_flush() -> None:
             store.writes_left = None
             kept = stored(lake)
             assert put - len(kept) <= FLUSH
-            assert list(kept) == [answer(number).key for number in range(1, len(kept) + 1)]
+            assert list(kept) == [answer(number).id for number in range(1, len(kept) + 1)]
         else:
             break
     assert writes == 9, "four segments, and one for all, then these are deleted"
@@ -150,22 +148,12 @@ def test_of_two_builds_that_ask_the_same_the_first_that_wrote_counts() -> None:
     assert one.put(answer(1, "mine")) == {"text": "mine"}
     assert other.put(answer(1, "theirs")) == {"text": "theirs"}
     other.flush()
-    assert stored(lake) == {answer(1).key: "theirs"}
+    assert stored(lake) == {answer(1).id: "theirs"}
     one.put(answer(2, "mine"))
     one.flush()
-    assert stored(lake) == {answer(1).key: "theirs", answer(2).key: "mine"}
-    assert one.get(answer(1).key) == {"text": "theirs"}, "from then on also where it was answered otherwise"
+    assert stored(lake) == {answer(1).id: "theirs", answer(2).id: "mine"}
+    assert one.get(answer(1).id) == {"text": "theirs"}, "from then on also where it was answered otherwise"
     assert one.put(answer(2, "other")) == {"text": "mine"}
-
-
-BASE = Lake(LakeSettings(journal_flush_answers=FLUSH, journal_flush_seconds=60))
-
-
-def over(store: MemoryStore) -> Lake:
-    """A lake over a store, without making a client each time."""
-    lake = copy(BASE)
-    lake.store = store
-    return lake
 
 
 STEPS = st.tuples(
@@ -182,7 +170,7 @@ def test_whatever_two_builds_do_and_where_they_are_killed_every_flushed_answer_s
 ) -> None:
     objects: dict[str, bytes] = {}
     stores = [MemoryStore(objects) for _ in range(2)]
-    lakes = [over(store) for store in stores]
+    lakes = [lake_in(store, FLUSH) for store in stores]
     builds = [ModelJournal(lake, "model", SHARD) for lake in lakes]
     before: dict[str, str] = {}
     for number, (step, who, key, kill) in enumerate(steps):

@@ -28,7 +28,7 @@ def filled(sizes: list[int]) -> MemoryStore:
 
 
 def known(store: MemoryStore) -> dict[str, Answer]:
-    return {one.key: one for one in Segments(store, FOLDER).answers()}
+    return {one.id: one for one in Segments(store, FOLDER).answers()}
 
 
 def test_a_merged_segment_is_read_by_zstd_itself() -> None:
@@ -90,7 +90,7 @@ def test_a_number_is_written_once_and_merging_leaves_what_others_write() -> None
     busy = Meanwhile(store.objects)
     Segments(busy, FOLDER).merge()
     assert {one.content["text"] for one in known(busy).values()} == {"yes", "theirs"}
-    assert set(known(busy)) == {answer(number).key for number in (0, 7, 8, 9)}
+    assert set(known(busy)) == {answer(number).id for number in (0, 7, 8, 9)}
 
 
 def test_a_segment_that_is_merged_while_it_is_read_is_found_again() -> None:

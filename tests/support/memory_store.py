@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from copy import copy
 from datetime import UTC, datetime
+from functools import cache
 
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo, ObjectStore
@@ -82,6 +84,14 @@ class MemoryStore(ObjectStore):
 
 def lake_in(store: ObjectStore, flush_answers: int = 64, flush_seconds: float = 60) -> Lake:
     """Return a lake over a store; no bucket is touched."""
-    lake = Lake(LakeSettings(journal_flush_answers=flush_answers, journal_flush_seconds=flush_seconds))
+    lake = copy(_lake())
+    lake.settings = LakeSettings(journal_flush_answers=flush_answers, journal_flush_seconds=flush_seconds)
     lake.store = store
+    lake._manifests = {}
     return lake
+
+
+@cache
+def _lake() -> Lake:
+    """A lake to copy: making a client takes longer than most tests."""
+    return Lake(LakeSettings())
