@@ -40,10 +40,6 @@ class ResponseCache:
         answer = Answer(key, reply.job.photo.blob_sha, reply.content, reply.raw_response)
         return replace(reply, content=self._answers.put(answer), raw_response=None)
 
-    def flush(self) -> None:
-        """Write the answers that are not in the lake yet."""
-        self._answers.flush()
-
 
 class _ReplyQueue(Generic[J]):
     """Waiting jobs in their order, and the replies by cache key. Jobs with the same key share one reply."""
@@ -84,8 +80,8 @@ def replies_with_cache(
 ) -> Iterator[Reply[J]]:
     """Yield a reply for each job, in order, calling the engine only for jobs that are not cached, and once per key.
 
-    Answers are stored as they arrive, and are in the lake after the flush that the settings allow, at the latest when
-    this generator ends or is closed. Errors are never stored.
+    Answers go to the journal as they arrive: they are in the lake after its next flush, at the latest when it is
+    closed. Errors are never stored.
     """
     source = iter(jobs)
     for job in source:  # what a rerun finds first needs no engine and is held nowhere
@@ -110,11 +106,8 @@ def replies_with_cache(
             else:
                 replies.add_reply(key, Reply(each, content))
 
-    try:
-        for reply in ask(uncached()):
-            key = cache.key(reply.job)
-            replies.add_reply(key, reply if reply.content is None else cache.put(reply))
-            yield from replies.in_order()
-    finally:
-        cache.flush()
+    for reply in ask(uncached()):
+        key = cache.key(reply.job)
+        replies.add_reply(key, reply if reply.content is None else cache.put(reply))
+        yield from replies.in_order()
     yield from replies.in_order()

@@ -87,18 +87,18 @@ def test_one_engine_goes_over_what_another_writes(bucket: S3Location) -> None:
 def test_a_stop_keeps_what_both_have_answered(bucket: S3Location) -> None:
     lake = lake_at(bucket)
 
-    def chain(writer: Engine, reader: Engine) -> Iterator[Any]:
-        journal = Journal(lake, FIRST)
+    def chain(journal: Journal, writer: Engine, reader: Engine) -> Iterator[Any]:
         first = call_engine(journal, WHO, writer, range(60), jobs_of)
         return call_engine(journal, Identity("reader", "1"), reader, first, lambda one: jobs_of(one[0]))
 
     writer, reader = Engine(), Engine()
-    half = chain(writer, reader)
-    for _ in range(30):
-        next(half)
-    half.close()  # type: ignore[attr-defined]
+    with Journal(lake, FIRST) as journal:
+        half = chain(journal, writer, reader)
+        for _ in range(30):
+            next(half)
     again, reread = Engine(), Engine()
-    assert len(list(chain(again, reread))) == 60
+    with Journal(lake, FIRST) as journal:
+        assert len(list(chain(journal, again, reread))) == 60
     assert len(again.seen) + len(writer.seen) <= 90 + 2, "a pair that was under way is asked again, no more"
     assert len(reread.seen) + len(reader.seen) <= 90 + 2
     assert len(writer.seen) >= 45

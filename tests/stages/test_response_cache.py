@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hopchain_etl.engines.base import Identity, Photo, Reply, SolveJob
+from hopchain_etl.engines.base import Identity, Job, Photo, Reply, SolveJob
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.settings import LakeSettings
@@ -17,6 +18,7 @@ from support.plain_job import PlainJob
 from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3
+J = TypeVar("J", bound=Job)
 ME = Identity("org/model name", "1", {"prompt": "look"})
 FIRST = Shard("first", 0)
 
@@ -49,12 +51,13 @@ def lake_at(bucket: S3Location, flush: int = 3) -> Lake:
     return Lake(LakeSettings(uri=f"s3://{bucket.bucket}/lake", journal_flush_answers=flush, **place))
 
 
-def cache_of(lake: Lake, identity: Identity = ME) -> ResponseCache:
-    return ResponseCache(Journal(lake, FIRST), identity)
+def cached(lake: Lake, engine: Callable[[Iterable[J]], Iterator[Reply[J]]], jobs: Iterable[J]) -> list[Reply[J]]:
+    with Journal(lake, FIRST) as journal:
+        return list(replies_with_cache(engine, jobs, ResponseCache(journal, ME)))
 
 
 def run(lake: Lake, engine: Backwards, numbers: Iterable[int]) -> list[Reply[PlainJob]]:
-    return list(replies_with_cache(engine, map(PlainJob, numbers), cache_of(lake)))
+    return cached(lake, engine, map(PlainJob, numbers))
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -78,10 +81,9 @@ def test_nothing_is_asked_twice_and_errors_are_not_kept(bucket: S3Location) -> N
 
 def test_a_stop_keeps_what_was_answered(bucket: S3Location) -> None:
     lake, engine = lake_at(bucket, 8), Backwards()
-    jobs = [PlainJob(number) for number in range(40)]
-    stream = replies_with_cache(engine, jobs, cache_of(lake))
-    next(stream)
-    stream.close()  # type: ignore[attr-defined]
+    with Journal(lake, FIRST) as journal:
+        stream = replies_with_cache(engine, map(PlainJob, range(40)), ResponseCache(journal, ME))
+        next(stream)
     asked = len(engine.asked)
     again = Backwards()
     run(lake, again, range(40))
@@ -91,11 +93,12 @@ def test_a_stop_keeps_what_was_answered(bucket: S3Location) -> None:
 
 def test_replies_do_not_wait_for_the_flush(bucket: S3Location) -> None:
     lake, engine = lake_at(bucket, 64), Backwards()
-    stream = replies_with_cache(engine, map(PlainJob, range(40)), cache_of(lake))
-    for number in range(10):
-        assert next(stream).content == {"double": number * 2}
-    assert not list(lake.store.list_objects("journal/"))
-    assert len(list(stream)) == 30
+    with Journal(lake, FIRST) as journal:
+        stream = replies_with_cache(engine, map(PlainJob, range(40)), ResponseCache(journal, ME))
+        for number in range(10):
+            assert next(stream).content == {"double": number * 2}
+        assert not list(lake.store.list_objects("journal/"))
+        assert len(list(stream)) == 30
     assert len(list(lake.store.list_objects("journal/"))) == 1
 
 
@@ -121,15 +124,15 @@ def test_floats_and_the_order_of_keys_are_those_of_a_rerun(bucket: S3Location) -
         yield from (Reply(job, {"b": 1e22, "a": (0.1, 2)}, {"text": "raw"}) for job in jobs)
 
     lake = lake_at(bucket)
-    (first,), (again,) = (list(replies_with_cache(odd, [PlainJob(1)], cache_of(lake))) for _ in range(2))
+    (first,), (again,) = (cached(lake, odd, [PlainJob(1)]) for _ in range(2))
     assert repr(first) == repr(again)
     assert first.raw_response is None
 
 
 def test_another_prompt_is_another_question(bucket: S3Location) -> None:
-    lake = lake_at(bucket)
+    journal = Journal(lake_at(bucket), FIRST)
     other = Identity(ME.model, ME.revision, {"prompt": "look harder"})
-    assert cache_of(lake).key(PlainJob(1)) != cache_of(lake, other).key(PlainJob(1))
+    assert ResponseCache(journal, ME).key(PlainJob(1)) != ResponseCache(journal, other).key(PlainJob(1))
 
 
 def test_a_blind_question_is_bought_for_each_photo(bucket: S3Location) -> None:
@@ -143,6 +146,6 @@ def test_a_blind_question_is_bought_for_each_photo(bucket: S3Location) -> None:
             yield Reply(job, {"text": f"{job.photo.image_id} {job.with_image}"})
 
     for _ in range(2):
-        told = [reply.content for reply in replies_with_cache(solve, jobs, cache_of(lake))]
+        told = [reply.content for reply in cached(lake, solve, jobs)]
         assert told == [{"text": f"{job.photo.image_id} {job.with_image}"} for job in jobs]
         assert asked == ["a", "a", "b", "b"]

@@ -44,13 +44,12 @@ def test_without_a_ceiling_nothing_is_counted(lake: Lake) -> None:
 
 
 def test_what_is_in_flight_is_answered_and_kept_then_the_run_stops(lake: Lake) -> None:
-    journal = Journal(lake, Shard("first", 0))
-    cache = ResponseCache(journal, Identity("model", "1"))
     found: list[Reply[PlainJob]] = []
 
     def run(tokens: int) -> None:
         found.clear()
-        with limited_budget(lake, tokens):
+        with limited_budget(lake, tokens), Journal(lake, Shard("first", 0)) as journal:
+            cache = ResponseCache(journal, Identity("model", "1"))
             jobs = [PlainJob(n) for n in range(20)]
             found.extend(replies_with_cache(limit_tokens(in_pairs), jobs, cache))
 
