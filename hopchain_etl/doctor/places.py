@@ -13,6 +13,7 @@ from importlib.util import find_spec
 
 from hopchain_etl.doctor.finding import Finding
 from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.migrate import unmigrated_models
 from hopchain_etl.lake.object_store import ObjectStore, StoreError, credentials_from_connection
 from hopchain_etl.release.decontaminate import benchmark_files
 from hopchain_etl.settings import BenchmarkSettings, Settings
@@ -52,10 +53,14 @@ def _benchmark(benchmark: BenchmarkSettings) -> Finding:
 
 
 def _contents(settings: Settings) -> Iterator[Finding]:
+    lake = Lake(settings.lake)
     try:
-        shards = len(Lake(settings.lake).completed_shards("images"))
+        shards, models = len(lake.completed_shards("images")), unmigrated_models(lake)
     except StoreError:
         return  # already reported
+    if models:
+        detail = f"answers of {', '.join(models)} are stored as an earlier version did: they would be paid for again"
+        yield Finding("journal", "warning", detail, "hopchain migrate")
     if shards:
         yield Finding("photos in the lake", "ok", f"{shards} complete shards")
     else:

@@ -49,6 +49,12 @@ def migrate_journal(lake: Lake, report: Report) -> dict[str, int]:
     }
 
 
+def unmigrated_models(lake: Lake) -> list[str]:
+    """Return the models with answers that no build finds before they are migrated."""
+    models = lake.store.list_folders("journal/")
+    return [model for model in models if any(map(_HEX.fullmatch, lake.store.list_folders(f"journal/{model}/")))]
+
+
 def old_answers(lake: Lake, blob_sha: str) -> Iterator[str]:
     """Yield the keys of a photo's answers that are not migrated yet."""
     for model in lake.store.list_folders("journal/"):
