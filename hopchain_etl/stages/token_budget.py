@@ -114,7 +114,7 @@ def finished_ledgers(lake: Lake) -> dict[str, ObjectInfo]:
     runs: dict[str, list[ObjectInfo]] = {}
     for entry in lake.store.list_objects("spending/"):
         runs.setdefault(entry.key.split("/")[1], []).append(entry)
-    before = datetime.now(UTC) - timedelta(days=KEPT_DAYS)
+    before = datetime.fromtimestamp(lake.store.now(), UTC) - timedelta(days=KEPT_DAYS)
     finished = (entries for entries in runs.values() if max(entry.modified for entry in entries) < before)
     return {entry.key: entry for entries in finished for entry in entries}
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+import time
 from collections.abc import Iterable, Iterator
-from copy import copy
 from datetime import UTC, datetime
-from functools import cache
 
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo, ObjectStore
+from hopchain_etl.lake.object_store import Fetched, MissingObjectError, ObjectInfo, ObjectStore
 from hopchain_etl.settings import LakeSettings
 
 
@@ -28,15 +26,15 @@ class MemoryStore(ObjectStore):
         self.objects = {} if objects is None else objects
         self.history: dict[str, list[bytes]] = {key: [data] for key, data in self.objects.items()}
         self.writes_left = writes_left
-        self.calls: Counter[str] = Counter()
+        super().__init__(LakeSettings())
 
     def uri(self, key: str) -> str:
         return f"memory://{key}"
 
-    def get(self, key: str) -> bytes:
+    def fetch(self, key: str) -> Fetched:
         self.calls["get"] += 1
         try:
-            return self.objects[key]
+            return Fetched(self.objects[key], _etag(self.objects[key]), {})
         except KeyError:
             raise MissingObjectError(key) from None
 
@@ -67,12 +65,20 @@ class MemoryStore(ObjectStore):
         self.calls["list"] += 1
         for key, data in sorted(self.objects.items()):
             if key.startswith(prefix):
-                yield ObjectInfo(key, hashlib.md5(data).hexdigest(), len(data), datetime.now(UTC))
+                yield ObjectInfo(key, _etag(data), len(data), datetime.now(UTC))
 
     def list_folders(self, prefix: str = "") -> list[str]:
         self.calls["list"] += 1
         below = (key.removeprefix(prefix).split("/") for key in self.objects if key.startswith(prefix))
         return sorted({parts[0] for parts in below if len(parts) > 1})
+
+    def copy(self, key: str, source: ObjectStore, source_key: str, etag: str) -> bool:
+        return False
+
+    def now(self) -> float:
+        return time.time()
+
+    def ensure_bucket(self) -> None: ...
 
     def _write(self, verb: str) -> None:
         if self.writes_left == 0:
@@ -82,16 +88,12 @@ class MemoryStore(ObjectStore):
         self.calls[verb] += 1
 
 
+def _etag(data: bytes) -> str:
+    return hashlib.md5(data).hexdigest()
+
+
 def lake_in(store: ObjectStore, flush_answers: int = 64, flush_seconds: float = 60) -> Lake:
     """Return a lake over a store; no bucket is touched."""
-    lake = copy(_lake())
-    lake.settings = LakeSettings(journal_flush_answers=flush_answers, journal_flush_seconds=flush_seconds)
+    lake = Lake(LakeSettings(journal_flush_answers=flush_answers, journal_flush_seconds=flush_seconds))
     lake.store = store
-    lake._manifests = {}
     return lake
-
-
-@cache
-def _lake() -> Lake:
-    """A lake to copy: making a client takes longer than most tests."""
-    return Lake(LakeSettings())
