@@ -13,6 +13,7 @@ from importlib.util import find_spec
 
 from hopchain_etl.doctor.finding import Finding
 from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.migrate import unmigrated_models
 from hopchain_etl.lake.object_store import ObjectStore, StoreError
 from hopchain_etl.lake.s3_store import credentials_from_connection
 from hopchain_etl.lake.stores import open_store
@@ -54,10 +55,14 @@ def _benchmark(benchmark: BenchmarkSettings) -> Finding:
 
 
 def _contents(settings: Settings) -> Iterator[Finding]:
+    lake = Lake(settings.lake)
     try:
-        shards = len(Lake(settings.lake).completed_shards("images"))
+        shards, models = len(lake.completed_shards("images")), unmigrated_models(lake)
     except StoreError:
         return  # already reported
+    if models:
+        detail = f"answers of {', '.join(models)} are stored as an earlier version did: they would be paid for again"
+        yield Finding("journal", "warning", detail, "hopchain migrate")
     if shards:
         yield Finding("photos in the lake", "ok", f"{shards} complete shards")
     else:

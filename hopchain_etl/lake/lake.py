@@ -157,6 +157,15 @@ class Lake:
         """
         return sorted(filter(is_fingerprint, self.store.list_folders(f"{table}/")))
 
+    def tables(self) -> list[tuple[str, str | None]]:
+        """Return every table with each of the fingerprints under which it has data."""
+        derived = [(table, name) for table in schemas.TABLES if table != "images" for name in self.fingerprints(table)]
+        return [("images", None), *derived]
+
+    def drop_views(self) -> None:
+        """Erase every view; the next reader makes it anew."""
+        self.store.erase([entry.key for entry in self.store.list_objects("views/")])
+
     def read(
         self, table: str, fingerprint: str | None, shard: Shard, *, withdrawn: Iterable[str] | None = None
     ) -> pa.Table:

@@ -40,8 +40,11 @@ class LakeSettings(S3Settings):
 
     uri: str = Field("s3://hopchain/lake", description="where the lake is: s3://bucket/prefix", json_schema_extra=BASIC)
     rows_per_part: int = Field(5_000, ge=1, description="rows per Parquet file; the same rows give the same files")
-    journal_writes: int = Field(
-        16, ge=1, description="maximum number of concurrent writes of model answers to the journal"
+    journal_flush_answers: int = Field(
+        64, ge=1, description="model answers that are written to the journal together; a kill loses at most these"
+    )
+    journal_flush_seconds: float = Field(
+        30, gt=0, description="seconds that a model answer waits for others at most before it is written"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from hopchain_etl.engines.base import JSON, DetectJob, Detector, Selection
+from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages.engine_calls import outcomes_per_row, photo_of
 from hopchain_etl.stages.runner import Accepted, Outcome, Rejected, Row
@@ -31,14 +32,14 @@ class Detect:
         rows = lake.read("images", None, shard).to_pylist()
         return [{**row, "input_id": row["image_id"]} for row in rows]
 
-    def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
+    def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
         detector = self._detector
 
         def job(row: Row) -> DetectJob:
             return DetectJob(photo_of(lake, row))
 
         to_outcome = partial(categories, selection=self._selection)
-        return outcomes_per_row(lake, detector.identity, detector.detect, rows, job, to_outcome)
+        return outcomes_per_row(journal, detector.identity, detector.detect, rows, job, to_outcome)
 
 
 def categories(row: Row, content: JSON, selection: Selection | None = None) -> Accepted | Rejected:

@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from typing import TypeVar
 
 from hopchain_etl.engines.base import JSON, Identity, Job, Photo, Reply
+from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.stages.response_cache import ResponseCache, replies_with_cache
 from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Rejected, Row
@@ -37,7 +38,7 @@ def photos(lake: Lake) -> Callable[[Row], Photo]:
 
 
 def call_engine(
-    lake: Lake,
+    journal: Journal,
     identity: Identity,
     ask: Callable[[Iterable[J]], Iterator[Reply[J]]],
     rows: Iterable[R],
@@ -57,10 +58,7 @@ def call_engine(
             yield from row_jobs
 
     ask = limit_tokens(ask)
-    if identity.cached:
-        replies = replies_with_cache(ask, jobs(), ResponseCache(lake, identity), writes=lake.settings.journal_writes)
-    else:
-        replies = ask(jobs())
+    replies = replies_with_cache(ask, jobs(), ResponseCache(journal, identity)) if identity.cached else ask(jobs())
     row_replies: list[Reply[J]] = []
     for reply in replies:
         while not open_rows[0][1]:
@@ -76,7 +74,7 @@ def call_engine(
 
 
 def outcomes_per_row(
-    lake: Lake,
+    journal: Journal,
     identity: Identity,
     ask: Callable[[Iterable[J]], Iterator[Reply[J]]],
     rows: Sequence[Row],
@@ -84,7 +82,7 @@ def outcomes_per_row(
     to_outcome: Callable[[Row, JSON], Accepted | Rejected],
 ) -> Iterator[Outcome]:
     """Yield the outcome of each row, which is one job; ``to_outcome`` converts the content of a reply."""
-    for row, (reply,) in call_engine(lake, identity, ask, rows, lambda row: [job_of(row)]):
+    for row, (reply,) in call_engine(journal, identity, ask, rows, lambda row: [job_of(row)]):
         yield replace(interpret_reply(reply, partial(to_outcome, row)), tokens=reply.tokens, seconds=reply.seconds)
 
 

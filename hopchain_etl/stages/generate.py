@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from hopchain_etl.engines.base import JSON, Author, AuthorJob, Looker, Reader
 from hopchain_etl.hops.checks import MIN_INSTANCES
+from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages.drafts import Drafts, usable_instances
 from hopchain_etl.stages.engine_calls import call_engine, group_rows_by, photos
@@ -81,27 +82,29 @@ class Generate:
             if row["image_id"] in found
         ]
 
-    def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
+    def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
         author, by = self._author, self._reviewers
         photo_of = photos(lake)
 
         def plan(row: Row) -> Sequence[AuthorJob]:
             return author.plan(photo_of(row), row["instances"]) if usable_instances(row) >= MIN_INSTANCES else ()
 
-        written = call_engine(lake, author.identity, author.write, rows, plan)
+        written = call_engine(journal, author.identity, author.write, rows, plan)
         model, saw = author.identity.model, author.saw_photo
         drafts = (Drafts(row, model, saw).write(replies) for row, replies in written)
         if by.repairs:
             again = call_engine(
-                lake, author.identity, author.write, drafts, lambda one: one.repair_jobs(photo_of(one.row))
+                journal, author.identity, author.write, drafts, lambda one: one.repair_jobs(photo_of(one.row))
             )
             drafts = (one.write(replies, repaired=True) for one, replies in again)
         if reader := by.reader:
-            read = call_engine(lake, reader.identity, reader.read, drafts, lambda one: one.read_jobs(photo_of(one.row)))
+            read = call_engine(
+                journal, reader.identity, reader.read, drafts, lambda one: one.read_jobs(photo_of(one.row))
+            )
             drafts = (one.read(replies) for one, replies in read)
         if looker := by.looker:
             looked = call_engine(
-                lake, looker.identity, looker.look, drafts, lambda one: one.look_jobs(photo_of(one.row), by.looks)
+                journal, looker.identity, looker.look, drafts, lambda one: one.look_jobs(photo_of(one.row), by.looks)
             )
             drafts = (one.look(replies, by.looks) for one, replies in looked)
         return (one.finish(by.unconfirmed).outcome for one in drafts)

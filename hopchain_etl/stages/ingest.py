@@ -29,6 +29,7 @@ from hopchain_etl.imaging.normalise import (
     image_id,
     normalise,
 )
+from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Marker, Part, Shard, check_intake, inputs_digest
 from hopchain_etl.lake.lock import lake_lock
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore, StoreError
@@ -188,7 +189,7 @@ class Ingest:
         ]
         return self._inputs[shard]
 
-    def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
+    def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
         fresh = ImageIndex(self._settings.near_distance, below=self._known)
 
         def store(judged: tuple[Row, Outcome, _DecodedPhoto | None]) -> Outcome:

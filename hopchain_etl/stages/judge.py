@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hopchain_etl.engines.base import JSON, Judge, JudgeJob
+from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages.engine_calls import outcomes_per_row, photos
 from hopchain_etl.stages.runner import Accepted, Outcome, Rejected, Row
@@ -36,13 +37,13 @@ class JudgeStage:
     def read(self, lake: Lake, shard: Shard) -> list[Row]:
         return queries_with_images(lake, self._upstream, shard)
 
-    def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
+    def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
         judge, photo_of = self._judge, photos(lake)
 
         def job(row: Row) -> JudgeJob:
             return JudgeJob(photo_of(row["image"]), row["question"])
 
-        return outcomes_per_row(lake, judge.identity, judge.judge, rows, job, self._outcome)
+        return outcomes_per_row(journal, judge.identity, judge.judge, rows, job, self._outcome)
 
     def _outcome(self, row: Row, content: JSON) -> Accepted:
         verdict, why = content["verdict"], content["reason"]

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from hopchain_etl import schemas
+from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.quality.validator import Validator
 
@@ -73,7 +74,10 @@ Outcome = Accepted | Rejected | Failed
 
 
 class Stage(Protocol):
-    """One pipeline stage that writes one table. ``process`` yields one outcome for each input row, in order."""
+    """One pipeline stage that writes one table.
+
+    ``process`` yields one outcome for each input row, in order; ``journal`` is that of the rows' shard.
+    """
 
     name: str
     table: str
@@ -87,7 +91,7 @@ class Stage(Protocol):
         """Return the shard's input rows; each has ``input_id`` and ``image_id`` (or a uri, before ingest)."""
         ...
 
-    def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]: ...
+    def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]: ...
 
 
 class Progress(Protocol):
@@ -178,7 +182,8 @@ def run_shard(
     progress = progress or NoProgress()
     inputs = stage.read(lake, shard)
     progress.start(stage.name, shard, len(inputs))
-    tally = _collect(stage, lake, inputs, progress, stop or threading.Event())
+    with Journal(lake, shard) as journal:
+        tally = _collect(stage, lake, journal, inputs, progress, stop or threading.Event())
 
     rows = tally.rows.table()
     verdict = validate(stage.table, rows)
@@ -199,6 +204,7 @@ def run_shard(
     )
     lake.put_json(folder + "stats.json", _stats(started, tally, lake))
     lake.write_marker(stage.table, fingerprint, shard, marker)
+    journal.compact()
     log.info(
         "%s %s: read %d, ok %d, rejected %d, failed %d, rows %d, %.1f s",
         *(stage.name, shard, marker.read, marker.ok, marker.rejected, marker.failed, len(kept), time.time() - started),
@@ -207,14 +213,14 @@ def run_shard(
 
 
 def _collect(
-    stage: Stage, lake: Lake, inputs: Sequence[Row], progress: Progress, stop: threading.Event
+    stage: Stage, lake: Lake, journal: Journal, inputs: Sequence[Row], progress: Progress, stop: threading.Event
 ) -> _ShardResult:
     tally = _ShardResult(_RowBuffer(schemas.TABLES[stage.table]))
-    outcomes = stage.process(lake, inputs)
+    outcomes = stage.process(lake, journal, inputs)
     for index, row in enumerate(inputs):
         if stop.is_set():
             close: Callable[[], None] = getattr(outcomes, "close", lambda: None)
-            close()  # lets the cache store the answers so far
+            close()  # stops the engines; the answers so far are kept
             raise StoppedError(f"{stage.name} stopped at row {index} of {len(inputs)}; run it again to continue")
         outcome = next(outcomes, None)
         assert outcome is not None, f"{stage.name} gave no outcome for row {index}"

@@ -15,6 +15,7 @@ from functools import partial
 from hopchain_etl.engines.base import JSON, Reply, SolveJob, Solver
 from hopchain_etl.hops.calibration import guessable, score_attempts, too_easy
 from hopchain_etl.hops.grading import MAX_LENGTH, declared_answer, parse_number
+from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.settings import ScreenSettings
 from hopchain_etl.stages.engine_calls import call_engine, interpret_reply, photos
@@ -49,7 +50,7 @@ class Screen:
     def read(self, lake: Lake, shard: Shard) -> list[Row]:
         return queries_with_images(lake, self._upstream, shard)
 
-    def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
+    def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
         photo_of, settings = photos(lake), self._settings
 
         def jobs(row: Row) -> list[SolveJob]:
@@ -58,7 +59,7 @@ class Screen:
             blind = settings.blind_samples + settings.blind_held_out
             return seeing + [SolveJob(photo, row["question"], n, with_image=False) for n in range(blind)]
 
-        for row, replies in call_engine(lake, self._solver.identity, self._solver.solve, rows, jobs):
+        for row, replies in call_engine(journal, self._solver.identity, self._solver.solve, rows, jobs):
             yield self._outcome(row, replies)
 
     def _outcome(self, row: Row, replies: Sequence[Reply[SolveJob]]) -> Outcome:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 from hopchain_etl.engines.base import JSON, Segmenter, SegmentJob
+from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages.engine_calls import group_rows_by, outcomes_per_row, photo_of
 from hopchain_etl.stages.runner import Accepted, Outcome, Rejected, Row
@@ -35,13 +36,13 @@ class Segment:
             if row["image_id"] in seen
         ]
 
-    def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
+    def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
         segmenter = self._segmenter
 
         def job(row: Row) -> SegmentJob:
             return SegmentJob(photo_of(lake, row), tuple(row["categories"]))
 
-        return outcomes_per_row(lake, segmenter.identity, segmenter.segment, rows, job, instances)
+        return outcomes_per_row(journal, segmenter.identity, segmenter.segment, rows, job, instances)
 
 
 def instances(row: Row, content: JSON) -> Accepted | Rejected:

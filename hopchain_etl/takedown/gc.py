@@ -13,6 +13,7 @@ from hopchain_etl.pipeline.build import Build
 from hopchain_etl.release.git import working_clone
 from hopchain_etl.release.inputs import chain
 from hopchain_etl.settings import Settings
+from hopchain_etl.stages.token_budget import finished_ledgers
 from hopchain_etl.takedown.lake import OF_QUERIES, TABLE_OF_STAGE
 
 _DERIVED = tuple(TABLE_OF_STAGE.values())  # what a build can compute again
@@ -36,9 +37,10 @@ def gc(lake: Lake, keep: set[str], *, dry_run: bool = True, grace_seconds: float
     """Return (and, unless ``dry_run``, delete) the keys of unused objects, and their total size in bytes.
 
     These are the tables of fingerprints not in ``keep``, and parts that are in no marker and older than
-    ``grace_seconds`` (from killed or replaced attempts). Images, human answers, blobs and the response cache are kept.
+    ``grace_seconds`` (from killed or replaced attempts), and token counts of finished runs. Images, human answers,
+    blobs and the journal are kept.
     """
-    found: dict[str, int] = {}
+    found = {key: entry.size for key, entry in finished_ledgers(lake).items()}
     for table in schemas.TABLES:
         names = [None] if table == "images" else lake.fingerprints(table)
         for name in names:

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopchain_etl import schemas
+from hopchain_etl.lake.journal import forget
 from hopchain_etl.lake.lake import Lake, LakeError, Marker, Part, Shard
-from hopchain_etl.stages.response_cache import BLIND
+from hopchain_etl.lake.migrate import old_answers, old_blind_answers
 
 # From the last stage to the first, so that dependent rows are found before the rows they depend on are deleted.
 _TABLES = ("answers", "judgements", "attempts", "queries", "instances", "categories", "images")
@@ -77,29 +78,23 @@ def erase(lake: Lake, photo: str, reason: str) -> dict[str, Any]:
     photos = find(lake, photo)
     for one in photos:
         lake.write_tombstone(one.image_id, reason=reason, blob_sha=one.blob_sha, erased=True)
-    raw = [key for one in photos for key in _raw(lake, one)] + _legacy_blind_keys(lake)
+    raw = [key for one in photos for key in _raw(lake, one)] + old_blind_answers(lake)
     lake.store.delete(raw)
+    # A photo without a shard has lost its images row, the last thing to go: its answers went before.
+    answers = sum(forget(lake, one.shard, {one.blob_sha}) for one in photos if one.shard and one.blob_sha)
     work = _Erasure(lake, photos)
     work.run()
-    return {"images": [one.image_id for one in photos], "objects": len(raw) + work.votes, "shards": work.shards,
-            "rows": work.rows}  # fmt: skip
+    objects = len(raw) + answers + work.votes
+    return {"images": [one.image_id for one in photos], "objects": objects, "shards": work.shards, "rows": work.rows}
 
 
 def _raw(lake: Lake, photo: Photo) -> Iterator[str]:
-    """Yield the keys of a photo's blob and of every entry about it in the response cache."""
+    """Yield the keys of a photo's blob and of every answer about it that is not in segments of the journal yet."""
     if photo.blob_sha is None:
         return
     if lake.store.exists(f"blobs/{photo.blob_sha}"):
         yield f"blobs/{photo.blob_sha}"
-    for model in lake.store.list_folders("journal/"):
-        prefix = f"journal/{model}/{photo.blob_sha[:2]}/{photo.blob_sha}/"
-        yield from (entry.key for entry in lake.store.list_objects(prefix))
-
-
-def _legacy_blind_keys(lake: Lake) -> list[str]:
-    """Return the keys of old blind answers: their photo is unknown, so all are deleted and must be paid for again."""
-    models = lake.store.list_folders("journal/")
-    return [entry.key for model in models for entry in lake.store.list_objects(f"journal/{model}/{BLIND}/")]
+    yield from old_answers(lake, photo.blob_sha)
 
 
 class _Erasure:

@@ -60,6 +60,18 @@ def test_the_local_profile_is_complete_here_and_nothing_is_left_behind(bucket: S
 
 
 @pytest.mark.s3
+def test_answers_that_no_build_finds_before_they_are_migrated_are_told(bucket: S3Location) -> None:
+    place = settings(bucket)
+    lake = open_store(place.lake)
+    lake.put(f"journal/new/intake=first/shard=0000/{1:08d}.jsonl.zst", b"")
+    assert "journal" not in found(place)
+    lake.put(f"journal/old/{'a' * 2}/{'a' * 64}/{'0' * 64}.json", b"{}")
+    told = found(place)["journal"]
+    assert (told.state, told.remedy) == ("warning", "hopchain migrate")
+    assert "answers of old are" in told.detail
+
+
+@pytest.mark.s3
 def test_what_is_missing_is_said_with_a_remedy_and_the_exit_code(bucket: S3Location, tmp_path: Path) -> None:
     env = environment(bucket) | {
         "HOPCHAIN_LAKE__URI": "s3://no-such-bucket/lake",

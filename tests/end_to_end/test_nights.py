@@ -92,7 +92,7 @@ def test_ten_kills_change_nothing_and_repeat_nothing(bucket: S3Location, tmp_pat
     lakes = [Lake(settings_at(bucket.bucket, bucket.endpoint_url, name).lake) for name in ("calm", "killed")]
     assert data_parts(lakes[0]) == data_parts(lakes[1])
     repeated = len(call_lines(killed)) - len(call_lines(calm))
-    assert repeated <= kills * (settings.lake.journal_writes + 1)
+    assert repeated <= kills * (settings.lake.journal_flush_answers + 1)
 
 
 def test_two_builds_at_once(bucket: S3Location, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 from hopchain_etl.engines.base import JudgeJob, Photo, SolveJob
 from hopchain_etl.engines.factory import Engines
 from hopchain_etl.engines.prompts import Prompt
+from hopchain_etl.lake.journal import answers
 from hopchain_etl.lake.lake import Marker
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.build import Build
@@ -119,12 +120,13 @@ def test_good_drafts_become_queries_and_a_rerun_asks_nothing(bucket: S3Location)
         )
         assert stats["tokens"] == (8 + 24 + looks) * 110
 
-        # A row can be held against what the model wrote: it lies in the journal, below the photo that it is about.
+        # A row can be held against what the model wrote: it lies in the journal, with the photo that it is about.
         images = {row["image_id"]: row["blob_sha"] for _, table in build.lake.images() for row in table.to_pylist()}
+        shards = build.lake.completed_shards("images")
         for row in found:
             sha = images[row["image_id"]]
-            keys = [entry.key for entry in build.lake.store.list_objects(f"journal/scripted/{sha[:2]}/{sha}/")]
-            said = [entry["said"] for key in keys if (entry := build.lake.get_json(key))]
+            kept = [answer for shard in shards for model, answer in answers(build.lake, shard) if model == "scripted"]
+            said = [answer.said for answer in kept if answer.blob_sha == sha and answer.said]
             own = 2 * different_looks([one for one in found if one["image_id"] == row["image_id"]])
             seeing = sorted(one["image_tokens"] > 0 for one in said)
             assert seeing == [False] * 6 + [True] * (3 + own)  # readers see no photo

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from hopchain_etl.engines.base import Identity, Photo, Reply
-from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.journal import Journal
+from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages.engine_calls import call_engine, interpret_reply, photos
 from hopchain_etl.stages.runner import Failed, Rejected
 from support.s3 import S3Location
@@ -19,6 +20,7 @@ from support.toy_build import settings_at
 pytestmark = pytest.mark.s3
 
 WHO = Identity("tester", "1")
+FIRST = Shard("first", 0)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def lake_at(bucket: S3Location) -> Lake:
 
 def test_rows_keep_their_order_and_their_replies(bucket: S3Location) -> None:
     for rows in (range(10), [0], [0, 4], [], [4, 1, 0]):
-        found = list(call_engine(lake_at(bucket), WHO, Engine(), rows, jobs_of))
+        found = list(call_engine(Journal(lake_at(bucket), FIRST), WHO, Engine(), rows, jobs_of))
         assert [row for row, _ in found] == list(rows)
         assert all([reply.job for reply in replies] == jobs_of(row) for row, replies in found)
         assert all(
@@ -74,9 +76,9 @@ def test_rows_keep_their_order_and_their_replies(bucket: S3Location) -> None:
 
 
 def test_one_engine_goes_over_what_another_writes(bucket: S3Location) -> None:
-    lake = lake_at(bucket)
-    first = call_engine(lake, WHO, Engine(), range(20), jobs_of)
-    second = call_engine(lake, Identity("reader", "1"), Engine(), first, lambda one: jobs_of(one[0] + 1))
+    journal = Journal(lake_at(bucket), FIRST)
+    first = call_engine(journal, WHO, Engine(), range(20), jobs_of)
+    second = call_engine(journal, Identity("reader", "1"), Engine(), first, lambda one: jobs_of(one[0] + 1))
     assert [(row, len(mine), len(others)) for (row, mine), others in second] == [
         (row, row % 4, (row + 1) % 4) for row in range(20)
     ]
@@ -85,17 +87,18 @@ def test_one_engine_goes_over_what_another_writes(bucket: S3Location) -> None:
 def test_a_stop_keeps_what_both_have_answered(bucket: S3Location) -> None:
     lake = lake_at(bucket)
 
-    def chain(writer: Engine, reader: Engine) -> Iterator[Any]:
-        first = call_engine(lake, WHO, writer, range(60), jobs_of)
-        return call_engine(lake, Identity("reader", "1"), reader, first, lambda one: jobs_of(one[0]))
+    def chain(journal: Journal, writer: Engine, reader: Engine) -> Iterator[Any]:
+        first = call_engine(journal, WHO, writer, range(60), jobs_of)
+        return call_engine(journal, Identity("reader", "1"), reader, first, lambda one: jobs_of(one[0]))
 
     writer, reader = Engine(), Engine()
-    half = chain(writer, reader)
-    for _ in range(30):
-        next(half)
-    half.close()  # type: ignore[attr-defined]
+    with Journal(lake, FIRST) as journal:
+        half = chain(journal, writer, reader)
+        for _ in range(30):
+            next(half)
     again, reread = Engine(), Engine()
-    assert len(list(chain(again, reread))) == 60
+    with Journal(lake, FIRST) as journal:
+        assert len(list(chain(journal, again, reread))) == 60
     assert len(again.seen) + len(writer.seen) <= 90 + 2, "a pair that was under way is asked again, no more"
     assert len(reread.seen) + len(reader.seen) <= 90 + 2
     assert len(writer.seen) >= 45

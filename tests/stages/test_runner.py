@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 import pytest
 
+from hopchain_etl.engines.base import Identity, Reply
+from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.stages import runner
+from hopchain_etl.stages.engine_calls import outcomes_per_row
 from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Rejected, Row, run_shard
+from support.memory_store import KilledError, MemoryStore, lake_in
+from support.plain_job import PlainJob
 from support.s3 import S3Location
 from support.toy_build import passing, settings_at
 
@@ -30,7 +36,7 @@ class Three:
     def read(self, lake: Lake, shard: Shard) -> list[Row]:
         return [{"input_id": f"{n:04d}", "image_id": f"{n:04d}"} for n in range(200)]
 
-    def process(self, lake: Lake, rows: Sequence[Row]) -> Iterator[Outcome]:
+    def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
         for number, row in enumerate(rows):
             made = [{**category(row["image_id"]), "category": f"thing {k}"} for k in range(3)]
             if number % 100 == 0:
@@ -63,3 +69,49 @@ def test_rows_keep_their_order_and_their_bytes_however_they_are_packed(
     assert [row["image_id"] for row in rows] == sorted(row["image_id"] for row in rows)
     rejects = lake.rejects("categories", "0" * 12, FIRST).to_pylist()
     assert [row["input_id"] for row in rejects] == [f"{n:04d}" for n in range(200)]
+
+
+class Asking(Three):
+    """Asks a model about each of ten rows; remembers what it asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def read(self, lake: Lake, shard: Shard) -> list[Row]:
+        return [{"input_id": f"{n:04d}", "image_id": f"{n:04d}"} for n in range(10)]
+
+    def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
+        def ask(jobs: Iterable[PlainJob]) -> Iterator[Reply[PlainJob]]:
+            for job in jobs:
+                self.asked.append(job.number)
+                yield Reply(job, {"seen": f"thing {job.number}"}, tokens=1)
+
+        def outcome(row: Row, content: dict[str, Any]) -> Accepted:
+            return Accepted([{**category(row["image_id"]), "category": content["seen"]}])
+
+        job_of = lambda row: PlainJob(int(row["input_id"]))  # noqa: E731
+        return outcomes_per_row(journal, Identity("model", "1"), ask, rows, job_of, outcome)
+
+
+def parts_in(store: MemoryStore) -> dict[str, bytes]:
+    return {key: data for key, data in store.objects.items() if key.endswith((".parquet", "_SUCCESS"))}
+
+
+def test_killed_before_any_write_a_shard_ends_the_same_and_repeats_at_most_one_flush() -> None:
+    calm = MemoryStore()
+    run_shard(Asking(), lake_in(calm, 4), "0" * 12, FIRST, validate=passing)
+    for writes in count():
+        store, first, again = MemoryStore(writes_left=writes), Asking(), Asking()
+        try:
+            run_shard(first, lake_in(store, 4), "0" * 12, FIRST, validate=passing)
+        except KilledError:
+            store.writes_left = None
+            run_shard(again, lake_in(store, 4), "0" * 12, FIRST, validate=passing)
+            assert len(first.asked) + len(again.asked) <= 10 + 4
+            assert parts_in(store) == parts_in(calm)
+        else:
+            break
+        segments = [key for key in store.objects if key.startswith("journal/")]
+        assert len(segments) == 1 or not again.asked, "merged, unless the marker was written before the kill"
+    assert writes > 10
+    assert len([key for key in calm.objects if key.startswith("journal/")]) == 1

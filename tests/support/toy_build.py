@@ -24,7 +24,7 @@ def settings_at(bucket: str, endpoint: str, lake: str = "lake") -> Settings:
     """Settings for a lake and a source in one bucket, with small shards and flushes."""
     place = {"endpoint_url": endpoint, "path_style": True}
     return Settings(
-        lake=LakeSettings(uri=f"s3://{bucket}/{lake}", journal_writes=4, rows_per_part=7, **place),
+        lake=LakeSettings(uri=f"s3://{bucket}/{lake}", journal_flush_answers=4, rows_per_part=7, **place),
         source=SourceSettings(uri=f"s3://{bucket}/photos", **place),
         ingest=IngestSettings(shard_size=6, concurrency=4),
     )

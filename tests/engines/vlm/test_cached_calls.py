@@ -1,7 +1,7 @@
 """What was answered is never asked again: after errors, after a lost server, after a kill.
 
-Answered is what the journal holds. What it had not yet acknowledged when a process was killed is asked again: at most
-the calls in flight and those on their way to it.
+Answered is what the journal holds. What was not flushed to it when a process was killed is asked again: at most the
+calls in flight and one flush.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hopchain_etl.engines.base import EngineDownError
-from hopchain_etl.lake.stores import open_store
-from hopchain_etl.settings import LakeSettings, S3Settings
+from hopchain_etl.lake.journal import answers
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.segments import Answer
+from hopchain_etl.settings import LakeSettings
 from support import cached_calls
-from support.cached_calls import CONCURRENCY, ROWS, run
+from support.cached_calls import CONCURRENCY, FLUSH, ROWS, SHARD, run
 from support.s3 import S3Location
 from support.scripted_server import Act, Body, Hang, Refuse, ScriptedServer, prompt_of, say_json
 
@@ -37,11 +38,10 @@ def good(body: Body, times: int) -> Act:
     return say_json({"n": number_of(body)}, seconds=0.03)
 
 
-def entries(bucket: S3Location) -> dict[int, dict[str, Any]]:
+def entries(bucket: S3Location) -> dict[int, Answer]:
     """What the journal holds, by the row that was asked about."""
-    store = open_store(S3Settings(uri=f"s3://{bucket.bucket}/lake", endpoint_url=bucket.endpoint_url, path_style=True))
-    found = [json.loads(store.get(entry.key)) for entry in store.list_objects("journal/")]
-    return {entry["n"]: entry for entry in found}
+    lake = Lake(LakeSettings(uri=f"s3://{bucket.bucket}/lake", endpoint_url=bucket.endpoint_url, path_style=True))
+    return {answer.content["n"]: answer for _, answer in answers(lake, SHARD)}
 
 
 def test_the_journal_keeps_what_was_said_and_hands_on_what_was_read(bucket: S3Location) -> None:
@@ -51,10 +51,11 @@ def test_the_journal_keeps_what_was_said_and_hands_on_what_was_read(bucket: S3Lo
         assert len(server.seen) == 3
     kept = entries(bucket)
     assert sorted(kept) == [0, 1, 2]
-    for number, entry in kept.items():
-        assert entry["said"]["text"] == json.dumps({"n": number})
-        assert entry["said"]["thinking"] == "let me see"
-        assert (entry["said"]["prompt_tokens"], entry["said"]["completion_tokens"]) == (100, 10)
+    for number, answer in kept.items():
+        assert answer.said is not None
+        assert answer.said["text"] == json.dumps({"n": number})
+        assert answer.said["thinking"] == "let me see"
+        assert (answer.said["prompt_tokens"], answer.said["completion_tokens"]) == (100, 10)
     assert [reply.content for reply in first] == [reply.content for reply in again] == [{"n": n} for n in range(3)]
     assert {reply.raw_response for reply in first + again} == {None}
 
@@ -115,4 +116,4 @@ def test_killed_at_two_thirds_the_rerun_repeats_no_answer_that_the_journal_holds
     assert set(again.values()) == {1}
     assert set(entries(bucket)) == answered | set(again) == set(range(ROWS))
     repeated = asked & set(map(number_of, server.seen))
-    assert len(repeated) <= CONCURRENCY + LakeSettings().journal_writes, "in flight, or on the way to the journal"
+    assert len(repeated) <= CONCURRENCY + FLUSH, "in flight, or waiting for the flush"
