@@ -76,7 +76,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Marker:
-    """What ``_SUCCESS`` holds. ``read = ok + rejected + failed``, in input rows."""
+    """What ``_SUCCESS`` holds. ``read = ok + rejected + failed + quarantined``, in input rows."""
 
     parts: tuple[Part, ...]
     rejects: tuple[Part, ...]
@@ -86,10 +86,13 @@ class Marker:
     failed: int
     inputs: str = ""  # digest of the upstream markers: a shard whose inputs changed is processed again
     reasons: dict[str, int] = field(default_factory=dict)  # of rejected inputs and outputs
+    quarantined: int = 0  # rows given up after several attempts, see ``stages.quarantine``
+    attempts: dict[str, int] = field(default_factory=dict)  # by input_id, of the rows that failed permanently so far
 
     def __post_init__(self) -> None:
-        if self.read != self.ok + self.rejected + self.failed:
-            raise LakeError(f"counts do not add up: read {self.read}, ok {self.ok}, {self.rejected=}, {self.failed=}")
+        if self.read != self.ok + self.rejected + self.failed + self.quarantined:
+            counts = f"ok {self.ok}, {self.rejected=}, {self.failed=}, {self.quarantined=}"
+            raise LakeError(f"counts do not add up: read {self.read}, {counts}")
 
     def to_json(self) -> bytes:
         """Return the marker's bytes; the same marker gives the same bytes."""
@@ -238,7 +241,7 @@ class Lake:
         return tuple(self.write_part(folder, f"{stem}-{number:05d}", rows.slice(at, size)) for number, at in starts)
 
     def write_marker(self, folder: str, marker: Marker) -> None:
-        """Publish a shard by writing its marker; replace one only if it has failed rows or older inputs.
+        """Publish a shard by writing its marker; replace one only if rows of it were open or its inputs are older.
 
         Parts that no marker names (of killed or replaced attempts) stay until ``hopchain gc``: removing them here could
         delete files of another writer that is about to write its marker.
@@ -246,7 +249,7 @@ class Lake:
         key = folder + "_SUCCESS"
         if not self.store.put_if_absent(key, marker.to_json()):
             stored = Marker.from_json(self.store.get(key))
-            if stored.failed or stored.inputs != marker.inputs:
+            if stored.failed or stored.quarantined or stored.inputs != marker.inputs:
                 self.store.put(key, marker.to_json())
 
     # --- small JSON documents: runs, batches, stats ---
