@@ -150,7 +150,7 @@ def compact(
         inputs=inputs,
         reasons=dict(Counter(reject["reason"] for reject in rejects)),
     )
-    lake.write_marker(folder, marker)
+    lake.write_marker("answers", asked.fingerprint, shard, marker)
     log.info("batch %s: read %d votes, ok %d, rejected %d", batch.id, marker.read, marker.ok, marker.rejected)
 
 

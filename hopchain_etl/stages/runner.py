@@ -139,6 +139,7 @@ def run_shard(
     done = lake.marker(stage.table, fingerprint, shard)
     if done and not done.failed and done.inputs == digest and not (retry_quarantined and done.quarantined):
         log.info("%s %s is complete already", stage.name, shard)
+        lake.manifest(stage.table, fingerprint).record(shard, done)  # an earlier attempt may have been killed before
         return done
     past = history(lake, stage.table, folder, done, retry=retry_quarantined)
     progress = progress or NoProgress()
@@ -166,7 +167,7 @@ def run_shard(
         reasons=dict(tally.reasons),
     )
     lake.put_json(folder + "stats.json", _stats(started, tally, Counter(lake.store.calls) - requests))
-    lake.write_marker(folder, marker)
+    lake.write_marker(stage.table, fingerprint, shard, marker)
     log.info(
         "%s %s: read %d, ok %d, rejected %d, failed %d, quarantined %d, rows %d, %.1f s",
         *(stage.name, shard, marker.read, marker.ok, marker.rejected, marker.failed, marker.quarantined),

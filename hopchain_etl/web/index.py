@@ -202,7 +202,7 @@ class Index:
     def _refresh(self) -> None:
         began = time.monotonic()
         before, self.voided = self.voided, votes.voided(self.lake)
-        self._withdrawn = frozenset(self.lake.tombstones())
+        self._withdrawn = self.lake.withdrawn()
         self._load_batches()
         self._load_folders(update_all=before.keys() != self.voided.keys())
         self.gold.refresh()
