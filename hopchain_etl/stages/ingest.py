@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 
@@ -46,7 +46,8 @@ _MEMORY = 256 << 20  # bytes of photos held at a time; a larger photo is process
 class IngestResult:
     """The result of an ingest. ``shards`` were completed by this call; ok, rejected and failed count their rows.
 
-    ``listed`` objects are in the source (when the intake was first listed), ``new`` of them are in the intake.
+    ``bad`` are the shards (as text) of which too many rows failed the suite, with the message; the next ingest tries
+    them again. ``listed`` objects are in the source (when the intake was first listed), ``new`` of them in the intake.
     """
 
     intake: str
@@ -56,6 +57,7 @@ class IngestResult:
     ok: int
     rejected: int
     failed: int
+    bad: Mapping[str, str] = field(default_factory=dict)
 
 
 def ingest(
@@ -71,8 +73,8 @@ def ingest(
     """Finish every older intake that lacks shards or holds failed rows, then ingest the new photos as ``intake``.
 
     An intake that has been listed before is not listed again, only finished. One ingest at a time: waits for the lake's
-    lock. Raises LockHeldError, StoppedError (run it again to continue), StoreError if source or lake cannot be used,
-    and QualityError, after all other shards are done, if too many rows of a shard failed the suite.
+    lock. A shard of which too many rows fail the suite is named in the result and does not stop the others. Raises
+    LockHeldError, StoppedError (run it again to continue), and StoreError if source or lake cannot be used.
     """
     check_intake(intake)
     with lake_lock(lake, "ingest"):
@@ -84,7 +86,7 @@ def ingest(
         stored = markers(lake, (shard for each in before for shard in each.shards))
         unfinished = [shard for shard, marker in stored.items() if marker is None or marker.failed]
         done: dict[Shard, Marker] = {}
-        suite_errors: list[QualityError] = []
+        bad: dict[str, str] = {}
         if unfinished:
             known = _known(lake, settings.near_distance)
             with Ingest(lake, source, settings, unfinished, known, lake.tombstones()) as stage:
@@ -93,11 +95,9 @@ def ingest(
                     try:
                         done[shard] = run(shard)
                     except QualityError as error:  # continue with the other shards
-                        suite_errors.append(error)
+                        bad[str(shard)] = str(error)
                     else:
                         known.extend(_rows(lake, shard))
-    if suite_errors:
-        raise suite_errors[0]
     return IngestResult(
         intake,
         tuple(done),
@@ -106,6 +106,7 @@ def ingest(
         ok=sum(marker.ok for marker in done.values()),
         rejected=sum(marker.rejected for marker in done.values()),
         failed=sum(marker.failed for marker in done.values()),
+        bad=bad,
     )
 
 
