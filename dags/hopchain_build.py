@@ -47,23 +47,30 @@ PARAMS = {
 # fmt: on
 
 
+def tasks() -> Any:
+    """Return the functions of the tasks, imported only when a task runs."""
+    from hopchain_etl.orchestration import tasks
+
+    return tasks
+
+
 @dag(**dag_config.dag_args(SETTINGS, "build"), schedule=NIGHTLY, params=PARAMS, doc_md=__doc__)
 def hopchain_build() -> None:
     @task(**dag_config.placement("ingest", SETTINGS))
     def ingest(params: JSON = None, dag_run: JSON = None) -> JSON:
         """Fetch and normalise new photos, and finish older intakes."""
-        return dag_config.tasks().ingest(params, dag_run)
+        return tasks().ingest(params, dag_run)
 
     @task
     def plan(params: JSON = None) -> list[list[str]]:
         """List the shards that need work under the current fingerprints, in groups to be mapped."""
-        return dag_config.tasks().plan(params)
+        return tasks().plan(params)
 
     def stage(name: str, doc: str) -> Any:
         # A bad shard stops no other of its group: the next stage takes those that are complete.
         @task(task_id=name, doc_md=doc, trigger_rule=TriggerRule.ALL_DONE, **dag_config.placement(name, SETTINGS))
         def run(group: list[str], params: JSON = None) -> None:
-            dag_config.tasks().run_stage(name, group, params)
+            tasks().run_stage(name, group, params)
 
         return run
 
@@ -79,29 +86,29 @@ def hopchain_build() -> None:
     @task
     def quality_gate(ingested: JSON, planned: JSON, params: JSON = None, dag_run: JSON = None) -> JSON:
         """Name the shards that failed their suite or are not complete; only the others are published."""
-        return dag_config.tasks().quality_gate(params, dag_run, ingested, planned)
+        return tasks().quality_gate(params, dag_run, ingested, planned)
 
     @task
     def publish_batch(gate: JSON, params: JSON = None, dag_run: JSON = None) -> JSON:
         """Write `batches/<id>.json` with the questions that are in no batch yet."""
-        return dag_config.tasks().publish_batch(params, dag_run, gate)
+        return tasks().publish_batch(params, dag_run, gate)
 
     @task
     def record_run(
         ingested: JSON, planned: JSON, gate: JSON, batch: JSON, params: JSON = None, dag_run: JSON = None
     ) -> JSON:
         """Write `runs/<run_id>.json`: what ran, on which intakes, under which fingerprints."""
-        return dag_config.tasks().record_run(params, dag_run, ingested, planned, gate, batch)
+        return tasks().record_run(params, dag_run, ingested, planned, gate, batch)
 
     @task(outlets=[QUERIES])
     def announce(counts: JSON, outlet_events: JSON = None) -> None:
         """Send the event of `hopchain://queries` with the run's counts; skipped if nothing was built."""
-        outlet_events[QUERIES].extra = dag_config.tasks().announce_queries(counts)
+        outlet_events[QUERIES].extra = tasks().announce_queries(counts)
 
     @task(trigger_rule=TriggerRule.NONE_FAILED)
     def judge_run(gate: JSON, params: JSON = None) -> None:
         """Fail the run, or only warn, if the quality gate named a shard."""
-        dag_config.tasks().judge_run(params, gate)
+        tasks().judge_run(params, gate)
 
     ingested, planned = ingest(), plan()
     gate = quality_gate(ingested, planned)

@@ -86,13 +86,6 @@ def stages(settings: Settings) -> dict[str, str]:
     }
 
 
-def tasks() -> Any:
-    """Return the module with the functions of the tasks, which is imported only when a task runs."""
-    from hopchain_etl.orchestration import tasks
-
-    return tasks
-
-
 def max_mapped(settings: Settings) -> int:
     """Return how many mapped tasks a stage may have: the setting, or Airflow's own limit where that is lower."""
     return min(settings.orchestrate.max_mapped, airflow_max_mapped())

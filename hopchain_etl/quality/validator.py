@@ -194,7 +194,7 @@ class GateResult:
     failing: int
     expectations: dict[str, int]
     docs: str  # key of the page in the lake
-    unhealthy: tuple[str, ...] = ()
+    unhealthy: list[str] = field(default_factory=list)
     message: str = ""
 
 
@@ -233,7 +233,7 @@ def gate(lake: Lake, entries: Sequence[GateEntry], run_id: str) -> GateResult:
         counts.update({f"{summary['suite']}/{one['name']}": one["failing"] for one in summary["expectations"]})
     rows, failing = (sum(summary[key] for _, summary in summaries) for key in ("rows", "failing"))
     message = _worst(list(problems.values()), lake.store.uri(docs)) if problems else ""
-    return GateResult(len(summaries), rows, failing, dict(sorted(counts.items())), docs, tuple(problems), message)
+    return GateResult(len(summaries), rows, failing, dict(sorted(counts.items())), docs, list(problems), message)
 
 
 def _examined(lake: Lake, entry: GateEntry) -> tuple[JSON | None, _Problem | None]:

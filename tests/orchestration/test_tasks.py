@@ -122,7 +122,7 @@ def test_shards_that_were_not_validated_fail_the_run_or_only_warn(
 
     drawn_lake.fill(lake, [1])  # by hand: without validation.json
     gate = tasks.quality_gate({}, Run(), {"shards": [], "bad": {"first/0000": "too many"}}, [])
-    assert gate["unhealthy"] == ("first/0000",)
+    assert gate["unhealthy"] == ["first/0000"]
     with pytest.raises(AirflowFailException, match="was not validated"):
         tasks.judge_run({}, gate)
     monkeypatch.setenv("HOPCHAIN_QUALITY__GATE", "warn")

@@ -229,7 +229,7 @@ def test_the_gate_adds_up_what_passed(lake: Lake, validate: Validator) -> None:
     entries = [built(lake, Shard("demo", n), verdict) for n in range(2)]
     result = gate(lake, entries, "r1")
     assert isinstance(result, GateResult)
-    assert (result.unhealthy, result.message) == ((), "")
+    assert (result.unhealthy, result.message) == ([], "")
     assert (result.shards, result.rows, result.failing) == (2, 20, 2)
     assert result.expectations["images/no_width"] == 2
     assert sum(result.expectations.values()) == 2
@@ -249,7 +249,7 @@ def test_the_gate_names_what_is_bad_missing_unfinished_or_outdated(lake: Lake, v
     ]
     result = gate(lake, entries, "r2")
     assert (result.shards, result.rows) == (4, 13)
-    assert result.unhealthy == ("demo/0001", "demo/0002", "demo/0003", "demo/0004")
+    assert result.unhealthy == ["demo/0001", "demo/0002", "demo/0003", "demo/0004"]
     lines = result.message.splitlines()
     assert lines[0] == "4 shards do not pass the quality gate:", "each for the first stage that it does not pass"
     assert "images demo/0003 was not validated" in lines[1]
