@@ -2,11 +2,10 @@
 
 `ingest` reads new photos from the source bucket. `plan` finds the shards to process: new ones, unfinished ones and
 those with failed rows; each runs through all stages. The quality gate checks everything that was written, new questions
-become one annotation batch, and `runs/<run_id>.json` in the lake records the run. No task waits for people.
+of the shards that pass become one annotation batch, and `runs/<run_id>.json` in the lake records the run. `judge_run`
+fails the run at last if a shard did not pass (or warns: `HOPCHAIN_QUALITY__GATE`). No task waits for people.
 
 Run it again at any time: complete shards are skipped, and if there is no work, no batch and no event are created.
-
-- The local profile has no weaker model, so it has no `screen` task and difficulty is unknown.
 - Tasks use the pools `vlm` and `gpu`. Create both once (`airflow pools set gpu 2 hopchain`), otherwise tasks wait
   forever.
 - The params override the settings (`HOPCHAIN_*`, `hopchain.toml`) for one run.
@@ -36,14 +35,23 @@ PARAMS = {
                      title="What to build", type="string", pattern=CHOICE),
     "image_limit": Param(INGEST.limit, "Maximum number of new photos; empty: all",
                          title="New photos", type=["null", "integer"], minimum=1),
-    "shard_size": Param(INGEST.shard_size, "New photos per shard; each stage runs one mapped task per shard",
+    "shard_size": Param(INGEST.shard_size, "New photos per shard; shards are what is mapped, retried and marked",
                         title="Shard size", type="integer", minimum=1, maximum=2000),
     "profile": Param(ENGINES.profile.value, "local runs on any CPU, vllm needs GPU workers",
                      title="Engines", type="string", enum=[profile.value for profile in Profile]),
+    "retry_quarantined": Param(False, "Also run rows again that were given up after several attempts",
+                               title="Retry quarantined rows", type="boolean"),
     "token_ceiling": Param(ENGINES.token_ceiling, "Maximum number of model tokens for the run; empty: no limit",
                            title="Token ceiling", type=["null", "integer"], minimum=1),
 }
 # fmt: on
+
+
+def tasks() -> Any:
+    """Return the functions of the tasks, imported only when a task runs."""
+    from hopchain_etl.orchestration import tasks
+
+    return tasks
 
 
 @dag(**dag_config.dag_args(SETTINGS, "build"), schedule=NIGHTLY, params=PARAMS, doc_md=__doc__)
@@ -51,68 +59,62 @@ def hopchain_build() -> None:
     @task(**dag_config.placement("ingest", SETTINGS))
     def ingest(params: JSON = None, dag_run: JSON = None) -> JSON:
         """Fetch and normalise new photos, and finish older intakes."""
-        from hopchain_etl.orchestration import tasks
-
-        return tasks.ingest(params, dag_run)
+        return tasks().ingest(params, dag_run)
 
     @task
-    def plan(params: JSON = None) -> list[str]:
-        """List the shards that need work under the current fingerprints."""
-        from hopchain_etl.orchestration import tasks
-
-        return tasks.plan(params)
+    def plan(params: JSON = None) -> list[list[str]]:
+        """List the shards that need work under the current fingerprints, in groups to be mapped."""
+        return tasks().plan(params)
 
     def stage(name: str, doc: str) -> Any:
-        @task(task_id=name, doc_md=doc, **dag_config.placement(name, SETTINGS))
-        def run(shard: str, params: JSON = None) -> None:
-            from hopchain_etl.orchestration import tasks
-
-            tasks.run_stage(name, shard, params)
+        # A bad shard stops no other of its group: the next stage takes those that are complete.
+        @task(task_id=name, doc_md=doc, trigger_rule=TriggerRule.ALL_DONE, **dag_config.placement(name, SETTINGS))
+        def run(group: list[str], params: JSON = None) -> None:
+            tasks().run_stage(name, group, params)
 
         return run
 
-    @task_group(default_args={"map_index_template": "{{ task.op_kwargs['shard'] }}"})
-    def shards(shard: str) -> None:
-        """One shard through all stages; shards do not wait for each other."""
-        chain(*(stage(name, doc)(shard=shard) for name, doc in dag_config.stages(SETTINGS).items()))
+    @task_group(default_args={"map_index_template": dag_config.GROUP_NAME})
+    def shards(group: list[str]) -> None:
+        """A shard, or one after the other of a group, through all stages; groups do not wait for each other."""
+        chain(*(stage(name, doc)(group=group) for name, doc in dag_config.stages(SETTINGS).items()))
 
-    @task(trigger_rule=TriggerRule.NONE_FAILED)
-    def quality_gate(ingested: JSON, planned: list[str], params: JSON = None, dag_run: JSON = None) -> JSON:
-        """Fail if a shard failed its suite. Also runs if there was no shard to map (an empty map is skipped)."""
-        from hopchain_etl.orchestration import tasks
-
-        return tasks.quality_gate(params, dag_run, ingested, planned)
+    @task(trigger_rule=TriggerRule.ALL_DONE)
+    def shards_done() -> None:
+        """Wait until every shard has passed all stages or failed."""
 
     @task
-    def publish_batch(params: JSON = None, dag_run: JSON = None) -> JSON:
-        """Write `batches/<id>.json` with the questions that are in no batch yet."""
-        from hopchain_etl.orchestration import tasks
+    def quality_gate(ingested: JSON, planned: JSON, params: JSON = None, dag_run: JSON = None) -> JSON:
+        """Name the shards that failed their suite or are not complete; only the others are published."""
+        return tasks().quality_gate(params, dag_run, ingested, planned)
 
-        return tasks.publish_batch(params, dag_run)
+    @task
+    def publish_batch(gate: JSON, params: JSON = None, dag_run: JSON = None) -> JSON:
+        """Write `batches/<id>.json` with the questions that are in no batch yet."""
+        return tasks().publish_batch(params, dag_run, gate)
 
     @task
     def record_run(
-        ingested: JSON, planned: list[str], gate: JSON, batch: JSON, params: JSON = None, dag_run: JSON = None
+        ingested: JSON, planned: JSON, gate: JSON, batch: JSON, params: JSON = None, dag_run: JSON = None
     ) -> JSON:
         """Write `runs/<run_id>.json`: what ran, on which intakes, under which fingerprints."""
-        from hopchain_etl.orchestration import tasks
-
-        return tasks.record_run(params, dag_run, ingested, planned, gate, batch)
+        return tasks().record_run(params, dag_run, ingested, planned, gate, batch)
 
     @task(outlets=[QUERIES])
     def announce(counts: JSON, outlet_events: JSON = None) -> None:
         """Send the event of `hopchain://queries` with the run's counts; skipped if nothing was built."""
-        from hopchain_etl.orchestration import tasks
+        outlet_events[QUERIES].extra = tasks().announce_queries(counts)
 
-        outlet_events[QUERIES].extra = tasks.announce_queries(counts)
+    @task(trigger_rule=TriggerRule.NONE_FAILED)
+    def judge_run(gate: JSON, params: JSON = None) -> None:
+        """Fail the run, or only warn, if the quality gate named a shard."""
+        tasks().judge_run(params, gate)
 
-    ingested = ingest()
-    planned = plan()
+    ingested, planned = ingest(), plan()
     gate = quality_gate(ingested, planned)
-    batch = publish_batch()
     ingested >> planned
-    shards.expand(shard=planned) >> gate >> batch
-    announce(record_run(ingested, planned, gate, batch))
+    shards.expand(group=planned) >> shards_done() >> gate
+    announce(record_run(ingested, planned, gate, publish_batch(gate))) >> judge_run(gate)
 
 
 hopchain_build()

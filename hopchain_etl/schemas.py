@@ -147,11 +147,14 @@ ANSWERS = pa.schema(
     ]
 )
 
+QUARANTINED = "quarantined"
 REJECTS = pa.schema(
     [
         ("stage", pa.string()),
         ("scope", pa.string()),  # input: the row that was read; output: a candidate made from it
-        ("outcome", pa.string()),  # rejected: processed, but not accepted; failed: an error, retried by the next plan
+        # rejected: processed, but not accepted; failed: an error, retried by the next plan; quarantined: an error that
+        # came back in every attempt, retried only on request
+        ("outcome", pa.string()),
         ("reason", pa.string()),
         ("detail", pa.string()),
         ("input_id", pa.string()),
@@ -274,3 +277,10 @@ TABLES = {
     "judgements": JUDGEMENTS,
     "answers": ANSWERS,
 }
+
+
+def input_column(table: str) -> str:
+    """Return the column of a table that names the input row of its stage (``input_id``)."""
+    if table == "images":
+        return "uri"
+    return "image_id" if "image_id" in TABLES[table].names else "query_id"

@@ -18,6 +18,7 @@ from hopchain_etl.engines.base import EngineDownError, TokenCeilingError
 from hopchain_etl.lake.lake import LakeError
 from hopchain_etl.lake.lock import LockHeldError
 from hopchain_etl.lake.object_store import MissingObjectError, StoreError
+from hopchain_etl.pipeline.shard_errors import ShardsFailedError
 from hopchain_etl.quality.validator import QualityError
 from hopchain_etl.release.git import RegistryError
 from hopchain_etl.stages.runner import StoppedError
@@ -25,7 +26,7 @@ from hopchain_etl.stages.runner import StoppedError
 # Errors that a user can fix: shown as one message without a traceback.
 _EXPECTED = (
     StoreError, MissingObjectError, RegistryError, LakeError, LockHeldError, QualityError, S3ServerError, ValueError,
-    FileNotFoundError, EngineDownError, TokenCeilingError,
+    FileNotFoundError, EngineDownError, TokenCeilingError, ShardsFailedError,
 )  # fmt: skip
 
 app = typer.Typer(

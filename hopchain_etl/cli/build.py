@@ -11,10 +11,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hopchain_etl import schemas
 from hopchain_etl.cli.progress import watched
-from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import Level, as_json, funnel
+from hopchain_etl.pipeline.shard_errors import ShardErrors
+from hopchain_etl.quality.validator import QualityError
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages.ingest import IngestResult
 from hopchain_etl.stages.runner import Progress
@@ -23,6 +26,9 @@ app = typer.Typer()
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Intakes = Annotated[str, typer.Option("--intakes", help="new | all | sample:N | names of intakes, separated by commas")]
+RetryQuarantined = Annotated[
+    bool, typer.Option("--retry-quarantined", help="also run rows again that were given up after several attempts")
+]
 _STAGES = "ingest | detect | segment | generate | judge | screen"
 IntakeName = Annotated[
     str | None, typer.Option("--intake", help="name of the set of new photos; default: the time now")
@@ -33,34 +39,48 @@ IntakeName = Annotated[
 def ingest(intake: IntakeName = None) -> None:
     """Fetch new photos, normalise them, and record each photo or its reject reason."""
     settings = Settings()
+    errors = ShardErrors()
     with watched() as (progress, stop):
-        result = _ingest(settings, intake, progress, stop)
+        result = _ingest(settings, intake, progress, stop, errors)
     Console().print(
         f"intake {result.intake}: {result.new} new of {result.listed} listed; "
         f"{result.ok} usable, {result.rejected} rejected, {result.failed} failed"
     )
+    errors.raise_any()
 
 
 @app.command()
-def run(intake: IntakeName = None, intakes: Intakes = "new", json_: Json = False) -> None:
-    """Run the whole build: ingest, then run all stages on every shard that needs work."""
-    settings = Settings()
+def run(
+    intake: IntakeName = None,
+    intakes: Intakes = "new",
+    retry_quarantined: RetryQuarantined = False,
+    json_: Json = False,
+) -> None:
+    """Run the whole build: ingest, then run all stages on every shard that needs work.
+
+    A bad shard does not stop the others; it is named at the end, with exit code 1.
+    """
+    settings, errors = Settings(), ShardErrors()
     with watched() as (progress, stop):
-        _ingest(settings, intake, progress, stop)
-        build = Build(settings)
+        _ingest(settings, intake, progress, stop, errors)
+        build = Build(settings, retry_quarantined=retry_quarantined)
         for shard in build.plan(intakes):
-            for name in build.steps:
-                build.run(name, shard, progress=progress, stop=stop)
+            with errors.of(shard):
+                for name in build.steps:
+                    build.run(name, shard, progress=progress, stop=stop)
     _show(funnel(build), json_)
+    errors.raise_any()
 
 
 def _stage_command(name: str, help_: str) -> None:
     @app.command(name, help=help_)
-    def stage(intakes: Intakes = "new") -> None:
-        build = Build(Settings())
+    def stage(intakes: Intakes = "new", retry_quarantined: RetryQuarantined = False) -> None:
+        build, errors = Build(Settings(), retry_quarantined=retry_quarantined), ShardErrors()
         with watched() as (progress, stop):
             for shard in build.plan(intakes):
-                build.run(name, shard, progress=progress, stop=stop)
+                with errors.of(shard):
+                    build.run(name, shard, progress=progress, stop=stop)
+        errors.raise_any()
 
 
 _stage_command("detect", "Name the categories of things in each photo.")
@@ -73,9 +93,9 @@ _stage_command(
 
 
 @app.command()
-def plan(intakes: Intakes = "new", json_: Json = False) -> None:
+def plan(intakes: Intakes = "new", retry_quarantined: RetryQuarantined = False, json_: Json = False) -> None:
     """List the shards that need work under the current fingerprints; runs nothing."""
-    build = Build(Settings())
+    build = Build(Settings(), retry_quarantined=retry_quarantined)
     shards = [str(shard) for shard in build.plan(intakes)]
     fingerprints = {name: step.fingerprint for name, step in build.steps.items()}
     if json_:
@@ -88,7 +108,7 @@ def plan(intakes: Intakes = "new", json_: Json = False) -> None:
 
 @app.command()
 def status(json_: Json = False) -> None:
-    """Show the numbers of rows read, ok, rejected and failed at each stage, with reasons."""
+    """Show the numbers of rows read, ok, rejected, failed and quarantined at each stage, with reasons."""
     _show(funnel(Build(Settings())), json_)
 
 
@@ -97,10 +117,13 @@ def rejects(
     stage: Annotated[str | None, typer.Option(help=f"{_STAGES}; default: all")] = None,
     reason: Annotated[str | None, typer.Option(help="only this reason code")] = None,
     photo: Annotated[str | None, typer.Option(help="only photos with this text in their URI or image_id")] = None,
+    quarantined: Annotated[
+        bool, typer.Option("--quarantined", help="only rows that were given up after several attempts")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, help="show at most so many")] = 50,
     json_: Json = False,
 ) -> None:
-    """List rows that were rejected or failed, with stage, reason and detail."""
+    """List rows that were rejected, failed or are quarantined, with stage, reason and detail."""
     build = Build(Settings())
     ids = set() if photo is None else _image_ids(build.lake, photo)
     found = [
@@ -110,6 +133,7 @@ def rejects(
         for shard in build.lake.completed_shards(level.table, level.fingerprint)
         for row in build.lake.rejects(level.table, level.fingerprint, shard).to_pylist()
         if reason in (None, row["reason"]) and (photo is None or _is_of(photo, row, ids))
+        if not quarantined or row["outcome"] == schemas.QUARANTINED
     ]
     if json_:
         typer.echo(json.dumps(found[:limit]))
@@ -136,18 +160,24 @@ def _is_of(photo: str, row: dict[str, Any], ids: set[str]) -> bool:
     return row["image_id"] in ids or any(photo.casefold() in name.casefold() for name in names)
 
 
-def _ingest(settings: Settings, intake: str | None, progress: Progress, stop: threading.Event) -> IngestResult:
+def _ingest(
+    settings: Settings, intake: str | None, progress: Progress, stop: threading.Event, errors: ShardErrors
+) -> IngestResult:
+    """Ingest and return the result; the shards that failed their suite are added to ``errors``."""
     name = intake or datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
-    return Build(settings).ingest(name, progress=progress, stop=stop)
+    result = Build(settings).ingest(name, progress=progress, stop=stop)
+    for shard, message in result.bad.items():
+        errors.add(Shard.parse(shard), QualityError(message))
+    return result
 
 
 def _show(levels: list[Level], json_: bool) -> None:
     if json_:
         typer.echo(json.dumps(as_json(levels)))
         return
-    table = Table("stage", "fingerprint", "read", "ok", "rejected", "failed", "rows", "reasons")
+    table = Table("stage", "fingerprint", "read", "ok", "rejected", "failed", "quarantined", "rows", "reasons")
     for level in levels:
-        figures = (level.read, level.ok, level.rejected, level.failed, level.rows)
+        figures = (level.read, level.ok, level.rejected, level.failed, level.quarantined, level.rows)
         reasons = ", ".join(f"{reason} {count}" for reason, count in level.reasons.items())
         table.add_row(level.stage, level.fingerprint or "", *map(str, figures), reasons)
     Console(markup=False).print(table)

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hopchain_etl.lake.lake import Shard
 from hopchain_etl.stages import runner
+from hopchain_etl.stages.quarantine import QuarantinedRow
 from hopchain_etl.stages.runner import Accepted, Failed, Outcome
 
 log = logging.getLogger(__name__)
@@ -51,10 +52,11 @@ class LiveProgress:
         self._started = self._logged = time.monotonic()
         self._task = self._bar.add_task(self._name, total=rows, rate="-", refused=0, failed=0)
 
-    def advance(self, outcome: Outcome) -> None:
+    def advance(self, outcome: Outcome | QuarantinedRow) -> None:
         self._done += 1
-        self._failed += isinstance(outcome, Failed)
-        self._refused += not isinstance(outcome, Failed | Accepted)
+        failed = isinstance(outcome, Failed | QuarantinedRow)
+        self._failed += failed
+        self._refused += not failed and not isinstance(outcome, Accepted)
         now = time.monotonic()
         rate = self._done / max(1e-6, now - self._started)
         self._bar.update(self._task, advance=1, rate=f"{rate:.1f}", refused=self._refused, failed=self._failed)

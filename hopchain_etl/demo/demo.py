@@ -225,9 +225,12 @@ def _summary(folder: Path, levels: list[Level], samples: list[Sample], clock: Cl
 
 
 def _print_summary(folder: Path, levels: list[Level], summary: dict[str, Any], tag: str) -> None:
-    table = Table("stage", "read", "ok", "rejected", "failed", "rows out", title="From photos to queries")
+    table = Table(
+        "stage", "read", "ok", "rejected", "failed", "quarantined", "rows out", title="From photos to queries"
+    )
     for level in levels:
-        table.add_row(level.stage, *map(str, (level.read, level.ok, level.rejected, level.failed, level.rows)))
+        figures = (level.read, level.ok, level.rejected, level.failed, level.quarantined, level.rows)
+        table.add_row(level.stage, *map(str, figures))
     _console.print(table)
     _console.print(
         f"Released [bold]{tag}[/]: {summary['released_queries']} queries over {summary['released_images']} images "

@@ -17,6 +17,7 @@ from hopchain_etl.lake.migrate import unmigrated_models
 from hopchain_etl.lake.object_store import ObjectStore, StoreError
 from hopchain_etl.lake.s3_store import credentials_from_connection
 from hopchain_etl.lake.stores import open_store
+from hopchain_etl.orchestration import dag_config
 from hopchain_etl.release.decontaminate import benchmark_files
 from hopchain_etl.settings import BenchmarkSettings, Settings
 from hopchain_etl.stages.resources import RESOURCES
@@ -126,6 +127,7 @@ def airflow(settings: Settings) -> Iterator[Finding]:
         yield Finding("Airflow", "warning", "AIRFLOW_HOME is not set here: pools were not checked", "run this there")
     else:
         yield from pools()
+        yield mapped_tasks(settings)
     places = [settings.lake, settings.source, *([settings.registry.remote] if settings.registry.remote else [])]
     for name in sorted({place.connection for place in places if place.connection}):
         try:
@@ -135,6 +137,18 @@ def airflow(settings: Settings) -> Iterator[Finding]:
             yield Finding(f"connection {name}", "missing", f"{type(error).__name__}: {error}", remedy)
         else:
             yield Finding(f"connection {name}", "ok", "has a key pair")
+
+
+def mapped_tasks(settings: Settings) -> Finding:
+    """Compare the setting with the number of mapped tasks that Airflow allows."""
+    wanted, allowed = settings.orchestrate.max_mapped, dag_config.airflow_max_mapped()
+    if wanted <= allowed:
+        detail = f"at most {wanted} a stage; Airflow allows {allowed} (core.max_map_length)"
+        return Finding("mapped tasks", "ok", detail)
+    return Finding(
+        "mapped tasks", "warning", f"orchestrate.max_mapped is {wanted}, and Airflow allows {allowed} a stage",
+        f"set AIRFLOW__CORE__MAX_MAP_LENGTH={wanted}, or HOPCHAIN_ORCHESTRATE__MAX_MAPPED={allowed}",
+    )  # fmt: skip
 
 
 def pools() -> Iterator[Finding]:

@@ -24,6 +24,10 @@ class TokenCeilingError(Exception):
     """The run has used its token budget: stored answers are kept, no new requests are sent."""
 
 
+class UnreadablePhotoError(ValueError):
+    """A photo that no engine of this kind can use: it cannot be decoded, is lost, or has a shape that is refused."""
+
+
 class InvalidOutputError(Exception):
     """A model's answer is invalid. ``raw`` is its text, kept for inspection."""
 
@@ -193,13 +197,15 @@ class Reply(Generic[J]):
     like any other, and the row is rejected. ``tokens`` (prompt and completion) and ``seconds`` of model time are the
     cost of this run over all calls of the job; both are 0 if the answer came from the cache. ``raw_response`` is the
     literal text of a model, with its thinking and its token counts: the cache stores it beside the content but never
-    returns it.
+    returns it. ``permanent``: the error comes from the job itself, so that another try would end in the same way; all
+    other errors may pass.
     """
 
     job: J
     content: JSON | None = None
     raw_response: JSON | None = None
     error: str | None = None
+    permanent: bool = False
     tokens: int = 0
     seconds: float = 0.0
 
@@ -299,6 +305,14 @@ class Judge(Protocol):
     def identity(self) -> Identity: ...
 
     def judge(self, jobs: Iterable[JudgeJob]) -> Iterator[Reply[JudgeJob]]: ...
+
+
+def is_permanent(error: Exception) -> bool:
+    """Return whether an error in our own code comes from its input: the same job would raise it again.
+
+    Everything else may pass: a full memory, a lost connection, a crash in a library.
+    """
+    return isinstance(error, ArithmeticError | LookupError | TypeError | ValueError)
 
 
 def instance_for_prompt(row: Row) -> JSON:

@@ -210,7 +210,7 @@ class Lake:
         return tuple(self.write_part(folder, f"{stem}-{number:05d}", rows.slice(at, size)) for number, at in starts)
 
     def write_marker(self, table: str, fingerprint: str | None, shard: Shard, marker: Marker) -> None:
-        """Publish a shard by writing its marker; replace one only if it has failed rows or older inputs.
+        """Publish a shard by writing its marker; replace one only if rows of it were open or its inputs are older.
 
         Parts that no marker names (of killed or replaced attempts) stay until ``hopchain gc``: removing them here could
         delete files of another writer that is about to write its marker.
@@ -218,7 +218,7 @@ class Lake:
         key = self.folder(table, fingerprint, shard) + "_SUCCESS"
         if not self.store.put_if_absent(key, marker.to_json()):
             stored = Marker.from_json(self.store.get(key))
-            if stored.failed or stored.inputs != marker.inputs:
+            if stored.failed or stored.quarantined or stored.inputs != marker.inputs:
                 self.store.put(key, marker.to_json())
             else:
                 marker = stored

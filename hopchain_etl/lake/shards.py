@@ -54,7 +54,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Marker:
-    """What ``_SUCCESS`` holds. ``read = ok + rejected + failed``, in input rows."""
+    """What ``_SUCCESS`` holds. ``read = ok + rejected + failed + quarantined``, in input rows."""
 
     parts: tuple[Part, ...]
     rejects: tuple[Part, ...]
@@ -64,10 +64,13 @@ class Marker:
     failed: int
     inputs: str = ""  # digest of the upstream markers: a shard whose inputs changed is processed again
     reasons: dict[str, int] = field(default_factory=dict)  # of rejected inputs and outputs
+    quarantined: int = 0  # rows given up after several attempts, see ``stages.quarantine``
+    attempts: dict[str, int] = field(default_factory=dict)  # by input_id, of the rows that failed permanently so far
 
     def __post_init__(self) -> None:
-        if self.read != self.ok + self.rejected + self.failed:
-            raise LakeError(f"counts do not add up: read {self.read}, ok {self.ok}, {self.rejected=}, {self.failed=}")
+        if self.read != self.ok + self.rejected + self.failed + self.quarantined:
+            counts = f"ok {self.ok}, {self.rejected=}, {self.failed=}, {self.quarantined=}"
+            raise LakeError(f"counts do not add up: read {self.read}, {counts}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the marker as plain JSON."""

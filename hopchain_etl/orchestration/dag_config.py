@@ -13,6 +13,11 @@ from hopchain_etl.orchestration.notices import notify_failure
 from hopchain_etl.settings import PlacementSettings, Profile, Settings
 from hopchain_etl.stages.resources import RESOURCES, Resources
 
+# What Airflow shows of a mapped task: its shard, or the first and the last of its group with their number.
+GROUP_NAME = (
+    "{% set group = task.op_kwargs['group'] %}{{ group[0] }}"
+    "{% if group | length > 1 %} to {{ group[-1] }} ({{ group | length }} shards){% endif %}"
+)
 _MAX_RETRY_DELAY = timedelta(minutes=30)
 
 
@@ -79,6 +84,18 @@ def stages(settings: Settings) -> dict[str, str]:
         "judge": "Let a model decide which questions are not suitable for annotators.",
         "screen": "Let a weaker model attempt each question, with and without the image, before annotators get it.",
     }
+
+
+def max_mapped(settings: Settings) -> int:
+    """Return how many mapped tasks a stage may have: the setting, or Airflow's own limit where that is lower."""
+    return min(settings.orchestrate.max_mapped, airflow_max_mapped())
+
+
+def airflow_max_mapped() -> int:
+    """Return Airflow's limit (``core.max_map_length``)."""
+    from airflow.sdk.configuration import conf
+
+    return int(conf.getint("core", "max_map_length", fallback=1024))
 
 
 def placement(stage: str, settings: Settings) -> dict[str, Any]:

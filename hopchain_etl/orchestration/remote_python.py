@@ -1,4 +1,4 @@
-"""Runs a stage in another interpreter: the environment with the GPU libraries, which needs no Airflow.
+"""Runs a stage over shards in another interpreter: the environment with the GPU libraries, which needs no Airflow.
 
 The worker's own process does the Airflow part: it reads the credentials of Connections, passes them in the child's
 environment, forwards a stop signal and converts the child's exit code to an error. Settings are passed through stdin.
@@ -11,12 +11,15 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
 from hopchain_etl.settings import Settings
 
 _PERMANENT_FAILURE = 3  # exit code for a permanent failure (a retry would fail in the same way)
+_NOTHING_READY = 4  # exit code if the stage above has completed none of the shards
+_RETRY_QUARANTINED = "--retry-quarantined"
 _POLL_SECONDS = 0.5
 
 
@@ -24,17 +27,27 @@ class RemoteStageError(RuntimeError):
     """The stage failed in the other interpreter; its output is in the task's log."""
 
 
-def run(python: str, stage: str, shard: str, settings: Settings, stop: threading.Event) -> None:
-    """Run a stage over a shard with the interpreter ``python``, whose environment contains this package.
+def run(
+    python: str,
+    stage: str,
+    shards: Sequence[str],
+    settings: Settings,
+    stop: threading.Event,
+    *,
+    retry_quarantined: bool = False,
+) -> bool:
+    """Run a stage over shards with the interpreter ``python``, whose environment contains this package.
 
-    Raises ValueError for a permanent failure, and RemoteStageError for any other failure.
+    Returns whether any shard was ready for it. Raises ValueError for a permanent failure, and RemoteStageError for any
+    other failure; the shards that did not fail are done.
     """
     if not Path(python).is_file():
         raise ValueError(
             f"no interpreter at {python}; set HOPCHAIN_PLACEMENT__GPU_PYTHON to one that has hopchain-etl[gpu]"
         )
     portable, keys = _without_connections(settings)
-    command = [python, "-m", "hopchain_etl.orchestration.remote_python", stage, shard]
+    flags = [_RETRY_QUARANTINED] if retry_quarantined else []
+    command = [python, "-m", "hopchain_etl.orchestration.remote_python", *flags, stage, *shards]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, **keys}, text=True)
     assert child.stdin
     with child.stdin as sink:
@@ -46,12 +59,14 @@ def run(python: str, stage: str, shard: str, settings: Settings, stop: threading
             terminated = True
         elif terminated:
             child.wait()
+    what = f"{stage} of {shards[0]}" + (f" and {len(shards) - 1} more shards" if len(shards) > 1 else "")
     if child.returncode == _PERMANENT_FAILURE:
-        raise ValueError(f"{stage} of {shard} failed permanently in {python}; see its output above")
-    if child.returncode:
+        raise ValueError(f"{what} failed permanently in {python}; its output above names the shards")
+    if child.returncode not in (0, _NOTHING_READY):
         raise RemoteStageError(
-            f"{stage} of {shard} failed in {python} with exit code {child.returncode}; see its output above"
+            f"{what} failed in {python} with exit code {child.returncode}; its output above names the shards"
         )
+    return child.returncode != _NOTHING_READY
 
 
 def _without_connections(settings: Settings) -> tuple[Settings, dict[str, str]]:
@@ -75,13 +90,14 @@ def _without_connections(settings: Settings) -> tuple[Settings, dict[str, str]]:
 
 
 def main() -> None:
-    """Run the stage and shard of the command line with the settings on stdin."""
+    """Run the stage and shards of the command line with the settings on stdin."""
     from hopchain_etl.engines.base import TokenCeilingError
     from hopchain_etl.lake.lake import Shard
     from hopchain_etl.pipeline.build import Build
-    from hopchain_etl.quality.validator import QualityError
+    from hopchain_etl.pipeline.shard_errors import ShardsRejectedError
 
-    stage, shard = sys.argv[1:]
+    retry = sys.argv[1] == _RETRY_QUARANTINED
+    stage, *shards = sys.argv[1 + retry :]
     stop = threading.Event()
 
     def request_stop(number: int, frame: FrameType | None) -> None:
@@ -90,10 +106,13 @@ def main() -> None:
     signal.signal(signal.SIGTERM, request_stop)
     try:
         settings = Settings.model_validate_json(sys.stdin.read())
-        Build(settings).run(stage, Shard.parse(shard), stop=stop)
-    except (ValueError, QualityError, TokenCeilingError) as error:
+        build = Build(settings, retry_quarantined=retry)
+        ready = build.run_each(stage, [Shard.parse(shard) for shard in shards], stop=stop)
+    except (ValueError, ShardsRejectedError, TokenCeilingError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         sys.exit(_PERMANENT_FAILURE)
+    if not ready:
+        sys.exit(_NOTHING_READY)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Only shard ids are passed between tasks, never rows. Permanent errors fail the t
 
 from __future__ import annotations
 
+import logging
 import re
 import signal
 import threading
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import pairwise
 from types import FrameType
 from typing import Any, Protocol
 
@@ -26,10 +28,14 @@ from hopchain_etl.engines.base import TokenCeilingError
 from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake, key_part
 from hopchain_etl.orchestration import dag_config, remote_python
 from hopchain_etl.pipeline.build import Build
+from hopchain_etl.pipeline.shard_errors import ShardsRejectedError
 from hopchain_etl.quality import validator
 from hopchain_etl.settings import Settings
 
+log = logging.getLogger(__name__)
+
 JSON = dict[str, Any]
+Groups = Sequence[Sequence[str]]  # ids of shards: each group is one mapped task of a stage
 Params = Mapping[str, Any]
 
 _PARAM_SETTINGS = {  # the setting that a param overrides; other params override nothing
@@ -62,6 +68,11 @@ def settings_for(params: Params) -> Settings:
     sections = {name: getattr(settings, name) for name in changes}
     changed = {name: type(old).model_validate({**old.model_dump(), **changes[name]}) for name, old in sections.items()}
     return settings.model_copy(update=changed)
+
+
+def build_for(params: Params) -> Build:
+    """Return the build of a run's params; raises what ``settings_for`` does."""
+    return Build(settings_for(params), retry_quarantined=bool(params.get("retry_quarantined")))
 
 
 def intake_name(run: DagRun) -> str:
@@ -108,52 +119,73 @@ def _stoppable() -> Iterator[threading.Event]:
 
 
 def ingest(params: Params, run: DagRun) -> JSON:
-    """Ingest new photos from the source; return the counts of IngestResult and the completed shards."""
-    with _fail_without_retry(ValueError, validator.QualityError), _stoppable() as stop:
+    """Ingest new photos from the source; return IngestResult with the completed shards and the bad ones as ids."""
+    with _fail_without_retry(ValueError), _stoppable() as stop:
         result = Build(settings_for(params)).ingest(intake_name(run), stop=stop)
-    return {**asdict(result), "shards": [str(shard) for shard in result.shards]}
+    bad = {shard: message.partition("\n")[0] for shard, message in result.bad.items()}
+    return {**asdict(result), "shards": [str(shard) for shard in result.shards], "bad": bad}
 
 
-def plan(params: Params) -> list[str]:
-    """Return the ids of the shards to process, for the intakes chosen in ``params``."""
+def plan(params: Params) -> list[list[str]]:
+    """Return the ids of the shards to process, for the intakes chosen in ``params``, in groups to be mapped."""
     with _fail_without_retry(ValueError):
-        return [str(shard) for shard in Build(settings_for(params)).plan(params["intakes"])]
+        build = build_for(params)
+        shards = [str(shard) for shard in build.plan(params["intakes"])]
+        return in_groups(shards, dag_config.max_mapped(build.settings))
 
 
-def run_stage(name: str, shard: str, params: Params) -> None:
-    """Run one stage over one shard, in the interpreter that has its libraries; skip a stage that this run lacks."""
-    settings = settings_for(params)
+def in_groups(shards: Sequence[str], most: int) -> list[list[str]]:
+    """Return ``shards`` in order in at most ``most`` groups whose sizes differ by one at most."""
+    groups = min(most, len(shards))
+    bounds = [len(shards) * number // groups for number in range(groups + 1)] if groups else []
+    return [list(shards[start:end]) for start, end in pairwise(bounds)]
+
+
+def run_stage(name: str, group: Sequence[str], params: Params) -> None:
+    """Run one stage over a group of shards, in the interpreter that has its libraries; skip what this run lacks.
+
+    A bad shard does not stop the others; the task fails at the end. Shards that the stage above has not completed are
+    left out: the gate names them.
+    """
+    build = build_for(params)
+    settings = build.settings
     if name not in dag_config.stages(settings):
         _skip(f"the profile of this run has no engine for the stage {name!r}")
     python = settings.placement.gpu_python if dag_config.resources_for(name, settings).gpus else None
-    with _fail_without_retry(ValueError, validator.QualityError, TokenCeilingError), _stoppable() as stop:
+    with _fail_without_retry(ValueError, ShardsRejectedError, TokenCeilingError), _stoppable() as stop:
+        shards = [Shard.parse(shard) for shard in group]
         if python:
-            remote_python.run(python, name, shard, settings, stop)
+            ran = remote_python.run(python, name, group, settings, stop, retry_quarantined=build.retry_quarantined)
         else:
-            Build(settings).run(name, Shard.parse(shard), stop=stop)
+            ran = bool(build.run_each(name, shards, stop=stop))
+    if not ran:
+        _skip("no shard of this group has passed the stage above")
 
 
-def quality_gate(params: Params, run: DagRun, ingested: JSON, shards: Sequence[str]) -> JSON:
-    """Write the Data Docs of this run and return the validation results of everything it wrote."""
+def quality_gate(params: Params, run: DagRun, ingested: JSON, groups: Groups) -> JSON:
+    """Write the Data Docs of this run; return the validation results of everything it wrote, with the bad shards."""
     build = Build(settings_for(params))
-    planned = [Shard.parse(shard) for shard in shards]
-    images = {*planned, *map(Shard.parse, ingested["shards"])}
-    entries: list[tuple[str, str | None, Shard]] = [("images", None, shard) for shard in sorted(images)]
+    planned = [Shard.parse(shard) for group in groups for shard in group]
+    images = {*planned, *map(Shard.parse, (*ingested["shards"], *ingested["bad"]))}
+    entries = [validator.GateEntry("images", None, shard) for shard in sorted(images)]
     for step in build.steps.values():
-        entries += [(step.stage.table, step.fingerprint, shard) for shard in planned]
-    with _fail_without_retry(validator.QualityError):
-        return asdict(validator.gate(build.lake, entries, run_key(run)))
+        stage = step.stage
+        made = (stage.table, step.fingerprint)
+        entries += [validator.GateEntry(*made, shard, tuple(stage.sources)) for shard in planned]
+    return asdict(validator.gate(build.lake, entries, run_key(run)))
 
 
-def publish_batch(params: Params, run: DagRun) -> JSON:
+def publish_batch(params: Params, run: DagRun, gate: JSON) -> JSON:
     """Create this run's batch from all current queries that are in no earlier batch, if there are any.
 
     Returns the batch's id, or None, its number of queries, and the number of excluded queries of this lineage by
-    reason. All complete shards count, not only this run's: queries built by an earlier failed run are included.
+    reason. All complete shards count, not only this run's: queries built by an earlier failed run are included. Left
+    out are the shards that the gate found unhealthy; they come with the run that mends them.
     """
     build = Build(settings_for(params))
     name = intake_name(run)
-    excluded = excluded_queries(build)
+    unhealthy = frozenset(gate["unhealthy"])
+    excluded = {shard: found for shard, found in excluded_queries(build).items() if str(shard) not in unhealthy}
     new = batches.unassigned_queries(build.lake, build.lineage, excluded, besides=name)
     reasons = dict(sorted(Counter(reason for found in excluded.values() for reason in found.values()).items()))
     if not new:
@@ -165,10 +197,10 @@ def publish_batch(params: Params, run: DagRun) -> JSON:
     return {"id": batch.id, "queries": len(batch.query_ids), "held_back": reasons}
 
 
-def record_run(params: Params, run: DagRun, ingested: JSON, shards: Sequence[str], gate: JSON, batch: JSON) -> JSON:
-    """Write ``runs/<run_id>.json`` (what ran, on which intakes, under which fingerprints) and return its counts."""
+def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate: JSON, batch: JSON) -> JSON:
+    """Write ``runs/<run_id>.json`` (what ran, what failed, under which fingerprints) and return its counts."""
     build = Build(settings_for(params))
-    planned = [Shard.parse(shard) for shard in shards]
+    planned = [Shard.parse(shard) for group in groups for shard in group]
     counts = _counts(build, planned, ingested)
     document = {
         "run_id": run.run_id,
@@ -177,14 +209,14 @@ def record_run(params: Params, run: DagRun, ingested: JSON, shards: Sequence[str
         "run_after": run.run_after.astimezone(UTC).isoformat(),
         "ingest": ingested,
         "intakes": sorted({shard.intake for shard in planned}),
-        "shards": list(shards),
+        "shards": [str(shard) for shard in planned],
         "fingerprints": {name: step.fingerprint for name, step in build.steps.items()},
         "counts": counts,
         "gate": gate,
         "batch": batch,
     }
     build.lake.put_json(f"runs/{run_key(run)}.json", document)
-    return {**counts, "batch": batch["id"]}
+    return {**counts, "batch": batch["id"], "unhealthy": len(gate["unhealthy"])}
 
 
 def announce_queries(counts: JSON) -> JSON:
@@ -194,8 +226,20 @@ def announce_queries(counts: JSON) -> JSON:
     return counts
 
 
+def judge_run(params: Params, gate: JSON) -> None:
+    """Fail the run if the gate found unhealthy shards, or only warn (``quality.gate``); all others are published."""
+    message: str = gate["message"]
+    if not message:
+        return
+    if settings_for(params).quality.gate == "warn":
+        log.warning(message)
+        return
+    with _fail_without_retry(validator.QualityError):
+        raise validator.QualityError(message)
+
+
 def _counts(build: Build, planned: Sequence[Shard], ingested: JSON) -> JSON:
-    """Return a run's totals: queries (rows), images, and the rejected and failed inputs of ingest and all stages."""
+    """Return a run's totals: queries (rows), images, and the inputs of ingest and all stages that were not ok."""
 
     def markers(table: str, fingerprint: str | None) -> list[Marker]:
         found = map_threads(lambda shard: build.lake.marker(table, fingerprint, shard), planned)
@@ -209,6 +253,7 @@ def _counts(build: Build, planned: Sequence[Shard], ingested: JSON) -> JSON:
         "rows": sum(part.rows for marker in by_stage["generate"] for part in marker.parts),
         "rejected": ingested["rejected"] + sum(marker.rejected for marker in every),
         "failed": ingested["failed"] + sum(marker.failed for marker in every),
+        "quarantined": sum(marker.quarantined for marker in every),
         "lineage": build.lineage,
     }
 

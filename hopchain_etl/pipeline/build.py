@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
@@ -11,6 +13,7 @@ from hopchain_etl.engines.factory import Engines, create_engines
 from hopchain_etl.lake.lake import Lake, Marker, Shard, inputs_digest
 from hopchain_etl.lake.manifest import FOLD_AT
 from hopchain_etl.lake.stores import open_store
+from hopchain_etl.pipeline.shard_errors import ShardErrors
 from hopchain_etl.quality.validator import Validator, make_validator
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages import detect, generate, judge, screen, segment
@@ -18,6 +21,8 @@ from hopchain_etl.stages.ingest import IngestResult, ingest
 from hopchain_etl.stages.lineage import Lineage
 from hopchain_etl.stages.runner import Progress, Stage, run_shard
 from hopchain_etl.stages.token_budget import limited_budget
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,10 @@ class Step:
 
 
 class Build:
-    """Ingest and the stages after it for one set of settings. Cheap to create; models are loaded at first use."""
+    """Ingest and the stages after it for one set of settings. Cheap to create; models are loaded at first use.
+
+    ``retry_quarantined``: plan and run rows again that were given up, see ``stages.quarantine``.
+    """
 
     def __init__(
         self,
@@ -43,11 +51,13 @@ class Build:
         lake: Lake | None = None,
         engines: Engines | None = None,
         validate: Validator | None = None,
+        retry_quarantined: bool = False,
     ) -> None:
         self.settings = settings
         self.lake = lake or Lake(settings.lake)
         self._engines = engines or create_engines(settings)
         self._validate = validate
+        self.retry_quarantined = retry_quarantined
 
     @cached_property
     def steps(self) -> dict[str, Step]:
@@ -115,8 +125,42 @@ class Build:
         validate = self._validate or make_validator(self.settings.quality)
         with limited_budget(self.lake, self.settings.engines.token_ceiling):
             return run_shard(
-                step.stage, self.lake, step.fingerprint, shard, validate=validate, progress=progress, stop=stop
+                *(step.stage, self.lake, step.fingerprint, shard),
+                validate=validate,
+                progress=progress,
+                stop=stop,
+                max_attempts=self.settings.quality.max_attempts,
+                retry_quarantined=self.retry_quarantined,
             )
+
+    def run_each(
+        self,
+        name: str,
+        shards: Sequence[Shard],
+        *,
+        progress: Progress | None = None,
+        stop: threading.Event | None = None,
+    ) -> int:
+        """Run stage ``name`` over one shard after the other; return over how many.
+
+        Shards that the stages above have not completed are left out. An error of one shard does not stop the others:
+        ShardsFailedError at the end names all. Raises at once what would stop the others too (``shard_errors.FATAL``).
+        """
+        errors, ready = ShardErrors(), [shard for shard in shards if self._is_ready(name, shard)]
+        for shard in ready:
+            with errors.of(shard):
+                self.run(name, shard, progress=progress, stop=stop)
+        errors.raise_any()
+        return len(ready)
+
+    def _is_ready(self, name: str, shard: Shard) -> bool:
+        """Return whether all source tables of a stage are complete for a shard."""
+        sources = self.steps[name].stage.sources if name in self.steps else ()
+        for table, fingerprint in sources:
+            if self.lake.marker(table, fingerprint, shard) is None:
+                log.warning("%s %s is left out: its %s are not complete", name, shard, table)
+                return False
+        return True
 
     def plan(self, choose: str = "new") -> list[Shard]:
         """Return the shards that must be processed under the current fingerprints.
@@ -139,7 +183,7 @@ class _Known:
     """The markers of the photos and of every current stage, read once from the manifests."""
 
     def __init__(self, build: Build) -> None:
-        self._lake = build.lake
+        self._lake, self._retry_quarantined = build.lake, build.retry_quarantined
         self._stages = [step.stage for step in build.steps.values()]
         places = {("images", None), *((step.stage.table, step.fingerprint) for step in build.steps.values())}
         self._markers = {place: build.lake.markers(*place) for place in places}
@@ -147,11 +191,16 @@ class _Known:
         self.shards = list(self._markers["images", None])
 
     def needs_work(self, shard: Shard) -> bool:
-        """Return whether any stage lacks this shard under the current fingerprints, or has failed or outdated rows."""
+        """Return whether any stage lacks this shard under the current fingerprints, or has failed or outdated rows.
+
+        Quarantined rows are work only if they are to be tried again.
+        """
         for stage, own in zip(self._stages, self._own, strict=True):
             marker = own.get(shard)
             sources = [self._markers[source].get(shard) for source in stage.sources]
-            if marker is None or marker.failed or marker.inputs != inputs_digest(filter(None, sources)):
+            if marker is None or marker.failed or (self._retry_quarantined and marker.quarantined):
+                return True
+            if marker.inputs != inputs_digest(filter(None, sources)):
                 return True
         return False
 

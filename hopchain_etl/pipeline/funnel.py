@@ -14,7 +14,7 @@ from hopchain_etl.pipeline.build import Build
 
 @dataclass(frozen=True)
 class Level:
-    """One stage's totals. ``read = ok + rejected + failed`` count input rows; ``rows`` counts output rows."""
+    """One stage's totals. ``read = ok + rejected + failed + quarantined`` count input rows; ``rows`` output rows."""
 
     stage: str
     table: str
@@ -24,6 +24,7 @@ class Level:
     ok: int = 0
     rejected: int = 0
     failed: int = 0
+    quarantined: int = 0
     rows: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
 
@@ -53,6 +54,7 @@ def level(lake: Lake, stage: str, table: str, fingerprint: str | None, shards: I
     reasons: Counter[str] = Counter()
     for found in markers:
         reasons.update(found.reasons)
-    totals = {name: sum(getattr(found, name) for found in markers) for name in ("read", "ok", "rejected", "failed")}
+    counted = ("read", "ok", "rejected", "failed", "quarantined")
+    totals = {name: sum(getattr(found, name) for found in markers) for name in counted}
     rows = sum(part.rows for found in markers for part in found.parts)
     return Level(stage, table, fingerprint, len(markers), **totals, rows=rows, reasons=dict(reasons.most_common()))

@@ -12,14 +12,15 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
 import pyarrow as pa
 
-from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.concurrency import map_threads
+from hopchain_etl.lake.lake import Lake, LakeError, Shard
 from hopchain_etl.project_files import project_file
 from hopchain_etl.quality.derived_columns import derived_columns
 from hopchain_etl.settings import QualitySettings
@@ -183,49 +184,84 @@ def _counts_text(rows: int, failing: int, allowed: float) -> str:
 
 @dataclass(frozen=True)
 class GateResult:
-    """Validation results of a run. ``expectations`` counts the failing rows by ``table/expectation``."""
+    """Validation results of a run. ``expectations`` counts the failing rows by ``table/expectation``.
+
+    ``unhealthy`` are the shards that do not pass; ``message`` names the worst of them and is empty without any.
+    """
 
     shards: int
     rows: int
     failing: int
     expectations: dict[str, int]
     docs: str  # key of the page in the lake
+    unhealthy: list[str] = field(default_factory=list)
+    message: str = ""
 
 
-def gate(lake: Lake, entries: Iterable[tuple[str, str | None, Shard]], run_id: str) -> GateResult:
-    """Write the Data Docs of a run's shards (table, fingerprint, shard) and return the results of their suites.
+@dataclass(frozen=True)
+class GateEntry:
+    """Something that a run wrote or should have written. ``sources``: as of its stage."""
 
-    Raises QualityError, after the page is written, if a shard was not validated, has more failing rows than allowed
-    by the setting it was validated with, or is not complete; the message lists the worst.
+    table: str
+    fingerprint: str | None
+    shard: Shard
+    sources: tuple[tuple[str, str | None], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Problem:
+    weight: float
+    text: str
+
+
+def gate(lake: Lake, entries: Sequence[GateEntry], run_id: str) -> GateResult:
+    """Write the Data Docs of what a run wrote and return the results of the suites, with the unhealthy shards.
+
+    Unhealthy is a shard that was not validated, has more failing rows than allowed by the setting it was validated
+    with, is not complete, or was made from older rows than its sources have now. Each is named for the first of its
+    entries that is so.
     """
-    summaries: list[tuple[str, JSON]] = []
-    problems: list[tuple[float, str]] = []
-    for table, fingerprint, shard in entries:
-        folder = lake.folder(table, fingerprint, shard)
-        summary: JSON | None = lake.get_json(folder + "validation.json")
-        if summary is None:
-            problems.append((2.0, f"{table} {shard} was not validated: no {lake.store.uri(folder)}validation.json"))
-            continue
-        summaries.append((str(shard), summary))
-        rows, failing, allowed = summary["rows"], summary["failing"], summary["max_failing_share"]
-        if _is_over(failing, rows, allowed):
-            problems.append((failing / rows, f"{table} {shard}: {_counts_text(rows, failing, allowed)}"))
-        elif lake.marker(table, fingerprint, shard) is None:
-            problems.append((0.0, f"{table} {shard} was validated and is not complete; run its stage again"))
+    found = map_threads(functools.partial(_examined, lake), entries)
+    summaries = [(str(entry.shard), summary) for entry, (summary, _) in zip(entries, found, strict=True) if summary]
+    problems: dict[str, _Problem] = {}
+    for entry, (_, problem) in zip(entries, found, strict=True):
+        if problem:
+            problems.setdefault(str(entry.shard), problem)
     docs = write_docs(lake, summaries, run_id)
-    if problems:
-        raise QualityError(_worst(problems, lake.store.uri(docs)))
     counts: Counter[str] = Counter()
     for _, summary in summaries:
         counts.update({f"{summary['suite']}/{one['name']}": one["failing"] for one in summary["expectations"]})
     rows, failing = (sum(summary[key] for _, summary in summaries) for key in ("rows", "failing"))
-    return GateResult(len(summaries), rows, failing, dict(sorted(counts.items())), docs)
+    message = _worst(list(problems.values()), lake.store.uri(docs)) if problems else ""
+    return GateResult(len(summaries), rows, failing, dict(sorted(counts.items())), docs, list(problems), message)
 
 
-def _worst(problems: list[tuple[float, str]], docs: str) -> str:
-    worst = sorted(problems, key=lambda problem: (-problem[0], problem[1]))
+def _examined(lake: Lake, entry: GateEntry) -> tuple[JSON | None, _Problem | None]:
+    """Return the validation result of an entry, if there is one, and what is wrong with it."""
+    table, shard = entry.table, entry.shard
+    folder = lake.folder(table, entry.fingerprint, shard)
+    summary: JSON | None = lake.get_json(folder + "validation.json")
+    if summary is None:
+        return None, _Problem(2.0, f"{table} {shard} was not validated: no {lake.store.uri(folder)}validation.json")
+    rows, failing, allowed = summary["rows"], summary["failing"], summary["max_failing_share"]
+    if _is_over(failing, rows, allowed):
+        return summary, _Problem(failing / rows, f"{table} {shard}: {_counts_text(rows, failing, allowed)}")
+    marker = lake.marker(table, entry.fingerprint, shard)
+    if marker is None:
+        return summary, _Problem(0.0, f"{table} {shard} was validated and is not complete; run its stage again")
+    try:
+        current = not entry.sources or marker.inputs == lake.inputs_digest(entry.sources, shard)
+    except LakeError:
+        current = False
+    if not current:
+        return summary, _Problem(0.0, f"{table} {shard} is older than what it is made of; run its stage again")
+    return summary, None
+
+
+def _worst(problems: list[_Problem], docs: str) -> str:
+    worst = sorted(problems, key=lambda problem: (-problem.weight, problem.text))
     lines = [f"{len(problems)} shards do not pass the quality gate:"]
-    lines += [f"  {text}" for _, text in worst[:_WORST]]
+    lines += [f"  {problem.text}" for problem in worst[:_WORST]]
     if len(worst) > _WORST:
         lines.append(f"  and {len(worst) - _WORST} more")
     return "\n".join([*lines, f"Details: {docs}. The share of rows that may fail is {SETTING}."])

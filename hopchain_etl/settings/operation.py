@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from hopchain_etl.settings.section import BASIC, Section
@@ -30,10 +32,19 @@ class IngestSettings(Section):
 
 
 class QualitySettings(Section):
-    """When a shard is too bad to be written."""
+    """When a shard is too bad to be written, and when a row is given up."""
 
     max_failing_share: float = Field(
         0.2, ge=0, le=1, description="if a larger share of rows fails the suite, the shard's task fails"
+    )
+    max_attempts: int = Field(
+        3,
+        ge=1,
+        description="number of runs of its shard in which a row may fail permanently; then it is quarantined",
+    )
+    gate: Literal["fail", "warn"] = Field(
+        "fail",
+        description="what hopchain_build does about bad shards after it has published the others: fail the run or warn",
     )
 
 
@@ -50,6 +61,12 @@ class OrchestrateSettings(Section):
         None,
         description="when hopchain_release runs, likewise; in addition, every event of the answers asset starts it",
         json_schema_extra=BASIC,
+    )
+    max_mapped: int = Field(
+        256,
+        ge=1,
+        description="maximum number of mapped tasks of a stage; more shards are run in groups, one after the other. "
+        "Airflow allows core.max_map_length",
     )
     retries: int = Field(2, ge=0, description="retries of each task, with exponential backoff")
     retry_delay_seconds: float = Field(60, ge=0, description="delay before the first retry")

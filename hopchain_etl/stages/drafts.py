@@ -89,7 +89,7 @@ class Drafts:
     saw_photo: bool
     kept: dict[str, Draft] = field(default_factory=dict)  # by query_id
     rejected: list[Rejected] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)  # calls that failed
+    errors: list[Failed] = field(default_factory=list)  # calls that failed
     mendable: dict[tuple[str, ...], list[JSON]] = field(default_factory=dict)  # refused drafts, by combination
     tokens: int = 0
     seconds: float = 0.0  # of model time
@@ -105,7 +105,7 @@ class Drafts:
         kept, usable = tuple(draft.row for draft in self.kept.values()), usable_instances(self.row)
         outcome: Outcome = Rejected("no_chain", "no chain of hops is unambiguous here")
         if self.errors:
-            outcome = Failed("; ".join(self.errors), kept, self.rejected)
+            outcome = Failed.of(self.errors, kept, self.rejected)
         elif kept or self.rejected:
             outcome = Accepted(kept, self.rejected)
         elif usable < MIN_INSTANCES:
@@ -118,7 +118,7 @@ class Drafts:
             self._add_cost(reply)
             judged = interpret_reply(reply, lambda content: [self._taken(one, repaired) for one in content["queries"]])
             if isinstance(judged, Failed):
-                self.errors.append(judged.error)
+                self.errors.append(judged)
                 continue
             for one in [_reject(judged, None, repaired)] if isinstance(judged, Rejected) else judged:
                 if isinstance(one, Rejected):
@@ -249,7 +249,7 @@ class Drafts:
         """Reject a draft, or drop a variant of it; return whether there was something to reject."""
         name = draft.row["query_id"]
         if isinstance(found, Failed):
-            self.errors.append(found.error)
+            self.errors.append(found)
             self.kept.pop(name, None)
         elif found is not None and kind == WHOLE:
             self.kept.pop(name, None)

@@ -8,9 +8,9 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TypeVar
 
-from hopchain_etl.engines.base import JSON, Identity, Job, Photo, Reply
+from hopchain_etl.engines.base import JSON, Identity, Job, Photo, Reply, UnreadablePhotoError
 from hopchain_etl.lake.journal import Journal
-from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.stages.response_cache import ResponseCache, replies_with_cache
 from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Rejected, Row
 from hopchain_etl.stages.token_budget import limit_tokens
@@ -24,17 +24,24 @@ _PHOTOS = 8  # number of photos whose bytes are cached while several jobs use th
 def photo_of(lake: Lake, row: Row) -> Photo:
     """Return the photo of an images row; its bytes are fetched when an engine loads them."""
     sha = row["blob_sha"]
-    return Photo(row["image_id"], sha, row["width"], row["height"], lambda: lake.blob(sha))
+    return Photo(row["image_id"], sha, row["width"], row["height"], partial(_bytes, lake, sha))
 
 
 def photos(lake: Lake) -> Callable[[Row], Photo]:
     """Return ``photo_of`` for stages with several jobs per photo: its bytes are fetched only once."""
-    load = lru_cache(_PHOTOS)(lake.blob)
+    load = lru_cache(_PHOTOS)(partial(_bytes, lake))
 
     def photo(row: Row) -> Photo:
         return replace(photo_of(lake, row), load=partial(load, row["blob_sha"]))
 
     return photo
+
+
+def _bytes(lake: Lake, sha: str) -> bytes:
+    try:
+        return lake.blob(sha)
+    except LakeError as error:  # lost or damaged: no other try will find it
+        raise UnreadablePhotoError(str(error)) from error
 
 
 def call_engine(
@@ -90,7 +97,7 @@ def interpret_reply(reply: Reply[J], use: Callable[[JSON], T]) -> T | Rejected |
     """Return ``use(content)`` of a reply; Failed if it has no content, Rejected if the content is invalid."""
     content = reply.content
     if content is None:
-        return Failed(reply.error or "the engine gave no answer")
+        return Failed(reply.error or "the engine gave no answer", permanent=reply.permanent)
     if "invalid" in content:
         return Rejected("invalid_output", str(content["invalid"]), {"raw": content.get("raw")})
     try:

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 
@@ -50,7 +50,8 @@ _MEMORY = 256 << 20  # bytes of photos held at a time; a larger photo is process
 class IngestResult:
     """The result of an ingest. ``shards`` were completed by this call; ok, rejected and failed count their rows.
 
-    ``listed`` objects are in the source (when the intake was first listed), ``new`` of them are in the intake.
+    ``bad`` are the shards (as text) of which too many rows failed the suite, with the message; the next ingest tries
+    them again. ``listed`` objects are in the source (when the intake was first listed), ``new`` of them in the intake.
     """
 
     intake: str
@@ -60,6 +61,7 @@ class IngestResult:
     ok: int
     rejected: int
     failed: int
+    bad: Mapping[str, str] = field(default_factory=dict)
 
 
 def ingest(
@@ -75,8 +77,9 @@ def ingest(
     """Finish every older intake that lacks shards or holds failed rows, then ingest the new photos as ``intake``.
 
     An intake that has been listed before is not listed again, only finished. One ingest at a time: waits for the lake's
-    lock. Raises LockHeldError; LockLostError and StoppedError (run it again to continue); StoreError if source or lake
-    cannot be used; and QualityError, after all other shards are done, if too many rows of a shard failed the suite.
+    lock. A shard of which too many rows fail the suite is named in the result and does not stop the others. Raises
+    LockHeldError; LockLostError and StoppedError (run it again to continue); and StoreError if source or lake cannot be
+    used.
     """
     check_intake(intake)
     stop = stop or threading.Event()
@@ -88,7 +91,7 @@ def ingest(
             before.append(current)
         unfinished = _unfinished(lake, before)
         done: dict[Shard, Marker] = {}
-        suite_errors: list[QualityError] = []
+        bad: dict[str, str] = {}
         if unfinished:
             known = _known(lake, settings.near_distance)
             with Ingest(lake, source, settings, unfinished, known, lake.tombstones()) as stage:
@@ -101,11 +104,9 @@ def ingest(
                         lease.check()  # a lost lock is why it was stopped
                         raise
                     except QualityError as error:  # continue with the other shards
-                        suite_errors.append(error)
+                        bad[str(shard)] = str(error)
                     else:
                         known.extend(_rows(lake, shard))
-    if suite_errors:
-        raise suite_errors[0]
     return IngestResult(
         intake,
         tuple(done),
@@ -114,6 +115,7 @@ def ingest(
         ok=sum(marker.ok for marker in done.values()),
         rejected=sum(marker.rejected for marker in done.values()),
         failed=sum(marker.failed for marker in done.values()),
+        bad=bad,
     )
 
 

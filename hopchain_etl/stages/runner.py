@@ -1,7 +1,7 @@
 """The loop that every stage shares: read a shard, process its rows, validate, write, account, mark.
 
-Every input row has exactly one outcome: ok (it gave output rows), rejected (with a reason) or failed (an error; retried
-by the next plan). The marker checks that the three add up.
+Every input row has exactly one outcome: ok (it gave output rows), rejected (with a reason), failed (an error; retried
+by the next plan) or quarantined (an error in every attempt; retried on request). The marker checks that they add up.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,11 +22,13 @@ from hopchain_etl import schemas
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.quality.validator import Validator
+from hopchain_etl.stages.quarantine import History, QuarantinedRow, history
+from hopchain_etl.stages.shard_result import RowBuffer, ShardResult
 
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
-_PACK = 256  # maximum number of rows held as Python objects
+_SUITE = "failed the table's suite"
 
 
 class StoppedError(Exception):
@@ -54,12 +56,19 @@ class Rejected(Cost):
 class Failed(Cost):
     """A row that could not be processed, or only in part, because of an error; the next plan retries it.
 
-    Results of the successful part are kept.
+    Results of the successful part are kept. ``permanent``: the row itself is the cause, so that attempts are counted.
     """
 
     error: str
     rows: Sequence[Row] = ()
     rejected_candidates: Sequence[Rejected] = ()
+    permanent: bool = field(default=False, kw_only=True)
+
+    @classmethod
+    def of(cls, errors: Sequence[Failed], rows: Sequence[Row], rejected_candidates: Sequence[Rejected]) -> Failed:
+        """Return several errors of one row as one; it is permanent only if all are."""
+        text, permanent = "; ".join(one.error for one in errors), all(one.permanent for one in errors)
+        return cls(text, rows, rejected_candidates, permanent=permanent)
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,7 @@ class Progress(Protocol):
 
     def start(self, stage: str, shard: Shard, rows: int) -> None: ...
 
-    def advance(self, outcome: Outcome) -> None: ...
+    def advance(self, outcome: Outcome | QuarantinedRow) -> None: ...
 
 
 class NoProgress:
@@ -107,51 +116,7 @@ class NoProgress:
 
     def start(self, stage: str, shard: Shard, rows: int) -> None: ...
 
-    def advance(self, outcome: Outcome) -> None: ...
-
-
-class _RowBuffer:
-    """Buffer that converts rows to Arrow in chunks, which needs a fraction of the memory."""
-
-    def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema
-        self._packed: list[pa.Table] = [schema.empty_table()]
-        self._loose: list[Row] = []
-
-    def add(self, rows: Iterable[Row]) -> None:
-        """Add rows; raises pyarrow.ArrowException (at the latest in ``table``) if one does not match the schema."""
-        self._loose += rows
-        if len(self._loose) >= _PACK:
-            self._pack()
-
-    def table(self) -> pa.Table:
-        """Return all rows, in insertion order."""
-        self._pack()
-        return pa.concat_tables(self._packed).combine_chunks()
-
-    def _pack(self) -> None:
-        self._packed.append(pa.Table.from_pylist(self._loose, schema=self._schema))
-        self._loose = []
-
-
-@dataclass
-class _ShardResult:
-    """Intermediate results and counts of a shard."""
-
-    rows: _RowBuffer
-    origins: list[int] = field(default_factory=list)  # index of the input row of each output row
-    rejects: _RowBuffer = field(default_factory=lambda: _RowBuffer(schemas.REJECTS))
-    reasons: Counter[str] = field(default_factory=Counter)
-    failed: set[int] = field(default_factory=set)
-    rejected: set[int] = field(default_factory=set)
-    tokens: int = 0
-    paid: int = 0  # rows with new model calls, not answered from the cache
-    seconds: float = 0.0  # of model time
-
-    def add_rejects(self, *rejects: Row) -> None:
-        """Add reject rows and count their reasons."""
-        self.reasons.update(row["reason"] for row in rejects)
-        self.rejects.add(rejects)
+    def advance(self, outcome: Outcome | QuarantinedRow) -> None: ...
 
 
 def run_shard(
@@ -163,27 +128,29 @@ def run_shard(
     validate: Validator,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
+    max_attempts: int = 3,
+    retry_quarantined: bool = False,
 ) -> Marker:
     """Run one stage over one shard and return its marker; a complete shard is skipped.
 
-    Raises StoppedError if ``stop`` was set, and QualityError if too many rows failed the table's suite: then the
-    validation result is in the lake, and the shard is not marked.
+    A row that has failed permanently ``max_attempts`` times is quarantined: later runs carry it over, unless
+    ``retry_quarantined``. Raises StoppedError if ``stop`` was set, and QualityError if too many rows failed the table's
+    suite: then the validation result is in the lake, and the shard is not marked.
     """
+    started, requests = time.time(), Counter(lake.store.calls)
     folder = lake.folder(stage.table, fingerprint, shard)
     digest = lake.inputs_digest(stage.sources, shard)
     done = lake.marker(stage.table, fingerprint, shard)
-    if done and not done.failed and done.inputs == digest:
+    if done and not done.failed and done.inputs == digest and not (retry_quarantined and done.quarantined):
         log.info("%s %s is complete already", stage.name, shard)
-        lake.manifest(stage.table, fingerprint).record(
-            shard, done
-        )  # an earlier attempt may have been killed before this
+        lake.manifest(stage.table, fingerprint).record(shard, done)  # an earlier attempt may have been killed before
         return done
-    started = time.time()
+    past = history(lake, stage.table, folder, done, retry=retry_quarantined)
     progress = progress or NoProgress()
     inputs = stage.read(lake, shard)
     progress.start(stage.name, shard, len(inputs))
     with Journal(lake, shard) as journal:
-        tally = _collect(stage, lake, journal, inputs, progress, stop or threading.Event())
+        tally = _collect(stage, lake, journal, inputs, past, max_attempts, progress, stop or threading.Event())
 
     rows = tally.rows.table()
     verdict = validate(stage.table, rows)
@@ -194,30 +161,45 @@ def run_shard(
 
     marker = Marker(
         parts=lake.write_parts(folder, "part", rows.take(pa.array(kept, pa.int64()))),
-        rejects=lake.write_parts(folder, "rejects", tally.rejects.table()),
+        rejects=lake.write_parts(folder, "rejects", tally.rejects_in_order()),
         read=len(inputs),
-        ok=len(inputs) - len(tally.rejected) - len(tally.failed),
+        ok=len(inputs) - len(tally.settled),
         rejected=len(tally.rejected),
         failed=len(tally.failed),
+        quarantined=len(tally.quarantined),
+        attempts=tally.attempts,
         inputs=digest,
         reasons=dict(tally.reasons),
     )
-    lake.put_json(folder + "stats.json", _stats(started, tally, lake))
+    lake.put_json(folder + "stats.json", _stats(started, tally, Counter(lake.store.calls) - requests))
     lake.write_marker(stage.table, fingerprint, shard, marker)
     journal.compact()
     log.info(
-        "%s %s: read %d, ok %d, rejected %d, failed %d, rows %d, %.1f s",
-        *(stage.name, shard, marker.read, marker.ok, marker.rejected, marker.failed, len(kept), time.time() - started),
+        "%s %s: read %d, ok %d, rejected %d, failed %d, quarantined %d, rows %d, %.1f s",
+        *(stage.name, shard, marker.read, marker.ok, marker.rejected, marker.failed, marker.quarantined),
+        *(len(kept), time.time() - started),
     )
     return marker
 
 
 def _collect(
-    stage: Stage, lake: Lake, journal: Journal, inputs: Sequence[Row], progress: Progress, stop: threading.Event
-) -> _ShardResult:
-    tally = _ShardResult(_RowBuffer(schemas.TABLES[stage.table]))
-    outcomes = stage.process(lake, journal, inputs)
+    stage: Stage,
+    lake: Lake,
+    journal: Journal,
+    inputs: Sequence[Row],
+    past: History,
+    max_attempts: int,
+    progress: Progress,
+    stop: threading.Event,
+) -> ShardResult:
+    """Return the results of all rows: those of quarantined rows as they are stored, all others from the stage."""
+    tally = ShardResult(RowBuffer(schemas.TABLES[stage.table]))
+    outcomes = stage.process(lake, journal, [row for row in inputs if row["input_id"] not in past.quarantined])
     for index, row in enumerate(inputs):
+        if stored := past.quarantined.get(row["input_id"]):
+            progress.advance(stored)
+            _carry_over(tally, index, row, stored, past)
+            continue
         if stop.is_set():
             close: Callable[[], None] = getattr(outcomes, "close", lambda: None)
             close()  # stops the engines; the answers so far are kept
@@ -230,36 +212,48 @@ def _collect(
         tally.seconds += outcome.seconds
         if isinstance(outcome, Rejected):
             tally.rejected.add(index)
-            tally.add_rejects(_reject(stage, row, outcome, "input"))
+            tally.add_rejects(index, _reject(stage, row, outcome, "input"))
             continue
-        tally.rows.add(outcome.rows)
-        tally.origins += [index] * len(outcome.rows)
-        tally.add_rejects(*(_reject(stage, row, rejected, "output") for rejected in outcome.rejected_candidates))
+        tally.add_rows(index, outcome.rows)
+        tally.add_rejects(index, *(_reject(stage, row, rejected, "output") for rejected in outcome.rejected_candidates))
         if isinstance(outcome, Failed):
-            tally.failed.add(index)
-            tally.add_rejects(_reject(stage, row, Rejected("error", outcome.error), "input", "failed"))
+            attempts = past.attempts_of(row["input_id"], permanent=outcome.permanent)
+            given_up = outcome.permanent and attempts >= max_attempts
+            (tally.quarantined if given_up else tally.failed).add(index)
+            if attempts:
+                tally.attempts[row["input_id"]] = attempts
+            word = schemas.QUARANTINED if given_up else "failed"
+            tally.add_rejects(index, _reject(stage, row, Rejected("error", outcome.error), "input", word))
     return tally
 
 
+def _carry_over(tally: ShardResult, index: int, row: Row, stored: QuarantinedRow, past: History) -> None:
+    """Add a quarantined row as it is stored; the engine is not asked."""
+    tally.quarantined.add(index)
+    tally.attempts[row["input_id"]] = past.attempts_of(row["input_id"], permanent=False)
+    tally.add_rows(index, stored.rows)
+    tally.add_rejects(index, *stored.rejects)
+
+
 def _reject_failing_rows(
-    stage: Stage, inputs: Sequence[Row], tally: _ShardResult, rows: pa.Table, failing: Mapping[int, str]
+    stage: Stage, inputs: Sequence[Row], tally: ShardResult, rows: pa.Table, failing: Mapping[int, str]
 ) -> list[int]:
     """Reject the output rows that failed the table's suite (expectation by row index); return the others' indices."""
     for index, expectation in failing.items():
-        rejected = Rejected(expectation, "failed the table's suite", rows.slice(index, 1).to_pylist()[0])
-        tally.add_rejects(_reject(stage, inputs[tally.origins[index]], rejected, "output"))
+        rejected, origin = Rejected(expectation, _SUITE, rows.slice(index, 1).to_pylist()[0]), tally.origins[index]
+        tally.add_rejects(origin, _reject(stage, inputs[origin], rejected, "output"))
     return [index for index in range(rows.num_rows) if index not in failing]
 
 
 def _reject_inputs_without_output(
-    stage: Stage, inputs: Sequence[Row], tally: _ShardResult, with_output: set[int]
+    stage: Stage, inputs: Sequence[Row], tally: ShardResult, with_output: set[int]
 ) -> None:
     """Count inputs without any accepted output as rejected, so that no row disappears between two tables."""
-    settled = with_output | tally.rejected | tally.failed
+    settled = with_output | tally.settled
     for index, row in enumerate(inputs):
         if index not in settled:
             tally.rejected.add(index)
-            tally.add_rejects(_reject(stage, row, Rejected("nothing_left", "no output was accepted"), "input"))
+            tally.add_rejects(index, _reject(stage, row, Rejected("nothing_left", "no output was accepted"), "input"))
 
 
 def _reject(stage: Stage, row: Row, rejected: Rejected, scope: str, outcome: str = "rejected") -> Row:
@@ -278,14 +272,14 @@ def _reject(stage: Stage, row: Row, rejected: Rejected, scope: str, outcome: str
     }
 
 
-def _stats(started: float, tally: _ShardResult, lake: Lake) -> dict[str, Any]:
-    """Timestamps and token counts are stored only here, so that data parts stay byte-identical."""
+def _stats(started: float, tally: ShardResult, requests: Counter[str]) -> dict[str, Any]:
+    """Timestamps, tokens and requests of this shard are stored only here, so that data parts stay byte-identical."""
     return {
         "started": started,
         "seconds": round(time.time() - started, 3),
         "tokens": tally.tokens,
         "rows_paid": tally.paid,
         "model_seconds": round(tally.seconds, 3),
-        "requests": dict(lake.store.calls),
+        "requests": dict(requests),
         "pid": os.getpid(),
     }

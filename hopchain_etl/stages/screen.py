@@ -68,7 +68,7 @@ class Screen:
         failed = [one for one in results if isinstance(one, Failed)]
         if failed:
             error = f"{len(failed)} of {len(results)} tries failed, the first with: {failed[0].error}"
-            return Failed(error, tokens=tokens, seconds=seconds)
+            return Failed(error, permanent=all(one.permanent for one in failed), tokens=tokens, seconds=seconds)
         attempts = [one for one in results if isinstance(one, dict)]
         rejected = [one for one in results if isinstance(one, Rejected)]
         rejected += screening_rejects(row, attempts, self._chance, self._alpha)

@@ -149,8 +149,9 @@ class _Erasure:
         if rejects:
             rows = pa.Table.from_pylist(rejects, schema=schemas.REJECTS)
             reject_parts.append(lake.write_part(folder, "rejects-00000", rows))
+        attempts = {name: count for name, count in marker.attempts.items() if name not in erased}
         updated = replace(marker, parts=tuple(parts), rejects=tuple(reject_parts), ok=marker.ok - inputs,
-                          rejected=marker.rejected + inputs)  # fmt: skip
+                          rejected=marker.rejected + inputs, attempts=attempts)  # fmt: skip
         self._swap(folder, marker, updated)
         self.shards += 1
         self.rows += len(removed)

@@ -1,19 +1,27 @@
-"""``hopchain rejects``: from a photo's name to the reasons why it has no question."""
+"""``hopchain run``, and ``hopchain rejects``: from a photo's name to the reasons why it has no question."""
 
 from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
 from hopchain_etl.cli import app
 from hopchain_etl.lake.stores import open_store
+from hopchain_etl.pipeline.shard_errors import ShardsRejectedError
+from hopchain_etl.quality.validator import QualityError, SuiteResult
 from hopchain_etl.settings import Settings
 from support.command_line import environment
 from support.s3 import S3Location
+from support.toy_build import call_lines, put_photos
+from support.toy_engines import ToySegmenter, passing, toy_engines
 
 
 def rejects(*options: str) -> list[tuple[str, str, str]]:
@@ -41,3 +49,49 @@ def test_rejects_of_one_photo(bucket: S3Location, monkeypatch: pytest.MonkeyPatc
     assert len(rejects("--photo", "shelf/")) == 2
     assert rejects("--photo", "shelf/", "--stage", "ingest") == rejects("--photo", "nothing")
     assert rejects("--photo", "elsewhere") == []
+
+
+def test_a_run_finishes_every_good_shard_and_names_the_bad_one(
+    bucket: S3Location, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {**environment(bucket), "HOPCHAIN_INGEST__SHARD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    settings, calls = Settings(), tmp_path / "calls"
+    put_photos(settings.source, range(6))
+    engines = toy_engines(calls)
+    segmenter = ToySegmenter(calls, lambda sha: sha < "8", permanently=True)
+    monkeypatch.setattr("hopchain_etl.pipeline.build.create_engines", lambda _: replace(engines, segmenter=segmenter))
+
+    def strict(table: str, rows: pa.Table) -> SuiteResult:
+        if table == "images" and any(uri.endswith("0002.png") for uri in rows["uri"].to_pylist()):
+            raise QualityError("0002.png will not do")
+        return passing(table, rows)
+
+    monkeypatch.setattr("hopchain_etl.pipeline.build.make_validator", lambda _: strict)
+
+    def command(*words: str) -> Result:
+        return CliRunner().invoke(app, [*words])
+
+    first = command("run", "--intake", "one", "--json")
+    assert isinstance(first.exception, ShardsRejectedError), "main() says it and exits with 1"
+    assert "one/0001: 0002.png will not do" in str(first.exception)
+    levels = {level["stage"]: level for level in json.loads(first.stdout)}
+    assert levels["ingest"]["shards"] == levels["generate"]["shards"] == 2
+    assert levels["segment"]["failed"] > 0
+
+    for _ in range(2):
+        command("run", "--intake", "one")
+    (gone,) = [level for level in json.loads(command("status", "--json").stdout) if level["stage"] == "segment"]
+    assert gone["quarantined"] == levels["segment"]["failed"]
+    assert gone["read"] == gone["ok"] + gone["rejected"] + gone["failed"] + gone["quarantined"]
+    listed = json.loads(command("rejects", "--quarantined", "--json").stdout)
+    assert {(row["stage"], row["outcome"], row["detail"]) for row in listed} == {
+        ("segment", "quarantined", "out of memory")
+    }
+    assert len(listed) == gone["quarantined"]
+    assert json.loads(command("plan", "--json").stdout)["shards"] == []
+    retried = json.loads(command("plan", "--retry-quarantined", "--json").stdout)["shards"]
+    assert retried
+    asked = len(call_lines(calls))
+    assert command("segment", "--retry-quarantined").exit_code == 0
+    assert len(call_lines(calls)) == asked + gone["quarantined"]

@@ -130,6 +130,7 @@ def test_the_form_refuses_what_the_settings_would(parsed: dict[str, Any]) -> Non
         ("shard_size", [1, 2000], [0, 2001, None]),
         ("profile", ["local", "vllm"], ["cloud", None]),
         ("token_ceiling", [None, 1], [0]),
+        ("retry_quarantined", [True, False], [None, "yes"]),
         ("targets", [["default"], ["a", "b"]], [[], [""], "default"]),
         ("policy", ["unanimous", "unreviewed"], ["majority"]),
         ("approval", [True, False], ["yes"]),

@@ -14,6 +14,8 @@ from hopchain_etl import scenes
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.demo.s3_folder import ServerInfo
+from hopchain_etl.lake.lake import Lake, Marker, Part, Shard, key_part
+from support import drawn_lake
 from support.airflow_home import Airflow, running
 
 pytestmark = [pytest.mark.airflow, pytest.mark.s3, pytest.mark.slow]
@@ -58,7 +60,7 @@ def test_the_first_run_makes_questions_of_photos(airflow: Airflow, built: dict[s
     assert set(states(built).values()) == {"success"}
     intake = built["tasks"]["ingest"]["xcom"]["intake"]
     shards = [f"{intake}/0000", f"{intake}/0001"]
-    assert built["tasks"]["plan"]["xcom"] == shards
+    assert built["tasks"]["plan"]["xcom"] == [[shard] for shard in shards]
     for stage in STAGES:
         assert [built["tasks"][f"shards.{stage}[{index}]"]["name"] for index in (0, 1)] == shards
     lineage = built["tasks"]["record_run"]["xcom"]["lineage"]
@@ -77,7 +79,7 @@ def test_xcom_carries_ids_and_counts_and_the_run_is_on_record(airflow: Airflow, 
     (key,) = (entry.key for entry in airflow.lake.store.list_objects("runs/") if entry.key.endswith("-00-00.json"))
     record = airflow.lake.get_json(key)
     assert record["run_id"] == built["run_id"]
-    assert record["shards"] == built["tasks"]["plan"]["xcom"]
+    assert [[shard] for shard in record["shards"]] == built["tasks"]["plan"]["xcom"]
     assert set(record["fingerprints"]) == set(STAGES)
     assert record["params"]["shard_size"] == 2
     text = airflow.lake.store.get(key).decode()
@@ -90,7 +92,7 @@ def test_xcom_carries_ids_and_counts_and_the_run_is_on_record(airflow: Airflow, 
 def test_a_run_over_an_unchanged_bucket_does_no_work_and_succeeds(airflow: Airflow, built: dict[str, Any]) -> None:
     def data() -> dict[str, str]:
         every = airflow.lake.store.list_objects()
-        return {entry.key: entry.etag for entry in every if not entry.key.startswith(("runs/", "locks/"))}
+        return {entry.key: entry.etag for entry in every if not entry.key.startswith(("runs/", "locks/", "manifests/"))}
 
     before = data()
     again = airflow.run("hopchain_build", {"shard_size": 2})
@@ -109,7 +111,9 @@ def test_a_choice_that_names_nothing_fails_at_once_and_is_told(airflow: Airflow,
     failed = airflow.run("hopchain_build", {"intakes": "no-such-intake"})
     assert failed["state"] == "failed"
     assert states(failed)["plan"] == "failed"
-    assert states(failed)["publish_batch"] == "upstream_failed"
+    assert {states(failed)[name] for name in ("shards.detect", "quality_gate", "publish_batch", "judge_run")} == {
+        "upstream_failed"
+    }
     (told,) = airflow.told  # retries are allowed, and one try was made
     assert told["task"] == "plan"
     assert told["run"] == failed["run_id"]
@@ -157,3 +161,52 @@ def test_a_release_waits_for_approval_and_an_unchanged_lake_makes_no_version(air
     assert event["extra"]["rows"] == len(batch.query_ids) - 1  # the one without consensus is left out
     again = airflow.run("hopchain_release")
     assert states(again) == {"ask": "success", "approve": "skipped", "publish": "success", "announce": "skipped"}
+
+
+def record_of(lake: Lake, run: dict[str, Any]) -> dict[str, Any]:
+    """Return `runs/<run_id>.json`."""
+    record: dict[str, Any] = lake.get_json(f"runs/{key_part(run['run_id'])}.json")
+    return record
+
+
+def photo_in_lake(lake: Lake, shard: Shard, kind: str, seed: int) -> None:
+    """Write a shard of images with one drawn photo, as ingest would."""
+    sink, image = io.BytesIO(), scenes.draw(kind, seed).image
+    image.save(sink, "PNG")
+    row = drawn_lake.image_row(sink.getvalue(), seed)
+    lake.put_blob(sink.getvalue(), row["blob_sha"])
+    drawn_lake.write(lake, "images", None, shard, [{**row, "width": image.width, "height": image.height}])
+    clean = {"suite": "images", "rows": 1, "failing": 0, "max_failing_share": 0.2, "expectations": []}
+    lake.put_json(lake.folder("images", None, shard) + "validation.json", clean)
+
+
+def test_a_bad_shard_stops_neither_its_group_nor_the_batch_and_fails_the_run_at_last(
+    airflow: Airflow, built: dict[str, Any]
+) -> None:
+    lake, lineage = airflow.lake, built["tasks"]["record_run"]["xcom"]["lineage"]
+    good, bad, last = shards = [Shard("by-hand", index) for index in range(3)]
+    for shard, kind in zip(shards, PHOTOS, strict=True):
+        photo_in_lake(lake, shard, kind, 7 + shard.index)
+    detected = record_of(lake, built)["fingerprints"]["detect"]
+    part, digest = Part("part-lost.parquet", 1, "0" * 64, 1), lake.inputs_digest([("images", None)], bad)
+    lost = Marker((part,), (), read=1, ok=1, rejected=0, failed=0, inputs=digest)
+    lake.replace_marker("categories", detected, bad, lost)
+    airflow.told.clear()
+
+    run = airflow.run("hopchain_build", {"intakes": "by-hand"})
+    tasks, seen = run["tasks"], states(run)
+    assert tasks["plan"]["xcom"] == [[str(good)], [str(bad), str(last)]]
+    assert tasks["shards.detect[1]"]["name"] == f"{bad} to {last} (2 shards)"
+    assert [seen[f"shards.{stage}[0]"] for stage in STAGES] == ["success"] * 3
+    assert [seen[f"shards.{stage}[1]"] for stage in STAGES] == ["success", "failed", "success"]
+    assert tasks["quality_gate"]["xcom"]["unhealthy"] == [str(bad)]
+    assert seen["announce"] == "success"
+    assert (seen["judge_run"], run["state"]) == ("failed", "failed")
+    assert set(lake.completed_shards("queries", lineage)) >= {good, last}
+    batch = batches.load(lake, tasks["publish_batch"]["xcom"]["id"])
+    asked = {query for shard in (good, last) for query in lake.read("queries", lineage, shard)["query_id"].to_pylist()}
+    assert set(batch.query_ids) == asked
+    assert asked
+    assert {told["task"] for told in airflow.told} == {"shards.segment", "judge_run"}
+    assert str(bad) in next(told["error"] for told in airflow.told if told["task"] == "judge_run")
+    assert record_of(lake, run)["gate"]["unhealthy"] == [str(bad)]

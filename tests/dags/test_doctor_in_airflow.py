@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hopchain_etl.doctor import places
+from hopchain_etl.orchestration import dag_config
 from hopchain_etl.settings import Settings
 from support.airflow_home import airflow_env
 
@@ -27,4 +28,17 @@ def test_pools_and_connections_of_a_real_airflow(tmp_path: Path, monkeypatch: py
     states = {one.what: one.state for one in told}
     assert states["pool gpu"] == states["pool default_pool"] == states["connection good"] == "ok"
     assert states["pool vlm"] == states["connection bad"] == "missing"
+    assert states["mapped tasks"] == "ok"
     assert "airflow pools set vlm" in next(one.remedy for one in told if one.what == "pool vlm")
+
+
+@pytest.mark.airflow
+def test_more_mapped_tasks_than_airflow_allows_are_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**airflow_env(tmp_path), "AIRFLOW__CORE__MAX_MAP_LENGTH": "40"}.items():
+        monkeypatch.setenv(name, value)
+    for wanted, state in ((40, "ok"), (41, "warning")):
+        settings = Settings.model_validate({"orchestrate": {"max_mapped": wanted}})
+        found = places.mapped_tasks(settings)
+        assert (found.state, "40" in found.detail) == (state, True)
+        assert dag_config.max_mapped(settings) == 40
+    assert "AIRFLOW__CORE__MAX_MAP_LENGTH=41" in found.remedy

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.orchestration import remote_python, tasks
 from hopchain_etl.orchestration.remote_python import RemoteStageError
 from hopchain_etl.settings import Settings
+from support import drawn_lake
+from support.s3 import S3Location
 
 # Stands in for an interpreter: writes down what it was given, and ends as it is told to.
 RECORDER = """#!{python}
@@ -40,7 +43,7 @@ def recorder(tmp_path: Path) -> tuple[str, Path]:
 def test_settings_stage_and_shard_reach_the_other_interpreter(recorder: tuple[str, Path]) -> None:
     python, out = recorder
     settings = Settings.model_validate({"lake": {"uri": "s3://elsewhere/lake"}, "engines": {"token_ceiling": 5}})
-    remote_python.run(python, "segment", "night/0001", settings, threading.Event())
+    remote_python.run(python, "segment", ["night/0001"], settings, threading.Event())
     told = json.loads(out.read_text())
     assert told["argv"] == ["-m", "hopchain_etl.orchestration.remote_python", "segment", "night/0001"]
     assert Settings.model_validate(told["settings"]) == settings
@@ -54,7 +57,7 @@ def test_keys_behind_connections_go_by_the_environment_alone(
     monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps({"conn_type": "aws", "login": "me", "password": "s3-secret"}))
     monkeypatch.setenv("AIRFLOW_CONN_MODELS", json.dumps({"conn_type": "http", "password": "vlm-secret"}))
     settings = Settings.model_validate({"lake": {"connection": "lake"}, "vlm": {"connection": "models"}})
-    remote_python.run(python, "segment", "night/0001", settings, threading.Event())
+    remote_python.run(python, "segment", ["night/0001"], settings, threading.Event())
     told = json.loads(out.read_text())
     child = Settings.model_validate(told["settings"])
     assert (told["env"]["AWS_ACCESS_KEY_ID"], told["env"]["AWS_SECRET_ACCESS_KEY"]) == ("me", "s3-secret")
@@ -63,13 +66,48 @@ def test_keys_behind_connections_go_by_the_environment_alone(
     assert "secret" not in json.dumps([told["settings"], told["argv"]])
 
 
+def test_a_child_without_a_shard_that_is_ready_has_not_failed(
+    recorder: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for code, ran in (("0", True), ("4", False)):
+        monkeypatch.setenv("END", code)
+        assert remote_python.run(recorder[0], "segment", ["night/0001"], Settings(), threading.Event()) is ran
+
+
+@pytest.mark.s3
+def test_a_real_child_runs_every_shard_that_is_ready_and_names_the_bad_one(
+    bucket: S3Location, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", bucket.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", bucket.secret_key)
+    settings = drawn_lake.settings_for(bucket)
+    lake = Lake(settings.lake)
+    good, bad, last = [Shard("night", index) for index in range(3)]
+    for shard in (good, bad):
+        data, _ = drawn_lake.draw(shard.index)
+        image = drawn_lake.image_row(data, shard.index)
+        lake.put_blob(data, image["blob_sha"])
+        drawn_lake.write(lake, "images", None, shard, [image])
+    marker = lake.marker("images", None, bad)
+    assert marker is not None
+    lake.store.delete([lake.folder("images", None, bad) + marker.parts[0].name])
+    with pytest.raises(RemoteStageError, match="detect of night/0001 and 1 more shards"):
+        remote_python.run(sys.executable, "detect", [str(bad), str(good)], settings, threading.Event())
+    said = capfd.readouterr().err
+    assert str(bad) in said
+    assert "night/0001: MissingObjectError" in said
+    (fingerprint,) = lake.fingerprints("categories")
+    assert lake.completed_shards("categories", fingerprint) == [good]
+    assert not remote_python.run(sys.executable, "detect", [str(last)], settings, threading.Event()), "nothing is ready"
+
+
 @pytest.mark.parametrize(("code", "error"), [("3", ValueError), ("1", RemoteStageError), ("137", RemoteStageError)])
 def test_the_exit_code_says_whether_another_try_makes_sense(
     recorder: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, code: str, error: type[Exception]
 ) -> None:
     monkeypatch.setenv("END", code)
     with pytest.raises(error, match="segment of night/0001"):
-        remote_python.run(recorder[0], "segment", "night/0001", Settings(), threading.Event())
+        remote_python.run(recorder[0], "segment", ["night/0001"], Settings(), threading.Event())
 
 
 def test_a_stop_is_passed_on_and_waited_for(recorder: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,17 +122,17 @@ def test_a_stop_is_passed_on_and_waited_for(recorder: tuple[str, Path], monkeypa
 
     threading.Thread(target=ask_once_it_runs, daemon=True).start()
     with pytest.raises(RemoteStageError, match="exit code 7"):
-        remote_python.run(python, "segment", "night/0001", Settings(), stop)
+        remote_python.run(python, "segment", ["night/0001"], Settings(), stop)
 
 
 def test_a_missing_interpreter_is_named_with_its_setting(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no interpreter at .*; set HOPCHAIN_PLACEMENT__GPU_PYTHON"):
-        remote_python.run(str(tmp_path / "none"), "segment", "night/0001", Settings(), threading.Event())
+        remote_python.run(str(tmp_path / "none"), "segment", ["night/0001"], Settings(), threading.Event())
 
 
 def test_a_real_child_says_for_good_what_no_retry_mends(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="failed permanently"):
-        remote_python.run(sys.executable, "segment", "not a shard", Settings(), threading.Event())
+        remote_python.run(sys.executable, "segment", ["not a shard"], Settings(), threading.Event())
     assert "ValueError" in capfd.readouterr().err
 
 
@@ -104,9 +142,9 @@ def test_only_gpu_stages_of_the_vllm_profile_go_elsewhere(
     python, out = recorder
     monkeypatch.setenv("HOPCHAIN_PLACEMENT__GPU_PYTHON", python)
     monkeypatch.setenv("HOPCHAIN_CONFIG", os.devnull)
-    tasks.run_stage("segment", "night/0001", {"profile": "vllm"})
-    assert json.loads(out.read_text())["argv"][2:] == ["segment", "night/0001"]
+    tasks.run_stage("segment", ["night/0001", "night/0002"], {"profile": "vllm", "retry_quarantined": True})
+    assert json.loads(out.read_text())["argv"][2:] == ["--retry-quarantined", "segment", "night/0001", "night/0002"]
     out.unlink()
     with pytest.raises(Exception, match="not a shard"):  # here, not there
-        tasks.run_stage("segment", "not a shard", {"profile": "local"})
+        tasks.run_stage("segment", ["not a shard"], {"profile": "local"})
     assert not out.exists()

@@ -110,33 +110,52 @@ def test_what_a_retry_cannot_mend_is_not_retried(lake: Lake) -> None:
     with pytest.raises(AirflowFailException, match="sample:N"):
         tasks.plan({"intakes": "sample:none"})
     with pytest.raises(AirflowFailException, match="0003"):
-        tasks.run_stage("detect", "no shard", {"intakes": "new"})
+        tasks.run_stage("detect", ["no shard"], {"intakes": "new"})
 
 
 @pytest.mark.airflow
 @pytest.mark.s3
-def test_the_gate_stops_a_run_whose_shards_were_not_validated(lake: Lake) -> None:
+def test_shards_that_were_not_validated_fail_the_run_or_only_warn(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
     drawn_lake.fill(lake, [1])  # by hand: without validation.json
+    gate = tasks.quality_gate({}, Run(), {"shards": [], "bad": {"first/0000": "too many"}}, [])
+    assert gate["unhealthy"] == ["first/0000"]
     with pytest.raises(AirflowFailException, match="was not validated"):
-        tasks.quality_gate({}, Run(), {"shards": ["first/0000"]}, [])
+        tasks.judge_run({}, gate)
+    monkeypatch.setenv("HOPCHAIN_QUALITY__GATE", "warn")
+    tasks.judge_run({}, gate)
+    assert "first/0000 was not validated" in caplog.text
+    tasks.judge_run({}, {**gate, "message": ""})
+
+
+@given(st.integers(0, 5_000), st.integers(1, 1_024))
+def test_groups_hold_every_shard_once_in_order_and_are_alike(shards: int, most: int) -> None:
+    names = [str(number) for number in range(shards)]
+    groups = tasks.in_groups(names, most)
+    assert [name for group in groups for name in group] == names
+    assert len(groups) == min(most, shards)
+    assert max(map(len, groups), default=0) - min(map(len, groups), default=0) <= 1
 
 
 @pytest.mark.s3
 def test_a_batch_asks_what_no_earlier_batch_asks(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     prints, queries = drawn_lake.fill(lake, [1, 2])
     monkeypatch.setattr(Build, "lineage", prints.queries)
-    first = tasks.publish_batch({}, Run())
+    healthy = {"unhealthy": []}
+    assert tasks.publish_batch({}, Run(), {"unhealthy": ["first/0000"]})["id"] is None, "not what the gate refused"
+    first = tasks.publish_batch({}, Run(), healthy)
     assert first == {"id": "2026-11-22T120000", "queries": len(queries), "held_back": {}}
-    assert tasks.publish_batch({}, Run()) == first  # the task is cleared and runs again
+    assert tasks.publish_batch({}, Run(), healthy) == first  # the task is cleared and runs again
     later = Run("scheduled__1", run_after=NOON + timedelta(days=1))
-    assert tasks.publish_batch({}, later) == {"id": None, "queries": 0, "held_back": {}}
+    assert tasks.publish_batch({}, later, healthy) == {"id": None, "queries": 0, "held_back": {}}
 
     _, more = drawn_lake.fill(lake, [2, 3, 4], intake="second")  # photo 2 again, under another intake
     image = more[-1]["image_id"]
     lake.write_tombstone(image, reason="its owner asked", blob_sha=None)
-    second = tasks.publish_batch({}, later)
+    second = tasks.publish_batch({}, later, healthy)
     asked = batches.load(lake, second["id"])
     earlier = {query["query_id"] for query in queries}
     new = [one["query_id"] for one in more if one["query_id"] not in earlier and one["image_id"] != image]
@@ -146,19 +165,24 @@ def test_a_batch_asks_what_no_earlier_batch_asks(lake: Lake, monkeypatch: pytest
     assert asked.policy == {"name": "unanimous", "seats": 4, "agree": 4, "full_share": 0.05}
 
 
+@pytest.mark.airflow
 @pytest.mark.s3
 def test_a_stage_task_is_harmless_when_it_runs_twice(lake: Lake) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
     data, _ = drawn_lake.draw(5)
     image = drawn_lake.image_row(data, 5)
     lake.put_blob(data, hashlib.sha256(data).hexdigest())
     drawn_lake.write(lake, "images", None, Shard("one", 0), [image])
     params = {"intakes": "all"}
-    assert tasks.plan(params) == ["one/0000"]
-    tasks.run_stage("detect", "one/0000", params)
+    assert tasks.plan(params) == [["one/0000"]]
+    with pytest.raises(AirflowSkipException, match="no shard of this group"):
+        tasks.run_stage("segment", ["one/0000"], params)
+    tasks.run_stage("detect", ["one/0000"], params)
     (fingerprint,) = lake.fingerprints("categories")
     marker = lake.marker("categories", fingerprint, Shard("one", 0))
     assert marker is not None
     assert marker.read == 1
     before = {entry.key: entry.etag for entry in lake.store.list_objects()}
-    tasks.run_stage("detect", "one/0000", params)
+    tasks.run_stage("detect", ["one/0000"], params)
     assert {entry.key: entry.etag for entry in lake.store.list_objects()} == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from html.parser import HTMLParser
 from subprocess import run
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.quality import validator
 from hopchain_etl.quality.validator import (
+    GateEntry,
     GateResult,
     QualityError,
     SuiteResult,
@@ -180,13 +182,13 @@ def lake(bucket: S3Location) -> Lake:
     return Lake(LakeSettings(uri=uri, endpoint_url=bucket.endpoint_url, path_style=True))
 
 
-def built(lake: Lake, shard: Shard, verdict: SuiteResult, *, marked: bool = True) -> tuple[str, None, Shard]:
+def built(lake: Lake, shard: Shard, verdict: SuiteResult, *, marked: bool = True) -> GateEntry:
     """Leave in the lake what a stage does and return the gate's entry for it."""
     folder = lake.folder("images", None, shard)
     lake.put_json(folder + "validation.json", verdict.summary)
     if marked:
         lake.write_marker("images", None, shard, Marker((), (), verdict.rows, verdict.rows, 0, 0))
-    return ("images", None, shard)
+    return GateEntry("images", None, shard)
 
 
 HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(1)>'\"&{{ 7*7 }}"
@@ -227,6 +229,7 @@ def test_the_gate_adds_up_what_passed(lake: Lake, validate: Validator) -> None:
     entries = [built(lake, Shard("demo", n), verdict) for n in range(2)]
     result = gate(lake, entries, "r1")
     assert isinstance(result, GateResult)
+    assert (result.unhealthy, result.message) == ([], "")
     assert (result.shards, result.rows, result.failing) == (2, 20, 2)
     assert result.expectations["images/no_width"] == 2
     assert sum(result.expectations.values()) == 2
@@ -234,26 +237,30 @@ def test_the_gate_adds_up_what_passed(lake: Lake, validate: Validator) -> None:
     assert lake.store.exists(result.docs)
 
 
-def test_the_gate_stops_at_what_is_bad_missing_or_unfinished(lake: Lake, validate: Validator) -> None:
+def test_the_gate_names_what_is_bad_missing_unfinished_or_outdated(lake: Lake, validate: Validator) -> None:
     good, bad = validate("images", rows_of("images")), validate("images", rows_of("images", [{"width": 0}]))
     entries = [
         built(lake, Shard("demo", 0), good),
         built(lake, Shard("demo", 1), bad, marked=False),
         built(lake, Shard("demo", 2), good, marked=False),
-        ("images", None, Shard("demo", 3)),
+        GateEntry("images", None, Shard("demo", 3)),
+        replace(built(lake, Shard("demo", 4), good), sources=(("images", None),)),
+        *(GateEntry("categories", "0" * 12, Shard("demo", index)) for index in (1, 3)),
     ]
-    with pytest.raises(QualityError) as caught:
-        gate(lake, entries, "r2")
-    lines = str(caught.value).splitlines()
-    assert lines[0] == "3 shards do not pass the quality gate:"
+    result = gate(lake, entries, "r2")
+    assert (result.shards, result.rows) == (4, 13)
+    assert result.unhealthy == ["demo/0001", "demo/0002", "demo/0003", "demo/0004"]
+    lines = result.message.splitlines()
+    assert lines[0] == "4 shards do not pass the quality gate:", "each for the first stage that it does not pass"
     assert "images demo/0003 was not validated" in lines[1]
     assert "images demo/0001: 1 of 4 rows (25.0%) fail their suite; at most 20.0% are allowed" in lines[2]
     assert "images demo/0002 was validated and is not complete" in lines[3]
+    assert "images demo/0004 is older than what it is made of" in lines[4]
     assert "HOPCHAIN_QUALITY__MAX_FAILING_SHARE" in lines[-1]
     assert "demo/0001" in lake.store.get("runs/r2/data_docs/index.html").decode()
 
 
 def test_the_gate_lists_the_worst_of_many(lake: Lake) -> None:
-    with pytest.raises(QualityError, match=r"and 2 more") as caught:
-        gate(lake, [("images", None, Shard("demo", n)) for n in range(12)], "r3")
-    assert len(str(caught.value).splitlines()) == 13
+    message = gate(lake, [GateEntry("images", None, Shard("demo", n)) for n in range(12)], "r3").message
+    assert "and 2 more" in message
+    assert len(message.splitlines()) == 13

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from hopchain_etl.engines.base import Identity, Photo, Reply
+from hopchain_etl.engines.base import Identity, Photo, Reply, UnreadablePhotoError, is_permanent
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.stages.engine_calls import call_engine, interpret_reply, photos
+from hopchain_etl.stages.engine_calls import call_engine, interpret_reply, photo_of, photos
 from hopchain_etl.stages.runner import Failed, Rejected
 from support.s3 import S3Location
 from support.toy_build import settings_at
@@ -106,7 +106,8 @@ def test_a_stop_keeps_what_both_have_answered(bucket: S3Location) -> None:
 
 def test_what_a_reply_is_used_for() -> None:
     job = Ask(1, 0)
-    assert interpret_reply(Reply(job, error="HTTP 400"), len) == Failed("HTTP 400")
+    assert interpret_reply(Reply(job, error="HTTP 503"), len) == Failed("HTTP 503")
+    assert interpret_reply(Reply(job, error="HTTP 400", permanent=True), len) == Failed("HTTP 400", permanent=True)
     refused = interpret_reply(Reply(job, {"invalid": "not JSON", "raw": "Well"}), len)
     assert refused == Rejected("invalid_output", "not JSON", {"raw": "Well"})
     unread = interpret_reply(Reply(job, {"a": 1}), lambda content: content["b"])
@@ -123,3 +124,14 @@ def test_several_questions_of_a_photo_fetch_it_once(bucket: S3Location) -> None:
     row = {"image_id": "p", "blob_sha": sha, "width": 4, "height": 3}
     assert [photo_of(row).load() for _ in range(5)] == [b"pixels"] * 5
     assert lake.store.calls["get"] == 1
+
+
+def test_a_photo_whose_bytes_are_lost_or_damaged_is_no_passing_error(bucket: S3Location) -> None:
+    lake = lake_at(bucket)
+    lake.store.put(f"blobs/{'b' * 64}", b"other pixels")
+    for sha in ("a" * 64, "b" * 64):
+        row = {"image_id": "p", "blob_sha": sha, "width": 4, "height": 3}
+        for photo in (photo_of(lake, row), photos(lake)(row)):
+            with pytest.raises(UnreadablePhotoError) as caught:
+                photo.load()
+            assert is_permanent(caught.value)

@@ -11,7 +11,7 @@ import pytest
 from hopchain_etl.engines.base import Identity, Reply
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Marker, Shard
-from hopchain_etl.stages import runner
+from hopchain_etl.stages import shard_result
 from hopchain_etl.stages.engine_calls import outcomes_per_row
 from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Rejected, Row, run_shard
 from support.memory_store import KilledError, MemoryStore, lake_in
@@ -52,13 +52,29 @@ def category(image_id: str) -> Row:
     return {"image_id": image_id, **told}
 
 
+def test_errors_of_one_row_are_permanent_only_together() -> None:
+    refused, late = Failed("HTTP 400", permanent=True), Failed("timeout")
+    assert Failed.of([refused, refused], (), ()) == Failed("HTTP 400; HTTP 400", permanent=True)
+    assert not Failed.of([refused, late], (), ()).permanent
+
+
+def test_requests_are_counted_for_each_shard(bucket: S3Location) -> None:
+    lake = Lake(settings_at(bucket.bucket, bucket.endpoint_url).lake)
+    shards = [Shard("first", index) for index in range(3)]
+    for shard in shards:
+        run_shard(Three(), lake, "0" * 12, shard, validate=passing)
+    counted = [lake.get_json(lake.folder("categories", "0" * 12, shard) + "stats.json")["requests"] for shard in shards]
+    assert counted[0] == counted[1] == counted[2]
+    assert counted[0]["put"] > 1
+
+
 def test_rows_keep_their_order_and_their_bytes_however_they_are_packed(
     bucket: S3Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = Lake(settings_at(bucket.bucket, bucket.endpoint_url).lake)
     made: list[Marker] = []
     for fingerprint, pack in (("0" * 12, 7), ("1" * 12, 10_000)):
-        monkeypatch.setattr(runner, "_PACK", pack)
+        monkeypatch.setattr(shard_result, "_PACK", pack)
         made.append(run_shard(Three(), lake, fingerprint, FIRST, validate=passing))
     few, many = made
     assert few == many, "the same parts, by sha256"

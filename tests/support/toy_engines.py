@@ -56,8 +56,10 @@ class ToyDetector:
 class ToySegmenter:
     """Takes the detector's boxes as masks."""
 
-    def __init__(self, calls: Path, fails: Callable[[str], bool] = lambda sha: False) -> None:
-        self._calls, self._fails = calls, fails
+    def __init__(
+        self, calls: Path, fails: Callable[[str], bool] = lambda sha: False, *, permanently: bool = False
+    ) -> None:
+        self._calls, self._fails, self._permanently = calls, fails, permanently
 
     @property
     def identity(self) -> Identity:
@@ -68,7 +70,7 @@ class ToySegmenter:
             with self._calls.open("a") as log:
                 log.write(f"segment {job.photo.blob_sha}\n")
             if self._fails(job.photo.blob_sha):
-                yield Reply(job, error="out of memory")
+                yield Reply(job, error="out of memory", permanent=self._permanently)
                 continue
             found = [one for category in job.categories for one in category["found"]]
             yield Reply(job, {"instances": [self._instance(job, one) for one in found], "dropped": []})

@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from hopchain_etl.engines.base import JSON, DetectJob, EngineDownError, Identity, J, Reply, SegmentJob
+from hopchain_etl.engines.base import JSON, DetectJob, EngineDownError, Identity, J, Reply, SegmentJob, is_permanent
 from hopchain_etl.engines.local import coco_ssd, saliency, u2net
 from hopchain_etl.engines.vision import attributes, certainty, instances, masks, ocr
 from hopchain_etl.engines.vision.certainty import TEXT, Candidate
@@ -90,7 +90,7 @@ def _answered(jobs: Iterable[J], answer: Callable[[J], JSON]) -> Iterator[Reply[
         except EngineDownError:
             raise
         except Exception as error:  # noqa: BLE001 OpenCV and ONNX Runtime raise many types; the reply reports it
-            yield Reply(job, error=f"{type(error).__name__}: {error}")
+            yield Reply(job, error=f"{type(error).__name__}: {error}", permanent=is_permanent(error))
         else:
             yield Reply(job, content)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hopchain_etl.concurrency import submit_ahead
-from hopchain_etl.engines.base import JSON, EngineDownError, Identity, Reply, SegmentJob
+from hopchain_etl.engines.base import JSON, EngineDownError, Identity, Reply, SegmentJob, is_permanent
 from hopchain_etl.engines.sam3 import models, postprocess
 from hopchain_etl.engines.sam3.models import Sam3Model
 from hopchain_etl.engines.sam3.postprocess import Answer
@@ -78,7 +78,7 @@ class Sam3Segmenter:
                 except EngineDownError:
                     raise
                 except Exception as error:  # noqa: BLE001 PIL, OpenCV and torch raise many types; the reply reports it
-                    yield Reply(job, error=f"{type(error).__name__}: {error}")
+                    yield Reply(job, error=f"{type(error).__name__}: {error}", permanent=is_permanent(error))
                 else:
                     yield Reply(job, content)
 

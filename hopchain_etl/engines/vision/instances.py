@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from hopchain_etl.engines.base import JSON
+from hopchain_etl.engines.photo_bytes import opened
 from hopchain_etl.engines.vision import attributes, masks
 from hopchain_etl.engines.vision.certainty import TEXT, Candidate
 from hopchain_etl.hops.colours import COLOURS, join_colours
@@ -29,8 +28,8 @@ Pixels = NDArray[np.uint8]
 
 
 def decode(blob: bytes) -> Pixels:
-    """Return the pixels, shape (h, w, 3), of a normalised image."""
-    with Image.open(io.BytesIO(blob)) as image:
+    """Return the pixels, shape (h, w, 3), of a normalised image; raise UnreadablePhotoError if it is damaged."""
+    with opened(blob) as image:
         return np.asarray(image.convert("RGB"))
 
 

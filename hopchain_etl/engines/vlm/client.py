@@ -5,7 +5,8 @@ Guarantees:
 - At most ``concurrency`` requests are in flight; a finished one is replaced immediately. Pictures are loaded and
   encoded in advance, and waiting before a retry does not occupy a slot.
 - Only transient errors are retried: lost or incomplete responses, 5xx, 429 (respecting ``Retry-After``), and timeouts a
-  limited number of times. A 400 is never retried.
+  limited number of times. A request that the server refuses (400, 413, 422, too many tokens) is never retried: the
+  error of its job is permanent, as is that of a photo that cannot be read or sent.
 - A failure of one job is only that job's error. If the server cannot be reached, the client waits for it and then
   raises EngineDownError.
 """
@@ -21,7 +22,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from hopchain_etl.engines.base import JSON, EngineDownError, InvalidOutputError, Job, Reply
+from hopchain_etl.engines.base import JSON, EngineDownError, InvalidOutputError, Job, Reply, is_permanent
 from hopchain_etl.engines.vlm.call import ChatRequest, ChatResponse, raw_record, truncate
 from hopchain_etl.engines.vlm.wire import Prepared, Server, UnansweredError
 from hopchain_etl.settings import VlmSettings
@@ -116,10 +117,11 @@ class _Window:
         except EngineDownError:
             raise
         except UnansweredError as error:
-            return replace(reply, content=None, raw_response=None, error=str(error))
+            return replace(reply, content=None, raw_response=None, error=str(error), permanent=error.permanent)
         except Exception as error:
             log.warning("a call could not be prepared", exc_info=True)
-            return replace(reply, content=None, raw_response=None, error=f"{type(error).__name__}: {error}")
+            text = f"{type(error).__name__}: {error}"
+            return replace(reply, content=None, raw_response=None, error=text, permanent=is_permanent(error))
         return reply
 
     def _prepared(self, job: J, call_of: Callable[[J], ChatRequest]) -> tuple[ChatRequest, Prepared]:

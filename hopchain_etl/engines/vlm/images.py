@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image, ImageDraw, ImageFont
 
+from hopchain_etl.engines.photo_bytes import readable
 from hopchain_etl.imaging.vision_tokens import FACTOR, MAX_PIXELS, image_tokens, resized
 
 _FRAME, _FRAME_OF_START = "#ffd400", "#00e0ff"  # readable on light and dark photos, each with a black edge
@@ -46,7 +47,8 @@ def encoded(pictures: list[PromptImage]) -> list[Encoded]:
     """Return pictures ready to be sent, in order.
 
     A whole JPEG or PNG within its budget is sent unchanged, which is free; other pictures are decoded, cropped, scaled
-    down and encoded as JPEG quality 95 without chroma subsampling, which keeps small text readable.
+    down and encoded as JPEG quality 95 without chroma subsampling, which keeps small text readable. Raises
+    UnreadablePhotoError for a damaged photo, and ValueError for a shape that the model refuses.
     """
     sources: dict[Callable[[], bytes], bytes] = {}
     opened: dict[Callable[[], bytes], Image.Image] = {}
@@ -54,8 +56,10 @@ def encoded(pictures: list[PromptImage]) -> list[Encoded]:
     for picture in pictures:
         if picture.load not in sources:
             sources[picture.load] = picture.load()
-            opened[picture.load] = Image.open(io.BytesIO(sources[picture.load]))
-        made.append(_encode(picture, sources[picture.load], opened[picture.load]))
+            with readable():
+                opened[picture.load] = Image.open(io.BytesIO(sources[picture.load]))
+        with readable():
+            made.append(_encode(picture, sources[picture.load], opened[picture.load]))
     return made
 
 

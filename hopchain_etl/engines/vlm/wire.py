@@ -6,6 +6,7 @@ import asyncio
 import email.utils
 import logging
 import random
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -35,13 +36,20 @@ _MISCONFIGURED = {
     404: "it does not know the model or the path",
 }
 _BUSY = {408, 425, 429}
+_REFUSED = {400, 413, 414, 415, 422}  # what is wrong is the request, so that it would be refused again
+# Some servers and gateways answer a prompt that is too long with 500.
+_TOO_LONG = re.compile(r"context[ _-]?(length|size|window)|too many tokens|prompt is too long", re.IGNORECASE)
 # Errors caused by a stopped server or the network. Must be caught before TimeoutError, because a connection timeout is
 # one of these.
 _LOST = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, IncompleteResponseError)
 
 
 class UnansweredError(Exception):
-    """This call failed permanently; the message gives the reason."""
+    """This call has no answer; the message gives the reason. ``permanent``: the server would refuse it again."""
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
 
 
 class _RetryReason(StrEnum):
@@ -134,10 +142,10 @@ class Server:
             return EngineDownError(f"{self._url} rejects every call: {_MISCONFIGURED[status]} ({message})")
         if status in _BUSY:
             return _RetryableError(_RetryReason.BUSY, message, _seconds(retry_after))
-        if status >= 500:
+        if status >= 500 and not _TOO_LONG.search(message):
             return _RetryableError(_RetryReason.LOST, message, _seconds(retry_after))
         self._consecutive_failures = 0  # the server works but rejects this request
-        return UnansweredError(message)
+        return UnansweredError(message, permanent=status in _REFUSED or status >= 500)
 
     def _raise_if_exhausted(self, error: _RetryableError, attempts: Counter[_RetryReason], give_up_at: float) -> None:
         """Raise UnansweredError if the call has no attempts left, EngineDownError if too many calls failed in a row."""

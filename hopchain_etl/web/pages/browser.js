@@ -53,12 +53,13 @@ function funnel(levels) {
     type: "button", class: "link", on: { click: () => showRejects(level.stage, reason) },
   }, `${reason} ${count(many)}`));
   return el("table", {}, el("caption", { class: "unseen" }, "Row counts per stage"),
-    el("thead", {}, el("tr", {}, ["Stage", "Inputs", "", "Ok", "Rejected", "Failed", "Rows out", "Reasons"].map((head, index) =>
-      el("th", { scope: "col", class: [1, 3, 4, 5, 6].includes(index) && "number" }, head)))),
+    el("thead", {}, el("tr", {}, ["Stage", "Inputs", "", "Ok", "Rejected", "Failed", "Quarantined", "Rows out", "Reasons"].map((head, index) =>
+      el("th", { scope: "col", class: [1, 3, 4, 5, 6, 7].includes(index) && "number" }, head)))),
     el("tbody", {}, levels.map((one) => el("tr", {}, el("th", { scope: "row" }, one.stage), figure(one.read),
       el("td", {}, el("div", { class: "track", style: { width: `${(100 * one.read) / widest}%` } },
-        el("div", { class: "yes", style: { flex: String(one.ok) } }), el("div", { class: "no", style: { flex: String(one.rejected + one.failed) } }))),
-      figure(one.ok), figure(one.rejected), figure(one.failed), figure(one.rows), el("td", { class: "reasons" }, reasons(one))))));
+        el("div", { class: "yes", style: { flex: String(one.ok) } }), el("div", { class: "no", style: { flex: String(one.rejected + one.failed + one.quarantined) } }))),
+      figure(one.ok), figure(one.rejected), figure(one.failed), figure(one.quarantined),
+      figure(one.rows), el("td", { class: "reasons" }, reasons(one))))));
 }
 
 const figure = (value) => el("td", { class: "number" }, count(value));
@@ -68,7 +69,7 @@ const figure = (value) => el("td", { class: "number" }, count(value));
 function choices(name) {
   const level = build.funnel.find((one) => one.stage === view.stage);
   return {
-    rel: build.rels, read: build.reads, hops: ["4", "5", "6"], outcome: ["rejected", "failed"],
+    rel: build.rels, read: build.reads, hops: ["4", "5", "6"], outcome: ["rejected", "failed", "quarantined"],
     stage: build.funnel.map((one) => one.stage), reason: Object.keys(level?.reasons ?? {}),
   }[name];
 }
@@ -134,7 +135,7 @@ function card(one) {
       ? el("img", { src: photoOf(one, SMALL), alt: "", loading: "lazy" })
       : el("span", {}, "no photo in the lake")),
     el("span", { class: "text" },
-      rejected && el("span", {}, el("span", { class: "badge", data: { kind: one.outcome === "failed" ? "warn" : "bad" } }, one.reason)),
+      rejected && el("span", {}, el("span", { class: "badge", data: { kind: one.outcome === "rejected" ? "bad" : "warn" } }, one.reason)),
       el("span", { class: "question" }, said ?? ""),
       el("span", { class: "small" }, rejected
         ? (one.uri ?? one.image_id ?? "").split("/").at(-1).slice(0, 40)

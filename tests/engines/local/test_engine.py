@@ -170,6 +170,7 @@ def test_a_broken_image_fails_its_own_job_only(coffee: Photo) -> None:
     replies = list(LocalDetector().detect(jobs))
     assert [reply.error is None for reply in replies] == [True, False, True]
     assert "UnidentifiedImageError" in str(replies[1].error)
+    assert replies[1].permanent
     cut = list(LocalSegmenter().segment([SegmentJob(photo_of(b""), ()), SegmentJob(coffee, ())]))
     assert [reply.error is None for reply in cut] == [False, True]
     assert cut[1].content == {"instances": [], "dropped": []}

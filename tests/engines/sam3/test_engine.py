@@ -60,6 +60,7 @@ def test_no_room_for_a_single_prompt_fails_that_photo_only() -> None:
     (reply,) = Sam3Segmenter(settings(), lambda _: model).segment([job(["dog"])])
     assert reply.content is None
     assert reply.error == "MemoryError: no room"
+    assert not reply.permanent
 
 
 def test_replies_are_in_order_and_a_broken_photo_fails_alone() -> None:
@@ -70,6 +71,7 @@ def test_replies_are_in_order_and_a_broken_photo_fails_alone() -> None:
     assert [reply.job.photo.image_id for reply in replies] == ["0", "1", "broken", "3", "4", "5"]
     assert [reply.error is None for reply in replies] == [True, True, False, True, True, True]
     assert "UnidentifiedImageError" in (replies[2].error or "")
+    assert replies[2].permanent
 
 
 def test_a_gpu_that_is_gone_ends_the_task() -> None:

@@ -77,9 +77,34 @@ def test_bad_rows_harm_no_other() -> None:
     assert sorted(errors) == [7, 42, 107, 142, 207, 242]
     assert all("400" in errors[n] and "prompt too long" in errors[n] for n in (7, 107, 207))  # type: ignore[operator]
     assert all("no answer within 0.5 s" in errors[n] for n in (42, 142, 242))  # type: ignore[operator]
+    assert {n: found[n].permanent for n in errors} == {7: True, 107: True, 207: True, 42: False, 142: False, 242: False}
     assert {n: tries[n] for n in errors} == {7: 1, 107: 1, 207: 1, 42: 2, 142: 2, 242: 2}
     assert all(count == 1 for n, count in tries.items() if n not in errors)
     assert time.monotonic() - started < 10, "the timeouts did not hold"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "permanent", "tries"),
+    [
+        (Refuse(400), True, 1),
+        (Refuse(413), True, 1),
+        (Refuse(422), True, 1),
+        (Refuse(500, "This model's maximum context length is 4096 tokens"), True, 1),
+        (Refuse(409), False, 1),
+        (Refuse(500), False, 2),
+        (Cut(), False, 2),
+        (Babble(), False, 2),
+    ],
+)
+def test_what_a_request_itself_causes_is_permanent_and_what_may_pass_is_not(
+    trouble: Act, permanent: bool, tries: int
+) -> None:
+    with ScriptedServer(lambda body, times: trouble if number_of(body) == 3 else good(body, times)) as server:
+        found = asked(server, range(6), max_attempts=2)
+    assert {n: (bool(reply.error), reply.permanent) for n, reply in found.items()} == {
+        n: (n == 3, permanent and n == 3) for n in range(6)
+    }
+    assert Counter(map(number_of, server.seen))[3] == tries
 
 
 @pytest.mark.parametrize(
@@ -259,7 +284,7 @@ def test_a_photo_that_cannot_be_loaded_is_that_rows_error() -> None:
             if job.number == 3:
                 return b"no image"
             sink = io.BytesIO()
-            Image.new("RGB", (224, 224), "red").save(sink, "PNG")
+            Image.new("RGB", (64, 20_000) if job.number == 5 else (224, 224), "red").save(sink, "PNG")
             return sink.getvalue()
 
         return ChatRequest((Message("user", (f"row {job.number}", PromptImage(load))),), max_tokens=5)
@@ -272,12 +297,14 @@ def test_a_photo_that_cannot_be_loaded_is_that_rows_error() -> None:
 
     with ScriptedServer(good) as server:
         found = {
-            r.job.number: r for r in VlmClient(settings_of(), server.url).ask(map(PlainJob, range(5)), with_photo, keep)
+            r.job.number: r for r in VlmClient(settings_of(), server.url).ask(map(PlainJob, range(6)), with_photo, keep)
         }
         sent = server.seen[0]["messages"][0]["content"][1]["image_url"]["url"]
     assert sent.startswith("data:image/png;base64,")
-    assert {n: reply.error for n, reply in found.items() if reply.error}.keys() == {2, 3}
+    # Loading may work the next time; what is no image, or a strip that the model refuses, stays so.
+    assert {n: reply.permanent for n, reply in found.items() if reply.error} == {2: False, 3: True, 5: True}
     assert "erased" in (found[2].error or "")
+    assert "sides up to 200 : 1" in (found[5].error or "")
     assert [found[n].raw_response and found[n].raw_response["image_tokens"] for n in range(5)] == [
         64,
         64,
