@@ -7,6 +7,7 @@ it in git. An unchanged snapshot gives no version: then the last task is skipped
 
 - With `approval`, a person must approve in the UI (Required Actions) before anything is built or pushed; a rejection
   skips the release.
+- A version without rows, or with far fewer than the last one, is refused unless `force` is set.
 - `policy: unreviewed` also releases questions that no human has answered, marked as such.
 - Difficulty is computed from the answers of weaker models in `screen`; the local profile has no such model, so
   difficulty is empty.
@@ -34,10 +35,12 @@ JSON = Any  # if a task is annotated to return a dict, TaskFlow creates one XCom
 PARAMS = {
     "targets": Param(list(RELEASE.targets), "Training sets to release, one name per line",
                      title="Targets", type="array", minItems=1, items={"type": "string", "minLength": 1}),
-    "policy": Param(RELEASE.policy.value, "unanimous: four people agree. unreviewed: also without human answers",
+    "policy": Param(RELEASE.policy.value, "unanimous: what people agree on. unreviewed: also without human answers",
                     title="Policy", type="string", enum=[policy.value for policy in Policy]),
     "approval": Param(RELEASE.approval, "Wait for approval by a person before anything is pushed",
                       title="Ask for approval", type="boolean"),
+    "force": Param(False, "Publish also a version without rows, or with far fewer than the last one",
+                   title="Allow a large drop", type="boolean"),
 }
 # fmt: on
 

@@ -87,12 +87,14 @@ def research(
 @app.command()
 def publish(
     ask: Annotated[bool, typer.Option("--ask", help="show the new versions and ask before pushing")] = False,
+    force: Annotated[bool, typer.Option("--force", help="also without rows, or with a large drop")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Release: take a snapshot, assemble, validate, write the card, push the data with DVC, then commit and tag.
 
     Works in a fresh clone of `registry.git_url`. Nothing becomes visible before the last step, so it can be repeated
-    after any failure. If the rows have not changed, no version is created.
+    after any failure. If the rows have not changed, no version is created. A version without rows, or with far fewer
+    than the last one (`release.max_drop`), is refused unless withdrawn photos are the reason.
     """
     from hopchain_etl.release.registry import publish
     from hopchain_etl.release.versions import Release
@@ -103,7 +105,7 @@ def publish(
             console.print(f"{release.tag}: {release.rows} rows, {release.images} images, {release.policy}")
         return typer.confirm("Publish?")
 
-    result = publish(Settings(), approve=approve if ask else None)
+    result = publish(Settings(), approve=approve if ask else None, force=force)
     if as_json:
         _report(result.to_json(), as_json)
     elif not result.changed:

@@ -61,6 +61,14 @@ class ConsensusRule:
         return cls(int(match["seats"]), int(match["agree"]))
 
     @classmethod
+    def is_name(cls, name: str | None) -> bool:
+        """Return whether ``name`` is that of a rule by which people decide; "unreviewed" is none."""
+        try:
+            return name is not None and bool(cls.from_name(name))
+        except ValueError:
+            return False
+
+    @classmethod
     def from_policy(cls, policy: Mapping[str, Any]) -> ConsensusRule:
         """Return the rule of a batch's policy; if ``agree`` is missing, all must agree."""
         seats = int(policy["seats"])

@@ -9,6 +9,7 @@ from fractions import Fraction
 from hopchain_etl.hops.colours import COLOURS
 from hopchain_etl.hops.expression import letters
 from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue
+from hopchain_etl.hops.numbers import exact_number
 from hopchain_etl.hops.query import BY_VALUE, DEPTH, EXTREMES, SIDES, Hop, Read, Relation, Value
 from hopchain_etl.hops.scene import Scene
 
@@ -89,7 +90,7 @@ def anchor_of(scene: Scene, hops: Sequence[Hop], hop: Hop) -> Instance | None:
     referent = hops[hop.to_hop - 1].referent
     if referent is None and hop.rel not in BY_VALUE:
         raise AmbiguousError(f"h{hop.to_hop} is not one instance")
-    return scene.get(referent) if referent else None
+    return None if referent is None else scene.get(referent)
 
 
 def value_sought(hops: Sequence[Hop], hop: Hop) -> Value:
@@ -99,7 +100,7 @@ def value_sought(hops: Sequence[Hop], hop: Hop) -> Value:
     """
     if not hop.to_hops:
         try:
-            return Fraction(hop.to or "")
+            return exact_number(hop.to or "")
         except ValueError:
             raise AmbiguousError(f"{hop.rel} of {hop.to or 'nothing'}") from None
     values = [_letters_of(hops, number) if hop.seeks_letters else hops[number - 1].value for number in hop.to_hops]

@@ -18,6 +18,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from hopchain_etl.hops.numbers import is_too_long
 from hopchain_etl.hops.query import Value
 
 MAX_LENGTH = 400  # characters; an expression comes from a model, and parsing is recursive
@@ -137,8 +138,11 @@ def _slim(value: Value) -> Value | int:
 
 
 def number_of(tree: Node, values: Mapping[int, Value]) -> Fraction:
-    """Return the number that a tree evaluates to; raise ExpressionError if it is not a number."""
-    return Fraction(_number(_evaluate(tree, values)))
+    """Return the number that a tree evaluates to; raise ExpressionError if it is none, or too long to write down."""
+    number = Fraction(_number(_evaluate(tree, values)))
+    if is_too_long(number):
+        raise ExpressionError("a number of many hundred digits")
+    return number
 
 
 def alternatives(value: Value, compared_with: Sequence[Value]) -> list[Value]:

@@ -18,6 +18,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
+from hopchain_etl.hops.numbers import LONGEST, exact_number, is_too_long
+
 Value = Fraction | str | bool
 
 
@@ -65,7 +67,6 @@ EXTREMES = frozenset({Relation.LARGEST, Relation.SMALLEST, Relation.TALLEST, Rel
 BY_VALUE = frozenset({Relation.NEAREST_VALUE, Relation.MATCHING})  # found by a reading, not by a place
 GEOMETRIC = SIDES | DEPTH | HOLDS | EXTREMES | {Relation.NEAREST, Relation.MATCHING}
 
-_LONGEST_VALUE = 300  # characters; values come from models
 _HOPS = re.compile(r"h[1-9]\d?(?:\+h[1-9]\d?)*|letters\(h[1-9]\d?\)")
 _HOP_NUMBER = re.compile(r"h(\d+)")
 
@@ -214,16 +215,12 @@ def hop_from_row(row: Mapping[str, Any], number: int) -> Hop:
 
 def _value(text: str) -> Value:
     """Return a value written as JSON, numbers exactly; raise ValueError for anything but a short scalar."""
-    value = json.loads(text[:_LONGEST_VALUE], parse_int=_exact, parse_float=_exact)
+    if len(text) > LONGEST:
+        raise ValueError(f"a value of {len(text)} characters; at most {LONGEST}")
+    value = json.loads(text, parse_int=exact_number, parse_float=exact_number)
     if not isinstance(value, Fraction | str | bool):
         raise ValueError(f"value {text} is neither number, string nor boolean")  # noqa: TRY004 - one error for all
     return value
-
-
-def _exact(digits: str) -> Fraction:
-    if "e" in digits.lower():
-        raise ValueError(f"write {digits} without an exponent")  # 1e999999 would exhaust memory
-    return Fraction(digits)
 
 
 def hop_to_row(hop: Hop) -> dict[str, Any]:
@@ -249,14 +246,16 @@ def query_from_row(row: Mapping[str, Any]) -> Query:
     """Return a query from a row of the lake (schemas.QUERIES); raise QueryError if it is invalid."""
     hops = tuple(hop_from_row(hop, number) for number, hop in enumerate(row["hops"], start=1))
     try:
-        answer = Fraction(row["answer"])
-    except (ValueError, TypeError, ZeroDivisionError) as error:
-        raise QueryError(f"answer {row['answer']!r} is not a number") from error
+        answer = exact_number(row["answer"])
+    except ValueError as error:
+        raise QueryError(f"answer: {error}") from error
     return Query(row["question"], hops, row["expr"], answer, tuple(row.get("combination") or ()))
 
 
 def decimal_text(number: Fraction) -> str:
-    """Return ``number`` as an exact decimal; raise ValueError if there is none (1/3)."""
+    """Return ``number`` as an exact decimal; raise ValueError if there is none (1/3), or it is absurdly long."""
+    if is_too_long(number):
+        raise ValueError("a number of many hundred digits")
     if number.denominator == 1:
         return str(number.numerator)
     rest, places = number.denominator, 0

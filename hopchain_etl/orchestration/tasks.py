@@ -290,7 +290,7 @@ def release(params: Params) -> JSON:
     from hopchain_etl.release import registry
 
     with _fail_without_retry(ValueError, validator.QualityError):
-        result = registry.publish(settings_for(params))
+        result = registry.publish(settings_for(params), force=bool(params.get("force")))
     versions = [
         {**asdict(version), "tag": version.tag, "changes": version.changes.counts} for version in result.releases
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from itertools import groupby
 from pathlib import Path
@@ -23,12 +23,13 @@ from hopchain_etl.hops import variants
 from hopchain_etl.imaging.vision_tokens import image_tokens
 from hopchain_etl.lake.lake import Lake, Shard, parquet_bytes
 from hopchain_etl.release.inputs import Inputs, Snapshot, upstream_of
+from hopchain_etl.release.outcomes import Selection
 from hopchain_etl.release.row_cutting import RowCutter
 from hopchain_etl.release.rules import Rules
-from hopchain_etl.release.selection import Chosen, Selection, Split, is_supported_size, select
+from hopchain_etl.release.selection import Split, is_supported_size, select
 from hopchain_etl.settings import ANSWER_INSTRUCTION, CalibrateSettings, DiversitySettings
 
-REVISION = 4
+REVISION = 5
 _ROW_GROUP = 250  # rows that must be read to get one row
 
 _OF_IMAGE = ("group", "source", "license", "width", "height")
@@ -128,7 +129,7 @@ class _Source:
 
 def _by_intake(source: _Source) -> Iterator[Iterator[pa.Table]]:
     """Yield for each intake, in order of name, its shards' rows."""
-    shards = sorted({shard for _, shard in source.selection.chosen})
+    shards = sorted({shard for _, shard in source.selection.places})
     for _, of_intake in groupby(shards, key=lambda shard: shard.intake):
         yield (_shard_rows(source, shard) for shard in of_intake)
 
@@ -138,7 +139,8 @@ def _shard_rows(source: _Source, shard: Shard) -> pa.Table:
     snapshot, inputs = source.snapshot, source.inputs
     tables = [schemas.TRAINING_ROWS.empty_table()]
     for lineage in snapshot["lineages"]:
-        if chosen := source.selection.chosen.get((lineage, shard)):
+        place = lineage, shard
+        if place in source.selection.places and (chosen := source.selection.chosen(place)).num_rows:
             segmented = upstream_of(snapshot["engines"][lineage], "segment")
             queries = inputs.read("queries", lineage, shard)
             images = inputs.read("images", None, shard)
@@ -158,29 +160,29 @@ def _rows(
     queries: pa.Table,
     images: pa.Table,
     instances: pa.Table,
-    chosen: Mapping[str, Chosen],
+    chosen: pa.Table,
     constant: Row,
     instruction: str,
 ) -> pa.Table:
     """Return the chosen queries of a shard as rows (schemas.TRAINING_ROWS), joined in Arrow and not row by row.
 
-    ``constant`` contains columns with the same value for all rows.
+    ``chosen`` says which, and their released values; ``constant`` contains columns with the same value for all rows.
     """
-    first = {name: index for index, name in reversed(list(enumerate(queries["query_id"].to_pylist())))}
-    queries = queries.take(pa.array([first[name] for name in chosen], pa.int64()))
+    queries = queries.take(chosen["position"])
     place = pc.index_in(queries["image_id"], value_set=images["image_id"].combine_chunks())
     shown = images.take(place)
     columns: dict[str, Any] = {
         name: queries[name] for name in queries.column_names if name in schemas.TRAINING_ROWS.names
     }
     columns |= {name: shown[name] for name in _OF_IMAGE}
-    columns |= {name: [getattr(one, name) for one in chosen.values()] for name in Chosen.__dataclass_fields__}
-    columns |= {name: [value] * len(chosen) for name, value in constant.items()}
+    columns |= {name: chosen[name] for name in chosen.column_names}
+    columns |= {name: [value] * chosen.num_rows for name, value in constant.items()}
     columns |= {"source_uri": shown["uri"], "image_tokens": _tokens(images).take(place)}
     columns["prompt"] = pc.binary_join_element_wise(queries["question"], instruction, "\n")
     columns["instances"] = _grouped(instances, images["image_id"]).take(place.combine_chunks())
+    kinds = chosen["variants"].to_pylist()
     for kind in variants.VARIANTS:
-        confirmed = pa.array([kind in one.variants for one in chosen.values()])
+        confirmed = pa.array([kind in some for some in kinds], pa.bool_())
         columns |= {name: _only(columns[name], confirmed) for name in variants.columns(kind)}
     rows = pa.table({name: columns[name] for name in schemas.TRAINING_ROWS.names}, schema=schemas.TRAINING_ROWS)
     return _clear_unconfirmed_readings(rows)

@@ -12,7 +12,7 @@ from typing import Any
 from hopchain_etl.hops.calibration import AttemptScore, score_attempts
 from hopchain_etl.hops.grading import parse_number
 from hopchain_etl.lake.lake import Shard
-from hopchain_etl.release.inputs import Inputs
+from hopchain_etl.release.inputs import Inputs, Snapshot
 
 _COLUMNS = ["query_id", "model", "sees_image", "sample", "held_out", "answer"]
 
@@ -32,16 +32,9 @@ class AttemptReader:
     A target that is named after a model uses only that model's attempts; any other target uses all of them.
     """
 
-    def __init__(self, inputs: Inputs, target: str) -> None:
+    def __init__(self, snapshot: Snapshot, inputs: Inputs, target: str) -> None:
         self._inputs = inputs
-        self._places: defaultdict[Shard, list[str]] = defaultdict(list)
-        models: set[str] = set()
-        for fingerprint in inputs.fingerprints("attempts"):
-            for shard in inputs.shards("attempts", fingerprint):
-                self._places[shard].append(fingerprint)
-                models.update(
-                    inputs.read("attempts", fingerprint, shard, columns=["model"])["model"].unique().to_pylist()
-                )
+        models = {facts["model"] for facts in snapshot.get("screened", ())}
         self._only = target if target in map(_as_target, models) else None
 
     def of(self, shard: Shard) -> ShardAttempts:
@@ -50,7 +43,7 @@ class AttemptReader:
         The same sample under other settings is the same attempt; it is held out if no settings used it for selection.
         """
         rows: dict[tuple[str, str, bool, int], dict[str, Any]] = {}
-        for fingerprint in self._places.get(shard, ()):
+        for fingerprint in self._inputs.fingerprints("attempts", shard):
             for row in self._inputs.read("attempts", fingerprint, shard, columns=_COLUMNS).to_pylist():
                 if self._only in (None, _as_target(row["model"])):
                     held = rows.setdefault((row["query_id"], row["model"], row["sees_image"], row["sample"]), row)
@@ -80,11 +73,10 @@ class ShardAttempts:
 def condemned(inputs: Inputs, shard: Shard) -> dict[str, str]:
     """Return the verdict on each query of a shard that the judge did not rate "fine"."""
     verdicts: dict[str, str] = {}
-    for fingerprint in inputs.fingerprints("judgements"):
-        if shard in inputs.shards("judgements", fingerprint):
-            for row in inputs.read("judgements", fingerprint, shard, columns=["query_id", "verdict"]).to_pylist():
-                if row["verdict"] != "fine":
-                    verdicts.setdefault(row["query_id"], row["verdict"])
+    for fingerprint in inputs.fingerprints("judgements", shard):
+        for row in inputs.read("judgements", fingerprint, shard, columns=["query_id", "verdict"]).to_pylist():
+            if row["verdict"] != "fine":
+                verdicts.setdefault(row["query_id"], row["verdict"])
     return verdicts
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hopchain_etl.hops.calibration import Band
@@ -18,8 +21,8 @@ from hopchain_etl.schemas import CONFIRMED_BY, SPLITS
 from hopchain_etl.settings import Policy
 from hopchain_etl.templating import render
 
-_COLUMNS = ["image_id", "split", "answer", "n_hops", "unchecked", "confirmed_by", "has_shortcut", "policy",
-            "program_agrees", "difficulty", "band", "blind", "lineage", "source", "license"]  # fmt: skip
+_COUNTED = ("split", "answer", "n_hops", "unchecked", "has_shortcut", "policy", "program_agrees", "difficulty", "band",
+            "blind", "lineage", "source", "license")  # fmt: skip
 _OF_TEMPLATES = ["query_id", "image_id", "hops", "expr", "answer"]
 _ROWS_AT_ONCE = 1_000  # with their hops
 _TOP = 20  # answers in the plot
@@ -31,55 +34,82 @@ Row = dict[str, Any]
 def write_card(snapshot: Snapshot, target: str, folder: Path) -> dict[str, Any]:
     """Write README.md, metrics.json and plots/ into a target's folder and return the metrics.
 
-    Reads ``rows/`` and ``dropped.json`` there. The same files give the same bytes.
+    Reads ``rows/`` and ``dropped.json`` there, file by file. The same files give the same bytes.
     """
     files = sorted((folder / "rows").glob("*.parquet"))
-    rows: list[Row] = pq.read_table(files, columns=_COLUMNS).to_pylist()
+    values = _Values(files)
     counts = json.loads((folder / "dropped.json").read_text())
-    metrics = measure(rows, counts["dropped"]) | {
+    metrics = measure(values, counts["dropped"]) | {
         "guessers": _guessing_accuracy(files),
         "decontamination": _decontamination(snapshot),
     }
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n")
-    _write_plots(rows, folder / "plots")
-    (folder / "README.md").write_text(card_markdown(snapshot, target, rows, metrics, counts["read"]))
+    _write_plots(values, folder / "plots")
+    (folder / "README.md").write_text(card_markdown(snapshot, target, values, metrics, counts["read"]))
     return metrics
 
 
-def measure(rows: Sequence[Row], dropped: dict[str, int]) -> dict[str, Any]:
+class _Values:
+    """How often each value occurs in the columns that a card describes: no row is kept."""
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        self.rows = self.confirmations = 0  # confirmations: rows that say who confirmed their hops
+        self.of: dict[str, Counter[Any]] = {name: Counter() for name in _COUNTED}
+        self.confirmed_by: Counter[str] = Counter()
+        images = [pa.array([], pa.string())]
+        for path in files:
+            table = pq.read_table(path, columns=[*_COUNTED, "image_id", "confirmed_by"])
+            self.rows += table.num_rows
+            for name in _COUNTED:
+                _count(table[name], self.of[name])
+            self.confirmations += table.num_rows - table["confirmed_by"].null_count
+            _count(pc.struct_field(pc.list_flatten(table["confirmed_by"]), "by"), self.confirmed_by)
+            images.append(table["image_id"].unique())
+        self.images = len(pa.chunked_array(images).unique())
+
+    def mean(self, name: str) -> float | None:
+        """Return the mean of the values that are not null; None if all are."""
+        known = {value: count for value, count in self.of[name].items() if value is not None}
+        return _share(math.fsum(value * count for value, count in known.items()), sum(known.values()))
+
+
+def _count(column: pa.ChunkedArray, counts: Counter[Any]) -> None:
+    for found in pc.value_counts(column).to_pylist():
+        counts[found["values"]] += found["counts"]
+
+
+def measure(values: _Values, dropped: dict[str, int]) -> dict[str, Any]:
     """Return the figures of a training set; shares refer to its queries and are null without model attempts.
 
     ``difficulty`` and ``blind`` are the mean shares of correct attempts with and without the photo, over the queries
     with such attempts; ``bands`` counts queries.
     """
-    tried = [row["difficulty"] for row in rows if row["difficulty"] is not None]
-    blind = [row["blind"] for row in rows if row["blind"] is not None]
-    bands = Counter(row["band"] or "not_tried" for row in rows)
+    of = values.of
     return {
-        "queries": len(rows),
-        "images": len({row["image_id"] for row in rows}),
-        "splits": {split: sum(row["split"] == split for row in rows) for split in SPLITS},
-        "n_hops": {str(hops): count for hops, count in sorted(Counter(row["n_hops"] for row in rows).items())},
-        "policy": {**dict.fromkeys(map(str, Policy), 0), **Counter(row["policy"] for row in rows)},
-        "unchecked_share": _mean([row["unchecked"] for row in rows]),
-        "confirmed": _confirmed(rows),
-        "shortcuts": _shortcuts(rows),
-        "program_agrees_share": _mean([float(row["program_agrees"]) for row in rows]),
-        "difficulty": _mean(tried) if tried else None,
-        "bands": {name: bands[name] for name in (*map(str, Band), "not_tried")},
-        "blind": {"share": _mean(blind) if blind else None, "queries": len(blind)},
-        "answers": _answer_figures([row["answer"] for row in rows]),
+        "queries": values.rows,
+        "images": values.images,
+        "splits": {split: of["split"][split] for split in SPLITS},
+        "n_hops": {str(hops): count for hops, count in sorted(of["n_hops"].items())},
+        "policy": {**dict.fromkeys(map(str, Policy), 0), **of["policy"]},
+        "unchecked_share": values.mean("unchecked") or 0.0,
+        "confirmed": _confirmed(values),
+        "shortcuts": {"queries": of["has_shortcut"][True], "not_recorded": of["has_shortcut"][None]},
+        "program_agrees_share": values.mean("program_agrees") or 0.0,
+        "difficulty": values.mean("difficulty"),
+        "bands": {**{str(name): of["band"][str(name)] for name in Band}, "not_tried": of["band"][None]},
+        "blind": {"share": values.mean("blind"), "queries": values.rows - of["blind"][None]},
+        "answers": _answer_figures(of["answer"]),
         "dropped": dropped,
     }
 
 
-def card_markdown(snapshot: Snapshot, target: str, rows: Sequence[Row], metrics: dict[str, Any], read: int) -> str:
+def card_markdown(snapshot: Snapshot, target: str, values: _Values, metrics: dict[str, Any], read: int) -> str:
     """Return the card as Markdown with the YAML header for dataset hubs.
 
     It contains no questions: the card stays in the git history and could not be removed if a photo is erased later.
     """
-    lineages = {row["lineage"] for row in rows}
-    size = next((name for limit, name in _SIZES if len(rows) < limit), "n>1M")
+    lineages = values.of["lineage"]
+    size = next((name for limit, name in _SIZES if values.rows < limit), "n>1M")
     return render(
         "release",
         "card.md.j2",
@@ -87,26 +117,19 @@ def card_markdown(snapshot: Snapshot, target: str, rows: Sequence[Row], metrics:
         metrics=metrics,
         read=read,
         size=size,
-        licenses=_counted(row["license"] or "unknown" for row in rows),
-        sources=_counted(row["source"] or "unknown" for row in rows),
+        licenses=_named(values.of["license"]),
+        sources=_named(values.of["source"]),
         engines={lineage: snapshot["engines"][lineage] for lineage in snapshot["lineages"] if lineage in lineages},
         preset=snapshot["preset"],
         departures=snapshot["departures"],
     )
 
 
-def _confirmed(rows: Sequence[Row]) -> dict[str, Any]:
+def _confirmed(values: _Values) -> dict[str, Any]:
     """Return the shares of hops that code, eyes and nobody confirmed, and how many queries do not say who did."""
-    recorded = [row["confirmed_by"] for row in rows if row["confirmed_by"] is not None]
-    by = [one["by"] for hops in recorded for one in hops]
-    shares = {who: _mean([float(one == who) for one in by]) if by else None for who in CONFIRMED_BY}
-    return {**shares, "not_recorded": len(rows) - len(recorded)}
-
-
-def _shortcuts(rows: Sequence[Row]) -> dict[str, int]:
-    """Return how many queries have a link that can be skipped, and how many do not say."""
-    marks = [row["has_shortcut"] for row in rows]
-    return {"queries": marks.count(True), "not_recorded": marks.count(None)}
+    hops = values.confirmed_by.total()
+    shares = {who: _share(values.confirmed_by[who], hops) for who in CONFIRMED_BY}
+    return {**shares, "not_recorded": values.rows - values.confirmations}
 
 
 def _decontamination(snapshot: Snapshot) -> dict[str, Any]:
@@ -127,25 +150,24 @@ def _programs(files: Iterable[Path]) -> Iterator[Row]:
                 yield from batch.to_pylist()
 
 
-def _answer_figures(answers: Sequence[str]) -> dict[str, Any]:
+def _answer_figures(answers: Counter[str]) -> dict[str, Any]:
     """Return statistics of the answer distribution; a set with one very frequent answer teaches guessing."""
     if not answers:
         return {"distinct": 0, "most_frequent": None, "most_frequent_share": 0.0}
-    answer, count = min(Counter(answers).items(), key=lambda pair: (-pair[1], pair[0]))
+    answer, count = _counted(answers)[0]
     return {
-        "distinct": len(set(answers)),
+        "distinct": len(answers),
         "most_frequent": answer,
-        "most_frequent_share": round(count / len(answers), 4),
+        "most_frequent_share": round(count / answers.total(), 4),
     }
 
 
-def _write_plots(rows: Sequence[Row], folder: Path) -> None:
+def _write_plots(values: _Values, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    hops = sorted(Counter(row["n_hops"] for row in rows).items())
-    bands = Counter(row["band"] for row in rows)
-    _write_csv(folder / "hops.csv", ("hops", "queries"), hops)
-    _write_csv(folder / "bands.csv", ("band", "queries"), [(str(band), bands[band]) for band in Band])
-    _write_csv(folder / "answers.csv", ("answer", "queries"), _counted(row["answer"] for row in rows)[:_TOP])
+    bands = values.of["band"]
+    _write_csv(folder / "hops.csv", ("hops", "queries"), sorted(values.of["n_hops"].items()))
+    _write_csv(folder / "bands.csv", ("band", "queries"), [(str(band), bands[str(band)]) for band in Band])
+    _write_csv(folder / "answers.csv", ("answer", "queries"), _counted(values.of["answer"])[:_TOP])
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -155,9 +177,17 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
         writer.writerows(rows)
 
 
-def _counted(values: Iterable[str]) -> list[tuple[str, int]]:
-    return sorted(Counter(values).items(), key=lambda pair: (-pair[1], pair[0]))
+def _named(counts: Counter[str | None]) -> list[tuple[str, int]]:
+    """Return how often each value occurs; nothing and an empty text are ``unknown``."""
+    named: Counter[str] = Counter()
+    for value, count in counts.items():
+        named[value or "unknown"] += count
+    return _counted(named)
 
 
-def _mean(values: Sequence[float]) -> float:
-    return round(sum(values) / len(values), 4) if values else 0.0
+def _counted(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _share(part: float, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hopchain_etl.lake.object_store import ObjectStore
@@ -22,6 +24,7 @@ from hopchain_etl.release.dvc_objects import parts_of, rows_of
 TRAINER_COLUMNS = ("query_id", "image_id", "split", "question", "prompt", "answer", "question_half", "answer_half",
         "question_single", "answer_single", "expr")  # fmt: skip
 _HEADER = "# Changes\n"
+_ROWS_AT_ONCE = 1_000  # as Python objects
 
 Row = dict[str, Any]
 
@@ -67,22 +70,37 @@ def compare(store: ObjectStore, old: str, folder: Path, why: Callable[[Row], str
     """
     files = {_md5(path): path for path in sorted(folder.glob("*.parquet"))}
     parts = set(parts_of(store, old))
-    old_rows = {
-        row["query_id"]: row for row in rows_of(store, sorted(parts - files.keys()), TRAINER_COLUMNS).to_pylist()
-    }
-    tables = [pq.read_table(path, columns=list(TRAINER_COLUMNS)) for md5, path in files.items() if md5 not in parts]
-    new = {row["query_id"]: row for table in tables for row in table.to_pylist()}
+    before_rows = _in_order(rows_of(store, sorted(parts - files.keys()), TRAINER_COLUMNS))
+    fresh = [path for md5, path in files.items() if md5 not in parts]
+    now = _in_order(pq.read_table(fresh, columns=list(TRAINER_COLUMNS)) if fresh else before_rows.slice(0, 0))
+    places = pc.index_in(before_rows["query_id"], value_set=now["query_id"].combine_chunks())
     removed: defaultdict[str, list[str]] = defaultdict(list)
-    changed: defaultdict[str, list[str]] = defaultdict(list)
-    for name, row in sorted(old_rows.items()):
-        if name not in new:
-            removed[why(row)].append(name)
-        elif differing := next((column for column in TRAINER_COLUMNS if new[name][column] != row[column]), None):
-            changed[differing].append(name)
+    for batch in before_rows.filter(pc.is_null(places)).to_batches(max_chunksize=_ROWS_AT_ONCE):
+        for row in batch.to_pylist():
+            removed[why(row)].append(row["query_id"])
+    both = before_rows.filter(pc.is_valid(places))
+    changed = _changed(both, now.take(places.drop_null()))
     after = sum(pq.read_metadata(path).num_rows for path in files.values())
-    added = len(new.keys() - old_rows.keys())
+    added = now.num_rows - both.num_rows
     before = after - added + sum(map(len, removed.values()))
-    return Changes(before, after, added, dict(removed), dict(changed))
+    return Changes(before, after, added, dict(removed), changed)
+
+
+def _in_order(rows: pa.Table) -> pa.Table:
+    return rows.sort_by("query_id")
+
+
+def _changed(old: pa.Table, new: pa.Table) -> dict[str, list[str]]:
+    """Return the ids of rows that differ, by the first column that does; both tables have the same ids in order."""
+    found: dict[str, list[str]] = {}
+    same = pa.chunked_array([pa.array([True] * old.num_rows, pa.bool_())])
+    for column in TRAINER_COLUMNS:
+        nulls = pc.and_(pc.is_null(old[column]), pc.is_null(new[column]))
+        equal = pc.or_(pc.fill_null(pc.equal(old[column], new[column]), fill_value=False), nulls)
+        if ids := old.filter(pc.and_(same, pc.invert(equal)))["query_id"].to_pylist():
+            found[column] = ids
+        same = pc.and_(same, equal)
+    return found
 
 
 def first(folder: Path) -> Changes:

@@ -62,9 +62,15 @@ def _images_of(rows: Path) -> set[str]:
 
 
 def _image_rows(snapshot: Snapshot, lake: Lake, wanted: set[str]) -> Iterator[Row]:
+    """Yield the images rows of the wanted photos. New photos are in the newest intakes, so these are read first."""
     inputs = Inputs(snapshot, lake)
-    for shard in inputs.shards("images") if wanted else ():
-        yield from (row for row in inputs.rows("images", None, shard) if row["image_id"] in wanted)
+    missing = set(wanted)
+    for shard in reversed(inputs.shards("images")):
+        if not missing:
+            return
+        found = [row for row in inputs.rows("images", None, shard) if row["image_id"] in missing]
+        missing -= {row["image_id"] for row in found}
+        yield from found
 
 
 def _batches(lake: Lake, rows: Iterable[Row]) -> Iterator[list[Row]]:

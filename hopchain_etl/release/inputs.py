@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -50,14 +51,21 @@ class Inputs:
         self._entries: dict[tuple[str, str | None, str], Mapping[str, Any]] = {
             (entry["table"], entry["fingerprint"], entry["shard"]): entry for entry in snapshot["inputs"]
         }
+        self._shards: defaultdict[tuple[str, str | None], list[Shard]] = defaultdict(list)
+        self._fingerprints: defaultdict[tuple[str, str | None], set[str]] = defaultdict(set)
+        for table, fingerprint, shard in self._entries:
+            self._shards[table, fingerprint].append(Shard.parse(shard))
+            if fingerprint:  # of the table, and of this shard of it
+                self._fingerprints[table, None].add(fingerprint)
+                self._fingerprints[table, shard].add(fingerprint)
 
     def shards(self, table: str, fingerprint: str | None = None) -> list[Shard]:
         """Return the shards of a table in the snapshot, in order."""
-        return sorted(Shard.parse(shard) for t, f, shard in self._entries if (t, f) == (table, fingerprint))
+        return sorted(self._shards.get((table, fingerprint), ()))
 
-    def fingerprints(self, table: str) -> list[str]:
-        """Return the fingerprints of a table in the snapshot, in order."""
-        return sorted({f for t, f, _ in self._entries if t == table and f})
+    def fingerprints(self, table: str, shard: Shard | None = None) -> list[str]:
+        """Return the fingerprints of a table in the snapshot, or of those with this shard, in order."""
+        return sorted(self._fingerprints.get((table, str(shard) if shard else None), ()))
 
     def read(self, table: str, fingerprint: str | None, shard: Shard, columns: Sequence[str] | None = None) -> pa.Table:
         """Return a shard's rows, including those of withdrawn images.

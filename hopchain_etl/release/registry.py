@@ -15,6 +15,7 @@ from typing import Any
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.project_files import project_file
 from hopchain_etl.release.changelog import write_changes
+from hopchain_etl.release.drop_guard import ReleaseRefusedError
 from hopchain_etl.release.dvc_objects import dvc_files, size_of
 from hopchain_etl.release.git import REMOTE, GitRepo, RegistryError, working_clone
 from hopchain_etl.release.image_parts import pack_images
@@ -63,12 +64,15 @@ class PublishResult:
         return {**vars(self), "releases": releases, "new_parts": list(self.new_parts), "changed": self.changed}
 
 
-def publish(settings: Settings, *, approve: Callable[[Sequence[Release]], bool] | None = None) -> PublishResult:
+def publish(
+    settings: Settings, *, approve: Callable[[Sequence[Release]], bool] | None = None, force: bool = False
+) -> PublishResult:
     """Take a snapshot, assemble and validate every target and write its card, push the data, then commit and tag.
 
     ``approve`` is called with the planned versions before anything is pushed. No version is created if snapshot and
     parameters, or the resulting rows, are unchanged. Raises RegistryError if a step fails or another publish happened
-    meanwhile; run it again.
+    meanwhile; run it again. Raises ReleaseRefusedError, unless ``force``, if a version would have no rows, or lose a
+    larger share than ``release.max_drop``, and withdrawn photos are not the reason.
     """
     lake = Lake(settings.lake)
     with working_clone(settings) as repo:
@@ -82,6 +86,8 @@ def publish(settings: Settings, *, approve: Callable[[Sequence[Release]], bool] 
         drafts = [draft for target in settings.release.targets if (draft := draft_version(repo, target, snapshot))]
         if not drafts:
             return PublishResult(note="no rows, or the rows have not changed since the last version")
+        if not force:
+            _refuse_drops(drafts)
         if approve and not approve(drafts):
             return PublishResult(note="not approved")
         parts = pack_images(repo, lake, snapshot, settings.release.targets)
@@ -152,6 +158,14 @@ def _write_inputs(repo: GitRepo, snapshot: Snapshot) -> bool:
     params["diversity"] = repo.settings.diversity.model_dump()
     yaml.dump(params, repo.path / "params.yaml")
     return bool(repo.git("status", "--porcelain").strip())
+
+
+def _refuse_drops(drafts: Sequence[Release]) -> None:
+    if against := [f"{draft.tag}: {draft.objection}" for draft in drafts if draft.objection]:
+        raise ReleaseRefusedError(
+            "nothing was published: " + "; ".join(against) + ". If that is right, publish it with --force (in Airflow: "
+            "force); release.max_drop is the share that may be lost without"
+        )
 
 
 def _push_bytes(repo: GitRepo, targets: Sequence[str], parts: Sequence[str]) -> int:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,8 +23,10 @@ from hopchain_etl.release.assemble import Params, read_params
 from hopchain_etl.release.dvc_objects import RESEARCH
 from hopchain_etl.release.git import GitRepo
 from hopchain_etl.release.inputs import Inputs, Snapshot
+from hopchain_etl.release.outcomes import Place, Selection
+from hopchain_etl.release.query_keys import Keys, as_keys, find, keys_of, starts_of
 from hopchain_etl.release.row_cutting import cut_rows
-from hopchain_etl.release.selection import Selection, select
+from hopchain_etl.release.selection import select
 from hopchain_etl.templating import render
 
 POINTER = f"{RESEARCH}raw.dvc"
@@ -74,7 +78,7 @@ class _Source:
         self._selections: Mapping[str, Selection] = {
             target: select(snapshot, params.split, self._inputs, target, params.rules) for target in snapshot["targets"]
         }
-        self._image_of: dict[str, str] = {}  # by query_id, of the queries in the artifact
+        self._keys, self._images = bytearray(), [pa.array([], pa.string())]  # of the queries in the artifact
 
     def tables(self) -> Iterator[tuple[str, Tables]]:
         """Yield each table's name and rows; queries first, because the other tables get their image_id from them."""
@@ -86,17 +90,18 @@ class _Source:
 
     def _queries(self) -> Tables:
         for place, rows in self._each("queries", self._lineages):
-            rows = exclude_withdrawn(rows, self._withdrawn)
-            ids = rows["query_id"].to_pylist()
-            self._image_of |= zip(ids, rows["image_id"].to_pylist(), strict=True)
-            outcomes = [self._outcomes(*place, query) for query in ids]
-            yield place, rows.append_column("outcomes", pa.array(outcomes, pa.list_(schemas.OUTCOME)))
+            outcomes = pa.array(self._outcomes(place), pa.list_(schemas.OUTCOME))
+            rows = exclude_withdrawn(rows.append_column("outcomes", outcomes), self._withdrawn)
+            self._keys += keys_of(rows["query_id"].to_pylist()).tobytes()
+            self._images += rows["image_id"].chunks
+            yield place, rows
 
-    def _outcomes(self, lineage: str, shard: Shard, query: str) -> list[dict[str, str]]:
-        return [
-            {"target": target, "outcome": selection.outcome(lineage, shard, query)}
-            for target, selection in self._selections.items()
-        ]
+    def _outcomes(self, place: Place) -> Iterator[list[dict[str, str]]]:
+        """Yield what became of each query of a shard, in every target."""
+        by_target = [selection.outcomes(place) for selection in self._selections.values()]
+        for outcomes in zip(*by_target, strict=True):
+            pairs = zip(self._selections, outcomes, strict=True)
+            yield [{"target": target, "outcome": outcome} for target, outcome in pairs]
 
     def _rejects(self) -> Tables:
         for lineage in self._lineages:
@@ -121,9 +126,18 @@ class _Source:
 
     def _of_known_photos(self, rows: pa.Table) -> pa.Table:
         """Return rows with their image_id, without rows of withdrawn photos and of queries outside the artifact."""
-        images = pa.array([self._image_of.get(query) for query in rows["query_id"].to_pylist()], pa.string())
-        rows = rows.append_column("image_id", images)
+        known, images = self._known
+        places = find(known, keys_of(rows["query_id"].to_pylist()))
+        rows = rows.append_column("image_id", images.take(pa.array(places, mask=places < 0)))
         return rows.filter(pc.is_valid(rows["image_id"]))
+
+    @cached_property
+    def _known(self) -> tuple[Keys, pa.ChunkedArray]:
+        """The keys of the queries in the artifact, sorted, with their images."""
+        keys = as_keys(self._keys)
+        order = np.argsort(keys, kind="stable")
+        first = order[starts_of(keys[order])]
+        return keys[first], pa.chunked_array(self._images).take(pa.array(first))
 
 
 def _write(name: str, tables: Tables, folder: Path, rows_per_part: int) -> int:

@@ -6,28 +6,34 @@ Every query in the snapshot is either chosen or counted under a drop reason. ``a
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any
+
+import pyarrow as pa
 
 from hopchain_etl.hops.calibration import band, guessable, score_attempts
 from hopchain_etl.hops.consensus import ConsensusRule, parse_answer
-from hopchain_etl.hops.diversity import QueryProfile, balance, candidate
+from hopchain_etl.hops.diversity import Profiles, candidate
+from hopchain_etl.hops.numbers import exact_number
 from hopchain_etl.hops.query import decimal_text
 from hopchain_etl.hops.variants import VARIANTS
 from hopchain_etl.imaging.vision_tokens import image_tokens
 from hopchain_etl.lake.lake import Shard
 from hopchain_etl.release.attempts import AttemptReader, ShardAttempts, condemned
+from hopchain_etl.release.copies import Copies
 from hopchain_etl.release.decontaminate import normal
-from hopchain_etl.release.human_answers import consensus_verdict, lineage_of_queries, read_human_answers
+from hopchain_etl.release.human_answers import Answered, HumanAnswers, consensus_verdict
 from hopchain_etl.release.inputs import Inputs, Snapshot
+from hopchain_etl.release.outcomes import SUPERSEDED, Chosen, Selection
+from hopchain_etl.release.query_keys import Keys, keys_of
 from hopchain_etl.release.recheck import broken_rules
 from hopchain_etl.release.rules import Rules
 from hopchain_etl.settings import Policy
 
-_OF_CANDIDATES = ["query_id", "image_id", "hops", "expr"]
+_OF_QUERIES = ["query_id", "image_id", "question", "answer", "hops", "expr"]
+_OF_IMAGES = ["image_id", "group", "near", "width", "height"]
 
 Row = dict[str, Any]
 
@@ -46,87 +52,41 @@ class Split:
         return "validation" if share < self.validation_share else "train"
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The columns of a released row that are not in the lake's tables."""
-
-    split: str
-    answer: str
-    policy: str
-    human_answers: tuple[str | None, ...]
-    annotators: tuple[str, ...]  # pseudonyms
-    agreement: float | None
-    program_agrees: bool
-    difficulty: float | None
-    band: str | None
-    blind: float | None
-    variants: tuple[str, ...]  # variants whose answers are confirmed
-
-
-@dataclass
-class Selection:
-    """The chosen queries of each (lineage, shard), by query_id, and the tally: read = chosen + dropped.
-
-    ``drop_reasons`` is by query_id; "superseded" means that another lineage's copy is released instead.
-    """
-
-    chosen: dict[tuple[str, Shard], dict[str, Chosen]] = field(default_factory=dict)
-    read: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-    drop_reasons: dict[str, str] = field(default_factory=dict)
-
-    def outcome(self, lineage: str, shard: Shard, query: str) -> str:
-        """Return ``released``, or the drop reason of a query of a lineage."""
-        return "released" if query in self.chosen.get((lineage, shard), ()) else self.drop_reasons[query]
-
-
 def select(snapshot: Snapshot, split: Split, inputs: Inputs, target: str, rules: Rules) -> Selection:
-    """Return the selected queries of a snapshot for the training set ``target``.
+    """Return what becomes of the queries of a snapshot in the training set ``target``.
 
     Each query is first judged shard by shard; then the diversity limits are applied to all remaining queries. Raises
     LakeError if parts named in the snapshot are missing in the lake.
     """
     selector = _Selector(snapshot, split, inputs, target, rules)
     selection = Selection()
-    candidates: list[QueryProfile] = []
+    profiles = Profiles()
     for lineage in snapshot["lineages"]:
         for shard in inputs.shards("queries", lineage):
-            chosen: dict[str, Chosen] = {}
-            for query, verdict in selector.verdicts(lineage, shard):
-                selection.read += 1
-                if isinstance(verdict, str):
-                    selection.dropped[verdict] += 1
-                    if verdict != "superseded" or query not in selection.drop_reasons:
-                        selection.drop_reasons[query] = verdict
-                else:
-                    chosen[query] = verdict
-            selection.chosen[lineage, shard] = chosen
-            candidates += _candidates(inputs, lineage, shard, chosen)
-    too_many = balance(candidates, rules.limits)
-    selection.dropped.update(too_many.values())
-    selection.drop_reasons |= too_many
-    for chosen in selection.chosen.values():
-        for query in chosen.keys() & too_many.keys():
-            del chosen[query]
+            queries = inputs.read("queries", lineage, shard, columns=_OF_QUERIES)
+            keys = keys_of(queries["query_id"].to_pylist())
+            verdicts = selector.verdicts(lineage, shard, queries, keys)
+            selection.add((lineage, shard), keys, verdicts)
+            _profile(queries, verdicts, profiles)
+    selection.settle(profiles, rules.limits)
     return selection
 
 
-def _candidates(inputs: Inputs, lineage: str, shard: Shard, chosen: Mapping[str, Chosen]) -> Iterator[QueryProfile]:
-    """Yield the chosen queries of a shard, with the answer to release."""
-    if not chosen:
-        return
-    seen: set[str] = set()
-    for row in inputs.read("queries", lineage, shard, columns=_OF_CANDIDATES).to_pylist():
-        if row["query_id"] in chosen and row["query_id"] not in seen:
-            seen.add(row["query_id"])
-            yield candidate({**row, "answer": chosen[row["query_id"]].answer})
+def _profile(queries: pa.Table, verdicts: Sequence[Chosen | str], profiles: Profiles) -> None:
+    """Add the profiles of a shard's chosen queries, with the answer to release."""
+    chosen = [(position, one) for position, one in enumerate(verdicts) if isinstance(one, Chosen)]
+    rows = queries.take(pa.array([position for position, _ in chosen], pa.int64())).to_pylist()
+    for row, (_, verdict) in zip(rows, chosen, strict=True):
+        profiles.add(candidate({**row, "answer": verdict.answer}))
 
 
 @dataclass(frozen=True)
 class _ShardFacts:
-    """Data about a shard's queries, by query_id: broken rules, judge verdicts, attempts."""
+    """Data about a shard's queries, by query_id: broken rules and variants, judge verdicts, attempts."""
 
+    images: Mapping[str, Row]
     broken: Mapping[str, str]
+    unsound: Mapping[str, AbstractSet[str]]
     condemned: Mapping[str, str]
     attempts: ShardAttempts
 
@@ -139,43 +99,42 @@ class _Selector:
         self._split = split
         self._engines = snapshot["engines"]
         self._policy = Policy(snapshot["policy"])
-        self._rule = ConsensusRule.from_policy(snapshot["consensus"])
         self._drops_disagreeing = bool(snapshot["drop_disagreeing"])
-        self._pseudonym = inputs.pseudonym
         self._withdrawn = frozenset(snapshot["withdrawn"])
         self._benchmark = {name: frozenset(found) for name, found in snapshot["contaminated"].items()}
-        self._answers, shown = read_human_answers(inputs, snapshot["asked"])
         self._rules = rules
-        self._attempts = AttemptReader(inputs, target)
-        self._lineage_of = lineage_of_queries(snapshot["lineages"], inputs, shown)
+        self._attempts = AttemptReader(snapshot, inputs, target)
+        self._people = HumanAnswers(inputs, snapshot)
+        self._copies = Copies(snapshot["lineages"], inputs, self._people)
 
-    def verdicts(self, lineage: str, shard: Shard) -> Iterator[tuple[str, Chosen | str]]:
-        """Yield each query_id of a shard with its released values, or the reason why it is dropped."""
-        images = {row["image_id"]: row for row in self._inputs.rows("images", None, shard)}
+    def verdicts(self, lineage: str, shard: Shard, queries: pa.Table, keys: Keys) -> list[Chosen | str]:
+        """Return for each query of a shard its released values, or the reason why it is dropped."""
+        images = {row["image_id"]: row for row in self._inputs.read("images", None, shard, _OF_IMAGES).to_pylist()}
         broken, unsound = broken_rules(self._inputs, lineage, self._engines[lineage], shard, images)
         facts = _ShardFacts(
+            images=images,
             broken=broken,
+            unsound=unsound,
             condemned=condemned(self._inputs, shard) if self._rules.judge_condemns else {},
             attempts=self._attempts.of(shard),
         )
-        light = self._inputs.read("queries", lineage, shard, columns=["query_id", "image_id", "question", "answer"])
-        for query in light.to_pylist():
-            verdict = self._verdict(query, lineage, images.get(query["image_id"]), facts)
-            if isinstance(verdict, Chosen) and query["query_id"] in unsound:
-                verdict = replace(verdict, variants=tuple(set(verdict.variants) - unsound[query["query_id"]]))
-            yield query["query_id"], verdict
+        answered, released = self._people.of(keys), self._copies.released(lineage, keys).tolist()
+        rows = queries.select(["query_id", "image_id", "question", "answer"]).to_pylist()
+        return [
+            self._verdict(query, facts, answered.get(place), is_copy=not released[place])
+            for place, query in enumerate(rows)
+        ]
 
-    def _verdict(self, query: Row, lineage: str, image: Row | None, facts: _ShardFacts) -> Chosen | str:
-        name = query["query_id"]
+    def _verdict(self, query: Row, facts: _ShardFacts, answered: Answered | None, *, is_copy: bool) -> Chosen | str:
+        name, image = query["query_id"], facts.images.get(query["image_id"])
         if query["image_id"] in self._withdrawn:
             return "withdrawn"
         if image is None:
             return "no_image"
-        if query["image_id"] in self._benchmark["images"] or normal(query["question"]) in self._benchmark["questions"]:
+        if self._is_contaminated(query):
             return "contaminated"
-        if self._lineage_of.get(name) != lineage:
-            return "superseded"
-        self._lineage_of[name] = ""  # a query_id is released only once, even if the lake contains it several times
+        if is_copy:
+            return SUPERSEDED
         split = self._split.of(image["group"])
         if any(self._split.of(group) != split for group in image["near"] or ()):
             return "bridges_splits"
@@ -183,15 +142,13 @@ class _Selector:
             return "image_too_long"
         if name in facts.broken:
             return facts.broken[name]
-        program = Fraction(query["answer"])
-        answers = self._answers.get(name, [])
-        verdict = consensus_verdict(program, answers, self._policy, self._rule)
+        program = exact_number(query["answer"])
+        verdict = answered.verdict if answered else consensus_verdict(program, (), self._policy, ConsensusRule())
         if verdict.answer is None:
             return verdict.dropped or "no_consensus"
-        agrees = verdict.answer == program
-        if self._drops_disagreeing and not agrees:
+        if self._drops_disagreeing and verdict.answer != program:
             return "program_disagrees"
-        if not answers and name in facts.condemned:  # human answers outrank a model's verdict
+        if not answered and name in facts.condemned:  # human answers outrank a model's verdict
             return f"judged_{facts.condemned[name]}"
         attempts = facts.attempts.graded(name, verdict.answer)
         level = band(attempts.with_image, self._rules.thresholds)
@@ -199,19 +156,28 @@ class _Selector:
             return self._rules.unwanted[level]
         if guessable(attempts.blind, self._rules.chance, self._rules.alpha):
             return "guessable"
+        # Variants have no human answers; if humans and program disagree, nothing confirms them.
+        agrees = verdict.answer == program
+        variants = tuple(kind for kind in VARIANTS if agrees and kind not in facts.unsound.get(name, ()))
+        answers, people = (answered.answers, answered.annotators) if answered else ((), ())
         return Chosen(
             split,
             decimal_text(verdict.answer),
             verdict.policy,
-            human_answers=tuple(one["answer"] for one in answers),
-            annotators=tuple(self._pseudonym(one["annotator"]) for one in answers),
-            agreement=score_attempts(parse_answer(one["answer"]) == verdict.answer for one in answers).share,
+            human_answers=answers,
+            annotators=tuple(map(self._inputs.pseudonym, people)),
+            agreement=score_attempts(parse_answer(text) == verdict.answer for text in answers).share,
             program_agrees=agrees,
             difficulty=attempts.with_image.share,
             band=level,
             blind=attempts.held_out.share,
-            # Variants have no human answers; if humans and program disagree, nothing confirms them.
-            variants=VARIANTS if agrees else (),
+            variants=variants,
+        )
+
+    def _is_contaminated(self, query: Row) -> bool:
+        questions = self._benchmark["questions"]
+        return query["image_id"] in self._benchmark["images"] or bool(
+            questions and normal(query["question"]) in questions
         )
 
 

@@ -16,6 +16,7 @@ from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.release.assemble import REVISION as ASSEMBLE
 from hopchain_etl.release.decontaminate import Found, contamination, decontaminate
+from hopchain_etl.release.human_answers import answer_facts
 from hopchain_etl.release.inputs import Entry, Snapshot, chain, upstream_of
 from hopchain_etl.settings import Settings
 
@@ -59,7 +60,7 @@ def take_snapshot(lake: Lake, settings: Settings) -> Snapshot:
         "lineages": lineages,
         "engines": {fingerprint: _engines(links) for fingerprint, links in chains.items()},
         "screened": _screened(lake, {entry["fingerprint"] for entry in attempts}),
-        "asked": {entry["fingerprint"]: _upstream(lake, entry["fingerprint"]) for entry in answers},
+        **answer_facts(lake, (entry["fingerprint"] for entry in answers)),
         "withdrawn": sorted(lake.withdrawn()),
         "benchmarks": _benchmarks(found),
         "contaminated": {name: sorted(found[name]) for name in ("images", "questions")},
@@ -136,7 +137,7 @@ def _answers(lake: Lake, markers: _Markers) -> list[Entry]:
 
 
 def _upstream(lake: Lake, fingerprint: str) -> str | None:
-    """Return the queries fingerprint that answers or attempts belong to; None if unknown."""
+    """Return the queries fingerprint that attempts or judgements belong to; None if unknown."""
     facts = lake.get_json(f"lineages/{fingerprint}.json")
     return facts["upstream"] if facts else None
 

@@ -13,9 +13,11 @@ from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.release.assemble import read_params
 from hopchain_etl.release.changelog import Changes, compare, first
+from hopchain_etl.release.drop_guard import objection
 from hopchain_etl.release.dvc_objects import lock_of, rows_hash
 from hopchain_etl.release.git import GitRepo, RegistryError
 from hopchain_etl.release.inputs import Inputs, Snapshot
+from hopchain_etl.release.outcomes import Selection
 from hopchain_etl.release.research import POINTER
 from hopchain_etl.release.selection import select
 
@@ -25,7 +27,11 @@ Version = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Release:
-    """One version of one target. ``bump``: first, minor or major; ``policy``: unreviewed if any row is unreviewed."""
+    """One version of one target. ``bump``: first, minor or major.
+
+    ``policy``: unreviewed if any row is unreviewed, otherwise the rules of the rows, such as "unanimous, 3 of 4".
+    ``objection``: why it is published only if that is asked for; see ``drop_guard``.
+    """
 
     target: str
     version: str
@@ -34,6 +40,7 @@ class Release:
     policy: str
     bump: str
     changes: Changes
+    objection: str = ""
 
     @property
     def tag(self) -> str:
@@ -54,9 +61,20 @@ def draft_version(repo: GitRepo, target: str, snapshot: Snapshot) -> Release | N
     if changes is None:
         return None
     bump = "first" if not last else "major" if last["yanked"] or changes.breaking else "minor"
-    policy = "unreviewed" if metrics["policy"]["unreviewed"] else "unanimous"
+    policy = _policy(metrics["policy"])
     version = _next(version_numbers(last["version"]) if last else None, bump)
-    return Release(target, version, metrics["queries"], metrics["images"], policy, bump, changes)
+    counts, most = json.loads((folder / "dropped.json").read_text()), repo.settings.release.max_drop
+    held = repo.file_at(last[0], f"training_set/{target}/dropped.json") if last else None
+    against = objection(changes, counts, json.loads(held) if held else None, most) if last else ""
+    return Release(target, version, metrics["queries"], metrics["images"], policy, bump, changes, against)
+
+
+def _policy(counts: Mapping[str, int]) -> str:
+    """Return ``unreviewed`` if any row is; otherwise the rules by which people decided, the most frequent first."""
+    if counts["unreviewed"]:
+        return "unreviewed"
+    rules = sorted((name for name, count in counts.items() if count), key=lambda name: (-counts[name], name))
+    return ", ".join(rules) or "none"
 
 
 def _changes(repo: GitRepo, target: str, last: re.Match[str], snapshot: Snapshot) -> Changes | None:
@@ -89,13 +107,13 @@ class _Reasons:
     def __call__(self, row: dict[str, Any]) -> str:
         if row["image_id"] in self._snapshot["withdrawn"]:
             return "withdrawn"
-        return self._dropped.get(row["query_id"], "no longer asked by these lineages")
+        return self._selection.reason_of(row["query_id"]) or "no longer asked by these lineages"
 
     @cached_property
-    def _dropped(self) -> Mapping[str, str]:
+    def _selection(self) -> Selection:
         inputs = Inputs(self._snapshot, Lake(self._repo.settings.lake))
         params = read_params(self._repo.path / "params.yaml")
-        return select(self._snapshot, params.split, inputs, self._target, params.rules).drop_reasons
+        return select(self._snapshot, params.split, inputs, self._target, params.rules)
 
 
 def _next(last: Version | None, bump: str) -> str:

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hopchain_etl.annotation.eligibility import FILTER_STAGES, REASONS
+from hopchain_etl.lake.lake import Shard
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.estimate import shard_stats
-from hopchain_etl.reporting.build_rows import read_rejects
-from hopchain_etl.reporting.figures import Row, mix, share
+from hopchain_etl.reporting.build_rows import BuildRows
+from hopchain_etl.reporting.figures import Row, share
 
 # In the order that a draft takes. ``schema`` counts answers: how many drafts a lost answer held is unknown. ``suite``
 # is the suite of the queries table.
@@ -39,36 +40,57 @@ class Fate:
     reason: str = ""
 
 
-def acceptance(build: Build, queries: Sequence[Row]) -> Row:
-    """Return the funnel over ``queries``, the rows of the build's queries table, as plain JSON.
+class Acceptance:
+    """The funnel of a build, counted shard by shard."""
 
-    ``tokens`` are those that the stored runs of the stages spent. An answer from the journal costs nothing, so of a
-    build that was run again they are too few.
-    """
-    left_out = _left_out(build)
-    rejects = [row for row in read_rejects(build, "generate") if row["scope"] == "output"]
-    fates = [*_refused(rejects), *(_of_query(row, left_out) for row in queries)]
-    first, second = ([one for one in fates if one.repaired is again] for again in (False, True))
-    kept = [row for row in queries if row["query_id"] not in left_out]
-    at_first = sum(not row["repaired"] for row in kept)
-    tokens = {name: _tokens(build, name) for name in ("generate", "judge") if name in build.steps}
-    return {
-        "first_tries": _steps(first),
-        "second_tries": _steps(second),
-        "kept": {"first": at_first, "repaired": len(kept) - at_first},
-        "yield": {"before_repair": share(at_first, len(first)), "after_repair": share(len(kept), len(first))},
-        "dropped_variants": _dropped_variants(rejects),
-        "hops_confirmed_by": mix(_confirmed_by(kept)),
-        "tokens": tokens,
-        "tokens_per_kept": sum(tokens.values()) / len(kept) if kept and any(tokens.values()) else None,
-    }
+    def __init__(self, build: Build, rows: BuildRows) -> None:
+        self._build, self._rows = build, rows
+        self._fates: Counter[Fate] = Counter()
+        self._kept: Counter[bool] = Counter()  # by whether it was repaired
+        self._confirmed_by: Counter[str] = Counter()
+        self._dropped_variants: dict[str, Counter[str]] = {kind: Counter() for kind in _VARIANTS.values()}
+
+    def add(self, shard: Shard, queries: Sequence[Row]) -> None:
+        """Count the drafts of a shard, whose queries are ``queries``."""
+        left_out = _left_out(self._rows, shard)
+        rejects = [row for row in self._rows.rejects("generate", shard) if row["scope"] == "output"]
+        self._fates.update([*_refused(rejects), *(_of_query(row, left_out) for row in queries)])
+        kept = [row for row in queries if row["query_id"] not in left_out]
+        self._kept.update(bool(row["repaired"]) for row in kept)
+        self._confirmed_by.update(_confirmed_by(kept))
+        for row in rejects:
+            if kind := _VARIANTS.get(row["reason"]):
+                self._dropped_variants[kind][row["detail"].partition(":")[0]] += 1
+
+    def figures(self) -> Row:
+        """Return the funnel as plain JSON.
+
+        ``tokens`` are those that the stored runs of the stages spent. An answer from the journal costs nothing, so of a
+        build that was run again they are too few.
+        """
+        first, second = (
+            Counter({one: count for one, count in self._fates.items() if one.repaired is again})
+            for again in (False, True)
+        )
+        at_first, kept = self._kept[False], self._kept.total()
+        tokens = {name: _tokens(self._build, name) for name in ("generate", "judge") if name in self._build.steps}
+        return {
+            "first_tries": _steps(first),
+            "second_tries": _steps(second),
+            "kept": {"first": at_first, "repaired": kept - at_first},
+            "yield": {"before_repair": share(at_first, first.total()), "after_repair": share(kept, first.total())},
+            "dropped_variants": {kind: dict(found.most_common()) for kind, found in self._dropped_variants.items()},
+            "hops_confirmed_by": dict(self._confirmed_by.most_common()),
+            "tokens": tokens,
+            "tokens_per_kept": sum(tokens.values()) / kept if kept and any(tokens.values()) else None,
+        }
 
 
-def _left_out(build: Build) -> dict[str, tuple[str, str]]:
+def _left_out(rows: BuildRows, shard: Shard) -> dict[str, tuple[str, str]]:
     """Return the queries that judge or screen keep from people, each with the first such stage and its reason."""
     found: dict[str, tuple[str, str]] = {}
     for stage in FILTER_STAGES:
-        for row in read_rejects(build, stage):
+        for row in rows.rejects(stage, shard):
             if row["reason"] in REASONS:
                 found.setdefault(row["input_id"], (stage, row["reason"]))
     return found
@@ -92,23 +114,17 @@ def _refused(rejects: Iterable[Row]) -> Iterator[Fate]:
             yield Fate(payload["try"] > 1, _STEP_OF.get(reason, "code"), reason)
 
 
-def _steps(fates: Sequence[Fate]) -> list[Row]:
+def _steps(fates: Counter[Fate]) -> list[Row]:
     """Return for each step how many drafts are left after it, how many fell there, and by which reasons."""
-    steps: list[Row] = [{"step": "asked", "left": len(fates), "fell": 0, "reasons": {}}]
+    steps: list[Row] = [{"step": "asked", "left": fates.total(), "fell": 0, "reasons": {}}]
     for step in STEPS:
-        reasons = mix(one.reason for one in fates if one.step == step)
-        fell = sum(reasons.values())
+        found: Counter[str] = Counter()
+        for one, count in fates.items():
+            if one.step == step:
+                found[one.reason] += count
+        reasons, fell = dict(found.most_common()), found.total()
         steps.append({"step": step, "left": steps[-1]["left"] - fell, "fell": fell, "reasons": reasons})
     return steps
-
-
-def _dropped_variants(rejects: Iterable[Row]) -> dict[str, dict[str, int]]:
-    """Return by variant how many were dropped for each reason, which their details begin with."""
-    found: dict[str, Counter[str]] = {kind: Counter() for kind in _VARIANTS.values()}
-    for row in rejects:
-        if kind := _VARIANTS.get(row["reason"]):
-            found[kind][row["detail"].partition(":")[0]] += 1
-    return {kind: dict(reasons.most_common()) for kind, reasons in found.items()}
 
 
 def _confirmed_by(queries: Iterable[Row]) -> Iterator[str]:

@@ -1,103 +1,151 @@
 """Quality figures of a build: rejects by reason, the acceptance of drafts, guessability and difficulty.
 
-Read from the tables under the current fingerprints. A share includes its sample size and, if it estimates a rate, the
-Wilson interval.
+Read from the tables under the current fingerprints, one shard after the other. A share includes its sample size and, if
+it estimates a rate, the Wilson interval.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from fractions import Fraction
+
+import numpy as np
 
 from hopchain_etl.hops.calibration import Thresholds, band, score_attempts
 from hopchain_etl.hops.checks import count_conditions
-from hopchain_etl.hops.consensus import ConsensusRule, Decision, parse_answer, tally_votes
-from hopchain_etl.hops.diversity import DiversityLimits, balance, candidate, guessers
+from hopchain_etl.hops.diversity import REASONS, DiversityLimits, Profiles, balance, candidate, guessers
 from hopchain_etl.hops.grading import parse_number
+from hopchain_etl.hops.numbers import exact_number
 from hopchain_etl.hops.query import query_from_row
+from hopchain_etl.lake.lake import Shard
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import as_json, funnel
-from hopchain_etl.reporting.acceptance import acceptance
-from hopchain_etl.reporting.build_rows import read_rows
-from hopchain_etl.reporting.figures import Row, mix, share
+from hopchain_etl.release.human_answers import HumanAnswers, answer_facts
+from hopchain_etl.release.query_keys import keys_of
+from hopchain_etl.reporting.acceptance import Acceptance
+from hopchain_etl.reporting.build_rows import BuildRows
+from hopchain_etl.reporting.figures import Row, share
 
 
 def audit(build: Build) -> Row:
     """Return every quality figure of a build as plain JSON; None for figures that were not measured."""
-    queries = list(read_rows(build, "queries", build.lineage))
-    candidates = [candidate(row) for row in queries]
-    limits = build.settings.diversity
-    dropped = balance(
-        candidates, DiversityLimits(**limits.model_dump(include=set(DiversityLimits.__dataclass_fields__)))
+    rows = BuildRows(build)
+    drafts, queries, solver, judge = (
+        Acceptance(build, rows),
+        _Queries(),
+        _Screen(build, rows),
+        _Judge(build, rows),
     )
-    kept = [one for one in candidates if one.query_id not in dropped]
-    yes, no = count_conditions(map(query_from_row, queries))
+    for shard, found in rows.queries():
+        drafts.add(shard, found)
+        queries.add(found)
+        solver.add(shard, found)
+        judge.add(shard)
+    limits = build.settings.diversity.model_dump(include=set(DiversityLimits.__dataclass_fields__))
     return {
         "lineage": build.lineage,
         "funnel": as_json(funnel(build)),
-        "acceptance": acceptance(build, queries),
-        "queries": len(queries),
-        "images": len({row["image_id"] for row in queries}),
-        "unchecked": sum(row["unchecked"] for row in queries) / len(queries) if queries else None,
-        "conditions_met": share(yes, yes + no),
-        "left_out_for_balance": dict(sorted(Counter(dropped.values()).items())),
-        "guessers": vars(guessers((one.template, one.answer) for one in kept)),
-        "mix": {
-            "hops": mix(str(one.n_hops) for one in kept),
-            "capabilities": mix(one.capabilities for one in kept),
-            "answers": mix(one.answer for one in kept),
-            "largest_template": max(Counter(one.template for one in kept).values(), default=0),
-        },
-        "screen": _screen(build, {row["query_id"]: Fraction(row["answer"]) for row in queries}),
-        "judge": _judge(build),
+        "acceptance": drafts.figures(),
+        **queries.figures(DiversityLimits(**limits)),
+        "screen": solver.figures() if "screen" in build.steps else None,
+        "judge": judge.figures() if "judge" in build.steps else None,
     }
 
 
-def _screen(build: Build, answers: dict[str, Fraction]) -> Row | None:
-    """Return the accuracy of weaker models with and without the image, against the provisional answers."""
-    if "screen" not in build.steps:
-        return None
-    marks: defaultdict[str, list[bool]] = defaultdict(list)
-    attempts: defaultdict[str, list[bool]] = defaultdict(list)
-    for row in read_rows(build, "attempts", build.steps["screen"].fingerprint):
-        if row["query_id"] not in answers:
-            continue
-        correct = row["answer"] is not None and parse_number(row["answer"]) == answers[row["query_id"]]
-        kind = "seeing" if row["sees_image"] else "blind_held_out" if row["held_out"] else "blind"
-        marks[kind].append(correct)
-        if row["sees_image"]:
-            attempts[row["query_id"]].append(correct)
-    calibrate = build.settings.calibrate
-    bands = (
-        band(score_attempts(correct), Thresholds(calibrate.hard, calibrate.medium)) for correct in attempts.values()
-    )
-    shares = {kind: share(sum(correct), len(correct)) for kind, correct in sorted(marks.items())}
-    return {**shares, "bands": mix(str(one) for one in bands)}
+class _Queries:
+    """Figures of the queries themselves."""
+
+    def __init__(self) -> None:
+        self._profiles = Profiles()
+        self._images = self._met = self._unmet = 0
+        self._unchecked = 0.0
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Add the queries of a shard; all queries about a photo are in the same one."""
+        for row in rows:
+            self._profiles.add(candidate(row))
+            self._unchecked += row["unchecked"]
+        yes, no = count_conditions(map(query_from_row, rows))
+        self._met, self._unmet = self._met + yes, self._unmet + no
+        self._images += len({row["image_id"] for row in rows})
+
+    def figures(self, limits: DiversityLimits) -> Row:
+        """Return the figures; those of the mix are of what the diversity limits would leave."""
+        reasons = balance(self._profiles, limits)
+        kept, total = reasons == 0, len(self._profiles)
+        left_out = Counter(REASONS[place] for place in reasons[~kept].tolist())
+        _, of_template = np.unique(self._profiles.column("template")[kept], return_counts=True)
+        return {
+            "queries": total,
+            "images": self._images,
+            "unchecked": self._unchecked / total if total else None,
+            "conditions_met": share(self._met, self._met + self._unmet),
+            "left_out_for_balance": dict(sorted(left_out.items())),
+            "guessers": vars(guessers(self._profiles.guesses(kept))),
+            "mix": {
+                "hops": dict(self._profiles.counts("n_hops", kept).most_common()),
+                "capabilities": dict(self._profiles.counts("capabilities", kept).most_common()),
+                "answers": dict(self._profiles.counts("answer", kept).most_common()),
+                "largest_template": int(max(of_template, default=0)),
+            },
+        }
 
 
-def _judge(build: Build) -> Row | None:
-    """Return the judge's verdicts and how often they agree with human decisions."""
-    if "judge" not in build.steps:
-        return None
-    judgements = read_rows(build, "judgements", build.steps["judge"].fingerprint)
-    verdicts = {row["query_id"]: row["verdict"] for row in judgements}
-    people = _decided(build)
-    both = verdicts.keys() & people.keys()
-    same = sum((verdicts[query] == "fine") == people[query] for query in both)
-    return {"verdicts": mix(verdicts.values()), "agrees_with_people": share(same, len(both))}
+class _Screen:
+    """The accuracy of weaker models with and without the image, against the provisional answers."""
+
+    def __init__(self, build: Build, rows: BuildRows) -> None:
+        self._rows = rows
+        self._thresholds = Thresholds(build.settings.calibrate.hard, build.settings.calibrate.medium)
+        self._marks: dict[str, Counter[bool]] = defaultdict(Counter)
+        self._bands: Counter[str] = Counter()
+
+    def add(self, shard: Shard, queries: Sequence[Row]) -> None:
+        """Add the attempts of a shard, whose queries are ``queries``."""
+        attempts: defaultdict[str, list[bool]] = defaultdict(list)
+        answers: dict[str, Fraction] = {row["query_id"]: exact_number(row["answer"]) for row in queries}
+        for row in self._rows.of("screen", shard):
+            if row["query_id"] not in answers:
+                continue
+            correct = row["answer"] is not None and parse_number(row["answer"]) == answers[row["query_id"]]
+            kind = "seeing" if row["sees_image"] else "blind_held_out" if row["held_out"] else "blind"
+            self._marks[kind][correct] += 1
+            if row["sees_image"]:
+                attempts[row["query_id"]].append(correct)
+        self._bands.update(str(band(score_attempts(correct), self._thresholds)) for correct in attempts.values())
+
+    def figures(self) -> Row:
+        """Return the shares of correct attempts, and the number of queries in each band."""
+        shares = {kind: share(correct[True], correct.total()) for kind, correct in sorted(self._marks.items())}
+        return {**shares, "bands": dict(self._bands.most_common())}
 
 
-def _decided(build: Build) -> dict[str, bool]:
-    """Return for each query decided by humans whether it was kept."""
-    desk = build.settings.desk
-    rule = ConsensusRule(desk.seats, desk.agree)
-    given: defaultdict[str, list[Row]] = defaultdict(list)
-    for fingerprint in build.lake.fingerprints("answers"):
-        for row in read_rows(build, "answers", fingerprint):
-            given[row["query_id"]].append(row)
-    outcomes = {
-        query: tally_votes(((row["annotator"], parse_answer(row["answer"])) for row in rows), rule).decision
-        for query, rows in given.items()
-    }
-    decided = (Decision.KEPT, Decision.DROPPED)
-    return {query: outcome is Decision.KEPT for query, outcome in outcomes.items() if outcome in decided}
+class _Judge:
+    """The judge's verdicts and how often they agree with what people decided, under the rules of their batches."""
+
+    def __init__(self, build: Build, rows: BuildRows) -> None:
+        self._rows = rows
+        self._verdicts: Counter[str] = Counter()
+        self._agrees: Counter[bool] = Counter()
+        self._people: HumanAnswers | None = None
+        if "judge" in build.steps:
+            desk = build.settings.desk
+            facts = answer_facts(build.lake, rows.fingerprints("answers"))
+            self._people = HumanAnswers(rows, facts | {"consensus": {"seats": desk.seats, "agree": desk.agree}})
+
+    def add(self, shard: Shard) -> None:
+        """Add the verdicts of a shard."""
+        verdicts = {row["query_id"]: row["verdict"] for row in self._rows.of("judge", shard)}
+        self._verdicts.update(verdicts.values())
+        answered = self._people.of(keys_of(verdicts)) if self._people else {}
+        told = list(verdicts.values())
+        for place, found in answered.items():
+            kept = found.verdict.answer is not None
+            if kept or found.verdict.dropped == "no_consensus":
+                self._agrees[(told[place] == "fine") == kept] += 1
+
+    def figures(self) -> Row:
+        """Return the number of each verdict, and the share that agrees with people."""
+        both = share(self._agrees[True], self._agrees.total())
+        return {"verdicts": dict(self._verdicts.most_common()), "agrees_with_people": both}

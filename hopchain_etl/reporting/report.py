@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hopchain_etl.hops.describe import HopWords, describe, describe_confirmations
-from hopchain_etl.hops.query import Hop, Query, query_from_row
+from hopchain_etl.hops.query import Hop, query_from_row
 from hopchain_etl.imaging.thumbnails import COLOURS, mask_uri, photo_uri
-from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.lake import Shard
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import Level, funnel
 from hopchain_etl.reporting.audit import audit
-from hopchain_etl.reporting.build_rows import read_rows
+from hopchain_etl.reporting.build_rows import BuildRows
 from hopchain_etl.reporting.figures import as_text
 from hopchain_etl.templating import render
 
@@ -53,17 +53,20 @@ def write_report(build: Build, *, pictures: int = 24, each: int = 2, release: Ro
     publish``, if the build has been released.
     """
     levels = funnel(build)
-    rows = list(read_rows(build, "queries", build.lineage))
-    parsed = [query_from_row(row) for row in rows]
+    rows = BuildRows(build)
+    shown, tally = _Shown(pictures, each), _Tally()
+    for shard, found in rows.queries():
+        shown.add(shard, found)
+        tally.add(found)
     return render(
         "reporting",
         "report.html.j2",
         levels=levels,
         widest=max((level.read for level in levels), default=1) or 1,
-        photos=dict(_photos(build.lake, rows, pictures)),
-        cards=list(_cards(build, rows, pictures, each)),
-        mixes=_mixes(parsed),
-        totals={"queries": len(rows), "images": len({row["image_id"] for row in rows}), "unchecked": _unchecked(rows)},
+        photos=dict(_photos(build, rows, shown)),
+        cards=list(_cards(rows, shown)),
+        mixes=tally.mixes(),
+        totals={"queries": tally.queries, "images": tally.images, "unchecked": tally.unchecked / max(1, tally.queries)},
         figures=list(as_text(audit(build))),
         seconds=list(_seconds(build, levels)),
         release=release,
@@ -72,34 +75,40 @@ def write_report(build: Build, *, pictures: int = 24, each: int = 2, release: Ro
     )
 
 
-def _photos(lake: Lake, rows: Iterable[Row], pictures: int) -> Iterator[tuple[str, str]]:
-    wanted = _first_images(rows, pictures)
-    for _, images in lake.images():
-        for image in images.to_pylist():
+class _Shown:
+    """The first photos with queries, where their rows are, and the first queries of each."""
+
+    def __init__(self, pictures: int, each: int) -> None:
+        self._pictures, self._each = pictures, each
+        self.rows: dict[str, list[Row]] = {}  # by image_id
+        self.shards: dict[Shard, set[str]] = {}  # images of each
+
+    def add(self, shard: Shard, queries: Iterable[Row]) -> None:
+        """Add the queries of a shard, as far as there is room for them."""
+        for row in queries:
+            if row["image_id"] not in self.rows and len(self.rows) < self._pictures:
+                self.rows[row["image_id"]] = []
+                self.shards.setdefault(shard, set()).add(row["image_id"])
+            of_photo = self.rows.get(row["image_id"])
+            if of_photo is not None and len(of_photo) < self._each:
+                of_photo.append(row)
+
+
+def _photos(build: Build, rows: BuildRows, shown: _Shown) -> Iterator[tuple[str, str]]:
+    for shard, wanted in shown.shards.items():
+        for image in rows.read("images", None, shard, ["image_id", "blob_sha"]).to_pylist():
             if image["image_id"] in wanted:
-                yield image["image_id"], photo_uri(lake.blob(image["blob_sha"]), _WIDTH)
+                yield image["image_id"], photo_uri(build.lake.blob(image["blob_sha"]), _WIDTH)
 
 
-def _first_images(rows: Iterable[Row], pictures: int) -> set[str]:
-    return set(list(dict.fromkeys(row["image_id"] for row in rows))[:pictures])
-
-
-def _cards(build: Build, rows: list[Row], pictures: int, each: int) -> Iterator[Card]:
-    wanted = _first_images(rows, pictures)
-    masks = _masks(build, wanted)
-    shown: Counter[str] = Counter()
-    for row in rows:
-        if row["image_id"] in wanted and shown[row["image_id"]] < each:
-            shown[row["image_id"]] += 1
+def _cards(rows: BuildRows, shown: _Shown) -> Iterator[Card]:
+    for shard, wanted in shown.shards.items():
+        masks = {one["instance_id"]: one["mask"] for one in rows.of("segment", shard) if one["image_id"] in wanted}
+        for row in (row for image, some in shown.rows.items() if image in wanted for row in some):
             query = query_from_row(row)
             confirmed = describe_confirmations(row["confirmed_by"], len(query.hops))
             looks = tuple(_look(number, hop, confirmed[number - 1], masks) for number, hop in query.numbered())
             yield Card(row["query_id"], row["image_id"], row["question"], row["answer"], row["expr"], looks)
-
-
-def _masks(build: Build, wanted: set[str]) -> dict[str, Row]:
-    instances = read_rows(build, "instances", build.steps["segment"].fingerprint)
-    return {one["instance_id"]: one["mask"] for one in instances if one["image_id"] in wanted}
 
 
 def _look(number: int, hop: Hop, confirmed: str, masks: dict[str, Row]) -> Look:
@@ -115,21 +124,41 @@ def _look(number: int, hop: Hop, confirmed: str, masks: dict[str, Row]) -> Look:
     )
 
 
-def _mixes(queries: list[Query]) -> dict[str, list[tuple[str, int]]]:
-    """Return the distributions that are shown as bars, each as (label, count)."""
-    hops = [hop for query in queries for hop in query.hops]
-    answers = Counter(min(int(query.answer) // 10 * 10, 100) for query in queries)
-    return {
-        "Hops per query": sorted((str(n), c) for n, c in Counter(len(query.hops) for query in queries).items()),
-        "Answers": [(f"{low}–{low + 9}" if low < 100 else "100 and more", answers[low]) for low in sorted(answers)],
-        "Relations used by hops": Counter(hop.rel.replace("_", " ") for hop in hops).most_common(),
-        "Readings of hops": Counter(str(hop.read or "none (leads to the next hop)") for hop in hops).most_common(),
-        "Levels": sorted((f"level {n}", c) for n, c in Counter(hop.level for hop in hops).items()),
-    }
+class _Tally:
+    """Totals, and the distributions that are shown as bars."""
 
+    def __init__(self) -> None:
+        self.queries = self.images = 0
+        self.unchecked = 0.0  # sum of the shares of hops
+        self._lengths: Counter[int] = Counter()
+        self._answers: Counter[int] = Counter()  # by tens; 100 and more together
+        self._relations: Counter[str] = Counter()
+        self._readings: Counter[str] = Counter()
+        self._levels: Counter[int] = Counter()
 
-def _unchecked(rows: list[Row]) -> float:
-    return float(sum(row["unchecked"] for row in rows)) / max(1, len(rows))
+    def add(self, rows: Sequence[Row]) -> None:
+        """Add the queries of a shard; all queries about a photo are in the same one."""
+        self.queries += len(rows)
+        self.images += len({row["image_id"] for row in rows})
+        for row in rows:
+            query = query_from_row(row)
+            self.unchecked += row["unchecked"]
+            self._lengths[len(query.hops)] += 1
+            self._answers[min(int(query.answer) // 10 * 10, 100)] += 1
+            self._relations.update(hop.rel.replace("_", " ") for hop in query.hops)
+            self._readings.update(str(hop.read or "none (leads to the next hop)") for hop in query.hops)
+            self._levels.update(hop.level for hop in query.hops)
+
+    def mixes(self) -> dict[str, list[tuple[str, int]]]:
+        """Return each distribution as (label, count)."""
+        answers = self._answers
+        return {
+            "Hops per query": sorted((str(n), count) for n, count in self._lengths.items()),
+            "Answers": [(f"{low}–{low + 9}" if low < 100 else "100 and more", answers[low]) for low in sorted(answers)],
+            "Relations used by hops": self._relations.most_common(),
+            "Readings of hops": self._readings.most_common(),
+            "Levels": sorted((f"level {n}", count) for n, count in self._levels.items()),
+        }
 
 
 def _seconds(build: Build, levels: list[Level]) -> Iterator[tuple[str, float, int]]:

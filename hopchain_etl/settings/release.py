@@ -31,7 +31,8 @@ class ReleaseSettings(Section):
     )
     policy: Policy = Field(
         Policy.UNANIMOUS,
-        description="unanimous: four equal human answers; unreviewed: no human answers needed",
+        description="unanimous: people decided under the rule of their batch (by default four equal answers); "
+        "unreviewed: no human answers needed",
         json_schema_extra=BASIC,
     )
     lineages: tuple[str, ...] = Field(
@@ -42,6 +43,13 @@ class ReleaseSettings(Section):
         False, description="leave out queries whose program gives a different answer than the humans"
     )
     answer_instruction: str = Field(ANSWER_INSTRUCTION, description="follows the question in each row's prompt")
+    max_drop: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="largest share of rows that a version may lose; more, or all, needs --force, except for rows of "
+        "withdrawn photos",
+    )
     research: bool = Field(False, description="also publish dropped queries, raw attempts and votes, under research/")
     approval: bool = Field(False, description="a human approves in the Airflow UI before the push")
 

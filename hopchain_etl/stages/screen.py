@@ -15,6 +15,7 @@ from functools import partial
 from hopchain_etl.engines.base import JSON, Reply, SolveJob, Solver
 from hopchain_etl.hops.calibration import guessable, score_attempts, too_easy
 from hopchain_etl.hops.grading import MAX_LENGTH, declared_answer, parse_number
+from hopchain_etl.hops.numbers import exact_number
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.settings import ScreenSettings
@@ -91,7 +92,7 @@ class Screen:
 
 def screening_rejects(row: Row, attempts: Sequence[Row], chance: float, alpha: float) -> Iterator[Rejected]:
     """Yield the rejects of a query according to its attempts."""
-    answer = Fraction(row["answer"])
+    answer = exact_number(row["answer"])
 
     def correct(sees_image: bool) -> list[bool]:
         chosen = (one for one in attempts if one["sees_image"] is sees_image and not one["held_out"])

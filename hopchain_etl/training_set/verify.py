@@ -32,6 +32,7 @@ _SAMPLES = 5
 _BATCH = 250  # rows per task of a worker process
 _ALONE = 1_000  # rows that are checked first, before worker processes start
 _IMAGES = 32  # a photo can be tens of MB
+_FACTS = {"image_id": str, "width": int, "height": int, "group": str, "split": str, "policy": str}
 _UNUSED = frozenset({"prompt", "stages", "annotators", "agreement", "difficulty", "band", "blind", "lineage", "source",
                      "license", "source_uri", "image_tokens", "author"})  # fmt: skip
 
@@ -70,7 +71,7 @@ class _Checked(NamedTuple):
 
     file: str
     query_id: str
-    facts: dict[str, Any]  # image_id, width, height, group, split, policy
+    facts: dict[str, Any]  # _FACTS; None for what is missing or of another type
     complaints: list[Complaint]
     unchecked: float
 
@@ -155,7 +156,10 @@ def _check_batch(batch: _Batch) -> list[_Checked]:
         if row.get("unchecked") is None:
             row["unchecked"] = 1.0
         complaints, unchecked = ([("unreadable_row", row["_error"])], 1.0) if "_error" in row else verify_any(row)
-        facts = {key: row.get(key) for key in ("image_id", "width", "height", "group", "split", "policy")}
+        facts = {key: row.get(key) for key in _FACTS}
+        if odd := [key for key, value in facts.items() if not isinstance(value, _FACTS[key] | None)]:
+            complaints = [*complaints, ("unreadable_row", f"{odd[0]} is a {type(facts[odd[0]]).__name__}")]
+            facts |= dict.fromkeys(odd)
         checked.append(_Checked(file, str(row.get("query_id")), facts, complaints, unchecked))
     return checked
 
@@ -226,7 +230,7 @@ def _by_image(path: Path | None) -> dict[str, list[Row]] | None:
     found: dict[str, list[Row]] = defaultdict(list)
     for part in sorted(path.rglob("*.parquet")) if path.is_dir() else [path]:
         for row in pq.read_table(part).to_pylist():
-            found[row["image_id"]].append(row)
+            found[str(row["image_id"])].append(row)
     if not found:
         raise FileNotFoundError(f"no instances in {path}")
     return dict(found)
@@ -238,22 +242,23 @@ def _verify_images(folder: Path, wanted: dict[str, tuple[int, int]], result: Ver
     for path in sorted(folder.glob("*.parquet")):
         for batch in pq.ParquetFile(path).iter_batches(_IMAGES):
             for row in batch.to_pylist():
-                if row["image_id"] in wanted and row["image_id"] not in seen:
-                    seen.add(row["image_id"])
-                    if complaint := _image_complaint(row, wanted[row["image_id"]]):
-                        result.add(complaint, f"{path.name} {row['image_id']}")
+                if (name := row.get("image_id")) in wanted and name not in seen:
+                    seen.add(name)
+                    if complaint := _image_complaint(row, wanted[name]):
+                        result.add(complaint, f"{path.name} {name}")
     result.images = len(seen)
     for missing in sorted(wanted.keys() - seen):
         result.add(("missing_image", "in no part of images/"), missing)
 
 
 def _image_complaint(row: Row, size: tuple[int, int]) -> Complaint | None:
-    if hashlib.sha256(row["bytes"]).hexdigest() != row["blob_sha"]:
-        return ("damaged_image", "its bytes do not match its blob_sha")
     try:
+        if hashlib.sha256(row["bytes"]).hexdigest() != row["blob_sha"]:
+            return ("damaged_image", "its bytes do not match its blob_sha")
         with Image.open(io.BytesIO(row["bytes"])) as image:
             image.load()
             found = image.size
-    except (OSError, ValueError, SyntaxError) as error:
-        return ("undecodable_image", str(error))
-    return None if found == size == (row["width"], row["height"]) else ("wrong_size", f"{found}, rows say {size}")
+        stated = row["width"], row["height"]
+    except Exception as error:  # noqa: BLE001 - decoders raise anything, and it is this photo's failure
+        return ("undecodable_image", f"{type(error).__name__}: {error}")
+    return None if found == size == stated else ("wrong_size", f"{found}, rows say {size}")

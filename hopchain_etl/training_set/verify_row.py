@@ -26,8 +26,11 @@ def verify_any(row: Row) -> tuple[list[Complaint], float]:
     A row may come from any file, so invalid values are also reported as a complaint: ``unreadable_row``.
     """
     try:
-        return verify_row(row) if "program_agrees" in row else verify_query(row)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
+        complaints, unchecked = verify_row(row) if "program_agrees" in row else verify_query(row)
+        if not 0 <= unchecked <= 1:
+            return [*complaints, ("wrong_unchecked", f"{unchecked} is no share")], 1.0
+        return complaints, float(unchecked)
+    except Exception as error:  # noqa: BLE001 - whatever a row does to a check, it is that row's failure
         return [("unreadable_row", f"{type(error).__name__}: {error}")], 1.0
 
 

@@ -134,6 +134,7 @@ def test_the_form_refuses_what_the_settings_would(parsed: dict[str, Any]) -> Non
         ("targets", [["default"], ["a", "b"]], [[], [""], "default"]),
         ("policy", ["unanimous", "unreviewed"], ["majority"]),
         ("approval", [True, False], ["yes"]),
+        ("force", [True, False], ["yes", None]),
     ):
         check = Draft202012Validator(schemas[name])
         assert [value for value in good if not check.is_valid(value)] == [], name

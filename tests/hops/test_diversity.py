@@ -10,14 +10,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopchain_etl.hops.diversity import RARE, DiversityLimits, QueryProfile, balance, candidate, guessers
+from hopchain_etl.hops import diversity
+from hopchain_etl.hops.diversity import RARE, REASONS, DiversityLimits, Profiles, QueryProfile, candidate, guessers
 
-ANY = DiversityLimits(answer=1, template=1, near=1)
+USUAL, ANY = DiversityLimits(), DiversityLimits(answer=1, template=1, near=1)
 
 
 def one(number: int, **told: object) -> QueryProfile:
     plain = QueryProfile(f"q{number:05d}", f"i{number}", f"t{number}", "count", 4, str(number), frozenset({number}))
     return replace(plain, **told)  # type: ignore[arg-type]
+
+
+def balance(candidates: list[QueryProfile], limits: DiversityLimits = USUAL) -> dict[str, str]:
+    """Return the reason why each query is left out, by query_id."""
+    profiles = Profiles()
+    for one in candidates:
+        profiles.add(one)
+    reasons = diversity.balance(profiles, limits).tolist()
+    return {one.query_id: REASONS[why] for one, why in zip(candidates, reasons, strict=True) if why}
 
 
 def kept(candidates: list[QueryProfile], limits: DiversityLimits) -> list[QueryProfile]:

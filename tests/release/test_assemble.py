@@ -248,7 +248,8 @@ def test_tries_are_graded_against_what_people_say(
 def test_a_target_counts_its_own_model_and_no_try_twice(lake: Lake, bucket: Any, tmp_path: Path) -> None:
     prints, (query,) = drawn_lake.fill(lake, [1], queries_each=1)
     weak, strong = tries(query, (2, 0, 0), query["answer"]), tries(query, (7, 0, 0), query["answer"], "org/strong")
-    about(lake, "attempts", prints, [*weak, *strong], "abcdefabcdef")
+    about(lake, "attempts", prints, weak, "abcdefabcdef")
+    about(lake, "attempts", prints, strong, "0123456789ab")
     about(lake, "attempts", prints, weak, "fedcbafedcba")  # the same model screened again under other settings
     settings = drawn_lake.settings_for(bucket, release={"lineages": [prints.queries], "policy": "unreviewed"})
     snapshot = take_snapshot(lake, settings)

@@ -41,6 +41,16 @@ def test_it_says_first_of_all_that_nobody_has_answered(tmp_path: Path) -> None:
     assert "`bb`" not in text  # no row is of that lineage
 
 
+def test_it_names_every_rule_by_which_people_decided(tmp_path: Path) -> None:
+    rows = [training_row(seed) | {"policy": "3 of 4" if seed else "unanimous"} for seed in range(3)]
+    text, metrics = card(tmp_path / "decided", rows)
+    assert metrics["policy"] == {"unanimous": 1, "unreviewed": 0, "3 of 4": 2}
+    assert "unanimous: 1, 3 of 4: 2." in flat(text)
+    text, _ = card(tmp_path / "mixed", [*rows, training_row(3) | {"policy": "unreviewed", "human_answers": []}])
+    assert 'Rows with `policy = "unanimous"` (1) were answered by four people who all agreed.' in flat(text)
+    assert 'Rows with `policy = "3 of 4"` (2): 3 of 4 people agreed.' in flat(text)
+
+
 def test_a_unanimous_set_with_difficulty_says_so(tmp_path: Path) -> None:
     text, metrics = card(tmp_path, [training_row(0) | {"difficulty": 0.25}])
     assert "Unanimous: four people answered" in flat(text)

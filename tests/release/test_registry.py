@@ -13,6 +13,7 @@ import pytest
 
 from hopchain_etl.release import image_parts
 from hopchain_etl.release.changelog import Changes
+from hopchain_etl.release.drop_guard import ReleaseRefusedError
 from hopchain_etl.release.git import RegistryError, settings_env
 from hopchain_etl.release.registry import publish, releases
 from hopchain_etl.release.versions import Release
@@ -107,6 +108,34 @@ def test_answers_to_released_queries_are_a_minor_version(world: World) -> None:
     drawn_lake.answer(world.lake, prints.queries, queries)
     result = publish(settings)
     assert (result.version, result.releases[0].policy) == ("0.2.0", "unanimous")
+
+
+@pytest.mark.usefixtures("without_suite")
+def test_rows_that_are_lost_for_no_good_reason_are_published_only_if_asked_for(world: World) -> None:
+    prints, queries = drawn_lake.fill(world.lake, range(3))
+    drawn_lake.answer(world.lake, prints.queries, queries[:4], policy={"seats": 4, "agree": 3})
+    first = publish(world.settings(prints.queries, release={"policy": "unanimous"}))
+    assert (first.rows, first.releases[0].policy) == (4, "3 of 4")
+    refs, remote = world.refs(), world.remote()
+
+    strict = world.settings(prints.queries, release={"policy": "unanimous"}, desk={"seats": 5, "agree": 5})
+    assert not publish(strict).changed  # the batch's rule holds, not today's
+    drawn_lake.answer(world.lake, prints.queries, [], policy={"seats": 4, "agree": 3})  # everybody was voided
+    with pytest.raises(ReleaseRefusedError, match=r"v1\.0\.0: 0 rows, 4 before.*not_enough_answers 4.*--force"):
+        publish(strict)
+    assert (world.refs(), world.remote()) == (refs, remote)
+    forced = publish(strict, force=True)
+    assert (forced.version, forced.rows) == ("1.0.0", 0)
+
+
+@pytest.mark.usefixtures("without_suite")
+def test_all_photos_may_be_withdrawn(world: World) -> None:
+    prints, queries = drawn_lake.fill(world.lake, range(2))
+    settings = world.settings(prints.queries)
+    publish(settings)
+    for image in {query["image_id"] for query in queries}:
+        world.lake.write_tombstone(image, reason="asked", blob_sha=None)
+    assert publish(settings).version == "1.0.0"
 
 
 @pytest.mark.usefixtures("without_suite")

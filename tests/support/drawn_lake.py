@@ -122,19 +122,22 @@ def answer(
     queries: Iterable[Row],
     given: Sequence[str | None] | None = None,
     batch: str = "batch-1",
+    policy: Mapping[str, int] | None = None,
+    day: int = 1,
 ) -> str:
     """Write a batch's answers table: for each query the answers ``given``, by default the right one four times.
 
-    Returns the table's fingerprint.
+    ``policy`` is that of the batch, if it records one; answers were given on a ``day`` of January. Returns the table's
+    fingerprint.
     """
-    people = Lineage("collect", 1, Identity("people", "1"), queries_fingerprint)
+    people = Lineage("collect", 1, Identity("people", "1", policy or {}), queries_fingerprint)
     lake.put_json(f"lineages/{people.fingerprint}.json", people.facts)
     rows = []
     for query in queries:
         for seat, text in enumerate(given if given is not None else [query["answer"]] * 4):
             reason = None if text is not None else "ambiguous"
             row = {"query_id": query["query_id"], "seat": seat, "annotator": f"ann{seat}", "answer": text}
-            rows.append({**row, "reject_reason": reason, "seconds": 9.0, "answered_at": "2026-01-01T00:00:00Z"})
+            rows.append({**row, "reject_reason": reason, "seconds": 9.0, "answered_at": f"2026-01-{day:02d}T00:00:00Z"})
     write(lake, "answers", people.fingerprint, Shard(batch, 0), rows)
     return people.fingerprint
 
@@ -153,7 +156,13 @@ def tries(query: Row, right: tuple[int, int, int], answer: str, model: str = "we
 def about(lake: Lake, table: str, prints: Lineages, rows: list[Row], fingerprint: str) -> None:
     """Write what a model said of the first shard's queries: rows of ``attempts`` or ``judgements``."""
     stage = {"attempts": "screen", "judgements": "judge"}[table]
-    facts = {"stage": stage, "revision": 1, "model": "weak", "model_revision": "1", "upstream": prints.queries}
+    facts = {
+        "stage": stage,
+        "revision": 1,
+        "model": rows[0]["model"],
+        "model_revision": "1",
+        "upstream": prints.queries,
+    }
     lake.put_json(f"lineages/{fingerprint}.json", facts)
     write(lake, table, fingerprint, Shard("first", 0), rows)
 

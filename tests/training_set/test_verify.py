@@ -156,6 +156,53 @@ def test_files_of_rows_are_verified_on_their_own(tmp_path: Path) -> None:
     assert verify(tmp_path / "rows.jsonl").failures == {"unreadable_row": 3, "duplicate_query": 1}
 
 
+HUGE = "2e1000000000"
+
+
+def multiply_long_readings(row: Row) -> None:
+    row["expr"] = "*".join(["h2"] * 130)
+    row["hops"][1]["value"] = "9" * 290
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda row: row.update(answer=HUGE), "wrong_answer"),
+        (lambda row: row["hops"][1].update(rel="nearest_value", to=HUGE), "forward_reference"),
+        (lambda row: row["hops"][1].update(value=HUGE), "unreadable_query"),
+        (multiply_long_readings, "unreadable_query"),
+        (lambda row: row | {"human_answers": [HUGE] * 4}, ""),
+        (lambda row: claim_a_wrong_count(row) or row.update(answer_single=HUGE), "single_unreadable_query"),
+        (lambda row: (row.pop("program_agrees"), row.update(answer=HUGE)), "unreadable_query"),
+        (lambda row: row["hops"][1].update(target=[""]), "dangling_id"),  # was an AssertionError
+        (lambda row: row.update(image_id=[]), "unreadable_row"),
+        (lambda row: row.update(group={}), "unreadable_row"),
+        (lambda row: row.update(width="wide"), "unreadable_row"),
+        (lambda row: row.update(instances=[[[]]]), "unreadable_row"),
+        (lambda row: row["hops"][1].update(target=[{}]), "unreadable_row"),
+        (lambda row: row.update(program_agrees=False, unchecked=float("nan")), "wrong_unchecked"),
+    ],
+)
+def test_no_row_stops_the_others(tmp_path: Path, damage: Callable[[Row], Any], reason: str) -> None:
+    odd = training_row(0)
+    damage(odd)
+    lines = [json.dumps(row) for row in (odd, training_row(1))]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    found = verify(tmp_path / "rows.jsonl")
+    assert found.rows == 2
+    assert not reason or reason in found.failures
+    assert not any(training_row(1)["query_id"] in said for some in found.samples.values() for said in some)
+
+
+def test_an_unreadable_image_is_a_failure_of_that_image(tmp_path: Path) -> None:
+    folder = training_set(tmp_path, [training_row(seed) for seed in range(3)])
+    path = folder / "training_set/images/part-00000.parquet"
+    rows = pq.read_table(path).to_pylist()
+    rows[0]["bytes"] = None
+    pq.write_table(pa.Table.from_pylist(rows, schema=schemas.TRAINING_IMAGES), path)
+    assert verify(folder).failures == {"undecodable_image": 1}
+
+
 def test_the_queries_table_is_verified_with_the_instances_beside_it(tmp_path: Path) -> None:
     data, objects = drawn_lake.draw(0)
     image = drawn_lake.image_row(data, 0)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hopchain_etl.hops.consensus import ConsensusRule
 from hopchain_etl.imaging.vision_tokens import MAX_PIXELS, image_tokens
 from hopchain_etl.schemas import SPLITS
 from hopchain_etl.training_set.dataset import NotPulledError, TrainingRow, TrainingSet
@@ -120,6 +121,6 @@ def _example(row: TrainingRow, target: str, wanted: ExportOptions, count: TokenC
     if wanted.max_prompt_tokens is not None and tokens > wanted.max_prompt_tokens:
         return "prompt_too_long"
     facts = {name: row[name] for name in ("query_id", "image_id", "split", "n_hops", "difficulty", "band", "license")}
-    reviewed = wanted.variant == "full" and row["policy"] == "unanimous"
+    reviewed = wanted.variant == "full" and ConsensusRule.is_name(row["policy"])
     facts |= {"variant": wanted.variant, "human_verified": reviewed, "prompt_tokens": tokens}
     return Example(f"hopchain/{target}", prompt, answer, row.image_bytes(), tokens, facts)

@@ -32,6 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows[1]["question"] += ' It says "<image>".'
     rows[2] |= {"split": "validation", "n_hops": 6}
     rows[3]["policy"] = "unreviewed"
+    rows[4]["policy"] = "3 of 4"
     return released(tmp_path_factory.mktemp("set"), rows, range(6))
 
 
@@ -78,7 +79,7 @@ def test_verl(folder: Path, tmp_path: Path) -> None:
         assert made["images"] == [{"bytes": row.image_bytes()}]
         assert made["reward_model"] == {"style": "rule", "ground_truth": row["answer"]}
         assert made["extra_info"]["index"] == number
-        assert made["extra_info"]["human_verified"] == (row["policy"] == "unanimous")
+        assert made["extra_info"]["human_verified"] == (row["policy"] != "unreviewed")
 
 
 def test_the_half_is_paired_with_its_query_and_nobody_has_verified_it(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,82 @@
+"""Which rule and which answers count, with batches of different rules and questions that were asked more than once."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.release.human_answers import HumanAnswers
+from hopchain_etl.release.inputs import Inputs
+from hopchain_etl.release.query_keys import keys_of
+from hopchain_etl.release.snapshot import take_snapshot
+from support import drawn_lake
+
+pytestmark = pytest.mark.s3
+FOUR, THREE, MOST = {"seats": 4, "agree": 4}, {"seats": 3, "agree": 3}, {"seats": 4, "agree": 3}
+Told = tuple[Any, str, tuple[str | None, ...]]
+
+
+@pytest.fixture
+def lake(bucket: Any) -> Lake:
+    return Lake(drawn_lake.settings_for(bucket).lake)
+
+
+def told(
+    lake: Lake, bucket: Any, prints: drawn_lake.Lineages, queries: list[drawn_lake.Row], **desk: int
+) -> list[Told]:
+    """Return for each query the released answer or drop reason, the rule, and the answers."""
+    settings = drawn_lake.settings_for(bucket, release={"lineages": [prints.queries]}, desk=desk)
+    snapshot = take_snapshot(lake, settings)
+    found = HumanAnswers(Inputs(snapshot, lake), snapshot).of(keys_of(query["query_id"] for query in queries))
+    assert list(found) == list(range(len(queries)))
+    verdicts = [(one.verdict, one.answers) for one in found.values()]
+    return [(verdict.answer or verdict.dropped, verdict.policy, answers) for verdict, answers in verdicts]
+
+
+@pytest.mark.parametrize("agree", [3, 4])
+def test_a_batch_is_judged_by_its_own_rule_whatever_is_set_today(lake: Lake, bucket: Any, agree: int) -> None:
+    prints, queries = drawn_lake.fill(lake, range(4), queries_each=1)
+    for number, (given, policy) in enumerate(
+        [(["7"] * 3, THREE), (["7", "8", "7", "7"], MOST), (["7"] * 3, FOUR), (["7", "8", "7", "7"], FOUR)]
+    ):
+        drawn_lake.answer(lake, prints.queries, queries[number : number + 1], given, f"b{number}", policy)
+    assert told(lake, bucket, prints, queries, seats=4, agree=agree) == [
+        (7, "3 of 3", ("7",) * 3),
+        (7, "3 of 4", ("7", "8", "7", "7")),
+        ("not_enough_answers", "unanimous", ("7",) * 3),
+        ("no_consensus", "unanimous", ("7", "8", "7", "7")),
+    ]
+
+
+def test_answers_that_record_no_rule_are_judged_by_that_of_the_snapshot(lake: Lake, bucket: Any) -> None:
+    prints, queries = drawn_lake.fill(lake, range(1), queries_each=1)
+    drawn_lake.answer(lake, prints.queries, queries, ["7"] * 3)
+    assert told(lake, bucket, prints, queries, seats=4, agree=4)[0][0] == "not_enough_answers"
+    assert told(lake, bucket, prints, queries, seats=3, agree=3)[0][:2] == (7, "3 of 3")
+
+
+@pytest.mark.parametrize(
+    ("again", "policy", "expected"),
+    [
+        (["8"] * 2, FOUR, (Fraction(7), "3 of 3", ("7",) * 3)),  # not decided: what was decided before holds
+        (["8"] * 4, FOUR, (Fraction(8), "unanimous", ("8",) * 4)),
+        (["8", "9"], FOUR, ("no_consensus", "unanimous", ("8", "9"))),
+    ],
+)
+def test_of_several_batches_the_newest_that_decided_counts(
+    lake: Lake, bucket: Any, again: list[str], policy: dict[str, int], expected: Told
+) -> None:
+    prints, queries = drawn_lake.fill(lake, range(1), queries_each=1)
+    drawn_lake.answer(lake, prints.queries, queries, ["7"] * 3, "z-old", THREE, day=1)
+    drawn_lake.answer(lake, prints.queries, queries, again, "a-new", policy, day=2)
+    assert told(lake, bucket, prints, queries)[0] == expected
+
+
+def test_without_answers_there_is_nothing_to_find(lake: Lake, bucket: Any) -> None:
+    prints, _ = drawn_lake.fill(lake, range(1), queries_each=1)
+    assert told(lake, bucket, prints, []) == []
+    drawn_lake.answer(lake, prints.queries, [], batch="empty")
+    assert told(lake, bucket, prints, []) == []
