@@ -57,12 +57,16 @@ class Gold:
             for person, queries in answered.items():
                 self._answered[person] |= queries
 
+    def has_new(self, query_id: str) -> bool:
+        """Return whether the lake has an item that is not known here yet."""
+        return query_id not in self.items and self._lake.store.exists(_item_key(query_id))
+
     def add(self, items: Iterable[GoldItem]) -> int:
         """Store items; return how many are new."""
         new = [
             item
             for item in items
-            if self._lake.store.put_if_absent(f"gold/items/{item.query_id}.json", json.dumps(asdict(item)).encode())
+            if self._lake.store.put_if_absent(_item_key(item.query_id), json.dumps(asdict(item)).encode())
             and item.query_id not in self.items
         ]
         with self._lock:
@@ -114,6 +118,10 @@ class Gold:
         """Return all answers to checks, skips included."""
         keys = [entry.key for entry in self._lake.store.list_objects("gold/answers/")]
         return [json.loads(data) for data in map_threads(self._lake.store.get, keys)]
+
+
+def _item_key(query_id: str) -> str:
+    return f"gold/items/{query_id}.json"
 
 
 def _answer_key(annotator: str, query_id: str) -> str:

@@ -1,8 +1,10 @@
 """Stored votes of annotators, and the rules for which votes are valid.
 
-A vote is an object ``answers/<query_id>/seat-<n>.<rev>.json``, written once (``If-None-Match: *``). The highest
+A vote is an object ``votes/<batch>/<query_id>/seat-<n>.<rev>.json``, written once (``If-None-Match: *``). The highest
 revision of a seat is valid. A revision with ``retracted`` (an undo), or of a voided annotator, frees the seat; the next
 annotator writes the next revision. Late answers are stored separately and never counted.
+
+A batch that continues a closed one takes over its votes: they stay below the closed batch, and revisions count on.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hopchain_etl.hops.consensus import parse_answer
 from hopchain_etl.lake.lake import Lake
 
-VOTE_KEY = re.compile(r"answers/(?P<query>[0-9a-f]{64})/seat-(?P<seat>\d{1,2})\.(?P<rev>\d{1,9})\.json")
+VOTE_KEY = re.compile(r"votes/(?P<batch>[^/]+)/(?P<query>[0-9a-f]{64})/seat-(?P<seat>\d{1,2})\.(?P<rev>\d{1,9})\.json")
 _VOIDS = "annotators/"
 _VOIDED = ".voided.json"
 
@@ -42,11 +44,6 @@ class Vote(BaseModel):
     retracted: bool = False
 
     @property
-    def key(self) -> str:
-        """The key of the vote in the lake."""
-        return f"answers/{self.query_id}/seat-{self.seat}.{self.rev}.json"
-
-    @property
     def number(self) -> Fraction | None:
         """The answer as an exact number; None for a reject."""
         return parse_answer(self.answer)
@@ -56,14 +53,25 @@ class Vote(BaseModel):
         return json.dumps(self.model_dump(), sort_keys=True).encode()
 
 
+def votes_prefix(batch: str, query_id: str = "") -> str:
+    """Return the prefix of everything that is stored of the answers to a query in a batch, or in the whole batch."""
+    return f"votes/{batch}/{query_id}/" if query_id else f"votes/{batch}/"
+
+
+def vote_key(batch: str, query_id: str, seat: int, rev: int) -> str:
+    """Return the key of a vote."""
+    return f"{votes_prefix(batch, query_id)}seat-{seat}.{rev}.json"
+
+
 def valid_votes(votes: Iterable[Vote], voided: Container[str] = ()) -> dict[int, Vote]:
     """Return the valid vote of each taken seat: the highest revision, unless retracted or voided.
 
-    An annotator counts only once, on the lowest seat; further seats of the same person are free.
+    Of equal revisions the later one in ``votes`` is valid. An annotator counts only once, on the lowest seat; further
+    seats of the same person are free.
     """
     last: dict[int, Vote] = {}
     for vote in votes:
-        if vote.seat not in last or vote.rev > last[vote.seat].rev:
+        if vote.seat not in last or vote.rev >= last[vote.seat].rev:
             last[vote.seat] = vote
     taken: dict[int, Vote] = {}
     people: set[str] = set()

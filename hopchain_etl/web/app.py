@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from hopchain_etl.lake.lake import Lake, LakeError
+from hopchain_etl.lake.migrate import MigrationNeededError
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.settings import Settings
 from hopchain_etl.web import lead_api, practice
@@ -243,10 +244,17 @@ def _unavailable(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": unavailable.code, "message": str(unavailable)}, unavailable.status)
 
 
+def _not_migrated(_: Request, error: Exception) -> Response:
+    log.error("%s", error)
+    message = "an earlier version wrote this lake: an administrator must run `hopchain migrate` first"
+    return JSONResponse({"error": Unavailable.code, "message": message}, Unavailable.status)
+
+
 _HANDLERS: dict[type[Exception], Any] = {
     DeskError: _desk_error,
     RequestValidationError: _invalid,
     HTTPException: _http_error,
     StoreError: _unavailable,
     LakeError: _unavailable,
+    MigrationNeededError: _not_migrated,
 }

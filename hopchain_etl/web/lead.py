@@ -83,7 +83,7 @@ class LeadDesk:
             return BatchView(batch, kinds, votes, 0)
         late = 0
         for query in votes:
-            folder = self.index.folder(query)
+            folder = home.folder(query)
             votes[query] = [one for _, one in sorted(folder.taken(self.index.voided).items())]
             late += len(folder.late)
         return BatchView(batch, kinds, votes, late)
@@ -94,15 +94,18 @@ class LeadDesk:
             batches.check_batch(name)
         except ValueError as error:
             raise Invalid(f"id: {error}") from error
+        if name in batches.batch_states(self.lake):
+            raise Conflict(f"batch {name!r} already exists")
+        continues = how.get("batch") if source == "open_of" else None
         if source == "open_of":
-            queries, lineage, shards = self._open_queries(how.get("batch") or "")
+            queries, lineage, shards = self._open_queries(continues or "")
         else:
             queries, lineage, shards = self._unassigned_queries(how.get("lineage") or self._newest_lineage())
         if not queries:
             raise Invalid("there are no queries left: every query is already in a batch")
         policy = batches.policy_of(self.desk.settings)
         limited = tuple(queries[: how.get("limit")])
-        batch = Batch(name, f"lead:{by}", limited, policy, lineage=lineage, shards=shards)
+        batch = Batch(name, f"lead:{by}", limited, policy, lineage=lineage, shards=shards, continues=continues)
         try:
             stored = batches.create(self.lake, batch)
         except LakeError as error:
@@ -115,11 +118,15 @@ class LeadDesk:
         return self.summary(name)
 
     def _open_queries(self, name: str) -> tuple[list[str], str | None, tuple[str, ...]]:
-        """Return the open queries of a closed batch, with their lineage and shards."""
+        """Return the open queries of a closed batch that no later batch asks, with their lineage and shards."""
         closed = self.show(name)
         if "closed" not in closed.kinds:
             raise Conflict("close that batch first: it is still open")
+        earlier = {name, *batches.continued(self.lake, closed.batch)}
+        others = [other for other in batches.batch_states(self.lake) if other not in earlier]
+        later = batches.query_ids_of_batches(self.lake, others)
         queries = [query for query in closed.votes if closed.outcome(query).decision is Decision.OPEN]
+        queries = [query for query in queries if query not in later]
         return queries, closed.batch.lineage, closed.batch.shards
 
     def _unassigned_queries(self, lineage: str) -> tuple[list[str], str | None, tuple[str, ...]]:
@@ -261,7 +268,8 @@ class LeadDesk:
     def question(self, query: str) -> Question:
         """Return any question of any batch; raise NotFound otherwise."""
         self.index.refresh_if_stale()
-        if found := self.index.question(query):
+        home = self.index.batch_of(query)
+        if found := home.questions.get(query) if home else None:
             return found
         if item := self.index.gold.items.get(query):
             return as_question(item)

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from hopchain_etl.annotation.batches import assigned, batch_states, load
-from hopchain_etl.annotation.collect import collect, lineage, votes_by_query
+from hopchain_etl.annotation.collect import collect, lineage, stored_votes
 from hopchain_etl.annotation.votes import Vote, voided
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.lake.migrate import MigrationNeededError, migrate_votes
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import Profile
@@ -119,10 +120,13 @@ def test_lost_tables_are_written_again_from_the_journal_alone(name: str, build: 
 @pytest.mark.s3
 def test_votes_are_read_back_and_collected_alike(bucket: S3Location) -> None:
     lake = unpacked("vlm", bucket)
+    with pytest.raises(MigrationNeededError):
+        collect(lake, passing)
+    migrate_votes(lake)
     batch, before = load(lake, BATCH), objects(lake)
-    cast = [vote for query in batch.query_ids for vote in votes_by_query(lake)[query]]
+    cast = stored_votes(lake, batch)
     stored = [Vote.model_validate_json(lake.store.get(vote.key)) for vote in cast]
-    assert [one.key for one in stored] == [vote.key for vote in cast]
+    assert [(one.query_id, one.seat, one.rev) for one in stored] == [(one.query_id, one.seat, one.rev) for one in cast]
     assert len(cast) == 15
     assert batch_states(lake) == {BATCH: {"assigned", "decided"}}
     assert assigned(lake, BATCH) == {"ann", "ben", "cy", "dee", "eve"}
@@ -135,7 +139,7 @@ def test_votes_are_read_back_and_collected_alike(bucket: S3Location) -> None:
     folder, marker = lake.folder(*place), lake.marker(*place)
     parts = data_below(lake, [folder + "part-"])
     delete_below(lake, [folder])
-    assert collect(lake, passing) == []
+    assert collect(lake, passing, settled=True) == []
     assert data_below(lake, [folder + "part-"]) == parts
     assert without_rejects(lake.marker(*place)) == without_rejects(marker)
     assert counted_votes(lake, batch) == EXPECTED["votes"]
