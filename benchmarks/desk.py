@@ -224,7 +224,9 @@ def fill(lake: Lake, count: int) -> None:
         for table, fingerprint, found in (("images", None, [image]), ("queries", LINEAGE, rows)):
             folder = lake.folder(table, fingerprint, shard)
             part = lake.write_part(folder, "part-00000", pa.Table.from_pylist(found, schema=schemas.TABLES[table]))
-            lake.write_marker(folder, Marker((part,), (), read=len(found), ok=len(found), rejected=0, failed=0))
+            lake.write_marker(
+                table, fingerprint, shard, Marker((part,), (), read=len(found), ok=len(found), rejected=0, failed=0)
+            )
         names += [row["query_id"] for row in rows]
         shards.append(str(shard))
     policy = {"name": "unanimous", "seats": RULE.seats, "agree": RULE.agree, "full_share": 0.05}

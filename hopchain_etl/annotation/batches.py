@@ -143,7 +143,7 @@ def unassigned_queries(
     Only shards in ``excluded`` are read, and the queries listed there are excluded.
     """
     earlier = query_ids_of_batches(lake, (other for other in batch_states(lake) if other != besides))
-    withdrawn = lake.tombstones()
+    withdrawn = lake.withdrawn()
 
     def queries(shard: Shard) -> list[str]:
         rows = lake.read("queries", lineage, shard, withdrawn=withdrawn)

@@ -25,6 +25,7 @@ from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import Identity, Row
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, parse_answer, tally_votes
 from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard
+from hopchain_etl.lake.manifest import FOLD_AT
 from hopchain_etl.lake.migrate import require_migrated
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.quality.validator import Validator
@@ -171,7 +172,8 @@ def compact(
         inputs=inputs,
         reasons=dict(Counter(reject["reason"] for reject in rejects)),
     )
-    lake.write_marker(folder, marker)
+    lake.write_marker("answers", asked.fingerprint, shard, marker)
+    lake.manifest("answers", asked.fingerprint).fold(FOLD_AT)
     log.info("batch %s: read %d votes, ok %d, rejected %d", batch.id, marker.read, marker.ok, marker.rejected)
 
 

@@ -11,9 +11,9 @@ import hashlib
 import io
 import json
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import total_ordering
+from math import inf
 from typing import Any
 
 import pyarrow as pa
@@ -21,87 +21,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hopchain_etl import schemas
+from hopchain_etl.concurrency import map_threads
+from hopchain_etl.lake.manifest import Manifest
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore
+from hopchain_etl.lake.shards import LakeError, Marker, Part, Shard, check_intake
+from hopchain_etl.lake.view import View
 from hopchain_etl.settings import LakeSettings
 
+__all__ = ["Lake", "LakeError", "Marker", "Part", "Shard", "check_intake", "exclude_withdrawn", "is_fingerprint"]
+
 _FINGERPRINT = re.compile(r"[0-9a-f]{12}")
-_INTAKE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_SHARD = re.compile(r"intake=(?P<intake>[^/]+)/shard=(?P<index>\d{4,})/_SUCCESS$")
-
-
-class LakeError(Exception):
-    """The lake holds something that breaks its contract; the message names the key."""
+_WITHDRAWN_SECONDS = 5.0  # how old the set of withdrawn images may be
+_TOMBSTONES = pa.schema([pa.field("document", pa.string())])
 
 
 def is_fingerprint(name: str) -> bool:
     """Return whether ``name`` is written as fingerprints are."""
     return bool(_FINGERPRINT.fullmatch(name))
-
-
-@total_ordering
-@dataclass(frozen=True)
-class Shard:
-    """One shard of an intake: the unit that is mapped, retried and marked. Written ``intake/0003``."""
-
-    intake: str
-    index: int
-
-    def __post_init__(self) -> None:
-        check_intake(self.intake)
-
-    def __str__(self) -> str:
-        return f"{self.intake}/{self.index:04d}"
-
-    def __lt__(self, other: Shard) -> bool:
-        return (self.intake, self.index) < (other.intake, other.index)
-
-    @classmethod
-    def parse(cls, text: str) -> Shard:
-        """Return the shard written as ``text``; raise ValueError otherwise."""
-        intake, _, index = text.rpartition("/")
-        if not index.isdigit():
-            raise ValueError(f"{text!r} is not a shard; write intake/0003")
-        return cls(intake, int(index))
-
-
-@dataclass(frozen=True)
-class Part:
-    """A Parquet file that is listed in a marker. ``sha256`` in hex, ``size`` in bytes."""
-
-    name: str
-    rows: int
-    sha256: str
-    size: int
-
-
-@dataclass(frozen=True)
-class Marker:
-    """What ``_SUCCESS`` holds. ``read = ok + rejected + failed``, in input rows."""
-
-    parts: tuple[Part, ...]
-    rejects: tuple[Part, ...]
-    read: int
-    ok: int
-    rejected: int
-    failed: int
-    inputs: str = ""  # digest of the upstream markers: a shard whose inputs changed is processed again
-    reasons: dict[str, int] = field(default_factory=dict)  # of rejected inputs and outputs
-
-    def __post_init__(self) -> None:
-        if self.read != self.ok + self.rejected + self.failed:
-            raise LakeError(f"counts do not add up: read {self.read}, ok {self.ok}, {self.rejected=}, {self.failed=}")
-
-    def to_json(self) -> bytes:
-        """Return the marker's bytes; the same marker gives the same bytes."""
-        value = {**vars(self), "parts": [vars(p) for p in self.parts], "rejects": [vars(p) for p in self.rejects]}
-        return json.dumps(value, sort_keys=True, indent=1).encode()
-
-    @classmethod
-    def from_json(cls, data: bytes) -> Marker:
-        """Return the marker written as ``data``."""
-        value = json.loads(data)
-        parts, rejects = (tuple(Part(**part) for part in value.pop(name)) for name in ("parts", "rejects"))
-        return cls(parts=parts, rejects=rejects, **value)
 
 
 class Lake:
@@ -110,6 +46,8 @@ class Lake:
     def __init__(self, settings: LakeSettings) -> None:
         self.settings = settings
         self.store = ObjectStore(settings)
+        self._manifests: dict[tuple[str, str | None], Manifest] = {}
+        self._withdrawn: tuple[float, frozenset[str]] = (-inf, frozenset())  # time of reading, image_ids
 
     # --- blobs: normalised image bytes, by content ---
 
@@ -140,11 +78,29 @@ class Lake:
         data = json.dumps(stone, sort_keys=True).encode()
         if not self.store.put_if_absent(key, data) and erased:
             self.store.put(key, data)  # was withdrawn earlier, is erased now
+        self._withdrawn = (-inf, frozenset())
+
+    def withdrawn(self) -> frozenset[str]:
+        """Return the image_ids of all withdrawn photos, as of at most five seconds ago."""
+        read_at, images = self._withdrawn
+        if time.monotonic() > read_at + _WITHDRAWN_SECONDS:
+            images = frozenset(key.removeprefix("withdrawn/").removesuffix(".json") for key in self._tombstone_etags())
+            self._withdrawn = time.monotonic(), images
+        return images
 
     def tombstones(self) -> dict[str, dict[str, Any]]:
-        """Return every tombstone by image_id."""
-        stones = (json.loads(self.store.get(entry.key)) for entry in self.store.list_objects("withdrawn/"))
+        """Return every tombstone by image_id; only those that are new since the last call are read one by one."""
+
+        def read(keys: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+            for key, data in zip(keys, map_threads(self.store.get, keys), strict=True):
+                yield key, pa.table({"document": [data.decode()]}, schema=_TOMBSTONES)
+
+        rows = View(self.store, "withdrawn", _TOMBSTONES).rows(self._tombstone_etags(), read)
+        stones = (json.loads(document) for document in rows["document"].to_pylist())
         return {stone["image_id"]: stone for stone in stones}
+
+    def _tombstone_etags(self) -> dict[str, str]:
+        return {entry.key: entry.etag for entry in self.store.list_objects("withdrawn/")}
 
     # --- tables ---
 
@@ -169,23 +125,29 @@ class Lake:
 
     def inputs_digest(self, sources: Iterable[tuple[str, str | None]], shard: Shard) -> str:
         """Return 16 hex digits over the markers of a shard's source tables; raise LakeError if a marker is missing."""
-        digest = hashlib.sha256()
+        markers = []
         for table, fingerprint in sources:
             marker = self.marker(table, fingerprint, shard)
             if marker is None:
                 raise LakeError(f"{self.store.uri(self.folder(table, fingerprint, shard))} is not complete yet")
-            digest.update("\n".join(part.sha256 for part in marker.parts).encode() + b"\0")
-        return digest.hexdigest()[:16]
+            markers.append(marker)
+        return inputs_digest(markers)
+
+    def manifest(self, table: str, fingerprint: str | None) -> Manifest:
+        """Return the manifest of a table under one fingerprint."""
+        if (table, fingerprint) not in self._manifests:
+            prefix = f"{table}/{fingerprint}/" if fingerprint else f"{table}/"
+            manifest = Manifest(self.store, f"manifests/{table}/{fingerprint or '-'}/", prefix)
+            self._manifests[table, fingerprint] = manifest
+        return self._manifests[table, fingerprint]
+
+    def markers(self, table: str, fingerprint: str | None = None) -> dict[Shard, Marker]:
+        """Return the marker of each complete shard of a table under one fingerprint, in order, from its manifest."""
+        return self.manifest(table, fingerprint).read()
 
     def completed_shards(self, table: str, fingerprint: str | None = None) -> list[Shard]:
         """Return the complete shards of a table under one fingerprint, in order."""
-        return sorted(self.marker_etags(table, fingerprint))
-
-    def marker_etags(self, table: str, fingerprint: str | None = None) -> dict[Shard, str]:
-        """Return the complete shards of a table under one fingerprint with the ETags of their markers."""
-        prefix = f"{table}/{fingerprint}/" if fingerprint else f"{table}/"
-        found = ((_SHARD.search(entry.key), entry.etag) for entry in self.store.list_objects(prefix))
-        return {Shard(match["intake"], int(match["index"])): etag for match, etag in found if match}
+        return list(self.markers(table, fingerprint))
 
     def fingerprints(self, table: str) -> list[str]:
         """Return the fingerprints under which ``table`` has any data.
@@ -203,7 +165,7 @@ class Lake:
         if marker is None:
             raise LakeError(f"{self.store.uri(folder)} is not complete; run its stage first")
         rows = self.parts(folder, marker.parts, schemas.TABLES[table])
-        return exclude_withdrawn(rows, self.tombstones() if withdrawn is None else withdrawn)
+        return exclude_withdrawn(rows, self.withdrawn() if withdrawn is None else withdrawn)
 
     def rejects(self, table: str, fingerprint: str | None, shard: Shard) -> pa.Table:
         """Return the rejected and failed rows of a complete shard (schemas.REJECTS)."""
@@ -237,17 +199,30 @@ class Lake:
         starts = enumerate(range(0, rows.num_rows, size))
         return tuple(self.write_part(folder, f"{stem}-{number:05d}", rows.slice(at, size)) for number, at in starts)
 
-    def write_marker(self, folder: str, marker: Marker) -> None:
+    def write_marker(self, table: str, fingerprint: str | None, shard: Shard, marker: Marker) -> None:
         """Publish a shard by writing its marker; replace one only if it has failed rows or older inputs.
 
         Parts that no marker names (of killed or replaced attempts) stay until ``hopchain gc``: removing them here could
         delete files of another writer that is about to write its marker.
         """
-        key = folder + "_SUCCESS"
+        key = self.folder(table, fingerprint, shard) + "_SUCCESS"
         if not self.store.put_if_absent(key, marker.to_json()):
             stored = Marker.from_json(self.store.get(key))
             if stored.failed or stored.inputs != marker.inputs:
                 self.store.put(key, marker.to_json())
+            else:
+                marker = stored
+        self.manifest(table, fingerprint).record(shard, marker)
+
+    def replace_marker(self, table: str, fingerprint: str | None, shard: Shard, marker: Marker) -> None:
+        """Write a marker in place of a complete shard's; recorded first, so that no reader trusts the old one."""
+        self.manifest(table, fingerprint).record(shard, marker)
+        self.store.put(self.folder(table, fingerprint, shard) + "_SUCCESS", marker.to_json())
+
+    def drop_table(self, table: str, fingerprint: str) -> None:
+        """Delete everything of a table under one fingerprint: first its manifest, then its objects."""
+        self.manifest(table, fingerprint).drop()
+        self.store.delete([entry.key for entry in self.store.list_objects(f"{table}/{fingerprint}/")])
 
     # --- small JSON documents: runs, batches, stats ---
 
@@ -264,9 +239,17 @@ class Lake:
 
     def images(self) -> Iterator[tuple[Shard, pa.Table]]:
         """Yield every complete images shard, without withdrawn images."""
-        withdrawn = set(self.tombstones())
+        withdrawn = self.withdrawn()
         for shard in self.completed_shards("images"):
             yield shard, self.read("images", None, shard, withdrawn=withdrawn)
+
+
+def inputs_digest(markers: Iterable[Marker]) -> str:
+    """Return 16 hex digits over the rows of a shard's source tables."""
+    digest = hashlib.sha256()
+    for marker in markers:
+        digest.update("\n".join(part.sha256 for part in marker.parts).encode() + b"\0")
+    return digest.hexdigest()[:16]
 
 
 def exclude_withdrawn(rows: pa.Table, withdrawn: Iterable[str]) -> pa.Table:
@@ -286,13 +269,6 @@ def parquet_bytes(rows: pa.Table, row_group: int | None = None) -> bytes:
     pq.write_table(rows, sink, compression="zstd", version="2.6", store_schema=True, row_group_size=row_group)
     written: bytes = sink.getvalue().to_pybytes()
     return written
-
-
-def check_intake(name: str) -> str:
-    """Return ``name`` if it is a valid intake name; raise ValueError otherwise, since it becomes part of keys."""
-    if not _INTAKE.fullmatch(name):
-        raise ValueError(f"{name!r} cannot name an intake; use letters, digits, '.', '_' and '-' (at most 64)")
-    return name
 
 
 def key_part(run_id: str) -> str:

@@ -155,6 +155,26 @@ class ObjectStore:
             self.calls["delete"] += 1
             self._client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
 
+    def erase(self, keys: Iterable[str]) -> None:
+        """Delete ``keys`` with all their versions; absent ones are fine.
+
+        Raises StoreError if the bucket keeps versions that may not be listed or deleted: then bytes would remain.
+        """
+        for key in keys:
+            self.calls["list"] += 1
+            try:
+                pages = self._client.get_paginator("list_object_versions")
+                for page in pages.paginate(Bucket=self.bucket, Prefix=self.prefix + key):
+                    for found in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                        if found["Key"] == self.prefix + key:
+                            self.calls["delete"] += 1
+                            self._client.delete_object(
+                                Bucket=self.bucket, Key=found["Key"], VersionId=found["VersionId"]
+                            )
+            except (ClientError, EndpointConnectionError, NoCredentialsError, HTTPClientError) as error:
+                raise self._explained(error, key) from error
+            self.delete([key])
+
     def exists(self, key: str) -> bool:
         """Return whether there is an object under ``key``."""
         self.calls["head"] += 1

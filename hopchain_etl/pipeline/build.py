@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
-from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.factory import Engines, create_engines
-from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.lake.lake import Lake, Marker, Shard, inputs_digest
+from hopchain_etl.lake.manifest import FOLD_AT
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.quality.validator import Validator, make_validator
 from hopchain_etl.settings import Settings
@@ -123,47 +122,64 @@ class Build:
         """Return the shards that must be processed under the current fingerprints.
 
         ``choose``: ``new`` (never built, or left unfinished or with failed rows under the current fingerprints),
-        ``all``, ``sample:N`` (N shards, always the same), or intake names separated by commas.
+        ``all``, ``sample:N`` (N shards, always the same), or intake names separated by commas. Folds the manifests.
         """
-        everything = self.lake.completed_shards("images")
-        has_work = _selector(choose, everything, self)
-        return [shard for shard, work in zip(everything, map_threads(has_work, everything), strict=True) if work]
+        self.fold_manifests()
+        known = _Known(self)
+        return [shard for shard in _chosen(choose, known) if known.needs_work(shard)]
+
+    def fold_manifests(self) -> None:
+        """Fold what the last runs recorded into the manifests, so that the next readers need few requests."""
+        self.lake.manifest("images", None).fold(FOLD_AT)
+        for step in self.steps.values():
+            self.lake.manifest(step.stage.table, step.fingerprint).fold(FOLD_AT)
+
+
+class _Known:
+    """The markers of the photos and of every current stage, read once from the manifests."""
+
+    def __init__(self, build: Build) -> None:
+        self._lake = build.lake
+        self._stages = [step.stage for step in build.steps.values()]
+        places = {("images", None), *((step.stage.table, step.fingerprint) for step in build.steps.values())}
+        self._markers = {place: build.lake.markers(*place) for place in places}
+        self._own = [self._markers[step.stage.table, step.fingerprint] for step in build.steps.values()]
+        self.shards = list(self._markers["images", None])
 
     def needs_work(self, shard: Shard) -> bool:
         """Return whether any stage lacks this shard under the current fingerprints, or has failed or outdated rows."""
-        for step in self.steps.values():
-            marker = self.lake.marker(step.stage.table, step.fingerprint, shard)
-            if marker is None or marker.failed:
-                return True
-            if marker.inputs != self.lake.inputs_digest(step.stage.sources, shard):
+        for stage, own in zip(self._stages, self._own, strict=True):
+            marker = own.get(shard)
+            sources = [self._markers[source].get(shard) for source in stage.sources]
+            if marker is None or marker.failed or marker.inputs != inputs_digest(filter(None, sources)):
                 return True
         return False
 
     def is_started(self, shard: Shard) -> bool:
         """Return whether the first stage has completed this shard under the current fingerprints."""
-        first = self.steps["detect"]
-        return self.lake.marker(first.stage.table, first.fingerprint, shard) is not None
+        return shard in self._own[0]
+
+    def built_once(self) -> set[Shard]:
+        """Return the shards whose questions were written under any fingerprint."""
+        lineages = self._lake.fingerprints("queries")
+        return {shard for lineage in lineages for shard in self._lake.markers("queries", lineage)}
 
 
-def _selector(choose: str, everything: list[Shard], build: Build) -> Callable[[Shard], bool]:
-    """Return a predicate for chosen and unfinished shards; raise ValueError if ``choose`` is not valid."""
+def _chosen(choose: str, known: _Known) -> list[Shard]:
+    """Return the chosen shards, in order; raise ValueError if ``choose`` is not valid."""
+    everything = known.shards
     if choose == "all":
-        return build.needs_work
+        return everything
     if choose == "new":
-        built_once = {
-            shard
-            for fingerprint in build.lake.fingerprints("queries")
-            for shard in build.lake.completed_shards("queries", fingerprint)
-        }
-        return lambda shard: (shard not in built_once or build.is_started(shard)) and build.needs_work(shard)
+        built = known.built_once()
+        return [shard for shard in everything if shard not in built or known.is_started(shard)]
     if choose.startswith("sample:"):
         size = choose.removeprefix("sample:")
         if not size.isdigit() or int(size) < 1:
             raise ValueError(f"{choose!r}: write sample:N with N at least 1")
-        drawn = set(random.Random(0).sample(everything, min(int(size), len(everything))))  # noqa: S311
-        return lambda shard: shard in drawn and build.needs_work(shard)
+        return sorted(random.Random(0).sample(everything, min(int(size), len(everything))))  # noqa: S311
     named = {name.strip() for name in choose.split(",")}
-    known = {shard.intake for shard in everything}
-    if missing := named - known:
-        raise ValueError(f"no intake {sorted(missing)[0]!r}; there are {', '.join(sorted(known)) or 'none yet'}")
-    return lambda shard: shard.intake in named and build.needs_work(shard)
+    intakes = {shard.intake for shard in everything}
+    if missing := named - intakes:
+        raise ValueError(f"no intake {sorted(missing)[0]!r}; there are {', '.join(sorted(intakes)) or 'none yet'}")
+    return [shard for shard in everything if shard.intake in named]

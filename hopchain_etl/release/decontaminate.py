@@ -20,7 +20,7 @@ import pyarrow as pa
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import canonical_json
 from hopchain_etl.imaging.similarity import COPY_THRESHOLD, Descriptor, compute_descriptor, similarity
-from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.lake import Lake, inputs_digest
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import BenchmarkSettings
 
@@ -66,7 +66,7 @@ def decontaminate(lake: Lake, benchmark: BenchmarkSettings) -> Found:
     found = contamination(lake)
     before = found["benchmarks"].get(benchmark.uri, {})
     seen = before["seen"] if before.get("version") == version else {}
-    current = {str(shard): etag for shard, etag in lake.marker_etags("images").items()}
+    current = {str(shard): inputs_digest([marker]) for shard, marker in lake.markers("images").items()}
     unseen = {shard for shard, etag in current.items() if seen.get(shard) != etag}
     if unseen and images:
         descriptors = map_threads(partial(_descriptor, benchmark.uri), images)

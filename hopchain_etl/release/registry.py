@@ -8,7 +8,6 @@ unchanged or complete.
 from __future__ import annotations
 
 import configparser
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +75,7 @@ def publish(settings: Settings, *, approve: Callable[[Sequence[Release]], bool] 
         if repo.empty:
             _initialise(repo)
         _check_remote(repo)
-        snapshot = take_snapshot(lake, settings, before=_last_snapshot(repo))
+        snapshot = take_snapshot(lake, settings)
         if not _write_inputs(repo, snapshot):
             return PublishResult(note="snapshot and parameters have not changed since the last version")
         repo.reproduce()
@@ -135,11 +134,6 @@ def _check_remote(repo: GitRepo) -> None:
     held = config.get(f"'remote \"{REMOTE}\"'", "url", fallback=None)
     if held != repo.remote.uri:
         raise RegistryError(f"the registry's DVC remote is {held}, not {repo.remote.uri}; correct registry.remote")
-
-
-def _last_snapshot(repo: GitRepo) -> Snapshot | None:
-    path = repo.path / "snapshot.json"
-    return json.loads(path.read_text()) if path.exists() else None
 
 
 def _write_inputs(repo: GitRepo, snapshot: Snapshot) -> bool:

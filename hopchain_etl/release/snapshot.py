@@ -6,14 +6,12 @@ the same lake gives the same bytes.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from hopchain_etl.annotation import pseudonyms
-from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.release.assemble import REVISION as ASSEMBLE
@@ -27,11 +25,10 @@ _TARGET = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")  # becomes a folder, a
 _NAMED = ("stage", "fingerprint", "model", "model_revision", "revision")  # fields that describe an engine
 
 
-def take_snapshot(lake: Lake, settings: Settings, before: Snapshot | None = None) -> Snapshot:
+def take_snapshot(lake: Lake, settings: Settings) -> Snapshot:
     """Return the snapshot for a release made now.
 
-    Writes only the key of pseudonyms and, if the settings name a benchmark, the results of ``decontaminate``. Shards
-    whose marker is unchanged since the earlier snapshot ``before`` are not read again.
+    Writes only the key of pseudonyms and, if the settings name a benchmark, the results of ``decontaminate``.
     Raises LakeError if a lineage is unknown or input tables of one of its shards are not complete, and ValueError if a
     target is not a valid name.
     """
@@ -42,7 +39,7 @@ def take_snapshot(lake: Lake, settings: Settings, before: Snapshot | None = None
             )
     lineages = list(settings.release.lineages) or [Build(settings).lineage]
     chains = {fingerprint: chain(lake, fingerprint) for fingerprint in lineages}
-    markers = _Markers(lake, before)
+    markers = _Markers(lake)
     inputs = [entry for fingerprint in lineages for entry in _inputs(markers, fingerprint, chains[fingerprint])]
     answers = _answers(lake, markers)
     of_queries = {table: _of_queries(table, lake, markers, set(lineages)) for table in _TABLES_OF_QUERIES}
@@ -63,7 +60,7 @@ def take_snapshot(lake: Lake, settings: Settings, before: Snapshot | None = None
         "engines": {fingerprint: _engines(links) for fingerprint, links in chains.items()},
         "screened": _screened(lake, {entry["fingerprint"] for entry in attempts}),
         "asked": {entry["fingerprint"]: _upstream(lake, entry["fingerprint"]) for entry in answers},
-        "withdrawn": sorted(lake.tombstones()),
+        "withdrawn": sorted(lake.withdrawn()),
         "benchmarks": _benchmarks(found),
         "contaminated": {name: sorted(found[name]) for name in ("images", "questions")},
         "inputs": _sorted_once(inputs),
@@ -93,46 +90,29 @@ def _screened(lake: Lake, attempts: set[str]) -> list[dict[str, Any]]:
 
 
 class _Markers:
-    """Entries of shards, from their markers, or from an earlier snapshot if the marker is unchanged."""
+    """Entries of shards, from the manifests."""
 
-    def __init__(self, lake: Lake, before: Snapshot | None) -> None:
+    def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        same_format = before is not None and before["format"] == FORMAT
-        self._before: dict[tuple[str, str | None, str], Entry] = {
-            (entry["table"], entry["fingerprint"], entry["shard"]): entry
-            for entry in (before["inputs"] if before and same_format else ())
-        }
 
     def entries(self, table: str, fingerprint: str | None, shards: Iterable[Shard] | None = None) -> list[Entry]:
         """Return the entry of each of ``shards`` (default: all complete ones); raise LakeError if one is incomplete."""
-        marked = self._lake.marker_etags(table, fingerprint)
+        markers = self._lake.markers(table, fingerprint)
+        entries = []
+        for shard in markers if shards is None else shards:
+            if shard not in markers:
+                folder = self._lake.store.uri(self._lake.folder(table, fingerprint, shard))
+                raise LakeError(f"{folder} is not complete; build it first")
+            entries.append(_entry(table, fingerprint, shard, markers[shard]))
+        return entries
 
-        def entry(shard: Shard) -> Entry:
-            held = self._before.get((table, fingerprint, str(shard)))
-            if held and held["marker"] == marked.get(shard, "").strip('"'):
-                return held
-            return self._read(table, fingerprint, shard)
 
-        return map_threads(entry, sorted(marked) if shards is None else shards)
-
-    def _read(self, table: str, fingerprint: str | None, shard: Shard) -> Entry:
-        data = self._lake.marker_bytes(table, fingerprint, shard)
-        if data is None:
-            raise LakeError(
-                f"{self._lake.store.uri(self._lake.folder(table, fingerprint, shard))} is not complete; build it first"
-            )
-        marker = Marker.from_json(data)
-        entry = {
-            "table": table,
-            "fingerprint": fingerprint,
-            "shard": str(shard),
-            # This equals the ETag if the store does not encrypt, so that a changed marker is visible in the listing.
-            "marker": hashlib.md5(data, usedforsecurity=False).hexdigest(),
-            "parts": [vars(part) for part in marker.parts],
-        }
-        if table == "queries":  # only for the research artifact
-            entry["rejects"] = [vars(part) for part in marker.rejects]
-        return entry
+def _entry(table: str, fingerprint: str | None, shard: Shard, marker: Marker) -> Entry:
+    parts = [vars(part) for part in marker.parts]
+    entry = {"table": table, "fingerprint": fingerprint, "shard": str(shard), "parts": parts}
+    if table == "queries":  # only for the research artifact
+        entry["rejects"] = [vars(part) for part in marker.rejects]
+    return entry
 
 
 def _inputs(markers: _Markers, fingerprint: str, links: list[dict[str, Any]]) -> list[Entry]:

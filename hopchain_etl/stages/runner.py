@@ -170,6 +170,9 @@ def run_shard(
     done = lake.marker(stage.table, fingerprint, shard)
     if done and not done.failed and done.inputs == digest:
         log.info("%s %s is complete already", stage.name, shard)
+        lake.manifest(stage.table, fingerprint).record(
+            shard, done
+        )  # an earlier attempt may have been killed before this
         return done
     started = time.time()
     progress = progress or NoProgress()
@@ -195,7 +198,7 @@ def run_shard(
         reasons=dict(tally.reasons),
     )
     lake.put_json(folder + "stats.json", _stats(started, tally, lake))
-    lake.write_marker(folder, marker)
+    lake.write_marker(stage.table, fingerprint, shard, marker)
     log.info(
         "%s %s: read %d, ok %d, rejected %d, failed %d, rows %d, %.1f s",
         *(stage.name, shard, marker.read, marker.ok, marker.rejected, marker.failed, len(kept), time.time() - started),

@@ -143,7 +143,7 @@ class Index:
             require_migrated(self.lake)
             self._checked = True
         before, self.voided = self.voided, votes.voided(self.lake)
-        self._withdrawn = frozenset(self.lake.tombstones())
+        self._withdrawn = self.lake.withdrawn()
         self._load_batches(batches.batch_states(self.lake))
         for home in self.open.values():
             home.load(self.lake, self.voided, update_all=before.keys() != self.voided.keys())

@@ -27,7 +27,7 @@ def complete(lake: Lake, rows: pa.Table, **totals: int) -> str:
     folder = lake.folder("categories", "0123456789ab", SHARD)
     part = lake.write_part(folder, "part-00000", rows)
     count = {"read": rows.num_rows, "ok": rows.num_rows, "rejected": 0, "failed": 0} | totals
-    lake.write_marker(folder, Marker((part,), (), **count))
+    lake.write_marker("categories", "0123456789ab", SHARD, Marker((part,), (), **count))
     return folder + part.name
 
 
@@ -78,9 +78,9 @@ def test_the_first_marker_wins_unless_rows_failed(bucket: S3Location) -> None:
     assert lake.read("categories", "0123456789ab", SHARD)["image_id"].to_pylist() == ["a"]
     other = Shard("failed", 0)
     folder = lake.folder("categories", "0123456789ab", other)
-    lake.write_marker(folder, Marker((), (), read=1, ok=0, rejected=0, failed=1))
+    lake.write_marker("categories", "0123456789ab", other, Marker((), (), read=1, ok=0, rejected=0, failed=1))
     part = lake.write_part(folder, "part-00000", categories("healed"))
-    lake.write_marker(folder, Marker((part,), (), read=1, ok=1, rejected=0, failed=0))
+    lake.write_marker("categories", "0123456789ab", other, Marker((part,), (), read=1, ok=1, rejected=0, failed=0))
     assert lake.read("categories", "0123456789ab", other)["image_id"].to_pylist() == ["healed"]
 
 

@@ -185,7 +185,7 @@ def built(lake: Lake, shard: Shard, verdict: SuiteResult, *, marked: bool = True
     folder = lake.folder("images", None, shard)
     lake.put_json(folder + "validation.json", verdict.summary)
     if marked:
-        lake.write_marker(folder, Marker((), (), verdict.rows, verdict.rows, 0, 0))
+        lake.write_marker("images", None, shard, Marker((), (), verdict.rows, verdict.rows, 0, 0))
     return ("images", None, shard)
 
 

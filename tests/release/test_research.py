@@ -30,7 +30,7 @@ def refuse(lake: Lake, fingerprint: str, images: list[str | None]) -> None:
     rows = [{"stage": "generate", "scope": "output", "outcome": "rejected", "reason": "dead_hop", "image_id": image,
              "payload": f'{{"question": "of {image}"}}'} for image in images]  # fmt: skip
     part = lake.write_part(folder, "rejects-00000", pa.Table.from_pylist(rows, schema=schemas.REJECTS))
-    lake.store.put(folder + "_SUCCESS", Marker(**{**vars(marker), "rejects": (part,)}).to_json())
+    lake.replace_marker("queries", fingerprint, shard, Marker(**{**vars(marker), "rejects": (part,)}))
 
 
 def read(folder: Path, table: str) -> list[drawn_lake.Row]:

@@ -80,7 +80,7 @@ def write(lake: Lake, table: str, fingerprint: str | None, shard: Shard, rows: S
     folder = lake.folder(table, fingerprint, shard)
     part = lake.write_part(folder, "part-00000", pa.Table.from_pylist(rows, schema=schemas.TABLES[table]))
     marker = Marker((part,), (), read=len(rows), ok=len(rows), rejected=0, failed=0)
-    lake.store.put(folder + "_SUCCESS", marker.to_json())
+    lake.replace_marker(table, fingerprint, shard, marker)
 
 
 def fill(

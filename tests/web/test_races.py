@@ -5,6 +5,7 @@ The lake is a dictionary here, so that every interleaving can be tried: before a
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -84,6 +85,7 @@ def lake_in(store: Memory) -> Lake:
     lake = Lake.__new__(Lake)
     lake.settings = NEVER
     lake.store = store  # type: ignore[assignment]
+    lake._manifests, lake._withdrawn = {}, (-math.inf, frozenset())
     return lake
 
 

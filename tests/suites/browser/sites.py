@@ -142,7 +142,7 @@ def _fill(lake: Lake) -> tuple[drawn_lake.Lineages, list[dict[str, Any]]]:
     part = lake.write_part(folder, "rejects-00000", pa.Table.from_pylist(rows, schema=schemas.REJECTS))
     reasons = {"too_few_hops": 1, "ambiguous_hop": 1}
     marker = Marker(held.parts, (part,), read=held.read, ok=held.ok, rejected=0, failed=0, reasons=reasons)
-    lake.store.put(folder + "_SUCCESS", marker.to_json())
+    lake.replace_marker("queries", prints.queries, shard, marker)
     return prints, queries
 
 

@@ -115,7 +115,7 @@ def _refuse(lake: Lake, fingerprint: str, query: dict[str, Any]) -> None:
     marker = Marker(
         held.parts, (part,), read=3, ok=2, rejected=0, failed=1, reasons={"no_chain": 1, "unreadable_query": 1}
     )
-    lake.store.put(folder + "_SUCCESS", marker.to_json())
+    lake.replace_marker("queries", fingerprint, shard, marker)
 
 
 def test_builds_are_listed_and_found_by_the_id_of_their_airflow_run(browsed: Browsed) -> None:

@@ -1,0 +1,112 @@
+"""View: rows that are derived from many small objects, kept together in the lake so that only new ones are read.
+
+A source is a name with a version, such as a key with its ETag. The rows of each source are derived once and kept in
+``views/<name>/base.parquet`` and ``views/<name>/recent.parquet``; the latter is small and takes what is new, until it
+has grown to a quarter of the base. Both files say which sources at which versions they hold, so a file that is lost, or
+that another process wrote at the same time, costs time and is never wrong.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore
+
+_SOURCE = "source"  # the column with a row's source, as its number in the file's list
+_LEAST_BASE = 4_096  # rows: a smaller base is rewritten each time
+
+Derive = Callable[[Sequence[str]], Iterable[tuple[str, pa.Table]]]
+
+
+@dataclass(frozen=True)
+class _File:
+    """The rows of one file with their sources, and the versions of these."""
+
+    rows: pa.Table
+    sources: dict[str, str] = field(default_factory=dict)
+
+    def only(self, kept: Mapping[str, str]) -> _File:
+        """Return the file with the rows of the sources in ``kept``."""
+        if kept.keys() == self.sources.keys():
+            return self
+        numbers = [number for number, name in enumerate(self.sources) if name in kept]
+        renumbered = pc.index_in(self.rows[_SOURCE], value_set=pa.array(numbers, pa.int32()))
+        rows = self.rows.set_column(0, pa.field(_SOURCE, pa.int32()), renumbered)
+        return _File(
+            rows.filter(pc.is_valid(renumbered)), {name: self.sources[name] for name in self.sources if name in kept}
+        )
+
+    def plus(self, other: _File) -> _File:
+        """Return both files as one; they have no source in common."""
+        moved = pc.add(other.rows[_SOURCE], pa.scalar(len(self.sources), pa.int32()))
+        rows = other.rows.set_column(0, pa.field(_SOURCE, pa.int32()), moved)
+        return _File(pa.concat_tables([self.rows, rows]), {**self.sources, **other.sources})
+
+
+class View:
+    """The view ``name`` of a lake; its rows have ``schema``."""
+
+    def __init__(self, store: ObjectStore, name: str, schema: pa.Schema) -> None:
+        self._store = store
+        self._name = name
+        self._schema = schema
+        self._stored_schema = pa.schema([pa.field(_SOURCE, pa.int32()), *schema])
+
+    def rows(self, sources: Mapping[str, str], derive: Derive) -> pa.Table:
+        """Return the rows of all ``sources`` (version by name), in no particular order.
+
+        ``derive`` is called with the names of those that are new or changed, and yields each with its rows; a source
+        that it does not yield (gone meanwhile) has none and is asked for again next time.
+        """
+        base, recent = self._load("base"), self._load("recent")
+        base = base.only({name: at for name, at in base.sources.items() if sources.get(name) == at})
+        fresh = {
+            name: at for name, at in recent.sources.items() if sources.get(name) == at and name not in base.sources
+        }
+        recent = recent.only(fresh)
+        missing = [name for name in sources if name not in base.sources and name not in recent.sources]
+        if missing:
+            recent = recent.plus(self._derived(missing, sources, derive))
+            if recent.rows.num_rows * 4 > max(base.rows.num_rows, _LEAST_BASE):
+                base, recent = base.plus(recent), self._empty()
+                self._save("base", base)
+            self._save("recent", recent)
+        return pa.concat_tables([base.rows, recent.rows]).select(self._schema.names)
+
+    def _derived(self, missing: Sequence[str], sources: Mapping[str, str], derive: Derive) -> _File:
+        tables = [self._stored_schema.empty_table()]
+        names: dict[str, str] = {}
+        for name, table in derive(missing):
+            number = pa.array([len(names)] * table.num_rows, pa.int32())
+            tables.append(table.select(self._schema.names).cast(self._schema).add_column(0, _SOURCE, number))
+            names[name] = sources[name]
+        return _File(pa.concat_tables(tables), names)
+
+    def _empty(self) -> _File:
+        return _File(self._stored_schema.empty_table())
+
+    def _key(self, kind: str) -> str:
+        return f"views/{self._name}/{kind}.parquet"
+
+    def _load(self, kind: str) -> _File:
+        try:
+            table = pq.read_table(io.BytesIO(self._store.get(self._key(kind))))
+        except (MissingObjectError, pa.ArrowInvalid):
+            return self._empty()
+        metadata = table.schema.metadata or {}
+        if table.schema.remove_metadata() != self._stored_schema or b"sources" not in metadata:
+            return self._empty()  # of another version of the code
+        return _File(table.replace_schema_metadata(None), json.loads(metadata[b"sources"]))
+
+    def _save(self, kind: str, file: _File) -> None:
+        sink = pa.BufferOutputStream()
+        rows = file.rows.replace_schema_metadata({b"sources": json.dumps(file.sources).encode()})
+        pq.write_table(rows, sink, compression="zstd")
+        self._store.put(self._key(kind), sink.getvalue().to_pybytes())

@@ -1,0 +1,73 @@
+"""A view holds the rows of all its sources as they are now, and asks only for those that are new or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hopchain_etl.lake import view as module
+from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.view import View
+from hopchain_etl.settings import S3Settings
+from support.s3 import S3Location
+
+pytestmark = pytest.mark.s3
+SCHEMA = pa.schema([("text", pa.string())])
+SOURCES = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from("123"), max_size=6)
+
+
+class Source:
+    """Gives three rows for each source, none for ``f``, and remembers which it was asked for."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, str] = {}
+        self.asked: list[str] = []
+
+    def derive(self, names: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+        self.asked += names
+        for name in names:
+            yield name, pa.table({"text": self.rows(name)}, schema=SCHEMA)
+
+    def rows(self, name: str) -> list[str]:
+        return [] if name == "f" else [f"{name}{self.versions[name]}{row}" for row in range(3)]
+
+    def all_rows(self) -> list[str]:
+        return sorted(row for name in self.versions for row in self.rows(name))
+
+
+def store_at(bucket: S3Location) -> ObjectStore:
+    return ObjectStore(S3Settings(uri=f"s3://{bucket.bucket}/lake", endpoint_url=bucket.endpoint_url, path_style=True))
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(nights=st.lists(SOURCES, min_size=1, max_size=5), least=st.sampled_from([1, 10, 4_096]))
+def test_it_follows_its_sources(bucket: S3Location, nights: list[dict[str, str]], least: int) -> None:
+    store, source = store_at(bucket), Source()
+    store.delete([entry.key for entry in store.list_objects()])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_LEAST_BASE", least)
+        before: dict[str, str] = {}
+        for versions in nights:
+            source.versions, source.asked = versions, []
+            held = View(store, "test", SCHEMA).rows(versions, source.derive)
+            assert sorted(held["text"].to_pylist()) == source.all_rows()
+            assert not {name for name in source.asked if before.get(name) == versions[name]}
+            before = versions
+
+
+def test_a_lost_or_foreign_file_costs_time_only(bucket: S3Location) -> None:
+    store, source = store_at(bucket), Source()
+    source.versions = {"a": "1", "b": "1"}
+    View(store, "test", SCHEMA).rows(source.versions, source.derive)
+    for damage in (b"", b"PAR1 no parquet PAR1"):
+        source.asked = []
+        store.put("views/test/recent.parquet", damage)
+        rows = View(store, "test", SCHEMA).rows(source.versions, source.derive)
+        assert sorted(rows["text"].to_pylist()) == source.all_rows()
+        assert source.asked == ["a", "b"]
+    other = pa.schema([("number", pa.int64())])
+    assert View(store, "test", other).rows({}, source.derive).num_rows == 0
