@@ -124,6 +124,20 @@ def batch_states(lake: Lake) -> dict[str, frozenset[str]]:
     return {name: frozenset(states - {"batch"}) for name, states in sorted(kinds.items()) if "batch" in states}
 
 
+def decided_etags(lake: Lake) -> dict[str, str]:
+    """Return the keys of all records of settled batches with their ETags."""
+    found = ((_KEY.fullmatch(entry.key), entry) for entry in lake.store.list_objects("batches/"))
+    return {entry.key: entry.etag for match, entry in found if match and match["kind"] == "decided"}
+
+
+def name_of_record(key: str) -> str:
+    """Return the name of the batch that a key is a record or state of."""
+    match = _KEY.fullmatch(key)
+    if match is None:
+        raise ValueError(f"{key!r} is not a key of a batch")
+    return match["id"]
+
+
 def query_ids_of_batches(lake: Lake, names: Iterable[str]) -> set[str]:
     """Return the query_ids of the named batches."""
     return {query for batch in map_threads(lambda name: load(lake, name), names) for query in batch.query_ids}

@@ -13,6 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 from pydantic import ValidationError
@@ -104,6 +105,20 @@ def _collect(lake: Lake, name: str, validate: Validator, voided: Collection[str]
     inputs = digest(stored, voided)
     compact(lake, batch, stored, inputs, validate, voided)
     return _progress(lake, batch, inputs, closed=closed)
+
+
+def settle(lake: Lake, progress: Mapping[str, Any]) -> bool:
+    """Record that a batch is final (a BatchProgress as dict), unless its votes have changed since it was collected.
+
+    Returns False if they have: a vote was taken back, or somebody voided. The next collect computes the batch again.
+    """
+    name = progress["id"]
+    batches.mark_decided(lake, name, dict(progress))
+    # Looked at after the record was written: who voids somebody later sees the record and removes it.
+    if digest(stored_votes(lake, batches.load(lake, name)), votes.voided(lake)) == progress["inputs"]:
+        return True
+    batches.reopen(lake, name)
+    return False
 
 
 def stored_votes(lake: Lake, batch: Batch) -> list[VoteObject]:

@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Container, Iterable
 from fractions import Fraction
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,6 +24,8 @@ from hopchain_etl.lake.lake import Lake
 VOTE_KEY = re.compile(r"votes/(?P<batch>[^/]+)/(?P<query>[0-9a-f]{64})/seat-(?P<seat>\d{1,2})\.(?P<rev>\d{1,9})\.json")
 _VOIDS = "annotators/"
 _VOIDED = ".voided.json"
+
+Tombstone = dict[str, Any]
 
 
 class Vote(BaseModel):
@@ -87,22 +90,29 @@ def in_full_sample(query_id: str, share: float) -> bool:
     return int(query_id[:13], 16) / 16**13 < share
 
 
-def void(lake: Lake, annotator: str, *, by: str, reason: str) -> bool:
-    """Void an annotator: none of the answers count any more. Return False if the annotator was already voided."""
-    stone = {"annotator": annotator, "by": by, "reason": reason}
-    return lake.store.put_if_absent(
-        f"{_VOIDS}{annotator_key(annotator)}{_VOIDED}", json.dumps(stone, sort_keys=True).encode()
-    )
+def tombstones(lake: Lake) -> list[Tombstone]:
+    """Return all tombstones of annotators, also of those whose answers are about to count again (``voided`` False)."""
+    keys = [entry.key for entry in lake.store.list_objects(_VOIDS) if entry.key.endswith(_VOIDED)]
+    return [json.loads(lake.store.get(key)) for key in keys]
 
 
-def voided(lake: Lake) -> dict[str, dict[str, str]]:
+def voided(lake: Lake) -> dict[str, Tombstone]:
     """Return the tombstone of each voided annotator, by name."""
-    stones = [
-        json.loads(lake.store.get(entry.key))
-        for entry in lake.store.list_objects(_VOIDS)
-        if entry.key.endswith(_VOIDED)
-    ]
-    return {stone["annotator"]: stone for stone in stones}
+    return {stone["annotator"]: stone for stone in tombstones(lake) if stone.get("voided", True)}
+
+
+def put_tombstone(lake: Lake, stone: Tombstone) -> None:
+    """Write an annotator's tombstone."""
+    lake.store.put(_tombstone_key(stone["annotator"]), json.dumps(stone, sort_keys=True).encode())
+
+
+def delete_tombstone(lake: Lake, annotator: str) -> None:
+    """Delete an annotator's tombstone."""
+    lake.store.delete([_tombstone_key(annotator)])
+
+
+def _tombstone_key(annotator: str) -> str:
+    return f"{_VOIDS}{annotator_key(annotator)}{_VOIDED}"
 
 
 def annotator_key(annotator: str) -> str:

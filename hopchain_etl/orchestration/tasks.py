@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, Protocol
 
-from hopchain_etl.annotation import batches
+from hopchain_etl.annotation import batches, voiding
 from hopchain_etl.annotation import collect as collecting
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.eligibility import excluded_queries
@@ -219,22 +219,24 @@ def _counts(build: Build, planned: Sequence[Shard], ingested: JSON) -> JSON:
 def collect() -> list[JSON]:
     """Compact the annotators' answers; return the progress of the batches that have just become final."""
     settings = Settings()
-    final = collecting.collect(Lake(settings.lake), validator.make_validator(settings.quality))
+    lake = Lake(settings.lake)
+    voiding.finish(lake)
+    final = collecting.collect(lake, validator.make_validator(settings.quality))
     return [asdict(progress) for progress in final]
 
 
 def announce_answers(final: Sequence[JSON]) -> JSON:
     """Record batches as decided and return the payload of the asset event; skip the task if there are none.
 
-    This is recorded last, so that a batch whose event was not sent is found again by the next run.
+    This is recorded last, so that a batch whose event was not sent is found again by the next run. A batch whose votes
+    have changed since it was collected (a vote was taken back, an annotator was voided) is left to the next run.
     """
-    if not final:
-        _skip("no batch was decided or closed since the last run")
     lake = Lake(Settings().lake)
-    for progress in final:
-        batches.mark_decided(lake, progress["id"], progress)
-    totals = {name: sum(progress[name] for progress in final) for name in ("kept", "dropped", "open")}
-    return {"batches": [progress["id"] for progress in final], **totals}
+    settled = [progress for progress in final if collecting.settle(lake, progress)]
+    if not settled:
+        _skip("no batch was decided or closed since the last run")
+    totals = {name: sum(progress[name] for progress in settled) for name in ("kept", "dropped", "open")}
+    return {"batches": [progress["id"] for progress in settled], **totals}
 
 
 # --- hopchain_release ---

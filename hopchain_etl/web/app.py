@@ -31,6 +31,7 @@ from hopchain_etl.web.errors import DeskError, Gone, NotFound, Unavailable
 from hopchain_etl.web.guard import Guard
 from hopchain_etl.web.index import Index
 from hopchain_etl.web.lead import LeadDesk
+from hopchain_etl.web.people import People
 from hopchain_etl.web.submission import REASONS, Submission
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[A
     leading = LeadDesk(desk)
     app.include_router(_annotation(desk, leading, annotator, anybody), prefix="/api")
     app.include_router(_practice(desk, annotator), prefix="/api")
-    app.include_router(lead_api.router(leading, lead), prefix="/api/lead")
+    app.include_router(lead_api.router(leading, People(leading, settings), lead), prefix="/api/lead")
     app.include_router(browser(lambda: lake, viewer), prefix="/api/browse")
     app.add_middleware(Guard, origins=[os.environ.get("AIRFLOW__API__BASE_URL", "")])
     for kind, handler in _HANDLERS.items():

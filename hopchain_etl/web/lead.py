@@ -1,4 +1,4 @@
-"""The lead's functions: batches and their progress, agreement of annotators, and voiding of annotators."""
+"""The lead's functions: batches and their progress, agreement of annotators, gold checks; see also ``people``."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from hopchain_etl.annotation import batches, collect, practice, votes
+from hopchain_etl.annotation import batches, collect, practice
 from hopchain_etl.annotation.agreement import measure, vote_value
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.eligibility import excluded_queries_of_lineage
 from hopchain_etl.annotation.gold import GoldItem
+from hopchain_etl.annotation.settled import SettledBatch, settled_batches
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.hops.consensus import Decision, parse_answer
+from hopchain_etl.hops.consensus import ConsensusRule, Decision, parse_answer
 from hopchain_etl.hops.query import decimal_text, query_id
 from hopchain_etl.lake.lake import LakeError, Shard
+from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.web import batch_csv
 from hopchain_etl.web.batch_view import BatchView, Votes
 from hopchain_etl.web.desk import Desk
@@ -27,6 +29,11 @@ from hopchain_etl.web.hop_view import hop_view
 from hopchain_etl.web.questions import Question, as_question, read_questions
 
 JSON = dict[str, Any]
+
+BROKEN_REMEDY = (
+    "The other batches go on. Build the named shard again (model answers are in the journal and not asked for again), "
+    "restore the named object from a backup, or close this batch."
+)
 
 
 class LeadDesk:
@@ -42,31 +49,28 @@ class LeadDesk:
     # --- batches ---
 
     def batches(self) -> list[JSON]:
-        """Return every batch with its progress, newest first."""
+        """Return every batch with its progress, newest first; of settled ones without reading their answers."""
         self.index.refresh(older_than=2)
-        return [self.summary(name) for name in reversed(batches.batch_states(self.lake))]
+        states, settled = batches.batch_states(self.lake), settled_batches(self.lake)
+        return [self._summary(name, states[name], settled.get(name)) for name in sorted(states, reverse=True)]
 
     def summary(self, name: str) -> JSON:
         """Return one batch with its progress."""
-        shown = self.show(name)
-        batch, rule = shown.batch, shown.rule
-        tally = Counter(shown.outcome(query).decision for query in shown.votes)
-        assigned = batches.assigned(self.lake, name) if "assigned" in shown.kinds else None
+        return self._summary(name, self.show(name).kinds, None)
+
+    def _summary(self, name: str, kinds: frozenset[str], settled: SettledBatch | None) -> JSON:
+        """Return a batch with its progress; one that cannot be read has the ``state`` broken, a reason and a remedy."""
+        if broken := self.index.broken.get(name):
+            return {"id": name, "state": "broken", "reason": broken.reason, "remedy": BROKEN_REMEDY}
+        try:
+            progress = _settled_progress(settled) if settled else _progress(self.show(name))
+            assigned = batches.assigned(self.lake, name) if "assigned" in kinds else None
+        except (LakeError, MissingObjectError) as error:
+            return {"id": name, "state": "broken", "reason": str(error), "remedy": BROKEN_REMEDY}
         return {
-            "id": batch.id,
-            "created_by_run": batch.created_by_run,
-            "lineage": batch.lineage,
-            "queries": len(batch.query_ids),
-            "seats": rule.seats,
-            "agree": rule.agree,
-            "rule": str(rule),
-            "state": next((kind for kind in ("closed", "decided") if kind in shown.kinds), "open"),
+            **progress,
+            "state": next((kind for kind in ("closed", "decided") if kind in kinds), "open"),
             "assigned": None if assigned is None else sorted(assigned),
-            "seats_filled": sum(map(len, shown.votes.values())),
-            "seats_total": rule.seats * len(batch.query_ids),
-            **{str(decision): tally[decision] for decision in Decision},
-            "late": shown.late,
-            "full_sample": len(shown.full),
         }
 
     def show(self, name: str) -> BatchView:
@@ -147,38 +151,6 @@ class LeadDesk:
         batches.close(self.lake, name, by)
         self.index.refresh()
         return self.summary(name)
-
-    # --- annotators ---
-
-    def void(self, annotator: str, by: str, reason: str) -> JSON:
-        """Void an annotator: their answers no longer count, their seats are free, and final batches are reopened."""
-        freed = 0
-        for name, kinds in batches.batch_states(self.lake).items():
-            answers = sum(one.annotator == annotator for given in self.show(name).votes.values() for one in given)
-            freed += answers if "closed" not in kinds else 0
-            if answers and "decided" in kinds and "closed" not in kinds:
-                batches.reopen(self.lake, name)
-        votes.void(self.lake, annotator, by=by, reason=reason)
-        self.index.refresh()
-        return {"voided": True, "reopened": freed}
-
-    def annotators(self) -> list[JSON]:
-        """Return all annotators with their number of answers and whether they are voided."""
-        self.index.refresh(older_than=2)
-        counts: Counter[str] = Counter()
-        for name in batches.batch_states(self.lake):
-            counts.update(one.annotator for given in self.show(name).votes.values() for one in given)
-        stones = self.index.voided
-        return [
-            {
-                "annotator": name,
-                "answers": counts[name],
-                "voided": name in stones,
-                "voided_by": stones.get(name, {}).get("by"),
-                "voided_reason": stones.get(name, {}).get("reason"),
-            }
-            for name in sorted(counts.keys() | stones.keys())
-        ]
 
     # --- quality ---
 
@@ -301,3 +273,40 @@ class LeadDesk:
             if lineage := self._batch(name).lineage:
                 return lineage
         raise Invalid("lineage: required, because no batch has one yet")
+
+
+def _progress(shown: BatchView) -> JSON:
+    batch, rule = shown.batch, shown.rule
+    tally = Counter(shown.outcome(query).decision for query in shown.votes)
+    return {
+        **_facts(batch, rule, len(batch.query_ids)),
+        "seats_filled": sum(map(len, shown.votes.values())),
+        **{str(decision): tally[decision] for decision in Decision},
+        "late": shown.late,
+        "full_sample": len(shown.full),
+    }
+
+
+def _settled_progress(batch: SettledBatch) -> JSON:
+    return {
+        **_facts(batch, ConsensusRule.from_policy(batch.policy), batch.queries),
+        "seats_filled": batch.answers,
+        "kept": batch.kept,
+        "dropped": batch.dropped,
+        "open": batch.open,
+        "late": 0,
+        "full_sample": batch.full_sample,
+    }
+
+
+def _facts(batch: Batch | SettledBatch, rule: ConsensusRule, queries: int) -> JSON:
+    return {
+        "id": batch.id,
+        "created_by_run": batch.created_by_run,
+        "lineage": batch.lineage,
+        "queries": queries,
+        "seats": rule.seats,
+        "agree": rule.agree,
+        "rule": str(rule),
+        "seats_total": rule.seats * queries,
+    }

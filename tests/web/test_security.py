@@ -28,7 +28,7 @@ FOR_ANNOTATORS = {"/", "/annotate", "/guidelines", "/assets/{name}", "/api/me", 
                   "/api/practice/{number}/image", "/api/practised"}  # fmt: skip
 SCRIPT = "<script>alert(document.cookie)</script>"
 WRITES = ["answers", "skips", "undo", "practice/0", "practised", "lead/batches", "lead/batches/monday/assigned",
-          "lead/batches/monday/close", "lead/void", "lead/gold"]  # fmt: skip
+          "lead/batches/monday/close", "lead/void", "lead/unvoid", "lead/gold"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
