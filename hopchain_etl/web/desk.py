@@ -23,7 +23,7 @@ from hopchain_etl.web.errors import Conflict, Gone, NotFound, Unavailable
 from hopchain_etl.web.folder import QuestionStatus, QuestionVotes
 from hopchain_etl.web.index import Index, without_leases
 from hopchain_etl.web.open_batch import OpenBatch
-from hopchain_etl.web.questions import Question, as_question
+from hopchain_etl.web.questions import Question, as_question, is_withdrawn
 from hopchain_etl.web.submission import Submission, normalise
 
 _MAX_SEAT_ATTEMPTS = 16  # attempts to take the next free seat of a question when others are faster
@@ -53,7 +53,9 @@ class Desk:
         for home in asking:
             for query in islice(self._likely(annotator, home), _MAX_READ):
                 question = home.questions.get(query)
-                if question and (until := self._lease(annotator, home, query)):
+                if question is None or is_withdrawn(self.lake, question):
+                    continue  # the index hears of a withdrawal some seconds later
+                if until := self._lease(annotator, home, query):
                     return self._task(annotator, question, home, until)
         left = any(True for home in asking for _ in self.index.candidates(annotator, home))
         why = "no_batch" if not asking else "waiting" if left else "done"
@@ -70,8 +72,13 @@ class Desk:
             return as_question(check)
         raise NotFound("this question is not assigned to you")
 
+    def check_photo(self, question: Question) -> None:
+        """Raise Gone if the photo of a question is withdrawn; asked for each photo, because the index may be stale."""
+        if is_withdrawn(self.lake, question):
+            raise Gone("this picture was removed")
+
     def image(self, question: Question) -> bytes:
-        """Return the photo of a question; raise Gone if it was erased."""
+        """Return the photo of a question; raise Gone if it was erased. See also ``check_photo``."""
         try:
             return self.lake.store.get(question.blob_key)
         except MissingObjectError as error:
@@ -105,7 +112,14 @@ class Desk:
         if not index.gold.is_due(annotator, index.turn(annotator), self.settings.gold_share):
             return None
         known = {query for query in index.gold.items if index.batch_of(query)}
-        return index.gold.pick(annotator, known)
+        while check := index.gold.pick(annotator, known):
+            if is_withdrawn(self.lake, as_question(check)):
+                known.add(check.query_id)
+            elif self.lake.store.exists(check.blob_key):
+                return check
+            else:
+                index.gold.leave_out(check.query_id)
+        return None
 
     def _likely(self, annotator: str, home: OpenBatch) -> Iterator[str]:
         """Yield candidates that still seem to have a free seat; the question the annotator is viewing comes first."""

@@ -1,30 +1,32 @@
-"""The lead's functions: batches and their progress, agreement of annotators, gold checks; see also ``people``."""
+"""The lead's functions: batches and their progress, agreement and disagreements of annotators.
+
+See also ``people`` (voiding) and ``checks`` (gold).
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
 
-from hopchain_etl.annotation import batches, collect, practice
-from hopchain_etl.annotation.agreement import measure, vote_value
+from hopchain_etl.annotation import batches, collect
+from hopchain_etl.annotation.agreement import measure
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.eligibility import excluded_queries_of_lineage
-from hopchain_etl.annotation.gold import GoldItem
 from hopchain_etl.annotation.settled import SettledBatch, settled_batches
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.hops.consensus import ConsensusRule, Decision, parse_answer
-from hopchain_etl.hops.query import decimal_text, query_id
+from hopchain_etl.hops.consensus import ConsensusRule, Decision
+from hopchain_etl.hops.query import decimal_text
 from hopchain_etl.lake.lake import LakeError, Shard
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.web import batch_csv
 from hopchain_etl.web.batch_view import BatchView, Votes
 from hopchain_etl.web.desk import Desk
-from hopchain_etl.web.errors import Conflict, Invalid, NotFound
+from hopchain_etl.web.errors import Conflict, Gone, Invalid, NotFound
 from hopchain_etl.web.hop_view import hop_view
 from hopchain_etl.web.questions import Question, as_question, read_questions
 
@@ -75,6 +77,7 @@ class LeadDesk:
 
     def show(self, name: str) -> BatchView:
         """Return a batch and its votes: from the desk's index, or from the answers table after it is final."""
+        self.index.refresh_if_stale()
         kinds = batches.batch_states(self.lake).get(name)
         if kinds is None:
             raise NotFound(f"there is no batch {name!r}")
@@ -161,15 +164,18 @@ class LeadDesk:
         return measure(shown.votes, shown.rule, shown.full, programs, self.index.gold.answers(), self.index.voided)
 
     def disagreements(self, name: str, offset: int, limit: int) -> JSON:
-        """Return the queries where annotators disagree, someone rejected, or the program has another answer."""
-        shown, rows = self.show(name), self.rows(name)
-        found = [query for query in shown.votes if shown.is_disputed(query, rows.get(query))]
-        items = [self._item(shown, query, rows.get(query)) for query in found[offset : offset + limit]]
+        """Return the queries where annotators disagree, someone rejected, or the program has another answer.
+
+        Those whose photo is withdrawn or erased are left out.
+        """
+        shown, rows, questions = self.show(name), self.rows(name), self.questions_of(name)
+        found = [query for query in shown.votes if query in questions and shown.is_disputed(query, rows.get(query))]
+        items = [self._item(shown, questions[query], rows.get(query)) for query in found[offset : offset + limit]]
         return {"total": len(found), "items": items}
 
-    def _item(self, shown: BatchView, query: str, row: JSON | None) -> JSON:
+    def _item(self, shown: BatchView, question: Question, row: JSON | None) -> JSON:
+        query = question.query_id
         outcome, row = shown.outcome(query), row or {}
-        question = self.question(query)
         views = [hop_view(hop, number) for number, hop in enumerate(row.get("hops", ()), start=1)]
         hops = [{key: value for key, value in hop.items() if key != "target"} for hop in views]
         columns = ("seat", "annotator", "answer", "reject_reason", "comment", "seconds", "answered_at")
@@ -191,68 +197,42 @@ class LeadDesk:
         """Return a batch's valid answers as CSV (see ``batch_csv.as_csv``)."""
         return batch_csv.as_csv(self.show(name), self.rows(name))
 
-    # --- gold checks ---
-
-    def gold(self) -> JSON:
-        """Return the number of gold checks, in total and by source."""
-        self.index.gold.refresh()
-        items = self.index.gold.items.values()
-        return {"items": len(items), "sources": dict(Counter(item.source for item in items))}
-
-    def add_gold(self, source: str, limit: int, listed: Sequence[tuple[str, str]]) -> JSON:
-        """Add gold checks: from unanimous answers of final batches, from a list, or from drawn pictures."""
-        if source == "drawn":
-            items = [
-                self._drawn(one) for one in itertools.islice(practice.drawn(self.desk.settings.practice + 100), limit)
-            ]
-        elif source == "listed":
-            items = [self._gold(query, answer, source) for query, answer in listed]
-        else:
-            items = [self._gold(query, answer, source) for query, answer in itertools.islice(self._agreed(), limit)]
-        added = self.index.gold.add(items)
-        return {"items": len(self.index.gold.items), "added": added}
-
-    def _agreed(self) -> Iterable[tuple[str, str]]:
-        """Yield (query, answer) of final batches with unanimous answers, except existing checks."""
-        for name, kinds in batches.batch_states(self.lake).items():
-            if "decided" in kinds:
-                shown = self.show(name)
-                for query, given in shown.votes.items():
-                    answer = shown.outcome(query).answer
-                    unanimous = len({vote_value(one) for one in given}) == 1
-                    if answer is not None and unanimous and query not in self.index.gold.items:
-                        yield query, decimal_text(answer)
-
-    def _gold(self, query: str, answer: str, source: str) -> GoldItem:
-        if parse_answer(answer) is None:
-            raise Invalid(f"answer: {answer!r} is not a plain number")
-        one = self.question(query)
-        return GoldItem(query, one.text, answer.strip(), source, one.width, one.height, one.blob_key)
-
-    def _drawn(self, one: practice.Drawn) -> GoldItem:
-        name = query_id("drawn", one.question)
-        key = f"gold/images/{name}.png"
-        self.lake.store.put(key, one.png)
-        return GoldItem(name, one.question, one.answer, "drawn", one.width, one.height, key)
-
     # --- queries ---
 
     def question(self, query: str) -> Question:
-        """Return any question of any batch; raise NotFound otherwise."""
+        """Return any question of any batch; raise NotFound otherwise, and Gone if its photo is withdrawn."""
         self.index.refresh_if_stale()
+        found = self._find(query)
+        if found is None:
+            raise NotFound("this question is in no batch")
+        if found.image_id in self.lake.withdrawn():
+            raise Gone("this picture was removed")
+        return found
+
+    def _find(self, query: str) -> Question | None:
         home = self.index.batch_of(query)
         if found := home.questions.get(query) if home else None:
             return found
         if item := self.index.gold.items.get(query):
             return as_question(item)
         for name in reversed(batches.batch_states(self.lake)):
-            if found := self._questions(name).get(query):
-                return found
-        raise NotFound("this question is in no batch")
+            try:
+                if found := self._questions(name).get(query):
+                    return found
+            except (LakeError, MissingObjectError):
+                continue  # a batch that cannot be read; the list of batches says so
+        return None
+
+    def questions_of(self, name: str) -> Mapping[str, Question]:
+        """Return the questions of a batch whose photos are not withdrawn."""
+        home, withdrawn = self.index.open.get(name), self.lake.withdrawn()
+        questions = home.questions if home else self._questions(name)
+        return {query: one for query, one in questions.items() if one.image_id not in withdrawn}
 
     def rows(self, name: str) -> Mapping[str, JSON]:
-        """Return the rows of a batch's queries, without the columns that only the author needs."""
-        return self._rows(name)
+        """Return the rows of a batch's queries, without withdrawn photos and columns that only the author needs."""
+        withdrawn = self.lake.withdrawn()
+        return {query: row for query, row in self._rows(name).items() if row["image_id"] not in withdrawn}
 
     def _read_rows(self, name: str) -> Mapping[str, JSON]:
         batch = self._batch(name)
@@ -262,7 +242,9 @@ class LeadDesk:
         wanted = set(batch.query_ids)
         shards = [Shard.parse(shard) for shard in batch.shards] or self.lake.completed_shards("queries", lineage)
         tables = map_threads(lambda shard: self.lake.read("queries", lineage, shard, withdrawn=()), shards)
-        rows = pa.concat_tables(tables).select(["query_id", "question", "answer", "expr", "hops"]).to_pylist()
+        rows = (
+            pa.concat_tables(tables).select(["query_id", "image_id", "question", "answer", "expr", "hops"]).to_pylist()
+        )
         return {row["query_id"]: row for row in rows if row["query_id"] in wanted}
 
     def _batch(self, name: str) -> Batch:

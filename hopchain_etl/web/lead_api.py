@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from hopchain_etl.web.access import Person
+from hopchain_etl.web.checks import Checks
 from hopchain_etl.web.lead import LeadDesk
 from hopchain_etl.web.people import People
 
@@ -60,12 +61,12 @@ class NewGold(_Body):
     items: Annotated[list[Listed], Field(max_length=500)] = Field(default_factory=list)
 
 
-def router(desk: LeadDesk, people: People, lead: Any) -> APIRouter:
+def router(desk: LeadDesk, people: People, checks: Checks, lead: Any) -> APIRouter:
     """Return the routes below ``/api/lead``; each depends on ``lead``."""
     routes = APIRouter()
     _add_batches(routes, desk, lead)
     _add_people(routes, people, lead)
-    _add_gold(routes, desk, lead)
+    _add_gold(routes, checks, lead)
     return routes
 
 
@@ -128,13 +129,13 @@ def _add_people(routes: APIRouter, people: People, lead: Any) -> None:
         return people.unvoid(body.annotator, one.name)
 
 
-def _add_gold(routes: APIRouter, desk: LeadDesk, lead: Any) -> None:
+def _add_gold(routes: APIRouter, checks: Checks, lead: Any) -> None:
     Lead = Annotated[Person, Depends(lead)]  # noqa: N806 - a type
 
     @routes.get("/gold")
     def gold(one: Lead) -> JSON:
-        return desk.gold()
+        return checks.counts()
 
     @routes.post("/gold")
     def add_gold(one: Lead, body: NewGold) -> JSON:
-        return desk.add_gold(body.source, body.limit, [(item.query_id, item.answer) for item in body.items])
+        return checks.add(body.source, body.limit, [(item.query_id, item.answer) for item in body.items])

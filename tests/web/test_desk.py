@@ -188,7 +188,25 @@ def test_a_withdrawn_photo_is_not_shown(desk: Office) -> None:
     desk.lake.write_tombstone(desk.queries[0]["image_id"], reason="asked to", blob_sha=None)
     desk.desk.index.refresh()
     assert desk.ann.next()["task"] is None
-    desk.ann.get(f"/{task['image']}", expect=404)
+    assert desk.http.get(f"/{task['image']}", headers={"x-user": "ann"}).status_code in (404, 410)
+
+
+def test_a_photo_withdrawn_after_its_question_was_issued_is_not_sent_any_more(desk: Office) -> None:
+    """The worker has not heard of it: neither the photo of the task, nor the one to fetch ahead, nor a 304."""
+    worker = desk.worker(refresh_seconds=1_000)
+    asked = worker.ann.next()
+    urls = [asked["task"]["image"], asked["prefetch"]]
+    photo = worker.ann.get(f"/{urls[0]}")
+    assert photo.headers["cache-control"] == "private, no-cache"
+    known = {"x-user": "ann", "if-none-match": photo.headers["etag"]}
+    assert worker.http.get(f"/{urls[0]}", headers=known).status_code == 304
+    assert worker.http.get(f"/{urls[0]}", headers={**known, "if-none-match": '"x"'}).status_code == 200
+    worker.lead.get(f"/{urls[0]}")
+    desk.lake.write_tombstone(desk.queries[0]["image_id"], reason="asked to", blob_sha=None)
+    for url in urls:
+        worker.ann.get(f"/{url}", expect=410)
+        worker.lead.get(f"/{url}", expect=410)
+    assert worker.http.get(f"/{urls[0]}", headers=known).status_code == 410
 
 
 def test_plain_numbers_are_taken_and_anything_else_is_refused_with_the_rule(desk: Office) -> None:
