@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hopchain_etl.annotation.votes import votes_prefix
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.lake.lake import Lake, LakeError, Shard, check_intake
+from hopchain_etl.lake.lake import Lake, LakeError, check_intake
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import DeskSettings
 
@@ -130,6 +130,12 @@ def decided_etags(lake: Lake) -> dict[str, str]:
     return {entry.key: entry.etag for match, entry in found if match and match["kind"] == "decided"}
 
 
+def batch_etags(lake: Lake) -> dict[str, str]:
+    """Return the keys of all batches with their ETags."""
+    found = ((_KEY.fullmatch(entry.key), entry) for entry in lake.store.list_objects("batches/"))
+    return {entry.key: entry.etag for match, entry in found if match and match["kind"] is None}
+
+
 def name_of_record(key: str) -> str:
     """Return the name of the batch that a key is a record or state of."""
     match = _KEY.fullmatch(key)
@@ -138,35 +144,10 @@ def name_of_record(key: str) -> str:
     return match["id"]
 
 
-def query_ids_of_batches(lake: Lake, names: Iterable[str]) -> set[str]:
-    """Return the query_ids of the named batches."""
-    return {query for batch in map_threads(lambda name: load(lake, name), names) for query in batch.query_ids}
-
-
 def policy_of(desk: DeskSettings) -> dict[str, Any]:
     """Return the policy that the settings give to new batches."""
     name = "unanimous" if desk.agree == desk.seats else f"{desk.agree} of {desk.seats}"
     return {"name": name, "seats": desk.seats, "agree": desk.agree, "full_share": desk.full_share}
-
-
-def unassigned_queries(
-    lake: Lake, lineage: str, excluded: Mapping[Shard, Container[str]], *, besides: str = ""
-) -> dict[Shard, list[str]]:
-    """Return the queries of a fingerprint that are in no batch (except ``besides``), by shard, in order.
-
-    Only shards in ``excluded`` are read, and the queries listed there are excluded.
-    """
-    earlier = query_ids_of_batches(lake, (other for other in batch_states(lake) if other != besides))
-    withdrawn = lake.withdrawn()
-
-    def queries(shard: Shard) -> list[str]:
-        rows = lake.read("queries", lineage, shard, withdrawn=withdrawn)
-        return [
-            query for query in rows["query_id"].to_pylist() if query not in earlier and query not in excluded[shard]
-        ]
-
-    shards = list(excluded)
-    return {shard: ids for shard, ids in zip(shards, map_threads(queries, shards), strict=True) if ids}
 
 
 def close(lake: Lake, name: str, by: str) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import signal
 import threading
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from hopchain_etl.annotation import batches, voiding
 from hopchain_etl.annotation import collect as collecting
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.eligibility import excluded_queries
+from hopchain_etl.annotation.unasked import unassigned_queries
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import TokenCeilingError
 from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake, key_part
@@ -154,15 +154,14 @@ def publish_batch(params: Params, run: DagRun) -> JSON:
     build = Build(settings_for(params))
     name = intake_name(run)
     excluded = excluded_queries(build)
-    new = batches.unassigned_queries(build.lake, build.lineage, excluded, besides=name)
-    reasons = dict(sorted(Counter(reason for found in excluded.values() for reason in found.values()).items()))
+    new = unassigned_queries(build.lake, build.lineage, excluded, besides=name)
     if not new:
-        return {"id": None, "queries": 0, "held_back": reasons}
+        return {"id": None, "queries": 0, "held_back": excluded.reasons()}
     query_ids = tuple(dict.fromkeys(query for found in new.values() for query in found))
     policy = batches.policy_of(build.settings.desk)
     asking = Batch(name, run.run_id, query_ids, policy, lineage=build.lineage, shards=tuple(map(str, new)))
     batch = batches.create(build.lake, asking)
-    return {"id": batch.id, "queries": len(batch.query_ids), "held_back": reasons}
+    return {"id": batch.id, "queries": len(batch.query_ids), "held_back": excluded.reasons()}
 
 
 def record_run(params: Params, run: DagRun, ingested: JSON, shards: Sequence[str], gate: JSON, batch: JSON) -> JSON:

@@ -18,6 +18,7 @@ from hopchain_etl.annotation.agreement import measure
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.eligibility import excluded_queries_of_lineage
 from hopchain_etl.annotation.settled import SettledBatch, settled_batches
+from hopchain_etl.annotation.unasked import not_asked, unassigned_queries
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import ConsensusRule, Decision
 from hopchain_etl.hops.query import decimal_text
@@ -130,15 +131,13 @@ class LeadDesk:
         if "closed" not in closed.kinds:
             raise Conflict("close that batch first: it is still open")
         earlier = {name, *batches.continued(self.lake, closed.batch)}
-        others = [other for other in batches.batch_states(self.lake) if other not in earlier]
-        later = batches.query_ids_of_batches(self.lake, others)
         queries = [query for query in closed.votes if closed.outcome(query).decision is Decision.OPEN]
-        queries = [query for query in queries if query not in later]
+        queries = not_asked(self.lake, queries, earlier)
         return queries, closed.batch.lineage, closed.batch.shards
 
     def _unassigned_queries(self, lineage: str) -> tuple[list[str], str | None, tuple[str, ...]]:
         """Return the queries of a lineage that are in no batch, with their lineage and shards."""
-        by_shard = batches.unassigned_queries(self.lake, lineage, excluded_queries_of_lineage(self.lake, lineage))
+        by_shard = unassigned_queries(self.lake, lineage, excluded_queries_of_lineage(self.lake, lineage))
         return list(dict.fromkeys(itertools.chain(*by_shard.values()))), lineage, tuple(map(str, by_shard))
 
     def assign(self, name: str, annotators: Iterable[str] | None) -> JSON:

@@ -18,7 +18,7 @@ from hopchain_etl.annotation.collect import collect, lineage, stored_votes
 from hopchain_etl.annotation.votes import Vote, voided
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake, Marker, Shard
-from hopchain_etl.lake.migrate import MigrationNeededError, migrate_votes
+from hopchain_etl.lake.migrate import migrate_votes
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import Profile
@@ -69,8 +69,9 @@ def build(name: str, bucket: S3Location, tmp_path: Path) -> Iterator[Build]:
 
 
 def objects(lake: Lake) -> dict[str, str]:
-    """Return key and etag of every object, but for locks."""
-    return {entry.key: entry.etag for entry in lake.store.list_objects() if not entry.key.startswith("locks/")}
+    """Return key and etag of every object, but for locks and views, which repeat what is elsewhere."""
+    every = lake.store.list_objects()
+    return {entry.key: entry.etag for entry in every if not entry.key.startswith(("locks/", "views/"))}
 
 
 def data_below(lake: Lake, folders: Iterable[str]) -> dict[str, bytes]:
@@ -120,8 +121,6 @@ def test_lost_tables_are_written_again_from_the_journal_alone(name: str, build: 
 @pytest.mark.s3
 def test_votes_are_read_back_and_collected_alike(bucket: S3Location) -> None:
     lake = unpacked("vlm", bucket)
-    with pytest.raises(MigrationNeededError):
-        collect(lake, passing)
     migrate_votes(lake)
     batch, before = load(lake, BATCH), objects(lake)
     cast = stored_votes(lake, batch)
