@@ -35,7 +35,7 @@ from PIL import Image
 
 from hopchain_etl.demo import s3_server
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.quality.validator import SuiteResult
 from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
 from hopchain_etl.stages.ingest import WORKERS, ingest
@@ -90,9 +90,7 @@ def bare(where: S3Settings, concurrency: int, store_below: str | None = None) ->
 
 def full(where: S3Settings, lake: LakeSettings, settings: IngestSettings) -> int:
     """Ingest every photo into a new lake and return how many rows there are."""
-    result = ingest(
-        Lake(lake), ObjectStore(where), settings, "all", validate=lambda _, rows: SuiteResult(rows.num_rows)
-    )
+    result = ingest(Lake(lake), open_store(where), settings, "all", validate=lambda _, rows: SuiteResult(rows.num_rows))
     return result.ok
 
 
@@ -129,7 +127,7 @@ def main() -> None:
             os.environ |= {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key}
             place = {"endpoint_url": server.endpoint_url, "path_style": True}
             where = S3Settings(uri="s3://bench/photos", **place)
-            source = ObjectStore(where)
+            source = open_store(where)
             source.ensure_bucket()
             sizes = []
             make = partial(photo, megapixels=tuple(options.megapixels))

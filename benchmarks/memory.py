@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from hopchain_etl.demo import s3_server
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import AskSettings, IngestSettings, LakeSettings, Settings, SourceSettings, VlmSettings
 from hopchain_etl.stages.ingest import ingest
@@ -104,7 +104,7 @@ def main() -> None:
             peaks = {}
             for count in (SMALL, images):
                 settings = settings_for(s3.endpoint_url, "memory", count)
-                source = ObjectStore(settings.source)
+                source = open_store(settings.source)
                 source.ensure_bucket()
                 put_photos(settings.source, range(0 if count == SMALL else SMALL, count))
                 made = ingest(Lake(settings.lake), source, settings.ingest, "first", validate=passing)

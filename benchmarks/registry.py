@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from hopchain_etl.demo import s3_server
 from hopchain_etl.lake.lake import Lake, parquet_bytes
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.release.registry import publish
 from hopchain_etl.settings import Settings
 from support import drawn_lake
@@ -40,7 +40,7 @@ class Registry:
         self._bucket = SimpleNamespace(bucket=name, endpoint_url=endpoint_url)
         self._bare = self._folder / "registry.git"
         subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(self._bare)], check=True)
-        ObjectStore(self.settings().lake).ensure_bucket()
+        open_store(self.settings().lake).ensure_bucket()
 
     def settings(self, *lineages: str) -> Settings:
         release = {"policy": "unreviewed", "lineages": lineages}
@@ -73,7 +73,7 @@ class Registry:
         """Return every object of the DVC remote, whose key is its content's hash, with its size."""
         remote = self.settings().registry.remote
         assert remote is not None
-        return {entry.key: entry.size for entry in ObjectStore(remote).list_objects()}
+        return {entry.key: entry.size for entry in open_store(remote).list_objects()}
 
 
 def digest(clone: Path) -> str:

@@ -26,7 +26,7 @@ from hopchain_etl.demo import local_airflow, s3_server
 from hopchain_etl.demo.local_airflow import AirflowServer
 from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.demo.samples import Sample, write_samples
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import Level, funnel
 from hopchain_etl.release.registry import releases
@@ -134,7 +134,7 @@ def up_stores(folder: Path) -> ServerInfo:
         subprocess.run(["git", "init", "--quiet", "--bare", str(folder / "registry.git")], check=True)
     for uri in ("s3://hopchain", "s3://hopchain-registry"):
         settings = S3Settings(uri=uri, endpoint_url=server.endpoint_url, path_style=True)
-        ObjectStore(settings).ensure_bucket()
+        open_store(settings).ensure_bucket()
     return server
 
 
@@ -156,7 +156,7 @@ def up_airflow(folder: Path, server: ServerInfo) -> AirflowServer:
 
 def upload(folder: Path, samples: list[Sample], source: S3Settings) -> None:
     """Put the samples into the source bucket, each with its source and licence; existing ones are kept."""
-    store = ObjectStore(source)
+    store = open_store(source)
     existing = {entry.key for entry in store.list_objects()}
     for sample in samples:
         if sample.name not in existing:

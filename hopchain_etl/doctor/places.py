@@ -13,7 +13,9 @@ from importlib.util import find_spec
 
 from hopchain_etl.doctor.finding import Finding
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.object_store import ObjectStore, StoreError, credentials_from_connection
+from hopchain_etl.lake.object_store import ObjectStore, StoreError
+from hopchain_etl.lake.s3_store import credentials_from_connection
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.release.decontaminate import benchmark_files
 from hopchain_etl.settings import BenchmarkSettings, Settings
 from hopchain_etl.stages.resources import RESOURCES
@@ -22,10 +24,10 @@ _SECONDS = 30.0
 
 
 def buckets(settings: Settings) -> Iterator[Finding]:
-    yield from _writable("lake", ObjectStore(settings.lake))
+    yield from _writable("lake", open_store(settings.lake))
     yield from _contents(settings)
     try:
-        found = next(ObjectStore(settings.source).list_objects(), None)
+        found = next(open_store(settings.source).list_objects(), None)
     except StoreError as error:
         yield _unreachable("source", error)
     else:
@@ -37,7 +39,7 @@ def buckets(settings: Settings) -> Iterator[Finding]:
     if settings.benchmarks.uri:
         yield _benchmark(settings.benchmarks)
     if settings.registry.remote:
-        yield from _writable("DVC remote", ObjectStore(settings.registry.remote))
+        yield from _writable("DVC remote", open_store(settings.registry.remote))
 
 
 def _benchmark(benchmark: BenchmarkSettings) -> Finding:

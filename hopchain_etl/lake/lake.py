@@ -25,6 +25,7 @@ from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.manifest import Manifest
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore
 from hopchain_etl.lake.shards import LakeError, Marker, Part, Shard, check_intake
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.lake.view import View
 from hopchain_etl.settings import LakeSettings
 
@@ -45,7 +46,7 @@ class Lake:
 
     def __init__(self, settings: LakeSettings) -> None:
         self.settings = settings
-        self.store = ObjectStore(settings)
+        self.store = open_store(settings)
         self._manifests: dict[tuple[str, str | None], Manifest] = {}
         self._withdrawn: tuple[float, frozenset[str]] = (-inf, frozenset())  # time of reading, image_ids
 

@@ -2,21 +2,26 @@
 
 Each holder owns a numbered object, written with ``If-None-Match: *``; the highest number holds the lock until it is
 released or has not been renewed for ``ttl`` seconds. To take over an expired lock, a process writes the next number;
-only one process can succeed.
+only one process can succeed. Ages are measured by the store's clock alone, since clocks of hosts differ: by when an
+object was written, and by the time that the store states.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.object_store import MissingObjectError
+from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo, StoreError
+
+log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.5
 
@@ -25,65 +30,138 @@ class LockHeldError(Exception):
     """Another process holds the lock and did not release it in time."""
 
 
+class LockLostError(Exception):
+    """This process could not renew its lock, so another may hold it now. What is stored so far is complete."""
+
+
+class Lease:
+    """A held lock. ``lost`` is set before it runs out unrenewed, or when another process has taken it."""
+
+    def __init__(self, lake: Lake, key: str, ttl: float, on_lost: Callable[[], None]) -> None:
+        self._lake = lake
+        self._key = key
+        self._ttl = ttl
+        self._margin = ttl / 8  # seconds before the end from which on the lock counts as lost
+        self._on_lost = on_lost
+        self._renewed = time.monotonic()
+        self._released = threading.Event()
+        self.lost = threading.Event()
+
+    def check(self) -> None:
+        """Raise LockLostError if the lock was lost, or may be because the store does not answer."""
+        if self.lost.is_set() or time.monotonic() > self._renewed + self._ttl - self._margin:
+            raise LockLostError(f"the lock {self._lake.store.uri(self._key)} was lost; run it again to continue")
+
+    def keep(self) -> None:
+        """Renew the lock until it is released or lost; errors of the store are borne as long as the lease lasts."""
+        while not self._released.wait(self._ttl / 4):
+            try:
+                if not self._renew():
+                    log.error("another process has taken the lock %s", self._key)
+                    return self._lose()
+            except StoreError as error:
+                log.warning("the lock %s was not renewed: %s", self._key, error)
+            if time.monotonic() + self._ttl / 4 > self._renewed + self._ttl - self._margin:
+                log.error("the lock %s could not be renewed and runs out", self._key)
+                return self._lose()
+        return None
+
+    def release(self) -> None:
+        """Give the lock back, unless it is lost."""
+        self._released.set()
+        if not self.lost.is_set():
+            self._lake.store.put(self._key, _holder(0))
+
+    def _renew(self) -> bool:
+        """Renew the lock; return False if another process has taken it."""
+        asked = time.monotonic()
+        if _holders(self._lake, self._key.rpartition("/")[0] + "/")[-1:] != [self._key]:
+            return False
+        self._lake.store.put(self._key, _holder(self._ttl))
+        self._renewed = asked
+        return True
+
+    def _lose(self) -> None:
+        self.lost.set()
+        self._on_lost()
+
+
 @contextmanager
-def lake_lock(lake: Lake, name: str, *, wait_seconds: float = 600, ttl: float = 60) -> Iterator[None]:
-    """Hold the lake's lock ``name``, waiting up to ``wait_seconds``; raise LockHeldError after that."""
-    key = _acquire(lake, name, wait_seconds, ttl)
-    done = threading.Event()
+def lake_lock(
+    lake: Lake, name: str, *, wait_seconds: float = 600, ttl: float = 60, on_lost: Callable[[], None] = lambda: None
+) -> Iterator[Lease]:
+    """Hold the lake's lock ``name``, waiting up to ``wait_seconds``; raise LockHeldError after that.
 
-    def renew() -> None:
-        while not done.wait(ttl / 4):
-            lake.store.put(key, _holder(ttl))
-
-    renewal = threading.Thread(target=renew, daemon=True, name=f"lock-{name}")
+    ``on_lost`` is called by the thread that renews the lock. Call ``check`` of the lease before each step that another
+    holder must not see.
+    """
+    lease = Lease(lake, _acquire(lake, f"locks/{name}/", wait_seconds, ttl), ttl, on_lost)
+    renewal = threading.Thread(target=lease.keep, daemon=True, name=f"lock-{name}")
     renewal.start()
     try:
-        yield
+        yield lease
     finally:
-        done.set()
+        lease.release()
         renewal.join()
-        lake.store.put(key, _holder(0))
 
 
-def _acquire(lake: Lake, name: str, wait_seconds: float, ttl: float) -> str:
+def _acquire(lake: Lake, folder: str, wait_seconds: float, ttl: float) -> str:
     deadline = time.monotonic() + wait_seconds
     while True:
-        keys = sorted(entry.key for entry in lake.store.list_objects(f"locks/{name}/"))
-        if not keys or _free(holder := _read(lake, keys[-1])):
-            number = int(keys[-1].rsplit("/", 1)[-1].removesuffix(".json")) + 1 if keys else 0
-            key = f"locks/{name}/{number:010d}.json"
+        held = sorted(lake.store.list_objects(folder), key=lambda entry: entry.key)
+        holder = _read(lake, held[-1]) if held else None
+        if holder is None or holder.is_gone(lake.store.now()):
+            number = int(held[-1].key.rsplit("/", 1)[-1].removesuffix(".json")) + 1 if held else 0
+            key = f"{folder}{number:010d}.json"
             if lake.store.put_if_absent(key, _holder(ttl)):
-                lake.store.delete(keys)
+                lake.store.delete(entry.key for entry in held)
                 return key
         elif time.monotonic() > deadline:
             raise LockHeldError(
-                f"{lake.store.uri(keys[-1])} is held by process {holder['pid']} on {holder['host']}; "
+                f"{lake.store.uri(held[-1].key)} is held by process {holder.pid} on {holder.host}; "
                 f"wait for it, or for its lease to run out"
             )
         time.sleep(_POLL_SECONDS)
 
 
+def _holders(lake: Lake, folder: str) -> list[str]:
+    return sorted(entry.key for entry in lake.store.list_objects(folder))
+
+
+@dataclass(frozen=True)
+class _Holder:
+    """What an object of the lock says. ``written``: by the store's clock; ``ttl``: seconds, 0 if it was released."""
+
+    host: str
+    pid: int
+    ttl: float
+    written: float
+
+    def is_gone(self, now: float) -> bool:
+        """Return whether the lease ran out, or the process that held it no longer runs on this host."""
+        if self.written + self.ttl <= now:
+            return True
+        return self.host == socket.gethostname() and not _is_alive(self.pid)
+
+
 def _holder(ttl: float) -> bytes:
-    value = {"host": socket.gethostname(), "pid": os.getpid(), "thread": threading.get_native_id()}
-    return json.dumps({**value, "until": time.time() + ttl}).encode()
+    value = {"host": socket.gethostname(), "pid": os.getpid(), "thread": threading.get_native_id(), "ttl": ttl}
+    # Two renewals must not be the same bytes: a store may keep the time of an object that is written again unchanged.
+    return json.dumps({**value, "renewed": time.time()}).encode()
 
 
-def _read(lake: Lake, key: str) -> dict[str, float | int | str]:
+def _read(lake: Lake, entry: ObjectInfo) -> _Holder:
+    written = entry.modified.timestamp()
     try:
-        value: dict[str, float | int | str] = json.loads(lake.store.get(key))
+        value = json.loads(lake.store.get(entry.key))
     except MissingObjectError:  # another process took over the lock between listing and reading
-        return {"host": "", "pid": 0, "until": time.time() + _POLL_SECONDS}
-    return value
+        return _Holder("", 0, _POLL_SECONDS, written)
+    if "ttl" not in value:  # of an earlier version, which wrote when the lease ends by its own clock
+        return _Holder(value["host"], value["pid"], max(0.0, value["until"] - written), written)
+    return _Holder(value["host"], value["pid"], value["ttl"], written)
 
 
-def _free(holder: dict[str, float | int | str]) -> bool:
-    """Return whether the lease ran out, or the process that held it no longer runs on this host."""
-    if float(holder["until"]) <= time.time():
-        return True
-    return holder["host"] == socket.gethostname() and not _alive(int(holder["pid"]))
-
-
-def _alive(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

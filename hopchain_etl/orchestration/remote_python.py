@@ -59,7 +59,7 @@ def _without_connections(settings: Settings) -> tuple[Settings, dict[str, str]]:
     keys: dict[str, str] = {}
     changed: dict[str, object] = {}
     if settings.lake.connection:
-        from hopchain_etl.lake.object_store import credentials_from_connection
+        from hopchain_etl.lake.s3_store import credentials_from_connection
 
         keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"] = credentials_from_connection(settings.lake.connection)
     for name in ("vlm", "solver"):

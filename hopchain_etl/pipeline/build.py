@@ -10,7 +10,7 @@ from functools import cached_property
 from hopchain_etl.engines.factory import Engines, create_engines
 from hopchain_etl.lake.lake import Lake, Marker, Shard, inputs_digest
 from hopchain_etl.lake.manifest import FOLD_AT
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.quality.validator import Validator, make_validator
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages import detect, generate, judge, screen, segment
@@ -90,7 +90,7 @@ class Build:
 
         Returns what became of them. Raises what ``stages.ingest.ingest`` does.
         """
-        source, validate = ObjectStore(self.settings.source), self._validate or make_validator(self.settings.quality)
+        source, validate = open_store(self.settings.source), self._validate or make_validator(self.settings.quality)
         return ingest(self.lake, source, self.settings.ingest, intake, validate=validate, progress=progress, stop=stop)
 
     @property

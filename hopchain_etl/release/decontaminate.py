@@ -21,7 +21,7 @@ from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import canonical_json
 from hopchain_etl.imaging.similarity import COPY_THRESHOLD, Descriptor, compute_descriptor, similarity
 from hopchain_etl.lake.lake import Lake, inputs_digest
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import BenchmarkSettings
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ def benchmark_files(benchmark: BenchmarkSettings) -> list[File]:
     """Return the images and lists of questions below a folder or S3 prefix, in order; ValueError if there are none."""
     uri, remedy = benchmark.uri, "correct HOPCHAIN_BENCHMARKS__URI"
     if uri.startswith("s3://"):
-        store = ObjectStore(benchmark)
+        store = open_store(benchmark)
         files = [File(one.key, one.etag, partial(store.get, one.key)) for one in store.list_objects()]
     else:
         folder = Path(uri)

@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hopchain_etl.lake.object_store import ObjectStore, credentials_from_connection
+from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.s3_store import credentials_from_connection
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import S3Settings, Settings
 
 REMOTE = "storage"
@@ -93,7 +95,7 @@ class GitRepo:
 
     def store(self) -> ObjectStore:
         """Return the DVC remote as an object store."""
-        return ObjectStore(self.remote)
+        return open_store(self.remote)
 
     def _run(self, command: list[str], env: Mapping[str, str]) -> str:
         done = subprocess.run(

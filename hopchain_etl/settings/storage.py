@@ -10,7 +10,7 @@ from hopchain_etl.settings.section import BASIC, Section
 
 
 class S3Settings(Section):
-    """Where a bucket is and how to reach it."""
+    """Where a bucket is and how to reach it; or a local folder, for trying things out."""
 
     uri: str = Field(description="where the data is: s3://bucket/prefix", json_schema_extra=BASIC)
     endpoint_url: str | None = Field(None, description="for S3 servers other than AWS", json_schema_extra=BASIC)
@@ -30,8 +30,8 @@ class S3Settings(Section):
     @field_validator("uri")
     @classmethod
     def _is_s3(cls, uri: str) -> str:
-        if not uri.startswith("s3://") or not uri[5:].split("/")[0]:
-            raise ValueError(f"{uri!r} is not an S3 location; write s3://bucket/prefix")
+        if not re.match("s3://[^/]|file:///[^/]", uri):
+            raise ValueError(f"{uri!r} is not a location; write s3://bucket/prefix, or file:///folder for a trial")
         return uri.rstrip("/")
 
 

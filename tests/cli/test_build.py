@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from hopchain_etl.cli import app
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import Settings
 from support.command_line import environment
 from support.s3 import S3Location
@@ -26,7 +26,7 @@ def rejects(*options: str) -> list[tuple[str, str, str]]:
 def test_rejects_of_one_photo(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in environment(bucket).items():
         monkeypatch.setenv(name, value)
-    photos = ObjectStore(Settings().source)
+    photos = open_store(Settings().source)
     grey = io.BytesIO()
     Image.new("RGB", (320, 240), "grey").save(grey, "PNG")
     photos.put("shelf/grey.png", grey.getvalue())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.scenes import draw
 from hopchain_etl.settings import S3Settings
 from support.command_line import HOPCHAIN, environment, hopchain
@@ -24,7 +24,7 @@ from support.s3 import S3Location
 def test_a_run_that_is_stopped_goes_on_and_can_be_looked_at(bucket: S3Location, tmp_path: Path) -> None:
     env = environment(bucket)
     uri = f"s3://{bucket.bucket}/photos"
-    source = ObjectStore(S3Settings(uri=uri, endpoint_url=bucket.endpoint_url, path_style=True))
+    source = open_store(S3Settings(uri=uri, endpoint_url=bucket.endpoint_url, path_style=True))
     for kind in ("menu", "poster"):
         sink = io.BytesIO()
         draw(kind, 3).image.save(sink, "PNG")

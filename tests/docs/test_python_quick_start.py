@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hopchain_etl.demo.samples import write_samples
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import S3Settings
 from support.command_line import environment
 from support.s3 import S3Location
@@ -22,7 +22,7 @@ def test_the_python_block_asks_questions(
     bucket: S3Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = {"endpoint_url": bucket.endpoint_url, "path_style": True}
-    photos = ObjectStore(S3Settings(uri=f"s3://{bucket.bucket}/photos", **place))
+    photos = open_store(S3Settings(uri=f"s3://{bucket.bucket}/photos", **place))
     for sample in sorted(write_samples(tmp_path, count=30)[-4:], key=lambda one: one.name):
         photos.put(sample.name, (tmp_path / sample.name).read_bytes())
     for name, value in environment(bucket).items():

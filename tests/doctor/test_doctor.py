@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from hopchain_etl.doctor import Finding, examine
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.s3_store import S3Store
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import S3Settings, Settings, VlmSettings
 from support.command_line import environment, hopchain
 from support.s3 import S3Location
@@ -47,14 +48,14 @@ def test_the_local_profile_is_complete_here_and_nothing_is_left_behind(bucket: S
     place = {"endpoint_url": bucket.endpoint_url, "path_style": True}
     subprocess.run(["git", "init", "--quiet", "--bare", str(tmp_path / "registry")], check=True)
     registry = {"git_url": str(tmp_path / "registry"), "remote": {**place, "uri": f"s3://{bucket.bucket}/dvc"}}
-    ObjectStore(S3Settings(uri=f"s3://{bucket.bucket}/photos", **place)).put("a.jpg", b"x")
+    open_store(S3Settings(uri=f"s3://{bucket.bucket}/photos", **place)).put("a.jpg", b"x")
     findings = found(settings(bucket, registry=registry))
     assert {what: one.detail for what, one in findings.items() if one.state == "missing"} == {}
     assert {"lake", "source", "DVC remote", "git registry", "SSD-MobileNet", "U2-Net"} <= {
         what for what, one in findings.items() if one.state == "ok"
     }
     assert not {"vlm endpoint", "GPUs", "SAM3 weights"} & set(findings)  # the local profile needs none of them
-    keys = [entry.key for entry in ObjectStore(S3Settings(uri=f"s3://{bucket.bucket}", **place)).list_objects()]
+    keys = [entry.key for entry in open_store(S3Settings(uri=f"s3://{bucket.bucket}", **place)).list_objects()]
     assert keys == ["photos/a.jpg"]
 
 
@@ -79,7 +80,7 @@ def test_what_is_missing_is_said_with_a_remedy_and_the_exit_code(bucket: S3Locat
 
 @pytest.mark.s3
 def test_a_store_that_ignores_conditions_is_found(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ObjectStore, "put_if_absent", lambda self, key, data: self.put(key, data) is None)
+    monkeypatch.setattr(S3Store, "put_if_absent", lambda self, key, data: self.put(key, data) is None)
     assert found(settings(bucket))["lake"].state == "missing"
     assert "If-None-Match" in found(settings(bucket))["lake"].detail
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.build import Build
 from support.faulty_proxy import FaultyProxy
 from support.s3 import S3Location
@@ -54,7 +54,7 @@ def test_four_nights(bucket: S3Location, tmp_path: Path) -> None:
     images = [row for _, rows in changed.lake.images() for row in rows.to_pylist()]
     gone = images[0]
     changed.lake.write_tombstone(gone["image_id"], reason="asked for", blob_sha=gone["blob_sha"])
-    source = ObjectStore(settings.source)
+    source = open_store(settings.source)
     source.put("copy of it.png", source.get(gone["uri"].rsplit("/", 1)[1]))
     fourth, _ = night(settings, "night-4", toy_engines(calls, prompt="list more"))
     assert (fourth.ok, fourth.rejected) == (0, 1)

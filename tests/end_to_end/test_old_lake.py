@@ -19,7 +19,7 @@ from hopchain_etl.annotation.votes import Vote, voided
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.lake.migrate import migrate_votes
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import Profile
 from hopchain_etl.stages.ingest import ingest
@@ -96,7 +96,7 @@ def test_an_old_lake_has_no_work_and_releases_the_same_bytes(name: str, build: B
     before = objects(build.lake)
     assert build.plan("all") == build.plan("new") == []
     assert expected_of(name, build, tmp_path / "out") == EXPECTED["lakes"][name]
-    source = ObjectStore(build.settings.source)
+    source = open_store(build.settings.source)
     assert ingest(build.lake, source, build.settings.ingest, "first", validate=passing).shards == ()
     for shard in build.lake.completed_shards("images"):
         for stage in build.steps:

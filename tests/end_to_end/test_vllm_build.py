@@ -17,7 +17,7 @@ from hopchain_etl.engines.base import JudgeJob, Photo, SolveJob
 from hopchain_etl.engines.factory import Engines
 from hopchain_etl.engines.prompts import Prompt
 from hopchain_etl.lake.lake import Marker
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import AskSettings, Settings, VlmSettings
 from support.s3 import S3Location
@@ -80,7 +80,7 @@ def rejects(build: Build, stage: str) -> list[dict[str, Any]]:
 
 
 def blobs(settings: Settings, count: int) -> list[str]:
-    source = ObjectStore(settings.source)
+    source = open_store(settings.source)
     return [hashlib.sha256(source.get(f"{number:04d}.png")).hexdigest() for number in range(count)]
 
 

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.lock import LockHeldError, lake_lock
+from hopchain_etl.lake.lock import LockHeldError, LockLostError, lake_lock
+from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.settings import LakeSettings
 from support.s3 import S3Location
 
@@ -48,7 +49,7 @@ def test_a_held_lock_says_who_holds_it(bucket: S3Location) -> None:
         pass
 
 
-@pytest.mark.parametrize("left", ["expired", "dead"])
+@pytest.mark.parametrize("left", ["expired", "dead", "released", "of an earlier version"])
 def test_a_lock_is_free_when_its_holder_is_gone(bucket: S3Location, left: str) -> None:
     lake = lake_at(bucket)
     gone = subprocess.Popen(["true"])
@@ -57,9 +58,62 @@ def test_a_lock_is_free_when_its_holder_is_gone(bucket: S3Location, left: str) -
         (entry,) = lake.store.list_objects("locks/ingest/")
         holder = json.loads(lake.store.get(entry.key))
     if left == "dead":
-        holder |= {"pid": gone.pid, "until": time.time() + 600}
-    else:
-        holder |= {"host": "another", "until": time.time() - 1}
-    lake.store.put(entry.key, json.dumps(holder).encode())
-    with lake_lock(lake, "ingest", wait_seconds=2):
+        holder |= {"pid": gone.pid, "ttl": 600}
+    elif left == "expired":
+        holder |= {"host": "another", "ttl": 1}
+    elif left == "of an earlier version":
+        holder = {"host": "another", "pid": 1, "until": time.time() + 1}
+    if left != "released":
+        lake.store.put(entry.key, json.dumps(holder).encode())
+    with lake_lock(lake, "ingest", wait_seconds=4):
         pass
+
+
+@pytest.mark.parametrize("wrong", [-3_600, 3_600])
+def test_clocks_of_hosts_do_not_matter(bucket: S3Location, monkeypatch: pytest.MonkeyPatch, wrong: float) -> None:
+    lake, clock = lake_at(bucket), time.time
+    with lake_lock(lake, "ingest", ttl=60):
+        monkeypatch.setattr("hopchain_etl.lake.lock.socket.gethostname", lambda: "another")
+        monkeypatch.setattr("hopchain_etl.lake.lock.time.time", lambda: clock() + wrong)
+        with pytest.raises(LockHeldError), lake_lock(lake, "ingest", wait_seconds=0.6):
+            pass
+
+
+def test_the_renewal_outlives_errors_of_the_store(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake, put = lake_at(bucket), lake_at(bucket).store.put
+    failures = iter(range(2))
+
+    def failing(key: str, data: bytes) -> None:
+        if next(failures, None) is not None:
+            raise StoreError("the server is restarting")
+        put(key, data)
+
+    with lake_lock(lake, "ingest", ttl=2) as lease:
+        monkeypatch.setattr(lake.store, "put", failing)
+        time.sleep(3)
+        lease.check()
+        with pytest.raises(LockHeldError), lake_lock(lake_at(bucket), "ingest", wait_seconds=0.1):
+            pass
+
+
+def test_who_cannot_renew_is_told_before_another_enters(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake, told = lake_at(bucket), threading.Event()
+
+    def failing(key: str, data: bytes) -> None:
+        raise StoreError("the network is gone")
+
+    with lake_lock(lake, "ingest", ttl=2, on_lost=told.set) as lease:
+        monkeypatch.setattr(lake.store, "put", failing)
+        monkeypatch.setattr("hopchain_etl.lake.lock.socket.gethostname", lambda: "another")
+        with lake_lock(lake_at(bucket), "ingest", wait_seconds=10):
+            assert told.wait(2)
+            with pytest.raises(LockLostError):
+                lease.check()
+
+
+def test_who_was_overtaken_is_told(bucket: S3Location) -> None:
+    lake, told = lake_at(bucket), threading.Event()
+    with lake_lock(lake, "ingest", ttl=1, on_lost=told.set):
+        lake.store.put("locks/ingest/9999999999.json", b"{}")
+        assert told.wait(5)
+    assert lake.store.get("locks/ingest/9999999999.json") == b"{}"

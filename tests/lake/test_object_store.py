@@ -1,21 +1,115 @@
-"""S3 as it is: odd keys, conditional puts, clear errors."""
+"""Stores as they are, S3 and local folders: odd keys, conditional puts, clear errors."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from obstore.exceptions import AlreadyExistsError
 
+from hopchain_etl.lake import s3_store
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore, StoreError
+from hopchain_etl.lake.s3_store import S3Store
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import S3Settings
+from support.faulty_proxy import FaultyProxy
 from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3
 
 
-def store_at(bucket: S3Location, prefix: str = "some/prefix") -> ObjectStore:
+def store_at(bucket: S3Location, prefix: str = "some/prefix") -> S3Store:
     uri = f"s3://{bucket.bucket}/{prefix}"
-    return ObjectStore(S3Settings(uri=uri, endpoint_url=bucket.endpoint_url, path_style=True))
+    return S3Store(S3Settings(uri=uri, endpoint_url=bucket.endpoint_url, path_style=True))
+
+
+@pytest.fixture(params=["s3", "s3 without obstore", "file"])
+def store(request: Any, bucket: S3Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
+    """Each kind of store; the second as in a process that was forked after obstore had started its threads."""
+    if request.param == "file":
+        yield open_store(S3Settings(uri=f"file://{tmp_path}/some/prefix"))
+        return
+    if "without" in request.param:
+        monkeypatch.setattr(s3_store, "_started_in", -1)
+    yield store_at(bucket)
+
+
+def test_it_keeps_what_is_put(store: ObjectStore) -> None:
+    store.put("a/b", b"first")
+    store.put("a/b", b"second")
+    store.put("empty", b"")
+    assert store.get("a/b") == b"second"
+    assert store.get("empty") == b""
+    assert store.exists("a/b")
+    assert not store.exists("a")
+    assert not store.exists("a/b/c")
+    with pytest.raises(MissingObjectError, match="some/prefix/a/c"):
+        store.get("a/c")
+    with pytest.raises(MissingObjectError):
+        store.get("a/b/c")
+    store.delete(["a/b", "never"])
+    assert [entry.key for entry in store.list_objects()] == ["empty"]
+
+
+def test_keys_are_listed_below_any_prefix(store: ObjectStore) -> None:
+    keys = ["a-b", "a/b", "a/b.c", "a/b/c" if isinstance(store, S3Store) else "a/d/c", "ab", "z/é", "z/ z"]
+    for key in keys:
+        store.put(key, key.encode())
+    for prefix in ("", "a", "a/", "a/b", "z/", "none/", "no"):
+        found = list(store.list_objects(prefix))
+        assert sorted(entry.key for entry in found) == sorted(key for key in keys if key.startswith(prefix))
+        assert all(entry.size == len(entry.key.encode()) for entry in found)
+        assert all(store.fetch(entry.key).etag == entry.etag for entry in found)
+        assert all(abs(entry.modified.timestamp() - store.now()) < 60 for entry in found)
+    assert store.list_folders() == ["a", "z"]
+    assert store.list_folders("none/") == []
+
+
+def test_one_of_many_writes_a_new_object(store: ObjectStore) -> None:
+    written: list[int] = []
+
+    def write(number: int) -> None:
+        if store.put_if_absent("marker", b"%d" % number):
+            written.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.get("marker") == b"%d" % written[0]
+    assert len(written) == 1
+    assert store.put_if_absent("marker", b"%d" % written[0]), "the reply to the first put may have been lost"
+    assert not store.put_if_absent("marker", b"another's")
+
+
+@pytest.mark.parametrize("key", ["a//b", "/a", "a/", "../up", "a/../b", ".", "x\0y", ".unfinished/a"])
+def test_a_folder_refuses_keys_that_are_no_files(tmp_path: Path, key: str) -> None:
+    store = open_store(S3Settings(uri=f"file://{tmp_path}/lake"))
+    with pytest.raises(StoreError, match="cannot be a file"):
+        store.put(key, b"")
+    with pytest.raises(StoreError, match="cannot be a file"):
+        store.get(key)
+
+
+def test_a_folder_says_what_it_cannot_do(tmp_path: Path) -> None:
+    store = open_store(S3Settings(uri=f"file://{tmp_path}/lake"))
+    store.put("a", b"")
+    with pytest.raises(StoreError, match="check the folder"):
+        store.put("a/b", b"")
+    with pytest.raises(StoreError, match="no metadata"):
+        store.put("b", b"", {"license": "CC0"})
+    store.put("b/c/d", b"")
+    store.put("b-c", b"")
+    assert [entry.key for entry in store.list_objects()] == ["a", "b-c", "b/c/d"], "as S3 orders keys"
+    store.delete(["b/c/d"])
+    assert store.list_folders() == [], "a folder without files does not exist"
 
 
 @pytest.mark.parametrize(
@@ -47,7 +141,7 @@ def test_what_has_changed_or_is_elsewhere_is_not_copied(bucket: S3Location) -> N
     source.put("photo", b"before")
     etag = source.fetch("photo").etag
     source.put("photo", b"after")
-    elsewhere = ObjectStore(S3Settings(uri=f"s3://{bucket.bucket}/photos"))
+    elsewhere = open_store(S3Settings(uri=f"s3://{bucket.bucket}/photos"))
     assert not store.copy("copied", source, "photo", etag)
     assert not store.copy("copied", source, "gone", etag)
     assert not store.copy("copied", elsewhere, "photo", etag)
@@ -62,12 +156,73 @@ def test_bytes_survive(bucket: S3Location, data: bytes) -> None:
     assert store.get("bytes") == data
 
 
-def test_put_new_writes_once_and_knows_its_own_bytes(bucket: S3Location) -> None:
-    store = store_at(bucket)
+def test_an_object_that_is_deleted_during_a_conditional_put_is_written_again(
+    bucket: S3Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, put = store_at(bucket), s3_store.obstore.put
+    store.put("lease", b"another's")
+
+    def put_then_vanish(*args: Any, **options: Any) -> Any:
+        try:
+            return put(*args, **options)
+        except AlreadyExistsError:
+            store.delete(["lease"])
+            raise
+
+    monkeypatch.setattr(s3_store.obstore, "put", put_then_vanish)
+    assert store.put_if_absent("lease", b"mine")
+    assert store.get("lease") == b"mine"
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_conflict_of_two_puts_is_tried_again(bucket: S3Location, monkeypatch: pytest.MonkeyPatch, fast: bool) -> None:
+    """S3 answers 409 ConditionalRequestConflict while another conditional write is in progress."""
+    store, asked = store_at(bucket), []
+
+    def conflict(*_: Any, **__: Any) -> Any:
+        asked.append(1)
+        if fast:
+            raise AlreadyExistsError("Server returned non-2xx status code: 409 Conflict: ConditionalRequestConflict")
+        raise ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(s3_store, "_started_in", None if fast else -1)
+        patch.setattr(s3_store, "wait_random_exponential", lambda **_: lambda _: 0)
+        patch.setattr(*((s3_store.obstore, "put") if fast else (store._client, "put_object")), conflict)
+        with pytest.raises(StoreError, match=r"409|Conflict"):
+            store.put_if_absent("marker", b"mine")
+    assert len(asked) == 5
     assert store.put_if_absent("marker", b"mine")
-    assert store.put_if_absent("marker", b"mine"), "the reply to the first put may have been lost"
-    assert not store.put_if_absent("marker", b"another's")
-    assert store.get("marker") == b"mine"
+
+
+def test_a_server_that_fails_stalls_and_cuts_loses_nothing(bucket: S3Location) -> None:
+    with FaultyProxy(bucket.endpoint_url, fail=0.2, stall=0.05) as proxy:
+        store = S3Store(S3Settings(uri=f"s3://{bucket.bucket}/x", endpoint_url=proxy.url, path_style=True))
+        for number in range(40):
+            assert store.put_if_absent(f"{number}", b"%d" % number * 1_000)
+        for number in range(40):
+            assert store.get(f"{number}") == b"%d" % number * 1_000
+    assert sum(proxy.faults.values()) > 5
+
+
+@pytest.mark.parametrize("key", ["a", "a/b c+é.jpg"])
+def test_erasing_deletes_every_version(bucket: S3Location, key: str) -> None:
+    store = store_at(bucket)
+    store.put(key, b"before versions")
+    store._client.put_bucket_versioning(Bucket=bucket.bucket, VersioningConfiguration={"Status": "Enabled"})
+    store.put(key, b"first")
+    store.put(key, b"second")
+    store.put(f"{key}b", b"another")
+    store.delete([key])
+
+    def versions() -> list[str]:
+        listed = store._client.list_object_versions(Bucket=bucket.bucket)
+        return [one["Key"] for one in (*listed.get("Versions", ()), *listed.get("DeleteMarkers", ()))]
+
+    assert f"some/prefix/{key}" in versions(), "deleting keeps the old versions"
+    store.erase([key, "never"])
+    assert set(versions()) == {f"some/prefix/{key}b"}
+    assert store.get(f"{key}b") == b"another"
 
 
 def test_a_missing_object_is_its_own_error(bucket: S3Location) -> None:
@@ -76,7 +231,7 @@ def test_a_missing_object_is_its_own_error(bucket: S3Location) -> None:
 
 
 def test_errors_say_where_and_what_to_do(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
-    elsewhere = ObjectStore(S3Settings(uri="s3://no-such-bucket", endpoint_url=bucket.endpoint_url, path_style=True))
+    elsewhere = open_store(S3Settings(uri="s3://no-such-bucket", endpoint_url=bucket.endpoint_url, path_style=True))
     with pytest.raises(StoreError, match="create the bucket"):
         list(elsewhere.list_objects())
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hopchain_etl.lake import view as module
 from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.lake.view import View
 from hopchain_etl.settings import S3Settings
 from support.s3 import S3Location
@@ -40,7 +41,7 @@ class Source:
 
 
 def store_at(bucket: S3Location) -> ObjectStore:
-    return ObjectStore(S3Settings(uri=f"s3://{bucket.bucket}/lake", endpoint_url=bucket.endpoint_url, path_style=True))
+    return open_store(S3Settings(uri=f"s3://{bucket.bucket}/lake", endpoint_url=bucket.endpoint_url, path_style=True))
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from hopchain_etl.cli import app
 from hopchain_etl.imaging.similarity import COPY_THRESHOLD, compute_descriptor, similarity
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.object_store import ObjectStore, StoreError
+from hopchain_etl.lake.object_store import StoreError
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.release.assemble import Params, assemble
 from hopchain_etl.release.card import write_card
 from hopchain_etl.release.decontaminate import contamination, decontaminate, normal
@@ -91,7 +92,7 @@ def test_what_a_benchmark_holds_is_not_released(bucket: Any, tmp_path: Path, whe
 
     def put(name: str, data: bytes) -> None:
         if where == "s3":
-            ObjectStore(benchmark).put(name, data)
+            open_store(benchmark).put(name, data)
         else:
             (place / name).parent.mkdir(exist_ok=True)
             (place / name).write_bytes(data)

@@ -19,6 +19,7 @@ from hopchain_etl.imaging.decode_pool import Decoder
 from hopchain_etl.imaging.normalise import image_id, normalise, perceptual_hash
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.object_store import Fetched, ObjectStore, StoreError
+from hopchain_etl.lake.s3_store import S3Store
 from hopchain_etl.quality.validator import QualityError, SuiteResult
 from hopchain_etl.settings import IngestSettings
 from hopchain_etl.stages.ingest import Ingest, IngestResult, ingest
@@ -232,7 +233,7 @@ def test_what_was_withdrawn_cannot_come_back_under_another_key(lake: Lake, sourc
 # --- interruptions ---
 
 
-class Unreliable(ObjectStore):
+class Unreliable(S3Store):
     """A store that cannot be reached for keys with "far" in them."""
 
     def fetch(self, key: str) -> Fetched:
@@ -311,7 +312,7 @@ def test_a_shard_that_fails_its_suite_does_not_hold_up_the_others(lake: Lake, so
 KILLED = """
 import sys
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.quality.validator import SuiteResult
 from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
 from hopchain_etl.stages.ingest import ingest
@@ -324,7 +325,7 @@ class Loud:
 
 lake, source = LakeSettings.model_validate_json(sys.argv[1]), S3Settings.model_validate_json(sys.argv[2])
 settings = IngestSettings.model_validate_json(sys.argv[3])
-ingest(Lake(lake), ObjectStore(source), settings, "night-1", validate=accept, progress=Loud())
+ingest(Lake(lake), open_store(source), settings, "night-1", validate=accept, progress=Loud())
 """
 
 

@@ -20,6 +20,7 @@ import pytest
 from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import LakeSettings, S3Settings
 from support.s3 import s3_client
 
@@ -117,7 +118,7 @@ def running(home: Path, s3_server: ServerInfo) -> Iterator[Airflow]:
         )
         at = {"endpoint_url": s3_server.endpoint_url, "path_style": True}
         lake = Lake(LakeSettings(uri=places["LAKE"], **at))
-        source = ObjectStore(S3Settings(uri=places["SOURCE"], **at))
+        source = open_store(S3Settings(uri=places["SOURCE"], **at))
         try:
             yield Airflow(process, log, lake, source, registry, (keys.access_key, keys.secret_key), told)
         finally:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.quality.validator import SuiteResult
 from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
 from hopchain_etl.stages.ingest import IngestResult, ingest
@@ -20,7 +21,7 @@ from support.s3 import S3Location
 
 def store_at(bucket: S3Location, prefix: str = "photos") -> ObjectStore:
     uri = f"s3://{bucket.bucket}/{prefix}".rstrip("/")
-    return ObjectStore(S3Settings(uri=uri, endpoint_url=bucket.endpoint_url, path_style=True))
+    return open_store(S3Settings(uri=uri, endpoint_url=bucket.endpoint_url, path_style=True))
 
 
 def lake_at(bucket: S3Location, prefix: str = "lake") -> Lake:

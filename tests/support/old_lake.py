@@ -30,7 +30,7 @@ from hopchain_etl.concurrency import map_threads
 from hopchain_etl.demo.s3_server import start, stop
 from hopchain_etl.engines.factory import Engines
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.release.assemble import Params, assemble
 from hopchain_etl.release.snapshot import take_snapshot, to_bytes
@@ -103,7 +103,7 @@ def played(number_of: Mapping[str, int]) -> Callable[[Body, int], Act]:
 
 def fill_toy(settings: Settings, calls: Path) -> Build:
     """Build two intakes with the toy engines, of which the first has bad photos; withdraw a photo of the second."""
-    source, engines = ObjectStore(settings.source), toy_engines(calls)
+    source, engines = open_store(settings.source), toy_engines(calls)
     put_photos(settings.source, TOY_PHOTOS)
     source.put("copy.png", source.get("0000.png"))
     source.put("damaged.png", source.get("0001.png")[:1_000])
@@ -117,7 +117,7 @@ def fill_toy(settings: Settings, calls: Path) -> Build:
 def fill_vlm(settings: Settings) -> Build:
     """Build one intake with the engines of the vllm profile, and have people answer what may be asked of it."""
     put_photos(settings.source, VLM_PHOTOS)
-    source = ObjectStore(settings.source)
+    source = open_store(settings.source)
     number_of = {hashlib.sha256(source.get(f"{number:04d}.png")).hexdigest(): number for number in VLM_PHOTOS}
     with ScriptedServer(played(number_of)) as server:
         _, build = night(settings, "first", vlm_engines(server))
@@ -249,7 +249,7 @@ def make(endpoint: str, folder: Path, scratch: Path) -> None:
     """Fill both lakes and write the archive and what is expected of it."""
     toy_settings, vlm_settings = (settings_for(name, BUCKET, endpoint) for name in ("toy", "vlm"))
     key = hashlib.sha256(b"a key that is secret in a real lake").hexdigest()
-    ObjectStore(vlm_settings.lake).put("annotators/pseudonyms.key", key.encode())
+    open_store(vlm_settings.lake).put("annotators/pseudonyms.key", key.encode())
     builds = {"toy": fill_toy(toy_settings, scratch / "calls"), "vlm": fill_vlm(vlm_settings)}
     lake = builds["vlm"].lake
     batch = load(lake, BATCH)

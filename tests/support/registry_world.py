@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import Settings
 from support import drawn_lake
 
@@ -47,7 +47,7 @@ class World:
         """Return the objects of the DVC remote with their sizes in bytes."""
         remote = self.settings().registry.remote
         assert remote is not None
-        return {entry.key: entry.size for entry in ObjectStore(remote).list_objects()}
+        return {entry.key: entry.size for entry in open_store(remote).list_objects()}
 
     def reader_env(self) -> dict[str, str]:
         """Return the environment of a training team: the reader's keys, and nothing of this project's settings."""

@@ -13,7 +13,7 @@ from PIL import Image
 
 from hopchain_etl.engines.factory import Engines
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings, Settings, SourceSettings
 from hopchain_etl.stages.ingest import IngestResult, ingest
@@ -32,7 +32,7 @@ def settings_at(bucket: str, endpoint: str, lake: str = "lake") -> Settings:
 
 def put_photos(source: S3Settings, numbers: Iterable[int], folder: str = "") -> None:
     """Put photos of noise into the source bucket: no two alike."""
-    store = ObjectStore(source)
+    store = open_store(source)
     for number in numbers:
         pixels = np.random.default_rng(number).integers(0, 255, (24, 20, 3), np.uint8)
         sink = io.BytesIO()
@@ -42,7 +42,7 @@ def put_photos(source: S3Settings, numbers: Iterable[int], folder: str = "") -> 
 
 def night(settings: Settings, intake: str, engines: Engines, intakes: str = "new") -> tuple[IngestResult, Build]:
     """Ingest what is new and build every shard that has work; return both."""
-    lake, source = Lake(settings.lake), ObjectStore(settings.source)
+    lake, source = Lake(settings.lake), open_store(settings.source)
     ingested = ingest(lake, source, settings.ingest, intake, validate=passing)
     build = Build(settings, engines=engines, validate=passing)
     for shard in build.plan(intakes):

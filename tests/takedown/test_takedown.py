@@ -21,6 +21,7 @@ from hopchain_etl.annotation.votes import vote_key
 from hopchain_etl.engines.base import Identity, Photo, SolveJob
 from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard
 from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.release.registry import publish, releases
 from hopchain_etl.settings import ReleaseSettings
 from hopchain_etl.stages.response_cache import BLIND, ResponseCache
@@ -257,7 +258,7 @@ def test_erasing_yanks_the_versions_that_held_the_photo(
     yanked = json.loads(subprocess.check_output(["git", "show", "main:yanked.json"], cwd=bare))
     assert yanked == {second: {"tag": f"yanked/{second}", "reason": "asked by the person in it"}}
     assert settings.registry.remote is not None
-    remote = ObjectStore(settings.registry.remote)
+    remote = open_store(settings.registry.remote)
     assert mentions(remote, image) == []
 
     assert erase_from_registry(settings, [image], "again") == {"yanked": [], "rewritten": [], "deleted": 0}

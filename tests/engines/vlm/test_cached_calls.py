@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from hopchain_etl.engines.base import EngineDownError
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import LakeSettings, S3Settings
 from support import cached_calls
 from support.cached_calls import CONCURRENCY, ROWS, run
@@ -39,7 +39,7 @@ def good(body: Body, times: int) -> Act:
 
 def entries(bucket: S3Location) -> dict[int, dict[str, Any]]:
     """What the journal holds, by the row that was asked about."""
-    store = ObjectStore(S3Settings(uri=f"s3://{bucket.bucket}/lake", endpoint_url=bucket.endpoint_url, path_style=True))
+    store = open_store(S3Settings(uri=f"s3://{bucket.bucket}/lake", endpoint_url=bucket.endpoint_url, path_style=True))
     found = [json.loads(store.get(entry.key)) for entry in store.list_objects("journal/")]
     return {entry["n"]: entry for entry in found}
 

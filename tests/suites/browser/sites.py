@@ -24,7 +24,7 @@ from hopchain_etl.demo import local_airflow, s3_server
 from hopchain_etl.demo.local_airflow import AirflowServer
 from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.lake import Lake, Marker, Shard
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import LakeSettings, S3Settings
 from support import drawn_lake
 
@@ -103,7 +103,7 @@ def running(folder: Path) -> Iterator[Site]:
             patch.setenv("AWS_SECRET_ACCESS_KEY", keys.secret_key)
             lake = Lake(LakeSettings(uri="s3://site/lake", **place))
             lake.store.ensure_bucket()
-            ObjectStore(S3Settings(uri="s3://site-registry/dvc", **place)).ensure_bucket()
+            open_store(S3Settings(uri="s3://site-registry/dvc", **place)).ensure_bucket()
         subprocess.run(["git", "init", "--quiet", "--bare", str(folder / "registry.git")], check=True)
         prints, queries = _fill(lake)
         environment = _environment(folder, server, prints)

@@ -1,0 +1,163 @@
+"""FileStore: a local folder with the promises of an object store, for trying things out and for fast tests."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hopchain_etl.lake.object_store import Fetched, MissingObjectError, ObjectInfo, ObjectStore, StoreError
+from hopchain_etl.settings import S3Settings
+
+_UNFINISHED = ".unfinished"  # folder of files that are being written
+_TRIES = 5  # a folder may vanish between its creation and its use, because the last file in it was deleted
+
+
+class FileStore(ObjectStore):
+    """The files below a folder; a key is a relative path. Files have no metadata and no versions.
+
+    A file appears under its key complete or not at all, and ``put_if_absent`` is atomic between processes: it links a
+    finished file to a name that must be free. One name cannot be both a file and a folder.
+    """
+
+    def __init__(self, settings: S3Settings) -> None:
+        super().__init__(settings)
+        self._root = Path(settings.uri.removeprefix("file://"))
+
+    def uri(self, key: str) -> str:
+        return f"file://{self._root}/{key}"
+
+    def fetch(self, key: str) -> Fetched:
+        self.calls["get"] += 1
+        try:
+            with self._path(key).open("rb") as file:
+                return Fetched(file.read(), _etag(os.fstat(file.fileno())), {})
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+            raise MissingObjectError(self.uri(key)) from error
+        except OSError as error:
+            raise self._explained(error, key) from error
+
+    def put(self, key: str, data: bytes, metadata: dict[str, str] | None = None) -> None:
+        if metadata:
+            raise StoreError(f"{self.uri(key)}: files have no metadata; store {sorted(metadata)} elsewhere")
+        self.calls["put"] += 1
+        self._place(key, data, replace=True)
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        self.calls["put"] += 1
+        return self._place(key, data, replace=False) or self.get(key) == data
+
+    def copy(self, key: str, source: ObjectStore, source_key: str, etag: str) -> bool:
+        return False
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self.calls["delete"] += 1
+            path = self._path(key)
+            try:
+                path.unlink(missing_ok=True)
+                self._prune(path.parent)
+            except OSError as error:
+                raise self._explained(error, key) from error
+
+    def erase(self, keys: Iterable[str]) -> None:
+        self.delete(keys)
+
+    def exists(self, key: str) -> bool:
+        self.calls["head"] += 1
+        return self._path(key).is_file()
+
+    def list_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        self.calls["list"] += 1
+        folder, _, start = prefix.rpartition("/")
+        yield from self._walk(self._path(folder) if folder else self._root, f"{folder}/" if folder else "", start)
+
+    def list_folders(self, prefix: str = "") -> list[str]:
+        self.calls["list"] += 1
+        try:
+            entries = list(os.scandir(self._path(prefix.rstrip("/")) if prefix else self._root))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(entry.name for entry in entries if entry.is_dir() and entry.name != _UNFINISHED)
+
+    def now(self) -> float:
+        return time.time()
+
+    def ensure_bucket(self) -> None:
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._explained(error, "") from error
+
+    def _path(self, key: str) -> Path:
+        segments = key.split("/")
+        if any(segment in ("", ".", "..") for segment in segments) or "\0" in key or segments[0] == _UNFINISHED:
+            raise StoreError(f"{self.uri(key)}: this key cannot be a file; rename the object, or use s3://")
+        return self._root.joinpath(*segments)
+
+    def _place(self, key: str, data: bytes, *, replace: bool) -> bool:
+        """Write a file under its key; return False if it must not be replaced and exists."""
+        path, unfinished = self._path(key), self._root / _UNFINISHED
+        temporary = None
+        try:
+            unfinished.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=unfinished, delete=False) as file:
+                temporary = Path(file.name)
+                file.write(data)
+            for _ in range(_TRIES):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    if replace:
+                        temporary.replace(path)
+                    else:
+                        path.hardlink_to(temporary)
+                except FileExistsError:
+                    return False
+                except FileNotFoundError:
+                    continue
+                return True
+            raise FileNotFoundError(path.parent)
+        except OSError as error:
+            raise self._explained(error, key) from error
+        finally:
+            if temporary:
+                temporary.unlink(missing_ok=True)
+
+    def _prune(self, folder: Path) -> None:
+        """Remove folders that have become empty: an object store has none."""
+        while folder != self._root:
+            try:
+                folder.rmdir()
+            except OSError:
+                return  # not empty, or removed by another process
+            folder = folder.parent
+
+    def _walk(self, folder: Path, above: str, start: str = "") -> Iterator[ObjectInfo]:
+        try:
+            entries = [entry for entry in os.scandir(folder) if entry.name.startswith(start)]
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        # as an object store orders keys: a folder's name counts with the slash after it
+        for entry in sorted(entries, key=lambda one: f"{one.name}/" if one.is_dir() else one.name):
+            if entry.is_dir():
+                if above or entry.name != _UNFINISHED:
+                    yield from self._walk(Path(entry.path), f"{above}{entry.name}/")
+                continue
+            try:
+                facts = entry.stat()
+            except FileNotFoundError:
+                continue  # deleted since the folder was read
+            modified = datetime.fromtimestamp(facts.st_mtime, UTC)
+            yield ObjectInfo(f"{above}{entry.name}", _etag(facts), facts.st_size, modified)
+
+    def _explained(self, error: OSError, key: str) -> StoreError:
+        return StoreError(
+            f"{self.uri(key)}: {error.strerror or error}; check the folder, its rights and its free space"
+        )
+
+
+def _etag(facts: os.stat_result) -> str:
+    return f"{facts.st_ino:x}-{facts.st_mtime_ns:x}-{facts.st_size:x}"
