@@ -112,11 +112,17 @@ def settle(lake: Lake, progress: Mapping[str, Any]) -> bool:
 
     Returns False if they have: a vote was taken back, or somebody voided. The next collect computes the batch again.
     """
-    name = progress["id"]
-    batches.mark_decided(lake, name, dict(progress))
-    # Looked at after the record was written: who voids somebody later sees the record and removes it.
-    if digest(stored_votes(lake, batches.load(lake, name)), votes.voided(lake)) == progress["inputs"]:
-        return True
+    name, inputs = str(progress["id"]), str(progress["inputs"])
+    batch = batches.load(lake, name)
+
+    def unchanged() -> bool:
+        return digest(stored_votes(lake, batch), votes.voided(lake)) == inputs
+
+    if unchanged():
+        batches.mark_decided(lake, name, dict(progress))
+        # Looked at again after the record was written: who voids somebody later sees the record and removes it.
+        if unchanged():
+            return True
     batches.reopen(lake, name)
     return False
 
