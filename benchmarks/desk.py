@@ -235,7 +235,7 @@ def fill(lake: Lake, count: int) -> None:
 
 def compare(lake: Lake, told: Told) -> dict[str, int]:
     """Return what the lake holds against what was acknowledged."""
-    keys = [entry.key for entry in lake.store.list_objects("answers/") if "/lease-" not in entry.key]
+    keys = [entry.key for entry in lake.store.list_objects("votes/") if "/lease-" not in entry.key]
     stored = dict(zip(keys, map_threads(lake.store.get, keys), strict=True))
     votes = {key: Vote.model_validate_json(data) for key, data in stored.items()}
     ids = Counter(vote.answer_id for vote in votes.values())

@@ -1,8 +1,8 @@
 """### Answers of annotators to decided batches
 
-Runs every few minutes and can be run at any time: votes stored since the last run (`answers/<query_id>/...`) become
-rows of the `answers` table; only the highest revision of a seat counts. A question is kept if four people give the same
-number, and dropped at the first reject or disagreement.
+Runs every few minutes and can be run at any time: votes stored since the last run (`votes/<batch>/<query_id>/...`)
+become rows of the `answers` table; only the highest revision of a seat counts. A question is kept if four people give
+the same number, and dropped at the first reject or disagreement.
 
 When all questions of a batch are decided, or a lead has closed it, the event of `hopchain://answers` is sent, once for
 each batch. A run that finds no such batch skips its last task. No task waits for people.

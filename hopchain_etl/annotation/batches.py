@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from hopchain_etl.annotation.votes import votes_prefix
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.lake.lake import Lake, LakeError, Shard, check_intake
+from hopchain_etl.lake.lake import Lake, LakeError, check_intake
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import DeskSettings
 
@@ -25,7 +26,10 @@ _KEY = re.compile(r"batches/(?P<id>[^/]+?)(?:\.(?P<kind>closed|decided|assigned)
 
 @dataclass(frozen=True)
 class Batch:
-    """A set of queries that is annotated together. ``lineage``: fingerprint of their queries table, if known."""
+    """A set of queries that is annotated together. ``lineage``: fingerprint of their queries table, if known.
+
+    ``continues``: the closed batch whose open queries these are; its votes on them count here too.
+    """
 
     id: str
     created_by_run: str
@@ -34,6 +38,7 @@ class Batch:
     status: str = "open"
     lineage: str | None = None
     shards: tuple[str, ...] = ()  # shards that contain the rows of these queries
+    continues: str | None = None
 
     def __post_init__(self) -> None:
         check_batch(self.id)
@@ -70,20 +75,44 @@ def create(lake: Lake, batch: Batch) -> Batch:
 
 
 def load(lake: Lake, name: str) -> Batch:
-    """Return a stored batch; raise LakeError if it does not exist."""
+    """Return a stored batch; raise LakeError if it does not exist or cannot be read."""
+    key = _key(check_batch(name))
     try:
-        value = json.loads(lake.store.get(_key(check_batch(name))))
+        value = json.loads(lake.store.get(key))
+        return Batch(
+            value["id"],
+            value["created_by_run"],
+            tuple(value["query_ids"]),
+            value["policy"],
+            value["status"],
+            value.get("lineage"),
+            tuple(value.get("shards", ())),
+            value.get("continues"),
+        )
     except MissingObjectError as error:
-        raise LakeError(f"no batch {name!r}: {lake.store.uri(_key(name))} is missing") from error
-    return Batch(
-        value["id"],
-        value["created_by_run"],
-        tuple(value["query_ids"]),
-        value["policy"],
-        value["status"],
-        value.get("lineage"),
-        tuple(value.get("shards", ())),
-    )
+        raise LakeError(f"no batch {name!r}: {lake.store.uri(key)} is missing") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LakeError(f"{lake.store.uri(key)} is not a batch ({error!r}); restore or delete it") from error
+
+
+def continued(lake: Lake, batch: Batch) -> tuple[str, ...]:
+    """Return the batches that a batch continues, the oldest first; they are closed, so their votes do not change."""
+    names: tuple[str, ...] = ()
+    while batch.continues is not None:
+        names = (batch.continues, *names)
+        batch = load(lake, batch.continues)
+    return names
+
+
+def answer_keys(lake: Lake, queries: Collection[str]) -> list[str]:
+    """Return the keys of all that people stored on these queries, in any batch (votes, skips, leases)."""
+    wanted = set(queries)
+    names = list(batch_states(lake))
+    held = map_threads(lambda name: wanted.intersection(load(lake, name).query_ids), names)
+    prefixes = [votes_prefix(name, query) for name, found in zip(names, held, strict=True) for query in sorted(found)]
+    prefixes += [f"answers/{query}/" for query in sorted(wanted)]  # of a lake that is not migrated yet
+    listed = map_threads(lambda prefix: [entry.key for entry in lake.store.list_objects(prefix)], prefixes)
+    return [key for keys in listed for key in keys]
 
 
 def batch_states(lake: Lake) -> dict[str, frozenset[str]]:
@@ -95,9 +124,24 @@ def batch_states(lake: Lake) -> dict[str, frozenset[str]]:
     return {name: frozenset(states - {"batch"}) for name, states in sorted(kinds.items()) if "batch" in states}
 
 
-def query_ids_of_batches(lake: Lake, names: Iterable[str]) -> set[str]:
-    """Return the query_ids of the named batches."""
-    return {query for name in names for query in load(lake, name).query_ids}
+def decided_etags(lake: Lake) -> dict[str, str]:
+    """Return the keys of all records of settled batches with their ETags."""
+    found = ((_KEY.fullmatch(entry.key), entry) for entry in lake.store.list_objects("batches/"))
+    return {entry.key: entry.etag for match, entry in found if match and match["kind"] == "decided"}
+
+
+def batch_etags(lake: Lake) -> dict[str, str]:
+    """Return the keys of all batches with their ETags."""
+    found = ((_KEY.fullmatch(entry.key), entry) for entry in lake.store.list_objects("batches/"))
+    return {entry.key: entry.etag for match, entry in found if match and match["kind"] is None}
+
+
+def name_of_record(key: str) -> str:
+    """Return the name of the batch that a key is a record or state of."""
+    match = _KEY.fullmatch(key)
+    if match is None:
+        raise ValueError(f"{key!r} is not a key of a batch")
+    return match["id"]
 
 
 def policy_of(desk: DeskSettings) -> dict[str, Any]:
@@ -106,31 +150,16 @@ def policy_of(desk: DeskSettings) -> dict[str, Any]:
     return {"name": name, "seats": desk.seats, "agree": desk.agree, "full_share": desk.full_share}
 
 
-def unassigned_queries(
-    lake: Lake, lineage: str, excluded: Mapping[Shard, Container[str]], *, besides: str = ""
-) -> dict[Shard, list[str]]:
-    """Return the queries of a fingerprint that are in no batch (except ``besides``), by shard, in order.
-
-    Only shards in ``excluded`` are read, and the queries listed there are excluded.
-    """
-    earlier = query_ids_of_batches(lake, (other for other in batch_states(lake) if other != besides))
-    withdrawn = lake.withdrawn()
-
-    def queries(shard: Shard) -> list[str]:
-        rows = lake.read("queries", lineage, shard, withdrawn=withdrawn)
-        return [
-            query for query in rows["query_id"].to_pylist() if query not in earlier and query not in excluded[shard]
-        ]
-
-    shards = list(excluded)
-    return {shard: ids for shard, ids in zip(shards, map_threads(queries, shards), strict=True) if ids}
-
-
 def close(lake: Lake, name: str, by: str) -> bool:
     """Close a batch before all queries are answered; return False if it was already closed."""
     load(lake, name)
     closing = {"id": name, "closed_by": by}
     return lake.store.put_if_absent(f"batches/{name}.closed.json", json.dumps(closing, sort_keys=True).encode())
+
+
+def is_closed(lake: Lake, name: str) -> bool:
+    """Return whether a lead has closed a batch."""
+    return lake.store.exists(f"batches/{name}.closed.json")
 
 
 def mark_decided(lake: Lake, name: str, outcome: dict[str, Any]) -> None:
@@ -151,9 +180,13 @@ def assign(lake: Lake, name: str, annotators: Iterable[str] | None) -> None:
 
 
 def assigned(lake: Lake, name: str) -> frozenset[str] | None:
-    """Return the annotators a batch is assigned to; None means all."""
-    held = lake.get_json(f"batches/{name}.assigned.json")
-    return None if held is None or held["annotators"] is None else frozenset(held["annotators"])
+    """Return the annotators a batch is assigned to; None means all. Raises LakeError if that cannot be read."""
+    key = f"batches/{name}.assigned.json"
+    try:
+        held = lake.get_json(key)
+        return None if held is None or held["annotators"] is None else frozenset(held["annotators"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise LakeError(f"{lake.store.uri(key)} cannot be read ({error!r}); assign the batch again") from error
 
 
 def _key(name: str) -> str:

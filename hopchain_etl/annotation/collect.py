@@ -1,8 +1,8 @@
 """Collect: compacts annotators' votes into the ``answers`` table and computes the decisions of each batch.
 
-A vote is an object ``answers/<query_id>/seat-<n>.<rev>.json`` that is written once; the highest revision of a seat is
-valid, unless it is retracted or its annotator is voided (see ``votes``). The table is stored beside the votes, under
-``answers/<fingerprint>/intake=<batch>/``: query ids have 64 hex digits, fingerprints 12.
+A vote is an object ``votes/<batch>/<query_id>/seat-<n>.<rev>.json`` that is written once; the highest revision of a
+seat is valid, unless it is retracted or its annotator is voided (see ``votes``). Only the votes of batches that are not
+settled are listed. The table is ``answers/<fingerprint>/intake=<batch>/``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 from pydantic import ValidationError
@@ -24,7 +25,10 @@ from hopchain_etl.annotation.votes import VOTE_KEY, Vote, in_full_sample
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import Identity, Row
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, parse_answer, tally_votes
-from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard
+from hopchain_etl.lake.manifest import FOLD_AT
+from hopchain_etl.lake.migrate_votes import require_migrated
+from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.quality.validator import Validator
 from hopchain_etl.stages.lineage import Lineage
 
@@ -42,6 +46,12 @@ class VoteObject:
     query_id: str
     seat: int
     rev: int
+    place: int = 0  # of its batch in the chain of batches that continue each other; the last one is the batch itself
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """What the valid vote of a seat has the highest of."""
+        return self.rev, self.place
 
 
 @dataclass(frozen=True)
@@ -66,35 +76,67 @@ class BatchProgress:
         return self.closed or not self.open
 
 
-def collect(lake: Lake, validate: Validator) -> list[BatchProgress]:
-    """Update the answers table of every batch from its votes; return the batches that have just become final.
+def collect(lake: Lake, validate: Validator, *, settled: bool = False) -> list[BatchProgress]:
+    """Update the answers table of each batch that is not settled; return the batches that have just become final.
 
-    A batch becomes final when all its queries are decided or a lead closes it; it is returned until
-    ``batches.mark_decided`` has recorded it. A second run on the same votes writes nothing and returns the same.
+    A batch becomes final when all its queries are decided or a lead closes it; it is returned until ``settle`` has
+    recorded it. A second run on the same votes writes nothing and returns the same. A batch that cannot be read is
+    logged and left out. ``settled`` also writes lost tables of settled batches again.
     """
-    states_by_batch = batches.batch_states(lake)
-    stored = votes_by_query(lake) if states_by_batch else {}
+    require_migrated(lake)
     voided = votes.voided(lake)
     final = []
-    for name, states in states_by_batch.items():
-        batch = batches.load(lake, name)
-        of_batch = [vote for query in dict.fromkeys(batch.query_ids) for vote in stored.get(query, ())]
-        inputs = digest(of_batch, voided)
-        compact(lake, batch, of_batch, inputs, validate, voided)
-        if "decided" not in states:
-            progress = _progress(lake, batch, inputs, closed="closed" in states)
-            log.info("batch %s: %d kept, %d dropped, %d open", name, progress.kept, progress.dropped, progress.open)
-            final += [progress] if progress.final else []
+    for name, states in batches.batch_states(lake).items():
+        if "decided" in states and not settled:
+            continue
+        try:
+            progress = _collect(lake, name, validate, voided, closed="closed" in states)
+        except (LakeError, MissingObjectError):
+            log.exception("batch %s cannot be collected; the other batches are", name)
+            continue
+        log.info("batch %s: %d kept, %d dropped, %d open", name, progress.kept, progress.dropped, progress.open)
+        final += [progress] if progress.final and "decided" not in states else []
     return final
 
 
-def votes_by_query(lake: Lake) -> dict[str, list[VoteObject]]:
-    """Return every vote by query_id, with one listing and without reading the objects."""
-    found: dict[str, list[VoteObject]] = {}
-    for entry in lake.store.list_objects("answers/"):
-        if match := VOTE_KEY.fullmatch(entry.key):
-            vote = VoteObject(entry.key, entry.etag, match["query"], int(match["seat"]), int(match["rev"]))
-            found.setdefault(vote.query_id, []).append(vote)
+def _collect(lake: Lake, name: str, validate: Validator, voided: Collection[str], *, closed: bool) -> BatchProgress:
+    batch = batches.load(lake, name)
+    stored = stored_votes(lake, batch)
+    inputs = digest(stored, voided)
+    compact(lake, batch, stored, inputs, validate, voided)
+    return _progress(lake, batch, inputs, closed=closed)
+
+
+def settle(lake: Lake, progress: Mapping[str, Any]) -> bool:
+    """Record that a batch is final (a BatchProgress as dict), unless its votes have changed since it was collected.
+
+    Returns False if they have: a vote was taken back, or somebody voided. The next collect computes the batch again.
+    """
+    name, inputs = str(progress["id"]), str(progress["inputs"])
+    batch = batches.load(lake, name)
+
+    def unchanged() -> bool:
+        return digest(stored_votes(lake, batch), votes.voided(lake)) == inputs
+
+    if unchanged():
+        batches.mark_decided(lake, name, dict(progress))
+        # Looked at again after the record was written: who voids somebody later sees the record and removes it.
+        if unchanged():
+            return True
+    batches.reopen(lake, name)
+    return False
+
+
+def stored_votes(lake: Lake, batch: Batch) -> list[VoteObject]:
+    """Return the votes on a batch's queries, also of the batches that it continues, without reading the objects."""
+    wanted = set(batch.query_ids)
+    found = []
+    for place, name in enumerate((*batches.continued(lake, batch), batch.id)):
+        for entry in lake.store.list_objects(votes.votes_prefix(name)):
+            if (match := VOTE_KEY.fullmatch(entry.key)) and match["query"] in wanted:
+                found.append(
+                    VoteObject(entry.key, entry.etag, match["query"], int(match["seat"]), int(match["rev"]), place)
+                )
     return found
 
 
@@ -136,7 +178,8 @@ def compact(
         _reject(lake, origins[index], name, "failed the table's suite", rows[index])
         for index, name in verdict.failing.items()
     ]
-    kept = table.take([index for index in range(len(rows)) if index not in verdict.failing])
+    passing = [index for index in range(len(rows)) if index not in verdict.failing]
+    kept = table.take(pa.array(passing, pa.int64()))  # with a type, because there may be none
     folder = lake.folder("answers", asked.fingerprint, shard)
     lake.put_json(f"lineages/{asked.fingerprint}.json", asked.facts)
     lake.put_json(folder + "validation.json", verdict.summary)
@@ -151,6 +194,7 @@ def compact(
         reasons=dict(Counter(reject["reason"] for reject in rejects)),
     )
     lake.write_marker("answers", asked.fingerprint, shard, marker)
+    lake.manifest("answers", asked.fingerprint).fold(FOLD_AT)
     log.info("batch %s: read %d votes, ok %d, rejected %d", batch.id, marker.read, marker.ok, marker.rejected)
 
 
@@ -187,18 +231,21 @@ def _rows(
 ) -> tuple[list[Row], list[VoteObject], list[Row]]:
     """Return the rows of the valid votes, the stored vote of each row, and the rejects.
 
-    Votes never change, so votes already in the table (``before``) are not read again.
+    Votes never change, so votes already in the table (``before``) are not read again, unless the same seat and revision
+    was written to two batches (to a closed one while another that continues it was made).
     """
     last: dict[tuple[str, int], VoteObject] = {}
     for one in stored:
         seat = one.query_id, one.seat
-        last[seat] = max(last.get(seat, one), one, key=lambda other: other.rev)
+        last[seat] = max(last.get(seat, one), one, key=lambda other: other.order)
+    names = Counter((one.query_id, one.seat, one.rev) for one in stored)
     rows, origins = [], []
     older = (one for one in stored if last[one.query_id, one.seat] is not one)
     rejects = [_reject(lake, one, "superseded", "the seat has a later revision") for one in older]
 
     def read(one: VoteObject) -> tuple[VoteObject, Vote | bytes]:
-        return one, before.get((one.query_id, one.seat, one.rev)) or lake.store.get(one.key)
+        name = one.query_id, one.seat, one.rev
+        return one, (before.get(name) if names[name] == 1 else None) or lake.store.get(one.key)
 
     for origin, found in sorted(map_threads(read, last.values()), key=lambda pair: (pair[0].query_id, pair[0].seat)):
         try:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.lake.view import View
+from hopchain_etl.schemas import REJECTS
 from hopchain_etl.stages.judge import VERDICTS
 
 if TYPE_CHECKING:
@@ -16,15 +22,37 @@ REASONS = frozenset({"too_easy", "guessable", *(f"judged_{verdict}" for verdict 
 # stage -> table, of the stages that can exclude queries, if the profile has engines for them
 FILTER_STAGES = {"judge": "judgements", "screen": "attempts"}
 
-ExcludedQueries = dict[Shard, dict[str, str]]
+_REJECTED = pa.schema([("shard", pa.string()), ("query_id", pa.string()), ("reason", pa.string())])
+
+
+@dataclass(frozen=True)
+class ExcludedQueries:
+    """The ``shards`` of a lineage whose queries can be asked, and their excluded queries.
+
+    ``rows`` has shard, query_id and (the first) reason.
+    """
+
+    shards: frozenset[Shard]
+    rows: pa.Table
+
+    def without_shards(self, shards: Collection[Shard]) -> ExcludedQueries:
+        """Return the same for the other shards only."""
+        others = pc.invert(pc.is_in(self.rows["shard"], value_set=pa.array(map(str, shards), pa.string())))
+        return ExcludedQueries(self.shards - set(shards), self.rows.filter(others))
+
+    def reasons(self) -> dict[str, int]:
+        """Return the number of excluded queries by reason, sorted by reason."""
+        counts = pc.value_counts(self.rows["reason"].combine_chunks()).to_pylist()
+        return {one["values"]: one["counts"] for one in sorted(counts, key=lambda one: str(one["values"]))}
 
 
 def excluded_queries(build: Build) -> ExcludedQueries:
-    """Return the shards that every stage has completed, each with the excluded queries and reasons."""
-    guards = [(step.stage.table, step.fingerprint) for name in FILTER_STAGES if (step := build.steps.get(name))]
-    guarded = (build.lake.completed_shards(*guard) for guard in guards)
-    ready = sorted(set(build.lake.completed_shards("queries", build.lineage)).intersection(*guarded))
-    return dict(zip(ready, map_threads(lambda shard: _excluded(build.lake, guards, shard), ready), strict=True))
+    """Return the queries of the current lineage that are not asked.
+
+    Includes only shards that the current judge and screen have finished, if the profile has engines for them.
+    """
+    steps = [build.steps[stage] for stage in FILTER_STAGES if stage in build.steps]
+    return _excluded(build.lake, build.lineage, [(step.stage.table, step.fingerprint) for step in steps], finished=True)
 
 
 def excluded_queries_of_lineage(lake: Lake, lineage: str) -> ExcludedQueries:
@@ -36,15 +64,35 @@ def excluded_queries_of_lineage(lake: Lake, lineage: str) -> ExcludedQueries:
         if (facts := lake.get_json(f"lineages/{fingerprint}.json"))
         and (facts["stage"], facts["upstream"]) == (stage, lineage)
     ]
-    shards = lake.completed_shards("queries", lineage)
-    return dict(zip(shards, map_threads(lambda shard: _excluded(lake, guards, shard), shards), strict=True))
+    return _excluded(lake, lineage, guards, finished=False)
 
 
-def _excluded(lake: Lake, guards: Iterable[tuple[str, str]], shard: Shard) -> dict[str, str]:
-    """Return the queries of a shard that judge or screen rejected, each with the first reason."""
-    found: dict[str, str] = {}
+def _excluded(lake: Lake, lineage: str, guards: Iterable[tuple[str, str]], *, finished: bool) -> ExcludedQueries:
+    shards = set(lake.markers("queries", lineage))
+    tables = [_REJECTED.empty_table()]
     for table, fingerprint in guards:
-        for row in lake.rejects(table, fingerprint, shard).select(["reason", "input_id"]).to_pylist():
-            if row["reason"] in REASONS:
-                found.setdefault(row["input_id"], row["reason"])
-    return found
+        markers = lake.markers(table, fingerprint)
+        shards = shards & markers.keys() if finished else shards
+        tables.append(_rejected(lake, table, fingerprint, markers))
+    rows = pa.concat_tables(tables)
+    rows = rows.filter(pc.is_in(rows["shard"], value_set=pa.array(map(str, shards), pa.string())))
+    first = rows.group_by(["shard", "query_id"], use_threads=False).aggregate([("reason", "first")])
+    return ExcludedQueries(frozenset(shards), first.rename_columns({"reason_first": "reason"}))
+
+
+def _rejected(lake: Lake, table: str, fingerprint: str, markers: Mapping[Shard, Marker]) -> pa.Table:
+    """Return the queries that a stage rejected; only shards that are new or changed are read."""
+
+    def read(name: str) -> pa.Table:
+        shard = Shard.parse(name)
+        columns = ["reason", "input_id"]
+        rows = lake.parts(lake.folder(table, fingerprint, shard), markers[shard].rejects, REJECTS, columns)
+        rows = rows.filter(pc.is_in(rows["reason"], value_set=pa.array(sorted(REASONS))))
+        values = [pa.array([name] * rows.num_rows, pa.string()), rows["input_id"], rows["reason"]]
+        return pa.table(values, schema=_REJECTED)
+
+    def derive(names: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+        return zip(names, map_threads(read, names), strict=True)
+
+    versions = {str(shard): ",".join(part.sha256 for part in marker.rejects) for shard, marker in markers.items()}
+    return View(lake.store, f"rejected-{table}-{fingerprint}", _REJECTED).rows(versions, derive)

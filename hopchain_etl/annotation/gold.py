@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import threading
 from collections import defaultdict
 from collections.abc import Iterable
@@ -18,13 +19,20 @@ from hopchain_etl.annotation.votes import annotator_key
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import parse_answer
 from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import MissingObjectError
 
+log = logging.getLogger(__name__)
+
+_BLOBS = "blobs/"
 SOURCES = ("unanimous", "listed", "drawn")
 
 
 @dataclass(frozen=True)
 class GoldItem:
-    """A question with a known answer, and the key of its photo. ``source`` is one of SOURCES."""
+    """A question with a known answer, and the key of its photo. ``source`` is one of SOURCES.
+
+    ``image_id`` is empty for drawn pictures, and for items of earlier versions.
+    """
 
     query_id: str
     question: str
@@ -33,40 +41,77 @@ class GoldItem:
     width: int
     height: int
     blob_key: str
+    image_id: str = ""
 
 
 class Gold:
-    """In-memory index of the checks and of who has answered them, one per API worker. Thread-safe."""
+    """In-memory index of the checks and of who has answered them, one per API worker. Thread-safe.
+
+    ``items`` are the checks that can be shown: their photo is there and not withdrawn.
+    """
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._lock = threading.Lock()
         self.items: dict[str, GoldItem] = {}
+        self._known: dict[str, GoldItem] = {}
+        self._unusable: set[str] = set()  # query_ids: the photo is missing, or the item cannot be read
         self._answered: defaultdict[str, set[str]] = defaultdict(set)  # query_ids by annotator_key
 
     def refresh(self) -> None:
-        """Load new items, and answers stored by other API workers."""
+        """Load new items, drop those that were removed or withdrawn, and load answers stored by other API workers."""
         keys = [entry.key for entry in self._lake.store.list_objects("gold/items/")]
-        new = [key for key in keys if _name(key) not in self.items]
-        found = [GoldItem(**json.loads(data)) for data in map_threads(self._lake.store.get, new)]
+        new = [key for key in keys if _name(key) not in self._known and _name(key) not in self._unusable]
+        found = {_name(key): item for key, item in zip(new, map_threads(self._read, new), strict=True)}
         answered: defaultdict[str, set[str]] = defaultdict(set)
         for entry in self._lake.store.list_objects("gold/answers/"):
             answered[entry.key.split("/")[2]].add(_name(entry.key))
         with self._lock:
-            self.items.update({item.query_id: item for item in found})
+            self._unusable |= {query for query, item in found.items() if item is None}
+            known = self._known | {query: item for query, item in found.items() if item is not None}
+            self._known = {name: known[name] for name in map(_name, keys) if name in known}
+            withdrawn = self._withdrawn(self._known.values())
+            usable = (pair for pair in self._known.items() if pair[0] not in self._unusable)
+            self.items = {query: item for query, item in usable if not _photo(item) & withdrawn}
             for person, queries in answered.items():
                 self._answered[person] |= queries
+
+    def _read(self, key: str) -> GoldItem | None:
+        try:
+            return GoldItem(**json.loads(self._lake.store.get(key)))
+        except (MissingObjectError, ValueError, TypeError):
+            log.exception("the check %s cannot be read and is not asked", self._lake.store.uri(key))
+            return None
+
+    def _withdrawn(self, items: Iterable[GoldItem]) -> frozenset[str]:
+        """Return the ids of withdrawn photos; with the hashes of their bytes if an item tells its photo by those."""
+        withdrawn = self._lake.withdrawn()
+        if withdrawn and any(not item.image_id and item.blob_key.startswith(_BLOBS) for item in items):
+            withdrawn |= {str(stone["blob_sha"]) for stone in self._lake.tombstones().values()}
+        return withdrawn
+
+    def leave_out(self, query_id: str) -> None:
+        """Do not ask a check any more, because its photo is missing."""
+        log.error("the photo of the check %s is missing; it is not asked any more", query_id)
+        with self._lock:
+            self._unusable.add(query_id)
+            self.items = {query: item for query, item in self.items.items() if query != query_id}
+
+    def has_new(self, query_id: str) -> bool:
+        """Return whether the lake has an item that is not known here yet."""
+        return query_id not in self._known and self._lake.store.exists(_item_key(query_id))
 
     def add(self, items: Iterable[GoldItem]) -> int:
         """Store items; return how many are new."""
         new = [
             item
             for item in items
-            if self._lake.store.put_if_absent(f"gold/items/{item.query_id}.json", json.dumps(asdict(item)).encode())
-            and item.query_id not in self.items
+            if self._lake.store.put_if_absent(_item_key(item.query_id), json.dumps(asdict(item)).encode())
+            and item.query_id not in self._known
         ]
         with self._lock:
-            self.items.update({item.query_id: item for item in new})
+            self._known |= {item.query_id: item for item in new}
+            self.items = self.items | {item.query_id: item for item in new}
         return len(new)
 
     def count(self, annotator: str) -> int:
@@ -86,8 +131,9 @@ class Gold:
         stored = {_name(entry.key) for entry in self._lake.store.list_objects(f"gold/answers/{me}/")}
         with self._lock:
             self._answered[me] |= stored
-            left = self.items.keys() - self._answered[me] - set(known)
-        return self.items[min(left, key=lambda query: _chance(annotator + query))] if left else None
+            items = self.items
+            left = items.keys() - self._answered[me] - set(known)
+        return items[min(left, key=lambda query: _chance(annotator + query))] if left else None
 
     def answer(self, annotator: str, query_id: str, submission: dict[str, Any]) -> None:
         """Store an annotator's answer to a check and whether it is correct; only the first answer is kept."""
@@ -114,6 +160,16 @@ class Gold:
         """Return all answers to checks, skips included."""
         keys = [entry.key for entry in self._lake.store.list_objects("gold/answers/")]
         return [json.loads(data) for data in map_threads(self._lake.store.get, keys)]
+
+
+def _photo(item: GoldItem) -> set[str]:
+    """Return what a tombstone may call the photo of an item: its id, or the hash of its bytes."""
+    sha = {item.blob_key.removeprefix(_BLOBS)} if item.blob_key.startswith(_BLOBS) else set()
+    return {item.image_id} | sha if item.image_id else sha
+
+
+def _item_key(query_id: str) -> str:
+    return f"gold/items/{query_id}.json"
 
 
 def _answer_key(annotator: str, query_id: str) -> str:

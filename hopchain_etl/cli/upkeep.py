@@ -21,15 +21,15 @@ def migrate(as_json: Annotated[bool, typer.Option("--json", help="print JSON ins
     It can be stopped and run again at any time, and does nothing where nothing is left to do.
     """
     from hopchain_etl.lake.lake import Lake
-    from hopchain_etl.lake.migrate import Migration, migrate_journal
+    from hopchain_etl.lake.migrate_journal import migrate_journal
+    from hopchain_etl.lake.migrate_votes import migrate_votes
 
-    migrations: list[Migration] = [migrate_journal]
     lake, counts = Lake(Settings().lake), dict[str, int]()
     with Progress(console=Console(stderr=True)) as bars:
-        for migration in migrations:
+        for migration in (migrate_journal, migrate_votes):
             bar = bars.add_task(migration.__name__, total=None)
 
-            def report(name: str, done: int, of: int, bar: int = bar) -> None:
+            def report(name: str, done: int, of: int | None, bar: int = bar) -> None:
                 bars.update(bar, description=name, completed=done, total=of)  # type: ignore[arg-type]
 
             counts |= migration(lake, report)

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 
 from hopchain_etl.doctor.finding import Finding
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.migrate import unmigrated_models
+from hopchain_etl.lake.migrate_journal import unmigrated_models
 from hopchain_etl.lake.object_store import ObjectStore, StoreError
 from hopchain_etl.lake.s3_store import credentials_from_connection
 from hopchain_etl.lake.stores import open_store

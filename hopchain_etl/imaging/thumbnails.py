@@ -38,8 +38,8 @@ def mask_uri(masks: Sequence[Mapping[str, Any]], colour: tuple[int, int, int], w
 def mask_png(masks: Sequence[Mapping[str, Any]], colour: tuple[int, int, int], width: int) -> bytes:
     """Return RLE masks of one photo as a PNG: filled with ``colour``, with an outline, transparent elsewhere."""
     rle = [{"size": list(mask["size"]), "counts": mask["counts"].encode()} for mask in masks]
-    covered = coco.decode(rle).any(axis=2)
-    layer = Image.fromarray((covered * 255).astype(np.uint8))
+    # Joined while still encoded: decoded at once, 200 masks of a photo of 12 megapixels would need 2.4 GB.
+    layer = Image.fromarray(coco.decode(coco.merge(rle)) * np.uint8(255))
     layer.thumbnail((width, 4 * width))
     inside = np.asarray(layer) > 127
     eroded = inside.copy()

@@ -10,7 +10,6 @@ import logging
 import re
 import signal
 import threading
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,10 +18,11 @@ from itertools import pairwise
 from types import FrameType
 from typing import Any, Protocol
 
-from hopchain_etl.annotation import batches
+from hopchain_etl.annotation import batches, voiding
 from hopchain_etl.annotation import collect as collecting
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.eligibility import excluded_queries
+from hopchain_etl.annotation.unasked import unassigned_queries
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import TokenCeilingError
 from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake, key_part
@@ -184,17 +184,16 @@ def publish_batch(params: Params, run: DagRun, gate: JSON) -> JSON:
     """
     build = Build(settings_for(params))
     name = intake_name(run)
-    unhealthy = frozenset(gate["unhealthy"])
-    excluded = {shard: found for shard, found in excluded_queries(build).items() if str(shard) not in unhealthy}
-    new = batches.unassigned_queries(build.lake, build.lineage, excluded, besides=name)
-    reasons = dict(sorted(Counter(reason for found in excluded.values() for reason in found.values()).items()))
+    unhealthy = {Shard.parse(shard) for shard in gate["unhealthy"]}
+    excluded = excluded_queries(build).without_shards(unhealthy)
+    new = unassigned_queries(build.lake, build.lineage, excluded, besides=name)
     if not new:
-        return {"id": None, "queries": 0, "held_back": reasons}
+        return {"id": None, "queries": 0, "held_back": excluded.reasons()}
     query_ids = tuple(dict.fromkeys(query for found in new.values() for query in found))
     policy = batches.policy_of(build.settings.desk)
     asking = Batch(name, run.run_id, query_ids, policy, lineage=build.lineage, shards=tuple(map(str, new)))
     batch = batches.create(build.lake, asking)
-    return {"id": batch.id, "queries": len(batch.query_ids), "held_back": reasons}
+    return {"id": batch.id, "queries": len(batch.query_ids), "held_back": excluded.reasons()}
 
 
 def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate: JSON, batch: JSON) -> JSON:
@@ -264,22 +263,24 @@ def _counts(build: Build, planned: Sequence[Shard], ingested: JSON) -> JSON:
 def collect() -> list[JSON]:
     """Compact the annotators' answers; return the progress of the batches that have just become final."""
     settings = Settings()
-    final = collecting.collect(Lake(settings.lake), validator.make_validator(settings.quality))
+    lake = Lake(settings.lake)
+    voiding.finish(lake)
+    final = collecting.collect(lake, validator.make_validator(settings.quality))
     return [asdict(progress) for progress in final]
 
 
 def announce_answers(final: Sequence[JSON]) -> JSON:
     """Record batches as decided and return the payload of the asset event; skip the task if there are none.
 
-    This is recorded last, so that a batch whose event was not sent is found again by the next run.
+    This is recorded last, so that a batch whose event was not sent is found again by the next run. A batch whose votes
+    have changed since it was collected (a vote was taken back, an annotator was voided) is left to the next run.
     """
-    if not final:
-        _skip("no batch was decided or closed since the last run")
     lake = Lake(Settings().lake)
-    for progress in final:
-        batches.mark_decided(lake, progress["id"], progress)
-    totals = {name: sum(progress[name] for progress in final) for name in ("kept", "dropped", "open")}
-    return {"batches": [progress["id"] for progress in final], **totals}
+    settled = [progress for progress in final if collecting.settle(lake, progress)]
+    if not settled:
+        _skip("no batch was decided or closed since the last run")
+    totals = {name: sum(progress[name] for progress in settled) for name in ("kept", "dropped", "open")}
+    return {"batches": [progress["id"] for progress in settled], **totals}
 
 
 # --- hopchain_release ---

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopchain_etl import schemas
+from hopchain_etl.annotation.batches import answer_keys
 from hopchain_etl.lake.journal import forget
 from hopchain_etl.lake.lake import Lake, LakeError, Marker, Part, Shard
-from hopchain_etl.lake.migrate import old_answers, old_blind_answers
+from hopchain_etl.lake.migrate_journal import old_answers, old_blind_answers
 
 # From the last stage to the first, so that dependent rows are found before the rows they depend on are deleted.
 _TABLES = ("answers", "judgements", "attempts", "queries", "instances", "categories", "images")
@@ -116,10 +117,9 @@ class _Erasure:
             rows = self._lake.read("queries", fingerprint, shard, withdrawn=())
             matching = rows.filter(pc.is_in(rows["image_id"], pa.array(self._photos)))
             self._queries.update(matching["query_id"].to_pylist())
-        for query in self._queries:
-            votes = [entry.key for entry in self._lake.store.list_objects(f"answers/{query}/")]
-            self._lake.store.delete(votes)
-            self.votes += len(votes)
+        votes = answer_keys(self._lake, self._queries)
+        self._lake.store.delete(votes)
+        self.votes += len(votes)
         for place in places:
             self._rewrite(*place)
         for place in current:  # shards that were up to date stay up to date, so that an erasure does not cause rebuilds

@@ -20,16 +20,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from hopchain_etl.lake.lake import Lake, LakeError
+from hopchain_etl.lake.migrate_votes import MigrationNeededError
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.settings import Settings
 from hopchain_etl.web import lead_api, practice
 from hopchain_etl.web.access import Person, access_dependencies, airflow_user
 from hopchain_etl.web.browser.routes import router as browser
+from hopchain_etl.web.checks import Checks
 from hopchain_etl.web.desk import Desk
 from hopchain_etl.web.errors import DeskError, Gone, NotFound, Unavailable
 from hopchain_etl.web.guard import Guard
 from hopchain_etl.web.index import Index
 from hopchain_etl.web.lead import LeadDesk
+from hopchain_etl.web.people import People
+from hopchain_etl.web.photo_cache import photo_headers, revalidated
 from hopchain_etl.web.submission import REASONS, Submission
 
 log = logging.getLogger(__name__)
@@ -38,7 +42,7 @@ PREFIX = "/hopchain"
 _ASSETS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png",
            ".woff2": "font/woff2"}  # fmt: skip
 _MAGIC = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"RIFF": "image/webp"}
-_KEEP = {"Cache-Control": "private, max-age=86400"}
+_DRAWN = {"Cache-Control": "private, max-age=86400"}  # pictures drawn by the project, never photos
 
 QueryId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -85,7 +89,7 @@ def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[A
     leading = LeadDesk(desk)
     app.include_router(_annotation(desk, leading, annotator, anybody), prefix="/api")
     app.include_router(_practice(desk, annotator), prefix="/api")
-    app.include_router(lead_api.router(leading, lead), prefix="/api/lead")
+    app.include_router(lead_api.router(leading, People(leading, settings), Checks(leading), lead), prefix="/api/lead")
     app.include_router(browser(lambda: lake, viewer), prefix="/api/browse")
     app.add_middleware(Guard, origins=[os.environ.get("AIRFLOW__API__BASE_URL", "")])
     for kind, handler in _HANDLERS.items():
@@ -159,9 +163,11 @@ def _annotation(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> 
         return desk.next_task(one.name)
 
     @router.get("/queries/{query_id}/image")
-    def image(one: Anybody, query_id: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]) -> Response:
+    def image(one: Anybody, query_id: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")], request: Request) -> Response:
         question = leading.question(query_id) if one.leads else desk.question(one.name, query_id)
-        return picture(desk.image(question))
+        desk.check_photo(question)
+        etag = question.blob_key.rpartition("/")[2]  # the hash of the bytes
+        return revalidated(request, etag) or picture(desk.image(question), photo_headers(etag))
 
     @router.post("/answers")
     def answer(one: Annotator, body: AnswerBody) -> dict[str, Any]:
@@ -191,7 +197,7 @@ def _practice(desk: Desk, annotator: Any) -> APIRouter:
 
     @router.get("/practice/{number}/image")
     def practice_image(one: Annotator, number: Annotated[int, Path(ge=0, lt=100)]) -> Response:
-        return picture(practice.image(number, desk.settings.practice))
+        return picture(practice.image(number, desk.settings.practice), _DRAWN)
 
     @router.post("/practice/{number}")
     def practise(one: Annotator, number: Annotated[int, Path(ge=0, lt=100)], body: PracticeBody) -> dict[str, Any]:
@@ -205,12 +211,12 @@ def _practice(desk: Desk, annotator: Any) -> APIRouter:
     return router
 
 
-def picture(data: bytes) -> Response:
+def picture(data: bytes, headers: dict[str, str]) -> Response:
     """Return image bytes with their media type; raise Gone if they are not a known image format."""
     media = next((media for magic, media in _MAGIC.items() if data.startswith(magic)), None)
     if media is None:
         raise Gone("this picture is damaged")
-    return Response(data, media_type=media, headers=_KEEP)
+    return Response(data, media_type=media, headers=headers)
 
 
 # --- errors ---
@@ -243,10 +249,17 @@ def _unavailable(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": unavailable.code, "message": str(unavailable)}, unavailable.status)
 
 
+def _not_migrated(_: Request, error: Exception) -> Response:
+    log.error("%s", error)
+    message = "an earlier version wrote this lake: an administrator must run `hopchain migrate` first"
+    return JSONResponse({"error": Unavailable.code, "message": message}, Unavailable.status)
+
+
 _HANDLERS: dict[type[Exception], Any] = {
     DeskError: _desk_error,
     RequestValidationError: _invalid,
     HTTPException: _http_error,
     StoreError: _unavailable,
     LakeError: _unavailable,
+    MigrationNeededError: _not_migrated,
 }

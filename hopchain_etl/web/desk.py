@@ -20,14 +20,15 @@ from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import DeskSettings
 from hopchain_etl.web.errors import Conflict, Gone, NotFound, Unavailable
-from hopchain_etl.web.folder import QuestionVotes, late_key, skip_key
-from hopchain_etl.web.index import Index, OpenBatch, without_leases
-from hopchain_etl.web.questions import Question, as_question
+from hopchain_etl.web.folder import QuestionStatus, QuestionVotes
+from hopchain_etl.web.index import Index, without_leases
+from hopchain_etl.web.open_batch import OpenBatch
+from hopchain_etl.web.questions import Question, as_question, is_withdrawn
 from hopchain_etl.web.submission import Submission, normalise
 
 _MAX_SEAT_ATTEMPTS = 16  # attempts to take the next free seat of a question when others are faster
 _MAX_READ = 40  # maximum number of questions read for one request when the index is out of date
-_STALE_SECONDS = 2.0  # maximum age of the index before a request for an unknown question triggers a refresh
+_STALE_SECONDS = 2.0  # at least this many seconds lie between two looks for unknown questions
 
 
 class Desk:
@@ -51,8 +52,10 @@ class Desk:
         asking = [one for _, one in sorted(self.index.open.items()) if one.asks(annotator)]
         for home in asking:
             for query in islice(self._likely(annotator, home), _MAX_READ):
-                question = self.index.question(query)
-                if question and (until := self._lease(annotator, query)):
+                question = home.questions.get(query)
+                if question is None or is_withdrawn(self.lake, question):
+                    continue  # the index hears of a withdrawal some seconds later
+                if until := self._lease(annotator, home, query):
                     return self._task(annotator, question, home, until)
         left = any(True for home in asking for _ in self.index.candidates(annotator, home))
         why = "no_batch" if not asking else "waiting" if left else "done"
@@ -63,14 +66,19 @@ class Desk:
         """Return a question that ``annotator`` may see; raise NotFound otherwise."""
         self.index.refresh_if_stale()
         home, check = self.index.batch_of(query_id), self.index.gold.items.get(query_id)
-        if home and home.asks(annotator) and (question := self.index.question(query_id)):
+        if home and home.asks(annotator) and (question := home.questions.get(query_id)):
             return question
         if check:
             return as_question(check)
         raise NotFound("this question is not assigned to you")
 
+    def check_photo(self, question: Question) -> None:
+        """Raise Gone if the photo of a question is withdrawn; asked for each photo, because the index may be stale."""
+        if is_withdrawn(self.lake, question):
+            raise Gone("this picture was removed")
+
     def image(self, question: Question) -> bytes:
-        """Return the photo of a question; raise Gone if it was erased."""
+        """Return the photo of a question; raise Gone if it was erased. See also ``check_photo``."""
         try:
             return self.lake.store.get(question.blob_key)
         except MissingObjectError as error:
@@ -104,7 +112,14 @@ class Desk:
         if not index.gold.is_due(annotator, index.turn(annotator), self.settings.gold_share):
             return None
         known = {query for query in index.gold.items if index.batch_of(query)}
-        return index.gold.pick(annotator, known)
+        while check := index.gold.pick(annotator, known):
+            if is_withdrawn(self.lake, as_question(check)):
+                known.add(check.query_id)
+            elif self.lake.store.exists(check.blob_key):
+                return check
+            else:
+                index.gold.leave_out(check.query_id)
+        return None
 
     def _likely(self, annotator: str, home: OpenBatch) -> Iterator[str]:
         """Yield candidates that still seem to have a free seat; the question the annotator is viewing comes first."""
@@ -113,18 +128,18 @@ class Desk:
         if shown and self.index.batch_of(shown) is home:
             yield shown
         for query in self.index.candidates(annotator, home):
-            folder, status = self.index.folder(query), self.index.status(query)
+            folder, status = home.folder(query), home.status(query)
             if query == shown or status is None:
                 continue
             if folder.next_lease(len(status.free), status.people, annotator, now, now):
                 yield query
 
-    def _lease(self, annotator: str, query: str) -> float | None:
+    def _lease(self, annotator: str, home: OpenBatch, query: str) -> float | None:
         """Return the end of the annotator's lease on a question; None if they must not be asked (any more)."""
         now = self.clock()
         until = now + self.settings.lease_seconds
         for _ in range(_MAX_SEAT_ATTEMPTS):
-            folder, status = self.index.reload_question(query)
+            folder, status = self._reload(home, query)
             if not status.waits or annotator in status.people or annotator_key(annotator) in folder.skipped:
                 return None
             held = folder.lease_of(annotator, now)
@@ -133,11 +148,12 @@ class Desk:
             lease = folder.next_lease(len(status.free), status.people, annotator, now, until)
             if lease is None:
                 return None
-            if self.lake.store.put_if_absent(lease.key(query), lease.data()):
+            key = lease.key(folder)
+            if self.lake.store.put_if_absent(key, lease.data()):
                 old = [key for key, one in folder.leases.items() if one.slot == lease.slot or one == held]
                 self.lake.store.delete(old)
-                leases = {**without_leases(folder, old).leases, lease.key(query): lease}
-                self.index.update(replace(folder, leases=leases))
+                leases = {**without_leases(folder, old).leases, key: lease}
+                self._update(home, replace(folder, leases=leases))
                 self._shown[annotator] = query
                 return until
         return None
@@ -162,12 +178,13 @@ class Desk:
     def _store(self, annotator: str, submission: Submission, home: OpenBatch) -> None:
         query = submission.query_id
         for _ in range(_MAX_SEAT_ATTEMPTS):
-            folder, status = self.index.reload_question(query)
+            folder, status = self._reload(home, query)
             if folder.answered(submission.answer_id, annotator):
                 return  # already stored; only the reply was lost
             if annotator in status.people:
                 raise Conflict("you have answered this question already; undo that answer to change it")
-            counts = status.waits and home.asks(annotator)
+            # the index may not know yet that the batch was closed: votes of a closed batch must not change any more
+            counts = status.waits and home.asks(annotator) and not batches.is_closed(self.lake, home.batch.id)
             seat = status.free[0] if counts else 0
             vote = Vote(
                 **vars(submission),
@@ -177,24 +194,24 @@ class Desk:
                 answered_at=self._now(),
                 batch=home.batch.id,
             )
-            key = vote.key if counts else late_key(query, submission.answer_id)
+            key = folder.vote_key(seat, vote.rev) if counts else folder.late_key(submission.answer_id)
             if self.lake.store.put_if_absent(key, vote.data()):
-                self._add_to_index(folder, key, vote, annotator)
+                self._add_to_index(home, folder, key, vote)
                 return
             if not counts:
                 raise Conflict("this answer_id is already used")
         raise Unavailable("too many people are answering this question at the same time; send the same answer again")
 
-    def _add_to_index(self, folder: QuestionVotes, key: str, vote: Vote, annotator: str) -> None:
+    def _add_to_index(self, home: OpenBatch, folder: QuestionVotes, key: str, vote: Vote) -> None:
         """Add a vote that was just stored to the index, and end its author's lease."""
-        self._shown.pop(annotator, None)
-        ended = [lease for lease, one in folder.leases.items() if one.annotator == annotator]
+        self._shown.pop(vote.annotator, None)
+        ended = [lease for lease, one in folder.leases.items() if one.annotator == vote.annotator]
         self.lake.store.delete(ended)
         folder = without_leases(folder, ended)
         if vote.seat:
-            self.index.update(replace(folder, votes={**folder.votes, key: vote}))
+            self._update(home, replace(folder, votes={**folder.votes, key: vote}))
         else:
-            self.index.update(replace(folder, late={**folder.late, key: vote}))
+            self._update(home, replace(folder, late={**folder.late, key: vote}))
 
     def skip(self, annotator: str, query_id: str) -> dict[str, Any]:
         """Do not ask ``annotator`` this question again; the seat goes to another annotator."""
@@ -202,15 +219,16 @@ class Desk:
         if home is None:
             self.index.gold.answer(annotator, query_id, {"skipped": True, "answered_at": self._now()})
         else:
-            folder, status = self.index.reload_question(query_id)
+            folder, status = self._reload(home, query_id)
             if annotator in status.people:
                 raise Conflict("you have answered this question already")
-            self.lake.store.put_if_absent(skip_key(query_id, annotator), b"{}")
+            skip = folder.skip_key(annotator)
+            self.lake.store.put_if_absent(skip, b"{}")
             self._shown.pop(annotator, None)
             ended = [key for key, one in folder.leases.items() if one.annotator == annotator]
             self.lake.store.delete(ended)
-            skipped = folder.skipped | {annotator_key(annotator)}
-            self.index.update(replace(without_leases(folder, ended), skipped=skipped))
+            skips = {**folder.skips, skip: annotator_key(annotator)}
+            self._update(home, replace(without_leases(folder, ended), skips=skips))
         return {"skipped": True, "progress": self.index.progress(annotator, home.batch.id if home else None)}
 
     def undo(self, annotator: str, query_id: str) -> dict[str, Any]:
@@ -222,24 +240,26 @@ class Desk:
         home = self._home(annotator, query_id)
         if home is None:
             return self._undo_check(annotator, query_id)
-        if not home.asks(annotator) or "decided" in batches.batch_states(self.lake).get(home.batch.id, ()):
+        settled = batches.batch_states(self.lake).get(home.batch.id, frozenset()) & {"closed", "decided"}
+        if settled or not home.asks(annotator):
             raise Conflict("this batch is closed; its answers cannot be changed")
-        undone = self._retract(annotator, query_id)
-        until = self._lease(annotator, query_id)
-        question = self.index.question(query_id)
+        undone = self._retract(annotator, home, query_id)
+        until = self._lease(annotator, home, query_id)
+        question = home.questions.get(query_id)
         if until and question:
             return {"undone": undone, **self._task(annotator, question, home, until)}
         progress = self.index.progress(annotator, home.batch.id)
         return {"undone": undone, "task": None, "progress": progress}
 
-    def _retract(self, annotator: str, query_id: str) -> str:
+    def _retract(self, annotator: str, home: OpenBatch, query_id: str) -> str:
         for _ in range(_MAX_SEAT_ATTEMPTS):
-            folder, status = self.index.reload_question(query_id)
+            folder, status = self._reload(home, query_id)
             own = next((one for one in status.taken.values() if one.annotator == annotator), None)
             if own is None:
-                if annotator_key(annotator) in folder.skipped:
-                    self.lake.store.delete([skip_key(query_id, annotator)])
-                    self.index.update(replace(folder, skipped=folder.skipped - {annotator_key(annotator)}))
+                if (skip := folder.skip_key(annotator)) in folder.skips:
+                    self.lake.store.delete([skip])
+                    skips = {key: who for key, who in folder.skips.items() if key != skip}
+                    self._update(home, replace(folder, skips=skips))
                     return "skip"
                 late = [one for one in folder.late.values() if one.annotator == annotator]
                 if not late:
@@ -253,11 +273,12 @@ class Desk:
                 rev=own.rev + 1,
                 annotator=annotator,
                 answered_at=self._now(),
-                batch=own.batch,
+                batch=home.batch.id,
                 retracted=True,
             )
-            if self.lake.store.put_if_absent(retraction.key, retraction.data()):
-                self.index.update(replace(folder, votes={**folder.votes, retraction.key: retraction}))
+            key = folder.vote_key(retraction.seat, retraction.rev)
+            if self.lake.store.put_if_absent(key, retraction.data()):
+                self._update(home, replace(folder, votes={**folder.votes, key: retraction}))
                 return "answer"
         raise Unavailable("the answer could not be undone now; try again")
 
@@ -289,9 +310,14 @@ class Desk:
             if query_id in self.index.gold.items:
                 return None
             if attempt == 0:
-                # another worker may have created or settled a batch or check since the last refresh
-                self.index.refresh(_STALE_SECONDS)
+                self.index.look_for(query_id, _STALE_SECONDS)
         raise NotFound("this question is not assigned to you")
+
+    def _reload(self, home: OpenBatch, query_id: str) -> tuple[QuestionVotes, QuestionStatus]:
+        return home.reload(self.lake, query_id, self.index.voided)
+
+    def _update(self, home: OpenBatch, folder: QuestionVotes) -> None:
+        home.update(folder, self.index.voided)
 
     def _now(self) -> str:
         return datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="milliseconds")

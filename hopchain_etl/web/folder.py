@@ -1,6 +1,6 @@
 """QuestionVotes and QuestionStatus: the stored votes of one question, who may answer next, and on which seat.
 
-``answers/<query_id>/`` contains:
+``votes/<batch>/<query_id>/`` contains:
 
 - ``seat-<n>.<rev>.json``: votes (see ``annotation.votes``). An annotator writes the next revision of the lowest free
   seat, and only if the object does not exist. So votes are serialised, each sees the earlier ones, and no seat is
@@ -9,6 +9,8 @@
 - ``skip-<annotator_key>.json``: this annotator has skipped the question.
 - ``lease-<slot>.<n>.json``: an annotator is viewing the question until a given time. Advisory: it only avoids
   unnecessary work; a lost lease causes at most one late answer.
+
+If the batch continues a closed one, votes and skips there count too; what is new is stored below the new batch only.
 """
 
 from __future__ import annotations
@@ -20,13 +22,13 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from hopchain_etl.annotation.votes import VOTE_KEY, Vote, annotator_key, valid_votes
+from hopchain_etl.annotation.votes import VOTE_KEY, Vote, annotator_key, valid_votes, vote_key, votes_prefix
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, tally_votes
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
 
 _LATE = re.compile(r".*/late-(?P<answer>[0-9a-f-]{36})\.json")
-_SKIP = re.compile(r".*/skip-(?P<who>[0-9a-f]{16})\.json")
+SKIP_KEY = re.compile(r".*/skip-(?P<who>[0-9a-f]{16})\.json")
 _LEASE = re.compile(r".*/lease-(?P<slot>\d{1,2})\.(?P<number>\d{1,9})\.json")
 
 
@@ -39,9 +41,9 @@ class Lease:
     annotator: str
     until: float
 
-    def key(self, query_id: str) -> str:
-        """Return the key of the lease."""
-        return f"answers/{query_id}/lease-{self.slot}.{self.number}.json"
+    def key(self, folder: QuestionVotes) -> str:
+        """Return the key of the lease on a question."""
+        return f"{folder.prefix}lease-{self.slot}.{self.number}.json"
 
     def data(self) -> bytes:
         """Return the bytes that are stored."""
@@ -50,25 +52,42 @@ class Lease:
 
 @dataclass(frozen=True)
 class QuestionVotes:
-    """The stored objects of one question, by key."""
+    """The stored objects of one question of a batch, by key; those of continued batches come first."""
 
+    batch: str
     query_id: str
     votes: Mapping[str, Vote] = field(default_factory=dict)
     late: Mapping[str, Vote] = field(default_factory=dict)
     leases: Mapping[str, Lease] = field(default_factory=dict)
-    skipped: frozenset[str] = frozenset()  # annotator_keys
+    skips: Mapping[str, str] = field(default_factory=dict)  # annotator_keys
+
+    @property
+    def prefix(self) -> str:
+        """What the keys of new objects begin with."""
+        return votes_prefix(self.batch, self.query_id)
+
+    @property
+    def skipped(self) -> frozenset[str]:
+        """The annotator_keys of who has skipped the question."""
+        return frozenset(self.skips.values())
 
     def unread(self, keys: Iterable[str]) -> list[str]:
         """Return those of the listed keys whose contents are not known yet; objects here never change."""
         known = (self.votes, self.late, self.leases)
-        return [key for key in keys if not _SKIP.fullmatch(key) and not any(key in one for one in known)]
+        return [key for key in keys if not SKIP_KEY.fullmatch(key) and not any(key in one for one in known)]
 
     def listed(self, keys: Iterable[str], contents: Mapping[str, bytes]) -> QuestionVotes:
-        """Return the folder for a listing, given the contents of the unread keys."""
-        votes, late, leases, skipped = {}, {}, {}, set()
+        """Return the folder for a listing, given the contents of the unread keys.
+
+        The listing begins with the keys of continued batches, of which only votes and skips are used.
+        """
+        votes: dict[str, Vote] = {}
+        late: dict[str, Vote] = {}
+        leases: dict[str, Lease] = {}
+        skips: dict[str, str] = {}
         for key in keys:
-            if match := _SKIP.fullmatch(key):
-                skipped.add(match["who"])
+            if match := SKIP_KEY.fullmatch(key):
+                skips[key] = match["who"]
             elif key in self.votes:
                 votes[key] = self.votes[key]
             elif key in self.late:
@@ -83,11 +102,15 @@ class QuestionVotes:
                 leases[key] = _lease(int(match["slot"]), int(match["number"]), contents[key])
             elif _LATE.fullmatch(key):
                 late[key] = _vote(self.query_id, 0, 0, contents[key])
-        return QuestionVotes(self.query_id, votes, late, leases, frozenset(skipped))
+        return QuestionVotes(self.batch, self.query_id, votes, late, leases, skips)
 
     def reload(self, lake: Lake) -> QuestionVotes:
-        """Return the folder as it is in the lake now: with one listing and a read of each new object."""
-        keys = [entry.key for entry in lake.store.list_objects(f"answers/{self.query_id}/")]
+        """Return the folder as it is in the lake now: with one listing and a read of each new object.
+
+        The votes of continued batches are not listed again: those batches are closed.
+        """
+        earlier = [key for key in (*self.votes, *self.skips) if not key.startswith(self.prefix)]
+        keys = earlier + [entry.key for entry in lake.store.list_objects(self.prefix)]
         contents = {}
         for key in self.unread(keys):
             try:
@@ -95,6 +118,18 @@ class QuestionVotes:
             except MissingObjectError:
                 continue  # a lease that was removed in the meantime
         return self.listed(keys, contents)
+
+    def vote_key(self, seat: int, rev: int) -> str:
+        """Return the key of a vote."""
+        return vote_key(self.batch, self.query_id, seat, rev)
+
+    def skip_key(self, annotator: str) -> str:
+        """Return the key of a skip."""
+        return f"{self.prefix}skip-{annotator_key(annotator)}.json"
+
+    def late_key(self, answer_id: str) -> str:
+        """Return the key of a late answer."""
+        return f"{self.prefix}late-{answer_id}.json"
 
     def taken(self, voided: Container[str] = ()) -> dict[int, Vote]:
         """Return the valid votes, by seat."""
@@ -162,16 +197,6 @@ def question_status(
     outcome = tally_votes(((one.annotator, one.number) for one in taken.values()), rule)
     free = tuple(seat for seat in range(1, rule.seats + 1) if seat not in taken)
     return QuestionStatus(outcome, taken, free, bool(free) and (full or outcome.decision is Decision.OPEN))
-
-
-def skip_key(query_id: str, annotator: str) -> str:
-    """Return the key of a skip."""
-    return f"answers/{query_id}/skip-{annotator_key(annotator)}.json"
-
-
-def late_key(query_id: str, answer_id: str) -> str:
-    """Return the key of a late answer."""
-    return f"answers/{query_id}/late-{answer_id}.json"
 
 
 def _vote(query_id: str, seat: int, rev: int, data: bytes) -> Vote:

@@ -1,32 +1,42 @@
-"""The lead's functions: batches and their progress, agreement of annotators, and voiding of annotators."""
+"""The lead's functions: batches and their progress, agreement and disagreements of annotators.
+
+See also ``people`` (voiding) and ``checks`` (gold).
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
 
-from hopchain_etl.annotation import batches, collect, practice, votes
-from hopchain_etl.annotation.agreement import measure, vote_value
+from hopchain_etl.annotation import batches, collect
+from hopchain_etl.annotation.agreement import measure
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.eligibility import excluded_queries_of_lineage
-from hopchain_etl.annotation.gold import GoldItem
+from hopchain_etl.annotation.settled import SettledBatch, settled_batches
+from hopchain_etl.annotation.unasked import not_asked, unassigned_queries
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.hops.consensus import Decision, parse_answer
-from hopchain_etl.hops.query import decimal_text, query_id
+from hopchain_etl.hops.consensus import ConsensusRule, Decision
+from hopchain_etl.hops.query import decimal_text
 from hopchain_etl.lake.lake import LakeError, Shard
+from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.web import batch_csv
 from hopchain_etl.web.batch_view import BatchView, Votes
 from hopchain_etl.web.desk import Desk
-from hopchain_etl.web.errors import Conflict, Invalid, NotFound
+from hopchain_etl.web.errors import Conflict, Gone, Invalid, NotFound
 from hopchain_etl.web.hop_view import hop_view
 from hopchain_etl.web.questions import Question, as_question, read_questions
 
 JSON = dict[str, Any]
+
+BROKEN_REMEDY = (
+    "The other batches go on. Build the named shard again (model answers are in the journal and not asked for again), "
+    "restore the named object from a backup, or close this batch."
+)
 
 
 class LeadDesk:
@@ -42,35 +52,33 @@ class LeadDesk:
     # --- batches ---
 
     def batches(self) -> list[JSON]:
-        """Return every batch with its progress, newest first."""
+        """Return every batch with its progress, newest first; of settled ones without reading their answers."""
         self.index.refresh(older_than=2)
-        return [self.summary(name) for name in reversed(batches.batch_states(self.lake))]
+        states, settled = batches.batch_states(self.lake), settled_batches(self.lake)
+        return [self._summary(name, states[name], settled.get(name)) for name in sorted(states, reverse=True)]
 
     def summary(self, name: str) -> JSON:
         """Return one batch with its progress."""
-        shown = self.show(name)
-        batch, rule = shown.batch, shown.rule
-        tally = Counter(shown.outcome(query).decision for query in shown.votes)
-        assigned = batches.assigned(self.lake, name) if "assigned" in shown.kinds else None
+        return self._summary(name, self.show(name).kinds, None)
+
+    def _summary(self, name: str, kinds: frozenset[str], settled: SettledBatch | None) -> JSON:
+        """Return a batch with its progress; one that cannot be read has the ``state`` broken, a reason and a remedy."""
+        if broken := self.index.broken.get(name):
+            return {"id": name, "state": "broken", "reason": broken.reason, "remedy": BROKEN_REMEDY}
+        try:
+            progress = _settled_progress(settled) if settled else _progress(self.show(name))
+            assigned = batches.assigned(self.lake, name) if "assigned" in kinds else None
+        except (LakeError, MissingObjectError) as error:
+            return {"id": name, "state": "broken", "reason": str(error), "remedy": BROKEN_REMEDY}
         return {
-            "id": batch.id,
-            "created_by_run": batch.created_by_run,
-            "lineage": batch.lineage,
-            "queries": len(batch.query_ids),
-            "seats": rule.seats,
-            "agree": rule.agree,
-            "rule": str(rule),
-            "state": next((kind for kind in ("closed", "decided") if kind in shown.kinds), "open"),
+            **progress,
+            "state": next((kind for kind in ("closed", "decided") if kind in kinds), "open"),
             "assigned": None if assigned is None else sorted(assigned),
-            "seats_filled": sum(map(len, shown.votes.values())),
-            "seats_total": rule.seats * len(batch.query_ids),
-            **{str(decision): tally[decision] for decision in Decision},
-            "late": shown.late,
-            "full_sample": len(shown.full),
         }
 
     def show(self, name: str) -> BatchView:
         """Return a batch and its votes: from the desk's index, or from the answers table after it is final."""
+        self.index.refresh_if_stale()
         kinds = batches.batch_states(self.lake).get(name)
         if kinds is None:
             raise NotFound(f"there is no batch {name!r}")
@@ -83,7 +91,7 @@ class LeadDesk:
             return BatchView(batch, kinds, votes, 0)
         late = 0
         for query in votes:
-            folder = self.index.folder(query)
+            folder = home.folder(query)
             votes[query] = [one for _, one in sorted(folder.taken(self.index.voided).items())]
             late += len(folder.late)
         return BatchView(batch, kinds, votes, late)
@@ -94,15 +102,18 @@ class LeadDesk:
             batches.check_batch(name)
         except ValueError as error:
             raise Invalid(f"id: {error}") from error
+        if name in batches.batch_states(self.lake):
+            raise Conflict(f"batch {name!r} already exists")
+        continues = how.get("batch") if source == "open_of" else None
         if source == "open_of":
-            queries, lineage, shards = self._open_queries(how.get("batch") or "")
+            queries, lineage, shards = self._open_queries(continues or "")
         else:
             queries, lineage, shards = self._unassigned_queries(how.get("lineage") or self._newest_lineage())
         if not queries:
             raise Invalid("there are no queries left: every query is already in a batch")
         policy = batches.policy_of(self.desk.settings)
         limited = tuple(queries[: how.get("limit")])
-        batch = Batch(name, f"lead:{by}", limited, policy, lineage=lineage, shards=shards)
+        batch = Batch(name, f"lead:{by}", limited, policy, lineage=lineage, shards=shards, continues=continues)
         try:
             stored = batches.create(self.lake, batch)
         except LakeError as error:
@@ -115,16 +126,18 @@ class LeadDesk:
         return self.summary(name)
 
     def _open_queries(self, name: str) -> tuple[list[str], str | None, tuple[str, ...]]:
-        """Return the open queries of a closed batch, with their lineage and shards."""
+        """Return the open queries of a closed batch that no later batch asks, with their lineage and shards."""
         closed = self.show(name)
         if "closed" not in closed.kinds:
             raise Conflict("close that batch first: it is still open")
+        earlier = {name, *batches.continued(self.lake, closed.batch)}
         queries = [query for query in closed.votes if closed.outcome(query).decision is Decision.OPEN]
+        queries = not_asked(self.lake, queries, earlier)
         return queries, closed.batch.lineage, closed.batch.shards
 
     def _unassigned_queries(self, lineage: str) -> tuple[list[str], str | None, tuple[str, ...]]:
         """Return the queries of a lineage that are in no batch, with their lineage and shards."""
-        by_shard = batches.unassigned_queries(self.lake, lineage, excluded_queries_of_lineage(self.lake, lineage))
+        by_shard = unassigned_queries(self.lake, lineage, excluded_queries_of_lineage(self.lake, lineage))
         return list(dict.fromkeys(itertools.chain(*by_shard.values()))), lineage, tuple(map(str, by_shard))
 
     def assign(self, name: str, annotators: Iterable[str] | None) -> JSON:
@@ -141,38 +154,6 @@ class LeadDesk:
         self.index.refresh()
         return self.summary(name)
 
-    # --- annotators ---
-
-    def void(self, annotator: str, by: str, reason: str) -> JSON:
-        """Void an annotator: their answers no longer count, their seats are free, and final batches are reopened."""
-        freed = 0
-        for name, kinds in batches.batch_states(self.lake).items():
-            answers = sum(one.annotator == annotator for given in self.show(name).votes.values() for one in given)
-            freed += answers if "closed" not in kinds else 0
-            if answers and "decided" in kinds and "closed" not in kinds:
-                batches.reopen(self.lake, name)
-        votes.void(self.lake, annotator, by=by, reason=reason)
-        self.index.refresh()
-        return {"voided": True, "reopened": freed}
-
-    def annotators(self) -> list[JSON]:
-        """Return all annotators with their number of answers and whether they are voided."""
-        self.index.refresh(older_than=2)
-        counts: Counter[str] = Counter()
-        for name in batches.batch_states(self.lake):
-            counts.update(one.annotator for given in self.show(name).votes.values() for one in given)
-        stones = self.index.voided
-        return [
-            {
-                "annotator": name,
-                "answers": counts[name],
-                "voided": name in stones,
-                "voided_by": stones.get(name, {}).get("by"),
-                "voided_reason": stones.get(name, {}).get("reason"),
-            }
-            for name in sorted(counts.keys() | stones.keys())
-        ]
-
     # --- quality ---
 
     def agreement(self, name: str) -> JSON:
@@ -182,15 +163,18 @@ class LeadDesk:
         return measure(shown.votes, shown.rule, shown.full, programs, self.index.gold.answers(), self.index.voided)
 
     def disagreements(self, name: str, offset: int, limit: int) -> JSON:
-        """Return the queries where annotators disagree, someone rejected, or the program has another answer."""
-        shown, rows = self.show(name), self.rows(name)
-        found = [query for query in shown.votes if shown.is_disputed(query, rows.get(query))]
-        items = [self._item(shown, query, rows.get(query)) for query in found[offset : offset + limit]]
+        """Return the queries where annotators disagree, someone rejected, or the program has another answer.
+
+        Those whose photo is withdrawn or erased are left out.
+        """
+        shown, rows, questions = self.show(name), self.rows(name), self.questions_of(name)
+        found = [query for query in shown.votes if query in questions and shown.is_disputed(query, rows.get(query))]
+        items = [self._item(shown, questions[query], rows.get(query)) for query in found[offset : offset + limit]]
         return {"total": len(found), "items": items}
 
-    def _item(self, shown: BatchView, query: str, row: JSON | None) -> JSON:
+    def _item(self, shown: BatchView, question: Question, row: JSON | None) -> JSON:
+        query = question.query_id
         outcome, row = shown.outcome(query), row or {}
-        question = self.question(query)
         views = [hop_view(hop, number) for number, hop in enumerate(row.get("hops", ()), start=1)]
         hops = [{key: value for key, value in hop.items() if key != "target"} for hop in views]
         columns = ("seat", "annotator", "answer", "reject_reason", "comment", "seconds", "answered_at")
@@ -212,67 +196,42 @@ class LeadDesk:
         """Return a batch's valid answers as CSV (see ``batch_csv.as_csv``)."""
         return batch_csv.as_csv(self.show(name), self.rows(name))
 
-    # --- gold checks ---
-
-    def gold(self) -> JSON:
-        """Return the number of gold checks, in total and by source."""
-        self.index.gold.refresh()
-        items = self.index.gold.items.values()
-        return {"items": len(items), "sources": dict(Counter(item.source for item in items))}
-
-    def add_gold(self, source: str, limit: int, listed: Sequence[tuple[str, str]]) -> JSON:
-        """Add gold checks: from unanimous answers of final batches, from a list, or from drawn pictures."""
-        if source == "drawn":
-            items = [
-                self._drawn(one) for one in itertools.islice(practice.drawn(self.desk.settings.practice + 100), limit)
-            ]
-        elif source == "listed":
-            items = [self._gold(query, answer, source) for query, answer in listed]
-        else:
-            items = [self._gold(query, answer, source) for query, answer in itertools.islice(self._agreed(), limit)]
-        added = self.index.gold.add(items)
-        return {"items": len(self.index.gold.items), "added": added}
-
-    def _agreed(self) -> Iterable[tuple[str, str]]:
-        """Yield (query, answer) of final batches with unanimous answers, except existing checks."""
-        for name, kinds in batches.batch_states(self.lake).items():
-            if "decided" in kinds:
-                shown = self.show(name)
-                for query, given in shown.votes.items():
-                    answer = shown.outcome(query).answer
-                    unanimous = len({vote_value(one) for one in given}) == 1
-                    if answer is not None and unanimous and query not in self.index.gold.items:
-                        yield query, decimal_text(answer)
-
-    def _gold(self, query: str, answer: str, source: str) -> GoldItem:
-        if parse_answer(answer) is None:
-            raise Invalid(f"answer: {answer!r} is not a plain number")
-        one = self.question(query)
-        return GoldItem(query, one.text, answer.strip(), source, one.width, one.height, one.blob_key)
-
-    def _drawn(self, one: practice.Drawn) -> GoldItem:
-        name = query_id("drawn", one.question)
-        key = f"gold/images/{name}.png"
-        self.lake.store.put(key, one.png)
-        return GoldItem(name, one.question, one.answer, "drawn", one.width, one.height, key)
-
     # --- queries ---
 
     def question(self, query: str) -> Question:
-        """Return any question of any batch; raise NotFound otherwise."""
+        """Return any question of any batch; raise NotFound otherwise, and Gone if its photo is withdrawn."""
         self.index.refresh_if_stale()
-        if found := self.index.question(query):
+        found = self._find(query)
+        if found is None:
+            raise NotFound("this question is in no batch")
+        if found.image_id in self.lake.withdrawn():
+            raise Gone("this picture was removed")
+        return found
+
+    def _find(self, query: str) -> Question | None:
+        home = self.index.batch_of(query)
+        if found := home.questions.get(query) if home else None:
             return found
         if item := self.index.gold.items.get(query):
             return as_question(item)
         for name in reversed(batches.batch_states(self.lake)):
-            if found := self._questions(name).get(query):
-                return found
-        raise NotFound("this question is in no batch")
+            try:
+                if found := self._questions(name).get(query):
+                    return found
+            except (LakeError, MissingObjectError):
+                continue  # a batch that cannot be read; the list of batches says so
+        return None
+
+    def questions_of(self, name: str) -> Mapping[str, Question]:
+        """Return the questions of a batch whose photos are not withdrawn."""
+        home, withdrawn = self.index.open.get(name), self.lake.withdrawn()
+        questions = home.questions if home else self._questions(name)
+        return {query: one for query, one in questions.items() if one.image_id not in withdrawn}
 
     def rows(self, name: str) -> Mapping[str, JSON]:
-        """Return the rows of a batch's queries, without the columns that only the author needs."""
-        return self._rows(name)
+        """Return the rows of a batch's queries, without withdrawn photos and columns that only the author needs."""
+        withdrawn = self.lake.withdrawn()
+        return {query: row for query, row in self._rows(name).items() if row["image_id"] not in withdrawn}
 
     def _read_rows(self, name: str) -> Mapping[str, JSON]:
         batch = self._batch(name)
@@ -282,7 +241,9 @@ class LeadDesk:
         wanted = set(batch.query_ids)
         shards = [Shard.parse(shard) for shard in batch.shards] or self.lake.completed_shards("queries", lineage)
         tables = map_threads(lambda shard: self.lake.read("queries", lineage, shard, withdrawn=()), shards)
-        rows = pa.concat_tables(tables).select(["query_id", "question", "answer", "expr", "hops"]).to_pylist()
+        rows = (
+            pa.concat_tables(tables).select(["query_id", "image_id", "question", "answer", "expr", "hops"]).to_pylist()
+        )
         return {row["query_id"]: row for row in rows if row["query_id"] in wanted}
 
     def _batch(self, name: str) -> Batch:
@@ -293,3 +254,40 @@ class LeadDesk:
             if lineage := self._batch(name).lineage:
                 return lineage
         raise Invalid("lineage: required, because no batch has one yet")
+
+
+def _progress(shown: BatchView) -> JSON:
+    batch, rule = shown.batch, shown.rule
+    tally = Counter(shown.outcome(query).decision for query in shown.votes)
+    return {
+        **_facts(batch, rule, len(batch.query_ids)),
+        "seats_filled": sum(map(len, shown.votes.values())),
+        **{str(decision): tally[decision] for decision in Decision},
+        "late": shown.late,
+        "full_sample": len(shown.full),
+    }
+
+
+def _settled_progress(batch: SettledBatch) -> JSON:
+    return {
+        **_facts(batch, ConsensusRule.from_policy(batch.policy), batch.queries),
+        "seats_filled": batch.answers,
+        "kept": batch.kept,
+        "dropped": batch.dropped,
+        "open": batch.open,
+        "late": 0,
+        "full_sample": batch.full_sample,
+    }
+
+
+def _facts(batch: Batch | SettledBatch, rule: ConsensusRule, queries: int) -> JSON:
+    return {
+        "id": batch.id,
+        "created_by_run": batch.created_by_run,
+        "lineage": batch.lineage,
+        "queries": queries,
+        "seats": rule.seats,
+        "agree": rule.agree,
+        "rule": str(rule),
+        "seats_total": rule.seats * queries,
+    }

@@ -8,7 +8,9 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from hopchain_etl.web.access import Person
+from hopchain_etl.web.checks import Checks
 from hopchain_etl.web.lead import LeadDesk
+from hopchain_etl.web.people import People
 
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
 _Person = Annotated[str, Field(min_length=1, max_length=256)]
@@ -44,6 +46,10 @@ class Voiding(_Body):
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
+class Unvoiding(_Body):
+    annotator: _Person
+
+
 class Listed(_Body):
     query_id: _QueryId
     answer: Annotated[str, Field(max_length=64)]
@@ -55,11 +61,12 @@ class NewGold(_Body):
     items: Annotated[list[Listed], Field(max_length=500)] = Field(default_factory=list)
 
 
-def router(desk: LeadDesk, lead: Any) -> APIRouter:
+def router(desk: LeadDesk, people: People, checks: Checks, lead: Any) -> APIRouter:
     """Return the routes below ``/api/lead``; each depends on ``lead``."""
     routes = APIRouter()
     _add_batches(routes, desk, lead)
-    _add_people_and_gold(routes, desk, lead)
+    _add_people(routes, people, lead)
+    _add_gold(routes, checks, lead)
     return routes
 
 
@@ -102,21 +109,33 @@ def _add_batches(routes: APIRouter, desk: LeadDesk, lead: Any) -> None:
         return Response(desk.as_csv(name), media_type="text/csv; charset=utf-8", headers=disposition)
 
 
-def _add_people_and_gold(routes: APIRouter, desk: LeadDesk, lead: Any) -> None:
+def _add_people(routes: APIRouter, people: People, lead: Any) -> None:
     Lead = Annotated[Person, Depends(lead)]  # noqa: N806 - a type
 
     @routes.get("/annotators")
     def annotators(one: Lead) -> JSON:
-        return {"annotators": desk.annotators()}
+        return {"annotators": people.annotators()}
+
+    @routes.get("/void")
+    def effect_of_voiding(one: Lead, annotator: Annotated[str, Query(min_length=1, max_length=256)]) -> JSON:
+        return people.effect(annotator)
 
     @routes.post("/void")
     def void(one: Lead, body: Voiding) -> JSON:
-        return desk.void(body.annotator, one.name, body.reason)
+        return people.void(body.annotator, one.name, body.reason)
+
+    @routes.post("/unvoid")
+    def unvoid(one: Lead, body: Unvoiding) -> JSON:
+        return people.unvoid(body.annotator, one.name)
+
+
+def _add_gold(routes: APIRouter, checks: Checks, lead: Any) -> None:
+    Lead = Annotated[Person, Depends(lead)]  # noqa: N806 - a type
 
     @routes.get("/gold")
     def gold(one: Lead) -> JSON:
-        return desk.gold()
+        return checks.counts()
 
     @routes.post("/gold")
     def add_gold(one: Lead, body: NewGold) -> JSON:
-        return desk.add_gold(body.source, body.limit, [(item.query_id, item.answer) for item in body.items])
+        return checks.add(body.source, body.limit, [(item.query_id, item.answer) for item in body.items])

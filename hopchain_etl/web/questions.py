@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Question:
-    """The part of a query that annotators may see, and the location of its photo."""
+    """The part of a query that annotators may see, and the location of its photo (``image_id`` empty: a drawn one)."""
 
     query_id: str
     image_id: str
@@ -23,6 +23,11 @@ class Question:
     width: int
     height: int
     blob_key: str
+
+
+def is_withdrawn(lake: Lake, question: Question) -> bool:
+    """Return whether a question's photo is withdrawn now: one request, no cache."""
+    return bool(question.image_id) and lake.store.exists(f"withdrawn/{question.image_id}.json")
 
 
 def read_questions(lake: Lake, batch: Batch) -> dict[str, Question]:
@@ -55,4 +60,4 @@ def read_questions(lake: Lake, batch: Batch) -> dict[str, Question]:
 
 def as_question(item: GoldItem) -> Question:
     """Return a gold check in the form of a normal question."""
-    return Question(item.query_id, "", item.question, item.width, item.height, item.blob_key)
+    return Question(item.query_id, item.image_id, item.question, item.width, item.height, item.blob_key)

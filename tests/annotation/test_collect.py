@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.collect import BatchProgress, collect, decide, lineage
+from hopchain_etl.annotation.votes import vote_key
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision
 from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.lake.migrate_votes import MigrationNeededError, migrate_votes
 from hopchain_etl.quality.validator import make_validator
 from hopchain_etl.release.human_answers import consensus_verdict
 from hopchain_etl.release.snapshot import take_snapshot
@@ -38,7 +40,8 @@ def vote(lake: Lake, query: str, seat: int, answer: str | None, rev: int = 1, **
     body |= {"seconds": 4.5, "answered_at": f"2026-11-22T10:00:{rev:02}Z", "batch": "monday"}
     if answer is None:
         body["reject_reason"] = "ambiguous"
-    assert lake.store.put_if_absent(f"answers/{query}/seat-{seat}.{rev}.json", json.dumps(body | more).encode())
+    body |= more
+    assert lake.store.put_if_absent(vote_key(body["batch"], query, seat, rev), json.dumps(body).encode())
 
 
 def asking(lake: Lake, *queries: str, name: str = "monday", **more: Any) -> Batch:
@@ -67,7 +70,7 @@ def test_the_highest_revision_of_a_seat_counts_and_every_vote_ends_somewhere(lak
     vote(lake, B, 1, None)
     vote(lake, B, 2, "1", query_id=C)  # not the query of its key
     vote(lake, B, 4, "1", answered_at=None)
-    vote(lake, C, 1, "1")  # nobody's batch
+    vote(lake, C, 1, "1")  # not asked by this batch
     run(lake)
     assert table(lake, batch) == {(A, 1): "7", (A, 2): "7", (B, 1): None}
     marker = lake.marker("answers", lineage(batch).fingerprint, Shard("monday", 0))
@@ -76,8 +79,8 @@ def test_the_highest_revision_of_a_seat_counts_and_every_vote_ends_somewhere(lak
     assert marker.reasons == {"superseded": 2, "unreadable_vote": 2}
     rejects = lake.rejects("answers", lineage(batch).fingerprint, Shard("monday", 0)).to_pylist()
     assert {row["input_id"] for row in rejects} == {
-        *(f"answers/{A}/seat-1.{rev}.json" for rev in (2, 9)),
-        *(f"answers/{B}/seat-{seat}.1.json" for seat in (2, 4)),
+        *(f"votes/monday/{A}/seat-1.{rev}.json" for rev in (2, 9)),
+        *(f"votes/monday/{B}/seat-{seat}.1.json" for seat in (2, 4)),
     }
 
 
@@ -95,6 +98,91 @@ def test_the_same_votes_again_write_nothing_and_read_no_vote(lake: Lake) -> None
     vote(lake, A, 2, "3")
     run(lake)
     assert objects(lake) != before
+
+
+def requests(lake: Lake) -> int:
+    return sum(lake.store.calls.values())
+
+
+@pytest.mark.s3
+def test_settled_batches_cost_nothing(lake: Lake) -> None:
+    """Of a settled batch, the listing of all batches has a line; no vote of it is listed, however many it has."""
+
+    def settled(first: int, last: int) -> None:
+        for number in range(first, last):
+            name, query = f"settled-{number:04}", hashlib.sha256(str(number).encode()).hexdigest()
+            asking(lake, query, name=name)
+            vote(lake, query, 1, None, batch=name)
+            batches.mark_decided(lake, name, {})
+
+    asking(lake, A, B)
+    vote(lake, A, 1, "3")
+    settled(0, 1)
+    run(lake)
+    vote(lake, A, 2, "3")
+    before = requests(lake)
+    run(lake)
+    one = requests(lake) - before
+    settled(1, 40)
+    vote(lake, A, 3, "3")
+    before = requests(lake)
+    run(lake)
+    assert requests(lake) - before == one
+    assert one <= 30
+
+
+@pytest.mark.s3
+def test_a_batch_that_cannot_be_read_stops_no_other(lake: Lake) -> None:
+    asking(lake, A, name="broken")
+    lake.store.put("batches/broken.json", b"{")
+    asking(lake, B)
+    vote(lake, B, 1, None)
+    assert [standing.id for standing in run(lake)] == ["monday"]
+
+
+@pytest.mark.s3
+def test_a_lost_table_of_a_settled_batch_is_written_again_when_asked_for(lake: Lake) -> None:
+    batch = asking(lake, A)
+    vote(lake, A, 1, None)
+    (standing,) = run(lake)
+    batches.mark_decided(lake, "monday", vars(standing))
+    folder = lake.folder("answers", lineage(batch).fingerprint, Shard("monday", 0))
+    lake.store.delete([entry.key for entry in lake.store.list_objects(folder)])
+    run(lake)
+    assert lake.marker("answers", lineage(batch).fingerprint, Shard("monday", 0)) is None
+    assert collect(lake, VALIDATE, settled=True) == []
+    assert table(lake, batch) == {(A, 1): None}
+
+
+@pytest.mark.s3
+def test_votes_of_the_batch_that_is_continued_count_too(lake: Lake) -> None:
+    asking(lake, A, B)
+    vote(lake, A, 1, "3")
+    vote(lake, A, 2, "3")
+    vote(lake, B, 1, None)
+    batches.close(lake, "monday", by="lead")
+    batch = asking(lake, A, name="tuesday", continues="monday")
+    for seat in (3, 4):
+        vote(lake, A, seat, "3", batch="tuesday")
+    monday, tuesday = run(lake)
+    assert (monday.kept, monday.dropped, monday.open) == (0, 1, 1)
+    assert (tuesday.kept, tuesday.dropped, tuesday.open) == (1, 0, 0)
+    assert table(lake, batch) == {(A, seat): "3" for seat in (1, 2, 3, 4)}
+    # A third batch of the chain; the same seat and revision as in the batch before is that of the last one.
+    third = asking(lake, A, name="wednesday", continues="tuesday")
+    vote(lake, A, 4, "5", batch="wednesday")
+    run(lake)
+    assert table(lake, third) == {(A, 1): "3", (A, 2): "3", (A, 3): "3", (A, 4): "5"}
+
+
+@pytest.mark.s3
+def test_votes_of_an_earlier_version_are_refused_until_they_are_migrated(lake: Lake) -> None:
+    asking(lake, A)
+    lake.store.put(f"answers/{A}/seat-1.1.json", b"{}")
+    with pytest.raises(MigrationNeededError, match="hopchain migrate"):
+        run(lake)
+    migrate_votes(lake, lambda name, done, of: None)
+    run(lake)
 
 
 @pytest.mark.s3

@@ -13,6 +13,7 @@ import pytest
 from hopchain_etl import scenes
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.votes import vote_key
 from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.lake import Lake, Marker, Part, Shard, key_part
 from support import drawn_lake
@@ -49,10 +50,10 @@ def states(run: dict[str, Any]) -> dict[str, str]:
     return {name: task["state"] for name, task in run["tasks"].items()}
 
 
-def vote(airflow: Airflow, query: str, seat: int, answer: str) -> None:
+def vote(airflow: Airflow, batch: Batch, query: str, seat: int, answer: str) -> None:
     vote = {"query_id": query, "seat": seat, "rev": 1, "annotator": f"person {seat}", "answer": answer}
-    body = {**vote, "seconds": 8.5, "answered_at": "2026-11-22T10:00:00Z", "batch": "any"}
-    airflow.lake.store.put_if_absent(f"answers/{query}/seat-{seat}.1.json", json.dumps(body).encode())
+    body = {**vote, "seconds": 8.5, "answered_at": "2026-11-22T10:00:00Z", "batch": batch.id}
+    airflow.lake.store.put_if_absent(vote_key(batch.id, query, seat, 1), json.dumps(body).encode())
 
 
 def test_the_first_run_makes_questions_of_photos(airflow: Airflow, built: dict[str, Any], batch: Batch) -> None:
@@ -130,7 +131,7 @@ def test_collect_speaks_once_and_when_all_is_decided(airflow: Airflow, batch: Ba
     *most, last = batch.query_ids
     for query in most:
         for seat in (1, 2, 3, 4):
-            vote(airflow, query, seat, right[query])
+            vote(airflow, batch, query, seat, right[query])
     vote(airflow, last, 1, right[last])
     early = airflow.run("hopchain_collect")
     assert states(early) == {"collect": "success", "announce": "skipped"}

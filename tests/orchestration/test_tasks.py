@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopchain_etl.annotation import batches
+from hopchain_etl.annotation import batches, voiding
+from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.votes import vote_key
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.orchestration import tasks
 from hopchain_etl.pipeline.build import Build
@@ -166,6 +168,25 @@ def test_a_batch_asks_what_no_earlier_batch_asks(lake: Lake, monkeypatch: pytest
 
 
 @pytest.mark.airflow
+@pytest.mark.s3
+def test_announce_settles_nothing_that_changed_since_it_was_collected(lake: Lake) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    queries = {name: name * 64 for name in "ab"}
+    for name, query in queries.items():
+        batches.create(lake, Batch(name, "a run", (query,)))
+        body = {"query_id": query, "seat": 1, "rev": 1, "annotator": name, "reject_reason": "ambiguous"}
+        lake.put_json(vote_key(name, query, 1, 1), {**body, "answered_at": "2026-11-22T10:00:00Z"})
+    collected = tasks.collect()
+    assert [one["id"] for one in collected] == ["a", "b"]
+    lake.put_json(vote_key("b", queries["b"], 1, 2), {"a": "correction"})
+    assert tasks.announce_answers(collected) == {"batches": ["a"], "kept": 0, "dropped": 1, "open": 0}
+    voiding.void(lake, "a", by="lead", reason="guesses")
+    with pytest.raises(AirflowSkipException):
+        tasks.announce_answers(collected)
+    assert tasks.collect() == []
+
+
 @pytest.mark.s3
 def test_a_stage_task_is_harmless_when_it_runs_twice(lake: Lake) -> None:
     from airflow.sdk.exceptions import AirflowSkipException

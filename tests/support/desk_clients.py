@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.votes import votes_prefix
 from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import Settings
@@ -111,9 +112,9 @@ class Office:
     def right(self, query: str) -> str:
         return next(row["answer"] for row in self.queries if row["query_id"] == query)
 
-    def stored(self, query: str) -> list[str]:
+    def stored(self, query: str, batch: str = "monday") -> list[str]:
         """Return the names of what is stored of a question's answers."""
-        return [entry.key.rpartition("/")[2] for entry in self.lake.store.list_objects(f"answers/{query}/")]
+        return [entry.key.rpartition("/")[2] for entry in self.lake.store.list_objects(votes_prefix(batch, query))]
 
 
 def client(settings: Settings) -> TestClient:

@@ -20,10 +20,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hopchain_etl.annotation.batches import Batch, assign, create, load, mark_decided, policy_of, unassigned_queries
+from hopchain_etl.annotation.batches import Batch, assign, create, load, mark_decided, policy_of
 from hopchain_etl.annotation.collect import collect, valid_votes_of_batch
 from hopchain_etl.annotation.eligibility import excluded_queries, excluded_queries_of_lineage
-from hopchain_etl.annotation.votes import Vote, void
+from hopchain_etl.annotation.unasked import unassigned_queries
+from hopchain_etl.annotation.voiding import void
+from hopchain_etl.annotation.votes import Vote, vote_key
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.demo.s3_server import start, stop
 from hopchain_etl.engines.factory import Engines
@@ -152,7 +154,7 @@ def vote(build: Build, batch: Batch) -> None:
             batch=batch.id,
             retracted=retracted,
         )
-        assert build.lake.store.put_if_absent(one.key, one.data())
+        assert build.lake.store.put_if_absent(vote_key(BATCH, one.query_id, one.seat, one.rev), one.data())
     void(build.lake, "eve", by="lead", reason="guesses")
 
 
@@ -205,7 +207,7 @@ def kept_from_people(lake: Lake, batch: Batch) -> dict[str, str]:
     assert batch.lineage is not None
     held = excluded_queries_of_lineage(lake, batch.lineage)
     assert unassigned_queries(lake, batch.lineage, held) == {}, "a batch asks all others already"
-    return {query: reason for found in held.values() for query, reason in found.items()}
+    return {row["query_id"]: row["reason"] for row in held.rows.to_pylist()}
 
 
 # --- the archive ---

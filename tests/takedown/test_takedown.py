@@ -15,6 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from hopchain_etl import schemas
+from hopchain_etl.annotation import batches
+from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.votes import vote_key
 from hopchain_etl.engines.base import Identity, Photo, Reply, SolveJob
 from hopchain_etl.lake.journal import Journal, answers
 from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard
@@ -78,7 +81,8 @@ def test_erasing_leaves_nothing_but_tombstone_and_accounts_and_all_others_as_the
     for image in (gone, stays):
         lake.put_json(f"journal/eyes/{image[:2]}/{image}/{'0' * 64}.json", {"paid": image})
     for query in queries:
-        lake.put_json(f"answers/{query['query_id']}/seat-0.0.json", {"answer": "1"})
+        lake.put_json(vote_key("batch-1", query["query_id"], 1, 1), {"answer": "1"})
+    batches.create(lake, Batch("batch-1", "a run", tuple(query["query_id"] for query in queries)))
     place = (("images", None), ("categories", prints.categories), ("instances", prints.instances))
     places = [
         *((t, f, FIRST) for t, f in (*place, ("queries", prints.queries))),
@@ -101,7 +105,7 @@ def test_erasing_leaves_nothing_but_tombstone_and_accounts_and_all_others_as_the
     assert left == allowed
     assert {row["reason"] for row in lake.rejects("images", None, FIRST).to_pylist()} == {"erased"}
     assert lake.blob(stays)
-    keys = [entry.key for entry in lake.store.list_objects("answers/") if "seat-" in entry.key]
+    keys = [entry.key for entry in lake.store.list_objects("votes/") if "seat-" in entry.key]
     assert len(keys) == 4
     assert not any(query in key for key in keys for query in mine)
 

@@ -44,7 +44,7 @@ def test_four_people_answer_and_nobody_is_asked_a_fifth_time(desk: Office) -> No
     assert desk.eve.next()["why"] == "done"
     for query in desk.batch.query_ids:
         assert desk.stored(query) == [f"seat-{seat}.1.json" for seat in (1, 2, 3, 4)]
-        votes = [json.loads(desk.lake.store.get(f"answers/{query}/seat-{seat}.1.json")) for seat in (1, 2, 3, 4)]
+        votes = [json.loads(desk.lake.store.get(f"votes/monday/{query}/seat-{seat}.1.json")) for seat in (1, 2, 3, 4)]
         assert {one["annotator"] for one in votes} == {"ann", "ben", "cleo", "dan"}
     assert desk.ann.next()["progress"]["batch_decided"] == 2
 
@@ -74,7 +74,7 @@ def test_the_same_answer_sent_again_is_stored_once(desk: Office) -> None:
     for answer in ("5", "5", "7"):
         assert desk.ann.answer(query, answer, answer_id=name)["answer_id"] == name
     assert desk.stored(query) == ["seat-1.1.json"]
-    assert json.loads(desk.lake.store.get(f"answers/{query}/seat-1.1.json"))["answer"] == "5"
+    assert json.loads(desk.lake.store.get(f"votes/monday/{query}/seat-1.1.json"))["answer"] == "5"
     assert desk.ann.answer(query, "5", expect=409)["error"] == "conflict"
 
 
@@ -129,7 +129,7 @@ def test_undo_reopens_and_asks_again(desk: Office) -> None:
     assert query in list(desk.desk.index.candidates("cleo", desk.desk.index.open["monday"]))
     desk.ben.answer(query, "5")
     assert desk.stored(query) == ["seat-1.1.json", "seat-2.1.json", "seat-2.2.json", "seat-2.3.json"]
-    assert desk.desk.index.reload_question(query)[1].outcome.decision == "open"
+    assert desk.desk.index.open["monday"].reload(desk.lake, query, ())[1].outcome.decision == "open"
 
 
 def test_undo_ends_with_its_time_and_with_the_batch(bucket: S3Location) -> None:
@@ -160,6 +160,22 @@ def test_what_is_answered_after_the_batch_was_closed_is_kept_as_late(desk: Offic
     assert desk.ann.next()["why"] == "no_batch"
 
 
+def test_a_worker_that_has_not_heard_of_the_closing_stores_no_vote_that_counts(desk: Office) -> None:
+    query = desk.ann.next()["task"]["query_id"]
+    stale = desk.worker(refresh_seconds=1_000)
+    assert stale.ben.next()["task"]
+    batches.close(desk.lake, "monday", by="lead")
+    stale.ben.answer(query, "5")
+    assert not [name for name in desk.stored(query) if name.startswith("seat-")]
+
+
+def test_a_lake_of_an_earlier_version_is_refused_with_the_remedy(desk: Office) -> None:
+    query = desk.batch.query_ids[0]
+    desk.lake.store.put(f"answers/{query}/seat-1.1.json", b"{}")
+    refused = desk.worker().ann.get("/api/next", expect=503)
+    assert "hopchain migrate" in refused["message"]
+
+
 def test_only_those_it_is_assigned_to_are_asked(desk: Office) -> None:
     desk.lead.post("/api/lead/batches/monday/assigned", {"annotators": ["ben"]})
     assert desk.ann.next()["why"] == "no_batch"
@@ -172,7 +188,25 @@ def test_a_withdrawn_photo_is_not_shown(desk: Office) -> None:
     desk.lake.write_tombstone(desk.queries[0]["image_id"], reason="asked to", blob_sha=None)
     desk.desk.index.refresh()
     assert desk.ann.next()["task"] is None
-    desk.ann.get(f"/{task['image']}", expect=404)
+    assert desk.http.get(f"/{task['image']}", headers={"x-user": "ann"}).status_code in (404, 410)
+
+
+def test_a_photo_withdrawn_after_its_question_was_issued_is_not_sent_any_more(desk: Office) -> None:
+    """The worker has not heard of it: neither the photo of the task, nor the one to fetch ahead, nor a 304."""
+    worker = desk.worker(refresh_seconds=1_000)
+    asked = worker.ann.next()
+    urls = [asked["task"]["image"], asked["prefetch"]]
+    photo = worker.ann.get(f"/{urls[0]}")
+    assert photo.headers["cache-control"] == "private, no-cache"
+    known = {"x-user": "ann", "if-none-match": photo.headers["etag"]}
+    assert worker.http.get(f"/{urls[0]}", headers=known).status_code == 304
+    assert worker.http.get(f"/{urls[0]}", headers={**known, "if-none-match": '"x"'}).status_code == 200
+    worker.lead.get(f"/{urls[0]}")
+    desk.lake.write_tombstone(desk.queries[0]["image_id"], reason="asked to", blob_sha=None)
+    for url in urls:
+        worker.ann.get(f"/{url}", expect=410)
+        worker.lead.get(f"/{url}", expect=410)
+    assert worker.http.get(f"/{urls[0]}", headers=known).status_code == 410
 
 
 def test_plain_numbers_are_taken_and_anything_else_is_refused_with_the_rule(desk: Office) -> None:

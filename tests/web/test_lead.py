@@ -111,7 +111,7 @@ def test_a_voided_annotator_counts_nowhere_and_his_seats_are_free(bucket: S3Loca
     batches.mark_decided(desk.lake, "monday", vars(standing))
     desk = desk.worker()
     voided = desk.lead.post("/api/lead/void", {"annotator": "ben", "reason": "answers without looking"})
-    assert voided == {"voided": True, "reopened": 2}
+    assert (voided["answers"], voided["kept"], voided["seats"]) == (2, 2, 2)
     assert desk.ben.get("/api/next", expect=403)["error"] == "voided"
     assert run(desk) == []  # open again
     task = desk.eve.next()["task"]
@@ -183,3 +183,45 @@ def test_a_lead_makes_assigns_and_closes_batches(bucket: S3Location) -> None:
     for name in ("monday", "x.closed", "x/y", "../x", ""):
         desk.lead.post("/api/lead/batches", {**again, "id": name}, expect=409 if name == "monday" else 422)
     desk.lead.get("/api/lead/batches/nowhere/agreement", expect=404)
+
+
+def test_a_batch_of_open_questions_counts_the_earlier_answers_and_asks_nobody_twice(bucket: S3Location) -> None:
+    desk = office(bucket)
+    first, second = desk.batch.query_ids
+    for name in ("ann", "ben"):
+        getattr(desk, name).answer(first, "5")
+    desk.cleo.post("/api/skips", {"query_id": first})
+    desk.ann.answer(second, None, reject_reason="ambiguous")
+    desk.lead.post("/api/lead/batches/monday/close", {})
+    again = {"id": "tuesday", "source": "open_of", "batch": "monday"}
+    made = desk.lead.post("/api/lead/batches", again)["batch"]
+    assert (made["queries"], made["seats_filled"], made["open"]) == (1, 2, 1)
+    assert batches.load(desk.lake, "tuesday").continues == "monday"
+    assert [getattr(desk, name).next()["why"] for name in ("ann", "ben", "cleo")] == ["done"] * 3
+    assert desk.ann.answer(first, "5", expect=409)["error"] == "conflict"
+    for name in ("dan", "eve"):
+        assert getattr(desk, name).next()["task"]["query_id"] == first
+        getattr(desk, name).answer(first, "5")
+    assert desk.stored(first, "tuesday") == ["seat-3.1.json", "seat-4.1.json"]
+    listed = {one["id"]: one for one in desk.lead.get("/api/lead/batches")["batches"]}
+    assert (listed["tuesday"]["kept"], listed["tuesday"]["seats_filled"]) == (1, 4)
+    assert (listed["monday"]["open"], listed["monday"]["seats_filled"]) == (1, 3)
+    assert {one.id: (one.kept, one.dropped, one.open) for one in run(desk)} == {
+        "monday": (0, 1, 1), "tuesday": (1, 0, 0),
+    }  # fmt: skip
+    desk.lead.post("/api/lead/batches", {**again, "id": "wednesday"}, expect=422)  # asked by another batch already
+
+
+def test_the_seat_of_a_voided_annotator_is_free_in_a_batch_that_continues(bucket: S3Location) -> None:
+    desk = office(bucket)
+    first = desk.batch.query_ids[0]
+    for name in ("ann", "ben"):
+        getattr(desk, name).answer(first, "5")
+    desk.lead.post("/api/lead/batches/monday/close", {})
+    desk.lead.post("/api/lead/batches", {"id": "tuesday", "source": "open_of", "batch": "monday"})
+    desk.lead.post("/api/lead/void", {"annotator": "ann", "reason": "guesses"})
+    for name in ("cleo", "dan", "eve"):
+        getattr(desk, name).answer(first, "5")
+    assert desk.stored(first, "tuesday") == ["seat-1.2.json", "seat-3.1.json", "seat-4.1.json"]
+    tuesday = next(one for one in desk.lead.get("/api/lead/batches")["batches"] if one["id"] == "tuesday")
+    assert tuesday["kept"] == 1

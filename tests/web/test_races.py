@@ -5,6 +5,7 @@ The lake is a dictionary here, so that every interleaving can be tried: before a
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -55,14 +56,14 @@ class Memory:
         self.objects[key] = data
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        if key.startswith("answers/") and self.between and self.depth < 4:
+        if key.startswith("votes/") and self.between and self.depth < 4:
             self.depth += 1
             self.between.pop()()
             self.depth -= 1
         if key in self.objects:
             return self.objects[key] == data
         if "/seat-" in key and not Vote.model_validate_json(data).retracted:
-            query = key.split("/")[1]
+            query = key.split("/")[2]
             self.after_decided += not question_status(folder(self, query), ConsensusRule()).waits
         self.objects[key] = data
         return True
@@ -76,14 +77,15 @@ class Memory:
 
 
 def folder(store: Memory, query: str) -> QuestionVotes:
-    held = {key: data for key, data in store.objects.items() if key.startswith(f"answers/{query}/")}
-    return QuestionVotes(query).listed(held, held)
+    held = {key: data for key, data in store.objects.items() if key.startswith(f"votes/monday/{query}/")}
+    return QuestionVotes("monday", query).listed(held, held)
 
 
 def lake_in(store: Memory) -> Lake:
     lake = Lake.__new__(Lake)
     lake.settings = NEVER
     lake.store = store  # type: ignore[assignment]
+    lake._manifests, lake._withdrawn = {}, (-math.inf, frozenset())
     return lake
 
 

@@ -28,7 +28,7 @@ FOR_ANNOTATORS = {"/", "/annotate", "/guidelines", "/assets/{name}", "/api/me", 
                   "/api/practice/{number}/image", "/api/practised"}  # fmt: skip
 SCRIPT = "<script>alert(document.cookie)</script>"
 WRITES = ["answers", "skips", "undo", "practice/0", "practised", "lead/batches", "lead/batches/monday/assigned",
-          "lead/batches/monday/close", "lead/void", "lead/gold"]  # fmt: skip
+          "lead/batches/monday/close", "lead/void", "lead/unvoid", "lead/gold"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_a_body_cannot_say_who_somebody_is(desk: Office) -> None:
         json={"answer_id": str(uuid.uuid4()), "query_id": query, "answer": "5"},
         headers={"x-user": "ann", "origin": ORIGIN, "x-forwarded-user": "ben", "remote-user": "ben"},
     )
-    assert json.loads(desk.lake.store.get(f"answers/{query}/seat-1.1.json"))["annotator"] == "ann"
+    assert json.loads(desk.lake.store.get(f"votes/monday/{query}/seat-1.1.json"))["annotator"] == "ann"
 
 
 def test_nobody_undoes_or_replays_what_another_answered(desk: Office) -> None:
@@ -281,10 +281,10 @@ def test_an_annotator_learns_nothing_of_the_answer_or_of_others(desk: Office) ->
 
 def test_what_cannot_be_read_in_the_lake_is_nobodys_answer(desk: Office) -> None:
     query = desk.batch.query_ids[0]
-    desk.lake.store.put(f"answers/{query}/seat-1.1.json", b"\x00 not json")
-    desk.lake.store.put(f"answers/{query}/lease-1.1.json", b"[]")
+    desk.lake.store.put(f"votes/monday/{query}/seat-1.1.json", b"\x00 not json")
+    desk.lake.store.put(f"votes/monday/{query}/lease-1.1.json", b"[]")
     desk.lake.store.put(
-        f"answers/{query}/seat-77777.1.json",
+        f"votes/monday/{query}/seat-77777.1.json",
         Vote(query_id=query, seat=1, rev=1, annotator="x", answered_at="").data(),
     )
     desk.ann.answer(query, "5")  # fmt: skip

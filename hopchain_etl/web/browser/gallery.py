@@ -77,6 +77,10 @@ class Gallery:
             build.places(stage), "rejects", lambda row: _matches_reject(row, wanted), self._reject, start, count
         )
 
+    def check(self, shard: Shard, image_id: str) -> None:
+        """Raise NotThereError if the shard does not contain a photo (any more)."""
+        self._image(shard, image_id)
+
     def photo(self, shard: Shard, image_id: str) -> bytes:
         """Return a photo's normalised bytes; raise NotThereError if the shard does not contain it (any more)."""
         return self._lake.blob(self._image(shard, image_id)["blob_sha"])

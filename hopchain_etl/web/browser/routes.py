@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from hopchain_etl.hops.query import Read, Relation
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.pipeline.funnel import as_json
 from hopchain_etl.web.browser import builds
 from hopchain_etl.web.browser.gallery import Gallery, NotThereError, PageCursor, SearchFilter, shard_of
+from hopchain_etl.web.photo_cache import photo_headers, revalidated
 
 _RUNS = 100  # builds listed at most
-# cached for a short time, so that a withdrawn photo disappears soon
-_KEPT = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}
 
 JSON = dict[str, Any]
 Text = Annotated[str, Query(max_length=200)]
@@ -96,12 +96,17 @@ def _add_lists(routes: APIRouter, lake: Callable[[], Lake], gallery: Callable[[]
 
 def _add_images(routes: APIRouter, lake: Callable[[], Lake], gallery: Callable[[], Gallery]) -> None:
     @routes.get("/photo", response_class=Response)
-    def photo(shard: Text, image: Image, width: Width = 760) -> Response:
+    def photo(request: Request, shard: Text, image: Image, width: Width = 760) -> Response:
+        etag = _etag(shard, image, width)
         with _as_http_errors():
-            return Response(gallery().small_photo(shard_of(shard), image, width), 200, _KEPT, "image/jpeg")
+            gallery().check(shard_of(shard), image)
+            return revalidated(request, etag) or Response(
+                gallery().small_photo(shard_of(shard), image, width), 200, photo_headers(etag), "image/jpeg"
+            )
 
     @routes.get("/builds/{name}/mask", response_class=Response)
     def mask(
+        request: Request,
         name: str,
         shard: Text,
         image: Image,
@@ -111,8 +116,17 @@ def _add_images(routes: APIRouter, lake: Callable[[], Lake], gallery: Callable[[
     ) -> Response:
         with _as_http_errors():
             build = builds.viewed(lake(), name)
+            etag = _etag(build.fingerprints.get("segment"), shard, image, of, colour, width)
+            gallery().check(shard_of(shard), image)
+            if known := revalidated(request, etag):
+                return known
             layer = gallery().overlay(build, shard_of(shard), image, of.split(","), colour, width)
-        return Response(layer, 200, _KEPT, "image/png")
+        return Response(layer, 200, photo_headers(etag), "image/png")
+
+
+def _etag(*facts: object) -> str:
+    """Return what identifies the bytes of a picture: it depends on nothing but these facts."""
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
 
 @contextmanager

@@ -58,11 +58,11 @@ const names = (text) => {
 async function loadBatches() {
   const told = await call("api/lead/batches");
   batches = told.batches;
-  const kinds = { open: "warn", decided: "good", closed: "" };
+  const kinds = { open: "warn", decided: "good", closed: "", broken: "bad" };
   byId("batches").replaceChildren(batches.length ? table("Batches, the newest first",
     [["Batch"], ["State"], ["Decided"], ["Kept", "number"], ["Dropped", "number"], ["Open", "number"], ["Answers", "number"],
       ["Late", "number"], ["For"]],
-    batches.map((one) => el("tr", { "aria-selected": one.id === chosen ? "true" : "false" },
+    batches.map((one) => one.state === "broken" ? brokenRow(one) : el("tr", { "aria-selected": one.id === chosen ? "true" : "false" },
       el("th", { scope: "row" }, el("button", { type: "button", class: "link batch-name", on: { click: () => trying(() => choose(one.id)) } }, one.id)),
       el("td", {}, el("span", { class: "badge", data: { kind: kinds[one.state] } }, one.state)),
       el("td", {}, el("div", { class: "share" },
@@ -72,6 +72,14 @@ async function loadBatches() {
       number(`${count(one.seats_filled)} of ${count(one.seats_total)}`), number(count(one.late)),
       cell(one.assigned ? one.assigned.join(", ") : "all annotators"))))
     : el("p", { class: "empty" }, "No batches yet. A build creates one for its new questions; you can also create one here."));
+}
+
+/** A batch that cannot be read: why, and what to do; the others go on. */
+function brokenRow(one) {
+  return el("tr", {}, el("th", { scope: "row" }, one.id),
+    el("td", {}, el("span", { class: "badge", data: { kind: "bad" } }, "broken")),
+    el("td", { colspan: 7 }, el("p", {}, one.reason), el("p", { class: "soft" }, one.remedy, " ",
+      el("button", { type: "button", class: "small-button", on: { click: () => closeBatch(one.id) } }, "Close batch …"))));
 }
 
 async function choose(id) {
@@ -86,8 +94,8 @@ async function choose(id) {
 async function refresh() {
   await loadBatches();
   const one = batches.find((batch) => batch.id === chosen);
-  byId("detail").hidden = !one;
-  if (one) await showDetail(one);
+  byId("detail").hidden = !one || one.state === "broken";
+  if (one && one.state !== "broken") await showDetail(one);
   await Promise.all([loadPeople(), loadGold()]);
 }
 
@@ -190,9 +198,13 @@ async function loadPeople() {
     [["Annotator"], ["Answers", "number"], ["State"], [""]],
     told.annotators.map((who) => el("tr", {}, el("th", { scope: "row" }, who.annotator), number(count(who.answers)),
       cell(who.voided ? `void: ${who.voided_reason} (by ${who.voided_by})` : "counted"),
-      el("td", { class: "number" }, !who.voided && el("button", {
-        type: "button", class: "danger small-button", "aria-label": `Void ${who.annotator} …`, on: { click: () => voidAnnotator(who.annotator) },
-      }, "Void …")))))
+      el("td", { class: "number" }, who.voided
+        ? el("button", {
+          type: "button", class: "small-button", "aria-label": `Count ${who.annotator} again …`, on: { click: () => unvoidAnnotator(who.annotator) },
+        }, "Count again …")
+        : el("button", {
+          type: "button", class: "danger small-button", "aria-label": `Void ${who.annotator} …`, on: { click: () => trying(() => voidAnnotator(who.annotator)) },
+        }, "Void …")))))
     : el("p", { class: "empty" }, "None yet."));
 }
 
@@ -202,19 +214,41 @@ async function loadGold() {
   byId("gold").textContent = told.items ? `${count(told.items)} known answers: ${sources}.` : "None yet: accuracy is not measured.";
 }
 
-function voidAnnotator(name) {
-  ask(`Void ${name}`, "Void", [{ name: "reason", label: "Why?",
-    hint: "None of the person's answers count any more, the seats are free for others, and the person gets no more questions." }],
+/** Say in words what voiding somebody changes. */
+function effectWords(told) {
+  const touched = told.batches.filter((one) => one.state !== "open").map((one) => `${one.id} (${one.state})`);
+  const released = told.releases === null ? "The registry could not be read: releases may contain these answers."
+    : told.releases.length ? `Released answers: ${told.releases.join(", ")}; make a new release afterwards.` : "";
+  return [
+    `${count(told.answers)} answers count no more, ${count(told.kept)} kept questions are not kept without them, and ${count(told.seats)} seats are open again.`,
+    touched.length ? `Collected again: ${touched.join(", ")}.` : "", released,
+    "The person gets no more questions.",
+  ].filter(Boolean).join(" ");
+}
+
+async function voidAnnotator(name) {
+  const effect = await call(`api/lead/void?annotator=${encodeURIComponent(name)}`);
+  ask(`Void ${name}`, "Void", [{ name: "reason", label: "Why?", hint: effectWords(effect) }],
   async ({ reason }) => {
     if (!reason) throw new Error("Enter a reason, so that others understand it later.");
     const told = await call("api/lead/void", { annotator: name, reason });
-    say(`${name} is void; ${count(told.reopened)} seats are open again.`, "good");
+    say(`${name} is void; ${count(told.seats)} seats are open again.`, "good");
+    await refresh();
+  });
+}
+
+async function unvoidAnnotator(name) {
+  const yes = await confirmIn(`Count the answers of ${name} again?`, "Batches that lack these answers are collected again. Seats that others have taken meanwhile stay theirs.", "Count again");
+  if (!yes) return;
+  await trying(async () => {
+    await call("api/lead/unvoid", { annotator: name });
+    say(`The answers of ${name} count again.`, "good");
     await refresh();
   });
 }
 
 function newBatch() {
-  const sources = [["unasked", "questions that are in no batch yet"], ...batches.map((one) => [one.id, `open questions of ${one.id}`])];
+  const sources = [["unasked", "questions that are in no batch yet"], ...batches.filter((one) => one.state !== "broken").map((one) => [one.id, `open questions of ${one.id}`])];
   const today = new Date().toISOString().slice(0, 10);
   ask("New batch", "Create", [
     { name: "id", label: "Name", value: `batch-${today}`, hint: "Letters, digits, dots, dashes." },
@@ -241,12 +275,12 @@ function assign() {
   });
 }
 
-async function closeBatch() {
-  const yes = await confirmIn(`Close ${chosen}?`, "Its questions are no longer shown to annotators. Undecided questions are not released; another batch can include them.", "Close batch");
+async function closeBatch(id) {
+  const yes = await confirmIn(`Close ${id}?`, "Its questions are no longer shown to annotators. Undecided questions are not released; another batch can include them.", "Close batch");
   if (!yes) return;
   await trying(async () => {
-    await call(`api/lead/batches/${encodeURIComponent(chosen)}/close`, {});
-    say(`${chosen} is closed.`, "good");
+    await call(`api/lead/batches/${encodeURIComponent(id)}/close`, {});
+    say(`${id} is closed.`, "good");
     await refresh();
   });
 }
@@ -263,7 +297,7 @@ async function start() {
   const me = await call("api/me");
   navigation(me, "lead");
   const clicks = {
-    refresh: () => trying(refresh), new: newBatch, assign, close: closeBatch, more: () => trying(moreDisagreements),
+    refresh: () => trying(refresh), new: newBatch, assign, close: () => closeBatch(chosen), more: () => trying(moreDisagreements),
     "ask-cancel": () => byId("ask-box").close(),
     "gold-unanimous": () => addGold("unanimous", "Add unanimous questions", "Questions of final batches with unanimous answers."),
     "gold-drawn": () => addGold("drawn", "Add drawn pictures", "Pictures drawn by the project, whose answers are known exactly."),
@@ -271,7 +305,8 @@ async function start() {
   for (const [id, act] of Object.entries(clicks)) byId(id).addEventListener("click", act);
   setInterval(() => { if (!document.hidden && !document.querySelector("dialog[open]")) trying(refresh); }, FRESH);
   await refresh();
-  if (batches.length) await choose(batches[0].id);
+  const first = batches.find((one) => one.state !== "broken");
+  if (first) await choose(first.id);
 }
 
 trying(start);

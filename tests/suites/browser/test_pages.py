@@ -351,6 +351,7 @@ def test_a_lead_voids_somebody_and_asks_again(site: Site, collected: str) -> Non
         lead = desk_of(page, "lead")
         lead.get_by_role("button", name="Void dan …").click()
         dialog = lead.get_by_role("dialog", name="Void dan")
+        expect(dialog).to_contain_text("answers count no more")
         dialog.get_by_role("button", name="Void").click()
         expect(dialog.get_by_role("alert")).to_contain_text("Enter a reason")
         dialog.get_by_label("Why?").fill("clicked through")
@@ -374,6 +375,11 @@ def test_a_lead_voids_somebody_and_asks_again(site: Site, collected: str) -> Non
     with site.visit("dan") as page:
         desk = desk_of(page, "annotate")
         expect(desk.get_by_role("heading", name="You cannot continue here")).to_be_visible()
+    with site.visit("lead") as page:
+        lead = desk_of(page, "lead")
+        lead.get_by_role("button", name="Count dan again …").click()
+        lead.get_by_role("button", name="Count again", exact=True).click()
+        expect(lead.locator("#everybody tr", has_text="dan")).to_contain_text("counted")
 
 
 def test_no_page_broke_its_policy_or_asked_another_server(site: Site, collected: str) -> None:

@@ -1,7 +1,4 @@
-"""Migrations of ``hopchain migrate``: they bring what earlier versions wrote into today's form.
-
-Each can be killed anywhere and run again, and does nothing where nothing is left to do.
-"""
+"""Answers of models that earlier versions stored one by one: brings them into segments (``hopchain migrate``)."""
 
 from __future__ import annotations
 
@@ -16,7 +13,6 @@ from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.lake.segments import Answer
 
 Report = Callable[[str, int, int], None]  # what is migrated, how many are done, and of how many
-Migration = Callable[[Lake, Report], dict[str, int]]  # returns counts by what was counted
 
 _HEX = re.compile("[0-9a-f]{2}")
 _BLIND = "no/none"  # below a model: answers without a photo, which cannot be told by photo
@@ -27,7 +23,8 @@ def migrate_journal(lake: Lake, report: Report) -> dict[str, int]:
     """Move answers that are objects of their own, ``journal/<model>/<hh>/<blob_sha>/<key>.json``, into segments.
 
     Answers about photos that no images shard has stay where they are. Blind answers of the first versions are deleted:
-    nobody knows their photos, so they can be neither found nor erased.
+    nobody knows their photos, so they can be neither found nor erased. It can be killed anywhere and run again. Returns
+    counts by what was counted.
     """
     photos = {model: _photos_of(lake, model) for model in lake.store.list_folders("journal/")}
     left = set[str]().union(*photos.values())

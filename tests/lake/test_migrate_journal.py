@@ -12,7 +12,7 @@ import pytest
 from hopchain_etl import schemas
 from hopchain_etl.lake.journal import ModelJournal, answers
 from hopchain_etl.lake.lake import Lake, Marker, Shard
-from hopchain_etl.lake.migrate import migrate_journal
+from hopchain_etl.lake.migrate_journal import migrate_journal
 from hopchain_etl.lake.segments import Answer
 from support import drawn_lake
 from support.memory_store import KilledError, MemoryStore, lake_in
@@ -126,7 +126,7 @@ def test_killed_anywhere_and_run_again_it_ends_the_same() -> None:
 
 
 def test_several_bundles_of_photos_become_one_segment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hopchain_etl.lake.migrate._PHOTOS", 1)
+    monkeypatch.setattr("hopchain_etl.lake.migrate_journal._PHOTOS", 1)
     store = old_lake()
     migrate(store)
     assert len([key for key in store.objects if key.endswith(".zst")]) == 4

@@ -1,0 +1,95 @@
+"""What became of settled batches, from a view: the answers of a settled batch are read once, not by every page."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from hopchain_etl.annotation import batches
+from hopchain_etl.annotation.collect import decide, lineage, valid_votes_of_batch
+from hopchain_etl.annotation.votes import Vote, in_full_sample
+from hopchain_etl.concurrency import map_threads
+from hopchain_etl.hops.consensus import ConsensusRule, Decision
+from hopchain_etl.lake.lake import Lake, LakeError, Shard
+from hopchain_etl.lake.object_store import MissingObjectError
+from hopchain_etl.lake.view import View
+
+log = logging.getLogger(__name__)
+
+_SCHEMA = pa.schema([("document", pa.string())])
+
+
+@dataclass(frozen=True)
+class SettledBatch:
+    """A batch with a record of its outcome; counts are of queries, ``annotators`` counts valid answers by name."""
+
+    id: str
+    created_by_run: str
+    lineage: str | None
+    policy: Mapping[str, Any]
+    queries: int
+    full_sample: int
+    kept: int
+    dropped: int
+    open: int
+    annotators: Mapping[str, int]
+    voided: int  # votes that do not count because their annotator is voided
+
+    @property
+    def answers(self) -> int:
+        """The number of valid answers."""
+        return sum(self.annotators.values())
+
+
+def settled_batches(lake: Lake) -> dict[str, SettledBatch]:
+    """Return every settled batch by name, in order; one that cannot be read is left out and logged.
+
+    Costs one listing and two reads, and a few reads for each batch that has been settled since the last call.
+    """
+
+    def derive(keys: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+        for key, found in zip(keys, map_threads(lambda key: _summary(lake, key), keys), strict=True):
+            if found:
+                yield key, pa.table({"document": [json.dumps(asdict(found))]}, schema=_SCHEMA)
+
+    rows = View(lake.store, "settled-batches", _SCHEMA).rows(batches.decided_etags(lake), derive)
+    found = [SettledBatch(**json.loads(document)) for document in rows["document"].to_pylist()]
+    return {one.id: one for one in sorted(found, key=lambda one: one.id)}
+
+
+def _summary(lake: Lake, key: str) -> SettledBatch | None:
+    try:
+        return _read(lake, batches.name_of_record(key))
+    except (LakeError, MissingObjectError, KeyError, TypeError, ValueError):
+        log.exception("the settled batch of %s cannot be read", lake.store.uri(key))
+        return None
+
+
+def _read(lake: Lake, name: str) -> SettledBatch:
+    batch = batches.load(lake, name)
+    marker = lake.marker("answers", lineage(batch).fingerprint, Shard(name, 0))
+    valid = valid_votes_of_batch(lake, batch)
+    given: dict[str, list[Vote]] = {query: [] for query in batch.query_ids}
+    for vote in valid:
+        given[vote.query_id].append(vote)
+    rule, share = ConsensusRule.from_policy(batch.policy), float(batch.policy.get("full_share", 0))
+    tally = Counter(decide(cast, rule).decision for cast in given.values())
+    return SettledBatch(
+        name,
+        batch.created_by_run,
+        batch.lineage,
+        batch.policy,
+        len(batch.query_ids),
+        sum(in_full_sample(query, share) for query in batch.query_ids),
+        tally[Decision.KEPT],
+        tally[Decision.DROPPED],
+        tally[Decision.OPEN],
+        dict(Counter(vote.annotator for vote in valid)),
+        marker.reasons.get("voided", 0) if marker else 0,
+    )

@@ -1,0 +1,90 @@
+"""Which queries are in no batch yet, from views of the batches and of the queries: only what is new is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hopchain_etl import schemas
+from hopchain_etl.annotation import batches
+from hopchain_etl.annotation.eligibility import ExcludedQueries
+from hopchain_etl.concurrency import map_threads
+from hopchain_etl.lake.lake import Lake, LakeError, Shard
+from hopchain_etl.lake.view import View
+
+_HASH = pa.binary(32)  # ids are sha256: as bytes they need half the memory
+_ASKED = pa.schema([("query_id", _HASH)])
+_QUERIES = pa.schema([("query_id", _HASH), ("image_id", _HASH), ("shard", pa.string()), ("row", pa.int32())])
+_IS_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def unassigned_queries(
+    lake: Lake, lineage: str, excluded: ExcludedQueries, *, besides: str = ""
+) -> dict[Shard, list[str]]:
+    """Return the queries of a fingerprint that are in no batch (except ``besides``), by shard, in order.
+
+    Only the shards of ``excluded`` count, without the queries that it excludes and those of withdrawn photos.
+    """
+    rows = _queries(lake, lineage)
+    rows = rows.filter(pc.is_in(rows["shard"], value_set=pa.array(map(str, excluded.shards), pa.string())))
+    rows = rows.filter(pc.invert(pc.is_in(rows["query_id"], value_set=_asked(lake, {besides}))))
+    withdrawn = pc.is_in(rows["image_id"], value_set=_hashes(lake.withdrawn()), skip_nulls=True)
+    rows = rows.filter(pc.invert(withdrawn))
+    rejected = pa.table({"shard": excluded.rows["shard"], "query_id": _hashes(excluded.rows["query_id"].to_pylist())})
+    rows = rows.join(rejected, ["shard", "query_id"], join_type="left anti")
+    found: dict[Shard, list[str]] = {}
+    ordered = rows.sort_by([("shard", "ascending"), ("row", "ascending")]).select(["shard", "query_id"]).to_pylist()
+    for row in ordered:
+        found.setdefault(Shard.parse(row["shard"]), []).append(row["query_id"].hex())
+    return dict(sorted(found.items()))
+
+
+def not_asked(lake: Lake, queries: Sequence[str], besides: Collection[str]) -> list[str]:
+    """Return those of the queries that are in no batch except ``besides``."""
+    known = pc.is_in(_hashes(queries), value_set=_asked(lake, besides)).to_pylist()
+    return [query for query, asked in zip(queries, known, strict=True) if not asked]
+
+
+def _asked(lake: Lake, besides: Collection[str]) -> pa.Array:
+    """Return the queries of all batches except ``besides``; raise LakeError if a batch cannot be read."""
+
+    def read(key: str) -> pa.Table:
+        queries = batches.load(lake, batches.name_of_record(key)).query_ids
+        if not all(map(_IS_HASH.fullmatch, queries)):
+            raise LakeError(f"{lake.store.uri(key)} names something that is no query")
+        return pa.table([_hashes(queries)], schema=_ASKED)
+
+    def derive(keys: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+        return zip(keys, map_threads(read, keys), strict=True)
+
+    excepted = {f"batches/{name}.json" for name in besides}
+    sources = {key: etag for key, etag in batches.batch_etags(lake).items() if key not in excepted}
+    return View(lake.store, "asked", _ASKED).rows(sources, derive)["query_id"].combine_chunks()
+
+
+def _queries(lake: Lake, lineage: str) -> pa.Table:
+    """Return all queries of a lineage, with their photo and place."""
+    markers = lake.markers("queries", lineage)
+
+    def read(name: str) -> pa.Table:
+        shard = Shard.parse(name)
+        columns = ["query_id", "image_id"]
+        folder = lake.folder("queries", lineage, shard)
+        rows = lake.parts(folder, markers[shard].parts, schemas.TABLES["queries"], columns)
+        ids = [_hashes(rows[column].to_pylist()) for column in columns]
+        place = [pa.array([name] * rows.num_rows, pa.string()), pa.array(range(rows.num_rows), pa.int32())]
+        return pa.table([*ids, *place], schema=_QUERIES)
+
+    def derive(names: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+        return zip(names, map_threads(read, names), strict=True)
+
+    versions = {str(shard): ",".join(part.sha256 for part in marker.parts) for shard, marker in markers.items()}
+    return View(lake.store, f"queries-{lineage}", _QUERIES).rows(versions, derive)
+
+
+def _hashes(ids: Iterable[str]) -> pa.Array:
+    """Return ids (64 hex digits) as bytes; null for what is no id."""
+    return pa.array([bytes.fromhex(one) if _IS_HASH.fullmatch(one) else None for one in ids], _HASH)

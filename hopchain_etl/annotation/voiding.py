@@ -1,0 +1,50 @@
+"""Voiding of annotators, and taking that back.
+
+Settled batches that count answers of the person lose their record, so that ``collect`` computes them again and their
+event is sent again. The tombstone is written first and is pending until that is done: a killed void is finished by the
+next collect. A batch that is being settled meanwhile is looked at again after its record was written
+(``collect.settle``), so either side sees the other.
+"""
+
+from __future__ import annotations
+
+from hopchain_etl.annotation import batches, votes
+from hopchain_etl.annotation.settled import SettledBatch, settled_batches
+from hopchain_etl.lake.lake import Lake
+
+
+def void(lake: Lake, annotator: str, *, by: str, reason: str) -> list[str]:
+    """Void an annotator: none of the answers count any more. Return the settled batches that are computed again."""
+    stone = {"annotator": annotator, "by": by, "reason": reason, "voided": True}
+    return _apply(lake, stone)
+
+
+def unvoid(lake: Lake, annotator: str, *, by: str) -> list[str]:
+    """Let an annotator's answers count again. Return the settled batches that are computed again.
+
+    A seat that somebody else has taken meanwhile stays theirs.
+    """
+    return _apply(lake, {"annotator": annotator, "by": by, "reason": "", "voided": False})
+
+
+def finish(lake: Lake) -> list[str]:
+    """Finish what a killed process left pending; return the settled batches that are computed again."""
+    pending = [stone for stone in votes.tombstones(lake) if stone.get("pending")]
+    return [name for stone in pending for name in _apply(lake, stone)]
+
+
+def _apply(lake: Lake, stone: votes.Tombstone) -> list[str]:
+    votes.put_tombstone(lake, {**stone, "pending": True})
+    names = [one.id for one in settled_batches(lake).values() if _concerns(one, stone)]
+    for name in names:
+        batches.reopen(lake, name)
+    if stone["voided"]:
+        votes.put_tombstone(lake, {**stone, "pending": False})
+    else:
+        votes.delete_tombstone(lake, str(stone["annotator"]))
+    return names
+
+
+def _concerns(batch: SettledBatch, stone: votes.Tombstone) -> bool:
+    """Return whether a batch counts answers that must not count, or may lack answers that must."""
+    return stone["annotator"] in batch.annotators if stone["voided"] else batch.voided > 0

@@ -1,0 +1,160 @@
+"""OpenBatch: what one API worker knows of a batch that is not settled: its questions, their votes, who may be asked."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+
+from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.votes import VOTE_KEY, annotator_key, in_full_sample, votes_prefix
+from hopchain_etl.concurrency import map_threads
+from hopchain_etl.hops.consensus import ConsensusRule, Decision
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import MissingObjectError
+from hopchain_etl.web.folder import SKIP_KEY, QuestionStatus, QuestionVotes, question_status
+from hopchain_etl.web.questions import Question
+
+
+class OpenBatch:
+    """A batch with the cached state of its questions. Thread-safe.
+
+    All that a worker knows of a batch is here, so that dropping the object when the batch is settled forgets all of it.
+    ``continued``: the closed batches whose votes count here too, the oldest first.
+    """
+
+    def __init__(self, batch: Batch, continued: tuple[str, ...], questions: Mapping[str, Question]) -> None:
+        self.batch = batch
+        self.rule = ConsensusRule.from_policy(batch.policy)
+        self.continued = continued
+        self.questions = questions
+        self.closed = False
+        self.assigned: frozenset[str] | None = None  # its annotators; None means all
+        self.query_ids: tuple[str, ...] = ()  # queries that can be shown (known and not withdrawn)
+        self.decided = 0  # number of decided questions
+        self._full_share = float(batch.policy.get("full_share", 0))
+        self._folders: dict[str, QuestionVotes] = {}
+        self._statuses: dict[str, QuestionStatus] = {}
+        self._waiting: set[str] = set()
+        self._answered: defaultdict[str, set[str]] = defaultdict(set)  # by annotator_key
+        self._skipped: defaultdict[str, set[str]] = defaultdict(set)  # by annotator_key
+        self._orders: dict[str, list[str]] = {}  # by annotator
+        self._lock = threading.RLock()
+
+    def asks(self, annotator: str) -> bool:
+        """Return whether an annotator gets questions of this batch."""
+        return not self.closed and (self.assigned is None or annotator in self.assigned)
+
+    def folder(self, query: str) -> QuestionVotes:
+        """Return the cached folder of a question."""
+        return self._folders.get(query) or QuestionVotes(self.batch.id, query)
+
+    def status(self, query: str) -> QuestionStatus | None:
+        """Return the cached state of a question."""
+        return self._statuses.get(query)
+
+    def answered(self, annotator: str) -> set[str]:
+        """Return the questions that an annotator has answered."""
+        return self._answered.get(annotator_key(annotator), set())
+
+    def left(self, annotator: str) -> int:
+        """Return how many questions an annotator could still be asked."""
+        with self._lock:
+            me = annotator_key(annotator)
+            return len(self._waiting - self._answered.get(me, set()) - self._skipped.get(me, set()))
+
+    def candidates(self, annotator: str) -> Iterator[str]:
+        """Yield the questions that ``annotator`` could be asked, in the annotator's own random order."""
+        me = annotator_key(annotator)
+        answered, skipped = self._answered[me], self._skipped[me]
+        for query in self._order(annotator):
+            if query in self._waiting and query not in answered and query not in skipped:
+                yield query
+
+    def _order(self, annotator: str) -> list[str]:
+        if len(self._orders.get(annotator, ())) != len(self.query_ids):
+            seed = annotator_key(annotator).encode()
+            ranked = sorted(self.query_ids, key=lambda query: hashlib.sha256(seed + query.encode()).digest())
+            self._orders[annotator] = ranked
+        return self._orders[annotator]
+
+    def update(self, folder: QuestionVotes, voided: Container[str]) -> QuestionStatus:
+        """Cache a folder and return the state of its question."""
+        query = folder.query_id
+        full = in_full_sample(query, self._full_share)
+        status = question_status(folder, self.rule, full=full, voided=voided)
+        with self._lock:
+            self._forget(query)
+            self._folders[query], self._statuses[query] = folder, status
+            if status.waits and query in self.questions:
+                self._waiting.add(query)
+            self.decided += status.outcome.decision is not Decision.OPEN
+            for person in status.people:
+                self._answered[annotator_key(person)].add(query)
+            for person in folder.skipped:
+                self._skipped[person].add(query)
+        return status
+
+    def show(self, query_ids: Iterable[str]) -> None:
+        """Set which questions can be shown; the others count nowhere."""
+        shown = tuple(query_ids)
+        with self._lock:
+            for query in self._statuses.keys() - set(shown):
+                self._forget(query)
+                del self._statuses[query]
+            self.query_ids = shown
+
+    def _forget(self, query: str) -> None:
+        self._waiting.discard(query)
+        if old := self._statuses.get(query):
+            self.decided -= old.outcome.decision is not Decision.OPEN
+            for person in old.people:
+                self._answered[annotator_key(person)].discard(query)
+        if folder := self._folders.get(query):
+            for person in folder.skipped:
+                self._skipped[person].discard(query)
+
+    # --- reading the lake ---
+
+    def reload(self, lake: Lake, query: str, voided: Container[str]) -> tuple[QuestionVotes, QuestionStatus]:
+        """Read a question's folder from the lake, cache it, and return it with the state of the question."""
+        folder = self.folder(query).reload(lake)
+        return folder, self.update(folder, voided)
+
+    def load(self, lake: Lake, voided: Container[str], *, update_all: bool) -> None:
+        """Update the folders from listings of the batch and of those that it continues, and read what is new."""
+        listed: defaultdict[str, list[str]] = defaultdict(list)
+        shown = set(self.query_ids)
+        for name in self.continued:
+            _list(lake, name, shown, listed, lambda key: bool(VOTE_KEY.fullmatch(key) or SKIP_KEY.fullmatch(key)))
+        _list(lake, self.batch.id, shown, listed, lambda key: True)
+        unread = [key for query, keys in listed.items() for key in self.folder(query).unread(keys)]
+        read = zip(unread, map_threads(lambda key: _read(lake, key), unread), strict=True) if unread else ()
+        contents = {key: data for key, data in read if data is not None}
+        for query in self.query_ids:
+            before = self.folder(query)
+            after = before.listed(listed.get(query, ()), contents)
+            if _grew(before, after) or query not in self._statuses or update_all:
+                self.update(after, voided)
+
+
+def _list(
+    lake: Lake, name: str, wanted: Container[str], listed: defaultdict[str, list[str]], counts: Callable[[str], bool]
+) -> None:
+    for entry in lake.store.list_objects(votes_prefix(name)):
+        query = entry.key.split("/", 3)[2]
+        if query in wanted and counts(entry.key):
+            listed[query].append(entry.key)
+
+
+def _grew(before: QuestionVotes, after: QuestionVotes) -> bool:
+    """Return whether a listing has new objects; one that started before our last write is outdated and ignored."""
+    return not before.votes.keys() - after.votes.keys() and after != before
+
+
+def _read(lake: Lake, key: str) -> bytes | None:
+    try:
+        return lake.store.get(key)
+    except MissingObjectError:
+        return None  # a lease that was removed after the listing

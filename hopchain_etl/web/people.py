@@ -1,0 +1,115 @@
+"""The lead's functions about annotators: who answered how much, and voiding somebody with its effect shown first."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import Any
+
+from hopchain_etl.annotation import voiding
+from hopchain_etl.annotation.settled import settled_batches
+from hopchain_etl.hops.consensus import Decision, tally_votes
+from hopchain_etl.release.answers_used import releases_with_answers
+from hopchain_etl.release.git import RegistryError
+from hopchain_etl.settings import Settings
+from hopchain_etl.web.batch_view import BatchView
+from hopchain_etl.web.errors import Conflict
+from hopchain_etl.web.lead import LeadDesk
+
+log = logging.getLogger(__name__)
+
+JSON = dict[str, Any]
+
+
+class People:
+    """The annotators of a lake, for leads."""
+
+    def __init__(self, leading: LeadDesk, settings: Settings) -> None:
+        self._leading = leading
+        self._index = leading.index
+        self._lake = leading.lake
+        self._settings = settings
+
+    def annotators(self) -> list[JSON]:
+        """Return all annotators with their number of answers and whether they are voided."""
+        self._index.refresh(older_than=2)
+        counts: Counter[str] = Counter()
+        settled = settled_batches(self._lake)
+        for one in settled.values():
+            counts.update(one.annotators)
+        for name in self._index.open.keys() - settled.keys():
+            counts.update(vote.annotator for given in self._leading.show(name).votes.values() for vote in given)
+        stones = self._index.voided
+        return [
+            {
+                "annotator": name,
+                "answers": counts[name],
+                "voided": name in stones,
+                "voided_by": stones.get(name, {}).get("by"),
+                "voided_reason": stones.get(name, {}).get("reason"),
+            }
+            for name in sorted(counts.keys() | stones.keys())
+        ]
+
+    def effect(self, annotator: str) -> JSON:
+        """Return what voiding an annotator changes; changes nothing.
+
+        These are the ``answers`` that count no more, the ``kept`` questions that are not kept without them, the
+        ``seats`` that are open again, the ``batches`` with the same figures, and the ``releases`` that contain answers
+        to these batches (None if the registry cannot be read).
+        """
+        self._index.refresh(older_than=2)
+        settled = settled_batches(self._lake)
+        names = [name for name, one in settled.items() if annotator in one.annotators]
+        names += [name for name in self._index.open if name not in settled]
+        shown = (self._leading.show(name) for name in sorted(names))
+        batches = [found for one in shown if (found := _effect_on(one, annotator))["answers"]]
+        totals = {key: sum(one[key] for one in batches) for key in ("answers", "kept", "seats")}
+        return {
+            "annotator": annotator,
+            **totals,
+            "batches": batches,
+            "releases": self._releases([one["id"] for one in batches]),
+        }
+
+    def void(self, annotator: str, by: str, reason: str) -> JSON:
+        """Void an annotator and return the effect (see ``effect``).
+
+        Their answers no longer count, their seats are free, and settled batches are collected again.
+        """
+        effect = self.effect(annotator)
+        voiding.void(self._lake, annotator, by=by, reason=reason)
+        self._index.refresh()
+        return {**effect, "voided": True}
+
+    def unvoid(self, annotator: str, by: str) -> JSON:
+        """Let a voided annotator's answers count again, and return the batches that are collected again."""
+        if annotator not in self._index.voided:
+            self._index.refresh()
+        if annotator not in self._index.voided:
+            raise Conflict(f"{annotator} is not void")
+        names = voiding.unvoid(self._lake, annotator, by=by)
+        self._index.refresh()
+        return {"voided": False, "batches": names}
+
+    def _releases(self, names: list[str]) -> list[str] | None:
+        if not self._settings.registry.git_url or not names:
+            return []
+        try:
+            return releases_with_answers(self._settings, names)
+        except (RegistryError, OSError):
+            log.exception("the registry cannot be read")
+            return None
+
+
+def _effect_on(shown: BatchView, annotator: str) -> JSON:
+    """Return what a batch loses without an annotator's answers."""
+    kept = answers = 0
+    for query, given in shown.votes.items():
+        without = [(one.annotator, one.number) for one in given if one.annotator != annotator]
+        answers += len(given) - len(without)
+        if len(without) < len(given) and shown.outcome(query).decision is Decision.KEPT:
+            kept += tally_votes(without, shown.rule).decision is not Decision.KEPT
+    state = next((kind for kind in ("closed", "decided") if kind in shown.kinds), "open")
+    seats = 0 if state == "closed" else answers
+    return {"id": shown.batch.id, "state": state, "answers": answers, "kept": kept, "seats": seats}

@@ -1,0 +1,91 @@
+"""What a worker knows of batches: broken ones are set aside, settled ones forgotten, unknown questions cost little."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hopchain_etl.annotation import batches
+from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.lake.object_store import ObjectInfo
+from support.desk_clients import Office, office
+from support.s3 import S3Location
+
+pytestmark = pytest.mark.s3
+
+
+@pytest.fixture
+def desk(bucket: S3Location) -> Office:
+    return office(bucket)
+
+
+def listed(desk: Office) -> dict[str, dict[str, Any]]:
+    return {one["id"]: one for one in desk.lead.get("/api/lead/batches")["batches"]}
+
+
+def test_a_batch_with_missing_rows_stops_no_other_and_the_lead_is_told(desk: Office) -> None:
+    batches.create(desk.lake, replace(desk.batch, id="broken", shards=("nowhere/0000",), query_ids=("f" * 64,)))
+    assert desk.ann.next()["task"]
+    broken = listed(desk)["broken"]
+    assert (broken["state"], "nowhere" in broken["reason"]) == ("broken", True)
+    assert "close" in broken["remedy"]
+    assert listed(desk)["monday"]["state"] == "open"
+    desk.lead.get("/api/lead/annotators")
+    desk.lead.get("/api/lead/batches/monday/disagreements")
+    desk.lead.get(f"/api/queries/{'e' * 64}/image", expect=404)
+    desk.lead.post("/api/lead/batches/broken/close", {})
+
+
+@pytest.mark.parametrize("key", ["batches/tuesday.json", "batches/tuesday.assigned.json"])
+@pytest.mark.parametrize("junk", [b"{", b"[]", b"{}", b"\xff"])
+def test_unreadable_documents_break_only_their_batch_until_they_are_mended(
+    bucket: S3Location, key: str, junk: bytes
+) -> None:
+    desk = office(bucket)
+    batches.create(desk.lake, Batch("tuesday", "another run", desk.batch.query_ids[:1], lineage=desk.batch.lineage))
+    desk.lake.store.put(key, junk)
+    assert desk.ann.next()["task"]
+    found = listed(desk)["tuesday"]
+    assert (found["state"], key in found["reason"]) == ("broken", True)
+    if "assigned" in key:
+        desk.lead.post("/api/lead/batches/tuesday/assigned", {"annotators": ["ann"]})
+        assert listed(desk)["tuesday"]["assigned"] == ["ann"]
+
+
+def test_a_settled_batch_is_forgotten(desk: Office) -> None:
+    index = desk.desk.index
+    query = desk.ann.next()["task"]["query_id"]
+    desk.ann.answer(query, "5")
+    held = weakref.ref(index.open["monday"])
+    assert held()
+    batches.mark_decided(desk.lake, "monday", {})
+    index.refresh()
+    gc.collect()
+    assert held() is None
+    assert (index.open, index._home) == ({}, {})
+
+
+def test_unknown_questions_list_no_votes(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any annotator can send any id, as often as they like."""
+    monkeypatch.setattr("hopchain_etl.web.desk._STALE_SECONDS", 0)
+    worker = desk.worker(refresh_seconds=1_000)
+    worker.ann.next()
+    store, prefixes = worker.desk.lake.store, []
+    list_objects = store.list_objects
+
+    def noted(prefix: str = "") -> Iterator[ObjectInfo]:
+        prefixes.append(prefix)
+        return list_objects(prefix)
+
+    monkeypatch.setattr(store, "list_objects", noted)
+    for number in range(3):
+        worker.ann.answer(f"{number:064}", "5", expect=404)
+    assert prefixes == ["batches/"] * 3
+    batches.create(desk.lake, Batch("tuesday", "another run", desk.batch.query_ids, lineage=desk.batch.lineage))
+    worker.ann.answer("9" * 64, "5", expect=404)
+    assert "votes/tuesday/" in prefixes
