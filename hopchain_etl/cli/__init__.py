@@ -21,11 +21,12 @@ from hopchain_etl.lake.object_store import MissingObjectError, StoreError
 from hopchain_etl.quality.validator import QualityError
 from hopchain_etl.release.git import RegistryError
 from hopchain_etl.stages.runner import StoppedError
+from hopchain_etl.takedown.lake import EraseError
 
 # Errors that a user can fix: shown as one message without a traceback.
 _EXPECTED = (
     StoreError, MissingObjectError, RegistryError, LakeError, LockHeldError, QualityError, S3ServerError, ValueError,
-    FileNotFoundError, EngineDownError, TokenCeilingError,
+    FileNotFoundError, EngineDownError, TokenCeilingError, EraseError,
 )  # fmt: skip
 
 app = typer.Typer(

@@ -1,11 +1,13 @@
 """Lists the source bucket, stores new photos as an intake, and cuts it into shards.
 
 ``images/intake=<name>/_LISTED`` names one listing (``schemas.LISTING``) for each shard with its sha256, and is written
-last: an interrupted listing does not exist. Objects in a listing count as seen and never become new again.
+last: an interrupted listing does not exist. Objects in a listing count as seen and never become new again; of erased
+photos the tombstones keep only a hash for this.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -58,10 +60,11 @@ def list_intake(lake: Lake, source: ObjectStore, settings: IngestSettings, name:
     StoreError if the source cannot be listed, ValueError if source and lake are the same location.
     """
     seen = _seen(lake, before)
+    erased = {one for stone in lake.tombstones().values() for one in stone.get("seen", ())}
     listed, new = 0, []
     for row in _photos(lake, source):
         listed += 1
-        if (row["uri"], row["etag"]) not in seen:
+        if (row["uri"], row["etag"]) not in seen and seen_hash(row["uri"], row["etag"]) not in erased:
             new.append(row)
     new = sorted(new, key=lambda row: row["uri"])[: settings.limit]
     parts = tuple(
@@ -75,6 +78,11 @@ def list_intake(lake: Lake, source: ObjectStore, settings: IngestSettings, name:
     if not lake.store.put_if_absent(_marker(name), json.dumps(value, sort_keys=True, indent=1).encode()):
         return _intake(name, lake.get_json(_marker(name)))  # another process was faster (our lock had expired)
     return intake
+
+
+def seen_hash(uri: str, etag: str) -> str:
+    """Return 32 hex digits that stand for an object which was listed, and whose row was erased."""
+    return hashlib.sha256(f"{uri}\n{etag}".encode()).hexdigest()[:32]
 
 
 def markers(lake: Lake, shards: Iterable[Shard]) -> dict[Shard, Marker | None]:
