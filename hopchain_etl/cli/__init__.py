@@ -22,11 +22,12 @@ from hopchain_etl.pipeline.shard_errors import ShardsFailedError
 from hopchain_etl.quality.validator import QualityError
 from hopchain_etl.release.git import RegistryError
 from hopchain_etl.stages.runner import StoppedError
+from hopchain_etl.takedown.lake import EraseError
 
 # Errors that a user can fix: shown as one message without a traceback.
 _EXPECTED = (
     StoreError, MissingObjectError, RegistryError, LakeError, LockHeldError, QualityError, S3ServerError, ValueError,
-    FileNotFoundError, EngineDownError, TokenCeilingError, ShardsFailedError,
+    FileNotFoundError, EngineDownError, TokenCeilingError, ShardsFailedError, EraseError,
 )  # fmt: skip
 
 app = typer.Typer(

@@ -166,6 +166,8 @@ def verify(
             console.print(table)
         counts = f"{result.rows} rows, {result.images} images, {result.unchecked:.1%} of hops unchecked"
         unreviewed = f", {result.unreviewed} rows that no human has answered" if result.unreviewed else ""
+        if result.withdrawn:
+            console.print(f"{result.withdrawn} photos were withdrawn since this version; pull a newer one")
         console.print(f"{'ok' if result.ok else 'FAILED' if result.rows else 'EMPTY'}: {counts}{unreviewed}")
     raise typer.Exit(0 if result.ok else 1)
 
@@ -178,7 +180,7 @@ def withdraw(
 ) -> None:
     """Exclude a photo from now on; released versions keep it. See `erase` to remove its bytes."""
     from hopchain_etl.lake.lake import Lake
-    from hopchain_etl.takedown.lake import withdraw
+    from hopchain_etl.takedown.photos import withdraw
 
     _report({"withdrawn": withdraw(Lake(Settings().lake), photo, reason)}, as_json)
 
@@ -190,22 +192,29 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove a photo's bytes, rows and model answers permanently from the lake and the registry.
+    """Remove a photo's bytes, rows and answers permanently from the lake and the registry; keep only its tombstone.
 
-    Released versions that contain it are yanked: their tags are renamed yanked/... and can no longer be pulled. Run it
-    while no build and no publish is running, and `hopchain publish` afterwards for a version without it.
+    Released versions that contain it are yanked: their tags are renamed yanked/... and can no longer be pulled. The git
+    history of the registry is rewritten where it names the photo. Run it while no build and no publish is running, and
+    `hopchain publish` afterwards for a version without it. If it is cut off, run it again with the uri or the image_id:
+    it finishes what remains.
     """
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.takedown.lake import erase
+    from hopchain_etl.takedown.photos import Plan, unfinished
     from hopchain_etl.takedown.registry import erase_from_registry
 
+    settings = Settings()
+    lake = Lake(settings.lake)
+    for image, steps in unfinished(lake).items():
+        Console(stderr=True).print(f"the erase of {image} is not finished; what remains: {', '.join(steps)}")
     if not yes:
         typer.confirm(f"Erase {photo} and yank the versions that contain it? This cannot be undone.", abort=True)
-    settings = Settings()
-    done = erase(Lake(settings.lake), photo, reason)
-    if settings.registry.git_url:
-        done |= erase_from_registry(settings, done["images"], reason)
-    _report(done, as_json)
+
+    def registry(plan: Plan) -> dict[str, Any]:
+        return erase_from_registry(settings, plan.images, reason, plan.queries)
+
+    _report(erase(lake, photo, reason, registry=registry if settings.registry.git_url else None), as_json)
 
 
 @app.command()
@@ -214,23 +223,28 @@ def gc(
     grace_hours: Annotated[float, typer.Option(help="keep unreferenced parts that are younger than this")] = 24.0,
     as_json: AsJson = False,
 ) -> None:
-    """List (with --yes delete) unused tables of old lineages, and parts that are in no marker.
+    """List (with --yes delete) unused tables of old lineages, parts that are in no marker, and old token ledgers.
 
-    Kept are the current lineage, the lineages in the settings and those of every released version. Photos, human
-    answers and cached model answers are never deleted.
+    Kept, and listed with the reason, are the current lineage, those in the settings, and those that a released version,
+    a batch, answers of people or the record of a run names. Photos, human answers and cached model answers are never
+    deleted.
     """
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.takedown.gc import gc, lineages_in_use
 
     settings = Settings()
-    lake = Lake(settings.lake)
-    keys, size = gc(lake, lineages_in_use(settings), dry_run=not yes, grace_seconds=grace_hours * 3600)
-    if not as_json:
-        for key in keys:
-            console.print(key, markup=False, highlight=False)
-    _report(
-        {"deleted" if yes else "would delete": len(keys), "bytes": size, **({"keys": keys} if as_json else {})}, as_json
-    )
+    found = gc(Lake(settings.lake), lineages_in_use(settings), dry_run=not yes, grace_seconds=grace_hours * 3600)
+    told = {"deleted" if yes else "would delete": len(found.keys), "bytes": found.size}
+    if as_json:
+        _report({**told, "keys": found.keys, "kept": found.kept}, as_json)
+        return
+    for key in found.keys:
+        console.print(key, markup=False, highlight=False)
+    table = Table("kept", "because", title="tables")
+    for name, why in sorted(found.kept.items()):
+        table.add_row(name, why)
+    console.print(table)
+    _report(told, as_json)
 
 
 def _snapshot() -> dict[str, Any]:

@@ -65,7 +65,8 @@ def export(
 ) -> None:
     """Write a pulled training set in a trainer's format: one file per split, and export.json with the counts.
 
-    Needs only the files. Rows are streamed; each is exported or counted under a drop reason: no_half and no_single (the
+    Needs only the files; a clone first asks its registry which photos were withdrawn since, and leaves these out. Rows
+    are streamed; each is exported or counted under a drop reason: no_half and no_single (the
     row has no such variant), prompt_too_long, reserved_word.
     """
     from rich.progress import Progress
@@ -87,6 +88,8 @@ def export(
     for name, number in (("written", done.rows), *sorted(done.dropped.items()), ("filtered out", done.filtered)):
         table.add_row(name, str(number))
     Console(markup=False).print(table)
+    if done.withdrawn:
+        typer.echo(f"{done.withdrawn} photos were withdrawn since this version; pull a newer one", err=True)
 
 
 def description(field: object) -> str:

@@ -21,6 +21,7 @@ from hopchain_etl.orchestration import dag_config
 from hopchain_etl.release.decontaminate import benchmark_files
 from hopchain_etl.settings import BenchmarkSettings, Settings
 from hopchain_etl.stages.resources import RESOURCES
+from hopchain_etl.takedown.photos import unfinished
 
 _SECONDS = 30.0
 
@@ -68,6 +69,9 @@ def _contents(settings: Settings) -> Iterator[Finding]:
         yield Finding("photos in the lake", "ok", f"{shards} complete shards")
     else:
         yield Finding("photos in the lake", "warning", "none yet", "hopchain run, or trigger hopchain_build")
+    for image, steps in unfinished(lake).items():
+        remedy = f"hopchain erase {image} --reason ... finishes it"
+        yield Finding("erasing a photo", "warning", f"{image} is not erased yet: {', '.join(steps)} remain", remedy)
 
 
 def _writable(what: str, store: ObjectStore) -> Iterator[Finding]:
@@ -78,6 +82,7 @@ def _writable(what: str, store: ObjectStore) -> Iterator[Finding]:
         store.put_if_absent(key, b"first")
         again = store.put_if_absent(key, b"second")
         store.delete([key])
+        kept = _forgets(store, key)
     except StoreError as error:
         yield _unreachable(what, error)
         return
@@ -88,6 +93,21 @@ def _writable(what: str, store: ObjectStore) -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield Finding(what, "ok", f"{uri} can be listed and written; conditional writes work")
+    if kept:
+        yield Finding(
+            f"versions in the {what}", "warning",
+            f"{uri} keeps old versions, which this key cannot remove: an erase would leave bytes behind ({kept})",
+            "allow s3:ListBucketVersions and s3:DeleteObjectVersion to whoever runs hopchain erase",
+        )  # fmt: skip
+
+
+def _forgets(store: ObjectStore, key: str) -> str:
+    """Return why a deleted object of a versioned bucket cannot be erased; empty if it is now."""
+    try:
+        store.erase([key])
+    except StoreError as error:
+        return str(error)
+    return ""
 
 
 def _unreachable(what: str, error: StoreError) -> Finding:

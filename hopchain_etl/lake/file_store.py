@@ -63,9 +63,6 @@ class FileStore(ObjectStore):
             except OSError as error:
                 raise self._explained(error, key) from error
 
-    def erase(self, keys: Iterable[str]) -> None:
-        self.delete(keys)
-
     def exists(self, key: str) -> bool:
         self.calls["head"] += 1
         return self._path(key).is_file()

@@ -15,7 +15,7 @@ from hopchain_etl.lake.segments import Answer
 Report = Callable[[str, int, int], None]  # what is migrated, how many are done, and of how many
 
 _HEX = re.compile("[0-9a-f]{2}")
-_BLIND = "no/none"  # below a model: answers without a photo, which cannot be told by photo
+BLIND = "no/none"  # below a model: answers without a photo, which cannot be told by photo
 _PHOTOS = 100  # whose answers are moved at once
 
 
@@ -61,7 +61,7 @@ def old_answers(lake: Lake, blob_sha: str) -> Iterator[str]:
 def old_blind_answers(lake: Lake) -> list[str]:
     """Return the keys of blind answers whose photo is unknown."""
     models = lake.store.list_folders("journal/")
-    return [entry.key for model in models for entry in lake.store.list_objects(f"journal/{model}/{_BLIND}/")]
+    return [entry.key for model in models for entry in lake.store.list_objects(f"journal/{model}/{BLIND}/")]
 
 
 def _photos_of(lake: Lake, model: str) -> set[str]:

@@ -18,7 +18,7 @@ _OLD_VOTE = re.compile(r"answers/(?P<query>[0-9a-f]{64})/(?P<name>[^/]+)")
 _BATCH = re.compile(r"batches/(?P<id>[^/]+?)\.json")
 _STATES = (".closed", ".decided", ".assigned")
 _VOTES_MOVED = "migrated/votes.json"
-_NO_BATCH = "_"  # cannot be the name of a batch
+NO_BATCH = "_"  # below votes/: those of no batch; cannot be the name of one
 _AT_ONCE = 1_000  # objects
 
 
@@ -58,7 +58,7 @@ def migrate_votes(lake: Lake, report: Report) -> dict[str, int]:
                 data = lake.store.get(key)
             except MissingObjectError:
                 return  # another run has moved it
-            for home in homes.get(match["query"], [_NO_BATCH]):
+            for home in homes.get(match["query"], [NO_BATCH]):
                 new = f"votes/{home}/{match['query']}/{match['name']}"
                 if not lake.store.put_if_absent(new, data):
                     raise LakeError(f"{lake.store.uri(new)} exists and differs from {lake.store.uri(key)}")

@@ -30,6 +30,19 @@ class ObjectInfo:
 
 
 @dataclass(frozen=True)
+class Version:
+    """One stored version of an object; without versioning there is only the current one.
+
+    ``deleted`` is true for a delete marker, which has no bytes.
+    """
+
+    key: str
+    id: str
+    current: bool
+    deleted: bool
+
+
+@dataclass(frozen=True)
 class Fetched:
     """The bytes of an object with the stored object metadata."""
 
@@ -82,12 +95,34 @@ class ObjectStore(ABC):
     def delete(self, keys: Iterable[str]) -> None:
         """Delete ``keys``; absent ones are fine. A bucket with versions keeps the old ones: see ``erase``."""
 
-    @abstractmethod
-    def erase(self, keys: Iterable[str]) -> None:
-        """Delete ``keys`` with all their versions; absent ones are fine.
+    @property
+    def versioned(self) -> bool:
+        """Whether the store keeps, or once kept, what is deleted or overwritten; True if that may not be asked."""
+        return False
+
+    def versions(self, prefix: str = "") -> Iterator[Version]:
+        """Yield every version of the objects whose keys begin with ``prefix``, delete markers included."""
+        yield from (Version(entry.key, "null", True, False) for entry in self.list_objects(prefix))
+
+    def version(self, one: Version) -> bytes:
+        """Return the bytes of a version that is no delete marker."""
+        return self.get(one.key)
+
+    def erase(self, keys: Iterable[str], *, keep_current: bool = False) -> None:
+        """Delete every version of ``keys``, or all but the current one; absent keys are fine.
 
         Raises StoreError if the bucket keeps versions that may not be listed or deleted: then bytes would remain.
         """
+        if not self.versioned:
+            self.delete(() if keep_current else keys)
+            return
+        for key in keys:
+            found = [one for one in self.versions(key) if one.key == key and not (one.current and keep_current)]
+            self.erase_versions(sorted(found, key=lambda one: one.deleted))
+
+    def erase_versions(self, versions: Iterable[Version]) -> None:
+        """Delete these versions; raise StoreError if that is not allowed."""
+        self.delete(one.key for one in versions)
 
     @abstractmethod
     def exists(self, key: str) -> bool:

@@ -28,7 +28,7 @@ from obstore.store import S3Store as FastStore
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 from urllib3.exceptions import HTTPError
 
-from hopchain_etl.lake.object_store import Fetched, MissingObjectError, ObjectInfo, ObjectStore, StoreError
+from hopchain_etl.lake.object_store import Fetched, MissingObjectError, ObjectInfo, ObjectStore, StoreError, Version
 from hopchain_etl.lake.s3_listing import Listing, Page, ParseError
 from hopchain_etl.settings import S3Settings
 
@@ -138,11 +138,48 @@ class S3Store(ObjectStore):
         for key in keys:
             self._retried(partial(self._delete, key), key)
 
-    def erase(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            self._retried(partial(self._delete, key), key)  # on a bucket with versions this adds a delete marker
-            for version in self._retried(partial(self._versions, key), key):
-                self._retried(partial(self._delete, key, version), key)
+    @cached_property
+    def versioned(self) -> bool:
+        def ask() -> bool:
+            self.calls["head"] += 1
+            return "Status" in self._client.get_bucket_versioning(Bucket=self.bucket)
+
+        try:
+            return self._retried(ask, "")
+        except StoreError as error:
+            code = _code(error.__cause__) if error.__cause__ else ""
+            if code in _REFUSED | _NO_VERSIONS:
+                return code in _REFUSED
+            raise
+
+    def versions(self, prefix: str = "") -> Iterator[Version]:
+        if not self.versioned:
+            yield from super().versions(prefix)
+            return
+        pages = self._client.get_paginator("list_object_versions")
+        try:
+            for page in pages.paginate(Bucket=self.bucket, Prefix=self.prefix + prefix):
+                self.calls["list"] += 1
+                for one in page.get("Versions", ()):
+                    key = one["Key"].removeprefix(self.prefix)
+                    yield Version(key, one["VersionId"], one["IsLatest"], deleted=False)
+                for mark in page.get("DeleteMarkers", ()):
+                    key = mark["Key"].removeprefix(self.prefix)
+                    yield Version(key, mark["VersionId"], mark["IsLatest"], deleted=True)
+        except _ERRORS as error:
+            raise self._explained(error, prefix) from error
+
+    def version(self, one: Version) -> bytes:
+        def read() -> bytes:
+            self.calls["get"] += 1
+            got = self._client.get_object(Bucket=self.bucket, Key=self.prefix + one.key, VersionId=one.id)
+            return got["Body"].read()
+
+        return self._retried(read, one.key) if self.versioned else self.get(one.key)
+
+    def erase_versions(self, versions: Iterable[Version]) -> None:
+        for one in versions:
+            self._retried(partial(self._delete, one.key, one.id if self.versioned else None), one.key)
 
     def _delete(self, key: str, version: str | None = None) -> None:
         self.calls["delete"] += 1
@@ -150,22 +187,6 @@ class S3Store(ObjectStore):
             self._client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
         else:
             self._client.delete_object(Bucket=self.bucket, Key=self.prefix + key, VersionId=version)
-
-    def _versions(self, key: str) -> list[str]:
-        """Return the ids of all versions and delete markers of a key; none if the server has no versions."""
-        self.calls["list"] += 1
-        pages = self._client.get_paginator("list_object_versions")
-        try:
-            found = [
-                one
-                for page in pages.paginate(Bucket=self.bucket, Prefix=self.prefix + key)
-                for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
-            ]
-        except ClientError as error:
-            if _code(error) in _NO_VERSIONS:
-                return []
-            raise
-        return [one["VersionId"] for one in found if one["Key"] == self.prefix + key]
 
     def exists(self, key: str) -> bool:
         def head() -> bool:

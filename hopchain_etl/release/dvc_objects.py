@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hopchain_etl import schemas
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.release.git import GitRepo
 
@@ -56,15 +57,24 @@ def object_key(md5: str) -> str:
     return f"files/md5/{md5[:2]}/{md5[2:]}"
 
 
-def objects_at(repo: GitRepo, revision: str, store: ObjectStore) -> set[str]:
-    """Return the keys of all objects in the DVC remote that are referenced by the training sets of a revision."""
-    pointers = (path for path in repo.files_at(revision) if path.endswith(".dvc") and not path.startswith(RESEARCH))
-    hashes = {out["md5"] for path in pointers
-              for out in _yaml(repo.file_at(revision, path) or b"").get("outs", ())}  # fmt: skip
-    for stage in _yaml(lock_of(repo, revision)).get("stages", {}).values():
-        hashes |= {out["md5"] for out in stage.get("outs", ())}
-    files = {file["md5"] for md5 in hashes if md5.endswith(".dir") for file in _folder(store, md5)}
-    return {object_key(md5) for md5 in hashes | files}
+def objects_at(repo: GitRepo, revisions: Iterable[str], store: ObjectStore) -> set[str]:
+    """Return the keys of all objects in the DVC remote that are referenced by the training sets of these revisions.
+
+    Every distinct file of the revisions is read once, in one walk.
+    """
+    files = repo.files(revisions)
+    pointers = {name for path, name in files if path.endswith(".dvc") and not path.startswith(RESEARCH)}
+    locks = {name for path, name in files if path == "dvc.lock"}
+    hashes: set[str] = set()
+    for found in repo.contents(sorted(pointers | locks)):
+        value = _yaml(found[2]) if found else {}
+        outs = [
+            *value.get("outs", ()),
+            *(out for one in value.get("stages", {}).values() for out in one.get("outs", ())),
+        ]
+        hashes |= {out["md5"] for out in outs if "md5" in out}
+    folders = map_threads(lambda md5: _folder(store, md5), (md5 for md5 in hashes if md5.endswith(".dir")))
+    return {object_key(md5) for md5 in hashes | {file["md5"] for folder in folders for file in folder}}
 
 
 def parts_of(store: ObjectStore, md5: str) -> list[str]:

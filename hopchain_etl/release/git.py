@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ class GitRepo:
     def clone(self, url: str) -> None:
         """Clone ``url``; raise RegistryError if there is no repository."""
         self.path.mkdir(parents=True)
-        self._run(["git", *_PLAIN_GIT, "clone", "--quiet", url, "."], self._git_env())
+        self._run(self.command("clone", "--quiet", url, "."), self._git_env())
 
     @property
     def empty(self) -> bool:
@@ -64,7 +64,12 @@ class GitRepo:
 
     def git(self, *args: str) -> str:
         """Run git in the clone and return its output; raise RegistryError if it fails."""
-        return self._run(["git", *_PLAIN_GIT, *args], self._git_env())
+        return self._run(self.command(*args), self._git_env())
+
+    @staticmethod
+    def command(*args: str) -> list[str]:
+        """Return a git command that no configuration of the user changes."""
+        return ["git", *_PLAIN_GIT, *args]
 
     def dvc(self, *args: str) -> str:
         """Run DVC with the remote's keys and return its output; raise RegistryError if it fails."""
@@ -80,13 +85,52 @@ class GitRepo:
 
     def file_at(self, revision: str, path: str) -> bytes | None:
         """Return a file of a revision, or None if it has none."""
-        if not self.git("ls-tree", "--name-only", revision, "--", path):
-            return None
-        return self.git("show", f"{revision}:{path}").encode()
+        (found,) = self.contents([f"{revision}:{path}"])
+        return found[2] if found else None
 
-    def files_at(self, revision: str) -> list[str]:
-        """Return the paths of a revision's files."""
-        return self.git("ls-tree", "-r", "--name-only", revision).splitlines()
+    def contents(self, names: Iterable[str]) -> Iterator[tuple[str, str, bytes] | None]:
+        """Yield id, type and bytes of each object (an id, or ``revision:path``), None for a missing one.
+
+        One process for all of them, and one object in memory at a time. Raises RegistryError if git fails.
+        """
+        with tempfile.TemporaryFile() as asked:
+            count = 0
+            for name in names:
+                count += 1
+                asked.write(f"{name}\n".encode())
+            asked.seek(0)
+            command = self.command("cat-file", "--batch")
+            with subprocess.Popen(command, cwd=self.path, stdin=asked, stdout=subprocess.PIPE) as process:
+                assert process.stdout is not None
+                for _ in range(count):
+                    header = process.stdout.readline().decode().split()
+                    if not header:
+                        raise RegistryError("git cat-file failed: the clone is damaged")
+                    if header[-1] == "missing":
+                        yield None
+                        continue
+                    name, kind, size = header
+                    yield name, kind, process.stdout.read(int(size))
+                    process.stdout.read(1)
+
+    def files(self, revisions: Iterable[str]) -> set[tuple[str, str]]:
+        """Return path and blob id of every file of these revisions, each pair once.
+
+        The number of git processes is that of nested folders: each distinct folder is read once.
+        """
+        found: set[tuple[str, str]] = set()
+        seen: set[tuple[str, str]] = set()
+        folders = [("", f"{revision}^{{tree}}") for revision in revisions]
+        while folders:
+            below: set[tuple[str, str]] = set()
+            for (prefix, _), tree in zip(folders, self.contents(name for _, name in folders), strict=True):
+                if tree is None:
+                    raise RegistryError(f"the clone lacks a folder of the registry: {prefix or '/'}")
+                for folder, name, entry in _entries(*tree):
+                    (below if folder else found).add((prefix + name + ("/" if folder else ""), entry))
+            folders = sorted(below - seen)
+            seen |= below
+        return found
 
     def push(self, *refs: str) -> None:
         """Push the branch and ``refs`` atomically."""
@@ -134,6 +178,17 @@ class GitRepo:
             config.write_text("[default]\ns3 =\n    addressing_style = path\n")
             env["AWS_CONFIG_FILE"] = str(config)
         return env
+
+
+def _entries(tree_id: str, kind: str, data: bytes) -> Iterator[tuple[bool, str, str]]:
+    """Yield the entries of a tree object: whether it is a folder, its name and its id."""
+    assert kind == "tree", f"{tree_id} is a {kind}"
+    at, size = 0, len(tree_id) // 2
+    while at < len(data):
+        end = data.index(b"\0", at)
+        mode, name = data[at:end].split(b" ", 1)
+        at = end + 1 + size
+        yield mode == b"40000", name.decode(), data[end + 1 : at].hex()
 
 
 def settings_env(settings: Settings) -> dict[str, str]:

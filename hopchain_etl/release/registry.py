@@ -23,6 +23,7 @@ from hopchain_etl.release.inputs import Snapshot
 from hopchain_etl.release.research import add_research, push_research
 from hopchain_etl.release.snapshot import take_snapshot, to_bytes
 from hopchain_etl.release.versions import VERSION_TAG, Release, draft_version, version_numbers
+from hopchain_etl.release.withdrawn import add_withdrawn
 from hopchain_etl.settings import Settings
 from hopchain_etl.templating import render
 
@@ -80,6 +81,7 @@ def publish(
             _initialise(repo)
         _check_remote(repo)
         snapshot = take_snapshot(lake, settings)
+        add_withdrawn(repo.path, lake.withdrawn())
         if not _write_inputs(repo, snapshot):
             return PublishResult(note="snapshot and parameters have not changed since the last version")
         repo.reproduce()

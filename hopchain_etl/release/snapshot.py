@@ -61,7 +61,8 @@ def take_snapshot(lake: Lake, settings: Settings) -> Snapshot:
         "engines": {fingerprint: _engines(links) for fingerprint, links in chains.items()},
         "screened": _screened(lake, {entry["fingerprint"] for entry in attempts}),
         **answer_facts(lake, (entry["fingerprint"] for entry in answers)),
-        "withdrawn": sorted(lake.withdrawn()),
+        # Of erased photos the lake has no rows, so that their ids need not be in the registry.
+        "withdrawn": sorted(image for image, stone in lake.tombstones().items() if not stone["erased"]),
         "benchmarks": _benchmarks(found),
         "contaminated": {name: sorted(found[name]) for name in ("images", "questions")},
         "inputs": _sorted_once(inputs),

@@ -156,6 +156,9 @@ class Ingest:
         self._settings = settings
         self._known = known
         self._withdrawn = withdrawn.keys() | {stone["blob_sha"] for stone in withdrawn.values()}
+        self._erased = {
+            name for stone in withdrawn.values() if stone["erased"] for name in (stone["image_id"], stone["blob_sha"])
+        }
         limits = Limits(settings.min_side, settings.max_pixels, settings.max_bytes)
         self._pool = DecodePool(WORKERS, limits, function=decode)
         self._fetchers = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="ingest-fetch")
@@ -248,7 +251,8 @@ class Ingest:
             return decoded, None
         photo, blob_sha, picture = decoded.image_id, decoded.blob_sha, decoded.picture
         if self._withdrawn & {photo, blob_sha}:
-            return Rejected("withdrawn", "this photo was withdrawn from the lake", {"image_id": photo}), None
+            named = None if self._erased & {photo, blob_sha} else {"image_id": photo}
+            return Rejected("withdrawn", "this photo was withdrawn from the lake", named), None
         if first := known.find_duplicate(photo, blob_sha):
             return Rejected("duplicate", f"same picture as {first}", {"image_id": photo}), None
         group, near = known.assign_group(photo, picture.phash)

@@ -1,7 +1,8 @@
 """Lists the source bucket, stores new photos as an intake, and cuts it into shards.
 
 ``images/intake=<name>/_LISTED`` names one listing (``schemas.LISTING``) for each shard with its sha256, and is written
-last: an interrupted listing does not exist. Objects in a listing count as seen and never become new again.
+last: an interrupted listing does not exist. Objects in a listing count as seen and never become new again; of erased
+photos the tombstones keep only a hash for this.
 """
 
 from __future__ import annotations
@@ -113,6 +114,11 @@ def list_intake(lake: Lake, source: ObjectStore, settings: IngestSettings, name:
 def digest(uri: str, etag: str) -> bytes:
     """Return 16 bytes that stand for an object that was seen."""
     return hashlib.sha256(f"{uri}\n{etag}".encode()).digest()[:16]
+
+
+def seen_hash(uri: str, etag: str) -> str:
+    """Return the same as 32 hex digits: it stands in a tombstone for an object whose row was erased."""
+    return digest(uri, etag).hex()
 
 
 def _photos(lake: Lake, source: ObjectStore) -> Iterator[dict[str, Any]]:

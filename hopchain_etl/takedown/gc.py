@@ -1,78 +1,150 @@
-"""``hopchain gc``: deletes tables of fingerprints that nothing uses, and parts that no marker lists."""
+"""``hopchain gc``: deletes tables of fingerprints that nothing names, parts that no marker lists, and old ledgers."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from hopchain_etl import schemas
-from hopchain_etl.lake.lake import Lake, Marker
-from hopchain_etl.lake.object_store import ObjectInfo
+from hopchain_etl.annotation import batches
+from hopchain_etl.concurrency import map_threads
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo
+from hopchain_etl.lake.shards import LakeError, Marker
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.release.git import working_clone
 from hopchain_etl.release.inputs import chain
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages.token_budget import finished_ledgers
-from hopchain_etl.takedown.lake import OF_QUERIES, TABLE_OF_STAGE
+from hopchain_etl.takedown.tables import OF_QUERIES, TABLE_OF_STAGE
 
+_PART = re.compile(r"(?P<folder>.*/shard=\d+/)(part|rejects)-[^/]*")
 _DERIVED = tuple(TABLE_OF_STAGE.values())  # what a build can compute again
 
 
-def lineages_in_use(settings: Settings) -> set[str]:
-    """Return the fingerprints of the current stages, of the lineages in the settings and of every released version."""
-    build = Build(settings)
-    used = {step.fingerprint for step in build.steps.values()}
-    for lineage in settings.release.lineages:
-        used |= {link["fingerprint"] for link in chain(build.lake, lineage)}
-    if settings.registry.git_url:
-        with working_clone(settings) as repo:
-            for tag in repo.tags("training-set/*"):
-                engines = json.loads(repo.file_at(tag, "snapshot.json") or b"{}").get("engines", {})
-                used |= {stage["fingerprint"] for stages in engines.values() for stage in stages}
-    return used
+@dataclass(frozen=True)
+class Garbage:
+    """The keys of unused objects, their size in bytes, and why each table that is kept is (``table/fingerprint``)."""
+
+    keys: list[str]
+    size: int
+    kept: dict[str, str]
 
 
-def gc(lake: Lake, keep: set[str], *, dry_run: bool = True, grace_seconds: float = 86_400) -> tuple[list[str], int]:
-    """Return (and, unless ``dry_run``, delete) the keys of unused objects, and their total size in bytes.
+def lineages_in_use(settings: Settings) -> dict[str, str]:
+    """Return the fingerprints that something names, each with the first reason to keep it.
 
-    These are the tables of fingerprints not in ``keep``, and parts that are in no marker and older than
-    ``grace_seconds`` (from killed or replaced attempts), and token counts of finished runs. Images, human answers,
-    blobs and the journal are kept.
+    These are the current stages, the lineages in the settings, and whatever a released version, a batch, answers of
+    people or the record of a run names, each with all the stages above it.
     """
-    found = {key: entry.size for key, entry in finished_ledgers(lake).items()}
-    for table in schemas.TABLES:
-        names = [None] if table == "images" else lake.fingerprints(table)
+    build = Build(settings)
+    used: dict[str, str] = {}
+    for why, names in _named(settings, build.lake):
         for name in names:
+            used.setdefault(name, why)
+    current = dict.fromkeys((step.fingerprint for step in build.steps.values()), "the current settings")
+    return current | {name: why for name, why in used.items() if name not in current}
+
+
+def _named(settings: Settings, lake: Lake) -> Iterator[tuple[str, Iterable[str]]]:
+    """Yield who names fingerprints, and which."""
+    for lineage in settings.release.lineages:
+        yield "release.lineages", (link["fingerprint"] for link in chain(lake, lineage))
+    if settings.registry.git_url:
+        yield from _released(settings)
+    names = list(batches.batch_states(lake))
+    for batch in map_threads(lambda name: batches.load(lake, name), names):
+        if batch.lineage:
+            yield f"batch {batch.id} asks its questions", _with_stages_above(lake, batch.lineage)
+    for answers in lake.fingerprints("answers"):
+        facts = lake.get_json(f"lineages/{answers}.json")
+        if facts and facts["upstream"]:
+            yield "people answered its questions", _with_stages_above(lake, facts["upstream"])
+    records = [one.key for one in lake.store.list_objects("runs/") if re.fullmatch(r"runs/[^/]+\.json", one.key)]
+    for key, record in zip(records, map_threads(lake.get_json, records), strict=True):
+        fingerprints = (record or {}).get("fingerprints", {})
+        yield f"run {key.removeprefix('runs/').removesuffix('.json')} built it", fingerprints.values()
+
+
+def _released(settings: Settings) -> Iterator[tuple[str, Iterable[str]]]:
+    with working_clone(settings) as repo:
+        tags = [] if repo.empty else repo.tags("training-set/*")
+        for tag, found in zip(tags, repo.contents(f"{tag}:snapshot.json" for tag in tags), strict=True):
+            engines = json.loads(found[2] if found else b"{}").get("engines", {})
+            yield f"released in {tag}", (stage["fingerprint"] for stages in engines.values() for stage in stages)
+
+
+def _with_stages_above(lake: Lake, lineage: str) -> list[str]:
+    try:
+        return [link["fingerprint"] for link in chain(lake, lineage)]
+    except LakeError:  # its document was lost: keep at least what is named
+        return [lineage]
+
+
+def gc(lake: Lake, keep: Mapping[str, str], *, dry_run: bool = True, grace_seconds: float = 86_400) -> Garbage:
+    """Return (and, unless ``dry_run``, delete) unused objects.
+
+    These are the tables of fingerprints not in ``keep``; parts that are in no marker and older than ``grace_seconds``
+    (from killed or replaced attempts); and token counts of finished runs. Images,
+    human answers, blobs and the journal are kept.
+    """
+    before = datetime.now(UTC) - timedelta(seconds=grace_seconds)
+    found = {key: entry.size for key, entry in finished_ledgers(lake).items()}
+    kept: dict[str, str] = {}
+    loose, dead = [*found], []
+    for table in schemas.TABLES:
+        for name in [None] if table == "images" else lake.fingerprints(table):
             prefix = f"{table}/{name}/" if name else f"{table}/"
             entries = {entry.key: entry for entry in lake.store.list_objects(prefix)}
-            dead = table in _DERIVED and name not in keep and _upstream(lake, name) not in keep
-            unused = entries if dead else _orphans(lake, entries, grace_seconds)
-            found |= {key: entry.size for key, entry in unused.items()}
+            if name and table in _DERIVED:
+                if why := _reason_to_keep(lake, name, keep):
+                    kept[f"{table}/{name}"] = why
+                else:
+                    dead.append((table, name))
+                    found |= {key: entry.size for key, entry in entries.items()}
+                    continue
+            orphans = _orphans(lake, table, name, entries, before)
+            loose += orphans
+            found |= {key: entries[key].size for key in orphans}
     if not dry_run:
-        lake.store.delete(found)
-    return sorted(found), sum(found.values())
+        lake.store.delete(loose)
+        for table, name in dead:
+            lake.drop_table(table, name)
+    return Garbage(sorted(found), sum(found.values()), kept)
 
 
-def _upstream(lake: Lake, fingerprint: str | None) -> str | None:
-    """Return the queries fingerprint of a judgements or attempts table; None for other tables.
+def _reason_to_keep(lake: Lake, name: str, keep: Mapping[str, str]) -> str | None:
+    """Return why a table is kept, None if it is garbage. Judgements and attempts stay as long as their queries."""
+    if name in keep:
+        return keep[name]
+    facts = lake.get_json(f"lineages/{name}.json")
+    queries = str(facts["upstream"]) if facts and TABLE_OF_STAGE.get(facts["stage"]) in OF_QUERIES else ""
+    return f"its queries {queries} are kept: {keep[queries]}" if queries in keep else None
 
-    These tables are kept as long as their queries.
-    """
-    facts = lake.get_json(f"lineages/{fingerprint}.json")
-    return facts["upstream"] if facts and TABLE_OF_STAGE.get(facts["stage"]) in OF_QUERIES else None
 
-
-def _orphans(lake: Lake, entries: dict[str, ObjectInfo], grace_seconds: float) -> dict[str, ObjectInfo]:
+def _orphans(
+    lake: Lake, table: str, name: str | None, entries: Mapping[str, ObjectInfo], before: datetime
+) -> list[str]:
     """Return the parts among ``entries`` that are in no marker and are old enough."""
-    listed = set()
-    for key in entries:
-        if key.endswith("/_SUCCESS"):
-            marker = Marker.from_json(lake.store.get(key))
-            listed |= {key.removesuffix("_SUCCESS") + part.name for part in (*marker.parts, *marker.rejects)}
-    before = datetime.now(UTC) - timedelta(seconds=grace_seconds)
-    return {
-        key: entry
-        for key, entry in entries.items()
-        if re.search(r"/shard=\d+/(part|rejects)-[^/]*$", key) and key not in listed and entry.modified < before
+    parts = {key: match for key in entries if (match := _PART.fullmatch(key))}
+    listed = {
+        lake.folder(table, name, shard) + part.name
+        for shard, marker in lake.markers(table, name).items()
+        for part in (*marker.parts, *marker.rejects)
     }
+    loose = [key for key in parts if key not in listed and entries[key].modified < before]
+    # The manifest can lag behind after a kill, so the markers themselves are asked before anything is deleted.
+    folders = sorted({parts[key]["folder"] for key in loose})
+    for marker, folder in zip(map_threads(lambda one: _marker(lake, one), folders), folders, strict=True):
+        listed |= {folder + part.name for part in (*marker.parts, *marker.rejects)} if marker else set()
+    return [key for key in loose if key not in listed]
+
+
+def _marker(lake: Lake, folder: str) -> Marker | None:
+    try:
+        return Marker.from_json(lake.store.get(folder + "_SUCCESS"))
+    except MissingObjectError:
+        return None

@@ -1,235 +1,170 @@
-"""``hopchain withdraw`` and ``hopchain erase`` in the lake.
+"""``hopchain erase``: removes photos permanently from the lake, and calls for the same in the registry.
 
-Withdrawn photos are excluded from now on; erased photos are also deleted from the lake. Every step is idempotent: run
-an interrupted erasure again to finish it.
+What is removed is written down first, in ``erasing/``, and each step is crossed off there: an erase that was cut off
+anywhere is finished by the same command, with the image_id or the uri.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopchain_etl import schemas
-from hopchain_etl.annotation.batches import answer_keys
-from hopchain_etl.lake.journal import forget
-from hopchain_etl.lake.lake import Lake, LakeError, Marker, Part, Shard
-from hopchain_etl.lake.migrate_journal import old_answers, old_blind_answers
+from hopchain_etl.concurrency import map_threads
+from hopchain_etl.lake.lake import Lake, is_fingerprint
+from hopchain_etl.lake.object_store import StoreError
+from hopchain_etl.lake.shards import LakeError, Shard
+from hopchain_etl.release.git import RegistryError
+from hopchain_etl.takedown import documents
+from hopchain_etl.takedown.photos import Plan, find, write_plan, write_tombstones
+from hopchain_etl.takedown.tables import TABLES, Place, forget_markers, keep_up_to_date, rewrite, up_to_date
 
-# From the last stage to the first, so that dependent rows are found before the rows they depend on are deleted.
-_TABLES = ("answers", "judgements", "attempts", "queries", "instances", "categories", "images")
-TABLE_OF_STAGE = {
-    "detect": "categories",
-    "segment": "instances",
-    "generate": "queries",
-    "judge": "judgements",
-    "screen": "attempts",
-}
-OF_QUERIES = ("judgements", "attempts")
+REGISTRY = "registry"
+# A table goes before the documents that a reader of the table needs: `collect` knows the queries of its votes.
+_STEPS = ("blobs", "model answers", "votes", "checks", "tables", "batches", "listings", "samples", "contamination",
+          "views")  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Photo:
-    """Identification of a photo to take down. ``shard`` is None if only a tombstone exists."""
+@dataclass
+class Erased:
+    """What an erase removed in this call, and which steps remain."""
 
-    image_id: str
-    blob_sha: str | None
-    uri: str | None = None
-    etag: str | None = None
-    shard: Shard | None = None
+    images: list[str]
+    objects: int = 0
+    shards: int = 0
+    rows: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain JSON."""
+        return dict(vars(self))
 
 
-def find(lake: Lake, photo: str) -> list[Photo]:
-    """Return the photo with this image_id or uri, and all others with identical normalised bytes.
+class EraseError(Exception):
+    """An erase was cut off by an error; the message says which steps remain and how to finish it."""
 
-    Raises LakeError if there is none.
+
+def erase(
+    lake: Lake, photo: str, reason: str, *, registry: Callable[[Plan], dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    """Remove a photo permanently from the lake; leave only its tombstone, by which ingest knows that it was erased.
+
+    ``registry`` does the same in the registry; its result is added to the returned image_ids, numbers of deleted
+    objects and rows, and number of rewritten shards. Without it, a registry that remains from an earlier call still
+    remains. Run it while no build is running, because a build that has already read the photo would write rows about
+    it again. Raises LakeError if there is no such photo, EraseError if a step fails.
     """
-    held = [
-        Photo(row["image_id"], row["blob_sha"], row["uri"], row["etag"], shard)
-        for shard in lake.completed_shards("images")
-        for row in lake.read("images", None, shard, withdrawn=()).to_pylist()
-    ]
-    stones = [Photo(stone["image_id"], stone["blob_sha"]) for stone in lake.tombstones().values()]
-    named = [one for one in (*held, *stones) if photo in (one.image_id, one.uri)]
-    blobs = {one.blob_sha for one in named if one.blob_sha}
-    same = {one.image_id: one for one in (*stones, *held) if one in named or one.blob_sha in blobs}
-    if not same:
-        raise LakeError(f"no photo {photo!r} in {lake.store.uri('images/')}; give an image_id or a uri")
-    return [same[image] for image in sorted(same)]
-
-
-def withdraw(lake: Lake, photo: str, reason: str) -> list[str]:
-    """Write the tombstone of a photo (image_id or uri); return the image_ids that all readers now exclude."""
-    photos = find(lake, photo)
-    for one in photos:
-        lake.write_tombstone(one.image_id, reason=reason, blob_sha=one.blob_sha)
-    return [one.image_id for one in photos]
-
-
-def erase(lake: Lake, photo: str, reason: str) -> dict[str, Any]:
-    """Remove a photo permanently from the lake: tombstone, blob, raw model and human answers, and rows of every table.
-
-    Returns the image_ids, and the numbers of deleted objects and rows and of rewritten shards. Run it while no build is
-    running, because a build that has already read the photo would write rows about it again. Its uri stays in the
-    intake's listing, so that it is not ingested again.
-    """
-    photos = find(lake, photo)
-    for one in photos:
-        lake.write_tombstone(one.image_id, reason=reason, blob_sha=one.blob_sha, erased=True)
-    raw = [key for one in photos for key in _raw(lake, one)] + old_blind_answers(lake)
-    lake.store.delete(raw)
-    # A photo without a shard has lost its images row, the last thing to go: its answers went before.
-    answers = sum(forget(lake, one.shard, {one.blob_sha}) for one in photos if one.shard and one.blob_sha)
-    work = _Erasure(lake, photos)
-    work.run()
-    objects = len(raw) + answers + work.votes
-    return {"images": [one.image_id for one in photos], "objects": objects, "shards": work.shards, "rows": work.rows}
-
-
-def _raw(lake: Lake, photo: Photo) -> Iterator[str]:
-    """Yield the keys of a photo's blob and of every answer about it that is not in segments of the journal yet."""
-    if photo.blob_sha is None:
-        return
-    if lake.store.exists(f"blobs/{photo.blob_sha}"):
-        yield f"blobs/{photo.blob_sha}"
-    yield from old_answers(lake, photo.blob_sha)
-
-
-class _Erasure:
-    """Rewrites all shards that contain rows of given photos, without these rows."""
-
-    def __init__(self, lake: Lake, photos: list[Photo]) -> None:
-        self._lake = lake
-        self._photos = {one.image_id: one for one in photos}
-        located = {one.shard for one in photos}
-        self._where = None if None in located else located  # None: search all shards
-        self._queries: set[str] = set()
-        self.shards = self.rows = self.votes = 0
-
-    def run(self) -> None:
-        """Rewrite all tables; afterwards the counts are in ``shards``, ``rows`` and ``votes``."""
-        places = [place for table in _TABLES for place in self._places(table)]
-        current = {place for place in places if self._is_up_to_date(*place)}
-        for _, fingerprint, shard in (place for place in places if place[0] == "queries"):
-            rows = self._lake.read("queries", fingerprint, shard, withdrawn=())
-            matching = rows.filter(pc.is_in(rows["image_id"], pa.array(self._photos)))
-            self._queries.update(matching["query_id"].to_pylist())
-        votes = answer_keys(self._lake, self._queries)
-        self._lake.store.delete(votes)
-        self.votes += len(votes)
-        for place in places:
-            self._rewrite(*place)
-        for place in current:  # shards that were up to date stay up to date, so that an erasure does not cause rebuilds
-            self._update_inputs_digest(*place)
-
-    def _places(self, table: str) -> Iterator[tuple[str, str | None, Shard]]:
-        for fingerprint in [None] if table == "images" else self._lake.fingerprints(table):
-            for shard in self._lake.completed_shards(table, fingerprint):
-                if table == "answers" or self._where is None or shard in self._where:
-                    yield table, fingerprint, shard
-
-    def _rewrite(self, table: str, fingerprint: str | None, shard: Shard) -> None:
-        lake, folder = self._lake, self._lake.folder(table, fingerprint, shard)
-        marker = lake.marker(table, fingerprint, shard)
-        assert marker is not None
-        schema = schemas.TABLES[table]
-        column, erased = ("image_id", set(self._photos)) if "image_id" in schema.names else ("query_id", self._queries)
-        parts, removed = self._without(folder, marker.parts, schema, column, erased)
-        rejects, touched = self._cleaned_rejects(lake.rejects(table, fingerprint, shard).to_pylist())
-        if not removed and not touched:
-            return
-        images = {row["image_id"] for row in removed if "image_id" in row}
-        rejects += [self._erased_input(table, self._photos[image]) for image in sorted(images)]
-        queries = {row["query_id"] for row in removed} if table in OF_QUERIES else removed
-        inputs = min(marker.ok, len(images) or len(queries))
-        reject_parts = []
-        if rejects:
-            rows = pa.Table.from_pylist(rejects, schema=schemas.REJECTS)
-            reject_parts.append(lake.write_part(folder, "rejects-00000", rows))
-        attempts = {name: count for name, count in marker.attempts.items() if name not in erased}
-        updated = replace(marker, parts=tuple(parts), rejects=tuple(reject_parts), ok=marker.ok - inputs,
-                          rejected=marker.rejected + inputs, attempts=attempts)  # fmt: skip
-        self._swap(folder, marker, updated)
-        self.shards += 1
-        self.rows += len(removed)
-
-    def _without(
-        self, folder: str, parts: Iterable[Part], schema: pa.Schema, column: str, erased: set[str]
-    ) -> tuple[list[Part], list[dict[str, Any]]]:
-        """Rewrite the parts with rows to delete; return the remaining parts and the deleted rows."""
-        kept, removed = [], []
-        for part in parts:
-            rows = self._lake.parts(folder, [part], schema)
-            hit = pc.is_in(rows[column], pa.array(sorted(erased), pa.string()))
-            if not pc.any(hit).as_py():
-                kept.append(part)
-                continue
-            removed += rows.filter(hit).to_pylist()
-            rest = rows.filter(pc.invert(hit))
-            if rest.num_rows:
-                kept.append(self._lake.write_part(folder, part.name.rsplit("-", 1)[0], rest))
-        return kept, removed
-
-    def _cleaned_rejects(self, rejects: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
-        """Return the rejects without data about the photos; rejected candidates made from them are removed."""
-        uris = {one.uri for one in self._photos.values() if one.uri}
-        kept, touched = [], False
-        for row in rejects:
-            if row["image_id"] not in self._photos and row["uri"] not in uris:
-                kept.append(row)
-            elif row["scope"] == "input":
-                touched = touched or row["payload"] is not None or bool(row["detail"])
-                kept.append({**row, "payload": None, "detail": "" if row["reason"] != "erased" else row["detail"]})
-            else:
-                touched = True
-        return kept, touched
-
-    def _erased_input(self, table: str, photo: Photo) -> dict[str, Any]:
-        """Return the reject row for an erased input, so that row counts still add up."""
-        stage = {table: stage for stage, table in TABLE_OF_STAGE.items()}.get(table, "ingest")
-        facts = {
-            "stage": stage,
-            "scope": "input",
-            "outcome": "rejected",
-            "reason": "erased",
-            "detail": "",
-            "payload": None,
-        }
-        place = {"image_id": photo.image_id, "uri": photo.uri, "etag": photo.etag}
-        return {**facts, **place, "input_id": photo.uri if table == "images" else photo.image_id}
-
-    def _swap(self, folder: str, old: Marker, new: Marker) -> None:
-        self._lake.store.put(folder + "_SUCCESS", new.to_json())
-        names = {part.name for part in (*new.parts, *new.rejects)}
-        unused = [part.name for part in (*old.parts, *old.rejects) if part.name not in names]
-        self._lake.store.delete(folder + name for name in unused)
-
-    def _sources(self, fingerprint: str | None) -> list[tuple[str, str | None]] | None:
-        """Return the input tables of a lineage's shards; None if unknown."""
-        facts = self._lake.get_json(f"lineages/{fingerprint}.json") if fingerprint else None
-        if facts is None or facts["stage"] not in TABLE_OF_STAGE:
-            return None
-        if facts["upstream"] is None:
-            return [("images", None)]
-        above = self._lake.get_json(f"lineages/{facts['upstream']}.json")
-        return [("images", None), (TABLE_OF_STAGE[above["stage"]], facts["upstream"])] if above else None
-
-    def _is_up_to_date(self, table: str, fingerprint: str | None, shard: Shard) -> bool:
-        """Return whether a shard's marker matches the current state of its sources."""
-        sources, marker = self._sources(fingerprint), self._lake.marker(table, fingerprint, shard)
+    plan = planned(lake, photo, registry is not None)
+    result = Erased(sorted(plan.images))
+    extra: dict[str, Any] = {}
+    write_tombstones(lake, plan, reason)
+    write_plan(lake, plan)
+    for step in [*plan.remains]:
+        if step == REGISTRY and registry is None:
+            continue
         try:
-            return bool(sources and marker and marker.inputs == self._lake.inputs_digest(sources, shard))
-        except LakeError:
-            return False
+            if step == REGISTRY:
+                extra = registry(plan) if registry else {}
+            else:
+                _run(lake, plan, step, result)
+        except (StoreError, LakeError, RegistryError) as error:
+            raise EraseError(
+                f"{step}: {error}\nthe photo is excluded, but not erased yet; what remains: "
+                f"{', '.join(plan.remains)}. Run the same command again to finish it"
+            ) from error
+        plan.remains.remove(step)
+        if plan.remains:
+            write_plan(lake, plan)
+    write_tombstones(lake, plan, reason)
+    write_plan(lake, plan)
+    return {**result.to_json(), **extra, "remains": plan.remains}
 
-    def _update_inputs_digest(self, table: str, fingerprint: str | None, shard: Shard) -> None:
-        sources, marker = self._sources(fingerprint), self._lake.marker(table, fingerprint, shard)
-        assert sources
-        assert marker
-        digest = self._lake.inputs_digest(sources, shard)
-        if marker.inputs != digest:
-            key = self._lake.folder(table, fingerprint, shard) + "_SUCCESS"
-            self._lake.store.put(key, replace(marker, inputs=digest).to_json())
+
+def planned(lake: Lake, photo: str, with_registry: bool) -> Plan:
+    """Return what an erase of a photo removes: what is found now, and what an unfinished erase has found."""
+    plan = find(lake, photo)
+    going_on = bool(plan.remains)
+    for fingerprint in lake.fingerprints("queries"):
+        for shard in set(lake.completed_shards("queries", fingerprint)) & set(map(Shard.parse, plan.shards)):
+            rows = lake.read("queries", fingerprint, shard, withdrawn=())
+            plan.queries.update(rows.filter(plan.rows_of(rows))["query_id"].to_pylist())
+    plan.batches |= documents.batches_with(lake, plan.queries) | _answered(lake, plan)
+    if not going_on:
+        found = ((_name(place), up_to_date(lake, place)) for place in _places(lake, plan))
+        plan.fresh = {name: digest for name, digest in found if digest}
+        plan.remains = [*_STEPS, *([REGISTRY] if with_registry else [])]
+    return plan
+
+
+def _answered(lake: Lake, plan: Plan) -> set[str]:
+    """Return the batches whose answers table has rows about the photos' questions."""
+    shards = [(name, one) for name in lake.fingerprints("answers") for one in lake.completed_shards("answers", name)]
+
+    def mentions(place: tuple[str, Shard]) -> bool:
+        folder, marker = lake.folder("answers", *place), lake.marker("answers", *place)
+        rows = lake.parts(folder, marker.parts if marker else (), schemas.ANSWERS, ["query_id"])
+        return bool(pc.any(plan.rows_of(rows)).as_py())
+
+    hits = map_threads(mentions, shards) if plan.queries else []
+    return {shard.intake for (_, shard), hit in zip(shards, hits, strict=False) if hit}
+
+
+def _run(lake: Lake, plan: Plan, step: str, result: Erased) -> None:
+    match step:
+        case "blobs":
+            result.objects += documents.erase_blobs(lake, plan)
+        case "model answers":
+            result.objects += documents.erase_model_answers(lake, plan)
+        case "votes":
+            result.objects += documents.erase_votes(lake, plan)
+        case "checks":
+            result.objects += documents.erase_checks(lake, plan)
+        case "tables":
+            _rewrite_tables(lake, plan, result)
+        case "batches":
+            documents.erase_from_batches(lake, plan)
+        case "listings":
+            documents.erase_from_listings(lake, plan)
+        case "samples":
+            documents.erase_samples(lake, plan)
+        case "contamination":
+            documents.erase_contamination(lake, plan)
+        case "views":
+            documents.erase_views(lake)
+
+
+def _rewrite_tables(lake: Lake, plan: Plan, result: Erased) -> None:
+    places = list(_places(lake, plan))
+    for place in places:
+        removed = rewrite(lake, place, plan)
+        result.rows += removed
+        result.shards += removed > 0
+    for place in reversed(places):  # from the first stage to the last
+        if before := plan.fresh.get(_name(place)):
+            keep_up_to_date(lake, place, before)
+    for table, fingerprint in sorted({place[:2] for place in places}, key=str):
+        forget_markers(lake, table, fingerprint)
+
+
+def _places(lake: Lake, plan: Plan) -> Iterator[Place]:
+    """Yield every shard that can have rows, rejects or left-over parts of the photos, complete or not."""
+    shards = sorted(map(Shard.parse, plan.shards))
+    for table in TABLES:
+        here = sorted(Shard(batch, 0) for batch in plan.batches) if table == "answers" else shards
+        if table == "images":
+            here = sorted({*shards, *map(Shard.parse, plan.grouped)})
+        for fingerprint in [None] if table == "images" else _fingerprints(lake, table):
+            yield from ((table, fingerprint, shard) for shard in here)
+
+
+def _fingerprints(lake: Lake, table: str) -> list[str]:
+    """Return all fingerprints of a table; in a versioned bucket also those that only older versions have."""
+    if not lake.store.versioned:
+        return lake.fingerprints(table)
+    return sorted(filter(is_fingerprint, {one.key.split("/")[1] for one in lake.store.versions(f"{table}/")}))
+
+
+def _name(place: Place) -> str:
+    return " ".join(str(one or "-") for one in place)

@@ -13,34 +13,54 @@ import pyarrow.parquet as pq
 
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.release.dvc_objects import RESEARCH, checked, hash_of, objects_at
-from hopchain_etl.release.git import GitRepo, working_clone
+from hopchain_etl.release.git import GitRepo, RegistryError, working_clone
 from hopchain_etl.release.image_parts import images_json, write_images
+from hopchain_etl.release.withdrawn import add_withdrawn
 from hopchain_etl.settings import Settings
+from hopchain_etl.takedown import history
 
 
-def erase_from_registry(settings: Settings, images: Iterable[str], reason: str) -> dict[str, Any]:
-    """Remove photos from all image parts and rows of the registry; return what was yanked and deleted.
+def erase_from_registry(
+    settings: Settings, images: Iterable[str], reason: str, queries: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Remove photos, and the ids of their queries, from the registry; return what was yanked and deleted.
 
-    First the rewritten parts are pushed, then one commit with the renamed tags, and only then are the old objects
-    deleted. Run an interrupted erasure again to finish it. The next publish makes a (major) version without the photos.
-    Raises RegistryError if a step fails. Do not run it during a publish.
+    First the rewritten parts are pushed, then the branch and the renamed tags in one push, and only then are the old
+    objects deleted. The git history is rewritten from the first commit that names a photo, so this push is forced;
+    ``rewritten_refs`` counts what clones must fetch anew. Run an interrupted erasure again to finish it. The next
+    publish makes a (major) version without the photos. Raises RegistryError if a step fails. Do not run it during a
+    publish.
     """
     erased = set(images)
     with working_clone(settings) as repo:
         if repo.empty:
-            return {"yanked": [], "rewritten": [], "deleted": 0}
+            return {"yanked": [], "rewritten": [], "rewritten_refs": 0, "deleted": 0}
         store = repo.store()
-        tags = [tag for tag in repo.tags("training-set/*") if erased & _index(repo, tag).keys()]
+        tags = _tags_with(repo, store, erased)
         parts = _rewrite_parts(repo, store, erased)
         if tags or parts:
-            _yank(repo, tags, reason)
-        return {"yanked": tags, "rewritten": parts, "deleted": _delete_bytes(repo, store, erased)}
+            _yank(repo, tags, reason, erased)
+        changed = history.forget(repo, sorted({*erased, *queries}))
+        if tags or parts or changed:
+            _push(repo, tags, changed)
+        deleted = _delete_bytes(repo, store, erased)
+        return {"yanked": tags, "rewritten": parts, "rewritten_refs": len(changed), "deleted": deleted}
 
 
 def _index(repo: GitRepo, revision: str) -> dict[str, str]:
     """Return the image-to-part index of a revision."""
     index: dict[str, str] = json.loads(repo.file_at(revision, "images.json") or b"{}")
     return index
+
+
+def _tags_with(repo: GitRepo, store: ObjectStore, erased: set[str]) -> list[str]:
+    """Return the versions whose parts hold any of the photos."""
+    tags = repo.tags("training-set/*")
+    needles = [f'"{image}"'.encode() for image in erased]
+    indexes = repo.contents(f"{tag}:images.json" for tag in tags)
+    return [
+        tag for tag, index in zip(tags, indexes, strict=True) if index and any(needle in index[2] for needle in needles)
+    ]
 
 
 def _rewrite_parts(repo: GitRepo, store: ObjectStore, erased: set[str]) -> list[str]:
@@ -63,12 +83,13 @@ def _rewrite_parts(repo: GitRepo, store: ObjectStore, erased: set[str]) -> list[
     return names
 
 
-def _yank(repo: GitRepo, tags: list[str], reason: str) -> None:
-    """Commit the removal of the current version and rename the tags, in one push."""
+def _yank(repo: GitRepo, tags: list[str], reason: str, erased: set[str]) -> None:
+    """Commit the removal of the current version and rename the tags, in the clone."""
     path = repo.path / "yanked.json"
     yanked = json.loads(path.read_text()) if path.exists() else {}
     yanked |= {tag: {"tag": f"yanked/{tag}", "reason": reason} for tag in tags}
     path.write_text(json.dumps(yanked, sort_keys=True, indent=1) + "\n")
+    add_withdrawn(repo.path, erased)
     for file in repo.git("ls-files").splitlines():
         if _of_a_version(file):
             (repo.path / file).unlink()
@@ -78,9 +99,32 @@ def _yank(repo: GitRepo, tags: list[str], reason: str) -> None:
         contents = repo.git("for-each-ref", "--format=%(contents)", f"refs/tags/{tag}")
         message = f"yanked: {reason}\n\n{contents}"
         repo.git("tag", "--annotate", "--message", message, f"yanked/{tag}", f"{tag}^{{commit}}")
-    repo.push(*(f"refs/tags/yanked/{tag}" for tag in tags), *(f":refs/tags/{tag}" for tag in tags))
-    for tag in tags:
-        repo.git("tag", "--delete", tag)
+    if tags:
+        repo.git("tag", "--delete", *tags)
+
+
+def _push(repo: GitRepo, tags: list[str], changed: dict[str, tuple[str, str]]) -> None:
+    """Push the branch, the renamed tags and all that was rewritten, in one push; refuse if another push came first."""
+    branch, origin = repo.git("symbolic-ref", "--short", "HEAD").strip(), "refs/remotes/origin/"
+    held = repo.git("rev-parse", origin + branch).strip()
+    # What each branch was when it was cloned: a push that came meanwhile must not be lost.
+    before = {branch: held} | {
+        name.removeprefix(origin): old for name, (old, _) in changed.items() if name.startswith(origin)
+    }
+    leases = [f"--force-with-lease=refs/heads/{name}:{old}" for name, old in before.items()]
+    refs = [f"refs/heads/{branch}:refs/heads/{branch}"]
+    refs += [f"{origin}{name}:refs/heads/{name}" for name in before if name != branch]
+    moved = {*(name for name in changed if name.startswith("refs/tags/")), *(f"refs/tags/yanked/{tag}" for tag in tags)}
+    refs += [*(f"+{name}:{name}" for name in sorted(moved)), *(f":refs/tags/{tag}" for tag in tags)]
+    try:
+        repo.git("push", "--quiet", "--atomic", *leases, "origin", *refs)
+    except RegistryError as error:
+        if not changed:
+            raise
+        raise RegistryError(
+            f"{error}\nthe git history names the photo and must be rewritten: allow forced pushes to the registry "
+            "until this is done (receive.denyNonFastForwards, protected branches and tags)"
+        ) from error
 
 
 def _of_a_version(file: str) -> bool:
@@ -95,24 +139,22 @@ def _delete_bytes(repo: GitRepo, store: ObjectStore, erased: set[str]) -> int:
     This includes leftovers of failed publishes. A version with the photo only in its research artifact keeps its
     training set and loses only the artifact.
     """
-    used = objects_at(repo, "HEAD", store)
-    for tag in repo.tags("training-set/*"):
-        used |= objects_at(repo, tag, store)
-    deleted = [
-        entry.key
-        for entry in store.list_objects("files/md5/")
-        if entry.key not in used and _holds(store.get(entry.key), erased)
+    used = objects_at(repo, ["HEAD", *repo.tags("training-set/*")], store)
+    found = [
+        one
+        for one in store.versions("files/md5/")
+        if not one.deleted and one.key not in used and _holds(store.version(one), erased)
     ]
-    store.delete(deleted)
-    return len(deleted)
+    keys = {one.key for one in found}
+    store.erase(sorted(keys))
+    return len(keys)
 
 
 def _holds(data: bytes, erased: set[str]) -> bool:
-    """Return whether an object is a Parquet file with rows of any of these images."""
+    """Return whether an object is a Parquet file with rows of any of these images, or grouped with any of them."""
     try:
         file = pq.ParquetFile(io.BytesIO(data))
     except pa.ArrowInvalid:
         return False  # a folder's listing
-    if "image_id" not in file.schema_arrow.names:
-        return False
-    return bool(erased & set(file.read(columns=["image_id"])["image_id"].to_pylist()))
+    columns = [name for name in ("image_id", "group") if name in file.schema_arrow.names]
+    return any(erased & set(column.to_pylist()) for column in file.read(columns=columns).columns)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from hopchain_etl.schemas import SPLITS, TRAINING_SCHEMA
+from hopchain_etl.training_set.withdrawn import withdrawn_among
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -72,8 +73,10 @@ class TrainingSet:
     """The rows of one target, or of one of its splits, in a folder filled by ``dvc pull``.
 
     ``path`` is a clone, its ``training_set/``, or the folder of one target; ``target`` is required if there are
-    several. Only ``columns`` (default: all) are read. Raises NotPulledError if no rows have been downloaded, and
-    ValueError for an unknown split, target, column or schema version.
+    several. Only ``columns`` (default: all) are read. Rows of photos that were withdrawn since, as far as the clone
+    knows (``training_set.withdrawn``), are left out; ``withdrawn`` names other photos to leave out instead. Raises
+    NotPulledError if no rows have been downloaded, and ValueError for an unknown split, target, column or schema
+    version.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class TrainingSet:
         split: str | None = None,
         columns: Sequence[str] | None = None,
         where: pc.Expression | None = None,
+        withdrawn: Iterable[str] | None = None,
     ) -> None:
         targets, images = layout(Path(path))
         self.folder = _one(targets, target)
@@ -95,6 +99,9 @@ class TrainingSet:
         if not self.files:
             raise NotPulledError(f"no rows of {split or 'any split'} in {self.folder / 'rows'}; run `dvc pull`")
         self.schema = _checked_schema(self.files[0])
+        if withdrawn is None:
+            withdrawn = withdrawn_among(self.folder, self._each("image_id"))
+        self.withdrawn = frozenset(withdrawn)
         if unknown := sorted(set(self.columns or ()) - set(self.schema.names)):
             raise ValueError(f"no column {unknown[0]!r}; `hopchain schema` describes all")
 
@@ -123,8 +130,9 @@ class TrainingSet:
         """Yield record batches of at most ``rows`` rows, file by file, in order."""
         for path in self.files:
             scanner = ds.dataset(path, format="parquet").scanner(
-                columns=self.columns, filter=self.filter, batch_size=rows, batch_readahead=1, fragment_readahead=1,
-                use_threads=False, fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=False),
+                columns=self.columns, filter=self._all_filters(), batch_size=rows,
+                batch_readahead=1, fragment_readahead=1, use_threads=False,
+                fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=False),
             )  # fmt: skip
             yield from (batch for batch in scanner.to_batches() if batch.num_rows)
 
@@ -151,10 +159,10 @@ class TrainingSet:
     def _places(self) -> Sequence[int]:
         """The positions of the filtered rows in the files."""
         total = sum(pq.read_metadata(path).num_rows for path in self.files)
-        if self.filter is None:
+        if self._all_filters() is None:
             return range(total)
         kept = set(self._ids())
-        return [place for place, one in enumerate(self._with(where=None)._ids()) if one in kept]
+        return [place for place, one in enumerate(self._each("query_id")) if one in kept]
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -175,8 +183,19 @@ class TrainingSet:
                 place -= size
         raise IndexError(place)
 
+    def _each(self, column: str) -> Iterator[str]:
+        """Yield a column of every row in the files, also of rows that are left out."""
+        for path in self.files:
+            yield from pq.read_table(path, columns=[column])[column].to_pylist()
+
+    def _all_filters(self) -> pc.Expression | None:
+        if not self.withdrawn:
+            return self.filter
+        kept = ~pc.field("image_id").isin(sorted(self.withdrawn))
+        return kept if self.filter is None else self.filter & kept
+
     def _with(self, **changes: Any) -> TrainingSet:
-        same = {"split": self.split, "columns": self.columns, "where": self.filter}
+        same = {"split": self.split, "columns": self.columns, "where": self.filter, "withdrawn": self.withdrawn}
         other = TrainingSet(self.folder, **{**same, **changes})
         if "images" in self.__dict__:
             other.__dict__["images"] = self.images

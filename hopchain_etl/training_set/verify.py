@@ -25,6 +25,7 @@ from PIL import Image
 
 from hopchain_etl.training_set.dataset import layout
 from hopchain_etl.training_set.verify_row import Complaint, Row, verify_any, verify_row
+from hopchain_etl.training_set.withdrawn import withdrawn_among
 
 __all__ = ["VerifyResult", "verify", "verify_row"]
 
@@ -44,6 +45,7 @@ class VerifyResult:
     rows: int = 0
     images: int = 0
     unreviewed: int = 0  # rows without human answers
+    withdrawn: int = 0  # photos that were withdrawn since, as far as the clone knows
     unchecked: float = 0.0
     failures: Counter[str] = field(default_factory=Counter)
     samples: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -96,6 +98,7 @@ def verify(path: Path, *, images: bool = True, instances: Path | None = None) ->
         for target in targets:
             _add_rows(target.name, _folder_batches(target / "rows"), result, wanted, in_set=True)
     result.unchecked /= max(1, result.rows)
+    result.withdrawn = len(withdrawn_among(path, wanted))
     if images and not path.is_file():
         _verify_images(image_folder, wanted, result)
     return result

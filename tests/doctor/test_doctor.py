@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from hopchain_etl.doctor import Finding, examine
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import ObjectStore, StoreError
 from hopchain_etl.lake.s3_store import S3Store
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import S3Settings, Settings, VlmSettings
 from support.command_line import environment, hopchain
-from support.s3 import S3Location
+from support.s3 import S3Location, s3_client
 from support.scripted_server import Body, Say, ScriptedServer
 
 
@@ -69,6 +71,32 @@ def test_answers_that_no_build_finds_before_they_are_migrated_are_told(bucket: S
     told = found(place)["journal"]
     assert (told.state, told.remedy) == ("warning", "hopchain migrate")
     assert "answers of old are" in told.detail
+
+
+@pytest.mark.s3
+def test_versions_that_this_key_may_not_remove_are_a_warning(
+    bucket: S3Location, s3_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = s3_client(bucket.endpoint_url, s3_server.credentials["admin"])
+    client.put_bucket_versioning(Bucket=bucket.bucket, VersioningConfiguration={"Status": "Enabled"})
+    assert "versions in the lake" not in found(settings(bucket))
+    versions = client.list_object_versions(Bucket=bucket.bucket)
+    assert not {"Versions", "DeleteMarkers"} & versions.keys()  # the doctor leaves none of its own
+
+    def refused(store: ObjectStore, keys: Any, **options: Any) -> None:
+        raise StoreError("AccessDenied; check the permissions")
+
+    monkeypatch.setattr(ObjectStore, "erase", refused)
+    finding = found(settings(bucket))["versions in the lake"]
+    assert (finding.state, "s3:DeleteObjectVersion" in finding.remedy) == ("warning", True)
+    assert "AccessDenied" in finding.detail
+
+
+@pytest.mark.s3
+def test_an_erase_that_was_cut_off_is_a_warning(bucket: S3Location) -> None:
+    Lake(settings(bucket).lake).put_json("erasing/abc.json", {"remains": ["tables", "registry"]})
+    finding = found(settings(bucket))["erasing a photo"]
+    assert (finding.state, "tables, registry" in finding.detail) == ("warning", True)
 
 
 @pytest.mark.s3

@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from obstore.exceptions import AlreadyExistsError
 
+from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake import s3_store
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore, StoreError
 from hopchain_etl.lake.s3_store import S3Store
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import S3Settings
 from support.faulty_proxy import FaultyProxy
-from support.s3 import S3Location
+from support.s3 import S3Location, s3_client
 
 pytestmark = pytest.mark.s3
 
@@ -243,3 +244,36 @@ def test_errors_say_where_and_what_to_do(bucket: S3Location, monkeypatch: pytest
 def test_what_is_not_an_s3_location_is_refused(uri: str) -> None:
     with pytest.raises(ValueError, match="write s3://bucket/prefix"):
         S3Settings(uri=uri)
+
+
+def test_a_versioned_bucket_gives_up_all_versions_or_all_but_the_current_one(
+    bucket: S3Location, s3_server: ServerInfo
+) -> None:
+    client = s3_client(bucket.endpoint_url, s3_server.credentials["admin"])
+    client.put_bucket_versioning(Bucket=bucket.bucket, VersioningConfiguration={"Status": "Enabled"})
+    store = open_store(S3Settings(uri=f"s3://{bucket.bucket}/a", endpoint_url=bucket.endpoint_url, path_style=True))
+    for key in ("gone", "gone too", "kept"):
+        for text in (b"old", b"new"):
+            store.put(key, text)
+    store.delete(["gone"])
+    assert {(one.key, one.current, one.deleted) for one in store.versions("gone")} == {
+        ("gone", False, False),
+        ("gone", True, True),
+        ("gone too", False, False),
+        ("gone too", True, False),
+    }
+    assert {store.version(one) for one in store.versions("kept")} == {b"old", b"new"}
+    store.erase(["gone", "kept", "absent"], keep_current=True)
+    assert [store.version(one) for one in store.versions("kept")] == [b"new"]
+    store.erase(["gone", "gone too"])
+    assert {one.key for one in store.versions()} == {"kept"}
+    assert store.get("kept") == b"new"
+
+
+def test_a_bucket_without_versions_has_the_current_ones(bucket: S3Location) -> None:
+    store = open_store(S3Settings(uri=f"s3://{bucket.bucket}/a", endpoint_url=bucket.endpoint_url, path_style=True))
+    store.put("kept", b"data")
+    store.erase(["kept"], keep_current=True)
+    assert [(one.key, one.current, one.deleted) for one in store.versions()] == [("kept", True, False)]
+    store.erase(["kept", "absent"])
+    assert list(store.versions()) == []

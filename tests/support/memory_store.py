@@ -53,10 +53,13 @@ class MemoryStore(ObjectStore):
             self._write("delete")
             self.objects.pop(key, None)
 
-    def erase(self, keys: Iterable[str]) -> None:
+    def erase(self, keys: Iterable[str], *, keep_current: bool = False) -> None:
         for key in keys:
-            self.delete([key])
-            self.history.pop(key, None)
+            if keep_current:
+                self.history[key] = [self.objects[key]] if key in self.objects else []
+            else:
+                self.delete([key])
+                self.history.pop(key, None)
 
     def exists(self, key: str) -> bool:
         return key in self.objects

@@ -35,7 +35,7 @@ from hopchain_etl.pipeline.build import Build
 from hopchain_etl.release.assemble import Params, assemble
 from hopchain_etl.release.snapshot import take_snapshot, to_bytes
 from hopchain_etl.settings import AskSettings, Policy, Profile, ReleaseSettings, ScreenSettings, Settings, VlmSettings
-from hopchain_etl.takedown.lake import withdraw
+from hopchain_etl.takedown.photos import withdraw
 from support.drawn_lake import ANY_MIX
 from support.s3 import s3_client
 from support.scripted_server import Act, Body, Say, ScriptedServer, prompt_of, say_json

@@ -18,6 +18,7 @@ from hopchain_etl.schemas import SPLITS
 from hopchain_etl.training_set.dataset import NotPulledError, TrainingRow, TrainingSet
 from hopchain_etl.training_set.export.formats import FORMATS, Example, SplitFile
 from hopchain_etl.training_set.export.tokens import TokenCount, estimate
+from hopchain_etl.training_set.withdrawn import ask_registry
 
 # Trainers replace these tokens by media; a question that quotes one from a photo would refer to too many images.
 RESERVED = ("<image>", "<video>", "<audio>")
@@ -45,6 +46,7 @@ class ExportResult:
     read: int = 0
     rows: int = 0
     filtered: int = 0
+    withdrawn: int = 0  # photos that were withdrawn since this version; their rows are not read
     longest_prompt: int = 0  # in tokens, over the exported rows
     dropped: Counter[str] = field(default_factory=Counter)
     files: list[str] = field(default_factory=list)
@@ -66,7 +68,8 @@ def export(
     """Write one file per split below ``out`` and ``export.json`` with the counts; return the counts.
 
     Files of an earlier export of the same split are replaced when the new ones are complete. ``count`` returns the
-    number of tokens of a text; ``advance`` is called for each row read. Raises NotPulledError if rows or images have
+    number of tokens of a text; ``advance`` is called for each row read. A clone first asks its registry which photos
+    were withdrawn since. Raises NotPulledError if rows or images have
     not been downloaded, and ValueError for an unknown format, variant, split or filter.
     """
     if wanted.format not in FORMATS:
@@ -74,6 +77,7 @@ def export(
     if wanted.variant not in ("full", "half", "single"):
         raise ValueError(f"no variant {wanted.variant!r}; there are full, half and single")
     done = ExportResult()
+    ask_registry(path)
     out.mkdir(parents=True, exist_ok=True)
     for split in [wanted.split] if wanted.split else SPLITS:
         try:
@@ -82,6 +86,7 @@ def export(
             if wanted.split:
                 raise
             continue
+        done.withdrawn += len(everything.withdrawn)
         place = SplitFile(out, split)
         examples = _examples(everything.where(*wanted.filters), wanted, count, done, advance)
         FORMATS[wanted.format](examples, place)

@@ -1,0 +1,72 @@
+"""Which photos of a downloaded training set have been withdrawn since: an older version still has their rows.
+
+The registry's newest commit has ``withdrawn.json``, the sha256 of the image_id of every photo that was taken back. A
+clone knows that of its own commit and of the last fetch; ``ask_registry`` fetches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+FILE = "withdrawn.json"
+_SECONDS = 20.0  # to wait for the registry
+
+
+def hash_of_image(image_id: str) -> str:
+    """Return how ``withdrawn.json`` names a photo."""
+    return hashlib.sha256(image_id.encode()).hexdigest()
+
+
+def withdrawn_among(path: Path, images: Iterable[str]) -> set[str]:
+    """Return which images were withdrawn, as far as the clone at ``path`` (or around it) knows; needs no network."""
+    hashes = _known(path)
+    return {image for image in set(images) if hash_of_image(image) in hashes} if hashes else set()
+
+
+def ask_registry(path: Path) -> bool:
+    """Fetch what the registry knows now into the clone at ``path``; return whether it answered.
+
+    Changes no file of the clone. A folder that is no clone cannot ask.
+    """
+    root = _clone(path)
+    if root is None:
+        return False
+    answered = _git(root, "fetch", "--quiet", "--no-tags", "origin") is not None
+    if not answered:
+        log.warning("the registry of %s did not answer; photos withdrawn since the last fetch are not known", root)
+    return answered
+
+
+def _known(path: Path) -> set[str]:
+    root = _clone(path)
+    if root is None:
+        return set()
+    texts = [_git(root, "show", f"{revision}:{FILE}") for revision in ("refs/remotes/origin/HEAD", "HEAD")]
+    return {name for text in texts if text for name in json.loads(text)}
+
+
+def _clone(path: Path) -> Path | None:
+    """Return the clone of a registry that holds ``path``; a repository of anything else is none."""
+    inside = (path, *list(path.resolve().parents)[:2])
+    return next((one for one in inside if (one / ".git").exists() and (one / "images.json").exists()), None)
+
+
+def _git(root: Path, *args: str) -> str | None:
+    """Return the output of git, None if it fails or is not installed."""
+    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        done = subprocess.run(
+            ["git", *args], cwd=root, capture_output=True, text=True, check=False, timeout=_SECONDS, env=env,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

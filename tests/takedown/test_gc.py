@@ -1,0 +1,116 @@
+"""Garbage collection: what nothing names goes, and what anything names stays, with the reason."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hopchain_etl import schemas
+from hopchain_etl.annotation import batches
+from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.takedown.gc import gc, lineages_in_use
+from support import drawn_lake
+from support.taken import FIRST
+
+pytestmark = pytest.mark.s3
+
+
+@pytest.fixture
+def lake(bucket: Any) -> Lake:
+    return Lake(drawn_lake.settings_for(bucket).lake)
+
+
+def everything(lake: Lake) -> dict[str, bytes]:
+    """Return all objects; manifests only repeat others, in whatever form."""
+    keys = [entry.key for entry in lake.store.list_objects() if not entry.key.startswith("manifests/")]
+    return {key: lake.store.get(key) for key in keys}
+
+
+def named(prints: drawn_lake.Lineages) -> dict[str, str]:
+    return dict.fromkeys(vars(prints).values(), "named")
+
+
+def test_gc_lists_dead_lineages_and_old_orphans_and_deletes_only_when_told(lake: Lake) -> None:
+    old, queries = drawn_lake.fill(lake, range(2), version="1")
+    new, _ = drawn_lake.fill(lake, range(2), version="2")
+    answers = drawn_lake.answer(lake, old.queries, queries)
+    folder = lake.folder("queries", new.queries, FIRST)
+    orphan = folder + lake.write_part(folder, "part-00007", schemas.QUERIES.empty_table()).name
+    before = everything(lake)
+
+    assert orphan not in gc(lake, named(new), grace_seconds=3600).keys
+    found = gc(lake, named(new), grace_seconds=-60)
+    assert everything(lake) == before
+    dead = {key for key in before if any(f"/{name}/" in key for name in vars(old).values())}
+    assert set(found.keys) == {*dead, orphan}
+    assert found.size == sum(len(before[key]) for key in found.keys)
+    assert found.kept == {f"{table}/{name}": "named" for table, name in vars(new).items()}
+
+    gc(lake, named(new), dry_run=False, grace_seconds=-60)
+    assert everything(lake) == {key: data for key, data in before.items() if key not in found.keys}
+    assert lake.completed_shards("queries", old.queries) == []
+    assert lake.read("answers", answers, Shard("batch-1", 0)).num_rows == 16
+    assert gc(lake, named(new), grace_seconds=-60).keys == []
+
+
+def test_gc_spares_a_shard_that_is_being_written(lake: Lake) -> None:
+    prints, _ = drawn_lake.fill(lake, range(1))
+    folder = lake.folder("queries", prints.queries, Shard("first", 1))
+    lake.write_part(folder, "part-00000", schemas.QUERIES.empty_table())
+    assert gc(lake, named(prints)).keys == []
+    assert Marker.from_json(lake.store.get(lake.folder("images", None, FIRST) + "_SUCCESS")).ok == 1
+
+
+def test_gc_believes_the_marker_and_not_a_manifest_that_lags_behind(lake: Lake) -> None:
+    prints, queries = drawn_lake.fill(lake, range(1))
+    place = ("queries", prints.queries, FIRST)
+    lake.manifest(*place[:2]).fold()
+    folder, marker = lake.folder(*place), lake.marker(*place)
+    assert marker is not None
+    part = lake.write_part(folder, "part-00001", lake.read(*place))
+    lake.store.put(folder + "_SUCCESS", replace(marker, parts=(part,)).to_json())  # killed before it was recorded
+    gc(lake, named(prints), dry_run=False, grace_seconds=-60)
+    assert lake.read(*place).num_rows == len(queries)
+
+
+def test_questions_that_people_answer_stay_after_a_change_of_prompts(lake: Lake, bucket: Any) -> None:
+    open_, queries = drawn_lake.fill(lake, range(2), version="1")
+    run, _ = drawn_lake.fill(lake, range(2), version="2")
+    answered, others = drawn_lake.fill(lake, range(2), version="3")
+    dead, _ = drawn_lake.fill(lake, range(2), version="4")
+    drawn_lake.about(lake, "attempts", open_, drawn_lake.tries(queries[0], (1, 0, 0), "3"), "a" * 12)
+    asked = tuple(query["query_id"] for query in queries)
+    batches.create(lake, Batch("night-1", "run", asked, lineage=open_.queries, shards=(str(FIRST),)))
+    lake.put_json("runs/manual-1.json", {"fingerprints": {"detect": run.categories, "segment": run.instances}})
+    drawn_lake.answer(lake, answered.queries, others)
+
+    used = lineages_in_use(drawn_lake.settings_for(bucket))
+    found = gc(lake, used, dry_run=False, grace_seconds=-60)
+
+    assert lake.read("queries", open_.queries, FIRST).num_rows == 4
+    assert lake.completed_shards("attempts", "a" * 12) == [FIRST]
+    assert {key.split("/")[1] for key in found.keys} == {*vars(dead).values(), run.queries}
+    batch, record, people = "batch night-1 asks its questions", "run manual-1 built it", "people answered its questions"
+    assert found.kept == {
+        **{f"{table}/{name}": batch for table, name in vars(open_).items()},
+        f"attempts/{'a' * 12}": f"its queries {open_.queries} are kept: {batch}",
+        f"categories/{run.categories}": record,
+        f"instances/{run.instances}": record,
+        **{f"{table}/{name}": people for table, name in vars(answered).items()},
+    }
+
+
+def test_token_ledgers_of_ended_runs_go(lake: Lake) -> None:
+    for key in ("spending/old/one.json", "spending/old/two.json", "spending/new/one.json"):
+        lake.put_json(key, {"tokens": 1})
+    time.sleep(2.1)  # S3 tells times in whole seconds
+    lake.put_json("spending/new/two.json", {"tokens": 1})
+    gc(lake, {}, dry_run=False, grace_seconds=1.5)
+    assert [entry.key for entry in lake.store.list_objects("spending/")] == [
+        "spending/new/one.json",
+        "spending/new/two.json",
+    ]

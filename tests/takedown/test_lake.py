@@ -1,0 +1,272 @@
+"""Erasing a photo from the lake: nothing of it is left, wherever it was cut off, and all others are as they were."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hopchain_etl.engines.base import Identity, Photo, SolveJob
+from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.lake.object_store import StoreError
+from hopchain_etl.stages.response_cache import BLIND, ResponseCache
+from hopchain_etl.takedown.lake import EraseError, erase
+from hopchain_etl.takedown.photos import unfinished, withdraw
+from support import drawn_lake, intake, taken
+from support.memory_store import KilledError, MemoryStore, lake_in
+from support.s3 import S3Location, s3_client
+from support.taken import FIRST, Taken
+
+pytestmark = pytest.mark.s3
+
+
+@pytest.fixture
+def lake(bucket: Any) -> Lake:
+    return Lake(drawn_lake.settings_for(bucket).lake)
+
+
+def everything(lake: Lake) -> dict[str, bytes]:
+    """Return all objects; views and manifests only repeat others, in whatever form."""
+    keys = [entry.key for entry in lake.store.list_objects() if not entry.key.startswith(("views/", "manifests/"))]
+    return {key: lake.store.get(key) for key in keys}
+
+
+def keep_versions(bucket: S3Location, server: Any) -> None:
+    client = s3_client(bucket.endpoint_url, server.credentials["admin"])
+    client.put_bucket_versioning(Bucket=bucket.bucket, VersioningConfiguration={"Status": "Enabled"})
+
+
+def left(lake: Lake, photo: Taken) -> set[str]:
+    """Return where the photo still is; the view of the tombstones repeats these."""
+    return {key for key in taken.traces(lake.store, photo.needles) if not key.startswith("views/withdrawn/")}
+
+
+@pytest.mark.parametrize("versioned", [False, True], ids=["plain", "versioned"])
+def test_nothing_of_an_erased_photo_is_left_but_its_tombstone(
+    lake: Lake, bucket: S3Location, s3_server: Any, versioned: bool
+) -> None:
+    if versioned:
+        keep_versions(bucket, s3_server)
+    photo = taken.fill(lake)
+    gone_before = f"queries/{'d' * 12}/intake=first/shard=0000/part-00000-0.parquet"
+    lake.store.put(gone_before, f"of a lineage that gc collected: {photo.image}".encode())
+    lake.store.delete([gone_before])
+    lake.tombstones()
+    assert len(left(lake, photo)) > 20
+
+    done = erase(lake, photo.uri, "asked")
+
+    assert (done["images"], done["remains"]) == ([photo.image], [])
+    assert left(lake, photo) == {f"withdrawn/{photo.image}.json"}
+    stone = lake.tombstones()[photo.image]
+    assert (stone["erased"], stone["reason"]) == (True, "asked")
+    assert photo.uri not in json.dumps(stone)
+    assert not set(map(str.encode, photo.queries)) & {text.encode() for text in stone.values() if isinstance(text, str)}
+    assert unfinished(lake) == {}
+
+
+def test_all_other_photos_are_as_they_were(lake: Lake) -> None:
+    photo = taken.fill(lake)
+    places: list[tuple[str, str | None, Shard]] = [
+        ("images", None, FIRST),
+        ("categories", photo.prints.categories, FIRST),
+        ("instances", photo.prints.instances, FIRST),
+        ("queries", photo.prints.queries, FIRST),
+        ("attempts", "a" * 12, FIRST),
+        ("judgements", "b" * 12, FIRST),
+        ("answers", photo.answers, Shard("batch-1", 0)),
+    ]
+    before = {at: lake.read(*at, withdrawn=()).to_pylist() for at in places}
+    objects = everything(lake)
+
+    erase(lake, photo.image, "asked")
+
+    for at, rows in before.items():
+        kept = [row for row in rows if row.get("image_id") != photo.image and row.get("query_id") not in photo.queries]
+        assert 0 < len(kept) < len(rows)
+        now = lake.read(*at, withdrawn=()).to_pylist()
+        if at[0] == "images":  # near-duplicates of it have a group of another name
+            assert now[0]["group"] == now[1]["near"][0] != photo.image
+            kept = [{**row, "group": one["group"], "near": one["near"]} for row, one in zip(kept, now, strict=True)]
+        assert now == kept
+        marker = lake.marker(*at)
+        assert marker == lake.markers(*at[:2])[at[2]]
+    images, queries = (lake.marker(*places[index]) for index in (0, 3))
+    assert images is not None
+    assert queries is not None
+    assert (images.read, images.ok, images.rejected, images.reasons) == (2, 2, 0, {})
+    assert (queries.read, queries.ok, queries.rejected, queries.reasons) == (5, 5, 0, {"dead_hop": 1})  # one input of 6
+    assert lake.rejects(*places[3])["image_id"].to_pylist() == ["f" * 64]
+    batch = json.loads(lake.store.get("batches/batch-1.json"))
+    assert batch["query_ids"] == [row["query_id"] for row in lake.read(*places[3]).to_pylist()]
+    assert lake.get_json("contamination.json")["images"] == {"0" * 64: {}}
+    assert b"of 6" in lake.store.get("runs/run-1/data_docs/index.html")  # only its samples are gone
+    same = {key for key, data in everything(lake).items() if objects.get(key) == data}
+    stays = {f"answers/{query}/seat-0.0.json" for query in batch["query_ids"]}
+    assert stays | {"gold/items/" + batch["query_ids"][-1] + ".json"} <= same
+    assert sum(key.startswith("blobs/") for key in same) == 2
+
+
+def test_erasing_again_changes_nothing(lake: Lake) -> None:
+    photo = taken.fill(lake)
+    erase(lake, photo.image, "asked")
+    before = everything(lake)
+    for name in (photo.image, photo.uri):
+        again = erase(lake, name, "for another reason")
+        assert (again["images"], again["rows"], again["objects"]) == ([photo.image], 0, 0)
+        assert everything(lake) == before
+
+
+def in_memory(objects: dict[str, bytes], writes: int | None = None) -> Lake:
+    return lake_in(MemoryStore(dict(objects), writes))
+
+
+@pytest.mark.slow
+def test_an_erase_that_was_cut_off_anywhere_is_finished_by_the_next(lake: Lake) -> None:
+    photo = taken.fill(lake)
+    lake.manifest("queries", photo.prints.queries).fold()
+    objects = {entry.key: lake.store.get(entry.key) for entry in lake.store.list_objects()}
+    whole = in_memory(objects)
+    erase(whole, photo.uri, "asked")
+    complete = everything(whole)
+    for turn, writes in enumerate(range(0, 1_000, 5)):
+        first = in_memory(objects, writes)
+        try:
+            erase(first, (photo.uri, photo.image)[turn % 2], "asked")
+        except KilledError:
+            assert isinstance(first.store, MemoryStore)
+            then = in_memory(first.store.objects)
+            name = (photo.image, photo.uri)[turn // 2 % 2]
+            done = erase(then, name, "asked")
+            assert done["remains"] == []
+            assert everything(then) == complete, f"cut off after {writes} writes"
+            assert left(then, photo) == {f"withdrawn/{photo.image}.json"}
+        else:
+            break
+    assert 40 < writes < 999
+
+
+def stone_of(lake: Lake, photo: Taken) -> dict[str, Any]:
+    return lake.get_json(f"withdrawn/{photo.image}.json") or {}
+
+
+def test_an_error_says_what_remains_and_the_photo_is_already_out_of_all_reads(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = taken.fill(lake)
+
+    def refuse(versions: Iterable[Any]) -> None:
+        if any(one.key.startswith("gold/") for one in versions):
+            raise StoreError("no permission; ask for it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lake.store, "erase_versions", refuse)
+        with pytest.raises(EraseError, match=r"checks: no permission.*\n.*what remains: checks, tables, .*again"):
+            erase(lake, photo.uri, "asked")
+    assert photo.image not in lake.read("queries", photo.prints.queries, FIRST)["image_id"].to_pylist()
+    assert unfinished(lake)[photo.image][0] == "checks"
+    assert erase(lake, photo.uri, "asked")["remains"] == []
+
+
+def test_what_remains_of_the_registry_is_left_to_a_call_that_knows_it(lake: Lake) -> None:
+    photo = taken.fill(lake)
+
+    def unreachable(plan: Any) -> dict[str, Any]:
+        raise StoreError("no registry; try again")
+
+    with pytest.raises(EraseError, match="what remains: registry"):
+        erase(lake, photo.uri, "asked", registry=unreachable)
+    assert erase(lake, photo.uri, "asked")["remains"] == ["registry"]
+    seen: list[Any] = []
+
+    def registry(plan: Any) -> dict[str, Any]:
+        seen.append((set(plan.images), set(plan.queries)))
+        return {"yanked": []}
+
+    assert erase(lake, photo.image, "asked", registry=registry)["yanked"] == []
+    assert seen == [({photo.image}, set(photo.queries))]
+    assert left(lake, photo) == {f"withdrawn/{photo.image}.json"}
+
+
+def test_a_withdrawn_photo_can_be_erased_later_for_a_reason_of_its_own(lake: Lake) -> None:
+    photo = taken.fill(lake)
+    withdraw(lake, photo.uri, "to be looked into")
+    erase(lake, photo.uri, "asked")
+    assert stone_of(lake, photo)["reason"] == "asked"
+
+
+def test_an_erased_photo_is_not_taken_in_again(bucket: S3Location) -> None:
+    lake, source = intake.lake_at(bucket), intake.store_at(bucket)
+    intake.upload(source, {"a.jpg": intake.photo(1), "b.jpg": intake.photo(2), "copy of a.jpg": intake.photo(1)})
+    intake.take(lake, source)
+    erased = next(row for row in intake.images(lake) if row["uri"].endswith("/a.jpg"))
+    erase(lake, erased["uri"].replace("/a.jpg", "/copy of a.jpg"), "asked")
+    assert not taken.traces(lake.store, [b"a.jpg"])
+
+    again = intake.take(lake, source, "night-2")
+    assert (again.listed, again.new) == (3, 0)
+    intake.upload(source, {"elsewhere.jpg": intake.photo(1), "c.jpg": intake.photo(3)})
+    third = intake.take(lake, source, "night-3")
+    assert (third.new, third.ok, third.rejected) == (2, 1, 1)
+    assert {row["uri"][-5:] for row in intake.images(lake)} == {"b.jpg", "c.jpg"}
+    assert taken.traces(lake.store, [erased["image_id"].encode()]) <= {
+        f"withdrawn/{erased['image_id']}.json",
+        "views/withdrawn/base.parquet",
+        "views/withdrawn/recent.parquet",
+    }
+
+
+def test_erasing_takes_blind_answers_along(lake: Lake) -> None:
+    _, queries = drawn_lake.fill(lake, range(2), queries_each=1)
+    gone, stays = (image["image_id"] for image in queries)
+    journal = ResponseCache(lake, Identity("solver", "1"))
+
+    def keys(image: str) -> list[str]:
+        photo = Photo(image, image, 1, 1, bytes)
+        return [journal.key(SolveJob(photo, "How many dogs are there?", 0, sees)) for sees in (True, False)]
+
+    for key in (*keys(gone), *keys(stays), old := f"journal/solver/{BLIND}/{'0' * 64}.json"):
+        lake.put_json(key, {"text": "three", "finish_reason": "stop"})
+    assert erase(lake, gone, "asked")["objects"] == 4  # its blob, both answers, and what may be about it
+    assert not any(map(lake.store.exists, (*keys(gone), old)))
+    assert all(map(lake.store.exists, keys(stays)))
+
+
+def test_photos_of_the_same_bytes_go_together(lake: Lake) -> None:
+    twin = drawn_lake.image_row(drawn_lake.draw(1)[0], 1)["image_id"]
+    _, queries = drawn_lake.fill(lake, range(3), changes={2: {"blob_sha": twin}})
+    assert erase(lake, twin, "asked")["images"] == sorted({twin, queries[4]["image_id"]})
+    assert {row["image_id"] for row in intake.images(lake)} == {queries[0]["image_id"]}
+
+
+def test_a_newer_file_under_the_same_uri_is_another_photo(lake: Lake) -> None:
+    uri = drawn_lake.image_row(drawn_lake.draw(0)[0], 0)["uri"]
+    _, queries = drawn_lake.fill(lake, range(2), changes={1: {"uri": uri}})
+    assert erase(lake, queries[0]["image_id"], "asked")["images"] == [queries[0]["image_id"]]
+    assert [row["uri"] for row in intake.images(lake)] == [uri]
+
+
+def test_shards_that_were_up_to_date_stay_so(lake: Lake) -> None:
+    prints, queries = drawn_lake.fill(lake, range(2))
+    sources: dict[tuple[str, str], list[tuple[str, str | None]]] = {
+        ("categories", prints.categories): [("images", None)],
+        ("instances", prints.instances): [("images", None), ("categories", prints.categories)],
+        ("queries", prints.queries): [("images", None), ("instances", prints.instances)],
+    }
+    for (table, fingerprint), above in sources.items():
+        for marker in _marker(lake, table, fingerprint):
+            fresh = replace(marker, inputs=lake.inputs_digest(above, FIRST))
+            lake.replace_marker(table, fingerprint, FIRST, fresh)
+    erase(lake, queries[0]["image_id"], "asked")
+    for (table, fingerprint), above in sources.items():
+        for marker in _marker(lake, table, fingerprint):
+            assert marker.inputs == lake.inputs_digest(above, FIRST)
+
+
+def _marker(lake: Lake, table: str, fingerprint: str) -> Iterator[Any]:
+    marker = lake.marker(table, fingerprint, FIRST)
+    assert marker is not None
+    yield marker

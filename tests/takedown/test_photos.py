@@ -1,0 +1,59 @@
+"""Finding photos and withdrawing them: by id, by uri, with their twins and copies, and after they are gone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from hopchain_etl.lake.lake import Lake, LakeError
+from hopchain_etl.takedown.lake import erase
+from hopchain_etl.takedown.photos import Plan, find, withdraw
+from support import drawn_lake, taken
+from support.taken import FIRST
+
+pytestmark = pytest.mark.s3
+
+
+@pytest.fixture
+def lake(bucket: Any) -> Lake:
+    return Lake(drawn_lake.settings_for(bucket).lake)
+
+
+def test_a_withdrawn_photo_is_out_of_every_read_and_its_bytes_stay(lake: Lake) -> None:
+    prints, queries = drawn_lake.fill(lake, range(3))
+    image = queries[0]["image_id"]
+    assert withdraw(lake, "s3://photos/00000.png", "asked") == [image]
+    for table, fingerprint in (("images", None), ("instances", prints.instances), ("queries", prints.queries)):
+        assert image not in lake.read(table, fingerprint, FIRST)["image_id"].to_pylist()
+    assert lake.blob(image)
+    assert lake.tombstones()[image]["reason"] == "asked"
+
+
+def test_an_unknown_photo_is_an_error(lake: Lake) -> None:
+    drawn_lake.fill(lake, range(1))
+    with pytest.raises(LakeError, match="no photo"):
+        withdraw(lake, "s3://photos/nowhere.png", "asked")
+
+
+def test_a_photo_is_found_by_id_by_uri_and_by_the_uri_of_a_copy(lake: Lake) -> None:
+    photo = taken.fill(lake)
+    for name in (photo.image, photo.uri, "s3://photos/a copy.png"):
+        found = find(lake, name)
+        assert (found.images, found.blobs, found.shards) == ({photo.image}, {photo.image}, {str(FIRST)})
+        assert found.sources == {(photo.uri, photo.etag), ("s3://photos/a copy.png", taken.ETAG)}
+        assert found.grouped == {str(FIRST)}
+
+
+def test_an_erase_of_an_earlier_version_is_finished_wherever_it_left_something(lake: Lake) -> None:
+    photo = taken.fill(lake)
+    lake.write_tombstone(photo.image, reason="asked", blob_sha=photo.image, erased=True)
+    erase(lake, photo.image, "asked")
+    found = {key for key in taken.traces(lake.store, photo.needles) if not key.startswith("views/withdrawn/")}
+    assert found == {f"withdrawn/{photo.image}.json"}
+
+
+def test_a_plan_is_stored_as_it_was() -> None:
+    plan = Plan({"a"}, {"b"}, {("uri", "etag")}, {"q"}, {"first/0000"}, set(), {"batch"}, {"t f s": "d"}, ["tables"])
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
