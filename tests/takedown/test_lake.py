@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from hopchain_etl.engines.base import Identity, Photo, SolveJob
+from hopchain_etl.engines.base import Identity, Photo, Reply, SolveJob
+from hopchain_etl.lake.journal import Journal, answers
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.object_store import StoreError
-from hopchain_etl.stages.response_cache import BLIND, ResponseCache
+from hopchain_etl.stages.response_cache import ResponseCache
 from hopchain_etl.takedown.lake import EraseError, erase
 from hopchain_etl.takedown.photos import unfinished, withdraw
 from support import drawn_lake, intake, taken
@@ -222,17 +223,18 @@ def test_an_erased_photo_is_not_taken_in_again(bucket: S3Location) -> None:
 def test_erasing_takes_blind_answers_along(lake: Lake) -> None:
     _, queries = drawn_lake.fill(lake, range(2), queries_each=1)
     gone, stays = (image["image_id"] for image in queries)
-    journal = ResponseCache(lake, Identity("solver", "1"))
-
-    def keys(image: str) -> list[str]:
-        photo = Photo(image, image, 1, 1, bytes)
-        return [journal.key(SolveJob(photo, "How many dogs are there?", 0, sees)) for sees in (True, False)]
-
-    for key in (*keys(gone), *keys(stays), old := f"journal/solver/{BLIND}/{'0' * 64}.json"):
+    with Journal(lake, FIRST) as journal:
+        cache = ResponseCache(journal, Identity("solver", "1"))
+        for image in (gone, stays):
+            for sees in (True, False):
+                job = SolveJob(Photo(image, image, 1, 1, bytes), "How many dogs are there?", 0, sees)
+                cache.put(Reply(job, {"text": "three", "finish_reason": "stop"}))
+    old = [f"journal/solver/no/none/{'0' * 64}.json", f"journal/solver/{gone[:2]}/{gone}/{'0' * 64}.json"]
+    for key in old:  # written by earlier versions, and not migrated
         lake.put_json(key, {"text": "three", "finish_reason": "stop"})
-    assert erase(lake, gone, "asked")["objects"] == 4  # its blob, both answers, and what may be about it
-    assert not any(map(lake.store.exists, (*keys(gone), old)))
-    assert all(map(lake.store.exists, keys(stays)))
+    assert erase(lake, gone, "asked")["objects"] == 5  # its blob, both answers, and the old ones
+    assert [answer.blob_sha for _, answer in answers(lake, FIRST)] == [stays, stays]
+    assert not any(map(lake.store.exists, old))
 
 
 def test_photos_of_the_same_bytes_go_together(lake: Lake) -> None:
