@@ -1,0 +1,293 @@
+"""Measures what a night costs in a lake with a long history: requests, seconds, peak memory; on the embedded S3 server.
+
+Run it as ``python benchmarks/night.py``. It writes a lake of 10,000 finished shards: markers and small parts, 64 photos
+and 100 questions each, all asked in settled batches of 500, and one withdrawn photo for 5 shards. Beside it, it writes
+a tenth of that. Each of these runs in a fresh process, over both:
+
+- ``noop``: ingest, plan and publishing with nothing new; requests beyond the listing of the source, which is simulated,
+- ``one_shard``: the same with 64 new photos, built by toy engines, whose questions are published,
+- ``collect`` with one open batch of 500 questions and 600 votes; requests beyond those votes' own.
+
+Before that, one such night makes the views, as the first night after an upgrade does (``first_seconds``). The last line
+is JSON. ``growth`` is how many times as many requests and seconds the large lake needs; the goals are at most 100
+requests and 30 seconds for noop, 60 requests for collect, 1 GB, and a growth of 1.5.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import multiprocessing
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from hopchain_etl import schemas
+from hopchain_etl.annotation import batches, collect
+from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.eligibility import excluded_queries
+from hopchain_etl.annotation.unasked import unassigned_queries
+from hopchain_etl.annotation.votes import Vote, vote_key
+from hopchain_etl.concurrency import batched, map_threads
+from hopchain_etl.demo import s3_server
+from hopchain_etl.lake.lake import Lake, inputs_digest
+from hopchain_etl.lake.object_store import Fetched, ObjectInfo
+from hopchain_etl.lake.s3_store import S3Store
+from hopchain_etl.lake.shards import Marker, Shard
+from hopchain_etl.pipeline.build import Build
+from hopchain_etl.settings import IngestSettings, LakeSettings, Settings, SourceSettings
+from hopchain_etl.stages.ingest import ingest
+from support.toy_engines import passing, toy_engines
+
+PHOTOS, QUESTIONS, OF_BATCH, OF_INTAKE = 64, 100, 500, 28
+OPEN = "open-batch"
+POLICY = {"name": "unanimous", "seats": 4, "agree": 4, "full_share": 0}
+Measured = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Night:
+    """Where a lake is, and how many shards it has."""
+
+    endpoint: str
+    shards: int
+    calls: str  # a file in which toy engines note their calls
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of the lake."""
+        place: dict[str, Any] = {"endpoint_url": self.endpoint, "path_style": True}
+        return Settings(
+            lake=LakeSettings(uri=f"s3://night/lake-{self.shards}", **place),
+            source=SourceSettings(uri="s3://photos", **place),
+            ingest=IngestSettings(shard_size=PHOTOS),
+        )
+
+    def build(self) -> Build:
+        """Return the build of a process."""
+        return Build(self.settings, engines=toy_engines(Path(self.calls)), validate=passing)
+
+    def all_shards(self) -> list[Shard]:
+        """Return the finished shards, in intakes of a night each."""
+        return [Shard(f"night-{index // OF_INTAKE:05d}", index % OF_INTAKE) for index in range(self.shards)]
+
+
+class Source(S3Store):
+    """A source that lists what the lake has seen without a server, and then ``new`` photos."""
+
+    def __init__(self, settings: Settings, shards: int, new: range) -> None:
+        super().__init__(settings.source)
+        self._seen, self._new = shards * PHOTOS, new
+
+    def list_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        when = datetime.now(UTC)
+        yield from (ObjectInfo(key(number), "etag", 1_000, when) for number in range(self._seen))
+        yield from (ObjectInfo(f"new/{number:06d}.png", "etag", 1_000, when) for number in self._new)
+
+    def fetch(self, key: str) -> Fetched:
+        pixels = np.random.default_rng(int(key[4:10])).integers(0, 255, (24, 20, 3), np.uint8)
+        sink = io.BytesIO()
+        Image.fromarray(pixels).resize((320, 400), Image.Resampling.NEAREST).save(sink, "PNG")
+        return Fetched(sink.getvalue(), "etag", {})
+
+
+def key(number: int) -> str:
+    return f"old/{number:09d}.jpg"
+
+
+def sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# --- the lake ---
+
+
+def write_lake(night: Night) -> None:
+    """Write the lake, its manifests included; views are made by the first night."""
+    build, lake = night.build(), Lake(night.settings.lake)
+    for step in build.steps.values():
+        lake.put_json(f"lineages/{step.fingerprint}.json", step.lineage.facts)
+    shards = night.all_shards()
+    places = [("images", None), *((step.stage.table, step.fingerprint) for step in build.steps.values())]
+    markers = map_threads(lambda pair: write_shard(lake, build, *pair), enumerate(shards))
+    for place in places:
+        manifest = lake.manifest(*place)
+        manifest._write(manifest._list(), {shard: found[place] for shard, found in zip(shards, markers, strict=True)})
+    write_listings(lake, shards)
+    questions = [sha(f"question {number}") for number in range(len(shards) * QUESTIONS)]
+    map_threads(lambda found: write_batch(lake, build, *found), enumerate(batched(questions, OF_BATCH)))
+    gone = [sha(f"photo {number}") for number in range(0, len(shards) * PHOTOS, PHOTOS * 5)]
+    map_threads(lambda image: lake.write_tombstone(image, reason="asked", blob_sha=image), gone)
+    lake.store.put("migrated/votes.json", b"{}")
+    write_votes(lake, build)
+
+
+def write_shard(lake: Lake, build: Build, index: int, shard: Shard) -> dict[tuple[str, str | None], Marker]:
+    """Write the parts and markers of one shard; return its markers by place."""
+    images = [sha(f"photo {index * PHOTOS + number}") for number in range(PHOTOS)]
+    photos = [
+        {"image_id": one, "blob_sha": one, "uri": f"s3://photos/{key(index * PHOTOS + number)}", "etag": "etag",
+         "phash": one[:16], "group": one, "width": 320, "height": 400}
+        for number, one in enumerate(images)
+    ]  # fmt: skip
+    asked = [
+        {"query_id": sha(f"question {index * QUESTIONS + number}"), "image_id": images[number % PHOTOS]}
+        for number in range(QUESTIONS)
+    ]
+    rows = {"images": photos, "queries": asked}
+    done: dict[tuple[str, str | None], Marker] = {}
+    for table, fingerprint, sources in [
+        ("images", None, ()),
+        *((step.stage.table, step.fingerprint, step.stage.sources) for step in build.steps.values()),
+    ]:
+        folder, held = lake.folder(table, fingerprint, shard), rows.get(table, [])
+        parts = lake.write_parts(folder, "part", pa.Table.from_pylist(held, schema=schemas.TABLES[table]))
+        digest = inputs_digest([done[source] for source in sources]) if sources else inputs_digest([])
+        done[table, fingerprint] = Marker(parts, (), PHOTOS, PHOTOS, 0, 0, inputs=digest)
+        lake.store.put(folder + "_SUCCESS", done[table, fingerprint].to_json())
+    return done
+
+
+def write_listings(lake: Lake, shards: list[Shard]) -> None:
+    """Write the listing of every intake."""
+
+    def write(intake: list[tuple[int, Shard]]) -> None:
+        parts = []
+        for index, shard in intake:
+            seen = [
+                {"uri": f"s3://photos/{key(index * PHOTOS + number)}", "etag": "etag", "bytes": 1_000}
+                for number in range(PHOTOS)
+            ]
+            rows = pa.Table.from_pylist(seen, schema=schemas.LISTING)
+            parts.append(vars(lake.write_part(lake.folder("images", None, shard), "listing", rows)))
+        counts = {"order": intake[0][0] + 1, "listed": len(shards) * PHOTOS, "new": len(intake) * PHOTOS}
+        lake.put_json(f"images/intake={intake[0][1].intake}/_LISTED", {**counts, "shards": parts})
+
+    map_threads(write, list(batched(enumerate(shards), OF_INTAKE)))
+
+
+def write_batch(lake: Lake, build: Build, number: int, questions: list[str]) -> None:
+    """Write a settled batch."""
+    name = f"batch-{number:05d}"
+    batches.create(lake, Batch(name, f"run-{number}", tuple(questions), POLICY, lineage=build.lineage))
+    batches.mark_decided(lake, name, {"id": name, "kept": len(questions), "dropped": 0, "open": 0})
+
+
+def write_votes(lake: Lake, build: Build) -> None:
+    """Write the open batch and its votes."""
+    questions = [sha(f"open question {number}") for number in range(OF_BATCH)]
+    batches.create(lake, Batch(OPEN, "run-open", tuple(questions), POLICY, lineage=build.lineage))
+
+    def vote(number: int) -> None:
+        query, seat = questions[number % OF_BATCH], 1 + number // OF_BATCH
+        given = Vote(
+            query_id=query, seat=seat, rev=1, annotator=f"ann{seat}", answer="3", answered_at="2026-01-01T00:00:00Z",
+            batch=OPEN,
+        )  # fmt: skip
+        lake.store.put(vote_key(OPEN, query, seat, 1), given.data())
+
+    map_threads(vote, range(OF_BATCH * 6 // 5))
+
+
+# --- what is measured ---
+
+
+def night_with(night: Night, name: str, new: range) -> Measured:
+    """Ingest, build and publish; return the requests beside those for the source, and the new questions."""
+    build = night.build()
+    ingest(build.lake, Source(night.settings, night.shards, new), night.settings.ingest, name, validate=passing)
+    for shard in build.plan():
+        for stage in build.steps:
+            build.run(stage, shard)
+    found = unassigned_queries(build.lake, build.lineage, excluded_queries(build))
+    queries = tuple(query for queries in found.values() for query in queries)
+    if queries:
+        batches.create(build.lake, Batch(name, name, queries, POLICY, lineage=build.lineage))
+    return {"requests": build.lake.store.calls.total(), "questions": len(queries)}
+
+
+def collected(night: Night) -> Measured:
+    """Collect the open batch; return the requests beside those for its own votes."""
+    lake = Lake(night.settings.lake)
+    collect.collect(lake, passing)
+    votes = OF_BATCH * 6 // 5
+    return {"requests": lake.store.calls.total() - votes - votes // 1_000}
+
+
+MEASURES: dict[str, Callable[[Night], Measured]] = {
+    "first": lambda night: night_with(night, "made-views", range(1_000, 1_000 + PHOTOS)),
+    "noop": lambda night: night_with(night, "nothing", range(1_000, 1_000 + PHOTOS)),
+    "one_shard": lambda night: night_with(night, "one", range(1_000, 1_000 + 2 * PHOTOS)),
+    "collect": collected,
+}
+
+
+def measure(night: Night, name: str, pipe: Connection) -> None:
+    """Send what a measure gives, with its seconds and the peak resident memory of the process in MiB."""
+    started = time.perf_counter()
+    found = MEASURES[name](night)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    pipe.send({**found, "seconds": time.perf_counter() - started, "peak_mb": peak})
+
+
+def measured(night: Night, name: str) -> Measured:
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=measure, args=(night, name, theirs))
+    process.start()
+    process.join()
+    assert process.exitcode == 0, f"{name} failed"
+    found: Measured = ours.recv()
+    print(night.shards, "shards,", name, {what: round(value, 1) for what, value in found.items()}, file=sys.stderr)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shards", type=int, default=10_000)
+    options = parser.parse_args()
+    results: dict[int, dict[str, Measured]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        server = s3_server.start(Path(folder))
+        try:
+            keys = server.credentials["admin"]
+            os.environ |= {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key}
+            for shards in (options.shards // 10, options.shards):
+                night = Night(server.endpoint_url, shards, f"{folder}/calls")
+                S3Store(night.settings.lake).ensure_bucket()
+                started = time.perf_counter()
+                write_lake(night)
+                print(f"wrote {shards} shards in {time.perf_counter() - started:.0f} s", file=sys.stderr)
+                results[shards] = {name: measured(night, name) for name in MEASURES}
+        finally:
+            s3_server.stop(Path(folder))
+    small, large = results.values()
+    names = [name for name in MEASURES if name != "first"]
+    growth = {
+        f"{name}_{what}": round(large[name][what] / max(small[name][what], 1e-9), 2)
+        for name in names
+        for what in ("requests", "seconds")
+    }
+    costs = {f"{name}_{what}": round(large[name][what], 1) for name in names for what in ("requests", "seconds")}
+    peak = round(max(one["peak_mb"] for one in large.values()))
+    first = round(large["first"]["seconds"], 1)
+    print(json.dumps({**costs, "peak_mb": peak, "first_seconds": first, "growth": growth}))
+
+
+if __name__ == "__main__":
+    main()
