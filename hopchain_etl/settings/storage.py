@@ -54,6 +54,17 @@ class SourceSettings(S3Settings):
     uri: str = Field(
         "s3://hopchain/photos", description="where the photos are: s3://bucket/prefix", json_schema_extra=BASIC
     )
+    inventory: str = Field(
+        "",
+        description="folder of an S3 Inventory of the source, with size and ETag, that is read instead of a listing",
+    )
+
+    @field_validator("inventory")
+    @classmethod
+    def _is_an_inventory(cls, uri: str) -> str:
+        if uri and not re.match("s3://[^/]", uri):
+            raise ValueError(f"{uri!r} is not an S3 location; write s3://bucket/prefix")
+        return uri.rstrip("/")
 
 
 class BenchmarkSettings(S3Settings):

@@ -20,9 +20,10 @@ from hopchain_etl import schemas
 from hopchain_etl.concurrency import batched, map_threads
 from hopchain_etl.lake.digests import Digests
 from hopchain_etl.lake.lake import Lake, Part, Shard
-from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.object_store import ObjectInfo, ObjectStore
 from hopchain_etl.lake.view import View
-from hopchain_etl.settings import IngestSettings
+from hopchain_etl.settings import IngestSettings, SourceSettings
+from hopchain_etl.stages.inventory import inventory_objects
 
 _BATCH = 10_000  # objects of the source that are compared with the seen ones at once
 _SEEN = pa.schema([pa.field("digest", pa.binary(16))])
@@ -127,11 +128,20 @@ def _photos(lake: Lake, source: ObjectStore) -> Iterator[dict[str, Any]]:
     if ours == source.uri(""):
         raise ValueError(f"{ours} is both source and lake; use another location for the lake")
     inside = ours if ours and ours.startswith(source.uri("")) else None
-    for entry in source.list_objects():
+    for entry in _objects(source):
         uri = source.uri(entry.key)
         folder = entry.key.endswith("/") and not entry.size
         if not folder and not (inside and uri.startswith(inside)):
             yield {"uri": uri, "etag": entry.etag, "bytes": entry.size}
+
+
+def _objects(source: ObjectStore) -> Iterator[ObjectInfo]:
+    settings = source.settings
+    return (
+        inventory_objects(settings)
+        if isinstance(settings, SourceSettings) and settings.inventory
+        else source.list_objects()
+    )
 
 
 def _seen(lake: Lake, before: Iterable[Intake]) -> pa.ChunkedArray:
