@@ -1,9 +1,10 @@
 """Compares ingest with a bare loop that only fetches, hashes and decodes, on the embedded S3 server.
 
 Run it as ``python benchmarks/ingest.py``. All have the same photos, threads and decode processes and take turns. The
-last line is JSON: photos a second of each, and the ratio of ingest to the bare loop; the goal is at least 0.8. Ingest
-also stores every photo, which the bare loop does not, and here the server shares the processors: ``ratio_to_storing``
-compares it with a bare loop that stores each photo as well.
+last line is JSON: photos a second of each, and the ratio of ingest to the bare loop with obstore; the goal is at least
+0.8. Ingest also stores every photo, which the bare loop does not, and here the server shares the processors:
+``ratio_to_storing`` compares it with a bare loop that stores each photo as well, ``ratio_to_boto3`` with a bare loop
+that fetches with boto3.
 
 Photos have from 0.3 megapixels (COCO) to 12 (a phone), as many below 1.9 as above. Ingest decodes no more of a JPEG
 than its hash needs, so it gains on large photos what it spends on storing; ``--megapixels 0.3 0.3`` shows it at its
@@ -16,6 +17,7 @@ import argparse
 import hashlib
 import io
 import json
+import multiprocessing
 import os
 import statistics
 import sys
@@ -29,8 +31,9 @@ from typing import Any
 
 import boto3
 import numpy as np
+import obstore
 from botocore.config import Config
-from botocore.httpsession import URLLib3Session
+from obstore.store import S3Store
 from PIL import Image
 
 from hopchain_etl.demo import s3_server
@@ -70,22 +73,48 @@ def decoded(data: bytes) -> tuple[int, int]:
 
 def bare(where: S3Settings, concurrency: int, store_below: str | None = None) -> int:
     """Fetch, hash and decode every photo and return how many there were; ``store_below`` a prefix, if given."""
+    bucket, _, prefix = where.uri.removeprefix("s3://").partition("/")
+    store = S3Store(
+        bucket,
+        endpoint=where.endpoint_url,
+        region=where.region,
+        virtual_hosted_style_request=False,
+        client_options={"allow_http": True},
+    )
+    keys = [entry["path"] for page in obstore.list(store, prefix) for entry in page]
+    put = partial(obstore.put, store) if store_below else None
+    return _loop(keys, lambda key: bytes(obstore.get(store, key).bytes()), put, store_below, concurrency)
+
+
+def bare_boto3(where: S3Settings, concurrency: int) -> int:
+    """Do the same with boto3, without storing."""
     config = Config(max_pool_connections=concurrency, s3={"addressing_style": "path"})
     client = boto3.client("s3", endpoint_url=where.endpoint_url, region_name=where.region, config=config)
     bucket, _, prefix = where.uri.removeprefix("s3://").partition("/")
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     keys = [entry["Key"] for page in pages for entry in page["Contents"]]
-    with ProcessPoolExecutor(WORKERS) as processes, ThreadPoolExecutor(concurrency) as threads:
+    return _loop(keys, lambda key: client.get_object(Bucket=bucket, Key=key)["Body"].read(), None, None, concurrency)
+
+
+def _loop(
+    keys: list[str],
+    get: Callable[[str], bytes],
+    put: Callable[[str, bytes], Any] | None,
+    below: str | None,
+    threads: int,
+) -> int:
+    spawned = multiprocessing.get_context("spawn")  # obstore's threads do not live in a forked process
+    with ProcessPoolExecutor(WORKERS, spawned) as processes, ThreadPoolExecutor(threads) as pool:
 
         def one(key: str) -> str:
-            data = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+            data = get(key)
             processes.submit(decoded, data).result()
             sha = hashlib.sha256(data).hexdigest()
-            if store_below:
-                client.put_object(Bucket=bucket, Key=f"{store_below}/{sha}", Body=data)
+            if put:
+                put(f"{below}/{sha}", data)
             return sha
 
-        return len(set(threads.map(one, keys)))
+        return len(set(pool.map(one, keys)))
 
 
 def full(where: S3Settings, lake: LakeSettings, settings: IngestSettings) -> int:
@@ -100,25 +129,12 @@ def seconds(run: Callable[[], int], expected: int) -> float:
     return time.perf_counter() - start
 
 
-def delay_requests(latency: float) -> None:
-    """Make every S3 request of this process take ``latency`` seconds longer."""
-    send = URLLib3Session.send
-
-    def slow(session: URLLib3Session, request: Any) -> Any:
-        time.sleep(latency)
-        return send(session, request)
-
-    URLLib3Session.send = slow
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=1500)
     parser.add_argument("--megapixels", type=float, nargs=2, default=(0.3, 12.0), metavar=("FROM", "TO"))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--latency", type=float, default=0, help="seconds added to each request, as distant S3 has")
     options = parser.parse_args()
-    delay_requests(options.latency)
     settings = IngestSettings()
     with tempfile.TemporaryDirectory() as folder:
         server = s3_server.start(Path(folder))
@@ -136,10 +152,11 @@ def main() -> None:
                     source.put(f"{number:05d}.jpg", data)
                     sizes.append(len(data))
             print(f"{options.photos} photos of {statistics.mean(sizes) / 1000:.0f} KB", file=sys.stderr)
-            took: dict[str, list[float]] = {"bare": [], "storing": [], "ingest": []}
+            took: dict[str, list[float]] = {"bare": [], "boto3": [], "storing": [], "ingest": []}
             for number in range(options.rounds):
                 runs: dict[str, Callable[[], int]] = {
                     "bare": partial(bare, where, settings.concurrency),
+                    "boto3": partial(bare_boto3, where, settings.concurrency),
                     "storing": partial(bare, where, settings.concurrency, f"stored-{number}"),
                     "ingest": partial(full, where, LakeSettings(uri=f"s3://bench/lake-{number}", **place), settings),
                 }
@@ -149,7 +166,8 @@ def main() -> None:
         finally:
             s3_server.stop(Path(folder))
     speed = {name: options.photos / statistics.median(times) for name, times in took.items()}
-    ratios = {"ratio": speed["ingest"] / speed["bare"], "ratio_to_storing": speed["ingest"] / speed["storing"]}
+    others = {"ratio": "bare", "ratio_to_storing": "storing", "ratio_to_boto3": "boto3"}
+    ratios = {name: speed["ingest"] / speed[other] for name, other in others.items()}
     rates = {f"{name}_per_s": rate for name, rate in speed.items()}
     print(json.dumps({name: round(value, 3) for name, value in (ratios | rates).items()}))
 
