@@ -47,8 +47,12 @@ class FileStore(ObjectStore):
         self._place(key, data, replace=True)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        self.calls["put"] += 1
-        return self._place(key, data, replace=False) or self.get(key) == data
+        while True:
+            self.calls["put"] += 1
+            try:
+                return self._place(key, data, replace=False) or self.get(key) == data
+            except MissingObjectError:
+                continue  # deleted meanwhile: the name is free again
 
     def copy(self, key: str, source: ObjectStore, source_key: str, etag: str) -> bool:
         return False

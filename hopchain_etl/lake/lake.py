@@ -219,15 +219,20 @@ class Lake:
         if not self.store.put_if_absent(key, marker.to_json()):
             stored = Marker.from_json(self.store.get(key))
             if stored.failed or stored.quarantined or stored.inputs != marker.inputs:
-                self.store.put(key, marker.to_json())
-            else:
-                marker = stored
+                self.replace_marker(table, fingerprint, shard, marker)
+                return
+            marker = stored
         self.manifest(table, fingerprint).record(shard, marker)
 
     def replace_marker(self, table: str, fingerprint: str | None, shard: Shard, marker: Marker) -> None:
-        """Write a marker in place of a complete shard's; recorded first, so that no reader trusts the old one."""
+        """Write a marker in place of a complete shard's.
+
+        It is recorded before, so that no reader trusts the old one after a kill, and again afterwards, because a fold
+        in between has read the old one.
+        """
         self.manifest(table, fingerprint).record(shard, marker)
         self.store.put(self.folder(table, fingerprint, shard) + "_SUCCESS", marker.to_json())
+        self.manifest(table, fingerprint).record(shard, marker)
 
     def drop_table(self, table: str, fingerprint: str) -> None:
         """Delete everything of a table under one fingerprint: first its manifest, then its objects."""

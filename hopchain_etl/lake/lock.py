@@ -66,9 +66,12 @@ class Lease:
                 return self._lose()
         return None
 
-    def release(self) -> None:
-        """Give the lock back, unless it is lost."""
+    def end(self) -> None:
+        """Let ``keep`` return."""
         self._released.set()
+
+    def release(self) -> None:
+        """Give the lock back, unless it is lost; after ``keep`` has returned, which could renew it otherwise."""
         if not self.lost.is_set():
             self._lake.store.put(self._key, _holder(0))
 
@@ -101,16 +104,18 @@ def lake_lock(
     try:
         yield lease
     finally:
-        lease.release()
+        lease.end()
         renewal.join()
+        lease.release()
 
 
 def _acquire(lake: Lake, folder: str, wait_seconds: float, ttl: float) -> str:
     deadline = time.monotonic() + wait_seconds
     while True:
+        now = lake.store.now()  # before the listing: a lease that is renewed meanwhile must not look older than it is
         held = sorted(lake.store.list_objects(folder), key=lambda entry: entry.key)
         holder = _read(lake, held[-1]) if held else None
-        if holder is None or holder.is_gone(lake.store.now()):
+        if holder is None or holder.is_gone(now):
             number = int(held[-1].key.rsplit("/", 1)[-1].removesuffix(".json")) + 1 if held else 0
             key = f"{folder}{number:010d}.json"
             if lake.store.put_if_absent(key, _holder(ttl)):

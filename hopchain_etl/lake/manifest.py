@@ -26,6 +26,7 @@ from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore
 from hopchain_etl.lake.shards import LakeError, Marker, Shard
 
 FOLD_AT = 32  # entries outside the base from which on a writer folds them in
+_PAGE = 1_000  # objects that S3 lists at once
 _TRIES = 5  # a reader whose objects are folded away while it reads starts again
 _BASE = re.compile(r"base-(?P<number>\d{8})\.json\.gz")
 _NEW = re.compile(r"new/(?P<intake>.+)\.(?P<index>\d{4,})-(?P<hash>[0-9a-f]{12})\.json")
@@ -39,7 +40,9 @@ class _Listing:
     """The objects of a manifest: the newest base, older ones, and the entries outside a base, by shard."""
 
     number: int  # of the newest base; 0: there is none
+    base: str  # its name and ETag: a table that was dropped and built again starts at the same number
     bases: tuple[str, ...]
+    pages: int  # that the listing may have had
     new: Mapping[Shard, tuple[str, ...]]
 
     @property
@@ -55,7 +58,7 @@ class Manifest:
         self._store = store
         self._folder = folder
         self._table = table
-        self._held: tuple[int, Markers] = (0, {})  # the base read last, which never changes
+        self._held: tuple[str, Markers] = ("", {})  # name and ETag of the base read last, which never changes
 
     def read(self) -> Markers:
         """Return the marker of every complete shard, in the order of the shards. Writes nothing."""
@@ -74,28 +77,34 @@ class Manifest:
 
     def rebuild(self) -> int:
         """Write the base anew from the markers themselves; return their number."""
-        listing = self._list()
-        markers = self._from_markers()
-        self._write(listing, markers)
-        return len(markers)
+        for _ in range(_TRIES):
+            listing = self._list()
+            markers = self._from_markers()
+            if self._write(listing, markers):
+                return len(markers)
+        raise LakeError(f"{self._store.uri(self._folder)} changes too often to be rebuilt; try again")
 
     def drop(self) -> None:
         """Delete the manifest; do this before the markers are deleted."""
         self._store.delete([entry.key for entry in self._store.list_objects(self._folder)])
-        self._held = (0, {})
+        self._held = ("", {})
 
     def _list(self) -> _Listing:
         bases: list[str] = []
+        etags: dict[str, str] = {}
         new: defaultdict[Shard, list[str]] = defaultdict(list)
         for entry in self._store.list_objects(self._folder):
             name = entry.key.removeprefix(self._folder)
             if match := _BASE.fullmatch(name):
                 bases.append(entry.key)
+                etags[entry.key] = entry.etag
             elif match := _NEW.fullmatch(name):
                 new[Shard(match["intake"], int(match["index"]))].append(entry.key)
         bases.sort()
         number = int(bases[-1][-len("00000000.json.gz") :][:8]) if bases else 0
-        return _Listing(number, tuple(bases), {shard: tuple(keys) for shard, keys in new.items()})
+        base = f"{bases[-1]} {etags[bases[-1]]}" if bases else ""
+        pages = 1 + (len(bases) + sum(map(len, new.values()))) // _PAGE
+        return _Listing(number, base, tuple(bases), pages, {shard: tuple(keys) for shard, keys in new.items()})
 
     def _read(self) -> tuple[_Listing, Markers]:
         for _ in range(_TRIES):
@@ -103,9 +112,12 @@ class Manifest:
             if not listing.number:
                 return listing, self._from_markers()
             try:
-                return listing, self._merged(listing)
+                merged = self._merged(listing)
             except MissingObjectError:
                 continue  # folded since the listing
+            # A fold between two pages of the listing could hide entries without anything missing.
+            if listing.pages == 1 or self._list().base == listing.base:
+                return listing, merged
         raise LakeError(f"{self._store.uri(self._folder)} changes too often to be read; try again")
 
     def _merged(self, listing: _Listing) -> Markers:
@@ -131,10 +143,12 @@ class Manifest:
             return None
 
     def _base(self, listing: _Listing) -> Markers:
-        if self._held[0] != listing.number:
+        name, markers = self._held
+        if name != listing.base:
             entries = json.loads(gzip.decompress(self._store.get(listing.bases[-1])))
-            self._held = listing.number, {Shard.parse(name): Marker.from_dict(one) for name, one in entries.items()}
-        return self._held[1]
+            markers = {Shard.parse(shard): Marker.from_dict(one) for shard, one in entries.items()}
+            self._held = listing.base, markers
+        return markers
 
     def _from_markers(self) -> Markers:
         keys: Iterable[str] = (entry.key for entry in self._store.list_objects(self._table))
@@ -143,8 +157,11 @@ class Manifest:
         found = zip(shards, map_threads(self._marker, shards), strict=True)
         return {shard: marker for shard, marker in found if marker}
 
-    def _write(self, listing: _Listing, markers: Markers) -> None:
+    def _write(self, listing: _Listing, markers: Markers) -> bool:
+        """Write the next base; return False if another process has written one."""
         entries = {str(shard): marker.to_dict() for shard, marker in markers.items()}
         data = gzip.compress(json.dumps(entries, sort_keys=True).encode(), 1, mtime=0)
-        if self._store.put_if_absent(f"{self._folder}base-{listing.number + 1:08d}.json.gz", data):
-            self._store.delete([*listing.bases, *listing.new_keys])
+        if not self._store.put_if_absent(f"{self._folder}base-{listing.number + 1:08d}.json.gz", data):
+            return False
+        self._store.delete([*listing.bases, *listing.new_keys])
+        return True

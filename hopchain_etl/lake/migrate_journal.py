@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.journal import ModelJournal
 from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.lake.migrate_votes import MigrationNeededError
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.lake.segments import Answer
 
@@ -16,6 +17,7 @@ Report = Callable[[str, int, int], None]  # what is migrated, how many are done,
 
 _HEX = re.compile("[0-9a-f]{2}")
 BLIND = "no/none"  # below a model: answers without a photo, which cannot be told by photo
+_MOVED = "migrated/journal.json"
 _PHOTOS = 100  # whose answers are moved at once
 
 
@@ -39,11 +41,27 @@ def migrate_journal(lake: Lake, report: Report) -> dict[str, int]:
     report("journal", len(held), len(held))
     blind = old_blind_answers(lake)
     _delete(lake, blind)
+    lake.store.put_if_absent(_MOVED, b"{}")
     return {
         "answers moved into segments of the journal": moved,
         "photos that no images shard has, whose answers stay": len(left - last.keys()),
         "blind answers of unknown photos deleted, to be asked again": len(blind),
     }
+
+
+def require_migrated_journal(lake: Lake) -> None:
+    """Raise MigrationNeededError if a build would not find stored answers, and pay for them again.
+
+    Costs one request once it is known that there are none.
+    """
+    if lake.store.exists(_MOVED):
+        return
+    if models := unmigrated_models(lake):
+        raise MigrationNeededError(
+            f"{lake.store.uri('journal/')} holds answers of {', '.join(models)} as an earlier version stored them: run "
+            "`hopchain migrate`, otherwise they would be paid for again"
+        )
+    lake.store.put_if_absent(_MOVED, b"{}")
 
 
 def unmigrated_models(lake: Lake) -> list[str]:

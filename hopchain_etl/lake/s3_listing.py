@@ -6,8 +6,8 @@ as fast, but it changes keys such as ``a//b``.
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 
 import urllib3
 from botocore.exceptions import ClientError
+from botocore.httpsession import get_cert_path
+from botocore.utils import get_environ_proxies
 
 from hopchain_etl.lake.object_store import ObjectInfo
 
@@ -40,13 +42,15 @@ class Page:
 class Listing:
     """Lists a bucket. Thread-safe."""
 
-    def __init__(self, client: S3Client, bucket: str, connections: int) -> None:
+    def __init__(self, client: S3Client, bucket: str, connections: int, ca_bundle: str | None) -> None:
         self._client = client
         self._bucket = bucket
         timeout = urllib3.Timeout(connect=5, read=60)
-        self._http = urllib3.PoolManager(
-            maxsize=connections, timeout=timeout, ca_certs=os.environ.get("AWS_CA_BUNDLE"), retries=False
-        )
+        url = client.meta.endpoint_url
+        proxy = get_environ_proxies(url).get(url.split(":")[0])
+        options: Any = {"maxsize": connections, "timeout": timeout, "retries": False}
+        options["ca_certs"] = ca_bundle or get_cert_path(True)
+        self._http = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
 
     def page(self, prefix: str, delimiter: str, token: str) -> Page:
         """Return one page; raises ClientError as boto3 does, ConnectionError, ParseError and urllib3's errors."""
@@ -57,19 +61,33 @@ class Listing:
         reply = self._http.request("GET", url)
         if reply.status >= 500 or reply.status == 429:
             raise ConnectionError(f"the server answers with status code: {reply.status}")
-        page = fromstring(_NAMESPACE.sub(b"", reply.data, count=1))  # noqa: S314 - expat bounds the expansion of entities
         if reply.status != 200:
-            code, message = page.findtext("Code", str(reply.status)), page.findtext("Message", "")
-            raise ClientError({"Error": {"Code": code, "Message": message}}, "ListObjectsV2")
+            raise _error(reply.status, reply.data)
+        page = _parsed(reply.data)
+        decode = unquote_plus if page.findtext("EncodingType") == "url" else str
         more = page.findtext("IsTruncated") == "true"
         return Page(
-            [_object(found) for found in page.iterfind("Contents")],
-            [unquote_plus(name.text or "") for name in page.iterfind("CommonPrefixes/Prefix")],
+            [_object(found, decode) for found in page.iterfind("Contents")],
+            [decode(name.text or "") for name in page.iterfind("CommonPrefixes/Prefix")],
             page.findtext("NextContinuationToken") or None if more else None,
         )
 
 
-def _object(found: Element) -> ObjectInfo:
+def _parsed(data: bytes) -> Element:
+    return fromstring(_NAMESPACE.sub(b"", data, count=1))  # noqa: S314 - expat bounds the expansion of entities
+
+
+def _error(status: int, data: bytes) -> ClientError:
+    """Return the error that a server states, or its HTTP status if the body is of a proxy or empty."""
+    try:
+        page = _parsed(data)
+        code, message = page.findtext("Code", str(status)), page.findtext("Message", "")
+    except ParseError:
+        code, message = str(status), ""
+    return ClientError({"Error": {"Code": code, "Message": message}}, "ListObjectsV2")
+
+
+def _object(found: Element, decode: Callable[[str], str]) -> ObjectInfo:
     modified = datetime.fromisoformat(found.findtext("LastModified", ""))
-    key, etag = unquote_plus(found.findtext("Key", "")), found.findtext("ETag", "").strip('"')
+    key, etag = decode(found.findtext("Key", "")), found.findtext("ETag", "").strip('"')
     return ObjectInfo(key, etag, int(found.findtext("Size", "")), modified)

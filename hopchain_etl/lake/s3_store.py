@@ -16,7 +16,7 @@ from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import boto3
 import obstore
@@ -42,12 +42,14 @@ _NOT_FOUND = {"NoSuchKey", "404", "NotFound"}
 _TAKEN = {"PreconditionFailed", "412"}
 _CONFLICT = {"ConditionalRequestConflict", "409"}  # S3 asks for a retry: another write is in progress
 _REFUSED = {"AccessDenied", "401", "403", "SignatureDoesNotMatch", "InvalidAccessKeyId"}
+_SLOW = {"RequestTimeout", "408"}
+_ELSEWHERE = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301", "307"}
 _NO_VERSIONS = {"NotImplemented", "MethodNotAllowed", "501", "405"}
 _ERRORS = (BotoCoreError, ClientError, BaseError, ConnectionError, EOFError, HTTPError, ParseError)
 _STATUS = re.compile(r"status code: (\d{3})")
 # Attributes that obstore reports beside the metadata of users.
 _HEADERS = {"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type"}
-_MADE = "x-amz-meta-"
+_UNREADABLE_HEADER = re.compile("header contained|Metadata value")  # obstore refuses what is not UTF-8; boto3 does not
 _started_in: int | None = None  # the process that started obstore's threads, which a fork does not have
 
 
@@ -60,9 +62,9 @@ class S3Store(ObjectStore):
         self.prefix = f"{prefix}/" if prefix else ""
         key, secret = credentials_from_connection(settings.connection) if settings.connection else (None, None)
         self._session = boto3.session.Session(key, secret, region_name=settings.region)
-        self._client = _client(self._session, settings)
+        self._client = _client(self._session, settings, self.bucket)
         self._connecting = threading.Lock()  # boto3's sessions are not thread-safe
-        self._listing = Listing(self._client, self.bucket, settings.max_connections)
+        self._listing = Listing(self._client, self.bucket, settings.max_connections, ca_bundle(self._session))
 
     @cached_property
     def _fast(self) -> FastStore:
@@ -78,9 +80,13 @@ class S3Store(ObjectStore):
     def _fetch(self, key: str) -> Fetched:
         self.calls["get"] += 1
         if self._is_fast(key):
-            got = obstore.get(self._fast, self.prefix + key)
-            metadata = {name: value for name, value in got.attributes.items() if name not in _HEADERS}
-            return Fetched(bytes(got.bytes()), (got.meta["e_tag"] or "").strip('"'), metadata)
+            try:
+                got = obstore.get(self._fast, self.prefix + key)
+                metadata = {name: value for name, value in got.attributes.items() if name not in _HEADERS}
+                return Fetched(bytes(got.bytes()), (got.meta["e_tag"] or "").strip('"'), metadata)
+            except BaseError as error:
+                if not _UNREADABLE_HEADER.search(str(error)):
+                    raise
         slow = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)
         data = slow["Body"].read()
         if len(data) != slow["ContentLength"]:
@@ -267,6 +273,8 @@ class S3Store(ObjectStore):
             remedy = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name an Airflow Connection in `connection`"
         elif isinstance(error, PermissionDeniedError | UnauthenticatedError) or code in _REFUSED:
             remedy = "check the key's permissions on this bucket"
+        elif code in _ELSEWHERE:
+            remedy = "set `region` to the bucket's region"
         elif code == "NoSuchBucket":
             remedy = "create the bucket or correct the `uri`"
         else:
@@ -279,8 +287,9 @@ def _code(error: BaseException) -> str:
     """Return the error code of S3's reply, or its HTTP status; empty if there was no reply."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", ""))
-    if "NoSuchBucket" in str(error):
-        return "NoSuchBucket"
+    for name in ("NoSuchBucket", "RequestTimeout", *sorted(_ELSEWHERE - {"301", "307"})):
+        if f"<Code>{name}<" in str(error):
+            return name
     status = _STATUS.search(str(error))
     return status[1] if status else ""
 
@@ -295,12 +304,16 @@ def _may_pass(error: BaseException) -> bool:
     if isinstance(error, NoCredentialsError) or not isinstance(error, _ERRORS):
         return False
     code = _code(error)
-    if isinstance(error, ClientError):  # botocore has tried again itself, except after a conflict
-        return code in _CONFLICT
-    return not code or code in _CONFLICT or code == "429" or code.startswith("5")
+    passing = code in _CONFLICT or code in _SLOW
+    if isinstance(error, ClientError):  # botocore has tried again itself, except after these
+        return passing
+    return not code or passing or code == "429" or code.startswith("5")
 
 
-def _client(session: boto3.session.Session, settings: S3Settings) -> S3Client:
+def _client(session: boto3.session.Session, settings: S3Settings, bucket: str) -> S3Client:
+    # With "auto", signed addresses would name AWS's global host, which not every region and network accepts.
+    regional = settings.endpoint_url is None and "AWS_ENDPOINT_URL_S3" not in os.environ and "." not in bucket
+    style: Literal["path", "virtual", "auto"] = "path" if settings.path_style else "virtual" if regional else "auto"
     config = Config(
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         max_pool_connections=settings.max_connections,
@@ -310,7 +323,7 @@ def _client(session: boto3.session.Session, settings: S3Settings) -> S3Client:
         # Parts and blobs carry a sha256 that readers check, so a second checksum of every body is not needed.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        s3={"addressing_style": "path" if settings.path_style else "auto"},
+        s3={"addressing_style": style},
     )
     return session.client("s3", endpoint_url=settings.endpoint_url, config=config)
 
@@ -328,7 +341,7 @@ def _fast(session: boto3.session.Session, client: S3Client, bucket: str) -> Fast
         "read_timeout": "20s",
         "timeout": "600s",
     }
-    if bundle := os.environ.get("AWS_CA_BUNDLE"):
+    if bundle := ca_bundle(session):
         options["root_certificate"] = Path(bundle).read_bytes()
     return FastStore(
         bucket,
@@ -339,6 +352,12 @@ def _fast(session: boto3.session.Session, client: S3Client, bucket: str) -> Fast
         client_options=options,
         retry_config={"max_retries": 0, "retry_timeout": timedelta(minutes=10)},  # see _retried
     )
+
+
+def ca_bundle(session: boto3.session.Session) -> str | None:
+    """Return the file of certificates that boto3 is told to trust, None for its own."""
+    found = session._session.get_config_variable("ca_bundle")
+    return str(found) if found else None
 
 
 def credentials_from_connection(name: str) -> tuple[str, str]:

@@ -65,7 +65,7 @@ class View:
         ``derive`` is called with the names of those that are new or changed, and yields each with its rows; a source
         that it does not yield (gone meanwhile) has none and is asked for again next time.
         """
-        base, recent = self._load("base"), self._load("recent")
+        base, recent = before = self._load("base"), self._load("recent")
         base = base.only({name: at for name, at in base.sources.items() if sources.get(name) == at})
         fresh = {
             name: at for name, at in recent.sources.items() if sources.get(name) == at and name not in base.sources
@@ -77,6 +77,9 @@ class View:
             if recent.rows.num_rows * 4 > max(base.rows.num_rows, _LEAST_BASE):
                 base, recent = base.plus(recent), self._empty()
                 self._save("base", base)
+            self._save("recent", recent)
+        elif (len(base.sources), len(recent.sources)) != tuple(len(file.sources) for file in before):
+            self._save("base", base)  # a source is gone, perhaps erased: its rows do not stay here either
             self._save("recent", recent)
         return pa.concat_tables([base.rows, recent.rows]).select(self._schema.names)
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from hopchain_etl.engines.factory import Engines, create_engines
 from hopchain_etl.lake.lake import Lake, Marker, Shard, inputs_digest
 from hopchain_etl.lake.manifest import FOLD_AT
+from hopchain_etl.lake.migrate_journal import require_migrated_journal
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.shard_errors import ShardErrors
 from hopchain_etl.quality.validator import Validator, make_validator
@@ -167,7 +168,9 @@ class Build:
 
         ``choose``: ``new`` (never built, or left unfinished or with failed rows under the current fingerprints),
         ``all``, ``sample:N`` (N shards, always the same), or intake names separated by commas. Folds the manifests.
+        Raises MigrationNeededError if stored answers are not where a build looks for them.
         """
+        require_migrated_journal(self.lake)
         self.fold_manifests()
         known = _Known(self)
         return [shard for shard in _chosen(choose, known) if known.needs_work(shard)]
@@ -177,6 +180,8 @@ class Build:
         self.lake.manifest("images", None).fold(FOLD_AT)
         for step in self.steps.values():
             self.lake.manifest(step.stage.table, step.fingerprint).fold(FOLD_AT)
+        for lineage in self.lake.fingerprints("queries"):  # those of the past are read by ``plan`` too
+            self.lake.manifest("queries", lineage).fold(FOLD_AT)
 
 
 class _Known:

@@ -55,7 +55,9 @@ class Inheritance:
         return section.model_copy(update=taken)
 
 
-_OF_LAKE = Inheritance("lake", own=frozenset({"uri"}), server=frozenset({"region", "path_style", "connection"}))
+_OF_LAKE = Inheritance(
+    "lake", own=frozenset({"uri", "inventory"}), server=frozenset({"region", "path_style", "connection"})
+)
 # The solver is another model: it keeps for itself which model answers, where, how it thinks, and what it is shown. Its
 # default model does not think.
 _OF_VLM = Inheritance(

@@ -87,7 +87,7 @@ def ingest(
         before = intakes(lake)
         current = next((old for old in before if old.name == intake), None)
         if current is None:
-            current = list_intake(lake, source, settings, intake, before)
+            current = list_intake(lake, source, settings, intake, before, check=lease.check)
             before.append(current)
         unfinished = _unfinished(lake, before)
         done: dict[Shard, Marker] = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,16 +82,26 @@ def listing(lake: Lake, shard: Shard, part: Part) -> pa.Table:
     return lake.parts(lake.folder("images", None, shard), [part], schemas.LISTING)
 
 
-def list_intake(lake: Lake, source: ObjectStore, settings: IngestSettings, name: str, before: list[Intake]) -> Intake:
+def list_intake(
+    lake: Lake,
+    source: ObjectStore,
+    settings: IngestSettings,
+    name: str,
+    before: list[Intake],
+    *,
+    check: Callable[[], None] = lambda: None,
+) -> Intake:
     """List the source, store the objects that no intake in ``before`` contains as intake ``name``, and return it.
 
     Seen means the same uri and etag. Where nothing is new, nothing is stored and the intake has no shards. Raises
-    StoreError if the source cannot be listed, ValueError if source and lake are the same location.
+    StoreError if the source cannot be listed, ValueError if source and lake are the same location. ``check`` raises if
+    this process may not go on, because its lock is lost.
     """
     erased = [bytes.fromhex(seen) for stone in lake.tombstones().values() for seen in stone.get("seen", ())]
     seen = Digests(pa.chunked_array([*_seen(lake, before).chunks, pa.array(erased, pa.binary(16))]))
     listed, new = 0, [schemas.LISTING.empty_table()]
     for rows in batched(_photos(lake, source), _BATCH):
+        check()
         listed += len(rows)
         known = seen.contain([digest(row["uri"], row["etag"]) for row in rows])
         unseen = [row for row, is_known in zip(rows, known, strict=True) if not is_known]
@@ -107,6 +117,7 @@ def list_intake(lake: Lake, source: ObjectStore, settings: IngestSettings, name:
     if not parts:
         return intake
     value = {"order": intake.order, "listed": listed, "new": intake.new, "shards": [vars(part) for part in parts]}
+    check()
     if not lake.store.put_if_absent(_marker(name), json.dumps(value, sort_keys=True, indent=1).encode()):
         return next(one for one in intakes(lake) if one.name == name)  # another process was faster
     return intake

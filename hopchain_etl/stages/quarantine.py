@@ -29,10 +29,15 @@ class QuarantinedRow:
 
 @dataclass(frozen=True)
 class History:
-    """What earlier runs of a shard left behind: permanent failures so far and the quarantined rows, by input_id."""
+    """What earlier runs of a shard left behind: permanent failures so far and the quarantined rows, by input_id.
+
+    ``answered``: whether any row of the shard was processed. Where none was, the engine may be set up wrongly and
+    refuse everything, so that no row is given up.
+    """
 
     attempts: Mapping[str, int] = field(default_factory=dict)
     quarantined: Mapping[str, QuarantinedRow] = field(default_factory=dict)
+    answered: bool = False
 
     def attempts_of(self, input_id: str, *, permanent: bool) -> int:
         """Return how often a row has failed permanently, with the failure of this run."""
@@ -46,15 +51,16 @@ def history(lake: Lake, table: str, folder: str, marker: Marker | None, *, retry
     """
     if marker is None:
         return History()
+    answered = marker.ok + marker.rejected + marker.quarantined > 0
     if retry or not marker.quarantined:
-        return History(marker.attempts)
+        return History(marker.attempts, answered=answered)
     rejects = lake.parts(folder, marker.rejects, schemas.REJECTS)
     ids = rejects.filter(pc.equal(rejects["outcome"], schemas.QUARANTINED))["input_id"].unique()
     column = schemas.input_column(table)
     rows = _by(column, lake.parts(folder, marker.parts, schemas.TABLES[table]), ids)
     refused = _by("input_id", rejects, ids)
     found = {one: QuarantinedRow(rows.get(one, ()), refused[one]) for one in ids.to_pylist()}
-    return History(marker.attempts, found)
+    return History(marker.attempts, found, answered)
 
 
 def _by(column: str, table: pa.Table, ids: pa.Array) -> dict[str, list[Row]]:

@@ -133,9 +133,10 @@ def run_shard(
 ) -> Marker:
     """Run one stage over one shard and return its marker; a complete shard is skipped.
 
-    A row that has failed permanently ``max_attempts`` times is quarantined: later runs carry it over, unless
-    ``retry_quarantined``. Raises StoppedError if ``stop`` was set, and QualityError if too many rows failed the table's
-    suite: then the validation result is in the lake, and the shard is not marked.
+    A row that has failed permanently ``max_attempts`` times is quarantined, if an earlier run has processed any other
+    row of the shard: later runs carry it over, unless ``retry_quarantined``. Raises StoppedError if ``stop`` was set,
+    and QualityError if too many rows failed the table's suite: then the validation result is in the lake, and the shard
+    is not marked.
     """
     started, requests = time.time(), Counter(lake.store.calls)
     folder = lake.folder(stage.table, fingerprint, shard)
@@ -218,7 +219,7 @@ def _collect(
         tally.add_rejects(index, *(_reject(stage, row, rejected, "output") for rejected in outcome.rejected_candidates))
         if isinstance(outcome, Failed):
             attempts = past.attempts_of(row["input_id"], permanent=outcome.permanent)
-            given_up = outcome.permanent and attempts >= max_attempts
+            given_up = outcome.permanent and attempts >= max_attempts and past.answered
             (tally.quarantined if given_up else tally.failed).add(index)
             if attempts:
                 tally.attempts[row["input_id"]] = attempts

@@ -19,7 +19,7 @@ from hopchain_etl.annotation.votes import Vote, voided
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.lake.migrate_journal import migrate_journal
-from hopchain_etl.lake.migrate_votes import migrate_votes
+from hopchain_etl.lake.migrate_votes import MigrationNeededError, migrate_votes
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import Profile
@@ -99,6 +99,9 @@ def test_real_engines_have_their_old_fingerprints(profile: Profile) -> None:
 
 @pytest.mark.s3
 def test_an_old_lake_has_no_work_and_releases_the_same_bytes(name: str, build: Build, tmp_path: Path) -> None:
+    with pytest.raises(MigrationNeededError, match="hopchain migrate"):
+        build.plan("all")
+    migrate_journal(build.lake, lambda *_: None)
     before = objects(build.lake)
     assert build.plan("all") == build.plan("new") == []
     assert expected_of(name, build, tmp_path / "out") == EXPECTED["lakes"][name]

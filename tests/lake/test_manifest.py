@@ -127,3 +127,15 @@ def test_a_dropped_table_is_gone_before_its_objects(bucket: S3Location) -> None:
     lake.drop_table(*TABLE)
     assert lake_at(bucket).completed_shards(*TABLE) == []
     assert list(lake.store.list_objects()) == []
+
+
+def test_a_table_that_was_dropped_and_built_again_is_seen_anew(bucket: S3Location) -> None:
+    lake, reader = lake_at(bucket), lake_at(bucket)
+    lake.write_marker(*TABLE, shards(1)[0], DONE)
+    lake.manifest(*TABLE).fold()
+    assert reader.completed_shards(*TABLE) == shards(1)
+    lake.drop_table(*TABLE)
+    for shard in shards(2, "again"):
+        lake.write_marker(*TABLE, shard, DONE)
+    lake.manifest(*TABLE).fold()
+    assert reader.completed_shards(*TABLE) == shards(2, "again")

@@ -277,3 +277,31 @@ def test_a_bucket_without_versions_has_the_current_ones(bucket: S3Location) -> N
     assert [(one.key, one.current, one.deleted) for one in store.versions()] == [("kept", True, False)]
     store.erase(["kept", "absent"])
     assert list(store.versions()) == []
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "me-south-1"])
+@pytest.mark.parametrize("bucket_name", ["photos", "photos.of.cats"])
+def test_a_bucket_on_aws_is_reached_in_its_region(
+    monkeypatch: pytest.MonkeyPatch, region: str, bucket_name: str
+) -> None:
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_CONFIG_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    store = S3Store(S3Settings(uri=f"s3://{bucket_name}/x", region=region))
+    signed = store._client.generate_presigned_url("list_objects_v2", Params={"Bucket": bucket_name})
+    host = "s3.amazonaws.com" if region == "us-east-1" else f"s3.{region}.amazonaws.com"
+    assert f"{host}/" in signed
+    assert host in str(store._fast.config["endpoint"])
+
+
+def test_metadata_that_is_no_utf8_does_not_cost_the_photo(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = store_at(bucket)
+    store.put("photo", b"bytes", {"license": "CC0"})
+
+    def refused(*_: Any) -> Any:
+        raise s3_store.BaseError("Generic S3 error: Metadata value for x contained non UTF-8 characters")
+
+    monkeypatch.setattr(s3_store.obstore, "get", refused)
+    assert store.fetch("photo").data == b"bytes"
+    assert store.fetch("photo").metadata == {"license": "CC0"}

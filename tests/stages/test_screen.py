@@ -184,10 +184,14 @@ def test_a_batch_asks_what_is_left(bucket: Any, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(building, "create_engines", lambda settings: engines)
     monkeypatch.setattr(tasks, "settings_for", lambda params: settings)
 
-    assert tasks.publish_batch({}, NIGHT) == {"id": None, "queries": 0, "held_back": {}}  # not screened yet
+    assert tasks.publish_batch({}, NIGHT, {"unhealthy": []}) == {
+        "id": None,
+        "queries": 0,
+        "held_back": {},
+    }  # not screened yet
     _, build = night(settings, "second", engines)
     assert list(build.steps) == ["detect", "segment", "generate", "judge", "screen"]
-    asked = tasks.publish_batch({}, NIGHT)
+    asked = tasks.publish_batch({}, NIGHT, {"unhealthy": []})
     assert asked["held_back"] == {"judged_unanswerable": 1, "too_easy": 1}
     assert asked["queries"] == len(rows) - 2
     questions = {row["query_id"]: row["question"] for row in rows}
