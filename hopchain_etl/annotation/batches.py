@@ -2,7 +2,8 @@
 
 ``batches/<id>.json`` is written once, by a build or by a lead. ``<id>.closed.json`` is written once by a lead who ends
 a batch early; ``<id>.decided.json`` by collect, when a batch has become final; ``<id>.assigned.json``, written
-by a lead, as often as needed, lists the annotators that the batch is assigned to.
+by a lead, as often as needed, lists the annotators that the batch is assigned to. ``<id>.changed.json`` says that what the
+batch decided has changed since its last event, because somebody was voided.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from hopchain_etl.settings import DeskSettings
 
 # for batches without a number of their own; new ones have that of the setting desk.seats
 SEATS = 4  # "four human annotators answer each query independently" [C]
-_KEY = re.compile(r"batches/(?P<id>[^/]+?)(?:\.(?P<kind>closed|decided|assigned))?\.json")
+_KEY = re.compile(r"batches/(?P<id>[^/]+?)(?:\.(?P<kind>closed|decided|assigned|changed))?\.json")
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def check_batch(name: str) -> str:
 
     The name becomes part of keys, and the name of an intake.
     """
-    if name.endswith((".closed", ".decided", ".assigned")):
+    if name.endswith((".closed", ".decided", ".assigned", ".changed")):
         raise ValueError(
             f"{name!r} is not a valid batch name: {name}.json would be read as the state file of another batch"
         )
@@ -116,7 +117,7 @@ def answer_keys(lake: Lake, queries: Collection[str]) -> list[str]:
 
 
 def batch_states(lake: Lake) -> dict[str, frozenset[str]]:
-    """Return every batch by name, in order, with its states: ``closed``, ``decided``, ``assigned``."""
+    """Return every batch by name, in order, with its states: ``closed``, ``decided``, ``assigned``, ``changed``."""
     kinds: dict[str, set[str]] = {}
     for entry in lake.store.list_objects("batches/"):
         if match := _KEY.fullmatch(entry.key):
@@ -172,6 +173,18 @@ def reopen(lake: Lake, name: str) -> None:
     lake.store.delete([f"batches/{name}.decided.json"])
 
 
+def mark_changed(lake: Lake, name: str) -> None:
+    """Record that a batch must be announced again, even if it is not final any more."""
+    lake.put_json(_changed(name), {"id": name})
+
+
+def clear_changed(lake: Lake, name: str) -> bool:
+    """Delete the record of ``mark_changed``; return whether there was one."""
+    marked = lake.store.exists(_changed(name))
+    lake.store.delete([_changed(name)] if marked else [])
+    return marked
+
+
 def assign(lake: Lake, name: str, annotators: Iterable[str] | None) -> None:
     """Assign a batch to these annotators; None means all annotators."""
     load(lake, name)
@@ -187,6 +200,10 @@ def assigned(lake: Lake, name: str) -> frozenset[str] | None:
         return None if held is None or held["annotators"] is None else frozenset(held["annotators"])
     except (ValueError, KeyError, TypeError) as error:
         raise LakeError(f"{lake.store.uri(key)} cannot be read ({error!r}); assign the batch again") from error
+
+
+def _changed(name: str) -> str:
+    return f"batches/{name}.changed.json"
 
 
 def _key(name: str) -> str:

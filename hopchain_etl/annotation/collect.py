@@ -80,7 +80,7 @@ def collect(lake: Lake, validate: Validator, *, settled: bool = False) -> list[B
     """Update the answers table of each batch that is not settled; return the batches that have just become final.
 
     A batch becomes final when all its queries are decided or a lead closes it; it is returned until ``settle`` has
-    recorded it. A second run on the same votes writes nothing and returns the same. A batch that cannot be read is
+    recorded it. So is one that was settled until somebody was voided, although it may be open again. A second run on the same votes writes nothing and returns the same. A batch that cannot be read is
     logged and left out. ``settled`` also writes lost tables of settled batches again.
     """
     require_migrated(lake)
@@ -95,7 +95,7 @@ def collect(lake: Lake, validate: Validator, *, settled: bool = False) -> list[B
             log.exception("batch %s cannot be collected; the other batches are", name)
             continue
         log.info("batch %s: %d kept, %d dropped, %d open", name, progress.kept, progress.dropped, progress.open)
-        final += [progress] if progress.final and "decided" not in states else []
+        final += [progress] if (progress.final or "changed" in states) and "decided" not in states else []
     return final
 
 
@@ -108,7 +108,9 @@ def _collect(lake: Lake, name: str, validate: Validator, voided: Collection[str]
 
 
 def settle(lake: Lake, progress: Mapping[str, Any]) -> bool:
-    """Record that a batch is final (a BatchProgress as dict), unless its votes have changed since it was collected.
+    """Record that a batch (a BatchProgress as dict) is announced, unless its votes have changed since it was collected.
+
+    It becomes settled if it is final; one that is open again after a void only loses the mark of that.
 
     Returns False if they have: a vote was taken back, or somebody voided. The next collect computes the batch again.
     """
@@ -119,10 +121,14 @@ def settle(lake: Lake, progress: Mapping[str, Any]) -> bool:
         return digest(stored_votes(lake, batch), votes.voided(lake)) == inputs
 
     if unchanged():
-        batches.mark_decided(lake, name, dict(progress))
+        marked = batches.clear_changed(lake, name)
+        if BatchProgress(**progress).final:
+            batches.mark_decided(lake, name, dict(progress))
         # Looked at again after the record was written: who voids somebody later sees the record and removes it.
         if unchanged():
             return True
+        if marked:
+            batches.mark_changed(lake, name)
     batches.reopen(lake, name)
     return False
 

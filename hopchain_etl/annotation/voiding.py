@@ -37,6 +37,7 @@ def _apply(lake: Lake, stone: votes.Tombstone) -> list[str]:
     votes.put_tombstone(lake, {**stone, "pending": True})
     names = [one.id for one in settled_batches(lake).values() if _concerns(one, stone)]
     for name in names:
+        batches.mark_changed(lake, name)  # first, so that a killed void loses no event
         batches.reopen(lake, name)
     if stone["voided"]:
         votes.put_tombstone(lake, {**stone, "pending": False})

@@ -10,7 +10,7 @@ never added up.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hopchain_etl.hops.consensus import ConsensusRule, Decision, parse_answer, tally_votes
 from hopchain_etl.hops.query import decimal_text
@@ -98,12 +99,18 @@ def answer_facts(lake: Lake, fingerprints: Iterable[str]) -> dict[str, Any]:
 class HumanAnswers:
     """What people decided about every query, in columns: about 100 bytes a query, and each text once."""
 
-    def __init__(self, tables: Tables, facts: Mapping[str, Any]) -> None:
-        """Read every answers table. ``facts`` are a snapshot, or ``answer_facts`` with the rule ``consensus``."""
+    def __init__(
+        self, tables: Tables, facts: Mapping[str, Any], voided: Callable[[str], bool] = lambda name: False
+    ) -> None:
+        """Read every answers table. ``facts`` are a snapshot, or ``answer_facts`` with the rule ``consensus``.
+
+        ``voided`` says whose answers do not count: the tables may not have been collected since somebody was voided.
+        """
         columns = _Columns(facts)
         for fingerprint in tables.fingerprints("answers"):
             for shard in tables.shards("answers", fingerprint):
-                columns.add(fingerprint, tables.read("answers", fingerprint, shard, _COLUMNS))
+                rows = tables.read("answers", fingerprint, shard, _COLUMNS)
+                columns.add(fingerprint, _without(rows, voided))
         keys = as_keys(columns.keys)
         decided = np.frombuffer(columns.decisions, np.int8) != _DECISIONS.index(Decision.OPEN)
         order = np.lexsort((np.concatenate([np.empty(0, "S1"), *columns.newest]), decided, keys))
@@ -120,6 +127,11 @@ class HumanAnswers:
     def shown(self, lineage: str, keys: Keys) -> Mask:
         """Return which queries people were shown as this lineage wrote them."""
         return find(self._shown.get(lineage, as_keys(b"")), keys) >= 0
+
+
+def _without(rows: pa.Table, voided: Callable[[str], bool]) -> pa.Table:
+    gone = [name for name in pc.unique(rows["annotator"]).to_pylist() if voided(name)]
+    return rows.filter(pc.invert(pc.is_in(rows["annotator"], value_set=pa.array(gone, pa.string())))) if gone else rows
 
 
 def _shown(columns: _Columns, keys: Keys) -> dict[str, Keys]:

@@ -48,6 +48,7 @@ class Inputs:
     def __init__(self, snapshot: Snapshot, lake: Lake) -> None:
         self._lake = lake
         self.pseudonym = pseudonyms.reader(lake, snapshot["pseudonyms"])
+        self._voided = frozenset(snapshot.get("voided", ()))
         self._entries: dict[tuple[str, str | None, str], Mapping[str, Any]] = {
             (entry["table"], entry["fingerprint"], entry["shard"]): entry for entry in snapshot["inputs"]
         }
@@ -58,6 +59,10 @@ class Inputs:
             if fingerprint:  # of the table, and of this shard of it
                 self._fingerprints[table, None].add(fingerprint)
                 self._fingerprints[table, shard].add(fingerprint)
+
+    def is_voided(self, annotator: str) -> bool:
+        """Return whether an annotator was voided when the snapshot was taken; their answers do not count."""
+        return bool(self._voided) and self.pseudonym(annotator) in self._voided
 
     def shards(self, table: str, fingerprint: str | None = None) -> list[Shard]:
         """Return the shards of a table in the snapshot, in order."""

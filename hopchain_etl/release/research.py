@@ -114,7 +114,9 @@ class _Source:
             yield place, self._of_known_photos(rows)
 
     def _votes(self) -> Tables:
-        for place, rows in self._of_queries("answers"):
+        for place, found in self._of_queries("answers"):
+            counts = [not self._inputs.is_voided(name) for name in found["annotator"].to_pylist()]
+            rows = found.filter(pa.array(counts, pa.bool_()))
             names = [self._inputs.pseudonym(name) for name in rows["annotator"].to_pylist()]
             at = rows.schema.get_field_index("annotator")
             yield place, rows.set_column(at, "annotator", pa.array(names, pa.string()))

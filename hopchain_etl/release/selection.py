@@ -104,7 +104,7 @@ class _Selector:
         self._benchmark = {name: frozenset(found) for name, found in snapshot["contaminated"].items()}
         self._rules = rules
         self._attempts = AttemptReader(snapshot, inputs, target)
-        self._people = HumanAnswers(inputs, snapshot)
+        self._people = HumanAnswers(inputs, snapshot, inputs.is_voided)
         self._copies = Copies(snapshot["lineages"], inputs, self._people)
 
     def verdicts(self, lineage: str, shard: Shard, queries: pa.Table, keys: Keys) -> list[Chosen | str]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from hopchain_etl.annotation import pseudonyms
+from hopchain_etl.annotation import pseudonyms, votes
 from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.release.assemble import REVISION as ASSEMBLE
@@ -55,7 +55,7 @@ def take_snapshot(lake: Lake, settings: Settings) -> Snapshot:
         "policy": str(settings.release.policy),
         "consensus": {"seats": settings.desk.seats, "agree": settings.desk.agree},
         "drop_disagreeing": settings.release.drop_disagreeing,
-        "pseudonyms": pseudonyms.fingerprint(lake) if answers else None,
+        **(_people(lake) if answers else {"pseudonyms": None}),
         "targets": list(settings.release.targets),
         "lineages": lineages,
         "engines": {fingerprint: _engines(links) for fingerprint, links in chains.items()},
@@ -67,6 +67,16 @@ def take_snapshot(lake: Lake, settings: Settings) -> Snapshot:
         "contaminated": {name: sorted(found[name]) for name in ("images", "questions")},
         "inputs": _sorted_once(inputs),
     }
+
+
+def _people(lake: Lake) -> dict[str, Any]:
+    """Return the key of pseudonyms, and the pseudonyms of who is voided if anybody is.
+
+    Collect leaves their answers out, but there may have been none since.
+    """
+    key = pseudonyms.fingerprint(lake)
+    voided = sorted(map(pseudonyms.reader(lake, key), votes.voided(lake)))
+    return {"pseudonyms": key, **({"voided": voided} if voided else {})}
 
 
 def to_bytes(snapshot: Snapshot) -> bytes:

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from hopchain_etl.annotation import votes
 from hopchain_etl.hops.calibration import Thresholds, band, score_attempts
 from hopchain_etl.hops.checks import count_conditions
 from hopchain_etl.hops.diversity import REASONS, DiversityLimits, Profiles, balance, candidate, guessers
@@ -132,7 +133,8 @@ class _Judge:
         if "judge" in build.steps:
             desk = build.settings.desk
             facts = answer_facts(build.lake, rows.fingerprints("answers"))
-            self._people = HumanAnswers(rows, facts | {"consensus": {"seats": desk.seats, "agree": desk.agree}})
+            rule = {"consensus": {"seats": desk.seats, "agree": desk.agree}}
+            self._people = HumanAnswers(rows, facts | rule, votes.voided(build.lake).__contains__)
 
     def add(self, shard: Shard) -> None:
         """Add the verdicts of a shard."""

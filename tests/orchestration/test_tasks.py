@@ -184,6 +184,8 @@ def test_announce_settles_nothing_that_changed_since_it_was_collected(lake: Lake
     voiding.void(lake, "a", by="lead", reason="guesses")
     with pytest.raises(AirflowSkipException):
         tasks.announce_answers(collected)
+    again = tasks.collect()
+    assert tasks.announce_answers(again) == {"batches": ["a"], "kept": 0, "dropped": 0, "open": 1}
     assert tasks.collect() == []
 
 

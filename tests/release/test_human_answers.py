@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hopchain_etl.annotation.voiding import void
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.release.human_answers import HumanAnswers
 from hopchain_etl.release.inputs import Inputs
@@ -30,7 +31,9 @@ def told(
     """Return for each query the released answer or drop reason, the rule, and the answers."""
     settings = drawn_lake.settings_for(bucket, release={"lineages": [prints.queries]}, desk=desk)
     snapshot = take_snapshot(lake, settings)
-    found = HumanAnswers(Inputs(snapshot, lake), snapshot).of(keys_of(query["query_id"] for query in queries))
+    inputs = Inputs(snapshot, lake)
+    people = HumanAnswers(inputs, snapshot, inputs.is_voided)
+    found = people.of(keys_of(query["query_id"] for query in queries))
     assert list(found) == list(range(len(queries)))
     verdicts = [(one.verdict, one.answers) for one in found.values()]
     return [(verdict.answer or verdict.dropped, verdict.policy, answers) for verdict, answers in verdicts]
@@ -80,3 +83,16 @@ def test_without_answers_there_is_nothing_to_find(lake: Lake, bucket: Any) -> No
     assert told(lake, bucket, prints, []) == []
     drawn_lake.answer(lake, prints.queries, [], batch="empty")
     assert told(lake, bucket, prints, []) == []
+
+
+def test_who_was_voided_since_the_last_collect_does_not_count(lake: Lake, bucket: Any) -> None:
+    prints, queries = drawn_lake.fill(lake, range(1), queries_each=1)
+    drawn_lake.answer(lake, prints.queries, queries, ["7"] * 4, "b", FOUR)
+    assert told(lake, bucket, prints, queries)[0][0] == 7
+    (fingerprint,) = lake.fingerprints("answers")
+    (shard,) = lake.completed_shards("answers", fingerprint)
+    name = lake.read("answers", fingerprint, shard)["annotator"][0].as_py()
+    void(lake, name, by="lead", reason="guesses")
+    assert told(lake, bucket, prints, queries)[0] == ("not_enough_answers", "unanimous", ("7",) * 3)
+    snapshot = take_snapshot(lake, drawn_lake.settings_for(bucket, release={"lineages": [prints.queries]}))
+    assert name not in snapshot["voided"]  # the registry shows pseudonyms only
