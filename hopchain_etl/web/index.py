@@ -49,6 +49,7 @@ class Index:
         self.open: dict[str, OpenBatch] = {}
         self.broken: dict[str, BrokenBatch] = {}
         self.voided: dict[str, dict[str, str]] = {}
+        self._applied: frozenset[str] | None = None  # the voided that all open batches reckon with; None after an error
         self._states: States = {}
         self._withdrawn: frozenset[str] = frozenset()
         self._home: dict[str, str] = {}  # batch by query_id
@@ -142,17 +143,24 @@ class Index:
         if not self._checked:
             require_migrated(self.lake)
             self._checked = True
-        before, self.voided = self.voided, votes.voided(self.lake)
+        self.voided = votes.voided(self.lake)
+        applied, self._applied = self._applied, None
         self._withdrawn = self.lake.withdrawn()
-        self._load_batches(batches.batch_states(self.lake))
+        fresh = self._load_batches(batches.batch_states(self.lake))
         for home in self.open.values():
-            home.load(self.lake, self.voided, update_all=before.keys() != self.voided.keys())
+            if home not in fresh:
+                home.load(self.lake, self.voided, update_all=applied != self.voided.keys())
+        self._applied = frozenset(self.voided)
         self.gold.refresh()
         self._refreshed = time.monotonic()
         self._pause = max(self.settings.refresh_seconds, _PAUSE_FACTOR * (self._refreshed - began))
 
-    def _load_batches(self, states: States) -> None:
-        """Load the batches that are not settled; one that cannot be read is set aside, and the others go on."""
+    def _load_batches(self, states: States) -> list[OpenBatch]:
+        """Load the batches that are not settled; one that cannot be read is set aside, and the others go on.
+
+        Returns those that are new. Their votes are read before anybody is asked one of their questions, because votes
+        of the batches that they continue count too.
+        """
         found: dict[str, OpenBatch] = {}
         broken: dict[str, BrokenBatch] = {}
         for name, kinds in states.items():
@@ -171,8 +179,12 @@ class Index:
         for name, one in sorted(found.items(), key=lambda pair: pair[1].closed):
             for query in one.query_ids:
                 home.setdefault(query, name)
+        fresh = [one for name, one in found.items() if self.open.get(name) is not one]
+        for one in fresh:
+            one.load(self.lake, self.voided, update_all=True)
         with self._lock:
             self._states, self.open, self.broken, self._home = states, found, broken, home
+        return fresh
 
     def _load_batch(self, name: str, kinds: frozenset[str]) -> OpenBatch:
         home = self.open.get(name)

@@ -133,7 +133,7 @@ def test_what_was_killed_on_the_way_is_finished_by_the_next_collect(
         patch.setattr(batches, "reopen", killed)
         with pytest.raises(KeyboardInterrupt):
             unvoid(lake, "b", by="lead") if back else void(lake, "b", **WHY)
-    assert states(lake) == {"monday": {"closed", "decided"}}
+    assert states(lake) == {"monday": {"changed", "closed", "decided"}}
     assert finish(lake) == ["monday"]
     assert finish(lake) == []
     assert collect_and_announce(lake) == ["monday"]

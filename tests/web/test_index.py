@@ -12,7 +12,9 @@ import pytest
 
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.voiding import void
 from hopchain_etl.lake.object_store import ObjectInfo
+from hopchain_etl.web.open_batch import OpenBatch
 from support.desk_clients import Office, office
 from support.s3 import S3Location
 
@@ -89,3 +91,42 @@ def test_unknown_questions_list_no_votes(desk: Office, monkeypatch: pytest.Monke
     batches.create(desk.lake, Batch("tuesday", "another run", desk.batch.query_ids, lineage=desk.batch.lineage))
     worker.ann.answer("9" * 64, "5", expect=404)
     assert "votes/tuesday/" in prefixes
+
+
+def test_a_batch_that_continues_another_is_asked_only_when_its_votes_are_known(
+    desk: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.ann.answer(desk.batch.query_ids[0], "5")
+    batches.close(desk.lake, "monday", by="lead")
+    more = replace(desk.batch, id="tuesday", created_by_run="another run", continues="monday")
+    batches.create(desk.lake, more)
+    index, known = desk.desk.index, []
+    load = OpenBatch.load
+
+    def noted(home: OpenBatch, *given: Any, **how: Any) -> None:
+        known.append((home.batch.id, home.batch.id in index.open))
+        load(home, *given, **how)
+
+    monkeypatch.setattr(OpenBatch, "load", noted)
+    index.refresh()
+    assert known == [("tuesday", False), ("monday", True)]
+    assert index.open["tuesday"].answered("ann") == {desk.batch.query_ids[0]}
+
+
+def test_a_void_is_applied_by_the_refresh_after_one_that_failed(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = desk.batch.query_ids[0]
+    desk.ann.answer(query, "5")
+    index = desk.desk.index
+    index.refresh()
+    assert index.open["monday"].answered("ann") == {query}
+    void(desk.lake, "ann", by="lead", reason="guesses")
+
+    def fails(*given: Any, **how: Any) -> None:
+        raise OSError("no answer from the store")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenBatch, "load", fails)
+        with pytest.raises(OSError, match="no answer"):
+            index.refresh()
+    index.refresh()
+    assert index.open["monday"].answered("ann") == set()
