@@ -2,8 +2,8 @@
 
 ``batches/<id>.json`` is written once, by a build or by a lead. ``<id>.closed.json`` is written once by a lead who ends
 a batch early; ``<id>.decided.json`` by collect, when a batch has become final; ``<id>.assigned.json``, written
-by a lead, as often as needed, lists the annotators that the batch is assigned to. ``<id>.changed.json`` says that what the
-batch decided has changed since its last event, because somebody was voided.
+by a lead, as often as needed, lists the annotators that the batch is assigned to. ``<id>.changed.json`` says that what
+the batch decided has changed since its last event, because somebody was voided.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from hopchain_etl.annotation.votes import votes_prefix
 from hopchain_etl.concurrency import map_threads
+from hopchain_etl.hops.consensus import ConsensusRule
 from hopchain_etl.lake.lake import Lake, LakeError, check_intake
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import DeskSettings
@@ -80,6 +81,7 @@ def load(lake: Lake, name: str) -> Batch:
     key = _key(check_batch(name))
     try:
         value = json.loads(lake.store.get(key))
+        ConsensusRule.from_policy(value["policy"])
         return Batch(
             value["id"],
             value["created_by_run"],

@@ -80,8 +80,9 @@ def collect(lake: Lake, validate: Validator, *, settled: bool = False) -> list[B
     """Update the answers table of each batch that is not settled; return the batches that have just become final.
 
     A batch becomes final when all its queries are decided or a lead closes it; it is returned until ``settle`` has
-    recorded it. So is one that was settled until somebody was voided, although it may be open again. A second run on the same votes writes nothing and returns the same. A batch that cannot be read is
-    logged and left out. ``settled`` also writes lost tables of settled batches again.
+    recorded it. So is one that was settled until somebody was voided, although it may be open again. A second run on
+    the same votes writes nothing and returns the same. A batch that cannot be read is logged and left out. ``settled``
+    also writes lost tables of settled batches again.
     """
     require_migrated(lake)
     voided = votes.voided(lake)
@@ -91,7 +92,7 @@ def collect(lake: Lake, validate: Validator, *, settled: bool = False) -> list[B
             continue
         try:
             progress = _collect(lake, name, validate, voided, closed="closed" in states)
-        except (LakeError, MissingObjectError):
+        except (LakeError, MissingObjectError, KeyError, TypeError, ValueError):
             log.exception("batch %s cannot be collected; the other batches are", name)
             continue
         log.info("batch %s: %d kept, %d dropped, %d open", name, progress.kept, progress.dropped, progress.open)

@@ -22,13 +22,14 @@ def objection(changes: Changes, now: Counts, last: Counts | None, most: float) -
 
     ``now`` and ``last`` are the counts of this version and the one before, which are compared if the rows of the last
     one are gone (it was yanked, a photo was erased). ``most`` is the largest share of rows that may be lost. Rows of
-    withdrawn and erased photos are no objection, even if they are all there were.
+    withdrawn photos are no objection, even if they are all there were; nor is an erase of few photos.
     """
     before = changes.before
     reasons = Counter({reason: len(ids) for reason, ids in changes.removed.items() if reason != _ASKED_FOR})
     lost = before - changes.after - len(changes.removed.get(_ASKED_FOR, ()))
     if not before and last and last["rows"]:
-        before, reasons = int(last["rows"]), _other(now) - _other(last)
+        unread = Counter({"no longer read": int(last["read"]) - int(now["read"])})  # erased, or of another lineage
+        before, reasons = int(last["rows"]), _other(now) - _other(last) + unread
         lost = min(before - changes.after, reasons.total())
     if changes.after and lost <= most * before:
         return ""

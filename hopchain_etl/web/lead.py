@@ -68,7 +68,7 @@ class LeadDesk:
         try:
             progress = _settled_progress(settled) if settled else _progress(self.show(name))
             assigned = batches.assigned(self.lake, name) if "assigned" in kinds else None
-        except (LakeError, MissingObjectError) as error:
+        except (LakeError, MissingObjectError, KeyError, TypeError, ValueError) as error:
             return {"id": name, "state": "broken", "reason": str(error), "remedy": BROKEN_REMEDY}
         return {
             **progress,
