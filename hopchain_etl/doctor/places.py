@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 from hopchain_etl.doctor.finding import Finding
-from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.lake.migrate_journal import unmigrated_models
 from hopchain_etl.lake.object_store import ObjectStore, StoreError
 from hopchain_etl.lake.s3_store import credentials_from_connection
@@ -60,8 +60,12 @@ def _contents(settings: Settings) -> Iterator[Finding]:
     lake = Lake(settings.lake)
     try:
         shards, models = len(lake.completed_shards("images")), unmigrated_models(lake)
+        erasing = unfinished(lake)
     except StoreError:
         return  # already reported
+    except LakeError as error:
+        yield Finding("photos in the lake", "missing", str(error), "hopchain repair")
+        return
     if models:
         detail = f"answers of {', '.join(models)} are stored as an earlier version did: they would be paid for again"
         yield Finding("journal", "warning", detail, "hopchain migrate")
@@ -69,7 +73,7 @@ def _contents(settings: Settings) -> Iterator[Finding]:
         yield Finding("photos in the lake", "ok", f"{shards} complete shards")
     else:
         yield Finding("photos in the lake", "warning", "none yet", "hopchain run, or trigger hopchain_build")
-    for image, steps in unfinished(lake).items():
+    for image, steps in erasing.items():
         remedy = f"hopchain erase {image} --reason ... finishes it"
         yield Finding("erasing a photo", "warning", f"{image} is not erased yet: {', '.join(steps)} remain", remedy)
 

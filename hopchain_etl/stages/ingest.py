@@ -156,9 +156,9 @@ class Ingest:
         self._settings = settings
         self._known = known
         self._withdrawn = withdrawn.keys() | {stone["blob_sha"] for stone in withdrawn.values()}
-        self._erased = {
-            name for stone in withdrawn.values() if stone["erased"] for name in (stone["image_id"], stone["blob_sha"])
-        }
+        # An erase that has begun names uris: it may not find any more what is written from now on.
+        erased = [stone for stone in withdrawn.values() if stone["erased"] or "uris" in stone]
+        self._erased = {name for stone in erased for name in (stone["image_id"], stone["blob_sha"])}
         limits = Limits(settings.min_side, settings.max_pixels, settings.max_bytes)
         self._pool = DecodePool(WORKERS, limits, function=decode)
         self._fetchers = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="ingest-fetch")

@@ -1,7 +1,7 @@
 """``hopchain erase``: removes photos permanently from the lake, and calls for the same in the registry.
 
 What is removed is written down first, in ``erasing/``, and each step is crossed off there: an erase that was cut off
-anywhere is finished by the same command, with the image_id or the uri.
+anywhere is finished by the same command, with the image_id or the uri. That runs all steps on the lake again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from hopchain_etl import schemas
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake, is_fingerprint
-from hopchain_etl.lake.object_store import StoreError
+from hopchain_etl.lake.object_store import MissingObjectError, StoreError
 from hopchain_etl.lake.shards import LakeError, Shard
 from hopchain_etl.release.git import RegistryError
 from hopchain_etl.takedown import documents
@@ -69,7 +69,7 @@ def erase(
                 extra = registry(plan) if registry else {}
             else:
                 _run(lake, plan, step, result)
-        except (StoreError, LakeError, RegistryError) as error:
+        except (StoreError, LakeError, RegistryError, MissingObjectError, ValueError, OSError) as error:
             raise EraseError(
                 f"{step}: {error}\nthe photo is excluded, but not erased yet; what remains: "
                 f"{', '.join(plan.remains)}. Run the same command again to finish it"
@@ -85,16 +85,15 @@ def erase(
 def planned(lake: Lake, photo: str, with_registry: bool) -> Plan:
     """Return what an erase of a photo removes: what is found now, and what an unfinished erase has found."""
     plan = find(lake, photo)
-    going_on = bool(plan.remains)
     for fingerprint in lake.fingerprints("queries"):
         for shard in set(lake.completed_shards("queries", fingerprint)) & set(map(Shard.parse, plan.shards)):
             rows = lake.read("queries", fingerprint, shard, withdrawn=())
             plan.queries.update(rows.filter(plan.rows_of(rows))["query_id"].to_pylist())
     plan.batches |= documents.batches_with(lake, plan.queries) | _answered(lake, plan)
-    if not going_on:
-        found = ((_name(place), up_to_date(lake, place)) for place in _places(lake, plan))
-        plan.fresh = {name: digest for name, digest in found if digest}
-        plan.remains = [*_STEPS, *([REGISTRY] if with_registry else [])]
+    found = ((_name(place), up_to_date(lake, place)) for place in _places(lake, plan))
+    plan.fresh |= {name: digest for name, digest in found if digest}
+    # All steps again: what was crossed off may have been written to since.
+    plan.remains = [*_STEPS, *([REGISTRY] if with_registry or REGISTRY in plan.remains else [])]
     return plan
 
 
@@ -150,11 +149,10 @@ def _rewrite_tables(lake: Lake, plan: Plan, result: Erased) -> None:
 
 def _places(lake: Lake, plan: Plan) -> Iterator[Place]:
     """Yield every shard that can have rows, rejects or left-over parts of the photos, complete or not."""
-    shards = sorted(map(Shard.parse, plan.shards))
+    # Where only a group is named anew, later tables stay as they are, and up to date.
+    shards = sorted(map(Shard.parse, plan.shards | plan.grouped))
     for table in TABLES:
         here = sorted(Shard(batch, 0) for batch in plan.batches) if table == "answers" else shards
-        if table == "images":
-            here = sorted({*shards, *map(Shard.parse, plan.grouped)})
         for fingerprint in [None] if table == "images" else _fingerprints(lake, table):
             yield from ((table, fingerprint, shard) for shard in here)
 

@@ -231,6 +231,17 @@ def test_what_was_withdrawn_cannot_come_back_under_another_key(lake: Lake, sourc
     assert [row["uri"] for row in images(lake)] == [source.uri("keep.jpg")]
 
 
+@pytest.mark.parametrize(("more", "named"), [({}, True), ({"uris": []}, False)], ids=["withdrawn", "being erased"])
+def test_a_reject_does_not_name_a_photo_of_which_an_erase_has_begun(
+    lake: Lake, source: ObjectStore, more: dict[str, Any], named: bool
+) -> None:
+    upload(source, {"a.jpg": photo(1)})
+    gone = image_id(photo(1))
+    lake.put_json(f"withdrawn/{gone}.json", {"image_id": gone, "blob_sha": gone, "erased": False, **more})
+    assert take(lake, source).rejected == 1
+    assert (gone in str(rejects(lake)["a.jpg"]["payload"])) == named
+
+
 # --- interruptions ---
 
 

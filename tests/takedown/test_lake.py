@@ -7,13 +7,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from hopchain_etl import schemas
 from hopchain_etl.engines.base import Identity, Photo, Reply, SolveJob
 from hopchain_etl.lake.journal import Journal, answers
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.stages.response_cache import ResponseCache
+from hopchain_etl.takedown import documents
 from hopchain_etl.takedown.lake import EraseError, erase
 from hopchain_etl.takedown.photos import unfinished, withdraw
 from support import drawn_lake, intake, taken
@@ -190,6 +193,55 @@ def test_what_remains_of_the_registry_is_left_to_a_call_that_knows_it(lake: Lake
     assert erase(lake, photo.image, "asked", registry=registry)["yanked"] == []
     assert seen == [({photo.image}, set(photo.queries))]
     assert left(lake, photo) == {f"withdrawn/{photo.image}.json"}
+
+
+def broken_off(lake: Lake, photo: Taken, step: str) -> None:
+    """Begin an erase that is killed at a step."""
+
+    def killed(*_: Any) -> None:
+        raise KilledError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(documents, step, killed)
+        with pytest.raises(KilledError):
+            erase(lake, photo.uri, "asked")
+
+
+def test_an_erase_that_began_without_a_registry_goes_on_with_one(lake: Lake) -> None:
+    photo = taken.fill(lake)
+    broken_off(lake, photo, "erase_checks")
+    asked: list[set[str]] = []
+
+    def registry(plan: Any) -> dict[str, Any]:
+        asked.append(plan.images)
+        return {"yanked": ["a tag"]}
+
+    done = erase(lake, photo.image, "asked", registry=registry)
+    assert (done["yanked"], done["remains"], asked) == (["a tag"], [], [{photo.image}])
+
+
+def test_what_was_written_while_an_erase_was_cut_off_goes_too(lake: Lake) -> None:
+    photo = taken.fill(lake)
+    query = next(iter(photo.queries))
+    queries = lake.read("queries", photo.prints.queries, FIRST).to_pylist()
+    broken_off(lake, photo, "erase_views")  # the last step on the lake
+    drawn_lake.write(lake, "queries", "e" * 12, FIRST, queries)  # by a build that had read the photo before
+    lake.put_json(f"votes/batch-1/{query}/seat-1.0.json", {"query_id": query, "answer": "1"})
+    seen_again = {"stage": "ingest", "scope": "input", "outcome": "rejected", "reason": "withdrawn", "detail": "", **{
+        "uri": "s3://photos/a later copy.png", "etag": "e", "input_id": "s3://photos/a later copy.png",
+        "payload": json.dumps({"image_id": photo.image}),
+    }}  # fmt: skip
+    later, folder = Shard("second", 0), lake.folder("images", None, Shard("second", 0))
+    drawn_lake.write(lake, "images", None, later, [])
+    marker = lake.marker("images", None, later)
+    assert marker is not None
+    rejects = lake.write_part(folder, "rejects-00000", pa.Table.from_pylist([seen_again], schema=schemas.REJECTS))
+    lake.replace_marker("images", None, later, replace(marker, rejects=(rejects,)))
+
+    assert erase(lake, photo.image, "asked")["remains"] == []
+
+    assert left(lake, photo) == {f"withdrawn/{photo.image}.json"}
+    assert not taken.traces(lake.store, [b"a later copy.png"])
 
 
 def test_a_withdrawn_photo_can_be_erased_later_for_a_reason_of_its_own(lake: Lake) -> None:
