@@ -28,7 +28,7 @@ JSON = dict[str, Any]
 Source = tuple[str, str]  # uri and etag
 COPY_OF = "same picture as "  # what ingest says of a duplicate, before the uri
 _SEARCHED = ["image_id", "blob_sha", "uri", "etag", "group", "near"]
-_NO_SETS = ("fresh", "remains")
+_NO_SETS = ("fresh", "remains", "blob_of")
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Plan(Names):
 
     It is stored before anything is deleted, because it cannot be found any more afterwards. ``grouped`` are
     shards whose photos name one of the photos as their near-duplicate group, ``fresh`` the digests of inputs of shards
-    that were up to date, by ``table fingerprint shard``.
+    that were up to date, by ``table fingerprint shard``, ``blob_of`` the blob of each photo that has or had a row.
     """
 
     shards: set[str] = field(default_factory=set)
@@ -77,6 +77,11 @@ class Plan(Names):
     batches: set[str] = field(default_factory=set)
     fresh: dict[str, str] = field(default_factory=dict)
     remains: list[str] = field(default_factory=list)
+    blob_of: dict[str, str] = field(default_factory=dict)
+
+    def blob(self, image: str) -> str | None:
+        """Return the blob of a photo. A copy has none of its own: any of the photos it was found with says as much."""
+        return self.blob_of.get(image) or min(self.blobs, default=None)
 
     def to_json(self) -> JSON:
         """Return the plan as it is stored."""
@@ -87,7 +92,7 @@ class Plan(Names):
         """Return a stored plan."""
         sets = {one.name: set(stored[one.name]) for one in fields(cls) if one.name not in ("sources", *_NO_SETS)}
         plan = cls(sources=set(map(tuple, stored["sources"])), fresh=stored["fresh"], remains=stored["remains"])
-        vars(plan).update(sets)
+        vars(plan).update(sets, blob_of=stored.get("blob_of", {}))  # earlier versions stored none
         return plan
 
     def unite(self, other: Plan) -> None:
@@ -96,6 +101,7 @@ class Plan(Names):
             if one.name not in _NO_SETS:
                 getattr(self, one.name).update(getattr(other, one.name))
         self.fresh |= other.fresh
+        self.blob_of |= other.blob_of
         self.remains += [step for step in other.remains if step not in self.remains]
 
 
@@ -147,6 +153,7 @@ class _Search:
         for row in rows.filter(reduce(pc.or_, hits)).to_pylist():
             self.found.images.add(row["image_id"])
             self.found.blobs.add(row["blob_sha"])
+            self.found.blob_of[row["image_id"]] = row["blob_sha"]
             self.found.sources.add((row["uri"], row["etag"]))
             self.found.shards.add(str(shard))
         groups = (rows["group"], pc.list_flatten(rows["near"]))
@@ -170,7 +177,7 @@ def withdraw(lake: Lake, photo: str, reason: str) -> list[str]:
     """Write the tombstone of a photo (image_id or uri); return the image_ids that all readers now exclude."""
     found = find(lake, photo)
     for image in sorted(found.images):
-        lake.write_tombstone(image, reason=reason, blob_sha=min(found.blobs, default=None))
+        lake.write_tombstone(image, reason=reason, blob_sha=found.blob(image))
     return sorted(found.images)
 
 
@@ -181,7 +188,7 @@ def write_tombstones(lake: Lake, plan: Plan, reason: str) -> None:
         held = lake.get_json(key) or {}
         stone: JSON = {
             "image_id": image,
-            "blob_sha": held.get("blob_sha") or min(plan.blobs, default=None),  # all found photos have the same
+            "blob_sha": plan.blob_of.get(image) or held.get("blob_sha") or plan.blob(image),
             "reason": held["reason"] if "uris" in held else reason,
             "erased": not plan.remains,
             "uris": sorted({*held.get("uris", ()), *(hash_of(uri) for uri, _ in plan.sources)}),

@@ -31,6 +31,18 @@ def test_a_withdrawn_photo_is_out_of_every_read_and_its_bytes_stay(lake: Lake) -
     assert lake.tombstones()[image]["reason"] == "asked"
 
 
+@pytest.mark.parametrize("erased", [False, True])
+def test_a_photo_that_replaced_another_under_its_uri_is_refused_by_its_own_blob(lake: Lake, erased: bool) -> None:
+    first, second = (drawn_lake.image_row(drawn_lake.draw(seed)[0], seed) for seed in range(2))
+    drawn_lake.fill(lake, range(2), changes={1: {"uri": first["uri"]}})
+    if erased:
+        assert erase(lake, first["uri"], "asked")["remains"] == []
+    else:
+        withdraw(lake, first["uri"], "asked")
+    stones = {image: stone["blob_sha"] for image, stone in lake.tombstones().items()}
+    assert stones == {one["image_id"]: one["blob_sha"] for one in (first, second)}
+
+
 def test_an_unknown_photo_is_an_error(lake: Lake) -> None:
     drawn_lake.fill(lake, range(1))
     with pytest.raises(LakeError, match="no photo"):
@@ -55,5 +67,7 @@ def test_an_erase_of_an_earlier_version_is_finished_wherever_it_left_something(l
 
 
 def test_a_plan_is_stored_as_it_was() -> None:
-    plan = Plan({"a"}, {"b"}, {("uri", "etag")}, {"q"}, {"first/0000"}, set(), {"batch"}, {"t f s": "d"}, ["tables"])
+    plan = Plan(
+        {"a"}, {"b"}, {("uri", "etag")}, {"q"}, {"first/0000"}, set(), {"batch"}, {"t f s": "d"}, ["tables"], {"a": "b"}
+    )
     assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
