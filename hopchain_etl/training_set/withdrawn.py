@@ -17,6 +17,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 FILE = "withdrawn.json"
+_NEWEST = "refs/hopchain/registry"  # in a clone: the registry's newest commit when it was last asked
 _SECONDS = 20.0  # to wait for the registry
 
 
@@ -34,12 +35,13 @@ def withdrawn_among(path: Path, images: Iterable[str]) -> set[str]:
 def ask_registry(path: Path) -> bool:
     """Fetch what the registry knows now into the clone at ``path``; return whether it answered.
 
-    Changes no file of the clone. A folder that is no clone cannot ask.
+    Changes no file of the clone, which may be shallow or of a single version. A folder that is no clone cannot ask.
     """
     root = _clone(path)
     if root is None:
         return False
-    answered = _git(root, "fetch", "--quiet", "--no-tags", "origin") is not None
+    # Of a single version `git fetch` alone would fetch nothing but its tag again.
+    answered = _git(root, "fetch", "--quiet", "--no-tags", "origin", f"+HEAD:{_NEWEST}") is not None
     if not answered:
         log.warning("the registry of %s did not answer; photos withdrawn since the last fetch are not known", root)
     return answered
@@ -49,7 +51,8 @@ def _known(path: Path) -> set[str]:
     root = _clone(path)
     if root is None:
         return set()
-    texts = [_git(root, "show", f"{revision}:{FILE}") for revision in ("refs/remotes/origin/HEAD", "HEAD")]
+    revisions = (_NEWEST, "refs/remotes/origin/HEAD", "FETCH_HEAD", "HEAD")
+    texts = [_git(root, "show", f"{revision}:{FILE}") for revision in revisions]
     return {name for text in texts if text for name in json.loads(text)}
 
 

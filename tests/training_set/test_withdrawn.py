@@ -65,6 +65,19 @@ def test_readers_know_what_the_last_fetch_knew(clone: Path) -> None:
     assert (checked.rows, checked.withdrawn, checked.ok) == (6, 1, True)
 
 
+@pytest.mark.parametrize("options", [["--depth", "1"], ["--single-branch"]], ids=["shallow", "single"])
+def test_a_clone_of_one_version_asks_too(clone: Path, tmp_path: Path, options: list[str]) -> None:
+    git(tmp_path / "registry", "tag", "v1", "HEAD~1")
+    url, one = (tmp_path / "registry").as_uri(), tmp_path / "one"
+    subprocess.run(["git", "clone", "-q", *options, "--branch", "v1", url, str(one)], check=True, capture_output=True)
+    gone = training_row(1)["image_id"]
+    assert withdrawn_among(one, [gone]) == set()
+    assert ask_registry(one)
+    assert withdrawn_among(one, [gone]) == {gone}
+    git(one, "fetch", "-q", "origin", "v1")  # by hand, afterwards
+    assert withdrawn_among(one, [gone]) == {gone}
+
+
 def test_a_registry_that_does_not_answer_costs_only_what_is_new(
     clone: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
