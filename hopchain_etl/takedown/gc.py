@@ -87,11 +87,12 @@ def _with_stages_above(lake: Lake, lineage: str) -> list[str]:
 def gc(lake: Lake, keep: Mapping[str, str], *, dry_run: bool = True, grace_seconds: float = 86_400) -> Garbage:
     """Return (and, unless ``dry_run``, delete) unused objects.
 
-    These are the tables of fingerprints not in ``keep``; parts that are in no marker and older than ``grace_seconds``
-    (from killed or replaced attempts); and token counts of finished runs. Images,
-    human answers, blobs and the journal are kept.
+    These are the tables of fingerprints not in ``keep``; parts that are in no marker (from killed or replaced
+    attempts); and token counts of finished runs. Tables and parts written in the last ``grace_seconds`` are kept, because
+    a build may be running; so are images, human answers, blobs and the journal.
     """
     before = datetime.now(UTC) - timedelta(seconds=grace_seconds)
+    keep = {**_being_built(lake, keep, before), **keep}
     found = {key: entry.size for key, entry in finished_ledgers(lake).items()}
     kept: dict[str, str] = {}
     loose, dead = [*found], []
@@ -114,6 +115,21 @@ def gc(lake: Lake, keep: Mapping[str, str], *, dry_run: bool = True, grace_secon
         for table, name in dead:
             lake.drop_table(table, name)
     return Garbage(sorted(found), sum(found.values()), kept)
+
+
+def _being_built(lake: Lake, keep: Mapping[str, str], before: datetime) -> dict[str, str]:
+    """Return the fingerprints of tables written to since ``before``, and of the stages above these, with the reason.
+
+    A build under other settings names its tables only when it has ended.
+    """
+    found: dict[str, str] = {}
+    for table in _DERIVED:
+        for name in lake.fingerprints(table):
+            entries = () if name in keep else lake.store.list_objects(f"{table}/{name}/")
+            if any(entry.modified >= before for entry in entries):
+                why = f"{table}/{name} was written to since {before:%Y-%m-%d %H:%M} UTC: a build may be running"
+                found |= dict.fromkeys(_with_stages_above(lake, name), why)
+    return found
 
 
 def _reason_to_keep(lake: Lake, name: str, keep: Mapping[str, str]) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hopchain_etl import schemas
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.lake.object_store import ObjectInfo
 from hopchain_etl.takedown.gc import gc, lineages_in_use
 from support import drawn_lake
 from support.taken import FIRST
@@ -62,6 +65,27 @@ def test_gc_spares_a_shard_that_is_being_written(lake: Lake) -> None:
     lake.write_part(folder, "part-00000", schemas.QUERIES.empty_table())
     assert gc(lake, named(prints)).keys == []
     assert Marker.from_json(lake.store.get(lake.folder("images", None, FIRST) + "_SUCCESS")).ok == 1
+
+
+def test_gc_spares_the_tables_that_a_build_under_other_settings_may_be_writing(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, _ = drawn_lake.fill(lake, range(1), version="1")
+    ended, _ = drawn_lake.fill(lake, range(1), version="2")
+    list_objects = lake.store.list_objects
+
+    def long_ago_but_for_its_queries(prefix: str = "") -> Iterator[ObjectInfo]:
+        for entry in list_objects(prefix):
+            recent = f"/{running.queries}/" in entry.key
+            yield entry if recent else replace(entry, modified=entry.modified - timedelta(days=2))
+
+    monkeypatch.setattr(lake.store, "list_objects", long_ago_but_for_its_queries)
+    found = gc(lake, {}, dry_run=False)
+
+    assert {key.split("/")[1] for key in found.keys} == set(vars(ended).values())
+    assert set(found.kept) == {f"{table}/{name}" for table, name in vars(running).items()}
+    assert all(f"queries/{running.queries} was written to since" in why for why in found.kept.values())
+    assert lake.read("queries", running.queries, FIRST).num_rows == 2
 
 
 def test_gc_believes_the_marker_and_not_a_manifest_that_lags_behind(lake: Lake) -> None:
