@@ -88,8 +88,8 @@ def gc(lake: Lake, keep: Mapping[str, str], *, dry_run: bool = True, grace_secon
     """Return (and, unless ``dry_run``, delete) unused objects.
 
     These are the tables of fingerprints not in ``keep``; parts that are in no marker (from killed or replaced
-    attempts); and token counts of finished runs. Tables and parts written in the last ``grace_seconds`` are kept, because
-    a build may be running; so are images, human answers, blobs and the journal.
+    attempts); and token counts of finished runs. Tables and parts written in the last ``grace_seconds`` are kept,
+    because a build may be running; so are images, human answers, blobs and the journal.
     """
     before = datetime.now(UTC) - timedelta(seconds=grace_seconds)
     keep = {**_being_built(lake, keep, before), **keep}
