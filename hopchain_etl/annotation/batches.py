@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from hopchain_etl.annotation.votes import votes_prefix
-from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import ConsensusRule
 from hopchain_etl.lake.lake import Lake, LakeError, check_intake
 from hopchain_etl.lake.object_store import MissingObjectError
@@ -24,6 +22,11 @@ from hopchain_etl.settings import DeskSettings
 # for batches without a number of their own; new ones have that of the setting desk.seats
 SEATS = 4  # "four human annotators answer each query independently" [C]
 _KEY = re.compile(r"batches/(?P<id>[^/]+?)(?:\.(?P<kind>closed|decided|assigned|changed))?\.json")
+
+
+# What reading a batch with its questions and votes may raise because of what is stored: one such batch must not stop
+# the others.
+UNREADABLE = (LakeError, MissingObjectError, KeyError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -105,17 +108,6 @@ def continued(lake: Lake, batch: Batch) -> tuple[str, ...]:
         names = (batch.continues, *names)
         batch = load(lake, batch.continues)
     return names
-
-
-def answer_keys(lake: Lake, queries: Collection[str]) -> list[str]:
-    """Return the keys of all that people stored on these queries, in any batch (votes, skips, leases)."""
-    wanted = set(queries)
-    names = list(batch_states(lake))
-    held = map_threads(lambda name: wanted.intersection(load(lake, name).query_ids), names)
-    prefixes = [votes_prefix(name, query) for name, found in zip(names, held, strict=True) for query in sorted(found)]
-    prefixes += [f"answers/{query}/" for query in sorted(wanted)]  # of a lake that is not migrated yet
-    listed = map_threads(lambda prefix: [entry.key for entry in lake.store.list_objects(prefix)], prefixes)
-    return [key for keys in listed for key in keys]
 
 
 def batch_states(lake: Lake) -> dict[str, frozenset[str]]:

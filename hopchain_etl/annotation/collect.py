@@ -25,10 +25,9 @@ from hopchain_etl.annotation.votes import VOTE_KEY, Vote, in_full_sample
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import Identity, Row
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, parse_answer, tally_votes
-from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard
+from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.lake.manifest import FOLD_AT
 from hopchain_etl.lake.migrate_votes import require_migrated
-from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.quality.validator import Validator
 from hopchain_etl.stages.lineage import Lineage
 
@@ -92,7 +91,7 @@ def collect(lake: Lake, validate: Validator, *, settled: bool = False) -> list[B
             continue
         try:
             progress = _collect(lake, name, validate, voided, closed="closed" in states)
-        except (LakeError, MissingObjectError, KeyError, TypeError, ValueError):
+        except batches.UNREADABLE:
             log.exception("batch %s cannot be collected; the other batches are", name)
             continue
         log.info("batch %s: %d kept, %d dropped, %d open", name, progress.kept, progress.dropped, progress.open)
@@ -214,6 +213,14 @@ def valid_votes_of_batch(lake: Lake, batch: Batch) -> list[Vote]:
     return [Vote.model_construct(**{**row, "rev": row["rev"] or 0, "batch": batch.id}) for row in rows]
 
 
+def valid_votes_by_query(lake: Lake, batch: Batch) -> dict[str, list[Vote]]:
+    """Return the same for each query of a batch, in the batch's order; empty lists for those without votes."""
+    given: dict[str, list[Vote]] = {query: [] for query in batch.query_ids}
+    for vote in valid_votes_of_batch(lake, batch):
+        given[vote.query_id].append(vote)
+    return given
+
+
 def decide(given: Iterable[Vote | Row], rule: ConsensusRule) -> ConsensusOutcome:
     """Return the decision on a query from its valid votes or its rows of ``answers``."""
     rows = (vars(one) if isinstance(one, Vote) else one for one in given)
@@ -221,9 +228,7 @@ def decide(given: Iterable[Vote | Row], rule: ConsensusRule) -> ConsensusOutcome
 
 
 def _progress(lake: Lake, batch: Batch, inputs: str, *, closed: bool) -> BatchProgress:
-    given: dict[str, list[Vote]] = {query: [] for query in batch.query_ids}
-    for vote in valid_votes_of_batch(lake, batch):
-        given[vote.query_id].append(vote)
+    given = valid_votes_by_query(lake, batch)
     rule, share = ConsensusRule.from_policy(batch.policy), float(batch.policy.get("full_share", 0))
     tally: Counter[Decision] = Counter()
     for query, cast in given.items():

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake, Marker, Shard
-from hopchain_etl.lake.view import View
+from hopchain_etl.lake.view import View, each
 from hopchain_etl.schemas import REJECTS
 from hopchain_etl.stages.judge import VERDICTS
 
@@ -91,8 +90,5 @@ def _rejected(lake: Lake, table: str, fingerprint: str, markers: Mapping[Shard, 
         values = [pa.array([name] * rows.num_rows, pa.string()), rows["input_id"], rows["reason"]]
         return pa.table(values, schema=_REJECTED)
 
-    def derive(names: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
-        return zip(names, map_threads(read, names), strict=True)
-
     versions = {str(shard): ",".join(part.sha256 for part in marker.rejects) for shard, marker in markers.items()}
-    return View(lake.store, f"rejected-{table}-{fingerprint}", _REJECTED).rows(versions, derive)
+    return View(lake.store, f"rejected-{table}-{fingerprint}", _REJECTED).rows(versions, each(read))

@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from hopchain_etl.annotation import batches
-from hopchain_etl.annotation.collect import decide, lineage, valid_votes_of_batch
-from hopchain_etl.annotation.votes import Vote, in_full_sample
-from hopchain_etl.concurrency import map_threads
+from hopchain_etl.annotation.collect import decide, lineage, valid_votes_by_query
+from hopchain_etl.annotation.votes import in_full_sample
 from hopchain_etl.hops.consensus import ConsensusRule, Decision
-from hopchain_etl.lake.lake import Lake, LakeError, Shard
-from hopchain_etl.lake.object_store import MissingObjectError
-from hopchain_etl.lake.view import View
+from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.lake.view import View, each
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +51,11 @@ def settled_batches(lake: Lake) -> dict[str, SettledBatch]:
     Costs one listing and two reads, and a few reads for each batch that has been settled since the last call.
     """
 
-    def derive(keys: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
-        for key, found in zip(keys, map_threads(lambda key: _summary(lake, key), keys), strict=True):
-            if found:
-                yield key, pa.table({"document": [json.dumps(asdict(found))]}, schema=_SCHEMA)
+    def read(key: str) -> pa.Table | None:
+        found = _summary(lake, key)
+        return pa.table({"document": [json.dumps(asdict(found))]}, schema=_SCHEMA) if found else None
 
-    rows = View(lake.store, "settled-batches", _SCHEMA).rows(batches.decided_etags(lake), derive)
+    rows = View(lake.store, "settled-batches", _SCHEMA).rows(batches.decided_etags(lake), each(read))
     found = [SettledBatch(**json.loads(document)) for document in rows["document"].to_pylist()]
     return {one.id: one for one in sorted(found, key=lambda one: one.id)}
 
@@ -66,7 +63,7 @@ def settled_batches(lake: Lake) -> dict[str, SettledBatch]:
 def _summary(lake: Lake, key: str) -> SettledBatch | None:
     try:
         return _read(lake, batches.name_of_record(key))
-    except (LakeError, MissingObjectError, KeyError, TypeError, ValueError):
+    except batches.UNREADABLE:
         log.exception("the settled batch of %s cannot be read", lake.store.uri(key))
         return None
 
@@ -74,10 +71,7 @@ def _summary(lake: Lake, key: str) -> SettledBatch | None:
 def _read(lake: Lake, name: str) -> SettledBatch:
     batch = batches.load(lake, name)
     marker = lake.marker("answers", lineage(batch).fingerprint, Shard(name, 0))
-    valid = valid_votes_of_batch(lake, batch)
-    given: dict[str, list[Vote]] = {query: [] for query in batch.query_ids}
-    for vote in valid:
-        given[vote.query_id].append(vote)
+    given = valid_votes_by_query(lake, batch)
     rule, share = ConsensusRule.from_policy(batch.policy), float(batch.policy.get("full_share", 0))
     tally = Counter(decide(cast, rule).decision for cast in given.values())
     return SettledBatch(
@@ -90,6 +84,6 @@ def _read(lake: Lake, name: str) -> SettledBatch:
         tally[Decision.KEPT],
         tally[Decision.DROPPED],
         tally[Decision.OPEN],
-        dict(Counter(vote.annotator for vote in valid)),
+        dict(Counter(vote.annotator for cast in given.values() for vote in cast)),
         marker.reasons.get("voided", 0) if marker else 0,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,9 +11,8 @@ import pyarrow.compute as pc
 from hopchain_etl import schemas
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.eligibility import ExcludedQueries
-from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake, LakeError, Shard
-from hopchain_etl.lake.view import View
+from hopchain_etl.lake.view import View, each
 
 _HASH = pa.binary(32)  # ids are sha256: as bytes they need half the memory
 _ASKED = pa.schema([("query_id", _HASH)])
@@ -57,12 +56,9 @@ def _asked(lake: Lake, besides: Collection[str]) -> pa.Array:
             raise LakeError(f"{lake.store.uri(key)} names something that is no query")
         return pa.table([_hashes(queries)], schema=_ASKED)
 
-    def derive(keys: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
-        return zip(keys, map_threads(read, keys), strict=True)
-
     excepted = {f"batches/{name}.json" for name in besides}
     sources = {key: etag for key, etag in batches.batch_etags(lake).items() if key not in excepted}
-    return View(lake.store, "asked", _ASKED).rows(sources, derive)["query_id"].combine_chunks()
+    return View(lake.store, "asked", _ASKED).rows(sources, each(read))["query_id"].combine_chunks()
 
 
 def _queries(lake: Lake, lineage: str) -> pa.Table:
@@ -78,11 +74,8 @@ def _queries(lake: Lake, lineage: str) -> pa.Table:
         place = [pa.array([name] * rows.num_rows, pa.string()), pa.array(range(rows.num_rows), pa.int32())]
         return pa.table([*ids, *place], schema=_QUERIES)
 
-    def derive(names: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
-        return zip(names, map_threads(read, names), strict=True)
-
     versions = {str(shard): ",".join(part.sha256 for part in marker.parts) for shard, marker in markers.items()}
-    return View(lake.store, f"queries-{lineage}", _QUERIES).rows(versions, derive)
+    return View(lake.store, f"queries-{lineage}", _QUERIES).rows(versions, each(read))
 
 
 def _hashes(ids: Iterable[str]) -> pa.Array:

@@ -190,7 +190,7 @@ def model_folder(model: str) -> str:
 
 
 def _prefix(model: str, shard: Shard) -> str:
-    return f"journal/{model}/intake={shard.intake}/shard={shard.index:04d}/"
+    return f"journal/{model}/{shard.folder}"
 
 
 def _compressed(content: JSON) -> bytes:

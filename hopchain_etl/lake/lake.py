@@ -21,12 +21,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hopchain_etl import schemas
-from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.manifest import Manifest
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore
 from hopchain_etl.lake.shards import LakeError, Marker, Part, Shard, check_intake
 from hopchain_etl.lake.stores import open_store
-from hopchain_etl.lake.view import View
+from hopchain_etl.lake.view import View, each
 from hopchain_etl.settings import LakeSettings
 
 __all__ = ["Lake", "LakeError", "Marker", "Part", "Shard", "check_intake", "exclude_withdrawn", "is_fingerprint"]
@@ -92,11 +91,10 @@ class Lake:
     def tombstones(self) -> dict[str, dict[str, Any]]:
         """Return every tombstone by image_id; only those that are new since the last call are read one by one."""
 
-        def read(keys: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
-            for key, data in zip(keys, map_threads(self.store.get, keys), strict=True):
-                yield key, pa.table({"document": [data.decode()]}, schema=_TOMBSTONES)
+        def read(key: str) -> pa.Table:
+            return pa.table({"document": [self.store.get(key).decode()]}, schema=_TOMBSTONES)
 
-        rows = View(self.store, "withdrawn", _TOMBSTONES).rows(self._tombstone_etags(), read)
+        rows = View(self.store, "withdrawn", _TOMBSTONES).rows(self._tombstone_etags(), each(read))
         stones = (json.loads(document) for document in rows["document"].to_pylist())
         return {stone["image_id"]: stone for stone in stones}
 
@@ -110,7 +108,7 @@ class Lake:
         if table not in schemas.TABLES or (fingerprint is None) != (table == "images"):
             raise ValueError(f"no table {table!r} with fingerprint {fingerprint!r}")
         lineage = f"{table}/{fingerprint}" if fingerprint else table
-        return f"{lineage}/intake={shard.intake}/shard={shard.index:04d}/"
+        return f"{lineage}/{shard.folder}"
 
     def marker(self, table: str, fingerprint: str | None, shard: Shard) -> Marker | None:
         """Return the shard's marker, or None while the shard is not complete."""

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore
+from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo, ObjectStore
 from hopchain_etl.lake.shards import LakeError, Marker, Shard
 
 FOLD_AT = 32  # entries outside the base from which on a writer folds them in
@@ -40,10 +40,14 @@ class _Listing:
     """The objects of a manifest: the newest base, older ones, and the entries outside a base, by shard."""
 
     number: int  # of the newest base; 0: there is none
-    base: str  # its name and ETag: a table that was dropped and built again starts at the same number
-    bases: tuple[str, ...]
+    bases: Mapping[int, ObjectInfo]
     pages: int  # that the listing may have had
     new: Mapping[Shard, tuple[str, ...]]
+
+    @property
+    def base(self) -> tuple[int, str]:
+        """Number and ETag of the newest base: a table that was dropped and built again starts at the same number."""
+        return self.number, self.bases[self.number].etag if self.number else ""
 
     @property
     def new_keys(self) -> list[str]:
@@ -58,7 +62,7 @@ class Manifest:
         self._store = store
         self._folder = folder
         self._table = table
-        self._held: tuple[str, Markers] = ("", {})  # name and ETag of the base read last, which never changes
+        self._held: tuple[tuple[int, str], Markers] = ((0, ""), {})  # the base read last, which never changes
 
     def read(self) -> Markers:
         """Return the marker of every complete shard, in the order of the shards. Writes nothing."""
@@ -87,24 +91,20 @@ class Manifest:
     def drop(self) -> None:
         """Delete the manifest; do this before the markers are deleted."""
         self._store.delete([entry.key for entry in self._store.list_objects(self._folder)])
-        self._held = ("", {})
+        self._held = ((0, ""), {})
 
     def _list(self) -> _Listing:
-        bases: list[str] = []
-        etags: dict[str, str] = {}
+        bases: dict[int, ObjectInfo] = {}
         new: defaultdict[Shard, list[str]] = defaultdict(list)
         for entry in self._store.list_objects(self._folder):
             name = entry.key.removeprefix(self._folder)
             if match := _BASE.fullmatch(name):
-                bases.append(entry.key)
-                etags[entry.key] = entry.etag
+                bases[int(match["number"])] = entry
             elif match := _NEW.fullmatch(name):
                 new[Shard(match["intake"], int(match["index"]))].append(entry.key)
-        bases.sort()
-        number = int(bases[-1][-len("00000000.json.gz") :][:8]) if bases else 0
-        base = f"{bases[-1]} {etags[bases[-1]]}" if bases else ""
+        number = max(bases, default=0)
         pages = 1 + (len(bases) + sum(map(len, new.values()))) // _PAGE
-        return _Listing(number, base, tuple(bases), pages, {shard: tuple(keys) for shard, keys in new.items()})
+        return _Listing(number, bases, pages, {shard: tuple(keys) for shard, keys in new.items()})
 
     def _read(self) -> tuple[_Listing, Markers]:
         for _ in range(_TRIES):
@@ -137,15 +137,14 @@ class Manifest:
 
     def _marker(self, shard: Shard) -> Marker | None:
         try:
-            key = f"{self._table}intake={shard.intake}/shard={shard.index:04d}/_SUCCESS"
-            return Marker.from_json(self._store.get(key))
+            return Marker.from_json(self._store.get(f"{self._table}{shard.folder}_SUCCESS"))
         except MissingObjectError:
             return None
 
     def _base(self, listing: _Listing) -> Markers:
-        name, markers = self._held
-        if name != listing.base:
-            entries = json.loads(gzip.decompress(self._store.get(listing.bases[-1])))
+        held, markers = self._held
+        if held != listing.base:
+            entries = json.loads(gzip.decompress(self._store.get(listing.bases[listing.number].key)))
             markers = {Shard.parse(shard): Marker.from_dict(one) for shard, one in entries.items()}
             self._held = listing.base, markers
         return markers
@@ -163,5 +162,5 @@ class Manifest:
         data = gzip.compress(json.dumps(entries, sort_keys=True).encode(), 1, mtime=0)
         if not self._store.put_if_absent(f"{self._folder}base-{listing.number + 1:08d}.json.gz", data):
             return False
-        self._store.delete([*listing.bases, *listing.new_keys])
+        self._store.delete([*(base.key for base in listing.bases.values()), *listing.new_keys])
         return True

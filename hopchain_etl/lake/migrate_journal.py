@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.journal import ModelJournal
@@ -68,12 +68,6 @@ def unmigrated_models(lake: Lake) -> list[str]:
     """Return the models with answers that no build finds before they are migrated."""
     models = lake.store.list_folders("journal/")
     return [model for model in models if any(map(_HEX.fullmatch, lake.store.list_folders(f"journal/{model}/")))]
-
-
-def old_answers(lake: Lake, blob_sha: str) -> Iterator[str]:
-    """Yield the keys of a photo's answers that are not migrated yet."""
-    for model in lake.store.list_folders("journal/"):
-        yield from _old_keys(lake, model, blob_sha)
 
 
 def old_blind_answers(lake: Lake) -> list[str]:

@@ -6,9 +6,8 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from itertools import islice
 
-from hopchain_etl.concurrency import map_threads
+from hopchain_etl.concurrency import batched, map_threads
 from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.lake.object_store import MissingObjectError
 
@@ -64,8 +63,8 @@ def migrate_votes(lake: Lake, report: Report) -> dict[str, int]:
                     raise LakeError(f"{lake.store.uri(new)} exists and differs from {lake.store.uri(key)}")
         lake.store.delete([key])
 
-    moved, found = 0, _old_votes(lake)
-    while keys := list(islice(found, _AT_ONCE)):
+    moved = 0
+    for keys in batched(_old_votes(lake), _AT_ONCE):
         map_threads(move, keys)
         moved += len(keys)
         report("votes", moved, None)

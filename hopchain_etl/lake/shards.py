@@ -33,6 +33,11 @@ class Shard:
     def __lt__(self, other: Shard) -> bool:
         return (self.intake, self.index) < (other.intake, other.index)
 
+    @property
+    def folder(self) -> str:
+        """The shard's folder below a table, or below a model of the journal."""
+        return f"intake={self.intake}/shard={self.index:04d}/"
+
     @classmethod
     def parse(cls, text: str) -> Shard:
         """Return the shard written as ``text``; raise ValueError otherwise."""

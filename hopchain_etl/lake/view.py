@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore
 
 _SOURCE = "source"  # the column with a row's source, as its number in the file's list
@@ -32,16 +33,14 @@ class _File:
     rows: pa.Table
     sources: dict[str, str] = field(default_factory=dict)
 
-    def only(self, kept: Mapping[str, str]) -> _File:
-        """Return the file with the rows of the sources in ``kept``."""
-        if kept.keys() == self.sources.keys():
+    def only(self, names: Collection[str]) -> _File:
+        """Return the file with the rows of these of its sources; itself if these are all."""
+        if len(names) == len(self.sources):
             return self
-        numbers = [number for number, name in enumerate(self.sources) if name in kept]
+        numbers = [number for number, name in enumerate(self.sources) if name in names]
         renumbered = pc.index_in(self.rows[_SOURCE], value_set=pa.array(numbers, pa.int32()))
-        rows = self.rows.set_column(0, pa.field(_SOURCE, pa.int32()), renumbered)
-        return _File(
-            rows.filter(pc.is_valid(renumbered)), {name: self.sources[name] for name in self.sources if name in kept}
-        )
+        rows = self.rows.set_column(0, pa.field(_SOURCE, pa.int32()), renumbered).filter(pc.is_valid(renumbered))
+        return _File(rows, {name: version for name, version in self.sources.items() if name in names})
 
     def plus(self, other: _File) -> _File:
         """Return both files as one; they have no source in common."""
@@ -65,21 +64,19 @@ class View:
         ``derive`` is called with the names of those that are new or changed, and yields each with its rows; a source
         that it does not yield (gone meanwhile) has none and is asked for again next time.
         """
-        base, recent = before = self._load("base"), self._load("recent")
-        base = base.only({name: at for name, at in base.sources.items() if sources.get(name) == at})
-        fresh = {
-            name: at for name, at in recent.sources.items() if sources.get(name) == at and name not in base.sources
-        }
-        recent = recent.only(fresh)
+        stored_base, stored_recent = self._load("base"), self._load("recent")
+        base = stored_base.only({name for name, at in stored_base.sources.items() if sources.get(name) == at})
+        fresh = {name for name, at in stored_recent.sources.items() if sources.get(name) == at}
+        recent = stored_recent.only(fresh - base.sources.keys())
         missing = [name for name in sources if name not in base.sources and name not in recent.sources]
         if missing:
             recent = recent.plus(self._derived(missing, sources, derive))
             if recent.rows.num_rows * 4 > max(base.rows.num_rows, _LEAST_BASE):
                 base, recent = base.plus(recent), self._empty()
-                self._save("base", base)
-            self._save("recent", recent)
-        elif (len(base.sources), len(recent.sources)) != tuple(len(file.sources) for file in before):
-            self._save("base", base)  # a source is gone, perhaps erased: its rows do not stay here either
+        # Also if a source is gone, perhaps erased: its rows do not stay here either.
+        if base is not stored_base:
+            self._save("base", base)
+        if recent is not stored_recent:
             self._save("recent", recent)
         return pa.concat_tables([base.rows, recent.rows]).select(self._schema.names)
 
@@ -113,3 +110,13 @@ class View:
         rows = file.rows.replace_schema_metadata({b"sources": json.dumps(file.sources).encode()})
         pq.write_table(rows, sink, compression="zstd")
         self._store.put(self._key(kind), sink.getvalue().to_pybytes())
+
+
+def each(read: Callable[[str], pa.Table | None]) -> Derive:
+    """Return a ``Derive`` that reads the sources one by one, many at a time; None: the source is gone meanwhile."""
+
+    def derive(names: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+        found = zip(names, map_threads(read, names), strict=True)
+        return ((name, table) for name, table in found if table is not None)
+
+    return derive

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hopchain_etl import schemas
-from hopchain_etl.concurrency import map_threads, read_ahead
+from hopchain_etl.concurrency import batched, map_threads, read_ahead
 from hopchain_etl.lake.lake import Lake, parquet_bytes
 from hopchain_etl.release.git import GitRepo
 from hopchain_etl.release.inputs import Inputs, Snapshot
@@ -77,8 +76,7 @@ def _batches(lake: Lake, rows: Iterable[Row]) -> Iterator[list[Row]]:
     """Yield rows with their photos' bytes, in batches of about ``PART_BYTES``."""
     batch: list[Row] = []
     size = 0
-    waiting = iter(rows)
-    while some := list(islice(waiting, _FETCHED_TOGETHER)):
+    for some in batched(rows, _FETCHED_TOGETHER):
         for row, data in zip(some, map_threads(lambda row: lake.blob(row["blob_sha"]), some), strict=True):
             if batch and size + len(data) > PART_BYTES:
                 yield batch

@@ -19,7 +19,7 @@ from types import TracebackType
 import pyarrow as pa
 
 from hopchain_etl import schemas
-from hopchain_etl.concurrency import map_threads, submit_ahead
+from hopchain_etl.concurrency import submit_ahead
 from hopchain_etl.imaging.decode_pool import DecodePool, Decoder, DecodeWorkerError
 from hopchain_etl.imaging.normalise import (
     ImageRejectedError,
@@ -33,7 +33,7 @@ from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Marker, Part, Shard, check_intake, inputs_digest
 from hopchain_etl.lake.lock import lake_lock
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore, StoreError
-from hopchain_etl.lake.view import View
+from hopchain_etl.lake.view import View, each
 from hopchain_etl.quality.validator import QualityError, Validator
 from hopchain_etl.settings import IngestSettings
 from hopchain_etl.stages.listing import Intake, intakes, list_intake, listing
@@ -300,12 +300,11 @@ def _known(lake: Lake, distance: int) -> ImageIndex:
     """Return an index of every image in the lake; only shards that are new since the last time are read."""
     sources = {str(shard): inputs_digest([marker]) for shard, marker in lake.markers("images").items()}
 
-    def derive(new: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
-        tables = map_threads(lambda name: _rows(lake, Shard.parse(name)).select(COLUMNS), new)
-        yield from zip(new, tables, strict=True)
+    def read(name: str) -> pa.Table:
+        return _rows(lake, Shard.parse(name)).select(COLUMNS)
 
     known = ImageIndex(distance)
-    known.extend(View(lake.store, "photos", _PHOTOS).rows(sources, derive))
+    known.extend(View(lake.store, "photos", _PHOTOS).rows(sources, each(read)))
     return known
 
 

@@ -21,7 +21,7 @@ from hopchain_etl.concurrency import batched, map_threads
 from hopchain_etl.lake.digests import Digests
 from hopchain_etl.lake.lake import Lake, Part, Shard
 from hopchain_etl.lake.object_store import ObjectInfo, ObjectStore
-from hopchain_etl.lake.view import View
+from hopchain_etl.lake.view import View, each
 from hopchain_etl.settings import IngestSettings, SourceSettings
 from hopchain_etl.stages.inventory import inventory_objects
 
@@ -62,15 +62,16 @@ def intakes(lake: Lake) -> list[Intake]:
     folders = (folder for folder in lake.store.list_folders("images/") if folder.startswith("intake="))
     names = {folder.removeprefix("intake="): "" for folder in folders}
 
-    def derive(new: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
-        for name, value in zip(new, map_threads(lambda name: lake.get_json(_marker(name)), new), strict=True):
-            if value:  # otherwise an interrupted listing
-                own = {"intake": name, "order": value["order"], "listed": value["listed"], "new": value["new"]}
-                yield name, pa.Table.from_pylist([{**own, **part} for part in value["shards"]], schema=_INTAKES)
+    def read(name: str) -> pa.Table | None:
+        value = lake.get_json(_marker(name))
+        if value is None:  # an interrupted listing
+            return None
+        own = {"intake": name, "order": value["order"], "listed": value["listed"], "new": value["new"]}
+        return pa.Table.from_pylist([{**own, **part} for part in value["shards"]], schema=_INTAKES)
 
     facts: dict[str, Intake] = {}
     parts: defaultdict[str, list[Part]] = defaultdict(list)
-    for row in View(lake.store, "intakes", _INTAKES).rows(names, derive).to_pylist():
+    for row in View(lake.store, "intakes", _INTAKES).rows(names, each(read)).to_pylist():
         facts[row["intake"]] = Intake(row["intake"], row["order"], row["listed"], row["new"], ())
         parts[row["intake"]].append(Part(row["name"], row["rows"], row["sha256"], row["size"]))
     found = (replace(intake, parts=tuple(parts[name])) for name, intake in facts.items())

@@ -15,9 +15,8 @@ from typing import Any
 
 from hopchain_etl.annotation import batches, votes
 from hopchain_etl.annotation.gold import Gold
-from hopchain_etl.lake.lake import Lake, LakeError
+from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.migrate_votes import require_migrated
-from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import DeskSettings
 from hopchain_etl.web.folder import QuestionVotes
 from hopchain_etl.web.open_batch import OpenBatch
@@ -172,7 +171,7 @@ class Index:
                 continue
             try:
                 found[name] = self._load_batch(name, kinds)
-            except (LakeError, MissingObjectError, KeyError, TypeError, ValueError) as error:
+            except batches.UNREADABLE as error:
                 log.exception("batch %s cannot be read; it is not shown, the other batches are", name)
                 broken[name] = BrokenBatch(str(error), time.monotonic())
         home: dict[str, str] = {}

@@ -68,7 +68,7 @@ class LeadDesk:
         try:
             progress = _settled_progress(settled) if settled else _progress(self.show(name))
             assigned = batches.assigned(self.lake, name) if "assigned" in kinds else None
-        except (LakeError, MissingObjectError, KeyError, TypeError, ValueError) as error:
+        except batches.UNREADABLE as error:
             return {"id": name, "state": "broken", "reason": str(error), "remedy": BROKEN_REMEDY}
         return {
             **progress,
@@ -84,13 +84,11 @@ class LeadDesk:
             raise NotFound(f"there is no batch {name!r}")
         home = self.index.open.get(name)
         batch = home.batch if home else self._batch(name)
-        votes: Votes = {query: [] for query in dict.fromkeys(batch.query_ids)}
         if home is None:
-            for vote in collect.valid_votes_of_batch(self.lake, batch):
-                votes[vote.query_id].append(vote)
-            return BatchView(batch, kinds, votes, 0)
+            return BatchView(batch, kinds, collect.valid_votes_by_query(self.lake, batch), 0)
+        votes: Votes = {}
         late = 0
-        for query in votes:
+        for query in dict.fromkeys(batch.query_ids):
             folder = home.folder(query)
             votes[query] = [one for _, one in sorted(folder.taken(self.index.voided).items())]
             late += len(folder.late)

@@ -15,6 +15,8 @@ from support import drawn_lake
 from support.command_line import environment
 from support.s3 import S3Location
 
+pytestmark = pytest.mark.s3
+
 
 def migrate(*options: str) -> str:
     shown = CliRunner().invoke(app, ["migrate", *options])
@@ -22,11 +24,15 @@ def migrate(*options: str) -> str:
     return shown.stdout
 
 
-@pytest.mark.s3
-def test_migrate(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def lake(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """The lake of the environment's settings, which commands use too."""
     for name, value in environment(bucket).items():
         monkeypatch.setenv(name, value)
-    lake = Lake(Settings().lake)
+    return Lake(Settings().lake)
+
+
+def test_migrate(lake: Lake) -> None:
     _, queries = drawn_lake.fill(lake, range(2))
     photo = queries[0]["image_id"]
     lake.put_json(f"journal/eyes/{photo[:2]}/{photo}/{'0' * 64}.json", {"paid": True, "said": {"text": "yes"}})
@@ -37,11 +43,7 @@ def test_migrate(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(json.loads(migrate("--json")).values()) == {0}
 
 
-@pytest.mark.s3
-def test_repair(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in environment(bucket).items():
-        monkeypatch.setenv(name, value)
-    lake = Lake(Settings().lake)
+def test_repair(lake: Lake) -> None:
     prints, _ = drawn_lake.fill(lake, range(2))
     (shard,) = lake.completed_shards("images")
     lake.manifest("queries", prints.queries).fold()
