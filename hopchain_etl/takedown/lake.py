@@ -7,6 +7,7 @@ anywhere is finished by the same command, with the image_id or the uri. That run
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +20,11 @@ from hopchain_etl.lake.object_store import MissingObjectError, StoreError
 from hopchain_etl.lake.shards import LakeError, Shard
 from hopchain_etl.release.git import RegistryError
 from hopchain_etl.takedown import documents
-from hopchain_etl.takedown.photos import Plan, find, write_plan, write_tombstones
+from hopchain_etl.takedown.photos import DAMAGE, Plan, find, write_plan, write_tombstones
 from hopchain_etl.takedown.tables import TABLES, Place, forget_markers, keep_up_to_date, rewrite, up_to_date
 
 REGISTRY = "registry"
+_FAULTS = (*DAMAGE, StoreError, RegistryError)
 # A table goes before the documents that a reader of the table needs: `collect` knows the queries of its votes.
 _STEPS = ("blobs", "model answers", "votes", "checks", "tables", "batches", "listings", "samples", "contamination",
           "views")  # fmt: skip
@@ -43,7 +45,7 @@ class Erased:
 
 
 class EraseError(Exception):
-    """An erase was cut off by an error; the message says which steps remain and how to finish it."""
+    """Steps of an erase failed; the message says which remain, and how to finish it."""
 
 
 def erase(
@@ -54,32 +56,42 @@ def erase(
     ``registry`` does the same in the registry; its result is added to the returned image_ids, numbers of deleted
     objects and rows, and number of rewritten shards. Without it, a registry that remains from an earlier call still
     remains. Run it while no build is running, because a build that has already read the photo would write rows about
-    it again. Raises LakeError if there is no such photo, EraseError if a step fails.
+    it again. Raises LakeError if there is no such photo, and EraseError at the end if any step failed.
     """
     plan = planned(lake, photo, registry is not None)
     result = Erased(sorted(plan.images))
     extra: dict[str, Any] = {}
     write_tombstones(lake, plan, reason)
     write_plan(lake, plan)
+    faults: list[str] = []
     for step in [*plan.remains]:
         if step == REGISTRY and registry is None:
             continue
-        try:
+        with _noted(step, faults):
             if step == REGISTRY:
                 extra = registry(plan) if registry else {}
             else:
                 _run(lake, plan, step, result)
-        except (StoreError, LakeError, RegistryError, MissingObjectError, ValueError, OSError) as error:
-            raise EraseError(
-                f"{step}: {error}\nthe photo is excluded, but not erased yet; what remains: "
-                f"{', '.join(plan.remains)}. Run the same command again to finish it"
-            ) from error
-        plan.remains.remove(step)
+            plan.remains.remove(step)
         if plan.remains:
             write_plan(lake, plan)
+    if faults:
+        raise EraseError(
+            "\n".join(faults) + "\nthe photo is excluded, but not erased yet; what remains: "
+            f"{', '.join(plan.remains)}. Run the same command again to finish it"
+        )
     write_tombstones(lake, plan, reason)
     write_plan(lake, plan)
     return {**result.to_json(), **extra, "remains": plan.remains}
+
+
+@contextmanager
+def _noted(what: str, faults: list[str]) -> Iterator[None]:
+    """Note an error and go on, so that one damaged object does not keep all others from being erased."""
+    try:
+        yield
+    except _FAULTS as error:
+        faults.append(f"{what}: {f'{error.args[0]} is missing' if isinstance(error, MissingObjectError) else error}")
 
 
 def planned(lake: Lake, photo: str, with_registry: bool) -> Plan:
@@ -87,8 +99,9 @@ def planned(lake: Lake, photo: str, with_registry: bool) -> Plan:
     plan = find(lake, photo)
     for fingerprint in lake.fingerprints("queries"):
         for shard in set(lake.completed_shards("queries", fingerprint)) & set(map(Shard.parse, plan.shards)):
-            rows = lake.read("queries", fingerprint, shard, withdrawn=())
-            plan.queries.update(rows.filter(plan.rows_of(rows))["query_id"].to_pylist())
+            with suppress(*DAMAGE):  # rewriting it fails as well, and so the erase is not finished
+                rows = lake.read("queries", fingerprint, shard, withdrawn=())
+                plan.queries.update(rows.filter(plan.rows_of(rows))["query_id"].to_pylist())
     plan.batches |= documents.batches_with(lake, plan.queries) | _answered(lake, plan)
     found = ((_name(place), up_to_date(lake, place)) for place in _places(lake, plan))
     plan.fresh |= {name: digest for name, digest in found if digest}
@@ -98,12 +111,15 @@ def planned(lake: Lake, photo: str, with_registry: bool) -> Plan:
 
 
 def _answered(lake: Lake, plan: Plan) -> set[str]:
-    """Return the batches whose answers table has rows about the photos' questions."""
+    """Return the batches whose answers table has rows about the photos' questions, or cannot be read."""
     shards = [(name, one) for name in lake.fingerprints("answers") for one in lake.completed_shards("answers", name)]
 
     def mentions(place: tuple[str, Shard]) -> bool:
         folder, marker = lake.folder("answers", *place), lake.marker("answers", *place)
-        rows = lake.parts(folder, marker.parts if marker else (), schemas.ANSWERS, ["query_id"])
+        try:
+            rows = lake.parts(folder, marker.parts if marker else (), schemas.ANSWERS, ["query_id"])
+        except DAMAGE:
+            return True
         return bool(pc.any(plan.rows_of(rows)).as_py())
 
     hits = map_threads(mentions, shards) if plan.queries else []
@@ -135,16 +151,22 @@ def _run(lake: Lake, plan: Plan, step: str, result: Erased) -> None:
 
 
 def _rewrite_tables(lake: Lake, plan: Plan, result: Erased) -> None:
-    places = list(_places(lake, plan))
+    """Rewrite every shard that can be; raise LakeError at the end if any could not."""
+    places, faults = list(_places(lake, plan)), list[str]()
     for place in places:
-        removed = rewrite(lake, place, plan)
-        result.rows += removed
-        result.shards += removed > 0
+        with _noted(_name(place), faults):
+            removed = rewrite(lake, place, plan)
+            result.rows += removed
+            result.shards += removed > 0
     for place in reversed(places):  # from the first stage to the last
         if before := plan.fresh.get(_name(place)):
-            keep_up_to_date(lake, place, before)
+            with _noted(_name(place), faults):
+                keep_up_to_date(lake, place, before)
     for table, fingerprint in sorted({place[:2] for place in places}, key=str):
-        forget_markers(lake, table, fingerprint)
+        with _noted(f"manifest of {table} {fingerprint or '-'}", faults):
+            forget_markers(lake, table, fingerprint)
+    if faults:
+        raise LakeError("; ".join(dict.fromkeys(faults)))
 
 
 def _places(lake: Lake, plan: Plan) -> Iterator[Place]:

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from hopchain_etl import schemas
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.lake.shards import LakeError, Marker, Shard
 from hopchain_etl.stages.listing import seen_hash
 
@@ -28,6 +29,8 @@ JSON = dict[str, Any]
 Source = tuple[str, str]  # uri and etag
 COPY_OF = "same picture as "  # what ingest says of a duplicate, before the uri
 _SEARCHED = ["image_id", "blob_sha", "uri", "etag", "group", "near"]
+# What reading a damaged shard raises, and not only a store that does not answer.
+DAMAGE = (MissingObjectError, LakeError, ValueError, OSError)
 _NO_SETS = ("fresh", "remains", "blob_of")
 
 
@@ -108,8 +111,8 @@ class Plan(Names):
 def find(lake: Lake, photo: str) -> Plan:
     """Return the photo with this image_id or uri, all others with identical normalised bytes, and where they are.
 
-    Photos that are erased, or half erased, are found as long as they have a tombstone. Raises LakeError if there is
-    none.
+    Photos that are erased, or half erased, are found as long as they have a tombstone. A shard that cannot be read is
+    among the shards, because it may have them too. Raises LakeError if there is no such photo.
     """
     stones, markers = lake.tombstones(), lake.markers("images")
     hashed, wanted = hash_of(photo), {photo}
@@ -125,7 +128,8 @@ def find(lake: Lake, photo: str) -> Plan:
         if (found, wanted) == before:
             break
     if not found.images:
-        raise LakeError(f"no photo {photo!r} in {lake.store.uri('images/')}; give an image_id or a uri")
+        unread = f" (not readable: {', '.join(sorted(found.shards))})" if found.shards else ""
+        raise LakeError(f"no photo {photo!r} in {lake.store.uri('images/')}{unread}; give an image_id or a uri")
     for stone in of_same:
         found.shards |= set(stone.get("shards", ()))
         if stone["erased"] and "shards" not in stone:  # by an earlier version: it may be anywhere
@@ -143,8 +147,11 @@ class _Search:
         self.found, self.wanted = Plan(), set(wanted)
         shard, marker = place
         folder = lake.folder("images", None, shard)
-        self._rows(lake.parts(folder, marker.parts, schemas.IMAGES, _SEARCHED), known, shard)
-        self._copies(lake.parts(folder, marker.rejects, schemas.REJECTS), known, shard)
+        try:
+            self._rows(lake.parts(folder, marker.parts, schemas.IMAGES, _SEARCHED), known, shard)
+            self._copies(lake.parts(folder, marker.rejects, schemas.REJECTS), known, shard)
+        except DAMAGE:
+            self.found.shards.add(str(shard))
 
     def _rows(self, rows: pa.Table, known: Names, shard: Shard) -> None:
         images, wanted = strings(known.images), strings(self.wanted)

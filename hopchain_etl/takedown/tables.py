@@ -144,10 +144,10 @@ def forget_markers(lake: Lake, table: str, fingerprint: str | None) -> None:
 
 def up_to_date(lake: Lake, place: Place) -> str | None:
     """Return the digest of a shard's inputs if it was built from their current state, else None."""
-    sources, marker = _sources(lake, place[1]), lake.marker(*place)
     try:
+        sources, marker = _sources(lake, place[1]), lake.marker(*place)
         digest = lake.inputs_digest(sources, place[2]) if sources else None
-    except LakeError:
+    except (LakeError, ValueError):
         return None
     return digest if marker and marker.inputs == digest else None
 

@@ -168,11 +168,37 @@ def test_an_error_says_what_remains_and_the_photo_is_already_out_of_all_reads(
 
     with monkeypatch.context() as patch:
         patch.setattr(lake.store, "erase_versions", refuse)
-        with pytest.raises(EraseError, match=r"checks: no permission.*\n.*what remains: checks, tables, .*again"):
+        with pytest.raises(EraseError, match=r"checks: no permission.*\n.*what remains: checks\. .*again"):
             erase(lake, photo.uri, "asked")
     assert photo.image not in lake.read("queries", photo.prints.queries, FIRST)["image_id"].to_pylist()
-    assert unfinished(lake)[photo.image][0] == "checks"
+    assert unfinished(lake) == {photo.image: ["checks"]}
     assert erase(lake, photo.uri, "asked")["remains"] == []
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"PAR1 and no more"], ids=["missing", "empty", "odd"])
+@pytest.mark.parametrize("table", ["images", "instances", "queries", "answers"])
+def test_a_damaged_shard_keeps_nothing_else_from_being_erased(lake: Lake, table: str, damage: bytes | None) -> None:
+    photo = taken.fill(lake)
+    drawn_lake.fill(lake, [7], intake="second")
+    place = {
+        "images": ("images", None, Shard("second", 0)),
+        "instances": ("instances", photo.prints.instances, FIRST),
+        "queries": ("queries", photo.prints.queries, FIRST),
+        "answers": ("answers", photo.answers, Shard("batch-1", 0)),
+    }[table]
+    key = lake.folder(*place) + _marker(lake, place).parts[0].name
+    whole = lake.store.get(key)
+    lake.store.delete([key])
+    if damage is not None:
+        lake.store.put(key, damage)
+
+    with pytest.raises(EraseError, match=f"tables: {table} .*\n.*what remains: tables\\."):
+        erase(lake, photo.uri, "asked")
+    assert not lake.store.exists(f"blobs/{photo.image}")
+    assert photo.image not in lake.read("images", None, FIRST, withdrawn=())["image_id"].to_pylist()
+    lake.store.put(key, whole)
+    assert erase(lake, photo.image, "asked")["remains"] == []
+    assert left(lake, photo) == {f"withdrawn/{photo.image}.json"}
 
 
 def test_what_remains_of_the_registry_is_left_to_a_call_that_knows_it(lake: Lake) -> None:
