@@ -63,7 +63,7 @@ def _contents(settings: Settings) -> Iterator[Finding]:
         erasing = unfinished(lake)
     except StoreError:
         return  # already reported
-    except LakeError as error:
+    except (LakeError, ValueError) as error:
         yield Finding("photos in the lake", "missing", str(error), "hopchain repair")
         return
     if models:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from hopchain_etl import schemas
 from hopchain_etl.engines.base import Identity, Photo, Reply, SolveJob
 from hopchain_etl.lake.journal import Journal, answers
-from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.stages.response_cache import ResponseCache
 from hopchain_etl.takedown import documents
@@ -337,16 +337,14 @@ def test_shards_that_were_up_to_date_stay_so(lake: Lake) -> None:
         ("queries", prints.queries): [("images", None), ("instances", prints.instances)],
     }
     for (table, fingerprint), above in sources.items():
-        for marker in _marker(lake, table, fingerprint):
-            fresh = replace(marker, inputs=lake.inputs_digest(above, FIRST))
-            lake.replace_marker(table, fingerprint, FIRST, fresh)
+        fresh = replace(_marker(lake, (table, fingerprint, FIRST)), inputs=lake.inputs_digest(above, FIRST))
+        lake.replace_marker(table, fingerprint, FIRST, fresh)
     erase(lake, queries[0]["image_id"], "asked")
     for (table, fingerprint), above in sources.items():
-        for marker in _marker(lake, table, fingerprint):
-            assert marker.inputs == lake.inputs_digest(above, FIRST)
+        assert _marker(lake, (table, fingerprint, FIRST)).inputs == lake.inputs_digest(above, FIRST)
 
 
-def _marker(lake: Lake, table: str, fingerprint: str) -> Iterator[Any]:
-    marker = lake.marker(table, fingerprint, FIRST)
+def _marker(lake: Lake, place: tuple[str, str | None, Shard]) -> Marker:
+    marker = lake.marker(*place)
     assert marker is not None
-    yield marker
+    return marker
