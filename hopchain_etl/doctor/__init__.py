@@ -22,7 +22,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     entries = settings.engines.roles.of()
     if any(entry.weights == "local" for entry in entries):
         yield from models.local_weights()
-    for name in sorted({entry.model for entry in entries if entry.model}, reverse=True):
+    for name in sorted({entry.model for entry in entries if entry.model}):
         model: VlmSettings = getattr(settings, name)
         yield from models.endpoint(name, model, settings.ask) if model.endpoint_url else models.launch(name, model)
     yield from models.gpus(settings)

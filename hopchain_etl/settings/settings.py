@@ -81,9 +81,9 @@ class Settings(BaseSettings):
     def _fits_the_context(cls, ask: AskSettings, info: ValidationInfo) -> AskSettings:
         """Refuse a request that a server which the task launches would refuse for its length."""
         engines: EngineSettings | None = info.data.get("engines")  # missing if invalid, which is an error of its own
-        asked = {entry.model for entry in engines.roles.of() if entry.model} if engines else set()
-        for name in sorted(asked):
-            model = info.data.get(name)
+        asked = {entry.model for entry in engines.roles.of()} if engines else set()
+        for name in ("vlm", "solver"):
+            model = info.data.get(name) if name in asked else None
             if model is None or model.endpoint_url:
                 continue
             if problem := too_short(name, model.launch.max_model_len, model, ask):

@@ -22,8 +22,12 @@ EVERYDAY_NOUNS = (
 class WordsSettings(Section):
     """The word list of the detector ``words``: the categories that are looked for in every photo."""
 
-    categories: tuple[str, ...] = Field(
-        EVERYDAY_NOUNS, description="nouns in the singular; each is one prompt of the segmenter for every photo"
+    categories: tuple[str, ...] | None = Field(
+        None,
+        description=(
+            "nouns in the singular, with commas; each is one prompt of the segmenter for every photo; none: "
+            f"{len(EVERYDAY_NOUNS)} everyday things"
+        ),
     )
     file: Path | None = Field(
         None, description="text file with one noun a line, instead of categories; empty lines and # lines do not count"
@@ -36,7 +40,7 @@ class WordsSettings(Section):
 
     def nouns(self) -> tuple[str, ...]:
         """Return the list, without repetitions; ValueError if it is empty or the file cannot be read."""
-        lines: Iterable[str] = self.categories
+        lines: Iterable[str] = EVERYDAY_NOUNS if self.categories is None else self.categories
         if self.file:
             try:
                 lines = self.file.read_text(encoding="utf-8").splitlines()
