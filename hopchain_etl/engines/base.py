@@ -321,6 +321,12 @@ def instance_for_prompt(row: Row) -> JSON:
     return {**fields, "box": [round(side, 1) for side in row["box"]], "attributes": dict(row["attributes"] or ())}
 
 
+def identity_facts(identity: Identity) -> JSON:
+    """Return an engine identity as plain JSON."""
+    facts = {"model": identity.model, "model_revision": identity.revision, "recipe": dict(identity.recipe)}
+    return {**facts, "plan": dict(identity.plan)} if identity.plan else facts
+
+
 def payload_hash(identity: Identity, job: Job) -> str:
     """Return the cache key of a job: sha256 (hex) over everything that determines its answer."""
     request = {"revision": identity.revision, "recipe": dict(identity.recipe), "job": job.payload}

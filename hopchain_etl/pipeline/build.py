@@ -20,6 +20,7 @@ from hopchain_etl.settings import Settings
 from hopchain_etl.stages import detect, generate, judge, screen, segment
 from hopchain_etl.stages.ingest import IngestResult, ingest
 from hopchain_etl.stages.lineage import Lineage
+from hopchain_etl.stages.resources import ROLES
 from hopchain_etl.stages.runner import Progress, Stage, run_shard
 from hopchain_etl.stages.token_budget import limited_budget
 
@@ -64,14 +65,14 @@ class Build:
     def steps(self) -> dict[str, Step]:
         """The current stages in order, by name."""
         engines = self._engines
-        detector, segmenter, author = engines.detector, engines.segmenter, engines.author
+        detector, segmenter = engines.detector, engines.segmenter
         ask = self.settings.ask
         reviewers = generate.Reviewers(engines.reader, engines.looker, ask.looks, ask.repairs, ask.max_unconfirmed)
         selection = asdict(engines.selection) if engines.selection else {}
         detected = Lineage("detect", detect.REVISION, detector.identity, None, selection)
         segmented = Lineage("segment", segment.REVISION, segmenter.identity, detected.fingerprint)
-        writing = generate.Generate(author, segmented.fingerprint, reviewers)
-        generated = Lineage("generate", generate.REVISION, author.identity, segmented.fingerprint, writing.params)
+        writing = generate.Generate(engines.authors, segmented.fingerprint, reviewers)
+        generated = Lineage("generate", generate.REVISION, writing.identity, segmented.fingerprint, writing.params)
         steps = {
             "detect": Step(detect.Detect(detector, engines.selection), detected),
             "segment": Step(segment.Segment(segmenter, detected.fingerprint), segmented),
@@ -115,12 +116,15 @@ class Build:
         """Run stage ``name`` over ``shard`` and return its marker.
 
         Raises what ``run_shard`` does, EngineDownError if an engine is down, and TokenCeilingError if the run's token
-        budget is used up; then the shard is not marked complete and all answers are kept. ValueError if the profile has
-        no engine for the stage.
+        budget is used up; then the shard is not marked complete and all answers are kept. ValueError if no engine was
+        chosen for the stage.
         """
         if name not in self.steps:
             profile = self.settings.engines.profile.value
-            raise ValueError(f"profile {profile!r} has no engine for {name!r}; its stages are {', '.join(self.steps)}")
+            role = f"; set HOPCHAIN_ENGINES__{ROLES[name][0].upper()}" if name in ROLES else ""
+            raise ValueError(
+                f"profile {profile!r} has no engine for {name!r}; its stages are {', '.join(self.steps)}{role}"
+            )
         step = self.steps[name]
         self.lake.put_json(f"lineages/{step.fingerprint}.json", step.lineage.facts)
         validate = self._validate or make_validator(self.settings.quality)

@@ -6,12 +6,12 @@ Secrets are never settings: S3 keys come from the boto3 chain or an Airflow Conn
 from __future__ import annotations
 
 from hopchain_etl.settings.annotation import DeskSettings
+from hopchain_etl.settings.catalog import CatalogError, EngineEntry, Role
 from hopchain_etl.settings.engines import (
     AskSettings,
     EngineSettings,
     GenerateSettings,
     LaunchSettings,
-    Profile,
     Sam3Backend,
     Sam3Settings,
     ScreenSettings,
@@ -26,6 +26,7 @@ from hopchain_etl.settings.release import (
     Policy,
     ReleaseSettings,
 )
+from hopchain_etl.settings.roles import PROFILES, Profile, Roles
 from hopchain_etl.settings.settings import Settings
 from hopchain_etl.settings.storage import (
     BenchmarkSettings,
@@ -34,14 +35,18 @@ from hopchain_etl.settings.storage import (
     S3Settings,
     SourceSettings,
 )
+from hopchain_etl.settings.words import WordsSettings
 
 __all__ = [
     "ANSWER_INSTRUCTION",
+    "PROFILES",
     "AskSettings",
     "BenchmarkSettings",
     "CalibrateSettings",
+    "CatalogError",
     "DeskSettings",
     "DiversitySettings",
+    "EngineEntry",
     "EngineSettings",
     "GenerateSettings",
     "IngestSettings",
@@ -54,6 +59,8 @@ __all__ = [
     "QualitySettings",
     "RegistrySettings",
     "ReleaseSettings",
+    "Role",
+    "Roles",
     "S3Settings",
     "Sam3Backend",
     "Sam3Settings",
@@ -62,6 +69,7 @@ __all__ = [
     "Settings",
     "SourceSettings",
     "VlmSettings",
+    "WordsSettings",
     "as_markdown",
     "described",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from hopchain_etl.engines.base import JSON, DetectJob, Detector, Selection
+from hopchain_etl.engines.first_of import answering
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages.engine_calls import outcomes_per_row, photo_of
@@ -39,7 +40,7 @@ class Detect:
             return DetectJob(photo_of(lake, row))
 
         to_outcome = partial(categories, selection=self._selection)
-        return outcomes_per_row(journal, detector.identity, detector.detect, rows, job, to_outcome)
+        return outcomes_per_row(journal, answering(detector), detector.detect, rows, job, to_outcome)
 
 
 def categories(row: Row, content: JSON, selection: Selection | None = None) -> Accepted | Rejected:
@@ -61,7 +62,9 @@ def categories(row: Row, content: JSON, selection: Selection | None = None) -> A
 
 
 def _unselected(content: JSON, selection: Selection) -> Rejected | None:
-    """Return the reject if a photo does not meet the selection (docs/paper.md, stage 0)."""
+    """Return the reject if a photo does not meet the selection (docs/paper.md, stage 0); a detector may not rate it."""
+    if content["quality"] is None or content["complexity"] is None:
+        return None
     remark = content.get("remark", "")
     if QUALITIES.index(content["quality"]) < QUALITIES.index(selection.min_quality):
         return Rejected("low_quality", f"quality {content['quality']}: {remark}")

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 from hopchain_etl.engines.base import JSON, Segmenter, SegmentJob
+from hopchain_etl.engines.first_of import answering
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages.engine_calls import group_rows_by, outcomes_per_row, photo_of
@@ -42,7 +43,7 @@ class Segment:
         def job(row: Row) -> SegmentJob:
             return SegmentJob(photo_of(lake, row), tuple(row["categories"]))
 
-        return outcomes_per_row(journal, segmenter.identity, segmenter.segment, rows, job, instances)
+        return outcomes_per_row(journal, answering(segmenter), segmenter.segment, rows, job, instances)
 
 
 def instances(row: Row, content: JSON) -> Accepted | Rejected:
