@@ -16,6 +16,7 @@ from hopchain_etl.quality.masks import read_mask
 
 SLACK = 2.0  # px that an outline may reach out of the photo: tools round, and some count from 1
 MOST_POINTS = 100_000  # of a polygon
+MOST_PIXELS = 100_000_000  # of a photo
 
 Rle = dict[str, Any]
 
@@ -43,6 +44,42 @@ def box_of(mask: Mapping[str, Any]) -> list[float]:
     """Return the tight box of a mask: x1, y1, x2, y2 in px, right and bottom edges exclusive."""
     x, y, w, h = coco.toBbox({"size": mask["size"], "counts": mask["counts"].encode()}).tolist()
     return [x, y, x + w, y + h]
+
+
+def turned(box: Box, degrees: float, pivot: tuple[float, float]) -> tuple[float, ...]:
+    """Return a box, turned clockwise around a point, as a polygon in px."""
+    x1, y1, x2, y2 = box
+    return _turned([(x1, y1), (x2, y1), (x2, y2), (x1, y2)], degrees, pivot)
+
+
+def ellipse(centre: tuple[float, float], radii: tuple[float, float], degrees: float = 0.0) -> tuple[float, ...]:
+    """Return an ellipse, turned clockwise around its centre, as a polygon of 72 points in px."""
+    steps = [2 * math.pi * step / 72 for step in range(72)]
+    points = [(centre[0] + radii[0] * math.cos(at), centre[1] + radii[1] * math.sin(at)) for at in steps]
+    return _turned(points, degrees, centre)
+
+
+def _turned(points: Sequence[tuple[float, float]], degrees: float, pivot: tuple[float, float]) -> tuple[float, ...]:
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    moved = ((x - pivot[0], y - pivot[1]) for x, y in points)
+    return tuple(side for x, y in moved for side in (pivot[0] + x * cos - y * sin, pivot[1] + x * sin + y * cos))
+
+
+def placed(runs: Sequence[int], box: tuple[int, int, int, int], width: int, height: int) -> Rle:
+    """Return the mask of a photo from runs of background and mask, row by row, of a window: left, top, width, height.
+
+    Raises LabelError if the runs do not fill the window, or the window is not inside a photo of possible size.
+    """
+    left, top, wide, high = box
+    inside = min(left, top) >= 0 and min(wide, high) >= 1 and left + wide <= width and top + high <= height
+    if not inside or width * height > MOST_PIXELS:
+        raise LabelError("outside", f"a mask of {wide} x {high} px at ({left}, {top})")
+    if min(runs, default=-1) < 0 or sum(runs) != wide * high:
+        raise LabelError("bad_mask", f"the runs add up to {sum(runs)}, not to {wide * high} px")
+    pixels = np.zeros((height, width), np.uint8, order="F")
+    values = np.arange(len(runs)) % 2
+    pixels[top : top + high, left : left + wide] = np.repeat(values, runs).reshape(high, wide)
+    return {"size": [height, width], "counts": coco.encode(pixels)["counts"].decode("ascii")}
 
 
 def _checked(rle: Mapping[str, Any], width: int, height: int) -> Rle:

@@ -21,7 +21,6 @@ from hopchain_etl.labels.entries import (
     Caption,
     CategoryName,
     Entry,
-    LabelFileError,
     LabelledPhoto,
     LabelledThing,
     Mistake,
@@ -89,12 +88,8 @@ class Spool:
     def add_file(self, file: int, uri: str, entries: Iterable[Entry]) -> None:
         """Add what a file says, all of it or, if ``entries`` raises, nothing."""
         with self._transaction():
-            found = 0
             for entry in entries:
-                found += 1
                 self._add(file, uri, entry)
-            if not found:
-                raise LabelFileError("unknown_format", "no photo, category or annotation of a known format is in it")
 
     def _add(self, file: int, uri: str, entry: Entry) -> None:
         match entry:
@@ -148,9 +143,9 @@ class Spool:
             return (photo.sha256, None) if known else (None, "unknown_photo")
         path = _path(photo.name or "")
         found = self._named(path)
-        if len(found) > 1:  # the same folder as the file's comes before all others
-            beside = f"{file.rpartition('/')[0]}/{'/'.join(path)}"
-            found = [one for one in found if one[0] == beside] or found
+        if len(found) > 1:  # those that lie nearest to the file itself
+            near = [_nearness(uri, file) for uri, _ in found]
+            found = [one for one, nearness in zip(found, near, strict=True) if nearness == max(near)]
         images = {image for _, image in found}
         if len(images) == 1:
             return images.pop(), None
@@ -243,6 +238,12 @@ def _path(name: str) -> list[str]:
             return []
         name = unquote(parts.query.removeprefix("d=") if parts.query.startswith("d=") else parts.path)
     return [step for step in name.replace("\\", "/").split("/") if step not in ("", ".", "..")]
+
+
+def _nearness(uri: str, file: str) -> tuple[bool, int]:
+    """Return whether a photo lies in the folder of a label file, and how many steps their folders begin with alike."""
+    one, other = uri.split("/")[:-1], file.split("/")[:-1]
+    return one == other, _shared(one[::-1], other[::-1])
 
 
 def _shared(one: list[str], other: list[str]) -> int:
