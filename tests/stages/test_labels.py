@@ -17,6 +17,7 @@ from hopchain_etl.scenes import draw
 from hopchain_etl.scenes.oracle import simulate_segmenter
 from hopchain_etl.stages.runner import Accepted
 from hopchain_etl.stages.segment import instances
+from hopchain_etl.takedown.lake import erase
 from support.labelled import (
     Row,
     build_of,
@@ -243,3 +244,17 @@ def test_labels_may_lie_elsewhere_as_a_folder_or_a_file(tmp_path: Path) -> None:
         (folder / "elsewhere").mkdir()
         (folder / "elsewhere" / "my labels.json").write_text(json.dumps(one_photo(BOX)))
         assert things(night(settings)) == [("cat", True)]
+
+
+def test_an_erased_photo_leaves_the_labels_and_its_shard_stays_up_to_date(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    scenes = [(f"{n}.png", draw("shelf", n)) for n in range(2)]
+    put(settings, {name: png(scene) for name, scene in scenes} | {"labels.json": coco_of(scenes)})
+    build = night(settings)
+    gone = rows(build, "images")[0]["image_id"]
+    erase(build.lake, gone, reason="asked for")
+    again = build_of(settings)
+    assert again.plan() == []
+    assert gone not in {row["image_id"] for row in rows(again, "labels")}
+    assert reasons(again) == ["unknown_photo"]
+    assert "0.png" not in json.dumps([rejects(again), rows(again, "labels")])
