@@ -87,20 +87,23 @@ class Job(Protocol):
 @dataclass(frozen=True)
 class DetectJob:
     photo: Photo
+    labels: JSON | None = None  # what label files say of the photo, if the detector uses it; see ``labels.photo``
 
     @property
     def payload(self) -> JSON:
-        return {"task": "detect", "blob": self.photo.blob_sha}
+        return {"task": "detect", "blob": self.photo.blob_sha, **_labels(self.labels)}
 
 
 @dataclass(frozen=True)
 class SegmentJob:
     photo: Photo
     categories: tuple[Row, ...]  # rows of the categories table
+    labels: JSON | None = None  # as in DetectJob
 
     @property
     def payload(self) -> JSON:
-        return {"task": "segment", "blob": self.photo.blob_sha, "categories": list(self.categories)}
+        request = {"task": "segment", "blob": self.photo.blob_sha, "categories": list(self.categories)}
+        return {**request, **_labels(self.labels)}
 
 
 @dataclass(frozen=True)
@@ -305,6 +308,15 @@ class Judge(Protocol):
     def identity(self) -> Identity: ...
 
     def judge(self, jobs: Iterable[JudgeJob]) -> Iterator[Reply[JudgeJob]]: ...
+
+
+def uses_labels(engine: object) -> bool:
+    """Return whether a detector or segmenter wants the labels of each photo: it says so as ``uses_labels = True``."""
+    return bool(getattr(engine, "uses_labels", False))
+
+
+def _labels(labels: JSON | None) -> JSON:
+    return {} if labels is None else {"labels": labels}
 
 
 def is_permanent(error: Exception) -> bool:

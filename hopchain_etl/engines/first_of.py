@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from hopchain_etl.engines.base import DetectJob, Identity, J, Reply, SegmentJob, identity_facts
+from hopchain_etl.engines.base import DetectJob, Identity, J, Reply, SegmentJob, identity_facts, uses_labels
 
 E = TypeVar("E")  # an engine of one role
 
@@ -23,6 +23,11 @@ class FirstOf(Generic[E]):
 
     def __init__(self, engines: Sequence[E]) -> None:
         self._engines = tuple(engines)
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether any of the engines uses the labels of a photo."""
+        return any(map(uses_labels, self._engines))
 
     @property
     def identity(self) -> Identity:

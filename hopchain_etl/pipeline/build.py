@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
+from hopchain_etl.engines.base import uses_labels
 from hopchain_etl.engines.factory import Engines, create_engines
 from hopchain_etl.lake.lake import Lake, Marker, Shard, inputs_digest
-from hopchain_etl.lake.manifest import FOLD_AT
 from hopchain_etl.lake.migrate_journal import require_migrated_journal
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.shard_errors import ShardErrors
 from hopchain_etl.quality.validator import Validator, make_validator
 from hopchain_etl.settings import Settings
-from hopchain_etl.stages import detect, generate, judge, screen, segment
+from hopchain_etl.stages import detect, generate, judge, labels, screen, segment
 from hopchain_etl.stages.ingest import IngestResult, ingest
 from hopchain_etl.stages.lineage import Lineage
 from hopchain_etl.stages.resources import ROLES
@@ -25,6 +25,8 @@ from hopchain_etl.stages.runner import Progress, Stage, run_shard
 from hopchain_etl.stages.token_budget import limited_budget
 
 log = logging.getLogger(__name__)
+
+_FOLD_AT = 8  # entries of a manifest from which on a plan folds them: all tasks of the night read it
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,10 @@ class Build:
         ask = self.settings.ask
         reviewers = generate.Reviewers(engines.reader, engines.looker, ask.looks, ask.repairs, ask.max_unconfirmed)
         selection = asdict(engines.selection) if engines.selection else {}
-        detected = Lineage("detect", detect.REVISION, detector.identity, None, selection)
-        segmented = Lineage("segment", segment.REVISION, segmenter.identity, detected.fingerprint)
+        chosen = {**selection, **labels.params_of(detector)}
+        detected = Lineage("detect", detect.REVISION, detector.identity, None, chosen)
+        cut = labels.params_of(segmenter)
+        segmented = Lineage("segment", segment.REVISION, segmenter.identity, detected.fingerprint, cut)
         writing = generate.Generate(engines.authors, segmented.fingerprint, reviewers)
         generated = Lineage("generate", generate.REVISION, writing.identity, segmented.fingerprint, writing.params)
         steps = {
@@ -104,6 +108,20 @@ class Build:
         """
         source, validate = open_store(self.settings.source), self._validate or make_validator(self.settings.quality)
         return ingest(self.lake, source, self.settings.ingest, intake, validate=validate, progress=progress, stop=stop)
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether an engine of this build uses labels that exist already."""
+        return uses_labels(self._engines.detector) or uses_labels(self._engines.segmenter)
+
+    def read_labels(self) -> None:
+        """Bring the labels table up to date with the label files, if an engine uses them. ``plan`` does this first.
+
+        Raises StoreError if they cannot be listed or read; what is wrong in them becomes rejects.
+        """
+        if self.uses_labels:
+            validate = self._validate or make_validator(self.settings.quality)
+            labels.read_labels(self.lake, self.settings.labels, self.settings.source, validate=validate)
 
     @property
     def lineage(self) -> str:
@@ -171,21 +189,25 @@ class Build:
         """Return the shards that must be processed under the current fingerprints.
 
         ``choose``: ``new`` (never built, or left unfinished or with failed rows under the current fingerprints),
-        ``all``, ``sample:N`` (N shards, always the same), or intake names separated by commas. Folds the manifests.
+        ``all``, ``sample:N`` (N shards, always the same), or intake names separated by commas. Folds the manifests, and
+        reads the labels anew where an engine uses them.
         Raises MigrationNeededError if stored answers are not where a build looks for them.
         """
         require_migrated_journal(self.lake)
         self.fold_manifests()
+        self.read_labels()
         known = _Known(self)
         return [shard for shard in _chosen(choose, known) if known.needs_work(shard)]
 
     def fold_manifests(self) -> None:
         """Fold what the last runs recorded into the manifests, so that the next readers need few requests."""
-        self.lake.manifest("images", None).fold(FOLD_AT)
+        self.lake.manifest("images", None).fold(_FOLD_AT)
+        if self.uses_labels:
+            self.lake.manifest("labels", labels.FINGERPRINT).fold(_FOLD_AT)
         for step in self.steps.values():
-            self.lake.manifest(step.stage.table, step.fingerprint).fold(FOLD_AT)
+            self.lake.manifest(step.stage.table, step.fingerprint).fold(_FOLD_AT)
         for lineage in self.lake.fingerprints("queries"):  # those of the past are read by ``plan`` too
-            self.lake.manifest("queries", lineage).fold(FOLD_AT)
+            self.lake.manifest("queries", lineage).fold(_FOLD_AT)
 
 
 class _Known:
@@ -195,6 +217,7 @@ class _Known:
         self._lake, self._retry_quarantined = build.lake, build.retry_quarantined
         self._stages = [step.stage for step in build.steps.values()]
         places = {("images", None), *((step.stage.table, step.fingerprint) for step in build.steps.values())}
+        places |= {source for stage in self._stages for source in stage.sources}
         self._markers = {place: build.lake.markers(*place) for place in places}
         self._own = [self._markers[step.stage.table, step.fingerprint] for step in build.steps.values()]
         self.shards = list(self._markers["images", None])

@@ -17,6 +17,7 @@ from hopchain_etl.settings.engines import (
     ScreenSettings,
     VlmSettings,
 )
+from hopchain_etl.settings.labels import LabelsSettings
 from hopchain_etl.settings.operation import IngestSettings, OrchestrateSettings, PlacementSettings, QualitySettings
 from hopchain_etl.settings.reference import SettingRow, as_markdown, described
 from hopchain_etl.settings.release import (
@@ -50,6 +51,7 @@ __all__ = [
     "EngineSettings",
     "GenerateSettings",
     "IngestSettings",
+    "LabelsSettings",
     "LakeSettings",
     "LaunchSettings",
     "OrchestrateSettings",

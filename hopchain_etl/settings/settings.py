@@ -21,6 +21,7 @@ from hopchain_etl.settings.engines import (
     VlmSettings,
 )
 from hopchain_etl.settings.inheritance import with_inherited
+from hopchain_etl.settings.labels import LabelsSettings
 from hopchain_etl.settings.operation import IngestSettings, OrchestrateSettings, PlacementSettings, QualitySettings
 from hopchain_etl.settings.presets import PRESETS
 from hopchain_etl.settings.release import CalibrateSettings, DiversitySettings, ReleaseSettings
@@ -52,6 +53,7 @@ class Settings(BaseSettings):
 
     lake: LakeSettings = LakeSettings()
     source: SourceSettings = SourceSettings()
+    labels: LabelsSettings = LabelsSettings()
     benchmarks: BenchmarkSettings = BenchmarkSettings()
     ingest: IngestSettings = IngestSettings()
     engines: EngineSettings = EngineSettings()
@@ -109,7 +111,7 @@ class Settings(BaseSettings):
 
     def without_s3_connections(self) -> Settings:
         """Return the settings with no Airflow Connection for S3, for a process that gets the keys another way."""
-        places = {name: getattr(self, name) for name in ("lake", "source", "benchmarks")}
+        places = {name: getattr(self, name) for name in ("lake", "source", "labels", "benchmarks")}
         changed: dict[str, Any] = {name: one.model_copy(update={"connection": None}) for name, one in places.items()}
         if remote := self.registry.remote:
             bare = remote.model_copy(update={"connection": None})
