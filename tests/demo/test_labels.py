@@ -42,7 +42,7 @@ def mask_of(thing: dict[str, Any]) -> NDArray[np.bool_]:
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("samples")
-    write_samples(folder, count=2 * len(PHOTOS))
+    write_samples(folder, count=(3 * len(PHOTOS) + 1) // 2)
     return folder
 
 

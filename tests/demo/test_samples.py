@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from hopchain_etl.demo.samples import ORIENTATION, PHOTOS, Sample, write_samples
 from hopchain_etl.scenes import KINDS
 
-COUNT = 3 * len(PHOTOS) // 2 + len(KINDS)  # all photos, if all their packages are installed, and all kinds of scenes
+COUNT = (3 * len(PHOTOS) + 1) // 2 + len(KINDS)  # room for all photos and all kinds of scenes
 PYPI = [photo for photo in PHOTOS if not photo.package.startswith(("debian:", "source:"))]
 
 
