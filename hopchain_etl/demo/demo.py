@@ -35,7 +35,7 @@ from hopchain_etl.settings import S3Settings, Settings
 from hopchain_etl.training_set.verify import verify
 
 FOLDER = Path(".demo")
-_IMAGES = 32
+_IMAGES = 36  # so that all photos fit into two thirds of them
 _CONNECTION = "hopchain_s3"
 _console = Console()
 

