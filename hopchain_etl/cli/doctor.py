@@ -19,7 +19,7 @@ _STYLES = {"ok": "green", "warning": "yellow", "missing": "bold red"}
 
 @app.command()
 def doctor(json_: Annotated[bool, typer.Option("--json", help="findings as JSON, for scripts")] = False) -> None:
-    """Check S3, registry, Airflow, endpoints, GPUs and weights, as required by the profile.
+    """Check S3, registry, Airflow, endpoints, GPUs and weights, as the chosen engines need them.
 
     Says what is missing and how to fix it. Exit code 1 if anything is missing, 0 otherwise. Run it where the tasks run.
     """

@@ -1,1 +1,1 @@
-"""Engines: models and code behind small protocols, chosen by profile and imported at first use."""
+"""Engines: models and code behind small protocols, chosen by role and name, and imported at first use."""

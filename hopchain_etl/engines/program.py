@@ -1,4 +1,4 @@
-"""ProgramAuthor: the author engine of the profile local; calls hops.program_author."""
+"""ProgramAuthor: the author ``program``; calls hops.program_author."""
 
 from __future__ import annotations
 

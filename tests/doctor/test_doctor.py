@@ -16,6 +16,7 @@ from hopchain_etl.lake.s3_store import S3Store
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import S3Settings, Settings, VlmSettings
 from support.command_line import environment, hopchain
+from support.other_package import install
 from support.s3 import S3Location, s3_client
 from support.scripted_server import Body, Say, ScriptedServer
 
@@ -197,3 +198,41 @@ def test_without_endpoint_the_gpus_of_the_launched_model_are_counted(
 def test_without_gpu_it_says_how_many_are_needed(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert "needed" in found(vllm(bucket, "http://127.0.0.1:9/v1"))["GPUs"].detail
+
+
+MODELS = {"vlm endpoint", "solver endpoint", "vlm server", "solver server"}
+LOCAL = {"SSD-MobileNet", "U2-Net"}
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize(
+    ("engines", "asked"),
+    [
+        ({"profile": "labels"}, set()),
+        ({"detector": "labels,local", "segmenter": "labels,local"}, LOCAL),
+        ({"profile": "sam3"}, {"GPUs", "SAM3 weights"}),
+        ({"profile": "sam3", "detector": "vlm"}, {"GPUs", "SAM3 weights", "vlm endpoint"}),
+        ({"solver": "vlm"}, {*LOCAL, "solver endpoint"}),
+        ({"detector": "local", "segmenter": "sam3"}, {*LOCAL, "GPUs", "SAM3 weights"}),
+    ],
+    ids=str,
+)
+def test_exactly_the_chosen_engines_are_examined(bucket: S3Location, engines: dict[str, Any], asked: set[str]) -> None:
+    server = {"endpoint_url": "http://127.0.0.1:9/v1"}
+    findings = found(settings(bucket, engines=engines, vlm=server, solver=server))
+    assert {what for what in findings if what in MODELS | LOCAL | {"GPUs", "SAM3 weights"}} == asked
+
+
+@pytest.mark.s3
+def test_an_engine_of_another_package_is_loaded(
+    bucket: S3Location, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    entry = 'EngineEntry(Role.JUDGE, "toy", "{path}")'
+    text = f"from hopchain_etl.engines.catalog import EngineEntry, Role\nclass Toy: pass\nTOY = {entry}\n"
+    install(monkeypatch, tmp_path, "toy", text.format(path="toy:Toy"), "toy = toy:TOY")
+    assert found(settings(bucket, engines={"judge": "toy"}))["judge toy"].state == "ok"
+    monkeypatch.undo()
+    install(monkeypatch, tmp_path / "broken", "toy", text.format(path="toy_gpu:Toy"), "toy = toy:TOY")
+    finding = found(settings(bucket, engines={"judge": "toy"}))["judge toy"]
+    assert (finding.state, finding.remedy) == ("missing", "mend or uninstall the package")
+    assert "of the package toy cannot be loaded from toy_gpu:Toy: ModuleNotFoundError" in finding.detail

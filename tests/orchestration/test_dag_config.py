@@ -14,6 +14,7 @@ import pytest
 from hopchain_etl.orchestration import dag_config, notices
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages.resources import RESOURCES
+from support.other_package import install
 
 CALL = """
 from types import SimpleNamespace
@@ -73,9 +74,10 @@ def test_every_stage_that_the_dags_run_says_what_it_needs() -> None:
     assert in_dags == set(STAGES)
 
 
+@pytest.mark.parametrize("profile", ["local", "labels"])
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_local_profile_needs_no_gpu_anywhere(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = placed(stage, "KubernetesExecutor,CeleryExecutor", monkeypatch, engines={"profile": "local"})
+def test_such_a_profile_needs_no_gpu_anywhere(stage: str, profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = placed(stage, "KubernetesExecutor,CeleryExecutor", monkeypatch, engines={"profile": profile})
     assert place["queue"] == "default"
     (container,) = place["executor_config"]["pod_override"].spec.containers
     assert list(container.resources.limits) == ["memory"]
@@ -95,6 +97,35 @@ def test_a_stage_that_launches_its_model_needs_the_gpus_of_that_model() -> None:
     needs = dag_config.resources_for("detect", Settings.model_validate(launched))
     assert (needs.pool, needs.queue, needs.gpus, needs.memory_gib) == ("vlm", "gpu", 4, 64)
     assert dag_config.resources_for("ingest", Settings.model_validate(launched)).gpus == 0
+
+
+def gpus_of(**chosen: Any) -> dict[str, int]:
+    """The GPUs of each stage that needs any; models have no endpoint and four GPUs, the solver's two."""
+    models = {"vlm": {"launch": {"tensor_parallel": 4}}, "solver": {"launch": {"tensor_parallel": 2}}}
+    settings = Settings.model_validate({"engines": chosen, **models})
+    found = {stage: dag_config.resources_for(stage, settings) for stage in STAGES}
+    assert all((needs.queue == "gpu") == (needs.gpus > 0) for needs in found.values())
+    return {stage: needs.gpus for stage, needs in found.items() if needs.gpus}
+
+
+def test_gpus_follow_from_the_engines_of_each_stage() -> None:
+    assert gpus_of(profile="sam3") == {"segment": 1}
+    assert gpus_of(profile="sam3", detector="vlm") == {"detect": 4, "segment": 1}
+    assert gpus_of(profile="vllm", author="program", judge="none") == {"detect": 4, "segment": 1, "screen": 2}
+    assert gpus_of(detector="labels,vlm", segmenter="labels,sam3") == {"detect": 4, "segment": 1}
+    assert gpus_of(author="program,vlm") == {"generate": 4}
+    assert gpus_of(solver="vlm") == {"screen": 2}
+
+
+def test_an_engine_of_another_package_gets_the_gpu_that_its_entry_wants(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    entry = 'EngineEntry(Role.DETECTOR, "toy", "toy:Toy", boxes=True, needs_gpu=True)'
+    text = f"from hopchain_etl.engines.catalog import EngineEntry, Role\nTOY = {entry}\n"
+    install(monkeypatch, tmp_path, "toy", text, "toy = toy:TOY")
+    assert gpus_of(detector="toy") == {"detect": 1}
+    needs = dag_config.resources_for("detect", Settings.model_validate({"engines": {"detector": "toy"}}))
+    assert (needs.pool, needs.memory_gib) == ("vlm", 16)
 
 
 def test_local_executor_gets_a_pool_and_nothing_it_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,3 +183,5 @@ def test_a_shard_is_screened_only_where_a_model_can() -> None:
     vllm = dag_config.stages(Settings.model_validate({"engines": {"profile": "vllm"}}))
     assert list(local) == ["detect", "segment", "generate"]
     assert list(vllm) == [*local, "judge", "screen"]
+    for role, stage in (("judge", "judge"), ("solver", "screen")):
+        assert list(dag_config.stages(Settings.model_validate({"engines": {role: "vlm"}}))) == [*local, stage]

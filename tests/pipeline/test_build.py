@@ -12,6 +12,7 @@ from hopchain_etl.lake.lake import Shard
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.shard_errors import ShardsRejectedError
 from hopchain_etl.quality.validator import QualityError, SuiteResult
+from hopchain_etl.settings import Settings
 from support.s3 import S3Location
 from support.toy_build import call_lines, night, put_photos, settings_at
 from support.toy_engines import ToySegmenter, passing, toy_engines
@@ -68,3 +69,10 @@ def test_a_bad_shard_does_not_stop_the_others_and_what_hangs_on_it_waits(bucket:
     assert build.run_each("generate", shards) == 2, "the bad shard waits"
     assert build.lake.completed_shards("queries", build.lineage) == [first, last]
     assert build.plan("all") == [bad]
+
+
+def test_a_stage_without_an_engine_says_which_setting_names_one() -> None:
+    with pytest.raises(
+        ValueError, match=r"profile 'local' has no engine for 'screen'; .*; set HOPCHAIN_ENGINES__SOLVER"
+    ):
+        Build(Settings()).run("screen", Shard("first", 0))

@@ -11,7 +11,7 @@ import pytest
 
 from hopchain_etl.engines.base import DetectJob, Reply
 from hopchain_etl.pipeline.build import Build
-from hopchain_etl.pipeline.estimate import Assumptions, estimate
+from hopchain_etl.pipeline.estimate import Assumptions, StageCost, estimate
 from hopchain_etl.settings import AskSettings, EngineSettings, Profile
 from support.s3 import S3Location
 from support.toy_build import night, put_photos, settings_at
@@ -107,3 +107,43 @@ def test_what_the_journal_answered_tells_nothing_of_cost(bucket: S3Location, tmp
     build.lake.put_json(key, {**stats, "rows_paid": 1, "seconds": 1e9})
     (detect, *_) = estimate(build, 10, 8)
     assert detect.basis == "assumed"
+
+
+def assumed_of(bucket: S3Location, tmp_path: Path, **chosen: Any) -> dict[str, StageCost]:
+    """The assumed cost of each stage for 100 photos; the settings choose the engines, toys stand in for them."""
+    settings = settings_at(bucket.bucket, bucket.endpoint_url)
+    settings = settings.model_copy(update={"engines": EngineSettings(**chosen)})
+    return {cost.stage: cost for cost in estimate(Build(settings, engines=toy_engines(tmp_path / "calls")), 100, 8)}
+
+
+def test_only_what_is_asked_of_models_costs(bucket: S3Location, tmp_path: Path) -> None:
+    for chosen in ({"profile": "local"}, {"profile": "labels"}, {"detector": "labels,local"}):
+        costs = assumed_of(bucket, tmp_path, **chosen)
+        assert {(cost.tokens, cost.gpu_hours) for cost in costs.values()} == {(0, 0.0)}, chosen
+    sam3 = assumed_of(bucket, tmp_path, profile="sam3")
+    assert {stage: cost.tokens for stage, cost in sam3.items()} == {"detect": 0, "segment": 0, "generate": 0}
+    assert {stage for stage, cost in sam3.items() if cost.gpu_hours} == {"segment"}
+    named = assumed_of(bucket, tmp_path, profile="sam3", detector="vlm")
+    assert {stage for stage, cost in named.items() if cost.tokens} == {"detect"}
+
+
+def test_each_role_of_generate_has_its_own_calls(bucket: S3Location, tmp_path: Path) -> None:
+    def tokens(**chosen: Any) -> int:
+        return assumed_of(bucket, tmp_path, **{"profile": "vllm", **chosen})["generate"].tokens
+
+    whole, unread, unseen = tokens(), tokens(reader="none"), tokens(looker="none")
+    alone = tokens(reader="none", looker="none")
+    assert whole > max(unread, unseen) > min(unread, unseen) > alone > 0
+    assert whole - unread == unseen - alone
+    assert tokens(author="vlm,program") == whole
+    assert tokens(author="program") == 0
+
+
+def test_each_author_brings_questions_to_the_solver(bucket: S3Location) -> None:
+    def screened(**chosen: Any) -> int:
+        settings = settings_at(bucket.bucket, bucket.endpoint_url)
+        settings = settings.model_copy(update={"engines": EngineSettings(profile=Profile.VLLM, **chosen)})
+        return {cost.stage: cost for cost in estimate(Build(settings), 100, 8)}["screen"].rows
+
+    assert screened(author=("program",)) == 600
+    assert screened(author=("program", "vlm")) == 600 + screened()

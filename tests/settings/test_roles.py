@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hopchain_etl.release.git import settings_env
 from hopchain_etl.settings import PROFILES, Profile, Role, Roles, Settings
 
 
@@ -40,6 +41,16 @@ def test_a_variable_may_have_commas_or_json(text: str, monkeypatch: pytest.Monke
     monkeypatch.setenv("HOPCHAIN_ENGINES__JUDGE", "")
     assert Settings().engines.roles.detector == Settings().engines.roles.segmenter == ("labels", "local")
     assert Settings().engines.roles.judge is None
+
+
+def test_another_process_has_the_same_roles(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = Settings(
+        engines={"detector": "labels,local", "segmenter": "labels,local", "solver": "vlm"},
+        words={"categories": "cup,bowl"},
+    )
+    for name, value in settings_env(chosen).items():
+        monkeypatch.setenv(name, value)
+    assert (Settings().engines, Settings().words) == (chosen.engines, chosen.words)
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {

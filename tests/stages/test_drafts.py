@@ -179,8 +179,7 @@ def test_an_author_who_saw_nothing_needs_no_other_eyes() -> None:
     by_sight = photo.drafts(asked.draft).finish(0.0)
     assert not by_sight.kept
     proven = Drafts(photo.row, "me", saw_photo=False)
-    kept = photo.drafts(asked.draft).kept
-    proven.kept = {name: replace(draft, saw_photo=False) for name, draft in kept.items()}
+    proven.kept = {name: replace(one, saw_photo=False) for name, one in photo.drafts(asked.draft).kept.items()}
     assert proven.finish(0.0).kept, "for such an author, the rules ask for proof"
 
 

@@ -1,4 +1,4 @@
-"""LocalDetector and LocalSegmenter, the engines of the profile local.
+"""LocalDetector and LocalSegmenter, the engines ``local``.
 
 They run on any CPU. ``LocalDetector`` names 80 kinds of object and reads text; ``LocalSegmenter`` segments the
 detections, names colours and marks which of them are certain. Both are deterministic on one machine.
