@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -148,6 +149,11 @@ def numbers(values: Any, what: str, count: int | None = None) -> tuple[float, ..
     """Return a list of finite numbers, ``count`` of them if given; raise LabelError for anything else."""
     if not isinstance(values, Sequence) or isinstance(values, str) or (count is not None and len(values) != count):
         raise LabelError("bad_number", f"{what} is not a list of {count or 'some'} numbers")
+    if {float, int}.issuperset(map(type, values)):  # the usual case; a file has millions of them
+        with suppress(OverflowError):
+            found = tuple(map(float, values))
+            if all(map(math.isfinite, found)):
+                return found
     return tuple(number(value, what) for value in values)
 
 

@@ -12,7 +12,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from urllib.parse import unquote, urlsplit
@@ -96,12 +96,12 @@ class Spool:
             case LabelledThing():
                 known = Mistake("duplicate_id", "another annotation has this id", entry.id, entry.photo, entry.category)
                 sql = "INSERT OR IGNORE INTO things (file, id, photo, entry) VALUES (?,?,?,?)"
-                self._insert(sql, (file, entry.id, entry.photo, json.dumps(asdict(entry))), known)
+                self._insert(sql, (file, entry.id, entry.photo, json.dumps(vars(entry))), known)
             case LabelledPhoto():
                 image, why = self._find(entry, uri)
                 known = Mistake("duplicate_id", "another photo has this id", entry.id)
                 sql = "INSERT OR IGNORE INTO photos VALUES (?,?,?,?)"
-                if self._insert(sql, (file, entry.id, image, json.dumps(asdict(entry))), known) and why:
+                if self._insert(sql, (file, entry.id, image, json.dumps(vars(entry))), known) and why:
                     self._fault(file, Mistake(why, "no photo, or several, go by its name", entry.id))
             case CategoryName():
                 known = Mistake("duplicate_id", "another category has this id", entry.id)
