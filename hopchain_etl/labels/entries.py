@@ -127,7 +127,14 @@ def identifier(value: Any, what: str) -> str:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | str) or not 0 < len(text := _plain(value)) <= MOST_TEXT:
         raise LabelError("bad_id", f"{what} is {str(value)[:40]!r}")
+    if not _is_unicode(text):
+        raise LabelError("bad_id", f"{what} is {text[:40]!r}, which is no Unicode")
     return text
+
+
+def _is_unicode(text: str) -> bool:
+    """Return whether a text has no halves of characters, as JSON can write them."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _plain(value: int | str) -> str:

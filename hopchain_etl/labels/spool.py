@@ -21,6 +21,7 @@ from hopchain_etl.labels.entries import (
     Caption,
     CategoryName,
     Entry,
+    LabelFileError,
     LabelledPhoto,
     LabelledThing,
     Mistake,
@@ -88,8 +89,11 @@ class Spool:
     def add_file(self, file: int, uri: str, entries: Iterable[Entry]) -> None:
         """Add what a file says, all of it or, if ``entries`` raises, nothing."""
         with self._transaction():
-            for entry in entries:
-                self._add(file, uri, entry)
+            try:
+                for entry in entries:
+                    self._add(file, uri, entry)
+            except UnicodeEncodeError as error:
+                raise LabelFileError("broken_file", f"text that is no Unicode: {error.reason}") from error
 
     def _add(self, file: int, uri: str, entry: Entry) -> None:
         match entry:
