@@ -48,10 +48,10 @@ def _id(value: Any) -> str:
 
 
 def _category(item: JSON) -> Iterator[Entry]:
-    name = item.get("name")
-    if not isinstance(name, str):
-        raise LabelError("unknown_category", f"a category named {str(name)[:40]!r}")
-    yield CategoryName(entries.identifier(item.get("id"), "the id of a category"), name[: entries.MOST_TEXT])
+    name = entries.text(item.get("name"))
+    if name is None:
+        raise LabelError("unknown_category", f"a category named {str(item.get('name'))[:40]!r}")
+    yield CategoryName(entries.identifier(item.get("id"), "the id of a category"), name)
 
 
 def _photo(item: JSON) -> Iterator[Entry]:
@@ -59,7 +59,7 @@ def _photo(item: JSON) -> Iterator[Entry]:
     stated = item.get("not_exhaustive_category_ids")
     yield LabelledPhoto(
         entries.identifier(item.get("id"), "the id of a photo"),
-        name if isinstance(name, str) else None,
+        entries.text(name) if isinstance(name, str) else None,
         entries.sha256(item.get("sha256")),
         entries.size(item.get("width"), item.get("height")),
         doubtful=_categories(stated),
@@ -106,7 +106,10 @@ def _mapping(value: Any) -> JSON:
 def _outline(value: Any) -> tuple[tuple[tuple[float, ...], ...] | None, JSON | None]:
     """Return polygons, or a run-length encoding, or neither."""
     if isinstance(value, Mapping):
-        return None, value
+        size, counts = value.get("size"), value.get("counts")
+        if not isinstance(counts, str):
+            counts = [int(run) for run in entries.numbers(counts, "the runs of a mask")]
+        return None, {"size": [int(side) for side in entries.numbers(size, "the size of a mask", 2)], "counts": counts}
     if isinstance(value, list) and value:
         rings = [value] if not isinstance(value[0], list) else value  # some tools write one polygon without its list
         return tuple(entries.numbers(ring, "a polygon") for ring in rings), None

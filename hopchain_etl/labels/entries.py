@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,7 +127,14 @@ def identifier(value: Any, what: str) -> str:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | str) or not 0 < len(text := _plain(value)) <= MOST_TEXT:
         raise LabelError("bad_id", f"{what} is {str(value)[:40]!r}")
+    if not _is_unicode(text):
+        raise LabelError("bad_id", f"{what} is {text[:40]!r}, which is no Unicode")
     return text
+
+
+def _is_unicode(text: str) -> bool:
+    """Return whether a text has no halves of characters, as JSON can write them."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _plain(value: int | str) -> str:
@@ -148,6 +156,11 @@ def numbers(values: Any, what: str, count: int | None = None) -> tuple[float, ..
     """Return a list of finite numbers, ``count`` of them if given; raise LabelError for anything else."""
     if not isinstance(values, Sequence) or isinstance(values, str) or (count is not None and len(values) != count):
         raise LabelError("bad_number", f"{what} is not a list of {count or 'some'} numbers")
+    if {float, int}.issuperset(map(type, values)):  # the usual case; a file has millions of them
+        with suppress(OverflowError):
+            found = tuple(map(float, values))
+            if all(map(math.isfinite, found)):
+                return found
     return tuple(number(value, what) for value in values)
 
 

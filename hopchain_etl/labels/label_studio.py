@@ -42,12 +42,12 @@ def _task(task: JSON, name: str) -> Iterator[Entry]:
     sized = next((one for one in regions if one.get("original_width")), {})
     picture = task["data"].get("image") or next((one for one in task["data"].values() if isinstance(one, str)), None)
     size = entries.size(sized.get("original_width"), sized.get("original_height"))
-    yield LabelledPhoto(name, picture if isinstance(picture, str) else None, size=size)
+    yield LabelledPhoto(name, entries.text(picture) if isinstance(picture, str) else None, size=size)
     grouped: dict[str, list[JSON]] = {}
     for place, one in enumerate(regions):
         grouped.setdefault(str(one.get("id", f"region {place}"))[:40], []).append(one)
     for place, (region, parts) in enumerate(grouped.items(), start=1):
-        where = f"{name}, region {place} ({region})"
+        where = f"{name}, region {place} ({ascii(region)[1:-1]})"
         category = next(filter(None, map(_label, parts)), None)
         try:
             yield from _region(parts, name, where, category, size)
@@ -72,7 +72,7 @@ def _label(part: JSON) -> str | None:
     """Return the label of a region, whatever its shape."""
     kind = str(part.get("type", ""))
     named = _value(part).get(kind) if kind.endswith("labels") else None
-    return named[0] if isinstance(named, list) and named and isinstance(named[0], str) else None
+    return entries.text(named[0]) if isinstance(named, list) and named else None
 
 
 def _region(

@@ -12,7 +12,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from urllib.parse import unquote, urlsplit
@@ -21,6 +21,7 @@ from hopchain_etl.labels.entries import (
     Caption,
     CategoryName,
     Entry,
+    LabelFileError,
     LabelledPhoto,
     LabelledThing,
     Mistake,
@@ -88,20 +89,23 @@ class Spool:
     def add_file(self, file: int, uri: str, entries: Iterable[Entry]) -> None:
         """Add what a file says, all of it or, if ``entries`` raises, nothing."""
         with self._transaction():
-            for entry in entries:
-                self._add(file, uri, entry)
+            try:
+                for entry in entries:
+                    self._add(file, uri, entry)
+            except UnicodeEncodeError as error:
+                raise LabelFileError("broken_file", f"text that is no Unicode: {error.reason}") from error
 
     def _add(self, file: int, uri: str, entry: Entry) -> None:
         match entry:
             case LabelledThing():
                 known = Mistake("duplicate_id", "another annotation has this id", entry.id, entry.photo, entry.category)
                 sql = "INSERT OR IGNORE INTO things (file, id, photo, entry) VALUES (?,?,?,?)"
-                self._insert(sql, (file, entry.id, entry.photo, json.dumps(asdict(entry))), known)
+                self._insert(sql, (file, entry.id, entry.photo, json.dumps(vars(entry))), known)
             case LabelledPhoto():
                 image, why = self._find(entry, uri)
                 known = Mistake("duplicate_id", "another photo has this id", entry.id)
                 sql = "INSERT OR IGNORE INTO photos VALUES (?,?,?,?)"
-                if self._insert(sql, (file, entry.id, image, json.dumps(asdict(entry))), known) and why:
+                if self._insert(sql, (file, entry.id, image, json.dumps(vars(entry))), known) and why:
                     self._fault(file, Mistake(why, "no photo, or several, go by its name", entry.id))
             case CategoryName():
                 known = Mistake("duplicate_id", "another category has this id", entry.id)

@@ -90,4 +90,4 @@ def _from_yaml(text: str) -> dict[str, str]:
     document = YAML(typ="safe", pure=True).load(text)
     names = document.get("names") if isinstance(document, dict) else None
     pairs = enumerate(names) if isinstance(names, list) else names.items() if isinstance(names, dict) else ()
-    return {str(number): str(name) for number, name in pairs if isinstance(name, str | int)}
+    return {str(number): said for number, name in pairs if (said := entries.text(name))}

@@ -58,6 +58,15 @@ def test_it_keeps_what_is_put(store: ObjectStore) -> None:
     assert [entry.key for entry in store.list_objects()] == ["empty"]
 
 
+def test_it_downloads_to_a_file(store: ObjectStore, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 1_000
+    store.put("a/large one", data)
+    store.download("a/large one", tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == data
+    with pytest.raises(MissingObjectError):
+        store.download("a/none", tmp_path / "file")
+
+
 def test_keys_are_listed_below_any_prefix(store: ObjectStore) -> None:
     keys = ["a-b", "a/b", "a/b.c", "a/b/c" if isinstance(store, S3Store) else "a/d/c", "ab", "z/é", "z/ z"]
     for key in keys:

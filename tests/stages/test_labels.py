@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 
 from hopchain_etl.engines.factory import Engines
 from hopchain_etl.engines.labels.engine import LabelsDetector, LabelsSegmenter
@@ -258,3 +261,35 @@ def test_an_erased_photo_leaves_the_labels_and_its_shard_stays_up_to_date(tmp_pa
     assert gone not in {row["image_id"] for row in rows(again, "labels")}
     assert reasons(again) == ["unknown_photo"]
     assert "0.png" not in json.dumps([rejects(again), rows(again, "labels")])
+
+
+TEXTS = st.text(max_size=5) | st.sampled_from(["\ud800", "a.png"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = ["id", "image_id", "category_id", "bbox", "segmentation", "iscrowd", "attributes", "caption", "text"]
+DETAILS = ["id", "file_name", "width", "height", "sha256", "not_exhaustive_category_ids", "neg_category_ids"]
+
+
+@examples(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(
+    st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES), max_size=4),
+    st.dictionaries(st.sampled_from(DETAILS), VALUES, max_size=2),
+    st.binary(max_size=60),
+    VALUES,
+)
+def test_whatever_a_file_says_the_table_is_written(
+    tmp_path: Path, changes: list[Row], image: Row, junk: bytes, name: Any
+) -> None:
+    chosen = settings_in(tmp_path)
+    labels = one_photo(*({**BOX, "id": place, **one} for place, one in enumerate(changes)), **image)
+    labels["categories"][1]["name"] = name
+    task = {"data": {"image": "a.png"}, "annotations": [{"result": changes}]}
+    put(chosen, {"a.png": plain((200, 30, 30)), "labels.json": labels, "tasks.json": [task], "b.json": b"{" + junk})
+    put(chosen, {"a.xml": junk, "a.txt": junk, "data.yaml": junk, "classes.txt": junk})
+    build = night(chosen)
+    (image_id,) = (row["image_id"] for row in rows(build, "images"))
+    assert all(row["image_id"] == image_id for row in rows(build, "labels"))
+    assert build.plan() == []
