@@ -279,7 +279,8 @@ def announce_answers(final: Sequence[JSON]) -> JSON:
     settled = [progress for progress in final if collecting.settle(lake, progress)]
     if not settled:
         _skip("no batch was decided or closed since the last run")
-    totals = {name: sum(progress[name] for progress in settled) for name in ("kept", "dropped", "open")}
+    counts = ("kept", "dropped", "open", "withdrawn")
+    totals = {name: sum(progress[name] for progress in settled) for name in counts}
     return {"batches": [progress["id"] for progress in settled], **totals}
 
 

@@ -6,7 +6,6 @@ See also ``people`` (voiding) and ``checks`` (gold).
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -19,6 +18,7 @@ from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.eligibility import excluded_queries_of_lineage
 from hopchain_etl.annotation.settled import SettledBatch, settled_batches
 from hopchain_etl.annotation.unasked import not_asked, unassigned_queries
+from hopchain_etl.annotation.withdrawn import withdrawn_of_batch
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import ConsensusRule, Decision
 from hopchain_etl.hops.query import decimal_text
@@ -85,14 +85,17 @@ class LeadDesk:
         home = self.index.open.get(name)
         batch = home.batch if home else self._batch(name)
         if home is None:
-            return BatchView(batch, kinds, collect.valid_votes_by_query(self.lake, batch), 0)
+            given = collect.valid_votes_by_query(self.lake, batch)
+            return BatchView(batch, kinds, given, 0, withdrawn_of_batch(self.lake, batch))
         votes: Votes = {}
         late = 0
         for query in dict.fromkeys(batch.query_ids):
             folder = home.folder(query)
             votes[query] = [one for _, one in sorted(folder.taken(self.index.voided).items())]
             late += len(folder.late)
-        return BatchView(batch, kinds, votes, late)
+        taken_back = self.lake.withdrawn()
+        gone = frozenset(query for query, one in home.questions.items() if one.image_id in taken_back)
+        return BatchView(batch, kinds, votes, late, gone)
 
     def create(self, name: str, by: str, source: str, **how: Any) -> JSON:
         """Store a new batch of queries that are in no batch, or of the open queries of a closed batch; return it."""
@@ -129,7 +132,8 @@ class LeadDesk:
         if "closed" not in closed.kinds:
             raise Conflict("close that batch first: it is still open")
         earlier = {name, *batches.continued(self.lake, closed.batch)}
-        queries = [query for query in closed.votes if closed.outcome(query).decision is Decision.OPEN]
+        left = (query for query in closed.votes if query not in closed.withdrawn)
+        queries = [query for query in left if closed.outcome(query).decision is Decision.OPEN]
         queries = not_asked(self.lake, queries, earlier)
         return queries, closed.batch.lineage, closed.batch.shards
 
@@ -256,11 +260,12 @@ class LeadDesk:
 
 def _progress(shown: BatchView) -> JSON:
     batch, rule = shown.batch, shown.rule
-    tally = Counter(shown.outcome(query).decision for query in shown.votes)
+    tally = shown.tally()
     return {
         **_facts(batch, rule, len(batch.query_ids)),
         "seats_filled": sum(map(len, shown.votes.values())),
         **{str(decision): tally[decision] for decision in Decision},
+        "withdrawn": len(shown.votes) - tally.total(),
         "late": shown.late,
         "full_sample": len(shown.full),
     }
@@ -273,6 +278,7 @@ def _settled_progress(batch: SettledBatch) -> JSON:
         "kept": batch.kept,
         "dropped": batch.dropped,
         "open": batch.open,
+        "withdrawn": batch.withdrawn,
         "late": 0,
         "full_sample": batch.full_sample,
     }

@@ -180,12 +180,12 @@ def test_announce_settles_nothing_that_changed_since_it_was_collected(lake: Lake
     collected = tasks.collect()
     assert [one["id"] for one in collected] == ["a", "b"]
     lake.put_json(vote_key("b", queries["b"], 1, 2), {"a": "correction"})
-    assert tasks.announce_answers(collected) == {"batches": ["a"], "kept": 0, "dropped": 1, "open": 0}
+    assert tasks.announce_answers(collected) == {"batches": ["a"], "kept": 0, "dropped": 1, "open": 0, "withdrawn": 0}
     voiding.void(lake, "a", by="lead", reason="guesses")
     with pytest.raises(AirflowSkipException):
         tasks.announce_answers(collected)
     again = tasks.collect()
-    assert tasks.announce_answers(again) == {"batches": ["a"], "kept": 0, "dropped": 0, "open": 1}
+    assert tasks.announce_answers(again) == {"batches": ["a"], "kept": 0, "dropped": 0, "open": 1, "withdrawn": 0}
     assert tasks.collect() == []
 
 

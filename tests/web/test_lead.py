@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hopchain_etl.annotation import batches, votes
-from hopchain_etl.annotation.collect import BatchProgress, collect
+from hopchain_etl.annotation.collect import BatchProgress, collect, settle
 from hopchain_etl.demo.s3_folder import ServerInfo
 from support.desk_clients import Office, desk_of_its_own, office
 from support.s3 import S3Location
@@ -226,3 +226,20 @@ def test_the_seat_of_a_voided_annotator_is_free_in_a_batch_that_continues(bucket
     assert desk.stored(first, "tuesday") == ["seat-1.2.json", "seat-3.1.json", "seat-4.1.json"]
     tuesday = next(one for one in desk.lead.get("/api/lead/batches")["batches"] if one["id"] == "tuesday")
     assert tuesday["kept"] == 1
+
+
+def test_questions_of_a_withdrawn_photo_are_told_apart_and_keep_no_batch_open(bucket: S3Location) -> None:
+    desk = office(bucket, photos=2)
+    taken, left = desk.batch.query_ids[:2], desk.batch.query_ids[2:]
+    desk.ann.answer(taken[0], "5")
+    for query in left:
+        desk.ann.answer(query, None, reject_reason="ambiguous")
+    desk.lake.write_tombstone(desk.queries[0]["image_id"], reason="asked to", blob_sha=None)
+    fresh = desk.worker()
+    expected = {"queries": 4, "kept": 0, "dropped": 2, "open": 0, "withdrawn": 2}
+    (told,) = fresh.lead.get("/api/lead/batches")["batches"]
+    assert expected.items() <= told.items()
+    (standing,) = run(desk)
+    assert settle(desk.lake, vars(standing))
+    (told,) = fresh.lead.get("/api/lead/batches")["batches"]
+    assert (expected | {"state": "decided"}).items() <= told.items()
