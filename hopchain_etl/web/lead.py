@@ -6,7 +6,7 @@ See also ``people`` (voiding) and ``checks`` (gold).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -76,8 +76,11 @@ class LeadDesk:
             "assigned": None if assigned is None else sorted(assigned),
         }
 
-    def show(self, name: str) -> BatchView:
-        """Return a batch and its votes: from the desk's index, or from the answers table after it is final."""
+    def show(self, name: str, voided: Container[str] | None = None) -> BatchView:
+        """Return a batch and its votes: from the desk's index, or from the answers table after it is final.
+
+        In an open batch the votes of those in ``voided`` do not count; None: of all that are voided.
+        """
         self.index.refresh_if_stale()
         kinds = batches.batch_states(self.lake).get(name)
         if kinds is None:
@@ -87,11 +90,12 @@ class LeadDesk:
         if home is None:
             given = collect.valid_votes_by_query(self.lake, batch)
             return BatchView(batch, kinds, given, 0, withdrawn_of_batch(self.lake, batch))
+        voided = self.index.voided if voided is None else voided
         votes: Votes = {}
         late = 0
         for query in dict.fromkeys(batch.query_ids):
             folder = home.folder(query)
-            votes[query] = [one for _, one in sorted(folder.taken(self.index.voided).items())]
+            votes[query] = [one for _, one in sorted(folder.taken(voided).items())]
             late += len(folder.late)
         taken_back = self.lake.withdrawn()
         gone = frozenset(query for query, one in home.questions.items() if one.image_id in taken_back)
