@@ -97,6 +97,10 @@ class Gold:
             self._unusable.add(query_id)
             self.items = {query: item for query, item in self.items.items() if query != query_id}
 
+    def is_hidden(self, query_id: str) -> bool:
+        """Return whether there is such a check that cannot be shown any more."""
+        return query_id in self._known and query_id not in self.items
+
     def has_new(self, query_id: str) -> bool:
         """Return whether the lake has an item that is not known here yet."""
         return query_id not in self._known and self._lake.store.exists(_item_key(query_id))
@@ -135,15 +139,21 @@ class Gold:
             left = items.keys() - self._answered[me] - set(known)
         return items[min(left, key=lambda query: _chance(annotator + query))] if left else None
 
-    def answer(self, annotator: str, query_id: str, submission: dict[str, Any]) -> None:
-        """Store an annotator's answer to a check and whether it is correct; only the first answer is kept."""
-        item = self.items[query_id]
+    def answer(self, annotator: str, query_id: str, submission: dict[str, Any]) -> bool:
+        """Store an annotator's answer to a check and whether it is correct; only the first answer is kept.
+
+        Returns False if the check is gone: its photo was withdrawn or erased meanwhile.
+        """
+        item = self.items.get(query_id)
+        if item is None:
+            return False
         number = parse_answer(submission.get("answer"))
         marked = {**submission, "annotator": annotator, "gold": True, "expected": item.answer}
         body = {**marked, "right": number is not None and number == parse_answer(item.answer)}
         self._lake.store.put_if_absent(_answer_key(annotator, query_id), json.dumps(body, sort_keys=True).encode())
         with self._lock:
             self._answered[annotator_key(annotator)].add(query_id)
+        return True
 
     def take_back(self, annotator: str, query_id: str) -> None:
         """Remove an answer to a check."""
