@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Iterable, Sequence
 
@@ -13,6 +14,8 @@ from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.eligibility import ExcludedQueries
 from hopchain_etl.lake.lake import Lake, LakeError, Shard
 from hopchain_etl.lake.view import View, each
+
+log = logging.getLogger(__name__)
 
 _HASH = pa.binary(32)  # ids are sha256: as bytes they need half the memory
 _ASKED = pa.schema([("query_id", _HASH)])
@@ -48,17 +51,32 @@ def not_asked(lake: Lake, queries: Sequence[str], besides: Collection[str]) -> l
 
 
 def _asked(lake: Lake, besides: Collection[str]) -> pa.Array:
-    """Return the queries of all batches except ``besides``; raise LakeError if a batch cannot be read."""
+    """Return the queries of all batches except ``besides``.
 
-    def read(key: str) -> pa.Table:
-        queries = batches.load(lake, batches.name_of_record(key)).query_ids
-        if not all(map(_IS_HASH.fullmatch, queries)):
-            raise LakeError(f"{lake.store.uri(key)} names something that is no query")
-        return pa.table([_hashes(queries)], schema=_ASKED)
+    A batch that cannot be read any more stops nobody: what it was last seen to ask stays asked. One that never could be
+    read raises LakeError, because its questions would be asked twice.
+    """
+    view, excepted = View(lake.store, "asked", _ASKED), {f"batches/{name}.json" for name in besides}
 
-    excepted = {f"batches/{name}.json" for name in besides}
-    sources = {key: etag for key, etag in batches.batch_etags(lake).items() if key not in excepted}
-    return View(lake.store, "asked", _ASKED).rows(sources, each(read))["query_id"].combine_chunks()
+    def read(key: str) -> pa.Table | None:
+        try:
+            return _asked_by(lake, key)
+        except LakeError as error:
+            held = view.last(key)
+            if held is None and key not in excepted:
+                raise
+            log.warning("%s; the questions that it was last seen to ask count as asked", error)
+            return held
+
+    asked = view.rows(batches.batch_etags(lake), each(read), besides=excepted)
+    return asked["query_id"].combine_chunks()
+
+
+def _asked_by(lake: Lake, key: str) -> pa.Table:
+    queries = batches.load(lake, batches.name_of_record(key)).query_ids
+    if not all(map(_IS_HASH.fullmatch, queries)):
+        raise LakeError(f"{lake.store.uri(key)} names something that is no query")
+    return pa.table([_hashes(queries)], schema=_ASKED)
 
 
 def _queries(lake: Lake, lineage: str) -> pa.Table:

@@ -10,8 +10,6 @@ from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-import pyarrow as pa
-
 from hopchain_etl.annotation import batches, collect
 from hopchain_etl.annotation.agreement import measure
 from hopchain_etl.annotation.batches import Batch
@@ -59,7 +57,13 @@ class LeadDesk:
 
     def summary(self, name: str) -> JSON:
         """Return one batch with its progress."""
-        return self._summary(name, self.show(name).kinds, None)
+        return self._summary(name, self._states(name), None)
+
+    def _states(self, name: str) -> frozenset[str]:
+        kinds = batches.batch_states(self.lake).get(name)
+        if kinds is None:
+            raise NotFound(f"there is no batch {name!r}")
+        return kinds
 
     def _summary(self, name: str, kinds: frozenset[str], settled: SettledBatch | None) -> JSON:
         """Return a batch with its progress; one that cannot be read has the ``state`` broken, a reason and a remedy."""
@@ -82,9 +86,7 @@ class LeadDesk:
         In an open batch the votes of those in ``voided`` do not count; None: of all that are voided.
         """
         self.index.refresh_if_stale()
-        kinds = batches.batch_states(self.lake).get(name)
-        if kinds is None:
-            raise NotFound(f"there is no batch {name!r}")
+        kinds = self._states(name)
         home = self.index.open.get(name)
         batch = home.batch if home else self._batch(name)
         if home is None:
@@ -154,8 +156,8 @@ class LeadDesk:
         return self.summary(name)
 
     def close(self, name: str, by: str) -> JSON:
-        """Close a batch: its questions are not shown any more."""
-        self.show(name)
+        """Close a batch, also one that cannot be read: its questions are not shown any more."""
+        self._states(name)
         batches.close(self.lake, name, by)
         self.index.refresh()
         return self.summary(name)
@@ -247,9 +249,8 @@ class LeadDesk:
         wanted = set(batch.query_ids)
         shards = [Shard.parse(shard) for shard in batch.shards] or self.lake.completed_shards("queries", lineage)
         tables = map_threads(lambda shard: self.lake.read("queries", lineage, shard, withdrawn=()), shards)
-        rows = (
-            pa.concat_tables(tables).select(["query_id", "image_id", "question", "answer", "expr", "hops"]).to_pylist()
-        )
+        columns = ["query_id", "image_id", "question", "answer", "expr", "hops"]
+        rows = (row for table in tables for row in table.select(columns).to_pylist())
         return {row["query_id"]: row for row in rows if row["query_id"] in wanted}
 
     def _batch(self, name: str) -> Batch:

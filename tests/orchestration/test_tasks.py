@@ -189,6 +189,17 @@ def test_announce_settles_nothing_that_changed_since_it_was_collected(lake: Lake
     assert tasks.collect() == []
 
 
+@pytest.mark.airflow
+@pytest.mark.s3
+def test_a_batch_that_cannot_be_read_keeps_no_other_from_being_announced(lake: Lake) -> None:
+    for name in "ab":
+        batches.create(lake, Batch(name, "a run", (name * 64,)))
+        batches.close(lake, name, by="lead")
+    collected = tasks.collect()
+    lake.store.put("batches/a.json", b"{")
+    assert tasks.announce_answers(collected)["batches"] == ["b"]
+
+
 @pytest.mark.s3
 def test_a_stage_task_is_harmless_when_it_runs_twice(lake: Lake) -> None:
     from airflow.sdk.exceptions import AirflowSkipException

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hopchain_etl.annotation import batches, votes
+from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.collect import BatchProgress, collect, settle
 from hopchain_etl.demo.s3_folder import ServerInfo
 from support.desk_clients import Office, desk_of_its_own, office
@@ -243,3 +244,12 @@ def test_questions_of_a_withdrawn_photo_are_told_apart_and_keep_no_batch_open(bu
     assert settle(desk.lake, vars(standing))
     (told,) = fresh.lead.get("/api/lead/batches")["batches"]
     assert (expected | {"state": "decided"}).items() <= told.items()
+
+
+def test_a_batch_without_questions_is_shown(bucket: S3Location) -> None:
+    """Its photos were all erased, and so were its shards."""
+    desk = office(bucket)
+    batches.create(desk.lake, Batch("tuesday", "run", (), desk.batch.policy, lineage="0123456789ab"))
+    assert desk.lead.get("/api/lead/batches/tuesday/agreement")["decided"] == 0
+    assert desk.lead.get("/api/lead/batches/tuesday/answers.csv").text.count("\n") == 1
+    assert desk.lead.get("/api/lead/batches/tuesday/disagreements") == {"total": 0, "items": []}
