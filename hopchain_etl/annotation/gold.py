@@ -15,15 +15,19 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from hopchain_etl.annotation.votes import annotator_key
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import parse_answer
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
+from hopchain_etl.lake.view import View, each
 
 log = logging.getLogger(__name__)
 
 _BLOBS = "blobs/"
+_ANSWERS = pa.schema([("document", pa.string())])
 SOURCES = ("unanimous", "listed", "drawn")
 
 
@@ -167,9 +171,17 @@ class Gold:
         return answer
 
     def answers(self) -> list[dict[str, Any]]:
-        """Return all answers to checks, skips included."""
-        keys = [entry.key for entry in self._lake.store.list_objects("gold/answers/")]
-        return [json.loads(data) for data in map_threads(self._lake.store.get, keys)]
+        """Return all answers to checks, skips included; costs a listing, and a read of each that is new."""
+
+        def read(key: str) -> pa.Table | None:
+            try:
+                return pa.table({"document": [self._lake.store.get(key).decode()]}, schema=_ANSWERS)
+            except MissingObjectError:  # taken back meanwhile
+                return None
+
+        etags = {entry.key: entry.etag for entry in self._lake.store.list_objects("gold/answers/")}
+        rows = View(self._lake.store, "gold-answers", _ANSWERS).rows(etags, each(read))
+        return [json.loads(document) for document in rows["document"].to_pylist()]
 
 
 def _photo(item: GoldItem) -> set[str]:

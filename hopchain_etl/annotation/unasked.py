@@ -50,11 +50,29 @@ def not_asked(lake: Lake, queries: Sequence[str], besides: Collection[str]) -> l
     return [query for query, asked in zip(queries, known, strict=True) if not asked]
 
 
+def batches_asking(lake: Lake, queries: Iterable[str]) -> dict[str, str]:
+    """Return the last batch, by name, that asks each of these queries, without those that are in none.
+
+    Costs a listing and a few reads, however many batches there are.
+    """
+    wanted = _hashes(queries)
+    found: dict[str, str] = {}
+    asked = _asked_rows(lake, (), strict=False)
+    for row in asked.filter(pc.is_in(asked["query_id"], value_set=wanted, skip_nulls=True)).to_pylist():
+        query, name = row["query_id"].hex(), batches.name_of_record(row["key"])
+        found[query] = max(name, found.get(query, ""))
+    return found
+
+
 def _asked(lake: Lake, besides: Collection[str]) -> pa.Array:
-    """Return the queries of all batches except ``besides``.
+    return _asked_rows(lake, besides)["query_id"].combine_chunks()
+
+
+def _asked_rows(lake: Lake, besides: Collection[str], *, strict: bool = True) -> pa.Table:
+    """Return the queries of all batches except ``besides``, with the ``key`` of the batch.
 
     A batch that cannot be read any more stops nobody: what it was last seen to ask stays asked. One that never could be
-    read raises LakeError, because its questions would be asked twice.
+    read raises LakeError if ``strict``, because its questions would be asked twice.
     """
     view, excepted = View(lake.store, "asked", _ASKED), {f"batches/{name}.json" for name in besides}
 
@@ -63,13 +81,12 @@ def _asked(lake: Lake, besides: Collection[str]) -> pa.Array:
             return _asked_by(lake, key)
         except LakeError as error:
             held = view.last(key)
-            if held is None and key not in excepted:
+            if strict and held is None and key not in excepted:
                 raise
             log.warning("%s; the questions that it was last seen to ask count as asked", error)
             return held
 
-    asked = view.rows(batches.batch_etags(lake), each(read), besides=excepted)
-    return asked["query_id"].combine_chunks()
+    return view.rows(batches.batch_etags(lake), each(read), besides=excepted, source="key")
 
 
 def _asked_by(lake: Lake, key: str) -> pa.Table:

@@ -58,12 +58,14 @@ class View:
         self._schema = schema
         self._stored_schema = pa.schema([pa.field(_SOURCE, pa.int32()), *schema])
 
-    def rows(self, sources: Mapping[str, str], derive: Derive, *, besides: Collection[str] = ()) -> pa.Table:
+    def rows(
+        self, sources: Mapping[str, str], derive: Derive, *, besides: Collection[str] = (), source: str | None = None
+    ) -> pa.Table:
         """Return the rows of all ``sources`` (version by name), in no particular order.
 
         ``derive`` is called with the names of those that are new or changed, and yields each with its rows; a source
         that it does not yield (gone meanwhile) has none and is asked for again next time. The rows of sources in
-        ``besides`` are kept like all others, but not returned.
+        ``besides`` are kept like all others, but not returned. ``source`` names one more column: each row's source.
         """
         stored_base, stored_recent = self._load("base"), self._load("recent")
         base = stored_base.only({name for name, at in stored_base.sources.items() if sources.get(name) == at})
@@ -79,8 +81,9 @@ class View:
             self._save("base", base)
         if recent is not stored_recent:
             self._save("recent", recent)
-        wanted = (file.only(file.sources.keys() - set(besides)) for file in (base, recent))
-        return pa.concat_tables([file.rows for file in wanted]).select(self._schema.names)
+        wanted = [file.only(file.sources.keys() - set(besides)) for file in (base, recent)]
+        rows = pa.concat_tables([file.rows for file in wanted]).select(self._schema.names)
+        return rows if source is None else rows.append_column(source, pa.chunked_array(map(_source_of, wanted)))
 
     def last(self, name: str) -> pa.Table | None:
         """Return the rows of a source as they were derived last, of whatever version; None if they never were."""
@@ -119,6 +122,11 @@ class View:
         rows = file.rows.replace_schema_metadata({b"sources": json.dumps(file.sources).encode()})
         pq.write_table(rows, sink, compression="zstd")
         self._store.put(self._key(kind), sink.getvalue().to_pybytes())
+
+
+def _source_of(file: _File) -> pa.StringArray:
+    """Return the name of each row's source."""
+    return pa.array(list(file.sources), pa.string()).take(file.rows[_SOURCE].combine_chunks())
 
 
 def each(read: Callable[[str], pa.Table | None]) -> Derive:

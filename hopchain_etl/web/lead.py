@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Container, Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -15,13 +16,12 @@ from hopchain_etl.annotation.agreement import measure
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.eligibility import excluded_queries_of_lineage
 from hopchain_etl.annotation.settled import SettledBatch, settled_batches
-from hopchain_etl.annotation.unasked import not_asked, unassigned_queries
+from hopchain_etl.annotation.unasked import batches_asking, not_asked, unassigned_queries
 from hopchain_etl.annotation.withdrawn import withdrawn_of_batch
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import ConsensusRule, Decision
 from hopchain_etl.hops.query import decimal_text
 from hopchain_etl.lake.lake import LakeError, Shard
-from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.web import batch_csv
 from hopchain_etl.web.batch_view import BatchView, Votes
 from hopchain_etl.web.desk import Desk
@@ -86,7 +86,8 @@ class LeadDesk:
         In an open batch the votes of those in ``voided`` do not count; None: of all that are voided.
         """
         self.index.refresh_if_stale()
-        kinds = self._states(name)
+        kinds = self.index.states_of(name)
+        kinds = self._states(name) if kinds is None else kinds  # made by another worker since the last refresh
         home = self.index.open.get(name)
         batch = home.batch if home else self._batch(name)
         if home is None:
@@ -134,9 +135,9 @@ class LeadDesk:
 
     def _open_queries(self, name: str) -> tuple[list[str], str | None, tuple[str, ...]]:
         """Return the open queries of a closed batch that no later batch asks, with their lineage and shards."""
-        closed = self.show(name)
-        if "closed" not in closed.kinds:
+        if "closed" not in self._states(name):
             raise Conflict("close that batch first: it is still open")
+        closed = self.show(name)
         earlier = {name, *batches.continued(self.lake, closed.batch)}
         left = (query for query in closed.votes if query not in closed.withdrawn)
         queries = [query for query in left if closed.outcome(query).decision is Decision.OPEN]
@@ -189,7 +190,7 @@ class LeadDesk:
         return {
             "query_id": query,
             "question": question.text,
-            "image": f"api/queries/{query}/image",
+            "image": f"api/queries/{query}/image?batch={shown.batch.id}",
             "width": question.width,
             "height": question.height,
             "program_answer": row.get("answer"),
@@ -206,29 +207,30 @@ class LeadDesk:
 
     # --- queries ---
 
-    def question(self, query: str) -> Question:
-        """Return any question of any batch; raise NotFound otherwise, and Gone if its photo is withdrawn."""
+    def question(self, query: str, name: str | None = None) -> Question:
+        """Return any question of any batch; raise NotFound otherwise, and Gone if its photo is withdrawn.
+
+        ``name`` is a batch that asks it, if that is known; otherwise it must be looked up.
+        """
         self.index.refresh_if_stale()
-        found = self._find(query)
+        found = self._find(query, name)
         if found is None:
             raise NotFound("this question is in no batch")
         if found.image_id in self.lake.withdrawn():
             raise Gone("this picture was removed")
         return found
 
-    def _find(self, query: str) -> Question | None:
+    def _find(self, query: str, name: str | None) -> Question | None:
         home = self.index.batch_of(query)
         if found := home.questions.get(query) if home else None:
             return found
         if item := self.index.gold.items.get(query):
             return as_question(item)
-        for name in reversed(batches.batch_states(self.lake)):
-            try:
-                if found := self._questions(name).get(query):
-                    return found
-            except (LakeError, MissingObjectError):
-                continue  # a batch that cannot be read; the list of batches says so
-        return None
+        name = name or batches_asking(self.lake, [query]).get(query)
+        try:
+            return self._questions(name).get(query) if name else None
+        except batches.UNREADABLE:
+            return None  # a batch that cannot be read; the list of batches says so
 
     def questions_of(self, name: str) -> Mapping[str, Question]:
         """Return the questions of a batch whose photos are not withdrawn."""
@@ -258,8 +260,9 @@ class LeadDesk:
 
     def _newest_lineage(self) -> str:
         for name in reversed(batches.batch_states(self.lake)):
-            if lineage := self._batch(name).lineage:
-                return lineage
+            with suppress(LakeError):
+                if lineage := self._batch(name).lineage:
+                    return lineage
         raise Invalid("lineage: required, because no batch has one yet")
 
 
