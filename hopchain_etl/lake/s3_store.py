@@ -16,7 +16,7 @@ from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import boto3
 import obstore
@@ -238,7 +238,10 @@ class S3Store(ObjectStore):
         except ClientError as error:
             if _code(error) not in {*_NOT_FOUND, "NoSuchBucket"}:
                 raise self._explained(error, "") from error
-            self._client.create_bucket(Bucket=self.bucket)
+            # S3 wants the region in the body, but refuses that of its oldest region there.
+            where: Any = {"CreateBucketConfiguration": {"LocationConstraint": self.settings.region}}
+            elsewhere = self.settings.region != "us-east-1"
+            self._client.create_bucket(Bucket=self.bucket, **(where if elsewhere else {}))
         except BotoCoreError as error:
             raise self._explained(error, "") from error
 
