@@ -252,7 +252,7 @@ def _counts(build: Build, planned: Sequence[Shard], ingested: JSON) -> JSON:
         "rows": sum(part.rows for marker in by_stage["generate"] for part in marker.parts),
         "rejected": ingested["rejected"] + sum(marker.rejected for marker in every),
         "failed": ingested["failed"] + sum(marker.failed for marker in every),
-        "quarantined": sum(marker.quarantined for marker in every),
+        "quarantined": ingested.get("quarantined", 0) + sum(marker.quarantined for marker in every),
         "lineage": build.lineage,
     }
 
