@@ -18,7 +18,7 @@ from PIL import Image
 from hopchain_etl.imaging.decode_pool import Decoder
 from hopchain_etl.imaging.normalise import image_id, normalise, perceptual_hash
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.lake.object_store import Fetched, ObjectStore, RefusedError, StoreError
+from hopchain_etl.lake.object_store import Fetched, ObjectStore, StoreError
 from hopchain_etl.lake.s3_store import S3Store
 from hopchain_etl.quality.validator import QualityError, SuiteResult
 from hopchain_etl.settings import IngestSettings
@@ -148,8 +148,6 @@ def test_a_file_that_kills_the_decoder_takes_one_row(lake: Lake, source: ObjectS
 
 def run_with(decode: Decoder, lake: Lake, source: ObjectStore) -> Any:
     settings = IngestSettings()
-    listed = intakes(lake)
-    intake = listed[0] if listed else list_intake(lake, source, settings, "night-1", [])
     intake = list_intake(lake, source, settings, "night-1", [])
     known = ImageIndex(settings.near_distance)
     shards = dict(zip(intake.shards, intake.parts, strict=True))
@@ -274,39 +272,6 @@ def test_failed_rows_are_tried_again_and_nothing_else_is(lake: Lake, source: Obj
     assert rejects(lake)["a-far.jpg"]["reason"] == "duplicate"  # d.jpg, the same picture, came in meanwhile
     assert rejects(lake)["c.jpg"]["reason"] == "not_an_image"
     assert after[source.uri("f.jpg")]["group"] == before[source.uri("b.jpg")]["image_id"]
-
-
-class Refusing(S3Store):
-    """A store that lets nobody read keys with "secret" in them."""
-
-    def fetch(self, key: str) -> Fetched:
-        if "secret" in key:
-            raise RefusedError(f"{self.uri(key)}: 403 Forbidden")
-        return super().fetch(key)
-
-
-def test_an_object_that_nobody_may_read_is_given_up_after_some_attempts(lake: Lake, source: ObjectStore) -> None:
-    upload(source, {"a.jpg": photo(1), "far-secret.jpg": photo(2)})
-    refusing = Refusing(source.settings)
-    results = [take(lake, refusing, f"night-{night}", max_attempts=2) for night in range(1, 4)]
-    assert [(one.failed, one.quarantined, len(one.shards)) for one in results] == [(1, 0, 1), (0, 1, 1), (0, 0, 0)]
-    refused = rejects(lake)["far-secret.jpg"]
-    assert (refused["outcome"], "403 Forbidden" in refused["detail"]) == ("quarantined", True)
-    before = parts(lake)
-    assert take(lake, source, "night-4").shards == ()
-    assert parts(lake) == before
-    again = take(lake, source, "night-5", retry_quarantined=True)
-    assert (again.ok, again.failed, again.quarantined, len(images(lake))) == (2, 0, 0, 2)
-
-
-def test_an_object_on_which_the_decoder_has_a_bug_is_given_up_and_one_that_cannot_be_reached_is_not(
-    lake: Lake, source: ObjectStore
-) -> None:
-    upload(source, {"a": b"fine", "b": b"bug", "far": b"also fine"})
-    markers = [run_with(bad_decoders.moody, lake, Unreliable(source.settings)) for _ in range(4)]
-    assert [(one.ok, one.failed, one.quarantined) for one in markers] == [(1, 2, 0)] * 2 + [(1, 1, 1)] * 2
-    assert {key: row["outcome"] for key, row in rejects(lake).items()} == {"b": "quarantined", "far": "failed"}
-    assert run_with(bad_decoders.moody, lake, source).ok == 2
 
 
 class Stopper:
