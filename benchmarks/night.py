@@ -6,10 +6,12 @@ a tenth of that. Each of these runs in a fresh process, over both:
 
 - ``noop``: ingest, plan and publishing with nothing new; requests beyond the listing of the source, which is simulated,
 - ``one_shard``: the same with 64 new photos, built by toy engines, whose questions are published,
-- ``collect`` with one open batch of 500 questions and 600 votes; requests beyond those votes' own.
+- ``collect`` with one open batch of 500 questions and 600 votes; requests beyond those votes' own,
+- ``release``: snapshot, selection and rows of a version with about 1,000 questions, those of the newest photos. Four
+  people answered each question of the lake, and did not agree about the others.
 
-Before that, one such night makes the views, as the first night after an upgrade does (``first_seconds``). The last line
-is JSON. ``growth`` is how many times as many requests and seconds the large lake needs; the goals are at most 100
+Before that, one such night and release make the views, as the first after an upgrade do (``first_seconds``). The last
+line is JSON. ``growth`` is how many times as many requests and seconds the large lake needs; the goals are at most 100
 requests and 30 seconds for noop, 60 requests for collect, 1 GB, and a growth of 1.5.
 """
 
@@ -51,11 +53,21 @@ from hopchain_etl.lake.object_store import Fetched, ObjectInfo
 from hopchain_etl.lake.s3_store import S3Store
 from hopchain_etl.lake.shards import Marker, Shard
 from hopchain_etl.pipeline.build import Build
-from hopchain_etl.settings import IngestSettings, LakeSettings, Settings, SourceSettings
+from hopchain_etl.release.assemble import Params, assemble
+from hopchain_etl.release.snapshot import take_snapshot
+from hopchain_etl.settings import (
+    DiversitySettings,
+    IngestSettings,
+    LakeSettings,
+    ReleaseSettings,
+    Settings,
+    SourceSettings,
+)
 from hopchain_etl.stages.ingest import ingest
 from support.toy_engines import passing, toy_engines
 
 PHOTOS, QUESTIONS, OF_BATCH, OF_INTAKE = 64, 100, 500, 28
+RELEASED_PHOTOS = 6 * PHOTOS
 OPEN = "open-batch"
 POLICY = {"name": "unanimous", "seats": 4, "agree": 4, "full_share": 0}
 Measured = dict[str, float]
@@ -136,6 +148,7 @@ def write_lake(night: Night) -> None:
     map_threads(lambda image: lake.write_tombstone(image, reason="asked", blob_sha=image), gone)
     lake.store.put("migrated/votes.json", b"{}")
     write_votes(lake, build)
+    write_answers(lake, build, len(shards) * QUESTIONS // OF_BATCH)
 
 
 def write_shard(lake: Lake, build: Build, index: int, shard: Shard) -> dict[tuple[str, str | None], Marker]:
@@ -147,9 +160,10 @@ def write_shard(lake: Lake, build: Build, index: int, shard: Shard) -> dict[tupl
         for number, one in enumerate(images)
     ]  # fmt: skip
     asked = [
-        {"query_id": sha(f"question {index * QUESTIONS + number}"), "image_id": images[number % PHOTOS]}
-        for number in range(QUESTIONS)
-    ]
+        {"query_id": sha(f"question {number}"), "image_id": images[number % PHOTOS], "answer": "3",
+         "question": f"Question number {number}: how many of them are there?", "hops": [], "expr": "h1"}
+        for number in range(index * QUESTIONS, (index + 1) * QUESTIONS)
+    ]  # fmt: skip
     rows = {"images": photos, "queries": asked}
     done: dict[tuple[str, str | None], Marker] = {}
     for table, fingerprint, sources in [
@@ -205,6 +219,41 @@ def write_votes(lake: Lake, build: Build) -> None:
     map_threads(vote, range(OF_BATCH * 6 // 5))
 
 
+def write_answers(lake: Lake, build: Build, settled: int) -> None:
+    """Write the answers to the settled batches, of which no two agree, and to the questions of new photos, which do."""
+    new = range(2_000, 2_000 + RELEASED_PHOTOS)
+    ingest(lake, Source(build.settings, 0, new), build.settings.ingest, "released", validate=passing)
+    answers: list[tuple[str, str]] = []
+    for shard in lake.completed_shards("images"):
+        if shard.intake == "released":
+            for stage in build.steps:
+                build.run(stage, shard)
+            rows = lake.read("queries", build.lineage, shard)
+            answers += zip(rows["query_id"].to_pylist(), rows["answer"].to_pylist(), strict=True)
+    write_batch(lake, build, settled, [query for query, _ in answers])
+    given = Batch("any", "any", (), POLICY, lineage=build.lineage)
+    table = "answers", collect.lineage(given).fingerprint
+    lake.put_json(f"lineages/{table[1]}.json", collect.lineage(given).facts)
+
+    def write(number: int) -> tuple[Shard, Marker]:
+        old = range(number * OF_BATCH, (number + 1) * OF_BATCH)
+        asked = answers if number == settled else [(sha(f"question {one}"), "") for one in old]
+        rows = [
+            {"query_id": query, "seat": seat, "annotator": f"ann{seat}", "answer": answer or str(seat), "rev": 1,
+             "answered_at": "2026-01-01T00:00:00Z"}
+            for query, answer in asked
+            for seat in range(1, 5)
+        ]  # fmt: skip
+        shard = Shard(f"batch-{number:05d}", 0)
+        parts = lake.write_parts(lake.folder(*table, shard), "part", pa.Table.from_pylist(rows, schema=schemas.ANSWERS))
+        marker = Marker(parts, (), len(rows), len(rows), 0, 0)
+        lake.store.put(lake.folder(*table, shard) + "_SUCCESS", marker.to_json())
+        return shard, marker
+
+    manifest = lake.manifest(*table)
+    manifest._write(manifest._list(), dict(map_threads(write, range(settled + 1))))
+
+
 # --- what is measured ---
 
 
@@ -230,11 +279,26 @@ def collected(night: Night) -> Measured:
     return {"requests": lake.store.calls.total() - votes - votes // 1_000}
 
 
+def released(night: Night) -> Measured:
+    """Make the rows of a version; return the requests, and the rows."""
+    build = night.build()
+    release = ReleaseSettings(lineages=(build.lineage,))
+    snapshot = take_snapshot(build.lake, night.settings.model_copy(update={"release": release}))
+    lake = Lake(night.settings.lake)  # as in another process
+    unlimited = DiversitySettings(answer=1, template=1, capabilities=1, n_hops=1, near=1)
+    with tempfile.TemporaryDirectory() as out:
+        counts = assemble(snapshot, Params(diversity=unlimited), lake, "default", Path(out))
+    requests = build.lake.store.calls.total() + lake.store.calls.total()
+    return {"requests": requests, "rows": counts["rows"], "read": counts["read"]}
+
+
 MEASURES: dict[str, Callable[[Night], Measured]] = {
     "first": lambda night: night_with(night, "made-views", range(1_000, 1_000 + PHOTOS)),
     "noop": lambda night: night_with(night, "nothing", range(1_000, 1_000 + PHOTOS)),
     "one_shard": lambda night: night_with(night, "one", range(1_000, 1_000 + 2 * PHOTOS)),
     "collect": collected,
+    "first_release": released,
+    "release": released,
 }
 
 
@@ -277,7 +341,7 @@ def main() -> None:
         finally:
             s3_server.stop(Path(folder))
     small, large = results.values()
-    names = [name for name in MEASURES if name != "first"]
+    names = [name for name in MEASURES if not name.startswith("first")]
     growth = {
         f"{name}_{what}": round(large[name][what] / max(small[name][what], 1e-9), 2)
         for name in names
@@ -285,7 +349,7 @@ def main() -> None:
     }
     costs = {f"{name}_{what}": round(large[name][what], 1) for name in names for what in ("requests", "seconds")}
     peak = round(max(one["peak_mb"] for one in large.values()))
-    first = round(large["first"]["seconds"], 1)
+    first = {name: round(large[name]["seconds"], 1) for name in MEASURES if name.startswith("first")}
     print(json.dumps({**costs, "peak_mb": peak, "first_seconds": first, "growth": growth}))
 
 

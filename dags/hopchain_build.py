@@ -37,7 +37,7 @@ PARAMS = {
                          title="New photos", type=["null", "integer"], minimum=1),
     "shard_size": Param(INGEST.shard_size, "New photos per shard; shards are what is mapped, retried and marked",
                         title="Shard size", type="integer", minimum=1, maximum=2000),
-    "profile": Param(ENGINES.profile.value, "local runs on any CPU, vllm needs GPU workers",
+    "profile": Param(ENGINES.profile.value, "local and labels run on any CPU, vllm and sam3 need GPU workers",
                      title="Engines", type="string", enum=[profile.value for profile in Profile]),
     "retry_quarantined": Param(False, "Also run rows again that were given up after several attempts",
                                title="Retry quarantined rows", type="boolean"),

@@ -36,6 +36,15 @@ IMAGES = pa.schema(
     ]
 )
 
+# What label files say of a photo; see ``labels.photo.joined``.
+LABELS = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("files", pa.list_(pa.string())),  # where that was read
+        ("labels", pa.string()),  # JSON
+    ]
+)
+
 # Boxes found by a detector that localises objects; null for a detector that only names categories.
 FOUND = pa.struct([("box", BOX), ("score", pa.float32()), ("text", pa.string())])
 
@@ -270,6 +279,7 @@ RESEARCH = {
 
 TABLES = {
     "images": IMAGES,
+    "labels": LABELS,
     "categories": CATEGORIES,
     "instances": INSTANCES,
     "queries": QUERIES,

@@ -86,9 +86,9 @@ def _stage_command(name: str, help_: str) -> None:
 _stage_command("detect", "Name the categories of things in each photo.")
 _stage_command("segment", "Segment each instance of the categories found by detect.")
 _stage_command("generate", "Write multi-hop questions over the instances found by segment, and check each.")
-_stage_command("judge", "Let a model decide which questions are not suitable for annotators. Not in the local profile.")
+_stage_command("judge", "Let a model decide which questions are not suitable for annotators; needs engines.judge.")
 _stage_command(
-    "screen", "Let a weaker model answer each question with and without the image. Not in the local profile."
+    "screen", "Let a weaker model answer each question with and without the image. Only with a solver (engines.solver)."
 )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from hopchain_etl.doctor import answers
 from hopchain_etl.doctor.fetch import error_text, fetch
 from hopchain_etl.doctor.finding import Finding
+from hopchain_etl.engines.catalog import CatalogError, EngineEntry, load
 from hopchain_etl.engines.vlm.connection import api_key
 from hopchain_etl.orchestration import dag_config
 from hopchain_etl.settings import AskSettings, Sam3Backend, Sam3Settings, Settings, VlmSettings
@@ -100,9 +101,12 @@ def launch(name: str, model: VlmSettings) -> Iterator[Finding]:
 
 
 def gpus(settings: Settings) -> Iterator[Finding]:
-    """Compare the GPUs of this machine with the requirements of the profile's stages."""
+    """Compare the GPUs of this machine with the requirements of the stages; nothing to say if no stage needs any."""
     needed = max(dag_config.resources_for(stage, settings).gpus for stage in RESOURCES)
-    if settings.sam3.device == "cpu" and needed <= 1:
+    uses_sam3 = any(entry.weights == "sam3" for entry in settings.engines.roles.of())
+    if not needed:
+        return
+    if uses_sam3 and settings.sam3.device == "cpu" and needed <= 1:
         yield Finding(
             "GPUs", "warning", "SAM3 is set to the CPU: minutes per photo", "HOPCHAIN_SAM3__DEVICE=auto on a GPU"
         )
@@ -119,12 +123,23 @@ def gpus(settings: Settings) -> Iterator[Finding]:
     if len(found) < needed:
         remedy = "use a worker with more GPUs, or reduce HOPCHAIN_VLM__LAUNCH__TENSOR_PARALLEL"
         yield Finding("GPUs", "missing", f"{described}; {needed} needed", remedy)
-    elif min(memory for _, memory in found) < SAM3_MEMORY_MIB:
+    elif uses_sam3 and min(memory for _, memory in found) < SAM3_MEMORY_MIB:
         yield Finding(
             "GPUs", "warning", f"{described}; SAM3 needs about {SAM3_MEMORY_MIB}", "lower HOPCHAIN_SAM3__BATCH"
         )
     else:
         yield Finding("GPUs", "ok", described)
+
+
+def other_package(entry: EngineEntry) -> Finding:
+    """Load the class of an engine that another package brings."""
+    what = f"{entry.role} {entry.name}"
+    try:
+        load(entry)
+    except CatalogError as error:
+        detail, _, remedy = str(error).rpartition("; ")
+        return Finding(what, "missing", detail, remedy)
+    return Finding(what, "ok", f"{entry.path} of the package {entry.package} can be loaded")
 
 
 def sam3_weights(sam3: Sam3Settings) -> Iterator[Finding]:

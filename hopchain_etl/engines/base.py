@@ -87,20 +87,23 @@ class Job(Protocol):
 @dataclass(frozen=True)
 class DetectJob:
     photo: Photo
+    labels: JSON | None = None  # what label files say of the photo, if the detector uses it; see ``labels.photo``
 
     @property
     def payload(self) -> JSON:
-        return {"task": "detect", "blob": self.photo.blob_sha}
+        return {"task": "detect", "blob": self.photo.blob_sha, **_labels(self.labels)}
 
 
 @dataclass(frozen=True)
 class SegmentJob:
     photo: Photo
     categories: tuple[Row, ...]  # rows of the categories table
+    labels: JSON | None = None  # as in DetectJob
 
     @property
     def payload(self) -> JSON:
-        return {"task": "segment", "blob": self.photo.blob_sha, "categories": list(self.categories)}
+        request = {"task": "segment", "blob": self.photo.blob_sha, "categories": list(self.categories)}
+        return {**request, **_labels(self.labels)}
 
 
 @dataclass(frozen=True)
@@ -307,6 +310,15 @@ class Judge(Protocol):
     def judge(self, jobs: Iterable[JudgeJob]) -> Iterator[Reply[JudgeJob]]: ...
 
 
+def uses_labels(engine: object) -> bool:
+    """Return whether a detector or segmenter wants the labels of each photo: it says so as ``uses_labels = True``."""
+    return bool(getattr(engine, "uses_labels", False))
+
+
+def _labels(labels: JSON | None) -> JSON:
+    return {} if labels is None else {"labels": labels}
+
+
 def is_permanent(error: Exception) -> bool:
     """Return whether an error in our own code comes from its input: the same job would raise it again.
 
@@ -319,6 +331,12 @@ def instance_for_prompt(row: Row) -> JSON:
     """Return the fields of an instance that may be given to a model: its row without the mask."""
     fields = {key: row[key] for key in ("instance_id", "category", "certain", "text")}
     return {**fields, "box": [round(side, 1) for side in row["box"]], "attributes": dict(row["attributes"] or ())}
+
+
+def identity_facts(identity: Identity) -> JSON:
+    """Return an engine identity as plain JSON."""
+    facts = {"model": identity.model, "model_revision": identity.revision, "recipe": dict(identity.recipe)}
+    return {**facts, "plan": dict(identity.plan)} if identity.plan else facts
 
 
 def payload_hash(identity: Identity, job: Job) -> str:

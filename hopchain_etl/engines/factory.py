@@ -1,17 +1,21 @@
-"""Factory of engines. ``create_engines`` returns the engines of a profile; heavy imports happen only at first use."""
+"""Factory of engines: ``create_engines`` makes those that the settings choose; heavy imports come at first use."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from hopchain_etl.engines.base import Author, Detector, Judge, Looker, Reader, Segmenter, Selection, Solver
-from hopchain_etl.settings import Profile, Settings
+from hopchain_etl.engines.catalog import create
+from hopchain_etl.engines.first_of import first_of
+from hopchain_etl.settings import Role, Settings
 
 
 @dataclass(frozen=True)
 class Engines:
-    """The engines of one profile. ``reader``, ``looker``, ``solver`` and ``judge`` are None if the profile has no such
-    engine, ``selection`` if every photo is processed.
+    """The engines of a build by role. ``reader``, ``looker``, ``solver`` and ``judge`` are None if nobody plays it.
+
+    ``coauthors`` write for the same lineage as ``author``; ``selection`` is None if every photo is processed.
     """
 
     detector: Detector
@@ -22,32 +26,37 @@ class Engines:
     solver: Solver | None = None
     judge: Judge | None = None
     selection: Selection | None = None
+    coauthors: tuple[Author, ...] = ()
+
+    @property
+    def authors(self) -> tuple[Author, ...]:
+        """All who write questions."""
+        return (self.author, *self.coauthors)
 
 
 def create_engines(settings: Settings) -> Engines:
-    """Return the engines of the profile in ``settings``. Nothing is loaded, launched or connected to."""
-    if settings.engines.profile is Profile.LOCAL:
-        from hopchain_etl.engines.local.engine import LocalDetector, LocalSegmenter
-        from hopchain_etl.engines.program import ProgramAuthor
+    """Return the engines of each role in ``settings``. Nothing is loaded, launched or connected to.
 
-        return Engines(LocalDetector(), LocalSegmenter(), ProgramAuthor(settings.generate))
+    Raises CatalogError if another package's engine cannot be imported.
+    """
+    roles, ask = settings.engines.roles, settings.ask
 
-    from hopchain_etl.engines.sam3.engine import Sam3Segmenter
-    from hopchain_etl.engines.vlm.author import VlmAuthor
-    from hopchain_etl.engines.vlm.detector import VlmDetector
-    from hopchain_etl.engines.vlm.judge import VlmJudge
-    from hopchain_etl.engines.vlm.looker import VlmLooker
-    from hopchain_etl.engines.vlm.reader import VlmReader
-    from hopchain_etl.engines.vlm.solver import VlmSolver
+    def made(role: Role) -> list[Any]:
+        return [create(entry, settings) for entry in roles.of(role)]
 
-    vlm, ask = settings.vlm, settings.ask
+    def one(role: Role) -> Any:
+        return next(iter(made(role)), None)
+
+    author, *coauthors = made(Role.AUTHOR)
+    rated = any(entry.rates for entry in roles.of(Role.DETECTOR))
     return Engines(
-        VlmDetector(vlm, ask),
-        Sam3Segmenter(settings.sam3),
-        VlmAuthor(vlm, ask, settings.generate),
-        reader=VlmReader(vlm, ask),
-        looker=VlmLooker(vlm, ask) if ask.looks else None,
-        solver=VlmSolver(settings.solver, ask),
-        judge=VlmJudge(vlm, ask),
-        selection=Selection(ask.min_complexity, ask.min_quality),
+        first_of(made(Role.DETECTOR)),
+        first_of(made(Role.SEGMENTER)),
+        author,
+        reader=one(Role.READER),
+        looker=one(Role.LOOKER) if ask.looks else None,
+        solver=one(Role.SOLVER),
+        judge=one(Role.JUDGE),
+        selection=Selection(ask.min_complexity, ask.min_quality) if rated else None,
+        coauthors=tuple(coauthors),
     )

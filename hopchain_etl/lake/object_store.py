@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from hopchain_etl.settings import S3Settings
 
@@ -76,6 +77,10 @@ class ObjectStore(ABC):
     @abstractmethod
     def fetch(self, key: str) -> Fetched:
         """Return bytes, etag and metadata of ``key``; raise MissingObjectError if there are none."""
+
+    def download(self, key: str, path: Path) -> None:
+        """Write the bytes of ``key`` to a file, a part at a time; raise MissingObjectError if there are none."""
+        path.write_bytes(self.get(key))
 
     @abstractmethod
     def put(self, key: str, data: bytes, metadata: dict[str, str] | None = None) -> None:

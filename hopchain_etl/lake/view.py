@@ -3,13 +3,15 @@
 A source is a name with a version, such as a key with its ETag. The rows of each source are derived once and kept in
 ``views/<name>/base.parquet`` and ``views/<name>/recent.parquet``; the latter is small and takes what is new, until it
 has grown to a quarter of the base. Both files say which sources at which versions they hold, so a file that is lost, or
-that another process wrote at the same time, costs time and is never wrong.
+that another process wrote at the same time, costs time and is never wrong. The same holds for one that cannot be
+written, which is logged.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,7 +20,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore
+from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore, StoreError
+
+log = logging.getLogger(__name__)
 
 _SOURCE = "source"  # the column with a row's source, as its number in the file's list
 _LEAST_BASE = 4_096  # rows: a smaller base is rewritten each time
@@ -121,7 +125,10 @@ class View:
         sink = pa.BufferOutputStream()
         rows = file.rows.replace_schema_metadata({b"sources": json.dumps(file.sources).encode()})
         pq.write_table(rows, sink, compression="zstd")
-        self._store.put(self._key(kind), sink.getvalue().to_pybytes())
+        try:
+            self._store.put(self._key(kind), sink.getvalue().to_pybytes())
+        except StoreError as error:  # such as keys that may only read
+            log.warning("the view %s is not kept, so the next reader pays for it again: %s", self._name, error)
 
 
 def _source_of(file: _File) -> pa.StringArray:

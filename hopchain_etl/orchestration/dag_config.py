@@ -10,8 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 from hopchain_etl.orchestration.notices import notify_failure
-from hopchain_etl.settings import PlacementSettings, Profile, Settings
-from hopchain_etl.stages.resources import RESOURCES, Resources
+from hopchain_etl.settings import PlacementSettings, Settings
+from hopchain_etl.stages.resources import GPU_MEMORY_GIB, RESOURCES, ROLES, Resources
 
 # What Airflow shows of a mapped task: its shard, or the first and the last of its group with their number.
 GROUP_NAME = (
@@ -69,21 +69,21 @@ def asset(name: str) -> Any:
 def stages(settings: Settings) -> dict[str, str]:
     """Return the stages that a shard goes through in order, each with a description.
 
-    The local profile has no judge and no weaker model. If a run has no engine for a stage, the stage's tasks are
-    skipped.
+    Those of judge and solver only if there is such an engine. If a run has no engine for a stage (its profile is a
+    param), the stage's tasks are skipped.
     """
-    always = {
+    found = {
         "detect": "Name the categories of things in each photo.",
         "segment": "Segment each instance of each category.",
         "generate": "Write questions over the instances; keep those that pass every check.",
     }
-    if settings.engines.profile is Profile.LOCAL:
-        return always
-    return {
-        **always,
-        "judge": "Let a model decide which questions are not suitable for annotators.",
-        "screen": "Let a weaker model attempt each question, with and without the image, before annotators get it.",
-    }
+    if settings.engines.roles.judge:
+        found["judge"] = "Let a model decide which questions are not suitable for annotators."
+    if settings.engines.roles.solver:
+        found["screen"] = (
+            "Let a weaker model attempt each question, with and without the image, before annotators get it."
+        )
+    return found
 
 
 def max_mapped(settings: Settings) -> int:
@@ -119,19 +119,21 @@ def placement(stage: str, settings: Settings) -> dict[str, Any]:
 
 
 def resources_for(stage: str, settings: Settings) -> Resources:
-    """Return what a stage needs under the profile of the settings.
+    """Return what a stage needs for the engines that the settings choose for it.
 
-    The local profile needs neither the GPU queue nor a GPU. In the vllm profile, a stage whose model has no endpoint
-    launches the model on the GPUs given by tensor_parallel.
+    An engine that computes on a GPU takes one. One that asks a model without an endpoint launches the model, on the
+    GPUs given by tensor_parallel. All others need neither the GPU queue nor a GPU.
     """
     needs = RESOURCES[stage]
-    if settings.engines.profile is Profile.LOCAL:
-        return replace(needs, queue=Resources().queue, gpus=0)
-    model = getattr(settings, needs.model_section) if needs.model_section else None
-    if model and model.endpoint_url is None:
-        memory = max(needs.memory_gib, settings.placement.launch_memory_gib)
-        return replace(needs, queue="gpu", gpus=model.launch.tensor_parallel, memory_gib=memory)
-    return needs
+    entries = settings.engines.roles.of(*ROLES[stage]) if stage in ROLES else ()
+    models = [getattr(settings, entry.model) for entry in entries if entry.model]
+    launched = [model for model in models if model.endpoint_url is None]
+    gpus = [model.launch.tensor_parallel for model in launched] + [int(entry.needs_gpu) for entry in entries]
+    if not any(gpus):
+        return needs
+    computes = any(entry.needs_gpu for entry in entries)
+    memory = max(GPU_MEMORY_GIB if computes else 0, settings.placement.launch_memory_gib if launched else 0)
+    return replace(needs, queue="gpu", gpus=max(gpus), memory_gib=max(needs.memory_gib, memory))
 
 
 def _pod(needs: Resources, settings: PlacementSettings) -> Any:

@@ -150,7 +150,7 @@ def run_stage(name: str, group: Sequence[str], params: Params) -> None:
     build = build_for(params)
     settings = build.settings
     if name not in dag_config.stages(settings):
-        _skip(f"the profile of this run has no engine for the stage {name!r}")
+        _skip(f"this run has no engine for the stage {name!r}: neither its profile nor HOPCHAIN_ENGINES__... names one")
     python = settings.placement.gpu_python if dag_config.resources_for(name, settings).gpus else None
     with _fail_without_retry(ValueError, ShardsRejectedError, TokenCeilingError), _stoppable() as stop:
         shards = [Shard.parse(shard) for shard in group]

@@ -9,21 +9,24 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
+from hopchain_etl.engines.base import uses_labels
 from hopchain_etl.engines.factory import Engines, create_engines
 from hopchain_etl.lake.lake import Lake, Marker, Shard, inputs_digest
-from hopchain_etl.lake.manifest import FOLD_AT
 from hopchain_etl.lake.migrate_journal import require_migrated_journal
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.shard_errors import ShardErrors
 from hopchain_etl.quality.validator import Validator, make_validator
 from hopchain_etl.settings import Settings
-from hopchain_etl.stages import detect, generate, judge, screen, segment
+from hopchain_etl.stages import detect, generate, judge, labels, screen, segment
 from hopchain_etl.stages.ingest import IngestResult, ingest
 from hopchain_etl.stages.lineage import Lineage
+from hopchain_etl.stages.resources import ROLES
 from hopchain_etl.stages.runner import Progress, Stage, run_shard
 from hopchain_etl.stages.token_budget import limited_budget
 
 log = logging.getLogger(__name__)
+
+_FOLD_AT = 8  # entries of a manifest from which on a plan folds them: all tasks of the night read it
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,16 @@ class Build:
     def steps(self) -> dict[str, Step]:
         """The current stages in order, by name."""
         engines = self._engines
-        detector, segmenter, author = engines.detector, engines.segmenter, engines.author
+        detector, segmenter = engines.detector, engines.segmenter
         ask = self.settings.ask
         reviewers = generate.Reviewers(engines.reader, engines.looker, ask.looks, ask.repairs, ask.max_unconfirmed)
         selection = asdict(engines.selection) if engines.selection else {}
-        detected = Lineage("detect", detect.REVISION, detector.identity, None, selection)
-        segmented = Lineage("segment", segment.REVISION, segmenter.identity, detected.fingerprint)
-        writing = generate.Generate(author, segmented.fingerprint, reviewers)
-        generated = Lineage("generate", generate.REVISION, author.identity, segmented.fingerprint, writing.params)
+        chosen = {**selection, **labels.params_of(detector)}
+        detected = Lineage("detect", detect.REVISION, detector.identity, None, chosen)
+        cut = labels.params_of(segmenter)
+        segmented = Lineage("segment", segment.REVISION, segmenter.identity, detected.fingerprint, cut)
+        writing = generate.Generate(engines.authors, segmented.fingerprint, reviewers)
+        generated = Lineage("generate", generate.REVISION, writing.identity, segmented.fingerprint, writing.params)
         steps = {
             "detect": Step(detect.Detect(detector, engines.selection), detected),
             "segment": Step(segment.Segment(segmenter, detected.fingerprint), segmented),
@@ -112,6 +117,20 @@ class Build:
         )
 
     @property
+    def uses_labels(self) -> bool:
+        """Whether an engine of this build uses labels that exist already."""
+        return uses_labels(self._engines.detector) or uses_labels(self._engines.segmenter)
+
+    def read_labels(self) -> None:
+        """Bring the labels table up to date with the label files, if an engine uses them. ``plan`` does this first.
+
+        Raises StoreError if they cannot be listed or read; what is wrong in them becomes rejects.
+        """
+        if self.uses_labels:
+            validate = self._validate or make_validator(self.settings.quality)
+            labels.read_labels(self.lake, self.settings.labels, self.settings.source, validate=validate)
+
+    @property
     def lineage(self) -> str:
         """The fingerprint of the current queries table, which covers all upstream stages."""
         return self.steps["generate"].fingerprint
@@ -122,12 +141,15 @@ class Build:
         """Run stage ``name`` over ``shard`` and return its marker.
 
         Raises what ``run_shard`` does, EngineDownError if an engine is down, and TokenCeilingError if the run's token
-        budget is used up; then the shard is not marked complete and all answers are kept. ValueError if the profile has
-        no engine for the stage.
+        budget is used up; then the shard is not marked complete and all answers are kept. ValueError if no engine was
+        chosen for the stage.
         """
         if name not in self.steps:
             profile = self.settings.engines.profile.value
-            raise ValueError(f"profile {profile!r} has no engine for {name!r}; its stages are {', '.join(self.steps)}")
+            role = f"; set HOPCHAIN_ENGINES__{ROLES[name][0].upper()}" if name in ROLES else ""
+            raise ValueError(
+                f"profile {profile!r} has no engine for {name!r}; its stages are {', '.join(self.steps)}{role}"
+            )
         step = self.steps[name]
         self.lake.put_json(f"lineages/{step.fingerprint}.json", step.lineage.facts)
         validate = self._validate or make_validator(self.settings.quality)
@@ -174,21 +196,25 @@ class Build:
         """Return the shards that must be processed under the current fingerprints.
 
         ``choose``: ``new`` (never built, or left unfinished or with failed rows under the current fingerprints),
-        ``all``, ``sample:N`` (N shards, always the same), or intake names separated by commas. Folds the manifests.
+        ``all``, ``sample:N`` (N shards, always the same), or intake names separated by commas. Folds the manifests, and
+        reads the labels anew where an engine uses them.
         Raises MigrationNeededError if stored answers are not where a build looks for them.
         """
         require_migrated_journal(self.lake)
         self.fold_manifests()
+        self.read_labels()
         known = _Known(self)
         return [shard for shard in _chosen(choose, known) if known.needs_work(shard)]
 
     def fold_manifests(self) -> None:
         """Fold what the last runs recorded into the manifests, so that the next readers need few requests."""
-        self.lake.manifest("images", None).fold(FOLD_AT)
+        self.lake.manifest("images", None).fold(_FOLD_AT)
+        if self.uses_labels:
+            self.lake.manifest("labels", labels.FINGERPRINT).fold(_FOLD_AT)
         for step in self.steps.values():
-            self.lake.manifest(step.stage.table, step.fingerprint).fold(FOLD_AT)
+            self.lake.manifest(step.stage.table, step.fingerprint).fold(_FOLD_AT)
         for lineage in self.lake.fingerprints("queries"):  # those of the past are read by ``plan`` too
-            self.lake.manifest("queries", lineage).fold(FOLD_AT)
+            self.lake.manifest("queries", lineage).fold(_FOLD_AT)
 
 
 class _Known:
@@ -198,6 +224,7 @@ class _Known:
         self._lake, self._retry_quarantined = build.lake, build.retry_quarantined
         self._stages = [step.stage for step in build.steps.values()]
         places = {("images", None), *((step.stage.table, step.fingerprint) for step in build.steps.values())}
+        places |= {source for stage in self._stages for source in stage.sources}
         self._markers = {place: build.lake.markers(*place) for place in places}
         self._own = [self._markers[step.stage.table, step.fingerprint] for step in build.steps.values()]
         self.shards = list(self._markers["images", None])

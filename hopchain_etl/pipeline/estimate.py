@@ -8,7 +8,8 @@ from typing import Any
 
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.pipeline.build import Build, Step
-from hopchain_etl.settings import Profile, Settings
+from hopchain_etl.settings import EngineEntry, Role, Settings
+from hopchain_etl.stages.resources import ROLES
 
 _FILTERS = ("judge", "screen")  # stages that read questions, not photos
 _PIXELS_PER_TOKEN = 1_024
@@ -41,7 +42,7 @@ class Assumptions:
     open_hops_of_variants: float = 0.5  # of both together, those that need a look of their own
     prompt_tokens_per_second: float = 20_000.0  # of the node that runs the model, all its GPUs together
     answer_tokens_per_second: float = 2_500.0
-    segment_seconds: float = 1.0  # GPU seconds per image
+    segment_seconds: float = 1.0  # GPU seconds per image, of an engine that computes on a GPU
 
 
 @dataclass(frozen=True)
@@ -60,30 +61,42 @@ def estimate(build: Build, images: int, gpus: int, assumed: Assumptions | None =
 
     A stage that has run under the current fingerprints is scaled from its shards' ``stats.json``: tokens per row with
     new calls, and wall seconds per row (of shards not answered from the cache) times the number of GPUs. Other stages
-    are assumed. Hours of the local profile are hours of the machine it ran on.
+    are assumed. Measured hours of a stage without a model are hours of the machine it ran on; assumed, they are none.
+    Where the first of several engines answers that knows a photo, all photos are counted for the one that costs.
     """
     assumed = assumed or Assumptions()
-    asks_models = build.settings.engines.profile is not Profile.LOCAL
     reaching, costs = images, []
     for name, step in build.steps.items():
         stats = list(shard_stats(build, step))
-        uses = gpus if asks_models and name != "segment" else 1
+        uses = gpus if any(entry.model for entry in entries_of(name, build.settings)) else 1
         cost = _measured(name, reaching, uses, stats) or _assumed(name, reaching, uses, build.settings, assumed)
         costs.append(cost)
         reaching = round(reaching * _passing(name, stats, build.settings, assumed))
     return costs
 
 
+def entries_of(stage: str, settings: Settings) -> tuple[EngineEntry, ...]:
+    """Return the catalogue entries of the engines that a stage asks."""
+    return settings.engines.roles.of(*ROLES[stage])
+
+
 def _passing(stage: str, stats: Sequence[Mapping[str, Any]], settings: Settings, assumed: Assumptions) -> float:
     """Return how many inputs of the stages below come from one input of ``stage``: photos, or questions of generate."""
     read = sum(one["read"] for one in stats)
     if stage == "generate":
-        drafts = settings.ask.combinations_per_image * settings.ask.queries_per_combination
-        kept = drafts * assumed.past_code * assumed.past_reader * assumed.past_eyes
-        return sum(one["rows"] for one in stats) / read if read else kept
+        return sum(one["rows"] for one in stats) / read if read else _kept(settings, assumed)
     if stage in _FILTERS or not read:  # judge and screen both read all questions
         return 1.0
     return float(sum(one["ok"] for one in stats) / read)
+
+
+def _kept(settings: Settings, assumed: Assumptions) -> float:
+    """Return how many questions about one photo are kept, of all its authors."""
+    ask = settings.ask
+    drafts = ask.combinations_per_image * ask.queries_per_combination
+    reviewed = drafts * assumed.past_code * assumed.past_reader * assumed.past_eyes
+    proven = settings.generate.queries_per_image  # at most; code proves them, nobody reviews them
+    return sum(reviewed if author.sees_photo else proven for author in settings.engines.roles.of(Role.AUTHOR))
 
 
 def shard_stats(build: Build, step: Step) -> Iterable[Mapping[str, Any]]:
@@ -112,13 +125,14 @@ def _measured(stage: str, rows: int, gpus: int, stats: Iterable[Mapping[str, Any
 
 
 def _assumed(stage: str, rows: int, gpus: int, settings: Settings, assumed: Assumptions) -> StageCost:
-    if stage == "segment":
-        return StageCost(stage, rows, 0, rows * assumed.segment_seconds / 3_600, "assumed")
-    calls = [] if settings.engines.profile is Profile.LOCAL else list(_calls(stage, settings, assumed))
+    entries = entries_of(stage, settings)
+    computing = assumed.segment_seconds if any(entry.needs_gpu for entry in entries) else 0.0
+    calls = list(_calls(stage, settings, assumed)) if any(entry.model for entry in entries) else []
     prompt = sum(count * tokens for count, tokens, _ in calls)
     answer = sum(count * tokens for count, _, tokens in calls)
     seconds = prompt / assumed.prompt_tokens_per_second + answer / assumed.answer_tokens_per_second
-    return StageCost(stage, rows, round(rows * (prompt + answer)), rows * seconds * gpus / 3_600, "assumed")
+    hours = rows * (seconds * gpus + computing) / 3_600
+    return StageCost(stage, rows, round(rows * (prompt + answer)), hours, "assumed")
 
 
 def _calls(stage: str, settings: Settings, assumed: Assumptions) -> Iterator[tuple[float, int, int]]:
@@ -138,12 +152,16 @@ def _calls(stage: str, settings: Settings, assumed: Assumptions) -> Iterator[tup
 
 def _calls_of_drafts(photo: int, settings: Settings, assumed: Assumptions) -> Iterator[tuple[float, int, int]]:
     """Yield the calls of author, reader and looker for one image; ``photo`` is the tokens of the whole image."""
+    asked = {entry.role for entry in entries_of("generate", settings) if entry.model}
     ask, each = settings.ask, settings.ask.queries_per_combination
     crops = settings.generate.max_instances * ask.crop_pixels // _PIXELS_PER_TOKEN
     again = ask.repairs * (1 - (1 - assumed.sent_back) ** each)  # any of a combination's drafts goes back: one call
     answer = assumed.author_thinking + each * assumed.author_question
-    yield ask.combinations_per_image * (1 + again), photo + crops + assumed.author_text, answer
+    if Role.AUTHOR in asked:
+        yield ask.combinations_per_image * (1 + again), photo + crops + assumed.author_text, answer
     read = ask.combinations_per_image * each * assumed.past_code
-    yield read * (1 + assumed.variants), assumed.prompt_text, assumed.reader_answer
-    hops = assumed.open_hops + assumed.open_hops_of_variants
-    yield read * assumed.past_reader * hops * ask.looks, photo + assumed.look_text, assumed.look_answer
+    if Role.READER in asked:
+        yield read * (1 + assumed.variants), assumed.prompt_text, assumed.reader_answer
+    if Role.LOOKER in asked:
+        hops = assumed.open_hops + assumed.open_hops_of_variants
+        yield read * assumed.past_reader * hops * ask.looks, photo + assumed.look_text, assumed.look_answer

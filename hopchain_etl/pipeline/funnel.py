@@ -10,6 +10,7 @@ from typing import Any
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.pipeline.build import Build
+from hopchain_etl.stages.labels import FINGERPRINT
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,11 @@ class Level:
 
 
 def funnel(build: Build) -> list[Level]:
-    """Return the totals of ingest and of each stage under the current fingerprints, in order."""
+    """Return the totals of ingest, of the labels if any are used, and of each stage as it is now, in order."""
     lake = build.lake
     levels = [level(lake, "ingest", "images", None, lake.completed_shards("images"))]
+    if build.uses_labels:
+        levels.append(level(lake, "labels", "labels", FINGERPRINT, lake.completed_shards("labels", FINGERPRINT)))
     for name, step in build.steps.items():
         shards = lake.completed_shards(step.stage.table, step.fingerprint)
         levels.append(level(lake, name, step.stage.table, step.fingerprint, shards))

@@ -62,6 +62,10 @@ def _images(rows: pa.Table) -> dict[str, Column]:
     }
 
 
+def _labels(rows: pa.Table) -> dict[str, Column]:
+    return {"is_first": _first(rows, "image_id")}
+
+
 def _categories(rows: pa.Table) -> dict[str, Column]:
     return {
         "is_first": _first(rows, "image_id", "category"),
@@ -154,6 +158,7 @@ def _answers(rows: pa.Table) -> dict[str, Column]:
 
 _DERIVED: dict[str, Callable[[pa.Table], dict[str, Column]]] = {
     "images": _images,
+    "labels": _labels,
     "categories": _categories,
     "instances": _instances,
     "queries": _queries,

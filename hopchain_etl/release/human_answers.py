@@ -9,7 +9,7 @@ never added up.
 
 from __future__ import annotations
 
-from array import array
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,15 +19,18 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from hopchain_etl.hops.consensus import ConsensusRule, Decision, parse_answer, tally_votes
 from hopchain_etl.hops.query import decimal_text
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.release.query_keys import Keys, Mask, as_keys, find, keys_of, starts_of
+from hopchain_etl.lake.view import Derive, each
+from hopchain_etl.release.query_keys import Keys, Mask, as_keys, find, keys_in, keys_of, starts_of
 from hopchain_etl.settings import Policy
 
 _COLUMNS = ["query_id", "seat", "annotator", "answer", "answered_at"]
 _DECISIONS = tuple(Decision)
+_TOLD = ["decision", "released", "answers", "people"]
 
 Row = dict[str, Any]
 
@@ -96,33 +99,77 @@ def answer_facts(lake: Lake, fingerprints: Iterable[str]) -> dict[str, Any]:
     }
 
 
+ENTRIES = pa.schema(
+    [
+        ("place", pa.string()),  # fingerprint and shard of the answers table
+        ("key", pa.binary(16)),  # of the query
+        ("decision", pa.int8()),  # place in _DECISIONS
+        ("released", pa.string()),
+        ("newest", pa.string()),  # when the newest answer was given, as it was written
+        ("answers", pa.list_(pa.string())),  # by seat
+        ("people", pa.list_(pa.string())),
+        ("digest", pa.binary(16)),  # over all that is said of the query
+    ]
+)
+
+
 class HumanAnswers:
-    """What people decided about every query, in columns: about 100 bytes a query, and each text once."""
+    """What people decided about every query, one row of ENTRIES for each query of each batch."""
 
     def __init__(
-        self, tables: Tables, facts: Mapping[str, Any], voided: Callable[[str], bool] = lambda name: False
+        self,
+        tables: Tables,
+        facts: Mapping[str, Any],
+        voided: Callable[[str], bool] = lambda name: False,
+        keep: Callable[[Mapping[str, str], Derive], pa.Table] | None = None,
     ) -> None:
         """Read every answers table. ``facts`` are a snapshot, or ``answer_facts`` with the rule ``consensus``.
 
         ``voided`` says whose answers do not count: the tables may not have been collected since somebody was voided.
+        ``keep`` returns the rows of places, given the rule of each, and derives those that it does not have.
         """
-        columns = _Columns(facts)
-        for fingerprint in tables.fingerprints("answers"):
-            for shard in tables.shards("answers", fingerprint):
-                rows = tables.read("answers", fingerprint, shard, _COLUMNS)
-                columns.add(fingerprint, _without(rows, voided))
-        keys = as_keys(columns.keys)
-        decided = np.frombuffer(columns.decisions, np.int8) != _DECISIONS.index(Decision.OPEN)
-        order = np.lexsort((np.concatenate([np.empty(0, "S1"), *columns.newest]), decided, keys))
-        last = np.append(starts_of(keys[order])[1:], True) if len(keys) else np.empty(0, np.bool_)
-        self._columns, self._places = columns, order[last]
-        self._keys = keys[self._places]
-        self._shown = _shown(columns, keys)
+        asked: Mapping[str, str | None] = facts["asked"]
+        policies: Mapping[str, Mapping[str, Any]] = facts.get("policies", {})  # old snapshots have none
+        places = {
+            f"{fingerprint}/{shard}": ConsensusRule.from_policy(policies.get(fingerprint, facts["consensus"]))
+            for fingerprint in tables.fingerprints("answers")
+            for shard in tables.shards("answers", fingerprint)
+        }
+
+        def read(place: str) -> pa.Table:
+            fingerprint, _, shard = place.partition("/")
+            rows = tables.read("answers", fingerprint, Shard.parse(shard), _COLUMNS)
+            return _entries(place, _without(rows, voided), places[place])
+
+        derive = each(read)
+        rules = {place: f"{rule.agree} of {rule.seats}" for place, rule in places.items()}
+        found = (
+            keep(rules, derive)
+            if keep
+            else pa.concat_tables([ENTRIES.empty_table(), *(rows for _, rows in derive(list(places)))])
+        )
+        keys, of_place = keys_in(found["key"]), _numbered(found["place"], places)
+        decided = found["decision"].to_numpy() != _DECISIONS.index(Decision.OPEN)
+        newest = np.array([(text or "").encode() for text in found["newest"].to_pylist()], "S")
+        order = np.lexsort((of_place, newest, decided, keys))
+        last = order[np.append(starts_of(keys[order])[1:], True)] if len(keys) else order
+        self._shown = _shown(keys, of_place, [asked[place.partition("/")[0]] for place in places])
+        self._keys, self._rules = keys[last], [list(places.values())[number] for number in of_place[last]]
+        self._digests = keys_in(found["digest"])[last]
+        self._rows = found.select(_TOLD).take(pa.array(last, pa.int64())).combine_chunks()
 
     def of(self, keys: Keys) -> dict[int, Answered]:
         """Return what people said of those of the queries that they have answered, by place in ``keys``."""
         places = find(self._keys, keys)
-        return {int(at): self._columns.answered(int(self._places[places[at]])) for at in np.flatnonzero(places >= 0)}
+        asked = np.flatnonzero(places >= 0)
+        rows = self._rows.take(pa.array(places[asked], pa.int64())).to_pylist()
+        rules = (self._rules[place] for place in places[asked])
+        return {int(at): _answered(row, rule) for at, row, rule in zip(asked, rows, rules, strict=True)}
+
+    def digest(self, keys: Keys) -> bytes:
+        """Return bytes that determine all that ``of`` returns for these queries."""
+        places = find(self._keys, keys)
+        return (places >= 0).tobytes() + self._digests[places[places >= 0]].tobytes()
 
     def shown(self, lineage: str, keys: Keys) -> Mask:
         """Return which queries people were shown as this lineage wrote them."""
@@ -134,65 +181,41 @@ def _without(rows: pa.Table, voided: Callable[[str], bool]) -> pa.Table:
     return rows.filter(pc.invert(pc.is_in(rows["annotator"], value_set=pa.array(gone, pa.string())))) if gone else rows
 
 
-def _shown(columns: _Columns, keys: Keys) -> dict[str, Keys]:
-    lineages = np.frombuffer(columns.lineages, np.int32) if len(keys) else np.empty(0, np.int32)
-    found = {name: np.sort(keys[lineages == code]) for code, name in enumerate(columns.lineage_names) if name}
+def _entries(place: str, rows: pa.Table, rule: ConsensusRule) -> pa.Table:
+    """Return the entries of one batch (ENTRIES)."""
+    entries = []
+    ordered = rows.sort_by([("query_id", "ascending"), ("seat", "ascending")]).to_pylist()
+    for query, group in groupby(ordered, key=lambda row: str(row["query_id"])):
+        given = list(group)
+        outcome = tally_votes(((row["annotator"], parse_answer(row["answer"])) for row in given), rule)
+        told = {
+            "decision": _DECISIONS.index(outcome.decision),
+            "released": None if outcome.answer is None else decimal_text(outcome.answer),
+            "answers": [row["answer"] for row in given],
+            "people": [row["annotator"] for row in given],
+        }
+        digest = hashlib.blake2b(repr((told, rule)).encode(), digest_size=16).digest()
+        newest = max(row["answered_at"] or "" for row in given)
+        key = keys_of([query]).tobytes()
+        entries.append({"place": place, "key": key, "newest": newest, "digest": digest, **told})
+    return pa.Table.from_pylist(entries, schema=ENTRIES)
+
+
+def _answered(row: Row, rule: ConsensusRule) -> Answered:
+    answer = None if row["released"] is None else Fraction(row["released"])
+    verdict = _verdict(_DECISIONS[row["decision"]], answer, rule)
+    return Answered(verdict, tuple(row["answers"]), tuple(map(str, row["people"])))
+
+
+def _numbered(column: pa.ChunkedArray, names: Iterable[str]) -> NDArray[np.int64]:
+    """Return the number of each name of a column."""
+    found = pc.index_in(column, value_set=pa.array(list(names), pa.string()))
+    return np.asarray(found.to_numpy(), np.int64)
+
+
+def _shown(keys: Keys, places: NDArray[np.int64], lineages: Sequence[str | None]) -> dict[str, Keys]:
+    """Return the keys of the queries that people were shown, by lineage, sorted."""
+    names = sorted({name for name in lineages if name})
+    codes = np.array([names.index(name) if name else -1 for name in lineages], np.int64)[places]
+    found = {name: np.sort(keys[codes == code]) for code, name in enumerate(names)}
     return {name: some[starts_of(some)] for name, some in found.items()}
-
-
-class _Columns:
-    """One entry for each query of each batch. Texts are stored as numbers of ``texts``."""
-
-    def __init__(self, facts: Mapping[str, Any]) -> None:
-        self._asked: Mapping[str, str | None] = facts["asked"]
-        self._policies: Mapping[str, Mapping[str, Any]] = facts.get("policies", {})  # old snapshots have none
-        self._otherwise = facts["consensus"]
-        self._texts: list[str | None] = []
-        self._codes: dict[str | None, int] = {}
-        self._rules: list[ConsensusRule] = []
-        self.lineage_names: list[str | None] = []
-        self.keys = bytearray()
-        self.decisions, self.lineages, self._batches = array("b"), array("i"), array("i")
-        self._released, self._answers, self._people = array("i"), array("i"), array("i")
-        self._ends = array("q", [0])
-        self.newest: list[Any] = []  # arrays of bytes: when the newest answer of each was given, as it was written
-
-    def add(self, fingerprint: str, rows: pa.Table) -> None:
-        """Add the answers of a batch."""
-        rule = ConsensusRule.from_policy(self._policies.get(fingerprint, self._otherwise))
-        if (lineage := self._asked[fingerprint]) not in self.lineage_names:
-            self.lineage_names.append(lineage)
-        ordered = rows.sort_by([("query_id", "ascending"), ("seat", "ascending")]).to_pylist()
-        ids, newest = [], []
-        for query, group in groupby(ordered, key=lambda row: str(row["query_id"])):
-            given = list(group)
-            ids.append(query)
-            newest.append(max((row["answered_at"] or "").encode() for row in given))
-            outcome = tally_votes(((row["annotator"], parse_answer(row["answer"])) for row in given), rule)
-            self.decisions.append(_DECISIONS.index(outcome.decision))
-            self._released.append(self._code(None if outcome.answer is None else decimal_text(outcome.answer)))
-            self._answers.extend(self._code(row["answer"]) for row in given)
-            self._people.extend(self._code(row["annotator"]) for row in given)
-            self._ends.append(len(self._answers))
-        self.keys += keys_of(ids).tobytes()
-        self.newest.append(np.array(newest, "S"))
-        self.lineages.extend([self.lineage_names.index(lineage)] * len(ids))
-        self._batches.extend([len(self._rules)] * len(ids))
-        self._rules.append(rule)
-
-    def _code(self, text: str | None) -> int:
-        if text not in self._codes:
-            self._codes[text] = len(self._texts)
-            self._texts.append(text)
-        return self._codes[text]
-
-    def answered(self, place: int) -> Answered:
-        """Return one entry."""
-        given = slice(self._ends[place], self._ends[place + 1])
-        text = self._texts[self._released[place]]
-        answer, rule = None if text is None else Fraction(text), self._rules[self._batches[place]]
-        return Answered(
-            _verdict(_DECISIONS[self.decisions[place]], answer, rule),
-            tuple(self._texts[code] for code in self._answers[given]),
-            tuple(str(self._texts[code]) for code in self._people[given]),
-        )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +13,7 @@ import pyarrow as pa
 from hopchain_etl import schemas
 from hopchain_etl.annotation import pseudonyms
 from hopchain_etl.lake.lake import Lake, LakeError, Part, Shard
-from hopchain_etl.lake.object_store import MissingObjectError
+from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore
 
 Snapshot = dict[str, Any]
 Entry = dict[str, Any]  # of one shard: the parts listed in its marker
@@ -59,6 +61,27 @@ class Inputs:
             if fingerprint:  # of the table, and of this shard of it
                 self._fingerprints[table, None].add(fingerprint)
                 self._fingerprints[table, shard].add(fingerprint)
+
+    @property
+    def store(self) -> ObjectStore:
+        """The store of the lake."""
+        return self._lake.store
+
+    def version(self, table: str, fingerprint: str | None, shard: Shard) -> str:
+        """Return 32 hex digits over the parts of a shard."""
+        parts = self._entries[table, fingerprint, str(shard)]["parts"]
+        return hashlib.sha256("".join(part["sha256"] for part in parts).encode()).hexdigest()[:32]
+
+    def version_of_all(self, shard: Shard) -> str:
+        """Return 32 hex digits over the parts of a shard in every table that has it."""
+        return self._versions[str(shard)]
+
+    @cached_property
+    def _versions(self) -> dict[str, str]:
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for (table, fingerprint, shard), entry in self._entries.items():
+            found[shard] += [table, str(fingerprint), *(part["sha256"] for part in entry["parts"])]
+        return {shard: hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32] for shard, facts in found.items()}
 
     def is_voided(self, annotator: str) -> bool:
         """Return whether an annotator was voided when the snapshot was taken; their answers do not count."""

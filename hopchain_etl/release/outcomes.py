@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,38 +16,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hopchain_etl import schemas
 from hopchain_etl.hops.diversity import REASONS, DiversityLimits, Profiles, balance
 from hopchain_etl.lake.lake import Shard
 from hopchain_etl.release.query_keys import Keys, as_keys, find, keys_of, starts_of
+from hopchain_etl.release.verdicts import CHOSEN, RELEASED, chosen
 
-RELEASED, SUPERSEDED = "released", "superseded"
+SUPERSEDED = "superseded"
 # A query that is dropped for one of these is no copy: another one with its id may still be released.
 NO_COPY = ("withdrawn", "no_image", "contaminated", SUPERSEDED)
 
 Place = tuple[str, Shard]  # lineage and shard of the queries table
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The columns of a released row that are not in the lake's tables."""
-
-    split: str
-    answer: str
-    policy: str
-    human_answers: tuple[str | None, ...]
-    annotators: tuple[str, ...]  # pseudonyms
-    agreement: float | None
-    program_agrees: bool
-    difficulty: float | None
-    band: str | None
-    blind: float | None
-    variants: tuple[str, ...]  # variants whose answers are confirmed
-
-
-_OF_ROWS = {name: schemas.TRAINING_ROWS.field(name).type for name in Chosen.__dataclass_fields__ if name != "variants"}
-# ``position`` is that of the query in its shard
-_CHOSEN = pa.schema({"position": pa.int64(), **_OF_ROWS, "variants": pa.list_(pa.string())})
 
 
 class Selection:
@@ -100,28 +76,25 @@ class Selection:
         return reason or (SUPERSEDED if find(self._superseded, keys_of([query_id]))[0] >= 0 else None)
 
     def chosen(self, place: Place) -> pa.Table:
-        """Return the released values of a shard's chosen queries (``Chosen``), with their positions in the shard."""
+        """Return the released values of a shard's chosen queries (``verdicts.CHOSEN``)."""
         path, where = self._files[place]
         if not path.exists():
-            return _CHOSEN.empty_table()
+            return CHOSEN.empty_table()
         with pa.memory_map(str(path)) as file:
             rows = pa.ipc.open_file(file).read_all()
         released = self._codes[where][rows["position"].to_numpy()] == self._reasons.index(RELEASED)
         return rows.filter(pa.array(released))
 
-    def add(self, place: Place, keys: Keys, verdicts: Sequence[Chosen | str]) -> None:
-        """Add the verdicts on the queries of a shard: their released values, or why they are dropped."""
-        where = slice(self.read, self.read + len(verdicts))
+    def add(self, place: Place, keys: Keys, verdicts: pa.Table) -> None:
+        """Add the verdicts on the queries of a shard (``verdicts.VERDICTS``)."""
+        where = slice(self.read, self.read + verdicts.num_rows)
         path = Path(self._folder.name) / f"{len(self._files):06d}.arrow"
         self._files[place] = path, where
         self._keys += keys.tobytes()
-        self._outcomes.extend(self._code(one if isinstance(one, str) else RELEASED) for one in verdicts)
-        chosen = [(position, one) for position, one in enumerate(verdicts) if isinstance(one, Chosen)]
-        if chosen:
-            columns = {name: [getattr(one, name) for _, one in chosen] for name in Chosen.__dataclass_fields__}
-            table = pa.table({"position": [position for position, _ in chosen], **columns}, schema=_CHOSEN)
-            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, _CHOSEN) as writer:
-                writer.write_table(table)
+        self._outcomes.extend(map(self._code, verdicts["outcome"].to_pylist()))
+        if (values := chosen(verdicts)).num_rows:
+            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, CHOSEN) as writer:
+                writer.write_table(values)
 
     def settle(self, profiles: Profiles, limits: DiversityLimits) -> None:
         """Let each query be released only once, and apply the diversity limits to the remaining ones.

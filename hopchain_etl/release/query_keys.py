@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 Keys = NDArray[np.bytes_]
@@ -23,6 +24,16 @@ def keys_of(query_ids: Iterable[str]) -> Keys:
 def as_keys(data: bytes | bytearray) -> Keys:
     """Return keys that are stored one after the other."""
     return np.frombuffer(data, f"S{_SIZE}") if data else np.empty(0, f"S{_SIZE}")
+
+
+def keys_in(column: pa.ChunkedArray) -> Keys:
+    """Return the keys in a column of fixed-size binary values, without nulls."""
+    return as_keys(b"".join(map(_bytes, column.chunks)))
+
+
+def _bytes(chunk: pa.Array) -> bytes:
+    start = chunk.offset * _SIZE
+    return bytes(chunk.buffers()[1][start : start + len(chunk) * _SIZE]) if len(chunk) else b""
 
 
 def starts_of(keys: Keys) -> Mask:

@@ -11,26 +11,30 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from hopchain_etl.hops.calibration import band, guessable, score_attempts
 from hopchain_etl.hops.consensus import ConsensusRule, parse_answer
-from hopchain_etl.hops.diversity import Profiles, candidate
+from hopchain_etl.hops.diversity import Profiles, QueryProfile, candidate
 from hopchain_etl.hops.numbers import exact_number
 from hopchain_etl.hops.query import decimal_text
 from hopchain_etl.hops.variants import VARIANTS
 from hopchain_etl.imaging.vision_tokens import image_tokens
-from hopchain_etl.lake.lake import Shard
 from hopchain_etl.release.attempts import AttemptReader, ShardAttempts, condemned
 from hopchain_etl.release.copies import Copies
 from hopchain_etl.release.decontaminate import normal
-from hopchain_etl.release.human_answers import Answered, HumanAnswers, consensus_verdict
+from hopchain_etl.release.human_answers import Answered, consensus_verdict
 from hopchain_etl.release.inputs import Inputs, Snapshot
-from hopchain_etl.release.outcomes import SUPERSEDED, Chosen, Selection
-from hopchain_etl.release.query_keys import Keys, keys_of
+from hopchain_etl.release.outcomes import SUPERSEDED, Place, Selection
+from hopchain_etl.release.query_keys import find, keys_of
 from hopchain_etl.release.recheck import broken_rules
 from hopchain_etl.release.rules import Rules
+from hopchain_etl.release.selection_views import REVISION, human_answers, query_keys, shard_verdicts
+from hopchain_etl.release.verdicts import Chosen, to_table
+from hopchain_etl.release.verdicts import profiles as profiles_of
 from hopchain_etl.settings import Policy
+from hopchain_etl.stages.generate import REVISION as CURRENT_RULES
 
 _OF_QUERIES = ["query_id", "image_id", "question", "answer", "hops", "expr"]
 _OF_IMAGES = ["image_id", "group", "near", "width", "height"]
@@ -61,23 +65,21 @@ def select(snapshot: Snapshot, split: Split, inputs: Inputs, target: str, rules:
     selector = _Selector(snapshot, split, inputs, target, rules)
     selection = Selection()
     profiles = Profiles()
-    for lineage in snapshot["lineages"]:
-        for shard in inputs.shards("queries", lineage):
-            queries = inputs.read("queries", lineage, shard, columns=_OF_QUERIES)
-            keys = keys_of(queries["query_id"].to_pylist())
-            verdicts = selector.verdicts(lineage, shard, queries, keys)
-            selection.add((lineage, shard), keys, verdicts)
-            _profile(queries, verdicts, profiles)
+    versions = {place: selector.version(place) for place in selector.keys}
+    for place, verdicts in shard_verdicts(inputs, target, versions, selector.verdicts):
+        selection.add(place, selector.keys[place].queries, verdicts)
+        for one in profiles_of(verdicts):
+            profiles.add(one)
     selection.settle(profiles, rules.limits)
     return selection
 
 
-def _profile(queries: pa.Table, verdicts: Sequence[Chosen | str], profiles: Profiles) -> None:
-    """Add the profiles of a shard's chosen queries, with the answer to release."""
-    chosen = [(position, one) for position, one in enumerate(verdicts) if isinstance(one, Chosen)]
-    rows = queries.take(pa.array([position for position, _ in chosen], pa.int64())).to_pylist()
-    for row, (_, verdict) in zip(rows, chosen, strict=True):
-        profiles.add(candidate({**row, "answer": verdict.answer}))
+def _profiles(queries: pa.Table, verdicts: Sequence[Chosen | str]) -> dict[int, QueryProfile]:
+    """Return the profiles of a shard's chosen queries, with the answer to release, by their places."""
+    chosen = {place: one for place, one in enumerate(verdicts) if isinstance(one, Chosen)}
+    rows = queries.take(pa.array(list(chosen), pa.int64())).to_pylist()
+    pairs = zip(chosen.items(), rows, strict=True)
+    return {place: candidate({**row, "answer": verdict.answer}) for (place, verdict), row in pairs}
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,33 @@ class _Selector:
         self._benchmark = {name: frozenset(found) for name, found in snapshot["contaminated"].items()}
         self._rules = rules
         self._attempts = AttemptReader(snapshot, inputs, target)
-        self._people = HumanAnswers(inputs, snapshot, inputs.is_voided)
-        self._copies = Copies(snapshot["lineages"], inputs, self._people)
+        self.keys = query_keys(inputs, snapshot["lineages"])
+        self._people = human_answers(inputs, snapshot)
+        self._copies = Copies(snapshot["lineages"], self.keys, self._people)
+        screened = sorted({facts["model"] for facts in snapshot.get("screened", ())})
+        self._general = repr(
+            (REVISION, CURRENT_RULES, split, rules, target, screened, self._policy, self._drops_disagreeing,
+             snapshot["pseudonyms"])
+        )  # fmt: skip
+        gone = self._withdrawn, self._benchmark["images"], self._benchmark["questions"]
+        self._gone = [np.sort(keys_of(names)) for names in gone]
 
-    def verdicts(self, lineage: str, shard: Shard, queries: pa.Table, keys: Keys) -> list[Chosen | str]:
-        """Return for each query of a shard its released values, or the reason why it is dropped."""
+    def version(self, place: Place) -> str:
+        """Return 32 hex digits over all that the verdicts on a shard's queries depend on."""
+        (lineage, shard), keys = place, self.keys[place]
+        told = hashlib.blake2b(f"{self._general}{self._engines[lineage]}".encode(), digest_size=16)
+        told.update(self._inputs.version_of_all(shard).encode())
+        sought = keys.images, keys.images, keys.questions
+        for gone, own in zip(self._gone, sought, strict=True):
+            told.update((find(gone, own) >= 0).tobytes())
+        told.update(self._copies.released(lineage, keys.queries).tobytes())
+        told.update(self._people.digest(keys.queries))
+        return told.hexdigest()
+
+    def verdicts(self, place: Place) -> pa.Table:
+        """Return for each query of a shard its released values, or the reason why it is dropped (VERDICTS)."""
+        (lineage, shard), keys = place, self.keys[place].queries
+        queries = self._inputs.read("queries", lineage, shard, columns=_OF_QUERIES)
         images = {row["image_id"]: row for row in self._inputs.read("images", None, shard, _OF_IMAGES).to_pylist()}
         broken, unsound = broken_rules(self._inputs, lineage, self._engines[lineage], shard, images)
         facts = _ShardFacts(
@@ -120,10 +144,11 @@ class _Selector:
         )
         answered, released = self._people.of(keys), self._copies.released(lineage, keys).tolist()
         rows = queries.select(["query_id", "image_id", "question", "answer"]).to_pylist()
-        return [
+        verdicts = [
             self._verdict(query, facts, answered.get(place), is_copy=not released[place])
             for place, query in enumerate(rows)
         ]
+        return to_table(verdicts, _profiles(queries, verdicts))
 
     def _verdict(self, query: Row, facts: _ShardFacts, answered: Answered | None, *, is_copy: bool) -> Chosen | str:
         name, image = query["query_id"], facts.images.get(query["image_id"])

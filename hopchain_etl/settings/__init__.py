@@ -6,17 +6,18 @@ Secrets are never settings: S3 keys come from the boto3 chain or an Airflow Conn
 from __future__ import annotations
 
 from hopchain_etl.settings.annotation import DeskSettings
+from hopchain_etl.settings.catalog import CatalogError, EngineEntry, Role
 from hopchain_etl.settings.engines import (
     AskSettings,
     EngineSettings,
     GenerateSettings,
     LaunchSettings,
-    Profile,
     Sam3Backend,
     Sam3Settings,
     ScreenSettings,
     VlmSettings,
 )
+from hopchain_etl.settings.labels import LabelsSettings
 from hopchain_etl.settings.operation import IngestSettings, OrchestrateSettings, PlacementSettings, QualitySettings
 from hopchain_etl.settings.reference import SettingRow, as_markdown, described
 from hopchain_etl.settings.release import (
@@ -26,6 +27,7 @@ from hopchain_etl.settings.release import (
     Policy,
     ReleaseSettings,
 )
+from hopchain_etl.settings.roles import PROFILES, Profile, Roles
 from hopchain_etl.settings.settings import Settings
 from hopchain_etl.settings.storage import (
     BenchmarkSettings,
@@ -34,17 +36,22 @@ from hopchain_etl.settings.storage import (
     S3Settings,
     SourceSettings,
 )
+from hopchain_etl.settings.words import WordsSettings
 
 __all__ = [
     "ANSWER_INSTRUCTION",
+    "PROFILES",
     "AskSettings",
     "BenchmarkSettings",
     "CalibrateSettings",
+    "CatalogError",
     "DeskSettings",
     "DiversitySettings",
+    "EngineEntry",
     "EngineSettings",
     "GenerateSettings",
     "IngestSettings",
+    "LabelsSettings",
     "LakeSettings",
     "LaunchSettings",
     "OrchestrateSettings",
@@ -54,6 +61,8 @@ __all__ = [
     "QualitySettings",
     "RegistrySettings",
     "ReleaseSettings",
+    "Role",
+    "Roles",
     "S3Settings",
     "Sam3Backend",
     "Sam3Settings",
@@ -62,6 +71,7 @@ __all__ = [
     "Settings",
     "SourceSettings",
     "VlmSettings",
+    "WordsSettings",
     "as_markdown",
     "described",
 ]

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
+from hopchain_etl.settings.catalog import Role
+from hopchain_etl.settings.roles import Profile, Roles, resolved
 from hopchain_etl.settings.section import BASIC, Section
-
-
-class Profile(StrEnum):
-    """Which engines detect, segment and write questions."""
-
-    LOCAL = "local"
-    VLLM = "vllm"
 
 
 class Sam3Backend(StrEnum):
@@ -26,11 +21,33 @@ class Sam3Backend(StrEnum):
 
 
 class EngineSettings(Section):
-    """Which engines run, and how much they may spend."""
+    """Which engines run, and how much they may spend. A list may be written as text with commas."""
 
     profile: Profile = Field(
-        Profile.LOCAL, description="local: any CPU; vllm: Qwen3-VL and SAM3, on GPUs", json_schema_extra=BASIC
+        Profile.LOCAL,
+        description=(
+            "preset of the roles below. local: any CPU; vllm: Qwen3-VL and SAM3, on GPUs; sam3: a word list and SAM3, "
+            "on a GPU; labels: boxes and masks that you have already"
+        ),
+        json_schema_extra=BASIC,
     )
+    detector: tuple[str, ...] | None = Field(
+        None,
+        description=(
+            "who names what is in a photo, such as labels,local: the first that knows the photo answers; none: as the "
+            "profile says, also below"
+        ),
+    )
+    segmenter: tuple[str, ...] | None = Field(None, description="who cuts out instances, likewise")
+    author: tuple[str, ...] | None = Field(
+        None, description="who writes questions, such as program,vlm: all of them write"
+    )
+    reader: str | None = Field(
+        None, description='who reads the questions of authors that saw the photo; "none": nobody, also below'
+    )
+    looker: str | None = Field(None, description="who looks at hops of such questions that code leaves open")
+    judge: str | None = Field(None, description="who judges whether questions are suitable for annotators")
+    solver: str | None = Field(None, description="who tries each question before annotators get it")
     token_ceiling: int | None = Field(
         None,
         ge=1,
@@ -39,6 +56,22 @@ class EngineSettings(Section):
         ),
         json_schema_extra=BASIC,
     )
+
+    @field_validator("detector", "segmenter", "author", mode="before")
+    @classmethod
+    def _is_split(cls, names: Any) -> Any:
+        """Return a text with commas as its parts: an environment variable need not be JSON."""
+        return tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        self.roles  # noqa: B018 raises
+        return self
+
+    @property
+    def roles(self) -> Roles:
+        """The engines of each role, as the profile and the single roles say."""
+        return resolved(self.profile, {role: getattr(self, role) for role in Role})
 
 
 class LaunchSettings(Section):
@@ -135,7 +168,7 @@ class VlmSettings(Section):
 
 
 class AskSettings(Section):
-    """What the vllm profile asks the model for, and the limits of its answers."""
+    """What the engines ``vlm`` ask their model for, and the limits of its answers."""
 
     min_complexity: int = Field(3, ge=1, le=10, description="photos rated lower are rejected as too_simple")
     min_quality: Literal["low", "medium", "high"] = Field(
@@ -206,7 +239,7 @@ class AskSettings(Section):
 
 
 class Sam3Settings(Section):
-    """The segmenter of the vllm profile."""
+    """The segmenter ``sam3``."""
 
     backend: Sam3Backend = Field(
         Sam3Backend.TRANSFORMERS, description="transformers, or meta: its own package, on CUDA"

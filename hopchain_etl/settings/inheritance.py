@@ -56,7 +56,9 @@ class Inheritance:
 
 
 _OF_LAKE = Inheritance(
-    "lake", own=frozenset({"uri", "inventory"}), server=frozenset({"region", "path_style", "connection"})
+    "lake",
+    own=frozenset({"uri", "inventory", "exhaustive", "max_bytes"}),
+    server=frozenset({"region", "path_style", "connection"}),
 )
 # The solver is another model: it keeps for itself which model answers, where, how it thinks, and what it is shown. Its
 # default model does not think.
@@ -77,6 +79,7 @@ _OF_VLM = Inheritance(
 )
 INHERITANCE: Mapping[str, Inheritance] = {
     "source": _OF_LAKE,
+    "labels": _OF_LAKE,
     "benchmarks": _OF_LAKE,
     "registry.remote": _OF_LAKE,
     "solver": _OF_VLM,

@@ -16,17 +16,18 @@ from hopchain_etl.settings.engines import (
     AskSettings,
     EngineSettings,
     GenerateSettings,
-    Profile,
     Sam3Settings,
     ScreenSettings,
     VlmSettings,
 )
 from hopchain_etl.settings.inheritance import with_inherited
+from hopchain_etl.settings.labels import LabelsSettings
 from hopchain_etl.settings.operation import IngestSettings, OrchestrateSettings, PlacementSettings, QualitySettings
 from hopchain_etl.settings.presets import PRESETS
 from hopchain_etl.settings.release import CalibrateSettings, DiversitySettings, ReleaseSettings
 from hopchain_etl.settings.section import Section
 from hopchain_etl.settings.storage import BenchmarkSettings, LakeSettings, RegistrySettings, SourceSettings
+from hopchain_etl.settings.words import WordsSettings
 
 
 class _PresetSource(PydanticBaseSettingsSource):
@@ -52,6 +53,7 @@ class Settings(BaseSettings):
 
     lake: LakeSettings = LakeSettings()
     source: SourceSettings = SourceSettings()
+    labels: LabelsSettings = LabelsSettings()
     benchmarks: BenchmarkSettings = BenchmarkSettings()
     ingest: IngestSettings = IngestSettings()
     engines: EngineSettings = EngineSettings()
@@ -59,6 +61,7 @@ class Settings(BaseSettings):
     solver: VlmSettings = VlmSettings()
     ask: AskSettings = AskSettings()
     sam3: Sam3Settings = Sam3Settings()
+    words: WordsSettings = WordsSettings()
     generate: GenerateSettings = GenerateSettings()
     screen: ScreenSettings = ScreenSettings()
     quality: QualitySettings = QualitySettings()
@@ -79,15 +82,24 @@ class Settings(BaseSettings):
     @classmethod
     def _fits_the_context(cls, ask: AskSettings, info: ValidationInfo) -> AskSettings:
         """Refuse a request that a server which the task launches would refuse for its length."""
-        engines = info.data.get("engines")
-        if engines and engines.profile is Profile.VLLM:
-            for name in ("vlm", "solver"):
-                model = info.data.get(name)  # missing if it is invalid, which is an error of its own
-                if model is None or model.endpoint_url:
-                    continue
-                if problem := too_short(name, model.launch.max_model_len, model, ask):
-                    raise ValueError(f"{problem}; raise {name}.launch.max_model_len or lower ask.max_tokens")
+        engines: EngineSettings | None = info.data.get("engines")  # missing if invalid, which is an error of its own
+        asked = {entry.model for entry in engines.roles.of()} if engines else set()
+        for name in ("vlm", "solver"):
+            model = info.data.get(name) if name in asked else None
+            if model is None or model.endpoint_url:
+                continue
+            if problem := too_short(name, model.launch.max_model_len, model, ask):
+                raise ValueError(f"{problem}; raise {name}.launch.max_model_len or lower ask.max_tokens")
         return ask
+
+    @field_validator("words")
+    @classmethod
+    def _has_words(cls, words: WordsSettings, info: ValidationInfo) -> WordsSettings:
+        """Refuse a word list that is empty or cannot be read, if it is used."""
+        engines: EngineSettings | None = info.data.get("engines")
+        if engines and "words" in engines.roles.detector:
+            words.nouns()
+        return words
 
     @classmethod
     def settings_customise_sources(
@@ -99,7 +111,7 @@ class Settings(BaseSettings):
 
     def without_s3_connections(self) -> Settings:
         """Return the settings with no Airflow Connection for S3, for a process that gets the keys another way."""
-        places = {name: getattr(self, name) for name in ("lake", "source", "benchmarks")}
+        places = {name: getattr(self, name) for name in ("lake", "source", "labels", "benchmarks")}
         changed: dict[str, Any] = {name: one.model_copy(update={"connection": None}) for name, one in places.items()}
         if remote := self.registry.remote:
             bare = remote.model_copy(update={"connection": None})

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from hopchain_etl.engines.base import JSON, DetectJob, Detector, Selection
+from hopchain_etl.engines.first_of import answering
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.stages import labels
 from hopchain_etl.stages.engine_calls import outcomes_per_row, photo_of
 from hopchain_etl.stages.runner import Accepted, Outcome, Rejected, Row
 
@@ -23,27 +25,31 @@ class Detect:
     def __init__(self, detector: Detector, selection: Selection | None = None) -> None:
         self._detector = detector
         self._selection = selection
+        self._labels = labels.sources_of(detector)
 
     @property
     def sources(self) -> Sequence[tuple[str, str | None]]:
-        return (("images", None),)
+        return (("images", None), *self._labels)
 
     def read(self, lake: Lake, shard: Shard) -> list[Row]:
         rows = lake.read("images", None, shard).to_pylist()
-        return [{**row, "input_id": row["image_id"]} for row in rows]
+        known = labels.by_photo(lake, self._labels, shard)
+        return [{**row, "input_id": row["image_id"], "labels": known.get(row["image_id"])} for row in rows]
 
     def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
         detector = self._detector
 
         def job(row: Row) -> DetectJob:
-            return DetectJob(photo_of(lake, row))
+            return DetectJob(photo_of(lake, row), row["labels"])
 
         to_outcome = partial(categories, selection=self._selection)
-        return outcomes_per_row(journal, detector.identity, detector.detect, rows, job, to_outcome)
+        return outcomes_per_row(journal, answering(detector), detector.detect, rows, job, to_outcome)
 
 
 def categories(row: Row, content: JSON, selection: Selection | None = None) -> Accepted | Rejected:
     """Return a detector's answer as rows of the categories table."""
+    if content.get("unlabelled"):
+        return Rejected("no_labels", "no label file says anything of this photo")
     if selection and (rejected := _unselected(content, selection)):
         return rejected
     seen = [
@@ -61,7 +67,9 @@ def categories(row: Row, content: JSON, selection: Selection | None = None) -> A
 
 
 def _unselected(content: JSON, selection: Selection) -> Rejected | None:
-    """Return the reject if a photo does not meet the selection (docs/paper.md, stage 0)."""
+    """Return the reject if a photo does not meet the selection (docs/paper.md, stage 0); a detector may not rate it."""
+    if content["quality"] is None or content["complexity"] is None:
+        return None
     remark = content.get("remark", "")
     if QUALITIES.index(content["quality"]) < QUALITIES.index(selection.min_quality):
         return Rejected("low_quality", f"quality {content['quality']}: {remark}")

@@ -1,4 +1,4 @@
-"""Drafts: the questions that an author wrote about one photo, on their way through code, reader and other eyes.
+"""Drafts: the questions that authors wrote about one photo, on their way through code, reader and other eyes.
 
 A draft holds the whole question and its variants, each a program of its own that passes the same checks. A variant
 that fails is dropped; the question stays.
@@ -67,10 +67,14 @@ class Part:
 
 @dataclass
 class Draft:
-    """A question as a row of the queries table, and its parts by name: ``whole``, ``half``, ``single``."""
+    """A question as a row of the queries table, and its parts by name: ``whole``, ``half``, ``single``.
+
+    ``saw_photo``: its author's, see ``engines.base.Author``.
+    """
 
     row: Row
     parts: dict[str, Part]
+    saw_photo: bool = True
 
     def drop(self, kind: str) -> Row:
         """Remove a variant and return what its columns held."""
@@ -82,11 +86,11 @@ class Draft:
 
 @dataclass
 class Drafts:
-    """All drafts of one photo. ``saw_photo``: see ``engines.base.Author``."""
+    """All drafts of one photo. ``author`` and ``saw_photo`` are of the one who writes now, see ``hand_to``."""
 
     row: Row  # of images, with its instances
-    author: str
-    saw_photo: bool
+    author: str = ""
+    saw_photo: bool = False
     kept: dict[str, Draft] = field(default_factory=dict)  # by query_id
     rejected: list[Rejected] = field(default_factory=list)
     errors: list[Failed] = field(default_factory=list)  # calls that failed
@@ -112,6 +116,11 @@ class Drafts:
             outcome = Rejected("too_few_instances", f"{usable} certain instances; a chain needs {MIN_INSTANCES}")
         return replace(outcome, tokens=self.tokens, seconds=self.seconds)
 
+    def hand_to(self, author: str, saw_photo: bool) -> Drafts:
+        """Take the next replies as those of this author; nobody mends what another wrote."""
+        self.author, self.saw_photo, self.mendable = author, saw_photo, {}
+        return self
+
     def write(self, replies: Iterable[Reply[AuthorJob]], *, repaired: bool = False) -> Drafts:
         """Take in an author's replies: drafts that break a rule are rejected, and noted if they can be mended."""
         for reply in replies:
@@ -124,7 +133,9 @@ class Drafts:
                 if isinstance(one, Rejected):
                     self.rejected.append(one)
                 elif one.row["query_id"] in self.kept:
-                    again = Rejected("duplicate_query", "asked already, over other instances")
+                    asked = self.kept[one.row["query_id"]].row["author"]
+                    where = "over other instances" if asked == self.author else f"by {asked}"
+                    again = Rejected("duplicate_query", f"asked already, {where}")
                     self.rejected.append(_reject(again, one.row, repaired))
                 else:
                     self.kept[one.row["query_id"]] = one
@@ -136,16 +147,16 @@ class Drafts:
         return [AuthorJob(photo, instances, at, tuple(refused)) for at, refused in self.mendable.items()]
 
     def read_jobs(self, photo: Photo) -> list[ReadJob]:
-        """Return one job for each question and each of its variants, in their order."""
+        """Return one job for each question whose author saw the photo, and each of its variants, in their order."""
         instances = tuple(self.row["instances"])
         return [
             ReadJob(photo, part.query.question, instances, unexecutable_facts(part.query, self.scene))
-            for _, _, part in self._parts()
+            for _, _, part in self._read_parts()
         ]
 
     def read(self, replies: Iterable[Reply[ReadJob]]) -> Drafts:
         """Take in the reader's programs: a question that it understands differently is rejected."""
-        for (draft, kind, part), reply in zip(list(self._parts()), replies, strict=True):
+        for (draft, kind, part), reply in zip(list(self._read_parts()), replies, strict=True):
             self._add_cost(reply)
             if draft.row["query_id"] in self.kept:
                 self._refuse(draft, kind, interpret_reply(reply, partial(_mismatch, part.query, self.scene)))
@@ -182,7 +193,7 @@ class Drafts:
         """Reject what too few confirmed, and write into each row who confirmed its hops."""
         for draft, kind, part in list(self._parts()):
             share = part.unconfirmed
-            if self.saw_photo and draft.row["query_id"] in self.kept and share > max_unconfirmed:
+            if draft.saw_photo and draft.row["query_id"] in self.kept and share > max_unconfirmed:
                 detail = f"nobody confirmed {share:.0%} of its hops; at most {max_unconfirmed:.0%} may be unconfirmed"
                 self._refuse(draft, kind, Rejected("unconfirmed", detail))
         for draft in self.kept.values():
@@ -220,7 +231,7 @@ class Drafts:
             "has_shortcut": checked.has_shortcut,
             "repaired": repaired,
         }
-        made = Draft(row, {WHOLE: Part(query, self.scene, checked.verdicts)})
+        made = Draft(row, {WHOLE: Part(query, self.scene, checked.verdicts)}, self.saw_photo)
         self._add_variants(made)
         return made
 
@@ -263,6 +274,10 @@ class Drafts:
         for draft in list(self.kept.values()):
             for kind, part in list(draft.parts.items()):
                 yield draft, kind, part
+
+    def _read_parts(self) -> Iterator[tuple[Draft, str, Part]]:
+        """Yield the parts that a reader reads: code alone proves the others."""
+        return ((draft, kind, part) for draft, kind, part in self._parts() if draft.saw_photo)
 
     def _looks(self) -> list[Look]:
         """Return every different look that the drafts need; question and variants share many."""

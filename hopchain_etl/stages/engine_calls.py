@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hopchain_etl.engines.base import JSON, Identity, Job, Photo, Reply, UnreadablePhotoError
 from hopchain_etl.lake.journal import Journal
@@ -46,7 +46,7 @@ def _bytes(lake: Lake, sha: str) -> bytes:
 
 def call_engine(
     journal: Journal,
-    identity: Identity,
+    identity: Identity | Callable[[Any], Identity],
     ask: Callable[[Iterable[J]], Iterator[Reply[J]]],
     rows: Iterable[R],
     jobs_of: Callable[[R], Sequence[J]],
@@ -54,7 +54,7 @@ def call_engine(
     """Yield each row with the (possibly empty) list of replies to its jobs, in order.
 
     Rows are read lazily, so that one engine can consume rows while another is still producing them. An engine without
-    the cache must reply in order.
+    the cache must reply in order. ``identity`` is as of ``ResponseCache``.
     """
     open_rows: deque[tuple[R, int]] = deque()
 
@@ -65,7 +65,8 @@ def call_engine(
             yield from row_jobs
 
     ask = limit_tokens(ask)
-    replies = replies_with_cache(ask, jobs(), ResponseCache(journal, identity)) if identity.cached else ask(jobs())
+    uncached = isinstance(identity, Identity) and not identity.cached
+    replies = ask(jobs()) if uncached else replies_with_cache(ask, jobs(), ResponseCache(journal, identity))
     row_replies: list[Reply[J]] = []
     for reply in replies:
         while not open_rows[0][1]:
@@ -82,7 +83,7 @@ def call_engine(
 
 def outcomes_per_row(
     journal: Journal,
-    identity: Identity,
+    identity: Identity | Callable[[Any], Identity],
     ask: Callable[[Iterable[J]], Iterator[Reply[J]]],
     rows: Sequence[Row],
     job_of: Callable[[Row], J],

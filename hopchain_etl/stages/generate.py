@@ -1,22 +1,23 @@
 """Generate: writes questions over the instances of a photo and checks each of them.
 
-The author is called once per combination of instances. Each draft goes through code, then (if the profile has them)
-through a reader, who writes its program again from the wording alone, and a looker, who looks at every hop that code
-leaves open. A draft that code refuses for something that can be mended goes back to its author once.
+Each author is called once per combination of instances that it chooses. Each draft goes through code, then, if its
+author saw the photo, through a reader, who writes its program again from the wording alone, and a looker, who looks at
+every hop that code leaves open (if there are such engines). A draft that code refuses for something that can be mended
+goes back to its author once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from hopchain_etl.engines.base import JSON, Author, AuthorJob, Looker, Reader
+from hopchain_etl.engines.base import JSON, Author, AuthorJob, Identity, Looker, Photo, Reader, identity_facts
+from hopchain_etl.engines.first_of import combined
 from hopchain_etl.hops.checks import MIN_INSTANCES
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages.drafts import Drafts, usable_instances
 from hopchain_etl.stages.engine_calls import call_engine, group_rows_by, photos
-from hopchain_etl.stages.lineage import identity_facts
 from hopchain_etl.stages.runner import Outcome, Row
 
 REVISION = 5
@@ -25,7 +26,7 @@ UNCONFIRMED_WITHOUT_LOOKS = 0.34  # largest share of hops that nobody confirms, 
 
 @dataclass(frozen=True)
 class Reviewers:
-    """Who checks a draft beside code, and how often; None: the profile has no such engine.
+    """Who checks a draft beside code, and how often; None: there is no such engine.
 
     ``max_unconfirmed``: largest share of hops that neither code nor a look confirms; None: 0 with a looker.
     """
@@ -59,15 +60,25 @@ class Generate:
 
     name, table = "generate", "queries"
 
-    def __init__(self, author: Author, instances_fingerprint: str, reviewers: Reviewers | None = None) -> None:
-        self._author = author
+    def __init__(
+        self, authors: Sequence[Author], instances_fingerprint: str, reviewers: Reviewers | None = None
+    ) -> None:
+        """Set up with one author or several. Those whose questions code proves come first: if two ask the same, theirs
+        is the row.
+        """
+        self._authors = sorted(authors, key=lambda author: author.saw_photo)
         self._reviewers = reviewers or Reviewers()
         self._upstream = instances_fingerprint
 
     @property
+    def identity(self) -> Identity:
+        """The identity of all authors, for a lineage; of one author its own."""
+        return combined([author.identity for author in self._authors])
+
+    @property
     def params(self) -> JSON:
-        """The parameters, besides the author, that determine rows and rejects; none if code must prove every hop."""
-        return self._reviewers.params if self._author.saw_photo else {}
+        """The parameters, besides the authors, that determine rows and rejects; none if code must prove every hop."""
+        return self._reviewers.params if any(author.saw_photo for author in self._authors) else {}
 
     @property
     def sources(self) -> Sequence[tuple[str, str | None]]:
@@ -83,20 +94,10 @@ class Generate:
         ]
 
     def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
-        author, by = self._author, self._reviewers
-        photo_of = photos(lake)
-
-        def plan(row: Row) -> Sequence[AuthorJob]:
-            return author.plan(photo_of(row), row["instances"]) if usable_instances(row) >= MIN_INSTANCES else ()
-
-        written = call_engine(journal, author.identity, author.write, rows, plan)
-        model, saw = author.identity.model, author.saw_photo
-        drafts = (Drafts(row, model, saw).write(replies) for row, replies in written)
-        if by.repairs:
-            again = call_engine(
-                journal, author.identity, author.write, drafts, lambda one: one.repair_jobs(photo_of(one.row))
-            )
-            drafts = (one.write(replies, repaired=True) for one, replies in again)
+        by, photo_of = self._reviewers, photos(lake)
+        drafts: Iterator[Drafts] = (Drafts(row) for row in rows)
+        for author in self._authors:
+            drafts = _written(author, journal, drafts, photo_of, by.repairs)
         if reader := by.reader:
             read = call_engine(
                 journal, reader.identity, reader.read, drafts, lambda one: one.read_jobs(photo_of(one.row))
@@ -108,3 +109,21 @@ class Generate:
             )
             drafts = (one.look(replies, by.looks) for one, replies in looked)
         return (one.finish(by.unconfirmed).outcome for one in drafts)
+
+
+def _written(
+    author: Author, journal: Journal, photos: Iterable[Drafts], photo_of: Callable[[Row], Photo], repairs: int
+) -> Iterator[Drafts]:
+    """Return the drafts of each photo with those of one more author, who may mend what code refuses."""
+
+    def plan(one: Drafts) -> Sequence[AuthorJob]:
+        usable = usable_instances(one.row) >= MIN_INSTANCES
+        return author.plan(photo_of(one.row), one.row["instances"]) if usable else ()
+
+    model, saw = author.identity.model, author.saw_photo
+    written = call_engine(journal, author.identity, author.write, photos, plan)
+    drafts = (one.hand_to(model, saw).write(replies) for one, replies in written)
+    if not repairs:
+        return drafts
+    again = call_engine(journal, author.identity, author.write, drafts, lambda one: one.repair_jobs(photo_of(one.row)))
+    return (one.write(replies, repaired=True) for one, replies in again)

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from hopchain_etl.engines.base import Identity, canonical_json
+from hopchain_etl.engines.base import Identity, canonical_json, identity_facts
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,3 @@ class Lineage:
     def fingerprint(self) -> str:
         """12 hex digits over the facts."""
         return hashlib.sha256(canonical_json(self.facts).encode()).hexdigest()[:12]
-
-
-def identity_facts(identity: Identity) -> dict[str, Any]:
-    """Return an engine identity as plain JSON."""
-    facts = {"model": identity.model, "model_revision": identity.revision, "recipe": dict(identity.recipe)}
-    return {**facts, "plan": dict(identity.plan)} if identity.plan else facts

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+
+from hopchain_etl.settings import Role
 
 
 @dataclass(frozen=True)
 class Resources:
     """Airflow pool and slots, the worker queue, and the Kubernetes resources of a task.
 
-    Queue and GPUs apply to the vllm profile; the local profile runs on any CPU. ``model_section`` is the settings
-    section of the model that the stage calls; without an endpoint the task launches the server and needs its GPUs.
+    Those of a stage are the same for all engines, but for what a GPU needs: see
+    ``orchestration.dag_config.resources_for``.
     """
 
     pool: str = "default_pool"
@@ -20,15 +21,24 @@ class Resources:
     queue: str = "default"
     gpus: int = 0
     memory_gib: int = 4
-    model_section: Literal["vlm", "solver"] | None = None
 
 
 RESOURCES: Mapping[str, Resources] = {
     "ingest": Resources(),
-    "detect": Resources(pool="vlm", model_section="vlm"),
-    "segment": Resources(pool="gpu", queue="gpu", gpus=1, memory_gib=16),
-    "generate": Resources(pool="vlm", model_section="vlm"),
-    "judge": Resources(pool="vlm", model_section="vlm"),
-    "screen": Resources(pool="vlm", model_section="solver"),
+    "detect": Resources(pool="vlm"),
+    "segment": Resources(pool="gpu", memory_gib=16),
+    "generate": Resources(pool="vlm"),
+    "judge": Resources(pool="vlm"),
+    "screen": Resources(pool="vlm"),
     "collect": Resources(),
+}
+GPU_MEMORY_GIB = 16  # of a task whose engine computes on a GPU
+
+# The engines that each stage asks.
+ROLES: Mapping[str, tuple[Role, ...]] = {
+    "detect": (Role.DETECTOR,),
+    "segment": (Role.SEGMENTER,),
+    "generate": (Role.AUTHOR, Role.READER, Role.LOOKER),
+    "judge": (Role.JUDGE,),
+    "screen": (Role.SOLVER,),
 }

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from hopchain_etl.engines.base import JSON, Identity, Job, Reply, payload_hash
 from hopchain_etl.lake.journal import Journal
@@ -16,19 +16,23 @@ J = TypeVar("J", bound=Job)
 
 
 class ResponseCache:
-    """The stored answers of one engine identity about the photos of one shard."""
+    """The stored answers of an engine about the photos of one shard.
 
-    def __init__(self, journal: Journal, identity: Identity) -> None:
-        self._identity = identity
-        self._answers = journal.of(identity.model)
+    ``identity``: the engine's, or a function that returns it for a job, if several engines answer. Answers of an
+    identity that is not ``cached`` are not stored.
+    """
+
+    def __init__(self, journal: Journal, identity: Identity | Callable[[Any], Identity]) -> None:
+        self._journal, self._identity = journal, identity
 
     def key(self, job: Job) -> str:
         """Return the ``Answer.id`` of a job's answer."""
-        return answer_id(job.photo.blob_sha, payload_hash(self._identity, job))
+        return answer_id(job.photo.blob_sha, payload_hash(self._identity_of(job), job))
 
-    def get(self, key: str) -> JSON | None:
-        """Return the stored content."""
-        return self._answers.get(key)
+    def get(self, job: Job, key: str) -> JSON | None:
+        """Return the stored content of the answer to a job with this key."""
+        identity = self._identity_of(job)
+        return self._journal.of(identity.model).get(key) if identity.cached else None
 
     def put(self, reply: Reply[J]) -> Reply[J]:
         """Store the content of a reply; return the reply with what a rerun will read: key order and floats as in JSON.
@@ -36,9 +40,15 @@ class ResponseCache:
         If there is an answer already, that one is returned.
         """
         assert reply.content is not None
-        key = payload_hash(self._identity, reply.job)
+        identity = self._identity_of(reply.job)
+        if not identity.cached:
+            return reply
+        key = payload_hash(identity, reply.job)
         answer = Answer(key, reply.job.photo.blob_sha, reply.content, reply.raw_response)
-        return replace(reply, content=self._answers.put(answer), raw_response=None)
+        return replace(reply, content=self._journal.of(identity.model).put(answer), raw_response=None)
+
+    def _identity_of(self, job: Job) -> Identity:
+        return self._identity if isinstance(self._identity, Identity) else self._identity(job)
 
 
 class _ReplyQueue(Generic[J]):
@@ -85,7 +95,7 @@ def replies_with_cache(
     """
     source = iter(jobs)
     for job in source:  # what a rerun finds first needs no engine and is held nowhere
-        content = cache.get(cache.key(job))
+        content = cache.get(job, cache.key(job))
         if content is None:
             break
         yield Reply(job, content)
@@ -100,7 +110,7 @@ def replies_with_cache(
             replies.add_job(key, each)
             if is_asked:
                 continue
-            content = cache.get(key)
+            content = cache.get(each, key)
             if content is None:
                 yield each
             else:

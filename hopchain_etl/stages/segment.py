@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 from hopchain_etl.engines.base import JSON, Segmenter, SegmentJob
+from hopchain_etl.engines.first_of import answering
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.stages import labels
 from hopchain_etl.stages.engine_calls import group_rows_by, outcomes_per_row, photo_of
 from hopchain_etl.stages.runner import Accepted, Outcome, Rejected, Row
 
@@ -22,27 +24,29 @@ class Segment:
     def __init__(self, segmenter: Segmenter, categories_fingerprint: str) -> None:
         self._segmenter = segmenter
         self._upstream = categories_fingerprint
+        self._labels = labels.sources_of(segmenter)
 
     @property
     def sources(self) -> Sequence[tuple[str, str | None]]:
-        return (("images", None), ("categories", self._upstream))
+        return (("images", None), ("categories", self._upstream), *self._labels)
 
     def read(self, lake: Lake, shard: Shard) -> list[Row]:
         seen = group_rows_by(lake.read("categories", self._upstream, shard).to_pylist(), "image_id")
         images = lake.read("images", None, shard).to_pylist()
+        known = labels.by_photo(lake, self._labels, shard)
         return [
-            {**row, "input_id": row["image_id"], "categories": seen[row["image_id"]]}
+            {**row, "input_id": name, "categories": seen[name], "labels": known.get(name)}
             for row in images
-            if row["image_id"] in seen
+            if (name := row["image_id"]) in seen
         ]
 
     def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
         segmenter = self._segmenter
 
         def job(row: Row) -> SegmentJob:
-            return SegmentJob(photo_of(lake, row), tuple(row["categories"]))
+            return SegmentJob(photo_of(lake, row), tuple(row["categories"]), row["labels"])
 
-        return outcomes_per_row(journal, segmenter.identity, segmenter.segment, rows, job, instances)
+        return outcomes_per_row(journal, answering(segmenter), segmenter.segment, rows, job, instances)
 
 
 def instances(row: Row, content: JSON) -> Accepted | Rejected:

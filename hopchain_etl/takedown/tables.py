@@ -18,7 +18,7 @@ from hopchain_etl.lake.shards import LakeError, Marker, Part, Shard
 from hopchain_etl.takedown.photos import Names, hash_of, strings
 
 # From the last stage to the first, so that no table ever has rows about rows that are gone.
-TABLES = ("answers", "judgements", "attempts", "queries", "instances", "categories", "images")
+TABLES = ("answers", "judgements", "attempts", "queries", "instances", "categories", "labels", "images")
 TABLE_OF_STAGE = {
     "detect": "categories",
     "segment": "instances",
@@ -168,7 +168,8 @@ def _sources(lake: Lake, fingerprint: str | None) -> list[tuple[str, str | None]
     facts = lake.get_json(f"lineages/{fingerprint}.json") if fingerprint else None
     if facts is None or facts["stage"] not in TABLE_OF_STAGE:
         return None
+    labels = [("labels", name) for name in [facts.get("params", {}).get("labels")] if name]
     if facts["upstream"] is None:
-        return [("images", None)]
+        return [("images", None), *labels]
     above = lake.get_json(f"lineages/{facts['upstream']}.json")
-    return [("images", None), (TABLE_OF_STAGE[above["stage"]], facts["upstream"])] if above else None
+    return [("images", None), (TABLE_OF_STAGE[above["stage"]], facts["upstream"]), *labels] if above else None

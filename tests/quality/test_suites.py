@@ -154,6 +154,10 @@ CASES: dict[str, dict[str, list[Change]]] = {
         "duplicate_attempt": [{"sees_image": False, "sample": 0}],
         "negative_tokens": [{"tokens": -1}],
     },
+    "labels": {
+        "bad_image_id": [{"image_id": text} for text in SHA_CASES],
+        "duplicate_photo": [{"image_id": sha(0)}],
+    },
     "judgements": {
         "bad_query_id": [{"query_id": text} for text in SHA_CASES],
         "blank_model": [{"model": " "}],

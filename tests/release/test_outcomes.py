@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from hopchain_etl.hops.diversity import DiversityLimits, Profiles, QueryProfile
 from hopchain_etl.lake.lake import Shard
-from hopchain_etl.release.outcomes import NO_COPY, Chosen, Selection
+from hopchain_etl.release.outcomes import NO_COPY, Selection
 from hopchain_etl.release.query_keys import keys_of
+from hopchain_etl.release.verdicts import Chosen, from_bytes, profiles, to_bytes, to_table
 
 NO_LIMITS = DiversityLimits(answer=1, template=1, near=1)
 FEW_ANSWERS = DiversityLimits(answer=0.3, template=1, near=1)
@@ -24,14 +25,20 @@ def chosen(answer: str) -> Chosen:
 
 
 def selection_of(drawn: list[list[tuple[int, str]]], limits: DiversityLimits) -> Selection:
-    selection, profiles = Selection(), Profiles()
+    selection, every = Selection(), Profiles()
     for index, rows in enumerate(drawn):
         told = [chosen(verdict) if verdict.isdigit() else verdict for _, verdict in rows]
-        selection.add(("aa", Shard("first", index)), keys_of(f"q{number}" for number, _ in rows), told)
-        for number, verdict in rows:
-            if verdict.isdigit():
-                profiles.add(QueryProfile(f"q{number}", f"i{number}", "t", "count", 4, verdict, frozenset({number})))
-    selection.settle(profiles, limits)
+        of_chosen = {
+            place: QueryProfile(f"q{number}", f"i{number}", "t", "count", 4, verdict, frozenset({number}))
+            for place, (number, verdict) in enumerate(rows)
+            if verdict.isdigit()
+        }
+        verdicts = from_bytes(to_bytes(to_table(told, of_chosen)))
+        selection.add(("aa", Shard("first", index)), keys_of(f"q{number}" for number, _ in rows), verdicts)
+        assert profiles(verdicts) == list(of_chosen.values())
+        for one in of_chosen.values():
+            every.add(one)
+    selection.settle(every, limits)
     return selection
 
 

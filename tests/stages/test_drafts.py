@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -178,7 +179,8 @@ def test_an_author_who_saw_nothing_needs_no_other_eyes() -> None:
     by_sight = photo.drafts(asked.draft).finish(0.0)
     assert not by_sight.kept
     proven = Drafts(photo.row, "me", saw_photo=False)
-    proven.kept = dict(photo.drafts(asked.draft).kept)
+    kept = photo.drafts(asked.draft).kept
+    proven.kept = {name: replace(draft, saw_photo=False) for name, draft in kept.items()}
     assert proven.finish(0.0).kept, "for such an author, the rules ask for proof"
 
 

@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from hopchain_etl.engines.base import AuthorJob, Photo, Reply
+import pytest
+
+from hopchain_etl.engines.base import AuthorJob, Photo, ReadJob, Reply
+from hopchain_etl.engines.factory import Engines
 from hopchain_etl.engines.program import ProgramAuthor
 from hopchain_etl.hops.instance import Instance
-from hopchain_etl.settings import GenerateSettings
+from hopchain_etl.pipeline.build import Build
+from hopchain_etl.settings import GenerateSettings, LakeSettings, Settings, SourceSettings
 from hopchain_etl.stages.drafts import Drafts
+from hopchain_etl.stages.generate import Generate
 from hopchain_etl.stages.runner import Accepted
 from support.hop_scenes import price_list
+from support.toy_build import night, put_photos
+from support.toy_reviewers import ToyReader, ToyWriter, reviewed_engines
 
 IMAGE = "a" * 64
 
@@ -70,3 +80,70 @@ def test_a_broken_variant_goes_with_its_reason_and_the_query_stays() -> None:
     assert refused.reason == "broken_half"
     assert "999" in refused.detail
     assert refused.payload["question_half"] == draft["question_half"]
+
+
+# --- several authors ---
+
+
+class NotingReader(ToyReader):
+    """Keeps what it was asked to read."""
+
+    def read(self, jobs: Iterable[ReadJob]) -> Iterator[Reply[ReadJob]]:
+        self.read_questions: list[str] = []
+        for job in jobs:
+            self.read_questions.append(job.question)
+            yield from super().read([job])
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Settings:
+    settings = Settings(
+        lake=LakeSettings(uri=f"file://{tmp_path}/lake"), source=SourceSettings(uri=f"file://{tmp_path}/photos")
+    )
+    put_photos(settings.source, range(2))
+    return settings
+
+
+def questions(settings: Settings, engines: Engines, intake: str) -> tuple[list[dict[str, Any]], list[str], Build]:
+    """The rows of a build's queries table, the reasons of what was refused, and the build."""
+    _, build = night(settings, intake, engines, intakes="all")
+    (shard,) = build.lake.completed_shards("queries", build.lineage)
+    refused = build.lake.rejects("queries", build.lineage, shard)["reason"].to_pylist()
+    return build.lake.read("queries", build.lineage, shard).to_pylist(), refused, build
+
+
+def test_two_authors_write_for_one_lineage(place: Settings, tmp_path: Path) -> None:
+    seeing = reviewed_engines(tmp_path / "calls")
+    assert isinstance(seeing.author, ToyWriter)
+    reader = NotingReader(seeing.author.programs)
+    proving = ProgramAuthor(GenerateSettings(queries_per_image=1))
+    alone, _, _ = questions(place, replace(seeing, author=proving, reader=None, looker=None), "first")
+    both, refused, build = questions(place, replace(seeing, reader=reader, coauthors=(proving,)), "second")
+
+    assert {row["author"] for row in both} == {"program-author", "toy-writer"}
+    assert len({row["query_id"] for row in both}) == len(both)
+    proven = [row for row in both if row["author"] == "program-author"]
+    assert sorted(proven, key=str) == sorted(alone, key=str), "who else writes changes nothing of a proven question"
+    assert all(one["by"] == "code" for row in proven for one in row["confirmed_by"])
+    assert any(one["by"] == "eyes" for row in both for one in row["confirmed_by"] if row not in proven)
+    assert reader.read_questions
+    assert not {row["question"] for row in proven} & set(reader.read_questions), "code proves them, nobody is asked"
+    assert "duplicate_query" in refused, "both wrote some of the same questions"
+    identity = build.steps["generate"].lineage.identity
+    assert identity.model == "program-author + toy-writer"
+    assert build.steps["generate"].lineage.params["reader"]["model"] == "toy-reader"
+
+
+def test_one_author_is_the_lineages_identity_and_the_order_of_authors_is_not() -> None:
+    proving, seeing = ProgramAuthor(GenerateSettings()), ToyWriter()
+    assert Generate([proving], "i").identity == proving.identity
+    assert Generate([seeing, proving], "i").identity == Generate([proving, seeing], "i").identity
+    assert Generate([proving], "i").params == {} != Generate([proving, seeing], "i").params
+
+
+def test_an_author_mends_only_what_it_wrote_itself() -> None:
+    row, drafts = written()
+    replies = [Reply(AuthorJob(photo(), tuple(row["instances"])), {"queries": [drafts[0] | {"answer": "4321"}]})]
+    refused = Drafts(row).hand_to("a", True).write(replies)
+    assert refused.repair_jobs(photo())
+    assert not refused.hand_to("b", True).repair_jobs(photo())

@@ -51,6 +51,10 @@ def image(n: int) -> Row:
     }
 
 
+def labels(n: int) -> Row:
+    return {"image_id": sha(n), "files": ["s3://photos/labels.json"], "labels": "{}"}
+
+
 def category(n: int) -> Row:
     found = [{"box": [0.0, 1.0, 20.5, 30.0], "score": 0.9, "text": None}]
     rated = {"count_estimate": n, "complexity": 3, "quality": "high", "found": found}
@@ -146,6 +150,7 @@ def answer(n: int) -> Row:
 
 GOOD: dict[str, Callable[[int], Row]] = {
     "images": image,
+    "labels": labels,
     "categories": category,
     "instances": instance,
     "queries": query,

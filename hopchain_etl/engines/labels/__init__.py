@@ -1,0 +1,1 @@
+"""The engines of the profile labels: instances from labels that exist already."""

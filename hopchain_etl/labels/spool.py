@@ -1,0 +1,256 @@
+"""Spool: the entries of all label files and the photos of the lake in a temporary database on disk.
+
+Files of several hundred MB name photos, categories and annotations in any order; only what concerns one photo is in
+memory at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from urllib.parse import unquote, urlsplit
+
+from hopchain_etl.labels.entries import (
+    Caption,
+    CategoryName,
+    Entry,
+    LabelledPhoto,
+    LabelledThing,
+    Mistake,
+    Stated,
+)
+
+MOST_TOLD = 200  # mistakes of one kind in one file that are told one by one; the rest is counted
+MOST_THINGS = 2_000  # annotations of a photo; more are not believed
+_SUFFIXES = re.compile(r"\.(jpe?g|jfif|png|webp|bmp|tiff?|gif)", re.IGNORECASE)
+_UPLOADED = re.compile(r"[0-9a-f]{8}-(?P<name>.+)")  # Label Studio's name of an uploaded file
+
+_TABLES = """
+CREATE TABLE lake (uri TEXT PRIMARY KEY, name TEXT, stem TEXT, image TEXT);
+CREATE INDEX lake_name ON lake (name);
+CREATE INDEX lake_stem ON lake (stem);
+CREATE INDEX lake_image ON lake (image);
+CREATE TABLE photos (file INTEGER, id TEXT, image TEXT, entry TEXT, PRIMARY KEY (file, id)) WITHOUT ROWID;
+CREATE INDEX photos_image ON photos (image);
+CREATE TABLE things (place INTEGER PRIMARY KEY, file INTEGER, id TEXT, photo TEXT, entry TEXT);
+CREATE UNIQUE INDEX things_id ON things (file, id);
+CREATE INDEX things_photo ON things (file, photo);
+CREATE TABLE captions (file INTEGER, photo TEXT, text TEXT);
+CREATE INDEX captions_photo ON captions (file, photo);
+CREATE TABLE categories (file INTEGER, id TEXT, name TEXT, PRIMARY KEY (file, id)) WITHOUT ROWID;
+CREATE TABLE stated (file INTEGER PRIMARY KEY, exhaustive INTEGER);
+CREATE TABLE faults (file INTEGER, photo TEXT, reason TEXT, detail TEXT, id TEXT, category TEXT);
+CREATE INDEX faults_photo ON faults (file, photo);
+"""
+
+
+@dataclass(frozen=True)
+class FileLabels:
+    """What one file says of one photo of the lake."""
+
+    file: int
+    photo: LabelledPhoto
+    things: tuple[LabelledThing, ...]
+    captions: tuple[str, ...]
+    mistakes: tuple[Mistake, ...]  # found while the file was read
+
+
+class Spool:
+    """A database in ``folder``; use it in a ``with`` statement. Files are numbered by who adds them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._db = sqlite3.connect(folder / "labels.sqlite", isolation_level=None)
+        self._db.executescript("PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;")
+        self._db.executescript(_TABLES)
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._db.close()
+
+    # --- writing ---
+
+    def add_photos(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Add photos of the lake: uri and image_id."""
+        with self._transaction():
+            for uri, image in rows:
+                name = uri.rsplit("/", 1)[-1]
+                self._db.execute("INSERT OR IGNORE INTO lake VALUES (?,?,?,?)", (uri, name, _stem(name), image))
+
+    def add_file(self, file: int, uri: str, entries: Iterable[Entry]) -> None:
+        """Add what a file says, all of it or, if ``entries`` raises, nothing."""
+        with self._transaction():
+            for entry in entries:
+                self._add(file, uri, entry)
+
+    def _add(self, file: int, uri: str, entry: Entry) -> None:
+        match entry:
+            case LabelledThing():
+                known = Mistake("duplicate_id", "another annotation has this id", entry.id, entry.photo, entry.category)
+                sql = "INSERT OR IGNORE INTO things (file, id, photo, entry) VALUES (?,?,?,?)"
+                self._insert(sql, (file, entry.id, entry.photo, json.dumps(asdict(entry))), known)
+            case LabelledPhoto():
+                image, why = self._find(entry, uri)
+                known = Mistake("duplicate_id", "another photo has this id", entry.id)
+                sql = "INSERT OR IGNORE INTO photos VALUES (?,?,?,?)"
+                if self._insert(sql, (file, entry.id, image, json.dumps(asdict(entry))), known) and why:
+                    self._fault(file, Mistake(why, "no photo, or several, go by its name", entry.id))
+            case CategoryName():
+                known = Mistake("duplicate_id", "another category has this id", entry.id)
+                self._insert("INSERT OR IGNORE INTO categories VALUES (?,?,?)", (file, entry.id, entry.name), known)
+            case Caption():
+                self._db.execute("INSERT INTO captions VALUES (?,?,?)", (file, entry.photo, entry.text))
+            case Stated():
+                self._db.execute("INSERT OR REPLACE INTO stated VALUES (?,?)", (file, entry.exhaustive))
+            case Mistake():
+                self._fault(file, entry)
+
+    def _insert(self, sql: str, row: tuple[int | str | None, ...], known: Mistake) -> bool:
+        """Insert a row whose first column is the file; return False, with a mistake, if its id is taken."""
+        added = self._db.execute(sql, row).rowcount > 0
+        if not added:
+            self._fault(row[0], known)
+        return added
+
+    def _fault(self, file: int | str | None, one: Mistake) -> None:
+        row = (file, one.photo or None, one.reason, one.detail, one.id, one.category or None)
+        self._db.execute("INSERT INTO faults VALUES (?,?,?,?,?,?)", row)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # --- which photo of the lake is meant ---
+
+    def _find(self, photo: LabelledPhoto, file: str) -> tuple[str | None, str | None]:
+        """Return the image_id that a file's photo is, or why there is none."""
+        if photo.sha256:
+            known = self._db.execute("SELECT 1 FROM lake WHERE image = ?", (photo.sha256,)).fetchone()
+            return (photo.sha256, None) if known else (None, "unknown_photo")
+        path = _path(photo.name or "")
+        found = self._named(path)
+        if len(found) > 1:  # those that lie nearest to the file itself
+            near = [_nearness(uri, file) for uri, _ in found]
+            found = [one for one, nearness in zip(found, near, strict=True) if nearness == max(near)]
+        images = {image for _, image in found}
+        if len(images) == 1:
+            return images.pop(), None
+        return None, "ambiguous_photo" if images else "unknown_photo"
+
+    def _named(self, path: list[str]) -> list[tuple[str, str]]:
+        """Return uri and image_id of the photos whose uri ends as a path does, as far as any of them does."""
+        if not path:
+            return []
+        uploaded = _UPLOADED.fullmatch(path[-1])
+        for name in (path[-1], *([uploaded["name"]] if uploaded else [])):
+            column, value = ("name", name) if _SUFFIXES.fullmatch(PurePosixPath(name).suffix) else ("stem", name)
+            sql = f"SELECT uri, image FROM lake WHERE {column} = ?"  # noqa: S608 - one of two words
+            if found := self._db.execute(sql, (value,)).fetchall():
+                shared = [_shared(path[:-1], uri.split("/")[:-1]) for uri, _ in found]
+                return [one for one, length in zip(found, shared, strict=True) if length == max(shared)]
+        return []
+
+    # --- reading ---
+
+    def labels_of(self, image: str) -> list[FileLabels]:
+        """Return what the files say of a photo of the lake, in the order of the files."""
+        photos = self._db.execute("SELECT file, id, entry FROM photos WHERE image = ? ORDER BY file, id", (image,))
+        return [self._labels(file, name, _photo(entry)) for file, name, entry in photos.fetchall()]
+
+    def _labels(self, file: int, name: str, photo: LabelledPhoto) -> FileLabels:
+        at = (file, name)
+        sql = "SELECT entry FROM things WHERE file = ? AND photo = ? ORDER BY place LIMIT ?"
+        things = tuple(_thing(entry) for (entry,) in self._db.execute(sql, (*at, MOST_THINGS + 1)))
+        captions = self._db.execute("SELECT text FROM captions WHERE file = ? AND photo = ? ORDER BY rowid", at)
+        sql = "SELECT reason, detail, id, category FROM faults WHERE file = ? AND photo = ? ORDER BY rowid LIMIT ?"
+        faults = self._db.execute(sql, (*at, MOST_THINGS))
+        mistakes = tuple(Mistake(reason, detail, one, name, category) for reason, detail, one, category in faults)
+        stated = self._db.execute("SELECT exhaustive FROM stated WHERE file = ?", (file,)).fetchone()
+        if stated and photo.exhaustive is None:
+            photo = replace(photo, exhaustive=bool(stated[0]))
+        return FileLabels(file, photo, things, tuple(text for (text,) in captions), mistakes)
+
+    def category(self, file: int, name: str) -> str | None:
+        """Return the name of a category id; the id itself in a file that names no ids; None if it is unknown."""
+        row = self._db.execute("SELECT name FROM categories WHERE file = ? AND id = ?", (file, name)).fetchone()
+        if row:
+            return str(row[0])
+        some = self._db.execute("SELECT 1 FROM categories WHERE file = ? LIMIT 1", (file,)).fetchone()
+        return None if some else name
+
+    def loose_mistakes(self, file: int) -> Iterator[Mistake]:
+        """Yield the mistakes of a file that concern no photo of the lake: all of a rare kind, many are counted."""
+        told: Counter[str] = Counter()
+        for one in self._loose(file):
+            told[one.reason] += 1
+            if told[one.reason] <= MOST_TOLD:
+                yield one
+        for reason, count in told.items():
+            if count > MOST_TOLD:
+                yield Mistake(reason, f"and {count - MOST_TOLD} more")
+
+    def _loose(self, file: int) -> Iterator[Mistake]:
+        sql = """SELECT reason, detail, id FROM faults AS f WHERE file = ? AND (f.photo IS NULL OR NOT EXISTS (
+                 SELECT 1 FROM photos WHERE photos.file = f.file AND photos.id = f.photo)) ORDER BY rowid"""
+        yield from (Mistake(*row) for row in self._db.execute(sql, (file,)))
+        sql = """SELECT id, photo FROM things AS t WHERE file = ? AND NOT EXISTS (
+                 SELECT 1 FROM photos WHERE photos.file = t.file AND photos.id = t.photo) ORDER BY place"""
+        for name, photo in self._db.execute(sql, (file,)):
+            yield Mistake("unknown_photo", f"the file has no photo with the id {photo[:40]!r}", name)
+
+
+def _photo(entry: str) -> LabelledPhoto:
+    fields = json.loads(entry)
+    size = fields["size"]
+    lists = {name: tuple(fields[name]) for name in ("doubtful", "absent")}
+    return LabelledPhoto(**{**fields, **lists, "size": tuple(size) if size else None})
+
+
+def _thing(entry: str) -> LabelledThing:
+    return LabelledThing(**json.loads(entry))
+
+
+def _stem(name: str) -> str:
+    suffix = PurePosixPath(name).suffix
+    return name.removesuffix(suffix) if _SUFFIXES.fullmatch(suffix) else name
+
+
+def _path(name: str) -> list[str]:
+    """Return the steps of a path or URL, without what leads nowhere; it is only compared, never opened."""
+    if "://" in name or name.startswith("/data/"):
+        try:
+            parts = urlsplit(name)
+        except ValueError:
+            return []
+        name = unquote(parts.query.removeprefix("d=") if parts.query.startswith("d=") else parts.path)
+    return [step for step in name.replace("\\", "/").split("/") if step not in ("", ".", "..")]
+
+
+def _nearness(uri: str, file: str) -> tuple[bool, int]:
+    """Return whether a photo lies in the folder of a label file, and how many steps their folders begin with alike."""
+    one, other = uri.split("/")[:-1], file.split("/")[:-1]
+    return one == other, _shared(one[::-1], other[::-1])
+
+
+def _shared(one: list[str], other: list[str]) -> int:
+    """Return how many steps two folders have in common at their ends."""
+    count = 0
+    for a, b in zip(reversed(one), reversed(other), strict=False):
+        if a != b:
+            break
+        count += 1
+    return count

@@ -1,0 +1,94 @@
+"""What the lake keeps of earlier selections, so that the next one reads only what is new.
+
+Three views (``lake.view``): the keys of each shard's queries, what people decided in each batch, and the verdicts on
+each shard's queries. A version covers all that the rows depend on, so they never have to be deleted, and are the same
+as if they were computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from hopchain_etl.lake.lake import Shard
+from hopchain_etl.lake.view import Derive, View, each
+from hopchain_etl.release import verdicts
+from hopchain_etl.release.decontaminate import normal
+from hopchain_etl.release.human_answers import ENTRIES, HumanAnswers
+from hopchain_etl.release.inputs import Inputs, Snapshot
+from hopchain_etl.release.outcomes import Place
+from hopchain_etl.release.query_keys import Keys, as_keys, keys_of
+
+# Increase when a rule of the selection changes.
+REVISION = 1
+
+_KEYS = pa.schema({"place": pa.string(), **dict.fromkeys(("queries", "images", "questions"), pa.large_binary())})
+_VERDICTS = pa.schema({"place": pa.string(), "verdicts": pa.large_binary()})
+
+
+@dataclass(frozen=True)
+class ShardKeys:
+    """The keys of a shard's queries, of their images, and of the normal form of their questions."""
+
+    queries: Keys
+    images: Keys
+    questions: Keys
+
+
+def query_keys(inputs: Inputs, lineages: Sequence[str]) -> dict[Place, ShardKeys]:
+    """Return the keys of each shard of the queries table under these lineages, in order."""
+    places = {_name(place): place for place in _places(inputs, lineages)}
+
+    def read(name: str) -> pa.Table:
+        lineage, shard = places[name]
+        rows = inputs.read("queries", lineage, shard, columns=["query_id", "image_id", "question"])
+        texts = rows["query_id"], rows["image_id"], pa.array(map(normal, rows["question"].to_pylist()), pa.string())
+        keys = (keys_of(column.to_pylist()).tobytes() for column in texts)
+        return pa.Table.from_pylist([dict(zip(_KEYS.names, (name, *keys), strict=True))], schema=_KEYS)
+
+    versions = {name: inputs.version("queries", *place) for name, place in places.items()}
+    rows = View(inputs.store, "release-keys", _KEYS).rows(versions, each(read))
+    held = {row["place"]: [as_keys(row[name]) for name in _KEYS.names[1:]] for row in rows.to_pylist()}
+    return {place: ShardKeys(*held[name]) for name, place in places.items()}
+
+
+def human_answers(inputs: Inputs, snapshot: Snapshot) -> HumanAnswers:
+    """Return what people decided, of the batches in a snapshot."""
+
+    def keep(rules: Mapping[str, str], derive: Derive) -> pa.Table:
+        versions = {}
+        for place, rule in rules.items():
+            fingerprint, _, shard = place.partition("/")
+            parts = inputs.version("answers", fingerprint, Shard.parse(shard))
+            versions[place] = " ".join([parts, rule, *snapshot.get("voided", ())])
+        return View(inputs.store, "release-answers", ENTRIES).rows(versions, derive)
+
+    return HumanAnswers(inputs, snapshot, inputs.is_voided, keep)
+
+
+def shard_verdicts(
+    inputs: Inputs, target: str, versions: Mapping[Place, str], judge: Callable[[Place], pa.Table]
+) -> Iterator[tuple[Place, pa.Table]]:
+    """Yield for each place the verdicts on its queries; ``judge`` is asked for those that are not kept."""
+    places = {_name(place): place for place in versions}
+
+    def read(name: str) -> pa.Table:
+        data = verdicts.to_bytes(judge(places[name]))
+        return pa.Table.from_pylist([{"place": name, "verdicts": data}], schema=_VERDICTS)
+
+    named = {name: versions[place] for name, place in places.items()}
+    rows = View(inputs.store, f"release-verdicts-{target}", _VERDICTS).rows(named, each(read))
+    at = {name: number for number, name in enumerate(rows["place"].to_pylist())}
+    for name, place in places.items():
+        yield place, verdicts.from_bytes(rows["verdicts"][at[name]].as_buffer())
+
+
+def _places(inputs: Inputs, lineages: Sequence[str]) -> Iterator[Place]:
+    return ((lineage, shard) for lineage in lineages for shard in inputs.shards("queries", lineage))
+
+
+def _name(place: Place) -> str:
+    lineage, shard = place
+    return f"{lineage}/{shard}"

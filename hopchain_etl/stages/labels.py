@@ -1,0 +1,248 @@
+"""Labels: reads label files, matches them to the photos of the lake, and writes the table ``labels``.
+
+The table has one fingerprint, whatever the files say: a shard is written again only where what they say of its photos
+has changed, and the stages that use it run again for that shard. Where nothing has changed since the last time, neither
+files nor photos nor settings, nothing is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from hopchain_etl import schemas
+from hopchain_etl.engines.base import JSON, Identity, canonical_json, uses_labels
+from hopchain_etl.labels.entries import LabelFileError, Mistake
+from hopchain_etl.labels.files import NAME_FILES, PHOTOS, SUFFIXES, FileReader
+from hopchain_etl.labels.photo import joined
+from hopchain_etl.labels.spool import Spool
+from hopchain_etl.lake.lake import Lake, Marker, Shard, inputs_digest
+from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo, ObjectStore
+from hopchain_etl.lake.stores import open_store
+from hopchain_etl.quality.validator import Validator
+from hopchain_etl.settings import LabelsSettings, SourceSettings
+from hopchain_etl.stages.lineage import Lineage
+from hopchain_etl.stages.runner import Row
+
+log = logging.getLogger(__name__)
+
+REVISION = 1
+_LINEAGE = Lineage("labels", REVISION, Identity("labels", "1"), None)
+FINGERPRINT = _LINEAGE.fingerprint
+_STATE = f"labels/{FINGERPRINT}/_READ"
+_COLUMNS = ("image_id", "uri", "width", "height")
+_IN_MEMORY = 4 << 20  # bytes; a larger file is read from disk
+
+
+# --- what the stages that use labels need ---
+
+
+def sources_of(engine: object) -> tuple[tuple[str, str], ...]:
+    """Return the labels table as a source of a stage, if its engine uses labels."""
+    return (("labels", FINGERPRINT),) if uses_labels(engine) else ()
+
+
+def params_of(engine: object) -> JSON:
+    """Return the same as parameters of the stage's lineage."""
+    return {"labels": FINGERPRINT} if uses_labels(engine) else {}
+
+
+def by_photo(lake: Lake, sources: Sequence[tuple[str, str]], shard: Shard) -> dict[str, JSON]:
+    """Return a shard's labels by image_id; nothing without a source."""
+    rows = (row for table, name in sources for row in lake.read(table, name, shard).to_pylist())
+    return {row["image_id"]: json.loads(row["labels"]) for row in rows}
+
+
+# --- reading the files ---
+
+
+@dataclass(frozen=True)
+class _File:
+    """A label file in its store."""
+
+    store: ObjectStore
+    info: ObjectInfo
+
+    @property
+    def uri(self) -> str:
+        return self.store.uri(self.info.key)
+
+
+def read_labels(lake: Lake, settings: LabelsSettings, source: SourceSettings, *, validate: Validator) -> int:
+    """Bring the labels table up to date; return how many shards were written.
+
+    Everything that is wrong in a file becomes a reject; a file that cannot be read at all becomes one, and the others
+    go on. Raises StoreError if the files cannot be listed or fetched.
+    """
+    files = _files(settings, source)
+    markers = lake.markers("images")
+    state = _state(files, markers, lake.withdrawn(), settings)
+    if lake.get_json(_STATE) == state and markers.keys() <= lake.markers("labels", FINGERPRINT).keys():
+        return 0
+    lake.put_json(f"lineages/{FINGERPRINT}.json", _LINEAGE.facts)
+    with tempfile.TemporaryDirectory(prefix="hopchain-labels-") as folder, Spool(Path(folder)) as spool:
+        withdrawn = lake.withdrawn()
+
+        def photos(shard: Shard) -> list[Row]:
+            rows: list[Row] = lake.read("images", None, shard, withdrawn=withdrawn).select(_COLUMNS).to_pylist()
+            return rows
+
+        spool.add_photos((row["uri"], row["image_id"]) for shard in markers for row in photos(shard))
+        broken = _fill(spool, files, settings, Path(folder))
+        labels = _Labels(spool, [one.uri for one in files], settings.exhaustive)
+        written = 0
+        for place, shard in enumerate(markers):
+            loose = [*broken, *labels.loose_mistakes()] if not place else []  # told once, with the first shard
+            written += _write(lake, shard, labels.of(photos(shard)), loose, markers[shard], validate)
+    lake.put_json(_STATE, state)
+    return written
+
+
+def _files(settings: LabelsSettings, source: SourceSettings) -> list[_File]:
+    """Return the label files, those with names of categories first."""
+    if settings.uri:
+        store, found = _named(settings)
+        found = [one for one in found if not PHOTOS.search(one.key)]
+    else:
+        store = open_store(source)
+        found = [one for one in store.list_objects() if one.key.casefold().endswith(SUFFIXES)]
+    names = sorted(found, key=lambda one: (not NAME_FILES.search(one.key), one.key))
+    return [_File(store, one) for one in names if one.size or not one.key.endswith("/")]
+
+
+def _named(settings: LabelsSettings) -> tuple[ObjectStore, list[ObjectInfo]]:
+    """Return the objects at a location, which is a folder or a single file."""
+    store = open_store(settings)
+    if found := list(store.list_objects()):
+        return store, found
+    folder, _, name = settings.uri.rpartition("/")
+    if folder.endswith(("://", ":/")):
+        return store, []
+    above = open_store(settings.model_copy(update={"uri": folder}))
+    return above, [one for one in above.list_objects(name) if one.key == name]
+
+
+def _state(
+    files: Sequence[_File], markers: dict[Shard, Marker], withdrawn: Iterable[str], settings: LabelsSettings
+) -> str:
+    facts = {
+        "files": [[one.uri, one.info.etag, one.info.size] for one in files],
+        "photos": [[str(shard), inputs_digest([marker])] for shard, marker in markers.items()],
+        "withdrawn": sorted(withdrawn),
+        "settings": [settings.exhaustive, settings.max_bytes],
+    }
+    return hashlib.sha256(canonical_json(facts).encode()).hexdigest()
+
+
+def _fill(spool: Spool, files: Sequence[_File], settings: LabelsSettings, folder: Path) -> list[Row]:
+    """Read all files into the spool; return a reject for each that cannot be used."""
+    broken = []
+    reader = FileReader()
+    for number, one in enumerate(files):
+        try:
+            if one.info.size > settings.max_bytes:
+                raise LabelFileError("too_large", f"{one.info.size} bytes, at most {settings.max_bytes}")
+            with _opened(one, folder) as file:
+                spool.add_file(number, one.uri, reader.entries(one.info.key, file))
+        except MissingObjectError:
+            broken.append(_reject(one.uri, Mistake("vanished", "listed, and gone before it was fetched")))
+        except LabelFileError as error:
+            log.warning("%s cannot be used: %s", one.uri, error)
+            broken.append(_reject(one.uri, Mistake(error.reason, str(error))))
+    return broken
+
+
+def _opened(one: _File, folder: Path) -> BinaryIO:
+    if one.info.size <= _IN_MEMORY:
+        return io.BytesIO(one.store.get(one.info.key))
+    path = folder / "file"
+    one.store.download(one.info.key, path)
+    return path.open("rb")
+
+
+class _Labels:
+    """The rows and rejects of photos, from a filled spool."""
+
+    def __init__(self, spool: Spool, files: Sequence[str], exhaustive: bool) -> None:
+        self._spool, self._files, self._exhaustive = spool, files, exhaustive
+
+    def of(self, images: Sequence[Row]) -> Iterator[tuple[Row | None, list[Row]]]:
+        """Yield for each photo that a file names its row, None if nothing of it can be used, and its rejects."""
+        for image in images:
+            found = self._spool.labels_of(image["image_id"])
+            if not found:
+                continue
+            size = image["width"], image["height"]
+            content, mistakes = joined(found, self._spool.category, *size, exhaustive=self._exhaustive)
+            rejects = [_reject(self._files[file], one, image) for file, one in mistakes]
+            files = sorted({self._files[one.file] for one in found})
+            row = {"image_id": image["image_id"], "files": files, "labels": canonical_json(content)}
+            yield (row if content else None), rejects
+
+    def loose_mistakes(self) -> Iterator[Row]:
+        """Yield the rejects of what concerns no photo of the lake."""
+        for number, uri in enumerate(self._files):
+            yield from (_reject(uri, one) for one in self._spool.loose_mistakes(number))
+
+
+def _reject(file: str, mistake: Mistake, image: Row | None = None) -> Row:
+    """Return a mistake as a row of rejects; it names the file, and the photo if it is one of the lake."""
+    where = {"file": file, "id": mistake.id, "photo": mistake.photo}
+    return {
+        "stage": "labels",
+        "scope": "output",
+        "outcome": "rejected",
+        "reason": mistake.reason,
+        "detail": f"{PurePosixPath(file).name}{f', id {mistake.id}' if mistake.id else ''}: {mistake.detail}",
+        "input_id": image["image_id"] if image else file,
+        "image_id": image["image_id"] if image else None,
+        "uri": image["uri"] if image else file,
+        "etag": None,
+        "payload": json.dumps(where, sort_keys=True),
+    }
+
+
+def _write(
+    lake: Lake,
+    shard: Shard,
+    found: Iterator[tuple[Row | None, list[Row]]],
+    loose: Sequence[Row],
+    images: Marker,
+    validate: Validator,
+) -> bool:
+    """Write a shard unless it holds the same already; return whether its rows are others than before."""
+    rows, rejects, rejected = [], [*loose], 0
+    for row, wrong in found:
+        if row:
+            rows.append(row)
+        elif wrong:
+            rejected += 1
+            wrong = [{**wrong[0], "scope": "input"}, *wrong[1:]]
+        rejects += wrong
+    table = pa.Table.from_pylist(rows, schema=schemas.LABELS)
+    verdict = validate("labels", table)
+    verdict.raise_if_over_threshold(f"labels {shard}")
+    folder, old = lake.folder("labels", FINGERPRINT, shard), lake.marker("labels", FINGERPRINT, shard)
+    marker = Marker(
+        parts=lake.write_parts(folder, "part", table),
+        rejects=lake.write_parts(folder, "rejects", pa.Table.from_pylist(rejects, schema=schemas.REJECTS)),
+        read=len(rows) + rejected,
+        ok=len(rows),
+        rejected=rejected,
+        failed=0,
+        inputs=inputs_digest([images]),
+        reasons=dict(Counter(one["reason"] for one in rejects)),
+    )
+    if old != marker:
+        lake.replace_marker("labels", FINGERPRINT, shard, marker)
+    return old is None or old.parts != marker.parts

@@ -1,0 +1,240 @@
+"""Every format says the same things in its own way, and no file of a stranger can do more than be refused."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pycocotools import mask as coco
+
+from hopchain_etl.labels.entries import Entry, LabelError, LabelFileError, LabelledPhoto, LabelledThing, Mistake, noun
+from hopchain_etl.labels.files import FileReader
+from hopchain_etl.labels.outlines import box_of, mask_of
+
+WIDTH, HEIGHT = 320, 240
+PIXELS = [[*range(20, 70)], [*range(20, 80)]]  # columns and rows of the cat in every example
+
+COCO = {
+    "images": [{"id": 1, "file_name": "a.png", "width": WIDTH, "height": HEIGHT}],
+    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [20, 20, 50, 60], "attributes": {"wet": True}}],
+    "categories": [{"id": 1, "name": "cat"}],
+}
+VOC = """<annotation><folder>x</folder><filename>a.png</filename>
+<size><width>320</width><height>240</height><depth>3</depth></size>
+<object><name>cat</name><difficult>0</difficult>
+<bndbox><xmin>20</xmin><ymin>20</ymin><xmax>70</xmax><ymax>80</ymax></bndbox>
+<attributes><attribute><name>wet</name><value>true</value></attribute></attributes></object></annotation>"""
+CVAT = """<?xml version="1.0" encoding="utf-8"?>
+<annotations><version>1.1</version><meta><task><name>t</name></task></meta>
+<image id="0" name="a.png" width="320" height="240">
+<box label="cat" xtl="20" ytl="20" xbr="70" ybr="80" occluded="0"><attribute name="wet">true</attribute></box>
+</image></annotations>"""
+STUDIO = [
+    {
+        "id": 5,
+        "data": {"image": "/data/upload/1/0a1b2c3d-a.png"},
+        "annotations": [
+            {"was_cancelled": True, "result": []},
+            {
+                "result": [
+                    {
+                        "id": "r1",
+                        "type": "rectanglelabels",
+                        "original_width": WIDTH,
+                        "original_height": HEIGHT,
+                        "value": {
+                            "x": 100 * 20 / WIDTH,
+                            "y": 100 * 20 / HEIGHT,
+                            "width": 100 * 50 / WIDTH,
+                            "height": 25,
+                            "rotation": 0,
+                            "rectanglelabels": ["cat"],
+                        },
+                    },
+                    {"id": "r1", "type": "choices", "from_name": "wet", "value": {"choices": ["true"]}},
+                ]
+            },
+        ],
+    }
+]
+YOLO = "0 0.140625 0.2083333 0.15625 0.25\n"
+
+
+def read(name: str, data: Any, names: str | None = None) -> list[Entry]:
+    """Return what a file says; ``names`` are those of a data.yaml beside it."""
+    reader = FileReader()
+    if names is not None:
+        assert list(reader.entries("data.yaml", io.BytesIO(names.encode()))) == []
+    raw = data if isinstance(data, bytes) else (data if isinstance(data, str) else json.dumps(data)).encode()
+    return list(reader.entries(name, io.BytesIO(raw)))
+
+
+def things(found: list[Entry]) -> list[LabelledThing]:
+    return [one for one in found if isinstance(one, LabelledThing)]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "names"),
+    [
+        pytest.param("labels.json", COCO, None, id="coco"),
+        pytest.param("a.xml", VOC, None, id="voc"),
+        pytest.param("annotations.xml", CVAT, None, id="cvat"),
+        pytest.param("export.json", STUDIO, None, id="label-studio"),
+        pytest.param("labels/a.txt", YOLO, "names: [cat, dog]", id="yolo"),
+        pytest.param("labels/a.txt", YOLO, "names:\n  0: cat\n  1: dog\n", id="yolo-map"),
+    ],
+)
+def test_each_format_says_the_same(name: str, data: Any, names: str | None) -> None:
+    found = read(name, data, names)
+    (photo,) = [one for one in found if isinstance(one, LabelledPhoto)]
+    (thing,) = things(found)
+    assert photo.size in (None, (WIDTH, HEIGHT))
+    assert (photo.name or "").rsplit("/", 1)[-1].endswith(("a.png", "a"))
+    assert thing.photo == photo.id
+    assert box_of(mask_of(thing, WIDTH, HEIGHT)) == [20, 20, 70, 80]
+    if names is None:
+        assert thing.attributes["wet"] == "true"
+    if names is not None or not isinstance(data, dict):
+        assert thing.category == "cat"
+    assert not [one for one in found if isinstance(one, Mistake)]
+
+
+def test_shapes_of_cvat() -> None:
+    shapes = """<polygon label="cat" points="20,20;70,20;70,80;20,80"/>
+    <mask label="cat" left="20" top="20" width="50" height="60" rle="0, 3000"/>
+    <ellipse label="cat" cx="100" cy="100" rx="30" ry="20"/>
+    <box label="cat" xtl="150" ytl="50" xbr="190" ybr="150" rotation="90"/>
+    <polyline label="cat" points="1,1;2,2"/><tag label="rain"/>"""
+    found = read("a.xml", CVAT.replace("</image>", shapes + "</image>"))
+    boxes = [box_of(mask_of(one, WIDTH, HEIGHT)) for one in things(found)]
+    assert boxes[:3] == [[20, 20, 70, 80]] * 3
+    assert boxes[3] == pytest.approx([70, 80, 130, 120], abs=1)
+    assert boxes[4] == pytest.approx([120, 80, 220, 120], abs=1)
+    assert [one.reason for one in found if isinstance(one, Mistake)] == ["unsupported_shape"]
+
+
+def test_polygons_of_yolo_and_lines_that_are_none() -> None:
+    lines = ["1 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5", "7 0.5 0.5 0.1 0.1", "0 0.5 0.5 0.1", "0 nan 0.5 0.1 0.1"]
+    found = read("a.txt", "\n".join(lines), "names: [cat, dog]")
+    (polygon,) = things(found)
+    assert polygon.category == "dog"
+    assert box_of(mask_of(polygon, WIDTH, HEIGHT)) == [32, 24, 160, 120]
+    mistakes = [(one.id, one.reason) for one in found if isinstance(one, Mistake)]
+    assert mistakes == [("line 2", "unknown_category"), ("line 3", "bad_polygon"), ("line 4", "bad_number")]
+
+
+def test_yolo_takes_the_nearest_names_and_needs_some() -> None:
+    reader = FileReader()
+    for name, text in (("one/classes.txt", "cat\ndog"), ("two/obj.names", "cup\npen")):
+        assert list(reader.entries(name, io.BytesIO(text.encode()))) == []
+    assert things(list(reader.entries("two/labels/a.txt", io.BytesIO(YOLO.encode()))))[0].category == "cup"
+    with pytest.raises(LabelFileError, match=r"classes\.txt") as caught:
+        list(reader.entries("three/a.txt", io.BytesIO(YOLO.encode())))
+    assert caught.value.reason == "no_names"
+
+
+def test_texts_and_captions_of_label_studio() -> None:
+    task = json.loads(json.dumps(STUDIO[0]))
+    result = task["annotations"][1]["result"]
+    result.append({"id": "r1", "type": "textarea", "from_name": "transcription", "value": {"text": ["STOP"]}})
+    result.append({"id": "c", "type": "choices", "from_name": "weather", "value": {"choices": ["rain"]}})
+    result.append({"id": "b", "type": "brushlabels", "value": {"format": "rle", "rle": [1], "brushlabels": ["cat"]}})
+    found = read("a.json", [task])
+    assert [one.text for one in things(found)] == ["STOP"]
+    assert "Caption(photo='5', text='rain')" in map(str, found)
+    assert [one.reason for one in found if isinstance(one, Mistake)] == ["unsupported_shape"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '<!DOCTYPE a [<!ENTITY x "ha">]><annotation><filename>&x;</filename></annotation>',
+        '<!DOCTYPE a SYSTEM "file:///etc/passwd"><annotation/>',
+        "<a>" * 100_000,
+        "<annotation>" * 1000 + "</annotation>" * 1000,
+        "<html></html>",
+        VOC[:-20],
+        "[1, 2]",
+        '{"some": "file"}',
+        "0 0.5",
+        "these are words",
+        b"\x00\xff\xfe",
+        b"{\xff",
+        '{"images": [' + "1" * 10_000 + "]}",
+        '{"images": [' * 10_000,
+        '{"images": [{"id": 1}]} and more',
+        '{"images": [{"id": 1} {"id": 2}]}',
+    ],
+)
+def test_a_file_that_is_none_is_refused_as_a_whole(data: str | bytes) -> None:
+    with pytest.raises(LabelFileError):
+        read("a.txt", data)
+
+
+def test_json_may_be_cut_anywhere_into_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = read("a.json", COCO)
+    for size in (1, 2, 7):
+        monkeypatch.setattr("hopchain_etl.labels.json_stream._CHUNK", size)
+        assert read("a.json", COCO) == whole
+
+
+@given(st.sampled_from(["a.json", "a.xml", "a.txt", "data.yaml"]), st.binary(max_size=200))
+def test_no_bytes_do_more_than_be_refused(name: str, data: bytes) -> None:
+    usable(name, data)
+
+
+@given(st.data())
+def test_no_damage_to_a_good_file_does_more_than_be_refused(data: st.DataObject) -> None:
+    name, good = data.draw(
+        st.sampled_from(
+            [
+                ("a.json", json.dumps(COCO)),
+                ("a.json", json.dumps(STUDIO)),
+                ("a.xml", VOC),
+                ("a.xml", CVAT),
+                ("a.txt", YOLO),
+                ("data.yaml", "names: [cat]"),
+            ]
+        )
+    )
+    raw = bytearray(good.encode())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(raw) - 1))
+        raw[at : at + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=4))
+        if not raw:
+            break
+    usable(name, bytes(raw))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("a.png"),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+KEYS = ["id", "image_id", "category_id", "bbox", "segmentation", "iscrowd", "attributes", "file_name", "width", "name"]
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), VALUES), st.dictionaries(st.sampled_from(["size", "counts"]), VALUES))
+def test_no_values_do_more_than_be_refused(item: dict[str, Any], rle: dict[str, Any]) -> None:
+    for one in (item, {"id": 1, "image_id": 1, "category_id": 1, "segmentation": rle}, {**item, "segmentation": rle}):
+        for key in ("images", "annotations", "categories"):
+            usable("a.json", json.dumps({key: [one]}).encode())
+
+
+def usable(name: str, data: bytes) -> None:
+    """Read a file and use all that it says; only the errors that say what is wrong may come out."""
+    try:
+        found = read(name, data, "names: [cat]" if name == "a.txt" else None)
+    except LabelFileError:
+        return
+    for thing in things(found):
+        try:
+            mask = mask_of(thing, 32, 24)
+            noun(thing.category)
+        except LabelError:
+            continue
+        assert 0 < coco.area({**mask, "counts": mask["counts"].encode()}) <= 32 * 24

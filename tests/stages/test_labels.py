@@ -1,0 +1,260 @@
+"""Label files become the table ``labels``: matched to photos, mistakes as rejects, and only what changed is rebuilt."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hopchain_etl.engines.factory import Engines
+from hopchain_etl.engines.labels.engine import LabelsDetector, LabelsSegmenter
+from hopchain_etl.hops.program_author import write_queries
+from hopchain_etl.hops.scene import Scene
+from hopchain_etl.pipeline.funnel import funnel
+from hopchain_etl.scenes import draw
+from hopchain_etl.scenes.oracle import simulate_segmenter
+from hopchain_etl.stages.runner import Accepted
+from hopchain_etl.stages.segment import instances
+from hopchain_etl.takedown.lake import erase
+from support.labelled import (
+    Row,
+    build_of,
+    coco_of,
+    night,
+    plain,
+    png,
+    put,
+    reasons,
+    rejects,
+    rows,
+    run,
+    settings_in,
+    uncompressed,
+)
+from support.toy_engines import CountedAuthor
+
+SCENES = [("shelf", 1), ("bars", 4)]
+BOX = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [20, 20, 50, 60]}
+
+
+def one_photo(*annotations: Row, **image: Any) -> Row:
+    """Return COCO labels of a photo of 320 x 240 px called a.png."""
+    known = {"id": 1, "file_name": "a.png", "width": 320, "height": 240}
+    categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "Dog_(animal)"}]
+    return {"images": [{**known, **image}], "annotations": list(annotations), "categories": categories}
+
+
+def built(tmp_path: Path, labels: Any, **files: Any) -> Any:
+    """Build one photo with labels beside it."""
+    settings = settings_in(tmp_path)
+    put(settings, {"a.png": plain((200, 30, 30)), "labels.json": labels, **files})
+    return night(settings)
+
+
+def test_labels_of_drawn_scenes_give_the_queries_of_the_oracle(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    scenes = [(f"{kind}.png", draw(kind, seed)) for kind, seed in SCENES]
+    put(settings, {name: png(scene) for name, scene in scenes} | {"labels.json": coco_of(scenes, uncompressed)})
+    build = night(settings)
+    found = rows(build, "queries")
+    ids = {row["uri"].rsplit("/", 1)[-1]: row["image_id"] for row in rows(build, "images")}
+    asked = 0
+    for name, scene in scenes:
+        truth = instances({"image_id": ids[name]}, simulate_segmenter(scene))
+        assert isinstance(truth, Accepted)
+        seen = Scene.from_rows(truth.rows, *scene.image.size)
+        texts = [query.question for query in write_queries(seen, 2)]
+        assert texts == [row["question"] for row in found if row["image_id"] == ids[name]]
+        asked += len(texts)
+    assert asked >= 3
+    assert reasons(build) == []
+
+
+def test_a_corrected_label_rebuilds_only_its_shard_and_asks_only_for_its_photo(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    scenes = [(f"{n}.png", draw("shelf", n)) for n in range(4)]
+    labels = coco_of(scenes)
+    put(settings, {name: png(scene) for name, scene in scenes} | {"labels.json": labels})
+    calls = tmp_path / "calls"
+    engines = Engines(LabelsDetector(), LabelsSegmenter(), CountedAuthor(calls))
+    build = night(settings, engines=engines)
+    before = {row["query_id"] for row in rows(build, "queries")}
+    assert len(calls.read_text().splitlines()) == 4
+    assert run(build_of(settings, engines)) == []
+
+    corrected = json.loads(json.dumps(labels))
+    corrected["annotations"] = [one for one in labels["annotations"] if one["image_id"] != 2][:-1] + [
+        one for one in labels["annotations"] if one["image_id"] == 2
+    ]
+    calls.write_text("")
+    put(settings, {"labels.json": corrected})
+    again = build_of(settings, engines)
+    changed = [row["image_id"] for row in rows(build, "images") if row["uri"].endswith("/3.png")]
+    shards = run(again)
+    assert shards == [str(again.lake.completed_shards("images")[1])]
+    assert [line.split()[1] for line in calls.read_text().splitlines()] == changed
+    after = {row["query_id"] for row in rows(again, "queries")}
+    kept = {row["query_id"] for row in rows(again, "queries") if row["image_id"] not in changed}
+    assert kept
+    assert kept <= before
+    assert after != before
+
+
+def test_photos_without_labels_are_rejected_and_other_shards_stay_as_they_are(tmp_path: Path) -> None:
+    build = built(tmp_path, one_photo(BOX), **{"b.png": plain((10, 20, 200))})
+    level = {one.stage: one for one in funnel(build)}
+    assert level["detect"].reasons == {"no_labels": 1}
+    assert (level["labels"].read, level["labels"].ok) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        pytest.param(one_photo({**BOX, "image_id": 7}), ["unknown_photo"], id="annotation-of-no-photo"),
+        pytest.param(one_photo(BOX, file_name="other.png"), ["unknown_photo"], id="photo-not-in-the-lake"),
+        pytest.param(one_photo({**BOX, "bbox": [300, 20, 50, 60]}), ["outside"], id="box-outside"),
+        pytest.param(one_photo({**BOX, "bbox": [20, 20, 0, 60]}), ["zero_area"], id="no-width"),
+        pytest.param(one_photo({**BOX, "bbox": [20, 20, None, 60]}), ["bad_number"], id="null"),
+        pytest.param(one_photo({**BOX, "bbox": [20, 20, float("nan"), 60]}), ["bad_number"], id="nan"),
+        pytest.param(one_photo({**BOX, "bbox": [20, 20, 9]}), ["bad_number"], id="three-numbers"),
+        pytest.param(one_photo({**BOX, "category_id": 9}), ["unknown_category"], id="unknown-category"),
+        pytest.param(one_photo(BOX, {**BOX, "bbox": [90, 90, 9, 9]}), ["duplicate_id"], id="duplicate-id"),
+        pytest.param(one_photo(BOX, width=240, height=320), ["label_size"], id="turned"),
+        pytest.param(one_photo(BOX, width=640, height=480), ["label_size"], id="scaled"),
+        pytest.param(
+            one_photo({**BOX, "segmentation": {"size": [240, 320], "counts": "abc"}}), ["bad_mask"], id="broken-rle"
+        ),
+        pytest.param(
+            one_photo({**BOX, "segmentation": {"size": [240, 320], "counts": [5, 9]}}), ["bad_mask"], id="short-rle"
+        ),
+        pytest.param(
+            one_photo({**BOX, "segmentation": {"size": [2, 2], "counts": [4]}}), ["label_size"], id="rle-of-another"
+        ),
+        pytest.param(one_photo({**BOX, "segmentation": [[1, 2, 3, 4]]}), ["bad_polygon"], id="two-points"),
+        pytest.param(one_photo({**BOX, "segmentation": [[1, 2, 3, 4, 1e12, 9]]}), ["outside"], id="far-point"),
+        pytest.param(one_photo("nonsense"), ["bad_entry"], id="no-object"),
+    ],
+)
+def test_a_mistake_is_a_reject_with_file_and_id(tmp_path: Path, labels: Row, expected: list[str]) -> None:
+    build = built(tmp_path, labels)
+    assert reasons(build) == expected
+    (reject,) = rejects(build)
+    assert json.loads(reject["payload"])["file"].endswith("/source/labels.json")
+    if expected != ["bad_entry"]:
+        assert json.loads(reject["payload"])["id"] == "1"
+    assert "labels.json" in reject["detail"]
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b'{"images": [{"id": 1, "file_name": "a.png"}], "annotations": [',
+        b'{"images": ' + b"[" * 100_000,
+        b'{"a": ' + b"9" * 10_000 + b"}",
+        bytes(range(256)) * 10,
+        b"{}",
+        b"",
+        b'{"images": "\\',
+    ],
+)
+def test_a_damaged_file_is_one_reject_and_the_others_go_on(tmp_path: Path, damaged: bytes) -> None:
+    build = built(tmp_path, one_photo(BOX), **{"damaged.json": damaged})
+    (reject,) = rejects(build)
+    assert reject["reason"] in ("broken_file", "unknown_format")
+    assert reject["uri"].endswith("/damaged.json")
+    assert len(rows(build, "instances")) == 1
+
+
+def things(build: Any) -> list[tuple[str, bool]]:
+    return sorted((row["category"], row["certain"]) for row in rows(build, "instances"))
+
+
+FAR = {**BOX, "id": 2, "bbox": [200, 20, 50, 60]}
+DOG = {**BOX, "id": 3, "bbox": [100, 120, 50, 60], "category_id": 2}
+
+
+def test_what_may_not_be_counted_is_uncertain(tmp_path: Path) -> None:
+    crowd = {**FAR, "iscrowd": 1}
+    assert things(built(tmp_path / "crowd", one_photo(BOX, crowd, DOG))) == [
+        ("cat", False),
+        ("cat", True),
+        ("dog", True),
+    ]
+    lvis = one_photo(BOX, DOG, not_exhaustive_category_ids=[1], neg_category_ids=[])
+    assert things(built(tmp_path / "lvis", lvis)) == [("cat", False), ("dog", True)]
+    some = {**one_photo(BOX, DOG), "info": {"exhaustive": False}}
+    assert things(built(tmp_path / "some", some)) == [("cat", False), ("dog", False)]
+
+
+def test_a_thing_that_had_to_be_rejected_makes_its_category_uncertain(tmp_path: Path) -> None:
+    build = built(tmp_path, one_photo(BOX, {**FAR, "bbox": [400, 20, 50, 60]}, DOG))
+    assert things(build) == [("cat", False), ("dog", True)]
+
+
+def test_a_category_that_the_file_says_is_absent_is_a_mistake(tmp_path: Path) -> None:
+    build = built(tmp_path, one_photo(BOX, DOG, neg_category_ids=[2], not_exhaustive_category_ids=[]))
+    assert things(build) == [("cat", True), ("dog", False)]
+    assert reasons(build) == ["absent_category"]
+
+
+def test_the_setting_says_whether_files_are_exhaustive_that_do_not_say_it(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, labels={"exhaustive": False})
+    put(settings, {"a.png": plain((200, 30, 30)), "labels.json": one_photo(BOX)})
+    assert things(night(settings)) == [("cat", False)]
+
+
+def test_photos_are_matched_by_key_name_and_sha256_and_ambiguous_names_are_rejects(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, ingest={"shard_size": 9})
+    photos = {f"{folder}/1.png": plain((n * 60, 90, 200 - n * 60)) for n, folder in enumerate(("one", "two", "six"))}
+    put(settings, photos)
+    ids = {row["uri"].split("/")[-2]: row["image_id"] for row in rows(night(settings), "images")}
+    named = [
+        {"id": 1, "file_name": "train/one/1.png"},
+        {"id": 2, "file_name": "1.png"},
+        {"id": 3, "sha256": ids["two"]},
+        {"id": 4, "file_name": "../../six/./1.png"},
+    ]
+    put(settings, {"labels.json": {"images": named, "annotations": [], "categories": []}})
+    build = build_of(settings)
+    run(build)
+    assert {row["image_id"] for row in rows(build, "labels")} == set(ids.values())
+    assert reasons(build) == ["ambiguous_photo"]
+
+
+def test_texts_captions_and_attributes_are_kept(tmp_path: Path) -> None:
+    sign = {**BOX, "attributes": {"Color": "Gray", "made_of": "wood", "text": "STOP"}}
+    labels = one_photo(sign)
+    labels["annotations"].append({"id": 9, "image_id": 1, "caption": "A sign."})
+    build = built(tmp_path, labels)
+    (first, second) = sorted(rows(build, "instances"), key=lambda row: row["category"])
+    assert dict(first["attributes"])["made_of"] == "wood"
+    assert dict(first["attributes"])["colour"] == "grey"
+    assert (second["category"], second["text"], second["mask"]) == ("text", "STOP", first["mask"])
+    (row,) = rows(build, "labels")
+    assert json.loads(row["labels"])["captions"] == ["A sign."]
+
+
+def test_labels_may_lie_elsewhere_as_a_folder_or_a_file(tmp_path: Path) -> None:
+    for place in ("file://{}/elsewhere", "file://{}/elsewhere/my labels.json"):
+        folder = tmp_path / str(len(place))
+        settings = settings_in(folder, labels={"uri": place.format(folder)})
+        put(settings, {"a.png": plain((200, 30, 30))})
+        (folder / "elsewhere").mkdir()
+        (folder / "elsewhere" / "my labels.json").write_text(json.dumps(one_photo(BOX)))
+        assert things(night(settings)) == [("cat", True)]
+
+
+def test_an_erased_photo_leaves_the_labels_and_its_shard_stays_up_to_date(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    scenes = [(f"{n}.png", draw("shelf", n)) for n in range(2)]
+    put(settings, {name: png(scene) for name, scene in scenes} | {"labels.json": coco_of(scenes)})
+    build = night(settings)
+    gone = rows(build, "images")[0]["image_id"]
+    erase(build.lake, gone, reason="asked for")
+    again = build_of(settings)
+    assert again.plan() == []
+    assert gone not in {row["image_id"] for row in rows(again, "labels")}
+    assert reasons(again) == ["unknown_photo"]
+    assert "0.png" not in json.dumps([rejects(again), rows(again, "labels")])
