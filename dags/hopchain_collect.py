@@ -2,7 +2,7 @@
 
 Runs every few minutes and can be run at any time: votes stored since the last run (`votes/<batch>/<query_id>/...`)
 become rows of the `answers` table; only the highest revision of a seat counts. A question is kept if four people give
-the same number, and dropped at the first reject or disagreement.
+the same number, and dropped at the first reject or disagreement. Questions of withdrawn photos need no answers.
 
 When all questions of a batch are decided, or a lead has closed it, the event of `hopchain://answers` is sent, once for
 each batch. A run that finds no such batch skips its last task. No task waits for people.

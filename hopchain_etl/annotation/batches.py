@@ -146,8 +146,12 @@ def policy_of(desk: DeskSettings) -> dict[str, Any]:
 
 
 def close(lake: Lake, name: str, by: str) -> bool:
-    """Close a batch before all queries are answered; return False if it was already closed."""
-    load(lake, name)
+    """Close a batch before all queries are answered, or because it cannot be read; return False if it already was.
+
+    Raises LakeError if there is no such batch.
+    """
+    if not lake.store.exists(_key(check_batch(name))):
+        raise LakeError(f"no batch {name!r}: {lake.store.uri(_key(name))} is missing")
     closing = {"id": name, "closed_by": by}
     return lake.store.put_if_absent(f"batches/{name}.closed.json", json.dumps(closing, sort_keys=True).encode())
 

@@ -22,6 +22,7 @@ from hopchain_etl import schemas
 from hopchain_etl.annotation import batches, votes
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.votes import VOTE_KEY, Vote, in_full_sample
+from hopchain_etl.annotation.withdrawn import withdrawn_of_batches
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import Identity, Row
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, parse_answer, tally_votes
@@ -58,7 +59,8 @@ class BatchProgress:
     """Progress of a batch, as numbers of queries.
 
     ``answers`` is the fingerprint of its table, ``inputs`` the digest of its votes.
-    Open queries still need answers; queries of the full sample stay open until every seat is taken.
+    Open queries still need answers; queries of the full sample stay open until every seat is taken. Those of
+    ``withdrawn`` photos need none, and are in no other count.
     """
 
     id: str
@@ -68,6 +70,7 @@ class BatchProgress:
     open: int
     answers: str
     inputs: str
+    withdrawn: int = 0
 
     @property
     def final(self) -> bool:
@@ -78,33 +81,44 @@ class BatchProgress:
 def collect(lake: Lake, validate: Validator, *, settled: bool = False) -> list[BatchProgress]:
     """Update the answers table of each batch that is not settled; return the batches that have just become final.
 
-    A batch becomes final when all its queries are decided or a lead closes it; it is returned until ``settle`` has
-    recorded it. So is one that was settled until somebody was voided, although it may be open again. A second run on
-    the same votes writes nothing and returns the same. A batch that cannot be read is logged and left out. ``settled``
-    also writes lost tables of settled batches again.
+    A batch becomes final when all its queries are decided or withdrawn, or a lead closes it; it is returned until
+    ``settle`` has recorded it. So is one that was settled until somebody was voided, although it may be open again. A
+    second run on the same votes writes nothing and returns the same. A batch that cannot be read is logged and left
+    out. ``settled`` also writes lost tables of settled batches again.
     """
     require_migrated(lake)
     voided = votes.voided(lake)
     final = []
-    for name, states in batches.batch_states(lake).items():
+    known = batches.batch_states(lake)
+    withdrawn = withdrawn_of_batches(lake, {name for name, states in known.items() if "decided" not in states})
+    for name, states in known.items():
         if "decided" in states and not settled:
             continue
         try:
-            progress = _collect(lake, name, validate, voided, closed="closed" in states)
+            progress = _collect(lake, name, validate, voided, withdrawn, closed="closed" in states)
         except batches.UNREADABLE:
             log.exception("batch %s cannot be collected; the other batches are", name)
             continue
-        log.info("batch %s: %d kept, %d dropped, %d open", name, progress.kept, progress.dropped, progress.open)
+        counts = progress.kept, progress.dropped, progress.open, progress.withdrawn
+        log.info("batch %s: %d kept, %d dropped, %d open, %d withdrawn", name, *counts)
         final += [progress] if (progress.final or "changed" in states) and "decided" not in states else []
     return final
 
 
-def _collect(lake: Lake, name: str, validate: Validator, voided: Collection[str], *, closed: bool) -> BatchProgress:
+def _collect(
+    lake: Lake,
+    name: str,
+    validate: Validator,
+    voided: Collection[str],
+    withdrawn: Collection[str],
+    *,
+    closed: bool,
+) -> BatchProgress:
     batch = batches.load(lake, name)
     stored = stored_votes(lake, batch)
     inputs = digest(stored, voided)
     compact(lake, batch, stored, inputs, validate, voided)
-    return _progress(lake, batch, inputs, closed=closed)
+    return _progress(lake, batch, inputs, withdrawn, closed=closed)
 
 
 def settle(lake: Lake, progress: Mapping[str, Any]) -> bool:
@@ -227,15 +241,18 @@ def decide(given: Iterable[Vote | Row], rule: ConsensusRule) -> ConsensusOutcome
     return tally_votes(((row["annotator"], parse_answer(row["answer"])) for row in rows), rule)
 
 
-def _progress(lake: Lake, batch: Batch, inputs: str, *, closed: bool) -> BatchProgress:
+def _progress(lake: Lake, batch: Batch, inputs: str, withdrawn: Collection[str], *, closed: bool) -> BatchProgress:
     given = valid_votes_by_query(lake, batch)
     rule, share = ConsensusRule.from_policy(batch.policy), float(batch.policy.get("full_share", 0))
     tally: Counter[Decision] = Counter()
     for query, cast in given.items():
+        if query in withdrawn:
+            continue
         waits = in_full_sample(query, share) and len({vote.annotator for vote in cast}) < rule.seats
         tally[Decision.OPEN if waits else decide(cast, rule).decision] += 1
     counts = tally[Decision.KEPT], tally[Decision.DROPPED], tally[Decision.OPEN]
-    return BatchProgress(batch.id, closed, *counts, answers=lineage(batch).fingerprint, inputs=inputs)
+    gone = len(given) - tally.total()
+    return BatchProgress(batch.id, closed, *counts, answers=lineage(batch).fingerprint, inputs=inputs, withdrawn=gone)
 
 
 def _rows(

@@ -15,15 +15,19 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from hopchain_etl.annotation.votes import annotator_key
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import parse_answer
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
+from hopchain_etl.lake.view import View, each
 
 log = logging.getLogger(__name__)
 
 _BLOBS = "blobs/"
+_ANSWERS = pa.schema([("document", pa.string())])
 SOURCES = ("unanimous", "listed", "drawn")
 
 
@@ -97,6 +101,10 @@ class Gold:
             self._unusable.add(query_id)
             self.items = {query: item for query, item in self.items.items() if query != query_id}
 
+    def is_hidden(self, query_id: str) -> bool:
+        """Return whether there is such a check that cannot be shown any more."""
+        return query_id in self._known and query_id not in self.items
+
     def has_new(self, query_id: str) -> bool:
         """Return whether the lake has an item that is not known here yet."""
         return query_id not in self._known and self._lake.store.exists(_item_key(query_id))
@@ -135,15 +143,21 @@ class Gold:
             left = items.keys() - self._answered[me] - set(known)
         return items[min(left, key=lambda query: _chance(annotator + query))] if left else None
 
-    def answer(self, annotator: str, query_id: str, submission: dict[str, Any]) -> None:
-        """Store an annotator's answer to a check and whether it is correct; only the first answer is kept."""
-        item = self.items[query_id]
+    def answer(self, annotator: str, query_id: str, submission: dict[str, Any]) -> bool:
+        """Store an annotator's answer to a check and whether it is correct; only the first answer is kept.
+
+        Returns False if the check is gone: its photo was withdrawn or erased meanwhile.
+        """
+        item = self.items.get(query_id)
+        if item is None:
+            return False
         number = parse_answer(submission.get("answer"))
         marked = {**submission, "annotator": annotator, "gold": True, "expected": item.answer}
         body = {**marked, "right": number is not None and number == parse_answer(item.answer)}
         self._lake.store.put_if_absent(_answer_key(annotator, query_id), json.dumps(body, sort_keys=True).encode())
         with self._lock:
             self._answered[annotator_key(annotator)].add(query_id)
+        return True
 
     def take_back(self, annotator: str, query_id: str) -> None:
         """Remove an answer to a check."""
@@ -157,9 +171,17 @@ class Gold:
         return answer
 
     def answers(self) -> list[dict[str, Any]]:
-        """Return all answers to checks, skips included."""
-        keys = [entry.key for entry in self._lake.store.list_objects("gold/answers/")]
-        return [json.loads(data) for data in map_threads(self._lake.store.get, keys)]
+        """Return all answers to checks, skips included; costs a listing, and a read of each that is new."""
+
+        def read(key: str) -> pa.Table | None:
+            try:
+                return pa.table({"document": [self._lake.store.get(key).decode()]}, schema=_ANSWERS)
+            except MissingObjectError:  # taken back meanwhile
+                return None
+
+        etags = {entry.key: entry.etag for entry in self._lake.store.list_objects("gold/answers/")}
+        rows = View(self._lake.store, "gold-answers", _ANSWERS).rows(etags, each(read))
+        return [json.loads(document) for document in rows["document"].to_pylist()]
 
 
 def _photo(item: GoldItem) -> set[str]:

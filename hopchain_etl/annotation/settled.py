@@ -14,6 +14,7 @@ import pyarrow as pa
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.collect import decide, lineage, valid_votes_by_query
 from hopchain_etl.annotation.votes import in_full_sample
+from hopchain_etl.annotation.withdrawn import withdrawn_of_batch
 from hopchain_etl.hops.consensus import ConsensusRule, Decision
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.view import View, each
@@ -38,6 +39,7 @@ class SettledBatch:
     open: int
     annotators: Mapping[str, int]
     voided: int  # votes that do not count because their annotator is voided
+    withdrawn: int = 0  # queries whose photos were withdrawn when this was read; in no other count of queries
 
     @property
     def answers(self) -> int:
@@ -73,7 +75,8 @@ def _read(lake: Lake, name: str) -> SettledBatch:
     marker = lake.marker("answers", lineage(batch).fingerprint, Shard(name, 0))
     given = valid_votes_by_query(lake, batch)
     rule, share = ConsensusRule.from_policy(batch.policy), float(batch.policy.get("full_share", 0))
-    tally = Counter(decide(cast, rule).decision for cast in given.values())
+    gone = withdrawn_of_batch(lake, batch)
+    tally = Counter(decide(cast, rule).decision for query, cast in given.items() if query not in gone)
     return SettledBatch(
         name,
         batch.created_by_run,
@@ -86,4 +89,5 @@ def _read(lake: Lake, name: str) -> SettledBatch:
         tally[Decision.OPEN],
         dict(Counter(vote.annotator for cast in given.values() for vote in cast)),
         marker.reasons.get("voided", 0) if marker else 0,
+        len(given) - tally.total(),
     )

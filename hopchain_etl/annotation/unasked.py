@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Iterable, Sequence
 
@@ -13,6 +14,8 @@ from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.eligibility import ExcludedQueries
 from hopchain_etl.lake.lake import Lake, LakeError, Shard
 from hopchain_etl.lake.view import View, each
+
+log = logging.getLogger(__name__)
 
 _HASH = pa.binary(32)  # ids are sha256: as bytes they need half the memory
 _ASKED = pa.schema([("query_id", _HASH)])
@@ -47,18 +50,50 @@ def not_asked(lake: Lake, queries: Sequence[str], besides: Collection[str]) -> l
     return [query for query, asked in zip(queries, known, strict=True) if not asked]
 
 
+def batches_asking(lake: Lake, queries: Iterable[str]) -> dict[str, str]:
+    """Return the last batch, by name, that asks each of these queries, without those that are in none.
+
+    Costs a listing and a few reads, however many batches there are.
+    """
+    wanted = _hashes(queries)
+    found: dict[str, str] = {}
+    asked = _asked_rows(lake, (), strict=False)
+    for row in asked.filter(pc.is_in(asked["query_id"], value_set=wanted, skip_nulls=True)).to_pylist():
+        query, name = row["query_id"].hex(), batches.name_of_record(row["key"])
+        found[query] = max(name, found.get(query, ""))
+    return found
+
+
 def _asked(lake: Lake, besides: Collection[str]) -> pa.Array:
-    """Return the queries of all batches except ``besides``; raise LakeError if a batch cannot be read."""
+    return _asked_rows(lake, besides)["query_id"].combine_chunks()
 
-    def read(key: str) -> pa.Table:
-        queries = batches.load(lake, batches.name_of_record(key)).query_ids
-        if not all(map(_IS_HASH.fullmatch, queries)):
-            raise LakeError(f"{lake.store.uri(key)} names something that is no query")
-        return pa.table([_hashes(queries)], schema=_ASKED)
 
-    excepted = {f"batches/{name}.json" for name in besides}
-    sources = {key: etag for key, etag in batches.batch_etags(lake).items() if key not in excepted}
-    return View(lake.store, "asked", _ASKED).rows(sources, each(read))["query_id"].combine_chunks()
+def _asked_rows(lake: Lake, besides: Collection[str], *, strict: bool = True) -> pa.Table:
+    """Return the queries of all batches except ``besides``, with the ``key`` of the batch.
+
+    A batch that cannot be read any more stops nobody: what it was last seen to ask stays asked. One that never could be
+    read raises LakeError if ``strict``, because its questions would be asked twice.
+    """
+    view, excepted = View(lake.store, "asked", _ASKED), {f"batches/{name}.json" for name in besides}
+
+    def read(key: str) -> pa.Table | None:
+        try:
+            return _asked_by(lake, key)
+        except LakeError as error:
+            held = view.last(key)
+            if strict and held is None and key not in excepted:
+                raise
+            log.warning("%s; the questions that it was last seen to ask count as asked", error)
+            return held
+
+    return view.rows(batches.batch_etags(lake), each(read), besides=excepted, source="key")
+
+
+def _asked_by(lake: Lake, key: str) -> pa.Table:
+    queries = batches.load(lake, batches.name_of_record(key)).query_ids
+    if not all(map(_IS_HASH.fullmatch, queries)):
+        raise LakeError(f"{lake.store.uri(key)} names something that is no query")
+    return pa.table([_hashes(queries)], schema=_ASKED)
 
 
 def _queries(lake: Lake, lineage: str) -> pa.Table:

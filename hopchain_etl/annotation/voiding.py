@@ -1,9 +1,9 @@
 """Voiding of annotators, and taking that back.
 
 Settled batches that count answers of the person lose their record, so that ``collect`` computes them again and their
-event is sent again. The tombstone is written first and is pending until that is done: a killed void is finished by the
-next collect. A batch that is being settled meanwhile is looked at again after its record was written
-(``collect.settle``), so either side sees the other.
+event is sent again. The tombstone is written first and is pending until that is done: from then on the answers count
+nowhere, and a killed void is finished by the next collect. A batch that is being settled meanwhile is looked at again
+after its record was written (``collect.settle``), so either side sees the other.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from hopchain_etl.lake.lake import Lake
 
 def void(lake: Lake, annotator: str, *, by: str, reason: str) -> list[str]:
     """Void an annotator: none of the answers count any more. Return the settled batches that are computed again."""
-    stone = {"annotator": annotator, "by": by, "reason": reason, "voided": True}
-    return _apply(lake, stone)
+    return _apply(lake, begin(lake, annotator, by=by, reason=reason))
+
+
+def begin(lake: Lake, annotator: str, *, by: str, reason: str) -> votes.Tombstone:
+    """Write the tombstone of an annotator and return it; ``finish`` computes settled batches again. One request."""
+    return _pending(lake, {"annotator": annotator, "by": by, "reason": reason, "voided": True})
 
 
 def unvoid(lake: Lake, annotator: str, *, by: str) -> list[str]:
@@ -24,17 +28,21 @@ def unvoid(lake: Lake, annotator: str, *, by: str) -> list[str]:
 
     A seat that somebody else has taken meanwhile stays theirs.
     """
-    return _apply(lake, {"annotator": annotator, "by": by, "reason": "", "voided": False})
+    return _apply(lake, _pending(lake, {"annotator": annotator, "by": by, "reason": "", "voided": False}))
 
 
 def finish(lake: Lake) -> list[str]:
-    """Finish what a killed process left pending; return the settled batches that are computed again."""
+    """Finish what is pending, also of a killed process; return the settled batches that are computed again."""
     pending = [stone for stone in votes.tombstones(lake) if stone.get("pending")]
     return [name for stone in pending for name in _apply(lake, stone)]
 
 
-def _apply(lake: Lake, stone: votes.Tombstone) -> list[str]:
+def _pending(lake: Lake, stone: votes.Tombstone) -> votes.Tombstone:
     votes.put_tombstone(lake, {**stone, "pending": True})
+    return stone
+
+
+def _apply(lake: Lake, stone: votes.Tombstone) -> list[str]:
     names = [one.id for one in settled_batches(lake).values() if _concerns(one, stone)]
     for name in names:
         batches.mark_changed(lake, name)  # first, so that a killed void loses no event

@@ -178,11 +178,21 @@ def withdraw(
     reason: Annotated[str, typer.Option(help="kept in its tombstone")],
     as_json: AsJson = False,
 ) -> None:
-    """Exclude a photo from now on; released versions keep it. See `erase` to remove its bytes."""
+    """Exclude a photo from now on; released versions keep it, but clones of them learn of it. See also `erase`."""
     from hopchain_etl.lake.lake import Lake
+    from hopchain_etl.release.git import RegistryError
+    from hopchain_etl.release.withdrawn import tell_withdrawn
     from hopchain_etl.takedown.photos import withdraw
 
-    _report({"withdrawn": withdraw(Lake(Settings().lake), photo, reason)}, as_json)
+    settings = Settings()
+    lake = Lake(settings.lake)
+    images = withdraw(lake, photo, reason)
+    if settings.registry.git_url:
+        try:
+            tell_withdrawn(settings, lake.withdrawn())
+        except RegistryError as error:
+            Console(stderr=True).print(f"clones do not know of it yet, the next publish tells the registry: {error}")
+    _report({"withdrawn": images}, as_json)
 
 
 @app.command()

@@ -41,6 +41,10 @@ class DecodeWorkerError(Exception):
     """A worker did not start, or the decode function has a bug. The image itself was not judged."""
 
 
+class DecoderBugError(DecodeWorkerError):
+    """The decode function has a bug; it will fail on the same image again."""
+
+
 class DecodePool:
     """A fixed number of worker processes that run ``function`` (a module's top-level function) on images.
 
@@ -182,7 +186,7 @@ class _Worker:
             reason, detail = reply["rejected"]
             raise ImageRejectedError(RejectReason(reason), detail)
         if "bug" in reply:
-            raise DecodeWorkerError(reply["bug"])
+            raise DecoderBugError(reply["bug"])
         return NormalisedImage(blob=blob or data, **reply["fields"])
 
     def kill(self) -> str:

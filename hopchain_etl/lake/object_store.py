@@ -16,6 +16,10 @@ class StoreError(Exception):
     """The store could not be used; the message says where, why and what to do."""
 
 
+class RefusedError(StoreError):
+    """The key, or this process, may not do that with this object; the same request will be refused again."""
+
+
 class MissingObjectError(KeyError):
     """No object under that key."""
 

@@ -16,7 +16,7 @@ from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import boto3
 import obstore
@@ -28,7 +28,15 @@ from obstore.store import S3Store as FastStore
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 from urllib3.exceptions import HTTPError
 
-from hopchain_etl.lake.object_store import Fetched, MissingObjectError, ObjectInfo, ObjectStore, StoreError, Version
+from hopchain_etl.lake.object_store import (
+    Fetched,
+    MissingObjectError,
+    ObjectInfo,
+    ObjectStore,
+    RefusedError,
+    StoreError,
+    Version,
+)
 from hopchain_etl.lake.s3_listing import Listing, Page, ParseError
 from hopchain_etl.settings import S3Settings
 
@@ -251,7 +259,10 @@ class S3Store(ObjectStore):
         except ClientError as error:
             if _code(error) not in {*_NOT_FOUND, "NoSuchBucket"}:
                 raise self._explained(error, "") from error
-            self._client.create_bucket(Bucket=self.bucket)
+            # S3 wants the region in the body, but refuses that of its oldest region there.
+            where: Any = {"CreateBucketConfiguration": {"LocationConstraint": self.settings.region}}
+            elsewhere = self.settings.region != "us-east-1"
+            self._client.create_bucket(Bucket=self.bucket, **(where if elsewhere else {}))
         except BotoCoreError as error:
             raise self._explained(error, "") from error
 
@@ -281,11 +292,11 @@ class S3Store(ObjectStore):
 
     def _explained(self, error: Exception, key: str) -> StoreError:
         where = self.settings.endpoint_url or "AWS"
-        code = _code(error)
+        code, kind = _code(error), StoreError
         if isinstance(error, NoCredentialsError):
             remedy = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name an Airflow Connection in `connection`"
         elif isinstance(error, PermissionDeniedError | UnauthenticatedError) or code in _REFUSED:
-            remedy = "check the key's permissions on this bucket"
+            remedy, kind = "check the key's permissions on this bucket", RefusedError
         elif code in _ELSEWHERE:
             remedy = "set `region` to the bucket's region"
         elif code == "NoSuchBucket":
@@ -293,7 +304,7 @@ class S3Store(ObjectStore):
         else:
             remedy = "check that the server runs and that `endpoint_url` is right"
         text = str(error).split("\n\nDebug source", 1)[0]
-        return StoreError(f"{self.uri(key)} at {where}: {text}; {remedy}")
+        return kind(f"{self.uri(key)} at {where}: {text}; {remedy}")
 
 
 def _code(error: BaseException) -> str:

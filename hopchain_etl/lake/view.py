@@ -62,11 +62,14 @@ class View:
         self._schema = schema
         self._stored_schema = pa.schema([pa.field(_SOURCE, pa.int32()), *schema])
 
-    def rows(self, sources: Mapping[str, str], derive: Derive) -> pa.Table:
+    def rows(
+        self, sources: Mapping[str, str], derive: Derive, *, besides: Collection[str] = (), source: str | None = None
+    ) -> pa.Table:
         """Return the rows of all ``sources`` (version by name), in no particular order.
 
         ``derive`` is called with the names of those that are new or changed, and yields each with its rows; a source
-        that it does not yield (gone meanwhile) has none and is asked for again next time.
+        that it does not yield (gone meanwhile) has none and is asked for again next time. The rows of sources in
+        ``besides`` are kept like all others, but not returned. ``source`` names one more column: each row's source.
         """
         stored_base, stored_recent = self._load("base"), self._load("recent")
         base = stored_base.only({name for name, at in stored_base.sources.items() if sources.get(name) == at})
@@ -82,7 +85,16 @@ class View:
             self._save("base", base)
         if recent is not stored_recent:
             self._save("recent", recent)
-        return pa.concat_tables([base.rows, recent.rows]).select(self._schema.names)
+        wanted = [file.only(file.sources.keys() - set(besides)) for file in (base, recent)]
+        rows = pa.concat_tables([file.rows for file in wanted]).select(self._schema.names)
+        return rows if source is None else rows.append_column(source, pa.chunked_array(map(_source_of, wanted)))
+
+    def last(self, name: str) -> pa.Table | None:
+        """Return the rows of a source as they were derived last, of whatever version; None if they never were."""
+        for file in (self._load("recent"), self._load("base")):
+            if name in file.sources:
+                return file.only({name}).rows.select(self._schema.names)
+        return None
 
     def _derived(self, missing: Sequence[str], sources: Mapping[str, str], derive: Derive) -> _File:
         tables = [self._stored_schema.empty_table()]
@@ -117,6 +129,11 @@ class View:
             self._store.put(self._key(kind), sink.getvalue().to_pybytes())
         except StoreError as error:  # such as keys that may only read
             log.warning("the view %s is not kept, so the next reader pays for it again: %s", self._name, error)
+
+
+def _source_of(file: _File) -> pa.StringArray:
+    """Return the name of each row's source."""
+    return pa.array(list(file.sources), pa.string()).take(file.rows[_SOURCE].combine_chunks())
 
 
 def each(read: Callable[[str], pa.Table | None]) -> Derive:

@@ -252,7 +252,7 @@ def _counts(build: Build, planned: Sequence[Shard], ingested: JSON) -> JSON:
         "rows": sum(part.rows for marker in by_stage["generate"] for part in marker.parts),
         "rejected": ingested["rejected"] + sum(marker.rejected for marker in every),
         "failed": ingested["failed"] + sum(marker.failed for marker in every),
-        "quarantined": sum(marker.quarantined for marker in every),
+        "quarantined": ingested.get("quarantined", 0) + sum(marker.quarantined for marker in every),
         "lineage": build.lineage,
     }
 
@@ -273,14 +273,24 @@ def announce_answers(final: Sequence[JSON]) -> JSON:
     """Record batches as decided and return the payload of the asset event; skip the task if there are none.
 
     This is recorded last, so that a batch whose event was not sent is found again by the next run. A batch whose votes
-    have changed since it was collected (a vote was taken back, an annotator was voided) is left to the next run.
+    have changed since it was collected (a vote was taken back, an annotator was voided) is left to the next run; so is
+    one that cannot be read.
     """
     lake = Lake(Settings().lake)
-    settled = [progress for progress in final if collecting.settle(lake, progress)]
+    settled = [progress for progress in final if _settle(lake, progress)]
     if not settled:
         _skip("no batch was decided or closed since the last run")
-    totals = {name: sum(progress[name] for progress in settled) for name in ("kept", "dropped", "open")}
+    counts = ("kept", "dropped", "open", "withdrawn")
+    totals = {name: sum(progress[name] for progress in settled) for name in counts}
     return {"batches": [progress["id"] for progress in settled], **totals}
+
+
+def _settle(lake: Lake, progress: JSON) -> bool:
+    try:
+        return collecting.settle(lake, progress)
+    except batches.UNREADABLE:
+        log.exception("batch %s cannot be settled; the other batches are", progress["id"])
+        return False
 
 
 # --- hopchain_release ---

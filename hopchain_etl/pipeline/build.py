@@ -107,7 +107,14 @@ class Build:
         Returns what became of them. Raises what ``stages.ingest.ingest`` does.
         """
         source, validate = open_store(self.settings.source), self._validate or make_validator(self.settings.quality)
-        return ingest(self.lake, source, self.settings.ingest, intake, validate=validate, progress=progress, stop=stop)
+        return ingest(
+            *(self.lake, source, self.settings.ingest, intake),
+            validate=validate,
+            progress=progress,
+            stop=stop,
+            max_attempts=self.settings.quality.max_attempts,
+            retry_quarantined=self.retry_quarantined,
+        )
 
     @property
     def uses_labels(self) -> bool:

@@ -1,8 +1,8 @@
 """The registry of training sets: publishes new versions, and lists all versions.
 
 A publish works in a fresh clone; it pushes the data first, then the commit and the tags together. Before this last step
-it only adds unreferenced objects to the DVC remote. So a failed, killed or repeated publish leaves the registry
-unchanged or complete.
+it only says which photos were withdrawn, and adds unreferenced objects to the DVC remote. So a failed, killed or
+repeated publish leaves the registry unchanged or complete.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hopchain_etl.release.inputs import Snapshot
 from hopchain_etl.release.research import add_research, push_research
 from hopchain_etl.release.snapshot import take_snapshot, to_bytes
 from hopchain_etl.release.versions import VERSION_TAG, Release, draft_version, version_numbers
-from hopchain_etl.release.withdrawn import add_withdrawn
+from hopchain_etl.release.withdrawn import push_withdrawn
 from hopchain_etl.settings import Settings
 from hopchain_etl.templating import render
 
@@ -73,15 +73,16 @@ def publish(
     ``approve`` is called with the planned versions before anything is pushed. No version is created if snapshot and
     parameters, or the resulting rows, are unchanged. Raises RegistryError if a step fails or another publish happened
     meanwhile; run it again. Raises ReleaseRefusedError, unless ``force``, if a version would have no rows, or lose a
-    larger share than ``release.max_drop``, and withdrawn photos are not the reason.
+    larger share than ``release.max_drop``, and withdrawn photos are not the reason. In any case the registry knows
+    afterwards which photos are withdrawn.
     """
     lake = Lake(settings.lake)
     with working_clone(settings) as repo:
         if repo.empty:
             _initialise(repo)
         _check_remote(repo)
+        push_withdrawn(repo, lake.withdrawn())  # first, because clones must know it even if nothing is released
         snapshot = take_snapshot(lake, settings)
-        add_withdrawn(repo.path, lake.withdrawn())
         if not _write_inputs(repo, snapshot):
             return PublishResult(note="snapshot and parameters have not changed since the last version")
         repo.reproduce()

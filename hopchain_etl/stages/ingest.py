@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from hopchain_etl import schemas
 from hopchain_etl.concurrency import submit_ahead
-from hopchain_etl.imaging.decode_pool import DecodePool, Decoder, DecodeWorkerError
+from hopchain_etl.imaging.decode_pool import DecodePool, Decoder, DecoderBugError, DecodeWorkerError
 from hopchain_etl.imaging.normalise import (
     ImageRejectedError,
     Limits,
@@ -32,7 +32,7 @@ from hopchain_etl.imaging.normalise import (
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Marker, Part, Shard, check_intake, inputs_digest
 from hopchain_etl.lake.lock import lake_lock
-from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore, StoreError
+from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore, RefusedError, StoreError
 from hopchain_etl.lake.view import View, each
 from hopchain_etl.quality.validator import QualityError, Validator
 from hopchain_etl.settings import IngestSettings
@@ -62,6 +62,7 @@ class IngestResult:
     rejected: int
     failed: int
     bad: Mapping[str, str] = field(default_factory=dict)
+    quarantined: int = 0
 
 
 def ingest(
@@ -73,13 +74,16 @@ def ingest(
     validate: Validator,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
+    max_attempts: int = 3,
+    retry_quarantined: bool = False,
 ) -> IngestResult:
     """Finish every older intake that lacks shards or holds failed rows, then ingest the new photos as ``intake``.
 
     An intake that has been listed before is not listed again, only finished. One ingest at a time: waits for the lake's
-    lock. A shard of which too many rows fail the suite is named in the result and does not stop the others. Raises
-    LockHeldError; LockLostError and StoppedError (run it again to continue); and StoreError if source or lake cannot be
-    used.
+    lock. A shard of which too many rows fail the suite is named in the result and does not stop the others. An object
+    that may not be read, or on which the decoder has a bug, is quarantined after ``max_attempts`` (see ``run_shard``).
+    Raises LockHeldError; LockLostError and StoppedError (run it again to continue); and StoreError if source or lake
+    cannot be used.
     """
     check_intake(intake)
     stop = stop or threading.Event()
@@ -89,13 +93,21 @@ def ingest(
         if current is None:
             current = list_intake(lake, source, settings, intake, before, check=lease.check)
             before.append(current)
-        unfinished = _unfinished(lake, before)
+        unfinished = _unfinished(lake, before, retry_quarantined)
         done: dict[Shard, Marker] = {}
         bad: dict[str, str] = {}
         if unfinished:
             known = _known(lake, settings.near_distance)
             with Ingest(lake, source, settings, unfinished, known, lake.tombstones()) as stage:
-                run = partial(run_shard, stage, lake, None, validate=validate, progress=progress, stop=stop)
+                run = partial(
+                    run_shard,
+                    *(stage, lake, None),
+                    validate=validate,
+                    progress=progress,
+                    stop=stop,
+                    max_attempts=max_attempts,
+                    retry_quarantined=retry_quarantined,
+                )
                 for shard in unfinished:
                     lease.check()
                     try:
@@ -116,6 +128,7 @@ def ingest(
         rejected=sum(marker.rejected for marker in done.values()),
         failed=sum(marker.failed for marker in done.values()),
         bad=bad,
+        quarantined=sum(marker.quarantined for marker in done.values()),
     )
 
 
@@ -238,7 +251,8 @@ class Ingest:
         except MissingObjectError:
             return Rejected("vanished", "listed, and gone before it was fetched")
         except (StoreError, DecodeWorkerError, OSError, EOFError) as error:
-            return Failed(f"{type(error).__name__}: {error}")
+            of_this_object = isinstance(error, RefusedError | DecoderBugError)
+            return Failed(f"{type(error).__name__}: {error}", permanent=of_this_object)
         photo = image_id(fetched.data)
         blob_sha = photo if picture.blob is fetched.data else hashlib.sha256(picture.blob).hexdigest()
         return _DecodedPhoto(photo, blob_sha, picture, fetched.etag, fetched.metadata)
@@ -289,11 +303,16 @@ def _settled(lake: Lake, shard: Shard) -> dict[str, Outcome]:
     return settled
 
 
-def _unfinished(lake: Lake, listed: Iterable[Intake]) -> dict[Shard, Part]:
-    """Return the shards without a marker or with failed rows, each with its listing, in order."""
+def _unfinished(lake: Lake, listed: Iterable[Intake], retry_quarantined: bool) -> dict[Shard, Part]:
+    """Return the shards without a marker or with rows to be tried again, each with its listing, in order."""
     markers = lake.markers("images")
+
+    def is_open(shard: Shard) -> bool:
+        marker = markers.get(shard)
+        return marker is None or marker.failed > 0 or (retry_quarantined and marker.quarantined > 0)
+
     shards = ((shard, part) for each in listed for shard, part in zip(each.shards, each.parts, strict=True))
-    return {shard: part for shard, part in shards if shard not in markers or markers[shard].failed}
+    return {shard: part for shard, part in shards if is_open(shard)}
 
 
 def _known(lake: Lake, distance: int) -> ImageIndex:

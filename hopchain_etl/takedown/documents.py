@@ -102,11 +102,6 @@ def erase_contamination(lake: Lake, plan: Plan) -> None:
         _replace(lake, decontaminate.KEY, found, {**found, "images": images})
 
 
-def erase_views(lake: Lake) -> None:
-    """Erase all views: they repeat what other objects say, and are made anew from these."""
-    _erase_below(lake, ["views/"])
-
-
 def erase_from_listings(lake: Lake, plan: Plan) -> None:
     """Remove the photos from the listings of their shards; the tombstones know that they have been listed."""
     for shard in sorted(map(Shard.parse, plan.shards)):

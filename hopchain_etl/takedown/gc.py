@@ -20,6 +20,7 @@ from hopchain_etl.release.inputs import chain
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages.token_budget import finished_ledgers
 from hopchain_etl.takedown.tables import OF_QUERIES, TABLE_OF_STAGE
+from hopchain_etl.takedown.views import views_of_dead_lineages
 
 _PART = re.compile(r"(?P<folder>.*/shard=\d+/)(part|rejects)-[^/]*")
 _DERIVED = tuple(TABLE_OF_STAGE.values())  # what a build can compute again
@@ -87,9 +88,9 @@ def _with_stages_above(lake: Lake, lineage: str) -> list[str]:
 def gc(lake: Lake, keep: Mapping[str, str], *, dry_run: bool = True, grace_seconds: float = 86_400) -> Garbage:
     """Return (and, unless ``dry_run``, delete) unused objects.
 
-    These are the tables of fingerprints not in ``keep``; parts that are in no marker (from killed or replaced
-    attempts); and token counts of finished runs. Tables and parts written in the last ``grace_seconds`` are kept,
-    because a build may be running; so are images, human answers, blobs and the journal.
+    These are the tables of fingerprints not in ``keep``, and views of them; parts that are in no marker (from killed or
+    replaced attempts); and token counts of finished runs. Tables and parts written in the last ``grace_seconds`` are
+    kept, because a build may be running; so are images, human answers, blobs and the journal.
     """
     before = datetime.now(UTC) - timedelta(seconds=grace_seconds)
     keep = {**_being_built(lake, keep, before), **keep}
@@ -110,8 +111,10 @@ def gc(lake: Lake, keep: Mapping[str, str], *, dry_run: bool = True, grace_secon
             orphans = _orphans(lake, table, name, entries, before)
             loose += orphans
             found |= {key: entries[key].size for key in orphans}
+    views = views_of_dead_lineages(lake, dead)
+    found |= views
     if not dry_run:
-        lake.store.delete(loose)
+        lake.store.delete([*loose, *views])
         for table, name in dead:
             lake.drop_table(table, name)
     return Garbage(sorted(found), sum(found.values()), kept)

@@ -19,7 +19,7 @@ from hopchain_etl.lake.lake import Lake, is_fingerprint
 from hopchain_etl.lake.object_store import MissingObjectError, StoreError
 from hopchain_etl.lake.shards import LakeError, Shard
 from hopchain_etl.release.git import RegistryError
-from hopchain_etl.takedown import documents
+from hopchain_etl.takedown import documents, views
 from hopchain_etl.takedown.photos import DAMAGE, Plan, find, write_plan, write_tombstones
 from hopchain_etl.takedown.tables import TABLES, Place, forget_markers, keep_up_to_date, rewrite, up_to_date
 
@@ -147,7 +147,7 @@ def _run(lake: Lake, plan: Plan, step: str, result: Erased) -> None:
         case "contamination":
             documents.erase_contamination(lake, plan)
         case "views":
-            documents.erase_views(lake)
+            views.erase_views(lake, plan)
 
 
 def _rewrite_tables(lake: Lake, plan: Plan, result: Erased) -> None:

@@ -26,10 +26,10 @@ def erase_from_registry(
     """Remove photos, and the ids of their queries, from the registry; return what was yanked and deleted.
 
     First the rewritten parts are pushed, then the branch and the renamed tags in one push, and only then are the old
-    objects deleted. The git history is rewritten from the first commit that names a photo, so this push is forced;
-    ``rewritten_refs`` counts what clones must fetch anew. Run an interrupted erasure again to finish it. The next
-    publish makes a (major) version without the photos. Raises RegistryError if a step fails. Do not run it during a
-    publish.
+    objects deleted. Last, the git history is rewritten from the first commit that names a photo. That push is forced; a
+    server that refuses it has lost the bytes all the same. ``rewritten_refs`` counts what clones must fetch anew. Run
+    an interrupted erasure again to finish it. The next publish makes a (major) version without the photos. Raises
+    RegistryError if a step fails. Do not run it during a publish.
     """
     erased = set(images)
     with working_clone(settings) as repo:
@@ -40,10 +40,12 @@ def erase_from_registry(
         parts = _rewrite_parts(repo, store, erased)
         if tags or parts:
             _yank(repo, tags, reason, erased)
-        changed = history.forget(repo, sorted({*erased, *queries}))
-        if tags or parts or changed:
-            _push(repo, tags, changed)
+            yanked = [ref for tag in tags for ref in (f"refs/tags/yanked/{tag}", f":refs/tags/{tag}")]
+            repo.push(*yanked)
         deleted = _delete_bytes(repo, store, erased)
+        changed = history.forget(repo, sorted({*erased, *queries}))
+        if changed:
+            _push_history(repo, changed)
         return {"yanked": tags, "rewritten": parts, "rewritten_refs": len(changed), "deleted": deleted}
 
 
@@ -103,8 +105,8 @@ def _yank(repo: GitRepo, tags: list[str], reason: str, erased: set[str]) -> None
         repo.git("tag", "--delete", *tags)
 
 
-def _push(repo: GitRepo, tags: list[str], changed: dict[str, tuple[str, str]]) -> None:
-    """Push the branch, the renamed tags and all that was rewritten, in one push; refuse if another push came first."""
+def _push_history(repo: GitRepo, changed: dict[str, tuple[str, str]]) -> None:
+    """Push all references that were rewritten, in one push; refuse if another push came first."""
     branch, origin = repo.git("symbolic-ref", "--short", "HEAD").strip(), "refs/remotes/origin/"
     held = repo.git("rev-parse", origin + branch).strip()
     # What each branch was when it was cloned: a push that came meanwhile must not be lost.
@@ -114,16 +116,13 @@ def _push(repo: GitRepo, tags: list[str], changed: dict[str, tuple[str, str]]) -
     leases = [f"--force-with-lease=refs/heads/{name}:{old}" for name, old in before.items()]
     refs = [f"refs/heads/{branch}:refs/heads/{branch}"]
     refs += [f"{origin}{name}:refs/heads/{name}" for name in before if name != branch]
-    moved = {*(name for name in changed if name.startswith("refs/tags/")), *(f"refs/tags/yanked/{tag}" for tag in tags)}
-    refs += [*(f"+{name}:{name}" for name in sorted(moved)), *(f":refs/tags/{tag}" for tag in tags)]
+    refs += [f"+{name}:{name}" for name in sorted(changed) if name.startswith("refs/tags/")]
     try:
         repo.git("push", "--quiet", "--atomic", *leases, "origin", *refs)
     except RegistryError as error:
-        if not changed:
-            raise
         raise RegistryError(
-            f"{error}\nthe git history names the photo and must be rewritten: allow forced pushes to the registry "
-            "until this is done (receive.denyNonFastForwards, protected branches and tags)"
+            f"{error}\nits bytes are deleted, but the git history names the photo and must be rewritten: allow forced "
+            "pushes to the registry until this is done (receive.denyNonFastForwards, protected branches and tags)"
         ) from error
 
 

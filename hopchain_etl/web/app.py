@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -163,8 +163,13 @@ def _annotation(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> 
         return desk.next_task(one.name)
 
     @router.get("/queries/{query_id}/image")
-    def image(one: Anybody, query_id: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")], request: Request) -> Response:
-        question = leading.question(query_id) if one.leads else desk.question(one.name, query_id)
+    def image(
+        one: Anybody,
+        query_id: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")],
+        request: Request,
+        batch: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = None,
+    ) -> Response:
+        question = leading.question(query_id, batch) if one.leads else desk.question(one.name, query_id)
         desk.check_photo(question)
         etag = question.blob_key.rpartition("/")[2]  # the hash of the bytes
         return revalidated(request, etag) or picture(desk.image(question), photo_headers(etag))

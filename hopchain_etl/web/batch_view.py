@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,19 +10,23 @@ from typing import Any
 from hopchain_etl.annotation.agreement import vote_value
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.votes import Vote, in_full_sample
-from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, parse_answer, tally_votes
+from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, parse_answer, tally_votes
 
 Votes = dict[str, list[Vote]]
 
 
 @dataclass(frozen=True)
 class BatchView:
-    """A batch with its valid votes by query, its states (``kinds``), and its number of late answers."""
+    """A batch with its valid votes by query, its states (``kinds``), and its number of late answers.
+
+    ``withdrawn`` are the queries whose photos are withdrawn.
+    """
 
     batch: Batch
     kinds: frozenset[str]
     votes: Votes
     late: int
+    withdrawn: frozenset[str] = frozenset()
 
     @property
     def rule(self) -> ConsensusRule:
@@ -31,6 +36,10 @@ class BatchView:
     def outcome(self, query: str) -> ConsensusOutcome:
         """Return the outcome of a query."""
         return tally_votes(((one.annotator, one.number) for one in self.votes[query]), self.rule)
+
+    def tally(self) -> Counter[Decision]:
+        """Return the number of queries by decision, without withdrawn ones."""
+        return Counter(self.outcome(query).decision for query in self.votes if query not in self.withdrawn)
 
     @property
     def full(self) -> list[str]:

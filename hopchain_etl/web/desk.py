@@ -28,6 +28,7 @@ from hopchain_etl.web.submission import Submission, normalise
 
 _MAX_SEAT_ATTEMPTS = 16  # attempts to take the next free seat of a question when others are faster
 _MAX_READ = 40  # maximum number of questions read for one request when the index is out of date
+_REMOVED = "this picture was removed meanwhile; its question needs no answer any more"
 _STALE_SECONDS = 2.0  # at least this many seconds lie between two looks for unknown questions
 
 
@@ -75,14 +76,14 @@ class Desk:
     def check_photo(self, question: Question) -> None:
         """Raise Gone if the photo of a question is withdrawn; asked for each photo, because the index may be stale."""
         if is_withdrawn(self.lake, question):
-            raise Gone("this picture was removed")
+            raise Gone(_REMOVED)
 
     def image(self, question: Question) -> bytes:
         """Return the photo of a question; raise Gone if it was erased. See also ``check_photo``."""
         try:
             return self.lake.store.get(question.blob_key)
         except MissingObjectError as error:
-            raise Gone("this picture was removed") from error
+            raise Gone(_REMOVED) from error
 
     def _task(self, annotator: str, question: Question, home: OpenBatch | None, until: float) -> dict[str, Any]:
         shown = home or next((one for _, one in sorted(self.index.open.items()) if one.asks(annotator)), None)
@@ -163,12 +164,12 @@ class Desk:
     def submit(self, annotator: str, submission: Submission) -> dict[str, Any]:
         """Store an answer and return the acknowledgement: when it returns, the answer is in the lake.
 
-        Repeating the same answer_id stores it only once.
+        Repeating the same answer_id stores it only once. Raises Gone if the photo was withdrawn meanwhile.
         """
         submission = normalise(submission)
         home = self._home(annotator, submission.query_id)
         if home is None:
-            self.index.gold.answer(annotator, submission.query_id, vars(submission) | {"answered_at": self._now()})
+            self._answer_check(annotator, submission.query_id, vars(submission))
             home = next((one for _, one in sorted(self.index.open.items()) if one.asks(annotator)), None)
         else:
             self._store(annotator, submission, home)
@@ -214,10 +215,10 @@ class Desk:
             self._update(home, replace(folder, late={**folder.late, key: vote}))
 
     def skip(self, annotator: str, query_id: str) -> dict[str, Any]:
-        """Do not ask ``annotator`` this question again; the seat goes to another annotator."""
+        """Do not ask ``annotator`` this question again; the seat goes to another annotator. See also ``submit``."""
         home = self._home(annotator, query_id)
         if home is None:
-            self.index.gold.answer(annotator, query_id, {"skipped": True, "answered_at": self._now()})
+            self._answer_check(annotator, query_id, {"skipped": True})
         else:
             folder, status = self._reload(home, query_id)
             if annotator in status.people:
@@ -282,14 +283,20 @@ class Desk:
                 return "answer"
         raise Unavailable("the answer could not be undone now; try again")
 
+    def _answer_check(self, annotator: str, query_id: str, answer: dict[str, Any]) -> None:
+        if not self.index.gold.answer(annotator, query_id, answer | {"answered_at": self._now()}):
+            raise Gone(_REMOVED)
+
     def _undo_check(self, annotator: str, query_id: str) -> dict[str, Any]:
         answer = self.index.gold.answered(annotator, query_id)
         if answer is None:
             raise Conflict("you have no answer to undo")
         self._in_time(answer["answered_at"])
+        item = self.index.gold.items.get(query_id)
+        if item is None:
+            raise Gone(_REMOVED)
         self.index.gold.take_back(annotator, query_id)
-        question = as_question(self.index.gold.items[query_id])
-        task = self._task(annotator, question, None, self.clock() + self.settings.lease_seconds)
+        task = self._task(annotator, as_question(item), None, self.clock() + self.settings.lease_seconds)
         return {"undone": "skip" if answer.get("skipped") else "answer", **task}
 
     def _in_time(self, answered_at: str) -> None:
@@ -300,15 +307,21 @@ class Desk:
     def _home(self, annotator: str, query_id: str) -> OpenBatch | None:
         """Return the batch that contains a question, None for a gold check; raise NotFound for anything else.
 
-        The batch may have been closed meanwhile; further answers are then stored as late.
+        The batch may have been closed meanwhile; further answers are then stored as late. Raises Gone if the photo was
+        withdrawn, of which the index may not know yet.
         """
         self.index.refresh_if_stale()
         for attempt in range(2):
             home = self.index.batch_of(query_id)
-            if home and (home.assigned is None or annotator in home.assigned):
+            if home and home.is_for(annotator):
+                if question := home.questions.get(query_id):
+                    self.check_photo(question)
                 return home
-            if query_id in self.index.gold.items:
+            if item := self.index.gold.items.get(query_id):
+                self.check_photo(as_question(item))
                 return None
+            if self.index.is_hidden(annotator, query_id):
+                raise Gone(_REMOVED)
             if attempt == 0:
                 self.index.look_for(query_id, _STALE_SECONDS)
         raise NotFound("this question is not assigned to you")

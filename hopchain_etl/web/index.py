@@ -65,6 +65,18 @@ class Index:
         """Return the open batch that contains a question."""
         return self.open.get(self._home.get(query_id, ""))
 
+    def states_of(self, name: str) -> frozenset[str] | None:
+        """Return the states of a batch as of the last refresh; None if there was no such batch."""
+        return self._states.get(name)
+
+    def is_hidden(self, annotator: str, query_id: str) -> bool:
+        """Return whether a question of an annotator's batches, or a check, cannot be shown: its photo is withdrawn."""
+        if query_id in self._home or query_id in self.gold.items:
+            return False
+        return self.gold.is_hidden(query_id) or any(
+            query_id in home.questions and home.is_for(annotator) for home in list(self.open.values())
+        )
+
     def candidates(self, annotator: str, home: OpenBatch) -> Iterator[str]:
         """Yield the questions of a batch that ``annotator`` could be asked, in the annotator's own random order."""
         return (query for query in home.candidates(annotator) if self._home.get(query) == home.batch.id)

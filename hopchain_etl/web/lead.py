@@ -6,24 +6,22 @@ See also ``people`` (voiding) and ``checks`` (gold).
 from __future__ import annotations
 
 import itertools
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
-
-import pyarrow as pa
 
 from hopchain_etl.annotation import batches, collect
 from hopchain_etl.annotation.agreement import measure
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.eligibility import excluded_queries_of_lineage
 from hopchain_etl.annotation.settled import SettledBatch, settled_batches
-from hopchain_etl.annotation.unasked import not_asked, unassigned_queries
+from hopchain_etl.annotation.unasked import batches_asking, not_asked, unassigned_queries
+from hopchain_etl.annotation.withdrawn import withdrawn_of_batch
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import ConsensusRule, Decision
 from hopchain_etl.hops.query import decimal_text
 from hopchain_etl.lake.lake import LakeError, Shard
-from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.web import batch_csv
 from hopchain_etl.web.batch_view import BatchView, Votes
 from hopchain_etl.web.desk import Desk
@@ -59,7 +57,13 @@ class LeadDesk:
 
     def summary(self, name: str) -> JSON:
         """Return one batch with its progress."""
-        return self._summary(name, self.show(name).kinds, None)
+        return self._summary(name, self._states(name), None)
+
+    def _states(self, name: str) -> frozenset[str]:
+        kinds = batches.batch_states(self.lake).get(name)
+        if kinds is None:
+            raise NotFound(f"there is no batch {name!r}")
+        return kinds
 
     def _summary(self, name: str, kinds: frozenset[str], settled: SettledBatch | None) -> JSON:
         """Return a batch with its progress; one that cannot be read has the ``state`` broken, a reason and a remedy."""
@@ -76,23 +80,29 @@ class LeadDesk:
             "assigned": None if assigned is None else sorted(assigned),
         }
 
-    def show(self, name: str) -> BatchView:
-        """Return a batch and its votes: from the desk's index, or from the answers table after it is final."""
+    def show(self, name: str, voided: Container[str] | None = None) -> BatchView:
+        """Return a batch and its votes: from the desk's index, or from the answers table after it is final.
+
+        In an open batch the votes of those in ``voided`` do not count; None: of all that are voided.
+        """
         self.index.refresh_if_stale()
-        kinds = batches.batch_states(self.lake).get(name)
-        if kinds is None:
-            raise NotFound(f"there is no batch {name!r}")
+        kinds = self.index.states_of(name)
+        kinds = self._states(name) if kinds is None else kinds  # made by another worker since the last refresh
         home = self.index.open.get(name)
         batch = home.batch if home else self._batch(name)
         if home is None:
-            return BatchView(batch, kinds, collect.valid_votes_by_query(self.lake, batch), 0)
+            given = collect.valid_votes_by_query(self.lake, batch)
+            return BatchView(batch, kinds, given, 0, withdrawn_of_batch(self.lake, batch))
+        voided = self.index.voided if voided is None else voided
         votes: Votes = {}
         late = 0
         for query in dict.fromkeys(batch.query_ids):
             folder = home.folder(query)
-            votes[query] = [one for _, one in sorted(folder.taken(self.index.voided).items())]
+            votes[query] = [one for _, one in sorted(folder.taken(voided).items())]
             late += len(folder.late)
-        return BatchView(batch, kinds, votes, late)
+        taken_back = self.lake.withdrawn()
+        gone = frozenset(query for query, one in home.questions.items() if one.image_id in taken_back)
+        return BatchView(batch, kinds, votes, late, gone)
 
     def create(self, name: str, by: str, source: str, **how: Any) -> JSON:
         """Store a new batch of queries that are in no batch, or of the open queries of a closed batch; return it."""
@@ -125,11 +135,12 @@ class LeadDesk:
 
     def _open_queries(self, name: str) -> tuple[list[str], str | None, tuple[str, ...]]:
         """Return the open queries of a closed batch that no later batch asks, with their lineage and shards."""
-        closed = self.show(name)
-        if "closed" not in closed.kinds:
+        if "closed" not in self._states(name):
             raise Conflict("close that batch first: it is still open")
+        closed = self.show(name)
         earlier = {name, *batches.continued(self.lake, closed.batch)}
-        queries = [query for query in closed.votes if closed.outcome(query).decision is Decision.OPEN]
+        left = (query for query in closed.votes if query not in closed.withdrawn)
+        queries = [query for query in left if closed.outcome(query).decision is Decision.OPEN]
         queries = not_asked(self.lake, queries, earlier)
         return queries, closed.batch.lineage, closed.batch.shards
 
@@ -146,8 +157,8 @@ class LeadDesk:
         return self.summary(name)
 
     def close(self, name: str, by: str) -> JSON:
-        """Close a batch: its questions are not shown any more."""
-        self.show(name)
+        """Close a batch, also one that cannot be read: its questions are not shown any more."""
+        self._states(name)
         batches.close(self.lake, name, by)
         self.index.refresh()
         return self.summary(name)
@@ -179,7 +190,7 @@ class LeadDesk:
         return {
             "query_id": query,
             "question": question.text,
-            "image": f"api/queries/{query}/image",
+            "image": f"api/queries/{query}/image?batch={shown.batch.id}",
             "width": question.width,
             "height": question.height,
             "program_answer": row.get("answer"),
@@ -196,29 +207,30 @@ class LeadDesk:
 
     # --- queries ---
 
-    def question(self, query: str) -> Question:
-        """Return any question of any batch; raise NotFound otherwise, and Gone if its photo is withdrawn."""
+    def question(self, query: str, name: str | None = None) -> Question:
+        """Return any question of any batch; raise NotFound otherwise, and Gone if its photo is withdrawn.
+
+        ``name`` is a batch that asks it, if that is known; otherwise it must be looked up.
+        """
         self.index.refresh_if_stale()
-        found = self._find(query)
+        found = self._find(query, name)
         if found is None:
             raise NotFound("this question is in no batch")
         if found.image_id in self.lake.withdrawn():
             raise Gone("this picture was removed")
         return found
 
-    def _find(self, query: str) -> Question | None:
+    def _find(self, query: str, name: str | None) -> Question | None:
         home = self.index.batch_of(query)
         if found := home.questions.get(query) if home else None:
             return found
         if item := self.index.gold.items.get(query):
             return as_question(item)
-        for name in reversed(batches.batch_states(self.lake)):
-            try:
-                if found := self._questions(name).get(query):
-                    return found
-            except (LakeError, MissingObjectError):
-                continue  # a batch that cannot be read; the list of batches says so
-        return None
+        name = name or batches_asking(self.lake, [query]).get(query)
+        try:
+            return self._questions(name).get(query) if name else None
+        except batches.UNREADABLE:
+            return None  # a batch that cannot be read; the list of batches says so
 
     def questions_of(self, name: str) -> Mapping[str, Question]:
         """Return the questions of a batch whose photos are not withdrawn."""
@@ -239,9 +251,8 @@ class LeadDesk:
         wanted = set(batch.query_ids)
         shards = [Shard.parse(shard) for shard in batch.shards] or self.lake.completed_shards("queries", lineage)
         tables = map_threads(lambda shard: self.lake.read("queries", lineage, shard, withdrawn=()), shards)
-        rows = (
-            pa.concat_tables(tables).select(["query_id", "image_id", "question", "answer", "expr", "hops"]).to_pylist()
-        )
+        columns = ["query_id", "image_id", "question", "answer", "expr", "hops"]
+        rows = (row for table in tables for row in table.select(columns).to_pylist())
         return {row["query_id"]: row for row in rows if row["query_id"] in wanted}
 
     def _batch(self, name: str) -> Batch:
@@ -249,18 +260,20 @@ class LeadDesk:
 
     def _newest_lineage(self) -> str:
         for name in reversed(batches.batch_states(self.lake)):
-            if lineage := self._batch(name).lineage:
-                return lineage
+            with suppress(LakeError):
+                if lineage := self._batch(name).lineage:
+                    return lineage
         raise Invalid("lineage: required, because no batch has one yet")
 
 
 def _progress(shown: BatchView) -> JSON:
     batch, rule = shown.batch, shown.rule
-    tally = Counter(shown.outcome(query).decision for query in shown.votes)
+    tally = shown.tally()
     return {
         **_facts(batch, rule, len(batch.query_ids)),
         "seats_filled": sum(map(len, shown.votes.values())),
         **{str(decision): tally[decision] for decision in Decision},
+        "withdrawn": len(shown.votes) - tally.total(),
         "late": shown.late,
         "full_sample": len(shown.full),
     }
@@ -273,6 +286,7 @@ def _settled_progress(batch: SettledBatch) -> JSON:
         "kept": batch.kept,
         "dropped": batch.dropped,
         "open": batch.open,
+        "withdrawn": batch.withdrawn,
         "late": 0,
         "full_sample": batch.full_sample,
     }

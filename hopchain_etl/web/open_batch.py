@@ -44,7 +44,11 @@ class OpenBatch:
 
     def asks(self, annotator: str) -> bool:
         """Return whether an annotator gets questions of this batch."""
-        return not self.closed and (self.assigned is None or annotator in self.assigned)
+        return not self.closed and self.is_for(annotator)
+
+    def is_for(self, annotator: str) -> bool:
+        """Return whether the batch, which may be closed, is assigned to an annotator."""
+        return self.assigned is None or annotator in self.assigned
 
     def folder(self, query: str) -> QuestionVotes:
         """Return the cached folder of a question."""

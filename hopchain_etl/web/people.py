@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from typing import Any
 
-from hopchain_etl.annotation import voiding
+from hopchain_etl.annotation import batches, voiding
 from hopchain_etl.annotation.settled import settled_batches
 from hopchain_etl.hops.consensus import Decision, tally_votes
 from hopchain_etl.release.answers_used import releases_with_answers
@@ -58,29 +58,20 @@ class People:
         ``seats`` that are open again, the ``batches`` with the same figures, and the ``releases`` that contain answers
         to these batches (None if the registry cannot be read).
         """
-        self._index.refresh(older_than=2)
-        settled = settled_batches(self._lake)
-        names = [name for name, one in settled.items() if annotator in one.annotators]
-        names += [name for name in self._index.open if name not in settled]
-        shown = (self._leading.show(name) for name in sorted(names))
-        batches = [found for one in shown if (found := _effect_on(one, annotator))["answers"]]
-        totals = {key: sum(one[key] for one in batches) for key in ("answers", "kept", "seats")}
-        return {
-            "annotator": annotator,
-            **totals,
-            "batches": batches,
-            "releases": self._releases([one["id"] for one in batches]),
-        }
+        found = self._effect(annotator)
+        return {**found, "releases": self._releases(found)}
 
     def void(self, annotator: str, by: str, reason: str) -> JSON:
         """Void an annotator and return the effect (see ``effect``).
 
-        Their answers no longer count, their seats are free, and settled batches are collected again.
+        Their answers no longer count, their seats are free, and settled batches are collected again. That is written
+        first: whatever is slow or fails while the effect is looked up, the answers do not count.
         """
-        effect = self.effect(annotator)
-        voiding.void(self._lake, annotator, by=by, reason=reason)
+        voiding.begin(self._lake, annotator, by=by, reason=reason)
+        found = self._effect(annotator)
+        voiding.finish(self._lake)
         self._index.refresh()
-        return {**effect, "voided": True}
+        return {**found, "releases": self._releases(found), "voided": True}
 
     def unvoid(self, annotator: str, by: str) -> JSON:
         """Let a voided annotator's answers count again, and return the batches that are collected again."""
@@ -92,7 +83,26 @@ class People:
         self._index.refresh()
         return {"voided": False, "batches": names}
 
-    def _releases(self, names: list[str]) -> list[str] | None:
+    def _effect(self, annotator: str) -> JSON:
+        """Return the effect on the batches, without that on releases; the annotator may already be voided."""
+        self._index.refresh(older_than=2)
+        others = self._index.voided.keys() - {annotator}
+        settled = settled_batches(self._lake)
+        names = [name for name, one in settled.items() if annotator in one.annotators]
+        names += [name for name in self._index.open if name not in settled]
+        changed = []
+        for name in sorted(names):
+            try:
+                effect = _effect_on(self._leading.show(name, others), annotator)
+            except batches.UNREADABLE:
+                log.exception("batch %s cannot be read; what it loses is not told", name)
+                continue
+            changed += [effect] if effect["answers"] else []
+        totals = {key: sum(one[key] for one in changed) for key in ("answers", "kept", "seats")}
+        return {"annotator": annotator, **totals, "batches": changed}
+
+    def _releases(self, effect: JSON) -> list[str] | None:
+        names = [one["id"] for one in effect["batches"]]
         if not self._settings.registry.git_url or not names:
             return []
         try:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
-from hopchain_etl.annotation.collect import BatchProgress, collect, decide, lineage
+from hopchain_etl.annotation.collect import BatchProgress, collect, decide, lineage, settle
+from hopchain_etl.annotation.settled import settled_batches
 from hopchain_etl.annotation.votes import vote_key
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision
 from hopchain_etl.lake.lake import Lake, Shard
@@ -236,6 +237,30 @@ def test_a_lead_closes_a_batch_that_nobody_answers(lake: Lake) -> None:
     assert not batches.close(lake, "monday", by="somebody else")
     (standing,) = run(lake)
     assert (standing.closed, standing.kept, standing.open) == (True, 1, 1)
+
+
+@pytest.mark.s3
+def test_questions_of_withdrawn_photos_keep_no_batch_open(lake: Lake) -> None:
+    """One photo is withdrawn before its second question is answered: nobody will ever be asked it."""
+    prints, queries = drawn_lake.fill(lake, [1, 2])
+    taken, left = (tuple(one["query_id"] for one in queries[at : at + 2]) for at in (0, 2))
+    batch = asking(lake, *taken, *left, lineage=prints.queries, shards=("first/0000",))
+    asking(lake, A, name="tuesday", lineage="0123456789ab", shards=("lost/0000",))  # its photos cannot be read
+    for query in (*left, taken[0]):
+        vote(lake, query, 1, None)
+    assert run(lake) == []
+    lake.write_tombstone(queries[0]["image_id"], reason="asked to", blob_sha=None)
+    (standing,) = run(lake)
+    assert (standing.kept, standing.dropped, standing.open, standing.withdrawn) == (0, 2, 0, 2)
+    assert settle(lake, vars(standing))
+    held = settled_batches(lake)[batch.id]
+    assert (held.kept, held.dropped, held.open, held.withdrawn, held.queries) == (0, 2, 0, 2, 4)
+    fresh = Lake(lake.settings)
+    asking(lake, *taken, name="wednesday", lineage=prints.queries)
+    run(fresh)
+    before = requests(fresh)
+    run(fresh)
+    assert requests(fresh) - before <= 40
 
 
 @pytest.mark.s3

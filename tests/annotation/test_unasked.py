@@ -99,7 +99,24 @@ def test_only_what_is_new_is_read(lake: Lake) -> None:
     assert many[1] <= 20
 
 
-def test_a_batch_that_cannot_be_read_lets_nothing_be_asked_twice(lake: Lake) -> None:
+def test_a_batch_that_cannot_be_read_any_more_stops_nobody_and_stays_asked(lake: Lake) -> None:
+    first = shard(lake, 0)
+    batches.create(lake, Batch("monday", "run", tuple(first[:2])))
+    assert unasked(lake) == {"in/0000": first[2:]}
+    intact = lake.store.get("batches/monday.json")
+    for junk in (b"{", b"[]", intact.replace(first[0].encode(), b"no query")):
+        lake.store.put("batches/monday.json", junk)
+        for besides in ("", "monday", "another"):
+            expected = first if besides == "monday" else first[2:]
+            assert unasked(lake, besides) == {"in/0000": expected}
+    second = shard(lake, 1)
+    batches.create(lake, Batch("tuesday", "run", tuple(second[:2])))
+    assert unasked(lake) == {"in/0000": first[2:], "in/0001": second[2:]}
+    lake.store.put("batches/monday.json", intact)
+    assert unasked(lake) == {"in/0000": first[2:], "in/0001": second[2:]}
+
+
+def test_a_batch_that_never_could_be_read_lets_nothing_be_asked_twice(lake: Lake) -> None:
     shard(lake, 0)
     lake.store.put("batches/broken.json", b"{")
     with pytest.raises(LakeError, match="broken"):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from obstore.exceptions import AlreadyExistsError
@@ -314,3 +315,19 @@ def test_metadata_that_is_no_utf8_does_not_cost_the_photo(bucket: S3Location, mo
     monkeypatch.setattr(s3_store.obstore, "get", refused)
     assert store.fetch("photo").data == b"bytes"
     assert store.fetch("photo").metadata == {"license": "CC0"}
+
+
+@pytest.mark.parametrize(
+    ("region", "body"),
+    [("us-east-1", {}), ("eu-central-1", {"CreateBucketConfiguration": {"LocationConstraint": "eu-central-1"}})],
+)
+def test_a_bucket_is_made_in_its_region(region: str, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    store = open_store(S3Settings(uri="s3://new-bucket/lake", region=region))
+    assert isinstance(store, S3Store)
+    with Stubber(store._client) as stub:
+        stub.add_client_error("head_bucket", "404", http_status_code=404)
+        stub.add_response("create_bucket", {}, {"Bucket": "new-bucket", **body})
+        store.ensure_bucket()
+        stub.assert_no_pending_responses()

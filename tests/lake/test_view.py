@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -72,3 +73,20 @@ def test_a_lost_or_foreign_file_costs_time_only(bucket: S3Location) -> None:
         assert source.asked == ["a", "b"]
     other = pa.schema([("number", pa.int64())])
     assert View(store, "test", other).rows({}, source.derive).num_rows == 0
+
+
+def test_rows_tell_their_source_and_those_of_some_are_held_back_but_kept(bucket: S3Location) -> None:
+    store, source = store_at(bucket), Source()
+    source.versions = {"a": "1", "b": "1"}
+    view = View(store, "named", SCHEMA)
+    view.rows(source.versions, source.derive)
+    source.versions["c"] = "1"
+    named = view.rows(source.versions, source.derive, source="key")
+    assert set(named["key"].to_pylist()) == {"a", "b", "c"}
+    assert all(row["text"].startswith(row["key"]) for row in named.to_pylist())
+    left = view.rows(source.versions, source.derive, besides={"a"}, source="key")
+    assert set(left["key"].to_pylist()) == {"b", "c"}
+    assert view.rows(source.versions, source.derive).num_rows == named.num_rows
+    assert source.asked == ["a", "b", "c"]
+    assert view.last("c") == named.filter(pc.equal(named["key"], "c")).select(["text"]).combine_chunks()
+    assert view.last("d") is None

@@ -180,13 +180,24 @@ def test_announce_settles_nothing_that_changed_since_it_was_collected(lake: Lake
     collected = tasks.collect()
     assert [one["id"] for one in collected] == ["a", "b"]
     lake.put_json(vote_key("b", queries["b"], 1, 2), {"a": "correction"})
-    assert tasks.announce_answers(collected) == {"batches": ["a"], "kept": 0, "dropped": 1, "open": 0}
+    assert tasks.announce_answers(collected) == {"batches": ["a"], "kept": 0, "dropped": 1, "open": 0, "withdrawn": 0}
     voiding.void(lake, "a", by="lead", reason="guesses")
     with pytest.raises(AirflowSkipException):
         tasks.announce_answers(collected)
     again = tasks.collect()
-    assert tasks.announce_answers(again) == {"batches": ["a"], "kept": 0, "dropped": 0, "open": 1}
+    assert tasks.announce_answers(again) == {"batches": ["a"], "kept": 0, "dropped": 0, "open": 1, "withdrawn": 0}
     assert tasks.collect() == []
+
+
+@pytest.mark.airflow
+@pytest.mark.s3
+def test_a_batch_that_cannot_be_read_keeps_no_other_from_being_announced(lake: Lake) -> None:
+    for name in "ab":
+        batches.create(lake, Batch(name, "a run", (name * 64,)))
+        batches.close(lake, name, by="lead")
+    collected = tasks.collect()
+    lake.store.put("batches/a.json", b"{")
+    assert tasks.announce_answers(collected)["batches"] == ["b"]
 
 
 @pytest.mark.s3

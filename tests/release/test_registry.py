@@ -17,7 +17,9 @@ from hopchain_etl.release.drop_guard import ReleaseRefusedError
 from hopchain_etl.release.git import RegistryError, settings_env
 from hopchain_etl.release.registry import publish, releases
 from hopchain_etl.release.versions import Release
+from hopchain_etl.release.withdrawn import tell_withdrawn
 from hopchain_etl.training_set.verify import verify
+from hopchain_etl.training_set.withdrawn import hash_of_image
 from support import drawn_lake
 from support.registry_world import World, a_world, clean_env
 
@@ -153,6 +155,31 @@ def test_nothing_to_release_makes_no_version(world: World) -> None:
     result = publish(world.settings(prints.queries, release={"policy": "unanimous"}))
     assert not result.changed
     assert world.refs() == ""
+
+
+@pytest.mark.usefixtures("without_suite")
+def test_withdrawn_photos_are_told_although_nothing_is_released(world: World) -> None:
+    def told() -> set[str]:
+        return set(json.loads(world.git("show", "main:withdrawn.json")))
+
+    prints, queries = drawn_lake.fill(world.lake, range(2))
+    settings = world.settings(prints.queries)
+    assert not tell_withdrawn(settings, ["0" * 64])  # an empty registry has no clones
+    publish(settings)
+    image, elsewhere = queries[0]["image_id"], "f" * 64
+    world.lake.write_tombstone(elsewhere, reason="asked", blob_sha=None)
+    assert not publish(settings).changed
+    assert told() == {hash_of_image(elsewhere)}
+    world.lake.write_tombstone(image, reason="asked", blob_sha=None)
+    assert publish(settings, approve=lambda drafts: False).note == "not approved"
+    assert told() == {hash_of_image(elsewhere), hash_of_image(image)}
+    before = world.refs()
+    publish(settings, approve=lambda drafts: False)
+    assert not tell_withdrawn(settings, [image])
+    assert world.refs() == before
+    assert tell_withdrawn(settings, ["e" * 64])
+    assert len(told()) == 3
+    assert publish(settings).version == "1.0.0"
 
 
 @pytest.mark.usefixtures("without_suite")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import count
 
 import pytest
@@ -12,7 +13,12 @@ from hypothesis import strategies as st
 
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.lake.object_store import Fetched, RefusedError, StoreError
+from hopchain_etl.lake.s3_store import S3Store
+from hopchain_etl.stages import ingest as ingest_module
 from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Rejected, Row, run_shard
+from support.bad_decoders import moody
+from support.intake import images, parts, photo, rejects, store_at, take, upload
 from support.s3 import S3Location
 from support.toy_build import passing, settings_at
 
@@ -186,3 +192,45 @@ def test_nothing_is_lost_or_counted_twice(
         assert marker.attempts == dict(+attempts)
         answered = marker.ok + marker.rejected + marker.quarantined > 0
         assert marker.reasons == Counter(row["reason"] for row in lake.rejects(*PLACE).to_pylist())
+
+
+# --- ingest: errors that lie in one object ---
+
+
+class Refusing(S3Store):
+    """A store that lets nobody read keys with "secret" in them, and cannot be reached for those with "far"."""
+
+    def fetch(self, key: str) -> Fetched:
+        if "secret" in key:
+            raise RefusedError(f"{self.uri(key)}: 403 Forbidden")
+        if "far" in key:
+            raise StoreError(f"{self.uri(key)}: connection refused")
+        return super().fetch(key)
+
+
+def test_an_object_that_nobody_may_read_is_given_up_after_some_attempts(bucket: S3Location) -> None:
+    lake, source = lake_at(bucket), store_at(bucket)
+    upload(source, {"a.jpg": photo(1), "secret.jpg": photo(2)})
+    refusing = Refusing(source.settings)
+    results = [take(lake, refusing, f"night-{night}", max_attempts=2) for night in range(1, 4)]
+    assert [(one.failed, one.quarantined, len(one.shards)) for one in results] == [(1, 0, 1), (0, 1, 1), (0, 0, 0)]
+    refused = rejects(lake)["secret.jpg"]
+    assert (refused["outcome"], "403 Forbidden" in refused["detail"]) == ("quarantined", True)
+    before = parts(lake)
+    assert take(lake, source, "night-4").shards == ()
+    assert parts(lake) == before
+    again = take(lake, source, "night-5", retry_quarantined=True)
+    assert (again.ok, again.failed, again.quarantined, len(images(lake))) == (2, 0, 0, 2)
+
+
+def test_a_bug_of_the_decoder_gives_its_object_up_and_a_store_that_does_not_answer_gives_up_none(
+    bucket: S3Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, source = lake_at(bucket), store_at(bucket)
+    monkeypatch.setattr(ingest_module, "WORKERS", 1)
+    monkeypatch.setattr(ingest_module, "Ingest", partial(ingest_module.Ingest, decode=moody))
+    upload(source, {"a": b"fine", "b": b"bug", "far": b"also fine"})
+    results = [take(lake, Refusing(source.settings), f"night-{night}") for night in range(1, 5)]
+    assert [(one.ok, one.failed, one.quarantined) for one in results] == [(1, 2, 0)] * 2 + [(1, 1, 1)] * 2
+    assert {key: row["outcome"] for key, row in rejects(lake).items()} == {"b": "quarantined", "far": "failed"}
+    assert take(lake, source, "night-5").ok == 2

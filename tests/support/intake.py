@@ -33,8 +33,18 @@ def accept(table: str, rows: pa.Table) -> SuiteResult:
     return SuiteResult(rows.num_rows)
 
 
-def take(lake: Lake, source: ObjectStore, intake: str = "night-1", /, **settings: Any) -> IngestResult:
-    return ingest(lake, source, IngestSettings(**settings), intake, validate=accept)
+def take(
+    lake: Lake,
+    source: ObjectStore,
+    intake: str = "night-1",
+    /,
+    *,
+    max_attempts: int = 3,
+    retry_quarantined: bool = False,
+    **settings: Any,
+) -> IngestResult:
+    how = {"max_attempts": max_attempts, "retry_quarantined": retry_quarantined}
+    return ingest(lake, source, IngestSettings(**settings), intake, validate=accept, **how)
 
 
 def picture(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:

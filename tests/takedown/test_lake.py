@@ -16,7 +16,7 @@ from hopchain_etl.lake.journal import Journal, answers
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.stages.response_cache import ResponseCache
-from hopchain_etl.takedown import documents
+from hopchain_etl.takedown import documents, views
 from hopchain_etl.takedown.lake import EraseError, erase
 from hopchain_etl.takedown.photos import unfinished, withdraw
 from support import drawn_lake, intake, taken
@@ -228,7 +228,7 @@ def broken_off(lake: Lake, photo: Taken, step: str) -> None:
         raise KilledError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(documents, step, killed)
+        patch.setattr(views if step == "erase_views" else documents, step, killed)
         with pytest.raises(KilledError):
             erase(lake, photo.uri, "asked")
 

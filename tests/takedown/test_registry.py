@@ -89,18 +89,23 @@ def test_erasing_yanks_the_versions_that_held_the_photo_and_forgets_its_name(wor
     assert export(world.folder / "old", world.folder / "exported", ExportOptions("swift")).withdrawn == 1
 
 
-def test_a_server_that_refuses_to_rewrite_history_is_told_of_and_nothing_is_lost(world: World) -> None:
+def test_a_server_that_refuses_to_rewrite_history_has_lost_the_bytes_all_the_same(world: World) -> None:
     prints, queries = drawn_lake.fill(world.lake, range(2))
     settings = world.settings(prints.queries)
     tag = publish(settings).tag or ""
     world.git("config", "receive.denyNonFastForwards", "true")
-    before, objects = world.refs(), world.remote()
-    with pytest.raises(RegistryError, match="allow forced pushes"):
-        erase_from_registry(settings, [queries[0]["image_id"]], "asked")
-    assert world.refs() == before
-    assert objects.items() <= world.remote().items()
+    image, mine = queries[0]["image_id"], [queries[0]["query_id"], queries[1]["query_id"]]
+    photo = drawn_lake.draw(0)[0]
+    assert taken.traces(store_of(settings), [image.encode(), photo])
+    with pytest.raises(RegistryError, match=r"bytes are deleted.*allow forced pushes"):
+        erase_from_registry(settings, [image], "asked", mine)
+    assert taken.traces(store_of(settings), [image.encode(), photo]) == set()
+    assert [(one["tag"], one["yanked"]) for one in releases(settings)] == [(f"yanked/{tag}", True)]
+    assert taken.traces_in_git(world.bare, [image.encode()])
     world.git("config", "receive.denyNonFastForwards", "false")
-    assert erase_from_registry(settings, [queries[0]["image_id"]], "asked")["yanked"] == [tag]
+    again = erase_from_registry(settings, [image], "asked", mine)
+    assert (again["yanked"], again["deleted"], again["rewritten_refs"] > 0) == ([], 0, True)
+    assert taken.traces_in_git(world.bare, [image.encode()]) == set()
 
 
 def test_the_number_of_git_processes_does_not_grow_with_parts_and_versions(

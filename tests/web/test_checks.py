@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from typing import Any
 
 import pytest
 
@@ -66,6 +68,42 @@ def test_a_withdrawn_photo_is_no_check(desk: Office, stale: bool) -> None:
     fresh.eve.get(f"/{image}", expect=404)
     assert fresh.lead.get("/api/lead/gold")["items"] == 0
     assert fresh.lead.post("/api/lead/gold", {"source": "unanimous"})["added"] == 0
+
+
+def test_an_answer_to_a_check_whose_photo_was_withdrawn_meanwhile_is_refused(desk: Office) -> None:
+    check = asked(desk)
+    desk.ann.answer(check, "5")
+    for worker in (desk.worker(refresh_seconds=1_000), desk.worker()):
+        worker.desk.index.refresh()
+        desk.lake.write_tombstone(photo_of(desk), reason="asked to", blob_sha=None)
+        for _ in range(2):  # without and with knowing
+            worker.eve.answer(check, "5", expect=410)
+            worker.eve.post("/api/skips", {"query_id": check}, expect=410)
+            worker.ann.post("/api/undo", {"query_id": check}, expect=410)
+            worker.desk.lake._withdrawn = (-math.inf, frozenset())
+            worker.desk.index.refresh()
+        desk.lake.store.delete([f"withdrawn/{photo_of(desk)}.json"])
+
+
+@pytest.mark.parametrize("act", ["answers", "skips", "undo"])
+def test_a_check_that_vanishes_during_a_request_is_no_error_of_the_server(desk: Office, act: str) -> None:
+    """The index is refreshed by another thread while a request is served."""
+    check, gold = asked(desk), desk.desk.index.gold
+    desk.ann.answer(check, "5")
+    answer, answered = gold.answer, gold.answered
+
+    def vanished(call: Any) -> Any:
+        def later(*given: Any) -> Any:
+            gold.items = {}
+            return call(*given)
+
+        return later
+
+    gold.answer, gold.answered = vanished(answer), vanished(answered)  # type: ignore[method-assign]
+    if act == "answers":
+        desk.eve.answer(check, "5", expect=410)
+    else:
+        desk.ann.post(f"/api/{act}", {"query_id": check}, expect=410)
 
 
 def test_a_check_of_an_earlier_version_tells_its_photo_by_the_bytes(desk: Office) -> None:

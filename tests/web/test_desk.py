@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import uuid
 
@@ -207,6 +208,24 @@ def test_a_photo_withdrawn_after_its_question_was_issued_is_not_sent_any_more(de
         worker.ann.get(f"/{url}", expect=410)
         worker.lead.get(f"/{url}", expect=410)
     assert worker.http.get(f"/{urls[0]}", headers=known).status_code == 410
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_what_is_done_about_a_photo_withdrawn_meanwhile_is_answered_with_410(desk: Office, stale: bool) -> None:
+    """Nothing is stored, whether or not the worker has heard of it, and the next question comes."""
+    worker = desk.worker(refresh_seconds=1_000 if stale else 0.01)
+    query = worker.ann.next()["task"]["query_id"]
+    worker.ben.answer(query, "5")
+    before = desk.stored(query)
+    desk.lake.write_tombstone(desk.queries[0]["image_id"], reason="asked to", blob_sha=None)
+    if not stale:
+        worker.desk.lake._withdrawn = (-math.inf, frozenset())  # as five seconds later
+        worker.desk.index.refresh()
+    assert "removed" in worker.ann.answer(query, "5", expect=410)["message"]
+    worker.ann.post("/api/skips", {"query_id": query}, expect=410)
+    worker.ben.post("/api/undo", {"query_id": query}, expect=410)
+    assert desk.stored(query) == before
+    assert worker.ann.next()["task"] is None
 
 
 def test_plain_numbers_are_taken_and_anything_else_is_refused_with_the_rule(desk: Office) -> None:

@@ -54,6 +54,8 @@ def test_unreadable_documents_break_only_their_batch_until_they_are_mended(
     assert desk.ann.next()["task"]
     found = listed(desk)["tuesday"]
     assert (found["state"], key in found["reason"]) == ("broken", True)
+    closed = desk.lead.post("/api/lead/batches/tuesday/close", {})["batch"]
+    assert (closed["state"], batches.batch_states(desk.lake)["tuesday"] >= {"closed"}) == ("broken", True)
     if "assigned" in key:
         desk.lead.post("/api/lead/batches/tuesday/assigned", {"annotators": ["ann"]})
         assert listed(desk)["tuesday"]["assigned"] == ["ann"]

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from hopchain_etl.annotation import batches, votes
-from hopchain_etl.annotation.collect import BatchProgress, collect
+from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.collect import BatchProgress, collect, settle
 from hopchain_etl.demo.s3_folder import ServerInfo
 from support.desk_clients import Office, desk_of_its_own, office
 from support.s3 import S3Location
@@ -226,3 +227,71 @@ def test_the_seat_of_a_voided_annotator_is_free_in_a_batch_that_continues(bucket
     assert desk.stored(first, "tuesday") == ["seat-1.2.json", "seat-3.1.json", "seat-4.1.json"]
     tuesday = next(one for one in desk.lead.get("/api/lead/batches")["batches"] if one["id"] == "tuesday")
     assert tuesday["kept"] == 1
+
+
+def test_questions_of_a_withdrawn_photo_are_told_apart_and_keep_no_batch_open(bucket: S3Location) -> None:
+    desk = office(bucket, photos=2)
+    taken, left = desk.batch.query_ids[:2], desk.batch.query_ids[2:]
+    desk.ann.answer(taken[0], "5")
+    for query in left:
+        desk.ann.answer(query, None, reject_reason="ambiguous")
+    desk.lake.write_tombstone(desk.queries[0]["image_id"], reason="asked to", blob_sha=None)
+    fresh = desk.worker()
+    expected = {"queries": 4, "kept": 0, "dropped": 2, "open": 0, "withdrawn": 2}
+    (told,) = fresh.lead.get("/api/lead/batches")["batches"]
+    assert expected.items() <= told.items()
+    (standing,) = run(desk)
+    assert settle(desk.lake, vars(standing))
+    (told,) = fresh.lead.get("/api/lead/batches")["batches"]
+    assert (expected | {"state": "decided"}).items() <= told.items()
+
+
+def test_a_batch_without_questions_is_shown(bucket: S3Location) -> None:
+    """Its photos were all erased, and so were its shards."""
+    desk = office(bucket)
+    batches.create(desk.lake, Batch("tuesday", "run", (), desk.batch.policy, lineage="0123456789ab"))
+    assert desk.lead.get("/api/lead/batches/tuesday/agreement")["decided"] == 0
+    assert desk.lead.get("/api/lead/batches/tuesday/answers.csv").text.count("\n") == 1
+    assert desk.lead.get("/api/lead/batches/tuesday/disagreements") == {"total": 0, "items": []}
+
+
+def test_pictures_of_old_batches_and_agreement_cost_the_same_however_much_there_is(bucket: S3Location) -> None:
+    """No page walks all batches for a picture, or reads all answers to checks again."""
+    desk = office(bucket)
+    for query in desk.batch.query_ids:
+        desk.ann.answer(query, "5")
+        desk.ben.answer(query, "6")
+    (standing,) = run(desk)
+    assert settle(desk.lake, vars(standing))
+    (item, _) = desk.worker().lead.get("/api/lead/batches/monday/disagreements")["items"]
+    bare = f"api/queries/{item['query_id']}/image"
+    assert item["image"] == f"{bare}?batch=monday"
+
+    def more(first: int, last: int) -> None:
+        for number in range(first, last):
+            batches.create(desk.lake, Batch(f"x{number:03}", "run", (f"{number:064}",), desk.batch.policy))
+            batches.mark_decided(desk.lake, f"x{number:03}", {})
+            answer = {"annotator": "ann", "query_id": f"{number:064}", "gold": True, "right": True}
+            desk.lake.put_json(f"gold/answers/{number:016}/{number:064}.json", answer)
+
+    def requests(path: str) -> int:
+        worker = desk.worker(refresh_seconds=1_000)
+        worker.desk.index.refresh()
+        before = sum(worker.desk.lake.store.calls.values())
+        worker.lead.get(path)
+        return sum(worker.desk.lake.store.calls.values()) - before
+
+    paths = [f"/{item['image']}", f"/{bare}", "/api/lead/batches/monday/agreement"]
+    more(0, 3)
+    for path in paths:
+        requests(path)
+    few = [requests(path) for path in paths]
+    more(3, 30)
+    for path in paths:
+        requests(path)
+    assert [requests(path) for path in paths] == few
+    told = desk.worker().lead.get("/api/lead/batches/monday/agreement")["annotators"]
+    assert {one["annotator"]: one["gold_right"] for one in told} == {"ann": 30, "ben": 0}
+    fresh = desk.worker()
+    fresh.lead.get(f"/{bare}?batch=nowhere", expect=404)
+    fresh.lead.get(f"/{bare}?batch=../monday", expect=422)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from hopchain_etl.annotation import votes
+from hopchain_etl.annotation import batches, votes
 from hopchain_etl.annotation.collect import collect, settle
+from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.quality.validator import SuiteResult
+from hopchain_etl.release.git import RegistryError
+from hopchain_etl.web import people
+from hopchain_etl.web.lead import LeadDesk
 from support.desk_clients import Office, office
 from support.s3 import S3Location
 
@@ -56,6 +60,37 @@ def test_a_registry_that_cannot_be_read_is_told(desk: Office) -> None:
     registry = desk.settings.registry.model_copy(update={"git_url": "file:///nowhere"})
     desk.settings = desk.settings.model_copy(update={"registry": registry})
     assert desk.worker().lead.get("/api/lead/void?annotator=ben")["releases"] is None
+
+
+def test_a_void_is_written_before_the_registry_is_asked(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cloning a registry takes long: whoever gives up waiting has voided the person all the same."""
+    announced(desk)
+    registry = desk.settings.registry.model_copy(update={"git_url": "file:///nowhere"})
+    desk.settings = desk.settings.model_copy(update={"registry": registry})
+    seen: list[object] = []
+
+    def asked(settings: object, names: list[str]) -> list[str]:
+        seen.append((votes.voided(desk.lake).keys(), batches.batch_states(desk.lake)["monday"], names))
+        raise RegistryError("no answer")
+
+    monkeypatch.setattr(people, "releases_with_answers", asked)
+    told = desk.worker().lead.post("/api/lead/void", WHY)
+    assert (told["voided"], told["answers"], told["kept"], told["releases"]) == (True, 2, 2, None)
+    assert seen == [({"ben"}, {"changed"}, ["monday"])]
+
+
+def test_a_void_is_written_although_its_effect_cannot_be_looked_up(
+    desk: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*given: object) -> None:
+        raise StoreError("no answer")
+
+    worker = desk.worker()
+    with monkeypatch.context() as patch:
+        patch.setattr(LeadDesk, "show", fails)
+        worker.lead.post("/api/lead/void", WHY, expect=503)
+    assert votes.voided(desk.lake).keys() == {"ben"}
+    worker.ben.get("/api/next", expect=403)
 
 
 def test_a_closed_batch_is_collected_and_announced_again_after_a_void_and_after_it_was_taken_back(desk: Office) -> None:

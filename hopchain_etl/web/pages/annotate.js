@@ -202,7 +202,7 @@ async function deliver(entry, what) {
       return false;
     }
     if (error.status === 403) throw error;
-    say(error.message, "bad"); // already answered or no longer open: continue with the next question
+    say(error.message, "bad"); // already answered, no longer open or removed: continue with the next question
     return true;
   }
 }
@@ -227,10 +227,23 @@ function send() {
   });
 }
 
+/** Return what `request` resolves to; if the photo was removed, say so, go on with the next question, return null. */
+async function unlessRemoved(request) {
+  try {
+    return await insist(request);
+  } catch (error) {
+    if (error.status !== 410) throw error;
+    say(error.message, "bad");
+    await next();
+    return null;
+  }
+}
+
 function skip() {
   return once(async () => {
     const query = task.query_id;
-    const told = await insist(() => call("api/skips", { query_id: query }));
+    const told = await unlessRemoved(() => call("api/skips", { query_id: query }));
+    if (!told) return;
     drafts.done({ query_id: query, what: "skipped", answer: written(), at: Date.now() });
     showProgress(told.progress);
     mention("Skipped.");
@@ -246,7 +259,8 @@ async function undoLast() {
   }
   if (task) drafts.keep(task.query_id, { answer: written(), seconds: clock.seconds });
   drafts.forgetLast();
-  const told = await insist(() => call("api/undo", { query_id: step.query_id }));
+  const told = await unlessRemoved(() => call("api/undo", { query_id: step.query_id }));
+  if (!told) return;
   drafts.keep(step.query_id, { answer: step.answer, seconds: 0 });
   showProgress(told.progress);
   mention(`Undone: ${step.what}.`, "good");

@@ -66,8 +66,9 @@ async function loadBatches() {
       el("th", { scope: "row" }, el("button", { type: "button", class: "link batch-name", on: { click: () => trying(() => choose(one.id)) } }, one.id)),
       el("td", {}, el("span", { class: "badge", data: { kind: kinds[one.state] } }, one.state)),
       el("td", {}, el("div", { class: "share" },
-        el("progress", { max: Math.max(1, one.queries), value: one.kept + one.dropped, "aria-label": `${one.id}: decided` }),
-        `${count(one.kept + one.dropped)} of ${count(one.queries)}`)),
+        el("progress", { max: Math.max(1, one.queries - one.withdrawn), value: one.kept + one.dropped, "aria-label": `${one.id}: decided` }),
+        el("span", {}, `${count(one.kept + one.dropped)} of ${count(one.queries)}`,
+          one.withdrawn > 0 && el("small", { title: "Their photos were withdrawn; they need no answers" }, `, ${count(one.withdrawn)} withdrawn`)))),
       number(count(one.kept)), number(count(one.dropped)), number(count(one.open)),
       number(`${count(one.seats_filled)} of ${count(one.seats_total)}`), number(count(one.late)),
       cell(one.assigned ? one.assigned.join(", ") : "all annotators"))))

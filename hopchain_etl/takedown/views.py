@@ -1,0 +1,72 @@
+"""Views, which repeat what other objects say: erases those that hold a photo, and finds those of dead lineages.
+
+A view that is lost is made anew by its next reader, which costs time: of all listings, or of all shards. So the others
+stay.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Container
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.takedown.photos import Plan
+from hopchain_etl.takedown.tables import purge
+
+_LISTINGS = "intakes/"  # names the parts of listings, of which an erase writes new ones
+_OF_LINEAGE = re.compile(r"(?P<table>queries|rejected-\w+)-(?P<fingerprint>[0-9a-f]{12})")
+_IS_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def erase_views(lake: Lake, plan: Plan) -> None:
+    """Erase the views that name any of the photos, and older versions of all.
+
+    The view of what was listed (``seen``) has hashes only, the same as the tombstones, and stays.
+    """
+    names = {*plan.images, *plan.blobs, *plan.queries, *(uri for uri, _ in plan.sources)}
+
+    def unwanted(name: str) -> bool:
+        return name.startswith(_LISTINGS) or _names_any(lake.store.get(f"views/{name}"), names)
+
+    purge(lake.store, "views/", unwanted)
+
+
+def views_of_dead_lineages(lake: Lake, dead: Container[tuple[str, str]]) -> dict[str, int]:
+    """Return key and size of each view of a table and fingerprint that is ``dead``, or of which nothing is left."""
+    alive = {(table, one) for table in ("queries", "judgements", "attempts") for one in lake.fingerprints(table)}
+    found = {}
+    for entry in lake.store.list_objects("views/"):
+        if match := _OF_LINEAGE.fullmatch(entry.key.split("/")[1]):
+            place = match["table"].removeprefix("rejected-"), match["fingerprint"]
+            if place in dead or place not in alive:
+                found[entry.key] = entry.size
+    return found
+
+
+def _names_any(data: bytes, names: set[str]) -> bool:
+    """Return whether a view's file names any of these, as text anywhere or as a hash; also if it cannot be read."""
+    try:
+        rows = pq.read_table(io.BytesIO(data))
+    except (pa.ArrowInvalid, OSError):
+        return True
+    sources = (rows.schema.metadata or {}).get(b"sources", b"").decode()
+    pattern = "|".join(map(re.escape, sorted(names)))
+    if re.search(pattern, sources):
+        return True
+    hashes = [bytes.fromhex(name) for name in names if _IS_HASH.fullmatch(name)]
+    return any(_column_names_any(column, pattern, hashes) for column in rows.columns)
+
+
+def _column_names_any(column: pa.ChunkedArray, pattern: str, hashes: list[bytes]) -> bool:
+    if pa.types.is_list(column.type):
+        return _column_names_any(pc.list_flatten(column), pattern, hashes)
+    if pa.types.is_string(column.type):
+        return bool(pc.any(pc.match_substring_regex(column, pattern)).as_py())
+    if column.type == pa.binary(32):
+        return bool(pc.any(pc.is_in(column, value_set=pa.array(hashes, column.type))).as_py())
+    return False
