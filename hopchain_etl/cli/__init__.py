@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.logging import RichHandler
 
-from hopchain_etl.cli import build, doctor, release, show, upkeep, use
+from hopchain_etl.cli import build, doctor, release, show, try_photos, upkeep, use
 from hopchain_etl.cli.s3 import app as s3
 from hopchain_etl.demo.s3_folder import S3ServerError
 from hopchain_etl.engines.base import EngineDownError, TokenCeilingError
@@ -38,7 +38,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(s3, name="s3", help="The embedded S3 server, for trials and tests.")
-for part in (build.app, release.app, show.app, use.app, doctor.app, upkeep.app):
+for part in (try_photos.app, build.app, release.app, show.app, use.app, doctor.app, upkeep.app):
     app.registered_commands += part.registered_commands
 
 

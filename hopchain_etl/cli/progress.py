@@ -70,8 +70,8 @@ class LiveProgress:
 
 
 @contextmanager
-def watched() -> Iterator[tuple[runner.Progress, threading.Event]]:
-    """Yield progress and a stop event that the first Ctrl-C or SIGTERM sets; a second one stops immediately."""
+def stoppable() -> Iterator[threading.Event]:
+    """Yield a stop event that the first Ctrl-C or SIGTERM sets; a second one stops immediately."""
     stop = threading.Event()
 
     def ask_to_stop(number: int, _: FrameType | None) -> None:
@@ -82,8 +82,14 @@ def watched() -> Iterator[tuple[runner.Progress, threading.Event]]:
 
     before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with LiveProgress() as progress:
-            yield progress, stop
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def watched() -> Iterator[tuple[runner.Progress, threading.Event]]:
+    """Yield progress, and the event of ``stoppable``."""
+    with stoppable() as stop, LiveProgress() as progress:
+        yield progress, stop

@@ -52,7 +52,7 @@ class Acceptance:
 
     def add(self, shard: Shard, queries: Sequence[Row]) -> None:
         """Count the drafts of a shard, whose queries are ``queries``."""
-        left_out = _left_out(self._rows, shard)
+        left_out = kept_from_people(self._rows, shard)
         rejects = [row for row in self._rows.rejects("generate", shard) if row["scope"] == "output"]
         self._fates.update([*_refused(rejects), *(_of_query(row, left_out) for row in queries)])
         kept = [row for row in queries if row["query_id"] not in left_out]
@@ -86,7 +86,7 @@ class Acceptance:
         }
 
 
-def _left_out(rows: BuildRows, shard: Shard) -> dict[str, tuple[str, str]]:
+def kept_from_people(rows: BuildRows, shard: Shard) -> dict[str, tuple[str, str]]:
     """Return the queries that judge or screen keep from people, each with the first such stage and its reason."""
     found: dict[str, tuple[str, str]] = {}
     for stage in FILTER_STAGES:

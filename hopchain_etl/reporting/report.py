@@ -4,46 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from hopchain_etl.hops.describe import HopWords, describe, describe_confirmations
-from hopchain_etl.hops.query import Hop, query_from_row
-from hopchain_etl.imaging.thumbnails import COLOURS, mask_uri, photo_uri
+from hopchain_etl.hops.query import query_from_row
+from hopchain_etl.imaging.thumbnails import photo_uri
 from hopchain_etl.lake.lake import Shard
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import Level, funnel
 from hopchain_etl.reporting.audit import audit
 from hopchain_etl.reporting.build_rows import BuildRows
+from hopchain_etl.reporting.cards import WIDTH, Card, card
 from hopchain_etl.reporting.figures import as_text
 from hopchain_etl.templating import render
 
 Row = dict[str, Any]
-_WIDTH = 760  # px of pictures on the page
-
-
-@dataclass(frozen=True)
-class Look:
-    """One hop for display: its words, who confirmed it, its colour and its mask."""
-
-    number: int
-    words: HopWords
-    confirmed: str
-    level: int
-    colour: str
-    mask: str | None
-
-
-@dataclass(frozen=True)
-class Card:
-    """One query with its photo and a mask layer for each hop."""
-
-    query_id: str
-    photo: str
-    question: str
-    answer: str
-    expr: str
-    looks: tuple[Look, ...]
 
 
 def write_report(build: Build, *, pictures: int = 24, each: int = 2, release: Row | None = None) -> str:
@@ -98,30 +72,14 @@ def _photos(build: Build, rows: BuildRows, shown: _Shown) -> Iterator[tuple[str,
     for shard, wanted in shown.shards.items():
         for image in rows.read("images", None, shard, ["image_id", "blob_sha"]).to_pylist():
             if image["image_id"] in wanted:
-                yield image["image_id"], photo_uri(build.lake.blob(image["blob_sha"]), _WIDTH)
+                yield image["image_id"], photo_uri(build.lake.blob(image["blob_sha"]), WIDTH)
 
 
 def _cards(rows: BuildRows, shown: _Shown) -> Iterator[Card]:
     for shard, wanted in shown.shards.items():
         masks = {one["instance_id"]: one["mask"] for one in rows.of("segment", shard) if one["image_id"] in wanted}
         for row in (row for image, some in shown.rows.items() if image in wanted for row in some):
-            query = query_from_row(row)
-            confirmed = describe_confirmations(row["confirmed_by"], len(query.hops))
-            looks = tuple(_look(number, hop, confirmed[number - 1], masks) for number, hop in query.numbered())
-            yield Card(row["query_id"], row["image_id"], row["question"], row["answer"], row["expr"], looks)
-
-
-def _look(number: int, hop: Hop, confirmed: str, masks: dict[str, Row]) -> Look:
-    colour = COLOURS[(number - 1) % len(COLOURS)]
-    layers = [masks[target] for target in hop.target if target in masks]
-    return Look(
-        number=number,
-        words=describe(hop),
-        confirmed=confirmed,
-        level=hop.level,
-        colour=f"rgb{colour}",
-        mask=mask_uri(layers, colour, _WIDTH) if layers else None,
-    )
+            yield card(row, masks)
 
 
 class _Tally:

@@ -92,7 +92,7 @@ def windows(width: int, height: int) -> list[tuple[int, int, int, int]]:
 class CocoSsd:
     """The network, loaded once and run on one photo at a time."""
 
-    def __init__(self, threads: int = 2) -> None:
+    def __init__(self, threads: int = 1) -> None:
         """Load the weights; ``threads`` is OpenCV's setting for the whole process. Raises MissingWeightsError."""
         import cv2
 

@@ -36,7 +36,7 @@ class Cut:
 class U2Net:
     """The network, loaded once and run on one box at a time."""
 
-    def __init__(self, threads: int = 2) -> None:
+    def __init__(self, threads: int = 1) -> None:
         """Load the weights. Raises MissingWeightsError."""
         import onnxruntime
 

@@ -57,7 +57,7 @@ class Line:
 class TextReader:
     """The reader, loaded once and run on one photo at a time."""
 
-    def __init__(self, threads: int = 2) -> None:
+    def __init__(self, threads: int = 1) -> None:
         """Load the models. Raises MissingWeightsError if RapidOCR is not installed."""
         try:
             from rapidocr import RapidOCR

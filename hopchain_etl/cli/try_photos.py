@@ -1,0 +1,197 @@
+"""``hopchain try``: one's own photos, from the files to checked questions, without S3, Airflow and settings."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import tempfile
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
+from rich.text import Text
+
+from hopchain_etl.cli.progress import stoppable
+from hopchain_etl.demo.trial import Chosen, Trial, choose, plain_name
+from hopchain_etl.doctor.models import local_weights
+from hopchain_etl.engines.weights import MissingWeightsError
+from hopchain_etl.lake.lake import Shard
+from hopchain_etl.reporting.tried import TriedPhoto, write_page
+from hopchain_etl.settings import Profile
+from hopchain_etl.stages.quarantine import QuarantinedRow
+from hopchain_etl.stages.runner import Outcome, StoppedError
+
+app = typer.Typer()
+_NAMED = 3  # files that a line names
+_STOPPED = 130  # exit code after Ctrl-C, as of the other commands
+
+
+@app.command("try")
+def try_photos(
+    photo_or_folder: Annotated[list[Path], typer.Argument(help="photos, and folders of photos")],
+    profile: Annotated[
+        Profile | None, typer.Option("--profile", "--preset", help="which engines; default: engines.profile (local)")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="the page to write")] = Path("try.html"),
+    open_: Annotated[bool, typer.Option("--open", help="open the page in a browser")] = False,
+    keep: Annotated[
+        Path | None, typer.Option(help="new or empty folder to keep the lake in; default: it is removed")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="photos to try at most")] = 50,
+    json_: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Try photos of your own: from the files to checked questions, without S3, Airflow and settings.
+
+    Writes one HTML page with the questions hop by hop, and says in plain words why a photo has none.
+    """
+    chosen, console = _chosen(photo_or_folder), Console(stderr=json_, highlight=False)
+    log = logging.getLogger("hopchain_etl")
+    if log.level != logging.DEBUG:
+        log.setLevel(logging.WARNING)  # a line for each stage of each photo says nothing here
+    page = _writable(output)
+    photos = chosen.photos[:limit]
+    if len(chosen.photos) > limit:
+        console.print(f"{len(chosen.photos):,} photos were found; the first {limit:,} are tried (--limit)")
+    if chosen.left_out:
+        named = ", ".join(plain_name(path) for path in chosen.left_out[:_NAMED])
+        more = ", ..." if len(chosen.left_out) > _NAMED else ""
+        _say(console, f"left out of folders, as no pictures by their names: {named}{more}")
+    with _folder(keep) as folder:
+        trial = Trial(folder, photos, profile)
+        _require_weights(trial)
+        tried, finished = _run(trial, console, len(photos))
+        page.write_text(write_page(tried, trial.build), encoding="utf-8")
+    if json_:
+        typer.echo(json.dumps([one.as_json() for one in tried]))
+    else:
+        console.print(_table(tried))
+    if keep:
+        _say(console, f"The lake is kept: HOPCHAIN_LAKE__URI={trial.settings.lake.uri} hopchain status")
+    _say(console, f"The page with the questions hop by hop: {page}")
+    if open_ and not webbrowser.open(page.resolve().as_uri()):
+        console.print("No browser was found to open it.")
+    if not finished:
+        raise typer.Exit(_STOPPED)
+
+
+def _chosen(paths: list[Path]) -> Chosen:
+    try:
+        chosen = choose(paths)
+    except OSError as error:
+        raise typer.BadParameter(plain_name(Path(str(error)))) from error
+    if not chosen.photos:
+        raise typer.BadParameter(f"there are no photos in {', '.join(map(plain_name, paths))}")
+    return chosen
+
+
+def _writable(output: Path) -> Path:
+    """Return the page's path; find out now, and not after minutes of work, whether it can be written."""
+    problem = "it is a folder" if output.is_dir() else ""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = error.strerror or str(error)
+    if not problem and not os.access(output if output.exists() else output.parent, os.W_OK):
+        problem = os.strerror(errno.EACCES)
+    if problem:
+        raise typer.BadParameter(f"{plain_name(output)} cannot be written: {problem}; name another --output")
+    return output
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """Yield ``keep``, or a folder that is removed afterwards."""
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="hopchain-try-") as folder:
+            yield Path(folder)
+        return
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+        used = any(keep.iterdir())
+    except OSError as error:
+        raise typer.BadParameter(f"{plain_name(keep)}: {error.strerror}; --keep needs a folder") from error
+    if used:
+        raise typer.BadParameter(f"{plain_name(keep)} is not empty; name a new folder for --keep")
+    yield keep
+
+
+def _require_weights(trial: Trial) -> None:
+    """Raise MissingWeightsError, which names the command that installs them, before anything else is done."""
+    if trial.settings.engines.profile is not Profile.LOCAL:
+        return
+    missing = [one for one in local_weights() if one.state == "missing"]
+    if missing:
+        names = ", ".join(one.what for one in missing)
+        raise MissingWeightsError(f"the local engine lacks {names}; {missing[0].remedy} (hopchain doctor says more)")
+
+
+def _run(trial: Trial, console: Console, photos: int) -> tuple[list[TriedPhoto], bool]:
+    """Tell of each photo as soon as it is done; return all, and whether nobody stopped it before the end."""
+    tried: list[TriedPhoto] = []
+    try:
+        with stoppable() as stop, _Bar(console, photos) as bar:
+            for one in trial.run(bar, stop):
+                tried.append(one)
+                bar.done()
+                _tell(console, one)
+    except StoppedError:
+        return tried, False
+    return tried, True
+
+
+class _Bar:
+    """One bar for the photos, with the stage that is running. Ingest runs beside the others and is not shown."""
+
+    def __init__(self, console: Console, photos: int) -> None:
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task: TaskID = self._bar.add_task("ingest", total=photos)
+
+    def __enter__(self) -> _Bar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def start(self, stage: str, shard: Shard, rows: int) -> None:
+        if stage != "ingest":
+            self._bar.update(self._task, description=stage)
+
+    def advance(self, outcome: Outcome | QuarantinedRow) -> None: ...
+
+    def done(self) -> None:
+        self._bar.advance(self._task)
+
+
+def _tell(console: Console, one: TriedPhoto) -> None:
+    """Print a photo's questions, or why it has none. Its name and its texts may hold anything."""
+    _say(console, one.name, style="bold")
+    for number, card in enumerate(one.cards, start=1):
+        _say(console, f"  {number}. {card.question}  → {card.answer}")
+    for sentence in one.why:
+        _say(console, f"  {sentence}", style="dim")
+
+
+def _table(tried: list[TriedPhoto]) -> Table:
+    figures = [Column(name, justify="right") for name in ("certain", "in doubt", "questions")]
+    asked, total = sum(bool(one.cards) for one in tried), sum(len(one.cards) for one in tried)
+    title = f"{len(tried)} photos tried, {asked} with questions, {total} questions"
+    table = Table(Column("photo", overflow="fold"), *figures, "why none", title=title)
+    for one in tried:
+        counts = map(str, (one.certain, one.doubtful, len(one.cards)))
+        table.add_row(Text(one.name), *counts, Text(one.why[0] if one.why else ""))
+    return table
+
+
+def _say(console: Console, line: str, style: str = "") -> None:
+    plain = "".join(letter for letter in line if letter.isprintable())
+    console.print(Text(plain, style), soft_wrap=True)

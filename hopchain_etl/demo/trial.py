@@ -1,0 +1,138 @@
+"""A trial: photos of one's own through all stages, in a lake in a local folder, without S3 and without settings."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from hopchain_etl.lake.lake import Shard
+from hopchain_etl.pipeline.build import Build
+from hopchain_etl.pipeline.shard_errors import ShardErrors
+from hopchain_etl.quality.validator import SuiteResult
+from hopchain_etl.reporting.tried import TriedPhoto, tried_photos
+from hopchain_etl.settings import LakeSettings, Profile, Settings
+from hopchain_etl.stages.ingest import IngestResult
+from hopchain_etl.stages.runner import Progress
+
+# What a photo in a folder is called. Formats that ingest does not read are among them: it tells their owner so.
+_READ = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+_NOT_READ = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".dng", ".cr2", ".nef")
+PICTURES = frozenset((*_READ, *_NOT_READ))
+_INTAKE = "try"
+_AT_ONCE = {Profile.VLLM: 8}  # photos whose requests a model server gets together; others are done one by one
+_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The photos of a trial, in order, and the files of folders that are none by their names."""
+
+    photos: tuple[Path, ...]
+    left_out: tuple[Path, ...]
+
+
+def choose(paths: Iterable[Path]) -> Chosen:
+    """Return the photos that ``paths`` name: a file is one, of a folder all files that are called like pictures.
+
+    Raises FileNotFoundError for a path that is neither. Hidden files of folders are ignored.
+    """
+    photos: dict[Path, Path] = {}  # by what they are in the end: each is tried once
+    left_out: dict[Path, Path] = {}
+    for path in paths:
+        if path.is_file():
+            photos.setdefault(path.resolve(), path)
+        elif path.is_dir():
+            for file in _files(path):
+                kind = photos if file.suffix.lower() in PICTURES else left_out
+                kind.setdefault(file.resolve(), file)
+        else:
+            raise FileNotFoundError(f"{path} is neither a photo nor a folder")
+    return Chosen(tuple(photos.values()), tuple(file for end, file in left_out.items() if end not in photos))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for top, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        files = (Path(top, name) for name in sorted(names) if not name.startswith("."))
+        yield from (file for file in files if file.is_file())
+
+
+def plain_name(path: Path) -> str:
+    """Return a path as it can be printed anywhere: names may hold line breaks, escape codes and bytes of no text."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(path))
+
+
+class Trial:
+    """Builds ``photos`` below ``folder``, which is made if it is missing: ``lake/``, and ``photos/`` with links.
+
+    ``profile``: None for the one in the settings. The suites of the tables are left out: loading Great Expectations
+    takes longer than a photo, and their rows come from stages that are tested with them.
+    """
+
+    def __init__(self, folder: Path, photos: Sequence[Path], profile: Profile | None = None) -> None:
+        root = folder.resolve()
+        links = [_link(root / "photos" / f"{index:06d}", photo) for index, photo in enumerate(photos)]
+        engines = {"profile": profile} if profile else {}
+        at_once = _AT_ONCE.get(Settings(engines=engines).engines.profile, 1)
+        self.settings = Settings.model_validate(
+            {
+                "lake": LakeSettings(uri=f"file://{root}/lake"),
+                "source": {"uri": f"file://{root}/photos", "inventory": ""},
+                "ingest": {"shard_size": at_once, "limit": None},
+                "engines": engines,
+            }
+        )
+        common = os.path.commonpath([photo.absolute().parent for photo in photos])
+        names = (plain_name(photo.absolute().relative_to(common)) for photo in photos)
+        self._names = {f"file://{link}": name for link, name in zip(links, names, strict=True)}
+        self._shards = [Shard(_INTAKE, index) for index in range(-(-len(photos) // at_once))]
+        self.build = Build(self.settings, validate=_unchecked)
+
+    def run(self, progress: Progress, stop: threading.Event) -> Iterator[TriedPhoto]:
+        """Yield each photo as soon as all stages are done with it, in order, while later ones are still ingested.
+
+        An error of one photo is told in what is yielded. Raises what would stop the others too: StoppedError,
+        EngineDownError (of which MissingWeightsError is one), TokenCeilingError and StoreError.
+        """
+        known: dict[str, str] = {}
+        with ThreadPoolExecutor(1, thread_name_prefix="ingest") as reading:
+            reader = Build(self.settings, validate=_unchecked)  # its lake is used by one thread
+            ingested = reading.submit(reader.ingest, _INTAKE, progress=progress, stop=stop)
+            try:
+                for shard in self._shards:
+                    self._wait(shard, ingested)
+                    with ShardErrors().of(shard):
+                        for stage in self.build.steps:
+                            self.build.run(stage, shard, progress=progress, stop=stop)
+                    yield from tried_photos(self.build, shard, self._names, known)
+            except BaseException:
+                stop.set()
+                raise
+
+    def _wait(self, shard: Shard, ingested: Future[IngestResult]) -> None:
+        """Return once ingest has completed a shard; raise its error if it ends without."""
+        while self.build.lake.marker("images", None, shard) is None:
+            if ingested.done() and self.build.lake.marker("images", None, shard) is None:
+                raise RuntimeError(f"{shard} was not ingested: {ingested.result()}")
+            time.sleep(_POLL_SECONDS)
+
+
+def _link(folder: Path, photo: Path) -> Path:
+    """Link a photo into a folder of its own, under its name, by which labels may know it, and return the link."""
+    name = photo.name if photo.name.isprintable() else re.sub(r"[^\w.-]", "_", photo.name, flags=re.ASCII)
+    folder.mkdir(parents=True)
+    link = folder / name
+    link.symlink_to(photo.resolve())
+    return link
+
+
+def _unchecked(table: str, rows: pa.Table) -> SuiteResult:
+    return SuiteResult(rows.num_rows)

@@ -1,0 +1,193 @@
+"""``hopchain try`` over real photos in folders, as its user runs it: what is printed, the page, and exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+import threading
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from PIL import Image
+from typer.testing import CliRunner
+
+from hopchain_etl.cli import app, main
+from hopchain_etl.doctor.finding import Finding
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.scenes import draw
+from hopchain_etl.settings import LakeSettings
+from support.toy_engines import ToySegmenter, toy_engines
+
+HOSTILE = "[red]my <script>alert(1)</script> photo\n.png".replace("/", "∕")
+
+
+def photo(seed: int) -> bytes:
+    """A photo of noise; the toy engines see a price list in every photo."""
+    pixels = np.random.default_rng(seed).integers(0, 255, (24, 20, 3), np.uint8)
+    sink = io.BytesIO()
+    Image.fromarray(pixels).resize((320, 400), Image.Resampling.NEAREST).save(sink, "PNG")
+    return sink.getvalue()
+
+
+def tried(*words: str | Path) -> Result:
+    return CliRunner(env={"COLUMNS": "400"}).invoke(app, ["try", *map(str, words)])
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines = toy_engines(tmp_path / "calls")
+    monkeypatch.setattr("hopchain_etl.pipeline.build.create_engines", lambda _: engines)
+
+
+@pytest.mark.usefixtures("toys")
+def test_photos_and_rubbish_each_get_their_row(tmp_path: Path) -> None:
+    folder = tmp_path / "my photos"
+    folder.mkdir()
+    files = {
+        HOSTILE: photo(1),
+        "copy.png": photo(1),
+        "empty.jpg": b"",
+        "text.jpg": b"no picture",
+        "cut.png": photo(2)[:600],
+        "notes.md": b"left out",
+        ".hidden.png": photo(3),
+    }
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    Image.new("1", (9_000, 8_000)).save(folder / "huge.png")
+
+    result = tried(folder, "-o", "out/page.html", "--json")
+    assert result.exit_code == 0, result.output
+    rows = {row["photo"]: row for row in json.loads(result.stdout)}
+    shown = HOSTILE.replace("\n", "\N{REPLACEMENT CHARACTER}")
+    assert rows.keys() == {shown, "copy.png", "empty.jpg", "text.jpg", "cut.png", "huge.png"}
+    assert len(rows[shown]["questions"]) == 3
+    assert rows[shown]["certain"] == 12
+    assert rows[shown]["why"] == []
+    assert rows["copy.png"]["why"] == [f"It is the same picture as {shown}."]
+    assert rows["empty.jpg"]["why"] == ["The file is empty."]
+    assert rows["text.jpg"]["why"] == ["The file is not a picture."]
+    assert "damaged" in rows["cut.png"]["why"][0] or "ends in the middle" in rows["cut.png"]["why"][0]
+    assert "too many pixels" in rows["huge.png"]["why"][0]
+    assert "notes.md" in result.stderr
+
+    page = Path("out/page.html").read_text("utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "http" not in page.replace("http-equiv", ""), "one file, nothing of any server"
+    for row in rows[shown]["questions"]:
+        assert row["question"].split('"')[0] in page
+    assert page.count('class="card"') == 3 + 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["calls", "my photos", "out"], "the lake is gone"
+
+
+@pytest.mark.usefixtures("toys")
+def test_the_terminal_shows_questions_reasons_and_a_table(tmp_path: Path) -> None:
+    (tmp_path / HOSTILE).write_bytes(photo(1))
+    Path("grey.txt").write_text("no picture")
+    result = tried(tmp_path / HOSTILE, "grey.txt")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("[red]my <script>") == 2, (
+        "as it is called, not as markup: above its questions, in the table"
+    )
+    assert len(re.findall(r"^  \d\. .+ → -?\d", result.stdout, re.M)) == 3
+    assert "2 photos tried, 1 with questions, 3 questions" in result.stdout
+    assert result.stdout.count("The file is not a picture.") == 2
+    assert "try.html" in result.stdout
+    assert Path("try.html").is_file()
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_kept_lake_can_be_used_on(tmp_path: Path) -> None:
+    Path("one.png").write_bytes(photo(1))
+    assert tried("one.png", "--keep", "lake here").exit_code == 0
+    lake = Lake(LakeSettings(uri=f"file://{tmp_path}/lake here/lake"))
+    assert [images.num_rows for _, images in lake.images()] == [1]
+    again = tried("one.png", "--keep", "lake here")
+    assert again.exit_code == 2
+    assert "not empty" in again.output
+
+
+def test_an_error_of_one_photo_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = tmp_path / "calls"
+    asked_first: list[str] = []
+    fails = ToySegmenter(calls, lambda sha: sha == (asked_first or asked_first.append(sha) or asked_first)[0])
+    engines = replace(toy_engines(calls), segmenter=fails)
+    monkeypatch.setattr("hopchain_etl.pipeline.build.create_engines", lambda _: engines)
+    for seed in (1, 2):
+        Path(f"{seed}.png").write_bytes(photo(seed))
+    result = tried("1.png", "2.png", "--json")
+    assert result.exit_code == 0, result.output
+    first, second = json.loads(result.stdout)
+    assert first["why"] == ["An error stopped it: out of memory."]
+    assert second["questions"]
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_stopped_trial_tells_what_is_done_and_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = threading.Event()
+    stop.set()
+    monkeypatch.setattr("hopchain_etl.cli.try_photos.stoppable", lambda: nullcontext(stop))
+    Path("one.png").write_bytes(photo(1))
+    result = tried("one.png")
+    assert result.exit_code == 130, result.output
+    assert "0 photos tried" in result.stdout
+    assert Path("try.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["[b]missing[/].jpg"], "[b]missing[/].jpg is neither a photo nor a folder"),
+        (["empty"], "there are no photos in empty"),
+        ([], "Missing argument"),
+        (["one.png", "--preset", "none"], "--preset"),
+        (["one.png", "-o", "empty"], "cannot be written"),
+        (["one.png", "-o", "one.png/page.html"], "cannot be written"),
+        (["one.png", "--keep", "one.png"], "--keep"),
+    ],
+)
+def test_usage_errors_exit_with_2_and_leave_nothing(words: list[str], said: str) -> None:
+    Path("empty").mkdir()
+    Path("one.png").write_bytes(photo(1))
+    result = tried(*words)
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.split())
+    assert sorted(path.name for path in Path().iterdir()) == ["empty", "one.png"]
+
+
+def test_missing_weights_are_told_in_one_line_with_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("one.png").write_bytes(photo(1))
+    missing = [Finding("U2-Net", "missing", "is gone", "pip install it"), Finding("cv2", "missing", "is gone", "")]
+    monkeypatch.setattr("hopchain_etl.cli.try_photos.local_weights", lambda: iter(missing))
+    monkeypatch.setattr(sys, "argv", ["hopchain", "try", "one.png"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert said == "the local engine lacks U2-Net, cv2; pip install it (hopchain doctor says more)"
+
+
+@pytest.mark.slow
+def test_the_local_engines_ask_about_a_drawn_price_list_and_say_why_not_about_an_empty_photo() -> None:
+    draw("table", 7).image.save("table.png")
+    Image.new("RGB", (400, 300), "grey").save("grey.png")
+    result = tried("table.png", "grey.png", "--json")
+    assert result.exit_code == 0, result.output
+    table, grey = json.loads(result.stdout)
+    assert table["questions"]
+    assert grey["questions"] == []
+    assert grey["why"][0].startswith("Nothing was found in it")
