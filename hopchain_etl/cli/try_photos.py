@@ -40,6 +40,10 @@ def try_photos(
     profile: Annotated[
         Profile | None, typer.Option("--profile", "--preset", help="which engines; default: engines.profile (local)")
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="labels of the photos: a file or folder, see the page on labels", exists=True),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="the page to write")] = Path("try.html"),
     open_: Annotated[bool, typer.Option("--open", help="open the page in a browser")] = False,
     keep: Annotated[
@@ -65,7 +69,7 @@ def try_photos(
         more = ", ..." if len(chosen.left_out) > _NAMED else ""
         _say(console, f"left out of folders, as no pictures by their names: {named}{more}")
     with _folder(keep) as folder:
-        trial = Trial(folder, photos, profile)
+        trial = Trial(folder, photos, profile, labels)
         _require_weights(trial)
         tried, finished = _run(trial, console, len(photos))
         page.write_text(write_page(tried, trial.build), encoding="utf-8")
@@ -125,7 +129,8 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 def _require_weights(trial: Trial) -> None:
     """Raise MissingWeightsError, which names the command that installs them, before anything else is done."""
-    if trial.settings.engines.profile is not Profile.LOCAL:
+    entries = trial.settings.engines.roles.of()
+    if not any(entry.weights == "local" for entry in entries):
         return
     missing = [one for one in local_weights() if one.state == "missing"]
     if missing:

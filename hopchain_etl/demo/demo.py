@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hopchain_etl.demo import local_airflow, s3_server
+from hopchain_etl.demo.labels import INSTANCES
 from hopchain_etl.demo.local_airflow import AirflowServer
 from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.demo.samples import Sample, write_samples
@@ -68,6 +69,7 @@ def main() -> None:
     with clock.step("photos", "sample photos into the source bucket"):
         samples = write_samples(folder / "photos", count=_IMAGES)
         upload(folder / "photos", samples, Settings().source)
+        open_store(Settings().labels).put(INSTANCES.name, INSTANCES.read_bytes())
     with clock.step("airflow_ready", "Airflow ready"):
         local_airflow.wait_until_healthy(airflow)
     with clock.step("build", "Airflow runs hopchain_build"):
@@ -192,6 +194,10 @@ def _settings(folder: Path, endpoint: str) -> dict[str, str]:
         "HOPCHAIN_LAKE__ENDPOINT_URL": endpoint,  # source and remote inherit what they do not set
         "HOPCHAIN_LAKE__PATH_STYLE": "true",
         "HOPCHAIN_SOURCE__URI": "s3://hopchain/photos",
+        "HOPCHAIN_LABELS__URI": "s3://hopchain/labels",
+        # Photos with hand-made labels by these, all others by the local engine.
+        "HOPCHAIN_ENGINES__DETECTOR": json.dumps(["labels", "local"]),
+        "HOPCHAIN_ENGINES__SEGMENTER": json.dumps(["labels", "local"]),
         "HOPCHAIN_REGISTRY__REMOTE__URI": "s3://hopchain-registry/dvc",
         "HOPCHAIN_REGISTRY__GIT_URL": str(folder / "registry.git"),
     }

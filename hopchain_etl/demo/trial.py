@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -73,14 +74,20 @@ def plain_name(path: Path) -> str:
 class Trial:
     """Builds ``photos`` below ``folder``, which is made if it is missing: ``lake/``, and ``photos/`` with links.
 
-    ``profile``: None for the one in the settings. The suites of the tables are left out: loading Great Expectations
-    takes longer than a photo, and their rows come from stages that are tested with them.
+    ``profile``: None for the one in the settings. ``labels``: a file or folder with labels, which are asked before the
+    profile's own engines. The suites of the tables are left out: loading Great Expectations takes longer than a photo,
+    and their rows come from stages that are tested with them.
     """
 
-    def __init__(self, folder: Path, photos: Sequence[Path], profile: Profile | None = None) -> None:
+    def __init__(
+        self, folder: Path, photos: Sequence[Path], profile: Profile | None = None, labels: Path | None = None
+    ) -> None:
         root = folder.resolve()
         links = [_link(root / "photos" / f"{index:06d}", photo) for index, photo in enumerate(photos)]
-        engines = {"profile": profile} if profile else {}
+        engines: dict[str, Any] = {"profile": profile} if profile else {}
+        if labels:
+            roles = Settings(engines=engines).engines.roles
+            engines |= {"detector": _first_labels(roles.detector), "segmenter": _first_labels(roles.segmenter)}
         at_once = _AT_ONCE.get(Settings(engines=engines).engines.profile, 1)
         self.settings = Settings.model_validate(
             {
@@ -88,6 +95,7 @@ class Trial:
                 "source": {"uri": f"file://{root}/photos", "inventory": ""},
                 "ingest": {"shard_size": at_once, "limit": None},
                 "engines": engines,
+                "labels": {"uri": f"file://{labels.resolve()}"} if labels else {},
             }
         )
         common = os.path.commonpath([photo.absolute().parent for photo in photos])
@@ -107,6 +115,9 @@ class Trial:
             reader = Build(self.settings, validate=_unchecked)  # its lake is used by one thread
             ingested = reading.submit(reader.ingest, _INTAKE, progress=progress, stop=stop)
             try:
+                if self.build.uses_labels:  # a label file is read once, for all photos
+                    ingested.result()
+                    self.build.read_labels()
                 for shard in self._shards:
                     self._wait(shard, ingested)
                     with ShardErrors().of(shard):
@@ -123,6 +134,11 @@ class Trial:
             if ingested.done() and self.build.lake.marker("images", None, shard) is None:
                 raise RuntimeError(f"{shard} was not ingested: {ingested.result()}")
             time.sleep(_POLL_SECONDS)
+
+
+def _first_labels(engines: Sequence[str]) -> tuple[str, ...]:
+    """Return the engines with that of labels before them, unless it is among them."""
+    return tuple(engines) if "labels" in engines else ("labels", *engines)
 
 
 def _link(folder: Path, photo: Path) -> Path:

@@ -35,6 +35,7 @@ OF_PHOTOS: Mapping[str, str] = {
     "too_few_instances": "too few things in it are certain; a chain needs three",
     "no_chain": "no chain leads from one thing to the next without doubt",
     "nothing_left": "every question about it was refused",
+    "no_labels": "no label file says anything of it",
     "error": "an error stopped it",
     "invalid_output": "the model's answer was not in the form that was asked for",
     "unreadable_answer": "the model's answer could not be read",

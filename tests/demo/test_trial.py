@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 from PIL import Image
 
 from hopchain_etl.demo.trial import Trial, choose, plain_name
+from hopchain_etl.scenes import KINDS, draw
 from hopchain_etl.stages.runner import NoProgress, StoppedError
+from support.labelled import coco_of, png
 from support.toy_engines import toy_engines
 
 
@@ -53,3 +56,14 @@ def test_a_trial_that_is_stopped_says_so_and_leaves_its_thread(tmp_path: Path, m
         run()
     assert done == ["0.png"]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ingest")]
+
+
+def test_labels_are_asked_before_the_engines_of_the_profile(tmp_path: Path) -> None:
+    scene = draw(KINDS[0], 1)
+    photos, labels = [tmp_path / "scene.png"], tmp_path / "labels.json"
+    photos[0].write_bytes(png(scene))
+    labels.write_text(json.dumps(coco_of([("scene.png", scene)])))
+    trial = Trial(tmp_path / "trial", photos, labels=labels)
+    assert trial.settings.engines.roles.detector == ("labels", "local")
+    (tried,) = trial.run(NoProgress(), threading.Event())
+    assert tried.cards
