@@ -6,7 +6,7 @@ Drawn scenes are exported as COCO (compressed run-length encodings), LVIS (uncom
 categories) and Pascal VOC (boxes only). Each export goes through label files, lake, detect, segment and the program
 author; the drafts must be, byte for byte, those that the author writes over the scene's oracle (for VOC: over the boxes
 of the oracle). ``--megabytes`` also writes a COCO file of that size and reads it in a process of its own; its peak of
-resident memory is told as ``peak_mb``, the seconds as ``read_seconds``.
+resident memory is told as ``peak_mb``, its processor time as ``cpu_seconds``.
 
 The last line is JSON: ``{"formats", "same_queries", "labelled_photos", "photos_with_questions", "questions"}``.
 """
@@ -133,19 +133,19 @@ def write_large(path: Path, megabytes: int) -> int:
 
 
 def read_large(path: Path) -> Row:
-    """Read a file as the stage does; return the seconds, and this process's peak of resident memory in MB."""
+    """Read a file as the stage does; return the processor time, and this process's peak of resident memory in MB."""
     import resource
 
     from hopchain_etl.labels.files import FileReader
 
-    started = time.monotonic()
+    started = time.process_time()
     with tempfile.TemporaryDirectory() as folder, Spool(Path(folder)) as spool, path.open("rb") as file:
         spool.add_photos((f"s3://photos/{n:012d}.jpg", f"{n:064x}") for n in range(1_000))
         spool.add_file(0, "s3://photos/labels.json", FileReader().entries("labels.json", file))
         found = sum(len(labels.things) for n in range(1_000) for labels in spool.labels_of(f"{n:064x}"))
         list(spool.loose_mistakes(0))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
-    return {"read_seconds": round(time.monotonic() - started, 1), "peak_mb": round(peak), "things": found}
+    return {"cpu_seconds": round(time.process_time() - started, 1), "peak_mb": round(peak), "things": found}
 
 
 def large(megabytes: int) -> Row:

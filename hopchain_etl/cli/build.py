@@ -29,7 +29,7 @@ Intakes = Annotated[str, typer.Option("--intakes", help="new | all | sample:N | 
 RetryQuarantined = Annotated[
     bool, typer.Option("--retry-quarantined", help="also run rows again that were given up after several attempts")
 ]
-_STAGES = "ingest | detect | segment | generate | judge | screen"
+_STAGES = "ingest | labels | detect | segment | generate | judge | screen"
 IntakeName = Annotated[
     str | None, typer.Option("--intake", help="name of the set of new photos; default: the time now")
 ]
