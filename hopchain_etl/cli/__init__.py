@@ -61,7 +61,8 @@ def main() -> None:
     except ValidationError as error:
         for problem in error.errors():
             place = ".".join(map(str, problem["loc"]))
-            _say(f"setting {place}: {problem['msg']} (HOPCHAIN_{place.replace('.', '__').upper()} or hopchain.toml)")
+            variable = f"HOPCHAIN_{place.replace('.', '__').upper()}{'' if '.' in place else '__...'}"
+            _say(f"setting {place}: {problem['msg']} ({variable} or hopchain.toml)")
         sys.exit(2)
     except _EXPECTED as error:
         if os.environ.get("HOPCHAIN_TRACEBACK"):

@@ -70,4 +70,12 @@ def test_errors_name_the_setting_and_the_remedy() -> None:
 def test_a_profile_that_is_not_there_says_so() -> None:
     refused = hopchain({**os.environ, "HOPCHAIN_ENGINES__PROFILE": "remote"}, "plan")
     assert refused.returncode == 2
-    assert "'local' or 'vllm'" in refused.stderr
+    assert "'local', 'vllm', 'sam3' or 'labels'" in refused.stderr
+
+
+def test_engines_that_do_not_fit_together_are_told_with_a_remedy() -> None:
+    refused = hopchain({**os.environ, "HOPCHAIN_ENGINES__DETECTOR": "words"}, "plan")
+    assert refused.returncode == 2
+    told = " ".join(refused.stderr.split())
+    assert "the detector 'words' gives none; choose the segmenter sam3" in told
+    assert "(HOPCHAIN_ENGINES__... or hopchain.toml)" in told
