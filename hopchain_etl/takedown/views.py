@@ -18,20 +18,23 @@ from hopchain_etl.lake.lake import Lake
 from hopchain_etl.takedown.photos import Plan
 from hopchain_etl.takedown.tables import purge
 
+_HASHES_ONLY = "seen/"
 _LISTINGS = "intakes/"  # names the parts of listings, of which an erase writes new ones
 _OF_LINEAGE = re.compile(r"(?P<table>queries|rejected-\w+)-(?P<fingerprint>[0-9a-f]{12})")
 _IS_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def erase_views(lake: Lake, plan: Plan) -> None:
-    """Erase the views that name any of the photos, and older versions of all.
+    """Erase the views that name any of the photos or may do so, and older versions of all.
 
     The view of what was listed (``seen``) has hashes only, the same as the tombstones, and stays.
     """
     names = {*plan.images, *plan.blobs, *plan.queries, *(uri for uri, _ in plan.sources)}
 
     def unwanted(name: str) -> bool:
-        return name.startswith(_LISTINGS) or _names_any(lake.store.get(f"views/{name}"), names)
+        if name.startswith((_LISTINGS, _HASHES_ONLY)):
+            return name.startswith(_LISTINGS)
+        return _names_any(lake.store.get(f"views/{name}"), names)
 
     purge(lake.store, "views/", unwanted)
 
@@ -49,7 +52,7 @@ def views_of_dead_lineages(lake: Lake, dead: Container[tuple[str, str]]) -> dict
 
 
 def _names_any(data: bytes, names: set[str]) -> bool:
-    """Return whether a view's file names any of these, as text anywhere or as a hash; also if it cannot be read."""
+    """Return whether a view's file names any of these, as text anywhere or as a hash; also if that cannot be told."""
     try:
         rows = pq.read_table(io.BytesIO(data))
     except (pa.ArrowInvalid, OSError):
@@ -65,8 +68,9 @@ def _names_any(data: bytes, names: set[str]) -> bool:
 def _column_names_any(column: pa.ChunkedArray, pattern: str, hashes: list[bytes]) -> bool:
     if pa.types.is_list(column.type):
         return _column_names_any(pc.list_flatten(column), pattern, hashes)
-    if pa.types.is_string(column.type):
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return bool(pc.any(pc.match_substring_regex(column, pattern)).as_py())
     if column.type == pa.binary(32):
         return bool(pc.any(pc.is_in(column, value_set=pa.array(hashes, column.type))).as_py())
-    return False
+    readable = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
+    return not any(is_kind(column.type) for is_kind in readable)  # bytes in a form of their own

@@ -48,6 +48,7 @@ HOLDS: list[Callable[[Lake], None]] = [
     lambda lake: view(lake, "v", "x", pa.string(), source=f"gold/answers/x/{NAME}.json"),
     lambda lake: lake.store.put("views/v/base.parquet", b"no parquet"),
     lambda lake: view(lake, "v", "s3://a/(b).jpg", pa.string()),
+    lambda lake: view(lake, "v", b"in a form of its own", pa.large_binary()),
 ]
 
 
@@ -58,9 +59,10 @@ def test_whatever_way_a_view_names_the_photo_it_goes_and_the_others_stay(
     view(lake, "other", "e" * 64, pa.string())
     view(lake, "another", b"e" * 32, pa.binary(32))
     view(lake, "numbers", 5, pa.int64())
+    view(lake, "seen", b"e" * 16, pa.binary(16))
     fill(lake)
     erase_views(lake, Plan(queries={NAME}, sources={("s3://a/(b).jpg", "etag")}))
-    assert views(lake) == {"another", "numbers", "other"}
+    assert views(lake) == {"another", "numbers", "other", "seen"}
 
 
 def test_an_erase_leaves_views_that_do_not_hold_the_photo(lake: Lake) -> None:
