@@ -215,7 +215,7 @@ LOCAL = {"SSD-MobileNet", "U2-Net"}
         ({"solver": "vlm"}, {*LOCAL, "solver endpoint"}),
         ({"detector": "local", "segmenter": "sam3"}, {*LOCAL, "GPUs", "SAM3 weights"}),
     ],
-    ids=str,
+    ids=["labels", "labels-local", "sam3", "sam3-vlm", "local-solver", "local-sam3"],
 )
 def test_exactly_the_chosen_engines_are_examined(bucket: S3Location, engines: dict[str, Any], asked: set[str]) -> None:
     server = {"endpoint_url": "http://127.0.0.1:9/v1"}
