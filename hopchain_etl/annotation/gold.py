@@ -72,11 +72,13 @@ class Gold:
             answered[entry.key.split("/")[2]].add(_name(entry.key))
         with self._lock:
             self._unusable |= {query for query, item in found.items() if item is None}
-            known = self._known | {query: item for query, item in found.items() if item is not None}
-            self._known = {name: known[name] for name in map(_name, keys) if name in known}
-            withdrawn = self._withdrawn(self._known.values())
-            usable = (pair for pair in self._known.items() if pair[0] not in self._unusable)
+            every = self._known | {query: item for query, item in found.items() if item is not None}
+            known = {name: every[name] for name in map(_name, keys) if name in every}
+            withdrawn = self._withdrawn(known.values())
+            usable = (pair for pair in known.items() if pair[0] not in self._unusable)
+            # Items first: who looks in between must not take a new check for one that is hidden.
             self.items = {query: item for query, item in usable if not _photo(item) & withdrawn}
+            self._known = known
             for person, queries in answered.items():
                 self._answered[person] |= queries
 

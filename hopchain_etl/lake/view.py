@@ -113,8 +113,12 @@ class View:
 
     def _load(self, kind: str) -> _File:
         try:
-            table = pq.read_table(io.BytesIO(self._store.get(self._key(kind))))
-        except (MissingObjectError, pa.ArrowInvalid):
+            data = self._store.get(self._key(kind))
+        except MissingObjectError:
+            return self._empty()
+        try:
+            table = pq.read_table(io.BytesIO(data))
+        except (pa.ArrowInvalid, OSError):  # damaged; Arrow raises either
             return self._empty()
         metadata = table.schema.metadata or {}
         if table.schema.remove_metadata() != self._stored_schema or b"sources" not in metadata:

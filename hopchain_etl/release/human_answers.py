@@ -177,7 +177,7 @@ class HumanAnswers:
 
 
 def _without(rows: pa.Table, voided: Callable[[str], bool]) -> pa.Table:
-    gone = [name for name in pc.unique(rows["annotator"]).to_pylist() if voided(name)]
+    gone = [name for name in pc.unique(rows["annotator"]).to_pylist() if name and voided(name)]
     return rows.filter(pc.invert(pc.is_in(rows["annotator"], value_set=pa.array(gone, pa.string())))) if gone else rows
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from hopchain_etl.annotation.collect import REVISION as COLLECT
 from hopchain_etl.hops.calibration import band, guessable, score_attempts
 from hopchain_etl.hops.consensus import ConsensusRule, parse_answer
 from hopchain_etl.hops.diversity import Profiles, QueryProfile, candidate
@@ -110,10 +111,9 @@ class _Selector:
         self._people = human_answers(inputs, snapshot)
         self._copies = Copies(snapshot["lineages"], self.keys, self._people)
         screened = sorted({facts["model"] for facts in snapshot.get("screened", ())})
-        self._general = repr(
-            (REVISION, CURRENT_RULES, split, rules, target, screened, self._policy, self._drops_disagreeing,
-             snapshot["pseudonyms"])
-        )  # fmt: skip
+        revisions = REVISION, COLLECT, CURRENT_RULES, snapshot["code"]
+        policy = self._policy, self._drops_disagreeing, snapshot["pseudonyms"]
+        self._general = repr((revisions, split, rules, target, screened, policy))
         gone = self._withdrawn, self._benchmark["images"], self._benchmark["questions"]
         self._gone = [np.sort(keys_of(names)) for names in gone]
 

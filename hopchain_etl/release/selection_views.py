@@ -21,7 +21,7 @@ from hopchain_etl.release.inputs import Inputs, Snapshot
 from hopchain_etl.release.outcomes import Place
 from hopchain_etl.release.query_keys import Keys, as_keys, keys_of
 
-# Increase when a rule of the selection changes.
+# Increase when votes are counted otherwise, or texts compared otherwise, so that all is computed again.
 REVISION = 1
 
 _KEYS = pa.schema({"place": pa.string(), **dict.fromkeys(("queries", "images", "questions"), pa.large_binary())})
@@ -48,7 +48,7 @@ def query_keys(inputs: Inputs, lineages: Sequence[str]) -> dict[Place, ShardKeys
         keys = (keys_of(column.to_pylist()).tobytes() for column in texts)
         return pa.Table.from_pylist([dict(zip(_KEYS.names, (name, *keys), strict=True))], schema=_KEYS)
 
-    versions = {name: inputs.version("queries", *place) for name, place in places.items()}
+    versions = {name: f"{REVISION} {inputs.version('queries', *place)}" for name, place in places.items()}
     rows = View(inputs.store, "release-keys", _KEYS).rows(versions, each(read))
     held = {row["place"]: [as_keys(row[name]) for name in _KEYS.names[1:]] for row in rows.to_pylist()}
     return {place: ShardKeys(*held[name]) for name, place in places.items()}
@@ -62,7 +62,7 @@ def human_answers(inputs: Inputs, snapshot: Snapshot) -> HumanAnswers:
         for place, rule in rules.items():
             fingerprint, _, shard = place.partition("/")
             parts = inputs.version("answers", fingerprint, Shard.parse(shard))
-            versions[place] = " ".join([parts, rule, *snapshot.get("voided", ())])
+            versions[place] = " ".join([str(REVISION), parts, rule, *snapshot.get("voided", ())])
         return View(inputs.store, "release-answers", ENTRIES).rows(versions, derive)
 
     return HumanAnswers(inputs, snapshot, inputs.is_voided, keep)

@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -43,6 +44,7 @@ from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Progress, Reje
 WORKERS = max(2, os.cpu_count() or 2)  # decode processes
 _PHOTOS = pa.schema([schemas.IMAGES.field(name) for name in COLUMNS])
 _WINDOW = 4  # times `concurrency`: photos in progress, so that fetching continues while a shard is written
+_PROBES = 3  # objects that are asked for before a refusal is held against one object
 _MEMORY = 256 << 20  # bytes of photos held at a time; a larger photo is processed alone
 
 
@@ -176,6 +178,8 @@ class Ingest:
         self._pool = DecodePool(WORKERS, limits, function=decode)
         self._fetchers = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="ingest-fetch")
         self._writers = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="ingest-write")
+        self._given = False  # whether the source gave any object in this run
+        self._probes: list[Row] = []  # a few rows by which that is found out, those of stored photos first
         self._shards = shards
         self._inputs: dict[Shard, list[Row]] = {}
         rows = (row for shard in shards for row in self.read(lake, shard))
@@ -205,6 +209,8 @@ class Ingest:
             {**row, "input_id": row["uri"], "image_id": None, "settled": settled.get(row["uri"])}
             for row in listing(lake, shard, self._shards[shard]).to_pylist()
         ]
+        ordered = sorted(self._inputs[shard], key=lambda row: not isinstance(row["settled"], Accepted))
+        self._probes = [*self._probes, *ordered[:_PROBES]][:_PROBES]
         return self._inputs[shard]
 
     def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
@@ -245,17 +251,28 @@ class Ingest:
             return Failed(f"listed below another source than {self._source.uri('')}; ingest from there to finish it")
         try:
             fetched = self._source.fetch(self._key(row))
+            self._given = True
             picture = self._pool.submit(fetched.data).result()
         except ImageRejectedError as error:
             return Rejected(error.reason.value, error.detail)
         except MissingObjectError:
             return Rejected("vanished", "listed, and gone before it was fetched")
         except (StoreError, DecodeWorkerError, OSError, EOFError) as error:
-            of_this_object = isinstance(error, RefusedError | DecoderBugError)
+            refused = isinstance(error, RefusedError) and self._gives_others(row)
+            of_this_object = refused or isinstance(error, DecoderBugError)
             return Failed(f"{type(error).__name__}: {error}", permanent=of_this_object)
         photo = image_id(fetched.data)
         blob_sha = photo if picture.blob is fetched.data else hashlib.sha256(picture.blob).hexdigest()
         return _DecodedPhoto(photo, blob_sha, picture, fetched.etag, fetched.metadata)
+
+    def _gives_others(self, refused: Row) -> bool:
+        """Return whether the source gives any other object: if all are refused, its permissions are to be mended."""
+        for row in self._probes:
+            if not self._given and row["uri"] != refused["uri"]:
+                with suppress(StoreError, MissingObjectError):
+                    self._source.fetch(self._key(row))
+                    self._given = True
+        return self._given
 
     def _judge(
         self, row: Row, decoded: _DecodedPhoto | Outcome, known: ImageIndex

@@ -56,8 +56,8 @@ def erase_checks(lake: Lake, plan: Plan) -> int:
     keys = [entry.key for entry in lake.store.list_objects("gold/items/")]
     items: list[JSON] = [json.loads(data) for data in map_threads(lake.store.get, keys)]
     shown = {f"blobs/{blob}" for blob in plan.blobs}
-    queries = plan.queries | {item["query_id"] for item in items if item["blob_key"] in shown}
-    names = {f"{query}.json" for query in queries}
+    plan.queries |= {item["query_id"] for item in items if item["blob_key"] in shown}
+    names = {f"{query}.json" for query in plan.queries}
     found = [one for one in lake.store.versions("gold/") if one.key.rpartition("/")[2] in names]
     # Items last: as long as there is one, it says which answers belong to the photo.
     lake.store.erase_versions(sorted(found, key=lambda one: (one.key.startswith("gold/items/"), one.deleted)))

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from hopchain_etl.concurrency import batched
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.takedown.photos import Plan
 from hopchain_etl.takedown.tables import purge
@@ -21,6 +22,7 @@ from hopchain_etl.takedown.tables import purge
 _HASHES_ONLY = "seen/"
 _LISTINGS = "intakes/"  # names the parts of listings, of which an erase writes new ones
 _OF_LINEAGE = re.compile(r"(?P<table>queries|rejected-\w+)-(?P<fingerprint>[0-9a-f]{12})")
+_NAMES_AT_ONCE = 1_000  # Arrow compiles no pattern of many thousand
 _IS_HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -58,11 +60,12 @@ def _names_any(data: bytes, names: set[str]) -> bool:
     except (pa.ArrowInvalid, OSError):
         return True
     sources = (rows.schema.metadata or {}).get(b"sources", b"").decode()
-    pattern = "|".join(map(re.escape, sorted(names)))
-    if re.search(pattern, sources):
-        return True
-    hashes = [bytes.fromhex(name) for name in names if _IS_HASH.fullmatch(name)]
-    return any(_column_names_any(column, pattern, hashes) for column in rows.columns)
+    for group in batched(sorted(names), _NAMES_AT_ONCE):
+        pattern = "|".join(map(re.escape, group))
+        hashes = [bytes.fromhex(name) for name in group if _IS_HASH.fullmatch(name)]
+        if re.search(pattern, sources) or any(_column_names_any(column, pattern, hashes) for column in rows.columns):
+            return True
+    return False
 
 
 def _column_names_any(column: pa.ChunkedArray, pattern: str, hashes: list[bytes]) -> bool:

@@ -226,11 +226,16 @@ class LeadDesk:
             return found
         if item := self.index.gold.items.get(query):
             return as_question(item)
-        name = name or batches_asking(self.lake, [query]).get(query)
+        if found := self._asked_in(name, query) if name else None:
+            return found
+        last = batches_asking(self.lake, [query]).get(query)
+        return self._asked_in(last, query) if last and last != name else None
+
+    def _asked_in(self, name: str, query: str) -> Question | None:
         try:
-            return self._questions(name).get(query) if name else None
+            return self._questions(name).get(query)
         except batches.UNREADABLE:
-            return None  # a batch that cannot be read; the list of batches says so
+            return None  # the list of batches says so
 
     def questions_of(self, name: str) -> Mapping[str, Question]:
         """Return the questions of a batch whose photos are not withdrawn."""

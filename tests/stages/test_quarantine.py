@@ -198,10 +198,12 @@ def test_nothing_is_lost_or_counted_twice(
 
 
 class Refusing(S3Store):
-    """A store that lets nobody read keys with "secret" in them, and cannot be reached for those with "far"."""
+    """A store that lets nobody read keys with ``hidden`` in them, and cannot be reached for those with "far"."""
+
+    hidden = "secret"
 
     def fetch(self, key: str) -> Fetched:
-        if "secret" in key:
+        if self.hidden in key:
             raise RefusedError(f"{self.uri(key)}: 403 Forbidden")
         if "far" in key:
             raise StoreError(f"{self.uri(key)}: connection refused")
@@ -221,6 +223,17 @@ def test_an_object_that_nobody_may_read_is_given_up_after_some_attempts(bucket: 
     assert parts(lake) == before
     again = take(lake, source, "night-5", retry_quarantined=True)
     assert (again.ok, again.failed, again.quarantined, len(images(lake))) == (2, 0, 0, 2)
+
+
+def test_a_bucket_that_refuses_everything_gives_up_nothing(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake, source = lake_at(bucket), store_at(bucket)
+    upload(source, {"a.jpg": photo(1), "empty.jpg": b"", "later.jpg": photo(2)})
+    monkeypatch.setattr(Refusing, "hidden", "later")
+    assert take(lake, Refusing(source.settings), "night-1").failed == 1
+    monkeypatch.setattr(Refusing, "hidden", "jpg")  # the keys may no longer read the bucket
+    results = [take(lake, Refusing(source.settings), f"night-{night}", max_attempts=2) for night in range(2, 6)]
+    assert [(one.failed, one.quarantined) for one in results] == [(1, 0)] * 4
+    assert (take(lake, source, "night-6").failed, len(images(lake))) == (0, 2)
 
 
 def test_a_bug_of_the_decoder_gives_its_object_up_and_a_store_that_does_not_answer_gives_up_none(
