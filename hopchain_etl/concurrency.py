@@ -13,10 +13,10 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-def map_threads(work: Callable[[T], U], items: Iterable[T]) -> list[U]:
-    """Apply ``work`` to each item with 16 threads and return the results in order. For many small requests."""
-    with ThreadPoolExecutor(16) as threads:
-        return list(threads.map(work, items))
+def map_threads(work: Callable[[T], U], items: Iterable[T], threads: int = 16) -> list[U]:
+    """Apply ``work`` to each item with some threads and return the results in order. For many small requests."""
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, items))
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:

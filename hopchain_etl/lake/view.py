@@ -140,11 +140,11 @@ def _source_of(file: _File) -> pa.StringArray:
     return pa.array(list(file.sources), pa.string()).take(file.rows[_SOURCE].combine_chunks())
 
 
-def each(read: Callable[[str], pa.Table | None]) -> Derive:
-    """Return a ``Derive`` that reads the sources one by one, many at a time; None: the source is gone meanwhile."""
+def each(read: Callable[[str], pa.Table | None], threads: int = 16) -> Derive:
+    """Return a ``Derive`` that reads each source for itself, ``threads`` at a time; None: it is gone meanwhile."""
 
     def derive(names: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
-        found = zip(names, map_threads(read, names), strict=True)
+        found = zip(names, map_threads(read, names, threads), strict=True)
         return ((name, table) for name, table in found if table is not None)
 
     return derive

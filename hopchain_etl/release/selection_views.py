@@ -23,6 +23,7 @@ from hopchain_etl.release.query_keys import Keys, as_keys, keys_of
 
 # Increase when votes are counted otherwise, or texts compared otherwise, so that all is computed again.
 REVISION = 1
+_JUDGED_AT_ONCE = 4  # shards, whose rows are in memory: enough to fetch and to compute side by side
 
 _KEYS = pa.schema({"place": pa.string(), **dict.fromkeys(("queries", "images", "questions"), pa.large_binary())})
 _VERDICTS = pa.schema({"place": pa.string(), "verdicts": pa.large_binary()})
@@ -79,7 +80,7 @@ def shard_verdicts(
         return pa.Table.from_pylist([{"place": name, "verdicts": data}], schema=_VERDICTS)
 
     named = {name: versions[place] for name, place in places.items()}
-    rows = View(inputs.store, f"release-verdicts-{target}", _VERDICTS).rows(named, each(read))
+    rows = View(inputs.store, f"release-verdicts-{target}", _VERDICTS).rows(named, each(read, _JUDGED_AT_ONCE))
     at = {name: number for number, name in enumerate(rows["place"].to_pylist())}
     for name, place in places.items():
         yield place, verdicts.from_bytes(rows["verdicts"][at[name]].as_buffer())
