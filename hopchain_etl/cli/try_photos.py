@@ -71,7 +71,7 @@ def try_photos(
     with _folder(keep) as folder:
         trial = Trial(folder, photos, profile, labels)
         _require_weights(trial)
-        tried, finished = _run(trial, console, len(photos))
+        tried, ended = _run(trial, console, len(photos))
         page.write_text(write_page(tried, trial.build), encoding="utf-8")
     if json_:
         typer.echo(json.dumps([one.as_json() for one in tried]))
@@ -82,8 +82,10 @@ def try_photos(
     _say(console, f"The page with the questions hop by hop: {page}")
     if open_ and not webbrowser.open(page.resolve().as_uri()):
         console.print("No browser was found to open it.")
-    if not finished:
+    if isinstance(ended, StoppedError):
         raise typer.Exit(_STOPPED)
+    if ended:
+        raise ended
 
 
 def _chosen(paths: list[Path]) -> Chosen:
@@ -138,8 +140,11 @@ def _require_weights(trial: Trial) -> None:
         raise MissingWeightsError(f"the local engine lacks {names}; {missing[0].remedy} (hopchain doctor says more)")
 
 
-def _run(trial: Trial, console: Console, photos: int) -> tuple[list[TriedPhoto], bool]:
-    """Tell of each photo as soon as it is done; return all, and whether nobody stopped it before the end."""
+def _run(trial: Trial, console: Console, photos: int) -> tuple[list[TriedPhoto], Exception | None]:
+    """Tell of each photo as soon as it is done; return all, and what ended it before the last one.
+
+    A model server that dies at the thirtieth photo must not take the first twenty-nine with it.
+    """
     tried: list[TriedPhoto] = []
     try:
         with stoppable() as stop, _Bar(console, photos) as bar:
@@ -147,9 +152,9 @@ def _run(trial: Trial, console: Console, photos: int) -> tuple[list[TriedPhoto],
                 tried.append(one)
                 bar.done()
                 _tell(console, one)
-    except StoppedError:
-        return tried, False
-    return tried, True
+    except Exception as error:  # noqa: BLE001 it is raised again once the page is written
+        return tried, error
+    return tried, None
 
 
 class _Bar:
@@ -193,10 +198,14 @@ def _table(tried: list[TriedPhoto]) -> Table:
     table = Table(Column("photo", overflow="fold"), *figures, "why none", title=title)
     for one in tried:
         counts = map(str, (one.certain, one.doubtful, len(one.cards)))
-        table.add_row(Text(one.name), *counts, Text(one.why[0] if one.why else ""))
+        table.add_row(_plain(one.name), *counts, _plain(one.why[0] if one.why else ""))
     return table
 
 
 def _say(console: Console, line: str, style: str = "") -> None:
-    plain = "".join(letter for letter in line if letter.isprintable())
-    console.print(Text(plain, style), soft_wrap=True)
+    console.print(_plain(line, style), soft_wrap=True)
+
+
+def _plain(line: str, style: str = "") -> Text:
+    """Return a line without markup and escape codes: names, labels and errors may hold anything."""
+    return Text("".join(letter for letter in line if letter.isprintable()), style)

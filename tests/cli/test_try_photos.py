@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import threading
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from typer.testing import CliRunner
 
 from hopchain_etl.cli import app, main
 from hopchain_etl.doctor.finding import Finding
+from hopchain_etl.engines.base import EngineDownError, Reply, SegmentJob
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.scenes import draw
 from hopchain_etl.settings import LakeSettings
@@ -144,6 +146,42 @@ def test_a_stopped_trial_tells_what_is_done_and_exits_with_130(monkeypatch: pyte
     assert result.exit_code == 130, result.output
     assert "0 photos tried" in result.stdout
     assert Path("try.html").is_file()
+
+
+class DyingSegmenter(ToySegmenter):
+    """Serves one photo; then its server is gone."""
+
+    def segment(self, jobs: Iterable[SegmentJob]) -> Iterator[Reply[SegmentJob]]:
+        if self._calls.read_text().count("segment"):
+            raise EngineDownError("the server is gone")
+        yield from super().segment(jobs)
+
+
+def test_what_is_done_when_the_engine_dies_is_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = tmp_path / "calls"
+    engines = replace(toy_engines(calls), segmenter=DyingSegmenter(calls))
+    monkeypatch.setattr("hopchain_etl.pipeline.build.create_engines", lambda _: engines)
+    for seed in (1, 2):
+        Path(f"{seed}.png").write_bytes(photo(seed))
+    result = tried("1.png", "2.png", "--json")
+    assert isinstance(result.exception, EngineDownError)
+    assert [one["photo"] for one in json.loads(result.stdout)] == ["1.png"]
+    assert Path("try.html").read_text("utf-8").count('class="card"') == 3
+
+
+def test_escape_codes_of_an_error_do_not_reach_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hostile(ToySegmenter):
+        def segment(self, jobs: Iterable[SegmentJob]) -> Iterator[Reply[SegmentJob]]:
+            yield from (Reply(job, error="bad \x1b]0;title\x07 and \x1b[31m") for job in jobs)
+
+    engines = replace(toy_engines(tmp_path / "calls"), segmenter=Hostile(tmp_path / "calls"))
+    monkeypatch.setattr("hopchain_etl.pipeline.build.create_engines", lambda _: engines)
+    Path("1.png").write_bytes(photo(1))
+    result = tried("1.png")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("bad ]0;title and [31m") == 2, "below its name, and in the table"
+    assert "\x1b" not in result.stdout
+    assert "\x07" not in result.stdout
 
 
 @pytest.mark.parametrize(
