@@ -72,11 +72,13 @@ def try_photos(
         trial = Trial(folder, photos, profile, labels)
         _require_weights(trial)
         tried, ended = _run(trial, console, len(photos))
-        page.write_text(write_page(tried, trial.build), encoding="utf-8")
+        page.write_text(write_page(tried, trial.build, trial.notes), encoding="utf-8")
     if json_:
         typer.echo(json.dumps([one.as_json() for one in tried]))
     else:
         console.print(_table(tried))
+    for note in trial.notes:
+        _say(console, note)
     if keep:
         _say(console, f"The lake is kept: HOPCHAIN_LAKE__URI={trial.settings.lake.uri} hopchain status")
     _say(console, f"The page with the questions hop by hop: {page}")
@@ -152,7 +154,11 @@ def _run(trial: Trial, console: Console, photos: int) -> tuple[list[TriedPhoto],
                 tried.append(one)
                 bar.done()
                 _tell(console, one)
-    except Exception as error:  # noqa: BLE001 it is raised again once the page is written
+    except StoppedError as stopped:
+        return tried, stopped
+    except Exception as error:
+        if not tried:
+            raise
         return tried, error
     return tried, None
 
@@ -183,11 +189,11 @@ class _Bar:
 
 
 def _tell(console: Console, one: TriedPhoto) -> None:
-    """Print a photo's questions, or why it has none. Its name and its texts may hold anything."""
+    """Print a photo's questions, or why it has none, and which of its labels are not used."""
     _say(console, one.name, style="bold")
     for number, card in enumerate(one.cards, start=1):
         _say(console, f"  {number}. {card.question}  → {card.answer}")
-    for sentence in one.why:
+    for sentence in (*one.why, *one.notes):
         _say(console, f"  {sentence}", style="dim")
 
 

@@ -18,6 +18,7 @@ from hopchain_etl.lake.lake import Shard
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.shard_errors import ShardErrors
 from hopchain_etl.quality.validator import SuiteResult
+from hopchain_etl.reporting.label_notes import label_notes
 from hopchain_etl.reporting.tried import TriedPhoto, tried_photos
 from hopchain_etl.settings import LakeSettings, Profile, Settings
 from hopchain_etl.stages.ingest import IngestResult
@@ -108,6 +109,7 @@ class Trial:
         self._names = {f"file://{link}": name for link, name in zip(links, names, strict=True)}
         self._shards = [Shard(_INTAKE, index) for index in range(-(-len(photos) // at_once))]
         self.build = Build(self.settings, validate=_unchecked)
+        self.notes: tuple[str, ...] = ()  # which labels are not used and concern none of the photos; ``run`` adds them
 
     def run(self, progress: Progress, stop: threading.Event) -> Iterator[TriedPhoto]:
         """Yield each photo as soon as all stages are done with it, in order, while later ones are still ingested.
@@ -123,6 +125,7 @@ class Trial:
                 if self.build.uses_labels:  # a label file is read once, for all photos
                     ingested.result()
                     self.build.read_labels()
+                    self.notes = label_notes(self.build, self._shards).get(None, ())
                 for shard in self._shards:
                     self._wait(shard, ingested)
                     with ShardErrors().of(shard):
