@@ -71,19 +71,23 @@ def try_photos(
     with _folder(keep) as folder:
         trial = Trial(folder, photos, profile, labels)
         _require_weights(trial)
-        tried, finished = _run(trial, console, len(photos))
-        page.write_text(write_page(tried, trial.build), encoding="utf-8")
+        tried, ended = _run(trial, console, len(photos))
+        page.write_text(write_page(tried, trial.build, trial.notes), encoding="utf-8")
     if json_:
         typer.echo(json.dumps([one.as_json() for one in tried]))
     else:
         console.print(_table(tried))
+    for note in trial.notes:
+        _say(console, note)
     if keep:
         _say(console, f"The lake is kept: HOPCHAIN_LAKE__URI={trial.settings.lake.uri} hopchain status")
     _say(console, f"The page with the questions hop by hop: {page}")
     if open_ and not webbrowser.open(page.resolve().as_uri()):
         console.print("No browser was found to open it.")
-    if not finished:
+    if isinstance(ended, StoppedError):
         raise typer.Exit(_STOPPED)
+    if ended:
+        raise ended
 
 
 def _chosen(paths: list[Path]) -> Chosen:
@@ -138,8 +142,11 @@ def _require_weights(trial: Trial) -> None:
         raise MissingWeightsError(f"the local engine lacks {names}; {missing[0].remedy} (hopchain doctor says more)")
 
 
-def _run(trial: Trial, console: Console, photos: int) -> tuple[list[TriedPhoto], bool]:
-    """Tell of each photo as soon as it is done; return all, and whether nobody stopped it before the end."""
+def _run(trial: Trial, console: Console, photos: int) -> tuple[list[TriedPhoto], Exception | None]:
+    """Tell of each photo as soon as it is done; return all, and what ended it before the last one.
+
+    A model server that dies at the thirtieth photo must not take the first twenty-nine with it.
+    """
     tried: list[TriedPhoto] = []
     try:
         with stoppable() as stop, _Bar(console, photos) as bar:
@@ -147,9 +154,13 @@ def _run(trial: Trial, console: Console, photos: int) -> tuple[list[TriedPhoto],
                 tried.append(one)
                 bar.done()
                 _tell(console, one)
-    except StoppedError:
-        return tried, False
-    return tried, True
+    except StoppedError as stopped:
+        return tried, stopped
+    except Exception as error:
+        if not tried:
+            raise
+        return tried, error
+    return tried, None
 
 
 class _Bar:
@@ -178,11 +189,11 @@ class _Bar:
 
 
 def _tell(console: Console, one: TriedPhoto) -> None:
-    """Print a photo's questions, or why it has none. Its name and its texts may hold anything."""
+    """Print a photo's questions, or why it has none, and which of its labels are not used."""
     _say(console, one.name, style="bold")
     for number, card in enumerate(one.cards, start=1):
         _say(console, f"  {number}. {card.question}  → {card.answer}")
-    for sentence in one.why:
+    for sentence in (*one.why, *one.notes):
         _say(console, f"  {sentence}", style="dim")
 
 
@@ -193,10 +204,14 @@ def _table(tried: list[TriedPhoto]) -> Table:
     table = Table(Column("photo", overflow="fold"), *figures, "why none", title=title)
     for one in tried:
         counts = map(str, (one.certain, one.doubtful, len(one.cards)))
-        table.add_row(Text(one.name), *counts, Text(one.why[0] if one.why else ""))
+        table.add_row(_plain(one.name), *counts, _plain(one.why[0] if one.why else ""))
     return table
 
 
 def _say(console: Console, line: str, style: str = "") -> None:
-    plain = "".join(letter for letter in line if letter.isprintable())
-    console.print(Text(plain, style), soft_wrap=True)
+    console.print(_plain(line, style), soft_wrap=True)
+
+
+def _plain(line: str, style: str = "") -> Text:
+    """Return a line without markup and escape codes: names, labels and errors may hold anything."""
+    return Text("".join(letter for letter in line if letter.isprintable()), style)

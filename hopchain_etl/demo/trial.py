@@ -18,6 +18,7 @@ from hopchain_etl.lake.lake import Shard
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.shard_errors import ShardErrors
 from hopchain_etl.quality.validator import SuiteResult
+from hopchain_etl.reporting.label_notes import label_notes
 from hopchain_etl.reporting.tried import TriedPhoto, tried_photos
 from hopchain_etl.settings import LakeSettings, Profile, Settings
 from hopchain_etl.stages.ingest import IngestResult
@@ -29,6 +30,7 @@ _NOT_READ = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".dng", ".cr2", 
 PICTURES = frozenset((*_READ, *_NOT_READ))
 _INTAKE = "try"
 _AT_ONCE = {Profile.VLLM: 8}  # photos whose requests a model server gets together; others are done one by one
+_KEPT_PARTS = 6  # of a path: enough for any labels, and too little for a path that is too long
 _POLL_SECONDS = 0.05
 
 
@@ -83,7 +85,12 @@ class Trial:
         self, folder: Path, photos: Sequence[Path], profile: Profile | None = None, labels: Path | None = None
     ) -> None:
         root = folder.resolve()
-        links = [_link(root / "photos" / f"{index:06d}", photo) for index, photo in enumerate(photos)]
+        places = [Path(os.path.abspath(photo)) for photo in photos]  # noqa: PTH100 resolve() would follow links
+        common = Path(os.path.commonpath([place.parent for place in places]))
+        links = [
+            _link(root / "photos" / f"{index:06d}", place.relative_to(common.parent), photo)
+            for index, (place, photo) in enumerate(zip(places, photos, strict=True))
+        ]
         engines: dict[str, Any] = {"profile": profile} if profile else {}
         if labels:
             roles = Settings(engines=engines).engines.roles
@@ -98,11 +105,11 @@ class Trial:
                 "labels": {"uri": f"file://{labels.resolve()}"} if labels else {},
             }
         )
-        common = os.path.commonpath([photo.absolute().parent for photo in photos])
-        names = (plain_name(photo.absolute().relative_to(common)) for photo in photos)
+        names = (plain_name(place.relative_to(common)) for place in places)
         self._names = {f"file://{link}": name for link, name in zip(links, names, strict=True)}
         self._shards = [Shard(_INTAKE, index) for index in range(-(-len(photos) // at_once))]
         self.build = Build(self.settings, validate=_unchecked)
+        self.notes: tuple[str, ...] = ()  # which labels are not used and concern none of the photos; ``run`` adds them
 
     def run(self, progress: Progress, stop: threading.Event) -> Iterator[TriedPhoto]:
         """Yield each photo as soon as all stages are done with it, in order, while later ones are still ingested.
@@ -118,6 +125,7 @@ class Trial:
                 if self.build.uses_labels:  # a label file is read once, for all photos
                     ingested.result()
                     self.build.read_labels()
+                    self.notes = label_notes(self.build, self._shards).get(None, ())
                 for shard in self._shards:
                     self._wait(shard, ingested)
                     with ShardErrors().of(shard):
@@ -141,11 +149,14 @@ def _first_labels(engines: Sequence[str]) -> tuple[str, ...]:
     return tuple(engines) if "labels" in engines else ("labels", *engines)
 
 
-def _link(folder: Path, photo: Path) -> Path:
-    """Link a photo into a folder of its own, under its name, by which labels may know it, and return the link."""
-    name = photo.name if photo.name.isprintable() else re.sub(r"[^\w.-]", "_", photo.name, flags=re.ASCII)
-    folder.mkdir(parents=True)
-    link = folder / name
+def _link(folder: Path, path: Path, photo: Path) -> Path:
+    """Link a photo into a folder of its own, and return the link.
+
+    It keeps its name and those of the nearest folders of ``path``: labels may know it by them.
+    """
+    parts = [part if part.isprintable() else re.sub(r"[^\w.-]", "_", part, flags=re.ASCII) for part in path.parts]
+    link = folder.joinpath(*parts[-_KEPT_PARTS:])
+    link.parent.mkdir(parents=True)
     link.symlink_to(photo.resolve())
     return link
 

@@ -13,6 +13,7 @@ from hopchain_etl.pipeline.build import Build
 from hopchain_etl.reporting.acceptance import kept_from_people
 from hopchain_etl.reporting.build_rows import BuildRows
 from hopchain_etl.reporting.cards import WIDTH, Card, card
+from hopchain_etl.reporting.label_notes import label_notes
 from hopchain_etl.reporting.why import SeenPhoto, things, why_not
 from hopchain_etl.stages.engine_calls import group_rows_by
 from hopchain_etl.templating import render
@@ -46,6 +47,7 @@ class TriedPhoto:
     cards: tuple[Card, ...]
     layers: tuple[Layer, ...]
     why: tuple[str, ...]
+    notes: tuple[str, ...] = ()  # which of its labels are not used
 
     def as_json(self) -> Row:
         """Return the photo's facts without pictures."""
@@ -56,6 +58,7 @@ class TriedPhoto:
             "doubtful": self.doubtful,
             "questions": asked,
             "why": list(self.why),
+            "notes": list(self.notes),
         }
 
 
@@ -92,6 +95,7 @@ class _ShardRows:
             for row in rows.rejects(stage, shard)
         ]
         self.rejects = group_rows_by(found, "image_id")
+        self.notes = label_notes(build, [shard])
 
 
 def _tried(
@@ -122,6 +126,7 @@ def _tried(
         cards=cards,
         layers=() if cards else tuple(_layers(seen)),
         why=() if cards else tuple(why_not(seen, known)),
+        notes=read.notes.get(photo, ()),
     )
 
 
@@ -145,12 +150,16 @@ def _corner_and_size(box: Sequence[float]) -> tuple[int, int, int, int]:
     return x1, y1, x2 - x1, y2 - y1
 
 
-def write_page(photos: Sequence[TriedPhoto], build: Build) -> str:
-    """Return one self-contained HTML page: each photo with its questions hop by hop, or why it has none."""
+def write_page(photos: Sequence[TriedPhoto], build: Build, notes: Sequence[str] = ()) -> str:
+    """Return one self-contained HTML page: each photo with its questions hop by hop, or why it has none.
+
+    ``notes`` concern no single photo.
+    """
     return render(
         "reporting",
         "tried.html.j2",
         photos=photos,
+        notes=notes,
         questions=sum(len(one.cards) for one in photos),
         asked=sum(bool(one.cards) for one in photos),
         profile=build.settings.engines.profile.value,

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import threading
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +20,11 @@ from typer.testing import CliRunner
 
 from hopchain_etl.cli import app, main
 from hopchain_etl.doctor.finding import Finding
+from hopchain_etl.engines.base import EngineDownError, Reply, SegmentJob
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.scenes import draw
+from hopchain_etl.scenes import KINDS, draw
 from hopchain_etl.settings import LakeSettings
+from support.labelled import coco_of
 from support.toy_engines import ToySegmenter, toy_engines
 
 HOSTILE = "[red]my <script>alert(1)</script> photo\n.png".replace("/", "∕")
@@ -144,6 +147,82 @@ def test_a_stopped_trial_tells_what_is_done_and_exits_with_130(monkeypatch: pyte
     assert result.exit_code == 130, result.output
     assert "0 photos tried" in result.stdout
     assert Path("try.html").is_file()
+
+
+class DyingSegmenter(ToySegmenter):
+    """Serves ``served`` photos; then its server is gone."""
+
+    served = 1
+
+    def segment(self, jobs: Iterable[SegmentJob]) -> Iterator[Reply[SegmentJob]]:
+        if self._calls.read_text().count("segment") == self.served:
+            raise EngineDownError("the server is gone")
+        yield from super().segment(jobs)
+
+
+def test_what_is_done_when_the_engine_dies_is_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = tmp_path / "calls"
+    engines = replace(toy_engines(calls), segmenter=DyingSegmenter(calls))
+    monkeypatch.setattr("hopchain_etl.pipeline.build.create_engines", lambda _: engines)
+    for seed in (1, 2):
+        Path(f"{seed}.png").write_bytes(photo(seed))
+    result = tried("1.png", "2.png", "--json")
+    assert isinstance(result.exception, EngineDownError)
+    assert [one["photo"] for one in json.loads(result.stdout)] == ["1.png"]
+    assert Path("try.html").read_text("utf-8").count('class="card"') == 3
+
+
+def test_an_engine_that_is_not_there_at_all_leaves_no_empty_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DyingSegmenter, "served", 0)
+    engines = replace(toy_engines(tmp_path / "calls"), segmenter=DyingSegmenter(tmp_path / "calls"))
+    monkeypatch.setattr("hopchain_etl.pipeline.build.create_engines", lambda _: engines)
+    Path("1.png").write_bytes(photo(1))
+    result = tried("1.png")
+    assert isinstance(result.exception, EngineDownError)
+    assert result.stdout == ""
+    assert not Path("try.html").exists()
+
+
+def test_escape_codes_of_an_error_do_not_reach_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hostile(ToySegmenter):
+        def segment(self, jobs: Iterable[SegmentJob]) -> Iterator[Reply[SegmentJob]]:
+            yield from (Reply(job, error="bad \x1b]0;title\x07 and \x1b[31m") for job in jobs)
+
+    engines = replace(toy_engines(tmp_path / "calls"), segmenter=Hostile(tmp_path / "calls"))
+    monkeypatch.setattr("hopchain_etl.pipeline.build.create_engines", lambda _: engines)
+    Path("1.png").write_bytes(photo(1))
+    result = tried("1.png")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("bad ]0;title and [31m") == 2, "below its name, and in the table"
+    assert "\x1b" not in result.stdout
+    assert "\x07" not in result.stdout
+
+
+def test_labels_that_are_not_used_are_told_beside_their_photo_and_at_the_end() -> None:
+    scene = draw(KINDS[0], 1)
+    scene.image.save("a.png")
+    labels = coco_of([("a.png", scene)])
+    labels["annotations"].append({"id": "\x1b[31m", "image_id": 1, "category_id": 1, "bbox": [5, 5, 0, 3]})
+    labels["images"].append({"id": "<b>9", "file_name": "b.png"})
+    Path("labels.json").write_text(json.dumps(labels))
+    words = ("a.png", "--labels", "labels.json", "--profile", "labels")
+    of_photo = "Left out of the labels as zero area: labels.json, id [31m: a box of 0 x 3 px."
+    of_files = "Left out of the labels as unknown photo: labels.json, id <b>9: "
+
+    result = tried(*words)
+    assert result.exit_code == 0, result.output
+    assert of_photo in result.stdout
+    assert of_files in result.stdout
+    page = Path("try.html").read_text("utf-8")
+    assert page.count("Left out of the labels as zero area") == 1
+    assert page.count("Left out of the labels as unknown photo: labels.json, id &lt;b&gt;9") == 1
+
+    result = tried(*words, "--json")
+    (row,) = json.loads(result.stdout)
+    assert row["notes"] == [of_photo.replace("[31m", "\x1b[31m")]
+    assert of_files in result.stderr
 
 
 @pytest.mark.parametrize(

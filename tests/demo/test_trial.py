@@ -11,8 +11,9 @@ from PIL import Image
 
 from hopchain_etl.demo.trial import Trial, choose, plain_name
 from hopchain_etl.scenes import KINDS, draw
+from hopchain_etl.settings import Profile
 from hopchain_etl.stages.runner import NoProgress, StoppedError
-from support.labelled import coco_of, png
+from support.labelled import coco_of, plain, png
 from support.toy_engines import toy_engines
 
 
@@ -67,3 +68,40 @@ def test_labels_are_asked_before_the_engines_of_the_profile(tmp_path: Path) -> N
     assert trial.settings.engines.roles.detector == ("labels", "local")
     (tried,) = trial.run(NoProgress(), threading.Event())
     assert tried.cards
+
+
+def test_labels_may_tell_photos_apart_by_their_folders(tmp_path: Path) -> None:
+    scenes = {name: draw(KINDS[0], seed) for seed, name in enumerate(("train/1.png", "val/1.png"), start=1)}
+    for name, scene in scenes.items():
+        (tmp_path / "photos" / name).parent.mkdir(parents=True)
+        (tmp_path / "photos" / name).write_bytes(png(scene))
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps(coco_of([(f"images/{name}", scene) for name, scene in scenes.items()])))
+
+    def asked(*photos: str) -> dict[str, int]:
+        folder = tmp_path / f"trial of {len(photos)}"
+        trial = Trial(folder, [tmp_path / photo for photo in photos], Profile.LABELS, labels)
+        return {one.name: one.certain for one in trial.run(NoProgress(), threading.Event())}
+
+    both = asked("photos/train/1.png", "photos/val/1.png")
+    assert both.keys() == scenes.keys()
+    assert all(both.values())
+    assert asked("photos/val/1.png") == {"1.png": both["val/1.png"]}, "the folder of a single photo counts as well"
+
+
+_HARD_NAMES = ["a\x1b/b\n.png", f"{'/'.join(['long' * 40] * 12)}/b.png", "a/../../b.png", "a b/#?%.png"]
+
+
+@pytest.mark.parametrize("name", _HARD_NAMES)
+def test_a_photo_is_linked_below_its_own_folder_however_it_is_called(tmp_path: Path, name: str) -> None:
+    photo = tmp_path / "one" / "two" / name
+    (tmp_path / "one" / "two" / "a").mkdir(parents=True)
+    photo.parent.mkdir(parents=True, exist_ok=True)
+    photo.write_bytes(plain((90, 90, 90)))
+    other = tmp_path / "other.png"
+    other.write_bytes(plain((10, 90, 90)))
+    Trial(tmp_path / "trial", [photo, other])
+    photos = tmp_path / "trial" / "photos"
+    links = {link.relative_to(photos).parts[0]: link for link in photos.rglob("*.*")}
+    assert [links[number].resolve() for number in ("000000", "000001")] == [photo.resolve(), other]
+    assert all(str(link).isprintable() for link in links.values())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
@@ -50,7 +50,10 @@ class LocalDetector:
         def content(job: DetectJob) -> JSON:
             rgb = decode(job.photo.load())
             seen = _networks().submit(_ssd(), rgb)
-            lines = [Candidate(TEXT, line.score, line.box, line.text) for line in _reader()(rgb)]
+            try:
+                lines = [Candidate(TEXT, line.score, line.box, line.text) for line in _reader()(rgb)]
+            finally:
+                wait([seen])  # the next job uses the same network, which takes one photo at a time
             return _seen([*(Candidate(one.category, one.score, one.box) for one in seen.result()), *lines], rgb)
 
         return _answered(jobs, content)
@@ -198,7 +201,14 @@ def _order(one: Candidate) -> tuple[float, tuple[float, float, float, float], st
 
 @lru_cache(maxsize=1)
 def _networks() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="network")
+    return ThreadPoolExecutor(_cores(), thread_name_prefix="network")
+
+
+def _cores() -> int:
+    """Return how many cores this process may use; outside of Linux, how many there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @lru_cache(maxsize=1)

