@@ -26,8 +26,6 @@ from hopchain_etl.stages.token_budget import limited_budget
 
 log = logging.getLogger(__name__)
 
-_FOLD_AT = 8  # entries of a manifest from which on a plan folds them: all tasks of the night read it
-
 
 @dataclass(frozen=True)
 class Step:
@@ -208,13 +206,13 @@ class Build:
 
     def fold_manifests(self) -> None:
         """Fold what the last runs recorded into the manifests, so that the next readers need few requests."""
-        self.lake.manifest("images", None).fold(_FOLD_AT)
+        self.lake.manifest("images", None).fold()
         if self.uses_labels:
-            self.lake.manifest("labels", labels.FINGERPRINT).fold(_FOLD_AT)
+            self.lake.manifest("labels", labels.FINGERPRINT).fold()
         for step in self.steps.values():
-            self.lake.manifest(step.stage.table, step.fingerprint).fold(_FOLD_AT)
+            self.lake.manifest(step.stage.table, step.fingerprint).fold()
         for lineage in self.lake.fingerprints("queries"):  # those of the past are read by ``plan`` too
-            self.lake.manifest("queries", lineage).fold(_FOLD_AT)
+            self.lake.manifest("queries", lineage).fold()
 
 
 class _Known:
