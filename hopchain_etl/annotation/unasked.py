@@ -30,12 +30,12 @@ def unassigned_queries(
 
     Only the shards of ``excluded`` count, without the queries that it excludes and those of withdrawn photos.
     """
-    rows = _queries(lake, lineage)
+    rows = queries_of(lake, lineage)
     rows = rows.filter(pc.is_in(rows["shard"], value_set=pa.array(map(str, excluded.shards), pa.string())))
     rows = rows.filter(pc.invert(pc.is_in(rows["query_id"], value_set=_asked(lake, {besides}))))
-    withdrawn = pc.is_in(rows["image_id"], value_set=_hashes(lake.withdrawn()), skip_nulls=True)
+    withdrawn = pc.is_in(rows["image_id"], value_set=hashes_of(lake.withdrawn()), skip_nulls=True)
     rows = rows.filter(pc.invert(withdrawn))
-    rejected = pa.table({"shard": excluded.rows["shard"], "query_id": _hashes(excluded.rows["query_id"].to_pylist())})
+    rejected = pa.table({"shard": excluded.rows["shard"], "query_id": hashes_of(excluded.rows["query_id"].to_pylist())})
     rows = rows.join(rejected, ["shard", "query_id"], join_type="left anti")
     found: dict[Shard, list[str]] = {}
     ordered = rows.sort_by([("shard", "ascending"), ("row", "ascending")]).select(["shard", "query_id"]).to_pylist()
@@ -46,7 +46,7 @@ def unassigned_queries(
 
 def not_asked(lake: Lake, queries: Sequence[str], besides: Collection[str]) -> list[str]:
     """Return those of the queries that are in no batch except ``besides``."""
-    known = pc.is_in(_hashes(queries), value_set=_asked(lake, besides)).to_pylist()
+    known = pc.is_in(hashes_of(queries), value_set=_asked(lake, besides)).to_pylist()
     return [query for query, asked in zip(queries, known, strict=True) if not asked]
 
 
@@ -55,7 +55,7 @@ def batches_asking(lake: Lake, queries: Iterable[str]) -> dict[str, str]:
 
     Costs a listing and a few reads, however many batches there are.
     """
-    wanted = _hashes(queries)
+    wanted = hashes_of(queries)
     found: dict[str, str] = {}
     asked = _asked_rows(lake, (), strict=False)
     for row in asked.filter(pc.is_in(asked["query_id"], value_set=wanted, skip_nulls=True)).to_pylist():
@@ -93,11 +93,11 @@ def _asked_by(lake: Lake, key: str) -> pa.Table:
     queries = batches.load(lake, batches.name_of_record(key)).query_ids
     if not all(map(_IS_HASH.fullmatch, queries)):
         raise LakeError(f"{lake.store.uri(key)} names something that is no query")
-    return pa.table([_hashes(queries)], schema=_ASKED)
+    return pa.table([hashes_of(queries)], schema=_ASKED)
 
 
-def _queries(lake: Lake, lineage: str) -> pa.Table:
-    """Return all queries of a lineage, with their photo and place."""
+def queries_of(lake: Lake, lineage: str) -> pa.Table:
+    """Return all queries of a lineage, with their photo and place; ids as bytes. Reads only shards that are new."""
     markers = lake.markers("queries", lineage)
 
     def read(name: str) -> pa.Table:
@@ -105,7 +105,7 @@ def _queries(lake: Lake, lineage: str) -> pa.Table:
         columns = ["query_id", "image_id"]
         folder = lake.folder("queries", lineage, shard)
         rows = lake.parts(folder, markers[shard].parts, schemas.TABLES["queries"], columns)
-        ids = [_hashes(rows[column].to_pylist()) for column in columns]
+        ids = [hashes_of(rows[column].to_pylist()) for column in columns]
         place = [pa.array([name] * rows.num_rows, pa.string()), pa.array(range(rows.num_rows), pa.int32())]
         return pa.table([*ids, *place], schema=_QUERIES)
 
@@ -113,6 +113,6 @@ def _queries(lake: Lake, lineage: str) -> pa.Table:
     return View(lake.store, f"queries-{lineage}", _QUERIES).rows(versions, each(read))
 
 
-def _hashes(ids: Iterable[str]) -> pa.Array:
+def hashes_of(ids: Iterable[str]) -> pa.Array:
     """Return ids (64 hex digits) as bytes; null for what is no id."""
     return pa.array([bytes.fromhex(one) if _IS_HASH.fullmatch(one) else None for one in ids], _HASH)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from hopchain_etl import schemas
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.unasked import hashes_of, queries_of
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake, LakeError, Shard
 from hopchain_etl.lake.view import View, each
@@ -54,6 +55,11 @@ def _photos(lake: Lake, batch: Batch) -> pa.Table:
     """Return the photo of each query of a batch."""
     if batch.lineage is None:
         return _PHOTOS.empty_table()
+    if not batch.shards:  # of an earlier version
+        rows = queries_of(lake, batch.lineage).select(_PHOTOS.names)
+        wanted = rows.filter(pc.is_in(rows["query_id"], value_set=hashes_of(batch.query_ids)))
+        texts = [[one.hex() for one in column.to_pylist()] for column in wanted.columns]
+        return pa.table(texts, schema=_PHOTOS)
     lineage, markers = batch.lineage, lake.markers("queries", batch.lineage)
 
     def read(shard: Shard) -> pa.Table:
@@ -62,7 +68,7 @@ def _photos(lake: Lake, batch: Batch) -> pa.Table:
             raise LakeError(f"{lake.store.uri(folder)} is not complete")
         return lake.parts(folder, markers[shard].parts, schemas.TABLES["queries"], _PHOTOS.names)
 
-    shards = [Shard.parse(shard) for shard in batch.shards] or list(markers)
+    shards = [Shard.parse(shard) for shard in batch.shards]
     rows = pa.concat_tables([_PHOTOS.empty_table(), *(rows.cast(_PHOTOS) for rows in map_threads(read, shards))])
     return rows.filter(pc.is_in(rows["query_id"], value_set=pa.array(batch.query_ids, pa.string())))
 
