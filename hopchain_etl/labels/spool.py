@@ -7,15 +7,13 @@ memory at a time.
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
-from urllib.parse import unquote, urlsplit
 
 from hopchain_etl.labels.entries import (
     Caption,
@@ -27,11 +25,10 @@ from hopchain_etl.labels.entries import (
     Mistake,
     Stated,
 )
+from hopchain_etl.labels.names import alike, candidates, folders, nearness, steps, without_suffix
 
 MOST_TOLD = 200  # mistakes of one kind in one file that are told one by one; the rest is counted
 MOST_THINGS = 2_000  # annotations of a photo; more are not believed
-_SUFFIXES = re.compile(r"\.(jpe?g|jfif|png|webp|bmp|tiff?|gif)", re.IGNORECASE)
-_UPLOADED = re.compile(r"[0-9a-f]{8}-(?P<name>.+)")  # Label Studio's name of an uploaded file
 
 _TABLES = """
 CREATE TABLE lake (uri TEXT PRIMARY KEY, name TEXT, stem TEXT, image TEXT);
@@ -79,12 +76,16 @@ class Spool:
 
     # --- writing ---
 
-    def add_photos(self, rows: Iterable[tuple[str, str]]) -> None:
-        """Add photos of the lake: uri and image_id."""
+    def add_photos(self, rows: Iterable[tuple[str, str | None]]) -> None:
+        """Add photos by uri and image_id; None for one that is not in the lake, but must not be taken for another.
+
+        Of two with the same uri, the first counts.
+        """
         with self._transaction():
             for uri, image in rows:
                 name = uri.rsplit("/", 1)[-1]
-                self._db.execute("INSERT OR IGNORE INTO lake VALUES (?,?,?,?)", (uri, name, _stem(name), image))
+                row = (uri, name, without_suffix(name), image)
+                self._db.execute("INSERT OR IGNORE INTO lake VALUES (?,?,?,?)", row)
 
     def add_file(self, file: int, uri: str, entries: Iterable[Entry]) -> None:
         """Add what a file says, all of it or, if ``entries`` raises, nothing."""
@@ -104,12 +105,19 @@ class Spool:
             case LabelledPhoto():
                 image, why = self._find(entry, uri)
                 known = Mistake("duplicate_id", "another photo has this id", entry.id)
-                sql = "INSERT OR IGNORE INTO photos VALUES (?,?,?,?)"
-                if self._insert(sql, (file, entry.id, image, json.dumps(vars(entry))), known) and why:
+                row = (file, entry.id, image, json.dumps(vars(entry)))
+                if not self._insert("INSERT OR IGNORE INTO photos VALUES (?,?,?,?)", row, known):
+                    # Whose annotations these are, nobody can tell: neither photo gets them.
+                    sql = "UPDATE photos SET image = NULL WHERE file = ? AND id = ? AND entry != ?"
+                    self._db.execute(sql, (file, entry.id, row[-1]))
+                elif why:
                     self._fault(file, Mistake(why, "no photo, or several, go by its name", entry.id))
             case CategoryName():
                 known = Mistake("duplicate_id", "another category has this id", entry.id)
-                self._insert("INSERT OR IGNORE INTO categories VALUES (?,?,?)", (file, entry.id, entry.name), known)
+                named = (file, entry.id, entry.name)
+                if not self._insert("INSERT OR IGNORE INTO categories VALUES (?,?,?)", named, known):
+                    sql = "UPDATE categories SET name = NULL WHERE file = ? AND id = ? AND name != ?"
+                    self._db.execute(sql, named)
             case Caption():
                 self._db.execute("INSERT INTO captions VALUES (?,?,?)", (file, entry.photo, entry.text))
             case Stated():
@@ -145,27 +153,30 @@ class Spool:
         if photo.sha256:
             known = self._db.execute("SELECT 1 FROM lake WHERE image = ?", (photo.sha256,)).fetchone()
             return (photo.sha256, None) if known else (None, "unknown_photo")
-        path = _path(photo.name or "")
+        path = steps(photo.name or "")
         found = self._named(path)
         if len(found) > 1:  # those that lie nearest to the file itself
-            near = [_nearness(uri, file) for uri, _ in found]
-            found = [one for one, nearness in zip(found, near, strict=True) if nearness == max(near)]
+            near = [nearness(uri, file) for uri, _ in found]
+            found = [one for one, how_near in zip(found, near, strict=True) if how_near == max(near)]
         images = {image for _, image in found}
-        if len(images) == 1:
-            return images.pop(), None
-        return None, "ambiguous_photo" if images else "unknown_photo"
+        if len(images) > 1:
+            return None, "ambiguous_photo"
+        image = images.pop() if images else None
+        return image, None if image else "unknown_photo"
 
-    def _named(self, path: list[str]) -> list[tuple[str, str]]:
-        """Return uri and image_id of the photos whose uri ends as a path does, as far as any of them does."""
-        if not path:
-            return []
-        uploaded = _UPLOADED.fullmatch(path[-1])
-        for name in (path[-1], *([uploaded["name"]] if uploaded else [])):
-            column, value = ("name", name) if _SUFFIXES.fullmatch(PurePosixPath(name).suffix) else ("stem", name)
+    def _named(self, path: list[str]) -> list[tuple[str, str | None]]:
+        """Return uri and image_id of the photos that go by a path, those of the most folders in common.
+
+        A path with folders must share the last of them.
+        """
+        within = folders(path)
+        for column, name in candidates(path):
             sql = f"SELECT uri, image FROM lake WHERE {column} = ?"  # noqa: S608 - one of two words
-            if found := self._db.execute(sql, (value,)).fetchall():
-                shared = [_shared(path[:-1], uri.split("/")[:-1]) for uri, _ in found]
-                return [one for one, length in zip(found, shared, strict=True) if length == max(shared)]
+            found = self._db.execute(sql, (name,)).fetchall()
+            shared = [alike(within, folders(uri.split("/"))) for uri, _ in found]
+            most = max(shared, default=0)
+            if found and (most or not within):
+                return [one for one, length in zip(found, shared, strict=True) if length == most]
         return []
 
     # --- reading ---
@@ -189,10 +200,10 @@ class Spool:
         return FileLabels(file, photo, things, tuple(text for (text,) in captions), mistakes)
 
     def category(self, file: int, name: str) -> str | None:
-        """Return the name of a category id; the id itself in a file that names no ids; None if it is unknown."""
+        """Return the name of a category id; the id itself in a file that names no ids; None if nobody knows."""
         row = self._db.execute("SELECT name FROM categories WHERE file = ? AND id = ?", (file, name)).fetchone()
         if row:
-            return str(row[0])
+            return None if row[0] is None else str(row[0])  # None: the id stands for several names
         some = self._db.execute("SELECT 1 FROM categories WHERE file = ? LIMIT 1", (file,)).fetchone()
         return None if some else name
 
@@ -226,35 +237,3 @@ def _photo(entry: str) -> LabelledPhoto:
 
 def _thing(entry: str) -> LabelledThing:
     return LabelledThing(**json.loads(entry))
-
-
-def _stem(name: str) -> str:
-    suffix = PurePosixPath(name).suffix
-    return name.removesuffix(suffix) if _SUFFIXES.fullmatch(suffix) else name
-
-
-def _path(name: str) -> list[str]:
-    """Return the steps of a path or URL, without what leads nowhere; it is only compared, never opened."""
-    if "://" in name or name.startswith("/data/"):
-        try:
-            parts = urlsplit(name)
-        except ValueError:
-            return []
-        name = unquote(parts.query.removeprefix("d=") if parts.query.startswith("d=") else parts.path)
-    return [step for step in name.replace("\\", "/").split("/") if step not in ("", ".", "..")]
-
-
-def _nearness(uri: str, file: str) -> tuple[bool, int]:
-    """Return whether a photo lies in the folder of a label file, and how many steps their folders begin with alike."""
-    one, other = uri.split("/")[:-1], file.split("/")[:-1]
-    return one == other, _shared(one[::-1], other[::-1])
-
-
-def _shared(one: list[str], other: list[str]) -> int:
-    """Return how many steps two folders have in common at their ends."""
-    count = 0
-    for a, b in zip(reversed(one), reversed(other), strict=False):
-        if a != b:
-            break
-        count += 1
-    return count

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from hopchain_etl import schemas
 from hopchain_etl.engines.factory import Engines
 from hopchain_etl.engines.labels.engine import LabelsDetector, LabelsSegmenter
 from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.scene import Scene
+from hopchain_etl.lake.file_store import FileStore
+from hopchain_etl.lake.lock import LockHeldError, lake_lock
+from hopchain_etl.lake.object_store import Fetched, RefusedError, StoreError
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.funnel import funnel
 from hopchain_etl.scenes import draw
 from hopchain_etl.scenes.oracle import simulate_segmenter
@@ -224,6 +233,186 @@ def test_photos_are_matched_by_key_name_and_sha256_and_ambiguous_names_are_rejec
     run(build)
     assert {row["image_id"] for row in rows(build, "labels")} == set(ids.values())
     assert reasons(build) == ["ambiguous_photo"]
+
+
+def folders_of(build: Any) -> set[str]:
+    """Return the folders of the photos that have labels."""
+    labelled = {row["image_id"] for row in rows(build, "labels")}
+    return {row["uri"].split("/")[-2] for row in rows(build, "images") if row["image_id"] in labelled}
+
+
+CENTRED = b"0 0.5 0.5 0.2 0.2\n"
+
+
+def test_labels_of_a_photo_that_is_not_there_do_not_fall_to_another_of_its_name(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    put(settings, {"b/1.png": plain((200, 30, 30)), "data.yaml": "names: [cat]", "a/1.txt": CENTRED})
+    named = [{"id": n, "file_name": f"{folder}/1.png"} for n, folder in enumerate("ab")]
+    shapes = [{**BOX, "id": n, "image_id": n, "category_id": n} for n in (0, 1)]
+    categories = [{"id": n, "name": name} for n, name in enumerate(("cat", "dog"))]
+    put(settings, {"labels.json": {"images": named, "annotations": shapes, "categories": categories}})
+    build = night(settings)
+    assert things(build) == [("dog", True)]
+    assert reasons(build) == ["unknown_photo", "unknown_photo"]
+
+
+@pytest.mark.parametrize("names", [("images/b/1.png", "labels/b/1.txt"), ("b/images/1.png", "b/labels/1.txt")])
+def test_folders_that_name_a_kind_of_file_need_not_agree(tmp_path: Path, names: tuple[str, str]) -> None:
+    settings = settings_in(tmp_path)
+    put(settings, {names[0]: plain((200, 30, 30)), names[1]: CENTRED, "data.yaml": "names: [cat]"})
+    build = night(settings)
+    assert things(build) == [("cat", True)]
+    assert reasons(build) == []
+
+
+def test_labels_of_a_refused_photo_do_not_fall_to_another_of_its_name(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    put(settings, {"b/1.png": plain((200, 30, 30)), "1.txt": CENTRED, "data.yaml": "names: [cat]"})
+    build = night(settings)
+    assert things(build) == [("cat", True)]
+    uri = open_store(settings.source).uri("1.png")
+    refused = {"stage": "ingest", "scope": "input", "outcome": "rejected", "reason": "truncated", "detail": "cut"}
+    refused |= {"input_id": uri, "image_id": None, "uri": uri, "etag": None, "payload": "{}"}
+    (shard,) = build.lake.completed_shards("images")
+    marker = build.lake.marker("images", None, shard)
+    assert marker is not None
+    table = pa.Table.from_pylist([refused], schema=schemas.REJECTS)
+    parts = build.lake.write_parts(build.lake.folder("images", None, shard), "rejects", table)
+    build.lake.replace_marker("images", None, shard, replace(marker, rejects=parts, read=2, rejected=1))
+    build.read_labels()
+    assert rows(build, "labels") == []
+    assert reasons(build) == ["unknown_photo"]
+
+
+def test_labels_of_a_withdrawn_photo_stay_its_own_and_nothing_is_built_again(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    put(settings, {f"{folder}/1.png": plain((200, 30, 30 + n)) for n, folder in enumerate("ab")})
+    named = [{"id": n, "file_name": f"{folder}/1.png"} for n, folder in enumerate("ab")]
+    shapes = [{**BOX, "id": n, "image_id": n} for n in (0, 1)]
+    put(settings, {"labels.json": {"images": named, "annotations": shapes, "categories": [{"id": 1, "name": "cat"}]}})
+    build = night(settings)
+    assert folders_of(build) == {"a", "b"}
+    gone = next(row["image_id"] for row in rows(build, "images") if "/a/" in row["uri"])
+    build.lake.write_tombstone(gone, reason="asked for", blob_sha=None)
+    again = build_of(settings)
+    assert again.plan() == []
+    assert folders_of(again) == {"b"}
+    assert reasons(again) == []
+
+
+def test_an_id_that_stands_for_two_photos_or_categories_is_not_believed(tmp_path: Path) -> None:
+    labels = one_photo(BOX)
+    labels["images"].append({"id": 1, "file_name": "b.png", "width": 320, "height": 240})
+    build = built(tmp_path / "photos", labels, **{"b.png": plain((1, 1, 200))})
+    assert rows(build, "labels") == []
+    assert reasons(build) == ["duplicate_id"]
+    labels = one_photo(BOX)
+    labels["categories"].append({"id": 1, "name": "dog"})
+    build = built(tmp_path / "categories", labels)
+    assert rows(build, "instances") == []
+    assert reasons(build) == ["duplicate_id", "unknown_category"]
+    labels = one_photo(BOX)
+    labels["images"] *= 2
+    assert things(built(tmp_path / "same", labels)) == [("cat", True)]
+
+
+def test_what_two_files_outline_differently_is_uncertain(tmp_path: Path) -> None:
+    both = one_photo(BOX, DOG)
+    other = one_photo({**BOX, "bbox": [22, 24, 46, 58]}, DOG)
+    build = built(tmp_path, both, **{"more.json": other})
+    assert things(build) == [("cat", False), ("cat", False), ("dog", True)]
+
+
+def test_labels_without_a_usable_thing_are_no_answer(tmp_path: Path) -> None:
+    told = one_photo({"id": 9, "image_id": 1, "caption": "A cat."})
+    spoiled = one_photo({**BOX, "bbox": [400, 20, 50, 60]})
+    for name, labels, reason in (
+        ("captions", told, "no_usable_labels"),
+        ("spoiled", spoiled, "no_usable_labels"),
+        ("empty", one_photo(), "no_segmentable_objects"),
+    ):
+        level = {one.stage: one for one in funnel(built(tmp_path / name, labels))}
+        assert level["detect"].reasons == {reason: 1}, name
+
+
+def test_a_file_whose_name_is_no_unicode_is_a_reject(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    put(settings, {"a.png": plain((200, 30, 30)), "labels.json": one_photo(BOX)})
+    (tmp_path / "source" / os.fsdecode(b"caf\xe9.json")).write_text(json.dumps(one_photo(FAR)))
+    build = night(settings)
+    assert things(build) == [("cat", True)]
+    (reject,) = rejects(build)
+    assert reject["reason"] == "broken_file"
+    assert reject["uri"].endswith("/caf?.json")
+    assert build_of(settings).plan() == []
+
+
+def test_a_file_that_may_not_be_read_is_a_reject_until_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_in(tmp_path)
+    put(settings, {"a.png": plain((200, 30, 30)), "labels.json": one_photo(BOX), "more.json": one_photo(DOG)})
+    fetch = FileStore.fetch
+
+    def refusing(self: FileStore, key: str) -> Fetched:
+        if key == "more.json":
+            raise RefusedError("access denied")
+        return fetch(self, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileStore, "fetch", refusing)
+        build = night(settings)
+    assert things(build) == [("cat", True)]
+    assert reasons(build) == ["refused"]
+    assert run(build_of(settings)) != []
+    assert things(build) == [("cat", True), ("dog", True)]
+    assert reasons(build) == []
+
+
+def test_of_a_folder_only_label_files_are_read_and_an_empty_one_is_an_error(tmp_path: Path) -> None:
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    settings = settings_in(tmp_path, labels={"uri": f"file://{place}"})
+    (place / "film.mp4").write_bytes(b"1 2 3 4 5")
+    put(settings, {"a.png": plain((200, 30, 30))})
+    with pytest.raises(StoreError, match=r"elsewhere: no label file is there; correct labels\.uri"):
+        night(settings)
+    (place / "labels.json").write_text(json.dumps(one_photo(BOX)))
+    build = build_of(settings)
+    run(build)
+    assert things(build) == [("cat", True)]
+    assert reasons(build) == []
+    at_the_root = settings_in(tmp_path, labels={"uri": "file:///labels-of-nobody.json"})
+    with pytest.raises(StoreError, match="within a folder"):
+        build_of(at_the_root).plan()
+
+
+def test_parts_that_are_as_before_are_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_in(tmp_path)
+    put(settings, {"a.png": plain((200, 30, 30)), "labels.json": one_photo(BOX)})
+    night(settings)
+    put(settings, {"labels.json": json.dumps(one_photo(BOX), indent=1)})
+    written: list[str] = []
+    store_put = FileStore.put
+
+    def watched(self: FileStore, key: str, data: bytes, metadata: dict[str, str] | None = None) -> None:
+        written.append(key)
+        store_put(self, key, data, metadata)
+
+    monkeypatch.setattr(FileStore, "put", watched)
+    assert build_of(settings).plan() == []
+    assert any(key.startswith("labels/") for key in written)
+    assert not [key for key in written if key.endswith(".parquet")]
+
+
+def test_labels_are_read_by_one_process_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_in(tmp_path)
+    put(settings, {"a.png": plain((200, 30, 30)), "labels.json": one_photo(BOX)})
+    build, waiting = night(settings), build_of(settings)
+    put(settings, {"labels.json": one_photo(DOG)})
+    monkeypatch.setattr("hopchain_etl.stages.labels.lake_lock", partial(lake_lock, wait_seconds=0))
+    with lake_lock(build.lake, "labels"), pytest.raises(LockHeldError):
+        waiting.read_labels()
+    waiting.read_labels()
+    assert "dog" in rows(build, "labels")[0]["labels"]
 
 
 def test_texts_captions_and_attributes_are_kept(tmp_path: Path) -> None:
