@@ -28,6 +28,7 @@ from hopchain_etl.labels.entries import (
 from hopchain_etl.labels.names import alike, candidates, folders, nearness, steps, without_suffix
 
 MOST_TOLD = 200  # mistakes of one kind in one file that are told one by one; the rest is counted
+_CERTAIN = 1_000  # folders in common, for a photo that is known by its sha256
 MOST_THINGS = 2_000  # annotations of a photo; more are not believed
 
 _TABLES = """
@@ -35,7 +36,9 @@ CREATE TABLE lake (uri TEXT PRIMARY KEY, name TEXT, stem TEXT, image TEXT);
 CREATE INDEX lake_name ON lake (name);
 CREATE INDEX lake_stem ON lake (stem);
 CREATE INDEX lake_image ON lake (image);
-CREATE TABLE photos (file INTEGER, id TEXT, image TEXT, entry TEXT, PRIMARY KEY (file, id)) WITHOUT ROWID;
+CREATE TABLE photos (
+  file INTEGER, id TEXT, image TEXT, shared INTEGER, entry TEXT, PRIMARY KEY (file, id)
+) WITHOUT ROWID;
 CREATE INDEX photos_image ON photos (image);
 CREATE TABLE things (place INTEGER PRIMARY KEY, file INTEGER, id TEXT, photo TEXT, entry TEXT);
 CREATE UNIQUE INDEX things_id ON things (file, id);
@@ -93,6 +96,7 @@ class Spool:
             try:
                 for entry in entries:
                     self._add(file, uri, entry)
+                self._keep_likeliest(file)
             except UnicodeEncodeError as error:
                 raise LabelFileError("broken_file", f"text that is no Unicode: {error.reason}") from error
 
@@ -103,10 +107,10 @@ class Spool:
                 sql = "INSERT OR IGNORE INTO things (file, id, photo, entry) VALUES (?,?,?,?)"
                 self._insert(sql, (file, entry.id, entry.photo, json.dumps(vars(entry))), known)
             case LabelledPhoto():
-                image, why = self._find(entry, uri)
+                image, shared, why = self._find(entry, uri)
                 known = Mistake("duplicate_id", "another photo has this id", entry.id)
-                row = (file, entry.id, image, json.dumps(vars(entry)))
-                if not self._insert("INSERT OR IGNORE INTO photos VALUES (?,?,?,?)", row, known):
+                row = (file, entry.id, image, shared, json.dumps(vars(entry)))
+                if not self._insert("INSERT OR IGNORE INTO photos VALUES (?,?,?,?,?)", row, known):
                     # Whose annotations these are, nobody can tell: neither photo gets them.
                     sql = "UPDATE photos SET image = NULL WHERE file = ? AND id = ? AND entry != ?"
                     self._db.execute(sql, (file, entry.id, row[-1]))
@@ -124,6 +128,14 @@ class Spool:
                 self._db.execute("INSERT OR REPLACE INTO stated VALUES (?,?)", (file, entry.exhaustive))
             case Mistake():
                 self._fault(file, entry)
+
+    def _keep_likeliest(self, file: int) -> None:
+        """Of a file's entries that end at one photo, drop those with fewer folders in common with it."""
+        sql = """SELECT id FROM photos AS p WHERE file = ? AND image IS NOT NULL AND EXISTS (
+                 SELECT 1 FROM photos AS q WHERE q.image = p.image AND q.file = p.file AND q.shared > p.shared)"""
+        for (name,) in self._db.execute(sql, (file,)).fetchall():
+            self._db.execute("UPDATE photos SET image = NULL WHERE file = ? AND id = ?", (file, name))
+            self._fault(file, Mistake("ambiguous_photo", "another photo of the file fits its name better", name))
 
     def _insert(self, sql: str, row: tuple[int | str | None, ...], known: Mistake) -> bool:
         """Insert a row whose first column is the file; return False, with a mistake, if its id is taken."""
@@ -148,26 +160,25 @@ class Spool:
 
     # --- which photo of the lake is meant ---
 
-    def _find(self, photo: LabelledPhoto, file: str) -> tuple[str | None, str | None]:
-        """Return the image_id that a file's photo is, or why there is none."""
+    def _find(self, photo: LabelledPhoto, file: str) -> tuple[str | None, int, str | None]:
+        """Return the image_id that a file's photo is, how many folders say so, and why there is none."""
         if photo.sha256:
             known = self._db.execute("SELECT 1 FROM lake WHERE image = ?", (photo.sha256,)).fetchone()
-            return (photo.sha256, None) if known else (None, "unknown_photo")
-        path = steps(photo.name or "")
-        found = self._named(path)
+            return (photo.sha256, _CERTAIN, None) if known else (None, 0, "unknown_photo")
+        most, found = self._named(steps(photo.name or ""))
         if len(found) > 1:  # those that lie nearest to the file itself
             near = [nearness(uri, file) for uri, _ in found]
             found = [one for one, how_near in zip(found, near, strict=True) if how_near == max(near)]
         images = {image for _, image in found}
         if len(images) > 1:
-            return None, "ambiguous_photo"
+            return None, most, "ambiguous_photo"
         image = images.pop() if images else None
-        return image, None if image else "unknown_photo"
+        return image, most, None if image else "unknown_photo"
 
-    def _named(self, path: list[str]) -> list[tuple[str, str | None]]:
-        """Return uri and image_id of the photos that go by a path, those of the most folders in common.
+    def _named(self, path: list[str]) -> tuple[int, list[tuple[str, str | None]]]:
+        """Return uri and image_id of the photos that go by a path, and how many folders they have in common with it.
 
-        A path with folders must share the last of them.
+        These are the most that any photo has; a path with folders must share the last of them.
         """
         within = folders(path)
         for column, name in candidates(path):
@@ -176,8 +187,8 @@ class Spool:
             shared = [alike(within, folders(uri.split("/"))) for uri, _ in found]
             most = max(shared, default=0)
             if found and (most or not within):
-                return [one for one, length in zip(found, shared, strict=True) if length == most]
-        return []
+                return most, [one for one, length in zip(found, shared, strict=True) if length == most]
+        return 0, []
 
     # --- reading ---
 

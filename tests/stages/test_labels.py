@@ -241,6 +241,17 @@ def folders_of(build: Any) -> set[str]:
     return {row["uri"].split("/")[-2] for row in rows(build, "images") if row["image_id"] in labelled}
 
 
+def test_of_two_entries_for_one_photo_the_likelier_is_believed(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    named = [{"id": n, "file_name": f"{folder}/a/1.png"} for n, folder in enumerate("xy")]
+    shapes = [{**BOX, "id": n, "image_id": n, "category_id": 1 + n} for n in (0, 1)]
+    put(settings, {"y/a/1.png": plain((200, 30, 30))})
+    put(settings, {"labels.json": {**one_photo(*shapes), "images": named}})
+    build = night(settings)
+    assert things(build) == [("dog", True)]
+    assert reasons(build) == ["ambiguous_photo"]
+
+
 CENTRED = b"0 0.5 0.5 0.2 0.2\n"
 
 
