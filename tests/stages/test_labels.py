@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from hopchain_etl import schemas
 from hopchain_etl.engines.factory import Engines
 from hopchain_etl.engines.labels.engine import LabelsDetector, LabelsSegmenter
 from hopchain_etl.hops.program_author import write_queries
@@ -23,7 +20,6 @@ from hopchain_etl.hops.scene import Scene
 from hopchain_etl.lake.file_store import FileStore
 from hopchain_etl.lake.lock import LockHeldError, lake_lock
 from hopchain_etl.lake.object_store import Fetched, RefusedError, StoreError
-from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.funnel import funnel
 from hopchain_etl.scenes import draw
 from hopchain_etl.scenes.oracle import simulate_segmenter
@@ -31,10 +27,15 @@ from hopchain_etl.stages.runner import Accepted
 from hopchain_etl.stages.segment import instances
 from hopchain_etl.takedown.lake import erase
 from support.labelled import (
+    BOX,
+    DOG,
+    FAR,
     Row,
     build_of,
+    built,
     coco_of,
     night,
+    one_photo,
     plain,
     png,
     put,
@@ -43,26 +44,12 @@ from support.labelled import (
     rows,
     run,
     settings_in,
+    things,
     uncompressed,
 )
 from support.toy_engines import CountedAuthor
 
 SCENES = [("shelf", 1), ("bars", 4)]
-BOX = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [20, 20, 50, 60]}
-
-
-def one_photo(*annotations: Row, **image: Any) -> Row:
-    """Return COCO labels of a photo of 320 x 240 px called a.png."""
-    known = {"id": 1, "file_name": "a.png", "width": 320, "height": 240}
-    categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "Dog_(animal)"}]
-    return {"images": [{**known, **image}], "annotations": list(annotations), "categories": categories}
-
-
-def built(tmp_path: Path, labels: Any, **files: Any) -> Any:
-    """Build one photo with labels beside it."""
-    settings = settings_in(tmp_path)
-    put(settings, {"a.png": plain((200, 30, 30)), "labels.json": labels, **files})
-    return night(settings)
 
 
 def test_labels_of_drawn_scenes_give_the_queries_of_the_oracle(tmp_path: Path) -> None:
@@ -179,171 +166,10 @@ def test_a_damaged_file_is_one_reject_and_the_others_go_on(tmp_path: Path, damag
     assert len(rows(build, "instances")) == 1
 
 
-def things(build: Any) -> list[tuple[str, bool]]:
-    return sorted((row["category"], row["certain"]) for row in rows(build, "instances"))
-
-
-FAR = {**BOX, "id": 2, "bbox": [200, 20, 50, 60]}
-DOG = {**BOX, "id": 3, "bbox": [100, 120, 50, 60], "category_id": 2}
-
-
-def test_what_may_not_be_counted_is_uncertain(tmp_path: Path) -> None:
-    crowd = {**FAR, "iscrowd": 1}
-    assert things(built(tmp_path / "crowd", one_photo(BOX, crowd, DOG))) == [
-        ("cat", False),
-        ("cat", True),
-        ("dog", True),
-    ]
-    lvis = one_photo(BOX, DOG, not_exhaustive_category_ids=[1], neg_category_ids=[])
-    assert things(built(tmp_path / "lvis", lvis)) == [("cat", False), ("dog", True)]
-    some = {**one_photo(BOX, DOG), "info": {"exhaustive": False}}
-    assert things(built(tmp_path / "some", some)) == [("cat", False), ("dog", False)]
-
-
-def test_a_thing_that_had_to_be_rejected_makes_its_category_uncertain(tmp_path: Path) -> None:
-    build = built(tmp_path, one_photo(BOX, {**FAR, "bbox": [400, 20, 50, 60]}, DOG))
-    assert things(build) == [("cat", False), ("dog", True)]
-
-
-def test_a_category_that_the_file_says_is_absent_is_a_mistake(tmp_path: Path) -> None:
-    build = built(tmp_path, one_photo(BOX, DOG, neg_category_ids=[2], not_exhaustive_category_ids=[]))
-    assert things(build) == [("cat", True), ("dog", False)]
-    assert reasons(build) == ["absent_category"]
-
-
 def test_the_setting_says_whether_files_are_exhaustive_that_do_not_say_it(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, labels={"exhaustive": False})
     put(settings, {"a.png": plain((200, 30, 30)), "labels.json": one_photo(BOX)})
     assert things(night(settings)) == [("cat", False)]
-
-
-def test_photos_are_matched_by_key_name_and_sha256_and_ambiguous_names_are_rejects(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path, ingest={"shard_size": 9})
-    photos = {f"{folder}/1.png": plain((n * 60, 90, 200 - n * 60)) for n, folder in enumerate(("one", "two", "six"))}
-    put(settings, photos)
-    ids = {row["uri"].split("/")[-2]: row["image_id"] for row in rows(night(settings), "images")}
-    named = [
-        {"id": 1, "file_name": "train/one/1.png"},
-        {"id": 2, "file_name": "1.png"},
-        {"id": 3, "sha256": ids["two"]},
-        {"id": 4, "file_name": "../../six/./1.png"},
-    ]
-    put(settings, {"labels.json": {"images": named, "annotations": [], "categories": []}})
-    build = build_of(settings)
-    run(build)
-    assert {row["image_id"] for row in rows(build, "labels")} == set(ids.values())
-    assert reasons(build) == ["ambiguous_photo"]
-
-
-def folders_of(build: Any) -> set[str]:
-    """Return the folders of the photos that have labels."""
-    labelled = {row["image_id"] for row in rows(build, "labels")}
-    return {row["uri"].split("/")[-2] for row in rows(build, "images") if row["image_id"] in labelled}
-
-
-def test_of_two_entries_for_one_photo_the_likelier_is_believed(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path)
-    named = [{"id": n, "file_name": f"{folder}/a/1.png"} for n, folder in enumerate("xy")]
-    shapes = [{**BOX, "id": n, "image_id": n, "category_id": 1 + n} for n in (0, 1)]
-    put(settings, {"y/a/1.png": plain((200, 30, 30))})
-    put(settings, {"labels.json": {**one_photo(*shapes), "images": named}})
-    build = night(settings)
-    assert things(build) == [("dog", True)]
-    assert reasons(build) == ["ambiguous_photo"]
-
-
-CENTRED = b"0 0.5 0.5 0.2 0.2\n"
-
-
-def test_labels_of_a_photo_that_is_not_there_do_not_fall_to_another_of_its_name(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path)
-    put(settings, {"b/1.png": plain((200, 30, 30)), "data.yaml": "names: [cat]", "a/1.txt": CENTRED})
-    named = [{"id": n, "file_name": f"{folder}/1.png"} for n, folder in enumerate("ab")]
-    shapes = [{**BOX, "id": n, "image_id": n, "category_id": n} for n in (0, 1)]
-    categories = [{"id": n, "name": name} for n, name in enumerate(("cat", "dog"))]
-    put(settings, {"labels.json": {"images": named, "annotations": shapes, "categories": categories}})
-    build = night(settings)
-    assert things(build) == [("dog", True)]
-    assert reasons(build) == ["unknown_photo", "unknown_photo"]
-
-
-@pytest.mark.parametrize("names", [("images/b/1.png", "labels/b/1.txt"), ("b/images/1.png", "b/labels/1.txt")])
-def test_folders_that_name_a_kind_of_file_need_not_agree(tmp_path: Path, names: tuple[str, str]) -> None:
-    settings = settings_in(tmp_path)
-    put(settings, {names[0]: plain((200, 30, 30)), names[1]: CENTRED, "data.yaml": "names: [cat]"})
-    build = night(settings)
-    assert things(build) == [("cat", True)]
-    assert reasons(build) == []
-
-
-def test_labels_of_a_refused_photo_do_not_fall_to_another_of_its_name(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path)
-    put(settings, {"b/1.png": plain((200, 30, 30)), "1.txt": CENTRED, "data.yaml": "names: [cat]"})
-    build = night(settings)
-    assert things(build) == [("cat", True)]
-    uri = open_store(settings.source).uri("1.png")
-    refused = {"stage": "ingest", "scope": "input", "outcome": "rejected", "reason": "truncated", "detail": "cut"}
-    refused |= {"input_id": uri, "image_id": None, "uri": uri, "etag": None, "payload": "{}"}
-    (shard,) = build.lake.completed_shards("images")
-    marker = build.lake.marker("images", None, shard)
-    assert marker is not None
-    table = pa.Table.from_pylist([refused], schema=schemas.REJECTS)
-    parts = build.lake.write_parts(build.lake.folder("images", None, shard), "rejects", table)
-    build.lake.replace_marker("images", None, shard, replace(marker, rejects=parts, read=2, rejected=1))
-    build.read_labels()
-    assert rows(build, "labels") == []
-    assert reasons(build) == ["unknown_photo"]
-
-
-def test_labels_of_a_withdrawn_photo_stay_its_own_and_nothing_is_built_again(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path)
-    put(settings, {f"{folder}/1.png": plain((200, 30, 30 + n)) for n, folder in enumerate("ab")})
-    named = [{"id": n, "file_name": f"{folder}/1.png"} for n, folder in enumerate("ab")]
-    shapes = [{**BOX, "id": n, "image_id": n} for n in (0, 1)]
-    put(settings, {"labels.json": {"images": named, "annotations": shapes, "categories": [{"id": 1, "name": "cat"}]}})
-    build = night(settings)
-    assert folders_of(build) == {"a", "b"}
-    gone = next(row["image_id"] for row in rows(build, "images") if "/a/" in row["uri"])
-    build.lake.write_tombstone(gone, reason="asked for", blob_sha=None)
-    again = build_of(settings)
-    assert again.plan() == []
-    assert folders_of(again) == {"b"}
-    assert reasons(again) == []
-
-
-def test_an_id_that_stands_for_two_photos_or_categories_is_not_believed(tmp_path: Path) -> None:
-    labels = one_photo(BOX)
-    labels["images"].append({"id": 1, "file_name": "b.png", "width": 320, "height": 240})
-    build = built(tmp_path / "photos", labels, **{"b.png": plain((1, 1, 200))})
-    assert rows(build, "labels") == []
-    assert reasons(build) == ["duplicate_id"]
-    labels = one_photo(BOX)
-    labels["categories"].append({"id": 1, "name": "dog"})
-    build = built(tmp_path / "categories", labels)
-    assert rows(build, "instances") == []
-    assert reasons(build) == ["duplicate_id", "unknown_category"]
-    labels = one_photo(BOX)
-    labels["images"] *= 2
-    assert things(built(tmp_path / "same", labels)) == [("cat", True)]
-
-
-def test_what_two_files_outline_differently_is_uncertain(tmp_path: Path) -> None:
-    both = one_photo(BOX, DOG)
-    other = one_photo({**BOX, "bbox": [22, 24, 46, 58]}, DOG)
-    build = built(tmp_path, both, **{"more.json": other})
-    assert things(build) == [("cat", False), ("cat", False), ("dog", True)]
-
-
-def test_labels_without_a_usable_thing_are_no_answer(tmp_path: Path) -> None:
-    told = one_photo({"id": 9, "image_id": 1, "caption": "A cat."})
-    spoiled = one_photo({**BOX, "bbox": [400, 20, 50, 60]})
-    for name, labels, reason in (
-        ("captions", told, "no_usable_labels"),
-        ("spoiled", spoiled, "no_usable_labels"),
-        ("empty", one_photo(), "no_segmentable_objects"),
-    ):
-        level = {one.stage: one for one in funnel(built(tmp_path / name, labels))}
-        assert level["detect"].reasons == {reason: 1}, name
 
 
 def test_a_file_whose_name_is_no_unicode_is_a_reject(tmp_path: Path) -> None:
