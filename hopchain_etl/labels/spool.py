@@ -79,16 +79,18 @@ class Spool:
 
     # --- writing ---
 
-    def add_photos(self, rows: Iterable[tuple[str, str | None]]) -> None:
-        """Add photos by uri and image_id; None for one that is not in the lake, but must not be taken for another.
+    def add_photos(self, rows: Iterable[tuple[str, str | None]], *, refused: bool = False) -> None:
+        """Add photos by uri and image_id. Of two with the same uri, the first counts.
 
-        Of two with the same uri, the first counts.
+        ``refused`` photos are not in the lake and come after all that are: they must not be taken for others of their
+        name. One whose image_id the lake has is a copy of that photo.
         """
+        image = "(SELECT image FROM lake WHERE image = ? LIMIT 1)" if refused else "?"
+        sql = f"INSERT OR IGNORE INTO lake VALUES (?, ?, ?, {image})"  # noqa: S608 - one of two words
         with self._transaction():
-            for uri, image in rows:
+            for uri, image_id in rows:
                 name = uri.rsplit("/", 1)[-1]
-                row = (uri, name, without_suffix(name), image)
-                self._db.execute("INSERT OR IGNORE INTO lake VALUES (?,?,?,?)", row)
+                self._db.execute(sql, (uri, name, without_suffix(name), image_id))
 
     def add_file(self, file: int, uri: str, entries: Iterable[Entry]) -> None:
         """Add what a file says, all of it or, if ``entries`` raises, nothing."""

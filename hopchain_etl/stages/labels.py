@@ -104,7 +104,7 @@ def read_labels(lake: Lake, settings: LabelsSettings, source: SourceSettings, *,
         lake.put_json(_STATE, "")  # no earlier state holds from here on
         with tempfile.TemporaryDirectory(prefix="hopchain-labels-") as folder, Spool(Path(folder)) as spool:
             spool.add_photos((row["uri"], row["image_id"]) for shard in markers for row in _photos(lake, shard))
-            spool.add_photos(one for shard in markers for one in _refused(lake, shard))
+            spool.add_photos((one for shard in markers for one in _refused(lake, shard)), refused=True)
             broken = _fill(spool, files, settings, Path(folder))
             labels = _Labels(spool, [one.uri for one in files], settings.exhaustive)
             written = 0

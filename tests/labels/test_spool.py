@@ -10,6 +10,8 @@ import pyarrow as pa
 import pytest
 
 from hopchain_etl import schemas
+from hopchain_etl.labels.entries import LabelledPhoto
+from hopchain_etl.labels.spool import Spool
 from hopchain_etl.lake.stores import open_store
 from support.labelled import (
     BOX,
@@ -135,3 +137,13 @@ def test_an_id_that_stands_for_two_photos_or_categories_is_not_believed(tmp_path
     labels = one_photo(BOX)
     labels["images"] *= 2
     assert things(built(tmp_path / "same", labels)) == [("cat", True)]
+
+
+def test_a_copy_of_a_photo_goes_by_its_own_name_too(tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        spool.add_photos([("s3://photos/a/1.png", "a")])
+        spool.add_photos([("s3://photos/b/1.png", "a"), ("s3://photos/c/1.png", "of-nobody")], refused=True)
+        named = [LabelledPhoto(one, f"{one}/1.png") for one in ("a", "b", "c")]
+        spool.add_file(0, "s3://photos/labels.json", named)
+        assert [one.photo.id for one in spool.labels_of("a")] == ["a", "b"]
+        assert [(one.id, one.reason) for one in spool.loose_mistakes(0)] == [("c", "unknown_photo")]
