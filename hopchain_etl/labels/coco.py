@@ -11,6 +11,7 @@ from hopchain_etl.labels.entries import (
     CategoryName,
     Entry,
     LabelError,
+    LabelFileError,
     LabelledPhoto,
     LabelledThing,
     Mistake,
@@ -21,12 +22,19 @@ JSON = Mapping[str, Any]
 
 
 def read_coco(items: Iterable[tuple[str, Any]]) -> Iterator[Entry]:
-    """Yield what the items of a COCO or LVIS file say; its arrays may come in any order."""
+    """Yield what the items of a COCO or LVIS file say; its arrays may come in any order.
+
+    Raises LabelFileError for an object of something else.
+    """
+    known = False
     for place, (key, item) in enumerate(items):
+        known |= key in _READERS
         if read := _READERS.get(key):
             yield from _read(read, f"entry {place} ({key})", item)
         elif key == "info" and isinstance(item, Mapping) and isinstance(item.get("exhaustive"), bool):
             yield Stated(item["exhaustive"])
+    if not known:
+        raise LabelFileError("unknown_format", "an object without images, annotations or categories")
 
 
 def _read(read: Callable[[JSON], Iterator[Entry]], where: str, item: Any) -> Iterator[Entry]:
@@ -55,7 +63,8 @@ def _category(item: JSON) -> Iterator[Entry]:
 
 
 def _photo(item: JSON) -> Iterator[Entry]:
-    name = item.get("file_name") or item.get("coco_url")
+    url = item.get("coco_url")  # its folders are those of another place
+    name = item.get("file_name") or (url.rsplit("/", 1)[-1] if isinstance(url, str) else None)
     stated = item.get("not_exhaustive_category_ids")
     yield LabelledPhoto(
         entries.identifier(item.get("id"), "the id of a photo"),

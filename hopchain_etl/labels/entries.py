@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -113,10 +114,16 @@ Entry = LabelledPhoto | LabelledThing | CategoryName | Caption | Stated | Mistak
 
 
 def noun(name: str) -> str:
-    """Return a category as questions name it: "Cat_(animal)" is "cat". Raises LabelError if nothing is left."""
-    words = re.sub(r"\([^)]*\)", " ", name[:MOST_TEXT].casefold())
+    """Return a category as questions name it: "Cat_(animal)" is "cat", "Café" is "cafe".
+
+    Raises LabelError if nothing is left, or if a letter is none of a to z: questions are in English.
+    """
+    letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", name[:MOST_TEXT]).casefold())
+    plain = "".join(one for one in letters if not unicodedata.combining(one))
+    words = re.sub(r"\([^)]*\)", " ", plain)
+    foreign = any(one.isalnum() and not one.isascii() for one in words)
     words = " ".join(re.sub(r"[^a-z0-9]+", " ", words).split())
-    if not words or not words[0].isalpha():
+    if foreign or not words or not words[0].isalpha():
         raise LabelError("unknown_category", f"{name[:40]!r} is not a name that a question could use")
     return words
 
@@ -127,12 +134,12 @@ def identifier(value: Any, what: str) -> str:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | str) or not 0 < len(text := _plain(value)) <= MOST_TEXT:
         raise LabelError("bad_id", f"{what} is {str(value)[:40]!r}")
-    if not _is_unicode(text):
+    if not is_unicode(text):
         raise LabelError("bad_id", f"{what} is {text[:40]!r}, which is no Unicode")
     return text
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Return whether a text has no halves of characters, as JSON can write them."""
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 

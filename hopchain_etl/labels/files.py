@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -13,10 +12,9 @@ from hopchain_etl.labels.label_studio import read_tasks
 from hopchain_etl.labels.xml_files import read_xml
 from hopchain_etl.labels.yolo import NAME_FILES, Names, read_yolo
 
-__all__ = ["NAME_FILES", "PHOTOS", "SUFFIXES", "FileReader"]
+__all__ = ["NAME_FILES", "SUFFIXES", "FileReader"]
 
 SUFFIXES = (".json", ".xml", ".txt", ".yaml", ".yml", ".names")  # of label files that may lie among photos
-PHOTOS = re.compile(r"\.(jpe?g|jfif|png|webp|bmp|tiff?|gif)$", re.IGNORECASE)
 
 
 class FileReader:
@@ -31,18 +29,13 @@ class FileReader:
         Raises LabelFileError if its format is unknown or it is damaged; what was said before does not count then.
         """
         try:
-            found = False
-            for entry in self._entries(name, file):
-                found = True
-                yield entry
+            yield from self._entries(name, file)
         except LabelFileError:
             raise
         except MemoryError as error:
             raise LabelFileError("too_large", "one entry does not fit into memory") from error
         except Exception as error:  # parsers raise any kind of exception on damaged files
             raise LabelFileError("broken_file", f"{type(error).__name__}: {error}"[:200]) from error
-        if not found and not NAME_FILES.search(name):
-            raise LabelFileError("unknown_format", "no photo, category or annotation of a known format is in it")
 
     def _entries(self, name: str, file: BinaryIO) -> Iterator[Entry]:
         start = file.read(4_096).removeprefix(b"\xef\xbb\xbf").lstrip()

@@ -16,6 +16,7 @@ from hopchain_etl.labels.entries import LabelFileError
 
 MOST_CHARACTERS = 32_000_000  # of one item; the mask of a large photo has some 100,000
 _CHUNK = 1 << 20
+_LONGEST_WORD = 16  # characters; of -Infinity and of an escaped pair, a cut leaves fewer
 _BLANK = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 
@@ -40,6 +41,11 @@ def json_items(file: BinaryIO) -> Iterator[tuple[str, Any]]:
         raise ValueError("neither an object nor an array")
     if reader.peek():
         raise ValueError("something follows its end")
+
+
+def _may_end_well(error: json.JSONDecodeError, text: str) -> bool:
+    """Return whether an error may only be that the text goes on: it is at the end, or in a string without one."""
+    return error.msg.startswith("Unterminated string") or error.pos >= len(text) - _LONGEST_WORD
 
 
 class _Reader:
@@ -74,8 +80,8 @@ class _Reader:
                 if end < len(self._text) or self._ended:  # a number at the end of the text may go on
                     self._at = end
                     return found
-            except ValueError:
-                if self._ended:
+            except json.JSONDecodeError as error:
+                if self._ended or not _may_end_well(error, self._text):
                     raise
             if len(self._text) - self._at > MOST_CHARACTERS:
                 raise LabelFileError("too_large", f"one entry has more than {MOST_CHARACTERS} characters")

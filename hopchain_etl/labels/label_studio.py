@@ -21,6 +21,7 @@ JSON = Mapping[str, Any]
 
 def read_tasks(items: Iterable[tuple[str, Any]]) -> Iterator[Entry]:
     """Yield what the tasks of an export say. Raises LabelFileError for a list of something else."""
+    place = -1
     for place, (_, task) in enumerate(items):
         if not isinstance(task, Mapping) or not isinstance(task.get("data"), Mapping):
             if not place:
@@ -32,6 +33,8 @@ def read_tasks(items: Iterable[tuple[str, Any]]) -> Iterator[Entry]:
             yield from _task(task, entries.identifier(name, "the id of a task"))
         except LabelError as error:
             yield Mistake(error.reason, str(error), name)
+    if place < 0:
+        raise LabelFileError("unknown_format", "a list of nothing")
 
 
 def _task(task: JSON, name: str) -> Iterator[Entry]:

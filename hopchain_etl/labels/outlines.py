@@ -77,7 +77,7 @@ def placed(runs: Sequence[int], box: tuple[int, int, int, int], width: int, heig
     if min(runs, default=-1) < 0 or sum(runs) != wide * high:
         raise LabelError("bad_mask", f"the runs add up to {sum(runs)}, not to {wide * high} px")
     pixels = np.zeros((height, width), np.uint8, order="F")
-    values = np.arange(len(runs)) % 2
+    values = (np.arange(len(runs)) % 2).astype(np.uint8)  # a byte for each pixel, not eight
     pixels[top : top + high, left : left + wide] = np.repeat(values, runs).reshape(high, wide)
     return {"size": [height, width], "counts": coco.encode(pixels)["counts"].decode("ascii")}
 
@@ -109,7 +109,10 @@ def _filled(polygons: Sequence[Sequence[float]], in_shares: bool, width: int, he
     for polygon in polygons:
         if len(polygon) < 6 or len(polygon) % 2 or len(polygon) > 2 * MOST_POINTS:
             raise LabelError("bad_polygon", f"a polygon of {len(polygon)} numbers")
-        points = np.array(polygon, np.float64).reshape(-1, 2) * ((width, height) if in_shares else (1, 1))
+        with np.errstate(over="ignore"):
+            points = np.array(polygon, np.float64).reshape(-1, 2) * ((width, height) if in_shares else (1, 1))
+        if not np.isfinite(points).all():  # a finite box may have corners that are none; pycocotools dies of them
+            raise LabelError("bad_number", "a polygon with a point that is no finite number")
         low, high = points.min(axis=0), points.max(axis=0)
         _require_inside((*low.tolist(), *high.tolist()), width, height)
         clipped.append(np.clip(points, 0, (width, height)).ravel().tolist())
@@ -146,7 +149,7 @@ def _runs(left: int, top: int, right: int, bottom: int, width: int, height: int)
 
 def _require_inside(box: Box, width: int, height: int) -> None:
     x1, y1, x2, y2 = box
-    if x1 < -SLACK or y1 < -SLACK or x2 > width + SLACK or y2 > height + SLACK:
+    if not (x1 >= -SLACK and y1 >= -SLACK and x2 <= width + SLACK and y2 <= height + SLACK):  # NaN is not inside
         raise LabelError(
             "outside", f"reaches from ({x1:g}, {y1:g}) to ({x2:g}, {y2:g}) in a photo of {width} x {height} px"
         )

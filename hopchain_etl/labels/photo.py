@@ -1,12 +1,15 @@
 """Joins what label files say of one photo: masks of its size, nouns, and which things are certain.
 
 A thing that may not be counted is uncertain: a crowd, and every thing of a category that was not annotated exhaustively
-in this photo. A mistake counts as such a gap: the thing that it was about is missing among those of its category.
+in this photo. A mistake counts as such a gap: the thing that it was about is missing among those of its category. Where
+two files label things of a category in one photo, they may mean the same things with other outlines: all are uncertain.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 from hopchain_etl.hops.instance import TEXT, TEXT_NOUNS
@@ -29,14 +32,15 @@ def joined(
 ) -> tuple[JSON | None, list[tuple[int, Mistake]]]:
     """Return a photo's labels as engines get them, and each mistake with the number of its file.
 
-    ``{"width", "height", "captions", "things": [{"category", "certain", "boxed", "box", "mask", "text",
-    "attributes"}]}``; ``boxed``: the mask is only the box. None if no file can be used for a photo of that size.
-    ``exhaustive`` holds for files that do not say it themselves.
+    ``{"width", "height", "captions", "empty", "things": [{"category", "certain", "boxed", "box", "mask", "text",
+    "attributes"}]}``; ``boxed``: the mask is only the box; ``empty``: it is said that there is nothing, so that no
+    things are an answer, too. None if no file can be used for a photo of that size. ``exhaustive`` holds for files that
+    do not say it themselves.
     """
-    things: list[JSON] = []
+    by_entry: list[list[JSON]] = []
     captions: list[str] = []
+    empty = False
     mistakes: list[tuple[int, Mistake]] = []
-    usable = False
     for one in labels:
         try:
             _check(one, width, height)
@@ -44,13 +48,30 @@ def joined(
             mistakes.append((one.file, Mistake(error.reason, str(error), one.photo.id, one.photo.id)))
             continue
         made, wrong = _things(one, category_of, width, height, exhaustive)
-        things += made
+        by_entry.append(made)
         captions += one.captions
         mistakes += [(one.file, mistake) for mistake in wrong]
-        usable = True
-    if not usable:
+        empty |= not one.captions and _is_exhaustive(one, exhaustive)
+    if not by_entry:
         return None, mistakes
-    return {"width": width, "height": height, "captions": captions, "things": things}, mistakes
+    things = _agreed(by_entry)
+    told = {"captions": captions, "empty": empty and not things and not mistakes, "things": things}
+    return {"width": width, "height": height, **told}, mistakes
+
+
+def _agreed(by_entry: Sequence[Sequence[JSON]]) -> list[JSON]:
+    """Return the things of all entries; those of a category that several label, and not alike, are uncertain."""
+    outlines: defaultdict[str, set[frozenset[str]]] = defaultdict(set)
+    for things in by_entry:
+        for category in {one["category"] for one in things}:
+            masks = frozenset(one["mask"]["counts"] for one in things if one["category"] == category)
+            outlines[category].add(masks)
+    unsure = {category for category, found in outlines.items() if len(found) > 1}
+    return [{**one, "certain": one["certain"] and one["category"] not in unsure} for one in chain(*by_entry)]
+
+
+def _is_exhaustive(labels: FileLabels, otherwise: bool) -> bool:
+    return otherwise if labels.photo.exhaustive is None else labels.photo.exhaustive
 
 
 def _check(labels: FileLabels, width: int, height: int) -> None:
@@ -68,8 +89,7 @@ def _things(
 ) -> tuple[list[JSON], list[Mistake]]:
     """Return what one file says of a photo, and its mistakes."""
     photo = labels.photo
-    stated = exhaustive if photo.exhaustive is None else photo.exhaustive
-    gaps = {_EVERYTHING} if not stated else set()
+    gaps = {_EVERYTHING} if not _is_exhaustive(labels, exhaustive) else set()
     gaps |= {_noun_or_all(labels.file, one, category_of) for one in photo.doubtful}
     absent = {_noun_or_all(labels.file, one, category_of) for one in photo.absent}
     things: list[JSON] = []

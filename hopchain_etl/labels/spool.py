@@ -7,15 +7,13 @@ memory at a time.
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
-from urllib.parse import unquote, urlsplit
 
 from hopchain_etl.labels.entries import (
     Caption,
@@ -27,18 +25,20 @@ from hopchain_etl.labels.entries import (
     Mistake,
     Stated,
 )
+from hopchain_etl.labels.names import alike, candidates, folders, nearness, steps, without_suffix
 
 MOST_TOLD = 200  # mistakes of one kind in one file that are told one by one; the rest is counted
+_CERTAIN = 1_000  # folders in common, for a photo that is known by its sha256
 MOST_THINGS = 2_000  # annotations of a photo; more are not believed
-_SUFFIXES = re.compile(r"\.(jpe?g|jfif|png|webp|bmp|tiff?|gif)", re.IGNORECASE)
-_UPLOADED = re.compile(r"[0-9a-f]{8}-(?P<name>.+)")  # Label Studio's name of an uploaded file
 
 _TABLES = """
 CREATE TABLE lake (uri TEXT PRIMARY KEY, name TEXT, stem TEXT, image TEXT);
 CREATE INDEX lake_name ON lake (name);
 CREATE INDEX lake_stem ON lake (stem);
 CREATE INDEX lake_image ON lake (image);
-CREATE TABLE photos (file INTEGER, id TEXT, image TEXT, entry TEXT, PRIMARY KEY (file, id)) WITHOUT ROWID;
+CREATE TABLE photos (
+  file INTEGER, id TEXT, image TEXT, shared INTEGER, entry TEXT, PRIMARY KEY (file, id)
+) WITHOUT ROWID;
 CREATE INDEX photos_image ON photos (image);
 CREATE TABLE things (place INTEGER PRIMARY KEY, file INTEGER, id TEXT, photo TEXT, entry TEXT);
 CREATE UNIQUE INDEX things_id ON things (file, id);
@@ -79,12 +79,18 @@ class Spool:
 
     # --- writing ---
 
-    def add_photos(self, rows: Iterable[tuple[str, str]]) -> None:
-        """Add photos of the lake: uri and image_id."""
+    def add_photos(self, rows: Iterable[tuple[str, str | None]], *, refused: bool = False) -> None:
+        """Add photos by uri and image_id. Of two with the same uri, the first counts.
+
+        ``refused`` photos are not in the lake and come after all that are: they must not be taken for others of their
+        name. One whose image_id the lake has is a copy of that photo.
+        """
+        image = "(SELECT image FROM lake WHERE image = ? LIMIT 1)" if refused else "?"
+        sql = f"INSERT OR IGNORE INTO lake VALUES (?, ?, ?, {image})"  # noqa: S608 - one of two words
         with self._transaction():
-            for uri, image in rows:
+            for uri, image_id in rows:
                 name = uri.rsplit("/", 1)[-1]
-                self._db.execute("INSERT OR IGNORE INTO lake VALUES (?,?,?,?)", (uri, name, _stem(name), image))
+                self._db.execute(sql, (uri, name, without_suffix(name), image_id))
 
     def add_file(self, file: int, uri: str, entries: Iterable[Entry]) -> None:
         """Add what a file says, all of it or, if ``entries`` raises, nothing."""
@@ -92,6 +98,7 @@ class Spool:
             try:
                 for entry in entries:
                     self._add(file, uri, entry)
+                self._keep_likeliest(file)
             except UnicodeEncodeError as error:
                 raise LabelFileError("broken_file", f"text that is no Unicode: {error.reason}") from error
 
@@ -102,20 +109,35 @@ class Spool:
                 sql = "INSERT OR IGNORE INTO things (file, id, photo, entry) VALUES (?,?,?,?)"
                 self._insert(sql, (file, entry.id, entry.photo, json.dumps(vars(entry))), known)
             case LabelledPhoto():
-                image, why = self._find(entry, uri)
+                image, shared, why = self._find(entry, uri)
                 known = Mistake("duplicate_id", "another photo has this id", entry.id)
-                sql = "INSERT OR IGNORE INTO photos VALUES (?,?,?,?)"
-                if self._insert(sql, (file, entry.id, image, json.dumps(vars(entry))), known) and why:
+                row = (file, entry.id, image, shared, json.dumps(vars(entry)))
+                if not self._insert("INSERT OR IGNORE INTO photos VALUES (?,?,?,?,?)", row, known):
+                    # Whose annotations these are, nobody can tell: neither photo gets them.
+                    sql = "UPDATE photos SET image = NULL WHERE file = ? AND id = ? AND entry != ?"
+                    self._db.execute(sql, (file, entry.id, row[-1]))
+                elif why:
                     self._fault(file, Mistake(why, "no photo, or several, go by its name", entry.id))
             case CategoryName():
                 known = Mistake("duplicate_id", "another category has this id", entry.id)
-                self._insert("INSERT OR IGNORE INTO categories VALUES (?,?,?)", (file, entry.id, entry.name), known)
+                named = (file, entry.id, entry.name)
+                if not self._insert("INSERT OR IGNORE INTO categories VALUES (?,?,?)", named, known):
+                    sql = "UPDATE categories SET name = NULL WHERE file = ? AND id = ? AND name != ?"
+                    self._db.execute(sql, named)
             case Caption():
                 self._db.execute("INSERT INTO captions VALUES (?,?,?)", (file, entry.photo, entry.text))
             case Stated():
                 self._db.execute("INSERT OR REPLACE INTO stated VALUES (?,?)", (file, entry.exhaustive))
             case Mistake():
                 self._fault(file, entry)
+
+    def _keep_likeliest(self, file: int) -> None:
+        """Of a file's entries that end at one photo, drop those with fewer folders in common with it."""
+        sql = """SELECT id FROM photos AS p WHERE file = ? AND image IS NOT NULL AND EXISTS (
+                 SELECT 1 FROM photos AS q WHERE q.image = p.image AND q.file = p.file AND q.shared > p.shared)"""
+        for (name,) in self._db.execute(sql, (file,)).fetchall():
+            self._db.execute("UPDATE photos SET image = NULL WHERE file = ? AND id = ?", (file, name))
+            self._fault(file, Mistake("ambiguous_photo", "another photo of the file fits its name better", name))
 
     def _insert(self, sql: str, row: tuple[int | str | None, ...], known: Mistake) -> bool:
         """Insert a row whose first column is the file; return False, with a mistake, if its id is taken."""
@@ -140,33 +162,35 @@ class Spool:
 
     # --- which photo of the lake is meant ---
 
-    def _find(self, photo: LabelledPhoto, file: str) -> tuple[str | None, str | None]:
-        """Return the image_id that a file's photo is, or why there is none."""
+    def _find(self, photo: LabelledPhoto, file: str) -> tuple[str | None, int, str | None]:
+        """Return the image_id that a file's photo is, how many folders say so, and why there is none."""
         if photo.sha256:
             known = self._db.execute("SELECT 1 FROM lake WHERE image = ?", (photo.sha256,)).fetchone()
-            return (photo.sha256, None) if known else (None, "unknown_photo")
-        path = _path(photo.name or "")
-        found = self._named(path)
+            return (photo.sha256, _CERTAIN, None) if known else (None, 0, "unknown_photo")
+        most, found = self._named(steps(photo.name or ""))
         if len(found) > 1:  # those that lie nearest to the file itself
-            near = [_nearness(uri, file) for uri, _ in found]
-            found = [one for one, nearness in zip(found, near, strict=True) if nearness == max(near)]
+            near = [nearness(uri, file) for uri, _ in found]
+            found = [one for one, how_near in zip(found, near, strict=True) if how_near == max(near)]
         images = {image for _, image in found}
-        if len(images) == 1:
-            return images.pop(), None
-        return None, "ambiguous_photo" if images else "unknown_photo"
+        if len(images) > 1:
+            return None, most, "ambiguous_photo"
+        image = images.pop() if images else None
+        return image, most, None if image else "unknown_photo"
 
-    def _named(self, path: list[str]) -> list[tuple[str, str]]:
-        """Return uri and image_id of the photos whose uri ends as a path does, as far as any of them does."""
-        if not path:
-            return []
-        uploaded = _UPLOADED.fullmatch(path[-1])
-        for name in (path[-1], *([uploaded["name"]] if uploaded else [])):
-            column, value = ("name", name) if _SUFFIXES.fullmatch(PurePosixPath(name).suffix) else ("stem", name)
+    def _named(self, path: list[str]) -> tuple[int, list[tuple[str, str | None]]]:
+        """Return uri and image_id of the photos that go by a path, and how many folders they have in common with it.
+
+        These are the most that any photo has; a path with folders must share the last of them.
+        """
+        within = folders(path)
+        for column, name in candidates(path):
             sql = f"SELECT uri, image FROM lake WHERE {column} = ?"  # noqa: S608 - one of two words
-            if found := self._db.execute(sql, (value,)).fetchall():
-                shared = [_shared(path[:-1], uri.split("/")[:-1]) for uri, _ in found]
-                return [one for one, length in zip(found, shared, strict=True) if length == max(shared)]
-        return []
+            found = self._db.execute(sql, (name,)).fetchall()
+            shared = [alike(within, folders(uri.split("/"))) for uri, _ in found]
+            most = max(shared, default=0)
+            if found and (most or not within):
+                return most, [one for one, length in zip(found, shared, strict=True) if length == most]
+        return 0, []
 
     # --- reading ---
 
@@ -189,10 +213,10 @@ class Spool:
         return FileLabels(file, photo, things, tuple(text for (text,) in captions), mistakes)
 
     def category(self, file: int, name: str) -> str | None:
-        """Return the name of a category id; the id itself in a file that names no ids; None if it is unknown."""
+        """Return the name of a category id; the id itself in a file that names no ids; None if nobody knows."""
         row = self._db.execute("SELECT name FROM categories WHERE file = ? AND id = ?", (file, name)).fetchone()
         if row:
-            return str(row[0])
+            return None if row[0] is None else str(row[0])  # None: the id stands for several names
         some = self._db.execute("SELECT 1 FROM categories WHERE file = ? LIMIT 1", (file,)).fetchone()
         return None if some else name
 
@@ -226,35 +250,3 @@ def _photo(entry: str) -> LabelledPhoto:
 
 def _thing(entry: str) -> LabelledThing:
     return LabelledThing(**json.loads(entry))
-
-
-def _stem(name: str) -> str:
-    suffix = PurePosixPath(name).suffix
-    return name.removesuffix(suffix) if _SUFFIXES.fullmatch(suffix) else name
-
-
-def _path(name: str) -> list[str]:
-    """Return the steps of a path or URL, without what leads nowhere; it is only compared, never opened."""
-    if "://" in name or name.startswith("/data/"):
-        try:
-            parts = urlsplit(name)
-        except ValueError:
-            return []
-        name = unquote(parts.query.removeprefix("d=") if parts.query.startswith("d=") else parts.path)
-    return [step for step in name.replace("\\", "/").split("/") if step not in ("", ".", "..")]
-
-
-def _nearness(uri: str, file: str) -> tuple[bool, int]:
-    """Return whether a photo lies in the folder of a label file, and how many steps their folders begin with alike."""
-    one, other = uri.split("/")[:-1], file.split("/")[:-1]
-    return one == other, _shared(one[::-1], other[::-1])
-
-
-def _shared(one: list[str], other: list[str]) -> int:
-    """Return how many steps two folders have in common at their ends."""
-    count = 0
-    for a, b in zip(reversed(one), reversed(other), strict=False):
-        if a != b:
-            break
-        count += 1
-    return count

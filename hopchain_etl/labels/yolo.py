@@ -20,21 +20,31 @@ class Names:
 
     def __init__(self) -> None:
         self._by_folder: dict[str, dict[str, str]] = {}
+        self._poses: set[str] = set()  # folders whose lines are boxes with key points, which look like polygons
 
     def read(self, name: str, file: BinaryIO) -> None:
         """Take the names from ``data.yaml``, ``classes.txt`` or ``obj.names``; raise LabelFileError if it has none."""
         text = _text(file)
-        found = _from_yaml(text) if re.search(r"\.ya?ml$", name, re.IGNORECASE) else _from_lines(text)
+        folder = str(PurePosixPath(name).parent)
+        if re.search(r"\.ya?ml$", name, re.IGNORECASE):
+            found, posed = _from_yaml(text)
+            self._poses |= {folder} if posed else set()
+        else:
+            found = _from_lines(text)
         if not found:
             raise LabelFileError("unknown_format", "no names of categories")
-        self._by_folder.setdefault(str(PurePosixPath(name).parent), {}).update(found)
+        self._by_folder.setdefault(folder, {}).update(found)
 
     def of(self, name: str) -> dict[str, str]:
-        """Return the names for a label file: those nearest above it, else the only ones there are."""
-        for folder in PurePosixPath(name).parents:
-            if str(folder) in self._by_folder:
-                return self._by_folder[str(folder)]
-        return next(iter(self._by_folder.values())) if len(self._by_folder) == 1 else {}
+        """Return the names for a label file: those nearest above it, else the only ones there are.
+
+        Raises LabelFileError if these are names for poses.
+        """
+        above = [str(folder) for folder in PurePosixPath(name).parents if str(folder) in self._by_folder]
+        nearest = (above or (list(self._by_folder) if len(self._by_folder) == 1 else []))[:1]
+        if self._poses.intersection(nearest):
+            raise LabelFileError("unknown_format", "its YAML file has kpt_shape: poses are not read")
+        return self._by_folder[nearest[0]] if nearest else {}
 
 
 def read_yolo(name: str, file: BinaryIO, names: Names) -> Iterator[Entry]:
@@ -83,11 +93,12 @@ def _from_lines(text: str) -> dict[str, str]:
     return {str(number): line for number, line in enumerate(lines[:MOST_NAMES]) if line}
 
 
-def _from_yaml(text: str) -> dict[str, str]:
-    """Return ``names``, a list or a map of a YAML file."""
+def _from_yaml(text: str) -> tuple[dict[str, str], bool]:
+    """Return ``names``, a list or a map of a YAML file, and whether it is for poses."""
     from ruamel.yaml import YAML
 
     document = YAML(typ="safe", pure=True).load(text)
     names = document.get("names") if isinstance(document, dict) else None
     pairs = enumerate(names) if isinstance(names, list) else names.items() if isinstance(names, dict) else ()
-    return {str(number): said for number, name in pairs if (said := entries.text(name))}
+    posed = isinstance(document, dict) and "kpt_shape" in document
+    return {str(number): said for number, name in pairs if (said := entries.text(name))}, posed

@@ -193,19 +193,26 @@ class Lake:
             tables.append(pq.read_table(io.BytesIO(data), schema=schema, columns=columns))
         return pa.concat_tables(tables)
 
-    def write_part(self, folder: str, stem: str, rows: pa.Table) -> Part:
-        """Write one Parquet part below ``folder`` and return its entry for the marker."""
+    def write_part(self, folder: str, stem: str, rows: pa.Table, *, stored: Iterable[Part] = ()) -> Part:
+        """Write one Parquet part below ``folder``, unless it is one of ``stored``; return its entry for the marker."""
         data = parquet_bytes(rows)
         sha = hashlib.sha256(data).hexdigest()
         part = Part(f"{stem}-{sha[:8]}.parquet", rows.num_rows, sha, len(data))
-        self.store.put(folder + part.name, data)
+        if part not in stored:
+            self.store.put(folder + part.name, data)
         return part
 
-    def write_parts(self, folder: str, stem: str, rows: pa.Table) -> tuple[Part, ...]:
-        """Write ``rows`` as parts of at most ``rows_per_part`` rows and return their entries for the marker."""
+    def write_parts(self, folder: str, stem: str, rows: pa.Table, *, stored: Sequence[Part] = ()) -> tuple[Part, ...]:
+        """Write ``rows`` as parts of at most ``rows_per_part`` rows and return their entries for the marker.
+
+        A part that is one of ``stored``, those of the shard's marker, is not written again.
+        """
         size = self.settings.rows_per_part
         starts = enumerate(range(0, rows.num_rows, size))
-        return tuple(self.write_part(folder, f"{stem}-{number:05d}", rows.slice(at, size)) for number, at in starts)
+        return tuple(
+            self.write_part(folder, f"{stem}-{number:05d}", rows.slice(at, size), stored=stored)
+            for number, at in starts
+        )
 
     def write_marker(self, table: str, fingerprint: str | None, shard: Shard, marker: Marker) -> None:
         """Publish a shard by writing its marker; replace one only if rows of it were open or its inputs are older.

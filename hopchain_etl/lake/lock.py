@@ -1,4 +1,4 @@
-"""A lock in the lake for ingest, the only stage that must not run concurrently.
+"""A lock in the lake for what must not run concurrently: ingest, and the reading of labels.
 
 Each holder owns a numbered object, written with ``If-None-Match: *``; the highest number holds the lock until it is
 released or has not been renewed for ``ttl`` seconds. To take over an expired lock, a process writes the next number;

@@ -36,6 +36,7 @@ OF_PHOTOS: Mapping[str, str] = {
     "no_chain": "no chain leads from one thing to the next without doubt",
     "nothing_left": "every question about it was refused",
     "no_labels": "no label file says anything of it",
+    "no_usable_labels": "no label of a thing in it can be used",
     "error": "an error stopped it",
     "invalid_output": "the model's answer was not in the form that was asked for",
     "unreadable_answer": "the model's answer could not be read",

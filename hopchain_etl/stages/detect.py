@@ -50,6 +50,8 @@ def categories(row: Row, content: JSON, selection: Selection | None = None) -> A
     """Return a detector's answer as rows of the categories table."""
     if content.get("unlabelled"):
         return Rejected("no_labels", "no label file says anything of this photo")
+    if content.get("unusable"):
+        return Rejected("no_usable_labels", "no label of a thing in this photo can be used; see the rejects of labels")
     if selection and (rejected := _unselected(content, selection)):
         return rejected
     seen = [

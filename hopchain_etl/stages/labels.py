@@ -21,13 +21,15 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from hopchain_etl import schemas
+from hopchain_etl.concurrency import batched, map_threads
 from hopchain_etl.engines.base import JSON, Identity, canonical_json, uses_labels
-from hopchain_etl.labels.entries import LabelFileError, Mistake
-from hopchain_etl.labels.files import NAME_FILES, PHOTOS, SUFFIXES, FileReader
+from hopchain_etl.labels.entries import LabelFileError, Mistake, is_unicode
+from hopchain_etl.labels.files import NAME_FILES, SUFFIXES, FileReader
 from hopchain_etl.labels.photo import joined
 from hopchain_etl.labels.spool import Spool
 from hopchain_etl.lake.lake import Lake, Marker, Shard, inputs_digest
-from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo, ObjectStore
+from hopchain_etl.lake.lock import lake_lock
+from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo, ObjectStore, RefusedError, StoreError
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.quality.validator import Validator
 from hopchain_etl.settings import LabelsSettings, SourceSettings
@@ -36,12 +38,15 @@ from hopchain_etl.stages.runner import Row
 
 log = logging.getLogger(__name__)
 
-REVISION = 1
+REVISION = 2
 _LINEAGE = Lineage("labels", REVISION, Identity("labels", "1"), None)
 FINGERPRINT = _LINEAGE.fingerprint
 _STATE = f"labels/{FINGERPRINT}/_READ"
 _COLUMNS = ("image_id", "uri", "width", "height")
 _IN_MEMORY = 4 << 20  # bytes; a larger file is read from disk
+_SMALL = 64 << 10  # bytes; files up to that size are fetched many at a time
+_TOGETHER = 256
+_MAY_PASS = ("refused", "vanished")  # what is wrong with the store, not with a file: it is asked again
 
 
 # --- what the stages that use labels need ---
@@ -75,70 +80,93 @@ class _File:
 
     @property
     def uri(self) -> str:
-        return self.store.uri(self.info.key)
+        """Its location; "?" stands for what is no Unicode."""
+        return self.store.uri(self.info.key).encode("utf-8", "replace").decode()
 
 
 def read_labels(lake: Lake, settings: LabelsSettings, source: SourceSettings, *, validate: Validator) -> int:
     """Bring the labels table up to date; return how many shards were written.
 
     Everything that is wrong in a file becomes a reject; a file that cannot be read at all becomes one, and the others
-    go on. Raises StoreError if the files cannot be listed or fetched.
+    go on. One process at a time: waits for the lake's lock. Raises StoreError if the files cannot be listed or fetched,
+    or if ``labels.uri`` is set and no file is there; LockHeldError and LockLostError.
     """
     files = _files(settings, source)
     markers = lake.markers("images")
-    state = _state(files, markers, lake.withdrawn(), settings)
-    if lake.get_json(_STATE) == state and markers.keys() <= lake.markers("labels", FINGERPRINT).keys():
+    if _is_current(lake, _state(files, markers, settings), markers):
         return 0
-    lake.put_json(f"lineages/{FINGERPRINT}.json", _LINEAGE.facts)
-    with tempfile.TemporaryDirectory(prefix="hopchain-labels-") as folder, Spool(Path(folder)) as spool:
-        withdrawn = lake.withdrawn()
-
-        def photos(shard: Shard) -> list[Row]:
-            rows: list[Row] = lake.read("images", None, shard, withdrawn=withdrawn).select(_COLUMNS).to_pylist()
-            return rows
-
-        spool.add_photos((row["uri"], row["image_id"]) for shard in markers for row in photos(shard))
-        broken = _fill(spool, files, settings, Path(folder))
-        labels = _Labels(spool, [one.uri for one in files], settings.exhaustive)
-        written = 0
-        for place, shard in enumerate(markers):
-            loose = [*broken, *labels.loose_mistakes()] if not place else []  # told once, with the first shard
-            written += _write(lake, shard, labels.of(photos(shard)), loose, markers[shard], validate)
-    lake.put_json(_STATE, state)
+    with lake_lock(lake, "labels") as lease:
+        markers = lake.markers("images")
+        state = _state(files, markers, settings)
+        if _is_current(lake, state, markers):  # another process was faster
+            return 0
+        lake.put_json(f"lineages/{FINGERPRINT}.json", _LINEAGE.facts)
+        lake.put_json(_STATE, "")  # no earlier state holds from here on
+        with tempfile.TemporaryDirectory(prefix="hopchain-labels-") as folder, Spool(Path(folder)) as spool:
+            spool.add_photos((row["uri"], row["image_id"]) for shard in markers for row in _photos(lake, shard))
+            spool.add_photos((one for shard in markers for one in _refused(lake, shard)), refused=True)
+            broken = _fill(spool, files, settings, Path(folder))
+            labels = _Labels(spool, [one.uri for one in files], settings.exhaustive)
+            written = 0
+            for place, shard in enumerate(markers):
+                lease.check()
+                loose = [*broken, *labels.loose_mistakes()] if not place else []  # told once, with the first shard
+                found = labels.of(_photos(lake, shard))
+                written += _write(lake, shard, found, loose, markers[shard], validate)
+        if not any(one["reason"] in _MAY_PASS for one in broken):
+            lake.put_json(_STATE, state)
     return written
+
+
+def _is_current(lake: Lake, state: str, shards: Iterable[Shard]) -> bool:
+    """Return whether exactly this was read last, and every shard has its labels."""
+    return lake.get_json(_STATE) == state and set(shards) <= lake.markers("labels", FINGERPRINT).keys()
+
+
+def _photos(lake: Lake, shard: Shard) -> list[Row]:
+    """Return a shard's photos; withdrawn ones have labels too, which no stage reads, until they are erased."""
+    rows: list[Row] = lake.read("images", None, shard, withdrawn=()).select(_COLUMNS).to_pylist()
+    return rows
+
+
+def _refused(lake: Lake, shard: Shard) -> Iterator[tuple[str, str | None]]:
+    """Yield uri and image_id of the photos that ingest refused: a label of one must not fall to another of its name."""
+    for row in lake.rejects("images", None, shard).to_pylist():
+        same = json.loads(row["payload"] or "{}") if row["reason"] == "duplicate" else {}
+        yield row["uri"], same.get("image_id")
 
 
 def _files(settings: LabelsSettings, source: SourceSettings) -> list[_File]:
     """Return the label files, those with names of categories first."""
     if settings.uri:
         store, found = _named(settings)
-        found = [one for one in found if not PHOTOS.search(one.key)]
     else:
         store = open_store(source)
         found = [one for one in store.list_objects() if one.key.casefold().endswith(SUFFIXES)]
-    names = sorted(found, key=lambda one: (not NAME_FILES.search(one.key), one.key))
-    return [_File(store, one) for one in names if one.size or not one.key.endswith("/")]
+    return [_File(store, one) for one in sorted(found, key=lambda one: (not NAME_FILES.search(one.key), one.key))]
 
 
 def _named(settings: LabelsSettings) -> tuple[ObjectStore, list[ObjectInfo]]:
-    """Return the objects at a location, which is a folder or a single file."""
+    """Return the label files at a location, which is a folder or a single file, whatever its name."""
     store = open_store(settings)
-    if found := list(store.list_objects()):
-        return store, found
+    found = [one for one in store.list_objects() if one.key.casefold().endswith(SUFFIXES)]
     folder, _, name = settings.uri.rpartition("/")
-    if folder.endswith(("://", ":/")):
-        return store, []
-    above = open_store(settings.model_copy(update={"uri": folder}))
-    return above, [one for one in above.list_objects(name) if one.key == name]
+    if not found and not folder.endswith(("/", ":")):
+        store = open_store(settings.model_copy(update={"uri": folder}))
+        found = [one for one in store.list_objects(name) if one.key == name]
+    if not found:
+        raise StoreError(
+            f"{settings.uri}: no label file is there; correct labels.uri (the name of a folder, or of a file within a "
+            f"folder or bucket), or leave it empty if the files lie beside the photos"
+        )
+    return store, found
 
 
-def _state(
-    files: Sequence[_File], markers: dict[Shard, Marker], withdrawn: Iterable[str], settings: LabelsSettings
-) -> str:
+def _state(files: Sequence[_File], markers: dict[Shard, Marker], settings: LabelsSettings) -> str:
     facts = {
         "files": [[one.uri, one.info.etag, one.info.size] for one in files],
         "photos": [[str(shard), inputs_digest([marker])] for shard, marker in markers.items()],
-        "withdrawn": sorted(withdrawn),
+        "refused": [[part.sha256 for part in marker.rejects] for marker in markers.values()],
         "settings": [settings.exhaustive, settings.max_bytes],
     }
     return hashlib.sha256(canonical_json(facts).encode()).hexdigest()
@@ -148,18 +176,43 @@ def _fill(spool: Spool, files: Sequence[_File], settings: LabelsSettings, folder
     """Read all files into the spool; return a reject for each that cannot be used."""
     broken = []
     reader = FileReader()
-    for number, one in enumerate(files):
+    for number, (one, small) in enumerate(_fetched(files)):
         try:
-            if one.info.size > settings.max_bytes:
-                raise LabelFileError("too_large", f"{one.info.size} bytes, at most {settings.max_bytes}")
-            with _opened(one, folder) as file:
+            if isinstance(small, Exception):
+                raise small
+            _check(one, settings)
+            with _opened(one, folder) if small is None else io.BytesIO(small) as file:
                 spool.add_file(number, one.uri, reader.entries(one.info.key, file))
         except MissingObjectError:
             broken.append(_reject(one.uri, Mistake("vanished", "listed, and gone before it was fetched")))
+        except RefusedError as error:
+            log.warning("%s may not be read: %s", one.uri, error)
+            broken.append(_reject(one.uri, Mistake("refused", str(error))))
         except LabelFileError as error:
             log.warning("%s cannot be used: %s", one.uri, error)
             broken.append(_reject(one.uri, Mistake(error.reason, str(error))))
     return broken
+
+
+def _check(one: _File, settings: LabelsSettings) -> None:
+    """Raise LabelFileError if a file is not even opened."""
+    if one.info.size > settings.max_bytes:
+        raise LabelFileError("too_large", f"{one.info.size} bytes, at most {settings.max_bytes}")
+    if not is_unicode(one.info.key):
+        raise LabelFileError("broken_file", "its name is no Unicode")
+
+
+def _fetched(files: Sequence[_File]) -> Iterator[tuple[_File, bytes | Exception | None]]:
+    """Yield the files, each with its bytes, or why there are none, if it is small."""
+
+    def small(one: _File) -> bytes | Exception | None:
+        try:
+            return one.store.get(one.info.key) if one.info.size <= _SMALL else None
+        except (MissingObjectError, RefusedError) as error:
+            return error
+
+    for some in batched(files, _TOGETHER):
+        yield from zip(some, map_threads(small, some), strict=True)
 
 
 def _opened(one: _File, folder: Path) -> BinaryIO:
@@ -234,8 +287,13 @@ def _write(
     verdict.raise_if_over_threshold(f"labels {shard}")
     folder, old = lake.folder("labels", FINGERPRINT, shard), lake.marker("labels", FINGERPRINT, shard)
     marker = Marker(
-        parts=lake.write_parts(folder, "part", table),
-        rejects=lake.write_parts(folder, "rejects", pa.Table.from_pylist(rejects, schema=schemas.REJECTS)),
+        parts=lake.write_parts(folder, "part", table, stored=old.parts if old else ()),
+        rejects=lake.write_parts(
+            folder,
+            "rejects",
+            pa.Table.from_pylist(rejects, schema=schemas.REJECTS),
+            stored=old.rejects if old else (),
+        ),
         read=len(rows) + rejected,
         ok=len(rows),
         rejected=rejected,

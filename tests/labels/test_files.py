@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from pycocotools import mask as coco
 
 from hopchain_etl.labels.entries import Entry, LabelError, LabelFileError, LabelledPhoto, LabelledThing, Mistake, noun
 from hopchain_etl.labels.files import FileReader
-from hopchain_etl.labels.outlines import box_of, mask_of
+from hopchain_etl.labels.outlines import box_of, mask_of, placed
 
 WIDTH, HEIGHT = 320, 240
 PIXELS = [[*range(20, 70)], [*range(20, 80)]]  # columns and rows of the cat in every example
@@ -238,3 +239,83 @@ def usable(name: str, data: bytes) -> None:
         except LabelError:
             continue
         assert 0 < coco.area({**mask, "counts": mask["counts"].encode()}) <= 32 * 24
+
+
+def test_a_turned_box_without_finite_corners_is_refused() -> None:
+    task = json.loads(json.dumps(STUDIO[0]))
+    value = task["annotations"][1]["result"][0]["value"]
+    value |= {"x": 0, "y": 0, "width": 1.7e308, "height": 1.7e308, "rotation": 5e-324}
+    (thing,) = things(read("a.json", [task]))
+    with pytest.raises(LabelError) as caught:
+        mask_of(thing, WIDTH, HEIGHT)
+    assert caught.value.reason == "bad_number"
+
+
+@given(st.lists(st.floats(), min_size=6, max_size=6), st.booleans())
+def test_no_numbers_of_an_outline_do_more_than_be_refused(numbers: list[float], in_shares: bool) -> None:
+    x1, y1, x2, y2 = numbers[:4]
+    for outline in ({"polygons": (tuple(numbers),)}, {"box": (x1, y1, x2, y2)}):
+        try:
+            mask = mask_of(LabelledThing("1", "1", "cat", in_shares=in_shares, **outline), 32, 24)  # type: ignore[arg-type]
+        except LabelError:
+            continue
+        assert 0 < coco.area({**mask, "counts": mask["counts"].encode()}) <= 32 * 24
+
+
+def test_a_mask_of_runs_takes_a_byte_for_each_pixel() -> None:
+    placed([0, 2000 * 2000], (0, 0, 2000, 2000), 2000, 2000)  # what is loaded at the first call does not count
+    tracemalloc.start()
+    try:
+        placed([0, 2000 * 2000], (0, 0, 2000, 2000), 2000, 2000)
+        assert tracemalloc.get_traced_memory()[1] < 3 * 2000 * 2000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("Café", "cafe"), ("Mädchen", "madchen"), ("Cat_(animal)", "cat"), ("Straße 2", "strasse 2"), ("ＴＶ", "tv")],
+)
+def test_a_category_becomes_a_noun_of_plain_letters(name: str, expected: str) -> None:
+    assert noun(name) == expected
+
+
+@pytest.mark.parametrize("name", ["кошка", "cat 猫", "smørbrød", "(cat)", "7"])
+def test_a_category_in_other_letters_is_unknown(name: str) -> None:
+    with pytest.raises(LabelError) as caught:
+        noun(name)
+    assert caught.value.reason == "unknown_category"
+
+
+@pytest.mark.parametrize("line", [YOLO, "0 0.5 0.5 0.2 0.2 0.4 0.4 2 0.6 0.6 2\n"])
+def test_poses_of_yolo_are_refused(line: str) -> None:
+    with pytest.raises(LabelFileError, match="kpt_shape") as caught:
+        read("labels/a.txt", line, "names: [cat]\nkpt_shape: [2, 3]")
+    assert caught.value.reason == "unknown_format"
+
+
+def test_tasks_that_nobody_has_labelled_yet_say_nothing_and_are_no_mistake() -> None:
+    assert read("a.json", [{"id": 1, "data": {"image": "a.png"}, "annotations": []}]) == []
+    with pytest.raises(LabelFileError):
+        read("a.json", [])
+
+
+def test_an_early_error_in_a_large_file_is_told_as_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hopchain_etl.labels.json_stream._CHUNK", 100)
+    monkeypatch.setattr("hopchain_etl.labels.json_stream.MOST_CHARACTERS", 2_000)
+    more = ", ".join('{"id": 1}' for _ in range(1_000))
+    with pytest.raises(LabelFileError) as caught:
+        read("a.json", '{"images": [{"id" 1}, ' + more + "]}")
+    assert caught.value.reason == "broken_file"
+    with pytest.raises(LabelFileError) as caught:
+        read("a.json", '{"images": [{"id": [' + more + "]}]}")
+    assert caught.value.reason == "too_large"
+
+
+def test_words_of_json_may_be_cut_anywhere_into_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = {"id": 1, "file_name": '\U0001f408a"\\n.png', "a": [True, False, None, -1.5e-3, float("-inf")], "b": {}}
+    data = {"images": [image] * 9}
+    whole = read("a.json", data)
+    for size in range(1, 24):
+        monkeypatch.setattr("hopchain_etl.labels.json_stream._CHUNK", size)
+        assert read("a.json", data) == whole

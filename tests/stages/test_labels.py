@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ from hopchain_etl.engines.factory import Engines
 from hopchain_etl.engines.labels.engine import LabelsDetector, LabelsSegmenter
 from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.scene import Scene
+from hopchain_etl.lake.file_store import FileStore
+from hopchain_etl.lake.lock import LockHeldError, lake_lock
+from hopchain_etl.lake.object_store import Fetched, RefusedError, StoreError
 from hopchain_etl.pipeline.funnel import funnel
 from hopchain_etl.scenes import draw
 from hopchain_etl.scenes.oracle import simulate_segmenter
@@ -22,10 +27,15 @@ from hopchain_etl.stages.runner import Accepted
 from hopchain_etl.stages.segment import instances
 from hopchain_etl.takedown.lake import erase
 from support.labelled import (
+    BOX,
+    DOG,
+    FAR,
     Row,
     build_of,
+    built,
     coco_of,
     night,
+    one_photo,
     plain,
     png,
     put,
@@ -34,26 +44,12 @@ from support.labelled import (
     rows,
     run,
     settings_in,
+    things,
     uncompressed,
 )
 from support.toy_engines import CountedAuthor
 
 SCENES = [("shelf", 1), ("bars", 4)]
-BOX = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [20, 20, 50, 60]}
-
-
-def one_photo(*annotations: Row, **image: Any) -> Row:
-    """Return COCO labels of a photo of 320 x 240 px called a.png."""
-    known = {"id": 1, "file_name": "a.png", "width": 320, "height": 240}
-    categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "Dog_(animal)"}]
-    return {"images": [{**known, **image}], "annotations": list(annotations), "categories": categories}
-
-
-def built(tmp_path: Path, labels: Any, **files: Any) -> Any:
-    """Build one photo with labels beside it."""
-    settings = settings_in(tmp_path)
-    put(settings, {"a.png": plain((200, 30, 30)), "labels.json": labels, **files})
-    return night(settings)
 
 
 def test_labels_of_drawn_scenes_give_the_queries_of_the_oracle(tmp_path: Path) -> None:
@@ -170,60 +166,90 @@ def test_a_damaged_file_is_one_reject_and_the_others_go_on(tmp_path: Path, damag
     assert len(rows(build, "instances")) == 1
 
 
-def things(build: Any) -> list[tuple[str, bool]]:
-    return sorted((row["category"], row["certain"]) for row in rows(build, "instances"))
-
-
-FAR = {**BOX, "id": 2, "bbox": [200, 20, 50, 60]}
-DOG = {**BOX, "id": 3, "bbox": [100, 120, 50, 60], "category_id": 2}
-
-
-def test_what_may_not_be_counted_is_uncertain(tmp_path: Path) -> None:
-    crowd = {**FAR, "iscrowd": 1}
-    assert things(built(tmp_path / "crowd", one_photo(BOX, crowd, DOG))) == [
-        ("cat", False),
-        ("cat", True),
-        ("dog", True),
-    ]
-    lvis = one_photo(BOX, DOG, not_exhaustive_category_ids=[1], neg_category_ids=[])
-    assert things(built(tmp_path / "lvis", lvis)) == [("cat", False), ("dog", True)]
-    some = {**one_photo(BOX, DOG), "info": {"exhaustive": False}}
-    assert things(built(tmp_path / "some", some)) == [("cat", False), ("dog", False)]
-
-
-def test_a_thing_that_had_to_be_rejected_makes_its_category_uncertain(tmp_path: Path) -> None:
-    build = built(tmp_path, one_photo(BOX, {**FAR, "bbox": [400, 20, 50, 60]}, DOG))
-    assert things(build) == [("cat", False), ("dog", True)]
-
-
-def test_a_category_that_the_file_says_is_absent_is_a_mistake(tmp_path: Path) -> None:
-    build = built(tmp_path, one_photo(BOX, DOG, neg_category_ids=[2], not_exhaustive_category_ids=[]))
-    assert things(build) == [("cat", True), ("dog", False)]
-    assert reasons(build) == ["absent_category"]
-
-
 def test_the_setting_says_whether_files_are_exhaustive_that_do_not_say_it(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, labels={"exhaustive": False})
     put(settings, {"a.png": plain((200, 30, 30)), "labels.json": one_photo(BOX)})
     assert things(night(settings)) == [("cat", False)]
 
 
-def test_photos_are_matched_by_key_name_and_sha256_and_ambiguous_names_are_rejects(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path, ingest={"shard_size": 9})
-    photos = {f"{folder}/1.png": plain((n * 60, 90, 200 - n * 60)) for n, folder in enumerate(("one", "two", "six"))}
-    put(settings, photos)
-    ids = {row["uri"].split("/")[-2]: row["image_id"] for row in rows(night(settings), "images")}
-    named = [
-        {"id": 1, "file_name": "train/one/1.png"},
-        {"id": 2, "file_name": "1.png"},
-        {"id": 3, "sha256": ids["two"]},
-        {"id": 4, "file_name": "../../six/./1.png"},
-    ]
-    put(settings, {"labels.json": {"images": named, "annotations": [], "categories": []}})
+def test_a_file_whose_name_is_no_unicode_is_a_reject(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    put(settings, {"a.png": plain((200, 30, 30)), "labels.json": one_photo(BOX)})
+    (tmp_path / "source" / os.fsdecode(b"caf\xe9.json")).write_text(json.dumps(one_photo(FAR)))
+    build = night(settings)
+    assert things(build) == [("cat", True)]
+    (reject,) = rejects(build)
+    assert reject["reason"] == "broken_file"
+    assert reject["uri"].endswith("/caf?.json")
+    assert build_of(settings).plan() == []
+
+
+def test_a_file_that_may_not_be_read_is_a_reject_until_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_in(tmp_path)
+    put(settings, {"a.png": plain((200, 30, 30)), "labels.json": one_photo(BOX), "more.json": one_photo(DOG)})
+    fetch = FileStore.fetch
+
+    def refusing(self: FileStore, key: str) -> Fetched:
+        if key == "more.json":
+            raise RefusedError("access denied")
+        return fetch(self, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileStore, "fetch", refusing)
+        build = night(settings)
+    assert things(build) == [("cat", True)]
+    assert reasons(build) == ["refused"]
+    assert run(build_of(settings)) != []
+    assert things(build) == [("cat", True), ("dog", True)]
+    assert reasons(build) == []
+
+
+def test_of_a_folder_only_label_files_are_read_and_an_empty_one_is_an_error(tmp_path: Path) -> None:
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    settings = settings_in(tmp_path, labels={"uri": f"file://{place}"})
+    (place / "film.mp4").write_bytes(b"1 2 3 4 5")
+    put(settings, {"a.png": plain((200, 30, 30))})
+    with pytest.raises(StoreError, match=r"elsewhere: no label file is there; correct labels\.uri"):
+        night(settings)
+    (place / "labels.json").write_text(json.dumps(one_photo(BOX)))
     build = build_of(settings)
     run(build)
-    assert {row["image_id"] for row in rows(build, "labels")} == set(ids.values())
-    assert reasons(build) == ["ambiguous_photo"]
+    assert things(build) == [("cat", True)]
+    assert reasons(build) == []
+    at_the_root = settings_in(tmp_path, labels={"uri": "file:///labels-of-nobody.json"})
+    with pytest.raises(StoreError, match="within a folder"):
+        build_of(at_the_root).plan()
+
+
+def test_parts_that_are_as_before_are_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_in(tmp_path)
+    put(settings, {"a.png": plain((200, 30, 30)), "labels.json": one_photo(BOX)})
+    night(settings)
+    put(settings, {"labels.json": json.dumps(one_photo(BOX), indent=1)})
+    written: list[str] = []
+    store_put = FileStore.put
+
+    def watched(self: FileStore, key: str, data: bytes, metadata: dict[str, str] | None = None) -> None:
+        written.append(key)
+        store_put(self, key, data, metadata)
+
+    monkeypatch.setattr(FileStore, "put", watched)
+    assert build_of(settings).plan() == []
+    assert any(key.startswith("labels/") for key in written)
+    assert not [key for key in written if key.endswith(".parquet")]
+
+
+def test_labels_are_read_by_one_process_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_in(tmp_path)
+    put(settings, {"a.png": plain((200, 30, 30)), "labels.json": one_photo(BOX)})
+    build, waiting = night(settings), build_of(settings)
+    put(settings, {"labels.json": one_photo(DOG)})
+    monkeypatch.setattr("hopchain_etl.stages.labels.lake_lock", partial(lake_lock, wait_seconds=0))
+    with lake_lock(build.lake, "labels"), pytest.raises(LockHeldError):
+        waiting.read_labels()
+    waiting.read_labels()
+    assert "dog" in rows(build, "labels")[0]["labels"]
 
 
 def test_texts_captions_and_attributes_are_kept(tmp_path: Path) -> None:

@@ -28,6 +28,11 @@ from support.toy_engines import passing
 
 Row = dict[str, Any]
 
+# annotations of ``one_photo``
+BOX = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [20, 20, 50, 60]}
+FAR = {**BOX, "id": 2, "bbox": [200, 20, 50, 60]}
+DOG = {**BOX, "id": 3, "bbox": [100, 120, 50, 60], "category_id": 2}
+
 
 def png(scene: DrawnScene) -> bytes:
     """Return a scene's picture."""
@@ -150,3 +155,22 @@ def uncompressed(mask: Row) -> Row:
             last = value
         runs[-1] += 1
     return {"size": mask["size"], "counts": runs}
+
+
+def one_photo(*annotations: Row, **image: Any) -> Row:
+    """Return COCO labels of a photo of 320 x 240 px called a.png."""
+    known = {"id": 1, "file_name": "a.png", "width": 320, "height": 240}
+    categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "Dog_(animal)"}]
+    return {"images": [{**known, **image}], "annotations": list(annotations), "categories": categories}
+
+
+def built(tmp_path: Path, labels: Any, **files: Any) -> Build:
+    """Build one photo with labels beside it."""
+    settings = settings_in(tmp_path)
+    put(settings, {"a.png": plain((200, 30, 30)), "labels.json": labels, **files})
+    return night(settings)
+
+
+def things(build: Build) -> list[tuple[str, bool]]:
+    """Return the categories of a build's instances, and which of them are certain."""
+    return sorted((row["category"], row["certain"]) for row in rows(build, "instances"))

@@ -41,8 +41,8 @@ class LabelsDetector:
         return Identity("labels", REVISION, recipe, cached=False)
 
     def knows(self, job: DetectJob) -> bool:
-        """Return whether label files say anything of the photo."""
-        return job.labels is not None
+        """Return whether label files say which things are in the photo, or that there are none."""
+        return _is_told(job.labels)
 
     def detect(self, jobs: Iterable[DetectJob]) -> Iterator[Reply[DetectJob]]:
         """Yield a reply for each job, in order."""
@@ -61,8 +61,8 @@ class LabelsSegmenter:
         return Identity("labels", REVISION, recipe, cached=False)
 
     def knows(self, job: SegmentJob) -> bool:
-        """Return whether label files say anything of the photo."""
-        return job.labels is not None
+        """Return whether label files say which things are in the photo, or that there are none."""
+        return _is_told(job.labels)
 
     def segment(self, jobs: Iterable[SegmentJob]) -> Iterator[Reply[SegmentJob]]:
         """Yield a reply for each job, in order."""
@@ -80,10 +80,17 @@ def _answered(jobs: Iterable[J], answer: Callable[[J], JSON]) -> Iterator[Reply[
             yield Reply(job, content)
 
 
+def _is_told(labels: JSON | None) -> bool:
+    """Return whether labels say what is in a photo: captions alone do not, nor labels that all had to be rejected."""
+    return labels is not None and bool(labels["things"] or labels["empty"])
+
+
 def _seen(job: DetectJob) -> JSON:
     """Return the detector's content."""
     if job.labels is None:
         return {"unlabelled": True}
+    if not _is_told(job.labels):
+        return {"unusable": True}
     things = job.labels["things"]
     categories = []
     for category in sorted({one["category"] for one in things}):

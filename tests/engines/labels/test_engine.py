@@ -39,7 +39,7 @@ LEFT, RIGHT = (50, 100, 150, 200), (400, 100, 500, 200)
 
 
 def labels(*things: dict[str, Any]) -> dict[str, Any]:
-    return {"width": WIDTH, "height": HEIGHT, "captions": ["Two blocks."], "things": list(things)}
+    return {"width": WIDTH, "height": HEIGHT, "captions": ["Two blocks."], "empty": False, "things": list(things)}
 
 
 def segmented(*things: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -95,6 +95,15 @@ def test_the_detector_lists_categories_and_says_where_there_are_no_labels() -> N
     ]
     assert (first["complexity"], first["quality"], first["remark"]) == (4, "high", "Two blocks.")
     assert second == {"unlabelled": True}
+
+
+def test_labels_without_things_are_known_only_if_they_say_that_there_are_none() -> None:
+    empty, captions = {**labels(), "empty": True}, labels()
+    for told, known in ((empty, True), (captions, False)):
+        assert LabelsDetector().knows(DetectJob(photo(), told)) is known
+        assert LabelsSegmenter().knows(SegmentJob(photo(), (), told)) is known
+    (reply,) = LabelsDetector().detect([DetectJob(photo(), captions)])
+    assert reply.content == {"unusable": True}
 
 
 def test_labels_are_part_of_a_job_only_where_there_are_some() -> None:
