@@ -293,5 +293,6 @@ def test_pictures_of_old_batches_and_agreement_cost_the_same_however_much_there_
     told = desk.worker().lead.get("/api/lead/batches/monday/agreement")["annotators"]
     assert {one["annotator"]: one["gold_right"] for one in told} == {"ann": 30, "ben": 0}
     fresh = desk.worker()
-    fresh.lead.get(f"/{bare}?batch=nowhere", expect=404)
+    fresh.lead.get(f"/{bare}?batch=nowhere")  # a batch that cannot be read does not hide the question
+    fresh.lead.get(f"/api/queries/{'0' * 64}/image?batch=monday", expect=404)
     fresh.lead.get(f"/{bare}?batch=../monday", expect=422)
