@@ -35,6 +35,7 @@ from hopchain_etl.settings import GenerateSettings
 from hopchain_etl.stages.runner import Accepted
 from hopchain_etl.stages.segment import instances
 from support.labelled import coco_of, night, png, put, rows, settings_in, uncompressed
+from support.peak_memory import peak_mib
 
 Row = dict[str, Any]
 Photos = list[tuple[str, DrawnScene]]
@@ -134,8 +135,6 @@ def write_large(path: Path, megabytes: int) -> int:
 
 def read_large(path: Path) -> Row:
     """Read a file as the stage does; return the processor time, and this process's peak of resident memory in MB."""
-    import resource
-
     from hopchain_etl.labels.files import FileReader
 
     started = time.process_time()
@@ -144,8 +143,7 @@ def read_large(path: Path) -> Row:
         spool.add_file(0, "s3://photos/labels.json", FileReader().entries("labels.json", file))
         found = sum(len(labels.things) for n in range(1_000) for labels in spool.labels_of(f"{n:064x}"))
         list(spool.loose_mistakes(0))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
-    return {"cpu_seconds": round(time.process_time() - started, 1), "peak_mb": round(peak), "things": found}
+    return {"cpu_seconds": round(time.process_time() - started, 1), "peak_mb": round(peak_mib()), "things": found}
 
 
 def large(megabytes: int) -> Row:

@@ -28,6 +28,7 @@ from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import AskSettings, IngestSettings, LakeSettings, Settings, SourceSettings, VlmSettings
 from hopchain_etl.stages.ingest import ingest
+from support.peak_memory import peak_mib
 from support.scripted_server import ScriptedServer
 from support.toy_build import passing, put_photos
 from support.vlm_puzzles import engines_at, model
@@ -62,12 +63,6 @@ def run_stage(settings: Settings, url: str, name: str, pipe: Connection) -> None
     build = Build(settings, engines=engines_at(vlm, ask), validate=passing)
     marker = build.run(name, Shard("first", 0))
     pipe.send((peak_mib(), marker.read, sum(part.rows for part in marker.parts)))
-
-
-def peak_mib() -> float:
-    """Return this process's peak resident memory. Not ``ru_maxrss``: that begins with what the parent had."""
-    status = Path("/proc/self/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 def measure(settings: Settings, url: str) -> dict[str, float]:

@@ -63,6 +63,7 @@ from hopchain_etl.settings import (
     SourceSettings,
 )
 from hopchain_etl.stages.ingest import ingest
+from support.peak_memory import peak_mib
 from support.toy_engines import passing, toy_engines
 
 PHOTOS, QUESTIONS, OF_BATCH, OF_INTAKE = 64, 100, 500, 28
@@ -306,13 +307,7 @@ def measure(night: Night, name: str, pipe: Connection) -> None:
     started = time.perf_counter()
     found = MEASURES[name](night)
     seconds = time.perf_counter() - started
-    pipe.send({**found, "seconds": seconds, "peak_mb": peak_mb()})
-
-
-def peak_mb() -> float:
-    """Return the peak resident memory of this program in MiB; getrusage would count the process it was forked from."""
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+    pipe.send({**found, "seconds": seconds, "peak_mb": peak_mib()})
 
 
 def measured(night: Night, name: str) -> Measured:

@@ -58,7 +58,7 @@ class Build:
         self.settings = settings
         self.lake = lake or Lake(settings.lake)
         self._engines = engines or create_engines(settings)
-        self._validate = validate
+        self._validate = validate or make_validator(settings.quality)
         self.retry_quarantined = retry_quarantined
 
     @cached_property
@@ -104,7 +104,7 @@ class Build:
 
         Returns what became of them. Raises what ``stages.ingest.ingest`` does.
         """
-        source, validate = open_store(self.settings.source), self._validate or make_validator(self.settings.quality)
+        source, validate = open_store(self.settings.source), self._validate
         return ingest(
             *(self.lake, source, self.settings.ingest, intake),
             validate=validate,
@@ -125,8 +125,7 @@ class Build:
         Raises StoreError if they cannot be listed or read; what is wrong in them becomes rejects.
         """
         if self.uses_labels:
-            validate = self._validate or make_validator(self.settings.quality)
-            labels.read_labels(self.lake, self.settings.labels, self.settings.source, validate=validate)
+            labels.read_labels(self.lake, self.settings.labels, self.settings.source, validate=self._validate)
 
     @property
     def lineage(self) -> str:
@@ -150,11 +149,10 @@ class Build:
             )
         step = self.steps[name]
         self.lake.put_json(f"lineages/{step.fingerprint}.json", step.lineage.facts)
-        validate = self._validate or make_validator(self.settings.quality)
         with limited_budget(self.lake, self.settings.engines.token_ceiling):
             return run_shard(
                 *(step.stage, self.lake, step.fingerprint, shard),
-                validate=validate,
+                validate=self._validate,
                 progress=progress,
                 stop=stop,
                 max_attempts=self.settings.quality.max_attempts,
