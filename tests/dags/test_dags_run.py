@@ -139,7 +139,8 @@ def test_collect_speaks_once_and_when_all_is_decided(airflow: Airflow, batch: Ba
     decided = airflow.run("hopchain_collect")
     (event,) = decided["events"]
     assert event["asset"] == "hopchain://answers"
-    assert event["extra"] == {"batches": [batch.id], "kept": len(most), "dropped": 1, "open": 0}
+    counts = {"kept": len(most), "dropped": 1, "open": 0, "withdrawn": 0}
+    assert event["extra"] == {"batches": [batch.id], **counts}
     late = airflow.run("hopchain_collect")
     assert states(late) == {"collect": "success", "announce": "skipped"}
 
