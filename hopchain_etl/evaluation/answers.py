@@ -1,0 +1,88 @@
+"""The answers of one model to a set of questions: one row an answer, and a header with what they depend on.
+
+A run is a folder: ``run.json`` and ``answers.parquet``. Runs of our own client, of a file of answers and of other
+harnesses all have this form, so that any two can be compared.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+EVALUATIONS = pa.schema(
+    [
+        ("benchmark", pa.string()),  # "hopchain/<target>", or the name of another benchmark
+        ("item_id", pa.string()),  # query_id, or the benchmark's own id; the same in every run of the benchmark
+        ("cluster", pa.string()),  # items with the same cluster share a photo: near-duplicate group, image id or file
+        ("variant", pa.string()),  # full, half or single; full for other benchmarks
+        ("sees_image", pa.bool_()),  # false: the blind check
+        ("sample", pa.int32()),  # 0 to k-1
+        ("question", pa.string()),
+        ("gold", pa.string()),
+        ("text", pa.string()),  # what the model answered; null if a harness did not keep it
+        ("answer", pa.string()),  # what it declared, see hops/grading.py; null if nothing
+        ("score", pa.float32()),  # 1 right, 0 wrong; a harness may give shares
+        ("finish_reason", pa.string()),
+        ("tokens", pa.int32()),  # of the answer
+        # Facts about the item for breakdowns; null where unknown.
+        ("n_hops", pa.int8()),
+        ("band", pa.string()),  # of the released row
+        ("capability", pa.string()),  # the benchmark's category, or what the question needs most (text, colour, ...)
+        ("chain", pa.string()),  # objects, text or mixed: what the hops of the question visit
+        ("template", pa.string()),  # the same for questions with the same sequence of relations and readings
+    ]
+)
+
+ANSWERS_FILE, HEADER_FILE = "answers.parquet", "run.json"
+
+
+class EvaluationError(ValueError):
+    """A run or a log cannot be read or compared; the message names file, row and remedy."""
+
+
+@dataclass(frozen=True)
+class RunHeader:
+    """What the answers of a run depend on. Runs are comparable if all but ``name`` and ``model*`` are the same."""
+
+    name: str
+    model: str
+    model_revision: str | None = None
+    harness: str = "hopchain"  # or lmms-eval, vlmevalkit, file; with its version
+    grader: str = "hopchain"  # who gave the scores, with its revision
+    prompt: str | None = None  # sha256 of the prompt template; null if a harness does not say
+    sampling: dict[str, Any] = field(default_factory=dict)  # temperature, top_p, max_tokens, ...
+    splits: dict[str, str] = field(default_factory=dict)  # benchmark to its version and split: "v1.2.0 validation"
+
+
+@dataclass(frozen=True)
+class EvaluationRun:
+    """A header with its answers (EVALUATIONS)."""
+
+    header: RunHeader
+    answers: pa.Table
+
+    def write(self, folder: Path) -> None:
+        """Write the run to a folder; the header last, so that a folder with a header is complete."""
+        folder.mkdir(parents=True, exist_ok=True)
+        pq.write_table(self.answers.select(EVALUATIONS.names).cast(EVALUATIONS), folder / ANSWERS_FILE)
+        (folder / HEADER_FILE).write_text(json.dumps(asdict(self.header), indent=1, sort_keys=True) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> EvaluationRun:
+        """Return the run in a folder. Raises EvaluationError if it holds none, or one that is not complete."""
+        if missing := [name for name in (HEADER_FILE, ANSWERS_FILE) if not (folder / name).exists()]:
+            raise EvaluationError(
+                f"{folder} holds no complete evaluation run: {missing[0]} is missing; `hopchain evaluate run` or "
+                "`hopchain evaluate import` writes one"
+            )
+        try:
+            header = RunHeader(**json.loads((folder / HEADER_FILE).read_text()))
+            answers = pq.read_table(folder / ANSWERS_FILE).select(EVALUATIONS.names).cast(EVALUATIONS)
+        except (TypeError, KeyError, ValueError, pa.ArrowInvalid) as error:
+            raise EvaluationError(f"{folder} holds no evaluation run that this version reads: {error}") from error
+        return cls(header, answers)
