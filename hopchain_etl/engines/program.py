@@ -12,7 +12,7 @@ from hopchain_etl.hops.steps import Step, first_steps
 from hopchain_etl.hops.variants import VARIANTS, to_row, variant
 from hopchain_etl.settings import GenerateSettings
 
-REVISION = "10"
+REVISION = "11"
 
 
 class ProgramAuthor:

@@ -74,15 +74,14 @@ class QueryContext:
             return {}
         return perturbations(self.tree, self.query.values)
 
-    @cached_property
-    def wrong_instance_results(self) -> list[tuple[int, str, Fraction | None]]:
-        """(hop, instance, result) if a hop finds another instance of its noun; result None if a later hop then fails.
+    def wrong_instance_results(self) -> Iterator[tuple[int, str, Fraction | None]]:
+        """Yield (hop, instance, result) for each hop that finds another instance of its noun instead.
 
-        Later hops are executed again from the wrong instance, as a person would do after such a mistake.
+        Later hops are executed again from the wrong instance, as a person would do after such a mistake. The result is
+        None if one of them then fails. Slow, so that a rule can stop at the first that it looks for.
         """
         if self.tree is None:
-            return []
-        outcomes = []
+            return
         for number, hop in self.query.numbered():
             known = hop.referent in self.scene.by_id and isinstance(self.hop_results[number - 1], HopResult)
             if not known or _reads_again(hop):
@@ -94,14 +93,13 @@ class QueryContext:
                     continue  # the reading there cannot be computed by code
                 except (AmbiguousError, KeyError, IndexError, ValueError):
                     result = None
-                outcomes.append((number, other.id, result))
-        return outcomes
+                yield number, other.id, result
 
     @property
     def coverage(self) -> float:
         """The share of changed readings and wrong instances that would change the answer or prevent one; 1 is best."""
         results = [result for one in self.perturbed.values() for result in one]
-        results += [result for _, _, result in self.wrong_instance_results]
+        results += [result for _, _, result in self.wrong_instance_results()]
         return sum(result != self.query.answer for result in results) / max(1, len(results))
 
     def result(self, values: dict[int, Value]) -> Fraction | None:

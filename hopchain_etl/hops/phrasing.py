@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from hopchain_etl.hops.instance import TEXT_NOUNS, AmbiguousError, Instance, TruthValue, matches
+from hopchain_etl.hops.instance import TEXT, TEXT_NOUNS, AmbiguousError, Instance, TruthValue, matches, parse_phrase
 from hopchain_etl.hops.query import SIDES, Relation
 from hopchain_etl.hops.scene import Scene
 
+HELD = frozenset({Relation.IN, Relation.ON})
 CLOTHED = frozenset({"person"})  # "what colour is the person" has no answer
 # Household objects are often numerous and hidden behind each other, so some may not have been detected.
 OFTEN_MISSED = frozenset(
@@ -21,6 +22,8 @@ OFTEN_MISSED = frozenset(
      "vase", "handbag", "backpack", "tie", "remote control", "mobile phone"}
 )  # fmt: skip
 ONE_DISTANCE = 3.0  # largest ratio of box areas at which objects count as equally far away
+SLIVER = 6.0  # of the largest: a smaller part of a thing that the edge cuts off is a sliver
+EDGE = 2.0  # px
 PAGE_LINES = 5  # fewer lines count as a sign or a label
 _QUOTABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 &'./:-]{1,39}")
 
@@ -33,14 +36,19 @@ def nouns(one: Instance) -> Iterator[str]:
     yield from (noun for noun in TEXT_NOUNS if matches(one, noun) is TruthValue.YES)
 
 
+def names(one: Instance) -> Iterator[str]:
+    """Yield the nouns that fit an instance, and its noun with its clear colour ("red candy")."""
+    yield from nouns(one)
+    if one.category != TEXT and one.colour and one.category not in CLOTHED:
+        yield f"{one.colour} {one.category}"
+
+
 def phrases(one: Instance) -> Iterator[str]:
     """Yield phrases that may identify an instance without another: its noun, its colour and noun, its text."""
     if not one.certain or one.category in OFTEN_MISSED:
         return
     if one.category != "text":
-        yield one.category
-        if one.colour and one.category not in CLOTHED:
-            yield f"{one.colour} {one.category}"
+        yield from names(one)
     elif _QUOTABLE.fullmatch(one.text or ""):
         noun = next((noun for noun in ("number", "word") if matches(one, noun) is TruthValue.YES), "text")
         yield f'{noun} "{one.text}"'
@@ -49,14 +57,17 @@ def phrases(one: Instance) -> Iterator[str]:
 def is_natural_phrase(scene: Scene, phrase: str, rel: Relation, found: Instance, anchor: Instance | None) -> bool:
     """Return whether a person would use this phrase for ``found`` when starting from ``anchor``.
 
-    A single word or number is not called a line of text, "directly beside" requires that no other text is in between,
-    and a text is not called nearest if another one is in the anchor's own row. Categories that detectors often miss are
-    only described as beside or nearest to something.
+    A thing is not called directly beside another by its colour: if the noun alone does not find it there, another of
+    its kind is in between. A single word or number is not called a line of text, "directly beside" requires that no
+    other text is in between, and a text is not called nearest if another one is in the anchor's own row. Categories
+    that detectors often miss are only described as beside or nearest to something.
     """
     if phrase == "text" and len(set(nouns(found))) > 1:
         return False
     if anchor is None or rel is Relation.OTHER:
         return found.category not in OFTEN_MISSED
+    if rel in SIDES and phrase != found.category and found.category != "text":
+        return False
     if rel in SIDES and found.category == "text":
         try:
             return scene.find("text", rel, anchor).id == found.id
@@ -76,22 +87,46 @@ def _beside_on_row(scene: Scene, phrase: str, anchor: Instance) -> Iterator[Inst
             continue
 
 
-def is_countable(scene: Scene, noun: str) -> bool:
+def is_countable(scene: Scene, name: str) -> bool:
     """Return whether all people would count the same: text lines only on a page, objects only at similar distances.
 
-    If sizes differ much, the scene has depth, and more undetected objects may be further away.
+    If sizes differ much, the scene has depth, and more undetected objects may be further away. What the edge of the
+    picture cuts off may be smaller, but not a sliver that some would not count.
     """
-    if noun == "text":
+    if name == "text":
         return _is_page(scene)
-    if noun in TEXT_NOUNS:
+    if name in TEXT_NOUNS:
         return True
-    areas = [one.width * one.height for one in scene.instances if one.category == noun]
-    return noun not in OFTEN_MISSED and len(areas) > 1 and max(areas) <= ONE_DISTANCE * min(areas)
+    _, noun, _ = parse_phrase(name)
+    things = [one for one in scene.instances if one.category == noun]
+    whole = [one.width * one.height for one in things if not _is_cut_off(scene, one)]
+    if noun in OFTEN_MISSED or len(things) < 2 or not whole:
+        return False
+    return max(whole) <= ONE_DISTANCE * min(whole) and all(
+        max(whole) / SLIVER <= one.width * one.height <= ONE_DISTANCE * min(whole) for one in things
+    )
 
 
-def sides_to_count(noun: str) -> list[Relation]:
-    """Return the sides on which one may count: lines of text are counted above and below, never beside."""
-    return [Relation.ABOVE, Relation.BELOW] if noun == "text" else sorted(SIDES)
+def _is_cut_off(scene: Scene, one: Instance) -> bool:
+    """Return whether the edge of the picture cuts an instance off."""
+    left, top, right, bottom = one.box
+    return min(left, top, scene.width - right, scene.height - bottom) <= EDGE
+
+
+def ways_to_count(name: str, anchor: Instance) -> list[Relation]:
+    """Return the relations to ``anchor`` in which one may count: lines of text above and below, never beside.
+
+    Objects of another kind are also counted in or on the anchor.
+    """
+    if name == TEXT:
+        return [Relation.ABOVE, Relation.BELOW]
+    return [*sorted(SIDES), *(sorted(HELD) if may_be_held(name, anchor) else ())]
+
+
+def may_be_held(name: str, anchor: Instance) -> bool:
+    """Return whether things of this name may be asked for in or on ``anchor``: both are objects of different kinds."""
+    _, noun, _ = parse_phrase(name)
+    return anchor.category != TEXT and noun not in (*TEXT_NOUNS, anchor.category)
 
 
 def _is_page(scene: Scene) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -17,13 +17,13 @@ from hopchain_etl.hops.checks import is_sound
 from hopchain_etl.hops.colours import COLOURS
 from hopchain_etl.hops.expression import letters
 from hopchain_etl.hops.instance import Instance, TruthValue, shows_colour
-from hopchain_etl.hops.phrasing import CLOTHED, sides_to_count
+from hopchain_etl.hops.phrasing import CLOTHED, ways_to_count
 from hopchain_etl.hops.query import Hop, Query, Read, Relation
 from hopchain_etl.hops.render import Condition, HopLine, render
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.steps import MOVES, PLAIN_NUMBER, Step, StepFinder
 
-TRIES = 400  # random walks per image; most fail at a geometric margin
+TRIES = 1_200  # random walks per image; most fail at a geometric margin
 LARGEST_RESULT = 2_000
 _PLAIN_WORD = re.compile(r"[A-Za-z]{3,12}")
 
@@ -92,29 +92,35 @@ def _walk(finder: StepFinder, rng: random.Random, length: int) -> list[Step] | N
 
 
 def _read_along(finder: StepFinder, rng: random.Random, path: Sequence[Step], hops: int) -> list[HopLine]:
-    """Return a line for each hop: each step of the path with its reading, and extra readings and counts in between."""
+    """Return a line for each hop: each step of the path with its reading, and extra readings and counts in between.
+
+    No colour is read from a thing if the question says that colour with its noun anywhere.
+    """
     extra = hops - len(path)
+    said = {step.category for step in path}
+    ends_unread = _reading(path[-1].target, Hop((), path[-1].category, path[-1].rel), said, rng).hop.read is None
     lines: list[HopLine] = []
     for place, step in enumerate(path):
         last = place == len(path) - 1
         to = None if place == 0 else f"h{_hop_of(lines, path[place - 1].target)}"
-        line = _reading(step.target, Hop((step.target.id,), step.category, step.rel, to), rng)
+        line = _reading(step.target, Hop((step.target.id,), step.category, step.rel, to), said, rng)
         lines.append(line if last or rng.random() < 0.75 else HopLine(line.hop.without_reading(), step.target))
         here = f"h{len(lines)}"
-        if extra and (last or rng.random() < 0.5):
-            between = _read_again(step, here, lines[-1], rng) or _count_from(finder, step, here, rng)
+        if extra and (last or (extra > ends_unread and rng.random() < 0.5)):  # nothing else would use the last hop
+            between = _read_again(step, here, lines[-1], said, rng) or _count_from(finder, step, here, lines, rng)
             if between:
                 lines.append(between)
+                said.add(between.hop.category)
                 extra -= 1
     if extra:
-        total = _count_all(finder, rng)
+        total = _count_all(finder, lines, rng)
         if total:
             lines.append(total)
     return lines
 
 
-def _reading(one: Instance, hop: Hop, rng: random.Random) -> HopLine:
-    """Return the line of a hop with a reading from its instance, if there is one."""
+def _reading(one: Instance, hop: Hop, said: Collection[str], rng: random.Random) -> HopLine:
+    """Return the line of a hop with a reading from its instance, if there is one that nothing in ``said`` tells."""
     text = (one.text or "").strip()
     if hop.category == "number" and PLAIN_NUMBER.fullmatch(text):
         value = Fraction(text)
@@ -123,38 +129,47 @@ def _reading(one: Instance, hop: Hop, rng: random.Random) -> HopLine:
     if hop.category == "word" and _PLAIN_WORD.fullmatch(text):
         condition = _threshold(Fraction(letters(text)), rng) if rng.random() < 0.25 else None
         return HopLine(replace(hop, read=Read.TEXT, value=text), one, condition)
-    if one.colour and one.category not in CLOTHED and not hop.category.startswith(one.colour):
+    if one.colour and one.category not in CLOTHED and f"{one.colour} {one.category}" not in said:
         return HopLine(replace(hop, read=Read.COLOUR, value=one.colour), one, _colour_condition(one, rng))
     return HopLine(hop, one)
 
 
-def _read_again(step: Step, here: str, before: HopLine, rng: random.Random) -> HopLine | None:
+def _read_again(step: Step, here: str, before: HopLine, said: Collection[str], rng: random.Random) -> HopLine | None:
     """Return a second hop on the same instance that reads its colour, if the first hop read nothing."""
     if before.hop.read is not None or step.target.category == "text":
         return None
     noun = step.target.category
-    line = _reading(step.target, Hop((step.target.id,), noun, Relation.NAMED, here), rng)
+    line = _reading(step.target, Hop((step.target.id,), noun, Relation.NAMED, here), said, rng)
     return line if line.hop.read else None
 
 
-def _count_from(finder: StepFinder, step: Step, here: str, rng: random.Random) -> HopLine | None:
-    """Return a hop that counts instances on one side of the given instance."""
-    ways = [(noun, rel) for noun in finder.countable for rel in sides_to_count(noun)]
-    for noun, rel in rng.sample(ways, len(ways)):
-        counted = finder.count(noun, rel, step.target)
+def _count_from(
+    finder: StepFinder, step: Step, here: str, lines: Sequence[HopLine], rng: random.Random
+) -> HopLine | None:
+    """Return a hop that counts instances on one side of the given instance, or in or on it."""
+    ways = [(name, rel) for name in _countable(finder, lines) for rel in ways_to_count(name, step.target)]
+    for name, rel in rng.sample(ways, len(ways)):
+        counted = finder.count(name, rel, step.target)
         if 1 <= len(counted) <= 9:
             ids = tuple(one.id for one in counted)
-            return HopLine(Hop(ids, noun, rel, here, Read.COUNT, value=Fraction(len(ids))), step.target)
+            return HopLine(Hop(ids, name, rel, here, Read.COUNT, value=Fraction(len(ids))), step.target)
     return None
 
 
-def _count_all(finder: StepFinder, rng: random.Random) -> HopLine | None:
+def _countable(finder: StepFinder, lines: Sequence[HopLine]) -> list[str]:
+    """Return the names that may be counted without telling a colour that ``lines`` read."""
+    read = {f"{line.hop.value} {line.about.category}" for line in lines if line.about and line.hop.read is Read.COLOUR}
+    return [name for name in finder.countable if name not in read]
+
+
+def _count_all(finder: StepFinder, lines: Sequence[HopLine], rng: random.Random) -> HopLine | None:
     """Return a count over the whole image, used as the last hop."""
-    for noun in rng.sample(finder.countable, len(finder.countable)):
-        counted = finder.count(noun, Relation.NAMED, None)
+    countable = _countable(finder, lines)
+    for name in rng.sample(countable, len(countable)):
+        counted = finder.count(name, Relation.NAMED, None)
         if 2 <= len(counted) <= 12:
             ids = tuple(one.id for one in counted)
-            return HopLine(Hop(ids, noun, Relation.NAMED, None, Read.COUNT, value=Fraction(len(ids))), None)
+            return HopLine(Hop(ids, name, Relation.NAMED, None, Read.COUNT, value=Fraction(len(ids))), None)
     return None
 
 

@@ -21,11 +21,13 @@ _SIDE = {
     Relation.ABOVE: "above",
     Relation.BELOW: "below",
 }
-_FURTHER = {
+_WHERE = {
     Relation.LEFT_OF: "further left in the picture than it",
     Relation.RIGHT_OF: "further right in the picture than it",
     Relation.ABOVE: "higher up in the picture than it",
     Relation.BELOW: "lower down in the picture than it",
+    Relation.IN: "in it or a part of it",
+    Relation.ON: "on it",
 }
 _OUTERMOST = {
     Relation.LEFT_OF: ("the leftmost {}", "the {} furthest to the left in the picture"),
@@ -87,9 +89,13 @@ def _noun_phrase(hop: Hop, rng: random.Random) -> str:
         Relation.NAMED: (f"the only {thing} in the picture", f"the {thing} in the picture"),
         Relation.NEAREST: (f"the {thing} nearest to it", f"the {thing} closest to it"),
         Relation.INSIDE: (f"the {thing} printed on it",),
+        Relation.IN: (f"the {thing} that is in it or a part of it",),
+        Relation.ON: (f"the {thing} on it",),
         Relation.OTHER: (f"the other {thing}",),
         Relation.NEAREST_VALUE: ("the other number whose value comes closest to it",),
         Relation.LARGEST: (f"the {thing} in the tallest letters" if noun == "text" else f"the largest {thing}",),
+        Relation.TALLEST: (f"the tallest {thing}",),
+        Relation.WIDEST: (f"the widest {thing}",),
         Relation.SMALLEST: (f"the {thing} in the shortest letters" if noun == "text" else f"the smallest {thing}",),
     }
     return rng.choice(phrases[hop.rel])
@@ -127,8 +133,11 @@ def _count(hop: Hop, letter: str, rng: random.Random) -> str:
                 f"Let {letter} be how many {many} there are in the whole picture.",
             )
         )
-    where = _FURTHER[hop.rel]
-    return rng.choice((f"Count the {many} {where}; that is {letter}.", f"Let {letter} be how many {many} are {where}."))
+    where = _WHERE[hop.rel]
+    lie = "that are " if hop.rel is Relation.IN else ""
+    return rng.choice(
+        (f"Count the {many} {lie}{where}; that is {letter}.", f"Let {letter} be how many {many} are {where}.")
+    )
 
 
 def _condition(line: HopLine, asked: Condition, letter: str, rng: random.Random) -> str:

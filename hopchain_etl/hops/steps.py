@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from hopchain_etl.hops.instance import AmbiguousError, Instance
-from hopchain_etl.hops.phrasing import is_countable, is_natural_phrase, nouns, phrases
-from hopchain_etl.hops.query import SIDES, Relation
+from hopchain_etl.hops.instance import TEXT, AmbiguousError, Instance
+from hopchain_etl.hops.phrasing import HELD, is_countable, is_natural_phrase, may_be_held, names, phrases
+from hopchain_etl.hops.query import EXTREMES, SIDES, Relation
 from hopchain_etl.hops.scene import Scene
 
 PLAIN_NUMBER = re.compile(r"[1-9]\d{0,2}")
-MOVES = (*sorted(SIDES), Relation.NEAREST, Relation.NEAREST, Relation.INSIDE, Relation.OTHER, Relation.NEAREST_VALUE)
+MOVES = (*sorted(SIDES), Relation.NEAREST, Relation.NEAREST, Relation.INSIDE, *sorted(HELD), Relation.OTHER,
+         Relation.NEAREST_VALUE)  # fmt: skip
 
 
 class Step(NamedTuple):
@@ -36,8 +37,8 @@ class StepFinder:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self.nouns = sorted({noun for one in scene.instances if one.certain for noun in nouns(one)})
-        self.countable = [noun for noun in self.nouns if is_countable(scene, noun)]
+        self.names = sorted({name for one in scene.instances if one.certain for name in names(one)})
+        self.countable = [name for name in self.names if is_countable(scene, name)]
         self._exits: dict[str, list[Step]] = {}
         self.starts = list(self._find_starts())
 
@@ -47,10 +48,10 @@ class StepFinder:
             self._exits[anchor.id] = list(self._find_exits(anchor))
         return self._exits[anchor.id]
 
-    def count(self, noun: str, rel: Relation, anchor: Instance | None) -> tuple[Instance, ...]:
-        """Return the instances that a count of ``noun`` includes; empty if the count is ambiguous."""
+    def count(self, name: str, rel: Relation, anchor: Instance | None) -> tuple[Instance, ...]:
+        """Return the instances that a count of ``name`` includes; empty if the count is ambiguous."""
         try:
-            return self.scene.count(noun, rel, anchor)
+            return self.scene.count(name, rel, anchor)
         except AmbiguousError:
             return ()
 
@@ -58,19 +59,22 @@ class StepFinder:
         for one in self.scene.instances:
             for phrase in phrases(one):
                 yield from self._try(phrase, Relation.NAMED, None)
-        for noun in self.nouns:
-            if noun not in ("word", "number"):  # "the largest number" would be the highest one
-                for rel in (Relation.LARGEST, Relation.SMALLEST, *sorted(SIDES)):
-                    yield from self._try(noun, rel, None)
+        for name in self.names:
+            if name not in ("word", "number"):  # "the largest number" would be the highest one
+                extremes = (Relation.LARGEST, Relation.SMALLEST) if name == TEXT else sorted(EXTREMES)
+                for rel in (*extremes, *sorted(SIDES)):
+                    yield from self._try(name, rel, None)
 
     def _find_exits(self, anchor: Instance) -> Iterator[Step]:
         for rel in dict.fromkeys(MOVES):
-            for noun in self.nouns:
+            for name in self.names:
                 if rel is Relation.NEAREST_VALUE and (
-                    noun != "number" or not PLAIN_NUMBER.fullmatch(anchor.text or "")
+                    name != "number" or not PLAIN_NUMBER.fullmatch(anchor.text or "")
                 ):
                     continue
-                yield from self._try(noun, rel, anchor)
+                if rel in HELD and not may_be_held(name, anchor):
+                    continue
+                yield from self._try(name, rel, anchor)
 
     def _try(self, phrase: str, rel: Relation, anchor: Instance | None) -> Iterator[Step]:
         value = anchor.number if rel is Relation.NEAREST_VALUE and anchor else None

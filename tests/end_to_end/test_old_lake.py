@@ -32,12 +32,13 @@ from support.old_lake import (
     profile_fingerprints,
     read_archive,
     settings_for,
+    toy_engines_of_then,
     vlm_engines,
 )
 from support.s3 import S3Location
 from support.scripted_server import Refuse, ScriptedServer
 from support.toy_build import call_lines
-from support.toy_engines import passing, toy_engines
+from support.toy_engines import passing
 
 DATA = Path(__file__).parents[1] / "data/old_lake"
 ARCHIVE = DATA / "old_lake.tar.gz"
@@ -63,7 +64,7 @@ def build(name: str, bucket: S3Location, tmp_path: Path) -> Iterator[Build]:
     """Today's build over an old lake, with engines that must not be asked: a model's server refuses everything."""
     settings = settings_for(name, bucket.bucket, bucket.endpoint_url)
     with ScriptedServer(lambda body, times: Refuse(403, "nothing may be asked")) as server:
-        engines = toy_engines(tmp_path / "calls") if name == "toy" else vlm_engines(server)
+        engines = toy_engines_of_then(tmp_path / "calls") if name == "toy" else vlm_engines(server)
         yield Build(settings, lake=unpacked(name, bucket), engines=engines, validate=passing)
         assert not server.seen
     assert not call_lines(tmp_path / "calls")

@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+import pytest
+
 from benchmarks.truth import seen
 from hopchain_etl.hops.calibration import wilson
 from hopchain_etl.hops.checks import check, count_conditions
 from hopchain_etl.hops.instance import Instance
+from hopchain_etl.hops.phrasing import is_countable
 from hopchain_etl.hops.program_author import write_queries
-from hopchain_etl.hops.query import Read, Relation
+from hopchain_etl.hops.query import SIDES, Query, Read, Relation
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.scenes import draw
 from hopchain_etl.scenes.oracle import PERFECT
-from support.hop_scenes import street
+from support.hop_scenes import HEIGHT as SCENE_HEIGHT
+from support.hop_scenes import WIDTH as SCENE_WIDTH
+from support.hop_scenes import disc, one_kind, shaped, street, thing
+from support.read_scenes import reading
 
 WIDTH, HEIGHT = 1000, 600
 LINES = (
@@ -77,3 +83,70 @@ def test_conditions_come_out_yes_about_half_of_the_time() -> None:
     yes, no = count_conditions(query for scene in scenes for query in write_queries(scene, 4))
     assert yes + no >= 200
     assert 0.4 < yes / (yes + no) < 0.6, wilson(yes, yes + no)
+
+
+@pytest.fixture(scope="module")
+def about_sweets() -> list[tuple[Scene, list[Query]]]:
+    """Scenes with things of one kind, and what is asked about each."""
+    return [(scene, write_queries(scene, 4)) for scene in map(one_kind, range(6))]
+
+
+def test_things_of_one_kind_yield_questions_that_an_independent_reader_answers_alike(
+    about_sweets: list[tuple[Scene, list[Query]]],
+) -> None:
+    assert sum(bool(queries) for _, queries in about_sweets) >= 5
+    for scene, queries in about_sweets:
+        for query in queries:
+            assert reading(query.question, scene) == query.answer, query.question
+
+
+def test_a_thing_is_not_called_beside_another_by_its_colour(about_sweets: list[tuple[Scene, list[Query]]]) -> None:
+    hops = [hop for _, queries in about_sweets for query in queries for hop in query.hops]
+    beside = [hop for hop in hops if hop.rel in SIDES and hop.to is not None and hop.read is not Read.COUNT]
+    assert {hop.category for hop in beside} == {"sweet"}  # a sweet of another colour may be in between
+    near = {hop.category for hop in hops if hop.rel is Relation.NEAREST}
+    assert len(near) > 1
+
+
+def test_no_colour_is_read_that_the_question_says_with_its_noun(about_sweets: list[tuple[Scene, list[Query]]]) -> None:
+    reads = 0
+    for _, queries in about_sweets:
+        for query in queries:
+            read = {str(hop.value) for hop in query.hops if hop.read is Read.COLOUR}
+            assert not [colour for colour in read if f"{colour} sweet" in query.question]
+            reads += len(read)
+    assert reads
+
+
+def with_buttons() -> Scene:
+    """Three devices of one size in a row, with one, two and three buttons on them, and a plain box."""
+    bodies = [shaped(f"d{n}", "device", disc(150 + 330 * n, 400, 130 - 20 * n), "grey") for n in range(3)]
+    buttons = [
+        shaped(f"b{n}{m}", "button", disc(110 + 330 * n + 40 * m, 400, 12), "red")
+        for n in range(3)
+        for m in range(n + 1)
+    ]
+    return Scene((*bodies, *buttons, thing("box", "box", 20, 700, 60, 60, masked=True)), SCENE_WIDTH, SCENE_HEIGHT)
+
+
+def test_parts_of_a_thing_are_counted_in_it_and_on_it() -> None:
+    scene = with_buttons()
+    counts = [
+        hop
+        for query in write_queries(scene, 2, tries=400)
+        for hop in query.hops
+        if hop.read is Read.COUNT and hop.rel in (Relation.IN, Relation.ON)
+    ]
+    assert counts
+    for hop in counts:
+        assert all(target.startswith("b") for target in hop.target)
+        assert len({target[:2] for target in hop.target}) == 1  # the buttons of one device
+
+
+def test_a_sliver_at_the_edge_of_the_picture_is_not_counted_but_half_a_thing_is() -> None:
+    whole = [thing(str(n), "tile", 100 + 200 * n, 300, 90, 90) for n in range(3)]
+    for width, countable in ((45, True), (10, False)):
+        cut = thing("cut", "tile", SCENE_WIDTH - width, 300, width, 90)
+        assert is_countable(Scene((*whole, cut), SCENE_WIDTH, SCENE_HEIGHT), "tile") is countable
+    small = thing("small", "tile", 800, 300, 25, 90)  # further away, not cut off
+    assert not is_countable(Scene((*whole, small), SCENE_WIDTH, SCENE_HEIGHT), "tile")

@@ -58,7 +58,20 @@ ROAD = [
     thing("person", (700, 290, 740, 420), "red"),
     thing("traffic light", (600, 50, 620, 110), "green"),
 ]
-PICTURES = {"menu": (MENU, 600, 500), "yard": (YARD, 1000, 800), "road": (ROAD, 800, 600)}
+DEVICES = [
+    thing("box", (100, 100, 300, 300), "grey"),
+    thing("button", (150, 150, 170, 170), "red"),
+    thing("button", (200, 150, 220, 170), "blue"),
+    thing("box", (400, 100, 600, 300), "grey"),
+    thing("button", (450, 150, 470, 170), "red"),
+    thing("cup", (480, 60, 520, 100), "white"),
+]
+PICTURES = {
+    "devices": (DEVICES, 700, 400),
+    "menu": (MENU, 600, 500),
+    "yard": (YARD, 1000, 800),
+    "road": (ROAD, 800, 600),
+}
 
 ANSWERS = [
     # 5 letters + 35
@@ -114,6 +127,20 @@ ANSWERS = [
     ("yard", -5, "Find the white dog in the picture. Go on to the car directly to the right of it. Let A be how many "
                  "dogs are higher up in the picture than it. Go on to the dog closest to it. Let B be 6 if it is "
                  "mainly brown, and 2 if not. Take A, subtract B. What number do you get?"),
+    # the other red car has a red car and two dogs to the right
+    ("yard", 3, "Find the red car furthest to the right in the picture. Go on to the other red car. Let A be how many "
+                "red cars are further right in the picture than it. Count the dogs further right in the picture than "
+                "it; that is B. What is A + B?"),
+    ("yard", 2, "Look for the tallest car. Next, find the dog nearest to it. Count the blue cars higher up in the "
+                "picture than it; that is A. Let B be how many cars are further left in the picture than it. What is "
+                "A + B?"),
+    ("yard", 5, "Begin with the widest red car. Go on to the white dog closest to it. Let A be how many dogs there are "
+                "in the whole picture. Count all the cars in the picture; that is B. What is A + B?"),
+    ("devices", 4, "Find the leftmost box. Count the buttons that are in it or a part of it; that is A. Go on to the "
+                   "box directly to the right of it. Let B be how many red buttons are in it or a part of it. Let C be "
+                   "how many cups are on it. What is A + B + C?"),
+    ("devices", 2, "Find the rightmost box. Go on to the cup on it. Let A be how many boxes are lower down in the "
+                   "picture than it. What is A?"),
     # nobody is told of the doubtful bench
     ("yard", 1, "Find the only blue car in the picture. Count all the benches in the picture; that is A. Count all the "
                 "people in the picture; that is B. What is A + B?"),

@@ -89,3 +89,18 @@ def street(seed: int) -> Scene:
         x, y = column * 200 + rng.randint(0, 40), row * 200 + rng.randint(0, 40)
         things.append(thing(f"i{n}", category, x, y, w, h, colour=colour, certain=rng.random() < 0.9))
     return scene(*things)
+
+
+def one_kind(seed: int, *, number: int = 10, colours: tuple[str, ...] = ("red", "blue", "green", "orange")) -> Scene:
+    """Round things of one kind and about one size, in a few colours, apart from each other: sweets on a table."""
+    rng = random.Random(seed)
+    places: list[tuple[float, float]] = []
+    while len(places) < number:
+        x, y = rng.uniform(60, WIDTH - 60), rng.uniform(60, HEIGHT - 60)
+        if all((x - a) ** 2 + (y - b) ** 2 > 110**2 for a, b in places):
+            places.append((x, y))
+    made = [
+        shaped(f"{number:02}", "sweet", disc(x, y, rng.uniform(40, 48)), rng.choice(colours))
+        for number, (x, y) in enumerate(places)
+    ]
+    return Scene(tuple(made), WIDTH, HEIGHT)

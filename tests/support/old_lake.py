@@ -16,6 +16,7 @@ import os
 import sys
 import tarfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,7 +41,7 @@ from support.drawn_lake import ANY_MIX
 from support.s3 import s3_client
 from support.scripted_server import Act, Body, Say, ScriptedServer, prompt_of, say_json
 from support.toy_build import night, put_photos, settings_at
-from support.toy_engines import passing, toy_engines
+from support.toy_engines import CountedAuthor, passing, toy_engines
 from support.vlm_puzzles import blob_of, engines_at, model, right_answer, role_of
 
 BUCKET = "old-lake"  # stands in the uri of every photo
@@ -53,6 +54,7 @@ ASK = AskSettings(combinations_per_image=2, queries_per_combination=1, max_token
 SCREEN = ScreenSettings(samples=2, blind_samples=1, blind_held_out=1)
 POLICIES = {"toy": Policy.UNREVIEWED, "vlm": Policy.UNANIMOUS}
 PARAMS = Params(validation_share=0.3, seed=1, rows_per_part=4, diversity=ANY_MIX)
+AUTHOR_REVISION = "10"  # of the program author that wrote the toy lake: its answers are in the journal
 NO_CLOCKS = {"started": 0.0, "seconds": 0.0, "model_seconds": 0.0, "requests": {}, "pid": 0}  # of stats.json
 # Votes: number of the question, seat, revision, who, what is said. "right" is what the program says.
 VOTES = (
@@ -80,6 +82,11 @@ def settings_for(name: str, bucket: str, endpoint: str) -> Settings:
     return settings.model_copy(update={"lake": lake, "source": source, "screen": SCREEN})
 
 
+def toy_engines_of_then(calls: Path) -> Engines:
+    """Return the toy engines with the program author's revision when the lake was written."""
+    return replace(toy_engines(calls), author=CountedAuthor(calls, AUTHOR_REVISION))
+
+
 def vlm_engines(server: ScriptedServer) -> Engines:
     """Return the engines of the vllm profile, but for the segmenter, at a server that plays the model."""
     asked = {"model": "scripted", "concurrency": 8, "timeout_seconds": 5, "invalid_retries": 1}
@@ -103,7 +110,7 @@ def played(number_of: Mapping[str, int]) -> Callable[[Body, int], Act]:
 
 def fill_toy(settings: Settings, calls: Path) -> Build:
     """Build two intakes with the toy engines, of which the first has bad photos; withdraw a photo of the second."""
-    source, engines = open_store(settings.source), toy_engines(calls)
+    source, engines = open_store(settings.source), toy_engines_of_then(calls)
     put_photos(settings.source, TOY_PHOTOS)
     source.put("copy.png", source.get("0000.png"))
     source.put("damaged.png", source.get("0001.png")[:1_000])

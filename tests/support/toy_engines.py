@@ -87,16 +87,19 @@ class ToySegmenter:
 
 
 class CountedAuthor(ProgramAuthor):
-    """The program author, journaled, so that its calls count as well."""
+    """The program author, journaled, so that its calls count as well.
 
-    def __init__(self, calls: Path) -> None:
+    ``revision``: of an earlier one, whose answers are in the journal.
+    """
+
+    def __init__(self, calls: Path, revision: str | None = None) -> None:
         super().__init__(GenerateSettings(queries_per_image=3))
-        self._calls = calls
+        self._calls, self._revision = calls, revision
 
     @property
     def identity(self) -> Identity:
         plain = super().identity
-        return Identity(plain.model, plain.revision, plain.recipe)
+        return Identity(plain.model, self._revision or plain.revision, plain.recipe)
 
     def write(self, jobs: Iterable[AuthorJob]) -> Iterator[Reply[AuthorJob]]:
         for job in jobs:

@@ -79,7 +79,7 @@ def few_answers(context: QueryContext) -> str | None:
 def wrong_turn_unnoticed(context: QueryContext) -> str | None:
     """If any hop found another instance of the same noun, the result would differ or a later hop would fail."""
     right = context.result(context.query.values)
-    for hop, instance, result in context.wrong_instance_results:
+    for hop, instance, result in context.wrong_instance_results():
         if result is not None and result == right:
             return f"had h{hop} found {instance}, the result would still be {result}"
     return None

@@ -42,3 +42,8 @@ def between(a: Box, b: Box) -> float:
     """The distance from middle to middle."""
     dx, dy = ((a[k] + a[k + 2] - b[k] - b[k + 2]) / 2 for k in (0, 1))
     return float((dx * dx + dy * dy) ** 0.5)
+
+
+def rests_on(upper: Box, lower: Box) -> bool:
+    """Whether a box stands on another one: its lower edge is at the other's upper edge, over the other's width."""
+    return abs(upper[3] - lower[1]) <= 3 and lower[0] - 3 <= upper[0] and upper[2] <= lower[2] + 3

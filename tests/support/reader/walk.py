@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from .arithmetic import compares
-from .geometry import FAIR, QUARTER, TOUCH, between, holds, shared_rows, side_view
+from .geometry import FAIR, QUARTER, TOUCH, between, holds, rests_on, shared_rows, side_view
 from .things import (
     CannotReadError,
     ReadInstance,
@@ -22,7 +22,24 @@ from .things import (
     lies_further,
     one,
 )
-from .words import BIG, COLOUR, CONST, IN_PICTURE, IT, NOUN, OUTERMOST, SIDE, SIDE_OF, SMALL, either
+from .words import (
+    BIG,
+    COLOUR,
+    CONST,
+    HELD,
+    IN_PICTURE,
+    IT,
+    NOUN,
+    OUTERMOST,
+    SHORT,
+    SIDE,
+    SIDE_OF,
+    SMALL,
+    TALL,
+    THING,
+    WIDE,
+    either,
+)
 
 
 @dataclass
@@ -47,8 +64,8 @@ class Walk:
         found = [t for t in self.things if is_called(noun, t)]
         return [t for t in found if is_coloured(t, colour)] if colour else found
 
-    def others(self, noun: str) -> list[ReadInstance]:
-        return [t for t in self.called(noun) if t is not self.here()]
+    def others(self, noun: str, colour: str | None = None) -> list[ReadInstance]:
+        return [t for t in self.called(noun, colour) if t is not self.here()]
 
     def quoted(self, m: re.Match[str]) -> ReadInstance:
         said = self.quotes[int(m["quote"])]
@@ -59,16 +76,21 @@ class Walk:
         return one(self.called(m["noun"], m["colour"]), m[0])
 
     def sized(self, m: re.Match[str]) -> ReadInstance:
-        found = self.called(m["noun"])
-        big = m["size"].lower() in BIG
-        return foremost(found, lambda t: 1 / max(t.area, 1e-9) if big else t.area, m[0])
+        def size(thing: ReadInstance) -> float:
+            if m["size"].lower() in TALL | SHORT | WIDE:
+                along = 0 if m["size"].lower() in WIDE else 1
+                length = max(thing.box[along + 2] - thing.box[along], 1e-9)
+                return length if m["size"].lower() in SHORT else 1 / length
+            return 1 / max(thing.area, 1e-9) if m["size"].lower() in BIG else thing.area
+
+        return foremost(self.called(m["noun"], m["colour"]), size, m[0])
 
     def outermost(self, m: re.Match[str]) -> ReadInstance:
         """The one that lies furthest to that side, by its outer edge and by its middle; unclear where they disagree."""
         side = OUTERMOST[m["most"].lower()]
         if m["most"].lower() in {"lowest", "highest"} and m["noun"].lower() == "number":
             raise UnclearError(f"{m[0]!r} may be said of the value or of the place")
-        ranked = sorted(self.called(m["noun"]), key=lambda t: side_view(t.box, side)[0])
+        ranked = sorted(self.called(m["noun"], m["colour"]), key=lambda t: side_view(t.box, side)[0])
         if not ranked:
             raise UnclearError(f"nothing fits {m[0]!r}")
         first = side_view(ranked[0].box, side)
@@ -81,7 +103,7 @@ class Walk:
 
     def lettered(self, m: re.Match[str]) -> ReadInstance:
         found = self.called(m["noun"])
-        big = m["size"].lower() in BIG
+        big = m["size"].lower() in BIG | TALL
         return foremost(found, lambda t: (t.box[3] - t.box[1]) ** (-1 if big else 1), m[0])
 
     def beside(self, m: re.Match[str]) -> ReadInstance:
@@ -114,9 +136,10 @@ class Walk:
         def edges(thing: ReadInstance) -> float:
             return apart(thing, it)
 
-        found = foremost(self.others(m["noun"]), lambda t: edges(t) + middles(t), m[0])
+        others = self.others(m["noun"], m["colour"])
+        found = foremost(others, lambda t: edges(t) + middles(t), m[0])
         for distance in (edges, middles):
-            if any(distance(t) < distance(found) for t in self.others(m["noun"])):
+            if any(distance(t) < distance(found) for t in others):
                 raise UnclearError(f"{m[0]!r} may be {label(found)} or another")
         return found
 
@@ -130,10 +153,23 @@ class Walk:
                 raise UnclearError(f"{m[0]!r} may be on {label(thing)}")
         return found
 
+    def held(self, m: re.Match[str]) -> ReadInstance:
+        return one(self.all_held(m), m[0])
+
+    def all_held(self, m: re.Match[str]) -> list[ReadInstance]:
+        """What is in or on the thing at hand, as far as boxes tell; unclear where something reaches out of it."""
+        it, found = self.here(), []
+        for thing in self.others(m["noun"], m["colour"]):
+            if holds(it.box, thing.box) or (m["held"].lower().startswith("on") and rests_on(thing.box, it.box)):
+                found.append(thing)
+            elif apart(thing, it) == 0:
+                raise UnclearError(f"{label(thing)} is only partly {m['held']}")
+        return found
+
     def other(self, m: re.Match[str]) -> ReadInstance:
-        if not is_called(m["noun"], self.here()):
+        if not is_called(m["noun"], self.here()) or (m["colour"] and not is_coloured(self.here(), m["colour"])):
             raise UnclearError(f"{m[0]!r}: the thing at hand is none itself")
-        return one(self.others(m["noun"]), m[0])
+        return one(self.others(m["noun"], m["colour"]), m[0])
 
     def closest_value(self, m: re.Match[str]) -> ReadInstance:
         value = self.value()
@@ -187,11 +223,13 @@ class Walk:
     def count(self, phrase: str) -> Fraction:
         """How many there are, for "dogs further left in the picture than it" and the like."""
         phrase = re.sub(r"^(?:all )?(?:of )?(?:the )?|\b(?:there )?(?:are|is) ", "", phrase, flags=re.I)
-        if m := re.fullmatch(rf"{NOUN}(?: there are)?{IN_PICTURE}", phrase, re.I):
-            return Fraction(len(self.called(m["noun"])))
-        if m := re.fullmatch(rf"{NOUN} (?:that lie |lying )?{SIDE}{IN_PICTURE}? than {IT}", phrase, re.I):
+        if m := re.fullmatch(rf"{THING}(?: there are)?{IN_PICTURE}", phrase, re.I):
+            return Fraction(len(self.called(m["noun"], m["colour"])))
+        if m := re.fullmatch(rf"{THING} (?:that lie |lying )?{SIDE}{IN_PICTURE}? than {IT}", phrase, re.I):
             side = SIDE_OF[m["side"].lower()]
-            return Fraction(sum(lies_further(t, self.here(), side) for t in self.others(m["noun"])))
+            return Fraction(sum(lies_further(t, self.here(), side) for t in self.others(m["noun"], m["colour"])))
+        if m := re.fullmatch(rf"{THING} (?:that )?{HELD}", phrase, re.I):
+            return Fraction(len(self.all_held(m)))
         raise CannotReadError(f"count what? {phrase!r}")
 
     def read(self, phrase: str) -> Fraction:
@@ -229,16 +267,18 @@ REFERENCES: list[tuple[str, Callable[[Walk, re.Match[str]], ReadInstance]]] = [
     (rf"the (?:only |single )?(?:{COLOUR} )?{NOUN}{IN_PICTURE}", Walk.plain),
     (rf"the only (?:{COLOUR} )?{NOUN}", Walk.plain),
     (rf"the {COLOUR} {NOUN}", Walk.plain),
-    (rf"the (?P<size>{either(BIG | SMALL)}) {NOUN}{IN_PICTURE}?", Walk.sized),
-    (rf"the (?P<most>{either(OUTERMOST)}) {NOUN}{IN_PICTURE}?", Walk.outermost),
-    (rf"the {NOUN} (?:that is |which is )?(?P<most>{either(OUTERMOST)}){IN_PICTURE}?", Walk.outermost),
-    (rf"the {NOUN} (?:in|with|written in) the (?P<size>{either(BIG | SMALL)}) letters{IN_PICTURE}?", Walk.lettered),
+    (rf"the (?P<size>{either(BIG | SMALL | TALL | SHORT | WIDE)}) {THING}{IN_PICTURE}?", Walk.sized),
+    (rf"the (?P<most>{either(OUTERMOST)}) {THING}{IN_PICTURE}?", Walk.outermost),
+    (rf"the {THING} (?:that is |which is )?(?P<most>{either(OUTERMOST)}){IN_PICTURE}?", Walk.outermost),
+    (rf"the {NOUN} (?:in|with|written in) the (?P<size>{either(BIG | SMALL | TALL | SHORT)}) letters{IN_PICTURE}?",
+     Walk.lettered),
     (rf"the other number (?:whose value (?:comes|is)|with the value) (?:closest|nearest) to (?:{IT}|its own)",
      Walk.closest_value),
-    (rf"the other {NOUN}{IN_PICTURE}?", Walk.other),
+    (rf"the other {THING}{IN_PICTURE}?", Walk.other),
+    (rf"the {THING} (?:that is )?{HELD}", Walk.held),
     (rf"the {NOUN} (?:printed|written) on {IT}", Walk.printed),
     (rf"the {NOUN} (?:that is |which is |lying )?(?:directly |immediately |just )?{SIDE} {IT}", Walk.beside),
     (rf"the next {NOUN} {SIDE} {IT}", Walk.beside),
-    (rf"the {NOUN} (?:that is |which is |lying )?(?:nearest|closest) to {IT}", Walk.nearest),
-    (rf"the (?:nearest|closest) {NOUN} to {IT}", Walk.nearest),
+    (rf"the {THING} (?:that is |which is |lying )?(?:nearest|closest) to {IT}", Walk.nearest),
+    (rf"the (?:nearest|closest) {THING} to {IT}", Walk.nearest),
 ]  # fmt: skip

@@ -20,7 +20,9 @@ OUTERMOST = {
     "topmost": "above", "uppermost": "above", "highest": "above", "highest up": "above", "furthest up": "above",
     "bottommost": "below", "lowest": "below", "lowest down": "below", "furthest down": "below",
 }  # fmt: skip
-BIG, SMALL = {"largest", "biggest", "tallest"}, {"smallest", "littlest", "shortest"}
+BIG, SMALL = {"largest", "biggest"}, {"smallest", "littlest"}
+TALL, SHORT = {"tallest"}, {"shortest"}
+WIDE = {"widest"}
 
 
 def either(words: Iterable[str]) -> str:
@@ -34,6 +36,8 @@ CONST = r"-?\d+(?:\.\d+)?"
 NOUN = r"(?P<noun>lines? of text|[a-z]+(?: [a-z]+)??)"
 SIDE = f"(?P<side>{either(SIDE_OF)})"
 COLOUR = f"(?P<colour>{either(COLOURS)})"
+THING = f"(?:{COLOUR} )?{NOUN}"
+HELD = r"(?P<held>in it or a part of it|on it)"
 IN_PICTURE = r"(?: in the (?:whole |entire )?(?:picture|image|photo|scene))"
 IT = r"(?:it|this one|that one|(?:this|that) [a-z]+)"
 
