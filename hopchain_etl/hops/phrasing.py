@@ -58,9 +58,10 @@ def is_natural_phrase(scene: Scene, phrase: str, rel: Relation, found: Instance,
     """Return whether a person would use this phrase for ``found`` when starting from ``anchor``.
 
     A thing is not called directly beside another by its colour: if the noun alone does not find it there, another of
-    its kind is in between. A single word or number is not called a line of text, "directly beside" requires that no
-    other text is in between, and a text is not called nearest if another one is in the anchor's own row. Categories
-    that detectors often miss are only described as beside or nearest to something.
+    its kind is in between. Of two, the one that is left is "the other" and not the nearest. A single word or number is
+    not called a line of text, "directly beside" requires that no other text is in between, and a text is not called
+    nearest if another one is in the anchor's own row. Categories that detectors often miss are only described as beside
+    or nearest to something.
     """
     if phrase == "text" and len(set(nouns(found))) > 1:
         return False
@@ -73,6 +74,9 @@ def is_natural_phrase(scene: Scene, phrase: str, rel: Relation, found: Instance,
             return scene.find("text", rel, anchor).id == found.id
         except AmbiguousError:
             return False
+    alone = rel is Relation.NEAREST and len(scene.matching(phrase, without=anchor)) < 2
+    if alone and found.category not in OFTEN_MISSED:
+        return False
     if rel is Relation.NEAREST and found.category == "text":
         return all(beside.id == found.id for beside in _beside_on_row(scene, phrase, anchor))
     return True

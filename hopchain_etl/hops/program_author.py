@@ -98,16 +98,20 @@ def _read_along(finder: StepFinder, rng: random.Random, path: Sequence[Step], ho
     """
     extra = hops - len(path)
     said = {step.category for step in path}
-    ends_unread = _reading(path[-1].target, Hop((), path[-1].category, path[-1].rel), said, rng).hop.read is None
+    ends_unread = (
+        _reading(finder, path[-1].target, Hop((), path[-1].category, path[-1].rel), said, rng).hop.read is None
+    )
     lines: list[HopLine] = []
     for place, step in enumerate(path):
         last = place == len(path) - 1
         to = None if place == 0 else f"h{_hop_of(lines, path[place - 1].target)}"
-        line = _reading(step.target, Hop((step.target.id,), step.category, step.rel, to), said, rng)
+        line = _reading(finder, step.target, Hop((step.target.id,), step.category, step.rel, to), said, rng)
         lines.append(line if last or rng.random() < 0.75 else HopLine(line.hop.without_reading(), step.target))
         here = f"h{len(lines)}"
         if extra and (last or (extra > ends_unread and rng.random() < 0.5)):  # nothing else would use the last hop
-            between = _read_again(step, here, lines[-1], said, rng) or _count_from(finder, step, here, lines, rng)
+            between = _read_again(finder, step, here, lines[-1], said, rng) or _count_from(
+                finder, step, here, lines, rng
+            )
             if between:
                 lines.append(between)
                 said.add(between.hop.category)
@@ -119,7 +123,7 @@ def _read_along(finder: StepFinder, rng: random.Random, path: Sequence[Step], ho
     return lines
 
 
-def _reading(one: Instance, hop: Hop, said: Collection[str], rng: random.Random) -> HopLine:
+def _reading(finder: StepFinder, one: Instance, hop: Hop, said: Collection[str], rng: random.Random) -> HopLine:
     """Return the line of a hop with a reading from its instance, if there is one that nothing in ``said`` tells."""
     text = (one.text or "").strip()
     if hop.category == "number" and PLAIN_NUMBER.fullmatch(text):
@@ -130,16 +134,18 @@ def _reading(one: Instance, hop: Hop, said: Collection[str], rng: random.Random)
         condition = _threshold(Fraction(letters(text)), rng) if rng.random() < 0.25 else None
         return HopLine(replace(hop, read=Read.TEXT, value=text), one, condition)
     if one.colour and one.category not in CLOTHED and f"{one.colour} {one.category}" not in said:
-        return HopLine(replace(hop, read=Read.COLOUR, value=one.colour), one, _colour_condition(one, rng))
+        return HopLine(replace(hop, read=Read.COLOUR, value=one.colour), one, _colour_condition(finder, one, rng))
     return HopLine(hop, one)
 
 
-def _read_again(step: Step, here: str, before: HopLine, said: Collection[str], rng: random.Random) -> HopLine | None:
+def _read_again(
+    finder: StepFinder, step: Step, here: str, before: HopLine, said: Collection[str], rng: random.Random
+) -> HopLine | None:
     """Return a second hop on the same instance that reads its colour, if the first hop read nothing."""
     if before.hop.read is not None or step.target.category == "text":
         return None
     noun = step.target.category
-    line = _reading(step.target, Hop((step.target.id,), noun, Relation.NAMED, here), said, rng)
+    line = _reading(finder, step.target, Hop((step.target.id,), noun, Relation.NAMED, here), said, rng)
     return line if line.hop.read else None
 
 
@@ -181,9 +187,14 @@ def _threshold(value: Fraction, rng: random.Random) -> Condition:
     return Condition(str(bound), then, otherwise, met=int(value) > bound)
 
 
-def _colour_condition(one: Instance, rng: random.Random) -> Condition:
-    """Return a condition on a colour that is either clearly the main one or clearly absent, with equal probability."""
+def _colour_condition(finder: StepFinder, one: Instance, rng: random.Random) -> Condition:
+    """Return a condition on a colour that is either clearly the main one or clearly absent, with equal probability.
+
+    An absent one is a colour of another thing of its kind, if there is one: then it matters which of them is looked at.
+    """
     absent = [colour for colour in COLOURS if shows_colour(one, colour) is TruthValue.NO]
+    alike = finder.colours.get(one.category, frozenset())
+    absent = [colour for colour in absent if colour in alike] or absent
     yes = rng.random() < 0.5 or not absent
     colour = one.colour if yes else rng.choice(absent)
     then, otherwise = rng.sample(range(2, 13), 2)

@@ -38,6 +38,7 @@ class StepFinder:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.names = sorted({name for one in scene.instances if one.certain for name in names(one)})
+        self.colours = self._clear_colours()
         self.countable = [name for name in self.names if is_countable(scene, name)]
         self._exits: dict[str, list[Step]] = {}
         self.starts = list(self._find_starts())
@@ -54,6 +55,14 @@ class StepFinder:
             return self.scene.count(name, rel, anchor)
         except AmbiguousError:
             return ()
+
+    def _clear_colours(self) -> dict[str, frozenset[str]]:
+        """Return the clear colours of the certain things of each category."""
+        found: dict[str, set[str]] = {}
+        for one in self.scene.instances:
+            if one.certain and one.colour:
+                found.setdefault(one.category, set()).add(one.colour)
+        return {category: frozenset(colours) for category, colours in found.items()}
 
     def _find_starts(self) -> Iterator[Step]:
         for one in self.scene.instances:

@@ -108,6 +108,14 @@ def test_a_thing_is_not_called_beside_another_by_its_colour(about_sweets: list[t
     assert len(near) > 1
 
 
+def test_of_two_the_one_that_is_left_is_called_the_other(about_sweets: list[tuple[Scene, list[Query]]]) -> None:
+    for scene, queries in about_sweets:
+        for query in queries:
+            for hop in query.hops:
+                if hop.rel is Relation.NEAREST:
+                    assert len(scene.matching(hop.category)) > 2
+
+
 def test_no_colour_is_read_that_the_question_says_with_its_noun(about_sweets: list[tuple[Scene, list[Query]]]) -> None:
     reads = 0
     for _, queries in about_sweets:
