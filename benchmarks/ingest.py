@@ -4,7 +4,8 @@ Run it as ``python benchmarks/ingest.py``. All have the same photos, threads and
 last line is JSON: photos a second of each, and the ratio of ingest to the bare loop with obstore; the goal is at least
 0.8. Ingest also stores every photo, which the bare loop does not, and here the server shares the processors:
 ``ratio_to_storing`` compares it with a bare loop that stores each photo as well, ``ratio_to_boto3`` with a bare loop
-that fetches with boto3.
+that fetches with boto3. ``cpu_ratio`` and so on compare processor time without the server's: they tell more than
+seconds where other work shares the processors.
 
 Photos have from 0.3 megapixels (COCO) to 12 (a phone), as many below 1.9 as above. Ingest decodes no more of a JPEG
 than its hash needs, so it gains on large photos what it spends on storing; ``--megapixels 0.3 0.3`` shows it at its
@@ -123,10 +124,11 @@ def full(where: S3Settings, lake: LakeSettings, settings: IngestSettings) -> int
     return result.ok
 
 
-def seconds(run: Callable[[], int], expected: int) -> float:
-    start = time.perf_counter()
+def seconds(run: Callable[[], int], expected: int) -> tuple[float, float]:
+    """Return the seconds that a run takes, and its processor seconds with those of its processes."""
+    start, before = time.perf_counter(), os.times()
     assert run() == expected
-    return time.perf_counter() - start
+    return time.perf_counter() - start, sum(os.times()[:4]) - sum(before[:4])
 
 
 def main() -> None:
@@ -152,7 +154,7 @@ def main() -> None:
                     source.put(f"{number:05d}.jpg", data)
                     sizes.append(len(data))
             print(f"{options.photos} photos of {statistics.mean(sizes) / 1000:.0f} KB", file=sys.stderr)
-            took: dict[str, list[float]] = {"bare": [], "boto3": [], "storing": [], "ingest": []}
+            took: dict[str, list[tuple[float, float]]] = {"bare": [], "boto3": [], "storing": [], "ingest": []}
             for number in range(options.rounds):
                 runs: dict[str, Callable[[], int]] = {
                     "bare": partial(bare, where, settings.concurrency),
@@ -162,12 +164,16 @@ def main() -> None:
                 }
                 for name, run in runs.items():
                     took[name].append(seconds(run, options.photos))
-                print({name: round(times[-1], 2) for name, times in took.items()}, file=sys.stderr)
+                print({name: [round(one, 1) for one in times[-1]] for name, times in took.items()}, file=sys.stderr)
         finally:
             s3_server.stop(Path(folder))
-    speed = {name: options.photos / statistics.median(times) for name, times in took.items()}
+    speed, work = (
+        {name: options.photos / statistics.median(one[kind] for one in times) for name, times in took.items()}
+        for kind in (0, 1)
+    )
     others = {"ratio": "bare", "ratio_to_storing": "storing", "ratio_to_boto3": "boto3"}
     ratios = {name: speed["ingest"] / speed[other] for name, other in others.items()}
+    ratios |= {f"cpu_{name}": work["ingest"] / work[other] for name, other in others.items()}
     rates = {f"{name}_per_s": rate for name, rate in speed.items()}
     print(json.dumps({name: round(value, 3) for name, value in (ratios | rates).items()}))
 

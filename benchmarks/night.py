@@ -40,7 +40,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from hopchain_etl import schemas
-from hopchain_etl.annotation import batches, collect
+from hopchain_etl.annotation import batches, collect, restored, voiding
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.eligibility import excluded_queries
 from hopchain_etl.annotation.unasked import unassigned_queries
@@ -274,6 +274,8 @@ def night_with(night: Night, name: str, new: range) -> Measured:
 def collected(night: Night) -> Measured:
     """Collect the open batch; return the requests beside those for its own votes."""
     lake = Lake(night.settings.lake)
+    voiding.finish(lake)
+    restored.reopen_restored(lake)
     collect.collect(lake, passing)
     votes = OF_BATCH * 6 // 5
     return {"requests": lake.store.calls.total() - votes - votes // 1_000}

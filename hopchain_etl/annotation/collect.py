@@ -22,7 +22,7 @@ from hopchain_etl import schemas
 from hopchain_etl.annotation import batches, votes
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.votes import VOTE_KEY, Vote, in_full_sample
-from hopchain_etl.annotation.withdrawn import withdrawn_of_batches
+from hopchain_etl.annotation.withdrawn import hash_of_photo, withdrawn_of_batches
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import Identity, Row
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, parse_answer, tally_votes
@@ -60,7 +60,7 @@ class BatchProgress:
 
     ``answers`` is the fingerprint of its table, ``inputs`` the digest of its votes.
     Open queries still need answers; queries of the full sample stay open until every seat is taken. Those of
-    ``withdrawn`` photos need none, and are in no other count.
+    ``withdrawn`` photos need none, and are in no other count; ``withdrawn_photos`` has the hashes of these photos.
     """
 
     id: str
@@ -71,6 +71,7 @@ class BatchProgress:
     answers: str
     inputs: str
     withdrawn: int = 0
+    withdrawn_photos: tuple[str, ...] = ()
 
     @property
     def final(self) -> bool:
@@ -110,7 +111,7 @@ def _collect(
     name: str,
     validate: Validator,
     voided: Collection[str],
-    withdrawn: Collection[str],
+    withdrawn: Mapping[str, str],
     *,
     closed: bool,
 ) -> BatchProgress:
@@ -241,7 +242,7 @@ def decide(given: Iterable[Vote | Row], rule: ConsensusRule) -> ConsensusOutcome
     return tally_votes(((row["annotator"], parse_answer(row["answer"])) for row in rows), rule)
 
 
-def _progress(lake: Lake, batch: Batch, inputs: str, withdrawn: Collection[str], *, closed: bool) -> BatchProgress:
+def _progress(lake: Lake, batch: Batch, inputs: str, withdrawn: Mapping[str, str], *, closed: bool) -> BatchProgress:
     given = valid_votes_by_query(lake, batch)
     rule, share = ConsensusRule.from_policy(batch.policy), float(batch.policy.get("full_share", 0))
     tally: Counter[Decision] = Counter()
@@ -251,8 +252,9 @@ def _progress(lake: Lake, batch: Batch, inputs: str, withdrawn: Collection[str],
         waits = in_full_sample(query, share) and len({vote.annotator for vote in cast}) < rule.seats
         tally[Decision.OPEN if waits else decide(cast, rule).decision] += 1
     counts = tally[Decision.KEPT], tally[Decision.DROPPED], tally[Decision.OPEN]
+    photos = tuple(sorted({hash_of_photo(withdrawn[query]) for query in given if query in withdrawn}))
     gone = len(given) - tally.total()
-    return BatchProgress(batch.id, closed, *counts, answers=lineage(batch).fingerprint, inputs=inputs, withdrawn=gone)
+    return BatchProgress(batch.id, closed, *counts, lineage(batch).fingerprint, inputs, gone, photos)
 
 
 def _rows(

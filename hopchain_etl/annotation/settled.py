@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -40,6 +40,7 @@ class SettledBatch:
     annotators: Mapping[str, int]
     voided: int  # votes that do not count because their annotator is voided
     withdrawn: int = 0  # queries whose photos were withdrawn when this was read; in no other count of queries
+    withdrawn_photos: Sequence[str] = ()  # hashes of those that were withdrawn when it was settled
 
     @property
     def answers(self) -> int:
@@ -64,14 +65,15 @@ def settled_batches(lake: Lake) -> dict[str, SettledBatch]:
 
 def _summary(lake: Lake, key: str) -> SettledBatch | None:
     try:
-        return _read(lake, batches.name_of_record(key))
+        return _read(lake, key)
     except batches.UNREADABLE:
         log.exception("the settled batch of %s cannot be read", lake.store.uri(key))
         return None
 
 
-def _read(lake: Lake, name: str) -> SettledBatch:
-    batch = batches.load(lake, name)
+def _read(lake: Lake, key: str) -> SettledBatch:
+    name = batches.name_of_record(key)
+    batch, record = batches.load(lake, name), lake.get_json(key) or {}
     marker = lake.marker("answers", lineage(batch).fingerprint, Shard(name, 0))
     given = valid_votes_by_query(lake, batch)
     rule, share = ConsensusRule.from_policy(batch.policy), float(batch.policy.get("full_share", 0))
@@ -90,4 +92,5 @@ def _read(lake: Lake, name: str) -> SettledBatch:
         dict(Counter(vote.annotator for cast in given.values() for vote in cast)),
         marker.reasons.get("voided", 0) if marker else 0,
         len(given) - tally.total(),
+        record.get("withdrawn_photos", ()),
     )

@@ -2,8 +2,9 @@
 
 Settled batches that count answers of the person lose their record, so that ``collect`` computes them again and their
 event is sent again. The tombstone is written first and is pending until that is done: from then on the answers count
-nowhere, and a killed void is finished by the next collect. A batch that is being settled meanwhile is looked at again
-after its record was written (``collect.settle``), so either side sees the other.
+nowhere, and a killed void is finished by the next collect. Each void, and each that takes one back, is an object of
+its own: the last one counts, whatever else is being finished. A batch that is being settled meanwhile is looked at
+again after its record was written (``collect.settle``), so either side sees the other.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ def void(lake: Lake, annotator: str, *, by: str, reason: str) -> list[str]:
 
 
 def begin(lake: Lake, annotator: str, *, by: str, reason: str) -> votes.Tombstone:
-    """Write the tombstone of an annotator and return it; ``finish`` computes settled batches again. One request."""
-    return _pending(lake, {"annotator": annotator, "by": by, "reason": reason, "voided": True})
+    """Write the tombstone of an annotator and return it; ``finish`` computes settled batches again."""
+    return votes.put_tombstone(lake, annotator, by=by, reason=reason, voided=True)
 
 
 def unvoid(lake: Lake, annotator: str, *, by: str) -> list[str]:
@@ -28,18 +29,12 @@ def unvoid(lake: Lake, annotator: str, *, by: str) -> list[str]:
 
     A seat that somebody else has taken meanwhile stays theirs.
     """
-    return _apply(lake, _pending(lake, {"annotator": annotator, "by": by, "reason": "", "voided": False}))
+    return _apply(lake, votes.put_tombstone(lake, annotator, by=by, reason="", voided=False))
 
 
 def finish(lake: Lake) -> list[str]:
     """Finish what is pending, also of a killed process; return the settled batches that are computed again."""
-    pending = [stone for stone in votes.tombstones(lake) if stone.get("pending")]
-    return [name for stone in pending for name in _apply(lake, stone)]
-
-
-def _pending(lake: Lake, stone: votes.Tombstone) -> votes.Tombstone:
-    votes.put_tombstone(lake, {**stone, "pending": True})
-    return stone
+    return [name for stone in votes.tombstones(lake) if stone.pending for name in _apply(lake, stone)]
 
 
 def _apply(lake: Lake, stone: votes.Tombstone) -> list[str]:
@@ -47,13 +42,10 @@ def _apply(lake: Lake, stone: votes.Tombstone) -> list[str]:
     for name in names:
         batches.mark_changed(lake, name)  # first, so that a killed void loses no event
         batches.reopen(lake, name)
-    if stone["voided"]:
-        votes.put_tombstone(lake, {**stone, "pending": False})
-    else:
-        votes.delete_tombstone(lake, str(stone["annotator"]))
+    votes.finish_tombstone(lake, stone)
     return names
 
 
 def _concerns(batch: SettledBatch, stone: votes.Tombstone) -> bool:
     """Return whether a batch counts answers that must not count, or may lack answers that must."""
-    return stone["annotator"] in batch.annotators if stone["voided"] else batch.voided > 0
+    return stone.annotator in batch.annotators if stone.voided else batch.voided > 0

@@ -5,6 +5,9 @@ revision of a seat is valid. A revision with ``retracted`` (an undo), or of a vo
 annotator writes the next revision. Late answers are stored separately and never counted.
 
 A batch that continues a closed one takes over its votes: they stay below the closed batch, and revisions count on.
+
+What leads say of an annotator is ``annotators/<hash>.<n>.voided.json``; the highest number counts, and none is ever
+written again, so that what is said meanwhile is not lost. ``<n>.finished.json`` beside it says that all follows it.
 """
 
 from __future__ import annotations
@@ -12,20 +15,20 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import uuid
 from collections.abc import Container, Iterable
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import parse_answer
 from hopchain_etl.lake.lake import Lake
 
 VOTE_KEY = re.compile(r"votes/(?P<batch>[^/]+)/(?P<query>[0-9a-f]{64})/seat-(?P<seat>\d{1,2})\.(?P<rev>\d{1,9})\.json")
 _VOIDS = "annotators/"
-_VOIDED = ".voided.json"
-
-Tombstone = dict[str, Any]
+_TOMBSTONE = re.compile(r"annotators/(?P<who>[^/.]+)(?:\.(?P<number>\d{4,}))?\.(?P<kind>voided|finished)\.json")
 
 
 class Vote(BaseModel):
@@ -90,29 +93,65 @@ def in_full_sample(query_id: str, share: float) -> bool:
     return int(query_id[:13], 16) / 16**13 < share
 
 
+@dataclass(frozen=True)
+class Tombstone:
+    """What leads said last about an annotator: ``voided``, or taken back. ``number`` counts what was said.
+
+    ``pending``: settled batches may not have been computed again yet.
+    """
+
+    annotator: str
+    by: str
+    reason: str
+    voided: bool
+    number: int
+    pending: bool
+
+
 def tombstones(lake: Lake) -> list[Tombstone]:
-    """Return all tombstones of annotators, also of those whose answers are about to count again (``voided`` False)."""
-    keys = [entry.key for entry in lake.store.list_objects(_VOIDS) if entry.key.endswith(_VOIDED)]
-    return [json.loads(lake.store.get(key)) for key in keys]
+    """Return the newest tombstone of each annotator that has one."""
+    last: dict[str, tuple[int, str]] = {}
+    finished = set()
+    for entry in lake.store.list_objects(_VOIDS):
+        if match := _TOMBSTONE.fullmatch(entry.key):
+            who, number = match["who"], int(match["number"] or 0)
+            if match["kind"] == "finished":
+                finished.add((who, number))
+            else:
+                last[who] = max(last.get(who, (0, entry.key)), (number, entry.key))
+
+    def read(who: str) -> Tombstone:
+        number, key = last[who]
+        held = json.loads(lake.store.get(key))
+        pending = (who, number) not in finished and held.get("pending", number > 0)  # number 0: of an earlier version
+        facts = {name: held.get(name, "") for name in ("annotator", "by", "reason")}
+        return Tombstone(**facts, voided=held.get("voided", True), number=number, pending=pending)
+
+    return map_threads(read, sorted(last))
 
 
 def voided(lake: Lake) -> dict[str, Tombstone]:
     """Return the tombstone of each voided annotator, by name."""
-    return {stone["annotator"]: stone for stone in tombstones(lake) if stone.get("voided", True)}
+    return {stone.annotator: stone for stone in tombstones(lake) if stone.voided}
 
 
-def put_tombstone(lake: Lake, stone: Tombstone) -> None:
-    """Write an annotator's tombstone."""
-    lake.store.put(_tombstone_key(stone["annotator"]), json.dumps(stone, sort_keys=True).encode())
+def put_tombstone(lake: Lake, annotator: str, *, by: str, reason: str, voided: bool) -> Tombstone:
+    """Say that an annotator is voided, or is not any more; it is pending. What was said before is not changed."""
+    facts = {"annotator": annotator, "by": by, "reason": reason, "voided": voided, "id": uuid.uuid4().hex}
+    data = json.dumps(facts, sort_keys=True).encode()
+    number = max((one.number for one in tombstones(lake) if one.annotator == annotator), default=0) + 1
+    while not lake.store.put_if_absent(_tombstone_key(annotator, number, "voided"), data):
+        number += 1
+    return Tombstone(annotator, by, reason, voided, number, pending=True)
 
 
-def delete_tombstone(lake: Lake, annotator: str) -> None:
-    """Delete an annotator's tombstone."""
-    lake.store.delete([_tombstone_key(annotator)])
+def finish_tombstone(lake: Lake, stone: Tombstone) -> None:
+    """Record that settled batches have been computed again after this tombstone; later ones are not touched."""
+    lake.store.put(_tombstone_key(stone.annotator, stone.number, "finished"), b"{}")
 
 
-def _tombstone_key(annotator: str) -> str:
-    return f"{_VOIDS}{annotator_key(annotator)}{_VOIDED}"
+def _tombstone_key(annotator: str, number: int, kind: str) -> str:
+    return f"{_VOIDS}{annotator_key(annotator)}.{number:04d}.{kind}.json"
 
 
 def annotator_key(annotator: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Collection
 
@@ -21,13 +22,18 @@ log = logging.getLogger(__name__)
 _PHOTOS = pa.schema([("query_id", pa.string()), ("image_id", pa.string())])
 
 
-def withdrawn_of_batches(lake: Lake, names: Collection[str]) -> frozenset[str]:
-    """Return the queries of the batches that are not settled (``names``) whose photos are withdrawn.
+def hash_of_photo(image_id: str) -> str:
+    """Return how the record of a settled batch names a photo: an erase leaves no id, and need not find these."""
+    return hashlib.sha256(image_id.encode()).hexdigest()
+
+
+def withdrawn_of_batches(lake: Lake, names: Collection[str]) -> dict[str, str]:
+    """Return the queries of the batches that are not settled (``names``) whose photos are withdrawn, with the photos.
 
     Costs one listing while no photo is withdrawn; otherwise a few requests, and the queries of each new batch once.
     """
     if not lake.withdrawn():
-        return frozenset()
+        return {}
 
     def read(key: str) -> pa.Table | None:
         try:
@@ -45,7 +51,7 @@ def withdrawn_of_batch(lake: Lake, batch: Batch) -> frozenset[str]:
     if not lake.withdrawn():
         return frozenset()
     try:
-        return _withdrawn(lake, _photos(lake, batch))
+        return frozenset(_withdrawn(lake, _photos(lake, batch)))
     except batches.UNREADABLE:
         log.exception("the photos of batch %s cannot be read", batch.id)
         return frozenset()
@@ -73,6 +79,7 @@ def _photos(lake: Lake, batch: Batch) -> pa.Table:
     return rows.filter(pc.is_in(rows["query_id"], value_set=pa.array(batch.query_ids, pa.string())))
 
 
-def _withdrawn(lake: Lake, photos: pa.Table) -> frozenset[str]:
+def _withdrawn(lake: Lake, photos: pa.Table) -> dict[str, str]:
     images = pa.array(sorted(lake.withdrawn()), pa.string())
-    return frozenset(photos.filter(pc.is_in(photos["image_id"], value_set=images))["query_id"].to_pylist())
+    found = photos.filter(pc.is_in(photos["image_id"], value_set=images))
+    return dict(zip(found["query_id"].to_pylist(), found["image_id"].to_pylist(), strict=True))

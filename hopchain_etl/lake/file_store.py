@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -10,10 +11,18 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hopchain_etl.lake.object_store import Fetched, MissingObjectError, ObjectInfo, ObjectStore, StoreError
+from hopchain_etl.lake.object_store import (
+    Fetched,
+    MissingObjectError,
+    ObjectInfo,
+    ObjectStore,
+    RefusedError,
+    StoreError,
+)
 from hopchain_etl.settings import S3Settings
 
 _UNFINISHED = ".unfinished"  # folder of files that are being written
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
 _TRIES = 5  # a folder may vanish between its creation and its use, because the last file in it was deleted
 
 
@@ -79,12 +88,19 @@ class FileStore(ObjectStore):
 
     def exists(self, key: str) -> bool:
         self.calls["head"] += 1
-        return self._path(key).is_file()
+        try:
+            return self._path(key).is_file()
+        except OSError as error:
+            raise self._explained(error, key) from error
 
     def list_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
         self.calls["list"] += 1
         folder, _, start = prefix.rpartition("/")
-        yield from self._walk(self._path(folder) if folder else self._root, f"{folder}/" if folder else "", start)
+        place = self._path(folder) if folder else self._root
+        try:
+            yield from self._walk(place, f"{folder}/" if folder else "", start)
+        except OSError as error:
+            raise self._explained(error, prefix) from error
 
     def list_folders(self, prefix: str = "") -> list[str]:
         self.calls["list"] += 1
@@ -92,6 +108,8 @@ class FileStore(ObjectStore):
             entries = list(os.scandir(self._path(prefix.rstrip("/")) if prefix else self._root))
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            raise self._explained(error, prefix) from error
         return sorted(entry.name for entry in entries if entry.is_dir() and entry.name != _UNFINISHED)
 
     def now(self) -> float:
@@ -106,7 +124,7 @@ class FileStore(ObjectStore):
     def _path(self, key: str) -> Path:
         segments = key.split("/")
         if any(segment in ("", ".", "..") for segment in segments) or "\0" in key or segments[0] == _UNFINISHED:
-            raise StoreError(f"{self.uri(key)}: this key cannot be a file; rename the object, or use s3://")
+            raise RefusedError(f"{self.uri(key)}: this key cannot be a file; rename the object, or use s3://")
         return self._root.joinpath(*segments)
 
     def _place(self, key: str, data: bytes, *, replace: bool) -> bool:
@@ -165,9 +183,10 @@ class FileStore(ObjectStore):
             yield ObjectInfo(f"{above}{entry.name}", _etag(facts), facts.st_size, modified)
 
     def _explained(self, error: OSError, key: str) -> StoreError:
-        return StoreError(
-            f"{self.uri(key)}: {error.strerror or error}; check the folder, its rights and its free space"
-        )
+        kind, remedy = StoreError, "check the folder and its free space"
+        if error.errno in _REFUSED:
+            kind, remedy = RefusedError, "check the rights of the folder and the file, and the length of the name"
+        return kind(f"{self.uri(key)}: {error.strerror or error}; {remedy}")
 
 
 def _etag(facts: os.stat_result) -> str:

@@ -2,7 +2,8 @@
 
 A source is a name with a version, such as a key with its ETag. The rows of each source are derived once and kept in
 ``views/<name>/base.parquet`` and ``views/<name>/recent.parquet``; the latter is small and takes what is new, until it
-has grown to a quarter of the base. Both files say which sources at which versions they hold, so a file that is lost, or
+has grown to a quarter of the base. While many rows are derived, those that are there are written once a minute, so that
+who is killed goes on where it was. Both files say which sources at which versions they hold, so a file that is lost, or
 that another process wrote at the same time, costs time and is never wrong. The same holds for one that cannot be
 written, which is logged.
 """
@@ -12,20 +13,23 @@ from __future__ import annotations
 import io
 import json
 import logging
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from hopchain_etl.concurrency import map_threads
+from hopchain_etl.concurrency import submit_ahead
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore, StoreError
 
 log = logging.getLogger(__name__)
 
 _SOURCE = "source"  # the column with a row's source, as its number in the file's list
 _LEAST_BASE = 4_096  # rows: a smaller base is rewritten each time
+_SAVE_SECONDS = 60.0  # of deriving rows that a killed process may lose
 
 Derive = Callable[[Sequence[str]], Iterable[tuple[str, pa.Table]]]
 
@@ -71,20 +75,18 @@ class View:
         that it does not yield (gone meanwhile) has none and is asked for again next time. The rows of sources in
         ``besides`` are kept like all others, but not returned. ``source`` names one more column: each row's source.
         """
-        stored_base, stored_recent = self._load("base"), self._load("recent")
-        base = stored_base.only({name for name, at in stored_base.sources.items() if sources.get(name) == at})
-        fresh = {name for name, at in stored_recent.sources.items() if sources.get(name) == at}
-        recent = stored_recent.only(fresh - base.sources.keys())
+        stored = {kind: self._load(kind) for kind in ("base", "recent")}
+        fresh = [{name for name, at in file.sources.items() if sources.get(name) == at} for file in stored.values()]
+        base = stored["base"].only(fresh[0])
+        recent = stored["recent"].only(fresh[1] - fresh[0])
         missing = [name for name in sources if name not in base.sources and name not in recent.sources]
-        if missing:
-            recent = recent.plus(self._derived(missing, sources, derive))
+        for more in self._derived(missing, sources, derive) if missing else ():
+            recent = recent.plus(more)
             if recent.rows.num_rows * 4 > max(base.rows.num_rows, _LEAST_BASE):
                 base, recent = base.plus(recent), self._empty()
+            self._save_changed(stored, base, recent)
         # Also if a source is gone, perhaps erased: its rows do not stay here either.
-        if base is not stored_base:
-            self._save("base", base)
-        if recent is not stored_recent:
-            self._save("recent", recent)
+        self._save_changed(stored, base, recent)
         wanted = [file.only(file.sources.keys() - set(besides)) for file in (base, recent)]
         rows = pa.concat_tables([file.rows for file in wanted]).select(self._schema.names)
         return rows if source is None else rows.append_column(source, pa.chunked_array(map(_source_of, wanted)))
@@ -96,14 +98,20 @@ class View:
                 return file.only({name}).rows.select(self._schema.names)
         return None
 
-    def _derived(self, missing: Sequence[str], sources: Mapping[str, str], derive: Derive) -> _File:
-        tables = [self._stored_schema.empty_table()]
+    def _derived(self, missing: Sequence[str], sources: Mapping[str, str], derive: Derive) -> Iterator[_File]:
+        """Yield the rows of these sources, those of a minute at a time."""
+        tables: list[pa.Table] = []
         names: dict[str, str] = {}
+        due = time.monotonic() + _SAVE_SECONDS
         for name, table in derive(missing):
             number = pa.array([len(names)] * table.num_rows, pa.int32())
             tables.append(table.select(self._schema.names).cast(self._schema).add_column(0, _SOURCE, number))
             names[name] = sources[name]
-        return _File(pa.concat_tables(tables), names)
+            if time.monotonic() >= due:
+                yield _File(pa.concat_tables(tables), names)
+                tables, names, due = [], {}, time.monotonic() + _SAVE_SECONDS
+        if names:
+            yield _File(pa.concat_tables(tables), names)
 
     def _empty(self) -> _File:
         return _File(self._stored_schema.empty_table())
@@ -125,6 +133,12 @@ class View:
             return self._empty()  # of another version of the code
         return _File(table.replace_schema_metadata(None), json.loads(metadata[b"sources"]))
 
+    def _save_changed(self, stored: dict[str, _File], base: _File, recent: _File) -> None:
+        for kind, file in (("base", base), ("recent", recent)):
+            if file is not stored[kind]:
+                self._save(kind, file)
+                stored[kind] = file
+
     def _save(self, kind: str, file: _File) -> None:
         sink = pa.BufferOutputStream()
         rows = file.rows.replace_schema_metadata({b"sources": json.dumps(file.sources).encode()})
@@ -144,7 +158,9 @@ def each(read: Callable[[str], pa.Table | None], threads: int = 16) -> Derive:
     """Return a ``Derive`` that reads each source for itself, ``threads`` at a time; None: it is gone meanwhile."""
 
     def derive(names: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
-        found = zip(names, map_threads(read, names, threads), strict=True)
-        return ((name, table) for name, table in found if table is not None)
+        with ThreadPoolExecutor(threads) as pool:
+            for name, table in submit_ahead(pool, read, names, 2 * threads):
+                if (found := table.result()) is not None:
+                    yield name, found
 
     return derive

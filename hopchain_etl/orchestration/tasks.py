@@ -18,7 +18,7 @@ from itertools import pairwise
 from types import FrameType
 from typing import Any, Protocol
 
-from hopchain_etl.annotation import batches, voiding
+from hopchain_etl.annotation import batches, restored, voiding
 from hopchain_etl.annotation import collect as collecting
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.eligibility import excluded_queries
@@ -265,6 +265,7 @@ def collect() -> list[JSON]:
     settings = Settings()
     lake = Lake(settings.lake)
     voiding.finish(lake)
+    restored.reopen_restored(lake)
     final = collecting.collect(lake, validator.make_validator(settings.quality))
     return [asdict(progress) for progress in final]
 

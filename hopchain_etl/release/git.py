@@ -132,10 +132,27 @@ class GitRepo:
             seen |= below
         return found
 
+    @property
+    def branch(self) -> str:
+        """The name of the branch."""
+        return self.git("symbolic-ref", "--short", "HEAD").strip()
+
+    @property
+    def remote_branch(self) -> str:
+        """The reference with the branch as it was in the registry when it was last fetched."""
+        return f"refs/remotes/origin/{self.branch}"
+
     def push(self, *refs: str) -> None:
         """Push the branch and ``refs`` atomically."""
-        branch = self.git("symbolic-ref", "--short", "HEAD").strip()
-        self.git("push", "--quiet", "--atomic", "origin", f"HEAD:refs/heads/{branch}", *refs)
+        self.git("push", "--quiet", "--atomic", "origin", f"HEAD:refs/heads/{self.branch}", *refs)
+
+    def fetch_branch(self) -> bool:
+        """Fetch the branch again; return whether the registry has another commit now."""
+        if self.empty:
+            return False
+        before = self.git("rev-parse", self.remote_branch)
+        self.git("fetch", "--quiet", "origin", self.branch)
+        return self.git("rev-parse", self.remote_branch) != before
 
     def store(self) -> ObjectStore:
         """Return the DVC remote as an object store."""

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.project_files import project_file
 from hopchain_etl.release.changelog import write_changes
@@ -23,9 +25,10 @@ from hopchain_etl.release.inputs import Snapshot
 from hopchain_etl.release.research import add_research, push_research
 from hopchain_etl.release.snapshot import take_snapshot, to_bytes
 from hopchain_etl.release.versions import VERSION_TAG, Release, draft_version, version_numbers
-from hopchain_etl.release.withdrawn import push_withdrawn
+from hopchain_etl.release.withdrawn import push_withdrawn, rebase_on_withdrawals
 from hopchain_etl.settings import Settings
 from hopchain_etl.templating import render
+from hopchain_etl.training_set.withdrawn import hash_of_image
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,10 @@ def publish(
     """Take a snapshot, assemble and validate every target and write its card, push the data, then commit and tag.
 
     ``approve`` is called with the planned versions before anything is pushed. No version is created if snapshot and
-    parameters, or the resulting rows, are unchanged. Raises RegistryError if a step fails or another publish happened
-    meanwhile; run it again. Raises ReleaseRefusedError, unless ``force``, if a version would have no rows, or lose a
-    larger share than ``release.max_drop``, and withdrawn photos are not the reason. In any case the registry knows
-    afterwards which photos are withdrawn.
+    parameters, or the resulting rows, are unchanged. Raises RegistryError if a step fails, or if another publish
+    happened or a photo of the new version was withdrawn meanwhile; run it again. Raises ReleaseRefusedError, unless
+    ``force``, if a version would have no rows, or lose a larger share than ``release.max_drop``, and withdrawn photos
+    are not the reason. In any case the registry knows afterwards which photos are withdrawn.
     """
     lake = Lake(settings.lake)
     with working_clone(settings) as repo:
@@ -189,6 +192,21 @@ def _push_commit(repo: GitRepo, snapshot: Snapshot, drafts: Sequence[Release]) -
         write_changes(repo.path / "training_set" / draft.target, draft.version, draft.changes)
     repo.git("add", "--all")
     repo.git("commit", "--quiet", "--message", "Release " + ", ".join(draft.tag for draft in drafts))
+    while True:
+        _tag(repo, snapshot, drafts)
+        try:
+            return repo.push(*(f"refs/tags/{draft.tag}" for draft in drafts))
+        except RegistryError as error:
+            withdrawn = rebase_on_withdrawals(repo)
+            if withdrawn is None:
+                raise RegistryError(
+                    f"{error}\nnothing was released; if another publish happened meanwhile, run it again"
+                ) from error
+            _refuse_withdrawn(repo, drafts, withdrawn)
+
+
+def _tag(repo: GitRepo, snapshot: Snapshot, drafts: Sequence[Release]) -> None:
+    """Tag the newest commit with the versions, and what is to be known of them."""
     lineages = snapshot["lineages"]
     stages = [stage for lineage in lineages for stage in snapshot["engines"][lineage]]
     engines = dict.fromkeys(f"{stage['stage']}={stage['model']}@{stage['model_revision']}" for stage in stages)
@@ -196,10 +214,13 @@ def _push_commit(repo: GitRepo, snapshot: Snapshot, drafts: Sequence[Release]) -
         size = size_of(repo, draft.target)
         facts = {"rows": draft.rows, "images": draft.images, "bytes": size, "policy": draft.policy}
         message = "\n".join(f"{name}: {value}" for name, value in {**facts, "engines": ", ".join(engines)}.items())
-        repo.git("tag", "--annotate", "--message", f"{draft.tag}\n\n{message}", draft.tag)
-    try:
-        repo.push(*(f"refs/tags/{draft.tag}" for draft in drafts))
-    except RegistryError as error:
-        raise RegistryError(
-            f"{error}\nnothing was released; if another publish happened meanwhile, run it again"
-        ) from error
+        repo.git("tag", "--force", "--annotate", "--message", f"{draft.tag}\n\n{message}", draft.tag)
+
+
+def _refuse_withdrawn(repo: GitRepo, drafts: Sequence[Release], withdrawn: set[str]) -> None:
+    """Raise RegistryError if a version has any of the photos that were withdrawn while it was made."""
+    folders = [repo.path / "training_set" / draft.target / "rows" for draft in drafts]
+    files = [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
+    images = {image for path in files for image in pq.read_table(path, columns=["image_id"])["image_id"].to_pylist()}
+    if found := sum(hash_of_image(image) in withdrawn for image in images):
+        raise RegistryError(f"nothing was released: {found} of its photos were withdrawn meanwhile; run it again")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 import pyarrow as pa
 
@@ -23,6 +24,9 @@ from hopchain_etl.release.query_keys import Keys, as_keys, keys_of
 
 # Increase when votes are counted otherwise, or texts compared otherwise, so that all is computed again.
 REVISION = 1
+_SEGMENTS = (
+    16  # of the verdicts, by intake: a change writes one of them again, not some 17 KB for each shard of the lake
+)
 _JUDGED_AT_ONCE = 4  # shards, whose rows are in memory: enough to fetch and to compute side by side
 
 _KEYS = pa.schema({"place": pa.string(), **dict.fromkeys(("queries", "images", "questions"), pa.large_binary())})
@@ -79,11 +83,16 @@ def shard_verdicts(
         data = verdicts.to_bytes(judge(places[name]))
         return pa.Table.from_pylist([{"place": name, "verdicts": data}], schema=_VERDICTS)
 
-    named = {name: versions[place] for name, place in places.items()}
-    rows = View(inputs.store, f"release-verdicts-{target}", _VERDICTS).rows(named, each(read, _JUDGED_AT_ONCE))
-    at = {name: number for number, name in enumerate(rows["place"].to_pylist())}
+    segments: list[dict[str, str]] = [{} for _ in range(_SEGMENTS)]
+    for name, (lineage, shard) in places.items():
+        segments[crc32(shard.intake.encode()) % _SEGMENTS][name] = versions[lineage, shard]
+    held: dict[str, pa.Scalar] = {}
+    for number, segment in enumerate(segments):
+        view = View(inputs.store, f"release-verdicts-{target}-{number:02d}", _VERDICTS)
+        rows = view.rows(segment, each(read, _JUDGED_AT_ONCE))
+        held |= zip(rows["place"].to_pylist(), rows["verdicts"], strict=True)
     for name, place in places.items():
-        yield place, verdicts.from_bytes(rows["verdicts"][at[name]].as_buffer())
+        yield place, verdicts.from_bytes(held[name].as_buffer())
 
 
 def _places(inputs: Inputs, lineages: Sequence[str]) -> Iterator[Place]:

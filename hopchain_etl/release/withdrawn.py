@@ -9,9 +9,11 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from hopchain_etl.release.git import GitRepo, working_clone
+from hopchain_etl.release.git import GitRepo, RegistryError, working_clone
 from hopchain_etl.settings import Settings
 from hopchain_etl.training_set.withdrawn import FILE, hash_of_image
+
+_TRIES = 5  # pushes, when others push meanwhile
 
 
 def tell_withdrawn(settings: Settings, images: Iterable[str]) -> bool:
@@ -28,13 +30,37 @@ def push_withdrawn(repo: GitRepo, images: Iterable[str]) -> bool:
 
     Nothing is pushed to an empty registry, of which there are no clones.
     """
-    add_withdrawn(repo.path, images)
-    if repo.empty or not repo.git("status", "--porcelain", "--", FILE).strip():
-        return False
-    repo.git("add", "--", FILE)
-    repo.git("commit", "--quiet", "--message", "Name photos that were taken back", "--", FILE)
-    repo.push()
-    return True
+    names = frozenset(images)
+    for tries_left in reversed(range(_TRIES)):
+        add_withdrawn(repo.path, names)
+        if repo.empty or not repo.git("status", "--porcelain", "--", FILE).strip():
+            return False
+        repo.git("add", "--", FILE)
+        repo.git("commit", "--quiet", "--message", "Name photos that were taken back", "--", FILE)
+        try:
+            repo.push()
+            return True
+        except RegistryError:
+            if not tries_left or not repo.fetch_branch():
+                raise
+            repo.git("reset", "--quiet", "--hard", repo.remote_branch)
+    raise AssertionError("the last try returns or raises")
+
+
+def rebase_on_withdrawals(repo: GitRepo) -> set[str] | None:
+    """Move the newest commit onto what was pushed since the clone was made, if that only withdraws photos.
+
+    Returns the hashes of these photos, or None, with nothing moved, if the registry has no new commit or another one.
+    """
+    if not repo.fetch_branch():
+        return None
+    before, new = repo.git("rev-parse", "HEAD~1").strip(), repo.remote_branch
+    was_rewritten = repo.git("rev-list", "--max-count=1", before, f"^{new}")
+    if was_rewritten or repo.git("diff", "--name-only", before, new).split() != [FILE]:
+        return None
+    held = json.loads(repo.file_at(before, FILE) or b"[]")
+    repo.git("rebase", "--quiet", new)
+    return set(json.loads((repo.path / FILE).read_text())) - set(held)
 
 
 def add_withdrawn(root: Path, images: Iterable[str]) -> None:

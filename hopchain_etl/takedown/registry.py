@@ -107,7 +107,7 @@ def _yank(repo: GitRepo, tags: list[str], reason: str, erased: set[str]) -> None
 
 def _push_history(repo: GitRepo, changed: dict[str, tuple[str, str]]) -> None:
     """Push all references that were rewritten, in one push; refuse if another push came first."""
-    branch, origin = repo.git("symbolic-ref", "--short", "HEAD").strip(), "refs/remotes/origin/"
+    branch, origin = repo.branch, "refs/remotes/origin/"
     held = repo.git("rev-parse", origin + branch).strip()
     # What each branch was when it was cloned: a push that came meanwhile must not be lost.
     before = {branch: held} | {

@@ -45,8 +45,8 @@ class People:
                 "annotator": name,
                 "answers": counts[name],
                 "voided": name in stones,
-                "voided_by": stones.get(name, {}).get("by"),
-                "voided_reason": stones.get(name, {}).get("reason"),
+                "voided_by": stones[name].by if name in stones else None,
+                "voided_reason": stones[name].reason if name in stones else None,
             }
             for name in sorted(counts.keys() | stones.keys())
         ]

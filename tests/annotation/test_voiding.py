@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -113,6 +114,54 @@ def test_a_vote_taken_back_after_collect_is_not_settled(lake: Lake) -> None:
     lake.store.put(key, json.dumps(body).encode())
     assert not settle(lake, vars(progress))
     assert states(lake) == {"monday": set()}
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_what_is_said_while_what_was_said_before_is_finished_is_not_lost(
+    lake: Lake, back: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking(lake, "monday", A, "abcd")
+    batches.close(lake, "monday", by="lead")
+    collect_and_announce(lake)
+    if not back:
+        void(lake, "b", **WHY)
+        collect_and_announce(lake)
+    reopen = batches.reopen
+
+    def meanwhile(lake: Lake, name: str) -> None:
+        monkeypatch.setattr(batches, "reopen", reopen)
+        reopen(lake, name)
+        unvoid(lake, "b", by="lead") if back else void(lake, "b", **WHY)
+
+    monkeypatch.setattr(batches, "reopen", meanwhile)
+    void(lake, "b", **WHY) if back else unvoid(lake, "b", by="lead")
+    assert ("b" in votes.voided(lake)) is not back
+    assert finish(lake) == []
+    collect_and_announce(lake)
+    assert settled_batches(lake)["monday"].kept == int(back)
+
+
+def test_voids_at_the_same_time_are_both_kept_and_the_last_one_counts(lake: Lake) -> None:
+    both = {"annotator": "b", "by": "lead"}
+    with ThreadPoolExecutor(8) as threads:
+        said = list(
+            threads.map(lambda n: votes.put_tombstone(lake, **both, reason=str(n), voided=n % 2 == 0), range(8))
+        )
+    assert sorted(one.number for one in said) == list(range(1, 9))
+    assert votes.tombstones(lake) == [max(said, key=lambda one: one.number)]
+
+
+def test_a_void_of_an_earlier_version_counts_and_can_be_taken_back(lake: Lake) -> None:
+    key = f"annotators/{votes.annotator_key('b')}.voided.json"
+    asking(lake, "monday", A, "abcd")
+    collect_and_announce(lake)
+    lake.put_json(key, {"annotator": "b", "by": "lead", "reason": "guesses", "voided": True, "pending": True})
+    assert finish(lake) == ["monday"]
+    assert finish(lake) == []
+    assert votes.voided(lake)["b"].reason == "guesses"
+    unvoid(lake, "b", by="lead")
+    assert votes.voided(lake) == {}
+    assert finish(lake) == []
 
 
 @pytest.mark.parametrize("back", [False, True])

@@ -61,6 +61,39 @@ def test_it_follows_its_sources(bucket: S3Location, nights: list[dict[str, str]]
             before = versions
 
 
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(least=st.sampled_from([1, 4_096]), before=st.integers(0, 3), killed_at=st.integers(0, 5))
+def test_who_is_killed_while_rows_are_derived_goes_on_where_it_was(
+    tmp_path_factory: pytest.TempPathFactory, least: int, before: int, killed_at: int
+) -> None:
+    store = open_store(S3Settings(uri=f"file://{tmp_path_factory.mktemp('lake')}"))
+    source, names = Source(), [f"n{number}" for number in range(9)]
+
+    def until_killed(names: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+        yield from source.derive(names[:killed_at])
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_LEAST_BASE", least)
+        patch.setattr(module, "_SAVE_SECONDS", 0.0)
+        source.versions = dict.fromkeys(names[:before], "1")
+        View(store, "test", SCHEMA).rows(source.versions, source.derive)
+        source.versions = dict.fromkeys(names, "1")
+        with pytest.raises(KeyboardInterrupt):
+            View(store, "test", SCHEMA).rows(source.versions, until_killed)
+        held = View(store, "test", SCHEMA).rows(source.versions, source.derive)
+    assert source.asked == names  # each once
+    assert sorted(held["text"].to_pylist()) == source.all_rows()
+
+
+def test_rows_are_read_as_they_are_needed(bucket: S3Location) -> None:
+    """Who is killed late has the first rows: they are not held back until all are read."""
+    read: list[str] = []
+    rows = module.each(lambda name: read.append(name) or pa.table({"text": [name]}), threads=2)(list("abcdefghijkl"))
+    assert next(iter(rows))[0] == "a"
+    assert len(read) < 12
+
+
 def test_a_lost_or_foreign_file_costs_time_only(bucket: S3Location) -> None:
     store, source = store_at(bucket), Source()
     source.versions = {"a": "1", "b": "1"}

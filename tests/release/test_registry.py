@@ -183,6 +183,34 @@ def test_withdrawn_photos_are_told_although_nothing_is_released(world: World) ->
 
 
 @pytest.mark.usefixtures("without_suite")
+def test_photos_that_are_withdrawn_during_a_publish_do_not_stop_it_unless_they_are_in_it(world: World) -> None:
+    prints, queries = drawn_lake.fill(world.lake, range(2))
+    settings = world.settings(prints.queries)
+    publish(settings)
+    drawn_lake.fill(world.lake, range(2, 3), intake="second")
+
+    second = publish(settings, approve=lambda drafts: tell_withdrawn(settings, ["0" * 64]))
+    named = set(json.loads(world.git("show", f"{second.tag}:withdrawn.json")))
+    assert (second.version, named) == ("0.2.0", {hash_of_image("0" * 64)})
+    assert world.pull(second.tag or "", "second").returncode == 0
+    assert verify(world.folder / "second").rows == 6
+
+    drawn_lake.fill(world.lake, range(3, 4), intake="third")
+    image, refs = queries[0]["image_id"], world.refs()
+
+    def withdraw_ours(drafts: Any) -> bool:
+        world.lake.write_tombstone(image, reason="asked", blob_sha=None)
+        return tell_withdrawn(settings, [image])
+
+    with pytest.raises(RegistryError, match="1 of its photos were withdrawn meanwhile; run it again"):
+        publish(settings, approve=withdraw_ours)
+    assert [line for line in world.refs().splitlines() if "tags" in line] == [
+        line for line in refs.splitlines() if "tags" in line
+    ]
+    assert (publish(settings).version, world.git("diff", "main", "training-set/default@v1.0.0")) == ("1.0.0", "")
+
+
+@pytest.mark.usefixtures("without_suite")
 def test_a_refused_approval_leaves_everything_as_it_was(world: World) -> None:
     prints, _ = drawn_lake.fill(world.lake, range(1))
     seen: list[Release] = []

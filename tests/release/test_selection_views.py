@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from hopchain_etl.annotation.voiding import void
+from hopchain_etl.lake import view
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.object_store import StoreError
+from hopchain_etl.release import selection
 from hopchain_etl.release.assemble import Params
 from hopchain_etl.release.decontaminate import normal
 from hopchain_etl.release.inputs import Inputs
@@ -169,6 +171,42 @@ def test_what_is_kept_is_not_read_again(world: World) -> None:
         folder = lake.folder(table, fingerprint, Shard("first", 0))
         lake.store.delete([entry.key for entry in lake.store.list_objects(folder) if entry.key.endswith(".parquet")])
     assert world.selected() == before
+
+
+def test_a_first_selection_that_is_killed_goes_on_where_it_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view, "_SAVE_SECONDS", 0.0)
+    judge, judged = selection._Selector.verdicts, []
+
+    def killed_at_the_last(self: Any, place: Any) -> Any:
+        if len(judged) == 1:
+            raise KeyboardInterrupt
+        judged.append(place)
+        return judge(self, place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(selection._Selector, "verdicts", killed_at_the_last)
+        with pytest.raises(KeyboardInterrupt):
+            world.selected()
+
+    def noted(self: Any, place: Any) -> Any:
+        judged.append(place)
+        return judge(self, place)
+
+    monkeypatch.setattr(selection._Selector, "verdicts", noted)
+    told = world.selected()
+    assert len(judged) == len(set(judged)) == len(told) == 2
+
+
+def test_a_change_writes_only_the_verdicts_of_its_segment_again(world: World) -> None:
+    def verdicts() -> dict[str, str]:
+        return {entry.key: entry.etag for entry in world.lake.store.list_objects("views/release-verdicts-default-")}
+
+    world.selected()
+    before = verdicts()
+    correct_a_photo(world)
+    world.selected()
+    changed = {key.split("/")[1] for key, etag in verdicts().items() if before.get(key) != etag}
+    assert len(changed) == 1
 
 
 def test_who_may_only_read_selects_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
