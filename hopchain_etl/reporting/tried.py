@@ -16,6 +16,7 @@ from hopchain_etl.reporting.cards import WIDTH, Card, card
 from hopchain_etl.reporting.label_notes import label_notes
 from hopchain_etl.reporting.why import SeenPhoto, things, why_not
 from hopchain_etl.stages.engine_calls import group_rows_by
+from hopchain_etl.stages.who_saw import seen_by
 from hopchain_etl.templating import render
 
 Row = dict[str, Any]
@@ -83,6 +84,7 @@ class _ShardRows:
     """The rows of a shard's stages by image_id."""
 
     def __init__(self, build: Build, rows: BuildRows, shard: Shard) -> None:
+        self.rows = rows
         self.instances = group_rows_by(rows.of("segment", shard), "image_id")
         self.categories = group_rows_by(rows.of("detect", shard), "image_id")
         queries = rows.of("generate", shard)
@@ -112,10 +114,11 @@ def _tried(
         read.instances.get(photo, ()),
         read.rejects.get(photo, ()),
         quality=categories[0]["quality"] if categories else None,
-        judged_by_boxes=build.steps["segment"].lineage.identity.model.startswith(_JUDGES_BY_BOXES),
+        judged_by_boxes=_segmenter(build, read, photo).startswith(_JUDGES_BY_BOXES),
     )
     masks = {row["instance_id"]: row["mask"] for row in seen.instances}
-    cards = tuple(card(row, masks) for row in read.queries.get(photo, ()))
+    eyes = next(map(read.rows.eyes, seen.instances), "")
+    cards = tuple(card(row, masks, eyes) for row in read.queries.get(photo, ()))
     return TriedPhoto(
         name=name,
         photo=photo_uri(build.lake.blob(image["blob_sha"]), WIDTH),
@@ -128,6 +131,11 @@ def _tried(
         why=() if cards else tuple(why_not(seen, known)),
         notes=read.notes.get(photo, ()),
     )
+
+
+def _segmenter(build: Build, read: _ShardRows, photo: str) -> str:
+    """Return the model whose answer a photo's instances are, or of all photos, if it has none."""
+    return str(seen_by(build.steps["segment"].lineage.facts, next(iter(read.instances.get(photo, ())), {}))["model"])
 
 
 def _layers(seen: SeenPhoto) -> Iterator[Layer]:
