@@ -146,6 +146,15 @@ def test_a_mistake_is_a_reject_with_file_and_id(tmp_path: Path, labels: Row, exp
     assert "labels.json" in reject["detail"]
 
 
+def test_a_mask_of_cvat_outside_of_its_photo_is_a_reject_with_file_and_id(tmp_path: Path) -> None:
+    image = '<image id="4" name="a.png"><mask label="cat" left="300" top="9" width="50" height="2" rle="0, 100"/>'
+    build = built(tmp_path, f"<annotations>{image}</image></annotations>")
+    (reject,) = rejects(build)
+    assert (reject["reason"], json.loads(reject["payload"])["id"]) == ("outside", "4, shape 1")
+    assert reject["detail"].startswith("labels.json, id 4, shape 1: ")
+    assert "320 x 240" in reject["detail"]
+
+
 @pytest.mark.parametrize(
     "damaged",
     [
