@@ -216,7 +216,8 @@ def _grouped(instances: pa.Table, image_ids: pa.ChunkedArray) -> pa.Array:
     held, place = instances.filter(pc.is_valid(place)), place.drop_null().to_numpy()
     ends = np.cumsum(np.bincount(place, minlength=len(image_ids)))
     ordered = held.take(pa.array(np.argsort(place, kind="stable")))
-    ordered = ordered.combine_chunks().cast(pa.schema(list(schemas.RELEASED_INSTANCE)))
+    released = pa.schema(list(schemas.RELEASED_INSTANCE))
+    ordered = ordered.select(released.names).combine_chunks().cast(released)
     structs = pa.StructArray.from_arrays(
         [ordered[name].combine_chunks() for name in ordered.column_names], fields=list(ordered.schema)
     )

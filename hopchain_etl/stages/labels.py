@@ -71,6 +71,12 @@ def by_photo(lake: Lake, sources: Sequence[tuple[str, str]], shard: Shard) -> di
 # --- reading the files ---
 
 
+def is_label_file(uri: str, settings: LabelsSettings) -> bool:
+    """Return whether an object of the source is read as labels, and so is no photo, whatever it holds."""
+    named = settings.uri.rstrip("/")
+    return uri == named or (uri.startswith(f"{named}/" if named else "") and uri.casefold().endswith(SUFFIXES))
+
+
 @dataclass(frozen=True)
 class _File:
     """A label file in its store."""
