@@ -52,6 +52,7 @@ class LabelledPhoto:
     doubtful: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     exhaustive: bool | None = None
+    sole: str = ""  # format whose files each label one photo: two of them cannot both be of the same one
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def _voc(root: Element, stem: str) -> Iterator[Entry]:
     except LabelError as error:
         yield Mistake(error.reason, str(error), stem)
         return
-    yield LabelledPhoto(stem, (root.findtext("filename") or "").strip() or stem, size=sides)
+    yield LabelledPhoto(stem, (root.findtext("filename") or "").strip() or stem, size=sides, sole="voc")
     for place, one in enumerate(root.iterfind("object"), start=1):
         category = (one.findtext("name") or "").strip()
         try:
