@@ -24,7 +24,9 @@ from hopchain_etl.project_files import project_file
 
 ANNOTATORS = ("ann", "ben", "cleo", "dan")
 USERS = {"admin": "admin", "lead": "user", **dict.fromkeys(ANNOTATORS, "user")}
-_POOLS = {"gpu": 2, "vlm": 2}
+PARALLEL_TASKS = 2
+_POOLS = dict.fromkeys(("gpu", "vlm"), PARALLEL_TASKS)
+_SECONDS_UNTIL_PARSED_AGAIN = "300"  # of an unchanged DAG; each time takes a core for some seconds
 _AIRFLOW = (sys.executable, "-m", "airflow")
 _PARTS = (("api-server",), ("scheduler", "--skip-serve-logs"), ("dag-processor",), ("triggerer", "--skip-serve-logs"))
 
@@ -183,7 +185,7 @@ def _configuration(server: AirflowServer) -> dict[str, str]:
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(project_file("plugins")),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__PARALLELISM": "2",
+        "AIRFLOW__CORE__PARALLELISM": str(PARALLEL_TASKS),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in USERS.items()),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{server.url}/execution/",
@@ -191,6 +193,7 @@ def _configuration(server: AirflowServer) -> dict[str, str]:
         "AIRFLOW__API__PORT": str(server.port),
         "AIRFLOW__API_AUTH__JWT_SECRET": _secret(home),
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": _SECONDS_UNTIL_PARSED_AGAIN,
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "NO_PROXY": "127.0.0.1,localhost",
         "OMP_NUM_THREADS": "1",

@@ -21,6 +21,13 @@ from hopchain_etl.templating import render
 
 Row = dict[str, Any]
 _CERTAIN, _DOUBTFUL = COLOURS[0], COLOURS[1]
+_DOES = {
+    "detect": "things named",
+    "segment": "outlined",
+    "generate": "questions written",
+    "judge": "questions judged",
+    "screen": "questions tried",
+}
 _JUDGES_BY_BOXES = "local-"  # how the models of segmenters begin that use ``engines.vision.certainty``
 
 
@@ -170,6 +177,7 @@ def write_page(photos: Sequence[TriedPhoto], build: Build, notes: Sequence[str] 
         notes=notes,
         questions=sum(len(one.cards) for one in photos),
         asked=sum(bool(one.cards) for one in photos),
+        does=_DOES,
         profile=build.settings.engines.profile.value,
         engines={name: step.lineage.identity for name, step in build.steps.items()},
     )
