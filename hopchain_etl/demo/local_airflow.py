@@ -35,6 +35,10 @@ class AirflowServerError(Exception):
     """The local Airflow did not start or did not answer; the message names its logs."""
 
 
+class UnansweredError(AirflowServerError):
+    """A request was not answered in time; on a busy machine the next one may be."""
+
+
 @dataclass(frozen=True)
 class AirflowServer:
     """A local Airflow in ``home``; ``url`` is its UI and API."""
@@ -57,8 +61,11 @@ class AirflowServer:
         token = self._token()
         return _http(method, f"{self.url}/api/v2/{path}", body, {"Authorization": f"Bearer {token}"})
 
-    def run_dag(self, dag_id: str, conf: Mapping[str, Any], *, timeout: float = 900) -> dict[str, Any]:
-        """Trigger a DAG, wait until it ends and return the run; raise AirflowServerError if it fails."""
+    def run_dag(self, dag_id: str, conf: Mapping[str, Any], *, timeout: float = 1_800) -> dict[str, Any]:
+        """Trigger a DAG, wait until it ends and return the run; raise AirflowServerError if it fails.
+
+        ``timeout`` is in seconds. A request that is not answered meanwhile is asked again.
+        """
         self._until_parsed(dag_id)
         self.call("PATCH", f"dags/{dag_id}", {"is_paused": False})
         run_id: str = self.call("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None, "conf": dict(conf)})[
@@ -66,7 +73,10 @@ class AirflowServer:
         ]
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            run: dict[str, Any] = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")
+            try:
+                run: dict[str, Any] = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")
+            except UnansweredError:
+                continue
             if run["state"] == "success":
                 return run
             if run["state"] == "failed":
@@ -248,4 +258,4 @@ def _http(method: str, url: str, body: Any, headers: dict[str, str]) -> Any:
     except urllib.error.HTTPError as error:
         raise AirflowServerError(f"{method} {url}: {error.code} {error.read()[:300]!r}") from error
     except OSError as error:
-        raise AirflowServerError(f"{method} {url}: {error}") from error
+        raise UnansweredError(f"{method} {url}: {error}") from error

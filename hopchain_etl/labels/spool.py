@@ -29,6 +29,7 @@ from hopchain_etl.labels.names import alike, candidates, folders, nearness, step
 
 MOST_TOLD = 200  # mistakes of one kind in one file that are told one by one; the rest is counted
 _CERTAIN = 1_000  # folders in common, for a photo that is known by its sha256
+_UNMATCHED = {"unknown_photo": "no photo goes by its name", "ambiguous_photo": "several photos go by its name"}
 MOST_THINGS = 2_000  # annotations of a photo; more are not believed
 
 _TABLES = """
@@ -121,7 +122,7 @@ class Spool:
                     sql = "UPDATE photos SET image = NULL WHERE file = ? AND id = ? AND entry != ?"
                     self._db.execute(sql, (file, entry.id, said))
                 elif why:
-                    self._fault(file, Mistake(why, "no photo, or several, go by its name", entry.id))
+                    self._fault(file, Mistake(why, _UNMATCHED[why], entry.id))
             case CategoryName():
                 known = Mistake("duplicate_id", "another category has this id", entry.id)
                 named = (file, entry.id, entry.name)

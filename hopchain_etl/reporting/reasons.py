@@ -52,7 +52,7 @@ OF_LABELS: Mapping[str, str] = {
     "refused": "the file may not be read",
     "vanished": "the file is gone",
     # photos
-    "unknown_photo": "there is no such photo",
+    "unknown_photo": "the photo is not among these",
     "ambiguous_photo": "it may be about another photo",
     "label_size": "it was drawn on the photo at another size or turned",
     "too_many": "one photo has too many labels",

@@ -107,7 +107,7 @@ VOC = (
         pytest.param(
             {"one/labels/train/1.txt": CENTRED, "one/labels/val/1.txt": b"1 0.2 0.2 0.2 0.2"},
             [("cat", True)],
-            ["1.txt, id one/labels/val/1: no photo, or several, go by its name"],
+            ["1.txt, id one/labels/val/1: no photo goes by its name"],
             id="the-other-split-is-not-there",
         ),
     ],
