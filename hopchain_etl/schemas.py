@@ -48,6 +48,9 @@ LABELS = pa.schema(
 # Boxes found by a detector that localises objects; null for a detector that only names categories.
 FOUND = pa.struct([("box", BOX), ("score", pa.float32()), ("text", pa.string())])
 
+# Which of the lineage's engines answered for this photo; null in older versions, and then what the lineage says.
+ENGINE = pa.struct([("model", pa.string()), ("revision", pa.string())])
+
 CATEGORIES = pa.schema(
     [
         ("image_id", pa.string()),
@@ -56,6 +59,7 @@ CATEGORIES = pa.schema(
         ("complexity", pa.int8()),  # of the image, 1 to 10
         ("quality", pa.string()),  # of the image: high, medium, low
         ("found", pa.list_(FOUND)),
+        ("detector", ENGINE),
     ]
 )
 
@@ -71,8 +75,11 @@ INSTANCES = pa.schema(
         ("area", pa.int64()),  # px
         ("attributes", pa.map_(pa.string(), pa.string())),
         ("text", pa.string()),
+        ("detector", ENGINE),  # of the photo: who named its categories
+        ("segmenter", ENGINE),
     ]
 )
+WHO_SAW = ("detector", "segmenter")
 
 HOP = pa.struct(
     [
@@ -188,9 +195,11 @@ def _released(*columns: tuple[str, pa.DataType, str]) -> pa.Schema:
 # Increased when a column is removed or changes its meaning; training_set.dataset rejects sets of other versions.
 TRAINING_SCHEMA = "3"
 
-# Like INSTANCES, but without maps: Hugging Face's `datasets` does not support them.
+# Like INSTANCES, but without maps: Hugging Face's `datasets` does not support them. Who saw it is said by `stages`.
 _PAIRS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.string())]))
-RELEASED_INSTANCE = pa.struct([one.with_type(_PAIRS) if pa.types.is_map(one.type) else one for one in INSTANCES])
+RELEASED_INSTANCE = pa.struct(
+    [one.with_type(_PAIRS) if pa.types.is_map(one.type) else one for one in INSTANCES if one.name not in WHO_SAW]
+)
 
 TRAINING_IMAGES = _released(
     ("image_id", pa.string(), "sha256 of the source bytes"),
@@ -249,6 +258,7 @@ TRAINING_ROWS = _released(
     ),
     ("author", pa.string(), "model that wrote the question, or program-author"),
     ("lineage", pa.string(), "fingerprint of the queries table: every model, prompt and parameter behind the row"),
+    # Of detect and segment: which saw this photo. "labels" read label files.
     ("stages", pa.list_(STAGE), "detect, segment, generate and screen with fingerprint, model and its revision"),
     ("source_uri", pa.string(), "where the photo was read"),
     ("source", pa.string(), "who the photo is from, as stated with it"),

@@ -42,8 +42,9 @@ def ingest(intake: IntakeName = None) -> None:
     errors = ShardErrors()
     with watched() as (progress, stop):
         result = _ingest(settings, intake, progress, stop, errors)
+    labels = f", of which {result.label_files} are label files" if result.label_files else ""
     Console().print(
-        f"intake {result.intake}: {result.new} new of {result.listed} listed; "
+        f"intake {result.intake}: {result.new} new of {result.listed} listed{labels}; "
         f"{result.ok} usable, {result.rejected} rejected, {result.failed} failed"
     )
     errors.raise_any()

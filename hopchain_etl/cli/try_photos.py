@@ -201,7 +201,7 @@ def _table(tried: list[TriedPhoto]) -> Table:
     figures = [Column(name, justify="right") for name in ("certain", "in doubt", "questions")]
     asked, total = sum(bool(one.cards) for one in tried), sum(len(one.cards) for one in tried)
     title = f"{len(tried)} photos tried, {asked} with questions, {total} questions"
-    table = Table(Column("photo", overflow="fold"), *figures, "why none", title=title)
+    table = Table(Column("photo", overflow="fold"), *figures, "why it has no question", title=title)
     for one in tried:
         counts = map(str, (one.certain, one.doubtful, len(one.cards)))
         table.add_row(_plain(one.name), *counts, _plain(one.why[0] if one.why else ""))

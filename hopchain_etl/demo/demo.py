@@ -37,6 +37,7 @@ from hopchain_etl.training_set.verify import verify
 
 FOLDER = Path(".demo")
 _IMAGES = 36  # so that all photos fit into two thirds of them
+_SHARD_SIZE = 9  # as many shards for each of the tasks that run side by side
 _CONNECTION = "hopchain_s3"
 _console = Console()
 
@@ -73,7 +74,7 @@ def main() -> None:
     with clock.step("airflow_ready", "Airflow ready"):
         local_airflow.wait_until_healthy(airflow)
     with clock.step("build", "Airflow runs hopchain_build"):
-        airflow.run_dag("hopchain_build", {"shard_size": 8, "intakes": "all"})
+        airflow.run_dag("hopchain_build", {"shard_size": _SHARD_SIZE, "intakes": "all"})
     with clock.step("release", "Airflow runs hopchain_release"):
         airflow.run_dag("hopchain_release", {"policy": "unreviewed"})
     with clock.step("stop", "Airflow stopping"):
@@ -148,6 +149,8 @@ def up_airflow(folder: Path, server: ServerInfo) -> AirflowServer:
         f"AIRFLOW_CONN_{_CONNECTION.upper()}": json.dumps(connection),
         "HOPCHAIN_LAKE__CONNECTION": _CONNECTION,
         "HOPCHAIN_ORCHESTRATE__RETRY_DELAY_SECONDS": "5",
+        # One mapped task of a stage for each place to run it: each loads the stage's libraries anew, for 5 to 10 s.
+        "HOPCHAIN_ORCHESTRATE__MAX_MAPPED": str(local_airflow.PARALLEL_TASKS),
         "HOPCHAIN_DESK__ANNOTATORS": json.dumps([f"user:{name}" for name in local_airflow.ANNOTATORS]),
         "HOPCHAIN_DESK__LEADS": json.dumps(["user:lead", "role:admin"]),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

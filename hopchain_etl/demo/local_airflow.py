@@ -24,13 +24,19 @@ from hopchain_etl.project_files import project_file
 
 ANNOTATORS = ("ann", "ben", "cleo", "dan")
 USERS = {"admin": "admin", "lead": "user", **dict.fromkeys(ANNOTATORS, "user")}
-_POOLS = {"gpu": 2, "vlm": 2}
+PARALLEL_TASKS = 2
+_POOLS = dict.fromkeys(("gpu", "vlm"), PARALLEL_TASKS)
+_SECONDS_UNTIL_PARSED_AGAIN = "300"  # of an unchanged DAG; each time takes a core for some seconds
 _AIRFLOW = (sys.executable, "-m", "airflow")
 _PARTS = (("api-server",), ("scheduler", "--skip-serve-logs"), ("dag-processor",), ("triggerer", "--skip-serve-logs"))
 
 
 class AirflowServerError(Exception):
     """The local Airflow did not start or did not answer; the message names its logs."""
+
+
+class UnansweredError(AirflowServerError):
+    """A request was not answered in time; on a busy machine the next one may be."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,11 @@ class AirflowServer:
         token = self._token()
         return _http(method, f"{self.url}/api/v2/{path}", body, {"Authorization": f"Bearer {token}"})
 
-    def run_dag(self, dag_id: str, conf: Mapping[str, Any], *, timeout: float = 900) -> dict[str, Any]:
-        """Trigger a DAG, wait until it ends and return the run; raise AirflowServerError if it fails."""
+    def run_dag(self, dag_id: str, conf: Mapping[str, Any], *, timeout: float = 1_800) -> dict[str, Any]:
+        """Trigger a DAG, wait until it ends and return the run; raise AirflowServerError if it fails.
+
+        ``timeout`` is in seconds. A request that is not answered meanwhile is asked again.
+        """
         self._until_parsed(dag_id)
         self.call("PATCH", f"dags/{dag_id}", {"is_paused": False})
         run_id: str = self.call("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None, "conf": dict(conf)})[
@@ -64,7 +73,10 @@ class AirflowServer:
         ]
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            run: dict[str, Any] = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")
+            try:
+                run: dict[str, Any] = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")
+            except UnansweredError:
+                continue
             if run["state"] == "success":
                 return run
             if run["state"] == "failed":
@@ -183,7 +195,7 @@ def _configuration(server: AirflowServer) -> dict[str, str]:
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(project_file("plugins")),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__PARALLELISM": "2",
+        "AIRFLOW__CORE__PARALLELISM": str(PARALLEL_TASKS),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in USERS.items()),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{server.url}/execution/",
@@ -191,6 +203,7 @@ def _configuration(server: AirflowServer) -> dict[str, str]:
         "AIRFLOW__API__PORT": str(server.port),
         "AIRFLOW__API_AUTH__JWT_SECRET": _secret(home),
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": _SECONDS_UNTIL_PARSED_AGAIN,
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "NO_PROXY": "127.0.0.1,localhost",
         "OMP_NUM_THREADS": "1",
@@ -245,4 +258,4 @@ def _http(method: str, url: str, body: Any, headers: dict[str, str]) -> Any:
     except urllib.error.HTTPError as error:
         raise AirflowServerError(f"{method} {url}: {error.code} {error.read()[:300]!r}") from error
     except OSError as error:
-        raise AirflowServerError(f"{method} {url}: {error}") from error
+        raise UnansweredError(f"{method} {url}: {error}") from error

@@ -122,8 +122,8 @@ class Trial:
             reader = Build(self.settings, validate=_unchecked)  # its lake is used by one thread
             ingested = reading.submit(reader.ingest, _INTAKE, progress=progress, stop=stop)
             try:
-                if self.build.uses_labels:  # a label file is read once, for all photos
-                    ingested.result()
+                if self.build.uses_labels:  # a label file is read once, for all photos, and is none itself
+                    self._shards = list(ingested.result().shards)
                     self.build.read_labels()
                     self.notes = label_notes(self.build, self._shards).get(None, ())
                 for shard in self._shards:

@@ -80,6 +80,12 @@ def answering(engine: Any) -> Identity | Callable[[Any], Identity]:
     return engine.identity_of if isinstance(engine, FirstOf) else _identity(engine)
 
 
+def who_answers(engine: Any, job: Any) -> dict[str, str]:
+    """Return model and revision of who answers a job, for the column that says who saw its photo."""
+    identity = engine.identity_of(job) if isinstance(engine, FirstOf) else _identity(engine)
+    return {"model": identity.model, "revision": identity.revision}
+
+
 def combined(identities: Sequence[Identity]) -> Identity:
     """Return one identity for several engines that do one stage's work; of one engine its own."""
     if len(identities) == 1:

@@ -117,8 +117,8 @@ def _outline(value: Any) -> tuple[tuple[tuple[float, ...], ...] | None, JSON | N
     if isinstance(value, Mapping):
         size, counts = value.get("size"), value.get("counts")
         if not isinstance(counts, str):
-            counts = [int(run) for run in entries.numbers(counts, "the runs of a mask")]
-        return None, {"size": [int(side) for side in entries.numbers(size, "the size of a mask", 2)], "counts": counts}
+            counts = entries.whole_numbers(counts, "the runs of a mask")
+        return None, {"size": entries.whole_numbers(size, "the size of a mask", 2), "counts": counts}
     if isinstance(value, list) and value:
         rings = [value] if not isinstance(value[0], list) else value  # some tools write one polygon without its list
         return tuple(entries.numbers(ring, "a polygon") for ring in rings), None

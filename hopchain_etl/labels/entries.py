@@ -52,6 +52,7 @@ class LabelledPhoto:
     doubtful: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     exhaustive: bool | None = None
+    sole: str = ""  # format whose files each label one photo: two of them cannot both be of the same one
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,9 @@ class Stated:
 class LabelledThing:
     """An annotated thing. Coordinates are px of the photo as annotated, or shares of its sides (``in_shares``).
 
-    Its outline is the first of ``rle``, ``polygons`` and ``box`` (x1, y1, x2, y2) that is there. ``doubtful``: it is a
-    crowd, or its annotator was not sure.
+    Its outline is the first of ``rle``, ``polygons`` and ``box`` (x1, y1, x2, y2) that is there. ``rle`` has
+    ``counts`` and either COCO's ``size`` (height, width), or a ``window`` of the photo (left, top, width, height) that
+    they fill row by row. ``doubtful``: it is a crowd, or its annotator was not sure.
     """
 
     id: str  # in its file
@@ -169,6 +171,15 @@ def numbers(values: Any, what: str, count: int | None = None) -> tuple[float, ..
             if all(map(math.isfinite, found)):
                 return found
     return tuple(number(value, what) for value in values)
+
+
+def whole_numbers(values: Any, what: str, count: int | None = None) -> list[int]:
+    """Return a list of whole numbers, ``count`` of them if given; raise LabelError for anything else."""
+    found = numbers(values, what, count)
+    for one in found:
+        if not one.is_integer():
+            raise LabelError("bad_number", f"{what} has {one:g}, not a whole number")
+    return list(map(int, found))
 
 
 def size(width: Any, height: Any) -> tuple[int, int] | None:

@@ -53,6 +53,7 @@ def _task(task: JSON, name: str) -> Iterator[Entry]:
         where = f"{name}, region {place} ({ascii(region)[1:-1]})"
         category = next(filter(None, map(_label, parts)), None)
         try:
+            _check_size(parts, size)
             yield from _region(parts, name, where, category, size)
         except LabelError as error:
             yield Mistake(error.reason, str(error), where, name, category)
@@ -94,6 +95,16 @@ def _region(
     attributes, stated = entries.described({name: one for name, one in said.items() if one != written})
     outline = _outline(_shape(drawn[0]), _value(drawn[0]), size)
     yield LabelledThing(where, photo, category, **outline, text=written or stated, attributes=attributes)
+
+
+def _check_size(parts: list[JSON], size: tuple[int, int] | None) -> None:
+    """Raise LabelError if a region was drawn on a photo of another size than the first of its task, or a turned one."""
+    for part in parts:
+        own = entries.size(part.get("original_width"), part.get("original_height"))
+        if own not in (None, size):
+            raise LabelError("label_size", f"drawn at {own}, the first region at {size}: width and height in px")
+        if angle := entries.number(part.get("image_rotation") or 0, "image_rotation"):
+            raise LabelError("label_size", f"drawn on the photo turned by {angle:g} degrees")
 
 
 def _said(part: JSON) -> str:

@@ -16,7 +16,6 @@ from hopchain_etl.quality.masks import read_mask
 
 SLACK = 2.0  # px that an outline may reach out of the photo: tools round, and some count from 1
 MOST_POINTS = 100_000  # of a polygon
-MOST_PIXELS = 100_000_000  # of a photo
 
 Rle = dict[str, Any]
 
@@ -24,11 +23,11 @@ Rle = dict[str, Any]
 def mask_of(thing: LabelledThing, width: int, height: int) -> Rle:
     """Return the mask of a thing in a photo of that size: ``{"size": [height, width], "counts": ascii}``.
 
-    A thing without an outline other than a box gets all pixels that the box touches. Raises LabelError: bad_mask,
-    bad_polygon, outside, zero_area, no_outline.
+    A thing without an outline other than a box gets all pixels that the box touches. Raises LabelError: label_size,
+    bad_mask, bad_polygon, outside, zero_area, no_outline.
     """
     if thing.rle is not None:
-        mask = _checked(thing.rle, width, height)
+        mask = _checked(thing.rle, width, height) if "size" in thing.rle else _placed(thing.rle, width, height)
     elif thing.polygons:
         mask = _filled(thing.polygons, thing.in_shares, width, height)
     elif thing.box is not None:
@@ -65,21 +64,22 @@ def _turned(points: Sequence[tuple[float, float]], degrees: float, pivot: tuple[
     return tuple(side for x, y in moved for side in (pivot[0] + x * cos - y * sin, pivot[1] + x * sin + y * cos))
 
 
-def placed(runs: Sequence[int], box: tuple[int, int, int, int], width: int, height: int) -> Rle:
-    """Return the mask of a photo from runs of background and mask, row by row, of a window: left, top, width, height.
+def _placed(rle: Mapping[str, Any], width: int, height: int) -> Rle:
+    """Return the mask of a photo from runs of background and mask, row by row, of a window of it.
 
-    Raises LabelError if the runs do not fill the window, or the window is not inside a photo of possible size.
+    The window is held against the photo itself, not against what the file says of its size, before any pixel is made.
     """
-    left, top, wide, high = box
-    inside = min(left, top) >= 0 and min(wide, high) >= 1 and left + wide <= width and top + high <= height
-    if not inside or width * height > MOST_PIXELS:
-        raise LabelError("outside", f"a mask of {wide} x {high} px at ({left}, {top})")
+    (left, top, wide, high), runs = rle["window"], rle["counts"]
+    if min(left, top) < 0 or min(wide, high) < 1 or left + wide > width or top + high > height:
+        where = f"a mask of {wide} x {high} px at ({left}, {top})"
+        raise LabelError("outside", f"{where} in a photo of {width} x {height} px")
     if min(runs, default=-1) < 0 or sum(runs) != wide * high:
         raise LabelError("bad_mask", f"the runs add up to {sum(runs)}, not to {wide * high} px")
     pixels = np.zeros((height, width), np.uint8, order="F")
     values = (np.arange(len(runs)) % 2).astype(np.uint8)  # a byte for each pixel, not eight
     pixels[top : top + high, left : left + wide] = np.repeat(values, runs).reshape(high, wide)
-    return {"size": [height, width], "counts": coco.encode(pixels)["counts"].decode("ascii")}
+    made: Rle = coco.encode(pixels)
+    return made
 
 
 def _checked(rle: Mapping[str, Any], width: int, height: int) -> Rle:

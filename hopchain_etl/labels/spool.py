@@ -29,6 +29,7 @@ from hopchain_etl.labels.names import alike, candidates, folders, nearness, step
 
 MOST_TOLD = 200  # mistakes of one kind in one file that are told one by one; the rest is counted
 _CERTAIN = 1_000  # folders in common, for a photo that is known by its sha256
+_UNMATCHED = {"unknown_photo": "no photo goes by its name", "ambiguous_photo": "several photos go by its name"}
 MOST_THINGS = 2_000  # annotations of a photo; more are not believed
 
 _TABLES = """
@@ -37,9 +38,11 @@ CREATE INDEX lake_name ON lake (name);
 CREATE INDEX lake_stem ON lake (stem);
 CREATE INDEX lake_image ON lake (image);
 CREATE TABLE photos (
-  file INTEGER, id TEXT, image TEXT, shared INTEGER, entry TEXT, PRIMARY KEY (file, id)
+  file INTEGER, id TEXT, image TEXT, shared INTEGER, entry TEXT, uri TEXT, sole TEXT, PRIMARY KEY (file, id)
 ) WITHOUT ROWID;
 CREATE INDEX photos_image ON photos (image);
+CREATE INDEX photos_sole ON photos (uri, sole) WHERE sole != '';
+CREATE TABLE files (file INTEGER PRIMARY KEY, uri TEXT);
 CREATE TABLE things (place INTEGER PRIMARY KEY, file INTEGER, id TEXT, photo TEXT, entry TEXT);
 CREATE UNIQUE INDEX things_id ON things (file, id);
 CREATE INDEX things_photo ON things (file, photo);
@@ -96,6 +99,7 @@ class Spool:
         """Add what a file says, all of it or, if ``entries`` raises, nothing."""
         with self._transaction():
             try:
+                self._db.execute("INSERT INTO files VALUES (?, ?)", (file, uri))
                 for entry in entries:
                     self._add(file, uri, entry)
                 self._keep_likeliest(file)
@@ -109,15 +113,16 @@ class Spool:
                 sql = "INSERT OR IGNORE INTO things (file, id, photo, entry) VALUES (?,?,?,?)"
                 self._insert(sql, (file, entry.id, entry.photo, json.dumps(vars(entry))), known)
             case LabelledPhoto():
-                image, shared, why = self._find(entry, uri)
+                image, shared, at, why = self._find(entry, uri)
                 known = Mistake("duplicate_id", "another photo has this id", entry.id)
-                row = (file, entry.id, image, shared, json.dumps(vars(entry)))
-                if not self._insert("INSERT OR IGNORE INTO photos VALUES (?,?,?,?,?)", row, known):
+                said = json.dumps(vars(entry))
+                row = (file, entry.id, image, shared, said, at, entry.sole)
+                if not self._insert("INSERT OR IGNORE INTO photos VALUES (?,?,?,?,?,?,?)", row, known):
                     # Whose annotations these are, nobody can tell: neither photo gets them.
                     sql = "UPDATE photos SET image = NULL WHERE file = ? AND id = ? AND entry != ?"
-                    self._db.execute(sql, (file, entry.id, row[-1]))
+                    self._db.execute(sql, (file, entry.id, said))
                 elif why:
-                    self._fault(file, Mistake(why, "no photo, or several, go by its name", entry.id))
+                    self._fault(file, Mistake(why, _UNMATCHED[why], entry.id))
             case CategoryName():
                 known = Mistake("duplicate_id", "another category has this id", entry.id)
                 named = (file, entry.id, entry.name)
@@ -138,6 +143,44 @@ class Spool:
         for (name,) in self._db.execute(sql, (file,)).fetchall():
             self._db.execute("UPDATE photos SET image = NULL WHERE file = ? AND id = ?", (file, name))
             self._fault(file, Mistake("ambiguous_photo", "another photo of the file fits its name better", name))
+
+    def drop_rivals(self) -> None:
+        """Where several files of a format that has one for each photo end at the same one, keep the likeliest of them.
+
+        That is the one whose folders are most alike those of the photo. None is kept if two are as likely and say
+        different things: one of them is of another photo, and nobody can tell which. Call it once, after all files.
+        """
+        sql = """SELECT uri, sole FROM photos WHERE sole != '' AND image IS NOT NULL
+                 GROUP BY uri, sole HAVING COUNT(*) > 1"""
+        with self._transaction():
+            for uri, sole in self._db.execute(sql).fetchall():
+                self._drop_rivals_of(uri, sole)
+
+    def _drop_rivals_of(self, uri: str, sole: str) -> None:
+        sql = """SELECT file, id, shared, files.uri FROM photos JOIN files USING (file)
+                 WHERE photos.uri = ? AND sole = ? AND image IS NOT NULL ORDER BY file"""
+        within = folders(uri.split("/"))
+        ranked = [
+            ((shared, alike(folders(of.split("/")), within)), file, name, of)
+            for file, name, shared, of in self._db.execute(sql, (uri, sole)).fetchall()
+        ]
+        most = max(rank for rank, *_ in ranked)
+        best = [one for one in ranked if one[0] == most]
+        same = len({self._said(file, name) for _, file, name, _ in best}) == 1
+        for one in ranked:
+            if one is best[0] and same:
+                continue
+            _, file, name, _ = one
+            other = next(of for _, rival, _, of in best if rival != file)
+            why = "says the same" if one in best and same else "fits as well" if one in best else "fits its name better"
+            self._db.execute("UPDATE photos SET image = NULL WHERE file = ? AND id = ?", (file, name))
+            self._fault(file, Mistake("ambiguous_photo", f"for the same photo as {other}, which {why}", name))
+
+    def _said(self, file: int, name: str) -> tuple[str, ...]:
+        """Return what a file says of the things in a photo, without the photo's name."""
+        sql = "SELECT entry FROM things WHERE file = ? AND photo = ? ORDER BY place"
+        things = (json.loads(entry) for (entry,) in self._db.execute(sql, (file, name)))
+        return tuple(json.dumps({**one, "photo": ""}, sort_keys=True) for one in things)
 
     def _insert(self, sql: str, row: tuple[int | str | None, ...], known: Mistake) -> bool:
         """Insert a row whose first column is the file; return False, with a mistake, if its id is taken."""
@@ -162,20 +205,20 @@ class Spool:
 
     # --- which photo of the lake is meant ---
 
-    def _find(self, photo: LabelledPhoto, file: str) -> tuple[str | None, int, str | None]:
-        """Return the image_id that a file's photo is, how many folders say so, and why there is none."""
+    def _find(self, photo: LabelledPhoto, file: str) -> tuple[str | None, int, str | None, str | None]:
+        """Return the image_id that a file's photo is, how many folders say so, the uri, and why there is none."""
         if photo.sha256:
             known = self._db.execute("SELECT 1 FROM lake WHERE image = ?", (photo.sha256,)).fetchone()
-            return (photo.sha256, _CERTAIN, None) if known else (None, 0, "unknown_photo")
+            return (photo.sha256, _CERTAIN, None, None) if known else (None, 0, None, "unknown_photo")
         most, found = self._named(steps(photo.name or ""))
         if len(found) > 1:  # those that lie nearest to the file itself
             near = [nearness(uri, file) for uri, _ in found]
             found = [one for one, how_near in zip(found, near, strict=True) if how_near == max(near)]
         images = {image for _, image in found}
         if len(images) > 1:
-            return None, most, "ambiguous_photo"
+            return None, most, None, "ambiguous_photo"
         image = images.pop() if images else None
-        return image, most, None if image else "unknown_photo"
+        return image, most, min((uri for uri, _ in found), default=None), None if image else "unknown_photo"
 
     def _named(self, path: list[str]) -> tuple[int, list[tuple[str, str | None]]]:
         """Return uri and image_id of the photos that go by a path, and how many folders they have in common with it.

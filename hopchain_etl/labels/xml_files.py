@@ -51,7 +51,7 @@ def _voc(root: Element, stem: str) -> Iterator[Entry]:
     except LabelError as error:
         yield Mistake(error.reason, str(error), stem)
         return
-    yield LabelledPhoto(stem, (root.findtext("filename") or "").strip() or stem, size=sides)
+    yield LabelledPhoto(stem, (root.findtext("filename") or "").strip() or stem, size=sides, sole="voc")
     for place, one in enumerate(root.iterfind("object"), start=1):
         category = (one.findtext("name") or "").strip()
         try:
@@ -91,19 +91,19 @@ def _cvat(image: Element) -> Iterator[Entry]:
             continue
         name, category = f"{photo}, shape {place}", (shape.get("label") or "").strip()
         try:
-            yield _cvat_shape(shape, category, photo, name, sides)
+            yield _cvat_shape(shape, category, photo, name)
         except LabelError as error:
             yield Mistake(error.reason, str(error), name, photo, category)
 
 
-def _cvat_shape(shape: Element, category: str, photo: str, name: str, sides: tuple[int, int] | None) -> LabelledThing:
+def _cvat_shape(shape: Element, category: str, photo: str, name: str) -> LabelledThing:
     pairs = {one.get("name"): one.text for one in shape.iterfind("attribute")}
     attributes, written = entries.described({"occluded": shape.get("occluded") == "1", **pairs})
-    outline = _cvat_outline(shape, sides)
+    outline = _cvat_outline(shape)
     return LabelledThing(name, photo, category, **outline, text=written, attributes=attributes)
 
 
-def _cvat_outline(shape: Element, sides: tuple[int, int] | None) -> dict[str, Any]:
+def _cvat_outline(shape: Element) -> dict[str, Any]:
     def of(*names: str) -> tuple[float, ...]:
         return tuple(entries.number(shape.get(name), name) for name in names)
 
@@ -119,8 +119,8 @@ def _cvat_outline(shape: Element, sides: tuple[int, int] | None) -> dict[str, An
     if shape.tag == "polygon":
         sides_of = (shape.get("points") or "").replace(";", ",").split(",")
         return {"polygons": (entries.numbers(sides_of, "points"),)}
-    if shape.tag == "mask" and sides:
-        left, top, wide, high = (int(edge) for edge in of("left", "top", "width", "height"))
-        runs = [int(run) for run in entries.numbers((shape.get("rle") or "").split(","), "rle")]
-        return {"rle": outlines.placed(runs, (left, top, wide, high), *sides)}
+    if shape.tag == "mask":
+        window = entries.whole_numbers(of("left", "top", "width", "height"), "the window of a mask")
+        runs = entries.whole_numbers((shape.get("rle") or "").split(","), "rle")
+        return {"rle": {"window": window, "counts": runs}}
     raise LabelError("unsupported_shape", f"a {shape.tag[:40]}, which has no outline")

@@ -59,7 +59,7 @@ def read_yolo(name: str, file: BinaryIO, names: Names) -> Iterator[Entry]:
     if lines and not known:
         raise LabelFileError("no_names", "no data.yaml and no classes.txt in its folder or above names its categories")
     photo = name.rsplit(".", 1)[0]
-    yield LabelledPhoto(photo, photo)
+    yield LabelledPhoto(photo, photo, sole="yolo")
     for place, line in enumerate(lines, start=1):
         where, category = f"line {place}", known.get(line[0])
         try:

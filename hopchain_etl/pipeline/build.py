@@ -112,7 +112,11 @@ class Build:
             stop=stop,
             max_attempts=self.settings.quality.max_attempts,
             retry_quarantined=self.retry_quarantined,
+            is_label_file=self._is_label_file,
         )
+
+    def _is_label_file(self, uri: str) -> bool:
+        return self.uses_labels and labels.is_label_file(uri, self.settings.labels)
 
     @property
     def uses_labels(self) -> bool:

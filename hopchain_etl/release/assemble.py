@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import groupby
 from pathlib import Path
@@ -28,6 +28,7 @@ from hopchain_etl.release.row_cutting import RowCutter
 from hopchain_etl.release.rules import Rules
 from hopchain_etl.release.selection import Split, is_supported_size, select
 from hopchain_etl.settings import ANSWER_INSTRUCTION, CalibrateSettings, DiversitySettings
+from hopchain_etl.stages.who_saw import one_of_each, seen_by
 
 REVISION = 5
 _ROW_GROUP = 250  # rows that must be read to get one row
@@ -145,12 +146,13 @@ def _shard_rows(source: _Source, shard: Shard) -> pa.Table:
             queries = inputs.read("queries", lineage, shard)
             images = inputs.read("images", None, shard)
             instances = inputs.read("instances", segmented, shard)
-            constant = {"lineage": lineage, "stages": _stages(snapshot, lineage), "variants_human_verified": False}
-            tables.append(_rows(queries, images, instances, chosen, constant, source.instruction))
+            constant = {"lineage": lineage, "variants_human_verified": False}
+            stages = _stages_by_image(_engines(snapshot, lineage), instances, images["image_id"])
+            tables.append(_rows(queries, images, instances, chosen, constant, stages, source.instruction))
     return pa.concat_tables(tables).sort_by("query_id")
 
 
-def _stages(snapshot: Snapshot, lineage: str) -> list[Row]:
+def _engines(snapshot: Snapshot, lineage: str) -> list[Row]:
     """Return the engines of a lineage by stage, and the models that screened it."""
     screened = [facts for facts in snapshot.get("screened", ()) if facts["upstream"] == lineage]
     return [*snapshot["engines"][lineage], *screened]
@@ -162,11 +164,13 @@ def _rows(
     instances: pa.Table,
     chosen: pa.Table,
     constant: Row,
+    stages: pa.Array,
     instruction: str,
 ) -> pa.Table:
     """Return the chosen queries of a shard as rows (schemas.TRAINING_ROWS), joined in Arrow and not row by row.
 
-    ``chosen`` says which, and their released values; ``constant`` contains columns with the same value for all rows.
+    ``chosen`` says which, and their released values; ``constant`` contains columns with the same value for all rows,
+    ``stages`` the engines behind each of ``images``.
     """
     queries = queries.take(chosen["position"])
     place = pc.index_in(queries["image_id"], value_set=images["image_id"].combine_chunks())
@@ -179,6 +183,7 @@ def _rows(
     columns |= {name: [value] * chosen.num_rows for name, value in constant.items()}
     columns |= {"source_uri": shown["uri"], "image_tokens": _tokens(images).take(place)}
     columns["prompt"] = pc.binary_join_element_wise(queries["question"], instruction, "\n")
+    columns["stages"] = stages.take(place.combine_chunks())
     columns["instances"] = _grouped(instances, images["image_id"]).take(place.combine_chunks())
     kinds = chosen["variants"].to_pylist()
     for kind in variants.VARIANTS:
@@ -198,13 +203,21 @@ def _only(column: pa.ChunkedArray, kept: pa.Array) -> pa.ChunkedArray:
     return column.take(pc.if_else(kept, pa.array(range(len(kept)), pa.int64()), None))
 
 
+def _stages_by_image(engines: Sequence[Row], instances: pa.Table, image_ids: pa.ChunkedArray) -> pa.Array:
+    """Return the engines behind each image's rows, in the order of ``image_ids``: of several those that saw it."""
+    saw = one_of_each(instances, image_ids)
+    kind = schemas.TRAINING_ROWS.field("stages").type
+    return pa.array([[seen_by(stage, one) for stage in engines] for one in saw], kind)
+
+
 def _grouped(instances: pa.Table, image_ids: pa.ChunkedArray) -> pa.Array:
     """Return one list of instances for each image, in the order of ``image_ids``."""
     place = pc.index_in(instances["image_id"], value_set=image_ids.combine_chunks())
     held, place = instances.filter(pc.is_valid(place)), place.drop_null().to_numpy()
     ends = np.cumsum(np.bincount(place, minlength=len(image_ids)))
     ordered = held.take(pa.array(np.argsort(place, kind="stable")))
-    ordered = ordered.combine_chunks().cast(pa.schema(list(schemas.RELEASED_INSTANCE)))
+    released = pa.schema(list(schemas.RELEASED_INSTANCE))
+    ordered = ordered.select(released.names).combine_chunks().cast(released)
     structs = pa.StructArray.from_arrays(
         [ordered[name].combine_chunks() for name in ordered.column_names], fields=list(ordered.schema)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from hopchain_etl.hops.diversity import candidate, guessers
 from hopchain_etl.release.inputs import Snapshot
 from hopchain_etl.schemas import CONFIRMED_BY, SPLITS
 from hopchain_etl.settings import Policy
+from hopchain_etl.stages.who_saw import LABELS, name_eyes
 from hopchain_etl.templating import render
 
 _COUNTED = ("split", "answer", "n_hops", "unchecked", "has_shortcut", "policy", "program_agrees", "difficulty", "band",
@@ -56,16 +57,31 @@ class _Values:
         self.rows = self.confirmations = 0  # confirmations: rows that say who confirmed their hops
         self.of: dict[str, Counter[Any]] = {name: Counter() for name in _COUNTED}
         self.confirmed_by: Counter[str] = Counter()
+        self.seen_by: Counter[str] = Counter()  # rows, by who saw their photo
+        self._photos: defaultdict[str, set[str]] = defaultdict(set)
         images = [pa.array([], pa.string())]
         for path in files:
-            table = pq.read_table(path, columns=[*_COUNTED, "image_id", "confirmed_by"])
+            table = pq.read_table(path, columns=[*_COUNTED, "image_id", "confirmed_by", "stages"])
             self.rows += table.num_rows
             for name in _COUNTED:
                 _count(table[name], self.of[name])
             self.confirmations += table.num_rows - table["confirmed_by"].null_count
             _count(pc.struct_field(pc.list_flatten(table["confirmed_by"]), "by"), self.confirmed_by)
             images.append(table["image_id"].unique())
+            self._count_eyes(table)
         self.images = len(pa.chunked_array(images).unique())
+
+    def _count_eyes(self, table: pa.Table) -> None:
+        for stages, image in zip(table["stages"].to_pylist(), table["image_id"].to_pylist(), strict=True):
+            eyes = name_eyes(stages or ())
+            self.seen_by[eyes] += 1
+            self._photos[eyes].add(image)
+
+    def eyes(self) -> list[dict[str, Any]]:
+        """Return how many queries and images rest on what whom saw, the most queries first."""
+        return [
+            {"by": eyes, "queries": count, "images": len(self._photos[eyes])} for eyes, count in _counted(self.seen_by)
+        ]
 
     def mean(self, name: str) -> float | None:
         """Return the mean of the values that are not null; None if all are."""
@@ -90,6 +106,7 @@ def measure(values: _Values, dropped: dict[str, int]) -> dict[str, Any]:
         "images": values.images,
         "splits": {split: of["split"][split] for split in SPLITS},
         "n_hops": {str(hops): count for hops, count in sorted(of["n_hops"].items())},
+        "seen_by": values.eyes(),
         "policy": {**dict.fromkeys(map(str, Policy), 0), **of["policy"]},
         "unchecked_share": values.mean("unchecked") or 0.0,
         "confirmed": _confirmed(values),
@@ -122,6 +139,7 @@ def card_markdown(snapshot: Snapshot, target: str, values: _Values, metrics: dic
         engines={lineage: snapshot["engines"][lineage] for lineage in snapshot["lineages"] if lineage in lineages},
         preset=snapshot["preset"],
         departures=snapshot["departures"],
+        labels=any(LABELS in one["by"].split(", ") for one in metrics["seen_by"]),
     )
 
 

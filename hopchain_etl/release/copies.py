@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hopchain_etl.release.human_answers import HumanAnswers
-from hopchain_etl.release.outcomes import Place
+from hopchain_etl.release.places import Place
 from hopchain_etl.release.query_keys import Keys, Mask, find, keys_of, starts_of
 from hopchain_etl.release.selection_views import ShardKeys
 

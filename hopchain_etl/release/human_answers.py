@@ -25,6 +25,7 @@ from hopchain_etl.hops.consensus import ConsensusRule, Decision, parse_answer, t
 from hopchain_etl.hops.query import decimal_text
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.view import Derive, each
+from hopchain_etl.release.places import parse_place, place_name
 from hopchain_etl.release.query_keys import Keys, Mask, as_keys, find, keys_in, keys_of, starts_of
 from hopchain_etl.settings import Policy
 
@@ -131,14 +132,13 @@ class HumanAnswers:
         asked: Mapping[str, str | None] = facts["asked"]
         policies: Mapping[str, Mapping[str, Any]] = facts.get("policies", {})  # old snapshots have none
         places = {
-            f"{fingerprint}/{shard}": ConsensusRule.from_policy(policies.get(fingerprint, facts["consensus"]))
+            place_name((fingerprint, shard)): ConsensusRule.from_policy(policies.get(fingerprint, facts["consensus"]))
             for fingerprint in tables.fingerprints("answers")
             for shard in tables.shards("answers", fingerprint)
         }
 
         def read(place: str) -> pa.Table:
-            fingerprint, _, shard = place.partition("/")
-            rows = tables.read("answers", fingerprint, Shard.parse(shard), _COLUMNS)
+            rows = tables.read("answers", *parse_place(place), _COLUMNS)
             return _entries(place, _without(rows, voided), places[place])
 
         derive = each(read)
@@ -153,7 +153,7 @@ class HumanAnswers:
         newest = np.array([(text or "").encode() for text in found["newest"].to_pylist()], "S")
         order = np.lexsort((of_place, newest, decided, keys))
         last = order[np.append(starts_of(keys[order])[1:], True)] if len(keys) else order
-        self._shown = _shown(keys, of_place, [asked[place.partition("/")[0]] for place in places])
+        self._shown = _shown(keys, of_place, [asked[parse_place(place)[0]] for place in places])
         self._keys, self._rules = keys[last], [list(places.values())[number] for number in of_place[last]]
         self._digests = keys_in(found["digest"])[last]
         self._rows = found.select(_TOLD).take(pa.array(last, pa.int64())).combine_chunks()

@@ -17,15 +17,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from hopchain_etl.hops.diversity import REASONS, DiversityLimits, Profiles, balance
-from hopchain_etl.lake.lake import Shard
+from hopchain_etl.release.places import Place
 from hopchain_etl.release.query_keys import Keys, as_keys, find, keys_of, starts_of
 from hopchain_etl.release.verdicts import CHOSEN, RELEASED, chosen
 
 SUPERSEDED = "superseded"
 # A query that is dropped for one of these is no copy: another one with its id may still be released.
 NO_COPY = ("withdrawn", "no_image", "contaminated", SUPERSEDED)
-
-Place = tuple[str, Shard]  # lineage and shard of the queries table
 
 
 class Selection:

@@ -23,7 +23,8 @@ from hopchain_etl.release.assemble import Params, read_params
 from hopchain_etl.release.dvc_objects import RESEARCH
 from hopchain_etl.release.git import GitRepo
 from hopchain_etl.release.inputs import Inputs, Snapshot
-from hopchain_etl.release.outcomes import Place, Selection
+from hopchain_etl.release.outcomes import Selection
+from hopchain_etl.release.places import Place
 from hopchain_etl.release.query_keys import Keys, as_keys, find, keys_of, starts_of
 from hopchain_etl.release.row_cutting import cut_rows
 from hopchain_etl.release.selection import select

@@ -27,7 +27,8 @@ from hopchain_etl.release.copies import Copies
 from hopchain_etl.release.decontaminate import normal
 from hopchain_etl.release.human_answers import Answered, consensus_verdict
 from hopchain_etl.release.inputs import Inputs, Snapshot
-from hopchain_etl.release.outcomes import SUPERSEDED, Place, Selection
+from hopchain_etl.release.outcomes import SUPERSEDED, Selection
+from hopchain_etl.release.places import Place
 from hopchain_etl.release.query_keys import find, keys_of
 from hopchain_etl.release.recheck import broken_rules
 from hopchain_etl.release.rules import Rules

@@ -13,13 +13,12 @@ from zlib import crc32
 
 import pyarrow as pa
 
-from hopchain_etl.lake.lake import Shard
 from hopchain_etl.lake.view import Derive, View, each
 from hopchain_etl.release import verdicts
 from hopchain_etl.release.decontaminate import normal
 from hopchain_etl.release.human_answers import ENTRIES, HumanAnswers
 from hopchain_etl.release.inputs import Inputs, Snapshot
-from hopchain_etl.release.outcomes import Place
+from hopchain_etl.release.places import Place, parse_place, place_name
 from hopchain_etl.release.query_keys import Keys, as_keys, keys_of
 
 # Increase when votes are counted otherwise, or texts compared otherwise, so that all is computed again.
@@ -44,7 +43,7 @@ class ShardKeys:
 
 def query_keys(inputs: Inputs, lineages: Sequence[str]) -> dict[Place, ShardKeys]:
     """Return the keys of each shard of the queries table under these lineages, in order."""
-    places = {_name(place): place for place in _places(inputs, lineages)}
+    places = {place_name(place): place for place in _places(inputs, lineages)}
 
     def read(name: str) -> pa.Table:
         lineage, shard = places[name]
@@ -65,8 +64,7 @@ def human_answers(inputs: Inputs, snapshot: Snapshot) -> HumanAnswers:
     def keep(rules: Mapping[str, str], derive: Derive) -> pa.Table:
         versions = {}
         for place, rule in rules.items():
-            fingerprint, _, shard = place.partition("/")
-            parts = inputs.version("answers", fingerprint, Shard.parse(shard))
+            parts = inputs.version("answers", *parse_place(place))
             versions[place] = " ".join([str(REVISION), parts, rule, *snapshot.get("voided", ())])
         return View(inputs.store, "release-answers", ENTRIES).rows(versions, derive)
 
@@ -77,7 +75,7 @@ def shard_verdicts(
     inputs: Inputs, target: str, versions: Mapping[Place, str], judge: Callable[[Place], pa.Table]
 ) -> Iterator[tuple[Place, pa.Table]]:
     """Yield for each place the verdicts on its queries; ``judge`` is asked for those that are not kept."""
-    places = {_name(place): place for place in versions}
+    places = {place_name(place): place for place in versions}
 
     def read(name: str) -> pa.Table:
         data = verdicts.to_bytes(judge(places[name]))
@@ -97,8 +95,3 @@ def shard_verdicts(
 
 def _places(inputs: Inputs, lineages: Sequence[str]) -> Iterator[Place]:
     return ((lineage, shard) for lineage in lineages for shard in inputs.shards("queries", lineage))
-
-
-def _name(place: Place) -> str:
-    lineage, shard = place
-    return f"{lineage}/{shard}"

@@ -34,13 +34,13 @@ def audit(build: Build) -> Row:
     rows = BuildRows(build)
     drafts, queries, solver, judge = (
         Acceptance(build, rows),
-        _Queries(),
+        _Queries(rows),
         _Screen(build, rows),
         _Judge(build, rows),
     )
     for shard, found in rows.queries():
         drafts.add(shard, found)
-        queries.add(found)
+        queries.add(shard, found)
         solver.add(shard, found)
         judge.add(shard)
     limits = build.settings.diversity.model_dump(include=set(DiversityLimits.__dataclass_fields__))
@@ -57,19 +57,24 @@ def audit(build: Build) -> Row:
 class _Queries:
     """Figures of the queries themselves."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: BuildRows) -> None:
+        self._rows = rows
+        self._eyes: Counter[str] = Counter()
         self._profiles = Profiles()
         self._images = self._met = self._unmet = 0
         self._unchecked = 0.0
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def add(self, shard: Shard, rows: Sequence[Row]) -> None:
         """Add the queries of a shard; all queries about a photo are in the same one."""
         for row in rows:
             self._profiles.add(candidate(row))
             self._unchecked += row["unchecked"]
         yes, no = count_conditions(map(query_from_row, rows))
         self._met, self._unmet = self._met + yes, self._unmet + no
-        self._images += len({row["image_id"] for row in rows})
+        images = sorted({row["image_id"] for row in rows})
+        self._images += len(images)
+        eyes = self._rows.eyes_by_image(shard, images)
+        self._eyes.update(eyes[row["image_id"]] for row in rows)
 
     def figures(self, limits: DiversityLimits) -> Row:
         """Return the figures; those of the mix are of what the diversity limits would leave."""
@@ -80,6 +85,7 @@ class _Queries:
         return {
             "queries": total,
             "images": self._images,
+            "seen_by": dict(self._eyes.most_common()),
             "unchecked": self._unchecked / total if total else None,
             "conditions_met": share(self._met, self._met + self._unmet),
             "left_out_for_balance": dict(sorted(left_out.items())),

@@ -7,7 +7,7 @@ of each at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ import pyarrow as pa
 from hopchain_etl import schemas
 from hopchain_etl.lake.lake import LakeError, Shard, exclude_withdrawn
 from hopchain_etl.pipeline.build import Build
+from hopchain_etl.stages.who_saw import name_eyes, one_of_each, seen_by
 
 Row = dict[str, Any]
 
@@ -52,6 +53,20 @@ class BuildRows:
             return []
         rows: list[Row] = self.read(step.stage.table, step.fingerprint, shard).to_pylist()
         return rows
+
+    def eyes(self, instance: Row) -> str:
+        """Return in words which models saw the photo of an instance (row of instances)."""
+        return name_eyes(seen_by(stage, instance) for stage in self._seeing)
+
+    @cached_property
+    def _seeing(self) -> list[Row]:
+        return [self._build.steps[stage].lineage.facts for stage in ("detect", "segment")]
+
+    def eyes_by_image(self, shard: Shard, images: Sequence[str]) -> dict[str, str]:
+        """Return ``eyes`` of photos of a shard by image_id."""
+        columns = ["image_id", "detector", "segmenter"]
+        instances = self.read("instances", self._build.steps["segment"].fingerprint, shard, columns)
+        return dict(zip(images, map(self.eyes, one_of_each(instances, pa.array(images, pa.string()))), strict=True))
 
     def queries(self) -> Iterator[tuple[Shard, list[Row]]]:
         """Yield each shard of the queries table with its rows."""

@@ -40,14 +40,17 @@ class Card:
     answer: str
     expr: str
     looks: tuple[Look, ...]
+    eyes: str  # who saw what is in the photo
 
 
-def card(row: Row, masks: Mapping[str, Row]) -> Card:
-    """Return the card of a row of the queries table; ``masks`` are those of its photo's instances, by instance_id."""
+def card(row: Row, masks: Mapping[str, Row], eyes: str) -> Card:
+    """Return the card of a row of the queries table; ``masks`` are those of its photo's instances, by instance_id, and
+    ``eyes`` the models that saw them.
+    """
     query = query_from_row(row)
     confirmed = describe_confirmations(row["confirmed_by"], len(query.hops))
     looks = tuple(_look(number, hop, confirmed[number - 1], masks) for number, hop in query.numbered())
-    return Card(row["query_id"], row["image_id"], row["question"], row["answer"], row["expr"], looks)
+    return Card(row["query_id"], row["image_id"], row["question"], row["answer"], row["expr"], looks, eyes)
 
 
 def _look(number: int, hop: Hop, confirmed: str, masks: Mapping[str, Row]) -> Look:

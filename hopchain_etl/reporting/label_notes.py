@@ -8,6 +8,7 @@ from typing import Any
 from hopchain_etl.labels.spool import MOST_TOLD
 from hopchain_etl.lake.lake import Shard
 from hopchain_etl.pipeline.build import Build
+from hopchain_etl.reporting.reasons import because
 from hopchain_etl.stages.engine_calls import group_rows_by
 from hopchain_etl.stages.labels import FINGERPRINT
 
@@ -33,4 +34,4 @@ def _note(rows: list[Row]) -> str:
     first, others = rows[0], len(rows) - 1
     least = "at least " if others >= MOST_TOLD else ""  # more of one file are only counted
     more = f" (and {least}{others:,} more)" if others else ""
-    return f"Left out of the labels as {first['reason'].replace('_', ' ')}: {first['detail']}{more}."
+    return f"Left out of the labels, because {because('labels', first['reason'])}: {first['detail']}{more}."

@@ -42,6 +42,36 @@ OF_PHOTOS: Mapping[str, str] = {
     "unreadable_answer": "the model's answer could not be read",
 }
 
+# Why a label, or all that a label file says, is not used.
+OF_LABELS: Mapping[str, str] = {
+    # files
+    "broken_file": "the file is damaged",
+    "unknown_format": "the file is in no format of labels that is read",
+    "too_large": "the file is too large",
+    "no_names": "nothing says what its categories are called",
+    "refused": "the file may not be read",
+    "vanished": "the file is gone",
+    # photos
+    "unknown_photo": "the photo is not among these",
+    "ambiguous_photo": "it may be about another photo",
+    "label_size": "it was drawn on the photo at another size or turned",
+    "too_many": "one photo has too many labels",
+    # single labels
+    "unknown_category": "its category has no name that a question could use",
+    "absent_category": "the file says that the photo has nothing of its category",
+    "duplicate_id": "something else in the file has its id",
+    "bad_id": "its id cannot be read",
+    "bad_entry": "it is not what the format has in its place",
+    "bad_number": "a number in it cannot be used",
+    "no_outline": "it has no outline",
+    "outside": "its outline reaches out of the photo",
+    "zero_area": "its outline holds nothing",
+    "bad_polygon": "its polygon is none",
+    "bad_mask": "its mask is damaged",
+    "unsupported_shape": "shapes of its kind have no outline",
+    "no_text": "it is a line of text and does not say what it reads",
+}
+
 # Why something that was seen is not used.
 OF_THINGS: Mapping[str, str] = {
     "not_found": "it was named, and then not found",
@@ -124,6 +154,7 @@ OF_QUESTIONS: Mapping[str, str] = {
 
 _STAGES: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "ingest": (OF_FILES, OF_PHOTOS),
+    "labels": (OF_LABELS,),
     "detect": (OF_PHOTOS,),
     "segment": (OF_PHOTOS, OF_THINGS),
     "generate": (OF_PHOTOS, OF_QUESTIONS),

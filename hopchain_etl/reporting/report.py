@@ -77,9 +77,11 @@ def _photos(build: Build, rows: BuildRows, shown: _Shown) -> Iterator[tuple[str,
 
 def _cards(rows: BuildRows, shown: _Shown) -> Iterator[Card]:
     for shard, wanted in shown.shards.items():
-        masks = {one["instance_id"]: one["mask"] for one in rows.of("segment", shard) if one["image_id"] in wanted}
+        instances = [one for one in rows.of("segment", shard) if one["image_id"] in wanted]
+        masks = {one["instance_id"]: one["mask"] for one in instances}
+        eyes = {one["image_id"]: rows.eyes(one) for one in instances}
         for row in (row for image, some in shown.rows.items() if image in wanted for row in some):
-            yield card(row, masks)
+            yield card(row, masks, eyes[row["image_id"]])
 
 
 class _Tally:

@@ -16,10 +16,18 @@ from hopchain_etl.reporting.cards import WIDTH, Card, card
 from hopchain_etl.reporting.label_notes import label_notes
 from hopchain_etl.reporting.why import SeenPhoto, things, why_not
 from hopchain_etl.stages.engine_calls import group_rows_by
+from hopchain_etl.stages.who_saw import seen_by
 from hopchain_etl.templating import render
 
 Row = dict[str, Any]
 _CERTAIN, _DOUBTFUL = COLOURS[0], COLOURS[1]
+_DOES = {
+    "detect": "things named",
+    "segment": "outlined",
+    "generate": "questions written",
+    "judge": "questions judged",
+    "screen": "questions tried",
+}
 _JUDGES_BY_BOXES = "local-"  # how the models of segmenters begin that use ``engines.vision.certainty``
 
 
@@ -83,6 +91,7 @@ class _ShardRows:
     """The rows of a shard's stages by image_id."""
 
     def __init__(self, build: Build, rows: BuildRows, shard: Shard) -> None:
+        self.rows = rows
         self.instances = group_rows_by(rows.of("segment", shard), "image_id")
         self.categories = group_rows_by(rows.of("detect", shard), "image_id")
         queries = rows.of("generate", shard)
@@ -112,10 +121,11 @@ def _tried(
         read.instances.get(photo, ()),
         read.rejects.get(photo, ()),
         quality=categories[0]["quality"] if categories else None,
-        judged_by_boxes=build.steps["segment"].lineage.identity.model.startswith(_JUDGES_BY_BOXES),
+        judged_by_boxes=_segmenter(build, read, photo).startswith(_JUDGES_BY_BOXES),
     )
     masks = {row["instance_id"]: row["mask"] for row in seen.instances}
-    cards = tuple(card(row, masks) for row in read.queries.get(photo, ()))
+    eyes = next(map(read.rows.eyes, seen.instances), "")
+    cards = tuple(card(row, masks, eyes) for row in read.queries.get(photo, ()))
     return TriedPhoto(
         name=name,
         photo=photo_uri(build.lake.blob(image["blob_sha"]), WIDTH),
@@ -128,6 +138,11 @@ def _tried(
         why=() if cards else tuple(why_not(seen, known)),
         notes=read.notes.get(photo, ()),
     )
+
+
+def _segmenter(build: Build, read: _ShardRows, photo: str) -> str:
+    """Return the model whose answer a photo's instances are, or of all photos, if it has none."""
+    return str(seen_by(build.steps["segment"].lineage.facts, next(iter(read.instances.get(photo, ())), {}))["model"])
 
 
 def _layers(seen: SeenPhoto) -> Iterator[Layer]:
@@ -162,6 +177,7 @@ def write_page(photos: Sequence[TriedPhoto], build: Build, notes: Sequence[str] 
         notes=notes,
         questions=sum(len(one.cards) for one in photos),
         asked=sum(bool(one.cards) for one in photos),
+        does=_DOES,
         profile=build.settings.engines.profile.value,
         engines={name: step.lineage.identity for name, step in build.steps.items()},
     )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 from hopchain_etl.engines.base import JSON, DetectJob, Detector, Selection
-from hopchain_etl.engines.first_of import answering
+from hopchain_etl.engines.first_of import answering, who_answers
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages import labels
@@ -42,12 +41,16 @@ class Detect:
         def job(row: Row) -> DetectJob:
             return DetectJob(photo_of(lake, row), row["labels"])
 
-        to_outcome = partial(categories, selection=self._selection)
+        def to_outcome(row: Row, content: JSON) -> Accepted | Rejected:
+            return categories(row, content, self._selection, who_answers(detector, job(row)))
+
         return outcomes_per_row(journal, answering(detector), detector.detect, rows, job, to_outcome)
 
 
-def categories(row: Row, content: JSON, selection: Selection | None = None) -> Accepted | Rejected:
-    """Return a detector's answer as rows of the categories table."""
+def categories(
+    row: Row, content: JSON, selection: Selection | None = None, detector: Row | None = None
+) -> Accepted | Rejected:
+    """Return a detector's answer as rows of the categories table; ``detector`` says whose it is (schemas.ENGINE)."""
     if content.get("unlabelled"):
         return Rejected("no_labels", "no label file says anything of this photo")
     if content.get("unusable"):
@@ -62,6 +65,7 @@ def categories(row: Row, content: JSON, selection: Selection | None = None) -> A
             "complexity": content["complexity"],
             "quality": content["quality"],
             "found": category["found"],
+            "detector": detector,
         }
         for category in content["categories"]
     ]

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -54,6 +54,7 @@ class IngestResult:
 
     ``bad`` are the shards (as text) of which too many rows failed the suite, with the message; the next ingest tries
     them again. ``listed`` objects are in the source (when the intake was first listed), ``new`` of them in the intake.
+    ``label_files`` of them are read as labels and are no photos; 0 for an intake that was listed before.
     """
 
     intake: str
@@ -65,6 +66,7 @@ class IngestResult:
     failed: int
     bad: Mapping[str, str] = field(default_factory=dict)
     quarantined: int = 0
+    label_files: int = 0
 
 
 def ingest(
@@ -78,12 +80,14 @@ def ingest(
     stop: threading.Event | None = None,
     max_attempts: int = 3,
     retry_quarantined: bool = False,
+    is_label_file: Callable[[str], bool] = lambda uri: False,
 ) -> IngestResult:
     """Finish every older intake that lacks shards or holds failed rows, then ingest the new photos as ``intake``.
 
     An intake that has been listed before is not listed again, only finished. One ingest at a time: waits for the lake's
     lock. A shard of which too many rows fail the suite is named in the result and does not stop the others. An object
     that may not be read, or on which the decoder has a bug, is quarantined after ``max_attempts`` (see ``run_shard``).
+    ``is_label_file`` says of a uri that it is read as labels: it is counted, and no photo that could be refused.
     Raises LockHeldError; LockLostError and StoppedError (run it again to continue); and StoreError if source or lake
     cannot be used.
     """
@@ -93,7 +97,7 @@ def ingest(
         before = intakes(lake)
         current = next((old for old in before if old.name == intake), None)
         if current is None:
-            current = list_intake(lake, source, settings, intake, before, check=lease.check)
+            current = list_intake(lake, source, settings, intake, before, check=lease.check, is_no_photo=is_label_file)
             before.append(current)
         unfinished = _unfinished(lake, before, retry_quarantined)
         done: dict[Shard, Marker] = {}
@@ -131,6 +135,7 @@ def ingest(
         failed=sum(marker.failed for marker in done.values()),
         bad=bad,
         quarantined=sum(marker.quarantined for marker in done.values()),
+        label_files=current.set_aside,
     )
 
 

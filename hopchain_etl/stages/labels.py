@@ -38,7 +38,7 @@ from hopchain_etl.stages.runner import Row
 
 log = logging.getLogger(__name__)
 
-REVISION = 2
+REVISION = 3
 _LINEAGE = Lineage("labels", REVISION, Identity("labels", "1"), None)
 FINGERPRINT = _LINEAGE.fingerprint
 _STATE = f"labels/{FINGERPRINT}/_READ"
@@ -69,6 +69,12 @@ def by_photo(lake: Lake, sources: Sequence[tuple[str, str]], shard: Shard) -> di
 
 
 # --- reading the files ---
+
+
+def is_label_file(uri: str, settings: LabelsSettings) -> bool:
+    """Return whether an object of the source is read as labels, and so is no photo, whatever it holds."""
+    named = settings.uri.rstrip("/")
+    return uri == named or (uri.startswith(f"{named}/" if named else "") and uri.casefold().endswith(SUFFIXES))
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,7 @@ def read_labels(lake: Lake, settings: LabelsSettings, source: SourceSettings, *,
             spool.add_photos((row["uri"], row["image_id"]) for shard in markers for row in _photos(lake, shard))
             spool.add_photos((one for shard in markers for one in _refused(lake, shard)), refused=True)
             broken = _fill(spool, files, settings, Path(folder))
+            spool.drop_rivals()
             labels = _Labels(spool, [one.uri for one in files], settings.exhaustive)
             written = 0
             for place, shard in enumerate(markers):

@@ -43,13 +43,17 @@ _INTAKES = pa.schema(
 
 @dataclass(frozen=True)
 class Intake:
-    """One stored listing, the ``order``-th. ``listed`` objects were in the source, ``new`` of them are in here."""
+    """One stored listing, the ``order``-th. ``listed`` objects were in the source, ``new`` of them are in here.
+
+    ``set_aside`` of them were left out as no photos; that is known only where this process has listed the source.
+    """
 
     name: str
     order: int
     listed: int
     new: int
     parts: tuple[Part, ...]
+    set_aside: int = 0
 
     @property
     def shards(self) -> list[Shard]:
@@ -91,21 +95,23 @@ def list_intake(
     before: list[Intake],
     *,
     check: Callable[[], None] = lambda: None,
+    is_no_photo: Callable[[str], bool] = lambda uri: False,
 ) -> Intake:
     """List the source, store the objects that no intake in ``before`` contains as intake ``name``, and return it.
 
     Seen means the same uri and etag. Where nothing is new, nothing is stored and the intake has no shards. Raises
     StoreError if the source cannot be listed, ValueError if source and lake are the same location. ``check`` raises if
-    this process may not go on, because its lock is lost.
+    this process may not go on, because its lock is lost. ``is_no_photo`` says of a uri what is left out.
     """
     erased = [bytes.fromhex(seen) for stone in lake.tombstones().values() for seen in stone.get("seen", ())]
     seen = Digests(pa.chunked_array([*_seen(lake, before).chunks, pa.array(erased, pa.binary(16))]))
-    listed, new = 0, [schemas.LISTING.empty_table()]
+    listed, aside, new = 0, 0, [schemas.LISTING.empty_table()]
     for rows in batched(_photos(lake, source), _BATCH):
         check()
-        listed += len(rows)
-        known = seen.contain([digest(row["uri"], row["etag"]) for row in rows])
-        unseen = [row for row, is_known in zip(rows, known, strict=True) if not is_known]
+        photos = [row for row in rows if not is_no_photo(row["uri"])]
+        listed, aside = listed + len(rows), aside + len(rows) - len(photos)
+        known = seen.contain([digest(row["uri"], row["etag"]) for row in photos])
+        unseen = [row for row, is_known in zip(photos, known, strict=True) if not is_known]
         new.append(pa.Table.from_pylist(unseen, schema=schemas.LISTING))
     fresh = pa.concat_tables(new).sort_by("uri").slice(0, settings.limit)
     parts = tuple(
@@ -114,7 +120,7 @@ def list_intake(
         )
         for index, at in enumerate(range(0, fresh.num_rows, settings.shard_size))
     )
-    intake = Intake(name, max((old.order for old in before), default=0) + 1, listed, fresh.num_rows, parts)
+    intake = Intake(name, max((old.order for old in before), default=0) + 1, listed, fresh.num_rows, parts, aside)
     if not parts:
         return intake
     value = {"order": intake.order, "listed": listed, "new": intake.new, "shards": [vars(part) for part in parts]}

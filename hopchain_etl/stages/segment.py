@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 from hopchain_etl.engines.base import JSON, Segmenter, SegmentJob
-from hopchain_etl.engines.first_of import answering
+from hopchain_etl.engines.first_of import answering, who_answers
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.stages import labels
@@ -31,11 +31,14 @@ class Segment:
         return (("images", None), ("categories", self._upstream), *self._labels)
 
     def read(self, lake: Lake, shard: Shard) -> list[Row]:
-        seen = group_rows_by(lake.read("categories", self._upstream, shard).to_pylist(), "image_id")
+        named = lake.read("categories", self._upstream, shard)
+        # Who named the categories is no part of the request, so that answers to the same request are found again.
+        seen = group_rows_by(named.drop_columns(["detector"]).to_pylist(), "image_id")
+        by = {row["image_id"]: row["detector"] for row in named.select(["image_id", "detector"]).to_pylist()}
         images = lake.read("images", None, shard).to_pylist()
         known = labels.by_photo(lake, self._labels, shard)
         return [
-            {**row, "input_id": name, "categories": seen[name], "labels": known.get(name)}
+            {**row, "input_id": name, "categories": seen[name], "detector": by[name], "labels": known.get(name)}
             for row in images
             if (name := row["image_id"]) in seen
         ]
@@ -46,11 +49,17 @@ class Segment:
         def job(row: Row) -> SegmentJob:
             return SegmentJob(photo_of(lake, row), tuple(row["categories"]), row["labels"])
 
-        return outcomes_per_row(journal, answering(segmenter), segmenter.segment, rows, job, instances)
+        def to_outcome(row: Row, content: JSON) -> Accepted | Rejected:
+            return instances(row, content, who_answers(segmenter, job(row)))
+
+        return outcomes_per_row(journal, answering(segmenter), segmenter.segment, rows, job, to_outcome)
 
 
-def instances(row: Row, content: JSON) -> Accepted | Rejected:
-    """Return a segmenter's answer as rows of the instances table, dropped instances as rejects."""
+def instances(row: Row, content: JSON, segmenter: Row | None = None) -> Accepted | Rejected:
+    """Return a segmenter's answer as rows of the instances table, dropped instances as rejects.
+
+    ``segmenter`` says whose answer it is (schemas.ENGINE).
+    """
     rejected = [Rejected(drop["reason"], drop["detail"], {"category": drop["category"]}) for drop in content["dropped"]]
     found = [
         {
@@ -58,6 +67,8 @@ def instances(row: Row, content: JSON) -> Accepted | Rejected:
             "instance_id": instance_id(row["image_id"], one["category"], one["mask"]["counts"]),
             "image_id": row["image_id"],
             "attributes": sorted(one["attributes"].items()),
+            "detector": row.get("detector"),
+            "segmenter": segmenter,
         }
         for one in content["instances"]
     ]

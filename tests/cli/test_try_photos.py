@@ -208,16 +208,16 @@ def test_labels_that_are_not_used_are_told_beside_their_photo_and_at_the_end() -
     labels["images"].append({"id": "<b>9", "file_name": "b.png"})
     Path("labels.json").write_text(json.dumps(labels))
     words = ("a.png", "--labels", "labels.json", "--profile", "labels")
-    of_photo = "Left out of the labels as zero area: labels.json, id [31m: a box of 0 x 3 px."
-    of_files = "Left out of the labels as unknown photo: labels.json, id <b>9: "
+    of_photo = "Left out of the labels, because its outline holds nothing: labels.json, id [31m: a box of 0 x 3 px."
+    of_files = "Left out of the labels, because the photo is not among these: labels.json, id <b>9: "
 
     result = tried(*words)
     assert result.exit_code == 0, result.output
     assert of_photo in result.stdout
     assert of_files in result.stdout
     page = Path("try.html").read_text("utf-8")
-    assert page.count("Left out of the labels as zero area") == 1
-    assert page.count("Left out of the labels as unknown photo: labels.json, id &lt;b&gt;9") == 1
+    assert page.count("Left out of the labels, because its outline holds nothing") == 1
+    assert page.count("Left out of the labels, because the photo is not among these: labels.json, id &lt;b&gt;9") == 1
 
     result = tried(*words, "--json")
     (row,) = json.loads(result.stdout)

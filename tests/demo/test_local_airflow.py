@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hopchain_etl.demo import local_airflow
-from hopchain_etl.demo.local_airflow import AirflowServerError
+from hopchain_etl.demo.local_airflow import AirflowServer, AirflowServerError, UnansweredError
 
 
 def running(marker: str) -> list[str]:
@@ -38,3 +39,24 @@ def test_it_starts_answers_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not local_airflow.stop(home)
     assert [pid for pid in pids if local_airflow._started(pid)] == []
     assert running(f":{server.port}") == []
+
+
+def test_a_request_that_a_busy_machine_does_not_answer_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[Any] = [{}, {}, {"dag_run_id": "r"}, UnansweredError("timed out"), {"state": "running"}]
+    answers += [UnansweredError("timed out"), {"state": "success"}]
+
+    def call(self: AirflowServer, method: str, path: str, body: Any = None) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(AirflowServer, "call", call)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    server = AirflowServer(tmp_path, 1)
+    assert server.run_dag("d", {}) == {"state": "success"}
+    answers[:] = [{}, {}, {"dag_run_id": "r"}, AirflowServerError("500 broken")]
+    with pytest.raises(AirflowServerError, match="500"):
+        server.run_dag("d", {})

@@ -14,7 +14,7 @@ from pycocotools import mask as coco
 
 from hopchain_etl.labels.entries import Entry, LabelError, LabelFileError, LabelledPhoto, LabelledThing, Mistake, noun
 from hopchain_etl.labels.files import FileReader
-from hopchain_etl.labels.outlines import box_of, mask_of, placed
+from hopchain_etl.labels.outlines import box_of, mask_of
 
 WIDTH, HEIGHT = 320, 240
 PIXELS = [[*range(20, 70)], [*range(20, 80)]]  # columns and rows of the cat in every example
@@ -116,6 +116,53 @@ def test_shapes_of_cvat() -> None:
     assert boxes[3] == pytest.approx([70, 80, 130, 120], abs=1)
     assert boxes[4] == pytest.approx([120, 80, 220, 120], abs=1)
     assert [one.reason for one in found if isinstance(one, Mistake)] == ["unsupported_shape"]
+
+
+@pytest.mark.parametrize(
+    ("sides", "reason"),
+    [
+        ('left="280" top="20" width="50" height="60" rle="0, 3000"', "outside"),
+        ('left="20" top="190" width="50" height="60" rle="0, 3000"', "outside"),
+        ('left="-1" top="20" width="50" height="60" rle="0, 3000"', "outside"),
+        ('left="20" top="20" width="0" height="60" rle="0"', "outside"),
+        ('left="20" top="20" width="50" height="60" rle="0, 2999"', "bad_mask"),
+        ('left="20" top="20" width="50" height="60" rle="-1, 3001"', "bad_mask"),
+        ('left="20.5" top="20" width="50" height="60" rle="0, 3000"', "bad_number"),
+        ('left="20" top="20" width="50" height="60" rle="0.5, 2999.5"', "bad_number"),
+        ('left="20" top="20" width="50" height="60"', "bad_number"),
+        ('top="20" width="50" height="60" rle="0, 3000"', "bad_number"),
+    ],
+)
+@pytest.mark.parametrize("size", ['width="320" height="240"', 'width="900000" height="900000"', ""])
+def test_a_mask_of_cvat_is_held_against_the_photo_itself(sides: str, reason: str, size: str) -> None:
+    text = CVAT.replace('width="320" height="240"', size).replace("<box ", f'<mask label="cat" {sides}/><box ')
+    found = read("a.xml", text)
+    masks = [one for one in things(found) if one.rle is not None]
+    if masks:
+        with pytest.raises(LabelError) as caught:
+            mask_of(masks[0], WIDTH, HEIGHT)
+        assert caught.value.reason == reason
+    else:
+        assert [(one.reason, one.id) for one in found if isinstance(one, Mistake)] == [(reason, "0, shape 1")]
+
+
+def test_a_region_that_was_drawn_at_another_size_or_on_a_turned_photo_is_a_mistake() -> None:
+    task = json.loads(json.dumps(STUDIO[0]))
+    result = task["annotations"][1]["result"]
+    result += [
+        {**result[0], "id": "r2", "original_width": WIDTH * 2},
+        {**result[0], "id": "r3", "image_rotation": 90},
+    ]
+    found = read("a.json", [task])
+    assert len(things(found)) == 1
+    assert [one.reason for one in found if isinstance(one, Mistake)] == ["label_size"] * 2
+
+
+@pytest.mark.parametrize("rle", [{"size": [240, 320], "counts": [0.5, 76799.5]}, {"size": [240.5, 320], "counts": [9]}])
+def test_runs_of_coco_are_whole_numbers(rle: dict[str, Any]) -> None:
+    one = {**COCO["annotations"][0], "segmentation": rle}  # type: ignore[index]
+    found = read("a.json", {**COCO, "annotations": [one]})
+    assert [one.reason for one in found if isinstance(one, Mistake)] == ["bad_number"]
 
 
 def test_polygons_of_yolo_and_lines_that_are_none() -> None:
@@ -263,10 +310,12 @@ def test_no_numbers_of_an_outline_do_more_than_be_refused(numbers: list[float], 
 
 
 def test_a_mask_of_runs_takes_a_byte_for_each_pixel() -> None:
-    placed([0, 2000 * 2000], (0, 0, 2000, 2000), 2000, 2000)  # what is loaded at the first call does not count
+    rle = {"window": [0, 0, 2000, 2000], "counts": [0, 2000 * 2000]}
+    thing = LabelledThing("1", "1", "cat", rle=rle)
+    mask_of(thing, 2000, 2000)  # what is loaded at the first call does not count
     tracemalloc.start()
     try:
-        placed([0, 2000 * 2000], (0, 0, 2000, 2000), 2000, 2000)
+        mask_of(thing, 2000, 2000)
         assert tracemalloc.get_traced_memory()[1] < 3 * 2000 * 2000
     finally:
         tracemalloc.stop()

@@ -22,6 +22,7 @@ from support.labelled import (
     plain,
     put,
     reasons,
+    rejects,
     rows,
     run,
     settings_in,
@@ -65,6 +66,73 @@ def test_of_two_entries_for_one_photo_the_likelier_is_believed(tmp_path: Path) -
 
 
 CENTRED = b"0 0.5 0.5 0.2 0.2\n"
+
+
+VOC = (
+    "<annotation><filename>1.png</filename><object><name>{}</name><bndbox><xmin>20</xmin><ymin>20</ymin>"
+    "<xmax>70</xmax><ymax>80</ymax></bndbox></object></annotation>"
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "found", "details"),
+    [
+        pytest.param(
+            {"one/labels/train/1.txt": CENTRED, "two/labels/train/1.txt": b"1 0.2 0.2 0.2 0.2"},
+            [("cat", True)],
+            ["1.txt, id two/labels/train/1: for the same photo as one/labels/train/1.txt, which fits its name better"],
+            id="another-data-set",
+        ),
+        pytest.param(
+            {"x/train/1.txt": CENTRED, "y/train/1.txt": b"1 0.2 0.2 0.2 0.2"},
+            [],
+            [
+                "1.txt, id x/train/1: for the same photo as y/train/1.txt, which fits as well",
+                "1.txt, id y/train/1: for the same photo as x/train/1.txt, which fits as well",
+            ],
+            id="nobody-can-tell",
+        ),
+        pytest.param(
+            {"x/train/1.txt": CENTRED, "y/train/1.txt": CENTRED},
+            [("cat", True)],
+            ["1.txt, id y/train/1: for the same photo as x/train/1.txt, which says the same"],
+            id="a-copy",
+        ),
+        pytest.param(
+            {"notes/train/1.xml": VOC.format("cat"), "notes/val/1.xml": VOC.format("dog")},
+            [("cat", True)],
+            ["1.xml, id 1: for the same photo as notes/train/1.xml, which fits its name better"],
+            id="voc-by-its-folder",
+        ),
+        pytest.param(
+            {"one/labels/train/1.txt": CENTRED, "one/labels/val/1.txt": b"1 0.2 0.2 0.2 0.2"},
+            [("cat", True)],
+            ["1.txt, id one/labels/val/1: no photo goes by its name"],
+            id="the-other-split-is-not-there",
+        ),
+    ],
+)
+def test_of_two_files_for_one_photo_the_likelier_is_believed_and_the_other_is_a_reject(
+    tmp_path: Path, files: dict[str, Any], found: list[Any], details: list[str]
+) -> None:
+    settings = settings_in(tmp_path)
+    put(settings, {"one/images/train/1.png": plain((200, 30, 30)), "data.yaml": "names: [cat, dog]", **files})
+    build = night(settings)
+    assert things(build) == found
+    source = f"file://{tmp_path}/source/"
+    assert sorted(row["detail"].replace(source, "") for row in rejects(build)) == details
+
+
+def test_both_splits_keep_their_own_labels(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    photos = {f"images/{split}/1.png": plain((n * 90, 30, 30)) for n, split in enumerate(("train", "val"))}
+    put(settings, {**photos, "labels/train/1.txt": CENTRED, "labels/val/1.txt": b"1 0.5 0.5 0.2 0.2"})
+    put(settings, {"data.yaml": "names: [cat, dog]"})
+    build = night(settings)
+    split = {row["image_id"]: row["uri"].split("/")[-2] for row in rows(build, "images")}
+    seen = {split[row["image_id"]]: row["category"] for row in rows(build, "instances")}
+    assert seen == {"train": "cat", "val": "dog"}
+    assert reasons(build) == []
 
 
 def test_labels_of_a_photo_that_is_not_there_do_not_fall_to_another_of_its_name(tmp_path: Path) -> None:

@@ -80,6 +80,29 @@ def test_rows_carry_their_image_all_its_instances_and_their_lineage(lake: Lake, 
 
 
 @pytest.mark.s3
+def test_a_row_names_who_saw_its_photo_and_otherwise_the_lineages_engines(
+    lake: Lake, bucket: Any, tmp_path: Path
+) -> None:
+    prints, _ = drawn_lake.fill(lake, [5, 6], queries_each=1)
+    place = "instances", prints.instances, Shard("first", 0)
+    held = lake.read(*place).to_pylist()
+    labelled, eyes = held[0]["image_id"], {"model": "labels", "revision": "9"}
+    drawn_lake.write(
+        lake,
+        *place,
+        [{**one, "detector": eyes, "segmenter": eyes} if one["image_id"] == labelled else one for one in held],
+    )
+    _, rows = release(bucket, tmp_path, prints.queries, policy="unreviewed")
+    told = {
+        row["image_id"]: [(one["model"], one["model_revision"]) for one in row["stages"]] for row in rows.to_pylist()
+    }
+    others = [("test-detect", "1"), ("test-segment", "1"), ("test-generate", "1")]
+    assert told.pop(labelled) == [("labels", "9"), ("labels", "9"), ("test-generate", "1")]
+    assert list(told.values()) == [others]
+    assert "segmenter" not in rows["instances"].to_pylist()[0][0]
+
+
+@pytest.mark.s3
 def test_colours_are_the_same_in_the_lake_and_in_a_release(lake: Lake, bucket: Any, tmp_path: Path) -> None:
     prints, _ = drawn_lake.fill(lake, [5], queries_each=1)
     place = "instances", prints.instances, Shard("first", 0)

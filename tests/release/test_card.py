@@ -41,6 +41,25 @@ def test_it_says_first_of_all_that_nobody_has_answered(tmp_path: Path) -> None:
     assert "`bb`" not in text  # no row is of that lineage
 
 
+def test_it_counts_whose_eyes_the_rows_rest_on(tmp_path: Path) -> None:
+    def seen(detector: str, segmenter: str) -> list[dict[str, str]]:
+        return [{"stage": "detect", "model": detector}, {"stage": "segment", "model": segmenter},
+                {"stage": "generate", "model": "author"}]  # fmt: skip
+
+    by_labels = [training_row(0, number) | {"stages": seen("labels", "labels")} for number in range(2)]
+    rows = [*by_labels, training_row(1) | {"stages": seen("finder", "cutter")}, training_row(2)]
+    text, metrics = card(tmp_path / "mixed", rows)
+    assert metrics["seen_by"] == [
+        {"by": "labels", "queries": 2, "images": 1},
+        {"by": "finder, cutter", "queries": 1, "images": 1},
+        {"by": "not recorded", "queries": 1, "images": 1},
+    ]
+    assert "| labels | 2 | 1 |" in text
+    assert "`labels` are outlines" in text
+    text, _ = card(tmp_path / "networks", rows[2:])
+    assert "`labels` are outlines" not in text
+
+
 def test_it_names_every_rule_by_which_people_decided(tmp_path: Path) -> None:
     rows = [training_row(seed) | {"policy": "3 of 4" if seed else "unanimous"} for seed in range(3)]
     text, metrics = card(tmp_path / "decided", rows)

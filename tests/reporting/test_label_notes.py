@@ -7,6 +7,7 @@ from pathlib import Path
 from hopchain_etl.engines.factory import Engines
 from hopchain_etl.labels.spool import MOST_TOLD
 from hopchain_etl.reporting.label_notes import label_notes
+from hopchain_etl.reporting.reasons import OF_LABELS
 from hopchain_etl.scenes import KINDS, draw
 from support.labelled import Row, build_of, coco_of, night, png, put, rows, settings_in
 from support.toy_engines import toy_engines
@@ -37,10 +38,13 @@ def notes(folder: Path, photos: int, engines: Engines | None = None) -> dict[str
 def test_each_reason_is_told_once_by_photo(tmp_path: Path) -> None:
     said = notes(tmp_path, photos=2)
     assert said.keys() == {"a.png", None}, "nothing is wrong with b.png"
-    assert said["a.png"] == ("Left out of the labels as zero area: coco.json, id 1: a box of 0 x 3 px (and 1 more).",)
+    empty = OF_LABELS["zero_area"]
+    assert said["a.png"] == (
+        f"Left out of the labels, because {empty}: coco.json, id 1: a box of 0 x 3 px (and 1 more).",
+    )
     files, photos = said[None]
-    assert files.startswith("Left out of the labels as broken file: broken.json: ")
-    assert photos.startswith("Left out of the labels as unknown photo: coco.json, id 100: ")
+    assert files.startswith(f"Left out of the labels, because {OF_LABELS['broken_file']}: broken.json: ")
+    assert photos.startswith(f"Left out of the labels, because {OF_LABELS['unknown_photo']}: coco.json, id 100: ")
     assert photos.endswith(" (and 1 more).")
 
 

@@ -11,11 +11,17 @@ import pytest
 import hopchain_etl
 from hopchain_etl.hops.checks import DRAFT_RULES, PROOF_RULES
 from hopchain_etl.imaging.normalise import RejectReason
-from hopchain_etl.reporting.reasons import OF_DOUBTS, OF_FILES, OF_QUESTIONS, because
+from hopchain_etl.reporting.reasons import OF_DOUBTS, OF_FILES, OF_LABELS, OF_QUESTIONS, because
 from hopchain_etl.stages.judge import VERDICTS
 
 PACKAGE = Path(hopchain_etl.__file__).parent
-MAKERS = {"Rejected": 0, "dropped": 1}  # callables that make a reject, and where their reason stands
+MAKERS = {
+    "Rejected": 0,
+    "dropped": 1,
+    "LabelError": 0,
+    "LabelFileError": 0,
+    "Mistake": 0,
+}  # callables that make a reject, and where their reason stands
 
 
 def literals(path: Path) -> Iterator[str]:
@@ -34,6 +40,8 @@ def literals(path: Path) -> Iterator[str]:
 
 def stages_of(path: Path) -> list[str]:
     """The stages that may give the reasons in a module."""
+    if path.parent.name == "labels" or path.stem == "labels":
+        return ["labels"]
     if path.parent.name in ("stages", "imaging"):
         by_module = {"drafts": "generate", "listing": "ingest", "normalise": "ingest"}
         name = by_module.get(path.stem, path.stem)
@@ -45,7 +53,7 @@ def stages_of(path: Path) -> list[str]:
 
 WRITTEN = [
     (stage, reason)
-    for folder in ("stages", "engines", "imaging")
+    for folder in ("stages", "engines", "imaging", "labels")
     for path in sorted((PACKAGE / folder).rglob("*.py"))
     for reason in literals(path)
     for stage in stages_of(path)
@@ -63,6 +71,12 @@ def test_the_walk_finds_what_is_known_to_be_there() -> None:
         *WRITTEN
     }
     assert ("screen", "too_easy") in WRITTEN
+    assert {("labels", "zero_area"), ("labels", "broken_file"), ("labels", "refused")} < {*WRITTEN}
+
+
+def test_labels_have_no_words_for_reasons_that_nothing_gives() -> None:
+    found = {reason for stage, reason in WRITTEN if stage == "labels"}
+    assert OF_LABELS.keys() <= found
 
 
 @pytest.mark.parametrize(("stage", "reason"), sorted({*WRITTEN, *MADE}))

@@ -23,6 +23,8 @@ from hopchain_etl.lake.object_store import Fetched, RefusedError, StoreError
 from hopchain_etl.pipeline.funnel import funnel
 from hopchain_etl.scenes import draw
 from hopchain_etl.scenes.oracle import simulate_segmenter
+from hopchain_etl.settings import LabelsSettings
+from hopchain_etl.stages.labels import is_label_file
 from hopchain_etl.stages.runner import Accepted
 from hopchain_etl.stages.segment import instances
 from hopchain_etl.takedown.lake import erase
@@ -47,7 +49,7 @@ from support.labelled import (
     things,
     uncompressed,
 )
-from support.toy_engines import CountedAuthor
+from support.toy_engines import CountedAuthor, toy_engines
 
 SCENES = [("shelf", 1), ("bars", 4)]
 
@@ -146,6 +148,15 @@ def test_a_mistake_is_a_reject_with_file_and_id(tmp_path: Path, labels: Row, exp
     assert "labels.json" in reject["detail"]
 
 
+def test_a_mask_of_cvat_outside_of_its_photo_is_a_reject_with_file_and_id(tmp_path: Path) -> None:
+    image = '<image id="4" name="a.png"><mask label="cat" left="300" top="9" width="50" height="2" rle="0, 100"/>'
+    build = built(tmp_path, f"<annotations>{image}</image></annotations>")
+    (reject,) = rejects(build)
+    assert (reject["reason"], json.loads(reject["payload"])["id"]) == ("outside", "4, shape 1")
+    assert reject["detail"].startswith("labels.json, id 4, shape 1: ")
+    assert "320 x 240" in reject["detail"]
+
+
 @pytest.mark.parametrize(
     "damaged",
     [
@@ -220,6 +231,32 @@ def test_of_a_folder_only_label_files_are_read_and_an_empty_one_is_an_error(tmp_
     at_the_root = settings_in(tmp_path, labels={"uri": "file:///labels-of-nobody.json"})
     with pytest.raises(StoreError, match="within a folder"):
         build_of(at_the_root).plan()
+
+
+@pytest.mark.parametrize(
+    ("place", "uri", "expected"),
+    [
+        ("", "s3://photos/a/1.txt", True),
+        ("", "s3://photos/a/1.jpg", False),
+        ("s3://photos/labels", "s3://photos/labels/1.XML", True),
+        ("s3://photos/labels/", "s3://photos/labels/deep/1.json", True),
+        ("s3://photos/labels", "s3://photos/labels/1.jpg", False),
+        ("s3://photos/labels", "s3://photos/labels-of-old/1.json", False),
+        ("s3://photos/labels", "s3://photos/1.txt", False),
+        ("s3://photos/my-labels", "s3://photos/my-labels", True),
+    ],
+)
+def test_label_files_are_known_by_place_and_suffix(place: str, uri: str, expected: bool) -> None:
+    assert is_label_file(uri, LabelsSettings(uri=place)) is expected
+
+
+@pytest.mark.parametrize("use_labels", [True, False])
+def test_label_files_beside_photos_are_no_photos_where_labels_are_used(tmp_path: Path, use_labels: bool) -> None:
+    settings = settings_in(tmp_path)
+    put(settings, {"a.png": plain((200, 30, 30)), "labels.json": one_photo(BOX)})
+    build = build_of(settings, None if use_labels else toy_engines(tmp_path / "calls"))
+    taken = build.ingest("first")
+    assert (taken.ok, taken.rejected, taken.label_files) == ((1, 0, 1) if use_labels else (1, 1, 0))
 
 
 def test_parts_that_are_as_before_are_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

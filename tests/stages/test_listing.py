@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from hopchain_etl.imaging.normalise import image_id
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
-from hopchain_etl.settings import IngestSettings
-from hopchain_etl.stages.ingest import IngestResult
+from hopchain_etl.settings import IngestSettings, LabelsSettings
+from hopchain_etl.stages.ingest import IngestResult, ingest
+from hopchain_etl.stages.labels import is_label_file
 from hopchain_etl.stages.listing import intakes, list_intake, listing
-from support.intake import images, lake_at, parts, photo, store_at, take, upload
+from support.intake import accept, images, lake_at, parts, photo, rejects, store_at, take, upload
 from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3
@@ -43,6 +46,18 @@ def test_an_unchanged_night_fetches_nothing(lake: Lake, source: ObjectStore) -> 
     assert parts(lake) == before
     assert take(lake, source).shards == ()  # nor does the first night itself, run again
     assert source.calls["get"] == fetched
+
+
+def test_what_is_read_as_labels_is_counted_and_never_refused(lake: Lake, source: ObjectStore) -> None:
+    upload(source, {"a.jpg": photo(1), "a.TXT": b"0 0.5 0.5 0.1 0.1", "labels.json": b"{}", "b.mp4": b"film"})
+    beside = partial(is_label_file, settings=LabelsSettings())
+    first = ingest(lake, source, IngestSettings(), "night-1", validate=accept, is_label_file=beside)
+    assert (first.listed, first.new, first.label_files, first.ok, first.rejected) == (4, 2, 2, 1, 1)
+    assert rejects(lake).keys() == {"b.mp4"}
+    again = ingest(lake, source, IngestSettings(), "night-2", validate=accept, is_label_file=beside)
+    assert (again.listed, again.new, again.label_files) == (4, 0, 2)
+    refused = take(lake, source, "without-labels")  # an engine less: they are files as any other
+    assert (refused.new, refused.rejected, refused.label_files) == (2, 2, 0)
 
 
 def test_history_costs_no_request(lake: Lake, source: ObjectStore) -> None:

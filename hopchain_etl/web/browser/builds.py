@@ -72,7 +72,7 @@ def runs(lake: Lake, limit: int) -> tuple[list[JSON], int]:
 def lineages(lake: Lake) -> list[JSON]:
     """Return the fingerprints of the queries table, each with the stage's facts (``lineages/<fingerprint>.json``)."""
     marks = lake.fingerprints("queries")
-    return [{"id": f"~{mark}", "fingerprint": mark, **_facts(lake, mark)} for mark in marks]
+    return [{"id": f"~{mark}", "fingerprint": mark, **lineage_facts(lake, mark)} for mark in marks]
 
 
 def viewed(lake: Lake, name: str) -> BuildView:
@@ -109,12 +109,13 @@ def _lineage(lake: Lake, mark: str) -> BuildView:
     marks: dict[str, str] = {}
     above: str | None = mark
     while above is not None and above not in marks.values():
-        facts = _facts(lake, above)
+        facts = lineage_facts(lake, above)
         marks[str(facts.get("stage", "generate"))] = above
         above = facts.get("upstream")
     return BuildView(f"~{mark}", tuple(shards), (), marks, {})
 
 
-def _facts(lake: Lake, mark: str) -> JSON:
+def lineage_facts(lake: Lake, mark: str | None) -> JSON:
+    """Return what the lake says of a fingerprint; nothing if it does not know it."""
     facts: JSON = lake.get_json(f"lineages/{mark}.json") or {}
     return facts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +15,8 @@ from hopchain_etl import schemas
 from hopchain_etl.hops.describe import describe_confirmations
 from hopchain_etl.imaging.thumbnails import COLOURS, mask_png, photo_jpeg
 from hopchain_etl.lake.lake import Lake, Part, Shard, exclude_withdrawn
-from hopchain_etl.web.browser.builds import JSON, BuildView
+from hopchain_etl.stages.who_saw import UNKNOWN, name_eyes, one_of_each, seen_by
+from hopchain_etl.web.browser.builds import JSON, BuildView, lineage_facts
 from hopchain_etl.web.hop_view import hop_view
 
 _MAX_SHARDS = 16  # shards that one request reads at most
@@ -64,11 +65,13 @@ class Gallery:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._part = lru_cache(maxsize=_PARTS)(self._read_part)
+        self._facts = lru_cache(maxsize=_PARTS)(partial(lineage_facts, lake))
 
     def queries(self, build: BuildView, wanted: SearchFilter, start: PageCursor, count: int) -> JSON:
         """Return up to ``count`` queries that match, and the position of the next page; see ``_walk``."""
         return self._walk(
-            build.places("generate"), "parts", lambda row: _matches_query(row, wanted), self._query, start, count
+            *(build.places("generate"), "parts", lambda row: _matches_query(row, wanted)),
+            *(partial(self._query, build), start, count),
         )
 
     def rejects(self, build: BuildView, stage: str, wanted: SearchFilter, start: PageCursor, count: int) -> JSON:
@@ -145,11 +148,20 @@ class Gallery:
             "shards": len(places),
         }
 
-    def _query(self, row: JSON, shard: Shard) -> JSON:
+    def _query(self, build: BuildView, row: JSON, shard: Shard) -> JSON:
         confirmed = describe_confirmations(row["confirmed_by"], len(row["hops"]))
         hops = zip(row["hops"], confirmed, strict=True)
         row["hops"] = [{**_hop(hop, number), "confirmed": by} for number, (hop, by) in enumerate(hops, start=1)]
-        return {**row, "shard": str(shard)}
+        return {**row, "shard": str(shard), "seen_by": self._eyes(build, shard, row["image_id"])}
+
+    def _eyes(self, build: BuildView, shard: Shard, image_id: str) -> str:
+        """Return in words which models saw a photo."""
+        (one,) = one_of_each(self._rows("instances", build.fingerprints.get("segment"), shard, "parts"), [image_id])
+        return name_eyes(seen_by(self._stage(build, stage), one) for stage in ("detect", "segment"))
+
+    def _stage(self, build: BuildView, stage: str) -> JSON:
+        facts = self._facts(build.fingerprints.get(stage))
+        return {"stage": stage, "model": facts.get("model", UNKNOWN)}
 
     def _reject(self, row: JSON, shard: Shard) -> JSON:
         payload = _payload(row["payload"])

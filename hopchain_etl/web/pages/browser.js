@@ -195,7 +195,7 @@ function hopList(hops) {
 function facts(one, rejected) {
   const names = rejected
     ? ["stage", "scope", "image_id", "uri", "etag", "shard"]
-    : ["query_id", "image_id", "author", "unchecked", ...REVIEW, "question_half", "answer_half", "question_single", "answer_single", "shard"];
+    : ["query_id", "image_id", "seen_by", "author", "unchecked", ...REVIEW, "question_half", "answer_half", "question_single", "answer_single", "shard"];
   const told = (name) => one[name] ?? (!rejected && REVIEW.includes(name) ? "not recorded" : "");
   const known = names.filter((name) => told(name) !== "");
   return el("dl", { class: "facts" }, known.flatMap((name) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, String(told(name)))]));

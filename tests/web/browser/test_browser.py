@@ -72,6 +72,10 @@ def browsed(s3_server: ServerInfo) -> Iterator[Browsed]:
     first[1]["confirmed_by"] = [{"by": one, "looks": 2 * (one == "eyes")} for one in by]
     first[1] |= {"unconfirmed": 0.0, "has_shortcut": False, "repaired": True}
     drawn_lake.write(lake, "queries", prints.queries, Shard("first", 0), first)
+    instances = lake.read("instances", prints.instances, Shard("second", 0)).to_pylist()
+    eyes = {"model": "labels", "revision": "1"}
+    seen = [{**one, "detector": eyes, "segmenter": eyes} for one in instances]
+    drawn_lake.write(lake, "instances", prints.instances, Shard("second", 0), seen)
     _refuse(lake, prints.queries, first[0])
     document = {
         "run_id": RUN,
@@ -192,6 +196,11 @@ def test_each_hop_says_who_confirmed_it(browsed: Browsed) -> None:
     assert {hop["confirmed"] for hop in old["hops"]} == {"who confirmed it is not recorded"}
     assert [hop["confirmed"] for hop in new["hops"]][-2:] == ["confirmed by code", "confirmed by eyes (2 of 2 looks)"]
     assert (old["unconfirmed"], new["unconfirmed"], new["repaired"]) == (None, 0.0, True)
+
+
+def test_each_query_says_who_saw_its_photo(browsed: Browsed) -> None:
+    first, second = "test-detect, test-segment", "labels"  # those of the lineage, and of photos with labels
+    assert [one["seen_by"] for one in browsed.all(f"/builds/{KEY}/queries")] == [first] * 4 + [second] * 4
 
 
 def test_a_mask_covers_its_instance_and_nothing_else(browsed: Browsed) -> None:
