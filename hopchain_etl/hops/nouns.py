@@ -37,4 +37,4 @@ def plural(noun: str) -> str:
 def is_plural(noun: str) -> bool:
     """Return whether a noun looks like a plural: models also write "candles" where a detector writes "candle"."""
     last = noun.rpartition(" ")[2]
-    return last in _PLURALS.values() or (last.endswith("s") and not last.endswith(("ss", "us", "is")))
+    return last in _PLURALS.values() or (last.endswith("s") and not last.endswith(("ss", "us", "is", "lens")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from itertools import combinations
+from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,29 @@ from hopchain_etl.engines.vision.attributes import share_of
 from hopchain_etl.hops.colours import COLOURS
 from hopchain_etl.hops.nouns import is_plural
 
+# A part, or what stands on a thing, and the whole or what carries it: the only outlines that may lie on each other.
+PARTS = {
+    ("baseball cap", "person"),
+    ("bowl", "tray"),
+    ("fedora", "person"),
+    ("headlight", "bus"),
+    ("headlight", "motorcycle"),
+    ("lens", "camera"),
+    ("light", "tower"),
+    ("mirror", "motorcycle"),
+    ("number plate", "bus"),
+    ("number plate", "car"),
+    ("scarf", "person"),
+    ("shirt", "person"),
+    ("shoe", "person"),
+    ("sock", "person"),
+    ("tie", "person"),
+    ("tumbler", "tray"),
+    ("turn signal", "motorcycle"),
+    ("wheel", "bus"),
+    ("wheel", "car"),
+    ("wheel", "motorcycle"),
+}
 LABELS: dict[str, Any] = json.loads(INSTANCES.read_text(encoding="utf-8"))
 NAMES: dict[int, str] = {one["id"]: one["name"] for one in LABELS["categories"]}
 IMAGES: dict[int, dict[str, Any]] = {one["id"]: one for one in LABELS["images"]}
@@ -106,10 +129,12 @@ def test_an_outline_is_inside_its_photo_and_has_its_area_and_box(thing: dict[str
     assert thing["bbox"] == pytest.approx(box, abs=0.06)
 
 
-def test_things_do_not_lie_on_each_other() -> None:
+def test_only_parts_lie_on_other_things() -> None:
     for things in things_by_photo().values():
         alone = [(thing, mask_of(thing)) for thing in things if not thing["iscrowd"]]
         for (one, first), (other, second) in combinations(alone, 2):
+            if PARTS & set(permutations([NAMES[one["category_id"]], NAMES[other["category_id"]]])):
+                continue
             common = (first & second).sum() / min(first.sum(), second.sum())
             assert common <= 0.03, (one["id"], other["id"], common)
 
@@ -136,6 +161,9 @@ def test_the_things_of_the_photos_are_those_that_were_counted_by_hand() -> None:
         for photo, things in things_by_photo().items()
     }
     assert counted["photos/coins.gif"] == {"coin": 24}
-    assert counted["photos/team.jpg"] == {"person": 6}
+    assert counted["photos/team.jpg"] == {"person": 6, "shirt": 5, "tie": 2, "scarf": 1}
     assert counted["photos/candies.png"] == {"candy": 14}
     assert counted["photos/propellers.jpg"] == {"propeller": 6}
+    assert counted["photos/cameras.jpg"] == {"camera": 4, "lens": 10}
+    assert counted["photos/rocket.jpg"] == {"rocket": 1, "tower": 4, "light": 7}
+    assert counted["photos/football.jpg"] == {"person": 1, "ball": 1, "shoe": 2, "sock": 2}

@@ -10,6 +10,7 @@ PLURALS = {
     "car": "cars",
     "wine glass": "wine glasses",
     "bus": "buses",
+    "camera lens": "camera lenses",
     "berry": "berries",
     "toy": "toys",
     "sports person": "sports people",
@@ -24,6 +25,6 @@ def test_the_plural_of_a_noun(one: str, many: str) -> None:
     assert is_plural(many)
 
 
-@pytest.mark.parametrize("noun", ["car", "wine glass", "bus", "iris", "person", ""])
+@pytest.mark.parametrize("noun", ["car", "wine glass", "bus", "iris", "lens", "person", ""])
 def test_a_singular_is_no_plural(noun: str) -> None:
     assert not is_plural(noun)
