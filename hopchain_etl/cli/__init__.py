@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from hopchain_etl.cli import build, doctor, release, show, try_photos, upkeep, use
+from hopchain_etl.cli.evaluate import app as evaluate
 from hopchain_etl.cli.s3 import app as s3
 from hopchain_etl.demo.s3_folder import S3ServerError
 from hopchain_etl.engines.base import EngineDownError, TokenCeilingError
@@ -38,6 +39,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(s3, name="s3", help="The embedded S3 server, for trials and tests.")
+app.add_typer(evaluate, name="evaluate", help="Ask models the questions of a release, and say how two of them differ.")
 for part in (try_photos.app, build.app, release.app, show.app, use.app, doctor.app, upkeep.app):
     app.registered_commands += part.registered_commands
 

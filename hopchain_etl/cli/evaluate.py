@@ -1,0 +1,12 @@
+"""``hopchain evaluate``: asks models the questions of a release or a benchmark, and says whether two of them differ."""
+
+from __future__ import annotations
+
+import typer
+
+from hopchain_etl.cli.evaluate_compare import compare
+
+app = typer.Typer(no_args_is_help=True)
+
+# One line a command; each is a function in a module ``evaluate_<part>`` of its own.
+app.command()(compare)
