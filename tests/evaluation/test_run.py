@@ -17,7 +17,7 @@ import pytest
 from hopchain_etl.engines.base import TokenCeilingError
 from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun
 from hopchain_etl.evaluation.questions import Questions
-from hopchain_etl.evaluation.run import SHARD, ask, folder_lake, solver_of
+from hopchain_etl.evaluation.run import SHARD, UnansweredError, ask, folder_lake, solver_of
 from hopchain_etl.lake.journal import answers
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages.runner import StoppedError
@@ -80,7 +80,7 @@ def test_a_run_after_errors_asks_only_what_has_no_answer(folder: Path, tmp_path:
     bad = next(iter(asked)).question
     good = knowing(asked)
     failing = Knowing(lambda job: None if (job.question, job.sample) == (bad, 1) else good.says(job))
-    with pytest.raises(EvaluationError, match=rf"1 of {len(asked)} answers are missing.*a cable was pulled"):
+    with pytest.raises(UnansweredError, match=rf"1 of {len(asked)} answers are missing.*a cable was pulled"):
         ask(asked, failing, lake, name="a")
     done = ask(asked, good, lake, name="a")
     assert [(job.question, job.sample) for job in good.asked] == [(bad, 1)]
