@@ -51,7 +51,7 @@ def solver_of(settings: Settings) -> Solver:
     """
     from hopchain_etl.engines.vlm.solver import VlmSolver
 
-    model, ask = settings.evaluate.model, ask_settings(settings.ask, settings.evaluate)
+    model, ask = settings.evaluate.model, _ask_settings(settings.ask, settings.evaluate)
     if not model.model:
         raise EvaluationError("no model to evaluate: set HOPCHAIN_EVALUATE__MODEL__MODEL, or give --model")
     if not model.endpoint_url and (problem := too_short("solver", model.launch.max_model_len, model, ask)):
@@ -59,7 +59,7 @@ def solver_of(settings: Settings) -> Solver:
     return VlmSolver(model, ask)
 
 
-def ask_settings(ask: AskSettings, evaluate: EvaluateSettings) -> AskSettings:
+def _ask_settings(ask: AskSettings, evaluate: EvaluateSettings) -> AskSettings:
     """Return how answers are asked for: as in ``ask``, except for what ``evaluate`` sets."""
     own = {"temperature": evaluate.temperature, "max_tokens": evaluate.max_tokens}
     return ask.model_copy(update={name: value for name, value in own.items() if value is not None})
