@@ -6,8 +6,8 @@
 many rounds does the interval contain the true difference, and does it still with questions in place of photos as the
 units? *Level*: how often does McNemar's test find a difference between two models of the same skill? *Compare*: two
 runs of many answers, read, compared and written as page, JSON and tables, in a process of its own. Processor time and
-memory are that process's. *Ratio*: how much of a server's time an evaluation uses, see ``evaluate_client``; measure it on
-a machine that is otherwise idle. The last line is JSON.
+memory are that process's. *Ratio*: how much of a server's time an evaluation uses, see ``evaluate_client``; measure it
+on a machine that is otherwise idle. The last line is JSON.
 """
 
 from __future__ import annotations
