@@ -95,7 +95,9 @@ def find_overlap(
         for image, photo in _descriptors(trained, advance):
             alike = similarity(photo, [one for _, one in named])
             for place in (alike >= COPY_THRESHOLD).nonzero()[0]:
-                found.images[named[place][0]] = {"image_id": image, "likeness": round(float(alike[place]), 4)}
+                likeness = round(float(alike[place]), 4)
+                if likeness > found.images.get(named[place][0], {"likeness": 0})["likeness"]:
+                    found.images[named[place][0]] = {"image_id": image, "likeness": likeness}
     return found
 
 

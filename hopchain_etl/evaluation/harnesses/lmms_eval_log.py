@@ -72,8 +72,8 @@ class LmmsEvalLog:
             few = {"num_fewshot": config["num_fewshot"]} if config.get("num_fewshot") else {}
             source.sampling[name] = {**asked, **few, "samples": config.get("repeats") or 1}
             split = config.get("test_split") or config.get("validation_split")
-            version = _part(known, "versions").get(task)
-            source.splits.setdefault(name, f"{config.get('dataset_path')} {split}, task version {version}")
+            number = _part(known, "versions").get(task)
+            source.splits.setdefault(name, f"{config.get('dataset_path')} {split}, task version {number}")
         return source
 
     def _sample(self, task: str, place: str, values: Config) -> Iterator[Logged]:
@@ -127,7 +127,9 @@ class LmmsEvalLog:
 
 def _ours(item: Config, texts: list[str | None], tokens: list[int | None], place: str) -> Iterator[Logged]:
     """Yield the answers to a question of a task that we exported: the log has all about it."""
-    known = {name: text_of(item, name, place) for name in ("benchmark", "item_id", "cluster", "gold", "variant")}
+    known: dict[str, Any] = {
+        name: text_of(item, name, place) for name in ("benchmark", "item_id", "cluster", "gold", "variant")
+    }
     sees = item.get("sees_image") is not False
     for sample, text in enumerate(texts):
         yield Logged(

@@ -76,7 +76,7 @@ class VlmEvalKitLog:
             raise EvaluationError(f"{place}: {FACTS} is not JSON ({error})") from error
         if not isinstance(item, dict):
             raise EvaluationError(f"{place}: {FACTS} is no object")
-        known = {name: text_of(item, name, place) for name in _ITEM}
+        known: dict[str, Any] = {name: text_of(item, name, place) for name in _ITEM}
         splits = item.get("splits")
         if isinstance(splits, dict):
             self.source.splits |= {str(name): str(value) for name, value in splits.items()}
