@@ -114,11 +114,11 @@ class LmmsEvalLog:
             return name, found
         metrics = self._configs[task].get("metric_list")
         for one in metrics if isinstance(metrics, list) else []:
-            name = one.get("metric") if isinstance(one, dict) else None
-            if name in values and one.get("higher_is_better") is not False:
-                found = _number(values[name], self._key(task))
+            listed = one.get("metric") if isinstance(one, dict) else None
+            if isinstance(listed, str) and listed in values and one.get("higher_is_better") is not False:
+                found = _number(values[listed], self._key(task))
                 if found is not None:
-                    return name, found
+                    return listed, found
         return None, None
 
     def _key(self, task: str) -> str:
