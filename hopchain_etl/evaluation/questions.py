@@ -39,8 +39,9 @@ _CAPABILITIES = {
     "text": "text", "number": "text", "count": "counting", "colour": "colour", "shape": "attributes",
     "size": "attributes", "parts": "attributes", "present": "recognition", "category": "recognition",
 }  # fmt: skip
-_COLUMNS = ("query_id", "image_id", "group", "question", "answer", "question_half", "answer_half", "question_single",
-            "answer_single", "hops", "hops_half", "hops_single", "band", "width", "height")  # fmt: skip
+_COLUMNS = ("query_id", "image_id", "group", "question", "prompt", "answer", "question_half", "answer_half",
+            "question_single", "answer_single", "hops", "hops_half", "hops_single", "band", "width",
+            "height")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Question:
     sees_image: bool
     samples: int
     question: str
+    prompt: str  # the question with the instruction of the set how to answer, as it is trained on
     gold: str
     facts: Mapping[str, Any]
     photo: Photo
@@ -143,7 +145,8 @@ class Questions:
         item = self.benchmark, row["query_id"], row["group"] or image, variant
         text, gold = row[_column("question", variant)], row[_column("answer", variant)]
         facts = {**facts_of(row[_column("hops", variant)]), "band": row["band"]}
-        seeing = Question(*item, True, self.choice.samples, text, gold, facts, photo)
+        prompt = row.prompt(variant) or text
+        seeing = Question(*item, True, self.choice.samples, text, prompt, gold, facts, photo)
         if self.choice.samples:
             yield seeing
         if self.choice.blind_samples:

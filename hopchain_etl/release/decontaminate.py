@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 REVISION = 1  # increase when ``imaging.similarity`` changes its results; all photos are then checked again
 KEY = "contamination.json"
-_IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 _QUESTIONS = ".txt"
 
 Found = dict[str, dict[str, Any]]
@@ -60,7 +60,7 @@ def decontaminate(lake: Lake, benchmark: BenchmarkSettings) -> Found:
     """
     files = benchmark_files(benchmark)
     name = PurePosixPath(benchmark.uri).name
-    images = [file for file in files if file.kind in _IMAGES]
+    images = [file for file in files if file.kind in IMAGE_SUFFIXES]
     texts = {text for file in files if file.kind == _QUESTIONS for text in _questions(file)}
     version = _version(images)
     found = contamination(lake)
@@ -102,9 +102,9 @@ def benchmark_files(benchmark: BenchmarkSettings) -> list[File]:
         if not folder.is_dir():
             raise ValueError(f"there is no folder {uri!r}; {remedy}")
         files = [_local(folder, path) for path in sorted(folder.rglob("*")) if path.is_file()]
-    wanted = [file for file in files if file.kind in _IMAGES or file.kind == _QUESTIONS]
+    wanted = [file for file in files if file.kind in IMAGE_SUFFIXES or file.kind == _QUESTIONS]
     if not wanted:
-        kinds = ", ".join(sorted(_IMAGES))
+        kinds = ", ".join(sorted(IMAGE_SUFFIXES))
         raise ValueError(f"{uri} holds no image ({kinds}) and no question texts ({_QUESTIONS}); {remedy}")
     return wanted
 

@@ -66,7 +66,7 @@ _FACTS = [
     ("license", pa.string()),
     ("prompt_tokens", pa.int32()),
 ]
-_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _VERL = pa.schema(
     [
         ("data_source", pa.string()),
@@ -92,12 +92,12 @@ def write_verl(examples: Iterable[Example], place: SplitFile) -> None:
             "extra_info": {"index": index, **one.facts},
         }
 
-    _write_parquet(examples, place, _VERL, row)
+    write_parquet(examples, place, _VERL, row)
 
 
 def write_trl(examples: Iterable[Example], place: SplitFile) -> None:
     """Write the format that ``trl.GRPOTrainer`` gets from ``datasets.load_dataset("parquet", ...)``."""
-    schema = pa.schema([("prompt", _MESSAGES), ("images", pa.list_(_IMAGE)), ("answer", pa.string()), *_FACTS])
+    schema = pa.schema([("prompt", _MESSAGES), ("images", pa.list_(IMAGE)), ("answer", pa.string()), *_FACTS])
 
     def row(_: int, one: Example) -> dict[str, Any]:
         images = [{"bytes": one.image, "path": None}]
@@ -107,18 +107,18 @@ def write_trl(examples: Iterable[Example], place: SplitFile) -> None:
 
     messages = {"role": _value("string"), "content": _value("string")}
     kinds = {"prompt": _list(messages), "images": _list({"_type": "Image"})}
-    _write_parquet(examples, place, _for_datasets(schema, kinds), row)
+    write_parquet(examples, place, for_datasets(schema, kinds), row)
 
 
 def write_hf(examples: Iterable[Example], place: SplitFile) -> None:
     """Write a flat table with an image column that ``datasets`` decodes."""
-    schema = pa.schema([("image", _IMAGE), ("prompt", pa.string()), ("answer", pa.string()), *_FACTS])
+    schema = pa.schema([("image", IMAGE), ("prompt", pa.string()), ("answer", pa.string()), *_FACTS])
 
     def row(_: int, one: Example) -> dict[str, Any]:
         image = {"bytes": one.image, "path": None}
         return {"image": image, "prompt": one.prompt, "answer": one.answer, **one.facts}
 
-    _write_parquet(examples, place, _for_datasets(schema, {"image": {"_type": "Image"}}), row)
+    write_parquet(examples, place, for_datasets(schema, {"image": {"_type": "Image"}}), row)
 
 
 def write_swift(examples: Iterable[Example], place: SplitFile) -> None:
@@ -147,7 +147,7 @@ FORMATS: dict[str, Callable[[Iterable[Example], SplitFile], None]] = {
 }
 
 
-def _write_parquet(
+def write_parquet(
     examples: Iterable[Example], place: SplitFile, schema: pa.Schema, row: Callable[[int, Example], dict[str, Any]]
 ) -> None:
     """Write rows in row groups of bounded size, so that neither writer nor reader has more than one in memory."""
@@ -163,7 +163,7 @@ def _write_parquet(
         writer.write_table(pa.Table.from_pylist(rows, schema=schema))
 
 
-def _for_datasets(schema: pa.Schema, kinds: dict[str, Any]) -> pa.Schema:
+def for_datasets(schema: pa.Schema, kinds: dict[str, Any]) -> pa.Schema:
     """Return the schema with the metadata that tells ``datasets`` which columns are images."""
     plain = {field.name: _value(_DTYPES.get(str(field.type), str(field.type))) for field in schema}
     features = {name: kinds.get(name, plain[name]) for name in schema.names}

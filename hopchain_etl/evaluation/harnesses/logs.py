@@ -1,0 +1,213 @@
+"""What an import makes of the answers in a harness's log, whichever harness wrote it: rows of EVALUATIONS.
+
+The score is the harness's own where its log has one, else our grader's against a gold answer that is a number. Answers
+that neither can grade are left out and counted; which these are depends on the gold answers only, not on the model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun, RunHeader
+from hopchain_etl.evaluation.grade import GRADER, grade
+from hopchain_etl.evaluation.run import Rows
+from hopchain_etl.hops.grading import parse_number
+
+LONGEST_LINE = 64_000_000  # bytes; an answer with its prompt is below 1 MB
+_LONGEST_GOLD = 40  # characters of an exact number, see ``hops.grading``
+_WORDS = ("band", "capability", "chain", "template")
+_FAILED = ("[LMMS_EVAL_REQUEST_FAILED", "[LMMS_EVAL_BUDGET_EXCEEDED]", "Failed to obtain answer")
+
+
+@dataclass
+class Logged:
+    """One answer in a log. ``place`` says where: file and line. ``score`` is None if the harness gave none."""
+
+    place: str
+    benchmark: str
+    item_id: str
+    cluster: str
+    gold: str
+    text: str | None
+    score: float | None = None
+    question: str | None = None
+    sample: int = 0
+    variant: str = "full"
+    sees_image: bool = True
+    tokens: int | None = None
+    declares: bool = False  # the question asked for a declared answer: nothing else in the text counts
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Source:
+    """What a log says of its run; ``splits`` has the benchmarks' versions, ``sampling`` how each was asked."""
+
+    model: str
+    harness: str
+    splits: dict[str, str] = field(default_factory=dict)
+    sampling: dict[str, dict[str, Any]] = field(default_factory=dict)
+    instruction: str | None = None  # of the system turn
+    warnings: list[str] = field(default_factory=list)
+
+
+def to_run(answers: Iterable[Logged], source: Source, name: str) -> EvaluationRun:
+    """Return the answers of a log as a run; what a reader should know about it is appended to ``source.warnings``.
+
+    Raises EvaluationError if an answer is there twice, or none can be graded.
+    """
+    rows, seen, asked = Rows(), set[tuple[object, ...]](), hashlib.sha256((source.instruction or "").encode())
+    counts = {one: Counter[str]() for one in ("all", "graded", "failed")}
+    graders: set[str] = set()
+    for one in answers:
+        key = (one.benchmark, one.item_id, one.variant, one.sees_image, one.sample)
+        if key in seen:
+            raise EvaluationError(f"{one.place}: item {one.item_id} of {one.benchmark} is there a second time")
+        seen.add(key)
+        counts["all"][one.benchmark] += 1
+        asked.update(json.dumps([*key[:4], one.question]).encode())
+        row, grader = _row(one, source.harness)
+        if row is None:
+            continue
+        graders.add(grader)
+        counts["graded"][one.benchmark] += 1
+        counts["failed"][one.benchmark] += row["finish_reason"] == "failed"
+        rows.add([row])
+    _tell(source, counts)
+    if not graders:
+        raise EvaluationError(
+            "no answer can be graded: the log has no score and no gold answer is a number; if another field has the "
+            "score, name it with --metric"
+        )
+    header = RunHeader(
+        name,
+        source.model,
+        harness=source.harness,
+        grader=", ".join(sorted(graders)),
+        prompt=asked.hexdigest(),
+        sampling=_common(source.sampling),
+        splits=source.splits,
+    )
+    return EvaluationRun(header, rows.table())
+
+
+def _row(one: Logged, harness: str) -> tuple[dict[str, Any] | None, str]:
+    """Return a row of EVALUATIONS and who graded it; no row if nobody can."""
+    failed = one.text is not None and one.text.startswith(_FAILED)
+    text = None if failed else one.text
+    grader = GRADER if one.declares else f"{GRADER} or a bare number" if one.score is None else harness
+    answer, score = None, one.score
+    if score is None:
+        if not is_number(one.gold):
+            return None, grader
+        answer, score = grade(text if one.declares else _declared(text), one.gold)
+    elif one.declares and text is not None:
+        answer, score = grade(text, one.gold)
+    row = {name: getattr(one, name) for name in ("benchmark", "item_id", "cluster", "variant", "sees_image", "sample")}
+    said = {"text": text, "answer": answer, "score": score, "tokens": one.tokens}
+    row |= {"question": one.question, "gold": one.gold, **said, "finish_reason": "failed" if failed else None}
+    hops = one.facts.get("n_hops")
+    row |= {"n_hops": hops if isinstance(hops, int) and 0 < hops < 100 else None}
+    row |= {name: one.facts[name] if isinstance(one.facts.get(name), str) else None for name in _WORDS}
+    return {name: _storable(value) for name, value in row.items()}, grader
+
+
+def _storable(value: Any) -> Any:
+    """Return text without what is no character: JSON may have half of an escaped pair."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def _declared(text: str | None) -> str | None:
+    """Return an answer so that a bare number counts: questions of other benchmarks do not ask for a box."""
+    return f"<answer>{text}</answer>" if text and parse_number(text) is not None else text
+
+
+def is_number(gold: str) -> bool:
+    """Return whether our grader can compare with a gold answer."""
+    if len(gold) > _LONGEST_GOLD:
+        return False
+    try:
+        grade("", gold)
+    except ValueError:
+        return False
+    return True
+
+
+def score_of(value: object, place: str, name: str) -> float | None:
+    """Return a harness's score of one answer as a share of 1; None for no score (null, NaN).
+
+    Raises EvaluationError if it is no share: then another field has the score.
+    """
+    words = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "": None, "nan": None}
+    if value is None:
+        return None
+    if isinstance(value, str):
+        if value.strip().casefold() in words:
+            return words[value.strip().casefold()]
+        try:
+            value = float(value)
+        except ValueError:
+            value = math.inf
+    if not isinstance(value, int | float) or value < 0 or value > 1:
+        raise EvaluationError(f"{place}: {name} is {str(value)[:60]!r}, not a score from 0 to 1; choose with --metric")
+    return None if math.isnan(value) else float(value)
+
+
+def lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the objects of a file of JSON lines, each with its place, ``file:line``.
+
+    One line is in memory at a time. Raises EvaluationError with the place for a line that is no object.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(_bounded(file), 1):
+            place = f"{path}:{number}"
+            if len(line) > LONGEST_LINE:
+                raise EvaluationError(f"{place}: the line has more than {LONGEST_LINE} bytes")
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise EvaluationError(f"{place}: the line is not JSON ({error}); was the file cut off?") from error
+            if not isinstance(value, dict):
+                raise EvaluationError(f"{place}: a JSON {type(value).__name__} where one object a line is due")
+            yield place, value
+
+
+def text_of(values: dict[str, Any], name: str, place: str) -> str:
+    """Return a field as text; raise EvaluationError with the place if it is missing."""
+    value = values.get(name)
+    if value is None or value == "" or isinstance(value, dict | list):
+        raise EvaluationError(f"{place}: no {name}; the fields are {', '.join(sorted(values))[:300]}")
+    return str(value)
+
+
+def _bounded(file: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: file.readline(LONGEST_LINE + 1), b"")
+
+
+def _tell(source: Source, counts: dict[str, Counter[str]]) -> None:
+    """Say in the splits and warnings what was left out or got no answer."""
+    for benchmark, total in counts["all"].items():
+        graded, failed = counts["graded"][benchmark], counts["failed"][benchmark]
+        if graded < total:
+            left = f"{graded} of {total} answers: the others have no score, and a gold answer that is no number"
+            source.splits[benchmark] = f"{source.splits.get(benchmark, '')}, numeric answers".strip(", ")
+            source.warnings.append(f"{benchmark}: {left}")
+        if failed:
+            source.warnings.append(f"{benchmark}: {failed} requests failed and count as wrong; run them again")
+
+
+def _common(sampling: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return how all benchmarks were asked, or, where that differs, each one's under its name."""
+    different = list(sampling.values())
+    if all(one == different[0] for one in different):
+        return dict(different[0]) if different else {}
+    return dict(sampling)

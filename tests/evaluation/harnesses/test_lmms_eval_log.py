@@ -1,0 +1,177 @@
+"""What an import finds in lmms-eval's logs: the score, however a benchmark logs it, the photo, and bad lines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun
+from hopchain_etl.evaluation.harnesses.importing import import_logs
+from support.harness_logs import STAMP, lmms_log, sample
+
+
+def imported(*paths: Path, **how: Any) -> list[dict[str, Any]]:
+    return import_logs(paths, "run", **how)[0].answers.to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("metric", "logged", "score"),
+    [
+        ("exact_match", 1.0, 1.0),  # CountBench
+        ("average", {"question_id": 4, "l2_category": "colour", "score": 0.0}, 0.0),  # MMStar
+        ("babyvision_overall_accuracy", {"task_type": "counting", "correct": True}, 1.0),
+        ("emma_score", {"subject": "Math", "is_correct": False}, 0.0),
+        ("average", {"cycle_category": "a", "gpt_score": 1}, 1.0),  # HRBench
+    ],
+)
+def test_a_score_is_found_where_the_benchmark_logs_it(tmp_path: Path, metric: str, logged: Any, score: float) -> None:
+    samples = [sample(0, "B", "the red one", **{metric: logged})]
+    (row,) = imported(lmms_log(tmp_path, "of_it", samples, [metric]))
+    assert (row["score"], row["benchmark"], row["item_id"], row["gold"]) == (score, "of_it", "0", "the red one")
+    assert (row["text"], row["tokens"], row["variant"], row["sees_image"]) == ("B", 7, "full", True)
+    assert row["question"].startswith("How many cups")
+
+
+def test_a_field_that_is_named_has_the_score(tmp_path: Path) -> None:
+    record = {"mcq_correct": True, "iou": 0.4}  # MultihopSpatial: none of its fields is named like a score
+    path = lmms_log(tmp_path, "multihop", [sample(0, "A", "A", mcq_acc=record)], ["mcq_acc"])
+    with pytest.raises(EvaluationError, match="--metric"):
+        imported(path)
+    assert [row["score"] for row in imported(path, metric="mcq_acc.mcq_correct")] == [1.0]
+    with pytest.raises(EvaluationError, match=r"jsonl:1: no score in mcq_acc.other; the fields are mcq_acc"):
+        imported(path, metric="mcq_acc.other")
+
+
+def test_without_a_score_numbers_are_graded_and_the_rest_is_counted(tmp_path: Path) -> None:
+    answers = [("3", "3"), ("I think <answer>4</answer>", "4"), ("three or four", "3"), ("red", "Red")]
+    path = lmms_log(tmp_path, "charxiv", [sample(n, *one) for n, one in enumerate(answers)], ["reasoning_acc"])
+    run, warnings = import_logs([path], "run")
+    assert run.answers["score"].to_pylist() == [1.0, 1.0, 0.0]
+    assert run.header.grader == "hopchain 1 or a bare number"
+    assert run.header.splits["charxiv"].endswith("numeric answers")
+    assert warnings == ["charxiv: 3 of 4 answers: the others have no score, and a gold answer that is no number"]
+
+
+def test_a_metric_that_should_be_low_is_no_score(tmp_path: Path) -> None:
+    path = lmms_log(tmp_path, "errors", [sample(0, wer=0.7, acc=1)], ["wer", "acc"])
+    results = json.loads((tmp_path / f"{STAMP}_results.json").read_text())
+    results["configs"]["errors"]["metric_list"][0]["higher_is_better"] = False
+    (tmp_path / f"{STAMP}_results.json").write_text(json.dumps(results))
+    assert imported(path)[0]["score"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("fields", "config", "cluster"),
+    [
+        ({"acc": {"score": 1, "videoID": "v7"}}, {"cluster_key": "videoID"}, "v7"),
+        ({"acc": {"score": 1, "image_id": 12}}, {}, "12"),
+        ({"acc": 1, "input_media": ["photos/a.jpg"]}, {}, "photos/a.jpg"),
+        ({"acc": 1}, {}, "0"),
+    ],
+)
+def test_items_about_one_photo_are_a_cluster(tmp_path: Path, fields: Any, config: Any, cluster: str) -> None:
+    assert imported(lmms_log(tmp_path, "t", [sample(0, **fields)], ["acc"], **config))[0]["cluster"] == cluster
+
+
+def test_an_exported_task_brings_its_facts_and_every_sample(tmp_path: Path) -> None:
+    item = {"benchmark": "hopchain/default", "item_id": "q", "cluster": "g", "variant": "half", "gold": "3",
+            "n_hops": 2, "band": "hard", "chain": "text", "sees_image": False, "scores": [1.0, 0.0]}  # fmt: skip
+    logged = sample(0, hopchain_accuracy=item) | {"filtered_resps": ["\\boxed{3}", "3"]}
+    path = lmms_log(tmp_path, "ours", [logged], [], metadata={"splits": {"hopchain/default": "v1.0.0 validation"}})
+    rows = imported(path)
+    assert [(row["sample"], row["score"], row["sees_image"], row["n_hops"]) for row in rows] == [
+        (0, 1.0, False, 2),
+        (1, 0.0, False, 2),  # declares nothing
+    ]
+    assert import_logs([path], "run")[0].header.splits == {"hopchain/default": "v1.0.0 validation"}
+
+
+def test_all_tasks_of_a_run_are_one_run_that_can_be_kept(tmp_path: Path) -> None:
+    for task in ("one", "two"):
+        lmms_log(tmp_path / "logs", task, [sample(0, acc=1), sample(1, acc=0)], ["acc"])
+    run, _ = import_logs([tmp_path / "logs"], "both")
+    assert run.answers["benchmark"].to_pylist() == ["one", "one", "two", "two"]
+    assert (run.header.model, run.header.harness, run.header.sampling["temperature"]) == ("org/model", "lmms-eval", 0.0)
+    run.write(tmp_path / "run")
+    assert EvaluationRun.read(tmp_path / "run").answers.equals(run.answers)
+
+
+def test_the_prompt_of_a_run_is_all_that_was_asked(tmp_path: Path) -> None:
+    def prompt(name: str, **change: Any) -> str | None:
+        path = lmms_log(tmp_path / name, "t", [sample(0, acc=1) | change], ["acc"])
+        return import_logs([path], name)[0].header.prompt
+
+    assert prompt("a") == prompt("b", filtered_resps="other", acc=0)
+    assert prompt("a") != prompt("c", input="How many cups? Think first.")
+
+
+def test_a_request_that_failed_is_told(tmp_path: Path) -> None:
+    text = "[LMMS_EVAL_REQUEST_FAILED after 5 retries] refused"
+    run, warnings = import_logs([lmms_log(tmp_path, "t", [sample(0, text, acc=0)], ["acc"])], "run")
+    assert run.answers["text"].to_pylist() == [None]
+    assert run.answers["finish_reason"].to_pylist() == ["failed"]
+    assert "1 requests failed" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('{"doc_id": 1, "target": "3", "filt', "not JSON"),
+        ("[" * 200_000, "not JSON"),
+        ("[1]", "a JSON list where one object a line is due"),
+        ('{"target": "3", "filtered_resps": "3", "acc": 1}', "no doc_id"),
+        ('{"doc_id": 1, "filtered_resps": "3", "acc": 1}', "no target"),
+        ('{"doc_id": 1, "target": "3", "acc": 1}', "no text in resps"),
+        ('{"doc_id": 1, "target": "3", "filtered_resps": [[[1]]], "acc": 1}', "no text in resps"),
+        ('{"doc_id": 1, "target": "3", "filtered_resps": "3", "acc": 85.5}', "not a score from 0 to 1"),
+        ('{"doc_id": 1, "target": "3", "filtered_resps": "3", "acc": Infinity}', "not a score from 0 to 1"),
+        ('{"doc_id": 0, "target": "3", "filtered_resps": "3", "acc": 1}', "a second time"),
+        ('{"doc_id": 1, "target": "3", "filtered_resps": "3", "hopchain_accuracy": {"gold": "3"}}', "no benchmark"),
+    ],
+)
+def test_a_bad_line_is_named_with_its_file(tmp_path: Path, line: str, told: str) -> None:
+    path = lmms_log(tmp_path, "t", [sample(0, acc=1)], ["acc"])
+    with path.open("a") as file:
+        file.write(f"\n{line}\n")
+    with pytest.raises(EvaluationError) as caught:
+        imported(path)
+    assert str(caught.value).startswith(f"{path}:3: ")
+    assert told in str(caught.value)
+
+
+def test_half_a_character_does_no_harm(tmp_path: Path) -> None:
+    path = lmms_log(tmp_path, "t", [sample(0, "\ud83d cut", acc=1)], ["acc"])
+    assert imported(path)[0]["text"] == "? cut"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "is missing"),
+        ('{"configs":\n {', ":2: not JSON"),
+        ("[]", "no configs"),
+        ('{"configs": {}}', "the task t"),
+    ],
+)
+def test_a_bad_results_file_is_named(tmp_path: Path, content: str | None, told: str) -> None:
+    path = lmms_log(tmp_path, "t", [sample(0, acc=1)], ["acc"])
+    results = tmp_path / f"{STAMP}_results.json"
+    results.unlink()
+    if content is not None:
+        results.write_text(content)
+    with pytest.raises(EvaluationError, match=told) as caught:
+        imported(path)
+    assert results.name in str(caught.value)
+
+
+def test_two_runs_in_a_folder_are_not_mixed(tmp_path: Path) -> None:
+    lmms_log(tmp_path / "a", "t", [sample(0, acc=1)], ["acc"])
+    lmms_log(tmp_path / "b", "t", [sample(0, acc=1)], ["acc"])
+    with pytest.raises(EvaluationError, match="2 runs"):
+        imported(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(EvaluationError, match=r"no \*results.json"):
+        imported(tmp_path / "empty")
