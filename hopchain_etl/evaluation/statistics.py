@@ -98,6 +98,19 @@ def difference(changes: ArrayLike, clusters: Clusters, level: float = LEVEL) -> 
     return Interval(mean, max(-1.0, middle - spread), min(1.0, middle + spread))
 
 
+def mean_of_means(values: ArrayLike, groups: ArrayLike, clusters: Clusters, level: float = LEVEL) -> Interval:
+    """Return the mean over groups of their means, each with the same weight; photos may be in several groups."""
+    kept, (names, codes) = np.asarray(values, float), np.unique(np.asarray(groups), return_inverse=True)
+    sizes = np.bincount(codes)
+    means = np.bincount(codes, kept) / sizes
+    mean = float(means.mean())
+    if clusters.count < 2:
+        return Interval(mean, None, None)
+    residuals = clusters.sums((kept - means[codes]) / (len(names) * sizes[codes]))
+    spread = t_quantile((1 + level) / 2, clusters.count - 1) * math.sqrt(_variance(residuals, 1))
+    return Interval(mean, mean - spread, mean + spread)
+
+
 def bootstrap(
     changes: ArrayLike, clusters: Clusters, *, seed: int, draws: int = 10_000, level: float = LEVEL
 ) -> Interval:
@@ -180,6 +193,14 @@ def smallest_difference(
     root = discordant * (a * a * worth - (worth + b * b) * (a * a - b * b))
     found = (math.sqrt(worth * discordant) * a + math.sqrt(max(0.0, root))) / (worth + b * b)
     return found if root >= 0 and found <= discordant else None
+
+
+def finds(difference: Interval, level: float = LEVEL, power: float = 0.8) -> float | None:
+    """Return the smallest true difference that an interval as wide as this one shows with this power."""
+    if difference.low is None or difference.high is None:
+        return None
+    z = _NORMAL.inv_cdf((1 + level) / 2)
+    return (difference.high - difference.low) / 2 * (1 + _NORMAL.inv_cdf(power) / z)
 
 
 def design_effect(values: ArrayLike, clusters: Clusters) -> float:
