@@ -17,6 +17,7 @@ from hopchain_etl.settings.engines import (
     ScreenSettings,
     VlmSettings,
 )
+from hopchain_etl.settings.evaluation import EvaluateSettings
 from hopchain_etl.settings.labels import LabelsSettings
 from hopchain_etl.settings.operation import IngestSettings, OrchestrateSettings, PlacementSettings, QualitySettings
 from hopchain_etl.settings.reference import SettingRow, as_markdown, described
@@ -49,6 +50,7 @@ __all__ = [
     "DiversitySettings",
     "EngineEntry",
     "EngineSettings",
+    "EvaluateSettings",
     "GenerateSettings",
     "IngestSettings",
     "LabelsSettings",

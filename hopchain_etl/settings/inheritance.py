@@ -6,7 +6,7 @@ Set is what any source names: code, environment, file or preset, null and empty 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -83,6 +83,7 @@ INHERITANCE: Mapping[str, Inheritance] = {
     "benchmarks": _OF_LAKE,
     "registry.remote": _OF_LAKE,
     "solver": _OF_VLM,
+    "evaluate.model": replace(_OF_VLM, defaults={"model": "", "reasoning_parser": None}),
 }
 
 

@@ -20,6 +20,7 @@ from hopchain_etl.settings.engines import (
     ScreenSettings,
     VlmSettings,
 )
+from hopchain_etl.settings.evaluation import EvaluateSettings
 from hopchain_etl.settings.inheritance import with_inherited
 from hopchain_etl.settings.labels import LabelsSettings
 from hopchain_etl.settings.operation import IngestSettings, OrchestrateSettings, PlacementSettings, QualitySettings
@@ -70,6 +71,7 @@ class Settings(BaseSettings):
     release: ReleaseSettings = ReleaseSettings()
     calibrate: CalibrateSettings = CalibrateSettings()
     diversity: DiversitySettings = DiversitySettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
     orchestrate: OrchestrateSettings = OrchestrateSettings()
     placement: PlacementSettings = PlacementSettings()
 

@@ -226,8 +226,20 @@ class Images:
         data: bytes = column[offset].as_py()
         return data
 
+    def blob_sha(self, image_id: str) -> str:
+        """Return the sha256 of an image's bytes; raise NotPulledError if its part has not been downloaded."""
+        if image_id not in self._blob_shas:
+            raise NotPulledError(self._missing(image_id))
+        return self._blob_shas[image_id]
+
     def __contains__(self, image_id: object) -> bool:
         return image_id in self._places
+
+    @cached_property
+    def _blob_shas(self) -> dict[str, str]:
+        names = ["image_id", "blob_sha"]
+        tables = [pq.read_table(path, columns=names) for path in sorted(self.folder.glob("*.parquet"))]
+        return {image: sha for table in tables for image, sha in zip(*table.to_pydict().values(), strict=True)}
 
     @cached_property
     def _places(self) -> dict[str, tuple[Path, int, int]]:
