@@ -60,6 +60,10 @@ class Slips:
             self._known[key] = _causes(row, kind)
         return likeliest_slip(self._known[key].get(number, ()), text)
 
+    def forget(self) -> None:
+        """Forget what was computed: for runs over many questions, one after the other."""
+        self._known.clear()
+
 
 def slip(row: Mapping[str, Any], answer: str | None, text: str | None = None, kind: str = "full") -> Slip | None:
     """Return which hop of a released row explains a wrong answer; None if none does, or the row has no program.

@@ -135,7 +135,7 @@ def _run(lake: Lake, plan: Plan, step: str, result: Erased) -> None:
         case "votes":
             result.objects += documents.erase_votes(lake, plan)
         case "checks":
-            result.objects += documents.erase_checks(lake, plan)
+            result.objects += documents.erase_checks(lake, plan) + documents.erase_reviews(lake, plan)
         case "tables":
             _rewrite_tables(lake, plan, result)
         case "batches":
