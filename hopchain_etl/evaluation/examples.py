@@ -27,7 +27,7 @@ def changed_examples(
     ):
         places = np.flatnonzero(changed)
         chosen[name] = sorted(random.choice(places, min(most, len(places)), replace=False).tolist())
-    rows = {name: pairs.items.take(places).to_pylist() for name, places in chosen.items()}
+    rows = {name: pairs.items.take(pa.array(places, pa.int64())).to_pylist() for name, places in chosen.items()}
     wanted = {row["item_id"] for some in rows.values() for row in some}
     found = [_answers(run.answers, wanted) for run in (baseline, trained)]
     return {

@@ -90,7 +90,7 @@ def test_sigterm_asks_to_stop_and_the_old_handler_comes_back() -> None:
     heard: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
     try:
-        with tasks._stoppable() as stop:
+        with tasks.stoppable() as stop:
             assert not stop.is_set()
             os.kill(os.getpid(), signal.SIGTERM)
             assert stop.wait(2)
