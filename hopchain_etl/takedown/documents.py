@@ -13,7 +13,6 @@ from typing import Any
 import pyarrow.compute as pc
 
 from hopchain_etl import schemas
-from hopchain_etl.annotation import error_reviews
 from hopchain_etl.annotation.batches import batch_states
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.evaluation import run as evaluation
@@ -65,11 +64,6 @@ def erase_checks(lake: Lake, plan: Plan) -> int:
     # Items last: as long as there is one, it says which answers belong to the photo.
     lake.store.erase_versions(sorted(found, key=lambda one: (one.key.startswith("gold/items/"), one.deleted)))
     return sum(one.current and not one.deleted for one in found)
-
-
-def erase_reviews(lake: Lake, plan: Plan) -> int:
-    """Erase wrong answers about the photos that people look at, with what they said; return the number of answers."""
-    return error_reviews.erase(lake, frozenset(f"blobs/{blob}" for blob in plan.blobs))
 
 
 def batches_with(lake: Lake, queries: set[str]) -> set[str]:
