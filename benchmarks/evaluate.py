@@ -7,7 +7,8 @@ many rounds does the interval contain the true difference, and does it still wit
 units? *Level*: how often does McNemar's test find a difference between two models of the same skill? *Compare*: two
 runs of many answers, read, compared and written as page, JSON and tables, in a process of its own. Processor time and
 memory are that process's. *Ratio*: how much of a server's time an evaluation uses, see ``evaluate_client``; measure it
-on a machine that is otherwise idle. The last line is JSON.
+on a machine that is otherwise idle. *Slip*: of how many single-hop errors code names the hop, see ``slips``. The last
+line is JSON.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from benchmarks.evaluate_client import ratio
+from benchmarks.slips import slip_right as slips
 from hopchain_etl.cli.evaluate_compare import compare
 from hopchain_etl.evaluation.statistics import Clusters, accuracy, bootstrap, difference, mcnemar
 from support.evaluation_runs import large
@@ -91,6 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=1_000)
     parser.add_argument("--answers", type=int, default=80_000, help="of each of the two runs that are compared")
+    parser.add_argument("--scenes", type=int, default=100, help="whose single-hop errors are to be named")
     wanted = parser.parse_args()
     figures: dict[str, Any] = compare_cost(wanted.answers)
     print(json.dumps(figures))
@@ -102,7 +105,9 @@ def main() -> None:
     figures |= {"mcnemar_level": levels["photos"], "mcnemar_level_unclustered": levels["questions"]}
     with tempfile.TemporaryDirectory() as folder:
         figures["ratio"] = ratio(Path(folder))["ratio"]
-    # Further parts add their figures here, each from a module of its own: ``slip_right``.
+    named = slips(wanted.scenes)
+    print(json.dumps(named))
+    figures |= {"slip_right": named["slip_right"], "slip_right_answer_only": named["answer_only"]["right"]}
     print(json.dumps(figures))
 
 

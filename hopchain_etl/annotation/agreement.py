@@ -33,6 +33,22 @@ def alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
     return 1 - (n - 1) * observed / expected
 
 
+def kappa(pairs: Iterable[tuple[Hashable, Hashable]]) -> float | None:
+    """Return Cohen's kappa of two raters who both gave a nominal value to each unit.
+
+    1 is full agreement, 0 is chance level. None if it is not defined: no unit, or both always gave the same value.
+    Formula: J. Cohen, "A Coefficient of Agreement for Nominal Scales", Educ. Psychol. Meas. 20 (1960).
+    """
+    given = list(pairs)
+    one, other = Counter(a for a, _ in given), Counter(b for _, b in given)
+    n = len(given)
+    by_chance = sum(count * other[value] for value, count in one.items())  # times n squared
+    if not n or by_chance == n * n:
+        return None
+    observed = sum(a == b for a, b in given)
+    return (observed * n - by_chance) / (n * n - by_chance)
+
+
 def vote_value(vote: Vote) -> Hashable:
     """Return the value of a vote: a number, or REJECT."""
     number = vote.number

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from hopchain_etl.cli.evaluate_compare import compare
+from hopchain_etl.cli.evaluate_errors import errors
 from hopchain_etl.cli.evaluate_harnesses import export, import_
 from hopchain_etl.cli.evaluate_run import fetch, run, runs
 
@@ -12,6 +13,7 @@ app = typer.Typer(no_args_is_help=True)
 
 # One line a command; each is a function in a module ``evaluate_<part>`` of its own.
 app.command()(compare)
+app.command()(errors)
 app.command()(run)
 app.command()(runs)
 app.command()(fetch)

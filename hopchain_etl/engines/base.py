@@ -1,4 +1,4 @@
-"""Protocols of the seven engine roles (detector, segmenter, author, reader, looker, solver, judge) and their jobs.
+"""Protocols of the eight engine roles (detector, segmenter, author, reader, looker, solver, judge, diagnoser).
 
 An engine receives jobs and yields a reply for each, in any order. Replies hold plain JSON, so that the response cache
 can store them. Everything that determines an answer is in ``Identity`` and ``Job.payload``.
@@ -189,6 +189,22 @@ class JudgeJob:
         return {"task": "judge", "blob": self.photo.blob_sha, "question": self.question}
 
 
+@dataclass(frozen=True)
+class DiagnoseJob:
+    """A wrong answer, for a judge who sees the photo and how the question is answered rightly."""
+
+    photo: Photo
+    question: str
+    steps: tuple[str, ...]  # the hops in words, each with its true reading
+    right: str
+    response: str  # all that the model wrote
+
+    @property
+    def payload(self) -> JSON:
+        asked = {"task": "diagnose", "blob": self.photo.blob_sha, "question": self.question}
+        return {**asked, "steps": list(self.steps), "right": self.right, "response": self.response}
+
+
 J = TypeVar("J", bound=Job)
 
 
@@ -308,6 +324,18 @@ class Judge(Protocol):
     def identity(self) -> Identity: ...
 
     def judge(self, jobs: Iterable[JudgeJob]) -> Iterator[Reply[JudgeJob]]: ...
+
+
+class Diagnoser(Protocol):
+    """Says at which hop a wrong answer went wrong first, and how.
+
+    Content: ``{"hop": int | None, "kind": one of evaluation.kinds.ErrorKind, "reason": str}``.
+    """
+
+    @property
+    def identity(self) -> Identity: ...
+
+    def diagnose(self, jobs: Iterable[DiagnoseJob]) -> Iterator[Reply[DiagnoseJob]]: ...
 
 
 def uses_labels(engine: object) -> bool:

@@ -30,6 +30,7 @@ class Role(StrEnum):
     LOOKER = "looker"
     JUDGE = "judge"
     SOLVER = "solver"
+    DIAGNOSER = "diagnoser"  # of answers in an evaluation; builds do not ask it
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def _built_in() -> Mapping[tuple[str, str], EngineEntry]:
         EngineEntry(Role.READER, "vlm", f"{vlm}.reader:VlmReader", asks, model="vlm"),
         EngineEntry(Role.LOOKER, "vlm", f"{vlm}.looker:VlmLooker", asks, model="vlm"),
         EngineEntry(Role.JUDGE, "vlm", f"{vlm}.judge:VlmJudge", asks, model="vlm"),
+        EngineEntry(Role.DIAGNOSER, "vlm", f"{vlm}.diagnoser:VlmDiagnoser", asks, model="vlm"),
         EngineEntry(Role.SOLVER, "vlm", f"{vlm}.solver:VlmSolver", ("solver", "ask"), model="solver"),
     ]
     return {(entry.role, entry.name): entry for entry in every}

@@ -48,6 +48,9 @@ class EngineSettings(Section):
     looker: str | None = Field(None, description="who looks at hops of such questions that code leaves open")
     judge: str | None = Field(None, description="who judges whether questions are suitable for annotators")
     solver: str | None = Field(None, description="who tries each question before annotators get it")
+    diagnoser: str | None = Field(
+        None, description="who says what went wrong first in wrong answers of an evaluated model; builds do not ask it"
+    )
     token_ceiling: int | None = Field(
         None,
         ge=1,

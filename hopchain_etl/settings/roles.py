@@ -34,6 +34,7 @@ class Roles:
     looker: str | None = None
     judge: str | None = None
     solver: str | None = None
+    diagnoser: str | None = None
 
     def of(self, *roles: Role) -> tuple[EngineEntry, ...]:
         """Return the catalogue entries of all engines in some roles, in order; none given: in all roles."""
@@ -45,7 +46,9 @@ class Roles:
 
 PROFILES: Mapping[Profile, Roles] = {
     Profile.LOCAL: Roles(("local",), ("local",), ("program",)),
-    Profile.VLLM: Roles(("vlm",), ("sam3",), ("vlm",), reader="vlm", looker="vlm", judge="vlm", solver="vlm"),
+    Profile.VLLM: Roles(
+        ("vlm",), ("sam3",), ("vlm",), reader="vlm", looker="vlm", judge="vlm", solver="vlm", diagnoser="vlm"
+    ),
     Profile.SAM3: Roles(("words",), ("sam3",), ("program",)),
     Profile.LABELS: Roles(("labels",), ("labels",), ("program",)),
 }

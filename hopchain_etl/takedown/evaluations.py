@@ -1,4 +1,4 @@
-"""Erases photos from the evaluation runs that are kept in the lake."""
+"""Erases photos from the evaluation runs that are kept in the lake, and from the wrong answers that people look at."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from hopchain_etl.annotation import error_reviews
 from hopchain_etl.evaluation.answers import ANSWERS_FILE
 from hopchain_etl.evaluation.lake_runs import PREFIX
 from hopchain_etl.lake.lake import Lake
@@ -33,3 +34,8 @@ def erase_from_evaluations(lake: Lake, plan: Plan) -> int:
             removed += rows.num_rows - kept.num_rows
         lake.store.erase([key], keep_current=True)
     return removed
+
+
+def erase_reviews(lake: Lake, plan: Plan) -> int:
+    """Erase wrong answers about the photos from the desk, with what people said of them; return their number."""
+    return error_reviews.erase(lake, frozenset(f"blobs/{blob}" for blob in plan.blobs))

@@ -20,7 +20,7 @@ from hopchain_etl.lake.object_store import MissingObjectError, StoreError
 from hopchain_etl.lake.shards import LakeError, Shard
 from hopchain_etl.release.git import RegistryError
 from hopchain_etl.takedown import documents, views
-from hopchain_etl.takedown.evaluations import erase_from_evaluations
+from hopchain_etl.takedown.evaluations import erase_from_evaluations, erase_reviews
 from hopchain_etl.takedown.photos import DAMAGE, Plan, find, write_plan, write_tombstones
 from hopchain_etl.takedown.tables import TABLES, Place, forget_markers, keep_up_to_date, rewrite, up_to_date
 
@@ -135,6 +135,7 @@ def _run(lake: Lake, plan: Plan, step: str, result: Erased) -> None:
             result.objects += documents.erase_model_answers(lake, plan)
         case "evaluations":
             result.rows += erase_from_evaluations(lake, plan)
+            result.objects += erase_reviews(lake, plan)
         case "votes":
             result.objects += documents.erase_votes(lake, plan)
         case "checks":

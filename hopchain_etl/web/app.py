@@ -19,11 +19,12 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from hopchain_etl.annotation import error_reviews
 from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.lake.migrate_votes import MigrationNeededError
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.settings import Settings
-from hopchain_etl.web import lead_api, practice
+from hopchain_etl.web import lead_api, practice, reviews
 from hopchain_etl.web.access import Person, access_dependencies, airflow_user
 from hopchain_etl.web.browser.routes import router as browser
 from hopchain_etl.web.checks import Checks
@@ -89,6 +90,7 @@ def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[A
     leading = LeadDesk(desk)
     app.include_router(_annotation(desk, leading, annotator, anybody), prefix="/api")
     app.include_router(_practice(desk, annotator), prefix="/api")
+    app.include_router(reviews.router(reviews.Reviews(lake), annotator, picture), prefix="/api/reviews")
     app.include_router(lead_api.router(leading, People(leading, settings), Checks(leading), lead), prefix="/api/lead")
     app.include_router(browser(lambda: lake, viewer), prefix="/api/browse")
     app.add_middleware(Guard, origins=[os.environ.get("AIRFLOW__API__BASE_URL", "")])
@@ -109,7 +111,7 @@ def _pages(anybody: Any, lead: Any, viewer: Any) -> APIRouter:
     def home() -> Response:
         return RedirectResponse("annotate")
 
-    for name in ("annotate", "guidelines"):
+    for name in ("annotate", "errors", "guidelines"):
         router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(anybody)])
     for name, may in (("lead", lead), ("browser", viewer)):
         router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(may)])
@@ -154,6 +156,7 @@ def _annotation(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> 
             "lead": one.leads,
             "browser": one.browses,
             "practised": practice.done(desk.lake, one.name),
+            "reviews": bool(error_reviews.names(desk.lake)),
             "undo_seconds": desk.settings.undo_seconds,
             "reasons": [{"code": code, "label": label} for code, label in REASONS.items()],
         }

@@ -14,7 +14,7 @@ from support.other_package import install
 
 METHODS = {
     Role.DETECTOR: "detect", Role.SEGMENTER: "segment", Role.AUTHOR: "write", Role.READER: "read",
-    Role.LOOKER: "look", Role.JUDGE: "judge", Role.SOLVER: "solve",
+    Role.LOOKER: "look", Role.JUDGE: "judge", Role.SOLVER: "solve", Role.DIAGNOSER: "diagnose",
 }  # fmt: skip
 PLAIN = "from hopchain_etl.engines.catalog import EngineEntry, Role\n"
 TOY = PLAIN + 'TOY = EngineEntry(Role.DETECTOR, "toy", "toy:Toy", boxes=True)\n'

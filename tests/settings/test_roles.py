@@ -26,7 +26,7 @@ def test_a_single_role_is_chosen_instead_of_the_profiles() -> None:
         ("labels", "local"), ("labels", "local"), ("program",)
     )
     mixed = roles(profile="vllm", author="program,vlm", judge="none")
-    assert mixed == Roles(("vlm",), ("sam3",), ("program", "vlm"), "vlm", "vlm", None, "vlm")
+    assert mixed == Roles(("vlm",), ("sam3",), ("program", "vlm"), "vlm", "vlm", None, "vlm", "vlm")
     assert roles(solver="vlm").solver == "vlm"
     assert [entry.path for entry in mixed.of(Role.AUTHOR, Role.JUDGE)] == [
         "hopchain_etl.engines.program:ProgramAuthor",

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hopchain_etl.annotation import error_reviews
 from hopchain_etl.evaluation import lake_runs
+from hopchain_etl.evaluation.people import review_batch
 from hopchain_etl.evaluation.run import SHARD, ask, folder_lake
+from hopchain_etl.evaluation.taxonomy import diagnose
 from hopchain_etl.lake.journal import answers
 from hopchain_etl.takedown.documents import erase_model_answers
-from hopchain_etl.takedown.evaluations import erase_from_evaluations
+from hopchain_etl.takedown.evaluations import erase_from_evaluations, erase_reviews
 from hopchain_etl.takedown.photos import Plan
+from hopchain_etl.training_set.dataset import TrainingSet
 from support.evaluated import Knowing, a_set, questions
+from support.wrong_answers import lake_with_photos, off_by, run_over
 
 
 def test_answers_about_a_photo_go_and_all_others_stay(tmp_path: Path) -> None:
@@ -26,3 +31,14 @@ def test_answers_about_a_photo_go_and_all_others_stay(tmp_path: Path) -> None:
     assert left == [row for row in run.answers.to_pylist() if row["item_id"] not in about]
     assert left
     assert erase_from_evaluations(lake, plan) == 0, "it can be repeated"
+
+
+def test_wrong_answers_about_a_photo_leave_the_desk(tmp_path: Path) -> None:
+    folder = a_set(tmp_path)
+    rows, lake = TrainingSet(folder), lake_with_photos(folder_lake(tmp_path / "lake"), folder)
+    batch = review_batch("errors-1", "lead", "base", diagnose(run_over(folder, off_by(1)), rows), rows)
+    error_reviews.create(lake, batch)
+    photo = next(iter(questions(folder))).photo
+    gone = [one for one in batch.items if one.image_id == photo.image_id]
+    assert erase_reviews(lake, Plan(images={photo.image_id}, blobs={photo.blob_sha}, queries=set())) == len(gone) > 0
+    assert error_reviews.load(lake, "errors-1").items == tuple(one for one in batch.items if one not in gone)

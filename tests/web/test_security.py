@@ -25,10 +25,12 @@ pytestmark = pytest.mark.s3
 
 FOR_ANNOTATORS = {"/", "/annotate", "/guidelines", "/assets/{name}", "/api/me", "/api/next", "/api/answers",
                   "/api/skips", "/api/undo", "/api/queries/{query_id}/image", "/api/practice", "/api/practice/{number}",
-                  "/api/practice/{number}/image", "/api/practised"}  # fmt: skip
+                  "/api/practice/{number}/image", "/api/practised", "/errors", "/api/reviews",
+                  "/api/reviews/next", "/api/reviews/{name}/{item}/image"}  # fmt: skip
 SCRIPT = "<script>alert(document.cookie)</script>"
-WRITES = ["answers", "skips", "undo", "practice/0", "practised", "lead/batches", "lead/batches/monday/assigned",
-          "lead/batches/monday/close", "lead/void", "lead/unvoid", "lead/gold"]  # fmt: skip
+WRITES = ["answers", "skips", "undo", "practice/0", "practised", "reviews", "lead/batches",
+          "lead/batches/monday/assigned", "lead/batches/monday/close", "lead/void", "lead/unvoid",
+          "lead/gold"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def desk(shared: Office, request: pytest.FixtureRequest) -> Office:
 
 def routes(desk: Office) -> Iterator[tuple[str, str, set[str]]]:
     """Method, path and guards of every route, as ``web.access`` calls them: annotator, lead, viewer, anybody."""
-    values = {"query_id": desk.batch.query_ids[0], "number": "0", "name": "annotate.js"}
+    values = {"query_id": desk.batch.query_ids[0], "number": "0", "name": "annotate.js", "item": "0" * 64}
     for route in desk.http.app.routes:  # type: ignore[attr-defined]
         guards = {one.call.__name__ for one in route.dependant.dependencies}
         for method in route.methods:

@@ -36,7 +36,7 @@ class Prompt:
 
     @classmethod
     def load(cls, role: str) -> Prompt:
-        """Return the prompt of a role: detect, author, reader, look, solver or judge."""
+        """Return the prompt of a role: detect, author, reader, look, solver, judge or diagnose."""
         folder = files(__package__)
         schema = folder / f"{role}.json"
         template = (folder / f"{role}.md.j2").read_text("utf-8")

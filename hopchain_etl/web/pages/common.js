@@ -84,6 +84,7 @@ export function confirmIn(title, text, yes) {
 export function navigation(me, here) {
   const pages = [
     ["annotate", "Annotate", me.annotator],
+    ["errors", "Errors", me.annotator && me.reviews],
     ["guidelines", "Guidelines", true],
     ["lead", "Lead", me.lead],
     ["browser", "Dataset", me.browser],
