@@ -14,7 +14,7 @@ from hopchain_etl.engines.vision.masks import Box, Shape
 
 ON_LINE = 2.0  # px that the foot of a bar may be away from the baseline
 THICK = 0.08  # share by which thicknesses may differ, and at least ON_LINE px
-CROSSED = 5.0  # px of a grid line that is drawn over a bar
+CROSSED = 5.0  # px of a grid line or stripe that is drawn over a bar
 BEYOND = 7.0  # px: farther beyond its ends than any grid line is thick, there is another colour than the bar's
 VARIED = 4.0  # px by which lengths must differ: equal rectangles are tiles
 
@@ -31,7 +31,7 @@ class Piece:
     axis: int
     start: float
     end: float
-    parts: tuple[Region, ...]  # more than one if lines cross it
+    parts: tuple[Region, ...]  # more than one if lines or stripes cross it
 
     @cached_property
     def box(self) -> Box:
@@ -119,7 +119,8 @@ def _holds_others(one: Region, regions: Sequence[Region]) -> bool:
 def _along(axis: int, rectangles: Sequence[Region], rgb: Pixels) -> Iterator[Family]:
     """Yield the families whose bars grow along an axis."""
     across = 1 - axis
-    whole = [one for one in _uncrossed(axis, rectangles) if not _goes_on(axis, one, rgb)]
+    striped = _joined(across, [(one,) for one in rectangles])
+    whole = [one for one in _joined(axis, striped) if not _goes_on(axis, one, rgb)]
     for thickness in _clusters([box[across + 2] - box[across] for box in map(_box, whole)], THICK):
         alike = [
             one for one in whole if abs(_box(one)[across + 2] - _box(one)[across] - thickness) <= _slack(thickness)
@@ -136,29 +137,28 @@ def _along(axis: int, rectangles: Sequence[Region], rgb: Pixels) -> Iterator[Fam
                 yield Family(axis, baseline, stacks)
 
 
-def _uncrossed(axis: int, rectangles: Sequence[Region]) -> list[tuple[Region, ...]]:
-    """Return the rectangles, those joined that are one bar under grid lines."""
+def _joined(axis: int, rectangles: Sequence[tuple[Region, ...]]) -> list[tuple[Region, ...]]:
+    """Return the rectangles, those joined that follow each other along an axis and differ in nothing else.
+
+    So one bar stays one under grid lines and with stripes. Two equal bars with hardly a gap become one, too thick a bar
+    for their family.
+    """
     across = 1 - axis
     joined: list[tuple[Region, ...]] = []
-    key = lambda one: (round(one.box[across] / 3), one.box[axis])  # noqa: E731
-    left = sorted(rectangles, key=key)
+    left = sorted(rectangles, key=lambda one: (round(_box(one)[across] / 3), _box(one)[axis]))
     while left:
-        chain = [left.pop(0)]
-        while True:
-            after = [
-                one
-                for one in left
-                if abs(one.box[across] - chain[-1].box[across]) <= ON_LINE
-                and abs(one.box[across + 2] - chain[-1].box[across + 2]) <= ON_LINE
-                and -ON_LINE <= one.box[axis] - chain[-1].box[axis + 2] <= CROSSED
-                and is_alike(one.colour, chain[-1].colour)
-            ]
-            if not after:
-                break
-            chain.append(after[0])
+        chain = left.pop(0)
+        while after := [one for one in left if _follows(axis, chain, one)]:
             left.remove(after[0])
-        joined.append(tuple(sorted(chain, key=lambda one: -one.shape.area)))
+            chain = (*chain, *after[0])
+        joined.append(chain)
     return joined
+
+
+def _follows(axis: int, chain: tuple[Region, ...], one: tuple[Region, ...]) -> bool:
+    a, b, across = _box(chain), _box(one), 1 - axis
+    level = abs(a[across] - b[across]) <= ON_LINE and abs(a[across + 2] - b[across + 2]) <= ON_LINE
+    return level and -ON_LINE <= b[axis] - a[axis + 2] <= CROSSED and is_alike(one[0].colour, chain[0].colour)
 
 
 def _goes_on(axis: int, one: tuple[Region, ...], rgb: Pixels) -> bool:

@@ -25,9 +25,10 @@ from hopchain_etl.engines.vision.charts.readings import Label
 from hopchain_etl.engines.vision.charts.regions import Pixels, Region, is_alike
 
 REVISION = 1
+LINES = 3  # of text; fewer can confirm nothing
 _MODULES = (axis_labels, doubts, evidence, families, legends, pies, readings, regions, tables)
 RECIPE = {
-    "revision": REVISION,
+    "revision": [REVISION, LINES],
     "thresholds": hashlib.sha256(repr([one.RECIPE for one in _MODULES]).encode()).hexdigest()[:12],
 }
 
@@ -45,7 +46,7 @@ def find_elements(rgb: Pixels, texts: Sequence[Candidate]) -> Found:
     Those that are certain are disjoint. An uncertain one may be there, or be something else. A photo has none.
     """
     labels = {Label(one.box, one.text, one.score): one for one in texts if one.text}
-    if not labels:
+    if len(labels) < LINES:
         return Found([], {})
     lines = list(labels)
     found = regions.find_regions(rgb)

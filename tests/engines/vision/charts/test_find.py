@@ -53,6 +53,20 @@ def test_other_drawn_scenes_have_no_parts_of_charts(kind: str) -> None:
     assert [one.category for one in certain] == []
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_striped_bars_are_whole(seed: int) -> None:
+    scene = draw("bars", seed)
+    lines = [Candidate("text", 0.99, one.box, one.text) for one in scene.texts]
+    elements = find_elements(np.asarray(scene.image), lines).elements
+    bars, doubts = ([one for one in elements if one.certain is certain] for certain in (True, False))
+    true = [one for one in scene.instances if one.category == "bar"]
+    assert all(max(overlap(one.box, other.box) for other in true) > 0.9 for one in bars)
+    missing = [one for one in true if max(overlap(one.box, bar.box) for bar in bars) < 0.9]
+    assert len(missing) <= 0.3 * len(true)  # those whose last stripe is too narrow to see
+    assert all(max(overlap(one.box, doubt.box) for doubt in doubts) > 0.5 for one in missing)
+    assert all(one.text in {text.text for text in scene.texts} and "label" in one.names for one in bars)
+
+
 def test_bars_without_any_number_are_not_certain() -> None:
     drawn = draw_chart("bars", 0)
     words = [one for one in drawn.lines if not any(char.isdigit() for char in one.text or "")]
