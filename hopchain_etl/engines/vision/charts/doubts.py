@@ -100,10 +100,10 @@ def _ink(
 
 
 def _plot(family: Family, width: int, height: int) -> tuple[int, int, int, int]:
-    """Return the box in which bars of a family may stand, px: from the baseline to the longest, and one bar beside."""
+    """Return the box in which bars of a family may stand, px: up to the longest, and one place beside."""
     hull, axis = family.hull, family.axis
-    thick = family.stacks[0][0].thickness
-    grow = [thick, 4.0] if axis == 1 else [4.0, thick]
+    beside = 1.3 * pitch_of(family)
+    grow = [beside, 4.0] if axis == 1 else [4.0, beside]
     box = [hull[0] - grow[0], hull[1] - grow[1], hull[2] + grow[0], hull[3] + grow[1]]
     if family.stacks[0][0].end > family.stacks[0][0].start:
         box[axis] = family.baseline + 3

@@ -63,7 +63,7 @@ def test_striped_bars_are_whole(seed: int) -> None:
     assert all(max(overlap(one.box, other.box) for other in true) > 0.9 for one in bars)
     missing = [one for one in true if max(overlap(one.box, bar.box) for bar in bars) < 0.9]
     assert len(missing) <= 0.3 * len(true)  # those whose last stripe is too narrow to see
-    assert all(max(overlap(one.box, doubt.box) for doubt in doubts) > 0.5 for one in missing)
+    assert all(max(overlap(one.box, doubt.box) for doubt in doubts) > 0.3 for one in missing)
     assert all(one.text in {text.text for text in scene.texts} and "label" in one.names for one in bars)
 
 
