@@ -23,15 +23,17 @@ MARK = 8  # px beyond the baseline and along it where a tick or label would be s
 RECIPE = [INK, BLOB, MARK]
 
 
-def unexplained(rgb: Pixels, family: Family, known: Sequence[Box], labels: Sequence[Label]) -> list[Element]:
+def unexplained(
+    rgb: Pixels, family: Family, ticks: Sequence[Box], known: Sequence[Box], labels: Sequence[Label]
+) -> list[Element]:
     """Return uncertain bars for whatever else is drawn between the bars, and where something marks an empty place.
 
     Between the bars, hatched and outlined ones or bars of other widths may be; thin lines and text are none.
-    ``known`` are the boxes of certain parts and legends.
+    ``known`` are the boxes of certain parts and legends, ``ticks`` those of the labels of the scale.
     """
     import cv2
 
-    ink = _ink(rgb, _plot(family, rgb.shape[1], rgb.shape[0]), known, labels)
+    ink = _ink(rgb, _plot(family, ticks, rgb.shape[1], rgb.shape[0]), known, labels)
     if ink is None:
         return []
     part, (x1, y1) = ink
@@ -99,12 +101,14 @@ def _ink(
     return _without(ink, [label.box for label in labels], (x1, y1), 5), (x1, y1)
 
 
-def _plot(family: Family, width: int, height: int) -> tuple[int, int, int, int]:
+def _plot(family: Family, ticks: Sequence[Box], width: int, height: int) -> tuple[int, int, int, int]:
     """Return the box in which bars of a family may stand, px: up to the longest, and one place beside."""
     hull, axis = family.hull, family.axis
-    beside = 1.3 * pitch_of(family)
-    grow = [beside, 4.0] if axis == 1 else [4.0, beside]
-    box = [hull[0] - grow[0], hull[1] - grow[1], hull[2] + grow[0], hull[3] + grow[1]]
+    across, beside, thick = 1 - axis, 1.3 * pitch_of(family), family.stacks[0][0].thickness
+    box = [hull[0] - 4, hull[1] - 4, hull[2] + 4, hull[3] + 4]
+    # Not so far towards the other axis, whose ticks would be taken for bars.
+    box[across] = hull[across] - (thick if any(tick[across] < hull[across] for tick in ticks) else beside)
+    box[across + 2] = hull[across + 2] + (thick if any(tick[across] > hull[across + 2] for tick in ticks) else beside)
     if family.stacks[0][0].end > family.stacks[0][0].start:
         box[axis] = family.baseline + 3
     else:

@@ -63,8 +63,8 @@ def find_elements(rgb: Pixels, texts: Sequence[Candidate]) -> Found:
         roles += [(patch.entry, ENTRY) for group in groups for patch in group]
         shown = _with_series(shown)
         known = [one.box for one in _certain(found, shown)] + [legends.area(group) for group in groups]
-        shown += [one for chart in charts for one in doubts.unexplained(rgb, chart.family, known, lines)]
         ticks = [tick.box for chart in charts if chart.scale for tick in chart.scale.ticks]
+        shown += [one for chart in charts for one in doubts.unexplained(rgb, chart.family, ticks, known, lines)]
         shown += [one for chart in charts for one in doubts.unmarked(rgb, chart.family, ticks)]
     shown += tables.find_cells(_others(found, shown), lines, rgb)
     return Found(shown, {labels[label]: role for label, role in roles})

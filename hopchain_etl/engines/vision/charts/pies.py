@@ -12,11 +12,12 @@ from hopchain_etl.engines.vision.charts import evidence
 from hopchain_etl.engines.vision.charts.elements import SLICE, Element, is_alone
 from hopchain_etl.engines.vision.charts.evidence import Measured, Value
 from hopchain_etl.engines.vision.charts.readings import READ, Label
-from hopchain_etl.engines.vision.charts.regions import Region
+from hopchain_etl.engines.vision.charts.regions import Region, is_alike
 from hopchain_etl.engines.vision.masks import Shape
 
 LEAST_RADIUS = 30.0  # px
 MOST = 0.6  # of the image: a larger region is the background
+PAGE = 0.25  # of the image: so large is the page at least
 RIM = 0.9  # of the radius: slices reach so far out
 SPECK = 0.02  # of the squared radius, px: a smaller region on the disc may be anything
 GAP = 5  # px between slices
@@ -28,7 +29,7 @@ BINS = 1440  # directions
 NEAR = 1.45  # radii from the centre: labels of slices lie within
 POINTS = 0.008  # of the disc: how exactly a share is measured
 
-RECIPE = [LEAST_RADIUS, MOST, RIM, SPECK, GAP, ROUND, SECTOR, NARROW, COVERED, BINS, NEAR, POINTS]
+RECIPE = [LEAST_RADIUS, MOST, PAGE, RIM, SPECK, GAP, ROUND, SECTOR, NARROW, COVERED, BINS, NEAR, POINTS]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,13 @@ class Pie:
 
 def find_pies(regions: Sequence[Region], width: int, height: int) -> list[Pie]:
     """Return the discs that consist of at least two sectors."""
-    parts = [one for one in regions if _may_be_slice(one, width, height)]
+    # What has the colour of the largest area is the page, the hole of a ring or the panel of a legend.
+    parts = [
+        one
+        for one in regions
+        if _may_be_slice(one, width, height)
+        and not (regions[0].shape.area >= PAGE * width * height and is_alike(one.colour, regions[0].colour))
+    ]
     return [pie for group in _touching(parts) if (pie := _pie(group, width, height))]
 
 
