@@ -13,17 +13,22 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hopchain_etl.engines.base import JSON, DetectJob, EngineDownError, Identity, J, Reply, SegmentJob, is_permanent
 from hopchain_etl.engines.local import coco_ssd, saliency, u2net
-from hopchain_etl.engines.vision import attributes, certainty, instances, masks, ocr
+from hopchain_etl.engines.vision import attributes, boxes, certainty, instances, masks, ocr
 from hopchain_etl.engines.vision.certainty import TEXT, Candidate
+from hopchain_etl.engines.vision.charts import find as charts
+from hopchain_etl.engines.vision.charts.rows import to_rows
 from hopchain_etl.engines.vision.instances import Pixels, decode, dropped, instance
 
 if TYPE_CHECKING:
+    from hopchain_etl.engines.vision.charts.elements import Element
     from hopchain_etl.engines.vision.masks import Shape
 
 DETECT_REVISION = "2"  # increase when a code change below changes an answer
-SEGMENT_REVISION = "4"
+SEGMENT_REVISION = "5"
 
 NOISE_PX = 16  # smaller objects and lines are dropped
 MIN_AREA_PX = 64  # smaller ones are uncertain
@@ -60,7 +65,7 @@ class LocalDetector:
 
 
 class LocalSegmenter:
-    """U2-Net-p in each box that the detector found. See ``engines.base.Segmenter``.
+    """U2-Net-p in each box that the detector found, and the parts of charts and tables. See ``engines.base.Segmenter``.
 
     Certain objects have masks, which are disjoint. Uncertain ones are kept as their boxes: such an object may be
     inside, or it may be another name for the same pixels. Lines of text are also kept as boxes and may lie on objects.
@@ -71,7 +76,7 @@ class LocalSegmenter:
         """The network, its weights and every rule."""
         recipe = {"u2net": u2net.RECIPE, "masks": saliency.RECIPE, "certainty": certainty.RECIPE, "ocr": ocr.RECIPE}
         recipe |= {**instances.RECIPE, "tiny": [NOISE_PX, MIN_AREA_PX, MIN_AREA_SHARE], "clear_score": CLEAR_SCORE}
-        recipe |= {"always": {**EXPECTED_COLOURS, "share": ALWAYS_SHARE}}
+        recipe |= {"always": {**EXPECTED_COLOURS, "share": ALWAYS_SHARE}, "charts": charts.RECIPE}
         return Identity("local-u2netp", f"{SEGMENT_REVISION}-{u2net.MODEL.sha256[:12]}", recipe)
 
     def segment(self, jobs: Iterable[SegmentJob]) -> Iterator[Reply[SegmentJob]]:
@@ -135,6 +140,8 @@ def _instances(job: SegmentJob, net: u2net.U2Net) -> JSON:
     height, width = rgb.shape[:2]
     found, misnamed = certainty.without_misnamed(_candidates(job, width, height))
     reasons = certainty.uncertainty_reasons(found, width, height)
+    drawn, roles = charts.find_elements(rgb, [one for one in found if one.category == TEXT])
+    reasons = [reason or _drawn(one, drawn) for one, reason in zip(found, reasons, strict=True)]
     things = [
         index
         for index, (one, reason) in enumerate(zip(found, reasons, strict=True))
@@ -166,8 +173,19 @@ def _instances(job: SegmentJob, net: u2net.U2Net) -> JSON:
         if shape.area < NOISE_PX:
             drops.append(dropped(one, "tiny_mask", f"{shape.area} px"))
         else:
-            kept.append(instance(one, certain, shape, rgb, faded=faded, boxed=index in boxed))
+            row = instance(one, certain, shape, rgb, faded=faded, boxed=index in boxed)
+            row["attributes"] |= {"role": roles[one]} if one in roles else {}
+            kept.append(row)
+    kept += to_rows(drawn, rgb)
     return {"instances": kept, "dropped": drops}
+
+
+def _drawn(one: Candidate, drawn: list[Element]) -> str | None:
+    """Return "printed" for an object where a certain part of a chart or table is: it is that chart or in it."""
+    parts = np.array([part.box for part in drawn if part.certain], dtype=float)
+    if one.category == TEXT or not len(parts):
+        return None
+    return "printed" if boxes.intersection(np.array([one.box]), parts).any() else None
 
 
 def _has_its_colour(one: Candidate, shape: Shape, rgb: Pixels) -> bool:

@@ -21,6 +21,7 @@ from hopchain_etl.engines.local.engine import LocalDetector, LocalSegmenter, qua
 from hopchain_etl.engines.vision.certainty import Candidate
 from hopchain_etl.engines.vision.instances import Pixels
 from hopchain_etl.engines.weights import MissingWeightsError, Weights
+from hopchain_etl.scenes import draw as draw_scene
 from support.masks import decode
 
 
@@ -112,6 +113,22 @@ def test_masks_are_disjoint_inside_and_ordered(coffee: Photo) -> None:
         assert one["box"] == [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
         assert one["area"] == len(ys)
     assert [i["score"] for i in instances] == sorted((i["score"] for i in instances), reverse=True)
+
+
+def test_the_bars_of_a_chart_are_certain_with_their_values() -> None:
+    chart = draw_scene("bars", 1)
+    photo = photo_of(chart.image)
+    (seen,) = LocalDetector().detect([DetectJob(photo)])
+    assert seen.content is not None
+    content = segmented(photo, tuple(seen.content["categories"]))["instances"]
+    bars = [one for one in content if one["category"] == "bar" and one["certain"]]
+    assert len(bars) == sum(one.category == "bar" for one in chart.instances)
+    numbers = {one.text for one in chart.texts if one.attributes["reads"] == "number"}
+    assert all(one["text"] in numbers and one["attributes"]["label"] for one in bars)
+    values = {one["text"] for one in content if one["attributes"].get("role") == "value label"}
+    assert values == {one["text"] for one in bars}
+    for one, other in itertools.combinations(bars, 2):
+        assert not (decode(one["mask"]) & decode(other["mask"])).any()
 
 
 def test_doubtful_objects_stay_as_their_boxes(coffee: Photo) -> None:
