@@ -4,18 +4,72 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import pyarrow.compute as pc
 import typer
-
-from hopchain_etl.evaluation.answers import EvaluationRun
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
 
 
 def compare(
-    baseline: Annotated[Path, typer.Argument(help="folder of the run before training")],
-    trained: Annotated[Path, typer.Argument(help="folder of the run after it")],
+    baseline: Annotated[Path, typer.Argument(help="folder of the run before training", exists=True, file_okay=False)],
+    trained: Annotated[Path, typer.Argument(help="folder of the run after it", exists=True, file_okay=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="folder for the page, the facts as JSON, and tables for a paper")
+    ] = Path("comparison"),
+    force: Annotated[
+        bool, typer.Option("--force", help="compare runs that were measured differently; the page then says so")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="of the bootstrap, and of the examples that are shown")] = 0,
+    examples: Annotated[int, typer.Option(min=0, help="of what became right, and of what became wrong")] = 12,
+    json_: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
 ) -> None:
-    """Compare two runs over the same questions: whether the second model is better, where, and how surely."""
+    """Compare two runs over the same questions: whether the second model is better, where, and how surely.
+
+    Runs with another prompt, other sampling, splits, graders or harnesses are refused. Intervals take the photo as the
+    unit. Writes comparison.html, comparison.json, table.md and table.tex.
+    """
+    from hopchain_etl.evaluation.answers import EvaluationRun
+    from hopchain_etl.evaluation.compare import compare as run
+    from hopchain_etl.evaluation.words import latex_table, markdown_table
+    from hopchain_etl.reporting.comparison import write_comparison
+
     runs = [EvaluationRun.read(folder) for folder in (baseline, trained)]
-    print(json.dumps({run.header.name: pc.mean(run.answers["score"]).as_py() for run in runs}))
+    facts = run(runs[0], runs[1], force=force, seed=seed, examples=examples)
+    output.mkdir(parents=True, exist_ok=True)
+    written = {
+        "comparison.html": write_comparison(facts),
+        "comparison.json": json.dumps(facts, indent=1) + "\n",
+        "table.md": markdown_table(facts),
+        "table.tex": latex_table(facts),
+    }
+    for name, text in written.items():
+        (output / name).write_text(text, encoding="utf-8")
+    if json_:
+        typer.echo(json.dumps({key: facts[key] for key in ("headline", "groups", "objections", "warnings")}))
+    else:
+        _print(facts, output / "comparison.html")
+
+
+def _print(facts: dict[str, Any], page: Path) -> None:
+    from hopchain_etl.evaluation.words import between, p_value, percent, points, verdict
+
+    console = Console(highlight=False)
+    figures = [Column(name, justify="right") for name in ("questions", "before", "after", "difference", "p, Holm")]
+    table = Table(Column("benchmark", overflow="fold"), *figures)
+    for group in (group for group in facts["groups"] if group["main"]):
+        shares = (f"{percent(group[run]['value'])} %" for run in ("baseline", "trained"))
+        gained = f"{points(group['difference']['value'])} ({between(group['difference'])})"
+        table.add_row(_plain(group["benchmark"]), f"{group['questions']:,}", *shares, gained, p_value(group["p_holm"]))
+    console.print(table)
+    for note in (*facts["objections"], *facts["warnings"]):
+        console.print(_plain(note, "yellow"), soft_wrap=True)
+    word, sentence = verdict(facts)
+    console.print(_plain(f"{word}. {sentence}", "bold"), soft_wrap=True)
+    console.print(_plain(f"The page: {page}"), soft_wrap=True)
+
+
+def _plain(line: str, style: str = "") -> Text:
+    """Return a line without markup and escape codes: names in imported logs may hold anything."""
+    return Text("".join(letter for letter in line if letter.isprintable()), style)

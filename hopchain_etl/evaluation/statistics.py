@@ -85,15 +85,26 @@ def accuracy(scores: ArrayLike, clusters: Clusters, level: float = LEVEL) -> Int
     return Interval(mean, max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale))
 
 
-def difference(changes: ArrayLike, clusters: Clusters, level: float = LEVEL) -> Interval:
-    """Return the mean of paired differences (trained less baseline, from -1 to 1), with its interval."""
+def difference(
+    changes: ArrayLike, clusters: Clusters, groups: ArrayLike | None = None, level: float = LEVEL
+) -> Interval:
+    """Return the mean of paired differences (trained less baseline, from -1 to 1), with its interval.
+
+    With ``groups``, a name for each question: the mean over groups of their means, each with the same weight; a photo
+    may be in several groups.
+    """
     values = np.asarray(changes, float)
-    mean = float(values.mean())
+    named = np.zeros(len(values)) if groups is None else np.asarray(groups)
+    codes = np.unique(named, return_inverse=True)[1]
+    sizes, sums = np.bincount(codes), np.bincount(codes, values)
+    mean = float((sums / sizes).mean())
     if clusters.count < 2:
         return Interval(mean, None, None)
-    items = clusters.items + 2  # with one made-up question for each model, each on a photo of its own
-    middle = float(values.sum()) / items
-    variance = _variance(np.append(clusters.sums(values - middle), (1 - middle, -1 - middle)), items)
+    items = sizes + 2  # with one made-up question for each model in each group, on a photo of its own
+    middles, weights = sums / items, 1 / (len(sizes) * items)
+    made_up = np.concatenate([(1 - middles) * weights, (-1 - middles) * weights])
+    residuals = clusters.sums((values - middles[codes]) * weights[codes])
+    middle, variance = float(middles.mean()), _variance(np.append(residuals, made_up), 1)
     spread = t_quantile((1 + level) / 2, clusters.count - 1) * math.sqrt(variance)
     return Interval(mean, max(-1.0, middle - spread), min(1.0, middle + spread))
 
@@ -180,6 +191,14 @@ def smallest_difference(
     root = discordant * (a * a * worth - (worth + b * b) * (a * a - b * b))
     found = (math.sqrt(worth * discordant) * a + math.sqrt(max(0.0, root))) / (worth + b * b)
     return found if root >= 0 and found <= discordant else None
+
+
+def finds(difference: Interval, level: float = LEVEL, power: float = 0.8) -> float | None:
+    """Return the smallest true difference that an interval as wide as this one shows with this power."""
+    if difference.low is None or difference.high is None:
+        return None
+    z = _NORMAL.inv_cdf((1 + level) / 2)
+    return (difference.high - difference.low) / 2 * (1 + _NORMAL.inv_cdf(power) / z)
 
 
 def design_effect(values: ArrayLike, clusters: Clusters) -> float:

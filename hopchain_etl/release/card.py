@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from hopchain_etl.evaluation.statistics import smallest_difference
 from hopchain_etl.hops.calibration import Band
 from hopchain_etl.hops.diversity import candidate, guessers
 from hopchain_etl.release.inputs import Snapshot
@@ -26,6 +27,7 @@ _COUNTED = ("split", "answer", "n_hops", "unchecked", "has_shortcut", "policy", 
 _OF_TEMPLATES = ["query_id", "image_id", "hops", "expr", "answer"]
 _ROWS_AT_ONCE = 1_000  # with their hops
 _TOP = 20  # answers in the plot
+_DISCORDANT = 0.25  # assumed: the share of questions that only one of two models answers rightly
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 Row = dict[str, Any]
@@ -42,6 +44,7 @@ def write_card(snapshot: Snapshot, target: str, folder: Path) -> dict[str, Any]:
     metrics = measure(values, counts["dropped"]) | {
         "guessers": _guessing_accuracy(files),
         "decontamination": _decontamination(snapshot),
+        "power": _power(files),
     }
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n")
     _write_plots(values, folder / "plots")
@@ -135,6 +138,29 @@ def _confirmed(values: _Values) -> dict[str, Any]:
 def _decontamination(snapshot: Snapshot) -> dict[str, Any]:
     """Return the benchmarks that were checked, and the numbers of excluded photos and question texts."""
     return {"benchmarks": snapshot["benchmarks"], **{name: len(one) for name, one in snapshot["contaminated"].items()}}
+
+
+def _power(files: Iterable[Path]) -> dict[str, Any]:
+    """Return the smallest difference of two models that the validation split finds; null if it finds none.
+
+    The truth lies between the two: ``finds`` takes all questions as independent, ``finds_at_worst`` those about one
+    photo (near-duplicates together) as answered all alike.
+    """
+    asked: Counter[str] = Counter()
+    for path in files:
+        _count(pq.read_table(path, columns=["group"], filters=[("split", "=", "validation")])["group"], asked)
+    questions = asked.total()
+    at_worst = sum(count * count for count in asked.values()) / questions if questions else 1.0
+    finds, finds_at_worst = (
+        smallest_difference(questions, discordant=_DISCORDANT, design_effect=effect) for effect in (1.0, at_worst)
+    )
+    return {
+        "questions": questions,
+        "photos": len(asked),
+        "discordant": _DISCORDANT,
+        "finds": finds and round(finds, 4),
+        "finds_at_worst": finds_at_worst and round(finds_at_worst, 4),
+    }
 
 
 def _guessing_accuracy(files: Iterable[Path]) -> dict[str, float]:

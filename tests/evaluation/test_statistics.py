@@ -76,6 +76,20 @@ def test_the_interval_of_a_difference_covers_where_few_answers_change(questions:
     assert covered / ROUNDS > 0.93
 
 
+def test_groups_have_the_same_weight_and_may_share_photos() -> None:
+    random = np.random.default_rng(6)
+    changes, groups = random.integers(-1, 2, 450), np.repeat(["large", "small"], [400, 50])
+    parts = [difference(changes[groups == name], alone(int(sum(groups == name)))) for name in ("large", "small")]
+    both = difference(changes, alone(450), groups)
+    assert both.value == pytest.approx((parts[0].value + parts[1].value) / 2)
+    widths = [(one.high or 0) - (one.low or 0) for one in (*parts, both)]
+    assert widths[2] == pytest.approx(math.hypot(*widths[:2]) / 2, rel=0.035)  # independent: variances add up
+    twice = np.tile(changes[:200], 2)  # the same photos, answered alike, in both groups
+    shared = difference(twice, Clusters(np.tile(np.arange(200), 2)), np.repeat(["a", "b"], 200))
+    single = difference(changes[:200], alone(200))
+    assert (shared.low, shared.high) == pytest.approx((single.low, single.high), abs=0.003)
+
+
 def test_the_approval_ratings_of_agresti_come_out() -> None:
     """A. Agresti, Categorical Data Analysis (2nd ed., 2002), table 10.1: 1,600 Britons asked twice, 794 150 / 86 570.
 

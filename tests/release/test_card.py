@@ -92,6 +92,31 @@ def test_it_says_who_confirmed_the_hops_or_that_it_is_not_known(tmp_path: Path) 
     assert "Shortcuts: not recorded." in text
 
 
+@pytest.mark.parametrize(
+    ("photos", "each", "finds", "at_worst", "told"),
+    [
+        (600, 1, 0.0571, 0.0571, "true difference of 5.7 points"),
+        (200, 3, 0.0571, 0.0985, "it takes 9.8 points (200 photos"),
+        (20, 6, 0.1266, None, "answered alike, no difference is found (20 photos"),
+        (5, 1, None, None, "5 validation questions are too few"),
+        (0, 0, None, None, "no validation questions"),
+    ],
+)
+def test_it_says_how_large_a_difference_the_validation_split_finds(
+    tmp_path: Path, photos: int, each: int, finds: float | None, at_worst: float | None, told: str
+) -> None:
+    row = training_row(0)
+    rows = [
+        row | {"split": "validation", "group": f"{photo}", "query_id": f"{photo}-{query}"}
+        for photo in range(photos)
+        for query in range(each)
+    ]
+    text, metrics = card(tmp_path, [row, *rows])
+    expected = {"questions": photos * each, "photos": photos, "discordant": 0.25}
+    assert metrics["power"] == expected | {"finds": finds, "finds_at_worst": at_worst}
+    assert told in flat(text)
+
+
 def test_a_set_with_queries_that_are_always_solved_does_not_claim_that_they_are_dropped(tmp_path: Path) -> None:
     text, _ = card(tmp_path / "kept", [training_row(0) | {"difficulty": 1.0, "band": "all_right"}])
     assert "always got right are dropped" not in text
