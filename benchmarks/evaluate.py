@@ -6,7 +6,8 @@
 many rounds does the interval contain the true difference, and does it still with questions in place of photos as the
 units? *Level*: how often does McNemar's test find a difference between two models of the same skill? *Compare*: two
 runs of many answers, read, compared and written as page, JSON and tables, in a process of its own. Processor time and
-memory are that process's. The last line is JSON.
+memory are that process's. *Ratio*: how much of a server's time an evaluation uses, see ``evaluate_client``; measure it
+on a machine that is otherwise idle. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from benchmarks.evaluate_client import ratio
 from hopchain_etl.cli.evaluate_compare import compare
 from hopchain_etl.evaluation.statistics import Clusters, accuracy, bootstrap, difference, mcnemar
 from support.evaluation_runs import large
@@ -98,7 +100,9 @@ def main() -> None:
     print(json.dumps(levels))
     figures |= {"coverage": covered["difference"], "coverage_unclustered": covered["difference_unclustered"]}
     figures |= {"mcnemar_level": levels["photos"], "mcnemar_level_unclustered": levels["questions"]}
-    # Further parts add their figures here, each from a module of its own: ``ratio`` of the client, ``slip_right``.
+    with tempfile.TemporaryDirectory() as folder:
+        figures["ratio"] = ratio(Path(folder))["ratio"]
+    # Further parts add their figures here, each from a module of its own: ``slip_right``.
     print(json.dumps(figures))
 
 

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hopchain_etl.demo import local_airflow, s3_server
+from hopchain_etl.demo.evaluation import evaluate
 from hopchain_etl.demo.labels import INSTANCES
 from hopchain_etl.demo.local_airflow import AirflowServer
 from hopchain_etl.demo.s3_folder import ServerInfo
@@ -88,6 +89,8 @@ def main() -> None:
         build = Build(settings)
         page = write_report(build, release={"tag": tag, "rows": checked.rows, "policy": "unreviewed"})
         (folder / "report.html").write_text(page, encoding="utf-8")
+    with clock.step("evaluate", "two played models evaluated on the released set"):
+        evaluate(pulled, folder / "evaluation")
     levels = funnel(build)
     summary = _summary(folder, levels, samples, clock, tag)
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
@@ -223,6 +226,7 @@ def _summary(folder: Path, levels: list[Level], samples: list[Sample], clock: Cl
         "tag": tag,
         "paths": {
             "report": str(folder / "report.html"),
+            "evaluation": str(folder / "evaluation" / "comparison.html"),
             "training_set": str(folder / "pulled" / "training_set"),
             "registry": str(folder / "registry.git"),
             "photos": str(folder / "photos"),
@@ -242,5 +246,6 @@ def _print_summary(folder: Path, levels: list[Level], summary: dict[str, Any], t
         f"Released [bold]{tag}[/]: {summary['released_queries']} queries over {summary['released_images']} images "
         f"({summary['released_real_photos']} real photos), unreviewed: no human has answered them yet."
     )
-    _console.print(f"Report:       {folder / 'report.html'}\nTraining set: {folder / 'pulled' / 'training_set'}")
+    _console.print(f"Report:       {folder / 'report.html'}\nEvaluation:   {folder / 'evaluation' / 'comparison.html'}")
+    _console.print(f"Training set: {folder / 'pulled' / 'training_set'}")
     _console.print("Next:         make up (the Airflow UI), hopchain --help, add photos to s3://hopchain/photos")

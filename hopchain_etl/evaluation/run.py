@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from hopchain_etl.engines.base import JSON, Identity, Reply, SolveJob, Solver
+from hopchain_etl.engines.base import JSON, EngineDownError, Identity, Reply, SolveJob, Solver
 from hopchain_etl.evaluation.answers import EVALUATIONS, EvaluationError, EvaluationRun, RunHeader
 from hopchain_etl.evaluation.grade import GRADER
 from hopchain_etl.evaluation.questions import Choice, Question, Questions
@@ -32,6 +32,10 @@ _ROWS = 1_000  # of answers that are dicts at a time
 _FLUSH_SECONDS = 2.0  # of a journal on a local disk
 
 
+class UnansweredError(EngineDownError):
+    """Some questions have no answer, for reasons that may pass; those given are kept, so that a rerun is short."""
+
+
 # Called after each question with the number of its answers, and how many of these are right.
 Advance = Callable[[int, int], None]
 
@@ -47,7 +51,7 @@ def solver_of(settings: Settings) -> Solver:
     """
     from hopchain_etl.engines.vlm.solver import VlmSolver
 
-    model, ask = settings.evaluate.model, ask_settings(settings.ask, settings.evaluate)
+    model, ask = settings.evaluate.model, _ask_settings(settings.ask, settings.evaluate)
     if not model.model:
         raise EvaluationError("no model to evaluate: set HOPCHAIN_EVALUATE__MODEL__MODEL, or give --model")
     if not model.endpoint_url and (problem := too_short("solver", model.launch.max_model_len, model, ask)):
@@ -55,7 +59,7 @@ def solver_of(settings: Settings) -> Solver:
     return VlmSolver(model, ask)
 
 
-def ask_settings(ask: AskSettings, evaluate: EvaluateSettings) -> AskSettings:
+def _ask_settings(ask: AskSettings, evaluate: EvaluateSettings) -> AskSettings:
     """Return how answers are asked for: as in ``ask``, except for what ``evaluate`` sets."""
     own = {"temperature": evaluate.temperature, "max_tokens": evaluate.max_tokens}
     return ask.model_copy(update={name: value for name, value in own.items() if value is not None})
@@ -79,9 +83,8 @@ def ask(
 ) -> EvaluationRun:
     """Return the answers of a model to all questions; those that the journal of ``lake`` has are not asked for.
 
-    A question that the server refuses for good counts as wrong. Raises EvaluationError if another one has no answer:
-    all that were given are in the journal, so that the next run continues there. So do TokenCeilingError,
-    EngineDownError, and StoppedError after ``stop``.
+    A question that the server refuses for good counts as wrong. Raises UnansweredError if another one has no answer,
+    EngineDownError, TokenCeilingError, and StoppedError after ``stop``: the next run continues where this one ended.
     """
     rows = Rows(advance)
     with limited_budget(lake, token_ceiling), Journal(lake, SHARD) as journal:
@@ -94,7 +97,7 @@ def ask(
     journal.compact()
     if rows.unanswered:
         (error, _), *_ = Counter(rows.unanswered).most_common(1)
-        raise EvaluationError(
+        raise UnansweredError(
             f"{len(rows.unanswered)} of {len(questions)} answers are missing, most often because: {error}; the others "
             "are kept, run the same command again"
         )

@@ -127,6 +127,8 @@ def resources_for(stage: str, settings: Settings) -> Resources:
     needs = RESOURCES[stage]
     entries = settings.engines.roles.of(*ROLES[stage]) if stage in ROLES else ()
     models = [getattr(settings, entry.model) for entry in entries if entry.model]
+    if stage == "evaluate" and settings.evaluate.model.model:
+        models.append(settings.evaluate.model)
     launched = [model for model in models if model.endpoint_url is None]
     gpus = [model.launch.tensor_parallel for model in launched] + [int(entry.needs_gpu) for entry in entries]
     if not any(gpus):

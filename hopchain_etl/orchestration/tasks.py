@@ -47,6 +47,12 @@ _PARAM_SETTINGS = {  # the setting that a param overrides; other params override
     "targets": ("release", "targets"),
     "policy": ("release", "policy"),
     "approval": ("release", "approval"),
+    "model": ("evaluate", "model", "model"),
+    "revision": ("evaluate", "model", "revision"),
+    "split": ("evaluate", "split"),
+    "variants": ("evaluate", "variants"),
+    "samples": ("evaluate", "samples"),
+    "blind_samples": ("evaluate", "blind_samples"),
 }
 
 
@@ -63,10 +69,12 @@ def settings_for(params: Params) -> Settings:
     settings = Settings()
     changes: dict[str, JSON] = {}
     for name in params.keys() & _PARAM_SETTINGS.keys():
-        section, key = _PARAM_SETTINGS[name]
-        changes.setdefault(section, {})[key] = params[name]
-    sections = {name: getattr(settings, name) for name in changes}
-    changed = {name: type(old).model_validate({**old.model_dump(), **changes[name]}) for name, old in sections.items()}
+        section, *inner, key = _PARAM_SETTINGS[name]
+        values = changes.setdefault(section, getattr(settings, section).model_dump())
+        for one in inner:
+            values = values[one]
+        values[key] = params[name]
+    changed = {name: type(getattr(settings, name)).model_validate(values) for name, values in changes.items()}
     return settings.model_copy(update=changed)
 
 
@@ -87,7 +95,7 @@ def run_key(run: DagRun) -> str:
 
 
 @contextmanager
-def _fail_without_retry(*kinds: type[Exception]) -> Iterator[None]:
+def fail_without_retry(*kinds: type[Exception]) -> Iterator[None]:
     """Convert errors of these types to AirflowFailException, which is not retried."""
     try:
         yield
@@ -98,7 +106,7 @@ def _fail_without_retry(*kinds: type[Exception]) -> Iterator[None]:
 
 
 @contextmanager
-def _stoppable() -> Iterator[threading.Event]:
+def stoppable() -> Iterator[threading.Event]:
     """Yield an event that SIGTERM sets: Airflow sends SIGTERM first and kills the task a few seconds later."""
     stop = threading.Event()
     before = signal.getsignal(signal.SIGTERM)
@@ -120,7 +128,7 @@ def _stoppable() -> Iterator[threading.Event]:
 
 def ingest(params: Params, run: DagRun) -> JSON:
     """Ingest new photos from the source; return IngestResult with the completed shards and the bad ones as ids."""
-    with _fail_without_retry(ValueError), _stoppable() as stop:
+    with fail_without_retry(ValueError), stoppable() as stop:
         result = Build(settings_for(params)).ingest(intake_name(run), stop=stop)
     bad = {shard: message.partition("\n")[0] for shard, message in result.bad.items()}
     return {**asdict(result), "shards": [str(shard) for shard in result.shards], "bad": bad}
@@ -128,7 +136,7 @@ def ingest(params: Params, run: DagRun) -> JSON:
 
 def plan(params: Params) -> list[list[str]]:
     """Return the ids of the shards to process, for the intakes chosen in ``params``, in groups to be mapped."""
-    with _fail_without_retry(ValueError):
+    with fail_without_retry(ValueError):
         build = build_for(params)
         shards = [str(shard) for shard in build.plan(params["intakes"])]
         return in_groups(shards, dag_config.max_mapped(build.settings))
@@ -150,16 +158,16 @@ def run_stage(name: str, group: Sequence[str], params: Params) -> None:
     build = build_for(params)
     settings = build.settings
     if name not in dag_config.stages(settings):
-        _skip(f"this run has no engine for the stage {name!r}: neither its profile nor HOPCHAIN_ENGINES__... names one")
+        skip(f"this run has no engine for the stage {name!r}: neither its profile nor HOPCHAIN_ENGINES__... names one")
     python = settings.placement.gpu_python if dag_config.resources_for(name, settings).gpus else None
-    with _fail_without_retry(ValueError, ShardsRejectedError, TokenCeilingError), _stoppable() as stop:
+    with fail_without_retry(ValueError, ShardsRejectedError, TokenCeilingError), stoppable() as stop:
         shards = [Shard.parse(shard) for shard in group]
         if python:
             ran = remote_python.run(python, name, group, settings, stop, retry_quarantined=build.retry_quarantined)
         else:
             ran = bool(build.run_each(name, shards, stop=stop))
     if not ran:
-        _skip("no shard of this group has passed the stage above")
+        skip("no shard of this group has passed the stage above")
 
 
 def quality_gate(params: Params, run: DagRun, ingested: JSON, groups: Groups) -> JSON:
@@ -221,7 +229,7 @@ def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate
 def announce_queries(counts: JSON) -> JSON:
     """Return the payload of the asset event of a run; skip the task if the run built nothing."""
     if not counts["shards"]:
-        _skip("no shard was processed; the queries have not changed")
+        skip("no shard was processed; the queries have not changed")
     return counts
 
 
@@ -233,7 +241,7 @@ def judge_run(params: Params, gate: JSON) -> None:
     if settings_for(params).quality.gate == "warn":
         log.warning(message)
         return
-    with _fail_without_retry(validator.QualityError):
+    with fail_without_retry(validator.QualityError):
         raise validator.QualityError(message)
 
 
@@ -279,7 +287,7 @@ def announce_answers(final: Sequence[JSON]) -> JSON:
     lake = Lake(Settings().lake)
     settled = [progress for progress in final if _settle(lake, progress)]
     if not settled:
-        _skip("no batch was decided or closed since the last run")
+        skip("no batch was decided or closed since the last run")
     counts = ("kept", "dropped", "open", "withdrawn")
     totals = {name: sum(progress[name] for progress in settled) for name in counts}
     return {"batches": [progress["id"] for progress in settled], **totals}
@@ -300,7 +308,7 @@ def release(params: Params) -> JSON:
     """Publish the training set (snapshot, assemble, validate, card, push, tag); return the facts of PublishResult."""
     from hopchain_etl.release import registry
 
-    with _fail_without_retry(ValueError, validator.QualityError):
+    with fail_without_retry(ValueError, validator.QualityError):
         result = registry.publish(settings_for(params), force=bool(params.get("force")))
     versions = [
         {**asdict(version), "tag": version.tag, "changes": version.changes.counts} for version in result.releases
@@ -312,11 +320,11 @@ def release(params: Params) -> JSON:
 def announce_release(published: JSON) -> JSON:
     """Return the payload of the asset event of a release; skip the task if there is no new version."""
     if not published["changed"]:
-        _skip(f"no new version: {published['note']}")
+        skip(f"no new version: {published['note']}")
     return published
 
 
-def _skip(why: str) -> None:
+def skip(why: str) -> None:
     from airflow.sdk.exceptions import AirflowSkipException
 
     raise AirflowSkipException(why)

@@ -31,6 +31,7 @@ RESOURCES: Mapping[str, Resources] = {
     "judge": Resources(pool="vlm"),
     "screen": Resources(pool="vlm"),
     "collect": Resources(),
+    "evaluate": Resources(pool="vlm"),
 }
 GPU_MEMORY_GIB = 16  # of a task whose engine computes on a GPU
 

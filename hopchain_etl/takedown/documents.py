@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from hopchain_etl import schemas
 from hopchain_etl.annotation.batches import batch_states
 from hopchain_etl.concurrency import map_threads
+from hopchain_etl.evaluation import run as evaluation
 from hopchain_etl.lake.journal import forget
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.migrate_journal import BLIND
@@ -38,7 +39,8 @@ def erase_model_answers(lake: Lake, plan: Plan) -> int:
     Also those of earlier versions that are not migrated. Of old blind answers the photo is unknown, so all of them are
     erased and must be paid for again.
     """
-    answers = sum(forget(lake, Shard.parse(shard), plan.blobs) for shard in sorted(plan.shards))
+    shards = [*map(Shard.parse, sorted(plan.shards)), evaluation.SHARD]
+    answers = sum(forget(lake, shard, plan.blobs) for shard in shards)
     folders = [f"journal/{model}/" for model in lake.store.list_folders("journal/")]
     about = [f"{folder}{blob[:2]}/{blob}/" for folder in folders for blob in plan.blobs]
     return answers + _erase_below(lake, [*about, *(f"{folder}{BLIND}/" for folder in folders)])

@@ -20,14 +20,15 @@ from hopchain_etl.lake.object_store import MissingObjectError, StoreError
 from hopchain_etl.lake.shards import LakeError, Shard
 from hopchain_etl.release.git import RegistryError
 from hopchain_etl.takedown import documents, views
+from hopchain_etl.takedown.evaluations import erase_from_evaluations
 from hopchain_etl.takedown.photos import DAMAGE, Plan, find, write_plan, write_tombstones
 from hopchain_etl.takedown.tables import TABLES, Place, forget_markers, keep_up_to_date, rewrite, up_to_date
 
 REGISTRY = "registry"
 _FAULTS = (*DAMAGE, StoreError, RegistryError)
 # A table goes before the documents that a reader of the table needs: `collect` knows the queries of its votes.
-_STEPS = ("blobs", "model answers", "votes", "checks", "tables", "batches", "listings", "samples", "contamination",
-          "views")  # fmt: skip
+_STEPS = ("blobs", "model answers", "evaluations", "votes", "checks", "tables", "batches", "listings", "samples",
+          "contamination", "views")  # fmt: skip
 
 
 @dataclass
@@ -132,6 +133,8 @@ def _run(lake: Lake, plan: Plan, step: str, result: Erased) -> None:
             result.objects += documents.erase_blobs(lake, plan)
         case "model answers":
             result.objects += documents.erase_model_answers(lake, plan)
+        case "evaluations":
+            result.rows += erase_from_evaluations(lake, plan)
         case "votes":
             result.objects += documents.erase_votes(lake, plan)
         case "checks":

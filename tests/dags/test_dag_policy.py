@@ -72,8 +72,8 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
         return dict(zip(NAMES, threads.map(lambda name: parse(name, home), NAMES), strict=True))
 
 
-def test_there_are_three_dags_each_in_a_file_of_its_name(parsed: dict[str, Any]) -> None:
-    assert NAMES == ["hopchain_build", "hopchain_collect", "hopchain_release"]
+def test_there_are_four_dags_each_in_a_file_of_its_name(parsed: dict[str, Any]) -> None:
+    assert NAMES == ["hopchain_build", "hopchain_collect", "hopchain_evaluate", "hopchain_release"]
     assert {name: [dag["id"] for dag in facts["dags"]] for name, facts in parsed.items()} == {n: [n] for n in NAMES}
 
 
@@ -108,7 +108,7 @@ def test_tasks_are_owned_documented_and_retried_with_backoff(name: str, parsed: 
         assert task["backoff"] == 2
 
 
-@pytest.mark.parametrize("name", ["hopchain_build", "hopchain_release"])
+@pytest.mark.parametrize("name", ["hopchain_build", "hopchain_evaluate", "hopchain_release"])
 def test_params_have_title_description_and_type(name: str, parsed: dict[str, Any]) -> None:
     (dag,) = parsed[name]["dags"]
     assert dag["params"]
@@ -122,7 +122,8 @@ def test_the_form_refuses_what_the_settings_would(parsed: dict[str, Any]) -> Non
     from jsonschema import Draft202012Validator
 
     (build,), (release,) = parsed["hopchain_build"]["dags"], parsed["hopchain_release"]["dags"]
-    schemas = {name: schema for dag in (build, release) for name, (_, schema) in dag["params"].items()}
+    (evaluate,) = parsed["hopchain_evaluate"]["dags"]
+    schemas = {name: schema for dag in (build, release, evaluate) for name, (_, schema) in dag["params"].items()}
     for name, good, bad in (
         ("source_uri", ["s3://bucket/photos"], ["/photos", "http://x", None]),
         ("intakes", ["new", "all", "sample:3", "2026-11-22T020000", "a, b"], ["", "sample:0", "../x", "a,,b"]),
@@ -135,6 +136,11 @@ def test_the_form_refuses_what_the_settings_would(parsed: dict[str, Any]) -> Non
         ("policy", ["unanimous", "unreviewed"], ["majority"]),
         ("approval", [True, False], ["yes"]),
         ("force", [True, False], ["yes", None]),
+        ("tag", [None, "training-set/default@v1.0.0"], [""]),
+        ("model", ["", "checkpoint-300"], [None]),
+        ("split", ["validation", "all"], ["test", None]),
+        ("variants", [["full"], ["half", "single"]], [[], ["quarter"], "full"]),
+        ("samples", [0, 8], [-1, 65, None]),
     ):
         check = Draft202012Validator(schemas[name])
         assert [value for value in good if not check.is_valid(value)] == [], name
@@ -167,6 +173,21 @@ def test_settings_reach_the_dags(tmp_path: Path) -> None:
     assert build["timetable"]["__var"]["expression"] == "30 4 * * *"
     (release,) = parse("hopchain_release", tmp_path, env)["dags"]
     assert release["timetable"]["__type"].endswith("AssetOrTimeSchedule")
+
+
+def test_a_model_to_evaluate_is_asked_after_each_release(tmp_path: Path, parsed: dict[str, Any]) -> None:
+    (off,) = parsed["hopchain_evaluate"]["dags"]
+    assert off["timetable"]["__type"].endswith("NullTimetable"), "off until there is a model"
+    env = {
+        "HOPCHAIN_EVALUATE__MODEL__MODEL": "trained",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor,airflow.providers.celery.executors.celery_executor.CeleryExecutor",
+    }
+    (launched,) = parse("hopchain_evaluate", tmp_path, env)["dags"]
+    assert "hopchain://training-set" in json.dumps(launched["timetable"])
+    assert (launched["tasks"]["evaluate"]["pool"], launched["tasks"]["evaluate"]["queue"]) == ("vlm", "gpu")
+    served = env | {"HOPCHAIN_EVALUATE__MODEL__ENDPOINT_URL": "http://models:8000/v1"}
+    (remote,) = parse("hopchain_evaluate", tmp_path, served)["dags"]
+    assert remote["tasks"]["evaluate"]["queue"] == "default"
 
 
 def test_gpu_stages_go_where_the_cluster_has_gpus(tmp_path: Path) -> None:

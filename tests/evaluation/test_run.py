@@ -17,7 +17,7 @@ import pytest
 from hopchain_etl.engines.base import TokenCeilingError
 from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun
 from hopchain_etl.evaluation.questions import Questions
-from hopchain_etl.evaluation.run import SHARD, ask, folder_lake, solver_of
+from hopchain_etl.evaluation.run import SHARD, UnansweredError, ask, folder_lake, solver_of
 from hopchain_etl.lake.journal import answers
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages.runner import StoppedError
@@ -80,7 +80,7 @@ def test_a_run_after_errors_asks_only_what_has_no_answer(folder: Path, tmp_path:
     bad = next(iter(asked)).question
     good = knowing(asked)
     failing = Knowing(lambda job: None if (job.question, job.sample) == (bad, 1) else good.says(job))
-    with pytest.raises(EvaluationError, match=rf"1 of {len(asked)} answers are missing.*a cable was pulled"):
+    with pytest.raises(UnansweredError, match=rf"1 of {len(asked)} answers are missing.*a cable was pulled"):
         ask(asked, failing, lake, name="a")
     done = ask(asked, good, lake, name="a")
     assert [(job.question, job.sample) for job in good.asked] == [(bad, 1)]
@@ -151,10 +151,10 @@ def test_a_killed_run_repeats_no_answer_that_its_journal_holds(folder: Path, tmp
         before = set(map(key, server.seen))
         kept = sum(1 for _ in answers(folder_lake(tmp_path / "journal"), SHARD))
         server.seen.clear()
-        again = subprocess.run([*command, "--json"], env=env, capture_output=True, text=True, check=True)
-        repeated = before & set(map(key, server.seen))
-        asked_again = len(server.seen)
+        model = {"model": "scripted", "endpoint_url": server.url}
+        done = ask(asked, solver_of(Settings(evaluate={"model": model})), folder_lake(tmp_path / "journal"), name="a")
+        repeated, asked_again = before & set(map(key, server.seen)), len(server.seen)
     assert kept + asked_again == len(asked)
     assert len(repeated) <= at_once + flush, "in flight, or waiting for the flush"
-    assert [one["accuracy"] for one in json.loads(again.stdout)["accuracy"]] == [1, 1]
-    assert EvaluationRun.read(tmp_path).answers.num_rows == len(asked)
+    assert done.answers.num_rows == len(asked)
+    assert set(done.answers["score"].to_pylist()) == {1}

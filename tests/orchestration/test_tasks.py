@@ -60,6 +60,10 @@ def test_params_take_their_places_in_the_settings(monkeypatch: pytest.MonkeyPatc
     assert settings.engines.profile is Profile.VLLM
     assert settings.engines.token_ceiling == 3
     assert (settings.release.policy, settings.release.targets) == (Policy.UNREVIEWED, ("a", "b"))
+    monkeypatch.setenv("HOPCHAIN_EVALUATE__MODEL__ENDPOINT_URL", "http://models:8000/v1")
+    asked = tasks.settings_for({"model": "m", "revision": "7", "samples": 8, "variants": ["full", "half"]}).evaluate
+    assert (asked.model.model, asked.model.revision, asked.model.endpoint_url) == ("m", "7", "http://models:8000/v1")
+    assert (asked.samples, asked.variants, asked.split) == (8, ("full", "half"), "validation")
     assert tasks.settings_for({}) == Settings()
 
 
@@ -90,7 +94,7 @@ def test_sigterm_asks_to_stop_and_the_old_handler_comes_back() -> None:
     heard: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
     try:
-        with tasks._stoppable() as stop:
+        with tasks.stoppable() as stop:
             assert not stop.is_set()
             os.kill(os.getpid(), signal.SIGTERM)
             assert stop.wait(2)

@@ -1,0 +1,49 @@
+"""The function of the task of hopchain_evaluate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow.compute as pc
+
+from hopchain_etl.engines.base import TokenCeilingError
+from hopchain_etl.evaluation import lake_runs
+from hopchain_etl.evaluation.answers import EvaluationRun
+from hopchain_etl.evaluation.questions import Choice, Questions
+from hopchain_etl.evaluation.run import ask, solver_of
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.orchestration.tasks import JSON, Params, fail_without_retry, settings_for, skip, stoppable
+from hopchain_etl.release.pulled import pulled
+from hopchain_etl.settings import Settings
+
+
+def evaluate(params: Params) -> JSON:
+    """Ask the model of the settings and params the questions of a version; return name, tag's version and accuracy.
+
+    The run is in the lake. Skips the task if no model is named.
+    """
+    with fail_without_retry(ValueError, TokenCeilingError), stoppable() as stop:
+        settings = settings_for(params)
+        how, target = settings.evaluate, params["target"]
+        if not how.model.model:
+            skip("no model to evaluate: set HOPCHAIN_EVALUATE__MODEL__MODEL, or name one in the form")
+        split = None if how.split == "all" else how.split
+        solver, lake = solver_of(settings), Lake(settings.lake)
+        with pulled(settings, target, split=split, tag=params["tag"]) as clone:
+            questions = Questions(clone, Choice(split, how.variants, how.samples, how.blind_samples), target=target)
+            ceiling = settings.engines.token_ceiling
+            run = ask(questions, solver, lake, name=_name(settings, questions), token_ceiling=ceiling, stop=stop)
+    lake_runs.store(lake, run)
+    return _facts(run)
+
+
+def _name(settings: Settings, questions: Questions) -> str:
+    """Return what a run is called: the same model on the same version gives the same answers again."""
+    model, (asked,) = settings.evaluate.model, questions.splits.items()
+    return " ".join([model.model.rstrip("/").rpartition("/")[2], model.revision, asked[0].partition("/")[2], asked[1]])
+
+
+def _facts(run: EvaluationRun) -> JSON:
+    seen = run.answers.filter(pc.and_(run.answers["sees_image"], pc.equal(run.answers["variant"], "full")))
+    facts: dict[str, Any] = {"name": run.header.name, "model": run.header.model, "splits": run.header.splits}
+    return {**facts, "answers": run.answers.num_rows, "accuracy": pc.mean(seen["score"]).as_py()}

@@ -1,0 +1,28 @@
+"""An erased photo leaves neither answers about it in the journal nor rows in the runs that are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hopchain_etl.evaluation import lake_runs
+from hopchain_etl.evaluation.run import SHARD, ask, folder_lake
+from hopchain_etl.lake.journal import answers
+from hopchain_etl.takedown.documents import erase_model_answers
+from hopchain_etl.takedown.evaluations import erase_from_evaluations
+from hopchain_etl.takedown.photos import Plan
+from support.evaluated import Knowing, a_set, questions
+
+
+def test_answers_about_a_photo_go_and_all_others_stay(tmp_path: Path) -> None:
+    asked, lake = questions(a_set(tmp_path), samples=2, blind_samples=1), folder_lake(tmp_path / "lake")
+    run = ask(asked, Knowing(lambda job: "<answer>1</answer>"), lake, name="kept")
+    lake_runs.store(lake, run)
+    photo = next(iter(asked)).photo
+    about = {one.item_id for one in asked if one.photo.image_id == photo.image_id}
+    plan = Plan(images={photo.image_id}, blobs={photo.blob_sha}, queries=set(about))
+    assert erase_model_answers(lake, plan) == 3 * len(about) == erase_from_evaluations(lake, plan)
+    assert photo.blob_sha not in {answer.blob_sha for _, answer in answers(lake, SHARD)}
+    left = lake_runs.fetch(lake, "kept", tmp_path / "copy").answers.to_pylist()
+    assert left == [row for row in run.answers.to_pylist() if row["item_id"] not in about]
+    assert left
+    assert erase_from_evaluations(lake, plan) == 0, "it can be repeated"
