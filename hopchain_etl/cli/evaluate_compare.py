@@ -22,21 +22,30 @@ def compare(
         bool, typer.Option("--force", help="compare runs that were measured differently; the page then says so")
     ] = False,
     seed: Annotated[int, typer.Option(help="of the bootstrap, and of the examples that are shown")] = 0,
+    against: Annotated[
+        Path | None, typer.Option(help="a pulled training set: warn of a benchmark's questions that it has too")
+    ] = None,
     examples: Annotated[int, typer.Option(min=0, help="of what became right, and of what became wrong")] = 12,
     json_: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
 ) -> None:
     """Compare two runs over the same questions: whether the second model is better, where, and how surely.
 
     Runs with another prompt, other sampling, splits, graders or harnesses are refused. Intervals take the photo as the
-    unit. Writes comparison.html, comparison.json, table.md and table.tex.
+    unit. Warns of what an import, or --against, found to be in the training set too. Writes comparison.html,
+    comparison.json, table.md and table.tex.
     """
     from hopchain_etl.evaluation.answers import EvaluationRun
     from hopchain_etl.evaluation.compare import compare as run
     from hopchain_etl.evaluation.words import latex_table, markdown_table
+    from hopchain_etl.release.overlap import find_overlap, stored_warnings
     from hopchain_etl.reporting.comparison import write_comparison
 
     runs = [EvaluationRun.read(folder) for folder in (baseline, trained)]
-    facts = run(runs[0], runs[1], force=force, seed=seed, examples=examples)
+    shared = [*stored_warnings(baseline), *stored_warnings(trained)]
+    if against:
+        shared += find_overlap(runs[1].answers, against).warnings()
+    warnings = list(dict.fromkeys(shared))  # both runs have the same benchmarks
+    facts = run(runs[0], runs[1], force=force, seed=seed, examples=examples, warnings=warnings)
     output.mkdir(parents=True, exist_ok=True)
     written = {
         "comparison.html": write_comparison(facts),

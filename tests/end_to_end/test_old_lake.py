@@ -6,11 +6,14 @@ files must be as they were; the latter are written by pyarrow, so another versio
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hopchain_etl.annotation.batches import assigned, batch_states, load
@@ -44,6 +47,7 @@ DATA = Path(__file__).parents[1] / "data/old_lake"
 ARCHIVE = DATA / "old_lake.tar.gz"
 EXPECTED = json.loads((DATA / "expected.json").read_text())
 FIRST = Shard("first", 0)
+NEW_COLUMNS = ("detector", "segmenter")  # of categories and instances, since the lakes were written
 
 
 def unpacked(name: str, bucket: S3Location) -> Lake:
@@ -76,16 +80,19 @@ def objects(lake: Lake) -> dict[str, str]:
     return {entry.key: entry.etag for entry in every if not entry.key.startswith(repeated)}
 
 
-def data_below(lake: Lake, folders: Iterable[str]) -> dict[str, bytes | Marker]:
-    """Return the Parquet files and markers below some folders, by key."""
+def data_below(lake: Lake, folders: Iterable[str]) -> dict[str, pa.Table | Marker]:
+    """Return the tables and markers below some folders, by key."""
     keys = [entry.key for folder in folders for entry in lake.store.list_objects(folder)]
     data = [key for key in keys if key.endswith((".parquet", "/_SUCCESS"))]
     return {key: _read(key, found) for key, found in zip(data, map_threads(lake.store.get, data), strict=True)}
 
 
-def _read(key: str, data: bytes) -> bytes | Marker:
-    """Return a marker as what it says: earlier versions wrote fewer fields."""
-    return Marker.from_json(data) if key.endswith("/_SUCCESS") else data
+def _read(key: str, data: bytes) -> pa.Table | Marker:
+    """Return what an object says: earlier versions wrote fewer fields and columns."""
+    if key.endswith("/_SUCCESS"):
+        return replace(Marker.from_json(data), parts=(), inputs="")  # hashes of bytes
+    table = pq.read_table(io.BytesIO(data))
+    return table.drop_columns([name for name in NEW_COLUMNS if name in table.column_names])
 
 
 def delete_below(lake: Lake, folders: Iterable[str]) -> None:

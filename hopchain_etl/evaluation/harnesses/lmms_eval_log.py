@@ -57,10 +57,10 @@ class LmmsEvalLog:
                 yield from self._sample(task, place, values)
 
     def _source(self, known: Config) -> Source:
-        how, version = _part(known, "config"), known.get("lmms_eval_version")
-        harness = "lmms-eval" if not version or "unknown" in str(version) else f"lmms-eval {version}"
-        system = known.get("system_instruction")
-        source = Source(str(known.get("model_name") or how.get("model") or "?"), harness, instruction=system)
+        how, system = _part(known, "config"), known.get("system_instruction")
+        # Its "lmms_eval_version" is the git commit of the folder that it was started in, whatever that is.
+        model = str(known.get("model_name") or how.get("model") or "?")
+        source = Source(model, "lmms-eval", instruction=str(system) if system else None)
         for task in self.samples:
             config = self._configs[task]
             metadata = config.get("metadata")

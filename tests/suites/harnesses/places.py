@@ -12,7 +12,12 @@ NAME = "hopchain_default_validation"
 SAMPLES = 2
 
 
+def knows(prompt: str) -> bool:
+    """Return whether the model can answer a question: about every second."""
+    return sum(prompt.encode()) % 2 == 0
+
+
 def says(prompt: str, gold: str, sees_image: bool) -> str:
-    r"""Return a right answer to about half of the questions with their photos, and to none without."""
-    right = sees_image and len(prompt) % 2 == 0
+    r"""Return a right answer to the questions that it knows with their photos, and to none without."""
+    right = sees_image and knows(prompt)
     return f"<think>\nHm.\n\nNot {gold}?\n</think>\n\nSo \\boxed{{{gold if right else -7}}}"
