@@ -100,16 +100,14 @@ def _is_main(pairs: Pairs, groups: Sequence[Facts]) -> Mask:
 def _headline(pairs: Pairs, main: Sequence[Facts]) -> Facts:
     """Return the mean over benchmarks, in which each has the same weight, however many questions it has."""
     names, clusters = pairs.column("benchmark"), pairs.clusters
-    before, after, gained = (
-        statistics.mean_of_means(values, names, clusters) for values in (pairs.before, pairs.after, pairs.changes)
-    )
+    gained = statistics.difference(pairs.changes, clusters, names)
     return {
         "benchmarks": len(main),
         "questions": len(pairs),
         "photos": clusters.count,
-        "baseline": before.value,
-        "trained": after.value,
-        "difference": main[0]["difference"] if len(main) == 1 else asdict(gained),
+        "baseline": float(np.mean([group["baseline"]["value"] for group in main])),
+        "trained": float(np.mean([group["trained"]["value"] for group in main])),
+        "difference": asdict(gained),
         "finds": main[0]["finds"] if len(main) == 1 else statistics.finds(gained),
     }
 

@@ -121,6 +121,9 @@ def _by_item(run: EvaluationRun) -> pa.Table:
         if missing := answers[column].null_count:
             place = answers.filter(answers[column].is_null()).slice(0, 1).select(["benchmark", "item_id"]).to_pylist()
             raise EvaluationError(f"{name}: {missing} answers have no {column}; the first is {place[0]}")
+    within = pc.and_(pc.greater_equal(answers["score"], 0), pc.less_equal(answers["score"], 1))  # NaN is not
+    if strange := answers.filter(pc.invert(within)).slice(0, 1).select(["benchmark", "item_id", "score"]).to_pylist():
+        raise EvaluationError(f"{name}: a score is a share from 0 to 1; the first that is none: {strange[0]}")
     once = answers.select([*KEYS, "sample"]).group_by([*KEYS, "sample"]).aggregate([([], "count_all")])
     if once.num_rows < answers.num_rows:
         twice = once.filter(pc.greater(once["count_all"], 1)).slice(0, 1).to_pylist()[0]

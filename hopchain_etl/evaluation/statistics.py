@@ -85,30 +85,28 @@ def accuracy(scores: ArrayLike, clusters: Clusters, level: float = LEVEL) -> Int
     return Interval(mean, max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale))
 
 
-def difference(changes: ArrayLike, clusters: Clusters, level: float = LEVEL) -> Interval:
-    """Return the mean of paired differences (trained less baseline, from -1 to 1), with its interval."""
+def difference(
+    changes: ArrayLike, clusters: Clusters, groups: ArrayLike | None = None, level: float = LEVEL
+) -> Interval:
+    """Return the mean of paired differences (trained less baseline, from -1 to 1), with its interval.
+
+    With ``groups``, a name for each question: the mean over groups of their means, each with the same weight; a photo
+    may be in several groups.
+    """
     values = np.asarray(changes, float)
-    mean = float(values.mean())
+    named = np.zeros(len(values)) if groups is None else np.asarray(groups)
+    codes = np.unique(named, return_inverse=True)[1]
+    sizes, sums = np.bincount(codes), np.bincount(codes, values)
+    mean = float((sums / sizes).mean())
     if clusters.count < 2:
         return Interval(mean, None, None)
-    items = clusters.items + 2  # with one made-up question for each model, each on a photo of its own
-    middle = float(values.sum()) / items
-    variance = _variance(np.append(clusters.sums(values - middle), (1 - middle, -1 - middle)), items)
+    items = sizes + 2  # with one made-up question for each model in each group, on a photo of its own
+    middles, weights = sums / items, 1 / (len(sizes) * items)
+    made_up = np.concatenate([(1 - middles) * weights, (-1 - middles) * weights])
+    residuals = clusters.sums((values - middles[codes]) * weights[codes])
+    middle, variance = float(middles.mean()), _variance(np.append(residuals, made_up), 1)
     spread = t_quantile((1 + level) / 2, clusters.count - 1) * math.sqrt(variance)
     return Interval(mean, max(-1.0, middle - spread), min(1.0, middle + spread))
-
-
-def mean_of_means(values: ArrayLike, groups: ArrayLike, clusters: Clusters, level: float = LEVEL) -> Interval:
-    """Return the mean over groups of their means, each with the same weight; photos may be in several groups."""
-    kept, (names, codes) = np.asarray(values, float), np.unique(np.asarray(groups), return_inverse=True)
-    sizes = np.bincount(codes)
-    means = np.bincount(codes, kept) / sizes
-    mean = float(means.mean())
-    if clusters.count < 2:
-        return Interval(mean, None, None)
-    residuals = clusters.sums((kept - means[codes]) / (len(names) * sizes[codes]))
-    spread = t_quantile((1 + level) / 2, clusters.count - 1) * math.sqrt(_variance(residuals, 1))
-    return Interval(mean, mean - spread, mean + spread)
 
 
 def bootstrap(

@@ -31,7 +31,11 @@ def pulled(settings: Settings, target: str, *, split: str | None = None, tag: st
 
 def newest(tags: Iterable[str], target: str) -> str:
     """Return the tag of a target's newest version; raise RegistryError if there is none."""
-    found = [match for match in map(VERSION_TAG.fullmatch, tags) if match and match["target"] == target]
+    found = [
+        match
+        for match in map(VERSION_TAG.fullmatch, tags)
+        if match and match["target"] == target and not match["yanked"]
+    ]
     if not found:
         raise RegistryError(f"no version of the training set {target!r} was released yet")
     return max(found, key=lambda match: version_numbers(match["version"]))[0]

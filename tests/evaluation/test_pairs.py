@@ -76,6 +76,13 @@ def test_an_answer_without_what_is_needed_is_an_error(column: str) -> None:
         match(run("before", scored([1, 0])), broken)
 
 
+@pytest.mark.parametrize("score", [100.0, -1.0, float("nan")])
+def test_a_score_that_is_no_share_is_an_error(score: float) -> None:
+    broken = run("broken", [*scored([1, 0]), {"score": score}])
+    with pytest.raises(EvaluationError, match=r"broken: a score is a share from 0 to 1; .* 'q00002'"):
+        match(run("before", scored([1, 0])), broken)
+
+
 def test_a_sample_that_is_there_twice_is_an_error() -> None:
     twice = run("twice", scored([1, 0], item_id="q7"))
     with pytest.raises(EvaluationError, match="twice: benchmark hopchain/default item q7"):

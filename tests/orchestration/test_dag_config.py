@@ -70,7 +70,8 @@ def placed(stage: str, executor: str, monkeypatch: pytest.MonkeyPatch, **changed
 
 
 def test_every_stage_that_the_dags_run_says_what_it_needs() -> None:
-    in_dags = {"ingest", "collect", *dag_config.stages(Settings.model_validate({"engines": {"profile": "vllm"}}))}
+    others = {"ingest", "collect", "evaluate"}
+    in_dags = {*others, *dag_config.stages(Settings.model_validate({"engines": {"profile": "vllm"}}))}
     assert in_dags == set(STAGES)
 
 
@@ -97,6 +98,8 @@ def test_a_stage_that_launches_its_model_needs_the_gpus_of_that_model() -> None:
     needs = dag_config.resources_for("detect", Settings.model_validate(launched))
     assert (needs.pool, needs.queue, needs.gpus, needs.memory_gib) == ("vlm", "gpu", 4, 64)
     assert dag_config.resources_for("ingest", Settings.model_validate(launched)).gpus == 0
+    evaluated = {"evaluate": {"model": {"model": "trained", "launch": {"tensor_parallel": 2}}}}
+    assert dag_config.resources_for("evaluate", Settings.model_validate(evaluated)).gpus == 2
 
 
 def gpus_of(**chosen: Any) -> dict[str, int]:

@@ -60,6 +60,10 @@ def test_params_take_their_places_in_the_settings(monkeypatch: pytest.MonkeyPatc
     assert settings.engines.profile is Profile.VLLM
     assert settings.engines.token_ceiling == 3
     assert (settings.release.policy, settings.release.targets) == (Policy.UNREVIEWED, ("a", "b"))
+    monkeypatch.setenv("HOPCHAIN_EVALUATE__MODEL__ENDPOINT_URL", "http://models:8000/v1")
+    asked = tasks.settings_for({"model": "m", "revision": "7", "samples": 8, "variants": ["full", "half"]}).evaluate
+    assert (asked.model.model, asked.model.revision, asked.model.endpoint_url) == ("m", "7", "http://models:8000/v1")
+    assert (asked.samples, asked.variants, asked.split) == (8, ("full", "half"), "validation")
     assert tasks.settings_for({}) == Settings()
 
 

@@ -162,6 +162,13 @@ def test_one_setting_of_the_solver_does_not_change_its_model(toml: Path, monkeyp
     assert (launch.tensor_parallel, launch.ready_seconds) == (2, 5)
 
 
+def test_the_evaluated_model_is_another_and_gets_no_key_of_another_server() -> None:
+    vlm = {**VLM, "concurrency": 7, "reasoning_parser": "qwen3"}
+    model = Settings(vlm=vlm, evaluate={"model": {"endpoint_url": "http://elsewhere:8000/v1"}}).evaluate.model
+    assert (model.model, model.concurrency, model.reasoning_parser) == ("", 7, None)
+    assert (model.connection, model.api_key_env) == (None, "HOPCHAIN_VLM_KEY")
+
+
 def test_the_same_model_named_for_both_is_one_server() -> None:
     vlm = {"model": "one", "reasoning_parser": "qwen3", "launch": {"python": "/gpu/python"}}
     settings = Settings(vlm=vlm, solver={"model": "one", "reasoning_parser": "qwen3"})
