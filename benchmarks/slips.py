@@ -124,7 +124,7 @@ class Model:
     def _steps(self, values: Mapping[int, Value]) -> Iterator[str]:
         """Yield a sentence for each hop, as models write them: where they are, and what they take from it."""
         for number, hop in enumerate(self.hops, start=1):
-            if hop.referent:
+            if hop.referent and hop.read is not Read.NUMBER:  # nobody quotes a number and then misreads it
                 one = self.scene.get(hop.referent)
                 yield f'I am at "{one.text}".' if one.text else f"I am at the {one.colour or ''} {one.category}."
             if number in self.letters or f"letters(h{number})" in self.query.expr:
