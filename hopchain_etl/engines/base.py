@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 Row = dict[str, Any]
 JSON = dict[str, Any]
+LABELS = "labels"  # the model of the engines that read label files
 
 
 class EngineDownError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from hopchain_etl.engines.base import JSON, AuthorJob, Identity, Photo, Reply, Row
+from hopchain_etl.engines.base import JSON, LABELS, AuthorJob, Identity, Photo, Reply, Row
 from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import Query, decimal_text, hop_to_row
 from hopchain_etl.hops.scene import Scene
@@ -38,7 +38,8 @@ class ProgramAuthor:
         """Yield the drafts for each job, in order."""
         settings = self._settings
         for job in jobs:
-            scene = Scene.from_rows(job.instances, job.photo.width, job.photo.height)
+            labelled = all((row.get("segmenter") or {}).get("model") == LABELS for row in job.instances)
+            scene = Scene.from_rows(job.instances, job.photo.width, job.photo.height, complete=labelled)
             bounds = settings.min_instances, settings.max_instances
             written = write_queries(scene, settings.queries_per_image, settings.seed, bounds)
             ways = first_steps(scene) if written else []

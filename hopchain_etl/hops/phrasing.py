@@ -94,8 +94,8 @@ def _beside_on_row(scene: Scene, phrase: str, anchor: Instance) -> Iterator[Inst
 def is_countable(scene: Scene, name: str) -> bool:
     """Return whether all people would count the same: text lines only on a page, objects only at similar distances.
 
-    If sizes differ much, the scene has depth, and more undetected objects may be further away. What the edge of the
-    picture cuts off may be smaller, but not a sliver that some would not count.
+    If sizes differ much, the scene has depth, and more undetected objects may be further away, unless people labelled
+    all that counts. What the edge of the picture cuts off may be smaller, but not a sliver that some would not count.
     """
     if name == "text":
         return _is_page(scene)
@@ -103,12 +103,15 @@ def is_countable(scene: Scene, name: str) -> bool:
         return True
     _, noun, _ = parse_phrase(name)
     things = [one for one in scene.instances if one.category == noun]
-    whole = [one.width * one.height for one in things if not _is_cut_off(scene, one)]
-    if noun in OFTEN_MISSED or len(things) < 2 or not whole:
+    if len(things) < 2:
         return False
-    return max(whole) <= ONE_DISTANCE * min(whole) and all(
-        max(whole) / SLIVER <= one.width * one.height <= ONE_DISTANCE * min(whole) for one in things
-    )
+    whole = [one.width * one.height for one in things if not _is_cut_off(scene, one)]
+    if scene.complete:
+        cut_off = (one.width * one.height for one in things if _is_cut_off(scene, one))
+        return all(area >= min(whole, default=area) / SLIVER for area in cut_off)
+    if noun in OFTEN_MISSED or not whole or max(whole) > ONE_DISTANCE * min(whole):
+        return False
+    return all(max(whole) / SLIVER <= one.width * one.height <= ONE_DISTANCE * min(whole) for one in things)
 
 
 def _is_cut_off(scene: Scene, one: Instance) -> bool:

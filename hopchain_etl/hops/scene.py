@@ -30,20 +30,23 @@ from hopchain_etl.hops.query import EXTREMES, HOLDS, SIDES, Relation, Value
 class Scene:
     """All instances of an image. Uncertain ones are included, but can only make a reference ambiguous.
 
+    ``complete``: people labelled everything that counts, so that nothing is missing as with a detector.
+
     Results are cached, because the queries of a scene and their checks look for the same instances again and again.
     """
 
     instances: tuple[Instance, ...]
     width: int
     height: int
+    complete: bool = False
     _results: dict[Any, geometry.Candidates | str] = field(default_factory=dict, init=False, compare=False, repr=False)
     _matching: dict[str, geometry.Candidates] = field(default_factory=dict, init=False, compare=False, repr=False)
     _lines: dict[str, geometry.Candidates] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @classmethod
-    def from_rows(cls, rows: Iterable[Mapping[str, Any]], width: int, height: int) -> Scene:
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]], width: int, height: int, *, complete: bool = False) -> Scene:
         """Return the scene of a photo of ``width`` x ``height`` px from its rows of ``instances``."""
-        return cls(tuple(map(instance_from_row, rows)), width, height)
+        return cls(tuple(map(instance_from_row, rows)), width, height, complete)
 
     @cached_property
     def diagonal(self) -> float:

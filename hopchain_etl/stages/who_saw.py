@@ -17,7 +17,6 @@ from hopchain_etl.schemas import WHO_SAW
 Facts = Mapping[str, Any]  # of a stage, as in ``Lineage.facts`` and the column ``stages`` of released rows
 
 _COLUMNS = dict(zip(("detect", "segment"), WHO_SAW, strict=True))  # of the table instances, by stage
-LABELS = "labels"  # the model that read label files
 UNKNOWN = "not recorded"
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
-from hopchain_etl.engines.base import JSON, DetectJob, Identity, J, Reply, SegmentJob, is_permanent
+from hopchain_etl.engines.base import JSON, LABELS, DetectJob, Identity, J, Reply, SegmentJob, is_permanent
 from hopchain_etl.engines.local.engine import MIN_SHARP, MIN_SIDE, SHARP, SIDE, quality
 from hopchain_etl.engines.vision import attributes
 from hopchain_etl.engines.vision.instances import COLOURLESS, RECIPE, Pixels, decode
@@ -38,7 +38,7 @@ class LabelsDetector:
     def identity(self) -> Identity:
         """What rates a photo; labels themselves are in the job. Cheaper to run again than to cache."""
         recipe = {"quality": [MIN_SHARP, SHARP, MIN_SIDE, SIDE]}
-        return Identity("labels", REVISION, recipe, cached=False)
+        return Identity(LABELS, REVISION, recipe, cached=False)
 
     def knows(self, job: DetectJob) -> bool:
         """Return whether label files say which things are in the photo, or that there are none."""
@@ -58,7 +58,7 @@ class LabelsSegmenter:
     def identity(self) -> Identity:
         """What names colours, and every threshold."""
         recipe = {**RECIPE, "tiny": [NOISE_PX, MIN_AREA_PX, MIN_AREA_SHARE], "same_place": SAME_PLACE}
-        return Identity("labels", REVISION, recipe, cached=False)
+        return Identity(LABELS, REVISION, recipe, cached=False)
 
     def knows(self, job: SegmentJob) -> bool:
         """Return whether label files say which things are in the photo, or that there are none."""
