@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -43,6 +45,7 @@ from support.scripted_server import Refuse, ScriptedServer
 from support.toy_build import call_lines
 from support.toy_engines import passing
 
+T = TypeVar("T")
 DATA = Path(__file__).parents[1] / "data/old_lake"
 ARCHIVE = DATA / "old_lake.tar.gz"
 EXPECTED = json.loads((DATA / "expected.json").read_text())
@@ -95,6 +98,11 @@ def _read(key: str, data: bytes) -> pa.Table | Marker:
     return table.drop_columns([name for name in NEW_COLUMNS if name in table.column_names])
 
 
+def without_hashes(data: Mapping[str, T]) -> dict[str, T]:
+    """Return data with keys that say nothing of the bytes of a Parquet file."""
+    return {re.sub(r"-[0-9a-f]{8}\.parquet$", ".parquet", key): value for key, value in data.items()}
+
+
 def delete_below(lake: Lake, folders: Iterable[str]) -> None:
     """Delete everything below some folders."""
     lake.store.delete([entry.key for folder in folders for entry in lake.store.list_objects(folder)])
@@ -133,7 +141,7 @@ def test_lost_tables_are_written_again_from_the_journal_alone(name: str, build: 
     assert build.plan("all") == [FIRST]
     for stage in build.steps:
         build.run(stage, FIRST)
-    assert data_below(lake, folders) == before
+    assert without_hashes(data_below(lake, folders)) == without_hashes(before)
     assert build.plan("all") == []
 
 
