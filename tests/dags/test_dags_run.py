@@ -145,6 +145,12 @@ def test_collect_speaks_once_and_when_all_is_decided(airflow: Airflow, batch: Ba
     assert states(late) == {"collect": "success", "announce": "skipped"}
 
 
+def test_without_a_model_to_evaluate_nothing_is_asked(airflow: Airflow) -> None:
+    off = airflow.run("hopchain_evaluate")
+    assert states(off) == {"evaluate": "skipped"}
+    assert off["events"] == []
+
+
 def test_a_rejected_release_makes_and_pushes_nothing(airflow: Airflow, batch: Batch) -> None:
     rejected = airflow.run("hopchain_release", {"approval": True}, approve_after=3, choose="Reject")
     assert states(rejected) == {"ask": "success", "approve": "success", "publish": "skipped", "announce": "skipped"}
