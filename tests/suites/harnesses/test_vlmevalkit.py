@@ -93,6 +93,7 @@ def test_its_inference_asks_and_writes_predictions(
     monkeypatch.setenv("PRED_FORMAT", form)
     out = PREDICTIONS / form / "Scripted" / "T20261126-101500"
     out.mkdir(parents=True, exist_ok=True)
+    (out / f"Scripted_{NAME}_{variant}.{form}").unlink(missing_ok=True)  # it would continue from there
     model = Scripted({row["prompt"]: row["answer"] for row in asked(variant)})
     infer_data_job(model, str(out), "Scripted", dataset(variant, tmp_path, monkeypatch))
     assert len(model.seen) == len(asked(variant))
