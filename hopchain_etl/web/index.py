@@ -47,7 +47,7 @@ class Index:
         self.gold = Gold(lake)
         self.open: dict[str, OpenBatch] = {}
         self.broken: dict[str, BrokenBatch] = {}
-        self.voided: dict[str, dict[str, str]] = {}
+        self.voided: dict[str, votes.Tombstone] = {}
         self._applied: frozenset[str] | None = None  # the voided that all open batches reckon with; None after an error
         self._states: States = {}
         self._withdrawn: frozenset[str] = frozenset()
