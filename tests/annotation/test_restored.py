@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.collect import collect, settle
@@ -18,7 +20,7 @@ def announced(lake: Lake) -> list[tuple[str, int, int]]:
     return [(one.id, one.open, one.withdrawn) for one in found if settle(lake, vars(one))]
 
 
-def test_its_questions_are_asked_again(tmp_path: object) -> None:
+def test_its_questions_are_asked_again(tmp_path: Path) -> None:
     lake = Lake(LakeSettings(uri=f"file://{tmp_path}/lake"))
     prints, queries = drawn_lake.fill(lake, [1, 2])
     images = sorted({one["image_id"] for one in queries})
