@@ -4,8 +4,8 @@
 
 Each question of the program author is answered by a model that works through its hops and goes wrong at one, in a way
 that suits that hop: it miscounts, misreads a digit, takes a neighbour, looks on the wrong side, takes the wrong branch,
-the wrong sign, or the wrong order. It shares no code with ``evaluation.perturb``. What leaves the answer right is no
-error. Measured twice: from the answer alone, and with the steps that the model wrote.
+the wrong sign, or the wrong order. It shares no code with ``evaluation.errors.perturb``. What leaves the answer right
+is no error. Measured twice: from the answer alone, and with the steps that the model wrote.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from hopchain_etl.evaluation.kinds import ErrorKind
-from hopchain_etl.evaluation.slips import Slips
+from hopchain_etl.evaluation.errors.kinds import ErrorKind
+from hopchain_etl.evaluation.errors.slips import Slips
 from hopchain_etl.hops.execute import anchor_of, read_value, value_sought
 from hopchain_etl.hops.expression import letters, number_of, parse
 from hopchain_etl.hops.instance import Instance

@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from hopchain_etl.evaluation.answers import EvaluationError
 
 if TYPE_CHECKING:
-    from hopchain_etl.evaluation.taxonomy import Diagnosis, Key, Verdict
+    from hopchain_etl.evaluation.errors.taxonomy import Diagnosis, Key, Verdict
     from hopchain_etl.training_set.dataset import TrainingSet
 
 _JOURNAL = "journal"  # below the folder of the page: what the judge said, so that it is not asked twice
@@ -53,7 +53,7 @@ def errors(
     """
     from hopchain_etl.evaluation.answers import EvaluationRun
     from hopchain_etl.evaluation.attribution import attribution
-    from hopchain_etl.evaluation.taxonomy import diagnose, error_tables, examples
+    from hopchain_etl.evaluation.errors.taxonomy import diagnose, error_tables, examples
     from hopchain_etl.reporting.errors import write_errors
     from hopchain_etl.training_set.dataset import NotPulledError, TrainingSet
 
@@ -88,15 +88,15 @@ def errors(
 
 
 def _to_judge(found: list[Diagnosis], which: str, count: int | None, seed: int) -> list[Diagnosis]:
-    from hopchain_etl.evaluation.judging import some_of
-    from hopchain_etl.evaluation.taxonomy import By
+    from hopchain_etl.evaluation.errors.judging import some_of
+    from hopchain_etl.evaluation.errors.taxonomy import By
 
     return some_of([one for one in found if which == "all" or one.by is not By.CODE], count, seed)
 
 
 def _judged(some: list[Diagnosis], rows: TrainingSet, output: Path, counts: list[int]) -> list[dict[Key, Verdict]]:
     """Return the judge's verdicts, for each run."""
-    from hopchain_etl.evaluation.judging import diagnoser_of, judged
+    from hopchain_etl.evaluation.errors.judging import diagnoser_of, judged
     from hopchain_etl.evaluation.run import folder_lake
     from hopchain_etl.settings import Settings
 
@@ -111,8 +111,8 @@ def _send(
     name: str, run: str, found: list[Diagnosis], rows: TrainingSet, count: int, seats: int, seed: int
 ) -> dict[str, Any]:
     from hopchain_etl.annotation import error_reviews
-    from hopchain_etl.evaluation.judging import some_of
-    from hopchain_etl.evaluation.people import review_batch
+    from hopchain_etl.evaluation.errors.judging import some_of
+    from hopchain_etl.evaluation.errors.people import review_batch
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.settings import Settings
 
@@ -123,7 +123,7 @@ def _send(
 
 def _agreement(name: str, run: str, found: list[Diagnosis]) -> dict[str, Any]:
     from hopchain_etl.annotation import error_reviews
-    from hopchain_etl.evaluation.people import agreement
+    from hopchain_etl.evaluation.errors.people import agreement
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.settings import Settings
 

@@ -330,7 +330,7 @@ class Judge(Protocol):
 class Diagnoser(Protocol):
     """Says at which hop a wrong answer went wrong first, and how.
 
-    Content: ``{"hop": int | None, "kind": one of evaluation.kinds.ErrorKind, "reason": str}``.
+    Content: ``{"hop": int | None, "kind": one of evaluation.errors.kinds.ErrorKind, "reason": str}``.
     """
 
     @property

@@ -14,13 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from hopchain_etl.engines.base import LABELS
 from hopchain_etl.evaluation.statistics import smallest_difference
 from hopchain_etl.hops.calibration import Band
 from hopchain_etl.hops.diversity import candidate, guessers
 from hopchain_etl.release.inputs import Snapshot
 from hopchain_etl.schemas import CONFIRMED_BY, SPLITS
 from hopchain_etl.settings import Policy
-from hopchain_etl.stages.who_saw import LABELS, name_eyes
+from hopchain_etl.stages.who_saw import name_eyes
 from hopchain_etl.templating import render
 
 _COUNTED = ("split", "answer", "n_hops", "unchecked", "has_shortcut", "policy", "program_agrees", "difficulty", "band",

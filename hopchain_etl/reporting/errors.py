@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hopchain_etl.evaluation.kinds import DESCRIPTIONS
-from hopchain_etl.evaluation.taxonomy import PAPER
+from hopchain_etl.evaluation.errors.kinds import DESCRIPTIONS
+from hopchain_etl.evaluation.errors.taxonomy import PAPER
 from hopchain_etl.evaluation.words import between, percent, points
 from hopchain_etl.templating import render
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hopchain_etl.annotation import error_reviews
 from hopchain_etl.annotation.error_reviews import Opinion, ReviewBatch, ReviewItem
-from hopchain_etl.evaluation.kinds import DESCRIPTIONS, ErrorKind, group_of
+from hopchain_etl.evaluation.errors.kinds import DESCRIPTIONS, ErrorKind, group_of
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.web.access import Person

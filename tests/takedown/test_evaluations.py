@@ -6,9 +6,9 @@ from pathlib import Path
 
 from hopchain_etl.annotation import error_reviews
 from hopchain_etl.evaluation import lake_runs
-from hopchain_etl.evaluation.people import review_batch
+from hopchain_etl.evaluation.errors.people import review_batch
+from hopchain_etl.evaluation.errors.taxonomy import diagnose
 from hopchain_etl.evaluation.run import SHARD, ask, folder_lake
-from hopchain_etl.evaluation.taxonomy import diagnose
 from hopchain_etl.lake.journal import answers
 from hopchain_etl.takedown.documents import erase_model_answers
 from hopchain_etl.takedown.evaluations import erase_from_evaluations, erase_reviews

@@ -9,9 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from hopchain_etl.annotation import error_reviews
-from hopchain_etl.evaluation.kinds import ErrorKind
-from hopchain_etl.evaluation.people import review_batch
-from hopchain_etl.evaluation.taxonomy import Verdict, diagnose
+from hopchain_etl.evaluation.errors.kinds import ErrorKind
+from hopchain_etl.evaluation.errors.people import review_batch
+from hopchain_etl.evaluation.errors.taxonomy import Verdict, diagnose
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import Settings
 from hopchain_etl.training_set.dataset import TrainingSet

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from hopchain_etl.evaluation.kinds import ErrorKind
+from hopchain_etl.evaluation.errors.kinds import ErrorKind
 from hopchain_etl.hops.expression import Node, hops_named
 
 _OTHER_BRANCH = 0.3

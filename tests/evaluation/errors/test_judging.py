@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from hopchain_etl.evaluation.answers import EvaluationError
-from hopchain_etl.evaluation.judging import diagnoser_of, judged, some_of, steps
-from hopchain_etl.evaluation.kinds import ErrorKind
+from hopchain_etl.evaluation.errors.judging import diagnoser_of, judged, some_of, steps
+from hopchain_etl.evaluation.errors.kinds import ErrorKind
+from hopchain_etl.evaluation.errors.taxonomy import Verdict, diagnose
 from hopchain_etl.evaluation.run import folder_lake
-from hopchain_etl.evaluation.taxonomy import Verdict, diagnose
 from hopchain_etl.settings import Settings
 from hopchain_etl.training_set.dataset import TrainingSet
 from support.evaluated import a_set

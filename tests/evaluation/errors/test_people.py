@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from hopchain_etl.annotation.error_reviews import Opinion
-from hopchain_etl.evaluation.kinds import ErrorKind
-from hopchain_etl.evaluation.people import agreement, item_id, review_batch
-from hopchain_etl.evaluation.slips import Slip
-from hopchain_etl.evaluation.taxonomy import Diagnosis, Key, Verdict, diagnose
+from hopchain_etl.evaluation.errors.kinds import ErrorKind
+from hopchain_etl.evaluation.errors.people import agreement, item_id, review_batch
+from hopchain_etl.evaluation.errors.slips import Slip
+from hopchain_etl.evaluation.errors.taxonomy import Diagnosis, Key, Verdict, diagnose
 from hopchain_etl.training_set.dataset import TrainingSet
 from support.evaluated import a_set
 from support.wrong_answers import off_by, run_over

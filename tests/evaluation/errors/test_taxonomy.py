@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from hopchain_etl.evaluation.answers import EvaluationError
-from hopchain_etl.evaluation.kinds import ErrorKind
-from hopchain_etl.evaluation.slips import Slip
-from hopchain_etl.evaluation.taxonomy import By, Diagnosis, Key, Verdict, diagnose, error_tables, examples, table
+from hopchain_etl.evaluation.errors.kinds import ErrorKind
+from hopchain_etl.evaluation.errors.slips import Slip
+from hopchain_etl.evaluation.errors.taxonomy import By, Diagnosis, Key, Verdict, diagnose, error_tables, examples, table
 from hopchain_etl.training_set.dataset import TrainingSet
 from support.evaluated import a_set
 from support.wrong_answers import off_by, right, run_over

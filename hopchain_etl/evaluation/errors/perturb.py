@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
-from hopchain_etl.evaluation.kinds import ErrorKind
-from hopchain_etl.evaluation.likeliest import counted, likeliest
-from hopchain_etl.evaluation.miscalculations import miscalculations
-from hopchain_etl.evaluation.misreadings import misread
-from hopchain_etl.evaluation.rerun import with_target, with_value
+from hopchain_etl.evaluation.errors.kinds import ErrorKind
+from hopchain_etl.evaluation.errors.likeliest import counted, likeliest
+from hopchain_etl.evaluation.errors.miscalculations import miscalculations
+from hopchain_etl.evaluation.errors.misreadings import misread
+from hopchain_etl.evaluation.errors.rerun import with_target, with_value
 from hopchain_etl.hops.expression import ExpressionError, hops_named, letters, number_of, parse
 from hopchain_etl.hops.instance import Instance
 from hopchain_etl.hops.query import Hop, Query, Read, Relation, Value, decimal_text

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import pyarrow.compute as pc
 
 from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun
-from hopchain_etl.evaluation.kinds import ErrorKind, group_of
-from hopchain_etl.evaluation.slips import Slip, Slips
+from hopchain_etl.evaluation.errors.kinds import ErrorKind, group_of
+from hopchain_etl.evaluation.errors.slips import Slip, Slips
 from hopchain_etl.training_set.dataset import TrainingSet
 
 COLUMNS = ("query_id", "image_id", "question", "answer", "hops", "expr", "question_half", "answer_half", "hops_half",

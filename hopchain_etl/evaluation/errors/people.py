@@ -8,9 +8,9 @@ from typing import Any
 
 from hopchain_etl.annotation.agreement import alpha, kappa
 from hopchain_etl.annotation.error_reviews import Opinion, ReviewBatch, ReviewItem, majority
-from hopchain_etl.evaluation.judging import steps
-from hopchain_etl.evaluation.kinds import group_of
-from hopchain_etl.evaluation.taxonomy import By, Diagnosis
+from hopchain_etl.evaluation.errors.judging import steps
+from hopchain_etl.evaluation.errors.kinds import group_of
+from hopchain_etl.evaluation.errors.taxonomy import By, Diagnosis
 from hopchain_etl.training_set.dataset import TrainingSet
 
 _LONGEST = 12_000  # characters of a response that people see, from its start and its end

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from hopchain_etl.evaluation.likeliest import counted, likeliest, reading
+from hopchain_etl.evaluation.errors.likeliest import counted, likeliest, reading
 from hopchain_etl.hops.instance import Instance
 from hopchain_etl.hops.query import BY_VALUE, Hop, Read, Value
 from hopchain_etl.hops.scene import Scene

@@ -10,8 +10,8 @@ from typing import Any
 from hopchain_etl.engines.base import DiagnoseJob, Diagnoser, Photo
 from hopchain_etl.engines.catalog import create
 from hopchain_etl.evaluation.answers import EvaluationError
-from hopchain_etl.evaluation.kinds import ErrorKind
-from hopchain_etl.evaluation.taxonomy import Diagnosis, Key, Verdict
+from hopchain_etl.evaluation.errors.kinds import ErrorKind
+from hopchain_etl.evaluation.errors.taxonomy import Diagnosis, Key, Verdict
 from hopchain_etl.hops.describe import describe
 from hopchain_etl.hops.query import Hop, QueryError, hop_from_row
 from hopchain_etl.lake.journal import Journal

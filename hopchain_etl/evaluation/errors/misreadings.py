@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from hopchain_etl.evaluation.kinds import ErrorKind
+from hopchain_etl.evaluation.errors.kinds import ErrorKind
 from hopchain_etl.hops.expression import Node, letters
 from hopchain_etl.hops.query import Hop, Read, Value, decimal_text
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.slips import attempts
-from hopchain_etl.evaluation.kinds import ErrorKind
-from hopchain_etl.evaluation.perturb import Cause
-from hopchain_etl.evaluation.slips import Slips, likeliest_slip, slip
+from hopchain_etl.evaluation.errors.kinds import ErrorKind
+from hopchain_etl.evaluation.errors.perturb import Cause
+from hopchain_etl.evaluation.errors.slips import Slips, likeliest_slip, slip
 from hopchain_etl.hops.query import Hop, Read, Relation, hop_to_row
 from support.hop_scenes import HEIGHT, WIDTH, line, thing
 

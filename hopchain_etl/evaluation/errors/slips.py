@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from hopchain_etl.evaluation.kinds import ErrorKind
-from hopchain_etl.evaluation.perturb import Cause, causes, words
+from hopchain_etl.evaluation.errors.kinds import ErrorKind
+from hopchain_etl.evaluation.errors.perturb import Cause, causes, words
 from hopchain_etl.hops.expression import ExpressionError
 from hopchain_etl.hops.grading import parse_number
 from hopchain_etl.hops.query import Query, QueryError, query_from_row
