@@ -21,6 +21,8 @@ OFTEN_MISSED = frozenset(
     {"chair", "table", "sofa", "bottle", "cup", "bowl", "book", "wine glass", "fork", "knife", "spoon", "potted plant",
      "vase", "handbag", "backpack", "tie", "remote control", "mobile phone"}
 )  # fmt: skip
+# Parts of charts: flat, so that none is further away, and the text on or beside them is their value.
+CHART_PARTS = frozenset({"bar", "bar segment", "slice", "legend patch", "cell"})
 ONE_DISTANCE = 3.0  # largest ratio of box areas at which objects count as equally far away
 SLIVER = 6.0  # of the largest: a smaller part of a thing that the edge cuts off is a sliver
 EDGE = 2.0  # px
@@ -95,7 +97,8 @@ def is_countable(scene: Scene, name: str) -> bool:
     """Return whether all people would count the same: text lines only on a page, objects only at similar distances.
 
     If sizes differ much, the scene has depth, and more undetected objects may be further away, unless people labelled
-    all that counts. What the edge of the picture cuts off may be smaller, but not a sliver that some would not count.
+    all that counts or it is a chart. What the edge of the picture cuts off may be smaller, but not a sliver that some
+    would not count.
     """
     if name == "text":
         return _is_page(scene)
@@ -106,7 +109,7 @@ def is_countable(scene: Scene, name: str) -> bool:
     if len(things) < 2:
         return False
     whole = [one.width * one.height for one in things if not _is_cut_off(scene, one)]
-    if scene.complete:
+    if scene.complete or noun in CHART_PARTS:
         cut_off = (one.width * one.height for one in things if _is_cut_off(scene, one))
         return all(area >= min(whole, default=area) / SLIVER for area in cut_off)
     if noun in OFTEN_MISSED or not whole or max(whole) > ONE_DISTANCE * min(whole):

@@ -17,7 +17,7 @@ from hopchain_etl.hops.checks import is_sound
 from hopchain_etl.hops.colours import COLOURS
 from hopchain_etl.hops.expression import letters
 from hopchain_etl.hops.instance import Instance, TruthValue, shows_colour
-from hopchain_etl.hops.phrasing import CLOTHED, ways_to_count
+from hopchain_etl.hops.phrasing import CHART_PARTS, CLOTHED, ways_to_count
 from hopchain_etl.hops.query import Hop, Query, Read, Relation
 from hopchain_etl.hops.render import Condition, HopLine, render
 from hopchain_etl.hops.scene import Scene
@@ -25,6 +25,7 @@ from hopchain_etl.hops.steps import MOVES, PLAIN_NUMBER, Step, StepFinder
 
 TRIES = 1_200  # random walks per image; most fail at a geometric margin
 LARGEST_RESULT = 2_000
+VALUES = 0.7  # share of readings of a chart's parts that take the printed value and not the colour
 _PLAIN_WORD = re.compile(r"[A-Za-z]{3,12}")
 
 
@@ -126,7 +127,8 @@ def _read_along(finder: StepFinder, rng: random.Random, path: Sequence[Step], ho
 def _reading(finder: StepFinder, one: Instance, hop: Hop, said: Collection[str], rng: random.Random) -> HopLine:
     """Return the line of a hop with a reading from its instance, if there is one that nothing in ``said`` tells."""
     text = (one.text or "").strip()
-    if hop.category == "number" and PLAIN_NUMBER.fullmatch(text):
+    has_value = one.category in CHART_PARTS and (not one.colour or rng.random() < VALUES)
+    if (hop.category == "number" or has_value) and PLAIN_NUMBER.fullmatch(text):
         value = Fraction(text)
         condition = _threshold(value, rng) if rng.random() < 0.25 else None
         return HopLine(replace(hop, read=Read.NUMBER, value=value), one, condition)

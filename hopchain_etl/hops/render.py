@@ -111,6 +111,9 @@ def _reading(line: HopLine, letter: str, rng: random.Random) -> str:
         return _count(hop, letter, rng)
     if line.condition is not None:
         return _condition(line, line.condition, letter, rng)
+    if hop.read is Read.NUMBER and hop.category != "number":
+        value = _value(line)
+        return rng.choice((f"Let {letter} be {value}.", f"Note down {value} as {letter}."))
     if hop.read is Read.NUMBER:
         return rng.choice(
             (f"Call this number {letter}.", f"Let {letter} be this number.", f"Note it down as {letter}.")
@@ -122,6 +125,13 @@ def _reading(line: HopLine, letter: str, rng: random.Random) -> str:
             f"Call the number of its letters {letter}.",
         )
     )
+
+
+def _value(line: HopLine) -> str:
+    """Return what to call the number that a hop reads: a number, or the value of a part of a chart."""
+    if line.hop.category == "number" or line.about is None:
+        return "this number"
+    return f"the value printed {'in' if line.about.category == 'cell' else 'at'} it"
 
 
 def _count(hop: Hop, letter: str, rng: random.Random) -> str:
@@ -143,7 +153,7 @@ def _count(hop: Hop, letter: str, rng: random.Random) -> str:
 def _condition(line: HopLine, asked: Condition, letter: str, rng: random.Random) -> str:
     test = {
         Read.COLOUR: f"it is mainly {asked.asked}",
-        Read.NUMBER: f"this number is greater than {asked.asked}",
+        Read.NUMBER: f"{_value(line)} is greater than {asked.asked}",
         Read.TEXT: f"this word has more than {asked.asked} letters",
     }[line.hop.read or Read.COLOUR]
     return rng.choice(

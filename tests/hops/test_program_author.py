@@ -126,6 +126,29 @@ def test_no_colour_is_read_that_the_question_says_with_its_noun(about_sweets: li
     assert reads
 
 
+def bar_chart() -> Scene:
+    """Six bars of one colour but one, each with the value that is printed at it."""
+    values = (42, 17, 65, 23, 58, 31)
+    bars = (
+        thing(f"bar{n}", "bar", 100 + 140 * n, 700 - 8 * value, 80, 8 * value, text=str(value), masked=True,
+              colour="red" if n == 4 else "blue")
+        for n, value in enumerate(values)
+    )  # fmt: skip
+    return Scene(tuple(bars), SCENE_WIDTH, SCENE_HEIGHT)
+
+
+def test_values_of_a_chart_are_read_where_they_are_printed() -> None:
+    scene = bar_chart()
+    queries = write_queries(scene, 4)
+    assert queries
+    read = [hop for query in queries for hop in query.hops if hop.read is Read.NUMBER]
+    assert read
+    assert all(hop.value == scene.get(hop.target[0]).number for hop in read)
+    for query in queries:
+        assert check(query, scene) == ([], 0.0)
+        assert reading(query.question, scene) == query.answer, query.question
+
+
 def with_buttons() -> Scene:
     """Three devices of one size in a row, with one, two and three buttons on them, and a plain box."""
     bodies = [shaped(f"d{n}", "device", disc(150 + 330 * n, 400, 130 - 20 * n), "grey") for n in range(3)]

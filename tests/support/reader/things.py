@@ -75,14 +75,15 @@ def is_number(thing: ReadInstance) -> bool:
 def is_called(noun: str, thing: ReadInstance) -> bool:
     """Whether a person calls the thing by this noun, singular or plural."""
     noun = noun.lower()
+    written = thing.category == "text"  # not a bar with its value
     if noun in {"word", "words"}:
-        return is_word(thing)
+        return written and is_word(thing)
     if noun in {"number", "numbers"}:
-        return is_number(thing)
+        return written and is_number(thing)
     if noun in {"text", "texts", "line of text", "lines of text"}:
-        return thing.text is not None
+        return written
     names = {noun, PLURALS.get(noun, noun), re.sub("s$", "", noun), re.sub("es$", "", noun), re.sub("ies$", "y", noun)}
-    return thing.text is None and thing.category in names
+    return not written and thing.category in names
 
 
 def is_coloured(thing: ReadInstance, colour: str) -> bool:

@@ -211,9 +211,12 @@ class Walk:
         if m := re.fullmatch(rf"{IT} (?:is|looks) (?P<not>not )?(?:mainly|mostly) {COLOUR}", condition, re.I):
             return is_coloured(self.here(), m["colour"]) != bool(m["not"])
         number = rf"(?:this number|that number|it|its value) is (?P<than>[a-z]+) than (?P<const>{CONST})"
+        printed = rf"the value printed (?:at|in) it is (?P<than>[a-z]+) than (?P<const>{CONST})"
         letters = rf"(?:this word|that word|it) has (?P<than>[a-z]+) than (?P<const>{CONST}) letters"
         if m := re.fullmatch(number, condition, re.I):
             self.spoken_of("number")
+            return compares(self.value(), m["than"], Fraction(m["const"]))
+        if m := re.fullmatch(printed, condition, re.I):
             return compares(self.value(), m["than"], Fraction(m["const"]))
         if m := re.fullmatch(letters, condition, re.I):
             self.spoken_of("word")
@@ -238,6 +241,8 @@ class Walk:
             return Fraction(phrase)
         if re.fullmatch(r"(?:this|that|the) number|(?:its|the) value(?: of (?:this|that) number)?|it", phrase, re.I):
             self.spoken_of("number")
+            return self.value()
+        if re.fullmatch(r"the value (?:that is )?printed (?:at|in) it", phrase, re.I):
             return self.value()
         word = r"(?:this|that|the) word"
         if re.fullmatch(
