@@ -134,15 +134,12 @@ def matches(one: Instance, category: str) -> TruthValue:
     if reading is not None:
         truth &= _has_text(one, reading)
     if colour is not None:
-        truth &= shows_colour(one, colour)
+        truth &= TruthValue.YES if one.colour == colour else _possible(colour in one.colours)
     return truth & (TruthValue.YES if one.certain else TruthValue.UNCLEAR)
 
 
 def shows_colour(one: Instance, colour: str) -> TruthValue:
-    """Return whether an instance is mostly of a colour: YES for its main colour, NO for a colour that is not on it.
-
-    Of an instance whose colours are not known, such as a crowd, it is UNCLEAR.
-    """
+    """Return whether an instance is mostly of a colour: YES for its main colour, NO for a colour that is not on it."""
     if one.colour == colour:
         return TruthValue.YES
     return TruthValue.NO if one.colours and colour not in one.colours else TruthValue.UNCLEAR

@@ -24,6 +24,7 @@ from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.steps import MOVES, PLAIN_NUMBER, Step, StepFinder
 
 TRIES = 1_200  # random walks per image; most fail at a geometric margin
+CROWDED, TRIES_IN_CROWD = 60, 400  # instances from which a walk takes long, and walks then
 LARGEST_RESULT = 2_000
 VALUES = 0.7  # share of readings of a chart's parts that take the printed value and not the colour
 _PLAIN_WORD = re.compile(r"[A-Za-z]{3,12}")
@@ -38,7 +39,7 @@ class Term:
 
 
 def write_queries(
-    scene: Scene, count: int, seed: int = 0, instances: tuple[int, int] = (3, 6), tries: int = TRIES
+    scene: Scene, count: int, seed: int = 0, instances: tuple[int, int] = (3, 6), tries: int | None = None
 ) -> list[Query]:
     """Return up to ``count`` queries over ``scene``, chosen to be as different as possible.
 
@@ -47,7 +48,7 @@ def write_queries(
     rng = random.Random(f"{seed} {sorted(one.id for one in scene.instances)}")  # noqa: S311
     finder = StepFinder(scene)
     drafts: list[Query] = []
-    for _ in range(tries):
+    for _ in range(tries or (TRIES if len(scene.instances) <= CROWDED else TRIES_IN_CROWD)):
         if len(drafts) >= 3 * count:
             break
         draft = _compose(finder, rng, instances)

@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from hopchain_etl.hops.instance import TEXT, AmbiguousError, Instance
-from hopchain_etl.hops.phrasing import HELD, is_countable, is_natural_phrase, may_be_held, names, phrases
+from hopchain_etl.hops.colours import COLOURS
+from hopchain_etl.hops.instance import AmbiguousError, Instance, parse_phrase
+from hopchain_etl.hops.phrasing import CHART_PARTS, is_countable, is_natural_phrase, may_be_part, names, phrases
 from hopchain_etl.hops.query import EXTREMES, SIDES, Relation
 from hopchain_etl.hops.scene import Scene
 
 PLAIN_NUMBER = re.compile(r"[1-9]\d{0,2}")
-MOVES = (*sorted(SIDES), Relation.NEAREST, Relation.NEAREST, Relation.INSIDE, *sorted(HELD), Relation.OTHER,
+MOVES = (*sorted(SIDES), Relation.NEAREST, Relation.NEAREST, Relation.INSIDE, Relation.IN, Relation.OTHER,
          Relation.NEAREST_VALUE)  # fmt: skip
 
 
@@ -37,7 +38,7 @@ class StepFinder:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self.names = sorted({name for one in scene.instances if one.certain for name in names(one)})
+        self.names = sorted({name for one in scene.instances if one.certain for name in self._names(one)})
         self.colours = self._clear_colours()
         self.countable = [name for name in self.names if is_countable(scene, name)]
         self._exits: dict[str, list[Step]] = {}
@@ -56,6 +57,22 @@ class StepFinder:
         except AmbiguousError:
             return ()
 
+    def _names(self, one: Instance) -> Iterator[str]:
+        """Yield the names of an instance; with its colour only if that is known of all things of its kind.
+
+        Nor if a category already says a colour ("white board"): nobody says "the white white board".
+        """
+        for name in names(one):
+            colour, noun, _ = parse_phrase(name)
+            alike = (other for other in self.scene.instances if other.category == noun)
+            if colour is None or (
+                name not in self.scene.categories
+                and noun not in COLOURS
+                and parse_phrase(noun)[0] is None
+                and all(other.colours or other.colour for other in alike)
+            ):
+                yield name
+
     def _clear_colours(self) -> dict[str, frozenset[str]]:
         """Return the clear colours of the certain things of each category."""
         found: dict[str, set[str]] = {}
@@ -67,10 +84,14 @@ class StepFinder:
     def _find_starts(self) -> Iterator[Step]:
         for one in self.scene.instances:
             for phrase in phrases(one):
+                if parse_phrase(phrase)[0] and phrase not in self.names:
+                    continue
                 yield from self._try(phrase, Relation.NAMED, None)
         for name in self.names:
             if name not in ("word", "number"):  # "the largest number" would be the highest one
-                extremes = (Relation.LARGEST, Relation.SMALLEST) if name == TEXT else sorted(EXTREMES)
+                # People take "tallest" for the height of things, not of what the photo shows of them: bars have none.
+                flat = parse_phrase(name)[1] in CHART_PARTS
+                extremes = sorted(EXTREMES) if flat else (Relation.LARGEST, Relation.SMALLEST)
                 for rel in (*extremes, *sorted(SIDES)):
                     yield from self._try(name, rel, None)
 
@@ -81,7 +102,7 @@ class StepFinder:
                     name != "number" or not PLAIN_NUMBER.fullmatch(anchor.text or "")
                 ):
                     continue
-                if rel in HELD and not may_be_held(name, anchor):
+                if rel is Relation.IN and not may_be_part(name, anchor):
                     continue
                 yield from self._try(name, rel, anchor)
 

@@ -15,6 +15,7 @@ from hopchain_etl.hops.phrasing import is_countable
 from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import SIDES, Query, Read, Relation
 from hopchain_etl.hops.scene import Scene
+from hopchain_etl.hops.steps import StepFinder
 from hopchain_etl.scenes import draw
 from hopchain_etl.scenes.oracle import PERFECT
 from support.hop_scenes import HEIGHT as SCENE_HEIGHT
@@ -112,8 +113,9 @@ def test_of_two_the_one_that_is_left_is_called_the_other(about_sweets: list[tupl
     for scene, queries in about_sweets:
         for query in queries:
             for hop in query.hops:
-                if hop.rel is Relation.NEAREST:
-                    assert len(scene.matching(hop.category)) > 2
+                if hop.rel is Relation.NEAREST and hop.to_hop:
+                    anchor = scene.get(query.hops[hop.to_hop - 1].target[0])
+                    assert len(scene.matching(hop.category, without=anchor)) >= 2
 
 
 def test_no_colour_is_read_that_the_question_says_with_its_noun(about_sweets: list[tuple[Scene, list[Query]]]) -> None:
@@ -172,6 +174,36 @@ def test_parts_of_a_thing_are_counted_in_it_and_on_it() -> None:
     for hop in counts:
         assert all(target.startswith("b") for target in hop.target)
         assert len({target[:2] for target in hop.target}) == 1  # the buttons of one device
+
+
+def written_about(*things: Instance, complete: bool = False) -> list[Query]:
+    return write_queries(Scene(things, SCENE_WIDTH, SCENE_HEIGHT, complete), 4, tries=300)
+
+
+def test_nothing_is_asked_that_people_see_with_depth() -> None:
+    cars = [
+        thing(f"c{n}", "car", 40 + 190 * n, 300 + 12 * n, 120, 110, colour=("red", "blue")[n % 2], masked=True)
+        for n in range(5)
+    ]
+    driver = thing("d", "person", 80, 330, 30, 60, masked=True)
+    far = thing("far", "car", 480, 100, 60, 40, colour="red", masked=True)
+    hops = [hop for query in written_about(*cars, driver, far, complete=True) for hop in query.hops]
+    assert hops
+    assert not {hop.rel for hop in hops} & {Relation.TALLEST, Relation.WIDEST, Relation.IN, Relation.ON}
+    near = [hop for hop in hops if hop.to_hop and hop.rel in SIDES | {Relation.NEAREST} and hop.referent == "far"]
+    assert not near  # the far one is not beside a near one
+
+
+def test_a_category_that_says_a_colour_gets_no_other() -> None:
+    boards = [thing(f"b{n}", "white board", 40 + 190 * n, 300, 120, 110, colour="white", masked=True) for n in range(4)]
+    assert not [name for name in StepFinder(Scene(tuple(boards), 1000, 800)).names if "white white" in name]
+
+
+def test_a_thing_of_unknown_colours_may_have_any() -> None:
+    limes = [thing(f"l{n}", "lime", 40 + 190 * n, 300, 120, 110, colour="green", masked=True) for n in range(3)]
+    crowd = thing("crowd", "lime", 700, 600, 200, 100, certain=False)
+    assert "green lime" in StepFinder(Scene(tuple(limes), 1000, 800)).names
+    assert "green lime" not in StepFinder(Scene((*limes, crowd), 1000, 800)).names
 
 
 def test_a_sliver_at_the_edge_of_the_picture_is_not_counted_but_half_a_thing_is() -> None:
