@@ -102,6 +102,15 @@ def said(lake: Lake, name: str) -> dict[str, list[Opinion]]:
     return {item: sorted(given, key=lambda one: one.said_at) for item, given in sorted(opinions.items())}
 
 
+def who(lake: Lake, name: str) -> dict[str, set[str]]:
+    """Return who has said something of each item of a batch, by ``annotator_key``; a listing is enough."""
+    people: defaultdict[str, set[str]] = defaultdict(set)
+    for entry in lake.store.list_objects(f"reviews/{name}/said/"):
+        *_, item, file = entry.key.split("/")
+        people[item].add(file.removesuffix(".json"))
+    return dict(people)
+
+
 def majority(opinions: Mapping[str, Iterable[Opinion]]) -> dict[str, str]:
     """Return the kind that most people chose for each item; items without one such kind are left out."""
     found: dict[str, str] = {}
@@ -118,11 +127,14 @@ def erase(lake: Lake, blob_keys: frozenset[str]) -> int:
     for name in names(lake):
         key = f"reviews/{name}/{_BATCH}"
         held: dict[str, Any] | None = lake.get_json(key)
-        gone = [one["item"] for one in held["items"] if one["blob_key"] in blob_keys] if held else []
-        for item in gone:
-            lake.store.erase_versions(list(lake.store.versions(f"reviews/{name}/said/{item}/")))
-        if held and gone:
-            lake.put_json(key, {**held, "items": [one for one in held["items"] if one["item"] not in gone]})
-            erased += len(gone)
+        if held is None:
+            continue
+        left = [one for one in held["items"] if one["blob_key"] not in blob_keys]
+        if len(left) < len(held["items"]):  # first, so that nobody is asked any more; a second erase goes on here
+            lake.put_json(key, {**held, "items": left})
+            erased += len(held["items"]) - len(left)
+        known = {one["item"] for one in left}
+        spoken = [one for one in lake.store.versions(f"reviews/{name}/said/") if one.key.split("/")[3] not in known]
+        lake.store.erase_versions(spoken)
         lake.store.erase([key], keep_current=True)
     return erased

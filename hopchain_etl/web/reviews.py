@@ -5,6 +5,7 @@ Nobody sees here what code or a judge said, or what others chose.
 
 # No `from __future__ import annotations`: FastAPI could not resolve dependencies that are local to a function.
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -14,13 +15,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hopchain_etl.annotation import error_reviews
 from hopchain_etl.annotation.error_reviews import Opinion, ReviewBatch, ReviewItem
+from hopchain_etl.annotation.votes import annotator_key
 from hopchain_etl.evaluation.errors.kinds import DESCRIPTIONS, ErrorKind, group_of
-from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.web.access import Person
 from hopchain_etl.web.errors import Gone, Invalid, NotFound
 
 JSON = dict[str, Any]
+log = logging.getLogger(__name__)
 _Batch = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 _Item = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 
@@ -45,16 +48,17 @@ class Reviews:
 
     def next_task(self, person: str) -> JSON:
         """Return the next wrong answer for a person, or None if there is none, with how many are left."""
+        me = annotator_key(person)
         for name in error_reviews.names(self._lake):
-            batch, given = error_reviews.load(self._lake, name), error_reviews.said(self._lake, name)
-            people = {item: {one.person for one in some} for item, some in given.items()}
-            left = [
-                one
-                for one in batch.items
-                if person not in people.get(one.item, set()) and len(people.get(one.item, set())) < batch.seats
-            ]
+            try:
+                batch, people = error_reviews.load(self._lake, name), error_reviews.who(self._lake, name)
+            except (LakeError, KeyError, TypeError, ValueError):
+                log.exception("the batch of errors %r cannot be read; the others go on", name)
+                continue
+            asked = {one.item: people.get(one.item, set()) for one in batch.items}
+            left = [one for one in batch.items if me not in asked[one.item] and len(asked[one.item]) < batch.seats]
             if left:  # those that somebody has begun come first, so that items are finished
-                chosen = max(left, key=lambda one: (len(people.get(one.item, set())), one.item))
+                chosen = max(left, key=lambda one: (len(asked[one.item]), one.item))
                 return {"task": _shown(batch, chosen), "left": len(left), "kinds": _kinds()}
         return {"task": None, "left": 0, "kinds": _kinds()}
 

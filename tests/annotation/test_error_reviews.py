@@ -77,3 +77,11 @@ def test_withdrawn_and_erased_photos_are_not_shown_and_not_kept(lake: Lake) -> N
     assert error_reviews.said(lake, "errors-1") == {}
     assert ITEMS[1].item not in lake.store.get("reviews/errors-1/batch.json").decode()
     assert error_reviews.erase(lake, frozenset({ITEMS[1].blob_key})) == 0
+
+
+def test_what_was_said_while_a_photo_was_erased_goes_with_the_next_erase(lake: Lake) -> None:
+    error_reviews.erase(lake, frozenset({ITEMS[1].blob_key}))
+    error_reviews.say(lake, "errors-1", opinion(ITEMS[1].item, "ann", "text"))  # was on its way
+    error_reviews.say(lake, "errors-1", opinion(ITEMS[0].item, "ann", "text"))
+    assert error_reviews.erase(lake, frozenset({ITEMS[1].blob_key})) == 0
+    assert list(error_reviews.said(lake, "errors-1")) == [ITEMS[0].item]

@@ -66,6 +66,12 @@ def test_a_person_looks_at_each_answer_once_and_what_they_chose_is_stored(desk: 
     assert chosen == {("ann", "text", 1, "a comma")}
 
 
+def test_a_batch_that_cannot_be_read_stops_nobody(desk: Desk) -> None:
+    desk.lake.store.put(f"reviews/another/said/{'0' * 64}/a.json", b"{}")
+    desk.lake.store.put("reviews/broken/batch.json", b"[]")
+    assert desk.ann.get("/api/reviews/next")["left"] == 2
+
+
 def test_two_people_look_at_each_and_neither_learns_what_another_or_the_judge_said(desk: Desk) -> None:
     first = desk.ann.get("/api/reviews/next")
     choose(desk.ann, first["task"], "colour", comment="HIDDEN")

@@ -26,9 +26,10 @@ from hopchain_etl.engines.vision.charts.regions import Pixels, Region, is_alike
 
 REVISION = 1
 LINES = 3  # of text; fewer can confirm nothing
+LARGEST_PX = 4_000_000  # of a picture that is searched; regions are held as pixels
 _MODULES = (axis_labels, doubts, evidence, families, legends, pies, readings, regions, tables)
 RECIPE = {
-    "revision": [REVISION, LINES],
+    "revision": [REVISION, LINES, LARGEST_PX],
     "thresholds": hashlib.sha256(repr([one.RECIPE for one in _MODULES]).encode()).hexdigest()[:12],
 }
 
@@ -43,10 +44,11 @@ class Found(NamedTuple):
 def find_elements(rgb: Pixels, texts: Sequence[Candidate]) -> Found:
     """Return the parts of all charts and tables in an image of shape (h, w, 3), by the lines of text that OCR read.
 
-    Those that are certain are disjoint. An uncertain one may be there, or be something else. A photo has none.
+    Those that are certain are disjoint. An uncertain one may be there, or be something else. A photo has none, and a
+    picture of more than LARGEST_PX is not searched.
     """
     labels = {Label(one.box, one.text, one.score): one for one in texts if one.text}
-    if len(labels) < LINES:
+    if len(labels) < LINES or rgb.shape[0] * rgb.shape[1] > LARGEST_PX:
         return Found([], {})
     lines = list(labels)
     found = regions.find_regions(rgb)

@@ -20,10 +20,11 @@ LEAST = 24  # px of a region
 SIDE = 4  # px, shorter side of a rectangle
 FILL = 0.93  # share of its box that a rectangle covers, its holes filled
 SOLID = 0.6  # the same before holes are filled: the rest is text that is printed on it
+BOXES = 12  # of the picture's area: the boxes of all regions of a chart together have less
 MOST = 600  # regions; drawings have fewer, and the largest are kept
 ALIKE = 8.0  # of 255: largest difference of two colours in a channel at which they are one colour
 
-RECIPE = [FLAT, EVEN, EDGE, WITHIN, LEAST, SIDE, FILL, SOLID, MOST, ALIKE]
+RECIPE = [FLAT, EVEN, EDGE, WITHIN, LEAST, SIDE, FILL, SOLID, MOST, BOXES, ALIKE]
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,10 @@ def is_alike(one: tuple[float, ...], other: tuple[float, ...], limit: float = AL
 
 
 def find_regions(rgb: Pixels) -> list[Region]:
-    """Return the filled areas of an image of shape (h, w, 3), largest first."""
+    """Return the filled areas of an image of shape (h, w, 3), largest first.
+
+    None at all if their boxes together are so large (rings within rings) that the picture is no chart.
+    """
     import cv2
 
     kernel = np.ones((3, 3), np.uint8)
@@ -68,7 +72,8 @@ def find_regions(rgb: Pixels) -> list[Region]:
     order = np.argsort(-areas, kind="stable")
     picture = rgb.copy()  # floodFill wants to be able to write
     taken = np.zeros((rgb.shape[0] + 2, rgb.shape[1] + 2), np.uint8)  # floodFill wants a border of one
-    found = []
+    found: list[Region] = []
+    budget = BOXES * rgb.shape[0] * rgb.shape[1]
     for number in [n for n in order if n and areas[n] >= LEAST - 8][:MOST]:
         left, top, wide, high, _ = (int(side) for side in stats[number])
         window = slice(top, top + high), slice(left, left + wide)
@@ -82,6 +87,9 @@ def find_regions(rgb: Pixels) -> list[Region]:
             continue
         colour = float(mean[0, 0]), float(mean[1, 0]), float(mean[2, 0])
         region = _grown(picture, taken, (left + column, top + row), colour)
+        budget -= region.shape.mask.size
+        if budget < 0:
+            return []
         if region.shape.area >= LEAST:
             found.append(region)
     return sorted(found, key=lambda one: (-one.shape.area, one.box))

@@ -35,6 +35,14 @@ def test_filled_areas_are_found_to_the_pixel(quality: int | None) -> None:
     assert not disc.is_rectangle
 
 
+def test_rings_within_rings_are_not_all_held() -> None:
+    image = Image.new("RGB", (600, 600), "white")
+    canvas = ImageDraw.Draw(image)
+    for ring in range(50):
+        canvas.ellipse((6 * ring, 6 * ring, 599 - 6 * ring, 599 - 6 * ring), fill=("red", "white")[ring % 2])
+    assert find_regions(np.asarray(image)) == []
+
+
 def test_gradients_and_noise_have_no_large_regions() -> None:
     ramp = np.tile(np.linspace(0, 255, 400)[None, :, None], (300, 1, 3)).astype(np.uint8)
     noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
