@@ -64,13 +64,16 @@ def _cells(
             clusters = Clusters([scores[0][item][0] for item in some])
             columns = [np.array([run[item][1] for item in some]) for run in scores]
             cell: Facts = {"in_training": name, "questions": len(some), "photos": clusters.count}
-            cell["accuracy"] = [asdict(accuracy(column, clusters)) for column in columns]
+            counts = [sum(run[item][2] for item in some) for run in scores]
+            cell["accuracy"] = [
+                asdict(accuracy(column, clusters, answers=count)) for column, count in zip(columns, counts, strict=True)
+            ]
             if len(columns) == 2:
                 cell["difference"] = asdict(difference(columns[1] - columns[0], clusters))
             yield cell
 
 
-_Score = tuple[str, float]  # photo, and mean score of the samples
+_Score = tuple[str, float, int]  # photo, mean score of the samples, and their number
 
 
 def _scores(run: EvaluationRun) -> dict[str, _Score]:
@@ -79,7 +82,7 @@ def _scores(run: EvaluationRun) -> dict[str, _Score]:
     for row in answers.to_pylist():
         if row["variant"] == "full":
             given[row["item_id"], row["cluster"]].append(row["score"])
-    return {item: (cluster, sum(values) / len(values)) for (item, cluster), values in given.items()}
+    return {item: (cluster, sum(values) / len(values), len(values)) for (item, cluster), values in given.items()}
 
 
 def _chain(row: Mapping[str, Any]) -> Chain | None:
