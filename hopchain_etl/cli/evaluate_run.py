@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import pyarrow.compute as pc
 import typer
 from rich.console import Console
 
@@ -167,13 +166,17 @@ def _tell(done: EvaluationRun, place: str, as_json: bool) -> None:
          "accuracy": one["score_mean"]}
         for one in means.to_pylist()
     ]  # fmt: skip
-    refused = pc.sum(pc.equal(done.answers["finish_reason"], "refused")).as_py() or 0
     if as_json:
-        typer.echo(json.dumps({"name": done.header.name, "at": place, "accuracy": lines, "refused": refused}))
+        typer.echo(
+            json.dumps(
+                {"name": done.header.name, "at": place, "accuracy": lines, "without_answer": done.without_answer}
+            )
+        )
         return
     typer.echo(f"{done.header.name}: {done.header.model} on {', '.join(done.header.splits.values())}, in {place}")
     for one in lines:
         seen = "with the photo" if one["sees_image"] else "blind"
         typer.echo(f"  {one['variant']}, {seen}: {one['accuracy']:.1%} of {one['answers']} answers are right")
-    if refused:
-        typer.echo(f"  {refused} questions were refused by the server and count as wrong", err=True)
+    if lost := done.without_answer:
+        why = "the server refused them, or their photo or answer cannot be read"
+        typer.echo(f"  {lost} requests gave no answer and count as wrong: {why}", err=True)

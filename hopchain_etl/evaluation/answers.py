@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 EVALUATIONS = pa.schema(
@@ -38,6 +39,7 @@ EVALUATIONS = pa.schema(
     ]
 )
 
+NO_ANSWER = ("refused", "failed", "invalid")  # finish_reason of requests that gave no answer; they count as wrong
 ANSWERS_FILE, HEADER_FILE = "answers.parquet", "run.json"
 
 
@@ -71,6 +73,11 @@ class EvaluationRun:
         folder.mkdir(parents=True, exist_ok=True)
         pq.write_table(self.answers.select(EVALUATIONS.names).cast(EVALUATIONS), folder / ANSWERS_FILE)
         (folder / HEADER_FILE).write_text(json.dumps(asdict(self.header), indent=1, sort_keys=True) + "\n")
+
+    @property
+    def without_answer(self) -> int:
+        """How many requests were refused, failed, or gave nothing that can be read: they count as wrong."""
+        return pc.sum(pc.is_in(self.answers["finish_reason"], pa.array(NO_ANSWER))).as_py() or 0
 
     @classmethod
     def read(cls, folder: Path) -> EvaluationRun:

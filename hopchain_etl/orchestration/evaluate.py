@@ -18,7 +18,7 @@ from hopchain_etl.settings import Settings
 
 
 def evaluate(params: Params) -> JSON:
-    """Ask the model of the settings and params the questions of a version; return name, tag's version and accuracy.
+    """Ask the model of the settings and params the questions of a version; return name, accuracy and what it is of.
 
     The run is in the lake. Skips the task if no model is named.
     """
@@ -46,4 +46,5 @@ def _name(settings: Settings, questions: Questions) -> str:
 def _facts(run: EvaluationRun) -> JSON:
     seen = run.answers.filter(pc.and_(run.answers["sees_image"], pc.equal(run.answers["variant"], "full")))
     facts: dict[str, Any] = {"name": run.header.name, "model": run.header.model, "splits": run.header.splits}
-    return {**facts, "answers": run.answers.num_rows, "accuracy": pc.mean(seen["score"]).as_py()}
+    facts |= {"answers": run.answers.num_rows, "without_answer": run.without_answer}
+    return {**facts, "accuracy": pc.mean(seen["score"]).as_py()}

@@ -125,6 +125,15 @@ def test_what_the_server_refuses_for_good_counts_as_wrong(folder: Path, tmp_path
     assert [row["finish_reason"] for row in rows if row["question"] == bad] == ["refused"]
     assert {row["tokens"] for row in rows} == {7, None}
     assert [row["score"] for row in rows if row["question"] == bad] == [0]
+    assert done.without_answer == 1
+
+
+def test_a_run_in_which_every_request_is_refused_is_none(folder: Path, tmp_path: Path) -> None:
+    asked = questions(folder)
+    with ScriptedServer(lambda body, times: Refuse(400)) as server:
+        solver = solver_of(Settings(evaluate={"model": {"model": "scripted", "endpoint_url": server.url}}))
+        with pytest.raises(EvaluationError, match=rf"not one of {len(asked)} requests gave an answer.*400"):
+            ask(asked, solver, folder_lake(tmp_path), name="a")
 
 
 def test_a_killed_run_repeats_no_answer_that_its_journal_holds(folder: Path, tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def test_a_retry_asks_what_is_missing_and_the_run_is_kept(
         assert len(server.seen) == 3
         assert {body["model"] for body in server.seen} == {"checkpoint"}
     assert done["accuracy"] == pytest.approx(1 - 1 / len(golds))
+    assert done["without_answer"] == 0
     assert done["name"].startswith("checkpoint step-300 default rows ")
     (name,) = lake_runs.names(Lake(Settings().lake))
     run = lake_runs.fetch(Lake(Settings().lake), name, tmp_path / "copy")
