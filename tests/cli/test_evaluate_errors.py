@@ -72,6 +72,14 @@ def test_a_sample_goes_to_the_desk_and_what_people_say_comes_back(
     assert "Agreement with people" in (tmp_path / "errors.html").read_text()
 
 
+def test_a_run_of_half_questions_alone_has_a_page_too(place: Path, tmp_path: Path) -> None:
+    run_over(place / "set", off_by(2), variants=("half",)).write(tmp_path / "half")
+    command = ["errors", str(tmp_path / "half"), "--set", str(place / "set"), "-o", str(tmp_path), "--json"]
+    told = facts(CliRunner().invoke(app, command))
+    assert told["baseline"]["wrong"] > 0
+    assert told["attribution"] == []
+
+
 @pytest.mark.parametrize(
     ("words", "why"), [(("--judge", "some"), "choose none, unexplained or all"), ((), "HOPCHAIN_ENGINES__DIAGNOSER")]
 )
