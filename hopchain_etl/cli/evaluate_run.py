@@ -129,8 +129,11 @@ def _asked(
     from hopchain_etl.evaluation.questions import Questions
     from hopchain_etl.evaluation.run import ask, folder_lake, solver_of
     from hopchain_etl.lake.lake import Lake
+    from hopchain_etl.training_set.withdrawn import ask_registry
 
-    solver, questions = solver_of(settings), Questions(path, choice, target=target)
+    solver = solver_of(settings)
+    ask_registry(path)  # nobody is sent a photo that was withdrawn since
+    questions = Questions(path, choice, target=target)
     lake = folder_lake(out / _JOURNAL, settings.lake.journal_flush_answers) if out else Lake(settings.lake)
     with _watched(len(questions)) as (advance, stop):
         ceiling = settings.engines.token_ceiling

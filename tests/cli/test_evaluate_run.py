@@ -10,7 +10,7 @@ import typer.testing
 
 from hopchain_etl.cli import app
 from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun
-from support.evaluated import a_set, questions
+from support.evaluated import a_set, outdated_clone, questions
 from support.scripted_server import Say, ScriptedServer, prompt_of
 
 RUNNER = typer.testing.CliRunner()
@@ -43,6 +43,18 @@ def test_an_endpoint_is_asked_as_the_options_say(folder: Path, tmp_path: Path, m
         ("full", 2, 1), ("full", 2, 1), ("single", 2, 1), ("single", 2, 1),
     ]  # fmt: skip
     assert "a secret" not in (tmp_path / "run.json").read_text()
+
+
+def test_a_photo_that_was_withdrawn_since_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "none"))
+    clone, gone = outdated_clone(tmp_path)
+    about = {one.item_id for one in questions(clone) if one.photo.image_id == gone}
+    assert about
+    with ScriptedServer(lambda body, times: Say("<answer>1</answer>")) as server:
+        hopchain("run", clone, "-o", tmp_path / "out", "--endpoint", server.url, "--model", "m")
+    asked = EvaluationRun.read(tmp_path / "out").answers["item_id"].to_pylist()
+    assert len(asked) == len(server.seen) > 0
+    assert not about & {*asked}
 
 
 def test_answers_of_a_file_go_to_the_lake_and_are_fetched(
