@@ -6,6 +6,7 @@ model the same question in the same way. A kill repeats at most the calls in fli
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -25,6 +26,8 @@ from hopchain_etl.settings.context import too_short
 from hopchain_etl.stages.engine_calls import call_engine
 from hopchain_etl.stages.runner import StoppedError
 from hopchain_etl.stages.token_budget import limited_budget
+
+log = logging.getLogger(__name__)
 
 SHARD = Shard("evaluation", 0)  # of the journal, for the answers of all evaluations
 REFUSED = "refused"  # finish_reason of a request that fails for good: the question is too long, the photo unreadable
@@ -92,6 +95,7 @@ def ask(
         answered = call_engine(journal, solver.identity, solver.solve, questions, Question.jobs)
         for question, replies in answered:
             rows.add([_row(question, reply) for reply in replies])
+            rows.sent += sum(_was_sent(reply) for reply in replies)
             rows.unanswered += [reply.error or "no answer" for reply in replies if _is_open(reply)]
             rows.lost += [why for reply in replies if (why := _lost(reply))]
             if stop and stop.is_set():
@@ -106,6 +110,12 @@ def ask(
         raise EvaluationError(
             f"not one of {len(questions)} requests gave an answer, so nothing is known of the model; most often "
             f"because: {_most_often(rows.lost)}"
+        )
+    if not rows.sent:
+        log.warning(
+            "no request was sent: the journal has all answers of %s %s; if its weights have changed, give --revision",
+            solver.identity.model,
+            solver.identity.revision,
         )
     return EvaluationRun(header_of(name, solver.identity, questions), rows.table())
 
@@ -143,6 +153,11 @@ def _is_open(reply: Reply[SolveJob]) -> bool:
     return reply.content is None and not reply.permanent
 
 
+def _was_sent(reply: Reply[SolveJob]) -> bool:
+    """Return whether a reply is not from the journal: it costs something, or is an error, which is never kept."""
+    return reply.content is None or bool(reply.tokens or reply.seconds or reply.raw_response)
+
+
 def _lost(reply: Reply[SolveJob]) -> str | None:
     """Return why a request gave no answer for good; None if it gave one, or may give one."""
     if reply.content is None:
@@ -163,6 +178,7 @@ class Rows:
         self._tables = [EVALUATIONS.empty_table()]
         self.unanswered: list[str] = []
         self.lost: list[str] = []
+        self.sent = 0
 
     def add(self, rows: list[JSON]) -> None:
         """Add the answers to one question."""

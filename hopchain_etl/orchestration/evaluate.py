@@ -33,8 +33,8 @@ def evaluate(params: Params) -> JSON:
             questions = Questions(clone, Choice(split, how.variants, how.samples, how.blind_samples), target=target)
             ceiling = settings.engines.token_ceiling
             run = ask(questions, solver, lake, name=_name(settings, questions), token_ceiling=ceiling, stop=stop)
-    lake_runs.store(lake, run)
-    return _facts(run)
+    prefix = lake_runs.store(lake, run)
+    return _facts(run) | {"at": lake.store.uri(prefix)}
 
 
 def _name(settings: Settings, questions: Questions) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def test_answers_of_a_file_go_to_the_lake_and_are_fetched(
     file = tmp_path / "theirs.jsonl"
     file.write_text("".join(json.dumps({"item_id": one.item_id, "text": "7"}) + "\n" for one in questions(folder)))
     assert "0.0% of 6 answers are right" in hopchain("run", folder, "--lake", "--answers", file, "--name", "one")
-    assert hopchain("runs") == "one\n"
+    assert re.fullmatch(r"one-[0-9a-f]{8}\n", hopchain("runs"))
     hopchain("fetch", "one", "--out", tmp_path / "copy")
     assert EvaluationRun.read(tmp_path / "copy").header.model == "theirs"
 

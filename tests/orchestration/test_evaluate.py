@@ -74,6 +74,7 @@ def test_a_retry_asks_what_is_missing_and_the_run_is_kept(
     assert done["without_answer"] == 0
     assert done["name"].startswith("checkpoint step-300 default rows ")
     (name,) = lake_runs.names(Lake(Settings().lake))
+    assert done["at"].endswith(f"/lake/evaluations/{name}/")
     run = lake_runs.fetch(Lake(Settings().lake), name, tmp_path / "copy")
     assert run.answers.num_rows == done["answers"] == len(asked)
     assert run.header.model_revision == "step-300"
