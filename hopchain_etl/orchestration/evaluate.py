@@ -23,7 +23,7 @@ def evaluate(params: Params) -> JSON:
     The run is in the lake. Skips the task if no model is named.
     """
     with fail_without_retry(ValueError, TokenCeilingError), stoppable() as stop:
-        settings = settings_for(params)
+        settings = in_gpu_python(settings_for(params))
         how, target = settings.evaluate, params["target"]
         if not how.model.model:
             skip("no model to evaluate: set HOPCHAIN_EVALUATE__MODEL__MODEL, or name one in the form")
@@ -35,6 +35,16 @@ def evaluate(params: Params) -> JSON:
             run = ask(questions, solver, lake, name=_name(settings, questions), token_ceiling=ceiling, stop=stop)
     prefix = lake_runs.store(lake, run)
     return _facts(run) | {"at": lake.store.uri(prefix)}
+
+
+def in_gpu_python(settings: Settings) -> Settings:
+    """Return settings whose model is launched in ``placement.gpu_python``, unless its launch names an interpreter."""
+    model, python = settings.evaluate.model, settings.placement.gpu_python
+    if not python or model.launch.python:
+        return settings
+    launch = model.launch.model_copy(update={"python": python})
+    evaluate = settings.evaluate.model_copy(update={"model": model.model_copy(update={"launch": launch})})
+    return settings.model_copy(update={"evaluate": evaluate})
 
 
 def _name(settings: Settings, questions: Questions) -> str:
