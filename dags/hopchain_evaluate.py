@@ -4,8 +4,8 @@ Asks a model the questions of the newest released version, with and without the 
 a team sees whether training helped. Off until `HOPCHAIN_EVALUATE__MODEL__MODEL` names a model; from then on it follows
 every new version (`hopchain://training-set`), and can be run by hand, for instance with the name of a new checkpoint.
 
-- The run goes to `evaluations/<name>/` in the lake and sends `hopchain://evaluations`. `hopchain evaluate fetch` copies
-  it to a folder, `hopchain evaluate compare` compares two.
+- The run goes to `evaluations/<name>-<digest>/` in the lake and sends `hopchain://evaluations`. `hopchain evaluate
+  fetch` copies it to a folder, `hopchain evaluate compare` compares two.
 - Every answer is in the lake's journal: a retry asks nothing again that was answered.
 - A model without an endpoint is launched by the task, on the GPUs of `evaluate.model.launch`.
 """

@@ -14,7 +14,8 @@ from rich.table import Column, Table
 from hopchain_etl.evaluation.answers import EvaluationError
 
 if TYPE_CHECKING:
-    from hopchain_etl.evaluation.errors.taxonomy import Diagnosis, Key, Verdict
+    from hopchain_etl.evaluation.errors.judging import Judged
+    from hopchain_etl.evaluation.errors.taxonomy import Diagnosis
     from hopchain_etl.training_set.dataset import TrainingSet
 
 _JOURNAL = "journal"  # below the folder of the page: what the judge said, so that it is not asked twice
@@ -56,19 +57,28 @@ def errors(
     from hopchain_etl.evaluation.errors.taxonomy import diagnose, error_tables, examples
     from hopchain_etl.reporting.errors import write_errors
     from hopchain_etl.training_set.dataset import NotPulledError, TrainingSet
+    from hopchain_etl.training_set.withdrawn import ask_registry
 
     if path is None:
         raise EvaluationError("say which set the questions are from: --set PATH")
     if judge not in ("none", "unexplained", "all"):
         raise EvaluationError(f"--judge {judge!r}; choose none, unexplained or all")
     runs = [EvaluationRun.read(folder) for folder in (baseline, trained) if folder]
+    if judge != "none" or to_desk:
+        ask_registry(path)  # nobody is sent a photo that was withdrawn since
     rows = TrainingSet(path, target=target)
     found = [list(diagnose(run, rows)) for run in runs]
     if judge != "none":
         some = [_to_judge(one, judge, judge_count, seed) for one in found]
         verdicts = _judged([each for one in some for each in one], rows, output, [len(one) for one in some])
-        found = [[each.judged(said.get(each.key)) for each in one] for one, said in zip(found, verdicts, strict=True)]
+        found = [
+            [each.judged(said.verdicts.get(each.key)) for each in one]
+            for one, said in zip(found, verdicts, strict=True)
+        ]
     facts = error_tables(runs, found)
+    if judge != "none":
+        counts = [one.counts() for one in verdicts]
+        facts["judge"] = {name: sum(one[name] for one in counts) for name in counts[0]}
     facts["examples"] = examples(found[0], seed)
     try:
         facts["attribution"] = attribution(runs, TrainingSet(path, target=target, split="train"), rows)
@@ -94,7 +104,7 @@ def _to_judge(found: list[Diagnosis], which: str, count: int | None, seed: int) 
     return some_of([one for one in found if which == "all" or one.by is not By.CODE], count, seed)
 
 
-def _judged(some: list[Diagnosis], rows: TrainingSet, output: Path, counts: list[int]) -> list[dict[Key, Verdict]]:
+def _judged(some: list[Diagnosis], rows: TrainingSet, output: Path, counts: list[int]) -> list[Judged]:
     """Return the judge's verdicts, for each run."""
     from hopchain_etl.evaluation.errors.judging import diagnoser_of, judged
     from hopchain_etl.evaluation.run import folder_lake
@@ -147,6 +157,8 @@ def _print(facts: dict[str, Any], page: Path) -> None:
     for title, one in tables:
         by = ", ".join(f"{name} {count}" for name, count in one["by"].items())
         console.print(f"{title}: {one['wrong']} wrong answers, explained by: {by}", soft_wrap=True)
+    if (judge := facts.get("judge")) and (lost := judge["refused"] + judge["invalid"]):
+        console.print(f"{lost} of {judge['asked']} requests to the judge gave no verdict", soft_wrap=True)
     if sent := facts.get("to_desk"):
         console.print(f"{sent['answers']} errors are at the desk, in the batch {sent['batch']}", soft_wrap=True)
     if agreed := facts.get("agreement"):

@@ -78,7 +78,7 @@ def import_(
     """
     from hopchain_etl.evaluation.answers import EvaluationError
     from hopchain_etl.evaluation.harnesses.importing import import_logs
-    from hopchain_etl.release.overlap import FILE, find_overlap
+    from hopchain_etl.release.overlap import find_overlap
 
     if images and not against:
         raise EvaluationError("--images are compared with a training set: give --against")
@@ -86,7 +86,6 @@ def import_(
     run, warnings = import_logs(logs, called, harness=harness, model=model, benchmark=benchmark, metric=metric)
     overlap = find_overlap(run.answers, against, target=target, images=images) if against else None
     run.write(out)
-    (out / FILE).unlink(missing_ok=True)  # of an earlier import
     if overlap:
         overlap.write(out)
         warnings += overlap.warnings()

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import pyarrow.compute as pc
 import typer
 from rich.console import Console
 
@@ -130,8 +129,11 @@ def _asked(
     from hopchain_etl.evaluation.questions import Questions
     from hopchain_etl.evaluation.run import ask, folder_lake, solver_of
     from hopchain_etl.lake.lake import Lake
+    from hopchain_etl.training_set.withdrawn import ask_registry
 
-    solver, questions = solver_of(settings), Questions(path, choice, target=target)
+    solver = solver_of(settings)
+    ask_registry(path)  # nobody is sent a photo that was withdrawn since
+    questions = Questions(path, choice, target=target)
     lake = folder_lake(out / _JOURNAL, settings.lake.journal_flush_answers) if out else Lake(settings.lake)
     with _watched(len(questions)) as (advance, stop):
         ceiling = settings.engines.token_ceiling
@@ -167,13 +169,17 @@ def _tell(done: EvaluationRun, place: str, as_json: bool) -> None:
          "accuracy": one["score_mean"]}
         for one in means.to_pylist()
     ]  # fmt: skip
-    refused = pc.sum(pc.equal(done.answers["finish_reason"], "refused")).as_py() or 0
     if as_json:
-        typer.echo(json.dumps({"name": done.header.name, "at": place, "accuracy": lines, "refused": refused}))
+        typer.echo(
+            json.dumps(
+                {"name": done.header.name, "at": place, "accuracy": lines, "without_answer": done.without_answer}
+            )
+        )
         return
     typer.echo(f"{done.header.name}: {done.header.model} on {', '.join(done.header.splits.values())}, in {place}")
     for one in lines:
         seen = "with the photo" if one["sees_image"] else "blind"
         typer.echo(f"  {one['variant']}, {seen}: {one['accuracy']:.1%} of {one['answers']} answers are right")
-    if refused:
-        typer.echo(f"  {refused} questions were refused by the server and count as wrong", err=True)
+    if lost := done.without_answer:
+        why = "the server refused them, or their photo or answer cannot be read"
+        typer.echo(f"  {lost} requests gave no answer and count as wrong: {why}", err=True)

@@ -7,11 +7,13 @@ harnesses all have this form, so that any two can be compared.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 EVALUATIONS = pa.schema(
@@ -38,7 +40,9 @@ EVALUATIONS = pa.schema(
     ]
 )
 
+NO_ANSWER = ("refused", "failed", "invalid")  # finish_reason of requests that gave no answer; they count as wrong
 ANSWERS_FILE, HEADER_FILE = "answers.parquet", "run.json"
+OVERLAP_FILE = "overlap.json"  # what an imported run has in common with a training set, see release/overlap.py
 
 
 class EvaluationError(ValueError):
@@ -47,7 +51,10 @@ class EvaluationError(ValueError):
 
 @dataclass(frozen=True)
 class RunHeader:
-    """What the answers of a run depend on. Runs are comparable if all but ``name`` and ``model*`` are the same."""
+    """What the answers of a run depend on. Runs are comparable if all but ``name`` and ``model*`` are the same.
+
+    Raises TypeError if a field is of another type, as in a file that somebody wrote.
+    """
 
     name: str
     model: str
@@ -58,6 +65,17 @@ class RunHeader:
     sampling: dict[str, Any] = field(default_factory=dict)  # temperature, top_p, max_tokens, ...
     splits: dict[str, str] = field(default_factory=dict)  # benchmark to its version and split: "v1.2.0 validation"
 
+    def __post_init__(self) -> None:
+        """Check the types of all fields."""
+        for one in fields(self):
+            value = getattr(self, one.name)
+            kind = dict if one.name in ("sampling", "splits") else str
+            optional = one.name in ("model_revision", "prompt")
+            if not (isinstance(value, kind) or (optional and value is None)):
+                raise TypeError(f"{one.name} is {value!r}, and not of the type {one.type}")
+        if wrong := [value for value in self.splits.values() if not isinstance(value, str)]:
+            raise TypeError(f"splits has {wrong[0]!r}, which is no text")
+
 
 @dataclass(frozen=True)
 class EvaluationRun:
@@ -67,10 +85,22 @@ class EvaluationRun:
     answers: pa.Table
 
     def write(self, folder: Path) -> None:
-        """Write the run to a folder; the header last, so that a folder with a header is complete."""
+        """Write the run to a folder; the header last, so that a folder with a header is complete.
+
+        What is there of another run goes first: no header ever stands beside answers of others.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        pq.write_table(self.answers.select(EVALUATIONS.names).cast(EVALUATIONS), folder / ANSWERS_FILE)
-        (folder / HEADER_FILE).write_text(json.dumps(asdict(self.header), indent=1, sort_keys=True) + "\n")
+        answers = self.answers.select(EVALUATIONS.names).cast(EVALUATIONS)
+        header = json.dumps(asdict(self.header), indent=1, sort_keys=True) + "\n"
+        for name in (HEADER_FILE, OVERLAP_FILE):
+            (folder / name).unlink(missing_ok=True)
+        _write(folder / ANSWERS_FILE, lambda file: pq.write_table(answers, file))
+        _write(folder / HEADER_FILE, lambda file: file.write_text(header))
+
+    @property
+    def without_answer(self) -> int:
+        """How many requests were refused, failed, or gave nothing that can be read: they count as wrong."""
+        return pc.sum(pc.is_in(self.answers["finish_reason"], pa.array(NO_ANSWER))).as_py() or 0
 
     @classmethod
     def read(cls, folder: Path) -> EvaluationRun:
@@ -86,3 +116,10 @@ class EvaluationRun:
         except (TypeError, KeyError, ValueError, pa.ArrowInvalid) as error:
             raise EvaluationError(f"{folder} holds no evaluation run that this version reads: {error}") from error
         return cls(header, answers)
+
+
+def _write(file: Path, write: Callable[[Path], object]) -> None:
+    """Write a file under another name first, so that it is whole or not there."""
+    part = file.with_name(f"{file.name}.part")
+    write(part)
+    part.replace(file)

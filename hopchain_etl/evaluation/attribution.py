@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun
+from hopchain_etl.evaluation.answers import EvaluationRun
 from hopchain_etl.evaluation.questions import facts_of
 from hopchain_etl.evaluation.statistics import Clusters, accuracy, difference
 from hopchain_etl.hops.instance import parse_phrase
@@ -37,13 +37,13 @@ def attribution(runs: Sequence[EvaluationRun], trained_on: TrainingSet, asked: T
     """Return the accuracy of one or two runs by how many similar questions ``trained_on`` has; see the module.
 
     Of full questions with the photo that all runs answered. Of two runs, with the paired difference (the second less
-    the first). Raises EvaluationError if no question of the runs is in ``asked``.
+    the first). Empty if ``asked`` has no program of such a question: the runs asked other variants, or of another set.
     """
     chains = {row["query_id"]: chain for row in asked.select(*_COLUMNS) if (chain := _chain(row)) is not None}
     scores = [_scores(run) for run in runs]
     items = sorted(set(chains).intersection(*scores))
     if not items:
-        raise EvaluationError(f"{asked.folder} has no program of any question that {runs[0].header.name} was asked")
+        return []
     known = [chain for row in trained_on.select(*_COLUMNS) if (chain := _chain(row)) is not None]
     return [
         {"similar": name, **cell}
@@ -64,13 +64,16 @@ def _cells(
             clusters = Clusters([scores[0][item][0] for item in some])
             columns = [np.array([run[item][1] for item in some]) for run in scores]
             cell: Facts = {"in_training": name, "questions": len(some), "photos": clusters.count}
-            cell["accuracy"] = [asdict(accuracy(column, clusters)) for column in columns]
+            counts = [sum(run[item][2] for item in some) for run in scores]
+            cell["accuracy"] = [
+                asdict(accuracy(column, clusters, answers=count)) for column, count in zip(columns, counts, strict=True)
+            ]
             if len(columns) == 2:
                 cell["difference"] = asdict(difference(columns[1] - columns[0], clusters))
             yield cell
 
 
-_Score = tuple[str, float]  # photo, and mean score of the samples
+_Score = tuple[str, float, int]  # photo, mean score of the samples, and their number
 
 
 def _scores(run: EvaluationRun) -> dict[str, _Score]:
@@ -79,7 +82,7 @@ def _scores(run: EvaluationRun) -> dict[str, _Score]:
     for row in answers.to_pylist():
         if row["variant"] == "full":
             given[row["item_id"], row["cluster"]].append(row["score"])
-    return {item: (cluster, sum(values) / len(values)) for (item, cluster), values in given.items()}
+    return {item: (cluster, sum(values) / len(values), len(values)) for (item, cluster), values in given.items()}
 
 
 def _chain(row: Mapping[str, Any]) -> Chain | None:

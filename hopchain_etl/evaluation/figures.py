@@ -17,12 +17,13 @@ def figures(pairs: Pairs, seed: int | None = None) -> Facts:
     """Return the figures of some questions; those of the bootstrap only with a seed."""
     clusters, changes = pairs.clusters, pairs.changes
     effect = statistics.design_effect(changes, clusters)
+    asked = [float(counts.sum()) for counts in pairs.samples]
     discordant = float(np.mean(changes**2))  # with one answer a question: the share that changed
     return {
         "questions": len(pairs),
         "photos": clusters.count,
-        "baseline": asdict(statistics.accuracy(pairs.before, clusters)),
-        "trained": asdict(statistics.accuracy(pairs.after, clusters)),
+        "baseline": asdict(statistics.accuracy(pairs.before, clusters, answers=asked[0])),
+        "trained": asdict(statistics.accuracy(pairs.after, clusters, answers=asked[1])),
         "difference": asdict(statistics.difference(changes, clusters)),
         **({} if seed is None else {"bootstrap": asdict(statistics.bootstrap(changes, clusters, seed=seed))}),
         "became_right": int(((pairs.before < 0.5) & (pairs.after >= 0.5)).sum()),

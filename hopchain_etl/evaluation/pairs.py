@@ -156,7 +156,25 @@ def _gaps(
     for run, items, who in ((baseline, one, trained), (trained, other, baseline)):
         if missing := items.num_rows - len(pairs):
             yield f"{missing} questions of {run.header.name} are left out: {who.header.name} has no answer to them"
+    yield from _not_given(baseline, trained)
     if uneven := int((pairs.samples[0] != pairs.samples[1]).sum()):
         yield f"{uneven} questions were asked more often in one run than in the other"
     if baseline.header.prompt is None and trained.header.prompt is None:
         yield "whether both were asked with the same prompt is not known: their harness does not say"
+
+
+def _not_given(baseline: EvaluationRun, trained: EvaluationRun) -> Iterator[str]:
+    """Yield how many wrong answers are none: their request failed, which says nothing about the model."""
+    runs = (baseline, trained)
+    for run in runs:
+        if lost := run.without_answer:
+            yield (
+                f"{lost} of {run.answers.num_rows} requests of {run.header.name} gave no answer (refused, failed, or "
+                "not readable) and count as wrong"
+            )
+    if baseline.without_answer != trained.without_answer:
+        most = max(runs, key=lambda run: run.without_answer).header.name
+        yield (
+            f"requests gave no answer more often in {most} than in the other run: the difference is not only one "
+            "of the models. Find out why, and ask these questions again"
+        )

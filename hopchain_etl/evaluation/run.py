@@ -6,6 +6,7 @@ model the same question in the same way. A kill repeats at most the calls in fli
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -26,8 +27,10 @@ from hopchain_etl.stages.engine_calls import call_engine
 from hopchain_etl.stages.runner import StoppedError
 from hopchain_etl.stages.token_budget import limited_budget
 
+log = logging.getLogger(__name__)
+
 SHARD = Shard("evaluation", 0)  # of the journal, for the answers of all evaluations
-REFUSED = "refused"  # finish_reason of a question that the server refuses for good, such as one that is too long
+REFUSED = "refused"  # finish_reason of a request that fails for good: the question is too long, the photo unreadable
 _ROWS = 1_000  # of answers that are dicts at a time
 _FLUSH_SECONDS = 2.0  # of a journal on a local disk
 
@@ -83,23 +86,36 @@ def ask(
 ) -> EvaluationRun:
     """Return the answers of a model to all questions; those that the journal of ``lake`` has are not asked for.
 
-    A question that the server refuses for good counts as wrong. Raises UnansweredError if another one has no answer,
-    EngineDownError, TokenCeilingError, and StoppedError after ``stop``: the next run continues where this one ended.
+    A request that fails for good counts as wrong; raises EvaluationError if all do. Raises UnansweredError if another
+    has no answer, EngineDownError, TokenCeilingError, and StoppedError after ``stop``: the next run continues where
+    this one ended.
     """
     rows = Rows(advance)
     with limited_budget(lake, token_ceiling), Journal(lake, SHARD) as journal:
         answered = call_engine(journal, solver.identity, solver.solve, questions, Question.jobs)
         for question, replies in answered:
             rows.add([_row(question, reply) for reply in replies])
+            rows.sent += sum(_was_sent(reply) for reply in replies)
             rows.unanswered += [reply.error or "no answer" for reply in replies if _is_open(reply)]
+            rows.lost += [why for reply in replies if (why := _lost(reply))]
             if stop and stop.is_set():
                 raise StoppedError("stopped; the answers are kept, and the same command continues from there")
     journal.compact()
     if rows.unanswered:
-        (error, _), *_ = Counter(rows.unanswered).most_common(1)
         raise UnansweredError(
-            f"{len(rows.unanswered)} of {len(questions)} answers are missing, most often because: {error}; the others "
-            "are kept, run the same command again"
+            f"{len(rows.unanswered)} of {len(questions)} answers are missing, most often because: "
+            f"{_most_often(rows.unanswered)}; the others are kept, run the same command again"
+        )
+    if len(rows.lost) == len(questions):
+        raise EvaluationError(
+            f"not one of {len(questions)} requests gave an answer, so nothing is known of the model; most often "
+            f"because: {_most_often(rows.lost)}"
+        )
+    if not rows.sent:
+        log.warning(
+            "no request was sent: the journal has all answers of %s %s; if its weights have changed, give --revision",
+            solver.identity.model,
+            solver.identity.revision,
         )
     return EvaluationRun(header_of(name, solver.identity, questions), rows.table())
 
@@ -137,6 +153,22 @@ def _is_open(reply: Reply[SolveJob]) -> bool:
     return reply.content is None and not reply.permanent
 
 
+def _was_sent(reply: Reply[SolveJob]) -> bool:
+    """Return whether a reply is not from the journal: it costs something, or is an error, which is never kept."""
+    return reply.content is None or bool(reply.tokens or reply.seconds or reply.raw_response)
+
+
+def _lost(reply: Reply[SolveJob]) -> str | None:
+    """Return why a request gave no answer for good; None if it gave one, or may give one."""
+    if reply.content is None:
+        return (reply.error or "it was refused") if reply.permanent else None
+    return str(reply.content["invalid"]) if "invalid" in reply.content else None
+
+
+def _most_often(reasons: list[str]) -> str:
+    return Counter(reasons).most_common(1)[0][0]
+
+
 class Rows:
     """Rows of EVALUATIONS, in columns as soon as there are many: a run has up to a million."""
 
@@ -145,6 +177,8 @@ class Rows:
         self._rows: list[JSON] = []
         self._tables = [EVALUATIONS.empty_table()]
         self.unanswered: list[str] = []
+        self.lost: list[str] = []
+        self.sent = 0
 
     def add(self, rows: list[JSON]) -> None:
         """Add the answers to one question."""

@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 LEVEL = 0.95  # of all intervals
+_NOISE = 1e-12  # a variance below it is rounding: nothing varies
 _NORMAL = NormalDist()
 _EXACT_STEPS = 1_000  # changed answers up to which McNemar's distribution is computed exactly
 _DRAWS_AT_ONCE = 500
@@ -70,15 +71,19 @@ def _variance(residuals: Floats, items: int) -> float:
     return float(len(residuals) / (len(residuals) - 1) * (residuals @ residuals) / items**2)
 
 
-def accuracy(scores: ArrayLike, clusters: Clusters, level: float = LEVEL) -> Interval:
-    """Return the mean score with Wilson's interval of as many independent questions as these are worth."""
+def accuracy(scores: ArrayLike, clusters: Clusters, level: float = LEVEL, *, answers: float | None = None) -> Interval:
+    """Return the mean score with Wilson's interval of as many independent answers as these are worth.
+
+    They are never worth more than there are: ``answers``, if the scores are means of several, else one a question.
+    """
     values = np.asarray(scores, float)
     mean = float(values.mean())
     variance = clusters.variance(values)
     if math.isinf(variance):
         return Interval(mean, None, None)
-    # Nothing varies if all are right, or all wrong: then each photo counts as one question, which is never too many.
-    worth = mean * (1 - mean) / variance if variance > 0 else clusters.count
+    # Nothing varies if all are right, or every photo is alike: then each counts as one question, never too many.
+    worth = mean * (1 - mean) / variance if variance > _NOISE else clusters.count
+    worth = min(worth, answers or clusters.items)
     t = t_quantile((1 + level) / 2, clusters.count - 1)
     spread = t * math.sqrt(mean * (1 - mean) / worth + (t / (2 * worth)) ** 2)
     middle, scale = mean + t * t / (2 * worth), 1 + t * t / worth
@@ -181,12 +186,12 @@ def smallest_difference(
     """Return the smallest true difference that McNemar's test finds with this power; None above ``discordant``.
 
     Solves Connor's n = (z_a √ψ + z_b √(ψ - δ²))² / δ² for δ. ``discordant`` is ψ, the share of questions that only one
-    of the models answers rightly, and ``design_effect`` how many questions of this set are worth one independent one:
-    600 independent questions with ψ = 0.25 find 0.057.
+    of the models answers rightly, and ``design_effect`` how many questions of this set are worth one independent one,
+    at least one: 600 independent questions with ψ = 0.25 find 0.057.
     """
     if items <= 0 or discordant <= 0:
         return None
-    worth = items / design_effect
+    worth = items / max(1.0, design_effect)
     a, b = _NORMAL.inv_cdf(1 - alpha / 2), _NORMAL.inv_cdf(power)
     root = discordant * (a * a * worth - (worth + b * b) * (a * a - b * b))
     found = (math.sqrt(worth * discordant) * a + math.sqrt(max(0.0, root))) / (worth + b * b)
@@ -204,11 +209,11 @@ def finds(difference: Interval, level: float = LEVEL, power: float = 0.8) -> flo
 def design_effect(values: ArrayLike, clusters: Clusters) -> float:
     """Return the variance of the mean over photos, relative to that over questions as if they were independent.
 
-    1 where that is not known: with fewer than two photos, or if nothing varies.
+    1 where that is not known: with fewer than two photos, or if nothing varies from photo to photo.
     """
-    alone = Clusters(np.arange(clusters.items)).variance(values)
-    known = clusters.count > 1 and alone > 0
-    return clusters.variance(values) / alone if known else 1.0
+    shared, alone = clusters.variance(values), Clusters(np.arange(clusters.items)).variance(values)
+    known = clusters.count > 1 and min(shared, alone) > _NOISE
+    return shared / alone if known else 1.0
 
 
 def pass_at_k(right: ArrayLike, samples: ArrayLike, k: int) -> Floats:

@@ -18,12 +18,12 @@ from hopchain_etl.settings import Settings
 
 
 def evaluate(params: Params) -> JSON:
-    """Ask the model of the settings and params the questions of a version; return name, tag's version and accuracy.
+    """Ask the model of the settings and params the questions of a version; return name, accuracy and what it is of.
 
     The run is in the lake. Skips the task if no model is named.
     """
     with fail_without_retry(ValueError, TokenCeilingError), stoppable() as stop:
-        settings = settings_for(params)
+        settings = in_gpu_python(settings_for(params))
         how, target = settings.evaluate, params["target"]
         if not how.model.model:
             skip("no model to evaluate: set HOPCHAIN_EVALUATE__MODEL__MODEL, or name one in the form")
@@ -33,8 +33,18 @@ def evaluate(params: Params) -> JSON:
             questions = Questions(clone, Choice(split, how.variants, how.samples, how.blind_samples), target=target)
             ceiling = settings.engines.token_ceiling
             run = ask(questions, solver, lake, name=_name(settings, questions), token_ceiling=ceiling, stop=stop)
-    lake_runs.store(lake, run)
-    return _facts(run)
+    prefix = lake_runs.store(lake, run)
+    return _facts(run) | {"at": lake.store.uri(prefix)}
+
+
+def in_gpu_python(settings: Settings) -> Settings:
+    """Return settings whose model is launched in ``placement.gpu_python``, unless its launch names an interpreter."""
+    model, python = settings.evaluate.model, settings.placement.gpu_python
+    if not python or model.launch.python:
+        return settings
+    launch = model.launch.model_copy(update={"python": python})
+    evaluate = settings.evaluate.model_copy(update={"model": model.model_copy(update={"launch": launch})})
+    return settings.model_copy(update={"evaluate": evaluate})
 
 
 def _name(settings: Settings, questions: Questions) -> str:
@@ -46,4 +56,5 @@ def _name(settings: Settings, questions: Questions) -> str:
 def _facts(run: EvaluationRun) -> JSON:
     seen = run.answers.filter(pc.and_(run.answers["sees_image"], pc.equal(run.answers["variant"], "full")))
     facts: dict[str, Any] = {"name": run.header.name, "model": run.header.model, "splits": run.header.splits}
-    return {**facts, "answers": run.answers.num_rows, "accuracy": pc.mean(seen["score"]).as_py()}
+    facts |= {"answers": run.answers.num_rows, "without_answer": run.without_answer}
+    return {**facts, "accuracy": pc.mean(seen["score"]).as_py()}

@@ -15,14 +15,14 @@ from typing import Any
 import pyarrow as pa
 
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.evaluation.answers import EvaluationError
+from hopchain_etl.evaluation.answers import OVERLAP_FILE, EvaluationError
 from hopchain_etl.evaluation.harnesses.tables import rows
 from hopchain_etl.imaging.similarity import COPY_THRESHOLD, Descriptor, compute_descriptor, similarity
 from hopchain_etl.release.decontaminate import IMAGE_SUFFIXES, benchmark_files, normal
 from hopchain_etl.settings import BenchmarkSettings
 from hopchain_etl.training_set.dataset import TrainingSet
 
-FILE = "overlap.json"  # in the folder of a run
+FILE = OVERLAP_FILE  # in the folder of a run
 _OWN = "hopchain/"  # a release never splits a photo; its questions about different photos may be the same words
 _PHOTOS = 64  # of the training set at a time
 

@@ -16,7 +16,8 @@ from hopchain_etl.cli.evaluate import app
 from hopchain_etl.evaluation.answers import EvaluationError
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import Settings
-from support.evaluated import a_set
+from support.evaluated import a_set, outdated_clone, questions
+from support.scripted_server import Say, ScriptedServer, prompt_of
 from support.wrong_answers import lake_with_photos, off_by, right, run_over
 
 
@@ -70,6 +71,33 @@ def test_a_sample_goes_to_the_desk_and_what_people_say_comes_back(
     told = facts(errors(place, "-o", str(tmp_path), "--json", "--desk", "errors-1"))
     assert (told["agreement"]["answers"], told["agreement"]["judge"]["answers"]) == (3, 0)
     assert "Agreement with people" in (tmp_path / "errors.html").read_text()
+
+
+def test_a_run_of_half_questions_alone_has_a_page_too(place: Path, tmp_path: Path) -> None:
+    run_over(place / "set", off_by(2), variants=("half",)).write(tmp_path / "half")
+    command = ["errors", str(tmp_path / "half"), "--set", str(place / "set"), "-o", str(tmp_path), "--json"]
+    told = facts(CliRunner().invoke(app, command))
+    assert told["baseline"]["wrong"] > 0
+    assert told["attribution"] == []
+
+
+def test_the_judge_is_not_sent_what_was_withdrawn_since(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "none"))
+    clone, gone = outdated_clone(tmp_path)
+    run_over(clone, lambda one: "It has a <answer>1</answer>").write(tmp_path / "base")
+    about = {one.question for one in questions(clone) if one.photo.image_id == gone}
+    said = '{"hop": 1, "kind": "hallucination", "reason": "there is no car"}'
+    with ScriptedServer(lambda body, times: Say(said)) as server:
+        monkeypatch.setenv("HOPCHAIN_VLM__ENDPOINT_URL", server.url)
+        monkeypatch.setenv("HOPCHAIN_ENGINES__DIAGNOSER", "vlm")
+        command = ["errors", str(tmp_path / "base"), "--set", str(clone), "-o", str(tmp_path / "out")]
+        told = facts(CliRunner().invoke(app, [*command, "--judge", "all", "--json"]))
+        prompts = [prompt_of(body) for body in server.seen]
+    assert told["judge"] == {"asked": len(prompts), "refused": 0, "invalid": 0}
+    assert prompts
+    assert about
+    assert not any(one in prompt for one in about for prompt in prompts)
+    assert f"asked about {len(prompts)} wrong answers" in (tmp_path / "out/errors.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import typer.testing
 
 from hopchain_etl.cli import app
 from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun
-from support.evaluated import a_set, questions
+from support.evaluated import a_set, outdated_clone, questions
 from support.scripted_server import Say, ScriptedServer, prompt_of
 
 RUNNER = typer.testing.CliRunner()
@@ -45,6 +46,18 @@ def test_an_endpoint_is_asked_as_the_options_say(folder: Path, tmp_path: Path, m
     assert "a secret" not in (tmp_path / "run.json").read_text()
 
 
+def test_a_photo_that_was_withdrawn_since_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "none"))
+    clone, gone = outdated_clone(tmp_path)
+    about = {one.item_id for one in questions(clone) if one.photo.image_id == gone}
+    assert about
+    with ScriptedServer(lambda body, times: Say("<answer>1</answer>")) as server:
+        hopchain("run", clone, "-o", tmp_path / "out", "--endpoint", server.url, "--model", "m")
+    asked = EvaluationRun.read(tmp_path / "out").answers["item_id"].to_pylist()
+    assert len(asked) == len(server.seen) > 0
+    assert not about & {*asked}
+
+
 def test_answers_of_a_file_go_to_the_lake_and_are_fetched(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,7 +65,7 @@ def test_answers_of_a_file_go_to_the_lake_and_are_fetched(
     file = tmp_path / "theirs.jsonl"
     file.write_text("".join(json.dumps({"item_id": one.item_id, "text": "7"}) + "\n" for one in questions(folder)))
     assert "0.0% of 6 answers are right" in hopchain("run", folder, "--lake", "--answers", file, "--name", "one")
-    assert hopchain("runs") == "one\n"
+    assert re.fullmatch(r"one-[0-9a-f]{8}\n", hopchain("runs"))
     hopchain("fetch", "one", "--out", tmp_path / "copy")
     assert EvaluationRun.read(tmp_path / "copy").header.model == "theirs"
 

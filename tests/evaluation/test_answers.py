@@ -34,7 +34,43 @@ def test_an_incomplete_run_is_named(tmp_path: Path, lost: str) -> None:
         EvaluationRun.read(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '{"name": "a"}', '{"name": "a", "model": "m", "unknown": 1}'])
+def test_a_write_that_is_cut_off_leaves_no_header_of_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = EvaluationRun(RunHeader("base", "tiny"), pa.Table.from_pylist([ROW], EVALUATIONS))
+    run.write(tmp_path)
+    (tmp_path / "overlap.json").write_text("{}")
+
+    def full_disk(table: pa.Table, file: Path) -> None:
+        Path(file).write_bytes(b"PAR1")
+        raise OSError("no space left")
+
+    other = EvaluationRun(RunHeader("other", "tiny"), run.answers)
+    monkeypatch.setattr("pyarrow.parquet.write_table", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        other.write(tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(EvaluationError, match=HEADER_FILE):
+        EvaluationRun.read(tmp_path)
+    assert not (tmp_path / "overlap.json").exists()
+    run.write(tmp_path)
+    assert EvaluationRun.read(tmp_path) == run
+    assert {file.name for file in tmp_path.iterdir()} == {ANSWERS_FILE, HEADER_FILE}
+
+
+OTHER_FORMS = (
+    '{"name": "a"}',
+    '{"name": "a", "model": "m", "unknown": 1}',
+    '{"name": "a", "model": "m", "splits": []}',
+    '{"name": "a", "model": "m", "splits": {"b": 1}}',
+    '{"name": "a", "model": "m", "sampling": "greedy"}',
+    '{"name": 7, "model": "m"}',
+    '{"name": "a", "model": null}',
+    '{"name": "a", "model": "m", "prompt": 1}',
+)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", *OTHER_FORMS])
 def test_a_header_of_another_form_is_an_error(tmp_path: Path, text: str) -> None:
     EvaluationRun(RunHeader("base", "tiny"), pa.Table.from_pylist([ROW], EVALUATIONS)).write(tmp_path)
     (tmp_path / HEADER_FILE).write_text(text)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from hopchain_etl.evaluation.answers import EvaluationError
 from hopchain_etl.evaluation.attribution import attribution
 from hopchain_etl.training_set.dataset import TrainingSet
 from support.evaluated import _row
@@ -49,7 +48,11 @@ def test_questions_with_a_template_of_training_are_told_from_others(folder: Path
         assert sum(cell["questions"] for cell in cells if cell["similar"] == name) == 6
 
 
-def test_a_run_over_other_questions_is_refused(folder: Path, tmp_path: Path) -> None:
-    other = released(tmp_path, [_row(9, 0) | {"split": "validation"}], range(9, 11))
-    with pytest.raises(EvaluationError, match="has no program of any question that base was asked"):
-        attribution([run_over(folder, right)], TrainingSet(folder, split="train"), TrainingSet(other))
+def test_a_set_without_programs_and_a_run_without_full_questions_say_nothing(folder: Path, tmp_path: Path) -> None:
+    row = _row(9, 0) | {"split": "validation", "hops": None}
+    other = released(tmp_path, [row], range(9, 11))
+    train = TrainingSet(folder, split="train")
+    assert attribution([run_over(other, right)], train, TrainingSet(other)) == []
+    halves = run_over(folder, right, variants=("half", "single"))
+    assert halves.answers.num_rows
+    assert attribution([halves], train, TrainingSet(folder)) == []

@@ -92,3 +92,13 @@ def test_a_sample_that_is_there_twice_is_an_error() -> None:
 def test_runs_without_a_common_question_are_an_error() -> None:
     with pytest.raises(EvaluationError, match="before and after have no question in common"):
         match(run("before", scored([1])), run("after", scored([1], benchmark="EMMA")))
+
+
+def test_requests_without_an_answer_are_counted_and_more_of_them_in_one_run_is_said() -> None:
+    lost = [{"finish_reason": one, "score": 0.0} for one in ("refused", "failed", "invalid")]
+    whole, broken = run("whole", scored([1, 0, 1, 1])), run("broken", [*lost, *scored([1])])
+    few, more = match(whole, broken).warnings
+    assert few.startswith("3 of 4 requests of broken gave no answer")
+    assert more.startswith("requests gave no answer more often in broken than in the other run")
+    assert len(match(broken, broken).warnings) == 2, "each is counted, and neither has more"
+    assert match(whole, whole).warnings == ()

@@ -75,7 +75,9 @@ def test_a_model_has_to_be_named_and_its_answers_have_to_fit() -> None:
     solver_of(Settings(evaluate={"model": launched, "max_tokens": 1_000}))
 
 
-def test_a_run_after_errors_asks_only_what_has_no_answer(folder: Path, tmp_path: Path) -> None:
+def test_a_run_after_errors_asks_only_what_has_no_answer(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     asked, lake = questions(folder, samples=2), folder_lake(tmp_path)
     bad = next(iter(asked)).question
     good = knowing(asked)
@@ -85,8 +87,10 @@ def test_a_run_after_errors_asks_only_what_has_no_answer(folder: Path, tmp_path:
     done = ask(asked, good, lake, name="a")
     assert [(job.question, job.sample) for job in good.asked] == [(bad, 1)]
     assert done.answers.num_rows == len(asked)
+    assert "no request was sent" not in caplog.text
     again = Knowing(lambda job: pytest.fail("it was answered"))
     assert ask(asked, again, folder_lake(tmp_path), name="b").answers.equals(done.answers)
+    assert "no request was sent: the journal has all answers of knowing 7" in caplog.text
 
 
 def test_a_stop_and_the_token_ceiling_keep_what_was_answered(folder: Path, tmp_path: Path) -> None:
@@ -125,6 +129,15 @@ def test_what_the_server_refuses_for_good_counts_as_wrong(folder: Path, tmp_path
     assert [row["finish_reason"] for row in rows if row["question"] == bad] == ["refused"]
     assert {row["tokens"] for row in rows} == {7, None}
     assert [row["score"] for row in rows if row["question"] == bad] == [0]
+    assert done.without_answer == 1
+
+
+def test_a_run_in_which_every_request_is_refused_is_none(folder: Path, tmp_path: Path) -> None:
+    asked = questions(folder)
+    with ScriptedServer(lambda body, times: Refuse(400)) as server:
+        solver = solver_of(Settings(evaluate={"model": {"model": "scripted", "endpoint_url": server.url}}))
+        with pytest.raises(EvaluationError, match=rf"not one of {len(asked)} requests gave an answer.*400"):
+            ask(asked, solver, folder_lake(tmp_path), name="a")
 
 
 def test_a_killed_run_repeats_no_answer_that_its_journal_holds(folder: Path, tmp_path: Path) -> None:

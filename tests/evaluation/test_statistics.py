@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 
 from hopchain_etl.evaluation.statistics import (
@@ -171,6 +172,40 @@ def test_a_photo_whose_questions_all_go_the_same_way_counts_as_one() -> None:
     assert design_effect(random.permutation(values), Clusters(np.repeat(np.arange(500), 6))) == pytest.approx(
         1, abs=0.3
     )
+
+
+@pytest.mark.parametrize(("scores", "photos"), [([1, 0, 0] * 4, np.repeat(range(4), 3)), ([0.1] * 6, np.arange(6))])
+def test_rounding_is_no_variance_and_questions_are_worth_no_more_than_there_are(
+    scores: list[float], photos: NDArray[np.int_]
+) -> None:
+    found = accuracy(scores, Clusters(photos))
+    assert found.low is not None
+    assert found.high is not None
+    assert found.high - found.low > 0.3
+    assert design_effect(scores, Clusters(photos)) == 1.0
+    one_more = accuracy([*scores, scores[0]], Clusters([*photos, 99]))  # now something varies, but hardly anything
+    assert (one_more.high or 0) - (one_more.low or 0) > 0.3
+
+
+def test_means_of_many_answers_may_be_worth_more_than_their_number() -> None:
+    scores = np.array([0.4, 0.6] * 50)
+    widths = [
+        (one.high or 0) - (one.low or 0) for one in (accuracy(scores, alone(100), answers=n) for n in (None, 1_600))
+    ]
+    assert widths[0] == pytest.approx(0.19, abs=0.01)
+    assert widths[1] == pytest.approx(2 * 1.98 * 0.5 / 40, abs=0.001)
+
+
+def test_gains_and_losses_that_cancel_in_every_photo_have_a_smallest_difference() -> None:
+    changes, clusters = [1, -1, 1, -1] * 10, Clusters(np.repeat(range(20), 2))
+    effect = design_effect(changes, clusters)
+    assert effect == 1.0
+    found = smallest_difference(40, discordant=1.0, design_effect=effect)
+    assert (
+        found == smallest_difference(40, discordant=1.0, design_effect=0.0) == smallest_difference(40, discordant=1.0)
+    )
+    assert found is not None
+    assert found > 0.3
 
 
 def test_600_questions_find_about_5_7_points() -> None:

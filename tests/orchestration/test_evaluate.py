@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from hopchain_etl.evaluation import lake_runs
-from hopchain_etl.evaluation.run import UnansweredError
+from hopchain_etl.evaluation.run import UnansweredError, solver_of
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.orchestration import evaluate
 from hopchain_etl.settings import Settings
@@ -37,6 +37,19 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(evaluate, "pulled", pulled)
     monkeypatch.setenv("HOPCHAIN_LAKE__URI", f"file://{tmp_path}/lake")
     return folder
+
+
+@pytest.mark.parametrize(
+    ("gpu", "own", "used"), [(None, None, None), ("/gpu/python", None, "/gpu/python"), ("/gpu/python", "/own", "/own")]
+)
+def test_a_model_is_launched_where_the_libraries_of_the_gpu_are(
+    gpu: str | None, own: str | None, used: str | None
+) -> None:
+    settings = Settings(placement={"gpu_python": gpu}, evaluate={"model": {"model": "m", "launch": {"python": own}}})
+    before = solver_of(settings).identity
+    made = evaluate.in_gpu_python(settings)
+    assert made.evaluate.model.launch.python == used
+    assert solver_of(made).identity == before, "its answers are the same"
 
 
 def test_without_a_model_nothing_is_asked(clone: Path) -> None:
@@ -71,8 +84,10 @@ def test_a_retry_asks_what_is_missing_and_the_run_is_kept(
         assert len(server.seen) == 3
         assert {body["model"] for body in server.seen} == {"checkpoint"}
     assert done["accuracy"] == pytest.approx(1 - 1 / len(golds))
+    assert done["without_answer"] == 0
     assert done["name"].startswith("checkpoint step-300 default rows ")
     (name,) = lake_runs.names(Lake(Settings().lake))
+    assert done["at"].endswith(f"/lake/evaluations/{name}/")
     run = lake_runs.fetch(Lake(Settings().lake), name, tmp_path / "copy")
     assert run.answers.num_rows == done["answers"] == len(asked)
     assert run.header.model_revision == "step-300"

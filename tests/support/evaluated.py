@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from hopchain_etl.engines.base import Identity, Reply, SolveJob
 from hopchain_etl.evaluation.questions import Choice, Questions
+from hopchain_etl.release.withdrawn import add_withdrawn
 from support.training_sets import released, training_row
 
 PHOTOS = range(4)
@@ -23,6 +25,30 @@ def a_set(folder: Path, photos: range = PHOTOS) -> Path:
     rows[0] |= {"question_half": None, "answer_half": None, "band": "hard"}
     rows[1]["hops_half"] = rows[1]["hops"][2:]
     return released(folder, rows, photos)
+
+
+def outdated_clone(folder: Path) -> tuple[Path, str]:
+    """Return a clone of a registry with ``a_set``, and a photo with questions that was withdrawn after the clone."""
+    registry, clone = folder / "registry", folder / "clone"
+    registry.mkdir()
+    a_set(registry)
+    gone = training_row(1)["image_id"]
+    _git(registry, "init", "-q", "-b", "main")
+    _commit(registry)
+    _git(folder, "clone", "-q", str(registry), str(clone))
+    add_withdrawn(registry, [gone])
+    _commit(registry)
+    return clone, gone
+
+
+def _commit(registry: Path) -> None:
+    _git(registry, "add", "--all")
+    _git(registry, "commit", "-q", "-m", "a version")
+
+
+def _git(folder: Path, *words: str) -> None:
+    who = ["-c", "user.name=a", "-c", "user.email=a@b.example"]
+    subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
 
 
 def _row(seed: int, number: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from hopchain_etl.engines.catalog import create
 from hopchain_etl.evaluation.answers import EvaluationError
 from hopchain_etl.evaluation.errors.kinds import ErrorKind
 from hopchain_etl.evaluation.errors.taxonomy import Diagnosis, Key, Verdict
+from hopchain_etl.evaluation.run import UnansweredError
 from hopchain_etl.hops.describe import describe
 from hopchain_etl.hops.query import Hop, QueryError, hop_from_row
 from hopchain_etl.lake.journal import Journal
@@ -33,21 +35,45 @@ def diagnoser_of(settings: Settings) -> Diagnoser:
     return made
 
 
+@dataclass
+class Judged:
+    """The judge's verdicts, and on how many wrong answers there is none, for good."""
+
+    verdicts: dict[Key, Verdict] = field(default_factory=dict)
+    asked: int = 0
+    refused: int = 0  # the request fails each time
+    invalid: int = 0  # the reply is not in the judge's schema
+
+    def counts(self) -> dict[str, int]:
+        """Return the counts as plain JSON."""
+        return {"asked": self.asked, "refused": self.refused, "invalid": self.invalid}
+
+
 def judged(
     diagnoses: Sequence[Diagnosis], rows: TrainingSet, judge: Diagnoser, lake: Lake, *, token_ceiling: int | None = None
-) -> dict[Key, Verdict]:
+) -> Judged:
     """Return the judge's verdicts on wrong answers; those that the journal of ``lake`` has are not asked for again.
 
-    What the judge did not answer, or not in its schema, is left out.
+    Raises UnansweredError at the end if some have no reply for reasons that may pass.
     """
-    verdicts: dict[Key, Verdict] = {}
+    done, missing = Judged(), list[str]()
     with limited_budget(lake, token_ceiling), Journal(lake, SHARD) as journal:
         asked = call_engine(journal, judge.identity, judge.diagnose, diagnoses, lambda one: [_job(one, rows)])
         for one, (reply,) in asked:
-            if reply.content and "invalid" not in reply.content:
-                said = reply.content
-                verdicts[one.key] = Verdict(ErrorKind(said["kind"]), said["hop"], said["reason"])
-    return verdicts
+            done.asked += 1
+            if (said := reply.content) is None:
+                done.refused += reply.permanent
+                missing += [] if reply.permanent else [reply.error or "no answer"]
+            elif "invalid" in said:
+                done.invalid += 1
+            else:
+                done.verdicts[one.key] = Verdict(ErrorKind(said["kind"]), said["hop"], said["reason"])
+    if missing:
+        raise UnansweredError(
+            f"{len(missing)} of {done.asked} verdicts of the judge are missing, for instance because: {missing[0]}; "
+            "the others are kept, run the same command again"
+        )
+    return done
 
 
 def some_of(diagnoses: Sequence[Diagnosis], count: int | None, seed: int = 0) -> list[Diagnosis]:

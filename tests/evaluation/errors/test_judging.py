@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
+from hopchain_etl.engines.base import DiagnoseJob, Reply
 from hopchain_etl.evaluation.answers import EvaluationError
 from hopchain_etl.evaluation.errors.judging import diagnoser_of, judged, some_of, steps
 from hopchain_etl.evaluation.errors.kinds import ErrorKind
 from hopchain_etl.evaluation.errors.taxonomy import Verdict, diagnose
-from hopchain_etl.evaluation.run import folder_lake
+from hopchain_etl.evaluation.run import UnansweredError, folder_lake
 from hopchain_etl.settings import Settings
 from hopchain_etl.training_set.dataset import TrainingSet
 from support.evaluated import a_set
@@ -29,7 +31,8 @@ def test_each_answer_is_judged_once_whatever_runs_come_after(folder: Path, tmp_p
     found = list(diagnose(run_over(folder, off_by(1)), rows))
     first = ToyJudge({"hop": 2, "kind": "colour", "reason": "red"})
     verdicts = judged(found, rows, first, lake)
-    assert verdicts == {one.key: Verdict(ErrorKind.COLOUR, 2, "red") for one in found}
+    assert verdicts.counts() == {"asked": len(found), "refused": 0, "invalid": 0}
+    assert verdicts.verdicts == {one.key: Verdict(ErrorKind.COLOUR, 2, "red") for one in found}
     job = first.asked[0]
     row = rows.by_id(found[0].key.item_id)
     assert (job.question, job.right, job.response) == (row["question"], row["answer"], found[0].answer["text"])
@@ -37,7 +40,9 @@ def test_each_answer_is_judged_once_whatever_runs_come_after(folder: Path, tmp_p
     assert job.photo.load() == rows.images.read(row["image_id"])
     assert judged(found, rows, ToyJudge(None), lake) == verdicts
     later = list(diagnose(run_over(folder, off_by(2)), rows))
-    assert judged(later, rows, ToyJudge(None), lake) == {}  # errors are nobody's verdict, and are asked again
+    with pytest.raises(UnansweredError, match=rf"{len(later)} of {len(later)} verdicts .* a cable was pulled"):
+        judged(later, rows, ToyJudge(None), lake)
+    assert len(judged(later, rows, first, lake).verdicts) == len(later)  # errors that may pass are asked again
 
 
 def test_steps_say_what_is_found_and_read(folder: Path) -> None:
@@ -77,8 +82,25 @@ def test_the_engine_of_the_role_asks_its_model_with_photo_steps_and_response(
         monkeypatch.setenv("HOPCHAIN_VLM__ENDPOINT_URL", server.url)
         monkeypatch.setenv("HOPCHAIN_ENGINES__DIAGNOSER", "vlm")
         verdicts = judged(found[:2], rows, diagnoser_of(Settings()), folder_lake(tmp_path))
-    assert set(verdicts.values()) == {Verdict(ErrorKind.HALLUCINATION, 1, "there is no car")}
-    assert len(verdicts) == 2
+    assert set(verdicts.verdicts.values()) == {Verdict(ErrorKind.HALLUCINATION, 1, "there is no car")}
+    assert len(verdicts.verdicts) == 2
+
+
+def test_what_the_judge_never_says_is_counted(folder: Path, tmp_path: Path) -> None:
+    class Refusing(ToyJudge):
+        def diagnose(self, jobs: Iterable[DiagnoseJob]) -> Iterator[Reply[DiagnoseJob]]:
+            for place, job in enumerate(jobs):
+                yield (
+                    Reply(job, error="too long", permanent=True)
+                    if place == 0
+                    else Reply(job, {"invalid": "no JSON", "raw": "hm"})
+                )
+
+    rows = TrainingSet(folder)
+    found = list(diagnose(run_over(folder, off_by(1)), rows))
+    done = judged(found, rows, Refusing(None), folder_lake(tmp_path))
+    assert done.verdicts == {}
+    assert done.counts() == {"asked": len(found), "refused": 1, "invalid": len(found) - 1}
 
 
 def test_without_an_engine_of_the_role_the_remedy_is_named() -> None:
