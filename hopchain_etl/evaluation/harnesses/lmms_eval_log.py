@@ -60,7 +60,7 @@ class LmmsEvalLog:
         how, system = _part(known, "config"), known.get("system_instruction")
         # Its "lmms_eval_version" is the git commit of the folder that it was started in, whatever that is.
         model = str(known.get("model_name") or how.get("model") or "?")
-        source = Source(model, "lmms-eval", instruction=str(system) if system else None)
+        source = Source(model, "lmms-eval", instruction=str(system or ""))
         for task in self.samples:
             config = self._configs[task]
             metadata = config.get("metadata")

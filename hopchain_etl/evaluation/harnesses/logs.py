@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +54,7 @@ class Source:
     harness: str
     splits: dict[str, str] = field(default_factory=dict)
     sampling: dict[str, dict[str, Any]] = field(default_factory=dict)
-    instruction: str | None = None  # of the system turn
+    instruction: str | None = None  # of the system turn, empty if it has none; None if the harness does not say
     warnings: list[str] = field(default_factory=list)
 
 
@@ -63,24 +63,23 @@ def to_run(answers: Iterable[Logged], source: Source, name: str) -> EvaluationRu
 
     Raises EvaluationError if an answer is there twice, or none can be graded.
     """
-    rows, seen, asked = Rows(), set[tuple[object, ...]](), hashlib.sha256((source.instruction or "").encode())
+    rows, seen = Rows(), set[tuple[object, ...]]()
     counts = {one: Counter[str]() for one in ("all", "graded", "failed")}
-    graders: set[str] = set()
+    graders = defaultdict[str, set[str]](set)  # of each benchmark
     for one in answers:
         key = (one.benchmark, one.item_id, one.variant, one.sees_image, one.sample)
         if key in seen:
             raise EvaluationError(f"{one.place}: item {one.item_id} of {one.benchmark} is there a second time")
         seen.add(key)
         counts["all"][one.benchmark] += 1
-        asked.update(json.dumps([*key[:4], one.question]).encode())
         row, grader = _row(one, source.harness)
         if row is None:
             continue
-        graders.add(grader)
+        graders[one.benchmark].add(grader)
         counts["graded"][one.benchmark] += 1
         counts["failed"][one.benchmark] += row["finish_reason"] == "failed"
         rows.add([row])
-    _tell(source, counts)
+    _tell(source, counts, graders)
     if not graders:
         raise EvaluationError(
             "no answer can be graded: the log has no score and no gold answer is a number; if another field has the "
@@ -90,9 +89,9 @@ def to_run(answers: Iterable[Logged], source: Source, name: str) -> EvaluationRu
         name,
         source.model,
         harness=source.harness,
-        grader=", ".join(sorted(graders)),
-        prompt=asked.hexdigest(),
-        sampling=_common(source.sampling),
+        grader=f"{source.harness}, else {GRADER}",  # which of both is said with a benchmark's split
+        prompt=_prompt(source.instruction),
+        sampling=dict(source.sampling),
         splits=source.splits,
     )
     return EvaluationRun(header, rows.table())
@@ -193,9 +192,20 @@ def _bounded(file: BinaryIO) -> Iterator[bytes]:
     return iter(lambda: file.readline(LONGEST_LINE + 1), b"")
 
 
-def _tell(source: Source, counts: dict[str, Counter[str]]) -> None:
-    """Say in the splits and warnings what was left out or got no answer."""
+def _prompt(instruction: str | None) -> str | None:
+    """Return the hash of what all questions were asked with; the questions themselves are compared one by one."""
+    return None if instruction is None else hashlib.sha256(instruction.encode()).hexdigest()
+
+
+def _tell(source: Source, counts: dict[str, Counter[str]], graders: dict[str, set[str]]) -> None:
+    """Say in the splits and warnings who graded, and what was left out or got no answer.
+
+    In the splits, as runs of several benchmarks are compared by those that both have.
+    """
     for benchmark, total in counts["all"].items():
+        if told := sorted(graders.get(benchmark, set()) - {GRADER}):
+            split = [source.splits.get(benchmark), f"graded by {', '.join(told)}"]
+            source.splits[benchmark] = ", ".join(filter(None, split))
         graded, failed = counts["graded"][benchmark], counts["failed"][benchmark]
         if graded < total:
             left = f"{graded} of {total} answers: the others have no score, and a gold answer that is no number"
@@ -203,11 +213,3 @@ def _tell(source: Source, counts: dict[str, Counter[str]]) -> None:
             source.warnings.append(f"{benchmark}: {left}")
         if failed:
             source.warnings.append(f"{benchmark}: {failed} requests failed and count as wrong; run them again")
-
-
-def _common(sampling: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return how all benchmarks were asked, or, where that differs, each one's under its name."""
-    different = list(sampling.values())
-    if all(one == different[0] for one in different):
-        return dict(different[0]) if different else {}
-    return dict(sampling)

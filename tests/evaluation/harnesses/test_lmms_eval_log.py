@@ -10,6 +10,7 @@ import pytest
 
 from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun
 from hopchain_etl.evaluation.harnesses.importing import import_logs
+from hopchain_etl.evaluation.pairs import match
 from support.harness_logs import STAMP, lmms_log, sample
 
 
@@ -50,8 +51,8 @@ def test_without_a_score_numbers_are_graded_and_the_rest_is_counted(tmp_path: Pa
     path = lmms_log(tmp_path, "charxiv", [sample(n, *one) for n, one in enumerate(answers)], ["reasoning_acc"])
     run, warnings = import_logs([path], "run")
     assert run.answers["score"].to_pylist() == [1.0, 1.0, 0.0]
-    assert run.header.grader == "hopchain 1 or a bare number"
-    assert run.header.splits["charxiv"].endswith("numeric answers")
+    assert run.header.grader == "lmms-eval, else hopchain 1"
+    assert run.header.splits["charxiv"].endswith("graded by hopchain 1 or a bare number, numeric answers")
     assert warnings == ["charxiv: 3 of 4 answers: the others have no score, and a gold answer that is no number"]
 
 
@@ -94,18 +95,47 @@ def test_all_tasks_of_a_run_are_one_run_that_can_be_kept(tmp_path: Path) -> None
         lmms_log(tmp_path / "logs", task, [sample(0, acc=1), sample(1, acc=0)], ["acc"])
     run, _ = import_logs([tmp_path / "logs"], "both")
     assert run.answers["benchmark"].to_pylist() == ["one", "one", "two", "two"]
-    assert (run.header.model, run.header.harness, run.header.sampling["temperature"]) == ("org/model", "lmms-eval", 0.0)
+    assert (run.header.model, run.header.harness, run.header.sampling["two"]["temperature"]) == (
+        "org/model", "lmms-eval", 0.0,
+    )  # fmt: skip
     run.write(tmp_path / "run")
     assert EvaluationRun.read(tmp_path / "run").answers.equals(run.answers)
 
 
-def test_the_prompt_of_a_run_is_all_that_was_asked(tmp_path: Path) -> None:
-    def prompt(name: str, **change: Any) -> str | None:
-        path = lmms_log(tmp_path / name, "t", [sample(0, acc=1) | change], ["acc"])
-        return import_logs([path], name)[0].header.prompt
+def test_the_order_of_a_log_and_an_item_fewer_do_not_make_another_run(tmp_path: Path) -> None:
+    samples = [sample(number, acc=number % 2) for number in range(6)]
+    ranks = [samples[rank::2] for rank in range(2)]  # as two GPUs gather them
+    logs = [lmms_log(tmp_path / str(len(some)) / str(some[1]["doc_id"]), "t", some, ["acc"])
+            for some in (samples, ranks[0] + ranks[1], samples[:5])]  # fmt: skip
+    one, two, fewer = (import_logs([log], "run")[0] for log in logs)
+    assert one.header == two.header == fewer.header
+    assert match(one, two).objections == match(one, fewer).objections == ()
 
-    assert prompt("a") == prompt("b", filtered_resps="other", acc=0)
-    assert prompt("a") != prompt("c", input="How many cups? Think first.")
+
+def test_another_system_instruction_and_another_question_are_objected_to(tmp_path: Path) -> None:
+    def run(name: str, system: str | None = None, **change: Any) -> EvaluationRun:
+        path = lmms_log(tmp_path / name, "t", [sample(0, acc=1) | change], ["acc"])
+        results = path.parent / f"{STAMP}_results.json"
+        results.write_text(json.dumps(json.loads(results.read_text()) | {"system_instruction": system}))
+        return import_logs([path], name)[0]
+
+    first = run("a")
+    assert match(first, run("b", filtered_resps="other", acc=0)).objections == ()
+    (told,) = match(first, run("c", "Think first.")).objections
+    assert told.startswith("prompt: ")
+    (told,) = match(first, run("d", input="How many cups? Think first.")).objections
+    assert told.startswith("question: ")
+
+
+def test_who_graded_and_how_it_was_asked_are_of_a_benchmark(tmp_path: Path) -> None:
+    lmms_log(tmp_path, "scored", [sample(0, acc=1)], ["acc"])
+    lmms_log(tmp_path, "numbers", [sample(0)], [], generation_kwargs={"temperature": 0.7})
+    both, one = (import_logs([path], "run")[0].header
+                 for path in (tmp_path, tmp_path / f"{STAMP}_samples_scored.jsonl"))  # fmt: skip
+    assert (both.grader, both.prompt) == (one.grader, one.prompt)
+    for found, alone in ((both.splits, one.splits), (both.sampling, one.sampling)):
+        assert set(found) == {"scored", "numbers"}
+        assert {"scored": found["scored"]} == alone
 
 
 def test_a_request_that_failed_is_told(tmp_path: Path) -> None:
