@@ -15,7 +15,7 @@ from typing import Any
 
 from hopchain_etl.evaluation.answers import EvaluationError
 from hopchain_etl.evaluation.harnesses.lmms_eval import METRIC
-from hopchain_etl.evaluation.harnesses.logs import Logged, Source, lines, score_of, text_of
+from hopchain_etl.evaluation.harnesses.logs import Logged, Source, lines, photo_of, score_of, text_of
 
 _LARGEST_RESULTS = 256_000_000  # bytes
 _SCORES = ("score", "correct", "is_correct", "acc", "accuracy", "exact_match", "hit", "gpt_score")  # in an object
@@ -86,14 +86,14 @@ class LmmsEvalLog:
             return
         name, score = self._score(task, place, values)
         wrapped = values.get(name) if name else None
-        gold = text_of(values, "target", place)
+        gold, benchmark = text_of(values, "target", place), self._benchmark or task
         scores = score if isinstance(score, list) and len(score) == len(texts) else None
         for sample, text in enumerate(texts if scores or score is None else texts[:1]):
             yield Logged(
                 place,
-                self._benchmark or task,
+                benchmark,
                 str(values["doc_id"]),
-                _cluster(values, wrapped, self._configs[task].get("cluster_key")),
+                photo_of(benchmark, _photo(values, wrapped, self._configs[task].get("cluster_key"))),
                 gold,
                 text,
                 score_of(scores[sample] if scores else score, place, name or ""),
@@ -192,7 +192,7 @@ def _number(value: object, key: str) -> Any:
     return None
 
 
-def _cluster(values: Config, metric: object, key: object) -> str:
+def _photo(values: Config, metric: object, key: object) -> str:
     """Return what the items of one photo share: the task's own key, a field that names the photo, or its file."""
     named = _field(metric, *([key] if isinstance(key, str) else []), *_CLUSTERS)
     if named is not None and not isinstance(named, dict | list):

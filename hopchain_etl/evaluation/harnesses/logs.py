@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from hopchain_etl.hops.grading import parse_number
 LONGEST_LINE = 64_000_000  # bytes; an answer with its prompt is below 1 MB
 _LONGEST_GOLD = 40  # characters of an exact number, see ``hops.grading``
 _WORDS = ("band", "capability", "chain", "template")
+_EVERYWHERE = re.compile(r"/|[A-Za-z][\w+.-]*://|[0-9a-fA-F]{32,}$")  # such names of a photo
 _FAILED = ("[LMMS_EVAL_REQUEST_FAILED", "[LMMS_EVAL_BUDGET_EXCEEDED]", "Failed to obtain answer")
 
 
@@ -126,6 +128,14 @@ def _storable(value: Any) -> Any:
 def _declared(text: str | None) -> str | None:
     """Return an answer so that a bare number counts: questions of other benchmarks do not ask for a box."""
     return f"<answer>{text}</answer>" if text and parse_number(text) is not None else text
+
+
+def photo_of(benchmark: str, named: str) -> str:
+    """Return a cluster by what a log calls a photo: with the benchmark, if the same name may be another photo in others.
+
+    Hashes of a content, addresses and full paths name one photo everywhere; ``12``, ``v7`` and ``images/0.png`` do not.
+    """
+    return named if _EVERYWHERE.match(named) else f"{benchmark}/{named}"
 
 
 def is_number(gold: str) -> bool:

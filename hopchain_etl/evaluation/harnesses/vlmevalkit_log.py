@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hopchain_etl.evaluation.answers import EvaluationError
-from hopchain_etl.evaluation.harnesses.logs import Logged, Source, score_of, text_of
+from hopchain_etl.evaluation.harnesses.logs import Logged, Source, photo_of, score_of, text_of
 from hopchain_etl.evaluation.harnesses.tables import rows
 from hopchain_etl.evaluation.harnesses.vlmevalkit import FACTS
 
@@ -60,7 +60,9 @@ class VlmEvalKitLog:
                 place,
                 self._benchmark,
                 index,
-                next((str(values[one]) for one in _CLUSTERS if values.get(one) is not None), index),
+                photo_of(
+                    self._benchmark, next((str(values[one]) for one in _CLUSTERS if values.get(one) is not None), index)
+                ),
                 text_of(values, "answer", place),
                 text,
                 score_of(values[name], place, name) if name else None,

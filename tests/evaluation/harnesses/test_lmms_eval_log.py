@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +68,24 @@ def test_a_metric_that_should_be_low_is_no_score(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "config", "cluster"),
     [
-        ({"acc": {"score": 1, "videoID": "v7"}}, {"cluster_key": "videoID"}, "v7"),
-        ({"acc": {"score": 1, "image_id": 12}}, {}, "12"),
-        ({"acc": 1, "input_media": ["photos/a.jpg"]}, {}, "photos/a.jpg"),
-        ({"acc": 1}, {}, "0"),
+        ({"acc": {"score": 1, "videoID": "v7"}}, {"cluster_key": "videoID"}, "t/v7"),
+        ({"acc": {"score": 1, "image_id": 12}}, {}, "t/12"),
+        ({"acc": {"score": 1, "image_id": "ab" * 32}}, {}, "ab" * 32),
+        ({"acc": 1, "input_media": ["photos/a.jpg"]}, {}, "t/photos/a.jpg"),
+        ({"acc": 1, "input_media": ["/data/photos/a.jpg"]}, {}, "/data/photos/a.jpg"),
+        ({"acc": 1, "input_media": ["https://of.it/a.jpg"]}, {}, "https://of.it/a.jpg"),
+        ({"acc": 1, "input_media": ["data:image/png;base64,AA"]}, {}, sha256(b"data:image/png;base64,AA").hexdigest()),
+        ({"acc": 1}, {}, "t/0"),
     ],
 )
 def test_items_about_one_photo_are_a_cluster(tmp_path: Path, fields: Any, config: Any, cluster: str) -> None:
     assert imported(lmms_log(tmp_path, "t", [sample(0, **fields)], ["acc"], **config))[0]["cluster"] == cluster
+
+
+def test_items_of_two_benchmarks_are_not_one_photo(tmp_path: Path) -> None:
+    for task in ("one", "two"):
+        lmms_log(tmp_path, task, [sample(0, acc=1), sample(1, acc={"score": 1, "image_id": 4})], ["acc"])
+    assert len({row["cluster"] for row in imported(tmp_path)}) == 4
 
 
 def test_an_exported_task_brings_its_facts_and_every_sample(tmp_path: Path) -> None:
