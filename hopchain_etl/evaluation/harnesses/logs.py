@@ -1,7 +1,8 @@
 """What an import makes of the answers in a harness's log, whichever harness wrote it: rows of EVALUATIONS.
 
-The score is the harness's own where its log has one, else our grader's against a gold answer that is a number. Answers
-that neither can grade are left out and counted; which these are depends on the gold answers only, not on the model.
+The score is the harness's own where its log has any of a benchmark, else our grader's against a gold answer that is a
+number. An answer that the harness did not score, where it scored others, counts as wrong. What our grader cannot
+compare is left out and counted; which answers these are depends on the gold answers only, not on the model.
 """
 
 from __future__ import annotations
@@ -30,15 +31,19 @@ _FAILED = ("[LMMS_EVAL_REQUEST_FAILED", "[LMMS_EVAL_BUDGET_EXCEEDED]", "Failed t
 
 @dataclass
 class Logged:
-    """One answer in a log. ``place`` says where: file and line. ``score`` is None if the harness gave none."""
+    """One answer in a log. ``place`` says where: file and line.
+
+    ``metric`` is what the harness scored the benchmark with, None if it did not; then ``gold`` is needed.
+    """
 
     place: str
     benchmark: str
     item_id: str
     cluster: str
-    gold: str
+    gold: str | None
     text: str | None
-    score: float | None = None
+    metric: str | None = None
+    score: float | None = None  # None although there is a metric: the grading of this answer failed
     question: str | None = None
     sample: int = 0
     variant: str = "full"
@@ -66,7 +71,7 @@ def to_run(answers: Iterable[Logged], source: Source, name: str) -> EvaluationRu
     Raises EvaluationError if an answer is there twice, or none can be graded.
     """
     rows, seen = Rows(), set[tuple[object, ...]]()
-    counts = {one: Counter[str]() for one in ("all", "graded", "failed")}
+    counts = {one: Counter[str]() for one in ("all", "graded", "failed", "unscored")}
     graders = defaultdict[str, set[str]](set)  # of each benchmark
     for one in answers:
         key = (one.benchmark, one.item_id, one.variant, one.sees_image, one.sample)
@@ -79,7 +84,8 @@ def to_run(answers: Iterable[Logged], source: Source, name: str) -> EvaluationRu
             continue
         graders[one.benchmark].add(grader)
         counts["graded"][one.benchmark] += 1
-        counts["failed"][one.benchmark] += row["finish_reason"] == "failed"
+        if row["finish_reason"] == "failed":
+            counts["failed" if row["text"] is None else "unscored"][one.benchmark] += 1
         rows.add([row])
     _tell(source, counts, graders)
     if not graders:
@@ -101,16 +107,16 @@ def to_run(answers: Iterable[Logged], source: Source, name: str) -> EvaluationRu
 
 def _row(one: Logged, harness: str) -> tuple[dict[str, Any] | None, str]:
     """Return a row of EVALUATIONS and who graded it; no row if nobody can."""
-    failed = one.text is not None and one.text.startswith(_FAILED)
-    text = None if failed else one.text
-    grader = GRADER if one.declares else f"{GRADER} or a bare number" if one.score is None else harness
-    answer, score = None, one.score
-    if score is None:
-        if not is_number(one.gold):
+    lost = one.text is not None and one.text.startswith(_FAILED)
+    text = None if lost else one.text
+    if one.metric:
+        grader, answer, score = f"{harness}'s {one.metric}", None, one.score or 0.0
+    else:
+        grader = GRADER if one.declares else f"{GRADER} or a bare number"
+        if one.gold is None or not is_number(one.gold):
             return None, grader
         answer, score = grade(text if one.declares else _declared(text), one.gold)
-    elif one.declares and text is not None:
-        answer, score = grade(text, one.gold)
+    failed = lost or (one.metric is not None and one.score is None)
     row = {name: getattr(one, name) for name in ("benchmark", "item_id", "cluster", "variant", "sees_image", "sample")}
     said = {"text": text, "answer": answer, "score": score, "tokens": one.tokens}
     row |= {"question": one.question, "gold": one.gold, **said, "finish_reason": "failed" if failed else None}
@@ -131,7 +137,7 @@ def _declared(text: str | None) -> str | None:
 
 
 def photo_of(benchmark: str, named: str) -> str:
-    """Return a cluster by what a log calls a photo: with the benchmark, if the same name may be another photo in others.
+    """Return a cluster by what a log calls a photo: with the benchmark, if the name may be another photo in others.
 
     Hashes of a content, addresses and full paths name one photo everywhere; ``12``, ``v7`` and ``images/0.png`` do not.
     """
@@ -147,6 +153,15 @@ def is_number(gold: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def has_score(value: object) -> bool:
+    """Return whether a value in a log is a score, or a list with one, and no gap (null, NaN)."""
+    if isinstance(value, list):
+        return any(has_score(one) for one in value)
+    if isinstance(value, str):
+        return value.strip().casefold() not in ("", "nan")
+    return isinstance(value, int | float) and value == value  # NaN is not
 
 
 def score_of(value: object, place: str, name: str) -> float | None:
@@ -198,6 +213,16 @@ def text_of(values: dict[str, Any], name: str, place: str) -> str:
     return str(value)
 
 
+def gold_of(values: dict[str, Any], name: str, place: str, *, needed: bool) -> str | None:
+    """Return the gold answer in a field, None if it has none; if it is needed, then as ``text_of``."""
+    value = values.get(name)
+    if needed:
+        return text_of(values, name, place)
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return None if value in (None, "") else str(value)
+
+
 def _bounded(file: BinaryIO) -> Iterator[bytes]:
     return iter(lambda: file.readline(LONGEST_LINE + 1), b"")
 
@@ -221,5 +246,8 @@ def _tell(source: Source, counts: dict[str, Counter[str]], graders: dict[str, se
             left = f"{graded} of {total} answers: the others have no score, and a gold answer that is no number"
             source.splits[benchmark] = f"{source.splits.get(benchmark, '')}, numeric answers".strip(", ")
             source.warnings.append(f"{benchmark}: {left}")
+        if unscored := counts["unscored"][benchmark]:
+            told_of = f"{unscored} answers have no score where the others have one, and count as wrong"
+            source.warnings.append(f"{benchmark}: {told_of}; grade them again")
         if failed:
             source.warnings.append(f"{benchmark}: {failed} requests failed and count as wrong; run them again")

@@ -57,6 +57,56 @@ def test_without_a_score_numbers_are_graded_and_the_rest_is_counted(tmp_path: Pa
     assert warnings == ["charxiv: 3 of 4 answers: the others have no score, and a gold answer that is no number"]
 
 
+@pytest.mark.parametrize("gap", [None, float("nan"), {"score": None, "correct": True}, {}])
+def test_a_gap_among_scores_is_a_failure_and_leaves_nothing_out(tmp_path: Path, gap: Any) -> None:
+    samples = [sample(0, "B", "red", acc={"score": 1}, other=1), sample(1, "B", "red", acc=gap, other=1),
+               sample(2, "3", "3", acc=gap, other=1)]  # fmt: skip
+    run, warnings = import_logs([lmms_log(tmp_path, "t", samples, ["acc", "other"])], "run")
+    assert run.answers["score"].to_pylist() == [1.0, 0.0, 0.0]
+    assert run.answers["finish_reason"].to_pylist() == [None, "failed", "failed"]
+    assert run.answers["text"].to_pylist() == ["B", "B", "3"]
+    assert run.header.splits["t"].endswith("graded by lmms-eval's acc.score")
+    (told,) = warnings
+    assert told.startswith("t: 2 answers have no score where the others have one, and count as wrong")
+
+
+def test_a_benchmark_without_scores_is_graded_by_us_for_every_model(tmp_path: Path) -> None:
+    gaps = [sample(0, "3", "3", acc=None), sample(1, "red", "red", acc=None)]
+    scored = [sample(0, "3", "3", acc=0), sample(1, "red", "red", acc=1)]
+    one, two = (import_logs([lmms_log(tmp_path / str(at), "t", some, ["acc"])], "run")[0]
+                for at, some in enumerate((gaps, scored)))  # fmt: skip
+    assert [run.answers.num_rows for run in (one, two)] == [1, 2]
+    (told,) = match(one, two).objections
+    assert told.startswith("splits: t is")
+
+
+def test_items_may_be_scored_with_other_metrics(tmp_path: Path) -> None:
+    samples = [sample(0, perception={"score": 1}), sample(1, cognition={"score": 0}), sample(2, cognition={})]
+    path = lmms_log(tmp_path, "mme", samples, ["perception", "cognition"])
+    assert [(row["score"], row["finish_reason"]) for row in imported(path)] == [
+        (1.0, None), (0.0, None), (0.0, "failed"),
+    ]  # fmt: skip
+    with pytest.raises(EvaluationError, match="jsonl:2: no score in perception"):
+        imported(path, metric="perception")
+
+
+def test_every_sample_has_its_score_or_failed(tmp_path: Path) -> None:
+    path = lmms_log(tmp_path, "t", [sample(0, acc=[1, None]) | {"filtered_resps": ["a", "b"]}], ["acc"])
+    assert [(row["text"], row["score"], row["finish_reason"]) for row in imported(path)] == [
+        ("a", 1.0, None), ("b", 0.0, "failed"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("target", "gold"), [("", None), (None, None), (["a", "b"], '["a", "b"]'), (0, "0")])
+def test_a_gold_answer_is_needed_only_where_nothing_scored(tmp_path: Path, target: Any, gold: str | None) -> None:
+    path = lmms_log(tmp_path, "t", [sample(0, acc=1) | {"target": target}], ["acc"])
+    assert [(row["score"], row["gold"]) for row in imported(path)] == [(1.0, gold)]
+    if gold != "0":
+        path = lmms_log(tmp_path / "unscored", "t", [sample(0) | {"target": target}], ["acc"])
+        with pytest.raises(EvaluationError, match="jsonl:1: no target"):
+            imported(path)
+
+
 def test_a_metric_that_should_be_low_is_no_score(tmp_path: Path) -> None:
     path = lmms_log(tmp_path, "errors", [sample(0, wer=0.7, acc=1)], ["wer", "acc"])
     results = json.loads((tmp_path / f"{STAMP}_results.json").read_text())
@@ -164,7 +214,6 @@ def test_a_request_that_failed_is_told(tmp_path: Path) -> None:
         ("[" * 200_000, "not JSON"),
         ("[1]", "a JSON list where one object a line is due"),
         ('{"target": "3", "filtered_resps": "3", "acc": 1}', "no doc_id"),
-        ('{"doc_id": 1, "filtered_resps": "3", "acc": 1}', "no target"),
         ('{"doc_id": 1, "target": "3", "acc": 1}', "no text in resps"),
         ('{"doc_id": 1, "target": "3", "filtered_resps": [[[1]]], "acc": 1}', "no text in resps"),
         ('{"doc_id": 1, "target": "3", "filtered_resps": "3", "acc": 85.5}', "not a score from 0 to 1"),

@@ -77,6 +77,17 @@ def test_a_file_with_scores_is_of_the_same_benchmark(tmp_path: Path) -> None:
         imported(path, metric="other")
 
 
+@pytest.mark.parametrize("suffix", [".json", ".tsv", ".xlsx"])
+def test_a_gap_among_scores_is_a_failure_and_needs_no_gold_answer(tmp_path: Path, suffix: str) -> None:
+    rows = [PLAIN | {"answer": None, "prediction": "B", "hit": None, "score": 1},
+            PLAIN | {"index": 8, "answer": None, "prediction": "B", "hit": 1, "score": 0}]  # fmt: skip
+    run, warnings = import_logs([written(tmp_path, rows, suffix)], "run")
+    found = [(row["score"], row["finish_reason"], row["gold"]) for row in run.answers.to_pylist()]
+    assert found == [(0.0, "failed", None), (1.0, None, None)]
+    assert run.header.splits["CountBench"].endswith("graded by vlmevalkit's hit")
+    assert "1 answers have no score where the others have one" in warnings[0]
+
+
 def test_an_item_without_a_named_photo_is_on_its_own(tmp_path: Path) -> None:
     row = {name: value for name, value in PLAIN.items() if name != "image_path"} | {"prediction": "3"}
     paths = [written(tmp_path, [row], ".json", name) for name in ("Model_A", "Model_B")]
