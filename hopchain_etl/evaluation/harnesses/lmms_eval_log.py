@@ -15,13 +15,23 @@ from typing import Any
 
 from hopchain_etl.evaluation.answers import EvaluationError
 from hopchain_etl.evaluation.harnesses.lmms_eval import METRIC
-from hopchain_etl.evaluation.harnesses.logs import Logged, Source, lines, score_of, text_of
+from hopchain_etl.evaluation.harnesses.logs import (
+    Logged,
+    Source,
+    gold_of,
+    has_score,
+    lines,
+    photo_of,
+    score_of,
+    text_of,
+)
 
 _LARGEST_RESULTS = 256_000_000  # bytes
 _SCORES = ("score", "correct", "is_correct", "acc", "accuracy", "exact_match", "hit", "gpt_score")  # in an object
 _CLUSTERS = ("image", "image_id", "image_path", "img_id", "figure_id", "image_name")
 _RESERVED = {"doc_id", "target", "input", "resps", "filtered_resps", "input_media", "token_counts", "doc_hash"}
 Config = dict[str, Any]
+Metrics = dict[str, str]
 
 
 class LmmsEvalLog:
@@ -53,14 +63,15 @@ class LmmsEvalLog:
     def answers(self) -> Iterator[Logged]:
         """Yield every answer, file by file."""
         for task, path in self.samples.items():
+            metrics = self._metrics(task, path)
             for place, values in lines(path):
-                yield from self._sample(task, place, values)
+                yield from self._sample(task, place, values, metrics)
 
     def _source(self, known: Config) -> Source:
         how, system = _part(known, "config"), known.get("system_instruction")
         # Its "lmms_eval_version" is the git commit of the folder that it was started in, whatever that is.
         model = str(known.get("model_name") or how.get("model") or "?")
-        source = Source(model, "lmms-eval", instruction=str(system) if system else None)
+        source = Source(model, "lmms-eval", instruction=str(system or ""))
         for task in self.samples:
             config = self._configs[task]
             metadata = config.get("metadata")
@@ -76,7 +87,7 @@ class LmmsEvalLog:
             source.splits.setdefault(name, f"{config.get('dataset_path')} {split}, task version {number}")
         return source
 
-    def _sample(self, task: str, place: str, values: Config) -> Iterator[Logged]:
+    def _sample(self, task: str, place: str, values: Config, metrics: Metrics) -> Iterator[Logged]:
         text_of(values, "doc_id", place)
         texts = _texts(values.get("resps", values.get("filtered_resps")), place)
         own = values.get(METRIC)
@@ -84,45 +95,60 @@ class LmmsEvalLog:
         if isinstance(own, dict):
             yield from _ours(own, texts, tokens, place)
             return
-        name, score = self._score(task, place, values)
-        wrapped = values.get(name) if name else None
-        gold = text_of(values, "target", place)
+        name, metric, score = self._score(place, values, metrics)
+        wrapped, benchmark = values.get(name or ""), self._benchmark or task
+        gold = gold_of(values, "target", place, needed=not metric)
         scores = score if isinstance(score, list) and len(score) == len(texts) else None
-        for sample, text in enumerate(texts if scores or score is None else texts[:1]):
+        for sample, text in enumerate(texts if scores or not metric else texts[:1]):
             yield Logged(
                 place,
-                self._benchmark or task,
+                benchmark,
                 str(values["doc_id"]),
-                _cluster(values, wrapped, self._configs[task].get("cluster_key")),
+                photo_of(benchmark, _photo(values, wrapped, self._configs[task].get("cluster_key"))),
                 gold,
                 text,
-                score_of(scores[sample] if scores else score, place, name or ""),
+                metric,
+                score_of(scores[sample] if scores else score, place, metric or ""),
                 _text(values.get("input")),
                 sample,
                 tokens=tokens[sample],
                 facts={"capability": _text(_field(wrapped, "category", "task_type", "subject", "l2_category"))},
             )
 
-    def _score(self, task: str, place: str, values: Config) -> tuple[str | None, Any]:
-        """Return the metric that has the sample's score, and the score; None if there is none."""
+    def _metrics(self, task: str, path: Path) -> Metrics:
+        """Return the metrics that a task's log has scores of, each with the field of its object that has them.
+
+        For all samples the same: one that lacks its score must not get another metric's.
+        """
+        config, fields = self._configs[task], [*_SCORES, ""]
+        listed = config.get("metric_list")
+        names = [str(one.get("metric")) for one in (listed if isinstance(listed, list) else [])
+                 if isinstance(one, dict) and one.get("higher_is_better") is not False]  # fmt: skip
+        fields.insert(0, str(config.get("score_key") or "score"))
         if self._metric:
             name, _, field = self._metric.partition(".")
-            value = values.get(name)
-            found = value.get(field) if field and isinstance(value, dict) else _number(value, self._key(task))
-            if found is None:
-                raise EvaluationError(f"{place}: no score in {self._metric}; the fields are {_fields(values)}")
-            return name, found
-        metrics = self._configs[task].get("metric_list")
-        for one in metrics if isinstance(metrics, list) else []:
-            listed = one.get("metric") if isinstance(one, dict) else None
-            if isinstance(listed, str) and listed in values and one.get("higher_is_better") is not False:
-                found = _number(values[listed], self._key(task))
-                if found is not None:
-                    return listed, found
-        return None, None
+            names, fields = [name], [field] if field else fields
+        found = set[tuple[str, str]]()
+        for _, values in lines(path) if names else ():
+            logged = ((name, field, _score_in(values.get(name), field)) for name in names for field in fields)
+            found |= {(name, field) for name, field, score in logged
+                      if has_score(score) and (self._metric or not _is_text(score))}  # fmt: skip
+        ways = {name: [field for field in fields if (name, field) in found] for name in names}
+        return {name: those[0] for name, those in ways.items() if those}
 
-    def _key(self, task: str) -> str:
-        return str(self._configs[task].get("score_key") or "score")
+    def _score(self, place: str, values: Config, metrics: Metrics) -> tuple[str | None, str | None, Any]:
+        """Return the field of a sample's metric, what the metric is called, and the score, None if it is missing.
+
+        A benchmark may log other metrics for some of its items; all is None for one that has no scores at all.
+        """
+        name = next((one for one in metrics if one in values), None)
+        if self._metric and name is None:
+            raise EvaluationError(f"{place}: no score in {self._metric}; the fields are {_fields(values)}")
+        if not metrics:
+            return None, None, None
+        used = name or next(iter(metrics))
+        field, logged = metrics[used], values.get(used)
+        return name, f"{used}.{field}" if field else used, logged.get(field) if isinstance(logged, dict) else logged
 
 
 def _ours(item: Config, texts: list[str | None], tokens: list[int | None], place: str) -> Iterator[Logged]:
@@ -180,19 +206,18 @@ def _texts(responses: object, place: str) -> list[str | None]:
     raise EvaluationError(f"{place}: no text in resps or filtered_resps; only generated answers can be imported")
 
 
-def _number(value: object, key: str) -> Any:
-    """Return the score in what a metric logged: a number, a list of them, or a field of an object."""
-    if isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, list):
-        return value if value and all(isinstance(one, int | float) for one in value) else None
-    if isinstance(value, dict):
-        found = _field(value, key, *_SCORES)
-        return found if isinstance(found, bool | int | float) else None
-    return None
+def _score_in(logged: object, field: str) -> Any:
+    """Return what may be the score in what a metric logged: a number, a list of them, or a field of an object."""
+    if field:
+        return logged.get(field) if isinstance(logged, dict) else None
+    return logged
 
 
-def _cluster(values: Config, metric: object, key: object) -> str:
+def _is_text(score: object) -> bool:
+    return any(isinstance(one, str) for one in (score if isinstance(score, list) else [score]))
+
+
+def _photo(values: Config, metric: object, key: object) -> str:
     """Return what the items of one photo share: the task's own key, a field that names the photo, or its file."""
     named = _field(metric, *([key] if isinstance(key, str) else []), *_CLUSTERS)
     if named is not None and not isinstance(named, dict | list):

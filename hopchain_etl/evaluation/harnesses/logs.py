@@ -1,7 +1,8 @@
 """What an import makes of the answers in a harness's log, whichever harness wrote it: rows of EVALUATIONS.
 
-The score is the harness's own where its log has one, else our grader's against a gold answer that is a number. Answers
-that neither can grade are left out and counted; which these are depends on the gold answers only, not on the model.
+The score is the harness's own where its log has any of a benchmark, else our grader's against a gold answer that is a
+number. An answer that the harness did not score, where it scored others, counts as wrong. What our grader cannot
+compare is left out and counted; which answers these are depends on the gold answers only, not on the model.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,20 +25,25 @@ from hopchain_etl.hops.grading import parse_number
 LONGEST_LINE = 64_000_000  # bytes; an answer with its prompt is below 1 MB
 _LONGEST_GOLD = 40  # characters of an exact number, see ``hops.grading``
 _WORDS = ("band", "capability", "chain", "template")
+_EVERYWHERE = re.compile(r"/|[A-Za-z][\w+.-]*://|[0-9a-fA-F]{32,}$")  # such names of a photo
 _FAILED = ("[LMMS_EVAL_REQUEST_FAILED", "[LMMS_EVAL_BUDGET_EXCEEDED]", "Failed to obtain answer")
 
 
 @dataclass
 class Logged:
-    """One answer in a log. ``place`` says where: file and line. ``score`` is None if the harness gave none."""
+    """One answer in a log. ``place`` says where: file and line.
+
+    ``metric`` is what the harness scored the benchmark with, None if it did not; then ``gold`` is needed.
+    """
 
     place: str
     benchmark: str
     item_id: str
     cluster: str
-    gold: str
+    gold: str | None
     text: str | None
-    score: float | None = None
+    metric: str | None = None
+    score: float | None = None  # None although there is a metric: the grading of this answer failed
     question: str | None = None
     sample: int = 0
     variant: str = "full"
@@ -54,7 +61,7 @@ class Source:
     harness: str
     splits: dict[str, str] = field(default_factory=dict)
     sampling: dict[str, dict[str, Any]] = field(default_factory=dict)
-    instruction: str | None = None  # of the system turn
+    instruction: str | None = None  # of the system turn, empty if it has none; None if the harness does not say
     warnings: list[str] = field(default_factory=list)
 
 
@@ -63,24 +70,24 @@ def to_run(answers: Iterable[Logged], source: Source, name: str) -> EvaluationRu
 
     Raises EvaluationError if an answer is there twice, or none can be graded.
     """
-    rows, seen, asked = Rows(), set[tuple[object, ...]](), hashlib.sha256((source.instruction or "").encode())
-    counts = {one: Counter[str]() for one in ("all", "graded", "failed")}
-    graders: set[str] = set()
+    rows, seen = Rows(), set[tuple[object, ...]]()
+    counts = {one: Counter[str]() for one in ("all", "graded", "failed", "unscored")}
+    graders = defaultdict[str, set[str]](set)  # of each benchmark
     for one in answers:
         key = (one.benchmark, one.item_id, one.variant, one.sees_image, one.sample)
         if key in seen:
             raise EvaluationError(f"{one.place}: item {one.item_id} of {one.benchmark} is there a second time")
         seen.add(key)
         counts["all"][one.benchmark] += 1
-        asked.update(json.dumps([*key[:4], one.question]).encode())
         row, grader = _row(one, source.harness)
         if row is None:
             continue
-        graders.add(grader)
+        graders[one.benchmark].add(grader)
         counts["graded"][one.benchmark] += 1
-        counts["failed"][one.benchmark] += row["finish_reason"] == "failed"
+        if row["finish_reason"] == "failed":
+            counts["failed" if row["text"] is None else "unscored"][one.benchmark] += 1
         rows.add([row])
-    _tell(source, counts)
+    _tell(source, counts, graders)
     if not graders:
         raise EvaluationError(
             "no answer can be graded: the log has no score and no gold answer is a number; if another field has the "
@@ -90,9 +97,9 @@ def to_run(answers: Iterable[Logged], source: Source, name: str) -> EvaluationRu
         name,
         source.model,
         harness=source.harness,
-        grader=", ".join(sorted(graders)),
-        prompt=asked.hexdigest(),
-        sampling=_common(source.sampling),
+        grader=f"{source.harness}, else {GRADER}",  # which of both is said with a benchmark's split
+        prompt=_prompt(source.instruction),
+        sampling=dict(source.sampling),
         splits=source.splits,
     )
     return EvaluationRun(header, rows.table())
@@ -100,16 +107,16 @@ def to_run(answers: Iterable[Logged], source: Source, name: str) -> EvaluationRu
 
 def _row(one: Logged, harness: str) -> tuple[dict[str, Any] | None, str]:
     """Return a row of EVALUATIONS and who graded it; no row if nobody can."""
-    failed = one.text is not None and one.text.startswith(_FAILED)
-    text = None if failed else one.text
-    grader = GRADER if one.declares else f"{GRADER} or a bare number" if one.score is None else harness
-    answer, score = None, one.score
-    if score is None:
-        if not is_number(one.gold):
+    lost = one.text is not None and one.text.startswith(_FAILED)
+    text = None if lost else one.text
+    if one.metric:
+        grader, answer, score = f"{harness}'s {one.metric}", None, one.score or 0.0
+    else:
+        grader = GRADER if one.declares else f"{GRADER} or a bare number"
+        if one.gold is None or not is_number(one.gold):
             return None, grader
         answer, score = grade(text if one.declares else _declared(text), one.gold)
-    elif one.declares and text is not None:
-        answer, score = grade(text, one.gold)
+    failed = lost or (one.metric is not None and one.score is None)
     row = {name: getattr(one, name) for name in ("benchmark", "item_id", "cluster", "variant", "sees_image", "sample")}
     said = {"text": text, "answer": answer, "score": score, "tokens": one.tokens}
     row |= {"question": one.question, "gold": one.gold, **said, "finish_reason": "failed" if failed else None}
@@ -129,6 +136,14 @@ def _declared(text: str | None) -> str | None:
     return f"<answer>{text}</answer>" if text and parse_number(text) is not None else text
 
 
+def photo_of(benchmark: str, named: str) -> str:
+    """Return a cluster by what a log calls a photo: with the benchmark, if the name may be another photo in others.
+
+    Hashes of a content, addresses and full paths name one photo everywhere; ``12``, ``v7`` and ``images/0.png`` do not.
+    """
+    return named if _EVERYWHERE.match(named) else f"{benchmark}/{named}"
+
+
 def is_number(gold: str) -> bool:
     """Return whether our grader can compare with a gold answer."""
     if len(gold) > _LONGEST_GOLD:
@@ -138,6 +153,15 @@ def is_number(gold: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def has_score(value: object) -> bool:
+    """Return whether a value in a log is a score, or a list with one, and no gap (null, NaN)."""
+    if isinstance(value, list):
+        return any(has_score(one) for one in value)
+    if isinstance(value, str):
+        return value.strip().casefold() not in ("", "nan")
+    return isinstance(value, int | float) and value == value  # NaN is not
 
 
 def score_of(value: object, place: str, name: str) -> float | None:
@@ -189,25 +213,41 @@ def text_of(values: dict[str, Any], name: str, place: str) -> str:
     return str(value)
 
 
+def gold_of(values: dict[str, Any], name: str, place: str, *, needed: bool) -> str | None:
+    """Return the gold answer in a field, None if it has none; if it is needed, then as ``text_of``."""
+    value = values.get(name)
+    if needed:
+        return text_of(values, name, place)
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return None if value in (None, "") else str(value)
+
+
 def _bounded(file: BinaryIO) -> Iterator[bytes]:
     return iter(lambda: file.readline(LONGEST_LINE + 1), b"")
 
 
-def _tell(source: Source, counts: dict[str, Counter[str]]) -> None:
-    """Say in the splits and warnings what was left out or got no answer."""
+def _prompt(instruction: str | None) -> str | None:
+    """Return the hash of what all questions were asked with; the questions themselves are compared one by one."""
+    return None if instruction is None else hashlib.sha256(instruction.encode()).hexdigest()
+
+
+def _tell(source: Source, counts: dict[str, Counter[str]], graders: dict[str, set[str]]) -> None:
+    """Say in the splits and warnings who graded, and what was left out or got no answer.
+
+    In the splits, as runs of several benchmarks are compared by those that both have.
+    """
     for benchmark, total in counts["all"].items():
+        if told := sorted(graders.get(benchmark, set()) - {GRADER}):
+            split = [source.splits.get(benchmark), f"graded by {', '.join(told)}"]
+            source.splits[benchmark] = ", ".join(filter(None, split))
         graded, failed = counts["graded"][benchmark], counts["failed"][benchmark]
         if graded < total:
             left = f"{graded} of {total} answers: the others have no score, and a gold answer that is no number"
             source.splits[benchmark] = f"{source.splits.get(benchmark, '')}, numeric answers".strip(", ")
             source.warnings.append(f"{benchmark}: {left}")
+        if unscored := counts["unscored"][benchmark]:
+            told_of = f"{unscored} answers have no score where the others have one, and count as wrong"
+            source.warnings.append(f"{benchmark}: {told_of}; grade them again")
         if failed:
             source.warnings.append(f"{benchmark}: {failed} requests failed and count as wrong; run them again")
-
-
-def _common(sampling: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return how all benchmarks were asked, or, where that differs, each one's under its name."""
-    different = list(sampling.values())
-    if all(one == different[0] for one in different):
-        return dict(different[0]) if different else {}
-    return dict(sampling)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hopchain_etl.evaluation.answers import EvaluationError
-from hopchain_etl.evaluation.harnesses.logs import Logged, Source, score_of, text_of
+from hopchain_etl.evaluation.harnesses.logs import Logged, Source, gold_of, has_score, photo_of, score_of, text_of
 from hopchain_etl.evaluation.harnesses.tables import rows
 from hopchain_etl.evaluation.harnesses.vlmevalkit import FACTS
 
@@ -42,6 +42,7 @@ class VlmEvalKitLog:
 
     def answers(self) -> Iterator[Logged]:
         """Yield every answer."""
+        metric = self._scored()
         for place, values in rows(self._path):
             index = text_of(values, "index", place)
             if "prediction" not in values:
@@ -53,20 +54,30 @@ class VlmEvalKitLog:
             if not self._benchmark:
                 raise EvaluationError(f"{self._path}: its name does not tell the benchmark; give --benchmark")
             self.source.splits.setdefault(self._benchmark, f"VLMEvalKit's {self._benchmark}")
-            name = self._metric or next((one for one in _SCORES if one in values), None)
-            if self._metric and self._metric not in values:
+            if self._metric and (not metric or metric not in values):
                 raise EvaluationError(f"{place}: no {self._metric}; the fields are {', '.join(sorted(values))[:300]}")
+            named = next((str(values[one]) for one in _CLUSTERS if values.get(one) is not None), index)
             yield Logged(
                 place,
                 self._benchmark,
                 index,
-                next((str(values[one]) for one in _CLUSTERS if values.get(one) is not None), index),
-                text_of(values, "answer", place),
+                photo_of(self._benchmark, named),
+                gold_of(values, "answer", place, needed=not metric),
                 text,
-                score_of(values[name], place, name) if name else None,
+                metric,
+                score_of(values.get(metric), place, metric) if metric else None,
                 _text(values.get("question")),
                 facts={"capability": _text(values.get("category"))},
             )
+
+    def _scored(self) -> str | None:
+        """Return the column with the scores: for all rows the same, also for one that lacks its score."""
+        names, found = (self._metric,) if self._metric else _SCORES, set[str]()
+        for _, values in rows(self._path):
+            found |= {name for name in names if has_score(values.get(name))}
+            if names[0] in found:
+                break
+        return next((name for name in names if name in found), None)
 
     def _ours(self, values: dict[str, Any], text: str | None, place: str) -> Logged:
         """Return an answer to a question that we exported."""

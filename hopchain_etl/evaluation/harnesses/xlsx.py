@@ -5,8 +5,11 @@ Text is as written, numbers as their decimals. No entity is expanded, and no mor
 
 from __future__ import annotations
 
+import lzma
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -19,6 +22,10 @@ LONGEST_CELL = 32_767  # characters: Excel's limit, at which writers cut
 _MOST_COLUMNS = 16_384
 _SHEET, _STRINGS = "xl/worksheets/sheet1.xml", "xl/sharedStrings.xml"
 _CHUNK = 1 << 20
+# What zipfile lets through of a damaged archive, each from another of its parts.
+_DAMAGES = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, NotImplementedError, RuntimeError, EOFError, OSError,
+)  # fmt: skip
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 
 
@@ -34,7 +41,7 @@ def xlsx_rows(path: Path) -> Iterator[tuple[int, list[str | None]]]:
                 raise ValueError(f"it has no {_SHEET}")
             strings = list(_Strings().read(archive, _STRINGS)) if _STRINGS in names else []
             yield from _Sheet(strings).read(archive, _SHEET)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except _DAMAGES as error:
         raise ValueError(f"it is no Excel file, or damaged: {error}") from error
     except expat.ExpatError as error:
         raise ValueError(f"its XML is damaged: {error}") from error

@@ -45,7 +45,7 @@ def test_predictions_are_graded_and_named_by_file_and_folder(tmp_path: Path, suf
     assert (run.header.model, run.header.harness, warnings) == ("Model", "vlmevalkit", [])
     one, two = run.answers.to_pylist()
     assert (one["benchmark"], one["item_id"], one["cluster"], one["capability"]) == (
-        "CountBench", "7", "a.jpg", "counting",
+        "CountBench", "7", "CountBench/a.jpg", "counting",
     )  # fmt: skip
     assert (one["question"], one["gold"], one["score"]) == (PLAIN["question"], "3", 1.0)
     assert (two["answer"], two["score"]) == ("5", 0.0)
@@ -75,6 +75,23 @@ def test_a_file_with_scores_is_of_the_same_benchmark(tmp_path: Path) -> None:
     assert [row["score"] for row in imported(path, metric="hit")] == [1.0, 0.0]
     with pytest.raises(EvaluationError, match=r"row 2: no other; the fields are"):
         imported(path, metric="other")
+
+
+@pytest.mark.parametrize("suffix", [".json", ".tsv", ".xlsx"])
+def test_a_gap_among_scores_is_a_failure_and_needs_no_gold_answer(tmp_path: Path, suffix: str) -> None:
+    rows = [PLAIN | {"answer": None, "prediction": "B", "hit": None, "score": 1},
+            PLAIN | {"index": 8, "answer": None, "prediction": "B", "hit": 1, "score": 0}]  # fmt: skip
+    run, warnings = import_logs([written(tmp_path, rows, suffix)], "run")
+    found = [(row["score"], row["finish_reason"], row["gold"]) for row in run.answers.to_pylist()]
+    assert found == [(0.0, "failed", None), (1.0, None, None)]
+    assert run.header.splits["CountBench"].endswith("graded by vlmevalkit's hit")
+    assert "1 answers have no score where the others have one" in warnings[0]
+
+
+def test_an_item_without_a_named_photo_is_on_its_own(tmp_path: Path) -> None:
+    row = {name: value for name, value in PLAIN.items() if name != "image_path"} | {"prediction": "3"}
+    paths = [written(tmp_path, [row], ".json", name) for name in ("Model_A", "Model_B")]
+    assert import_logs(paths, "run")[0].answers["cluster"].to_pylist() == ["A/7", "B/7"]
 
 
 def test_thinking_is_part_of_the_answer(tmp_path: Path) -> None:

@@ -70,3 +70,17 @@ def test_no_more_is_unpacked_than_allowed(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(xlsx, "LARGEST", 3_000_000)
     with pytest.raises(ValueError, match="more than"):
         list(xlsx_rows(sheet(tmp_path / "a.xlsx", "<worksheet>" + " " * 4_000_000 + "</worksheet>")))
+
+
+def test_a_damaged_archive_is_told_wherever_the_damage_is(tmp_path: Path) -> None:
+    whole = harness_logs.xlsx(tmp_path / "a.xlsx", [["index", "text"], *([n, f"text {n * n}"] for n in range(40))])
+    content = whole.read_bytes()
+    damaged = tmp_path / "damaged.xlsx"
+    told = set()
+    for place in range(0, len(content), 7):
+        damaged.write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
+        try:
+            list(xlsx_rows(damaged))
+        except ValueError as error:  # and nothing else; some bytes matter to nobody
+            told.add(str(error).partition(":")[0])
+    assert "it is no Excel file, or damaged" in told
