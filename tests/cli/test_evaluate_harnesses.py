@@ -56,3 +56,14 @@ def test_a_warning_is_printed_and_an_old_one_forgotten(folder: Path, tmp_path: P
     assert evaluate("import", path, "--out", tmp_path / "run").exit_code == 0
     assert not (tmp_path / "run/overlap.json").exists()
     assert "give --against" in str(evaluate("import", path, "--out", tmp_path / "run", "--images", ".").exception)
+
+
+def test_names_in_a_log_do_not_reach_the_terminal_as_codes(tmp_path: Path) -> None:
+    path = lmms_log(tmp_path / "log", "a\x1b]0;b", [sample(0, "3", "3"), sample(1, "red", "red")], [])
+    results = next(path.parent.glob("*_results.json"))
+    results.write_text(json.dumps(json.loads(results.read_text()) | {"model_name": "m\x1b[31m\u202e"}))
+    done = evaluate("import", path, "--out", tmp_path / "run")
+    assert "a]0;b: 1 answers" in done.stdout
+    assert "m[31m: 1 answers" in done.stdout
+    assert "Warning: a]0;b: 1 of 2 answers" in done.stderr
+    assert not {"\x1b", "\u202e"} & set(done.output)
