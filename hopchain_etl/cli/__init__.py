@@ -14,6 +14,7 @@ from rich.logging import RichHandler
 from hopchain_etl.cli import build, doctor, release, show, try_photos, upkeep, use
 from hopchain_etl.cli.evaluate import app as evaluate
 from hopchain_etl.cli.s3 import app as s3
+from hopchain_etl.cli.terminal import plain_text
 from hopchain_etl.demo.s3_folder import S3ServerError
 from hopchain_etl.engines.base import EngineDownError, TokenCeilingError
 from hopchain_etl.lake.lake import LakeError
@@ -74,4 +75,5 @@ def main() -> None:
 
 
 def _say(message: str) -> None:
-    Console(stderr=True).print(message, style="bold red", markup=False, highlight=False)
+    lines = map(plain_text, message.split("\n"))  # errors name fields and items of files from anybody
+    Console(stderr=True).print("\n".join(lines), style="bold red", markup=False, highlight=False)

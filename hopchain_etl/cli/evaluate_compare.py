@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Column, Table
-from rich.text import Text
+
+from hopchain_etl.cli.terminal import plain
 
 
 def compare(
@@ -70,15 +71,10 @@ def _print(facts: dict[str, Any], page: Path) -> None:
     for group in (group for group in facts["groups"] if group["main"]):
         shares = (f"{percent(group[run]['value'])} %" for run in ("baseline", "trained"))
         gained = f"{points(group['difference']['value'])} ({between(group['difference'])})"
-        table.add_row(_plain(group["benchmark"]), f"{group['questions']:,}", *shares, gained, p_value(group["p_holm"]))
+        table.add_row(plain(group["benchmark"]), f"{group['questions']:,}", *shares, gained, p_value(group["p_holm"]))
     console.print(table)
     for note in (*facts["objections"], *facts["warnings"]):
-        console.print(_plain(note, "yellow"), soft_wrap=True)
+        console.print(plain(note, "yellow"), soft_wrap=True)
     word, sentence = verdict(facts)
-    console.print(_plain(f"{word}. {sentence}", "bold"), soft_wrap=True)
-    console.print(_plain(f"The page: {page}"), soft_wrap=True)
-
-
-def _plain(line: str, style: str = "") -> Text:
-    """Return a line without markup and escape codes: names in imported logs may hold anything."""
-    return Text("".join(letter for letter in line if letter.isprintable()), style)
+    console.print(plain(f"{word}. {sentence}", "bold"), soft_wrap=True)
+    console.print(plain(f"The page: {page}"), soft_wrap=True)

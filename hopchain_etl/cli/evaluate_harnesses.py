@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 import typer
 from rich.console import Console
 
+from hopchain_etl.cli.terminal import plain, plain_text
+
 _HARNESS = "lmms-eval or vlmevalkit"
 
 
@@ -97,7 +99,7 @@ def import_(
         return
     total = pc.mean(run.answers["score"]).as_py()
     for one in means.to_pylist():
-        typer.echo(f"{one['benchmark']}: {one['score_count']} answers, {one['score_mean']:.1%}")
-    typer.echo(f"{run.header.model}: {run.answers.num_rows} answers, {total:.1%}: {out}")
+        typer.echo(plain_text(f"{one['benchmark']}: {one['score_count']} answers, {one['score_mean']:.1%}"))
+    typer.echo(plain_text(f"{run.header.model}: {run.answers.num_rows} answers, {total:.1%}: {out}"))
     for warning in warnings:
-        Console(stderr=True).print(f"Warning: {warning}", style="yellow", markup=False, highlight=False)
+        Console(stderr=True).print(plain(f"Warning: {warning}", "yellow"))

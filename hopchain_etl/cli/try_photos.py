@@ -17,9 +17,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
-from rich.text import Text
 
 from hopchain_etl.cli.progress import stoppable
+from hopchain_etl.cli.terminal import plain
 from hopchain_etl.demo.trial import Chosen, Trial, choose, plain_name
 from hopchain_etl.doctor.models import local_weights
 from hopchain_etl.engines.weights import MissingWeightsError
@@ -204,14 +204,9 @@ def _table(tried: list[TriedPhoto]) -> Table:
     table = Table(Column("photo", overflow="fold"), *figures, "why it has no question", title=title)
     for one in tried:
         counts = map(str, (one.certain, one.doubtful, len(one.cards)))
-        table.add_row(_plain(one.name), *counts, _plain(one.why[0] if one.why else ""))
+        table.add_row(plain(one.name), *counts, plain(one.why[0] if one.why else ""))
     return table
 
 
 def _say(console: Console, line: str, style: str = "") -> None:
-    console.print(_plain(line, style), soft_wrap=True)
-
-
-def _plain(line: str, style: str = "") -> Text:
-    """Return a line without markup and escape codes: names, labels and errors may hold anything."""
-    return Text("".join(letter for letter in line if letter.isprintable()), style)
+    console.print(plain(line, style), soft_wrap=True)

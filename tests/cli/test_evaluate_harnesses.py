@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from hopchain_etl.cli import app
+from hopchain_etl.cli import app, main
 from support.evaluated import a_set
 from support.harness_logs import lmms_log, sample
 
@@ -56,3 +56,26 @@ def test_a_warning_is_printed_and_an_old_one_forgotten(folder: Path, tmp_path: P
     assert evaluate("import", path, "--out", tmp_path / "run").exit_code == 0
     assert not (tmp_path / "run/overlap.json").exists()
     assert "give --against" in str(evaluate("import", path, "--out", tmp_path / "run", "--images", ".").exception)
+
+
+def test_names_in_a_log_do_not_reach_the_terminal_as_codes(tmp_path: Path) -> None:
+    path = lmms_log(tmp_path / "log", "a\x1b]0;b", [sample(0, "3", "3"), sample(1, "red", "red")], [])
+    results = next(path.parent.glob("*_results.json"))
+    results.write_text(json.dumps(json.loads(results.read_text()) | {"model_name": "m\x1b[31m\u202e"}))
+    done = evaluate("import", path, "--out", tmp_path / "run")
+    assert "a]0;b: 1 answers" in done.stdout
+    assert "m[31m: 1 answers" in done.stdout
+    assert "Warning: a]0;b: 1 of 2 answers" in done.stderr
+    assert not {"\x1b", "\u202e"} & set(done.output)
+
+
+def test_nor_do_those_in_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = lmms_log(tmp_path / "log", "t", [sample(0, acc=1) | {"doc_id": "\x1b]0;x"}] * 2, ["acc"])
+    monkeypatch.setattr("sys.argv", ["hopchain", "evaluate", "import", str(path), "--out", str(tmp_path / "run")])
+    with pytest.raises(SystemExit):
+        main()
+    told = capsys.readouterr().err
+    assert "item ]0;x of t is there a second time" in " ".join(told.split())
+    assert "\x1b" not in told

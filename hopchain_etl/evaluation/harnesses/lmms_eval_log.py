@@ -31,7 +31,7 @@ _SCORES = ("score", "correct", "is_correct", "acc", "accuracy", "exact_match", "
 _CLUSTERS = ("image", "image_id", "image_path", "img_id", "figure_id", "image_name")
 _RESERVED = {"doc_id", "target", "input", "resps", "filtered_resps", "input_media", "token_counts", "doc_hash"}
 Config = dict[str, Any]
-Metrics = dict[str, str]
+Metrics = dict[str, str]  # name to the field of its object that has the score; empty for a bare number
 
 
 class LmmsEvalLog:

@@ -89,9 +89,13 @@ class _Part(Generic[Found]):
 class _Strings(_Part[str]):
     """The texts that cells refer to by number; a text may be in several pieces with own fonts."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._pieces: list[str] = []
+
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         if tag == "si":
-            self._pieces: list[str] = []
+            self._pieces = []
         elif tag == "t":
             self.text = []
 

@@ -72,6 +72,12 @@ def test_no_more_is_unpacked_than_allowed(tmp_path: Path, monkeypatch: pytest.Mo
         list(xlsx_rows(sheet(tmp_path / "a.xlsx", "<worksheet>" + " " * 4_000_000 + "</worksheet>")))
 
 
+def test_a_text_in_no_element_of_texts_is_nobodys(tmp_path: Path) -> None:
+    cells = '<worksheet><row r="1"><c r="A1" t="s"><v>0</v></c></row></worksheet>'
+    strings = "<sst><t>stray</t><si><t>text</t></si></sst>"
+    assert list(xlsx_rows(sheet(tmp_path / "a.xlsx", cells, strings))) == [(1, ["text"])]
+
+
 def test_a_damaged_archive_is_told_wherever_the_damage_is(tmp_path: Path) -> None:
     whole = harness_logs.xlsx(tmp_path / "a.xlsx", [["index", "text"], *([n, f"text {n * n}"] for n in range(40))])
     content = whole.read_bytes()
