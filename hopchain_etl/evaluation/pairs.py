@@ -102,12 +102,13 @@ def match(baseline: EvaluationRun, trained: EvaluationRun) -> Matched:
 def differing(one: RunHeader, other: RunHeader, benchmarks: set[str]) -> Iterator[str]:
     """Yield what two runs were measured differently in: everything in their headers but the models themselves.
 
-    ``benchmarks`` are those in both: the splits of others do not matter.
+    ``benchmarks`` are those in both: the splits of others, and how an import's were sampled, do not matter.
     """
     for name in (part.name for part in fields(RunHeader) if part.name not in _FREE):
         was, now = getattr(one, name), getattr(other, name)
         if isinstance(was, dict):
-            keys = benchmarks if name == "splits" else was.keys() | now.keys()
+            each = all(isinstance(value, dict) for value in (*was.values(), *now.values()))  # a benchmark's own
+            keys = benchmarks if name == "splits" or each else was.keys() | now.keys()
             for key in sorted(key for key in keys if was.get(key) != now.get(key)):
                 yield f"{name}: {key} is {was.get(key)!r} in {one.name}, and {now.get(key)!r} in {other.name}"
         elif was != now:

@@ -52,6 +52,15 @@ def test_another_model_or_another_benchmark_beside_is_none() -> None:
     assert match(run("before", scored([1, 0])), after).objections == ()
 
 
+def test_the_sampling_of_another_benchmark_beside_does_not_matter() -> None:
+    how = {BENCHMARK: {"temperature": 0.0}}
+    before = run("before", scored([1, 0]), sampling=how | {"EMMA": {"temperature": 1.0}})
+    assert match(before, run("after", scored([1, 0]), sampling=how)).objections == ()
+    other = run("after", scored([1, 0]), sampling={BENCHMARK: {"temperature": 0.5}})
+    (objection,) = match(before, other).objections
+    assert objection.startswith(f"sampling: {BENCHMARK} is")
+
+
 @pytest.mark.parametrize("column", ["question", "gold"])
 def test_the_same_name_for_another_question_is_an_objection(column: str) -> None:
     (objection,) = match(run("before", scored([1, 0])), run("after", scored([1, 0], **{column: "another"}))).objections
