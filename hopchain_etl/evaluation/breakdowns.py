@@ -47,7 +47,7 @@ def _natural(value: Any) -> tuple[Any, ...]:
     if value in bands:
         return 0, bands.index(value), ""
     start = str(value).split(" ")[0].replace(",", "")
-    return (0, int(start), "") if start.isdigit() else (1, 0, str(value))
+    return (0, int(start), "") if start.isdecimal() else (1, 0, str(value))
 
 
 def _length_bins(tokens: NDArray[np.float64]) -> NDArray[np.object_]:

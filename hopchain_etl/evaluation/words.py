@@ -57,7 +57,7 @@ def markdown_table(facts: Facts) -> str:
     """Return one row a benchmark as a Markdown table; names are escaped."""
     lines = ["| " + " | ".join(_HEAD) + " |", "|---|" + "---:|" * (len(_HEAD) - 1)]
     lines += ["| " + " | ".join((_in_markdown(cells[0]), *cells[1:])) + " |" for cells in _rows(facts)]
-    return "\n".join([*lines, "", _note(facts)]) + "\n"
+    return "\n".join([*lines, "", _in_markdown(_note(facts))]) + "\n"
 
 
 def latex_table(facts: Facts) -> str:

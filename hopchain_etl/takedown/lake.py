@@ -27,7 +27,7 @@ from hopchain_etl.takedown.tables import TABLES, Place, forget_markers, keep_up_
 REGISTRY = "registry"
 _FAULTS = (*DAMAGE, StoreError, RegistryError)
 # A table goes before the documents that a reader of the table needs: `collect` knows the queries of its votes.
-_STEPS = ("blobs", "model answers", "evaluations", "votes", "checks", "tables", "batches", "listings", "samples",
+_STEPS = ("blobs", "model answers", "votes", "checks", "evaluations", "tables", "batches", "listings", "samples",
           "contamination", "views")  # fmt: skip
 
 
@@ -133,13 +133,13 @@ def _run(lake: Lake, plan: Plan, step: str, result: Erased) -> None:
             result.objects += documents.erase_blobs(lake, plan)
         case "model answers":
             result.objects += documents.erase_model_answers(lake, plan)
-        case "evaluations":
-            result.rows += erase_from_evaluations(lake, plan)
-            result.objects += erase_reviews(lake, plan)
         case "votes":
             result.objects += documents.erase_votes(lake, plan)
         case "checks":
             result.objects += documents.erase_checks(lake, plan)
+        case "evaluations":
+            result.rows += erase_from_evaluations(lake, plan)
+            result.objects += erase_reviews(lake, plan)
         case "tables":
             _rewrite_tables(lake, plan, result)
         case "batches":

@@ -27,6 +27,7 @@ def test_numbers_bands_and_names_are_in_their_order_and_unknown_last() -> None:
     )
     assert rows_of(made, "n_hops") == [("4", 1), ("5", 1), ("10", 1), ("not known", 1)]
     assert rows_of(made, "band") == [("all_wrong", 1), ("hard", 1), ("easy", 1), ("not known", 1)]
+    assert rows_of(pairs(capability=["²", "3", "x"]), "capability") == [("3", 1), ("x", 1), ("²", 1)]  # no number
     assert rows_of(made, "capability") == [("count", 1), ("text", 2), ("not known", 1)]
 
 

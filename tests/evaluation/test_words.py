@@ -46,6 +46,7 @@ def test_tables_have_a_row_a_benchmark_and_their_mean() -> None:
     )
     facts = compare(before, after)
     rows = markdown_table(facts).splitlines()
+    assert rows[-1].startswith(r"after against be\|fore; per cent")
     assert rows[2].startswith(r"| V\*\|\_50% & | 200 | 68 | 50.0 | 100.0 | +50.0 |")
     assert rows[3].startswith("| hopchain/default | 200 | 67 | 50.0 | 100.0 | +50.0 |")
     assert rows[4].startswith("| mean of benchmarks | 400 | 134 | 50.0 | 100.0 | +50.0 |")
