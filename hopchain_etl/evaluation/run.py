@@ -106,7 +106,7 @@ def ask(
             f"{len(rows.unanswered)} of {len(questions)} answers are missing, most often because: "
             f"{_most_often(rows.unanswered)}; the others are kept, run the same command again"
         )
-    if len(rows.lost) == len(questions):
+    if rows.lost and len(rows.lost) == len(questions):
         raise EvaluationError(
             f"not one of {len(questions)} requests gave an answer, so nothing is known of the model; most often "
             f"because: {_most_often(rows.lost)}"
