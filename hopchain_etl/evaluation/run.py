@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +91,14 @@ def ask(
     this one ended.
     """
     rows = Rows(advance)
+
+    def solve(jobs: Iterable[SolveJob]) -> Iterator[Reply[SolveJob]]:
+        return solver.solve(rows.count_sent(jobs))
+
     with limited_budget(lake, token_ceiling), Journal(lake, SHARD) as journal:
-        answered = call_engine(journal, solver.identity, solver.solve, questions, Question.jobs)
+        answered = call_engine(journal, solver.identity, solve, questions, Question.jobs)
         for question, replies in answered:
             rows.add([_row(question, reply) for reply in replies])
-            rows.sent += sum(_was_sent(reply) for reply in replies)
             rows.unanswered += [reply.error or "no answer" for reply in replies if _is_open(reply)]
             rows.lost += [why for reply in replies if (why := _lost(reply))]
             if stop and stop.is_set():
@@ -153,11 +156,6 @@ def _is_open(reply: Reply[SolveJob]) -> bool:
     return reply.content is None and not reply.permanent
 
 
-def _was_sent(reply: Reply[SolveJob]) -> bool:
-    """Return whether a reply is not from the journal: it costs something, or is an error, which is never kept."""
-    return reply.content is None or bool(reply.tokens or reply.seconds or reply.raw_response)
-
-
 def _lost(reply: Reply[SolveJob]) -> str | None:
     """Return why a request gave no answer for good; None if it gave one, or may give one."""
     if reply.content is None:
@@ -187,6 +185,12 @@ class Rows:
         if len(self._rows) >= _ROWS:
             self._tables.append(_table(self._rows))
             self._rows = []
+
+    def count_sent(self, jobs: Iterable[SolveJob]) -> Iterator[SolveJob]:
+        """Yield jobs as they are sent to the engine, and count them: the journal has the others."""
+        for job in jobs:
+            self.sent += 1
+            yield job
 
     def table(self) -> pa.Table:
         """Return all rows."""
