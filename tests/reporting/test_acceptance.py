@@ -75,15 +75,19 @@ def test_what_the_judge_condemns_is_not_kept_but_was_paid_for(bucket: S3Location
     condemned = audit(build)["judge"]["verdicts"]["ambiguous"]
     found = audit(build)["acceptance"]
     assert found["kept"]["first"] + found["kept"]["repaired"] == 3 * PHOTOS - condemned > 0
-    assert fallen(found["first_tries"])["judge"] == {"judged_ambiguous": condemned}
+    first, second = (
+        fallen(found[name]).get("judge", {}).get("judged_ambiguous", 0) for name in ("first_tries", "second_tries")
+    )
+    assert first + second == condemned
+    assert first > 0
     assert found["first_tries"][-1]["left"] == found["kept"]["first"]
     spent = sum(found["tokens"].values())
     assert found["tokens"]["judge"] == 0 < found["tokens"]["generate"]
     assert spent % TOKENS == 0
     assert found["tokens_per_kept"] == spent / (3 * PHOTOS - condemned)
     told = dict(as_text({"acceptance": found}))
-    left = 2 * PHOTOS - condemned
-    assert told["acceptance: first tries: judge"] == f"{left} left, {condemned} fell: judged_ambiguous {condemned}"
+    left = 2 * PHOTOS - first
+    assert told["acceptance: first tries: judge"] == f"{left} left, {first} fell: judged_ambiguous {first}"
     assert told["acceptance: first tries: suite"] == f"{2 * PHOTOS} left"
     assert told["acceptance: dropped variants: single"] == "none"
     assert told["acceptance: yield: before repair"].startswith(f"{left / (8 * PHOTOS):.1%} of {8 * PHOTOS} (")

@@ -31,7 +31,7 @@ class ToyWriter:
     def __init__(self) -> None:
         self._author = ProgramAuthor(GenerateSettings(queries_per_image=6))
         self.programs: dict[tuple[str, str], Row] = {}  # by photo and question: what the reader reads
-        self.boxes: set[tuple[float, ...]] = set()  # of the targets of open hops
+        self.boxes: set[tuple[str, tuple[float, ...]]] = set()  # of what eyes agree on, by photo
 
     def plan(self, photo: Photo, instances: Sequence[Row]) -> Sequence[AuthorJob]:
         job = AuthorJob(photo, tuple(instances))
@@ -76,7 +76,9 @@ class ToyWriter:
     def _opened(self, job: AuthorJob, draft: Row, words: str) -> Row:
         """Return a draft of which code cannot see one hop, for it says more of the target than its name."""
         number, hop = next((n, h) for n, h in enumerate(draft["hops"]) if n and h["read"] != "count")
-        self.boxes |= {tuple(one["box"]) for one in job.instances if one["instance_id"] in hop["target"]}
+        if words == SEEN:
+            meant = (tuple(one["box"]) for one in job.instances if one["instance_id"] in hop["target"])
+            self.boxes |= {(job.photo.blob_sha, box) for box in meant}
         hops = [one | {"words": words} if n == number else one for n, one in enumerate(draft["hops"])]
         self.programs[job.photo.blob_sha, draft["question"]]["hops"] = hops
         return draft | {"hops": hops}
@@ -107,12 +109,13 @@ class ToyLooker:
 
     identity = Identity("toy-looker", "1")
 
-    def __init__(self, boxes: set[tuple[float, ...]]) -> None:
+    def __init__(self, boxes: set[tuple[str, tuple[float, ...]]]) -> None:
         self._boxes = boxes
 
     def look(self, jobs: Iterable[LookJob]) -> Iterator[Reply[LookJob]]:
         for job in jobs:
-            meant = [label for label, box in job.marks if label in job.choices and tuple(box) in self._boxes]
+            marked = [(label, (job.photo.blob_sha, tuple(box))) for label, box in job.marks]
+            meant = [label for label, box in marked if label in job.choices and box in self._boxes]
             content = {"cannot_tell": MISSEEN in job.question, "which": (meant or [None])[0], "reading": None}
             yield Reply(job, content, tokens=TOKENS)
 
