@@ -33,6 +33,7 @@ PHOTOS, SAMPLES, ROUNDS = 40, 4, 3  # two questions a photo
 
 def ratio(folder: Path, rounds: int = ROUNDS, photos: int = PHOTOS, samples: int = SAMPLES) -> dict[str, Any]:
     """Return ``ratio``, the median seconds of both, and what a request costs; everything is below ``folder``."""
+    from benchmarks.load_generator import post_all
     from support.training_sets import released, training_row
 
     rows = [training_row(seed, number) | {"split": "validation"} for seed in range(photos) for number in range(2)]
@@ -44,7 +45,10 @@ def ratio(folder: Path, rounds: int = ROUNDS, photos: int = PHOTOS, samples: int
     with server() as url:
         bodies = bodies_of(clone, url, samples)
         for number in range(rounds + 1):
-            turns = {"bare": lambda: bare(url, bodies), "evaluate": lambda at=number: evaluate(clone, url, samples, at)}
+            turns = {
+                "bare": lambda: post_all(url, bodies, AT_ONCE),
+                "evaluate": lambda at=number: evaluate(clone, url, samples, at),
+            }
             for name in sorted(turns, reverse=bool(number % 2)):
                 started, used = time.perf_counter(), time.process_time()
                 turns[name]()
@@ -82,25 +86,6 @@ def bodies_of(clone: Path, url: str, samples: int) -> list[bytes]:
     solver = solver_at(url)
     jobs = (job for one in Questions(clone, Choice(samples=samples)) for job in one.jobs())
     return [wire_body(call, "m", wire_messages(call)[0]) for call in map(solver._call, jobs)]
-
-
-def bare(url: str, bodies: list[bytes]) -> None:
-    """Post every body, so many at a time, and throw the replies away."""
-    import aiohttp
-
-    async def run() -> None:
-        places = asyncio.Semaphore(AT_ONCE)
-        headers = {"Content-Type": "application/json"}
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers) as http:
-
-            async def post(body: bytes) -> None:
-                async with places, http.post(f"{url}/chat/completions", data=body) as reply:
-                    await reply.read()
-                    assert reply.status == 200
-
-            await asyncio.gather(*map(post, bodies))
-
-    asyncio.run(run())
 
 
 @contextlib.contextmanager

@@ -18,7 +18,6 @@ The last line is JSON:
 from __future__ import annotations
 
 import argparse
-import asyncio
 import base64
 import contextlib
 import io
@@ -36,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests/suites/engines")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests/suites/engines")]
 LIMIT = 16
 MODEL = "tiny-qwen3-vl"
 ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
@@ -133,25 +132,6 @@ def bodies_of(rows: list[Row]) -> list[bytes]:
         json.dumps({**common, "messages": messages_of(row), "max_tokens": row.max_tokens, "seed": row.number}).encode()
         for row in rows
     ]
-
-
-def bare(url: str, bodies: list[bytes]) -> None:
-    """Post every body, so many at a time, and throw the replies away."""
-    import aiohttp
-
-    async def run() -> None:
-        places = asyncio.Semaphore(LIMIT)
-        headers = {"Content-Type": "application/json"}
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers) as http:
-
-            async def post(body: bytes) -> None:
-                async with places, http.post(f"{url}/chat/completions", data=body) as reply:
-                    await reply.read()
-                    assert reply.status == 200
-
-            await asyncio.gather(*map(post, bodies))
-
-    asyncio.run(run())
 
 
 class Offline:
@@ -289,6 +269,8 @@ def main() -> None:
 def compare(arguments: argparse.Namespace, folder: Path) -> None:
     from tiny_qwen3vl import build
 
+    from benchmarks.load_generator import post_all
+
     model = build(folder / "model", hidden=arguments.hidden, layers=arguments.layers)
     source = write_rows(folder / "rows.parquet", arguments.rows, lambda n: 48)
     uneven = write_rows(folder / "uneven.parquet", arguments.rows, lambda n: (8, 16, 24, 120)[n % 4])
@@ -300,7 +282,7 @@ def compare(arguments: argparse.Namespace, folder: Path) -> None:
         offline.wait()
         turns = {
             "client": lambda: timed(lambda: with_client(url, source, target)),
-            "bare": lambda: timed(lambda: bare(url, bodies)),
+            "bare": lambda: timed(lambda: post_all(url, bodies, LIMIT)),
             "offline": lambda: offline.run(source),
         }
         took: dict[str, list[float]] = {name: [] for name in turns}

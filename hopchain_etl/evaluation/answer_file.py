@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
-from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun, RunHeader
+from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun, RunHeader, storable
 from hopchain_etl.evaluation.grade import GRADER
 from hopchain_etl.evaluation.questions import Choice, Question, Questions
 from hopchain_etl.evaluation.run import Rows, sampling_of
@@ -112,8 +112,8 @@ def _parsed(number: int, line: bytes) -> tuple[Key, GivenAnswer]:
         raise ValueError(
             f"no variant {variant!r:.80}, sample {sample}; there are {', '.join(VARIANTS)}, 0 to {_SAMPLES - 1}"
         )
-    key = _storable(value["item_id"]), variant, value.get("sees_image", True), sample
-    text, reason = _storable(value["text"]), _storable(value.get("finish_reason"))
+    key = storable(value["item_id"]), variant, value.get("sees_image", True), sample
+    text, reason = storable(value["text"]), storable(value.get("finish_reason"))
     return key, GivenAnswer(number, text, reason, value.get("tokens"))
 
 
@@ -122,15 +122,6 @@ def _is(value: object, kinds: Any) -> bool:
     if isinstance(value, bool):
         return kinds is bool
     return isinstance(value, kinds) and (not isinstance(value, int) or 0 <= value < 2**31)
-
-
-@overload
-def _storable(text: str) -> str: ...
-@overload
-def _storable(text: str | None) -> str | None: ...
-def _storable(text: str | None) -> str | None:
-    """Return a text without halves of surrogate pairs, which JSON can hold and Parquet cannot."""
-    return text if text is None else text.encode(errors="replace").decode()
 
 
 def _key(question: Question, sample: int) -> Key:

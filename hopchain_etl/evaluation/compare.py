@@ -20,10 +20,10 @@ from hopchain_etl.evaluation.examples import changed_examples
 from hopchain_etl.evaluation.figures import Facts, figures
 from hopchain_etl.evaluation.pairs import KEYS, Pairs, match
 from hopchain_etl.evaluation.statistics import LEVEL
+from hopchain_etl.training_set.dataset import VARIANTS
 
 Mask = NDArray[np.bool_]
 EXAMPLES = 12  # of what became right, and of what became wrong
-VARIANTS = ("full", "half", "single")
 
 
 def compare(

@@ -64,7 +64,7 @@ def extreme(candidates: Candidates, rel: Relation) -> Candidates:
     elif rel is Relation.TALLEST or all(one.category == TEXT for one in instances):
         measures = [[one.height**2 for one in instances]]
     else:
-        measures = [[one.area for one in instances], [one.width * one.height for one in instances]]
+        measures = [[one.area for one in instances], [one.box_area for one in instances]]
     sign = 1 if rel is Relation.SMALLEST else -1
     leaders = [_leaders(candidates, [max(size, 1.0) ** sign for size in sizes], SIZE_RATIO, 0.0) for sizes in measures]
     return _meant(set().union(*leaders), candidates)
@@ -190,7 +190,7 @@ def _on_side(one: Instance, anchor: Instance, rel: Relation, slack: float, *, be
 def _covers(one: Instance, other: Instance) -> bool:
     """Return whether most of one box is inside the other, whichever is larger."""
     common = common_area(one, other)
-    return common > 0 and common >= 0.8 * min(one.width * one.height, other.width * other.height)
+    return common > 0 and common >= 0.8 * min(one.box_area, other.box_area)
 
 
 def _shares(one: Instance, anchor: Instance, axis: int) -> TruthValue:

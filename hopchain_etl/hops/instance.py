@@ -69,6 +69,10 @@ class Instance:
     def height(self) -> float:
         return self.box[3] - self.box[1]
 
+    @property
+    def box_area(self) -> float:
+        return self.width * self.height
+
     @cached_property
     def number(self) -> Fraction | None:
         """The number in the text, if the whole text is one number."""

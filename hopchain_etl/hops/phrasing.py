@@ -98,7 +98,7 @@ def _is_plain_to_see(scene: Scene, phrase: str, rel: Relation, found: Instance, 
     side, out of the row.
     """
     alike = [one for one in scene.instances if one.category == found.category and one.id != found.id]
-    if _is_cut_off(scene, found) and any(one.width * one.height > SLIVER * found.width * found.height for one in alike):
+    if _is_cut_off(scene, found) and any(one.box_area > SLIVER * found.box_area for one in alike):
         return False
     if anchor is None:
         clear = sum(truth is TruthValue.YES for _, truth in scene.matching(phrase))
@@ -106,7 +106,7 @@ def _is_plain_to_see(scene: Scene, phrase: str, rel: Relation, found: Instance, 
     if rel not in SIDES | {Relation.NEAREST}:
         return True
     if found.category == anchor.category and found.category not in CHART_PARTS:
-        areas = sorted(one.width * one.height for one in (found, anchor))
+        areas = sorted(one.box_area for one in (found, anchor))
         if areas[1] > ONE_DISTANCE * areas[0]:
             return False
     if rel is Relation.NEAREST:
@@ -147,13 +147,13 @@ def is_countable(scene: Scene, name: str) -> bool:
     things = [one for one in scene.instances if one.category == noun]
     if noun in OFTEN_MISSED or len(things) < 2:
         return False
-    whole = [one.width * one.height for one in things if not _is_cut_off(scene, one)]
+    whole = [one.box_area for one in things if not _is_cut_off(scene, one)]
     if not whole:
         return False
     flat = noun in CHART_PARTS and all(one.text for one in things)
     distance = math.inf if flat else LABELLED_DISTANCE if scene.complete else ONE_DISTANCE
-    slivers = any(SLIVER * one.width * one.height < max(whole) for one in things if _is_cut_off(scene, one))
-    return not slivers and max(one.width * one.height for one in things) <= distance * min(whole)
+    slivers = any(SLIVER * one.box_area < max(whole) for one in things if _is_cut_off(scene, one))
+    return not slivers and max(one.box_area for one in things) <= distance * min(whole)
 
 
 def _is_cut_off(scene: Scene, one: Instance) -> bool:

@@ -38,7 +38,8 @@ class StepFinder:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self.names = sorted({name for one in scene.instances if one.certain for name in self._names(one)})
+        said = {name for one in scene.instances if one.certain for name in names(one)}
+        self.names = sorted(filter(self._is_plain_name, said))
         self.colours = self._clear_colours()
         self.countable = [name for name in self.names if is_countable(scene, name)]
         self._exits: dict[str, list[Step]] = {}
@@ -57,21 +58,17 @@ class StepFinder:
         except AmbiguousError:
             return ()
 
-    def _names(self, one: Instance) -> Iterator[str]:
-        """Yield the names of an instance; with its colour only if that is known of all things of its kind.
+    def _is_plain_name(self, name: str) -> bool:
+        """Return whether a name may be used; one with a colour only if that is known of all things of its kind.
 
         Nor if a category already says a colour ("white board"): nobody says "the white white board".
         """
-        for name in names(one):
-            colour, noun, _ = parse_phrase(name)
-            alike = (other for other in self.scene.instances if other.category == noun)
-            if colour is None or (
-                name not in self.scene.categories
-                and noun not in COLOURS
-                and parse_phrase(noun)[0] is None
-                and all(other.colours or other.colour for other in alike)
-            ):
-                yield name
+        colour, noun, _ = parse_phrase(name)
+        if colour is None:
+            return True
+        if name in self.scene.categories or noun in COLOURS or parse_phrase(noun)[0] is not None:
+            return False
+        return all(one.colours or one.colour for one in self.scene.instances if one.category == noun)
 
     def _clear_colours(self) -> dict[str, frozenset[str]]:
         """Return the clear colours of the certain things of each category."""

@@ -133,7 +133,7 @@ def _better(meant: Candidates) -> str:
 def same_thing(one: Instance, other: Instance) -> bool:
     """Return whether two instances are one thing that was found under two names."""
     common = common_area(one, other)
-    return common >= SAME_THING * (one.width * one.height + other.width * other.height - common)
+    return common >= SAME_THING * (one.box_area + other.box_area - common)
 
 
 def _count(scene: Scene, hop: Hop, anchor: Instance | None) -> HopVerdict:

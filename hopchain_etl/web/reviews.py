@@ -24,8 +24,9 @@ from hopchain_etl.web.errors import Gone, Invalid, NotFound
 
 JSON = dict[str, Any]
 log = logging.getLogger(__name__)
-_Batch = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-_Item = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
+_BATCH, _ITEM = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", r"^[0-9a-f]{64}$"
+_Batch = Annotated[str, Path(pattern=_BATCH)]
+_Item = Annotated[str, Path(pattern=_ITEM)]
 
 
 class ReviewBody(BaseModel):
@@ -33,8 +34,8 @@ class ReviewBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    batch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    item: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    batch: Annotated[str, Field(pattern=_BATCH)]
+    item: Annotated[str, Field(pattern=_ITEM)]
     kind: Annotated[str, Field(max_length=32)]
     hop: Annotated[int | None, Field(ge=1, le=12)] = None
     comment: Annotated[str | None, Field(max_length=500)] = None

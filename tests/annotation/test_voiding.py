@@ -116,16 +116,21 @@ def test_a_vote_taken_back_after_collect_is_not_settled(lake: Lake) -> None:
     assert states(lake) == {"monday": set()}
 
 
+def settled_monday(lake: Lake, *, voided: bool) -> None:
+    """Settle a batch with answers of a, b, c and d, and again after a void of b."""
+    asking(lake, "monday", A, "abcd")
+    batches.close(lake, "monday", by="lead")
+    collect_and_announce(lake)
+    if voided:
+        void(lake, "b", **WHY)
+        collect_and_announce(lake)
+
+
 @pytest.mark.parametrize("back", [False, True])
 def test_what_is_said_while_what_was_said_before_is_finished_is_not_lost(
     lake: Lake, back: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asking(lake, "monday", A, "abcd")
-    batches.close(lake, "monday", by="lead")
-    collect_and_announce(lake)
-    if not back:
-        void(lake, "b", **WHY)
-        collect_and_announce(lake)
+    settled_monday(lake, voided=not back)
     reopen = batches.reopen
 
     def meanwhile(lake: Lake, name: str) -> None:
@@ -168,12 +173,7 @@ def test_a_void_of_an_earlier_version_counts_and_can_be_taken_back(lake: Lake) -
 def test_what_was_killed_on_the_way_is_finished_by_the_next_collect(
     lake: Lake, back: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asking(lake, "monday", A, "abcd")
-    batches.close(lake, "monday", by="lead")
-    collect_and_announce(lake)
-    if back:
-        void(lake, "b", **WHY)
-        collect_and_announce(lake)
+    settled_monday(lake, voided=back)
 
     def killed(lake: Lake, name: str) -> None:
         raise KeyboardInterrupt

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun, RunHeader
+from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun, RunHeader, storable
 from hopchain_etl.evaluation.grade import GRADER, grade
 from hopchain_etl.evaluation.run import Rows
 from hopchain_etl.hops.grading import parse_number
@@ -123,12 +123,7 @@ def _row(one: Logged, harness: str) -> tuple[dict[str, Any] | None, str]:
     hops = one.facts.get("n_hops")
     row |= {"n_hops": hops if isinstance(hops, int) and 0 < hops < 100 else None}
     row |= {name: one.facts[name] if isinstance(one.facts.get(name), str) else None for name in _WORDS}
-    return {name: _storable(value) for name, value in row.items()}, grader
-
-
-def _storable(value: Any) -> Any:
-    """Return text without what is no character: JSON may have half of an escaped pair."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+    return {name: storable(value) if isinstance(value, str) else value for name, value in row.items()}, grader
 
 
 def _declared(text: str | None) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 from hopchain_etl.hops.consensus import ConsensusRule
 from hopchain_etl.imaging.vision_tokens import MAX_PIXELS, image_tokens
 from hopchain_etl.schemas import SPLITS
-from hopchain_etl.training_set.dataset import NotPulledError, TrainingRow, TrainingSet
+from hopchain_etl.training_set.dataset import VARIANTS, NotPulledError, TrainingRow, TrainingSet
 from hopchain_etl.training_set.export.formats import FORMATS, Example, SplitFile
 from hopchain_etl.training_set.export.tokens import TokenCount, estimate
 from hopchain_etl.training_set.withdrawn import ask_registry
@@ -74,7 +74,7 @@ def export(
     """
     if wanted.format not in FORMATS:
         raise ValueError(f"no format {wanted.format!r}; there are {', '.join(FORMATS)}")
-    if wanted.variant not in ("full", "half", "single"):
+    if wanted.variant not in VARIANTS:
         raise ValueError(f"no variant {wanted.variant!r}; there are full, half and single")
     done = ExportResult()
     ask_registry(path)
