@@ -15,6 +15,7 @@ from hopchain_etl.cli import build, doctor, release, show, try_photos, upkeep, u
 from hopchain_etl.cli.evaluate import app as evaluate
 from hopchain_etl.cli.s3 import app as s3
 from hopchain_etl.cli.terminal import plain_text
+from hopchain_etl.cli.train import app as train
 from hopchain_etl.demo.s3_folder import S3ServerError
 from hopchain_etl.engines.base import EngineDownError, TokenCeilingError
 from hopchain_etl.lake.lake import LakeError
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(s3, name="s3", help="The embedded S3 server, for trials and tests.")
 app.add_typer(evaluate, name="evaluate", help="Ask models the questions of a release, and say how two of them differ.")
+app.add_typer(train, name="train", help="Prepare, check and watch a training run.")
 for part in (try_photos.app, build.app, release.app, show.app, use.app, doctor.app, upkeep.app):
     app.registered_commands += part.registered_commands
 

@@ -1,0 +1,9 @@
+"""``hopchain train``: prepares the data of a run, checks it through the trainer's own code, and watches the run."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(no_args_is_help=True)
+
+# One line a command; each is a function in a module ``train_<part>`` of its own.
