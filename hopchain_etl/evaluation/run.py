@@ -1,7 +1,8 @@
 """Asks a model the questions of a set, through the journal and below the token ceiling, or reads its answers.
 
 What was answered is in the journal and is not asked again: neither after a kill, nor by another run that asks the same
-model the same question in the same way. A kill repeats at most the calls in flight and those since the last flush.
+model the same question in the same way. A kill repeats at most the calls in flight, replies that the client still holds
+(together at most twice its concurrency), and those since the last flush.
 """
 
 from __future__ import annotations

@@ -47,15 +47,48 @@ class Reviews:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
 
+    def batches(self) -> list[JSON]:
+        """Return each batch with how far people are: ``said`` of ``wanted`` opinions, ``finished`` of ``items``.
+
+        A batch that cannot be read says only that it is ``broken``.
+        """
+        told: list[JSON] = []
+        for name in error_reviews.names(self._lake):
+            held = self._read(name)
+            if held is None:
+                told.append({"name": name, "broken": True})
+                continue
+            batch, people = held
+            given = [min(batch.seats, len(people.get(one.item, ()))) for one in batch.items]
+            told.append(
+                {
+                    "name": name,
+                    "broken": False,
+                    "created_by": batch.created_by,
+                    "items": len(batch.items),
+                    "seats": batch.seats,
+                    "said": sum(given),
+                    "wanted": len(batch.items) * batch.seats,
+                    "finished": sum(seats == batch.seats for seats in given),
+                }
+            )
+        return told
+
+    def _read(self, name: str) -> tuple[ReviewBatch, dict[str, set[str]]] | None:
+        try:
+            return error_reviews.load(self._lake, name), error_reviews.who(self._lake, name)
+        except (LakeError, KeyError, TypeError, ValueError):
+            log.exception("the batch of errors %r cannot be read; the others go on", name)
+            return None
+
     def next_task(self, person: str) -> JSON:
         """Return the next wrong answer for a person, or None if there is none, with how many are left."""
         me = annotator_key(person)
         for name in error_reviews.names(self._lake):
-            try:
-                batch, people = error_reviews.load(self._lake, name), error_reviews.who(self._lake, name)
-            except (LakeError, KeyError, TypeError, ValueError):
-                log.exception("the batch of errors %r cannot be read; the others go on", name)
+            held = self._read(name)
+            if held is None:
                 continue
+            batch, people = held
             asked = {one.item: people.get(one.item, set()) for one in batch.items}
             left = [one for one in batch.items if me not in asked[one.item] and len(asked[one.item]) < batch.seats]
             if left:  # those that somebody has begun come first, so that items are finished
@@ -91,10 +124,17 @@ class Reviews:
         return found
 
 
-def router(reviews: Reviews, annotator: Any, picture: Callable[[bytes, dict[str, str]], Response]) -> APIRouter:
-    """Return the routes below ``/api/reviews``, all for annotators."""
+def router(
+    reviews: Reviews, annotator: Any, lead: Any, picture: Callable[[bytes, dict[str, str]], Response]
+) -> APIRouter:
+    """Return the routes below ``/api/reviews``: the list of batches for leads, all others for annotators."""
     routes = APIRouter()
-    Annotator = Annotated[Person, Depends(annotator)]  # noqa: N806 - a type
+    Annotator = Annotated[Person, Depends(annotator)]  # noqa: N806 - types
+    Lead = Annotated[Person, Depends(lead)]  # noqa: N806
+
+    @routes.get("/batches")
+    def batches(one: Lead) -> JSON:
+        return {"batches": reviews.batches()}
 
     @routes.get("/next")
     def next_task(one: Annotator) -> JSON:

@@ -96,6 +96,19 @@ def test_a_choice_that_cannot_be_is_refused(desk: Desk, changed: Shown, status: 
     assert error_reviews.said(desk.lake, "errors-1") == {}
 
 
+def test_a_lead_sees_how_far_each_batch_is(desk: Desk) -> None:
+    desk.lake.store.put("reviews/broken/batch.json", b"[]")
+    for person in (desk.ann, desk.ben):
+        choose(person, person.get("/api/reviews/next")["task"])
+    whole = {"name": "errors-1", "broken": False, "created_by": "lead", "items": 2, "seats": 2}
+    assert desk.lead.get("/api/reviews/batches")["batches"] == [
+        {"name": "broken", "broken": True},
+        {**whole, "said": 2, "wanted": 4, "finished": 1},
+    ]
+    for person in (desk.ann, desk.vera, desk.guest):
+        person.get("/api/reviews/batches", 403)
+
+
 def test_only_annotators_may_look(desk: Desk) -> None:
     task = desk.ann.get("/api/reviews/next")["task"]
     for person in (desk.lead, desk.vera, desk.guest):

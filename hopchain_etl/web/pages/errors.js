@@ -42,7 +42,7 @@ async function next() {
     ...task.steps.map((step, place) => choice("step", String(place + 1), `${place + 1}. ${step}`)),
     choice("step", "none", "none of them: in putting the results together, or elsewhere"),
   ]);
-  fill("kinds", kinds.map((kind) => choice("kind", kind.code, el("b", {}, kind.code), ` ${kind.label}`)));
+  fill("kinds", kinds.map(({ code, label }) => choice("kind", code, el("span", {}, el("b", {}, code), `: ${label}`))));
   byId("desk").hidden = false;
   byId("question").focus();
   return picture.show(task.image, task.width, task.height);

@@ -83,6 +83,21 @@ function brokenRow(one) {
       el("button", { type: "button", class: "small-button", on: { click: () => closeBatch(one.id) } }, "Close batch …"))));
 }
 
+/** Batches of wrong answers; the section is hidden where there is none. */
+async function loadReviews() {
+  const told = await call("api/reviews/batches");
+  byId("reviews-card").hidden = told.batches.length === 0;
+  byId("reviews").replaceChildren(table("Batches of wrong answers",
+    [["Batch"], ["By"], ["Finished"], ["Opinions", "number"], ["People for each", "number"]],
+    told.batches.map((one) => el("tr", {}, el("th", { scope: "row" }, one.name), one.broken
+      ? el("td", { colspan: 4 }, el("span", { class: "badge", data: { kind: "bad" } }, "broken"), " The log of the web server says why.")
+      : [cell(one.created_by),
+        el("td", {}, el("div", { class: "share" },
+          el("progress", { max: Math.max(1, one.items), value: one.finished, "aria-label": `${one.name}: finished` }),
+          el("span", {}, `${count(one.finished)} of ${count(one.items)}`))),
+        number(`${count(one.said)} of ${count(one.wanted)}`), number(count(one.seats))]))));
+}
+
 async function choose(id) {
   chosen = id;
   shown = 0;
@@ -97,7 +112,7 @@ async function refresh() {
   const one = batches.find((batch) => batch.id === chosen);
   byId("detail").hidden = !one || one.state === "broken";
   if (one && one.state !== "broken") await showDetail(one);
-  await Promise.all([loadPeople(), loadGold()]);
+  await Promise.all([loadPeople(), loadGold(), loadReviews()]);
 }
 
 async function showDetail(one) {

@@ -91,6 +91,13 @@ class Site:
             self.troubles.append(f"{user} asked for {request.url}")
 
 
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One site for all files: starting Airflow takes longer than most tests."""
+    with running(tmp_path_factory.mktemp("site")) as it:
+        yield it
+
+
 @contextmanager
 def running(folder: Path) -> Iterator[Site]:
     """Yield a site below ``folder``; everything is stopped at the end."""

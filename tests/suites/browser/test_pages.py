@@ -18,7 +18,6 @@ import csv
 import re
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +25,13 @@ import pyarrow.parquet as pq
 import pytest
 from audit import audit
 from playwright.sync_api import FrameLocator, Page, expect
-from sites import ANNOTATORS, SCRIPT, Site, build_of, desk_of, running, shot
+from sites import ANNOTATORS, SCRIPT, Site, build_of, desk_of, shot
 
 from hopchain_etl.annotation import batches
 from hopchain_etl.demo import demo
 from hopchain_etl.lake.lake import key_part
 
 WORKS = '#photo[src^="api/queries/"]:visible, #notice:visible'
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with running(tmp_path_factory.mktemp("site")) as it:
-        yield it
 
 
 # --- annotators ---
