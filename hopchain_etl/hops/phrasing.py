@@ -28,6 +28,7 @@ PARTS = frozenset(
 )  # fmt: skip
 # Parts of charts: flat, so that none is further away, and the text on or beside them is their value.
 CHART_PARTS = frozenset({"bar", "bar segment", "slice", "legend patch", "cell"})
+LEGEND = "legend patch"  # its colour is that of what it explains
 ONE_DISTANCE = 3.0  # largest ratio of box areas at which objects count as equally far away
 SLIVER = 6.0  # of the largest: a smaller part of a thing that the edge cuts off is a sliver
 EDGE = 2.0  # px
@@ -95,7 +96,7 @@ def _is_plain_to_see(scene: Scene, phrase: str, rel: Relation, found: Instance, 
     Not so for the sliver of a thing that the edge cuts off; for the leftmost (largest) of one that is clearly of its
     kind; for what is beside or nearest, but of a size that puts it far behind or before the anchor; for what is called
     directly beside by its colour, as another of its kind is in between; or if another of its kind is nearer on that
-    side, out of the row.
+    side, out of the row. A legend explains a chart by its colours, wherever it stands.
     """
     alike = [one for one in scene.instances if one.category == found.category and one.id != found.id]
     if _is_cut_off(scene, found) and any(one.box_area > SLIVER * found.box_area for one in alike):
@@ -105,6 +106,8 @@ def _is_plain_to_see(scene: Scene, phrase: str, rel: Relation, found: Instance, 
         return rel is Relation.NAMED or clear > 1
     if rel not in SIDES | {Relation.NEAREST}:
         return True
+    if (found.category == LEGEND) != (anchor.category == LEGEND):
+        return False
     if found.category == anchor.category and found.category not in CHART_PARTS:
         areas = sorted(one.box_area for one in (found, anchor))
         if areas[1] > ONE_DISTANCE * areas[0]:
@@ -165,10 +168,12 @@ def _is_cut_off(scene: Scene, one: Instance) -> bool:
 def ways_to_count(name: str, anchor: Instance) -> list[Relation]:
     """Return the relations to ``anchor`` in which one may count: lines of text above and below, never beside.
 
-    Parts are also counted as parts of the anchor.
+    Parts are also counted as parts of the anchor; entries of a legend only beside each other.
     """
     if name == TEXT:
         return [Relation.ABOVE, Relation.BELOW]
+    if (parse_phrase(name)[1] == LEGEND) != (anchor.category == LEGEND):  # where a legend stands tells nothing
+        return []
     return [*sorted(SIDES), *((Relation.IN,) if may_be_part(name, anchor) else ())]
 
 
@@ -179,6 +184,12 @@ def may_be_part(name: str, anchor: Instance) -> bool:
     """
     _, noun, _ = parse_phrase(name)
     return noun in PARTS and anchor.category not in (TEXT, noun, *PARTS)
+
+
+def may_have_its_colour(name: str, anchor: Instance) -> bool:
+    """Return whether people would go from ``anchor`` to the thing of its colour: between a chart and its legend."""
+    kinds = {name, anchor.category}
+    return LEGEND in kinds and len(kinds) == 2 and kinds <= CHART_PARTS - {"cell"}
 
 
 def _is_page(scene: Scene) -> bool:

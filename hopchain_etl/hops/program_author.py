@@ -17,7 +17,7 @@ from hopchain_etl.hops.checks import is_sound
 from hopchain_etl.hops.colours import COLOURS
 from hopchain_etl.hops.expression import letters
 from hopchain_etl.hops.instance import Instance, TruthValue, shows_colour
-from hopchain_etl.hops.phrasing import CHART_PARTS, CLOTHED, ways_to_count
+from hopchain_etl.hops.phrasing import CHART_PARTS, CLOTHED, LEGEND, ways_to_count
 from hopchain_etl.hops.query import Hop, Query, Read, Relation
 from hopchain_etl.hops.render import Condition, HopLine, render
 from hopchain_etl.hops.scene import Scene
@@ -83,7 +83,9 @@ def _walk(finder: StepFinder, rng: random.Random, length: int) -> list[Step] | N
         # A step that the instance before allows as well would be a shortcut.
         known = finder.exits(path[-2].target) if len(path) > 1 else []
         choices = [
-            step for step in finder.exits(path[-1].target) if step.target.id not in visited and step not in known
+            step
+            for step in finder.exits(path[-1].target)
+            if step.target.id not in visited and step not in known and not _is_told(path[-1], step)
         ]
         if not choices:
             break
@@ -91,6 +93,11 @@ def _walk(finder: StepFinder, rng: random.Random, length: int) -> list[Step] | N
         rel = rng.choice([move for move in MOVES if move in rels])  # the relation first, so that all are used
         path.append(rng.choice([step for step in choices if step.rel is rel]))
     return path if len(path) >= 3 else None
+
+
+def _is_told(here: Step, step: Step) -> bool:
+    """Return whether a step goes by the colour of a thing of which the words say it."""
+    return step.rel is Relation.MATCHING and here.category != here.target.category
 
 
 def _read_along(finder: StepFinder, rng: random.Random, path: Sequence[Step], hops: int) -> list[HopLine]:
@@ -106,9 +113,15 @@ def _read_along(finder: StepFinder, rng: random.Random, path: Sequence[Step], ho
     lines: list[HopLine] = []
     for place, step in enumerate(path):
         last = place == len(path) - 1
-        to = None if place == 0 else f"h{_hop_of(lines, path[place - 1].target)}"
-        line = _reading(finder, step.target, Hop((step.target.id,), step.category, step.rel, to), said, rng)
-        lines.append(line if last or rng.random() < 0.75 else HopLine(line.hop.without_reading(), step.target))
+        to = None if place == 0 else f"h{_hop_of(lines, path[place - 1].target, step.rel)}"
+        hop = Hop((step.target.id,), step.category, step.rel, to)
+        line = _reading(finder, step.target, hop, said, rng)
+        if not last and path[place + 1].rel is Relation.MATCHING:
+            leading = _leading_on(step.target, line, len(lines) + 1, room=extra > 0)
+            lines += leading
+            extra -= len(leading) - 1
+        else:
+            lines.append(line if last or rng.random() < 0.75 else HopLine(line.hop.without_reading(), step.target))
         here = f"h{len(lines)}"
         if extra and (last or (extra > ends_unread and rng.random() < 0.5)):  # nothing else would use the last hop
             between = _read_again(finder, step, here, lines[-1], said, rng) or _count_from(
@@ -133,12 +146,21 @@ def _reading(finder: StepFinder, one: Instance, hop: Hop, said: Collection[str],
         value = Fraction(text)
         condition = _threshold(value, rng) if rng.random() < 0.25 else None
         return HopLine(replace(hop, read=Read.NUMBER, value=value), one, condition)
-    if hop.category == "word" and _PLAIN_WORD.fullmatch(text):
+    if (hop.category == "word" or one.category == LEGEND) and _PLAIN_WORD.fullmatch(text):
         condition = _threshold(Fraction(letters(text)), rng) if rng.random() < 0.25 else None
         return HopLine(replace(hop, read=Read.TEXT, value=text), one, condition)
-    if one.colour and one.category not in CLOTHED and f"{one.colour} {one.category}" not in said:
+    told = one.category in CLOTHED or hop.rel is Relation.MATCHING  # it has the colour of the one before
+    if one.colour and not told and f"{one.colour} {one.category}" not in said:
         return HopLine(replace(hop, read=Read.COLOUR, value=one.colour), one, _colour_condition(finder, one, rng))
     return HopLine(hop, one)
+
+
+def _leading_on(one: Instance, line: HopLine, number: int, room: bool) -> list[HopLine]:
+    """Return hop ``number`` so that the next can go by its colour: after its value if there is ``room`` for a hop."""
+    if room and line.hop.read is Read.NUMBER:
+        seen = Hop((one.id,), one.category, Relation.NAMED, f"h{number}", Read.COLOUR, value=one.colour)
+        return [line, HopLine(seen, one)]
+    return [HopLine(replace(line.hop, read=Read.COLOUR, value=one.colour), one)]
 
 
 def _read_again(
@@ -207,7 +229,7 @@ def _colour_condition(finder: StepFinder, one: Instance, rng: random.Random) -> 
 def _term(number: int, line: HopLine) -> Term | None:
     """Return the term of hop ``number``; None if it reads nothing."""
     hop = line.hop
-    if hop.read is None or hop.value is None:
+    if not line.is_term or hop.value is None:
         return None
     plain = f"letters(h{number})" if hop.read is Read.TEXT else f"h{number}"
     if line.condition is None:
@@ -237,9 +259,10 @@ def _combine(terms: Sequence[Term], rng: random.Random) -> tuple[str, list[str],
     return expr, signs, total
 
 
-def _hop_of(lines: Sequence[HopLine], one: Instance) -> int:
-    """Return the number of the hop that found ``one``."""
-    return next(number for number, line in enumerate(lines, start=1) if line.hop.target == (one.id,))
+def _hop_of(lines: Sequence[HopLine], one: Instance, rel: Relation) -> int:
+    """Return the number of the hop that found ``one``; of the one that read its colour for what has the same."""
+    here = [(number, line.hop) for number, line in enumerate(lines, start=1) if line.hop.target == (one.id,)]
+    return next(number for number, hop in here if rel is not Relation.MATCHING or hop.read is Read.COLOUR)
 
 
 def _is_new(draft: Query, drafts: Sequence[Query]) -> bool:

@@ -58,6 +58,11 @@ class HopLine:
     about: Instance | None
     condition: Condition | None = None
 
+    @property
+    def is_term(self) -> bool:
+        """Whether the reading is a number of the arithmetic; a colour without a condition only leads further."""
+        return self.hop.read is not None and (self.hop.read is not Read.COLOUR or self.condition is not None)
+
 
 def render(lines: Sequence[HopLine], signs: Sequence[str], rng: random.Random) -> str:
     """Return the question text for ``lines``, whose readings are combined from left to right by ``signs``."""
@@ -67,7 +72,7 @@ def render(lines: Sequence[HopLine], signs: Sequence[str], rng: random.Random) -
     for place, line in enumerate(lines):
         if line.hop.referent and not (line.hop.rel is Relation.NAMED and line.hop.to):
             sentences.append(rng.choice(_MOVE if place else _START).format(it=_noun_phrase(line.hop, rng)))
-        if line.hop.read:
+        if line.is_term:
             names.append(next(letters))
             sentences.append(_reading(line, names[-1], rng))
     sentences.append(_final(names, signs, rng))
@@ -92,6 +97,7 @@ def _noun_phrase(hop: Hop, rng: random.Random) -> str:
         Relation.IN: (f"the {thing} that is in it or a part of it",),
         Relation.ON: (f"the {thing} on it",),
         Relation.OTHER: (f"the other {thing}",),
+        Relation.MATCHING: (f"the {thing} of the same colour", f"the {thing} that has the same colour"),
         Relation.NEAREST_VALUE: ("the other number whose value comes closest to it",),
         Relation.LARGEST: (f"the {thing} in the tallest letters" if noun == "text" else f"the largest {thing}",),
         Relation.TALLEST: (f"the tallest {thing}",),
@@ -118,6 +124,13 @@ def _reading(line: HopLine, letter: str, rng: random.Random) -> str:
         return rng.choice(
             (f"Call this number {letter}.", f"Let {letter} be this number.", f"Note it down as {letter}.")
         )
+    if hop.category != "word":
+        return rng.choice(
+            (
+                f"Count the letters of {_word(line)}; that is {letter}.",
+                f"Let {letter} be how many letters {_word(line)} has.",
+            )
+        )
     return rng.choice(
         (
             f"Count the letters of this word; that is {letter}.",
@@ -132,6 +145,11 @@ def _value(line: HopLine) -> str:
     if line.hop.category == "number" or line.about is None:
         return "this number"
     return f"the value printed {'in' if line.about.category == 'cell' else 'at'} it"
+
+
+def _word(line: HopLine) -> str:
+    """Return what to call the word that a hop reads: a word, or what a legend says of a colour."""
+    return "this word" if line.hop.category == "word" else "the word beside it"
 
 
 def _count(hop: Hop, letter: str, rng: random.Random) -> str:
@@ -154,7 +172,7 @@ def _condition(line: HopLine, asked: Condition, letter: str, rng: random.Random)
     test = {
         Read.COLOUR: f"it is mainly {asked.asked}",
         Read.NUMBER: f"{_value(line)} is greater than {asked.asked}",
-        Read.TEXT: f"this word has more than {asked.asked} letters",
+        Read.TEXT: f"{_word(line)} has more than {asked.asked} letters",
     }[line.hop.read or Read.COLOUR]
     return rng.choice(
         (

@@ -11,13 +11,21 @@ from typing import NamedTuple
 
 from hopchain_etl.hops.colours import COLOURS
 from hopchain_etl.hops.instance import AmbiguousError, Instance, parse_phrase
-from hopchain_etl.hops.phrasing import CHART_PARTS, is_countable, is_natural_phrase, may_be_part, names, phrases
+from hopchain_etl.hops.phrasing import (
+    CHART_PARTS,
+    is_countable,
+    is_natural_phrase,
+    may_be_part,
+    may_have_its_colour,
+    names,
+    phrases,
+)
 from hopchain_etl.hops.query import EXTREMES, SIDES, Relation
 from hopchain_etl.hops.scene import Scene
 
 PLAIN_NUMBER = re.compile(r"[1-9]\d{0,2}")
 MOVES = (*sorted(SIDES), Relation.NEAREST, Relation.NEAREST, Relation.INSIDE, Relation.IN, Relation.OTHER,
-         Relation.NEAREST_VALUE)  # fmt: skip
+         Relation.NEAREST_VALUE, Relation.MATCHING)  # fmt: skip
 
 
 class Step(NamedTuple):
@@ -101,12 +109,14 @@ class StepFinder:
                     continue
                 if rel is Relation.IN and not may_be_part(name, anchor):
                     continue
+                if rel is Relation.MATCHING and not (anchor.colour and may_have_its_colour(name, anchor)):
+                    continue
                 yield from self._try(name, rel, anchor)
 
     def _try(self, phrase: str, rel: Relation, anchor: Instance | None) -> Iterator[Step]:
-        value = anchor.number if rel is Relation.NEAREST_VALUE and anchor else None
+        sought = {Relation.NEAREST_VALUE: anchor.number, Relation.MATCHING: anchor.colour} if anchor else {}
         try:
-            found = self.scene.find(phrase, rel, anchor, value)
+            found = self.scene.find(phrase, rel, anchor, sought.get(rel))
         except AmbiguousError:
             return
         alone = anchor is not None and len(self.scene.matching(phrase)) == 1  # so the anchor is not needed

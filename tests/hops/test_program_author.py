@@ -151,6 +151,36 @@ def test_values_of_a_chart_are_read_where_they_are_printed() -> None:
         assert reading(query.question, scene) == query.answer, query.question
 
 
+def chart_with_legend() -> Scene:
+    """Eight bars of four colours with printed values, and the legend's patches of the same colours with their words."""
+    colours = ("red", "green", "blue", "orange")
+    bars = (
+        thing(f"bar{n}", "bar", 60 + 100 * n, 700 - 8 * value, 70, 8 * value, text=str(value), masked=True,
+              colour=colours[n % 4])
+        for n, value in enumerate((42, 17, 65, 23, 58, 31, 12, 49))
+    )  # fmt: skip
+    patches = (
+        thing(f"patch{n}", "legend patch", 60 + 180 * n, 40, 40, 20, text=word, masked=True, colour=colours[n])
+        for n, word in enumerate(("Wood", "Paper", "Steel", "Glass"))
+    )
+    return Scene((*bars, *patches), SCENE_WIDTH, SCENE_HEIGHT)
+
+
+def test_a_bar_leads_to_the_entry_of_the_legend_that_has_its_colour() -> None:
+    scene = chart_with_legend()
+    queries = write_queries(scene, 40, tries=2_500)
+    led = [hop for query in queries for hop in query.hops if hop.rel is Relation.MATCHING]
+    assert led
+    assert {hop.category for hop in led} == {"legend patch"}  # two bars have the colour of each
+    for query in queries:
+        assert check(query, scene) == ([], 0.0)
+        assert reading(query.question, scene) == query.answer, query.question
+        for hop in query.hops:
+            if hop.rel is Relation.MATCHING:
+                assert hop.to_hop
+                assert scene.get(hop.target[0]).colour == query.hops[hop.to_hop - 1].value
+
+
 def with_buttons() -> Scene:
     """Three devices of one size in a row, with one, two and three buttons on them, and a plain box."""
     bodies = [shaped(f"d{n}", "device", disc(150 + 330 * n, 400, 130 - 20 * n), "grey") for n in range(3)]

@@ -171,6 +171,13 @@ class Walk:
             raise UnclearError(f"{m[0]!r}: the thing at hand is none itself")
         return one(self.others(m["noun"], m["colour"]), m[0])
 
+    def alike(self, m: re.Match[str]) -> ReadInstance:
+        """The only one of the colour that the thing at hand has."""
+        colour = self.here().colour
+        if colour is None:
+            raise UnclearError(f"{label(self.here())} has no one colour")
+        return one([t for t in self.others(m["noun"]) if is_coloured(t, colour)], m[0])
+
     def closest_value(self, m: re.Match[str]) -> ReadInstance:
         value = self.value()
         ranked = sorted((abs(Fraction(t.text or 0) - value), n) for n, t in enumerate(self.others("number")))
@@ -213,6 +220,10 @@ class Walk:
         number = rf"(?:this number|that number|it|its value) is (?P<than>[a-z]+) than (?P<const>{CONST})"
         printed = rf"the value printed (?:at|in) it is (?P<than>[a-z]+) than (?P<const>{CONST})"
         letters = rf"(?:this word|that word|it) has (?P<than>[a-z]+) than (?P<const>{CONST}) letters"
+        if m := re.fullmatch(
+            rf"the word beside it has (?P<than>[a-z]+) than (?P<const>{CONST}) letters", condition, re.I
+        ):
+            return compares(self.letters(), m["than"], Fraction(m["const"]))
         if m := re.fullmatch(number, condition, re.I):
             self.spoken_of("number")
             return compares(self.value(), m["than"], Fraction(m["const"]))
@@ -244,6 +255,12 @@ class Walk:
             return self.value()
         if re.fullmatch(r"the value (?:that is )?printed (?:at|in) it", phrase, re.I):
             return self.value()
+        if re.fullmatch(
+            r"(?:the number of|count the) letters of the word beside it|how many letters the word beside it has",
+            phrase,
+            re.I,
+        ):
+            return self.letters()
         word = r"(?:this|that|the) word"
         if re.fullmatch(
             rf"(?:the number of |count )?(?:all )?(?:its|the) letters(?: (?:in|of) (?:{word}|it))?"
@@ -279,6 +296,7 @@ REFERENCES: list[tuple[str, Callable[[Walk, re.Match[str]], ReadInstance]]] = [
      Walk.lettered),
     (rf"the other number (?:whose value (?:comes|is)|with the value) (?:closest|nearest) to (?:{IT}|its own)",
      Walk.closest_value),
+    (rf"the {NOUN} (?:of|that has) the same colour", Walk.alike),
     (rf"the other {THING}{IN_PICTURE}?", Walk.other),
     (rf"the {THING} (?:that is )?{HELD}", Walk.held),
     (rf"the {NOUN} (?:printed|written) on {IT}", Walk.printed),
