@@ -22,7 +22,7 @@ from hopchain_etl.hops.numbers import is_too_long
 from hopchain_etl.hops.query import Value
 
 MAX_LENGTH = 400  # characters; an expression comes from a model, and parsing is recursive
-_TOKEN = re.compile(r'\s*(?:(\d+(?:\.\d+)?)|(h[1-9]\d?)\b|"([^"]*)"|(if|letters)\b|(==|!=|<=|>=|[-+*/(),<>]))')
+_TOKEN = re.compile(r'\s*(?:([0-9]+(?:\.[0-9]+)?)|(h[1-9][0-9]?)\b|"([^"]*)"|(if|letters)\b|(==|!=|<=|>=|[-+*/(),<>]))')
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,

@@ -12,9 +12,12 @@ Accepted forms of a declared answer, and how ambiguous forms are read:
 ``1.234,5`` ``1.234.567``  European, if no other reading is possible: 1234.5 and 1234567
 ``1,5``  ``1,23,456``      no number: a decimal comma, a list and a typing error look the same
 ``24 %``                   24: a percent sign is a unit, and questions ask for the number that is written there
+``24 cm^2``  ``24 m²``     24: a unit may have a power, also as ``24 \text{ cm}^{2}``
+``-\boxed{24}``            -24: a minus sign that touches the box; one after a space is a dash, or of an expression
+``\boxed{24}^2``           no number: a power at the box makes it another one
 ``24 apples``  ``24cm``    24: a unit may follow; one that is a multiplier or a variable (k, M, pairs, x, pi) may not
 ``3 1/2``  ``\frac{7}{2}`` 7/2; the fraction of a mixed number must be proper
-``twenty-four``            24; digits and a magnitude word (``2.5 million``, ``2 dozen``) as well
+``twenty-four``            24; digits and a magnitude word (``2.5 million``, ``2 dozens``, ``3 lakh``) as well
 ``1.5e3``                  1500; an exponent has at most two digits
 ``24 or 25`` ``~24`` ``24?`` no number: uncertain answers, ordinals, ratios, ranges and sums are not accepted
 ========================== ===========================================================================================
@@ -32,6 +35,8 @@ from hopchain_etl.hops.number_words import MAGNITUDES, NUMBER_WORDS, number_from
 MAX_LENGTH = 200  # characters of a declared answer; longer texts are not a number
 
 _TAG = re.compile(r"<(/?)answer\s*>", re.IGNORECASE)
+_MINUS = re.compile(r"(?:^|[\s$=:,(\[{])[-\u2212]$")  # directly before a box; after a digit it subtracts
+_RAISED = re.compile(r"\s*(?:\^(?!\s*\{?\s*\\circ)|[²³])")  # directly behind a box; degrees are a unit
 _BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
 
 _SPACES = "\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t\r\n"
@@ -55,11 +60,14 @@ _LATEX = (
     (re.compile(r"\\[,;: ]|\\q?quad(?![A-Za-z])|(?<=\S)~(?=\S)"), " "),
     (re.compile(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|\\degree"), "\u00b0"),
     (re.compile(r"\\([%$])"), r"\1"),
+    (re.compile(r"\^\s*\{\s*(-?[1-3])\s*\}"), r"^\1"),
     (re.compile(r"\\[cdt]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))"), r" \1\2/\3\4 "),
 )
 _WRAPPED = re.compile(
-    r"(?:\\(?:text(?:bf|it|rm|sf|tt|up)?|math(?:rm|bf|it|sf|tt|normal)|operatorname|mbox|boxed|fbox))?\s*\{([^{}]*)\}"
+    r"(?:\\(?:text(?:bf|it|rm|sf|tt|up)?|math(?:rm|bf|it|sf|tt|normal)|operatorname|boldsymbol|pmb|bm|emph|mbox|boxed|fbox))?\s*\{([^{}]*)\}"
 )
+_POWER = re.compile(r"(?<=[a-zµ]) ?\^ ?(-?[1-3])(?!\d)", re.IGNORECASE)
+_PER = re.compile(r"(?<=[a-zµ0-9]) ?/ ?(?=[a-zµ])", re.IGNORECASE)
 _MARKS = ("**", "__", "*", "_", "`", '"', "'", "$$", "$")
 
 _LEAD = re.compile(
@@ -85,7 +93,8 @@ st nd rd th bn mn tn pi mio mrd mil tril nan inf exp sqrt pair pairs couple coup
 half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths seventh sevenths eighth eighths
 ninth ninths tenth tenths hundredth hundredths thousandth thousandths squared cubed factorial doubled tripled halved
 or and not no nor is isn are aren was be but if to plus minus times over by divided mod modulo negative more less fewer
-than maybe perhaps probably possibly about around approximately roughly unless unsure wrong incorrect instead otherwise
+than maybe perhaps probably possibly about around approximately approximate approx appx circa ca roughly estimated
+estimate est ish grand unless unsure wrong incorrect instead otherwise
 vs versus either at least most between
 """
 _NOT_UNITS = frozenset(_NOT_UNIT_WORDS.split()) | NUMBER_WORDS | frozenset(MAGNITUDES)
@@ -179,24 +188,31 @@ def _tagged(text: str) -> list[str]:
 
 
 def _boxed(text: str) -> list[str]:
-    """Return the contents of the outermost, closed, not empty boxes; in one pass, for any brace structure."""
+    """Return the contents of the outermost, closed, not empty boxes; in one pass, for any brace structure.
+
+    With a minus sign that touches the box from outside, and the sign of a power behind it: these change the number.
+    """
     if "box" not in text:
         return []
     places: list[str] = []
-    open_braces: list[int | None] = []  # start of the content for a box, None for any other brace
+    open_braces: list[re.Match[str] | None] = []  # the opening of a box, None for any other brace
     boxes = 0
     for token in _BRACE.finditer(text):
         brace = token[0]
         if brace == "{":
             open_braces.append(None)
         elif brace[-1] == "{" and len(brace) > 2:
-            open_braces.append(token.end())
+            open_braces.append(token)
             boxes += 1
-        elif brace == "}" and open_braces and (start := open_braces.pop()) is not None:
+        elif brace == "}" and open_braces and (box := open_braces.pop()):
             boxes -= 1
             if not boxes:
-                places.append(text[start : token.start()].strip())
-    return [place for place in places if place]
+                place = text[box.end() : token.start()].strip()
+                sign = _MINUS.search(text, max(0, box.start() - 2), box.start())
+                power = _RAISED.match(text, token.end())
+                if place:
+                    places.append(f"{'-' if sign else ''}{place}{power[0] if power else ''}")
+    return places
 
 
 def _plain(text: str) -> str:
@@ -211,11 +227,12 @@ def _plain(text: str) -> str:
             text, unwrapped = _WRAPPED.subn(r" \1 ", text)
             if not unwrapped:
                 break
+        text = _PER.sub("/", _POWER.sub(r"^\1", text))
     text = " ".join(text.split())
     for mark in _MARKS:
         if len(text) > 2 * len(mark) and text.startswith(mark) and text.endswith(mark):
             text = text[len(mark) : -len(mark)].strip()
-    return text[:-1] if text.endswith(".") and not text.endswith("..") else text
+    return text[:-1] if text.endswith((".", ",", ";")) and text[-2:-1] not in (".", ",", ";") else text
 
 
 def _spelled(char: str) -> str:

@@ -18,7 +18,8 @@ _THOUSANDS = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion":
 _PART = {word: n for n, word in enumerate(_SHARES) if n >= 2} | {"fourth": 4, "tenth": 10}
 _PARTS = {f"{word}s": n for word, n in _PART.items() if n > 2} | {"halves": 2}
 
-MAGNITUDES = {"hundred": 100, "dozen": 12, **_THOUSANDS}
+_SINGULAR = {"hundred": 100, "dozen": 12, "lakh": 10**5, "crore": 10**7, **_THOUSANDS}
+MAGNITUDES = _SINGULAR | {f"{word}s": n for word, n in _SINGULAR.items()}  # after digits: 2 million, 2 millions
 NUMBER_WORDS = frozenset(_SMALL) | frozenset(_TENS) | {"point"}
 
 _FIRST, _NEXT = re.compile("([a-z]+)", re.IGNORECASE), re.compile("[ -]([a-z]+)", re.IGNORECASE)

@@ -67,8 +67,8 @@ EXTREMES = frozenset({Relation.LARGEST, Relation.SMALLEST, Relation.TALLEST, Rel
 BY_VALUE = frozenset({Relation.NEAREST_VALUE, Relation.MATCHING})  # found by a reading, not by a place
 GEOMETRIC = SIDES | DEPTH | HOLDS | EXTREMES | {Relation.NEAREST, Relation.MATCHING}
 
-_HOPS = re.compile(r"h[1-9]\d?(?:\+h[1-9]\d?)*|letters\(h[1-9]\d?\)")
-_HOP_NUMBER = re.compile(r"h(\d+)")
+_HOPS = re.compile(r"h[1-9][0-9]?(?:\+h[1-9][0-9]?)*|letters\(h[1-9][0-9]?\)")
+_HOP_NUMBER = re.compile(r"h([0-9]+)")
 
 
 class QueryError(ValueError):

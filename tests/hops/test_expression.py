@@ -38,7 +38,8 @@ def test_evaluates_exactly(text: str, value: Fraction) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "1+", "h0", "h1 h2", "(1", "1)", "max(h1,h2)", "__import__('os')", "if(1,2)", "letters(3)", "h1=2", "1e9",
-     "'a'", '"a', "(" * 60 + "1" + ")" * 60, "1" * 401],
+     "'a'", '"a', "(" * 60 + "1" + ")" * 60, "1" * 401, "h1*\u0663",
+     "h\u0661"],
 )  # fmt: skip
 def test_rejects_what_is_not_in_the_language(text: str) -> None:
     with pytest.raises(ExpressionError):

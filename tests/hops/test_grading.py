@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from hopchain_etl.hops.grading import declared_answer, is_correct, parse_number
 from hopchain_etl.hops.query import decimal_text
-from support.grading_cases import COMPLETIONS, NUMBERS
+from support.declared_numbers import NUMBERS
+from support.graded_completions import COMPLETIONS
 
 
 @pytest.mark.parametrize(("text", "number"), NUMBERS)

@@ -27,7 +27,7 @@ def hop_count(context: QueryContext) -> str | None:
 def forward_reference(context: QueryContext) -> str | None:
     """A hop refers only to hops before it, and the expression only to hops that exist."""
     for number, hop in context.query.numbered():
-        if hop.to is not None and hop.to_hop is None and not re.fullmatch(r"\d{1,6}(\.\d{1,3})?", hop.to):
+        if hop.to is not None and hop.to_hop is None and not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", hop.to):
             return f"h{number} refers to {hop.to!r}"
         if hop.to_hop is not None and hop.to_hop >= number:
             return f"h{number} refers to {hop.to}"

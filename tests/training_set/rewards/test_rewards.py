@@ -12,7 +12,7 @@ from hopchain_etl.training_set.rewards import grade, text_of
 from hopchain_etl.training_set.rewards.swift import HopChainAccuracy, HopChainFormat, orms
 from hopchain_etl.training_set.rewards.trl import accuracy_reward, format_reward
 from hopchain_etl.training_set.rewards.verl import compute_score
-from support.grading_cases import COMPLETIONS
+from support.graded_completions import COMPLETIONS
 
 
 def conversation(text: str) -> list[dict[str, Any]]:
