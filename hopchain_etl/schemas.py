@@ -6,6 +6,8 @@ encodings of the same pixels. ``intake`` and ``shard`` are partition folders, no
 
 from __future__ import annotations
 
+from typing import overload
+
 import pyarrow as pa
 
 BOX = pa.list_(pa.float32(), 4)
@@ -304,3 +306,12 @@ def input_column(table: str) -> str:
     if table == "images":
         return "uri"
     return "image_id" if "image_id" in TABLES[table].names else "query_id"
+
+
+@overload
+def storable(text: str) -> str: ...
+@overload
+def storable(text: str | None) -> str | None: ...
+def storable(text: str | None) -> str | None:
+    """Return a text without halves of surrogate pairs, which JSON can hold and Parquet cannot."""
+    return text if text is None else text.encode(errors="replace").decode()

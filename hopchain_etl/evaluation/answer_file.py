@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun, RunHeader, storable
+from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun, RunHeader
 from hopchain_etl.evaluation.grade import GRADER
 from hopchain_etl.evaluation.questions import Choice, Question, Questions
 from hopchain_etl.evaluation.run import Rows, sampling_of
+from hopchain_etl.schemas import storable
 from hopchain_etl.training_set.dataset import VARIANTS
 
 Key = tuple[str, str, bool, int]  # item, variant, whether the photo was seen, sample

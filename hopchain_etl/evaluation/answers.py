@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -116,15 +116,6 @@ class EvaluationRun:
         except (TypeError, KeyError, ValueError, pa.ArrowInvalid) as error:
             raise EvaluationError(f"{folder} holds no evaluation run that this version reads: {error}") from error
         return cls(header, answers)
-
-
-@overload
-def storable(text: str) -> str: ...
-@overload
-def storable(text: str | None) -> str | None: ...
-def storable(text: str | None) -> str | None:
-    """Return a text without halves of surrogate pairs, which JSON can hold and Parquet cannot."""
-    return text if text is None else text.encode(errors="replace").decode()
 
 
 def _write(file: Path, write: Callable[[Path], object]) -> None:

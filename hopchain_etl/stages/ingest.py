@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from functools import partial
 from types import TracebackType
 
@@ -36,6 +38,7 @@ from hopchain_etl.lake.lock import lake_lock
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore, RefusedError, StoreError
 from hopchain_etl.lake.view import View, each
 from hopchain_etl.quality.validator import QualityError, Validator
+from hopchain_etl.schemas import storable
 from hopchain_etl.settings import IngestSettings
 from hopchain_etl.stages.listing import Intake, intakes, list_intake, listing
 from hopchain_etl.stages.near_duplicates import COLUMNS, ImageIndex
@@ -303,11 +306,19 @@ class Ingest:
             "phash": picture.phash,
             "group": group,
             "near": near,
-            "source": decoded.metadata.get("source") or self._settings.source,
-            "license": decoded.metadata.get("license") or self._settings.license,
+            "source": _decoded(decoded.metadata.get("source")) or self._settings.source,
+            "license": _decoded(decoded.metadata.get("license")) or self._settings.license,
         }
         known.add(made)
         return Accepted([made]), decoded
+
+
+def _decoded(value: str | None) -> str | None:
+    """Return a value of an object's metadata as it was meant: S3 gives what is not ASCII as RFC 2047 encoded words."""
+    try:
+        return storable(str(make_header(decode_header(value)))) if value and "=?" in value else value
+    except (LookupError, ValueError, HeaderParseError):
+        return value
 
 
 def _settled(lake: Lake, shard: Shard) -> dict[str, Outcome]:

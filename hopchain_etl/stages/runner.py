@@ -22,6 +22,7 @@ from hopchain_etl import schemas
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.quality.validator import Validator
+from hopchain_etl.schemas import storable
 from hopchain_etl.stages.quarantine import History, QuarantinedRow, history
 from hopchain_etl.stages.shard_result import RowBuffer, ShardResult
 
@@ -258,18 +259,19 @@ def _reject_inputs_without_output(
 
 
 def _reject(stage: Stage, row: Row, rejected: Rejected, scope: str, outcome: str = "rejected") -> Row:
-    payload = json.dumps(rejected.payload, sort_keys=True, default=str) if rejected.payload is not None else None
+    payload = rejected.payload  # may be what a model wrote
+    text = None if payload is None else json.dumps(payload, sort_keys=True, default=str, ensure_ascii=False)
     return {
         "stage": stage.name,
         "scope": scope,
         "outcome": outcome,
         "reason": rejected.reason,
-        "detail": rejected.detail,
+        "detail": storable(rejected.detail),
         "input_id": row.get("input_id"),
         "image_id": row.get("image_id"),
         "uri": row.get("uri"),
         "etag": row.get("etag"),
-        "payload": payload,
+        "payload": storable(text),
     }
 
 

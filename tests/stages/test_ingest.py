@@ -55,7 +55,9 @@ def _one_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_photo_becomes_a_row_and_a_blob(lake: Lake, source: ObjectStore) -> None:
     plain, turned = photo(1), saved(picture(2), exif=_turned())
     upload(source, {"plain.jpg": plain, "turned.jpg": turned})
-    source.put("named.png", saved(picture(3), "PNG"), {"source": "archive", "license": "CC-BY-4.0"})
+    source.put(
+        "named.png", saved(picture(3), "PNG"), {"source": "=?UTF-8?B?QXJjaGl2IE3DvG5jaGVu?=", "license": "CC-BY-4.0"}
+    )
     result = take(lake, source, source="camera", license="CC0-1.0")
     assert result == IngestResult("night-1", (Shard("night-1", 0),), listed=3, new=3, ok=3, rejected=0, failed=0)
     rows = {row["uri"].rsplit("/", 1)[1]: row for row in images(lake)}
@@ -65,7 +67,7 @@ def test_a_photo_becomes_a_row_and_a_blob(lake: Lake, source: ObjectStore) -> No
     assert Image.open(io.BytesIO(lake.blob(rows["turned.jpg"]["blob_sha"]))).size == (120, 160)
     assert (rows["turned.jpg"]["width"], rows["turned.jpg"]["height"]) == (120, 160)
     assert (rows["plain.jpg"]["source"], rows["plain.jpg"]["license"]) == ("camera", "CC0-1.0")
-    assert (rows["named.png"]["source"], rows["named.png"]["license"]) == ("archive", "CC-BY-4.0")
+    assert (rows["named.png"]["source"], rows["named.png"]["license"]) == ("Archiv München", "CC-BY-4.0")
     assert rows["named.png"]["format"] == "PNG"
     assert rows["named.png"]["group"] == rows["named.png"]["image_id"]
     etags = {source.uri(entry.key): entry.etag for entry in source.list_objects()}

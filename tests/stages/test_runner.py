@@ -42,7 +42,7 @@ class Three:
             if number % 100 == 0:
                 yield Failed("cut", made[:1])
             elif number % 10 == 0:
-                yield Rejected("dull", payload={"n": number})
+                yield Rejected("dull", "said \ud83d", {"n": number, "raw": "half \ud83d"})
             else:
                 yield Accepted(made, [Rejected("small", "one of them")])
 

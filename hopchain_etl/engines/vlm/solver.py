@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from hopchain_etl.engines.base import JSON, Identity, Reply, SolveJob
 from hopchain_etl.engines.vlm.call import ChatRequest, ChatResponse
 from hopchain_etl.engines.vlm.model import RoleModel
+from hopchain_etl.schemas import storable
 from hopchain_etl.settings import AskSettings, VlmSettings
 
 
@@ -33,5 +34,8 @@ class VlmSolver:
         return self._model.call(pictures, seed=job.sample, sees=job.with_image, question=job.question)
 
     def _content(self, job: SolveJob, answer: ChatResponse) -> JSON:
-        text = answer.text.encode(errors="replace").decode()  # an incomplete surrogate pair cannot be stored
-        return {"text": text, "finish_reason": answer.finish_reason, "tokens": answer.completion_tokens}
+        return {
+            "text": storable(answer.text),
+            "finish_reason": answer.finish_reason,
+            "tokens": answer.completion_tokens,
+        }

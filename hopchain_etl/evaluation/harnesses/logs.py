@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun, RunHeader, storable
+from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun, RunHeader
 from hopchain_etl.evaluation.grade import GRADER, grade
 from hopchain_etl.evaluation.run import Rows
 from hopchain_etl.hops.grading import parse_number
+from hopchain_etl.schemas import storable
 
 LONGEST_LINE = 64_000_000  # bytes; an answer with its prompt is below 1 MB
 _LONGEST_GOLD = 40  # characters of an exact number, see ``hops.grading``

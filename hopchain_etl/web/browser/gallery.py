@@ -15,6 +15,7 @@ from hopchain_etl import schemas
 from hopchain_etl.hops.describe import describe_confirmations
 from hopchain_etl.imaging.thumbnails import COLOURS, mask_png, photo_jpeg
 from hopchain_etl.lake.lake import Lake, Part, Shard, exclude_withdrawn
+from hopchain_etl.schemas import storable
 from hopchain_etl.stages.who_saw import UNKNOWN, name_eyes, one_of_each, seen_by
 from hopchain_etl.web.browser.builds import JSON, BuildView, lineage_facts
 from hopchain_etl.web.hop_view import hop_view
@@ -239,8 +240,9 @@ def _matches_text(text: str, *fields: str | None) -> bool:
 
 
 def _payload(text: str | None) -> Any:
+    """Return what was rejected, as text if it is no JSON; older lakes hold halves of surrogate pairs."""
     try:
-        return json.loads(text) if text else None
+        return json.loads(storable(json.dumps(json.loads(text), ensure_ascii=False))) if text else None
     except ValueError:
         return text
 

@@ -109,7 +109,7 @@ def _refuse(lake: Lake, fingerprint: str, query: dict[str, Any]) -> None:
             "outcome": "rejected",
             "reason": "unreadable_query",
             "detail": "h1",
-            "payload": {"draft": {"hops": [7]}, "try": 2, "found": None},
+            "payload": {"draft": {"hops": [7]}, "try": 2, "found": "half \ud83d"},
         },
         {"scope": "input", "outcome": "failed", "reason": "error", "detail": "the model timed out", "payload": None},
     ]
@@ -171,6 +171,7 @@ def test_rejects_come_with_payload_hops_and_photo(browsed: Browsed) -> None:
     assert loops["draft"] == loops["payload"]
     assert "unreadable" in odd["hops"][0]
     assert odd["draft"] == {"hops": [7]}
+    assert odd["payload"]["found"] == "half ?"
     assert (failed["payload"], failed["draft"]) == (None, {})
     assert browsed.all(path, stage="generate", reason="no_chain") == [loops]
     assert browsed.all(path, stage="generate", outcome="failed") == [failed]
