@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from hopchain_etl import schemas
 from hopchain_etl.cli.progress import watched
@@ -29,6 +30,7 @@ Intakes = Annotated[str, typer.Option("--intakes", help="new | all | sample:N | 
 RetryQuarantined = Annotated[
     bool, typer.Option("--retry-quarantined", help="also run rows again that were given up after several attempts")
 ]
+_SHOWN = 50  # rejects in a table
 _STAGES = "ingest | labels | detect | segment | generate | judge | screen"
 IntakeName = Annotated[
     str | None, typer.Option("--intake", help="name of the set of new photos; default: the time now")
@@ -36,12 +38,16 @@ IntakeName = Annotated[
 
 
 @app.command()
-def ingest(intake: IntakeName = None) -> None:
+def ingest(intake: IntakeName = None, json_: Json = False) -> None:
     """Fetch new photos, normalise them, and record each photo or its reject reason."""
     settings = Settings()
     errors = ShardErrors()
     with watched() as (progress, stop):
         result = _ingest(settings, intake, progress, stop, errors)
+    if json_:
+        typer.echo(json.dumps({**asdict(result), "shards": list(map(str, result.shards))}))
+        errors.raise_any()
+        return
     labels = f", of which {result.label_files} are label files" if result.label_files else ""
     Console().print(
         f"intake {result.intake}: {result.new} new of {result.listed} listed{labels}; "
@@ -121,7 +127,9 @@ def rejects(
     quarantined: Annotated[
         bool, typer.Option("--quarantined", help="only rows that were given up after several attempts")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, help="show at most so many")] = 50,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="show at most so many; default: 50 in the table, all of them in JSON")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """List rows that were rejected, failed or are quarantined, with stage, reason and detail."""
@@ -139,8 +147,10 @@ def rejects(
     if json_:
         typer.echo(json.dumps(found[:limit]))
         return
-    table = Table("stage", "outcome", "reason", "what", "detail", title=f"{len(found)} rejects, {limit} at most shown")
-    for row in found[:limit]:
+    shown = found[: limit or _SHOWN]
+    title = f"{len(found)} rejects" + (f", {len(shown)} shown (--limit)" if len(shown) < len(found) else "")
+    table = Table("stage", "outcome", "reason", "what", "detail", title=title)
+    for row in shown:
         what = (row["uri"] or "").rsplit("/", 1)[-1] or (row["image_id"] or "")[:12]
         table.add_row(row["stage"], row["outcome"], row["reason"], what, (row["detail"] or "")[:80])
     Console(markup=False).print(table)
@@ -176,9 +186,16 @@ def _show(levels: list[Level], json_: bool) -> None:
     if json_:
         typer.echo(json.dumps(as_json(levels)))
         return
-    table = Table("stage", "fingerprint", "read", "ok", "rejected", "failed", "quarantined", "rows", "reasons")
+    figures = ["read", "ok", "rejected", "failed", "rows"]
+    if any(level.quarantined for level in levels):
+        figures.insert(4, "quarantined")
+    table = Table("stage", "fingerprint", *(Column(name, justify="right") for name in figures))
+    why = Table("stage", "reason", Column("rows", justify="right"))
     for level in levels:
-        figures = (level.read, level.ok, level.rejected, level.failed, level.quarantined, level.rows)
-        reasons = ", ".join(f"{reason} {count}" for reason, count in level.reasons.items())
-        table.add_row(level.stage, level.fingerprint or "", *map(str, figures), reasons)
-    Console(markup=False).print(table)
+        table.add_row(level.stage, level.fingerprint or "", *(str(getattr(level, name)) for name in figures))
+        for reason, count in level.reasons.items():
+            why.add_row(level.stage, reason, str(count))
+    console = Console(markup=False)
+    console.print(table)
+    if why.row_count:
+        console.print(why)

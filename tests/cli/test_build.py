@@ -31,6 +31,19 @@ def rejects(*options: str) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.s3
+def test_json_is_never_cut_and_a_table_says_that_it_is(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment(bucket).items():
+        monkeypatch.setenv(name, value)
+    photos = open_store(Settings().source)
+    for number in range(51):
+        photos.put(f"{number}.jpg", b"")
+    assert CliRunner().invoke(app, ["ingest"]).exit_code == 0
+    assert len(rejects()) == 51
+    assert len(rejects("--limit", "3")) == 3
+    assert "51 rejects, 50 shown (--limit)" in CliRunner().invoke(app, ["rejects"]).stdout
+
+
+@pytest.mark.s3
 def test_rejects_of_one_photo(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in environment(bucket).items():
         monkeypatch.setenv(name, value)
@@ -39,8 +52,13 @@ def test_rejects_of_one_photo(bucket: S3Location, monkeypatch: pytest.MonkeyPatc
     Image.new("RGB", (320, 240), "grey").save(grey, "PNG")
     photos.put("shelf/grey.png", grey.getvalue())
     photos.put("shelf/nothing.jpg", b"")
-    for command in (["ingest", "--intake", "one"], ["detect"]):
-        assert CliRunner().invoke(app, command).exit_code == 0
+    taken = CliRunner().invoke(app, ["ingest", "--intake", "one", "--json"])
+    told = json.loads(taken.stdout)
+    assert (told["intake"], told["shards"], told["ok"], told["rejected"]) == ("one", ["one/0000"], 1, 1)
+    assert CliRunner().invoke(app, ["detect"]).exit_code == 0
+    table = CliRunner().invoke(app, ["status"], env={"COLUMNS": "80"}).stdout
+    assert "no_segmentable_objects" in table
+    assert max(map(len, table.splitlines())) <= 80
 
     (seen,) = rejects("--photo", "Grey.png")
     assert seen[:2] == ("detect", "no_segmentable_objects")
