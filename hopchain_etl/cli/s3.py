@@ -24,11 +24,16 @@ DEFAULT_FOLDER = Path(".hopchain/s3")
 def start(
     folder: Folder = DEFAULT_FOLDER,
     port: Annotated[int | None, typer.Option(help="S3 port; the next 3 and these 4 + 10000 are used too.")] = None,
+    bucket: Annotated[
+        list[str] | None, typer.Option("--bucket", help="Make this bucket if it is missing; may be repeated.")
+    ] = None,
     show_keys: Annotated[bool, typer.Option("--show-keys", help="Print the keys as well.")] = False,
 ) -> None:
     """Start the server if it is not running; print its endpoint and how to use it."""
     try:
         info = s3_server.start(folder, port=port)
+        for name in bucket or ():
+            s3_server.make_bucket(info, name)
     except S3ServerError as error:
         typer.secho(str(error), err=True, fg="red")
         raise typer.Exit(1) from error
@@ -36,6 +41,10 @@ def start(
     typer.echo(
         f"# Keys of {', '.join(info.credentials)}: {info.credentials_file}, as AWS profiles: {info.profiles_file}"
     )
+    if not bucket:
+        typer.echo(
+            "# The writer makes no buckets; make those of your settings with --bucket, such as --bucket hopchain"
+        )
     typer.echo("# To use it from this shell:")
     for name, value in _exports(info).items():
         typer.echo(f"export {name}={shlex.quote(value)}")

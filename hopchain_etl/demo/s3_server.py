@@ -63,6 +63,23 @@ def start(folder: Path, *, port: int | None = None) -> ServerInfo:
         return server.info(pid)
 
 
+def make_bucket(info: ServerInfo, name: str) -> None:
+    """Make a bucket, as admin, if it is missing. Raises ``S3ServerError`` if its name is not allowed."""
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    keys = info.credentials["admin"]
+    session = boto3.session.Session(keys.access_key, keys.secret_key, region_name="us-east-1")
+    try:
+        session.client("s3", endpoint_url=info.endpoint_url).create_bucket(Bucket=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("BucketAlreadyExists", "BucketAlreadyOwnedByYou"):
+            raise S3ServerError(f"the bucket {name!r} cannot be made: {error}") from error
+    except BotoCoreError as error:
+        reason = str(error).split(": Bucket name must", 1)[0]
+        raise S3ServerError(f"the bucket {name!r} cannot be made: {reason}") from error
+
+
 def stop(folder: Path) -> bool:
     """Stop the server of ``folder`` and wait until it has ended; return False if none ran.
 

@@ -23,21 +23,20 @@ import obstore
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from obstore.auth.boto3 import Boto3CredentialProvider
-from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store as FastStore
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-from urllib3.exceptions import HTTPError
 
 from hopchain_etl.lake.object_store import (
     Fetched,
     MissingObjectError,
     ObjectInfo,
     ObjectStore,
-    RefusedError,
     StoreError,
     Version,
 )
-from hopchain_etl.lake.s3_listing import Listing, Page, ParseError
+from hopchain_etl.lake.s3_errors import ERRORS, NOT_FOUND, REFUSED, TAKEN, code_of, explained, is_missing, may_pass
+from hopchain_etl.lake.s3_listing import Listing, Page
 from hopchain_etl.settings import S3Settings
 
 if TYPE_CHECKING:
@@ -46,15 +45,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _ATTEMPTS = 5  # if 5 % of calls fail, 5 attempts leave 3 failures in ten million
-_NOT_FOUND = {"NoSuchKey", "404", "NotFound"}
-_TAKEN = {"PreconditionFailed", "412"}
-_CONFLICT = {"ConditionalRequestConflict", "409"}  # S3 asks for a retry: another write is in progress
-_REFUSED = {"AccessDenied", "401", "403", "SignatureDoesNotMatch", "InvalidAccessKeyId"}
-_SLOW = {"RequestTimeout", "408"}
-_ELSEWHERE = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301", "307"}
 _NO_VERSIONS = {"NotImplemented", "MethodNotAllowed", "501", "405"}
-_ERRORS = (BotoCoreError, ClientError, BaseError, ConnectionError, EOFError, HTTPError, ParseError)
-_STATUS = re.compile(r"status code: (\d{3})")
 # Attributes that obstore reports beside the metadata of users.
 _HEADERS = {"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type"}
 _UNREADABLE_HEADER = re.compile("header contained|Metadata value")  # obstore refuses what is not UTF-8; boto3 does not
@@ -69,8 +60,11 @@ class S3Store(ObjectStore):
         self.bucket, _, prefix = settings.uri.removeprefix("s3://").partition("/")
         self.prefix = f"{prefix}/" if prefix else ""
         key, secret = credentials_from_connection(settings.connection) if settings.connection else (None, None)
-        self._session = boto3.session.Session(key, secret, region_name=settings.region)
-        self._client = _client(self._session, settings, self.bucket)
+        try:
+            self._session = boto3.session.Session(key, secret, region_name=settings.region)
+            self._client = _client(self._session, settings, self.bucket)
+        except BotoCoreError as error:  # profiles and keys are read here
+            raise explained(error, settings.uri, settings.endpoint_url) from error
         self._connecting = threading.Lock()  # boto3's sessions are not thread-safe
         self._listing = Listing(self._client, self.bucket, settings.max_connections, ca_bundle(self._session))
 
@@ -133,7 +127,7 @@ class S3Store(ObjectStore):
                 else:
                     self._client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data, IfNoneMatch="*")
             except (AlreadyExistsError, ClientError) as error:
-                if _code(error) not in _TAKEN:
+                if code_of(error) not in TAKEN:
                     raise
                 return self._fetch(key).data == data  # missing, if it was deleted meanwhile: then it is written again
             return True
@@ -174,9 +168,9 @@ class S3Store(ObjectStore):
         try:
             return self._retried(ask, "")
         except StoreError as error:
-            code = _code(error.__cause__) if error.__cause__ else ""
-            if code in _REFUSED | _NO_VERSIONS:
-                return code in _REFUSED
+            code = code_of(error.__cause__) if error.__cause__ else ""
+            if code in REFUSED | _NO_VERSIONS:
+                return code in REFUSED
             raise
 
     def versions(self, prefix: str = "") -> Iterator[Version]:
@@ -193,7 +187,7 @@ class S3Store(ObjectStore):
                 for mark in page.get("DeleteMarkers", ()):
                     key = mark["Key"].removeprefix(self.prefix)
                     yield Version(key, mark["VersionId"], mark["IsLatest"], deleted=True)
-        except _ERRORS as error:
+        except ERRORS as error:
             raise self._explained(error, prefix) from error
 
     def version(self, one: Version) -> bytes:
@@ -257,7 +251,7 @@ class S3Store(ObjectStore):
         try:
             self._client.head_bucket(Bucket=self.bucket)
         except ClientError as error:
-            if _code(error) not in {*_NOT_FOUND, "NoSuchBucket"}:
+            if code_of(error) not in {*NOT_FOUND, "NoSuchBucket"}:
                 raise self._explained(error, "") from error
             # S3 wants the region in the body, but refuses that of its oldest region there.
             where: Any = {"CreateBucketConfiguration": {"LocationConstraint": self.settings.region}}
@@ -278,60 +272,20 @@ class S3Store(ObjectStore):
     def _retried(self, request: Callable[[], T], key: str, *, missing_too: bool = False) -> T:
         """Return what ``request`` returns; try again after errors that may pass."""
         retrying = Retrying(
-            retry=retry_if_exception(lambda error: _may_pass(error) or (missing_too and _is_missing(error))),
+            retry=retry_if_exception(lambda error: may_pass(error) or (missing_too and is_missing(error))),
             stop=stop_after_attempt(_ATTEMPTS),
             wait=wait_random_exponential(multiplier=0.1, max=5),
             reraise=True,
         )
         try:
             return retrying(request)
-        except (FileNotFoundError, *_ERRORS) as error:
-            if _is_missing(error):
+        except (FileNotFoundError, *ERRORS) as error:
+            if is_missing(error):
                 raise MissingObjectError(self.uri(key)) from error
             raise self._explained(error, key) from error
 
     def _explained(self, error: Exception, key: str) -> StoreError:
-        where = self.settings.endpoint_url or "AWS"
-        code, kind = _code(error), StoreError
-        if isinstance(error, NoCredentialsError):
-            remedy = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name an Airflow Connection in `connection`"
-        elif isinstance(error, PermissionDeniedError | UnauthenticatedError) or code in _REFUSED:
-            remedy, kind = "check the key's permissions on this bucket", RefusedError
-        elif code in _ELSEWHERE:
-            remedy = "set `region` to the bucket's region"
-        elif code == "NoSuchBucket":
-            remedy = "create the bucket or correct the `uri`"
-        else:
-            remedy = "check that the server runs and that `endpoint_url` is right"
-        text = str(error).split("\n\nDebug source", 1)[0]
-        return kind(f"{self.uri(key)} at {where}: {text}; {remedy}")
-
-
-def _code(error: BaseException) -> str:
-    """Return the error code of S3's reply, or its HTTP status; empty if there was no reply."""
-    if isinstance(error, ClientError):
-        return str(error.response.get("Error", {}).get("Code", ""))
-    for name in ("NoSuchBucket", "RequestTimeout", *sorted(_ELSEWHERE - {"301", "307"})):
-        if f"<Code>{name}<" in str(error):
-            return name
-    status = _STATUS.search(str(error))
-    return status[1] if status else ""
-
-
-def _is_missing(error: BaseException) -> bool:
-    """Return whether there is no object, in a bucket that exists."""
-    return isinstance(error, FileNotFoundError | ClientError) and _code(error) in _NOT_FOUND
-
-
-def _may_pass(error: BaseException) -> bool:
-    """Return whether the same request may succeed if it is sent again."""
-    if isinstance(error, NoCredentialsError) or not isinstance(error, _ERRORS):
-        return False
-    code = _code(error)
-    passing = code in _CONFLICT or code in _SLOW
-    if isinstance(error, ClientError):  # botocore has tried again itself, except after these
-        return passing
-    return not code or passing or code == "429" or code.startswith("5")
+        return explained(error, self.uri(key), self._client.meta.endpoint_url)
 
 
 def _client(session: boto3.session.Session, settings: S3Settings, bucket: str) -> S3Client:

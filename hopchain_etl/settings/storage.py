@@ -32,6 +32,8 @@ class S3Settings(Section):
     def _is_s3(cls, uri: str) -> str:
         if not re.match("s3://[^/]|file:///[^/]", uri):
             raise ValueError(f"{uri!r} is not a location; write s3://bucket/prefix, or file:///folder for a trial")
+        if uri.startswith("s3:") and not re.fullmatch(r"[A-Za-z0-9._-]+", uri.removeprefix("s3://").split("/")[0]):
+            raise ValueError(f"{uri!r}: a bucket's name has only letters, digits, dots, dashes and underscores")
         return uri.rstrip("/")
 
 

@@ -37,6 +37,18 @@ def test_start_prints_exports_that_work_and_no_secret(s3_server: ServerInfo, buc
     assert reader.get_object(Bucket=bucket.bucket, Key="a")["Body"].read() == b"1"
 
 
+def test_start_makes_the_buckets_that_it_is_told(s3_server: ServerInfo) -> None:
+    start = ["start", "--folder", str(s3_server.data.parent)]
+    assert "--bucket hopchain" in CliRunner().invoke(app, start).output
+    for _ in range(2):
+        assert CliRunner().invoke(app, [*start, "--bucket", "made-one", "--bucket", "made-two"]).exit_code == 0
+    listed = s3_client(s3_server.endpoint_url, s3_server.credentials["admin"]).list_buckets()["Buckets"]
+    assert {"made-one", "made-two"} <= {one["Name"] for one in listed}
+    odd = CliRunner().invoke(app, [*start, "--bucket", "no good"])
+    assert odd.exit_code == 1
+    assert "'no good' cannot be made" in odd.output
+
+
 def test_status_by_exit_code_and_json(s3_server: ServerInfo, tmp_path: Path) -> None:
     running = CliRunner().invoke(app, ["status", "--json", "--folder", str(s3_server.data.parent)])
     assert running.exit_code == 0
