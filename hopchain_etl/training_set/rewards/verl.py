@@ -34,7 +34,8 @@ def compute_score(
     reward = reward_named(others) if others else None
     if not is_ours(data_source):
         reward = reward or reward_named(VERLS_OWN)
-        row = {"data_source": data_source, "solution_str": solution_str, "ground_truth": ground_truth}
+        source = data_source if others else str(data_source)  # verl's own takes a text only
+        row = {"data_source": source, "solution_str": solution_str, "ground_truth": ground_truth}
         scored = _scored_by(reward, {**row, "extra_info": extra_info, **given}, is_named=bool(others))
         return scored | ({"process": 0.0} if process_weight else {})
     graded = grade_any(solution_str, ground_truth)
@@ -56,10 +57,12 @@ def _scored_by(reward: Any, row: dict[str, Any], *, is_named: bool) -> dict[str,
     """Return what another reward gives for a row, under our keys."""
     try:
         result = reward(**row)
-    except NotImplementedError as error:  # verl's own for a data source that it does not know
+    except (NotImplementedError, ImportError) as error:
+        # verl's own, for a data source that it does not know, or whose reward needs a package that is not here.
         if is_named:
             raise
-        warn_once(f"{error}; its score is 0. Name its reward: reward_kwargs.others=package.module:function")
+        source = row["data_source"]
+        warn_once(f"{source}: {error}; its score is 0. Name a reward: reward_kwargs.others=package.module:function")
         result = 0.0
     if not isinstance(result, dict):
         result = {"score": result}

@@ -29,6 +29,8 @@ def test_other_data_gets_verls_own_reward_without_a_name(monkeypatch: pytest.Mon
     def default_compute_score(data_source: str, **row: Any) -> float:
         if data_source == "unknown":
             raise NotImplementedError(f"Reward function is not implemented for {data_source=}")
+        if data_source == "geometry3k":
+            raise ModuleNotFoundError("No module named 'mathruler'")
         return float(row["ground_truth"] == row["solution_str"])
 
     module = ModuleType("verl.utils.reward_score")
@@ -43,7 +45,9 @@ def test_other_data_gets_verls_own_reward_without_a_name(monkeypatch: pytest.Mon
     assert compute_score("gsm8k", "A", "A")["score"] == 1.0
     with caplog.at_level(logging.WARNING):
         assert [compute_score("unknown", "A", "A")["score"] for _ in range(2)] == [0.0, 0.0]
-    (told,) = caplog.messages  # once, not for every answer
+        assert compute_score("geometry3k", "A", "A")["score"] == 0.0
+    told, lacking = caplog.messages  # once, not for every answer
+    assert "mathruler" in lacking
     assert "others=" in told
     assert "unknown" in told
 
