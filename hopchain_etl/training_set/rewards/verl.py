@@ -37,20 +37,23 @@ def compute_score(
         source = data_source if others else str(data_source)  # verl's own takes a text only
         row = {"data_source": source, "solution_str": solution_str, "ground_truth": ground_truth}
         scored = _scored_by(reward, {**row, "extra_info": extra_info, **given}, is_named=bool(others))
-        return scored | ({"process": 0.0} if process_weight else {})
+        return dict.fromkeys(_keys(process_weight), 0.0) | scored
     graded = grade_any(solution_str, ground_truth)
     if graded is None:
         warn_once(f"{data_source}: the ground truth {str(ground_truth)[:80]!r} is not an exact number; its score is 0")
-        scored = {"score": 0.0, "acc": 0.0, "format": 0.0}
-    else:
-        score = graded.reward(format_weight)
-        scored = {"score": score, "acc": float(graded.correct), "format": float(graded.well_formed)}
+        return dict.fromkeys(_keys(process_weight), 0.0)
+    score = graded.reward(format_weight)
+    scored = {"score": score, "acc": float(graded.correct), "format": float(graded.well_formed)}
     if process_weight:
         process = process_score(solution_str, extra_info.get("hops") if isinstance(extra_info, dict) else None)
         scored["process"] = process or 0.0
-        if process is not None:
-            scored["score"] += process_weight * (process - scored["score"])
+        if process is not None:  # a row without values counts by its outcome alone
+            scored["score"] += process_weight * (process - score)
     return scored
+
+
+def _keys(process_weight: float) -> tuple[str, ...]:
+    return ("score", "acc", "format", *(["process"] if process_weight else []))
 
 
 def _scored_by(reward: Any, row: dict[str, Any], *, is_named: bool) -> dict[str, float]:

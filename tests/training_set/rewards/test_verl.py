@@ -67,6 +67,8 @@ def test_a_wrong_answer_of_our_own_is_worth_nothing_and_told_once(caplog: Any) -
     with caplog.at_level(logging.WARNING):
         assert [compute_score("hopchain/x", "\\boxed{7}", "A")["score"] for _ in range(3)] == [0.0] * 3
     assert len(caplog.messages) == 1
+    row = {"solution_str": TEXT, "ground_truth": "A", "extra_info": {"hops": HOPS}}
+    assert set(compute_score("hopchain/x", **row, process_weight=0.5).values()) == {0.0}
 
 
 def test_the_process_counts_only_where_it_is_asked_for() -> None:
