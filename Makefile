@@ -74,8 +74,11 @@ test-engines: .venv-engines/ready ## the real vLLM and SAM3 code on tiny models;
 
 test-trainers: .venv-verl/ready .venv-swift/ready ## exports in the trainers' own loaders; their own environments, no GPU
 	$(BIN)/python tests/suites/trainers/make_exports.py
-	PYTHONPATH=. $(VERL)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_verl.py tests/suites/trainers/test_trl.py tests/suites/trainers/test_datasets.py
-	PYTHONPATH=. $(SWIFT)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_swift.py
+	PYTHONPATH=.:tests $(VERL)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_verl.py tests/suites/trainers/test_trl.py tests/suites/trainers/test_datasets.py
+	PYTHONPATH=.:tests $(SWIFT)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_swift.py
+	@# EasyR1 is in no package registry, and its package has the name of verl's: so from a checkout, in a process of its own.
+	@if test -z "$(EASYR1)"; then echo "EasyR1: skipped; make test-trainers EASYR1=CHECKOUT runs its loader too"; else \
+		EASYR1=$(EASYR1) PYTHONPATH=.:tests $(VERL)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_easyr1.py; fi
 
 test-harnesses: .venv-harnesses/ready ## exports in lmms-eval and VLMEvalKit, and their logs; an own environment, no GPU
 	$(BIN)/python tests/suites/harnesses/make_exports.py

@@ -43,7 +43,9 @@ def schema(
 def export(
     path: Annotated[Path, typer.Argument(help="a pulled clone, its training_set/, or one target's folder")],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder to write to")],
-    form: Annotated[str, typer.Option("--format", "-f", help="verl, trl, swift or hf")],
+    form: Annotated[
+        str, typer.Option("--format", "-f", help="verl, trl, swift, easyr1, hf; sft or sft-jsonl for a cold start")
+    ],
     variant: Annotated[str, typer.Option(help="full, or half or single: the paper's ablation")] = "full",
     split: Annotated[str | None, typer.Option(help="train or validation; both without it")] = None,
     filters: Annotated[
@@ -60,14 +62,17 @@ def export(
             help="tokenizer.json or a model's folder; without it, text tokens are estimated, slightly too high"
         ),
     ] = None,
+    with_hops: Annotated[
+        bool, typer.Option("--with-hops", help="add the program: each hop in words, its value and boxes")
+    ] = False,
     target: Annotated[str | None, typer.Option(help="which training set, if the clone has several")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
 ) -> None:
     """Write a pulled training set in a trainer's format: one file per split, and export.json with the counts.
 
     Needs only the files; a clone first asks its registry which photos were withdrawn since, and leaves these out. Rows
-    are streamed; each is exported or counted under a drop reason: no_half and no_single (the
-    row has no such variant), prompt_too_long, reserved_word.
+    are streamed; each is exported or counted under a drop reason: no_half and no_single (the row has no such variant),
+    prompt_too_long, reserved_word, no_reasoning (sft: it has no program that gives its answer).
     """
     from rich.progress import Progress
 
@@ -76,7 +81,9 @@ def export(
     from hopchain_etl.training_set.export import export as run
     from hopchain_etl.training_set.export.tokens import estimate, tokenizer_at
 
-    wanted = ExportOptions(form, variant, split, tuple(filters or ()), max_prompt_tokens, max_pixels or MAX_PIXELS)
+    wanted = ExportOptions(
+        form, variant, split, tuple(filters or ()), max_prompt_tokens, max_pixels or MAX_PIXELS, with_hops
+    )
     count = tokenizer_at(tokenizer) if tokenizer else estimate
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("rows", total=None)

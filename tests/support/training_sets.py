@@ -48,6 +48,13 @@ def training_row(seed: int = 0, number: int = 0) -> Row:
     return restored
 
 
+def half_program(row: Row) -> Row:
+    """Return the program of a row's half variant: the dog, the number beside it, and the cups."""
+    dog, near_dog, cups = row["hops"][2:]
+    hops = [{**dog, "rel": "largest", "to": None}, {**near_dog, "to": "h1"}, cups]
+    return {"hops_half": hops, "expr_half": "h2*h3"}
+
+
 def training_set(folder: Path, rows: list[Row], seeds: range = range(3)) -> Path:
     """Write a training set of one target below ``folder`` with the photos of ``seeds``, and return ``folder``."""
     table = pa.Table.from_pylist(rows, schema=schemas.TRAINING_ROWS)

@@ -101,7 +101,7 @@ def write(tasks: list[HarnessTask], out: Path, sampling: Sampling) -> None:
     """Write the tasks to ``out``, which is then an ``--include_path`` of lmms-eval."""
     for task in tasks:
         place = SplitFile(out, task.name)
-        write_parquet(_examples(task), place, for_datasets(_SCHEMA, {"image": {"_type": "Image"}}), _row)
+        write_parquet(_examples(task), place, for_datasets(_SCHEMA), _row)
         for blind in (False, True)[: 1 + sampling.blind]:
             name = task.name + BLIND * blind
             (out / f"{name}.yaml").write_text(_yaml(task, name, out / place.name, sampling, blind))

@@ -16,8 +16,10 @@ from hopchain_etl.hops.consensus import ConsensusRule
 from hopchain_etl.imaging.vision_tokens import MAX_PIXELS, image_tokens
 from hopchain_etl.schemas import SPLITS
 from hopchain_etl.training_set.dataset import VARIANTS, NotPulledError, TrainingRow, TrainingSet
-from hopchain_etl.training_set.export.formats import FORMATS, Example, SplitFile
+from hopchain_etl.training_set.export import program
+from hopchain_etl.training_set.export.formats import FORMATS, WITH_RESPONSE, Example, SplitFile
 from hopchain_etl.training_set.export.tokens import TokenCount, estimate
+from hopchain_etl.training_set.rewards import OURS
 from hopchain_etl.training_set.withdrawn import ask_registry
 
 # Trainers replace these tokens by media; a question that quotes one from a photo would refer to too many images.
@@ -29,7 +31,10 @@ _COLUMNS = ("query_id", "image_id", "split", "question", "prompt", "answer", "qu
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """The export options. ``max_prompt_tokens`` counts text, image and chat template together."""
+    """The export options. ``max_prompt_tokens`` counts text, image and chat template together.
+
+    ``with_hops`` adds the column ``hops``: the program with values and boxes (``formats.HOPS``).
+    """
 
     format: str
     variant: str = "full"
@@ -37,6 +42,12 @@ class ExportOptions:
     filters: tuple[str, ...] = ()
     max_prompt_tokens: int | None = None
     max_pixels: int = MAX_PIXELS  # the trainer's limit for resized images
+    with_hops: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the training set that this export reads."""
+        return _COLUMNS + (program.COLUMNS if self.with_hops or self.format in WITH_RESPONSE else ())
 
 
 @dataclass
@@ -81,13 +92,13 @@ def export(
     out.mkdir(parents=True, exist_ok=True)
     for split in [wanted.split] if wanted.split else SPLITS:
         try:
-            everything = TrainingSet(path, target=target, split=split, columns=_COLUMNS)
+            everything = TrainingSet(path, target=target, split=split, columns=wanted.columns)
         except NotPulledError:
             if wanted.split:
                 raise
             continue
         done.withdrawn += len(everything.withdrawn)
-        place = SplitFile(out, split)
+        place = SplitFile(out, split, wanted.with_hops)
         examples = _examples(everything.where(*wanted.filters), wanted, count, done, advance)
         FORMATS[wanted.format](examples, place)
         done.filtered += len(everything)
@@ -128,4 +139,11 @@ def _example(row: TrainingRow, target: str, wanted: ExportOptions, count: TokenC
     facts = {name: row[name] for name in ("query_id", "image_id", "split", "n_hops", "difficulty", "band", "license")}
     reviewed = wanted.variant == "full" and ConsensusRule.is_name(row["policy"])
     facts |= {"variant": wanted.variant, "human_verified": reviewed, "prompt_tokens": tokens}
-    return Example(f"hopchain/{target}", prompt, answer, row.image_bytes(), tokens, facts)
+    if wanted.with_hops:
+        facts["hops"] = program.hops_of(row, wanted.variant)
+    response = program.response_of(row, wanted.variant, answer) if wanted.format in WITH_RESPONSE else None
+    if response is None and wanted.format in WITH_RESPONSE:
+        return "no_reasoning"
+    if response is not None and any(mark in response for mark in RESERVED):
+        return "reserved_word"
+    return Example(OURS + target, prompt, answer, row.image_bytes(), tokens, facts, response)

@@ -1,14 +1,21 @@
-"""One grading function, and reward adapters for verl, TRL and ms-swift.
+"""One grading function, and reward adapters for verl, TRL, ms-swift and EasyR1.
 
 It uses the common grading rules (hops/grading.py): the declared answer, as an exact number, without tolerance.
-Importing this, or the adapters of verl and TRL, loads the standard library only.
+Importing this, or an adapter, loads the standard library only (that of ms-swift also loads ms-swift).
+
+Data sets are mixed, so every adapter looks at a row's data source first. No completion, answer or data source makes an
+adapter raise in the middle of a run: a row that it cannot grade is no reason to lose the run, and `hopchain train
+preflight` finds such rows before it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hopchain_etl.hops.grading import declared_answer, is_correct, parse_number
+
+OURS = "hopchain/"  # data sources of exports begin with it
 
 
 @dataclass(frozen=True)
@@ -34,13 +41,46 @@ def grade(completion: str, answer: str) -> Grade:
     return Grade(correct=False, well_formed=place is not None and parse_number(place) is not None)
 
 
+def grade_any(completion: object, answer: object) -> Grade | None:
+    """Return the grade of whatever a trainer calls a completion; None if ``answer`` is not an exact number."""
+    if not isinstance(answer, str):
+        return None
+    try:
+        return grade(text_of(completion), answer)
+    except ValueError:
+        return None
+
+
+def grades(
+    completions: Sequence[object], answers: Sequence[object] | None, sources: Sequence[object] | None
+) -> Iterator[Grade | None]:
+    """Yield the grade of each completion; None for rows that are not ours, and for those without an exact answer.
+
+    ``answers`` and ``sources`` are the columns ``answer`` and ``data_source``. Of a table without ``data_source`` every
+    row with an exact answer is ours. Raises ValueError if the columns differ in length.
+    """
+    nothing: Sequence[object] = [None] * len(completions)
+    columns = (nothing if column is None else column for column in (answers, sources))
+    for completion, answer, source in zip(completions, *columns, strict=True):
+        yield grade_any(completion, answer) if sources is None or is_ours(source) else None
+
+
+def is_ours(source: object) -> bool:
+    """Return whether a data source is an export of a HopChain training set."""
+    return isinstance(source, str) and source.startswith(OURS)
+
+
 def text_of(completion: object) -> str:
-    """Return the text of a completion: a string, or a conversation whose last message is the model's."""
+    """Return the text of a completion: a string, or a conversation whose last message is the model's.
+
+    What is neither, and parts without text (images, tool calls, null), have no text: then the completion is empty.
+    """
     if isinstance(completion, str):
         return completion
-    if isinstance(completion, list) and completion and isinstance(completion[-1], dict):
+    if isinstance(completion, list | tuple) and completion and isinstance(completion[-1], dict):
         content = completion[-1].get("content")
-        if isinstance(content, list):
-            return "".join(part.get("text", "") for part in content if isinstance(part, dict))
+        if isinstance(content, list | tuple):
+            texts = (part.get("text") for part in content if isinstance(part, dict))
+            return "".join(text for text in texts if isinstance(text, str))
         return content if isinstance(content, str) else ""
-    raise TypeError(f"a completion is a string or a list of messages, not {type(completion).__name__}")
+    return ""

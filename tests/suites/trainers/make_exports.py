@@ -11,6 +11,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from hopchain_etl.cli import app
 from hopchain_etl.release.card import write_card
+from hopchain_etl.training_set.export.formats import FORMATS
 from support.training_sets import SNAPSHOT, released, training_row
 
 FOLDER = ROOT / ".trainers"
@@ -22,9 +23,9 @@ def main() -> None:
     rows = [training_row(seed, number=seed) for seed in range(6)]  # each asks something else
     rows[0]["split"] = "validation"
     released(FOLDER / "set", rows, range(6))
-    for form in ("verl", "trl", "swift", "hf"):
+    for form in FORMATS:
         command = ["export", FOLDER / "set", "--format", form, "--out", FOLDER / form, "--max-prompt-tokens", 4096]
-        app(list(map(str, command)), standalone_mode=False)
+        app([*map(str, command), *(["--with-hops"] if form != "hf" else [])], standalone_mode=False)
     target = FOLDER / "set/training_set/default"
     (target / "dropped.json").write_text('{"read": 6, "rows": 6, "dropped": {}}')
     write_card(SNAPSHOT, "default", target)

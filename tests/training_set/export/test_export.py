@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -16,10 +17,12 @@ from hopchain_etl.cli import app
 from hopchain_etl.imaging.vision_tokens import image_tokens
 from hopchain_etl.training_set.dataset import NotPulledError, TrainingSet
 from hopchain_etl.training_set.export import ExportOptions, ExportResult, export
-from hopchain_etl.training_set.export.formats import FORMATS
+from hopchain_etl.training_set.export.formats import FORMATS, WITH_RESPONSE
+from hopchain_etl.training_set.export.program import hops_of
 from hopchain_etl.training_set.export.tokens import TEMPLATE_TOKENS, estimate, tokenizer_at
 from hopchain_etl.training_set.rewards import grade
-from support.training_sets import INSTRUCTION, released, training_row
+from hopchain_etl.training_set.rewards.process import process_score
+from support.training_sets import INSTRUCTION, half_program, released, training_row
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six rows: one without variants, one that quotes a marker, one of validation, one that nobody has answered."""
     rows = [training_row(seed) for seed in range(6)]
     for row in rows:
-        row |= {"hops_half": None, "n_hops": 5}
+        row |= {"n_hops": 5, **half_program(row)}
+    rows[5] |= {"hops_half": None, "expr_half": None}
     rows[0] |= dict.fromkeys(("question_half", "answer_half", "question_single", "answer_single"))
     rows[1]["question"] += ' It says "<image>".'
     rows[2] |= {"split": "validation", "n_hops": 6}
@@ -37,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(out: Path, form: str, split: str = "train") -> list[dict[str, Any]]:
-    if form == "swift":
+    if form in ("swift", "sft-jsonl"):
         return [json.loads(line) for line in (out / f"{split}.jsonl").read_text().splitlines()]
     rows: list[dict[str, Any]] = pq.read_table(out / f"{split}.parquet").to_pylist()
     return rows
@@ -50,10 +54,11 @@ def run(folder: Path, out: Path, form: str = "verl", **wanted: Any) -> ExportRes
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_row_ends_in_a_file_or_under_a_reason(folder: Path, tmp_path: Path, form: str) -> None:
     done = run(folder, tmp_path, form, variant="half")
-    assert (done.read, done.rows, done.dropped, done.filtered) == (6, 5, {"no_half": 1}, 0)
-    assert len(read(tmp_path, form)) + len(read(tmp_path, form, "validation")) == 5
+    dropped = {"no_half": 1, **({"no_reasoning": 1} if form in WITH_RESPONSE else {})}
+    assert (done.read, done.rows, done.dropped, done.filtered) == (6, 6 - sum(dropped.values()), dropped, 0)
+    assert len(read(tmp_path, form)) + len(read(tmp_path, form, "validation")) == done.rows
     told = json.loads((tmp_path / "export.json").read_text())
-    assert (told["format"], told["variant"], told["dropped"]) == (form, "half", {"no_half": 1})
+    assert (told["format"], told["variant"], told["dropped"]) == (form, "half", dropped)
     assert set(told["files"]) < {path.name for path in tmp_path.iterdir()}
 
 
@@ -80,6 +85,63 @@ def test_verl(folder: Path, tmp_path: Path) -> None:
         assert made["reward_model"] == {"style": "rule", "ground_truth": row["answer"]}
         assert made["extra_info"]["index"] == number
         assert made["extra_info"]["human_verified"] == (row["policy"] != "unreviewed")
+
+
+@pytest.mark.parametrize("form", [name for name in FORMATS if name != "verl"])
+def test_every_row_says_whose_it_is(folder: Path, tmp_path: Path, form: str) -> None:
+    run(folder, tmp_path, form)
+    assert {row["data_source"] for row in read(tmp_path, form)} == {"hopchain/default"}
+
+
+def as_stored(hops: Any) -> Any:
+    """Hops with their boxes as 32-bit numbers."""
+    return hops and [{**hop, "boxes": np.float32(hop["boxes"]).tolist()} for hop in hops]
+
+
+def hops_in(row: dict[str, Any], form: str) -> Any:
+    if form == "easyr1":
+        return json.loads(row["hops"])
+    return row["extra_info"]["hops"] if form == "verl" else row["hops"]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_hops_come_only_where_they_are_asked_for_and_are_the_same_everywhere(
+    folder: Path, tmp_path: Path, form: str
+) -> None:
+    for variant in ("full", "half"):
+        run(folder, tmp_path / "with", form, variant=variant, with_hops=True)
+        run(folder, tmp_path / "without", form, variant=variant)
+        rows = {row["query_id"]: row for row in TrainingSet(folder)}
+        for made, bare in zip(read(tmp_path / "with", form), read(tmp_path / "without", form), strict=True):
+            made_facts, bare_facts = (row["extra_info"] if form == "verl" else row for row in (made, bare))
+            assert "hops" not in bare_facts
+            hops = hops_of(rows[made_facts["query_id"]], variant)
+            assert as_stored(hops_in(made, form)) == as_stored(hops)
+
+
+def test_easyr1(folder: Path, tmp_path: Path) -> None:
+    run(folder, tmp_path, "easyr1")
+    rows = {row["query_id"]: row for row in TrainingSet(folder)}
+    for made in read(tmp_path, "easyr1"):
+        row = rows[made["query_id"]]
+        assert made["problem"] == f"<image>{row['prompt']}"
+        assert (made["answer"], made["images"]) == (row["answer"], [{"bytes": row.image_bytes(), "path": None}])
+
+
+@pytest.mark.parametrize("form", sorted(WITH_RESPONSE))
+def test_a_cold_start_is_graded_right_and_states_every_step(folder: Path, tmp_path: Path, form: str) -> None:
+    run(folder, tmp_path, form, with_hops=True)
+    made = read(tmp_path, form)
+    assert len(made) == 4
+    for row in made:
+        asked, said = row["messages"]
+        assert (asked["role"], said["role"]) == ("user", "assistant")
+        assert asked["content"].startswith("<image>Find" if form == "sft-jsonl" else "Find")
+        assert said["content"].startswith("Step 1: find the car.\nStep 2: the number nearest to the car of step 1 is ")
+        assert grade(said["content"], row["answer"]).correct
+        assert process_score(said["content"], row["hops"]) == 1.0
+    if form == "sft-jsonl":
+        assert all((tmp_path / image).is_file() for row in made for image in row["images"])
 
 
 def test_the_half_is_paired_with_its_query_and_nobody_has_verified_it(folder: Path, tmp_path: Path) -> None:

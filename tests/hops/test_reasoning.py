@@ -1,0 +1,157 @@
+"""Reasoning in words: every step ends with what it reads, every operation is right, and the last one is the answer."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from itertools import islice
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hopchain_etl.hops.describe import describe_value
+from hopchain_etl.hops.expression import ExpressionError, number_of, parse
+from hopchain_etl.hops.program_author import write_queries
+from hopchain_etl.hops.query import Hop, Query, Read, Relation, Value
+from hopchain_etl.hops.reasoning import reasoning, step
+from support.read_scenes import some_scenes
+
+NUMBER = r"\(?(-?\d+(?:\.\d+)?(?:/\d+)?)\)?"
+OPERATION = re.compile(rf"{NUMBER} ([-+×÷]) {NUMBER} = (-?\d+(?:\.\d+)?(?:/\d+)?)")
+CHOICE = re.compile(r".*, so take (?:the (?:first|second) choice|(-?\d+(?:\.\d+)?(?:/\d+)?))\.")
+COMPARISON = re.compile(
+    rf"{NUMBER} (is less than|is at most|is greater than|is at least|equals|is different from) {NUMBER},"
+)
+LETTERS = re.compile(r'"(.*)" has (\d+) letters?\.')
+STEP = re.compile(r"Step (\d+): (.*)\.")
+HOLDS = {
+    "is less than": Fraction.__lt__, "is at most": Fraction.__le__, "is greater than": Fraction.__gt__,
+    "is at least": Fraction.__ge__, "equals": Fraction.__eq__, "is different from": Fraction.__ne__,
+}  # fmt: skip
+COMPUTE = {"+": Fraction.__add__, "-": Fraction.__sub__, "×": Fraction.__mul__, "÷": Fraction.__truediv__}
+
+
+def recomputed(lines: list[str]) -> Fraction | None:
+    """What the lines after the steps come to, each checked by its own numbers; None if there is nothing but steps."""
+    result = None
+    for line in lines:
+        if found := OPERATION.fullmatch(line):
+            left, sign, right, result = Fraction(found[1]), found[2], Fraction(found[3]), Fraction(found[4])
+            assert COMPUTE[sign](left, right) == result, line
+        elif found := LETTERS.fullmatch(line):
+            result = Fraction(found[2])
+            assert result == sum(map(str.isalpha, found[1]))
+        else:
+            choice = CHOICE.fullmatch(line)
+            assert choice, line
+            if compared := COMPARISON.match(line):
+                assert HOLDS[compared[2]](Fraction(compared[1]), Fraction(compared[3])), line
+            result = Fraction(choice[1]) if choice[1] else None
+    return result
+
+
+def check(query: Query, answer: Fraction) -> None:
+    """Assert that a query's reasoning states each hop in order and comes to the answer."""
+    lines = reasoning(query)
+    steps, rest = lines[: len(query.hops)], lines[len(query.hops) :]
+    for number, (hop, line) in enumerate(zip(query.hops, steps, strict=True), 1):
+        found = STEP.fullmatch(line)
+        assert found, line
+        assert int(found[1]) == number
+        value = describe_value(hop)
+        if value is None:
+            assert found[2].startswith("find ")
+        else:
+            assert found[2].endswith(f" {' '.join(value.split())}")
+    came_to = recomputed(rest)
+    if came_to is None:  # a reading, or a number, is the answer as it stands
+        assert answer == number_of(parse(query.expr), query.values)
+    else:
+        assert came_to == answer
+
+
+def test_questions_about_drawn_scenes_are_reasoned_to_their_answers() -> None:
+    checked = 0
+    for _, seed, scene in islice(some_scenes(), 0, None, 5):
+        for query in write_queries(scene, 2, seed):
+            check(query, query.answer)
+            assert recomputed(reasoning(query)[len(query.hops) :]) == query.answer
+            checked += 1
+    assert checked > 30
+
+
+READINGS: dict[int, Value] = {1: Fraction(7), 2: True, 3: "Fresh\nFish 2", 4: Fraction(-1, 2), 5: "red", 6: Fraction(3)}
+HOPS = (
+    Hop(("a",), "car", Relation.LEFT_OF, None, Read.NUMBER, None, READINGS[1]),
+    Hop(("b",), "dog", Relation.NEAREST, "h1", Read.PRESENT, "a hat", READINGS[2]),
+    Hop(("c",), "text", Relation.NEAREST, "h2", Read.TEXT, None, READINGS[3]),
+    Hop(("d",), "number", Relation.NEAREST_VALUE, "h1+h6", Read.NUMBER, None, READINGS[4]),
+    Hop(("a",), "car", Relation.NAMED, "h1", Read.COLOUR, None, READINGS[5]),
+    Hop(("e", "f", "g"), "cup", Relation.ABOVE, "h2", Read.COUNT, None, READINGS[6]),
+)
+TERMS = st.recursive(
+    st.sampled_from(["h1", "h4", "h6", "2", "0.5", "letters(h3)", "letters(h5)"]),
+    lambda inner: (
+        st.tuples(inner, st.sampled_from("+-*/"), inner).map("({0[0]}{0[1]}{0[2]})".format)
+        | inner.map("-({})".format)
+        | st.tuples(inner, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), inner, inner, inner).map(
+            "if({0[0]}{0[1]}{0[2]},{0[3]},{0[4]})".format
+        )
+        | st.tuples(st.sampled_from(["h2", 'h5=="red"', "h3!=h5", "h2==(h1>3)"]), inner, inner).map(
+            "if({0[0]},{0[1]},{0[2]})".format
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300)
+@given(TERMS)
+def test_any_expression_is_worked_out_line_by_line(expr: str) -> None:
+    try:
+        answer = number_of(parse(expr), READINGS)
+    except ExpressionError:
+        with pytest.raises(ExpressionError):
+            reasoning(Query("", HOPS, expr, Fraction(0)))
+        return
+    check(Query("", HOPS, expr, answer), answer)
+
+
+@pytest.mark.parametrize(
+    ("hop", "line"),
+    [
+        (Hop((), "cup", Relation.NAMED, None, Read.COUNT, None, Fraction(3)),
+         "the number of cups in the whole picture is 3"),
+        (Hop(("a",), "cup", Relation.LEFT_OF, "h1"), "find the cup directly to the left of the car of step 1"),
+        (Hop(("a",), "cup", Relation.LEFT_OF), "find the leftmost cup"),
+        (HOPS[1], "whether a hat can be seen on the dog nearest to the car of step 1: yes"),
+        (HOPS[2], 'the text nearest to the dog of step 2 says "Fresh Fish 2"'),
+        (HOPS[3], "the number whose value comes closest to the sum of 7 (step 1) and 3 (step 6) is -0.5"),
+        (HOPS[4], "the car of step 1 is mainly red"),
+        (Hop(("a",), "cup", Relation.MATCHING, "h5", Read.PARTS, "handles", Fraction(1)),
+         "the cup that shows the same as the car of step 5 shows this many handles: 1"),
+        (Hop(("a",), "number", Relation.NEAREST_VALUE, "letters(h3)", Read.NUMBER, None, Fraction(9)),
+         'the number whose value comes closest to the number of letters in "Fresh Fish 2" (step 3) is 9'),
+        (Hop(("a",), "number", Relation.NEAREST_VALUE, "12"), "find the number whose value comes closest to 12"),
+        (Hop(("a",), "bus", Relation.LARGEST, None, Read.NUMBER, None, Fraction(42)),
+         "the number written on the largest bus is 42"),
+        (Hop(("a",), "bus", Relation.ON, "h9", Read.SHAPE, None, "round"), "the shape of the bus on step 9 is round"),
+        (Hop(("a",), "sign", Relation.NAMED, None, Read.TEXT, None, "STOP"), 'what is written on the sign says "STOP"'),
+        (Hop(("a",), "thing", Relation.NAMED, None, Read.CATEGORY, None, "cup"), "what the thing is: cup"),
+    ],
+)  # fmt: skip
+def test_steps_in_words(hop: Hop, line: str) -> None:
+    assert step((*HOPS, hop), 7) == f"Step 7: {line}."
+
+
+def test_every_relation_and_reading_has_words() -> None:
+    for rel in Relation:
+        for read in Read:
+            said = step((HOPS[0], Hop(("b",), "cup", rel, "h1", read, "handles", "3")), 2)
+            assert re.fullmatch(r'Step 2: .*cups?\b.* "?3"?\.', said) or rel is Relation.NAMED
+
+
+def test_a_program_without_readings_has_no_reasoning() -> None:
+    with pytest.raises(ExpressionError):
+        reasoning(Query("", tuple(hop.without_reading() for hop in HOPS), "h1+h6", Fraction(10)))
