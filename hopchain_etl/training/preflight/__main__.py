@@ -8,11 +8,12 @@ import typer
 
 from hopchain_etl.training.preflight.command import preflight
 
+app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+app.command()(preflight)
+
 
 def main() -> None:
     """Run the command line; exit 0 if all is well, 1 on a fault or an error, 2 on bad usage."""
-    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-    app.command()(preflight)
     try:
         app()
     except (ValueError, OSError) as error:

@@ -14,7 +14,7 @@ _LONGEST = 65_536  # tokens that its data set pads to here, so that nothing is c
 
 
 class EasyR1:
-    """EasyR1 with the model's processor and a batch reward (``file.py:function``)."""
+    """EasyR1 with the model's processor and a reward (``file.py:function``)."""
 
     name, suffix = "EasyR1", ".parquet"
 
@@ -23,7 +23,7 @@ class EasyR1:
             from verl.utils.dataset import RLHFDataset, collate_fn
             from verl.utils.tokenizer import get_processor, get_tokenizer
             from verl.workers.reward.config import RewardConfig
-            from verl.workers.reward.function import BatchFunctionRewardManager
+            from verl.workers.reward.function import AutoRewardManager
         except ImportError as error:
             raise PreflightError(f"EasyR1 cannot be imported here; run this in its environment: {error}") from error
         self.dataset, self.collate_fn = RLHFDataset, collate_fn
@@ -35,7 +35,7 @@ class EasyR1:
             raise PreflightError("this version has no reward for EasyR1; name one with --reward file.py:function")
         config = RewardConfig(reward or f"{ours.origin if ours else ''}:compute_score", dict(reward_kwargs or {}))
         config.post_init()
-        self.manager = BatchFunctionRewardManager(config, self.tokenizer)
+        self.manager = AutoRewardManager(config, self.tokenizer)
 
     def open(self, file: Path) -> Opened:
         return _Opened(self, file)

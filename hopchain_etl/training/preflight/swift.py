@@ -24,7 +24,7 @@ class Swift:
 
     def __init__(self, model: Path, reward: str | None = None, reward_kwargs: Mapping[str, Any] | None = None) -> None:
         try:
-            from swift.model import get_processor
+            from swift.model import get_model_processor
             from swift.rewards import orms
             from swift.template import get_template
         except ImportError as error:
@@ -41,20 +41,26 @@ class Swift:
             if name not in orms:
                 raise PreflightError(f"ms-swift has no reward {name!r}; --reward plugin.py:name runs a plugin first")
             self.rewards.append(orms[name](args=None))
-        self.processor = _processor(get_processor, model)
+        # The model without weights: in a run the template asks the model itself for the places of image tokens.
+        dummy, self.processor = _loaded(get_model_processor, model)
         self.template = get_template(self.processor)
+        self.template.dummy_model = dummy
         self.template.set_mode("train")
 
     def open(self, file: Path) -> Opened:
         return _Opened(self, file)
 
 
-def _processor(get_processor: Any, model: Path) -> Any:
-    """Return the model's processor. Of several kinds of model that a folder can be, it is the one its config names."""
-    try:
-        return get_processor(str(model))
-    except ValueError:
-        return get_processor(str(model), model_type=json.loads((model / "config.json").read_text())["model_type"])
+def _loaded(get_model_processor: Any, model: Path) -> Any:
+    """Return the model and its processor. Of the kinds of model that a folder can be, it is what its config says."""
+    import torch
+
+    with torch.device("meta"):  # no memory for weights
+        try:
+            return get_model_processor(str(model), return_dummy_model=True)
+        except ValueError:
+            kind = json.loads((model / "config.json").read_text())["model_type"]
+            return get_model_processor(str(model), return_dummy_model=True, model_type=kind)
 
 
 class _Opened:
