@@ -72,13 +72,18 @@ explore: .venv/ready ## the property tests on new random examples
 test-engines: .venv-engines/ready ## the real vLLM and SAM3 code on tiny models; its own environment, no GPU
 	PYTHONPATH=tests:tests/suites/engines $(ENGINES)/python -m pytest -c tests/suites/engines/pytest.ini tests/suites/engines
 
+# What needs which environment; EasyR1 is in no package registry, and its package has the name of verl's, so its loader is
+# tested from a checkout, in a process of its own.
+TRAINERS = PYTHONPATH=.:tests $(1)/python -m pytest -c tests/suites/trainers/pytest.ini $(patsubst %,tests/suites/trainers/test_%.py,$(2))
+WITH_VERL := verl trl datasets preflight_verl preflight_trl recipe watch
+WITH_SWIFT := swift preflight_swift swift_recipe swift_watch
+
 test-trainers: .venv-verl/ready .venv-swift/ready ## exports in the trainers' own loaders; their own environments, no GPU
 	$(BIN)/python tests/suites/trainers/make_exports.py
-	PYTHONPATH=.:tests $(VERL)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_verl.py tests/suites/trainers/test_trl.py tests/suites/trainers/test_datasets.py
-	PYTHONPATH=.:tests $(SWIFT)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_swift.py
-	@# EasyR1 is in no package registry, and its package has the name of verl's: so from a checkout, in a process of its own.
+	$(call TRAINERS,$(VERL),$(WITH_VERL))
+	$(call TRAINERS,$(SWIFT),$(WITH_SWIFT))
 	@if test -z "$(EASYR1)"; then echo "EasyR1: skipped; make test-trainers EASYR1=CHECKOUT runs its loader too"; else \
-		EASYR1=$(EASYR1) PYTHONPATH=.:tests $(VERL)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_easyr1.py; fi
+		EASYR1=$(EASYR1) $(call TRAINERS,$(VERL),easyr1); fi
 
 test-harnesses: .venv-harnesses/ready ## exports in lmms-eval and VLMEvalKit, and their logs; an own environment, no GPU
 	$(BIN)/python tests/suites/harnesses/make_exports.py

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from hopchain_etl.cli.train_mix import mix
+from hopchain_etl.cli.train_restamp import restamp
+from hopchain_etl.training.preflight.command import preflight
+
 app = typer.Typer(no_args_is_help=True)
 
 # One line a command; each is a function in a module ``train_<part>`` of its own.
+app.command()(mix)
+app.command()(preflight)
+app.command()(restamp)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +34,28 @@ def processor() -> Any:
     import tiny
 
     return tiny.processor()
+
+
+@pytest.fixture(scope="session")
+def model_folder(processor: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a trainer's model path names it: processor and configuration, without weights."""
+    import tiny
+
+    folder = tmp_path_factory.mktemp("model")
+    processor.save_pretrained(folder)
+    tiny.model(processor).config.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def check(model_folder: Path) -> Callable[..., tuple[int, dict[str, Any]]]:
+    """Run the command with these words; return its exit code and what it says as JSON."""
+    from typer.testing import CliRunner
+
+    from hopchain_etl.training.preflight.__main__ import app
+
+    def run(*words: object, model: Path = model_folder) -> tuple[int, dict[str, Any]]:
+        done = CliRunner().invoke(app, [*map(str, words), "--model", str(model), "--json"], catch_exceptions=False)
+        return done.exit_code, json.loads(done.stdout[done.stdout.index("{\n") :])
+
+    return run

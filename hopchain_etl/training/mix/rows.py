@@ -1,0 +1,89 @@
+"""What the order of rows depends on, read without their images: a hash of each row, its band and difficulty."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hopchain_etl.training.mix.spec import MixError
+
+BANDS = ("all_right", "easy", "medium", "hard", "all_wrong")  # as a curriculum takes them
+_NAMES = ("prompt", "problem", "messages", "question")  # where trainers keep what is asked; the first that there is
+_BATCH = 1_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """What orders the rows of a source; the arrays have one value a row, in the order of its files."""
+
+    name: str
+    files: tuple[Path, ...]
+    counts: tuple[int, ...]  # rows of each file
+    hashes: np.ndarray[Any, np.dtype[np.uint64]]  # seeded
+    bands: np.ndarray[Any, np.dtype[np.int8]]  # place in BANDS; -1: none
+    difficulty: np.ndarray[Any, np.dtype[np.float64]]  # share of right tries; nan: none
+
+    @property
+    def count(self) -> int:
+        """How many rows it has."""
+        return len(self.hashes)
+
+    @classmethod
+    def read(cls, name: str, files: Sequence[Path], seed: int) -> Source:
+        """Return what orders the rows of these files. A row is known by its query_id and variant, any other by its
+        prompt, so its place does not depend on the file it is in."""
+        key = seed.to_bytes(16, "little", signed=True)
+        hashes, bands, difficulty, counts = list[int](), list[int](), list[float](), list[int]()
+        for file in files:
+            before = len(hashes)
+            for row in _facts(file):
+                known = hashlib.blake2b(row["key"].encode("utf-8", "replace"), digest_size=8, key=key).digest()
+                hashes.append(int.from_bytes(known, "little"))
+                bands.append(BANDS.index(row["band"]) if row["band"] in BANDS else -1)
+                difficulty.append(float("nan") if row["difficulty"] is None else float(row["difficulty"]))
+            counts.append(len(hashes) - before)
+        if not hashes:
+            raise MixError(f"{', '.join(map(str, files))}: source {name} has no rows")
+        return cls(
+            name, tuple(files), tuple(counts), np.array(hashes, np.uint64), np.array(bands, np.int8),
+            np.array(difficulty, np.float64),
+        )  # fmt: skip
+
+    def bands_of(self, rows: np.ndarray[Any, Any]) -> dict[str, int]:
+        """Return how many of these rows are in each band; rows without one are left out."""
+        counts = {band: int(np.count_nonzero(self.bands[rows] == rank)) for rank, band in enumerate(BANDS)}
+        return {band: count for band, count in counts.items() if count}
+
+
+def _facts(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield key, band and difficulty of each row; trainers keep ours in a struct or among the columns."""
+    parquet = pq.ParquetFile(file)
+    schema = parquet.schema_arrow
+    inside = "extra_info" in schema.names and pa.types.is_struct(schema.field("extra_info").type)
+    nested = {field.name for field in schema.field("extra_info").type} if inside else set()
+    asked = next((name for name in _NAMES if name in schema.names), None)
+    if asked is None:
+        raise MixError(f"{file} has no column {', '.join(_NAMES[:-1])} or {_NAMES[-1]}: its rows ask nothing")
+    wanted = ("query_id", "variant", "band", "difficulty")
+    places = {name: name if name in schema.names else f"extra_info.{name}" if name in nested else None
+              for name in wanted}  # fmt: skip
+    columns = [place for place in places.values() if place]
+    if not places["query_id"]:
+        columns.append(asked)
+    for batch in parquet.iter_batches(_BATCH, columns=columns):
+        for row in batch.to_pylist():
+            flat = {**(row.get("extra_info") or {}), **row}
+            facts = {name: flat.get(name) if places[name] else None for name in wanted}
+            if facts["query_id"] is None:
+                key = json.dumps(flat.get(asked), sort_keys=True, ensure_ascii=False, default=str)
+            else:
+                key = f"{facts['query_id']} {facts['variant']}"
+            yield {"key": key, "band": facts["band"], "difficulty": facts["difficulty"]}

@@ -1,0 +1,59 @@
+"""The check of training files through ms-swift's own loader, template and rewards names planted faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import planted
+import pytest
+from swift.template.templates.qwen import Qwen2VLTemplate
+
+Check = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture(autouse=True)
+def small_vocabulary(processor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ms-swift's template knows the real model's number of the image token; the small tokenizer has another one."""
+    monkeypatch.setattr(Qwen2VLTemplate, "image_token_id", processor.image_token_id)
+    monkeypatch.delenv("ROOT_IMAGE_DIR", raising=False)
+
+
+def test_an_export_has_no_faults(exports: Path, check: Check) -> None:
+    files = [exports / "swift/train.jsonl", exports / "swift/validation.jsonl"]
+    code, report = check(*files, "--trainer", "swift", "--set", exports / "set")
+    assert report["findings"] == []
+    assert (code, report["passed"], report["rows"]) == (0, True, 6)
+
+
+def test_planted_faults_are_named_with_file_and_row(exports: Path, check: Check, tmp_path: Path) -> None:
+    def wrong(row: Any) -> None:
+        row["answer"] = "A"
+
+    def no_image(row: Any) -> None:
+        row["images"] = ["images/gone.png"]
+
+    def long(row: Any) -> None:
+        row["messages"][0]["content"] += planted.LONG
+
+    def other_answer(row: Any) -> None:
+        row["answer"] += "1"
+
+    file = planted.lines(exports / "swift", tmp_path / "bad", wrong, no_image, long, other_answer)
+    code, report = check(file, "--trainer", "swift", "--set", exports / "set")
+    assert code == 1
+    assert planted.named(report, file) == {("reward", 0), ("image", 1), ("length", 2), ("reward", 3)}
+    assert "gone.png" in planted.problems(report, 1, "image")
+    assert "the release says" in planted.problems(report, 3, "reward")
+
+
+def test_lines_of_another_type_are_named(exports: Path, check: Check, tmp_path: Path) -> None:
+    def number(row: Any) -> None:
+        row["answer"] = 7
+
+    file = planted.lines(exports / "swift", tmp_path / "bad", lambda _: None, number)
+    code, report = check(file, "--trainer", "swift")
+    assert code == 1
+    assert ("schema", 1) in planted.named(report, file)
+    assert "column answer is number; in" in planted.problems(report, 1, "schema")
