@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from hopchain_etl.cli.train_watch import watch
+
 app = typer.Typer(no_args_is_help=True)
 
 # One line a command; each is a function in a module ``train_<part>`` of its own.
+app.command()(watch)
