@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +48,3 @@ def test_two_steps_with_sapo_and_a_planted_answer(exports: Path, tmp_path: Path,
         assert step["rewards/accuracy_reward/mean"] == 0.5  # one of two completions was right
         assert step["reward"] > 0
         assert step["grad_norm"] > 0
-
-
-def test_the_example_names_options_that_trl_has() -> None:
-    tree = ast.parse((Path(__file__).parents[3] / "examples/trl/grpo.py").read_text())
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    (call,) = [node for node in calls if node.func.id == "GRPOConfig"]
-    assert {word.arg for word in call.keywords} <= {field.name for field in fields(GRPOConfig)}

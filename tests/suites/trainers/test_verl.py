@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from verl.trainer.ppo.reward import get_custom_reward_fn
 from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
-
-ROOT = Path(__file__).parents[3]
 
 
 def dataset(exports: Path, cache: Path, processor: Any, longest: int) -> RLHFDataset:
@@ -60,14 +57,3 @@ def test_its_reward_loader_finds_and_calls_the_reward(exports: Path) -> None:
     assert score(solution_str=f"So \\boxed{{{gold}}}", **given)["score"] == 1.0
     assert score(solution_str="\\boxed{-1}", **given)["score"] == 0.1
     assert score(solution_str=gold, **given)["score"] == 0.0
-
-
-def test_the_example_names_options_that_verl_has() -> None:
-    script = (ROOT / "examples/verl/grpo.sh").read_text()
-    listed = script[script.index("options=(") : script.index("\n)\n")].splitlines()[1:]
-    overrides = [words[0] for line in listed if (words := line.split()) and words[0][0] != "#"]
-    overrides = [one.replace('"${MODEL:-Qwen/Qwen3-VL-8B-Instruct}"', "tiny") for one in overrides]
-    with initialize_config_module("verl.trainer.config", version_base=None):
-        config = compose("ppo_trainer", overrides)
-    assert config.actor_rollout_ref.actor.policy_loss.loss_mode == "sapo"
-    assert get_custom_reward_fn(config) is not None
