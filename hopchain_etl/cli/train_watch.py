@@ -41,7 +41,7 @@ def watch(
     from hopchain_etl.reporting.watch import write_watch
     from hopchain_etl.training.watch.alarms import alarms
     from hopchain_etl.training.watch.exports import read_exports
-    from hopchain_etl.training.watch.lines import NothingYetError
+    from hopchain_etl.training.watch.lines import WatchError
     from hopchain_etl.training.watch.run import Reader
 
     reader = Reader(runs, read_exports(export) if export else None)
@@ -49,9 +49,10 @@ def watch(
     while True:
         try:
             run = reader.read()
-        except NothingYetError:
+        except WatchError as error:  # none yet, or a file that is being written at this moment
             if not follow:
                 raise
+            Console(stderr=True, highlight=False).print(plain(f"waiting: {error}", "yellow"), soft_wrap=True)
         else:
             found = alarms(run)
             output.parent.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,12 @@ from hopchain_etl.training_set.rewards.trl import accuracy_reward, format_reward
 MODELS = {"8b": "Qwen/Qwen3-VL-8B-Instruct", "35b-a3b": "Qwen/Qwen3.5-35B-A3B"}
 ALGORITHMS: dict[str, dict[str, Any]] = {
     "grpo": {"loss_type": "grpo", "importance_sampling_level": "token", "epsilon": 0.2, "epsilon_high": 0.3},  # [V]
-    "gspo": {"loss_type": "grpo", "importance_sampling_level": "sequence", "epsilon": 3e-4, "epsilon_high": 4e-4},  # [G]
+    "gspo": {
+        "loss_type": "grpo",
+        "importance_sampling_level": "sequence",
+        "epsilon": 3e-4,
+        "epsilon_high": 4e-4,
+    },  # [G]
     "sapo": {"loss_type": "sapo", "sapo_temperature_pos": 1.0, "sapo_temperature_neg": 1.05},  # [P]
 }
 SIZES: dict[str, dict[str, Any]] = {

@@ -81,9 +81,7 @@ def read_exports(paths: Iterable[Path]) -> Export:
         for file in files:
             rows += filter(None, map(_row, _records(file)))
         if len(rows) == before:
-            raise WatchError(
-                f"{path}: no rows with a prompt and an answer; --export takes what `hopchain export` wrote"
-            )
+            raise WatchError(f"{path}: no rows with prompt and answer; --export takes what `hopchain export` wrote")
     return Export(rows)
 
 

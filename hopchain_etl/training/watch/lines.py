@@ -14,10 +14,6 @@ class WatchError(ValueError):
     """A log that cannot be read; the message names the file and, if there is one, the line."""
 
 
-class NothingYetError(WatchError):
-    """A run that has no step to show yet."""
-
-
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the number and the object of each line.
 

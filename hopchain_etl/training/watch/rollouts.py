@@ -133,7 +133,8 @@ def read_rollouts(path: Path) -> Iterator[tuple[int, list[Completion]]]:
     for number, line in json_lines(path):
         try:
             if "completion" in line:
-                yield _swift(line)
+                if line["completion"]:
+                    yield _swift(line)
                 continue
             if step not in (None, line["step"]):
                 yield int(step or 0), some
@@ -176,7 +177,7 @@ def _swift(line: Mapping[str, Any]) -> tuple[int, list[Completion]]:
         Completion(str(prompt), text_of(text), tuple(given), answer=_text(gold))
         for prompt, text, gold, *given in zip(line["prompt"], texts, golds, *rewards, strict=True)
     ]
-    return int(steps[-1]) if steps else 0, made
+    return int(steps[-1]), made
 
 
 _TRL_OWN = {"step", "prompt", "completion", "advantage", "query_id", "band", "answer"}

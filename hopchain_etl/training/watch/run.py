@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hopchain_etl.training.watch.exports import Export
-from hopchain_etl.training.watch.lines import NothingYetError, WatchError, json_lines
+from hopchain_etl.training.watch.lines import WatchError, json_lines
 from hopchain_etl.training.watch.metrics import READERS, Values, kind_of
 from hopchain_etl.training.watch.rollouts import Rollouts, count, read_rollouts
 
@@ -60,7 +60,7 @@ class Reader:
         self._counted: dict[tuple[Path, int, int], list[tuple[int, Rollouts]]] = {}
 
     def read(self) -> Run:
-        """Return the run as it is now. Raises NothingYetError without a step, WatchError if a file cannot be read."""
+        """Return the run as it is now. Raises WatchError if no file has a step, or one cannot be read."""
         found = find_files(self.paths)
         notes: list[str] = []
         steps: dict[int, Step] = {}
@@ -76,7 +76,7 @@ class Reader:
             if step <= newest:
                 steps.setdefault(step, Step(step)).rollouts = rollouts
         if not steps:
-            raise NothingYetError(f"no steps in {', '.join(map(str, self.paths))}: {_LOOKED_FOR}")
+            raise WatchError(f"no steps in {', '.join(map(str, self.paths))}: {_LOOKED_FOR}")
         for one in steps.values():
             _complete(one)
         files = [str(path) for some in found.values() for path in some]

@@ -85,7 +85,9 @@ def test_easyr1_takes_the_options(tmp_path: Path) -> None:
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr[-2000:]
     losses = {"grpo": "default", "gspo": "gspo_token", "sapo": "sapo"}
-    assert said.stdout.splitlines() == [f"{losses[algorithm]} True False compute_score" for _, algorithm in COMBINATIONS]
+    assert said.stdout.splitlines() == [
+        f"{losses[algorithm]} True False compute_score" for _, algorithm in COMBINATIONS
+    ]
 
 
 @pytest.mark.parametrize("trainer", ["verl", "swift", "easyr1"])
