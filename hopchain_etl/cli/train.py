@@ -6,6 +6,7 @@ import typer
 
 from hopchain_etl.cli.train_mix import mix
 from hopchain_etl.cli.train_restamp import restamp
+from hopchain_etl.cli.train_watch import watch
 from hopchain_etl.training.preflight.command import preflight
 
 app = typer.Typer(no_args_is_help=True)
@@ -14,3 +15,4 @@ app = typer.Typer(no_args_is_help=True)
 app.command()(mix)
 app.command()(preflight)
 app.command()(restamp)
+app.command()(watch)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +100,3 @@ def test_a_cold_start_is_a_step_of_its_sft_trainer(exports: Path, tmp_path: Path
     text = processor.tokenizer.decode(batch["input_ids"][0])
     assert told[0]["messages"][1]["content"] in text
     assert batch["pixel_values"].shape[0] == 320  # patches of 16 px: 80 tokens of 2 x 2
-
-
-def test_the_example_names_options_that_trl_has() -> None:
-    tree = ast.parse((Path(__file__).parents[3] / "examples/trl/grpo.py").read_text())
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    (call,) = [node for node in calls if node.func.id == "GRPOConfig"]
-    assert {word.arg for word in call.keywords} <= {field.name for field in fields(GRPOConfig)}

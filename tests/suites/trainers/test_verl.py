@@ -11,14 +11,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from verl import DataProto
 from verl.experimental.reward_loop.reward_manager.naive import NaiveRewardManager
 from verl.trainer.ppo.reward import get_custom_reward_fn
 from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
-
-ROOT = Path(__file__).parents[3]
 
 
 def dataset(exports: Path, cache: Path, processor: Any, longest: int) -> RLHFDataset:
@@ -122,14 +119,3 @@ def manage(
         return await NaiveRewardManager(OmegaConf.create({}), tokenizer, score).run_single(row)
 
     return asyncio.run(run())
-
-
-def test_the_example_names_options_that_verl_has() -> None:
-    script = (ROOT / "examples/verl/grpo.sh").read_text()
-    listed = script[script.index("options=(") : script.index("\n)\n")].splitlines()[1:]
-    overrides = [words[0] for line in listed if (words := line.split()) and words[0][0] != "#"]
-    overrides = [one.replace('"${MODEL:-Qwen/Qwen3-VL-8B-Instruct}"', "tiny") for one in overrides]
-    with initialize_config_module("verl.trainer.config", version_base=None):
-        config = compose("ppo_trainer", overrides)
-    assert config.actor_rollout_ref.actor.policy_loss.loss_mode == "sapo"
-    assert get_custom_reward_fn(config) is not None

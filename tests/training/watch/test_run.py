@@ -1,0 +1,109 @@
+"""A folder of logs and dumps becomes one table: restarts, several logs of one run, and what dumps add."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from hopchain_etl.training.watch.exports import read_exports
+from hopchain_etl.training.watch.lines import WatchError
+from hopchain_etl.training.watch.run import Reader, Run
+from support.training_runs import export_rows, swift_log, verl_log, verl_rollouts, write_lines
+
+
+def read(*paths: Path) -> Run:
+    return Reader(paths).read()
+
+
+def rewards(run: Run) -> dict[int, float]:
+    return {one.step: one.values["reward"] for one in run.steps}
+
+
+def test_log_and_rollouts_of_verl_are_one_table(tmp_path: Path) -> None:
+    verl_log(tmp_path / "run/log.jsonl", {1: {"critic/score/mean": 0.5}, 2: {"critic/score/mean": 0.25}})
+    verl_rollouts(tmp_path / "run/rollouts", 1, [(1, "1", "11"), (2, "2", "20")])
+    verl_rollouts(tmp_path / "run/validation", 1, [(1, "1", "00")])  # of another kind, but looks alike
+    export = write_lines(tmp_path / "export.jsonl", export_rows([1, 2], "easy"))
+    run = Reader([tmp_path / "run"], read_exports([export])).read()
+    first, second = run.to_json()["steps"]
+    assert first == {
+        "step": 1, "reward": 0.5, "accuracy": 0.75, "format": 1.0, "zero_variance": 0.5, "completions": 4,
+        "bands": {"easy": {"accuracy": 0.75, "graded": 4}},
+    }  # fmt: skip
+    assert second == {"step": 2, "reward": 0.25}
+    assert run.trainers == ["verl"]
+
+
+def test_groups_that_verl_drew_anew_count_as_without_variance(tmp_path: Path) -> None:
+    told = {"critic/score/mean": 0.5, "training/filter_groups/evicted_samples": 6}
+    verl_log(tmp_path / "log.jsonl", {1: told})
+    verl_rollouts(tmp_path / "rollouts", 1, [(1, "1", "10"), (2, "2", "20")])
+    assert read(tmp_path).steps[0].values["zero_variance"] == 0.75
+
+
+def test_after_a_restart_the_later_wins(tmp_path: Path) -> None:
+    before = {step: {"reward": 0.1} for step in range(1, 6)}
+    after = {step: {"reward": 0.9} for step in range(3, 5)}
+    old, new = swift_log(tmp_path / "old.jsonl", before), swift_log(tmp_path / "new.jsonl", after)
+    (tmp_path / "logging.jsonl").write_text(old.read_text() + new.read_text())
+    run = read(tmp_path / "logging.jsonl")
+    assert rewards(run) == {1: 0.1, 2: 0.1, 3: 0.9, 4: 0.9}  # step 5 was never made by the run that counts
+    assert run.notes == ["logging.jsonl goes on from step 3 after step 5: a restart"]
+    assert rewards(read(old, new)) == rewards(run)
+
+
+def test_rollouts_from_before_a_restart_are_left_out(tmp_path: Path) -> None:
+    verl_log(tmp_path / "log.jsonl", {1: {"critic/score/mean": 0.5}})
+    for step in (1, 2, 9):
+        verl_rollouts(tmp_path / "rollouts", step, [(1, "1", "11")])
+    assert [one.step for one in read(tmp_path).steps] == [1, 2]  # 2 may be dumped before it is logged
+
+
+def test_the_last_checkpoint_of_a_trainer_has_all_steps(tmp_path: Path) -> None:
+    for last in (2, 10):
+        (tmp_path / f"checkpoint-{last}").mkdir()
+        history = [{"step": step, "reward": last / 100} for step in range(1, last + 1)]
+        (tmp_path / f"checkpoint-{last}/trainer_state.json").write_text(json.dumps({"log_history": history}))
+    os.utime(tmp_path / "checkpoint-10/trainer_state.json", (0, 0))  # a copied folder has any times
+    run = read(tmp_path)
+    assert rewards(run) == dict.fromkeys(range(1, 11), 0.1)
+    assert run.notes == []
+
+
+def test_of_two_logs_the_more_telling_is_read_and_the_other_for_what_follows(tmp_path: Path) -> None:
+    swift_log(tmp_path / "logging.jsonl", {1: {"reward": 0.1}})
+    history = [{"step": 1, "reward": 0.7}, {"step": 2, "reward": 0.8}]
+    (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": history}))
+    assert rewards(read(tmp_path)) == {1: 0.1, 2: 0.8}
+
+
+def test_a_run_is_read_again_as_it_grows(tmp_path: Path) -> None:
+    verl_rollouts(tmp_path, 1, [(1, "1", "11")])
+    reader = Reader([tmp_path])
+    assert len(reader.read().steps) == 1
+    verl_rollouts(tmp_path, 2, [(1, "1", "01")])
+    verl_rollouts(tmp_path, 1, [(1, "1", "000")])
+    assert [one.values["accuracy"] for one in reader.read().steps] == [0.0, 0.5]
+
+
+def test_nothing_there_is_an_error_that_says_what_was_looked_for(tmp_path: Path) -> None:
+    write_lines(tmp_path / "train.jsonl", [{"messages": [], "answer": "3"}])  # an export is no log
+    with pytest.raises(WatchError, match=r"no steps in .*: looked for verl's file log"):
+        read(tmp_path)
+
+
+def test_a_named_file_that_is_no_log_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(WatchError, match=r"train\.jsonl, line 1: not a log that is known"):
+        read(write_lines(tmp_path / "train.jsonl", [{"messages": []}]))
+    (tmp_path / "log.jsonl").write_text("rubbish\n")
+    with pytest.raises(WatchError, match=r"log\.jsonl, line 1: not a JSON object: 'rubbish'"):
+        read(tmp_path / "log.jsonl")
+
+
+def test_a_known_name_with_rubbish_in_a_folder_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "logging.jsonl").write_text("rubbish\n")
+    with pytest.raises(WatchError, match=r"logging\.jsonl, line 1"):
+        read(tmp_path)
