@@ -13,7 +13,7 @@ import sys
 
 from examples.train_demo.curves import write_curves
 from examples.train_demo.figures import figures
-from examples.train_demo.plan import plan_of
+from examples.train_demo.plan import Job, plan_of
 from hopchain_etl.cli import app
 
 NAMES = {"warm": "before", "full": "after", "half": "after-half", "single": "after-single", "blind": "blind"}
@@ -26,7 +26,7 @@ def main() -> None:
     runs, seed = plan.folder / "runs", plan.seeds[0]
     shutil.rmtree(runs, ignore_errors=True)
     for kind, name in NAMES.items():
-        file = plan.folder / "results" / f"{kind}-{seed}.jsonl"
+        file = Job(kind, seed, plan).file("jsonl")
         hopchain("evaluate", "run", plan.folder / "set", "--answers", file, "--out", runs / name)
     for before, after in PAIRS:
         print(f"== {before} against {after}, seed {seed}", flush=True)

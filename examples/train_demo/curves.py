@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 from examples.train_demo.figures import result_of
 from examples.train_demo.plan import Plan
@@ -53,7 +54,7 @@ def svg(title: str, below: str, lines: Sequence[Line], flat: float | None = None
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif"',
         ' font-size="12">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        f'<text x="{EDGE}" y="24" font-size="13">{title}</text>',
+        f'<text x="{EDGE}" y="24" font-size="13">{escape(title)}</text>',
     ]
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         parts.append(f'<polyline points="{at(0, share)} {at(longest, share)}" stroke="#ddd" fill="none"/>')

@@ -74,10 +74,20 @@ def rows_of(picture: Picture, split: str, seed: int) -> Iterator[Row]:
 
 
 def worked(row: Row, variant: str) -> str:
-    """Return the answer of a row's variant as the warm start teaches it: what each hop reads, then the result."""
+    """Return the answer of a row's variant as the warm start teaches it, hop by hop, then the result in its box.
+
+    A hop that only finds a tile is told by the tile's colour, one that reads by its reading: ``blue 5 3 \\boxed{8}``.
+    """
     ending = "" if variant == "full" else f"_{variant}"
-    readings = [hop["value"] for hop in row[f"hops{ending}"] if hop["read"]]
-    return f"{' '.join(readings)} \\boxed{{{row[f'answer{ending}']}}}"
+    hops, colours = row[f"hops{ending}"], {one["instance_id"]: colour_of(one) for one in row["instances"]}
+    steps = [hop["value"] if hop["read"] else colours[hop["target"][0]] for hop in hops]
+    asked = steps[1:] if variant == "full" else steps  # the first tile of a whole question is named in it
+    return f"{' '.join(map(str, asked))} \\boxed{{{row[f'answer{ending}']}}}"
+
+
+def colour_of(instance: Row) -> str | None:
+    """Return the colour of an instance of a row; None for texts."""
+    return next((pair["value"] for pair in instance["attributes"] if pair["key"] == "colour"), None)
 
 
 def _queries(scene: Scene, start: Instance, side: Relation) -> tuple[Query, Query, Query] | None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from examples.train_demo.plan import Plan
-from hopchain_etl.training_set.dataset import VARIANTS, TrainingSet
+from examples.train_demo.plan import VARIANTS, Job, Plan
+from hopchain_etl.training_set.dataset import TrainingSet
 
 RESAMPLES = 2_000
 LEVEL = 0.95
@@ -40,7 +40,7 @@ class HeldOut:
 
 def result_of(plan: Plan, kind: str, seed: int) -> dict[str, Any]:
     """Return what a job has written."""
-    facts: dict[str, Any] = json.loads((plan.folder / "results" / f"{kind}-{seed}.json").read_text())
+    facts: dict[str, Any] = json.loads(Job(kind, seed, plan).file("json").read_text())
     return facts
 
 

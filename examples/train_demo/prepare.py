@@ -20,23 +20,29 @@ def main() -> None:
     plan = plan_of(sys.argv[1:])
     folder = plan.folder
     done = folder / "prepared.json"
-    if done.exists() and json.loads(done.read_text()) == plan.pictures:
+    if done.exists() and json.loads(done.read_text()) == [plan.train, plan.validation]:
         print(f"the training set is in {folder} already")
         return
     shutil.rmtree(folder, ignore_errors=True)
-    rows = write_set(folder / "set", plan.pictures["train"], plan.pictures["validation"])
-    print(f"{rows} questions about {sum(plan.pictures.values())} scenes")
+    rows = write_set(folder / "set", plan.train, plan.validation)
+    print(f"{rows} questions about {plan.train + plan.validation} scenes")
     _hopchain("verify", folder / "set")
     for variant in VARIANTS:
         out = folder / "exports" / variant
         _hopchain("export", folder / "set", "--format", "trl", "--variant", variant, "--out", out)
-    columns = ["query_id", "answer", *(f"{name}_{kind}" for kind in ("half", "single") for name in ("answer", "hops"))]
+    columns = [
+        "query_id",
+        "instances",
+        "hops",
+        "answer",
+        *(f"{name}_{kind}" for kind in ("half", "single") for name in ("answer", "hops")),
+    ]
     texts = {
-        variant: {row["query_id"]: worked(row, variant) for row in TrainingSet(folder / "set").select(*columns, "hops")}
+        variant: {row["query_id"]: worked(row, variant) for row in TrainingSet(folder / "set").select(*columns)}
         for variant in VARIANTS
     }
     (folder / "worked.json").write_text(json.dumps(texts))
-    done.write_text(json.dumps(plan.pictures))
+    done.write_text(json.dumps([plan.train, plan.validation]))
 
 
 def _hopchain(*words: object) -> None:

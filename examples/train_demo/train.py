@@ -16,8 +16,9 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "HF_DAT
 
 import torch
 
-from examples.train_demo.jobs import VARIANTS, Exports, Job
-from examples.train_demo.plan import Plan, plan_of
+from examples.train_demo.exports import Exports
+from examples.train_demo.plan import Job, plan_of
+from examples.train_demo.run_job import run_job
 
 TOGETHER = 2  # processes, each on one core
 
@@ -26,7 +27,7 @@ def main() -> None:
     """Run every job of the plan that is not done."""
     plan = plan_of(sys.argv[1:])
     (plan.folder / "results").mkdir(exist_ok=True)
-    waiting = [job for job in jobs_of(plan) if not job.done]
+    waiting = [job for job in plan.jobs() if not job.done]
     torch.set_num_threads(1)  # before any process is forked: a pool of threads does not survive that
     exports = Exports.read(plan.folder)
     context, running = multiprocessing.get_context("fork"), dict[Job, multiprocessing.process.BaseProcess]()
@@ -39,16 +40,10 @@ def main() -> None:
         ready = next((job for job in waiting if job.ready), None)
         if ready and len(running) < TOGETHER:
             waiting.remove(ready)
-            running[ready] = context.Process(target=ready.run, args=(exports,), daemon=True)
+            running[ready] = context.Process(target=run_job, args=(ready, exports), daemon=True)
             running[ready].start()
         else:
             time.sleep(0.2)
-
-
-def jobs_of(plan: Plan) -> list[Job]:
-    """Return all jobs: what others wait for comes first."""
-    kinds = ("warm", *VARIANTS, "blind")
-    return [Job(kind, seed, plan) for kind in kinds for seed in plan.seeds]
 
 
 if __name__ == "__main__":
