@@ -92,7 +92,7 @@ def test_what_others_start_from_comes_first(tmp_path: Path) -> None:
 
 def test_curves_are_well_formed_and_keep_their_points() -> None:
     lines = [("full", [(1.0, 0.0), (2.0, 1.0)]), ("half", [(1.0, 0.5), (2.0, 0.5)])]
-    drawn = ElementTree.fromstring(svg("a & b < c", "step", lines, 0.2))
+    drawn = ElementTree.fromstring(svg("a & b < c", lines, 0.2))
     strokes = [one.get("points", "") for one in drawn.iter() if one.tag.endswith("polyline")]
     assert len(strokes) == 5 + 1 + 2  # grid, the constant, the lines
     assert len(strokes[-1].split()) == 2
