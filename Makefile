@@ -1,4 +1,4 @@
-.PHONY: help demo up test explore test-browser lint format clean bench truth played erring-author mutations docs constraints test-engines test-trainers test-harnesses bench-vlm bench-sam3
+.PHONY: help demo up test explore test-browser lint format clean bench truth played erring-author mutations docs constraints test-engines test-trainers test-harnesses train-demo train-demo-small bench-vlm bench-sam3
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -85,6 +85,17 @@ test-trainers: .venv-verl/ready .venv-swift/ready ## exports in the trainers' ow
 	@if test -z "$(EASYR1)"; then echo "EasyR1: skipped; make test-trainers EASYR1=CHECKOUT runs its loader too"; else \
 		EASYR1=$(EASYR1) $(call TRAINERS,$(VERL),easyr1); fi
 
+# The set and its export, and the comparison, are made by our own commands; between them TRL trains.
+TRAIN_DEMO = $(BIN)/python -m examples.train_demo.prepare $(1) && \
+	PYTHONPATH=. $(VERL)/python -m examples.train_demo.train $(1) && \
+	$(BIN)/python -m examples.train_demo.compare $(1)
+
+train-demo: .venv-verl/ready ## a tiny model learns our rows from pixels, on a CPU; half an hour, the last line is JSON
+	@$(call TRAIN_DEMO,)
+
+train-demo-small: .venv-verl/ready ## the same in two minutes: checks the plumbing, learns nothing
+	@$(call TRAIN_DEMO,--small)
+
 test-harnesses: .venv-harnesses/ready ## exports in lmms-eval and VLMEvalKit, and their logs; an own environment, no GPU
 	$(BIN)/python tests/suites/harnesses/make_exports.py
 	PYTHONPATH=.:tests $(HARNESSES)/python -m pytest -c tests/suites/harnesses/pytest.ini tests/suites/harnesses/test_lmms_eval.py tests/suites/harnesses/test_vlmevalkit.py
@@ -136,4 +147,4 @@ constraints: ## resolve the versions again
 
 clean: ## stop and delete everything started or written by demo and up
 	@test ! -x $(BIN)/python || $(BIN)/python -m hopchain_etl.demo clean
-	rm -rf .demo
+	rm -rf .demo .train-demo .train-demo-small

@@ -1,0 +1,53 @@
+"""Last step, in the main environment: `hopchain evaluate compare` on the answers, the curves, and the figures.
+
+    python -m examples.train_demo.compare [--small]
+
+The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+
+from examples.train_demo.curves import write_curves
+from examples.train_demo.figures import figures
+from examples.train_demo.plan import Job, plan_of
+from hopchain_etl.cli import app
+
+NAMES = {"warm": "before", "full": "after", "half": "after-half", "single": "after-single", "blind": "blind"}
+PAIRS = (("before", "after"), ("blind", "after"), ("after-half", "after"), ("after-single", "after"))
+
+
+def main() -> None:
+    """Compare the runs of the first seed, and print the figures of all."""
+    plan = plan_of(sys.argv[1:])
+    runs, seed = plan.folder / "runs", plan.seeds[0]
+    shutil.rmtree(runs, ignore_errors=True)
+    for kind, name in NAMES.items():
+        file = Job(kind, seed, plan).file("jsonl")
+        hopchain("evaluate", "run", plan.folder / "set", "--answers", file, "--out", runs / name)
+    for before, after in PAIRS:
+        print(f"== {before} against {after}, seed {seed}", flush=True)
+        hopchain("evaluate", "compare", runs / before, runs / after, "--output", runs / f"{before}-{after}")
+    found = figures(plan)
+    (plan.folder / "figures.json").write_text(json.dumps(found, indent=1) + "\n")
+    write_curves(plan, found, plan.folder / "curves")
+    print(f"accuracy on {found['questions']} questions about {found['pictures']} held-out scenes, by seed:")
+    for kind, by_seed in found["by_seed"].items():
+        print(f"  {NAMES[kind]:>12}: {', '.join(f'{share:.1%}' for share in by_seed.values())}")
+    print(f"  best constant: {found['headline']['best_constant']:.1%} (always {found['constant']})")
+    for name, (value, low, high) in found["differences"].items():
+        print(f"  {name}: {value:+.1%} ({low:+.1%} to {high:+.1%})")
+    print("This is a tiny model on drawn scenes: it shows that the loop turns, and nothing about large models.")
+    print(json.dumps(found["headline"]))
+
+
+def hopchain(*words: object) -> None:
+    """Run a command of ``hopchain`` in this process."""
+    app([str(word) for word in words], standalone_mode=False)
+
+
+if __name__ == "__main__":
+    main()
