@@ -15,6 +15,8 @@ from hopchain_etl.hops.expression import ExpressionError, number_of, parse
 from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import Hop, Query, Read, Relation, Value
 from hopchain_etl.hops.reasoning import reasoning, step
+from hopchain_etl.hops.steps import first_steps
+from hopchain_etl.hops.variants import VARIANTS, variant
 from support.read_scenes import some_scenes
 
 NUMBER = r"\(?(-?\d+(?:\.\d+)?(?:/\d+)?)\)?"
@@ -72,13 +74,18 @@ def check(query: Query, answer: Fraction) -> None:
 
 
 def test_questions_about_drawn_scenes_are_reasoned_to_their_answers() -> None:
-    checked = 0
+    checked = variants = 0
     for _, seed, scene in islice(some_scenes(), 0, None, 5):
         for query in write_queries(scene, 2, seed):
             check(query, query.answer)
             assert recomputed(reasoning(query)[len(query.hops) :]) == query.answer
             checked += 1
+            for kind in VARIANTS:
+                if part := variant(kind, query, scene, first_steps(scene)):
+                    check(part, part.answer)
+                    variants += 1
     assert checked > 30
+    assert variants > 20
 
 
 READINGS: dict[int, Value] = {1: Fraction(7), 2: True, 3: "Fresh\nFish 2", 4: Fraction(-1, 2), 5: "red", 6: Fraction(3)}

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 
 import numpy as np
 import pytest
 
+from hopchain_etl.hops.program_author import write_queries
+from hopchain_etl.hops.query import hop_to_row
+from hopchain_etl.hops.reasoning import reasoning
 from hopchain_etl.training_set.rewards.process import process_score, process_scores
+from support.read_scenes import some_scenes
 
 HOPS = [{"value": None}, {"value": "7"}, {"value": '"Fresh Fish"'}, {"value": "true"}, {"value": "-0.5"}]
 
@@ -33,6 +38,21 @@ HOPS = [{"value": None}, {"value": "7"}, {"value": '"Fresh Fish"'}, {"value": "t
 def test_the_share_of_values_that_are_stated_right(text: str, share: float) -> None:
     assert process_score(text, HOPS) == share
     assert process_score([{"role": "assistant", "content": text}], np.array(HOPS)) == share
+
+
+def test_reasoning_about_drawn_scenes_states_every_value_and_a_changed_one_costs_its_share() -> None:
+    checked = 0
+    for _, seed, scene in islice(some_scenes(), 0, None, 9):
+        for query in write_queries(scene, 1, seed):
+            lines, hops = reasoning(query), [hop_to_row(hop) for hop in query.hops]
+            assert process_score("\n".join(lines), hops) == 1.0
+            read = [number for number, hop in query.numbered() if hop.value is not None]
+            place = read[seed % len(read)]
+            other = {**hops[place - 1], "value": '"nothing of the kind"'}
+            changed = [other if number == place else hop for number, hop in enumerate(hops, 1)]
+            assert process_score("\n".join(lines), changed) == pytest.approx(1 - 1 / len(read))
+            checked += 1
+    assert checked > 10
 
 
 @pytest.mark.parametrize("hops", [None, [], [{"value": None}], "7", [{}], [{"value": "{"}], [{"value": "[1]"}], 7])
