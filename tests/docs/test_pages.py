@@ -20,8 +20,8 @@ from hopchain_etl.cli import app
 from hopchain_etl.hops.checks import DRAFT_RULES, PROOF_RULES
 from hopchain_etl.hops.query import Read, Relation
 from hopchain_etl.imaging.normalise import RejectReason
-from hopchain_etl.settings import Settings
-from hopchain_etl.training.mix import MixSpec, described
+from hopchain_etl.settings import Settings, described
+from hopchain_etl.training.mix import MixSpec
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
