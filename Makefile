@@ -74,8 +74,10 @@ test-engines: .venv-engines/ready ## the real vLLM and SAM3 code on tiny models;
 
 test-trainers: .venv-verl/ready .venv-swift/ready ## exports in the trainers' own loaders; their own environments, no GPU
 	$(BIN)/python tests/suites/trainers/make_exports.py
-	PYTHONPATH=. $(VERL)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_verl.py tests/suites/trainers/test_trl.py tests/suites/trainers/test_datasets.py tests/suites/trainers/test_recipe.py tests/suites/trainers/test_watch.py
-	PYTHONPATH=. $(SWIFT)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_swift.py tests/suites/trainers/test_swift_recipe.py tests/suites/trainers/test_swift_watch.py
+	PYTHONPATH=. $(VERL)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_verl.py tests/suites/trainers/test_trl.py tests/suites/trainers/test_datasets.py
+	PYTHONPATH=. $(SWIFT)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_swift.py
+	PYTHONPATH=. $(VERL)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_recipe.py tests/suites/trainers/test_watch.py
+	PYTHONPATH=. $(SWIFT)/python -m pytest -c tests/suites/trainers/pytest.ini tests/suites/trainers/test_swift_recipe.py tests/suites/trainers/test_swift_watch.py
 
 test-harnesses: .venv-harnesses/ready ## exports in lmms-eval and VLMEvalKit, and their logs; an own environment, no GPU
 	$(BIN)/python tests/suites/harnesses/make_exports.py
