@@ -52,7 +52,7 @@ def options(model_class: str, algorithm: str, run: str) -> dict[str, Any]:
         "warmup_steps": 25,  # [V]
         "lr_scheduler_type": "constant_with_warmup",
         "beta": 0.0,  # [V] no KL
-        "shuffle_dataset": os.environ.get("SHUFFLE") == "true",  # the order of the rows is the curriculum
+        "shuffle_dataset": os.environ.get("SHUFFLE", "").lower() == "true",  # the order of the rows is the curriculum
         "per_device_train_batch_size": 1,  # completions, not questions
         "gradient_accumulation_steps": 64,
         "num_train_epochs": 1,
