@@ -35,8 +35,8 @@ from hopchain_etl.hops.number_words import MAGNITUDES, NUMBER_WORDS, number_from
 MAX_LENGTH = 200  # characters of a declared answer; longer texts are not a number
 
 _TAG = re.compile(r"<(/?)answer\s*>", re.IGNORECASE)
-_MINUS = re.compile(r"(?:^|[\s$=:,(\[{])[-\u2212]$")  # directly before a box; after a digit it subtracts
-_RAISED = re.compile(r"\s*(?:\^(?!\s*\{?\s*\\circ)|[²³])")  # directly behind a box; degrees are a unit
+_MINUS = re.compile(r"(?:^|[\s$=:,(\[{*_])[-\u2212]\$?$")  # directly before a box; after a digit it subtracts
+_RAISED = re.compile(r"[ ]?(?:\^(?=[\s{]{0,4}[\d+-])|[²³])")  # directly behind a box; degrees are a unit
 _BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
 
 _SPACES = "\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t\r\n"
@@ -208,7 +208,7 @@ def _boxed(text: str) -> list[str]:
             boxes -= 1
             if not boxes:
                 place = text[box.end() : token.start()].strip()
-                sign = _MINUS.search(text, max(0, box.start() - 2), box.start())
+                sign = _MINUS.search(text, max(0, box.start() - 3), box.start())
                 power = _RAISED.match(text, token.end())
                 if place:
                     places.append(f"{'-' if sign else ''}{place}{power[0] if power else ''}")

@@ -261,7 +261,7 @@ def _combine(terms: Sequence[Term], rng: random.Random) -> tuple[str, list[str],
 
 def _hop_of(lines: Sequence[HopLine], one: Instance, rel: Relation) -> int:
     """Return the number of the hop that found ``one``; of the one that read its colour for what has the same."""
-    here = [(number, line.hop) for number, line in enumerate(lines, start=1) if line.hop.target == (one.id,)]
+    here = [(number, line.hop) for number, line in enumerate(lines, start=1) if line.hop.referent == one.id]
     return next(number for number, hop in here if rel is not Relation.MATCHING or hop.read is Read.COLOUR)
 
 

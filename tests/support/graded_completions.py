@@ -74,6 +74,12 @@ COMPLETIONS: tuple[tuple[str, str, bool], ...] = (
     ("\\boxed{24}^\\circ", "24", True),
     ("\\boxed{24}^{\\circ}", "24", True),
     ("**\\boxed{24}**", "24", True),
+    ("**-\\boxed{24}**", "-24", True),
+    ("-$\\boxed{24}$", "-24", True),
+    ("\\boxed{24}^{2}", "24", False),
+    ("\\boxed{24}^\u00b0", "24", True),
+    ("\\boxed{24}^*", "24", True),
+    ("\\boxed{24}\n^x", "24", True),
     # only thought
     ("<think><answer>24</answer></think>", "24", False),
     ("<think><answer>24</answer>", "24", False),
