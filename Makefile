@@ -83,7 +83,7 @@ test-trainers: .venv-verl/ready .venv-swift/ready ## exports in the trainers' ow
 	$(call TRAINERS,$(VERL),$(WITH_VERL))
 	$(call TRAINERS,$(SWIFT),$(WITH_SWIFT))
 	@if test -z "$(EASYR1)"; then echo "EasyR1: skipped; make test-trainers EASYR1=CHECKOUT runs its loader too"; else \
-		EASYR1=$(EASYR1) $(call TRAINERS,$(VERL),easyr1); fi
+		EASYR1=$(EASYR1) $(call TRAINERS,$(VERL),easyr1 preflight_easyr1); fi
 
 # The set and its export, and the comparison, are made by our own commands; between them TRL trains.
 TRAIN_DEMO = $(BIN)/python -m examples.train_demo.prepare $(1) && \

@@ -11,6 +11,8 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
 )
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from urllib3.exceptions import HTTPError
@@ -21,11 +23,16 @@ from hopchain_etl.lake.s3_listing import ParseError
 NOT_FOUND = {"NoSuchKey", "404", "NotFound"}
 TAKEN = {"PreconditionFailed", "412"}
 _CONFLICT = {"ConditionalRequestConflict", "409"}  # S3 asks for a retry: another write is in progress
+_EXPIRED = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
+_SKEWED = "RequestTimeTooSkewed"
 _UNKNOWN_KEY = {"SignatureDoesNotMatch", "InvalidAccessKeyId"}
-REFUSED = {"AccessDenied", "401", "403", *_UNKNOWN_KEY}
+REFUSED = {"AccessDenied", "401", "403", *_UNKNOWN_KEY, *_EXPIRED, _SKEWED}
 _SLOW = {"RequestTimeout", "408"}
 _ELSEWHERE = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301", "307"}
 ERRORS = (BotoCoreError, ClientError, BaseError, ConnectionError, EOFError, HTTPError, ParseError)
+_LASTING = (  # what is set is wrong, so that another try fails alike
+    NoCredentialsError, PartialCredentialsError, ProfileNotFound, ParamValidationError, SSOError, TokenRetrievalError,
+)  # fmt: skip
 _STATUS = re.compile(r"status code: (\d{3})")
 _CLIENT_SPEAKS_TLS = "WRONG_VERSION_NUMBER"  # OpenSSL's words for a server that answers in plain text
 _LOOPBACK = re.compile(r"https?://(localhost|127\.|\[::1\])")
@@ -58,6 +65,10 @@ def _remedy(error: Exception, endpoint: str | None) -> str:
         return "correct AWS_PROFILE, or AWS_SHARED_CREDENTIALS_FILE, which names the file with the profiles"
     if isinstance(error, ParamValidationError):
         return "correct the `uri`"
+    if code in _EXPIRED or isinstance(error, SSOError | TokenRetrievalError):
+        return "the keys have expired: log in again, or give new ones"
+    if code == _SKEWED:
+        return "correct the clock of this machine"
     if code in _UNKNOWN_KEY:
         return "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or the profile): this server does not know them"
     if _is_refused(error):
@@ -76,7 +87,8 @@ def code_of(error: BaseException) -> str:
     """Return the error code of S3's reply, or its HTTP status; empty if there was no reply."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", ""))
-    for name in ("NoSuchBucket", "RequestTimeout", *sorted(_UNKNOWN_KEY), *sorted(_ELSEWHERE - {"301", "307"})):
+    named = ("NoSuchBucket", "RequestTimeout", _SKEWED, *sorted(_UNKNOWN_KEY), *sorted(_EXPIRED))
+    for name in (*named, *sorted(_ELSEWHERE - {"301", "307"})):
         if f"<Code>{name}<" in str(error):
             return name
     status = _STATUS.search(str(error))
@@ -90,7 +102,7 @@ def is_missing(error: BaseException) -> bool:
 
 def may_pass(error: BaseException) -> bool:
     """Return whether the same request may succeed if it is sent again."""
-    if isinstance(error, NoCredentialsError) or not isinstance(error, ERRORS):
+    if isinstance(error, _LASTING) or not isinstance(error, ERRORS):
         return False
     code = code_of(error)
     passing = code in _CONFLICT or code in _SLOW

@@ -6,9 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError, UnauthorizedSSOTokenError
+from obstore.exceptions import BaseError
 from pydantic import ValidationError
 
 from hopchain_etl.lake.object_store import ObjectStore, RefusedError, StoreError
+from hopchain_etl.lake.s3_errors import explained, may_pass
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import S3Settings
 from support.s3 import S3Location
@@ -59,6 +62,20 @@ def test_credentials_that_cannot_be_are_one_line(
     with pytest.raises(StoreError, match=remedy) as caught:
         open_store(S3Settings(uri="s3://bucket", endpoint_url="http://127.0.0.1:9")).get("key")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (ClientError({"Error": {"Code": "ExpiredToken"}}, "GetObject"), "log in again"),
+        (ClientError({"Error": {"Code": "RequestTimeTooSkewed"}}, "GetObject"), "correct the clock"),
+        (BaseError("Generic S3 error: <Code>ExpiredToken</Code>"), "log in again"),
+        (UnauthorizedSSOTokenError(), "log in again"),
+    ],
+)
+def test_keys_that_have_expired_say_so_at_once(error: Exception, remedy: str) -> None:
+    assert remedy in str(explained(error, "s3://bucket/key", None))
+    assert not may_pass(error)
 
 
 def test_a_bucket_with_a_blank_is_refused_where_it_is_written() -> None:

@@ -16,6 +16,7 @@ function choice(group, value, ...label) {
 const chosen = (group) => document.querySelector(`input[name="${group}"]:checked`)?.value;
 
 function notice(title, text) {
+  byId("left").textContent = "";
   byId("desk").hidden = true;
   byId("notice").replaceChildren(el("h1", {}, title), el("p", {}, text));
   byId("notice").hidden = false;

@@ -69,6 +69,7 @@ def test_a_person_says_by_keyboard_what_went_wrong_and_a_lead_sees_it(site: Site
             expect(row.locator("td")).to_have_text(["lead", "1 of 2", "1 of 2", "1"])
         desk.get_by_role("button", name="Send").click()
         expect(desk.get_by_role("heading", name="Nothing to do")).to_be_visible()
+        expect(desk.locator("#left")).to_have_text("")
         assert desk.locator("title").text_content() == "Errors · HopChain"
     said = [
         (one.kind, one.hop, one.comment)
