@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from hopchain_etl.engines.base import AuthorJob, Photo, canonical_json
+from hopchain_etl.engines.base import LABELS, AuthorJob, Photo, canonical_json
 from hopchain_etl.engines.program import ProgramAuthor
 from hopchain_etl.engines.vision.masks import encode, rectangle
 from hopchain_etl.labels.spool import Spool
@@ -78,7 +78,8 @@ def truth(image: Row, scene: DrawnScene, *, boxed: bool) -> list[Row]:
         one.update(mask=encode(shape, *scene.image.size), area=shape.area)
     made = instances(image, content)
     assert isinstance(made, Accepted)
-    return list({row["instance_id"]: row for row in made.rows}.values())
+    seen_by = {"segmenter": {"model": LABELS}}  # the author counts on what people labelled to be complete
+    return list({row["instance_id"]: {**row, **seen_by} for row in made.rows}.values())
 
 
 def drafts(author: ProgramAuthor, image: Row, found: list[Row]) -> str:
