@@ -65,8 +65,8 @@ class Job:
 
 
 FULL = Plan(
-    Path(".train-demo"), train=2500, validation=200, seeds=(0, 1, 2), warm_steps=1000, blind_steps=300,
-    batch=64, warm_rate=2e-3, reinforce_steps=40, questions=24, reinforce_rate=2e-4, minutes=25,
+    Path(".train-demo"), train=1800, validation=200, seeds=(0, 1, 2), warm_steps=600, blind_steps=200,
+    batch=32, warm_rate=2e-3, reinforce_steps=25, questions=16, reinforce_rate=2e-4, minutes=25,
 )  # fmt: skip
 SMALL = Plan(
     Path(".train-demo-small"), train=60, validation=20, seeds=(0,), warm_steps=25, blind_steps=10,

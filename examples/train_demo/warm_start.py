@@ -11,8 +11,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 IGNORED = -100
-SHARES = {"full": 0.4, "half": 0.4, "single": 0.2}  # of the variants in a batch
-WARM_UP = 50  # steps until the full learning rate
+SHARES = {"full": 0.55, "half": 0.4, "single": 0.05}  # of the variants in a batch
+WARM_UP = 30  # steps until the full learning rate
 LOOKS, ASKED = 10, 100  # how often the accuracy is taken during training, and on how many questions
 Row = dict[str, Any]
 
@@ -119,7 +119,7 @@ def warm_start(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        figures = {"loss": float(loss)}
+        figures = {"loss": loss.item()}
         if step % max(1, steps // LOOKS) == 0:
             figures |= {variant: ask(variant, ASKED) for variant in SHARES}
         curve.append({"step": step, **figures})
