@@ -28,7 +28,7 @@ class Plan:
 
     def jobs(self) -> list[Job]:
         """Return all training runs: what others start from comes first."""
-        return [Job(kind, seed, self) for kind in ("warm", *VARIANTS, "blind") for seed in self.seeds]
+        return [Job(kind, seed, self) for kind in ("warm", "full", "blind", "half", "single") for seed in self.seeds]
 
 
 @dataclass(frozen=True)
