@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from examples.train_demo.compare import check_curves
 from examples.train_demo.curves import smooth, svg
 from examples.train_demo.data import INSTRUCTION, rows_of, worked, write_set
 from examples.train_demo.figures import interval
@@ -106,6 +108,26 @@ def test_what_others_start_from_comes_first(tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
     Job("warm", 0, elsewhere).file("json").write_text("{}")
     assert Job("full", 0, elsewhere).ready
+
+
+def test_a_loss_that_stays_and_rewards_that_are_missing_are_told(tmp_path: Path) -> None:
+    plan = replace(SMALL, folder=tmp_path, reinforce_steps=2)
+    (tmp_path / "results").mkdir()
+
+    def write(kind: str, name: str, values: list[float]) -> None:
+        curve = [{name: value} for value in values]
+        Job(kind, 0, plan).file("json").write_text(json.dumps({"curve": curve}))
+
+    for kind in VARIANTS:
+        write(kind, "reward", [0.0, 0.5])
+    write("warm", "loss", [2.0, 1.5, 1.0, 0.8, 0.7])
+    check_curves(plan)
+    write("half", "reward", [0.5])
+    with pytest.raises(ValueError, match="half-0"):
+        check_curves(plan)
+    write("warm", "loss", [2.0, 2.1, 2.0, 2.0, 1.9])
+    with pytest.raises(ValueError, match="did not fall"):
+        check_curves(plan)
 
 
 def test_curves_are_well_formed_and_keep_their_points() -> None:
