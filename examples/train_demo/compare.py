@@ -12,8 +12,8 @@ import shutil
 import sys
 
 from examples.train_demo.curves import write_curves
-from examples.train_demo.figures import figures
-from examples.train_demo.plan import Job, plan_of
+from examples.train_demo.figures import figures, result_of
+from examples.train_demo.plan import VARIANTS, Job, Plan, plan_of
 from hopchain_etl.cli import app
 
 NAMES = {"warm": "before", "full": "after", "half": "after-half", "single": "after-single", "blind": "blind"}
@@ -31,6 +31,7 @@ def main() -> None:
     for before, after in PAIRS:
         print(f"== {before} against {after}, seed {seed}", flush=True)
         hopchain("evaluate", "compare", runs / before, runs / after, "--output", runs / f"{before}-{after}")
+    check_curves(plan)
     found = figures(plan)
     (plan.folder / "figures.json").write_text(json.dumps(found, indent=1) + "\n")
     write_curves(plan, found, plan.folder / "curves")
@@ -42,6 +43,19 @@ def main() -> None:
         print(f"  {name}: {value:+.1%} ({low:+.1%} to {high:+.1%})")
     print("This is a tiny model on drawn scenes: it shows that the loop turns, and nothing about large models.")
     print(json.dumps(found["headline"]))
+
+
+def check_curves(plan: Plan) -> None:
+    """Raise ValueError unless the warm start's loss fell, and our reward was logged at each step of reinforcement."""
+    for seed in plan.seeds:
+        losses = [one["loss"] for one in result_of(plan, "warm", seed)["curve"]]
+        fifth = max(1, len(losses) // 5)
+        if not sum(losses[-fifth:]) < 0.9 * sum(losses[:fifth]):
+            raise ValueError(f"the loss of warm-{seed} did not fall: {losses[0]:.2f} to {losses[-1]:.2f}")
+        for kind in VARIANTS:
+            rewards = [one["reward"] for one in result_of(plan, kind, seed)["curve"]]
+            if len(rewards) != plan.reinforce_steps or not all(0 <= reward <= 1 for reward in rewards):
+                raise ValueError(f"{kind}-{seed} logged other rewards than ours: {rewards}")
 
 
 def hopchain(*words: object) -> None:

@@ -12,10 +12,11 @@ import shutil
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from string import ascii_lowercase
 
 import pyarrow as pa
 
-from examples.train_demo.layout import CELL, SIDE
+from examples.train_demo.layout import CELL, GRID, SIDE
 from examples.train_demo.scenes import Picture, Row, draw
 from hopchain_etl import schemas
 from hopchain_etl.hops.checks import RULES, VARIANT_RULES, Rule, check
@@ -28,7 +29,7 @@ from hopchain_etl.imaging.vision_tokens import image_tokens
 from hopchain_etl.release import image_parts
 from hopchain_etl.release.assemble import write_rows
 
-INSTRUCTION = "Answer in \\boxed{}."
+INSTRUCTION = "In \\boxed{}."
 SIDES = {Relation.LEFT_OF: "left of", Relation.RIGHT_OF: "right of", Relation.ABOVE: "above", Relation.BELOW: "below"}
 QUESTIONS = 4  # per picture at most
 _ROWS_PER_PART = 5_000
@@ -76,18 +77,30 @@ def rows_of(picture: Picture, split: str, seed: int) -> Iterator[Row]:
 def worked(row: Row, variant: str) -> str:
     """Return the answer of a row's variant as the warm start teaches it, hop by hop, then the result in its box.
 
-    A hop that only finds a tile is told by the tile's colour, one that reads by its reading: ``blue 5 3 \\boxed{8}``.
+    A named tile is told by its colour, or by its cell (``a`` to ``i``) if another tile is found from it; that by its
+    cell and colour; what is read by its value: ``e d blue 5 3 \\boxed{8}``.
     """
     ending = "" if variant == "full" else f"_{variant}"
-    hops, colours = row[f"hops{ending}"], {one["instance_id"]: colour_of(one) for one in row["instances"]}
-    steps = [hop["value"] if hop["read"] else colours[hop["target"][0]] for hop in hops]
-    asked = steps[1:] if variant == "full" else steps  # the first tile of a whole question is named in it
-    return f"{' '.join(map(str, asked))} \\boxed{{{row[f'answer{ending}']}}}"
+    hops, tiles = row[f"hops{ending}"], {one["instance_id"]: one for one in row["instances"]}
+    steps: list[str] = []
+    for place, hop in enumerate(hops):
+        if hop["read"]:
+            steps.append(hop["value"])
+            continue
+        tile, further = tiles[hop["target"][0]], not hops[place + 1]["read"]
+        steps += [*([cell_of(tile)] if further or hop["to"] else []), *([] if further else [colour_of(tile)])]
+    return f"{' '.join(steps)} \\boxed{{{row[f'answer{ending}']}}}"
 
 
-def colour_of(instance: Row) -> str | None:
-    """Return the colour of an instance of a row; None for texts."""
-    return next((pair["value"] for pair in instance["attributes"] if pair["key"] == "colour"), None)
+def cell_of(instance: Row) -> str:
+    """Return the letter of the cell in which an instance lies, in reading order."""
+    x1, y1, x2, y2 = instance["box"]
+    return ascii_lowercase[int((y1 + y2) / 2 / CELL) * GRID + int((x1 + x2) / 2 / CELL)]
+
+
+def colour_of(tile: Row) -> str:
+    """Return the colour of a tile."""
+    return next(str(pair["value"]) for pair in tile["attributes"] if pair["key"] == "colour")
 
 
 def _queries(scene: Scene, start: Instance, side: Relation) -> tuple[Query, Query, Query] | None:

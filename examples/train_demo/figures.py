@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from examples.train_demo.plan import VARIANTS, Job, Plan
 from hopchain_etl.training_set.dataset import TrainingSet
@@ -82,20 +84,20 @@ def interval(
 
     Questions about one picture stay together, since who misreads a picture fails them all.
     """
-    chance = random.Random(0)
-    seeds, gains = list(marks), list[float]()
-    sums = [
-        [{at: sum(one[at][place] for place in some) for at in seeds} for some in pictures] for one in (marks, *others)
-    ]
-    for _ in range(RESAMPLES):
-        drawn = chance.choices(seeds, k=len(seeds))
-        places = chance.choices(range(len(pictures)), k=len(pictures))
-        count = len(drawn) * sum(len(pictures[place]) for place in places)
-        own, *rest = (sum(some[place][at] for place in places for at in drawn) / count for some in sums)
-        gains.append(own - max(rest))
-    gains.sort()
-    cut = round((1 - LEVEL) / 2 * RESAMPLES)
-    return gains[cut], gains[-1 - cut]
+    chance, seeds = np.random.default_rng(0), list(marks)
+    each = 1 / len(pictures)
+    places = chance.multinomial(len(pictures), [each] * len(pictures), RESAMPLES)  # how often each picture is drawn
+    drawn = chance.multinomial(len(seeds), [1 / len(seeds)] * len(seeds), RESAMPLES)
+    count = len(seeds) * (places @ np.array([len(some) for some in pictures]))
+
+    def shares(of: Marks) -> NDArray[np.float64]:
+        right = np.array([[sum(of[seed][place] for place in some) for seed in seeds] for some in pictures])
+        shown: NDArray[np.float64] = ((places @ right) * drawn).sum(axis=1) / count
+        return shown
+
+    gains = shares(marks) - np.max([shares(other) for other in others], axis=0)
+    low, high = np.quantile(gains, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
 
 
 def _mean(marks: Marks) -> float:

@@ -21,6 +21,7 @@ class Plan:
     blind_steps: int
     batch: int  # examples a warm step
     warm_rate: float
+    looks: int  # how often the accuracy is taken during a warm start
     reinforce_steps: int
     questions: int  # a step of reinforcement; each is answered several times
     reinforce_rate: float
@@ -28,7 +29,7 @@ class Plan:
 
     def jobs(self) -> list[Job]:
         """Return all training runs: what others start from comes first."""
-        return [Job(kind, seed, self) for kind in ("warm", *VARIANTS, "blind") for seed in self.seeds]
+        return [Job(kind, seed, self) for kind in ("warm", "full", "blind", "half", "single") for seed in self.seeds]
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,12 @@ class Job:
 
 
 FULL = Plan(
-    Path(".train-demo"), train=2500, validation=200, seeds=(0, 1, 2), warm_steps=1000, blind_steps=300,
-    batch=64, warm_rate=2e-3, reinforce_steps=40, questions=24, reinforce_rate=2e-4, minutes=25,
+    Path(".train-demo"), train=1800, validation=200, seeds=(0, 1, 2), warm_steps=1200, blind_steps=200,
+    batch=32, warm_rate=2e-3, looks=10, reinforce_steps=25, questions=16, reinforce_rate=2e-4, minutes=25,
 )  # fmt: skip
 SMALL = Plan(
     Path(".train-demo-small"), train=60, validation=20, seeds=(0,), warm_steps=25, blind_steps=10,
-    batch=32, warm_rate=2e-3, reinforce_steps=3, questions=4, reinforce_rate=2e-4, minutes=2,
+    batch=32, warm_rate=2e-3, looks=1, reinforce_steps=3, questions=4, reinforce_rate=2e-4, minutes=2,
 )  # fmt: skip
 
 

@@ -30,17 +30,9 @@ def main() -> None:
     for variant in VARIANTS:
         out = folder / "exports" / variant
         _hopchain("export", folder / "set", "--format", "trl", "--variant", variant, "--out", out)
-    columns = [
-        "query_id",
-        "instances",
-        "hops",
-        "answer",
-        *(f"{name}_{kind}" for kind in ("half", "single") for name in ("answer", "hops")),
-    ]
-    texts = {
-        variant: {row["query_id"]: worked(row, variant) for row in TrainingSet(folder / "set").select(*columns)}
-        for variant in VARIANTS
-    }
+    columns = ("query_id", "instances", "hops", "answer", "hops_half", "answer_half", "hops_single", "answer_single")
+    held = list(TrainingSet(folder / "set").select(*columns))
+    texts = {variant: {row["query_id"]: worked(row, variant) for row in held} for variant in VARIANTS}
     (folder / "worked.json").write_text(json.dumps(texts))
     done.write_text(json.dumps([plan.train, plan.validation]))
 

@@ -12,7 +12,7 @@ from trl import GRPOConfig, GRPOTrainer
 from hopchain_etl.training_set.rewards.trl import accuracy_reward, format_reward
 
 SAMPLES = 8  # completions of a question
-LONGEST = 8  # tokens of a completion
+LONGEST = 12  # tokens of a completion
 
 
 class Told(TrainerCallback):  # type: ignore[misc, unused-ignore]

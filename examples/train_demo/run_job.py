@@ -44,7 +44,7 @@ def _warm(job: Job, exports: Exports, model: Any, pictures: Pictures) -> list[Ro
     return warm_start(
         model, {variant: exports.examples[variant, "train"] for variant in VARIANTS}, pictures,
         exports.processor.tokenizer.pad_token_id, steps=steps, batch=plan.batch, rate=plan.warm_rate, seed=job.seed,
-        ask=partial(_share_right, exports, pictures, model), tell=_teller(job.name, steps),
+        looks=plan.looks, ask=partial(_share_right, exports, pictures, model), tell=_teller(job.name, steps),
     )  # fmt: skip
 
 

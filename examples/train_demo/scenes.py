@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from pycocotools import mask as coco
 
 from examples.train_demo.layout import CELL, GRID, SIDE
@@ -20,7 +20,7 @@ from hopchain_etl.stages.segment import instance_id
 
 TILES, DOTS = (2, 5), (1, 4)
 JITTER = 1  # px by which a thing may lie aside of its cell's corner
-PAINTS = {  # dark enough for white numbers
+PAINTS = {  # dark enough for white marks
     "red": (200, 30, 30),
     "green": (30, 130, 50),
     "blue": (40, 70, 210),
@@ -28,7 +28,10 @@ PAINTS = {  # dark enough for white numbers
     "orange": (225, 115, 10),
     "brown": (110, 65, 30),
 }
-FONT = ImageFont.load_default(12)
+# Numbers are written as tallies, in this order of the nine places on a tile: a tiny model reads them within minutes,
+# and had not begun to read digits by then.
+TALLY = (7, 8, 1, 5, 3, 4, 2, 0, 6)
+MARK = 3  # px, the side of a mark
 
 Row = dict[str, Any]
 Box = tuple[int, int, int, int]
@@ -55,14 +58,9 @@ def draw(seed: int) -> Picture:
         x, y = _corner(cell, chance)
         box = (x, y, x + CELL - 2, y + CELL - 2)
         pen.rectangle((box[0], box[1], box[2] - 1, box[3] - 1), fill=PAINTS[colour])
-        text = str(chance.randint(1, 9))
-        middle = (x + CELL / 2 - 1, y + CELL / 2 - 1)
-        pen.text(middle, text, fill="white", font=FONT, anchor="mm")
-        left, top, right, bottom = pen.textbbox(middle, text, font=FONT, anchor="mm")
-        found += [
-            ("tile", box, colour, None),
-            ("text", (round(left), round(top), round(right), round(bottom)), None, text),
-        ]
+        number = chance.randint(1, len(TALLY))
+        _write(pen, x, y, number)
+        found += [("tile", box, colour, None), ("text", (x + 1, y + 1, x + 12, y + 12), None, str(number))]
     for cell in cells[tiles:]:
         x, y = _corner(cell, chance)
         box = (x + 3, y + 3, x + 11, y + 11)
@@ -72,6 +70,13 @@ def draw(seed: int) -> Picture:
     canvas.save(sink, "PNG")
     image_id = hashlib.sha256(sink.getvalue()).hexdigest()
     return Picture(image_id, sink.getvalue(), tuple(_instance(image_id, *one) for one in found))
+
+
+def _write(pen: ImageDraw.ImageDraw, x: int, y: int, number: int) -> None:
+    """Write a number on the tile whose corner is at x, y: as many white marks."""
+    for place in TALLY[:number]:
+        left, top = x + 1 + (MARK + 1) * (place % 3), y + 1 + (MARK + 1) * (place // 3)
+        pen.rectangle((left, top, left + MARK - 1, top + MARK - 1), fill="white")
 
 
 def _cells(tiles: int, dots: int, chance: random.Random) -> list[int]:

@@ -20,7 +20,7 @@ from examples.train_demo.exports import Exports
 from examples.train_demo.plan import Job, plan_of
 from examples.train_demo.run_job import run_job
 
-TOGETHER = 2  # processes, each on one core
+TOGETHER = 3  # processes: one a seed
 
 
 def main() -> None:

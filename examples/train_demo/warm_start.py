@@ -11,9 +11,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 IGNORED = -100
-SHARES = {"full": 0.4, "half": 0.4, "single": 0.2}  # of the variants in a batch
-WARM_UP = 50  # steps until the full learning rate
-LOOKS, ASKED = 10, 100  # how often the accuracy is taken during training, and on how many questions
+SHARES = {"full": 0.55, "half": 0.4, "single": 0.05}  # of the variants in a batch
+WARM_UP = 30  # steps until the full learning rate
+ASKED = 100  # questions on which the accuracy is taken during training
 Row = dict[str, Any]
 
 
@@ -101,10 +101,11 @@ def warm_start(
     batch: int,
     rate: float,
     seed: int,
+    looks: int,
     ask: Callable[[str, int], float],
     tell: Callable[[int, dict[str, float]], None],
 ) -> list[dict[str, float]]:
-    """Train on batches mixed by ``SHARES``; return the loss, and now and then the accuracy by ``ask``, by step."""
+    """Train on batches mixed by ``SHARES``; return the loss, and ``looks`` times the accuracy by ``ask``, by step."""
     chance = random.Random(seed)
     optimizer = torch.optim.AdamW(model.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.01)
     curve: list[dict[str, float]] = []
@@ -119,8 +120,8 @@ def warm_start(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        figures = {"loss": float(loss)}
-        if step % max(1, steps // LOOKS) == 0:
+        figures = {"loss": loss.item()}
+        if step % max(1, steps // looks) == 0:
             figures |= {variant: ask(variant, ASKED) for variant in SHARES}
         curve.append({"step": step, **figures})
         tell(step, figures)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import json
 import random
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from examples.train_demo.compare import check_curves
 from examples.train_demo.curves import smooth, svg
 from examples.train_demo.data import INSTRUCTION, rows_of, worked, write_set
 from examples.train_demo.figures import interval
+from examples.train_demo.layout import GRID
 from examples.train_demo.plan import SMALL, Job
-from examples.train_demo.scenes import draw
+from examples.train_demo.scenes import MARK, draw
 from hopchain_etl.training_set.dataset import VARIANTS, TrainingSet
 from hopchain_etl.training_set.rewards import grade
 from hopchain_etl.training_set.verify_row import verify_any
@@ -45,11 +51,25 @@ def test_the_worked_answer_of_each_variant_is_right(folder: Path) -> None:
         assert not grade(worked(row, "full"), str(int(row["answer"]) + 1)).correct
 
 
-def test_a_worked_answer_names_the_tile_that_is_found(folder: Path) -> None:
+def test_a_worked_answer_names_the_tiles_that_are_found(folder: Path) -> None:
+    moves = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)}
     for row in TrainingSet(folder):
-        colour = worked(row, "full").split()[0]
+        start, end, colour, *_ = worked(row, "full").split()
+        (dx, dy) = next(move for words, move in moves.items() if words in row["question"])
+        assert ord(end) - ord(start) == dx + GRID * dy
         assert f"on the {colour} tile" in row["question_half"]
         assert worked(row, "half").split()[0] == colour
+
+
+def test_a_tile_shows_as_many_marks_as_the_number_on_it() -> None:
+    picture = draw(7)
+    pixels = np.asarray(Image.open(io.BytesIO(picture.png)))
+    texts = [one for one in picture.instances if one["text"]]
+    assert texts
+    for one in texts:
+        x1, y1, x2, y2 = map(int, one["box"])
+        white = (pixels[y1:y2, x1:x2] == 255).all(axis=2).sum()
+        assert white == MARK**2 * int(one["text"])
 
 
 def test_no_scene_is_in_both_splits(folder: Path) -> None:
@@ -88,6 +108,26 @@ def test_what_others_start_from_comes_first(tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
     Job("warm", 0, elsewhere).file("json").write_text("{}")
     assert Job("full", 0, elsewhere).ready
+
+
+def test_a_loss_that_stays_and_rewards_that_are_missing_are_told(tmp_path: Path) -> None:
+    plan = replace(SMALL, folder=tmp_path, reinforce_steps=2)
+    (tmp_path / "results").mkdir()
+
+    def write(kind: str, name: str, values: list[float]) -> None:
+        curve = [{name: value} for value in values]
+        Job(kind, 0, plan).file("json").write_text(json.dumps({"curve": curve}))
+
+    for kind in VARIANTS:
+        write(kind, "reward", [0.0, 0.5])
+    write("warm", "loss", [2.0, 1.5, 1.0, 0.8, 0.7])
+    check_curves(plan)
+    write("half", "reward", [0.5])
+    with pytest.raises(ValueError, match="half-0"):
+        check_curves(plan)
+    write("warm", "loss", [2.0, 2.1, 2.0, 2.0, 1.9])
+    with pytest.raises(ValueError, match="did not fall"):
+        check_curves(plan)
 
 
 def test_curves_are_well_formed_and_keep_their_points() -> None:
