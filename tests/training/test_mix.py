@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from pathlib import Path
@@ -102,6 +103,31 @@ def test_the_order_depends_on_seed_and_rows_alone(files: dict[str, Path], tmp_pa
     random.Random(3).shuffle(shuffled)
     others = {**files, "hops": put(tmp_path / "moved.parquet", shuffled, group=3)}
     assert named(mixed(others, tmp_path / "four", phase, seed=5)[0]) == named(rows)
+
+
+@pytest.mark.parametrize("answers", [1, 5])
+def test_rows_that_share_a_prompt_are_shuffled(answers: int, tmp_path: Path) -> None:
+    """Instruction sets ask thousands of photos the same question."""
+    rows = [verl_row("base", number, str(number).encode(), graded=False) for number in range(100)]
+    for number, row in enumerate(rows):
+        row |= {"prompt": rows[0]["prompt"], "reward_model": {"style": "rule", "ground_truth": str(number % answers)}}
+    base = {"base": put(tmp_path / "base.parquet", rows)}
+    made, _ = mixed(base, tmp_path / "out", {})
+    places = [int(name) for name in named(made)]
+    assert sorted(places) == list(range(100))
+    assert 30 < sum(one < other for one, other in itertools.pairwise(places)) < 70
+    assert all(len({place // 20 for place in places[start : start + 20]}) > 2 for start in range(0, 100, 20))
+    assert named(mixed(base, tmp_path / "again", {})[0]) == named(made)
+
+
+def test_a_mix_of_a_mix_shuffles_all_its_rows(files: dict[str, Path], tmp_path: Path) -> None:
+    """In a mix only our rows have a query_id; the others are known by their prompts."""
+    mixed(files, tmp_path / "one", {"shares": {"base": 1}}, {"shares": {"hops": 1}}, seed=1)
+    direct, _ = mixed({"base": files["base"]}, tmp_path / "two", {}, seed=2)
+    again, _ = mixed({"all": tmp_path / "one/train.parquet"}, tmp_path / "three", {}, seed=2)
+    base = [name for name in named(again) if name[0] == "b"]
+    assert base == named(direct)
+    assert {name[0] for name in named(again)[:20]} == {"b", "h"}
 
 
 def test_an_order_that_was_once_given_is_given_for_ever(files: dict[str, Path], tmp_path: Path) -> None:
