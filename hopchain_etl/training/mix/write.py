@@ -85,8 +85,14 @@ def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
         if field.name in table.column_names:
             columns.append(table[field.name].cast(field.type))
         else:
-            columns.append(pa.nulls(len(table), field.type))
+            columns.append(_nothing(field.type, len(table)))
     return pa.table(columns, schema=schema)
+
+
+def _nothing(kind: pa.DataType, count: int) -> pa.Array:
+    """Return what stands in a column that a file lacks: null, or an empty list, as trainers ask how many images there
+    are without asking whether there are any."""
+    return pa.array([[]] * count if pa.types.is_list(kind) or pa.types.is_large_list(kind) else [None] * count, kind)
 
 
 def _append(path: Path, rows: pa.Table) -> None:
@@ -112,10 +118,13 @@ def _bucket(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
 
 
 def _rows_for(most_bytes: int, most_rows: int, files: list[Path]) -> int:
-    """Return how many rows of these files have ``most_bytes`` on average, but at most ``most_rows``."""
-    rows = total = 0
+    """Return how many rows have ``most_bytes`` where they are heaviest, but at most ``most_rows``.
+
+    An average over files of text and files of images would let a bucket of images alone be many times too large.
+    """
+    heaviest = 1.0
     for file in files:
         footer: Any = pq.read_metadata(file)
-        rows += int(footer.num_rows)
-        total += sum(int(footer.row_group(number).total_byte_size) for number in range(footer.num_row_groups))
-    return max(1, min(most_rows, most_bytes * rows // max(1, total)))
+        for group in map(footer.row_group, range(footer.num_row_groups)):
+            heaviest = max(heaviest, group.total_byte_size / max(1, group.num_rows))
+    return max(1, min(most_rows, int(most_bytes / heaviest)))
