@@ -17,6 +17,7 @@ from hopchain_etl.cli import app
 from hopchain_etl.training.mix import MixError, MixSpec, mix
 from hopchain_etl.training.mix import write as writing
 from hopchain_etl.training.parquet_schemas import SchemaError
+from hopchain_etl.training.preflight.facts import mixed_columns
 from support.trainer_rows import BANDS, VERL, verl_row
 
 Row = dict[str, Any]
@@ -201,6 +202,22 @@ def test_align_fills_what_a_file_lacks(files: dict[str, Path], tmp_path: Path) -
     assert {row["extra_info"]["band"] for row in rows} == {None, *BANDS}
 
 
+def test_validation_gets_the_columns_of_the_mix(files: dict[str, Path], tmp_path: Path) -> None:
+    """Trainers load both as one data set."""
+    rows = [verl_row("held", number, f"v{number}".encode()) for number in range(9)]
+    put(tmp_path / "held.parquet", rows)
+    more = [{**verl_row("more", 1, graded=False), "topic": "cars"}]
+    put(tmp_path / "more.parquet", more, VERL.append(pa.field("topic", pa.string())))
+    spec = tmp_path / "mix.toml"
+    spec.write_text("validation = 'held.parquet'\nalign = true\n[sources]\nmore = 'more.parquet'\n[[phase]]\n")
+    mix(MixSpec.read(spec, sources={"hops": [files["hops"]]}), tmp_path / "out")
+    assert not list(mixed_columns([tmp_path / "out/train.parquet", tmp_path / "out/validation.parquet"]))
+    held = pq.read_table(tmp_path / "out/validation.parquet").to_pylist()
+    assert [{**row, "topic": None} for row in rows] == held
+    mix(MixSpec.of({"sources": {"hops": [files["hops"]]}, "phases": [{}]}, "test"), tmp_path / "out")
+    assert not (tmp_path / "out/validation.parquet").exists()  # one of another mix has other columns
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -210,6 +227,9 @@ def test_align_fills_what_a_file_lacks(files: dict[str, Path], tmp_path: Path) -
         ("[sources]\nhops = 'h.parquet'\n[[phase]]\nsize = 3", r"phase\.0\.size"),
         ("[[phase]]\nrows = 3", "sources"),
         ("sources = 3", "sources is no table"),
+        ("[sources]\nhops = 'h.parquet'\nbase = 3\n[[phase]]\n", r"sources\.base\.0: "),
+        ("[sources]\nhops = ['h.parquet', { a = 1 }]\n[[phase]]\n", r"sources\.hops\.1: "),
+        ("validation = 3\n[sources]\nhops = 'h.parquet'\n[[phase]]\n", "validation: "),
         ("[sources]\na = 'a.parquet'\nb = 'b.parquet'\n[[phase]]\nrows = 3", "phase 1 has rows, but no shares"),
         ("[sources]\nhops = 'h.parquet'\n[[phase]]\n", r"h\.parquet is no file"),
     ],

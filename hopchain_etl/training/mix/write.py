@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,18 @@ def write_rows(
         shutil.rmtree(folder)
 
 
+def copy_rows(file: Path, schema: pa.Schema, target: Path) -> None:
+    """Write the rows of a file in their order with the columns of ``schema``."""
+    draft = target.with_name(f".{target.name}.part")
+    try:
+        with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+            for table in _batches([file], schema):
+                writer.write_table(table)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def _scatter(
     source: Source, positions: Indexes, rows: Indexes, schema: pa.Schema, folder: Path, bucket_rows: int
 ) -> None:
@@ -55,7 +67,7 @@ def _scatter(
     by_row = positions[np.argsort(rows[positions], kind="stable")]
     wanted = rows[by_row]
     first = 0
-    for batch in _batches(source, schema):
+    for batch in _batches(source.files, schema):
         low, high = np.searchsorted(wanted, (first, first + len(batch)))
         places = by_row[low:high]
         first += len(batch)
@@ -70,9 +82,9 @@ def _scatter(
             _append(folder / f"{buckets[start]}.arrow", chosen.slice(start, end - start))
 
 
-def _batches(source: Source, schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yield the rows of a source in order, in tables of bounded size with the columns of ``schema``."""
-    for file in source.files:
+def _batches(files: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the rows of files in order, in tables of bounded size with the columns of ``schema``."""
+    for file in files:
         # Without buffering ahead pages are read as they are needed: files of one huge row group are common.
         parquet = pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)
         for batch in parquet.iter_batches(_rows_for(_BATCH_BYTES, _BATCH_ROWS, [file])):
@@ -92,7 +104,8 @@ def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
 def _nothing(kind: pa.DataType, count: int) -> pa.Array:
     """Return what stands in a column that a file lacks: null, or an empty list, as trainers ask how many images there
     are without asking whether there are any."""
-    return pa.array([[]] * count if pa.types.is_list(kind) or pa.types.is_large_list(kind) else [None] * count, kind)
+    nothing: Any = [] if pa.types.is_list(kind) or pa.types.is_large_list(kind) else None
+    return pa.array([nothing] * count, kind)
 
 
 def _append(path: Path, rows: pa.Table) -> None:
