@@ -24,6 +24,11 @@ def choices(reward_inputs: list[dict[str, Any]]) -> list[dict[str, float]]:
     ]
 
 
+def plain(reward_inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A batch reward of EasyR1 without an accuracy, which its type allows."""
+    return [{"overall": float(one["ground_truth"] in one["response"]), "accuracy": None} for one in reward_inputs]
+
+
 async def later(**_: Any) -> float:
     """A reward that would have to be awaited."""
     return 1.0
