@@ -21,6 +21,8 @@ options=(
     data.max_prompt_length=4096    # the limit of the export, image tokens included
     data.max_response_length=16384 # [V]
     data.filter_overlong_prompts=false # the export has done it
+    data.min_pixels=65536          # its own bounds change images, and with them what the export has counted
+    data.max_pixels="${MAX_PIXELS:-16777216}" # --max-pixels of the export
     data.shuffle="${SHUFFLE:-false}" # the order of the rows is the curriculum; true for a plain export
     data.rollout_batch_size=128
     worker.actor.global_batch_size=64
@@ -63,6 +65,7 @@ case $ALGORITHM in
     ) ;;
     *) echo "ALGORITHM=$ALGORITHM; choose grpo, gspo or sapo" >&2; exit 2 ;;
 esac
+if [ -d "${MODEL:-}" ]; then MODEL=$(realpath "$MODEL"); fi # a folder, seen from here
 case $MODEL_CLASS in
     8b) options+=(
         worker.actor.model.model_path="${MODEL:-Qwen/Qwen3-VL-8B-Instruct}"
