@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hopchain_etl.training.preflight.facts import mixed_columns
 from hopchain_etl.training_set.dataset import TrainingSet
 from support.trainer_rows import VERL, verl_row
 from support.training_sets import released, training_row
@@ -78,6 +79,7 @@ def test_the_steps_lead_from_a_release_to_a_comparison(place: Path) -> None:
     assert [row["extra_info"]["band"] for row in rows] == [None] * 4 + ["hard"] * 4
     assert [row["data_source"] for row in rows] == ["base"] * 4 + ["hopchain/default"] * 4
     assert (work / "mixed/validation.parquet").is_file()
+    assert list(mixed_columns(sorted((work / "mixed").glob("*.parquet")))) == []  # as preflight is run again on the mix
     for name, right in (("base", 1), ("step200", 7)):
         step("evaluate", place, "--answers", str(answers(place, "validation", right)), NAME=name, STEP="200")
     step("compare", place, BEFORE="base", AFTER="step200")
@@ -100,7 +102,9 @@ def test_preflight_gets_the_files_or_those_that_are_named(place: Path, tmp_path:
     assert words[:2] == ["-m", "hopchain_etl.training.preflight"]
     assert [Path(word).name for word in words if word.endswith(".jsonl")] == ["train.jsonl", "validation.jsonl"]
     assert words[-2:] == ["--rows", "5"]
-    words = step("preflight", place, "mixed.parquet", PYTHON=str(said)).splitlines()
+    assert "--target" not in words
+    words = step("preflight", place, "mixed.parquet", PYTHON=str(said), TARGET="paper").splitlines()
+    assert words[words.index("--target") + 1] == "paper"
     assert [word for word in words if word.endswith("parquet")] == ["mixed.parquet"]
 
 
