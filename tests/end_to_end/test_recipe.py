@@ -154,7 +154,9 @@ def test_preflight_gets_the_files_or_those_that_are_named(place: Path, tmp_path:
     assert words[:2] == ["-m", "hopchain_etl.training.preflight"]
     assert [Path(word).name for word in words if word.endswith(".jsonl")] == ["train.jsonl", "validation.jsonl"]
     assert words[-2:] == ["--rows", "5"]
-    words = step("preflight", place, "mixed.parquet", PYTHON=str(said)).splitlines()
+    assert "--target" not in words
+    words = step("preflight", place, "mixed.parquet", PYTHON=str(said), TARGET="paper").splitlines()
+    assert words[words.index("--target") + 1] == "paper"
     assert [word for word in words if word.endswith("parquet")] == ["mixed.parquet"]
 
 
