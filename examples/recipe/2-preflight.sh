@@ -5,12 +5,12 @@
 set -euo pipefail
 RELEASE=${RELEASE:?the clone of your registry} MODEL=${MODEL:?the folder of the model}
 TRAINER=${TRAINER:-verl} WORK=${WORK:-work} PYTHON=${PYTHON:-python} # PYTHON: the trainer's
-MAX_PROMPT_TOKENS=${MAX_PROMPT_TOKENS:-4096}
+MAX_PROMPT_TOKENS=${MAX_PROMPT_TOKENS:-4096} TARGET=${TARGET:-}    # TARGET: if the release has several
 
 suffix=parquet
 if [ "$TRAINER" = swift ]; then suffix=jsonl; fi
 case ${1:-} in
     '' | -*) set -- "$WORK/export/train.$suffix" "$WORK/export/validation.$suffix" "$@" ;;
 esac
-"$PYTHON" -m hopchain_etl.training.preflight --trainer "$TRAINER" --model "$MODEL" --set "$RELEASE" \
+"$PYTHON" -m hopchain_etl.training.preflight --trainer "$TRAINER" --model "$MODEL" --set "$RELEASE" ${TARGET:+--target "$TARGET"} \
     --max-prompt-tokens "$MAX_PROMPT_TOKENS" "$@"

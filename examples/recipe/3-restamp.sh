@@ -11,4 +11,5 @@ suffix=parquet
 if [ "$TRAINER" = swift ]; then suffix=jsonl; fi
 hopchain evaluate run "$RELEASE" --split train --samples "$SAMPLES" --blind-samples 0 --variant full \
     --model "$MODEL" ${ENDPOINT:+--endpoint "$ENDPOINT"} --out "$WORK/answers" "$@"
+rm -f "$WORK/restamped/train.$suffix" # of an earlier run: restamp overwrites nothing
 hopchain train restamp "$WORK/export/train.$suffix" --answers "$WORK/answers" --out "$WORK/restamped"

@@ -6,15 +6,23 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 WORK=${WORK:-work} MIX=${MIX:-$here/mix.toml}
 
-ours=$WORK/export/train.parquet
-if [ -e "$WORK/restamped/train.parquet" ]; then ours=$WORK/restamped/train.parquet; fi
+exported=$WORK/export/train.parquet restamped=$WORK/restamped/train.parquet ours=$exported
+if [ -e "$restamped" ]; then
+    if [ "$exported" -nt "$restamped" ]; then
+        echo "$restamped is older than $exported: run 3-restamp.sh again, or delete it" >&2
+        exit 2
+    fi
+    ours=$restamped
+fi
 if [ ! -e "$ours" ]; then
     echo "$ours is not there; ms-swift mixes its JSON lines itself, see examples/recipe/README.md" >&2
     exit 2
 fi
+held=$WORK/export/validation.parquet # validation is ours alone; an export with --split train has none
+if [ -e "$held" ]; then set -- --validation "$held" "$@"; fi
 if [ -n "${BASE:-}" ]; then
     hopchain train mix "$MIX" --source "base=$BASE" --source "hops=$ours" --out "$WORK/mixed" "$@"
 else
     hopchain train mix --source "hops=$ours" --curriculum --out "$WORK/mixed" "$@"
 fi
-cp "$WORK/export/validation.parquet" "$WORK/export/export.json" "$WORK/mixed/" # validation is ours alone
+cp "$WORK/export/export.json" "$WORK/mixed/"

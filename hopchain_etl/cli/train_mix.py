@@ -23,6 +23,9 @@ def mix(
     ] = None,
     interleave: Annotated[bool, typer.Option(help="without mix.toml: all sources in one phase, spread evenly")] = False,
     curriculum: Annotated[bool, typer.Option(help="without mix.toml: easy rows first, by band and difficulty")] = False,
+    validation: Annotated[
+        Path | None, typer.Option(help="file that is not mixed, but written beside with the same columns")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="of which rows are drawn, and of their order")] = None,
     align: Annotated[bool, typer.Option(help="fill columns that a file lacks with null")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
@@ -36,7 +39,8 @@ def mix(
 
     from hopchain_etl.training.mix import mix as run
 
-    wanted = _spec(spec, _sources(given or []), interleave, curriculum, seed, align)
+    changes = {"seed": seed, "align": align or None, "validation": validation}
+    wanted = _spec(spec, _sources(given or []), interleave, curriculum, changes)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("rows", total=None)
         told = run(wanted, out, lambda rows: progress.advance(task, rows))
@@ -61,11 +65,11 @@ def _sources(given: list[str]) -> dict[str, list[Path]]:
 
 
 def _spec(
-    file: Path | None, sources: dict[str, list[Path]], interleave: bool, curriculum: bool, seed: int | None, align: bool
+    file: Path | None, sources: dict[str, list[Path]], interleave: bool, curriculum: bool, given: dict[str, Any]
 ) -> MixSpec:
     from hopchain_etl.training.mix import MixError, MixSpec
 
-    changes: dict[str, Any] = ({} if seed is None else {"seed": seed}) | ({"align": True} if align else {})
+    changes = {name: value for name, value in given.items() if value is not None}
     if file:
         if interleave or curriculum:
             raise MixError("--interleave and --curriculum are for mixes without mix.toml; write them into its phases")

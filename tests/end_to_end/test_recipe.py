@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hopchain_etl.imaging.vision_tokens import MAX_PIXELS, MIN_PIXELS
+from hopchain_etl.training.preflight.facts import mixed_columns
 from hopchain_etl.training_set.dataset import TrainingSet
 from support.trainer_rows import VERL, verl_row
 from support.training_sets import released, training_row
@@ -30,8 +32,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, row in enumerate(rows):
         row |= {"band": "medium", "difficulty": 0.5, "split": "train" if number < 6 else "validation"}
     released(folder / "set", rows, range(8))
-    base = [verl_row("base", number, b"b", graded=False) for number in range(4)]
-    pq.write_table(pa.Table.from_pylist(base, VERL), folder / "base.parquet")
+    base = [{**verl_row("base", number, b"b", graded=False), "topic": "cars"} for number in range(4)]
+    schema = VERL.append(pa.field("topic", pa.string()))
+    pq.write_table(pa.Table.from_pylist(base, schema), folder / "base.parquet")
     (folder / "model").mkdir()
     return folder
 
@@ -77,9 +80,11 @@ def test_the_steps_lead_from_a_release_to_a_comparison(place: Path) -> None:
     rows: list[dict[str, Any]] = pq.read_table(work / "mixed/train.parquet").to_pylist()
     assert [row["extra_info"]["band"] for row in rows] == [None] * 4 + ["hard"] * 4
     assert [row["data_source"] for row in rows] == ["base"] * 4 + ["hopchain/default"] * 4
-    assert (work / "mixed/validation.parquet").is_file()
-    for name, right in (("base", 1), ("step200", 7)):
-        step("evaluate", place, "--answers", str(answers(place, "validation", right)), NAME=name, STEP="200")
+    files = [work / "mixed/train.parquet", work / "mixed/validation.parquet"]
+    assert not list(mixed_columns(files))  # as preflight asks; base data has columns of its own
+    assert "topic" in pq.read_schema(files[1]).names
+    for name, right, of in (("base", 1, {}), ("step200", 7, {"STEP": "200"})):
+        step("evaluate", place, "--answers", str(answers(place, "validation", right)), NAME=name, **of)
     step("compare", place, BEFORE="base", AFTER="step200")
     told = json.loads((work / "comparisons/base-step200/comparison.json").read_text())
     assert "comparison.html" in {one.name for one in (work / "comparisons/base-step200").iterdir()}
@@ -92,6 +97,55 @@ def test_a_mix_of_ours_alone_is_a_curriculum(place: Path, tmp_path: Path) -> Non
     assert json.loads((tmp_path / "mixed/mix.json").read_text())["phases"][0]["order"] == "curriculum"
 
 
+def test_steps_can_be_run_again_and_old_stamps_are_not_mixed(place: Path, tmp_path: Path) -> None:
+    def run(name: str, *words: str) -> str:
+        return step(name, place, *words, WORK=str(tmp_path))
+
+    said = ["--answers", str(answers(place, "train", 2))]
+    run("prepare")
+    run("restamp", *said)
+    run("mix")
+    assert pq.read_metadata(tmp_path / "mixed/train.parquet").num_rows == 4
+    os.utime(tmp_path / "restamped/train.parquet", (1, 1))  # as after a new export
+    with pytest.raises(AssertionError, match="run 3-restamp"):
+        run("mix")
+    run("restamp", *said)
+    run("mix")
+
+
+def test_an_export_without_validation_is_mixed(place: Path, tmp_path: Path) -> None:
+    step("prepare", place, "--split", "train", WORK=str(tmp_path))
+    step("mix", place, WORK=str(tmp_path))
+    assert sorted(one.name for one in (tmp_path / "mixed").iterdir()) == ["export.json", "mix.json", "train.parquet"]
+
+
+@pytest.mark.parametrize("trainer", ["verl", "easyr1"])
+def test_folders_are_whole_paths_where_the_trainer_runs_elsewhere(trainer: str, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "checkout").mkdir()
+    given = {"MODEL": "model", "DATA": "data", "RUN": "run", "EASYR1": "checkout", "PYTHON": sys.executable}
+    said = subprocess.run(
+        [RECIPE / trainer / "train.sh"],
+        env={**os.environ, **given, "LAUNCH": r"printf %s\n"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    options = dict(line.split("=", 1) for line in said.stdout.splitlines())
+    model = "worker.actor.model.model_path" if trainer == "easyr1" else "actor_rollout_ref.model.path"
+    assert options["data.train_files"] == str(tmp_path / "data/train.parquet")
+    assert options[model] == str(tmp_path / "model")
+
+
+def test_easyr1_counts_images_as_the_export_does() -> None:
+    given = {"LAUNCH": r"printf %s\n", "PYTHON": sys.executable}
+    said = subprocess.run(
+        [RECIPE / "easyr1/train.sh"], env=os.environ | given, capture_output=True, text=True, check=True
+    )
+    assert {f"data.min_pixels={MIN_PIXELS}", f"data.max_pixels={MAX_PIXELS}"} <= set(said.stdout.split())
+
+
 def test_preflight_gets_the_files_or_those_that_are_named(place: Path, tmp_path: Path) -> None:
     said = tmp_path / "python"
     said.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
@@ -100,7 +154,9 @@ def test_preflight_gets_the_files_or_those_that_are_named(place: Path, tmp_path:
     assert words[:2] == ["-m", "hopchain_etl.training.preflight"]
     assert [Path(word).name for word in words if word.endswith(".jsonl")] == ["train.jsonl", "validation.jsonl"]
     assert words[-2:] == ["--rows", "5"]
-    words = step("preflight", place, "mixed.parquet", PYTHON=str(said)).splitlines()
+    assert "--target" not in words
+    words = step("preflight", place, "mixed.parquet", PYTHON=str(said), TARGET="paper").splitlines()
+    assert words[words.index("--target") + 1] == "paper"
     assert [word for word in words if word.endswith("parquet")] == ["mixed.parquet"]
 
 

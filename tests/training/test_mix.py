@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from pathlib import Path
@@ -16,6 +17,7 @@ from hopchain_etl.cli import app
 from hopchain_etl.training.mix import MixError, MixSpec, mix
 from hopchain_etl.training.mix import write as writing
 from hopchain_etl.training.parquet_schemas import SchemaError
+from hopchain_etl.training.preflight.facts import mixed_columns
 from support.trainer_rows import BANDS, VERL, verl_row
 
 Row = dict[str, Any]
@@ -104,6 +106,31 @@ def test_the_order_depends_on_seed_and_rows_alone(files: dict[str, Path], tmp_pa
     assert named(mixed(others, tmp_path / "four", phase, seed=5)[0]) == named(rows)
 
 
+@pytest.mark.parametrize("answers", [1, 5])
+def test_rows_that_share_a_prompt_are_shuffled(answers: int, tmp_path: Path) -> None:
+    """Instruction sets ask thousands of photos the same question."""
+    rows = [verl_row("base", number, str(number).encode(), graded=False) for number in range(100)]
+    for number, row in enumerate(rows):
+        row |= {"prompt": rows[0]["prompt"], "reward_model": {"style": "rule", "ground_truth": str(number % answers)}}
+    base = {"base": put(tmp_path / "base.parquet", rows)}
+    made, _ = mixed(base, tmp_path / "out", {})
+    places = [int(name) for name in named(made)]
+    assert sorted(places) == list(range(100))
+    assert 30 < sum(one < other for one, other in itertools.pairwise(places)) < 70
+    assert all(len({place // 20 for place in places[start : start + 20]}) > 2 for start in range(0, 100, 20))
+    assert named(mixed(base, tmp_path / "again", {})[0]) == named(made)
+
+
+def test_a_mix_of_a_mix_shuffles_all_its_rows(files: dict[str, Path], tmp_path: Path) -> None:
+    """In a mix only our rows have a query_id; the others are known by their prompts."""
+    mixed(files, tmp_path / "one", {"shares": {"base": 1}}, {"shares": {"hops": 1}}, seed=1)
+    direct, _ = mixed({"base": files["base"]}, tmp_path / "two", {}, seed=2)
+    again, _ = mixed({"all": tmp_path / "one/train.parquet"}, tmp_path / "three", {}, seed=2)
+    base = [name for name in named(again) if name[0] == "b"]
+    assert base == named(direct)
+    assert {name[0] for name in named(again)[:20]} == {"b", "h"}
+
+
 def test_an_order_that_was_once_given_is_given_for_ever(files: dict[str, Path], tmp_path: Path) -> None:
     rows, _ = mixed(files, tmp_path / "out", {"shares": {"hops": 1}, "rows": 6}, seed=1)
     assert named(rows) == ["h2", "h26", "h23", "h41", "h10", "h7"]
@@ -127,6 +154,21 @@ def test_many_buckets_give_the_same_file(
     assert mixed(files, tmp_path / "two", {"order": "curriculum"})[0] == rows
 
 
+def test_a_bucket_is_bounded_where_rows_are_heavy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text is small and there is much of it: by the average of all rows a bucket of images would be far too large."""
+    base = [verl_row("base", number, b"b", graded=False) for number in range(3_000)]
+    hops = [verl_row("hops", number, random.Random(number).randbytes(20_000)) for number in range(100)]
+    files = {"base": put(tmp_path / "base.parquet", base, group=500), "hops": put(tmp_path / "hops.parquet", hops)}
+    sizes, read = [], writing._bucket
+    monkeypatch.setattr(writing, "_bucket", lambda path, *more: sizes.append(path.stat().st_size) or read(path, *more))
+    monkeypatch.setattr(writing, "_BUCKET_BYTES", 200_000)
+    mixed(files, tmp_path / "out", {"shares": {"base": 1}}, {"shares": {"hops": 1}})
+    assert max(sizes) < 2 * 200_000
+    sizes.clear()
+    mixed({"mixed": tmp_path / "out/train.parquet"}, tmp_path / "again", {"order": "curriculum"})
+    assert max(sizes) < 2 * 200_000  # its row groups differ as its sources did
+
+
 def test_other_columns_are_named_with_file_and_both_types(files: dict[str, Path], tmp_path: Path) -> None:
     info = VERL.get_field_index("extra_info")
     other = VERL.set(info, pa.field("extra_info", pa.struct([("index", pa.string())])))
@@ -146,16 +188,34 @@ def test_align_fills_what_a_file_lacks(files: dict[str, Path], tmp_path: Path) -
     info = VERL.get_field_index("extra_info")
     other = VERL.set(info, pa.field("extra_info", pa.struct([("index", pa.int64()), ("split", pa.string())])))
     other = other.remove(other.get_field_index("ability"))
-    row = verl_row("more", 1, b"m", graded=False)
-    del row["ability"]
+    other = other.remove(other.get_field_index("images"))
+    row = verl_row("more", 1, graded=False)
+    del row["ability"], row["images"]
     files["more"] = put(tmp_path / "more.parquet", [{**row, "extra_info": {"index": 1, "split": "train"}}], other)
     with pytest.raises(SchemaError, match="--align"):
         mixed(files, tmp_path / "out", {})
     rows, _ = mixed(files, tmp_path / "out", {}, align=True)
-    (more,) = [row for row in rows if named([row]) == ["m"]]
+    (more,) = [row for row in rows if row["data_source"] == "more"]
+    assert more["images"] == []  # EasyR1 counts them, and null has no length
     assert more["extra_info"]["split"] == "train"
     assert more["ability"] is more["extra_info"]["band"] is None
     assert {row["extra_info"]["band"] for row in rows} == {None, *BANDS}
+
+
+def test_validation_gets_the_columns_of_the_mix(files: dict[str, Path], tmp_path: Path) -> None:
+    """Trainers load both as one data set."""
+    rows = [verl_row("held", number, f"v{number}".encode()) for number in range(9)]
+    put(tmp_path / "held.parquet", rows)
+    more = [{**verl_row("more", 1, graded=False), "topic": "cars"}]
+    put(tmp_path / "more.parquet", more, VERL.append(pa.field("topic", pa.string())))
+    spec = tmp_path / "mix.toml"
+    spec.write_text("validation = 'held.parquet'\nalign = true\n[sources]\nmore = 'more.parquet'\n[[phase]]\n")
+    mix(MixSpec.read(spec, sources={"hops": [files["hops"]]}), tmp_path / "out")
+    assert not list(mixed_columns([tmp_path / "out/train.parquet", tmp_path / "out/validation.parquet"]))
+    held = pq.read_table(tmp_path / "out/validation.parquet").to_pylist()
+    assert [{**row, "topic": None} for row in rows] == held
+    mix(MixSpec.of({"sources": {"hops": [files["hops"]]}, "phases": [{}]}, "test"), tmp_path / "out")
+    assert not (tmp_path / "out/validation.parquet").exists()  # one of another mix has other columns
 
 
 @pytest.mark.parametrize(
@@ -167,6 +227,9 @@ def test_align_fills_what_a_file_lacks(files: dict[str, Path], tmp_path: Path) -
         ("[sources]\nhops = 'h.parquet'\n[[phase]]\nsize = 3", r"phase\.0\.size"),
         ("[[phase]]\nrows = 3", "sources"),
         ("sources = 3", "sources is no table"),
+        ("[sources]\nhops = 'h.parquet'\nbase = 3\n[[phase]]\n", r"sources\.base\.0: "),
+        ("[sources]\nhops = ['h.parquet', { a = 1 }]\n[[phase]]\n", r"sources\.hops\.1: "),
+        ("validation = 3\n[sources]\nhops = 'h.parquet'\n[[phase]]\n", "validation: "),
         ("[sources]\na = 'a.parquet'\nb = 'b.parquet'\n[[phase]]\nrows = 3", "phase 1 has rows, but no shares"),
         ("[sources]\nhops = 'h.parquet'\n[[phase]]\n", r"h\.parquet is no file"),
     ],

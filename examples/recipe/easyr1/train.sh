@@ -9,6 +9,7 @@ set -euo pipefail
 MODEL_CLASS=${MODEL_CLASS:-8b} # 8b (Qwen3-VL-8B) or 35b-a3b (a mixture of experts)
 ALGORITHM=${ALGORITHM:-sapo}   # grpo, gspo or sapo
 DATA=${DATA:-data} RUN=${RUN:-runs/easyr1} GPUS=${GPUS:-8} NODES=${NODES:-1}
+if [ -d "${MODEL:-}" ]; then MODEL=$(realpath "$MODEL"); fi # a folder, not a name: the directory changes below
 reward=$(${PYTHON:-python} -c 'import hopchain_etl.training_set.rewards as r; print(r.__path__[0])')/easyr1.py
 
 options=(
@@ -21,6 +22,8 @@ options=(
     data.max_prompt_length=4096    # the limit of the export, image tokens included
     data.max_response_length=16384 # [V]
     data.filter_overlong_prompts=false # the export has done it
+    data.min_pixels=65536          # its own bounds change images, and with them what the export has counted
+    data.max_pixels="${MAX_PIXELS:-16777216}" # --max-pixels of the export
     data.shuffle="${SHUFFLE:-false}" # the order of the rows is the curriculum; true for a plain export
     data.rollout_batch_size=128
     worker.actor.global_batch_size=64

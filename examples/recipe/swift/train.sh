@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The train step with ms-swift 4.6, on an export or a mix in its format:
+# The train step with ms-swift 4.6, on an export in its format:
 #   MODEL_CLASS=8b ALGORITHM=sapo DATA=data RUN=runs/one examples/recipe/swift/train.sh [ms-swift options]
 #   hopchain train watch runs/one --export data --follow
 # Not run on a GPU by this project: ms-swift 4.6.0 parses each combination (make test-trainers; Megatron's names only),
@@ -9,7 +9,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 MODEL_CLASS=${MODEL_CLASS:-8b} # 8b (Qwen3-VL-8B) or 35b-a3b (Qwen3.5-35B-A3B, a mixture of experts, by Megatron)
 ALGORITHM=${ALGORITHM:-sapo}   # grpo, gspo or sapo
-DATA=${DATA:-data} RUN=${RUN:-runs/swift} GPUS=${GPUS:-8} SHUFFLE=${SHUFFLE:-false}
+DATA=${DATA:-data} RUN=${RUN:-runs/swift} GPUS=${GPUS:-8} SHUFFLE=${SHUFFLE:-true}
 
 options=(
     --rlhf_type grpo
@@ -25,7 +25,8 @@ options=(
     --beta 0            # [V] no KL; the default is 0.04
     --max_length 4096   # the limit of the export, image tokens included
     --max_completion_length 16384 # [V]
-    # The order of the rows is the curriculum; SHUFFLE=true for a plain export. There are two switches.
+    # `hopchain train mix` writes no JSON lines, and the order of an export is none to train by. SHUFFLE=false for lines
+    # that you have ordered yourself. There are two switches.
     --dataset_shuffle "$SHUFFLE"
     --train_dataloader_shuffle "$SHUFFLE"
     # Dynamic sampling: groups without variance teach nothing and are drawn anew.

@@ -3,6 +3,7 @@
     MODEL_CLASS=8b ALGORITHM=sapo DATA=data RUN=runs/one accelerate launch examples/recipe/trl/train.py
     hopchain train watch runs/one --follow
 
+For a mix name the reward of the other data as well, or its rows teach nothing: ``OTHERS=package.module:function``.
 A model of 35B-A3B needs its parameters spread over all GPUs: ``accelerate launch --use_deepspeed --zero_stage 3
 --zero3_init_flag true``. TRL has no dynamic sampling: watch the share of groups without variance, and stamp difficulty
 anew when it is high. Not run on a GPU by this project; GRPOConfig takes each combination (make test-trainers), and the
@@ -16,6 +17,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from hopchain_etl.training_set.rewards.others import reward_named
 from hopchain_etl.training_set.rewards.trl import accuracy_reward, format_reward
 
 MODELS = {"8b": "Qwen/Qwen3-VL-8B-Instruct", "35b-a3b": "Qwen/Qwen3.5-35B-A3B"}
@@ -40,11 +42,16 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 
 
+def others() -> list[Callable[..., Any]]:
+    """Return the reward of other data, ``OTHERS=module:function``, which returns None for our rows; empty if none."""
+    return [reward_named(name)] if (name := os.environ.get("OTHERS")) else []
+
+
 def options(model_class: str, algorithm: str, run: str) -> dict[str, Any]:
     """Return the arguments of GRPOConfig."""
     return {
         "output_dir": run,
-        "reward_weights": [1.0, 0.0],  # accuracy, format
+        "reward_weights": [1.0, 0.0, *[1.0] * len(others())],  # accuracy, format, and of other data
         "num_generations": 8,  # [V] samples a question
         "max_completion_length": 16_384,  # [V]
         "vllm_max_model_length": 4096 + 16_384,  # with the limit of the export
@@ -91,13 +98,14 @@ def main() -> None:
 
     model_class, algorithm = os.environ.get("MODEL_CLASS", "8b"), os.environ.get("ALGORITHM", "sapo")
     data, run = os.environ.get("DATA", "data"), os.environ.get("RUN", "runs/trl")
-    rows = load_dataset("parquet", data_files={name: f"{data}/{name}.parquet" for name in ("train", "validation")})
+    # One by one: read together, both must have the columns of the first, and a mix may have more than validation.
+    rows = {name: load_dataset("parquet", data_files=f"{data}/{name}.parquet") for name in ("train", "validation")}
     trainer = GRPOTrainer(
         model=os.environ.get("MODEL", MODELS[model_class]),
         args=GRPOConfig(**options(model_class, algorithm, run)),
-        train_dataset=rows["train"],
-        eval_dataset=rows["validation"],
-        reward_funcs=[accuracy, format_reward],
+        train_dataset=rows["train"]["train"],
+        eval_dataset=rows["validation"]["train"],
+        reward_funcs=[accuracy, format_reward, *others()],
     )
     trainer.train()
     trainer.save_state()

@@ -7,7 +7,8 @@
 set -euo pipefail
 MODEL_CLASS=${MODEL_CLASS:-8b} # 8b (Qwen3-VL-8B) or 35b-a3b (Qwen3.5-35B-A3B, a mixture of experts)
 ALGORITHM=${ALGORITHM:-sapo}   # grpo, gspo or sapo
-DATA=${DATA:-data} RUN=$(realpath -m "${RUN:-runs/verl}") GPUS=${GPUS:-8} NODES=${NODES:-1}
+DATA=$(realpath -m "${DATA:-data}") RUN=$(realpath -m "${RUN:-runs/verl}") GPUS=${GPUS:-8} NODES=${NODES:-1}
+if [ -d "${MODEL:-}" ]; then MODEL=$(realpath "$MODEL"); fi # a folder, not a name: workers run elsewhere
 
 options=(
     algorithm.adv_estimator=grpo # the advantage of all three

@@ -17,32 +17,38 @@ import numpy as np
 from hopchain_etl.training.mix.order import Plan, planned
 from hopchain_etl.training.mix.rows import Source
 from hopchain_etl.training.mix.spec import MixError, MixSpec, Phase
-from hopchain_etl.training.mix.write import write_rows
+from hopchain_etl.training.mix.write import copy_rows, write_rows
 from hopchain_etl.training.parquet_schemas import aligned
 
 __all__ = ["MixError", "MixSpec", "Phase", "mix"]
 
-MIX_FILE, ROWS_FILE = "mix.json", "train.parquet"
+MIX_FILE, ROWS_FILE, VALIDATION_FILE = "mix.json", "train.parquet", "validation.parquet"
 
 
 def mix(spec: MixSpec, out: Path, advance: Callable[[int], None] = lambda _: None) -> dict[str, Any]:
     """Write ``train.parquet`` and ``mix.json`` to the folder ``out``; return what ``mix.json`` says.
 
+    The spec's validation file is written beside them as ``validation.parquet``: its rows as they are, with the columns
+    of the mix, because trainers load both as one data set.
+
     ``advance`` is called with numbers of rows that were written. Raises MixError where a phase cannot be filled, and
     SchemaError where files differ.
     """
-    files = [file for files in spec.sources.values() for file in files]
+    files = [file for files in spec.sources.values() for file in files] + ([spec.validation] if spec.validation else [])
     if missing := [file for file in files if not file.is_file()]:
         raise MixError(f"{missing[0]} is no file; sources are Parquet files")
-    target = out / ROWS_FILE
-    if target.resolve() in {file.resolve() for file in files}:
-        raise MixError(f"{target} is a source and would be overwritten; choose another folder")
+    target, validation = out / ROWS_FILE, out / VALIDATION_FILE
+    if found := {target.resolve(), validation.resolve()} & {file.resolve() for file in files}:
+        raise MixError(f"{min(found)} is a source and would be overwritten; choose another folder")
     schema = aligned(files, fill=spec.align)
     sources = {name: Source.read(name, files, spec.seed) for name, files in spec.sources.items()}
     plan = planned(spec, sources)
     out.mkdir(parents=True, exist_ok=True)
     (out / MIX_FILE).unlink(missing_ok=True)  # never beside rows of another mix
     write_rows(plan, sources, schema, target, advance)
+    validation.unlink(missing_ok=True)
+    if spec.validation:
+        copy_rows(spec.validation, schema, validation)
     told = _told(spec, sources, plan)
     (out / MIX_FILE).write_text(json.dumps(told, indent=1) + "\n")
     return told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ import pyarrow.parquet as pq
 from hopchain_etl.training.mix.spec import MixError
 
 BANDS = ("all_right", "easy", "medium", "hard", "all_wrong")  # as a curriculum takes them
-_NAMES = ("prompt", "problem", "messages", "question")  # where trainers keep what is asked; the first that there is
+_ASKED = ("prompt", "problem", "messages", "question")  # where trainers keep what is asked
+_RIGHT = ("reward_model", "answer", "solution", "ground_truth")  # and what is right
 _BATCH = 1_000
 
 
@@ -39,14 +41,17 @@ class Source:
     @classmethod
     def read(cls, name: str, files: Sequence[Path], seed: int) -> Source:
         """Return what orders the rows of these files. A row is known by its query_id and variant, any other by its
-        prompt, so its place does not depend on the file it is in."""
-        key = seed.to_bytes(16, "little", signed=True)
+        prompt and answer, so its place does not depend on the file it is in. Of rows that share these only the order
+        in the files is known: each is hashed with how many came before, else they would stay together unshuffled."""
+        seeded = seed.to_bytes(16, "little", signed=True)
         hashes, bands, difficulty, counts = list[int](), list[int](), list[float](), list[int]()
+        seen = Counter[int]()
         for file in files:
             before = len(hashes)
             for row in _facts(file):
-                known = hashlib.blake2b(row["key"].encode("utf-8", "replace"), digest_size=8, key=key).digest()
-                hashes.append(int.from_bytes(known, "little"))
+                known = _hash(row["key"], seeded)
+                hashes.append(_hash(f"{seen[known]} {row['key']}", seeded) if seen[known] else known)
+                seen[known] += 1
                 bands.append(BANDS.index(row["band"]) if row["band"] in BANDS else -1)
                 difficulty.append(float("nan") if row["difficulty"] is None else float(row["difficulty"]))
             counts.append(len(hashes) - before)
@@ -63,27 +68,32 @@ class Source:
         return {band: count for band, count in counts.items() if count}
 
 
+def _hash(key: str, seeded: bytes) -> int:
+    digest = hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8, key=seeded).digest()
+    return int.from_bytes(digest, "little")
+
+
 def _facts(file: Path) -> Iterator[dict[str, Any]]:
     """Yield key, band and difficulty of each row; trainers keep ours in a struct or among the columns."""
     parquet = pq.ParquetFile(file)
     schema = parquet.schema_arrow
     inside = "extra_info" in schema.names and pa.types.is_struct(schema.field("extra_info").type)
     nested = {field.name for field in schema.field("extra_info").type} if inside else set()
-    asked = next((name for name in _NAMES if name in schema.names), None)
-    if asked is None:
-        raise MixError(f"{file} has no column {', '.join(_NAMES[:-1])} or {_NAMES[-1]}: its rows ask nothing")
+    told = [name for name in (*_ASKED, *_RIGHT) if name in schema.names]
+    if not set(told) & set(_ASKED):
+        raise MixError(f"{file} has no column {', '.join(_ASKED[:-1])} or {_ASKED[-1]}: its rows ask nothing")
     wanted = ("query_id", "variant", "band", "difficulty")
     places = {name: name if name in schema.names else f"extra_info.{name}" if name in nested else None
               for name in wanted}  # fmt: skip
-    columns = [place for place in places.values() if place]
-    if not places["query_id"]:
-        columns.append(asked)
+    # A mix has a query_id in some rows only, so the prompt is read whatever the columns are.
+    columns = [*(place for place in places.values() if place), *told]
     for batch in parquet.iter_batches(_BATCH, columns=columns):
         for row in batch.to_pylist():
             flat = {**(row.get("extra_info") or {}), **row}
             facts = {name: flat.get(name) if places[name] else None for name in wanted}
             if facts["query_id"] is None:
-                key = json.dumps(flat.get(asked), sort_keys=True, ensure_ascii=False, default=str)
+                said = {name: row[name] for name in told if row[name] is not None}  # another mix may add columns
+                key = json.dumps(said, sort_keys=True, ensure_ascii=False, default=str)
             else:
                 key = f"{facts['query_id']} {facts['variant']}"
             yield {"key": key, "band": facts["band"], "difficulty": facts["difficulty"]}

@@ -25,7 +25,10 @@ class Phase(BaseModel):
 
 
 class MixSpec(BaseModel):
-    """Sources with their files, and phases in their order. ``align`` fills columns that a file lacks with null."""
+    """Sources with their files, and phases in their order. ``align`` fills columns that a file lacks with null.
+
+    ``validation`` is a file that is not mixed, but gets the same columns.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,6 +36,7 @@ class MixSpec(BaseModel):
     phases: Annotated[list[Phase], Field(min_length=1)]
     seed: int = 0
     align: bool = False
+    validation: Path | None = None
 
     @model_validator(mode="after")
     def _names(self) -> MixSpec:
@@ -59,10 +63,9 @@ class MixSpec(BaseModel):
         sources = said.pop("sources", {})
         if not isinstance(sources, dict):
             raise MixError(f'{file}: sources is no table; write [sources] and below it name = "file.parquet"')
-        placed = {
-            name: [file.parent / one for one in ([given] if isinstance(given, str) else given)]
-            for name, given in sources.items()
-        }
+        placed = {name: _placed(given, file.parent) for name, given in sources.items()}
+        if isinstance(said.get("validation"), str):
+            said["validation"] = file.parent / said["validation"]
         merged = {**said, **changes, "sources": placed | changes.get("sources", {})}
         if "phase" in merged:
             merged["phases"] = merged.pop("phase")
@@ -77,3 +80,9 @@ class MixSpec(BaseModel):
             first = error.errors()[0]
             place = ".".join("phase" if part == "phases" else str(part) for part in first["loc"])
             raise MixError(f"{where}: {place}{': ' if place else ''}{first['msg']}") from error
+
+
+def _placed(given: object, folder: Path) -> object:
+    """Return the files of a source below the folder; what is no name of a file is left to the check of the spec."""
+    files = given if isinstance(given, list) else [given]
+    return [folder / one if isinstance(one, str) else one for one in files]

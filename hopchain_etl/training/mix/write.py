@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,18 @@ def write_rows(
         shutil.rmtree(folder)
 
 
+def copy_rows(file: Path, schema: pa.Schema, target: Path) -> None:
+    """Write the rows of a file in their order with the columns of ``schema``."""
+    draft = target.with_name(f".{target.name}.part")
+    try:
+        with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+            for table in _batches([file], schema):
+                writer.write_table(table)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def _scatter(
     source: Source, positions: Indexes, rows: Indexes, schema: pa.Schema, folder: Path, bucket_rows: int
 ) -> None:
@@ -55,7 +67,7 @@ def _scatter(
     by_row = positions[np.argsort(rows[positions], kind="stable")]
     wanted = rows[by_row]
     first = 0
-    for batch in _batches(source, schema):
+    for batch in _batches(source.files, schema):
         low, high = np.searchsorted(wanted, (first, first + len(batch)))
         places = by_row[low:high]
         first += len(batch)
@@ -70,9 +82,9 @@ def _scatter(
             _append(folder / f"{buckets[start]}.arrow", chosen.slice(start, end - start))
 
 
-def _batches(source: Source, schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yield the rows of a source in order, in tables of bounded size with the columns of ``schema``."""
-    for file in source.files:
+def _batches(files: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the rows of files in order, in tables of bounded size with the columns of ``schema``."""
+    for file in files:
         # Without buffering ahead pages are read as they are needed: files of one huge row group are common.
         parquet = pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)
         for batch in parquet.iter_batches(_rows_for(_BATCH_BYTES, _BATCH_ROWS, [file])):
@@ -85,8 +97,15 @@ def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
         if field.name in table.column_names:
             columns.append(table[field.name].cast(field.type))
         else:
-            columns.append(pa.nulls(len(table), field.type))
+            columns.append(_nothing(field.type, len(table)))
     return pa.table(columns, schema=schema)
+
+
+def _nothing(kind: pa.DataType, count: int) -> pa.Array:
+    """Return what stands in a column that a file lacks: null, or an empty list, as trainers ask how many images there
+    are without asking whether there are any."""
+    nothing: Any = [] if pa.types.is_list(kind) or pa.types.is_large_list(kind) else None
+    return pa.array([nothing] * count, kind)
 
 
 def _append(path: Path, rows: pa.Table) -> None:
@@ -112,10 +131,13 @@ def _bucket(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
 
 
 def _rows_for(most_bytes: int, most_rows: int, files: list[Path]) -> int:
-    """Return how many rows of these files have ``most_bytes`` on average, but at most ``most_rows``."""
-    rows = total = 0
+    """Return how many rows have ``most_bytes`` where they are heaviest, but at most ``most_rows``.
+
+    An average over files of text and files of images would let a bucket of images alone be many times too large.
+    """
+    heaviest = 1.0
     for file in files:
         footer: Any = pq.read_metadata(file)
-        rows += int(footer.num_rows)
-        total += sum(int(footer.row_group(number).total_byte_size) for number in range(footer.num_row_groups))
-    return max(1, min(most_rows, most_bytes * rows // max(1, total)))
+        for group in map(footer.row_group, range(footer.num_row_groups)):
+            heaviest = max(heaviest, group.total_byte_size / max(1, group.num_rows))
+    return max(1, min(most_rows, int(most_bytes / heaviest)))

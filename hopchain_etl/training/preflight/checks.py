@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation, localcontext
 from pathlib import Path
 from typing import Any, Protocol
 
 from hopchain_etl.imaging.vision_tokens import MAX_PIXELS, image_tokens
-from hopchain_etl.training.preflight.facts import Facts, facts_of, mixed_columns, row_count
+from hopchain_etl.training.preflight.facts import BrokenRowError, Facts, facts_of, mixed_columns, row_count
 
 Advance = Callable[[int], None]
 _BATCH = 4  # rows that are collated as a trial
@@ -53,7 +53,7 @@ class Opened(Protocol):
         ...
 
     def scores(self, row: int, completions: Sequence[str]) -> list[float | None]:
-        """Return the trainer's reward of each completion of a row; None where no function has one."""
+        """Return the trainer's reward of each completion of a row; None where no function grades it."""
         ...
 
     def collate(self, rows: Sequence[int]) -> None:
@@ -67,8 +67,8 @@ class Trainer(Protocol):
     name: str
     suffix: str  # of the files that it reads
 
-    def open(self, file: Path) -> Opened:
-        """Return a file as the trainer reads it; raise whatever the trainer raises."""
+    def open(self, file: Path, max_pixels: int) -> Opened:
+        """Return a file as the trainer reads it where its images are bounded so; raise whatever the trainer raises."""
         ...
 
 
@@ -108,7 +108,7 @@ def preflight(trainer: Trainer, files: Sequence[Path], limits: Limits, advance: 
             raise PreflightError(f"{file} is no {trainer.suffix} file, which {trainer.name} reads here")
     report = Report(trainer.name)
     remedy = "write all files with the same command and version, or mix them with --align"
-    report.findings += [Finding("schema", str(file), row, told, remedy) for file, row, told in mixed_columns([*files])]
+    report.findings += [Finding("schema", str(file), row, told, remedy) for file, row, told in mixed_columns(files)]
     for file in files:
         report.findings += _File(trainer, file, limits, report, advance).findings()
     if not report.rows and not report.findings:
@@ -121,16 +121,23 @@ class _File:
 
     def __init__(self, trainer: Trainer, file: Path, limits: Limits, report: Report, advance: Advance) -> None:
         self.trainer, self.file, self.limits, self.report, self.advance = trainer, file, limits, report, advance
-        self.told = _export_json(file)
+        self.told: dict[str, Any] = {}  # by the export, of itself
 
     def findings(self) -> Iterator[Finding]:
+        try:
+            self.told = _export_json(self.file)
+            yield from self._checked()
+        except (ValueError, OSError) as error:  # the file, or what lies beside it, cannot be read
+            yield self._unread(error)
+
+    def _checked(self) -> Iterator[Finding]:
         total = row_count(self.file)
         some = self.limits.rows
         chosen = range(total) if some is None or some >= total else sorted(random.Random(0).sample(range(total), some))  # noqa: S311
         try:
-            opened = self.trainer.open(self.file)
+            opened = self.trainer.open(self.file, self._max_pixels)
         except _FAULTS as error:
-            yield self._found("load", None, f"{self.trainer.name} cannot read it: {_said(error)}", _EXPORT)
+            yield self._unread(error)
             return
         if len(opened) != total:
             told = f"{self.trainer.name} keeps {len(opened)} of {total} rows"
@@ -171,8 +178,7 @@ class _File:
             told = f"the prompt has {prompt.tokens} tokens, {prompt.image_tokens} of them of images; {most} are allowed"
             remedy = f"export with --max-prompt-tokens {most} --tokenizer MODEL, or --max-pixels"
             yield self._found("length", facts.row, told, remedy)
-        pixels = self.limits.max_pixels or self.told.get("max_pixels") or MAX_PIXELS
-        stamped = sum(image_tokens(*size, max_pixels=pixels) for size in facts.sizes)
+        stamped = sum(image_tokens(*size, max_pixels=self._max_pixels) for size in facts.sizes)
         if facts.is_ours and prompt.image_tokens != stamped:
             told = f"its image becomes {prompt.image_tokens} tokens, and the export counted {stamped}"
             remedy = "export and train with the same --max-pixels, for a model that cuts images as Qwen3-VL does"
@@ -182,10 +188,12 @@ class _File:
         gold = facts.gold or ""
         if not facts.is_ours:
             try:
-                opened.scores(facts.row, [f"\\boxed{{{gold}}}", ""])
+                scores = opened.scores(facts.row, [f"\\boxed{{{gold}}}", ""])
             except _FAULTS as error:
-                remedy = "name the reward of this data (others), or leave the row out"
-                yield self._found("reward", facts.row, f"the reward of other data fails: {_said(error)}", remedy)
+                yield self._found("reward", facts.row, f"the reward of other data fails: {_said(error)}", _OTHERS)
+                return
+            if all(score is None for score in scores):  # its groups would be of one score, and teach nothing
+                yield self._found("reward", facts.row, "it is of other data, and no reward grades it", _OTHERS)
             return
         expected = [(f"So \\boxed{{{gold}}}.", 1.0, f"the gold answer {gold!r}"), ("", 0.0, "an empty answer"),
                     (f"So it is \\boxed{{{gold}", 0.0, "a truncated answer")]  # fmt: skip
@@ -205,18 +213,35 @@ class _File:
                 "reward", facts.row, f"its answer is {gold!r}, and the release says {released!r}", _EXPORT
             )
 
+    @property
+    def _max_pixels(self) -> int:
+        return int(self.limits.max_pixels or self.told.get("max_pixels") or MAX_PIXELS)
+
+    def _unread(self, error: Exception) -> Finding:
+        row = error.row if isinstance(error, BrokenRowError) else None
+        return self._found("load", row, f"{self.trainer.name} cannot read it: {_said(error)}", _EXPORT)
+
     def _found(self, check: str, row: int | None, problem: str, remedy: str) -> Finding:
         return Finding(check, str(self.file), row, problem, remedy)
 
 
 _EXPORT = "export again from the release, or leave the row out"
 _GOLD = "the answer must be an exact number, and the reward that of this package: see docs/training.md, Rewards"
+_OTHERS = "name the reward of this data as in the run (--reward, or others in --reward-kwargs), or leave the row out"
+
+
+def graders(names: Sequence[str], accuracy: str, extras: Collection[str]) -> list[str]:
+    """Return the rewards whose sum must be 1 or 0: without what a run adds to our accuracy, by weights of its own."""
+    return [name for name in names if accuracy not in names or name not in extras]
 
 
 def _export_json(file: Path) -> dict[str, Any]:
     """Return what the export beside a file says of itself; empty if there is none."""
     path = file.parent / "export.json"
-    told = json.loads(path.read_text()) if path.is_file() else {}
+    try:
+        told = json.loads(path.read_text()) if path.is_file() else {}
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON: {error}") from error
     return told if isinstance(told, dict) else {}
 
 

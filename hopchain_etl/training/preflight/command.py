@@ -33,6 +33,7 @@ def preflight(
     release: Annotated[
         Path | None, typer.Option("--set", help="the release itself: its answers must be those of the files")
     ] = None,
+    target: Annotated[str | None, typer.Option(help="which training set of it, if there are several")] = None,
     reward: Annotated[
         str | None,
         typer.Option(help="another reward: verl path:function, TRL module:function, ms-swift plugin.py:name"),
@@ -44,11 +45,11 @@ def preflight(
 
     For each row: the trainer reads it, its prompt fits, its images become the tokens that the export counted, the gold
     answer scores 1, and gold + 1, an empty and a truncated answer score 0. Rows of other data need a reward that
-    answers. Then a batch is collated. Every fault is named with file, row and remedy; exit code 1 if there is one.
+    grades them. Then a batch is collated. Every fault is named with file, row and remedy; exit code 1 if there is one.
     """
     options = _options(reward_kwargs)
     made = _trainer(trainer, model, reward, options)
-    answers = _answers(release) if release else None
+    answers = _answers(release, target) if release else None
     limits = Limits(max_prompt_tokens, max_pixels, rows, answers, float(options.get("format_weight", 0)))
     with _progress() as progress:
         task = progress.add_task("rows", total=None)
@@ -122,11 +123,11 @@ def _options(text: str | None) -> dict[str, Any]:
     return options
 
 
-def _answers(release: Path) -> dict[tuple[str, str], str]:
+def _answers(release: Path, target: str | None) -> dict[tuple[str, str], str]:
     """Return the released answer to each question, by query_id and variant."""
     from hopchain_etl.training_set.dataset import TrainingSet
 
-    rows = TrainingSet(release, columns=["query_id", "image_id", *_VARIANTS.values()], withdrawn=())
+    rows = TrainingSet(release, target=target, columns=["query_id", "image_id", *_VARIANTS.values()], withdrawn=())
     return {
         (row["query_id"], variant): row[column]
         for row in rows

@@ -8,9 +8,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from hopchain_etl.imaging.vision_tokens import MIN_PIXELS
 from hopchain_etl.training.preflight.checks import Opened, PreflightError, Prompt
+from hopchain_etl.training_set.rewards.others import ungraded_answers
 
-_LONGEST = 65_536  # tokens that its data set pads to here, so that nothing is cut before its length is known
+_LONGEST = 65_536  # tokens that its data set pads to here, so that lengths are known; it raises beyond
 
 
 class EasyR1:
@@ -37,16 +39,17 @@ class EasyR1:
         config.post_init()
         self.manager = AutoRewardManager(config, self.tokenizer)
 
-    def open(self, file: Path) -> Opened:
-        return _Opened(self, file)
+    def open(self, file: Path, max_pixels: int) -> Opened:
+        return _Opened(self, file, max_pixels)
 
 
 class _Opened:
-    def __init__(self, trainer: EasyR1, file: Path) -> None:
+    def __init__(self, trainer: EasyR1, file: Path, max_pixels: int) -> None:
         self.trainer = trainer
         self.data = trainer.dataset(
             str(file), trainer.tokenizer, trainer.processor, prompt_key="problem", answer_key="answer",
-            image_key="images", max_prompt_length=_LONGEST, truncation="right", filter_overlong_prompts=False,
+            image_key="images", max_prompt_length=_LONGEST, filter_overlong_prompts=False,
+            min_pixels=MIN_PIXELS, max_pixels=max_pixels,  # as examples/recipe/easyr1/train.sh sets them
         )  # fmt: skip
         self.row = lru_cache(maxsize=8)(self.data.__getitem__)
 
@@ -73,8 +76,10 @@ class _Opened:
         data = DataProto.from_dict(
             tensors={"responses": padded, "response_mask": mask}, non_tensors={"ground_truth": gold}
         )
+        before = ungraded_answers()
         rewards, _ = self.trainer.manager.compute_reward(data)
-        return [float(one.sum()) for one in rewards]
+        known = ungraded_answers() == before  # by their ground truth, which is one here
+        return [float(one.sum()) if known else None for one in rewards]
 
     def collate(self, rows: Sequence[int]) -> None:
         from verl.protocol import DataProto

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hopchain_etl.training.parquet_schemas import differences, schema_of
+from hopchain_etl.training.parquet_schemas import SchemaError, differences, schema_of
 
 _BATCH = 32  # rows with their images in memory
+_VALIDATION = ("val", "test", "eval", "dev")  # how the files of that split are called
+
+
+class BrokenRowError(ValueError):
+    """A row that cannot be read; the message says why, ``row`` which, from 0."""
+
+    def __init__(self, row: int, problem: str) -> None:
+        super().__init__(problem)
+        self.row = row
 
 
 @dataclass(frozen=True)
@@ -39,8 +50,8 @@ def row_count(file: Path) -> int:
 def facts_of(file: Path, rows: Collection[int]) -> Iterator[Facts]:
     """Yield the facts of the rows with these numbers, in their order."""
     for number, row in _rows(file, rows):
-        info = {**(row.get("extra_info") or {}), **row}
-        gold = (row.get("reward_model") or {}).get("ground_truth", row.get("answer"))
+        info = {**_object(row.get("extra_info")), **row}
+        gold = _object(row.get("reward_model")).get("ground_truth", row.get("answer"))
         query = info.get("query_id")
         source = row.get("data_source")
         sizes, fault = _sizes(row, file)
@@ -54,34 +65,47 @@ def facts_of(file: Path, rows: Collection[int]) -> Iterator[Facts]:
         )
 
 
-def mixed_columns(files: list[Path]) -> Iterator[tuple[Path, int | None, str]]:
-    """Yield where files, or the lines of one, differ in their columns: file, row (None: all) and what differs."""
-    first = files[0]
-    if first.suffix == ".jsonl":
-        yield from _mixed_lines(files)
-        return
-    for file in files[1:]:
-        for name, here, there in differences(schema_of(first), schema_of(file)):
-            yield file, None, f"column {name} is {there}; in {first} it is {here}"
+def mixed_columns(files: Sequence[Path]) -> Iterator[tuple[Path, int | None, str]]:
+    """Yield where files of one split, or the lines of one, differ in their columns: file, row (None: all) and what.
+
+    Trainers read each split by itself: validation may lack what base data brings into a mix. A file that cannot be read
+    is passed over; whoever reads it will say so.
+    """
+    for split in (False, True):
+        some = [file for file in files if file.name.startswith(_VALIDATION) == split]
+        lines = [file for file in some if file.suffix == ".jsonl"]
+        yield from _mixed_lines(lines)
+        yield from _mixed_schemas([file for file in some if file not in lines])
 
 
-def _mixed_lines(files: list[Path]) -> Iterator[tuple[Path, int, str]]:
+def _mixed_schemas(files: Sequence[Path]) -> Iterator[tuple[Path, None, str]]:
+    first: tuple[Path, pa.Schema] | None = None
+    for file in files:
+        with suppress(SchemaError):
+            schema = schema_of(file)
+            first = first or (file, schema)
+            for name, here, there in differences(first[1], schema):
+                yield file, None, f"column {name} is {there}; in {first[0]} it is {here}"
+
+
+def _mixed_lines(files: Sequence[Path]) -> Iterator[tuple[Path, int, str]]:
     kinds: dict[str, tuple[str, Path, int]] = {}
     for file in files:
-        for number, row in _lines(file):
-            for name, value in row.items():
-                kind = "number" if isinstance(value, int | float) else type(value).__name__
-                known, where, line = (
-                    kinds.setdefault(name, (kind, file, number)) if value is not None else (kind, file, 0)
-                )
-                if kind != known:
-                    yield file, number, f"column {name} is {kind}; in {where}, row {line}, it is {known}"
+        with suppress(ValueError, OSError):
+            for number, row in lines_of(file):
+                for name, value in row.items():
+                    kind = "number" if isinstance(value, int | float) else type(value).__name__
+                    known, where, line = (
+                        kinds.setdefault(name, (kind, file, number)) if value is not None else (kind, file, 0)
+                    )
+                    if kind != known:
+                        yield file, number, f"column {name} is {kind}; in {where}, row {line}, it is {known}"
 
 
 def _rows(file: Path, wanted: Collection[int]) -> Iterator[tuple[int, dict[str, Any]]]:
     chosen = set(wanted)
     if file.suffix == ".jsonl":
-        yield from (pair for pair in _lines(file) if pair[0] in chosen)
+        yield from (pair for pair in lines_of(file) if pair[0] in chosen)
         return
     number = 0
     for batch in pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20).iter_batches(_BATCH):
@@ -91,13 +115,27 @@ def _rows(file: Path, wanted: Collection[int]) -> Iterator[tuple[int, dict[str, 
             number += 1
 
 
-def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def lines_of(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the rows of a file of JSON lines with their numbers. Raises BrokenRowError at what is no JSON object."""
     with file.open(encoding="utf-8") as lines:
         for number, line in enumerate(line for line in lines if line.strip()):
-            value = json.loads(line)
+            try:
+                value = json.loads(line)
+            except ValueError as error:
+                raise BrokenRowError(number, f"it is no JSON: {error}") from error
             if not isinstance(value, dict):
-                raise ValueError(f"{file}, row {number} is no JSON object")  # noqa: TRY004 - one error for a bad file
+                raise BrokenRowError(number, "it is no JSON object")
             yield number, value
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """Return a struct, which some data sets write as JSON; empty if it is neither."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _sizes(row: Mapping[str, Any], file: Path) -> tuple[tuple[tuple[int, int], ...], str | None]:

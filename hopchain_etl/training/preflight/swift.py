@@ -11,9 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hopchain_etl.training.preflight.checks import Opened, PreflightError, Prompt
+from hopchain_etl.training.preflight.checks import Opened, PreflightError, Prompt, graders
+from hopchain_etl.training.preflight.facts import lines_of
 
 REWARD = "hopchain_accuracy"
+_EXTRAS = ("hopchain_format", "hopchain_process")
 _ROW = "preflight_row"
 
 
@@ -33,21 +35,22 @@ class Swift:
             raise PreflightError("ms-swift's rewards take no options; name another with --reward plugin.py:name")
         import hopchain_etl.training_set.rewards.swift  # noqa: F401 - registers ours
 
-        self.rewards = []
+        names = []
         for named in (reward or REWARD).split(","):
             plugin, _, name = named.strip().rpartition(":")
             if plugin:
                 runpy.run_path(plugin)
             if name not in orms:
                 raise PreflightError(f"ms-swift has no reward {name!r}; --reward plugin.py:name runs a plugin first")
-            self.rewards.append(orms[name](args=None))
+            names.append(name)
+        self.rewards = [orms[name](args=None) for name in graders(names, REWARD, _EXTRAS)]
         # The model without weights: in a run the template asks the model itself for the places of image tokens.
         dummy, self.processor = _loaded(get_model_processor, model)
         self.template = get_template(self.processor)
         self.template.dummy_model = dummy
         self.template.set_mode("train")
 
-    def open(self, file: Path) -> Opened:
+    def open(self, file: Path, max_pixels: int) -> Opened:
         return _Opened(self, file)
 
 
@@ -73,9 +76,9 @@ class _Opened:
         os.environ.setdefault("ROOT_IMAGE_DIR", str(file.parent))
         with tempfile.TemporaryDirectory() as folder:
             numbered = Path(folder) / file.name
-            with file.open(encoding="utf-8") as lines, numbered.open("w", encoding="utf-8") as out:
-                for number, line in enumerate(line for line in lines if line.strip()):
-                    out.write(json.dumps({**json.loads(line), _ROW: number}, ensure_ascii=False) + "\n")
+            with numbered.open("w", encoding="utf-8") as out:
+                for number, row in lines_of(file):
+                    out.write(json.dumps({**row, _ROW: number}, ensure_ascii=False) + "\n")
             self.data, _ = load_dataset([str(numbered)], remove_unused_columns=False)  # as its GRPO does
             self.places = {number: place for place, number in enumerate(self.data[_ROW])}
         self.row = lru_cache(maxsize=8)(lambda number: self.data[self.places[number]])

@@ -8,9 +8,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from hopchain_etl.training.preflight.checks import Opened, PreflightError, Prompt
+from hopchain_etl.training.preflight.checks import Opened, PreflightError, Prompt, graders
 
-REWARD = "hopchain_etl.training_set.rewards.trl:accuracy_reward"
+_OURS = "hopchain_etl.training_set.rewards.trl"
+REWARD = f"{_OURS}:accuracy_reward"
+_EXTRAS = (f"{_OURS}:format_reward", f"{_OURS}:process_reward")
 
 
 class Trl:
@@ -29,9 +31,10 @@ class Trl:
         self.processor = AutoProcessor.from_pretrained(str(model))
         if not hasattr(self.processor, "image_processor"):
             raise PreflightError(f"{model} has no processor for images: give the folder of a vision-language model")
-        self.rewards = [_function(name) for name in (reward or REWARD).split(",")]
+        names = [name.strip() for name in (reward or REWARD).split(",")]
+        self.rewards = [_function(name) for name in graders(names, REWARD, _EXTRAS)]
 
-    def open(self, file: Path) -> Opened:
+    def open(self, file: Path, max_pixels: int) -> Opened:
         return _Opened(self, file)
 
 
@@ -85,7 +88,7 @@ class _Opened:
 
 
 def _function(name: str) -> Callable[..., Any]:
-    module, _, function = name.strip().partition(":")
+    module, _, function = name.partition(":")
     try:
         found: Callable[..., Any] = getattr(import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:

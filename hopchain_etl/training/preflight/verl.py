@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from hopchain_etl.training.preflight.checks import Opened, PreflightError, Prompt
+from hopchain_etl.training_set.rewards.others import ungraded_answers
 
 REWARD = "pkg://hopchain_etl.training_set.rewards.verl:compute_score"
+_EXTRAS = ("process_weight",)  # of ours: a right answer that states no step would not score 1
 
 
 class Verl:
@@ -32,13 +34,17 @@ class Verl:
         with initialize_config_module("verl.trainer.config", version_base=None):
             self.config = compose("ppo_trainer", [*named, "data.filter_overlong_prompts=False"])
         OmegaConf.set_struct(self.config, False)
-        self.config.reward.custom_reward_function.reward_kwargs = dict(reward_kwargs or {})
+        self.config.reward.custom_reward_function.reward_kwargs = {
+            name: value
+            for name, value in (reward_kwargs or {}).items()
+            if reward not in (None, REWARD) or name not in _EXTRAS
+        }
         self.tokenizer, self.processor = hf_tokenizer(str(model)), hf_processor(str(model))
         if self.processor is None:
             raise PreflightError(f"{model} has no processor for images: give the folder of a vision-language model")
         self.manager = load_reward_manager(self.config, self.tokenizer)
 
-    def open(self, file: Path) -> Opened:
+    def open(self, file: Path, max_pixels: int) -> Opened:
         return _Opened(self, file)
 
 
@@ -84,7 +90,9 @@ class _Opened:
             }
             tensors = {"responses": torch.tensor([ids]), "attention_mask": torch.ones(1, len(ids), dtype=torch.long)}
             data = DataProto.from_dict(tensors=tensors, non_tensors=columns)
-            scores.append(float(manager.loop.run_until_complete(manager.run_single(data))["reward_score"]))
+            before = ungraded_answers()
+            score = float(manager.loop.run_until_complete(manager.run_single(data))["reward_score"])
+            scores.append(score if ungraded_answers() == before else None)
         return scores
 
     def collate(self, rows: Sequence[int]) -> None:

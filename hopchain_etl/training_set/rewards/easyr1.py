@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hopchain_etl.training_set.rewards import grade_any
-from hopchain_etl.training_set.rewards.others import reward_named, warn_once
+from hopchain_etl.training_set.rewards.others import reward_named, ungraded
 
 REWARD_NAME = "hopchain"
 REWARD_TYPE = "batch"
@@ -30,11 +30,12 @@ def compute_score(
     reward = reward_named(others) if others else None
     graded = [grade_any(one.get("response"), one.get("ground_truth")) for one in reward_inputs]
     foreign = [one for one, found in zip(reward_inputs, graded, strict=True) if found is None]
-    if foreign and reward is None:
-        what = str(foreign[0].get("ground_truth"))[:80]
-        warn_once(
-            f"the ground truth {what!r} is not an exact number, so its scores are 0; if it is of other data, name its "
-            "reward: reward_function_kwargs.others=package.module:function"
+    for one in foreign if reward is None else ():
+        what = str(one.get("ground_truth"))[:80]
+        ungraded(
+            "EasyR1",
+            f"ground truths such as {what!r} are not exact numbers, so their scores are 0; if they are of other data, "
+            "name its reward: reward_function_kwargs.others=package.module:function",
         )
     scored = iter(reward(foreign) if foreign and reward else [{}] * len(foreign))
     return [
@@ -46,5 +47,9 @@ def compute_score(
 
 
 def _under_our_keys(scored: dict[str, Any]) -> dict[str, float]:
-    """Return another reward's scores of a row under our keys, so that EasyR1 averages each over all rows."""
-    return {key: float(scored.get(key) or 0.0) for key in KEYS}
+    """Return another reward's scores of a row under our keys, so that EasyR1 averages each over all rows.
+
+    Its own result is the accuracy if it states none: online filtering by accuracy would drop all its groups otherwise.
+    """
+    told = {"accuracy": scored.get("overall")} | {key: value for key, value in scored.items() if value is not None}
+    return {key: float(told.get(key) or 0.0) for key in KEYS}

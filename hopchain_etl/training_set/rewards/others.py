@@ -1,15 +1,17 @@
-"""The rewards of other data in a mixed run, named as ``package.module:function``."""
+"""Other data in a mixed run: its rewards, named as ``package.module:function``, and answers that none grades."""
 
 from __future__ import annotations
 
 import inspect
 import logging
+from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
 logger = logging.getLogger(__name__)
+_ungraded: Counter[str] = Counter()  # answers in this process, by the cause that was logged
 
 
 @lru_cache(maxsize=16)
@@ -32,7 +34,21 @@ def reward_named(name: str) -> Callable[..., Any]:
     return reward
 
 
-@lru_cache(maxsize=1_000)
-def warn_once(message: str) -> None:
-    """Log a warning the first time that a process comes upon ``message``."""
-    logger.warning(message)
+def ungraded(cause: str, message: str) -> None:
+    """Count an answer that no reward grades, and log ``message`` the first time that a process comes upon ``cause``.
+
+    ``cause`` is of the data, not of the answer: else a run of a million answers would log a million warnings.
+    """
+    _ungraded[cause] += 1
+    if _ungraded[cause] == 1:
+        logger.warning(message)
+
+
+def ungraded_answers() -> int:
+    """Return how many answers no reward has graded in this process, for the check before a run."""
+    return _ungraded.total()
+
+
+def forget_ungraded() -> None:
+    """Begin to count and to warn anew."""
+    _ungraded.clear()

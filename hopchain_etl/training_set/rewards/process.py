@@ -65,15 +65,18 @@ def _value(written: Any) -> Value | None:
         value = json.loads(written, parse_int=Fraction, parse_float=Fraction)
     except (TypeError, ValueError, RecursionError):
         return None
-    return value if isinstance(value, Fraction | str | bool) else None
+    if isinstance(value, str):  # in one line, as the reasoning writes it; None if no line can end with it
+        word = " ".join(value.split()).strip(_MARKS)
+        return None if not word or _THINK.search(word) else word
+    return value if isinstance(value, Fraction | bool) else None
 
 
 def _ends_with(line: str, value: Value) -> bool:
     """Return whether a line ends with a value: a number of that worth, or the word (in any case) as a whole."""
-    said = line.rstrip(_MARKS)
+    said = " ".join(line.split()).rstrip(_MARKS)
     if isinstance(value, Fraction):
         last = said.rpartition(" ")[2].lstrip(_MARKS)
         return parse_number(last) == value
-    word = _BOOLEANS[value] if isinstance(value, bool) else value.strip(_MARKS)
+    word = _BOOLEANS[value] if isinstance(value, bool) else value
     before = said.casefold().removesuffix(word.casefold())
-    return bool(word) and before != said.casefold() and not before[-1:].isalnum()
+    return before != said.casefold() and not before[-1:].isalnum()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hopchain_etl.training_set.rewards import grade_any, is_ours
-from hopchain_etl.training_set.rewards.others import reward_named, warn_once
+from hopchain_etl.training_set.rewards.others import reward_named, ungraded
 from hopchain_etl.training_set.rewards.process import process_score
 
 VERLS_OWN = "verl.utils.reward_score:default_compute_score"
@@ -40,7 +40,8 @@ def compute_score(
         return dict.fromkeys(_keys(process_weight), 0.0) | scored
     graded = grade_any(solution_str, ground_truth)
     if graded is None:
-        warn_once(f"{data_source}: the ground truth {str(ground_truth)[:80]!r} is not an exact number; its score is 0")
+        told = f"ground truths such as {str(ground_truth)[:80]!r} are not exact numbers; their scores are 0"
+        ungraded(data_source, f"{data_source}: {told}")
         return dict.fromkeys(_keys(process_weight), 0.0)
     score = graded.reward(format_weight)
     scored = {"score": score, "acc": float(graded.correct), "format": float(graded.well_formed)}
@@ -60,12 +61,14 @@ def _scored_by(reward: Any, row: dict[str, Any], *, is_named: bool) -> dict[str,
     """Return what another reward gives for a row, under our keys."""
     try:
         result = reward(**row)
-    except (NotImplementedError, ImportError) as error:
-        # verl's own, for a data source that it does not know, or whose reward needs a package that is not here.
+    except Exception as error:
+        # verl's own: it does not know the data source, needs a package that is not here, or cannot take an answer of
+        # this kind (None, a number).
         if is_named:
             raise
-        source = row["data_source"]
-        warn_once(f"{source}: {error}; its score is 0. Name a reward: reward_kwargs.others=package.module:function")
+        source, kind = row["data_source"], type(error).__name__
+        remedy = "Such answers score 0. Name a reward: reward_kwargs.others=package.module:function"
+        ungraded(f"{source}: {kind}", f"{source}: verl's own reward fails: {kind}: {error}. {remedy}")
         result = 0.0
     if not isinstance(result, dict):
         result = {"score": result}

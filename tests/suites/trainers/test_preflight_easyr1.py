@@ -51,3 +51,23 @@ def test_planted_faults_are_named_with_file_and_row(exports: Path, check: Check,
     code, report = check(file, "--trainer", "easyr1", "--set", exports / "set")
     assert code == 1
     assert planted.named(report, file) == {("reward", 0), ("image", 1), ("length", 2), ("reward", 3)}
+
+
+def test_other_data_needs_a_reward_that_grades_it(exports: Path, check: Check, tmp_path: Path) -> None:
+    def foreign(row: Any) -> None:
+        row["data_source"], row["answer"] = "nobody/knows", "A"
+
+    file = planted.parquet(exports / "easyr1", tmp_path / "base", foreign)
+    code, report = check(file, "--trainer", "easyr1")
+    assert (code, planted.named(report, file)) == (1, {("reward", 0)})
+    assert "no reward grades it" in planted.problems(report, 0, "reward")
+    code, report = check(file, "--trainer", "easyr1", "--reward-kwargs", '{"others": "support.other_rewards:plain"}')
+    assert (code, report["findings"]) == (0, [])
+
+
+def test_images_are_bounded_as_in_the_run(exports: Path, check: Check) -> None:
+    """EasyR1 shrinks an image beyond data.max_pixels itself, and rounds otherwise than the model, so as the export."""
+    code, report = check(exports / "easyr1/validation.parquet", "--trainer", "easyr1", "--max-pixels", 70_000)
+    (finding,) = report["findings"]
+    assert (code, finding["check"]) == (1, "image tokens")
+    assert "its image becomes 70 tokens, and the export counted 63" in finding["problem"]  # of 320 x 240 px: 80

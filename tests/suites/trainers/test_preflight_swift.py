@@ -57,3 +57,30 @@ def test_lines_of_another_type_are_named(exports: Path, check: Check, tmp_path: 
     assert code == 1
     assert ("schema", 1) in planted.named(report, file)
     assert "column answer is number; in" in planted.problems(report, 1, "schema")
+
+
+def test_other_data_needs_a_reward_that_grades_it(exports: Path, check: Check, tmp_path: Path) -> None:
+    def foreign(row: Any) -> None:
+        row["data_source"], row["answer"] = "nobody/knows", "A"
+
+    ours = "hopchain_accuracy, hopchain_format"
+    file = planted.lines(exports / "swift", tmp_path / "base", foreign)
+    code, report = check(file, "--trainer", "swift", "--reward", ours)
+    assert (code, planted.named(report, file)) == (1, {("reward", 0)})
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text(
+        "from swift.rewards import ORM, orms\nfrom support.other_rewards import of_columns\n"
+        "class Others(ORM):\n    def __call__(self, completions, **columns):\n"
+        "        return of_columns(completions, **columns)\norms['others'] = Others\n"
+    )
+    code, report = check(file, "--trainer", "swift", "--reward", f"{ours},{plugin}:others")
+    assert (code, report["findings"]) == (0, [])
+
+
+def test_a_broken_line_is_named_by_its_row(exports: Path, check: Check, tmp_path: Path) -> None:
+    good = exports / "swift/validation.jsonl"
+    file = planted.lines(exports / "swift", tmp_path / "bad")
+    file.write_text(file.read_text() + "{\n")
+    code, report = check(file, good, "--trainer", "swift")
+    assert (code, report["rows"]) == (1, 1)
+    assert planted.named(report, file) == {("load", 5)}

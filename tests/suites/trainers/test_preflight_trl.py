@@ -57,3 +57,16 @@ def test_a_reward_that_is_not_ours_is_held_to_the_same(exports: Path, check: Che
     (finding,) = report["findings"]
     assert "gold + 1" in finding["problem"]
     assert "scores 1.0, not 0" in finding["problem"]
+
+
+def test_other_data_needs_a_reward_that_grades_it(exports: Path, check: Check, tmp_path: Path) -> None:
+    def foreign(row: Any) -> None:
+        row["data_source"], row["answer"] = "nobody/knows", "A"
+
+    ours = "hopchain_etl.training_set.rewards.trl:accuracy_reward,hopchain_etl.training_set.rewards.trl:format_reward"
+    file = planted.parquet(exports / "trl", tmp_path / "base", foreign, foreign)
+    code, report = check(file, "--trainer", "trl", "--reward", ours)
+    assert (code, report["others"]) == (1, 2)
+    assert planted.named(report, file) == {("reward", 0), ("reward", 1)}
+    code, report = check(file, "--trainer", "trl", "--reward", f"{ours},support.other_rewards:of_columns")
+    assert (code, report["findings"]) == (0, [])

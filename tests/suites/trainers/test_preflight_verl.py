@@ -81,3 +81,23 @@ def test_other_data_needs_a_reward_that_answers(exports: Path, check: Check, tmp
     code, report = check(file, "--trainer", "verl", *options)
     assert (code, report["others"]) == (1, 2)
     assert ("reward", 0) in planted.named(report, file)
+    # verl's own: of the first row it lacks a package, and the second it does not know.
+    code, report = check(file, "--trainer", "verl")
+    assert (code, planted.named(report, file)) == (1, {("reward", 0), ("reward", 1)})
+    assert "no reward grades it" in planted.problems(report, 1, "reward")
+    code, report = check(file, "--trainer", "verl", "--reward-kwargs", '{"others": "support.other_rewards:choice"}')
+    assert (code, report["findings"]) == (0, [])
+
+
+def test_the_weights_of_the_run_are_no_faults(exports: Path, check: Check) -> None:
+    weights = '{"process_weight": 0.2, "format_weight": 0.1}'
+    code, report = check(exports / "verl/train.parquet", "--trainer", "verl", "--reward-kwargs", weights)
+    assert (code, report["findings"]) == (0, [])
+
+
+def test_a_broken_file_is_named_and_the_others_are_checked(exports: Path, check: Check, tmp_path: Path) -> None:
+    good = exports / "verl/validation.parquet"
+    (tmp_path / "train.parquet").write_bytes(good.read_bytes()[:-9])
+    code, report = check(tmp_path / "train.parquet", good, "--trainer", "verl")
+    assert (code, report["rows"]) == (1, 1)
+    assert planted.named(report, tmp_path / "train.parquet") == {("load", None)}

@@ -50,6 +50,25 @@ def test_trl_takes_the_arguments(model_class: str, algorithm: str, tmp_path: Pat
     assert config.log_completions
 
 
+def test_trl_takes_a_reward_of_other_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert TRL["options"]("8b", "sapo", str(tmp_path))["reward_weights"] == [1.0, 0.0]
+    monkeypatch.setenv("OTHERS", "support.other_rewards:of_columns")
+    assert TRL["options"]("8b", "sapo", str(tmp_path))["reward_weights"] == [1.0, 0.0, 1.0]
+    (other,) = TRL["others"]()
+    assert other(completions=["a"], data_source=["b"]) == [0.5]
+
+
+def test_easyr1_gets_a_folder_as_seen_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("model").mkdir()
+    Path("EasyR1").mkdir()
+    for model, path in (("model", f"{tmp_path}/model"), ("Qwen/Qwen3-VL", "Qwen/Qwen3-VL")):
+        options = options_of(
+            "easyr1", "8b", "sapo", tmp_path, MODEL=model, EASYR1="EasyR1", PYTHONPATH=str(RECIPE.parents[1])
+        )
+        assert f"worker.actor.model.model_path={path}" in options
+
+
 # EasyR1's package is called verl too, and importing it needs vLLM. So a process of its own fills its dataclasses, from
 # the modules that only configure.
 FILL = """
@@ -73,6 +92,7 @@ for options in json.loads(sys.argv[2]):
     config = OmegaConf.merge(OmegaConf.structured(PPOConfig()), OmegaConf.from_cli(options))
     made = OmegaConf.to_object(config)
     function = made.worker.reward.reward_function.rsplit(":")[-1]
+    assert (made.data.min_pixels, made.data.max_pixels) == (65_536, 16_777_216)  # as the export counts tokens
     print(made.worker.actor.loss_type, made.algorithm.online_filtering, made.data.shuffle, function)
 """
 

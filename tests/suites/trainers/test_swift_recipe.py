@@ -42,5 +42,5 @@ def test_its_parser_takes_the_values(algorithm: str, tmp_path: Path, monkeypatch
     assert made.loss_type == ["sapo" if algorithm == "sapo" else "grpo"]
     assert made.importance_sampling_level == ("sequence" if algorithm == "gspo" else "token")
     assert made.epsilon_high == {"grpo": 0.3, "gspo": 4e-4}.get(algorithm)
-    assert (made.dynamic_sample, made.dataset_shuffle, made.train_dataloader_shuffle) == (True, False, False)
+    assert (made.dynamic_sample, made.dataset_shuffle, made.train_dataloader_shuffle) == (True, True, True)
     assert (made.tau_pos, made.tau_neg, made.beta, made.log_completions) == (1.0, 1.05, 0.0, True)

@@ -37,7 +37,8 @@ class Scripted:
         self.batches: list[list[int]] = []
         self.golds: list[str] = []
 
-    def open(self, file: Path) -> Opened:
+    def open(self, file: Path, max_pixels: int) -> Opened:
+        self.max_pixels = max_pixels
         self.golds = [row["reward_model"]["ground_truth"] for row in pq.read_table(file).to_pylist()]
         self.told.get("open", lambda: None)()
         return self
@@ -136,10 +137,22 @@ def test_answers_are_held_against_the_release(file: Path) -> None:
     assert "its answer is '2', and the release says '7'" in report.findings[0].problem
 
 
-def test_other_data_needs_no_exact_answer_but_a_reward_that_answers(tmp_path: Path) -> None:
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
     rows = [verl_row("base", number, picture(), graded=False) for number in range(2)]
-    file = tmp_path / "train.parquet"
-    pq.write_table(pa.Table.from_pylist(rows, VERL), file)
+    pq.write_table(pa.Table.from_pylist(rows, VERL), tmp_path / "base.parquet")
+    return tmp_path / "base.parquet"
+
+
+def test_rows_that_no_reward_grades_are_named(base: Path) -> None:
+    report = preflight(Scripted(scores=lambda row, _: [None, None] if row else [0.0, None]), [base], Limits())
+    assert found(report) == [("reward", 1)]
+    assert "no reward grades it" in report.findings[0].problem
+    assert "others" in report.findings[0].remedy
+
+
+def test_other_data_needs_no_exact_answer_but_a_reward_that_answers(base: Path) -> None:
+    file = base
     report = preflight(Scripted(scores=lambda *_: [None, 0.3]), [file], Limits())
     assert (found(report), report.others) == ([], 2)
     assert found(preflight(Scripted(scores=fail), [file], Limits())) == [("reward", 0), ("reward", 1)]
@@ -147,8 +160,10 @@ def test_other_data_needs_no_exact_answer_but_a_reward_that_answers(tmp_path: Pa
 
 def test_the_export_says_what_the_limits_are(file: Path) -> None:
     (file.parent / "export.json").write_text(json.dumps({"max_prompt_tokens": 99, "max_pixels": 40_000}))
-    checks = {check for check, _ in found(preflight(Scripted(), [file], Limits()))}
+    trainer = Scripted()
+    checks = {check for check, _ in found(preflight(trainer, [file], Limits()))}
     assert checks == {"length", "image tokens"}
+    assert trainer.max_pixels == 40_000
     assert found(preflight(Scripted(), [file], Limits(max_prompt_tokens=100, max_pixels=10**6))) == []
 
 
@@ -160,6 +175,23 @@ def test_files_with_other_columns_are_named(file: Path, tmp_path: Path) -> None:
     report = preflight(Scripted(), [file, tmp_path / "other.parquet"], Limits())
     assert [(one.check, one.file) for one in report.findings] == [("schema", str(tmp_path / "other.parquet"))]
     assert "column ability is no such column; in" in report.findings[0].problem
+
+
+def test_files_of_another_split_may_have_other_columns(file: Path, tmp_path: Path) -> None:
+    table = pq.read_table(file)
+    pq.write_table(table.append_column("more", pa.array(range(6))), tmp_path / "validation.parquet")
+    assert found(preflight(Scripted(), [file, tmp_path / "validation.parquet"], Limits())) == []
+
+
+@pytest.mark.parametrize("broken", ["train", "export"])
+def test_a_broken_file_is_named_and_the_others_are_checked(broken: str, file: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other/train.parquet"
+    other.write_bytes(file.read_bytes()[:-9] if broken == "train" else file.read_bytes())
+    (tmp_path / "other/export.json").write_text("{" if broken == "export" else "{}")
+    report = preflight(Scripted(), [other, file], Limits())
+    assert [(one.check, one.file, one.row) for one in report.findings] == [("load", str(other), None)]
+    assert report.rows == 6
 
 
 def test_a_part_is_drawn_and_the_same_each_time(file: Path) -> None:

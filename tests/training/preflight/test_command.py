@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from hopchain_etl.cli import app
+from hopchain_etl.training.preflight.command import _answers
+from support.training_sets import released, training_row
 
 NOT_NEEDED = ("boto3", "obstore", "pydantic_settings", "imagehash", "pycocotools", "tenacity")
 
@@ -27,6 +30,14 @@ def test_unknown_names_are_told(tmp_path: Path) -> None:
     assert "there are verl, trl, swift, easyr1" in str(CliRunner().invoke(app, [*command, "nemo"]).exception)
     options = [*command, "verl", "--reward-kwargs", "[]"]
     assert "no JSON object" in str(CliRunner().invoke(app, options).exception)
+
+
+def test_one_of_several_targets_is_taken(tmp_path: Path) -> None:
+    made = released(tmp_path / "set", [training_row(0)], [0])
+    shutil.copytree(made / "training_set/default", made / "training_set/another")
+    with pytest.raises(ValueError, match="several targets"):
+        _answers(made, None)
+    assert {variant for _, variant in _answers(made, "another")} >= {"full"}
 
 
 def test_a_trainers_environment_needs_little_of_ours() -> None:

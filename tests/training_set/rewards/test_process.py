@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from hopchain_etl.hops.program_author import write_queries
-from hopchain_etl.hops.query import hop_to_row
-from hopchain_etl.hops.reasoning import reasoning
+from hopchain_etl.hops.query import Hop, Read, Relation, hop_to_row
+from hopchain_etl.hops.reasoning import reasoning, step
 from hopchain_etl.training_set.rewards.process import process_score, process_scores
 from support.read_scenes import some_scenes
 
@@ -53,6 +53,19 @@ def test_reasoning_about_drawn_scenes_states_every_value_and_a_changed_one_costs
             assert process_score("\n".join(lines), changed) == pytest.approx(1 - 1 / len(read))
             checked += 1
     assert checked > 10
+
+
+@pytest.mark.parametrize("value", ["COCA\nCOLA", "two  words", '"Fish"', "a-b.", " x ", "what?"])
+def test_a_text_is_stated_right_as_the_reasoning_writes_it(value: str) -> None:
+    hop = Hop(("red",), "sign", Relation.NAMED, read=Read.TEXT, value=value)
+    assert process_score(step([hop], 1), [hop_to_row(hop)]) == 1.0
+
+
+@pytest.mark.parametrize("value", ["!!!", " ", "</think>", "a <think>"])
+def test_a_text_that_no_line_can_end_with_is_no_value(value: str) -> None:
+    written = {"value": json.dumps(value)}
+    assert process_score(f"Step 1: {value}", [written]) is None
+    assert process_score(f"Step 1: {value}\nStep 2: 7", [written, {"value": "7"}]) == 1.0
 
 
 @pytest.mark.parametrize("hops", [None, [], [{"value": None}], "7", [{}], [{"value": "{"}], [{"value": "[1]"}], 7])

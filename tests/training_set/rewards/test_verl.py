@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hopchain_etl.training_set.rewards.others import warn_once
+from hopchain_etl.training_set.rewards.others import forget_ungraded, ungraded_answers
 from hopchain_etl.training_set.rewards.verl import compute_score
 
 HOPS = [{"value": None}, {"value": "7"}, {"value": '"red"'}]
@@ -31,6 +31,8 @@ def test_other_data_gets_verls_own_reward_without_a_name(monkeypatch: pytest.Mon
             raise NotImplementedError(f"Reward function is not implemented for {data_source=}")
         if data_source == "geometry3k":
             raise ModuleNotFoundError("No module named 'mathruler'")
+        if data_source == "math_dapo":
+            return float(row["ground_truth"].strip() == row["solution_str"])
         return float(row["ground_truth"] == row["solution_str"])
 
     module = ModuleType("verl.utils.reward_score")
@@ -41,12 +43,15 @@ def test_other_data_gets_verls_own_reward_without_a_name(monkeypatch: pytest.Mon
         (module.__name__, module),
     ):
         monkeypatch.setitem(sys.modules, name, one)
-    warn_once.cache_clear()
+    forget_ungraded()
     assert compute_score("gsm8k", "A", "A")["score"] == 1.0
     with caplog.at_level(logging.WARNING):
         assert [compute_score("unknown", "A", "A")["score"] for _ in range(2)] == [0.0, 0.0]
         assert compute_score("geometry3k", "A", "A")["score"] == 0.0
-    told, lacking = caplog.messages  # once, not for every answer
+        assert [compute_score("math_dapo", "A", gold)["score"] for gold in (None, 7, "A")] == [0.0, 0.0, 1.0]
+    assert ungraded_answers() == 5
+    told, lacking, failing = caplog.messages  # once, not for every answer
+    assert "math_dapo: verl's own reward fails: AttributeError" in failing
     assert "mathruler" in lacking
     assert "others=" in told
     assert "unknown" in told
@@ -63,9 +68,9 @@ def test_a_wrong_name_is_an_error_at_the_first_answer_of_any_data(name: str) -> 
 
 
 def test_a_wrong_answer_of_our_own_is_worth_nothing_and_told_once(caplog: Any) -> None:
-    warn_once.cache_clear()
+    forget_ungraded()
     with caplog.at_level(logging.WARNING):
-        assert [compute_score("hopchain/x", "\\boxed{7}", "A")["score"] for _ in range(3)] == [0.0] * 3
+        assert [compute_score("hopchain/x", "\\boxed{7}", gold)["score"] for gold in "ABC"] == [0.0] * 3
     assert len(caplog.messages) == 1
     row = {"solution_str": TEXT, "ground_truth": "A", "extra_info": {"hops": HOPS}}
     assert set(compute_score("hopchain/x", **row, process_weight=0.5).values()) == {0.0}
