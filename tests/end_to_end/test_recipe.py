@@ -32,7 +32,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         row |= {"band": "medium", "difficulty": 0.5, "split": "train" if number < 6 else "validation"}
     released(folder / "set", rows, range(8))
     base = [verl_row("base", number, b"b", graded=False) for number in range(4)]
-    pq.write_table(pa.Table.from_pylist(base, VERL), folder / "base.parquet")
+    table = pa.Table.from_pylist(base, VERL).append_column("origin", pa.array(["web"] * 4))  # ours have no such column
+    pq.write_table(table, folder / "base.parquet")
     (folder / "model").mkdir()
     return folder
 
