@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from hopchain_etl.training.watch.lines import WatchError, first_object, json_lines
+from hopchain_etl.training.watch.lines import NotReadError, WatchError, first_object, json_lines
 
 Values = dict[str, float]
 Log = Iterator[tuple[int, Values]]
@@ -105,7 +105,7 @@ def read_trainer_state(path: Path) -> Log:
         history = json.loads(path.read_text(encoding="utf-8", errors="replace"))["log_history"]
         rows = [(row["step"], row) for row in history]
     except (ValueError, KeyError, TypeError) as error:
-        raise WatchError(f"{path}: not a state of transformers' Trainer ({error!r:.80})") from error
+        raise NotReadError(f"{path}: not a state of transformers' Trainer ({error!r:.80})") from error
     for step, row in rows:
         yield int(step), in_columns(row)
 
@@ -117,7 +117,7 @@ def read_events(path: Path) -> Log:
             LegacyEventFileLoader,
         )
     except ImportError as error:
-        raise WatchError(f"{path}: reading it needs the package tensorboard: pip install tensorboard") from error
+        raise NotReadError("TensorBoard's events need the package tensorboard: pip install tensorboard") from error
     steps: dict[int, dict[str, float]] = {}
     for event in LegacyEventFileLoader(str(path)).Load():
         for one in event.summary.value:

@@ -23,7 +23,7 @@ from typing import Any
 
 from hopchain_etl.hops.grading import declared_answer, parse_number
 from hopchain_etl.training.watch.exports import Asked, Export
-from hopchain_etl.training.watch.lines import WatchError, json_lines
+from hopchain_etl.training.watch.lines import NotReadError, WatchError, json_lines
 from hopchain_etl.training_set.rewards import grade, text_of
 
 NO_ANSWER = "(none declared)"
@@ -190,7 +190,7 @@ def _trl(path: Path) -> Iterator[tuple[int, list[Completion]]]:
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise WatchError(f"{path}: not a whole Parquet file ({error!r:.80})") from error
+        raise NotReadError(f"{path}: not a whole Parquet file ({error!r:.80})") from error
     if missing := {"step", "prompt", "completion"} - set(table.column_names):
         raise WatchError(f"{path}: no column {', '.join(sorted(missing))}; TRL's completions have it")
     rewards = [one.name for one in table.schema if one.name not in _TRL_OWN and (pa.types.is_floating(one.type))]

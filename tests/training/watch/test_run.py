@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,27 @@ def test_a_known_name_with_rubbish_in_a_folder_is_an_error(tmp_path: Path) -> No
     (tmp_path / "logging.jsonl").write_text("rubbish\n")
     with pytest.raises(WatchError, match=r"logging\.jsonl, line 1"):
         read(tmp_path)
+
+
+def test_a_run_is_read_where_the_package_for_events_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    for name in ("1", "2"):
+        (tmp_path / f"events.out.tfevents.{name}.host").write_bytes(b"")
+    with pytest.raises(WatchError, match=r"no steps in .*; TensorBoard's events need the package tensorboard"):
+        read(tmp_path)
+    (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": [{"step": 1, "reward": 0.7}]}))
+    run = read(tmp_path)
+    assert rewards(run) == {1: 0.7}
+    assert run.notes == ["TensorBoard's events need the package tensorboard: pip install tensorboard"]
+
+
+def test_halves_of_files_that_a_crash_left_are_noted(tmp_path: Path) -> None:
+    verl_rollouts(tmp_path, 1, [(1, "1", "11")])
+    (tmp_path / "completions_00002.parquet").write_bytes(b"PAR1 half")
+    (tmp_path / "trainer_state.json").write_text("{")
+    run = read(tmp_path)
+    assert [one.step for one in run.steps] == [1]
+    assert [note.split(":")[0] for note in run.notes] == [
+        str(tmp_path / "trainer_state.json"),
+        str(tmp_path / "completions_00002.parquet"),
+    ]
