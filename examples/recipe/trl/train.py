@@ -76,8 +76,8 @@ def options(model_class: str, algorithm: str, run: str) -> dict[str, Any]:
 def accuracy(
     completions: list[Any], answer: list[Any], log_extra: Callable[[str, list[Any]], None], **columns: Any
 ) -> list[float | None]:
-    """Grade, and write into the log of completions which question each answers."""
-    for name in ("query_id", "band"):
+    """Grade, and write into the log of completions which question each answers; TRL logs evaluations there too."""
+    for name in ("query_id", "band", "split"):
         if name in columns:
             log_extra(name, columns[name])
     log_extra("answer", answer)

@@ -5,7 +5,8 @@ What the dumps hold (read in the trainers' sources):
 - verl 0.9.1, ``trainer.rollout_data_dir``: a file ``<step>.jsonl`` with input, output, gts, score, step; its default
   trainer adds uid (``<prompt>_<sample>_<turn>``), the older one what the reward returned and request_id.
 - TRL 1.16, ``log_completions``: ``completions/completions_<step>.parquet`` with step, prompt, completion, a column for
-  each reward, advantage, and what a reward gave to ``log_extra``. The recipe's reward gives query_id, band and answer.
+  each reward, advantage, and what a reward gave to ``log_extra``. The recipe's reward gives query_id, band, answer and
+  split; an evaluation overwrites the file of its step.
 - ms-swift 4.6, ``log_completions``: a line for each log in ``completions.jsonl``, all columns as lists: step (gen_step
   with Megatron), prompt as the template wrote it, completion, a list for each reward, advantages.
 - EasyR1 writes no rollouts.
@@ -180,7 +181,7 @@ def _swift(line: Mapping[str, Any]) -> tuple[int, list[Completion]]:
     return int(steps[-1]), made
 
 
-_TRL_OWN = {"step", "prompt", "completion", "advantage", "query_id", "band", "answer"}
+_TRL_OWN = {"step", "prompt", "completion", "advantage", "query_id", "band", "answer", "split"}
 
 
 def _trl(path: Path) -> Iterator[tuple[int, list[Completion]]]:
@@ -196,6 +197,8 @@ def _trl(path: Path) -> Iterator[tuple[int, list[Completion]]]:
     rewards = [one.name for one in table.schema if one.name not in _TRL_OWN and (pa.types.is_floating(one.type))]
     steps: dict[int, list[Completion]] = {}
     for row in table.to_pylist():
+        if row.get("split") not in (None, "train"):  # an evaluation writes the file of its step anew
+            continue
         made = Completion(
             prompt=_said(row["prompt"]),
             text=text_of(row["completion"]),

@@ -101,7 +101,11 @@ class Reader:
         made: dict[int, Rollouts] = {}
         last: int | None = None
         for path in paths:
+            here: int | None = None
             for step, rollouts in _noted(self._count(path), notes):
+                if step == here:  # ms-swift writes a second entry after an evaluation, with its completions
+                    continue
+                here = step
                 if last is not None and step < last:
                     _forget(made, step)
                 made[step] = rollouts

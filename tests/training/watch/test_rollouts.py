@@ -70,9 +70,11 @@ def test_trl_with_what_the_recipe_logs(tmp_path: Path) -> None:
             "query_id": "q",
             "band": "medium",
             "answer": "3",
+            "split": split,
             "advantage": 0.5,
         }
-        for said in ("3", "3.0", "4", "none")
+        for split, some in (("train", ("3", "3.0", "4", "none")), ("validation", ("4", "4")))
+        for said in some
     ]
     path = tmp_path / "completions_00004.parquet"
     pq.write_table(pa.Table.from_pylist(rows, schema=pa.Table.from_pylist(rows[:1]).schema), path)

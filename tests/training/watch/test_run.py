@@ -63,6 +63,16 @@ def test_rollouts_from_before_a_restart_are_left_out(tmp_path: Path) -> None:
     assert [one.step for one in read(tmp_path).steps] == [1, 2]  # 2 may be dumped before it is logged
 
 
+def test_the_completions_of_an_evaluation_are_not_those_of_its_step(tmp_path: Path) -> None:
+    """ms-swift appends them to the same file, with the same step."""
+    lines = [
+        {"step": [step], "prompt": ["How many?"], "completion": [f"\\boxed{{{said}}}"], "solution": ["3"], "a": [0.0]}
+        for step, said in (("1", 3), ("2", 3), ("2", 4), ("3", 3))
+    ]
+    run = read(write_lines(tmp_path / "completions.jsonl", lines))
+    assert {one.step: one.values["accuracy"] for one in run.steps} == {1: 1.0, 2: 1.0, 3: 1.0}
+
+
 def test_the_last_checkpoint_of_a_trainer_has_all_steps(tmp_path: Path) -> None:
     for last in (2, 10):
         (tmp_path / f"checkpoint-{last}").mkdir()
