@@ -85,8 +85,9 @@ def accuracy(
 
 
 def main() -> None:
-    """Train."""
+    """Train, on from the last checkpoint if the run's folder has one."""
     from datasets import load_dataset
+    from transformers.trainer_utils import get_last_checkpoint
     from trl import GRPOConfig, GRPOTrainer
 
     model_class, algorithm = os.environ.get("MODEL_CLASS", "8b"), os.environ.get("ALGORITHM", "sapo")
@@ -99,7 +100,7 @@ def main() -> None:
         eval_dataset=rows["validation"],
         reward_funcs=[accuracy, format_reward],
     )
-    trainer.train()
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(run) if os.path.isdir(run) else None)
     trainer.save_state()
     trainer.save_model()
 

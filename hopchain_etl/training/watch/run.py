@@ -14,8 +14,9 @@ from hopchain_etl.training.watch.lines import NotReadError, WatchError, json_lin
 from hopchain_etl.training.watch.metrics import READERS, Values, kind_of
 from hopchain_etl.training.watch.rollouts import Rollouts, count, read_rollouts
 
-# Of two logs about the same steps the more telling one is read; the others are asked for the steps after its last.
-_KINDS = ("verl", "EasyR1", "ms-swift", "transformers", "TensorBoard")
+# Of two logs about the same steps the more telling one is read; events are asked for the steps after its last. The states
+# in checkpoints serve where there is nothing else: one from before a start anew knows later steps.
+_KINDS = ("verl", "EasyR1", "ms-swift", "TensorBoard", "transformers")
 
 _Read = TypeVar("_Read")
 
@@ -68,6 +69,8 @@ class Reader:
         steps: dict[int, Step] = {}
         trainers: list[str] = []
         for kind in _KINDS:
+            if kind == "transformers" and steps:
+                continue
             metrics = self._metrics(kind, found.get(kind, []), notes)
             last = max(steps, default=-1)
             fresh = {step: values for step, values in metrics.items() if step > last}

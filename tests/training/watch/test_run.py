@@ -85,10 +85,19 @@ def test_the_last_checkpoint_of_a_trainer_has_all_steps(tmp_path: Path) -> None:
 
 
 def test_of_two_logs_the_more_telling_is_read_and_the_other_for_what_follows(tmp_path: Path) -> None:
-    swift_log(tmp_path / "logging.jsonl", {1: {"reward": 0.1}})
-    history = [{"step": 1, "reward": 0.7}, {"step": 2, "reward": 0.8}]
-    (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": history}))
+    verl_log(tmp_path / "log.jsonl", {1: {"critic/score/mean": 0.1}})
+    swift_log(tmp_path / "logging.jsonl", {1: {"reward": 0.7}, 2: {"reward": 0.8}})
     assert rewards(read(tmp_path)) == {1: 0.1, 2: 0.8}
+
+
+def test_a_checkpoint_from_before_a_start_anew_says_nothing_about_later_steps(tmp_path: Path) -> None:
+    swift_log(tmp_path / "v1/logging.jsonl", {1: {"reward": 0.1}})
+    (tmp_path / "v0").mkdir()
+    history = [{"step": step, "reward": 0.7} for step in (1, 2)]
+    (tmp_path / "v0/trainer_state.json").write_text(json.dumps({"log_history": history}))
+    run = read(tmp_path)
+    assert rewards(run) == {1: 0.1}
+    assert run.trainers == ["ms-swift"]
 
 
 def test_a_run_is_read_again_as_it_grows(tmp_path: Path) -> None:
