@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hopchain_etl.training_set.rewards.trl import accuracy_reward, format_reward
@@ -100,7 +101,7 @@ def main() -> None:
         eval_dataset=rows["validation"],
         reward_funcs=[accuracy, format_reward],
     )
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(run) if os.path.isdir(run) else None)
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(run) if Path(run).is_dir() else None)
     trainer.save_state()
     trainer.save_model()
 

@@ -14,8 +14,8 @@ from hopchain_etl.training.watch.lines import NotReadError, WatchError, json_lin
 from hopchain_etl.training.watch.metrics import READERS, Values, kind_of
 from hopchain_etl.training.watch.rollouts import Rollouts, count, read_rollouts
 
-# Of two logs about the same steps the more telling one is read; events are asked for the steps after its last. The states
-# in checkpoints serve where there is nothing else: one from before a start anew knows later steps.
+# Of two logs about the same steps the more telling one is read; events are asked for the steps after its last. States in
+# checkpoints serve where there is nothing else: one from before a start anew knows later steps.
 _KINDS = ("verl", "EasyR1", "ms-swift", "TensorBoard", "transformers")
 
 _Read = TypeVar("_Read")
@@ -76,8 +76,14 @@ class Reader:
             fresh = {step: values for step, values in metrics.items() if step > last}
             steps |= {step: Step(step, values) for step, values in fresh.items()}
             trainers += [kind] if fresh else []
-        newest = max(steps) + 1 if steps else math.inf  # later ones are from before a restart
-        for step, rollouts in self._rollouts(found.get("rollouts", []), notes).items():
+        last = max(steps, default=0)
+        newest = math.inf if trainers in ([], ["transformers"]) else last + 1  # a state is as old as its checkpoint
+        seen = self._rollouts(found.get("rollouts", []), notes)
+        if older := sum(step > newest for step in seen):
+            notes.append(
+                f"completions of {older} step{'s'[: older > 1]} after the log's last are left out: not of this run"
+            )
+        for step, rollouts in seen.items():
             if step <= newest:
                 steps.setdefault(step, Step(step)).rollouts = rollouts
         if not steps:

@@ -90,8 +90,7 @@ def test_trl_started_anew_in_the_folder_of_a_longer_run(trl_run: Path, tmp_path:
         writer.add_scalar("train/reward", 0.125, 1)
     run = Reader([tmp_path / "run"]).read()
     assert [(one.step, one.values.get("reward")) for one in run.trained] == [(1, 0.125)]
-    # Only what may be of the step that is being logged
-    assert run.notes[-1] == "completions of 1 step after step 2 are left out: from before a restart"
+    assert run.notes[-1] == "completions of 1 step after the log's last are left out: not of this run"
 
 
 def write_generations(module: str) -> Callable[..., None]:

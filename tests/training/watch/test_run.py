@@ -60,7 +60,18 @@ def test_rollouts_from_before_a_restart_are_left_out(tmp_path: Path) -> None:
     verl_log(tmp_path / "log.jsonl", {1: {"critic/score/mean": 0.5}})
     for step in (1, 2, 9):
         verl_rollouts(tmp_path / "rollouts", step, [(1, "1", "11")])
-    assert [one.step for one in read(tmp_path).steps] == [1, 2]  # 2 may be dumped before it is logged
+    run = read(tmp_path)
+    assert [one.step for one in run.steps] == [1, 2]  # 2 may be dumped before it is logged
+    assert run.notes == ["completions of 1 step after the log's last are left out: not of this run"]
+
+
+def test_completions_after_a_checkpoint_are_read_where_nothing_else_is(tmp_path: Path) -> None:
+    (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": [{"step": 1, "reward": 0.7}]}))
+    for step in (1, 2, 3, 4):
+        verl_rollouts(tmp_path, step, [(1, "1", "11")])
+    run = read(tmp_path)
+    assert [one.step for one in run.steps] == [1, 2, 3, 4]
+    assert run.notes == []
 
 
 def test_the_completions_of_an_evaluation_are_not_those_of_its_step(tmp_path: Path) -> None:
