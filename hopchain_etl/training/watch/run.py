@@ -14,8 +14,8 @@ from hopchain_etl.training.watch.lines import NotReadError, WatchError, json_lin
 from hopchain_etl.training.watch.metrics import READERS, Values, kind_of
 from hopchain_etl.training.watch.rollouts import Rollouts, count, read_rollouts
 
-# Of two logs about the same steps the more telling one is read; events are asked for the steps after its last. States in
-# checkpoints serve where there is nothing else: one from before a start anew knows later steps.
+# Of two logs about the same steps the more telling one is read; events are asked for the steps after its last.
+# States in checkpoints serve where there is nothing else: one from before a start anew knows later steps.
 _KINDS = ("verl", "EasyR1", "ms-swift", "TensorBoard", "transformers")
 
 _Read = TypeVar("_Read")
