@@ -21,7 +21,8 @@ Log = Iterator[tuple[int, Values]]
 
 # A column, and where to find it: the first name that the log has. Several hits of one pattern are averaged.
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "reward": (r"critic/score/mean", r"reward", r"reward/overall", r"critic/rewards/mean"),
+    # EasyR1's critic/score is of the groups that its filter has left, reward/overall of all.
+    "reward": (r"reward/overall", r"critic/score/mean", r"reward", r"critic/rewards/mean"),
     "accuracy": (r"(?i:rewards/.*(?:accuracy|correct).*/mean)", r"reward/accuracy"),
     "format": (r"(?i:rewards/.*format.*/mean)", r"reward/format"),
     "length": (r"completions/mean_length", r"response_length/mean"),
