@@ -49,7 +49,7 @@ def watch(
     while True:
         try:
             run = reader.read()
-        except WatchError as error:  # none yet, or a file that is being written at this moment
+        except (WatchError, OSError) as error:  # none yet, or a file that is written or removed at this moment
             if not follow:
                 raise
             Console(stderr=True, highlight=False).print(plain(f"waiting: {error}", "yellow"), soft_wrap=True)

@@ -84,6 +84,23 @@ def test_following_waits_for_the_first_step_and_ends_at_an_alarm(
     assert 'content="7"' in (tmp_path / "a.html").read_text()
 
 
+def test_following_outlives_a_file_that_disappears(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stat, gone = Path.stat, run / "rollouts/3.jsonl"
+
+    def vanish(path: Path, **options: Any) -> Any:
+        found = stat(path, **options)
+        if path == gone:
+            path.unlink()  # between this look and the next
+        return found
+
+    monkeypatch.setattr(Path, "stat", vanish)
+    monkeypatch.setattr(train_watch.time, "sleep", lambda seconds: collapse(run))
+    shown = invoke(run, "-o", tmp_path / "a.html", "--follow", "--fail-on-alarm")
+    assert shown.exit_code == 1, shown.exception
+    assert "waiting: " in shown.output
+    assert "answers have become short" in shown.stdout
+
+
 def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert isinstance(invoke(tmp_path / "empty").exception, WatchError)
