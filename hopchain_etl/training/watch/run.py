@@ -162,6 +162,7 @@ def find_files(paths: Iterable[Path]) -> dict[str, list[Path]]:
             inner = file.relative_to(path).parent.parts
             if file.is_file() and not any(part.startswith("val") for part in inner) and (kind := kind_of(file)):
                 found.setdefault(kind, []).append(file)
+    found.get("TensorBoard", []).sort(key=lambda file: _order(Path(file.name)))  # a time; the folder's has no year
     return {kind: list(dict.fromkeys(some)) for kind, some in found.items() if kind != "empty"}
 
 

@@ -44,7 +44,7 @@ def trl_run(exports: Path, tmp_path_factory: pytest.TempPathFactory, processor: 
         output_dir=str(folder / "run"), max_steps=3, per_device_train_batch_size=2, num_generations=2,
         max_completion_length=16, reward_weights=[1.0, 0.0], learning_rate=1e-3, loss_type="grpo",
         use_cpu=True, bf16=False, save_strategy="steps", save_steps=2, save_only_model=True, seed=1,
-        eval_strategy="steps", eval_steps=2, per_device_eval_batch_size=2,
+        eval_strategy="steps", eval_steps=3, per_device_eval_batch_size=2,
         **{name: value for name, value in RECIPES["options"]("8b", "grpo", "").items() if name in logged},
     )  # fmt: skip
     trainer = Planting(
@@ -68,9 +68,9 @@ def test_a_run_of_trl(trl_run: Path) -> None:
         assert one.values["zero_variance"] == 0.0
         assert one.values.keys() >= {"format", "length", "clipped", "clip_ratio", "entropy", "loss", "grad_norm"}
     first, second, third = run.trained
-    assert second.rollouts is None  # the evaluation has overwritten its completions
-    assert second.values["validation"] == 0.5
-    for one in (first, third):
+    assert third.rollouts is None  # the evaluation has overwritten its completions
+    assert third.values["validation"] == 0.5
+    for one in (first, second):
         assert one.rollouts is not None
         assert (one.rollouts.completions, one.rollouts.correct, one.rollouts.groups) == (2, 1, 1)
         assert sum(graded for _, graded in one.rollouts.bands.values()) == 2

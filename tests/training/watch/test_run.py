@@ -11,7 +11,7 @@ import pytest
 
 from hopchain_etl.training.watch.exports import read_exports
 from hopchain_etl.training.watch.lines import WatchError
-from hopchain_etl.training.watch.run import Reader, Run
+from hopchain_etl.training.watch.run import Reader, Run, find_files
 from support.training_runs import export_rows, swift_log, verl_log, verl_rollouts, write_lines
 
 
@@ -150,6 +150,13 @@ def test_a_run_is_read_where_the_package_for_events_is_missing(tmp_path: Path, m
     run = read(tmp_path)
     assert rewards(run) == {1: 0.7}
     assert run.notes == ["TensorBoard's events need the package tensorboard: pip install tensorboard"]
+
+
+def test_events_are_ordered_by_the_time_in_their_names(tmp_path: Path) -> None:
+    for folder, time in (("Nov30_23-50-00_host", 1764546600), ("Dec01_08-00-00_host", 1764576000)):
+        (tmp_path / "runs" / folder).mkdir(parents=True)
+        (tmp_path / "runs" / folder / f"events.out.tfevents.{time}.host.17.0").write_bytes(b"")
+    assert [file.name.split(".")[3] for file in find_files([tmp_path])["TensorBoard"]] == ["1764546600", "1764576000"]
 
 
 def test_halves_of_files_that_a_crash_left_are_noted(tmp_path: Path) -> None:
