@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from hopchain_etl.hops.grading import declared_answer, parse_number
+from hopchain_etl.schemas import storable
 from hopchain_etl.training.watch.exports import Asked, Export
 from hopchain_etl.training.watch.lines import NotReadError, WatchError, json_lines
 from hopchain_etl.training_set.rewards import grade, text_of
@@ -118,7 +119,7 @@ def _answer(text: str) -> str:
 def _told(answer: str) -> str:
     """Return an answer so that equal numbers are equal texts."""
     number = parse_number(answer)
-    return (str(number) if number is not None else answer.strip())[:_LONGEST_ANSWER]
+    return storable((str(number) if number is not None else answer.strip())[:_LONGEST_ANSWER])
 
 
 def read_rollouts(path: Path) -> Iterator[tuple[int, list[Completion]]]:

@@ -95,6 +95,11 @@ def test_an_answer_outside_its_place_is_none(tmp_path: Path) -> None:
     assert found.answers == {NO_ANSWER: 1}
 
 
+def test_half_a_surrogate_pair_in_an_answer_can_be_written(tmp_path: Path) -> None:
+    found = counted(verl_rollouts(tmp_path, 1, [(1, "1", ["\ud83d"])]))[1]
+    assert found.answers == {"?": 1}
+
+
 def test_two_photos_asked_the_same_give_no_band(tmp_path: Path) -> None:
     rows = export_rows([1], "easy") + export_rows([1], "hard")
     export = read_exports([write_lines(tmp_path / "train.jsonl", rows)])
