@@ -16,6 +16,7 @@ Where a dump has neither band nor id nor the right answer, the prompt is looked 
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from hopchain_etl.hops.grading import declared_answer, parse_number
 from hopchain_etl.schemas import storable
 from hopchain_etl.training.watch.exports import Asked, Export
 from hopchain_etl.training.watch.lines import NotReadError, WatchError, json_lines
+from hopchain_etl.training.watch.metrics import read_swift
 from hopchain_etl.training_set.rewards import grade, text_of
 
 NO_ANSWER = "(none declared)"
@@ -132,11 +134,13 @@ def read_rollouts(path: Path) -> Iterator[tuple[int, list[Completion]]]:
         return
     step: int | None = None
     some: list[Completion] = []
+    clock = _Clock(path.with_name("logging.jsonl"))
     for number, line in json_lines(path):
         try:
             if "completion" in line:
                 if line["completion"]:
-                    yield _swift(line)
+                    at, answered = _swift(line)
+                    yield at if "step" in line else clock.iteration(at), answered
                 continue
             if step not in (None, line["step"]):
                 yield int(step or 0), some
@@ -164,6 +168,33 @@ def _verl(line: Mapping[str, Any]) -> Completion:
 
 
 _SWIFT_OWN = {"step", "gen_step", "prompt", "completion", "advantages", "solution", "num_turns", "entropy"}
+
+
+class _Clock:
+    """Megatron's iterations: a dump counts from 0 what one start has done, the log beside it counts for the run."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._starts = -1
+        self._first = 1  # of the start at hand
+        self._done = math.inf
+        self._last = 0
+
+    def iteration(self, done: int) -> int:
+        """Return a dump's iteration; where it falls back a start begins, as the log says or on from the last."""
+        if done <= self._done:
+            self._starts += 1
+            begun = _begun(self._log)
+            self._first = begun[self._starts] if self._starts < len(begun) else self._last + 1
+        self._done = done
+        self._last = self._first + done
+        return self._last
+
+
+def _begun(log: Path) -> list[int]:
+    """Return the iterations from which a log of ms-swift goes on, its first and those where it falls back."""
+    steps = [step for step, _ in read_swift(log)] if log.is_file() else []
+    return [step for before, step in zip([math.inf, *steps], steps, strict=False) if step < before]
 
 
 def _swift(line: Mapping[str, Any]) -> tuple[int, list[Completion]]:

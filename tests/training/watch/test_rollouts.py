@@ -100,6 +100,23 @@ def test_half_a_surrogate_pair_in_an_answer_can_be_written(tmp_path: Path) -> No
     assert found.answers == {"?": 1}
 
 
+@pytest.mark.parametrize(
+    ("logged", "steps"),
+    [
+        ([1, 2, 3, 2, 3], [1, 2, 3, 2, 3]),
+        ([11, 12, 13, 12], [11, 12, 13, 12, 13]),  # began from a checkpoint
+        ([1, 2, 3, 4], [1, 2, 3, 4, 5]),  # on from where it was
+        ([], [1, 2, 3, 4, 5]),
+    ],
+)
+def test_megatron_in_swift_counts_what_a_start_has_done(tmp_path: Path, logged: list[int], steps: list[int]) -> None:
+    dumps = [{"gen_step": [at], "prompt": ["x"], "completion": ["y"], "advantages": [0.0]} for at in (0, 1, 2, 0, 1)]
+    path = write_lines(tmp_path / "completions.jsonl", dumps)
+    if logged:
+        write_lines(tmp_path / "logging.jsonl", [{"reward": 0.3, "iteration": f"{at}/100"} for at in logged])
+    assert [step for step, _ in read_rollouts(path)] == steps
+
+
 def test_two_photos_asked_the_same_give_no_band(tmp_path: Path) -> None:
     rows = export_rows([1], "easy") + export_rows([1], "hard")
     export = read_exports([write_lines(tmp_path / "train.jsonl", rows)])
