@@ -17,6 +17,8 @@ from verl.trainer.ppo.core_algos import POLICY_LOSS_REGISTRY
 from verl.trainer.ppo.reward import get_custom_reward_fn
 from verl.utils.config import omega_conf_to_dataclass, validate_config
 
+from hopchain_etl.training.watch.run import Reader
+
 TRL = runpy.run_path(str(RECIPE / "trl/train.py"), run_name="recipe")
 EASYR1 = os.environ.get("EASYR1")
 
@@ -93,6 +95,14 @@ def test_easyr1_takes_the_options(tmp_path: Path) -> None:
     assert said.stdout.splitlines() == [
         f"{losses[algorithm]} True False compute_score" for _, algorithm in COMBINATIONS
     ]
+
+
+def test_the_log_of_easyr1_is_kept_at_the_next_start(tmp_path: Path) -> None:
+    (tmp_path / "experiment_log.jsonl").write_text('{"step": 1, "reward": {"overall": 0.5}}\n')
+    options_of("easyr1", "8b", "grpo", tmp_path)
+    (tmp_path / "experiment_log.jsonl").write_text('{"step": 2, "reward": {"overall": 0.75}}\n')
+    run = Reader([tmp_path]).read()
+    assert [(one.step, one.values["reward"]) for one in run.steps] == [(1, 0.5), (2, 0.75)]
 
 
 @pytest.mark.parametrize("trainer", ["verl", "swift", "easyr1"])
