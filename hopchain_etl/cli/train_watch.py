@@ -49,7 +49,7 @@ def watch(
     while True:
         try:
             run = reader.read()
-        except WatchError as error:  # none yet, or a file that is being written at this moment
+        except (WatchError, OSError) as error:  # none yet, or a file that is written or removed at this moment
             if not follow:
                 raise
             Console(stderr=True, highlight=False).print(plain(f"waiting: {error}", "yellow"), soft_wrap=True)
@@ -62,8 +62,8 @@ def watch(
             if json_:
                 typer.echo(json.dumps({**run.to_json(), "alarms": [one.to_json() for one in found]}))
             else:
-                _print(run, [one for one in found if one.name not in told], output, quiet=bool(told) or follow)
-            told |= {one.name for one in found}
+                _print(run, [one for one in found if one.name not in told], told, output)
+            told |= {str(output), *run.notes, *(one.name for one in found)}
             if found and fail_on_alarm:
                 raise typer.Exit(1)
         if not follow:
@@ -71,7 +71,8 @@ def watch(
         time.sleep(every)
 
 
-def _print(run: Run, alarms: list[Alarm], page: Path, *, quiet: bool) -> None:
+def _print(run: Run, alarms: list[Alarm], told: set[str], page: Path) -> None:
+    """Print how the run goes, and what has not been told yet."""
     console = Console(highlight=False)
     last = run.steps[-1]
     figures = ", ".join(
@@ -80,14 +81,14 @@ def _print(run: Run, alarms: list[Alarm], page: Path, *, quiet: bool) -> None:
         if name in last.values
     )
     console.print(plain(f"step {last.step}: {figures or 'no figures'}"), soft_wrap=True)
-    for note in run.notes if not quiet else ():
+    for note in [one for one in run.notes if one not in told]:
         console.print(plain(note, "yellow"), soft_wrap=True)
     for alarm in alarms:
         console.print(
             plain(f"{alarm.title}: {alarm.figures} (since step {alarm.since})", "bold yellow"), soft_wrap=True
         )
         console.print(plain(f"  {alarm.remedy}"), soft_wrap=True)
-    if not alarms and not quiet:
-        console.print("no alarm")
-    if not quiet:
+    if str(page) not in told:
+        if not alarms:
+            console.print("no alarm")
         console.print(plain(f"The page: {page}"), soft_wrap=True)

@@ -75,13 +75,37 @@ def test_following_waits_for_the_first_step_and_ends_at_an_alarm(
         else:
             collapse(folder)
 
+    (folder / "completions_00002.parquet").write_bytes(b"PAR1 half")
     monkeypatch.setattr(train_watch.time, "sleep", sleep)
     shown = invoke(folder, "-o", tmp_path / "a.html", "--follow", "--every", "7", "--fail-on-alarm")
     assert shown.exit_code == 1
     assert waited == [7, 7, 7]
     assert "step 1: reward 0.5" in shown.stdout
-    assert shown.stdout.count("answers have become short") == 1
+    for once in (
+        "answers have become short",
+        "not a whole Parquet file",
+        f"The page: {tmp_path / 'a.html'}",
+        "no alarm",
+    ):
+        assert shown.stdout.count(once) == 1
     assert 'content="7"' in (tmp_path / "a.html").read_text()
+
+
+def test_following_outlives_a_file_that_disappears(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stat, gone = Path.stat, run / "rollouts/3.jsonl"
+
+    def vanish(path: Path, **options: Any) -> Any:
+        found = stat(path, **options)
+        if path == gone:
+            path.unlink()  # between this look and the next
+        return found
+
+    monkeypatch.setattr(Path, "stat", vanish)
+    monkeypatch.setattr(train_watch.time, "sleep", lambda seconds: collapse(run))
+    shown = invoke(run, "-o", tmp_path / "a.html", "--follow", "--fail-on-alarm")
+    assert shown.exit_code == 1, shown.exception
+    assert "waiting: " in shown.output
+    assert "answers have become short" in shown.stdout
 
 
 def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:

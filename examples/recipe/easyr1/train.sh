@@ -82,5 +82,8 @@ case $MODEL_CLASS in
     ) ;;
     *) echo "MODEL_CLASS=$MODEL_CLASS; choose 8b or 35b-a3b" >&2; exit 2 ;;
 esac
+# EasyR1 empties its log at each start.
+log=$(realpath -m "$RUN")/experiment_log.jsonl
+if [ -s "$log" ]; then mv "$log" "${log%.jsonl}-$(date +%s).jsonl"; fi
 if [ -n "${EASYR1:-}" ]; then cd "$EASYR1"; fi
 ${LAUNCH:-python -m verl.trainer.main} "${options[@]}" "$@" # LAUNCH=echo shows them

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hopchain_etl.training_set.rewards.others import reward_named
@@ -83,8 +84,8 @@ def options(model_class: str, algorithm: str, run: str) -> dict[str, Any]:
 def accuracy(
     completions: list[Any], answer: list[Any], log_extra: Callable[[str, list[Any]], None], **columns: Any
 ) -> list[float | None]:
-    """Grade, and write into the log of completions which question each answers."""
-    for name in ("query_id", "band"):
+    """Grade, and write into the log of completions which question each answers; TRL logs evaluations there too."""
+    for name in ("query_id", "band", "split"):
         if name in columns:
             log_extra(name, columns[name])
     log_extra("answer", answer)
@@ -92,8 +93,9 @@ def accuracy(
 
 
 def main() -> None:
-    """Train."""
+    """Train, on from the last checkpoint if the run's folder has one."""
     from datasets import load_dataset
+    from transformers.trainer_utils import get_last_checkpoint
     from trl import GRPOConfig, GRPOTrainer
 
     model_class, algorithm = os.environ.get("MODEL_CLASS", "8b"), os.environ.get("ALGORITHM", "sapo")
@@ -107,7 +109,7 @@ def main() -> None:
         eval_dataset=rows["validation"]["train"],
         reward_funcs=[accuracy, format_reward, *others()],
     )
-    trainer.train()
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(run) if Path(run).is_dir() else None)
     trainer.save_state()
     trainer.save_model()
 

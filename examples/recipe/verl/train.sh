@@ -90,8 +90,9 @@ case $MODEL_CLASS in
         actor_rollout_ref.actor.megatron.override_transformer_config.recompute_granularity=full
         actor_rollout_ref.actor.megatron.override_transformer_config.recompute_method=uniform
         actor_rollout_ref.actor.megatron.override_transformer_config.recompute_num_layers=1
-        # Qwen3.5's linear attention takes no packed sequences in Megatron (published scripts for it, 2026-02).
-        actor_rollout_ref.actor.megatron.use_remove_padding=False
+        # Qwen3.5's linear attention takes no packed sequences in Megatron (published scripts for it, 2026-02). The
+        # workers read the model's switch; actor.megatron has one that is not read.
+        actor_rollout_ref.model.use_remove_padding=False
         actor_rollout_ref.actor.use_dynamic_bsz=False
     )
         # The ratio of single tokens needs the experts that answered; GSPO and SAPO do without [G].

@@ -169,7 +169,8 @@ def _zero_variance(steps: Sequence[Step], limits: Limits) -> Iterator[Alarm]:
         f"in {_percent(ends[1])} of the groups all rewards are equal{known}",
         f"The questions are too {'easy' if easy else 'hard'} for this model. Stamp difficulty anew with its checkpoint "
         f"(`hopchain train restamp`) and leave out what it {'always' if easy else 'never'} gets right, take more "
-        "samples a question, or switch dynamic sampling on (verl, ms-swift, EasyR1; TRL has none).",
+        "samples a question, or see that dynamic sampling is on (verl, ms-swift, EasyR1; TRL has none): then such "
+        "groups cost time and no gradient.",
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -105,13 +106,16 @@ def _row(record: Mapping[str, Any]) -> tuple[str | None, str, str, str | None] |
     """Return id, prompt, answer and band of a row in any trainer's format; None if it is not a question of ours."""
     facts = record.get("extra_info")
     if isinstance(facts, str):
-        facts = json.loads(facts)
+        with suppress(ValueError):  # base data may have any text there
+            facts = json.loads(facts)
     facts = facts if isinstance(facts, dict) else record
     graded = record.get("reward_model")
     answer = graded.get("ground_truth") if isinstance(graded, dict) else record.get("answer")
     prompt = record.get("prompt") or record.get("messages") or record.get("problem")
     if isinstance(prompt, list):
-        prompt = next((one.get("content") for one in reversed(prompt) if one.get("role") == "user"), None)
+        told = [one.get("content") for one in prompt if isinstance(one, dict) and one.get("role") == "user"]
+        prompt = told[-1] if told else None
     if not isinstance(prompt, str) or not isinstance(answer, str):
         return None
-    return facts.get("query_id"), prompt.replace("<image>", ""), answer, facts.get("band")
+    query_id, band = (one if isinstance(one := facts.get(name), str) else None for name in ("query_id", "band"))
+    return query_id, prompt.replace("<image>", ""), answer, band

@@ -14,6 +14,10 @@ class WatchError(ValueError):
     """A log that cannot be read; the message names the file and, if there is one, the line."""
 
 
+class NotReadError(WatchError):
+    """A file of which nothing can be read, while the run's others can: half of one that is written at once, say."""
+
+
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the number and the object of each line.
 

@@ -14,14 +14,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from hopchain_etl.training.watch.lines import WatchError, first_object, json_lines
+from hopchain_etl.training.watch.lines import NotReadError, WatchError, first_object, json_lines
 
 Values = dict[str, float]
 Log = Iterator[tuple[int, Values]]
 
 # A column, and where to find it: the first name that the log has. Several hits of one pattern are averaged.
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "reward": (r"critic/score/mean", r"reward", r"reward/overall", r"critic/rewards/mean"),
+    # EasyR1's critic/score is of the groups that its filter has left, reward/overall of all.
+    "reward": (r"reward/overall", r"critic/score/mean", r"reward", r"critic/rewards/mean"),
     "accuracy": (r"(?i:rewards/.*(?:accuracy|correct).*/mean)", r"reward/accuracy"),
     "format": (r"(?i:rewards/.*format.*/mean)", r"reward/format"),
     "length": (r"completions/mean_length", r"response_length/mean"),
@@ -105,7 +106,7 @@ def read_trainer_state(path: Path) -> Log:
         history = json.loads(path.read_text(encoding="utf-8", errors="replace"))["log_history"]
         rows = [(row["step"], row) for row in history]
     except (ValueError, KeyError, TypeError) as error:
-        raise WatchError(f"{path}: not a state of transformers' Trainer ({error!r:.80})") from error
+        raise NotReadError(f"{path}: not a state of transformers' Trainer ({error!r:.80})") from error
     for step, row in rows:
         yield int(step), in_columns(row)
 
@@ -117,7 +118,7 @@ def read_events(path: Path) -> Log:
             LegacyEventFileLoader,
         )
     except ImportError as error:
-        raise WatchError(f"{path}: reading it needs the package tensorboard: pip install tensorboard") from error
+        raise NotReadError("TensorBoard's events need the package tensorboard: pip install tensorboard") from error
     steps: dict[int, dict[str, float]] = {}
     for event in LegacyEventFileLoader(str(path)).Load():
         for one in event.summary.value:

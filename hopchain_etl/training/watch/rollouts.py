@@ -5,7 +5,8 @@ What the dumps hold (read in the trainers' sources):
 - verl 0.9.1, ``trainer.rollout_data_dir``: a file ``<step>.jsonl`` with input, output, gts, score, step; its default
   trainer adds uid (``<prompt>_<sample>_<turn>``), the older one what the reward returned and request_id.
 - TRL 1.16, ``log_completions``: ``completions/completions_<step>.parquet`` with step, prompt, completion, a column for
-  each reward, advantage, and what a reward gave to ``log_extra``. The recipe's reward gives query_id, band and answer.
+  each reward, advantage, and what a reward gave to ``log_extra``. The recipe's reward gives query_id, band, answer and
+  split; an evaluation overwrites the file of its step.
 - ms-swift 4.6, ``log_completions``: a line for each log in ``completions.jsonl``, all columns as lists: step (gen_step
   with Megatron), prompt as the template wrote it, completion, a list for each reward, advantages.
 - EasyR1 writes no rollouts.
@@ -15,6 +16,7 @@ Where a dump has neither band nor id nor the right answer, the prompt is looked 
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,8 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from hopchain_etl.hops.grading import declared_answer, parse_number
+from hopchain_etl.schemas import storable
 from hopchain_etl.training.watch.exports import Asked, Export
-from hopchain_etl.training.watch.lines import WatchError, json_lines
+from hopchain_etl.training.watch.lines import NotReadError, WatchError, json_lines
+from hopchain_etl.training.watch.metrics import read_swift
 from hopchain_etl.training_set.rewards import grade, text_of
 
 NO_ANSWER = "(none declared)"
@@ -117,7 +121,7 @@ def _answer(text: str) -> str:
 def _told(answer: str) -> str:
     """Return an answer so that equal numbers are equal texts."""
     number = parse_number(answer)
-    return (str(number) if number is not None else answer.strip())[:_LONGEST_ANSWER]
+    return storable((str(number) if number is not None else answer.strip())[:_LONGEST_ANSWER])
 
 
 def read_rollouts(path: Path) -> Iterator[tuple[int, list[Completion]]]:
@@ -130,11 +134,13 @@ def read_rollouts(path: Path) -> Iterator[tuple[int, list[Completion]]]:
         return
     step: int | None = None
     some: list[Completion] = []
+    clock = _Clock(path.with_name("logging.jsonl"))
     for number, line in json_lines(path):
         try:
             if "completion" in line:
                 if line["completion"]:
-                    yield _swift(line)
+                    at, answered = _swift(line)
+                    yield at if "step" in line else clock.iteration(at), answered
                 continue
             if step not in (None, line["step"]):
                 yield int(step or 0), some
@@ -164,6 +170,33 @@ def _verl(line: Mapping[str, Any]) -> Completion:
 _SWIFT_OWN = {"step", "gen_step", "prompt", "completion", "advantages", "solution", "num_turns", "entropy"}
 
 
+class _Clock:
+    """Megatron's iterations: a dump counts from 0 what one start has done, the log beside it counts for the run."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._starts = -1
+        self._first = 1  # of the start at hand
+        self._done = math.inf
+        self._last = 0
+
+    def iteration(self, done: int) -> int:
+        """Return a dump's iteration; where it falls back a start begins, as the log says or on from the last."""
+        if done <= self._done:
+            self._starts += 1
+            begun = _begun(self._log)
+            self._first = begun[self._starts] if self._starts < len(begun) else self._last + 1
+        self._done = done
+        self._last = self._first + done
+        return self._last
+
+
+def _begun(log: Path) -> list[int]:
+    """Return the iterations from which a log of ms-swift goes on, its first and those where it falls back."""
+    steps = [step for step, _ in read_swift(log)] if log.is_file() else []
+    return [step for before, step in zip([math.inf, *steps], steps, strict=False) if step < before]
+
+
 def _swift(line: Mapping[str, Any]) -> tuple[int, list[Completion]]:
     steps = line["step"] if "step" in line else line["gen_step"]
     texts = line["completion"]
@@ -180,7 +213,7 @@ def _swift(line: Mapping[str, Any]) -> tuple[int, list[Completion]]:
     return int(steps[-1]), made
 
 
-_TRL_OWN = {"step", "prompt", "completion", "advantage", "query_id", "band", "answer"}
+_TRL_OWN = {"step", "prompt", "completion", "advantage", "query_id", "band", "answer", "split"}
 
 
 def _trl(path: Path) -> Iterator[tuple[int, list[Completion]]]:
@@ -190,12 +223,14 @@ def _trl(path: Path) -> Iterator[tuple[int, list[Completion]]]:
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise WatchError(f"{path}: not a whole Parquet file ({error!r:.80})") from error
+        raise NotReadError(f"{path}: not a whole Parquet file ({error!r:.80})") from error
     if missing := {"step", "prompt", "completion"} - set(table.column_names):
         raise WatchError(f"{path}: no column {', '.join(sorted(missing))}; TRL's completions have it")
     rewards = [one.name for one in table.schema if one.name not in _TRL_OWN and (pa.types.is_floating(one.type))]
     steps: dict[int, list[Completion]] = {}
     for row in table.to_pylist():
+        if row.get("split") not in (None, "train"):  # an evaluation writes the file of its step anew
+            continue
         made = Completion(
             prompt=_said(row["prompt"]),
             text=text_of(row["completion"]),

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hopchain_etl.training.watch.exports import Export
-from hopchain_etl.training.watch.lines import WatchError, json_lines
+from hopchain_etl.training.watch.lines import NotReadError, WatchError, json_lines
 from hopchain_etl.training.watch.metrics import READERS, Values, kind_of
 from hopchain_etl.training.watch.rollouts import Rollouts, count, read_rollouts
 
-# Of two logs about the same steps the more telling one is read; the others are asked for the steps after its last.
-_KINDS = ("verl", "EasyR1", "ms-swift", "transformers", "TensorBoard")
+# Of two logs about the same steps the more telling one is read; events are asked for the steps after its last.
+# States in checkpoints serve where there is nothing else: one from before a start anew knows later steps.
+_KINDS = ("verl", "EasyR1", "ms-swift", "TensorBoard", "transformers")
+
+_Read = TypeVar("_Read")
 
 
 @dataclass
@@ -66,17 +69,25 @@ class Reader:
         steps: dict[int, Step] = {}
         trainers: list[str] = []
         for kind in _KINDS:
+            if kind == "transformers" and steps:
+                continue
             metrics = self._metrics(kind, found.get(kind, []), notes)
             last = max(steps, default=-1)
             fresh = {step: values for step, values in metrics.items() if step > last}
             steps |= {step: Step(step, values) for step, values in fresh.items()}
             trainers += [kind] if fresh else []
-        newest = max(steps) + 1 if steps else math.inf  # later ones are from before a restart
-        for step, rollouts in self._rollouts(found.get("rollouts", [])).items():
+        last = max(steps, default=0)
+        newest = math.inf if trainers in ([], ["transformers"]) else last + 1  # a state is as old as its checkpoint
+        seen = self._rollouts(found.get("rollouts", []), notes)
+        if older := sum(step > newest for step in seen):
+            notes.append(
+                f"completions of {older} step{'s'[: older > 1]} after the log's last are left out: not of this run"
+            )
+        for step, rollouts in seen.items():
             if step <= newest:
                 steps.setdefault(step, Step(step)).rollouts = rollouts
         if not steps:
-            raise WatchError(f"no steps in {', '.join(map(str, self.paths))}: {_LOOKED_FOR}")
+            raise WatchError("; ".join([f"no steps in {', '.join(map(str, self.paths))}: {_LOOKED_FOR}", *notes]))
         for one in steps.values():
             _complete(one)
         files = [str(path) for some in found.values() for path in some]
@@ -86,35 +97,45 @@ class Reader:
         made: dict[int, Values] = {}
         last: int | None = None
         for path in paths:
-            try:
-                for step, values in READERS[kind](path):
-                    if last is not None and step < last:
-                        _forget(made, step)
-                        if kind != "transformers":  # each checkpoint has the whole history
-                            notes.append(f"{path.name} goes on from step {step} after step {last}: a restart")
-                    made.setdefault(step, {}).update(values)
-                    last = step
-            except ImportError as error:  # an optional package
-                raise WatchError(str(error)) from error
+            for step, values in _noted(READERS[kind](path), notes):
+                if last is not None and step < last:
+                    _forget(made, step)
+                    if kind != "transformers":  # each checkpoint has the whole history
+                        notes.append(f"{path.name} goes on from step {step} after step {last}: a restart")
+                made.setdefault(step, {}).update(values)
+                last = step
         return made
 
-    def _rollouts(self, paths: list[Path]) -> dict[int, Rollouts]:
+    def _rollouts(self, paths: list[Path], notes: list[str]) -> dict[int, Rollouts]:
         made: dict[int, Rollouts] = {}
         last: int | None = None
         for path in paths:
-            for step, rollouts in self._count(path):
+            here: int | None = None
+            for step, rollouts in _noted(self._count(path), notes):
+                if step == here:  # ms-swift writes a second entry after an evaluation, with its completions
+                    continue
+                here = step
                 if last is not None and step < last:
                     _forget(made, step)
                 made[step] = rollouts
                 last = step
         return made
 
-    def _count(self, path: Path) -> list[tuple[int, Rollouts]]:
+    def _count(self, path: Path) -> Iterator[tuple[int, Rollouts]]:
         about = path.stat()
         key = (path, about.st_size, about.st_mtime_ns)
         if key not in self._counted:
             self._counted[key] = [(step, count(some, self.export)) for step, some in read_rollouts(path)]
-        return self._counted[key]
+        yield from self._counted[key]
+
+
+def _noted(read: Iterator[_Read], notes: list[str]) -> Iterator[_Read]:
+    """Yield what is read; what cannot be read at all becomes a note, so that the rest of a run is seen."""
+    try:
+        yield from read
+    except NotReadError as error:
+        if str(error) not in notes:
+            notes.append(str(error))
 
 
 _LOOKED_FOR = (
@@ -141,6 +162,7 @@ def find_files(paths: Iterable[Path]) -> dict[str, list[Path]]:
             inner = file.relative_to(path).parent.parts
             if file.is_file() and not any(part.startswith("val") for part in inner) and (kind := kind_of(file)):
                 found.setdefault(kind, []).append(file)
+    found.get("TensorBoard", []).sort(key=lambda file: _order(Path(file.name)))  # a time; the folder's has no year
     return {kind: list(dict.fromkeys(some)) for kind, some in found.items() if kind != "empty"}
 
 

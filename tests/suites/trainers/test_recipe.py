@@ -17,22 +17,28 @@ from verl.trainer.ppo.core_algos import POLICY_LOSS_REGISTRY
 from verl.trainer.ppo.reward import get_custom_reward_fn
 from verl.utils.config import omega_conf_to_dataclass, validate_config
 
+from hopchain_etl.training.watch.run import Reader
+
 TRL = runpy.run_path(str(RECIPE / "trl/train.py"), run_name="recipe")
 EASYR1 = os.environ.get("EASYR1")
 
 
 @pytest.mark.parametrize(("model_class", "algorithm"), COMBINATIONS)
 def test_verl_composes_and_validates(model_class: str, algorithm: str, tmp_path: Path) -> None:
+    options = options_of("verl", model_class, algorithm, tmp_path)
     with initialize_config_module("verl.trainer.config", version_base=None):
-        config = compose("ppo_trainer", options_of("verl", model_class, algorithm, tmp_path))
+        config = compose("ppo_trainer", options)
     validate_config(config, use_reference_policy=False, use_critic=False)
     actor = omega_conf_to_dataclass(config.actor_rollout_ref.actor)  # reads every field, and checks them
     assert actor.strategy == ("megatron" if model_class == "35b-a3b" else "fsdp")
     assert actor.policy_loss.loss_mode == {"grpo": "vanilla"}.get(algorithm, algorithm)
     assert actor.policy_loss.loss_mode in POLICY_LOSS_REGISTRY
-    assert (actor.tau_pos, actor.tau_neg) == (1.0, 1.05)
+    given = [one for one in options if ".tau_" in one]  # verl's defaults are the same
+    sapo = ["actor_rollout_ref.actor.tau_pos=1.0", "actor_rollout_ref.actor.tau_neg=1.05"]
+    assert given == (sapo if algorithm == "sapo" else [])
     assert actor.clip_ratio_high == {"grpo": 0.3, "gspo": 4e-4}.get(algorithm, 0.2)
     assert actor.optim.lr_warmup_steps == 25
+    assert config.actor_rollout_ref.model.use_remove_padding == (model_class == "8b")  # what the workers read
     assert config.algorithm.filter_groups.enable
     assert not config.data.shuffle
     assert get_custom_reward_fn(config) is not None
@@ -44,6 +50,7 @@ def test_verl_composes_and_validates(model_class: str, algorithm: str, tmp_path:
 def test_trl_takes_the_arguments(model_class: str, algorithm: str, tmp_path: Path) -> None:
     arguments = TRL["options"](model_class, algorithm, str(tmp_path)) | {"bf16": False, "use_cpu": True}
     config = GRPOConfig(**arguments)
+    assert ("sapo_temperature_neg" in arguments) == (algorithm == "sapo")  # its default is the same
     assert config.loss_type == {"sapo": "sapo"}.get(algorithm, "grpo")
     assert config.importance_sampling_level == ("sequence" if algorithm == "gspo" else "token")
     assert not config.shuffle_dataset
@@ -108,6 +115,14 @@ def test_easyr1_takes_the_options(tmp_path: Path) -> None:
     assert said.stdout.splitlines() == [
         f"{losses[algorithm]} True False compute_score" for _, algorithm in COMBINATIONS
     ]
+
+
+def test_the_log_of_easyr1_is_kept_at_the_next_start(tmp_path: Path) -> None:
+    (tmp_path / "experiment_log.jsonl").write_text('{"step": 1, "reward": {"overall": 0.5}}\n')
+    options_of("easyr1", "8b", "grpo", tmp_path)
+    (tmp_path / "experiment_log.jsonl").write_text('{"step": 2, "reward": {"overall": 0.75}}\n')
+    run = Reader([tmp_path]).read()
+    assert [(one.step, one.values["reward"]) for one in run.steps] == [(1, 0.5), (2, 0.75)]
 
 
 @pytest.mark.parametrize("trainer", ["verl", "swift", "easyr1"])

@@ -1,4 +1,4 @@
-"""A run of ms-swift's own GRPO, two steps on a CPU, is read by ``hopchain train watch``."""
+"""A run of ms-swift's own GRPO, two steps with evaluations on a CPU, is read by ``hopchain train watch``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def test_two_steps(exports: Path, tmp_path: Path, processor: Any, monkeypatch: p
     options = LOGGED | {
         "rlhf_type": "grpo", "model": tmp_path / "tiny", "model_type": "qwen3_vl", "template": "qwen3_vl",
         "tuner_type": "full", "torch_dtype": "float32", "attn_impl": "eager", "dataset": export, "use_hf": "true",
-        "split_dataset_ratio": 0, "external_plugins": RECIPE / "swift/plugin.py", "num_generations": 2, "beta": 0,
+        "split_dataset_ratio": 0, "val_dataset": exports / "swift/validation.jsonl", "eval_strategy": "steps",
+        "eval_steps": 1, "per_device_eval_batch_size": 2,
+        "external_plugins": RECIPE / "swift/plugin.py", "num_generations": 2, "beta": 0,
         "per_device_train_batch_size": 2, "gradient_accumulation_steps": 1, "max_completion_length": 8,
         "max_steps": 2, "use_vllm": "false", "save_strategy": "no", "report_to": "none", "add_version": "false",
         "dataloader_num_workers": 0, "gradient_checkpointing": "false", "output_dir": tmp_path / "run",

@@ -18,6 +18,7 @@ import verl
 from datasets import load_dataset
 from recipe_options import RECIPE
 from test_trl import Planting
+from torch.utils.tensorboard import SummaryWriter
 from trl import GRPOConfig
 from verl.utils.tracking import Tracking
 
@@ -32,21 +33,23 @@ RECIPES = runpy.run_path(str(RECIPE / "trl/train.py"), run_name="recipe")
 
 @pytest.fixture(scope="module")
 def trl_run(exports: Path, tmp_path_factory: pytest.TempPathFactory, processor: Any) -> Path:
-    """Three steps of TRL's trainer, with what the recipe logs; one of two completions is right."""
+    """Three steps and an evaluation of TRL's trainer, with what the recipe logs; one of two completions is right."""
     folder = tmp_path_factory.mktemp("trl")
     files = str(exports / "trl/train.parquet")
     rows = load_dataset("parquet", data_files=files, cache_dir=str(folder / "cache"))["train"]
     rows = rows.remove_columns("band").add_column("band", ["easy", "hard", "easy", "hard", "easy"])
+    asked = rows.select([0]).remove_columns("split").add_column("split", ["validation"])
     logged = ("log_completions", "log_multimodal", "num_completions_to_print", "logging_steps", "report_to")
     config = GRPOConfig(
         output_dir=str(folder / "run"), max_steps=3, per_device_train_batch_size=2, num_generations=2,
         max_completion_length=16, reward_weights=[1.0, 0.0], learning_rate=1e-3, loss_type="grpo",
         use_cpu=True, bf16=False, save_strategy="steps", save_steps=2, save_only_model=True, seed=1,
+        eval_strategy="steps", eval_steps=3, per_device_eval_batch_size=2,
         **{name: value for name, value in RECIPES["options"]("8b", "grpo", "").items() if name in logged},
     )  # fmt: skip
     trainer = Planting(
         model=tiny.model(processor), processing_class=processor, args=config, train_dataset=rows,
-        reward_funcs=[RECIPES["accuracy"], format_reward],
+        eval_dataset=asked, reward_funcs=[RECIPES["accuracy"], format_reward],
     )  # fmt: skip
     trainer.answers = {row["prompt"][0]["content"]: row["answer"] for row in rows}
     trainer.train()
@@ -57,13 +60,17 @@ def trl_run(exports: Path, tmp_path_factory: pytest.TempPathFactory, processor: 
 def test_a_run_of_trl(trl_run: Path) -> None:
     run = Reader([trl_run]).read()
     # The checkpoint of step 2 has two steps, TensorBoard's events all, and the completions say bands by themselves.
-    assert run.trainers == ["transformers", "TensorBoard"]
+    assert run.trainers == ["TensorBoard"]
     assert [one.step for one in run.trained] == [1, 2, 3]
     for one in run.trained:
         assert one.values["accuracy"] == 0.5
         assert one.values["reward"] == pytest.approx(0.5)
         assert one.values["zero_variance"] == 0.0
         assert one.values.keys() >= {"format", "length", "clipped", "clip_ratio", "entropy", "loss", "grad_norm"}
+    first, second, third = run.trained
+    assert third.rollouts is None  # the evaluation has overwritten its completions
+    assert third.values["validation"] == 0.5
+    for one in (first, second):
         assert one.rollouts is not None
         assert (one.rollouts.completions, one.rollouts.correct, one.rollouts.groups) == (2, 1, 1)
         assert sum(graded for _, graded in one.rollouts.bands.values()) == 2
@@ -74,6 +81,17 @@ def test_the_state_of_its_checkpoint_alone(trl_run: Path) -> None:
     run = Reader([trl_run / "checkpoint-2/trainer_state.json"]).read()
     assert [one.step for one in run.trained] == [1, 2]
     assert run.trained[0].values["accuracy"] == 0.5
+
+
+def test_trl_started_anew_in_the_folder_of_a_longer_run(trl_run: Path, tmp_path: Path) -> None:
+    """What an old checkpoint knows of later steps is not of this run."""
+    shutil.copytree(trl_run, tmp_path / "run")
+    with SummaryWriter(str(tmp_path / "run/runs/Jan01_00-00-00_host")) as writer:
+        writer.add_scalar("train/reward", 0.125, 1)
+    run = Reader([tmp_path / "run"]).read()
+    assert [(one.step, one.values["reward"]) for one in run.trained if "reward" in one.values] == [(1, 0.125)]
+    assert run.steps[-1].step == 2  # completions are dumped before their step is logged, so the next may be of this run
+    assert run.notes[-1] == "completions of 1 step after the log's last are left out: not of this run"
 
 
 def write_generations(module: str) -> Callable[..., None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,17 @@ def test_a_prompt_that_holds_another_is_the_longer_one(tmp_path: Path) -> None:
     assert export.find(None, f"user\n{PROMPT.format(1)} Count twice.\n", None).band == "hard"
     assert export.find(None, f"user\n{PROMPT.format(1)}\n", None).band == "easy"
     assert export.find(None, "something else that is quite as long as a question is", None) == (None, None)
+
+
+def test_base_data_beside_ours_is_no_obstacle(tmp_path: Path) -> None:
+    others: list[dict[str, Any]] = [
+        {"prompt": "How many?", "answer": "3", "extra_info": "no JSON"},
+        {"prompt": ["How", "many?"], "answer": "3"},
+        {"prompt": "How many?", "answer": "3", "query_id": ["a", "b"], "band": 2},
+    ]
+    found = read_exports([write_lines(tmp_path / "train.jsonl", others + export_rows([1], "easy"))])
+    assert found.find("q1", "", None) == ("1", "easy")
+    assert found.find(None, "How many?", None) == ("3", None)
 
 
 def test_what_is_no_export_is_named(tmp_path: Path) -> None:

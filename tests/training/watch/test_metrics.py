@@ -33,6 +33,7 @@ def test_verl(tmp_path: Path) -> None:
 
 def test_easyr1_nests_its_names(tmp_path: Path) -> None:
     line = {"step": 3, "reward": {"overall": 0.5, "format": 0.9, "accuracy": 0.5}, "actor": {"entropy_loss": 0.7}}
+    line["critic"] = {"score": {"mean": 0.6}}  # of the groups that its filter has left
     line |= {"response_length": {"mean": 300.0, "clip_ratio": 0.0}, "val": {"accuracy_reward": 0.25}}
     kind, ((step, values),) = read(write_lines(tmp_path / "experiment_log.jsonl", [line]))
     assert (kind, step) == ("EasyR1", 3)

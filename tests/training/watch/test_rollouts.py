@@ -70,9 +70,11 @@ def test_trl_with_what_the_recipe_logs(tmp_path: Path) -> None:
             "query_id": "q",
             "band": "medium",
             "answer": "3",
+            "split": split,
             "advantage": 0.5,
         }
-        for said in ("3", "3.0", "4", "none")
+        for split, some in (("train", ("3", "3.0", "4", "none")), ("validation", ("4", "4")))
+        for said in some
     ]
     path = tmp_path / "completions_00004.parquet"
     pq.write_table(pa.Table.from_pylist(rows, schema=pa.Table.from_pylist(rows[:1]).schema), path)
@@ -91,6 +93,28 @@ def test_an_answer_outside_its_place_is_none(tmp_path: Path) -> None:
     line = {"input": "x", "output": "it is 4", "gts": "4", "score": 0.0, "step": 1}
     found = counted(write_lines(tmp_path / "1.jsonl", [line]))[1]
     assert found.answers == {NO_ANSWER: 1}
+
+
+def test_half_a_surrogate_pair_in_an_answer_can_be_written(tmp_path: Path) -> None:
+    found = counted(verl_rollouts(tmp_path, 1, [(1, "1", ["\ud83d"])]))[1]
+    assert found.answers == {"?": 1}
+
+
+@pytest.mark.parametrize(
+    ("logged", "steps"),
+    [
+        ([1, 2, 3, 2, 3], [1, 2, 3, 2, 3]),
+        ([11, 12, 13, 12], [11, 12, 13, 12, 13]),  # began from a checkpoint
+        ([1, 2, 3, 4], [1, 2, 3, 4, 5]),  # on from where it was
+        ([], [1, 2, 3, 4, 5]),
+    ],
+)
+def test_megatron_in_swift_counts_what_a_start_has_done(tmp_path: Path, logged: list[int], steps: list[int]) -> None:
+    dumps = [{"gen_step": [at], "prompt": ["x"], "completion": ["y"], "advantages": [0.0]} for at in (0, 1, 2, 0, 1)]
+    path = write_lines(tmp_path / "completions.jsonl", dumps)
+    if logged:
+        write_lines(tmp_path / "logging.jsonl", [{"reward": 0.3, "iteration": f"{at}/100"} for at in logged])
+    assert [step for step, _ in read_rollouts(path)] == steps
 
 
 def test_two_photos_asked_the_same_give_no_band(tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from hopchain_etl.training.watch.exports import read_exports
 from hopchain_etl.training.watch.lines import WatchError
-from hopchain_etl.training.watch.run import Reader, Run
+from hopchain_etl.training.watch.run import Reader, Run, find_files
 from support.training_runs import export_rows, swift_log, verl_log, verl_rollouts, write_lines
 
 
@@ -59,7 +60,28 @@ def test_rollouts_from_before_a_restart_are_left_out(tmp_path: Path) -> None:
     verl_log(tmp_path / "log.jsonl", {1: {"critic/score/mean": 0.5}})
     for step in (1, 2, 9):
         verl_rollouts(tmp_path / "rollouts", step, [(1, "1", "11")])
-    assert [one.step for one in read(tmp_path).steps] == [1, 2]  # 2 may be dumped before it is logged
+    run = read(tmp_path)
+    assert [one.step for one in run.steps] == [1, 2]  # 2 may be dumped before it is logged
+    assert run.notes == ["completions of 1 step after the log's last are left out: not of this run"]
+
+
+def test_completions_after_a_checkpoint_are_read_where_nothing_else_is(tmp_path: Path) -> None:
+    (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": [{"step": 1, "reward": 0.7}]}))
+    for step in (1, 2, 3, 4):
+        verl_rollouts(tmp_path, step, [(1, "1", "11")])
+    run = read(tmp_path)
+    assert [one.step for one in run.steps] == [1, 2, 3, 4]
+    assert run.notes == []
+
+
+def test_the_completions_of_an_evaluation_are_not_those_of_its_step(tmp_path: Path) -> None:
+    """ms-swift appends them to the same file, with the same step."""
+    lines = [
+        {"step": [step], "prompt": ["How many?"], "completion": [f"\\boxed{{{said}}}"], "solution": ["3"], "a": [0.0]}
+        for step, said in (("1", 3), ("2", 3), ("2", 4), ("3", 3))
+    ]
+    run = read(write_lines(tmp_path / "completions.jsonl", lines))
+    assert {one.step: one.values["accuracy"] for one in run.steps} == {1: 1.0, 2: 1.0, 3: 1.0}
 
 
 def test_the_last_checkpoint_of_a_trainer_has_all_steps(tmp_path: Path) -> None:
@@ -74,10 +96,19 @@ def test_the_last_checkpoint_of_a_trainer_has_all_steps(tmp_path: Path) -> None:
 
 
 def test_of_two_logs_the_more_telling_is_read_and_the_other_for_what_follows(tmp_path: Path) -> None:
-    swift_log(tmp_path / "logging.jsonl", {1: {"reward": 0.1}})
-    history = [{"step": 1, "reward": 0.7}, {"step": 2, "reward": 0.8}]
-    (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": history}))
+    verl_log(tmp_path / "log.jsonl", {1: {"critic/score/mean": 0.1}})
+    swift_log(tmp_path / "logging.jsonl", {1: {"reward": 0.7}, 2: {"reward": 0.8}})
     assert rewards(read(tmp_path)) == {1: 0.1, 2: 0.8}
+
+
+def test_a_checkpoint_from_before_a_start_anew_says_nothing_about_later_steps(tmp_path: Path) -> None:
+    swift_log(tmp_path / "v1/logging.jsonl", {1: {"reward": 0.1}})
+    (tmp_path / "v0").mkdir()
+    history = [{"step": step, "reward": 0.7} for step in (1, 2)]
+    (tmp_path / "v0/trainer_state.json").write_text(json.dumps({"log_history": history}))
+    run = read(tmp_path)
+    assert rewards(run) == {1: 0.1}
+    assert run.trainers == ["ms-swift"]
 
 
 def test_a_run_is_read_again_as_it_grows(tmp_path: Path) -> None:
@@ -107,3 +138,34 @@ def test_a_known_name_with_rubbish_in_a_folder_is_an_error(tmp_path: Path) -> No
     (tmp_path / "logging.jsonl").write_text("rubbish\n")
     with pytest.raises(WatchError, match=r"logging\.jsonl, line 1"):
         read(tmp_path)
+
+
+def test_a_run_is_read_where_the_package_for_events_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    for name in ("1", "2"):
+        (tmp_path / f"events.out.tfevents.{name}.host").write_bytes(b"")
+    with pytest.raises(WatchError, match=r"no steps in .*; TensorBoard's events need the package tensorboard"):
+        read(tmp_path)
+    (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": [{"step": 1, "reward": 0.7}]}))
+    run = read(tmp_path)
+    assert rewards(run) == {1: 0.7}
+    assert run.notes == ["TensorBoard's events need the package tensorboard: pip install tensorboard"]
+
+
+def test_events_are_ordered_by_the_time_in_their_names(tmp_path: Path) -> None:
+    for folder, time in (("Nov30_23-50-00_host", 1764546600), ("Dec01_08-00-00_host", 1764576000)):
+        (tmp_path / "runs" / folder).mkdir(parents=True)
+        (tmp_path / "runs" / folder / f"events.out.tfevents.{time}.host.17.0").write_bytes(b"")
+    assert [file.name.split(".")[3] for file in find_files([tmp_path])["TensorBoard"]] == ["1764546600", "1764576000"]
+
+
+def test_halves_of_files_that_a_crash_left_are_noted(tmp_path: Path) -> None:
+    verl_rollouts(tmp_path, 1, [(1, "1", "11")])
+    (tmp_path / "completions_00002.parquet").write_bytes(b"PAR1 half")
+    (tmp_path / "trainer_state.json").write_text("{")
+    run = read(tmp_path)
+    assert [one.step for one in run.steps] == [1]
+    assert [note.split(":")[0] for note in run.notes] == [
+        str(tmp_path / "trainer_state.json"),
+        str(tmp_path / "completions_00002.parquet"),
+    ]
