@@ -59,8 +59,9 @@ def check_curves(plan: Plan) -> None:
 
 
 def hopchain(*words: object) -> None:
-    """Run a command of ``hopchain`` in this process."""
-    app([str(word) for word in words], standalone_mode=False)
+    """Run a command of ``hopchain`` in this process; raise SystemExit if it fails."""
+    if code := app([str(word) for word in words], standalone_mode=False):
+        raise SystemExit(code)
 
 
 if __name__ == "__main__":

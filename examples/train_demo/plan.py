@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 VARIANTS = ("full", "half", "single")
@@ -26,6 +28,12 @@ class Plan:
     questions: int  # a step of reinforcement; each is answered several times
     reinforce_rate: float
     minutes: int
+
+    @property
+    def state(self) -> str:
+        """What results rest on: the plan and the code of this folder."""
+        code = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))))
+        return json.dumps({**asdict(self), "folder": str(self.folder), "code": code.hexdigest()})
 
     def jobs(self) -> list[Job]:
         """Return all training runs: what others start from comes first."""

@@ -16,11 +16,14 @@ from hopchain_etl.training_set.dataset import VARIANTS, TrainingSet
 
 
 def main() -> None:
-    """Write the set, its exports and the worked answers below the plan's folder; does nothing if they are there."""
+    """Write the set, its exports and the worked answers below the plan's folder, unless they are there.
+
+    What another plan or other code left there is removed, results included.
+    """
     plan = plan_of(sys.argv[1:])
     folder = plan.folder
     done = folder / "prepared.json"
-    if done.exists() and json.loads(done.read_text()) == [plan.train, plan.validation]:
+    if done.exists() and done.read_text() == plan.state:
         print(f"the training set is in {folder} already")
         return
     shutil.rmtree(folder, ignore_errors=True)
@@ -34,13 +37,14 @@ def main() -> None:
     held = list(TrainingSet(folder / "set").select(*columns))
     texts = {variant: {row["query_id"]: worked(row, variant) for row in held} for variant in VARIANTS}
     (folder / "worked.json").write_text(json.dumps(texts))
-    done.write_text(json.dumps([plan.train, plan.validation]))
+    done.write_text(plan.state)
 
 
 def _hopchain(*words: object) -> None:
-    """Run a command of ``hopchain`` in this process."""
+    """Run a command of ``hopchain`` in this process; raise SystemExit if it fails."""
     print("hopchain", *words, flush=True)
-    app([str(word) for word in words], standalone_mode=False)
+    if code := app([str(word) for word in words], standalone_mode=False):
+        raise SystemExit(code)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Second step, in the trainer's environment: warm start, blind model and reinforcement for each seed, two at a time.
+"""Second step, in the trainer's environment: warm start, blind model and reinforcement, one process a seed.
 
     PYTHONPATH=. python -m examples.train_demo.train [--small]
 
