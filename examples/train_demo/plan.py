@@ -13,7 +13,7 @@ VARIANTS = ("full", "half", "single")
 
 @dataclass(frozen=True)
 class Plan:
-    """Pictures, seeds and steps; ``minutes`` is what they take on two idle cores."""
+    """Pictures, seeds and steps."""
 
     folder: Path  # for everything that is written
     train: int  # pictures
@@ -27,7 +27,6 @@ class Plan:
     reinforce_steps: int
     questions: int  # a step of reinforcement; each is answered several times
     reinforce_rate: float
-    minutes: int
 
     @property
     def state(self) -> str:
@@ -75,11 +74,11 @@ class Job:
 
 FULL = Plan(
     Path(".train-demo"), train=1800, validation=200, seeds=(0, 1, 2), warm_steps=1200, blind_steps=200,
-    batch=32, warm_rate=2e-3, looks=10, reinforce_steps=25, questions=16, reinforce_rate=2e-4, minutes=15,
+    batch=32, warm_rate=2e-3, looks=10, reinforce_steps=25, questions=16, reinforce_rate=2e-4,
 )  # fmt: skip
 SMALL = Plan(
     Path(".train-demo-small"), train=60, validation=20, seeds=(0,), warm_steps=25, blind_steps=10,
-    batch=32, warm_rate=2e-3, looks=1, reinforce_steps=3, questions=4, reinforce_rate=2e-4, minutes=2,
+    batch=32, warm_rate=2e-3, looks=1, reinforce_steps=3, questions=4, reinforce_rate=2e-4,
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, StrictUndefined, Template
 
 from hopchain_etl.engines.base import JSON, InvalidOutputError
+from hopchain_etl.schemas import storable
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -65,7 +66,7 @@ class Prompt:
         except UnicodeEncodeError as error:
             raise InvalidOutputError("not Unicode: half of a surrogate pair", raw) from error
         except jsonschema.ValidationError as error:
-            problem = f"{error.json_path}: {error.message}".encode(errors="replace").decode()
+            problem = storable(f"{error.json_path}: {error.message}")
             raise InvalidOutputError(f"not of the schema: {problem[:_LONGEST_REASON]}", raw) from error
         checked: JSON = value
         return checked
