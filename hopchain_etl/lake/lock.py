@@ -1,9 +1,12 @@
 """A lock in the lake for what must not run concurrently: ingest, and the reading of labels.
 
 Each holder owns a numbered object, written with ``If-None-Match: *``; the highest number holds the lock until it is
-released or has not been renewed for ``ttl`` seconds. To take over an expired lock, a process writes the next number;
-only one process can succeed. Ages are measured by the store's clock alone, since clocks of hosts differ: by when an
-object was written, and by the time that the store states.
+released or has not been renewed for ``ttl`` seconds. To take over a lock that is free, a process writes the next number
+and lists again: only who wrote the highest number holds the lock. A process that listed long ago may write a number
+that others have used and deleted since; numbers are deleted only after a higher one was written, so it sees that one.
+
+Ages are measured by the store's clock alone, since clocks of hosts differ: by when an object was written, and by the
+time that the store states.
 """
 
 from __future__ import annotations
@@ -37,13 +40,14 @@ class LockLostError(Exception):
 class Lease:
     """A held lock. ``lost`` is set before it runs out unrenewed, or when another process has taken it."""
 
-    def __init__(self, lake: Lake, key: str, ttl: float, on_lost: Callable[[], None]) -> None:
+    def __init__(self, lake: Lake, key: str, ttl: float, asked: float, on_lost: Callable[[], None]) -> None:
+        """``asked``: when the lock was written or earlier, by ``time.monotonic``."""
         self._lake = lake
         self._key = key
         self._ttl = ttl
         self._margin = ttl / 8  # seconds before the end from which on the lock counts as lost
         self._on_lost = on_lost
-        self._renewed = time.monotonic()
+        self._renewed = asked
         self._released = threading.Event()
         self.lost = threading.Event()
 
@@ -78,7 +82,8 @@ class Lease:
     def _renew(self) -> bool:
         """Renew the lock; return False if another process has taken it."""
         asked = time.monotonic()
-        if _holders(self._lake, self._key.rpartition("/")[0] + "/")[-1:] != [self._key]:
+        held = _holders(self._lake, self._key.rpartition("/")[0] + "/")
+        if not held or held[-1].key != self._key:
             return False
         self._lake.store.put(self._key, _holder(self._ttl))
         self._renewed = asked
@@ -98,7 +103,8 @@ def lake_lock(
     ``on_lost`` is called by the thread that renews the lock. Call ``check`` of the lease before each step that another
     holder must not see.
     """
-    lease = Lease(lake, _acquire(lake, f"locks/{name}/", wait_seconds, ttl), ttl, on_lost)
+    key, asked = _acquire(lake, f"locks/{name}/", wait_seconds, ttl)
+    lease = Lease(lake, key, ttl, asked, on_lost)
     renewal = threading.Thread(target=lease.keep, daemon=True, name=f"lock-{name}")
     renewal.start()
     try:
@@ -109,18 +115,16 @@ def lake_lock(
         lease.release()
 
 
-def _acquire(lake: Lake, folder: str, wait_seconds: float, ttl: float) -> str:
+def _acquire(lake: Lake, folder: str, wait_seconds: float, ttl: float) -> tuple[str, float]:
+    """Return the key of the lock, and when it was asked for."""
     deadline = time.monotonic() + wait_seconds
     while True:
-        now = lake.store.now()  # before the listing: a lease that is renewed meanwhile must not look older than it is
-        held = sorted(lake.store.list_objects(folder), key=lambda entry: entry.key)
+        now, asked = lake.store.now(), time.monotonic()  # before the listing: a renewed lease must not look too old
+        held = _holders(lake, folder)
         holder = _read(lake, held[-1]) if held else None
         if holder is None or holder.is_gone(now):
-            number = int(held[-1].key.rsplit("/", 1)[-1].removesuffix(".json")) + 1 if held else 0
-            key = f"{folder}{number:010d}.json"
-            if lake.store.put_if_absent(key, _holder(ttl)):
-                lake.store.delete(entry.key for entry in held)
-                return key
+            if key := _take(lake, folder, [entry.key for entry in held], ttl):
+                return key, asked
         elif time.monotonic() > deadline:
             raise LockHeldError(
                 f"{lake.store.uri(held[-1].key)} is held by process {holder.pid} on {holder.host}; "
@@ -129,8 +133,21 @@ def _acquire(lake: Lake, folder: str, wait_seconds: float, ttl: float) -> str:
         time.sleep(_POLL_SECONDS)
 
 
-def _holders(lake: Lake, folder: str) -> list[str]:
-    return sorted(entry.key for entry in lake.store.list_objects(folder))
+def _take(lake: Lake, folder: str, held: list[str], ttl: float) -> str | None:
+    """Write the number after ``held`` and return its key; None if another process has that number or a higher one."""
+    number = int(held[-1].rsplit("/", 1)[-1].removesuffix(".json")) + 1 if held else 0
+    key = f"{folder}{number:010d}.json"
+    if not lake.store.put_if_absent(key, _holder(ttl)):
+        return None
+    if _holders(lake, folder)[-1].key != key:
+        lake.store.delete([key])
+        return None
+    lake.store.delete(held)
+    return key
+
+
+def _holders(lake: Lake, folder: str) -> list[ObjectInfo]:
+    return sorted(lake.store.list_objects(folder), key=lambda entry: entry.key)
 
 
 @dataclass(frozen=True)

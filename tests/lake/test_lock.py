@@ -6,12 +6,14 @@ import json
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.lock import LockHeldError, LockLostError, lake_lock
-from hopchain_etl.lake.object_store import StoreError
+from hopchain_etl.lake.object_store import MissingObjectError, StoreError
 from hopchain_etl.settings import LakeSettings
 from support.s3 import S3Location
 
@@ -26,7 +28,7 @@ def lake_at(bucket: S3Location) -> Lake:
 def test_holders_take_turns(bucket: S3Location) -> None:
     inside, most = 0, 0
 
-    def work() -> None:
+    def work(_: int) -> None:
         nonlocal inside, most
         with lake_lock(lake_at(bucket), "ingest"):
             inside += 1
@@ -34,12 +36,44 @@ def test_holders_take_turns(bucket: S3Location) -> None:
             time.sleep(0.05)
             inside -= 1
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(4)))
     assert most == 1
+    assert len(list(lake_at(bucket).store.list_objects("locks/ingest/"))) == 1
+
+
+def test_who_writes_a_number_that_was_used_meanwhile_holds_nothing(bucket: S3Location) -> None:
+    slow, other = lake_at(bucket), lake_at(bucket)
+    with lake_lock(other, "ingest"):
+        pass
+    put, once, second = slow.store.put_if_absent, pytest.MonkeyPatch(), ExitStack()
+
+    def stopped_before_writing(key: str, data: bytes) -> bool:
+        once.undo()
+        with lake_lock(other, "ingest"):
+            assert other.store.exists(key)
+        second.enter_context(lake_lock(other, "ingest"))
+        assert not other.store.exists(key)
+        return put(key, data)
+
+    once.setattr(slow.store, "put_if_absent", stopped_before_writing)
+    with second, pytest.raises(LockHeldError), lake_lock(slow, "ingest", wait_seconds=0.6):
+        pass
+    assert len(list(other.store.list_objects("locks/ingest/"))) == 1
+
+
+def test_a_holder_that_vanishes_while_it_is_read_is_asked_again(bucket: S3Location) -> None:
+    lake, once = lake_at(bucket), pytest.MonkeyPatch()
+    with lake_lock(lake, "ingest"):
+        pass
+
+    def vanished(key: str) -> bytes:
+        once.undo()
+        raise MissingObjectError(key)
+
+    once.setattr(lake.store, "get", vanished)
+    with lake_lock(lake, "ingest", wait_seconds=10):
+        pass
 
 
 def test_a_held_lock_says_who_holds_it(bucket: S3Location) -> None:
