@@ -21,7 +21,7 @@ from hopchain_etl.hops.query import Query, QueryError, query_from_row
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.variants import VARIANTS, variant_from_row
 
-REVISION = 1
+REVISION = 2
 EQUAL = 0.5  # the next hop is at least so plausible as the first: they explain an answer about equally
 _LONGEST = 20_000  # characters of a text, from its end, that are read
 _UNSAID = 0.05  # how much less plausible each word or number makes a cause that the model does not name on its way
@@ -58,7 +58,7 @@ class Slips:
         key = (row["query_id"], kind)
         if key not in self._known:
             self._known[key] = _causes(row, kind)
-        return likeliest_slip(self._known[key].get(number, ()), text)
+        return likeliest_slip(self._known[key].get(number, ()), text, answer)
 
     def forget(self) -> None:
         """Forget what was computed: for runs over many questions, one after the other."""
@@ -73,9 +73,9 @@ def slip(row: Mapping[str, Any], answer: str | None, text: str | None = None, ki
     return Slips().of(row, answer, text, kind)
 
 
-def likeliest_slip(explained_by: Sequence[Cause], text: str | None = None) -> Slip | None:
+def likeliest_slip(explained_by: Sequence[Cause], text: str | None = None, answer: str | None = None) -> Slip | None:
     """Return the most plausible of the causes of one answer; None if there are none."""
-    on_the_way = _told(explained_by, text)
+    on_the_way = _told(explained_by, text, answer)
     hops: defaultdict[int, float] = defaultdict(float)
     kinds: defaultdict[tuple[int, ErrorKind], float] = defaultdict(float)
     for cause in explained_by:
@@ -110,12 +110,20 @@ def _query(row: Mapping[str, Any], kind: str) -> Query | None:
         return None
 
 
-def _told(explained_by: Sequence[Cause], text: str | None) -> list[str]:
-    """Return the words and numbers of a text that any of the causes would make one see, in their order."""
+def _told(explained_by: Sequence[Cause], text: str | None, answer: str | None) -> list[str]:
+    """Return the words and numbers of a text that any of the causes would make one see, in their order.
+
+    Where a text states the answer last is left out: that is no step, and would speak for each cause that sees the same
+    number somewhere.
+    """
     if not text or len({cause.hop for cause in explained_by}) < 2:
         return []
     known = frozenset(mark for cause in explained_by for mark in cause.marks)
-    return [word for word in words(text[-_LONGEST:]) if word in known]
+    said, stated = words(text[-_LONGEST:]), words(answer or "")
+    ends = (end for end in range(len(said), 0, -1) if stated and said[max(0, end - len(stated)) : end] == stated)
+    if end := next(ends, None):
+        said = said[: end - len(stated)] + said[end:]
+    return [word for word in said if word in known]
 
 
 def _unsaid(marks: Sequence[str], told: Sequence[str]) -> int:

@@ -106,6 +106,19 @@ def test_what_the_model_wrote_decides_between_hops_that_explain_an_answer_equall
         assert (told.hop, told.ambiguous) == (hop, False)
 
 
+@pytest.mark.parametrize("declared", ["<answer>6</answer>", "so the answer is 6.", r"\boxed{6}"])
+def test_the_answer_that_a_text_ends_with_is_no_step(declared: str) -> None:
+    branch = Cause(2, ErrorKind.CONDITION, 0.3, ("desert", "6"))
+    letters = Cause(3, ErrorKind.COUNTING, 0.1, ("desert", "8"))
+    text = f'I am at "DESERT". It has 8 letters. {declared}'
+    found = likeliest_slip([branch, letters], text, "6")
+    assert found is not None
+    assert (found.hop, found.ambiguous) == (3, False)
+    found = likeliest_slip([branch, letters], text.replace("8", "6"), "6")
+    assert found is not None
+    assert (found.hop, found.ambiguous) == (2, False)
+
+
 @given(st.lists(st.tuples(st.integers(1, 6), st.floats(0.01, 1)), min_size=1, max_size=12))
 def test_the_hop_with_most_plausibility_is_named_whatever_the_order(causes: list[tuple[int, float]]) -> None:
     listed = [Cause(hop, ErrorKind.TEXT, weight, ()) for hop, weight in causes]
