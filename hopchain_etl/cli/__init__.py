@@ -7,7 +7,6 @@ import os
 import sys
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.logging import RichHandler
 
@@ -16,22 +15,7 @@ from hopchain_etl.cli.evaluate import app as evaluate
 from hopchain_etl.cli.s3 import app as s3
 from hopchain_etl.cli.terminal import plain_text
 from hopchain_etl.cli.train import app as train
-from hopchain_etl.demo.s3_folder import S3ServerError
-from hopchain_etl.engines.base import EngineDownError, TokenCeilingError
-from hopchain_etl.lake.lake import LakeError
-from hopchain_etl.lake.lock import LockHeldError
-from hopchain_etl.lake.object_store import MissingObjectError, StoreError
-from hopchain_etl.pipeline.shard_errors import ShardsFailedError
-from hopchain_etl.quality.validator import QualityError
-from hopchain_etl.release.git import RegistryError
-from hopchain_etl.stages.runner import StoppedError
-from hopchain_etl.takedown.lake import EraseError
-
-# Errors that a user can fix: shown as one message without a traceback.
-_EXPECTED = (
-    StoreError, MissingObjectError, RegistryError, LakeError, LockHeldError, QualityError, S3ServerError, ValueError,
-    FileNotFoundError, EngineDownError, TokenCeilingError, ShardsFailedError, EraseError,
-)  # fmt: skip
+from hopchain_etl.errors import ReportedError, StoppedError
 
 app = typer.Typer(
     help="Turn photos into multi-hop vision-language training data.\n\n"
@@ -63,17 +47,28 @@ def main() -> None:
     except StoppedError as stopped:
         _say(str(stopped))
         sys.exit(130)
-    except ValidationError as error:
-        for problem in error.errors():
-            place = ".".join(map(str, problem["loc"]))
-            variable = f"HOPCHAIN_{place.replace('.', '__').upper()}{'' if '.' in place else '__...'}"
-            _say(f"setting {place}: {problem['msg']} ({variable} or hopchain.toml)")
-        sys.exit(2)
-    except _EXPECTED as error:
+    except (ReportedError, ValueError, FileNotFoundError) as error:
+        if problems := _setting_problems(error):
+            _say("\n".join(problems))
+            sys.exit(2)
         if os.environ.get("HOPCHAIN_TRACEBACK"):
             raise
         _say(f"{error}")
         sys.exit(1)
+
+
+def _setting_problems(error: Exception) -> list[str]:
+    """Return a line for each setting that is wrong; none if the error is another."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return []
+    lines = []
+    for problem in error.errors():
+        place = ".".join(map(str, problem["loc"]))
+        variable = f"HOPCHAIN_{place.replace('.', '__').upper()}{'' if '.' in place else '__...'}"
+        lines.append(f"setting {place}: {problem['msg']} ({variable} or hopchain.toml)")
+    return lines
 
 
 def _say(message: str) -> None:

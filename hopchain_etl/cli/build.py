@@ -6,22 +6,20 @@ import json
 import threading
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from hopchain_etl import schemas
-from hopchain_etl.cli.progress import watched
-from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.pipeline.build import Build
-from hopchain_etl.pipeline.funnel import Level, as_json, funnel
-from hopchain_etl.pipeline.shard_errors import ShardErrors
-from hopchain_etl.quality.validator import QualityError
-from hopchain_etl.settings import Settings
-from hopchain_etl.stages.ingest import IngestResult
-from hopchain_etl.stages.runner import Progress
+if TYPE_CHECKING:
+    from hopchain_etl.lake.lake import Lake
+    from hopchain_etl.pipeline.build import Build
+    from hopchain_etl.pipeline.funnel import Level
+    from hopchain_etl.pipeline.shard_errors import ShardErrors
+    from hopchain_etl.settings import Settings
+    from hopchain_etl.stages.ingest import IngestResult
+    from hopchain_etl.stages.runner import Progress
 
 app = typer.Typer()
 
@@ -40,8 +38,11 @@ IntakeName = Annotated[
 @app.command()
 def ingest(intake: IntakeName = None, json_: Json = False) -> None:
     """Fetch new photos, normalise them, and record each photo or its reject reason."""
-    settings = Settings()
-    errors = ShardErrors()
+    from hopchain_etl.cli.progress import watched
+    from hopchain_etl.pipeline.shard_errors import ShardErrors
+    from hopchain_etl.settings import Settings
+
+    settings, errors = Settings(), ShardErrors()
     with watched() as (progress, stop):
         result = _ingest(settings, intake, progress, stop, errors)
     if json_:
@@ -67,6 +68,12 @@ def run(
 
     A bad shard does not stop the others; it is named at the end, with exit code 1.
     """
+    from hopchain_etl.cli.progress import watched
+    from hopchain_etl.pipeline.build import Build
+    from hopchain_etl.pipeline.funnel import funnel
+    from hopchain_etl.pipeline.shard_errors import ShardErrors
+    from hopchain_etl.settings import Settings
+
     settings, errors = Settings(), ShardErrors()
     with watched() as (progress, stop):
         _ingest(settings, intake, progress, stop, errors)
@@ -82,7 +89,10 @@ def run(
 def _stage_command(name: str, help_: str) -> None:
     @app.command(name, help=help_)
     def stage(intakes: Intakes = "new", retry_quarantined: RetryQuarantined = False) -> None:
-        build, errors = Build(Settings(), retry_quarantined=retry_quarantined), ShardErrors()
+        from hopchain_etl.cli.progress import watched
+        from hopchain_etl.pipeline.shard_errors import ShardErrors
+
+        build, errors = _build(retry_quarantined=retry_quarantined), ShardErrors()
         with watched() as (progress, stop):
             for shard in build.plan(intakes):
                 with errors.of(shard):
@@ -102,7 +112,7 @@ _stage_command(
 @app.command()
 def plan(intakes: Intakes = "new", retry_quarantined: RetryQuarantined = False, json_: Json = False) -> None:
     """List the shards that need work under the current fingerprints; runs nothing."""
-    build = Build(Settings(), retry_quarantined=retry_quarantined)
+    build = _build(retry_quarantined=retry_quarantined)
     shards = [str(shard) for shard in build.plan(intakes)]
     fingerprints = {name: step.fingerprint for name, step in build.steps.items()}
     if json_:
@@ -116,7 +126,9 @@ def plan(intakes: Intakes = "new", retry_quarantined: RetryQuarantined = False, 
 @app.command()
 def status(json_: Json = False) -> None:
     """Show the numbers of rows read, ok, rejected, failed and quarantined at each stage, with reasons."""
-    _show(funnel(Build(Settings())), json_)
+    from hopchain_etl.pipeline.funnel import funnel
+
+    _show(funnel(_build()), json_)
 
 
 @app.command()
@@ -133,7 +145,10 @@ def rejects(
     json_: Json = False,
 ) -> None:
     """List rows that were rejected, failed or are quarantined, with stage, reason and detail."""
-    build = Build(Settings())
+    from hopchain_etl.pipeline.funnel import funnel
+    from hopchain_etl.schemas import QUARANTINED
+
+    build = _build()
     ids = set() if photo is None else _image_ids(build.lake, photo)
     found = [
         row
@@ -142,7 +157,7 @@ def rejects(
         for shard in build.lake.completed_shards(level.table, level.fingerprint)
         for row in build.lake.rejects(level.table, level.fingerprint, shard).to_pylist()
         if reason in (None, row["reason"]) and (photo is None or _is_of(photo, row, ids))
-        if not quarantined or row["outcome"] == schemas.QUARANTINED
+        if not quarantined or row["outcome"] == QUARANTINED
     ]
     if json_:
         typer.echo(json.dumps(found[:limit]))
@@ -154,6 +169,14 @@ def rejects(
         what = (row["uri"] or "").rsplit("/", 1)[-1] or (row["image_id"] or "")[:12]
         table.add_row(row["stage"], row["outcome"], row["reason"], what, (row["detail"] or "")[:80])
     Console(markup=False).print(table)
+
+
+def _build(*, retry_quarantined: bool = False) -> Build:
+    """Return the build of the settings. Importing it takes seconds, which no help text should wait for."""
+    from hopchain_etl.pipeline.build import Build
+    from hopchain_etl.settings import Settings
+
+    return Build(Settings(), retry_quarantined=retry_quarantined)
 
 
 def _image_ids(lake: Lake, photo: str) -> set[str]:
@@ -175,6 +198,10 @@ def _ingest(
     settings: Settings, intake: str | None, progress: Progress, stop: threading.Event, errors: ShardErrors
 ) -> IngestResult:
     """Ingest and return the result; the shards that failed their suite are added to ``errors``."""
+    from hopchain_etl.lake.lake import Shard
+    from hopchain_etl.pipeline.build import Build
+    from hopchain_etl.quality.validator import QualityError
+
     name = intake or datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
     result = Build(settings).ingest(name, progress=progress, stop=stop)
     for shard, message in result.bad.items():
@@ -183,6 +210,8 @@ def _ingest(
 
 
 def _show(levels: list[Level], json_: bool) -> None:
+    from hopchain_etl.pipeline.funnel import as_json
+
     if json_:
         typer.echo(json.dumps(as_json(levels)))
         return

@@ -10,9 +10,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hopchain_etl.doctor import Finding, examine
-from hopchain_etl.settings import Settings
-
 app = typer.Typer()
 _STYLES = {"ok": "green", "warning": "yellow", "missing": "bold red"}
 
@@ -23,6 +20,9 @@ def doctor(json_: Annotated[bool, typer.Option("--json", help="findings as JSON,
 
     Says what is missing and how to fix it. Exit code 1 if anything is missing, 0 otherwise. Run it where the tasks run.
     """
+    from hopchain_etl.doctor import Finding, examine
+    from hopchain_etl.settings import Settings
+
     with Console(stderr=True).status("checking ...") as status:
         findings: list[Finding] = []
         for finding in examine(Settings()):

@@ -11,8 +11,6 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from hopchain_etl.evaluation.answers import EvaluationError
-
 if TYPE_CHECKING:
     from hopchain_etl.evaluation.errors.judging import Judged
     from hopchain_etl.evaluation.errors.taxonomy import Diagnosis
@@ -52,7 +50,7 @@ def errors(
     the others if asked to, and people at the desk a sample, without knowing what code and judge said. Also shows
     accuracy by whether training has similar chains. Writes errors.html and errors.json.
     """
-    from hopchain_etl.evaluation.answers import EvaluationRun
+    from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun
     from hopchain_etl.evaluation.attribution import attribution
     from hopchain_etl.evaluation.errors.taxonomy import diagnose, error_tables, examples
     from hopchain_etl.reporting.errors import write_errors

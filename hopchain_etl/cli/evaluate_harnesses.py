@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import pyarrow.compute as pc
 import typer
 from rich.console import Console
 
@@ -78,6 +77,8 @@ def import_(
     With --against, questions (and with --images, photos) that the training set has too are reported and kept with the
     run.
     """
+    import pyarrow.compute as pc
+
     from hopchain_etl.evaluation.answers import EvaluationError
     from hopchain_etl.evaluation.harnesses.importing import import_logs
     from hopchain_etl.release.overlap import find_overlap

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun
-
 if TYPE_CHECKING:
+    from hopchain_etl.evaluation.answers import EvaluationRun
     from hopchain_etl.evaluation.questions import Choice
     from hopchain_etl.evaluation.run import Advance
     from hopchain_etl.settings import Settings
@@ -60,6 +59,7 @@ def run(
     limits the tokens. Two runs are compared with `hopchain evaluate compare`.
     """
     from hopchain_etl.evaluation import lake_runs
+    from hopchain_etl.evaluation.answers import EvaluationError
     from hopchain_etl.evaluation.questions import Choice
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.settings import Settings

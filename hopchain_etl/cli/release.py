@@ -10,8 +10,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hopchain_etl.settings import Settings
-
 app = typer.Typer()
 console = Console()
 
@@ -28,6 +26,7 @@ def snapshot(out: Annotated[Path, typer.Option(help="where to write it")] = SNAP
     """
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.release.snapshot import take_snapshot, to_bytes
+    from hopchain_etl.settings import Settings
 
     settings = Settings()
     taken = take_snapshot(Lake(settings.lake), settings)
@@ -45,6 +44,7 @@ def assemble(target: Target = "default", as_json: AsJson = False) -> None:
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.release.assemble import assemble as run
     from hopchain_etl.release.assemble import read_params
+    from hopchain_etl.settings import Settings
 
     counts = run(_snapshot(), read_params(PARAMS), Lake(Settings().lake), target, _folder(target))
     _report({"read": counts["read"], "rows": counts["rows"], **counts["dropped"]}, as_json)
@@ -55,6 +55,7 @@ def validate(target: Target = "default", as_json: AsJson = False) -> None:
     """Run the training set's suite and every check of `hopchain verify` on assembled rows (a stage of dvc.yaml)."""
     from hopchain_etl.quality.validator import make_validator
     from hopchain_etl.release.validate import validate_rows
+    from hopchain_etl.settings import Settings
 
     _report(validate_rows(_folder(target), make_validator(Settings().quality)), as_json)
 
@@ -80,6 +81,7 @@ def research(
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.release.assemble import read_params
     from hopchain_etl.release.research import write_research
+    from hopchain_etl.settings import Settings
 
     _report(write_research(_snapshot(), read_params(PARAMS), Lake(Settings().lake), out), as_json)
 
@@ -98,6 +100,7 @@ def publish(
     """
     from hopchain_etl.release.registry import publish
     from hopchain_etl.release.versions import Release
+    from hopchain_etl.settings import Settings
 
     def approve(releases: Any) -> bool:
         for release in releases:
@@ -122,6 +125,7 @@ def publish(
 def releases(as_json: AsJson = False) -> None:
     """List every released version; yanked versions contained a photo that was erased later."""
     from hopchain_etl.release.registry import releases
+    from hopchain_etl.settings import Settings
 
     found = releases(Settings())
     if as_json:
@@ -182,6 +186,7 @@ def withdraw(
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.release.git import RegistryError
     from hopchain_etl.release.withdrawn import tell_withdrawn
+    from hopchain_etl.settings import Settings
     from hopchain_etl.takedown.photos import withdraw
 
     settings = Settings()
@@ -210,6 +215,7 @@ def erase(
     it finishes what remains.
     """
     from hopchain_etl.lake.lake import Lake
+    from hopchain_etl.settings import Settings
     from hopchain_etl.takedown.lake import erase
     from hopchain_etl.takedown.photos import Plan, unfinished
     from hopchain_etl.takedown.registry import erase_from_registry
@@ -240,6 +246,7 @@ def gc(
     deleted.
     """
     from hopchain_etl.lake.lake import Lake
+    from hopchain_etl.settings import Settings
     from hopchain_etl.takedown.gc import gc, lineages_in_use
 
     settings = Settings()

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from hopchain_etl.demo.samples import write_samples
-from hopchain_etl.lake.lake import Lake
-from hopchain_etl.pipeline.build import Build
-from hopchain_etl.pipeline.estimate import Assumptions, StageCost, estimate
-from hopchain_etl.release.decontaminate import decontaminate as find_copies
-from hopchain_etl.reporting.audit import audit
-from hopchain_etl.reporting.figures import as_text as figures_as_text
-from hopchain_etl.reporting.report import write_report
-from hopchain_etl.settings import BenchmarkSettings, SettingRow, Settings, as_markdown, described
+if TYPE_CHECKING:
+    from hopchain_etl.settings import SettingRow
 
 app = typer.Typer()
 
@@ -29,6 +22,10 @@ def report(
     pictures: Annotated[int, typer.Option(min=1, help="photos in the gallery")] = 24,
 ) -> None:
     """Write one HTML page about the build: funnel, gallery with a mask per hop, distributions and timings."""
+    from hopchain_etl.pipeline.build import Build
+    from hopchain_etl.reporting.report import write_report
+    from hopchain_etl.settings import Settings
+
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(write_report(Build(Settings()), pictures=pictures), encoding="utf-8")
     Console().print(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB); open it in a browser")
@@ -40,6 +37,11 @@ def audit_command(json_: Annotated[bool, typer.Option("--json")] = False) -> Non
 
     See the same figures as plots with `hopchain report`.
     """
+    from hopchain_etl.pipeline.build import Build
+    from hopchain_etl.reporting.audit import audit
+    from hopchain_etl.reporting.figures import as_text as figures_as_text
+    from hopchain_etl.settings import Settings
+
     figures = audit(Build(Settings()))
     if json_:
         typer.echo(json.dumps(figures, sort_keys=True))
@@ -58,6 +60,8 @@ def samples(
     json_: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Write sample images: real photos from installed packages, and drawn posters, charts, tables and signs."""
+    from hopchain_etl.demo.samples import write_samples
+
     written = write_samples(folder, count=count, seed=seed)
     if json_:
         typer.echo(json.dumps([vars(sample) for sample in written], default=str))
@@ -80,6 +84,10 @@ def decontaminate(
     Every release does this for the benchmark in the settings; use this command for others. It finds resized,
     recompressed, slightly cropped and mirrored copies, but not rotated ones or small parts.
     """
+    from hopchain_etl.lake.lake import Lake
+    from hopchain_etl.release.decontaminate import decontaminate as find_copies
+    from hopchain_etl.settings import BenchmarkSettings, Settings
+
     settings = Settings()
     named = settings.benchmarks.model_dump() | ({"uri": benchmark} if benchmark else {})
     if not named["uri"]:
@@ -101,6 +109,8 @@ def settings(
     markdown: Annotated[bool, typer.Option("--markdown", help="print all settings as Markdown tables")] = False,
 ) -> None:
     """List the settings that you are likely to need: environment variable, default and meaning."""
+    from hopchain_etl.settings import as_markdown, described
+
     if markdown:
         typer.echo(as_markdown())
         return
@@ -133,6 +143,10 @@ def estimate_command(
     Stages that have run under the current settings are scaled from their stored statistics; the others use the listed
     assumptions. Run a sample first: hopchain run --intakes sample:3.
     """
+    from hopchain_etl.pipeline.build import Build
+    from hopchain_etl.pipeline.estimate import Assumptions, StageCost, estimate
+    from hopchain_etl.settings import Settings
+
     costs = estimate(Build(Settings()), images, gpus)
     total = StageCost("all", images, sum(c.tokens for c in costs), sum(c.gpu_hours for c in costs), "")
     if json_:

@@ -11,23 +11,23 @@ import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from hopchain_etl.cli.progress import stoppable
 from hopchain_etl.cli.terminal import plain
-from hopchain_etl.demo.trial import Chosen, Trial, choose, plain_name
-from hopchain_etl.doctor.models import local_weights
-from hopchain_etl.engines.weights import MissingWeightsError
-from hopchain_etl.lake.lake import Shard
-from hopchain_etl.reporting.tried import TriedPhoto, write_page
-from hopchain_etl.settings import Profile
-from hopchain_etl.stages.quarantine import QuarantinedRow
-from hopchain_etl.stages.runner import Outcome, StoppedError
+from hopchain_etl.errors import StoppedError
+
+if TYPE_CHECKING:
+    from hopchain_etl.demo.trial import Chosen, Trial
+    from hopchain_etl.lake.lake import Shard
+    from hopchain_etl.reporting.tried import TriedPhoto
+    from hopchain_etl.settings import Profile
+    from hopchain_etl.stages.quarantine import QuarantinedRow
+    from hopchain_etl.stages.runner import Outcome
 
 app = typer.Typer()
 _NAMED = 3  # files that a line names
@@ -38,7 +38,8 @@ _STOPPED = 130  # exit code after Ctrl-C, as of the other commands
 def try_photos(
     photo_or_folder: Annotated[list[Path], typer.Argument(help="photos, and folders of photos")],
     profile: Annotated[
-        Profile | None, typer.Option("--profile", "--preset", help="which engines; default: engines.profile (local)")
+        str | None,
+        typer.Option("--profile", "--preset", help="engines: local, labels, sam3 or vllm; default: the settings'"),
     ] = None,
     labels: Annotated[
         Path | None,
@@ -56,7 +57,11 @@ def try_photos(
 
     Writes one HTML page with the questions hop by hop, and says in plain words why a photo has none.
     """
-    chosen, console = _chosen(photo_or_folder), Console(stderr=json_, highlight=False)
+    from hopchain_etl.demo.trial import Trial, plain_name
+    from hopchain_etl.reporting.tried import write_page
+
+    chosen, engines = _chosen(photo_or_folder), _profile(profile)
+    console = Console(stderr=json_, highlight=False)
     log = logging.getLogger("hopchain_etl")
     if log.level != logging.DEBUG:
         log.setLevel(logging.WARNING)  # a line for each stage of each photo says nothing here
@@ -69,7 +74,7 @@ def try_photos(
         more = ", ..." if len(chosen.left_out) > _NAMED else ""
         _say(console, f"left out of folders, as no pictures by their names: {named}{more}")
     with _folder(keep) as folder:
-        trial = Trial(folder, photos, profile, labels)
+        trial = Trial(folder, photos, engines, labels)
         _require_weights(trial)
         tried, ended = _run(trial, console, len(photos))
         page.write_text(write_page(tried, trial.build, trial.notes), encoding="utf-8")
@@ -90,7 +95,17 @@ def try_photos(
         raise ended
 
 
+def _profile(name: str | None) -> Profile | None:
+    from hopchain_etl.settings import Profile
+
+    if name is not None and name not in list(Profile):
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(Profile)}", param_hint="--preset")
+    return Profile(name) if name else None
+
+
 def _chosen(paths: list[Path]) -> Chosen:
+    from hopchain_etl.demo.trial import choose, plain_name
+
     try:
         chosen = choose(paths)
     except OSError as error:
@@ -102,6 +117,8 @@ def _chosen(paths: list[Path]) -> Chosen:
 
 def _writable(output: Path) -> Path:
     """Return the page's path; find out now, and not after minutes of work, whether it can be written."""
+    from hopchain_etl.demo.trial import plain_name
+
     problem = "it is a folder" if output.is_dir() else ""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -117,6 +134,8 @@ def _writable(output: Path) -> Path:
 @contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
     """Yield ``keep``, or a folder that is removed afterwards."""
+    from hopchain_etl.demo.trial import plain_name
+
     if keep is None:
         with tempfile.TemporaryDirectory(prefix="hopchain-try-") as folder:
             yield Path(folder)
@@ -133,6 +152,9 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 def _require_weights(trial: Trial) -> None:
     """Raise MissingWeightsError, which names the command that installs them, before anything else is done."""
+    from hopchain_etl.doctor.models import local_weights
+    from hopchain_etl.engines.weights import MissingWeightsError
+
     entries = trial.settings.engines.roles.of()
     if not any(entry.weights == "local" for entry in entries):
         return
@@ -147,6 +169,8 @@ def _run(trial: Trial, console: Console, photos: int) -> tuple[list[TriedPhoto],
 
     A model server that dies at the thirtieth photo must not take the first twenty-nine with it.
     """
+    from hopchain_etl.cli.progress import stoppable
+
     tried: list[TriedPhoto] = []
     try:
         with stoppable() as stop, _Bar(console, photos) as bar:

@@ -9,8 +9,6 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from hopchain_etl.settings import Settings
-
 app = typer.Typer()
 
 
@@ -23,6 +21,7 @@ def migrate(as_json: Annotated[bool, typer.Option("--json", help="print JSON ins
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.lake.migrate_journal import migrate_journal
     from hopchain_etl.lake.migrate_votes import migrate_votes
+    from hopchain_etl.settings import Settings
 
     lake, counts = Lake(Settings().lake), dict[str, int]()
     with Progress(console=Console(stderr=True)) as bars:
@@ -48,6 +47,7 @@ def repair(as_json: Annotated[bool, typer.Option("--json", help="print JSON inst
     and run again at any time.
     """
     from hopchain_etl.lake.lake import Lake
+    from hopchain_etl.settings import Settings
 
     lake = Lake(Settings().lake)
     tables = lake.tables()

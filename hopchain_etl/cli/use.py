@@ -10,8 +10,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hopchain_etl import schemas
-
 app = typer.Typer()
 
 
@@ -24,6 +22,8 @@ def schema(
 
     Every Parquet file of a release contains the same in its metadata, with the schema version.
     """
+    from hopchain_etl import schemas
+
     columns = [(field.name, str(field.type), description(field)) for field in schemas.TRAINING_ROWS]
     if as_json:
         listed = [{"column": name, "type": kind, "meaning": meaning} for name, kind, meaning in columns]

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hopchain_etl.errors import ReportedError
+
 HOST = "127.0.0.1"
 GRPC_OFFSET = 10_000  # SeaweedFS opens a gRPC port this far above each HTTP port
 SERVICES = ("s3", "master", "volume", "filer")  # consecutive ports, S3 first
@@ -27,7 +29,7 @@ IDENTITIES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class S3ServerError(Exception):
+class S3ServerError(ReportedError):
     """The server cannot be found, started or stopped; the message says why and what to do."""
 
 

@@ -12,16 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+from hopchain_etl.errors import ReportedError
+
 Row = dict[str, Any]
 JSON = dict[str, Any]
 LABELS = "labels"  # the model of the engines that read label files
 
 
-class EngineDownError(Exception):
+class EngineDownError(ReportedError):
     """The whole engine is unavailable: the task fails now and is resumed later."""
 
 
-class TokenCeilingError(Exception):
+class TokenCeilingError(ReportedError):
     """The run has used its token budget: stored answers are kept, no new requests are sent."""
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from hopchain_etl.engines.base import JSON, EngineDownError, Identity, Reply, SolveJob, Solver
+from hopchain_etl.errors import StoppedError
 from hopchain_etl.evaluation.answers import EVALUATIONS, EvaluationError, EvaluationRun, RunHeader
 from hopchain_etl.evaluation.grade import GRADER
 from hopchain_etl.evaluation.questions import Choice, Question, Questions
@@ -25,7 +26,6 @@ from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.settings import AskSettings, EvaluateSettings, LakeSettings, Settings
 from hopchain_etl.settings.context import too_short
 from hopchain_etl.stages.engine_calls import call_engine
-from hopchain_etl.stages.runner import StoppedError
 from hopchain_etl.stages.token_budget import limited_budget
 
 log = logging.getLogger(__name__)

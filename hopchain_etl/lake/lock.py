@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from hopchain_etl.errors import ReportedError
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo, StoreError
 
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
 
 
-class LockHeldError(Exception):
+class LockHeldError(ReportedError):
     """Another process holds the lock and did not release it in time."""
 
 

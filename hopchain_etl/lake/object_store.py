@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from hopchain_etl.errors import ReportedError
 from hopchain_etl.settings import S3Settings
 
 
-class StoreError(Exception):
+class StoreError(ReportedError):
     """The store could not be used; the message says where, why and what to do."""
 
 
@@ -20,7 +21,7 @@ class RefusedError(StoreError):
     """The key, or this process, may not do that with this object; the same request will be refused again."""
 
 
-class MissingObjectError(KeyError):
+class MissingObjectError(ReportedError, KeyError):
     """No object under that key."""
 
 

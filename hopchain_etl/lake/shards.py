@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from functools import total_ordering
 from typing import Any
 
+from hopchain_etl.errors import ReportedError
+
 _INTAKE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-class LakeError(Exception):
+class LakeError(ReportedError):
     """The lake holds something that breaks its contract; the message names the key."""
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from hopchain_etl.lake.file_store import FileStore
 from hopchain_etl.lake.object_store import ObjectStore
-from hopchain_etl.lake.s3_store import S3Store
 from hopchain_etl.settings import S3Settings
 
 
 def open_store(settings: S3Settings) -> ObjectStore:
     """Return the store at ``settings.uri``. Cheap: nothing is connected before the first request."""
-    return FileStore(settings) if settings.uri.startswith("file://") else S3Store(settings)
+    if settings.uri.startswith("file://"):
+        return FileStore(settings)
+    from hopchain_etl.lake.s3_store import S3Store  # loads boto3, which a lake in a folder does without
+
+    return S3Store(settings)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hopchain_etl.engines.base import EngineDownError, TokenCeilingError
+from hopchain_etl.errors import ReportedError, StoppedError
 from hopchain_etl.lake.lake import Shard
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.quality.validator import QualityError
-from hopchain_etl.stages.runner import StoppedError
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ _PERMANENT = (QualityError, ValueError)
 _NAMED = 20  # shards in a message
 
 
-class ShardsFailedError(Exception):
+class ShardsFailedError(ReportedError):
     """Some shards failed and all others are done; the message names them with their errors."""
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from hopchain_etl.concurrency import map_threads
+from hopchain_etl.errors import ReportedError
 from hopchain_etl.lake.lake import Lake, LakeError, Shard
 from hopchain_etl.project_files import project_file
 from hopchain_etl.quality.derived_columns import derived_columns
@@ -35,7 +36,7 @@ _WORST = 10  # shards listed in a message
 _ONE_AT_A_TIME = threading.Lock()  # Great Expectations keeps batch data in a shared context
 
 
-class QualityError(Exception):
+class QualityError(ReportedError):
     """Too many rows of a shard fail their suite; the message names expectations, counts and sample values."""
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hopchain_etl.errors import ReportedError
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.lake.s3_store import credentials_from_connection
 from hopchain_etl.lake.stores import open_store
@@ -27,7 +28,7 @@ _PLAIN_GIT = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", "-c", "co
               "-c", "core.hooksPath=.git/no-hooks")  # fmt: skip
 
 
-class RegistryError(Exception):
+class RegistryError(ReportedError):
     """The registry could not be read or written; the message names the failed command, the error and what to do."""
 
 

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from hopchain_etl import schemas
 from hopchain_etl.concurrency import submit_ahead
+from hopchain_etl.errors import StoppedError
 from hopchain_etl.imaging.decode_pool import DecodePool, Decoder, DecoderBugError, DecodeWorkerError
 from hopchain_etl.imaging.normalise import (
     ImageRejectedError,
@@ -42,7 +43,7 @@ from hopchain_etl.schemas import storable
 from hopchain_etl.settings import IngestSettings
 from hopchain_etl.stages.listing import Intake, intakes, list_intake, listing
 from hopchain_etl.stages.near_duplicates import COLUMNS, ImageIndex
-from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Progress, Rejected, Row, StoppedError, run_shard
+from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Progress, Rejected, Row, run_shard
 
 WORKERS = max(2, os.cpu_count() or 2)  # decode processes
 _PHOTOS = pa.schema([schemas.IMAGES.field(name) for name in COLUMNS])

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from hopchain_etl import schemas
+from hopchain_etl.errors import StoppedError
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.quality.validator import Validator
@@ -30,10 +31,6 @@ log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 _SUITE = "failed the table's suite"
-
-
-class StoppedError(Exception):
-    """A graceful stop was requested; stored answers are kept and the shard is not marked complete."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from hopchain_etl import schemas
 from hopchain_etl.concurrency import map_threads
+from hopchain_etl.errors import ReportedError
 from hopchain_etl.lake.lake import Lake, is_fingerprint
 from hopchain_etl.lake.object_store import MissingObjectError, StoreError
 from hopchain_etl.lake.shards import LakeError, Shard
@@ -45,7 +46,7 @@ class Erased:
         return dict(vars(self))
 
 
-class EraseError(Exception):
+class EraseError(ReportedError):
     """Steps of an erase failed; the message says which remain, and how to finish it."""
 
 

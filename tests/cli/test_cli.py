@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -54,6 +55,17 @@ def test_a_run_that_is_stopped_goes_on_and_can_be_looked_at(bucket: S3Location, 
     html = page.read_text()
     assert "empty 1" in html
     assert "http" not in html.replace("http-equiv", ""), "the page must work offline"
+
+
+@pytest.mark.parametrize("command", [(), ("run",), ("try",), ("evaluate", "run"), ("train", "preflight")])
+def test_help_is_told_without_loading_what_the_commands_need(command: tuple[str, ...]) -> None:
+    words = ["hopchain", *command, "--help"]
+    start = f"import sys; sys.argv = {words}; from hopchain_etl.cli import app"
+    program = f"{start}; app(standalone_mode=False); print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert "Usage: hopchain" in told
+    heavy = {"boto3", "great_expectations", "numpy", "PIL", "pyarrow", "pydantic_settings"}
+    assert heavy & set(told.splitlines()[-1].split()) == set()
 
 
 def test_errors_name_the_setting_and_the_remedy() -> None:

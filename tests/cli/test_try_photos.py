@@ -141,7 +141,7 @@ def test_an_error_of_one_photo_stops_no_other(tmp_path: Path, monkeypatch: pytes
 def test_a_stopped_trial_tells_what_is_done_and_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     stop = threading.Event()
     stop.set()
-    monkeypatch.setattr("hopchain_etl.cli.try_photos.stoppable", lambda: nullcontext(stop))
+    monkeypatch.setattr("hopchain_etl.cli.progress.stoppable", lambda: nullcontext(stop))
     Path("one.png").write_bytes(photo(1))
     result = tried("one.png")
     assert result.exit_code == 130, result.output
@@ -251,7 +251,7 @@ def test_missing_weights_are_told_in_one_line_with_the_command(
 ) -> None:
     Path("one.png").write_bytes(photo(1))
     missing = [Finding("U2-Net", "missing", "is gone", "pip install it"), Finding("cv2", "missing", "is gone", "")]
-    monkeypatch.setattr("hopchain_etl.cli.try_photos.local_weights", lambda: iter(missing))
+    monkeypatch.setattr("hopchain_etl.doctor.models.local_weights", lambda: iter(missing))
     monkeypatch.setattr(sys, "argv", ["hopchain", "try", "one.png"])
     with pytest.raises(SystemExit) as left:
         main()

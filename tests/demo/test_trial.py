@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from hopchain_etl.demo.trial import Trial, choose, plain_name
+from hopchain_etl.errors import StoppedError
 from hopchain_etl.scenes import KINDS, draw
 from hopchain_etl.settings import Profile
-from hopchain_etl.stages.runner import NoProgress, StoppedError
+from hopchain_etl.stages.runner import NoProgress
 from support.labelled import coco_of, plain, png
 from support.toy_engines import toy_engines
 

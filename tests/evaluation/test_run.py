@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from hopchain_etl.engines.base import TokenCeilingError
+from hopchain_etl.errors import StoppedError
 from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun
 from hopchain_etl.evaluation.questions import Questions
 from hopchain_etl.evaluation.run import SHARD, UnansweredError, ask, folder_lake, solver_of
 from hopchain_etl.lake.journal import answers
 from hopchain_etl.settings import Settings
-from hopchain_etl.stages.runner import StoppedError
 from support.command_line import HOPCHAIN
 from support.evaluated import Knowing, a_set, questions
 from support.scripted_server import Act, Body, Refuse, Say, ScriptedServer, prompt_of

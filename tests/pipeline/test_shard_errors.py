@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from hopchain_etl.engines.base import EngineDownError, TokenCeilingError
+from hopchain_etl.errors import StoppedError
 from hopchain_etl.lake.lake import LakeError, Shard
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.pipeline.shard_errors import ShardErrors, ShardsFailedError, ShardsRejectedError
 from hopchain_etl.quality.validator import QualityError
-from hopchain_etl.stages.runner import StoppedError
 
 
 def kept(*errors: Exception) -> ShardErrors:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from hopchain_etl.errors import StoppedError
 from hopchain_etl.imaging.decode_pool import Decoder
 from hopchain_etl.imaging.normalise import image_id, normalise, perceptual_hash
 from hopchain_etl.lake.lake import Lake, Shard
@@ -25,7 +26,7 @@ from hopchain_etl.settings import IngestSettings
 from hopchain_etl.stages.ingest import Ingest, IngestResult, ingest
 from hopchain_etl.stages.listing import intakes, list_intake
 from hopchain_etl.stages.near_duplicates import ImageIndex
-from hopchain_etl.stages.runner import Accepted, Outcome, StoppedError, run_shard
+from hopchain_etl.stages.runner import Accepted, Outcome, run_shard
 from support import bad_decoders
 from support.intake import accept, images, lake_at, parts, photo, picture, rejects, saved, store_at, take, upload
 from support.s3 import S3Location

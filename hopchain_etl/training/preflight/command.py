@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hopchain_etl.training.preflight.checks import Finding, Limits, PreflightError, Report, Trainer
-from hopchain_etl.training.preflight.checks import preflight as run
-
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from hopchain_etl.training.preflight.checks import Finding, Report, Trainer
 
 _TOLD = 5  # findings of each check that are printed
 _VARIANTS = {"full": "answer", "half": "answer_half", "single": "answer_single"}
@@ -47,6 +46,9 @@ def preflight(
     answer scores 1, and gold + 1, an empty and a truncated answer score 0. Rows of other data need a reward that
     grades them. Then a batch is collated. Every fault is named with file, row and remedy; exit code 1 if there is one.
     """
+    from hopchain_etl.training.preflight.checks import Limits
+    from hopchain_etl.training.preflight.checks import preflight as run
+
     options = _options(reward_kwargs)
     made = _trainer(trainer, model, reward, options)
     answers = _answers(release, target) if release else None
@@ -80,6 +82,8 @@ def _line(one: Finding) -> str:
 
 
 def _trainer(name: str, model: Path, reward: str | None, options: Mapping[str, Any]) -> Trainer:
+    from hopchain_etl.training.preflight.checks import PreflightError
+
     if not model.is_dir():
         raise PreflightError(f"{model} is no folder; --model takes the folder of a model that is on this machine")
     makers: dict[str, Callable[[], type[Any]]] = {"verl": _verl, "trl": _trl, "swift": _swift, "easyr1": _easyr1}
@@ -114,6 +118,8 @@ def _easyr1() -> type[Any]:
 
 
 def _options(text: str | None) -> dict[str, Any]:
+    from hopchain_etl.training.preflight.checks import PreflightError
+
     try:
         options = json.loads(text) if text else {}
     except ValueError as error:
