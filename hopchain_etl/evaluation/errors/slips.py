@@ -22,7 +22,7 @@ from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.variants import VARIANTS, variant_from_row
 
 REVISION = 2
-EQUAL = 0.5  # the next hop is at least so plausible as the first: they explain an answer about equally
+EQUAL = 0.7  # the next hop is at least so plausible as the first, in relation: they explain an answer about equally
 _LONGEST = 20_000  # characters of a text, from its end, that are read
 _UNSAID = 0.05  # how much less plausible each word or number makes a cause that the model does not name on its way
 

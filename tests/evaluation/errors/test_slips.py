@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from benchmarks.slips import attempts
 from hopchain_etl.evaluation.errors.kinds import ErrorKind
 from hopchain_etl.evaluation.errors.perturb import Cause
-from hopchain_etl.evaluation.errors.slips import Slips, likeliest_slip, slip
+from hopchain_etl.evaluation.errors.slips import EQUAL, Slips, likeliest_slip, slip
 from hopchain_etl.hops.query import Hop, Read, Relation, hop_to_row
 from support.hop_scenes import HEIGHT, WIDTH, line, thing
 
@@ -128,7 +128,7 @@ def test_the_hop_with_most_plausibility_is_named_whatever_the_order(causes: list
     total = {hop: sum(weight for other, weight in causes if other == hop) for hop, _ in causes}
     assert total[found.hop] == pytest.approx(max(total.values()))
     assert found.share == pytest.approx(max(total.values()) / sum(total.values()))
-    assert found.ambiguous == any(hop != found.hop and total[hop] >= total[found.hop] / 2 for hop in total)
+    assert found.ambiguous == any(hop != found.hop and total[hop] >= EQUAL * total[found.hop] for hop in total)
     assert found.share == pytest.approx(turned.share)
 
 
