@@ -13,14 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from hopchain_etl.imaging.normalise import (
-    ImageRejectedError,
-    Limits,
-    NormalisedImage,
-    RejectReason,
-    normalise,
-    perceptual_hash,
-)
+from hopchain_etl.imaging.normalise import NormalisedImage, normalise, perceptual_hash
+from hopchain_etl.imaging.rejection import ImageRejectedError, Limits, RejectReason
 from support.photo_files import (
     SIZE,
     XMP,
