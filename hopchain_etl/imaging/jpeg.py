@@ -13,7 +13,7 @@ import simplejpeg
 from PIL import Image
 
 _SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}
-_DAMAGE = re.compile("premature end of data|bad Huffman code|instead of RST")
+_DAMAGE = re.compile("[Pp]remature end|bad Huffman code|instead of RST")
 _EXTRANEOUS = re.compile(r"(\d+) extraneous bytes")
 _TOLERATED = 0.01  # of the file: some cameras leave a few bytes over before a marker
 
