@@ -18,7 +18,7 @@ _SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)  # g, a, b, c,
 _NEAR = 0.05  # share by which a gamma may differ from 1/2.2 and still mean sRGB, as in libpng
 
 
-def profile_of(info: Mapping[str, Any]) -> bytes | None:
+def profile_of(info: Mapping[Any, Any]) -> bytes | None:
     """Return the ICC profile of an opened image, None for sRGB; for PNG also the one that gAMA and cHRM describe.
 
     An ICC profile goes before the chunk sRGB, and that before gAMA and cHRM (PNG 3, section 4.3). The chunk cICP is not

@@ -14,7 +14,7 @@ import imagehash
 from PIL import Image, UnidentifiedImageError
 
 from hopchain_etl.imaging.colour import srgb_transform
-from hopchain_etl.imaging.formats import open_image, source_format
+from hopchain_etl.imaging.formats import FORMATS, open_image, source_format
 from hopchain_etl.imaging.jpeg import decode_jpeg
 from hopchain_etl.imaging.metadata import strip_jpeg, strip_png, strip_webp
 from hopchain_etl.imaging.pixels import TURNS, orientation, upright_rgb8
@@ -65,7 +65,7 @@ def normalise(data: bytes, limits: Limits) -> NormalisedImage:
     except MemoryError as error:
         raise ImageRejectedError(RejectReason.DECODER_CRASHED, "out of memory") from error
     except UnidentifiedImageError as error:
-        raise of_unidentified(data) from error
+        raise of_unidentified(data, FORMATS) from error
     except Exception as error:  # decoders raise any kind of exception on damaged files
         raise of_damaged(data, str(error), f"{type(error).__name__}: {error}") from error
     return NormalisedImage(blob, *size, kind, perceptual_hash(image))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -78,10 +79,10 @@ _LAST_TAG = 532  # of TIFF 6.0; Pillow's error is the number of a tag that is mi
 _CUT = re.compile("truncated|premature end|end of file|extraneous bytes|instead of RST|bad Huffman", re.IGNORECASE)
 
 
-def of_unidentified(data: bytes) -> ImageRejectedError:
-    """Return why Pillow did not recognise the bytes."""
+def of_unidentified(data: bytes, formats: Iterable[str]) -> ImageRejectedError:
+    """Return why Pillow did not recognise the bytes as any of ``formats``."""
     if _SIGNATURES.match(data):
-        message = _why_not_opened(data)
+        message = _why_not_opened(data, formats)
         return of_damaged(data, message, message or "the header cannot be read")
     if _OTHER_IMAGES.match(data):
         return ImageRejectedError(RejectReason.UNSUPPORTED_FORMAT, "a picture in a format that is not read")
@@ -97,9 +98,9 @@ def of_damaged(data: bytes, message: str, detail: str) -> ImageRejectedError:
     return ImageRejectedError(reason, " ".join(detail.split())[:200])
 
 
-def _why_not_opened(data: bytes) -> str:
+def _why_not_opened(data: bytes, formats: Iterable[str]) -> str:
     """Return what the decoder says that claims these bytes; ``Image.open`` keeps it to itself."""
-    for factory, accept in list(Image.OPEN.values()):
+    for factory, accept in (Image.OPEN[name] for name in formats if name in Image.OPEN):
         if accept and accept(data[:16]) is True:
             try:
                 factory(io.BytesIO(data), "")
@@ -123,4 +124,17 @@ def _ends_early(data: bytes) -> bool:
         return int.from_bytes(data[2:6], "little") > len(data)
     if data.startswith((b"II", b"MM")):
         return int.from_bytes(data[4:8], "little" if data.startswith(b"II") else "big") >= len(data)
-    return False
+    return data[4:8] in (b"ftyp", b"JXL ") and _last_box_is_cut(data)
+
+
+def _last_box_is_cut(data: bytes) -> bool:
+    """Return whether a file of boxes (AVIF, HEIF, JPEG XL) ends inside one of them."""
+    at = 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        if size == 1:  # a longer number follows
+            size = int.from_bytes(data[at + 8 : at + 16], "big")
+        if size < 8:  # 0: up to the end
+            return False
+        at += size
+    return at != len(data)

@@ -28,6 +28,7 @@ from hopchain_etl.stages.near_duplicates import ImageIndex
 from hopchain_etl.stages.runner import Accepted, Outcome, StoppedError, run_shard
 from support import bad_decoders
 from support.intake import accept, images, lake_at, parts, photo, picture, rejects, saved, store_at, take, upload
+from support.photo_files import png_with
 from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3
@@ -138,6 +139,25 @@ def test_every_refusal_is_accounted_for(lake: Lake, source: ObjectStore) -> None
     assert found["again"]["detail"].endswith(source.uri("a-good"))
     assert json.loads(found["again"]["payload"]) == {"image_id": image_id(good)}
     assert [entry.key for entry in lake.store.list_objects("blobs/")] == [f"blobs/{image_id(good)}"]
+
+
+def test_odd_photos_are_refused_once_and_a_gamma_makes_another_picture(lake: Lake, source: ObjectStore) -> None:
+    whole, plain = photo(1), saved(picture(2), "PNG")
+    objects = {
+        "half": (whole[: len(whole) // 2] + b"\xff\xd9", "truncated"),
+        "plain": (plain, None),
+        "plain with gamma": (png_with(plain, gAMA=(100_000).to_bytes(4, "big")), None),
+        "preview": (saved(picture(3), "TIFF", tiffinfo={254: 1}), "unsupported_format"),
+        "strip": (saved(Image.new("RGB", (64, 20_000)), "PNG"), "too_elongated"),
+    }
+    upload(source, {key: data for key, (data, _) in objects.items()})
+    result = take(lake, source)
+    assert {key: row["reason"] for key, row in rejects(lake).items()} == {
+        key: reason for key, (_, reason) in objects.items() if reason
+    }
+    assert (result.ok, result.rejected, result.failed) == (2, 3, 0)
+    assert len({row["blob_sha"] for row in images(lake)}) == 2
+    assert take(lake, source, "night-2").new == 0
 
 
 def test_a_file_that_kills_the_decoder_takes_one_row(lake: Lake, source: ObjectStore) -> None:
