@@ -55,6 +55,8 @@ def edited(data: bytes, tag: int, change: Any) -> bytes:
 
 PREVIEW = (RGB[:64, :64].copy(), {"photometric": "rgb", "subfiletype": 1})
 PHOTO = (RGB, {"photometric": "rgb"})
+LZW = saved(scene(), "TIFF", compression="tiff_lzw")  # its tags stand behind its pixels
+CR2 = LZW[:8] + b"CR\2\0" + LZW[12:]
 DNG = {"photometric": "rgb", "extratags": [(50706, 1, 4, (1, 4, 0, 0), True)]}
 
 
@@ -66,12 +68,11 @@ DNG = {"photometric": "rgb", "extratags": [(50706, 1, 4, (1, 4, 0, 0), True)]}
         tiff((PREVIEW[0], PREVIEW[1] | {"subifds": 1}), PHOTO),
         tiff((RGB, DNG)),
         tiff((PREVIEW[0], PREVIEW[1] | DNG | {"subifds": 1}), PHOTO),
-        b"II*\0\x10\0\0\0CR\2\0" + bytes(4) + of(RGB, photometric="rgb")[8:],
+        CR2,
     ],
 )
 def test_a_preview_is_not_taken_for_the_photo(data: bytes) -> None:
-    reason, _ = refused(data)
-    assert reason == RejectReason.UNSUPPORTED_FORMAT or data.startswith(b"II*\0\x10")
+    assert refused(data)[0] == RejectReason.UNSUPPORTED_FORMAT
 
 
 def test_a_photo_before_its_preview_is_read() -> None:
