@@ -25,9 +25,9 @@ from hopchain_etl.stages.ingest import IngestResult
 from hopchain_etl.stages.runner import Progress
 
 # What a photo in a folder is called. Formats that ingest does not read are among them: it tells their owner so.
-_READ = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-_NOT_READ = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".dng", ".cr2", ".nef")
-PICTURES = frozenset((*_READ, *_NOT_READ))
+_READ = ".jpg .jpeg .jpe .jfif .png .webp .bmp .tif .tiff .gif .heic .heif .avif .jxl"
+_NOT_READ = ".jp2 .psd .dng .cr2 .nef"
+PICTURES = frozenset(f"{_READ} {_NOT_READ}".split())
 _INTAKE = "try"
 _AT_ONCE = {Profile.VLLM: 8}  # photos whose requests a model server gets together; others are done one by one
 _KEPT_PARTS = 6  # of a path: enough for any labels, and too little for a path that is too long

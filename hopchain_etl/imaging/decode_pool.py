@@ -29,7 +29,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from hopchain_etl.imaging.normalise import ImageRejectedError, Limits, NormalisedImage, RejectReason, normalise
+from hopchain_etl.imaging.normalise import NormalisedImage, normalise
+from hopchain_etl.imaging.rejection import ImageRejectedError, Limits, RejectReason
 
 Decoder = Callable[[bytes, Limits], NormalisedImage]
 

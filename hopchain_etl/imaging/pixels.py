@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import struct
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
+
+from hopchain_etl.imaging.colour import profile_of, srgb_transform
 
 TURNS = {  # EXIF 2.32, tag 0x0112
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -23,8 +23,10 @@ TURNS = {  # EXIF 2.32, tag 0x0112
 
 def upright_rgb8(opened: Image.Image) -> Image.Image:
     """Return the decoded image upright in 8-bit sRGB on white: ``opened`` itself if it is already in that form."""
-    turn, profile = TURNS.get(orientation(opened)), opened.info.get("icc_profile")
+    turn, profile = TURNS.get(orientation(opened)), profile_of(opened.info)
     image, alpha = _split_alpha(_eight_bit(opened))
+    if image.mode == "L" and "icc_profile" not in opened.info and profile:
+        image = image.convert("RGB")  # a gamma holds for grey too, and its profile is one of RGB
     image = _to_srgb(image, profile)
     if alpha is not None:
         white = Image.new("RGB", image.size, "white")
@@ -34,7 +36,13 @@ def upright_rgb8(opened: Image.Image) -> Image.Image:
 
 
 def orientation(opened: Image.Image) -> Any:
-    """Return the EXIF orientation, 1 if EXIF is absent or unreadable. Pillow turns TIFF files itself."""
+    """Return the EXIF orientation, 1 if EXIF is absent or unreadable, or the decoder turns the picture itself.
+
+    It does for TIFF; for HEIF and JPEG XL, whose own boxes hold the turn and make that of EXIF void; but not for a JPEG
+    inside JPEG XL. For AVIF, Pillow puts the turn of its boxes into EXIF.
+    """
+    if opened.format == "HEIF" or (opened.format == "JXL" and not getattr(opened, "jpeg", False)):
+        return 1
     try:
         return opened.getexif().get(0x0112, 1)
     except (SyntaxError, ValueError, TypeError, KeyError, IndexError, OSError, struct.error):
@@ -85,35 +93,12 @@ def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     return (rgba.getchannel("R") if grey else rgba.convert("RGB")), rgba.getchannel("A")
 
 
-def _to_srgb(image: Image.Image, profile: Any) -> Image.Image:
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Return an opaque 8-bit image in sRGB; a profile that is broken or made for other pixels is ignored."""
     if image.mode not in ("L", "RGB", "CMYK"):
         image = image.convert("L" if image.mode == "1" else "RGB")
-    if isinstance(profile, bytes) and profile and (transform := srgb_transform(profile, image.mode)):
+    if profile and (transform := srgb_transform(profile, image.mode)):
         converted = ImageCms.applyTransform(image, transform)
         assert converted is not None  # it is None only for in-place conversion
         return converted
     return image if image.mode == "RGB" else image.convert("RGB")
-
-
-@lru_cache(maxsize=8)
-def srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return the transform from ``mode`` pixels of a profile to sRGB; None if it changes nothing or cannot be built."""
-    try:
-        space = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        transform = ImageCms.buildTransform(space, ImageCms.createProfile("sRGB"), mode, "RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return None
-    return None if mode == "RGB" and _is_srgb(transform) else transform
-
-
-def _is_srgb(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Return whether an RGB transform moves no colour by more than 2 of 255 levels.
-
-    Most photos have one of many variants of an sRGB profile. Converting them would only add rounding errors and turn a
-    JPEG into a PNG seven times as large.
-    """
-    levels = np.linspace(0, 255, 9).astype(np.uint8)
-    probe = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
-    moved = ImageCms.applyTransform(Image.fromarray(probe), transform)
-    return int(np.abs(np.asarray(moved).astype(int) - probe).max()) <= 2

@@ -13,7 +13,7 @@ MERGE = 2  # patches per side that become one token
 FACTOR = PATCH * MERGE
 MIN_PIXELS = 65_536  # Qwen3-VL's own bounds on the resized image
 MAX_PIXELS = 16_777_216
-_MAX_RATIO = 200  # of the sides; the model's processor rejects larger aspect ratios
+MAX_RATIO = 200  # of the sides; the model's processor rejects larger aspect ratios
 
 
 def resized(width: int, height: int, *, max_pixels: int = MAX_PIXELS, min_pixels: int = MIN_PIXELS) -> tuple[int, int]:
@@ -21,8 +21,8 @@ def resized(width: int, height: int, *, max_pixels: int = MAX_PIXELS, min_pixels
 
     Raises ValueError for an aspect ratio above 200 : 1, which the model's processor rejects.
     """
-    if min(width, height) < 1 or max(width, height) > _MAX_RATIO * min(width, height):
-        raise ValueError(f"an image of {width} x {height} px: the model takes sides up to {_MAX_RATIO} : 1")
+    if min(width, height) < 1 or max(width, height) > MAX_RATIO * min(width, height):
+        raise ValueError(f"an image of {width} x {height} px: the model takes sides up to {MAX_RATIO} : 1")
     wide, high = (round(side / FACTOR) * FACTOR for side in (width, height))
     if wide * high > max_pixels:
         shrink = math.sqrt(width * height / max_pixels)

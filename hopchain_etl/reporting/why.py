@@ -15,7 +15,8 @@ from hopchain_etl.reporting.reasons import OF_DOUBTS, UNCLEAR, because
 
 Row = dict[str, Any]
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-_WITH_DETAIL = frozenset({"too_many_pixels", "too_many_bytes", "too_small"})  # figures that help
+# Figures that help, or which kind of file it is.
+_WITH_DETAIL = frozenset({"too_many_pixels", "too_many_bytes", "too_small", "too_elongated", "unsupported_format"})
 _MOST = 3  # kinds of thing, or reasons, that a sentence names
 
 

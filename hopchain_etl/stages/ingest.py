@@ -25,14 +25,8 @@ from hopchain_etl import schemas
 from hopchain_etl.concurrency import submit_ahead
 from hopchain_etl.errors import StoppedError
 from hopchain_etl.imaging.decode_pool import DecodePool, Decoder, DecoderBugError, DecodeWorkerError
-from hopchain_etl.imaging.normalise import (
-    ImageRejectedError,
-    Limits,
-    NormalisedImage,
-    RejectReason,
-    image_id,
-    normalise,
-)
+from hopchain_etl.imaging.normalise import NormalisedImage, image_id, normalise
+from hopchain_etl.imaging.rejection import ImageRejectedError, Limits, RejectReason
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Marker, Part, Shard, check_intake, inputs_digest
 from hopchain_etl.lake.lock import lake_lock

@@ -19,7 +19,7 @@ import hopchain_etl
 from hopchain_etl.cli import app
 from hopchain_etl.hops.checks import DRAFT_RULES, PROOF_RULES
 from hopchain_etl.hops.query import Read, Relation
-from hopchain_etl.imaging.normalise import RejectReason
+from hopchain_etl.imaging.rejection import RejectReason
 from hopchain_etl.settings import Settings, described
 from hopchain_etl.training.mix import MixSpec
 

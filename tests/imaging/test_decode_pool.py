@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from hopchain_etl.imaging.decode_pool import DecodePool, DecodeWorkerError
-from hopchain_etl.imaging.normalise import ImageRejectedError, Limits, RejectReason, normalise
+from hopchain_etl.imaging.normalise import normalise
+from hopchain_etl.imaging.rejection import ImageRejectedError, Limits, RejectReason
 from support.bad_decoders import moody
 from support.photo_files import dirty_jpeg, every_kind
 
@@ -168,7 +169,7 @@ PARENT = """
 import sys, time
 from support.bad_decoders import moody
 from hopchain_etl.imaging.decode_pool import DecodePool
-from hopchain_etl.imaging.normalise import Limits
+from hopchain_etl.imaging.rejection import Limits
 pool = DecodePool(2, Limits(), timeout=2, function=moody)
 futures = pool.submit(b"sleep:0.3"), pool.submit(b"sleep:0.3")
 pids = {future.result().width for future in futures}

@@ -10,7 +10,7 @@ import pytest
 
 import hopchain_etl
 from hopchain_etl.hops.checks import DRAFT_RULES, PROOF_RULES
-from hopchain_etl.imaging.normalise import RejectReason
+from hopchain_etl.imaging.rejection import RejectReason
 from hopchain_etl.reporting.reasons import OF_DOUBTS, OF_FILES, OF_LABELS, OF_QUESTIONS, because
 from hopchain_etl.stages.judge import VERDICTS
 

@@ -110,9 +110,11 @@ def test_every_refusal_is_accounted_for(lake: Lake, source: ObjectStore) -> None
         "broken": (b"\x89PNG\r\n\x1a\n" + bytes(200) + b"IEND", "broken"),
         "cut": (photo(4)[:2000], "truncated"),
         "empty": (b"", "empty"),
+        "half": (photo(12)[:2000] + b"\xff\xd9", "truncated"),
         "icon": (b"\x00\x00\x01\x00" + bytes(100), "unsupported_format"),
         "moving": (saved(gif[0], "GIF", save_all=True, append_images=gif[1:]), "animated"),
         "pages": (saved(picture(5), "TIFF", save_all=True, append_images=[picture(6)]), "multi_page"),
+        "preview": (saved(picture(13), "TIFF", tiffinfo={254: 1}), "unsupported_format"),
         "small": (saved(picture(7, (63, 200))), "too_small"),
         "text": (b"hello", "not_an_image"),
         "vanishing": (photo(8), "vanished"),
@@ -132,10 +134,10 @@ def test_every_refusal_is_accounted_for(lake: Lake, source: ObjectStore) -> None
     found = rejects(lake)
     assert {key: row["reason"] for key, row in found.items()} == expected
     assert {(row["stage"], row["scope"], row["outcome"]) for row in found.values()} == {("ingest", "input", "rejected")}
-    assert (result.listed, result.ok, result.rejected, result.failed) == (14, 1, 13, 0)
+    assert (result.listed, result.ok, result.rejected, result.failed) == (16, 1, 15, 0)
     marker = lake.marker("images", None, Shard("night-1", 0))
     assert marker
-    assert marker.read == 14
+    assert marker.read == 16
     assert found["again"]["detail"].endswith(source.uri("a-good"))
     assert json.loads(found["again"]["payload"]) == {"image_id": image_id(good)}
     assert [entry.key for entry in lake.store.list_objects("blobs/")] == [f"blobs/{image_id(good)}"]

@@ -8,7 +8,8 @@ import signal
 import time
 from pathlib import Path
 
-from hopchain_etl.imaging.normalise import Limits, NormalisedImage
+from hopchain_etl.imaging.normalise import NormalisedImage
+from hopchain_etl.imaging.rejection import Limits
 
 
 def moody(data: bytes, limits: Limits) -> NormalisedImage:

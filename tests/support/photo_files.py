@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from typing import Any
 
 import numpy as np
+import pillow_heif
+import pillow_jxl  # noqa: F401 - registers itself
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
+
+pillow_heif.register_heif_opener()
 
 SIZE = (96, 80)  # px, not square: a wrong turn shows
 
@@ -126,7 +131,15 @@ def every_kind() -> dict[str, bytes]:
         "tiff int": saved(Image.fromarray(floats.astype(np.int32) * 257), "TIFF"),
         "tiff lab": saved(_lab(rgb), "TIFF"),
         "tiff cmyk": saved(rgb.convert("CMYK"), "TIFF"),
+        "png gamma": png_with(saved(rgb, "PNG"), gAMA=struct.pack(">I", 100_000)),
+        "avif turned": saved(rgb, "AVIF", exif=exif(6)),
+        "heif turned": saved(_turned(rgb), "HEIF"),
+        "jxl": saved(rgb, "JXL"),
+        "jxl lossless": saved(rgb, "JXL", lossless=True),
     }
+    for kind in ("AVIF", "HEIF"):
+        files[kind.lower()] = saved(rgb, kind, exif=exif(), xmp=XMP, icc_profile=SRGB)
+        files[f"{kind.lower()} alpha"] = saved(rgba, kind)
     files |= {f"grey16 {kind}": grey16(kind)[0] for kind in ("PNG", "TIFF", "TIFF-BE")}
     for kind in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"):
         files[f"tiff {kind}"] = saved(rgb, "TIFF", compression=kind)
@@ -138,6 +151,19 @@ def every_kind() -> dict[str, bytes]:
     for image in (paletted, rgb.convert("L"), rgb.convert("1")):
         files[f"gif {image.mode}"] = saved(image, "GIF")
     return files
+
+
+def png_with(data: bytes, **chunks: bytes) -> bytes:
+    """Return the PNG with more chunks behind its header."""
+    parts = [(name.encode(), body) for name, body in chunks.items()]
+    more = b"".join(struct.pack(">I", len(b)) + n + b + struct.pack(">I", zlib.crc32(n + b)) for n, b in parts)
+    return data[:33] + more + data[33:]
+
+
+def _turned(rgb: Image.Image) -> Image.Image:
+    image = rgb.copy()
+    image.getexif()[0x0112] = 6
+    return image
 
 
 def _lab(rgb: Image.Image) -> Image.Image:

@@ -1,0 +1,77 @@
+"""Opens a file in one of the formats that are read, and refuses what its header alone is enough to refuse.
+
+HEIF and JPEG XL are read by plugins of Pillow (extra ``formats``), which are imported when the first such file comes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import re
+from typing import Any
+
+from PIL import AvifImagePlugin, Image
+
+from hopchain_etl.imaging.jxl_header import jxl_header
+from hopchain_etl.imaging.rejection import ImageRejectedError, Limits, RejectReason
+from hopchain_etl.imaging.tiff import check_tiff
+
+_CORE = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
+FORMATS = (*_CORE, "HEIF", "JXL")
+_HEIF = re.compile(rb".{4}ftyp(hei|hev|mif1|msf1)", re.DOTALL)
+_JXL = re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL ")
+
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the pool of decoders is parallel itself; so with the plugins below
+
+
+def open_image(data: bytes, limits: Limits) -> Image.Image:
+    """Return the opened picture, of which no pixel is decoded yet (JPEG XL: all are, after a look at its header).
+
+    Raises ImageRejectedError, and what Pillow raises for damaged files.
+    """
+    formats: tuple[str, ...] = _CORE
+    if _HEIF.match(data):  # "mif1" may be AVIF as well
+        formats = (*_CORE, "HEIF")
+        _load_heif()
+    elif _JXL.match(data):
+        formats = ("JXL",)
+        _load_jxl()
+        header = jxl_header(data)
+        limits.check_size(header.width, header.height)
+        _check_single("JXL", header.is_animation)
+    opened = Image.open(io.BytesIO(data), formats=formats)
+    limits.check_size(*opened.size)
+    kind = str(opened.format)
+    if kind == "TIFF":
+        check_tiff(data, opened)
+    # MPO is a phone's JPEG followed by a preview; HEIF names one of its pictures the primary one. Both open the photo.
+    _check_single(kind, kind not in ("MPO", "HEIF") and getattr(opened, "is_animated", False))
+    return opened
+
+
+def source_format(opened: Image.Image) -> str:
+    """Return which of FORMATS the opened file is in."""
+    return "JPEG" if opened.format == "MPO" else str(opened.format)
+
+
+def _check_single(kind: str, is_several: bool) -> None:
+    if is_several:
+        reason = RejectReason.MULTI_PAGE if kind == "TIFF" else RejectReason.ANIMATED
+        raise ImageRejectedError(reason, f"{kind} with more than one image")
+
+
+def _load_heif() -> None:
+    plugin = _plugin("pillow_heif", "HEIF (HEIC)")
+    plugin.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+
+
+def _load_jxl() -> None:
+    _plugin("pillow_jxl", "JPEG XL").JpegXLImagePlugin.DECODE_THREADS = 0
+
+
+def _plugin(module: str, name: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        message = f"{name} needs an extra: pip install 'hopchain-etl[formats]'"
+        raise ImageRejectedError(RejectReason.UNSUPPORTED_FORMAT, message) from error
