@@ -1,4 +1,4 @@
-.PHONY: help demo up test explore test-browser lint format clean bench truth played erring-author mutations docs constraints test-engines test-trainers test-harnesses train-demo train-demo-small bench-vlm bench-sam3
+.PHONY: help demo up test explore test-browser lint format clean bench truth played erring-author mutations docs constraints test-engines test-trainers test-harnesses grading-page fuzz train-demo train-demo-small bench-vlm bench-sam3
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -99,7 +99,11 @@ train-demo-small: .venv-verl/ready ## the same in two minutes: checks the plumbi
 test-harnesses: .venv-harnesses/ready ## exports in lmms-eval and VLMEvalKit, and their logs; an own environment, no GPU
 	$(BIN)/python tests/suites/harnesses/make_exports.py
 	PYTHONPATH=.:tests $(HARNESSES)/python -m pytest -c tests/suites/harnesses/pytest.ini tests/suites/harnesses/test_lmms_eval.py tests/suites/harnesses/test_vlmevalkit.py
+	PYTHONPATH=.:tests:tests/suites/harnesses $(HARNESSES)/python -m pytest -c tests/suites/harnesses/pytest.ini tests/suites/harnesses/test_grading_page.py
 	PYTHONPATH=.:tests $(BIN)/python -m pytest -c tests/suites/harnesses/pytest.ini tests/suites/harnesses/test_imports.py
+
+grading-page: .venv-harnesses/ready ## write docs/grading.md: our grading and math-verify on the same table
+	PYTHONPATH=.:tests $(HARNESSES)/python tests/suites/harnesses/grading_page.py
 
 test-browser: .venv/ready ## the desk and the dataset browser in a real browser; pictures in .browser/
 	@test -x /usr/bin/chromium || { test "$$(id -u)" = 0 && apt-get update -q && apt-get install -y -q --no-install-recommends chromium; } \

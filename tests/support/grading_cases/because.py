@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Because:
     """Cases that have one reason. A declared answer is what stands in a box or an answer element."""
 

@@ -18,6 +18,7 @@ PLACES = (
             "<answer>24</answer><|im_end|>": "24",
         },
         report="lsdefine/simple_GRPO#19",
+        rule=True,
     ),
     Because(
         "text after the answer, however long, does not undo it",
@@ -38,6 +39,7 @@ PLACES = (
             "<answer>+7</answer>": "7",
             "<answer>\u221224</answer>": "-24",
         },
+        rule=True,
     ),
     Because(
         "a box declares",
@@ -81,6 +83,7 @@ PLACES = (
             r"<answer> </answer> \boxed{24}": "24",
             r"\boxed{} \boxed{24}": "24",
         },
+        rule=True,
     ),
     Because(
         "an answer element outranks a box",
@@ -224,7 +227,6 @@ SEVERAL = (
             "<answer>24, 25, 26, 27</answer>": "24",
             r"\boxed{1,2,3,4,5}": "5",
         },
-        report="PrimeIntellect-ai/verifiers#1028",
     ),
     Because(
         "one place with two numbers",

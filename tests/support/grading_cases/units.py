@@ -18,7 +18,6 @@ UNITS = (
             "0 cars": "0",
             "24 each": "24",
         },
-        report="databricks/officeqa#39",
     ),
     Because(
         "a unit of measure, with or without a space",
@@ -76,6 +75,7 @@ UNITS = (
             "-5%": "-5",
             "1,234%": "1234",
         },
+        rule=True,
     ),
     Because(
         "degrees",
@@ -194,7 +194,6 @@ NOT_UNITS = (
             r"24\textsuperscript{th}": "24",
             "24\u00ba": "24",
         },
-        report="EleutherAI/lm-evaluation-harness#4160",
     ),
     Because(
         "a variable or a constant multiplies",
