@@ -69,6 +69,9 @@ test: .venv/ready ## all tests, in two workers, file by file
 explore: .venv/ready ## the property tests on new random examples
 	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -n 2 --dist load -m hypothesis
 
+fuzz: .venv/ready ## every parser of bytes from strangers on damaged inputs; make fuzz SECONDS=3600 for longer
+	PYTHONPATH=.:tests $(BIN)/python -m fuzz $(or $(SECONDS),600)
+
 test-engines: .venv-engines/ready ## the real vLLM and SAM3 code on tiny models; its own environment, no GPU
 	PYTHONPATH=tests:tests/suites/engines $(ENGINES)/python -m pytest -c tests/suites/engines/pytest.ini tests/suites/engines
 

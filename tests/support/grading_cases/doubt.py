@@ -6,7 +6,7 @@ from support.grading_cases.because import Because
 
 SEVERAL = (
     Because(
-        "two alternatives",
+        "two alternatives leave open which one is meant",
         nothing={
             "24 or 25": "24",
             "25 or 24": "24",
@@ -19,7 +19,7 @@ SEVERAL = (
         },
     ),
     Because(
-        "a list",
+        "a list of numbers is not one of them",
         nothing={
             "24, 25": "24",
             "24,25": "24",
@@ -36,7 +36,7 @@ SEVERAL = (
         report="huggingface/Math-Verify#47",
     ),
     Because(
-        "a range",
+        "a range has no single value",
         nothing={
             "24-25": "24",
             "24\u201325": "24",
@@ -56,7 +56,7 @@ SEVERAL = (
         report="huggingface/Math-Verify#14",
     ),
     Because(
-        "a ratio has two numbers",
+        "a ratio has two numbers, and neither is the answer",
         nothing={
             "3:4": "3",
             "24:1": "24",
@@ -69,7 +69,7 @@ SEVERAL = (
         },
     ),
     Because(
-        "a time of day",
+        "a time of day is hours and minutes, no number",
         nothing={"12:30": "12", "24:00": "24", "12:00": "12", "1:00": "1", "12:30 pm": "12"},
         report="huggingface/Math-Verify#14",
     ),
@@ -89,7 +89,7 @@ SEVERAL = (
 
 DOUBT = (
     Because(
-        "a word for about",
+        "a word for about says that the number may be another one",
         nothing={
             "about 24": "24",
             "around 24": "24",
@@ -106,7 +106,7 @@ DOUBT = (
         report="asuzukosi/post-training-experiments#49",
     ),
     Because(
-        "a sign for about",
+        "a sign for about says that the number may be another one",
         nothing={
             "~24": "24",
             "~ 24": "24",
@@ -135,7 +135,7 @@ DOUBT = (
         },
     ),
     Because(
-        "a bound",
+        "a bound is met by many numbers",
         nothing={
             "at least 24": "24",
             "at most 24": "24",
@@ -157,7 +157,8 @@ DOUBT = (
         },
     ),
     Because(
-        "a question", nothing={"24?": "24", "24 ?": "24", "24??": "24", "?24": "24", "24!?": "24", "is it 24": "24"}
+        "who asks back has not answered",
+        nothing={"24?": "24", "24 ?": "24", "24??": "24", "?24": "24", "24!?": "24", "is it 24": "24"},
     ),
     Because(
         "an opinion about the number",
@@ -179,7 +180,7 @@ DOUBT = (
         },
     ),
     Because(
-        "a denial",
+        "a number that is denied is not the answer",
         nothing={
             "not 24": "24",
             "24 is wrong": "24",
@@ -194,7 +195,7 @@ DOUBT = (
         },
     ),
     Because(
-        "a condition",
+        "under a condition the answer is open",
         nothing={
             "24 if visible": "24",
             "24 unless hidden": "24",
@@ -207,7 +208,7 @@ DOUBT = (
         },
     ),
     Because(
-        "a placeholder",
+        "a placeholder stands for digits that are not known",
         nothing={"24 etc": "24", "2_": "2", "2?": "2", "2\u2588": "2", "24 [unclear]": "24", "2X": "2", "2*": "2"},
     ),
 )
@@ -239,7 +240,7 @@ EXPRESSIONS = (
         rule=True,
     ),
     Because(
-        "a chain of equals",
+        "a chain of equals has several terms; the answer alone is asked for",
         nothing={
             "8 x 3 = 24": "24",
             "20 + 4 = 24": "24",
@@ -264,7 +265,7 @@ EXPRESSIONS = (
         report="huggingface/Math-Verify#60",
     ),
     Because(
-        "symbols have no value",
+        "a symbol has no value that a question gave it",
         nothing={"x": "1", r"\pi": "3.14", "e": "2.718", "i": "1", "n": "1", "h1": "1", r"\alpha": "1", "24 + x": "24"},
     ),
     Because(
@@ -283,7 +284,7 @@ EXPRESSIONS = (
 
 NONE = (
     Because(
-        "nothing stands there",
+        "where nothing stands, nothing is declared, not even zero",
         nothing={
             "": "0",
             "   ": "0",

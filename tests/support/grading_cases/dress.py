@@ -33,7 +33,7 @@ DRESS = (
         },
         report="huggingface/Math-Verify#76",
     ),
-    Because("code marks", reads={"`24`": "24", "```24```": "24", "```\n24\n```": "24"}),
+    Because("marks of code around a number are no code", reads={"`24`": "24", "```24```": "24", "```\n24\n```": "24"}),
     Because(
         "quotation marks of any kind",
         reads={
@@ -57,6 +57,7 @@ DRESS = (
             "24 .": "24",
             "24\u3002": "24",
         },
+        report="jundot/omlx#3484",
     ),
     Because(
         "several marks are something left out",
@@ -71,7 +72,8 @@ DRESS = (
         },
     ),
     Because(
-        "an equals sign before", reads={"= 24": "24", "=24": "24", "x = 24": "24", "n=24.": "24", "N = -24": "-24"}
+        "an equals sign, or one letter and it, only says what the number is",
+        reads={"= 24": "24", "=24": "24", "x = 24": "24", "n=24.": "24", "N = -24": "-24"},
     ),
     Because(
         "words that announce the answer",

@@ -19,7 +19,7 @@ LATEX = (
         report="huggingface/Math-Verify#74",
     ),
     Because(
-        "fractions of all sizes",
+        "TeX's fractions of all sizes are the same fraction",
         reads={
             r"\frac{7}{2}": "7/2",
             r"\dfrac{7}{2}": "7/2",
@@ -41,7 +41,7 @@ LATEX = (
         reads={r"-\frac{1}{2}": "-1/2", r"\frac{-1}{2}": "-1/2", r"\frac{1}{-2}": "-1/2", r"- \dfrac{7}{2}": "-7/2"},
     ),
     Because(
-        "a mixed number",
+        "a fraction behind an integer is added to it, as in print",
         reads={
             r"3\frac{1}{2}": "7/2",
             r"$2\frac{1}{2}$": "5/2",

@@ -30,7 +30,10 @@ PLAIN = (
     Because("a version or an address has points, and is no number", nothing={"1.2.3": "1.2", "192.168.0.1": "192"}),
     Because("two points are a slip, and which one is meant is unknown", nothing={"24..5": "24.5", "..5": "0.5"}),
     Because("a text over 200 characters is no number that a question asks for", nothing={"1" * 201: "1" * 40}),
-    Because("space is not counted", reads={"24" + " " * 500: "24", " " * 300 + "-7": "-7"}),
+    Because(
+        "only what is written counts against the longest answer, not the space around it",
+        reads={"24" + " " * 500: "24", " " * 300 + "-7": "-7"},
+    ),
     Because("what hexadecimal and binary digits mean, questions do not ask", nothing={"0x18": "24", "0b11000": "24"}),
     Because("an underscore groups digits in programs only", nothing={"1_000": "1000", "24_": "24"}, rule=True),
 )
@@ -39,7 +42,7 @@ SIGNS = (
     Because(
         "a sign is part of the number; plus changes nothing",
         reads={"-24": "-24", "+24": "24", "- 24": "-24", "+ 7": "7", "-0": "0", "+0": "0", "-0.0": "0"},
-        report="allenai/open-instruct#1893",
+        report="allenai/open-instruct#1530",
     ),
     Because(
         "typography has many dashes for minus",
@@ -58,11 +61,12 @@ SIGNS = (
         },
     ),
     Because(
-        "a sign may be a word",
+        "a sign before digits may be a word",
         reads={"minus 24": "-24", "negative 24": "-24", "Minus 3.5": "-3.5", "positive 24": "24"},
     ),
     Because(
-        "two signs are a slip", nothing={"--24": "24", "+-24": "24", "-+24": "-24", "- -24": "24", "minus -24": "24"}
+        "of two signs one is a slip, and which one is unknown",
+        nothing={"--24": "24", "+-24": "24", "-+24": "-24", "- -24": "24", "minus -24": "24"},
     ),
     Because("a sign behind is a range or a slip", nothing={"24-": "24", "24 -": "24", "24\u2013": "24"}),
     Because(
@@ -153,7 +157,10 @@ GROUPED = (
         report="opensanctions/followthemoney#331",
     ),
     Because("no group starts with zero", nothing={"0,123": "0.123", "0 123": "123", "0'123": "123", "000,123": "123"}),
-    Because("two ways in one number", nothing={"1,234 567": "1234567", "1 234,567": "1234567", "1'234,567": "1234567"}),
+    Because(
+        "nobody groups one number in two ways: a slip or a list",
+        nothing={"1,234 567": "1234567", "1 234,567": "1234567", "1'234,567": "1234567"},
+    ),
     Because("a comma behind groups of spaces is a decimal comma or a list", nothing={"1 234,5": "1234.5"}, rule=True),
     Because("one point is the decimal point", reads={"1.234": "1.234", "24.000": "24", "-1.500": "-1.5"}),
     Because(
@@ -198,7 +205,7 @@ FRACTIONS = (
         report="huggingface/Math-Verify#81",
     ),
     Because(
-        "signs for fractions",
+        "Unicode's signs for fractions are exact fractions",
         reads={
             "\u00bd": "1/2",
             "3\u00bd": "7/2",
@@ -228,7 +235,7 @@ FRACTIONS = (
 
 POWERS = (
     Because(
-        "an exponent of ten",
+        "programs write a power of ten as an exponent",
         reads={"1.5e3": "1500", "1E3": "1000", "2e-2": "0.02", "1.5e+3": "1500", "-1e2": "-100", "1.5e03": "1500"},
     ),
     Because(

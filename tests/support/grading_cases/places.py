@@ -42,7 +42,7 @@ PLACES = (
         rule=True,
     ),
     Because(
-        "a box declares",
+        "a box declares the answer, whatever stands around it",
         pays={
             r"So \boxed{24}.": "24",
             r"So $\boxed{24}$": "24",
@@ -175,7 +175,7 @@ THINKING = (
             r"<think>\boxed{23}</think> <think>\boxed{22}</think> \boxed{24}": "24",
             r"<think></think>\boxed{24}": "24",
         },
-        report="huggingface/open-r1#418",
+        report="huggingface/trl#6966",
     ),
     Because(
         "an answer that was only thought is not given",
@@ -188,7 +188,7 @@ THINKING = (
             r"<think>\boxed{24}</think> \boxed{25}": "24",
             r"<think>so \boxed{24}": "24",
         },
-        report="Jiayi-Pan/TinyZero#120",
+        report="huggingface/trl#4563",
     ),
 )
 
@@ -270,7 +270,9 @@ AT_THE_BOX = (
             r"\boxed{2}^{10}": "2",
         },
     ),
-    Because("which is not worked out", refuses={r"\boxed{24}^2": "576", r"\boxed{2}^{3}": "8"}, rule=True),
+    Because(
+        "and that other number is not worked out", refuses={r"\boxed{24}^2": "576", r"\boxed{2}^{3}": "8"}, rule=True
+    ),
     Because(
         "degrees and stars behind the box are no power",
         pays={

@@ -6,7 +6,7 @@ from support.grading_cases.because import Because
 
 UNITS = (
     Because(
-        "a thing that is counted",
+        "the thing that is counted does not change how many there are",
         reads={
             "24 apples": "24",
             "24 red apples": "24",
@@ -44,7 +44,7 @@ UNITS = (
         report="EleutherAI/lm-evaluation-harness#4032",
     ),
     Because(
-        "a unit may have a power",
+        "the power of a unit is part of the unit",
         reads={
             "24 cm\u00b2": "24",
             "24 cm^2": "24",
@@ -56,7 +56,7 @@ UNITS = (
         },
     ),
     Because(
-        "a unit may be a product",
+        "a product of units is a unit",
         reads={"24 N\u00b7m": "24", r"24\,\text{N}\cdot\text{m}": "24", "24 kW-h": "24", "24 N m": "24"},
     ),
     Because(
@@ -78,7 +78,7 @@ UNITS = (
         rule=True,
     ),
     Because(
-        "degrees",
+        "degrees are a unit, of angles and of temperature",
         reads={
             "24\u00b0": "24",
             "24 \u00b0C": "24",
@@ -159,7 +159,7 @@ NOT_UNITS = (
         },
     ),
     Because(
-        "a part divides",
+        "a word for a part divides the number by its size",
         nothing={
             "24 tenths": "24",
             "3 halves": "3",

@@ -48,11 +48,11 @@ WORDS = (
         },
     ),
     Because(
-        "a sign may be a word",
+        "a sign before words is a word",
         reads={"minus four": "-4", "negative four": "-4", "minus two thirds": "-2/3", "negative one hundred": "-100"},
     ),
     Because(
-        "a point and digits",
+        "behind the word point digits are said one by one",
         reads={
             "three point one four": "3.14",
             "zero point five": "0.5",
@@ -61,7 +61,7 @@ WORDS = (
         },
     ),
     Because(
-        "parts",
+        "words for parts are exact fractions",
         reads={
             "half": "1/2",
             "one half": "1/2",
@@ -79,7 +79,7 @@ WORDS = (
             "one and one third": "4/3",
         },
     ),
-    Because("half of one thing", reads={"half a pizza": "1/2", "half an apple": "1/2"}),
+    Because("half of one thing is the number one half", reads={"half a pizza": "1/2", "half an apple": "1/2"}),
     Because(
         "words in an order that no number has",
         nothing={
@@ -121,7 +121,7 @@ WORDS = (
         },
     ),
     Because(
-        "two numbers in words",
+        "two numbers in words leave open which one is meant",
         nothing={
             "five or six": "5",
             "five and six": "5",
@@ -132,7 +132,7 @@ WORDS = (
         },
     ),
     Because(
-        "words that break off",
+        "words that break off state no number",
         nothing={"three point": "3", "two and": "2", "minus": "0", "and five": "5", "point five": "0.5"},
     ),
     Because("a sign and a word are mixed", nothing={"-five": "-5", "+five": "5"}),
@@ -166,11 +166,12 @@ MAGNITUDES = (
         },
     ),
     Because(
-        "so do lakh and crore",
+        "lakh and crore are numbers in India's English: 10^5 and 10^7",
         reads={"2 lakh": "200000", "1.5 crore": "15000000", "3 lakhs": "300000", "2 crores rupees": "20000000"},
     ),
     Because(
-        "a dozen is twelve", reads={"a dozen": "12", "two dozen eggs": "24", "one dozen": "12", "three dozen": "36"}
+        "a dozen is exactly twelve, with or without a number before it",
+        reads={"a dozen": "12", "two dozen eggs": "24", "one dozen": "12", "three dozen": "36"},
     ),
     Because(
         "halves and decimals in words may have a magnitude",
