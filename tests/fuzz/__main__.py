@@ -19,7 +19,7 @@ from fuzz.target import stored
 LAST = Path(".fuzz")  # the input that each target is at
 MEMORY = 8 << 30  # bytes of address space
 PATIENCE = 300.0  # seconds after its time until a target counts as hanging
-EXAMPLES = 200  # between two looks at the clock
+EXAMPLES = 100  # between two looks at the clock
 
 
 def one(name: str, seconds: float) -> None:
