@@ -71,7 +71,7 @@ ninth ninths tenth tenths hundredth hundredths thousandth thousandths squared cu
 or and not no nor is isn are aren was be but if to plus minus times over by divided mod modulo negative more less fewer
 than maybe perhaps probably possibly about around approximately approximate approx appx circa ca roughly estimated
 estimate est ish unless unsure wrong incorrect instead otherwise false unclear uncertain unknown likely presumably
-supposedly hopefully guess guessed assuming assumed think believe suppose might could max maximum minimum tops etc
+supposedly hopefully guess guessed assuming assumed think believe suppose might could max maximum minimum etc
 vs versus either at least most between
 """
 _NOT_UNITS = frozenset(_NOT_UNIT_WORDS.split()) | NUMBER_WORDS | frozenset(MAGNITUDES)
