@@ -1,4 +1,4 @@
-.PHONY: help demo up test explore test-browser lint format clean bench truth played erring-author mutations docs constraints test-engines test-trainers test-harnesses train-demo train-demo-small bench-vlm bench-sam3
+.PHONY: help demo up test explore test-browser lint format clean bench truth played erring-author mutations docs constraints test-engines test-trainers test-harnesses grading-page fuzz train-demo train-demo-small bench-vlm bench-sam3
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -69,6 +69,9 @@ test: .venv/ready ## all tests, in two workers, file by file
 explore: .venv/ready ## the property tests on new random examples
 	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -n 2 --dist load -m hypothesis
 
+fuzz: .venv/ready ## every parser of bytes from strangers on damaged inputs; make fuzz SECONDS=3600 for longer
+	PYTHONPATH=.:tests $(BIN)/python -m fuzz $(or $(SECONDS),600)
+
 test-engines: .venv-engines/ready ## the real vLLM and SAM3 code on tiny models; its own environment, no GPU
 	PYTHONPATH=tests:tests/suites/engines $(ENGINES)/python -m pytest -c tests/suites/engines/pytest.ini tests/suites/engines
 
@@ -99,7 +102,11 @@ train-demo-small: .venv-verl/ready ## the same in two minutes: checks the plumbi
 test-harnesses: .venv-harnesses/ready ## exports in lmms-eval and VLMEvalKit, and their logs; an own environment, no GPU
 	$(BIN)/python tests/suites/harnesses/make_exports.py
 	PYTHONPATH=.:tests $(HARNESSES)/python -m pytest -c tests/suites/harnesses/pytest.ini tests/suites/harnesses/test_lmms_eval.py tests/suites/harnesses/test_vlmevalkit.py
+	PYTHONPATH=.:tests:tests/suites/harnesses $(HARNESSES)/python -m pytest -c tests/suites/harnesses/pytest.ini tests/suites/harnesses/test_grading_page.py
 	PYTHONPATH=.:tests $(BIN)/python -m pytest -c tests/suites/harnesses/pytest.ini tests/suites/harnesses/test_imports.py
+
+grading-page: .venv-harnesses/ready ## write docs/grading.md: our grading and math-verify on the same table
+	PYTHONPATH=.:tests $(HARNESSES)/python tests/suites/harnesses/grading_page.py
 
 test-browser: .venv/ready ## the desk and the dataset browser in a real browser; pictures in .browser/
 	@test -x /usr/bin/chromium || { test "$$(id -u)" = 0 && apt-get update -q && apt-get install -y -q --no-install-recommends chromium; } \

@@ -12,13 +12,15 @@ Accepted forms of a declared answer, and how ambiguous forms are read:
 ``1.234,5`` ``1.234.567``  European, if no other reading is possible: 1234.5 and 1234567
 ``1,5``  ``1,23,456``      no number: a decimal comma, a list and a typing error look the same
 ``24 %``                   24: a percent sign is a unit, and questions ask for the number that is written there
-``24 cm^2``  ``24 m²``     24: a unit may have a power, also as ``24 \text{ cm}^{2}``
+``24 cm^2``  ``24 N·m``    24: a unit may have a power, also as ``24 \text{ cm}^{2}``, and be a product
+``-24``  ``minus 24``      -24; a currency sign before or behind the number is a unit
 ``-\boxed{24}``            -24: a minus sign that touches the box; one after a space is a dash, or of an expression
 ``\boxed{24}^2``           no number: a power at the box makes it another one
 ``24 apples``  ``24cm``    24: a unit may follow; one that is a multiplier or a variable (k, M, pairs, x, pi) may not
 ``3 1/2``  ``\frac{7}{2}`` 7/2; the fraction of a mixed number must be proper
 ``twenty-four``            24; digits and a magnitude word (``2.5 million``, ``2 dozens``, ``3 lakh``) as well
-``1.5e3``                  1500; an exponent has at most two digits
+``1.5e3`` ``1.5 x 10³``    1500; an exponent has at most two digits
+``**$24$**.`` ``"24"``     24: emphasis, quotes, code marks and one closing mark, in up to four layers
 ``24 or 25`` ``~24`` ``24?`` no number: uncertain answers, ordinals, ratios, ranges and sums are not accepted
 ========================== ===========================================================================================
 """
@@ -26,11 +28,11 @@ Accepted forms of a declared answer, and how ambiguous forms are read:
 from __future__ import annotations
 
 import re
-import unicodedata
 from fractions import Fraction
 from functools import lru_cache
 
 from hopchain_etl.hops.number_words import MAGNITUDES, NUMBER_WORDS, number_from_words
+from hopchain_etl.hops.typography import plain_text, undressed
 
 MAX_LENGTH = 200  # characters of a declared answer; longer texts are not a number
 
@@ -39,44 +41,15 @@ _MINUS = re.compile(r"(?:^|[\s$=:,(\[{*_])[-\u2212]\$?$")  # directly before a b
 _RAISED = re.compile(r"[ ]?(?:\^(?=[\s{]{0,4}[\d+-])|[²³])")  # directly behind a box; degrees are a unit
 _BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
 
-_SPACES = "\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t\r\n"
-_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d"
-_SPELLED = {
-    **dict.fromkeys(map(ord, _SPACES), " "),
-    **dict.fromkeys(map(ord, _DASHES), "-"),
-    **dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"), ""),  # zero-width characters
-    **{ord(mark): "'" for mark in "\u2019\u02bc"},
-    **{ord(full): chr(ord(full) - 0xFEE0) for full in "\uff0b\uff0c\uff0e\uff0f\uff05\uff1d\uff1a"},
-    ord("\u00d7"): r"\times ",
-    ord("\u00b7"): r"\cdot ",
-    ord("\u2044"): "/",
-}
-
-_SCALE = re.compile(r"\s*(?:\\times|\\cdot|\*|\bx\b)\s*10\s*\^\s*(?:\{\s*([+-]?\d{1,2})\s*\}|([+-]?\d{1,2})(?!\d))")
-_LATEX = (
-    (re.compile(r"\\[()\[\]]|\\(?:left|right|displaystyle)(?![A-Za-z])"), " "),
-    (re.compile(r"\{,\}"), ","),
-    (re.compile(r"\\!"), ""),
-    (re.compile(r"\\[,;: ]|\\q?quad(?![A-Za-z])|(?<=\S)~(?=\S)"), " "),
-    (re.compile(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|\\degree"), "\u00b0"),
-    (re.compile(r"\\([%$])"), r"\1"),
-    (re.compile(r"\^\s*\{\s*(-?[1-3])\s*\}"), r"^\1"),
-    (re.compile(r"\\[cdt]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))"), r" \1\2/\3\4 "),
-)
-_WRAPPED = re.compile(
-    r"(?:\\(?:text(?:bf|it|rm|sf|tt|up)?|math(?:rm|bf|it|sf|tt|normal)|operatorname|boldsymbol|pmb|bm|emph|mbox|boxed|fbox))?\s*\{([^{}]*)\}"
-)
-_POWER = re.compile(r"(?<=[a-zµ]) ?\^ ?(-?[1-3])(?!\d)", re.IGNORECASE)
-_PER = re.compile(r"(?<=[a-zµ0-9]) ?/ ?(?=[a-zµ])", re.IGNORECASE)
-_MARKS = ("**", "__", "*", "_", "`", '"', "'", "$$", "$")
-
 _LEAD = re.compile(
-    r"(?:(?:the )?(?:final )?(?:answer|result|total)(?: is| equals)? ?[:=]? |[a-z] ?= ?|= ?)", re.IGNORECASE
+    r"(?:(?:\*\*)?(?:the )?(?:final )?(?:answer|result|total)(?:\*\*)?(?: is| equals)? ?[:=]?(?:\*\*)? "
+    r"|[a-z] ?= ?|= ?)",
+    re.IGNORECASE,
 )
-_SIGN = "[+-]?[ ]?"
+_SIGN = "(?:[+-]|(?:plus|positive|minus|negative)(?=[ ]))?[ ]?"
 _WHOLE = "|".join([*(rf"\d{{1,3}}(?:{mark}\d{{3}})+" for mark in (",", "[ ]", "'")), r"\d+"])
 _NUMBER = re.compile(
-    rf"""(?P<sign>(?:{_SIGN}[$€£¥]?[ ]?|[$€£¥][ ]?{_SIGN}))
+    rf"""(?P<sign>(?:{_SIGN}[$]?[ ]?|[$][ ]?{_SIGN}))
     (?:
         (?:(?P<whole>\d+)[ ])?(?P<top>\d+)[ ]?/[ ]?(?P<bottom>[+-]?\d+)
       | (?P<european>[1-9]\d{{0,2}}(?:\.\d{{3}})+,\d+|[1-9]\d{{0,2}}(?:\.\d{{3}}){{2,}})
@@ -85,16 +58,20 @@ _NUMBER = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _UNIT_WORD = r"[a-zµ]+(?![a-zµ])(?:\^-?[1-3]|[²³])?"
-_UNIT = re.compile(rf" ?[%€£¥$°]?(?: ?{_UNIT_WORD}\.?(?:[/-]{_UNIT_WORD})?){{0,4}}", re.IGNORECASE)
+_UNIT = re.compile(rf" ?[%$°]?(?: ?{_UNIT_WORD}\.?(?:[/-]{_UNIT_WORD})?){{0,4}}", re.IGNORECASE)
 _WORD = re.compile(r"[a-zµ]+", re.IGNORECASE)
 _UNIT_LETTERS = frozenset("mgshltLVWANJCF")  # other single letters may be a variable or a multiplier
 _NOT_UNIT_WORDS = """
-st nd rd th bn mn tn pi mio mrd mil tril nan inf exp sqrt pair pairs couple couples score scores gross
+st nd rd th pi nan inf exp sqrt hex hexadecimal octal binary
+bn mn tn mio mrd mil tril quadrillion quadrillions quintillion quintillions sextillion sextillions googol milliard
+milliards milliarden milliardi miljard millionen millones milioni miljoen mille mila tausend hundert dutzend douzaine
+douzaines docena docenas myriad grand gross pair pairs couple couples score scores
 half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths seventh sevenths eighth eighths
 ninth ninths tenth tenths hundredth hundredths thousandth thousandths squared cubed factorial doubled tripled halved
 or and not no nor is isn are aren was be but if to plus minus times over by divided mod modulo negative more less fewer
 than maybe perhaps probably possibly about around approximately approximate approx appx circa ca roughly estimated
-estimate est ish grand unless unsure wrong incorrect instead otherwise
+estimate est ish unless unsure wrong incorrect instead otherwise false unclear uncertain unknown likely presumably
+supposedly hopefully guess guessed assuming assumed think believe suppose might could max maximum minimum etc
 vs versus either at least most between
 """
 _NOT_UNITS = frozenset(_NOT_UNIT_WORDS.split()) | NUMBER_WORDS | frozenset(MAGNITUDES)
@@ -129,10 +106,10 @@ def parse_number(text: str) -> Fraction | None:
         text = text.strip()
         if len(text) > MAX_LENGTH:
             return None
-    plain = _plain(text)
+    plain = plain_text(text)
     lead = _LEAD.match(plain)
     if lead:
-        plain = plain[lead.end() :]
+        plain = undressed(plain[lead.end() :])
     found = _NUMBER.match(plain)
     if not found:
         return _in_words(plain)
@@ -215,41 +192,9 @@ def _boxed(text: str) -> list[str]:
     return places
 
 
-def _plain(text: str) -> str:
-    """Return a declared answer without its typography: spaces, minus signs and digits plain, LaTeX unwrapped."""
-    if not text.isascii():
-        text = "".join(map(_spelled, text.translate(_SPELLED)))
-    if "\\" in text or "{" in text or "^" in text or "~" in text:
-        text = _SCALE.sub(lambda found: f"e{found[1] or found[2]}", text)
-        for pattern, plain in _LATEX:
-            text = pattern.sub(plain, text)
-        for _ in range(4):  # layers of wrapping; deeper ones stay, and are not a number
-            text, unwrapped = _WRAPPED.subn(r" \1 ", text)
-            if not unwrapped:
-                break
-        text = _PER.sub("/", _POWER.sub(r"^\1", text))
-    text = " ".join(text.split())
-    for mark in _MARKS:
-        if len(text) > 2 * len(mark) and text.startswith(mark) and text.endswith(mark):
-            text = text[len(mark) : -len(mark)].strip()
-    return text[:-1] if text.endswith((".", ",", ";")) and text[-2:-1] not in (".", ",", ";") else text
-
-
-def _spelled(char: str) -> str:
-    """Return the ASCII form of a non-ASCII character: digits of any script, Unicode fractions as ``1/2``."""
-    if char.isascii():
-        return char
-    digit = unicodedata.decimal(char, None)
-    if digit is not None:
-        return str(digit)
-    if unicodedata.category(char) == "No" and "fraction" in unicodedata.name(char, "").lower():
-        return f" {unicodedata.normalize('NFKC', char)} ".replace("\u2044", "/")
-    return char
-
-
 def _value(found: re.Match[str]) -> Fraction | None:
     part = found.groupdict()
-    negative = "-" in part["sign"]
+    negative = "-" in part["sign"] or part["sign"].strip("$ ").lower() in ("minus", "negative")
     if part["top"] is not None:
         bottom = int(part["bottom"])
         value = Fraction(int(part["top"]), bottom) if bottom else None

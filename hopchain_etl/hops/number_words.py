@@ -60,8 +60,9 @@ class _Words:
 
 
 def _number(words: _Words) -> Fraction | None:
-    if words.take("half"):
-        return Fraction(1, 2)
+    if words.take("half"):  # half a dozen
+        words.take("a", "an")
+        return Fraction(1, 2) * _magnitude(words)
     whole = _whole(words)
     if whole is None:
         return None
@@ -76,7 +77,7 @@ def _number(words: _Words) -> Fraction | None:
         top = 1 if words.take("a") else _below_hundred(words) or 0
         bottom = _part(words, top)
         if bottom and top < bottom:
-            return whole + Fraction(top, bottom)
+            return (whole + Fraction(top, bottom)) * _magnitude(words)
         words.at = before
     return Fraction(whole)
 
@@ -128,7 +129,12 @@ def _decimals(words: _Words, whole: int) -> Fraction | None:
     digits = ""
     while word := words.take(*_DIGITS):
         digits += str(_SMALL[word])
-    return Fraction(f"{whole}.{digits}") if digits else None
+    return Fraction(f"{whole}.{digits}") * _magnitude(words) if digits else None
+
+
+def _magnitude(words: _Words) -> int:
+    """Return what follows a number that is not whole and multiplies it, such as million; 1 if nothing does."""
+    return _SINGULAR.get(words.take(*_SINGULAR), 1)
 
 
 def _part(words: _Words, top: int) -> int | None:

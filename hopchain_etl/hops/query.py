@@ -244,12 +244,19 @@ def hop_to_row(hop: Hop) -> dict[str, Any]:
 
 def query_from_row(row: Mapping[str, Any]) -> Query:
     """Return a query from a row of the lake (schemas.QUERIES); raise QueryError if it is invalid."""
-    hops = tuple(hop_from_row(hop, number) for number, hop in enumerate(row["hops"], start=1))
     try:
-        answer = exact_number(row["answer"])
+        hops = tuple(hop_from_row(hop, number) for number, hop in enumerate(row["hops"], start=1))
+        question, expr, combination = row["question"], row["expr"], tuple(row.get("combination") or ())
+        written = row["answer"]
+    except (KeyError, TypeError) as error:
+        raise QueryError(f"not a query: {type(error).__name__}: {error}") from error
+    if not isinstance(question, str) or not isinstance(expr, str):
+        raise QueryError("question and expr must be texts")
+    try:
+        answer = exact_number(written)
     except ValueError as error:
         raise QueryError(f"answer: {error}") from error
-    return Query(row["question"], hops, row["expr"], answer, tuple(row.get("combination") or ()))
+    return Query(question, hops, expr, answer, combination)
 
 
 def decimal_text(number: Fraction) -> str:

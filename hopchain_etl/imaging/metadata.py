@@ -94,6 +94,8 @@ def strip_webp(data: bytes) -> bytes | None:
     images, at = [], 12
     while at + 8 <= end:
         name, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if at + 8 + length > end:  # a chunk that is cut
+            return None
         if name in (b"VP8 ", b"VP8L"):
             images.append(data[at : at + 8 + length] + b"\0" * (length % 2))
         elif name in (b"ALPH", b"ANIM", b"ANMF"):

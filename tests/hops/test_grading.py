@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from fractions import Fraction
 
@@ -11,8 +12,7 @@ from hypothesis import strategies as st
 
 from hopchain_etl.hops.grading import declared_answer, is_correct, parse_number
 from hopchain_etl.hops.query import decimal_text
-from support.declared_numbers import NUMBERS
-from support.graded_completions import COMPLETIONS
+from support.grading_cases import CASES, COMPLETIONS, GROUPS, NUMBERS
 
 
 @pytest.mark.parametrize(("text", "number"), NUMBERS)
@@ -25,10 +25,23 @@ def test_grades_a_completion(completion: str, answer: str, right: bool) -> None:
     assert is_correct(completion, answer) is right
 
 
-def test_the_table_is_long_and_says_nothing_twice() -> None:
-    assert len(NUMBERS) + len(COMPLETIONS) >= 200
-    assert len(set(NUMBERS)) == len(NUMBERS)
-    assert len(set(COMPLETIONS)) == len(COMPLETIONS)
+def test_grades_every_declared_answer_in_a_box_and_pays_no_lenient_reading() -> None:
+    boxed = [case for case in CASES if case.declared]
+    assert len(boxed) > 900
+    assert [case.text for case in boxed if is_correct(case.completion, case.answer) is not case.right] == []
+
+
+def test_the_table_is_long_gives_reasons_and_says_nothing_twice() -> None:
+    assert len(CASES) >= 1_000
+    assert all(len(case.because.why) >= 24 for case in CASES)
+    assert len({(case.completion, case.answer) for case in CASES}) == len(CASES)
+    assert len({group.why for groups in GROUPS.values() for group in groups}) >= 150
+
+
+def test_reports_are_cited_so_that_they_can_be_found() -> None:
+    cited = {group.report for groups in GROUPS.values() for group in groups} - {""}
+    assert len(cited) >= 25
+    assert [report for report in cited if not re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", report)] == []
 
 
 def test_says_what_was_declared_word_for_word() -> None:

@@ -69,6 +69,13 @@ def test_irregular_jpeg_is_left_to_reencoding(junk: bytes) -> None:
     assert strip_jpeg(plain[:2] + junk + plain[2:]) is None
 
 
+def test_webp_whose_picture_is_cut_is_left_to_reencoding() -> None:
+    plain = saved(scene(), "WEBP", lossless=True)
+    assert strip_webp(plain) == plain
+    longer = int.from_bytes(plain[16:20], "little") + 2
+    assert strip_webp(plain[:16] + longer.to_bytes(4, "little") + plain[20:]) is None
+
+
 def test_png_keeps_header_and_pixels_only() -> None:
     plain = saved(scene(), "PNG")
     dirty = saved(scene(), "PNG", exif=exif(), pnginfo=png_text(), icc_profile=SRGB, dpi=(300, 300))

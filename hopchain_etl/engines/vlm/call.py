@@ -10,7 +10,7 @@ from hopchain_etl.engines.base import JSON, InvalidOutputError
 from hopchain_etl.engines.vlm.images import PromptImage, encoded
 
 _RETRY_TEMPERATURE = 0.6  # a greedy (temperature 0) answer would be the same for every seed
-_UNFINISHED = {None, "abort", "error"}  # finish reasons of an answer that the server did not complete
+_UNFINISHED = {"abort", "error"}  # finish reasons of an answer that the server did not complete
 _BEGIN_OF_THINKING, _END_OF_THINKING = "<think>", "</think>"
 _MOST_KEPT = 393_216  # characters, 12 for each of 32,768 tokens; a server may ignore max_tokens
 
@@ -155,9 +155,9 @@ def parse_response(reply: bytes, image_tokens: int, seconds: float) -> ChatRespo
         # vLLM has called it both names; without a reasoning parser it stays in the text, up to the closing tag.
         thinking = str(message.get("reasoning") or message.get("reasoning_content") or "")
         tokens = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise IncompleteResponseError(f"the reply is no chat completion: {reply[:200]!r}") from error
-    if finished in _UNFINISHED:
+    if not isinstance(finished, str) or finished in _UNFINISHED:
         raise IncompleteResponseError(f"the answer was cut: finish_reason {finished!r}")
     if not thinking:
         thinking, text = _split_thinking(text)

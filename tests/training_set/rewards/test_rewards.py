@@ -14,7 +14,7 @@ from hopchain_etl.training_set.rewards import easyr1, grade, text_of
 from hopchain_etl.training_set.rewards.swift import HopChainAccuracy, HopChainFormat, HopChainProcess, orms
 from hopchain_etl.training_set.rewards.trl import accuracy_reward, format_reward, process_reward
 from hopchain_etl.training_set.rewards.verl import compute_score
-from support.graded_completions import COMPLETIONS
+from support.grading_cases import COMPLETIONS
 
 
 def conversation(text: str) -> list[dict[str, Any]]:
