@@ -17,6 +17,7 @@ import sysconfig
 import time
 from pathlib import Path
 
+from hopchain_etl.demo.interrupts import held_back
 from hopchain_etl.demo.s3_folder import (
     GRPC_OFFSET,
     HOST,
@@ -53,12 +54,15 @@ def start(folder: Path, *, port: int | None = None) -> ServerInfo:
             return server.info(pid)
         server = S3Server(folder, choose_port(port, read_state(folder).get("port")))
         prepare_files(server)
-        pid = _launch(server)
+        pid = None
         try:
-            save_state(server, pid)
+            with held_back():
+                pid = _launch(server)
+                save_state(server, pid)
             _wait_until_healthy(server, pid)
         except BaseException:  # Ctrl-C too
-            _end(server, pid)
+            if pid is not None:
+                _end(server, pid)
             raise
         return server.info(pid)
 
