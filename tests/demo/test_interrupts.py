@@ -83,13 +83,18 @@ def test_servers_that_ran_before_are_left_as_they_were(
     monkeypatch.setattr(local_airflow, "_set_up", lambda home, env: None)
     monkeypatch.setattr(demo, "_GRACE_SECONDS", 0.2)
     home = tmp_path / "airflow"
+
+    def fail_after_the_start() -> None:
+        with demo._own_servers(tmp_path, leave=True):
+            local_airflow.start(home, {})
+            raise ValueError("it fails")
+
     try:
         with demo._own_servers(tmp_path):
             local_airflow.start(home, {})
         assert local_airflow.status(home) is None
-        with pytest.raises(ValueError, match="fails"), demo._own_servers(tmp_path, leave=True):
-            local_airflow.start(home, {})
-            raise ValueError("it fails")
+        with pytest.raises(ValueError, match="it fails"):
+            fail_after_the_start()
         assert local_airflow.status(home) is None
         with demo._own_servers(tmp_path, leave=True):
             local_airflow.start(home, {})
