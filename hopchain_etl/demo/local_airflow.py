@@ -189,13 +189,13 @@ def stop(home: Path, *, timeout: float = 30) -> bool:
     if status(home) is None:
         return False
     held = json.loads((home / "running.json").read_text())["processes"]
-    groups = {process[0] for process in held if _runs(*process)}  # each process leads a group of its own
+    sessions = {process[0] for process in held if _runs(*process)}  # each process leads a session of its own
     for number in (signal.SIGTERM, signal.SIGKILL):
-        for group in groups & _live_groups():
+        for pid in _members(sessions):
             with suppress(ProcessLookupError):
-                os.killpg(group, number)
+                os.kill(pid, number)
         deadline = time.monotonic() + timeout
-        while groups & _live_groups() and time.monotonic() < deadline:
+        while _members(sessions) and time.monotonic() < deadline:
             time.sleep(0.2)
     (home / "running.json").unlink()
     return True
@@ -247,10 +247,10 @@ def _started(pid: int) -> str | None:
     return fields[19] if fields and fields[0] != "Z" else None
 
 
-def _live_groups() -> set[int]:
-    """Return every process group that has a process which has not ended: a child may outlive its leader."""
-    told = (_stat(place) for place in Path("/proc").glob("[0-9]*"))
-    return {int(fields[2]) for fields in told if fields and fields[0] != "Z"}
+def _members(sessions: set[int]) -> list[int]:
+    """Return the live processes of some sessions. A task leads a process group, and may outlive its parents."""
+    told = ((int(place.name), _stat(place)) for place in Path("/proc").glob("[0-9]*"))
+    return [pid for pid, fields in told if fields and fields[0] != "Z" and int(fields[3]) in sessions]
 
 
 def _stat(process: Path) -> list[str] | None:

@@ -15,11 +15,13 @@ import pytest
 from hopchain_etl.demo import demo, local_airflow
 from hopchain_etl.demo.interrupts import STOPPED, held_back
 
-# In the place of Airflow: deaf to Ctrl-C, and with a child that SIGTERM does not end either.
+# In the place of Airflow: deaf to Ctrl-C, and with a child in a process group of its own, as a task has one, that
+# SIGTERM does not end either.
 STUBBORN = """
 import os, signal, time
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 if os.fork() == 0:
+    os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 time.sleep(600)
 """
