@@ -47,8 +47,8 @@ def held_back() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number in came[:1]:
-            os.kill(os.getpid(), number)
+        for first in came[:1]:
+            os.kill(os.getpid(), first)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
