@@ -116,7 +116,7 @@ def _demo(folder: Path) -> None:
         open_store(Settings().labels).put(INSTANCES.name, INSTANCES.read_bytes())
     with clock.step("airflow_ready", "Airflow ready"):
         local_airflow.wait_until_healthy(airflow)
-    runs = {
+    runs: dict[str, dict[str, Any]] = {
         "hopchain_build": {"shard_size": _SHARD_SIZE, "intakes": "all"},
         "hopchain_release": {"policy": "unreviewed"},
     }

@@ -54,17 +54,17 @@ def start(folder: Path, *, port: int | None = None) -> ServerInfo:
             return server.info(pid)
         server = S3Server(folder, choose_port(port, read_state(folder).get("port")))
         prepare_files(server)
-        pid = None
+        launched: list[int] = []
         try:
             with held_back():
-                pid = _launch(server)
-                save_state(server, pid)
-            _wait_until_healthy(server, pid)
+                launched.append(_launch(server))
+                save_state(server, launched[0])
+            _wait_until_healthy(server, launched[0])
         except BaseException:  # Ctrl-C too
-            if pid is not None:
+            for pid in launched:
                 _end(server, pid)
             raise
-        return server.info(pid)
+        return server.info(launched[0])
 
 
 def make_bucket(info: ServerInfo, name: str) -> None:
