@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from rich.table import Table
 
 from hopchain_etl.demo import local_airflow, s3_server
 from hopchain_etl.demo.evaluation import evaluate
+from hopchain_etl.demo.interrupts import interruptible
 from hopchain_etl.demo.labels import INSTANCES
 from hopchain_etl.demo.local_airflow import AirflowServer
 from hopchain_etl.demo.s3_folder import ServerInfo
@@ -39,6 +40,7 @@ from hopchain_etl.training_set.verify import verify
 FOLDER = Path(".demo")
 _IMAGES = 36  # so that all photos fit into two thirds of them
 _SHARD_SIZE = 9  # as many shards for each of the tasks that run side by side
+_GRACE_SECONDS = 8.0  # of an interrupted Airflow, before it is killed
 _CONNECTION = "hopchain_s3"
 _console = Console()
 
@@ -61,12 +63,52 @@ class Clock:
 
 
 def main() -> None:
-    """Run the demo, print the funnel and the file locations, and write ``.demo/summary.json``."""
+    """Run the demo, print the funnel and the file locations, and write ``.demo/summary.json``.
+
+    What it started has stopped at its end, however it ends; after Ctrl-C and SIGTERM it exits with 130.
+    """
     folder = FOLDER.resolve()
+    with interruptible("Stopped. What is done is kept in .demo; make demo goes on from there."), _own_servers(folder):
+        _demo(folder)
+
+
+def up() -> None:
+    """Leave S3 and Airflow running, and print their URLs and the users with passwords.
+
+    If it fails or is interrupted before both are ready, what it started is stopped.
+    """
+    folder = FOLDER.resolve()
+    with interruptible("Stopped. make up starts it again."), _own_servers(folder, leave=True):
+        airflow = up_airflow(folder, up_stores(folder))
+        with _console.status("Airflow starting"):
+            local_airflow.wait_until_healthy(airflow)
+    table = Table("user", "password", title=f"Airflow: {airflow.url}")
+    for user, password in airflow.passwords.items():
+        table.add_row(user, password)
+    _console.print(table)
+    _console.print(f"For a shell:  [bold]source {folder / 'env.sh'}[/]   then  hopchain status")
+    _console.print("Stop with:    [bold]make clean[/] (removes .demo too)")
+
+
+@contextmanager
+def _own_servers(folder: Path, *, leave: bool = False) -> Iterator[None]:
+    """Stop in the end the servers that were not running before; with ``leave`` only if the block does not succeed."""
+    with ExitStack() as stops:
+        if s3_server.status(folder / "s3") is None:
+            stops.callback(s3_server.stop, folder / "s3")
+        if local_airflow.status(folder / "airflow") is None:
+            stops.callback(local_airflow.stop, folder / "airflow", timeout=_GRACE_SECONDS)
+        yield
+        if leave:
+            stops.pop_all()
+
+
+def _demo(folder: Path) -> None:
     clock = Clock()
     with clock.step("s3", "S3 server"):
         server = up_stores(folder)
     with clock.step("airflow_start", "Airflow starting"):
+        is_ours = local_airflow.status(folder / "airflow") is None
         airflow = up_airflow(folder, server)
     with clock.step("photos", "sample photos into the source bucket"):
         samples = write_samples(folder / "photos", count=_IMAGES)
@@ -74,12 +116,18 @@ def main() -> None:
         open_store(Settings().labels).put(INSTANCES.name, INSTANCES.read_bytes())
     with clock.step("airflow_ready", "Airflow ready"):
         local_airflow.wait_until_healthy(airflow)
-    with clock.step("build", "Airflow runs hopchain_build"):
-        airflow.run_dag("hopchain_build", {"shard_size": _SHARD_SIZE, "intakes": "all"})
-    with clock.step("release", "Airflow runs hopchain_release"):
-        airflow.run_dag("hopchain_release", {"policy": "unreviewed"})
-    with clock.step("stop", "Airflow stopping"):
-        local_airflow.stop(folder / "airflow")
+    runs: dict[str, dict[str, Any]] = {
+        "hopchain_build": {"shard_size": _SHARD_SIZE, "intakes": "all"},
+        "hopchain_release": {"policy": "unreviewed"},
+    }
+    for dag, conf in runs.items():
+        with clock.step(dag.removeprefix("hopchain_"), f"Airflow runs {dag}"):
+            if is_ours:
+                airflow.give_up_runs(dag)
+            airflow.run_dag(dag, conf)
+    if is_ours:
+        with clock.step("stop", "Airflow stopping"):
+            local_airflow.stop(folder / "airflow")
     settings = Settings()
     tag = releases(settings)[-1]["tag"]
     with clock.step("pull", f"a training team pulls {tag}"):
@@ -99,20 +147,6 @@ def main() -> None:
     if checked.failures:
         raise SystemExit(f"{sum(checked.failures.values())} rows failed verification: {checked.failures}")
     print(json.dumps(summary))
-
-
-def up() -> None:
-    """Leave S3 and Airflow running, and print their URLs and the users with passwords."""
-    folder = FOLDER.resolve()
-    airflow = up_airflow(folder, up_stores(folder))
-    with _console.status("Airflow starting"):
-        local_airflow.wait_until_healthy(airflow)
-    table = Table("user", "password", title=f"Airflow: {airflow.url}")
-    for user, password in airflow.passwords.items():
-        table.add_row(user, password)
-    _console.print(table)
-    _console.print(f"For a shell:  [bold]source {folder / 'env.sh'}[/]   then  hopchain status")
-    _console.print("Stop with:    [bold]make clean[/] (removes .demo too)")
 
 
 def down() -> None:
@@ -251,4 +285,4 @@ def _print_summary(folder: Path, levels: list[Level], summary: dict[str, Any], t
     )
     _console.print(f"Report:       {folder / 'report.html'}\nEvaluation:   {folder / 'evaluation' / 'comparison.html'}")
     _console.print(f"Training set: {folder / 'pulled' / 'training_set'}")
-    _console.print("Next:         make up (the Airflow UI), hopchain --help, add photos to s3://hopchain/photos")
+    _console.print("Next:         make up (S3 and the Airflow UI), add photos to s3://hopchain/photos, hopchain --help")

@@ -16,10 +16,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hopchain_etl.demo.interrupts import held_back
 from hopchain_etl.project_files import project_file
 
 ANNOTATORS = ("ann", "ben", "cleo", "dan")
@@ -86,6 +88,13 @@ class AirflowServer:
             time.sleep(1)
         raise AirflowServerError(f"{dag_id} did not end within {timeout:.0f} s; see {self.home / 'logs'}")
 
+    def give_up_runs(self, dag_id: str) -> None:
+        """Mark the runs that an interrupted demo left unfinished as failed: a DAG has one run at a time."""
+        self._until_parsed(dag_id)
+        runs = self.call("GET", f"dags/{dag_id}/dagRuns?state=running&state=queued")["dag_runs"]
+        for run in runs:
+            self.call("PATCH", f"dags/{dag_id}/dagRuns/{run['dag_run_id']}", {"state": "failed"})
+
     def _until_parsed(self, dag_id: str) -> None:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
@@ -117,8 +126,9 @@ def start(home: Path, env: Mapping[str, str]) -> AirflowServer:
         _write_private(home / "passwords.json", json.dumps(words))
     full = {**os.environ, **_configuration(server), **env}
     _set_up(home, full)
-    processes = [_launch(server, part, full) for part in _PARTS]
-    _write_private(home / "running.json", json.dumps({"port": server.port, "processes": processes}))
+    with held_back():
+        processes = [_launch(server, part, full) for part in _PARTS]
+        _write_private(home / "running.json", json.dumps({"port": server.port, "processes": processes}))
     return server
 
 
@@ -172,16 +182,20 @@ def status(home: Path) -> AirflowServer | None:
 
 
 def stop(home: Path, *, timeout: float = 30) -> bool:
-    """Stop the Airflow in ``home`` and all its child processes; return whether one ran."""
+    """Stop the Airflow in ``home`` and all its child processes; return whether one ran.
+
+    What has not ended ``timeout`` seconds after SIGTERM is killed.
+    """
     if status(home) is None:
         return False
-    processes = json.loads((home / "running.json").read_text())["processes"]
+    held = json.loads((home / "running.json").read_text())["processes"]
+    sessions = {process[0] for process in held if _runs(*process)}  # each process leads a session of its own
     for number in (signal.SIGTERM, signal.SIGKILL):
-        for process in processes:
-            if _runs(*process):
-                os.killpg(process[0], number)
+        for pid in _members(sessions):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
         deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline and any(_runs(*process) for process in processes):
+        while _members(sessions) and time.monotonic() < deadline:
             time.sleep(0.2)
     (home / "running.json").unlink()
     return True
@@ -229,11 +243,22 @@ def _started(pid: int) -> str | None:
     Together with the process id it identifies the process. Its environment cannot be used for this, because
     servers that set their process title overwrite it.
     """
+    fields = _stat(Path(f"/proc/{pid}"))
+    return fields[19] if fields and fields[0] != "Z" else None
+
+
+def _members(sessions: set[int]) -> list[int]:
+    """Return the live processes of some sessions. A task leads a process group, and may outlive its parents."""
+    told = ((int(place.name), _stat(place)) for place in Path("/proc").glob("[0-9]*"))
+    return [pid for pid, fields in told if fields and fields[0] != "Z" and int(fields[3]) in sessions]
+
+
+def _stat(process: Path) -> list[str] | None:
+    """Return what the kernel tells about a process, from its state on; None if it is gone."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (process / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return fields[19] if fields[0] != "Z" else None
 
 
 def _runs(pid: int, started: str | None) -> bool:

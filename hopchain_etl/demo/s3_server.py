@@ -17,6 +17,7 @@ import sysconfig
 import time
 from pathlib import Path
 
+from hopchain_etl.demo.interrupts import held_back
 from hopchain_etl.demo.s3_folder import (
     GRPC_OFFSET,
     HOST,
@@ -53,14 +54,17 @@ def start(folder: Path, *, port: int | None = None) -> ServerInfo:
             return server.info(pid)
         server = S3Server(folder, choose_port(port, read_state(folder).get("port")))
         prepare_files(server)
-        pid = _launch(server)
+        launched: list[int] = []
         try:
-            save_state(server, pid)
-            _wait_until_healthy(server, pid)
+            with held_back():
+                launched.append(_launch(server))
+                save_state(server, launched[0])
+            _wait_until_healthy(server, launched[0])
         except BaseException:  # Ctrl-C too
-            _end(server, pid)
+            for pid in launched:
+                _end(server, pid)
             raise
-        return server.info(pid)
+        return server.info(launched[0])
 
 
 def make_bucket(info: ServerInfo, name: str) -> None:

@@ -22,6 +22,7 @@ from hopchain_etl.release.decontaminate import benchmark_files
 from hopchain_etl.settings import BenchmarkSettings, Settings
 from hopchain_etl.stages.resources import RESOURCES
 from hopchain_etl.takedown.photos import unfinished
+from hopchain_etl.training_set.ownership import foreign_repository
 
 _SECONDS = 30.0
 
@@ -128,7 +129,7 @@ def registry(settings: Settings) -> Iterator[Finding]:
             "set HOPCHAIN_REGISTRY__GIT_URL and HOPCHAIN_REGISTRY__REMOTE__URI",
         )  # fmt: skip
         return
-    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
     command = ["git", "ls-remote", "--", url]
     url = re.sub(r"//[^/@\s]*@", "//", url)  # remove the password from messages
     try:
@@ -136,7 +137,9 @@ def registry(settings: Settings) -> Iterator[Finding]:
     except (OSError, subprocess.TimeoutExpired) as error:
         yield Finding("git registry", "missing", f"{url}: {error}", "install git; check the address")
         return
-    if done.returncode:
+    if foreign := foreign_repository(done.stderr):
+        yield Finding("git registry", "missing", foreign.detail, foreign.remedy)
+    elif done.returncode:
         message = re.sub(r"//[^/@\s]*@", "//", (done.stderr.strip().splitlines() or ["no message"])[-1])
         yield Finding(
             "git registry", "missing", f"{url}: {message}", "create it with `git init --bare`, or grant access to it"

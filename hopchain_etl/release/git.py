@@ -21,6 +21,7 @@ from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.lake.s3_store import credentials_from_connection
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import S3Settings, Settings
+from hopchain_etl.training_set.ownership import foreign_repository
 
 REMOTE = "storage"
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -165,6 +166,8 @@ class GitRepo:
         )
         if done.returncode:
             output = _without_secrets((done.stderr + done.stdout).strip(), env)
+            if foreign := foreign_repository(output):
+                raise RegistryError(f"the registry {foreign.detail}; {foreign.remedy}")
             arguments = " ".join(part for part in command[1:] if part not in _PLAIN_GIT)
             raise RegistryError(f"{Path(command[0]).name} {arguments} failed ({done.returncode}): {output[-2000:]}")
         return done.stdout

@@ -14,6 +14,8 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from hopchain_etl.training_set.ownership import foreign_repository
+
 log = logging.getLogger(__name__)
 
 FILE = "withdrawn.json"
@@ -64,7 +66,7 @@ def _clone(path: Path) -> Path | None:
 
 def _git(root: Path, *args: str) -> str | None:
     """Return the output of git, None if it fails or is not installed."""
-    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(
             ["git", *args], cwd=root, capture_output=True, text=True, check=False, timeout=_SECONDS, env=env,
@@ -72,4 +74,6 @@ def _git(root: Path, *args: str) -> str | None:
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None
+    if foreign := foreign_repository(done.stderr):
+        log.warning("%s: withdrawn photos are not known; %s", foreign.detail, foreign.remedy)
     return done.stdout if done.returncode == 0 else None

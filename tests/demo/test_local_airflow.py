@@ -31,6 +31,10 @@ def test_it_starts_answers_and_leaves_nothing_behind(tmp_path: Path) -> None:
         server._until_parsed("hopchain_build")
         with pytest.raises(AirflowServerError, match="404"):
             server.call("GET", "dags/no_such_dag")
+        runs = "dags/hopchain_build/dagRuns"
+        left = server.call("POST", runs, {"logical_date": None, "conf": {}})["dag_run_id"]  # waits: the DAG is paused
+        server.give_up_runs("hopchain_build")
+        assert server.call("GET", f"{runs}/{left}")["state"] == "failed"
         assert (home / "passwords.json").stat().st_mode & 0o077 == 0
         pids = [pid for pid, _ in json.loads((home / "running.json").read_text())["processes"]]
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hopchain_etl.doctor import Finding, examine
+from hopchain_etl.doctor import Finding, examine, places
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore, StoreError
 from hopchain_etl.lake.s3_store import S3Store
@@ -117,6 +117,19 @@ def test_what_is_missing_is_said_with_a_remedy_and_the_exit_code(bucket: S3Locat
     assert findings["git registry"]["state"] == "missing"
     assert "secret" not in done.stdout + done.stderr
     assert all(one["remedy"] for one in findings.values() if one["state"] == "missing")
+
+
+def test_a_registry_of_another_user_is_said_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # as if its files were another user's
+    place = tmp_path / "registry.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", str(place)], check=True)
+    registry = {"git_url": str(place), "remote": {"uri": "s3://bucket/dvc"}}
+    (finding,) = places.registry(Settings.model_validate({"registry": registry}))
+    assert (finding.what, finding.state) == ("git registry", "missing")
+    assert finding.detail.startswith(f"{place} belongs to another user")
+    assert f"git config --global --add safe.directory {place}" in finding.remedy
+    assert "init" not in finding.remedy
 
 
 @pytest.mark.s3

@@ -94,3 +94,15 @@ def test_a_folder_that_is_no_clone_of_a_registry_asks_nobody(clone: Path, tmp_pa
     assert not ask_registry(clone)
     assert withdrawn_among(clone, [gone]) == set()
     assert len(TrainingSet(clone)) == 6
+
+
+def test_a_clone_of_another_user_says_why_nothing_is_known(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask_registry(clone)
+    gone = training_row(1)["image_id"]
+    assert withdrawn_among(clone, [gone]) == {gone}
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # as if its files were another user's
+    assert withdrawn_among(clone, [gone]) == set()
+    (told,) = {record.getMessage() for record in caplog.records}
+    assert f"git config --global --add safe.directory {clone}" in told
