@@ -10,9 +10,9 @@ a tenth of that. Each of these runs in a fresh process, over both:
 - ``release``: snapshot, selection and rows of a version with about 1,000 questions, those of the newest photos. Four
   people answered each question of the lake, and did not agree about the others.
 
-Before that, one such night, collect and release make the views, as the first after an upgrade do (``first_seconds``). The last
-line is JSON. ``growth`` is how many times as many requests and seconds the large lake needs; the goals are at most 100
-requests and 30 seconds for noop, 60 requests for collect, 1 GB, and a growth of 1.5.
+Before that, one such night, collect and release make the views, as the first after an upgrade do (``first_seconds``).
+The last line is JSON. ``growth`` is how many times as many requests and seconds the large lake needs; the goals are at
+most 100 requests and 30 seconds for noop, 60 requests for collect, 1 GB, and a growth of 1.5.
 """
 
 from __future__ import annotations
