@@ -1,4 +1,4 @@
-.PHONY: help demo up test explore test-browser lint format clean bench truth played erring-author mutations docs constraints test-engines test-trainers test-harnesses grading-page fuzz train-demo train-demo-small bench-vlm bench-sam3
+.PHONY: help demo up test explore test-browser lint format clean bench truth played erring-author mutations mutants docs constraints test-engines test-trainers test-harnesses grading-page fuzz train-demo train-demo-small bench-vlm bench-sam3
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -144,6 +144,9 @@ erring-author: .venv/ready ## an author that errs at given rates: the share of w
 
 mutations: .venv/ready ## 1,000 good queries mutated in many ways: do the checks reject them
 	$(BIN)/python -m benchmarks.mutations
+
+mutants: .venv/ready ## changes of our code, drawn at random: does a test fail for each; N=20 a package, SEED=0, PACKAGES="hops lake"
+	$(BIN)/python -m benchmarks.mutants --number $(or $(N),20) --seed $(or $(SEED),0) $(PACKAGES)
 
 docs: .venv/ready ## write the generated parts of docs/ and build the site into docs/_build; broken links fail
 	$(BIN)/python docs/generate.py

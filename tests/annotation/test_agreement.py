@@ -1,4 +1,4 @@
-"""Cohen's kappa: his own example, and what holds for any two raters."""
+"""Alpha and kappa: the examples of those who made them, and what holds for any raters; the figures of a batch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopchain_etl.annotation.agreement import kappa
+from hopchain_etl.annotation.agreement import alpha, kappa, measure
+from hopchain_etl.annotation.votes import Vote
+from hopchain_etl.hops.consensus import ConsensusRule
 
 PAIRS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), max_size=40)
 
@@ -31,3 +33,62 @@ def test_kappa_does_not_depend_on_order_or_on_who_is_first(pairs: list[tuple[str
     found = kappa(pairs)
     assert found == kappa(pairs[::-1]) == kappa([(b, a) for a, b in pairs])
     assert found is None or -1 <= found <= 1
+
+
+def test_krippendorffs_own_examples() -> None:
+    # Krippendorff (2011), section B: two observers, twelve units; section C: four observers, some values missing.
+    assert alpha(zip("aabbdcccedda", "babbbccceddd", strict=True)) == pytest.approx(0.692, abs=5e-4)
+    observers = "123321412...", "1233224125.3", ".3332342251.", "12332441251."
+    units = [[value for value in unit if value != "."] for unit in zip(*observers, strict=True)]
+    assert alpha(units) == pytest.approx(0.743, abs=5e-4)
+
+
+def test_alpha_of_full_agreement_and_of_nothing_to_compare() -> None:
+    assert alpha(["aa", "bb"]) == 1
+    assert alpha(["ab", "ba"]) == pytest.approx(-0.5)
+    assert alpha(["aa", "bb", "c", ""]) == 1, "units with one rater do not count"
+    assert alpha([]) is alpha(["a", "b"]) is alpha(["aa", "aa"]) is None
+
+
+def vote(query: str, seat: int, annotator: str, answer: str | None, *, second: int = 0, seconds: float = 1.0) -> Vote:
+    return Vote(
+        query_id=query, seat=seat, rev=1, annotator=annotator, answer=answer, seconds=seconds,
+        reject_reason=None if answer else "unclear", answered_at=f"2026-01-01T00:00:{second:02}",
+    )  # fmt: skip
+
+
+def test_the_figures_of_a_batch() -> None:
+    votes = {
+        "kept": [vote("kept", 1, "ann", "4", seconds=2.04), vote("kept", 2, "ben", "4.0", second=1)],
+        "differs": [vote("differs", 1, "ann", "5", seconds=4.04), vote("differs", 2, "ben", "5", second=1)],
+        "split": [vote("split", 1, "ann", "6", second=1, seconds=6), vote("split", 2, "ben", None)],
+        "refused": [vote("refused", 1, "ann", None, seconds=10), vote("refused", 2, "ben", None, second=1)],
+        "open": [vote("open", 1, "cleo", "7")],
+    }
+    checks = [
+        {"annotator": "ann", "right": True},
+        {"annotator": "ann", "right": True},
+        {"annotator": "ann", "right": False},
+        {"annotator": "ann", "skipped": True},
+        {"annotator": "dora", "right": True},
+    ]
+    programs = {"kept": "4", "differs": "6", "split": "6", "open": "7"}
+    found = measure(votes, ConsensusRule(2, 2), ["kept", "split", "open", "none"], programs, checks, ["ben"])
+    people = {one.pop("annotator"): one for one in found.pop("annotators")}
+    assert found == {
+        "decided": 4,
+        "unanimous_share": 0.5,  # people who all refuse keep nothing
+        "alpha_first_two": 0.6957,  # 4 4, 5 5, 6 and a refusal, two refusals: 1 - 7 * 2 / (64 - 18)
+        "alpha_full": 0.4,  # of 4 4, and of 6 and a refusal: 1 - 3 * 2 / (16 - 6)
+        "full_queries": 2,
+        "program_differs_share": 0.5,
+        "reject_reasons": {"unclear": 3},
+    }
+    assert list(people) == ["ann", "ben", "cleo", "dora"]
+    assert people["ann"] == {
+        "answers": 4, "rejects": 1, "agree_with_rest": 0.75, "gold_right": 2, "gold_asked": 3,
+        "median_seconds": 5.0, "voided": False,
+    }  # fmt: skip
+    assert (people["ben"]["rejects"], people["ben"]["voided"], people["ben"]["gold_asked"]) == (2, True, 0)
+    assert people["cleo"]["agree_with_rest"] is None
+    assert (people["dora"]["answers"], people["dora"]["median_seconds"]) == (0, None)

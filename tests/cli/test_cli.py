@@ -33,7 +33,10 @@ def test_a_run_that_is_stopped_goes_on_and_can_be_looked_at(bucket: S3Location, 
     source.put("empty.jpg", b"")
 
     running = subprocess.Popen([*HOPCHAIN, "run", "--intake", "one"], env=env, stderr=subprocess.PIPE, text=True)
-    time.sleep(7)  # somewhere in ingest or detect
+    lake = open_store(S3Settings(uri=f"s3://{bucket.bucket}/lake", endpoint_url=bucket.endpoint_url, path_style=True))
+    while not list(lake.list_objects("")):  # from then on, somewhere in ingest or detect
+        assert running.poll() is None
+        time.sleep(0.1)
     running.send_signal(signal.SIGINT)
     said = running.communicate(timeout=120)[1]
     assert running.returncode in (0, 130), said

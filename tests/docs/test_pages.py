@@ -38,6 +38,11 @@ def blocks(language: str, text: str = EVERYTHING) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.S)
 
 
+def links(page: Path) -> list[str]:
+    """What the links of a page lead to, but for those to other sites."""
+    return re.findall(r"\]\((?!https?:)([^)]+)\)", TEXTS[page])
+
+
 def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as code forges and MyST make them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
@@ -48,9 +53,14 @@ def test_the_readme_is_short() -> None:
     assert len(TEXTS[ROOT / "README.md"].splitlines()) <= 150
 
 
+def test_pages_and_their_links_are_found() -> None:
+    assert len(PAGES) > 30
+    assert sum(len(links(page)) for page in PAGES) > 100
+
+
 @each_page
 def test_every_link_leads_somewhere(page: Path) -> None:
-    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", TEXTS[page]):
+    for link in links(page):
         name, _, anchor = link.partition("#")
         target = (page.parent / name) if name else page
         assert target.exists(), link
@@ -58,11 +68,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_every_page_can_be_found() -> None:
-    linked = {
-        (page.parent / link).resolve()
-        for page in PAGES
-        for link in re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", TEXTS[page])
-    }
+    linked = {(page.parent / link.partition("#")[0]).resolve() for page in PAGES for link in links(page)}
     assert [page for page in PAGES if page.parent != ROOT and page.name != "index.md" and page not in linked] == []
 
 
@@ -99,7 +105,9 @@ def test_every_make_target_exists() -> None:
 
 def test_every_variable_is_a_setting() -> None:
     known = {row.variable for row in described()}
-    for name in set(re.findall(r"HOPCHAIN_[A-Z0-9]+__[A-Z0-9_]+", EVERYTHING)) - known:
+    named = set(re.findall(r"HOPCHAIN_[A-Z0-9]+__[A-Z0-9_]+", EVERYTHING))
+    assert len(named & known) > 100
+    for name in named - known:
         # A section's name, with dots for any of its settings, or the way to write one.
         assert any(one.startswith(f"{name}__") or one == name for one in known) or f"{name}..." in EVERYTHING, name
 
@@ -126,7 +134,9 @@ def test_every_name_exists() -> None:
 
 def test_every_path_in_backticks_exists() -> None:
     folders = "hopchain_etl|dags|plugins|tests|benchmarks|docs|expectations"
-    for name in set(re.findall(rf"`((?:{folders})/[\w./-]*)`", EVERYTHING)):
+    named = set(re.findall(rf"`((?:{folders})/[\w./-]*)`", EVERYTHING))
+    assert len(named) > 50
+    for name in named:
         assert (ROOT / name).exists() or name == "docs/_build", name
 
 
@@ -136,7 +146,9 @@ def test_every_test_that_is_named_exists() -> None:
     alone = set(re.findall(r"`(test_\w+)`", EVERYTHING))
     assert len(alone) > 5
     assert alone <= defined, alone - defined
-    for path, name in re.findall(r"(tests/[\w/]+\.py)::(test_\w+)", EVERYTHING):
+    in_files = re.findall(r"(tests/[\w/]+\.py)::(test_\w+)", EVERYTHING)
+    assert in_files
+    for path, name in in_files:
         assert f"def {name}(" in files[ROOT / path], name
 
 
@@ -148,7 +160,7 @@ def test_what_is_imported_in_examples_exists() -> None:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hopchain_etl.")
         for one in node.names
     ]
-    assert imported
+    assert len(imported) > 5
     for module, name in imported:
         assert hasattr(importlib.import_module(module), name), f"{module}: {name}"
 
@@ -157,6 +169,7 @@ def test_the_signatures_are_those_of_the_code() -> None:
     text = TEXTS[DOCS / "python-api.md"]
     homes = dict(re.findall(r"^\| `(\w+)` \| `(hopchain_etl[\w.]*):\w+`", text, re.M))
     signatures = re.findall(r"```text\n(\w+)\((.*)\)\n```", text)
+    assert signatures
     assert {name for name, _ in signatures} == set(homes)
     for name, written in signatures:
         real = inspect.signature(getattr(importlib.import_module(homes[name]), name)).parameters
@@ -184,6 +197,7 @@ def test_every_folder_of_the_tree_has_its_line() -> None:
     text = TEXTS[DOCS / "architecture.md"]
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     folders = {str(Path(name).parent) for name in listed.splitlines()} - {"."}
+    assert len(folders) > 50
     package = {folder.removeprefix("hopchain_etl/") for folder in folders if folder.startswith("hopchain_etl/")}
     mirrored = {f"tests/{folder}" for folder in package} | {"tests/dags", "tests/docs", "tests/end_to_end"}
     outside = (folder for folder in folders if not folder.startswith("hopchain_etl"))
@@ -228,6 +242,7 @@ def test_no_host_names_of_package_indexes_and_no_paths_of_a_machine() -> None:
     home = re.compile(r"(^|[\s\"'(=])/(home|root|work|Users)/[a-z]")
     names = ("pyproject.toml", "constraints.txt", "Makefile", ".ci/run", "dvc.yaml", "docs/conf.py", "docs/generate.py")
     code = [*(ROOT / "hopchain_etl").rglob("*.py"), *(ROOT / "dags").glob("*.py")]
+    assert len(code) > 200
     for path in [*PAGES, *(ROOT / name for name in names), *code]:
         text = path.read_text(encoding="utf-8")
         assert not index.search(text), path

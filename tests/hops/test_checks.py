@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopchain_etl.hops.checks import DRAFT_RULES, PROOF_RULES, RULES, check, check_draft
+from hopchain_etl.hops.checks import (
+    DRAFT_RULES,
+    PROOF_RULES,
+    RULES,
+    check,
+    check_again,
+    check_draft,
+    count_conditions,
+    is_sound,
+    variant_rules,
+)
 from hopchain_etl.hops.query import Hop, Query, Read, Relation, hop_from_row, hop_to_row, query_id
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.verdict import Verdict
@@ -104,6 +114,7 @@ def test_a_good_query_passes_everything() -> None:
 @pytest.mark.parametrize(("reason", "broken"), BROKEN, ids=[f"{n}-{reason}" for n, (reason, _) in enumerate(BROKEN)])
 def test_each_rule_refuses_what_it_is_there_for(reason: str, broken: Callable[[], Query]) -> None:
     assert reason in reasons(broken())
+    assert not is_sound(broken(), SCENE)
 
 
 def test_every_rule_has_a_case() -> None:
@@ -300,3 +311,48 @@ def test_hops_survive_the_lake() -> None:
 def test_a_query_is_known_by_image_and_wording_alone() -> None:
     assert query_id("a", "What  is A?") == query_id("a", "what is a? ")
     assert query_id("a", "What is A?") != query_id("b", "What is A?")
+
+
+def doubting(*unsure: str) -> Scene:
+    """SCENE, where some instances may be nothing."""
+    some = tuple(replace(one, certain=one.id not in unsure) for one in SCENE.instances)
+    return Scene(some, WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize(("unsure", "share"), [((), 0.0), ((FIGS,), 0.2), (("t600-100",), 0.2), ((SEVENTEEN,), 0.4)])
+def test_the_open_share_is_that_of_the_hops_that_code_does_not_confirm(unsure: tuple[str, ...], share: float) -> None:
+    found = check_draft(GOOD, doubting(*unsure))
+    assert (found.violations, found.open_share) == ([], share)
+    assert is_sound(GOOD, doubting(*unsure)) is (not unsure)
+
+
+@pytest.mark.parametrize(
+    ("by", "unsure", "reasons", "share"),
+    [
+        ("", (), [], 0.0),
+        ("ccccc", (), [], 0.0),
+        ("ccccc", ("t600-100",), ["ambiguous_reference"], 0.0),  # by code alone: it must be proven
+        ("", ("t600-100",), ["ambiguous_reference"], 0.0),  # not known by whom
+        ("cccce", ("t600-100",), [], 0.2),
+        ("ccecn", ("t600-100",), [], 0.4),
+        ("cceen", (), [], 0.6),  # code could confirm more
+        ("eeeee", ("t600-100",), [], 1.0),
+        ("ccecc", ("t600-100",), ["wrong_confirmation"], 0.2),  # not the fifth
+        ("ccce", (), ["wrong_confirmation"], 0.25),  # of five hops
+    ],
+)
+def test_a_stored_query_is_held_to_what_is_said_of_its_hops(
+    by: str, unsure: tuple[str, ...], reasons: list[str], share: float
+) -> None:
+    names = {"c": "code", "e": "eyes", "n": "nobody"}
+    confirmed = [{"by": names[one], "looks": 0} for one in by]
+    for stated in [confirmed, None] if not by else [confirmed]:
+        found, unchecked = check_again(GOOD, doubting(*unsure), stated)
+        assert ([one.reason for one in found], unchecked) == (reasons, share)
+    assert (variant_rules(confirmed) == variant_rules(None)) is (set(by) <= {"c"})
+
+
+def test_conditions_are_counted_by_how_they_turn_out() -> None:
+    exprs = ["h2+if(h5>9,3,1)", "h2+if(h5>1,3,1)*if(h2>1,1,2)", "h2+if(h5>1,1,2)", "h2+h3", "if(h5>9,"]
+    assert count_conditions(replace(GOOD, expr=expr) for expr in exprs) == (3, 1)
+    assert count_conditions([]) == (0, 0)

@@ -24,11 +24,11 @@ LIMITS = Limits(min_side=5)
 
 @pytest.fixture
 def pool() -> Iterator[DecodePool]:
-    with DecodePool(2, LIMITS, timeout=3, memory=2 << 30, function=moody) as pool:
+    with DecodePool(2, LIMITS, timeout=60, memory=2 << 30, function=moody) as pool:
         yield pool
 
 
-def gone(pid: int, seconds: float = 10) -> bool:
+def gone(pid: int, seconds: float = 60) -> bool:
     """Return whether the process ends in time; a zombie that nobody waits for has ended."""
     status, until = Path(f"/proc/{pid}/stat"), time.monotonic() + seconds
     while time.monotonic() < until:
@@ -91,12 +91,10 @@ def test_a_worker_killed_while_idle_costs_nothing() -> None:
 def test_a_hang_is_cut_short_and_its_worker_replaced() -> None:
     with DecodePool(1, LIMITS, timeout=1, function=moody) as pool:
         first = pool.submit(b"fine").result().width
-        started = time.monotonic()
         with pytest.raises(ImageRejectedError) as caught:
-            pool.submit(b"sleep:60").result()
+            pool.submit(b"sleep:600").result()
         assert caught.value.reason is RejectReason.DECODER_TIMEOUT
-        assert time.monotonic() - started < 5
-        assert gone(first)
+        assert gone(first), "sooner than the decoder would have ended"
         assert pool.submit(b"fine").result().width != first
 
 
@@ -140,7 +138,7 @@ def test_close_waits_and_leaves_no_process() -> None:
     futures = [pool.submit(b"sleep:0.2") for _ in range(4)]
     pool.close()
     pids = {future.result(timeout=0).width for future in futures}
-    assert all(gone(pid, 0.5) for pid in pids)
+    assert all(gone(pid) for pid in pids)
     pool.close()
     with pytest.raises(RuntimeError, match="closed"):
         pool.submit(b"late")
@@ -156,11 +154,10 @@ def test_an_error_inside_the_block_cancels_what_waits() -> None:
                 time.sleep(0.01)
             raise KeyError("of the caller")
 
-    started = time.monotonic()
     with pytest.raises(KeyError):
         fail()
-    assert time.monotonic() - started < 6
     assert futures[0].result().blob == b"sleep:0.5"
+    assert sum(future.cancelled() for future in futures) > 10
     with pytest.raises(CancelledError):
         futures[-1].result()
 
@@ -191,4 +188,4 @@ def test_workers_die_with_a_parent_that_is_killed(last: str) -> None:
         time.sleep(0.2)
         assert not any(gone(pid, 0.05) for pid in pids)
         parent.kill()
-    assert all(gone(pid, 12) for pid in pids)
+    assert all(gone(pid) for pid in pids)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError, UnauthorizedSSOTokenError
+from botocore.exceptions import ClientError, NoCredentialsError, UnauthorizedSSOTokenError
 from obstore.exceptions import BaseError
 from pydantic import ValidationError
 
@@ -76,6 +76,27 @@ def test_credentials_that_cannot_be_are_one_line(
 def test_keys_that_have_expired_say_so_at_once(error: Exception, remedy: str) -> None:
     assert remedy in str(explained(error, "s3://bucket/key", None))
     assert not may_pass(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (EOFError(), True),  # no reply at all
+        (BaseError("no reply"), True),
+        (BaseError("non-2xx status code: 503"), True),
+        (BaseError("non-2xx status code: 429"), True),
+        (BaseError("non-2xx status code: 408"), True),
+        (BaseError("non-2xx status code: 409"), True),
+        (BaseError("non-2xx status code: 400"), False),
+        (ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject"), True),
+        (ClientError({"Error": {"Code": "RequestTimeout"}}, "PutObject"), True),
+        (ClientError({"Error": {"Code": "500"}}, "PutObject"), False),  # botocore has tried it again
+        (NoCredentialsError(), False),
+        (ValueError("status code: 503"), False),  # none of S3
+    ],
+)
+def test_only_what_may_pass_is_tried_again(error: Exception, passes: bool) -> None:
+    assert may_pass(error) is passes
 
 
 def test_a_bucket_with_a_blank_is_refused_where_it_is_written() -> None:

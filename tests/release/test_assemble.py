@@ -44,6 +44,7 @@ def test_two_runs_give_the_same_bytes_sorted_and_cut(lake: Lake, bucket: Any, tm
     counts, rows = release(bucket, tmp_path / "a", prints.queries)
     release(bucket, tmp_path / "b", prints.queries)
     files = {path.relative_to(tmp_path / "a"): path.read_bytes() for path in (tmp_path / "a").rglob("*.*")}
+    assert len(files) > 1
     assert files == {path.relative_to(tmp_path / "b"): path.read_bytes() for path in (tmp_path / "b").rglob("*.*")}
     assert counts == {"read": 16, "rows": 16, "dropped": {}}
     assert sorted(rows["query_id"].to_pylist()) == sorted(query["query_id"] for query in queries)

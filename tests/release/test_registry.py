@@ -67,6 +67,7 @@ def test_two_releases_are_pulled_by_a_reader_and_only_new_bytes_travel(
     assert verify(two).ok
     old = {path.name: path.read_bytes() for path in (one / "training_set/images").glob("*.parquet")}
     new = {path.name: path.read_bytes() for path in (two / "training_set/images").glob("*.parquet")}
+    assert old
     assert old.items() < new.items()
     assert sorted(new.keys() - old.keys()) == [f"{part}.parquet" for part in second.new_parts]
     rows = sum(path.stat().st_size for path in (two / "training_set/default/rows").iterdir())

@@ -1,0 +1,59 @@
+"""What an instance is called, and what it shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from hopchain_etl.hops.instance import TruthValue, matches, parse_phrase, shows_colour
+from support.hop_scenes import text, thing
+
+
+@pytest.mark.parametrize(
+    ("phrase", "parts"),
+    [
+        ("car", (None, "car", None)),
+        ("red car", ("red", "car", None)),
+        ("traffic light", (None, "traffic light", None)),
+        ("green traffic light", ("green", "traffic light", None)),
+        ('word "SALE"', (None, "word", "SALE")),
+        ("the guy's hat!", (None, "the guy's hat!", None)),
+    ],
+)
+def test_phrases(phrase: str, parts: tuple[str | None, str, str | None]) -> None:
+    assert parse_phrase(phrase) == parts
+
+
+def test_what_counts_as_a_word_or_a_number() -> None:
+    assert matches(text("Apples", 0, 0), "word") is TruthValue.YES
+    assert matches(text("Fresh figs", 0, 0), "word") is TruthValue.UNCLEAR
+    assert matches(text("42", 0, 0), "word") is TruthValue.NO
+    assert matches(text("4.50", 0, 0), "number") is TruthValue.YES
+    assert matches(text("$4.50", 0, 0), "number") is TruthValue.UNCLEAR
+    assert matches(text("Room 12", 0, 0), "number") is TruthValue.UNCLEAR
+    assert matches(text("SALE TODAY", 0, 0), 'word "SALE"') is TruthValue.UNCLEAR
+
+
+def test_absent_and_main_colours() -> None:
+    car = thing("c", "car", 0, 0, 9, 9, colour="red", colours="red,black")
+    assert [shows_colour(car, colour) for colour in ("red", "black", "blue")] == [
+        TruthValue.YES,
+        TruthValue.UNCLEAR,
+        TruthValue.NO,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [
+        ("2100k", 2100),
+        ("12 %", 12),
+        ("1,250", 1250),
+        ("$3", 3),
+        ("4 cm", 4),
+        ("20°C", 20),
+        ("1,25", None),
+        ("No. 3", None),
+    ],
+)
+def test_numbers_with_a_unit(said: str, number: int | None) -> None:
+    assert text(said, 0, 0).number == number
