@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ from hopchain_etl.demo.labels import INSTANCES
 from hopchain_etl.demo.local_airflow import AirflowServer
 from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.demo.samples import Sample, write_samples
+from hopchain_etl.errors import ReportedError
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import Level, funnel
@@ -95,12 +96,20 @@ def _own_servers(folder: Path, *, leave: bool = False) -> Iterator[None]:
     """Stop in the end the servers that were not running before; with ``leave`` only if the block does not succeed."""
     with ExitStack() as stops:
         if s3_server.status(folder / "s3") is None:
-            stops.callback(s3_server.stop, folder / "s3")
+            stops.callback(_stop, s3_server.stop, folder / "s3")
         if local_airflow.status(folder / "airflow") is None:
-            stops.callback(local_airflow.stop, folder / "airflow", timeout=_GRACE_SECONDS)
+            stops.callback(_stop, local_airflow.stop, folder / "airflow", timeout=_GRACE_SECONDS)
         yield
         if leave:
             stops.pop_all()
+
+
+def _stop(stop: Callable[..., bool], folder: Path, **options: float) -> None:
+    """Stop a server; an error must not hide why the demo ended, nor keep the others running."""
+    try:
+        stop(folder, **options)
+    except (ReportedError, OSError) as error:
+        _console.print(f"{folder.name} was not stopped: {error}", style="red", markup=False)
 
 
 def _demo(folder: Path) -> None:

@@ -28,6 +28,7 @@ ANNOTATORS = ("ann", "ben", "cleo", "dan")
 USERS = {"admin": "admin", "lead": "user", **dict.fromkeys(ANNOTATORS, "user")}
 PARALLEL_TASKS = 2
 _POOLS = dict.fromkeys(("gpu", "vlm"), PARALLEL_TASKS)
+_POLL_SECONDS = 0.2
 _SECONDS_UNTIL_PARSED_AGAIN = "300"  # of an unchanged DAG; each time takes a core for some seconds
 _AIRFLOW = (sys.executable, "-m", "airflow")
 _PARTS = (("api-server",), ("scheduler", "--skip-serve-logs"), ("dag-processor",), ("triggerer", "--skip-serve-logs"))
@@ -189,16 +190,24 @@ def stop(home: Path, *, timeout: float = 30) -> bool:
     if status(home) is None:
         return False
     held = json.loads((home / "running.json").read_text())["processes"]
-    sessions = {process[0] for process in held if _runs(*process)}  # each process leads a session of its own
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in _members(sessions):
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
-        deadline = time.monotonic() + timeout
-        while _members(sessions) and time.monotonic() < deadline:
-            time.sleep(0.2)
+    # Each part leads a session. One that died leaves its children there, and no other process gets its id meanwhile.
+    sessions = {pid for pid, started in held if _started(pid) in (None, started)}
+    _signal(_members(sessions), signal.SIGTERM)
+    deadline = time.monotonic() + timeout
+    while _members(sessions) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    deadline = time.monotonic() + timeout
+    while (left := _members(sessions)) and time.monotonic() < deadline:
+        _signal(left, signal.SIGKILL)
+        time.sleep(_POLL_SECONDS)
     (home / "running.json").unlink()
     return True
+
+
+def _signal(processes: list[int], number: signal.Signals) -> None:
+    for pid in processes:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _configuration(server: AirflowServer) -> dict[str, str]:
@@ -257,7 +266,7 @@ def _stat(process: Path) -> list[str] | None:
     """Return what the kernel tells about a process, from its state on; None if it is gone."""
     try:
         return (process / "stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+    except OSError:  # it ended, or it belongs to another user and is hidden
         return None
 
 

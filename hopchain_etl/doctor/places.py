@@ -22,7 +22,7 @@ from hopchain_etl.release.decontaminate import benchmark_files
 from hopchain_etl.settings import BenchmarkSettings, Settings
 from hopchain_etl.stages.resources import RESOURCES
 from hopchain_etl.takedown.photos import unfinished
-from hopchain_etl.training_set.ownership import foreign_repository
+from hopchain_etl.training_set.ownership import ENGLISH, foreign_repository
 
 _SECONDS = 30.0
 
@@ -129,7 +129,7 @@ def registry(settings: Settings) -> Iterator[Finding]:
             "set HOPCHAIN_REGISTRY__GIT_URL and HOPCHAIN_REGISTRY__REMOTE__URI",
         )  # fmt: skip
         return
-    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", **ENGLISH}
     command = ["git", "ls-remote", "--", url]
     url = re.sub(r"//[^/@\s]*@", "//", url)  # remove the password from messages
     try:

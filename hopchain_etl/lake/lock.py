@@ -62,7 +62,7 @@ class Lease:
         while not self._released.wait(self._ttl / 4):
             try:
                 if not self._renew():
-                    log.error("another process has taken the lock %s", self._key)
+                    log.error("the lock %s was renewed too late, or another process has taken it", self._key)
                     return self._lose()
             except StoreError as error:
                 log.warning("the lock %s was not renewed: %s", self._key, error)
@@ -81,12 +81,14 @@ class Lease:
             self._lake.store.put(self._key, _holder(0))
 
     def _renew(self) -> bool:
-        """Renew the lock; return False if another process has taken it."""
+        """Renew the lock; return False if another process has taken it, or may have before the store wrote it."""
         asked = time.monotonic()
         held = _holders(self._lake, self._key.rpartition("/")[0] + "/")
         if not held or held[-1].key != self._key:
             return False
         self._lake.store.put(self._key, _holder(self._ttl))
+        if time.monotonic() > self._renewed + self._ttl:
+            return False
         self._renewed = asked
         return True
 

@@ -21,7 +21,7 @@ from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.lake.s3_store import credentials_from_connection
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import S3Settings, Settings
-from hopchain_etl.training_set.ownership import foreign_repository
+from hopchain_etl.training_set.ownership import ENGLISH, foreign_repository
 
 REMOTE = "storage"
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -181,7 +181,7 @@ class GitRepo:
             "GIT_COMMITTER_NAME": name,
             "GIT_COMMITTER_EMAIL": email,
             "GIT_TERMINAL_PROMPT": "0",  # fail on a missing password instead of prompting
-            "LC_ALL": "C.UTF-8",
+            **ENGLISH,
         }
 
     def _env(self, place: S3Settings) -> dict[str, str]:

@@ -10,6 +10,7 @@ import re
 import shlex
 from typing import NamedTuple
 
+ENGLISH = {"LC_ALL": "C.UTF-8", "LANGUAGE": ""}  # the environment in which git's messages are known
 _REFUSED = re.compile(r"dubious ownership in repository at '(.+?)'$", re.MULTILINE)
 
 
@@ -28,5 +29,6 @@ def foreign_repository(output: str) -> ForeignRepository | None:
     place = shlex.quote(found[1])
     return ForeignRepository(
         f"{found[1]} belongs to another user, so git refuses to read it",
-        f"git config --global --add safe.directory {place}, or let its owner be who runs this: chown -R USER {place}",
+        f"git config --global --add safe.directory {place} (over ssh: on the server), or let its owner be who runs "
+        f"this: chown -R USER {place}",
     )

@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from hopchain_etl.training_set.ownership import foreign_repository
+from hopchain_etl.training_set.ownership import ENGLISH, foreign_repository
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def _clone(path: Path) -> Path | None:
 
 def _git(root: Path, *args: str) -> str | None:
     """Return the output of git, None if it fails or is not installed."""
-    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", **ENGLISH}
     try:
         done = subprocess.run(
             ["git", *args], cwd=root, capture_output=True, text=True, check=False, timeout=_SECONDS, env=env,

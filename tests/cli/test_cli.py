@@ -65,7 +65,8 @@ def test_help_is_told_without_loading_what_the_commands_need(command: tuple[str,
     words = ["hopchain", *command, "--help"]
     start = f"import sys; sys.argv = {words}; from hopchain_etl.cli import app"
     program = f"{start}; app(standalone_mode=False); print(*sys.modules)"
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    env = {**os.environ, "NO_COLOR": "1", "_TYPER_FORCE_DISABLE_TERMINAL": "1"}
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env).stdout
     assert "Usage: hopchain" in told
     heavy = {"boto3", "great_expectations", "numpy", "PIL", "pyarrow", "pydantic_settings"}
     assert heavy & set(told.splitlines()[-1].split()) == set()

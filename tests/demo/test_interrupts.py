@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from hopchain_etl.demo import demo, local_airflow
+from hopchain_etl.demo import demo, local_airflow, s3_server
 from hopchain_etl.demo.interrupts import STOPPED, held_back
+from hopchain_etl.demo.s3_folder import S3ServerError
 
 # In the place of Airflow: deaf to Ctrl-C, and with a child in a process group of its own, as a task has one, that
 # SIGTERM does not end either.
@@ -105,6 +107,31 @@ def test_servers_that_ran_before_are_left_as_they_were(
     finally:
         local_airflow.stop(home, timeout=0.2)
     assert count(stubborn) == 0
+
+
+def test_children_of_a_part_that_died_end_too(tmp_path: Path, stubborn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_airflow, "_AIRFLOW", (sys.executable, str(stubborn)))
+    monkeypatch.setattr(local_airflow, "_set_up", lambda home, env: None)
+    local_airflow.start(tmp_path, {})
+    deadline = time.monotonic() + 120
+    while count(stubborn) < 2 * len(local_airflow._PARTS) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (dead, _), *_ = json.loads((tmp_path / "running.json").read_text())["processes"]
+    os.kill(dead, signal.SIGKILL)
+    os.waitpid(dead, 0)
+    assert local_airflow.stop(tmp_path, timeout=0.2)
+    assert count(stubborn) == 0
+
+
+def test_a_server_that_cannot_be_stopped_does_not_hide_why_the_demo_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(folder: Path) -> bool:
+        raise S3ServerError(f"{folder} does not answer")
+
+    monkeypatch.setattr(s3_server, "stop", refuses)
+    with pytest.raises(KeyboardInterrupt), demo._own_servers(tmp_path):
+        raise KeyboardInterrupt
 
 
 def test_a_signal_is_held_back_until_the_block_is_done() -> None:

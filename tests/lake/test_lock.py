@@ -114,17 +114,18 @@ def test_clocks_of_hosts_do_not_matter(bucket: S3Location, monkeypatch: pytest.M
 
 
 def test_the_renewal_outlives_errors_of_the_store(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
-    lake, put = lake_at(bucket), lake_at(bucket).store.put
+    lake, put, renewed = lake_at(bucket), lake_at(bucket).store.put, threading.Event()
     failures = iter(range(2))
 
     def failing(key: str, data: bytes) -> None:
         if next(failures, None) is not None:
             raise StoreError("the server is restarting")
         put(key, data)
+        renewed.set()
 
-    with lake_lock(lake, "ingest", ttl=2) as lease:
+    with lake_lock(lake, "ingest", ttl=8) as lease:
         monkeypatch.setattr(lake.store, "put", failing)
-        time.sleep(3)
+        assert renewed.wait(60)
         lease.check()
         with pytest.raises(LockHeldError), lake_lock(lake_at(bucket), "ingest", wait_seconds=0.1):
             pass
@@ -140,14 +141,28 @@ def test_who_cannot_renew_is_told_before_another_enters(bucket: S3Location, monk
         monkeypatch.setattr(lake.store, "put", failing)
         monkeypatch.setattr("hopchain_etl.lake.lock.socket.gethostname", lambda: "another")
         with lake_lock(lake_at(bucket), "ingest", wait_seconds=10):
-            assert told.wait(2)
+            assert told.wait(60)
             with pytest.raises(LockLostError):
                 lease.check()
+
+
+def test_who_renews_too_late_is_told(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake, put, told = lake_at(bucket), lake_at(bucket).store.put, threading.Event()
+
+    def slow(key: str, data: bytes) -> None:
+        time.sleep(1.2)  # longer than the lease, as while a server restarts
+        put(key, data)
+
+    with lake_lock(lake, "ingest", ttl=1, on_lost=told.set) as lease:
+        monkeypatch.setattr(lake.store, "put", slow)
+        assert told.wait(60)
+        with pytest.raises(LockLostError):
+            lease.check()
 
 
 def test_who_was_overtaken_is_told(bucket: S3Location) -> None:
     lake, told = lake_at(bucket), threading.Event()
     with lake_lock(lake, "ingest", ttl=1, on_lost=told.set):
         lake.store.put("locks/ingest/9999999999.json", b"{}")
-        assert told.wait(5)
+        assert told.wait(60)
     assert lake.store.get("locks/ingest/9999999999.json") == b"{}"

@@ -16,6 +16,7 @@ def test_a_registry_of_another_user_is_one_line_with_place_cause_and_remedy(
 ) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # as if its files were another user's
+    monkeypatch.setenv("LANGUAGE", "de:en")  # git's words are known in English only
     place = tmp_path / "registry.git"
     subprocess.run(["git", "init", "--quiet", "--bare", str(place)], check=True)
     registry = {"git_url": str(place), "remote": {"uri": "s3://bucket/dvc"}}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hopchain_etl.training_set.ownership import foreign_repository
+from hopchain_etl.training_set.ownership import ENGLISH, foreign_repository
 
 WRONG_PLACE = "fatal: repository '/srv/r.git' does not exist"
 
@@ -23,7 +23,8 @@ def test_the_remedy_makes_git_read_a_repository_of_another_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
-    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    for name, value in ENGLISH.items():
+        monkeypatch.setenv(name, value)
     place = tmp_path / "a registry's.git"
     subprocess.run(["git", "init", "--quiet", "--bare", str(place)], check=True)
     assert listed(place).returncode == 0
