@@ -75,11 +75,13 @@ DRESS = (
             "24 . . .": "24",
             "0.333 . . .": "0.333",
             "24 , ,": "24",
-            '"24." .': "24",
-            "**24.**.": "24",
-            "Answer: **24.**.": "24",
             "24 ft. .": "24",
         },
+    ),
+    Because(
+        "a mark inside of the dress and one outside are several marks",
+        nothing={'"24." .': "24", "**24.**.": "24", "Answer: **24.**.": "24"},
+        rule=True,
     ),
     Because(
         "an equals sign, or one letter and it, only says what the number is",
