@@ -67,7 +67,7 @@ st nd rd th pi nan inf exp sqrt hex hexadecimal octal binary
 bn mn tn mio mrd mil mill mln mld mlrd md bil tril tys tsd thou quadrillion quadrillions quintillion quintillions
 sextillion sextillions googol milliard milliards milliarde milliarden milliarder milliardi miljard millionen millones
 billones milioni miljoen mille mila tusen tausend hundert dutzend douzaine douzaines docena docenas dizaine dizaines
-decena decenas arab kharab myriad myriads grand gross pair pairs couple couples duo duos twin twins trio trios score
+decena decenas arab kharab myriad myriads grand gross pair pairs couple couples duo duos twins trio trios score
 scores half halves squared cubed factorial doubled tripled halved
 or and not no nor oder und ou et nicht pas mehr weniger upward upwards onward onwards odd doubtful is isn are aren was
 be but if to plus minus times over by divided mod modulo negative more less fewer than maybe perhaps probably possibly
