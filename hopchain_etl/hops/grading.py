@@ -21,6 +21,7 @@ Accepted forms of a declared answer, and how ambiguous forms are read:
 ``twenty-four``            24; digits and a magnitude word (``2.5 million``, ``2 dozens``, ``3 lakh``) as well
 ``1.5e3`` ``1.5 x 10³``    1500; an exponent has at most two digits
 ``**$24$**.`` ``"24"``     24: emphasis, quotes, code marks and one closing mark, in up to four layers
+``answer - 24``            no number: a dash or a minus sign; behind a colon or ``=`` it is a sign
 ``24 or 25`` ``~24`` ``24?`` no number: uncertain answers, ordinals, ratios, ranges and sums are not accepted
 ========================== ===========================================================================================
 """
@@ -31,8 +32,8 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from hopchain_etl.hops.number_words import MAGNITUDES, NUMBER_WORDS, number_from_words
-from hopchain_etl.hops.typography import plain_text, undressed
+from hopchain_etl.hops.number_words import MAGNITUDES, NUMBER_WORDS, ORDINALS, number_from_words
+from hopchain_etl.hops.typography import CLOSING, plain_text, undressed
 
 MAX_LENGTH = 200  # characters of a declared answer; longer texts are not a number
 
@@ -58,23 +59,23 @@ _NUMBER = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _UNIT_WORD = r"[a-zµ]+(?![a-zµ])(?:\^-?[1-3]|[²³])?"
-_UNIT = re.compile(rf" ?[%$°]?(?: ?{_UNIT_WORD}\.?(?:[/-]{_UNIT_WORD})?){{0,4}}", re.IGNORECASE)
+_UNIT = re.compile(rf" ?[%$°]?(?: ?{_UNIT_WORD}\.?(?:[/-]{_UNIT_WORD}){{0,3}}){{0,4}}", re.IGNORECASE)
 _WORD = re.compile(r"[a-zµ]+", re.IGNORECASE)
 _UNIT_LETTERS = frozenset("mgshltLVWANJCF")  # other single letters may be a variable or a multiplier
 _NOT_UNIT_WORDS = """
 st nd rd th pi nan inf exp sqrt hex hexadecimal octal binary
-bn mn tn mio mrd mil tril quadrillion quadrillions quintillion quintillions sextillion sextillions googol milliard
-milliards milliarden milliardi miljard millionen millones milioni miljoen mille mila tausend hundert dutzend douzaine
-douzaines docena docenas myriad grand gross pair pairs couple couples score scores
-half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths seventh sevenths eighth eighths
-ninth ninths tenth tenths hundredth hundredths thousandth thousandths squared cubed factorial doubled tripled halved
-or and not no nor is isn are aren was be but if to plus minus times over by divided mod modulo negative more less fewer
-than maybe perhaps probably possibly about around approximately approximate approx appx circa ca roughly estimated
-estimate est ish unless unsure wrong incorrect instead otherwise false unclear uncertain unknown likely presumably
-supposedly hopefully guess guessed assuming assumed think believe suppose might could max maximum minimum etc
-vs versus either at least most between
+bn mn tn mio mrd mil mill mln mld mlrd md bil tril tys tsd thou quadrillion quadrillions quintillion quintillions
+sextillion sextillions googol milliard milliards milliarde milliarden milliarder milliardi miljard millionen millones
+billones milioni miljoen mille mila tusen tausend hundert dutzend douzaine douzaines docena docenas dizaine dizaines
+decena decenas arab kharab myriad myriads grand gross pair pairs couple couples duo duos twins trio trios score
+scores half halves squared cubed factorial doubled tripled halved
+or and not no nor oder und ou et nicht pas mehr weniger upward upwards onward onwards odd doubtful is isn are aren was
+be but if to plus minus times over by divided mod modulo negative more less fewer than maybe perhaps probably possibly
+about around approximately approximate approx appx circa ca roughly estimated estimate est ish unless unsure wrong
+incorrect instead otherwise false unclear uncertain unknown likely presumably supposedly hopefully guess guessed
+assuming assumed think believe suppose might could max maximum minimum etc vs versus either at least most between
 """
-_NOT_UNITS = frozenset(_NOT_UNIT_WORDS.split()) | NUMBER_WORDS | frozenset(MAGNITUDES)
+_NOT_UNITS = frozenset(_NOT_UNIT_WORDS.split()) | NUMBER_WORDS | ORDINALS | frozenset(MAGNITUDES)
 
 
 def declared_answer(text: str) -> str | None:
@@ -110,6 +111,12 @@ def parse_number(text: str) -> Fraction | None:
     lead = _LEAD.match(plain)
     if lead:
         plain = undressed(plain[lead.end() :])
+        if plain.startswith("- ") and not lead[0].rstrip("* ").endswith((":", "=")):
+            return None  # "answer - 24": a dash or a minus sign
+    if plain.endswith(CLOSING):
+        plain = plain[:-1].rstrip()
+        if plain.endswith(CLOSING):
+            return None  # something was left out
     found = _NUMBER.match(plain)
     if not found:
         return _in_words(plain)

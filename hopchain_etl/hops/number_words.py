@@ -18,9 +18,12 @@ _THOUSANDS = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion":
 _PART = {word: n for n, word in enumerate(_SHARES) if n >= 2} | {"fourth": 4, "tenth": 10}
 _PARTS = {f"{word}s": n for word, n in _PART.items() if n > 2} | {"halves": 2}
 
-_SINGULAR = {"hundred": 100, "dozen": 12, "lakh": 10**5, "crore": 10**7, **_THOUSANDS}
+_SINGULAR = {"hundred": 100, "dozen": 12, "lakh": 10**5, "lac": 10**5, "crore": 10**7, **_THOUSANDS}
 MAGNITUDES = _SINGULAR | {f"{word}s": n for word, n in _SINGULAR.items()}  # after digits: 2 million, 2 millions
 NUMBER_WORDS = frozenset(_SMALL) | frozenset(_TENS) | {"point"}
+_NTH = ["first", *_SHARES[3:], "fourth", "twelfth"] + [f"{word}th" for word in (*_TEENS, *_SINGULAR)]
+_NTH += [f"{word[:-1]}ieth" for word in _DECADES[2:]]
+ORDINALS = frozenset(_NTH) | {f"{word}s" for word in _NTH}  # places and parts; "second" may be a time
 
 _FIRST, _NEXT = re.compile("([a-z]+)", re.IGNORECASE), re.compile("[ -]([a-z]+)", re.IGNORECASE)
 
@@ -28,14 +31,15 @@ _FIRST, _NEXT = re.compile("([a-z]+)", re.IGNORECASE), re.compile("[ -]([a-z]+)"
 def number_from_words(text: str) -> tuple[Fraction, str] | None:
     """Return the number at the start of ``text`` and the rest; None if there is no number.
 
-    Words must be in the normal order: "four twenty" and "one two" are not numbers.
+    Words must be in the normal order: "four twenty" and "one two" are not numbers. Neither is "forty second"; "one
+    second" and "half a second" are times.
     """
     words = _Words(text)
-    negative = words.take("minus", "negative")
+    sign = words.take("minus", "negative", "plus", "positive")
     value = _number(words)
-    if value is None:
+    if value is None or (value > 1 and words.peek() == "second"):
         return None
-    return (-value if negative else value), text[words.at :]
+    return (-value if sign in ("minus", "negative") else value), text[words.at :]
 
 
 class _Words:
@@ -77,7 +81,8 @@ def _number(words: _Words) -> Fraction | None:
         top = 1 if words.take("a") else _below_hundred(words) or 0
         bottom = _part(words, top)
         if bottom and top < bottom:
-            return (whole + Fraction(top, bottom)) * _magnitude(words)
+            times = _magnitude(words) if whole < 100 else 1  # a larger number has its magnitude already
+            return (whole + Fraction(top, bottom)) * times
         words.at = before
     return Fraction(whole)
 

@@ -6,19 +6,19 @@ import re
 import unicodedata
 
 _SPACES = "\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t\r\n"
-_QUOTES = "\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d"
+_QUOTES = "\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a\u300c\u300d\u300e\u300f"
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d"
 _SPELLED = {
     **dict.fromkeys(map(ord, _SPACES), " "),
     **dict.fromkeys(map(ord, _DASHES), "-"),
-    **dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"), ""),  # zero-width characters
+    **dict.fromkeys(map(ord, "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"), ""),  # zero-width, and of direction
     **dict.fromkeys(map(ord, _QUOTES), '"'),
-    **dict.fromkeys(map(ord, "\u2018\u2019\u02bc"), "'"),
+    **dict.fromkeys(map(ord, "\u2018\u2019\u201a\u02bc"), "'"),
     **{ord(full): chr(ord(full) - 0xFEE0) for full in "\uff0b\uff0c\uff0e\uff0f\uff05\uff1d\uff1a"},
     **dict(zip(map(ord, "\u066b\u066c\u066a\u3002"), ".,%.", strict=True)),  # Arabic marks, an ideographic stop
     **{ord("\u03bc"): "\u00b5", ord("\u2103"): "\u00b0C", ord("\u2109"): "\u00b0F"},
     ord("\u00d7"): r"\times ",
-    ord("\u00b7"): r"\cdot ",
+    **dict.fromkeys(map(ord, "\u00b7\u22c5"), r"\cdot "),
     ord("\u2044"): "/",
 }
 
@@ -30,7 +30,7 @@ _SCALE = re.compile(
 )
 _LATEX = (
     (re.compile(r"\\[()\[\]]|\\(?:left|right|displaystyle)(?![A-Za-z])"), " "),
-    (re.compile(r"\\(?:text)?color\s*\{[a-z]{1,20}\}"), " "),
+    (re.compile(r"\\(?:text)?color\s*\{[A-Za-z]{1,20}\}"), " "),
     (re.compile(r"\{,\}"), ","),
     (re.compile(r"\\!"), ""),
     (re.compile(r"\\[,;: ]|\\q?quad(?![A-Za-z])|(?<=\S)~(?=\S)"), " "),
@@ -47,11 +47,14 @@ _POWER = re.compile(r"(?<=[a-zµ]) ?\^ ?(-?[1-3])(?!\d)", re.IGNORECASE)
 _PER = re.compile(r"(?<=[a-zµ0-9]) ?/ ?(?=[a-zµ])", re.IGNORECASE)
 _PRODUCT = re.compile(r"(?<=[a-zµ]) ?\\cdot ?(?=[a-zµ])", re.IGNORECASE)
 _MARKS = ("**", "__", "*", "_", "```", "`", '"', "'", "$$", "$")
-_CLOSING = (".", ",", ";")
+CLOSING = (".", ",", ";")
 
 
 def plain_text(text: str) -> str:
-    """Return a declared answer without its typography: spaces, minus signs and digits plain, LaTeX unwrapped."""
+    """Return a declared answer without its typography: spaces, minus signs and digits plain, LaTeX unwrapped.
+
+    Closing marks stay, behind everything else.
+    """
     if not text.isascii():
         text = "".join(map(_spelled, text.translate(_SPELLED)))
         text = _TEN_RAISED.sub(lambda found: f"^{found[0].translate(_LOWERED)}", text)
@@ -68,17 +71,18 @@ def plain_text(text: str) -> str:
 
 
 def undressed(text: str) -> str:
-    """Return a text without emphasis, quotes and one closing mark; these may lie over one another."""
+    """Return a text without emphasis and quotes; closing marks inside and outside of them stand together at its end."""
+    closing = ""
     for _ in range(4):
         dressed = text
-        if text.endswith(_CLOSING) and not text[:-1].endswith(_CLOSING):
-            text = text[:-1].strip()
+        text = text.rstrip("".join((" ", *CLOSING)))
+        closing += dressed[len(text) :].replace(" ", "")
         for mark in _MARKS:
             if len(text) > 2 * len(mark) and text.startswith(mark) and text.endswith(mark):
                 text = text[len(mark) : -len(mark)].strip()
         if text == dressed:
             break
-    return text
+    return text + closing
 
 
 def _spelled(char: str) -> str:

@@ -2,7 +2,8 @@
 
 A target draws inputs (``hypothesis``), mostly good ones with damage, and states what holds for each: only documented
 errors come out, within seconds, and what is accepted survives a second pass. ``tests/data/fuzz/`` has the inputs of
-past findings. A target runs in a process of its own with limited memory, so that a crash of native code is a finding.
+past findings. To import the targets is cheap: samples are made, and much is imported, when a target first needs them.
+A target runs in a process of its own with limited memory, so that a crash of native code is a finding.
 """
 
 from __future__ import annotations

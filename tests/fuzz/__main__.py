@@ -18,7 +18,7 @@ from fuzz.target import stored
 
 LAST = Path(".fuzz")  # the input that each target is at
 MEMORY = 8 << 30  # bytes of address space
-PATIENCE = 300.0  # seconds after its time until a target counts as hanging
+PATIENCE = 600.0  # seconds after its time until a target counts as hanging
 EXAMPLES = 100  # between two looks at the clock
 
 

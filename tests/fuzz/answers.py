@@ -53,10 +53,12 @@ def of_schema(schema: Any, root: Any = None) -> st.SearchStrategy[Any]:
 
 
 def received(reply: bytes) -> None:
-    """A reply is no complete chat completion, or has a text that is JSON or an invalid answer."""
+    """A reply is no complete chat completion, or fits its columns and has a text that is JSON or an invalid answer."""
     try:
         answer = parse_response(reply, 0, 1.0)
         assert isinstance(answer.text, str)
+        answer.finish_reason.encode()
+        assert all(0 <= count < 2**31 for count in (answer.prompt_tokens, answer.completion_tokens))
         answer.json()
     except (IncompleteResponseError, InvalidOutputError):
         return

@@ -17,9 +17,6 @@ from fuzz.target import Target, damaged
 from hopchain_etl import schemas
 from hopchain_etl.labels.entries import LabelFileError
 from hopchain_etl.labels.files import FileReader
-from hopchain_etl.training_set.dataset import TrainingSet
-from hopchain_etl.training_set.verify import verify
-from support.training_sets import training_row
 
 UNREADABLE = (ValueError, OSError, pa.ArrowException)  # pyarrow's errors are either of these
 
@@ -27,6 +24,8 @@ UNREADABLE = (ValueError, OSError, pa.ArrowException)  # pyarrow's errors are ei
 @cache
 def parquet() -> bytes:
     """Return a file of training rows."""
+    from support.training_sets import training_row
+
     out = io.BytesIO()
     pq.write_table(pa.Table.from_pylist([training_row(0), training_row(1)], schema=schemas.TRAINING_ROWS), out)
     return out.getvalue()
@@ -34,6 +33,8 @@ def parquet() -> bytes:
 
 def verified(suffix: str, data: bytes) -> None:
     """A file of rows is verified, each of its lines is counted, or it is refused as a whole."""
+    from hopchain_etl.training_set.verify import verify
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"rows{suffix}"
         path.write_bytes(data)
@@ -48,6 +49,8 @@ def verified(suffix: str, data: bytes) -> None:
 
 def read(data: bytes) -> None:
     """A damaged part of a training set is read, row by row, or refused."""
+    from hopchain_etl.training_set.dataset import TrainingSet
+
     with tempfile.TemporaryDirectory() as folder:
         rows = Path(folder) / "training_set" / "rows"
         rows.mkdir(parents=True)

@@ -6,17 +6,29 @@ import io
 from functools import cache
 
 import numpy as np
+from hypothesis import strategies as st
 from PIL import Image
 
 from fuzz.target import Target, damaged
 from hopchain_etl.imaging.decode_pool import DecodePool
 from hopchain_etl.imaging.metadata import strip_jpeg, strip_png, strip_webp
 from hopchain_etl.imaging.normalise import ImageRejectedError, Limits, RejectReason
-from support.photo_files import every_kind, pixels
 
 LIMITS = Limits(min_side=8, max_pixels=1_000_000, max_bytes=10_000_000)
-FILES = list(every_kind().values())
 NOT_THE_FILES_FAULT = (RejectReason.DECODER_CRASHED, RejectReason.DECODER_TIMEOUT)
+
+
+@cache
+def files() -> list[bytes]:
+    """Return a photo of each kind."""
+    from support.photo_files import every_kind
+
+    return list(every_kind().values())
+
+
+def of_kinds_with_metadata() -> list[bytes]:
+    """Return the photos that metadata is taken from without decoding them."""
+    return [data for data in files() if data[:2] in (b"\xff\xd8", b"\x89P", b"RI")]
 
 
 @cache
@@ -41,6 +53,8 @@ def decoded_or_rejected(data: bytes) -> None:
 
 def stripped(data: bytes) -> None:
     """Metadata goes without an error; what is left stays as it is in a second pass, and so do its pixels."""
+    from support.photo_files import pixels
+
     for strip in (strip_jpeg, strip_png, strip_webp):
         once = strip(data)
         if once is None:
@@ -55,6 +69,6 @@ def stripped(data: bytes) -> None:
 
 
 TARGETS = (
-    Target("imaging", damaged(FILES), decoded_or_rejected),
-    Target("strip", damaged([data for data in FILES if data[:2] in (b"\xff\xd8", b"\x89P", b"RI")]), stripped),
+    Target("imaging", st.deferred(lambda: damaged(files())), decoded_or_rejected),
+    Target("strip", st.deferred(lambda: damaged(of_kinds_with_metadata())), stripped),
 )

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from fuzz.target import Target, spoiled
 from hopchain_etl.hops.query import QueryError, hop_from_row, hop_to_row, query_from_row
-from hopchain_etl.training_set.verify_row import verify_any
-from support.training_sets import Row, training_row
+from hopchain_etl.training_set.verify_row import Row, verify_any
 
 
 @cache
 def good_rows() -> list[Row]:
     """Return released rows about drawn photos, as JSON gives them back."""
+    from support.training_sets import training_row
+
     rows: list[Row] = json.loads(
         json.dumps([training_row(seed, number) for seed, number in ((0, 0), (1, 1))], default=str)
     )

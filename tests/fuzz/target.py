@@ -33,11 +33,13 @@ class Target:
         assert took < SECONDS, f"{took:.1f} s"
 
     def explore(self, examples: int, before: Callable[[Any], None] = lambda value: None, **options: Any) -> None:
-        """Draw inputs and check each; raises what the simplest failing one does. ``before`` is told each first."""
+        """Draw inputs and check each; raises what the simplest failing one does. ``before`` is told each first.
 
-        @settings(
-            max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck), **options
-        )
+        Each call draws others, under CI too, where hypothesis would repeat itself; not with ``derandomize=True``.
+        """
+        options = {"derandomize": False, "deadline": None, "database": None} | options
+
+        @settings(max_examples=examples, suppress_health_check=list(HealthCheck), **options)
         @given(self.inputs)
         def draw(value: Any) -> None:
             before(value)

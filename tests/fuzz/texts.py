@@ -12,7 +12,6 @@ from hopchain_etl import schemas
 from hopchain_etl.hops.expression import ExpressionError, evaluate, hops_named, number_of, parse
 from hopchain_etl.hops.grading import declared_answer, is_correct, parse_number
 from hopchain_etl.hops.query import decimal_text
-from hopchain_etl.training_set.dataset import parse_condition
 from support.grading_cases import CASES
 
 READINGS = {1: Fraction(3), 2: "red", 3: True, 4: Fraction(-1, 3), 5: Fraction(10**200)}
@@ -54,6 +53,8 @@ def evaluated(text: str) -> None:
 
 def compared(text: str) -> None:
     """A condition on rows is a filter, or a ValueError that says what is wrong."""
+    from hopchain_etl.training_set.dataset import parse_condition
+
     try:
         condition = parse_condition(text, schemas.TRAINING_ROWS)
     except ValueError:

@@ -110,6 +110,8 @@ HOSTILE = {
     "spaces": f"<answer>{' ' * MEGABYTE}24</answer>",
     "letters": f"<answer>24 {'a' * 190}!</answer>",
     "words": f"<answer>24 {'a ' * 90}!</answer>",
+    "products": f"<answer>24 {'a-' * 90}!</answer>",
+    "closing marks": f"<answer>24{' .' * 90}</answer>",
     "groups": f"<answer>1{',234' * 48}x</answer>",
     "spaced groups": f"<answer>1{' 234' * 48}!</answer>",
     "number words": f"<answer>{'one hundred and ' * 12}</answer>",

@@ -12,6 +12,7 @@ from hopchain_etl.engines.vlm.images import PromptImage, encoded
 _RETRY_TEMPERATURE = 0.6  # a greedy (temperature 0) answer would be the same for every seed
 _UNFINISHED = {"abort", "error"}  # finish reasons of an answer that the server did not complete
 _BEGIN_OF_THINKING, _END_OF_THINKING = "<think>", "</think>"
+_TOO_MANY_TOKENS = 2**31  # no column of the lake holds them
 _MOST_KEPT = 393_216  # characters, 12 for each of 32,768 tokens; a server may ignore max_tokens
 
 
@@ -155,6 +156,10 @@ def parse_response(reply: bytes, image_tokens: int, seconds: float) -> ChatRespo
         # vLLM has called it both names; without a reasoning parser it stays in the text, up to the closing tag.
         thinking = str(message.get("reasoning") or message.get("reasoning_content") or "")
         tokens = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
+        if not all(0 <= count < _TOO_MANY_TOKENS for count in tokens):
+            raise ValueError(tokens)
+        if isinstance(finished, str):
+            finished.encode()  # half a surrogate pair cannot be stored
     except (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise IncompleteResponseError(f"the reply is no chat completion: {reply[:200]!r}") from error
     if not isinstance(finished, str) or finished in _UNFINISHED:

@@ -116,3 +116,19 @@ def test_an_empty_reply_is_no_thinking() -> None:
         assert parse_response(reply(None, finish), 0, 0.0).text == ""
     with pytest.raises(InvalidOutputError, match=r"cut at 9 tokens$"):
         parse_response(reply(None, "length"), 0, 0.0).json()
+
+
+@pytest.mark.parametrize("count", [-1, 2**31, 10**40, "1e9", float("nan")])
+@pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens"])
+def test_a_count_of_tokens_that_no_column_holds_is_no_complete_reply(name: str, count: object) -> None:
+    body = json.loads(reply("{}"))
+    body["usage"][name] = 2**31 - 1
+    assert getattr(parse_response(json.dumps(body).encode(), 0, 0.0), name) == 2**31 - 1
+    body["usage"][name] = count
+    with pytest.raises(IncompleteResponseError, match="no chat completion"):
+        parse_response(json.dumps(body).encode(), 0, 0.0)
+
+
+def test_a_finish_reason_that_cannot_be_stored_is_no_complete_reply() -> None:
+    with pytest.raises(IncompleteResponseError, match="no chat completion"):
+        parse_response(reply("{}", "\ud800"), 0, 0.0)

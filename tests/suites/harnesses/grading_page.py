@@ -28,7 +28,7 @@ class Verdict(StrEnum):
     SAME = "same"
     MISSES = "misses"  # a right answer earns nothing
     PAYS = "pays"  # a text that states another number, or none, earns the reward
-    RULE = "rule"  # it decides otherwise where we have a rule, and does not err
+    RULE = "rule"  # it decides otherwise where we have a rule, such as the element <answer>, and does not err
 
 
 def judged(case: Case) -> Verdict:
@@ -36,7 +36,7 @@ def judged(case: Case) -> Verdict:
     paid = bool(verify(parse(case.answer), parse(case.completion)))
     if paid is case.right:
         return Verdict.SAME
-    if case.because.rule:
+    if case.because.rule or "<answer" in case.completion:  # it does not know the element
         return Verdict.RULE
     return Verdict.PAYS if paid else Verdict.MISSES
 

@@ -33,7 +33,7 @@ SEVERAL = (
             "x=24, y=3": "24",
             "n=2, 3, 4": "2",
         },
-        report="huggingface/Math-Verify#47",
+        report="huggingface/Math-Verify#14",
     ),
     Because(
         "a range has no single value",
@@ -103,7 +103,6 @@ DOUBT = (
             "some 24": "24",
             "approx. 24": "24",
         },
-        report="asuzukosi/post-training-experiments#49",
     ),
     Because(
         "a sign for about says that the number may be another one",
@@ -131,6 +130,7 @@ DOUBT = (
             "24-ish": "24",
             "24 roughly": "24",
             "24 (approx.)": "24",
+            "24 odd": "24",
             "24, approximately": "24",
         },
     ),
@@ -154,6 +154,9 @@ DOUBT = (
             "24 max": "24",
             "24 at most": "24",
             "24 minimum": "24",
+            "24 upwards": "24",
+            "24 onwards": "24",
+            "24 oder mehr": "24",
         },
     ),
     Because(
@@ -190,6 +193,9 @@ DOUBT = (
             "24 wrong": "24",
             "isn't 24": "24",
             "24 incorrect": "24",
+            "24 doubtful": "24",
+            "24 nicht": "24",
+            "24 pas": "24",
             "24 false": "24",
             "!24": "24",
         },
@@ -236,7 +242,6 @@ EXPRESSIONS = (
             "24!/23!": "24",
             "0 + 24": "24",
         },
-        report="huggingface/Math-Verify#29",
         rule=True,
     ),
     Because(
@@ -250,13 +255,12 @@ EXPRESSIONS = (
             r"\frac{48}{2} = 24": "24",
             "24 = x": "24",
         },
-        report="huggingface/Math-Verify#26",
         rule=True,
     ),
     Because(
         "an equation is no number",
         nothing={
-            "3x + 4y + 14 = 0": "0",
+            "2x - 5y + 9 = 0": "0",
             "2x = 48": "24",
             "x > 24": "24",
             r"x \in \{24\}": "24",
@@ -278,7 +282,6 @@ EXPRESSIONS = (
             "2006!": "2006",
             r"\frac{1}{2006!}": "1",
         },
-        report="huggingface/Math-Verify#65",
     ),
 )
 

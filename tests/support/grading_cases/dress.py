@@ -43,6 +43,9 @@ DRESS = (
             "\u201824\u2019": "24",
             "\u00ab24\u00bb": "24",
             "\u300c24\u300d": "24",
+            "\u300e24\u300f": "24",
+            "\u203924\u203a": "24",
+            "\u201a24\u2018": "24",
         },
     ),
     Because(
@@ -69,7 +72,16 @@ DRESS = (
             "24;;": "24",
             "24..": "24",
             "3.14\u2026": "3.14",
+            "24 . . .": "24",
+            "0.333 . . .": "0.333",
+            "24 , ,": "24",
+            "24 ft. .": "24",
         },
+    ),
+    Because(
+        "a mark inside of the dress and one outside are several marks",
+        nothing={'"24." .': "24", "**24.**.": "24", "Answer: **24.**.": "24"},
+        rule=True,
     ),
     Because(
         "an equals sign, or one letter and it, only says what the number is",
@@ -93,6 +105,21 @@ DRESS = (
             "The answer is $\\frac{7}{2}$": "7/2",
         },
         report="huggingface/Math-Verify#76",
+    ),
+    Because(
+        "behind a colon or an equals sign a dash is a sign",
+        reads={"Answer: - 24": "-24", "**Answer:** \u2014 24": "-24", "x = - 24": "-24", "The answer is -24": "-24"},
+    ),
+    Because(
+        "behind words a dash with a space is a dash or a minus sign",
+        nothing={
+            "Answer - 24": "-24",
+            "The answer is \u2014 24": "-24",
+            "Total \u2013 24": "-24",
+            "**Answer** - 24": "-24",
+            "The result equals - 24": "-24",
+        },
+        rule=True,
     ),
     Because(
         "a name of more than a letter may be another quantity",
@@ -143,7 +170,6 @@ DRESS = (
             "No. 24": "24",
             "E: 24": "24",
         },
-        report="NVIDIA-NeMo/Gym#1844",
     ),
     Because(
         "the number again in parentheses",

@@ -30,7 +30,6 @@ LATEX = (
             r"\displaystyle\frac{7}{2}": "7/2",
             r"\frac{64}{400}": "4/25",
         },
-        report="huggingface/open-r1#566",
     ),
     Because(
         "braces around one digit may be left out",
@@ -75,7 +74,12 @@ LATEX = (
     ),
     Because(
         "colour does not change a number",
-        reads={r"\color{red}{24}": "24", r"\textcolor{blue}{24}": "24", r"\color{red} 24": "24"},
+        reads={
+            r"\color{red}{24}": "24",
+            r"\textcolor{blue}{24}": "24",
+            r"\color{red} 24": "24",
+            r"\color{Red}{24}": "24",
+        },
     ),
     Because(
         "groups and boxes in the box",
@@ -170,6 +174,6 @@ LATEX = (
             r"\overline{24}": "24",
             r"24 \,\%_{x}": "24",
         },
-        report="huggingface/Math-Verify#82",
+        report="huggingface/Math-Verify#14",
     ),
 )

@@ -54,7 +54,6 @@ PLACES = (
             r"**Answer:** \boxed{24}": "24",
             r"x = \boxed{24}": "24",
         },
-        report="THUDM/slime#543",
     ),
     Because(
         "braces inside of the box belong to it",
@@ -198,9 +197,9 @@ SEVERAL = (
         pays={
             "<answer>24</answer> so <answer>24.0</answer>": "24",
             r"\boxed{24}, that is \boxed{twenty-four}": "24",
-            r"therefore \boxed{840}., but let me check. **Final Answer** \boxed{840}": "840",
-            r"The last digits are \boxed{004}. **Final Answer** \boxed{004}": "4",
-            r"\boxed{1}. Yeah so the reason why it is \boxed{1}": "1",
+            r"That makes \boxed{360} tiles. Counted again, row by row: \boxed{360}": "360",
+            r"The plate ends in \boxed{007}; the second photo shows \boxed{007} too.": "7",
+            r"\boxed{1} is left over, and no other: \boxed{1}": "1",
         },
         report="huggingface/Math-Verify#44",
     ),
@@ -216,7 +215,6 @@ SEVERAL = (
             "<think>a</think><answer>23</answer><think>b</think><answer>22</answer><answer>24</answer>": "24",
             r"$\boxed{24}$ and $\boxed{-24}$": "24",
         },
-        report="meta-pytorch/torchtune#2604",
         rule=True,
     ),
     Because(
@@ -254,7 +252,12 @@ AT_THE_BOX = (
     ),
     Because(
         "so the number in the box alone is wrong",
-        refuses={r"-\boxed{24}": "24", r"$-\boxed{24}$": "24", r"-\boxed{-24}": "24"},
+        refuses={r"-\boxed{24}": "24", r"$-\boxed{24}$": "24"},
+    ),
+    Because(
+        "a sign at the box and one in it: of two signs one is a slip, and which one is unknown",
+        refuses={r"-\boxed{-24}": "24", "\u2212\\boxed{-24}": "-24"},
+        rule=True,
     ),
     Because(
         "a dash with a space is a dash, and behind a number it subtracts",

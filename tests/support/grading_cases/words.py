@@ -49,7 +49,14 @@ WORDS = (
     ),
     Because(
         "a sign before words is a word",
-        reads={"minus four": "-4", "negative four": "-4", "minus two thirds": "-2/3", "negative one hundred": "-100"},
+        reads={
+            "positive twenty-four": "24",
+            "plus five": "5",
+            "minus four": "-4",
+            "negative four": "-4",
+            "minus two thirds": "-2/3",
+            "negative one hundred": "-100",
+        },
     ),
     Because(
         "behind the word point digits are said one by one",
@@ -101,6 +108,27 @@ WORDS = (
             "first": "1",
             "the seventh": "7",
             "hundredth": "100",
+            "twenty first": "20",
+            "forty second": "40",
+            "one hundred first": "100",
+            "one hundred second": "100",
+            "minus forty second": "-40",
+        },
+    ),
+    Because(
+        "second is a unit of time where no ordinal can stand",
+        reads={"one second": "1", "half a second": "1/2", "forty seconds": "40", "24 second": "24"},
+    ),
+    Because(
+        "a part that is named like an ordinal: a fraction, or a slip",
+        nothing={
+            "one twentieth": "1",
+            "three sixteenths": "3",
+            "one millionth": "1",
+            "two eleventh": "2",
+            "five ninetieths": "5",
+            "one hundredth": "1",
+            "six twelfths": "6",
         },
     ),
     Because(
@@ -167,7 +195,14 @@ MAGNITUDES = (
     ),
     Because(
         "lakh and crore are numbers in India's English: 10^5 and 10^7",
-        reads={"2 lakh": "200000", "1.5 crore": "15000000", "3 lakhs": "300000", "2 crores rupees": "20000000"},
+        reads={
+            "2 lakh": "200000",
+            "1.5 crore": "15000000",
+            "3 lakhs": "300000",
+            "2 crores rupees": "20000000",
+            "2 lac": "200000",
+            "3 lacs": "300000",
+        },
     ),
     Because(
         "a dozen is exactly twelve, with or without a number before it",
@@ -197,6 +232,11 @@ MAGNITUDES = (
     Because(
         "two magnitudes are a slip",
         nothing={"2 million thousand": "2000000", "2 dozen hundred": "24", "3 thousand thousand": "3000"},
+    ),
+    Because(
+        "a magnitude behind a half is not of the hundred before it",
+        reads={"one hundred and a half": "201/2", "ninety and a half thousand": "90500"},
+        nothing={"one hundred and a half dozen": "1206", "two thousand and a half million": "2000"},
     ),
     Because(
         "plural magnitudes in words are a guess",

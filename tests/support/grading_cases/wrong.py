@@ -30,7 +30,6 @@ WRONG = (
             r"\boxed{0.000000000001}": "0.000000000002",
             r"\boxed{1/1000000000001}": "1/1000000000002",
         },
-        report="huggingface/Math-Verify#14",
     ),
     Because(
         "percent is no division by a hundred",
