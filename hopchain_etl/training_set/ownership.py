@@ -29,6 +29,6 @@ def foreign_repository(output: str) -> ForeignRepository | None:
     place = shlex.quote(found[1])
     return ForeignRepository(
         f"{found[1]} belongs to another user, so git refuses to read it",
-        f"git config --global --add safe.directory {place} (over ssh: on the server), or let its owner be who runs "
-        f"this: chown -R USER {place}",
+        f"git config --global --add safe.directory {place}, or let its owner be who runs this: chown -R USER {place} "
+        "(of a registry over ssh: on its server)",
     )
