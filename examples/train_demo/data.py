@@ -77,18 +77,15 @@ def rows_of(picture: Picture, split: str, seed: int) -> Iterator[Row]:
 def worked(row: Row, variant: str) -> str:
     """Return the answer of a row's variant as the warm start teaches it, hop by hop, then the result in its box.
 
-    A named tile is told by its colour, or by its cell (``a`` to ``i``) if another tile is found from it; that by its
-    cell and colour; what is read by its value: ``e d blue 5 3 \\boxed{8}``.
+    A tile is told by its cell (``a`` to ``i``) and its colour, what is read by its value: ``e green d blue 5 3
+    \\boxed{8}``.
     """
     ending = "" if variant == "full" else f"_{variant}"
-    hops, tiles = row[f"hops{ending}"], {one["instance_id"]: one for one in row["instances"]}
+    tiles = {one["instance_id"]: one for one in row["instances"]}
     steps: list[str] = []
-    for place, hop in enumerate(hops):
-        if hop["read"]:
-            steps.append(hop["value"])
-            continue
-        tile, further = tiles[hop["target"][0]], not hops[place + 1]["read"]
-        steps += [*([cell_of(tile)] if further or hop["to"] else []), *([] if further else [colour_of(tile)])]
+    for hop in row[f"hops{ending}"]:
+        tile = tiles[hop["target"][0]]
+        steps += [hop["value"]] if hop["read"] else [cell_of(tile), colour_of(tile)]
     return f"{' '.join(steps)} \\boxed{{{row[f'answer{ending}']}}}"
 
 

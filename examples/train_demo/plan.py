@@ -73,8 +73,8 @@ class Job:
 
 
 FULL = Plan(
-    Path(".train-demo"), train=1800, validation=200, seeds=(0, 1, 2), warm_steps=1200, blind_steps=200,
-    batch=32, warm_rate=2e-3, looks=10, reinforce_steps=25, questions=16, reinforce_rate=2e-4,
+    Path(".train-demo"), train=1800, validation=200, seeds=(0, 1, 2), warm_steps=1200, blind_steps=400,
+    batch=32, warm_rate=2e-3, looks=10, reinforce_steps=60, questions=16, reinforce_rate=4e-4,
 )  # fmt: skip
 SMALL = Plan(
     Path(".train-demo-small"), train=60, validation=20, seeds=(0,), warm_steps=25, blind_steps=10,

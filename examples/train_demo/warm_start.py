@@ -11,7 +11,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 IGNORED = -100
-SHARES = {"full": 0.55, "half": 0.4, "single": 0.05}  # of the variants in a batch
+# Shares of the variants in a batch: who cannot yet read the tile that a question names learns nothing from full ones.
+EASY = {"full": 0.0, "half": 0.9, "single": 0.1}
+ALL = {"full": 0.7, "half": 0.25, "single": 0.05}
+EASY_SHARE = 0.25  # of the steps
 WARM_UP = 30  # steps until the full learning rate
 ASKED = 100  # questions on which the accuracy is taken during training
 Row = dict[str, Any]
@@ -105,14 +108,18 @@ def warm_start(
     ask: Callable[[str, int], float],
     tell: Callable[[int, dict[str, float]], None],
 ) -> list[dict[str, float]]:
-    """Train on batches mixed by ``SHARES``; return the loss, and ``looks`` times the accuracy by ``ask``, by step."""
+    """Train on batches that are mixed by ``EASY`` first, then by ``ALL``.
+
+    Returns the loss by step, and ``looks`` times the accuracy by ``ask``.
+    """
     chance = random.Random(seed)
     optimizer = torch.optim.AdamW(model.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.01)
     curve: list[dict[str, float]] = []
     for step in range(1, steps + 1):
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1.0, step / WARM_UP, 0.1 + 1.8 * (1 - step / steps))
-        variants = chance.choices(list(SHARES), list(SHARES.values()), k=batch)
+        shares = EASY if step <= EASY_SHARE * steps else ALL
+        variants = chance.choices(list(shares), list(shares.values()), k=batch)
         made, labels = inputs(model, [chance.choice(examples[one]) for one in variants], pictures, pad)
         model.train()
         loss = loss_of(model, made, labels)
@@ -122,7 +129,7 @@ def warm_start(
         optimizer.zero_grad()
         figures = {"loss": loss.item()}
         if step % max(1, steps // looks) == 0:
-            figures |= {variant: ask(variant, ASKED) for variant in SHARES}
+            figures |= {variant: ask(variant, ASKED) for variant in ALL}
         curve.append({"step": step, **figures})
         tell(step, figures)
     return curve

@@ -54,11 +54,12 @@ def test_the_worked_answer_of_each_variant_is_right(folder: Path) -> None:
 def test_a_worked_answer_names_the_tiles_that_are_found(folder: Path) -> None:
     moves = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)}
     for row in TrainingSet(folder):
-        start, end, colour, *_ = worked(row, "full").split()
+        start, named, end, colour, *_ = worked(row, "full").split()
         (dx, dy) = next(move for words, move in moves.items() if words in row["question"])
         assert ord(end) - ord(start) == dx + GRID * dy
         assert f"on the {colour} tile" in row["question_half"]
-        assert worked(row, "half").split()[0] == colour
+        assert f"the {named} tile" in row["question"]
+        assert worked(row, "half").split()[:2] == [end, colour]
 
 
 def test_a_tile_shows_as_many_marks_as_the_number_on_it() -> None:
