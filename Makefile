@@ -93,7 +93,7 @@ TRAIN_DEMO = $(BIN)/python -m examples.train_demo.prepare $(1) && \
 	PYTHONPATH=. $(VERL)/python -m examples.train_demo.train $(1) && \
 	$(BIN)/python -m examples.train_demo.compare $(1)
 
-train-demo: .venv-verl/ready ## a tiny model learns our rows from pixels, on a CPU; some 15 minutes on two idle cores, the last line is JSON
+train-demo: .venv-verl/ready ## a tiny model learns our rows from pixels, on a CPU; some 20 minutes on two idle cores, the last line is JSON
 	@$(call TRAIN_DEMO,)
 
 train-demo-small: .venv-verl/ready ## the same in two minutes: checks the plumbing, learns nothing
