@@ -13,12 +13,16 @@ from typing import Any
 from PIL import AvifImagePlugin, Image
 
 from hopchain_etl.imaging.jxl_header import jxl_header
+from hopchain_etl.imaging.png import check_png
 from hopchain_etl.imaging.rejection import ImageRejectedError, Limits, RejectReason
 from hopchain_etl.imaging.tiff import check_tiff
 
 _CORE = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
 FORMATS = (*_CORE, "HEIF", "JXL")
-_HEIF = re.compile(rb".{4}ftyp(hei|hev|mif1|msf1)", re.DOTALL)
+_HEIF = re.compile(rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL)
+_GENERAL = re.compile(rb".{4}ftyp(heif|miaf|MiHE|1pic)", re.DOTALL)  # brands by which the plugins do not know a file
+_CODECS = (b"heic", b"heix", b"hevc", b"hevx", b"avif")
+_MOST_BRANDS = 256  # bytes of the first box that are looked at
 _JXL = re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL ")
 
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the pool of decoders is parallel itself; so with the plugins below
@@ -30,6 +34,7 @@ def open_image(data: bytes, limits: Limits) -> Image.Image:
     Raises ImageRejectedError, and what Pillow raises for damaged files.
     """
     formats: tuple[str, ...] = _CORE
+    data = _with_known_brand(data)
     if _HEIF.match(data):  # "mif1" may be AVIF as well
         formats = (*_CORE, "HEIF")
         _load_heif()
@@ -44,6 +49,8 @@ def open_image(data: bytes, limits: Limits) -> Image.Image:
     kind = str(opened.format)
     if kind == "TIFF":
         check_tiff(data, opened)
+    elif kind == "PNG":
+        check_png(data)
     # MPO is a phone's JPEG followed by a preview; HEIF names one of its pictures the primary one. Both open the photo.
     _check_single(kind, kind not in ("MPO", "HEIF") and getattr(opened, "is_animated", False))
     return opened
@@ -52,6 +59,16 @@ def open_image(data: bytes, limits: Limits) -> Image.Image:
 def source_format(opened: Image.Image) -> str:
     """Return which of FORMATS the opened file is in."""
     return "JPEG" if opened.format == "MPO" else str(opened.format)
+
+
+def _with_known_brand(data: bytes) -> bytes:
+    """Return a file of boxes that begins with a general brand with the codec's brand there, if it names one."""
+    if not _GENERAL.match(data):
+        return data
+    names = data[16 : min(int.from_bytes(data[:4], "big"), _MOST_BRANDS)]
+    brands = [names[at : at + 4] for at in range(0, len(names), 4)]
+    codec = next((brand for brand in brands if brand in _CODECS), data[8:12])
+    return data[:8] + codec + data[12:]
 
 
 def _check_single(kind: str, is_several: bool) -> None:

@@ -1,21 +1,26 @@
 """Decodes JPEG and sees when part of the picture is missing.
 
 Pillow hides the warnings of libjpeg: a file that was cut and got an end marker, or whose middle is zeros, becomes a
-picture that is flat or shifted from there on. simplejpeg, which wraps the same library, gives the warnings as errors
-and the same pixels. It only ever adds a rejection: whatever else it refuses is left to Pillow.
+picture that is flat or shifted from there on. simplejpeg, which wraps the same library, gives the first warning as an
+error, and the same pixels. It only ever adds a rejection: whatever else it refuses is left to Pillow.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
-import simplejpeg
 from PIL import Image
 
+from hopchain_etl.imaging.metadata import strip_jpeg
+
 _SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}
-_DAMAGE = re.compile("[Pp]remature end|bad Huffman code|instead of RST")
-_EXTRANEOUS = re.compile(r"(\d+) extraneous bytes")
-_TOLERATED = 0.01  # of the file: some cameras leave a few bytes over before a marker
+_DAMAGE = re.compile("[Pp]remature end|bad Huffman code|instead of RST|extraneous bytes")
+_AT_END = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+_TOLERATED = 0.01  # of the picture's bytes: some cameras leave a few over before the end marker
+_NEEDED = 4  # zeros that padding is cut down to: the last codes may end in zeros too
+_ROUNDS = 4  # of taking bytes out; the decoder reads ahead, so it counts a few less than there are
+_MARKER, _SCAN, _END = re.compile(rb"\xff+([^\x00\xff])"), b"\xda", b"\xff\xd9"
 
 
 def decode_jpeg(data: bytes, opened: Image.Image) -> Image.Image:
@@ -26,9 +31,9 @@ def decode_jpeg(data: bytes, opened: Image.Image) -> Image.Image:
     space = _SPACES.get(opened.mode)
     width, height = (1, 1) if space == "CMYK" else opened.size
     try:
-        found = simplejpeg.decode_jpeg(data, space, min_width=width, min_height=height) if space else None
+        found = _decode(data, space, width, height) if space else None
     except ValueError as error:
-        if _is_damage(str(error), len(data)):
+        if space and _is_damage(data, space, str(error)):
             raise
         found = None
     if found is None or found.shape[1::-1] != opened.size:  # CMYK too: Pillow knows whether its inks are inverted
@@ -39,7 +44,58 @@ def decode_jpeg(data: bytes, opened: Image.Image) -> Image.Image:
     return image
 
 
-def _is_damage(warning: str, size: int) -> bool:
-    """Return whether data is missing. Bytes left over tell of it too: zeros decode to more blocks than data does."""
-    left_over = _EXTRANEOUS.search(warning)
-    return int(left_over[1]) > _TOLERATED * size if left_over else bool(_DAMAGE.search(warning))
+def _decode(data: bytes, space: str, width: int, height: int) -> Any:
+    """Return the pixels at the smallest size that is not below this one; raise ValueError at the first warning."""
+    import simplejpeg  # of the extra ``pipeline``, and the core imports this module
+
+    return simplejpeg.decode_jpeg(data, space, min_width=width, min_height=height)
+
+
+def _is_damage(data: bytes, space: str, warning: str) -> bool:
+    """Return whether data is missing, after the decoder's first warning.
+
+    Bytes left over tell of it too: zeros decode to more blocks than data does. A few before the end are taken out, to
+    see what the decoder says of the rest.
+    """
+    picture = strip_jpeg(_without_gaps(data))
+    if picture is None:
+        return bool(_DAMAGE.search(warning))
+    for _ in range(_ROUNDS):
+        warning = _warning(picture, space)
+        left_over = _AT_END.search(warning)
+        if not left_over:
+            return bool(_DAMAGE.search(warning))
+        if int(left_over[1]) > _TOLERATED * len(picture) and not _is_padded(picture, space):
+            return True
+        picture = picture[: -int(left_over[1]) - len(_END)] + _END
+    return True
+
+
+def _is_padded(picture: bytes, space: str) -> bool:
+    """Return whether what is left over before the end is padding, of which no pixel was made."""
+    data = picture.removesuffix(_END).rstrip(b"\0\xff")
+    warning = _warning(data + bytes(_NEEDED) + _END, space)
+    left_over = _AT_END.search(warning)
+    return int(left_over[1]) <= _NEEDED if left_over else not _DAMAGE.search(warning)
+
+
+def _without_gaps(data: bytes) -> bytes:
+    """Return the file without the bytes between its segments, which decoders skip."""
+    parts, at = [data[:2]], 2
+    while marker := _MARKER.search(data, at):
+        at = marker.start()
+        if marker[1] == _SCAN:
+            break
+        end = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+        parts.append(data[at:end])
+        at = end
+    return b"".join([*parts, data[at:]])
+
+
+def _warning(data: bytes, space: str) -> str:
+    """Return the first warning or error of the decoder, empty if there is none."""
+    try:
+        _decode(data, space, 1, 1)
+    except ValueError as error:
+        return str(error)
+    return ""

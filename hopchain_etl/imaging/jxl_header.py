@@ -12,6 +12,8 @@ _SIDE = ((9, 1), (13, 1), (18, 1), (30, 1))  # bits, and what is added, by the t
 _PREVIEW_SIDE = ((6, 1), (8, 65), (10, 321), (12, 1345))
 _PREVIEW_EIGHTHS = ((0, 16), (0, 32), (5, 1), (9, 33))
 _ENOUGH = 64  # bytes; a header is shorter
+_MOST_BOXES = 10_000  # before the header is complete; an empty box takes 8 bytes
+_LAST_PART = 1 << 31  # bit of a part's number
 
 
 @dataclass(frozen=True)
@@ -42,21 +44,31 @@ def jxl_header(data: bytes) -> JxlHeader:
 
 
 def _codestream(data: bytes) -> bytes:
-    """Return the beginning of the codestream in a file of boxes."""
-    found, at = b"", 0
-    while at + 8 <= len(data) and len(found) < _ENOUGH:
+    """Return the beginning of the codestream in a file of boxes: of one box ``jxlc`` or of parts ``jxlp`` in order.
+
+    Raise ValueError for anything else: the decoder might take another header for the picture's than is checked here.
+    """
+    found, at, parts = b"", 0, 0
+    for _ in range(_MOST_BOXES):
+        if at + 8 > len(data) or len(found) >= _ENOUGH:
+            return found
         size, name, start = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8], at + 8
         if size == 1:
             size, start = int.from_bytes(data[at + 8 : at + 16], "big"), at + 16
         end = at + size if size else len(data)
         if end < start:
-            break
+            return found
         if name == b"jxlc":
+            if parts:
+                raise ValueError("a JPEG XL header in parts and in one piece")
             return data[start : min(end, start + _ENOUGH)]
         if name == b"jxlp":
+            if int.from_bytes(data[start : start + 4], "big") & ~_LAST_PART != parts:
+                raise ValueError("parts of a JPEG XL header out of order")
+            parts += 1
             found += data[start + 4 : min(end, start + 4 + _ENOUGH)]
         at = end
-    return found
+    raise ValueError("too many boxes before the JPEG XL header")
 
 
 class _Bits:

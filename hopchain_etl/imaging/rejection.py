@@ -66,12 +66,12 @@ class Limits:
 
 _SIGNATURES = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|BM|II[*+]\0|MM\0[*+]|RIFF.{4}WEBP"
-    rb"|.{4}ftyp(hei|hev|mif1|msf1|avi)|\xff\x0a|\x00\x00\x00\x0cJXL ",
+    rb"|.{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1|avi)|\xff\x0a|\x00\x00\x00\x0cJXL ",
     re.DOTALL,
 )
 _OTHER_IMAGES = re.compile(
     rb"8BPS|\x00\x00\x01\x00|\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51|qoif|DDS |v/1\x01|#\?RADIANCE|%!PS|FUJIFILMCCD-RAW"
-    rb"|II(RO|RS|U\0)|P[1-7]\s|.{4}ftypcrx|\s*(<\?xml.{0,500})?<svg",
+    rb"|II(RO|RS|U\0)|P[1-7]\s|.{4}ftyp(crx|heif|miaf|MiHE|1pic)|\s*(<\?xml.{0,500})?<svg",
     re.DOTALL,
 )
 _UNSUPPORTED = re.compile("unknown pixel mode|cannot handle|un-?supported|not supported|no codec", re.IGNORECASE)
@@ -113,7 +113,8 @@ def _why_not_opened(data: bytes, formats: Iterable[str]) -> str:
 def _ends_early(data: bytes) -> bool:
     """Return whether the file ends before its format allows."""
     if data.startswith(b"\xff\xd8"):
-        return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+        scan = data.rfind(b"\xff\xda")
+        return scan < 0 or data.rfind(b"\xff\xd9") < scan
     if data.startswith(b"\x89PNG"):
         return b"IEND" not in data
     if data.startswith(b"GIF8"):

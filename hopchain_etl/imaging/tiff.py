@@ -45,8 +45,13 @@ def _unread_pixels(tags: Mapping[int, Any]) -> str | None:
 
 
 def _lacks_data(tags: Mapping[int, Any], size: int) -> bool:
-    """Return whether a strip or tile is missing. Some programs write too large a count for a last uncompressed one."""
+    """Return whether a strip or tile is missing.
+
+    Counts of uncompressed ones are not used by decoders, and some programs write too large ones, or zeros.
+    """
     offsets, counts = next(((tags[at], tags.get(long, ())) for at, long in (_STRIPS, _TILES) if at in tags), ((), ()))
     is_exact = tags.get(_COMPRESSION, _RAW) != _RAW
-    ends = [at + count * is_exact for at, count in zip(offsets, counts, strict=False)]
-    return any(end > size for end in ends) or 0 in counts
+    return any(
+        at + count * is_exact > size or (count == 0 and (is_exact or at == 0))
+        for at, count in zip(offsets, counts, strict=False)
+    )

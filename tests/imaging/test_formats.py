@@ -83,6 +83,20 @@ def test_the_primary_picture_of_a_heif_is_the_photo() -> None:
     assert refused(codestream(96, 80, is_animation=True))[0] == RejectReason.ANIMATED
 
 
+@pytest.mark.parametrize("kind", ["avif", "heif", "heif turned"])
+@pytest.mark.parametrize("brand", [b"heif", b"miaf", b"MiHE", b"1pic"])
+def test_a_general_brand_is_read_by_its_codec(kind: str, brand: bytes) -> None:
+    data = FILES[kind]
+    codec = data[8:12]
+    assert codec in data[16 : data[3]], "named among the compatible brands too"
+    general = data[:8] + brand + data[12:]
+    assert np.array_equal(pixels(normalise(general, Limits()).blob), pixels(normalise(data, Limits()).blob))
+    unknown = general.replace(codec, b"abcd").replace(b"mif1", b"abcd")
+    reason, detail = refused(unknown)
+    assert reason == RejectReason.UNSUPPORTED_FORMAT
+    assert "header" not in detail
+
+
 @pytest.mark.parametrize("kind", ["avif", "heif", "jxl"])
 def test_sizes_are_checked(kind: str) -> None:
     assert refused(FILES[kind], Limits(max_pixels=7_000))[0] == RejectReason.TOO_MANY_PIXELS

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -68,6 +71,8 @@ def test_a_tail_of_zeros_before_an_end_marker_is_noticed(name: str, share: float
 
 @settings(max_examples=300, deadline=None)
 @given(name=st.sampled_from(SEQUENTIAL), share=st.floats(0, 1), marked=st.booleans())
+@example(name="restarts", share=0.01, marked=False)  # inside the header
+@example(name="restarts", share=0.01, marked=True)
 def test_a_cut_file_is_truncated_or_has_all_pixels(name: str, share: float, marked: bool) -> None:
     data = FILES[name]
     cut = data[: int(share * len(data))] + END * marked
@@ -111,6 +116,66 @@ def test_a_flat_lower_half_is_no_damage() -> None:
 def test_a_few_bytes_before_the_end_marker_are_no_damage(extra: bytes) -> None:
     data = FILES["finest"][:-2] + extra + END
     assert np.array_equal(pixels(normalise(data, Limits()).blob), pixels(WHOLE["finest"].blob))
+
+
+STRAY = b"\x12\x34"
+
+
+def strayed(data: bytes, *places: int) -> bytes:
+    """Return the file with two bytes before these of its restart markers."""
+    marks = [found.start() for found in re.finditer(rb"\xff[\xd0-\xd7]", data)]
+    for at in sorted((marks[place] for place in places), reverse=True):
+        data = data[:at] + STRAY + data[at:]
+    return data
+
+
+@pytest.mark.parametrize("places", [(0,), (7,), (100,), (3, 90, 91)])
+def test_bytes_before_a_restart_are_damage_and_hide_none(places: tuple[int, ...]) -> None:
+    """The decoder tells of them late or not at all. If it does not tell, nothing is missing."""
+    whole = strayed(FILES["restarts"], *places)
+    found = outcome(whole)
+    assert found == RejectReason.TRUNCATED or np.array_equal(pixels(found), pixels(WHOLE["restarts"].blob))
+    assert refused(whole[: len(whole) * 4 // 5] + END) == RejectReason.TRUNCATED
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+def test_bytes_between_segments_hide_no_damage(share: float) -> None:
+    data = FILES["plain"]
+    at = data.index(b"\xff\xc4")
+    assert np.array_equal(pixels(normalise(data[:at] + STRAY + data[at:], Limits()).blob), pixels(WHOLE["plain"].blob))
+    assert refused(data[:at] + STRAY + data[at : int(share * len(data))] + END) == RejectReason.TRUNCATED
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("byte", [b"\0", b"\xff"])
+def test_padding_before_the_end_marker_is_no_damage(name: str, byte: bytes) -> None:
+    data = FILES[name]
+    padded = data[:-2] + byte * (len(data) // 20) + END
+    assert np.array_equal(pixels(normalise(padded, Limits()).blob), pixels(WHOLE[name].blob))
+
+
+@pytest.mark.parametrize("trailer", [b"a note", bytes(5000)])
+def test_a_trailer_without_an_end_marker_neither_costs_a_photo_nor_hides_damage(trailer: bytes) -> None:
+    data = FILES["plain"][:-2]
+    assert np.array_equal(pixels(normalise(data + trailer, Limits()).blob), pixels(WHOLE["plain"].blob))
+    assert refused(data[: len(data) // 2] + trailer) == RejectReason.TRUNCATED
+
+
+def test_what_is_left_over_is_measured_against_the_picture_itself() -> None:
+    """Not against a video behind it, as phones write."""
+    data = FILES["plain"]
+    overwritten = data[:-600] + bytes(598) + END
+    assert refused(overwritten) == RejectReason.TRUNCATED
+    assert refused(overwritten + b"video" * len(data)) == RejectReason.TRUNCATED
+    assert outcome(data + b"video" * len(data)) == data
+
+
+def test_the_core_needs_none_of_the_optional_decoders() -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('simplejpeg', 'pillow_heif', 'pillow_jxl')));"
+        "import hopchain_etl.pipeline.build, hopchain_etl.pipeline.funnel"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("name", [name for name in every_kind() if name.startswith(("jpeg", "mpo"))])

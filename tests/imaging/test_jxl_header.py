@@ -37,6 +37,40 @@ def test_no_header_is_an_error(data: bytes) -> None:
         jxl_header(data)
 
 
+def box(name: bytes, body: bytes) -> bytes:
+    return (8 + len(body)).to_bytes(4, "big") + name + body
+
+
+def part(number: int, piece: bytes = b"") -> bytes:
+    return box(b"jxlp", number.to_bytes(4, "big") + piece)
+
+
+STREAM = codestream(640, 480)
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        part(0, STREAM[:8]) + box(b"jxlc", STREAM),
+        part(0) + box(b"jxlc", STREAM),
+        part(1, STREAM),
+        part(0, STREAM[:8]) + part(2, STREAM[8:]),
+        part(0, STREAM[:8]) + part(0, STREAM[8:]),
+        part(1 << 30, STREAM),
+        box(b"free", b"") * 20_000 + box(b"jxlc", STREAM),
+    ],
+    ids=["parts and a whole", "an empty part", "not from 0", "a gap", "the same again", "far too high", "many boxes"],
+)
+def test_boxes_that_a_decoder_might_read_otherwise_are_an_error(boxes: bytes) -> None:
+    with pytest.raises(ValueError, match="header"):
+        jxl_header(in_boxes(b"", 1)[:-8] + boxes)
+
+
+def test_parts_in_order_are_read() -> None:
+    boxes = part(0, STREAM[:3]) + box(b"free", b"note") * 99 + part(1, STREAM[3:8]) + part(1 << 31 | 2, STREAM[8:])
+    assert jxl_header(in_boxes(b"", 1)[:-8] + boxes) == JxlHeader(640, 480, is_animation=False)
+
+
 @settings(max_examples=200, deadline=None)
 @given(data=st.binary(max_size=200), start=st.sampled_from([b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"]))
 def test_any_bytes_give_a_header_or_a_value_error(data: bytes, start: bytes) -> None:

@@ -56,6 +56,7 @@ def edited(data: bytes, tag: int, change: Any) -> bytes:
 PREVIEW = (RGB[:64, :64].copy(), {"photometric": "rgb", "subfiletype": 1})
 PHOTO = (RGB, {"photometric": "rgb"})
 LZW = saved(scene(), "TIFF", compression="tiff_lzw")  # its tags stand behind its pixels
+LAYOUTS: list[dict[str, Any]] = [{"rowsperstrip": 16}, {"tile": (16, 16)}]
 CR2 = LZW[:8] + b"CR\2\0" + LZW[12:]
 DNG = {"photometric": "rgb", "extratags": [(50706, 1, 4, (1, 4, 0, 0), True)]}
 
@@ -125,13 +126,26 @@ def test_pixels_that_are_read_are_read_rightly(data: bytes, expected: np.ndarray
     assert np.abs(found - (expected if expected.ndim == 3 else expected[..., None])).max() <= 1
 
 
+def without_counts(data: bytes, layout: dict[str, Any]) -> bytes:
+    return edited(data, 279 if "rowsperstrip" in layout else 325, lambda old: old[:2] + [0] * (len(old) - 2))
+
+
 @pytest.mark.parametrize("options", [{}, {"compression": "zlib"}])
-@pytest.mark.parametrize("layout", [{"rowsperstrip": 16}, {"tile": (16, 16)}])
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_missing_strips_and_tiles_are_noticed(options: dict[str, Any], layout: dict[str, Any]) -> None:
     data = of(RGB, photometric="rgb", **options, **layout)
-    counts = 279 if "rowsperstrip" in layout else 325
+    offsets = 273 if "rowsperstrip" in layout else 324
     assert refused(data[: len(data) * 2 // 3])[0] == RejectReason.TRUNCATED
-    assert refused(edited(data, counts, lambda old: old[:2] + [0] * (len(old) - 2)))[0] == RejectReason.TRUNCATED
+    left_out = edited(without_counts(data, layout), offsets, lambda old: old[:2] + [0] * (len(old) - 2))
+    assert refused(left_out)[0] == RejectReason.TRUNCATED
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_count_of_zero_is_only_missing_data_if_it_is_compressed(layout: dict[str, Any]) -> None:
+    plain = without_counts(of(RGB, photometric="rgb", **layout), layout)
+    assert np.array_equal(pixels(normalise(plain, Limits()).blob), RGB)
+    packed = without_counts(of(RGB, photometric="rgb", compression="zlib", **layout), layout)
+    assert refused(packed)[0] == RejectReason.TRUNCATED
 
 
 def test_too_large_a_count_for_the_last_strip_costs_nothing() -> None:
