@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,5 +48,6 @@ def test_the_targets_are_imported_without_samples_and_heavy_packages() -> None:
         "import sys, fuzz; print(*{'pandas', 'boto3', 'pillow_heif'} & sys.modules.keys(),"
         " fuzz.pictures.files.cache_info().currsize)"
     )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env).stdout
     assert shown.split() == ["0"]
