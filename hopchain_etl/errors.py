@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+STOPPED = 130  # exit code, as of a shell's command after Ctrl-C
+
 
 class ReportedError(Exception):
     """An error that a user can mend: the command line shows the message alone, which says where, why and what to do."""

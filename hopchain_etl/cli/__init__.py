@@ -15,7 +15,7 @@ from hopchain_etl.cli.evaluate import app as evaluate
 from hopchain_etl.cli.s3 import app as s3
 from hopchain_etl.cli.terminal import plain_text
 from hopchain_etl.cli.train import app as train
-from hopchain_etl.errors import ReportedError, StoppedError
+from hopchain_etl.errors import STOPPED, ReportedError, StoppedError
 
 app = typer.Typer(
     help="Turn photos into multi-hop vision-language training data.\n\n"
@@ -46,7 +46,7 @@ def main() -> None:
         app()
     except StoppedError as stopped:
         _say(str(stopped))
-        sys.exit(130)
+        sys.exit(STOPPED)
     except (ReportedError, ValueError, FileNotFoundError) as error:
         if problems := _setting_problems(error):
             _say("\n".join(problems))

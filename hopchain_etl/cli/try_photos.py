@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column, Table
 
 from hopchain_etl.cli.terminal import plain
-from hopchain_etl.errors import StoppedError
+from hopchain_etl.errors import STOPPED, StoppedError
 
 if TYPE_CHECKING:
     from hopchain_etl.demo.trial import Chosen, Trial
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 _NAMED = 3  # files that a line names
-_STOPPED = 130  # exit code after Ctrl-C, as of the other commands
 
 
 @app.command("try")
@@ -90,7 +89,7 @@ def try_photos(
     if open_ and not webbrowser.open(page.resolve().as_uri()):
         console.print("No browser was found to open it.")
     if isinstance(ended, StoppedError):
-        raise typer.Exit(_STOPPED)
+        raise typer.Exit(STOPPED)
     if ended:
         raise ended
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-STOPPED = 130  # exit code, as of a shell's command after Ctrl-C
+from hopchain_etl.errors import STOPPED
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 

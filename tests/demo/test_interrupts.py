@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from hopchain_etl.demo import demo, local_airflow, s3_server
-from hopchain_etl.demo.interrupts import STOPPED, held_back
+from hopchain_etl.demo.interrupts import held_back
 from hopchain_etl.demo.s3_folder import S3ServerError
+from hopchain_etl.errors import STOPPED
 
 # In the place of Airflow: deaf to Ctrl-C, and with a child in a process group of its own, as a task has one, that
 # SIGTERM does not end either.
