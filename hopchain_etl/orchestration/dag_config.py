@@ -18,13 +18,24 @@ GROUP_NAME = (
     "{% set group = task.op_kwargs['group'] %}{{ group[0] }}"
     "{% if group | length > 1 %} to {{ group[-1] }} ({{ group | length }} shards){% endif %}"
 )
+# All but backfills.
+_RUN_TYPES = ("scheduled", "manual", "operator_triggered", "asset_triggered", "asset_materialization")
 _MAX_RETRY_DELAY = timedelta(minutes=30)
 
 
 def dag_args(settings: Settings, tag: str) -> dict[str, Any]:
-    """Return the common arguments of ``@dag``: one run at a time, no catchup."""
-    tags = ["hopchain", tag]
-    return {"catchup": False, "max_active_runs": 1, "tags": tags, "default_args": default_args(settings)}
+    """Return the common arguments of ``@dag``: one run at a time, no catchup, no backfill.
+
+    Every run works on what is there now. A backfill would take today's photos under an old date, and its runs do not
+    count for ``max_active_runs``.
+    """
+    return {
+        "catchup": False,
+        "max_active_runs": 1,
+        "allowed_run_types": _RUN_TYPES,
+        "tags": ["hopchain", tag],
+        "default_args": default_args(settings),
+    }
 
 
 def default_args(settings: Settings) -> dict[str, Any]:

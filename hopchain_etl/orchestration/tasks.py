@@ -193,14 +193,14 @@ def publish_batch(params: Params, run: DagRun, gate: JSON) -> JSON:
     build = Build(settings_for(params))
     name = intake_name(run)
     unhealthy = {Shard.parse(shard) for shard in gate["unhealthy"]}
-    excluded = excluded_queries(build).without_shards(unhealthy)
-    new = unassigned_queries(build.lake, build.lineage, excluded, besides=name)
-    if not new:
-        return {"id": None, "queries": 0, "held_back": excluded.reasons()}
-    query_ids = tuple(dict.fromkeys(query for found in new.values() for query in found))
-    policy = batches.policy_of(build.settings.desk)
-    asking = Batch(name, run.run_id, query_ids, policy, lineage=build.lineage, shards=tuple(map(str, new)))
-    batch = batches.create(build.lake, asking)
+    with batches.exclusively(build.lake) as create:
+        excluded = excluded_queries(build).without_shards(unhealthy)
+        new = unassigned_queries(build.lake, build.lineage, excluded, besides=name)
+        if not new:
+            return {"id": None, "queries": 0, "held_back": excluded.reasons()}
+        query_ids = tuple(dict.fromkeys(query for found in new.values() for query in found))
+        policy = batches.policy_of(build.settings.desk)
+        batch = create(Batch(name, run.run_id, query_ids, policy, lineage=build.lineage, shards=tuple(map(str, new))))
     return {"id": batch.id, "queries": len(batch.query_ids), "held_back": excluded.reasons()}
 
 
