@@ -77,6 +77,23 @@ def asset(name: str) -> Any:
     return Asset(f"hopchain://{name}", f"x-hopchain://{name}")
 
 
+def approval(settings: Settings) -> dict[str, Any]:
+    """Return who may approve a release and how long it waits for them, as arguments of an ``ApprovalOperator``.
+
+    Nobody's answer in time counts as a rejection: otherwise a forgotten question would block all later releases.
+    """
+    orchestrate = settings.orchestrate
+    return {
+        "assigned_users": [{"id": name, "name": name} for name in orchestrate.approvers] or None,
+        "response_timeout": timedelta(hours=orchestrate.approval_hours),
+        "defaults": "Reject",
+        # An answer in the first seconds can arrive before the task waits for it and fail it; the retry asks again.
+        "retries": max(1, orchestrate.retries),
+        "retry_delay": timedelta(seconds=5),
+        "doc_md": "Show a person what would be released, and wait for approval in the UI.",
+    }
+
+
 def stages(settings: Settings) -> dict[str, str]:
     """Return the stages that a shard goes through in order, each with a description.
 

@@ -48,7 +48,9 @@ for dag in bag.dags.values():
     serialized = DagSerialization.to_dict(dag)["dag"]
     dags.append({
         "id": dag.dag_id, "doc": dag.doc_md, "tags": sorted(dag.tags), "max_active_runs": dag.max_active_runs,
-        "catchup": dag.catchup, "run_types": sorted(dag.allowed_run_types), "tasks": tasks, "params": params, "timetable": serialized["timetable"],
+        "catchup": dag.catchup,
+        "run_types": sorted(dag.allowed_run_types), "tasks": tasks, "params": params,
+        "timetable": serialized["timetable"],
     })
 print("FACTS" + json.dumps({"errors": bag.import_errors, "seconds": seconds, "loaded": loaded, "dags": dags}))
 """
