@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Any
 
 from hopchain_etl.orchestration.notices import notify_failure
@@ -23,12 +24,19 @@ _RUN_TYPES = ("scheduled", "manual", "operator_triggered", "asset_triggered", "a
 _MAX_RETRY_DELAY = timedelta(minutes=30)
 
 
-def dag_args(settings: Settings, tag: str) -> dict[str, Any]:
+def dag_args(settings: Settings, tag: str, written_for: str) -> dict[str, Any]:
     """Return the common arguments of ``@dag``: one run at a time, no catchup, no backfill.
 
-    Every run works on what is there now. A backfill would take today's photos under an old date, and its runs do not
-    count for ``max_active_runs``.
+    ``written_for``: the version of this package that the DAG file belongs to. Raises ImportError, which Airflow shows
+    as an error of that file, if another one is installed. Every run works on what is there now: a backfill would take
+    today's photos under an old date, and its runs do not count for ``max_active_runs``.
     """
+    installed = version("hopchain-etl")
+    if installed.split(".")[:2] != written_for.split(".")[:2]:
+        raise ImportError(
+            f"this DAG file belongs to hopchain-etl {written_for}, and {installed} is installed: point the DAG bundle "
+            "at the DAGs of the installed package (`hopchain where dags`), or at the tag of that version"
+        )
     return {
         "catchup": False,
         "max_active_runs": 1,

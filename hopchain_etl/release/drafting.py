@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.lake_format import require_known_format
 from hopchain_etl.project_files import project_file
 from hopchain_etl.release.drop_guard import ReleaseRefusedError
 from hopchain_etl.release.git import REMOTE, GitRepo, RegistryError
@@ -37,6 +38,7 @@ def draft(repo: GitRepo, lake: Lake, *, force: bool = False, snapshot: Snapshot 
     withdrawn, because clones must know it even if nothing is released. Raises RegistryError if a step fails, and
     ReleaseRefusedError, unless ``force``, as ``registry.publish`` does.
     """
+    require_known_format(lake)
     if repo.empty:
         _initialise(repo)
     _check_remote(repo)
