@@ -1,4 +1,4 @@
-"""Sections ``ingest``, ``quality``, ``orchestrate``, ``placement``: how runs go."""
+"""Sections ``ingest``, ``quality``, ``orchestrate``: how runs go."""
 
 from __future__ import annotations
 
@@ -71,17 +71,3 @@ class OrchestrateSettings(Section):
     retries: int = Field(2, ge=0, description="retries of each task, with exponential backoff")
     retry_delay_seconds: float = Field(60, ge=0, description="delay before the first retry")
     failure_webhook_connection: str | None = Field(None, description="HTTP connection that is notified of failed tasks")
-
-
-class PlacementSettings(Section):
-    """Where the GPU stages run, if not in the same place as the others. Each stage declares whether it needs a GPU."""
-
-    gpu_python: str | None = Field(
-        None, description="Python interpreter of the environment with hopchain-etl[gpu]; none: the worker's own"
-    )
-    gpu_image: str | None = Field(None, description="image of their Kubernetes pods; none: the executor's")
-    gpu_executor: str | None = Field(
-        None, description="executor as named in AIRFLOW__CORE__EXECUTOR; none: the first one listed"
-    )
-    gpu_resource: str = Field("nvidia.com/gpu", description="name of a GPU as a resource in the cluster")
-    launch_memory_gib: int = Field(64, ge=1, description="memory of a pod that launches its own model server")
