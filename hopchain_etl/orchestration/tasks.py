@@ -45,7 +45,6 @@ _PARAM_SETTINGS = {  # the setting that a param overrides; other params override
     "source_uri": ("source", "uri"),
     "image_limit": ("ingest", "limit"),
     "shard_size": ("ingest", "shard_size"),
-    "profile": ("engines", "profile"),
     "token_ceiling": ("engines", "token_ceiling"),
     "targets": ("release", "targets"),
     "policy": ("release", "policy"),

@@ -1,4 +1,4 @@
-"""Sections ``ingest``, ``quality``, ``orchestrate``, ``placement``: how runs go."""
+"""Sections ``ingest``, ``quality``, ``orchestrate``: how runs go."""
 
 from __future__ import annotations
 
@@ -79,17 +79,3 @@ class OrchestrateSettings(Section):
         72, gt=0, description="hours that a release waits for approval; after that it counts as rejected"
     )
     failure_webhook_connection: str | None = Field(None, description="HTTP connection that is notified of failed tasks")
-
-
-class PlacementSettings(Section):
-    """Where the GPU stages run, if not in the same place as the others. Each stage declares whether it needs a GPU."""
-
-    gpu_python: str | None = Field(
-        None, description="Python interpreter of the environment with hopchain-etl[gpu]; none: the worker's own"
-    )
-    gpu_image: str | None = Field(None, description="image of their Kubernetes pods; none: the executor's")
-    gpu_executor: str | None = Field(
-        None, description="executor as named in AIRFLOW__CORE__EXECUTOR; none: the first one listed"
-    )
-    gpu_resource: str = Field("nvidia.com/gpu", description="name of a GPU as a resource in the cluster")
-    launch_memory_gib: int = Field(64, ge=1, description="memory of a pod that launches its own model server")

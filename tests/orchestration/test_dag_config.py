@@ -70,8 +70,8 @@ def placed(stage: str, executor: str, monkeypatch: pytest.MonkeyPatch, **changed
 
 
 def test_every_stage_that_the_dags_run_says_what_it_needs() -> None:
-    others = {"ingest", "collect", "evaluate"}
-    in_dags = {*others, *dag_config.stages(Settings.model_validate({"engines": {"profile": "vllm"}}))}
+    dags = {"build", "collect", "release", "evaluate", "admin"}
+    in_dags = {"ingest", *dags, *dag_config.stages(Settings.model_validate({"engines": {"profile": "vllm"}}))}
     assert in_dags == set(STAGES)
 
 
@@ -79,24 +79,26 @@ def test_every_stage_that_the_dags_run_says_what_it_needs() -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_such_a_profile_needs_no_gpu_anywhere(stage: str, profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
     place = placed(stage, "KubernetesExecutor,CeleryExecutor", monkeypatch, engines={"profile": profile})
-    assert place["queue"] == "default"
     (container,) = place["executor_config"]["pod_override"].spec.containers
     assert list(container.resources.limits) == ["memory"]
-    assert "executor" not in place
+    assert place["pool"] == "default_pool"
+    assert {"executor", "queue"} & place.keys() == set()
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_with_endpoints_only_what_computes_on_a_gpu_asks_for_one(stage: str) -> None:
     settings = Settings.model_validate({"engines": {"profile": "vllm"}, "vlm": ENDPOINT, "solver": ENDPOINT})
     needs = dag_config.resources_for(stage, settings)
-    assert (needs.pool, needs.memory_gib) == (RESOURCES[stage].pool, RESOURCES[stage].memory_gib)
-    assert (needs.gpus > 0) == (stage == "segment") == (needs.queue == "gpu") == (needs.pool == "gpu")
+    assert (needs.gpus, needs.memory_gib) == ((1, 16) if stage == "segment" else (0, RESOURCES[stage].memory_gib))
+    asks = stage in ("detect", "generate", "judge", "screen")
+    assert dag_config.pool(stage, settings) == ("gpu" if stage == "segment" else "vlm" if asks else "default_pool")
 
 
 def test_a_stage_that_launches_its_model_needs_the_gpus_of_that_model() -> None:
     launched = {"engines": {"profile": "vllm"}, "vlm": {"launch": {"tensor_parallel": 4}}}
     needs = dag_config.resources_for("detect", Settings.model_validate(launched))
-    assert (needs.pool, needs.queue, needs.gpus, needs.memory_gib) == ("vlm", "gpu", 4, 64)
+    assert (needs.gpus, needs.memory_gib) == (4, 64)
+    assert dag_config.pool("detect", Settings.model_validate(launched)) == "vlm"
     assert dag_config.resources_for("ingest", Settings.model_validate(launched)).gpus == 0
     evaluated = {"evaluate": {"model": {"model": "trained", "launch": {"tensor_parallel": 2}}}}
     assert dag_config.resources_for("evaluate", Settings.model_validate(evaluated)).gpus == 2
@@ -107,7 +109,6 @@ def gpus_of(**chosen: Any) -> dict[str, int]:
     models = {"vlm": {"launch": {"tensor_parallel": 4}}, "solver": {"launch": {"tensor_parallel": 2}}}
     settings = Settings.model_validate({"engines": chosen, **models})
     found = {stage: dag_config.resources_for(stage, settings) for stage in STAGES}
-    assert all((needs.queue == "gpu") == (needs.gpus > 0) for needs in found.values())
     return {stage: needs.gpus for stage, needs in found.items() if needs.gpus}
 
 
@@ -127,24 +128,36 @@ def test_an_engine_of_another_package_gets_the_gpu_that_its_entry_wants(
     text = f"from hopchain_etl.engines.catalog import EngineEntry, Role\nTOY = {entry}\n"
     install(monkeypatch, tmp_path, "toy", text, "toy = toy:TOY")
     assert gpus_of(detector="toy") == {"detect": 1}
-    needs = dag_config.resources_for("detect", Settings.model_validate({"engines": {"detector": "toy"}}))
-    assert (needs.pool, needs.memory_gib) == ("vlm", 16)
+    settings = Settings.model_validate({"engines": {"detector": "toy"}})
+    assert dag_config.resources_for("detect", settings).memory_gib == 16
+    assert dag_config.pool("detect", settings) == "gpu"
 
 
 def test_local_executor_gets_a_pool_and_nothing_it_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
     place = placed("segment", "LocalExecutor", monkeypatch, engines={"profile": "vllm"})
-    assert place == {"pool": "gpu", "pool_slots": 1}
+    assert place == {"pool": "gpu", "priority_weight": 3}
 
 
-def test_a_gpu_pod_asks_for_its_gpu_and_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = placed(
-        "segment", "KubernetesExecutor", monkeypatch,
-        engines={"profile": "vllm"}, placement={"gpu_image": "registry/hopchain-gpu:1", "gpu_resource": "amd.com/gpu"},
-    )  # fmt: skip
-    assert "queue" not in place
-    (container,) = place["executor_config"]["pod_override"].spec.containers
-    assert (container.name, container.image) == ("base", "registry/hopchain-gpu:1")
-    assert container.resources.limits == container.resources.requests == {"memory": "16Gi", "amd.com/gpu": "1"}
+def test_queues_and_pools_are_those_of_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = {"queue": "hop", "gpu_queue": "a100", "pool": "hop_pool", "gpu_pool": "hop_gpu", "vlm_pool": "hop_vlm"}
+    changed = {"engines": {"profile": "vllm"}, "vlm": ENDPOINT, "placement": site}
+    found = {name: placed(name, "CeleryExecutor", monkeypatch, **changed) for name in ("build", "detect", "segment")}
+    assert {name: (place["queue"], place["pool"]) for name, place in found.items()} == {
+        "build": ("hop", "hop_pool"),
+        "detect": ("hop", "hop_vlm"),
+        "segment": ("a100", "hop_gpu"),
+    }
+
+
+def test_where_no_queue_is_named_airflow_takes_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "queue" not in placed("ingest", "CeleryExecutor", monkeypatch)
+
+
+def test_later_stages_go_first() -> None:
+    settings = Settings.model_validate({"engines": {"profile": "vllm"}})
+    weights = [dag_config.placement(stage, settings)["priority_weight"] for stage in dag_config.stages(settings)]
+    assert weights == sorted(set(weights))
+    assert dag_config.placement("ingest", settings)["priority_weight"] < weights[0]
 
 
 def test_gpu_stages_may_have_an_executor_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
