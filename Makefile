@@ -66,8 +66,11 @@ demo: .venv/ready ## the main job end to end: photos -> Airflow -> DVC-versioned
 	@$(MAKE) --no-print-directory .venv/share/photos/ready || echo "The demo continues without the photos of photos.txt."
 	@$(BIN)/python -m hopchain_etl.demo
 
-up: .venv/ready ## leave S3 and the Airflow UI running; prints URL, users and passwords
+up: .venv/ready ## leave S3 and the Airflow UI running; prints URL, users and passwords; UI_PORT=8080 S3_PORT=8333 fix the ports
 	@$(BIN)/python -m hopchain_etl.demo up
+
+down: ## stop what up started, and keep its files
+	@test ! -x $(BIN)/python || $(BIN)/python -m hopchain_etl.demo down
 
 test: .venv/ready ## all tests, in two workers, file by file
 	$(BIN)/python -m pytest -n 2 --dist loadfile
