@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -104,5 +105,5 @@ def test_templates_reach_the_tasks_of_the_dags(monkeypatch: pytest.MonkeyPatch) 
         config = dag_config.placement(name, settings)["executor_config"]
         assert config["pod_template_file"] == PLACED["pods"][kind]["template"]
     for dag in ("build", "collect", "release", "evaluate", "admin"):
-        args = dag_config.dag_args(settings, dag)["default_args"]
+        args = dag_config.dag_args(settings, dag, version("hopchain-etl"))["default_args"]
         assert args["executor_config"]["pod_template_file"] == PLACED["pods"]["cpu"]["template"]
