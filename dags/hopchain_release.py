@@ -5,8 +5,9 @@ serial task takes the snapshot, assembles and validates the training set, writes
 it in git. An unchanged snapshot gives no version: then the last task is skipped and no event of
 `hopchain://training-set` is sent.
 
-- With `approval`, a person must approve in the UI (Required Actions) before anything is built or pushed; a rejection
-  skips the release.
+- With `approval`, all that is made first and nothing is pushed. A person sees the figures in the UI (Required Actions)
+  and approves; then exactly what was shown is pushed. A rejection, or no answer in time
+  (`HOPCHAIN_ORCHESTRATE__APPROVAL_HOURS`), skips the release.
 - A version without rows, or with far fewer than the last one, is refused unless `force` is set.
 - `policy: unreviewed` also releases questions that no human has answered, marked as such.
 - Difficulty is computed from the answers of weaker models in `screen`; the local profile has no such model, so
@@ -15,7 +16,6 @@ it in git. An unchanged snapshot gives no version: then the last task is skipped
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -45,29 +45,26 @@ PARAMS = {
 # fmt: on
 
 
-@dag(**dag_config.dag_args(SETTINGS, "release"), schedule=WHENEVER, params=PARAMS, doc_md=__doc__)
+@dag(**dag_config.dag_args(SETTINGS, "release", "0.2.0"), schedule=WHENEVER, params=PARAMS, doc_md=__doc__)
 def hopchain_release() -> None:
     @task.branch
     def ask(params: JSON = None) -> str:
         """Require a person's approval if `approval` is set."""
-        return "approve" if params["approval"] else "publish"
+        return "propose" if params["approval"] else "publish"
 
-    approve = ApprovalOperator(
-        task_id="approve",
-        subject="Release the training set: {{ params.targets | join(', ') }}?",
-        body="Policy **{{ params.policy }}**. Approve to publish a new version, reject to release nothing.",
-        # An answer in the first seconds can arrive before the task waits for it and fail it; the retry asks again.
-        retries=max(1, SETTINGS.orchestrate.retries),
-        retry_delay=timedelta(seconds=5),
-        doc_md="Wait for approval by a person in the UI.",
-    )
-
-    @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
-    def publish(params: JSON = None) -> JSON:
-        """Take the snapshot, assemble, validate, write the card, push and tag, as DVC locks the repository anyway."""
+    @task
+    def propose(params: JSON = None, dag_run: JSON = None) -> JSON:
+        """Take the snapshot, assemble, validate and write the card; push nothing. Skipped if nothing has changed."""
         from hopchain_etl.orchestration import tasks
 
-        return tasks.release(params)
+        return tasks.propose(params, dag_run)
+
+    @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+    def publish(proposed: JSON, params: JSON = None) -> JSON:
+        """Push and tag what was approved; without approval, take the snapshot, assemble and validate before that."""
+        from hopchain_etl.orchestration import tasks
+
+        return tasks.release(params, proposed)
 
     @task(outlets=[TRAINING_SET])
     def announce(published: JSON, outlet_events: JSON = None) -> None:
@@ -76,9 +73,15 @@ def hopchain_release() -> None:
 
         outlet_events[TRAINING_SET].extra = tasks.announce_release(published)
 
-    published = publish()
-    asked = ask()
-    asked >> approve >> published
+    asked, proposed = ask(), propose()
+    published = publish(proposed)
+    approve = ApprovalOperator(
+        task_id="approve",
+        subject="Release {{ ti.xcom_pull(task_ids='propose')['tags'] | join(', ') }}?",
+        body="{{ ti.xcom_pull(task_ids='propose')['summary'] }}",
+        **dag_config.approval(SETTINGS),
+    )
+    asked >> proposed >> approve >> published
     asked >> published
     announce(published)
 

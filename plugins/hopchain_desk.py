@@ -1,49 +1,14 @@
-"""The annotation desk in Airflow's navigation. The logic is in ``hopchain_etl.web``.
+"""The annotation desk in Airflow's navigation, for an installation without the package's entry point.
 
-Airflow loads plugins into each of its processes, so nothing is imported here before the first request.
+An installed `hopchain-etl` brings the plugin itself (entry point `airflow.plugins`), so that nothing has to be copied.
+Where only its source is on the path, Airflow finds the plugin here.
 """
 
 from __future__ import annotations
 
-import threading
-from typing import Any
+from importlib.metadata import entry_points
 
-from airflow.plugins_manager import AirflowPlugin
+if "hopchain_desk" not in entry_points(group="airflow.plugins").names:
+    from hopchain_etl.web.airflow_plugin import HopChainDesk
 
-PREFIX = "/hopchain"
-
-
-class Desk:
-    """An ASGI application that is created at its first request."""
-
-    def __init__(self) -> None:
-        self._app: Any = None
-        self._lock = threading.Lock()
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve one request."""
-        with self._lock:
-            if self._app is None:
-                from hopchain_etl.web.app import create_app
-
-                self._app = create_app()
-        await self._app(scope, receive, send)
-
-
-def view(name: str, page: str, destination: str = "nav", query: str = "") -> dict[str, Any]:
-    """Return the entry of a page in the navigation, or as a tab."""
-    href = f"{PREFIX}/{page}{query}"
-    return {"name": name, "href": href, "destination": destination, "url_route": f"hopchain-{page}-{destination}"}
-
-
-class HopChainDesk(AirflowPlugin):
-    """Annotate, Lead and Dataset browser; each build run has a tab with its dataset."""
-
-    name = "hopchain_desk"
-    fastapi_apps = [{"app": Desk(), "url_prefix": PREFIX, "name": "HopChain annotation desk"}]  # noqa: RUF012 - Airflow's
-    external_views = [  # noqa: RUF012
-        view("Annotate", "annotate") | {"nav_top_level": True},  # annotators find it immediately
-        view("Annotation lead", "lead"),
-        view("Dataset", "browser"),
-        view("Dataset", "browser", "dag_run", "?run={RUN_ID}"),
-    ]
+    __all__ = ["HopChainDesk"]

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hopchain_etl.hops.consensus import ConsensusRule
 from hopchain_etl.lake.lake import Lake, LakeError, check_intake
+from hopchain_etl.lake.lock import lake_lock
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import DeskSettings
 
@@ -64,6 +66,23 @@ def check_batch(name: str) -> str:
             f"{name!r} is not a valid batch name: {name}.json would be read as the state file of another batch"
         )
     return check_intake(name)
+
+
+@contextmanager
+def exclusively(lake: Lake, *, wait_seconds: float = 600) -> Iterator[Callable[[Batch], Batch]]:
+    """Hold the lock of new batches; yield the function that stores one (``create``).
+
+    Who looks for questions that no batch asks yet and stores a batch of them does both under this lock: otherwise two
+    builds, or a build and a lead, would ask the same questions twice. Raises LockHeldError if somebody else holds it
+    for ``wait_seconds``; the function raises LockLostError if the lock was lost meanwhile.
+    """
+    with lake_lock(lake, "batches", wait_seconds=wait_seconds) as lease:
+
+        def create_checked(batch: Batch) -> Batch:
+            lease.check()
+            return create(lake, batch)
+
+        yield create_checked
 
 
 def create(lake: Lake, batch: Batch) -> Batch:

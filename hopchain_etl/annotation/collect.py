@@ -27,6 +27,7 @@ from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import Identity, Row
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, parse_answer, tally_votes
 from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.lake.lake_format import require_known_format
 from hopchain_etl.lake.manifest import FOLD_AT
 from hopchain_etl.lake.migrate_votes import require_migrated
 from hopchain_etl.quality.validator import Validator
@@ -87,6 +88,7 @@ def collect(lake: Lake, validate: Validator, *, settled: bool = False) -> list[B
     second run on the same votes writes nothing and returns the same. A batch that cannot be read is logged and left
     out. ``settled`` also writes lost tables of settled batches again.
     """
+    require_known_format(lake)
     require_migrated(lake)
     voided = votes.voided(lake)
     final = []

@@ -12,9 +12,14 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from hopchain_etl.cli.terminal import plain
+
 if TYPE_CHECKING:
-    from hopchain_etl.lake.lake import Lake
+    from collections.abc import Sequence
+
+    from hopchain_etl.lake.lake import Lake, Shard
     from hopchain_etl.pipeline.build import Build
+    from hopchain_etl.pipeline.explain import StageWork
     from hopchain_etl.pipeline.funnel import Level
     from hopchain_etl.pipeline.shard_errors import ShardErrors
     from hopchain_etl.settings import Settings
@@ -110,17 +115,53 @@ _stage_command(
 
 
 @app.command()
-def plan(intakes: Intakes = "new", retry_quarantined: RetryQuarantined = False, json_: Json = False) -> None:
-    """List the shards that need work under the current fingerprints; runs nothing."""
+def plan(
+    intakes: Intakes = "new",
+    retry_quarantined: RetryQuarantined = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="say which fingerprints are new and why, what is built again, its cost")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """List the shards that need work under the current fingerprints; runs nothing.
+
+    After a change of a model, a prompt or a version of this package, `hopchain plan --intakes all --explain` says what
+    a build of everything would cost.
+    """
     build = _build(retry_quarantined=retry_quarantined)
-    shards = [str(shard) for shard in build.plan(intakes)]
+    planned = build.plan(intakes)
+    shards = [str(shard) for shard in planned]
     fingerprints = {name: step.fingerprint for name, step in build.steps.items()}
+    work = _explained(build, planned) if explain else []
     if json_:
-        typer.echo(json.dumps({"shards": shards, "fingerprints": fingerprints}))
+        told = {"shards": shards, "fingerprints": fingerprints}
+        typer.echo(json.dumps({**told, "work": [vars(one) for one in work]} if explain else told))
+        return
+    if explain:
+        _show_work(work, len(shards))
         return
     for name, fingerprint in fingerprints.items():
         Console().print(f"{name:9} {fingerprint}")
     Console().print("\n".join(shards) if shards else "nothing to do")
+
+
+def _explained(build: Build, planned: Sequence[Shard]) -> list[StageWork]:
+    from hopchain_etl.pipeline.explain import explain
+
+    return explain(build, planned)
+
+
+def _show_work(work: Sequence[StageWork], planned: int) -> None:
+    console = Console(markup=False, highlight=False)
+    for one in work:
+        since = f" (before: {one.since})" if one.changes else ""
+        console.print(f"{one.stage:9} {one.fingerprint}{since}")
+        for change in one.changes:
+            console.print(plain(f"    {change}"))
+    table = Table("stage", "shards to build", "tokens", "basis of the tokens")
+    for one in work:
+        table.add_row(one.stage, f"{one.shards} of {planned}", f"{one.tokens:,}", one.basis)
+    console.print(table)
 
 
 @app.command()

@@ -14,13 +14,13 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hopchain_etl.lake.lake import Shard
+from hopchain_etl.lake.lake import Marker, Shard
 from hopchain_etl.stages import runner
+from hopchain_etl.stages.logged_progress import LoggedProgress
 from hopchain_etl.stages.quarantine import QuarantinedRow
 from hopchain_etl.stages.runner import Accepted, Failed, Outcome
 
 log = logging.getLogger(__name__)
-_LOG_SECONDS = 15
 
 
 class LiveProgress:
@@ -35,9 +35,7 @@ class LiveProgress:
             TimeRemainingColumn(),
             TextColumn("{task.fields[refused]} rejected, {task.fields[failed]} failed"),
             console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
         )
-        self._plain = not sys.stderr.isatty()
 
     def __enter__(self) -> LiveProgress:
         self._bar.start()
@@ -47,9 +45,9 @@ class LiveProgress:
         self._bar.stop()
 
     def start(self, stage: str, shard: Shard, rows: int) -> None:
-        self._name, self._rows = f"{stage} {shard}", rows
+        self._name = f"{stage} {shard}"
         self._done = self._refused = self._failed = 0
-        self._started = self._logged = time.monotonic()
+        self._started = time.monotonic()
         self._task = self._bar.add_task(self._name, total=rows, rate="-", refused=0, failed=0)
 
     def advance(self, outcome: Outcome | QuarantinedRow) -> None:
@@ -57,16 +55,15 @@ class LiveProgress:
         failed = isinstance(outcome, Failed | QuarantinedRow)
         self._failed += failed
         self._refused += not failed and not isinstance(outcome, Accepted)
-        now = time.monotonic()
-        rate = self._done / max(1e-6, now - self._started)
+        rate = self._done / max(1e-6, time.monotonic() - self._started)
         self._bar.update(self._task, advance=1, rate=f"{rate:.1f}", refused=self._refused, failed=self._failed)
-        if self._plain and now - self._logged > _LOG_SECONDS:
-            self._logged = now
-            left = (self._rows - self._done) / rate
-            log.info(
-                "%s: %d of %d rows, %.1f rows/s, %.0f s left, %d rejected, %d failed",
-                *(self._name, self._done, self._rows, rate, left, self._refused, self._failed),
-            )
+
+    def finish(self, marker: Marker, rows: int) -> None:
+        log.info(
+            "%s: read %d, ok %d, rejected %d, failed %d, quarantined %d, rows %d, %.1f s",
+            *(self._name, marker.read, marker.ok, marker.rejected, marker.failed, marker.quarantined, rows),
+            time.monotonic() - self._started,
+        )
 
 
 @contextmanager
@@ -90,6 +87,7 @@ def stoppable() -> Iterator[threading.Event]:
 
 @contextmanager
 def watched() -> Iterator[tuple[runner.Progress, threading.Event]]:
-    """Yield progress, and the event of ``stoppable``."""
-    with stoppable() as stop, LiveProgress() as progress:
+    """Yield progress (a bar on a terminal, else log lines), and the event of ``stoppable``."""
+    shown = LiveProgress() if sys.stderr.isatty() else LoggedProgress()
+    with stoppable() as stop, shown as progress:
         yield progress, stop

@@ -132,6 +132,21 @@ def _settings_table(rows: list[SettingRow], title: str | None = None) -> Table:
     return table
 
 
+@app.command()
+def where(
+    what: Annotated[str, typer.Argument(help="dags | plugins | expectations")] = "dags",
+) -> None:
+    """Print the folder of the DAGs (or plugins, expectations) that belong to this version of the package.
+
+    A DAG bundle of Airflow that points there needs no copy: the DAGs are upgraded with the package.
+    """
+    from hopchain_etl.project_files import project_file
+
+    if what not in ("dags", "plugins", "expectations"):
+        raise typer.BadParameter(f"{what!r} is none of dags, plugins, expectations")
+    typer.echo(project_file(what))
+
+
 @app.command("estimate")
 def estimate_command(
     images: Annotated[int, typer.Option("--images", "-n", min=1, help="photos to build")] = 1_000,

@@ -23,7 +23,7 @@ from hopchain_etl.errors import STOPPED, StoppedError
 
 if TYPE_CHECKING:
     from hopchain_etl.demo.trial import Chosen, Trial
-    from hopchain_etl.lake.lake import Shard
+    from hopchain_etl.lake.lake import Marker, Shard
     from hopchain_etl.reporting.tried import TriedPhoto
     from hopchain_etl.settings import Profile
     from hopchain_etl.stages.quarantine import QuarantinedRow
@@ -206,6 +206,8 @@ class _Bar:
             self._bar.update(self._task, description=stage)
 
     def advance(self, outcome: Outcome | QuarantinedRow) -> None: ...
+
+    def finish(self, marker: Marker, rows: int) -> None: ...
 
     def done(self) -> None:
         self._bar.advance(self._task)

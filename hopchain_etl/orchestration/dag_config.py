@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Any
 
 from hopchain_etl.orchestration.notices import notify_failure
@@ -18,13 +19,31 @@ GROUP_NAME = (
     "{% set group = task.op_kwargs['group'] %}{{ group[0] }}"
     "{% if group | length > 1 %} to {{ group[-1] }} ({{ group | length }} shards){% endif %}"
 )
+# All but backfills.
+_RUN_TYPES = ("scheduled", "manual", "operator_triggered", "asset_triggered", "asset_materialization")
 _MAX_RETRY_DELAY = timedelta(minutes=30)
 
 
-def dag_args(settings: Settings, tag: str) -> dict[str, Any]:
-    """Return the common arguments of ``@dag``: one run at a time, no catchup."""
-    tags = ["hopchain", tag]
-    return {"catchup": False, "max_active_runs": 1, "tags": tags, "default_args": default_args(settings)}
+def dag_args(settings: Settings, tag: str, written_for: str) -> dict[str, Any]:
+    """Return the common arguments of ``@dag``: one run at a time, no catchup, no backfill.
+
+    ``written_for``: the version of this package that the DAG file belongs to. Raises ImportError, which Airflow shows
+    as an error of that file, if another one is installed. Every run works on what is there now: a backfill would take
+    today's photos under an old date, and its runs do not count for ``max_active_runs``.
+    """
+    installed = version("hopchain-etl")
+    if installed.split(".")[:2] != written_for.split(".")[:2]:
+        raise ImportError(
+            f"this DAG file belongs to hopchain-etl {written_for}, and {installed} is installed: point the DAG bundle "
+            "at the DAGs of the installed package (`hopchain where dags`), or at the tag of that version"
+        )
+    return {
+        "catchup": False,
+        "max_active_runs": 1,
+        "allowed_run_types": _RUN_TYPES,
+        "tags": ["hopchain", tag],
+        "default_args": default_args(settings),
+    }
 
 
 def default_args(settings: Settings) -> dict[str, Any]:
@@ -64,6 +83,23 @@ def asset(name: str) -> Any:
     from airflow.sdk import Asset
 
     return Asset(f"hopchain://{name}", f"x-hopchain://{name}")
+
+
+def approval(settings: Settings) -> dict[str, Any]:
+    """Return who may approve a release and how long it waits for them, as arguments of an ``ApprovalOperator``.
+
+    Nobody's answer in time counts as a rejection: otherwise a forgotten question would block all later releases.
+    """
+    orchestrate = settings.orchestrate
+    return {
+        "assigned_users": [{"id": name, "name": name} for name in orchestrate.approvers] or None,
+        "response_timeout": timedelta(hours=orchestrate.approval_hours),
+        "defaults": "Reject",
+        # An answer in the first seconds can arrive before the task waits for it and fail it; the retry asks again.
+        "retries": max(1, orchestrate.retries),
+        "retry_delay": timedelta(seconds=5),
+        "doc_md": "Show a person what would be released, and wait for approval in the UI.",
+    }
 
 
 def stages(settings: Settings) -> dict[str, str]:

@@ -6,6 +6,7 @@ environment, forwards a stop signal and converts the child's exit code to an err
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -95,7 +96,11 @@ def main() -> None:
     from hopchain_etl.lake.lake import Shard
     from hopchain_etl.pipeline.build import Build
     from hopchain_etl.pipeline.shard_errors import ShardsRejectedError
+    from hopchain_etl.stages.logged_progress import LoggedProgress
 
+    # Airflow logs what is printed as INFO, and what comes on stderr as ERROR.
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", stream=sys.stdout)
+    logging.getLogger("hopchain_etl").setLevel(logging.INFO)
     retry = sys.argv[1] == _RETRY_QUARANTINED
     stage, *shards = sys.argv[1 + retry :]
     stop = threading.Event()
@@ -107,7 +112,8 @@ def main() -> None:
     try:
         settings = Settings.model_validate_json(sys.stdin.read())
         build = Build(settings, retry_quarantined=retry)
-        ready = build.run_each(stage, [Shard.parse(shard) for shard in shards], stop=stop)
+        with LoggedProgress() as progress:
+            ready = build.run_each(stage, [Shard.parse(shard) for shard in shards], progress=progress, stop=stop)
     except (ValueError, ShardsRejectedError, TokenCeilingError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         sys.exit(_PERMANENT_FAILURE)

@@ -31,12 +31,15 @@ from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.shard_errors import ShardsRejectedError
 from hopchain_etl.quality import validator
 from hopchain_etl.settings import Settings
+from hopchain_etl.stages.logged_progress import LoggedProgress
 
 log = logging.getLogger(__name__)
 
 JSON = dict[str, Any]
 Groups = Sequence[Sequence[str]]  # ids of shards: each group is one mapped task of a stage
 Params = Mapping[str, Any]
+
+_DESK = "/hopchain"  # where the plugin mounts the pages
 
 _PARAM_SETTINGS = {  # the setting that a param overrides; other params override nothing
     "source_uri": ("source", "uri"),
@@ -128,8 +131,8 @@ def stoppable() -> Iterator[threading.Event]:
 
 def ingest(params: Params, run: DagRun) -> JSON:
     """Ingest new photos from the source; return IngestResult with the completed shards and the bad ones as ids."""
-    with fail_without_retry(ValueError), stoppable() as stop:
-        result = Build(settings_for(params)).ingest(intake_name(run), stop=stop)
+    with fail_without_retry(ValueError), stoppable() as stop, LoggedProgress(task_log().info) as progress:
+        result = Build(settings_for(params)).ingest(intake_name(run), progress=progress, stop=stop)
     bad = {shard: message.partition("\n")[0] for shard, message in result.bad.items()}
     return {**asdict(result), "shards": [str(shard) for shard in result.shards], "bad": bad}
 
@@ -165,7 +168,8 @@ def run_stage(name: str, group: Sequence[str], params: Params) -> None:
         if python:
             ran = remote_python.run(python, name, group, settings, stop, retry_quarantined=build.retry_quarantined)
         else:
-            ran = bool(build.run_each(name, shards, stop=stop))
+            with LoggedProgress(task_log().info) as progress:
+                ran = bool(build.run_each(name, shards, progress=progress, stop=stop))
     if not ran:
         skip("no shard of this group has passed the stage above")
 
@@ -193,14 +197,14 @@ def publish_batch(params: Params, run: DagRun, gate: JSON) -> JSON:
     build = Build(settings_for(params))
     name = intake_name(run)
     unhealthy = {Shard.parse(shard) for shard in gate["unhealthy"]}
-    excluded = excluded_queries(build).without_shards(unhealthy)
-    new = unassigned_queries(build.lake, build.lineage, excluded, besides=name)
-    if not new:
-        return {"id": None, "queries": 0, "held_back": excluded.reasons()}
-    query_ids = tuple(dict.fromkeys(query for found in new.values() for query in found))
-    policy = batches.policy_of(build.settings.desk)
-    asking = Batch(name, run.run_id, query_ids, policy, lineage=build.lineage, shards=tuple(map(str, new)))
-    batch = batches.create(build.lake, asking)
+    with batches.exclusively(build.lake) as create:
+        excluded = excluded_queries(build).without_shards(unhealthy)
+        new = unassigned_queries(build.lake, build.lineage, excluded, besides=name)
+        if not new:
+            return {"id": None, "queries": 0, "held_back": excluded.reasons()}
+        query_ids = tuple(dict.fromkeys(query for found in new.values() for query in found))
+        policy = batches.policy_of(build.settings.desk)
+        batch = create(Batch(name, run.run_id, query_ids, policy, lineage=build.lineage, shards=tuple(map(str, new))))
     return {"id": batch.id, "queries": len(batch.query_ids), "held_back": excluded.reasons()}
 
 
@@ -305,12 +309,35 @@ def _settle(lake: Lake, progress: JSON) -> bool:
 # --- hopchain_release ---
 
 
-def release(params: Params) -> JSON:
-    """Publish the training set (snapshot, assemble, validate, card, push, tag); return the facts of PublishResult."""
-    from hopchain_etl.release import registry
+def propose(params: Params, run: DagRun) -> JSON:
+    """Make what a release would publish and store it as this run's proposal; skip if there would be no version.
+
+    Returns its id, its tags and, as Markdown, the figures that a person is shown before anything is pushed.
+    """
+    from hopchain_etl.release import proposal
 
     with fail_without_retry(ValueError, validator.QualityError):
-        result = registry.publish(settings_for(params), force=bool(params.get("force")))
+        made = proposal.propose(settings_for(params), run_key(run), force=bool(params.get("force")))
+    if isinstance(made, str):
+        skip(f"no new version: {made}")
+    assert isinstance(made, proposal.Proposal)
+    page = f"[Card, changes and examples]({_DESK}/proposals/{made.name})"
+    return {"id": made.name, "tags": [one["tag"] for one in made.versions], "summary": f"{made.summary}\n{page}\n"}
+
+
+def release(params: Params, proposed: JSON | None) -> JSON:
+    """Publish the training set (snapshot, assemble, validate, card, push, tag); return the facts of PublishResult.
+
+    With ``approval``, publish exactly what this run has proposed (``propose``); skip if that was nothing.
+    """
+    from hopchain_etl.release import proposal, registry
+
+    settings = settings_for(params)
+    if params.get("approval") and not proposed:
+        skip("nothing was proposed")
+    with fail_without_retry(ValueError, validator.QualityError, proposal.ProposalError):
+        shown = proposal.load(Lake(settings.lake), proposed["id"]) if proposed else None
+        result = registry.publish(settings, force=bool(params.get("force")), proposal=shown)
     versions = [
         {**asdict(version), "tag": version.tag, "changes": version.changes.counts} for version in result.releases
     ]
@@ -323,6 +350,13 @@ def announce_release(published: JSON) -> JSON:
     if not published["changed"]:
         skip(f"no new version: {published['note']}")
     return published
+
+
+def task_log() -> Any:
+    """Return the logger of events with fields, which Airflow shows and stores with the task's log."""
+    import structlog
+
+    return structlog.get_logger("hopchain_etl")
 
 
 def skip(why: str) -> None:

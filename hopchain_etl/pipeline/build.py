@@ -12,6 +12,7 @@ from functools import cached_property
 from hopchain_etl.engines.base import uses_labels
 from hopchain_etl.engines.factory import Engines, create_engines
 from hopchain_etl.lake.lake import Lake, Marker, Shard, inputs_digest
+from hopchain_etl.lake.lake_format import record_format, require_known_format
 from hopchain_etl.lake.migrate_journal import require_migrated_journal
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.shard_errors import ShardErrors
@@ -104,6 +105,7 @@ class Build:
 
         Returns what became of them. Raises what ``stages.ingest.ingest`` does.
         """
+        record_format(self.lake)
         source, validate = open_store(self.settings.source), self._validate
         return ingest(
             *(self.lake, source, self.settings.ingest, intake),
@@ -198,8 +200,10 @@ class Build:
         ``choose``: ``new`` (never built, or left unfinished or with failed rows under the current fingerprints),
         ``all``, ``sample:N`` (N shards, always the same), or intake names separated by commas. Folds the manifests, and
         reads the labels anew where an engine uses them.
-        Raises MigrationNeededError if stored answers are not where a build looks for them.
+        Raises MigrationNeededError if stored answers are not where a build looks for them, and LakeError if a newer
+        version of the package wrote the lake.
         """
+        require_known_format(self.lake)
         require_migrated_journal(self.lake)
         self.fold_manifests()
         self.read_labels()

@@ -107,10 +107,10 @@ def _suite(table: str) -> JSON:
 def _batches() -> Any:
     """Return the Great Expectations batch definition. Created once per process, because the import takes 5 to 13 s."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read at import: no telemetry is sent
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)  # before its import, which logs 220 lines
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     tables = context.data_sources.add_pandas("lake").add_dataframe_asset("table")

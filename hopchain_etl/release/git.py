@@ -7,10 +7,12 @@ or in messages.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +25,10 @@ from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import S3Settings, Settings
 from hopchain_etl.training_set.ownership import ENGLISH, foreign_repository
 
+log = logging.getLogger(__name__)
+
 REMOTE = "storage"
+_TELL_SECONDS = 30.0
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _PLAIN_GIT = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", "-c", "core.autocrlf=false",
               "-c", "core.hooksPath=.git/no-hooks")  # fmt: skip
@@ -161,16 +166,14 @@ class GitRepo:
         return open_store(self.remote)
 
     def _run(self, command: list[str], env: Mapping[str, str]) -> str:
-        done = subprocess.run(
-            command, cwd=self.path, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            output = _without_secrets((done.stderr + done.stdout).strip(), env)
+        name = " ".join([Path(command[0]).name, *(part for part in command[1:] if part not in _PLAIN_GIT)])
+        code, stdout, stderr = _waited_for(name, command, self.path, env)
+        if code:
+            output = _without_secrets((stderr + stdout).strip(), env)
             if foreign := foreign_repository(output):
                 raise RegistryError(f"the registry {foreign.detail}; {foreign.remedy}")
-            arguments = " ".join(part for part in command[1:] if part not in _PLAIN_GIT)
-            raise RegistryError(f"{Path(command[0]).name} {arguments} failed ({done.returncode}): {output[-2000:]}")
-        return done.stdout
+            raise RegistryError(f"{name} failed ({code}): {output[-2000:]}")
+        return stdout
 
     def _git_env(self) -> dict[str, str]:
         name, email = self.settings.registry.git_name, self.settings.registry.git_email
@@ -199,6 +202,25 @@ class GitRepo:
             config.write_text("[default]\ns3 =\n    addressing_style = path\n")
             env["AWS_CONFIG_FILE"] = str(config)
         return env
+
+
+def _waited_for(name: str, command: list[str], folder: Path, env: Mapping[str, str]) -> tuple[int, str, str]:
+    """Run a command and return its exit code, stdout and stderr; say every half minute that it still runs."""
+    started = time.monotonic()
+    child = subprocess.Popen(
+        command, cwd=folder, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True
+    )  # fmt: skip
+    with child:
+        while True:
+            try:
+                stdout, stderr = child.communicate(timeout=_TELL_SECONDS)
+                return child.returncode, stdout, stderr
+            except subprocess.TimeoutExpired:
+                log.info("%s has been running for %.0f s", name[:200], time.monotonic() - started)
+            except BaseException:
+                child.kill()
+                raise
 
 
 def _entries(tree_id: str, kind: str, data: bytes) -> Iterator[tuple[bool, str, str]]:

@@ -70,6 +70,14 @@ class OrchestrateSettings(Section):
     )
     retries: int = Field(2, ge=0, description="retries of each task, with exponential backoff")
     retry_delay_seconds: float = Field(60, ge=0, description="delay before the first retry")
+    approvers: tuple[str, ...] = Field(
+        (),
+        description="ids of the Airflow users who may approve a release; empty: who may run the DAG. Airflow's simple "
+        "auth manager uses the user name as id, FAB a number",
+    )
+    approval_hours: float = Field(
+        72, gt=0, description="hours that a release waits for approval; after that it counts as rejected"
+    )
     failure_webhook_connection: str | None = Field(None, description="HTTP connection that is notified of failed tasks")
 
 

@@ -51,7 +51,7 @@ class ReleaseSettings(Section):
         "withdrawn photos",
     )
     research: bool = Field(False, description="also publish dropped queries, raw attempts and votes, under research/")
-    approval: bool = Field(False, description="a human approves in the Airflow UI before the push")
+    approval: bool = Field(False, description="a human approves the figures in the Airflow UI before the push")
 
 
 class CalibrateSettings(Section):

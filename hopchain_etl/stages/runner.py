@@ -102,11 +102,13 @@ class Stage(Protocol):
 
 
 class Progress(Protocol):
-    """Receives progress of each row; used for the terminal's progress bar."""
+    """Receives what becomes of a shard, row by row; for progress bars and logs."""
 
     def start(self, stage: str, shard: Shard, rows: int) -> None: ...
 
     def advance(self, outcome: Outcome | QuarantinedRow) -> None: ...
+
+    def finish(self, marker: Marker, rows: int) -> None: ...
 
 
 class NoProgress:
@@ -115,6 +117,8 @@ class NoProgress:
     def start(self, stage: str, shard: Shard, rows: int) -> None: ...
 
     def advance(self, outcome: Outcome | QuarantinedRow) -> None: ...
+
+    def finish(self, marker: Marker, rows: int) -> None: ...
 
 
 def run_shard(
@@ -173,11 +177,7 @@ def run_shard(
     lake.put_json(folder + "stats.json", _stats(started, tally, Counter(lake.store.calls) - requests))
     lake.write_marker(stage.table, fingerprint, shard, marker)
     journal.compact()
-    log.info(
-        "%s %s: read %d, ok %d, rejected %d, failed %d, quarantined %d, rows %d, %.1f s",
-        *(stage.name, shard, marker.read, marker.ok, marker.rejected, marker.failed, marker.quarantined),
-        *(len(kept), time.time() - started),
-    )
+    progress.finish(marker, len(kept))
     return marker
 
 

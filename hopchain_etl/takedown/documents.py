@@ -21,7 +21,7 @@ from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.migrate_journal import BLIND
 from hopchain_etl.lake.migrate_votes import NO_BATCH
 from hopchain_etl.lake.shards import Part, Shard
-from hopchain_etl.release import decontaminate
+from hopchain_etl.release import decontaminate, proposal
 from hopchain_etl.takedown.photos import JSON, Plan
 from hopchain_etl.takedown.tables import purge
 
@@ -102,6 +102,11 @@ def erase_contamination(lake: Lake, plan: Plan) -> None:
     if found:
         images = {image: facts for image, facts in found["images"].items() if image not in plan.images}
         _replace(lake, decontaminate.KEY, found, {**found, "images": images})
+
+
+def erase_proposals(lake: Lake) -> int:
+    """Erase every proposed release, because each shows questions and may have the photos'; return the number."""
+    return _erase_below(lake, [proposal.FOLDER])
 
 
 def erase_from_listings(lake: Lake, plan: Plan) -> None:

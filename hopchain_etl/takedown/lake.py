@@ -29,7 +29,7 @@ REGISTRY = "registry"
 _FAULTS = (*DAMAGE, StoreError, RegistryError)
 # A table goes before the documents that a reader of the table needs: `collect` knows the queries of its votes.
 _STEPS = ("blobs", "model answers", "votes", "checks", "evaluations", "tables", "batches", "listings", "samples",
-          "contamination", "views")  # fmt: skip
+          "contamination", "proposals", "views")  # fmt: skip
 
 
 @dataclass
@@ -151,6 +151,8 @@ def _run(lake: Lake, plan: Plan, step: str, result: Erased) -> None:
             documents.erase_samples(lake, plan)
         case "contamination":
             documents.erase_contamination(lake, plan)
+        case "proposals":
+            result.objects += documents.erase_proposals(lake)
         case "views":
             views.erase_views(lake, plan)
 

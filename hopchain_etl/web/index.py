@@ -16,6 +16,7 @@ from typing import Any
 from hopchain_etl.annotation import batches, votes
 from hopchain_etl.annotation.gold import Gold
 from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.lake_format import require_known_format
 from hopchain_etl.lake.migrate_votes import require_migrated
 from hopchain_etl.settings import DeskSettings
 from hopchain_etl.web.folder import QuestionVotes
@@ -152,6 +153,7 @@ class Index:
     def _refresh(self) -> None:
         began = time.monotonic()
         if not self._checked:
+            require_known_format(self.lake)
             require_migrated(self.lake)
             self._checked = True
         self.voided = votes.voided(self.lake)

@@ -6,7 +6,7 @@ See also ``people`` (voiding) and ``checks`` (gold).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -22,6 +22,7 @@ from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import ConsensusRule, Decision
 from hopchain_etl.hops.query import decimal_text
 from hopchain_etl.lake.lake import LakeError, Shard
+from hopchain_etl.lake.lock import LockHeldError, LockLostError
 from hopchain_etl.web import batch_csv
 from hopchain_etl.web.batch_view import BatchView, Votes
 from hopchain_etl.web.desk import Desk
@@ -31,6 +32,7 @@ from hopchain_etl.web.questions import Question, as_question, read_questions
 
 JSON = dict[str, Any]
 
+_OTHERS_SECONDS = 10.0  # that a lead's request waits for another batch to be stored
 BROKEN_REMEDY = (
     "The other batches go on. Build the named shard again (model answers are in the journal and not asked for again), "
     "restore the named object from a backup, or close this batch."
@@ -112,6 +114,17 @@ class LeadDesk:
             raise Invalid(f"id: {error}") from error
         if name in batches.batch_states(self.lake):
             raise Conflict(f"batch {name!r} already exists")
+        try:
+            with batches.exclusively(self.lake, wait_seconds=_OTHERS_SECONDS) as create_batch:
+                _store(create_batch, self._new_batch(name, by, source, **how))
+        except (LockHeldError, LockLostError) as error:
+            raise Conflict("a build or another lead is making a batch just now; try again in a moment") from error
+        if how.get("assigned") is not None:
+            batches.assign(self.lake, name, how["assigned"])
+        self.index.refresh()
+        return self.summary(name)
+
+    def _new_batch(self, name: str, by: str, source: str, **how: Any) -> Batch:
         continues = how.get("batch") if source == "open_of" else None
         if source == "open_of":
             queries, lineage, shards = self._open_queries(continues or "")
@@ -119,19 +132,9 @@ class LeadDesk:
             queries, lineage, shards = self._unassigned_queries(how.get("lineage") or self._newest_lineage())
         if not queries:
             raise Invalid("there are no queries left: every query is already in a batch")
-        policy = batches.policy_of(self.desk.settings)
         limited = tuple(queries[: how.get("limit")])
-        batch = Batch(name, f"lead:{by}", limited, policy, lineage=lineage, shards=shards, continues=continues)
-        try:
-            stored = batches.create(self.lake, batch)
-        except LakeError as error:
-            raise Conflict(f"batch {name!r} already exists") from error
-        if stored != batch:
-            raise Conflict(f"batch {name!r} already exists")
-        if how.get("assigned") is not None:
-            batches.assign(self.lake, name, how["assigned"])
-        self.index.refresh()
-        return self.summary(name)
+        policy = batches.policy_of(self.desk.settings)
+        return Batch(name, f"lead:{by}", limited, policy, lineage=lineage, shards=shards, continues=continues)
 
     def _open_queries(self, name: str) -> tuple[list[str], str | None, tuple[str, ...]]:
         """Return the open queries of a closed batch that no later batch asks, with their lineage and shards."""
@@ -308,3 +311,13 @@ def _facts(batch: Batch | SettledBatch, rule: ConsensusRule, queries: int) -> JS
         "rule": str(rule),
         "seats_total": rule.seats * queries,
     }
+
+
+def _store(create_batch: Callable[[Batch], Batch], batch: Batch) -> None:
+    """Store a new batch; raise Conflict if there is one of this name."""
+    try:
+        stored = create_batch(batch)
+    except LakeError as error:
+        raise Conflict(f"batch {batch.id!r} already exists") from error
+    if stored != batch:
+        raise Conflict(f"batch {batch.id!r} already exists")

@@ -48,7 +48,9 @@ for dag in bag.dags.values():
     serialized = DagSerialization.to_dict(dag)["dag"]
     dags.append({
         "id": dag.dag_id, "doc": dag.doc_md, "tags": sorted(dag.tags), "max_active_runs": dag.max_active_runs,
-        "catchup": dag.catchup, "tasks": tasks, "params": params, "timetable": serialized["timetable"],
+        "catchup": dag.catchup,
+        "run_types": sorted(dag.allowed_run_types), "tasks": tasks, "params": params,
+        "timetable": serialized["timetable"],
     })
 print("FACTS" + json.dumps({"errors": bag.import_errors, "seconds": seconds, "loaded": loaded, "dags": dags}))
 """
@@ -96,6 +98,8 @@ def test_dags_are_documented_tagged_and_run_one_at_a_time(name: str, parsed: dic
     assert dag["tags"] == sorted(["hopchain", name.removeprefix("hopchain_")])
     assert dag["max_active_runs"] == 1
     assert dag["catchup"] is False
+    assert "backfill" not in dag["run_types"]
+    assert {"manual", "scheduled", "asset_triggered"} <= set(dag["run_types"])
 
 
 @pytest.mark.parametrize("name", NAMES)

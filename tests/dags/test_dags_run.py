@@ -153,7 +153,13 @@ def test_without_a_model_to_evaluate_nothing_is_asked(airflow: Airflow) -> None:
 
 def test_a_rejected_release_makes_and_pushes_nothing(airflow: Airflow, batch: Batch) -> None:
     rejected = airflow.run("hopchain_release", {"approval": True}, approve_after=3, choose="Reject")
-    assert states(rejected) == {"ask": "success", "approve": "success", "publish": "skipped", "announce": "skipped"}
+    assert states(rejected) == {
+        "ask": "success",
+        "propose": "success",
+        "approve": "success",
+        "publish": "skipped",
+        "announce": "skipped",
+    }
     assert rejected["events"] == []
     tags = subprocess.run(["git", "-C", airflow.registry, "tag"], capture_output=True, text=True, check=True)
     assert tags.stdout == ""
@@ -166,9 +172,24 @@ def test_a_release_waits_for_approval_and_an_unchanged_lake_makes_no_version(air
     assert event["asset"] == "hopchain://training-set"
     tags = subprocess.run(["git", "-C", airflow.registry, "tag"], capture_output=True, text=True, check=True)
     assert tags.stdout.split() == [event["extra"]["tag"]]
-    assert event["extra"]["rows"] == len(batch.query_ids) - 1  # the one without consensus is left out
+    rows = len(batch.query_ids) - 1  # the one without consensus is left out
+    assert event["extra"]["rows"] == rows
+    assert released["asked"]["subject"] == f"Release {event['extra']['tag']}?"
+    assert f"| rows | {rows} (0 before)" in released["asked"]["body"]
+    assert "no_consensus: 1" in released["asked"]["body"]
+    assert f"(/hopchain/proposals/{key_part(released['run_id'])})" in released["asked"]["body"]
     again = airflow.run("hopchain_release")
-    assert states(again) == {"ask": "success", "approve": "skipped", "publish": "success", "announce": "skipped"}
+    assert states(again) == {
+        "ask": "success",
+        "propose": "skipped",
+        "approve": "skipped",
+        "publish": "success",
+        "announce": "skipped",
+    }
+    asked = airflow.run("hopchain_release", {"approval": True})
+    assert states(asked) == {"ask": "success"} | dict.fromkeys(
+        ("propose", "approve", "publish", "announce"), "skipped"
+    ), "nobody is asked about nothing"
 
 
 def record_of(lake: Lake, run: dict[str, Any]) -> dict[str, Any]:

@@ -188,3 +188,8 @@ def test_a_shard_is_screened_only_where_a_model_can() -> None:
     assert list(vllm) == [*local, "judge", "screen"]
     for role, stage in (("judge", "judge"), ("solver", "screen")):
         assert list(dag_config.stages(Settings.model_validate({"engines": {role: "vlm"}}))) == [*local, stage]
+
+
+def test_a_dag_file_of_another_version_says_what_to_do() -> None:
+    with pytest.raises(ImportError, match=r"belongs to hopchain-etl 9\.9\.0, .*hopchain where dags"):
+        dag_config.dag_args(Settings(), "build", "9.9.0")

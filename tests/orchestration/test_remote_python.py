@@ -93,9 +93,10 @@ def test_a_real_child_runs_every_shard_that_is_ready_and_names_the_bad_one(
     lake.store.delete([lake.folder("images", None, bad) + marker.parts[0].name])
     with pytest.raises(RemoteStageError, match="detect of night/0001 and 1 more shards"):
         remote_python.run(sys.executable, "detect", [str(bad), str(good)], settings, threading.Event())
-    said = capfd.readouterr().err
+    logged, said = capfd.readouterr()
     assert str(bad) in said
     assert "night/0001: MissingObjectError" in said
+    assert "INFO hopchain_etl.stages.logged_progress detect night/0000: done: read 1, " in logged
     (fingerprint,) = lake.fingerprints("categories")
     assert lake.completed_shards("categories", fingerprint) == [good]
     assert not remote_python.run(sys.executable, "detect", [str(last)], settings, threading.Event()), "nothing is ready"

@@ -6,6 +6,9 @@ import hashlib
 import os
 import re
 import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -16,6 +19,7 @@ from hypothesis import strategies as st
 
 from hopchain_etl.annotation import batches, voiding
 from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.unasked import unassigned_queries
 from hopchain_etl.annotation.votes import vote_key
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.orchestration import tasks
@@ -169,6 +173,25 @@ def test_a_batch_asks_what_no_earlier_batch_asks(lake: Lake, monkeypatch: pytest
     assert asked.query_ids == tuple(new)
     assert (asked.lineage, asked.shards) == (prints.queries, ("second/0000",))
     assert asked.policy == {"name": "unanimous", "seats": 4, "agree": 4, "full_share": 0.05}
+
+
+@pytest.mark.s3
+def test_builds_at_once_ask_no_question_twice(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    prints, queries = drawn_lake.fill(lake, [1, 2])
+    monkeypatch.setattr(Build, "lineage", prints.queries)
+    found = threading.Barrier(3)
+
+    def look(*args: Any, **how: Any) -> Any:
+        with suppress(threading.BrokenBarrierError):
+            found.wait(timeout=1)  # all three would have looked by now, if nothing kept them apart
+        return unassigned_queries(*args, **how)
+
+    monkeypatch.setattr(tasks, "unassigned_queries", look)
+    runs = [Run(f"scheduled__{day}", run_after=NOON + timedelta(days=day)) for day in range(3)]
+    with ThreadPoolExecutor(3) as threads:
+        made = list(threads.map(lambda run: tasks.publish_batch({}, run, {"unhealthy": []}), runs))
+    asked = [query for one in made if one["id"] for query in batches.load(lake, one["id"]).query_ids]
+    assert sorted(asked) == sorted(query["query_id"] for query in queries)
 
 
 @pytest.mark.airflow

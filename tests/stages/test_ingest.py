@@ -18,7 +18,7 @@ from PIL import Image
 from hopchain_etl.errors import StoppedError
 from hopchain_etl.imaging.decode_pool import Decoder
 from hopchain_etl.imaging.normalise import image_id, normalise, perceptual_hash
-from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.lake.object_store import Fetched, ObjectStore, StoreError
 from hopchain_etl.lake.s3_store import S3Store
 from hopchain_etl.quality.validator import QualityError, SuiteResult
@@ -292,6 +292,8 @@ class Stopper:
         self._left -= 1
         if not self._left:
             self._stop.set()
+
+    def finish(self, marker: Marker, rows: int) -> None: ...
 
 
 def test_a_stop_keeps_whole_shards_and_the_listing(lake: Lake, source: ObjectStore) -> None:

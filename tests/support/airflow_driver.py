@@ -23,14 +23,15 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     from airflow.utils.session import create_session
 
     dag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]).get_dag(request["dag"])
+    asked: dict[str, Any] = {}
     if "approve_after" in request:
         threading.Thread(
             target=approve,
-            args=(request["dag"], request["approve_after"], request.get("choose", "Approve")),
+            args=(request["dag"], request["approve_after"], request.get("choose", "Approve"), asked),
             daemon=True,
         ).start()
     run = dag.test(run_conf=request["conf"])
-    found: dict[str, Any] = {"run_id": run.run_id, "state": run.state, "tasks": {}, "events": []}
+    found: dict[str, Any] = {"run_id": run.run_id, "state": run.state, "tasks": {}, "events": [], "asked": asked}
     with create_session() as session:
         for ti in session.query(TaskInstance).filter_by(dag_id=run.dag_id, run_id=run.run_id):
             name = ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]"
@@ -43,8 +44,11 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def approve(dag_id: str, seconds: float, choice: str) -> None:
-    """Choose for what waits, once it has waited for ``seconds``, as the UI's Required Actions does: by the REST API."""
+def approve(dag_id: str, seconds: float, choice: str, asked: dict[str, Any]) -> None:
+    """Choose for what waits, once it has waited for ``seconds``, as the UI's Required Actions does: by the REST API.
+
+    ``asked`` gets what the person was shown: subject, body, and who may answer.
+    """
     from airflow.api_fastapi.app import create_app
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
@@ -61,8 +65,10 @@ def approve(dag_id: str, seconds: float, choice: str) -> None:
         time.sleep(0.5)
     time.sleep(seconds)
     path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
+    bearer = {"Authorization": f"Bearer {token}"}
+    asked.update(client.get(path, headers=bearer).raise_for_status().json())
     said = {"chosen_options": [choice], "params_input": {}}
-    reply = client.patch(path, json=said, headers={"Authorization": f"Bearer {token}"})
+    reply = client.patch(path, json=said, headers=bearer)
     reply.raise_for_status()
 
 

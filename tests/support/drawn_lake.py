@@ -27,7 +27,7 @@ from hopchain_etl.hops.query import Hop, Query, Read, Relation, hop_to_row, quer
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.project_files import project_file
-from hopchain_etl.release import registry
+from hopchain_etl.release import drafting
 from hopchain_etl.settings import DiversitySettings, LakeSettings, S3Settings, Settings
 from hopchain_etl.stages.generate import REVISION
 from hopchain_etl.stages.lineage import Lineage
@@ -62,7 +62,7 @@ def leave_out_the_suite(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     start, end = text.index("  validate:"), text.index("  card:")
     lean = folder / "dvc.yaml"
     lean.write_text((text[:start] + text[end:]).replace("        - training_set/${item}/validation.json\n", ""))
-    monkeypatch.setattr(registry, "project_file", lambda name: lean if name == "dvc.yaml" else project_file(name))
+    monkeypatch.setattr(drafting, "project_file", lambda name: lean if name == "dvc.yaml" else project_file(name))
 
 
 def lineages(lake: Lake, version: str = "1", revision: int = REVISION) -> Lineages:

@@ -218,6 +218,7 @@ def _people(lake: Lake, prints: drawn_lake.Lineages, queries: list[Row], mine: R
 
 
 def _pages(lake: Lake, prints: drawn_lake.Lineages, mine: Row) -> None:
+    lake.put_json("proposals/manual.json", {"versions": [{"examples": [{"question": said(mine["query_id"])}]}]})
     sample = {"row": "0", "query_id": repr(mine["query_id"]), "question": said(mine["query_id"])}
     failed = {
         "name": "odd",

@@ -14,6 +14,7 @@ from hopchain_etl.annotation import batches, votes
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.collect import BatchProgress, collect, settle
 from hopchain_etl.demo.s3_folder import ServerInfo
+from hopchain_etl.web import lead
 from support.desk_clients import Office, desk_of_its_own, office
 from support.s3 import S3Location
 
@@ -185,6 +186,16 @@ def test_a_lead_makes_assigns_and_closes_batches(bucket: S3Location) -> None:
     for name in ("monday", "x.closed", "x/y", "../x", ""):
         desk.lead.post("/api/lead/batches", {**again, "id": name}, expect=409 if name == "monday" else 422)
     desk.lead.get("/api/lead/batches/nowhere/agreement", expect=404)
+
+
+def test_a_lead_makes_no_batch_while_a_build_makes_one(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = office(bucket)
+    desk.lead.post("/api/lead/batches/monday/close", {})
+    monkeypatch.setattr(lead, "_OTHERS_SECONDS", 0.1)
+    wanted = {"id": "tuesday", "source": "open_of", "batch": "monday"}
+    with batches.exclusively(desk.lake):
+        assert "try again" in desk.lead.post("/api/lead/batches", wanted, expect=409)["message"]
+    assert desk.lead.post("/api/lead/batches", wanted)["batch"]["queries"] == 2
 
 
 def test_a_batch_of_open_questions_counts_the_earlier_answers_and_asks_nobody_twice(bucket: S3Location) -> None:

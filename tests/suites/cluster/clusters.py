@@ -141,7 +141,7 @@ class Cluster:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let the segmenter wait inside the block; it has been reached when ``segmenting`` is there."""
+        """Let the segmenter wait inside the block."""
         (self.hold / "segmenting").unlink(missing_ok=True)
         (self.hold / "hold").touch()
         try:
@@ -150,7 +150,9 @@ class Cluster:
             (self.hold / "hold").unlink()
 
     def until_segmenting(self) -> None:
+        """Wait until the segmenter begins a photo; a second call waits for another one that begins."""
         until((self.hold / "segmenting").exists, "a task segments")
+        (self.hold / "segmenting").unlink()
 
     def batches(self) -> list[Batch]:
         return [batches.load(self.lake, name) for name in batches.batch_states(self.lake)]
@@ -235,7 +237,7 @@ def _environment(
         "CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
         "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "CORE__FERNET_KEY": Fernet.generate_key().decode(),
-        "CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "CORE__PLUGINS_FOLDER": str(folder / "plugins"),  # none: the package brings its own
         "API__PORT": str(serving),
         "API__BASE_URL": url,
         "API__SECRET_KEY": secrets.token_hex(16),
@@ -267,6 +269,7 @@ def _environment(
         "DESK__FULL_SHARE": "0",
         "ORCHESTRATE__SCHEDULE": "0 0 1 1 *",  # a backfill needs one; none comes due meanwhile
         "ORCHESTRATE__COLLECT_SCHEDULE": "",
+        "RELEASE__APPROVAL": "true",
         "ORCHESTRATE__RETRY_DELAY_SECONDS": "1",
         "REGISTRY__GIT_URL": str(folder / "registry.git"),
     }

@@ -1,0 +1,81 @@
+"""What a person is shown before a release is pushed, and that exactly this is pushed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hopchain_etl.release import proposal
+from hopchain_etl.release.proposal import Proposal, ProposalError, propose
+from hopchain_etl.release.registry import publish
+from hopchain_etl.release.withdrawn import tell_withdrawn
+from support import drawn_lake
+from support.registry_world import World, a_world
+
+pytestmark = [pytest.mark.s3, pytest.mark.slow]
+
+
+@pytest.fixture
+def world(bucket: Any, s3_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    drawn_lake.leave_out_the_suite(monkeypatch, tmp_path)
+    return a_world(bucket, s3_server, tmp_path, monkeypatch)
+
+
+def proposed(world: World, *lineages: str, name: str = "manual__1:00", **how: Any) -> Proposal:
+    made = propose(world.settings(*lineages, **how), name)
+    assert isinstance(made, Proposal), made
+    return made
+
+
+def test_what_is_shown_is_pushed_even_if_the_lake_has_more_by_then(world: World) -> None:
+    prints, queries = drawn_lake.fill(world.lake, range(3))
+    drawn_lake.answer(world.lake, prints.queries, queries[:4])
+    settings = world.settings(prints.queries)
+    shown = proposed(world, prints.queries)
+    assert (world.refs(), world.remote()) == ("", {}), "nothing is pushed"
+    (version,) = shown.versions
+    assert (version["tag"], version["rows"], version["images"]) == ("training-set/default@v0.1.0", 6, 3)
+    assert (version["agreement"], version["answered"]) == (1.0, 4)
+    assert {row["question"] for row in version["examples"]} <= {query["question"] for query in queries}
+    assert "# HopChain training set: default" in version["card"]
+    assert "| rows | 6 (0 before) over 3 photos |" in shown.summary
+    assert "100.0 % of the answers are the released one (of 4 rows)" in shown.summary
+
+    drawn_lake.fill(world.lake, range(10, 12), intake="second")
+    result = publish(settings, proposal=proposal.load(world.lake, shown.name))
+    assert (result.tag, result.rows) == (version["tag"], 6)
+    assert (publish(settings).version, publish(settings).changed) == ("0.2.0", False)
+
+
+def test_nothing_else_is_pushed_instead_of_what_was_shown(world: World) -> None:
+    prints, queries = drawn_lake.fill(world.lake, range(3))
+    settings = world.settings(prints.queries)
+    shown = proposed(world, prints.queries)
+    other = world.settings(prints.queries, release={"answer_instruction": "Say <answer>N</answer>."})
+    with pytest.raises(ProposalError, match="would not come out again"):
+        publish(other, proposal=shown)
+    image = queries[0]["image_id"]
+    world.lake.write_tombstone(image, reason="asked", blob_sha=None)
+    tell_withdrawn(settings, [image])
+    with pytest.raises(ProposalError, match="A photo was withdrawn"):
+        publish(settings, proposal=shown)
+    assert "tags" not in world.refs()
+    assert world.remote() == {}
+    assert publish(settings).rows == 4
+
+
+def test_a_proposal_says_what_changes_and_replaces_the_one_before(world: World) -> None:
+    prints, queries = drawn_lake.fill(world.lake, range(3))
+    settings = world.settings(prints.queries)
+    first = proposed(world, prints.queries)
+    publish(settings, proposal=first)
+    assert propose(settings, "again") == "snapshot and parameters have not changed since the last version"
+    with pytest.raises(ProposalError, match="a later one replaced it"):
+        proposal.load(world.lake, first.name)
+    world.lake.write_tombstone(queries[0]["image_id"], reason="asked", blob_sha=None)
+    second = proposed(world, prints.queries, name="second")
+    assert "| rows | 4 (6 before) over 2 photos |" in second.summary
+    assert "| removed | withdrawn: 2 |" in second.summary
+    assert [entry.key for entry in world.lake.store.list_objects("proposals/")] == ["proposals/second.json"]

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from hopchain_etl.lake.lake import Marker, Shard
+from hopchain_etl.stages.logged_progress import LoggedProgress
+from hopchain_etl.stages.quarantine import QuarantinedRow
+from hopchain_etl.stages.runner import Accepted, Failed, Rejected
+
+SHARD = Shard("monday", 3)
+MARKER = Marker((), (), read=4, ok=1, rejected=1, failed=1, quarantined=1, reasons={"dead_hop": 2, "too_small": 1})
+
+
+def test_a_shard_is_told_from_beginning_to_end_with_reasons_and_tokens() -> None:
+    told: list[tuple[str, dict[str, Any]]] = []
+    with LoggedProgress(lambda event, **fields: told.append((event, fields))) as progress:
+        progress.start("generate", SHARD, 4)
+        progress.advance(Accepted([{}], [Rejected("dead_hop"), Rejected("dead_hop")], tokens=30))
+        progress.advance(Rejected("too_small", tokens=4))
+        progress.advance(Failed("no answer"))
+        progress.advance(QuarantinedRow((), ()))
+        progress.finish(MARKER, 7)
+    (begin, rows), (end, fields) = told
+    assert (begin, rows) == ("generate monday/0003: begins", {"rows": 4})
+    assert end == "generate monday/0003: done"
+    assert fields.pop("seconds") >= 0
+    counts = {"read": 4, "ok": 1, "rejected": 1, "failed": 1, "quarantined": 1, "rows": 7, "tokens": 34}
+    assert fields == {**counts, "reasons": {"dead_hop": 2, "too_small": 1}}
+
+
+def test_it_tells_where_it_is_also_while_one_row_takes_long_and_nothing_between_shards() -> None:
+    told: list[tuple[str, dict[str, Any]]] = []
+    ticked = threading.Event()
+
+    def tell(event: str, **fields: Any) -> None:
+        told.append((event, fields))
+        if " of " in event:
+            ticked.set()
+
+    with LoggedProgress(tell, seconds=0.01) as progress:
+        assert not ticked.wait(0.1), "there is no shard yet"
+        progress.start("detect", SHARD, 8)
+        progress.advance(Accepted([{}], tokens=5))
+        progress.advance(Rejected("too_simple"))
+        ticked.clear()
+        assert ticked.wait(10)
+        progress.finish(MARKER, 1)
+        progress_lines = len(told)
+        ticked.clear()
+        assert not ticked.wait(0.1)
+    event, fields = told[progress_lines - 2]
+    assert event == "detect monday/0003: 2 of 8 rows"
+    assert fields.pop("rows_per_second") > 0
+    assert fields.pop("seconds_left") >= 0
+    assert fields == {"rejected": 1, "failed": 0, "tokens": 5, "reasons": {"too_simple": 1}}
+
+
+def test_no_thread_outlives_a_stage_that_fails() -> None:
+    def run() -> None:
+        with LoggedProgress(lambda event, **fields: None) as progress:
+            progress.start("detect", SHARD, 8)
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        run()
+    assert "logged-progress" not in {thread.name for thread in threading.enumerate()}
