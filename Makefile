@@ -1,4 +1,4 @@
-.PHONY: help demo up test explore test-browser lint format clean bench truth played erring-author mutations mutants docs constraints test-deploy down test-engines test-trainers test-harnesses grading-page fuzz train-demo train-demo-small bench-vlm bench-sam3
+.PHONY: help demo up down test explore test-browser lint format clean bench truth played erring-author mutations mutants docs constraints test-deploy test-engines test-trainers test-harnesses test-cluster test-cluster-small test-install grading-page fuzz train-demo train-demo-small bench-vlm bench-sam3
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -7,6 +7,7 @@ VERL := .venv-verl/bin
 SWIFT := .venv-swift/bin
 HARNESSES := .venv-harnesses/bin
 DEPLOY := .venv-deploy/bin
+CLUSTER := .venv-cluster/bin
 
 help: ## list all targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -53,6 +54,12 @@ help: ## list all targets
 .venv-deploy/ready: .venv/ready tests/suites/deploy/requirements.txt
 	test -x $(DEPLOY)/python || $(PYTHON) -m venv .venv-deploy
 	$(BIN)/uv pip install --quiet --python $(DEPLOY)/python -r tests/suites/deploy/requirements.txt
+	@touch $@
+
+# Airflow as on a cluster; without models, for which its tests have engines of their own.
+.venv-cluster/ready: .venv/ready pyproject.toml constraints.txt tests/suites/cluster/requirements.txt
+	test -x $(CLUSTER)/python || $(PYTHON) -m venv .venv-cluster
+	$(BIN)/uv pip install --quiet --python $(CLUSTER)/python -e '.[celery]' -r tests/suites/cluster/requirements.txt -c constraints.txt
 	@touch $@
 
 # Photos that are only in source distributions.
@@ -120,6 +127,23 @@ test-deploy: .venv-deploy/ready ## the files in deploy/: pods and manifests by K
 
 grading-page: .venv-harnesses/ready ## write docs/grading.md: our grading and math-verify on the same table
 	PYTHONPATH=.:tests $(HARNESSES)/python tests/suites/harnesses/grading_page.py
+
+# In this order: what comes last looks at all that the others left.
+CLUSTER_TESTS = PYTHONPATH=tests:tests/suites/cluster $(CLUSTER)/python -m pytest -c tests/suites/cluster/pytest.ini $(patsubst %,tests/suites/cluster/test_%.py,$(1))
+WITH_SERVERS = test -n "$$(ls -d /usr/lib/postgresql/*/bin/postgres)" -a -x /usr/bin/redis-server \
+	|| { test "$$(id -u)" = 0 && apt-get update -q && apt-get install -y -q --no-install-recommends postgresql redis-server; } \
+	|| { echo "install Debian's servers first: sudo apt-get install postgresql redis-server"; exit 1; }
+
+test-cluster: .venv-cluster/ready ## Airflow with Celery, Postgres and Redis: a build, kills, runs at once, lineage, metrics, logs
+	@$(WITH_SERVERS)
+	$(call CLUSTER_TESTS,build kills at_once traces)
+
+test-cluster-small: .venv-cluster/ready ## the same without kills and runs at once
+	@$(WITH_SERVERS)
+	$(call CLUSTER_TESTS,build traces)
+
+test-install: .venv/ready ## the install commands of the documentation in clean environments, with pip and uv
+	$(BIN)/python -m pytest -c tests/suites/install/pytest.ini tests/suites/install
 
 test-browser: .venv/ready ## the desk and the dataset browser in a real browser; pictures in .browser/
 	@test -x /usr/bin/chromium || { test "$$(id -u)" = 0 && apt-get update -q && apt-get install -y -q --no-install-recommends chromium; } \
