@@ -73,4 +73,4 @@ def _setting_problems(error: Exception) -> list[str]:
 
 def _say(message: str) -> None:
     lines = map(plain_text, message.split("\n"))  # errors name fields and items of files from anybody
-    Console(stderr=True).print("\n".join(lines), style="bold red", markup=False, highlight=False)
+    Console(stderr=True).print("\n".join(lines), style="bold red", markup=False, highlight=False, soft_wrap=True)

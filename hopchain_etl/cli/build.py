@@ -6,7 +6,7 @@ import json
 import threading
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -17,7 +17,7 @@ from hopchain_etl.cli.terminal import plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hopchain_etl.lake.lake import Lake, Shard
+    from hopchain_etl.lake.lake import Shard
     from hopchain_etl.pipeline.build import Build
     from hopchain_etl.pipeline.explain import StageWork
     from hopchain_etl.pipeline.funnel import Level
@@ -186,20 +186,9 @@ def rejects(
     json_: Json = False,
 ) -> None:
     """List rows that were rejected, failed or are quarantined, with stage, reason and detail."""
-    from hopchain_etl.pipeline.funnel import funnel
-    from hopchain_etl.schemas import QUARANTINED
+    from hopchain_etl.pipeline.funnel import rejects_of
 
-    build = _build()
-    ids = set() if photo is None else _image_ids(build.lake, photo)
-    found = [
-        row
-        for level in funnel(build)
-        if stage in (None, level.stage)
-        for shard in build.lake.completed_shards(level.table, level.fingerprint)
-        for row in build.lake.rejects(level.table, level.fingerprint, shard).to_pylist()
-        if reason in (None, row["reason"]) and (photo is None or _is_of(photo, row, ids))
-        if not quarantined or row["outcome"] == QUARANTINED
-    ]
+    found = rejects_of(_build(), stage=stage, reason=reason, photo=photo, quarantined=quarantined)
     if json_:
         typer.echo(json.dumps(found[:limit]))
         return
@@ -218,21 +207,6 @@ def _build(*, retry_quarantined: bool = False) -> Build:
     from hopchain_etl.settings import Settings
 
     return Build(Settings(), retry_quarantined=retry_quarantined)
-
-
-def _image_ids(lake: Lake, photo: str) -> set[str]:
-    """Return the images with a text in their URI; rejects of some stages have the image_id only."""
-    return {
-        row["image_id"]
-        for _, images in lake.images()
-        for row in images.select(["image_id", "uri"]).to_pylist()
-        if photo.casefold() in row["uri"].casefold()
-    }
-
-
-def _is_of(photo: str, row: dict[str, Any], ids: set[str]) -> bool:
-    names = (row["uri"] or "", row["image_id"] or "")
-    return row["image_id"] in ids or any(photo.casefold() in name.casefold() for name in names)
 
 
 def _ingest(

@@ -183,21 +183,13 @@ def withdraw(
     as_json: AsJson = False,
 ) -> None:
     """Exclude a photo from now on; released versions keep it, but clones of them learn of it. See also `erase`."""
-    from hopchain_etl.lake.lake import Lake
-    from hopchain_etl.release.git import RegistryError
-    from hopchain_etl.release.withdrawn import tell_withdrawn
     from hopchain_etl.settings import Settings
-    from hopchain_etl.takedown.photos import withdraw
+    from hopchain_etl.takedown.everywhere import withdraw
 
-    settings = Settings()
-    lake = Lake(settings.lake)
-    images = withdraw(lake, photo, reason)
-    if settings.registry.git_url:
-        try:
-            tell_withdrawn(settings, lake.withdrawn())
-        except RegistryError as error:
-            Console(stderr=True).print(f"clones do not know of it yet, the next publish tells the registry: {error}")
-    _report({"withdrawn": images}, as_json)
+    done = withdraw(Settings(), photo, reason)
+    if done.untold:
+        Console(stderr=True).print(done.untold)
+    _report({"withdrawn": done.images}, as_json)
 
 
 @app.command()
@@ -216,21 +208,15 @@ def erase(
     """
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.settings import Settings
-    from hopchain_etl.takedown.lake import erase
-    from hopchain_etl.takedown.photos import Plan, unfinished
-    from hopchain_etl.takedown.registry import erase_from_registry
+    from hopchain_etl.takedown.everywhere import erase
+    from hopchain_etl.takedown.photos import unfinished
 
     settings = Settings()
-    lake = Lake(settings.lake)
-    for image, steps in unfinished(lake).items():
+    for image, steps in unfinished(Lake(settings.lake)).items():
         Console(stderr=True).print(f"the erase of {image} is not finished; what remains: {', '.join(steps)}")
     if not yes:
         typer.confirm(f"Erase {photo} and yank the versions that contain it? This cannot be undone.", abort=True)
-
-    def registry(plan: Plan) -> dict[str, Any]:
-        return erase_from_registry(settings, plan.images, reason, plan.queries)
-
-    _report(erase(lake, photo, reason, registry=registry if settings.registry.git_url else None), as_json)
+    _report(erase(settings, photo, reason), as_json)
 
 
 @app.command()

@@ -16,6 +16,7 @@ __all__ = ["Finding", "examine"]
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Yield a finding for everything that the chosen engines need, in the order in which a run needs it."""
+    yield from places.connections(settings)
     yield from places.buckets(settings)
     yield from places.registry(settings)
     yield from places.airflow(settings)

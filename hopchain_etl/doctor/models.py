@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from hopchain_etl.airflow_connections import UnreadableConnectionError
 from hopchain_etl.doctor import answers
 from hopchain_etl.doctor.fetch import error_text, fetch
 from hopchain_etl.doctor.finding import Finding
@@ -43,9 +44,10 @@ def endpoint(name: str, model: VlmSettings, ask: AskSettings) -> Iterator[Findin
     variable = f"HOPCHAIN_{name.upper()}"
     try:
         key = api_key(model)
-    except Exception as error:  # noqa: BLE001 every secrets backend raises different errors
-        remedy = f"airflow connections add {model.connection} --conn-type http --conn-password KEY"
-        yield Finding(f"connection {model.connection}", "missing", error_text(error), remedy)
+    except UnreadableConnectionError:
+        yield Finding(
+            what, "missing", "not asked, because its key cannot be read", f"see connection {model.connection}"
+        )
         return
     try:
         listed = json.loads(fetch(f"{url}/models", key, None, _SECONDS))

@@ -11,50 +11,64 @@ import uuid
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+from hopchain_etl import airflow_connections
 from hopchain_etl.doctor.finding import Finding
 from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.lake.migrate_journal import unmigrated_models
 from hopchain_etl.lake.object_store import ObjectStore, StoreError
-from hopchain_etl.lake.s3_store import credentials_from_connection
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.orchestration import dag_config
 from hopchain_etl.release.decontaminate import benchmark_files
-from hopchain_etl.settings import BenchmarkSettings, Settings
+from hopchain_etl.settings import Settings
 from hopchain_etl.stages.resources import RESOURCES
 from hopchain_etl.takedown.photos import unfinished
 from hopchain_etl.training_set.ownership import ENGLISH, foreign_repository
 
 _SECONDS = 30.0
+_NO_TABLES = re.compile(r"no such table|relation \S+ does not exist|Table \S+ doesn't exist")
+_ERROR = re.compile(r"[\w.]+(Error|Exception)\b")
 
 
 def buckets(settings: Settings) -> Iterator[Finding]:
+    """Check lake, source, benchmarks and DVC remote; a place that cannot be used does not keep others from it."""
+    checks = {"lake": _lake, "source": _source, "benchmarks": _benchmark, "DVC remote": _remote}
+    for what, check in checks.items():
+        try:
+            yield from check(settings)
+        except StoreError as error:
+            detail, _, remedy = str(error).rpartition("; ")
+            yield Finding(what, "missing", detail, remedy)
+
+
+def _lake(settings: Settings) -> Iterator[Finding]:
     yield from _writable("lake", open_store(settings.lake))
     yield from _contents(settings)
-    try:
-        found = next(open_store(settings.source).list_objects(), None)
-    except StoreError as error:
-        yield _unreachable("source", error)
+
+
+def _source(settings: Settings) -> Iterator[Finding]:
+    found, uri = next(open_store(settings.source).list_objects(), None), settings.source.uri
+    if found:
+        yield Finding("source", "ok", f"{uri} holds photos, such as {found.key!r}")
     else:
-        uri = settings.source.uri
-        if found:
-            yield Finding("source", "ok", f"{uri} holds photos, such as {found.key!r}")
-        else:
-            yield Finding("source", "warning", f"{uri} is empty", "put photos there, or correct HOPCHAIN_SOURCE__URI")
-    if settings.benchmarks.uri:
-        yield _benchmark(settings.benchmarks)
-    if settings.registry.remote:
-        yield from _writable("DVC remote", open_store(settings.registry.remote))
+        yield Finding("source", "warning", f"{uri} is empty", "put photos there, or correct HOPCHAIN_SOURCE__URI")
 
 
-def _benchmark(benchmark: BenchmarkSettings) -> Finding:
+def _benchmark(settings: Settings) -> Iterator[Finding]:
+    uri = settings.benchmarks.uri
+    if not uri:
+        return
     try:
-        files = benchmark_files(benchmark)
-    except StoreError as error:
-        return _unreachable("benchmarks", error)
+        files = benchmark_files(settings.benchmarks)
     except ValueError as error:
         detail, _, remedy = str(error).rpartition("; ")
-        return Finding("benchmarks", "missing", detail, remedy)
-    return Finding("benchmarks", "ok", f"{benchmark.uri} holds {len(files)} files that must not appear in any release")
+        yield Finding("benchmarks", "missing", detail, remedy)
+    else:
+        yield Finding("benchmarks", "ok", f"{uri} holds {len(files)} files that must not appear in any release")
+
+
+def _remote(settings: Settings) -> Iterator[Finding]:
+    if settings.registry.remote:
+        yield from _writable("DVC remote", open_store(settings.registry.remote))
 
 
 def _contents(settings: Settings) -> Iterator[Finding]:
@@ -62,8 +76,6 @@ def _contents(settings: Settings) -> Iterator[Finding]:
     try:
         shards, models = len(lake.completed_shards("images")), unmigrated_models(lake)
         erasing = unfinished(lake)
-    except StoreError:
-        return  # already reported
     except (LakeError, ValueError) as error:
         yield Finding("photos in the lake", "missing", str(error), "hopchain repair")
         return
@@ -82,15 +94,11 @@ def _contents(settings: Settings) -> Iterator[Finding]:
 def _writable(what: str, store: ObjectStore) -> Iterator[Finding]:
     """Write an object, check that a second conditional write is rejected, and remove it."""
     key, uri = f"doctor/{uuid.uuid4().hex}", store.uri("")
-    try:
-        next(store.list_objects(), None)
-        store.put_if_absent(key, b"first")
-        again = store.put_if_absent(key, b"second")
-        store.delete([key])
-        kept = _forgets(store, key)
-    except StoreError as error:
-        yield _unreachable(what, error)
-        return
+    next(store.list_objects(), None)
+    store.put_if_absent(key, b"first")
+    again = store.put_if_absent(key, b"second")
+    store.delete([key])
+    kept = _forgets(store, key)
     if again:
         yield Finding(
             what, "missing", f"{uri} ignores If-None-Match: two builds at once would overwrite each other",
@@ -115,12 +123,6 @@ def _forgets(store: ObjectStore, key: str) -> str:
     return ""
 
 
-def _unreachable(what: str, error: StoreError) -> Finding:
-    """Return a store error as a finding; its last part is the remedy."""
-    detail, _, remedy = str(error).rpartition("; ")
-    return Finding(what, "missing", detail, remedy)
-
-
 def registry(settings: Settings) -> Iterator[Finding]:
     url = settings.registry.git_url
     if url is None or settings.registry.remote is None:
@@ -131,7 +133,7 @@ def registry(settings: Settings) -> Iterator[Finding]:
         return
     env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", **ENGLISH}
     command = ["git", "ls-remote", "--", url]
-    url = re.sub(r"//[^/@\s]*@", "//", url)  # remove the password from messages
+    url = _without_password(url)
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, env=env, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -140,7 +142,7 @@ def registry(settings: Settings) -> Iterator[Finding]:
     if foreign := foreign_repository(done.stderr):
         yield Finding("git registry", "missing", foreign.detail, foreign.remedy)
     elif done.returncode:
-        message = re.sub(r"//[^/@\s]*@", "//", (done.stderr.strip().splitlines() or ["no message"])[-1])
+        message = _without_password((done.stderr.strip().splitlines() or ["no message"])[-1])
         yield Finding(
             "git registry", "missing", f"{url}: {message}", "create it with `git init --bare`, or grant access to it"
         )
@@ -148,22 +150,25 @@ def registry(settings: Settings) -> Iterator[Finding]:
         yield Finding("git registry", "ok", f"{url} answers, {len(done.stdout.splitlines())} refs")
 
 
+def connections(settings: Settings) -> Iterator[Finding]:
+    """Read every Airflow Connection that the settings name."""
+    for name, setting in airflow_connections.named_in(settings).items():
+        try:
+            airflow_connections.read(name)
+        except airflow_connections.UnreadableConnectionError as error:
+            detail, _, remedy = str(error).rpartition("; ")
+            yield Finding(f"connection {name}", "missing", detail, remedy)
+        else:
+            yield Finding(f"connection {name}", "ok", f"can be read; {setting} names it")
+
+
 def airflow(settings: Settings) -> Iterator[Finding]:
-    """Check connections and pools if Airflow is configured here; otherwise there is nothing to check."""
-    if not find_spec("airflow") or not os.environ.get("AIRFLOW_HOME"):
-        yield Finding("Airflow", "warning", "AIRFLOW_HOME is not set here: pools were not checked", "run this there")
-    else:
+    """Check pools and limits if Airflow is configured here; otherwise there is nothing to check."""
+    if airflow_connections.in_task() or (find_spec("airflow") and os.environ.get("AIRFLOW_HOME")):
         yield from pools(settings)
         yield mapped_tasks(settings)
-    places = [settings.lake, settings.source, *([settings.registry.remote] if settings.registry.remote else [])]
-    for name in sorted({place.connection for place in places if place.connection}):
-        try:
-            credentials_from_connection(name)
-        except Exception as error:  # noqa: BLE001 every secrets backend raises different errors
-            remedy = f"airflow connections add {name} --conn-type aws --conn-login KEY --conn-password SECRET"
-            yield Finding(f"connection {name}", "missing", f"{type(error).__name__}: {error}", remedy)
-        else:
-            yield Finding(f"connection {name}", "ok", "has a key pair")
+    else:
+        yield Finding("Airflow", "warning", "AIRFLOW_HOME is not set here: pools were not checked", "run this there")
 
 
 def mapped_tasks(settings: Settings) -> Finding:
@@ -179,15 +184,45 @@ def mapped_tasks(settings: Settings) -> Finding:
 
 
 def pools(settings: Settings) -> Iterator[Finding]:
+    """Look for the pools in Airflow's database, which tasks and their workers cannot reach by design."""
+    if _has_no_database():
+        yield Finding(
+            "pools", "warning", "not checked: a task or its worker has no access to Airflow's database, by design",
+            "run hopchain doctor, or airflow pools list, where the scheduler runs",
+        )  # fmt: skip
+        return
     command = [sys.executable, "-m", "airflow", "pools", "list", "--output", "json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         there = {pool["pool"]: int(pool["slots"]) for pool in json.loads(done.stdout[done.stdout.index("[") :])}
     except (ValueError, KeyError):
-        yield Finding("Airflow", "missing", "its database does not answer", "airflow db migrate")
+        yield _no_answer(done.stderr)
         return
     for pool in sorted({dag_config.pool(name, settings) for name in RESOURCES}):
         if there.get(pool, 0) == 0:
             yield Finding(f"pool {pool}", "missing", "tasks would wait forever", f"airflow pools set {pool} 2 hopchain")
         else:
             yield Finding(f"pool {pool}", "ok", f"{there[pool]} slots")
+
+
+def _has_no_database() -> bool:
+    """Return whether this process is a task, or on a worker that knows the API server and no database."""
+    from airflow.sdk.configuration import conf
+
+    database = conf.get("database", "sql_alchemy_conn", fallback="")
+    worker = conf.get("core", "execution_api_server_url", fallback="") and database.startswith("sqlite")
+    return airflow_connections.in_task() or bool(worker)
+
+
+def _no_answer(errors: str) -> Finding:
+    """Return a finding for a database that does not list its pools."""
+    if _NO_TABLES.search(errors):
+        return Finding("Airflow", "missing", "its database has no tables", "airflow db migrate")
+    said = [line for line in errors.splitlines() if _ERROR.match(line)] or ["no message"]
+    detail = f"pools were not checked: its database does not answer here ({_without_password(said[-1])[:200]})"
+    remedy = "run hopchain doctor where the scheduler runs, or correct AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+    return Finding("Airflow", "missing", detail, remedy)
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/@\s]*@", "//", text)

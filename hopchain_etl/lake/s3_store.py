@@ -27,6 +27,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store as FastStore
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from hopchain_etl.lake.aws_session import ca_bundle, open_session
 from hopchain_etl.lake.object_store import (
     Fetched,
     MissingObjectError,
@@ -59,12 +60,11 @@ class S3Store(ObjectStore):
         super().__init__(settings)
         self.bucket, _, prefix = settings.uri.removeprefix("s3://").partition("/")
         self.prefix = f"{prefix}/" if prefix else ""
-        key, secret = credentials_from_connection(settings.connection) if settings.connection else (None, None)
+        self._session, place = open_session(settings)
         try:
-            self._session = boto3.session.Session(key, secret, region_name=settings.region)
-            self._client = _client(self._session, settings, self.bucket)
-        except BotoCoreError as error:  # profiles and keys are read here
-            raise explained(error, settings.uri, settings.endpoint_url) from error
+            self._client = _client(self._session, place, self.bucket)
+        except BotoCoreError as error:  # keys are read here
+            raise explained(error, settings.uri, place.endpoint_url) from error
         self._connecting = threading.Lock()  # boto3's sessions are not thread-safe
         self._listing = Listing(self._client, self.bucket, settings.max_connections, ca_bundle(self._session))
 
@@ -254,8 +254,9 @@ class S3Store(ObjectStore):
             if code_of(error) not in {*NOT_FOUND, "NoSuchBucket"}:
                 raise self._explained(error, "") from error
             # S3 wants the region in the body, but refuses that of its oldest region there.
-            where: Any = {"CreateBucketConfiguration": {"LocationConstraint": self.settings.region}}
-            elsewhere = self.settings.region != "us-east-1"
+            region = self._client.meta.region_name
+            where: Any = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+            elsewhere = region != "us-east-1"
             self._client.create_bucket(Bucket=self.bucket, **(where if elsewhere else {}))
         except BotoCoreError as error:
             raise self._explained(error, "") from error
@@ -330,19 +331,3 @@ def _fast(session: boto3.session.Session, client: S3Client, bucket: str) -> Fast
         client_options=options,
         retry_config={"max_retries": 0, "retry_timeout": timedelta(minutes=10)},  # see _retried
     )
-
-
-def ca_bundle(session: boto3.session.Session) -> str | None:
-    """Return the file of certificates that boto3 is told to trust, None for its own."""
-    found = session._session.get_config_variable("ca_bundle")
-    return str(found) if found else None
-
-
-def credentials_from_connection(name: str) -> tuple[str, str]:
-    """Return the key pair of an Airflow Connection of type ``aws``."""
-    from airflow.sdk import BaseHook
-
-    connection = BaseHook.get_connection(name)
-    if not connection.login or not connection.password:
-        raise StoreError(f"Airflow Connection {name!r} has no login and password; put the S3 key pair there")
-    return connection.login, connection.password

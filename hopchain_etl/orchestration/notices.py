@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+from hopchain_etl import airflow_connections
 from hopchain_etl.settings import NotifierSettings, OrchestrateSettings
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,7 @@ def approval_notifiers(settings: OrchestrateSettings) -> list[Any]:
 
 
 def _post(connection: str, notice: Notice) -> None:
+    airflow_connections.read(connection)  # one line of what is wrong, where it cannot be read
     from airflow.providers.http.hooks.http import HttpHook
 
     hook = HttpHook("POST", http_conn_id=connection)
@@ -110,5 +112,7 @@ def _notify(one: NotifierSettings, notice: Notice, context: Context | None) -> N
 def _try(name: str, send: Callable[[], None]) -> None:
     try:
         send()
+    except airflow_connections.UnreadableConnectionError as error:
+        log.error("a notice was not sent by %s: %s", name, error)  # noqa: TRY400
     except Exception:
         log.exception("a notice was not sent by %s", name)

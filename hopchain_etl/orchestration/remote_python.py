@@ -1,13 +1,13 @@
 """Runs a stage over shards in another interpreter: the environment with the GPU libraries, which needs no Airflow.
 
 The worker's own process does the Airflow part: it reads the credentials of Connections, passes them in the child's
-environment, forwards a stop signal and converts the child's exit code to an error. Settings are passed through stdin.
+environment (those of a role by a server that renews them), forwards a stop signal and converts the child's exit code to
+an error. Settings are passed through stdin.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from hopchain_etl.engines.vlm.connection import api_key
+from hopchain_etl.lake.child_credentials import child_access
 from hopchain_etl.settings import Settings
 
 _PERMANENT_FAILURE = 3  # exit code for a permanent failure (a retry would fail in the same way)
@@ -46,20 +48,21 @@ def run(
         raise ValueError(
             f"no interpreter at {python}; set HOPCHAIN_PLACEMENT__GPU_PYTHON to one that has hopchain-etl[gpu]"
         )
-    portable, keys = _without_connections(settings)
     flags = [_RETRY_QUARANTINED] if retry_quarantined else []
     command = [python, "-m", "hopchain_etl.orchestration.remote_python", *flags, stage, *shards]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, **keys}, text=True)
-    assert child.stdin
-    with child.stdin as sink:
-        sink.write(portable.model_dump_json())
-    terminated = False
-    while child.poll() is None:
-        if stop.wait(_POLL_SECONDS) and not terminated:
-            child.terminate()
-            terminated = True
-        elif terminated:
-            child.wait()
+    with child_access(settings.lake) as (lake, env):
+        portable, keys = _without_connections(settings.model_copy(update={"lake": lake}))
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, env={**env, **keys}, text=True)
+        assert child.stdin
+        with child.stdin as sink:
+            sink.write(portable.model_dump_json())
+        terminated = False
+        while child.poll() is None:
+            if stop.wait(_POLL_SECONDS) and not terminated:
+                child.terminate()
+                terminated = True
+            elif terminated:
+                child.wait()
     what = f"{stage} of {shards[0]}" + (f" and {len(shards) - 1} more shards" if len(shards) > 1 else "")
     if child.returncode == _PERMANENT_FAILURE:
         raise ValueError(f"{what} failed permanently in {python}; its output above names the shards")
@@ -71,21 +74,15 @@ def run(
 
 
 def _without_connections(settings: Settings) -> tuple[Settings, dict[str, str]]:
-    """Return settings without Airflow Connections, and environment variables with their credentials."""
+    """Return settings without Airflow Connections, and environment variables with the keys of the models."""
     keys: dict[str, str] = {}
     changed: dict[str, object] = {}
-    if settings.lake.connection:
-        from hopchain_etl.lake.s3_store import credentials_from_connection
-
-        keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"] = credentials_from_connection(settings.lake.connection)
     for name in ("vlm", "solver"):
         model = getattr(settings, name)
         if model.connection:
-            from airflow.sdk import BaseHook
-
             # Use a separate variable per model, because they may have different keys.
             variable = f"HOPCHAIN_{name.upper()}_KEY_OF_CONNECTION"
-            keys[variable] = BaseHook.get_connection(model.connection).password or ""
+            keys[variable] = api_key(model) or ""
             changed[name] = model.model_copy(update={"connection": None, "api_key_env": variable})
     return settings.without_s3_connections().model_copy(update=changed), keys
 

@@ -10,6 +10,7 @@ from typing import Any
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.pipeline.build import Build
+from hopchain_etl.schemas import QUARANTINED
 from hopchain_etl.stages.labels import FINGERPRINT
 
 
@@ -45,6 +46,45 @@ def funnel(build: Build) -> list[Level]:
 def as_json(levels: list[Level]) -> list[dict[str, Any]]:
     """Return the funnel as plain JSON."""
     return [asdict(level) for level in levels]
+
+
+def rejects_of(
+    build: Build,
+    *,
+    stage: str | None = None,
+    reason: str | None = None,
+    photo: str | None = None,
+    quarantined: bool = False,
+) -> list[dict[str, Any]]:
+    """Return the rows of the rejects tables that were rejected, failed or are quarantined, in the order of stages.
+
+    Only those of a stage, with a reason, or of photos with the text ``photo`` in their URI or image_id, if given.
+    """
+    ids = set() if photo is None else _image_ids(build.lake, photo)
+    return [
+        row
+        for level in funnel(build)
+        if stage in (None, level.stage)
+        for shard in build.lake.completed_shards(level.table, level.fingerprint)
+        for row in build.lake.rejects(level.table, level.fingerprint, shard).to_pylist()
+        if reason in (None, row["reason"]) and (photo is None or _is_of(photo, row, ids))
+        if not quarantined or row["outcome"] == QUARANTINED
+    ]
+
+
+def _image_ids(lake: Lake, photo: str) -> set[str]:
+    """Return the images with a text in their URI; rejects of some stages have the image_id only."""
+    return {
+        row["image_id"]
+        for _, images in lake.images()
+        for row in images.select(["image_id", "uri"]).to_pylist()
+        if photo.casefold() in row["uri"].casefold()
+    }
+
+
+def _is_of(photo: str, row: dict[str, Any], ids: set[str]) -> bool:
+    names = (row["uri"] or "", row["image_id"] or "")
+    return row["image_id"] in ids or any(photo.casefold() in name.casefold() for name in names)
 
 
 def level(lake: Lake, stage: str, table: str, fingerprint: str | None, shards: Iterable[Shard]) -> Level:

@@ -15,12 +15,14 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from hopchain_etl.errors import ReportedError
+from hopchain_etl.lake.aws_session import open_session
+from hopchain_etl.lake.child_credentials import child_access
 from hopchain_etl.lake.object_store import ObjectStore
-from hopchain_etl.lake.s3_store import credentials_from_connection
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import S3Settings, Settings
 from hopchain_etl.training_set.ownership import ENGLISH, foreign_repository
@@ -29,7 +31,7 @@ log = logging.getLogger(__name__)
 
 REMOTE = "storage"
 _TELL_SECONDS = 30.0
-_SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_SECRETS = (*("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"),)
 _PLAIN_GIT = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", "-c", "core.autocrlf=false",
               "-c", "core.hooksPath=.git/no-hooks")  # fmt: skip
 
@@ -54,10 +56,14 @@ class GitRepo:
     """A clone, with the settings' author and the keys of its DVC remote."""
 
     def __init__(self, path: Path, settings: Settings) -> None:
-        assert settings.registry.remote is not None
         self.path = path
         self.settings = settings
-        self.remote = settings.registry.remote
+
+    @cached_property
+    def remote(self) -> S3Settings:
+        """The DVC remote, with what its Connection says of its address; raises StoreError if it cannot be read."""
+        assert self.settings.registry.remote is not None
+        return open_session(self.settings.registry.remote)[1]
 
     def clone(self, url: str) -> None:
         """Clone ``url``; raise RegistryError if there is no repository."""
@@ -80,11 +86,14 @@ class GitRepo:
 
     def dvc(self, *args: str) -> str:
         """Run DVC with the remote's keys and return its output; raise RegistryError if it fails."""
-        return self._run([sys.executable, "-m", "dvc", *args], self._env(self.remote))
+        with child_access(self.remote) as (place, env):
+            return self._run([sys.executable, "-m", "dvc", *args], self._env(place, env, self.settings))
 
     def reproduce(self) -> str:
         """Run the DVC pipeline with the lake's keys; its stages are commands of ``hopchain``."""
-        return self._run([sys.executable, "-m", "dvc", "repro"], self._env(self.settings.lake))
+        with child_access(self.settings.lake) as (lake, env):
+            settings = self.settings.model_copy(update={"lake": lake})
+            return self._run([sys.executable, "-m", "dvc", "repro"], self._env(lake, env, settings))
 
     def tags(self, pattern: str) -> list[str]:
         """Return the tags that match a glob."""
@@ -187,17 +196,15 @@ class GitRepo:
             **ENGLISH,
         }
 
-    def _env(self, place: S3Settings) -> dict[str, str]:
-        """Return the environment of a DVC command: this process's settings, and the credentials of ``place`` only."""
-        env = {key: value for key, value in os.environ.items() if not key.startswith("HOPCHAIN_")}
-        env |= settings_env(self.settings)
-        env |= {"DVC_NO_ANALYTICS": "1", "HOPCHAIN_CONFIG": os.devnull, "AWS_DEFAULT_REGION": place.region}
+    def _env(self, place: S3Settings, env: dict[str, str], settings: Settings) -> dict[str, str]:
+        """Return the environment of a DVC command: ``env``, which has the credentials of ``place``, and settings."""
+        env = {key: value for key, value in env.items() if not key.startswith("HOPCHAIN_")}
+        env |= settings_env(settings)
+        env |= {"DVC_NO_ANALYTICS": "1", "HOPCHAIN_CONFIG": os.devnull}
+        env |= {"AWS_DEFAULT_REGION": place.region} if place.region else {}
         env["DVC_SITE_CACHE_DIR"] = str(self.path.parent / "site-cache")  # otherwise each clone leaves a folder behind
         env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
-        if place.connection:
-            env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"] = credentials_from_connection(place.connection)
-            env.pop("AWS_SESSION_TOKEN", None)
-        if place.path_style and not Path(env.get("AWS_CONFIG_FILE", "~/.aws/config")).expanduser().exists():
+        if place.path_style and not Path(env.get("AWS_CONFIG_FILE", "~/.aws/config")).expanduser().is_file():
             config = self.path.parent / "aws-config"  # DVC reads the addressing style only from this file
             config.write_text("[default]\ns3 =\n    addressing_style = path\n")
             env["AWS_CONFIG_FILE"] = str(config)

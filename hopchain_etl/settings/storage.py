@@ -13,8 +13,16 @@ class S3Settings(Section):
     """Where a bucket is and how to reach it; or a local folder, for trying things out."""
 
     uri: str = Field(description="where the data is: s3://bucket/prefix", json_schema_extra=BASIC)
-    endpoint_url: str | None = Field(None, description="for S3 servers other than AWS", json_schema_extra=BASIC)
-    region: str = Field("us-east-1", description="region, as AWS names it", json_schema_extra=BASIC)
+    endpoint_url: str | None = Field(
+        None,
+        description="for S3 servers other than AWS; none: as the connection says, else as boto3 finds it",
+        json_schema_extra=BASIC,
+    )
+    region: str | None = Field(
+        None,
+        description="region, as AWS names it; none: as the connection says, else as boto3 finds it, else us-east-1",
+        json_schema_extra=BASIC,
+    )
     path_style: bool = Field(
         False,
         description="put the bucket in the path, as most S3 servers except AWS require",
@@ -22,7 +30,7 @@ class S3Settings(Section):
     )
     connection: str | None = Field(
         None,
-        description="Airflow Connection with the keys; none: the boto3 credential chain",
+        description="Airflow Connection with keys or a role; none: the boto3 credential chain",
         json_schema_extra=BASIC,
     )
     max_connections: int = Field(32, ge=1, le=512, description="maximum number of open connections to S3")

@@ -25,6 +25,7 @@ from hopchain_etl.release import decontaminate, proposal
 from hopchain_etl.takedown.photos import JSON, Plan
 from hopchain_etl.takedown.tables import purge
 
+REPORTS = "reports/"  # pages with photos, written by the DAG hopchain_admin
 _SAMPLES = re.compile(r"<dl>.*?</dl>", re.DOTALL)  # of failing rows, in Data Docs
 
 
@@ -94,6 +95,11 @@ def erase_samples(lake: Lake, plan: Plan) -> None:
             lake.store.erase([key], keep_current=True)
 
     map_threads(clean, pages)
+
+
+def erase_reports(lake: Lake) -> int:
+    """Erase every report, because any may show the photos; return the number of objects."""
+    return _erase_below(lake, [REPORTS])
 
 
 def erase_contamination(lake: Lake, plan: Plan) -> None:

@@ -29,7 +29,7 @@ REGISTRY = "registry"
 _FAULTS = (*DAMAGE, StoreError, RegistryError)
 # A table goes before the documents that a reader of the table needs: `collect` knows the queries of its votes.
 _STEPS = ("blobs", "model answers", "votes", "checks", "evaluations", "tables", "batches", "listings", "samples",
-          "contamination", "proposals", "views")  # fmt: skip
+          "reports", "contamination", "proposals", "views")  # fmt: skip
 
 
 @dataclass
@@ -149,6 +149,8 @@ def _run(lake: Lake, plan: Plan, step: str, result: Erased) -> None:
             documents.erase_from_listings(lake, plan)
         case "samples":
             documents.erase_samples(lake, plan)
+        case "reports":
+            result.objects += documents.erase_reports(lake)
         case "contamination":
             documents.erase_contamination(lake, plan)
         case "proposals":

@@ -36,7 +36,7 @@ def erase_from_registry(
         if repo.empty:
             return {"yanked": [], "rewritten": [], "rewritten_refs": 0, "deleted": 0}
         store = repo.store()
-        tags = _tags_with(repo, store, erased)
+        tags = tags_with(repo, erased)
         parts = _rewrite_parts(repo, store, erased)
         if tags or parts:
             _yank(repo, tags, reason, erased)
@@ -55,7 +55,7 @@ def _index(repo: GitRepo, revision: str) -> dict[str, str]:
     return index
 
 
-def _tags_with(repo: GitRepo, store: ObjectStore, erased: set[str]) -> list[str]:
+def tags_with(repo: GitRepo, erased: set[str]) -> list[str]:
     """Return the versions whose parts hold any of the photos."""
     tags = repo.tags("training-set/*")
     needles = [f'"{image}"'.encode() for image in erased]

@@ -73,8 +73,8 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
         return dict(zip(NAMES, threads.map(lambda name: parse(name, home), NAMES), strict=True))
 
 
-def test_there_are_four_dags_each_in_a_file_of_its_name(parsed: dict[str, Any]) -> None:
-    assert NAMES == ["hopchain_build", "hopchain_collect", "hopchain_evaluate", "hopchain_release"]
+def test_there_are_five_dags_each_in_a_file_of_its_name(parsed: dict[str, Any]) -> None:
+    assert NAMES == ["hopchain_admin", "hopchain_build", "hopchain_collect", "hopchain_evaluate", "hopchain_release"]
     assert {name: [dag["id"] for dag in facts["dags"]] for name, facts in parsed.items()} == {n: [n] for n in NAMES}
 
 
@@ -111,7 +111,7 @@ def test_tasks_are_owned_documented_and_retried_with_backoff(name: str, parsed: 
         assert task["backoff"] == 2
 
 
-@pytest.mark.parametrize("name", ["hopchain_build", "hopchain_evaluate", "hopchain_release"])
+@pytest.mark.parametrize("name", ["hopchain_admin", "hopchain_build", "hopchain_evaluate", "hopchain_release"])
 def test_params_have_title_description_and_type(name: str, parsed: dict[str, Any]) -> None:
     (dag,) = parsed[name]["dags"]
     assert dag["params"]
@@ -125,8 +125,8 @@ def test_the_form_refuses_what_the_settings_would(parsed: dict[str, Any]) -> Non
     from jsonschema import Draft202012Validator
 
     (build,), (release,) = parsed["hopchain_build"]["dags"], parsed["hopchain_release"]["dags"]
-    (evaluate,) = parsed["hopchain_evaluate"]["dags"]
-    schemas = {name: schema for dag in (build, release, evaluate) for name, (_, schema) in dag["params"].items()}
+    (evaluate,), (admin,) = parsed["hopchain_evaluate"]["dags"], parsed["hopchain_admin"]["dags"]
+    schemas = {name: schema for dag in (build, release, evaluate, admin) for name, (_, schema) in dag["params"].items()}
     for name, good, bad in (
         ("source_uri", ["s3://bucket/photos"], ["/photos", "http://x", None]),
         ("intakes", ["new", "all", "sample:3", "2026-11-22T020000", "a, b"], ["", "sample:0", "../x", "a,,b"]),
@@ -143,10 +143,23 @@ def test_the_form_refuses_what_the_settings_would(parsed: dict[str, Any]) -> Non
         ("split", ["validation", "all"], ["test", None]),
         ("variants", [["full"], ["half", "single"]], [[], ["quarter"], "full"]),
         ("samples", [0, 8], [-1, 65, None]),
+        ("command", ["doctor", "erase"], ["rm", None]),
+        ("photo", [None, "s3://b/1.jpg"], [""]),
+        ("reason", [None, "asked"], [""]),
+        ("grace_hours", [0, 1.5], [-1, None, "1"]),
+        ("yes", [True, False], ["yes", None, 1]),
     ):
         check = Draft202012Validator(schemas[name])
         assert [value for value in good if not check.is_valid(value)] == [], name
         assert [value for value in bad if check.is_valid(value)] == [], name
+
+
+def test_the_form_offers_every_command_of_the_task_and_deletes_nothing_by_default(parsed: dict[str, Any]) -> None:
+    from hopchain_etl.admin.commands import COMMANDS
+
+    (admin,) = parsed["hopchain_admin"]["dags"]
+    assert admin["params"]["command"][1]["enum"] == list(COMMANDS)
+    assert admin["params"]["yes"][1]["type"] == "boolean"
 
 
 def test_local_stages_need_no_pool_of_their_own_and_no_queue(parsed: dict[str, Any]) -> None:

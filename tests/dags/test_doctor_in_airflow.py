@@ -24,9 +24,8 @@ def test_pools_and_connections_of_a_real_airflow(tmp_path: Path, monkeypatch: py
     for command in (["db", "migrate"], ["pools", "set", "gpu", "2", "hopchain"]):
         subprocess.run([sys.executable, "-m", "airflow", *command], check=True, capture_output=True)
     uri, engines = {"uri": "s3://b/x", "connection": "good"}, {"engines": {"profile": "vllm"}}
-    told = list(
-        places.airflow(Settings.model_validate({**engines, "lake": uri, "source": {**uri, "connection": "bad"}}))
-    )
+    settings = Settings.model_validate({**engines, "lake": uri, "source": {**uri, "connection": "bad"}})
+    told = [*places.connections(settings), *places.airflow(settings)]
     states = {one.what: one.state for one in told}
     assert states["pool gpu"] == states["pool default_pool"] == states["connection good"] == "ok"
     assert states["pool vlm"] == states["connection bad"] == "missing"
@@ -44,3 +43,31 @@ def test_more_mapped_tasks_than_airflow_allows_are_warned_of(tmp_path: Path, mon
         assert (found.state, "40" in found.detail) == (state, True)
         assert dag_config.max_mapped(settings) == 40
     assert "AIRFLOW__CORE__MAX_MAP_LENGTH=41" in found.remedy
+
+
+@pytest.mark.airflow
+@pytest.mark.parametrize(
+    ("more", "state", "detail", "remedy"),
+    [
+        ({}, "missing", "its database has no tables", "airflow db migrate"),
+        (
+            {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "sqlite:////no/such/folder/of-s3cret@here/airflow.db"},
+            "missing",
+            "does not answer here",
+            "where the scheduler runs",
+        ),
+        ({"AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "http://api:8080/execution/"}, "warning", "by design", "where"),
+    ],
+    ids=["without tables", "out of reach", "on a worker"],
+)
+def test_only_a_database_without_tables_is_to_be_migrated(
+    tmp_path: Path, more: dict[str, str], state: str, detail: str, remedy: str
+) -> None:
+    ask = "from hopchain_etl.doctor.places import pools; print('FOUND', json.dumps([vars(one) for one in pools()]))"
+    command = [sys.executable, "-c", f"import json; {ask}"]
+    done = subprocess.run(command, env=airflow_env(tmp_path) | more, check=True, capture_output=True, text=True)
+    (found,) = json.loads(done.stdout.partition("FOUND ")[2])
+    assert found["state"] == state
+    assert detail in found["detail"]
+    assert remedy in found["remedy"]
+    assert ("migrate" in found["remedy"]) == (not more)

@@ -37,7 +37,9 @@ def test_a_webhook_that_is_down_does_not_hide_the_failure(tmp_path: Path, connec
     done = subprocess.run([sys.executable, "-c", CALL], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "still here" in done.stdout
-    assert "a notice was not sent by webhook" in done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert "a notice was not sent by webhook" in said
+    assert ("Traceback" in said) == bool(connection), "a Connection that cannot be read is one line"
 
 
 def test_a_failure_is_told_in_small_json() -> None:

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.orchestration import remote_python, tasks
 from hopchain_etl.orchestration.remote_python import RemoteStageError
 from hopchain_etl.settings import Settings
 from support import drawn_lake
 from support.s3 import S3Location
+from support.sts import connection, sts_server
 
 # Stands in for an interpreter: writes down what it was given, and ends as it is told to.
 RECORDER = """#!{python}
@@ -100,6 +102,27 @@ def test_a_real_child_runs_every_shard_that_is_ready_and_names_the_bad_one(
     (fingerprint,) = lake.fingerprints("categories")
     assert lake.completed_shards("categories", fingerprint) == [good]
     assert not remote_python.run(sys.executable, "detect", [str(last)], settings, threading.Event()), "nothing is ready"
+
+
+@pytest.mark.s3
+@pytest.mark.airflow
+def test_a_real_child_works_with_the_keys_of_a_role(
+    bucket: S3Location, s3_server: ServerInfo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lake = Lake(drawn_lake.settings_for(bucket).lake)
+    data, _ = drawn_lake.draw(0)
+    image = drawn_lake.image_row(data, 0)
+    lake.put_blob(data, image["blob_sha"])
+    drawn_lake.write(lake, "images", None, Shard("night", 0), [image])
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    settings = Settings.model_validate({"lake": {"uri": lake.settings.uri, "connection": "site"}})
+    with sts_server("caller", lambda number: s3_server.credentials["admin"]) as sts, monkeypatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_SITE", connection(sts, bucket.endpoint_url))
+        patch.delenv("AWS_ACCESS_KEY_ID")
+        patch.delenv("AWS_SECRET_ACCESS_KEY")
+        assert remote_python.run(sys.executable, "detect", ["night/0000"], settings, threading.Event())
+    (fingerprint,) = lake.fingerprints("categories")
+    assert lake.completed_shards("categories", fingerprint) == [Shard("night", 0)]
 
 
 @pytest.mark.parametrize(("code", "error"), [("3", ValueError), ("1", RemoteStageError), ("137", RemoteStageError)])

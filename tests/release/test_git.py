@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.release.git import RegistryError, working_clone
 from hopchain_etl.settings import Settings
+from support.s3 import S3Location
+from support.sts import connection, sts_server
 
 
 def test_a_registry_of_another_user_is_one_line_with_place_cause_and_remedy(
@@ -27,3 +30,28 @@ def test_a_registry_of_another_user_is_one_line_with_place_cause_and_remedy(
     assert "\n" not in message
     assert f"the registry {place} belongs to another user" in message
     assert f"git config --global --add safe.directory {place}" in message
+
+
+@pytest.mark.s3
+@pytest.mark.airflow
+def test_dvc_has_the_keys_of_a_role_and_the_address_of_the_connection(
+    bucket: S3Location, s3_server: ServerInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, remote = tmp_path / "registry.git", f"s3://{bucket.bucket}/dvc"
+    subprocess.run(["git", "init", "--quiet", "--bare", str(place)], check=True)
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    registry = {"git_url": str(place), "remote": {"uri": remote, "connection": "site"}}
+    with sts_server("caller", lambda number: s3_server.credentials["admin"]) as sts:
+        monkeypatch.setenv("AIRFLOW_CONN_SITE", connection(sts, bucket.endpoint_url))
+        with working_clone(Settings.model_validate({"registry": registry})) as repo:
+            assert (repo.remote.endpoint_url, repo.remote.region) == (bucket.endpoint_url, "eu-central-1")
+            repo.dvc("init", "--quiet")
+            repo.dvc("remote", "add", "--default", "storage", remote)
+            repo.dvc("remote", "modify", "storage", "endpointurl", bucket.endpoint_url)
+            (repo.path / "data").write_bytes(b"bytes")
+            repo.dvc("add", "--quiet", "data")
+            repo.dvc("push", "--quiet")
+            (key,) = (entry.key for entry in repo.store().list_objects())
+            assert repo.store().get(key) == b"bytes"

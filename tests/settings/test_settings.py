@@ -29,7 +29,7 @@ PLACE = {
     "endpoint_url": "http://s3:8333", "region": "eu", "path_style": True, "connection": "keys", "max_connections": 7,
 }  # fmt: skip
 NOWHERE: dict[str, Any] = {
-    "endpoint_url": None, "region": "us-east-1", "path_style": False, "connection": None, "max_connections": 32,
+    "endpoint_url": None, "region": None, "path_style": False, "connection": None, "max_connections": 32,
 }  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def test_of_sections_made_in_code_only_what_was_named_counts_as_set() -> None:
     settings = Settings(lake=lake, source=source, benchmarks=BenchmarkSettings(path_style=False))
     assert location(settings.source) == {**PLACE, "region": "us-east-1"}
     assert location(settings.benchmarks) == {**PLACE, "path_style": False}
-    assert location(source) == {**NOWHERE}, "the section that was handed over is changed"
+    assert location(source) == {**NOWHERE, "region": "us-east-1"}, "the section that was handed over is changed"
     # What was inherited once stays, wherever the section is handed on to.
     assert Settings(lake={"uri": "s3://c/lake"}, source=settings.source).source == settings.source
 

@@ -44,6 +44,13 @@ def airflow_env(home: Path) -> dict[str, str]:
     }
 
 
+def with_connection(env: dict[str, str], name: str, **facts: Any) -> None:
+    """Make the database of an Airflow, with a Connection of type ``aws`` in it, as its UI stores it."""
+    connection = json.dumps({"conn_type": "aws", **facts})
+    for command in (["db", "migrate"], ["connections", "add", name, "--conn-json", connection]):
+        subprocess.run([sys.executable, "-m", "airflow", *command], env=env, check=True, capture_output=True)
+
+
 @dataclass
 class Airflow:
     """Runs DAGs in one process of its own and talks to a lake and a source in one bucket."""
@@ -70,7 +77,7 @@ class Airflow:
 
 @contextmanager
 def running(home: Path, s3_server: ServerInfo) -> Iterator[Airflow]:
-    """Yield an Airflow with an empty lake; tasks get the S3 keys from a Connection, failures go to a webhook."""
+    """Yield an Airflow with an empty lake; tasks get the S3 keys from a stored Connection, failures go to a webhook."""
     keys = s3_server.credentials["admin"]
     bucket = f"test-{uuid.uuid4().hex[:12]}"
     client = s3_client(s3_server.endpoint_url, keys)
@@ -83,9 +90,6 @@ def running(home: Path, s3_server: ServerInfo) -> Iterator[Airflow]:
         "REGISTRY__REMOTE": f"s3://{bucket}/dvc",
     }
     env = airflow_env(home) | {
-        "AIRFLOW_CONN_LAKE_KEYS": json.dumps(
-            {"conn_type": "aws", "login": keys.access_key, "password": keys.secret_key}
-        ),
         "HOPCHAIN_REGISTRY__GIT_URL": str(registry),
         "HOPCHAIN_ORCHESTRATE__FAILURE_WEBHOOK_CONNECTION": "pager",
         "HOPCHAIN_ORCHESTRATE__RETRY_DELAY_SECONDS": "0",
@@ -106,9 +110,7 @@ def running(home: Path, s3_server: ServerInfo) -> Iterator[Airflow]:
         env["AIRFLOW_CONN_PAGER"] = json.dumps({"conn_type": "http", "host": url})
         patch.setenv("AWS_ACCESS_KEY_ID", keys.access_key)
         patch.setenv("AWS_SECRET_ACCESS_KEY", keys.secret_key)
-        subprocess.run(
-            [sys.executable, "-m", "airflow", "db", "migrate"], env=env, check=True, stdout=sink, stderr=sink
-        )
+        with_connection(env, "lake_keys", login=keys.access_key, password=keys.secret_key)
         process = subprocess.Popen(
             [sys.executable, str(_DRIVER)],
             env=env,

@@ -231,4 +231,5 @@ def _pages(lake: Lake, prints: drawn_lake.Lineages, mine: Row) -> None:
     summary = {"suite": "queries", "rows": 6, "failing": 1, "max_failing_share": 0.5, "expectations": [failed]}
     lake.put_json(lake.folder("queries", prints.queries, FIRST) + "validation.json", summary)
     write_docs(lake, [(str(FIRST), summary)], "run-1")
+    lake.store.put("reports/run-1.html", f"<img alt='{mine['image_id']}'>".encode())
     lake.put_json("runs/run-1.json", {"fingerprints": {"generate": prints.queries}})

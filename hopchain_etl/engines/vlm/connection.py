@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from hopchain_etl import airflow_connections
 from hopchain_etl.settings import VlmSettings
 
 if TYPE_CHECKING:
@@ -27,10 +28,11 @@ def connect(settings: VlmSettings) -> VlmClient:
 
 
 def api_key(settings: VlmSettings) -> str | None:
-    """Return the password of the Airflow Connection in the settings, else the value of the environment variable."""
+    """Return the password of the Airflow Connection in the settings, else the value of the environment variable.
+
+    Raises UnreadableConnectionError if this process has no such Connection.
+    """
     if settings.connection is None:
         return os.environ.get(settings.api_key_env)
-    from airflow.sdk.bases.hook import BaseHook
-
-    password: str | None = BaseHook.get_connection(settings.connection).password
+    password: str | None = airflow_connections.read(settings.connection).password
     return password
