@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 from hopchain_etl.orchestration import pods
-from hopchain_etl.orchestration.notices import notify_failure
+from hopchain_etl.orchestration.notices import approval_notifiers, on_failure
 from hopchain_etl.settings import Settings, VlmSettings
 from hopchain_etl.settings.catalog import EngineEntry
 from hopchain_etl.stages.resources import GPU_CPUS, GPU_DISK_GIB, GPU_MEMORY_GIB, RESOURCES, ROLES, Resources
@@ -58,8 +58,8 @@ def default_args(settings: Settings) -> dict[str, Any]:
         "max_retry_delay": _MAX_RETRY_DELAY,
         "weight_rule": "absolute",
     }
-    if orchestrate.failure_webhook_connection:
-        args["on_failure_callback"] = notify_failure(orchestrate.failure_webhook_connection)
+    if orchestrate.failure_webhook_connection or orchestrate.notifiers:
+        args["on_failure_callback"] = on_failure(orchestrate)
     return args
 
 
@@ -97,6 +97,7 @@ def approval(settings: Settings) -> dict[str, Any]:
         "assigned_users": [{"id": name, "name": name} for name in orchestrate.approvers] or None,
         "response_timeout": timedelta(hours=orchestrate.approval_hours),
         "defaults": "Reject",
+        "notifiers": approval_notifiers(orchestrate),
         # An answer in the first seconds can arrive before the task waits for it and fail it; the retry asks again.
         "retries": max(1, orchestrate.retries),
         "retry_delay": timedelta(seconds=5),
