@@ -105,7 +105,8 @@ def test_every_make_target_exists() -> None:
 
 def test_every_variable_is_a_setting() -> None:
     known = {row.variable for row in described()}
-    named = set(re.findall(r"HOPCHAIN_[A-Z0-9]+__[A-Z0-9_]+", EVERYTHING))
+    text = re.sub(r"PODS__[A-Z]+__", "PODS__<NAME>__", EVERYTHING)  # a name of tasks
+    named = set(re.findall(r"HOPCHAIN_[A-Z0-9]+__[A-Z0-9_<>]+", text))
     assert len(named & known) > 100
     for name in named - known:
         # A section's name, with dots for any of its settings, or the way to write one.
