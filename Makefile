@@ -1,4 +1,4 @@
-.PHONY: help demo up test explore test-browser lint format clean bench truth played erring-author mutations mutants docs constraints test-engines test-trainers test-harnesses test-cluster test-cluster-small test-install grading-page fuzz train-demo train-demo-small bench-vlm bench-sam3
+.PHONY: help demo up down test explore test-browser lint format clean bench truth played erring-author mutations mutants docs constraints test-engines test-trainers test-harnesses test-cluster test-cluster-small test-install test-deploy grading-page fuzz train-demo train-demo-small bench-vlm bench-sam3
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -7,6 +7,7 @@ VERL := .venv-verl/bin
 SWIFT := .venv-swift/bin
 HARNESSES := .venv-harnesses/bin
 CLUSTER := .venv-cluster/bin
+DEPLOY := .venv-deploy/bin
 
 help: ## list all targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -56,6 +57,11 @@ help: ## list all targets
 	$(BIN)/uv pip install --quiet --python $(CLUSTER)/python -e '.[celery]' -r tests/suites/cluster/requirements.txt -c constraints.txt
 	@touch $@
 
+.venv-deploy/ready: .venv/ready tests/suites/deploy/requirements.txt
+	test -x $(DEPLOY)/python || $(PYTHON) -m venv .venv-deploy
+	$(BIN)/uv pip install --quiet --python $(DEPLOY)/python -r tests/suites/deploy/requirements.txt
+	@touch $@
+
 # Photos that are only in source distributions.
 .venv/share/photos/ready: .venv/ready photos.txt
 	mkdir -p $(@D)
@@ -67,8 +73,11 @@ demo: .venv/ready ## the main job end to end: photos -> Airflow -> DVC-versioned
 	@$(MAKE) --no-print-directory .venv/share/photos/ready || echo "The demo continues without the photos of photos.txt."
 	@$(BIN)/python -m hopchain_etl.demo
 
-up: .venv/ready ## leave S3 and the Airflow UI running; prints URL, users and passwords
+up: .venv/ready ## leave S3 and the Airflow UI running; prints URL, users and passwords; UI_PORT=8080 S3_PORT=8333 fix the ports
 	@$(BIN)/python -m hopchain_etl.demo up
+
+down: ## stop what up started, and keep its files
+	@test ! -x $(BIN)/python || $(BIN)/python -m hopchain_etl.demo down
 
 test: .venv/ready ## all tests, in two workers, file by file
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -111,6 +120,10 @@ test-harnesses: .venv-harnesses/ready ## exports in lmms-eval and VLMEvalKit, an
 	PYTHONPATH=.:tests $(HARNESSES)/python -m pytest -c tests/suites/harnesses/pytest.ini tests/suites/harnesses/test_lmms_eval.py tests/suites/harnesses/test_vlmevalkit.py
 	PYTHONPATH=.:tests:tests/suites/harnesses $(HARNESSES)/python -m pytest -c tests/suites/harnesses/pytest.ini tests/suites/harnesses/test_grading_page.py
 	PYTHONPATH=.:tests $(BIN)/python -m pytest -c tests/suites/harnesses/pytest.ini tests/suites/harnesses/test_imports.py
+
+test-deploy: .venv-deploy/ready ## the files in deploy/: pods and manifests by Kubernetes' schemas, the images' installs
+	PYTHONPATH=.:tests $(BIN)/python tests/suites/deploy/make_pods.py
+	$(DEPLOY)/python -m pytest -c tests/suites/deploy/pytest.ini tests/suites/deploy
 
 grading-page: .venv-harnesses/ready ## write docs/grading.md: our grading and math-verify on the same table
 	PYTHONPATH=.:tests $(HARNESSES)/python tests/suites/harnesses/grading_page.py

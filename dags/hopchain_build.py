@@ -6,8 +6,9 @@ of the shards that pass become one annotation batch, and `runs/<run_id>.json` in
 fails the run at last if a shard did not pass (or warns: `HOPCHAIN_QUALITY__GATE`). No task waits for people.
 
 Run it again at any time: complete shards are skipped, and if there is no work, no batch and no event are created.
-- Tasks use the pools `vlm` and `gpu`. Create both once (`airflow pools set gpu 2 hopchain`), otherwise tasks wait
-  forever.
+- Tasks that ask a model use the pool `vlm`, those that compute on a GPU the pool `gpu`. Create what the engines need
+  once (`airflow pools set gpu 2 hopchain`), otherwise tasks wait forever.
+- The engines are those of the settings when this file is read: where tasks run follows from them.
 - The params override the settings (`HOPCHAIN_*`, `hopchain.toml`) for one run.
 """
 
@@ -18,13 +19,13 @@ from typing import Any
 from airflow.sdk import Param, TriggerRule, chain, dag, task, task_group
 
 from hopchain_etl.orchestration import dag_config
-from hopchain_etl.settings import Profile, Settings
+from hopchain_etl.settings import Settings
 
 SETTINGS = Settings()
 QUERIES, NIGHTLY = dag_config.asset("queries"), dag_config.timetable(SETTINGS.orchestrate.schedule)
 INTAKE = "[A-Za-z0-9][A-Za-z0-9._-]*"
 CHOICE = f"^(new|all|sample:[1-9][0-9]*|{INTAKE}( *, *{INTAKE})*)$"
-INGEST, ENGINES = SETTINGS.ingest, SETTINGS.engines
+INGEST = SETTINGS.ingest
 JSON = Any  # if a task is annotated to return a dict, TaskFlow creates one XCom per key
 
 # fmt: off
@@ -37,11 +38,9 @@ PARAMS = {
                          title="New photos", type=["null", "integer"], minimum=1),
     "shard_size": Param(INGEST.shard_size, "New photos per shard; shards are what is mapped, retried and marked",
                         title="Shard size", type="integer", minimum=1, maximum=2000),
-    "profile": Param(ENGINES.profile.value, "local and labels run on any CPU, vllm and sam3 need GPU workers",
-                     title="Engines", type="string", enum=[profile.value for profile in Profile]),
     "retry_quarantined": Param(False, "Also run rows again that were given up after several attempts",
                                title="Retry quarantined rows", type="boolean"),
-    "token_ceiling": Param(ENGINES.token_ceiling, "Maximum number of model tokens for the run; empty: no limit",
+    "token_ceiling": Param(SETTINGS.engines.token_ceiling, "Maximum number of model tokens of the run; empty: any",
                            title="Token ceiling", type=["null", "integer"], minimum=1),
 }
 # fmt: on

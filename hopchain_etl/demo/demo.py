@@ -76,11 +76,12 @@ def main() -> None:
 def up() -> None:
     """Leave S3 and Airflow running, and print their URLs and the users with passwords.
 
-    If it fails or is interrupted before both are ready, what it started is stopped.
+    The environment variables ``UI_PORT`` and ``S3_PORT`` fix the ports. If it fails or is interrupted before both are
+    ready, what it started is stopped.
     """
     folder = FOLDER.resolve()
     with interruptible("Stopped. make up starts it again."), _own_servers(folder, leave=True):
-        airflow = up_airflow(folder, up_stores(folder))
+        airflow = up_airflow(folder, up_stores(folder, _port("S3_PORT")), _port("UI_PORT"))
         with _console.status("Airflow starting"):
             local_airflow.wait_until_healthy(airflow)
     table = Table("user", "password", title=f"Airflow: {airflow.url}")
@@ -88,7 +89,11 @@ def up() -> None:
         table.add_row(user, password)
     _console.print(table)
     _console.print(f"For a shell:  [bold]source {folder / 'env.sh'}[/]   then  hopchain status")
-    _console.print("Stop with:    [bold]make clean[/] (removes .demo too)")
+    _console.print("Stop with:    [bold]make down[/] (keeps .demo), or [bold]make clean[/] (removes it)")
+
+
+def _port(variable: str) -> int | None:
+    return int(os.environ[variable]) if os.environ.get(variable) else None
 
 
 @contextmanager
@@ -159,16 +164,21 @@ def _demo(folder: Path) -> None:
 
 
 def down() -> None:
-    """Stop the demo's servers and delete its files."""
+    """Stop the demo's servers; all files are kept, and ``up`` starts the servers again."""
     folder = FOLDER.resolve()
     local_airflow.stop(folder / "airflow")
     s3_server.stop(folder / "s3")
-    shutil.rmtree(folder, ignore_errors=True)
 
 
-def up_stores(folder: Path) -> ServerInfo:
+def clean() -> None:
+    """Stop the demo's servers and delete its files."""
+    down()
+    shutil.rmtree(FOLDER.resolve(), ignore_errors=True)
+
+
+def up_stores(folder: Path, port: int | None = None) -> ServerInfo:
     """Start S3 with the demo's buckets, make a bare registry, and put locations and keys into the environment."""
-    server = s3_server.start(folder / "s3")
+    server = s3_server.start(folder / "s3", port=port)
     keys = server.credentials["admin"]
     environment = {
         **_settings(folder, server.endpoint_url),
@@ -187,7 +197,7 @@ def up_stores(folder: Path) -> ServerInfo:
     return server
 
 
-def up_airflow(folder: Path, server: ServerInfo) -> AirflowServer:
+def up_airflow(folder: Path, server: ServerInfo, port: int | None = None) -> AirflowServer:
     """Start Airflow; its tasks get the S3 keys through an Airflow Connection, not through settings."""
     keys = server.credentials["admin"]
     connection = {"conn_type": "aws", "login": keys.access_key, "password": keys.secret_key}
@@ -202,7 +212,8 @@ def up_airflow(folder: Path, server: ServerInfo) -> AirflowServer:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     without_keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
-    return local_airflow.start(folder / "airflow", {**_settings(folder, server.endpoint_url), **env, **without_keys})
+    settings = _settings(folder, server.endpoint_url)
+    return local_airflow.start(folder / "airflow", {**settings, **env, **without_keys}, port=port)
 
 
 def upload(folder: Path, samples: list[Sample], source: S3Settings) -> None:

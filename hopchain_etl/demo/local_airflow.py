@@ -112,16 +112,16 @@ class AirflowServer:
         return token
 
 
-def start(home: Path, env: Mapping[str, str]) -> AirflowServer:
+def start(home: Path, env: Mapping[str, str], *, port: int | None = None) -> AirflowServer:
     """Start Airflow in ``home`` with ``env`` for its tasks, or return the one that already runs there.
 
-    Does not wait until it is ready.
+    Does not wait until it is ready. Without ``port`` any free one is used; raises AirflowServerError if it is taken.
     """
     running = status(home)
     if running:
         return running
     home.mkdir(parents=True, exist_ok=True)
-    server = AirflowServer(home, _free_port())
+    server = AirflowServer(home, _free_port(port or 0))
     if not (home / "passwords.json").exists():
         words = {user: secrets.token_urlsafe(9) for user in USERS}
         _write_private(home / "passwords.json", json.dumps(words))
@@ -274,9 +274,14 @@ def _runs(pid: int, started: str | None) -> bool:
     return started is not None and _started(pid) == started
 
 
-def _free_port() -> int:
+def _free_port(wanted: int) -> int:
+    """Return the wanted port if it is free; any free one for 0."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was closed just now is free
+        try:
+            listener.bind(("127.0.0.1", wanted))
+        except OSError as error:
+            raise AirflowServerError(f"port {wanted} is taken; choose another port, or omit it") from error
         port: int = listener.getsockname()[1]
         return port
 

@@ -153,7 +153,7 @@ def airflow(settings: Settings) -> Iterator[Finding]:
     if not find_spec("airflow") or not os.environ.get("AIRFLOW_HOME"):
         yield Finding("Airflow", "warning", "AIRFLOW_HOME is not set here: pools were not checked", "run this there")
     else:
-        yield from pools()
+        yield from pools(settings)
         yield mapped_tasks(settings)
     places = [settings.lake, settings.source, *([settings.registry.remote] if settings.registry.remote else [])]
     for name in sorted({place.connection for place in places if place.connection}):
@@ -178,7 +178,7 @@ def mapped_tasks(settings: Settings) -> Finding:
     )  # fmt: skip
 
 
-def pools() -> Iterator[Finding]:
+def pools(settings: Settings) -> Iterator[Finding]:
     command = [sys.executable, "-m", "airflow", "pools", "list", "--output", "json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
@@ -186,7 +186,7 @@ def pools() -> Iterator[Finding]:
     except (ValueError, KeyError):
         yield Finding("Airflow", "missing", "its database does not answer", "airflow db migrate")
         return
-    for pool in sorted({needs.pool for needs in RESOURCES.values()}):
+    for pool in sorted({dag_config.pool(name, settings) for name in RESOURCES}):
         if there.get(pool, 0) == 0:
             yield Finding(f"pool {pool}", "missing", "tasks would wait forever", f"airflow pools set {pool} 2 hopchain")
         else:

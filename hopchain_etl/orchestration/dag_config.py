@@ -5,14 +5,15 @@ DAG files import this module at parse time, so nothing here imports Airflow, pya
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
 
-from hopchain_etl.orchestration.notices import notify_failure
-from hopchain_etl.settings import PlacementSettings, Settings
-from hopchain_etl.stages.resources import GPU_MEMORY_GIB, RESOURCES, ROLES, Resources
+from hopchain_etl.orchestration import pods
+from hopchain_etl.orchestration.notices import approval_notifiers, on_failure
+from hopchain_etl.settings import Settings, VlmSettings
+from hopchain_etl.settings.catalog import EngineEntry
+from hopchain_etl.stages.resources import GPU_CPUS, GPU_DISK_GIB, GPU_MEMORY_GIB, RESOURCES, ROLES, Resources
 
 # What Airflow shows of a mapped task: its shard, or the first and the last of its group with their number.
 GROUP_NAME = (
@@ -25,7 +26,7 @@ _MAX_RETRY_DELAY = timedelta(minutes=30)
 
 
 def dag_args(settings: Settings, tag: str, written_for: str) -> dict[str, Any]:
-    """Return the common arguments of ``@dag``: one run at a time, no catchup, no backfill.
+    """Return the common arguments of ``@dag``: one run at a time, no catchup, no backfill; all tasks are placed.
 
     ``written_for``: the version of this package that the DAG file belongs to. Raises ImportError, which Airflow shows
     as an error of that file, if another one is installed. Every run works on what is there now: a backfill would take
@@ -42,7 +43,7 @@ def dag_args(settings: Settings, tag: str, written_for: str) -> dict[str, Any]:
         "max_active_runs": 1,
         "allowed_run_types": _RUN_TYPES,
         "tags": ["hopchain", tag],
-        "default_args": default_args(settings),
+        "default_args": default_args(settings) | placement(tag, settings),
     }
 
 
@@ -55,9 +56,10 @@ def default_args(settings: Settings) -> dict[str, Any]:
         "retry_delay": timedelta(seconds=orchestrate.retry_delay_seconds),
         "retry_exponential_backoff": 2.0,
         "max_retry_delay": _MAX_RETRY_DELAY,
+        "weight_rule": "absolute",
     }
-    if orchestrate.failure_webhook_connection:
-        args["on_failure_callback"] = notify_failure(orchestrate.failure_webhook_connection)
+    if orchestrate.failure_webhook_connection or orchestrate.notifiers:
+        args["on_failure_callback"] = on_failure(orchestrate)
     return args
 
 
@@ -95,6 +97,7 @@ def approval(settings: Settings) -> dict[str, Any]:
         "assigned_users": [{"id": name, "name": name} for name in orchestrate.approvers] or None,
         "response_timeout": timedelta(hours=orchestrate.approval_hours),
         "defaults": "Reject",
+        "notifiers": approval_notifiers(orchestrate),
         # An answer in the first seconds can arrive before the task waits for it and fail it; the retry asks again.
         "retries": max(1, orchestrate.retries),
         "retry_delay": timedelta(seconds=5),
@@ -105,8 +108,7 @@ def approval(settings: Settings) -> dict[str, Any]:
 def stages(settings: Settings) -> dict[str, str]:
     """Return the stages that a shard goes through in order, each with a description.
 
-    Those of judge and solver only if there is such an engine. If a run has no engine for a stage (its profile is a
-    param), the stage's tasks are skipped.
+    Those of judge and solver only if there is such an engine.
     """
     found = {
         "detect": "Name the categories of things in each photo.",
@@ -134,51 +136,66 @@ def airflow_max_mapped() -> int:
     return int(conf.getint("core", "max_map_length", fallback=1024))
 
 
-def placement(stage: str, settings: Settings) -> dict[str, Any]:
-    """Return where the tasks of a stage run, as arguments of ``@task``.
+def placement(name: str, settings: Settings) -> dict[str, Any]:
+    """Return where the tasks of a stage run, or the tasks of a DAG that are no stage, as arguments of ``@task``.
 
-    Pool and slots always; an executor if the settings name one for GPUs; a queue if Celery runs the task; a pod if
-    Kubernetes does.
+    A pool and a priority always; an executor if the settings name one for GPUs; a queue if Celery runs the task; a pod
+    if Kubernetes does.
     """
     from airflow.sdk.configuration import conf
 
-    needs = resources_for(stage, settings)
+    needs, where = resources_for(name, settings), settings.placement
     executors = conf.get("core", "executor")
-    place: dict[str, Any] = {"pool": needs.pool, "pool_slots": needs.slots}
-    if needs.gpus and settings.placement.gpu_executor:
-        place["executor"] = executors = settings.placement.gpu_executor
-    if "Celery" in executors:
-        place["queue"] = needs.queue
+    place: dict[str, Any] = {"pool": pool(name, settings), "priority_weight": _priority(name, settings)}
+    if needs.gpus and where.gpu_executor:
+        place["executor"] = executors = where.gpu_executor
+    queue = where.gpu_queue if needs.gpus else where.queue
+    if "Celery" in executors and queue:
+        place["queue"] = queue
     if "Kubernetes" in executors:
-        place["executor_config"] = {"pod_override": _pod(needs, settings.placement)}
+        place["executor_config"] = pods.executor_config(name, needs, where)
     return place
 
 
-def resources_for(stage: str, settings: Settings) -> Resources:
-    """Return what a stage needs for the engines that the settings choose for it.
+def _priority(name: str, settings: Settings) -> int:
+    """Return the priority of a stage's tasks: later stages go first, so that shards finish one after the other.
+
+    Airflow's own rule prefers tasks with many tasks after them: then every shard waits for the first stage of all.
+    """
+    names = list(stages(settings))
+    return 2 + names.index(name) if name in names else 1
+
+
+def pool(name: str, settings: Settings) -> str:
+    """Return the Airflow pool of the tasks of a stage or DAG: it limits how many use GPUs or ask a model at a time."""
+    where = settings.placement
+    if any(entry.needs_gpu for entry in _entries(name, settings)):
+        return where.gpu_pool
+    return where.vlm_pool if _models(name, settings) else where.pool
+
+
+def resources_for(name: str, settings: Settings) -> Resources:
+    """Return what a stage needs for the engines that the settings choose for it, or what a DAG's other tasks need.
 
     An engine that computes on a GPU takes one. One that asks a model without an endpoint launches the model, on the
-    GPUs given by tensor_parallel. All others need neither the GPU queue nor a GPU.
+    GPUs given by tensor_parallel. All others need no GPU.
     """
-    needs = RESOURCES[stage]
-    entries = settings.engines.roles.of(*ROLES[stage]) if stage in ROLES else ()
-    models = [getattr(settings, entry.model) for entry in entries if entry.model]
-    if stage == "evaluate" and settings.evaluate.model.model:
-        models.append(settings.evaluate.model)
-    launched = [model for model in models if model.endpoint_url is None]
+    needs, entries = RESOURCES[name], _entries(name, settings)
+    launched = [model for model in _models(name, settings) if model.endpoint_url is None]
     gpus = [model.launch.tensor_parallel for model in launched] + [int(entry.needs_gpu) for entry in entries]
     if not any(gpus):
         return needs
-    computes = any(entry.needs_gpu for entry in entries)
-    memory = max(GPU_MEMORY_GIB if computes else 0, settings.placement.launch_memory_gib if launched else 0)
-    return replace(needs, queue="gpu", gpus=max(gpus), memory_gib=max(needs.memory_gib, memory))
+    memory = max(needs.memory_gib, GPU_MEMORY_GIB, settings.placement.launch_memory_gib if launched else 0)
+    return Resources(max(gpus), max(needs.cpus, GPU_CPUS), memory, max(needs.disk_gib, GPU_DISK_GIB))
 
 
-def _pod(needs: Resources, settings: PlacementSettings) -> Any:
-    """Return the pod override of a stage; ``base`` is the container that runs the task."""
-    from kubernetes.client import models as k8s
+def _entries(name: str, settings: Settings) -> tuple[EngineEntry, ...]:
+    return tuple(settings.engines.roles.of(*ROLES[name])) if name in ROLES else ()
 
-    limits = {"memory": f"{needs.memory_gib}Gi", **({settings.gpu_resource: str(needs.gpus)} if needs.gpus else {})}
-    resources = k8s.V1ResourceRequirements(requests=limits, limits=limits)
-    image = settings.gpu_image if needs.gpus else None
-    return k8s.V1Pod(spec=k8s.V1PodSpec(containers=[k8s.V1Container(name="base", image=image, resources=resources)]))
+
+def _models(name: str, settings: Settings) -> list[VlmSettings]:
+    """Return the settings of the models that the tasks ask or launch."""
+    models = [getattr(settings, entry.model) for entry in _entries(name, settings) if entry.model]
+    if name == "evaluate" and settings.evaluate.model.model:
+        models.append(settings.evaluate.model)
+    return models

@@ -1,44 +1,114 @@
-"""Notification of failed tasks: an Airflow callback that posts to a webhook."""
+"""Notices: what somebody should know, sent by Airflow's notifiers (mail, Slack, ...) and to a webhook.
+
+A notice has an event, a title, a text and facts. Sending never raises: a notifier that is down must neither hide the
+failure that it was to report nor fail a build.
+"""
 
 from __future__ import annotations
 
 import functools
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
+
+from hopchain_etl.settings import NotifierSettings, OrchestrateSettings
 
 log = logging.getLogger(__name__)
 
 _WEBHOOK_SECONDS = 10
-_ERROR_LENGTH = 500  # maximum characters of an error in a webhook payload
+_ERROR_LENGTH = 500  # maximum characters of an error in a notice
+_CEILING = "TokenCeilingError"
+
+Context = Mapping[str, Any]  # of an Airflow task
 
 
-def notify_failure(connection: str) -> Callable[[Mapping[str, Any]], None]:
-    """Return a callback that posts a failed task as JSON to an Airflow Connection of type ``http``."""
-    return functools.partial(_post_failure, connection)
+@dataclass(frozen=True)
+class Notice:
+    """Something to know. ``event``: one of those in the setting ``orchestrate.notifiers``."""
+
+    event: str
+    title: str
+    text: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the notice as plain JSON, for a webhook."""
+        return {"event": self.event, "title": self.title, "text": self.text, **self.facts}
 
 
-def _post_failure(connection: str, context: Mapping[str, Any]) -> None:
-    """Post the failed task. Never raises, because an unavailable webhook must not hide the original failure."""
-    try:
-        from airflow.providers.http.hooks.http import HttpHook
+def tell(settings: OrchestrateSettings, notice: Notice, context: Context | None = None) -> None:
+    """Send a notice to the webhook and to each notifier that wants its event; what fails is logged.
 
-        HttpHook("POST", http_conn_id=connection).run(
-            json=failure(context), extra_options={"timeout": _WEBHOOK_SECONDS}
-        )
-    except Exception:
-        log.exception("the failure was not posted to Airflow Connection %r", connection)
+    Notifiers render their arguments with the task's context (default: that of the running task) and ``notice``.
+    """
+    log.info("notice: %s. %s", notice.title, notice.text)
+    if settings.failure_webhook_connection:
+        _try("webhook", lambda: _post(settings.failure_webhook_connection or "", notice))
+    for one in settings.notifiers:
+        if not one.events or notice.event in one.events:
+            _try(one.notifier, functools.partial(_notify, one, notice, context))
 
 
-def failure(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a failed task as plain JSON: DAG, run, task, map index, attempt, start of the error, and log URL."""
+def on_failure(settings: OrchestrateSettings) -> Callable[[Context], None]:
+    """Return Airflow's callback for failed tasks: it sends a notice ``failure``, or ``token_ceiling``."""
+    return functools.partial(_tell_failure, settings)
+
+
+def _tell_failure(settings: OrchestrateSettings, context: Context) -> None:
+    tell(settings, failure(context), context)
+
+
+def failure(context: Context) -> Notice:
+    """Return the notice of a failed task: DAG, run, task, map index, attempt, start of the error, and log URL."""
     task, error = context["ti"], context.get("exception")
-    return {
+    message = f"{type(error).__name__}: {error}"[:_ERROR_LENGTH] if error else None
+    facts = {
         "dag": task.dag_id,
         "run": task.run_id,
         "task": task.task_id,
         "map_index": task.map_index,
         "try": task.try_number,
-        "error": f"{type(error).__name__}: {error}"[:_ERROR_LENGTH] if error else None,
+        "error": message,
         "log": getattr(task, "log_url", None),
     }
+    event = "token_ceiling" if message and _CEILING in message else "failure"
+    title = f"{task.dag_id}: {task.task_id} failed"
+    return Notice(event, title, message or "no error was recorded", facts)
+
+
+def approval_notifiers(settings: OrchestrateSettings) -> list[Any]:
+    """Return the notifiers of an operator that waits for approval: they say that it does."""
+    from airflow.sdk import BaseNotifier
+
+    class TellApproval(BaseNotifier):  # type: ignore[misc, unused-ignore]
+        def notify(self, context: Any) -> None:
+            task = context["task"]
+            tell(settings, Notice("approval", task.subject, task.body, {"run": context["ti"].run_id}), context)
+
+    return [TellApproval()]
+
+
+def _post(connection: str, notice: Notice) -> None:
+    from airflow.providers.http.hooks.http import HttpHook
+
+    hook = HttpHook("POST", http_conn_id=connection)
+    hook.run(json=notice.to_json(), extra_options={"timeout": _WEBHOOK_SECONDS})
+
+
+def _notify(one: NotifierSettings, notice: Notice, context: Context | None) -> None:
+    module, _, name = one.notifier.rpartition(".")
+    notifier = getattr(import_module(module), name)(**one.arguments)
+    if context is None:
+        from airflow.sdk import get_current_context
+
+        context = get_current_context()
+    notifier({**context, "notice": notice})
+
+
+def _try(name: str, send: Callable[[], None]) -> None:
+    try:
+        send()
+    except Exception:
+        log.exception("a notice was not sent by %s", name)

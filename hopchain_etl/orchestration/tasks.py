@@ -26,7 +26,7 @@ from hopchain_etl.annotation.unasked import unassigned_queries
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import TokenCeilingError
 from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake, key_part
-from hopchain_etl.orchestration import dag_config, remote_python
+from hopchain_etl.orchestration import dag_config, notices, remote_python, watch
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.shard_errors import ShardsRejectedError
 from hopchain_etl.quality import validator
@@ -45,7 +45,6 @@ _PARAM_SETTINGS = {  # the setting that a param overrides; other params override
     "source_uri": ("source", "uri"),
     "image_limit": ("ingest", "limit"),
     "shard_size": ("ingest", "shard_size"),
-    "profile": ("engines", "profile"),
     "token_ceiling": ("engines", "token_ceiling"),
     "targets": ("release", "targets"),
     "policy": ("release", "policy"),
@@ -212,7 +211,9 @@ def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate
     """Write ``runs/<run_id>.json`` (what ran, what failed, under which fingerprints) and return its counts."""
     build = Build(settings_for(params))
     planned = [Shard.parse(shard) for group in groups for shard in group]
-    counts = _counts(build, planned, ingested)
+    steps = build.steps.items()
+    by_stage = {name: _markers(build.lake, step.stage.table, step.fingerprint, planned) for name, step in steps}
+    counts = _counts(build, planned, ingested, by_stage)
     document = {
         "run_id": run.run_id,
         "dag": "hopchain_build",
@@ -227,6 +228,9 @@ def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate
         "batch": batch,
     }
     build.lake.put_json(f"runs/{run_key(run)}.json", document)
+    orchestrate = build.settings.orchestrate
+    for notice in (*watch.rejects(orchestrate, by_stage), *watch.quiet(build.lake, orchestrate, ingested["ok"])):
+        notices.tell(orchestrate, notice)
     return {**counts, "batch": batch["id"], "unhealthy": len(gate["unhealthy"])}
 
 
@@ -242,25 +246,27 @@ def judge_run(params: Params, gate: JSON) -> None:
     message: str = gate["message"]
     if not message:
         return
-    if settings_for(params).quality.gate == "warn":
+    settings = settings_for(params)
+    if settings.quality.gate == "warn":
         log.warning(message)
+        title = f"{len(gate['unhealthy'])} shards did not pass the quality gate"
+        notices.tell(settings.orchestrate, notices.Notice("gate", title, message, {"shards": gate["unhealthy"]}))
         return
     with fail_without_retry(validator.QualityError):
         raise validator.QualityError(message)
 
 
-def _counts(build: Build, planned: Sequence[Shard], ingested: JSON) -> JSON:
+def _markers(lake: Lake, table: str, fingerprint: str | None, planned: Sequence[Shard]) -> list[Marker]:
+    found = map_threads(lambda shard: lake.marker(table, fingerprint, shard), planned)
+    return [marker for marker in found if marker]
+
+
+def _counts(build: Build, planned: Sequence[Shard], ingested: JSON, by_stage: Mapping[str, Sequence[Marker]]) -> JSON:
     """Return a run's totals: queries (rows), images, and the inputs of ingest and all stages that were not ok."""
-
-    def markers(table: str, fingerprint: str | None) -> list[Marker]:
-        found = map_threads(lambda shard: build.lake.marker(table, fingerprint, shard), planned)
-        return [marker for marker in found if marker]
-
-    by_stage = {name: markers(step.stage.table, step.fingerprint) for name, step in build.steps.items()}
     every = [marker for found in by_stage.values() for marker in found]
     return {
         "shards": len(planned),
-        "images": sum(marker.ok for marker in markers("images", None)),
+        "images": sum(marker.ok for marker in _markers(build.lake, "images", None, planned)),
         "rows": sum(part.rows for marker in by_stage["generate"] for part in marker.parts),
         "rejected": ingested["rejected"] + sum(marker.rejected for marker in every),
         "failed": ingested["failed"] + sum(marker.failed for marker in every),
@@ -279,6 +285,8 @@ def collect() -> list[JSON]:
     voiding.finish(lake)
     restored.reopen_restored(lake)
     final = collecting.collect(lake, validator.make_validator(settings.quality))
+    for notice in watch.starving(lake, settings.orchestrate):
+        notices.tell(settings.orchestrate, notice)
     return [asdict(progress) for progress in final]
 
 

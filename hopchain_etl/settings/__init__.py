@@ -19,7 +19,8 @@ from hopchain_etl.settings.engines import (
 )
 from hopchain_etl.settings.evaluation import EvaluateSettings
 from hopchain_etl.settings.labels import LabelsSettings
-from hopchain_etl.settings.operation import IngestSettings, OrchestrateSettings, PlacementSettings, QualitySettings
+from hopchain_etl.settings.operation import IngestSettings, NotifierSettings, OrchestrateSettings, QualitySettings
+from hopchain_etl.settings.placement import PlacementSettings, PodSettings
 from hopchain_etl.settings.reference import SettingRow, as_markdown, described
 from hopchain_etl.settings.release import (
     ANSWER_INSTRUCTION,
@@ -56,8 +57,10 @@ __all__ = [
     "LabelsSettings",
     "LakeSettings",
     "LaunchSettings",
+    "NotifierSettings",
     "OrchestrateSettings",
     "PlacementSettings",
+    "PodSettings",
     "Policy",
     "Profile",
     "QualitySettings",

@@ -1,8 +1,8 @@
-"""Sections ``ingest``, ``quality``, ``orchestrate``, ``placement``: how runs go."""
+"""Sections ``ingest``, ``quality``, ``orchestrate``: how runs go."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -48,6 +48,19 @@ class QualitySettings(Section):
     )
 
 
+NoticeEvent = Literal["failure", "token_ceiling", "gate", "rejects", "quiet", "approval", "starving"]
+
+
+class NotifierSettings(Section):
+    """An Airflow notifier: any class of any provider, such as SmtpNotifier or SlackWebhookNotifier."""
+
+    notifier: str = Field(description="class path, such as airflow.providers.smtp.notifications.smtp.SmtpNotifier")
+    arguments: dict[str, Any] = Field(
+        {}, description="its arguments; {{ notice.title }} and {{ notice.text }} where it renders templates"
+    )
+    events: tuple[NoticeEvent, ...] = Field((), description="which notices it sends; empty: all")
+
+
 class OrchestrateSettings(Section):
     """Schedules, retries and notices of the Airflow DAGs."""
 
@@ -78,18 +91,16 @@ class OrchestrateSettings(Section):
     approval_hours: float = Field(
         72, gt=0, description="hours that a release waits for approval; after that it counts as rejected"
     )
-    failure_webhook_connection: str | None = Field(None, description="HTTP connection that is notified of failed tasks")
-
-
-class PlacementSettings(Section):
-    """Where the GPU stages run, if not in the same place as the others. Each stage declares whether it needs a GPU."""
-
-    gpu_python: str | None = Field(
-        None, description="Python interpreter of the environment with hopchain-etl[gpu]; none: the worker's own"
+    failure_webhook_connection: str | None = Field(
+        None, description="HTTP connection that every notice is posted to as JSON"
     )
-    gpu_image: str | None = Field(None, description="image of their Kubernetes pods; none: the executor's")
-    gpu_executor: str | None = Field(
-        None, description="executor as named in AIRFLOW__CORE__EXECUTOR; none: the first one listed"
+    notifiers: tuple[NotifierSettings, ...] = Field(
+        (), description="Airflow notifiers that send notices, as a JSON list"
     )
-    gpu_resource: str = Field("nvidia.com/gpu", description="name of a GPU as a resource in the cluster")
-    launch_memory_gib: int = Field(64, ge=1, description="memory of a pod that launches its own model server")
+    notice_rejected_share: float = Field(
+        0.9, ge=0, le=1, description="a stage that rejects a larger share of a run's rows is worth a notice"
+    )
+    notice_quiet_days: int = Field(7, ge=1, description="days without new photos that are worth a notice, once")
+    notice_starving_hours: float = Field(
+        48, gt=0, description="hours without an answer after which an open batch is worth a notice, once"
+    )

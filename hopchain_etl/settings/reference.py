@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -55,7 +55,8 @@ def _rows(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[SettingRow]
         kinds = (info.annotation, *get_args(info.annotation))
         section = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)
         if section:
-            yield from _rows(section, here)
+            by_name = get_origin(info.annotation) is dict  # a section for each name that a user chooses
+            yield from _rows(section, (*here, "<name>") if by_name else here)
             continue
         default, inherits = None if info.is_required() else info.default, None
         for split in range(1, len(here)):

@@ -1,4 +1,4 @@
-"""RESOURCES: Airflow pool, queue, GPUs and memory of each stage; read at parse time, so nothing heavy is imported."""
+"""RESOURCES: what the tasks of each stage and DAG need; read at parse time, so nothing heavy is imported."""
 
 from __future__ import annotations
 
@@ -10,30 +10,35 @@ from hopchain_etl.settings import Role
 
 @dataclass(frozen=True)
 class Resources:
-    """Airflow pool and slots, the worker queue, and the Kubernetes resources of a task.
+    """GPUs, and what a Kubernetes pod asks for: processors, memory and local disk.
 
-    Those of a stage are the same for all engines, but for what a GPU needs: see
-    ``orchestration.dag_config.resources_for``.
+    Here they are those of engines without a GPU; ``orchestration.dag_config.resources_for`` adds what a GPU needs.
     """
 
-    pool: str = "default_pool"
-    slots: int = 1
-    queue: str = "default"
     gpus: int = 0
+    cpus: int = 1
     memory_gib: int = 4
+    disk_gib: int = 4
 
 
+# By stage; and by DAG for the tasks of that DAG that are no stage.
 RESOURCES: Mapping[str, Resources] = {
-    "ingest": Resources(),
-    "detect": Resources(pool="vlm"),
-    "segment": Resources(pool="gpu", memory_gib=16),
-    "generate": Resources(pool="vlm"),
-    "judge": Resources(pool="vlm"),
-    "screen": Resources(pool="vlm"),
+    "ingest": Resources(cpus=2),  # decodes in processes of its own
+    "detect": Resources(),
+    "segment": Resources(),
+    "generate": Resources(),
+    "judge": Resources(),
+    "screen": Resources(),
+    "build": Resources(),
     "collect": Resources(),
-    "evaluate": Resources(pool="vlm"),
+    "release": Resources(disk_gib=20),  # a clone of the registry, and new image parts
+    "evaluate": Resources(disk_gib=20),  # a pulled version with its photos
+    "admin": Resources(disk_gib=20),
 }
-GPU_MEMORY_GIB = 16  # of a task whose engine computes on a GPU
+# Of a task whose engine computes on a GPU or that launches a model. The weights are in a volume, not on this disk.
+GPU_CPUS = 4
+GPU_MEMORY_GIB = 16
+GPU_DISK_GIB = 20
 
 # The engines that each stage asks.
 ROLES: Mapping[str, tuple[Role, ...]] = {

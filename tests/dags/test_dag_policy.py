@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from hopchain_etl.stages.resources import RESOURCES
 from support.airflow_home import DAGS, airflow_env
 
 pytestmark = pytest.mark.airflow
@@ -38,7 +37,7 @@ for dag in bag.dags.values():
     tasks = {
         task.task_id: {
             "owner": task.owner, "doc": task.doc_md, "retries": task.retries, "delay": task.retry_delay.total_seconds(),
-            "backoff": task.retry_exponential_backoff, "pool": task.pool, "slots": task.pool_slots, "queue": task.queue,
+            "backoff": task.retry_exponential_backoff, "pool": task.pool, "queue": task.queue,
             "rule": str(task.trigger_rule), "callbacks": len(task.on_failure_callback or ()), "executor": task.executor,
             "pod": task.executor_config["pod_override"].to_dict() if task.executor_config else None,
         }
@@ -133,7 +132,6 @@ def test_the_form_refuses_what_the_settings_would(parsed: dict[str, Any]) -> Non
         ("intakes", ["new", "all", "sample:3", "2026-11-22T020000", "a, b"], ["", "sample:0", "../x", "a,,b"]),
         ("image_limit", [None, 1], [0, "3", 1.5]),
         ("shard_size", [1, 2000], [0, 2001, None]),
-        ("profile", ["local", "vllm"], ["cloud", None]),
         ("token_ceiling", [None, 1], [0]),
         ("retry_quarantined", [True, False], [None, "yes"]),
         ("targets", [["default"], ["a", "b"]], [[], [""], "default"]),
@@ -151,13 +149,10 @@ def test_the_form_refuses_what_the_settings_would(parsed: dict[str, Any]) -> Non
         assert [value for value in bad if check.is_valid(value)] == [], name
 
 
-def test_stages_run_where_their_modules_say(parsed: dict[str, Any]) -> None:
-    (build,), (collecting,) = parsed["hopchain_build"]["dags"], parsed["hopchain_collect"]["dags"]
-    tasks = build["tasks"] | collecting["tasks"]
-    for name in ("ingest", "shards.detect", "shards.segment", "shards.generate", "collect"):
-        needs = RESOURCES[name.removeprefix("shards.")]
-        assert (tasks[name]["pool"], tasks[name]["slots"]) == (needs.pool, needs.slots)
-        assert tasks[name]["queue"] == "default"  # LocalExecutor has no queues
+def test_local_stages_need_no_pool_of_their_own_and_no_queue(parsed: dict[str, Any]) -> None:
+    tasks = {name: task for facts in parsed.values() for name, task in facts["dags"][0]["tasks"].items()}
+    assert {"ingest", "shards.detect", "shards.segment", "shards.generate", "collect"} <= tasks.keys()
+    assert {(task["pool"], task["queue"]) for task in tasks.values()} == {("default_pool", "default")}
 
 
 def test_settings_reach_the_dags(tmp_path: Path) -> None:
@@ -200,7 +195,7 @@ def test_gpu_stages_go_where_the_cluster_has_gpus(tmp_path: Path) -> None:
         "HOPCHAIN_ENGINES__PROFILE": "vllm",
         "HOPCHAIN_VLM__ENDPOINT_URL": "http://models:8000/v1",
         "HOPCHAIN_PLACEMENT__GPU_EXECUTOR": "KubernetesExecutor",
-        "HOPCHAIN_PLACEMENT__GPU_IMAGE": "registry/hopchain-gpu:1",
+        "HOPCHAIN_PLACEMENT__PODS__GPU__IMAGE": "registry/hopchain-gpu:1",
     }
     (build,) = parse("hopchain_build", tmp_path, env)["dags"]
     tasks = build["tasks"]
@@ -211,6 +206,7 @@ def test_gpu_stages_go_where_the_cluster_has_gpus(tmp_path: Path) -> None:
     assert {name for name, task in tasks.items() if task["executor"]} == {"shards.segment", "shards.screen"}
     (container,) = tasks["shards.detect"]["pod"]["spec"]["containers"]
     assert (container["image"], container["resources"]["limits"]) == (None, {"memory": "4Gi"})
+    assert all(task["pod"] for task in tasks.values())
 
 
 def test_schedules_are_in_utc_and_a_release_follows_answers(parsed: dict[str, Any]) -> None:

@@ -23,8 +23,10 @@ def test_pools_and_connections_of_a_real_airflow(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("AIRFLOW_CONN_GOOD", json.dumps({"conn_type": "aws", "login": "me", "password": "key"}))
     for command in (["db", "migrate"], ["pools", "set", "gpu", "2", "hopchain"]):
         subprocess.run([sys.executable, "-m", "airflow", *command], check=True, capture_output=True)
-    uri = {"uri": "s3://b/x", "connection": "good"}
-    told = list(places.airflow(Settings.model_validate({"lake": uri, "source": {**uri, "connection": "bad"}})))
+    uri, engines = {"uri": "s3://b/x", "connection": "good"}, {"engines": {"profile": "vllm"}}
+    told = list(
+        places.airflow(Settings.model_validate({**engines, "lake": uri, "source": {**uri, "connection": "bad"}}))
+    )
     states = {one.what: one.state for one in told}
     assert states["pool gpu"] == states["pool default_pool"] == states["connection good"] == "ok"
     assert states["pool vlm"] == states["connection bad"] == "missing"

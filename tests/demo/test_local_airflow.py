@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,23 @@ def running(marker: str) -> list[str]:
     return [line for line in listed.splitlines() if marker in line]
 
 
+def test_a_port_that_is_taken_is_named_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(AirflowServerError, match=f"port {port} is taken"):
+            local_airflow.start(tmp_path / "airflow", {}, port=port)
+    assert local_airflow.status(tmp_path / "airflow") is None
+
+
 @pytest.mark.airflow
 @pytest.mark.slow
 def test_it_starts_answers_and_leaves_nothing_behind(tmp_path: Path) -> None:
     home = tmp_path / "airflow"
-    server = local_airflow.start(home, {})
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = local_airflow.start(home, {}, port=port)
     try:
+        assert server.port == port
         local_airflow.wait_until_healthy(server)
         assert local_airflow.start(home, {}).port == server.port
         assert local_airflow.status(home) == server

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from datetime import timedelta
@@ -11,18 +10,10 @@ from typing import Any
 
 import pytest
 
-from hopchain_etl.orchestration import dag_config, notices
+from hopchain_etl.orchestration import dag_config
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages.resources import RESOURCES
 from support.other_package import install
-
-CALL = """
-from types import SimpleNamespace
-from hopchain_etl.orchestration.notices import notify_failure
-task = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=3, try_number=2)
-notify_failure("pager")({"ti": task, "exception": ValueError("no such thing")})
-print("still here")
-"""
 
 
 def test_retries_come_from_the_settings() -> None:
@@ -30,32 +21,6 @@ def test_retries_come_from_the_settings() -> None:
     args = dag_config.default_args(settings)
     assert (args["retries"], args["retry_delay"]) == (7, timedelta(seconds=90))
     assert "on_failure_callback" not in args
-
-
-@pytest.mark.airflow
-@pytest.mark.parametrize(
-    "connection", [{"conn_type": "http", "host": "http://127.0.0.1:9"}, None], ids=["refused", "unknown"]
-)
-def test_a_webhook_that_is_down_does_not_hide_the_failure(tmp_path: Path, connection: dict[str, str] | None) -> None:
-    env = {"AIRFLOW_HOME": str(tmp_path), "NO_PROXY": "127.0.0.1", "PATH": ""}
-    if connection:
-        env["AIRFLOW_CONN_PAGER"] = json.dumps(connection)
-    done = subprocess.run([sys.executable, "-c", CALL], env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "still here" in done.stdout
-    assert "was not posted to Airflow Connection 'pager'" in done.stdout + done.stderr
-
-
-def test_a_failure_is_told_in_small_json() -> None:
-    class Task:
-        dag_id, run_id, task_id, map_index, try_number = "d", "r", "t", 3, 2
-        log_url = "http://airflow/log"
-
-    told = notices.failure({"ti": Task(), "exception": ValueError("x" * 5_000)})
-    assert len(json.dumps(told)) < 1_000
-    assert told.pop("error").startswith("ValueError: xxx")
-    assert told == {"dag": "d", "run": "r", "task": "t", "map_index": 3, "try": 2, "log": "http://airflow/log"}
-    assert notices.failure({"ti": Task()})["error"] is None
 
 
 # --- where stages run ---
@@ -70,8 +35,8 @@ def placed(stage: str, executor: str, monkeypatch: pytest.MonkeyPatch, **changed
 
 
 def test_every_stage_that_the_dags_run_says_what_it_needs() -> None:
-    others = {"ingest", "collect", "evaluate"}
-    in_dags = {*others, *dag_config.stages(Settings.model_validate({"engines": {"profile": "vllm"}}))}
+    dags = {"build", "collect", "release", "evaluate", "admin"}
+    in_dags = {"ingest", *dags, *dag_config.stages(Settings.model_validate({"engines": {"profile": "vllm"}}))}
     assert in_dags == set(STAGES)
 
 
@@ -79,24 +44,26 @@ def test_every_stage_that_the_dags_run_says_what_it_needs() -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_such_a_profile_needs_no_gpu_anywhere(stage: str, profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
     place = placed(stage, "KubernetesExecutor,CeleryExecutor", monkeypatch, engines={"profile": profile})
-    assert place["queue"] == "default"
     (container,) = place["executor_config"]["pod_override"].spec.containers
     assert list(container.resources.limits) == ["memory"]
-    assert "executor" not in place
+    assert place["pool"] == "default_pool"
+    assert {"executor", "queue"} & place.keys() == set()
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_with_endpoints_only_what_computes_on_a_gpu_asks_for_one(stage: str) -> None:
     settings = Settings.model_validate({"engines": {"profile": "vllm"}, "vlm": ENDPOINT, "solver": ENDPOINT})
     needs = dag_config.resources_for(stage, settings)
-    assert (needs.pool, needs.memory_gib) == (RESOURCES[stage].pool, RESOURCES[stage].memory_gib)
-    assert (needs.gpus > 0) == (stage == "segment") == (needs.queue == "gpu") == (needs.pool == "gpu")
+    assert (needs.gpus, needs.memory_gib) == ((1, 16) if stage == "segment" else (0, RESOURCES[stage].memory_gib))
+    asks = stage in ("detect", "generate", "judge", "screen")
+    assert dag_config.pool(stage, settings) == ("gpu" if stage == "segment" else "vlm" if asks else "default_pool")
 
 
 def test_a_stage_that_launches_its_model_needs_the_gpus_of_that_model() -> None:
     launched = {"engines": {"profile": "vllm"}, "vlm": {"launch": {"tensor_parallel": 4}}}
     needs = dag_config.resources_for("detect", Settings.model_validate(launched))
-    assert (needs.pool, needs.queue, needs.gpus, needs.memory_gib) == ("vlm", "gpu", 4, 64)
+    assert (needs.gpus, needs.memory_gib) == (4, 64)
+    assert dag_config.pool("detect", Settings.model_validate(launched)) == "vlm"
     assert dag_config.resources_for("ingest", Settings.model_validate(launched)).gpus == 0
     evaluated = {"evaluate": {"model": {"model": "trained", "launch": {"tensor_parallel": 2}}}}
     assert dag_config.resources_for("evaluate", Settings.model_validate(evaluated)).gpus == 2
@@ -107,7 +74,6 @@ def gpus_of(**chosen: Any) -> dict[str, int]:
     models = {"vlm": {"launch": {"tensor_parallel": 4}}, "solver": {"launch": {"tensor_parallel": 2}}}
     settings = Settings.model_validate({"engines": chosen, **models})
     found = {stage: dag_config.resources_for(stage, settings) for stage in STAGES}
-    assert all((needs.queue == "gpu") == (needs.gpus > 0) for needs in found.values())
     return {stage: needs.gpus for stage, needs in found.items() if needs.gpus}
 
 
@@ -127,24 +93,36 @@ def test_an_engine_of_another_package_gets_the_gpu_that_its_entry_wants(
     text = f"from hopchain_etl.engines.catalog import EngineEntry, Role\nTOY = {entry}\n"
     install(monkeypatch, tmp_path, "toy", text, "toy = toy:TOY")
     assert gpus_of(detector="toy") == {"detect": 1}
-    needs = dag_config.resources_for("detect", Settings.model_validate({"engines": {"detector": "toy"}}))
-    assert (needs.pool, needs.memory_gib) == ("vlm", 16)
+    settings = Settings.model_validate({"engines": {"detector": "toy"}})
+    assert dag_config.resources_for("detect", settings).memory_gib == 16
+    assert dag_config.pool("detect", settings) == "gpu"
 
 
 def test_local_executor_gets_a_pool_and_nothing_it_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
     place = placed("segment", "LocalExecutor", monkeypatch, engines={"profile": "vllm"})
-    assert place == {"pool": "gpu", "pool_slots": 1}
+    assert place == {"pool": "gpu", "priority_weight": 3}
 
 
-def test_a_gpu_pod_asks_for_its_gpu_and_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = placed(
-        "segment", "KubernetesExecutor", monkeypatch,
-        engines={"profile": "vllm"}, placement={"gpu_image": "registry/hopchain-gpu:1", "gpu_resource": "amd.com/gpu"},
-    )  # fmt: skip
-    assert "queue" not in place
-    (container,) = place["executor_config"]["pod_override"].spec.containers
-    assert (container.name, container.image) == ("base", "registry/hopchain-gpu:1")
-    assert container.resources.limits == container.resources.requests == {"memory": "16Gi", "amd.com/gpu": "1"}
+def test_queues_and_pools_are_those_of_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = {"queue": "hop", "gpu_queue": "a100", "pool": "hop_pool", "gpu_pool": "hop_gpu", "vlm_pool": "hop_vlm"}
+    changed = {"engines": {"profile": "vllm"}, "vlm": ENDPOINT, "placement": site}
+    found = {name: placed(name, "CeleryExecutor", monkeypatch, **changed) for name in ("build", "detect", "segment")}
+    assert {name: (place["queue"], place["pool"]) for name, place in found.items()} == {
+        "build": ("hop", "hop_pool"),
+        "detect": ("hop", "hop_vlm"),
+        "segment": ("a100", "hop_gpu"),
+    }
+
+
+def test_where_no_queue_is_named_airflow_takes_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "queue" not in placed("ingest", "CeleryExecutor", monkeypatch)
+
+
+def test_later_stages_go_first() -> None:
+    settings = Settings.model_validate({"engines": {"profile": "vllm"}})
+    weights = [dag_config.placement(stage, settings)["priority_weight"] for stage in dag_config.stages(settings)]
+    assert weights == sorted(set(weights))
+    assert dag_config.placement("ingest", settings)["priority_weight"] < weights[0]
 
 
 def test_gpu_stages_may_have_an_executor_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,9 +143,11 @@ def test_only_gpu_stages_of_the_vllm_profile_go_elsewhere(
     python, out = recorder
     monkeypatch.setenv("HOPCHAIN_PLACEMENT__GPU_PYTHON", python)
     monkeypatch.setenv("HOPCHAIN_CONFIG", os.devnull)
-    tasks.run_stage("segment", ["night/0001", "night/0002"], {"profile": "vllm", "retry_quarantined": True})
+    monkeypatch.setenv("HOPCHAIN_ENGINES__PROFILE", "vllm")
+    tasks.run_stage("segment", ["night/0001", "night/0002"], {"retry_quarantined": True})
     assert json.loads(out.read_text())["argv"][2:] == ["--retry-quarantined", "segment", "night/0001", "night/0002"]
     out.unlink()
+    monkeypatch.setenv("HOPCHAIN_ENGINES__PROFILE", "local")
     with pytest.raises(Exception, match="not a shard"):  # here, not there
-        tasks.run_stage("segment", ["not a shard"], {"profile": "local"})
+        tasks.run_stage("segment", ["not a shard"], {})
     assert not out.exists()

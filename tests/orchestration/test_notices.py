@@ -1,0 +1,90 @@
+"""Notices reach the webhook and every notifier that wants them, and hide no failure if that cannot be reached."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+
+from hopchain_etl.orchestration import notices
+from hopchain_etl.orchestration.notices import Notice
+from hopchain_etl.settings import NotifierSettings, OrchestrateSettings
+
+CALL = """
+from types import SimpleNamespace
+from hopchain_etl.orchestration.notices import on_failure
+from hopchain_etl.settings import OrchestrateSettings
+task = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=3, try_number=2)
+settings = OrchestrateSettings(failure_webhook_connection="pager")
+on_failure(settings)({"ti": task, "exception": ValueError("no such thing")})
+print("still here")
+"""
+
+
+@pytest.mark.airflow
+@pytest.mark.parametrize(
+    "connection", [{"conn_type": "http", "host": "http://127.0.0.1:9"}, None], ids=["refused", "unknown"]
+)
+def test_a_webhook_that_is_down_does_not_hide_the_failure(tmp_path: Path, connection: dict[str, str] | None) -> None:
+    env = {"AIRFLOW_HOME": str(tmp_path), "NO_PROXY": "127.0.0.1", "PATH": ""}
+    if connection:
+        env["AIRFLOW_CONN_PAGER"] = json.dumps(connection)
+    done = subprocess.run([sys.executable, "-c", CALL], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "still here" in done.stdout
+    assert "a notice was not sent by webhook" in done.stdout + done.stderr
+
+
+def test_a_failure_is_told_in_small_json() -> None:
+    class Task:
+        dag_id, run_id, task_id, map_index, try_number = "d", "r", "t", 3, 2
+        log_url = "http://airflow/log"
+
+    told = notices.failure({"ti": Task(), "exception": ValueError("x" * 5_000)}).to_json()
+    assert len(json.dumps(told)) < 1_500
+    assert told.pop("error").startswith("ValueError: xxx")
+    assert told.pop("text").startswith("ValueError: xxx")
+    facts = {"dag": "d", "run": "r", "task": "t", "map_index": 3, "try": 2, "log": "http://airflow/log"}
+    assert told == {"event": "failure", "title": "d: t failed", **facts}
+    assert notices.failure({"ti": Task()}).to_json()["error"] is None
+    spent = notices.failure({"ti": Task(), "exception": RuntimeError("TokenCeilingError: the run has spent")})
+    assert spent.event == "token_ceiling"
+
+
+@pytest.mark.airflow
+def test_a_notifier_renders_its_arguments_and_gets_the_events_that_it_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk import BaseNotifier
+
+    sent: list[str] = []
+
+    class Mail(BaseNotifier):
+        template_fields: ClassVar = ("subject",)
+
+        def __init__(self, subject: str) -> None:
+            super().__init__()
+            self.subject = subject
+
+        def notify(self, context: Any) -> None:
+            sent.append(self.subject)
+
+    class Down(Mail):
+        def notify(self, context: Any) -> None:
+            raise ConnectionError("the mail server is down")
+
+    monkeypatch.setitem(sys.modules, "site_mail", SimpleNamespace(Mail=Mail, Down=Down))  # type: ignore[arg-type]
+    subject = {"subject": "{{ notice.event }}: {{ notice.title }}"}
+    settings = OrchestrateSettings(
+        notifiers=(
+            NotifierSettings(notifier="site_mail.Down", arguments=subject),
+            NotifierSettings(notifier="site_mail.Mail", arguments=subject, events=("gate", "quiet")),
+            NotifierSettings(notifier="no_such_module.Mail"),
+        )
+    )
+    for event in ("gate", "rejects", "quiet"):
+        notices.tell(settings, Notice(event, "a title", "a text"), {})
+    assert sent == ["gate: a title", "quiet: a title"]
