@@ -1,4 +1,4 @@
-.PHONY: help demo up down test explore test-browser lint format clean bench truth played erring-author mutations mutants docs constraints test-deploy test-engines test-trainers test-harnesses test-cluster test-cluster-small test-install grading-page fuzz train-demo train-demo-small bench-vlm bench-sam3
+.PHONY: help demo up down test explore test-browser lint format clean bench truth played erring-author mutations mutants docs constraints test-engines test-trainers test-harnesses test-cluster test-cluster-small test-install test-deploy grading-page fuzz train-demo train-demo-small bench-vlm bench-sam3
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -6,8 +6,8 @@ ENGINES := .venv-engines/bin
 VERL := .venv-verl/bin
 SWIFT := .venv-swift/bin
 HARNESSES := .venv-harnesses/bin
-DEPLOY := .venv-deploy/bin
 CLUSTER := .venv-cluster/bin
+DEPLOY := .venv-deploy/bin
 
 help: ## list all targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -51,15 +51,15 @@ help: ## list all targets
 	$(BIN)/uv pip install --quiet --no-deps --python $(HARNESSES)/python -r tests/suites/harnesses/requirements.txt
 	@touch $@
 
-.venv-deploy/ready: .venv/ready tests/suites/deploy/requirements.txt
-	test -x $(DEPLOY)/python || $(PYTHON) -m venv .venv-deploy
-	$(BIN)/uv pip install --quiet --python $(DEPLOY)/python -r tests/suites/deploy/requirements.txt
-	@touch $@
-
 # Airflow as on a cluster; without models, for which its tests have engines of their own.
 .venv-cluster/ready: .venv/ready pyproject.toml constraints.txt tests/suites/cluster/requirements.txt
 	test -x $(CLUSTER)/python || $(PYTHON) -m venv .venv-cluster
 	$(BIN)/uv pip install --quiet --python $(CLUSTER)/python -e '.[celery]' -r tests/suites/cluster/requirements.txt -c constraints.txt
+	@touch $@
+
+.venv-deploy/ready: .venv/ready tests/suites/deploy/requirements.txt
+	test -x $(DEPLOY)/python || $(PYTHON) -m venv .venv-deploy
+	$(BIN)/uv pip install --quiet --python $(DEPLOY)/python -r tests/suites/deploy/requirements.txt
 	@touch $@
 
 # Photos that are only in source distributions.
