@@ -168,11 +168,12 @@ def _refined(mine: Grey, theirs: Grey, down: _Line, across: _Line) -> tuple[_Lin
     shown, seen = _laid(theirs, mine, down, across)
     shown = shown * float(mine[seen].std() / max(float(shown[seen].std()), 1e-3))
     by_y, by_x = np.gradient(shown)
-    y, x = ((np.arange(side, dtype=np.float32) / side - 0.5) for side in mine.shape)
+    y: Grey = np.arange(mine.shape[0], dtype=np.float32) / mine.shape[0] - 0.5
+    x: Grey = np.arange(mine.shape[1], dtype=np.float32) / mine.shape[1] - 0.5
     terms = (by_y, by_y * y[:, None], by_x, by_x * x, np.ones_like(shown), shown)
     slopes = np.stack([term[seen].ravel() for term in terms])
     rest = (mine[seen] - shown[seen]).ravel()
-    steps = np.linalg.lstsq(slopes @ slopes.T, slopes @ rest, rcond=None)[0].clip(-3, 3)
+    steps: Grey = np.clip(np.linalg.lstsq(slopes @ slopes.T, slopes @ rest, rcond=None)[0], -3, 3)
     move_y, grow_y, move_x, grow_x = (float(step) for step in steps[:4])
     return (
         _Line(down.scale + grow_y / mine.shape[0], down.shift + move_y - grow_y / 2),
@@ -185,8 +186,9 @@ def _tiles(image: Grey, seen: Indices) -> Grey:
     shown = image[seen]
     down, across = (side // _TILE for side in shown.shape)
     cut = shown[: down * _TILE, : across * _TILE].reshape(down, _TILE, across, _TILE)
-    tiles: Grey = cut.swapaxes(1, 2).reshape(down * across, _TILE * _TILE)
-    return tiles - tiles.mean(axis=1, keepdims=True)
+    tiles = cut.swapaxes(1, 2).reshape(down * across, _TILE * _TILE)
+    centred: Grey = tiles - tiles.mean(axis=1, keepdims=True)
+    return centred
 
 
 def _correlation(one: Grey, other: Grey) -> float:
