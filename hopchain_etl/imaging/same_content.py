@@ -170,8 +170,8 @@ def _refined(mine: Grey, theirs: Grey, down: _Line, across: _Line) -> tuple[_Lin
     by_y, by_x = np.gradient(shown)
     y: Grey = np.arange(mine.shape[0], dtype=np.float32) / mine.shape[0] - 0.5
     x: Grey = np.arange(mine.shape[1], dtype=np.float32) / mine.shape[1] - 0.5
-    terms: tuple[Grey, ...] = (by_y, by_y * y[:, None], by_x, by_x * x, np.ones_like(shown), shown)
-    slopes = np.stack([term[seen].ravel() for term in terms])
+    terms = (by_y, by_y * y[:, None], by_x, by_x * x, np.ones_like(shown), shown)
+    slopes = np.stack([np.asarray(term)[seen].ravel() for term in terms])
     rest = (mine[seen] - shown[seen]).ravel()
     steps: Grey = np.clip(np.linalg.lstsq(slopes @ slopes.T, slopes @ rest, rcond=None)[0], -3, 3)
     move_y, grow_y, move_x, grow_x = (float(step) for step in steps[:4])
