@@ -168,7 +168,7 @@ def form(seed: int) -> Image.Image:
 def test_one_page_of_a_benchmark_does_not_take_all_forms_of_the_lake(bucket: Any, tmp_path: Path) -> None:
     lake, benchmark = Lake(drawn_lake.settings_for(bucket).lake), benchmark_at(bucket, str(tmp_path))
     (tmp_path / "form.png").write_bytes(COPIES["poor"](form(2)))
-    _, queries = fill(lake, range(4), form)
+    _, queries = fill(lake, range(4), form, queries_each=1)
     assert decontaminate(lake, benchmark)["images"].keys() == {queries[2]["image_id"]}
 
 
@@ -176,7 +176,7 @@ def test_one_page_of_a_benchmark_does_not_take_all_forms_of_the_lake(bucket: Any
 def test_what_an_older_comparison_took_for_copies_is_forgotten(bucket: Any, tmp_path: Path) -> None:
     lake, benchmark = Lake(drawn_lake.settings_for(bucket).lake), benchmark_at(bucket, str(tmp_path))
     (tmp_path / "form.png").write_bytes(COPIES["poor"](form(2)))
-    _, queries = fill(lake, range(3), form)
+    _, queries = fill(lake, range(3), form, queries_each=1)
     found = decontaminate(lake, benchmark)
     name = found["benchmarks"][benchmark.uri]["name"]
     stale = {one["image_id"]: {"benchmark": f"{name}/form.png", "likeness": 0.9} for one in queries}
