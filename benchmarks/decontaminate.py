@@ -1,32 +1,41 @@
-"""How many copies of photos are found, and how many distinct photos are taken for copies.
+"""How many copies of photos and documents are found, and how many others are taken for copies.
 
-Usage: ``python benchmarks/decontaminate.py [FOLDER]``. Pictures are the photos inside installed packages and, if given,
+Usage: ``python -m benchmarks.decontaminate [FOLDER]``. Pictures are the photos inside installed packages and, if given,
 a folder's; large ones also cut into quarters or ninths, which share no pixel and are pictures of their own. Each is
 copied 12 times: resized, recompressed, cropped by up to a tenth of each side at a random place, mirrored, and
 combinations. A distinct pair is two pictures of two photos. Reported apart: pieces of one photo (halves of a flower or
-a retina mirror each other) and drawn samples (those of one layout are alike by design). The last line is JSON.
+a retina mirror each other), drawn samples (those of one layout are alike by design), and documents: pairs of pages of
+one template with other words, and of a page with copies of another one. The last line is JSON: shares of copies found,
+and of pairs taken for copies. Beside each figure stands what likeness alone would say, without comparing content.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from benchmarks.documents import TEMPLATES, draw
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.demo.samples import write_samples
 from hopchain_etl.hops.calibration import wilson
-from hopchain_etl.imaging.similarity import COPY_THRESHOLD, Descriptor, compute_descriptor, similarity
+from hopchain_etl.imaging.similarity import LOOK_ALIKE, Descriptor, compute_descriptor, is_copy, similarity
 
+ALONE = 0.80  # likeness from which two photos were copies when content was not compared
+PAGES, COPIED = 15, 3  # of each template; how many of them are copied
 PLAIN = 8  # of 255: standard deviation of a grey below which there is nothing to see
 # Labels, test patterns and charts are no photos; one of a stereo pair is a copy of the other.
 NO_PHOTOS = ("label", "disparity", "chessboard", "color.png", "horse", "logo", "phantom", "chart", "motorcycle_right")
@@ -98,58 +107,116 @@ def pieces(image: Image.Image) -> Iterator[Image.Image]:
 
 
 def drawn() -> list[Descriptor]:
+    """Return descriptors of drawn samples."""
     with tempfile.TemporaryDirectory() as place:
         samples = write_samples(Path(place), count=60, seed=1)
-        return [
-            compute_descriptor((Path(place) / sample.name).read_bytes()) for sample in samples if sample.kind != "photo"
-        ]
+        return described([(Path(place) / one.name).read_bytes() for one in samples if one.kind != "photo"])
+
+
+def described(images: Sequence[bytes]) -> list[Descriptor]:
+    return map_threads(compute_descriptor, images, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Pairs of a kind: how alike they look, and which are copies once content is compared where they do."""
+
+    likeness: np.ndarray
+    copies: np.ndarray
+
+    def share(self) -> float:
+        return float(self.copies.mean())
+
+    def __str__(self) -> str:
+        count, alone, total = int(self.copies.sum()), int((self.likeness >= ALONE).sum()), len(self.copies)
+        low, high = wilson(count, total)
+        return f"{count} of {total} pairs are copies ({low:.3%} to {high:.3%}); by likeness alone {alone}"
+
+
+def judged(pairs: Sequence[tuple[Descriptor, Descriptor]]) -> Verdicts:
+    def judge(pair: tuple[Descriptor, Descriptor]) -> tuple[float, bool]:
+        likeness = float(similarity(pair[0], [pair[1]])[0])
+        return likeness, likeness >= LOOK_ALIKE and is_copy(*pair)
+
+    verdicts = map_threads(judge, pairs, os.cpu_count() or 1)
+    return Verdicts(np.array([likeness for likeness, _ in verdicts]), np.array([copy for _, copy in verdicts]))
+
+
+def found(title: str, originals: Sequence[Image.Image], told: Sequence[Descriptor], chance: random.Random) -> Verdicts:
+    """Return the verdicts on all copies of some images, and print those of each kind of copy."""
+    kinds: dict[str, list[tuple[int, bytes]]] = {}
+    for number, image in enumerate(originals):
+        for kind, copy in copies(image, chance).items():
+            kinds.setdefault(re.sub(r" \d$", "", kind) if kind.startswith("cropped") else kind, []).append(
+                (number, copy)
+            )
+    every = []
+    for kind, made in kinds.items():
+        looked = described([copy for _, copy in made])
+        every.append(judged([(one, told[number]) for one, (number, _) in zip(looked, made, strict=True)]))
+        print(f"{title}, {kind}: {every[-1]}", flush=True)
+    return Verdicts(*(np.concatenate([getattr(one, name) for one in every]) for name in ("likeness", "copies")))
+
+
+def photos(folder: Path | None, chance: random.Random) -> tuple[Verdicts, Verdicts, list[Descriptor]]:
+    """Return the verdicts on copies and on distinct pairs of photos, and the photos' descriptors."""
+    originals = pictures(folder)
+    told = described([encoded(one.image, 95) for one in originals])
+    copied = found("photos", [one.image for one in originals], told, chance)
+    places = list(combinations(range(len(told)), 2))
+    verdicts = judged([(told[a], told[b]) for a, b in places])
+    names = [f"{one.photo}.{one.part}" for one in originals]
+    most = [(round(float(verdicts.likeness[n]), 3), *(names[at] for at in places[n])) for n in taken(verdicts)]
+    print(f"{len({one.photo for one in originals})} photos, {len(originals)} pictures; taken for copies: {most}")
+    apart = np.array([originals[a].photo != originals[b].photo for a, b in places])
+    whole = apart & np.array([originals[a].part == originals[b].part == 0 for a, b in places])
+    beside = ~apart & np.array([originals[a].part > 0 for a, _ in places])  # no whole: it shares pixels
+    of_two = some(verdicts, apart)
+    print(f"whole photos: {some(verdicts, whole)}\nphotos and pieces: {of_two}")
+    print(f"pieces of one photo: {some(verdicts, beside)}", flush=True)
+    return copied, of_two, told
+
+
+def taken(verdicts: Verdicts) -> list[int]:
+    return [int(number) for number in np.flatnonzero(verdicts.copies)]
+
+
+def some(verdicts: Verdicts, which: np.ndarray) -> Verdicts:
+    return Verdicts(verdicts.likeness[which], verdicts.copies[which])
+
+
+def documents(chance: random.Random) -> tuple[Verdicts, Verdicts]:
+    """Return the verdicts on copies of documents, and on pairs of one template with other words."""
+    pages = {template: [draw(template, seed) for seed in range(PAGES)] for template in TEMPLATES}
+    told = {template: described([encoded(page, 95) for page in each]) for template, each in pages.items()}
+    first = [
+        (page, one) for name in TEMPLATES for page, one in list(zip(pages[name], told[name], strict=True))[:COPIED]
+    ]
+    copied = found("documents", [page for page, _ in first], [one for _, one in first], chance)
+    began = time.process_time()
+    alike = judged([pair for each in told.values() for pair in combinations(each, 2)])
+    cost = (time.process_time() - began) / len(alike.copies)
+    print(f"pages of one template: {alike}; {1000 * cost:.0f} ms of processor time a pair", flush=True)
+    others = [told[name][number + 1] for name in TEMPLATES for number in range(COPIED)]
+    crossed = found("copies of another page of the template", [page for page, _ in first], others, chance)
+    print(f"copies of another page of the template: {crossed}", flush=True)
+    return copied, alike
 
 
 def main() -> None:
-    chance = random.Random(0)
-    originals = pictures(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
-    told = [compute_descriptor(encoded(one.image, 95)) for one in originals]
-    found: dict[str, list[float]] = {}
-    for picture, mine in zip(originals, told, strict=True):
-        for kind, copy in copies(picture.image, chance).items():
-            found.setdefault(re.sub(r" \d$", "", kind) if kind.startswith("cropped") else kind, []).append(
-                float(similarity(compute_descriptor(copy), [mine])[0])
-            )
-    scored = [
-        (float(score), a, b)
-        for a in range(len(told))
-        for b, score in enumerate(similarity(told[a], told[a + 1 :]), start=a + 1)
-    ]
-    pairs = [pair for pair in scored if originals[pair[1]].photo != originals[pair[2]].photo]
-    whole = [pair for pair in pairs if originals[pair[1]].part == originals[pair[2]].part == 0]
-    others = set(pairs)
-    beside = [pair for pair in scored if pair not in others and originals[pair[1]].part]  # no whole: it shares pixels
+    page_copies, other_pages = documents(random.Random(0))
+    photo_copies, other_photos, told = photos(Path(sys.argv[1]) if len(sys.argv) > 1 else None, random.Random(0))
     drawings = drawn()
-    among = [score for a in range(len(drawings)) for score in similarity(drawings[a], drawings[a + 1 :])]
-    crossed = [score for one in drawings for score in similarity(one, told)]
-    for kind, scores in found.items():
-        print(
-            f"{kind:40} found {np.mean(np.array(scores) >= COPY_THRESHOLD):.4f} of {len(scores)}, "
-            f"lowest {min(scores):.3f}"
-        )
-    names = [f"{one.photo}.{one.part}" for one in originals]
-    most = [f"{score:.3f} ({names[a]}, {names[b]})" for score, a, b in sorted(pairs)[-20:]]
-    print("most alike of distinct pairs:", most)
-    for name, some in (("whole photos", whole), ("photos and pieces", pairs), ("pieces of one photo", beside)):
-        count = sum(score >= COPY_THRESHOLD for score, *_ in some)
-        low, high = wilson(count, len(some))
-        print(f"{name}: {count} of {len(some)} pairs match ({low:.3%} to {high:.3%})")
-    scores = np.array([score for each in found.values() for score in each])
-    false = sum(score >= COPY_THRESHOLD for score, *_ in pairs)
+    other_drawings = judged(list(combinations(drawings, 2)))
+    crossed = judged([(one, photo) for one in drawings for photo in told])
+    print(f"drawings: {other_drawings}\ndrawings and photos: {crossed}", flush=True)
+    print(f"copies of photos: {photo_copies}\ncopies of documents: {page_copies}")
     figures = {
-        "found": round(float((scores >= COPY_THRESHOLD).mean()), 4), "copies": len(scores),
-        "lowest_of_a_kind": round(min(float(np.mean(np.array(each) >= COPY_THRESHOLD)) for each in found.values()), 4),
-        "photos": len({one.photo for one in originals}), "pictures": len(originals),
-        "pairs": len(pairs), "false_matches": false, "false_match_rate": round(false / len(pairs), 6),
-        "upper_95": round(wilson(false, len(pairs))[1], 6),
-        "drawn": len(drawings), "drawn_alike": round(float(np.mean(np.array(among) >= COPY_THRESHOLD)), 4),
-        "drawn_taken_for_photos": int(sum(score >= COPY_THRESHOLD for score in crossed)),
-    }  # fmt: skip
+        "found": round(float(np.concatenate([photo_copies.copies, page_copies.copies]).mean()), 4),
+        "false_photos": round(other_photos.share(), 6),
+        "false_drawings": round(other_drawings.share(), 6),
+        "false_documents": round(other_pages.share(), 6),
+    }
     print(json.dumps(figures))
 
 

@@ -1,9 +1,10 @@
-"""Finds copies of a photo (resized, recompressed, slightly cropped, flipped) by the cosine of small descriptors.
+"""Finds copies of a photo (resized, recompressed, slightly cropped, mirrored): candidates by descriptors, then content.
 
 A descriptor is a 32 px grey thumbnail's low frequencies (as in a perceptual hash, before it is reduced to bits),
 weighted by frequency so that two photos are not similar only because both have sky above and ground below. Each photo
 is described whole and in windows of 85 to 97 % of its sides, and mirrored; for two photos, each whole photo is compared
-with the windows of the other. Larger crops, rotations and overlays are not detected.
+with the windows of the other. Pages of one layout look alike too, whatever their words: ``imaging.same_content`` then
+compares what the candidates show. Larger crops, rotations and overlays are not detected.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-COPY_THRESHOLD = 0.80  # cosine from which two photos are copies; see benchmarks/decontaminate.py
+from hopchain_etl.imaging.same_content import LONGEST, SAME_CONTENT, shared_content
+
+LOOK_ALIKE = 0.65  # cosine from which the content of two photos is compared; see benchmarks/decontaminate.py
+MOST_COMPARED = 32  # look-alikes of one photo, the most alike, whose content is compared
 _SIDE, _KEPT = 32, 12  # px of a thumbnail; lowest frequencies kept in each direction
 _THUMBNAIL = 192  # px of the picture that windows are cut from
 _SHARES = (0.97, 0.94, 0.91, 0.88, 0.85)  # of the sides, for each window
@@ -28,22 +32,29 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Descriptor:
-    """A photo's unit vectors: ``whole`` has one row, ``windows`` one per window, including whole and mirrored ones."""
+    """A photo's unit vectors: ``whole`` has one row, ``windows`` one per window, including whole and mirrored ones.
+
+    ``preview`` is the photo in grey, encoded.
+    """
 
     whole: Vectors
     windows: Vectors
+    preview: bytes
 
 
 def compute_descriptor(data: bytes) -> Descriptor:
-    """Return the descriptor of an encoded image; raise OSError or ValueError if it is not an image."""
+    """Return the descriptor of an encoded image, of about 250 KB; OSError or ValueError if it is not an image."""
     with Image.open(io.BytesIO(data)) as opened:
-        opened.draft("L", (_THUMBNAIL, _THUMBNAIL))
+        opened.draft("L", (LONGEST, LONGEST))
         grey = ImageOps.exif_transpose(opened).convert("L")
+    grey.thumbnail((LONGEST, LONGEST), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    preview = io.BytesIO()
+    grey.save(preview, "JPEG", quality=92)
     small = grey.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX, reducing_gap=2.0)
     cut = [_thumbnail(small, window) for window in ((0.0, 0.0, 1.0, 1.0), *_windows())]
     pictures = np.stack(cut + [one[:, ::-1] for one in cut])
     vectors = _vectors(pictures)
-    return Descriptor(vectors[:1], vectors)
+    return Descriptor(vectors[:1], vectors, preview.getvalue())
 
 
 def similarity(one: Descriptor, others: Sequence[Descriptor]) -> Vectors:
@@ -57,6 +68,19 @@ def similarity(one: Descriptor, others: Sequence[Descriptor]) -> Vectors:
         windows = np.stack([other.windows for other in others[at : at + step]])
         best[at : at + step] = np.maximum(best[at : at + step], (windows @ one.whole[0]).max(axis=1))
     return best
+
+
+def look_alikes(photo: Descriptor, others: Sequence[Descriptor]) -> list[tuple[int, float]]:
+    """Return the number and likeness of the ``others`` that look like a photo, the most alike first, at most 32."""
+    alike = similarity(photo, others)
+    first = np.argsort(-alike, kind="stable")[:MOST_COMPARED].tolist()
+    return [(number, float(alike[number])) for number in first if alike[number] >= LOOK_ALIKE]
+
+
+def is_copy(photo: Descriptor, other: Descriptor) -> bool:
+    """Return whether two photos that look alike also show the same; takes some 50 ms."""
+    with Image.open(io.BytesIO(photo.preview)) as one, Image.open(io.BytesIO(other.preview)) as another:
+        return shared_content(one, another) >= SAME_CONTENT
 
 
 def _windows() -> Iterator[tuple[float, float, float, float]]:

@@ -19,14 +19,15 @@ import pyarrow as pa
 
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import canonical_json
-from hopchain_etl.imaging.similarity import COPY_THRESHOLD, Descriptor, compute_descriptor, similarity
+from hopchain_etl.imaging.same_content import SAME_CONTENT
+from hopchain_etl.imaging.similarity import LOOK_ALIKE, Descriptor, compute_descriptor, is_copy, look_alikes
 from hopchain_etl.lake.lake import Lake, inputs_digest
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import BenchmarkSettings
 
 log = logging.getLogger(__name__)
 
-REVISION = 1  # increase when ``imaging.similarity`` changes its results; all photos are then checked again
+REVISION = 2  # increase when ``imaging.similarity`` or ``.same_content`` changes its results: all is then checked again
 KEY = "contamination.json"
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 _QUESTIONS = ".txt"
@@ -53,7 +54,7 @@ def decontaminate(lake: Lake, benchmark: BenchmarkSettings) -> Found:
 
     The result is ``{"images": {image_id: {"benchmark", "likeness"}}, "questions": {normal text: benchmark},
     "benchmarks": {uri: {"name", "images", "questions", "version", "seen"}}}``. Photos already
-    compared with the same benchmark version are skipped. Each benchmark image needs about 160 KB of memory.
+    compared with the same benchmark version are skipped. Each benchmark image needs about 250 KB of memory.
 
     Raises ValueError if the benchmark is empty, missing or has an unreadable image, and StoreError if
     S3 cannot be used.
@@ -68,6 +69,8 @@ def decontaminate(lake: Lake, benchmark: BenchmarkSettings) -> Found:
     seen = before["seen"] if before.get("version") == version else {}
     current = {str(shard): inputs_digest([marker]) for shard, marker in lake.markers("images").items()}
     unseen = {shard for shard, etag in current.items() if seen.get(shard) != etag}
+    if before.get("version") != version:
+        _forget(found, benchmark.uri, {f"{name}/{one.name}" for one in images})
     if unseen and images:
         descriptors = map_threads(partial(_descriptor, benchmark.uri), images)
         for shard, photos in lake.images():
@@ -79,6 +82,15 @@ def decontaminate(lake: Lake, benchmark: BenchmarkSettings) -> Found:
     lake.put_json(KEY, found)
     log.info("%d photos of the lake are copies of benchmark images", len(found["images"]))
     return found
+
+
+def _forget(found: Found, uri: str, compared: set[str]) -> None:
+    """Remove the copies of images that are about to be compared anew, unless another benchmark has the same name."""
+    name = PurePosixPath(uri).name
+    if uri in found["benchmarks"] and all(
+        one == uri or facts["name"] != name for one, facts in found["benchmarks"].items()
+    ):
+        found["images"] = {key: copy for key, copy in found["images"].items() if copy["benchmark"] not in compared}
 
 
 def contamination(lake: Lake) -> Found:
@@ -115,7 +127,7 @@ def _local(folder: Path, path: Path) -> File:
 
 
 def _version(files: Iterable[File]) -> str:
-    text = canonical_json([REVISION, COPY_THRESHOLD, [[file.name, file.version] for file in files]])
+    text = canonical_json([REVISION, LOOK_ALIKE, SAME_CONTENT, [[file.name, file.version] for file in files]])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -134,12 +146,14 @@ def _descriptor(uri: str, file: File) -> Descriptor:
 def _copies(lake: Lake, photos: pa.Table, names: Sequence[str], descriptors: Sequence[Descriptor]) -> dict[str, Any]:
     """Return the photos of an images table that are copies of a benchmark image, with its name."""
     rows = photos.select(["image_id", "blob_sha"]).to_pylist()
-    found = {}
-    for row, photo in zip(
-        rows, map_threads(lambda row: compute_descriptor(lake.blob(row["blob_sha"])), rows), strict=True
-    ):
-        alike = similarity(photo, descriptors)
-        best = int(alike.argmax())
-        if alike[best] >= COPY_THRESHOLD:
-            found[row["image_id"]] = {"benchmark": names[best], "likeness": round(float(alike[best]), 4)}
-    return found
+    described = map_threads(lambda row: compute_descriptor(lake.blob(row["blob_sha"])), rows)
+    alike = [(row, photo, look_alikes(photo, descriptors)) for row, photo in zip(rows, described, strict=True)]
+
+    def copied(photo: Descriptor, candidates: Sequence[tuple[int, float]]) -> dict[str, Any] | None:
+        for number, likeness in candidates:
+            if is_copy(photo, descriptors[number]):
+                return {"benchmark": names[number], "likeness": round(likeness, 4)}
+        return None
+
+    found = map_threads(lambda one: copied(*one[1:]), alike)
+    return {row["image_id"]: copy for row, copy in zip(rows, found, strict=True) if copy}

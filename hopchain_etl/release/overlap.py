@@ -17,7 +17,7 @@ import pyarrow as pa
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.evaluation.answers import OVERLAP_FILE, EvaluationError
 from hopchain_etl.evaluation.harnesses.tables import rows
-from hopchain_etl.imaging.similarity import COPY_THRESHOLD, Descriptor, compute_descriptor, similarity
+from hopchain_etl.imaging.similarity import Descriptor, compute_descriptor, is_copy, look_alikes
 from hopchain_etl.release.decontaminate import IMAGE_SUFFIXES, benchmark_files, normal
 from hopchain_etl.settings import BenchmarkSettings
 from hopchain_etl.training_set.dataset import TrainingSet
@@ -75,7 +75,7 @@ def find_overlap(
 ) -> Overlap:
     """Return what the train split of a set shares with the questions of a run (EVALUATIONS), and with ``images``.
 
-    ``images`` is a folder or S3 prefix with the benchmark's photos, or its TSV of VLMEvalKit; each needs about 160 KB
+    ``images`` is a folder or S3 prefix with the benchmark's photos, or its TSV of VLMEvalKit; each needs about 250 KB
     of memory. A prompt matches if it, or one of its lines, is a question of the set. Raises what ``TrainingSet`` does,
     and ValueError for images that cannot be read.
     """
@@ -93,11 +93,10 @@ def find_overlap(
         named = list(_images(images))
         found.compared_images = len(named)
         for image, photo in _descriptors(trained, advance):
-            alike = similarity(photo, [one for _, one in named])
-            for place in (alike >= COPY_THRESHOLD).nonzero()[0]:
-                likeness = round(float(alike[place]), 4)
-                if likeness > found.images.get(named[place][0], {"likeness": 0})["likeness"]:
-                    found.images[named[place][0]] = {"image_id": image, "likeness": likeness}
+            for place, alike in look_alikes(photo, [one for _, one in named]):
+                name, likeness = named[place][0], round(alike, 4)
+                if likeness > found.images.get(name, {"likeness": 0})["likeness"] and is_copy(photo, named[place][1]):
+                    found.images[name] = {"image_id": image, "likeness": likeness}
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,15 @@ from PIL import Image, ImageOps
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
+from benchmarks.documents import draw
 from hopchain_etl.cli import app
-from hopchain_etl.imaging.similarity import COPY_THRESHOLD, compute_descriptor, similarity
+from hopchain_etl.imaging.similarity import LOOK_ALIKE, compute_descriptor, is_copy, similarity
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.release.assemble import Params, assemble
 from hopchain_etl.release.card import write_card
-from hopchain_etl.release.decontaminate import contamination, decontaminate, normal
+from hopchain_etl.release.decontaminate import KEY, contamination, decontaminate, normal
 from hopchain_etl.release.snapshot import take_snapshot
 from hopchain_etl.settings import BenchmarkSettings, Settings
 from support import drawn_lake
@@ -55,9 +56,10 @@ def test_a_copy_is_found_whichever_of_the_two_was_cropped(kind: str) -> None:
         original, copy = compute_descriptor(encoded(picture(seed))), compute_descriptor(COPIES[kind](picture(seed)))
         others = [compute_descriptor(encoded(picture(seed + 10 + n))) for n in range(3)]
         assert similarity(copy, [*others, original]).argmax() == 3
-        assert similarity(copy, [original])[0] >= COPY_THRESHOLD
-        assert similarity(original, [copy])[0] >= COPY_THRESHOLD
-        assert (similarity(copy, others) < COPY_THRESHOLD).all()
+        for one, another in ((copy, original), (original, copy)):
+            assert similarity(one, [another])[0] >= LOOK_ALIKE
+            assert is_copy(one, another)
+        assert not any(is_copy(copy, other) for other in others)
 
 
 def test_an_image_of_one_colour_is_like_nothing() -> None:
@@ -69,9 +71,11 @@ def test_questions_are_compared_by_their_words() -> None:
     assert normal(" How many\tCUPS, are there? ") == normal("how many cups are there")
 
 
-def fill(lake: Lake, seeds: Iterable[int], **more: Any) -> tuple[drawn_lake.Lineages, list[drawn_lake.Row]]:
+def fill(
+    lake: Lake, seeds: Iterable[int], drawn: Callable[[int], Image.Image] = picture, **more: Any
+) -> tuple[drawn_lake.Lineages, list[drawn_lake.Row]]:
     """Fill the lake with photos that look like ``picture`` of their seed: those of ``drawn_lake`` are all alike."""
-    photos = {seed: encoded(picture(seed)) for seed in seeds}
+    photos = {seed: encoded(drawn(seed)) for seed in seeds}
     shas = {seed: hashlib.sha256(data).hexdigest() for seed, data in photos.items()}
     filled = drawn_lake.fill(lake, seeds, changes={seed: {"blob_sha": sha} for seed, sha in shas.items()}, **more)
     for seed, data in photos.items():
@@ -154,6 +158,32 @@ def test_a_photo_is_held_against_a_benchmark_once(bucket: Any, tmp_path: Path) -
     (tmp_path / "b.png").write_bytes(COPIES["poor"](picture(0)))
     decontaminate(lake, benchmark)
     assert len(contamination(lake)["images"]) == 2
+
+
+def form(seed: int) -> Image.Image:
+    return draw("form", seed)
+
+
+@pytest.mark.s3
+def test_one_page_of_a_benchmark_does_not_take_all_forms_of_the_lake(bucket: Any, tmp_path: Path) -> None:
+    lake, benchmark = Lake(drawn_lake.settings_for(bucket).lake), benchmark_at(bucket, str(tmp_path))
+    (tmp_path / "form.png").write_bytes(COPIES["poor"](form(2)))
+    _, queries = fill(lake, range(4), form, queries_each=1)
+    assert decontaminate(lake, benchmark)["images"].keys() == {queries[2]["image_id"]}
+
+
+@pytest.mark.s3
+def test_what_an_older_comparison_took_for_copies_is_forgotten(bucket: Any, tmp_path: Path) -> None:
+    lake, benchmark = Lake(drawn_lake.settings_for(bucket).lake), benchmark_at(bucket, str(tmp_path))
+    (tmp_path / "form.png").write_bytes(COPIES["poor"](form(2)))
+    _, queries = fill(lake, range(3), form, queries_each=1)
+    found = decontaminate(lake, benchmark)
+    name = found["benchmarks"][benchmark.uri]["name"]
+    stale = {one["image_id"]: {"benchmark": f"{name}/form.png", "likeness": 0.9} for one in queries}
+    other = {"elsewhere": {"benchmark": "others/form.png", "likeness": 0.9}}
+    found["benchmarks"][benchmark.uri]["version"] = "older"
+    lake.put_json(KEY, found | {"images": stale | other})
+    assert decontaminate(lake, benchmark)["images"].keys() == {queries[2]["image_id"], "elsewhere"}
 
 
 @pytest.mark.s3
