@@ -125,8 +125,14 @@ def stages(settings: Settings) -> dict[str, str]:
 
 
 def max_mapped(settings: Settings) -> int:
-    """Return how many mapped tasks a stage may have: the setting, or Airflow's own limit where that is lower."""
-    return min(settings.orchestrate.max_mapped, airflow_max_mapped())
+    """Return how many mapped tasks a stage may have: the setting, or Airflow's own limit where that is lower.
+
+    Where a stage launches its own model, few tasks take many shards each: loading weights takes minutes.
+    """
+    most = min(settings.orchestrate.max_mapped, airflow_max_mapped())
+    return (
+        min(most, settings.placement.launches) if any(_launched(name, settings) for name in stages(settings)) else most
+    )
 
 
 def airflow_max_mapped() -> int:
@@ -181,7 +187,7 @@ def resources_for(name: str, settings: Settings) -> Resources:
     GPUs given by tensor_parallel. All others need no GPU.
     """
     needs, entries = RESOURCES[name], _entries(name, settings)
-    launched = [model for model in _models(name, settings) if model.endpoint_url is None]
+    launched = _launched(name, settings)
     gpus = [model.launch.tensor_parallel for model in launched] + [int(entry.needs_gpu) for entry in entries]
     if not any(gpus):
         return needs
@@ -191,6 +197,10 @@ def resources_for(name: str, settings: Settings) -> Resources:
 
 def _entries(name: str, settings: Settings) -> tuple[EngineEntry, ...]:
     return tuple(settings.engines.roles.of(*ROLES[name])) if name in ROLES else ()
+
+
+def _launched(name: str, settings: Settings) -> list[VlmSettings]:
+    return [model for model in _models(name, settings) if model.endpoint_url is None]
 
 
 def _models(name: str, settings: Settings) -> list[VlmSettings]:

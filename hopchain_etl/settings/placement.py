@@ -37,6 +37,12 @@ class PlacementSettings(Section):
         description="executor of tasks that need a GPU, as AIRFLOW__CORE__EXECUTOR names it; none: the first one",
     )
     gpu_resource: str = Field("nvidia.com/gpu", description="name of a GPU as a resource in the cluster")
+    launches: int = Field(
+        2,
+        ge=1,
+        description="maximum number of mapped tasks of a stage, where a stage launches its own model: each loads the "
+        "weights once, for all shards of its group",
+    )
     launch_memory_gib: int = Field(64, ge=1, description="memory of a pod that launches its own model server")
     pods: dict[str, PodSettings] = Field(
         {},

@@ -171,3 +171,12 @@ def test_a_shard_is_screened_only_where_a_model_can() -> None:
 def test_a_dag_file_of_another_version_says_what_to_do() -> None:
     with pytest.raises(ImportError, match=r"belongs to hopchain-etl 9\.9\.0, .*hopchain where dags"):
         dag_config.dag_args(Settings(), "build", "9.9.0")
+
+
+@pytest.mark.airflow
+def test_a_model_that_tasks_launch_is_loaded_for_many_shards_together() -> None:
+    vllm = {"engines": {"profile": "vllm"}, "placement": {"launches": 3}}
+    served = {"vlm": {"endpoint_url": "http://models:8000/v1"}, "solver": {"endpoint_url": "http://models:8001/v1"}}
+    assert dag_config.max_mapped(Settings.model_validate(vllm)) == 3
+    assert dag_config.max_mapped(Settings.model_validate({**vllm, **served})) == 256
+    assert dag_config.max_mapped(Settings()) == 256
