@@ -78,7 +78,8 @@ def _report(settings: Settings, params: Params, dag_run: DagRun) -> JSON:
 
 def _gc(settings: Settings, params: Params, dag_run: DagRun) -> JSON:
     lake, grace = Lake(settings.lake), params["grace_hours"] * 3600
-    found = gc(lake, lineages_in_use(settings), dry_run=not params["yes"], grace_seconds=grace)
+    days = settings.retention.record_days
+    found = gc(lake, lineages_in_use(settings), dry_run=not params["yes"], grace_seconds=grace, record_days=days)
     what = "deleted" if params["yes"] else "would delete"
     for key in found.keys[:_SHOWN]:
         log.info("%s %s", what, key)

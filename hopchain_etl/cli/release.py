@@ -227,6 +227,8 @@ def gc(
 ) -> None:
     """List (with --yes delete) unused tables of old lineages, parts that are in no marker, and old token ledgers.
 
+    With `retention.record_days` also old records of runs, reports and marks of notices.
+
     Kept, and listed with the reason, are the current lineage, those in the settings, and those that a released version,
     a batch, answers of people or the record of a run names. Photos, human answers and cached model answers are never
     deleted.
@@ -236,7 +238,12 @@ def gc(
     from hopchain_etl.takedown.gc import gc, lineages_in_use
 
     settings = Settings()
-    found = gc(Lake(settings.lake), lineages_in_use(settings), dry_run=not yes, grace_seconds=grace_hours * 3600)
+    found = gc(
+        *(Lake(settings.lake), lineages_in_use(settings)),
+        dry_run=not yes,
+        grace_seconds=grace_hours * 3600,
+        record_days=settings.retention.record_days,
+    )
     told = {"deleted" if yes else "would delete": len(found.keys), "bytes": found.size}
     if as_json:
         _report({**told, "keys": found.keys, "kept": found.kept}, as_json)

@@ -19,7 +19,13 @@ from hopchain_etl.settings.engines import (
 )
 from hopchain_etl.settings.evaluation import EvaluateSettings
 from hopchain_etl.settings.labels import LabelsSettings
-from hopchain_etl.settings.operation import IngestSettings, NotifierSettings, OrchestrateSettings, QualitySettings
+from hopchain_etl.settings.operation import (
+    IngestSettings,
+    NotifierSettings,
+    OrchestrateSettings,
+    QualitySettings,
+    RetentionSettings,
+)
 from hopchain_etl.settings.placement import PlacementSettings, PodSettings
 from hopchain_etl.settings.reference import SettingRow, as_markdown, described
 from hopchain_etl.settings.release import (
@@ -66,6 +72,7 @@ __all__ = [
     "QualitySettings",
     "RegistrySettings",
     "ReleaseSettings",
+    "RetentionSettings",
     "Role",
     "Roles",
     "S3Settings",

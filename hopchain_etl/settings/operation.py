@@ -48,6 +48,17 @@ class QualitySettings(Section):
     )
 
 
+class RetentionSettings(Section):
+    """What ``hopchain gc`` deletes although it was wanted once."""
+
+    record_days: int | None = Field(
+        None,
+        ge=1,
+        description="age in days from which records of runs, their validation pages, reports and marks of notices are "
+        "deleted, but for the newest run's; tables that only such a run names go with the next gc. None: kept",
+    )
+
+
 NoticeEvent = Literal["failure", "token_ceiling", "gate", "rejects", "quiet", "approval", "starving"]
 
 

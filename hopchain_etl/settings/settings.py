@@ -23,7 +23,7 @@ from hopchain_etl.settings.engines import (
 from hopchain_etl.settings.evaluation import EvaluateSettings
 from hopchain_etl.settings.inheritance import with_inherited
 from hopchain_etl.settings.labels import LabelsSettings
-from hopchain_etl.settings.operation import IngestSettings, OrchestrateSettings, QualitySettings
+from hopchain_etl.settings.operation import IngestSettings, OrchestrateSettings, QualitySettings, RetentionSettings
 from hopchain_etl.settings.placement import PlacementSettings
 from hopchain_etl.settings.presets import PRESETS
 from hopchain_etl.settings.release import CalibrateSettings, DiversitySettings, ReleaseSettings
@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     generate: GenerateSettings = GenerateSettings()
     screen: ScreenSettings = ScreenSettings()
     quality: QualitySettings = QualitySettings()
+    retention: RetentionSettings = RetentionSettings()
     desk: DeskSettings = DeskSettings()
     registry: RegistrySettings = RegistrySettings()
     release: ReleaseSettings = ReleaseSettings()

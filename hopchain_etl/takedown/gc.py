@@ -23,6 +23,9 @@ from hopchain_etl.takedown.tables import OF_QUERIES, TABLE_OF_STAGE
 from hopchain_etl.takedown.views import views_of_dead_lineages
 
 _PART = re.compile(r"(?P<folder>.*/shard=\d+/)(part|rejects)-[^/]*")
+_RECORDS = ("runs/", "reports/", "notices/")
+_RUN_RECORD = re.compile(r"runs/[^/]+\.json")
+_NEWEST_PHOTOS = "notices/newest-photos.json"  # by which quiet days are counted, see orchestration.watch
 _DERIVED = tuple(TABLE_OF_STAGE.values())  # what a build can compute again
 
 
@@ -64,7 +67,7 @@ def _named(settings: Settings, lake: Lake) -> Iterator[tuple[str, Iterable[str]]
         facts = lake.get_json(f"lineages/{answers}.json")
         if facts and facts["upstream"]:
             yield "people answered its questions", _with_stages_above(lake, facts["upstream"])
-    records = [one.key for one in lake.store.list_objects("runs/") if re.fullmatch(r"runs/[^/]+\.json", one.key)]
+    records = [one.key for one in lake.store.list_objects("runs/") if _RUN_RECORD.fullmatch(one.key)]
     for key, record in zip(records, map_threads(lake.get_json, records), strict=True):
         fingerprints = (record or {}).get("fingerprints", {})
         yield f"run {key.removeprefix('runs/').removesuffix('.json')} built it", fingerprints.values()
@@ -85,16 +88,25 @@ def _with_stages_above(lake: Lake, lineage: str) -> list[str]:
         return [lineage]
 
 
-def gc(lake: Lake, keep: Mapping[str, str], *, dry_run: bool = True, grace_seconds: float = 86_400) -> Garbage:
+def gc(
+    lake: Lake,
+    keep: Mapping[str, str],
+    *,
+    dry_run: bool = True,
+    grace_seconds: float = 86_400,
+    record_days: int | None = None,
+) -> Garbage:
     """Return (and, unless ``dry_run``, delete) unused objects.
 
     These are the tables of fingerprints not in ``keep``, and views of them; parts that are in no marker (from killed or
     replaced attempts); and token counts of finished runs. Tables and parts written in the last ``grace_seconds`` are
-    kept, because a build may be running; so are images, human answers, blobs and the journal.
+    kept, because a build may be running; so are images, human answers, blobs and the journal. Records of runs, reports
+    and marks of notices that are older than ``record_days`` go too.
     """
     before = datetime.now(UTC) - timedelta(seconds=grace_seconds)
     keep = {**_being_built(lake, keep, before), **keep}
-    found = {key: entry.size for key, entry in finished_ledgers(lake).items()}
+    past = {**finished_ledgers(lake), **(_old_records(lake, record_days) if record_days else {})}
+    found = {key: entry.size for key, entry in past.items()}
     kept: dict[str, str] = {}
     loose, dead = [*found], []
     for table in schemas.TABLES:
@@ -118,6 +130,16 @@ def gc(lake: Lake, keep: Mapping[str, str], *, dry_run: bool = True, grace_secon
         for table, name in dead:
             lake.drop_table(table, name)
     return Garbage(sorted(found), sum(found.values()), kept)
+
+
+def _old_records(lake: Lake, days: int) -> dict[str, ObjectInfo]:
+    """Return the objects of runs and reports that are older, but for those of the newest run."""
+    before = datetime.fromtimestamp(lake.store.now(), UTC) - timedelta(days=days)
+    entries = [entry for folder in _RECORDS for entry in lake.store.list_objects(folder)]
+    runs = [entry for entry in entries if _RUN_RECORD.fullmatch(entry.key)]
+    newest = max(runs, key=lambda entry: entry.modified).key.removesuffix(".json") if runs else "none"
+    old = (entry for entry in entries if entry.modified < before)
+    return {entry.key: entry for entry in old if not entry.key.startswith((f"{newest}.", f"{newest}/", _NEWEST_PHOTOS))}
 
 
 def _being_built(lake: Lake, keep: Mapping[str, str], before: datetime) -> dict[str, str]:

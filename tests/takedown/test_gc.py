@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -135,3 +136,19 @@ def test_token_counts_of_ended_runs_go(lake: Lake, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(lake.store, "now", lambda: now + 8 * 86_400)
     gc(lake, {}, dry_run=False)
     assert list(lake.store.list_objects("spending/")) == []
+
+
+def test_records_of_old_runs_go_if_that_is_asked_for_but_for_the_newest(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = ("runs/a.json", "runs/a/data_docs/index.html", "reports/a.html", "notices/quiet/x.json")
+    stays = ("notices/newest-photos.json", "runs/b/data_docs/index.html", "runs/b.json")
+    for key in (*old, *stays):  # the newest run is the last one written
+        lake.put_json(key, {})
+        time.sleep(1.1 if key == "notices/quiet/x.json" else 0)  # the store tells times in seconds
+    now = lake.store.now()
+    assert gc(lake, {}, record_days=30).keys == []
+    monkeypatch.setattr(lake.store, "now", lambda: now + 31 * 86_400)
+    assert gc(lake, {}).keys == [], "nothing goes that nobody asked for"
+    gc(lake, {}, dry_run=False, record_days=30)
+    assert {entry.key for entry in lake.store.list_objects()} == set(stays)
