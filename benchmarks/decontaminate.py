@@ -32,9 +32,8 @@ from benchmarks.documents import TEMPLATES, draw
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.demo.samples import write_samples
 from hopchain_etl.hops.calibration import wilson
-from hopchain_etl.imaging.similarity import LOOK_ALIKE, Descriptor, compute_descriptor, is_copy, similarity
+from hopchain_etl.imaging.similarity import ALIKE_ALONE, LOOK_ALIKE, Descriptor, compute_descriptor, is_copy, similarity
 
-ALONE = 0.80  # likeness from which two photos were copies when content was not compared
 PAGES, COPIED = 15, 3  # of each template; how many of them are copied
 PLAIN = 8  # of 255: standard deviation of a grey below which there is nothing to see
 # Labels, test patterns and charts are no photos; one of a stereo pair is a copy of the other.
@@ -128,7 +127,7 @@ class Verdicts:
         return float(self.copies.mean())
 
     def __str__(self) -> str:
-        count, alone, total = int(self.copies.sum()), int((self.likeness >= ALONE).sum()), len(self.copies)
+        count, alone, total = int(self.copies.sum()), int((self.likeness >= ALIKE_ALONE).sum()), len(self.copies)
         low, high = wilson(count, total)
         return f"{count} of {total} pairs are copies ({low:.3%} to {high:.3%}); by likeness alone {alone}"
 

@@ -8,6 +8,7 @@ value (XCom) is the result.
 - `status` and `rejects` count and list what became of the rows. `report` writes a page into the lake, `reports/`.
 - `withdraw` excludes a photo from now on. `erase` removes it for ever from lake and registry and yanks the versions
   that hold it. `gc` deletes tables that nothing uses any more.
+- `erase` needs the right to delete older versions of objects, and bytes of the registry, which workers may lack.
 - `gc` and `erase` only say what they would do, until **Really delete** is set.
 
 Whoever may trigger this DAG may do all this: restrict it with the permissions of your auth manager.

@@ -60,11 +60,11 @@ def hopchain_release() -> None:
         return tasks.propose(params, dag_run)
 
     @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
-    def publish(proposed: JSON, params: JSON = None) -> JSON:
+    def publish(proposed: JSON, params: JSON = None, dag_run: JSON = None) -> JSON:
         """Push and tag what was approved; without approval, take the snapshot, assemble and validate before that."""
         from hopchain_etl.orchestration import tasks
 
-        return tasks.release(params, proposed)
+        return tasks.release(params, proposed, dag_run)
 
     @task(outlets=[TRAINING_SET])
     def announce(published: JSON, outlet_events: JSON = None) -> None:

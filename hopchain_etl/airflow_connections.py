@@ -35,7 +35,7 @@ def read(name: str) -> Any:
         ) from error
     try:
         return BaseHook.get_connection(name)
-    except AirflowException as error:
+    except (AirflowException, PermissionError) as error:  # the second where Airflow's API refuses it
         raise UnreadableConnectionError(_why_not(name)) from error
 
 

@@ -20,6 +20,8 @@ _LEAST = 32  # px of a side; smaller ones are enlarged
 _TILE = 8  # px
 _NOISE = 4.0  # of 255: standard deviation that compression and scaling may add
 _SHOWN = 0.8  # least share of a side, of each image, that both show
+_SEEN = 0.75  # likewise after the refinement, of one image
+_FAINT = 4.0  # mean variance of tiles above noise under which there is too little to compare
 _SCALES = np.exp(np.linspace(np.log(0.84), -np.log(0.84), 57))[:, None]
 _PLACES = 3  # best placements of each direction that are tried together
 _ROUNDS = 4  # of least squares
@@ -55,8 +57,10 @@ class _Placement(NamedTuple):
     across: _Line
 
 
-def shared_content(one: Image.Image, other: Image.Image) -> float:
+def shared_content(one: Image.Image, other: Image.Image) -> float | None:
     """Return the share of content, 0 to 1, that two grey images of at most ``LONGEST`` px have in common.
+
+    None if they show too little to tell: fog, sky, a wall.
 
     Each may be a mirrored, resized, recompressed or slightly cropped copy of the other; only what both show counts. The
     share is 1 minus what differs in brightness, squared, within tiles of 8 px, whatever their contrast; differences as
@@ -71,9 +75,13 @@ def shared_content(one: Image.Image, other: Image.Image) -> float:
     for _ in range(_ROUNDS):
         down, across = _refined(_half(mine), _half(theirs), down, across)
     shown, seen = _laid(theirs, mine, down.doubled(), across.doubled())
+    if any(part.size < _SEEN * side for part, side in zip(seen, mine.shape, strict=True)):
+        return 0.0  # the refinement has pushed one off the other: no copy lies like that
     ours, its = _tiles(mine, seen), _tiles(shown, seen)
     contrast, its_contrast = ours.std(axis=1), its.std(axis=1)
     content = np.maximum(contrast, its_contrast) ** 2
+    if np.maximum(content - _NOISE**2, 0).mean() < _FAINT:
+        return None
     alike = (ours * its).mean(axis=1) / np.maximum(contrast * its_contrast, 1e-3)  # whatever the contrast of each
     differs = np.maximum(content * (1 - alike) - _NOISE**2, 0)
     return max(0.0, 1 - float(differs.sum() / max(float(content.sum()), 1e-3)))

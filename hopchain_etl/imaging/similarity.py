@@ -20,6 +20,7 @@ from PIL import Image, ImageOps
 from hopchain_etl.imaging.same_content import LONGEST, SAME_CONTENT, shared_content
 
 LOOK_ALIKE = 0.65  # cosine from which the content of two photos is compared; see benchmarks/decontaminate.py
+ALIKE_ALONE = 0.80  # cosine from which photos without content to compare, such as of the sky, are copies
 MOST_COMPARED = 32  # look-alikes of one photo, the most alike, whose content is compared
 _SIDE, _KEPT = 32, 12  # px of a thumbnail; lowest frequencies kept in each direction
 _THUMBNAIL = 192  # px of the picture that windows are cut from
@@ -78,9 +79,15 @@ def look_alikes(photo: Descriptor, others: Sequence[Descriptor]) -> list[tuple[i
 
 
 def is_copy(photo: Descriptor, other: Descriptor) -> bool:
-    """Return whether two photos that look alike also show the same; takes some 50 ms."""
+    """Return whether two photos that look alike also show the same; takes some 50 ms.
+
+    Where they show too little to tell, a higher likeness decides.
+    """
     with Image.open(io.BytesIO(photo.preview)) as one, Image.open(io.BytesIO(other.preview)) as another:
-        return shared_content(one, another) >= SAME_CONTENT
+        share = shared_content(one, another)
+    if share is None:
+        return float(similarity(photo, [other])[0]) >= ALIKE_ALONE
+    return share >= SAME_CONTENT
 
 
 def _windows() -> Iterator[tuple[float, float, float, float]]:

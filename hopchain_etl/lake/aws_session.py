@@ -6,6 +6,7 @@ is used.
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeVar
 
 import boto3
@@ -78,7 +79,10 @@ def _of_connection(place: S3Settings) -> tuple[boto3.session.Session, dict[str, 
 
 def _unsupported(connection: Any) -> str:
     """Return what of a Connection is not supported, with the remedy; empty if all is. Values may be secrets."""
-    extra: dict[str, Any] = connection.extra_dejson
+    try:
+        extra: dict[str, Any] = json.loads(connection.extra or "{}")
+    except ValueError:
+        return "has an extra that is no JSON; correct it, because all of it would be ignored"
     names = [name for name in extra if name not in _EXTRAS]
     config = extra.get("config_kwargs") or {}
     names += [f"config_kwargs.{name}" for name in config if name != "s3"]

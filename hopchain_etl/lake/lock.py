@@ -1,4 +1,4 @@
-"""A lock in the lake for what must not run concurrently: ingest, and the reading of labels.
+"""A lock in the lake for what must not run concurrently: ingest, the reading of labels, the making of a batch.
 
 Each holder owns a numbered object, written with ``If-None-Match: *``; the highest number holds the lock until it is
 released or has not been renewed for ``ttl`` seconds. To take over a lock that is free, a process writes the next number

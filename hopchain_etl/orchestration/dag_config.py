@@ -6,7 +6,7 @@ DAG files import this module at parse time, so nothing here imports Airflow, pya
 from __future__ import annotations
 
 from datetime import timedelta
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from hopchain_etl.orchestration import pods
@@ -32,7 +32,10 @@ def dag_args(settings: Settings, tag: str, written_for: str) -> dict[str, Any]:
     as an error of that file, if another one is installed. Every run works on what is there now: a backfill would take
     today's photos under an old date, and its runs do not count for ``max_active_runs``.
     """
-    installed = version("hopchain-etl")
+    try:
+        installed = version("hopchain-etl")
+    except PackageNotFoundError as error:
+        raise ImportError("hopchain-etl is not installed where Airflow reads its DAGs; install the package") from error
     if installed.split(".")[:2] != written_for.split(".")[:2]:
         raise ImportError(
             f"this DAG file belongs to hopchain-etl {written_for}, and {installed} is installed: point the DAG bundle "

@@ -86,6 +86,8 @@ def approval_notifiers(settings: OrchestrateSettings) -> list[Any]:
     class TellApproval(BaseNotifier):  # type: ignore[misc, unused-ignore]
         def notify(self, context: Any) -> None:
             task = context["task"]
+            if context["ti"].try_number > 1:  # a retry asks the same again
+                return
             tell(settings, Notice("approval", task.subject, task.body, {"run": context["ti"].run_id}), context)
 
     return [TellApproval()]

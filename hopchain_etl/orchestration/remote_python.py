@@ -16,11 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from hopchain_etl.engines.base import TokenCeilingError
 from hopchain_etl.engines.vlm.connection import api_key
 from hopchain_etl.lake.child_credentials import child_access
 from hopchain_etl.settings import Settings
 
 _PERMANENT_FAILURE = 3  # exit code for a permanent failure (a retry would fail in the same way)
+_CEILING_REACHED = 5  # exit code if the run has spent its model tokens
 _NOTHING_READY = 4  # exit code if the stage above has completed none of the shards
 _RETRY_QUARANTINED = "--retry-quarantined"
 _POLL_SECONDS = 0.5
@@ -41,8 +43,8 @@ def run(
 ) -> bool:
     """Run a stage over shards with the interpreter ``python``, whose environment contains this package.
 
-    Returns whether any shard was ready for it. Raises ValueError for a permanent failure, and RemoteStageError for any
-    other failure; the shards that did not fail are done.
+    Returns whether any shard was ready for it. Raises ValueError for a permanent failure, TokenCeilingError if the run
+    has spent its tokens, and RemoteStageError for any other failure; the shards that did not fail are done.
     """
     if not Path(python).is_file():
         raise ValueError(
@@ -66,6 +68,8 @@ def run(
     what = f"{stage} of {shards[0]}" + (f" and {len(shards) - 1} more shards" if len(shards) > 1 else "")
     if child.returncode == _PERMANENT_FAILURE:
         raise ValueError(f"{what} failed permanently in {python}; its output above names the shards")
+    if child.returncode == _CEILING_REACHED:
+        raise TokenCeilingError(f"{what}: the run has spent its model tokens (HOPCHAIN_ENGINES__TOKEN_CEILING)")
     if child.returncode not in (0, _NOTHING_READY):
         raise RemoteStageError(
             f"{what} failed in {python} with exit code {child.returncode}; its output above names the shards"
@@ -89,7 +93,6 @@ def _without_connections(settings: Settings) -> tuple[Settings, dict[str, str]]:
 
 def main() -> None:
     """Run the stage and shards of the command line with the settings on stdin."""
-    from hopchain_etl.engines.base import TokenCeilingError
     from hopchain_etl.lake.lake import Shard
     from hopchain_etl.pipeline.build import Build
     from hopchain_etl.pipeline.shard_errors import ShardsRejectedError
@@ -111,7 +114,10 @@ def main() -> None:
         build = Build(settings, retry_quarantined=retry)
         with LoggedProgress() as progress:
             ready = build.run_each(stage, [Shard.parse(shard) for shard in shards], progress=progress, stop=stop)
-    except (ValueError, ShardsRejectedError, TokenCeilingError) as error:
+    except TokenCeilingError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        sys.exit(_CEILING_REACHED)
+    except (ValueError, ShardsRejectedError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         sys.exit(_PERMANENT_FAILURE)
     if not ready:

@@ -333,7 +333,7 @@ def propose(params: Params, run: DagRun) -> JSON:
     return {"id": made.name, "tags": [one["tag"] for one in made.versions], "summary": f"{made.summary}\n{page}\n"}
 
 
-def release(params: Params, proposed: JSON | None) -> JSON:
+def release(params: Params, proposed: JSON | None, run: DagRun) -> JSON:
     """Publish the training set (snapshot, assemble, validate, card, push, tag); return the facts of PublishResult.
 
     With ``approval``, publish exactly what this run has proposed (``propose``); skip if that was nothing.
@@ -345,7 +345,7 @@ def release(params: Params, proposed: JSON | None) -> JSON:
         skip("nothing was proposed")
     with fail_without_retry(ValueError, validator.QualityError, proposal.ProposalError):
         shown = proposal.load(Lake(settings.lake), proposed["id"]) if proposed else None
-        result = registry.publish(settings, force=bool(params.get("force")), proposal=shown)
+        result = registry.publish(settings, force=bool(params.get("force")), proposal=shown, run=run_key(run))
     versions = [
         {**asdict(version), "tag": version.tag, "changes": version.changes.counts} for version in result.releases
     ]

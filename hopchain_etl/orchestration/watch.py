@@ -55,7 +55,7 @@ def starving(lake: Lake, settings: OrchestrateSettings) -> Iterator[Notice]:
     now = datetime.fromtimestamp(lake.store.now(), UTC)
     made = {entry.key: entry.modified for entry in lake.store.list_objects("batches/")}
     for name, states in batches.batch_states(lake).items():
-        if states & {"closed", "decided"}:
+        if states & {"closed", "decided"} or f"batches/{name}.json" not in made:  # made just now
             continue
         times = [entry.modified for entry in lake.store.list_objects(f"votes/{name}/")]
         since = max([*times, made[f"batches/{name}.json"]])

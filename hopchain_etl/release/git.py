@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -176,6 +177,7 @@ class GitRepo:
 
     def _run(self, command: list[str], env: Mapping[str, str]) -> str:
         name = " ".join([Path(command[0]).name, *(part for part in command[1:] if part not in _PLAIN_GIT)])
+        name = _without_secrets(name, {})  # the URL of a repository may hold a password
         code, stdout, stderr = _waited_for(name, command, self.path, env)
         if code:
             output = _without_secrets((stderr + stdout).strip(), env)
@@ -254,4 +256,4 @@ def _without_secrets(text: str, env: Mapping[str, str]) -> str:
     for name in _SECRETS:
         if len(env.get(name, "")) >= 8:
             text = text.replace(env[name], "***")
-    return text
+    return re.sub(r"//[^/@\s]*@", "//", text)

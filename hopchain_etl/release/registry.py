@@ -23,7 +23,7 @@ from hopchain_etl.release.image_parts import pack_images
 from hopchain_etl.release.inputs import Snapshot
 from hopchain_etl.release.proposal import Proposal
 from hopchain_etl.release.research import add_research, push_research
-from hopchain_etl.release.versions import VERSION_TAG, Release, version_numbers
+from hopchain_etl.release.versions import RUN_TRAILER, VERSION_TAG, Release, released_by, version_numbers
 from hopchain_etl.release.withdrawn import rebase_on_withdrawals
 from hopchain_etl.settings import Settings
 from hopchain_etl.training_set.withdrawn import hash_of_image
@@ -74,11 +74,13 @@ def publish(
     approve: Callable[[Sequence[Release]], bool] | None = None,
     force: bool = False,
     proposal: Proposal | None = None,
+    run: str = "",
 ) -> PublishResult:
     """Take a snapshot, assemble and validate every target and write its card, push the data, then commit and tag.
 
     ``approve`` is called with the planned versions before anything is pushed. With ``proposal``, exactly what was
-    proposed is made again and pushed. No version is created if snapshot and parameters, or the resulting rows, are
+    proposed is made again and pushed. If the ``run`` of that name has published already (it was killed before it could
+    say so), what it published is returned. No version is created if snapshot and parameters, or the resulting rows, are
     unchanged. Raises RegistryError if a step fails, or if another publish happened or a photo of the new version was
     withdrawn meanwhile; run it again. Raises ReleaseRefusedError, unless ``force``, if a version would have no rows, or
     lose a larger share than ``release.max_drop``, and withdrawn photos are not the reason; ProposalError if what was
@@ -86,6 +88,9 @@ def publish(
     """
     lake = Lake(settings.lake)
     with working_clone(settings) as repo:
+        if run and (done := released_by(repo, run)):
+            log.info("this run has published %s already", ", ".join(one.tag for one in done))
+            return PublishResult(done)
         made = draft(repo, lake, force=force, snapshot=proposal.snapshot if proposal else None)
         if proposal:
             proposal.check(made)
@@ -98,7 +103,7 @@ def publish(
         add_research(repo, lake, made.snapshot)
         log.info("pushing rows and %d new image parts", len(parts))
         pushed = _push_bytes(repo, settings.release.targets, parts)
-        _push_commit(repo, made.snapshot, made.releases)
+        _push_commit(repo, made.snapshot, made.releases, run)
         log.info("pushed %.1f MB, and the tags %s", pushed / 1e6, ", ".join(one.tag for one in made.releases))
         return PublishResult(made.releases, tuple(parts), pushed)
 
@@ -133,12 +138,14 @@ def _push_bytes(repo: GitRepo, targets: Sequence[str], parts: Sequence[str]) -> 
     return sum(entry.size for entry in store.list_objects() if entry.key not in before)
 
 
-def _push_commit(repo: GitRepo, snapshot: Snapshot, planned: Sequence[Release]) -> None:
+def _push_commit(repo: GitRepo, snapshot: Snapshot, planned: Sequence[Release], run: str) -> None:
     """Commit everything and push the branch with the new tags, atomically."""
     for release in planned:
         write_changes(repo.path / "training_set" / release.target, release.version, release.changes)
     repo.git("add", "--all")
-    repo.git("commit", "--quiet", "--message", "Release " + ", ".join(release.tag for release in planned))
+    message = "Release " + ", ".join(release.tag for release in planned)
+    trailer = ["--trailer", f"{RUN_TRAILER}: {run}"] if run else []
+    repo.git("commit", "--quiet", "--message", message, *trailer)
     while True:
         _tag(repo, snapshot, planned)
         try:

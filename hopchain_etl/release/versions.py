@@ -22,6 +22,7 @@ from hopchain_etl.release.research import POINTER
 from hopchain_etl.release.selection import select
 
 VERSION_TAG = re.compile(r"(?P<yanked>yanked/)?training-set/(?P<target>[^@]+)@v(?P<version>\d+\.\d+\.\d+)")
+RUN_TRAILER = "Hopchain-Run"  # of a release commit: the run that made it
 Version = tuple[int, int, int]
 
 
@@ -46,6 +47,28 @@ class Release:
     def tag(self) -> str:
         """The git tag."""
         return f"training-set/{self.target}@v{self.version}"
+
+
+def released_by(repo: GitRepo, run: str) -> tuple[Release, ...]:
+    """Return the versions that a run has published, by the trailer of its commit; empty if it has published none."""
+    if repo.empty:
+        return ()
+    form = f"--format=%H%x09%(trailers:key={RUN_TRAILER},valueonly,separator=%x2C)"
+    lines = repo.git("log", "--fixed-strings", f"--grep={RUN_TRAILER}: {run}", form).splitlines()
+    commit = next((one for one, _, name in (line.partition("\t") for line in lines) if name.strip() == run), None)
+    tags = repo.git("tag", "--points-at", commit).split() if commit else []
+    return tuple(_released(repo, match) for match in map(VERSION_TAG.fullmatch, tags) if match and not match["yanked"])
+
+
+def _released(repo: GitRepo, tag: re.Match[str]) -> Release:
+    def document(name: str) -> Any:
+        return json.loads(repo.file_at(tag[0], f"training_set/{tag['target']}/{name}") or b"{}")
+
+    metrics, changes = document("metrics.json"), document("changes.json")
+    version = changes.pop("version")
+    bump = "first" if version == "0.1.0" else "major" if version.endswith(".0.0") else "minor"
+    policy = _policy(metrics["policy"])
+    return Release(tag["target"], version, metrics["queries"], metrics["images"], policy, bump, Changes(**changes))
 
 
 def draft_version(repo: GitRepo, target: str, snapshot: Snapshot) -> Release | None:

@@ -54,7 +54,7 @@ def _rows(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[SettingRow]
         here = (*path, name)
         kinds = (info.annotation, *get_args(info.annotation))
         section = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)
-        if section:
+        if section and get_origin(info.annotation) is not tuple:  # a list of sections is one JSON text
             by_name = get_origin(info.annotation) is dict  # a section for each name that a user chooses
             yield from _rows(section, (*here, "<name>") if by_name else here)
             continue

@@ -12,9 +12,11 @@ from hopchain_etl import schemas
 from hopchain_etl.annotation import batches
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.lake_format import require_known_format
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo
-from hopchain_etl.lake.shards import LakeError, Marker
+from hopchain_etl.lake.shards import LakeError, Marker, Shard
 from hopchain_etl.pipeline.build import Build
+from hopchain_etl.release import proposal
 from hopchain_etl.release.git import working_clone
 from hopchain_etl.release.inputs import chain
 from hopchain_etl.settings import Settings
@@ -23,6 +25,7 @@ from hopchain_etl.takedown.tables import OF_QUERIES, TABLE_OF_STAGE
 from hopchain_etl.takedown.views import views_of_dead_lineages
 
 _PART = re.compile(r"(?P<folder>.*/shard=\d+/)(part|rejects)-[^/]*")
+_WAITS = "a release that waits for approval names it"
 _RECORDS = ("runs/", "reports/", "notices/")
 _RUN_RECORD = re.compile(r"runs/[^/]+\.json")
 _NEWEST_PHOTOS = "notices/newest-photos.json"  # by which quiet days are counted, see orchestration.watch
@@ -103,8 +106,10 @@ def gc(
     kept, because a build may be running; so are images, human answers, blobs and the journal. Records of runs, reports
     and marks of notices that are older than ``record_days`` go too.
     """
+    require_known_format(lake)
     before = datetime.now(UTC) - timedelta(seconds=grace_seconds)
-    keep = {**_being_built(lake, keep, before), **keep}
+    proposed = _proposed(lake)
+    keep = {**_being_built(lake, keep, before), **dict.fromkeys(proposed.lineages, _WAITS), **keep}
     past = {**finished_ledgers(lake), **(_old_records(lake, record_days) if record_days else {})}
     found = {key: entry.size for key, entry in past.items()}
     kept: dict[str, str] = {}
@@ -120,7 +125,7 @@ def gc(
                     dead.append((table, name))
                     found |= {key: entry.size for key, entry in entries.items()}
                     continue
-            orphans = _orphans(lake, table, name, entries, before)
+            orphans = [key for key in _orphans(lake, table, name, entries, before) if key not in proposed.parts]
             loose += orphans
             found |= {key: entries[key].size for key in orphans}
     views = views_of_dead_lineages(lake, dead)
@@ -130,6 +135,25 @@ def gc(
         for table, name in dead:
             lake.drop_table(table, name)
     return Garbage(sorted(found), sum(found.values()), kept)
+
+
+@dataclass(frozen=True)
+class _Proposed:
+    """What the snapshot of a release that waits for approval names: it is made again from these parts."""
+
+    lineages: frozenset[str]
+    parts: frozenset[str]  # keys
+
+
+def _proposed(lake: Lake) -> _Proposed:
+    keys = [entry.key for entry in lake.store.list_objects(proposal.FOLDER)]
+    lineages, parts = set[str](), set[str]()
+    for stored in filter(None, map_threads(lake.get_json, keys)):
+        for entry in stored["snapshot"].get("inputs", ()):
+            folder = lake.folder(entry["table"], entry["fingerprint"], Shard.parse(entry["shard"]))
+            parts |= {folder + part["name"] for part in (*entry["parts"], *entry.get("rejects", ()))}
+            lineages |= {entry["fingerprint"]} - {None}
+    return _Proposed(frozenset(lineages), frozenset(parts))
 
 
 def _old_records(lake: Lake, days: int) -> dict[str, ObjectInfo]:

@@ -17,6 +17,7 @@ from hopchain_etl import schemas
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.errors import ReportedError
 from hopchain_etl.lake.lake import Lake, is_fingerprint
+from hopchain_etl.lake.lake_format import require_known_format
 from hopchain_etl.lake.object_store import MissingObjectError, StoreError
 from hopchain_etl.lake.shards import LakeError, Shard
 from hopchain_etl.release.git import RegistryError
@@ -98,6 +99,7 @@ def _noted(what: str, faults: list[str]) -> Iterator[None]:
 
 def planned(lake: Lake, photo: str, with_registry: bool) -> Plan:
     """Return what an erase of a photo removes: what is found now, and what an unfinished erase has found."""
+    require_known_format(lake)
     plan = find(lake, photo)
     for fingerprint in lake.fingerprints("queries"):
         for shard in set(lake.completed_shards("queries", fingerprint)) & set(map(Shard.parse, plan.shards)):

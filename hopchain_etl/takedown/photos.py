@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from hopchain_etl import schemas
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.lake_format import require_known_format
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.lake.shards import LakeError, Marker, Shard
 from hopchain_etl.stages.listing import seen_hash
@@ -182,6 +183,7 @@ class _Search:
 
 def withdraw(lake: Lake, photo: str, reason: str) -> list[str]:
     """Write the tombstone of a photo (image_id or uri); return the image_ids that all readers now exclude."""
+    require_known_format(lake)
     found = find(lake, photo)
     for image in sorted(found.images):
         lake.write_tombstone(image, reason=reason, blob_sha=found.blob(image))

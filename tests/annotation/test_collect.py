@@ -95,7 +95,7 @@ def test_the_same_votes_again_write_nothing_and_read_no_vote(lake: Lake) -> None
     before, gets = objects(lake), lake.store.calls["get"]
     assert run(lake) == []
     assert objects(lake) == before
-    assert lake.store.calls["get"] - gets <= 5  # the batch, its table and markers; there are six votes
+    assert lake.store.calls["get"] - gets <= 6  # the format, the batch, its table and markers; there are six votes
     vote(lake, A, 2, "3")
     run(lake)
     assert objects(lake) != before

@@ -73,7 +73,7 @@ def test_a_role_may_do_no_more_than_its_work(policy: str, may: set[str]) -> None
         places = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
         on_objects = any("Object" in one for one in statement["Action"]) or "GetObject" in statement["Action"]
         for place in places:
-            assert re.fullmatch(r"arn:aws:s3:::(PHOTOS|LAKE|REGISTRY)_BUCKET(/[a-z]+(/[a-z]+)?/\*)?", place), place
+            assert re.fullmatch(r"arn:aws:s3:::(PHOTOS|LAKE|REGISTRY)_BUCKET(/[a-z-]+(/[a-z]+)?/\*)?", place), place
             assert place.endswith("/*") == on_objects, "a bucket is listed, objects are read"
 
 
@@ -84,7 +84,8 @@ def test_there_is_a_case_for_each_policy() -> None:
 
 
 def test_the_desk_writes_only_what_people_say() -> None:
-    """Each folder that the desk's code names in a key that it writes, and no table."""
+    """Each folder that the desk's code names in a key that it writes, the lock of new batches, and no table."""
     (places,) = (one["Resource"] for one in POLICIES["annotation-desk"]["Statement"] if one["Sid"] == "WriteAnswers")
     folders = {place.split("/")[-2] for place in places}
-    assert folders == {"annotators", "batches", "gold", "practised", "reviews", "views", "votes"}
+    answers = {"annotators", "batches", "gold", "practised", "reviews", "views", "votes"}
+    assert folders == answers | {"locks", "migrated"}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hopchain_etl.demo.s3_folder import ServerInfo
+from hopchain_etl.release import git
 from hopchain_etl.release.git import RegistryError, working_clone
 from hopchain_etl.settings import Settings
 from support.s3 import S3Location
@@ -55,3 +56,17 @@ def test_dvc_has_the_keys_of_a_role_and_the_address_of_the_connection(
             repo.dvc("push", "--quiet")
             (key,) = (entry.key for entry in repo.store().list_objects())
             assert repo.store().get(key) == b"bytes"
+
+
+def test_a_password_in_the_url_of_the_registry_is_in_no_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(git, "_TELL_SECONDS", 0.001)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    registry = {"git_url": "http://bot:S3cretToken@127.0.0.1:9/x.git", "remote": {"uri": "s3://bucket/dvc"}}
+    settings = Settings.model_validate({"lake": {"uri": "s3://bucket/lake"}, "registry": registry})
+    with caplog.at_level("INFO"), pytest.raises(RegistryError) as told, working_clone(settings):
+        pass
+    assert "http://127.0.0.1:9/x.git" in str(told.value)
+    assert "has been running" in caplog.text
+    assert "S3cretToken" not in str(told.value) + caplog.text

@@ -44,8 +44,12 @@ def test_what_is_shown_is_pushed_even_if_the_lake_has_more_by_then(world: World)
     assert "100.0 % of the answers are the released one (of 4 rows)" in shown.summary
 
     drawn_lake.fill(world.lake, range(10, 12), intake="second")
-    result = publish(settings, proposal=proposal.load(world.lake, shown.name))
+    result = publish(settings, proposal=proposal.load(world.lake, shown.name), run="manual__1-00")
     assert (result.tag, result.rows) == (version["tag"], 6)
+    refs = world.refs()
+    again = publish(settings, proposal=proposal.load(world.lake, shown.name), run="manual__1-00")
+    assert again.releases == result.releases, "the task was killed before it could say that it had published"
+    assert world.refs() == refs
     assert (publish(settings).version, publish(settings).changed) == ("0.2.0", False)
 
 

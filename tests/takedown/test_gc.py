@@ -152,3 +152,17 @@ def test_records_of_old_runs_go_if_that_is_asked_for_but_for_the_newest(
     assert gc(lake, {}).keys == [], "nothing goes that nobody asked for"
     gc(lake, {}, dry_run=False, record_days=30)
     assert {entry.key for entry in lake.store.list_objects()} == set(stays)
+
+
+def test_what_a_proposed_release_names_stays_until_somebody_has_decided(lake: Lake) -> None:
+    prints, _ = drawn_lake.fill(lake, range(1))
+    folder = lake.folder("images", None, FIRST)
+    replaced = lake.write_part(folder, "part-00009", schemas.IMAGES.empty_table())
+    entry = {"table": "images", "fingerprint": None, "shard": str(FIRST), "parts": [vars(replaced)]}
+    others = [
+        {"table": table, "fingerprint": name, "shard": str(FIRST), "parts": []} for table, name in vars(prints).items()
+    ]
+    lake.put_json("proposals/monday.json", {"snapshot": {"inputs": [entry, *others]}})
+    assert gc(lake, {}, grace_seconds=-60).keys == []
+    lake.store.delete(["proposals/monday.json"])
+    assert folder + replaced.name in gc(lake, {}, grace_seconds=-60).keys
