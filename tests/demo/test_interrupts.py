@@ -34,8 +34,8 @@ from pathlib import Path
 from hopchain_etl.demo import demo, local_airflow
 demo.FOLDER = Path(sys.argv[2])
 demo._GRACE_SECONDS = 0.5
-demo.up_stores = lambda folder: None
-demo.up_airflow = lambda folder, server: local_airflow.start(folder / "airflow", {})
+demo.up_stores = lambda folder, port=None: None
+demo.up_airflow = lambda folder, server, port=None: local_airflow.start(folder / "airflow", {})
 demo.write_samples = lambda *arguments, **options: time.sleep(600)
 local_airflow._AIRFLOW = (sys.executable, sys.argv[3])
 local_airflow._set_up = lambda home, env: None
