@@ -79,8 +79,9 @@ up: .venv/ready ## leave S3 and the Airflow UI running; prints URL, users and pa
 down: ## stop what up started, and keep its files
 	@test ! -x $(BIN)/python || $(BIN)/python -m hopchain_etl.demo down
 
-test: .venv/ready ## all tests, in two workers, file by file
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+# More workers than cores: a good part of their time they wait for servers and for the processes that they start.
+test: .venv/ready ## all tests, in three workers, file by file
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 explore: .venv/ready ## the property tests on new random examples
 	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -n 2 --dist load -m hypothesis
