@@ -63,8 +63,9 @@ def test_more_mapped_tasks_than_airflow_allows_are_warned_of(tmp_path: Path, mon
 def test_only_a_database_without_tables_is_to_be_migrated(
     tmp_path: Path, more: dict[str, str], state: str, detail: str, remedy: str
 ) -> None:
-    ask = "from hopchain_etl.doctor.places import pools; print('FOUND', json.dumps([vars(one) for one in pools()]))"
-    command = [sys.executable, "-c", f"import json; {ask}"]
+    ask = "print('FOUND', json.dumps([vars(one) for one in places.pools(Settings())]))"
+    imports = "import json; from hopchain_etl.doctor import places; from hopchain_etl.settings import Settings"
+    command = [sys.executable, "-c", f"{imports}; {ask}"]
     done = subprocess.run(command, env=airflow_env(tmp_path) | more, check=True, capture_output=True, text=True)
     (found,) = json.loads(done.stdout.partition("FOUND ")[2])
     assert found["state"] == state

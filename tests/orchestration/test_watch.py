@@ -16,7 +16,6 @@ from hopchain_etl.settings import OrchestrateSettings
 from support import drawn_lake
 
 SETTINGS = OrchestrateSettings(notice_rejected_share=0.5, notice_quiet_days=3, notice_starving_hours=2)
-NOW = datetime.now(UTC)
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def lake(bucket: Any) -> Lake:
 
 def at(lake: Lake, monkeypatch: pytest.MonkeyPatch, **later: float) -> None:
     """Let the store's clock be so much later than now."""
-    when = (NOW + timedelta(**later)).timestamp()
+    when = (datetime.now(UTC) + timedelta(**later)).timestamp()
     monkeypatch.setattr(lake.store, "now", lambda: when)
 
 
