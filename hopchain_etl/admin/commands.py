@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from hopchain_etl.doctor import examine
 from hopchain_etl.errors import ReportedError
-from hopchain_etl.lake.lake import Lake, LakeError
+from hopchain_etl.lake.lake import LakeError
 from hopchain_etl.orchestration.tasks import JSON, DagRun, Params, fail_without_retry, run_key
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import as_json, funnel, rejects_of
@@ -17,7 +17,7 @@ from hopchain_etl.reporting.report import write_report
 from hopchain_etl.settings import Settings
 from hopchain_etl.takedown import everywhere
 from hopchain_etl.takedown.documents import REPORTS
-from hopchain_etl.takedown.gc import gc, lineages_in_use
+from hopchain_etl.takedown.gc import gc_by_settings
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +77,7 @@ def _report(settings: Settings, params: Params, dag_run: DagRun) -> JSON:
 
 
 def _gc(settings: Settings, params: Params, dag_run: DagRun) -> JSON:
-    lake, grace = Lake(settings.lake), params["grace_hours"] * 3600
-    days = settings.retention.record_days
-    found = gc(lake, lineages_in_use(settings), dry_run=not params["yes"], grace_seconds=grace, record_days=days)
+    found = gc_by_settings(settings, dry_run=not params["yes"], grace_seconds=params["grace_hours"] * 3600)
     what = "deleted" if params["yes"] else "would delete"
     for key in found.keys[:_SHOWN]:
         log.info("%s %s", what, key)

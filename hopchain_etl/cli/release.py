@@ -233,17 +233,10 @@ def gc(
     a batch, answers of people or the record of a run names. Photos, human answers and cached model answers are never
     deleted.
     """
-    from hopchain_etl.lake.lake import Lake
     from hopchain_etl.settings import Settings
-    from hopchain_etl.takedown.gc import gc, lineages_in_use
+    from hopchain_etl.takedown.gc import gc_by_settings
 
-    settings = Settings()
-    found = gc(
-        *(Lake(settings.lake), lineages_in_use(settings)),
-        dry_run=not yes,
-        grace_seconds=grace_hours * 3600,
-        record_days=settings.retention.record_days,
-    )
+    found = gc_by_settings(Settings(), dry_run=not yes, grace_seconds=grace_hours * 3600)
     told = {"deleted" if yes else "would delete": len(found.keys), "bytes": found.size}
     if as_json:
         _report({**told, "keys": found.keys, "kept": found.kept}, as_json)

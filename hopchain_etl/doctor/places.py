@@ -19,6 +19,7 @@ from hopchain_etl.lake.object_store import ObjectStore, StoreError
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.orchestration import dag_config
 from hopchain_etl.release.decontaminate import benchmark_files
+from hopchain_etl.release.git import without_password
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages.resources import RESOURCES
 from hopchain_etl.takedown.photos import unfinished
@@ -138,7 +139,7 @@ def registry(settings: Settings) -> Iterator[Finding]:
         return
     env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", **ENGLISH}
     command = ["git", "ls-remote", "--", url]
-    url = _without_password(url)
+    url = without_password(url)
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, env=env, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -147,7 +148,7 @@ def registry(settings: Settings) -> Iterator[Finding]:
     if foreign := foreign_repository(done.stderr):
         yield Finding("git registry", "missing", foreign.detail, foreign.remedy)
     elif done.returncode:
-        message = _without_password((done.stderr.strip().splitlines() or ["no message"])[-1])
+        message = without_password((done.stderr.strip().splitlines() or ["no message"])[-1])
         yield Finding(
             "git registry", "missing", f"{url}: {message}", "create it with `git init --bare`, or grant access to it"
         )
@@ -224,10 +225,6 @@ def _no_answer(errors: str) -> Finding:
     if _NO_TABLES.search(errors):
         return Finding("Airflow", "missing", "its database has no tables", "airflow db migrate")
     said = [line for line in errors.splitlines() if _ERROR.match(line)] or ["no message"]
-    detail = f"pools were not checked: its database does not answer here ({_without_password(said[-1])[:200]})"
+    detail = f"pools were not checked: its database does not answer here ({without_password(said[-1])[:200]})"
     remedy = "run hopchain doctor where the scheduler runs, or correct AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
     return Finding("Airflow", "missing", detail, remedy)
-
-
-def _without_password(text: str) -> str:
-    return re.sub(r"//[^/@\s]*@", "//", text)

@@ -133,9 +133,8 @@ def max_mapped(settings: Settings) -> int:
     Where a stage launches its own model, few tasks take many shards each: loading weights takes minutes.
     """
     most = min(settings.orchestrate.max_mapped, airflow_max_mapped())
-    return (
-        min(most, settings.placement.launches) if any(_launched(name, settings) for name in stages(settings)) else most
-    )
+    launches = any(_launched(name, settings) for name in stages(settings))
+    return min(most, settings.placement.launches) if launches else most
 
 
 def airflow_max_mapped() -> int:

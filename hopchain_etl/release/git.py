@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 REMOTE = "storage"
 _TELL_SECONDS = 30.0
-_SECRETS = (*("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"),)
+_SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 _PLAIN_GIT = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", "-c", "core.autocrlf=false",
               "-c", "core.hooksPath=.git/no-hooks")  # fmt: skip
 
@@ -177,7 +177,7 @@ class GitRepo:
 
     def _run(self, command: list[str], env: Mapping[str, str]) -> str:
         name = " ".join([Path(command[0]).name, *(part for part in command[1:] if part not in _PLAIN_GIT)])
-        name = _without_secrets(name, {})  # the URL of a repository may hold a password
+        name = without_password(name)
         code, stdout, stderr = _waited_for(name, command, self.path, env)
         if code:
             output = _without_secrets((stderr + stdout).strip(), env)
@@ -256,4 +256,9 @@ def _without_secrets(text: str, env: Mapping[str, str]) -> str:
     for name in _SECRETS:
         if len(env.get(name, "")) >= 8:
             text = text.replace(env[name], "***")
+    return without_password(text)
+
+
+def without_password(text: str) -> str:
+    """Return a text without user and password in its URLs."""
     return re.sub(r"//[^/@\s]*@", "//", text)

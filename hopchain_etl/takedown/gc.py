@@ -91,6 +91,12 @@ def _with_stages_above(lake: Lake, lineage: str) -> list[str]:
         return [lineage]
 
 
+def gc_by_settings(settings: Settings, *, dry_run: bool, grace_seconds: float) -> Garbage:
+    """Return what ``gc`` does for the lake of the settings, with what they and the registry name kept."""
+    keep, days = lineages_in_use(settings), settings.retention.record_days
+    return gc(Lake(settings.lake), keep, dry_run=dry_run, grace_seconds=grace_seconds, record_days=days)
+
+
 def gc(
     lake: Lake,
     keep: Mapping[str, str],
