@@ -234,7 +234,7 @@ class Walk:
         if m := re.fullmatch(rf"{IT} (?:is|looks) (?P<not>not )?(?:mainly|mostly) {COLOUR}", condition, re.I):
             return is_coloured(self.here(), m["colour"]) != bool(m["not"])
         number = rf"(?:this number|that number|it|its value) is (?P<than>[a-z]+) than (?P<const>{CONST})"
-        printed = rf"the value printed (?:at|in) it is (?P<than>[a-z]+) than (?P<const>{CONST})"
+        printed = rf"(?:the value printed (?:at|in) it|its printed value) is (?P<than>[a-z]+) than (?P<const>{CONST})"
         letters = rf"(?:this word|that word|it) has (?P<than>[a-z]+) than (?P<const>{CONST}) letters"
         if m := re.fullmatch(
             rf"the word beside it has (?P<than>[a-z]+) than (?P<const>{CONST}) letters", condition, re.I
@@ -269,7 +269,7 @@ class Walk:
         if re.fullmatch(r"(?:this|that|the) number|(?:its|the) value(?: of (?:this|that) number)?|it", phrase, re.I):
             self.spoken_of("number")
             return self.value()
-        if re.fullmatch(r"the value (?:that is )?printed (?:at|in) it", phrase, re.I):
+        if re.fullmatch(r"the value (?:that is )?printed (?:at|in) it|its printed value", phrase, re.I):
             return self.value()
         if re.fullmatch(
             r"(?:the number of|count the) letters of the word beside it|how many letters the word beside it has",
