@@ -10,6 +10,7 @@ import logging
 import re
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -26,7 +27,7 @@ from hopchain_etl.annotation.unasked import unassigned_queries
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import TokenCeilingError
 from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake, key_part
-from hopchain_etl.orchestration import dag_config, notices, remote_python, watch
+from hopchain_etl.orchestration import dag_config, notices, remote_python, reports, telemetry, watch
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.shard_errors import ShardsRejectedError
 from hopchain_etl.quality import validator
@@ -130,8 +131,11 @@ def stoppable() -> Iterator[threading.Event]:
 
 def ingest(params: Params, run: DagRun) -> JSON:
     """Ingest new photos from the source; return IngestResult with the completed shards and the bad ones as ids."""
+    began = time.time()
     with fail_without_retry(ValueError), stoppable() as stop, LoggedProgress(task_log().info) as progress:
-        result = Build(settings_for(params)).ingest(intake_name(run), progress=progress, stop=stop)
+        build = Build(settings_for(params))
+        result = build.ingest(intake_name(run), progress=progress, stop=stop)
+    reports.report_stage(build, reports.INGEST, result.shards, began)
     bad = {shard: message.partition("\n")[0] for shard, message in result.bad.items()}
     return {**asdict(result), "shards": [str(shard) for shard in result.shards], "bad": bad}
 
@@ -164,11 +168,12 @@ def run_stage(name: str, group: Sequence[str], params: Params) -> None:
     python = settings.placement.gpu_python if dag_config.resources_for(name, settings).gpus else None
     with fail_without_retry(ValueError, ShardsRejectedError, TokenCeilingError), stoppable() as stop:
         shards = [Shard.parse(shard) for shard in group]
-        if python:
-            ran = remote_python.run(python, name, group, settings, stop, retry_quarantined=build.retry_quarantined)
-        else:
-            with LoggedProgress(task_log().info) as progress:
-                ran = bool(build.run_each(name, shards, progress=progress, stop=stop))
+        with reports.of_stage(build, name, shards):
+            if python:
+                ran = remote_python.run(python, name, group, settings, stop, retry_quarantined=build.retry_quarantined)
+            else:
+                with LoggedProgress(telemetry.with_requests(name, task_log().info)) as progress:
+                    ran = bool(build.run_each(name, shards, progress=progress, stop=stop))
     if not ran:
         skip("no shard of this group has passed the stage above")
 
@@ -287,6 +292,7 @@ def collect() -> list[JSON]:
     final = collecting.collect(lake, validator.make_validator(settings.quality))
     for notice in watch.starving(lake, settings.orchestrate):
         notices.tell(settings.orchestrate, notice)
+    telemetry.send_open_questions(lake)
     return [asdict(progress) for progress in final]
 
 
