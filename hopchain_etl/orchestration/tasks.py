@@ -145,6 +145,7 @@ def plan(params: Params) -> list[list[str]]:
     with fail_without_retry(ValueError):
         build = build_for(params)
         shards = [str(shard) for shard in build.plan(params["intakes"])]
+        reports.report_plan(build)
         return in_groups(shards, dag_config.max_mapped(build.settings))
 
 
@@ -188,7 +189,9 @@ def quality_gate(params: Params, run: DagRun, ingested: JSON, groups: Groups) ->
         stage = step.stage
         made = (stage.table, step.fingerprint)
         entries += [validator.GateEntry(*made, shard, tuple(stage.sources)) for shard in planned]
-    return asdict(validator.gate(build.lake, entries, run_key(run)))
+    result = asdict(validator.gate(build.lake, entries, run_key(run)))
+    reports.report_gate(build, result)
+    return result
 
 
 def publish_batch(params: Params, run: DagRun, gate: JSON) -> JSON:
@@ -205,11 +208,17 @@ def publish_batch(params: Params, run: DagRun, gate: JSON) -> JSON:
         excluded = excluded_queries(build).without_shards(unhealthy)
         new = unassigned_queries(build.lake, build.lineage, excluded, besides=name)
         if not new:
-            return {"id": None, "queries": 0, "held_back": excluded.reasons()}
+            return _published(build, None, (), excluded.reasons())
         query_ids = tuple(dict.fromkeys(query for found in new.values() for query in found))
         policy = batches.policy_of(build.settings.desk)
         batch = create(Batch(name, run.run_id, query_ids, policy, lineage=build.lineage, shards=tuple(map(str, new))))
-    return {"id": batch.id, "queries": len(batch.query_ids), "held_back": excluded.reasons()}
+    return _published(build, batch.id, batch.query_ids, excluded.reasons())
+
+
+def _published(build: Build, name: str | None, query_ids: Sequence[str], held_back: JSON) -> JSON:
+    published = {"id": name, "queries": len(query_ids), "held_back": held_back}
+    reports.report_batch(build, published)
+    return published
 
 
 def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate: JSON, batch: JSON) -> JSON:
@@ -232,7 +241,8 @@ def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate
         "gate": gate,
         "batch": batch,
     }
-    build.lake.put_json(f"runs/{run_key(run)}.json", document)
+    build.lake.put_json(key := f"runs/{run_key(run)}.json", document)
+    reports.report_record(build, key, counts)
     orchestrate = build.settings.orchestrate
     for notice in (*watch.rejects(orchestrate, by_stage), *watch.quiet(build.lake, orchestrate, ingested["ok"])):
         notices.tell(orchestrate, notice)
@@ -293,7 +303,9 @@ def collect() -> list[JSON]:
     for notice in watch.starving(lake, settings.orchestrate):
         notices.tell(settings.orchestrate, notice)
     telemetry.send_open_questions(lake)
-    return [asdict(progress) for progress in final]
+    told = [asdict(progress) for progress in final]
+    reports.report_collect(lake, told)
+    return told
 
 
 def announce_answers(final: Sequence[JSON]) -> JSON:
@@ -331,11 +343,13 @@ def propose(params: Params, run: DagRun) -> JSON:
     from hopchain_etl.release import proposal
 
     with fail_without_retry(ValueError, validator.QualityError):
-        made = proposal.propose(settings_for(params), run_key(run), force=bool(params.get("force")))
+        settings = settings_for(params)
+        made = proposal.propose(settings, run_key(run), force=bool(params.get("force")))
     if isinstance(made, str):
         skip(f"no new version: {made}")
     assert isinstance(made, proposal.Proposal)
     page = f"[Card, changes and examples]({_DESK}/proposals/{made.name})"
+    reports.report_release(settings, made.versions)
     return {"id": made.name, "tags": [one["tag"] for one in made.versions], "summary": f"{made.summary}\n{page}\n"}
 
 
@@ -355,6 +369,7 @@ def release(params: Params, proposed: JSON | None, run: DagRun) -> JSON:
     versions = [
         {**asdict(version), "tag": version.tag, "changes": version.changes.counts} for version in result.releases
     ]
+    reports.report_release(settings, versions)
     facts = {name: getattr(result, name) for name in ("changed", "tag", "version", "rows", "pushed_bytes", "note")}
     return {**facts, "releases": versions, "new_parts": len(result.new_parts)}
 

@@ -131,7 +131,7 @@ def running(home: Path, s3_server: ServerInfo, **more: str) -> Iterator[Airflow]
         finally:
             assert process.stdin is not None
             process.stdin.close()
-            process.wait(timeout=30)
+            process.wait(timeout=300)  # the lineage provider ends its own processes first
             client.delete_bucket(Bucket=bucket)
 
 
