@@ -13,7 +13,8 @@ from hopchain_etl.evaluation.questions import Choice, Questions
 from hopchain_etl.evaluation.run import ask, solver_of
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.orchestration import reports
-from hopchain_etl.orchestration.tasks import JSON, Params, fail_without_retry, settings_for, skip, stoppable
+from hopchain_etl.orchestration.run_params import JSON, Params, settings_for
+from hopchain_etl.orchestration.tasks import fail_without_retry, skip, stoppable
 from hopchain_etl.release.pulled import pulled
 from hopchain_etl.settings import Settings
 

@@ -28,35 +28,19 @@ from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import TokenCeilingError
 from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake, key_part
 from hopchain_etl.orchestration import dag_config, notices, remote_python, reports, telemetry, watch
+from hopchain_etl.orchestration.run_params import JSON, Params, build_for, settings_for
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.shard_errors import ShardsRejectedError
+from hopchain_etl.pipeline.statistics import build_statistics
 from hopchain_etl.quality import validator
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages.logged_progress import LoggedProgress
 
 log = logging.getLogger(__name__)
 
-JSON = dict[str, Any]
 Groups = Sequence[Sequence[str]]  # ids of shards: each group is one mapped task of a stage
-Params = Mapping[str, Any]
 
 _DESK = "/hopchain"  # where the plugin mounts the pages
-
-_PARAM_SETTINGS = {  # the setting that a param overrides; other params override nothing
-    "source_uri": ("source", "uri"),
-    "image_limit": ("ingest", "limit"),
-    "shard_size": ("ingest", "shard_size"),
-    "token_ceiling": ("engines", "token_ceiling"),
-    "targets": ("release", "targets"),
-    "policy": ("release", "policy"),
-    "approval": ("release", "approval"),
-    "model": ("evaluate", "model", "model"),
-    "revision": ("evaluate", "model", "revision"),
-    "split": ("evaluate", "split"),
-    "variants": ("evaluate", "variants"),
-    "samples": ("evaluate", "samples"),
-    "blind_samples": ("evaluate", "blind_samples"),
-}
 
 
 class DagRun(Protocol):
@@ -65,25 +49,6 @@ class DagRun(Protocol):
     run_id: str
     logical_date: datetime | None
     run_after: datetime
-
-
-def settings_for(params: Params) -> Settings:
-    """Return the current settings overridden by a run's params; raise ValueError for an invalid value."""
-    settings = Settings()
-    changes: dict[str, JSON] = {}
-    for name in params.keys() & _PARAM_SETTINGS.keys():
-        section, *inner, key = _PARAM_SETTINGS[name]
-        values = changes.setdefault(section, getattr(settings, section).model_dump())
-        for one in inner:
-            values = values[one]
-        values[key] = params[name]
-    changed = {name: type(getattr(settings, name)).model_validate(values) for name, values in changes.items()}
-    return settings.model_copy(update=changed)
-
-
-def build_for(params: Params) -> Build:
-    """Return the build of a run's params; raises what ``settings_for`` does."""
-    return Build(settings_for(params), retry_quarantined=bool(params.get("retry_quarantined")))
 
 
 def intake_name(run: DagRun) -> str:
@@ -228,6 +193,7 @@ def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate
     steps = build.steps.items()
     by_stage = {name: _markers(build.lake, step.stage.table, step.fingerprint, planned) for name, step in steps}
     counts = _counts(build, planned, ingested, by_stage)
+    statistics = build_statistics(build, run_key(run), planned, by_stage)
     document = {
         "run_id": run.run_id,
         "dag": "hopchain_build",
@@ -238,6 +204,7 @@ def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate
         "shards": [str(shard) for shard in planned],
         "fingerprints": {name: step.fingerprint for name, step in build.steps.items()},
         "counts": counts,
+        "statistics": statistics.to_json(),
         "gate": gate,
         "batch": batch,
     }
@@ -246,29 +213,40 @@ def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate
     orchestrate = build.settings.orchestrate
     for notice in (*watch.rejects(orchestrate, by_stage), *watch.quiet(build.lake, orchestrate, ingested["ok"])):
         notices.tell(orchestrate, notice)
-    return {**counts, "batch": batch["id"], "unhealthy": len(gate["unhealthy"])}
+    drift = watch.drift(build, statistics) if planned else ""
+    return {**counts, "batch": batch["id"], "unhealthy": len(gate["unhealthy"]), "drift": drift}
 
 
 def announce_queries(counts: JSON) -> JSON:
     """Return the payload of the asset event of a run; skip the task if the run built nothing."""
     if not counts["shards"]:
         skip("no shard was processed; the queries have not changed")
-    return counts
+    return {name: count for name, count in counts.items() if name != "drift"}
 
 
-def judge_run(params: Params, gate: JSON) -> None:
-    """Fail the run if the gate found unhealthy shards, or only warn (``quality.gate``); all others are published."""
-    message: str = gate["message"]
-    if not message:
-        return
+def judge_run(params: Params, gate: JSON, counts: JSON) -> None:
+    """Fail the run, or only warn, if the gate found unhealthy shards (``quality.gate``) or its figures drift.
+
+    All else is published by then. The settings are ``quality.gate`` and ``quality.drift``.
+    """
     settings = settings_for(params)
-    if settings.quality.gate == "warn":
-        log.warning(message)
-        title = f"{len(gate['unhealthy'])} shards did not pass the quality gate"
-        notices.tell(settings.orchestrate, notices.Notice("gate", title, message, {"shards": gate["unhealthy"]}))
-        return
-    with fail_without_retry(validator.QualityError):
-        raise validator.QualityError(message)
+    unhealthy = notices.Notice(
+        "gate",
+        f"{len(gate['unhealthy'])} shards did not pass the quality gate",
+        gate["message"],
+        {"shards": gate["unhealthy"]},
+    )
+    drifted = notices.Notice("drift", "the figures of a build are not the usual ones", counts["drift"])
+    found = [
+        (one, how) for one, how in ((unhealthy, settings.quality.gate), (drifted, settings.quality.drift)) if one.text
+    ]
+    for notice, how in found:
+        if how == "warn":
+            log.warning(notice.text)
+            notices.tell(settings.orchestrate, notice)
+    if against := [notice.text for notice, how in found if how == "fail"]:
+        with fail_without_retry(validator.QualityError):
+            raise validator.QualityError("\n".join(against))
 
 
 def _markers(lake: Lake, table: str, fingerprint: str | None, planned: Sequence[Shard]) -> list[Marker]:
