@@ -254,6 +254,12 @@ def decide(given: Iterable[Vote | Row], rule: ConsensusRule) -> ConsensusOutcome
     return tally_votes(((row["annotator"], parse_answer(row["answer"])) for row in rows), rule)
 
 
+def is_open(query: str, cast: Sequence[Vote], rule: ConsensusRule, full_share: float) -> bool:
+    """Return whether a query still needs answers: it is not decided, or of the full sample and a seat is free."""
+    waits = in_full_sample(query, full_share) and len({vote.annotator for vote in cast}) < rule.seats
+    return waits or decide(cast, rule).decision is Decision.OPEN
+
+
 def _progress(
     batch: Batch, given: Mapping[str, Sequence[Vote]], inputs: str, withdrawn: Mapping[str, str], *, closed: bool
 ) -> BatchProgress:
@@ -262,8 +268,7 @@ def _progress(
     for query, cast in given.items():
         if query in withdrawn:
             continue
-        waits = in_full_sample(query, share) and len({vote.annotator for vote in cast}) < rule.seats
-        tally[Decision.OPEN if waits else decide(cast, rule).decision] += 1
+        tally[Decision.OPEN if is_open(query, cast, rule, share) else decide(cast, rule).decision] += 1
     counts = tally[Decision.KEPT], tally[Decision.DROPPED], tally[Decision.OPEN]
     photos = tuple(sorted({hash_of_photo(withdrawn[query]) for query in given if query in withdrawn}))
     gone = len(given) - tally.total()
