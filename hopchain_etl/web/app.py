@@ -24,6 +24,7 @@ from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.lake.migrate_votes import MigrationNeededError
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.settings import Settings
+from hopchain_etl.templating import render
 from hopchain_etl.web import lead_api, practice, proposals, reviews
 from hopchain_etl.web.access import Person, access_dependencies, airflow_user
 from hopchain_etl.web.browser.routes import router as browser
@@ -247,8 +248,11 @@ def picture(data: bytes, headers: dict[str, str]) -> Response:
 # --- errors ---
 
 
-def _desk_error(_: Request, error: Exception) -> Response:
+def _desk_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DeskError)
+    if "text/html" in request.headers.get("accept", "") and error.status in (401, 403):  # a person opened a page
+        html = render("web", "refused.html.j2", status=error.status, message=str(error))
+        return Response(html, error.status, media_type="text/html; charset=utf-8")
     return JSONResponse({"error": error.code, "message": str(error)}, error.status)
 
 

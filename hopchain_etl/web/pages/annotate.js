@@ -364,7 +364,7 @@ function showPractice() {
   const { tasks, at } = practice;
   practice.answered = false;
   byId("mode").hidden = false;
-  byId("progress").hidden = true; // it counts answers, and these are none
+  byId("progress").hidden = byId("unskip").hidden = true; // it counts answers, and these are none
   byId("mode").textContent = `Practice ${at + 1} of ${tasks.length}: these answers are not counted`;
   byId("others").hidden = true;
   byId("send").firstChild.textContent = "Check ";
