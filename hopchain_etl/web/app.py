@@ -69,7 +69,7 @@ class QueryBody(Body):
 
 
 class UndoBody(QueryBody):
-    """``answer_id``: the answer that the page means to undo; ``skipped``: it means a skip. Neither: whatever is there."""
+    """``answer_id``: the answer that the page means; ``skipped``: it means a skip. Neither: whatever is there."""
 
     answer_id: Annotated[UUID | None, Field(strict=False)] = None
     skipped: bool = False

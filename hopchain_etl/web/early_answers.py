@@ -1,4 +1,4 @@
-"""EarlyAnswers: holds an answer to the approval of a release back for its first seconds, so that Airflow does not lose it.
+"""EarlyAnswers: holds early answers to the approval of a release back, so that Airflow does not lose them.
 
 In Airflow 3.3 the task writes its question, parks (``awaiting_input``), and its process ends. An answer between parking
 and the moment when the scheduler hears of that end makes the scheduler take the resumed task for one that was killed:

@@ -13,7 +13,6 @@ from hopchain_etl.hops.consensus import parse_answer
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.web.errors import Invalid, NotFound
 
-
 PRACTISED = "practised/"
 
 

@@ -352,7 +352,7 @@ async function start() {
   for (const [id, act] of Object.entries(clicks)) byId(id).addEventListener("click", act);
   setInterval(() => { if (!document.hidden && !document.querySelector("dialog[open]")) trying(refresh); }, FRESH);
   await refresh();
-  const first = batches.find((one) => one.state !== "broken");
+  const first = batches.find((one) => one.state === "open") ?? batches.find((one) => one.state !== "broken");
   if (first) await choose(first.id);
 }
 
