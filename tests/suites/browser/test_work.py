@@ -49,6 +49,7 @@ def photo(page: Page, besides: str | None = None) -> str:
     """Return the address of the photo that is shown, once it is another one than ``besides``."""
     other = f':not([src="{besides}"])' if besides else ""
     expect(page.locator(f"{QUESTION}{other}")).to_be_visible()
+    expect(page.locator("body")).not_to_have_attribute("aria-busy", "true")
     return page.locator("#photo").get_attribute("src") or ""
 
 
@@ -135,7 +136,7 @@ def test_on_a_phone_photo_and_question_are_in_sight_for_every_question(site: Sit
 def test_at_200_percent_the_photo_is_usefully_high(site: Site) -> None:
     with site.visit("cleo", **ZOOMED) as page:
         source = opened(page)
-        in_sight(page, 400, 240)
+        in_sight(page, 400, 220)
         page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
         page.keyboard.press("Escape")
         page.keyboard.press("s")
