@@ -9,6 +9,9 @@ HARNESSES := .venv-harnesses/bin
 CLUSTER := .venv-cluster/bin
 DEPLOY := .venv-deploy/bin
 
+# Tests and the demo start hundreds of processes. Without compiled modules each compiles its imports again, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## list all targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 

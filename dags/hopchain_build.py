@@ -3,7 +3,8 @@
 `ingest` reads new photos from the source bucket. `plan` finds the shards to process: new ones, unfinished ones and
 those with failed rows; each runs through all stages. The quality gate checks everything that was written, new questions
 of the shards that pass become one annotation batch, and `runs/<run_id>.json` in the lake records the run. `judge_run`
-fails the run at last if a shard did not pass (or warns: `HOPCHAIN_QUALITY__GATE`). No task waits for people.
+fails the run at last if a shard did not pass (or warns: `HOPCHAIN_QUALITY__GATE`), and warns of figures that are far
+from the usual (or fails: `HOPCHAIN_QUALITY__DRIFT`). No task waits for people.
 
 Run it again at any time: complete shards are skipped, and if there is no work, no batch and no event are created.
 - Tasks that ask a model use the pool `vlm`, those that compute on a GPU the pool `gpu`. Create what the engines need
@@ -105,15 +106,15 @@ def hopchain_build() -> None:
         outlet_events[QUERIES].extra = tasks().announce_queries(counts)
 
     @task(trigger_rule=TriggerRule.NONE_FAILED)
-    def judge_run(gate: JSON, params: JSON = None) -> None:
-        """Fail the run, or only warn, if the quality gate named a shard."""
-        tasks().judge_run(params, gate)
+    def judge_run(gate: JSON, counts: JSON, params: JSON = None) -> None:
+        """Fail the run, or only warn, if the quality gate named a shard or the build's figures are unusual."""
+        tasks().judge_run(params, gate, counts)
 
     ingested, planned = ingest(), plan()
     gate = quality_gate(ingested, planned)
     ingested >> planned
     shards.expand(group=planned) >> shards_done() >> gate
-    announce(record_run(ingested, planned, gate, publish_batch(gate))) >> judge_run(gate)
+    announce(counts := record_run(ingested, planned, gate, publish_batch(gate))) >> judge_run(gate, counts)
 
 
 hopchain_build()

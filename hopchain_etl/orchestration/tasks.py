@@ -29,6 +29,7 @@ from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake, key_part
 from hopchain_etl.orchestration import dag_config, notices, remote_python, watch
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.shard_errors import ShardsRejectedError
+from hopchain_etl.pipeline.statistics import build_statistics
 from hopchain_etl.quality import validator
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages.logged_progress import LoggedProgress
@@ -214,6 +215,7 @@ def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate
     steps = build.steps.items()
     by_stage = {name: _markers(build.lake, step.stage.table, step.fingerprint, planned) for name, step in steps}
     counts = _counts(build, planned, ingested, by_stage)
+    statistics = build_statistics(build, run_key(run), planned, by_stage)
     document = {
         "run_id": run.run_id,
         "dag": "hopchain_build",
@@ -224,6 +226,7 @@ def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate
         "shards": [str(shard) for shard in planned],
         "fingerprints": {name: step.fingerprint for name, step in build.steps.items()},
         "counts": counts,
+        "statistics": statistics.to_json(),
         "gate": gate,
         "batch": batch,
     }
@@ -231,29 +234,40 @@ def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate
     orchestrate = build.settings.orchestrate
     for notice in (*watch.rejects(orchestrate, by_stage), *watch.quiet(build.lake, orchestrate, ingested["ok"])):
         notices.tell(orchestrate, notice)
-    return {**counts, "batch": batch["id"], "unhealthy": len(gate["unhealthy"])}
+    drift = watch.drift(build, statistics) if planned else ""
+    return {**counts, "batch": batch["id"], "unhealthy": len(gate["unhealthy"]), "drift": drift}
 
 
 def announce_queries(counts: JSON) -> JSON:
     """Return the payload of the asset event of a run; skip the task if the run built nothing."""
     if not counts["shards"]:
         skip("no shard was processed; the queries have not changed")
-    return counts
+    return {name: count for name, count in counts.items() if name != "drift"}
 
 
-def judge_run(params: Params, gate: JSON) -> None:
-    """Fail the run if the gate found unhealthy shards, or only warn (``quality.gate``); all others are published."""
-    message: str = gate["message"]
-    if not message:
-        return
+def judge_run(params: Params, gate: JSON, counts: JSON) -> None:
+    """Fail the run, or only warn, if the gate found unhealthy shards (``quality.gate``) or its figures drift.
+
+    All else is published by then. The settings are ``quality.gate`` and ``quality.drift``.
+    """
     settings = settings_for(params)
-    if settings.quality.gate == "warn":
-        log.warning(message)
-        title = f"{len(gate['unhealthy'])} shards did not pass the quality gate"
-        notices.tell(settings.orchestrate, notices.Notice("gate", title, message, {"shards": gate["unhealthy"]}))
-        return
-    with fail_without_retry(validator.QualityError):
-        raise validator.QualityError(message)
+    unhealthy = notices.Notice(
+        "gate",
+        f"{len(gate['unhealthy'])} shards did not pass the quality gate",
+        gate["message"],
+        {"shards": gate["unhealthy"]},
+    )
+    drifted = notices.Notice("drift", "the figures of a build are not the usual ones", counts["drift"])
+    found = [
+        (one, how) for one, how in ((unhealthy, settings.quality.gate), (drifted, settings.quality.drift)) if one.text
+    ]
+    for notice, how in found:
+        if how == "warn":
+            log.warning(notice.text)
+            notices.tell(settings.orchestrate, notice)
+    if against := [notice.text for notice, how in found if how == "fail"]:
+        with fail_without_retry(validator.QualityError):
+            raise validator.QualityError("\n".join(against))
 
 
 def _markers(lake: Lake, table: str, fingerprint: str | None, planned: Sequence[Shard]) -> list[Marker]:

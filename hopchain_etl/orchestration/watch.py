@@ -1,4 +1,4 @@
-"""What figures of builds and batches are worth a notice: many rejects, no new photos for days, a batch nobody answers.
+"""What figures of builds and batches are worth a notice: many rejects, drift, no new photos, a batch nobody answers.
 
 What goes on for long is told once: ``notices/<event>/<name>.json`` in the lake says that it was.
 """
@@ -14,6 +14,11 @@ from datetime import UTC, datetime, timedelta
 from hopchain_etl.annotation import batches
 from hopchain_etl.lake.lake import Lake, Marker, key_part
 from hopchain_etl.orchestration.notices import Notice
+from hopchain_etl.pipeline import drift as drifts
+from hopchain_etl.pipeline import statistics
+from hopchain_etl.pipeline.build import Build
+from hopchain_etl.pipeline.statistics import BuildStatistics
+from hopchain_etl.quality import validator
 from hopchain_etl.settings import OrchestrateSettings
 
 _TOLD = "notices/"
@@ -34,6 +39,16 @@ def rejects(settings: OrchestrateSettings, markers: Mapping[str, Iterable[Marker
         yield Notice(
             "rejects", f"{stage} rejected {rejected} of {read} rows", f"The reasons: {named or 'none'}.", facts
         )
+
+
+def drift(build: Build, now: BuildStatistics) -> str:
+    """Compare a build with the last ones and remember its figures; return what is unusual, or ""."""
+    settings = build.settings.quality
+    before = [one for one in statistics.recent(build.lake) if one.run != now.run]
+    rows = drifts.drift_of(now, before)
+    verdict = validator.make_validator(settings)(drifts.TABLE, rows)
+    statistics.remember(build.lake, [*before, now], settings.drift_builds)
+    return drifts.message(rows, verdict, changed=bool(before) and before[-1].lineage != now.lineage)
 
 
 def quiet(lake: Lake, settings: OrchestrateSettings, new_photos: int) -> Iterator[Notice]:

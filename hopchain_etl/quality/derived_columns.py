@@ -166,6 +166,7 @@ _DERIVED: dict[str, Callable[[pa.Table], dict[str, Column]]] = {
     "judgements": _judgements,
     "answers": _answers,
     "training_set": _training_set,
+    "build_figures": lambda rows: {},
 }
 
 

@@ -46,6 +46,12 @@ class QualitySettings(Section):
         "fail",
         description="what hopchain_build does about bad shards after it has published the others: fail the run or warn",
     )
+    drift: Literal["fail", "warn"] = Field(
+        "warn",
+        description="likewise, about a build whose figures (yield, reject shares, tokens, mix of answers and "
+        "categories) are far from those of the last builds",
+    )
+    drift_builds: int = Field(10, ge=3, description="number of last builds that a build is compared with")
 
 
 class RetentionSettings(Section):
@@ -59,7 +65,7 @@ class RetentionSettings(Section):
     )
 
 
-NoticeEvent = Literal["failure", "token_ceiling", "gate", "rejects", "quiet", "approval", "starving"]
+NoticeEvent = Literal["failure", "token_ceiling", "gate", "rejects", "quiet", "approval", "starving", "drift"]
 
 
 class NotifierSettings(Section):

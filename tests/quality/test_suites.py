@@ -181,6 +181,7 @@ CASES: dict[str, dict[str, list[Change]]] = {
             {"answered_at": text} for text in ("", "yesterday", "2026-11-22T19:12:00", "2026-11-22T19:12:00+02:00")
         ],
     },
+    "build_figures": {"drifted": [{"deviation": 4.1}, {"deviation": -4.1}]},
     "training_set": {
         "bad_group": [{"group": text} for text in SHA_CASES],
         "unknown_split": [{"split": text} for text in ("", "test", "Train")],

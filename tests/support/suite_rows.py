@@ -14,11 +14,12 @@ from pycocotools import mask as coco
 
 from hopchain_etl import schemas
 from hopchain_etl.hops.query import query_id
+from hopchain_etl.pipeline import drift
 from hopchain_etl.project_files import project_file
 
 Row = dict[str, Any]
 
-SCHEMAS = {**schemas.TABLES, "training_set": schemas.TRAINING_ROWS}
+SCHEMAS = {**schemas.TABLES, "training_set": schemas.TRAINING_ROWS, "build_figures": drift.FIGURES}
 NAN, INF = math.nan, math.inf
 HEIGHT, WIDTH = 40, 60
 
@@ -148,6 +149,10 @@ def answer(n: int) -> Row:
     return {"query_id": sha(n), "seat": 1, "annotator": f"person {n}", **given_answer, **spent}
 
 
+def figure(n: int) -> Row:
+    return {"figure": f"figure {n}", "value": 0.5, "usual": 0.4, "spread": 0.1, "deviation": 1.0, "builds": 3 + n}
+
+
 GOOD: dict[str, Callable[[int], Row]] = {
     "images": image,
     "labels": labels,
@@ -158,6 +163,7 @@ GOOD: dict[str, Callable[[int], Row]] = {
     "judgements": judgement,
     "answers": answer,
     "training_set": training_row,
+    "build_figures": figure,
 }
 GOOD_ROWS = 3
 Change = dict[str, Any]
