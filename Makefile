@@ -1,4 +1,4 @@
-.PHONY: help demo up down test explore test-browser lint format clean bench truth played erring-author mutations mutants docs constraints test-engines test-trainers test-harnesses test-cluster test-cluster-small test-install test-deploy grading-page fuzz train-demo train-demo-small bench-vlm bench-sam3
+.PHONY: help demo up down test explore test-browser lint format clean bench truth wording played erring-author mutations mutants docs constraints test-engines test-trainers test-harnesses test-cluster test-cluster-small test-install test-deploy grading-page fuzz train-demo train-demo-small bench-vlm bench-sam3
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -176,6 +176,10 @@ bench-sam3: .venv-engines/ready ## SAM3: eight categories together against eight
 
 truth: .venv/ready ## 500 drawn scenes: accuracy of the answers, and what the checks reject
 	$(BIN)/python -m benchmarks.truth
+
+wording: .venv/ready ## words a question of the program author, quantities to remember, doubtful references
+	$(BIN)/python -m benchmarks.wording
+	$(BIN)/python -m benchmarks.wording --demo --queries 6
 
 played: .venv/ready ## 30 questions that a person wrote about six photos: how many get through, with honest eyes
 	$(BIN)/python -m benchmarks.played

@@ -155,8 +155,8 @@ def _edge(one: TruthInstance) -> tuple[tuple[float, float, float, float], ...]:
     return tuple((x, y, x, y) for x, y in sorted((x + one.box[0], y + one.box[1]) for x, y in points))
 
 
-def judged(drawn: Drawn, queries: list[Query]) -> Outcome:
-    """Hold each query against what was drawn."""
+def things_of(drawn: Drawn) -> list[reader.ReadInstance]:
+    """Return what was drawn, as the independent reader sees it."""
     things = []
     for one in drawn.instances:
         x1, y1, x2, y2 = one.box
@@ -166,6 +166,12 @@ def judged(drawn: Drawn, queries: list[Query]) -> Outcome:
         edge = () if one.text else _edge(one)
         seen_as = names.get("colour"), maybe, True, edge
         things.append(reader.ReadInstance(one.category, (x1, y1, x2, y2), area, one.text, *seen_as))
+    return things
+
+
+def judged(drawn: Drawn, queries: list[Query]) -> Outcome:
+    """Hold each query against what was drawn."""
+    things = things_of(drawn)
     found = Counter[str]()
     for query in queries:
         try:
