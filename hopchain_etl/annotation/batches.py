@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 from hopchain_etl.hops.consensus import ConsensusRule
@@ -135,6 +136,7 @@ class ListedBatch:
 
     key: str
     etag: str
+    modified: datetime
     states: frozenset[str]
 
 
@@ -145,7 +147,7 @@ def listed(lake: Lake) -> dict[str, ListedBatch]:
         if match := _KEY.fullmatch(entry.key):
             found.setdefault(match["id"], {})[match["kind"] or ""] = entry
     return {
-        name: ListedBatch(kinds[""].key, kinds[""].etag, frozenset(kinds.keys() - {""}))
+        name: ListedBatch(kinds[""].key, kinds[""].etag, kinds[""].modified, frozenset(kinds.keys() - {""}))
         for name, kinds in sorted(found.items())
         if "" in kinds
     }

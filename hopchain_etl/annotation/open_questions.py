@@ -30,12 +30,10 @@ class OpenQuestions:
 
 def open_questions(lake: Lake) -> OpenQuestions:
     """Return the figures as of the last collect. Batches that cannot be read are left out: collect names them."""
-    states = batches.batch_states(lake)
-    names = {name for name, kinds in states.items() if not kinds & {"closed", "decided"}}
-    made = {entry.key: entry.modified for entry in lake.store.list_objects("batches/")}
-    withdrawn = withdrawn_of_batches(lake, names)
+    listed = {name: one for name, one in batches.listed(lake).items() if not one.states & {"closed", "decided"}}
+    withdrawn = withdrawn_of_batches(lake, listed.values())
     count, questions, seats, units, since = 0, 0, 0, [], []
-    for name in sorted(names):
+    for name, one in listed.items():
         try:
             batch = batches.load(lake, name)
             given = valid_votes_by_query(lake, batch)
@@ -49,7 +47,7 @@ def open_questions(lake: Lake) -> OpenQuestions:
         seats += sum(rule.seats - len({vote.annotator for vote in cast}) for cast in waiting)
         first_two = [sorted(cast, key=lambda vote: vote.answered_at)[:2] for cast in asked.values()]
         units += [[vote_value(vote) for vote in two] for two in first_two]
-        since += [made[f"batches/{name}.json"]] if waiting else []
+        since += [one.modified] if waiting else []
     now = datetime.fromtimestamp(lake.store.now(), UTC)
     age = (now - min(since)).total_seconds() if since else 0.0
     return OpenQuestions(count, questions, seats, max(0.0, age), alpha(units))

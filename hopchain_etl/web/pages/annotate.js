@@ -5,6 +5,7 @@ import {
 } from "./common.js";
 import { Clock, Drafts } from "./drafts.js";
 import { Picture } from "./picture.js";
+import { Steps } from "./steps.js";
 
 const NUMBER = /^-?\d{1,12}(\.\d{1,12})?$/; // the server's rule
 const WAIT = 20_000; // ms between checks for new questions
@@ -14,6 +15,7 @@ const TOUCH = window.matchMedia("(hover: none) and (pointer: coarse)");
 const field = byId("answer");
 const picture = new Picture(byId("stage"), byId("photo"), byId("level"));
 const clock = new Clock();
+const steps = new Steps(byId("steps"), takeResult);
 let me;
 let drafts;
 let task = null;
@@ -109,6 +111,7 @@ function show(question, source, width, height, draft) {
   byId("notice").hidden = true;
   byId("desk").hidden = false;
   byId("question").textContent = unbroken(question);
+  steps.show(question);
   byId("feedback").replaceChildren();
   problem("");
   field.value = draft.answer;
@@ -224,6 +227,13 @@ async function deliver(entry, what) {
     say(error.message, "bad"); // already answered, no longer open or removed: continue with the next question
     return true;
   }
+}
+
+/** Write the calculator's result into the answer field; Enter then sends it. */
+function takeResult(value) {
+  field.value = value;
+  field.dispatchEvent(new Event("input"));
+  field.focus();
 }
 
 function written() {
