@@ -225,8 +225,6 @@ def test_an_annotator_reads_and_starts_nothing_in_airflow(site: Site) -> None:
         shot(page, "work-refused")
         page.goto("/dags/hopchain_build")
         expect(page.get_by_text("hopchain_build").first).to_be_visible()
-        trigger = page.get_by_role("button", name="Trigger")
-        assert trigger.count() == 0 or trigger.first.is_disabled()
         said = {"logical_date": None, "conf": {}}
         tried = page.request.post("/api/v2/dags/hopchain_build/dagRuns", data=said)
-        assert tried.status in (401, 403)
+        assert tried.status == 403  # Airflow's page shows the button to everybody
