@@ -107,10 +107,7 @@ class Walk:
         return foremost(found, lambda t: (t.box[3] - t.box[1]) ** (-1 if big else 1), m[0])
 
     def beside(self, m: re.Match[str]) -> ReadInstance:
-        """The next one on that side that shares rows with it, seen with ``side`` turned to the left.
-
-        Unclear where it hangs over by much, where anything stands in between, or where another of its kind is nearer.
-        """
+        """The next one on that side that shares rows with it, seen with ``side`` turned to the left."""
         side = SIDE_OF[m["side"].lower()]
         it = side_view(self.here().box, side)
         clear: list[ReadInstance] = []
@@ -127,20 +124,7 @@ class Walk:
         found = foremost(clear, away, m[0])
         if any(away(t) <= away(found) for t in arguable):
             raise UnclearError(f"{m[0]!r} may be {label(found)} or another")
-        for thing in self.things:
-            if thing not in (found, self.here()) and self.jumped(thing, found, side):
-                raise UnclearError(f"{label(thing)} stands between it and {m[0]!r}")
         return found
-
-    def jumped(self, thing: ReadInstance, found: ReadInstance, side: str) -> bool:
-        """Whether a thing stands between the one at hand and the one found on that side of it."""
-        here = self.here()
-        if any(holds(a.box, b.box) for one in (here, found) for a, b in ((one, thing), (thing, one))):
-            return False  # a part of it, or what it is on
-        it, to, box = (side_view(t.box, side) for t in (here, found, thing))
-        between_them = to[0] + to[2] < box[0] + box[2] < it[0] + it[2]
-        in_the_way = min(shared_rows(box, it), shared_rows(box, to)) > FAIR
-        return between_them and in_the_way and box[2] - box[0] > 0.1 * (to[2] - to[0])
 
     def nearest(self, m: re.Match[str]) -> ReadInstance:
         """The nearest one, whether a person goes by edges or by middles; unclear where the two disagree."""
