@@ -94,7 +94,8 @@ def collect(lake: Lake, validate: Validator, *, settled: bool = False) -> list[B
     final = []
     known = batches.listed(lake)
     withdrawn = withdrawn_of_batches(lake, [one for one in known.values() if "decided" not in one.states])
-    for name, states in ((name, one.states) for name, one in known.items()):
+    for name, listed in known.items():
+        states = listed.states
         if "decided" in states and not settled:
             continue
         try:

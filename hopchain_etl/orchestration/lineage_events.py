@@ -133,14 +133,10 @@ def _facets(one: Dataset) -> dict[str, Any]:
         "ownership": ownership_dataset.OwnershipDatasetFacet([ownership_dataset.Owner(_OWNER, "MAINTAINER")])
     }
     if one.schema is not None:
-        columns = [schema_dataset.SchemaDatasetFacetFields(name, str(kind)) for name, kind in _columns(one.schema)]
+        columns = [schema_dataset.SchemaDatasetFacetFields(column.name, str(column.type)) for column in one.schema]
         facets["schema"] = schema_dataset.SchemaDatasetFacet(columns)
     if one.version:
         facets["version"] = dataset_version_dataset.DatasetVersionDatasetFacet(one.version)
     if one.account:
         facets["hopchain"] = DatasetFacet().with_additional_properties(**one.account)
     return facets
-
-
-def _columns(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
-    return [(column.name, column.type) for column in schema]

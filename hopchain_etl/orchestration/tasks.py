@@ -211,7 +211,8 @@ def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate
     build.lake.put_json(key := f"runs/{run_key(run)}.json", document)
     reports.report_record(build, key, counts)
     orchestrate = build.settings.orchestrate
-    for notice in (*watch.rejects(orchestrate, by_stage), *watch.quiet(build.lake, orchestrate, ingested["ok"])):
+    markers = {name: found.values() for name, found in by_stage.items()}
+    for notice in (*watch.rejects(orchestrate, markers), *watch.quiet(build.lake, orchestrate, ingested["ok"])):
         notices.tell(orchestrate, notice)
     drift = watch.drift(build, statistics) if planned else ""
     return {**counts, "batch": batch["id"], "unhealthy": len(gate["unhealthy"]), "drift": drift}
@@ -249,18 +250,20 @@ def judge_run(params: Params, gate: JSON, counts: JSON) -> None:
             raise validator.QualityError("\n".join(against))
 
 
-def _markers(lake: Lake, table: str, fingerprint: str | None, planned: Sequence[Shard]) -> list[Marker]:
+def _markers(lake: Lake, table: str, fingerprint: str | None, planned: Sequence[Shard]) -> dict[Shard, Marker]:
     found = map_threads(lambda shard: lake.marker(table, fingerprint, shard), planned)
-    return [marker for marker in found if marker]
+    return {shard: marker for shard, marker in zip(planned, found, strict=True) if marker}
 
 
-def _counts(build: Build, planned: Sequence[Shard], ingested: JSON, by_stage: Mapping[str, Sequence[Marker]]) -> JSON:
+def _counts(
+    build: Build, planned: Sequence[Shard], ingested: JSON, by_stage: Mapping[str, Mapping[Shard, Marker]]
+) -> JSON:
     """Return a run's totals: queries (rows), images, and the inputs of ingest and all stages that were not ok."""
-    every = [marker for found in by_stage.values() for marker in found]
+    every = [marker for found in by_stage.values() for marker in found.values()]
     return {
         "shards": len(planned),
-        "images": sum(marker.ok for marker in _markers(build.lake, "images", None, planned)),
-        "rows": sum(part.rows for marker in by_stage["generate"] for part in marker.parts),
+        "images": sum(marker.ok for marker in _markers(build.lake, "images", None, planned).values()),
+        "rows": sum(part.rows for marker in by_stage["generate"].values() for part in marker.parts),
         "rejected": ingested["rejected"] + sum(marker.rejected for marker in every),
         "failed": ingested["failed"] + sum(marker.failed for marker in every),
         "quarantined": ingested.get("quarantined", 0) + sum(marker.quarantined for marker in every),
