@@ -13,12 +13,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 from hopchain_etl.hops.consensus import ConsensusRule
 from hopchain_etl.lake.lake import Lake, LakeError, check_intake
 from hopchain_etl.lake.lock import lake_lock
-from hopchain_etl.lake.object_store import MissingObjectError
+from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo
 from hopchain_etl.settings import DeskSettings
 
 # for batches without a number of their own; new ones have that of the setting desk.seats
@@ -129,25 +130,38 @@ def continued(lake: Lake, batch: Batch) -> tuple[str, ...]:
     return names
 
 
-def batch_states(lake: Lake) -> dict[str, frozenset[str]]:
-    """Return every batch by name, in order, with its states: ``closed``, ``decided``, ``assigned``, ``changed``."""
-    kinds: dict[str, set[str]] = {}
+@dataclass(frozen=True)
+class ListedBatch:
+    """A batch as a listing shows it. ``states``: ``closed``, ``decided``, ``assigned``, ``changed``."""
+
+    key: str
+    etag: str
+    modified: datetime
+    states: frozenset[str]
+
+
+def listed(lake: Lake) -> dict[str, ListedBatch]:
+    """Return every batch by name, in order, from one listing."""
+    found: dict[str, dict[str, ObjectInfo]] = {}
     for entry in lake.store.list_objects("batches/"):
         if match := _KEY.fullmatch(entry.key):
-            kinds.setdefault(match["id"], set()).add(match["kind"] or "batch")
-    return {name: frozenset(states - {"batch"}) for name, states in sorted(kinds.items()) if "batch" in states}
+            found.setdefault(match["id"], {})[match["kind"] or ""] = entry
+    return {
+        name: ListedBatch(kinds[""].key, kinds[""].etag, kinds[""].modified, frozenset(kinds.keys() - {""}))
+        for name, kinds in sorted(found.items())
+        if "" in kinds
+    }
+
+
+def batch_states(lake: Lake) -> dict[str, frozenset[str]]:
+    """Return every batch by name, in order, with its states."""
+    return {name: one.states for name, one in listed(lake).items()}
 
 
 def decided_etags(lake: Lake) -> dict[str, str]:
     """Return the keys of all records of settled batches with their ETags."""
     found = ((_KEY.fullmatch(entry.key), entry) for entry in lake.store.list_objects("batches/"))
     return {entry.key: entry.etag for match, entry in found if match and match["kind"] == "decided"}
-
-
-def batch_etags(lake: Lake) -> dict[str, str]:
-    """Return the keys of all batches with their ETags."""
-    found = ((_KEY.fullmatch(entry.key), entry) for entry in lake.store.list_objects("batches/"))
-    return {entry.key: entry.etag for match, entry in found if match and match["kind"] is None}
 
 
 def name_of_record(key: str) -> str:

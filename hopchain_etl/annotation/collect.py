@@ -92,9 +92,10 @@ def collect(lake: Lake, validate: Validator, *, settled: bool = False) -> list[B
     require_migrated(lake)
     voided = votes.voided(lake)
     final = []
-    known = batches.batch_states(lake)
-    withdrawn = withdrawn_of_batches(lake, {name for name, states in known.items() if "decided" not in states})
-    for name, states in known.items():
+    known = batches.listed(lake)
+    withdrawn = withdrawn_of_batches(lake, [one for one in known.values() if "decided" not in one.states])
+    for name, listed in known.items():
+        states = listed.states
         if "decided" in states and not settled:
             continue
         try:
@@ -120,8 +121,9 @@ def _collect(
     batch = batches.load(lake, name)
     stored = stored_votes(lake, batch)
     inputs = digest(stored, voided)
-    compact(lake, batch, stored, inputs, validate, voided)
-    return _progress(lake, batch, inputs, withdrawn, closed=closed)
+    marker = compact(lake, batch, stored, inputs, validate, voided)
+    given = _by_query(batch, _votes_in(lake, batch, marker))
+    return _progress(batch, given, inputs, withdrawn, closed=closed)
 
 
 def settle(lake: Lake, progress: Mapping[str, Any]) -> bool:
@@ -181,19 +183,19 @@ def compact(
     inputs: str,
     validate: Validator,
     gone: Collection[str] = (),
-) -> None:
+) -> Marker | None:
     """Write a batch's votes as one shard of the answers table, unless the shard already contains exactly these votes.
 
-    In the marker ``read`` counts votes: older revisions, unreadable, retracted and voided votes, and those that fail
-    the table's suite are rejected, all others are rows. The shard is written even if many rows fail, because a few
-    early votes are not a representative sample.
+    Returns the shard's marker, or None if there are no votes. In the marker ``read`` counts votes: older revisions,
+    unreadable, retracted and voided votes, and those that fail the table's suite are rejected, all others are rows. The
+    shard is written even if many rows fail, because a few early votes are not a representative sample.
     """
     asked = lineage(batch)
     shard = Shard(batch.id, 0)
     held = lake.marker("answers", asked.fingerprint, shard)
     if held.inputs == inputs if held else not mine:
-        return
-    before = {(one.query_id, one.seat, one.rev): one for one in valid_votes_of_batch(lake, batch)} if held else {}
+        return held
+    before = {(one.query_id, one.seat, one.rev): one for one in _votes_in(lake, batch, held)}
     rows, origins, rejects = _rows(lake, mine, before, gone)
     table = pa.Table.from_pylist(rows, schema=schemas.ANSWERS)
     verdict = validate("answers", table)
@@ -219,21 +221,30 @@ def compact(
     lake.write_marker("answers", asked.fingerprint, shard, marker)
     lake.manifest("answers", asked.fingerprint).fold(FOLD_AT)
     log.info("batch %s: read %d votes, ok %d, rejected %d", batch.id, marker.read, marker.ok, marker.rejected)
+    return marker
 
 
 def valid_votes_of_batch(lake: Lake, batch: Batch) -> list[Vote]:
     """Return the valid votes of a batch from its table; empty before the first collect."""
-    place = "answers", lineage(batch).fingerprint, Shard(batch.id, 0)
-    if lake.marker(*place) is None:
+    return _votes_in(lake, batch, lake.marker("answers", lineage(batch).fingerprint, Shard(batch.id, 0)))
+
+
+def _votes_in(lake: Lake, batch: Batch, marker: Marker | None) -> list[Vote]:
+    if marker is None:
         return []
-    rows = lake.read(*place, withdrawn=()).to_pylist()
+    folder = lake.folder("answers", lineage(batch).fingerprint, Shard(batch.id, 0))
+    rows = lake.parts(folder, marker.parts, schemas.TABLES["answers"]).to_pylist()
     return [Vote.model_construct(**{**row, "rev": row["rev"] or 0, "batch": batch.id}) for row in rows]
 
 
 def valid_votes_by_query(lake: Lake, batch: Batch) -> dict[str, list[Vote]]:
     """Return the same for each query of a batch, in the batch's order; empty lists for those without votes."""
+    return _by_query(batch, valid_votes_of_batch(lake, batch))
+
+
+def _by_query(batch: Batch, cast: Iterable[Vote]) -> dict[str, list[Vote]]:
     given: dict[str, list[Vote]] = {query: [] for query in batch.query_ids}
-    for vote in valid_votes_of_batch(lake, batch):
+    for vote in cast:
         given[vote.query_id].append(vote)
     return given
 
@@ -244,15 +255,21 @@ def decide(given: Iterable[Vote | Row], rule: ConsensusRule) -> ConsensusOutcome
     return tally_votes(((row["annotator"], parse_answer(row["answer"])) for row in rows), rule)
 
 
-def _progress(lake: Lake, batch: Batch, inputs: str, withdrawn: Mapping[str, str], *, closed: bool) -> BatchProgress:
-    given = valid_votes_by_query(lake, batch)
+def is_open(query: str, cast: Sequence[Vote], rule: ConsensusRule, full_share: float) -> bool:
+    """Return whether a query still needs answers: it is not decided, or of the full sample and a seat is free."""
+    waits = in_full_sample(query, full_share) and len({vote.annotator for vote in cast}) < rule.seats
+    return waits or decide(cast, rule).decision is Decision.OPEN
+
+
+def _progress(
+    batch: Batch, given: Mapping[str, Sequence[Vote]], inputs: str, withdrawn: Mapping[str, str], *, closed: bool
+) -> BatchProgress:
     rule, share = ConsensusRule.from_policy(batch.policy), float(batch.policy.get("full_share", 0))
     tally: Counter[Decision] = Counter()
     for query, cast in given.items():
         if query in withdrawn:
             continue
-        waits = in_full_sample(query, share) and len({vote.annotator for vote in cast}) < rule.seats
-        tally[Decision.OPEN if waits else decide(cast, rule).decision] += 1
+        tally[Decision.OPEN if is_open(query, cast, rule, share) else decide(cast, rule).decision] += 1
     counts = tally[Decision.KEPT], tally[Decision.DROPPED], tally[Decision.OPEN]
     photos = tuple(sorted({hash_of_photo(withdrawn[query]) for query in given if query in withdrawn}))
     gone = len(given) - tally.total()

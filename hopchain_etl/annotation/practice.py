@@ -20,6 +20,8 @@ from hopchain_etl.hops.scene import Scene
 
 _KINDS = ("menu", "table", "score", "timetable")  # lists of words and numbers: easy to see, and rich in questions
 
+_OWN_SEEDS = 50_000  # far from those of the demo's samples: its annotators must not know a picture from practice
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -41,7 +43,7 @@ def drawn(first: int = 0) -> Iterator[Drawn]:
 
 
 def _draw(kind: str, seed: int) -> Drawn | None:
-    scene = scenes.draw(kind, seed)
+    scene = scenes.draw(kind, _OWN_SEEDS + seed)
     texts = tuple(
         Instance(f"t{number}", "text", one.box, (one.box[2] - one.box[0]) * (one.box[3] - one.box[1]), text=one.text)
         for number, one in enumerate(scene.texts)

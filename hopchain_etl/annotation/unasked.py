@@ -86,7 +86,8 @@ def _asked_rows(lake: Lake, besides: Collection[str], *, strict: bool = True) ->
             log.warning("%s; the questions that it was last seen to ask count as asked", error)
             return held
 
-    return view.rows(batches.batch_etags(lake), each(read), besides=excepted, source="key")
+    etags = {one.key: one.etag for one in batches.listed(lake).values()}
+    return view.rows(etags, each(read), besides=excepted, source="key")
 
 
 def _asked_by(lake: Lake, key: str) -> pa.Table:

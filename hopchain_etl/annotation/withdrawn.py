@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection
+from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopchain_etl import schemas
 from hopchain_etl.annotation import batches
-from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.batches import Batch, ListedBatch
 from hopchain_etl.annotation.unasked import hashes_of, queries_of
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake, LakeError, Shard
@@ -27,8 +27,8 @@ def hash_of_photo(image_id: str) -> str:
     return hashlib.sha256(image_id.encode()).hexdigest()
 
 
-def withdrawn_of_batches(lake: Lake, names: Collection[str]) -> dict[str, str]:
-    """Return the queries of the batches that are not settled (``names``) whose photos are withdrawn, with the photos.
+def withdrawn_of_batches(lake: Lake, unsettled: Iterable[ListedBatch]) -> dict[str, str]:
+    """Return the queries of the batches that are not settled whose photos are withdrawn, with the photos.
 
     Costs one listing while no photo is withdrawn; otherwise a few requests, and the queries of each new batch once.
     """
@@ -42,7 +42,7 @@ def withdrawn_of_batches(lake: Lake, names: Collection[str]) -> dict[str, str]:
             log.exception("the photos of the batch %s cannot be read", lake.store.uri(key))
             return None
 
-    sources = {key: etag for key, etag in batches.batch_etags(lake).items() if batches.name_of_record(key) in names}
+    sources = {one.key: one.etag for one in unsettled}
     return _withdrawn(lake, View(lake.store, "photos-of-batches", _PHOTOS).rows(sources, each(read)))
 
 

@@ -25,7 +25,8 @@ from hopchain_etl.demo.interrupts import held_back
 from hopchain_etl.project_files import project_file
 
 ANNOTATORS = ("ann", "ben", "cleo", "dan")
-USERS = {"admin": "admin", "lead": "user", **dict.fromkeys(ANNOTATORS, "user")}
+# The least that each needs: annotators read nothing but the desk's pages; the lead also starts runs and approves.
+USERS = {"admin": "admin", "lead": "user", **dict.fromkeys(ANNOTATORS, "viewer")}
 PARALLEL_TASKS = 2
 _POOLS = dict.fromkeys(("gpu", "vlm"), PARALLEL_TASKS)
 _POLL_SECONDS = 0.2

@@ -17,6 +17,7 @@ import gzip
 import hashlib
 import json
 import re
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,7 +63,10 @@ class Manifest:
         self._store = store
         self._folder = folder
         self._table = table
-        self._held: tuple[tuple[int, str], Markers] = ((0, ""), {})  # the base read last, which never changes
+        # What was read last, under the names of its objects, which never change.
+        self._held: tuple[tuple[int, str], Markers] = ((0, ""), {})
+        self._held_merged: tuple[tuple[int, str, tuple[str, ...]], Markers] = ((0, "", ()), {})
+        self._one_reader = threading.Lock()  # the others wait for what it reads
 
     def read(self) -> Markers:
         """Return the marker of every complete shard, in the order of the shards. Writes nothing."""
@@ -91,7 +95,7 @@ class Manifest:
     def drop(self) -> None:
         """Delete the manifest; do this before the markers are deleted."""
         self._store.delete([entry.key for entry in self._store.list_objects(self._folder)])
-        self._held = ((0, ""), {})
+        self._held, self._held_merged = ((0, ""), {}), ((0, "", ()), {})
 
     def _list(self) -> _Listing:
         bases: dict[int, ObjectInfo] = {}
@@ -121,19 +125,26 @@ class Manifest:
         raise LakeError(f"{self._store.uri(self._folder)} changes too often to be read; try again")
 
     def _merged(self, listing: _Listing) -> Markers:
-        base = self._base(listing)
-        if not listing.new:
-            return base
-        found = map_threads(lambda item: self._recorded(base, *item), listing.new.items())
-        merged = base | {shard: marker for shard, marker in zip(listing.new, found, strict=True) if marker}
-        return {shard: merged[shard] for shard in sorted(merged)}
+        with self._one_reader:
+            base = self._base(listing)
+            objects = (*listing.base, tuple(listing.new_keys))
+            held, merged = self._held_merged
+            if not listing.new or held == objects:
+                return merged if listing.new else base
+            found = map_threads(lambda item: self._recorded(base, *item), listing.new.items())
+            added = {shard: marker for shard, (marker, _) in zip(listing.new, found, strict=True) if marker}
+            merged = dict(sorted((base | added).items(), key=lambda item: (item[0].intake, item[0].index)))
+            if all(agreed for _, agreed in found):
+                self._held_merged = objects, merged
+            return merged
 
-    def _recorded(self, base: Markers, shard: Shard, keys: Sequence[str]) -> Marker | None:
-        """Return the valid marker of a shard with entries outside the base."""
+    def _recorded(self, base: Markers, shard: Shard, keys: Sequence[str]) -> tuple[Marker | None, bool]:
+        """Return the valid marker of a shard with entries outside the base, and whether these agree about it."""
         found = [Marker.from_json(self._store.get(key)) for key in keys]
         if shard in base:
             found.append(base[shard])
-        return found[0] if all(one == found[0] for one in found) else self._marker(shard)
+        agreed = all(one == found[0] for one in found)
+        return (found[0] if agreed else self._marker(shard)), agreed
 
     def _marker(self, shard: Shard) -> Marker | None:
         try:

@@ -1,1 +1,1 @@
-"""What Airflow runs: the functions of tasks, where they run, and failure notices. DAG files stay thin."""
+"""What Airflow runs: the functions of tasks, where they run, notices, metrics, lineage events. DAG files stay thin."""

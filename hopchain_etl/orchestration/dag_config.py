@@ -101,7 +101,7 @@ def approval(settings: Settings) -> dict[str, Any]:
         "response_timeout": timedelta(hours=orchestrate.approval_hours),
         "defaults": "Reject",
         "notifiers": approval_notifiers(orchestrate),
-        # An answer in the first seconds can arrive before the task waits for it and fail it; the retry asks again.
+        # web/early_answers.py holds answers of the first seconds back; without the plugin one may fail the first try.
         "retries": max(1, orchestrate.retries),
         "retry_delay": timedelta(seconds=5),
         "doc_md": "Show a person what would be released, and wait for approval in the UI.",

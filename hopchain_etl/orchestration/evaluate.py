@@ -12,7 +12,9 @@ from hopchain_etl.evaluation.answers import EvaluationRun
 from hopchain_etl.evaluation.questions import Choice, Questions
 from hopchain_etl.evaluation.run import ask, solver_of
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.orchestration.tasks import JSON, Params, fail_without_retry, settings_for, skip, stoppable
+from hopchain_etl.orchestration import reports
+from hopchain_etl.orchestration.run_params import JSON, Params, settings_for
+from hopchain_etl.orchestration.tasks import fail_without_retry, skip, stoppable
 from hopchain_etl.release.pulled import pulled
 from hopchain_etl.settings import Settings
 
@@ -34,7 +36,9 @@ def evaluate(params: Params) -> JSON:
             ceiling = settings.engines.token_ceiling
             run = ask(questions, solver, lake, name=_name(settings, questions), token_ceiling=ceiling, stop=stop)
     prefix = lake_runs.store(lake, run)
-    return _facts(run) | {"at": lake.store.uri(prefix)}
+    done = _facts(run) | {"at": lake.store.uri(prefix)}
+    reports.report_evaluation(settings, target, done)
+    return done
 
 
 def in_gpu_python(settings: Settings) -> Settings:

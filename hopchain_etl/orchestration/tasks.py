@@ -10,6 +10,7 @@ import logging
 import re
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -26,7 +27,8 @@ from hopchain_etl.annotation.unasked import unassigned_queries
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import TokenCeilingError
 from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake, key_part
-from hopchain_etl.orchestration import dag_config, notices, remote_python, watch
+from hopchain_etl.orchestration import dag_config, notices, remote_python, reports, telemetry, watch
+from hopchain_etl.orchestration.run_params import JSON, Params, build_for, settings_for
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.shard_errors import ShardsRejectedError
 from hopchain_etl.pipeline.statistics import build_statistics
@@ -36,27 +38,9 @@ from hopchain_etl.stages.logged_progress import LoggedProgress
 
 log = logging.getLogger(__name__)
 
-JSON = dict[str, Any]
 Groups = Sequence[Sequence[str]]  # ids of shards: each group is one mapped task of a stage
-Params = Mapping[str, Any]
 
 _DESK = "/hopchain"  # where the plugin mounts the pages
-
-_PARAM_SETTINGS = {  # the setting that a param overrides; other params override nothing
-    "source_uri": ("source", "uri"),
-    "image_limit": ("ingest", "limit"),
-    "shard_size": ("ingest", "shard_size"),
-    "token_ceiling": ("engines", "token_ceiling"),
-    "targets": ("release", "targets"),
-    "policy": ("release", "policy"),
-    "approval": ("release", "approval"),
-    "model": ("evaluate", "model", "model"),
-    "revision": ("evaluate", "model", "revision"),
-    "split": ("evaluate", "split"),
-    "variants": ("evaluate", "variants"),
-    "samples": ("evaluate", "samples"),
-    "blind_samples": ("evaluate", "blind_samples"),
-}
 
 
 class DagRun(Protocol):
@@ -65,25 +49,6 @@ class DagRun(Protocol):
     run_id: str
     logical_date: datetime | None
     run_after: datetime
-
-
-def settings_for(params: Params) -> Settings:
-    """Return the current settings overridden by a run's params; raise ValueError for an invalid value."""
-    settings = Settings()
-    changes: dict[str, JSON] = {}
-    for name in params.keys() & _PARAM_SETTINGS.keys():
-        section, *inner, key = _PARAM_SETTINGS[name]
-        values = changes.setdefault(section, getattr(settings, section).model_dump())
-        for one in inner:
-            values = values[one]
-        values[key] = params[name]
-    changed = {name: type(getattr(settings, name)).model_validate(values) for name, values in changes.items()}
-    return settings.model_copy(update=changed)
-
-
-def build_for(params: Params) -> Build:
-    """Return the build of a run's params; raises what ``settings_for`` does."""
-    return Build(settings_for(params), retry_quarantined=bool(params.get("retry_quarantined")))
 
 
 def intake_name(run: DagRun) -> str:
@@ -131,8 +96,11 @@ def stoppable() -> Iterator[threading.Event]:
 
 def ingest(params: Params, run: DagRun) -> JSON:
     """Ingest new photos from the source; return IngestResult with the completed shards and the bad ones as ids."""
+    began = time.time()
     with fail_without_retry(ValueError), stoppable() as stop, LoggedProgress(task_log().info) as progress:
-        result = Build(settings_for(params)).ingest(intake_name(run), progress=progress, stop=stop)
+        build = Build(settings_for(params))
+        result = build.ingest(intake_name(run), progress=progress, stop=stop)
+    reports.report_stage(build, reports.INGEST, result.shards, began)
     bad = {shard: message.partition("\n")[0] for shard, message in result.bad.items()}
     return {**asdict(result), "shards": [str(shard) for shard in result.shards], "bad": bad}
 
@@ -142,6 +110,7 @@ def plan(params: Params) -> list[list[str]]:
     with fail_without_retry(ValueError):
         build = build_for(params)
         shards = [str(shard) for shard in build.plan(params["intakes"])]
+        reports.report_plan(build)
         return in_groups(shards, dag_config.max_mapped(build.settings))
 
 
@@ -165,11 +134,12 @@ def run_stage(name: str, group: Sequence[str], params: Params) -> None:
     python = settings.placement.gpu_python if dag_config.resources_for(name, settings).gpus else None
     with fail_without_retry(ValueError, ShardsRejectedError, TokenCeilingError), stoppable() as stop:
         shards = [Shard.parse(shard) for shard in group]
-        if python:
-            ran = remote_python.run(python, name, group, settings, stop, retry_quarantined=build.retry_quarantined)
-        else:
-            with LoggedProgress(task_log().info) as progress:
-                ran = bool(build.run_each(name, shards, progress=progress, stop=stop))
+        with reports.of_stage(build, name, shards):
+            if python:
+                ran = remote_python.run(python, name, group, settings, stop, retry_quarantined=build.retry_quarantined)
+            else:
+                with LoggedProgress(telemetry.with_requests(name, task_log().info)) as progress:
+                    ran = bool(build.run_each(name, shards, progress=progress, stop=stop))
     if not ran:
         skip("no shard of this group has passed the stage above")
 
@@ -184,7 +154,9 @@ def quality_gate(params: Params, run: DagRun, ingested: JSON, groups: Groups) ->
         stage = step.stage
         made = (stage.table, step.fingerprint)
         entries += [validator.GateEntry(*made, shard, tuple(stage.sources)) for shard in planned]
-    return asdict(validator.gate(build.lake, entries, run_key(run)))
+    result = asdict(validator.gate(build.lake, entries, run_key(run)))
+    reports.report_gate(build, result)
+    return result
 
 
 def publish_batch(params: Params, run: DagRun, gate: JSON) -> JSON:
@@ -201,11 +173,17 @@ def publish_batch(params: Params, run: DagRun, gate: JSON) -> JSON:
         excluded = excluded_queries(build).without_shards(unhealthy)
         new = unassigned_queries(build.lake, build.lineage, excluded, besides=name)
         if not new:
-            return {"id": None, "queries": 0, "held_back": excluded.reasons()}
+            return _published(build, None, (), excluded.reasons())
         query_ids = tuple(dict.fromkeys(query for found in new.values() for query in found))
         policy = batches.policy_of(build.settings.desk)
         batch = create(Batch(name, run.run_id, query_ids, policy, lineage=build.lineage, shards=tuple(map(str, new))))
-    return {"id": batch.id, "queries": len(batch.query_ids), "held_back": excluded.reasons()}
+    return _published(build, batch.id, batch.query_ids, excluded.reasons())
+
+
+def _published(build: Build, name: str | None, query_ids: Sequence[str], held_back: JSON) -> JSON:
+    published = {"id": name, "queries": len(query_ids), "held_back": held_back}
+    reports.report_batch(build, published)
+    return published
 
 
 def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate: JSON, batch: JSON) -> JSON:
@@ -230,9 +208,11 @@ def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate
         "gate": gate,
         "batch": batch,
     }
-    build.lake.put_json(f"runs/{run_key(run)}.json", document)
+    build.lake.put_json(key := f"runs/{run_key(run)}.json", document)
+    reports.report_record(build, key, counts)
     orchestrate = build.settings.orchestrate
-    for notice in (*watch.rejects(orchestrate, by_stage), *watch.quiet(build.lake, orchestrate, ingested["ok"])):
+    markers = {name: found.values() for name, found in by_stage.items()}
+    for notice in (*watch.rejects(orchestrate, markers), *watch.quiet(build.lake, orchestrate, ingested["ok"])):
         notices.tell(orchestrate, notice)
     drift = watch.drift(build, statistics) if planned else ""
     return {**counts, "batch": batch["id"], "unhealthy": len(gate["unhealthy"]), "drift": drift}
@@ -270,18 +250,20 @@ def judge_run(params: Params, gate: JSON, counts: JSON) -> None:
             raise validator.QualityError("\n".join(against))
 
 
-def _markers(lake: Lake, table: str, fingerprint: str | None, planned: Sequence[Shard]) -> list[Marker]:
+def _markers(lake: Lake, table: str, fingerprint: str | None, planned: Sequence[Shard]) -> dict[Shard, Marker]:
     found = map_threads(lambda shard: lake.marker(table, fingerprint, shard), planned)
-    return [marker for marker in found if marker]
+    return {shard: marker for shard, marker in zip(planned, found, strict=True) if marker}
 
 
-def _counts(build: Build, planned: Sequence[Shard], ingested: JSON, by_stage: Mapping[str, Sequence[Marker]]) -> JSON:
+def _counts(
+    build: Build, planned: Sequence[Shard], ingested: JSON, by_stage: Mapping[str, Mapping[Shard, Marker]]
+) -> JSON:
     """Return a run's totals: queries (rows), images, and the inputs of ingest and all stages that were not ok."""
-    every = [marker for found in by_stage.values() for marker in found]
+    every = [marker for found in by_stage.values() for marker in found.values()]
     return {
         "shards": len(planned),
-        "images": sum(marker.ok for marker in _markers(build.lake, "images", None, planned)),
-        "rows": sum(part.rows for marker in by_stage["generate"] for part in marker.parts),
+        "images": sum(marker.ok for marker in _markers(build.lake, "images", None, planned).values()),
+        "rows": sum(part.rows for marker in by_stage["generate"].values() for part in marker.parts),
         "rejected": ingested["rejected"] + sum(marker.rejected for marker in every),
         "failed": ingested["failed"] + sum(marker.failed for marker in every),
         "quarantined": ingested.get("quarantined", 0) + sum(marker.quarantined for marker in every),
@@ -301,7 +283,10 @@ def collect() -> list[JSON]:
     final = collecting.collect(lake, validator.make_validator(settings.quality))
     for notice in watch.starving(lake, settings.orchestrate):
         notices.tell(settings.orchestrate, notice)
-    return [asdict(progress) for progress in final]
+    telemetry.send_open_questions(lake)
+    told = [asdict(progress) for progress in final]
+    reports.report_collect(lake, told)
+    return told
 
 
 def announce_answers(final: Sequence[JSON]) -> JSON:
@@ -339,11 +324,13 @@ def propose(params: Params, run: DagRun) -> JSON:
     from hopchain_etl.release import proposal
 
     with fail_without_retry(ValueError, validator.QualityError):
-        made = proposal.propose(settings_for(params), run_key(run), force=bool(params.get("force")))
+        settings = settings_for(params)
+        made = proposal.propose(settings, run_key(run), force=bool(params.get("force")))
     if isinstance(made, str):
         skip(f"no new version: {made}")
     assert isinstance(made, proposal.Proposal)
     page = f"[Card, changes and examples]({_DESK}/proposals/{made.name})"
+    reports.report_release(settings, made.versions)
     return {"id": made.name, "tags": [one["tag"] for one in made.versions], "summary": f"{made.summary}\n{page}\n"}
 
 
@@ -363,6 +350,7 @@ def release(params: Params, proposed: JSON | None, run: DagRun) -> JSON:
     versions = [
         {**asdict(version), "tag": version.tag, "changes": version.changes.counts} for version in result.releases
     ]
+    reports.report_release(settings, versions)
     facts = {name: getattr(result, name) for name in ("changed", "tag", "version", "rows", "pushed_bytes", "note")}
     return {**facts, "releases": versions, "new_parts": len(result.new_parts)}
 

@@ -51,9 +51,9 @@ def message(rows: pa.Table, verdict: SuiteResult, *, changed: bool) -> str:
 
     ``changed``: the build has other fingerprints than the one before, of prompts or models perhaps.
     """
-    failing = [rows.slice(index, 1).to_pylist()[0] for index in verdict.failing]
-    if not failing:
+    if not verdict.failing:
         return ""
+    failing = rows.take(list(verdict.failing)).to_pylist()
     lines = [f"{len(failing)} figures of this build are far from those of the last builds:"]
     for one in sorted(failing, key=lambda row: -abs(row["deviation"])):
         lines.append(

@@ -44,28 +44,29 @@ class BuildStatistics:
 
 
 def build_statistics(
-    build: Build, run: str, shards: Sequence[Shard], by_stage: Mapping[str, Sequence[Marker]]
+    build: Build, run: str, shards: Sequence[Shard], by_stage: Mapping[str, Mapping[Shard, Marker]]
 ) -> BuildStatistics:
-    """Return the figures of a run over ``shards``; ``by_stage``: the markers of each of its stages."""
+    """Return the figures of a run over ``shards``; ``by_stage``: the markers of those that each stage completed."""
     steps = {name: (step.stage.table, step.fingerprint) for name, step in build.steps.items()}
     shares: dict[str, tuple[int, int]] = {}
-    for name, markers in by_stage.items():
+    for name, complete in by_stage.items():
+        markers = complete.values()
         read = sum(marker.read for marker in markers)
         shares[f"{name}: rejected"] = (sum(marker.rejected for marker in markers), read)
         reasons = sum((Counter(marker.reasons) for marker in markers), Counter[str]())
         # An output row may be rejected too, so that there can be more of a reason than input rows.
         judged = sum(reasons.values()) + sum(part.rows for marker in markers for part in marker.parts)
         shares |= {f"{name}: {reason}": (count, judged) for reason, count in reasons.items()}
-    questions = sum(part.rows for marker in by_stage["generate"] for part in marker.parts)
-    photos = sum(marker.read for marker in by_stage["detect"])
+    questions = sum(part.rows for marker in by_stage["generate"].values() for part in marker.parts)
+    photos = sum(marker.read for marker in by_stage["detect"].values())
     stats = map_threads(
         lambda place: build.lake.get_json(build.lake.folder(*place) + "stats.json"),
         [(*made, shard) for made in steps.values() for shard in shards],
     )
     tokens = sum(one["tokens"] for one in stats if one)
     rates = {"questions a photo": (questions, photos), "tokens a question": (tokens, questions)}
-    answers = _values(build.lake, *steps["generate"], "answer", shards)
-    categories = Counter(_values(build.lake, *steps["segment"], "category", shards))
+    answers = _values(build.lake, *steps["generate"], "answer", by_stage["generate"])
+    categories = Counter(_values(build.lake, *steps["segment"], "category", by_stage["segment"]))
     mixes = {"answers": Counter(map(_band, answers)), "categories": Counter[str]()}
     for category, count in categories.items():
         mixes["categories"][category if count >= _RARE else "other"] += count
@@ -82,14 +83,15 @@ def remember(lake: Lake, builds: Iterable[BuildStatistics], most: int) -> None:
     lake.put_json(_RECENT, [one.to_json() for one in builds][-most:])
 
 
-def _values(lake: Lake, table: str, fingerprint: str | None, column: str, shards: Sequence[Shard]) -> list[str]:
+def _values(
+    lake: Lake, table: str, fingerprint: str | None, column: str, complete: Mapping[Shard, Marker]
+) -> list[str]:
     def read(shard: Shard) -> list[str]:
-        marker = lake.marker(table, fingerprint, shard)
-        folder, parts = lake.folder(table, fingerprint, shard), marker.parts if marker else ()
+        folder, parts = lake.folder(table, fingerprint, shard), complete[shard].parts
         values: list[str] = lake.parts(folder, parts, schemas.TABLES[table], [column])[column].to_pylist()
         return values
 
-    return [value for values in map_threads(read, shards) for value in values]
+    return [value for values in map_threads(read, complete) for value in values]
 
 
 def _band(answer: str) -> str:

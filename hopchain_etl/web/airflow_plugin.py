@@ -1,6 +1,6 @@
 """The Airflow plugin: puts desk, lead's page and dataset browser into Airflow's navigation.
 
-Airflow finds it by the entry point ``airflow.plugins`` and loads it into each of its processes, so nothing else is
+Airflow finds it by the entry point ``airflow.plugins`` and loads it into each of its processes, so nothing heavy is
 imported here before the first request.
 """
 
@@ -10,6 +10,8 @@ import threading
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
+
+from hopchain_etl.web.early_answers import EarlyAnswers
 
 PREFIX = "/hopchain"
 
@@ -42,6 +44,9 @@ class HopChainDesk(AirflowPlugin):
 
     name = "hopchain_desk"
     fastapi_apps = [{"app": Desk(), "url_prefix": PREFIX, "name": "HopChain annotation desk"}]  # noqa: RUF012 - Airflow's
+    fastapi_root_middlewares = [  # noqa: RUF012 - Airflow's
+        {"middleware": EarlyAnswers, "args": [], "kwargs": {}, "name": "HopChain early answers"}
+    ]
     external_views = [  # noqa: RUF012
         view("Annotate", "annotate") | {"nav_top_level": True},  # annotators find it immediately
         view("Annotation lead", "lead"),

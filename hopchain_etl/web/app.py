@@ -24,11 +24,12 @@ from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.lake.migrate_votes import MigrationNeededError
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.settings import Settings
+from hopchain_etl.templating import render
 from hopchain_etl.web import lead_api, practice, proposals, reviews
 from hopchain_etl.web.access import Person, access_dependencies, airflow_user
 from hopchain_etl.web.browser.routes import router as browser
 from hopchain_etl.web.checks import Checks
-from hopchain_etl.web.desk import Desk
+from hopchain_etl.web.desk import SKIP, Desk
 from hopchain_etl.web.errors import DeskError, Gone, NotFound, Unavailable
 from hopchain_etl.web.guard import Guard
 from hopchain_etl.web.index import Index
@@ -65,6 +66,18 @@ class AnswerBody(Body):
 
 class QueryBody(Body):
     query_id: QueryId
+
+
+class UndoBody(QueryBody):
+    """``answer_id``: the answer that the page means; ``skipped``: it means a skip. Neither: whatever is there."""
+
+    answer_id: Annotated[UUID | None, Field(strict=False)] = None
+    skipped: bool = False
+
+    @property
+    def meant(self) -> str | None:
+        """What the desk's ``undo`` expects."""
+        return SKIP if self.skipped else str(self.answer_id) if self.answer_id else None
 
 
 class PracticeBody(Body):
@@ -186,9 +199,13 @@ def _annotation(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> 
     def skip(one: Annotator, body: QueryBody) -> dict[str, Any]:
         return desk.skip(one.name, body.query_id)
 
+    @router.post("/skips/return")
+    def bring_back(one: Annotator, body: NothingBody) -> dict[str, Any]:
+        return desk.bring_back(one.name)
+
     @router.post("/undo")
-    def undo(one: Annotator, body: QueryBody) -> dict[str, Any]:
-        return desk.undo(one.name, body.query_id)
+    def undo(one: Annotator, body: UndoBody) -> dict[str, Any]:
+        return desk.undo(one.name, body.query_id, body.meant)
 
     return router
 
@@ -231,8 +248,11 @@ def picture(data: bytes, headers: dict[str, str]) -> Response:
 # --- errors ---
 
 
-def _desk_error(_: Request, error: Exception) -> Response:
+def _desk_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DeskError)
+    if "text/html" in request.headers.get("accept", "") and error.status in (401, 403):  # a person opened a page
+        html = render("web", "refused.html.j2", status=error.status, message=str(error))
+        return Response(html, error.status, media_type="text/html; charset=utf-8")
     return JSONResponse({"error": error.code, "message": str(error)}, error.status)
 
 

@@ -29,6 +29,7 @@ from hopchain_etl.web.submission import Submission, normalise
 _MAX_SEAT_ATTEMPTS = 16  # attempts to take the next free seat of a question when others are faster
 _MAX_READ = 40  # maximum number of questions read for one request when the index is out of date
 _REMOVED = "this picture was removed meanwhile; its question needs no answer any more"
+SKIP = "skip"  # what an undo may mean instead of an answer_id
 _STALE_SECONDS = 2.0  # at least this many seconds lie between two looks for unknown questions
 
 
@@ -215,7 +216,7 @@ class Desk:
             self._update(home, replace(folder, late={**folder.late, key: vote}))
 
     def skip(self, annotator: str, query_id: str) -> dict[str, Any]:
-        """Do not ask ``annotator`` this question again; the seat goes to another annotator. See also ``submit``."""
+        """Do not ask ``annotator`` this question again in this batch; the seat goes to another. See also ``submit``."""
         home = self._home(annotator, query_id)
         if home is None:
             self._answer_check(annotator, query_id, {"skipped": True})
@@ -232,19 +233,43 @@ class Desk:
             self._update(home, replace(without_leases(folder, ended), skips=skips))
         return {"skipped": True, "progress": self.index.progress(annotator, home.batch.id if home else None)}
 
-    def undo(self, annotator: str, query_id: str) -> dict[str, Any]:
+    def bring_back(self, annotator: str) -> dict[str, Any]:
+        """Let ``annotator`` be asked again what they skipped in the open batches; return how many questions."""
+        self.index.refresh_if_stale()
+        returned = 0
+        for home in [one for _, one in sorted(self.index.open.items()) if one.asks(annotator)]:
+            for query in home.skipped(annotator):
+                folder, _ = self._reload(home, query)
+                returned += self._forget_skip(annotator, home, folder)
+        asking = next((one for _, one in sorted(self.index.open.items()) if one.asks(annotator)), None)
+        return {
+            "returned": returned,
+            "progress": self.index.progress(annotator, asking.batch.id if asking else None),
+        }
+
+    def _forget_skip(self, annotator: str, home: OpenBatch, folder: QuestionVotes) -> bool:
+        """Delete the annotator's skip of a question; return whether there was one."""
+        skip = folder.skip_key(annotator)
+        if skip not in folder.skips:
+            return False
+        self.lake.store.delete([skip])
+        self._update(home, replace(folder, skips={key: who for key, who in folder.skips.items() if key != skip}))
+        return True
+
+    def undo(self, annotator: str, query_id: str, meant: str | None = None) -> dict[str, Any]:
         """Undo the annotator's answer or skip of a question, and ask it again.
 
-        Raises Conflict if there is nothing to undo, or if it is too late (``undo_seconds`` have passed, or the batch is
-        closed or final). The vote stays in the lake; a new revision marks it as retracted.
+        ``meant``: the answer_id of the answer that is to be undone, or SKIP; None: whatever there is. Raises Conflict
+        if there is nothing to undo or something else than what is meant, or if it is too late (``undo_seconds`` have
+        passed, or the batch is closed or final). The vote stays in the lake; a new revision marks it as retracted.
         """
         home = self._home(annotator, query_id)
         if home is None:
-            return self._undo_check(annotator, query_id)
+            return self._undo_check(annotator, query_id, meant)
         settled = batches.batch_states(self.lake).get(home.batch.id, frozenset()) & {"closed", "decided"}
         if settled or not home.asks(annotator):
             raise Conflict("this batch is closed; its answers cannot be changed")
-        undone = self._retract(annotator, home, query_id)
+        undone = self._retract(annotator, home, query_id, meant)
         until = self._lease(annotator, home, query_id)
         question = home.questions.get(query_id)
         if until and question:
@@ -252,21 +277,21 @@ class Desk:
         progress = self.index.progress(annotator, home.batch.id)
         return {"undone": undone, "task": None, "progress": progress}
 
-    def _retract(self, annotator: str, home: OpenBatch, query_id: str) -> str:
+    def _retract(self, annotator: str, home: OpenBatch, query_id: str, meant: str | None) -> str:
         for _ in range(_MAX_SEAT_ATTEMPTS):
             folder, status = self._reload(home, query_id)
             own = next((one for one in status.taken.values() if one.annotator == annotator), None)
             if own is None:
-                if (skip := folder.skip_key(annotator)) in folder.skips:
-                    self.lake.store.delete([skip])
-                    skips = {key: who for key, who in folder.skips.items() if key != skip}
-                    self._update(home, replace(folder, skips=skips))
+                if folder.skip_key(annotator) in folder.skips:
+                    _check_meant(meant, SKIP)
+                    self._forget_skip(annotator, home, folder)
                     return "skip"
                 late = [one for one in folder.late.values() if one.annotator == annotator]
                 if not late:
                     raise Conflict("you have no answer to undo")
                 self._in_time(max(one.answered_at for one in late))
                 return "answer"
+            _check_meant(meant, own.answer_id)
             self._in_time(own.answered_at)
             retraction = Vote(
                 query_id=query_id,
@@ -287,10 +312,11 @@ class Desk:
         if not self.index.gold.answer(annotator, query_id, answer | {"answered_at": self._now()}):
             raise Gone(_REMOVED)
 
-    def _undo_check(self, annotator: str, query_id: str) -> dict[str, Any]:
+    def _undo_check(self, annotator: str, query_id: str, meant: str | None) -> dict[str, Any]:
         answer = self.index.gold.answered(annotator, query_id)
         if answer is None:
             raise Conflict("you have no answer to undo")
+        _check_meant(meant, SKIP if answer.get("skipped") else answer.get("answer_id"))
         self._in_time(answer["answered_at"])
         item = self.index.gold.items.get(query_id)
         if item is None:
@@ -334,6 +360,11 @@ class Desk:
 
     def _now(self) -> str:
         return datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="milliseconds")
+
+
+def _check_meant(meant: str | None, there: str | None) -> None:
+    if meant is not None and meant != there:
+        raise Conflict("this was changed meanwhile, perhaps in another tab; nothing was undone")
 
 
 def _image(query_id: str) -> str:

@@ -6,11 +6,12 @@
   seat, and only if the object does not exist. So votes are serialised, each sees the earlier ones, and no seat is
   filled twice.
 - ``late-<answer_id>.json``: answers that arrived after the question was decided; stored, never counted.
-- ``skip-<annotator_key>.json``: this annotator has skipped the question.
+- ``skip-<annotator_key>.json``: this annotator has skipped the question, for as long as the batch lasts.
 - ``lease-<slot>.<n>.json``: an annotator is viewing the question until a given time. Advisory: it only avoids
   unnecessary work; a lost lease causes at most one late answer.
 
-If the batch continues a closed one, votes and skips there count too; what is new is stored below the new batch only.
+If the batch continues a closed one, votes there count too, skips do not; what is new is stored below the new batch
+only.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class QuestionVotes:
     def listed(self, keys: Iterable[str], contents: Mapping[str, bytes]) -> QuestionVotes:
         """Return the folder for a listing, given the contents of the unread keys.
 
-        The listing begins with the keys of continued batches, of which only votes and skips are used.
+        The listing begins with the keys of the votes of continued batches.
         """
         votes: dict[str, Vote] = {}
         late: dict[str, Vote] = {}
@@ -109,7 +110,7 @@ class QuestionVotes:
 
         The votes of continued batches are not listed again: those batches are closed.
         """
-        earlier = [key for key in (*self.votes, *self.skips) if not key.startswith(self.prefix)]
+        earlier = [key for key in self.votes if not key.startswith(self.prefix)]
         keys = earlier + [entry.key for entry in lake.store.list_objects(self.prefix)]
         contents = {}
         for key in self.unread(keys):

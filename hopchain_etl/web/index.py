@@ -91,6 +91,7 @@ class Index:
             "batch_queries": len(home.query_ids) if home else 0,
             "batch_decided": home.decided if home else 0,
             "batch_left_for_me": home.left(annotator) if home else 0,
+            "skipped": sum(len(one.skipped(annotator)) for one in list(self.open.values()) if one.asks(annotator)),
         }
 
     def turn(self, annotator: str) -> int:

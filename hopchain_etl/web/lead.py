@@ -24,6 +24,7 @@ from hopchain_etl.hops.query import decimal_text
 from hopchain_etl.lake.lake import LakeError, Shard
 from hopchain_etl.lake.lock import LockHeldError, LockLostError
 from hopchain_etl.web import batch_csv
+from hopchain_etl.web.assignment import check_seats
 from hopchain_etl.web.batch_view import BatchView, Votes
 from hopchain_etl.web.desk import Desk
 from hopchain_etl.web.errors import Conflict, Gone, Invalid, NotFound
@@ -116,7 +117,12 @@ class LeadDesk:
             raise Conflict(f"batch {name!r} already exists")
         try:
             with batches.exclusively(self.lake, wait_seconds=_OTHERS_SECONDS) as create_batch:
-                _store(create_batch, self._new_batch(name, by, source, **how))
+                batch = self._new_batch(name, by, source, **how)
+                if how.get("assigned") is not None:
+                    earlier = self.show(batch.continues).votes if batch.continues else {}
+                    given = {query: earlier.get(query, []) for query in batch.query_ids}
+                    check_seats(how["assigned"], batch.seats, given)
+                _store(create_batch, batch)
         except (LockHeldError, LockLostError) as error:
             raise Conflict("a build or another lead is making a batch just now; try again in a moment") from error
         if how.get("assigned") is not None:
@@ -153,8 +159,13 @@ class LeadDesk:
         return list(dict.fromkeys(itertools.chain(*by_shard.values()))), lineage, tuple(map(str, by_shard))
 
     def assign(self, name: str, annotators: Iterable[str] | None) -> JSON:
-        """Assign a batch to these annotators (None: all)."""
-        self.show(name)
+        """Assign a batch to these annotators (None: all); raise Invalid if they are too few for its open questions."""
+        shown = self.show(name)
+        if annotators is not None:
+            annotators = list(annotators)
+            given = ((query, votes) for query, votes in shown.votes.items() if query not in shown.withdrawn)
+            left = {query: votes for query, votes in given if shown.outcome(query).decision is Decision.OPEN}
+            check_seats(annotators, shown.batch.seats, left)
         batches.assign(self.lake, name, annotators)
         self.index.refresh()
         return self.summary(name)
@@ -271,7 +282,7 @@ class LeadDesk:
             with suppress(LakeError):
                 if lineage := self._batch(name).lineage:
                     return lineage
-        raise Invalid("lineage: required, because no batch has one yet")
+        raise Invalid("fingerprint: required, because there is no batch yet to take it from")
 
 
 def _progress(shown: BatchView) -> JSON:

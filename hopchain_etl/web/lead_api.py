@@ -64,13 +64,13 @@ class NewGold(_Body):
 def router(desk: LeadDesk, people: People, checks: Checks, lead: Any) -> APIRouter:
     """Return the routes below ``/api/lead``; each depends on ``lead``."""
     routes = APIRouter()
-    _add_batches(routes, desk, lead)
+    _add_batches(routes, desk, people, lead)
     _add_people(routes, people, lead)
     _add_gold(routes, checks, lead)
     return routes
 
 
-def _add_batches(routes: APIRouter, desk: LeadDesk, lead: Any) -> None:
+def _add_batches(routes: APIRouter, desk: LeadDesk, people: People, lead: Any) -> None:
     Lead = Annotated[Person, Depends(lead)]  # noqa: N806 - a type
 
     @routes.get("/batches")
@@ -79,11 +79,13 @@ def _add_batches(routes: APIRouter, desk: LeadDesk, lead: Any) -> None:
 
     @routes.post("/batches")
     def create(one: Lead, body: NewBatch) -> JSON:
+        people.check_names(body.assigned)
         how = body.model_dump(exclude={"id", "source"})
         return {"batch": desk.create(body.id, one.name, body.source, **how)}
 
     @routes.post("/batches/{name}/assigned")
     def assign(one: Lead, name: _InPath, body: Assignment) -> JSON:
+        people.check_names(body.annotators)
         return {"batch": desk.assign(name, body.annotators)}
 
     @routes.post("/batches/{name}/close")
@@ -93,6 +95,10 @@ def _add_batches(routes: APIRouter, desk: LeadDesk, lead: Any) -> None:
     @routes.get("/batches/{name}/agreement")
     def agreement(one: Lead, name: _InPath) -> JSON:
         return desk.agreement(name)
+
+    @routes.get("/batches/{name}/waiting")
+    def waiting(one: Lead, name: _InPath) -> JSON:
+        return people.waiting(name)
 
     @routes.get("/batches/{name}/disagreements")
     def disagreements(

@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.votes import VOTE_KEY, annotator_key, in_full_sample, votes_prefix
@@ -13,8 +14,21 @@ from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import ConsensusRule, Decision
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
-from hopchain_etl.web.folder import SKIP_KEY, QuestionStatus, QuestionVotes, question_status
+from hopchain_etl.web.folder import QuestionStatus, QuestionVotes, question_status
 from hopchain_etl.web.questions import Question
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How many questions of a batch wait for answers; for how many there are too few people, and why.
+
+    ``short``: fewer people have neither answered nor skipped the question than it has free seats. ``only_skips``: of
+    these, the questions for which there would be enough people if nobody had skipped them.
+    """
+
+    questions: int
+    short: int
+    only_skips: int
 
 
 class OpenBatch:
@@ -62,6 +76,12 @@ class OpenBatch:
         """Return the questions that an annotator has answered."""
         return self._answered.get(annotator_key(annotator), set())
 
+    def skipped(self, annotator: str) -> set[str]:
+        """Return the questions that an annotator has skipped and could still be asked."""
+        with self._lock:
+            me = annotator_key(annotator)
+            return self._waiting & self._skipped.get(me, set()) - self._answered.get(me, set())
+
     def left(self, annotator: str) -> int:
         """Return how many questions an annotator could still be asked."""
         with self._lock:
@@ -75,6 +95,19 @@ class OpenBatch:
         for query in self._order(annotator):
             if query in self._waiting and query not in answered and query not in skipped:
                 yield query
+
+    def waiting(self, people: Iterable[str]) -> Waiting:
+        """Return why questions wait, if only these people may be asked."""
+        with self._lock:
+            asked = [(self.answered(one), self._skipped.get(annotator_key(one), set())) for one in people]
+            short = only_skips = 0
+            for query in self._waiting:
+                needed = len(self._statuses[query].free)
+                unasked = sum(query not in answered for answered, _ in asked)
+                willing = sum(query not in answered and query not in skipped for answered, skipped in asked)
+                short += willing < needed
+                only_skips += willing < needed <= unasked
+            return Waiting(len(self._waiting), short, only_skips)
 
     def _order(self, annotator: str) -> list[str]:
         if len(self._orders.get(annotator, ())) != len(self.query_ids):
@@ -131,7 +164,7 @@ class OpenBatch:
         listed: defaultdict[str, list[str]] = defaultdict(list)
         shown = set(self.query_ids)
         for name in self.continued:
-            _list(lake, name, shown, listed, lambda key: bool(VOTE_KEY.fullmatch(key) or SKIP_KEY.fullmatch(key)))
+            _list(lake, name, shown, listed, lambda key: bool(VOTE_KEY.fullmatch(key)))
         _list(lake, self.batch.id, shown, listed, lambda key: True)
         unread = [key for query, keys in listed.items() for key in self.folder(query).unread(keys)]
         read = zip(unread, map_threads(lambda key: _read(lake, key), unread), strict=True) if unread else ()

@@ -12,6 +12,7 @@ from hopchain_etl.hops.consensus import Decision, tally_votes
 from hopchain_etl.release.answers_used import releases_with_answers
 from hopchain_etl.release.git import RegistryError
 from hopchain_etl.settings import Settings
+from hopchain_etl.web.assignment import check_names, known_people
 from hopchain_etl.web.batch_view import BatchView
 from hopchain_etl.web.errors import Conflict
 from hopchain_etl.web.lead import LeadDesk
@@ -31,7 +32,10 @@ class People:
         self._settings = settings
 
     def annotators(self) -> list[JSON]:
-        """Return all annotators with their number of answers and whether they are voided."""
+        """Return all annotators with their number of answers and whether they are voided.
+
+        These are all whom the desk knows: by an answer, by the practice round or by the settings.
+        """
         self._index.refresh(older_than=2)
         counts: Counter[str] = Counter()
         settled = settled_batches(self._lake)
@@ -48,8 +52,31 @@ class People:
                 "voided_by": stones[name].by if name in stones else None,
                 "voided_reason": stones[name].reason if name in stones else None,
             }
-            for name in sorted(counts.keys() | stones.keys())
+            for name in sorted(counts.keys() | stones.keys() | known_people(self._lake, self._settings.desk))
         ]
+
+    def check_names(self, names: list[str] | None) -> None:
+        """Raise Invalid if somebody to whom a batch is to be assigned is unknown or voided."""
+        if names is not None:
+            check_names(names, {one["annotator"] for one in self.annotators()}, self._index.voided.keys())
+
+    def waiting(self, name: str) -> JSON:
+        """Return why an open batch does not move: how many questions wait, and who has skipped how many of them.
+
+        ``short`` and ``only_skips`` (see ``open_batch.Waiting``) count only people whom the desk knows. For a batch
+        that is not open, nothing waits.
+        """
+        home = self._index.open.get(name)
+        if home is None or home.closed:
+            return {"questions": 0, "short": 0, "only_skips": 0, "people": 0, "skips": []}
+        known = [one["annotator"] for one in self.annotators() if not one["voided"]]
+        people = [one for one in known if home.is_for(one)]
+        skips = [(one, len(home.skipped(one))) for one in known]
+        return {
+            **vars(home.waiting(people)),
+            "people": len(people),
+            "skips": [{"annotator": one, "questions": many} for one, many in skips if many],
+        }
 
     def effect(self, annotator: str) -> JSON:
         """Return what voiding an annotator changes; changes nothing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +12,8 @@ from hopchain_etl.annotation.votes import annotator_key
 from hopchain_etl.hops.consensus import parse_answer
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.web.errors import Invalid, NotFound
+
+PRACTISED = "practised/"
 
 
 def tasks(count: int) -> list[dict[str, Any]]:
@@ -45,12 +48,16 @@ def feedback(number: int, count: int, answer: str) -> dict[str, Any]:
 
 def done(lake: Lake, annotator: str) -> bool:
     """Return whether an annotator has finished the practice round."""
-    return lake.store.exists(f"practised/{annotator_key(annotator)}.json")
+    return lake.store.exists(_key(annotator))
 
 
 def finish(lake: Lake, annotator: str) -> None:
-    """Store that an annotator has finished the practice round."""
-    lake.store.put_if_absent(f"practised/{annotator_key(annotator)}.json", b"{}")
+    """Store that an annotator has finished the practice round, and so is known by name."""
+    lake.store.put_if_absent(_key(annotator), json.dumps({"annotator": annotator}).encode())
+
+
+def _key(annotator: str) -> str:
+    return f"{PRACTISED}{annotator_key(annotator)}.json"
 
 
 @lru_cache(maxsize=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -139,3 +140,27 @@ def test_a_table_that_was_dropped_and_built_again_is_seen_anew(bucket: S3Locatio
         lake.write_marker(*TABLE, shard, DONE)
     lake.manifest(*TABLE).fold()
     assert reader.completed_shards(*TABLE) == shards(2, "again")
+
+
+def test_readers_at_once_read_each_object_once(bucket: S3Location) -> None:
+    lake = lake_at(bucket)
+    for shard in shards(3):
+        lake.write_marker(*TABLE, shard, DONE)
+    lake.manifest(*TABLE).fold()
+    for shard in shards(2, "later"):
+        lake.write_marker(*TABLE, shard, DONE)
+    fresh = lake_at(bucket)
+    with ThreadPoolExecutor(8) as pool:
+        read = list(pool.map(lambda _: fresh.markers(*TABLE), range(8)))
+    assert all(one == dict.fromkeys([*shards(2, "later"), *shards(3)], DONE) for one in read)
+    assert fresh.store.calls["get"] == 3, "the base and two entries, whoever reads them"
+
+
+def test_entries_that_contradict_each_other_are_decided_by_the_marker_each_time(bucket: S3Location) -> None:
+    lake, shard = lake_at(bucket), shards(1)[0]
+    lake.write_marker(*TABLE, shard, FAILED)
+    lake.manifest(*TABLE).fold()
+    lake.replace_marker(*TABLE, shard, DONE)
+    assert lake.markers(*TABLE) == {shard: DONE}
+    lake.store.put(lake.folder(*TABLE, shard) + "_SUCCESS", FAILED.to_json())
+    assert lake.markers(*TABLE) == {shard: FAILED}, "entries say two things; what is there now counts"

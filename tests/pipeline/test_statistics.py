@@ -20,7 +20,7 @@ pytestmark = pytest.mark.s3
 
 def figures(build: Build, run: str, shards: list[Shard]) -> BuildStatistics:
     markers = {
-        name: [build.lake.markers(step.stage.table, step.fingerprint)[shard] for shard in shards]
+        name: {shard: build.lake.markers(step.stage.table, step.fingerprint)[shard] for shard in shards}
         for name, step in build.steps.items()
     }
     return build_statistics(build, run, shards, markers)

@@ -72,7 +72,19 @@ def approve(dag_id: str, seconds: float, choice: str, asked: dict[str, Any]) -> 
     reply.raise_for_status()
 
 
+def begin_metrics() -> None:
+    """Set up the metrics of tasks as Airflow's task runner does; ``dag.test()`` leaves that out."""
+    from airflow.sdk.configuration import conf
+    from airflow.sdk.observability import stats
+    from airflow.sdk.observability.metrics import stats_utils
+
+    stats.initialize(
+        factory=stats_utils.get_stats_factory(), export_legacy_names=conf.getboolean("metrics", "legacy_names_on")
+    )
+
+
 def main() -> None:
+    begin_metrics()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     for line in sys.stdin:

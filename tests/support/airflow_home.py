@@ -76,8 +76,11 @@ class Airflow:
 
 
 @contextmanager
-def running(home: Path, s3_server: ServerInfo) -> Iterator[Airflow]:
-    """Yield an Airflow with an empty lake; tasks get the S3 keys from a stored Connection, failures go to a webhook."""
+def running(home: Path, s3_server: ServerInfo, **more: str) -> Iterator[Airflow]:
+    """Yield an Airflow with an empty lake; tasks get the S3 keys from a stored Connection, failures go to a webhook.
+
+    ``more``: environment variables.
+    """
     keys = s3_server.credentials["admin"]
     bucket = f"test-{uuid.uuid4().hex[:12]}"
     client = s3_client(s3_server.endpoint_url, keys)
@@ -97,6 +100,7 @@ def running(home: Path, s3_server: ServerInfo) -> Iterator[Airflow]:
         "HOPCHAIN_DESK__FULL_SHARE": "0",  # which questions all must answer hangs on their ids
         "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
         "NO_PROXY": "127.0.0.1,localhost",
+        **more,
     }
     for name in [name for name in env if name.startswith("AWS_")]:
         del env[name]
@@ -127,7 +131,7 @@ def running(home: Path, s3_server: ServerInfo) -> Iterator[Airflow]:
         finally:
             assert process.stdin is not None
             process.stdin.close()
-            process.wait(timeout=30)
+            process.wait(timeout=300)  # the lineage provider ends its own processes first
             client.delete_bucket(Bucket=bucket)
 
 

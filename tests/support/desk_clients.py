@@ -28,7 +28,7 @@ PEOPLE = {"ann": "user", "ben": "user", "cleo": "user", "dan": "user", "eve": "u
           "vera": "viewer"}  # fmt: skip
 ORIGIN = "http://testserver"
 DESK: dict[str, Any] = {
-    "annotators": ("role:user",),
+    "annotators": ("role:user", *(f"user:{name}" for name in ("ann", "ben", "cleo", "dan", "eve"))),
     "leads": ("user:lead",),
     "viewers": ("user:vera", "user:ann"),  # ann annotates, so that this gives her nothing
     "full_share": 0,

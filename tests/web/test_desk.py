@@ -33,6 +33,7 @@ def test_a_task_shows_question_and_photo_and_nothing_else(desk: Office) -> None:
     assert asked["prefetch"] != task["image"]
     assert asked["progress"] == {
         "mine": 0, "batch": "monday", "batch_queries": 2, "batch_decided": 0, "batch_left_for_me": 2,
+        "skipped": 0,
     }  # fmt: skip
     assert desk.ann.next()["task"]["query_id"] == task["query_id"]
 
@@ -153,6 +154,32 @@ def test_a_skipped_question_comes_back_by_undo_alone(desk: Office) -> None:
     assert (undone["undone"], undone["task"]["query_id"]) == ("skip", query)
 
 
+def test_an_annotator_brings_all_skips_back(desk: Office) -> None:
+    for query in desk.batch.query_ids:
+        assert desk.ann.post("/api/skips", {"query_id": query})["skipped"]
+    asked = desk.worker().ann.next()
+    assert (asked["why"], asked["progress"]["skipped"]) == ("done", 2)
+    assert desk.ben.post("/api/skips/return", {})["returned"] == 0
+    told = desk.ann.post("/api/skips/return", {})
+    assert (told["returned"], told["progress"]["skipped"], told["progress"]["batch_left_for_me"]) == (2, 0, 2)
+    assert not [name for query in desk.batch.query_ids for name in desk.stored(query) if name.startswith("skip")]
+    assert desk.worker().ann.next()["task"]
+
+
+def test_an_undo_that_means_something_else_is_refused(desk: Office) -> None:
+    """As of a second tab, that does not know what the first did since."""
+    query = desk.ann.next()["task"]["query_id"]
+    first = desk.ann.answer(query, "5")["answer_id"]
+    assert desk.ann.post("/api/undo", {"query_id": query, "answer_id": first})["undone"] == "answer"
+    desk.ann.answer(query, "6")
+    for stale in ({"answer_id": first}, {"skipped": True}):
+        assert "another tab" in desk.ann.post("/api/undo", {"query_id": query, **stale}, expect=409)["message"]
+    desk.ben.post("/api/skips", {"query_id": query})
+    assert "another tab" in desk.ben.post("/api/undo", {"query_id": query, "answer_id": first}, expect=409)["message"]
+    assert desk.ben.post("/api/undo", {"query_id": query, "skipped": True})["undone"] == "skip"
+    assert [name for name in desk.stored(query) if "seat" in name] == [f"seat-1.{rev}.json" for rev in (1, 2, 3)]
+
+
 def test_what_is_answered_after_the_batch_was_closed_is_kept_as_late(desk: Office) -> None:
     query = desk.ann.next()["task"]["query_id"]
     desk.lead.post("/api/lead/batches/monday/close", {})
@@ -177,7 +204,8 @@ def test_a_lake_of_an_earlier_version_is_refused_with_the_remedy(desk: Office) -
     assert "hopchain migrate" in refused["message"]
 
 
-def test_only_those_it_is_assigned_to_are_asked(desk: Office) -> None:
+def test_only_those_it_is_assigned_to_are_asked(bucket: S3Location) -> None:
+    desk = office(bucket, seats=1, agree=1)
     desk.lead.post("/api/lead/batches/monday/assigned", {"annotators": ["ben"]})
     assert desk.ann.next()["why"] == "no_batch"
     desk.ann.answer(desk.batch.query_ids[0], "5", expect=404)

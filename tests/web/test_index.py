@@ -57,8 +57,8 @@ def test_unreadable_documents_break_only_their_batch_until_they_are_mended(
     closed = desk.lead.post("/api/lead/batches/tuesday/close", {})["batch"]
     assert (closed["state"], batches.batch_states(desk.lake)["tuesday"] >= {"closed"}) == ("broken", True)
     if "assigned" in key:
-        desk.lead.post("/api/lead/batches/tuesday/assigned", {"annotators": ["ann"]})
-        assert listed(desk)["tuesday"]["assigned"] == ["ann"]
+        desk.lead.post("/api/lead/batches/tuesday/assigned", {"annotators": ["ann", "ben", "cleo", "dan"]})
+        assert listed(desk)["tuesday"]["assigned"] == ["ann", "ben", "cleo", "dan"]
 
 
 def test_a_settled_batch_is_forgotten(desk: Office) -> None:

@@ -176,11 +176,16 @@ def test_a_lead_makes_assigns_and_closes_batches(bucket: S3Location) -> None:
     query = desk.batch.query_ids[0]
     desk.ann.answer(query, None, reject_reason="broken_image")
     assert desk.lead.post("/api/lead/batches/monday/close", {})["batch"]["state"] == "closed"
-    again = {"id": "tuesday", "source": "open_of", "batch": "monday", "assigned": ["ben", "cleo"]}
+    again = {"id": "tuesday", "source": "open_of", "batch": "monday", "assigned": ["ben", "cleo", "dan", "eve"]}
+    for assigned, why in {("ben", "Cleo", "dan", "eve"): "Cleo", ("ben", "cleo", "dan"): "4 different people"}.items():
+        refused = desk.lead.post("/api/lead/batches", {**again, "assigned": list(assigned)}, expect=422)
+        assert why in refused["message"]
     made = desk.lead.post("/api/lead/batches", again)["batch"]
-    assert (made["queries"], made["assigned"], made["created_by_run"]) == (1, ["ben", "cleo"], "lead:lead")
+    assert (made["queries"], made["assigned"], made["created_by_run"]) == (1, again["assigned"], "lead:lead")
     assert desk.ann.next()["why"] == "no_batch"
     assert desk.ben.next()["task"]["query_id"] == desk.batch.query_ids[1]
+    for names in (["nobody", "ben", "cleo", "dan"], ["ben", "cleo"], []):
+        desk.lead.post("/api/lead/batches/tuesday/assigned", {"annotators": names}, expect=422)
     assert desk.lead.post("/api/lead/batches/tuesday/assigned", {"annotators": None})["batch"]["assigned"] is None
     assert desk.ann.next()["task"]
     for name in ("monday", "x.closed", "x/y", "../x", ""):
@@ -210,9 +215,9 @@ def test_a_batch_of_open_questions_counts_the_earlier_answers_and_asks_nobody_tw
     made = desk.lead.post("/api/lead/batches", again)["batch"]
     assert (made["queries"], made["seats_filled"], made["open"]) == (1, 2, 1)
     assert batches.load(desk.lake, "tuesday").continues == "monday"
-    assert [getattr(desk, name).next()["why"] for name in ("ann", "ben", "cleo")] == ["done"] * 3
+    assert [getattr(desk, name).next()["why"] for name in ("ann", "ben")] == ["done"] * 2
     assert desk.ann.answer(first, "5", expect=409)["error"] == "conflict"
-    for name in ("dan", "eve"):
+    for name in ("cleo", "dan"):  # cleo's skip ended with the batch
         assert getattr(desk, name).next()["task"]["query_id"] == first
         getattr(desk, name).answer(first, "5")
     assert desk.stored(first, "tuesday") == ["seat-3.1.json", "seat-4.1.json"]
@@ -223,6 +228,38 @@ def test_a_batch_of_open_questions_counts_the_earlier_answers_and_asks_nobody_tw
         "monday": (0, 1, 1), "tuesday": (1, 0, 0),
     }  # fmt: skip
     desk.lead.post("/api/lead/batches", {**again, "id": "wednesday"}, expect=422)  # asked by another batch already
+
+
+def test_a_lead_sees_skips_and_why_a_batch_does_not_move(bucket: S3Location) -> None:
+    desk = office(bucket)
+    first = desk.batch.query_ids[0]
+    desk.lead.post("/api/lead/batches/monday/assigned", {"annotators": ["ann", "ben", "cleo", "dan"]})
+    waiting = {"questions": 2, "short": 0, "only_skips": 0, "people": 4, "skips": []}
+    assert desk.lead.get("/api/lead/batches/monday/waiting") == waiting
+    desk.ann.answer(first, "5")
+    desk.cleo.post("/api/skips", {"query_id": first})
+    skips = [{"annotator": "cleo", "questions": 1}]
+    told = desk.lead.get("/api/lead/batches/monday/waiting")
+    assert told == {**waiting, "short": 1, "only_skips": 1, "skips": skips}
+    desk.lead.post("/api/lead/batches/monday/assigned", {"annotators": None})  # eve takes the place
+    told = desk.lead.get("/api/lead/batches/monday/waiting")
+    assert told == {**waiting, "people": 5, "skips": skips}
+    desk.lead.post("/api/lead/void", {"annotator": "dan", "reason": "guesses"})
+    told = desk.lead.get("/api/lead/batches/monday/waiting")
+    assert told == {**waiting, "short": 1, "only_skips": 1, "skips": skips}
+    desk.lead.post("/api/lead/batches/monday/close", {})
+    assert desk.lead.get("/api/lead/batches/monday/waiting")["questions"] == 0
+
+
+def test_who_has_practised_is_known_and_may_be_assigned(bucket: S3Location) -> None:
+    desk = office(bucket, annotators=("role:user",))
+    names = ["ann", "ben", "cleo", "dan"]
+    for name in names:
+        desk.lead.post("/api/lead/batches/monday/assigned", {"annotators": names}, expect=422)
+        getattr(desk, name).post("/api/practised", {})
+    assert desk.lead.post("/api/lead/batches/monday/assigned", {"annotators": names})["batch"]["assigned"] == names
+    known = {one["annotator"]: one["answers"] for one in desk.lead.get("/api/lead/annotators")["annotators"]}
+    assert known == dict.fromkeys(names, 0)
 
 
 def test_the_seat_of_a_voided_annotator_is_free_in_a_batch_that_continues(bucket: S3Location) -> None:

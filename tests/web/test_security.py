@@ -24,11 +24,12 @@ from support.s3 import S3Location
 pytestmark = pytest.mark.s3
 
 FOR_ANNOTATORS = {"/", "/annotate", "/guidelines", "/assets/{name}", "/api/me", "/api/next", "/api/answers",
-                  "/api/skips", "/api/undo", "/api/queries/{query_id}/image", "/api/practice", "/api/practice/{number}",
+                  "/api/skips", "/api/skips/return",
+                  "/api/undo", "/api/queries/{query_id}/image", "/api/practice", "/api/practice/{number}",
                   "/api/practice/{number}/image", "/api/practised", "/errors", "/api/reviews",
                   "/api/reviews/next", "/api/reviews/{name}/{item}/image"}  # fmt: skip
 SCRIPT = "<script>alert(document.cookie)</script>"
-WRITES = ["answers", "skips", "undo", "practice/0", "practised", "reviews", "lead/batches",
+WRITES = ["answers", "skips", "skips/return", "undo", "practice/0", "practised", "reviews", "lead/batches",
           "lead/batches/monday/assigned", "lead/batches/monday/close", "lead/void", "lead/unvoid",
           "lead/gold"]  # fmt: skip
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 import aiohttp
 
 from hopchain_etl.engines.base import JSON, EngineDownError
+from hopchain_etl.engines.in_flight import request_in_flight
 from hopchain_etl.engines.vlm.call import (
     ChatRequest,
     ChatResponse,
@@ -124,8 +125,9 @@ class Server:
         try:
             async with self._places:
                 started = time.monotonic()
-                async with self._http.post(f"{self._url}/chat/completions", data=body, timeout=limit) as reply:
-                    data = await reply.read()
+                with request_in_flight():
+                    async with self._http.post(f"{self._url}/chat/completions", data=body, timeout=limit) as reply:
+                        data = await reply.read()
             if reply.status != 200:
                 raise self._status_error(reply.status, data, reply.headers.get("Retry-After"))
             return parse_response(data, image_tokens, time.monotonic() - started)

@@ -1,6 +1,8 @@
 // The desk: one photo, one question, one number, then the next.
 
-import { byId, call, count, el, loginAdvice, navigation, say, ServerError } from "./common.js";
+import {
+  batchName, byId, call, count, el, loginAdvice, navigation, say, ServerError, unbroken, watchComment,
+} from "./common.js";
 import { Clock, Drafts } from "./drafts.js";
 import { Picture } from "./picture.js";
 import { Steps } from "./steps.js";
@@ -9,6 +11,7 @@ const NUMBER = /^-?\d{1,12}(\.\d{1,12})?$/; // the server's rule
 const WAIT = 20_000; // ms between checks for new questions
 const RENEW = 60_000; // ms before a lease ends
 
+const TOUCH = window.matchMedia("(hover: none) and (pointer: coarse)");
 const field = byId("answer");
 const picture = new Picture(byId("stage"), byId("photo"), byId("level"));
 const clock = new Clock();
@@ -17,11 +20,13 @@ let me;
 let drafts;
 let task = null;
 let practice = null; // {tasks, at, answered} during a practice round
+let skipped = 0; // questions that could be brought back
 let busy = false;
 let current = Promise.resolve(); // the running step
 let waiting; // timer
 let round = null; // the practice round, requested while the person still reads
 let reasonsShown = false;
+let wrongComment; // returns what is wrong with the comment of a reject
 
 // --- talking to the server ---
 
@@ -95,12 +100,17 @@ function notice(title, text, ...more) {
   (byId("notice").querySelector("button, a") ?? byId("notice")).focus();
 }
 
+/** Let the person type. Nothing scrolls; on a touch device this would open the keyboard over photo and question. */
+function attend() {
+  (TOUCH.matches ? byId("question") : field).focus({ preventScroll: true });
+}
+
 /** Show a question with its photo; `draft` has the typed answer and the seconds already spent. */
 function show(question, source, width, height, draft) {
   clearTimeout(waiting);
   byId("notice").hidden = true;
   byId("desk").hidden = false;
-  byId("question").textContent = question;
+  byId("question").textContent = unbroken(question);
   steps.show(question);
   byId("feedback").replaceChildren();
   problem("");
@@ -108,8 +118,10 @@ function show(question, source, width, height, draft) {
   byId("loading").hidden = false;
   byId("photo").hidden = true;
   clock.start(draft.seconds);
-  field.focus();
-  field.select();
+  window.scrollTo(0, 0);
+  byId("question").closest(".panel").scrollTop = 0;
+  attend();
+  if (!TOUCH.matches) field.select();
   return picture.show(source, width, height).then(
     () => { byId("loading").hidden = true; byId("photo").hidden = false; picture.fit(); },
     () => { byId("loading").textContent = "The photo cannot be shown. Reload the page, or reject the question with “The picture is broken”."; },
@@ -132,14 +144,19 @@ function showProgress(progress) {
   byId("progress").hidden = false;
   byId("mine").textContent = `Answered by you: ${count(progress.mine)}`;
   const there = Boolean(progress.batch);
+  byId("unskip").hidden = !progress.skipped;
+  byId("unskip").textContent = skipsBack(progress.skipped);
+  skipped = progress.skipped;
   byId("batch").hidden = byId("batch-text").hidden = !there;
   if (!there) return;
   const left = `${count(progress.batch_left_for_me)} left for you`;
   byId("batch-text").textContent =
-    `${progress.batch}: ${count(progress.batch_decided)} of ${count(progress.batch_queries)} decided, ${left}`;
+    `${batchName(progress.batch)}: ${count(progress.batch_decided)} of ${count(progress.batch_queries)} decided, ${left}`;
   byId("batch").max = Math.max(1, progress.batch_queries);
   byId("batch").value = progress.batch_decided;
 }
+
+const skipsBack = (many) => `Bring back my skips (${count(many)})`;
 
 function showUndo() {
   const step = practice ? null : drafts.last(me.undo_seconds);
@@ -167,7 +184,8 @@ async function take(given, why) {
   }
   const texts = {
     no_batch: ["Nothing to annotate yet", "A lead has not opened a batch for you. This page checks again automatically."],
-    done: ["All done", "There is nothing left for you in the open batches. Thank you!"],
+    done: ["All done", skipped ? "All that is left for you in the open batches are questions that you have skipped."
+      : "There is nothing left for you in the open batches. Thank you!"],
     waiting: ["Please wait", "Other annotators are working on the last questions. This page checks again automatically."],
   };
   const [title, text] = texts[why] ?? texts.waiting;
@@ -176,6 +194,7 @@ async function take(given, why) {
   // The first button gets the focus: a harmless one, in case Enter is pressed twice.
   notice(title, text, el("p", { class: "actions" },
     el("button", { type: "button", on: { click: () => once(next) } }, "Check again"), undo || "",
+    skipped ? el("button", { type: "button", on: { click: bringBack } }, skipsBack(skipped)) : "",
     el("button", { type: "button", class: "link", on: { click: () => once(startPractice) } }, "Practice round")));
   clearTimeout(waiting);
   waiting = setTimeout(() => once(next), WAIT);
@@ -194,7 +213,7 @@ async function deliver(entry, what) {
   try {
     const told = await insist(() => call("api/answers", entry));
     drafts.pending = null;
-    drafts.done({ query_id: entry.query_id, what, answer: entry.answer ?? "", at: Date.now() });
+    drafts.done({ query_id: entry.query_id, answer_id: entry.answer_id, what, answer: entry.answer ?? "", at: Date.now() });
     showProgress(told.progress);
     mention(`Sent: ${what}.`, "good");
     return true;
@@ -261,6 +280,21 @@ function skip() {
   });
 }
 
+function bringBack() {
+  return once(async () => {
+    const told = await insist(() => call("api/skips/return", {}));
+    drafts.forgetSkips();
+    mention(told.returned === 1 ? "1 question is back." : `${count(told.returned)} questions are back.`, "good");
+    await next();
+  });
+}
+
+/** Another tab has changed what is kept here: it may have answered this question. */
+function onOtherTab() {
+  if (task && !practice && drafts.isDone(task.query_id)) once(next);
+  else showUndo();
+}
+
 async function undoLast() {
   const step = drafts.last(me.undo_seconds);
   if (!step) {
@@ -269,7 +303,7 @@ async function undoLast() {
   }
   if (task) drafts.keep(task.query_id, { answer: written(), seconds: clock.seconds });
   drafts.forgetLast();
-  const told = await unlessRemoved(() => call("api/undo", { query_id: step.query_id }));
+  const told = await unlessRemoved(() => call("api/undo", { query_id: step.query_id, ...(step.answer_id ? { answer_id: step.answer_id } : { skipped: true }) }));
   if (!told) return;
   drafts.keep(step.query_id, { answer: step.answer, seconds: 0 });
   showProgress(told.progress);
@@ -300,13 +334,14 @@ const chosenReason = () => byId("reject-form").querySelector("input[name=reason]
 
 function needComment() {
   byId("comment-need").textContent = chosenReason() === "other" ? "(needed)" : "(optional)";
+  byId("reject-problem").textContent = wrongComment();
 }
 
 function sendReject() {
   const reason = chosenReason();
   const comment = byId("comment").value.trim();
-  if (!reason || (reason === "other" && !comment)) {
-    byId("reject-problem").textContent = reason ? "Write in a few words what is wrong." : "Choose a reason.";
+  if (!reason || (reason === "other" && !comment) || wrongComment()) {
+    byId("reject-problem").textContent = !reason ? "Choose a reason." : wrongComment() || "Write in a few words what is wrong.";
     if (reason) byId("comment").focus();
     return;
   }
@@ -339,6 +374,7 @@ function showPractice() {
   const { tasks, at } = practice;
   practice.answered = false;
   byId("mode").hidden = false;
+  byId("progress").hidden = byId("unskip").hidden = true; // it counts answers, and these are none
   byId("mode").textContent = `Practice ${at + 1} of ${tasks.length}: these answers are not counted`;
   byId("others").hidden = true;
   byId("send").firstChild.textContent = "Check ";
@@ -373,6 +409,7 @@ async function endPractice() {
 function leavePractice() {
   practice = null;
   byId("mode").hidden = true;
+  byId("progress").hidden = false;
   byId("others").hidden = false;
   byId("send").firstChild.textContent = "Send ";
 }
@@ -406,17 +443,20 @@ function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.repeat && !moves[event.key]) return;
   const inField = event.target === field;
-  const act = letters[event.key.toLowerCase()];
+  const typing = event.target.matches("input, textarea, select");
+  const act = !typing && letters[event.key.toLowerCase()];
   if (act && (drafts?.letters || event.key === "?")) {
     event.preventDefault();
     act();
   } else if (moves[event.key] && picture.zoomed && (!inField || !field.value || event.key === "ArrowUp" || event.key === "ArrowDown")) {
     event.preventDefault();
     picture.pan(...moves[event.key]);
-  } else if (/^[\d.-]$/.test(event.key) && !inField && !byId("desk").hidden) {
+  } else if (inField && event.key === "Escape") {
+    byId("question").focus({ preventScroll: true });
+  } else if (/^[\d.-]$/.test(event.key) && !typing && !byId("desk").hidden) {
     field.focus(); // the character is then typed into the field
     field.setSelectionRange(field.value.length, field.value.length);
-  } else if (event.key === "Enter" && event.target === document.body && !byId("desk").hidden) {
+  } else if (event.key === "Enter" && [document.body, byId("question")].includes(event.target) && !byId("desk").hidden) {
     send();
   }
 }
@@ -439,7 +479,7 @@ function listen() {
   });
   const clicks = {
     skip, reject: openReject, undo: () => afterwards(undoLast), help: () => byId("help-box").showModal(),
-    practise: () => once(startPractice),
+    practise: () => once(startPractice), unskip: bringBack,
     "zoom-in": () => picture.zoom(1), "zoom-out": () => picture.zoom(-1), "zoom-fit": () => picture.fit(),
     "help-close": () => byId("help-box").close(), "login-again": () => byId("login-box").close(),
     "reject-cancel": () => byId("reject-box").close(),
@@ -451,9 +491,11 @@ function listen() {
   };
   for (const [id, act] of Object.entries(clicks)) byId(id).addEventListener("click", act);
   byId("reject-form").addEventListener("submit", (event) => { event.preventDefault(); sendReject(); });
+  wrongComment = watchComment();
   byId("reject-form").addEventListener("change", needComment);
+  byId("comment").addEventListener("input", needComment);
   byId("reject-form").addEventListener("keydown", onReasonKey);
-  byId("reject-box").addEventListener("close", () => field.focus());
+  byId("reject-box").addEventListener("close", attend);
   byId("letters").addEventListener("change", (event) => { drafts.letters = event.target.checked; });
   window.addEventListener("pagehide", () => {
     if (task) drafts.keep(task.query_id, { answer: field.value, seconds: clock.seconds });
@@ -468,6 +510,7 @@ async function start() {
     return;
   }
   drafts = new Drafts(me.name);
+  drafts.onchange = onOtherTab;
   byId("letters").checked = drafts.letters;
   listen();
   const kept = drafts.pending;

@@ -9,6 +9,7 @@ const SMALL = 420; // px of a photo in the gallery
 let build = null;
 const view = { kind: "queries", stage: "generate", text: "", rel: "", read: "", hops: "", reason: "", outcome: "" };
 let from = "0.0";
+let visited = false; // whether the address of this page has been written once
 let asked = 0; // number of the latest search; results of earlier ones are ignored
 
 const FILTERS = {
@@ -35,7 +36,7 @@ function fillBuilds(told) {
   return [...told.builds, ...told.lineages];
 }
 
-async function openBuild(id) {
+async function openBuild(id, back = false) {
   build = await call(`api/browse/builds/${encodeURIComponent(id)}`);
   const select = byId("build");
   if (![...select.options].some((option) => option.value === build.id)) select.prepend(el("option", { value: build.id }, build.id));
@@ -44,7 +45,7 @@ async function openBuild(id) {
   byId("about").textContent = `${build.document.run_id ? `Run ${build.document.run_id}; ` : ""}${count(build.shards)} shards; ${marks}`;
   byId("funnel").replaceChildren(funnel(build.funnel));
   byId("gallery").hidden = false;
-  await search();
+  await search(back);
 }
 
 function funnel(levels) {
@@ -95,14 +96,14 @@ function showRejects(stage, reason) {
   show("rejects").then(() => byId("gallery-title").scrollIntoView());
 }
 
-/** Start a new search with the current filter. */
-async function search() {
+/** Start a new search with the current filter; `back`: it is that of an address which the person went back to. */
+async function search(back = false) {
   fillFilter();
   for (const kind of ["queries", "rejects"]) byId(`show-${kind}`).setAttribute("aria-pressed", String(kind === view.kind));
   byId("gallery-title").textContent = view.kind === "queries" ? "Queries" : "Rejects";
   byId("items").replaceChildren();
   from = "0.0";
-  keepAddress();
+  if (!back) keepAddress();
   await more();
 }
 
@@ -206,7 +207,26 @@ function facts(one, rejected) {
 function keepAddress() {
   const kept = { build: build.id, ...(view.kind === "rejects" && { show: "rejects" }) };
   for (const name of FILTERS[view.kind]) if (view[name]) kept[name] = view[name];
-  window.history.replaceState(null, "", `?${query(kept)}`);
+  const address = `?${query(kept)}`;
+  if (!visited) window.history.replaceState(null, "", address);
+  else if (address !== window.location.search) window.history.pushState(null, "", address);
+  visited = true;
+}
+
+/** Take over build and filter from the address. */
+function readAddress() {
+  const address = new URLSearchParams(window.location.search);
+  for (const name of Object.keys(LABELS)) view[name] = address.get(name) ?? "";
+  view.kind = address.get("show") === "rejects" ? "rejects" : "queries";
+  view.stage ||= "generate";
+  return address;
+}
+
+/** Back and forward undo and redo a filter. */
+async function onBack() {
+  const wanted = readAddress().get("build");
+  if (wanted && wanted !== build.id) await openBuild(wanted, true);
+  else await search(true);
 }
 
 function onFilter(event) {
@@ -220,7 +240,8 @@ function onFilter(event) {
 }
 
 async function start() {
-  const address = new URLSearchParams(window.location.search);
+  const address = readAddress();
+  window.addEventListener("popstate", () => trying(onBack));
   navigation(await call("api/me"), "browser");
   byId("filter").addEventListener("change", onFilter);
   byId("filter").addEventListener("submit", onFilter);
@@ -229,8 +250,6 @@ async function start() {
   byId("show-rejects").addEventListener("click", () => trying(() => show("rejects")));
   byId("more").addEventListener("click", () => trying(more));
   byId("one-close").addEventListener("click", () => byId("one").close());
-  for (const name of Object.keys(LABELS)) if (address.get(name)) view[name] = address.get(name);
-  if (address.get("show") === "rejects") view.kind = "rejects";
   const known = fillBuilds(await call("api/browse/builds"));
   const wanted = address.get("build") ?? address.get("run") ?? known[0]?.id;
   if (wanted) await openBuild(wanted);

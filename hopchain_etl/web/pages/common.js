@@ -103,6 +103,31 @@ export function loginAdvice() {
   return [el("p", {}, el("a", { href: `../auth/login?next=${next}` }, "Log in again"), ", then come back to this page.")];
 }
 
+/** A batch's name for people: builds name theirs by the time of the run (2026-11-22T020000, UTC). */
+export function batchName(id) {
+  const time = /^(\d{4})-(\d\d)-(\d\d)T(\d\d)(\d\d)\d\d/.exec(id ?? "");
+  if (!time) return id;
+  const [year, month, day, hour, minute] = time.slice(1).map(Number);
+  const when = new Date(Date.UTC(year, month - 1, day, hour, minute));
+  return when.toLocaleString("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+}
+
+/** A question whose expression ("V / (W − X)") stays on one line where there is room for it. */
+export const unbroken = (text) => text.replace(/ ([+−×/÷=]) (?=[\w(])/g, "\u00a0$1\u00a0");
+
+export const COMMENT = 500; // characters that the server stores of a comment
+
+/** Show how long a comment is below its field; call the result for what is wrong with it, or "". */
+export function watchComment() {
+  const length = () => [...byId("comment").value.trim()].length;
+  const show = () => { byId("comment-count").textContent = `${count(length())} of ${COMMENT} characters`; };
+  byId("comment").addEventListener("input", show);
+  return () => {
+    show();
+    return length() > COMMENT ? `The comment has ${count(length())} characters; only ${COMMENT} can be stored. Shorten it.` : "";
+  };
+}
+
 export const percent = (share) => (share === null || share === undefined ? "–" : `${(100 * share).toFixed(0)} %`);
 export const decimal = (number) => (number === null || number === undefined ? "–" : number.toFixed(2));
 export const count = (number) => (number ?? 0).toLocaleString("en");

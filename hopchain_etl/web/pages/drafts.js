@@ -6,8 +6,14 @@ const KEPT = 8; // drafts and undo steps
 export class Drafts {
   constructor(person) {
     this.key = `hopchain:desk:${person}`;
-    const blank = { drafts: {}, pending: null, past: [], letters: true };
-    this.held = { ...blank, ...this.#read() };
+    this.memory = { drafts: {}, pending: null, past: [], letters: true }; // used alone where storage is blocked
+    window.addEventListener("storage", (event) => { if (event.key === this.key) this.onchange?.(); });
+  }
+
+  /** What is kept now. It is read each time, because another tab of the same person may have changed it. */
+  get held() {
+    this.memory = { ...this.memory, ...this.#read() };
+    return this.memory;
   }
 
   /** The draft of a query: `{answer, seconds}`. */
@@ -16,11 +22,12 @@ export class Drafts {
   }
 
   keep(query, draft) {
-    delete this.held.drafts[query];
-    this.held.drafts[query] = draft; // the newest is last
-    const names = Object.keys(this.held.drafts);
-    for (const old of names.slice(0, Math.max(0, names.length - KEPT))) delete this.held.drafts[old];
-    this.#write();
+    this.#change((held) => {
+      delete held.drafts[query];
+      held.drafts[query] = draft; // the newest is last
+      const names = Object.keys(held.drafts);
+      for (const old of names.slice(0, Math.max(0, names.length - KEPT))) delete held.drafts[old];
+    });
   }
 
   /** The submitted answer that is not acknowledged yet. */
@@ -29,15 +36,15 @@ export class Drafts {
   }
 
   set pending(entry) {
-    this.held.pending = entry;
-    this.#write();
+    this.#change((held) => { held.pending = entry; });
   }
 
-  /** Remember a step that can be undone: `{query_id, what, answer, at}`. */
+  /** Remember a step that can be undone: `{query_id, answer_id, what, answer, at}`; a skip has no `answer_id`. */
   done(step) {
-    delete this.held.drafts[step.query_id];
-    this.held.past = [...this.held.past, step].slice(-KEPT);
-    this.#write();
+    this.#change((held) => {
+      delete held.drafts[step.query_id];
+      held.past = [...held.past, step].slice(-KEPT);
+    });
   }
 
   /** The last step, if it is not older than `seconds`. */
@@ -47,8 +54,17 @@ export class Drafts {
   }
 
   forgetLast() {
-    this.held.past.pop();
-    this.#write();
+    this.#change((held) => { held.past.pop(); });
+  }
+
+  /** Forget the skips, because they were brought back. */
+  forgetSkips() {
+    this.#change((held) => { held.past = held.past.filter((step) => step.answer_id); });
+  }
+
+  /** Whether a query was answered or skipped here or in another tab. */
+  isDone(query) {
+    return this.held.past.some((step) => step.query_id === query);
   }
 
   get letters() {
@@ -56,8 +72,13 @@ export class Drafts {
   }
 
   set letters(on) {
-    this.held.letters = on;
-    this.#write();
+    this.#change((held) => { held.letters = on; });
+  }
+
+  #change(act) {
+    const { held } = this;
+    act(held);
+    this.#write(held);
   }
 
   #read() {
@@ -68,9 +89,9 @@ export class Drafts {
     }
   }
 
-  #write() {
+  #write(held) {
     try {
-      window.localStorage.setItem(this.key, JSON.stringify(this.held));
+      window.localStorage.setItem(this.key, JSON.stringify(held));
     } catch {
       // storage is blocked or full: the page still has everything in memory
     }

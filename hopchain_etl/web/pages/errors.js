@@ -1,9 +1,10 @@
 // Wrong answers of a model, one after the other: at which step it went wrong first, and how.
 
-import { byId, call, count, el, navigation, say, trying } from "./common.js";
+import { byId, call, count, el, navigation, say, trying, watchComment } from "./common.js";
 import { Picture } from "./picture.js";
 
 const picture = new Picture(byId("stage"), byId("photo"), byId("level"));
+const wrongComment = watchComment();
 let task = null;
 let kinds = [];
 
@@ -38,6 +39,7 @@ async function next() {
   byId("right").textContent = task.right;
   byId("response").textContent = task.response;
   byId("comment").value = "";
+  wrongComment();
   byId("problem").textContent = "";
   fill("steps", [
     ...task.steps.map((step, place) => choice("step", String(place + 1), `${place + 1}. ${step}`)),
@@ -49,6 +51,8 @@ async function next() {
   return picture.show(task.image, task.width, task.height);
 }
 
+byId("form").addEventListener("change", () => { byId("problem").textContent = ""; });
+
 byId("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const [step, kind] = [chosen("step"), chosen("kind")];
@@ -56,6 +60,8 @@ byId("form").addEventListener("submit", async (event) => {
     byId("problem").textContent = "Choose a step, and what went wrong there.";
     return;
   }
+  byId("problem").textContent = wrongComment();
+  if (wrongComment()) return;
   byId("send").disabled = true;
   await trying(async () => {
     const hop = step === "none" ? null : Number(step);

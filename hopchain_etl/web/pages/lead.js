@@ -1,12 +1,13 @@
 // The lead's page: batches, agreement of annotators, disagreements.
 
-import { byId, call, confirmIn, count, decimal, el, hopWords, navigation, percent, say, trying } from "./common.js";
+import { batchName, byId, call, confirmIn, count, decimal, el, hopWords, navigation, percent, say, trying } from "./common.js";
 
 const PAGE = 10; // disagreements at a time
 const FRESH = 30_000; // ms between refreshes of the batch progress
 
 let batches = [];
 let chosen = null; // a batch's id
+let people = []; // names of the annotators who may be asked
 let shown = 0; // disagreements on the page
 
 // --- small parts ---
@@ -28,7 +29,7 @@ function ask(heading, button, fields, send) {
   byId("ask-fields").replaceChildren(...fields.map(fieldRow));
   byId("ask-form").onsubmit = async (event) => {
     event.preventDefault();
-    const values = Object.fromEntries(fields.map((one) => [one.name, byId(`ask-${one.name}`).value.trim()]));
+    const values = Object.fromEntries(fields.map((one) => [one.name, one.people ? chosenPeople() : byId(`ask-${one.name}`).value.trim()]));
     try {
       await send(values);
       byId("ask-box").close();
@@ -39,7 +40,8 @@ function ask(heading, button, fields, send) {
   byId("ask-box").showModal();
 }
 
-function fieldRow({ name, label, hint, choices, value = "", kind = "text" }) {
+function fieldRow({ name, label, hint, choices, people: chosenNames, value = "", kind = "text" }) {
+  if (chosenNames) return peopleRow(label, hint, chosenNames);
   const id = `ask-${name}`;
   const described = hint ? `${id}-hint` : undefined;
   const input = choices
@@ -48,10 +50,23 @@ function fieldRow({ name, label, hint, choices, value = "", kind = "text" }) {
   return el("div", { class: "row" }, el("label", { for: id }, label), input, hint && el("p", { class: "soft", id: described }, hint));
 }
 
-const names = (text) => {
-  const found = text.split(/[,\s]+/).filter(Boolean);
+/** A list of all annotators to choose from; `chosen` are marked. */
+function peopleRow(label, hint, chosenNames) {
+  const boxes = people.map((one) => el("label", { class: "check" },
+    el("input", { type: "checkbox", name: "person", value: one, checked: chosenNames.includes(one) }), el("span", {}, one)));
+  return el("fieldset", { "aria-describedby": "ask-people-hint" }, el("legend", {}, label),
+    el("div", { class: "choices" }, boxes.length ? boxes : el("p", { class: "soft" }, "Nobody is known yet.")),
+    el("p", { class: "soft", id: "ask-people-hint" }, hint));
+}
+
+/** The names marked in the dialog; null: none, which means all annotators. */
+function chosenPeople() {
+  const found = [...byId("ask-fields").querySelectorAll("input[name=person]:checked")].map((box) => box.value);
   return found.length ? found : null;
-};
+}
+
+/** Say what a choice of people means for batches with so many seats. */
+const peopleHint = (seats) => `Mark at least ${seats ?? "as many as a question has seats"}; nobody marked: all annotators. Somebody is missing here? Who is new appears after the practice round.`;
 
 // --- batches ---
 
@@ -63,7 +78,7 @@ async function loadBatches() {
     [["Batch"], ["State"], ["Decided"], ["Kept", "number"], ["Dropped", "number"], ["Open", "number"], ["Answers", "number"],
       ["Late", "number"], ["For"]],
     batches.map((one) => one.state === "broken" ? brokenRow(one) : el("tr", { "aria-selected": one.id === chosen ? "true" : "false" },
-      el("th", { scope: "row" }, el("button", { type: "button", class: "link batch-name", on: { click: () => trying(() => choose(one.id)) } }, one.id)),
+      el("th", { scope: "row" }, el("button", { type: "button", class: "link batch-name", title: one.id, on: { click: () => trying(() => choose(one.id)) } }, batchName(one.id))),
       el("td", {}, el("span", { class: "badge", data: { kind: kinds[one.state] } }, one.state)),
       el("td", {}, el("div", { class: "share" },
         el("progress", { max: Math.max(1, one.queries - one.withdrawn), value: one.kept + one.dropped, "aria-label": `${one.id}: decided` }),
@@ -77,7 +92,7 @@ async function loadBatches() {
 
 /** A batch that cannot be read: why, and what to do; the others go on. */
 function brokenRow(one) {
-  return el("tr", {}, el("th", { scope: "row" }, one.id),
+  return el("tr", {}, el("th", { scope: "row", title: one.id }, batchName(one.id)),
     el("td", {}, el("span", { class: "badge", data: { kind: "bad" } }, "broken")),
     el("td", { colspan: 7 }, el("p", {}, one.reason), el("p", { class: "soft" }, one.remedy, " ",
       el("button", { type: "button", class: "small-button", on: { click: () => closeBatch(one.id) } }, "Close batch …"))));
@@ -115,10 +130,23 @@ async function refresh() {
   await Promise.all([loadPeople(), loadGold(), loadReviews()]);
 }
 
+/** Say why a batch does not move. */
+function waitingWords({ questions, short, only_skips, people: many, skips }) {
+  const skipped = skips.map((one) => `${one.annotator} ${count(one.questions)}`).join(", ");
+  return [
+    `${count(questions)} questions wait for answers.`,
+    short ? `${count(short)} of them cannot be finished by the ${count(many)} known people who may answer: too few have not answered or skipped them. Assign more people.` : "",
+    only_skips ? `For ${count(only_skips)} there are enough people if they bring back their skips.` : "",
+    skipped && `Skipped: ${skipped}.`,
+  ].filter(Boolean).join(" ");
+}
+
 async function showDetail(one) {
   const path = `api/lead/batches/${encodeURIComponent(one.id)}`;
-  const told = await call(`${path}/agreement`);
-  byId("detail-title").textContent = `${one.id}: ${one.rule}, ${one.state}`;
+  const [told, waiting] = await Promise.all([call(`${path}/agreement`), call(`${path}/waiting`)]);
+  byId("waiting").textContent = waitingWords(waiting);
+  byId("waiting").hidden = !waiting.questions;
+  byId("detail-title").textContent = `${batchName(one.id)}: ${one.rule}, ${one.state}`;
   byId("csv").href = `${path}/answers.csv`;
   byId("close").disabled = byId("assign").disabled = one.state !== "open";
   const figures = [
@@ -210,6 +238,7 @@ function enlarge(one) {
 
 async function loadPeople() {
   const told = await call("api/lead/annotators");
+  people = told.annotators.filter((one) => !one.voided).map((one) => one.annotator);
   byId("everybody").replaceChildren(told.annotators.length ? table("All annotators",
     [["Annotator"], ["Answers", "number"], ["State"], [""]],
     told.annotators.map((who) => el("tr", {}, el("th", { scope: "row" }, who.annotator), number(count(who.answers)),
@@ -264,39 +293,41 @@ async function unvoidAnnotator(name) {
 }
 
 function newBatch() {
-  const sources = [["unasked", "questions that are in no batch yet"], ...batches.filter((one) => one.state !== "broken").map((one) => [one.id, `open questions of ${one.id}`])];
-  const today = new Date().toISOString().slice(0, 10);
+  const sources = [["unasked", "questions that are in no batch yet"], ...batches.filter((one) => one.state !== "broken").map((one) => [one.id, `open questions of ${batchName(one.id)}`])];
+  const taken = (name) => batches.some((one) => one.id === name);
+  const today = `batch-${new Date().toISOString().slice(0, 10)}`;
+  let free = today;
+  for (let number = 2; taken(free); number += 1) free = `${today}-${number}`;
   ask("New batch", "Create", [
-    { name: "id", label: "Name", value: `batch-${today}`, hint: "Letters, digits, dots, dashes." },
+    { name: "id", label: "Name", value: free, hint: "Letters, digits, dots, dashes." },
     { name: "source", label: "Questions", choices: sources },
-    { name: "lineage", label: "Fingerprint", hint: "Only questions of this lineage; empty: the newest one." },
+    { name: "lineage", label: "Fingerprint", hint: "Only questions that were written under this fingerprint; empty: the newest one." },
     { name: "limit", label: "At most", kind: "number", hint: "Questions; empty: all." },
-    { name: "assigned", label: "For", hint: "Names, separated by commas; empty: all annotators." },
+    { name: "assigned", label: "For", people: [], hint: peopleHint(batches.find((one) => one.seats)?.seats) },
   ], async ({ id, source, lineage, limit, assigned }) => {
     const from = source === "unasked" ? { source } : { source: "open_of", batch: source };
-    const told = await call("api/lead/batches", { id, ...from, lineage: lineage || null, limit: limit ? Number(limit) : null, assigned: names(assigned) });
-    say(`${told.batch.id} is open with ${count(told.batch.queries)} questions.`, "good");
+    const told = await call("api/lead/batches", { id, ...from, lineage: lineage || null, limit: limit ? Number(limit) : null, assigned });
+    say(`${batchName(told.batch.id)} is open with ${count(told.batch.queries)} questions.`, "good");
     await trying(() => choose(told.batch.id));
   });
 }
 
 function assign() {
   const one = batches.find((batch) => batch.id === chosen);
-  ask(`Who works on ${chosen}?`, "Assign", [{ name: "annotators", label: "Annotators", value: (one.assigned ?? []).join(", "),
-    hint: "Names, separated by commas; empty: all annotators." }],
+  ask(`Who works on ${batchName(chosen)}?`, "Assign", [{ name: "annotators", label: "Annotators", people: one.assigned ?? [], hint: peopleHint(one.seats) }],
   async ({ annotators }) => {
-    await call(`api/lead/batches/${encodeURIComponent(chosen)}/assigned`, { annotators: names(annotators) });
-    say(`${chosen} is assigned.`, "good");
+    await call(`api/lead/batches/${encodeURIComponent(chosen)}/assigned`, { annotators });
+    say(`${batchName(chosen)} is assigned.`, "good");
     await refresh();
   });
 }
 
 async function closeBatch(id) {
-  const yes = await confirmIn(`Close ${id}?`, "Its questions are no longer shown to annotators. Undecided questions are not released; another batch can include them.", "Close batch");
+  const yes = await confirmIn(`Close ${batchName(id)}?`, "Its questions are no longer shown to annotators. Undecided questions are not released; another batch can include them.", "Close batch");
   if (!yes) return;
   await trying(async () => {
     await call(`api/lead/batches/${encodeURIComponent(id)}/close`, {});
-    say(`${id} is closed.`, "good");
+    say(`${batchName(id)} is closed.`, "good");
     await refresh();
   });
 }
@@ -321,7 +352,7 @@ async function start() {
   for (const [id, act] of Object.entries(clicks)) byId(id).addEventListener("click", act);
   setInterval(() => { if (!document.hidden && !document.querySelector("dialog[open]")) trying(refresh); }, FRESH);
   await refresh();
-  const first = batches.find((one) => one.state !== "broken");
+  const first = batches.find((one) => one.state === "open") ?? batches.find((one) => one.state !== "broken");
   if (first) await choose(first.id);
 }
 

@@ -2,7 +2,7 @@
 //
 // The steps are cut from the question's text, so that they say what the released question says, whoever wrote it.
 
-import { byId, el } from "./common.js";
+import { byId, el, unbroken } from "./common.js";
 
 const SHOWN = "hopchain-steps"; // "paragraph" if a person prefers one paragraph
 const KEPT = "hopchain-scratch"; // the numbers noted for the question that is open, until it is sent
@@ -124,7 +124,7 @@ export class Steps {
     const rows = cut(question).map((text) => {
       const here = [...waiting].filter((name) => names_in(text).has(name));
       here.forEach((name) => waiting.delete(name));
-      return el("li", {}, el("span", {}, text), here.map((name) => this.scratch(name, kept.numbers[name] ?? "")));
+      return el("li", {}, el("span", {}, unbroken(text)), here.map((name) => this.scratch(name, kept.numbers[name] ?? "")));
     });
     this.formula = el("input", { id: "formula", type: "text", maxlength: 80, spellcheck: "false", autocomplete: "off",
       "aria-label": "Calculate", placeholder: "2 × (3 + 4)", on: { input: () => this.work() } });
@@ -134,7 +134,8 @@ export class Steps {
     this.place.replaceChildren(
       el("ol", { class: "steps" }, rows),
       el("div", { class: "calculator" }, this.formula, this.result, this.over),
-      el("p", { class: "soft hint" }, el("kbd", {}, "="), " notes a number, ", el("kbd", {}, "Enter"), " goes on. ",
+      el("p", { class: "soft hint" },
+        el("span", { class: "keys" }, el("kbd", {}, "="), " notes a number, ", el("kbd", {}, "Enter"), " goes on. "),
         el("button", { type: "button", class: "link", id: "as-text", on: { click: () => this.turn() } })));
     this.arrange();
     this.work();

@@ -62,7 +62,7 @@ class Site:
     @contextmanager
     def visit(self, user: str | None, **how: Any) -> Iterator[Page]:
         """Yield a page of a browser of its own, in which ``user`` has logged in through Airflow's form."""
-        how = {"viewport": {"width": 1360, "height": 800}, **how}
+        how = {"viewport": {"width": 1360, "height": 800}, "timezone_id": "UTC", **how}
         with self.browser.new_context(base_url=self.airflow.url, **how) as context:
             context.set_default_timeout(60_000)
             page = context.new_page()

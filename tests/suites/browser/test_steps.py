@@ -91,9 +91,9 @@ def test_notes_lead_to_the_answer_by_keys_alone(desk: tuple[Page, FrameLocator])
     frame.locator("#answer").focus()
     question = frame.locator("#question").inner_text()
     lines = frame.locator(".steps li > span:first-child").all_inner_texts()
-    assert " ".join(lines) == question
+    assert " ".join(lines) == question  # both keep an expression on one line
     notes = frame.locator(".scratch input")
-    assert 2 <= notes.count() <= 3
+    assert notes.count() >= 2
     expect(frame.locator("#answer")).to_be_focused()
     page.keyboard.press("=")
     for number in range(notes.count()):

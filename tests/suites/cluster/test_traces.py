@@ -18,9 +18,23 @@ def test_lineage_names_our_tasks(cluster: Cluster) -> None:
     assert {event["job"]["namespace"] for event in cluster.lineage} == {"cluster"}
 
 
+def test_lineage_says_what_our_tasks_read_and_wrote(cluster: Cluster) -> None:
+    completed = [event for event in cluster.lineage if event["eventType"] == "COMPLETE"]
+    stage = next(event for event in completed if event["job"]["name"] == "hopchain_build.shards.segment")
+    assert {one["name"] for one in stage["inputs"]} == {"lake/images", "lake/categories"}
+    (written,) = stage["outputs"]
+    assert (written["namespace"], written["name"]) == ("s3://lake", "lake/instances")
+    assert written["outputFacets"]["outputStatistics"]["rowCount"] > 0
+    assert written["facets"]["hopchain"]["ok"] > 0
+    gate = next(event for event in completed if event["job"]["name"] == "hopchain_build.quality_gate")
+    assert all(one["inputFacets"]["dataQualityAssertions"]["assertions"] for one in gate["inputs"])
+
+
 def test_metrics_of_our_dags_arrive(cluster: Cluster) -> None:
     for metric in ("airflow.ti.finish.hopchain_build.plan.success", "airflow.dagrun.duration.success.hopchain_build"):
         assert metric in cluster.metrics, sorted(name for name in cluster.metrics if "hopchain" in name)
+    for metric in ("rows.ingest.ok", "rows.segment.ok", "seconds.generate", "open_seats"):
+        assert f"airflow.hopchain.{metric}" in cluster.metrics
 
 
 def test_no_log_holds_a_secret(cluster: Cluster) -> None:

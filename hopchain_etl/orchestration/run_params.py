@@ -1,0 +1,47 @@
+"""The settings of a run: those of this process, overridden by what was chosen in the form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hopchain_etl.pipeline.build import Build
+from hopchain_etl.settings import Settings
+
+JSON = dict[str, Any]
+Params = Mapping[str, Any]
+
+_PARAM_SETTINGS = {  # the setting that a param overrides; other params override nothing
+    "source_uri": ("source", "uri"),
+    "image_limit": ("ingest", "limit"),
+    "shard_size": ("ingest", "shard_size"),
+    "token_ceiling": ("engines", "token_ceiling"),
+    "targets": ("release", "targets"),
+    "policy": ("release", "policy"),
+    "approval": ("release", "approval"),
+    "model": ("evaluate", "model", "model"),
+    "revision": ("evaluate", "model", "revision"),
+    "split": ("evaluate", "split"),
+    "variants": ("evaluate", "variants"),
+    "samples": ("evaluate", "samples"),
+    "blind_samples": ("evaluate", "blind_samples"),
+}
+
+
+def settings_for(params: Params) -> Settings:
+    """Return the current settings overridden by a run's params; raise ValueError for an invalid value."""
+    settings = Settings()
+    changes: dict[str, JSON] = {}
+    for name in params.keys() & _PARAM_SETTINGS.keys():
+        section, *inner, key = _PARAM_SETTINGS[name]
+        values = changes.setdefault(section, getattr(settings, section).model_dump())
+        for one in inner:
+            values = values[one]
+        values[key] = params[name]
+    changed = {name: type(getattr(settings, name)).model_validate(values) for name, values in changes.items()}
+    return settings.model_copy(update=changed)
+
+
+def build_for(params: Params) -> Build:
+    """Return the build of a run's params; raises what ``settings_for`` does."""
+    return Build(settings_for(params), retry_quarantined=bool(params.get("retry_quarantined")))
