@@ -30,6 +30,7 @@ SLACK = 0.01  # of the diagonal: people cannot see smaller differences of positi
 
 # What people say without hesitating is narrower than what code can prove; for authors who choose their words.
 IN_LINE = 0.75  # of the shorter one's width: things that share so much hang evenly below each other
+MIDDLE = 0.2  # of the longer one's width: not so near its ends, where things hang from a corner
 IN_THE_WAY = 0.25  # the same, of a third thing: it is jumped over
 OVERHANG = 0.1  # of the shorter one's length: a thing that reaches back no further is plainly further on
 
@@ -193,8 +194,12 @@ def _on_side(one: Instance, anchor: Instance, rel: Relation, slack: float, *, be
 
 
 def hangs_evenly(one: Instance, anchor: Instance, rel: Relation) -> bool:
-    """Return whether people call ``one`` directly on that side: clearly past the anchor, and in line with it."""
-    return _shared(one, anchor, _across(rel)) >= IN_LINE and is_past(one, anchor, rel)
+    """Return whether people call ``one`` directly on that side: clearly past the anchor, in line with its middle."""
+    across = _across(rel)
+    short, long = sorted((one, anchor), key=lambda each: each.box[across + 2] - each.box[across])
+    margin = MIDDLE * (long.box[across + 2] - long.box[across])
+    in_middle = long.box[across] + margin <= short.centre[across] <= long.box[across + 2] - margin
+    return in_middle and _shared(one, anchor, across) >= IN_LINE and is_past(one, anchor, rel)
 
 
 def is_past(one: Instance, anchor: Instance, rel: Relation) -> bool:

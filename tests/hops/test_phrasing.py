@@ -119,6 +119,17 @@ def test_what_hangs_over_by_more_than_a_quarter_is_not_directly_below(push: int,
     assert [step.target.id for step in steps] == (["cat"] if said else [])
 
 
+@pytest.mark.parametrize(("push", "said"), [(0, False), (30, True), (110, True), (150, False)])
+def test_what_hangs_from_a_corner_is_not_directly_below(push: int, said: bool) -> None:
+    found = scene(
+        thing("board", "board", 300, 100, 200, 100),
+        thing("cat", "cat", 300 + push, 300, 50, 50),
+        thing("other", "cat", 800, 600, 50, 50),
+    )
+    steps = [step for anchor, step in sideways(found) if anchor.id == "board" and step.rel is Relation.BELOW]
+    assert [step.target.id for step in steps] == (["cat"] if said else [])
+
+
 def test_what_is_only_partly_higher_up_is_not_counted() -> None:
     lamp = thing("lamp", "lamp", 300, 300, 100, 100)
     higher = thing("one", "cat", 600, 100, 100, 100)

@@ -196,7 +196,7 @@ def test_parts_of_a_thing_are_counted_in_it_and_on_it() -> None:
     scene = with_buttons()
     counts = [
         hop
-        for query in write_queries(scene, 2, tries=400)
+        for query in write_queries(scene, 6)
         for hop in query.hops
         if hop.read is Read.COUNT and hop.rel in (Relation.IN, Relation.ON)
     ]
