@@ -32,7 +32,7 @@ SLACK = 0.01  # of the diagonal: people cannot see smaller differences of positi
 IN_LINE = 0.75  # of the shorter one's width: things that share so much hang evenly below each other
 MIDDLE = 0.2  # of the longer one's width: not so near its ends, where things hang from a corner
 IN_THE_WAY = 0.25  # the same, of a third thing: it is jumped over
-OVERHANG = 0.1  # of the shorter one's length: a thing that reaches back no further is plainly further on
+ALIGNED = 0.1  # of the shorter one's width: things that stand on one line, or begin at one
 
 Candidates = Sequence[tuple[Instance, TruthValue]]  # instances, each with whether it fits
 
@@ -194,12 +194,17 @@ def _on_side(one: Instance, anchor: Instance, rel: Relation, slack: float, *, be
 
 
 def hangs_evenly(one: Instance, anchor: Instance, rel: Relation) -> bool:
-    """Return whether people call ``one`` directly on that side: clearly past the anchor, in line with its middle."""
+    """Return whether people call ``one`` directly on that side: clearly past the anchor, and in line with it.
+
+    In line is what lies before the middle of the other one, stands on one line with it, or begins at one line with it.
+    """
     across = _across(rel)
     short, long = sorted((one, anchor), key=lambda each: each.box[across + 2] - each.box[across])
-    margin = MIDDLE * (long.box[across + 2] - long.box[across])
-    in_middle = long.box[across] + margin <= short.centre[across] <= long.box[across + 2] - margin
-    return in_middle and _shared(one, anchor, across) >= IN_LINE and is_past(one, anchor, rel)
+    width = long.box[across + 2] - long.box[across]
+    in_middle = MIDDLE * width <= short.centre[across] - long.box[across] <= (1 - MIDDLE) * width
+    edge = 3 if across else 0  # rows of things stand on the ground, columns of text begin at the left
+    aligned = abs(short.box[edge] - long.box[edge]) <= ALIGNED * (short.box[across + 2] - short.box[across])
+    return (in_middle or aligned) and _shared(one, anchor, across) >= IN_LINE and is_past(one, anchor, rel)
 
 
 def is_past(one: Instance, anchor: Instance, rel: Relation) -> bool:
@@ -207,7 +212,7 @@ def is_past(one: Instance, anchor: Instance, rel: Relation) -> bool:
     along = 1 - _across(rel)
     before, after = (one, anchor) if rel in (Relation.LEFT_OF, Relation.ABOVE) else (anchor, one)
     shorter = min(each.box[along + 2] - each.box[along] for each in (one, anchor))
-    return before.box[along + 2] - after.box[along] <= OVERHANG * shorter
+    return before.box[along + 2] - after.box[along] <= OVERLAP * shorter
 
 
 def is_jumped_over(thing: Instance, one: Instance, anchor: Instance, rel: Relation) -> bool:

@@ -24,7 +24,7 @@ from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.steps import MOVES, PLAIN_NUMBER, Step, StepFinder
 
 TRIES = 2_400  # random walks per image; most fail at a geometric margin or have too many words
-CROWDED, TRIES_IN_CROWD = 60, 400  # instances from which a walk takes long, and walks then
+CROWDED, TRIES_IN_CROWD = 60, 1_600  # instances from which a walk takes long, and walks then
 LARGEST_RESULT = 2_000
 VALUES = 0.7  # share of readings of a chart's parts that take the printed value and not the colour
 _PLAIN_WORD = re.compile(r"[A-Za-z]{3,12}")

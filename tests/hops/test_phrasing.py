@@ -69,7 +69,7 @@ def test_what_is_directly_beside_is_in_line_and_the_next_thing_there(
         here, there = turned(anchor, step.rel), turned(step.target, step.rel)
         shared = min(here[3], there[3]) - max(here[1], there[1])
         assert shared >= 0.75 * min(here[3] - here[1], there[3] - there[1])
-        assert there[0] >= here[2] - 0.1 * min(here[2] - here[0], there[2] - there[0])
+        assert there[0] >= here[2] - 0.25 * min(here[2] - here[0], there[2] - there[0])
         for other in found.instances:
             start, top, end, bottom = turned(other, step.rel)
             on_the_way = here[2] <= start and end <= there[0]
@@ -119,7 +119,7 @@ def test_what_hangs_over_by_more_than_a_quarter_is_not_directly_below(push: int,
     assert [step.target.id for step in steps] == (["cat"] if said else [])
 
 
-@pytest.mark.parametrize(("push", "said"), [(0, False), (30, True), (110, True), (150, False)])
+@pytest.mark.parametrize(("push", "said"), [(0, True), (12, False), (30, True), (110, True), (150, False)])
 def test_what_hangs_from_a_corner_is_not_directly_below(push: int, said: bool) -> None:
     found = scene(
         thing("board", "board", 300, 100, 200, 100),
@@ -130,10 +130,16 @@ def test_what_hangs_from_a_corner_is_not_directly_below(push: int, said: bool) -
     assert [step.target.id for step in steps] == (["cat"] if said else [])
 
 
+def test_things_of_any_height_that_stand_on_one_line_are_next_to_each_other() -> None:
+    found = scene(*(thing(f"bar{n}", "bar", 100 + 100 * n, 600 - 100 * n, 80, 50 + 100 * n) for n in range(5)))
+    steps = {(anchor.id, step.target.id) for anchor, step in sideways(found) if step.rel is Relation.RIGHT_OF}
+    assert steps == {(f"bar{n}", f"bar{n + 1}") for n in range(4)}
+
+
 def test_what_is_only_partly_higher_up_is_not_counted() -> None:
     lamp = thing("lamp", "lamp", 300, 300, 100, 100)
     higher = thing("one", "cat", 600, 100, 100, 100)
-    for top, counted in ((190, 2), (215, 0)):
+    for top, counted in ((190, 2), (215, 2), (230, 0)):
         partly = thing("two", "cat", 800, top, 100, 100)
         finder = StepFinder(scene(lamp, higher, partly))
         assert len(finder.count("cat", Relation.ABOVE, lamp)) == counted
