@@ -43,7 +43,8 @@ class Vote(BaseModel):
     answer: str | None = None
     reject_reason: str | None = None
     comment: str | None = None
-    seconds: float | None = Field(None, allow_inf_nan=False)
+    seconds: float | None = Field(None, allow_inf_nan=False)  # that the question was visible
+    active_seconds: float | None = Field(None, allow_inf_nan=False)  # of these, without pauses; None: not measured
     answered_at: str
     answer_id: str | None = None  # created by the page; identifies repeated requests
     batch: str | None = None

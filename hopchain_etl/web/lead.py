@@ -6,7 +6,7 @@ See also ``people`` (voiding) and ``checks`` (gold).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -23,7 +23,7 @@ from hopchain_etl.hops.consensus import ConsensusRule, Decision
 from hopchain_etl.hops.query import decimal_text
 from hopchain_etl.lake.lake import LakeError, Shard
 from hopchain_etl.lake.lock import LockHeldError, LockLostError
-from hopchain_etl.web import batch_csv
+from hopchain_etl.web import answer_rows
 from hopchain_etl.web.assignment import check_seats
 from hopchain_etl.web.batch_view import BatchView, Votes
 from hopchain_etl.web.desk import Desk
@@ -33,6 +33,7 @@ from hopchain_etl.web.questions import Question, as_question, read_questions
 
 JSON = dict[str, Any]
 
+PATIENCE_SECONDS = 0.2  # that a lead waits for newer figures before older ones are shown
 _OTHERS_SECONDS = 10.0  # that a lead's request waits for another batch to be stored
 BROKEN_REMEDY = (
     "The other batches go on. Build the named shard again (model answers are in the journal and not asked for again), "
@@ -54,7 +55,7 @@ class LeadDesk:
 
     def batches(self) -> list[JSON]:
         """Return every batch with its progress, newest first; of settled ones without reading their answers."""
-        self.index.refresh(older_than=2)
+        self.index.refresh_shortly(older_than=2, patience=PATIENCE_SECONDS)
         states, settled = batches.batch_states(self.lake), settled_batches(self.lake)
         return [self._summary(name, states[name], settled.get(name)) for name in sorted(states, reverse=True)]
 
@@ -215,9 +216,9 @@ class LeadDesk:
             "answers": [{key: getattr(one, key) for key in columns} for one in shown.votes[query]],
         }
 
-    def as_csv(self, name: str) -> str:
-        """Return a batch's valid answers as CSV (see ``batch_csv.as_csv``)."""
-        return batch_csv.as_csv(self.show(name), self.rows(name))
+    def answer_rows(self, name: str) -> Iterator[JSON]:
+        """Return a batch's valid answers as rows (see ``answer_rows.answer_rows``)."""
+        return answer_rows.answer_rows(self.show(name), self.rows(name))
 
     # --- queries ---
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.votes import VOTE_KEY, annotator_key, in_full_sample, votes_prefix
+from hopchain_etl.annotation.workdays import Work
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import ConsensusRule, Decision
 from hopchain_etl.lake.lake import Lake
@@ -38,7 +39,9 @@ class OpenBatch:
     ``continued``: the closed batches whose votes count here too, the oldest first.
     """
 
-    def __init__(self, batch: Batch, continued: tuple[str, ...], questions: Mapping[str, Question]) -> None:
+    def __init__(
+        self, batch: Batch, continued: tuple[str, ...], questions: Mapping[str, Question], too_fast: float = 0
+    ) -> None:
         self.batch = batch
         self.rule = ConsensusRule.from_policy(batch.policy)
         self.continued = continued
@@ -48,6 +51,10 @@ class OpenBatch:
         self.query_ids: tuple[str, ...] = ()  # queries that can be shown (known and not withdrawn)
         self.decided = 0  # number of decided questions
         self._full_share = float(batch.policy.get("full_share", 0))
+        self._too_fast = too_fast  # seconds
+        self._work: Work = Counter()
+        self._seen: dict[str, str] = {}  # when each annotator sent something last
+        self._worked: dict[str, tuple[QuestionVotes, QuestionStatus]] = {}  # what the sum contains of each question
         self._folders: dict[str, QuestionVotes] = {}
         self._statuses: dict[str, QuestionStatus] = {}
         self._waiting: set[str] = set()
@@ -124,6 +131,7 @@ class OpenBatch:
         with self._lock:
             self._forget(query)
             self._folders[query], self._statuses[query] = folder, status
+            self._count_work(folder, status)
             if status.waits and query in self.questions:
                 self._waiting.add(query)
             self.decided += status.outcome.decision is not Decision.OPEN
@@ -132,6 +140,20 @@ class OpenBatch:
             for person in folder.skipped:
                 self._skipped[person].add(query)
         return status
+
+    def _count_work(self, folder: QuestionVotes, status: QuestionStatus) -> None:
+        """Replace what the sum of work contains of a question; it stays when the question is not shown any more."""
+        if before := self._worked.get(folder.query_id):
+            self._work.subtract(before[0].work(before[1].taken.values(), self._too_fast))
+        self._work.update(folder.work(status.taken.values(), self._too_fast))
+        self._worked[folder.query_id] = folder, status
+        for who, when in folder.seen():
+            self._seen[who] = max(when, self._seen.get(who, ""))
+
+    def work(self) -> tuple[Work, dict[str, str]]:
+        """Return what people did in this batch, and when each of them sent something last."""
+        with self._lock:
+            return +self._work, dict(self._seen)
 
     def show(self, query_ids: Iterable[str]) -> None:
         """Set which questions can be shown; the others count nowhere."""

@@ -73,6 +73,7 @@ const peopleHint = (seats) => `Mark at least ${seats ?? "as many as a question h
 async function loadBatches() {
   const told = await call("api/lead/batches");
   batches = told.batches;
+  chosen ??= (batches.find((one) => one.state === "open") ?? batches.find((one) => one.state !== "broken"))?.id ?? null;
   const kinds = { open: "warn", decided: "good", closed: "", broken: "bad" };
   byId("batches").replaceChildren(batches.length ? table("Batches, the newest first",
     [["Batch"], ["State"], ["Decided"], ["Kept", "number"], ["Dropped", "number"], ["Open", "number"], ["Answers", "number"],
@@ -352,8 +353,7 @@ async function start() {
   for (const [id, act] of Object.entries(clicks)) byId(id).addEventListener("click", act);
   setInterval(() => { if (!document.hidden && !document.querySelector("dialog[open]")) trying(refresh); }, FRESH);
   await refresh();
-  const first = batches.find((one) => one.state === "open") ?? batches.find((one) => one.state !== "broken");
-  if (first) await choose(first.id);
+  if (chosen) await moreDisagreements();
 }
 
 trying(start);
