@@ -234,7 +234,10 @@ def fill(lake: Lake, count: int) -> None:
         lake.put_blob(sink.getvalue(), sha)
         image = {"image_id": sha, "blob_sha": sha, "width": 64, "height": 48, "format": "PNG", "group": sha}
         texts = [f"What is question {number}?" for number in range(first, min(first + SHARD, count))]
-        rows = [{"query_id": query_id(sha, text), "image_id": sha, "question": text, "answer": "1"} for text in texts]
+        rows = [
+            {"query_id": query_id(sha, text), "image_id": sha, "question": text, "answer": "1", "hops": []}
+            for text in texts
+        ]
         for table, fingerprint, found in (("images", None, [image]), ("queries", LINEAGE, rows)):
             folder = lake.folder(table, fingerprint, shard)
             part = lake.write_part(folder, "part-00000", pa.Table.from_pylist(found, schema=schemas.TABLES[table]))
