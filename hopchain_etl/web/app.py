@@ -25,7 +25,7 @@ from hopchain_etl.lake.migrate_votes import MigrationNeededError
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.settings import Settings
 from hopchain_etl.templating import render
-from hopchain_etl.web import lead_api, practice, proposals, reports, reviews
+from hopchain_etl.web import adjudications, lead_api, practice, proposals, reports, reviews
 from hopchain_etl.web.access import Person, access_dependencies, airflow_user
 from hopchain_etl.web.browser.routes import router as browser
 from hopchain_etl.web.checks import Checks
@@ -110,8 +110,11 @@ def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[A
     app.include_router(_annotation(desk, leading, annotator, anybody), prefix="/api")
     app.include_router(_practice(desk, annotator), prefix="/api")
     app.include_router(reviews.router(reviews.Reviews(lake), annotator, lead, picture), prefix="/api/reviews")
-    app.include_router(lead_api.router(leading, People(leading, settings), Checks(leading), lead), prefix="/api/lead")
-    app.include_router(reports.router(reports.Reports(leading), lead), prefix="/api/lead/reports")
+    people = People(leading, settings)
+    labels = adjudications.Adjudications(leading, people)
+    app.include_router(lead_api.router(leading, people, Checks(leading), lead), prefix="/api/lead")
+    app.include_router(adjudications.router(labels, lead), prefix="/api/lead/adjudications")
+    app.include_router(reports.router(reports.Reports(leading, labels), lead), prefix="/api/lead/reports")
     app.include_router(proposals.router(lake, viewer), prefix="/proposals")
     app.include_router(browser(lambda: lake, viewer), prefix="/api/browse")
     app.add_middleware(Guard, origins=[os.environ.get("AIRFLOW__API__BASE_URL", "")])

@@ -142,7 +142,8 @@ class Desk:
         until = now + self.settings.lease_seconds
         for _ in range(_MAX_SEAT_ATTEMPTS):
             folder, status = self._reload(home, query)
-            if not status.waits or annotator in status.people or annotator_key(annotator) in folder.skipped:
+            answered = home.has_answered(annotator, query)
+            if not status.waits or answered or annotator_key(annotator) in folder.skipped:
                 return None
             held = folder.lease_of(annotator, now)
             if held and held.until - now > self.settings.lease_seconds / 2:
@@ -185,6 +186,8 @@ class Desk:
                 return  # already stored; only the reply was lost
             if annotator in status.people:
                 raise Conflict("you have answered this question already; undo that answer to change it")
+            if home.has_answered(annotator, query):
+                raise Conflict("you have answered this question before; now others are asked")
             # the index may not know yet that the batch was closed: votes of a closed batch must not change any more
             counts = status.waits and home.asks(annotator) and not batches.is_closed(self.lake, home.batch.id)
             seat = status.free[0] if counts else 0

@@ -207,7 +207,8 @@ class Index:
                 log.exception("batch %s cannot be read; it is not shown, the other batches are", name)
                 broken[name] = BrokenBatch(str(error), time.monotonic())
         home: dict[str, str] = {}
-        for name, one in sorted(found.items(), key=lambda pair: pair[1].closed):
+        # a question that was sent to fresh people is asked there, also while others of its first batch are open
+        for name, one in sorted(found.items(), key=lambda pair: (pair[1].closed, not pair[1].is_fresh)):
             for query in one.query_ids:
                 home.setdefault(query, name)
         fresh = [one for name, one in found.items() if self.open.get(name) is not one]
@@ -222,7 +223,8 @@ class Index:
         if home is None:
             batch = batches.load(self.lake, name)
             questions, fast = read_questions(self.lake, batch), self.settings.too_fast_seconds
-            home = OpenBatch(batch, batches.continued(self.lake, batch), questions, fast)
+            earlier = votes.who_answered(self.lake, batches.earlier_rounds(self.lake, batch), batch.query_ids)
+            home = OpenBatch(batch, batches.continued(self.lake, batch), questions, fast, earlier)
         home.closed = "closed" in kinds
         home.assigned = batches.assigned(self.lake, name) if "assigned" in kinds else None
         known = ((query, home.questions.get(query)) for query in home.batch.query_ids)

@@ -36,11 +36,17 @@ class OpenBatch:
     """A batch with the cached state of its questions. Thread-safe.
 
     All that a worker knows of a batch is here, so that dropping the object when the batch is settled forgets all of it.
-    ``continued``: the closed batches whose votes count here too, the oldest first.
+    ``continued``: the closed batches whose votes count here too, the oldest first. ``earlier``: who has answered each
+    question in an earlier round, and is not asked it again.
     """
 
     def __init__(
-        self, batch: Batch, continued: tuple[str, ...], questions: Mapping[str, Question], too_fast: float = 0
+        self,
+        batch: Batch,
+        continued: tuple[str, ...],
+        questions: Mapping[str, Question],
+        too_fast: float = 0,
+        earlier: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         self.batch = batch
         self.rule = ConsensusRule.from_policy(batch.policy)
@@ -51,6 +57,11 @@ class OpenBatch:
         self.query_ids: tuple[str, ...] = ()  # queries that can be shown (known and not withdrawn)
         self.decided = 0  # number of decided questions
         self._full_share = float(batch.policy.get("full_share", 0))
+        self.is_fresh = bool(earlier)
+        self._earlier: defaultdict[str, set[str]] = defaultdict(set)  # queries by annotator_key
+        for query, people in (earlier or {}).items():
+            for person in people:
+                self._earlier[annotator_key(person)].add(query)
         self._too_fast = too_fast  # seconds
         self._work: Work = Counter()
         self._seen: dict[str, str] = {}  # when each annotator sent something last
@@ -83,30 +94,38 @@ class OpenBatch:
         """Return the questions that an annotator has answered."""
         return self._answered.get(annotator_key(annotator), set())
 
+    def has_answered(self, annotator: str, query: str) -> bool:
+        """Return whether an annotator has answered a question, here or in an earlier round."""
+        me = annotator_key(annotator)
+        return query in self._answered.get(me, ()) or query in self._earlier.get(me, ())
+
+    def _done(self, annotator: str) -> set[str]:
+        me = annotator_key(annotator)
+        return self._answered.get(me, set()) | self._earlier.get(me, set())
+
     def skipped(self, annotator: str) -> set[str]:
         """Return the questions that an annotator has skipped and could still be asked."""
         with self._lock:
             me = annotator_key(annotator)
-            return self._waiting & self._skipped.get(me, set()) - self._answered.get(me, set())
+            return self._waiting & self._skipped.get(me, set()) - self._done(annotator)
 
     def left(self, annotator: str) -> int:
         """Return how many questions an annotator could still be asked."""
         with self._lock:
-            me = annotator_key(annotator)
-            return len(self._waiting - self._answered.get(me, set()) - self._skipped.get(me, set()))
+            return len(self._waiting - self._done(annotator) - self._skipped.get(annotator_key(annotator), set()))
 
     def candidates(self, annotator: str) -> Iterator[str]:
         """Yield the questions that ``annotator`` could be asked, in the annotator's own random order."""
         me = annotator_key(annotator)
-        answered, skipped = self._answered[me], self._skipped[me]
+        answered, earlier, skipped = self._answered[me], self._earlier.get(me, ()), self._skipped[me]
         for query in self._order(annotator):
-            if query in self._waiting and query not in answered and query not in skipped:
+            if query in self._waiting and not (query in answered or query in earlier or query in skipped):
                 yield query
 
     def waiting(self, people: Iterable[str]) -> Waiting:
         """Return why questions wait, if only these people may be asked."""
         with self._lock:
-            asked = [(self.answered(one), self._skipped.get(annotator_key(one), set())) for one in people]
+            asked = [(self._done(one), self._skipped.get(annotator_key(one), set())) for one in people]
             short = only_skips = 0
             for query in self._waiting:
                 needed = len(self._statuses[query].free)

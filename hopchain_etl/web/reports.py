@@ -14,9 +14,11 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from hopchain_etl.annotation import batches
+from hopchain_etl.annotation.adjudications import LABELS
 from hopchain_etl.annotation.workdays import ACTIVE, OF_PAIRS
 from hopchain_etl.web import answer_rows
 from hopchain_etl.web.access import Person
+from hopchain_etl.web.adjudications import Adjudications
 from hopchain_etl.web.lead import LeadDesk
 from hopchain_etl.web.table_files import table_file
 from hopchain_etl.web.work import SEEN, all_work, last_seen, within
@@ -34,17 +36,21 @@ _COLUMNS = {
     "answers": ("batch", *answer_rows.COLUMNS),
     "checks": ("annotator", "query_id", "expected", "answer", "right", "reject_reason", "skipped", "seconds",
                "active_seconds", "answered_at"),
+    "labels": ("batch", "query_id", "label", "comment", "again", "by", "at", "kind", "relations", "categories"),
+    "labels_by_program": ("dimension", "value", "labelled", *LABELS),
 }  # fmt: skip
 _FileName = Literal["days.csv", "days.jsonl", "timesheet.csv", "pairs.csv", "pairs.jsonl", "answers.csv",
-                    "answers.jsonl", "checks.csv", "checks.jsonl"]  # fmt: skip
+                    "answers.jsonl", "checks.csv", "checks.jsonl", "labels.csv", "labels.jsonl",
+                    "labels_by_program.csv"]  # fmt: skip
 
 
 class Reports:
     """What a lead is told about the work of people. Days are UTC; ``first`` and ``last`` are included, "": no bound."""
 
-    def __init__(self, leading: LeadDesk) -> None:
+    def __init__(self, leading: LeadDesk, labels: Adjudications) -> None:
         self._leading = leading
         self._index = leading.index
+        self._labels = labels
 
     def report(self, first: str, last: str) -> JSON:
         """Return ``people`` (totals), ``days`` (a row for each person and day) and ``pairs`` of a period."""
@@ -66,11 +72,15 @@ class Reports:
         }
 
     def rows(self, name: str, first: str, last: str) -> Iterator[JSON]:
-        """Yield the rows of a file: days, timesheet, pairs, answers or checks."""
+        """Yield the rows of a file: days, timesheet, pairs, answers, checks, labels or labels_by_program."""
         if name == "answers":
             return self._answers(first, last)
         if name == "checks":
             return (one for one in self._index.gold.answers() if _is_within(one.get("answered_at"), first, last))
+        if name == "labels":
+            return iter(self._labels.rows(first, last))
+        if name == "labels_by_program":
+            return iter(self._labels.report()["rows"])
         rows = within(all_work(self._index), first, last)
         return iter(_pairs(rows) if name == "pairs" else _days(rows))
 

@@ -31,7 +31,7 @@ FOR_ANNOTATORS = {"/", "/annotate", "/guidelines", "/assets/{name}", "/api/me", 
 SCRIPT = "<script>alert(document.cookie)</script>"
 WRITES = ["answers", "skips", "skips/return", "undo", "practice/0", "practised", "reviews", "lead/batches",
           "lead/batches/monday/assigned", "lead/batches/monday/close", "lead/void", "lead/unvoid",
-          "lead/gold"]  # fmt: skip
+          "lead/gold", "lead/adjudications", "lead/adjudications/fresh"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ const PAGE = 50; // days at a time
 const FILES = [
   ["timesheet.csv", "Time sheet (CSV)"], ["days.csv", "Days (CSV)"], ["days.jsonl", "Days (JSONL)"],
   ["pairs.csv", "Pairs (CSV)"], ["answers.csv", "All answers (CSV)"], ["answers.jsonl", "All answers (JSONL)"],
-  ["checks.csv", "Known answers (CSV)"], ["checks.jsonl", "Known answers (JSONL)"],
+  ["checks.csv", "Known answers (CSV)"], ["checks.jsonl", "Known answers (JSONL)"], ["labels.csv", "Labels (CSV)"],
+  ["labels.jsonl", "Labels (JSONL)"],
 ];
 
 let days = [];
@@ -95,6 +96,18 @@ function moreDays() {
   byId("more").hidden = shown >= days.length;
 }
 
+/** How often each label was given; one table for kinds of questions, relations and categories each. */
+async function showLabels() {
+  const told = await call("api/lead/adjudications/report");
+  byId("labels-card").hidden = !told.labelled;
+  const codes = Object.keys(told.labels);
+  const heads = (first) => [[first], ["Labelled", "number"], ...codes.map((code) => [code.replaceAll("_", " "), "number"])];
+  byId("labels").replaceChildren(...[["kind", "Kind of question"], ["relation", "Relation"], ["category", "Category"]].map(([dimension, label]) =>
+    el("div", { class: "scrolls", tabindex: "0", role: "group", "aria-label": label }, table(label, heads(label),
+      told.rows.filter((row) => row.dimension === dimension).map((row) => el("tr", {}, el("th", { scope: "row", class: "value" }, row.value),
+        number(count(row.labelled)), codes.map((code) => number(count(row[code])))))))));
+}
+
 async function load() {
   asked += 1;
   const mine = asked;
@@ -125,7 +138,7 @@ async function start() {
   byId("more").addEventListener("click", moreDays);
   byId("period").addEventListener("submit", (event) => event.preventDefault());
   chooseSpan();
-  await load();
+  await Promise.all([load(), showLabels()]);
 }
 
 trying(start);
