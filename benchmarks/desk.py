@@ -54,7 +54,7 @@ from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.settings import Settings
 
 PEOPLE = [f"annotator-{number:02d}" for number in range(50)]
-PAUSE = 5.0  # seconds between two openings of the lead's pages
+PAUSE = 10.0  # seconds between two openings of the lead's pages
 SHARD = 500  # queries
 RIGHT = 0.93  # of the answers
 CRASHES = 0.03  # of the answers

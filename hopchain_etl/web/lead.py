@@ -33,7 +33,7 @@ from hopchain_etl.web.questions import Question, as_question, read_questions
 
 JSON = dict[str, Any]
 
-PATIENCE_SECONDS = 0.2  # that a lead waits for newer figures before older ones are shown
+PATIENCE_SECONDS = 0.1  # that a lead waits for newer figures before older ones are shown
 OTHERS_SECONDS = 10.0  # that a lead's request waits for another batch to be stored
 BROKEN_REMEDY = (
     "The other batches go on. Build the named shard again (model answers are in the journal and not asked for again), "

@@ -7,6 +7,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.votes import VOTE_KEY, annotator_key, in_full_sample, votes_prefix
@@ -106,13 +107,15 @@ class OpenBatch:
     def skipped(self, annotator: str) -> set[str]:
         """Return the questions that an annotator has skipped and could still be asked."""
         with self._lock:
-            me = annotator_key(annotator)
-            return self._waiting & self._skipped.get(me, set()) - self._done(annotator)
+            return self._waiting & self._skipped_by(annotator) - self._done(annotator)
+
+    def _skipped_by(self, annotator: str) -> set[str]:
+        return self._skipped.get(annotator_key(annotator), set())
 
     def left(self, annotator: str) -> int:
         """Return how many questions an annotator could still be asked."""
         with self._lock:
-            return len(self._waiting - self._done(annotator) - self._skipped.get(annotator_key(annotator), set()))
+            return len(self._waiting - self._done(annotator) - self._skipped_by(annotator))
 
     def candidates(self, annotator: str) -> Iterator[str]:
         """Yield the questions that ``annotator`` could be asked, in the annotator's own random order."""
@@ -125,12 +128,14 @@ class OpenBatch:
     def waiting(self, people: Iterable[str]) -> Waiting:
         """Return why questions wait, if only these people may be asked."""
         with self._lock:
-            asked = [(self._done(one), self._skipped.get(annotator_key(one), set())) for one in people]
+            known = set(people)
+            answered = {one: self._done(one) & self._waiting for one in known}
+            asked = Counter(chain.from_iterable(answered.values()))
+            skipped = Counter(query for one in known for query in self._skipped_by(one) - answered[one])
             short = only_skips = 0
             for query in self._waiting:
-                needed = len(self._statuses[query].free)
-                unasked = sum(query not in answered for answered, _ in asked)
-                willing = sum(query not in answered and query not in skipped for answered, skipped in asked)
+                needed, unasked = len(self._statuses[query].free), len(known) - asked[query]
+                willing = unasked - skipped[query]
                 short += willing < needed
                 only_skips += willing < needed <= unasked
             return Waiting(len(self._waiting), short, only_skips)
