@@ -14,7 +14,7 @@ from hopchain_etl.annotation import adjudications, batches
 from hopchain_etl.annotation.adjudications import LABELS, Adjudication, OutdatedError
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.collect import is_open
-from hopchain_etl.annotation.unasked import not_asked
+from hopchain_etl.annotation.unasked import all_batches_asking
 from hopchain_etl.annotation.votes import who_answered
 from hopchain_etl.lake.lock import LockHeldError, LockLostError
 from hopchain_etl.web.access import Person
@@ -142,9 +142,17 @@ class Adjudications:
         return batches.load(self._lake, name)
 
     def _unsent(self, batch: Batch, queries: list[str]) -> list[str]:
-        """Return those of the queries that no batch asks but this one and those before it."""
-        before = {batch.id, *batches.continued(self._lake, batch), *batches.earlier_rounds(self._lake, batch)}
-        return not_asked(self._lake, queries, before) if queries else []
+        """Return those of the queries that no batch of fresh people asks after this one."""
+        asking = all_batches_asking(self._lake, queries) if queries else {}
+        others = {name for names in asking.values() for name in names} - {batch.id}
+        later = {name for name in others if self._is_after(batch.id, name)}
+        return [query for query in queries if later.isdisjoint(asking.get(query, ()))]
+
+    def _is_after(self, earlier: str, name: str) -> bool:
+        try:
+            return earlier in batches.earlier_rounds(self._lake, batches.load(self._lake, name))
+        except batches.UNREADABLE:
+            return False  # the list of batches says so
 
     def _check_people(self, batch: Batch, assigned: list[str] | None) -> None:
         """Raise Invalid if a question has fewer people who have not answered it than seats."""

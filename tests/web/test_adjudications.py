@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hopchain_etl.annotation import batches
+from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.collect import collect, settle
 from hopchain_etl.quality.validator import SuiteResult
 from hopchain_etl.release.human_answers import HumanAnswers
@@ -145,6 +146,13 @@ def test_a_question_is_sent_once_and_after_that_from_its_last_batch(desk: Office
     label(desk, batch="again", again=True)
     assert "only 1" in send(desk, "third", 422, batch="again")["message"]  # only eve has not answered it
     assert "third" not in batches.batch_states(desk.lake)
+
+
+def test_an_unrelated_batch_of_the_same_question_does_not_count_as_sent(desk: Office) -> None:
+    twice = Batch("before", "a run", desk.batch.query_ids, lineage=desk.batch.lineage, shards=desk.batch.shards)
+    batches.create(desk.lake, twice)
+    label(desk, again=True)
+    assert desk.lead.get(f"{PATH}?batch=monday")["ready"] == [desk.batch.query_ids[0]]
 
 
 def test_a_worker_that_starts_later_knows_who_has_answered_before(desk: Office) -> None:
