@@ -42,6 +42,12 @@ class DeskSettings(Section):
         600, gt=0, description="how long a seat stays reserved for the person who is viewing the question"
     )
     undo_seconds: float = Field(600, ge=0, description="how long an answer can be undone")
+    idle_seconds: float = Field(
+        60, ge=5, le=3_600, description="a person who does nothing for so long is not active; reports count active time"
+    )
+    too_fast_seconds: float = Field(
+        3, ge=0, le=600, description="an answer in fewer active seconds is counted as too fast in the lead's reports"
+    )
     refresh_seconds: float = Field(10, gt=0, description="interval between reads of what other API workers stored")
 
     @model_validator(mode="after")

@@ -25,7 +25,7 @@ from hopchain_etl.lake.migrate_votes import MigrationNeededError
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.settings import Settings
 from hopchain_etl.templating import render
-from hopchain_etl.web import lead_api, practice, proposals, reviews
+from hopchain_etl.web import adjudications, lead_api, practice, proposals, reports, reviews
 from hopchain_etl.web.access import Person, access_dependencies, airflow_user
 from hopchain_etl.web.browser.routes import router as browser
 from hopchain_etl.web.checks import Checks
@@ -47,6 +47,7 @@ _MAGIC = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "imag
 _DRAWN = {"Cache-Control": "private, max-age=86400"}  # pictures drawn by the project, never photos
 
 QueryId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Seconds = Annotated[float | None, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
 
 class Body(BaseModel):
@@ -61,11 +62,16 @@ class AnswerBody(Body):
     answer: str | None = Field(None, max_length=64)
     reject_reason: str | None = Field(None, max_length=32)
     comment: str | None = Field(None, max_length=500)
-    seconds: float | None = Field(None, ge=0, le=86_400, allow_inf_nan=False)
+    seconds: Seconds = None
+    active_seconds: Seconds = None
 
 
 class QueryBody(Body):
     query_id: QueryId
+
+
+class SkipBody(QueryBody):
+    active_seconds: Seconds = None
 
 
 class UndoBody(QueryBody):
@@ -104,7 +110,11 @@ def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[A
     app.include_router(_annotation(desk, leading, annotator, anybody), prefix="/api")
     app.include_router(_practice(desk, annotator), prefix="/api")
     app.include_router(reviews.router(reviews.Reviews(lake), annotator, lead, picture), prefix="/api/reviews")
-    app.include_router(lead_api.router(leading, People(leading, settings), Checks(leading), lead), prefix="/api/lead")
+    people = People(leading, settings)
+    labels = adjudications.Adjudications(leading, people)
+    app.include_router(lead_api.router(leading, people, Checks(leading), lead), prefix="/api/lead")
+    app.include_router(adjudications.router(labels, lead), prefix="/api/lead/adjudications")
+    app.include_router(reports.router(reports.Reports(leading, labels), lead), prefix="/api/lead/reports")
     app.include_router(proposals.router(lake, viewer), prefix="/proposals")
     app.include_router(browser(lambda: lake, viewer), prefix="/api/browse")
     app.add_middleware(Guard, origins=[os.environ.get("AIRFLOW__API__BASE_URL", "")])
@@ -127,7 +137,7 @@ def _pages(anybody: Any, lead: Any, viewer: Any) -> APIRouter:
 
     for name in ("annotate", "errors", "guidelines"):
         router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(anybody)])
-    for name, may in (("lead", lead), ("browser", viewer)):
+    for name, may in (("lead", lead), ("reports", lead), ("browser", viewer)):
         router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(may)])
 
     @router.get("/assets/{name}", dependencies=[Depends(anybody)])
@@ -172,6 +182,7 @@ def _annotation(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> 
             "practised": practice.done(desk.lake, one.name),
             "reviews": bool(error_reviews.names(desk.lake)),
             "undo_seconds": desk.settings.undo_seconds,
+            "idle_seconds": desk.settings.idle_seconds,
             "reasons": [{"code": code, "label": label} for code, label in REASONS.items()],
         }
 
@@ -196,8 +207,8 @@ def _annotation(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> 
         return desk.submit(one.name, Submission(**body.model_dump() | {"answer_id": str(body.answer_id)}))
 
     @router.post("/skips")
-    def skip(one: Annotator, body: QueryBody) -> dict[str, Any]:
-        return desk.skip(one.name, body.query_id)
+    def skip(one: Annotator, body: SkipBody) -> dict[str, Any]:
+        return desk.skip(one.name, body.query_id, body.active_seconds)
 
     @router.post("/skips/return")
     def bring_back(one: Annotator, body: NothingBody) -> dict[str, Any]:

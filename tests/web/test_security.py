@@ -15,8 +15,8 @@ from hopchain_etl.lake.object_store import ObjectInfo, StoreError
 from hopchain_etl.settings import DeskSettings
 from hopchain_etl.web.access import Person, person
 from hopchain_etl.web.app import create_app
-from hopchain_etl.web.batch_csv import safe_cell
 from hopchain_etl.web.errors import NotLoggedIn
+from hopchain_etl.web.table_files import safe_cell
 from support import drawn_lake
 from support.desk_clients import ORIGIN, Office, desk_of_its_own, office
 from support.s3 import S3Location
@@ -31,7 +31,7 @@ FOR_ANNOTATORS = {"/", "/annotate", "/guidelines", "/assets/{name}", "/api/me", 
 SCRIPT = "<script>alert(document.cookie)</script>"
 WRITES = ["answers", "skips", "skips/return", "undo", "practice/0", "practised", "reviews", "lead/batches",
           "lead/batches/monday/assigned", "lead/batches/monday/close", "lead/void", "lead/unvoid",
-          "lead/gold"]  # fmt: skip
+          "lead/gold", "lead/adjudications", "lead/adjudications/fresh"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

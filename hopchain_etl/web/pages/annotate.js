@@ -3,6 +3,7 @@
 import {
   batchName, byId, call, count, el, loginAdvice, navigation, say, ServerError, unbroken, watchComment,
 } from "./common.js";
+import { ActiveClock } from "./active.js";
 import { Clock, Drafts } from "./drafts.js";
 import { Picture } from "./picture.js";
 import { Steps } from "./steps.js";
@@ -15,6 +16,7 @@ const TOUCH = window.matchMedia("(hover: none) and (pointer: coarse)");
 const field = byId("answer");
 const picture = new Picture(byId("stage"), byId("photo"), byId("level"));
 const clock = new Clock();
+let active; // an ActiveClock, once it is known after how long a person is idle
 const steps = new Steps(byId("steps"), takeResult);
 let me;
 let drafts;
@@ -105,7 +107,7 @@ function attend() {
   (TOUCH.matches ? byId("question") : field).focus({ preventScroll: true });
 }
 
-/** Show a question with its photo; `draft` has the typed answer and the seconds already spent. */
+/** Show a question with its photo; `draft` has the typed answer, and the seconds already spent in all and active. */
 function show(question, source, width, height, draft) {
   clearTimeout(waiting);
   byId("notice").hidden = true;
@@ -118,6 +120,7 @@ function show(question, source, width, height, draft) {
   byId("loading").hidden = false;
   byId("photo").hidden = true;
   clock.start(draft.seconds);
+  active?.start(draft.active ?? 0);
   window.scrollTo(0, 0);
   byId("question").closest(".panel").scrollTop = 0;
   attend();
@@ -236,6 +239,11 @@ function takeResult(value) {
   field.focus();
 }
 
+/** The time spent on the question, as it is sent; a server of an earlier version takes no active time. */
+const spent = () => ({ seconds: clock.seconds, ...(active && { active_seconds: Math.min(active.seconds, clock.seconds) }) });
+
+const draftOf = (answer) => ({ answer, seconds: clock.seconds, active: active?.seconds });
+
 function written() {
   return field.value.trim().replace("−", "-").replace(/^\+/, "");
 }
@@ -251,7 +259,7 @@ function send() {
   problem("");
   if (practice) return once(() => checkPractice(answer));
   return once(async () => {
-    const entry = { answer_id: crypto.randomUUID(), query_id: task.query_id, answer, seconds: clock.seconds };
+    const entry = { answer_id: crypto.randomUUID(), query_id: task.query_id, answer, ...spent() };
     if (await deliver(entry, answer)) await next();
   });
 }
@@ -271,7 +279,8 @@ async function unlessRemoved(request) {
 function skip() {
   return once(async () => {
     const query = task.query_id;
-    const told = await unlessRemoved(() => call("api/skips", { query_id: query }));
+    const { active_seconds } = spent();
+    const told = await unlessRemoved(() => call("api/skips", { query_id: query, active_seconds }));
     if (!told) return;
     drafts.done({ query_id: query, what: "skipped", answer: written(), at: Date.now() });
     showProgress(told.progress);
@@ -301,7 +310,7 @@ async function undoLast() {
     say("There is nothing to undo.");
     return;
   }
-  if (task) drafts.keep(task.query_id, { answer: written(), seconds: clock.seconds });
+  if (task) drafts.keep(task.query_id, draftOf(written()));
   drafts.forgetLast();
   const told = await unlessRemoved(() => call("api/undo", { query_id: step.query_id, ...(step.answer_id ? { answer_id: step.answer_id } : { skipped: true }) }));
   if (!told) return;
@@ -349,7 +358,7 @@ function sendReject() {
   const label = me.reasons.find((one) => one.code === reason).label;
   once(async () => {
     const entry = { answer_id: crypto.randomUUID(), query_id: task.query_id, reject_reason: reason,
-      ...(comment && { comment }), seconds: clock.seconds };
+      ...(comment && { comment }), ...spent() };
     if (await deliver(entry, `rejected, ${label}`)) await next();
   });
 }
@@ -475,7 +484,7 @@ function listen() {
   byId("form").addEventListener("submit", (event) => { event.preventDefault(); send(); });
   field.addEventListener("input", () => {
     problem("");
-    if (task) drafts.keep(task.query_id, { answer: field.value, seconds: clock.seconds });
+    if (task) drafts.keep(task.query_id, draftOf(field.value));
   });
   const clicks = {
     skip, reject: openReject, undo: () => afterwards(undoLast), help: () => byId("help-box").showModal(),
@@ -498,7 +507,7 @@ function listen() {
   byId("reject-box").addEventListener("close", attend);
   byId("letters").addEventListener("change", (event) => { drafts.letters = event.target.checked; });
   window.addEventListener("pagehide", () => {
-    if (task) drafts.keep(task.query_id, { answer: field.value, seconds: clock.seconds });
+    if (task) drafts.keep(task.query_id, draftOf(field.value));
   });
 }
 
@@ -510,6 +519,7 @@ async function start() {
     return;
   }
   drafts = new Drafts(me.name);
+  if (me.idle_seconds) active = new ActiveClock(me.idle_seconds);
   drafts.onchange = onOtherTab;
   byId("letters").checked = drafts.letters;
   listen();

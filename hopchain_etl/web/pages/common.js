@@ -87,6 +87,7 @@ export function navigation(me, here) {
     ["errors", "Errors", me.annotator && me.reviews],
     ["guidelines", "Guidelines", true],
     ["lead", "Lead", me.lead],
+    ["reports", "Reports", me.lead],
     ["browser", "Dataset", me.browser],
   ];
   byId("pages").replaceChildren(...pages.filter(([, , may]) => may).map(([name, label]) =>
