@@ -32,6 +32,8 @@ from hopchain_etl.web.checks import Checks
 from hopchain_etl.web.desk import SKIP, Desk
 from hopchain_etl.web.errors import DeskError, Gone, NotFound, Unavailable
 from hopchain_etl.web.guard import Guard
+from hopchain_etl.web.guidelines import Guidelines
+from hopchain_etl.web.guidelines import router as guidelines_router
 from hopchain_etl.web.index import Index
 from hopchain_etl.web.lead import LeadDesk
 from hopchain_etl.web.people import People
@@ -101,7 +103,9 @@ def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[A
     )
     app.include_router(_pages(anybody, lead, viewer))
     leading = LeadDesk(desk)
-    app.include_router(_annotation(desk, leading, annotator, anybody), prefix="/api")
+    guide = Guidelines(lake, settings.desk.refresh_seconds)
+    app.include_router(_annotation(desk, leading, guide, annotator, anybody), prefix="/api")
+    app.include_router(guidelines_router(guide, annotator, lead, anybody), prefix="/api/guidelines")
     app.include_router(_practice(desk, annotator), prefix="/api")
     app.include_router(reviews.router(reviews.Reviews(lake), annotator, lead, picture), prefix="/api/reviews")
     app.include_router(lead_api.router(leading, People(leading, settings), Checks(leading), lead), prefix="/api/lead")
@@ -127,7 +131,7 @@ def _pages(anybody: Any, lead: Any, viewer: Any) -> APIRouter:
 
     for name in ("annotate", "errors", "guidelines"):
         router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(anybody)])
-    for name, may in (("lead", lead), ("browser", viewer)):
+    for name, may in (("lead", lead), ("edit-guidelines", lead), ("browser", viewer)):
         router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(may)])
 
     @router.get("/assets/{name}", dependencies=[Depends(anybody)])
@@ -157,7 +161,7 @@ def _folder() -> Any:
     return files("hopchain_etl.web") / "pages"
 
 
-def _annotation(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> APIRouter:
+def _annotation(desk: Desk, leading: LeadDesk, guide: Guidelines, annotator: Any, anybody: Any) -> APIRouter:
     router = APIRouter()
     Annotator = Annotated[Person, Depends(annotator)]  # noqa: N806 - types
     Anybody = Annotated[Person, Depends(anybody)]  # noqa: N806
@@ -171,13 +175,14 @@ def _annotation(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> 
             "browser": one.browses,
             "practised": practice.done(desk.lake, one.name),
             "reviews": bool(error_reviews.names(desk.lake)),
+            "guidelines": guide.notice(one.name) if one.annotates else None,
             "undo_seconds": desk.settings.undo_seconds,
             "reasons": [{"code": code, "label": label} for code, label in REASONS.items()],
         }
 
     @router.get("/next")
     def next_question(one: Annotator) -> dict[str, Any]:
-        return desk.next_task(one.name)
+        return {**desk.next_task(one.name), "guidelines": guide.notice(one.name)}
 
     @router.get("/queries/{query_id}/image")
     def image(

@@ -1,7 +1,7 @@
 // The desk: one photo, one question, one number, then the next.
 
 import {
-  batchName, byId, call, count, el, loginAdvice, navigation, say, ServerError, unbroken, watchComment,
+  batchName, byId, call, count, el, guidelinesChanged, loginAdvice, navigation, say, ServerError, unbroken, watchComment,
 } from "./common.js";
 import { Clock, Drafts } from "./drafts.js";
 import { Picture } from "./picture.js";
@@ -169,6 +169,7 @@ function showUndo() {
 async function next() {
   const told = await insist(() => call("api/next"));
   showProgress(told.progress);
+  guidelinesChanged(told.guidelines);
   await take(told.task, told.why);
   if (told.prefetch) new Image().src = told.prefetch;
 }
