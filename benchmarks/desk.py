@@ -296,6 +296,7 @@ def main() -> None:
                 "HOPCHAIN_LAKE__PATH_STYLE": "true",
                 "HOPCHAIN_DESK__ANNOTATORS": '["*"]',
                 "HOPCHAIN_DESK__LEASE_SECONDS": "60",
+                "HOPCHAIN_DESK__QUALIFICATION_NEEDED": "0",
             }
             lake = Lake(Settings().lake)
             lake.store.ensure_bucket()

@@ -33,7 +33,7 @@ SCRIPT = "<script>alert(document.cookie)</script>"
 WRITES = ["answers", "skips", "skips/return", "undo", "practice/0", "practised", "reviews", "guidelines/publish",
           "guidelines/preview", "guidelines/opened", "lead/batches",
           "lead/batches/monday/assigned", "lead/batches/monday/close", "lead/void", "lead/unvoid",
-          "lead/gold"]  # fmt: skip
+          "lead/gold", "lead/qualification/lift", "lead/qualification/admit"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
