@@ -72,6 +72,9 @@ PICTURES: dict[str, Picture] = {
     "directly-below": Picture((_box(100, 32, "start"), _ball(100, 85, "meant")), "yes"),
     "directly-left": Picture((_box(140, 65, "start"), _ball(60, 65, "meant")), "yes"),
     "directly-left-offset": Picture((_box(140, 92, "start"), _ball(60, 32, "meant")), "no"),
+    "directly-left-between": Picture(
+        (_box(160, 65, "start"), _box(100, 65, width=26, height=60), _ball(40, 65, "meant")), "no"
+    ),
     "directly-right": Picture((_box(60, 65, "start"), _ball(140, 65, "meant")), "yes"),
     # The balls that are meant are those that count as further left than the box.
     "further-left": Picture(

@@ -15,7 +15,7 @@ from hopchain_etl.engines.vision.masks import Shape
 from hopchain_etl.hops.expression import letters
 from hopchain_etl.hops.geometry import relation_test
 from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue
-from hopchain_etl.hops.phrasing import is_countable
+from hopchain_etl.hops.phrasing import is_countable, is_natural_phrase
 from hopchain_etl.hops.query import Relation
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.web.guideline_pictures import HEIGHT, PICTURES, WIDTH, Picture
@@ -47,14 +47,25 @@ def test_each_picture_is_in_the_text_with_a_description_and_a_caption() -> None:
         assert captions[name].startswith(("Not ",)) == (picture.verdict == "no"), name
 
 
-@pytest.mark.parametrize("name", [name for name in PICTURES if name.startswith("directly")])
-def test_directly_on_a_side(name: str) -> None:
+DIRECTLY = [name for name in PICTURES if name.startswith("directly")]
+
+
+@pytest.mark.parametrize("name", [name for name in DIRECTLY if name != "directly-left-between"])
+def test_directly_on_a_side_is_what_the_relation_finds(name: str) -> None:
     picture = PICTURES[name]
     (start,), (meant,) = things(picture, "start"), things(picture, "meant")
-    rel = SIDES[name.split("-")[1]]
-    found = Scene(tuple(things(picture)), WIDTH, HEIGHT).meant("ball", rel, start)
+    found = scene(picture).meant("ball", SIDES[name.split("-")[1]], start)
     truth = {one.id: truth for one, truth in found}
     assert truth.get(meant.id, TruthValue.NO) is TRUTH[picture.verdict]
+
+
+@pytest.mark.parametrize("name", DIRECTLY)
+def test_only_what_is_directly_on_a_side_is_called_so(name: str) -> None:
+    """The author does not say it either of a thing beyond another kind of thing, which the relation would find."""
+    picture = PICTURES[name]
+    (start,), (meant,) = things(picture, "start"), things(picture, "meant")
+    said = is_natural_phrase(scene(picture), "ball", SIDES[name.split("-")[1]], meant, start)
+    assert said == (picture.verdict == "yes")
 
 
 @pytest.mark.parametrize("name", ["further-left", "further-left-overlap"])
