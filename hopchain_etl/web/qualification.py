@@ -18,6 +18,7 @@ from hopchain_etl.annotation import qualification as stored
 from hopchain_etl.annotation.qualification import Event, PracticeResult, Standing
 from hopchain_etl.annotation.settled import settled_batches
 from hopchain_etl.annotation.votes import Vote
+from hopchain_etl.concurrency import map_threads
 from hopchain_etl.web import practice
 from hopchain_etl.web.access import Person
 from hopchain_etl.web.assignment import known_people
@@ -146,8 +147,9 @@ class Qualification:
         """Return who is paused, was paused, or has not passed the practice, with what they reached."""
         self._leading.index.refresh(older_than=2)
         self._refresh()
-        known = known_people(self._lake, self._settings) - self._leading.index.voided.keys()
-        waiting = [{"annotator": name, **state} for name in sorted(known) if (state := self.practice_state(name))]
+        known = sorted(known_people(self._lake, self._settings) - self._leading.index.voided.keys())
+        states = map_threads(self.practice_state, known) if self.needed else [None] * len(known)
+        waiting = [{"annotator": name, **state} for name, state in zip(known, states, strict=True) if state]
         pauses = [
             {**vars(one.last), "votes": len(self._flagged(one.last)) if one.pause else None}
             for _, one in sorted(self._standings.items())
