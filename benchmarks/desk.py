@@ -315,6 +315,7 @@ def main() -> None:
                 "HOPCHAIN_DESK__ANNOTATORS": '["*"]',
                 "HOPCHAIN_DESK__LEASE_SECONDS": "60",
                 "HOPCHAIN_DESK__LEADS": f'["user:{LEAD}"]',
+                "HOPCHAIN_DESK__QUALIFICATION_NEEDED": "0",
             }
             lake = Lake(Settings().lake)
             lake.store.ensure_bucket()

@@ -26,12 +26,15 @@ pytestmark = pytest.mark.s3
 FOR_ANNOTATORS = {"/", "/annotate", "/guidelines", "/assets/{name}", "/api/me", "/api/next", "/api/answers",
                   "/api/skips", "/api/skips/return",
                   "/api/undo", "/api/queries/{query_id}/image", "/api/practice", "/api/practice/{number}",
-                  "/api/practice/{number}/image", "/api/practised", "/errors", "/api/reviews",
+                  "/api/practice/{number}/image", "/api/practised", "/api/guidelines",
+                  "/api/guidelines/versions/{number}", "/api/guidelines/opened", "/errors", "/api/reviews",
                   "/api/reviews/next", "/api/reviews/{name}/{item}/image"}  # fmt: skip
 SCRIPT = "<script>alert(document.cookie)</script>"
-WRITES = ["answers", "skips", "skips/return", "undo", "practice/0", "practised", "reviews", "lead/batches",
+WRITES = ["answers", "skips", "skips/return", "undo", "practice/0", "practised", "reviews", "guidelines/publish",
+          "guidelines/preview", "guidelines/opened", "lead/batches",
           "lead/batches/monday/assigned", "lead/batches/monday/close", "lead/void", "lead/unvoid",
-          "lead/gold", "lead/adjudications", "lead/adjudications/fresh"]  # fmt: skip
+          "lead/gold", "lead/adjudications", "lead/adjudications/fresh",
+          "lead/qualification/lift", "lead/qualification/admit"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,12 @@
 // The desk: one photo, one question, one number, then the next.
 
 import {
-  batchName, byId, call, count, el, loginAdvice, navigation, say, ServerError, unbroken, watchComment,
+  batchName, byId, call, count, el, guidelinesChanged, loginAdvice, navigation, say, ServerError, unbroken, watchComment,
 } from "./common.js";
 import { ActiveClock } from "./active.js";
 import { Clock, Drafts } from "./drafts.js";
 import { Picture } from "./picture.js";
+import { beforeStart, notYet, pausedWords } from "./qualification.js";
 import { Steps } from "./steps.js";
 
 const NUMBER = /^-?\d{1,12}(\.\d{1,12})?$/; // the server's rule
@@ -172,11 +173,13 @@ function showUndo() {
 async function next() {
   const told = await insist(() => call("api/next"));
   showProgress(told.progress);
-  await take(told.task, told.why);
+  guidelinesChanged(told.guidelines);
+  if (told.why === "practise") askPractice(told.qualification);
+  else await take(told.task, told.why, told.pause);
   if (told.prefetch) new Image().src = told.prefetch;
 }
 
-async function take(given, why) {
+async function take(given, why, pause) {
   task = given;
   showUndo();
   if (task) {
@@ -191,13 +194,14 @@ async function take(given, why) {
       : "There is nothing left for you in the open batches. Thank you!"],
     waiting: ["Please wait", "Other annotators are working on the last questions. This page checks again automatically."],
   };
-  const [title, text] = texts[why] ?? texts.waiting;
+  const [title, text] = why === "paused" ? pausedWords(pause) : texts[why] ?? texts.waiting;
   const undo = drafts.last(me.undo_seconds)
     && el("button", { type: "button", on: { click: () => afterwards(undoLast) } }, "Undo the last ", el("kbd", {}, "U"));
   // The first button gets the focus: a harmless one, in case Enter is pressed twice.
   notice(title, text, el("p", { class: "actions" },
     el("button", { type: "button", on: { click: () => once(next) } }, "Check again"), undo || "",
     skipped ? el("button", { type: "button", on: { click: bringBack } }, skipsBack(skipped)) : "",
+    why === "paused" ? el("a", { class: "button", href: "guidelines" }, "Read the guidelines") : "",
     el("button", { type: "button", class: "link", on: { click: () => once(startPractice) } }, "Practice round")));
   clearTimeout(waiting);
   waiting = setTimeout(() => once(next), WAIT);
@@ -400,7 +404,7 @@ async function checkPractice(answer) {
   const told = await insist(() => call(`api/practice/${practice.tasks[practice.at].number}`, { answer }));
   practice.answered = true;
   const last = practice.at + 1 === practice.tasks.length;
-  byId("send").firstChild.textContent = last ? "Start the real questions " : "Next ";
+  byId("send").firstChild.textContent = !last ? "Next " : told.qualification ? "See the result " : "Start the real questions ";
   byId("feedback").replaceChildren(el("div", { class: "feedback", data: { right: told.right ? "yes" : "no" } },
     el("strong", {}, told.right ? "Correct." : `Not correct: the answer is ${told.answer}.`),
     ...told.explanation.split("\n").map((line) => el("p", {}, line))));
@@ -408,9 +412,13 @@ async function checkPractice(answer) {
 }
 
 async function endPractice() {
-  await insist(() => call("api/practised", {}));
+  const told = await insist(() => call("api/practised", {}));
   me.practised = true;
   leavePractice();
+  if (told.qualification) {
+    askPractice(told.qualification);
+    return;
+  }
   mention("Practice finished. From now on your answers count.", "good");
   await next();
 }
@@ -424,13 +432,24 @@ function leavePractice() {
 }
 
 function offerPractice() {
+  practiceNotice("Before you start", beforeStart(me.qualification), "Start the practice round");
+}
+
+/** Say what is missing before the first question. */
+function askPractice(state) {
+  task = null;
+  clearTimeout(waiting);
+  byId("progress").hidden = true; // there is none yet
+  const [title, text] = notYet(state);
+  practiceNotice(title, text, state.over ? null : "Practise");
+  if (state.over) waiting = setTimeout(() => once(next), WAIT); // a lead may admit them
+}
+
+function practiceNotice(title, text, button) {
   round = call("api/practice").catch(() => null); // requested again when needed
-  notice("Before you start",
-    "You will see photos with one question each, and answer with one number. Others answer the same question without "
-    + "seeing yours. A short practice round shows how it works; it does not count.",
-    el("p", { class: "actions" },
-      el("button", { type: "button", class: "primary", on: { click: () => once(startPractice) } }, "Start the practice round"),
-      el("a", { class: "button", href: "guidelines" }, "Read the guidelines")));
+  notice(title, text, el("p", { class: "actions" },
+    button && el("button", { type: "button", class: "primary", on: { click: () => once(startPractice) } }, button),
+    el("a", { class: "button", href: "guidelines" }, "Read the guidelines")));
 }
 
 // --- keys and buttons ---
