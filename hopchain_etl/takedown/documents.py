@@ -13,7 +13,8 @@ from typing import Any
 import pyarrow.compute as pc
 
 from hopchain_etl import schemas
-from hopchain_etl.annotation.batches import batch_states
+from hopchain_etl.annotation.batches import batch_states, locked
+from hopchain_etl.annotation.vote_archive import erase_from_archive
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.evaluation import run as evaluation
 from hopchain_etl.lake.journal import forget
@@ -51,7 +52,9 @@ def erase_votes(lake: Lake, plan: Plan) -> int:
     """Erase what people answered, skipped or had open of the photos' questions; return the number of objects."""
     homes = [*plan.batches, NO_BATCH]
     of_batches = [f"votes/{home}/{query}/" for home in homes for query in plan.queries]
-    return _erase_below(lake, [*(f"answers/{query}/" for query in plan.queries), *of_batches])
+    with locked(lake):  # otherwise gc could have read them to pack them
+        packed = sum(erase_from_archive(lake, name, plan.queries) for name in sorted(plan.batches))
+        return packed + _erase_below(lake, [*(f"answers/{query}/" for query in plan.queries), *of_batches])
 
 
 def erase_checks(lake: Lake, plan: Plan) -> int:
