@@ -82,9 +82,11 @@ def _gc(settings: Settings, params: Params, dag_run: DagRun) -> JSON:
     what = "deleted" if params["yes"] else "would delete"
     for key in found.keys[:_SHOWN]:
         log.info("%s %s", what, key)
+    for name, votes in sorted(found.packed.items()):
+        log.info("%s %d votes of batch %s", "packed" if params["yes"] else "would pack", votes, name)
     for name, why in sorted(found.kept.items()):
         log.info("kept %s, because %s", name, why)
-    return {what: len(found.keys), "bytes": found.size}
+    return {what: len(found.keys), "bytes": found.size, "votes packed": sum(found.packed.values())}
 
 
 def _withdraw(settings: Settings, params: Params, dag_run: DagRun) -> JSON:

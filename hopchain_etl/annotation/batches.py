@@ -11,14 +11,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from hopchain_etl.hops.consensus import ConsensusRule
 from hopchain_etl.lake.lake import Lake, LakeError, check_intake
-from hopchain_etl.lake.lock import lake_lock
+from hopchain_etl.lake.lock import Lease, lake_lock
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo
 from hopchain_etl.settings import DeskSettings
 
@@ -80,13 +80,18 @@ def exclusively(lake: Lake, *, wait_seconds: float = 600) -> Iterator[Callable[[
     builds, or a build and a lead, would ask the same questions twice. Raises LockHeldError if somebody else holds it
     for ``wait_seconds``; the function raises LockLostError if the lock was lost meanwhile.
     """
-    with lake_lock(lake, "batches", wait_seconds=wait_seconds) as lease:
+    with locked(lake, wait_seconds=wait_seconds) as lease:
 
         def create_checked(batch: Batch) -> Batch:
             lease.check()
             return create(lake, batch)
 
         yield create_checked
+
+
+def locked(lake: Lake, *, wait_seconds: float = 600) -> AbstractContextManager[Lease]:
+    """Hold the lock of what changes which batches are open: new ones, reopened ones, and the packing of their votes."""
+    return lake_lock(lake, "batches", wait_seconds=wait_seconds)
 
 
 def create(lake: Lake, batch: Batch) -> Batch:
@@ -147,14 +152,23 @@ def earlier_rounds(lake: Lake, batch: Batch) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def asked_before(lake: Lake, batch: Batch) -> tuple[str, ...]:
+    """Return the batches whose votes a batch needs: those that it continues, and rounds of people not asked again."""
+    return (*continued(lake, batch), *earlier_rounds(lake, batch))
+
+
 @dataclass(frozen=True)
 class ListedBatch:
-    """A batch as a listing shows it. ``states``: ``closed``, ``decided``, ``assigned``, ``changed``."""
+    """A batch as a listing shows it. ``states``: ``closed``, ``decided``, ``assigned``, ``changed``.
+
+    ``settled_at``: when its outcome was recorded; None for one that is not settled.
+    """
 
     key: str
     etag: str
     modified: datetime
     states: frozenset[str]
+    settled_at: datetime | None = None
 
 
 def listed(lake: Lake) -> dict[str, ListedBatch]:
@@ -163,11 +177,13 @@ def listed(lake: Lake) -> dict[str, ListedBatch]:
     for entry in lake.store.list_objects("batches/"):
         if match := _KEY.fullmatch(entry.key):
             found.setdefault(match["id"], {})[match["kind"] or ""] = entry
-    return {
-        name: ListedBatch(kinds[""].key, kinds[""].etag, kinds[""].modified, frozenset(kinds.keys() - {""}))
-        for name, kinds in sorted(found.items())
-        if "" in kinds
-    }
+    return {name: _listed(kinds) for name, kinds in sorted(found.items()) if "" in kinds}
+
+
+def _listed(kinds: dict[str, ObjectInfo]) -> ListedBatch:
+    batch, decided = kinds[""], kinds.get("decided")
+    states = frozenset(kinds.keys() - {""})
+    return ListedBatch(batch.key, batch.etag, batch.modified, states, decided.modified if decided else None)
 
 
 def batch_states(lake: Lake) -> dict[str, frozenset[str]]:
@@ -216,8 +232,8 @@ def mark_decided(lake: Lake, name: str, outcome: dict[str, Any]) -> None:
     lake.store.put_if_absent(f"batches/{name}.decided.json", json.dumps(outcome, sort_keys=True, indent=1).encode())
 
 
-def reopen(lake: Lake, name: str) -> None:
-    """Reopen a final batch: some seats are free again, and collect will process it again."""
+def clear_decided(lake: Lake, name: str) -> None:
+    """Delete the record that a batch is final; see ``vote_archive.reopen``."""
     lake.store.delete([f"batches/{name}.decided.json"])
 
 

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from hopchain_etl import schemas
 from hopchain_etl.annotation import batches, votes
 from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.annotation.vote_archive import reopen, unpack
 from hopchain_etl.annotation.votes import VOTE_KEY, Vote, in_full_sample
 from hopchain_etl.annotation.withdrawn import hash_of_photo, withdrawn_of_batches
 from hopchain_etl.concurrency import map_threads
@@ -99,6 +100,9 @@ def collect(lake: Lake, validate: Validator, *, settled: bool = False) -> list[B
         if "decided" in states and not settled:
             continue
         try:
+            if "decided" in states:
+                with batches.locked(lake):
+                    unpack(lake, name)
             progress = _collect(lake, name, validate, voided, withdrawn, closed="closed" in states)
         except batches.UNREADABLE:
             log.exception("batch %s cannot be collected; the other batches are", name)
@@ -148,7 +152,7 @@ def settle(lake: Lake, progress: Mapping[str, Any]) -> bool:
             return True
         if marked:
             batches.mark_changed(lake, name)
-    batches.reopen(lake, name)
+    reopen(lake, name)
     return False
 
 

@@ -6,6 +6,7 @@ import logging
 
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.settled import settled_batches
+from hopchain_etl.annotation.vote_archive import reopen
 from hopchain_etl.annotation.withdrawn import hash_of_photo
 from hopchain_etl.lake.lake import Lake
 
@@ -22,5 +23,5 @@ def reopen_restored(lake: Lake) -> list[str]:
     for name in names:
         log.warning("batch %s is open again: a tombstone of one of its photos is gone", name)
         batches.mark_changed(lake, name)
-        batches.reopen(lake, name)
+        reopen(lake, name)
     return names

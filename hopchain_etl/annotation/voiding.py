@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from hopchain_etl.annotation import batches, votes
 from hopchain_etl.annotation.settled import SettledBatch, settled_batches
+from hopchain_etl.annotation.vote_archive import reopen
 from hopchain_etl.lake.lake import Lake
 
 
@@ -41,7 +42,7 @@ def _apply(lake: Lake, stone: votes.Tombstone) -> list[str]:
     names = [one.id for one in settled_batches(lake).values() if _concerns(one, stone)]
     for name in names:
         batches.mark_changed(lake, name)  # first, so that a killed void loses no event
-        batches.reopen(lake, name)
+        reopen(lake, name)
     votes.finish_tombstone(lake, stone)
     return names
 

@@ -227,23 +227,27 @@ def gc(
 ) -> None:
     """List (with --yes delete) unused tables of old lineages, parts that are in no marker, and old token ledgers.
 
-    With `retention.record_days` also old records of runs, reports and marks of notices.
+    With `retention.record_days` also old records of runs, reports and marks of notices; with `retention.journal_days`
+    old model answers in the journal; and with `retention.votes_days` the votes of a batch that was settled long ago are
+    packed into one object.
 
     Kept, and listed with the reason, are the current lineage, those in the settings, and those that a released version,
-    a batch, answers of people or the record of a run names. Photos, human answers and cached model answers are never
-    deleted.
+    a batch, answers of people or the record of a run names. Photos and human answers are never deleted.
     """
     from hopchain_etl.settings import Settings
     from hopchain_etl.takedown.gc import gc_by_settings
 
     found = gc_by_settings(Settings(), dry_run=not yes, grace_seconds=grace_hours * 3600)
     told = {"deleted" if yes else "would delete": len(found.keys), "bytes": found.size}
+    told |= {"votes packed" if yes else "votes to pack": sum(found.packed.values())}
     if as_json:
-        _report({**told, "keys": found.keys, "kept": found.kept}, as_json)
+        _report({**told, "keys": found.keys, "kept": found.kept, "packed": found.packed}, as_json)
         return
     for key in found.keys:
         console.print(key, markup=False, highlight=False)
-    table = Table("kept", "because", title="tables")
+    for name, votes in found.packed.items():
+        console.print(f"votes/{name}/: {votes} objects into one", markup=False, highlight=False)
+    table = Table("kept", "because")
     for name, why in sorted(found.kept.items()):
         table.add_row(name, why)
     console.print(table)

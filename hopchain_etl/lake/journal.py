@@ -79,7 +79,7 @@ class ModelJournal:
         self._seconds = lake.settings.journal_flush_seconds
         self._contents: dict[str, bytes] = {}  # by id; compressed, because a shard can have 100,000 answers
         self._unsaved: dict[str, Answer] = {}
-        self._read: set[str] = set()  # keys of the segments whose lines are in ``_contents``
+        self._read: set[str] = set()  # names of the segments whose lines are in ``_contents``
         self._timer: threading.Timer | None = None
         self._lock = threading.RLock()
         self._refresh()
@@ -120,8 +120,8 @@ class ModelJournal:
             self._stop_timer()
             while self._unsaved:
                 self._refresh()  # what another build wrote meanwhile was first
-                if self._unsaved and (key := self._segments.append(self._unsaved.values())):
-                    self._read.add(key)
+                if self._unsaved and (name := self._segments.append(self._unsaved.values())):
+                    self._read.add(name)
                     self._unsaved.clear()
 
     def close(self) -> None:

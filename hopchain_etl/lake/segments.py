@@ -58,27 +58,29 @@ class Segments:
         """Return the segments in the order of their numbers."""
         numbered = ((_SEGMENT.search(entry.key), entry) for entry in self._store.list_objects(self._folder))
         found = {int(match[1]): entry for match, entry in numbered if match}
-        self._last = max(found, default=0)
+        self._last = max(self._last, *found, 0)  # also of those that gc has deleted since: numbers do not start again
         return [found[number] for number in sorted(found)]
 
     def unread(self, read: set[str]) -> Iterator[bytes]:
-        """Yield the segments whose keys are not in ``read``, and add these keys to it."""
-        while new := [entry.key for entry in self.listed() if entry.key not in read]:
+        """Yield the segments whose names (``_name``) are not in ``read``, and add these names to it."""
+        while new := {one.key: name for one in self.listed() if (name := _name(one.key, one.size)) not in read}:
             try:
                 with ThreadPoolExecutor(min(_THREADS, len(new))) as threads:
                     for key, data in submit_ahead(threads, self._store.get, new, _THREADS):
                         yield data.result()
-                        read.add(key)
+                        read.add(new[key])
                 return
             except MissingObjectError:  # another build has merged it after it was listed
                 continue
 
     def append(self, answers: Iterable[Answer]) -> str | None:
-        """Write a segment under the number after those that were listed last, and return its key.
+        """Write a segment under the number after those that were listed last, and return its name for ``unread``.
 
         Returns None if another process has taken that number: read what it wrote, and try again.
         """
-        return self._write(packed(answer.to_line() for answer in answers))
+        segment = packed(answer.to_line() for answer in answers)
+        key = self._write(segment)
+        return _name(key, len(segment)) if key else None
 
     def merge(self) -> None:
         """Merge the segments into few. Those that other processes write meanwhile are left alone."""
@@ -94,6 +96,27 @@ class Segments:
                 batch, size = [], 0
         self._merge(batch)
 
+    def copied(self) -> list[str]:
+        """Return the keys of segments that a killed merge has copied and not deleted, in the order to delete them.
+
+        A later segment begins with exactly their bytes. Costs nothing but a listing if there is one segment only.
+        """
+        listed = self.listed()
+        small = [segment.key for segment in listed if segment.size < _FULL]
+        if len(listed) < 2 or not small:
+            return []
+        first = self._store.get(small[0])
+        for later in reversed(listed):
+            if later.key != small[0] and (copy := self._store.get(later.key)).startswith(first):
+                held, rest = list[str](), copy
+                for key in small[: small.index(later.key) if later.key in small else None]:
+                    if not rest.startswith(part := self._store.get(key)):
+                        break
+                    held.append(key)
+                    rest = rest[len(part) :]
+                return held[::-1]
+        return []
+
     def forget(self, blob_shas: Collection[str]) -> int:
         """Remove every answer about these photos, from all versions of all segments; return how many there were.
 
@@ -101,19 +124,20 @@ class Segments:
         StoreError if old versions may not be deleted.
         """
         gone: set[str] = set()
-        live, with_photo = self.listed(), []
-        merged_before = {self._key(number) for number in range(1, self._last)} - {segment.key for segment in live}
-        for segment in live:
+        kept: set[str] = set()
+        with_photo: set[str] = set()
+        for segment in self.listed():
             answers = [Answer(**json.loads(line)) for line in lines(self._store.get(segment.key))]
             mine = {answer.id for answer in answers if answer.blob_sha in blob_shas}
             if not mine:
+                kept.add(segment.key)
                 continue
             gone |= mine
-            with_photo.append(segment.key)
-            if kept := [answer for answer in answers if answer.id not in mine]:
-                self._copy(packed(answer.to_line() for answer in kept))
-        if with_photo:  # these go last: while one is there, a repetition knows that something is left to do
-            self._store.erase([*sorted(merged_before), *with_photo])
+            with_photo.add(segment.key)
+            if others := [answer for answer in answers if answer.id not in mine]:
+                kept.add(self._copy(packed(answer.to_line() for answer in others)))
+        if with_photo or self._store.versioned:
+            self._erase_all_but(kept, with_photo)
         return len(gone)
 
     def answers(self) -> Iterator[Answer]:
@@ -126,6 +150,15 @@ class Segments:
                     seen.add(answer.id)
                     yield answer
 
+    def _erase_all_but(self, kept: Collection[str], last: Collection[str]) -> None:
+        """Erase every other version of any segment, also of those that were merged or that gc has deleted.
+
+        Those in ``last`` go last: while one is there, a repetition knows that something is left to do.
+        """
+        versions = (one for one in self._store.versions(self._folder) if _SEGMENT.search(one.key))
+        others = [one for one in versions if one.key not in kept or not one.current]
+        self._store.erase_versions(sorted(others, key=lambda one: (one.key in last, one.deleted)))
+
     def _key(self, number: int) -> str:
         return f"{self._folder}{number:08d}.jsonl.zst"
 
@@ -136,10 +169,11 @@ class Segments:
         self._last += 1
         return key
 
-    def _copy(self, segment: bytes) -> None:
-        """Write lines that are in the lake already once more, under the next number that is free."""
-        while self._write(segment) is None:
+    def _copy(self, segment: bytes) -> str:
+        """Write lines that are in the lake already once more, under the next number that is free; return the key."""
+        while (key := self._write(segment)) is None:
             self._last += 1
+        return key
 
     def _merge(self, keys: Sequence[str]) -> None:
         """Write the lines of these segments as one, then delete them."""
@@ -151,6 +185,11 @@ class Segments:
             return  # another process is merging them
         self._copy(b"".join(frames))  # zstd frames one after the other are one stream
         self._store.delete(reversed(keys))  # so the lower numbers are there as long as any
+
+
+def _name(key: str, size: int) -> str:
+    """Return what tells a segment from one that had its number before gc deleted it."""
+    return f"{key} {size}"
 
 
 def answer_id(blob_sha: str, key: str) -> str:

@@ -210,6 +210,11 @@ class Build:
         known = _Known(self)
         return [shard for shard in _chosen(choose, known) if known.needs_work(shard)]
 
+    def unfinished(self) -> list[Shard]:
+        """Return the shards that a build has begun under the current fingerprints, and where it has work left."""
+        known = _Known(self)
+        return [shard for shard in known.shards if known.is_started(shard) and known.needs_work(shard)]
+
     def fold_manifests(self) -> None:
         """Fold what the last runs recorded into the manifests, so that the next readers need few requests."""
         self.lake.manifest("images", None).fold()

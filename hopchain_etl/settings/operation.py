@@ -63,6 +63,18 @@ class RetentionSettings(Section):
         description="age in days from which records of runs, their validation pages, reports and marks of notices are "
         "deleted, but for the newest run's; tables that only such a run names go with the next gc. None: kept",
     )
+    journal_days: int | None = Field(
+        None,
+        ge=7,
+        description="age in days from which the model answers about a shard's photos are deleted, unless a build has "
+        "begun that shard and not finished it; who builds it again pays again. None: kept",
+    )
+    votes_days: int | None = Field(
+        None,
+        ge=1,
+        description="days after which the votes of a settled batch are packed into one object; nothing is lost. "
+        "None: each stays an object",
+    )
 
 
 NoticeEvent = Literal["failure", "token_ceiling", "gate", "rejects", "quiet", "approval", "starving", "drift"]

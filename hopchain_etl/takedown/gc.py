@@ -1,10 +1,15 @@
-"""``hopchain gc``: deletes tables of fingerprints that nothing names, parts that no marker lists, and old ledgers."""
+"""``hopchain gc``: deletes tables of fingerprints that nothing names, parts that no marker lists, and what is old.
+
+What is old goes by settings only: records of runs and reports, answers in the journal (``old_journal``), and votes,
+which are packed and not deleted (``old_votes``).
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -13,14 +18,17 @@ from hopchain_etl.annotation import batches
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.lake_format import require_known_format
+from hopchain_etl.lake.lock import lake_lock
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo
 from hopchain_etl.lake.shards import LakeError, Marker, Shard
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.release import proposal
 from hopchain_etl.release.git import working_clone
 from hopchain_etl.release.inputs import chain
-from hopchain_etl.settings import Settings
+from hopchain_etl.settings import RetentionSettings, Settings
 from hopchain_etl.stages.token_budget import finished_ledgers
+from hopchain_etl.takedown.old_journal import old_segments
+from hopchain_etl.takedown.old_votes import old_votes, pack_old_votes
 from hopchain_etl.takedown.tables import OF_QUERIES, TABLE_OF_STAGE
 from hopchain_etl.takedown.views import views_of_dead_lineages
 
@@ -34,11 +42,16 @@ _DERIVED = tuple(TABLE_OF_STAGE.values())  # what a build can compute again
 
 @dataclass(frozen=True)
 class Garbage:
-    """The keys of unused objects, their size in bytes, and why each table that is kept is (``table/fingerprint``)."""
+    """The keys of unused objects, their size in bytes, and why each table that is kept is (``table/fingerprint``).
+
+    ``kept`` also says why answers of a model (``journal/<model>``) and votes of a batch (``votes/<batch>``) are.
+    ``packed``: the number of votes that become one object, by batch.
+    """
 
     keys: list[str]
     size: int
     kept: dict[str, str]
+    packed: dict[str, int]
 
 
 def lineages_in_use(settings: Settings) -> dict[str, str]:
@@ -93,8 +106,16 @@ def _with_stages_above(lake: Lake, lineage: str) -> list[str]:
 
 def gc_by_settings(settings: Settings, *, dry_run: bool, grace_seconds: float) -> Garbage:
     """Return what ``gc`` does for the lake of the settings, with what they and the registry name kept."""
-    keep, days = lineages_in_use(settings), settings.retention.record_days
-    return gc(Lake(settings.lake), keep, dry_run=dry_run, grace_seconds=grace_seconds, record_days=days)
+    lake, unfinished = Lake(settings.lake), Build(settings).unfinished() if settings.retention.journal_days else []
+    with nullcontext() if dry_run else lake_lock(lake, "gc"):  # two at once could delete what is written between them
+        return gc(
+            lake,
+            lineages_in_use(settings),
+            dry_run=dry_run,
+            grace_seconds=grace_seconds,
+            retention=settings.retention,
+            unfinished=unfinished,
+        )
 
 
 def gc(
@@ -103,22 +124,26 @@ def gc(
     *,
     dry_run: bool = True,
     grace_seconds: float = 86_400,
-    record_days: int | None = None,
+    retention: RetentionSettings | None = None,
+    unfinished: Collection[Shard] = (),
 ) -> Garbage:
     """Return (and, unless ``dry_run``, delete) unused objects.
 
     These are the tables of fingerprints not in ``keep``, and views of them; parts that are in no marker (from killed or
     replaced attempts); and token counts of finished runs. Tables and parts written in the last ``grace_seconds`` are
-    kept, because a build may be running; so are images, human answers, blobs and the journal. Records of runs, reports
-    and marks of notices that are older than ``record_days`` go too.
+    kept, because a build may be running; so are images, human answers and blobs. ``retention`` says from which age
+    records of runs, reports, marks of notices and answers in the journal go too, but for those about ``unfinished``
+    shards, and when votes are packed.
     """
     require_known_format(lake)
+    retention = retention or RetentionSettings()
     before = datetime.now(UTC) - timedelta(seconds=grace_seconds)
     proposed = _proposed(lake)
     keep = {**_being_built(lake, keep, before), **dict.fromkeys(proposed.lineages, _WAITS), **keep}
-    past = {**finished_ledgers(lake), **(_old_records(lake, record_days) if record_days else {})}
-    found = {key: entry.size for key, entry in past.items()}
-    kept: dict[str, str] = {}
+    days = retention.record_days
+    past = {**finished_ledgers(lake), **(_old_records(lake, days) if days else {})}
+    answers, kept = old_segments(lake, retention.journal_days, unfinished, grace_seconds)
+    found = {key: entry.size for key, entry in past.items()} | answers
     loose, dead = [*found], []
     for table in schemas.TABLES:
         for name in [None] if table == "images" else lake.fingerprints(table):
@@ -136,11 +161,13 @@ def gc(
             found |= {key: entries[key].size for key in orphans}
     views = views_of_dead_lineages(lake, dead)
     found |= views
+    packed, unpacked = old_votes(lake, retention.votes_days)
     if not dry_run:
         lake.store.delete([*loose, *views])
         for table, name in dead:
             lake.drop_table(table, name)
-    return Garbage(sorted(found), sum(found.values()), kept)
+        packed = pack_old_votes(lake, retention.votes_days)
+    return Garbage(sorted(found), sum(found.values()), kept | unpacked, packed)
 
 
 @dataclass(frozen=True)

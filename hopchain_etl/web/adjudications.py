@@ -15,6 +15,7 @@ from hopchain_etl.annotation.adjudications import LABELS, Adjudication, Outdated
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.collect import is_open
 from hopchain_etl.annotation.unasked import all_batches_asking
+from hopchain_etl.annotation.vote_archive import unpack
 from hopchain_etl.annotation.votes import who_answered
 from hopchain_etl.lake.lock import LockHeldError, LockLostError
 from hopchain_etl.web.access import Person
@@ -112,6 +113,7 @@ class Adjudications:
                     raise Invalid("no question of this batch is marked, or all that are marked were sent already")
                 batch = Batch(body.id, f"lead:{by}", queries, old.policy, lineage=old.lineage, shards=old.shards,
                               fresh_of=old.id)  # fmt: skip
+                unpack(self._lake, old.id)
                 self._check_people(batch, body.assigned)
                 store_batch(create_batch, batch)
         except (LockHeldError, LockLostError) as error:

@@ -17,6 +17,7 @@ from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.eligibility import excluded_queries_of_lineage
 from hopchain_etl.annotation.settled import SettledBatch, settled_batches
 from hopchain_etl.annotation.unasked import batches_asking, not_asked, unassigned_queries
+from hopchain_etl.annotation.vote_archive import unpack
 from hopchain_etl.annotation.withdrawn import withdrawn_of_batch
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision
@@ -121,6 +122,8 @@ class LeadDesk:
         try:
             with batches.exclusively(self.lake, wait_seconds=OTHERS_SECONDS) as create_batch:
                 batch = self._new_batch(name, by, source, **how)
+                if batch.continues:
+                    unpack(self.lake, batch.continues)
                 if how.get("assigned") is not None:
                     earlier = self.show(batch.continues).votes if batch.continues else {}
                     given = {query: earlier.get(query, []) for query in batch.query_ids}

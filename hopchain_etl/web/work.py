@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.collect import valid_votes_by_query
+from hopchain_etl.annotation.vote_archive import archived
 from hopchain_etl.annotation.votes import Vote, vote_key, votes_prefix
 from hopchain_etl.annotation.workdays import Work, work_on_checks
 from hopchain_etl.concurrency import map_threads
@@ -69,13 +70,14 @@ def _read(lake: Lake, name: str, too_fast: float) -> pa.Table:
     counted = valid_votes_by_query(lake, batch)
     known = {vote_key(name, query, vote.seat, vote.rev): vote for query, cast in counted.items() for vote in cast}
     listed: defaultdict[str, list[str]] = defaultdict(list)
-    for entry in lake.store.list_objects(votes_prefix(name)):
-        if not is_lease(entry.key):
-            listed[entry.key.split("/")[2]].append(entry.key)
-    unread = [key for keys in listed.values() for key in keys if key not in known]
+    packed = archived(lake, name)
+    for key in dict.fromkeys([*(entry.key for entry in lake.store.list_objects(votes_prefix(name))), *packed]):
+        if not is_lease(key):
+            listed[key.split("/")[2]].append(key)
+    unread = [key for keys in listed.values() for key in keys if key not in known and key not in packed]
     if batch.continues is None:  # otherwise the table also has votes that are stored, and counted, in that batch
         listed |= {query: list(dict.fromkeys([*listed[query], *_keys(name, cast)])) for query, cast in counted.items()}
-    contents = dict(zip(unread, map_threads(lake.store.get, unread), strict=True)) if unread else {}
+    contents = packed | (dict(zip(unread, map_threads(lake.store.get, unread), strict=True)) if unread else {})
     work: Work = Counter()
     seen: dict[str, str] = {}
     for query, keys in listed.items():

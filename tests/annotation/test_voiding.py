@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hopchain_etl.annotation import batches, votes
+from hopchain_etl.annotation import batches, voiding, votes
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.collect import BatchProgress, collect, settle
 from hopchain_etl.annotation.settled import settled_batches
@@ -131,14 +131,14 @@ def test_what_is_said_while_what_was_said_before_is_finished_is_not_lost(
     lake: Lake, back: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settled_monday(lake, voided=not back)
-    reopen = batches.reopen
+    reopen = voiding.reopen
 
     def meanwhile(lake: Lake, name: str) -> None:
-        monkeypatch.setattr(batches, "reopen", reopen)
+        monkeypatch.setattr(voiding, "reopen", reopen)
         reopen(lake, name)
         unvoid(lake, "b", by="lead") if back else void(lake, "b", **WHY)
 
-    monkeypatch.setattr(batches, "reopen", meanwhile)
+    monkeypatch.setattr(voiding, "reopen", meanwhile)
     void(lake, "b", **WHY) if back else unvoid(lake, "b", by="lead")
     assert ("b" in votes.voided(lake)) is not back
     assert finish(lake) == []
@@ -179,7 +179,7 @@ def test_what_was_killed_on_the_way_is_finished_by_the_next_collect(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(batches, "reopen", killed)
+        patch.setattr(voiding, "reopen", killed)
         with pytest.raises(KeyboardInterrupt):
             unvoid(lake, "b", by="lead") if back else void(lake, "b", **WHY)
     assert states(lake) == {"monday": {"changed", "closed", "decided"}}

@@ -124,9 +124,46 @@ def test_forgetting_killed_anywhere_is_finished_by_the_next_and_keeps_the_rest(m
             store.writes_left = None
             Segments(store, FOLDER).forget({"photo 2"})
         assert known(store) == rest
-        versions = [line for kept in store.history.values() for data in kept for line in lines(data)]
+        versions = [line for kept in store.history.values() for data in filter(None, kept) for line in lines(data)]
         assert not [line for line in versions if b"photo 2" in line], "also not as an old version"
         assert Segments(store, FOLDER).forget({"photo 2"}) == 0
         if not killed:
             break
     assert writes > 4
+
+
+def test_copies_that_a_killed_merge_left_are_found_wherever_it_was_killed_and_nothing_else() -> None:
+    for writes in count():
+        store = filled([2, 3, 1])
+        before, separate = known(store), sorted(store.objects)
+        store.writes_left = writes
+        try:
+            Segments(store, FOLDER).merge()
+        except KilledError:
+            store.writes_left = None
+            kept = Segments(store, FOLDER)
+            assert kept.listed()
+            assert kept.append([answer(9)])
+            found = kept.copied()
+            assert found == [key for key in reversed(separate) if key in store.objects and writes > 0]
+            store.delete(found)
+            assert {key: one for key, one in known(store).items() if key != answer(9).id} == before
+            assert Segments(store, FOLDER).copied() == []
+        else:
+            break
+    assert writes == 4
+
+
+def test_what_gc_deleted_is_forgotten_in_older_versions_too_and_its_numbers_are_read_when_used_again() -> None:
+    store = filled([4, 4])
+    reader, read = Segments(store, FOLDER), set[str]()
+    assert len(list(reader.unread(read))) == 2
+    store.delete(list(store.objects))
+    assert Segments(store, FOLDER).append([answer(20)])
+    assert [line for segment in reader.unread(read) for line in lines(segment)] == [answer(20).to_line()]
+    assert reader.append([answer(21)])
+    assert set(known(store)) == {answer(20).id, answer(21).id}
+    Segments(store, FOLDER).forget({"photo 0"})
+    versions = [line for kept in store.history.values() for data in filter(None, kept) for line in lines(data)]
+    assert not [line for line in versions if b"photo 0" in line]
+    assert set(known(store)) == {answer(20).id}

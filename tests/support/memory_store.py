@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.object_store import Fetched, MissingObjectError, ObjectInfo, ObjectStore
+from hopchain_etl.lake.object_store import Fetched, MissingObjectError, ObjectInfo, ObjectStore, Version
 from hopchain_etl.settings import LakeSettings
 
 
@@ -25,6 +25,7 @@ class MemoryStore(ObjectStore):
     def __init__(self, objects: dict[str, bytes] | None = None, writes_left: int | None = None) -> None:
         self.objects = {} if objects is None else objects
         self.history: dict[str, list[bytes]] = {key: [data] for key, data in self.objects.items()}
+        self.written = {key: datetime.now(UTC) for key in self.objects}
         self.writes_left = writes_left
         super().__init__(LakeSettings())
 
@@ -41,6 +42,7 @@ class MemoryStore(ObjectStore):
     def put(self, key: str, data: bytes, metadata: dict[str, str] | None = None) -> None:
         self._write("put")
         self.objects[key] = data
+        self.written[key] = datetime.now(UTC)
         self.history.setdefault(key, []).append(data)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
@@ -52,6 +54,23 @@ class MemoryStore(ObjectStore):
         for key in keys:
             self._write("delete")
             self.objects.pop(key, None)
+
+    @property
+    def versioned(self) -> bool:
+        return True
+
+    def versions(self, prefix: str = "") -> Iterator[Version]:
+        for key, kept in sorted(self.history.items()):
+            if key.startswith(prefix):
+                last = len(kept) - 1 if key in self.objects else -1
+                yield from (Version(key, str(n), n == last, False) for n, data in enumerate(kept) if data)
+
+    def erase_versions(self, versions: Iterable[Version]) -> None:
+        for one in versions:
+            self._write("delete")
+            if one.current:
+                self.objects.pop(one.key, None)
+            self.history[one.key][int(one.id)] = b""  # the other versions keep their numbers
 
     def erase(self, keys: Iterable[str], *, keep_current: bool = False) -> None:
         for key in keys:
@@ -68,7 +87,7 @@ class MemoryStore(ObjectStore):
         self.calls["list"] += 1
         for key, data in sorted(self.objects.items()):
             if key.startswith(prefix):
-                yield ObjectInfo(key, _etag(data), len(data), datetime.now(UTC))
+                yield ObjectInfo(key, _etag(data), len(data), self.written.get(key, datetime.now(UTC)))
 
     def list_folders(self, prefix: str = "") -> list[str]:
         self.calls["list"] += 1

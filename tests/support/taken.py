@@ -8,6 +8,7 @@ import json
 import subprocess
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from hopchain_etl import schemas
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.gold import Gold, GoldItem
+from hopchain_etl.annotation.vote_archive import pack
 from hopchain_etl.lake.journal import ModelJournal
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.object_store import ObjectStore
@@ -129,6 +131,14 @@ def fill(lake: Lake) -> Taken:
     )
 
 
+class _KilledError(Exception):
+    """The process is killed after it has written the archive of votes."""
+
+
+def _killed() -> None:
+    raise _KilledError
+
+
 _FIRST_ID = drawn_lake.image_row(drawn_lake.draw(0)[0], 0)["image_id"]
 _GROUPED = {1: {"group": _FIRST_ID}, 2: {"near": [_FIRST_ID]}}
 
@@ -207,6 +217,8 @@ def _people(lake: Lake, prints: drawn_lake.Lineages, queries: list[Row], mine: R
         lake.put_json(f"votes/batch-1/{query['query_id']}/seat-0.0.json", vote)
         lake.put_json(f"votes/batch-1/{query['query_id']}/lease-0.0.json", vote)
         lake.put_json(f"adjudications/batch-1/{query['query_id']}/0001.json", {**vote, "comment": "the hidden sign"})
+    with suppress(_KilledError):  # both the objects and the archive of them are there
+        pack(lake, "batch-1", _killed)
     gold = Gold(lake)
     gold.add(
         [

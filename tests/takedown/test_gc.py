@@ -15,6 +15,7 @@ from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.lake.object_store import ObjectInfo
+from hopchain_etl.settings import RetentionSettings
 from hopchain_etl.takedown.gc import gc, lineages_in_use
 from support import drawn_lake
 from support.taken import FIRST
@@ -147,10 +148,10 @@ def test_records_of_old_runs_go_if_that_is_asked_for_but_for_the_newest(
         lake.put_json(key, {})
         time.sleep(1.1 if key == "notices/quiet/x.json" else 0)  # the store tells times in seconds
     now = lake.store.now()
-    assert gc(lake, {}, record_days=30).keys == []
+    assert gc(lake, {}, retention=RetentionSettings(record_days=30)).keys == []
     monkeypatch.setattr(lake.store, "now", lambda: now + 31 * 86_400)
     assert gc(lake, {}).keys == [], "nothing goes that nobody asked for"
-    gc(lake, {}, dry_run=False, record_days=30)
+    gc(lake, {}, dry_run=False, retention=RetentionSettings(record_days=30))
     assert {entry.key for entry in lake.store.list_objects()} == set(stays)
 
 

@@ -12,9 +12,10 @@ import pytest
 
 from hopchain_etl import schemas
 from hopchain_etl.engines.base import Identity, Photo, Reply, SolveJob
-from hopchain_etl.lake.journal import Journal, answers
+from hopchain_etl.lake.journal import Journal, ModelJournal, answers
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.lake.object_store import StoreError
+from hopchain_etl.lake.segments import Answer
 from hopchain_etl.stages.response_cache import ResponseCache
 from hopchain_etl.takedown import documents, views
 from hopchain_etl.takedown.lake import EraseError, erase
@@ -57,7 +58,8 @@ def test_nothing_of_an_erased_photo_is_left_but_its_tombstone(
     photo = taken.fill(lake)
     gone_before = f"queries/{'d' * 12}/intake=first/shard=0000/part-00000-0.parquet"
     lake.store.put(gone_before, f"of a lineage that gc collected: {photo.image}".encode())
-    lake.store.delete([gone_before])
+    ModelJournal(lake, "past", FIRST).put_all([Answer("0" * 64, photo.image, {"said": "of old"})])
+    lake.store.delete([gone_before, "journal/past/intake=first/shard=0000/00000001.jsonl.zst"])
     lake.tombstones()
     assert len(left(lake, photo)) > 20
 

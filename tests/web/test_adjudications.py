@@ -10,6 +10,8 @@ import pytest
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.collect import collect, settle
+from hopchain_etl.annotation.vote_archive import pack
+from hopchain_etl.annotation.votes import who_answered
 from hopchain_etl.quality.validator import SuiteResult
 from hopchain_etl.release.human_answers import HumanAnswers
 from hopchain_etl.release.inputs import Inputs
@@ -120,6 +122,18 @@ def test_fresh_people_decide_and_earlier_answers_stay_and_count_nowhere(desk: Of
     assert all("decided" in states[name] for name in ("monday", "again"))
     people = {one["annotator"]: one["answers"] for one in desk.worker().lead.get("/api/lead/annotators")["annotators"]}
     assert people == {"ann": 1, "ben": 1, "cleo": 2, "dan": 2, "eve": 0}
+
+
+def test_people_whose_votes_were_packed_are_not_asked_again(desk: Office) -> None:
+    query = desk.batch.query_ids[0]
+    batches.close(desk.lake, "monday", "lead")
+    run(desk)
+    label(desk, again=True)
+    assert pack(desk.lake, "monday", lambda: None)
+    send(desk)
+    assert desk.ann.answer(query, "6", expect=409)["message"].startswith("you have answered this question before")
+    desk.cleo.answer(query, "7")
+    assert who_answered(desk.lake, ["monday"], [query]) == {query: {"ann", "ben"}}
 
 
 def test_until_fresh_people_have_decided_the_earlier_decision_counts(desk: Office) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.collect import collect, settle
+from hopchain_etl.annotation.vote_archive import pack
 from hopchain_etl.annotation.votes import Vote, vote_key
 from hopchain_etl.quality.validator import SuiteResult
 from hopchain_etl.web import work
@@ -80,6 +81,13 @@ def test_the_report_is_the_same_when_the_batch_is_settled_and_reads_no_vote_twic
     assert later.desk.index.open == {}
     monkeypatch.setattr(work, "_read", None)  # whatever reads a settled batch again fails
     assert later.worker().lead.get(path) == before
+
+
+def test_the_report_is_the_same_when_the_votes_were_packed_before_it_was_made(desk: Office) -> None:
+    before = desk.lead.get("/api/lead/reports")
+    settled(desk)
+    assert pack(desk.lake, "monday", lambda: None)
+    assert desk.worker().lead.get("/api/lead/reports") == before
 
 
 def test_a_voided_person_did_work_and_is_compared_with_nobody(desk: Office) -> None:
