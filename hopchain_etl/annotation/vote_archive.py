@@ -48,8 +48,9 @@ def pack(lake: Lake, name: str, check: Callable[[], None]) -> int:
 
 
 def unpack(lake: Lake, name: str) -> None:
-    """Write the votes of a batch, and of those that it continues, back as objects. The caller holds the lock of batches.
+    """Write the votes of a batch, and of those that it continues, back as objects.
 
+    The caller holds the lock of batches.
     Costs a request a batch if none is packed. It can be killed anywhere and repeated.
     """
     for each in _with_continued(lake, name):

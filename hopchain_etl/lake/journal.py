@@ -173,8 +173,10 @@ def forget(lake: Lake, shard: Shard, blob_shas: Collection[str]) -> int:
 
     Run it while no build is running. It can be cut off anywhere and repeated.
     """
-    models = lake.store.list_folders("journal/")
-    return sum(Segments(lake.store, _prefix(model, shard)).forget(blob_shas) for model in models)
+    models = set(lake.store.list_folders("journal/"))
+    if lake.store.versioned:  # also those of which gc has left older versions only
+        models |= {one.key.split("/")[1] for one in lake.store.versions("journal/")}
+    return sum(Segments(lake.store, _prefix(model, shard)).forget(blob_shas) for model in sorted(models))
 
 
 def answers(lake: Lake, shard: Shard) -> Iterator[tuple[str, Answer]]:

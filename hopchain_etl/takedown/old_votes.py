@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 def old_votes(lake: Lake, days: int | None) -> tuple[dict[str, int], dict[str, str]]:
     """Return the batches whose votes may be packed, with the number of these objects; and why those of others stay.
 
-    These are the batches that were settled more than ``days`` ago (None: no batch) and that no batch continues which is not settled.
+    These are the batches that were settled more than ``days`` ago (None: no batch) and that no batch continues which is
+    not settled.
     """
     folders = lake.store.list_folders("votes/")
     if days is None:

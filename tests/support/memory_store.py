@@ -65,6 +65,9 @@ class MemoryStore(ObjectStore):
                 last = len(kept) - 1 if key in self.objects else -1
                 yield from (Version(key, str(n), n == last, False) for n, data in enumerate(kept) if data)
 
+    def version(self, one: Version) -> bytes:
+        return self.history[one.key][int(one.id)]
+
     def erase_versions(self, versions: Iterable[Version]) -> None:
         for one in versions:
             self._write("delete")

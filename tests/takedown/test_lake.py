@@ -34,8 +34,9 @@ def lake(bucket: Any) -> Lake:
 
 
 def everything(lake: Lake) -> dict[str, bytes]:
-    """Return all objects; views and manifests only repeat others, in whatever form."""
-    keys = [entry.key for entry in lake.store.list_objects() if not entry.key.startswith(("views/", "manifests/"))]
+    """Return all objects but locks; views and manifests only repeat others, in whatever form."""
+    aside = ("views/", "manifests/", "locks/")
+    keys = [entry.key for entry in lake.store.list_objects() if not entry.key.startswith(aside)]
     return {key: lake.store.get(key) for key in keys}
 
 
