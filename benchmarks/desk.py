@@ -1,6 +1,6 @@
 """How the desk stands 50 annotators: two API workers over one lake, one of which is killed and started again.
 
-    python benchmarks/desk.py            # about 4 minutes; --seconds, --think, --queries to change
+    python -m benchmarks.desk            # about 5 minutes; --seconds, --think, --queries, --earlier to change
 
 Everybody asks, thinks for a random time and answers over HTTP, at either worker. Some requests are cut off on the
 way, as when a browser crashes, and sent again with the same answer_id. Afterwards the lake is compared with what was
@@ -10,7 +10,10 @@ acknowledged. Loopback only. The last line is JSON:
   seats of a question; ``overfilled``: questions with more counted votes than seats;
 - ``asked_after_decided``: questions that were handed out although enough answers to decide them had been acknowledged
   before the request was sent (those of the full sample are asked to the last seat on purpose);
-- ``p50_ms``, ``p95_ms``: from request to reply of "next question", the killed worker's failed requests left out.
+- ``p50_ms``, ``p95_ms``: from request to reply of "next question", the killed worker's failed requests left out;
+- ``lead``: with ``earlier_votes`` in settled batches, milliseconds for all that the lead's page asks when it is opened,
+  and for the report: of the first opening ever (which reads each settled batch once), the median and the 95th
+  percentile while everybody works, and the median of ten openings afterwards.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ import httpx
 import pyarrow as pa
 from PIL import Image
 
+from benchmarks.desk_lead import LEAD, Lead, Openings, fill_settled
 from hopchain_etl import schemas
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
@@ -50,6 +54,7 @@ from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.settings import Settings
 
 PEOPLE = [f"annotator-{number:02d}" for number in range(50)]
+PAUSE = 10.0  # seconds between two openings of the lead's pages
 SHARD = 500  # queries
 RIGHT = 0.93  # of the answers
 CRASHES = 0.03  # of the answers
@@ -96,7 +101,7 @@ class Worker:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, __file__, "--serve", str(self.port)])
+        self.process = subprocess.Popen([sys.executable, "-m", "benchmarks.desk", "--serve", str(self.port)])
 
     def kill(self) -> None:
         assert self.process is not None
@@ -175,20 +180,29 @@ class Annotator:
             return None
 
 
-async def simulate(workers: list[Worker], seconds: float, think: float) -> Told:
-    """Let everybody work, and kill the second worker after a third of the time."""
-    told = Told()
+async def simulate(workers: list[Worker], seconds: float, think: float) -> tuple[Told, dict[str, Any]]:
+    """Let everybody work, and kill the second worker after a third of the time; return also the lead's figures."""
+    told, busy, later = Told(), Openings(), Openings()
     async with httpx.AsyncClient(limits=httpx.Limits(max_connections=200), trust_env=False) as client:
         for worker in workers:
             await until_ready(client, worker)
+        lead, first = Lead(workers[0].url, client), Openings()
+        await lead.open_pages(1, time.monotonic() + 600, first, 0)
         until = time.monotonic() + seconds
         tasks = [asyncio.create_task(Annotator(name, workers, client, told, think).work(until)) for name in PEOPLE]
+        tasks.append(asyncio.create_task(lead.open_pages(10_000, until, busy, PAUSE)))
         await asyncio.sleep(seconds / 3)
         workers[1].kill()
         await asyncio.sleep(3)
         workers[1].start()
         await asyncio.gather(*tasks)
-    return told
+        await lead.open_pages(10, time.monotonic() + 600, later, 1)
+    return told, {
+        "first": first.figures(50),
+        "busy_p50": busy.figures(50),
+        "busy_p95": busy.figures(95),
+        "idle_p50": later.figures(50),
+    }
 
 
 async def until_ready(client: httpx.AsyncClient, worker: Worker) -> None:
@@ -220,7 +234,10 @@ def fill(lake: Lake, count: int) -> None:
         lake.put_blob(sink.getvalue(), sha)
         image = {"image_id": sha, "blob_sha": sha, "width": 64, "height": 48, "format": "PNG", "group": sha}
         texts = [f"What is question {number}?" for number in range(first, min(first + SHARD, count))]
-        rows = [{"query_id": query_id(sha, text), "image_id": sha, "question": text, "answer": "1"} for text in texts]
+        rows = [
+            {"query_id": query_id(sha, text), "image_id": sha, "question": text, "answer": "1", "hops": []}
+            for text in texts
+        ]
         for table, fingerprint, found in (("images", None, [image]), ("queries", LINEAGE, rows)):
             folder = lake.folder(table, fingerprint, shard)
             part = lake.write_part(folder, "part-00000", pa.Table.from_pylist(found, schema=schemas.TABLES[table]))
@@ -278,6 +295,7 @@ def main() -> None:
     options.add_argument("--queries", type=int, default=5_000)
     options.add_argument("--seconds", type=float, default=180)
     options.add_argument("--think", type=float, default=2.0, help="mean seconds that somebody looks at a question")
+    options.add_argument("--earlier", type=int, default=100_000, help="votes in settled batches")
     options.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.serve:
@@ -296,13 +314,16 @@ def main() -> None:
                 "HOPCHAIN_LAKE__PATH_STYLE": "true",
                 "HOPCHAIN_DESK__ANNOTATORS": '["*"]',
                 "HOPCHAIN_DESK__LEASE_SECONDS": "60",
+                "HOPCHAIN_DESK__LEADS": f'["user:{LEAD}"]',
+                "HOPCHAIN_DESK__QUALIFICATION_NEEDED": "0",
             }
             lake = Lake(Settings().lake)
             lake.store.ensure_bucket()
             fill(lake, chosen.queries)
+            fill_settled(lake, chosen.earlier, PEOPLE, LINEAGE, RULE)
             for worker in workers:
                 worker.start()
-            told = asyncio.run(simulate(workers, chosen.seconds, chosen.think))
+            told, lead = asyncio.run(simulate(workers, chosen.seconds, chosen.think))
             result: dict[str, Any] = compare(lake, told)
         finally:
             for worker in workers:
@@ -311,6 +332,7 @@ def main() -> None:
             s3_server.stop(Path(folder) / "s3")
     waits = sorted(told.waits)
     result |= {f"p{share}_ms": round(1000 * waits[len(waits) * share // 100], 1) for share in (50, 95)}
+    result |= {"lead": lead, "earlier_votes": chosen.earlier}
     result |= {"crashes": told.crashes, "refused": dict(told.refused), "queries": chosen.queries}
     print(json.dumps(result | {"annotators": len(PEOPLE), "load": round(os.getloadavg()[0], 1)}))
 

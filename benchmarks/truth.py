@@ -136,7 +136,7 @@ def careless_queries(scene: Scene, count: int) -> Iterator[Query]:
     rng = random.Random(f"careless {sorted(one.id for one in sure)}")
     made = 0
     for _ in range(program_author.TRIES):
-        draft = program_author._compose(finder, rng, (3, 6))
+        draft = program_author._compose(finder, rng, program_author.Limits())
         if made == count:
             return
         if draft is not None:

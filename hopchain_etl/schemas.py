@@ -157,11 +157,12 @@ ANSWERS = pa.schema(
         ("annotator", pa.string()),
         ("answer", pa.string()),
         ("reject_reason", pa.string()),
-        ("seconds", pa.float32()),
+        ("seconds", pa.float32()),  # that the question was visible
         ("answered_at", pa.string()),  # ISO 8601, UTC
         ("rev", pa.int32()),  # of the seat
         ("comment", pa.string()),
         ("answer_id", pa.string()),  # created by the annotation page
+        ("active_seconds", pa.float32()),  # of seconds, without pauses; null: not measured
     ]
 )
 

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from hopchain_etl.annotation.votes import Vote
-from hopchain_etl.hops.consensus import ConsensusRule, Decision, parse_answer, tally_votes
+from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, parse_answer, tally_votes
 
 REJECT = "reject"  # all rejects count as the same vote, regardless of the reason
 
@@ -62,15 +62,16 @@ def measure(
     programs: Mapping[str, str],
     checks: Iterable[Mapping[str, Any]],
     voided: Iterable[str] = (),
+    outcomes: Mapping[str, ConsensusOutcome] | None = None,
 ) -> dict[str, Any]:
     """Return the statistics of a batch for the lead page (see the keys); shares are None without data.
 
     ``votes`` contains the valid votes of each question, ``full`` the questions that all seats answer, ``programs`` the
-    program's answers, ``checks`` the answers to gold checks. Alpha is measured on the first two answers of each
-    question and on the full sample: collection stops at the first disagreement, so using all answers would
-    underestimate agreement.
+    program's answers, ``checks`` the answers to gold checks, ``outcomes`` those of the questions if they are known.
+    Alpha is measured on the first two answers of each question and on the full sample: collection stops at the first
+    disagreement, so using all answers would underestimate agreement.
     """
-    outcomes = {
+    outcomes = outcomes or {
         query: tally_votes(((one.annotator, one.number) for one in given), rule) for query, given in votes.items()
     }
     decided = [query for query, outcome in outcomes.items() if outcome.decision is not Decision.OPEN]
@@ -102,11 +103,11 @@ def _per_annotator(
     compared: Counter[str] = Counter()
     equal: Counter[str] = Counter()
     for given in votes.values():
+        values = Counter(map(vote_value, given))
         for one in given:
             votes_by_annotator[one.annotator].append(one)
-            others = [vote_value(other) for other in given if other is not one]
-            compared[one.annotator] += len(others)
-            equal[one.annotator] += others.count(vote_value(one))
+            compared[one.annotator] += len(given) - 1
+            equal[one.annotator] += values[vote_value(one)] - 1
     answered = [check for check in checks if not check.get("skipped")]
     gold = Counter(check["annotator"] for check in answered)
     correct = Counter(check["annotator"] for check in answered if check.get("right"))

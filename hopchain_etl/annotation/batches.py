@@ -37,6 +37,8 @@ class Batch:
     """A set of queries that is annotated together. ``lineage``: fingerprint of their queries table, if known.
 
     ``continues``: the closed batch whose open queries these are; its votes on them count here too.
+    ``fresh_of``: the batch in which these queries were decided before; its votes do not count here, and nobody is asked
+    again who has answered a query there.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Batch:
     lineage: str | None = None
     shards: tuple[str, ...] = ()  # shards that contain the rows of these queries
     continues: str | None = None
+    fresh_of: str | None = None
 
     def __post_init__(self) -> None:
         check_batch(self.id)
@@ -119,6 +122,7 @@ def load(lake: Lake, name: str) -> Batch:
             value.get("lineage"),
             tuple(value.get("shards", ())),
             value.get("continues"),
+            value.get("fresh_of"),
         )
     except MissingObjectError as error:
         raise LakeError(f"no batch {name!r}: {lake.store.uri(key)} is missing") from error
@@ -133,6 +137,24 @@ def continued(lake: Lake, batch: Batch) -> tuple[str, ...]:
         names = (batch.continues, *names)
         batch = load(lake, batch.continues)
     return names
+
+
+def earlier_rounds(lake: Lake, batch: Batch) -> tuple[str, ...]:
+    """Return the batches in which the queries of a batch were answered before by people who are not asked again."""
+    names: list[str] = []
+    left = [batch]
+    while left:
+        one = left.pop()
+        names += [name for name in (one.fresh_of,) if name]
+        if one.continues and one.id in names:
+            names.append(one.continues)
+        left += [load(lake, name) for name in (one.fresh_of, one.continues) if name]
+    return tuple(dict.fromkeys(names))
+
+
+def asked_before(lake: Lake, batch: Batch) -> tuple[str, ...]:
+    """Return the batches whose votes a batch needs: those that it continues, and rounds of people not asked again."""
+    return (*continued(lake, batch), *earlier_rounds(lake, batch))
 
 
 @dataclass(frozen=True)

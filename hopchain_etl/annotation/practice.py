@@ -14,7 +14,7 @@ from fractions import Fraction
 from hopchain_etl import scenes
 from hopchain_etl.hops.expression import letters
 from hopchain_etl.hops.instance import Instance
-from hopchain_etl.hops.program_author import write_queries
+from hopchain_etl.hops.program_author import Limits, write_queries
 from hopchain_etl.hops.query import Hop, Query, Read, decimal_text
 from hopchain_etl.hops.scene import Scene
 
@@ -48,7 +48,7 @@ def _draw(kind: str, seed: int) -> Drawn | None:
         Instance(f"t{number}", "text", one.box, (one.box[2] - one.box[0]) * (one.box[3] - one.box[1]), text=one.text)
         for number, one in enumerate(scene.texts)
     )
-    found = write_queries(Scene(texts, scene.image.width, scene.image.height), 1, seed, (3, 4))
+    found = write_queries(Scene(texts, scene.image.width, scene.image.height), 1, seed, Limits((3, 4)))
     if not found:
         return None
     sink = io.BytesIO()

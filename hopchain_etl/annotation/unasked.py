@@ -55,12 +55,16 @@ def batches_asking(lake: Lake, queries: Iterable[str]) -> dict[str, str]:
 
     Costs a listing and a few reads, however many batches there are.
     """
+    return {query: max(names) for query, names in all_batches_asking(lake, queries).items()}
+
+
+def all_batches_asking(lake: Lake, queries: Iterable[str]) -> dict[str, set[str]]:
+    """Return all batches that ask each of these queries, without those that are in none."""
     wanted = hashes_of(queries)
-    found: dict[str, str] = {}
+    found: dict[str, set[str]] = {}
     asked = _asked_rows(lake, (), strict=False)
     for row in asked.filter(pc.is_in(asked["query_id"], value_set=wanted, skip_nulls=True)).to_pylist():
-        query, name = row["query_id"].hex(), batches.name_of_record(row["key"])
-        found[query] = max(name, found.get(query, ""))
+        found.setdefault(row["query_id"].hex(), set()).add(batches.name_of_record(row["key"]))
     return found
 
 

@@ -1,9 +1,10 @@
 """Votes of batches that were settled long ago: packed into one object a batch, and unpacked when one is opened again.
 
 All objects below ``votes/<batch>/`` become rows of ``votes/<batch>.parquet``, byte for byte: votes, revisions that were
-taken back, late answers, skips. What settled batches decided is read from the table ``answers``, so nobody reads the
-archive until somebody is voided, a vote counts again, or a batch continues this one: then the objects are written back
-first. All of that happens under the lock of batches, so that no batch is open without its votes.
+taken back, late answers, skips. What settled batches decided is read from the table ``answers``. Nobody reads the
+archive but reports whose own view of the batch is not made yet, until somebody is voided, a vote counts again, or a
+batch needs this one: then the objects are written back first. All of that happens under the lock of batches, so that no
+batch is open without its votes.
 """
 
 from __future__ import annotations
@@ -41,20 +42,19 @@ def pack(lake: Lake, name: str, check: Callable[[], None]) -> int:
     if not keys:
         return 0
     found = dict(zip(keys, map_threads(lake.store.get, keys), strict=True))
-    _write(lake, name, {**_archived(lake, name), **found})
+    _write(lake, name, {**archived(lake, name), **found})
     check()
     lake.store.delete(keys)
     return len(keys)
 
 
 def unpack(lake: Lake, name: str) -> None:
-    """Write the votes of a batch, and of those that it continues, back as objects.
+    """Write the votes of a batch, and of those that it needs, back as objects. The caller holds the lock of batches.
 
-    The caller holds the lock of batches.
     Costs a request a batch if none is packed. It can be killed anywhere and repeated.
     """
-    for each in _with_continued(lake, name):
-        if not (rows := _archived(lake, each)):
+    for each in _with_needed(lake, name):
+        if not (rows := archived(lake, each)):
             continue
         kept = map_threads(lambda row: lake.store.put_if_absent(*row), rows.items())
         if lost := [key for key, same in zip(rows, kept, strict=True) if not same]:
@@ -79,7 +79,7 @@ def erase_from_archive(lake: Lake, name: str, queries: Collection[str]) -> int:
 
     No older version of the archive stays either. The caller holds the lock of batches.
     """
-    rows = _archived(lake, name)
+    rows = archived(lake, name)
     left = {key: data for key, data in rows.items() if key.split("/")[2] not in queries}
     if left and len(left) < len(rows):
         _write(lake, name, left)
@@ -87,9 +87,9 @@ def erase_from_archive(lake: Lake, name: str, queries: Collection[str]) -> int:
     return len(rows) - len(left)
 
 
-def _with_continued(lake: Lake, name: str) -> tuple[str, ...]:
+def _with_needed(lake: Lake, name: str) -> tuple[str, ...]:
     try:
-        return (*batches.continued(lake, batches.load(lake, name)), name)
+        return (*batches.asked_before(lake, batches.load(lake, name)), name)
     except batches.UNREADABLE:  # collect names it; its own votes are written back at least
         return (name,)
 
@@ -99,8 +99,8 @@ def _write(lake: Lake, name: str, rows: Mapping[str, bytes]) -> None:
     lake.store.put(archive_key(name), parquet_bytes(table))
 
 
-def _archived(lake: Lake, name: str) -> dict[str, bytes]:
-    """Return the packed objects of a batch by key; none if it is not packed."""
+def archived(lake: Lake, name: str) -> dict[str, bytes]:
+    """Return the packed objects of a batch by key; none if it is not packed. Raises LakeError if it is damaged."""
     try:
         table = pq.read_table(io.BytesIO(lake.store.get(archive_key(name))), schema=_SCHEMA)
     except MissingObjectError:

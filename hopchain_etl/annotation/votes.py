@@ -27,6 +27,7 @@ from hopchain_etl.hops.consensus import parse_answer
 from hopchain_etl.lake.lake import Lake
 
 VOTE_KEY = re.compile(r"votes/(?P<batch>[^/]+)/(?P<query>[0-9a-f]{64})/seat-(?P<seat>\d{1,2})\.(?P<rev>\d{1,9})\.json")
+_ANSWER = re.compile(r"/(seat|late)-[^/]+\.json$")
 _VOIDS = "annotators/"
 _TOMBSTONE = re.compile(r"annotators/(?P<who>[^/.]+)(?:\.(?P<number>\d{4,}))?\.(?P<kind>voided|finished)\.json")
 
@@ -43,7 +44,8 @@ class Vote(BaseModel):
     answer: str | None = None
     reject_reason: str | None = None
     comment: str | None = None
-    seconds: float | None = Field(None, allow_inf_nan=False)
+    seconds: float | None = Field(None, allow_inf_nan=False)  # that the question was visible
+    active_seconds: float | None = Field(None, allow_inf_nan=False)  # of these, without pauses; None: not measured
     answered_at: str
     answer_id: str | None = None  # created by the page; identifies repeated requests
     batch: str | None = None
@@ -86,6 +88,21 @@ def valid_votes(votes: Iterable[Vote], voided: Container[str] = ()) -> dict[int,
             people.add(vote.annotator)
             taken[seat] = vote
     return taken
+
+
+def who_answered(lake: Lake, names: Iterable[str], queries: Iterable[str]) -> dict[str, set[str]]:
+    """Return who has ever answered each of these queries in these batches, by name; also late, or taken back."""
+    places = [(name, query) for name in names for query in queries]
+
+    def read(place: tuple[str, str]) -> tuple[str, set[str]]:
+        keys = [entry.key for entry in lake.store.list_objects(votes_prefix(*place))]
+        given = (lake.store.get(key) for key in keys if _ANSWER.search(key))
+        return place[1], {str(json.loads(data).get("annotator", "")) for data in given}
+
+    found: dict[str, set[str]] = {}
+    for query, people in map_threads(read, places) if places else ():
+        found.setdefault(query, set()).update(people)
+    return found
 
 
 def in_full_sample(query_id: str, share: float) -> bool:

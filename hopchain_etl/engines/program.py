@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from hopchain_etl.engines.base import JSON, LABELS, AuthorJob, Identity, Photo, Reply, Row
-from hopchain_etl.hops.program_author import write_queries
+from hopchain_etl.hops.program_author import Limits, write_queries
 from hopchain_etl.hops.query import Query, decimal_text, hop_to_row
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.steps import Step, first_steps
 from hopchain_etl.hops.variants import VARIANTS, to_row, variant
 from hopchain_etl.settings import GenerateSettings
 
-REVISION = "11"
+REVISION = "12"
 
 
 class ProgramAuthor:
@@ -41,7 +41,8 @@ class ProgramAuthor:
             labelled = all((row.get("segmenter") or {}).get("model") == LABELS for row in job.instances)
             scene = Scene.from_rows(job.instances, job.photo.width, job.photo.height, complete=labelled)
             bounds = settings.min_instances, settings.max_instances
-            written = write_queries(scene, settings.queries_per_image, settings.seed, bounds)
+            limits = Limits(bounds, settings.max_words, settings.max_quantities)
+            written = write_queries(scene, settings.queries_per_image, settings.seed, limits)
             ways = first_steps(scene) if written else []
             yield Reply(job, {"queries": [_draft(query, scene, ways) for query in written]})
 

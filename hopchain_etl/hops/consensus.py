@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 _NAME = re.compile(r"(?P<agree>\d{1,2}) of (?P<seats>\d{1,2})")
@@ -108,6 +109,7 @@ def is_consensus(policy: str, answers: Sequence[str | None], answer: str) -> boo
     return outcome.decision is Decision.KEPT and outcome.answer == parse_answer(answer)
 
 
+@lru_cache(maxsize=65_536)  # a lead's page parses the same few answers again and again
 def parse_answer(text: str | None) -> Fraction | None:
     """Return an answer as an exact number; None if it is not a plain decimal."""
     return Fraction(text.strip()) if text is not None and _NUMBER.fullmatch(text.strip()) else None

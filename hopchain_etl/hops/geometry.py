@@ -28,6 +28,12 @@ OUTERMOST_LEAD = 0.25  # of the shorter one's length: minimum lead of the outerm
 OVERLAP = 0.25  # of the shorter one's length: neighbours whose boxes overlap by so much are still side by side
 SLACK = 0.01  # of the diagonal: people cannot see smaller differences of position
 
+# What people say without hesitating is narrower than what code can prove; for authors who choose their words.
+IN_LINE = 0.75  # of the shorter one's width: things that share so much hang evenly below each other
+MIDDLE = 0.2  # of the longer one's width: not so near its ends, where things hang from a corner
+IN_THE_WAY = 0.25  # the same, of a third thing: it is jumped over
+ALIGNED = 0.1  # of the shorter one's width: things that stand on one line, or begin at one
+
 Candidates = Sequence[tuple[Instance, TruthValue]]  # instances, each with whether it fits
 
 
@@ -187,6 +193,47 @@ def _on_side(one: Instance, anchor: Instance, rel: Relation, slack: float, *, be
     return truth & shared
 
 
+def hangs_evenly(one: Instance, anchor: Instance, rel: Relation) -> bool:
+    """Return whether people call ``one`` directly on that side: clearly past the anchor, and in line with it.
+
+    In line is what lies before the middle of the other one, stands on one line with it, or begins at one line with it.
+    """
+    across = _across(rel)
+    short, long = sorted((one, anchor), key=lambda each: each.box[across + 2] - each.box[across])
+    width = long.box[across + 2] - long.box[across]
+    in_middle = MIDDLE * width <= short.centre[across] - long.box[across] <= (1 - MIDDLE) * width
+    edge = 3 if across else 0  # rows of things stand on the ground, columns of text begin at the left
+    aligned = abs(short.box[edge] - long.box[edge]) <= ALIGNED * (short.box[across + 2] - short.box[across])
+    return (in_middle or aligned) and _shared(one, anchor, across) >= IN_LINE and is_past(one, anchor, rel)
+
+
+def is_past(one: Instance, anchor: Instance, rel: Relation) -> bool:
+    """Return whether all of ``one``, but for a little, is further to that side than the anchor."""
+    along = 1 - _across(rel)
+    before, after = (one, anchor) if rel in (Relation.LEFT_OF, Relation.ABOVE) else (anchor, one)
+    shorter = min(each.box[along + 2] - each.box[along] for each in (one, anchor))
+    return before.box[along + 2] - after.box[along] <= OVERLAP * shorter
+
+
+def is_jumped_over(thing: Instance, one: Instance, anchor: Instance, rel: Relation) -> bool:
+    """Return whether a thing of any kind stands on the way from ``anchor`` to ``one``, which is on that side of it.
+
+    A part of one of the two is not on the way, nor what they are printed on or stand in.
+    """
+    if thing.id in (one.id, anchor.id) or _covers(thing, one) or _covers(thing, anchor):
+        return False
+    across = _across(rel)
+    along = 1 - across
+    low, high = sorted((one.centre[along], anchor.centre[along]))
+    in_line = all(_shared(thing, each, across) > IN_THE_WAY for each in (one, anchor))
+    return in_line and low < thing.centre[along] < high
+
+
+def _across(rel: Relation) -> int:
+    """Return the axis across a direction: 1 (rows) for left and right, 0 (columns) for above and below."""
+    return 1 if rel in (Relation.LEFT_OF, Relation.RIGHT_OF) else 0
+
+
 def _covers(one: Instance, other: Instance) -> bool:
     """Return whether most of one box is inside the other, whichever is larger."""
     common = common_area(one, other)
@@ -198,9 +245,14 @@ def _shares(one: Instance, anchor: Instance, axis: int) -> TruthValue:
 
     NO requires a clear gap: an instance that only just misses could still be called directly above.
     """
-    common = min(one.box[axis + 2], anchor.box[axis + 2]) - max(one.box[axis], anchor.box[axis])
-    share = common / max(1e-6, min(one.box[axis + 2] - one.box[axis], anchor.box[axis + 2] - anchor.box[axis]))
+    share = _shared(one, anchor, axis)
     return TruthValue.YES if share >= 0.5 else TruthValue.NO if share <= -0.3 else TruthValue.UNCLEAR
+
+
+def _shared(one: Instance, other: Instance, axis: int) -> float:
+    """Return the share of the smaller one's rows or columns that both have; negative for a gap between them."""
+    common = min(one.box[axis + 2], other.box[axis + 2]) - max(one.box[axis], other.box[axis])
+    return common / max(1e-6, min(one.box[axis + 2] - one.box[axis], other.box[axis + 2] - other.box[axis]))
 
 
 def holds(rel: Relation, one: Instance, anchor: Instance, slack: float) -> TruthValue:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from hopchain_etl.hops.geometry import hangs_evenly, is_jumped_over
 from hopchain_etl.hops.instance import TEXT, TEXT_NOUNS, AmbiguousError, Instance, TruthValue, matches, parse_phrase
 from hopchain_etl.hops.mask_geometry import box_gap
 from hopchain_etl.hops.query import SIDES, Relation
@@ -73,6 +74,8 @@ def is_natural_phrase(scene: Scene, phrase: str, rel: Relation, found: Instance,
     """
     if phrase == "text" and len(set(nouns(found))) > 1:
         return False
+    if anchor is not None and rel in SIDES and not _is_directly(scene, found, anchor, rel):
+        return False
     if found.category != TEXT and not _is_plain_to_see(scene, phrase, rel, found, anchor):
         return False
     if anchor is None or rel is Relation.OTHER:
@@ -117,6 +120,18 @@ def _is_plain_to_see(scene: Scene, phrase: str, rel: Relation, found: Instance, 
     reach = box_gap(found, anchor)
     nearer = (one for one in alike if one.id != anchor.id and _is_towards(one, anchor, rel))
     return phrase == found.category and all(box_gap(one, anchor) >= reach for one in nearer)
+
+
+def _is_directly(scene: Scene, found: Instance, anchor: Instance, rel: Relation) -> bool:
+    """Return whether people say "directly" on that side: in line with the anchor, and nothing of any kind between.
+
+    Nor is another text nearer in the next row or column, if it is a text.
+    """
+    if not hangs_evenly(found, anchor, rel) or any(is_jumped_over(one, found, anchor, rel) for one in scene.instances):
+        return False
+    rivals = (one for one in scene.instances if one.category == found.category == TEXT and one.id != anchor.id)
+    reach = box_gap(found, anchor)
+    return all(box_gap(one, anchor) >= reach for one in rivals if _is_towards(one, anchor, rel))
 
 
 def _is_towards(one: Instance, anchor: Instance, rel: Relation) -> bool:

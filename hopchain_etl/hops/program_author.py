@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from hopchain_etl.hops.checks import is_sound
+from hopchain_etl.hops.checks import MIN_HOPS, is_sound
 from hopchain_etl.hops.colours import COLOURS
 from hopchain_etl.hops.expression import letters
 from hopchain_etl.hops.instance import Instance, TruthValue, shows_colour
@@ -23,8 +23,8 @@ from hopchain_etl.hops.render import Condition, HopLine, render
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.steps import MOVES, PLAIN_NUMBER, Step, StepFinder
 
-TRIES = 1_200  # random walks per image; most fail at a geometric margin
-CROWDED, TRIES_IN_CROWD = 60, 400  # instances from which a walk takes long, and walks then
+TRIES = 2_400  # random walks per image; most fail at a geometric margin or have too many words
+CROWDED, TRIES_IN_CROWD = 60, 1_600  # instances from which a walk takes long, and walks then
 LARGEST_RESULT = 2_000
 VALUES = 0.7  # share of readings of a chart's parts that take the printed value and not the colour
 _PLAIN_WORD = re.compile(r"[A-Za-z]{3,12}")
@@ -38,12 +38,21 @@ class Term:
     value: Fraction
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a question may ask of people: instances that its chain visits, words, and numbers that it names."""
+
+    instances: tuple[int, int] = (3, 6)
+    words: int = 60
+    quantities: int = 3
+
+
 def write_queries(
-    scene: Scene, count: int, seed: int = 0, instances: tuple[int, int] = (3, 6), tries: int | None = None
+    scene: Scene, count: int, seed: int = 0, limits: Limits = Limits(), tries: int | None = None
 ) -> list[Query]:
     """Return up to ``count`` queries over ``scene``, chosen to be as different as possible.
 
-    ``instances`` bounds how many instances a chain visits. An empty list means that the scene has no unambiguous chain.
+    An empty list means that the scene has no unambiguous chain within ``limits``.
     """
     rng = random.Random(f"{seed} {sorted(one.id for one in scene.instances)}")  # noqa: S311
     finder = StepFinder(scene)
@@ -51,18 +60,18 @@ def write_queries(
     for _ in range(tries or (TRIES if len(scene.instances) <= CROWDED else TRIES_IN_CROWD)):
         if len(drafts) >= 3 * count:
             break
-        draft = _compose(finder, rng, instances)
+        draft = _compose(finder, rng, limits)
         if draft is not None and _is_new(draft, drafts) and is_sound(draft, scene):
             drafts.append(draft)
     return _most_varied(drafts, count)
 
 
-def _compose(finder: StepFinder, rng: random.Random, instances: tuple[int, int]) -> Query | None:
-    """Return one random draft, or None if the walk has no next step."""
-    path = _walk(finder, rng, rng.randint(*instances))
+def _compose(finder: StepFinder, rng: random.Random, limits: Limits) -> Query | None:
+    """Return one random draft, or None if the walk has no next step or the question is beyond the limits."""
+    path = _walk(finder, rng, rng.randint(*limits.instances))
     if path is None:
         return None
-    lines = _read_along(finder, rng, path, rng.randint(max(4, len(path)), 6))
+    lines = _read_along(finder, rng, path, rng.randint(max(MIN_HOPS, len(path)), 6), limits.quantities)
     terms = [_term(number, line) for number, line in enumerate(lines, start=1)]
     used = [term for term in terms if term is not None]
     if len(used) < 2:
@@ -70,6 +79,8 @@ def _compose(finder: StepFinder, rng: random.Random, instances: tuple[int, int])
     expr, signs, answer = _combine(used, rng)
     hops = tuple(line.hop for line in lines)
     question = render(lines, signs, rng)
+    if len(question.split()) > limits.words:
+        return None
     combination = tuple(dict.fromkeys(step.target.id for step in path))
     return Query(question, hops, expr, answer, combination)
 
@@ -85,7 +96,10 @@ def _walk(finder: StepFinder, rng: random.Random, length: int) -> list[Step] | N
         choices = [
             step
             for step in finder.exits(path[-1].target)
-            if step.target.id not in visited and step not in known and not _is_told(path[-1], step)
+            if step.target.id not in visited
+            and step not in known
+            and not _is_told(path[-1], step)
+            and any(before[:2] != step[:2] for before in path[-2:])  # never the same words three times in a row
         ]
         if not choices:
             break
@@ -100,30 +114,39 @@ def _is_told(here: Step, step: Step) -> bool:
     return step.rel is Relation.MATCHING and here.category != here.target.category
 
 
-def _read_along(finder: StepFinder, rng: random.Random, path: Sequence[Step], hops: int) -> list[HopLine]:
+def _read_along(
+    finder: StepFinder, rng: random.Random, path: Sequence[Step], hops: int, quantities: int
+) -> list[HopLine]:
     """Return a line for each hop: each step of the path with its reading, and extra readings and counts in between.
 
-    No colour is read from a thing if the question says that colour with its noun anywhere.
+    At most ``quantities`` readings become numbers of the question, one of them at the end. No colour is read from a
+    thing if the question says that colour with its noun anywhere. The whole picture is counted only where the chain
+    would be too short otherwise.
     """
     extra = hops - len(path)
     said = {step.category for step in path}
     ends_unread = (
         _reading(finder, path[-1].target, Hop((), path[-1].category, path[-1].rel), said, rng).hop.read is None
     )
+    often = min(0.75, (quantities - 1) / (len(path) - 1))
     lines: list[HopLine] = []
     for place, step in enumerate(path):
         last = place == len(path) - 1
+        free = quantities - sum(line.is_term for line in lines) - (not last)
         to = None if place == 0 else f"h{_hop_of(lines, path[place - 1].target, step.rel)}"
         hop = Hop((step.target.id,), step.category, step.rel, to)
         line = _reading(finder, step.target, hop, said, rng)
         if not last and path[place + 1].rel is Relation.MATCHING:
-            leading = _leading_on(step.target, line, len(lines) + 1, room=extra > 0)
+            leading = _leading_on(step.target, line, len(lines) + 1, room=extra > 0 and free > 0)
             lines += leading
             extra -= len(leading) - 1
         else:
-            lines.append(line if last or rng.random() < 0.75 else HopLine(line.hop.without_reading(), step.target))
+            read = free > 0 and (last or rng.random() < often)
+            lines.append(line if read else HopLine(line.hop.without_reading(), step.target))
         here = f"h{len(lines)}"
-        if extra and (last or (extra > ends_unread and rng.random() < 0.5)):  # nothing else would use the last hop
+        free = quantities - sum(line.is_term for line in lines) - (not last)
+        wanted = last or (extra > ends_unread and rng.random() < 0.5)  # nothing else would use the last hop
+        if extra and free > 0 and wanted:
             between = _read_again(finder, step, here, lines[-1], said, rng) or _count_from(
                 finder, step, here, lines, rng
             )
@@ -131,7 +154,7 @@ def _read_along(finder: StepFinder, rng: random.Random, path: Sequence[Step], ho
                 lines.append(between)
                 said.add(between.hop.category)
                 extra -= 1
-    if extra:
+    if len(lines) < MIN_HOPS and sum(line.is_term for line in lines) < quantities:
         total = _count_all(finder, lines, rng)
         if total:
             lines.append(total)

@@ -22,21 +22,21 @@ _SIDE = {
     Relation.BELOW: "below",
 }
 _WHERE = {
-    Relation.LEFT_OF: "further left in the picture than it",
-    Relation.RIGHT_OF: "further right in the picture than it",
-    Relation.ABOVE: "higher up in the picture than it",
-    Relation.BELOW: "lower down in the picture than it",
-    Relation.IN: "in it or a part of it",
-    Relation.ON: "on it",
+    Relation.LEFT_OF: "further left in the picture than {}",
+    Relation.RIGHT_OF: "further right in the picture than {}",
+    Relation.ABOVE: "higher up in the picture than {}",
+    Relation.BELOW: "lower down in the picture than {}",
+    Relation.IN: "in {} or a part of it",
+    Relation.ON: "on {}",
 }
 _OUTERMOST = {
-    Relation.LEFT_OF: ("the leftmost {}", "the {} furthest to the left in the picture"),
-    Relation.RIGHT_OF: ("the rightmost {}", "the {} furthest to the right in the picture"),
-    Relation.ABOVE: ("the topmost {}", "the {} highest up in the picture"),
-    Relation.BELOW: ("the {} lowest down in the picture",),  # "the lowest person" might be the shortest
+    Relation.LEFT_OF: "the leftmost {}",
+    Relation.RIGHT_OF: "the rightmost {}",
+    Relation.ABOVE: "the topmost {}",
+    Relation.BELOW: "the {} lowest down in the picture",  # "the lowest person" might be the shortest
 }
-_START = ("Start at {it}.", "Find {it}.", "Begin with {it}.", "Look for {it}.")
-_MOVE = ("Go on to {it}.", "Next, find {it}.", "From there, go to {it}.", "Then look at {it}.")
+_START = ("Find {it}", "Start at {it}", "Begin with {it}", "Look for {it}")
+_MOVE = ("Go to {it}", "Find {it}", "Then find {it}", "Next, go to {it}")
 _LETTERS = (("A", "B", "C", "D", "E", "F"), ("P", "Q", "R", "S", "T", "U"), ("X", "Y", "Z", "V", "W", "U"))
 
 
@@ -65,18 +65,30 @@ class HopLine:
 
 
 def render(lines: Sequence[HopLine], signs: Sequence[str], rng: random.Random) -> str:
-    """Return the question text for ``lines``, whose readings are combined from left to right by ``signs``."""
+    """Return the question text for ``lines``, whose readings are combined from left to right by ``signs``.
+
+    A sentence has one look: what is found, and after a colon what is read there.
+    """
     letters = iter(rng.choice(_LETTERS))
     sentences: list[str] = []
     names: list[str] = []
+    bare = False  # whether the last sentence only finds a thing
+    here = "it"
     for place, line in enumerate(lines):
-        if line.hop.referent and not (line.hop.rel is Relation.NAMED and line.hop.to):
+        moves = bool(line.hop.referent) and not (line.hop.rel is Relation.NAMED and line.hop.to)
+        if moves:
             sentences.append(rng.choice(_MOVE if place else _START).format(it=_noun_phrase(line.hop, rng)))
+            bare, here = True, f"this {_name(parse_phrase(line.hop.category)[1])}"
         if line.is_term:
             names.append(next(letters))
-            sentences.append(_reading(line, names[-1], rng))
-    sentences.append(_final(names, signs, rng))
-    return " ".join(sentences)
+            whole = line.hop.read is Read.COUNT and line.hop.to is None
+            if bare and not whole:
+                sentences[-1] += f": {_reading(line, names[-1], 'it')}"
+            else:
+                clause = _reading(line, names[-1], here)
+                sentences.append(clause[0].upper() + clause[1:])
+            bare = False
+    return " ".join([*(f"{one}." for one in sentences), f"What is {_formula(names, signs)}?"])
 
 
 def _noun_phrase(hop: Hop, rng: random.Random) -> str:
@@ -87,11 +99,11 @@ def _noun_phrase(hop: Hop, rng: random.Random) -> str:
         return f'the {name} "{reading}"' if noun != "text" else f'the text "{reading}"'
     thing = f"{colour} {name}" if colour else name
     if hop.rel in _SIDE and hop.to is None:
-        return rng.choice(_OUTERMOST[hop.rel]).format(thing)
+        return _OUTERMOST[hop.rel].format(thing)
     if hop.rel in _SIDE:
         return f"the {thing} directly {_SIDE[hop.rel]} it"
     phrases = {
-        Relation.NAMED: (f"the only {thing} in the picture", f"the {thing} in the picture"),
+        Relation.NAMED: (f"the only {thing}", f"the {thing} in the picture"),
         Relation.NEAREST: (f"the {thing} nearest to it", f"the {thing} closest to it"),
         Relation.INSIDE: (f"the {thing} printed on it",),
         Relation.IN: (f"the {thing} that is in it or a part of it",),
@@ -111,85 +123,42 @@ def _name(noun: str) -> str:
     return "line of text" if noun == "text" else noun
 
 
-def _reading(line: HopLine, letter: str, rng: random.Random) -> str:
-    hop = line.hop
-    if hop.read is Read.COUNT:
-        return _count(hop, letter, rng)
+def _reading(line: HopLine, letter: str, here: str) -> str:
+    """Return the clause that gives what a hop reads a letter; ``here`` is what to call the thing found last."""
+    if line.hop.read is Read.COUNT:
+        return f"let {letter} be how many {_counted(line.hop, here)}"
     if line.condition is not None:
-        return _condition(line, line.condition, letter, rng)
-    if hop.read is Read.NUMBER and hop.category != "number":
-        value = _value(line)
-        return rng.choice((f"Let {letter} be {value}.", f"Note down {value} as {letter}."))
-    if hop.read is Read.NUMBER:
-        return rng.choice(
-            (f"Call this number {letter}.", f"Let {letter} be this number.", f"Note it down as {letter}.")
-        )
-    if hop.category != "word":
-        return rng.choice(
-            (
-                f"Count the letters of {_word(line)}; that is {letter}.",
-                f"Let {letter} be how many letters {_word(line)} has.",
-            )
-        )
-    return rng.choice(
-        (
-            f"Count the letters of this word; that is {letter}.",
-            f"Let {letter} be the number of letters in this word.",
-            f"Call the number of its letters {letter}.",
-        )
-    )
+        asked = line.condition
+        return f"if {_test(line, asked, here)}, {letter} is {asked.then}, otherwise {asked.otherwise}"
+    if line.hop.category == "number":
+        return f"call it {letter}"
+    return f"let {letter} be {_number(line) if line.hop.read is Read.NUMBER else _letters(line)}"
 
 
-def _value(line: HopLine) -> str:
+def _counted(hop: Hop, here: str) -> str:
+    many = "lines of text" if hop.category == "text" else plural(hop.category)
+    return f"{many} are {_WHERE[hop.rel].format(here) if hop.to else 'in the picture'}"
+
+
+def _number(line: HopLine) -> str:
     """Return what to call the number that a hop reads: a number, or the value of a part of a chart."""
     if line.hop.category == "number" or line.about is None:
         return "this number"
-    return f"the value printed {'in' if line.about.category == 'cell' else 'at'} it"
+    return "its printed value"
 
 
-def _word(line: HopLine) -> str:
-    """Return what to call the word that a hop reads: a word, or what a legend says of a colour."""
-    return "this word" if line.hop.category == "word" else "the word beside it"
+def _letters(line: HopLine) -> str:
+    """Return what to call the letters that a hop counts: those of a word, or of what a legend says of a colour."""
+    return "its number of letters" if line.hop.category == "word" else "the number of letters of the word beside it"
 
 
-def _count(hop: Hop, letter: str, rng: random.Random) -> str:
-    many = "lines of text" if hop.category == "text" else plural(hop.category)
-    if hop.to is None:
-        return rng.choice(
-            (
-                f"Count all the {many} in the picture; that is {letter}.",
-                f"Let {letter} be how many {many} there are in the whole picture.",
-            )
-        )
-    where = _WHERE[hop.rel]
-    lie = "that are " if hop.rel is Relation.IN else ""
-    return rng.choice(
-        (f"Count the {many} {lie}{where}; that is {letter}.", f"Let {letter} be how many {many} are {where}.")
-    )
-
-
-def _condition(line: HopLine, asked: Condition, letter: str, rng: random.Random) -> str:
-    test = {
-        Read.COLOUR: f"it is mainly {asked.asked}",
-        Read.NUMBER: f"{_value(line)} is greater than {asked.asked}",
-        Read.TEXT: f"{_word(line)} has more than {asked.asked} letters",
-    }[line.hop.read or Read.COLOUR]
-    return rng.choice(
-        (
-            f"If {test}, {letter} is {asked.then}; otherwise {letter} is {asked.otherwise}.",
-            f"Let {letter} be {asked.then} if {test}, and {asked.otherwise} if not.",
-        )
-    )
-
-
-def _final(names: Sequence[str], signs: Sequence[str], rng: random.Random) -> str:
-    if not signs or rng.random() < 0.5:
-        return f"What is {_formula(names, signs)}?"
-    words = {"+": "add {}", "-": "subtract {}", "*": "multiply the result by {}"}
-    steps = [words[sign].format(name) for name, sign in zip(names[1:], signs, strict=True)]
-    steps[0] = steps[0].replace("the result", "it")
-    listed = steps[0] if len(steps) == 1 else f"{', '.join(steps[:-1])} and then {steps[-1]}"
-    return f"Take {names[0]}{' and ' if len(steps) == 1 else ', '}{listed}. What number do you get?"
+def _test(line: HopLine, asked: Condition, here: str) -> str:
+    if line.hop.read is Read.NUMBER:
+        return f"{_number(line)} is greater than {asked.asked}"
+    if line.hop.read is Read.TEXT:
+        word = "it" if line.hop.category == "word" else "the word beside it"
+        return f"{word} has more than {asked.asked} letters"
+    return f"{here} is mainly {asked.asked}"
 
 
 def _formula(names: Sequence[str], signs: Sequence[str]) -> str:

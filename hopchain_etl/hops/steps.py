@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from hopchain_etl.hops.colours import COLOURS
-from hopchain_etl.hops.instance import AmbiguousError, Instance, parse_phrase
+from hopchain_etl.hops.geometry import is_past
+from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue, parse_phrase, shows_colour
 from hopchain_etl.hops.phrasing import (
     CHART_PARTS,
     is_countable,
@@ -60,14 +61,19 @@ class StepFinder:
         return self._exits[anchor.id]
 
     def count(self, name: str, rel: Relation, anchor: Instance | None) -> tuple[Instance, ...]:
-        """Return the instances that a count of ``name`` includes; empty if the count is ambiguous."""
+        """Return the instances that a count of ``name`` includes; empty if the count is ambiguous.
+
+        So it is for people if one of them is only partly further on than the anchor.
+        """
         try:
-            return self.scene.count(name, rel, anchor)
+            counted = self.scene.count(name, rel, anchor)
         except AmbiguousError:
             return ()
+        plain = anchor is None or rel not in SIDES or all(is_past(one, anchor, rel) for one in counted)
+        return counted if plain else ()
 
     def _is_plain_name(self, name: str) -> bool:
-        """Return whether a name may be used; one with a colour only if that is known of all things of its kind.
+        """Return whether a name may be used; one with a colour only if each thing of its kind clearly is of it or not.
 
         Nor if a category already says a colour ("white board"): nobody says "the white white board".
         """
@@ -76,7 +82,8 @@ class StepFinder:
             return True
         if name in self.scene.categories or noun in COLOURS or parse_phrase(noun)[0] is not None:
             return False
-        return all(one.colours or one.colour for one in self.scene.instances if one.category == noun)
+        alike = (one for one in self.scene.instances if one.category == noun)
+        return all(shows_colour(one, colour) is not TruthValue.UNCLEAR for one in alike)
 
     def _clear_colours(self) -> dict[str, frozenset[str]]:
         """Return the clear colours of the certain things of each category."""

@@ -37,11 +37,33 @@ class DeskSettings(Section):
     gold_share: float = Field(
         0.05, ge=0, le=0.5, description="share of questions that are gold checks with a known answer"
     )
-    practice: int = Field(3, ge=0, le=20, description="number of questions in the practice round")
+    practice: int = Field(3, ge=0, le=20, description="number of questions in a practice round")
+    qualification_needed: int = Field(
+        2,
+        ge=0,
+        le=20,
+        description="how many questions of a practice round must be right before somebody gets real questions (at most "
+        "`practice`); 0: nobody needs practice",
+    )
+    pause_checks: int = Field(
+        10, ge=1, le=1_000, description="over how many of the last gold checks `pause_below` holds"
+    )
+    pause_below: float = Field(
+        0.6,
+        ge=0,
+        le=1,
+        description="whose share of right gold checks is smaller is paused until a lead lets them go on; 0: nobody",
+    )
     lease_seconds: float = Field(
         600, gt=0, description="how long a seat stays reserved for the person who is viewing the question"
     )
     undo_seconds: float = Field(600, ge=0, description="how long an answer can be undone")
+    idle_seconds: float = Field(
+        60, ge=5, le=3_600, description="a person who does nothing for so long is not active; reports count active time"
+    )
+    too_fast_seconds: float = Field(
+        3, ge=0, le=600, description="an answer in fewer active seconds is counted as too fast in the lead's reports"
+    )
     refresh_seconds: float = Field(10, gt=0, description="interval between reads of what other API workers stored")
 
     @model_validator(mode="after")

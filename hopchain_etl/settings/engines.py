@@ -282,6 +282,10 @@ class GenerateSettings(Section):
     queries_per_image: int = Field(6, ge=1, le=64, description="maximum number of queries per image")
     min_instances: int = Field(3, ge=3, le=6, description="minimum number of instances that a chain visits")
     max_instances: int = Field(6, ge=3, le=6, description="maximum number of instances that a chain visits")
+    max_words: int = Field(60, ge=30, le=200, description="maximum number of words in a question of the program author")
+    max_quantities: int = Field(
+        3, ge=2, le=6, description="maximum number of named numbers that such a question asks people to remember"
+    )
     seed: int = Field(0, description="a different seed gives different questions")
 
 

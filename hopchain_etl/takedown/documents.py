@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from hopchain_etl import schemas
+from hopchain_etl.annotation.adjudications import adjudications_prefix
 from hopchain_etl.annotation.batches import batch_states, locked
 from hopchain_etl.annotation.vote_archive import erase_from_archive
 from hopchain_etl.concurrency import map_threads
@@ -49,12 +50,16 @@ def erase_model_answers(lake: Lake, plan: Plan) -> int:
 
 
 def erase_votes(lake: Lake, plan: Plan) -> int:
-    """Erase what people answered, skipped or had open of the photos' questions; return the number of objects."""
+    """Erase what people answered, skipped or had open of the photos' questions, and what leads said of these.
+
+    Returns the number of objects.
+    """
     homes = [*plan.batches, NO_BATCH]
     of_batches = [f"votes/{home}/{query}/" for home in homes for query in plan.queries]
+    of_leads = [adjudications_prefix(home, query) for home in plan.batches for query in plan.queries]
     with locked(lake):  # otherwise gc could have read them to pack them
         packed = sum(erase_from_archive(lake, name, plan.queries) for name in sorted(plan.batches))
-        return packed + _erase_below(lake, [*(f"answers/{query}/" for query in plan.queries), *of_batches])
+        return packed + _erase_below(lake, [*(f"answers/{query}/" for query in plan.queries), *of_batches, *of_leads])
 
 
 def erase_checks(lake: Lake, plan: Plan) -> int:

@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 def old_votes(lake: Lake, days: int | None) -> tuple[dict[str, int], dict[str, str]]:
     """Return the batches whose votes may be packed, with the number of these objects; and why those of others stay.
 
-    These are the batches that were settled more than ``days`` ago (None: no batch) and that no batch continues which is
-    not settled.
+    These are the batches that were settled more than ``days`` ago (None: no batch), but for those that one needs which
+    is not settled: it continues them, or asks their questions again.
     """
     folders = lake.store.list_folders("votes/")
     if days is None:
@@ -65,13 +65,13 @@ def _reason_to_keep(batch: ListedBatch | None, before: datetime, days: int) -> s
 def _needed(lake: Lake, known: Mapping[str, ListedBatch]) -> dict[str, str]:
     """Return the batches whose votes count in one that is not settled, with the reason; "" stands for all batches."""
     return {
-        name: why for asking, one in known.items() if one.settled_at is None for name, why in _continued(lake, asking)
+        name: why for asking, one in known.items() if one.settled_at is None for name, why in _needed_by(lake, asking)
     }
 
 
-def _continued(lake: Lake, asking: str) -> Iterator[tuple[str, str]]:
+def _needed_by(lake: Lake, asking: str) -> Iterator[tuple[str, str]]:
     try:
-        for name in batches.continued(lake, batches.load(lake, asking)):
-            yield name, f"batch {asking}, which is not settled, continues it"
+        for name in batches.asked_before(lake, batches.load(lake, asking)):
+            yield name, f"batch {asking}, which is not settled, needs it"
     except batches.UNREADABLE:
-        yield "", f"batch {asking} cannot be read, and may continue it"
+        yield "", f"batch {asking} cannot be read, and may need it"

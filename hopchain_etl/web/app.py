@@ -25,17 +25,21 @@ from hopchain_etl.lake.migrate_votes import MigrationNeededError
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.settings import Settings
 from hopchain_etl.templating import render
-from hopchain_etl.web import lead_api, practice, proposals, reviews
+from hopchain_etl.web import adjudications, lead_api, practice, proposals, reports, reviews
 from hopchain_etl.web.access import Person, access_dependencies, airflow_user
 from hopchain_etl.web.browser.routes import router as browser
 from hopchain_etl.web.checks import Checks
 from hopchain_etl.web.desk import SKIP, Desk
 from hopchain_etl.web.errors import DeskError, Gone, NotFound, Unavailable
 from hopchain_etl.web.guard import Guard
+from hopchain_etl.web.guidelines import Guidelines
+from hopchain_etl.web.guidelines import router as guidelines_router
 from hopchain_etl.web.index import Index
 from hopchain_etl.web.lead import LeadDesk
 from hopchain_etl.web.people import People
 from hopchain_etl.web.photo_cache import photo_headers, revalidated
+from hopchain_etl.web.qualification import Qualification
+from hopchain_etl.web.qualification import router as qualification_router
 from hopchain_etl.web.submission import REASONS, Submission
 
 log = logging.getLogger(__name__)
@@ -47,6 +51,7 @@ _MAGIC = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "imag
 _DRAWN = {"Cache-Control": "private, max-age=86400"}  # pictures drawn by the project, never photos
 
 QueryId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Seconds = Annotated[float | None, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
 
 class Body(BaseModel):
@@ -61,11 +66,16 @@ class AnswerBody(Body):
     answer: str | None = Field(None, max_length=64)
     reject_reason: str | None = Field(None, max_length=32)
     comment: str | None = Field(None, max_length=500)
-    seconds: float | None = Field(None, ge=0, le=86_400, allow_inf_nan=False)
+    seconds: Seconds = None
+    active_seconds: Seconds = None
 
 
 class QueryBody(Body):
     query_id: QueryId
+
+
+class SkipBody(QueryBody):
+    active_seconds: Seconds = None
 
 
 class UndoBody(QueryBody):
@@ -101,10 +111,18 @@ def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[A
     )
     app.include_router(_pages(anybody, lead, viewer))
     leading = LeadDesk(desk)
-    app.include_router(_annotation(desk, leading, annotator, anybody), prefix="/api")
-    app.include_router(_practice(desk, annotator), prefix="/api")
+    guide = Guidelines(lake, settings.desk.refresh_seconds)
+    qualification = Qualification(leading)
+    app.include_router(_annotation(desk, leading, guide, qualification, annotator, anybody), prefix="/api")
+    app.include_router(guidelines_router(guide, annotator, lead, anybody), prefix="/api/guidelines")
+    app.include_router(_practice(desk, qualification, annotator), prefix="/api")
+    app.include_router(qualification_router(qualification, lead), prefix="/api/lead/qualification")
     app.include_router(reviews.router(reviews.Reviews(lake), annotator, lead, picture), prefix="/api/reviews")
-    app.include_router(lead_api.router(leading, People(leading, settings), Checks(leading), lead), prefix="/api/lead")
+    people = People(leading, settings)
+    labels = adjudications.Adjudications(leading, people)
+    app.include_router(lead_api.router(leading, people, Checks(leading), lead), prefix="/api/lead")
+    app.include_router(adjudications.router(labels, lead), prefix="/api/lead/adjudications")
+    app.include_router(reports.router(reports.Reports(leading, labels), lead), prefix="/api/lead/reports")
     app.include_router(proposals.router(lake, viewer), prefix="/proposals")
     app.include_router(browser(lambda: lake, viewer), prefix="/api/browse")
     app.add_middleware(Guard, origins=[os.environ.get("AIRFLOW__API__BASE_URL", "")])
@@ -127,7 +145,7 @@ def _pages(anybody: Any, lead: Any, viewer: Any) -> APIRouter:
 
     for name in ("annotate", "errors", "guidelines"):
         router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(anybody)])
-    for name, may in (("lead", lead), ("browser", viewer)):
+    for name, may in (("lead", lead), ("reports", lead), ("edit-guidelines", lead), ("browser", viewer)):
         router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(may)])
 
     @router.get("/assets/{name}", dependencies=[Depends(anybody)])
@@ -157,7 +175,9 @@ def _folder() -> Any:
     return files("hopchain_etl.web") / "pages"
 
 
-def _annotation(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> APIRouter:
+def _annotation(
+    desk: Desk, leading: LeadDesk, guide: Guidelines, qualification: Qualification, annotator: Any, anybody: Any
+) -> APIRouter:
     router = APIRouter()
     Annotator = Annotated[Person, Depends(annotator)]  # noqa: N806 - types
     Anybody = Annotated[Person, Depends(anybody)]  # noqa: N806
@@ -171,13 +191,17 @@ def _annotation(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> 
             "browser": one.browses,
             "practised": practice.done(desk.lake, one.name),
             "reviews": bool(error_reviews.names(desk.lake)),
+            "guidelines": guide.notice(one.name) if one.annotates else None,
+            "qualification": qualification.practice_state(one.name) if one.annotates else None,
             "undo_seconds": desk.settings.undo_seconds,
+            "idle_seconds": desk.settings.idle_seconds,
             "reasons": [{"code": code, "label": label} for code, label in REASONS.items()],
         }
 
     @router.get("/next")
     def next_question(one: Annotator) -> dict[str, Any]:
-        return desk.next_task(one.name)
+        told = qualification.refusal(one.name) or desk.next_task(one.name)
+        return {**told, "guidelines": guide.notice(one.name)}
 
     @router.get("/queries/{query_id}/image")
     def image(
@@ -193,11 +217,15 @@ def _annotation(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> 
 
     @router.post("/answers")
     def answer(one: Annotator, body: AnswerBody) -> dict[str, Any]:
-        return desk.submit(one.name, Submission(**body.model_dump() | {"answer_id": str(body.answer_id)}))
+        qualification.check_qualified(one.name)
+        told = desk.submit(one.name, Submission(**body.model_dump() | {"answer_id": str(body.answer_id)}))
+        qualification.after_answer(one.name, body.query_id)
+        return told
 
     @router.post("/skips")
-    def skip(one: Annotator, body: QueryBody) -> dict[str, Any]:
-        return desk.skip(one.name, body.query_id)
+    def skip(one: Annotator, body: SkipBody) -> dict[str, Any]:
+        qualification.check_qualified(one.name)
+        return desk.skip(one.name, body.query_id, body.active_seconds)
 
     @router.post("/skips/return")
     def bring_back(one: Annotator, body: NothingBody) -> dict[str, Any]:
@@ -210,15 +238,16 @@ def _annotation(desk: Desk, leading: LeadDesk, annotator: Any, anybody: Any) -> 
     return router
 
 
-def _practice(desk: Desk, annotator: Any) -> APIRouter:
+def _practice(desk: Desk, qualification: Qualification, annotator: Any) -> APIRouter:
     router = APIRouter()
     Annotator = Annotated[Person, Depends(annotator)]  # noqa: N806 - a type
 
     @router.get("/practice")
     def practice_round(one: Annotator) -> dict[str, Any]:
         return {
-            "tasks": practice.tasks(desk.settings.practice),
+            "tasks": qualification.practice_tasks(one.name),
             "practised": practice.done(desk.lake, one.name),
+            "qualification": qualification.practice_state(one.name),
         }
 
     @router.get("/practice/{number}/image")
@@ -227,12 +256,12 @@ def _practice(desk: Desk, annotator: Any) -> APIRouter:
 
     @router.post("/practice/{number}")
     def practise(one: Annotator, number: Annotated[int, Path(ge=0, lt=100)], body: PracticeBody) -> dict[str, Any]:
-        return practice.feedback(number, desk.settings.practice, body.answer)
+        return qualification.practise(one.name, number, body.answer)
 
     @router.post("/practised")
     def practised(one: Annotator, body: NothingBody) -> dict[str, Any]:
         practice.finish(desk.lake, one.name)
-        return {"practised": True}
+        return {"practised": True, "qualification": qualification.practice_state(one.name)}
 
     return router
 

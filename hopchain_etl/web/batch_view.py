@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from hopchain_etl.annotation.agreement import vote_value
@@ -19,7 +20,7 @@ Votes = dict[str, list[Vote]]
 class BatchView:
     """A batch with its valid votes by query, its states (``kinds``), and its number of late answers.
 
-    ``withdrawn`` are the queries whose photos are withdrawn.
+    ``withdrawn`` are the queries whose photos are withdrawn; ``known`` the outcomes that were computed before.
     """
 
     batch: Batch
@@ -27,15 +28,19 @@ class BatchView:
     votes: Votes
     late: int
     withdrawn: frozenset[str] = frozenset()
+    known: dict[str, ConsensusOutcome] = field(default_factory=dict, repr=False, compare=False)
 
-    @property
+    @cached_property
     def rule(self) -> ConsensusRule:
         """The consensus rule of the batch."""
         return ConsensusRule.from_policy(self.batch.policy)
 
     def outcome(self, query: str) -> ConsensusOutcome:
         """Return the outcome of a query."""
-        return tally_votes(((one.annotator, one.number) for one in self.votes[query]), self.rule)
+        if query not in self.known:
+            given = ((one.annotator, one.number) for one in self.votes[query])
+            self.known[query] = tally_votes(given, self.rule)
+        return self.known[query]
 
     def tally(self) -> Counter[Decision]:
         """Return the number of queries by decision, without withdrawn ones."""

@@ -20,11 +20,11 @@ from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import DeskSettings
 from hopchain_etl.web.errors import Conflict, Gone, NotFound, Unavailable
-from hopchain_etl.web.folder import QuestionStatus, QuestionVotes
+from hopchain_etl.web.folder import QuestionStatus, QuestionVotes, Skip
 from hopchain_etl.web.index import Index, without_leases
 from hopchain_etl.web.open_batch import OpenBatch
 from hopchain_etl.web.questions import Question, as_question, is_withdrawn
-from hopchain_etl.web.submission import Submission, normalise
+from hopchain_etl.web.submission import Submission, bounded, normalise
 
 _MAX_SEAT_ATTEMPTS = 16  # attempts to take the next free seat of a question when others are faster
 _MAX_READ = 40  # maximum number of questions read for one request when the index is out of date
@@ -142,7 +142,8 @@ class Desk:
         until = now + self.settings.lease_seconds
         for _ in range(_MAX_SEAT_ATTEMPTS):
             folder, status = self._reload(home, query)
-            if not status.waits or annotator in status.people or annotator_key(annotator) in folder.skipped:
+            answered = home.has_answered(annotator, query)
+            if not status.waits or answered or annotator_key(annotator) in folder.skipped:
                 return None
             held = folder.lease_of(annotator, now)
             if held and held.until - now > self.settings.lease_seconds / 2:
@@ -185,6 +186,8 @@ class Desk:
                 return  # already stored; only the reply was lost
             if annotator in status.people:
                 raise Conflict("you have answered this question already; undo that answer to change it")
+            if home.has_answered(annotator, query):
+                raise Conflict("you have answered this question before; now others are asked")
             # the index may not know yet that the batch was closed: votes of a closed batch must not change any more
             counts = status.waits and home.asks(annotator) and not batches.is_closed(self.lake, home.batch.id)
             seat = status.free[0] if counts else 0
@@ -215,21 +218,21 @@ class Desk:
         else:
             self._update(home, replace(folder, late={**folder.late, key: vote}))
 
-    def skip(self, annotator: str, query_id: str) -> dict[str, Any]:
+    def skip(self, annotator: str, query_id: str, active_seconds: float | None = None) -> dict[str, Any]:
         """Do not ask ``annotator`` this question again in this batch; the seat goes to another. See also ``submit``."""
         home = self._home(annotator, query_id)
         if home is None:
-            self._answer_check(annotator, query_id, {"skipped": True})
+            self._answer_check(annotator, query_id, {"skipped": True, "active_seconds": bounded(active_seconds)})
         else:
             folder, status = self._reload(home, query_id)
             if annotator in status.people:
                 raise Conflict("you have answered this question already")
-            skip = folder.skip_key(annotator)
-            self.lake.store.put_if_absent(skip, b"{}")
+            skip = Skip(annotator_key(annotator), annotator, self._now(), bounded(active_seconds))
+            self.lake.store.put_if_absent(folder.skip_key(annotator), skip.data())
             self._shown.pop(annotator, None)
             ended = [key for key, one in folder.leases.items() if one.annotator == annotator]
             self.lake.store.delete(ended)
-            skips = {**folder.skips, skip: annotator_key(annotator)}
+            skips = {**folder.skips, folder.skip_key(annotator): skip}
             self._update(home, replace(without_leases(folder, ended), skips=skips))
         return {"skipped": True, "progress": self.index.progress(annotator, home.batch.id if home else None)}
 

@@ -22,6 +22,10 @@ class Voided(DeskError):  # noqa: N818
     status, code = 403, "voided"
 
 
+class NotQualified(DeskError):  # noqa: N818
+    status, code = 403, "not_qualified"
+
+
 class WrongOrigin(DeskError):  # noqa: N818
     status, code = 403, "wrong_origin"
 

@@ -6,7 +6,8 @@
   seat, and only if the object does not exist. So votes are serialised, each sees the earlier ones, and no seat is
   filled twice.
 - ``late-<answer_id>.json``: answers that arrived after the question was decided; stored, never counted.
-- ``skip-<annotator_key>.json``: this annotator has skipped the question, for as long as the batch lasts.
+- ``skip-<annotator_key>.json``: this annotator has skipped the question, for as long as the batch lasts; says when, and
+  after how many active seconds (those of earlier versions say nothing).
 - ``lease-<slot>.<n>.json``: an annotator is viewing the question until a given time. Advisory: it only avoids
   unnecessary work; a lost lease causes at most one late answer.
 
@@ -18,12 +19,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
 from hopchain_etl.annotation.votes import VOTE_KEY, Vote, annotator_key, valid_votes, vote_key, votes_prefix
+from hopchain_etl.annotation.workdays import Work, work_on_question, work_on_skip
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, tally_votes
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
@@ -52,6 +54,21 @@ class Lease:
 
 
 @dataclass(frozen=True)
+class Skip:
+    """A skip, by ``annotator_key``. The rest is empty in skips of earlier versions."""
+
+    who: str
+    annotator: str = ""
+    skipped_at: str = ""  # ISO 8601, UTC
+    active_seconds: float | None = None
+
+    def data(self) -> bytes:
+        """Return the bytes that are stored."""
+        facts = {"annotator": self.annotator, "skipped_at": self.skipped_at, "active_seconds": self.active_seconds}
+        return json.dumps(facts, sort_keys=True).encode()
+
+
+@dataclass(frozen=True)
 class QuestionVotes:
     """The stored objects of one question of a batch, by key; those of continued batches come first."""
 
@@ -60,7 +77,7 @@ class QuestionVotes:
     votes: Mapping[str, Vote] = field(default_factory=dict)
     late: Mapping[str, Vote] = field(default_factory=dict)
     leases: Mapping[str, Lease] = field(default_factory=dict)
-    skips: Mapping[str, str] = field(default_factory=dict)  # annotator_keys
+    skips: Mapping[str, Skip] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:
@@ -70,12 +87,12 @@ class QuestionVotes:
     @property
     def skipped(self) -> frozenset[str]:
         """The annotator_keys of who has skipped the question."""
-        return frozenset(self.skips.values())
+        return frozenset(one.who for one in self.skips.values())
 
     def unread(self, keys: Iterable[str]) -> list[str]:
         """Return those of the listed keys whose contents are not known yet; objects here never change."""
-        known = (self.votes, self.late, self.leases)
-        return [key for key in keys if not SKIP_KEY.fullmatch(key) and not any(key in one for one in known)]
+        known = (self.votes, self.late, self.leases, self.skips)
+        return [key for key in keys if not any(key in one for one in known)]
 
     def listed(self, keys: Iterable[str], contents: Mapping[str, bytes]) -> QuestionVotes:
         """Return the folder for a listing, given the contents of the unread keys.
@@ -85,10 +102,10 @@ class QuestionVotes:
         votes: dict[str, Vote] = {}
         late: dict[str, Vote] = {}
         leases: dict[str, Lease] = {}
-        skips: dict[str, str] = {}
+        skips: dict[str, Skip] = {}
         for key in keys:
-            if match := SKIP_KEY.fullmatch(key):
-                skips[key] = match["who"]
+            if key in self.skips:
+                skips[key] = self.skips[key]
             elif key in self.votes:
                 votes[key] = self.votes[key]
             elif key in self.late:
@@ -96,7 +113,9 @@ class QuestionVotes:
             elif key in self.leases:
                 leases[key] = self.leases[key]
             elif key not in contents:
-                continue  # a lease that was removed since the listing
+                continue  # a lease or a skip that was removed since the listing
+            elif match := SKIP_KEY.fullmatch(key):
+                skips[key] = _skip(match["who"], contents[key])
             elif match := VOTE_KEY.fullmatch(key):
                 votes[key] = _vote(self.query_id, int(match["seat"]), int(match["rev"]), contents[key])
             elif match := _LEASE.fullmatch(key):
@@ -117,7 +136,7 @@ class QuestionVotes:
             try:
                 contents[key] = lake.store.get(key)
             except MissingObjectError:
-                continue  # a lease that was removed in the meantime
+                continue  # a lease or a skip that was removed in the meantime
         return self.listed(keys, contents)
 
     def vote_key(self, seat: int, rev: int) -> str:
@@ -135,6 +154,23 @@ class QuestionVotes:
     def taken(self, voided: Container[str] = ()) -> dict[int, Vote]:
         """Return the valid votes, by seat."""
         return valid_votes(self.votes.values(), voided)
+
+    def work(self, counted: Iterable[Vote], too_fast: float) -> Work:
+        """Return what was done about the question in this batch (see ``workdays``); ``counted``: the votes that count.
+
+        The work on votes of continued batches is counted there.
+        """
+        own = {(vote.seat, vote.rev): vote for key, vote in self.votes.items() if key.startswith(self.prefix)}
+        found = work_on_question([*own.values(), *self.late.values()], list(counted), own.keys(), too_fast)
+        for one in self.skips.values():
+            found.update(work_on_skip(one.annotator, one.skipped_at, one.active_seconds))
+        return found
+
+    def seen(self) -> Iterator[tuple[str, str]]:
+        """Yield each annotator with the time of something that they sent."""
+        own = (vote for key, vote in self.votes.items() if key.startswith(self.prefix))
+        yield from ((vote.annotator, vote.answered_at) for vote in (*own, *self.late.values()) if vote.annotator)
+        yield from ((one.annotator, one.skipped_at) for one in self.skips.values() if one.annotator)
 
     def answered(self, answer_id: str, annotator: str) -> Vote | None:
         """Return the vote stored earlier for the same request (answer_id), or None."""
@@ -200,6 +236,11 @@ def question_status(
     return QuestionStatus(outcome, taken, free, bool(free) and (full or outcome.decision is Decision.OPEN))
 
 
+def is_lease(key: str) -> bool:
+    """Return whether a key is that of a lease."""
+    return _LEASE.fullmatch(key) is not None
+
+
 def _vote(query_id: str, seat: int, rev: int, data: bytes) -> Vote:
     """Return a stored vote. An unreadable vote counts as retracted, so its seat is free."""
     try:
@@ -214,3 +255,17 @@ def _lease(slot: int, number: int, data: bytes) -> Lease:
         return Lease(slot, number, str(value["annotator"]), float(value["until"]))
     except (ValueError, KeyError, TypeError):
         return Lease(slot, number, "", 0.0)
+
+
+def _skip(who: str, data: bytes) -> Skip:
+    try:
+        value = json.loads(data)
+        seconds = value.get("active_seconds")
+        return Skip(
+            who,
+            str(value.get("annotator", "")),
+            str(value.get("skipped_at", "")),
+            None if seconds is None else float(seconds),
+        )
+    except (ValueError, AttributeError, TypeError):
+        return Skip(who)

@@ -129,6 +129,23 @@ class Index:
                     self.broken = {}
                 self._refresh()
 
+    def refresh_shortly(self, older_than: float, patience: float) -> None:
+        """Refresh if the last one is older than so many seconds, and wait for it for at most ``patience`` seconds.
+
+        After that the caller shows what is known, and the refresh goes on: with very many votes, listing them takes
+        longer than a person waits for a page.
+        """
+        if time.monotonic() < self._refreshed + max(older_than, self._pause / 4):
+            return
+        if self._refreshed == 0:
+            self.refresh_if_stale()
+        elif self._loading.acquire(blocking=False):
+            running = threading.Thread(target=self._refresh_in_background, daemon=True)
+            running.start()
+            running.join(patience)
+        elif self._loading.acquire(timeout=patience):
+            self._loading.release()
+
     def look_for(self, query_id: str, older_than: float) -> None:
         """Refresh if another worker or a lead may have made a batch or check with this unknown question.
 
@@ -190,7 +207,8 @@ class Index:
                 log.exception("batch %s cannot be read; it is not shown, the other batches are", name)
                 broken[name] = BrokenBatch(str(error), time.monotonic())
         home: dict[str, str] = {}
-        for name, one in sorted(found.items(), key=lambda pair: pair[1].closed):
+        # a question that was sent to fresh people is asked there, also while others of its first batch are open
+        for name, one in sorted(found.items(), key=lambda pair: (pair[1].closed, not pair[1].is_fresh)):
             for query in one.query_ids:
                 home.setdefault(query, name)
         fresh = [one for name, one in found.items() if self.open.get(name) is not one]
@@ -204,7 +222,9 @@ class Index:
         home = self.open.get(name)
         if home is None:
             batch = batches.load(self.lake, name)
-            home = OpenBatch(batch, batches.continued(self.lake, batch), read_questions(self.lake, batch))
+            questions, fast = read_questions(self.lake, batch), self.settings.too_fast_seconds
+            earlier = votes.who_answered(self.lake, batches.earlier_rounds(self.lake, batch), batch.query_ids)
+            home = OpenBatch(batch, batches.continued(self.lake, batch), questions, fast, earlier)
         home.closed = "closed" in kinds
         home.assigned = batches.assigned(self.lake, name) if "assigned" in kinds else None
         known = ((query, home.questions.get(query)) for query in home.batch.query_ids)

@@ -6,7 +6,7 @@ See also ``people`` (voiding) and ``checks`` (gold).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -20,11 +20,11 @@ from hopchain_etl.annotation.unasked import batches_asking, not_asked, unassigne
 from hopchain_etl.annotation.vote_archive import unpack
 from hopchain_etl.annotation.withdrawn import withdrawn_of_batch
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.hops.consensus import ConsensusRule, Decision
+from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision
 from hopchain_etl.hops.query import decimal_text
 from hopchain_etl.lake.lake import LakeError, Shard
 from hopchain_etl.lake.lock import LockHeldError, LockLostError
-from hopchain_etl.web import batch_csv
+from hopchain_etl.web import answer_rows
 from hopchain_etl.web.assignment import check_seats
 from hopchain_etl.web.batch_view import BatchView, Votes
 from hopchain_etl.web.desk import Desk
@@ -34,7 +34,8 @@ from hopchain_etl.web.questions import Question, as_question, read_questions
 
 JSON = dict[str, Any]
 
-_OTHERS_SECONDS = 10.0  # that a lead's request waits for another batch to be stored
+PATIENCE_SECONDS = 0.1  # that a lead waits for newer figures before older ones are shown
+OTHERS_SECONDS = 10.0  # that a lead's request waits for another batch to be stored
 BROKEN_REMEDY = (
     "The other batches go on. Build the named shard again (model answers are in the journal and not asked for again), "
     "restore the named object from a backup, or close this batch."
@@ -55,7 +56,7 @@ class LeadDesk:
 
     def batches(self) -> list[JSON]:
         """Return every batch with its progress, newest first; of settled ones without reading their answers."""
-        self.index.refresh(older_than=2)
+        self.index.refresh_shortly(older_than=2, patience=PATIENCE_SECONDS)
         states, settled = batches.batch_states(self.lake), settled_batches(self.lake)
         return [self._summary(name, states[name], settled.get(name)) for name in sorted(states, reverse=True)]
 
@@ -97,16 +98,18 @@ class LeadDesk:
         if home is None:
             given = collect.valid_votes_by_query(self.lake, batch)
             return BatchView(batch, kinds, given, 0, withdrawn_of_batch(self.lake, batch))
-        voided = self.index.voided if voided is None else voided
         votes: Votes = {}
+        known: dict[str, ConsensusOutcome] = {}
         late = 0
         for query in dict.fromkeys(batch.query_ids):
-            folder = home.folder(query)
-            votes[query] = [one for _, one in sorted(folder.taken(voided).items())]
+            folder, status = home.folder(query), home.status(query) if voided is None else None
+            taken = status.taken if status else folder.taken(self.index.voided if voided is None else voided)
+            votes[query] = [one for _, one in sorted(taken.items())]
             late += len(folder.late)
+            known |= {query: status.outcome} if status else {}
         taken_back = self.lake.withdrawn()
         gone = frozenset(query for query, one in home.questions.items() if one.image_id in taken_back)
-        return BatchView(batch, kinds, votes, late, gone)
+        return BatchView(batch, kinds, votes, late, gone, known)
 
     def create(self, name: str, by: str, source: str, **how: Any) -> JSON:
         """Store a new batch of queries that are in no batch, or of the open queries of a closed batch; return it."""
@@ -117,7 +120,7 @@ class LeadDesk:
         if name in batches.batch_states(self.lake):
             raise Conflict(f"batch {name!r} already exists")
         try:
-            with batches.exclusively(self.lake, wait_seconds=_OTHERS_SECONDS) as create_batch:
+            with batches.exclusively(self.lake, wait_seconds=OTHERS_SECONDS) as create_batch:
                 batch = self._new_batch(name, by, source, **how)
                 if batch.continues:
                     unpack(self.lake, batch.continues)
@@ -125,7 +128,7 @@ class LeadDesk:
                     earlier = self.show(batch.continues).votes if batch.continues else {}
                     given = {query: earlier.get(query, []) for query in batch.query_ids}
                     check_seats(how["assigned"], batch.seats, given)
-                _store(create_batch, batch)
+                store_batch(create_batch, batch)
         except (LockHeldError, LockLostError) as error:
             raise Conflict("a build or another lead is making a batch just now; try again in a moment") from error
         if how.get("assigned") is not None:
@@ -186,7 +189,9 @@ class LeadDesk:
         """Return the figures of a batch (see ``agreement.measure``)."""
         shown = self.show(name)
         programs = {query: row["answer"] for query, row in self.rows(name).items()}
-        return measure(shown.votes, shown.rule, shown.full, programs, self.index.gold.answers(), self.index.voided)
+        outcomes = {query: shown.outcome(query) for query in shown.votes}
+        checks, voided = self.index.gold.answers(), self.index.voided
+        return measure(shown.votes, shown.rule, shown.full, programs, checks, voided, outcomes)
 
     def disagreements(self, name: str, offset: int, limit: int) -> JSON:
         """Return the queries where annotators disagree, someone rejected, or the program has another answer.
@@ -201,7 +206,7 @@ class LeadDesk:
     def _item(self, shown: BatchView, question: Question, row: JSON | None) -> JSON:
         query = question.query_id
         outcome, row = shown.outcome(query), row or {}
-        views = [hop_view(hop, number) for number, hop in enumerate(row.get("hops", ()), start=1)]
+        views = [hop_view(hop, number) for number, hop in enumerate(row.get("hops") or (), start=1)]
         hops = [{key: value for key, value in hop.items() if key != "target"} for hop in views]
         columns = ("seat", "annotator", "answer", "reject_reason", "comment", "seconds", "answered_at")
         return {
@@ -218,9 +223,9 @@ class LeadDesk:
             "answers": [{key: getattr(one, key) for key in columns} for one in shown.votes[query]],
         }
 
-    def as_csv(self, name: str) -> str:
-        """Return a batch's valid answers as CSV (see ``batch_csv.as_csv``)."""
-        return batch_csv.as_csv(self.show(name), self.rows(name))
+    def answer_rows(self, name: str) -> Iterator[JSON]:
+        """Return a batch's valid answers as rows (see ``answer_rows.answer_rows``)."""
+        return answer_rows.answer_rows(self.show(name), self.rows(name))
 
     # --- queries ---
 
@@ -327,7 +332,7 @@ def _facts(batch: Batch | SettledBatch, rule: ConsensusRule, queries: int) -> JS
     }
 
 
-def _store(create_batch: Callable[[Batch], Batch], batch: Batch) -> None:
+def store_batch(create_batch: Callable[[Batch], Batch], batch: Batch) -> None:
     """Store a new batch; raise Conflict if there is one of this name."""
     try:
         stored = create_batch(batch)

@@ -8,9 +8,11 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from hopchain_etl.web.access import Person
+from hopchain_etl.web.answer_rows import COLUMNS
 from hopchain_etl.web.checks import Checks
 from hopchain_etl.web.lead import LeadDesk
 from hopchain_etl.web.people import People
+from hopchain_etl.web.table_files import table_file
 
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
 _Person = Annotated[str, Field(min_length=1, max_length=256)]
@@ -111,8 +113,7 @@ def _add_batches(routes: APIRouter, desk: LeadDesk, people: People, lead: Any) -
 
     @routes.get("/batches/{name}/answers.csv")
     def answers(one: Lead, name: _InPath) -> Response:
-        disposition = {"Content-Disposition": f'attachment; filename="{name}-answers.csv"'}
-        return Response(desk.as_csv(name), media_type="text/csv; charset=utf-8", headers=disposition)
+        return table_file(f"{name}-answers.csv", COLUMNS, desk.answer_rows(name))
 
 
 def _add_people(routes: APIRouter, people: People, lead: Any) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.votes import VOTE_KEY, annotator_key, in_full_sample, votes_prefix
+from hopchain_etl.annotation.workdays import Work
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import ConsensusRule, Decision
 from hopchain_etl.lake.lake import Lake
@@ -35,10 +37,18 @@ class OpenBatch:
     """A batch with the cached state of its questions. Thread-safe.
 
     All that a worker knows of a batch is here, so that dropping the object when the batch is settled forgets all of it.
-    ``continued``: the closed batches whose votes count here too, the oldest first.
+    ``continued``: the closed batches whose votes count here too, the oldest first. ``earlier``: who has answered each
+    question in an earlier round, and is not asked it again.
     """
 
-    def __init__(self, batch: Batch, continued: tuple[str, ...], questions: Mapping[str, Question]) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        continued: tuple[str, ...],
+        questions: Mapping[str, Question],
+        too_fast: float = 0,
+        earlier: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
         self.batch = batch
         self.rule = ConsensusRule.from_policy(batch.policy)
         self.continued = continued
@@ -48,6 +58,15 @@ class OpenBatch:
         self.query_ids: tuple[str, ...] = ()  # queries that can be shown (known and not withdrawn)
         self.decided = 0  # number of decided questions
         self._full_share = float(batch.policy.get("full_share", 0))
+        self.is_fresh = bool(earlier)
+        self._earlier: defaultdict[str, set[str]] = defaultdict(set)  # queries by annotator_key
+        for query, people in (earlier or {}).items():
+            for person in people:
+                self._earlier[annotator_key(person)].add(query)
+        self._too_fast = too_fast  # seconds
+        self._work: Work = Counter()
+        self._seen: dict[str, str] = {}  # when each annotator sent something last
+        self._worked: dict[str, tuple[QuestionVotes, QuestionStatus]] = {}  # what the sum contains of each question
         self._folders: dict[str, QuestionVotes] = {}
         self._statuses: dict[str, QuestionStatus] = {}
         self._waiting: set[str] = set()
@@ -76,35 +95,47 @@ class OpenBatch:
         """Return the questions that an annotator has answered."""
         return self._answered.get(annotator_key(annotator), set())
 
+    def has_answered(self, annotator: str, query: str) -> bool:
+        """Return whether an annotator has answered a question, here or in an earlier round."""
+        me = annotator_key(annotator)
+        return query in self._answered.get(me, ()) or query in self._earlier.get(me, ())
+
+    def _done(self, annotator: str) -> set[str]:
+        me = annotator_key(annotator)
+        return self._answered.get(me, set()) | self._earlier.get(me, set())
+
     def skipped(self, annotator: str) -> set[str]:
         """Return the questions that an annotator has skipped and could still be asked."""
         with self._lock:
-            me = annotator_key(annotator)
-            return self._waiting & self._skipped.get(me, set()) - self._answered.get(me, set())
+            return self._waiting & self._skipped_by(annotator) - self._done(annotator)
+
+    def _skipped_by(self, annotator: str) -> set[str]:
+        return self._skipped.get(annotator_key(annotator), set())
 
     def left(self, annotator: str) -> int:
         """Return how many questions an annotator could still be asked."""
         with self._lock:
-            me = annotator_key(annotator)
-            return len(self._waiting - self._answered.get(me, set()) - self._skipped.get(me, set()))
+            return len(self._waiting - self._done(annotator) - self._skipped_by(annotator))
 
     def candidates(self, annotator: str) -> Iterator[str]:
         """Yield the questions that ``annotator`` could be asked, in the annotator's own random order."""
         me = annotator_key(annotator)
-        answered, skipped = self._answered[me], self._skipped[me]
+        answered, earlier, skipped = self._answered[me], self._earlier.get(me, ()), self._skipped[me]
         for query in self._order(annotator):
-            if query in self._waiting and query not in answered and query not in skipped:
+            if query in self._waiting and not (query in answered or query in earlier or query in skipped):
                 yield query
 
     def waiting(self, people: Iterable[str]) -> Waiting:
         """Return why questions wait, if only these people may be asked."""
         with self._lock:
-            asked = [(self.answered(one), self._skipped.get(annotator_key(one), set())) for one in people]
+            known = set(people)
+            answered = {one: self._done(one) & self._waiting for one in known}
+            asked = Counter(chain.from_iterable(answered.values()))
+            skipped = Counter(query for one in known for query in self._skipped_by(one) - answered[one])
             short = only_skips = 0
             for query in self._waiting:
-                needed = len(self._statuses[query].free)
-                unasked = sum(query not in answered for answered, _ in asked)
-                willing = sum(query not in answered and query not in skipped for answered, skipped in asked)
+                needed, unasked = len(self._statuses[query].free), len(known) - asked[query]
+                willing = unasked - skipped[query]
                 short += willing < needed
                 only_skips += willing < needed <= unasked
             return Waiting(len(self._waiting), short, only_skips)
@@ -124,6 +155,7 @@ class OpenBatch:
         with self._lock:
             self._forget(query)
             self._folders[query], self._statuses[query] = folder, status
+            self._count_work(folder, status)
             if status.waits and query in self.questions:
                 self._waiting.add(query)
             self.decided += status.outcome.decision is not Decision.OPEN
@@ -132,6 +164,20 @@ class OpenBatch:
             for person in folder.skipped:
                 self._skipped[person].add(query)
         return status
+
+    def _count_work(self, folder: QuestionVotes, status: QuestionStatus) -> None:
+        """Replace what the sum of work contains of a question; it stays when the question is not shown any more."""
+        if before := self._worked.get(folder.query_id):
+            self._work.subtract(before[0].work(before[1].taken.values(), self._too_fast))
+        self._work.update(folder.work(status.taken.values(), self._too_fast))
+        self._worked[folder.query_id] = folder, status
+        for who, when in folder.seen():
+            self._seen[who] = max(when, self._seen.get(who, ""))
+
+    def work(self) -> tuple[Work, dict[str, str]]:
+        """Return what people did in this batch, and when each of them sent something last."""
+        with self._lock:
+            return +self._work, dict(self._seen)
 
     def show(self, query_ids: Iterable[str]) -> None:
         """Set which questions can be shown; the others count nowhere."""

@@ -15,7 +15,7 @@ from hopchain_etl.settings import Settings
 from hopchain_etl.web.assignment import check_names, known_people
 from hopchain_etl.web.batch_view import BatchView
 from hopchain_etl.web.errors import Conflict
-from hopchain_etl.web.lead import LeadDesk
+from hopchain_etl.web.lead import PATIENCE_SECONDS, LeadDesk
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class People:
 
         These are all whom the desk knows: by an answer, by the practice round or by the settings.
         """
-        self._index.refresh(older_than=2)
+        self._index.refresh_shortly(older_than=2, patience=PATIENCE_SECONDS)
         counts: Counter[str] = Counter()
         settled = settled_batches(self._lake)
         for one in settled.values():

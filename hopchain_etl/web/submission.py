@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from hopchain_etl.annotation.workdays import MOST_SECONDS
 from hopchain_etl.hops.consensus import parse_answer
 from hopchain_etl.web.errors import Invalid
 
@@ -29,12 +30,14 @@ class Submission:
     reject_reason: str | None
     comment: str | None
     seconds: float | None
+    active_seconds: float | None = None
 
 
 def normalise(submission: Submission) -> Submission:
     """Return the normalised submission; raise Invalid if it has neither a number nor a reject reason."""
     if (submission.answer is None) == (submission.reject_reason is None):
         raise Invalid("send either answer or reject_reason")
+    submission = replace(submission, active_seconds=bounded(submission.active_seconds, submission.seconds))
     if submission.reject_reason is not None:
         if submission.reject_reason not in REASONS:
             raise Invalid(f"reject_reason must be one of {', '.join(REASONS)}")
@@ -45,3 +48,10 @@ def normalise(submission: Submission) -> Submission:
     if parse_answer(text) is None:
         raise Invalid("answer: write a plain number such as 12, -3 or 0.5 (no units, no thousands separators)")
     return replace(submission, answer=text)
+
+
+def bounded(active_seconds: float | None, seconds: float | None = None) -> float | None:
+    """Return the active seconds that count: never more than a question was visible, nor MOST_SECONDS."""
+    if active_seconds is None:
+        return None
+    return min(active_seconds, MOST_SECONDS if seconds is None else seconds, MOST_SECONDS)

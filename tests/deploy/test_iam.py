@@ -87,5 +87,5 @@ def test_the_desk_writes_only_what_people_say() -> None:
     """Each folder that the desk's code names in a key that it writes, the lock of new batches, and no table."""
     (places,) = (one["Resource"] for one in POLICIES["annotation-desk"]["Statement"] if one["Sid"] == "WriteAnswers")
     folders = {place.split("/")[-2] for place in places}
-    answers = {"annotators", "batches", "gold", "practised", "reviews", "views", "votes"}
+    answers = {"annotators", "batches", "gold", "guidelines", "practised", "qualification", "reviews", "views", "votes"}
     assert folders == answers | {"locks", "migrated"}

@@ -266,8 +266,8 @@ def turn_sides(question: str, scene: Scene) -> str:
 
 
 def change_start_colour(question: str, scene: Scene) -> str:
-    start = f"(?:{'|'.join(OTHER_COLOUR)})(?= [a-z]+ in the picture)"
-    return re.sub(start, lambda m: OTHER_COLOUR[m[0]], question, count=1)
+    start = rf"^(?P<lead>[^.:\"]*? )(?P<colour>{'|'.join(OTHER_COLOUR)})(?= )"
+    return re.sub(start, lambda m: m["lead"] + OTHER_COLOUR[m["colour"]], question)
 
 
 def change_start_text(question: str, scene: Scene) -> str:
@@ -282,7 +282,7 @@ def change_start_text(question: str, scene: Scene) -> str:
 
 def change_constants(question: str, scene: Scene) -> str:
     """One more in both branches of every condition."""
-    branches = r"(?<= is )\d+(?=[;.])|(?<= be )\d+(?= if )|(?<= and )\d+(?= if not)"
+    branches = r"(?<= is )\d+(?=, otherwise)|(?<=, otherwise )\d+"
     return re.sub(branches, lambda m: str(int(m[0]) + 1), question)
 
 

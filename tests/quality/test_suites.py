@@ -177,6 +177,7 @@ CASES: dict[str, dict[str, list[Change]]] = {
         "blank_answer": [{"answer": " ", "reject_reason": None}],
         "blank_reject_reason": [{"answer": None, "reject_reason": ""}],
         "negative_seconds": [{"seconds": -0.1}],
+        "negative_active_seconds": [{"active_seconds": -0.1}],
         "bad_answered_at": [
             {"answered_at": text} for text in ("", "yesterday", "2026-11-22T19:12:00", "2026-11-22T19:12:00+02:00")
         ],

@@ -97,6 +97,7 @@ def running(home: Path, s3_server: ServerInfo, **more: str) -> Iterator[Airflow]
         "HOPCHAIN_ORCHESTRATE__FAILURE_WEBHOOK_CONNECTION": "pager",
         "HOPCHAIN_ORCHESTRATE__RETRY_DELAY_SECONDS": "0",
         "HOPCHAIN_ORCHESTRATE__MAX_MAPPED": "2",
+        "HOPCHAIN_DESK__QUALIFICATION_NEEDED": "0",
         "HOPCHAIN_DESK__FULL_SHARE": "0",  # which questions all must answer hangs on their ids
         "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
         "NO_PROXY": "127.0.0.1,localhost",

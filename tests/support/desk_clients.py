@@ -33,6 +33,7 @@ DESK: dict[str, Any] = {
     "viewers": ("user:vera", "user:ann"),  # ann annotates, so that this gives her nothing
     "full_share": 0,
     "gold_share": 0,
+    "qualification_needed": 0,
     "refresh_seconds": 0.01,
 }
 

@@ -29,6 +29,7 @@ from hopchain_etl.annotation.voiding import void
 from hopchain_etl.annotation.votes import Vote, vote_key
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.demo.s3_server import start, stop
+from hopchain_etl.engines.base import Identity
 from hopchain_etl.engines.factory import Engines
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.stores import open_store
@@ -54,7 +55,8 @@ ASK = AskSettings(combinations_per_image=2, queries_per_combination=1, max_token
 SCREEN = ScreenSettings(samples=2, blind_samples=1, blind_held_out=1)
 POLICIES = {"toy": Policy.UNREVIEWED, "vlm": Policy.UNANIMOUS}
 PARAMS = Params(validation_share=0.3, seed=1, rows_per_part=4, diversity=ANY_MIX)
-AUTHOR_REVISION = "10"  # of the program author that wrote the toy lake: its answers are in the journal
+# Of the program author that wrote the toy lake: its answers are in the journal.
+AUTHOR = Identity("program-author", "10", {"queries_per_image": 3, "min_instances": 3, "max_instances": 6, "seed": 0})
 NO_CLOCKS = {"started": 0.0, "seconds": 0.0, "model_seconds": 0.0, "requests": {}, "pid": 0}  # of stats.json
 # Votes: number of the question, seat, revision, who, what is said. "right" is what the program says.
 VOTES = (
@@ -84,7 +86,7 @@ def settings_for(name: str, bucket: str, endpoint: str) -> Settings:
 
 def toy_engines_of_then(calls: Path) -> Engines:
     """Return the toy engines with the program author's revision when the lake was written."""
-    return replace(toy_engines(calls), author=CountedAuthor(calls, AUTHOR_REVISION))
+    return replace(toy_engines(calls), author=CountedAuthor(calls, AUTHOR))
 
 
 def vlm_engines(server: ScriptedServer) -> Engines:

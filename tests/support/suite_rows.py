@@ -145,7 +145,8 @@ def judgement(n: int) -> Row:
 
 def answer(n: int) -> Row:
     given_answer = {"answer": "4", "reject_reason": None} if n % 2 else {"answer": None, "reject_reason": "unclear"}
-    spent = {"seconds": 2.5 if n % 2 else None, "answered_at": "2026-11-22T19:12:00.25+00:00"}
+    timing = {"seconds": 2.5 if n % 2 else None, "active_seconds": 2.0 if n % 2 else None}
+    spent = {**timing, "answered_at": "2026-11-22T19:12:00.25+00:00"}
     return {"query_id": sha(n), "seat": 1, "annotator": f"person {n}", **given_answer, **spent}
 
 

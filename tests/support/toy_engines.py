@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,17 +90,16 @@ class ToySegmenter:
 class CountedAuthor(ProgramAuthor):
     """The program author, journaled, so that its calls count as well.
 
-    ``revision``: of an earlier one, whose answers are in the journal.
+    ``earlier``: the identity of one whose answers are in the journal.
     """
 
-    def __init__(self, calls: Path, revision: str | None = None) -> None:
+    def __init__(self, calls: Path, earlier: Identity | None = None) -> None:
         super().__init__(GenerateSettings(queries_per_image=3))
-        self._calls, self._revision = calls, revision
+        self._calls, self._earlier = calls, earlier
 
     @property
     def identity(self) -> Identity:
-        plain = super().identity
-        return Identity(plain.model, self._revision or plain.revision, plain.recipe)
+        return self._earlier or replace(super().identity, cached=True)
 
     def write(self, jobs: Iterable[AuthorJob]) -> Iterator[Reply[AuthorJob]]:
         for job in jobs:

@@ -55,7 +55,7 @@ def test_only_old_settled_batches_that_nothing_open_continues_are_packed(monkeyp
     assert kept == {
         "votes/_": "there is no batch of this name",
         "votes/changed": "the batch is to be announced again",
-        "votes/continued": "batch open, which is not settled, continues it",
+        "votes/continued": "batch open, which is not settled, needs it",
         "votes/open": "the batch is not settled",
     }
     assert pack_old_votes(lake, 30) == {"old": 1}
@@ -71,7 +71,7 @@ def test_an_open_batch_that_cannot_be_read_may_continue_any(monkeypatch: pytest.
     monkeypatch.setattr(store, "now", lambda: now + 40 * DAY)
     packed, kept = old_votes(lake, 30)
     assert packed == {}
-    assert kept["votes/old"] == "batch broken cannot be read, and may continue it"
+    assert kept["votes/old"] == "batch broken cannot be read, and may need it"
 
 
 @pytest.mark.s3

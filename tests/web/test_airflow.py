@@ -27,6 +27,7 @@ def env_of(home: Path, bucket: S3Location, desk: dict[str, list[str]], **more: s
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PLUGINS),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
         "AIRFLOW__API_AUTH__JWT_SECRET": "x" * 64,
+        "HOPCHAIN_DESK__QUALIFICATION_NEEDED": "0",
         "HOPCHAIN_LAKE__URI": f"s3://{bucket.bucket}/lake",
         "HOPCHAIN_LAKE__ENDPOINT_URL": bucket.endpoint_url,
         "HOPCHAIN_LAKE__PATH_STYLE": "true",

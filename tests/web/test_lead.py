@@ -196,7 +196,7 @@ def test_a_lead_makes_assigns_and_closes_batches(bucket: S3Location) -> None:
 def test_a_lead_makes_no_batch_while_a_build_makes_one(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = office(bucket)
     desk.lead.post("/api/lead/batches/monday/close", {})
-    monkeypatch.setattr(lead, "_OTHERS_SECONDS", 0.1)
+    monkeypatch.setattr(lead, "OTHERS_SECONDS", 0.1)
     wanted = {"id": "tuesday", "source": "open_of", "batch": "monday"}
     with batches.exclusively(desk.lake):
         assert "try again" in desk.lead.post("/api/lead/batches", wanted, expect=409)["message"]

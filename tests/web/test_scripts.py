@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,3 +20,33 @@ def test_a_script_can_be_parsed(script: Path, tmp_path: Path) -> None:
     shutil.copy(script, module)
     done = subprocess.run([NODE, "--check", str(module)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+CLOCK = """
+import { ActiveClock } from %s;
+let now = 0;
+Object.defineProperty(globalThis, "performance", { value: { now: () => now } });
+globalThis.document = Object.assign(new EventTarget(), { hidden: false });
+const clock = new ActiveClock(60);
+const after = (seconds) => { now += 1000 * seconds; };
+const sign = () => document.dispatchEvent(new Event("pointermove"));
+const hide = (hidden) => { document.hidden = hidden; document.dispatchEvent(new Event("visibilitychange")); };
+const told = [];
+const tell = () => told.push(clock.seconds);
+after(1000); clock.start(0); after(10); sign(); after(20); tell();
+after(3600); tell(); sign(); tell(); after(5); tell();
+hide(true); after(500); sign(); tell(); hide(false); after(2.5); tell();
+clock.start(7); after(1); tell();
+clock.start(0); for (let minute = 0; minute < 2000; minute += 1) { after(60); sign(); } tell();
+console.log(JSON.stringify(told));
+"""
+
+
+def test_active_time_leaves_out_pauses_and_hidden_pages(tmp_path: Path) -> None:
+    """30 s; an hour without a sign adds the 60 s after the last one; a hidden page adds nothing; a day is the most."""
+    shutil.copy(next(script for script in SCRIPTS if script.name == "active.js"), tmp_path / "active.mjs")
+    main = tmp_path / "main.mjs"
+    main.write_text(CLOCK % json.dumps(str(tmp_path / "active.mjs")))
+    done = subprocess.run([NODE, str(main)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [30, 70, 70, 75, 75, 77.5, 8, 86_400]

@@ -15,8 +15,8 @@ from hopchain_etl.lake.object_store import ObjectInfo, StoreError
 from hopchain_etl.settings import DeskSettings
 from hopchain_etl.web.access import Person, person
 from hopchain_etl.web.app import create_app
-from hopchain_etl.web.batch_csv import safe_cell
 from hopchain_etl.web.errors import NotLoggedIn
+from hopchain_etl.web.table_files import safe_cell
 from support import drawn_lake
 from support.desk_clients import ORIGIN, Office, desk_of_its_own, office
 from support.s3 import S3Location
@@ -26,12 +26,15 @@ pytestmark = pytest.mark.s3
 FOR_ANNOTATORS = {"/", "/annotate", "/guidelines", "/assets/{name}", "/api/me", "/api/next", "/api/answers",
                   "/api/skips", "/api/skips/return",
                   "/api/undo", "/api/queries/{query_id}/image", "/api/practice", "/api/practice/{number}",
-                  "/api/practice/{number}/image", "/api/practised", "/errors", "/api/reviews",
+                  "/api/practice/{number}/image", "/api/practised", "/api/guidelines",
+                  "/api/guidelines/versions/{number}", "/api/guidelines/opened", "/errors", "/api/reviews",
                   "/api/reviews/next", "/api/reviews/{name}/{item}/image"}  # fmt: skip
 SCRIPT = "<script>alert(document.cookie)</script>"
-WRITES = ["answers", "skips", "skips/return", "undo", "practice/0", "practised", "reviews", "lead/batches",
+WRITES = ["answers", "skips", "skips/return", "undo", "practice/0", "practised", "reviews", "guidelines/publish",
+          "guidelines/preview", "guidelines/opened", "lead/batches",
           "lead/batches/monday/assigned", "lead/batches/monday/close", "lead/void", "lead/unvoid",
-          "lead/gold"]  # fmt: skip
+          "lead/gold", "lead/adjudications", "lead/adjudications/fresh",
+          "lead/qualification/lift", "lead/qualification/admit"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,12 @@
 // The desk: one photo, one question, one number, then the next.
 
 import {
-  batchName, byId, call, count, el, loginAdvice, navigation, say, ServerError, unbroken, watchComment,
+  batchName, byId, call, count, el, guidelinesChanged, loginAdvice, navigation, say, ServerError, unbroken, watchComment,
 } from "./common.js";
+import { ActiveClock } from "./active.js";
 import { Clock, Drafts } from "./drafts.js";
 import { Picture } from "./picture.js";
+import { beforeStart, notYet, pausedWords } from "./qualification.js";
 import { Steps } from "./steps.js";
 
 const NUMBER = /^-?\d{1,12}(\.\d{1,12})?$/; // the server's rule
@@ -15,6 +17,7 @@ const TOUCH = window.matchMedia("(hover: none) and (pointer: coarse)");
 const field = byId("answer");
 const picture = new Picture(byId("stage"), byId("photo"), byId("level"));
 const clock = new Clock();
+let active; // an ActiveClock, once it is known after how long a person is idle
 const steps = new Steps(byId("steps"), takeResult);
 let me;
 let drafts;
@@ -105,7 +108,7 @@ function attend() {
   (TOUCH.matches ? byId("question") : field).focus({ preventScroll: true });
 }
 
-/** Show a question with its photo; `draft` has the typed answer and the seconds already spent. */
+/** Show a question with its photo; `draft` has the typed answer, and the seconds already spent in all and active. */
 function show(question, source, width, height, draft) {
   clearTimeout(waiting);
   byId("notice").hidden = true;
@@ -118,6 +121,7 @@ function show(question, source, width, height, draft) {
   byId("loading").hidden = false;
   byId("photo").hidden = true;
   clock.start(draft.seconds);
+  active?.start(draft.active ?? 0);
   window.scrollTo(0, 0);
   byId("question").closest(".panel").scrollTop = 0;
   attend();
@@ -169,11 +173,13 @@ function showUndo() {
 async function next() {
   const told = await insist(() => call("api/next"));
   showProgress(told.progress);
-  await take(told.task, told.why);
+  guidelinesChanged(told.guidelines);
+  if (told.why === "practise") askPractice(told.qualification);
+  else await take(told.task, told.why, told.pause);
   if (told.prefetch) new Image().src = told.prefetch;
 }
 
-async function take(given, why) {
+async function take(given, why, pause) {
   task = given;
   showUndo();
   if (task) {
@@ -188,13 +194,14 @@ async function take(given, why) {
       : "There is nothing left for you in the open batches. Thank you!"],
     waiting: ["Please wait", "Other annotators are working on the last questions. This page checks again automatically."],
   };
-  const [title, text] = texts[why] ?? texts.waiting;
+  const [title, text] = why === "paused" ? pausedWords(pause) : texts[why] ?? texts.waiting;
   const undo = drafts.last(me.undo_seconds)
     && el("button", { type: "button", on: { click: () => afterwards(undoLast) } }, "Undo the last ", el("kbd", {}, "U"));
   // The first button gets the focus: a harmless one, in case Enter is pressed twice.
   notice(title, text, el("p", { class: "actions" },
     el("button", { type: "button", on: { click: () => once(next) } }, "Check again"), undo || "",
     skipped ? el("button", { type: "button", on: { click: bringBack } }, skipsBack(skipped)) : "",
+    why === "paused" ? el("a", { class: "button", href: "guidelines" }, "Read the guidelines") : "",
     el("button", { type: "button", class: "link", on: { click: () => once(startPractice) } }, "Practice round")));
   clearTimeout(waiting);
   waiting = setTimeout(() => once(next), WAIT);
@@ -236,6 +243,11 @@ function takeResult(value) {
   field.focus();
 }
 
+/** The time spent on the question, as it is sent; a server of an earlier version takes no active time. */
+const spent = () => ({ seconds: clock.seconds, ...(active && { active_seconds: Math.min(active.seconds, clock.seconds) }) });
+
+const draftOf = (answer) => ({ answer, seconds: clock.seconds, active: active?.seconds });
+
 function written() {
   return field.value.trim().replace("−", "-").replace(/^\+/, "");
 }
@@ -251,7 +263,7 @@ function send() {
   problem("");
   if (practice) return once(() => checkPractice(answer));
   return once(async () => {
-    const entry = { answer_id: crypto.randomUUID(), query_id: task.query_id, answer, seconds: clock.seconds };
+    const entry = { answer_id: crypto.randomUUID(), query_id: task.query_id, answer, ...spent() };
     if (await deliver(entry, answer)) await next();
   });
 }
@@ -271,7 +283,8 @@ async function unlessRemoved(request) {
 function skip() {
   return once(async () => {
     const query = task.query_id;
-    const told = await unlessRemoved(() => call("api/skips", { query_id: query }));
+    const { active_seconds } = spent();
+    const told = await unlessRemoved(() => call("api/skips", { query_id: query, active_seconds }));
     if (!told) return;
     drafts.done({ query_id: query, what: "skipped", answer: written(), at: Date.now() });
     showProgress(told.progress);
@@ -301,7 +314,7 @@ async function undoLast() {
     say("There is nothing to undo.");
     return;
   }
-  if (task) drafts.keep(task.query_id, { answer: written(), seconds: clock.seconds });
+  if (task) drafts.keep(task.query_id, draftOf(written()));
   drafts.forgetLast();
   const told = await unlessRemoved(() => call("api/undo", { query_id: step.query_id, ...(step.answer_id ? { answer_id: step.answer_id } : { skipped: true }) }));
   if (!told) return;
@@ -349,7 +362,7 @@ function sendReject() {
   const label = me.reasons.find((one) => one.code === reason).label;
   once(async () => {
     const entry = { answer_id: crypto.randomUUID(), query_id: task.query_id, reject_reason: reason,
-      ...(comment && { comment }), seconds: clock.seconds };
+      ...(comment && { comment }), ...spent() };
     if (await deliver(entry, `rejected, ${label}`)) await next();
   });
 }
@@ -391,7 +404,7 @@ async function checkPractice(answer) {
   const told = await insist(() => call(`api/practice/${practice.tasks[practice.at].number}`, { answer }));
   practice.answered = true;
   const last = practice.at + 1 === practice.tasks.length;
-  byId("send").firstChild.textContent = last ? "Start the real questions " : "Next ";
+  byId("send").firstChild.textContent = !last ? "Next " : told.qualification ? "See the result " : "Start the real questions ";
   byId("feedback").replaceChildren(el("div", { class: "feedback", data: { right: told.right ? "yes" : "no" } },
     el("strong", {}, told.right ? "Correct." : `Not correct: the answer is ${told.answer}.`),
     ...told.explanation.split("\n").map((line) => el("p", {}, line))));
@@ -399,9 +412,13 @@ async function checkPractice(answer) {
 }
 
 async function endPractice() {
-  await insist(() => call("api/practised", {}));
+  const told = await insist(() => call("api/practised", {}));
   me.practised = true;
   leavePractice();
+  if (told.qualification) {
+    askPractice(told.qualification);
+    return;
+  }
   mention("Practice finished. From now on your answers count.", "good");
   await next();
 }
@@ -415,13 +432,24 @@ function leavePractice() {
 }
 
 function offerPractice() {
+  practiceNotice("Before you start", beforeStart(me.qualification), "Start the practice round");
+}
+
+/** Say what is missing before the first question. */
+function askPractice(state) {
+  task = null;
+  clearTimeout(waiting);
+  byId("progress").hidden = true; // there is none yet
+  const [title, text] = notYet(state);
+  practiceNotice(title, text, state.over ? null : "Practise");
+  if (state.over) waiting = setTimeout(() => once(next), WAIT); // a lead may admit them
+}
+
+function practiceNotice(title, text, button) {
   round = call("api/practice").catch(() => null); // requested again when needed
-  notice("Before you start",
-    "You will see photos with one question each, and answer with one number. Others answer the same question without "
-    + "seeing yours. A short practice round shows how it works; it does not count.",
-    el("p", { class: "actions" },
-      el("button", { type: "button", class: "primary", on: { click: () => once(startPractice) } }, "Start the practice round"),
-      el("a", { class: "button", href: "guidelines" }, "Read the guidelines")));
+  notice(title, text, el("p", { class: "actions" },
+    button && el("button", { type: "button", class: "primary", on: { click: () => once(startPractice) } }, button),
+    el("a", { class: "button", href: "guidelines" }, "Read the guidelines")));
 }
 
 // --- keys and buttons ---
@@ -475,7 +503,7 @@ function listen() {
   byId("form").addEventListener("submit", (event) => { event.preventDefault(); send(); });
   field.addEventListener("input", () => {
     problem("");
-    if (task) drafts.keep(task.query_id, { answer: field.value, seconds: clock.seconds });
+    if (task) drafts.keep(task.query_id, draftOf(field.value));
   });
   const clicks = {
     skip, reject: openReject, undo: () => afterwards(undoLast), help: () => byId("help-box").showModal(),
@@ -498,7 +526,7 @@ function listen() {
   byId("reject-box").addEventListener("close", attend);
   byId("letters").addEventListener("change", (event) => { drafts.letters = event.target.checked; });
   window.addEventListener("pagehide", () => {
-    if (task) drafts.keep(task.query_id, { answer: field.value, seconds: clock.seconds });
+    if (task) drafts.keep(task.query_id, draftOf(field.value));
   });
 }
 
@@ -510,6 +538,7 @@ async function start() {
     return;
   }
   drafts = new Drafts(me.name);
+  if (me.idle_seconds) active = new ActiveClock(me.idle_seconds);
   drafts.onchange = onOtherTab;
   byId("letters").checked = drafts.letters;
   listen();

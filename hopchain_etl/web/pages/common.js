@@ -87,12 +87,29 @@ export function navigation(me, here) {
     ["errors", "Errors", me.annotator && me.reviews],
     ["guidelines", "Guidelines", true],
     ["lead", "Lead", me.lead],
+    ["reports", "Reports", me.lead],
     ["browser", "Dataset", me.browser],
   ];
   byId("pages").replaceChildren(...pages.filter(([, , may]) => may).map(([name, label]) =>
     el("a", { href: name, "aria-current": name === here && "page" }, label)));
   byId("who").textContent = me.name;
+  guidelinesChanged(me.guidelines);
 }
+
+/** Tell that the guidelines have changed, in the navigation and where the page has room for it; null: they have not. */
+export function guidelinesChanged(change) {
+  const link = byId("pages").querySelector("a[href=guidelines]");
+  link?.replaceChildren("Guidelines", ...(change ? [" ", el("span", { class: "badge", data: { kind: "warn" } }, "changed")] : []));
+  const strip = byId("guidelines-changed");
+  if (!strip) return;
+  strip.hidden = !change;
+  if (change) {
+    strip.replaceChildren(`Guidelines changed on ${day(change.at)}: ${change.note} `, el("a", { href: "guidelines" }, "See what changed"));
+  }
+}
+
+/** A day for people, from a time in ISO 8601. */
+export const day = (at) => new Date(at).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });
 
 /** How to log in again: inside Airflow's iframe a link cannot leave the iframe. */
 export function loginAdvice() {

@@ -16,7 +16,7 @@ export class Drafts {
     return this.memory;
   }
 
-  /** The draft of a query: `{answer, seconds}`. */
+  /** The draft of a query: `{answer, seconds, active}`; `active` is undefined in drafts of earlier versions. */
   of(query) {
     return this.held.drafts[query] ?? { answer: "", seconds: 0 };
   }

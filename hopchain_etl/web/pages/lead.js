@@ -1,5 +1,6 @@
 // The lead's page: batches, agreement of annotators, disagreements.
 
+import { Labels } from "./adjudicate.js";
 import { batchName, byId, call, confirmIn, count, decimal, el, hopWords, navigation, percent, say, trying } from "./common.js";
 
 const PAGE = 10; // disagreements at a time
@@ -9,6 +10,7 @@ let batches = [];
 let chosen = null; // a batch's id
 let people = []; // names of the annotators who may be asked
 let shown = 0; // disagreements on the page
+let labels; // of these
 
 // --- small parts ---
 
@@ -73,6 +75,7 @@ const peopleHint = (seats) => `Mark at least ${seats ?? "as many as a question h
 async function loadBatches() {
   const told = await call("api/lead/batches");
   batches = told.batches;
+  chosen ??= (batches.find((one) => one.state === "open") ?? batches.find((one) => one.state !== "broken"))?.id ?? null;
   const kinds = { open: "warn", decided: "good", closed: "", broken: "bad" };
   byId("batches").replaceChildren(batches.length ? table("Batches, the newest first",
     [["Batch"], ["State"], ["Decided"], ["Kept", "number"], ["Dropped", "number"], ["Open", "number"], ["Answers", "number"],
@@ -177,6 +180,7 @@ async function showDetail(one) {
 // --- disagreements ---
 
 async function moreDisagreements() {
+  await labels.load(chosen);
   const told = await call(`api/lead/batches/${encodeURIComponent(chosen)}/disagreements?offset=${shown}&limit=${PAGE}`);
   shown += told.items.length;
   byId("disagreements").append(...told.items.map(disagreement));
@@ -208,7 +212,8 @@ function disagreement(one) {
       el("details", {}, el("summary", {}, `Hops of the program: ${one.expr ?? ""}`),
         el("ol", { class: "hops" }, one.hops.map((hop) => el("li", {}, el("div", { class: "look" },
           el("span", { class: "hop" }, String(hop.number)),
-          hopWords(hop))))))));
+          hopWords(hop)))))),
+      labels.element(one)));
 }
 
 /** Compare an answer with the majority; without a majority only rejects are marked. */
@@ -343,6 +348,7 @@ function addGold(source, heading, hint) {
 async function start() {
   const me = await call("api/me");
   navigation(me, "lead");
+  labels = new Labels(ask, () => choose(chosen));
   const clicks = {
     refresh: () => trying(refresh), new: newBatch, assign, close: () => closeBatch(chosen), more: () => trying(moreDisagreements),
     "ask-cancel": () => byId("ask-box").close(),
@@ -352,8 +358,7 @@ async function start() {
   for (const [id, act] of Object.entries(clicks)) byId(id).addEventListener("click", act);
   setInterval(() => { if (!document.hidden && !document.querySelector("dialog[open]")) trying(refresh); }, FRESH);
   await refresh();
-  const first = batches.find((one) => one.state === "open") ?? batches.find((one) => one.state !== "broken");
-  if (first) await choose(first.id);
+  if (chosen) await moreDisagreements();
 }
 
 trying(start);

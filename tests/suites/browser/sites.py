@@ -99,8 +99,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Site]:
-    """Yield a site below ``folder``; everything is stopped at the end."""
+def running(folder: Path, **more: str) -> Iterator[Site]:
+    """Yield a site below ``folder``, with ``more`` in the environment of Airflow; everything is stopped at the end."""
     server = s3_server.start(folder / "s3")
     try:
         keys = server.credentials["admin"]
@@ -113,7 +113,7 @@ def running(folder: Path) -> Iterator[Site]:
             open_store(S3Settings(uri="s3://site-registry/dvc", **place)).ensure_bucket()
         subprocess.run(["git", "init", "--quiet", "--bare", str(folder / "registry.git")], check=True)
         prints, queries = _fill(lake)
-        environment = _environment(folder, server, prints)
+        environment = _environment(folder, server, prints) | more
         with pytest.MonkeyPatch.context() as patch:
             for name in [name for name in os.environ if name.startswith(("AWS_", "HOPCHAIN_", "AIRFLOW_"))]:
                 patch.delenv(name)
@@ -187,6 +187,7 @@ def _environment(folder: Path, server: ServerInfo, prints: drawn_lake.Lineages) 
         "HOPCHAIN_DESK__ANNOTATORS": json.dumps([f"user:{name}" for name in ANNOTATORS]),
         "HOPCHAIN_DESK__LEADS": json.dumps(["user:lead"]),
         "HOPCHAIN_DESK__FULL_SHARE": "0",  # else a decided question might be asked on
+        "HOPCHAIN_DESK__QUALIFICATION_NEEDED": "0",  # practice is answered anyhow
         "HOPCHAIN_DIVERSITY__NEAR": "1",  # drawn questions are all alike
         "HOPCHAIN_DIVERSITY__TEMPLATE": "1",
         "HOPCHAIN_DIVERSITY__ANSWER": "1",

@@ -267,6 +267,7 @@ def _environment(
         "INGEST__NEAR_DISTANCE": "0",
         "GENERATE__QUERIES_PER_IMAGE": "2",
         "DESK__FULL_SHARE": "0",
+        "DESK__QUALIFICATION_NEEDED": "0",
         "DESK__ANNOTATORS": '["user:ann"]',
         "DESK__LEADS": '["user:lead"]',
         "ORCHESTRATE__SCHEDULE": "0 0 1 1 *",  # a backfill needs one; none comes due meanwhile

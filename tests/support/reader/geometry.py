@@ -5,7 +5,7 @@ from __future__ import annotations
 Box = tuple[float, float, float, float]
 
 # Two things share a row (column) if a fair part of the smaller lies beside the other; a mere touch is arguable.
-TOUCH, FAIR = 0.05, 0.35
+TOUCH, FAIR = 0.05, 0.6
 QUARTER = 0.25  # of the shorter one's length: things in a row may overlap by so much
 
 

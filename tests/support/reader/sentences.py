@@ -60,8 +60,8 @@ def answer(question: str, instances: list[ReadInstance], width: int, height: int
     seen = [t for t in instances if t.certain and gap(t.box, (0, 0, width, height)) == 0]
     walk = Walk(seen, quotes)
     for sentence in re.split(r"[.?!](?:\s+|$)", text):
-        if sentence:
-            read_sentence(walk, sentence)
+        for part in sentence.split(": ") if sentence else ():  # what is found: what is read there
+            read_sentence(walk, part)
     if walk.result is None:
         raise CannotReadError("nothing is asked in the end")
     return walk.result

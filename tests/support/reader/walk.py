@@ -107,7 +107,10 @@ class Walk:
         return foremost(found, lambda t: (t.box[3] - t.box[1]) ** (-1 if big else 1), m[0])
 
     def beside(self, m: re.Match[str]) -> ReadInstance:
-        """The next one on that side that shares rows with it, seen with ``side`` turned to the left."""
+        """The next one on that side that shares rows with it, seen with ``side`` turned to the left.
+
+        Unclear where it hangs over by much, where anything stands in between, or where another of its kind is nearer.
+        """
         side = SIDE_OF[m["side"].lower()]
         it = side_view(self.here().box, side)
         clear: list[ReadInstance] = []
@@ -124,7 +127,20 @@ class Walk:
         found = foremost(clear, away, m[0])
         if any(away(t) <= away(found) for t in arguable):
             raise UnclearError(f"{m[0]!r} may be {label(found)} or another")
+        for thing in self.things:
+            if thing not in (found, self.here()) and self.jumped(thing, found, side):
+                raise UnclearError(f"{label(thing)} stands between it and {m[0]!r}")
         return found
+
+    def jumped(self, thing: ReadInstance, found: ReadInstance, side: str) -> bool:
+        """Whether a thing stands between the one at hand and the one found on that side of it."""
+        here = self.here()
+        if any(holds(a.box, b.box) for one in (here, found) for a, b in ((one, thing), (thing, one))):
+            return False  # a part of it, or what it is on
+        it, to, box = (side_view(t.box, side) for t in (here, found, thing))
+        between_them = to[0] + to[2] < box[0] + box[2] < it[0] + it[2]
+        in_the_way = min(shared_rows(box, it), shared_rows(box, to)) > FAIR
+        return between_them and in_the_way and box[2] - box[0] > 0.1 * (to[2] - to[0])
 
     def nearest(self, m: re.Match[str]) -> ReadInstance:
         """The nearest one, whether a person goes by edges or by middles; unclear where the two disagree."""
@@ -218,7 +234,7 @@ class Walk:
         if m := re.fullmatch(rf"{IT} (?:is|looks) (?P<not>not )?(?:mainly|mostly) {COLOUR}", condition, re.I):
             return is_coloured(self.here(), m["colour"]) != bool(m["not"])
         number = rf"(?:this number|that number|it|its value) is (?P<than>[a-z]+) than (?P<const>{CONST})"
-        printed = rf"the value printed (?:at|in) it is (?P<than>[a-z]+) than (?P<const>{CONST})"
+        printed = rf"(?:the value printed (?:at|in) it|its printed value) is (?P<than>[a-z]+) than (?P<const>{CONST})"
         letters = rf"(?:this word|that word|it) has (?P<than>[a-z]+) than (?P<const>{CONST}) letters"
         if m := re.fullmatch(
             rf"the word beside it has (?P<than>[a-z]+) than (?P<const>{CONST}) letters", condition, re.I
@@ -253,7 +269,7 @@ class Walk:
         if re.fullmatch(r"(?:this|that|the) number|(?:its|the) value(?: of (?:this|that) number)?|it", phrase, re.I):
             self.spoken_of("number")
             return self.value()
-        if re.fullmatch(r"the value (?:that is )?printed (?:at|in) it", phrase, re.I):
+        if re.fullmatch(r"the value (?:that is )?printed (?:at|in) it|its printed value", phrase, re.I):
             return self.value()
         if re.fullmatch(
             r"(?:the number of|count the) letters of the word beside it|how many letters the word beside it has",

@@ -37,9 +37,9 @@ NOUN = r"(?P<noun>lines? of text|[a-z]+(?: [a-z]+)??)"
 SIDE = f"(?P<side>{either(SIDE_OF)})"
 COLOUR = f"(?P<colour>{either(COLOURS)})"
 THING = f"(?:{COLOUR} )?{NOUN}"
-HELD = r"(?P<held>in it or a part of it|on it)"
+HELD = r"(?P<held>in (?:it|this [a-z ]+) or a part of it|on (?:it|this [a-z ]+))"
 IN_PICTURE = r"(?: in the (?:whole |entire )?(?:picture|image|photo|scene))"
-IT = r"(?:it|this one|that one|(?:this|that) [a-z]+)"
+IT = r"(?:it|this one|that one|(?:this|that) [a-z]+(?: [a-z]+){0,2})"
 
 # Patterns for whole sentences.
 LINK = r"(?:(?:and then|then|next|now|after that|from there|from here|finally|first|also|and),? )*"

@@ -1,0 +1,168 @@
+"""The routes of the guidelines: reading them with what has changed, and editing them as a lead."""
+
+# No `from __future__ import annotations`: FastAPI could not resolve dependencies that are local to a function.
+
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from hopchain_etl.annotation import guidelines
+from hopchain_etl.annotation.guidelines import Edition
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.web.access import Person
+from hopchain_etl.web.errors import Conflict, Invalid, NotFound
+from hopchain_etl.web.guideline_pictures import PICTURES
+from hopchain_etl.web.markdown import PICTURE, to_html
+
+JSON = dict[str, Any]
+
+_Number = Annotated[int, Field(ge=0, lt=10**9)]
+_Text = Annotated[str, Field(max_length=20_000)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class OpenedBody(_Body):
+    number: _Number
+
+
+class PreviewBody(_Body):
+    markdown: _Text
+    since: _Number
+
+
+class PublishBody(_Body):
+    markdown: _Text
+    note: Annotated[str, Field(max_length=200)]
+    based_on: _Number
+
+
+class Guidelines:
+    """The guidelines of a lake in one API worker, which hears of new versions every ``refresh_seconds``."""
+
+    def __init__(self, lake: Lake, refresh_seconds: float) -> None:
+        self.lake = lake
+        self._refresh_seconds = refresh_seconds
+        self._newest: tuple[float, Edition] | None = None  # when it was read (time.monotonic()), and what
+        self._opened: dict[str, int] = {}  # by person; it only grows
+
+    def notice(self, person: str) -> JSON | None:
+        """Return what tells a person that the guidelines have changed; None once they have opened them."""
+        now = time.monotonic()
+        if self._newest is None or now >= self._newest[0] + self._refresh_seconds:
+            self._newest = now, guidelines.newest(self.lake)
+        last = self._newest[1]
+        if self._opened.get(person, 0) < last.number:
+            self._opened[person] = guidelines.opened(self.lake, person)
+        return _about(last) if self._opened.get(person, 0) < last.number else None
+
+    def show(self, one: Person, number: int | None, since: int | None) -> JSON:
+        """Return a version (None: the newest) as HTML, with its differences from version ``since``.
+
+        Without ``since`` the newest is compared with the last one that the person has opened.
+        """
+        last = guidelines.newest(self.lake)
+        shown = last if number is None else self._load(number)
+        if since is None and number is None and one.annotates:
+            since = guidelines.opened(self.lake, one.name)
+        before = self._load(since) if since is not None and since != shown.number else None
+        versions = [_about(each) | ({"by": each.by} if one.leads else {}) for each in guidelines.editions(self.lake)]
+        return {
+            **_about(shown),
+            "newest": last.number,
+            **_text(shown.markdown, before.markdown if before else None),
+            "since": before.number if before else None,
+            "versions": versions[::-1],
+        }
+
+    def source(self, number: int | None) -> JSON:
+        """Return the Markdown of a version (None: the newest), and the pictures that it may use."""
+        shown = guidelines.newest(self.lake) if number is None else self._load(number)
+        return {**_about(shown), "markdown": shown.markdown, "pictures": [f"{PICTURE}{name}" for name in PICTURES]}
+
+    def preview(self, markdown: str, since: int) -> JSON:
+        """Return a text as HTML, with its differences from a version; stores nothing."""
+        return _text(markdown, self._load(since).markdown)
+
+    def publish(self, markdown: str, by: str, note: str, based_on: int) -> JSON:
+        """Store a new version; raise Conflict if somebody else has published one meanwhile."""
+        if not markdown.strip():
+            raise Invalid("markdown: the guidelines are empty")
+        if not note.strip():
+            raise Invalid("note: say in a few words what has changed, so that annotators know")
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        note = " ".join(note.split())
+        try:
+            made = guidelines.publish(self.lake, markdown, by=by, at=at, note=note, based_on=based_on)
+        except guidelines.ChangedMeanwhileError as error:
+            raise Conflict(
+                f"somebody else has published a version meanwhile: {error}. Nothing was overwritten, and your text is "
+                "kept here. Look at the differences, take over what you want to keep, and publish again"
+            ) from error
+        self._newest = None
+        return _about(made)
+
+    def open(self, person: str, number: int) -> None:
+        """Store that a person has opened a version."""
+        guidelines.mark_opened(self.lake, person, self._load(number).number)
+
+    def _load(self, number: int) -> Edition:
+        found = guidelines.load(self.lake, number)
+        if found is None:
+            raise NotFound(f"there is no version {number} of the guidelines")
+        return found
+
+
+def router(desk: Guidelines, annotator: Any, lead: Any, anybody: Any) -> APIRouter:
+    """Return the routes below ``/api/guidelines``; everybody may read, annotators are remembered, leads write."""
+    routes = APIRouter()
+    Annotator = Annotated[Person, Depends(annotator)]  # noqa: N806 - types
+    Anybody = Annotated[Person, Depends(anybody)]  # noqa: N806
+    Lead = Annotated[Person, Depends(lead)]  # noqa: N806
+    Since = Annotated[int | None, Query(ge=0, lt=10**9)]  # noqa: N806
+
+    @routes.get("")
+    def newest(one: Anybody, since: Since = None) -> JSON:
+        return desk.show(one, None, since)
+
+    @routes.get("/versions/{number}")
+    def version(one: Anybody, number: Annotated[int, Path(ge=0, lt=10**9)], since: Since = None) -> JSON:
+        return desk.show(one, number, since)
+
+    @routes.post("/opened")
+    def opened(one: Annotator, body: OpenedBody) -> JSON:
+        desk.open(one.name, body.number)
+        return {"opened": body.number}
+
+    @routes.get("/source")
+    def source(one: Lead, version: Since = None) -> JSON:
+        return desk.source(version)
+
+    @routes.post("/preview")
+    def preview(one: Lead, body: PreviewBody) -> JSON:
+        return desk.preview(body.markdown, body.since)
+
+    @routes.post("/publish")
+    def publish(one: Lead, body: PublishBody) -> JSON:
+        return desk.publish(body.markdown, one.name, body.note, body.based_on)
+
+    return routes
+
+
+def _about(edition: Edition) -> JSON:
+    return {"number": edition.number, "at": edition.at or None, "note": edition.note}
+
+
+def _text(markdown: str, before: str | None) -> JSON:
+    """Return a text as HTML; what differs from ``before`` is marked in it and listed."""
+    if before is None:
+        return {"html": to_html(markdown), "differences": []}
+    changed = guidelines.changed_lines(before, markdown)
+    found = [asdict(one) for one in guidelines.differences(before, markdown)]
+    return {"html": to_html(markdown, changed), "differences": found}

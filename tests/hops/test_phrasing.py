@@ -1,0 +1,153 @@
+"""What people would call directly above, below, left or right: in line, and nothing of any kind in between."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from hopchain_etl.hops.instance import Instance
+from hopchain_etl.hops.query import SIDES, Relation
+from hopchain_etl.hops.scene import Scene
+from hopchain_etl.hops.steps import Step, StepFinder
+from support.hop_scenes import HEIGHT, WIDTH, scene, thing
+
+OPPOSITE = {
+    Relation.LEFT_OF: Relation.RIGHT_OF,
+    Relation.RIGHT_OF: Relation.LEFT_OF,
+    Relation.ABOVE: Relation.BELOW,
+    Relation.BELOW: Relation.ABOVE,
+}
+PLACES = st.lists(
+    st.tuples(
+        st.sampled_from(["car", "dog", "tree"]),
+        st.integers(0, 9),
+        st.integers(0, 7),
+        st.integers(-30, 30),
+        st.integers(40, 90),
+    ),
+    min_size=3,
+    max_size=9,
+    unique_by=lambda one: one[1:3],
+)
+
+
+def laid_out(places: list[tuple[str, int, int, int, int]]) -> Scene:
+    """Things in a loose grid of 100 px, each pushed aside a little."""
+    made = [
+        thing(f"{kind}{n}", kind, 100 * column + push, 100 * row - push, size, size)
+        for n, (kind, column, row, push, size) in enumerate(places)
+    ]
+    return scene(*made)
+
+
+def sideways(found: Scene) -> list[tuple[Instance, Step]]:
+    """Return every step to what is directly on a side of a thing, with that thing."""
+    finder = StepFinder(found)
+    return [(one, step) for one in found.instances for step in finder.exits(one) if step.rel in SIDES]
+
+
+def turned(one: Instance, rel: Relation) -> tuple[float, float, float, float]:
+    """Return a box so that ``rel`` is to the right: start, top, end, bottom."""
+    x1, y1, x2, y2 = one.box
+    return {
+        Relation.RIGHT_OF: (x1, y1, x2, y2),
+        Relation.LEFT_OF: (-x2, y1, -x1, y2),
+        Relation.BELOW: (y1, x1, y2, x2),
+        Relation.ABOVE: (-y2, x1, -y1, x2),
+    }[rel]
+
+
+@given(PLACES)
+def test_what_is_directly_beside_is_in_line_and_the_next_thing_there(
+    places: list[tuple[str, int, int, int, int]],
+) -> None:
+    found = laid_out(places)
+    for anchor, step in sideways(found):
+        here, there = turned(anchor, step.rel), turned(step.target, step.rel)
+        shared = min(here[3], there[3]) - max(here[1], there[1])
+        assert shared >= 0.75 * min(here[3] - here[1], there[3] - there[1])
+        assert there[0] >= here[2] - 0.25 * min(here[2] - here[0], there[2] - there[0])
+        for other in found.instances:
+            start, top, end, bottom = turned(other, step.rel)
+            on_the_way = here[2] <= start and end <= there[0]
+            covers_both = top <= min(here[1], there[1]) and bottom >= max(here[3], there[3])
+            assert not (on_the_way and covers_both), f"{other.id} is jumped over"
+
+
+@given(PLACES)
+def test_the_mirrored_picture_has_the_mirrored_steps(places: list[tuple[str, int, int, int, int]]) -> None:
+    found = laid_out(places)
+    mirrored = Scene(
+        tuple(
+            replace(one, box=(WIDTH - one.box[2], HEIGHT - one.box[3], WIDTH - one.box[0], HEIGHT - one.box[1]))
+            for one in found.instances
+        ),
+        WIDTH,
+        HEIGHT,
+    )
+    steps = {(anchor.id, step.rel, step.target.id) for anchor, step in sideways(found)}
+    assert steps == {(anchor.id, OPPOSITE[step.rel], step.target.id) for anchor, step in sideways(mirrored)}
+
+
+@given(PLACES, st.sampled_from([True, False]))
+def test_whatever_stands_in_between_ends_it(places: list[tuple[str, int, int, int, int]], certain: bool) -> None:
+    found = laid_out(places)
+    steps = sideways(found)
+    assume(steps)
+    anchor, step = steps[0]
+    (ax, ay), (bx, by) = anchor.centre, step.target.centre
+    post = thing("post", "post", (ax + bx) / 2 - 15, (ay + by) / 2 - 15, 30, 30, certain=certain)
+    assume(all(post.box[k] >= one.box[k + 2] or one.box[k] >= post.box[k + 2]
+               for one in (anchor, step.target) for k in [0 if abs(ax - bx) > abs(ay - by) else 1]))  # fmt: skip
+    changed = sideways(Scene((*found.instances, post), WIDTH, HEIGHT))
+    assert (anchor.id, step.rel, step.target.id) not in {(one.id, now.rel, now.target.id) for one, now in changed}
+
+
+@pytest.mark.parametrize(
+    ("push", "said"), [(0, True), (20, True), (30, False), (60, False)], ids=["even", "nearly", "uneven", "slight"]
+)
+def test_what_hangs_over_by_more_than_a_quarter_is_not_directly_below(push: int, said: bool) -> None:
+    found = scene(
+        thing("lamp", "lamp", 300, 100, 100, 100),
+        thing("cat", "cat", 300 + push, 300, 100, 100),
+        thing("other", "cat", 800, 600, 100, 100),
+    )
+    steps = [step for anchor, step in sideways(found) if anchor.id == "lamp" and step.rel is Relation.BELOW]
+    assert [step.target.id for step in steps] == (["cat"] if said else [])
+
+
+@pytest.mark.parametrize(("push", "said"), [(0, True), (12, False), (30, True), (110, True), (150, False)])
+def test_what_hangs_from_a_corner_is_not_directly_below(push: int, said: bool) -> None:
+    found = scene(
+        thing("board", "board", 300, 100, 200, 100),
+        thing("cat", "cat", 300 + push, 300, 50, 50),
+        thing("other", "cat", 800, 600, 50, 50),
+    )
+    steps = [step for anchor, step in sideways(found) if anchor.id == "board" and step.rel is Relation.BELOW]
+    assert [step.target.id for step in steps] == (["cat"] if said else [])
+
+
+def test_things_of_any_height_that_stand_on_one_line_are_next_to_each_other() -> None:
+    found = scene(*(thing(f"bar{n}", "bar", 100 + 100 * n, 600 - 100 * n, 80, 50 + 100 * n) for n in range(5)))
+    steps = {(anchor.id, step.target.id) for anchor, step in sideways(found) if step.rel is Relation.RIGHT_OF}
+    assert steps == {(f"bar{n}", f"bar{n + 1}") for n in range(4)}
+
+
+def test_what_is_only_partly_higher_up_is_not_counted() -> None:
+    lamp = thing("lamp", "lamp", 300, 300, 100, 100)
+    higher = thing("one", "cat", 600, 100, 100, 100)
+    for top, counted in ((190, 2), (215, 2), (230, 0)):
+        partly = thing("two", "cat", 800, top, 100, 100)
+        finder = StepFinder(scene(lamp, higher, partly))
+        assert len(finder.count("cat", Relation.ABOVE, lamp)) == counted
+
+
+def test_a_colour_that_one_of_them_may_have_names_none() -> None:
+    sure = [thing(f"c{n}", "cup", 200 * n, 100, 50, 50, colour=colour) for n, colour in enumerate(("red", "blue"))]
+    maybe = thing("c2", "cup", 600, 100, 50, 50, colours="blue, white")
+    names = StepFinder(scene(*sure, maybe)).names
+    assert "red cup" in names
+    assert "blue cup" not in names
