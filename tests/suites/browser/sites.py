@@ -91,15 +91,30 @@ class Site:
             self.troubles.append(f"{user} asked for {request.url}")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the file about people's first visit: all others leave people who have practised and answered."""
+    items.sort(key=lambda item: item.path.name != "test_pages.py")
+
+
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def chromium() -> Iterator[Browser]:
+    """One browser for all sites; each visit has a context of its own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        expect.set_options(timeout=30_000)  # machines may be busy
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def site(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One site for all files: starting Airflow takes longer than most tests."""
-    with running(tmp_path_factory.mktemp("site")) as it:
+    with running(chromium, tmp_path_factory.mktemp("site")) as it:
         yield it
 
 
 @contextmanager
-def running(folder: Path, **more: str) -> Iterator[Site]:
+def running(browser: Browser, folder: Path, **more: str) -> Iterator[Site]:
     """Yield a site below ``folder``, with ``more`` in the environment of Airflow; everything is stopped at the end."""
     server = s3_server.start(folder / "s3")
     try:
@@ -120,11 +135,7 @@ def running(folder: Path, **more: str) -> Iterator[Site]:
             airflow = local_airflow.start(folder / "airflow", environment)
         try:
             local_airflow.wait_until_healthy(airflow)
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-                expect.set_options(timeout=30_000)  # machines may be busy
-                yield Site(folder, server, airflow, browser, lake, prints, queries)
-                browser.close()
+            yield Site(folder, server, airflow, browser, lake, prints, queries)
         finally:
             local_airflow.stop(folder / "airflow")
     finally:
