@@ -26,6 +26,7 @@ from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import LakeSettings, S3Settings
+from hopchain_etl.web import practice
 from support import drawn_lake
 
 CHROMIUM = "/usr/bin/chromium"
@@ -39,6 +40,8 @@ QUIET = [  # no sandbox: containers lack it; nothing of chromium's own goes over
     "--no-default-browser-check",
 ]
 SHOTS = Path(__file__).parents[3] / ".browser"  # for people to look at
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+ZOOMED = {"viewport": {"width": 680, "height": 400}}  # 1360 x 800 at 200 %
 ANNOTATORS = ("ann", "ben", "cleo", "dan")
 SCRIPT = "<img src=x onerror=\"document.title='owned'\">"
 
@@ -162,6 +165,19 @@ def _fill(lake: Lake) -> tuple[drawn_lake.Lineages, list[dict[str, Any]]]:
     marker = Marker(held.parts, (part,), read=held.read, ok=held.ok, rejected=0, failed=0, reasons=reasons)
     lake.replace_marker("queries", prints.queries, shard, marker)
     return prints, queries
+
+
+def open_only(site: Site, batch: Batch, seen_by: str) -> None:
+    """Open a batch instead of all that are open, for people who have practised; return when ``seen_by`` is asked it."""
+    for name, kinds in batches.batch_states(site.lake).items():
+        if not kinds & {"closed", "decided"}:
+            batches.close(site.lake, name, by="lead")
+    batches.create(site.lake, batch)
+    for name in ANNOTATORS:
+        practice.finish(site.lake, name)
+    with site.visit(seen_by) as page:
+        while page.request.get("/hopchain/api/next").json()["progress"]["batch"] != batch.id:
+            page.wait_for_timeout(300)  # the desk has not heard of the batch yet
 
 
 def build_of(site: Site, run_id: str) -> dict[str, Any]:

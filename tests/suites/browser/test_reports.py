@@ -12,29 +12,19 @@ from typing import Any
 import pytest
 from audit import audit
 from playwright.sync_api import Page, expect
-from sites import ANNOTATORS, SCRIPT, Site, desk_of, shot
+from sites import PHONE, SCRIPT, ZOOMED, Site, desk_of, open_only, shot
 
-from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.votes import Vote, vote_key, votes_prefix
-from hopchain_etl.web import practice
 
 NAME = "reported"
 DAYS = [(datetime.now(UTC) - timedelta(days=ago)).date().isoformat() for ago in range(40)]
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-ZOOMED = {"viewport": {"width": 680, "height": 400}}  # 1360 x 800 at 200 %
 
 
 @pytest.fixture(scope="module", autouse=True)
 def batch(site: Site) -> str:
     """An open batch in which three people have answered, one of them differently, a month ago and yesterday."""
-    for name, kinds in batches.batch_states(site.lake).items():
-        if not kinds & {"closed", "decided"}:
-            batches.close(site.lake, name, by="lead")
     queries = tuple(query["query_id"] for query in site.queries)
-    batches.create(site.lake, Batch(NAME, "a run", queries, lineage=site.prints.queries, shards=("first/0000",)))
-    for name in ANNOTATORS:
-        practice.finish(site.lake, name)
     for number, query in enumerate(queries[:5]):
         for seat, who in enumerate(("ben", "cleo", "dan"), start=1):
             answer = "7" if who == "dan" and number else "5"
@@ -43,9 +33,8 @@ def batch(site: Site) -> str:
             said: dict[str, Any] = {"answer": answer, "comment": SCRIPT, "answered_at": at, **times}
             vote = Vote(query_id=query, seat=seat, rev=1, annotator=who, batch=NAME, **said)
             site.lake.store.put(vote_key(NAME, query, seat, 1), vote.data())
-    with site.visit("ann") as page:
-        while page.request.get("/hopchain/api/next").json()["progress"]["batch"] != NAME:
-            page.wait_for_timeout(300)  # the desk has not heard of the batch yet
+    made = Batch(NAME, "a run", queries, lineage=site.prints.queries, shards=("first/0000",))
+    open_only(site, made, "ann")
     return NAME
 
 
