@@ -26,6 +26,7 @@ from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import LakeSettings, S3Settings
+from hopchain_etl.web import practice
 from support import drawn_lake
 
 CHROMIUM = "/usr/bin/chromium"
@@ -39,6 +40,8 @@ QUIET = [  # no sandbox: containers lack it; nothing of chromium's own goes over
     "--no-default-browser-check",
 ]
 SHOTS = Path(__file__).parents[3] / ".browser"  # for people to look at
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+ZOOMED = {"viewport": {"width": 680, "height": 400}}  # 1360 x 800 at 200 %
 ANNOTATORS = ("ann", "ben", "cleo", "dan")
 SCRIPT = "<img src=x onerror=\"document.title='owned'\">"
 
@@ -91,15 +94,30 @@ class Site:
             self.troubles.append(f"{user} asked for {request.url}")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the file about people's first visit: all others leave people who have practised and answered."""
+    items.sort(key=lambda item: item.path.name != "test_pages.py")
+
+
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def chromium() -> Iterator[Browser]:
+    """One browser for all sites; each visit has a context of its own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        expect.set_options(timeout=30_000)  # machines may be busy
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def site(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One site for all files: starting Airflow takes longer than most tests."""
-    with running(tmp_path_factory.mktemp("site")) as it:
+    with running(chromium, tmp_path_factory.mktemp("site")) as it:
         yield it
 
 
 @contextmanager
-def running(folder: Path, **more: str) -> Iterator[Site]:
+def running(browser: Browser, folder: Path, **more: str) -> Iterator[Site]:
     """Yield a site below ``folder``, with ``more`` in the environment of Airflow; everything is stopped at the end."""
     server = s3_server.start(folder / "s3")
     try:
@@ -120,11 +138,7 @@ def running(folder: Path, **more: str) -> Iterator[Site]:
             airflow = local_airflow.start(folder / "airflow", environment)
         try:
             local_airflow.wait_until_healthy(airflow)
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-                expect.set_options(timeout=30_000)  # machines may be busy
-                yield Site(folder, server, airflow, browser, lake, prints, queries)
-                browser.close()
+            yield Site(folder, server, airflow, browser, lake, prints, queries)
         finally:
             local_airflow.stop(folder / "airflow")
     finally:
@@ -151,6 +165,19 @@ def _fill(lake: Lake) -> tuple[drawn_lake.Lineages, list[dict[str, Any]]]:
     marker = Marker(held.parts, (part,), read=held.read, ok=held.ok, rejected=0, failed=0, reasons=reasons)
     lake.replace_marker("queries", prints.queries, shard, marker)
     return prints, queries
+
+
+def open_only(site: Site, batch: Batch, seen_by: str) -> None:
+    """Open a batch instead of all that are open, for people who have practised; return when ``seen_by`` is asked it."""
+    for name, kinds in batches.batch_states(site.lake).items():
+        if not kinds & {"closed", "decided"}:
+            batches.close(site.lake, name, by="lead")
+    batches.create(site.lake, batch)
+    for name in ANNOTATORS:
+        practice.finish(site.lake, name)
+    with site.visit(seen_by) as page:
+        while page.request.get("/hopchain/api/next").json()["progress"]["batch"] != batch.id:
+            page.wait_for_timeout(300)  # the desk has not heard of the batch yet
 
 
 def build_of(site: Site, run_id: str) -> dict[str, Any]:

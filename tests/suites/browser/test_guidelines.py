@@ -7,13 +7,11 @@ from collections.abc import Iterator
 import pytest
 from audit import audit
 from playwright.sync_api import Page, expect
-from sites import ANNOTATORS, SCRIPT, Site, shot
+from sites import ANNOTATORS, PHONE, SCRIPT, ZOOMED, Site, shot
 
 from hopchain_etl.annotation import guidelines
 from hopchain_etl.web import practice
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-ZOOMED = {"viewport": {"width": 680, "height": 400}}  # 1360 x 800 at 200 %
 NOTE = "Count what is behind glass too."
 
 

@@ -7,40 +7,28 @@ from typing import Any
 import pytest
 from audit import audit
 from playwright.sync_api import Page, expect
-from sites import ANNOTATORS, SCRIPT, Site, desk_of, shot
+from sites import ANNOTATORS, PHONE, SCRIPT, ZOOMED, Site, desk_of, open_only, shot
 
-from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.adjudications import adjudications
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.votes import Vote, vote_key
-from hopchain_etl.web import practice
 
 NAME = "disagreed"
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-ZOOMED = {"viewport": {"width": 680, "height": 400}}  # 1360 x 800 at 200 %
 
 
 @pytest.fixture(scope="module", autouse=True)
 def batch(site: Site) -> str:
     """The only open batch, for two people each: ben and cleo disagree on the first two of its three questions."""
-    for name, kinds in batches.batch_states(site.lake).items():
-        if not kinds & {"closed", "decided"}:
-            batches.close(site.lake, name, by="lead")
     queries = tuple(query["query_id"] for query in site.queries[:3])
     policy = {"name": "2 of 2", "seats": 2, "agree": 2}
     made = Batch(NAME, "a run", queries, policy, lineage=site.prints.queries, shards=("first/0000",))
-    batches.create(site.lake, made)
-    for name in ANNOTATORS:
-        practice.finish(site.lake, name)
     for query in queries[:2]:
         for seat, (who, answer) in enumerate((("ben", "5"), ("cleo", "6")), start=1):
             at = "2026-11-27T09:00:00.000+00:00"
             said: dict[str, Any] = {"answer": answer, "answered_at": at, "seconds": 9.0}
             vote = Vote(query_id=query, seat=seat, rev=1, annotator=who, batch=NAME, **said)
             site.lake.store.put(vote_key(NAME, query, seat, 1), vote.data())
-    with site.visit("ann") as page:
-        while page.request.get("/hopchain/api/next").json()["progress"]["batch"] != NAME:
-            page.wait_for_timeout(300)  # the desk has not heard of the batch yet
+    open_only(site, made, "ann")
     return NAME
 
 

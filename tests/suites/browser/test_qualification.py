@@ -6,23 +6,22 @@ from collections.abc import Iterator
 
 import pytest
 from audit import audit
-from playwright.sync_api import Page, expect
-from sites import ANNOTATORS, Site, running, shot
+from playwright.sync_api import Browser, Page, expect
+from sites import ANNOTATORS, PHONE, Site, running, shot
 
 from hopchain_etl.annotation import qualification
 from hopchain_etl.annotation.qualification import Event, Events, Standing
 from hopchain_etl.annotation.votes import Vote, vote_key
 from hopchain_etl.web import practice
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 NARROW = {"viewport": {"width": 390, "height": 844}}
 PAUSED_AT, SINCE = "2026-11-27T10:00:00.000+00:00", "2026-11-27T09:00:00.000+00:00"
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def strict(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site of its own, where two of three practice answers must be right."""
-    with running(tmp_path_factory.mktemp("strict"), HOPCHAIN_DESK__QUALIFICATION_NEEDED="2") as it:
+    with running(chromium, tmp_path_factory.mktemp("strict"), HOPCHAIN_DESK__QUALIFICATION_NEEDED="2") as it:
         yield it
 
 

@@ -5,31 +5,20 @@ from __future__ import annotations
 import pytest
 from audit import audit
 from playwright.sync_api import Page, expect
-from sites import ANNOTATORS, Site, shot
+from sites import PHONE, ZOOMED, Site, open_only, shot
 
-from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
-from hopchain_etl.web import practice
 
 NAME, SHOWN = "2026-11-22T020000", "22 Nov 2026, 02:00"
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-ZOOMED = {"viewport": {"width": 680, "height": 400}}  # 1360 x 800 at 200 %
 QUESTION = '#photo[src^="api/queries/"]:visible'
 
 
 @pytest.fixture(scope="module", autouse=True)
 def batch(site: Site) -> str:
     """The only open batch, of all questions, for people who have practised."""
-    for name, kinds in batches.batch_states(site.lake).items():
-        if not kinds & {"closed", "decided"}:
-            batches.close(site.lake, name, by="lead")
     queries = tuple(query["query_id"] for query in site.queries)
-    batches.create(site.lake, Batch(NAME, "a run", queries, lineage=site.prints.queries, shards=("first/0000",)))
-    for name in ANNOTATORS:
-        practice.finish(site.lake, name)
-    with site.visit("ben") as page:
-        while page.request.get("/hopchain/api/next").json()["progress"]["batch"] != NAME:
-            page.wait_for_timeout(300)  # the desk has not heard of the batch yet
+    made = Batch(NAME, "a run", queries, lineage=site.prints.queries, shards=("first/0000",))
+    open_only(site, made, "ben")
     return NAME
 
 
