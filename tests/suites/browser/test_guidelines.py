@@ -7,19 +7,25 @@ from collections.abc import Iterator
 import pytest
 from audit import audit
 from playwright.sync_api import Page, expect
-from sites import ANNOTATORS, PHONE, SCRIPT, ZOOMED, Site, shot
+from sites import PHONE, SCRIPT, ZOOMED, Site, open_only, shot
 
 from hopchain_etl.annotation import guidelines
-from hopchain_etl.web import practice
+from hopchain_etl.annotation.batches import Batch
 
 NOTE = "Count what is behind glass too."
 
 
+@pytest.fixture(scope="module", autouse=True)
+def batch(site: Site) -> None:
+    """An open batch of all questions, for people who have practised."""
+    queries = tuple(query["query_id"] for query in site.queries)
+    made = Batch("guided", "a run", queries, lineage=site.prints.queries, shards=("first/0000",))
+    open_only(site, made, "ann")
+
+
 @pytest.fixture(autouse=True)
 def as_delivered(site: Site) -> Iterator[None]:
-    """Each test begins and ends without an edited version."""
-    for name in ANNOTATORS:
-        practice.finish(site.lake, name)
+    """Each test ends without an edited version."""
     yield
     site.lake.store.delete([entry.key for entry in site.lake.store.list_objects("guidelines/")])
 
