@@ -166,7 +166,7 @@ def gc(
         lake.store.delete([*loose, *views])
         for table, name in dead:
             lake.drop_table(table, name)
-        packed = pack_old_votes(lake, retention.votes_days)
+        packed = pack_old_votes(lake, packed, retention.votes_days) if retention.votes_days else {}
     return Garbage(sorted(found), sum(found.values()), kept | unpacked, packed)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from hopchain_etl.annotation import batches
@@ -24,32 +24,36 @@ def old_votes(lake: Lake, days: int | None) -> tuple[dict[str, int], dict[str, s
     folders = lake.store.list_folders("votes/")
     if days is None:
         return {}, {"votes": "retention.votes_days is not set"} if folders else {}
-    before = datetime.fromtimestamp(lake.store.now(), UTC) - timedelta(days=days)
-    known = batches.listed(lake)
-    needed = _needed(lake, known)
-    packed: dict[str, int] = {}
-    kept: dict[str, str] = {}
-    for name in folders:
-        if why := _reason_to_keep(known.get(name), before, days) or needed.get(name) or needed.get(""):
-            kept[f"votes/{name}"] = why
-        else:
-            packed[name] = sum(1 for _ in lake.store.list_objects(votes_prefix(name)))
-    return packed, kept
+    kept = _reasons_to_keep(lake, folders, days)
+    packed = {name: sum(1 for _ in lake.store.list_objects(votes_prefix(name))) for name in folders if name not in kept}
+    return packed, {f"votes/{name}": why for name, why in kept.items()}
 
 
-def pack_old_votes(lake: Lake, days: int | None) -> dict[str, int]:
-    """Pack the votes that may be packed; return the number of objects by batch.
+def pack_old_votes(lake: Lake, names: Iterable[str], days: int) -> dict[str, int]:
+    """Pack the votes of those of ``old_votes`` that may still be packed; return the number of objects by batch.
 
     Each batch is looked at again under the lock of batches, because it may have been opened again meanwhile. Raises
     LockHeldError if somebody holds that for ten minutes.
     """
     done: dict[str, int] = {}
-    for name in old_votes(lake, days)[0]:
+    for name in names:
         with batches.locked(lake) as lease:
-            if name in old_votes(lake, days)[0]:
+            if not _reasons_to_keep(lake, [name], days):
                 done[name] = pack(lake, name, lease.check)
                 log.info("packed %d votes of batch %s", done[name], name)
     return done
+
+
+def _reasons_to_keep(lake: Lake, names: Iterable[str], days: int) -> dict[str, str]:
+    """Return why the votes of some of these batches stay; costs a listing, and a read of each batch that is open."""
+    before = datetime.fromtimestamp(lake.store.now(), UTC) - timedelta(days=days)
+    known = batches.listed(lake)
+    needed = _needed(lake, known)
+    return {
+        name: why
+        for name in names
+        if (why := _reason_to_keep(known.get(name), before, days) or needed.get(name) or needed.get(""))
+    }
 
 
 def _reason_to_keep(batch: ListedBatch | None, before: datetime, days: int) -> str | None:

@@ -4,11 +4,10 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from hopchain_etl.annotation import adjudications, batches
 from hopchain_etl.annotation.adjudications import LABELS, Adjudication, OutdatedError
@@ -19,34 +18,29 @@ from hopchain_etl.annotation.vote_archive import unpack
 from hopchain_etl.annotation.votes import who_answered
 from hopchain_etl.lake.lock import LockHeldError, LockLostError
 from hopchain_etl.web.access import Person
+from hopchain_etl.web.bodies import BATCH_PATTERN, BatchName, Body, PersonName, QueryId, now_text
 from hopchain_etl.web.errors import Conflict, Invalid, NotFound
 from hopchain_etl.web.lead import OTHERS_SECONDS, LeadDesk, store_batch
 from hopchain_etl.web.people import People
 
 JSON = dict[str, Any]
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-_BatchName = Annotated[str, Field(pattern=_NAME)]
 
 
-class LabelBody(BaseModel):
+class LabelBody(Body):
     """``after``: the number of the label that the lead saw, 0 without one."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    batch: _BatchName
-    query_id: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    batch: BatchName
+    query_id: QueryId
     label: Literal["misread", "ambiguous", "wrong_key", "wrong_program"]
     comment: Annotated[str | None, Field(max_length=500)] = None
     again: bool = False
     after: Annotated[int, Field(ge=0, lt=9_999)] = 0
 
 
-class FreshBody(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    batch: _BatchName
-    id: _BatchName
-    assigned: list[Annotated[str, Field(min_length=1, max_length=256)]] | None = None
+class FreshBody(Body):
+    batch: BatchName
+    id: BatchName
+    assigned: list[PersonName] | None = None
 
 
 class Adjudications:
@@ -88,9 +82,8 @@ class Adjudications:
             raise Conflict("nobody disagreed on this question")
         if body.again and body.query_id in shown.withdrawn:
             raise Conflict("the photo of this question was withdrawn")
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
         comment = (body.comment or "").strip() or None
-        told = (body.label, comment, body.again, by, now)
+        told = (body.label, comment, body.again, by, now_text())
         facts = adjudications.program_facts(row or {})
         made = Adjudication(body.batch, body.query_id, body.after + 1, *told, **facts)
         try:
@@ -175,7 +168,7 @@ def router(labels: Adjudications, lead: Any) -> APIRouter:
     Lead = Annotated[Person, Depends(lead)]  # noqa: N806 - a type
 
     @routes.get("")
-    def of_batch(one: Lead, batch: Annotated[str, Query(pattern=_NAME)]) -> JSON:
+    def of_batch(one: Lead, batch: Annotated[str, Query(pattern=BATCH_PATTERN)]) -> JSON:
         return labels.of_batch(batch)
 
     @routes.get("/report")

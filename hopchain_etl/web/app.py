@@ -16,7 +16,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from hopchain_etl.annotation import error_reviews
@@ -27,6 +27,7 @@ from hopchain_etl.settings import Settings
 from hopchain_etl.templating import render
 from hopchain_etl.web import adjudications, lead_api, practice, proposals, reports, reviews
 from hopchain_etl.web.access import Person, access_dependencies, airflow_user
+from hopchain_etl.web.bodies import BATCH_PATTERN, Body, QueryId
 from hopchain_etl.web.browser.routes import router as browser
 from hopchain_etl.web.checks import Checks
 from hopchain_etl.web.desk import SKIP, Desk
@@ -50,14 +51,7 @@ _ASSETS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"
 _MAGIC = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"RIFF": "image/webp"}
 _DRAWN = {"Cache-Control": "private, max-age=86400"}  # pictures drawn by the project, never photos
 
-QueryId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Seconds = Annotated[float | None, Field(ge=0, le=86_400, allow_inf_nan=False)]
-
-
-class Body(BaseModel):
-    """Base class of request bodies. Unknown fields are rejected; a body never identifies the user."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class AnswerBody(Body):
@@ -208,7 +202,7 @@ def _annotation(
         one: Anybody,
         query_id: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")],
         request: Request,
-        batch: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = None,
+        batch: Annotated[str | None, Query(pattern=BATCH_PATTERN)] = None,
     ) -> Response:
         question = leading.question(query_id, batch) if one.leads else desk.question(one.name, query_id)
         desk.check_photo(question)

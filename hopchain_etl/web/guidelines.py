@@ -4,16 +4,16 @@
 
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from hopchain_etl.annotation import guidelines
 from hopchain_etl.annotation.guidelines import Edition
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.web.access import Person
+from hopchain_etl.web.bodies import Body, now_text
 from hopchain_etl.web.errors import Conflict, Invalid, NotFound
 from hopchain_etl.web.guideline_pictures import PICTURES
 from hopchain_etl.web.markdown import PICTURE, to_html
@@ -24,20 +24,16 @@ _Number = Annotated[int, Field(ge=0, lt=10**9)]
 _Text = Annotated[str, Field(max_length=20_000)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class OpenedBody(_Body):
+class OpenedBody(Body):
     number: _Number
 
 
-class PreviewBody(_Body):
+class PreviewBody(Body):
     markdown: _Text
     since: _Number
 
 
-class PublishBody(_Body):
+class PublishBody(Body):
     markdown: _Text
     note: Annotated[str, Field(max_length=200)]
     based_on: _Number
@@ -67,15 +63,17 @@ class Guidelines:
 
         Without ``since`` the newest is compared with the last one that the person has opened.
         """
-        last = guidelines.newest(self.lake)
-        shown = last if number is None else self._load(number)
+        every = {each.number: each for each in guidelines.editions(self.lake)}
+        last = max(every)
         if since is None and number is None and one.annotates:
             since = guidelines.opened(self.lake, one.name)
-        before = self._load(since) if since is not None and since != shown.number else None
-        versions = [_about(each) | ({"by": each.by} if one.leads else {}) for each in guidelines.editions(self.lake)]
+        number = last if number is None else number
+        shown = _found(every.get(number), number)
+        before = _found(every.get(since), since) if since is not None and since != shown.number else None
+        versions = [_about(each) | ({"by": each.by} if one.leads else {}) for each in every.values()]
         return {
             **_about(shown),
-            "newest": last.number,
+            "newest": last,
             **_text(shown.markdown, before.markdown if before else None),
             "since": before.number if before else None,
             "versions": versions[::-1],
@@ -96,10 +94,9 @@ class Guidelines:
             raise Invalid("markdown: the guidelines are empty")
         if not note.strip():
             raise Invalid("note: say in a few words what has changed, so that annotators know")
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
         note = " ".join(note.split())
         try:
-            made = guidelines.publish(self.lake, markdown, by=by, at=at, note=note, based_on=based_on)
+            made = guidelines.publish(self.lake, markdown, by=by, at=now_text(), note=note, based_on=based_on)
         except guidelines.ChangedMeanwhileError as error:
             raise Conflict(
                 f"somebody else has published a version meanwhile: {error}. Nothing was overwritten, and your text is "
@@ -113,10 +110,7 @@ class Guidelines:
         guidelines.mark_opened(self.lake, person, self._load(number).number)
 
     def _load(self, number: int) -> Edition:
-        found = guidelines.load(self.lake, number)
-        if found is None:
-            raise NotFound(f"there is no version {number} of the guidelines")
-        return found
+        return _found(guidelines.load(self.lake, number), number)
 
 
 def router(desk: Guidelines, annotator: Any, lead: Any, anybody: Any) -> APIRouter:
@@ -153,6 +147,12 @@ def router(desk: Guidelines, annotator: Any, lead: Any, anybody: Any) -> APIRout
         return desk.publish(body.markdown, one.name, body.note, body.based_on)
 
     return routes
+
+
+def _found(edition: Edition | None, number: int) -> Edition:
+    if edition is None:
+        raise NotFound(f"there is no version {number} of the guidelines")
+    return edition
 
 
 def _about(edition: Edition) -> JSON:

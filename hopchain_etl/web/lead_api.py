@@ -5,59 +5,54 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from hopchain_etl.web.access import Person
 from hopchain_etl.web.answer_rows import COLUMNS
+from hopchain_etl.web.bodies import BATCH_PATTERN, Body, PersonName, QueryId
 from hopchain_etl.web.checks import Checks
 from hopchain_etl.web.lead import LeadDesk
 from hopchain_etl.web.people import People
 from hopchain_etl.web.table_files import table_file
 
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
-_Person = Annotated[str, Field(min_length=1, max_length=256)]
-_QueryId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-_InPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+_InPath = Annotated[str, Path(pattern=BATCH_PATTERN)]
 
 JSON = dict[str, Any]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class NewBatch(_Body):
+class NewBatch(Body):
     id: _Name
     source: Literal["unasked", "open_of"]
     batch: _Name | None = None
     lineage: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")] | None = None
     limit: Annotated[int, Field(ge=1)] | None = None
-    assigned: list[_Person] | None = None
+    assigned: list[PersonName] | None = None
 
 
-class Assignment(_Body):
-    annotators: list[_Person] | None
+class Assignment(Body):
+    annotators: list[PersonName] | None
 
 
-class Nothing(_Body):
+class Nothing(Body):
     pass
 
 
-class Voiding(_Body):
-    annotator: _Person
+class Voiding(Body):
+    annotator: PersonName
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-class Unvoiding(_Body):
-    annotator: _Person
+class Unvoiding(Body):
+    annotator: PersonName
 
 
-class Listed(_Body):
-    query_id: _QueryId
+class Listed(Body):
+    query_id: QueryId
     answer: Annotated[str, Field(max_length=64)]
 
 
-class NewGold(_Body):
+class NewGold(Body):
     source: Literal["unanimous", "listed", "drawn"]
     limit: Annotated[int, Field(ge=1, le=1_000)] = 50
     items: Annotated[list[Listed], Field(max_length=500)] = Field(default_factory=list)

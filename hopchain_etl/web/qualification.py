@@ -8,11 +8,9 @@ A worker hears of what others stored every ``desk.refresh_seconds``, as of voide
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
 
 from hopchain_etl.annotation import qualification as stored
 from hopchain_etl.annotation.qualification import Event, PracticeResult, Standing
@@ -22,6 +20,7 @@ from hopchain_etl.concurrency import map_threads
 from hopchain_etl.web import practice
 from hopchain_etl.web.access import Person
 from hopchain_etl.web.assignment import known_people
+from hopchain_etl.web.bodies import Body, PersonName, now_text
 from hopchain_etl.web.errors import Conflict, Invalid, NotQualified
 from hopchain_etl.web.lead import LeadDesk
 
@@ -31,12 +30,8 @@ _MOST_VOTES = 200  # that are listed of a paused person; all are counted
 _DAY_SECONDS = 86_400
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class PersonBody(_Body):
-    annotator: Annotated[str, Field(min_length=1, max_length=256)]
+class PersonBody(Body):
+    annotator: PersonName
 
 
 class Qualification:
@@ -59,8 +54,8 @@ class Qualification:
         if pause := self._standing(name).pause:
             told = {"right": pause.right, "of": pause.of, "least": self._settings.pause_below, "at": pause.at}
             return self._none(name, "paused", {"pause": told})
-        if not self.is_qualified(name):
-            return self._none(name, "practise", {"qualification": self.practice_state(name)})
+        if state := self.practice_state(name):
+            return self._none(name, "practise", {"qualification": state})
         return None
 
     def _none(self, name: str, why: str, more: JSON) -> JSON:
@@ -71,13 +66,17 @@ class Qualification:
 
     def is_qualified(self, name: str) -> bool:
         """Return whether somebody has passed the practice, was admitted by a lead, or practised in earlier versions."""
+        return self._to_pass(name) is None
+
+    def _to_pass(self, name: str) -> Mapping[int, bool] | None:
+        """Return the practice results of somebody who has still to pass; None if they need not (any more)."""
         if not self.needed or name in self._passed or self._standing(name).admitted:
-            return True
+            return None
         results = stored.practised(self._lake, name)
         if self._result(results).passed or practice.done_unscored(self._lake, name):
             self._passed.add(name)
-            return True
-        return False
+            return None
+        return results
 
     def check_qualified(self, name: str) -> None:
         """Raise NotQualified for an answer of somebody who has not been asked anything yet."""
@@ -86,9 +85,10 @@ class Qualification:
 
     def practice_state(self, name: str) -> JSON | None:
         """Return how far somebody is with the practice that they need (see PracticeResult); None if they need none."""
-        if self.is_qualified(name):
+        results = self._to_pass(name)
+        if results is None:
             return None
-        count, result = self._settings.practice, self._result(stored.practised(self._lake, name))
+        count, result = self._settings.practice, self._result(results)
         over = result.finished >= practice.rounds(count)
         return {"needed": self.needed, "of": count, **asdict(result), "over": over}
 
@@ -97,9 +97,9 @@ class Qualification:
         count = self._settings.practice
         if not self.needed:
             return practice.tasks(count)
-        if self.is_qualified(name):
+        results = self._to_pass(name)
+        if results is None:
             return practice.tasks(count, int(time.time() / _DAY_SECONDS) % practice.rounds(count))
-        results = stored.practised(self._lake, name)
         at = min(self._result(results).finished, practice.rounds(count) - 1)
         return [one for one in practice.tasks(count, at) if one["number"] not in results]
 
@@ -107,7 +107,7 @@ class Qualification:
         """Return whether a practice answer is right; of who needs the practice, it is stored and counted."""
         told = practice.feedback(number, self._settings.practice, answer)
         if not self.is_qualified(name):
-            stored.keep_practice(self._lake, name, number, told["right"], _now())
+            stored.keep_practice(self._lake, name, number, told["right"], now_text())
         return {**told, "qualification": self.practice_state(name)}
 
     def _result(self, results: Mapping[int, bool]) -> PracticeResult:
@@ -128,7 +128,7 @@ class Qualification:
         found = stored.failed_checks(own, after, self._settings.pause_below, self._settings.pause_checks)
         if found:
             right, since = found
-            pause = Event(name, "paused", _now(), right=right, of=self._settings.pause_checks, since=since)
+            pause = Event(name, "paused", now_text(), right=right, of=self._settings.pause_checks, since=since)
             self._events.add(pause, before)  # False: another worker has paused them
             self._refresh()
 
@@ -170,7 +170,7 @@ class Qualification:
         """Let a paused person go on; raise Conflict if they are not paused (any more)."""
         self._refresh()
         before = self._standings.get(annotator, Standing())
-        if not before.pause or not self._events.add(Event(annotator, "lifted", _now(), by), before):
+        if not before.pause or not self._events.add(Event(annotator, "lifted", now_text(), by), before):
             raise Conflict(f"{annotator} is not paused, or another lead has just let them go on; look again")
         self._refresh()
         return {"annotator": annotator, "paused": False}
@@ -183,7 +183,7 @@ class Qualification:
         before = self._standings.get(annotator, Standing())
         if before.admitted or self.is_qualified(annotator):
             raise Conflict(f"{annotator} gets questions already")
-        if not self._events.add(Event(annotator, "admitted", _now(), by), before):
+        if not self._events.add(Event(annotator, "admitted", now_text(), by), before):
             raise Conflict(f"something else was stored about {annotator} just now; look again")
         self._refresh()
         return {"annotator": annotator, "qualified": True}
@@ -243,7 +243,3 @@ def router(desk: Qualification, lead: Any) -> APIRouter:
         return desk.admit(body.annotator, one.name)
 
     return routes
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

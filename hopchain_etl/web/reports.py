@@ -101,19 +101,25 @@ def _is_within(when: Any, first: str, last: str) -> bool:
     return first <= str(when or "")[:10] <= (last or "~")
 
 
+def _sums(rows: pa.Table, column: str) -> dict[tuple[str, str], Counter[str]]:
+    """Return the sums of the counts by name, for each annotator and value of another column."""
+    found: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for row in rows.group_by(["annotator", column, "name"]).aggregate([("count", "sum")]).to_pylist():
+        found[row["annotator"], row[column]][row["name"]] = row["count_sum"]
+    return found
+
+
 def _days(rows: pa.Table) -> list[JSON]:
     """Return a row for each person and day, the newest day first."""
-    kept = rows.filter(pc.not_equal(rows["name"], SEEN))
-    sums = kept.group_by(["annotator", "day", "name"]).aggregate([("count", "sum")]).to_pylist()
-    found: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for row in sums:
-        found[row["annotator"], row["day"]][row["name"]] += row["count_sum"]
+    found = _sums(rows.filter(pc.not_equal(rows["name"], SEEN)), "day")
     ordered = sorted(sorted(found.items()), key=lambda item: item[0][1], reverse=True)
-    return [{"annotator": who, "day": day, **_told(counts)} for (who, day), counts in ordered]
+    return [
+        {"annotator": who, "day": day, **_told(counts, min(counts[ACTIVE] / 60_000, _DAY_MINUTES))}
+        for (who, day), counts in ordered
+    ]
 
 
-def _told(counts: Mapping[str, int]) -> JSON:
-    minutes = min(counts[ACTIVE] / 60_000, _DAY_MINUTES)
+def _told(counts: Mapping[str, int], minutes: float) -> JSON:
     return {**{name: counts[name] for name in _COUNTS}, "active_minutes": round(minutes, 1), **_agreement(counts)}
 
 
@@ -126,20 +132,12 @@ def _people(days: list[JSON]) -> list[JSON]:
     totals: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for one in days:
         totals[one["annotator"]].update({name: one[name] for name in ("active_minutes", *_COUNTS)})
-    found = []
-    for who, counts in sorted(totals.items()):
-        told = {**{name: counts[name] for name in _COUNTS}, "active_minutes": round(counts["active_minutes"], 1)}
-        found.append({"annotator": who, **told, **_agreement(counts)})
-    return found
+    return [{"annotator": who, **_told(counts, counts["active_minutes"])} for who, counts in sorted(totals.items())]
 
 
 def _pairs(rows: pa.Table) -> list[JSON]:
     """Return, for each two people in both orders, how many answers of the first were compared and equal."""
-    kept = rows.filter(pc.is_in(rows["name"], value_set=pa.array(OF_PAIRS)))
-    sums = kept.group_by(["annotator", "other", "name"]).aggregate([("count", "sum")]).to_pylist()
-    found: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for row in sums:
-        found[row["annotator"], row["other"]][row["name"]] += row["count_sum"]
+    found = _sums(rows.filter(pc.is_in(rows["name"], value_set=pa.array(OF_PAIRS))), "other")
     return [
         {"annotator": who, "other": other, **{name: counts[name] for name in OF_PAIRS}, **_agreement(counts)}
         for (who, other), counts in sorted(found.items())

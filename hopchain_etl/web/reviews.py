@@ -7,11 +7,10 @@ Nobody sees here what code or a judge said, or what others chose.
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from hopchain_etl.annotation import error_reviews
 from hopchain_etl.annotation.error_reviews import Opinion, ReviewBatch, ReviewItem
@@ -20,22 +19,20 @@ from hopchain_etl.evaluation.errors.kinds import DESCRIPTIONS, ErrorKind, group_
 from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.web.access import Person
+from hopchain_etl.web.bodies import BATCH_PATTERN, QUERY_PATTERN, BatchName, Body, QueryId, now_text
 from hopchain_etl.web.errors import Gone, Invalid, NotFound
 
 JSON = dict[str, Any]
 log = logging.getLogger(__name__)
-_BATCH, _ITEM = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", r"^[0-9a-f]{64}$"
-_Batch = Annotated[str, Path(pattern=_BATCH)]
-_Item = Annotated[str, Path(pattern=_ITEM)]
+_Batch = Annotated[str, Path(pattern=BATCH_PATTERN)]
+_Item = Annotated[str, Path(pattern=QUERY_PATTERN)]
 
 
-class ReviewBody(BaseModel):
-    """What a person chose. It never identifies the person."""
+class ReviewBody(Body):
+    """What a person chose."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    batch: Annotated[str, Field(pattern=_BATCH)]
-    item: Annotated[str, Field(pattern=_ITEM)]
+    batch: BatchName
+    item: QueryId
     kind: Annotated[str, Field(max_length=32)]
     hop: Annotated[int | None, Field(ge=1, le=12)] = None
     comment: Annotated[str | None, Field(max_length=500)] = None
@@ -110,8 +107,8 @@ class Reviews:
             raise Invalid(f"kind must be one of {', '.join(ErrorKind)}")
         if body.hop is not None and body.hop > len(one.steps):
             raise Invalid(f"hop: there are {len(one.steps)} steps")
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        opinion = Opinion(body.item, person, body.kind, body.hop, (body.comment or "").strip() or None, now)
+        comment = (body.comment or "").strip() or None
+        opinion = Opinion(body.item, person, body.kind, body.hop, comment, now_text())
         error_reviews.say(self._lake, body.batch, opinion)
         return {"stored": True}
 

@@ -49,6 +49,10 @@ def sideways(found: Scene) -> list[tuple[Instance, Step]]:
     return [(one, step) for one in found.instances for step in finder.exits(one) if step.rel in SIDES]
 
 
+def directly_below(name: str, found: Scene) -> list[str]:
+    return [step.target.id for one, step in sideways(found) if one.id == name and step.rel is Relation.BELOW]
+
+
 def turned(one: Instance, rel: Relation) -> tuple[float, float, float, float]:
     """Return a box so that ``rel`` is to the right: start, top, end, bottom."""
     x1, y1, x2, y2 = one.box
@@ -115,8 +119,7 @@ def test_what_hangs_over_by_more_than_a_quarter_is_not_directly_below(push: int,
         thing("cat", "cat", 300 + push, 300, 100, 100),
         thing("other", "cat", 800, 600, 100, 100),
     )
-    steps = [step for anchor, step in sideways(found) if anchor.id == "lamp" and step.rel is Relation.BELOW]
-    assert [step.target.id for step in steps] == (["cat"] if said else [])
+    assert directly_below("lamp", found) == (["cat"] if said else [])
 
 
 @pytest.mark.parametrize(("push", "said"), [(0, True), (12, False), (30, True), (110, True), (150, False)])
@@ -126,8 +129,7 @@ def test_what_hangs_from_a_corner_is_not_directly_below(push: int, said: bool) -
         thing("cat", "cat", 300 + push, 300, 50, 50),
         thing("other", "cat", 800, 600, 50, 50),
     )
-    steps = [step for anchor, step in sideways(found) if anchor.id == "board" and step.rel is Relation.BELOW]
-    assert [step.target.id for step in steps] == (["cat"] if said else [])
+    assert directly_below("board", found) == (["cat"] if said else [])
 
 
 def test_things_of_any_height_that_stand_on_one_line_are_next_to_each_other() -> None:

@@ -58,9 +58,9 @@ def test_only_old_settled_batches_that_nothing_open_continues_are_packed(monkeyp
         "votes/continued": "batch open, which is not settled, needs it",
         "votes/open": "the batch is not settled",
     }
-    assert pack_old_votes(lake, 30) == {"old": 1}
+    assert pack_old_votes(lake, packed, 30) == {"old": 1}
     assert archive_key("old") in store.objects
-    assert pack_old_votes(lake, 30) == {}
+    assert pack_old_votes(lake, old_votes(lake, 30)[0], 30) == {}
 
 
 def test_an_open_batch_that_cannot_be_read_may_continue_any(monkeypatch: pytest.MonkeyPatch) -> None:
