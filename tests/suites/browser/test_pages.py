@@ -104,7 +104,7 @@ def answer(site: Site, page: Page, desk: FrameLocator, name: str, number: int) -
     if number == 3 and name == "ann":
         reject(page, desk)
     elif number == 5 and name == "dan":
-        press(page, "s")
+        press(page, desk, "s")
     elif number == 4 and name == "ann":
         take_back(page, desk, right)
     elif number == 0 and name == "ben":
@@ -116,14 +116,15 @@ def answer(site: Site, page: Page, desk: FrameLocator, name: str, number: int) -
     expect(desk.locator(f'#photo:not([src="{before}"]):visible, #notice:visible')).to_be_visible()
 
 
-def press(page: Page, letter: str) -> None:
-    """Press a key of the desk; inside the answer field it would be text."""
+def press(page: Page, desk: FrameLocator, letter: str) -> None:
+    """Press a key of the desk; inside the answer field, which each question that comes focuses, it would be text."""
+    expect(desk.locator("body")).not_to_have_attribute("aria-busy", "true")
     page.keyboard.press("Escape")
     page.keyboard.press(letter)
 
 
 def reject(page: Page, desk: FrameLocator) -> None:
-    press(page, "r")
+    press(page, desk, "r")
     expect(desk.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("7")
     page.keyboard.press("Enter")
@@ -140,7 +141,7 @@ def take_back(page: Page, desk: FrameLocator, right: int) -> None:
     page.keyboard.type(str(right + 5))
     page.keyboard.press("Enter")
     expect(desk.locator("#message")).to_have_text(f"Sent: {right + 5}.")
-    press(page, "u")
+    press(page, desk, "u")
     expect(desk.locator("#message")).to_have_text(f"Undone: {right + 5}.")
     expect(desk.locator("#answer")).to_have_value(str(right + 5))
     expect(desk.locator("#photo")).to_have_attribute("src", str(before))
