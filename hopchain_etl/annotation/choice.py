@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,7 +32,7 @@ _HEX = "0123456789abcdef"
 class Choice:
     """Conditions that all hold; what is empty or None is any.
 
-    ``photos``: ids of images, or how they begin. ``template``: see ``hops.template``; ``rel`` and ``read``: of some hop;
+    ``photos``: ids of images, or how they begin. ``template``: see ``hops.template``. ``rel``, ``read``: of some hop.
     ``hops``: how many. ``band``: a difficulty band of the weaker model, or NO_BAND.
     """
 
@@ -63,7 +63,7 @@ def chosen(rows: pa.Table, choice: Choice, bands: pa.Array | None) -> pa.Table:
 def bands_of(lake: Lake, lineage: str, queries: pa.ChunkedArray, thresholds: Thresholds) -> pa.Array:
     """Return the difficulty band of each of these queries (ids as bytes) of a lineage: a ``Band``, or NO_BAND."""
 
-    @lru_cache(maxsize=None)
+    @cache
     def named(correct: int, samples: int) -> str:
         return str(band(AttemptScore(correct, samples), thresholds) or NO_BAND)
 
@@ -109,8 +109,8 @@ def _scores(lake: Lake, lineage: str, fingerprint: str) -> pa.Table:
         tally: Counter[tuple[str, bool]] = Counter()
         for row in rows["attempts"].to_pylist():
             if row["sees_image"] and row["query_id"] in answers:
-                right = row["answer"] is not None and parse_number(row["answer"]) == answers[row["query_id"]]
-                tally[row["query_id"], right] += 1
+                is_right = row["answer"] is not None and parse_number(row["answer"]) == answers[row["query_id"]]
+                tally[row["query_id"], is_right] += 1
         ids = sorted({query for query, _ in tally})
         right = [tally[query, True] for query in ids]
         samples = [tally[query, True] + tally[query, False] for query in ids]

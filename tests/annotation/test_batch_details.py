@@ -1,4 +1,4 @@
-"""What leads set about a batch: read with a listing, changed by one lead at a time, and at no cost if nothing changed."""
+"""What leads set about a batch: found by a listing, changed by one lead at a time, at no cost if nothing changed."""
 
 from __future__ import annotations
 
