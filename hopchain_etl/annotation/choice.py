@@ -49,6 +49,9 @@ class Choice:
         return is_exact and has_hop(template, self.rel, self.read) and self.hops in (None, len(template.split()))
 
 
+ANY = Choice()
+
+
 def chosen(rows: pa.Table, choice: Choice, bands: pa.Array | None) -> pa.Table:
     """Return those of the queries (see ``unasked.unasked_rows``) that are chosen; ``bands``: of each, if it matters."""
     wanted = pa.array(filter(choice.fits_template, pc.unique(rows["template"]).to_pylist()), pa.string())

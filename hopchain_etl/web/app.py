@@ -20,6 +20,7 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from hopchain_etl.annotation import error_reviews
+from hopchain_etl.hops.calibration import Thresholds
 from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.lake.migrate_votes import MigrationNeededError
 from hopchain_etl.lake.object_store import StoreError
@@ -37,6 +38,7 @@ from hopchain_etl.web.guidelines import Guidelines
 from hopchain_etl.web.guidelines import router as guidelines_router
 from hopchain_etl.web.index import Index
 from hopchain_etl.web.lead import LeadDesk
+from hopchain_etl.web.lead_batches import LeadBatches
 from hopchain_etl.web.people import People
 from hopchain_etl.web.photo_cache import photo_headers, revalidated
 from hopchain_etl.web.qualification import Qualification
@@ -114,7 +116,8 @@ def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[A
     app.include_router(reviews.router(reviews.Reviews(lake), annotator, lead, picture), prefix="/api/reviews")
     people = People(leading, settings)
     labels = adjudications.Adjudications(leading, people)
-    app.include_router(lead_api.router(leading, people, Checks(leading), lead), prefix="/api/lead")
+    changing = LeadBatches(leading, people, Thresholds(settings.calibrate.hard, settings.calibrate.medium))
+    app.include_router(lead_api.router(leading, changing, people, Checks(leading), lead), prefix="/api/lead")
     app.include_router(adjudications.router(labels, lead), prefix="/api/lead/adjudications")
     app.include_router(reports.router(reports.Reports(leading, labels), lead), prefix="/api/lead/reports")
     app.include_router(proposals.router(lake, viewer), prefix="/proposals")

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 
+from hopchain_etl.annotation.batch_details import BatchDetails
 from hopchain_etl.annotation.votes import Vote
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import DeskSettings
+from hopchain_etl.web.batch_view import BatchView
 from hopchain_etl.web.errors import Invalid
 from hopchain_etl.web.practice import PRACTISED
 
 
-def known_people(lake: Lake, settings: DeskSettings) -> set[str]:
-    """Return whom the settings name as annotators, and who has finished the practice round."""
-    named = {entry.removeprefix("user:") for entry in settings.annotators if entry.startswith("user:")}
-    finished = (json.loads(lake.store.get(entry.key)) for entry in lake.store.list_objects(PRACTISED))
-    return named | {one["annotator"] for one in finished if "annotator" in one}
+class KnownPeople:
+    """Whom the settings name as annotators, and who has finished the practice round; each record is read once."""
+
+    def __init__(self, lake: Lake, settings: DeskSettings) -> None:
+        self._lake = lake
+        self._named = {entry.removeprefix("user:") for entry in settings.annotators if entry.startswith("user:")}
+        self._practised: dict[str, str | None] = {}  # who is meant by a key
+
+    def names(self) -> set[str]:
+        """Return their names; costs a listing, and a request for each record that is new."""
+        known = self._practised
+        found = {entry.key: entry.key in known for entry in self._lake.store.list_objects(PRACTISED)}
+        self._practised = {key: known[key] if is_known else self._read(key) for key, is_known in found.items()}
+        return self._named | {name for name in self._practised.values() if name}
+
+    def _read(self, key: str) -> str | None:
+        name = json.loads(self._lake.store.get(key)).get("annotator")
+        return None if name is None else str(name)
 
 
 def check_names(names: Iterable[str], known: Set[str], voided: Set[str]) -> None:
@@ -42,3 +59,26 @@ def check_seats(names: Iterable[str], seats: int, votes: Mapping[str, Sequence[V
             f"each question needs {seats} different people, and with this choice some have only {fewest}: "
             "choose more annotators, or all"
         )
+
+
+def check_cap(details: BatchDetails, people: Iterable[str], shown: BatchView) -> None:
+    """Raise Invalid if these people, each up to the cap, cannot fill the free seats of a batch's open questions."""
+    if details.cap is None:
+        return
+    given = Counter(vote.annotator for votes in shown.votes.values() for vote in votes)
+    left = {query: {one.annotator for one in shown.votes[query]} for query in shown.open_queries()}
+    needed = sum(shown.batch.seats - len(taken) for taken in left.values())
+    could = {who: sum(who not in taken for taken in left.values()) for who in people}
+    questions = len(shown.batch.query_ids)
+
+    def seats(limit: int) -> int:
+        return sum(min(most, max(0, limit - given[who])) for who, most in could.items())
+
+    if seats(details.limit(questions)) >= needed:
+        return
+    least = next((limit for limit in range(1, questions + 1) if seats(limit) >= needed), None)
+    enough = f"at least {math.ceil(100 * least / questions)} %, or more people" if least else "more people, or no cap"
+    raise Invalid(
+        f"cap: {needed} answers are missing, and {len(could)} people with at most {details.cap:.0%} of the questions "
+        f"each can give {seats(details.limit(questions))}: {enough}"
+    )

@@ -46,6 +46,11 @@ class BatchView:
         """Return the number of queries by decision, without withdrawn ones."""
         return Counter(self.outcome(query).decision for query in self.votes if query not in self.withdrawn)
 
+    def open_queries(self) -> list[str]:
+        """Return the queries that are not decided and not withdrawn."""
+        left = (query for query in self.votes if query not in self.withdrawn)
+        return [query for query in left if self.outcome(query).decision is Decision.OPEN]
+
     @property
     def full(self) -> list[str]:
         """The queries that are answered on every seat (full sample)."""

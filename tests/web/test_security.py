@@ -32,7 +32,8 @@ FOR_ANNOTATORS = {"/", "/annotate", "/guidelines", "/assets/{name}", "/api/me", 
 SCRIPT = "<script>alert(document.cookie)</script>"
 WRITES = ["answers", "skips", "skips/return", "undo", "practice/0", "practised", "reviews", "guidelines/publish",
           "guidelines/preview", "guidelines/opened", "lead/batches",
-          "lead/batches/monday/assigned", "lead/batches/monday/close", "lead/void", "lead/unvoid",
+          "lead/batches/monday/assigned", "lead/batches/monday/close", "lead/batches/monday/reopen",
+          "lead/batches/monday/details", "lead/unasked", "lead/void", "lead/unvoid",
           "lead/gold", "lead/adjudications", "lead/adjudications/fresh",
           "lead/qualification/lift", "lead/qualification/admit"]  # fmt: skip
 
