@@ -11,14 +11,14 @@ from pydantic import Field
 from hopchain_etl.annotation.batch_details import BatchDetails
 from hopchain_etl.annotation.choice import Choice
 from hopchain_etl.web.access import Person
-from hopchain_etl.web.answer_rows import COLUMNS
 from hopchain_etl.web.bodies import BATCH_PATTERN, Body, PersonName, QueryId
-from hopchain_etl.web.checks import Checks
 from hopchain_etl.web.errors import Invalid
-from hopchain_etl.web.lead import LeadDesk
-from hopchain_etl.web.lead_batches import LeadBatches, NewBatch
-from hopchain_etl.web.people import People
-from hopchain_etl.web.table_files import table_file
+from hopchain_etl.web.lead.answer_rows import COLUMNS
+from hopchain_etl.web.lead.batch_changes import BatchChanges, NewBatch
+from hopchain_etl.web.lead.checks import Checks
+from hopchain_etl.web.lead.lead import LeadDesk
+from hopchain_etl.web.lead.people import People
+from hopchain_etl.web.lead.table_files import table_file
 
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
 _ImageStart = Annotated[str, Field(pattern=r"^[0-9a-f]{4,64}$")]
@@ -115,7 +115,7 @@ class NewGold(Body):
     items: Annotated[list[Listed], Field(max_length=500)] = Field(default_factory=list)
 
 
-def router(desk: LeadDesk, changing: LeadBatches, people: People, checks: Checks, lead: Any) -> APIRouter:
+def router(desk: LeadDesk, changing: BatchChanges, people: People, checks: Checks, lead: Any) -> APIRouter:
     """Return the routes below ``/api/lead``; each depends on ``lead``."""
     routes = APIRouter()
     _add_batches(routes, desk, people, lead)
@@ -154,7 +154,7 @@ def _add_batches(routes: APIRouter, desk: LeadDesk, people: People, lead: Any) -
         return table_file(f"{name}-answers.csv", COLUMNS, desk.answer_rows(name))
 
 
-def _add_changes(routes: APIRouter, changing: LeadBatches, lead: Any) -> None:
+def _add_changes(routes: APIRouter, changing: BatchChanges, lead: Any) -> None:
     Lead = Annotated[Person, Depends(lead)]  # noqa: N806 - a type
 
     @routes.post("/batches")

@@ -19,9 +19,9 @@ from hopchain_etl.annotation.votes import who_answered
 from hopchain_etl.web.access import Person
 from hopchain_etl.web.bodies import BATCH_PATTERN, BatchName, Body, PersonName, QueryId, now_text
 from hopchain_etl.web.errors import Conflict, Invalid, NotFound
-from hopchain_etl.web.lead import LeadDesk
-from hopchain_etl.web.lead_batches import storing
-from hopchain_etl.web.people import People
+from hopchain_etl.web.lead.batch_changes import storing
+from hopchain_etl.web.lead.lead import LeadDesk
+from hopchain_etl.web.lead.people import People
 
 JSON = dict[str, Any]
 

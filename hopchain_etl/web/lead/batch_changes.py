@@ -24,12 +24,12 @@ from hopchain_etl.hops.calibration import Thresholds
 from hopchain_etl.hops.query import Read, Relation
 from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.lake.lock import LockHeldError, LockLostError
-from hopchain_etl.web.assignment import check_cap, check_seats
-from hopchain_etl.web.batch_view import BatchView
 from hopchain_etl.web.bodies import now_text
 from hopchain_etl.web.errors import Conflict, Invalid
-from hopchain_etl.web.lead import LeadDesk
-from hopchain_etl.web.people import People
+from hopchain_etl.web.lead.assignment import check_cap, check_seats
+from hopchain_etl.web.lead.batch_view import BatchView
+from hopchain_etl.web.lead.lead import LeadDesk
+from hopchain_etl.web.lead.people import People
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class NewBatch:
     details: BatchDetails = NONE
 
 
-class LeadBatches:
+class BatchChanges:
     """The batches of a lake, as a lead makes and changes them."""
 
     def __init__(self, leading: LeadDesk, people: People, thresholds: Thresholds) -> None:
@@ -147,6 +147,7 @@ class LeadBatches:
 
     def reopen(self, name: str, by: str) -> JSON:
         """Open a closed batch again; raise Conflict if it is not closed, or another batch continues it."""
+        self._index.refresh()
         states = self._leading.listed(name).states
         # settled, not closed, and with open questions: somebody was killed while opening it again
         if "closed" not in states and not ("decided" in states and self._leading.show(name).open_queries()):

@@ -14,7 +14,7 @@ from hopchain_etl.annotation import batches, votes
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.collect import BatchProgress, collect, settle
 from hopchain_etl.demo.s3_folder import ServerInfo
-from hopchain_etl.web import lead_batches
+from hopchain_etl.web.lead import batch_changes
 from support.desk_clients import Office, desk_of_its_own, office
 from support.s3 import S3Location
 
@@ -196,7 +196,7 @@ def test_a_lead_makes_assigns_and_closes_batches(bucket: S3Location) -> None:
 def test_a_lead_makes_no_batch_while_a_build_makes_one(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = office(bucket)
     desk.lead.post("/api/lead/batches/monday/close", {})
-    monkeypatch.setattr(lead_batches, "OTHERS_SECONDS", 0.1)
+    monkeypatch.setattr(batch_changes, "OTHERS_SECONDS", 0.1)
     wanted = {"id": "tuesday", "source": "open_of", "batch": "monday"}
     with batches.exclusively(desk.lake):
         assert "try again" in desk.lead.post("/api/lead/batches", wanted, expect=409)["message"]

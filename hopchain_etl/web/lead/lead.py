@@ -1,6 +1,6 @@
 """What a lead sees: batches and their progress, agreement and disagreements of annotators.
 
-See also ``lead_batches`` (making and changing batches), ``people`` (voiding) and ``checks`` (gold).
+See also ``batch_changes`` (making and changing batches), ``people`` (voiding) and ``checks`` (gold).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision
 from hopchain_etl.hops.query import decimal_text
 from hopchain_etl.lake.lake import Shard
-from hopchain_etl.web import answer_rows
-from hopchain_etl.web.batch_view import BatchView, Votes
-from hopchain_etl.web.desk import Desk
+from hopchain_etl.web.desk.desk import Desk
+from hopchain_etl.web.desk.questions import Question, as_question, read_questions
 from hopchain_etl.web.errors import Gone, NotFound
-from hopchain_etl.web.hop_view import hop_view
-from hopchain_etl.web.questions import Question, as_question, read_questions
+from hopchain_etl.web.lead import answer_rows
+from hopchain_etl.web.lead.batch_view import BatchView, Votes
+from hopchain_etl.web.lead.hop_view import hop_view
 
 JSON = dict[str, Any]
 
