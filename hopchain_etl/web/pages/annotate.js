@@ -1,7 +1,7 @@
 // The desk: one photo, one question, one number, then the next.
 
 import {
-  batchName, byId, call, count, el, guidelinesChanged, loginAdvice, navigation, say, ServerError, unbroken, watchComment,
+  byId, call, count, el, guidelinesChanged, loginAdvice, navigation, say, ServerError, titled, unbroken, watchComment,
 } from "./common.js";
 import { ActiveClock } from "./active.js";
 import { Clock, Drafts } from "./drafts.js";
@@ -155,7 +155,7 @@ function showProgress(progress) {
   if (!there) return;
   const left = `${count(progress.batch_left_for_me)} left for you`;
   byId("batch-text").textContent =
-    `${batchName(progress.batch)}: ${count(progress.batch_decided)} of ${count(progress.batch_queries)} decided, ${left}`;
+    `${titled({ id: progress.batch, title: progress.batch_title })}: ${count(progress.batch_decided)} of ${count(progress.batch_queries)} decided, ${left}`;
   byId("batch").max = Math.max(1, progress.batch_queries);
   byId("batch").value = progress.batch_decided;
 }
@@ -192,6 +192,7 @@ async function take(given, why, pause) {
     no_batch: ["Nothing to annotate yet", "A lead has not opened a batch for you. This page checks again automatically."],
     done: ["All done", skipped ? "All that is left for you in the open batches are questions that you have skipped."
       : "There is nothing left for you in the open batches. Thank you!"],
+    share: ["You have done your share", "You have answered as many questions of this batch as one person should. Other people answer the rest. Thank you!"],
     waiting: ["Please wait", "Other annotators are working on the last questions. This page checks again automatically."],
   };
   const [title, text] = why === "paused" ? pausedWords(pause) : texts[why] ?? texts.waiting;

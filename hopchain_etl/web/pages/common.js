@@ -68,9 +68,9 @@ export async function trying(work) {
 /** Ask in the page (Airflow's frame blocks confirm()); resolves to whether the answer was yes. */
 export function confirmIn(title, text, yes) {
   return new Promise((resolve) => {
-    const box = el("dialog", { class: "small", "aria-labelledby": "ask-title", "aria-describedby": "ask-text" },
-      el("h2", { id: "ask-title" }, title),
-      el("p", { id: "ask-text" }, text),
+    const box = el("dialog", { class: "small", "aria-labelledby": "confirm-title", "aria-describedby": "confirm-text" },
+      el("h2", { id: "confirm-title" }, title),
+      el("p", { id: "confirm-text" }, text),
       el("div", { class: "actions" },
         el("button", { type: "button", on: { click: () => box.close("no") } }, "Cancel"),
         el("button", { type: "button", class: "primary", on: { click: () => box.close("yes") } }, yes)));
@@ -128,6 +128,9 @@ export function batchName(id) {
   const when = new Date(Date.UTC(year, month - 1, day, hour, minute));
   return when.toLocaleString("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 }
+
+/** A batch's title with its name for people, or the name alone. */
+export const titled = ({ id, title }) => (title ? `${title} (${batchName(id)})` : batchName(id));
 
 /** A question whose expression ("V / (W − X)") stays on one line where there is room for it. */
 export const unbroken = (text) => text.replace(/ ([+−×/÷=]) (?=[\w(])/g, "\u00a0$1\u00a0");

@@ -114,7 +114,7 @@ def test_a_cap_gives_way_where_too_few_others_are_left(bucket: S3Location) -> No
     details(desk, cap=0.84)
     given = {name: asked(desk, name) for name in PEOPLE}
     assert sum(map(len, given.values())) == 24, "all seats are filled, whoever left out what"
-    assert set(map(len, given.values())) <= {4, 5, 6}
+    assert [len(given[name]) for name in PEOPLE[:2]] == [5, 5]
     assert listed(desk)["monday"]["kept"] == 6
     desk = desk.worker()
     assert desk.ann.next()["why"] == "done"
