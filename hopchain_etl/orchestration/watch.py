@@ -121,9 +121,7 @@ def approval_due(lake: Lake, settings: OrchestrateSettings, waiting: Callable[[]
     runs = {proposal.key(run): run for run in waiting()} if due else {}
     for key, until in due.items():
         if key in runs and _is_first(lake, "approval_due", runs[key]):
-            text = (
-                f"Without an answer until {until:%Y-%m-%d %H:%M} UTC it counts as rejected. Answer in Required Actions."
-            )
+            text = f"Unless somebody answers in Required Actions, it is rejected at {until:%Y-%m-%d %H:%M} UTC."
             yield Notice("approval_due", "a release still waits for approval", text, {"run": runs[key]})
 
 

@@ -12,17 +12,17 @@ const PRIORITIES = [
 export const batchLabel = (one) => [one.title || batchName(one.id), one.title ? el("small", { class: "soft" }, batchName(one.id)) : ""];
 
 export const batchMarks = (one) => [
-  ...(one.priority === "normal" ? [] : [one.priority]), ...one.tags,
+  ...(one.priority === "normal" ? [] : [`asked ${one.priority}`]), ...one.tags,
 ].map((text) => el("span", { class: "badge" }, text));
 
-/** When a batch is due and how long that is from now; for an open one, whether that is over. */
+/** When a batch is due; for an open one also how long that is from now. */
 export function dueWords(one) {
   if (!one.due) return [""];
   const days = Math.floor((Date.parse(`${one.due}T00:00:00Z`) - Math.floor(Date.now() / DAY) * DAY) / DAY);
   const many = `${count(Math.abs(days))} ${Math.abs(days) === 1 ? "day" : "days"}`;
   if (one.state !== "open") return [day(one.due)];
   const when = one.overdue ? el("span", { class: "badge", data: { kind: "bad" } }, `overdue ${many}`) : days ? `in ${many}` : "today";
-  return [day(one.due), el("br"), when, el("small", {}, ` ${count(one.open)} open`)];
+  return [day(one.due), el("br"), when];
 }
 
 /** The fields of what can be changed at any time; `one` has their values. */
