@@ -352,7 +352,7 @@ function assign() {
 
 function edit() {
   const one = batches.find((batch) => batch.id === chosen);
-  ask(`Edit ${one.id}`, "Save", detailsFields(one), async (values) => {
+  ask(`Edit ${titled(one)}`, "Save", detailsFields(one), async (values) => {
     try {
       await call(`api/lead/batches/${encodeURIComponent(one.id)}/details`, { ...detailsOf(values), based_on: one.number });
     } catch (error) {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from audit import audit
 from playwright.sync_api import Page, expect
-from sites import PHONE, ZOOMED, Site, open_only, shot
+from sites import PHONE, SCRIPT, ZOOMED, Site, open_only, shot
 
 from hopchain_etl.annotation.batches import Batch
 
@@ -191,6 +191,39 @@ def test_a_lead_picks_known_people_and_enough_of_them(site: Site) -> None:
         box.get_by_label("dan", exact=True).check()
         box.get_by_role("button", name="Assign").click()
         expect(page.locator("#batches tr", has_text=SHOWN)).to_contain_text("ann, ben, cleo, dan")
+
+
+def test_a_lead_sets_what_a_batch_is_called_and_opens_a_closed_one_again(site: Site) -> None:
+    with site.visit("lead") as page:
+        led(page)
+        row = page.locator("#batches tr", has_text=SHOWN)
+        page.get_by_role("button", name="Edit …").click()
+        box = page.get_by_role("dialog", name=f"Edit {SHOWN}")
+        for label, text in {"Title": SCRIPT, "Due": "2026-01-31", "Tags": "de, night"}.items():
+            box.get_by_label(label).fill(text)
+        box.get_by_label("One person answers at most").fill("50")
+        box.get_by_role("button", name="Save").click()
+        expect(box.get_by_role("alert")).to_contain_text("answers are missing")
+        box.get_by_label("One person answers at most").fill("")
+        shot(page, "work-edit")
+        audit(page.locator("body"))
+        box.get_by_role("button", name="Save").click()
+        expect(row).to_contain_text("overdue")
+        expect(row).to_contain_text(SCRIPT)
+        page.get_by_role("button", name="Close batch …").click()
+        page.get_by_role("dialog").get_by_role("button", name="Close batch").click()
+        expect(row.locator(".badge").filter(has_text="closed")).to_be_visible()
+        page.get_by_role("button", name="Open again …").click()
+        page.get_by_role("dialog").get_by_role("button", name="Open again").click()
+        expect(page.locator("#detail-title")).to_have_text(f"{SCRIPT} ({SHOWN}): 4 of 4, open")
+        shot(page, "work-opened-again")
+        page.get_by_role("button", name="New batch …").click()
+        box = page.get_by_role("dialog", name="New batch")
+        expect(box.get_by_role("status")).to_have_text("0 of 0 questions match, on 0 photos.")
+        box.get_by_label("Some hop reads").select_option("count")
+        box.get_by_label("Questions", exact=True).select_option("monday")
+        expect(box.get_by_label("Some hop reads")).to_be_hidden()
+        assert page.title() == "Lead · HopChain"
 
 
 def test_back_undoes_a_filter_of_the_dataset_page(site: Site) -> None:
