@@ -136,9 +136,12 @@ class OpenBatch:
         status = self._statuses.get(query)
         if status is None:
             return False
-        cannot = {annotator_key(one) for one in status.people} | self.folder(query).skipped
+        folder, spare = self.folder(query), len(below) - len(status.free)
+        if spare < 0 or (not self.is_fresh and spare >= len(status.taken) + len(folder.skips)):
+            return spare < 0  # whoever these are: no names are compared, because a batch may have many questions
+        cannot = {annotator_key(one) for one in status.people} | folder.skipped
         cannot |= {key for key, queries in self._earlier.items() if query in queries}
-        return len(below) - len(below & cannot) < len(status.free)
+        return len(below & cannot) > spare
 
     def _done(self, annotator: str) -> set[str]:
         me = annotator_key(annotator)
@@ -153,13 +156,10 @@ class OpenBatch:
         return self._skipped.get(annotator_key(annotator), set())
 
     def left(self, annotator: str) -> int:
-        """Return how many questions an annotator could still be asked."""
+        """Return how many questions an annotator could still be asked, without those beyond the cap."""
         with self._lock:
-            left = self._waiting - self._done(annotator) - self._skipped_by(annotator)
-            if self.has_share(annotator):
-                below = self._below_cap(self.people)
-                return sum(self._lacks_others(query, below) for query in left)
-            return min(len(left), self.limit - len(self.answered(annotator))) if self.details.cap else len(left)
+            left = len(self._waiting - self._done(annotator) - self._skipped_by(annotator))
+            return max(0, min(left, self.limit - len(self.answered(annotator))))
 
     def candidates(self, annotator: str) -> Iterator[str]:
         """Yield the questions that ``annotator`` could be asked, in the annotator's own random order."""
