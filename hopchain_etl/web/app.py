@@ -25,7 +25,7 @@ from hopchain_etl.lake.migrate_votes import MigrationNeededError
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.settings import Settings
 from hopchain_etl.templating import render
-from hopchain_etl.web import adjudications, lead_api, practice, proposals, reports, reviews
+from hopchain_etl.web import adjudications, comments, lead_api, my_work, practice, proposals, reports, reviews
 from hopchain_etl.web.access import Person, access_dependencies, airflow_user
 from hopchain_etl.web.bodies import BATCH_PATTERN, Body, QueryId
 from hopchain_etl.web.browser.routes import router as browser
@@ -62,6 +62,7 @@ class AnswerBody(Body):
     comment: str | None = Field(None, max_length=500)
     seconds: Seconds = None
     active_seconds: Seconds = None
+    unsure: bool | None = None
 
 
 class QueryBody(Body):
@@ -107,7 +108,9 @@ def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[A
     leading = LeadDesk(desk)
     guide = Guidelines(lake, settings.desk.refresh_seconds)
     qualification = Qualification(leading)
-    app.include_router(_annotation(desk, leading, guide, qualification, annotator, anybody), prefix="/api")
+    notes = comments.Comments(leading)
+    app.include_router(_annotation(desk, leading, guide, qualification, notes, annotator, anybody), prefix="/api")
+    app.include_router(my_work.router(my_work.MyWork(leading, notes), notes, annotator, picture), prefix="/api/mine")
     app.include_router(guidelines_router(guide, annotator, lead, anybody), prefix="/api/guidelines")
     app.include_router(_practice(desk, qualification, annotator), prefix="/api")
     app.include_router(qualification_router(qualification, lead), prefix="/api/lead/qualification")
@@ -115,6 +118,7 @@ def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[A
     people = People(leading, settings)
     labels = adjudications.Adjudications(leading, people)
     app.include_router(lead_api.router(leading, people, Checks(leading), lead), prefix="/api/lead")
+    app.include_router(comments.router(notes, lead), prefix="/api/lead/comments")
     app.include_router(adjudications.router(labels, lead), prefix="/api/lead/adjudications")
     app.include_router(reports.router(reports.Reports(leading, labels), lead), prefix="/api/lead/reports")
     app.include_router(proposals.router(lake, viewer), prefix="/proposals")
@@ -137,7 +141,7 @@ def _pages(anybody: Any, lead: Any, viewer: Any) -> APIRouter:
     def home() -> Response:
         return RedirectResponse("annotate")
 
-    for name in ("annotate", "errors", "guidelines"):
+    for name in ("annotate", "my-work", "errors", "guidelines"):
         router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(anybody)])
     for name, may in (("lead", lead), ("reports", lead), ("edit-guidelines", lead), ("browser", viewer)):
         router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(may)])
@@ -170,7 +174,13 @@ def _folder() -> Any:
 
 
 def _annotation(
-    desk: Desk, leading: LeadDesk, guide: Guidelines, qualification: Qualification, annotator: Any, anybody: Any
+    desk: Desk,
+    leading: LeadDesk,
+    guide: Guidelines,
+    qualification: Qualification,
+    notes: comments.Comments,
+    annotator: Any,
+    anybody: Any,
 ) -> APIRouter:
     router = APIRouter()
     Annotator = Annotated[Person, Depends(annotator)]  # noqa: N806 - types
@@ -187,6 +197,7 @@ def _annotation(
             "reviews": bool(error_reviews.names(desk.lake)),
             "guidelines": guide.notice(one.name) if one.annotates else None,
             "qualification": qualification.practice_state(one.name) if one.annotates else None,
+            "unread": notes.unread(one.name) if one.annotates else 0,
             "undo_seconds": desk.settings.undo_seconds,
             "idle_seconds": desk.settings.idle_seconds,
             "reasons": [{"code": code, "label": label} for code, label in REASONS.items()],
@@ -195,7 +206,7 @@ def _annotation(
     @router.get("/next")
     def next_question(one: Annotator) -> dict[str, Any]:
         told = qualification.refusal(one.name) or desk.next_task(one.name)
-        return {**told, "guidelines": guide.notice(one.name)}
+        return {**told, "guidelines": guide.notice(one.name), "unread": notes.unread(one.name)}
 
     @router.get("/queries/{query_id}/image")
     def image(
