@@ -227,6 +227,7 @@ function answerBox(answer, most) {
   return el("li", { data: { kind: kindOf(answer.answer, most) } },
     el("b", {}, answer.answer ?? "reject"),
     el("small", {}, answer.annotator, answer.seconds === null ? "" : `, ${answer.seconds.toFixed(0)} s`),
+    answer.unsure && el("small", {}, el("span", { class: "badge", data: { kind: "warn" } }, "not sure")),
     answer.reject_reason && el("small", {}, answer.reject_reason.replaceAll("_", " "), answer.comment ? `: ${answer.comment}` : ""));
 }
 
