@@ -30,7 +30,7 @@ _KEY = re.compile(r"comments/(?P<who>[0-9a-f]{16})/(?P<query>[0-9a-f]{64})/(?P<n
 
 @dataclass(frozen=True)
 class Message:
-    """An event with its content. ``question`` has the fields of ``web.questions.Question``, in comments only."""
+    """An event with its content. ``question`` has the fields of ``web.desk.questions.Question``, in comments only."""
 
     annotator: str
     query_id: str

@@ -24,12 +24,12 @@ from hopchain_etl.imaging.thumbnails import photo_jpeg
 from hopchain_etl.lake.lake import Shard
 from hopchain_etl.web.access import Person
 from hopchain_etl.web.bodies import QUERY_PATTERN, Body, QueryId
-from hopchain_etl.web.comments import Comments, CommentText
+from hopchain_etl.web.desk.open_batch import OpenBatch
+from hopchain_etl.web.desk.questions import Question, as_question
 from hopchain_etl.web.errors import NotFound
-from hopchain_etl.web.lead import PATIENCE_SECONDS, LeadDesk
-from hopchain_etl.web.open_batch import OpenBatch
-from hopchain_etl.web.photo_cache import photo_headers, revalidated
-from hopchain_etl.web.questions import Question, as_question
+from hopchain_etl.web.image_responses import photo_headers, picture, revalidated
+from hopchain_etl.web.lead.comments import Comments, CommentText
+from hopchain_etl.web.lead.lead import PATIENCE_SECONDS, LeadDesk
 
 JSON = dict[str, Any]
 
@@ -235,8 +235,8 @@ def _row_of(question: Question, sent: JSON, *, ended: bool) -> Row:
     return Row(question, str(sent["answered_at"]), milliseconds(seconds), skipped=False, ended=ended, said=said)
 
 
-def router(work: MyWork, comments: Comments, annotator: Any, picture: Any) -> APIRouter:
-    """Return the routes below ``/api/mine``; ``picture`` makes a response of image bytes."""
+def router(work: MyWork, comments: Comments, annotator: Any) -> APIRouter:
+    """Return the routes below ``/api/mine``."""
     routes = APIRouter()
     Annotator = Annotated[Person, Depends(annotator)]  # noqa: N806 - a type
 

@@ -18,9 +18,9 @@ from hopchain_etl.annotation.comments import Message, Thread
 from hopchain_etl.lake.lake import LakeError
 from hopchain_etl.web.access import Person
 from hopchain_etl.web.bodies import Body, PersonName, QueryId, now_text
+from hopchain_etl.web.desk.questions import Question, as_question
 from hopchain_etl.web.errors import Conflict
-from hopchain_etl.web.lead import PATIENCE_SECONDS, LeadDesk
-from hopchain_etl.web.questions import Question, as_question
+from hopchain_etl.web.lead.lead import PATIENCE_SECONDS, LeadDesk
 
 JSON = dict[str, Any]
 
