@@ -193,7 +193,7 @@ class MyWork:
         """
         asking = any(home.asks(annotator) for home in list(self._index.open.values()))
         ended_at = max((one.at for one in others if one.ended), default="") if asking else "~"
-        kept = (one for one in checks if not (one.skipped and one.at <= settled_at))
+        kept = (one for one in checks if not (one.skipped and one.at[:19] <= settled_at[:19]))
         return [replace(one, ended=one.at <= ended_at) for one in kept]
 
     # --- batches that were settled today ---

@@ -62,7 +62,8 @@ class Comments:
     def of(self, annotator: str) -> JSON:
         """Return an annotator's threads, the last changed first, without those whose photo is withdrawn."""
         every = sorted(stored.threads(self._lake, annotator), key=_changed, reverse=True)[:_MOST]
-        found = zip(every, stored.messages(self._lake, every), strict=True)
+        found = list(zip(every, stored.messages(self._lake, every), strict=True))
+        found.sort(key=lambda one: one[1][-1].at if one[1] else "", reverse=True)  # a listing knows only seconds
         return {"items": [self._told(one, said) for one, said in found if said and self._question(said)]}
 
     def _told(self, thread: Thread, said: list[Message]) -> JSON:
