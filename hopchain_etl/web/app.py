@@ -25,6 +25,7 @@ from hopchain_etl.templating import render
 from hopchain_etl.web import my_work, proposals, reviews
 from hopchain_etl.web.access import access_dependencies, airflow_user
 from hopchain_etl.web.annotator_routes import annotator_routes, practice_routes
+from hopchain_etl.web.browser.outcomes import Outcomes
 from hopchain_etl.web.browser.routes import router as browser
 from hopchain_etl.web.desk.desk import Desk
 from hopchain_etl.web.desk.index import Index
@@ -78,7 +79,7 @@ def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[A
     app.include_router(adjudications.router(labels, lead), prefix="/api/lead/adjudications")
     app.include_router(reports.router(reports.Reports(leading, labels), lead), prefix="/api/lead/reports")
     app.include_router(proposals.router(lake, viewer), prefix="/proposals")
-    app.include_router(browser(lambda: lake, viewer), prefix="/api/browse")
+    app.include_router(browser(lambda: lake, viewer, Outcomes(leading, settings)), prefix="/api/browse")
     app.add_middleware(Guard, origins=[os.environ.get("AIRFLOW__API__BASE_URL", "")])
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)

@@ -7,6 +7,7 @@ follow those about batches where these end (see ``_without_marks_of_checks``).
 
 # No `from __future__ import annotations`: FastAPI could not resolve dependencies that are local to a function.
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,8 @@ from hopchain_etl.web.errors import NotFound
 from hopchain_etl.web.image_responses import photo_headers, picture, revalidated
 from hopchain_etl.web.lead.comments import Comments, CommentText
 from hopchain_etl.web.lead.lead import PATIENCE_SECONDS, LeadDesk
+
+log = logging.getLogger(__name__)
 
 JSON = dict[str, Any]
 
@@ -213,7 +216,8 @@ class MyWork:
     def _votes_of_settled(self, name: str, at: str, annotator: str) -> pa.Table:
         try:
             rows = self._settled(name, at)
-        except batches.UNREADABLE:  # the lead's list of batches says so
+        except batches.UNREADABLE:
+            log.exception("the answers of batch %s cannot be read; people do not see theirs", name)
             return schemas.ANSWERS.empty_table()
         return rows.filter(pc.equal(rows["annotator"], annotator))
 

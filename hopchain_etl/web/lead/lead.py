@@ -211,6 +211,7 @@ class LeadDesk:
         columns = ("seat", "annotator", "answer", "reject_reason", "comment", "unsure", "seconds", "answered_at")
         return {
             "query_id": query,
+            "lineage": shown.batch.lineage,
             "question": question.text,
             "image": f"api/queries/{query}/image?batch={shown.batch.id}",
             "width": question.width,

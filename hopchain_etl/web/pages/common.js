@@ -105,7 +105,7 @@ export function unread(many) {
 }
 
 /** The address of a question in the dataset browser. */
-export const datasetLink = ({ lineage, query_id }) => `browser?${new URLSearchParams({ build: `~${lineage}`, text: query_id })}`;
+export const datasetLink = ({ lineage, query_id }) => `browser?${new URLSearchParams({ build: `~${lineage}`, query: query_id })}`;
 
 /** Tell that the guidelines have changed, in the navigation and where the page has room for it; null: they have not. */
 export function guidelinesChanged(change) {

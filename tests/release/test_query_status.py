@@ -1,0 +1,1 @@
+"""Which versions contain a query, and what the last selection said of it: after a real release to a real registry."""
