@@ -23,7 +23,7 @@ from hopchain_etl.annotation.unasked import all_batches_asking
 from hopchain_etl.annotation.votes import Vote
 from hopchain_etl.hops.consensus import ConsensusRule, Decision
 from hopchain_etl.hops.query import decimal_text
-from hopchain_etl.lake.lake import Shard
+from hopchain_etl.lake.lake import Part, Shard
 from hopchain_etl.lake.object_store import MissingObjectError, StoreError
 from hopchain_etl.release.git import RegistryError
 from hopchain_etl.release.query_status import among, last_outcomes, released_queries, versions_with
@@ -101,10 +101,9 @@ class Outcomes:
 
     def _batch(self, name: str, query: str, listed: Mapping[str, batches.ListedBatch], *, names: bool) -> JSON | None:
         home = self._index.open.get(name)
-        settled_at = listed[name].settled_at if name in listed else None
         try:
             batch = home.batch if home else batches.load(self._lake, name)
-            votes = self._votes(name, query, settled_at.isoformat() if settled_at else "")
+            votes = self._votes(name, query)
         except batches.UNREADABLE:
             log.exception("the answers of batch %s cannot be read", name)
             return {"batch": name, "state": "cannot be read", "answers": [], "final": None}
@@ -116,27 +115,33 @@ class Outcomes:
             "answers": votes_for_lead(votes) if names else values_for_viewer(votes),
         }
 
-    def _votes(self, name: str, query: str, settled_at: str) -> list[JSON]:
+    def _votes(self, name: str, query: str) -> list[JSON]:
         if home := self._index.open.get(name):
             status = home.status(query)
             taken = sorted(status.taken.items()) if status else []
             return [{column: getattr(vote, column) for column in _OF_VOTE} for _, vote in taken]
-        rows = self._answers(name, settled_at)
+        rows = self._answers_now(name)
         found: list[JSON] = rows.filter(pc.equal(rows["query_id"], query)).to_pylist()
         return found
 
-    def _read_answers(self, name: str, settled_at: str) -> pa.Table:
-        """Return the answers of a settled batch; ``settled_at`` changes when they do."""
+    def _answers_now(self, name: str) -> pa.Table:
+        """Return the answers of a settled batch; what is erased from the table is not kept here either."""
         batch = batches.load(self._lake, name)
-        fingerprint, shard = collect.lineage(batch).fingerprint, Shard(name, 0)
-        marker = self._lake.marker("answers", fingerprint, shard)
-        folder = self._lake.folder("answers", fingerprint, shard)
-        return self._lake.parts(folder, marker.parts if marker else (), schemas.ANSWERS, list(_OF_VOTE))
+        fingerprint = collect.lineage(batch).fingerprint
+        marker = self._lake.marker("answers", fingerprint, Shard(name, 0))
+        return self._answers(fingerprint, name, marker.parts if marker else ())
+
+    def _read_answers(self, fingerprint: str, name: str, parts: tuple[Part, ...]) -> pa.Table:
+        folder = self._lake.folder("answers", fingerprint, Shard(name, 0))
+        return self._lake.parts(folder, parts, schemas.ANSWERS, list(_OF_VOTE))
 
     def _count_states(self, name: str, settled_at: str) -> dict[str, tuple[str, str]]:
-        """Return the state of each query of a settled batch, with the time of its newest answer."""
+        """Return the state of each query of a settled batch, with the time of its newest answer.
+
+        ``settled_at`` changes when votes of the batch count no more, or again.
+        """
         batch, given = batches.load(self._lake, name), defaultdict[str, list[JSON]](list)
-        for row in self._answers(name, settled_at).to_pylist():
+        for row in self._answers_now(name).to_pylist():
             given[row["query_id"]].append(row)
         rule = _rule(batch)
         found = {}
