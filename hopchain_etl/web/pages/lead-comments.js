@@ -10,7 +10,7 @@ const button = (text, label, click) => el("button", { type: "button", class: "sm
 
 /** A question with its photo, and where it is; `parts` stand below. */
 const about = (one, actions, ...parts) => el("li", {},
-  one.image ? el("a", { href: one.image, target: "_blank" }, el("img", { src: one.image, alt: `Photo of: ${one.question}`, loading: "lazy" })) : el("span", { class: "soft" }, "(photo withdrawn)"),
+  one.image ? el("a", { href: one.image, target: "_blank", "aria-label": `Photo of: ${one.question}` }, el("img", { src: one.image, alt: "", loading: "lazy" })) : el("span", { class: "soft" }, "(photo withdrawn)"),
   el("div", {}, el("p", {}, one.question ?? "The photo of this question was withdrawn."), ...parts,
     el("p", { class: "soft" }, one.is_check ? "a known answer" : one.batch ? batchName(one.batch) : "", " ",
       one.question && one.lineage && el("a", { href: datasetLink(one) }, "In the dataset"))),

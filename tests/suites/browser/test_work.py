@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from audit import audit
 from playwright.sync_api import Page, expect
@@ -241,16 +243,16 @@ def test_a_person_changes_an_answer_of_today_and_asks_the_lead(site: Site) -> No
         shot(other, "work-lead-comments")
         audit(other.locator("body"))
         page.reload()
-        expect(page.locator("#pages .badge")).to_contain_text("1")
+        expect(page.locator("#pages a[href=my-work] .badge")).to_contain_text("1")
         for name, how in {"desktop": (1360, 800), "phone": (390, 844)}.items():
             page.set_viewport_size({"width": how[0], "height": how[1]})
             page.goto("/hopchain/my-work")
             expect(page.locator("#comments")).to_contain_text("The one on the left.")
-            expect(page.locator("#rows li", has_text="not sure")).to_contain_text("9 min left")
+            expect(page.locator("#rows li", has_text="not sure")).to_contain_text(re.compile(r"\d min left"))
             shot(page, f"work-mine-{name}")
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
             assert audit(page.locator("body")) >= 4.5
-        expect(page.locator("#pages .badge")).to_have_count(0)
+        expect(page.locator("#pages a[href=my-work] .badge")).to_have_count(0)
         page.locator("#rows li", has_text="not sure").get_by_role("link").click()
         assert photo(page) == first
         expect(page.locator("#answer")).to_have_value("40")
