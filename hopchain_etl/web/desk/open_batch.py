@@ -71,6 +71,8 @@ class OpenBatch:
         self._too_fast = too_fast  # seconds
         self._work: Work = Counter()
         self._seen: dict[str, str] = {}  # when each annotator sent something last
+        self._sent: defaultdict[tuple[str, str], set[str]] = defaultdict(set)  # queries by annotator and day
+        self._unsure: set[str] = set()
         self._worked: dict[str, tuple[QuestionVotes, QuestionStatus]] = {}  # what the sum contains of each question
         self._folders: dict[str, QuestionVotes] = {}
         self._statuses: dict[str, QuestionStatus] = {}
@@ -207,6 +209,8 @@ class OpenBatch:
             if status.waits and query in self.questions:
                 self._waiting.add(query)
             self.decided += status.outcome.decision is not Decision.OPEN
+            if any(vote.unsure for vote in status.taken.values()):
+                self._unsure.add(query)
             for person in status.people:
                 self._answered[annotator_key(person)].add(query)
             for person in folder.skipped:
@@ -221,6 +225,18 @@ class OpenBatch:
         self._worked[folder.query_id] = folder, status
         for who, when in folder.seen():
             self._seen[who] = max(when, self._seen.get(who, ""))
+            self._sent[who, when[:10]].add(folder.query_id)
+
+    def sent_on(self, annotator: str, day: str) -> list[str]:
+        """Return the questions about which an annotator sent something on a day (UTC, ISO 8601), taken back or not."""
+        with self._lock:
+            return list(self._sent.get((annotator, day), ()))
+
+    @property
+    def unsure(self) -> list[str]:
+        """The questions of which somebody who answered asks the lead to look at them."""
+        with self._lock:
+            return sorted(self._unsure)
 
     def work(self) -> tuple[Work, dict[str, str]]:
         """Return what people did in this batch, and when each of them sent something last."""
@@ -238,6 +254,7 @@ class OpenBatch:
 
     def _forget(self, query: str) -> None:
         self._waiting.discard(query)
+        self._unsure.discard(query)
         if old := self._statuses.get(query):
             self.decided -= old.outcome.decision is not Decision.OPEN
             for person in old.people:

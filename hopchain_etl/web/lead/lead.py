@@ -130,7 +130,7 @@ class LeadDesk:
         return measure(shown.votes, shown.rule, shown.full, programs, checks, voided, outcomes)
 
     def disagreements(self, name: str, offset: int, limit: int) -> JSON:
-        """Return the queries where annotators disagree, someone rejected, or the program has another answer.
+        """Return the queries where annotators disagree, someone rejected or was unsure, or the program differs.
 
         Those whose photo is withdrawn or erased are left out.
         """
@@ -144,9 +144,10 @@ class LeadDesk:
         outcome, row = shown.outcome(query), row or {}
         views = [hop_view(hop, number) for number, hop in enumerate(row.get("hops") or (), start=1)]
         hops = [{key: value for key, value in hop.items() if key != "target"} for hop in views]
-        columns = ("seat", "annotator", "answer", "reject_reason", "comment", "seconds", "answered_at")
+        columns = ("seat", "annotator", "answer", "reject_reason", "comment", "unsure", "seconds", "answered_at")
         return {
             "query_id": query,
+            "lineage": shown.batch.lineage,
             "question": question.text,
             "image": f"api/queries/{query}/image?batch={shown.batch.id}",
             "width": question.width,

@@ -84,6 +84,7 @@ export function confirmIn(title, text, yes) {
 export function navigation(me, here) {
   const pages = [
     ["annotate", "Annotate", me.annotator],
+    ["my-work", "My work", me.annotator],
     ["errors", "Errors", me.annotator && me.reviews],
     ["guidelines", "Guidelines", true],
     ["lead", "Lead", me.lead],
@@ -94,7 +95,17 @@ export function navigation(me, here) {
     el("a", { href: name, "aria-current": name === here && "page" }, label)));
   byId("who").textContent = me.name;
   guidelinesChanged(me.guidelines);
+  unread(me.unread);
 }
+
+/** Tell in the navigation how many comments have an answer that the person has not seen. */
+export function unread(many) {
+  const link = byId("pages").querySelector("a[href=my-work]");
+  link?.replaceChildren("My work", ...(many ? [" ", el("span", { class: "badge", data: { kind: "good" }, title: "Answers to your comments" }, count(many), el("span", { class: "unseen" }, " new"))] : []));
+}
+
+/** The address of a question in the dataset browser. */
+export const datasetLink = ({ lineage, query_id }) => `browser?${new URLSearchParams({ build: `~${lineage}`, query: query_id })}`;
 
 /** Tell that the guidelines have changed, in the navigation and where the page has room for it; null: they have not. */
 export function guidelinesChanged(change) {

@@ -1,7 +1,7 @@
 // The lead's page: batches, agreement of annotators, disagreements.
 
 import { Labels } from "./adjudicate.js";
-import { byId, call, confirmIn, count, decimal, el, hopWords, navigation, percent, say, titled, trying } from "./common.js";
+import { byId, call, confirmIn, count, datasetLink, decimal, el, hopWords, navigation, percent, say, titled, trying } from "./common.js";
 import { batchLabel, batchMarks, choiceField, detailsFields, detailsOf, dueWords } from "./lead-batches.js";
 
 const PAGE = 10; // disagreements at a time
@@ -224,7 +224,8 @@ function disagreement(one) {
     el("button", { type: "button", class: "photo", title: "Enlarge", on: { click: () => enlarge(one) } },
       el("img", { src: one.image, width: one.width, height: one.height, loading: "lazy", alt: `Photo of: ${one.question}` })),
     el("div", {},
-      el("p", {}, el("span", { class: "badge", data: { kind: kinds[one.decision] } }, one.decision), " ", one.question),
+      el("p", {}, el("span", { class: "badge", data: { kind: kinds[one.decision] } }, one.decision), " ", one.question, " ",
+        one.lineage && el("a", { href: datasetLink(one) }, "In the dataset")),
       el("ul", { class: "answers", "aria-label": "Answers" },
         one.answers.map((answer) => answerBox(answer, most)),
         el("li", { class: "program", data: { kind: kindOf(one.program_answer, most) } }, el("b", {}, one.program_answer ?? "–"), el("small", {}, "the program"))),
@@ -246,6 +247,7 @@ function answerBox(answer, most) {
   return el("li", { data: { kind: kindOf(answer.answer, most) } },
     el("b", {}, answer.answer ?? "reject"),
     el("small", {}, answer.annotator, answer.seconds === null ? "" : `, ${answer.seconds.toFixed(0)} s`),
+    answer.unsure && el("small", {}, el("span", { class: "badge", data: { kind: "warn" } }, "not sure")),
     answer.reject_reason && el("small", {}, answer.reject_reason.replaceAll("_", " "), answer.comment ? `: ${answer.comment}` : ""));
 }
 
@@ -408,6 +410,7 @@ async function start() {
   for (const [id, act] of Object.entries(clicks)) byId(id).addEventListener("click", act);
   byId("tag").addEventListener("change", () => trying(loadBatches));
   setInterval(() => { if (!document.hidden && !document.querySelector("dialog[open]")) trying(refresh); }, FRESH);
+  chosen = new URLSearchParams(window.location.search).get("batch"); // a link of the dataset browser
   await refresh();
   if (chosen) await moreDisagreements();
 }

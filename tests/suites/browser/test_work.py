@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from audit import audit
 from playwright.sync_api import Page, expect
@@ -250,3 +252,47 @@ def test_an_annotator_reads_and_starts_nothing_in_airflow(site: Site) -> None:
         said = {"logical_date": None, "conf": {}}
         tried = page.request.post("/api/v2/dags/hopchain_build/dagRuns", data=said)
         assert tried.status == 403  # Airflow's page shows the button to everybody
+
+
+def test_a_person_changes_an_answer_of_today_and_asks_the_lead(site: Site) -> None:
+    with site.visit("ann") as page, site.visit("lead") as other:
+        first = opened(page)
+        page.keyboard.type("40")
+        page.keyboard.press("Escape")
+        page.keyboard.press("n")
+        page.keyboard.press("c")
+        page.get_by_label("Your text").fill("Which of the two dogs?")
+        page.get_by_role("dialog").get_by_role("button", name="Send").click()
+        expect(page.locator("#message")).to_have_text("The comment is sent.")
+        page.locator("#send").click()
+        photo(page, besides=first)
+        asked = other.request.get("/hopchain/api/lead/comments").json()["items"][0]
+        led(other)
+        expect(other.locator("#unsure li", has_text="ann,")).to_contain_text("40")
+        other.get_by_role("button", name="Answer ann …").click()
+        other.get_by_label("Your text").fill("The one on the left.")
+        other.get_by_role("dialog").get_by_role("button", name="Send").click()
+        expect(other.locator("#comments li")).to_have_count(0)
+        shot(other, "work-lead-comments")
+        audit(other.locator("body"))
+        page.reload()
+        expect(page.locator("#pages a[href=my-work] .badge")).to_contain_text("1")
+        for name, how in {"desktop": (1360, 800), "phone": (390, 844)}.items():
+            page.set_viewport_size({"width": how[0], "height": how[1]})
+            page.goto("/hopchain/my-work")
+            expect(page.locator("#comments")).to_contain_text("The one on the left.")
+            expect(page.locator("#rows li", has_text="not sure")).to_contain_text(re.compile(r"\d min left"))
+            shot(page, f"work-mine-{name}")
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+            assert audit(page.locator("body")) >= 4.5
+        expect(page.locator("#pages a[href=my-work] .badge")).to_have_count(0)
+        page.locator("#rows li", has_text="not sure").get_by_role("link").click()
+        assert photo(page) == first
+        expect(page.locator("#answer")).to_have_value("40")
+        expect(page.locator("#unsure")).to_be_checked()
+        other.goto(f"/hopchain/browser?build=~{asked['lineage']}&query={asked['query_id']}")
+        expect(other.locator("#decided")).to_contain_text(SHOWN)
+        shot(other, "work-dataset-decided")
+        audit(other.locator("body"))
+        other.locator("#decided").get_by_role("link", name=SHOWN).click()
+        expect(other.locator("#detail-title")).to_have_text(f"{SHOWN}: 4 of 4, open")
