@@ -28,7 +28,7 @@ def export(
     to: Annotated[Path, typer.Option(help="an empty or new folder to write to")],
     as_json: AsJson = False,
 ) -> None:
-    """Write all that lake and registry hold about a person, as JSON lines and CSV, with a README.md that explains it."""
+    """Write all that lake and registry hold about a person, as JSON lines and CSV, with a README.md about them."""
     from hopchain_etl.settings import Settings
     from hopchain_etl.takedown.people.export import export_person
 
@@ -40,7 +40,7 @@ def erase(
     name: Name,
     votes: Annotated[VotesChoice, typer.Option(help="keep: they count on under a new pseudonym; drop: they go")],
     yes: Annotated[
-        bool, typer.Option("--yes", help="erase; without it, only say what is held and would change")
+        bool, typer.Option("--yes", help="erase; without it, only say what is held")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

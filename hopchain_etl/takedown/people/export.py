@@ -21,9 +21,10 @@ from hopchain_etl.takedown.people.tables import rows_of, shards_with
 from hopchain_etl.templating import render
 
 RELEASED = "released"
-_KINDS = {
-    one.name: one.holds for one in STORES if one.form in (Form.JSON, Form.TABLE) and one.rule is not Rule.PLAN
-} | {RELEASED: "rows of released versions and of the research artifact with the answers under the pseudonym"}
+_STORED = (one for one in STORES if one.form in (Form.JSON, Form.TABLE) and one.rule is not Rule.PLAN)
+_KINDS = {one.name: one.holds for one in _STORED} | {
+    RELEASED: "rows of released versions and of the research artifact with the answers under the pseudonym"
+}
 
 JSON = dict[str, Any]
 
