@@ -39,9 +39,7 @@ def export(
 def erase(
     name: Name,
     votes: Annotated[VotesChoice, typer.Option(help="keep: they count on under a new pseudonym; drop: they go")],
-    yes: Annotated[
-        bool, typer.Option("--yes", help="erase; without it, only say what is held")
-    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="erase; without it, only say what is held")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Take a person out of the lake and the registry; nothing leads back to the name. This cannot be undone.

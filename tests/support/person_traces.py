@@ -20,7 +20,7 @@ from hopchain_etl.annotation.vote_archive import pack
 from hopchain_etl.annotation.votes import Vote, annotator_key, vote_key, votes_prefix
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.quality.validator import SuiteResult, write_docs
-from hopchain_etl.web import practice
+from hopchain_etl.web.desk import practice
 from support import drawn_lake
 
 NAME = "Zoë Quillfeather"  # a name that JSON and HTML write in other ways

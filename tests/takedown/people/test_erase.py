@@ -164,7 +164,7 @@ def test_an_erase_that_was_cut_off_anywhere_is_finished_by_the_next(lake: Lake, 
     whole = lake_in(MemoryStore(dict(objects)))
     erase(whole, NAME, choice)
     complete = everything(whole)
-    for writes in range(0, 2_000, 11):
+    for writes in range(0, 2_000, 31):
         first = MemoryStore(dict(objects), writes)
         try:
             erase(lake_in(first), NAME, choice)

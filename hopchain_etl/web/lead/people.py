@@ -12,10 +12,10 @@ from hopchain_etl.hops.consensus import Decision, tally_votes
 from hopchain_etl.release.answers_used import releases_with_answers
 from hopchain_etl.release.git import RegistryError
 from hopchain_etl.settings import Settings
-from hopchain_etl.web.assignment import check_names, known_people
-from hopchain_etl.web.batch_view import BatchView
 from hopchain_etl.web.errors import Conflict
-from hopchain_etl.web.lead import PATIENCE_SECONDS, LeadDesk
+from hopchain_etl.web.lead.assignment import check_names, known_people
+from hopchain_etl.web.lead.batch_view import BatchView
+from hopchain_etl.web.lead.lead import PATIENCE_SECONDS, LeadDesk
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,8 @@ class People:
     def annotators(self) -> list[JSON]:
         """Return all annotators with their number of answers and whether they are voided.
 
-        These are all whom the desk knows: by an answer, by the practice round or by the settings.
+        These are all whom the desk knows: by an answer, by the practice round or by the settings. ``erased`` ones are
+        pseudonyms of people who were erased: their answers count, but nobody works under that name.
         """
         self._index.refresh_shortly(older_than=2, patience=PATIENCE_SECONDS)
         counts: Counter[str] = Counter()
@@ -51,6 +52,7 @@ class People:
                 "voided": name in stones,
                 "voided_by": stones[name].by if name in stones else None,
                 "voided_reason": stones[name].reason if name in stones else None,
+                "erased": name in self._index.erased,
             }
             for name in sorted(counts.keys() | stones.keys() | known_people(self._lake, self._settings.desk))
         ]
@@ -58,7 +60,8 @@ class People:
     def check_names(self, names: list[str] | None) -> None:
         """Raise Invalid if somebody to whom a batch is to be assigned is unknown or voided."""
         if names is not None:
-            check_names(names, {one["annotator"] for one in self.annotators()}, self._index.voided.keys())
+            known = {one["annotator"] for one in self.annotators() if not one["erased"]}
+            check_names(names, known, self._index.voided.keys())
 
     def waiting(self, name: str) -> JSON:
         """Return why an open batch does not move: how many questions wait, and who has skipped how many of them.
@@ -69,7 +72,7 @@ class People:
         home = self._index.open.get(name)
         if home is None or home.closed:
             return {"questions": 0, "short": 0, "only_skips": 0, "people": 0, "skips": []}
-        known = [one["annotator"] for one in self.annotators() if not one["voided"]]
+        known = [one["annotator"] for one in self.annotators() if not (one["voided"] or one["erased"])]
         people = [one for one in known if home.is_for(one)]
         skips = [(one, len(home.skipped(one))) for one in known]
         return {

@@ -17,12 +17,12 @@ from hopchain_etl.annotation.qualification import Event, PracticeResult, Standin
 from hopchain_etl.annotation.settled import settled_batches
 from hopchain_etl.annotation.votes import Vote
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.web import practice
 from hopchain_etl.web.access import Person
-from hopchain_etl.web.assignment import known_people
 from hopchain_etl.web.bodies import Body, PersonName, now_text
+from hopchain_etl.web.desk import practice
 from hopchain_etl.web.errors import Conflict, Invalid, NotQualified
-from hopchain_etl.web.lead import LeadDesk
+from hopchain_etl.web.lead.assignment import known_people
+from hopchain_etl.web.lead.lead import LeadDesk
 
 JSON = dict[str, Any]
 
@@ -46,6 +46,7 @@ class Qualification:
         self._standings: dict[str, Standing] = {}
         self._read_at: float | None = None  # time.monotonic()
         self._passed: set[str] = set()  # names; who has passed stays in
+        self._erased: dict[str, str] = {}  # people, as the index knew them when all of this was read
 
     # --- annotators ---
 
@@ -138,6 +139,9 @@ class Qualification:
         return self._standings.get(name, Standing())
 
     def _refresh(self) -> None:
+        if self._erased != self._leading.index.erased:  # who logs in again is somebody new
+            self._erased = self._leading.index.erased
+            self._events, self._passed = stored.Events(self._lake), set()
         self._standings = self._events.standings()
         self._read_at = time.monotonic()
 
