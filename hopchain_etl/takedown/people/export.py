@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import csv
+import io
 import json
+import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -54,6 +57,17 @@ def export_person(settings: Settings, name: str, folder: Path) -> JSON:
     readme = render("takedown.people", "person.md.j2", person=name, pseudonym=known, kinds=kinds)
     (folder / "README.md").write_text(readme, encoding="utf-8")
     return dict(sorted(counts.items()))
+
+
+def export_as_zip(settings: Settings, name: str) -> tuple[bytes, JSON]:
+    """Return the same files as a ZIP file, and the numbers."""
+    with tempfile.TemporaryDirectory() as folder:
+        counts = export_person(settings, name, Path(folder))
+        sink = io.BytesIO()
+        with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as packed_files:
+            for path in sorted(Path(folder).iterdir()):
+                packed_files.write(path, path.name)
+    return sink.getvalue(), counts
 
 
 def _records(settings: Settings, lake: Lake, name: str, known: str | None) -> Iterator[tuple[str, JSON]]:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from hopchain_etl import schemas
 from hopchain_etl.concurrency import batched, map_threads
 from hopchain_etl.lake.lake import parquet_bytes
 from hopchain_etl.lake.object_store import ObjectStore, Version
@@ -138,6 +139,9 @@ def _renamed(data: bytes, old: str, new: str) -> bytes:
             table = table.set_column(table.schema.get_field_index("seconds"), table.schema.field("seconds"), seconds)
     place = table.schema.get_field_index(name)
     table = table.set_column(place, table.schema.field(place), pa.array(names, table.schema.field(place).type))
+    # As read from a file, a schema is not quite what it was when that was written. Older versions have other columns.
+    known = [one for one in (schemas.TRAINING_ROWS, schemas.RESEARCH["votes"]) if one.names == table.column_names]
+    table = table.cast(known[0]) if known else table
     return parquet_bytes(table, file.metadata.row_group(0).num_rows if groups > 1 else None)
 
 

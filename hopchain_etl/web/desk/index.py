@@ -196,8 +196,8 @@ class Index:
     def _load_batches(self, states: States, *, anew: bool) -> list[OpenBatch]:
         """Load the batches that are not settled; one that cannot be read is set aside, and the others go on.
 
-        Returns those that are new, or all if they are read ``anew``. Their votes are read before anybody is asked one of their questions, because votes
-        of the batches that they continue count too.
+        Returns those that are new, or all if they are read ``anew``. Their votes are read before anybody is asked one
+        of their questions, because votes of the batches that they continue count too.
         """
         found: dict[str, OpenBatch] = {}
         broken: dict[str, BrokenBatch] = {}
