@@ -44,7 +44,7 @@ PARAMS = {
                    title="Votes", type=["null", "string"], enum=[None, "keep", "drop"]),
     "grace_hours": Param(24, "gc: keep unused parts and tables that are younger than this",
                          title="Grace period (hours)", type="number", minimum=0),
-    "yes": Param(False, "gc, erase, erase_person: delete; without it they only say what they would. It cannot be undone",
+    "yes": Param(False, "gc, erase, erase_person: delete; without it they only say what. It cannot be undone",
                  title="Really delete", type="boolean"),
 }
 # fmt: on
