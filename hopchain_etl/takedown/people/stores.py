@@ -22,7 +22,7 @@ class Rule(StrEnum):
 
     GO = "goes"
     CHOICE = "stays under the new pseudonym, or goes with `--votes drop`"
-    RENAME = "stays, with the new pseudonym instead of the name"
+    RENAME = "stays, with the new pseudonym (in lists of people: nothing) instead of the name"
     COPY = "goes if it names the person, because it only repeats others"
     PLAN = "goes when the erase is finished"
 
