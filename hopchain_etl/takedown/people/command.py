@@ -41,7 +41,7 @@ def erase_person(settings: Settings, name: str, votes: Votes) -> JSON:
     begun = in_lake.is_unfinished(lake, name)
     if not begun:
         _check(settings, lake, name, votes)
-        if not in_lake.held(lake, name) and next(iter(_released(settings, lake, name)), None) is None:
+        if not in_lake.is_held(lake, name) and next(iter(_released(settings, lake, name)), None) is None:
             return {"pseudonym": None, "votes": votes, "changed": {}, "remains": []}
     registry = partial(_rename, settings, lake) if settings.registry.git_url else None
     return in_lake.erase(lake, name, votes, registry=registry)

@@ -66,6 +66,12 @@ def held(lake: Lake, name: str) -> JSON:
     return dict(sorted((counts + Counter(answers=rows)).items()))
 
 
+def is_held(lake: Lake, name: str) -> bool:
+    """Return whether anything concerns a person; stops at the first object. Raises LakeError on damage."""
+    found = (documents(lake, name), packed(lake, name), shards_with(lake, name))
+    return any(True for kind in found for _ in kind)
+
+
 def unfinished(lake: Lake) -> list[str]:
     """Return the steps that remain of each unfinished erase, without saying whose it is."""
     plans = (lake.get_json(entry.key) for entry in lake.store.list_objects(_PLANS))
@@ -180,8 +186,8 @@ def _run(lake: Lake, plan: Plan, step: str) -> int:
         case "old versions":
             _purge(lake)
         case "look again":
-            if left := held(lake, what.name):
-                raise PersonError(f"written meanwhile: {left}")
+            if is_held(lake, what.name):
+                raise PersonError(f"written meanwhile: {held(lake, what.name)}")
     return 0
 
 
