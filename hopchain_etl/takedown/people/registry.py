@@ -61,7 +61,7 @@ def rename_in_registry(settings: Settings, old: str, new: str) -> JSON:
         for key, data in folders.items():
             new_data = _with_names(data, replaced)
             more = sum(replaced[one["md5"]].more for one in json.loads(data) if one["md5"] in replaced)
-            md5 = hashlib.md5(new_data, usedforsecurity=False).hexdigest()
+            md5 = _md5_of(new_data)
             store.put(object_key(f"{md5}.dir"), new_data)
             replaced[_md5(key)] = _Replaced(md5, more)
         replaced |= _snapshots(repo, old, new)
@@ -146,7 +146,7 @@ def _renamed(data: bytes, old: str, new: str) -> bytes:
 
 
 def _stored(store: ObjectStore, key: str, data: bytes) -> _Replaced:
-    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    md5 = _md5_of(data)
     store.put(object_key(md5), data)
     return _Replaced(md5, len(data) - len(store.get(key)))
 
@@ -161,9 +161,7 @@ def _snapshots(repo: GitRepo, old: str, new: str) -> dict[str, _Replaced]:
     found = {}
     for data in _files(repo, re.compile(r"snapshot\.json")):
         if old.encode() in data:
-            after = data.replace(old.encode(), new.encode())
-            md5s = (hashlib.md5(one, usedforsecurity=False).hexdigest() for one in (data, after))
-            found[next(md5s)] = _Replaced(next(md5s), 0)
+            found[_md5_of(data)] = _Replaced(_md5_of(data.replace(old.encode(), new.encode())), 0)
     return found
 
 
@@ -187,6 +185,10 @@ def _with_names(data: bytes, replaced: dict[str, _Replaced], names: tuple[str, s
 def _resized(more: int, match: re.Match[bytes]) -> bytes:
     head, size = match[0].rsplit(b" ", 1)
     return head + b" %d" % (int(size) + more)
+
+
+def _md5_of(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _md5(key: str) -> str:

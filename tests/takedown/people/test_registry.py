@@ -79,7 +79,6 @@ def test_a_version_stays_with_another_pseudonym_and_the_next_publish_has_nothing
     with pytest.raises(PersonError, match=r"(?s)nothing was deleted.*allow forced pushes.*what remains: registry"):
         erase_person(settings, NAME, "keep")
     assert unfinished(lake) == ["registry"]
-    assert len(rows_of(world, tag, "between")) == 4
     world.git("config", "receive.denyNonFastForwards", "false")
 
     done = erase_person(settings, NAME, "keep")
@@ -106,7 +105,7 @@ def test_dropped_votes_stay_in_old_versions_under_a_pseudonym_and_the_next_relea
     person_traces.collect_all(lake)
     needles = [(old or "").encode(), NAME.encode()]
     assert taken.traces_in_git(world.bare, needles) | taken.traces(store_of(settings), needles) == set()
-    assert len(rows_of(world, tag, "old")) == 4
+    assert [one["tag"] for one in releases(settings)] == [tag]
     with pytest.raises(ReleaseRefusedError):
         publish(settings)
 
