@@ -23,6 +23,7 @@ sys.path.insert(0, str(DOCS.parent))  # for benchmarks, which is no installed pa
 from benchmarks import mutations  # noqa: E402
 from hopchain_etl.cli import app  # noqa: E402
 from hopchain_etl.settings import as_markdown  # noqa: E402
+from hopchain_etl.takedown.people.stores import STORES  # noqa: E402
 
 GOOD_QUERIES = 40  # spoiled for the table of mutations: enough for each way, and a matter of seconds
 
@@ -84,11 +85,42 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-PARTS: Mapping[str, Callable[[], str]] = {"settings": as_markdown, "commands": commands, "mutations": spoiled}
+def stores() -> str:
+    """Return which objects of the lake hold data of people, and what an erase does with them."""
+    lines = ["| objects | hold | an erase |", "|---|---|---|"]
+    for one in STORES:
+        keys = f"`{one.prefix}`" if one.rest == r".*" else f"`{one.prefix}{_readable(one.rest)}`"
+        lines.append(f"| {keys} | {_cell(one.holds)} | {_cell(one.rule)} |")
+    return "\n".join(lines)
+
+
+def _readable(pattern: str) -> str:
+    """Return a pattern of keys as people write it."""
+    for part, name in (
+        ("(?P<who>[0-9a-f]{16})", "<person>"),
+        (r"(\.\d+)?", ".<n>"),
+        ("(voided|finished)", "voided"),
+        (r"[^/]+/[^/]+/", "<batch>/<query>/"),
+        ("[^/]+", "<name>"),
+        (r"\d+", "<n>"),
+        (".*", "*"),
+        ("\\", ""),
+    ):
+        pattern = pattern.replace(part, name)
+    return pattern
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "settings": as_markdown,
+    "commands": commands,
+    "mutations": spoiled,
+    "stores": stores,
+}
 PAGES: Mapping[str, str] = {
     "reference/settings.md": "settings",
     "reference/cli.md": "commands",
     "checks.md": "mutations",
+    "personal-data.md": "stores",
 }
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from hopchain_etl.doctor import examine
 from hopchain_etl.errors import ReportedError
-from hopchain_etl.lake.lake import LakeError
+from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.orchestration.run_params import JSON, Params
 from hopchain_etl.orchestration.tasks import DagRun, fail_without_retry, run_key
 from hopchain_etl.pipeline.build import Build
@@ -19,6 +19,9 @@ from hopchain_etl.settings import Settings
 from hopchain_etl.takedown import everywhere
 from hopchain_etl.takedown.documents import REPORTS
 from hopchain_etl.takedown.gc import gc_by_settings
+from hopchain_etl.takedown.people.command import erase_person, what_erase_changes
+from hopchain_etl.takedown.people.erase import PersonError
+from hopchain_etl.takedown.people.export import export_as_zip
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +36,10 @@ class MissingError(ReportedError):
 def run(params: Params, dag_run: DagRun) -> JSON:
     """Run the command that the form names and return its result, without secrets.
 
-    ``gc`` and ``erase`` only say what they would do unless ``yes`` is set. Fails without a retry if the form lacks
-    something, there is no such photo, or doctor finds something missing.
+    ``gc``, ``erase`` and ``erase_person`` only say what they would do unless ``yes`` is set. Fails without a retry if
+    the form lacks something, there is no such photo, the person cannot be erased, or doctor finds something missing.
     """
-    with fail_without_retry(ValueError, LakeError, MissingError):
+    with fail_without_retry(ValueError, LakeError, MissingError, PersonError):
         result = COMMANDS[params["command"]](Settings(), params, dag_run)
     log.info("%s: %s", params["command"], result)
     return result
@@ -100,6 +103,28 @@ def _erase(settings: Settings, params: Params, dag_run: DagRun) -> JSON:
     return {"would erase": everywhere.what_erase_removes(settings, photo)}
 
 
+def _export_person(settings: Settings, params: Params, dag_run: DagRun) -> JSON:
+    lake, key = Lake(settings.lake), f"{REPORTS}{run_key(dag_run)}.zip"
+    data, counts = export_as_zip(settings, _person(params))
+    lake.store.put(key, data)
+    return {"at": lake.store.uri(key), "records": counts}
+
+
+def _erase_person(settings: Settings, params: Params, dag_run: DagRun) -> JSON:
+    name, votes = _person(params), params["votes"]
+    if votes not in ("keep", "drop"):
+        raise ValueError("erase_person needs what becomes of the votes; fill that field of the form")
+    if params["yes"]:
+        return {"erased": erase_person(settings, name, votes)}
+    return {"would erase": what_erase_changes(settings, name, votes)}
+
+
+def _person(params: Params) -> str:
+    if not params["person"]:
+        raise ValueError(f"{params['command']} needs a person; fill that field of the form")
+    return str(params["person"])
+
+
 def _photo_and_reason(params: Params) -> tuple[str, str]:
     photo, reason = params["photo"], params["reason"]
     if not photo or not reason:
@@ -115,4 +140,6 @@ COMMANDS: Mapping[str, Callable[[Settings, Params, DagRun], JSON]] = {
     "gc": _gc,
     "withdraw": _withdraw,
     "erase": _erase,
+    "export_person": _export_person,
+    "erase_person": _erase_person,
 }

@@ -124,6 +124,11 @@ class Gold:
             self.items = self.items | {item.query_id: item for item in new}
         return len(new)
 
+    def forget_answers(self) -> None:
+        """Forget who has answered which check; ``refresh`` reads it again."""
+        with self._lock:
+            self._answered.clear()
+
     def count(self, annotator: str) -> int:
         """Return the number of checks an annotator has answered."""
         return len(self._answered[annotator_key(annotator)])

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable
 
 from hopchain_etl.lake.lake import Lake, LakeError
+from hopchain_etl.lake.object_store import MissingObjectError
 
 _KEY = "annotators/pseudonyms.key"
 
@@ -32,7 +33,19 @@ def reader(lake: Lake, expected: str | None) -> Callable[[str], str]:
     key = lake.store.get(_KEY)
     if _fingerprint(key) != expected:
         raise LakeError(f"{lake.store.uri(_KEY)} is not the key of the snapshot; take a new snapshot")
-    return lambda name: "annotator-" + hmac.new(key, name.encode(), hashlib.sha256).hexdigest()[:12]
+    return lambda name: _pseudonym(key, name)
+
+
+def pseudonym(lake: Lake, name: str) -> str | None:
+    """Return the pseudonym of a name; None if no release was ever made of the lake, so that nobody has one."""
+    try:
+        return _pseudonym(lake.store.get(_KEY), name)
+    except MissingObjectError:
+        return None
+
+
+def _pseudonym(key: bytes, name: str) -> str:
+    return "annotator-" + hmac.new(key, name.encode(), hashlib.sha256).hexdigest()[:12]
 
 
 def _fingerprint(key: bytes) -> str:

@@ -42,7 +42,7 @@ def pack(lake: Lake, name: str, check: Callable[[], None]) -> int:
     if not keys:
         return 0
     found = dict(zip(keys, map_threads(lake.store.get, keys), strict=True))
-    _write(lake, name, {**archived(lake, name), **found})
+    write_archive(lake, name, {**archived(lake, name), **found})
     check()
     lake.store.delete(keys)
     return len(keys)
@@ -82,7 +82,7 @@ def erase_from_archive(lake: Lake, name: str, queries: Collection[str]) -> int:
     rows = archived(lake, name)
     left = {key: data for key, data in rows.items() if key.split("/")[2] not in queries}
     if left and len(left) < len(rows):
-        _write(lake, name, left)
+        write_archive(lake, name, left)
     lake.store.erase([archive_key(name)], keep_current=bool(left))
     return len(rows) - len(left)
 
@@ -94,7 +94,8 @@ def _with_needed(lake: Lake, name: str) -> tuple[str, ...]:
         return (name,)
 
 
-def _write(lake: Lake, name: str, rows: Mapping[str, bytes]) -> None:
+def write_archive(lake: Lake, name: str, rows: Mapping[str, bytes]) -> None:
+    """Write the archive of a batch: these objects by key."""
     table = pa.table({"key": sorted(rows), "data": [rows[key] for key in sorted(rows)]}, schema=_SCHEMA)
     lake.store.put(archive_key(name), parquet_bytes(table))
 

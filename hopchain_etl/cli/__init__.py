@@ -12,6 +12,7 @@ from rich.logging import RichHandler
 
 from hopchain_etl.cli import build, doctor, release, show, try_photos, upkeep, use
 from hopchain_etl.cli.evaluate import app as evaluate
+from hopchain_etl.cli.person import app as person
 from hopchain_etl.cli.s3 import app as s3
 from hopchain_etl.cli.terminal import plain_text
 from hopchain_etl.cli.train import app as train
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.add_typer(s3, name="s3", help="The embedded S3 server, for trials and tests.")
 app.add_typer(evaluate, name="evaluate", help="Ask models the questions of a release, and say how two of them differ.")
 app.add_typer(train, name="train", help="Prepare, check and watch a training run.")
+app.add_typer(person, name="person", help="The data of one annotator or lead: its export, and its erase.")
 for part in (try_photos.app, build.app, release.app, show.app, use.app, doctor.app, upkeep.app):
     app.registered_commands += part.registered_commands
 

@@ -22,6 +22,7 @@ from hopchain_etl.release.decontaminate import benchmark_files
 from hopchain_etl.release.git import without_password
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages.resources import RESOURCES
+from hopchain_etl.takedown.people.erase import unfinished as unfinished_people
 from hopchain_etl.takedown.photos import unfinished
 from hopchain_etl.training_set.ownership import ENGLISH, foreign_repository
 
@@ -76,7 +77,7 @@ def _contents(settings: Settings) -> Iterator[Finding]:
     lake = Lake(settings.lake)
     try:
         shards, models = len(lake.completed_shards("images")), unmigrated_models(lake)
-        erasing = unfinished(lake)
+        erasing, people = unfinished(lake), unfinished_people(lake)
     except (LakeError, ValueError) as error:
         yield Finding("photos in the lake", "missing", str(error), "hopchain repair")
         return
@@ -87,6 +88,9 @@ def _contents(settings: Settings) -> Iterator[Finding]:
         yield Finding("photos in the lake", "ok", f"{shards} complete shards")
     else:
         yield Finding("photos in the lake", "warning", "none yet", "hopchain run, or trigger hopchain_build")
+    for left in people:  # without the name, which doctor's output would keep
+        remedy = "run hopchain person erase again, as it was begun"
+        yield Finding("erase of a person", "warning", f"not finished; what remains: {left}", remedy)
     for image, steps in erasing.items():
         remedy = f"hopchain erase {image} --reason ... finishes it"
         yield Finding("erasing a photo", "warning", f"{image} is not erased yet: {', '.join(steps)} remain", remedy)

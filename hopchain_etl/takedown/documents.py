@@ -103,11 +103,16 @@ def erase_samples(lake: Lake, plan: Plan) -> None:
     def clean(key: str) -> None:
         page = lake.store.get(key).decode()
         if any(f">{shard}<" in page for shard in shards):
-            if (cleaned := _SAMPLES.sub("", page)) != page:
+            if (cleaned := without_samples(page)) != page:
                 lake.store.put(key, cleaned.encode())
             lake.store.erase([key], keep_current=True)
 
     map_threads(clean, pages)
+
+
+def without_samples(page: str) -> str:
+    """Return a page of validation results without the samples of failing rows."""
+    return _SAMPLES.sub("", page)
 
 
 def erase_reports(lake: Lake) -> int:

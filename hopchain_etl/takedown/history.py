@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import IO, Any
 
 from hopchain_etl.release.git import GitRepo, RegistryError
@@ -20,6 +20,18 @@ def forget(repo: GitRepo, names: Iterable[str]) -> dict[str, tuple[str, str]]:
     held one keep their ids. Nothing is pushed. Raises RegistryError if git fails.
     """
     needles = [name.encode() for name in names]
+
+    def without(data: bytes, of_file: bool) -> bytes:
+        return _cleaned(data, needles) if of_file else _blanked(data, needles)
+
+    return rewrite(repo, needles, without)
+
+
+def rewrite(repo: GitRepo, needles: list[bytes], cleaned: Callable[[bytes, bool], bytes]) -> dict[str, tuple[str, str]]:
+    """Rewrite what holds any of the needles in the clone's history; return as ``forget`` does.
+
+    ``cleaned`` returns the new content, given the old one and whether it is that of a file; others are messages.
+    """
     if not needles or not _held(repo, needles):
         return {}
     before = _references(repo)
@@ -29,12 +41,36 @@ def forget(repo: GitRepo, names: Iterable[str]) -> dict[str, tuple[str, str]]:
     ):
         assert export.stdout is not None
         assert imported.stdin is not None
-        _filter(export.stdout, imported.stdin, needles)
+        _filter(export.stdout, imported.stdin, needles, cleaned)
         imported.stdin.close()
     if export.returncode or imported.returncode:
         raise RegistryError("git fast-export or fast-import failed; the registry's history was not rewritten")
     after = _references(repo)
     return {name: (old, after[name]) for name, old in before.items() if after.get(name, old) != old}
+
+
+def push(repo: GitRepo, changed: dict[str, tuple[str, str]], refused: str) -> None:
+    """Push all references that were rewritten, in one push; refuse if another push came first.
+
+    ``refused`` is what an error says besides, if the server does not allow it.
+    """
+    branch, origin = repo.branch, "refs/remotes/origin/"
+    held = repo.git("rev-parse", origin + branch).strip()
+    # What each branch was when it was cloned: a push that came meanwhile must not be lost.
+    before = {branch: held} | {
+        name.removeprefix(origin): old for name, (old, _) in changed.items() if name.startswith(origin)
+    }
+    leases = [f"--force-with-lease=refs/heads/{name}:{old}" for name, old in before.items()]
+    refs = [f"refs/heads/{branch}:refs/heads/{branch}"]
+    refs += [f"{origin}{name}:refs/heads/{name}" for name in before if name != branch]
+    refs += [f"+{name}:{name}" for name in sorted(changed) if name.startswith("refs/tags/")]
+    try:
+        repo.git("push", "--quiet", "--atomic", *leases, "origin", *refs)
+    except RegistryError as error:
+        raise RegistryError(
+            f"{error}\n{refused}: allow forced pushes to the registry until this is done "
+            "(receive.denyNonFastForwards, protected branches and tags)"
+        ) from error
 
 
 def _held(repo: GitRepo, needles: list[bytes]) -> bool:
@@ -49,7 +85,7 @@ def _references(repo: GitRepo) -> dict[str, str]:
     return {name: value for name, value in found.items() if not name.endswith("/HEAD")}
 
 
-def _filter(source: IO[bytes], sink: IO[bytes], needles: list[bytes]) -> None:
+def _filter(source: IO[bytes], sink: IO[bytes], needles: list[bytes], cleaned: Callable[[bytes, bool], bytes]) -> None:
     """Copy a fast-export stream with the contents of files cleaned."""
     of_file = False
     while line := source.readline():
@@ -60,7 +96,7 @@ def _filter(source: IO[bytes], sink: IO[bytes], needles: list[bytes]) -> None:
             continue
         data = source.read(int(line.removeprefix(b"data ")))
         if any(needle in data for needle in needles):
-            data = _cleaned(data, needles) if of_file else _blanked(data, needles)
+            data = cleaned(data, of_file)
         sink.write(b"data %d\n" % len(data) + data)
 
 

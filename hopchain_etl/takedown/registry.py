@@ -13,11 +13,13 @@ import pyarrow.parquet as pq
 
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.release.dvc_objects import RESEARCH, checked, hash_of, objects_at
-from hopchain_etl.release.git import GitRepo, RegistryError, working_clone
+from hopchain_etl.release.git import GitRepo, working_clone
 from hopchain_etl.release.image_parts import images_json, write_images
 from hopchain_etl.release.withdrawn import add_withdrawn
 from hopchain_etl.settings import Settings
 from hopchain_etl.takedown import history
+
+_REFUSED = "its bytes are deleted, but the git history names the photo and must be rewritten"
 
 
 def erase_from_registry(
@@ -45,7 +47,7 @@ def erase_from_registry(
         deleted = _delete_bytes(repo, store, erased)
         changed = history.forget(repo, sorted({*erased, *queries}))
         if changed:
-            _push_history(repo, changed)
+            history.push(repo, changed, _REFUSED)
         return {"yanked": tags, "rewritten": parts, "rewritten_refs": len(changed), "deleted": deleted}
 
 
@@ -103,27 +105,6 @@ def _yank(repo: GitRepo, tags: list[str], reason: str, erased: set[str]) -> None
         repo.git("tag", "--annotate", "--message", message, f"yanked/{tag}", f"{tag}^{{commit}}")
     if tags:
         repo.git("tag", "--delete", *tags)
-
-
-def _push_history(repo: GitRepo, changed: dict[str, tuple[str, str]]) -> None:
-    """Push all references that were rewritten, in one push; refuse if another push came first."""
-    branch, origin = repo.branch, "refs/remotes/origin/"
-    held = repo.git("rev-parse", origin + branch).strip()
-    # What each branch was when it was cloned: a push that came meanwhile must not be lost.
-    before = {branch: held} | {
-        name.removeprefix(origin): old for name, (old, _) in changed.items() if name.startswith(origin)
-    }
-    leases = [f"--force-with-lease=refs/heads/{name}:{old}" for name, old in before.items()]
-    refs = [f"refs/heads/{branch}:refs/heads/{branch}"]
-    refs += [f"{origin}{name}:refs/heads/{name}" for name in before if name != branch]
-    refs += [f"+{name}:{name}" for name in sorted(changed) if name.startswith("refs/tags/")]
-    try:
-        repo.git("push", "--quiet", "--atomic", *leases, "origin", *refs)
-    except RegistryError as error:
-        raise RegistryError(
-            f"{error}\nits bytes are deleted, but the git history names the photo and must be rewritten: allow forced "
-            "pushes to the registry until this is done (receive.denyNonFastForwards, protected branches and tags)"
-        ) from error
 
 
 def _of_a_version(file: str) -> bool:

@@ -45,9 +45,9 @@ def rewrite(lake: Lake, place: Place, names: Names) -> int:
         if updated != marker:
             lake.replace_marker(*place, updated)
             marker = updated
-    _forget_samples(lake, folder)
+    forget_samples(lake, folder)
     kept = {part.name for part in (*marker.parts, *marker.rejects)} if marker else set()
-    purge(lake.store, folder, lambda name: bool(_PART.fullmatch(name)) and name not in kept)
+    purge(lake.store, folder, lambda name: is_part(name) and name not in kept)
     return removed
 
 
@@ -117,13 +117,18 @@ def _renamed(value: Any, images: set[str]) -> Any:
     return hash_of(value) if value in images else value
 
 
-def _forget_samples(lake: Lake, folder: str) -> None:
+def forget_samples(lake: Lake, folder: str) -> None:
     """Remove the samples of failing rows from a shard's validation.json: whose they are is not written there."""
     key = f"{folder}validation.json"
     summary = lake.get_json(key)
     if summary and any(one.get("samples") for one in summary.get("expectations", ())):
         expectations = [{**one, "samples": []} for one in summary["expectations"]]
         lake.put_json(key, {**summary, "expectations": expectations})
+
+
+def is_part(name: str) -> bool:
+    """Return whether a file in a shard's folder is a part with rows or rejects."""
+    return bool(_PART.fullmatch(name))
 
 
 def purge(store: ObjectStore, folder: str, unwanted: Callable[[str], bool]) -> None:

@@ -31,7 +31,11 @@ def erase_views(lake: Lake, plan: Plan) -> None:
 
     The view of what was listed (``seen``) has hashes only, the same as the tombstones, and stays.
     """
-    names = {*plan.images, *plan.blobs, *plan.queries, *(uri for uri, _ in plan.sources)}
+    erase_views_naming(lake, {*plan.images, *plan.blobs, *plan.queries, *(uri for uri, _ in plan.sources)})
+
+
+def erase_views_naming(lake: Lake, names: set[str]) -> None:
+    """Do the same for any names; the listings of intakes go in any case."""
 
     def unwanted(name: str) -> bool:
         if name.startswith((_LISTINGS, _HASHES_ONLY)):

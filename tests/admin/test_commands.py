@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from hopchain_etl.demo.s3_folder import ServerInfo
+from hopchain_etl.web.desk import practice
 from support import drawn_lake
 from support.airflow_home import Airflow, running
 
@@ -85,6 +88,21 @@ def test_a_photo_is_withdrawn_and_erased_but_only_if_told_so(airflow: Airflow, f
     assert (state, done["erased"]["images"], done["erased"]["remains"]) == ("success", [second], [])
     assert airflow.lake.tombstones()[second]["erased"]
     assert not [key for key in keys(airflow) if key.startswith("reports/")], "they may show the photo"
+
+
+def test_a_person_is_exported_and_erased_but_only_if_told_so(airflow: Airflow) -> None:
+    practice.finish(airflow.lake, "ann")
+    assert run(airflow, "export_person") == ("failed", None), "without a name"
+    state, told = run(airflow, "export_person", person="ann")
+    assert (state, told["records"]) == ("success", {"practice_rounds": 1})
+    with zipfile.ZipFile(io.BytesIO(airflow.lake.store.get(told["at"].partition("/lake/")[2]))) as packed:
+        assert set(packed.namelist()) == {"README.md", "practice_rounds.csv", "practice_rounds.jsonl"}
+    assert run(airflow, "erase_person", person="ann", yes=True) == ("failed", None), "votes: keep or drop"
+    state, told = run(airflow, "erase_person", person="ann", votes="keep")
+    assert (state, told["would erase"]["held"]) == ("success", {"practice_rounds": 1})
+    state, done = run(airflow, "erase_person", person="ann", votes="keep", yes=True)
+    assert (state, done["erased"]["changed"]["documents"]) == ("success", 1)
+    assert not [key for key in keys(airflow) if key.startswith(("practised/", "reports/"))]
 
 
 def test_what_doctor_misses_fails_the_run_at_once(airflow: Airflow) -> None:

@@ -28,6 +28,8 @@ NEED_THE_LAKE: dict[str, list[str]] = {
     **{name: [] for name in ("estimate", "migrate", "repair", "evaluate runs")},
     "withdraw": PHOTO,
     "erase": [*PHOTO, "--yes"],
+    "person export": ["somebody", "--to", "mine"],
+    "person erase": ["somebody", "--votes", "keep"],
     "decontaminate": ["."],
     "evaluate fetch": ["a run", "--out", "fetched"],
 }

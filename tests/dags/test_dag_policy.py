@@ -146,6 +146,8 @@ def test_the_form_refuses_what_the_settings_would(parsed: dict[str, Any]) -> Non
         ("command", ["doctor", "erase"], ["rm", None]),
         ("photo", [None, "s3://b/1.jpg"], [""]),
         ("reason", [None, "asked"], [""]),
+        ("person", [None, "ann"], [""]),
+        ("votes", [None, "keep", "drop"], ["", "some"]),
         ("grace_hours", [0, 1.5], [-1, None, "1"]),
         ("yes", [True, False], ["yes", None, 1]),
     ):

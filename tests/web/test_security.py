@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from hopchain_etl.annotation.csv_cells import safe_cell
 from hopchain_etl.annotation.votes import Vote
 from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.object_store import ObjectInfo, StoreError
@@ -16,7 +17,6 @@ from hopchain_etl.settings import DeskSettings
 from hopchain_etl.web.access import Person, person
 from hopchain_etl.web.app import create_app
 from hopchain_etl.web.errors import NotLoggedIn
-from hopchain_etl.web.lead.table_files import safe_cell
 from support import drawn_lake
 from support.desk_clients import ORIGIN, Office, desk_of_its_own, office
 from support.s3 import S3Location

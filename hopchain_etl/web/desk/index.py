@@ -15,6 +15,7 @@ from typing import Any
 
 from hopchain_etl.annotation import batch_details, batches, votes
 from hopchain_etl.annotation.batches import ListedBatch
+from hopchain_etl.annotation.erased import erased
 from hopchain_etl.annotation.gold import Gold
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.lake_format import require_known_format
@@ -51,6 +52,7 @@ class Index:
         self.open: dict[str, OpenBatch] = {}
         self.broken: dict[str, BrokenBatch] = {}
         self.voided: dict[str, votes.Tombstone] = {}
+        self.erased: dict[str, str] = {}  # pseudonyms, under which nobody works, with the ETags of their records
         self._applied: frozenset[str] | None = None  # the voided that all open batches reckon with; None after an error
         self.known = KnownPeople(lake, settings)
         self._listed: Listed = {}
@@ -187,20 +189,25 @@ class Index:
         self.voided = votes.voided(self.lake)
         applied, self._applied = self._applied, None
         self._withdrawn = self.lake.withdrawn()
-        fresh = self._load_batches(batches.listed(self.lake))
+        gone = erased(self.lake)
+        # Objects of votes never change, unless somebody is erased: then nothing that was read before is trusted.
+        fresh = self._load_batches(batches.listed(self.lake), anew=gone != self.erased)
         for home in self.open.values():
             if home not in fresh:
                 home.load(self.lake, self.voided, update_all=applied != self.voided.keys())
         self._applied = frozenset(self.voided)
+        if gone != self.erased:
+            self.gold.forget_answers()
+            self.erased = gone
         self.gold.refresh()
         self._refreshed = time.monotonic()
         self._pause = max(self.settings.refresh_seconds, _PAUSE_FACTOR * (self._refreshed - began))
 
-    def _load_batches(self, listed: Listed) -> list[OpenBatch]:
+    def _load_batches(self, listed: Listed, *, anew: bool) -> list[OpenBatch]:
         """Load the batches that are not settled; one that cannot be read is set aside, and the others go on.
 
-        Returns those that are new. Their votes are read before anybody is asked one of their questions, because votes
-        of the batches that they continue count too.
+        Returns those that are new, or all if they are read ``anew``. Their votes are read before anybody is asked one
+        of their questions, because votes of the batches that they continue count too.
         """
         found: dict[str, OpenBatch] = {}
         broken: dict[str, BrokenBatch] = {}
@@ -212,7 +219,7 @@ class Index:
                 broken[name] = known
                 continue
             try:
-                found[name] = self._load_batch(name, state)
+                found[name] = self._load_batch(name, state, None if anew else self.open.get(name))
             except batches.UNREADABLE as error:
                 log.exception("batch %s cannot be read; it is not shown, the other batches are", name)
                 broken[name] = BrokenBatch(str(error), time.monotonic())
@@ -232,8 +239,7 @@ class Index:
             self._listed, self.open, self.broken, self._home = listed, found, broken, home
         return fresh
 
-    def _load_batch(self, name: str, state: ListedBatch) -> OpenBatch:
-        home = self.open.get(name)
+    def _load_batch(self, name: str, state: ListedBatch, home: OpenBatch | None) -> OpenBatch:
         if home is None:
             batch = batches.load(self.lake, name)
             questions, fast = read_questions(self.lake, batch), self.settings.too_fast_seconds

@@ -35,7 +35,8 @@ class People:
     def annotators(self) -> list[JSON]:
         """Return all annotators with their number of answers and whether they are voided.
 
-        These are all whom the desk knows: by an answer, by the practice round or by the settings.
+        These are all whom the desk knows: by an answer, by the practice round or by the settings. ``erased`` ones are
+        pseudonyms of people who were erased: their answers count, but nobody works under that name.
         """
         self._index.refresh_shortly(older_than=2, patience=PATIENCE_SECONDS)
         counts: Counter[str] = Counter()
@@ -52,6 +53,7 @@ class People:
                 "voided": name in stones,
                 "voided_by": stones[name].by if name in stones else None,
                 "voided_reason": stones[name].reason if name in stones else None,
+                "erased": name in self._index.erased,
             }
             for name in sorted(counts.keys() | stones.keys() | self._index.known.names())
         ]
@@ -59,11 +61,12 @@ class People:
     def check_names(self, names: list[str] | None) -> None:
         """Raise Invalid if somebody to whom a batch is to be assigned is unknown or voided."""
         if names is not None:
-            check_names(names, {one["annotator"] for one in self.annotators()}, self._index.voided.keys())
+            known = {one["annotator"] for one in self.annotators() if not one["erased"]}
+            check_names(names, known, self._index.voided.keys())
 
     def who_may_answer(self, assigned: Iterable[str] | None) -> set[str]:
         """Return the annotators whose answers count, of those to whom a batch is assigned; None: of all."""
-        known = {one["annotator"] for one in self.annotators() if not one["voided"]}
+        known = {one["annotator"] for one in self.annotators() if not (one["voided"] or one["erased"])}
         return known if assigned is None else known & set(assigned)
 
     def waiting(self, name: str) -> JSON:
@@ -83,7 +86,7 @@ class People:
                 "skips": [],
                 "capped": [],
             }
-        known = [one["annotator"] for one in self.annotators() if not one["voided"]]
+        known = [one["annotator"] for one in self.annotators() if not (one["voided"] or one["erased"])]
         people = [one for one in known if home.is_for(one)]
         skips = [(one, len(home.skipped(one))) for one in known]
         return {

@@ -45,6 +45,7 @@ class Qualification:
         self._standings: dict[str, Standing] = {}
         self._read_at: float | None = None  # time.monotonic()
         self._passed: set[str] = set()  # names; who has passed stays in
+        self._erased: dict[str, str] = {}  # people, as the index knew them when all of this was read
 
     # --- annotators ---
 
@@ -137,6 +138,9 @@ class Qualification:
         return self._standings.get(name, Standing())
 
     def _refresh(self) -> None:
+        if self._erased != self._leading.index.erased:  # who logs in again is somebody new
+            self._erased = self._leading.index.erased
+            self._events, self._passed = stored.Events(self._lake), set()
         self._standings = self._events.standings()
         self._read_at = time.monotonic()
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from fastapi.responses import StreamingResponse
 
+from hopchain_etl.annotation.csv_cells import safe_cell
 from hopchain_etl.concurrency import batched
-from hopchain_etl.hops.consensus import parse_answer
 
-_FORMULA = re.compile(r"[=+\-@\t\r\n]")
 _AT_ONCE = 500  # rows that are sent together
 _MEDIA = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
 
@@ -44,14 +42,3 @@ def _csv_lines(lines: Iterable[Sequence[Any]]) -> str:
     sink = io.StringIO()
     csv.writer(sink).writerows(lines)
     return sink.getvalue()
-
-
-def safe_cell(value: Any) -> Any:
-    """Return a CSV cell that a spreadsheet does not interpret as a formula.
-
-    Text that could be a formula gets a leading quote; plain numbers are unchanged.
-
-    https://owasp.org/www-community/attacks/CSV_Injection
-    """
-    text = "" if value is None else str(value)
-    return f"'{text}" if _FORMULA.match(text) and parse_answer(text) is None else text

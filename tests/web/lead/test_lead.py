@@ -124,7 +124,7 @@ def test_a_voided_annotator_counts_nowhere_and_his_seats_are_free(bucket: S3Loca
     (again,) = run(desk)
     assert (again.kept, again.open) == (2, 0)
     people = {one["annotator"]: one for one in desk.lead.get("/api/lead/annotators")["annotators"]}
-    why = {"voided": True, "voided_by": "lead", "voided_reason": "answers without looking"}
+    why = {"voided": True, "voided_by": "lead", "voided_reason": "answers without looking", "erased": False}
     assert people["ben"] == {"annotator": "ben", "answers": 0, **why}
     assert votes.voided(desk.lake).keys() == {"ben"}
 

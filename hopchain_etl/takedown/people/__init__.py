@@ -1,0 +1,1 @@
+"""A person's data: the list of what holds it, its export, and its erase from the lake and the registry."""
