@@ -54,7 +54,7 @@ def tasks() -> Any:
     return tasks
 
 
-@dag(**dag_config.dag_args(SETTINGS, "build", "0.2.0"), schedule=NIGHTLY, params=PARAMS, doc_md=__doc__)
+@dag(**dag_config.dag_args(SETTINGS, "build", "0.2"), schedule=NIGHTLY, params=PARAMS, doc_md=__doc__)
 def hopchain_build() -> None:
     @task(**dag_config.placement("ingest", SETTINGS))
     def ingest(params: JSON = None, dag_run: JSON = None) -> JSON:
