@@ -62,7 +62,7 @@ def default_args(settings: Settings) -> dict[str, Any]:
         "weight_rule": "absolute",
     }
     if orchestrate.failure_webhook_connection or orchestrate.notifiers:
-        args["on_failure_callback"] = on_failure(orchestrate)
+        args["on_failure_callback"] = on_failure(settings)
     return args
 
 

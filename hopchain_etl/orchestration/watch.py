@@ -5,15 +5,13 @@ What goes on for long is told once: ``notices/<event>/<name>.json`` in the lake 
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from hopchain_etl.annotation import batches
-from hopchain_etl.lake.lake import Lake, Marker, key_part
-from hopchain_etl.orchestration.notices import Notice
+from hopchain_etl.lake.lake import Lake, Marker
+from hopchain_etl.orchestration.notices import TOLD, Notice, is_first
 from hopchain_etl.pipeline import drift as drifts
 from hopchain_etl.pipeline import statistics
 from hopchain_etl.pipeline.build import Build
@@ -21,8 +19,7 @@ from hopchain_etl.pipeline.statistics import BuildStatistics
 from hopchain_etl.quality import validator
 from hopchain_etl.settings import OrchestrateSettings
 
-_TOLD = "notices/"
-_NEWEST = f"{_TOLD}newest-photos.json"  # when photos came in last
+_NEWEST = f"{TOLD}newest-photos.json"  # when photos came in last
 _REASONS = 3
 
 
@@ -59,7 +56,7 @@ def quiet(lake: Lake, settings: OrchestrateSettings, new_photos: int) -> Iterato
         lake.put_json(_NEWEST, {"at": now.isoformat()})
         return
     since = datetime.fromisoformat(held["at"])
-    if now - since < timedelta(days=settings.notice_quiet_days) or not _is_first(lake, "quiet", held["at"]):
+    if now - since < timedelta(days=settings.notice_quiet_days) or not is_first(lake, "quiet", held["at"]):
         return
     days = (now - since).days
     yield Notice("quiet", f"no new photos for {days} days", f"The last ones came in at {held['at']}.", {"days": days})
@@ -75,14 +72,9 @@ def starving(lake: Lake, settings: OrchestrateSettings) -> Iterator[Notice]:
         times = [entry.modified for entry in lake.store.list_objects(f"votes/{name}/")]
         since = max([*times, made[f"batches/{name}.json"]])
         hours = (now - since).total_seconds() / 3_600
-        if hours < settings.notice_starving_hours or not _is_first(lake, "starving", f"{name}-{since.isoformat()}"):
+        if hours < settings.notice_starving_hours or not is_first(lake, "starving", f"{name}-{since.isoformat()}"):
             continue
         title = f"nobody has answered batch {name} for {hours:.0f} hours"
         yield Notice(
             "starving", title, "Its questions are open; the lead's page says who could answer.", {"batch": name}
         )
-
-
-def _is_first(lake: Lake, event: str, name: str) -> bool:
-    teller = {"by": uuid.uuid4().hex}  # the same bytes again would count as written by us
-    return lake.store.put_if_absent(f"{_TOLD}{event}/{key_part(name)}.json", json.dumps(teller).encode())
