@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 from types import FrameType
 from typing import Any, Protocol
@@ -136,7 +137,11 @@ def run_stage(name: str, group: Sequence[str], params: Params) -> None:
         shards = [Shard.parse(shard) for shard in group]
         with reports.of_stage(build, name, shards):
             if python:
-                ran = remote_python.run(python, name, group, settings, stop, retry_quarantined=build.retry_quarantined)
+                ran = remote_python.run(
+                    *(python, name, group, settings, stop),
+                    retry_quarantined=build.retry_quarantined,
+                    hear_requests=partial(telemetry.send_requests, name),
+                )
             else:
                 with LoggedProgress(telemetry.with_requests(name, task_log().info)) as progress:
                     ran = bool(build.run_each(name, shards, progress=progress, stop=stop))
