@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -55,6 +56,7 @@ class Checkout:
         self.ui_port, self.s3_port = free_port(), choose_port(None, None)
         ours = ("HOPCHAIN_", "AWS_", "AIRFLOW_")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        clean["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{clean['PATH']}"
         ports = {"UI_PORT": str(self.ui_port), "S3_PORT": str(self.s3_port)}
         self._how = {"cwd": folder, "env": {**clean, **ports, "HOME": str(self.home), "COLUMNS": "200"}}
 
@@ -72,13 +74,22 @@ class Checkout:
             text: str = answer.read().decode()
             return text
 
-    def photos(self) -> ObjectStore:
-        """The source bucket, with the keys that a shell gets by ``source .demo/env.sh``."""
-        script = 'set -a; . "$0"; echo "$AWS_ACCESS_KEY_ID $AWS_SECRET_ACCESS_KEY $HOPCHAIN_LAKE__ENDPOINT_URL"'
-        told = subprocess.run(["sh", "-c", script, self.state / "env.sh"], capture_output=True, text=True, check=True)
-        self.key, secret, url = told.stdout.split()
+    def shell(self, command: str) -> str:
+        """Run a command in a shell that has read ``.demo/env.sh``, as ``up`` says; return its output."""
+        script = f'. "$0"; {command}'
+        told = subprocess.run(
+            ["sh", "-c", script, self.state / "env.sh"], **self._how, capture_output=True, text=True, check=False
+        )
+        assert told.returncode == 0, told.stdout + told.stderr
+        return told.stdout
+
+    def photos(self, patch: pytest.MonkeyPatch) -> ObjectStore:
+        """The source bucket, with the keys of such a shell."""
+        told = self.shell('echo "$AWS_ACCESS_KEY_ID $AWS_SECRET_ACCESS_KEY $HOPCHAIN_LAKE__ENDPOINT_URL"')
+        key, secret, url = told.split()
         assert url == f"http://127.0.0.1:{self.s3_port}"
-        os.environ.update(AWS_ACCESS_KEY_ID=self.key, AWS_SECRET_ACCESS_KEY=secret)
+        patch.setenv("AWS_ACCESS_KEY_ID", key)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", secret)
         return open_store(S3Settings(uri="s3://hopchain/photos", endpoint_url=url, path_style=True))
 
 
@@ -89,8 +100,6 @@ MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 @pytest.mark.s3
 @pytest.mark.slow
 def test_up_serves_down_ends_all_and_up_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "")  # as it was, at the end
     checkout = Checkout(tmp_path)
     home = checkout.state / "airflow"
     try:
@@ -108,7 +117,8 @@ def test_up_serves_down_ends_all_and_up_goes_on(tmp_path: Path, monkeypatch: pyt
         runs = "dags/hopchain_build/dagRuns"
         left = server.call("POST", runs, {"logical_date": None, "conf": {}})["dag_run_id"]  # waits: the DAG is paused
         server.give_up_runs("hopchain_build")
-        checkout.photos().put("a.jpg", b"a photo")
+        checkout.photos(monkeypatch).put("a.jpg", b"a photo")
+        assert json.loads(checkout.shell("hopchain plan --json"))["shards"] == []  # and it finds all that it needs
         started = children(tmp_path)
         assert len(started) > len(local_airflow._PARTS)
         for private in (checkout.state / "env.sh", home / "passwords.json"):
@@ -127,7 +137,7 @@ def test_up_serves_down_ends_all_and_up_goes_on(tmp_path: Path, monkeypatch: pyt
         assert again == server
         assert again.passwords == server.passwords
         assert again.call("GET", f"{runs}/{left}")["state"] == "failed"
-        assert checkout.photos().get("a.jpg") == b"a photo"
+        assert checkout.photos(monkeypatch).get("a.jpg") == b"a photo"
         assert list(checkout.home.iterdir()) == []  # all that it writes is in .demo
     finally:
         checkout.make("down")
