@@ -1,4 +1,4 @@
-"""Drawn pictures with questions, for the practice round and for gold checks (served by web/practice.py).
+"""Drawn pictures with questions, for the practice round and for gold checks (served by web/desk/practice.py).
 
 They are used in the practice round and for gold checks of source ``drawn``.
 """

@@ -212,6 +212,13 @@ class S3Store(ObjectStore):
     def exists(self, key: str) -> bool:
         def head() -> bool:
             self.calls["head"] += 1
+            if self._is_fast(key):
+                try:
+                    obstore.head(self._fast, self.prefix + key)
+                    return True
+                except BaseError as error:
+                    if not _UNREADABLE_HEADER.search(str(error)):
+                        raise
             self._client.head_object(Bucket=self.bucket, Key=self.prefix + key)
             return True
 

@@ -10,86 +10,42 @@ import logging
 import os
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
-from typing import Annotated, Any, Literal
-from uuid import UUID
+from typing import Any, Literal
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
-from pydantic import Field
 from starlette.exceptions import HTTPException
 
-from hopchain_etl.annotation import error_reviews
 from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.lake.migrate_votes import MigrationNeededError
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.settings import Settings
 from hopchain_etl.templating import render
-from hopchain_etl.web import adjudications, lead_api, practice, proposals, reports, reviews
-from hopchain_etl.web.access import Person, access_dependencies, airflow_user
-from hopchain_etl.web.bodies import BATCH_PATTERN, Body, QueryId
+from hopchain_etl.web import proposals, reviews
+from hopchain_etl.web.access import access_dependencies, airflow_user
+from hopchain_etl.web.annotator_routes import annotator_routes, practice_routes
 from hopchain_etl.web.browser.routes import router as browser
-from hopchain_etl.web.checks import Checks
-from hopchain_etl.web.desk import SKIP, Desk
-from hopchain_etl.web.errors import DeskError, Gone, NotFound, Unavailable
+from hopchain_etl.web.desk.desk import Desk
+from hopchain_etl.web.desk.index import Index
+from hopchain_etl.web.errors import DeskError, NotFound, Unavailable
 from hopchain_etl.web.guard import Guard
-from hopchain_etl.web.guidelines import Guidelines
-from hopchain_etl.web.guidelines import router as guidelines_router
-from hopchain_etl.web.index import Index
-from hopchain_etl.web.lead import LeadDesk
-from hopchain_etl.web.people import People
-from hopchain_etl.web.photo_cache import photo_headers, revalidated
-from hopchain_etl.web.qualification import Qualification
-from hopchain_etl.web.qualification import router as qualification_router
-from hopchain_etl.web.submission import REASONS, Submission
+from hopchain_etl.web.guidelines.routes import Guidelines
+from hopchain_etl.web.guidelines.routes import router as guidelines_router
+from hopchain_etl.web.image_responses import picture
+from hopchain_etl.web.lead import adjudications, reports
+from hopchain_etl.web.lead import routes as lead_api
+from hopchain_etl.web.lead.checks import Checks
+from hopchain_etl.web.lead.lead import LeadDesk
+from hopchain_etl.web.lead.people import People
+from hopchain_etl.web.lead.qualification import Qualification
+from hopchain_etl.web.lead.qualification import router as qualification_router
 
 log = logging.getLogger(__name__)
 
 PREFIX = "/hopchain"
 _ASSETS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png",
            ".woff2": "font/woff2"}  # fmt: skip
-_MAGIC = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"RIFF": "image/webp"}
-_DRAWN = {"Cache-Control": "private, max-age=86400"}  # pictures drawn by the project, never photos
-
-Seconds = Annotated[float | None, Field(ge=0, le=86_400, allow_inf_nan=False)]
-
-
-class AnswerBody(Body):
-    answer_id: Annotated[UUID, Field(strict=False)]
-    query_id: QueryId
-    answer: str | None = Field(None, max_length=64)
-    reject_reason: str | None = Field(None, max_length=32)
-    comment: str | None = Field(None, max_length=500)
-    seconds: Seconds = None
-    active_seconds: Seconds = None
-
-
-class QueryBody(Body):
-    query_id: QueryId
-
-
-class SkipBody(QueryBody):
-    active_seconds: Seconds = None
-
-
-class UndoBody(QueryBody):
-    """``answer_id``: the answer that the page means; ``skipped``: it means a skip. Neither: whatever is there."""
-
-    answer_id: Annotated[UUID | None, Field(strict=False)] = None
-    skipped: bool = False
-
-    @property
-    def meant(self) -> str | None:
-        """What the desk's ``undo`` expects."""
-        return SKIP if self.skipped else str(self.answer_id) if self.answer_id else None
-
-
-class PracticeBody(Body):
-    answer: str = Field(max_length=64)
-
-
-class NothingBody(Body):
-    pass
 
 
 def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[Any]] = airflow_user) -> FastAPI:
@@ -107,9 +63,9 @@ def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[A
     leading = LeadDesk(desk)
     guide = Guidelines(lake, settings.desk.refresh_seconds)
     qualification = Qualification(leading)
-    app.include_router(_annotation(desk, leading, guide, qualification, annotator, anybody), prefix="/api")
+    app.include_router(annotator_routes(desk, leading, guide, qualification, annotator, anybody), prefix="/api")
     app.include_router(guidelines_router(guide, annotator, lead, anybody), prefix="/api/guidelines")
-    app.include_router(_practice(desk, qualification, annotator), prefix="/api")
+    app.include_router(practice_routes(desk, qualification, annotator), prefix="/api")
     app.include_router(qualification_router(qualification, lead), prefix="/api/lead/qualification")
     app.include_router(reviews.router(reviews.Reviews(lake), annotator, lead, picture), prefix="/api/reviews")
     people = People(leading, settings)
@@ -167,105 +123,6 @@ def _files() -> set[str]:
 
 def _folder() -> Any:
     return files("hopchain_etl.web") / "pages"
-
-
-def _annotation(
-    desk: Desk, leading: LeadDesk, guide: Guidelines, qualification: Qualification, annotator: Any, anybody: Any
-) -> APIRouter:
-    router = APIRouter()
-    Annotator = Annotated[Person, Depends(annotator)]  # noqa: N806 - types
-    Anybody = Annotated[Person, Depends(anybody)]  # noqa: N806
-
-    @router.get("/me")
-    def me(one: Anybody) -> dict[str, Any]:
-        return {
-            "name": one.name,
-            "annotator": one.annotates,
-            "lead": one.leads,
-            "browser": one.browses,
-            "practised": practice.done(desk.lake, one.name),
-            "reviews": bool(error_reviews.names(desk.lake)),
-            "guidelines": guide.notice(one.name) if one.annotates else None,
-            "qualification": qualification.practice_state(one.name) if one.annotates else None,
-            "undo_seconds": desk.settings.undo_seconds,
-            "idle_seconds": desk.settings.idle_seconds,
-            "reasons": [{"code": code, "label": label} for code, label in REASONS.items()],
-        }
-
-    @router.get("/next")
-    def next_question(one: Annotator) -> dict[str, Any]:
-        told = qualification.refusal(one.name) or desk.next_task(one.name)
-        return {**told, "guidelines": guide.notice(one.name)}
-
-    @router.get("/queries/{query_id}/image")
-    def image(
-        one: Anybody,
-        query_id: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")],
-        request: Request,
-        batch: Annotated[str | None, Query(pattern=BATCH_PATTERN)] = None,
-    ) -> Response:
-        question = leading.question(query_id, batch) if one.leads else desk.question(one.name, query_id)
-        desk.check_photo(question)
-        etag = question.blob_key.rpartition("/")[2]  # the hash of the bytes
-        return revalidated(request, etag) or picture(desk.image(question), photo_headers(etag))
-
-    @router.post("/answers")
-    def answer(one: Annotator, body: AnswerBody) -> dict[str, Any]:
-        qualification.check_qualified(one.name)
-        told = desk.submit(one.name, Submission(**body.model_dump() | {"answer_id": str(body.answer_id)}))
-        qualification.after_answer(one.name, body.query_id)
-        return told
-
-    @router.post("/skips")
-    def skip(one: Annotator, body: SkipBody) -> dict[str, Any]:
-        qualification.check_qualified(one.name)
-        return desk.skip(one.name, body.query_id, body.active_seconds)
-
-    @router.post("/skips/return")
-    def bring_back(one: Annotator, body: NothingBody) -> dict[str, Any]:
-        return desk.bring_back(one.name)
-
-    @router.post("/undo")
-    def undo(one: Annotator, body: UndoBody) -> dict[str, Any]:
-        return desk.undo(one.name, body.query_id, body.meant)
-
-    return router
-
-
-def _practice(desk: Desk, qualification: Qualification, annotator: Any) -> APIRouter:
-    router = APIRouter()
-    Annotator = Annotated[Person, Depends(annotator)]  # noqa: N806 - a type
-
-    @router.get("/practice")
-    def practice_round(one: Annotator) -> dict[str, Any]:
-        return {
-            "tasks": qualification.practice_tasks(one.name),
-            "practised": practice.done(desk.lake, one.name),
-            "qualification": qualification.practice_state(one.name),
-        }
-
-    @router.get("/practice/{number}/image")
-    def practice_image(one: Annotator, number: Annotated[int, Path(ge=0, lt=100)]) -> Response:
-        return picture(practice.image(number, desk.settings.practice), _DRAWN)
-
-    @router.post("/practice/{number}")
-    def practise(one: Annotator, number: Annotated[int, Path(ge=0, lt=100)], body: PracticeBody) -> dict[str, Any]:
-        return qualification.practise(one.name, number, body.answer)
-
-    @router.post("/practised")
-    def practised(one: Annotator, body: NothingBody) -> dict[str, Any]:
-        practice.finish(desk.lake, one.name)
-        return {"practised": True, "qualification": qualification.practice_state(one.name)}
-
-    return router
-
-
-def picture(data: bytes, headers: dict[str, str]) -> Response:
-    """Return image bytes with their media type; raise Gone if they are not a known image format."""
-    media = next((media for magic, media in _MAGIC.items() if data.startswith(magic)), None)
-    if media is None:
-        raise Gone("this picture is damaged")
-    return Response(data, media_type=media, headers=headers)
 
 
 # --- errors ---

@@ -19,7 +19,7 @@ from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import Settings
 from hopchain_etl.web.app import create_app
-from hopchain_etl.web.desk import Desk
+from hopchain_etl.web.desk.desk import Desk
 from hopchain_etl.web.errors import NotLoggedIn
 from support import drawn_lake
 from support.s3 import S3Location, s3_client

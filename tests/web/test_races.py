@@ -21,10 +21,10 @@ from hopchain_etl.hops.consensus import ConsensusRule
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo
 from hopchain_etl.settings import DeskSettings
-from hopchain_etl.web.desk import Desk
+from hopchain_etl.web.desk.desk import Desk
+from hopchain_etl.web.desk.folder import QuestionVotes, question_status
+from hopchain_etl.web.desk.submission import Submission
 from hopchain_etl.web.errors import DeskError
-from hopchain_etl.web.folder import QuestionVotes, question_status
-from hopchain_etl.web.submission import Submission
 from support import drawn_lake
 
 NAMES = ("ann", "ben", "cleo", "dan", "eve", "finn")

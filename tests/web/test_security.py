@@ -16,7 +16,7 @@ from hopchain_etl.settings import DeskSettings
 from hopchain_etl.web.access import Person, person
 from hopchain_etl.web.app import create_app
 from hopchain_etl.web.errors import NotLoggedIn
-from hopchain_etl.web.table_files import safe_cell
+from hopchain_etl.web.lead.table_files import safe_cell
 from support import drawn_lake
 from support.desk_clients import ORIGIN, Office, desk_of_its_own, office
 from support.s3 import S3Location

@@ -18,7 +18,7 @@ from hopchain_etl.lake.lake import Lake, Part, Shard, exclude_withdrawn
 from hopchain_etl.schemas import storable
 from hopchain_etl.stages.who_saw import UNKNOWN, name_eyes, one_of_each, seen_by
 from hopchain_etl.web.browser.builds import JSON, BuildView, lineage_facts
-from hopchain_etl.web.hop_view import hop_view
+from hopchain_etl.web.lead.hop_view import hop_view
 
 _MAX_SHARDS = 16  # shards that one request reads at most
 _PARTS = 32  # Parquet parts kept in memory, 5,000 rows each at most

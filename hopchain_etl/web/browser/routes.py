@@ -14,7 +14,7 @@ from hopchain_etl.lake.lake import Lake
 from hopchain_etl.pipeline.funnel import as_json
 from hopchain_etl.web.browser import builds
 from hopchain_etl.web.browser.gallery import Gallery, NotThereError, PageCursor, SearchFilter, shard_of
-from hopchain_etl.web.photo_cache import photo_headers, revalidated
+from hopchain_etl.web.image_responses import photo_headers, revalidated
 
 _RUNS = 100  # builds listed at most
 

@@ -26,7 +26,7 @@ from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import LakeSettings, S3Settings
-from hopchain_etl.web import practice
+from hopchain_etl.web.desk import practice
 from support import drawn_lake
 
 CHROMIUM = "/usr/bin/chromium"

@@ -12,7 +12,7 @@ from sites import ANNOTATORS, PHONE, Site, running, shot
 from hopchain_etl.annotation import qualification
 from hopchain_etl.annotation.qualification import Event, Events, Standing
 from hopchain_etl.annotation.votes import Vote, vote_key
-from hopchain_etl.web import practice
+from hopchain_etl.web.desk import practice
 
 NARROW = {"viewport": {"width": 390, "height": 844}}
 PAUSED_AT, SINCE = "2026-11-27T10:00:00.000+00:00", "2026-11-27T09:00:00.000+00:00"

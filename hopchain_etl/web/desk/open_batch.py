@@ -16,8 +16,8 @@ from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import ConsensusRule, Decision
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
-from hopchain_etl.web.folder import QuestionStatus, QuestionVotes, question_status
-from hopchain_etl.web.questions import Question
+from hopchain_etl.web.desk.folder import QuestionStatus, QuestionVotes, question_status
+from hopchain_etl.web.desk.questions import Question
 
 
 @dataclass(frozen=True)

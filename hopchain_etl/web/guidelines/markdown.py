@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from hopchain_etl.web.guideline_pictures import PICTURES, svg
+from hopchain_etl.web.guidelines.pictures import PICTURES, svg
 
 PICTURE = "picture:"  # the scheme of our own pictures, as in ![A ball above a box.](picture:directly-above "Yes")
 _LINKS = ("https://", "http://", "mailto:")

@@ -15,8 +15,8 @@ from hopchain_etl.lake.lake import Lake
 from hopchain_etl.web.access import Person
 from hopchain_etl.web.bodies import Body, now_text
 from hopchain_etl.web.errors import Conflict, Invalid, NotFound
-from hopchain_etl.web.guideline_pictures import PICTURES
-from hopchain_etl.web.markdown import PICTURE, to_html
+from hopchain_etl.web.guidelines.markdown import PICTURE, to_html
+from hopchain_etl.web.guidelines.pictures import PICTURES
 
 JSON = dict[str, Any]
 

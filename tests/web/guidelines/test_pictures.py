@@ -18,7 +18,7 @@ from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue
 from hopchain_etl.hops.phrasing import is_countable, is_natural_phrase
 from hopchain_etl.hops.query import Relation
 from hopchain_etl.hops.scene import Scene
-from hopchain_etl.web.guideline_pictures import HEIGHT, PICTURES, WIDTH, Picture
+from hopchain_etl.web.guidelines.pictures import HEIGHT, PICTURES, WIDTH, Picture
 
 SIDES = {"above": Relation.ABOVE, "below": Relation.BELOW, "left": Relation.LEFT_OF, "right": Relation.RIGHT_OF}
 TRUTH = {"yes": TruthValue.YES, "no": TruthValue.NO, "doubt": TruthValue.UNCLEAR}

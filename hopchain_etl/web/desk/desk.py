@@ -19,12 +19,12 @@ from hopchain_etl.annotation.votes import Vote, annotator_key
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.settings import DeskSettings
+from hopchain_etl.web.desk.folder import QuestionStatus, QuestionVotes, Skip
+from hopchain_etl.web.desk.index import Index, without_leases
+from hopchain_etl.web.desk.open_batch import OpenBatch
+from hopchain_etl.web.desk.questions import Question, as_question, is_withdrawn
+from hopchain_etl.web.desk.submission import Submission, bounded, normalise
 from hopchain_etl.web.errors import Conflict, Gone, NotFound, Unavailable
-from hopchain_etl.web.folder import QuestionStatus, QuestionVotes, Skip
-from hopchain_etl.web.index import Index, without_leases
-from hopchain_etl.web.open_batch import OpenBatch
-from hopchain_etl.web.questions import Question, as_question, is_withdrawn
-from hopchain_etl.web.submission import Submission, bounded, normalise
 
 _MAX_SEAT_ATTEMPTS = 16  # attempts to take the next free seat of a question when others are faster
 _MAX_READ = 40  # maximum number of questions read for one request when the index is out of date

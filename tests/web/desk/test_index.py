@@ -14,7 +14,7 @@ from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.voiding import void
 from hopchain_etl.lake.object_store import ObjectInfo
-from hopchain_etl.web.open_batch import OpenBatch
+from hopchain_etl.web.desk.open_batch import OpenBatch
 from support.desk_clients import Office, office
 from support.s3 import S3Location
 
@@ -76,7 +76,7 @@ def test_a_settled_batch_is_forgotten(desk: Office) -> None:
 
 def test_unknown_questions_list_no_votes(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any annotator can send any id, as often as they like."""
-    monkeypatch.setattr("hopchain_etl.web.desk._STALE_SECONDS", 0)
+    monkeypatch.setattr("hopchain_etl.web.desk.desk._STALE_SECONDS", 0)
     worker = desk.worker(refresh_seconds=1_000)
     worker.ann.next()
     store, prefixes = worker.desk.lake.store, []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hopchain_etl.web import practice
+from hopchain_etl.web.desk import practice
 from support.desk_clients import Client, Office, office
 from support.s3 import S3Location
 

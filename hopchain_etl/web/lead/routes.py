@@ -8,12 +8,12 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import Field
 
 from hopchain_etl.web.access import Person
-from hopchain_etl.web.answer_rows import COLUMNS
 from hopchain_etl.web.bodies import BATCH_PATTERN, Body, PersonName, QueryId
-from hopchain_etl.web.checks import Checks
-from hopchain_etl.web.lead import LeadDesk
-from hopchain_etl.web.people import People
-from hopchain_etl.web.table_files import table_file
+from hopchain_etl.web.lead.answer_rows import COLUMNS
+from hopchain_etl.web.lead.checks import Checks
+from hopchain_etl.web.lead.lead import LeadDesk
+from hopchain_etl.web.lead.people import People
+from hopchain_etl.web.lead.table_files import table_file
 
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
 _InPath = Annotated[str, Path(pattern=BATCH_PATTERN)]

@@ -16,12 +16,12 @@ from fastapi.responses import StreamingResponse
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.adjudications import LABELS
 from hopchain_etl.annotation.workdays import ACTIVE, OF_PAIRS
-from hopchain_etl.web import answer_rows
 from hopchain_etl.web.access import Person
-from hopchain_etl.web.adjudications import Adjudications
-from hopchain_etl.web.lead import LeadDesk
-from hopchain_etl.web.table_files import table_file
-from hopchain_etl.web.work import SEEN, all_work, last_seen, within
+from hopchain_etl.web.lead import answer_rows
+from hopchain_etl.web.lead.adjudications import Adjudications
+from hopchain_etl.web.lead.lead import LeadDesk
+from hopchain_etl.web.lead.table_files import table_file
+from hopchain_etl.web.lead.work import SEEN, all_work, last_seen, within
 
 log = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.lake_format import require_known_format
 from hopchain_etl.lake.migrate_votes import require_migrated
 from hopchain_etl.settings import DeskSettings
-from hopchain_etl.web.folder import QuestionVotes
-from hopchain_etl.web.open_batch import OpenBatch
-from hopchain_etl.web.questions import read_questions
+from hopchain_etl.web.desk.folder import QuestionVotes
+from hopchain_etl.web.desk.open_batch import OpenBatch
+from hopchain_etl.web.desk.questions import read_questions
 
 log = logging.getLogger(__name__)
 

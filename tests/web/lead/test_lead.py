@@ -14,7 +14,7 @@ from hopchain_etl.annotation import batches, votes
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.collect import BatchProgress, collect, settle
 from hopchain_etl.demo.s3_folder import ServerInfo
-from hopchain_etl.web import lead
+from hopchain_etl.web.lead import lead
 from support.desk_clients import Office, desk_of_its_own, office
 from support.s3 import S3Location
 

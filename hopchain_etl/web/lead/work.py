@@ -21,8 +21,8 @@ from hopchain_etl.annotation.workdays import Work, work_on_checks
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.view import View, each
-from hopchain_etl.web.folder import QuestionVotes, is_lease
-from hopchain_etl.web.index import Index
+from hopchain_etl.web.desk.folder import QuestionVotes, is_lease
+from hopchain_etl.web.desk.index import Index
 
 log = logging.getLogger(__name__)
 

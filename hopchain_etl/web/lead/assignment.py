@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from hopchain_etl.annotation.votes import Vote
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import DeskSettings
+from hopchain_etl.web.desk.practice import PRACTISED
 from hopchain_etl.web.errors import Invalid
-from hopchain_etl.web.practice import PRACTISED
 
 
 def known_people(lake: Lake, settings: DeskSettings) -> set[str]:

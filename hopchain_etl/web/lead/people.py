@@ -12,10 +12,10 @@ from hopchain_etl.hops.consensus import Decision, tally_votes
 from hopchain_etl.release.answers_used import releases_with_answers
 from hopchain_etl.release.git import RegistryError
 from hopchain_etl.settings import Settings
-from hopchain_etl.web.assignment import check_names, known_people
-from hopchain_etl.web.batch_view import BatchView
 from hopchain_etl.web.errors import Conflict
-from hopchain_etl.web.lead import PATIENCE_SECONDS, LeadDesk
+from hopchain_etl.web.lead.assignment import check_names, known_people
+from hopchain_etl.web.lead.batch_view import BatchView
+from hopchain_etl.web.lead.lead import PATIENCE_SECONDS, LeadDesk
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from hopchain_etl.annotation.collect import collect, settle
 from hopchain_etl.annotation.vote_archive import pack
 from hopchain_etl.annotation.votes import Vote, vote_key
 from hopchain_etl.quality.validator import SuiteResult
-from hopchain_etl.web import work
+from hopchain_etl.web.lead import work
 from support.desk_clients import Office, office
 from support.s3 import S3Location
 

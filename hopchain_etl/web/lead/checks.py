@@ -14,9 +14,9 @@ from hopchain_etl.hops.consensus import parse_answer
 from hopchain_etl.hops.query import decimal_text, query_id
 from hopchain_etl.lake.lake import LakeError
 from hopchain_etl.lake.object_store import MissingObjectError
+from hopchain_etl.web.desk.questions import Question
 from hopchain_etl.web.errors import Invalid
-from hopchain_etl.web.lead import LeadDesk
-from hopchain_etl.web.questions import Question
+from hopchain_etl.web.lead.lead import LeadDesk
 
 JSON = dict[str, Any]
 

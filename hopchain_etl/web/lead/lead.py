@@ -24,13 +24,13 @@ from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decisio
 from hopchain_etl.hops.query import decimal_text
 from hopchain_etl.lake.lake import LakeError, Shard
 from hopchain_etl.lake.lock import LockHeldError, LockLostError
-from hopchain_etl.web import answer_rows
-from hopchain_etl.web.assignment import check_seats
-from hopchain_etl.web.batch_view import BatchView, Votes
-from hopchain_etl.web.desk import Desk
+from hopchain_etl.web.desk.desk import Desk
+from hopchain_etl.web.desk.questions import Question, as_question, read_questions
 from hopchain_etl.web.errors import Conflict, Gone, Invalid, NotFound
-from hopchain_etl.web.hop_view import hop_view
-from hopchain_etl.web.questions import Question, as_question, read_questions
+from hopchain_etl.web.lead import answer_rows
+from hopchain_etl.web.lead.assignment import check_seats
+from hopchain_etl.web.lead.batch_view import BatchView, Votes
+from hopchain_etl.web.lead.hop_view import hop_view
 
 JSON = dict[str, Any]
 

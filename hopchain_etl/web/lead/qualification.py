@@ -17,12 +17,12 @@ from hopchain_etl.annotation.qualification import Event, PracticeResult, Standin
 from hopchain_etl.annotation.settled import settled_batches
 from hopchain_etl.annotation.votes import Vote
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.web import practice
 from hopchain_etl.web.access import Person
-from hopchain_etl.web.assignment import known_people
 from hopchain_etl.web.bodies import Body, PersonName, now_text
+from hopchain_etl.web.desk import practice
 from hopchain_etl.web.errors import Conflict, Invalid, NotQualified
-from hopchain_etl.web.lead import LeadDesk
+from hopchain_etl.web.lead.assignment import known_people
+from hopchain_etl.web.lead.lead import LeadDesk
 
 JSON = dict[str, Any]
 

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from hopchain_etl.annotation import guidelines
-from hopchain_etl.web.markdown import to_html
+from hopchain_etl.web.guidelines.markdown import to_html
 
 ELEMENTS = frozenset(
     {"p", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "strong", "em", "code", "pre", "blockquote", "a", "table",

@@ -9,8 +9,8 @@ from hopchain_etl.annotation.collect import collect, settle
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.quality.validator import SuiteResult
 from hopchain_etl.release.git import RegistryError
-from hopchain_etl.web import people
-from hopchain_etl.web.lead import LeadDesk
+from hopchain_etl.web.lead import people
+from hopchain_etl.web.lead.lead import LeadDesk
 from support.desk_clients import Office, office
 from support.s3 import S3Location
 

@@ -20,8 +20,8 @@ from hopchain_etl.lake.lock import LockHeldError, LockLostError
 from hopchain_etl.web.access import Person
 from hopchain_etl.web.bodies import BATCH_PATTERN, BatchName, Body, PersonName, QueryId, now_text
 from hopchain_etl.web.errors import Conflict, Invalid, NotFound
-from hopchain_etl.web.lead import OTHERS_SECONDS, LeadDesk, store_batch
-from hopchain_etl.web.people import People
+from hopchain_etl.web.lead.lead import OTHERS_SECONDS, LeadDesk, store_batch
+from hopchain_etl.web.lead.people import People
 
 JSON = dict[str, Any]
 

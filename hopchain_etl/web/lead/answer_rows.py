@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hopchain_etl.hops.query import decimal_text
-from hopchain_etl.web.batch_view import BatchView
+from hopchain_etl.web.lead.batch_view import BatchView
 
 _OF_VOTE = ("seat", "annotator", "answer", "reject_reason", "comment", "seconds", "active_seconds", "answered_at")
 COLUMNS = ("query_id", "question", *_OF_VOTE, "decision", "final", "program")

@@ -1,0 +1,1 @@
+"""Annotators are asked, and their votes are stored."""

@@ -1,0 +1,1 @@
+"""The guidelines for annotators: text, pictures, editions."""
