@@ -103,12 +103,16 @@ def hopchain_build() -> None:
     @task(outlets=[QUERIES])
     def announce(counts: JSON, outlet_events: JSON = None) -> None:
         """Send the event of `hopchain://queries` with the run's counts; skipped if nothing was built."""
-        outlet_events[QUERIES].extra = tasks().announce_queries(counts)
+        from hopchain_etl.orchestration import build_end
+
+        outlet_events[QUERIES].extra = build_end.announce_queries(counts)
 
     @task(trigger_rule=TriggerRule.NONE_FAILED)
     def judge_run(gate: JSON, counts: JSON, params: JSON = None) -> None:
         """Fail the run, or only warn, if the quality gate named a shard or the build's figures are unusual."""
-        tasks().judge_run(params, gate, counts)
+        from hopchain_etl.orchestration import build_end
+
+        build_end.judge_run(params, gate, counts)
 
     ingested, planned = ingest(), plan()
     gate = quality_gate(ingested, planned)

@@ -30,6 +30,7 @@ from hopchain_etl.engines.base import TokenCeilingError
 from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake, key_part
 from hopchain_etl.orchestration import dag_config, notices, remote_python, reports, telemetry, watch
 from hopchain_etl.orchestration.run_params import JSON, Params, build_for, settings_for
+from hopchain_etl.orchestration.task_ends import fail_without_retry, skip
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.shard_errors import ShardsRejectedError
 from hopchain_etl.pipeline.statistics import build_statistics
@@ -61,17 +62,6 @@ def intake_name(run: DagRun) -> str:
 def run_key(run: DagRun) -> str:
     """Return a run's id as a part of S3 keys."""
     return key_part(run.run_id)
-
-
-@contextmanager
-def fail_without_retry(*kinds: type[Exception]) -> Iterator[None]:
-    """Convert errors of these types to AirflowFailException, which is not retried."""
-    try:
-        yield
-    except kinds as error:
-        from airflow.sdk.exceptions import AirflowFailException
-
-        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
 
 @contextmanager
@@ -223,38 +213,6 @@ def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate
     return {**counts, "batch": batch["id"], "unhealthy": len(gate["unhealthy"]), "drift": drift}
 
 
-def announce_queries(counts: JSON) -> JSON:
-    """Return the payload of the asset event of a run; skip the task if the run built nothing."""
-    if not counts["shards"]:
-        skip("no shard was processed; the queries have not changed")
-    return {name: count for name, count in counts.items() if name != "drift"}
-
-
-def judge_run(params: Params, gate: JSON, counts: JSON) -> None:
-    """Fail the run, or only warn, if the gate found unhealthy shards (``quality.gate``) or its figures drift.
-
-    All else is published by then. The settings are ``quality.gate`` and ``quality.drift``.
-    """
-    settings = settings_for(params)
-    unhealthy = notices.Notice(
-        "gate",
-        f"{len(gate['unhealthy'])} shards did not pass the quality gate",
-        gate["message"],
-        {"shards": gate["unhealthy"]},
-    )
-    drifted = notices.Notice("drift", "the figures of a build are not the usual ones", counts["drift"])
-    found = [
-        (one, how) for one, how in ((unhealthy, settings.quality.gate), (drifted, settings.quality.drift)) if one.text
-    ]
-    for notice, how in found:
-        if how == "warn":
-            log.warning(notice.text)
-            notices.tell(settings.orchestrate, notice)
-    if against := [notice.text for notice, how in found if how == "fail"]:
-        with fail_without_retry(validator.QualityError):
-            raise validator.QualityError("\n".join(against))
-
-
 def _markers(lake: Lake, table: str, fingerprint: str | None, planned: Sequence[Shard]) -> dict[Shard, Marker]:
     found = map_threads(lambda shard: lake.marker(table, fingerprint, shard), planned)
     return {shard: marker for shard, marker in zip(planned, found, strict=True) if marker}
@@ -372,9 +330,3 @@ def task_log() -> Any:
     import structlog
 
     return structlog.get_logger("hopchain_etl")
-
-
-def skip(why: str) -> None:
-    from airflow.sdk.exceptions import AirflowSkipException
-
-    raise AirflowSkipException(why)
