@@ -19,7 +19,7 @@ from typing import Any
 
 from airflow.sdk import Param, TriggerRule, chain, dag, task, task_group
 
-from hopchain_etl.orchestration import dag_config
+from hopchain_etl.orchestration import build_end, dag_config
 from hopchain_etl.settings import Settings
 
 SETTINGS = Settings()
@@ -103,15 +103,11 @@ def hopchain_build() -> None:
     @task(outlets=[QUERIES])
     def announce(counts: JSON, outlet_events: JSON = None) -> None:
         """Send the event of `hopchain://queries` with the run's counts; skipped if nothing was built."""
-        from hopchain_etl.orchestration import build_end
-
         outlet_events[QUERIES].extra = build_end.announce_queries(counts)
 
     @task(trigger_rule=TriggerRule.NONE_FAILED)
     def judge_run(gate: JSON, counts: JSON, params: JSON = None) -> None:
         """Fail the run, or only warn, if the quality gate named a shard or the build's figures are unusual."""
-        from hopchain_etl.orchestration import build_end
-
         build_end.judge_run(params, gate, counts)
 
     ingested, planned = ingest(), plan()
