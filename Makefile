@@ -1,4 +1,4 @@
-.PHONY: help demo up down test environments explore test-browser lint format clean bench truth wording played erring-author mutations mutants docs constraints test-engines test-trainers test-harnesses test-cluster test-cluster-small test-install test-deploy grading-page fuzz train-demo train-demo-small bench-vlm bench-sam3
+.PHONY: help demo up down test environments explore test-browser lint format clean bench truth wording played erring-author mutations mutants docs constraints check-release test-engines test-trainers test-harnesses test-cluster test-cluster-small test-install test-deploy grading-page fuzz train-demo train-demo-small bench-vlm bench-sam3
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -194,6 +194,9 @@ mutations: .venv/ready ## 1,000 good queries mutated in many ways: do the checks
 
 mutants: .venv/ready ## changes of our code, drawn at random: does a test fail for each; N=20 a package, SEED=0, PACKAGES="hops lake"
 	$(BIN)/python -m benchmarks.mutants --number $(or $(N),20) --seed $(or $(SEED),0) $(PACKAGES)
+
+check-release: ## version, changelog, DAG files and the tag v* of this commit agree
+	$(PYTHON) .ci/check_release.py
 
 docs: .venv/ready ## write the generated parts of docs/ and build the site into docs/_build; broken links fail
 	$(BIN)/python docs/generate.py

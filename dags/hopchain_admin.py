@@ -50,7 +50,7 @@ PARAMS = {
 # fmt: on
 
 
-@dag(**dag_config.dag_args(SETTINGS, "admin", "0.2.0"), schedule=None, params=PARAMS, doc_md=__doc__)
+@dag(**dag_config.dag_args(SETTINGS, "admin", "0.2"), schedule=None, params=PARAMS, doc_md=__doc__)
 def hopchain_admin() -> None:
     @task(**dag_config.placement("admin", SETTINGS))
     def run(params: JSON = None, dag_run: JSON = None) -> JSON:

@@ -19,7 +19,7 @@ from typing import Any
 
 from airflow.sdk import Param, TriggerRule, chain, dag, task, task_group
 
-from hopchain_etl.orchestration import dag_config
+from hopchain_etl.orchestration import build_end, dag_config
 from hopchain_etl.settings import Settings
 
 SETTINGS = Settings()
@@ -54,7 +54,7 @@ def tasks() -> Any:
     return tasks
 
 
-@dag(**dag_config.dag_args(SETTINGS, "build", "0.2.0"), schedule=NIGHTLY, params=PARAMS, doc_md=__doc__)
+@dag(**dag_config.dag_args(SETTINGS, "build", "0.2"), schedule=NIGHTLY, params=PARAMS, doc_md=__doc__)
 def hopchain_build() -> None:
     @task(**dag_config.placement("ingest", SETTINGS))
     def ingest(params: JSON = None, dag_run: JSON = None) -> JSON:
@@ -103,12 +103,12 @@ def hopchain_build() -> None:
     @task(outlets=[QUERIES])
     def announce(counts: JSON, outlet_events: JSON = None) -> None:
         """Send the event of `hopchain://queries` with the run's counts; skipped if nothing was built."""
-        outlet_events[QUERIES].extra = tasks().announce_queries(counts)
+        outlet_events[QUERIES].extra = build_end.announce_queries(counts)
 
     @task(trigger_rule=TriggerRule.NONE_FAILED)
     def judge_run(gate: JSON, counts: JSON, params: JSON = None) -> None:
         """Fail the run, or only warn, if the quality gate named a shard or the build's figures are unusual."""
-        tasks().judge_run(params, gate, counts)
+        build_end.judge_run(params, gate, counts)
 
     ingested, planned = ingest(), plan()
     gate = quality_gate(ingested, planned)

@@ -22,7 +22,7 @@ OFTEN = dag_config.timetable(SETTINGS.orchestrate.collect_schedule)
 ANSWERS = dag_config.asset("answers")
 
 
-@dag(**dag_config.dag_args(SETTINGS, "collect", "0.2.0"), schedule=OFTEN, doc_md=__doc__)
+@dag(**dag_config.dag_args(SETTINGS, "collect", "0.2"), schedule=OFTEN, doc_md=__doc__)
 def hopchain_collect() -> None:
     @task(**dag_config.placement("collect", SETTINGS))
     def collect() -> list[Any]:

@@ -49,7 +49,7 @@ PARAMS = {
 WHENEVER = [TRAINING_SET] if EVALUATE.model.model else None
 
 
-@dag(**dag_config.dag_args(SETTINGS, "evaluate", "0.2.0"), schedule=WHENEVER, params=PARAMS, doc_md=__doc__)
+@dag(**dag_config.dag_args(SETTINGS, "evaluate", "0.2"), schedule=WHENEVER, params=PARAMS, doc_md=__doc__)
 def hopchain_evaluate() -> None:
     @task(outlets=[EVALUATIONS], **dag_config.placement("evaluate", SETTINGS))
     def evaluate(params: JSON = None, outlet_events: JSON = None) -> JSON:

@@ -45,7 +45,7 @@ PARAMS = {
 # fmt: on
 
 
-@dag(**dag_config.dag_args(SETTINGS, "release", "0.2.0"), schedule=WHENEVER, params=PARAMS, doc_md=__doc__)
+@dag(**dag_config.dag_args(SETTINGS, "release", "0.2"), schedule=WHENEVER, params=PARAMS, doc_md=__doc__)
 def hopchain_release() -> None:
     @task.branch
     def ask(params: JSON = None) -> str:

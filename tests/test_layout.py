@@ -18,6 +18,7 @@ EXCEPTIONS = {
     "hops/test_reader.py": "the author against the independent reader",
     "quality/test_suites.py": "the files in expectations/",
     "test_layout.py": "this file",
+    "test_releases.py": "version, changelog and tags of the package",
     "web/test_airflow.py": "the plugin in a real Airflow",
     "web/test_erased_people.py": "the desk while somebody is erased",
     "web/test_races.py": "several API workers at once",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -151,25 +151,55 @@ def where(
 def estimate_command(
     images: Annotated[int, typer.Option("--images", "-n", min=1, help="photos to build")] = 1_000,
     gpus: Annotated[int, typer.Option(min=1, help="GPUs that the vision-language model runs on")] = 8,
+    runs: Annotated[int, typer.Option(min=1, help="runs, such as nights, that the photos come in")] = 1,
     json_: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Estimate model tokens and GPU hours of a build over this number of photos.
 
     Stages that have run under the current settings are scaled from their stored statistics; the others use the listed
-    assumptions. Run a sample first: hopchain run --intakes sample:3.
+    assumptions. Run a sample first: hopchain run --intakes sample:3. Where tasks launch their own model servers, the
+    launches of all runs are added, for a comparison with a server that stays up.
     """
     from hopchain_etl.pipeline.build import Build
     from hopchain_etl.pipeline.estimate import Assumptions, StageCost, estimate
+    from hopchain_etl.pipeline.launches import launch_costs, recorded_launches
     from hopchain_etl.settings import Settings
 
-    costs = estimate(Build(Settings()), images, gpus)
+    build = Build(Settings())
+    costs = estimate(build, images, gpus)
     total = StageCost("all", images, sum(c.tokens for c in costs), sum(c.gpu_hours for c in costs), "")
+    launches = [
+        {**vars(cost), "launches": times, "gpu_hours": times * cost.gpu_seconds / 3_600}
+        for cost in launch_costs(build.settings, recorded_launches(build.lake))
+        for times in [runs * cost.launches(-(-images // runs // build.settings.ingest.shard_size))]
+    ]
     if json_:
-        typer.echo(json.dumps({"stages": [vars(cost) for cost in costs], "assumptions": vars(Assumptions())}))
+        found = {"stages": [vars(cost) for cost in costs], "launches": launches, "assumptions": vars(Assumptions())}
+        typer.echo(json.dumps(found))
         return
     table = Table("stage", "inputs", "tokens", "GPU hours", "basis")
     for cost in (*costs, total):
         table.add_row(cost.stage, f"{cost.rows:,}", f"{cost.tokens:,}", f"{cost.gpu_hours:,.1f}", cost.basis)
     Console(markup=False).print(table)
+    if launches:
+        _print_launches(launches, total.gpu_hours, runs)
     if any(cost.basis == "assumed" for cost in costs):
         typer.echo("assumed: " + ", ".join(f"{name} {value:,}" for name, value in vars(Assumptions()).items()))
+
+
+def _print_launches(launches: list[dict[str, Any]], work: float, runs: int) -> None:
+    """Print what launching costs beside ``work``, the GPU hours of the stages."""
+    table = Table("launched in", "model", "launches", "seconds each", "GPUs", "GPU hours", "basis")
+    for one in launches:
+        figures = f"{one['launches']:,}", f"{one['seconds']:,.0f}", f"{one['gpus']}", f"{one['gpu_hours']:,.1f}"
+        table.add_row(one["stage"], one["model"], *figures, one["basis"])
+    Console(markup=False).print(table)
+    spent = sum(one["gpu_hours"] for one in launches)
+    once = {one["model"]: runs * one["gpus"] * one["seconds"] / 3_600 for one in launches}
+    share = spent / (spent + work) if spent + work else 0.0
+    shared = ", ".join(f"HOPCHAIN_{name.upper()}__ENDPOINT_URL" for name in once)
+    typer.echo(
+        f"Launching takes {spent:,.1f} GPU hours, {share:.0%} of work and launches together. Servers that all tasks "
+        f"share ({shared}), started once a run, would take {sum(once.values()):,.1f}; while one stands idle, it costs "
+        "its GPUs."
+    )

@@ -194,6 +194,8 @@ def up_stores(folder: Path, port: int | None = None) -> ServerInfo:
     for uri in ("s3://hopchain", "s3://hopchain-registry"):
         settings = S3Settings(uri=uri, endpoint_url=server.endpoint_url, path_style=True)
         open_store(settings).ensure_bucket()
+    # A build refuses a folder of labels that has none, also of somebody who called `make up` alone.
+    open_store(Settings().labels).put_if_absent(INSTANCES.name, INSTANCES.read_bytes())
     return server
 
 

@@ -25,7 +25,11 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from models.local_weights()
     for name in sorted({entry.model for entry in entries if entry.model}):
         model: VlmSettings = getattr(settings, name)
-        yield from models.endpoint(name, model, settings.ask) if model.endpoint_url else models.launch(name, model)
+        if model.endpoint_url:
+            yield from models.endpoint(name, model, settings.ask)
+        else:
+            yield from models.launch(name, model)
+            yield models.launch_cost(name, settings)
     yield from models.gpus(settings)
     if any(entry.weights == "sam3" for entry in entries):
         yield from models.sam3_weights(settings.sam3)

@@ -15,7 +15,10 @@ from hopchain_etl.doctor.fetch import error_text, fetch
 from hopchain_etl.doctor.finding import Finding
 from hopchain_etl.engines.catalog import CatalogError, EngineEntry, load
 from hopchain_etl.engines.vlm.connection import api_key
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.orchestration import dag_config
+from hopchain_etl.pipeline.launches import launch_costs, recorded_launches
 from hopchain_etl.settings import AskSettings, Sam3Backend, Sam3Settings, Settings, VlmSettings
 from hopchain_etl.settings.context import too_short
 from hopchain_etl.stages.resources import RESOURCES
@@ -100,6 +103,24 @@ def launch(name: str, model: VlmSettings) -> Iterator[Finding]:
         f"{name} thinking", "warning", f"not checked: no endpoint is set; tasks serve {model.model} {served}",
         f"compare {variable}__REASONING_PARSER with the model's card, or serve it and set {variable}__ENDPOINT_URL",
     )  # fmt: skip
+
+
+def launch_cost(name: str, settings: Settings) -> Finding:
+    """Return what launching a model costs in a run: from what builds recorded in the lake, else assumed."""
+    try:
+        recorded = recorded_launches(Lake(settings.lake))
+    except (StoreError, UnreadableConnectionError):  # a finding of its own says so
+        recorded = []
+    costs = [cost for cost in launch_costs(settings, recorded) if cost.model == name]
+    one, most = costs[0], sum(cost.most for cost in costs)
+    stages = ", ".join(cost.stage for cost in costs)
+    detail = (
+        f"{one.seconds:,.0f} s on {one.gpus} GPUs, {one.gpu_seconds:,.0f} GPU seconds ({one.basis}); up to {most} a "
+        f"run, {one.most} in each of {stages}: {most * one.gpu_seconds:,.0f} GPU seconds"
+    )
+    server = f"HOPCHAIN_{name.upper()}__ENDPOINT_URL"
+    remedy = f"compare with the work by `hopchain estimate`; a server in {server} loads once"
+    return Finding(f"{name} launch", "ok", detail, remedy)
 
 
 def gpus(settings: Settings) -> Iterator[Finding]:

@@ -29,9 +29,9 @@ _MAX_RETRY_DELAY = timedelta(minutes=30)
 def dag_args(settings: Settings, tag: str, written_for: str) -> dict[str, Any]:
     """Return the common arguments of ``@dag``: one run at a time, no catchup, no backfill; all tasks are placed.
 
-    ``written_for``: the version of this package that the DAG file belongs to. Raises ImportError, which Airflow shows
-    as an error of that file, if another one is installed. Every run works on what is there now: a backfill would take
-    today's photos under an old date, and its runs do not count for ``max_active_runs``.
+    ``written_for``: the series (``0.2``) of this package that the DAG file belongs to. Raises ImportError, which
+    Airflow shows as an error of that file, if another one is installed. Every run works on what is there now: a
+    backfill would take today's photos under an old date, and its runs do not count for ``max_active_runs``.
     """
     try:
         installed = version("hopchain-etl")
@@ -63,7 +63,7 @@ def default_args(settings: Settings) -> dict[str, Any]:
         "weight_rule": "absolute",
     }
     if orchestrate.failure_webhook_connection or orchestrate.notifiers:
-        args["on_failure_callback"] = on_failure(orchestrate)
+        args["on_failure_callback"] = on_failure(settings)
     return args
 
 

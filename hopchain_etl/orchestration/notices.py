@@ -7,20 +7,26 @@ failure that it was to report nor fail a build.
 from __future__ import annotations
 
 import functools
+import json
 import logging
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hopchain_etl import airflow_connections
-from hopchain_etl.settings import NotifierSettings, OrchestrateSettings
+from hopchain_etl.settings import NotifierSettings, OrchestrateSettings, Settings
+
+if TYPE_CHECKING:
+    from hopchain_etl.lake.lake import Lake
 
 log = logging.getLogger(__name__)
 
 _WEBHOOK_SECONDS = 10
 _ERROR_LENGTH = 500  # maximum characters of an error in a notice
 _CEILING = "TokenCeilingError"
+TOLD = "notices/"  # in the lake: marks of what was told once
 
 Context = Mapping[str, Any]  # of an Airflow task
 
@@ -52,13 +58,41 @@ def tell(settings: OrchestrateSettings, notice: Notice, context: Context | None 
             _try(one.notifier, functools.partial(_notify, one, notice, context))
 
 
-def on_failure(settings: OrchestrateSettings) -> Callable[[Context], None]:
-    """Return Airflow's callback for failed tasks: it sends a notice ``failure``, or ``token_ceiling``."""
+def is_first(lake: Lake, event: str, name: str) -> bool:
+    """Return whether nobody has told this before, and mark it as told: ``notices/<event>/<name>.json`` in the lake."""
+    from hopchain_etl.lake.lake import key_part
+
+    teller = {"by": uuid.uuid4().hex}  # the same bytes again would count as written by us
+    return lake.store.put_if_absent(f"{TOLD}{event}/{key_part(name)}.json", json.dumps(teller).encode())
+
+
+def on_failure(settings: Settings) -> Callable[[Context], None]:
+    """Return Airflow's callback for failed tasks: it sends a notice ``failure``, or ``token_ceiling`` once a run."""
     return functools.partial(_tell_failure, settings)
 
 
-def _tell_failure(settings: OrchestrateSettings, context: Context) -> None:
-    tell(settings, failure(context), context)
+def _tell_failure(settings: Settings, context: Context) -> None:
+    notice = failure(context)
+    if notice.event == "token_ceiling" and _is_told(settings, context):
+        log.info("%s: the notice of this run is sent already", notice.title)
+        return
+    tell(settings.orchestrate, notice, context)
+
+
+def _is_told(settings: Settings, context: Context) -> bool:
+    """Return whether another task of this run has told that its tokens are spent; a run that was cleared tells again.
+
+    Where the lake cannot be reached it is not: better told twice than never.
+    """
+    from hopchain_etl.lake.lake import Lake
+
+    task, run = context["ti"], context.get("dag_run")
+    try:
+        name = f"{task.dag_id}-{task.run_id}-{getattr(run, 'clear_number', 0)}"
+        return not is_first(Lake(settings.lake), "token_ceiling", name)
+    except Exception:
+        log.exception("whether this notice was sent before is not known")
+        return False
 
 
 def failure(context: Context) -> Notice:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import Settings
+
+if TYPE_CHECKING:
+    from hopchain_etl.pipeline.build import Build
 
 JSON = dict[str, Any]
 Params = Mapping[str, Any]
@@ -44,4 +46,6 @@ def settings_for(params: Params) -> Settings:
 
 def build_for(params: Params) -> Build:
     """Return the build of a run's params; raises what ``settings_for`` does."""
+    from hopchain_etl.pipeline.build import Build  # not all who want settings build
+
     return Build(settings_for(params), retry_quarantined=bool(params.get("retry_quarantined")))

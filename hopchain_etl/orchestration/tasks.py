@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 from types import FrameType
 from typing import Any, Protocol
@@ -30,6 +31,7 @@ from hopchain_etl.engines.base import TokenCeilingError
 from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake, key_part
 from hopchain_etl.orchestration import dag_config, notices, remote_python, reports, telemetry, watch
 from hopchain_etl.orchestration.run_params import JSON, Params, build_for, settings_for
+from hopchain_etl.orchestration.task_ends import fail_without_retry, skip
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.shard_errors import ShardsRejectedError
 from hopchain_etl.pipeline.statistics import build_statistics
@@ -61,17 +63,6 @@ def intake_name(run: DagRun) -> str:
 def run_key(run: DagRun) -> str:
     """Return a run's id as a part of S3 keys."""
     return key_part(run.run_id)
-
-
-@contextmanager
-def fail_without_retry(*kinds: type[Exception]) -> Iterator[None]:
-    """Convert errors of these types to AirflowFailException, which is not retried."""
-    try:
-        yield
-    except kinds as error:
-        from airflow.sdk.exceptions import AirflowFailException
-
-        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
 
 @contextmanager
@@ -137,7 +128,11 @@ def run_stage(name: str, group: Sequence[str], params: Params) -> None:
         shards = [Shard.parse(shard) for shard in group]
         with reports.of_stage(build, name, shards):
             if python:
-                ran = remote_python.run(python, name, group, settings, stop, retry_quarantined=build.retry_quarantined)
+                ran = remote_python.run(
+                    *(python, name, group, settings, stop),
+                    retry_quarantined=build.retry_quarantined,
+                    hear_requests=partial(telemetry.send_requests, name),
+                )
             else:
                 with LoggedProgress(telemetry.with_requests(name, task_log().info)) as progress:
                     ran = bool(build.run_each(name, shards, progress=progress, stop=stop))
@@ -217,38 +212,6 @@ def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate
         notices.tell(orchestrate, notice)
     drift = watch.drift(build, statistics) if planned else ""
     return {**counts, "batch": batch["id"], "unhealthy": len(gate["unhealthy"]), "drift": drift}
-
-
-def announce_queries(counts: JSON) -> JSON:
-    """Return the payload of the asset event of a run; skip the task if the run built nothing."""
-    if not counts["shards"]:
-        skip("no shard was processed; the queries have not changed")
-    return {name: count for name, count in counts.items() if name != "drift"}
-
-
-def judge_run(params: Params, gate: JSON, counts: JSON) -> None:
-    """Fail the run, or only warn, if the gate found unhealthy shards (``quality.gate``) or its figures drift.
-
-    All else is published by then. The settings are ``quality.gate`` and ``quality.drift``.
-    """
-    settings = settings_for(params)
-    unhealthy = notices.Notice(
-        "gate",
-        f"{len(gate['unhealthy'])} shards did not pass the quality gate",
-        gate["message"],
-        {"shards": gate["unhealthy"]},
-    )
-    drifted = notices.Notice("drift", "the figures of a build are not the usual ones", counts["drift"])
-    found = [
-        (one, how) for one, how in ((unhealthy, settings.quality.gate), (drifted, settings.quality.drift)) if one.text
-    ]
-    for notice, how in found:
-        if how == "warn":
-            log.warning(notice.text)
-            notices.tell(settings.orchestrate, notice)
-    if against := [notice.text for notice, how in found if how == "fail"]:
-        with fail_without_retry(validator.QualityError):
-            raise validator.QualityError("\n".join(against))
 
 
 def _markers(lake: Lake, table: str, fingerprint: str | None, planned: Sequence[Shard]) -> dict[Shard, Marker]:
@@ -370,9 +333,3 @@ def task_log() -> Any:
     import structlog
 
     return structlog.get_logger("hopchain_etl")
-
-
-def skip(why: str) -> None:
-    from airflow.sdk.exceptions import AirflowSkipException
-
-    raise AirflowSkipException(why)

@@ -96,14 +96,19 @@ def _word(label: str) -> str:
 
 
 def with_requests(stage: str, tell: Callable[..., object]) -> Callable[..., None]:
-    """Return ``tell`` (see ``LoggedProgress``) that also sends how many requests are in flight."""
+    """Return ``tell`` (see ``LoggedProgress``) that also sends how many requests of this process are in flight."""
 
     def tell_and_send(event: str, **fields: Any) -> None:
         tell(event, **fields)
-        if _metrics_are_on():
-            send("requests_in_flight", requests_in_flight(), stage)
+        send_requests(stage, requests_in_flight())
 
     return tell_and_send
+
+
+def send_requests(stage: str, number: int) -> None:
+    """Send how many requests to model servers a task of a stage waits for."""
+    if _metrics_are_on():
+        send("requests_in_flight", number, stage)
 
 
 def send_stage(stage: str, shards: Iterable[WrittenShard], gpus: int = 0) -> None:

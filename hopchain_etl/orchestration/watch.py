@@ -5,16 +5,14 @@ What goes on for long is told once: ``notices/<event>/<name>.json`` in the lake 
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batch_details import NONE, all_details
-from hopchain_etl.lake.lake import Lake, Marker, key_part
-from hopchain_etl.orchestration.notices import Notice
+from hopchain_etl.lake.lake import Lake, Marker
+from hopchain_etl.orchestration.notices import TOLD, Notice, is_first
 from hopchain_etl.pipeline import drift as drifts
 from hopchain_etl.pipeline import statistics
 from hopchain_etl.pipeline.build import Build
@@ -23,8 +21,7 @@ from hopchain_etl.quality import validator
 from hopchain_etl.release import proposal
 from hopchain_etl.settings import OrchestrateSettings
 
-_TOLD = "notices/"
-_NEWEST = f"{_TOLD}newest-photos.json"  # when photos came in last
+_NEWEST = f"{TOLD}newest-photos.json"  # when photos came in last
 _REASONS = 3
 _NEW = timedelta(days=1)  # only such batches are told of as ready
 
@@ -62,7 +59,7 @@ def quiet(lake: Lake, settings: OrchestrateSettings, new_photos: int) -> Iterato
         lake.put_json(_NEWEST, {"at": now.isoformat()})
         return
     since = datetime.fromisoformat(held["at"])
-    if now - since < timedelta(days=settings.notice_quiet_days) or not _is_first(lake, "quiet", held["at"]):
+    if now - since < timedelta(days=settings.notice_quiet_days) or not is_first(lake, "quiet", held["at"]):
         return
     days = (now - since).days
     yield Notice("quiet", f"no new photos for {days} days", f"The last ones came in at {held['at']}.", {"days": days})
@@ -78,14 +75,14 @@ def about_batches(lake: Lake, settings: OrchestrateSettings) -> Iterator[Notice]
         called = f"{what.title} ({name})" if what.title else name
         yield from _ready(lake, name, called, now - one.modified)
         yield from _starving(lake, settings, name, called, one.modified, now)
-        if what.is_overdue(now) and _is_first(lake, "overdue", f"{name}-{what.due}"):
+        if what.is_overdue(now) and is_first(lake, "overdue", f"{name}-{what.due}"):
             text = f"It was due on {what.due}. The lead's page says what is missing, and who could answer."
             yield Notice("overdue", f"batch {called} is overdue", text, {"batch": name, "due": what.due})
 
 
 def _ready(lake: Lake, name: str, called: str, age: timedelta) -> Iterator[Notice]:
     """Yield, once, that a batch can be answered; an old one was told of before, or an earlier version made it."""
-    if age > _NEW or not _is_first(lake, "ready", name):
+    if age > _NEW or not is_first(lake, "ready", name):
         return
     try:
         batch = batches.load(lake, name)
@@ -102,7 +99,7 @@ def _starving(
     """Yield a notice, once for each silence, if nobody has answered a batch for some hours."""
     since = max([made, *(entry.modified for entry in lake.store.list_objects(f"votes/{name}/"))])
     hours = (now - since).total_seconds() / 3_600
-    if hours < settings.notice_starving_hours or not _is_first(lake, "starving", f"{name}-{since.isoformat()}"):
+    if hours < settings.notice_starving_hours or not is_first(lake, "starving", f"{name}-{since.isoformat()}"):
         return
     title = f"nobody has answered batch {called} for {hours:.0f} hours"
     yield Notice("starving", title, "Its questions are open; the lead's page says who could answer.", {"batch": name})
@@ -120,11 +117,6 @@ def approval_due(lake: Lake, settings: OrchestrateSettings, waiting: Callable[[]
     due = {key: at + limit for key, at in made.items() if limit - ahead <= now - at < limit}
     runs = {proposal.key(run): run for run in waiting()} if due else {}
     for key, until in due.items():
-        if key in runs and _is_first(lake, "approval_due", runs[key]):
+        if key in runs and is_first(lake, "approval_due", runs[key]):
             text = f"Unless somebody answers in Required Actions, it is rejected at {until:%Y-%m-%d %H:%M} UTC."
             yield Notice("approval_due", "a release still waits for approval", text, {"run": runs[key]})
-
-
-def _is_first(lake: Lake, event: str, name: str) -> bool:
-    teller = {"by": uuid.uuid4().hex}  # the same bytes again would count as written by us
-    return lake.store.put_if_absent(f"{_TOLD}{event}/{key_part(name)}.json", json.dumps(teller).encode())

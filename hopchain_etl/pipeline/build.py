@@ -15,6 +15,7 @@ from hopchain_etl.lake.lake import Lake, Marker, Shard, inputs_digest
 from hopchain_etl.lake.lake_format import record_format, require_known_format
 from hopchain_etl.lake.migrate_journal import require_migrated_journal
 from hopchain_etl.lake.stores import open_store
+from hopchain_etl.pipeline.launches import remembered_launches
 from hopchain_etl.pipeline.shard_errors import ShardErrors
 from hopchain_etl.quality.validator import Validator, make_validator
 from hopchain_etl.settings import Settings
@@ -155,7 +156,7 @@ class Build:
             )
         step = self.steps[name]
         self.lake.put_json(f"lineages/{step.fingerprint}.json", step.lineage.facts)
-        with limited_budget(self.lake, self.settings.engines.token_ceiling):
+        with remembered_launches(self.lake), limited_budget(self.lake, self.settings.engines.token_ceiling):
             return run_shard(
                 *(step.stage, self.lake, step.fingerprint, shard),
                 validate=self._validate,

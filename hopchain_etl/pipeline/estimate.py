@@ -119,7 +119,8 @@ def _measured(stage: str, rows: int, gpus: int, stats: Iterable[Mapping[str, Any
     if not read:
         return None
     tokens = round(rows * sum(one["tokens"] for one in fresh) / read)
-    hours = rows * sum(one["seconds"] for one in fresh) / read * gpus / 3_600
+    working = sum(one["seconds"] - one.get("launch_seconds", 0) for one in fresh)  # launches are counted by themselves
+    hours = rows * working / read * gpus / 3_600
     inputs = "questions" if stage in _FILTERS else "images"
     return StageCost(stage, rows, tokens, hours, f"measured over {read} {inputs}")
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopchain_etl.hops.consensus import is_consensus
+from hopchain_etl.hops.phrasing import CHART_PARTS
 from hopchain_etl.hops.query import QueryError, hop_from_row, query_id
 from hopchain_etl.quality.masks import read_mask
 from hopchain_etl.schemas import CONFIRMED_BY
@@ -92,8 +93,15 @@ def instance_checks(row: Row) -> dict[str, bool | None]:
         "box_is_in_image": _contains((0, 0, mask.width, mask.height), box, EDGE) if formed and mask else None,
         "area_is_of_mask": row["area"] == mask.area if mask and row["area"] is not None else None,
         "box_holds_mask": _contains(box, mask.box, BOX_SLACK) if formed and filled and mask else None,
-        "text_fits_category": bool(row["text"]) if row["category"] == "text" else row["text"] is None,
+        "text_fits_category": _text_fits(row["category"], row["text"]),
     }
+
+
+def _text_fits(category: str | None, text: str | None) -> bool:
+    """Return whether a line of text says something, and nothing else does but a part of a chart that has a value."""
+    if category == "text":
+        return bool(text)
+    return text is None or (bool(text) and category in CHART_PARTS)
 
 
 def _queries(rows: pa.Table) -> dict[str, Column]:

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from hopchain_etl import schemas
+from hopchain_etl.engines.launches import launches_since
 from hopchain_etl.errors import StoppedError
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Marker, Shard
@@ -140,7 +141,7 @@ def run_shard(
     and QualityError if too many rows failed the table's suite: then the validation result is in the lake, and the shard
     is not marked.
     """
-    started, requests = time.time(), Counter(lake.store.calls)
+    started, requests, launches = time.time(), Counter(lake.store.calls), len(launches_since())
     folder = lake.folder(stage.table, fingerprint, shard)
     digest = lake.inputs_digest(stage.sources, shard)
     done = lake.marker(stage.table, fingerprint, shard)
@@ -174,7 +175,8 @@ def run_shard(
         inputs=digest,
         reasons=dict(tally.reasons),
     )
-    lake.put_json(folder + "stats.json", _stats(started, tally, Counter(lake.store.calls) - requests))
+    loading = sum(one.seconds for one in launches_since(launches))
+    lake.put_json(folder + "stats.json", _stats(started, loading, tally, Counter(lake.store.calls) - requests))
     lake.write_marker(stage.table, fingerprint, shard, marker)
     journal.compact()
     progress.finish(marker, len(kept))
@@ -272,11 +274,12 @@ def _reject(stage: Stage, row: Row, rejected: Rejected, scope: str, outcome: str
     }
 
 
-def _stats(started: float, tally: ShardResult, requests: Counter[str]) -> dict[str, Any]:
+def _stats(started: float, loading: float, tally: ShardResult, requests: Counter[str]) -> dict[str, Any]:
     """Timestamps, tokens and requests of this shard are stored only here, so that data parts stay byte-identical."""
     return {
         "started": started,
         "seconds": round(time.time() - started, 3),
+        "launch_seconds": round(loading, 3),  # of these; waiting for model servers that this process launched
         "tokens": tally.tokens,
         "rows_paid": tally.paid,
         "model_seconds": round(tally.seconds, 3),

@@ -13,14 +13,16 @@ import pytest
 
 from hopchain_etl.orchestration import notices
 from hopchain_etl.orchestration.notices import Notice
-from hopchain_etl.settings import NotifierSettings, OrchestrateSettings
+from hopchain_etl.settings import LakeSettings, NotifierSettings, OrchestrateSettings, Settings
+from support.s3 import S3Location
+from support.toy_build import settings_at
 
 CALL = """
 from types import SimpleNamespace
 from hopchain_etl.orchestration.notices import on_failure
-from hopchain_etl.settings import OrchestrateSettings
+from hopchain_etl.settings import OrchestrateSettings, Settings
 task = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=3, try_number=2)
-settings = OrchestrateSettings(failure_webhook_connection="pager")
+settings = Settings(orchestrate=OrchestrateSettings(failure_webhook_connection="pager"))
 on_failure(settings)({"ti": task, "exception": ValueError("no such thing")})
 print("still here")
 """
@@ -56,6 +58,33 @@ def test_a_failure_is_told_in_small_json() -> None:
     assert notices.failure({"ti": Task()}).to_json()["error"] is None
     spent = notices.failure({"ti": Task(), "exception": RuntimeError("TokenCeilingError: the run has spent")})
     assert spent.event == "token_ceiling"
+
+
+@pytest.mark.s3
+def test_a_spent_ceiling_is_told_once_a_run_and_other_failures_each(
+    bucket: S3Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, int]] = []
+    monkeypatch.setattr(notices, "tell", lambda settings, notice, context: told.append((notice.event, context["n"])))
+    settings = settings_at(bucket.bucket, bucket.endpoint_url)
+    spent, other = RuntimeError("TokenCeilingError: spent"), ValueError("no such thing")
+
+    def fail(n: int, error: Exception, run: str = "r", cleared: int = 0, settings: Settings = settings) -> None:
+        task = SimpleNamespace(dag_id="d", run_id=run, task_id="t", map_index=n, try_number=1)
+        dag_run = SimpleNamespace(clear_number=cleared)
+        notices.on_failure(settings)({"ti": task, "dag_run": dag_run, "exception": error, "n": n})
+
+    for n in range(3):
+        fail(n, spent)
+    fail(3, other)
+    fail(4, other)
+    fail(5, spent, cleared=1)
+    fail(6, spent, run="next")
+    nowhere = LakeSettings(uri="s3://none/lake", endpoint_url="http://127.0.0.1:9", path_style=True)
+    for n in (7, 8):
+        fail(n, spent, settings=settings.model_copy(update={"lake": nowhere}))
+    expected = [("token_ceiling", 0), ("failure", 3), ("failure", 4), ("token_ceiling", 5), ("token_ceiling", 6)]
+    assert told == [*expected, ("token_ceiling", 7), ("token_ceiling", 8)]
 
 
 @pytest.mark.airflow

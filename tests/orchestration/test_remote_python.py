@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hopchain_etl.demo.s3_folder import ServerInfo
+from hopchain_etl.engines.in_flight import request_in_flight
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.orchestration import remote_python, tasks
 from hopchain_etl.orchestration.remote_python import RemoteStageError
@@ -26,6 +27,8 @@ RECORDER = """#!{python}
 import json, os, signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
 told = {{"argv": sys.argv[1:], "settings": json.load(sys.stdin), "env": dict(os.environ)}}
+pipe = int(told["argv"].pop([arg.startswith("--requests-to=") for arg in told["argv"]].index(True)).split("=")[1])
+os.write(pipe, b"3\\n12\\n")
 open({out!r}, "w").write(json.dumps(told))
 if os.environ.get("LINGER"):
     open({out!r} + ".ready", "w").close()
@@ -76,6 +79,18 @@ def test_a_child_without_a_shard_that_is_ready_has_not_failed(
         assert remote_python.run(recorder[0], "segment", ["night/0001"], Settings(), threading.Event()) is ran
 
 
+def test_the_requests_in_flight_of_a_child_are_heard(recorder: tuple[str, Path]) -> None:
+    heard: list[int] = []
+    assert remote_python.run(
+        recorder[0], "segment", ["night/0001"], Settings(), threading.Event(), hear_requests=heard.append
+    )
+    assert heard == [3, 12]
+    with remote_python._heard(heard.append) as pipe, request_in_flight():
+        remote_python._tell_requests(pipe)("half done", rows=4)
+    assert heard[2:] == [1]
+    remote_python._tell_requests(None)("nobody listens", rows=4)
+
+
 @pytest.mark.s3
 def test_a_real_child_runs_every_shard_that_is_ready_and_names_the_bad_one(
     bucket: S3Location, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -93,8 +108,12 @@ def test_a_real_child_runs_every_shard_that_is_ready_and_names_the_bad_one(
     marker = lake.marker("images", None, bad)
     assert marker is not None
     lake.store.delete([lake.folder("images", None, bad) + marker.parts[0].name])
+    heard: list[int] = []
     with pytest.raises(RemoteStageError, match="detect of night/0001 and 1 more shards"):
-        remote_python.run(sys.executable, "detect", [str(bad), str(good)], settings, threading.Event())
+        remote_python.run(
+            *(sys.executable, "detect", [str(bad), str(good)], settings, threading.Event()), hear_requests=heard.append
+        )
+    assert set(heard) == {0}  # its engine asks no server
     logged, said = capfd.readouterr()
     assert str(bad) in said
     assert "night/0001: MissingObjectError" in said

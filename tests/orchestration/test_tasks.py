@@ -22,7 +22,7 @@ from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.unasked import unassigned_queries
 from hopchain_etl.annotation.votes import vote_key
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.orchestration import tasks
+from hopchain_etl.orchestration import build_end, tasks
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import Settings
 from support import drawn_lake
@@ -107,17 +107,17 @@ def test_shards_that_were_not_validated_fail_the_run_or_only_warn(
     gate = tasks.quality_gate({}, Run(), {"shards": [], "bad": {"first/0000": "too many"}}, [])
     assert gate["unhealthy"] == ["first/0000"]
     with pytest.raises(AirflowFailException, match="was not validated"):
-        tasks.judge_run({}, gate, {"drift": ""})
+        build_end.judge_run({}, gate, {"drift": ""})
     monkeypatch.setenv("HOPCHAIN_QUALITY__GATE", "warn")
-    tasks.judge_run({}, gate, {"drift": ""})
+    build_end.judge_run({}, gate, {"drift": ""})
     assert "first/0000 was not validated" in caplog.text
-    tasks.judge_run({}, {**gate, "message": ""}, {"drift": ""})
+    build_end.judge_run({}, {**gate, "message": ""}, {"drift": ""})
     caplog.clear()
-    tasks.judge_run({}, {**gate, "message": ""}, {"drift": "questions a photo: 1, usually 3"})
+    build_end.judge_run({}, {**gate, "message": ""}, {"drift": "questions a photo: 1, usually 3"})
     assert "usually 3" in caplog.text
     monkeypatch.setenv("HOPCHAIN_QUALITY__DRIFT", "fail")
     with pytest.raises(AirflowFailException, match="usually 3"):
-        tasks.judge_run({}, {**gate, "message": ""}, {"drift": "questions a photo: 1, usually 3"})
+        build_end.judge_run({}, {**gate, "message": ""}, {"drift": "questions a photo: 1, usually 3"})
 
 
 @given(st.integers(0, 5_000), st.integers(1, 1_024))

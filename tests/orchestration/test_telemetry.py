@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,8 @@ from hopchain_etl.orchestration import reports, telemetry
 from hopchain_etl.orchestration.written import WrittenShard
 from hopchain_etl.pipeline.build import Build
 from support import drawn_lake
+from support.airflow_home import airflow_env
+from support.otlp_server import attributes, collector
 from support.statsd_server import Received, statsd
 
 pytestmark = pytest.mark.airflow
@@ -21,6 +26,25 @@ MARKER = Marker((), (), read=5, ok=3, rejected=2, failed=0, reasons={"dead_hop":
 WRITTEN = WrittenShard(
     Shard("monday", 3), MARKER, {"started": 1_000.0, "seconds": 2.5, "tokens": 70, "model_seconds": 4.0}
 )
+
+# What Airflow's task runner does around a task, with our part in its middle.
+TASK = """
+from airflow import settings
+settings.initialize()
+from airflow.sdk.observability import stats
+from airflow.sdk.observability.metrics import stats_utils
+stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=True)
+from opentelemetry import trace
+from hopchain_etl.lake.lake import Marker, Shard
+from hopchain_etl.orchestration import telemetry
+from hopchain_etl.orchestration.written import WrittenShard
+marker = Marker((), (), read=5, ok=3, rejected=2, failed=0, reasons={"dead_hop": 2})
+stats = {"started": 1_000.0, "seconds": 2.5, "tokens": 70, "model_seconds": 4.0}
+with trace.get_tracer("airflow").start_as_current_span("worker.detect"):
+    telemetry.send_stage("detect", [WrittenShard(Shard("monday", n), marker, stats) for n in (3, 4)], gpus=2)
+    telemetry.send_requests("detect", 12)
+trace.get_tracer_provider().force_flush()
+"""
 
 
 @contextmanager
@@ -108,3 +132,40 @@ def test_each_shard_is_a_span_below_the_one_of_the_task() -> None:
     assert (span.start_time, span.end_time) == (1_000_000_000_000, 1_002_500_000_000)
     told = {"hopchain.shard": "monday/0003", "hopchain.tokens": 70, "hopchain.read": 5, "hopchain.rejected": 2}
     assert dict(span.attributes or {}).items() >= told.items()
+
+
+def test_a_collector_gets_metrics_and_spans_over_otlp(tmp_path: Path) -> None:
+    with collector() as collected:
+        on = {
+            "AIRFLOW__METRICS__OTEL_ON": "True",
+            "AIRFLOW__TRACES__OTEL_ON": "True",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collected.url,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_TRACES_EXPORTER": "otlp_proto_http",
+            "NO_PROXY": "127.0.0.1",
+        }
+        task = [sys.executable, "-c", TASK]
+        done = subprocess.run(task, env=airflow_env(tmp_path) | on, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    ours = {
+        (name.removeprefix("airflow.hopchain."), *labels.values()): value
+        for name, labels, value in collected.points
+        if name.startswith("airflow.hopchain.")
+    }
+    assert ours == {
+        ("rows", "detect", "ok"): 6,
+        ("rows", "detect", "rejected"): 4,
+        ("rejects", "detect", "dead_hop"): 4,
+        ("seconds", "detect"): 5,
+        ("tokens", "detect"): 140,
+        ("model_seconds", "detect"): 8,
+        ("gpu_seconds", "detect"): 10,
+        ("requests_in_flight", "detect"): 12,
+    }
+    assert collected.kinds["airflow.hopchain.rows"] == "sum"
+    assert collected.kinds["airflow.hopchain.requests_in_flight"] == "gauge"
+    (task_span,) = [span for span in collected.spans if span.name == "worker.detect"]
+    shards = [span for span in collected.spans if span.name == "hopchain.detect"]
+    assert {span.parent_span_id for span in shards} == {task_span.span_id}
+    assert [attributes(span)["hopchain.shard"] for span in shards] == ["monday/0003", "monday/0004"]
+    assert attributes(shards[0])["hopchain.tokens"] == 70

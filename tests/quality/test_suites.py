@@ -144,7 +144,10 @@ CASES: dict[str, dict[str, list[Change]]] = {
                 [10.0, 5.0, 30.0, 22.5],
             ]
         ],
-        "text_misplaced": [{"text": "bark"}, {"text": ""}, {"category": "text"}, {"category": "text", "text": ""}],
+        "text_misplaced": [
+            *({"text": "bark"}, {"text": ""}, {"category": "text"}, {"category": "text", "text": ""}),
+            {"category": "bar", "text": ""},
+        ],
     },
     "queries": {"combination_size": [{"combination": ids} for ids in ([], ["i0"] * 3, [f"i{n}" for n in range(7)])]},
     "attempts": {

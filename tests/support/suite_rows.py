@@ -121,7 +121,7 @@ def training_row(n: int) -> Row:
         "prompt": f"How many dogs does picture {n} show?\nOne number.",
         "group": sha(n),
         "split": "train",
-        "instances": [instance(0), instance(1), instance(2)],
+        "instances": [instance(0), instance(1), instance(2) | {"category": "bar", "text": "94"}],
         "policy": "unanimous" if n % 2 else "unreviewed",
         "human_answers": [f"-{n}.5", f"-{n}.50"] * 2 if n % 2 else None,
         "program_agrees": True,

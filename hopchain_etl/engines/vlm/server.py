@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hopchain_etl.engines.base import EngineDownError
+from hopchain_etl.engines.launches import Launch, record_launch
 from hopchain_etl.settings import VlmSettings
 
 log = logging.getLogger(__name__)
@@ -96,12 +97,16 @@ def launch(settings: VlmSettings, port: int | None = None) -> LaunchedServer:
             start_new_session=True,
         )
     log.info("starting %s on port %d, log in %s", settings.model, port, log_file)
+    started = time.monotonic()
     server = LaunchedServer(f"http://127.0.0.1:{port}/v1", log_file, process)
     try:
         _wait(server, f"http://127.0.0.1:{port}/health", settings.launch.ready_seconds)
     except BaseException:
         server.stop()
         raise
+    seconds = time.monotonic() - started
+    log.info("the vLLM server was ready after %.0f s", seconds)
+    record_launch(Launch(settings.model, settings.launch.tensor_parallel, round(seconds, 1)))
     return server
 
 
@@ -131,7 +136,6 @@ def _wait(server: LaunchedServer, health: str, seconds: float) -> None:
             raise EngineDownError(f"the vLLM server ended before it was ready. {server.log_tail()}")
         try:
             with urllib.request.urlopen(health, timeout=5):  # noqa: S310 - our own loopback URL
-                log.info("the vLLM server was ready after %.0f s", time.monotonic() - started)
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)

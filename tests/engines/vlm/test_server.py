@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 from hopchain_etl.engines.base import EngineDownError
+from hopchain_etl.engines.launches import launches_since
 from hopchain_etl.engines.vlm import server
 from hopchain_etl.engines.vlm.server import command_of, endpoint_of, launch
 from hopchain_etl.settings import LaunchSettings, Settings, VlmSettings
-
-STAND_IN = """#!{python}
-import http.server, sys
-if "--refuse" in sys.argv:
-    sys.exit("no such flag --refuse")
-port = int(sys.argv[sys.argv.index("--port") + 1])
-class Health(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-http.server.HTTPServer(("127.0.0.1", port), Health).serve_forever()
-"""
-
-
-def settings_of(folder: Path, *extra: str) -> VlmSettings:
-    python = folder / "python"
-    python.write_text(STAND_IN.format(python=sys.executable))
-    python.chmod(0o755)
-    how = LaunchSettings(python=str(python), extra_args=extra, ready_seconds=30, log_folder=str(folder / "logs"))
-    return VlmSettings(model="org/some", launch=how)
+from support.stand_in_server import all_stopped, settings_of
 
 
 def test_it_is_ready_when_it_is_returned_and_gone_when_stopped(tmp_path: Path) -> None:
@@ -52,14 +33,14 @@ def test_one_that_cannot_start_says_why(tmp_path: Path) -> None:
 def test_one_server_is_shared_by_all_who_ask_the_same_model(tmp_path: Path) -> None:
     first = settings_of(tmp_path)
     other = first.model_copy(update={"concurrency": 3, "chat_template_kwargs": {"enable_thinking": False}})
-    try:
+    before = len(launches_since())
+    with all_stopped():
         assert endpoint_of(first) == endpoint_of(first) == endpoint_of(other)
         assert endpoint_of(first.model_copy(update={"reasoning_parser": None})) != endpoint_of(first)
         assert len(server._running) == 2
-    finally:
-        for running in server._running.values():
-            running.stop()
-        server._running.clear()
+    launched = launches_since(before)
+    assert [(one.model, one.gpus) for one in launched] == [("org/some", 8), ("org/some", 8)]
+    assert all(0 < one.seconds < 30 for one in launched)
 
 
 def test_a_given_endpoint_starts_nothing() -> None:
