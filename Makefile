@@ -1,4 +1,4 @@
-.PHONY: help demo up down test explore test-browser lint format clean bench truth wording played erring-author mutations mutants docs constraints test-engines test-trainers test-harnesses test-cluster test-cluster-small test-install test-deploy grading-page fuzz train-demo train-demo-small bench-vlm bench-sam3
+.PHONY: help demo up down test environments explore test-browser lint format clean bench truth wording played erring-author mutations mutants docs constraints test-engines test-trainers test-harnesses test-cluster test-cluster-small test-install test-deploy grading-page fuzz train-demo train-demo-small bench-vlm bench-sam3
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -64,6 +64,8 @@ help: ## list all targets
 	test -x $(DEPLOY)/python || $(PYTHON) -m venv .venv-deploy
 	$(BIN)/uv pip install --quiet --python $(DEPLOY)/python -r tests/suites/deploy/requirements.txt
 	@touch $@
+
+environments: .venv-engines/ready .venv-verl/ready .venv-swift/ready .venv-harnesses/ready .venv-deploy/ready ## install what the other suites need
 
 # Photos that are only in source distributions.
 .venv/share/photos/ready: .venv/ready photos.txt

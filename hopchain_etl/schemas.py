@@ -163,6 +163,7 @@ ANSWERS = pa.schema(
         ("comment", pa.string()),
         ("answer_id", pa.string()),  # created by the annotation page
         ("active_seconds", pa.float32()),  # of seconds, without pauses; null: not measured
+        ("unsure", pa.bool_()),  # the annotator asks the lead to look at it; null or false: not
     ]
 )
 

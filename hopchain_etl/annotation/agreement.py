@@ -71,6 +71,7 @@ def measure(
     Alpha is measured on the first two answers of each question and on the full sample: collection stops at the first
     disagreement, so using all answers would underestimate agreement.
     """
+    votes = {query: given for query, given in votes.items() if given}
     outcomes = outcomes or {
         query: tally_votes(((one.annotator, one.number) for one in given), rule) for query, given in votes.items()
     }

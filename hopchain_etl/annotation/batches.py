@@ -3,7 +3,8 @@
 ``batches/<id>.json`` is written once, by a build or by a lead. ``<id>.closed.json`` is written once by a lead who ends
 a batch early; ``<id>.decided.json`` by collect, when a batch has become final; ``<id>.assigned.json``, written
 by a lead, as often as needed, lists the annotators that the batch is assigned to. ``<id>.changed.json`` says that what
-the batch decided has changed since its last event, because somebody was voided.
+the batch decided has changed since its last event, because somebody was voided. ``<id>.details.<n>.json``: see
+``batch_details``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from hopchain_etl.settings import DeskSettings
 
 # for batches without a number of their own; new ones have that of the setting desk.seats
 SEATS = 4  # "four human annotators answer each query independently" [C]
-_KEY = re.compile(r"batches/(?P<id>[^/]+?)(?:\.(?P<kind>closed|decided|assigned|changed))?\.json")
+_STATE = r"\.(?:(?P<kind>closed|decided|assigned|changed)|details\.(?P<details>\d{1,9}))"
+_KEY = re.compile(rf"batches/(?P<id>[^/]+?)(?:{_STATE})?\.json")
 
 
 # What reading a batch with its questions and votes may raise because of what is stored: one such batch must not stop
@@ -65,7 +67,7 @@ def check_batch(name: str) -> str:
 
     The name becomes part of keys, and the name of an intake.
     """
-    if name.endswith((".closed", ".decided", ".assigned", ".changed")):
+    if re.search(rf"{_STATE}$", name):
         raise ValueError(
             f"{name!r} is not a valid batch name: {name}.json would be read as the state file of another batch"
         )
@@ -161,29 +163,36 @@ def asked_before(lake: Lake, batch: Batch) -> tuple[str, ...]:
 class ListedBatch:
     """A batch as a listing shows it. ``states``: ``closed``, ``decided``, ``assigned``, ``changed``.
 
-    ``settled_at``: when its outcome was recorded; None for one that is not settled.
+    ``details``: the number of its newest details, 0 if there are none. ``settled_at``: when its outcome was recorded;
+    None for one that is not settled.
     """
 
     key: str
     etag: str
     modified: datetime
     states: frozenset[str]
+    details: int = 0
     settled_at: datetime | None = None
 
 
 def listed(lake: Lake) -> dict[str, ListedBatch]:
     """Return every batch by name, in order, from one listing."""
     found: dict[str, dict[str, ObjectInfo]] = {}
+    details: dict[str, int] = {}
     for entry in lake.store.list_objects("batches/"):
-        if match := _KEY.fullmatch(entry.key):
+        if not (match := _KEY.fullmatch(entry.key)):
+            continue
+        if match["details"]:
+            details[match["id"]] = max(int(match["details"]), details.get(match["id"], 0))
+        else:
             found.setdefault(match["id"], {})[match["kind"] or ""] = entry
-    return {name: _listed(kinds) for name, kinds in sorted(found.items()) if "" in kinds}
+    return {name: _listed(kinds, details.get(name, 0)) for name, kinds in sorted(found.items()) if "" in kinds}
 
 
-def _listed(kinds: dict[str, ObjectInfo]) -> ListedBatch:
+def _listed(kinds: dict[str, ObjectInfo], details: int) -> ListedBatch:
     batch, decided = kinds[""], kinds.get("decided")
     states = frozenset(kinds.keys() - {""})
-    return ListedBatch(batch.key, batch.etag, batch.modified, states, decided.modified if decided else None)
+    return ListedBatch(batch.key, batch.etag, batch.modified, states, details, decided.modified if decided else None)
 
 
 def batch_states(lake: Lake) -> dict[str, frozenset[str]]:
@@ -220,6 +229,11 @@ def close(lake: Lake, name: str, by: str) -> bool:
         raise LakeError(f"no batch {name!r}: {lake.store.uri(_key(name))} is missing")
     closing = {"id": name, "closed_by": by}
     return lake.store.put_if_absent(f"batches/{name}.closed.json", json.dumps(closing, sort_keys=True).encode())
+
+
+def clear_closed(lake: Lake, name: str) -> None:
+    """Delete the record that a lead has closed a batch; see ``reopening.reopen_closed``."""
+    lake.store.delete([f"batches/{name}.closed.json"])
 
 
 def is_closed(lake: Lake, name: str) -> bool:
@@ -264,6 +278,11 @@ def assigned(lake: Lake, name: str) -> frozenset[str] | None:
         return None if held is None or held["annotators"] is None else frozenset(held["annotators"])
     except (ValueError, KeyError, TypeError) as error:
         raise LakeError(f"{lake.store.uri(key)} cannot be read ({error!r}); assign the batch again") from error
+
+
+def details_key(name: str, number: int) -> str:
+    """Return the key of a version of a batch's details."""
+    return f"batches/{name}.details.{number}.json"
 
 
 def _changed(name: str) -> str:

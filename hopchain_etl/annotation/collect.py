@@ -135,13 +135,15 @@ def settle(lake: Lake, progress: Mapping[str, Any]) -> bool:
 
     It becomes settled if it is final; one that is open again after a void only loses the mark of that.
 
-    Returns False if they have: a vote was taken back, or somebody voided. The next collect computes the batch again.
+    Returns False if they have: a vote was taken back, somebody voided, or the batch opened again that a lead had
+    closed. The next collect computes the batch again.
     """
     name, inputs = str(progress["id"]), str(progress["inputs"])
     batch = batches.load(lake, name)
 
     def unchanged() -> bool:
-        return digest(stored_votes(lake, batch), votes.voided(lake)) == inputs
+        is_open_again = progress["closed"] and not batches.is_closed(lake, name)
+        return not is_open_again and digest(stored_votes(lake, batch), votes.voided(lake)) == inputs
 
     if unchanged():
         marked = batches.clear_changed(lake, name)

@@ -56,14 +56,14 @@ def excluded_queries(build: Build) -> ExcludedQueries:
 
 def excluded_queries_of_lineage(lake: Lake, lineage: str) -> ExcludedQueries:
     """Return the same for any (also older) queries fingerprint: all queries that judge or screen rejected."""
-    guards = [
-        (table, fingerprint)
-        for stage, table in FILTER_STAGES.items()
-        for fingerprint in lake.fingerprints(table)
-        if (facts := lake.get_json(f"lineages/{fingerprint}.json"))
-        and (facts["stage"], facts["upstream"]) == (stage, lineage)
-    ]
+    guards = [(table, name) for stage, table in FILTER_STAGES.items() for name in filters_of(lake, stage, lineage)]
     return _excluded(lake, lineage, guards, finished=False)
+
+
+def filters_of(lake: Lake, stage: str, lineage: str) -> list[str]:
+    """Return the fingerprints of a stage's tables (one of FILTER_STAGES) over the queries of a lineage."""
+    found = ((name, lake.get_json(f"lineages/{name}.json")) for name in lake.fingerprints(FILTER_STAGES[stage]))
+    return [name for name, facts in found if facts and (facts["stage"], facts["upstream"]) == (stage, lineage)]
 
 
 def _excluded(lake: Lake, lineage: str, guards: Iterable[tuple[str, str]], *, finished: bool) -> ExcludedQueries:

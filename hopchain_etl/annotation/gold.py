@@ -177,6 +177,29 @@ class Gold:
         answer: dict[str, Any] | None = self._lake.get_json(_answer_key(annotator, query_id))
         return answer
 
+    def sent_on(self, annotator: str, day: str) -> dict[str, dict[str, Any]]:
+        """Return what an annotator sent about checks on a day (UTC, ISO 8601), by query_id; costs a listing and reads.
+
+        Like the votes in the desk's index, answers that another worker stored since the last refresh are left out.
+        """
+        me = annotator_key(annotator)
+        listed = self._lake.store.list_objects(f"gold/answers/{me}/")
+        late = [entry.key for entry in listed if entry.modified.date().isoformat() >= day]
+        names = [name for name in map(_name, late) if name in self._answered[me] and name in self.items]
+        found = map_threads(lambda name: self.answered(annotator, name), names) if names else []
+        pairs = zip(names, found, strict=True)
+        return {name: one for name, one in pairs if one and str(one.get("answered_at", ""))[:10] == day}
+
+    def look_for(self, annotator: str, query_id: str) -> None:
+        """Hear of an answer that another worker may have stored, without waiting for a refresh."""
+        if query_id in self.items and self._lake.store.exists(_answer_key(annotator, query_id)):
+            with self._lock:
+                self._answered[annotator_key(annotator)].add(query_id)
+
+    def has_answered(self, annotator: str, query_id: str) -> bool:
+        """Return whether an annotator is known to have answered or skipped a check."""
+        return query_id in self._answered.get(annotator_key(annotator), ())
+
     def answers(self) -> list[dict[str, Any]]:
         """Return all answers to checks, skips included; costs a listing, and a read of each that is new."""
 

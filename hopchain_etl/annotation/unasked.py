@@ -12,21 +12,36 @@ import pyarrow.compute as pc
 from hopchain_etl import schemas
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.eligibility import ExcludedQueries
+from hopchain_etl.hops.template import template_of
 from hopchain_etl.lake.lake import Lake, LakeError, Shard
 from hopchain_etl.lake.view import View, each
 
 log = logging.getLogger(__name__)
 
-_HASH = pa.binary(32)  # ids are sha256: as bytes they need half the memory
-_ASKED = pa.schema([("query_id", _HASH)])
-_QUERIES = pa.schema([("query_id", _HASH), ("image_id", _HASH), ("shard", pa.string()), ("row", pa.int32())])
+HASH = pa.binary(32)  # ids are sha256: as bytes they need half the memory
+_ASKED = pa.schema([("query_id", HASH)])
+_QUERIES = pa.schema([("query_id", HASH), ("image_id", HASH), ("shard", pa.string()), ("row", pa.int32()),
+                      ("template", pa.string())])  # fmt: skip
 _IS_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def unassigned_queries(
     lake: Lake, lineage: str, excluded: ExcludedQueries, *, besides: str = ""
 ) -> dict[Shard, list[str]]:
-    """Return the queries of a fingerprint that are in no batch (except ``besides``), by shard, in order.
+    """Return the queries of a fingerprint that are in no batch (except ``besides``), by shard, in order."""
+    return by_shard(unasked_rows(lake, lineage, excluded, besides=besides))
+
+
+def by_shard(rows: pa.Table) -> dict[Shard, list[str]]:
+    """Return the ids of queries (see ``unasked_rows``) by shard, in order."""
+    found: dict[Shard, list[str]] = {}
+    for row in rows.select(["shard", "query_id"]).to_pylist():
+        found.setdefault(Shard.parse(row["shard"]), []).append(row["query_id"].hex())
+    return found
+
+
+def unasked_rows(lake: Lake, lineage: str, excluded: ExcludedQueries, *, besides: str = "") -> pa.Table:
+    """Return the queries of a fingerprint that are in no batch (except ``besides``), in order: see ``queries_of``.
 
     Only the shards of ``excluded`` count, without the queries that it excludes and those of withdrawn photos.
     """
@@ -37,11 +52,7 @@ def unassigned_queries(
     rows = rows.filter(pc.invert(withdrawn))
     rejected = pa.table({"shard": excluded.rows["shard"], "query_id": hashes_of(excluded.rows["query_id"].to_pylist())})
     rows = rows.join(rejected, ["shard", "query_id"], join_type="left anti")
-    found: dict[Shard, list[str]] = {}
-    ordered = rows.sort_by([("shard", "ascending"), ("row", "ascending")]).select(["shard", "query_id"]).to_pylist()
-    for row in ordered:
-        found.setdefault(Shard.parse(row["shard"]), []).append(row["query_id"].hex())
-    return dict(sorted(found.items()))
+    return rows.sort_by([("shard", "ascending"), ("row", "ascending")])
 
 
 def not_asked(lake: Lake, queries: Sequence[str], besides: Collection[str]) -> list[str]:
@@ -102,17 +113,18 @@ def _asked_by(lake: Lake, key: str) -> pa.Table:
 
 
 def queries_of(lake: Lake, lineage: str) -> pa.Table:
-    """Return all queries of a lineage, with their photo and place; ids as bytes. Reads only shards that are new."""
+    """Return all queries of a lineage with photo, place and template; ids as bytes. Reads only shards that are new."""
     markers = lake.markers("queries", lineage)
 
     def read(name: str) -> pa.Table:
         shard = Shard.parse(name)
-        columns = ["query_id", "image_id"]
+        columns = ["query_id", "image_id", "hops"]
         folder = lake.folder("queries", lineage, shard)
         rows = lake.parts(folder, markers[shard].parts, schemas.TABLES["queries"], columns)
-        ids = [hashes_of(rows[column].to_pylist()) for column in columns]
+        ids = [hashes_of(rows[column].to_pylist()) for column in columns[:2]]
         place = [pa.array([name] * rows.num_rows, pa.string()), pa.array(range(rows.num_rows), pa.int32())]
-        return pa.table([*ids, *place], schema=_QUERIES)
+        templates = pa.array((template_of(hops or ()) for hops in rows["hops"].to_pylist()), pa.string())
+        return pa.table([*ids, *place, templates], schema=_QUERIES)
 
     versions = {str(shard): ",".join(part.sha256 for part in marker.parts) for shard, marker in markers.items()}
     return View(lake.store, f"queries-{lineage}", _QUERIES).rows(versions, each(read))
@@ -120,4 +132,4 @@ def queries_of(lake: Lake, lineage: str) -> pa.Table:
 
 def hashes_of(ids: Iterable[str]) -> pa.Array:
     """Return ids (64 hex digits) as bytes; null for what is no id."""
-    return pa.array([bytes.fromhex(one) if _IS_HASH.fullmatch(one) else None for one in ids], _HASH)
+    return pa.array([bytes.fromhex(one) if _IS_HASH.fullmatch(one) else None for one in ids], HASH)

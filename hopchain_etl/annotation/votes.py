@@ -47,6 +47,7 @@ class Vote(BaseModel):
     seconds: float | None = Field(None, allow_inf_nan=False)  # that the question was visible
     active_seconds: float | None = Field(None, allow_inf_nan=False)  # of these, without pauses; None: not measured
     answered_at: str
+    unsure: bool | None = None  # the annotator is not sure and asks the lead to look; counts as any answer
     answer_id: str | None = None  # created by the page; identifies repeated requests
     batch: str | None = None
     retracted: bool = False

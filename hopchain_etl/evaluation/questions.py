@@ -32,6 +32,7 @@ from hopchain_etl.engines.base import JSON, Photo, SolveJob
 from hopchain_etl.evaluation.answers import EvaluationError
 from hopchain_etl.evaluation.grade import grade
 from hopchain_etl.hops.instance import TEXT_NOUNS
+from hopchain_etl.hops.template import template_of
 from hopchain_etl.training_set.dataset import VARIANTS, TrainingRow, TrainingSet
 
 _PHOTOS = 8  # number of photos whose bytes are kept while their questions are asked
@@ -166,12 +167,7 @@ def facts_of(hops: Sequence[Mapping[str, Any]] | None) -> JSON:
     capability = next((one for one in reversed(reads) if reads.count(one) == most), "spatial")
     visits_text = {_is_text(hop["category"]) for hop in hops}
     chain = "mixed" if len(visits_text) > 1 else "text" if True in visits_text else "objects"
-    template = " ".join(f"{hop['rel']}{'>' if hop['to'] else ''}{_after_colon(hop['read'])}" for hop in hops)
-    return {"n_hops": len(hops), "capability": capability, "chain": chain, "template": template}
-
-
-def _after_colon(read: str | None) -> str:
-    return f":{read}" if read else ""
+    return {"n_hops": len(hops), "capability": capability, "chain": chain, "template": template_of(hops)}
 
 
 def _is_text(category: str | None) -> bool:

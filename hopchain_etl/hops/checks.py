@@ -7,15 +7,19 @@ the paper (as summarised in docs/paper.md) and from published reimplementations;
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hopchain_etl.hops.context import QueryContext, build_context
+from hopchain_etl.hops.execute import anchor_of
 from hopchain_etl.hops.expression import ExpressionError, conditions_met, parse
-from hopchain_etl.hops.query import Query
+from hopchain_etl.hops.phrasing import is_next_in_line
+from hopchain_etl.hops.query import SIDES, Hop, Query
 from hopchain_etl.hops.rules import arithmetic, picture, program, wording
 from hopchain_etl.hops.scene import Scene
-from hopchain_etl.hops.verdict import HopVerdict, Verdict
+from hopchain_etl.hops.verdict import Finding, HopVerdict, Verdict
+
+_NOT_DIRECTLY = Finding(Verdict.OPEN, "it hangs unevenly, or another thing is in between")
 
 MIN_HOPS, MAX_HOPS = program.MIN_HOPS, program.MAX_HOPS
 MIN_INSTANCES, MAX_INSTANCES = program.MIN_INSTANCES, program.MAX_INSTANCES
@@ -134,9 +138,26 @@ class DraftCheck:
 
 
 def check_draft(query: Query, scene: Scene, rules: Sequence[Rule] = DRAFT_RULES) -> DraftCheck:
-    """Return what code says about a question whose author saw the photo: only contradictions are violations."""
+    """Return what code says about a question whose author saw the photo: only contradictions are violations.
+
+    A thing beside another is left to other eyes, too, if people might not call it directly beside.
+    """
     context = build_context(query, scene)
-    return DraftCheck(_violations(context, rules), context.verdicts, program.shortcut(context) is not None)
+    verdicts = tuple(_held_to_words(context, hop, one) for hop, one in zip(query.hops, context.verdicts, strict=True))
+    return DraftCheck(_violations(context, rules), verdicts, program.shortcut(context) is not None)
+
+
+def _held_to_words(context: QueryContext, hop: Hop, said: HopVerdict) -> HopVerdict:
+    """Return a hop's verdict, open if its target hangs unevenly beside where it starts, or over another thing.
+
+    Only for new drafts: a stored query is held to what was asked of it when it was written.
+    """
+    if hop.rel not in SIDES or hop.referent is None or said.target.verdict is not Verdict.CONFIRMED:
+        return said
+    found, anchor = context.scene.get(hop.referent), anchor_of(context.scene, context.query.hops, hop)
+    if anchor is None or is_next_in_line(context.scene, found, anchor, hop.rel):
+        return said
+    return replace(said, target=_NOT_DIRECTLY)
 
 
 def check_again(
@@ -149,12 +170,12 @@ def check_again(
     """
     if not by_others(confirmed_by):
         return check(query, scene)
-    checked = check_draft(query, scene)
+    context = build_context(query, scene)
     stated = [one["by"] == "code" for one in confirmed_by or ()]
-    found = [one.verdict is Verdict.CONFIRMED for one in checked.verdicts]
+    found = [one.verdict is Verdict.CONFIRMED for one in context.verdicts]
     missing = len(stated) != len(found) or any(said and not sure for said, sure in zip(stated, found, strict=False))
     wrong = [Violation("wrong_confirmation", f"code confirms {sum(found)} hops, {sum(stated)} are stated")]
-    return checked.violations + (wrong if missing else []), stated.count(False) / max(1, len(stated))
+    return _violations(context, DRAFT_RULES) + (wrong if missing else []), stated.count(False) / max(1, len(stated))
 
 
 def by_others(confirmed_by: Sequence[Mapping[str, Any]] | None) -> bool:

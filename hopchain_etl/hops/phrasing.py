@@ -122,12 +122,15 @@ def _is_plain_to_see(scene: Scene, phrase: str, rel: Relation, found: Instance, 
     return phrase == found.category and all(box_gap(one, anchor) >= reach for one in nearer)
 
 
-def _is_directly(scene: Scene, found: Instance, anchor: Instance, rel: Relation) -> bool:
-    """Return whether people say "directly" on that side: in line with the anchor, and nothing of any kind between.
+def is_next_in_line(scene: Scene, found: Instance, anchor: Instance, rel: Relation) -> bool:
+    """Return whether ``found`` is in line with the anchor on that side, with nothing of any kind in between."""
+    between = (one for one in scene.instances if is_jumped_over(one, found, anchor, rel))
+    return hangs_evenly(found, anchor, rel) and not any(between)
 
-    Nor is another text nearer in the next row or column, if it is a text.
-    """
-    if not hangs_evenly(found, anchor, rel) or any(is_jumped_over(one, found, anchor, rel) for one in scene.instances):
+
+def _is_directly(scene: Scene, found: Instance, anchor: Instance, rel: Relation) -> bool:
+    """Return whether the author says "directly": next in line, and no other text nearer in the next row or column."""
+    if not is_next_in_line(scene, found, anchor, rel):
         return False
     rivals = (one for one in scene.instances if one.category == found.category == TEXT and one.id != anchor.id)
     reach = box_gap(found, anchor)

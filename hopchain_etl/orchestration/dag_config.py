@@ -22,6 +22,7 @@ GROUP_NAME = (
 )
 # All but backfills.
 _RUN_TYPES = ("scheduled", "manual", "operator_triggered", "asset_triggered", "asset_materialization")
+_WAITING = frozenset({"awaiting_input", "deferred"})  # states of a task that waits for a person
 _MAX_RETRY_DELAY = timedelta(minutes=30)
 
 
@@ -106,6 +107,14 @@ def approval(settings: Settings) -> dict[str, Any]:
         "retry_delay": timedelta(seconds=5),
         "doc_md": "Show a person what would be released, and wait for approval in the UI.",
     }
+
+
+def waiting_releases() -> set[str]:
+    """Return the ids of the runs of hopchain_release that wait for approval; for a running task."""
+    from airflow.sdk import get_current_context
+
+    states = get_current_context()["ti"].get_task_states(dag_id="hopchain_release", task_ids=["approve"])
+    return {run for run, tasks in states.items() if _WAITING.intersection(map(str, tasks.values()))}
 
 
 def stages(settings: Settings) -> dict[str, str]:

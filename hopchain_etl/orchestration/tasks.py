@@ -6,6 +6,7 @@ Only shard ids are passed between tasks, never rows. Permanent errors fail the t
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import signal
@@ -281,8 +282,10 @@ def collect() -> list[JSON]:
     voiding.finish(lake)
     restored.reopen_restored(lake)
     final = collecting.collect(lake, validator.make_validator(settings.quality))
-    for notice in watch.starving(lake, settings.orchestrate):
-        notices.tell(settings.orchestrate, notice)
+    orchestrate = settings.orchestrate
+    about = watch.about_batches(lake, orchestrate), watch.approval_due(lake, orchestrate, dag_config.waiting_releases)
+    for notice in itertools.chain(*about):
+        notices.tell(orchestrate, notice)
     telemetry.send_open_questions(lake)
     told = [asdict(progress) for progress in final]
     reports.report_collect(lake, told)

@@ -1,4 +1,4 @@
-"""What figures of builds and batches are worth a notice: many rejects, drift, no new photos, a batch nobody answers.
+"""What figures of builds, batches and releases are worth a notice: many rejects, no new photos, an overdue batch.
 
 What goes on for long is told once: ``notices/<event>/<name>.json`` in the lake says that it was.
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from hopchain_etl.annotation import batches
+from hopchain_etl.annotation.batch_details import NONE, all_details
 from hopchain_etl.lake.lake import Lake, Marker, key_part
 from hopchain_etl.orchestration.notices import Notice
 from hopchain_etl.pipeline import drift as drifts
@@ -19,11 +20,13 @@ from hopchain_etl.pipeline import statistics
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.statistics import BuildStatistics
 from hopchain_etl.quality import validator
+from hopchain_etl.release import proposal
 from hopchain_etl.settings import OrchestrateSettings
 
 _TOLD = "notices/"
 _NEWEST = f"{_TOLD}newest-photos.json"  # when photos came in last
 _REASONS = 3
+_NEW = timedelta(days=1)  # only such batches are told of as ready
 
 
 def rejects(settings: OrchestrateSettings, markers: Mapping[str, Iterable[Marker]]) -> Iterator[Notice]:
@@ -65,22 +68,61 @@ def quiet(lake: Lake, settings: OrchestrateSettings, new_photos: int) -> Iterato
     yield Notice("quiet", f"no new photos for {days} days", f"The last ones came in at {held['at']}.", {"days": days})
 
 
-def starving(lake: Lake, settings: OrchestrateSettings) -> Iterator[Notice]:
-    """Yield a notice, once for each silence, for each open batch that nobody has answered for some hours."""
+def about_batches(lake: Lake, settings: OrchestrateSettings) -> Iterator[Notice]:
+    """Yield what is to be told of the open batches: that one is ready, that nobody answers it, that it is overdue."""
     now = datetime.fromtimestamp(lake.store.now(), UTC)
-    made = {entry.key: entry.modified for entry in lake.store.list_objects("batches/")}
-    for name, states in batches.batch_states(lake).items():
-        if states & {"closed", "decided"} or f"batches/{name}.json" not in made:  # made just now
-            continue
-        times = [entry.modified for entry in lake.store.list_objects(f"votes/{name}/")]
-        since = max([*times, made[f"batches/{name}.json"]])
-        hours = (now - since).total_seconds() / 3_600
-        if hours < settings.notice_starving_hours or not _is_first(lake, "starving", f"{name}-{since.isoformat()}"):
-            continue
-        title = f"nobody has answered batch {name} for {hours:.0f} hours"
-        yield Notice(
-            "starving", title, "Its questions are open; the lead's page says who could answer.", {"batch": name}
-        )
+    listed = {name: one for name, one in batches.listed(lake).items() if not one.states & {"closed", "decided"}}
+    details = all_details(lake, listed)
+    for name, one in listed.items():
+        what = details.get(name, NONE)
+        called = f"{what.title} ({name})" if what.title else name
+        yield from _ready(lake, name, called, now - one.modified)
+        yield from _starving(lake, settings, name, called, one.modified, now)
+        if what.is_overdue(now) and _is_first(lake, "overdue", f"{name}-{what.due}"):
+            text = f"It was due on {what.due}. The lead's page says what is missing, and who could answer."
+            yield Notice("overdue", f"batch {called} is overdue", text, {"batch": name, "due": what.due})
+
+
+def _ready(lake: Lake, name: str, called: str, age: timedelta) -> Iterator[Notice]:
+    """Yield, once, that a batch can be answered; an old one was told of before, or an earlier version made it."""
+    if age > _NEW or not _is_first(lake, "ready", name):
+        return
+    try:
+        batch = batches.load(lake, name)
+    except batches.UNREADABLE:
+        return  # collect names it
+    facts = {"batch": name, "questions": len(batch.query_ids)}
+    text = f"{len(batch.query_ids)} questions wait on the annotation desk, {batch.seats} people for each."
+    yield Notice("ready", f"batch {called} is ready", text, facts)
+
+
+def _starving(
+    lake: Lake, settings: OrchestrateSettings, name: str, called: str, made: datetime, now: datetime
+) -> Iterator[Notice]:
+    """Yield a notice, once for each silence, if nobody has answered a batch for some hours."""
+    since = max([made, *(entry.modified for entry in lake.store.list_objects(f"votes/{name}/"))])
+    hours = (now - since).total_seconds() / 3_600
+    if hours < settings.notice_starving_hours or not _is_first(lake, "starving", f"{name}-{since.isoformat()}"):
+        return
+    title = f"nobody has answered batch {called} for {hours:.0f} hours"
+    yield Notice("starving", title, "Its questions are open; the lead's page says who could answer.", {"batch": name})
+
+
+def approval_due(lake: Lake, settings: OrchestrateSettings, waiting: Callable[[], Collection[str]]) -> Iterator[Notice]:
+    """Yield a notice, once, if a release has waited for approval for long and will be rejected soon.
+
+    ``waiting`` returns the ids of the runs that wait; it is asked only if a proposal is that old.
+    """
+    now = datetime.fromtimestamp(lake.store.now(), UTC)
+    limit = timedelta(hours=settings.approval_hours)
+    ahead = min(timedelta(hours=settings.notice_approval_hours), limit / 2)
+    made = {entry.key: entry.modified for entry in lake.store.list_objects(proposal.FOLDER)}
+    due = {key: at + limit for key, at in made.items() if limit - ahead <= now - at < limit}
+    runs = {proposal.key(run): run for run in waiting()} if due else {}
+    for key, until in due.items():
+        if key in runs and _is_first(lake, "approval_due", runs[key]):
+            text = f"Unless somebody answers in Required Actions, it is rejected at {until:%Y-%m-%d %H:%M} UTC."
+            yield Notice("approval_due", "a release still waits for approval", text, {"run": runs[key]})
 
 
 def _is_first(lake: Lake, event: str, name: str) -> bool:

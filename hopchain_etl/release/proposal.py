@@ -72,13 +72,13 @@ def propose(settings: Settings, name: str, *, force: bool = False) -> Proposal |
             return made.note
         versions = tuple(_version(repo, one) for one in made.releases)
     proposal = Proposal(key_part(name), made.tree, made.snapshot, versions)
-    lake.put_json(_key(proposal.name), vars(proposal))
+    lake.put_json(key(proposal.name), vars(proposal))
     return proposal
 
 
 def load(lake: Lake, name: str) -> Proposal:
     """Return a stored proposal; raise ProposalError if it is gone."""
-    stored = lake.get_json(_key(key_part(name)))
+    stored = lake.get_json(key(name))
     if stored is None:
         raise ProposalError(
             f"the proposal {name} is gone: a later one replaced it, or a photo was erased; run it again"
@@ -119,5 +119,6 @@ def _of_rows(files: Iterable[Path]) -> JSON:
     return {"agreement": total / answered if answered else None, "answered": answered, "examples": examples[:_EXAMPLES]}
 
 
-def _key(name: str) -> str:
-    return f"{FOLDER}{name}.json"
+def key(name: str) -> str:
+    """Return the key of the proposal of a run."""
+    return f"{FOLDER}{key_part(name)}.json"

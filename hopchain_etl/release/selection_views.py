@@ -13,6 +13,8 @@ from zlib import crc32
 
 import pyarrow as pa
 
+from hopchain_etl.lake.object_store import ObjectStore
+from hopchain_etl.lake.shards import Shard
 from hopchain_etl.lake.view import Derive, View, each
 from hopchain_etl.release import verdicts
 from hopchain_etl.release.decontaminate import normal
@@ -83,14 +85,27 @@ def shard_verdicts(
 
     segments: list[dict[str, str]] = [{} for _ in range(_SEGMENTS)]
     for name, (lineage, shard) in places.items():
-        segments[crc32(shard.intake.encode()) % _SEGMENTS][name] = versions[lineage, shard]
+        segments[_segment(shard)][name] = versions[lineage, shard]
     held: dict[str, pa.Scalar] = {}
     for number, segment in enumerate(segments):
-        view = View(inputs.store, f"release-verdicts-{target}-{number:02d}", _VERDICTS)
-        rows = view.rows(segment, each(read, _JUDGED_AT_ONCE))
+        rows = _verdicts_view(inputs.store, target, number).rows(segment, each(read, _JUDGED_AT_ONCE))
         held |= zip(rows["place"].to_pylist(), rows["verdicts"], strict=True)
     for name, place in places.items():
         yield place, verdicts.from_bytes(held[name].as_buffer())
+
+
+def kept_verdicts(store: ObjectStore, target: str, place: Place) -> pa.Table | None:
+    """Return the verdicts on a shard that the last selection for ``target`` has kept; None if there are none."""
+    rows = _verdicts_view(store, target, _segment(place[1])).last(place_name(place))
+    return verdicts.from_bytes(rows["verdicts"][0].as_buffer()) if rows is not None and rows.num_rows else None
+
+
+def _verdicts_view(store: ObjectStore, target: str, segment: int) -> View:
+    return View(store, f"release-verdicts-{target}-{segment:02d}", _VERDICTS)
+
+
+def _segment(shard: Shard) -> int:
+    return crc32(shard.intake.encode()) % _SEGMENTS
 
 
 def _places(inputs: Inputs, lineages: Sequence[str]) -> Iterator[Place]:

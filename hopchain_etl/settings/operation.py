@@ -77,7 +77,8 @@ class RetentionSettings(Section):
     )
 
 
-NoticeEvent = Literal["failure", "token_ceiling", "gate", "rejects", "quiet", "approval", "starving", "drift"]
+NoticeEvent = Literal["failure", "token_ceiling", "gate", "rejects", "quiet", "approval", "approval_due", "ready",
+                      "starving", "overdue", "drift"]  # fmt: skip
 
 
 class NotifierSettings(Section):
@@ -132,4 +133,9 @@ class OrchestrateSettings(Section):
     notice_quiet_days: int = Field(7, ge=1, description="days without new photos that are worth a notice, once")
     notice_starving_hours: float = Field(
         48, gt=0, description="hours without an answer after which an open batch is worth a notice, once"
+    )
+    notice_approval_hours: float = Field(
+        24,
+        gt=0,
+        description="hours before a release that waits for approval counts as rejected: then that is worth a notice",
     )

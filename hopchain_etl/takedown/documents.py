@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from hopchain_etl import schemas
 from hopchain_etl.annotation.adjudications import adjudications_prefix
 from hopchain_etl.annotation.batches import batch_states, locked
+from hopchain_etl.annotation.comments import threads
 from hopchain_etl.annotation.vote_archive import erase_from_archive
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.evaluation import run as evaluation
@@ -63,16 +64,20 @@ def erase_votes(lake: Lake, plan: Plan) -> int:
 
 
 def erase_checks(lake: Lake, plan: Plan) -> int:
-    """Erase the gold checks on the photos and all answers to them; return the number of objects."""
+    """Erase the gold checks on the photos, all answers to them, and comments on the photos' questions and checks.
+
+    Returns the number of objects.
+    """
     keys = [entry.key for entry in lake.store.list_objects("gold/items/")]
     items: list[JSON] = [json.loads(data) for data in map_threads(lake.store.get, keys)]
     shown = {f"blobs/{blob}" for blob in plan.blobs}
     plan.queries |= {item["query_id"] for item in items if item["blob_key"] in shown}
+    comments = _erase_below(lake, [one.prefix for one in threads(lake) if one.query_id in plan.queries])
     names = {f"{query}.json" for query in plan.queries}
     found = [one for one in lake.store.versions("gold/") if one.key.rpartition("/")[2] in names]
     # Items last: as long as there is one, it says which answers belong to the photo.
     lake.store.erase_versions(sorted(found, key=lambda one: (one.key.startswith("gold/items/"), one.deleted)))
-    return sum(one.current and not one.deleted for one in found)
+    return comments + sum(one.current and not one.deleted for one in found)
 
 
 def batches_with(lake: Lake, queries: set[str]) -> set[str]:

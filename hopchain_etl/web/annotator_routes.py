@@ -16,6 +16,7 @@ from hopchain_etl.web.desk.desk import SKIP, Desk
 from hopchain_etl.web.desk.submission import REASONS, Submission
 from hopchain_etl.web.guidelines.routes import Guidelines
 from hopchain_etl.web.image_responses import photo_headers, picture, revalidated
+from hopchain_etl.web.lead.comments import Comments
 from hopchain_etl.web.lead.lead import LeadDesk
 from hopchain_etl.web.lead.qualification import Qualification
 
@@ -32,6 +33,7 @@ class AnswerBody(Body):
     comment: str | None = Field(None, max_length=500)
     seconds: Seconds = None
     active_seconds: Seconds = None
+    unsure: bool | None = None
 
 
 class QueryBody(Body):
@@ -63,7 +65,13 @@ class NothingBody(Body):
 
 
 def annotator_routes(
-    desk: Desk, leading: LeadDesk, guide: Guidelines, qualification: Qualification, annotator: Any, anybody: Any
+    desk: Desk,
+    leading: LeadDesk,
+    guide: Guidelines,
+    qualification: Qualification,
+    notes: Comments,
+    annotator: Any,
+    anybody: Any,
 ) -> APIRouter:
     """Return what annotators ask below ``/api``: questions, photos, answers, skips, undo."""
     router = APIRouter()
@@ -81,6 +89,7 @@ def annotator_routes(
             "reviews": bool(error_reviews.names(desk.lake)),
             "guidelines": guide.notice(one.name) if one.annotates else None,
             "qualification": qualification.practice_state(one.name) if one.annotates else None,
+            "unread": notes.unread(one.name) if one.annotates else 0,
             "undo_seconds": desk.settings.undo_seconds,
             "idle_seconds": desk.settings.idle_seconds,
             "reasons": [{"code": code, "label": label} for code, label in REASONS.items()],
@@ -89,7 +98,7 @@ def annotator_routes(
     @router.get("/next")
     def next_question(one: Annotator) -> dict[str, Any]:
         told = qualification.refusal(one.name) or desk.next_task(one.name)
-        return {**told, "guidelines": guide.notice(one.name)}
+        return {**told, "guidelines": guide.notice(one.name), "unread": notes.unread(one.name)}
 
     @router.get("/queries/{query_id}/image")
     def image(

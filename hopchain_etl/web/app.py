@@ -17,14 +17,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
+from hopchain_etl.hops.calibration import Thresholds
 from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.lake.migrate_votes import MigrationNeededError
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.settings import Settings
 from hopchain_etl.templating import render
-from hopchain_etl.web import proposals, reviews
+from hopchain_etl.web import my_work, proposals, reviews
 from hopchain_etl.web.access import access_dependencies, airflow_user
 from hopchain_etl.web.annotator_routes import annotator_routes, practice_routes
+from hopchain_etl.web.browser.outcomes import Outcomes
 from hopchain_etl.web.browser.routes import router as browser
 from hopchain_etl.web.desk.desk import Desk
 from hopchain_etl.web.desk.index import Index
@@ -33,8 +35,9 @@ from hopchain_etl.web.guard import Guard
 from hopchain_etl.web.guidelines.routes import Guidelines
 from hopchain_etl.web.guidelines.routes import router as guidelines_router
 from hopchain_etl.web.image_responses import picture
-from hopchain_etl.web.lead import adjudications, reports
+from hopchain_etl.web.lead import adjudications, comments, reports
 from hopchain_etl.web.lead import routes as lead_api
+from hopchain_etl.web.lead.batch_changes import BatchChanges
 from hopchain_etl.web.lead.checks import Checks
 from hopchain_etl.web.lead.lead import LeadDesk
 from hopchain_etl.web.lead.people import People
@@ -63,18 +66,23 @@ def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[A
     leading = LeadDesk(desk)
     guide = Guidelines(lake, settings.desk.refresh_seconds)
     qualification = Qualification(leading)
-    app.include_router(annotator_routes(desk, leading, guide, qualification, annotator, anybody), prefix="/api")
+    notes = comments.Comments(leading)
+    told = annotator_routes(desk, leading, guide, qualification, notes, annotator, anybody)
+    app.include_router(told, prefix="/api")
+    app.include_router(my_work.router(my_work.MyWork(leading, notes), notes, annotator), prefix="/api/mine")
     app.include_router(guidelines_router(guide, annotator, lead, anybody), prefix="/api/guidelines")
     app.include_router(practice_routes(desk, qualification, annotator), prefix="/api")
     app.include_router(qualification_router(qualification, lead), prefix="/api/lead/qualification")
     app.include_router(reviews.router(reviews.Reviews(lake), annotator, lead, picture), prefix="/api/reviews")
     people = People(leading, settings)
     labels = adjudications.Adjudications(leading, people)
-    app.include_router(lead_api.router(leading, people, Checks(leading), lead), prefix="/api/lead")
+    changing = BatchChanges(leading, people, Thresholds(settings.calibrate.hard, settings.calibrate.medium))
+    app.include_router(lead_api.router(leading, changing, people, Checks(leading), lead), prefix="/api/lead")
+    app.include_router(comments.router(notes, lead), prefix="/api/lead/comments")
     app.include_router(adjudications.router(labels, lead), prefix="/api/lead/adjudications")
     app.include_router(reports.router(reports.Reports(leading, labels), lead), prefix="/api/lead/reports")
     app.include_router(proposals.router(lake, viewer), prefix="/proposals")
-    app.include_router(browser(lambda: lake, viewer), prefix="/api/browse")
+    app.include_router(browser(lambda: lake, viewer, Outcomes(leading, settings)), prefix="/api/browse")
     app.add_middleware(Guard, origins=[os.environ.get("AIRFLOW__API__BASE_URL", "")])
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
@@ -93,7 +101,7 @@ def _pages(anybody: Any, lead: Any, viewer: Any) -> APIRouter:
     def home() -> Response:
         return RedirectResponse("annotate")
 
-    for name in ("annotate", "errors", "guidelines"):
+    for name in ("annotate", "my-work", "errors", "guidelines"):
         router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(anybody)])
     for name, may in (("lead", lead), ("reports", lead), ("edit-guidelines", lead), ("browser", viewer)):
         router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(may)])

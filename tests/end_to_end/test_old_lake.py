@@ -50,7 +50,7 @@ DATA = Path(__file__).parents[1] / "data/old_lake"
 ARCHIVE = DATA / "old_lake.tar.gz"
 EXPECTED = json.loads((DATA / "expected.json").read_text())
 FIRST = Shard("first", 0)
-NEW_COLUMNS = ("detector", "segmenter", "active_seconds")  # of tables, since the lakes were written
+NEW_COLUMNS = ("detector", "segmenter", "active_seconds", "unsure")  # of tables, since the lakes were written
 
 
 def unpacked(name: str, bucket: S3Location) -> Lake:

@@ -158,6 +158,26 @@ def test_what_code_cannot_disprove_of_a_draft_is_open(changes: dict[str, Any], s
     assert reasons(draft) == strict
 
 
+@pytest.mark.parametrize(("push", "seen"), [(0, Verdict.CONFIRMED), (20, Verdict.CONFIRMED), (40, Verdict.OPEN)])
+def test_what_hangs_unevenly_is_left_to_other_eyes_in_new_drafts_only(push: int, seen: Verdict) -> None:
+    dog, cat = thing("dog", "dog", 300, 100, 100, 100), thing("cat", "cat", 300 + push, 300, 100, 100)
+    yard = Scene((dog, cat), WIDTH, HEIGHT)
+    first = Hop(("dog",), "dog", Relation.NAMED)
+    draft = Query("?", (first, Hop(("cat",), "cat", Relation.BELOW, "h1")), "1", Fraction(1))
+    assert [one.verdict for one in check_draft(draft, yard).verdicts] == [Verdict.CONFIRMED, seen]
+    stored = [{"by": "code", "looks": 0}, {"by": "code", "looks": 0}]
+    looked_at = [*stored, {"by": "eyes", "looks": 2}]
+    longer = replace(draft, hops=(*draft.hops, replace(first, words="with a hat")))
+    assert "wrong_confirmation" not in {one.reason for one in check_again(longer, yard, looked_at)[0]}
+
+
+def test_what_stands_in_between_is_left_to_other_eyes() -> None:
+    found = [thing(name, name, 300, 100 + 200 * row, 100, 100) for row, name in enumerate(("dog", "box", "cat"))]
+    hops = (Hop(("dog",), "dog", Relation.NAMED), Hop(("cat",), "cat", Relation.BELOW, "h1"))
+    checked = check_draft(Query("?", hops, "1", Fraction(1)), Scene(tuple(found), WIDTH, HEIGHT))
+    assert [one.verdict for one in checked.verdicts] == [Verdict.CONFIRMED, Verdict.OPEN]
+
+
 def test_a_good_draft_is_confirmed_throughout() -> None:
     found = check_draft(GOOD, SCENE)
     assert (found.violations, found.has_shortcut) == ([], False)

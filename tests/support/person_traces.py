@@ -109,6 +109,11 @@ def _judged(lake: Lake) -> None:
     events.add(Event(NAME, "lifted", AT, by="lead"), events.standings()[NAME])
     events.add(Event("ben", "admitted", AT, by=NAME), Standing())
     guidelines.mark_opened(lake, NAME, 1)
+    for number, (kind, by) in enumerate([("comment", NAME), ("answer", "lead")], start=1):
+        said = {"annotator": NAME, "kind": kind, "by": by, "at": AT, "text": "a secret comment", "query_id": QUESTION}
+        lake.put_json(f"comments/{annotator_key(NAME)}/{QUESTION}/{number:04d}.{kind}.json", said)
+    answered = {"annotator": "ben", "kind": "answer", "by": NAME, "at": AT, "text": "look again", "query_id": QUESTION}
+    lake.put_json(f"comments/{annotator_key('ben')}/{QUESTION}/0002.answer.json", answered)
     votes.put_tombstone(lake, "eve", by=NAME, reason="guesses", voided=True)
     for on in (True, False):
         votes.finish_tombstone(lake, votes.put_tombstone(lake, NAME, by="lead", reason="a secret comment", voided=on))
@@ -118,6 +123,7 @@ def _led(lake: Lake) -> None:
     guidelines.publish(lake, "# Look", by=NAME, at=AT, note="shorter", based_on=0)
     adjudications.say(lake, Adjudication("settled", "b" * 64, 1, "misread", "a secret comment", False, NAME, AT))
     adjudications.adjudications(lake)
+    lake.put_json("batches/ended.details.1.json", {"title": "First", "by": NAME, "at": AT})
     lake.put_json("reviews/wrong/batch.json", vars(ReviewBatch("wrong", NAME, 2, ())))
     for who in (NAME, "ben"):
         error_reviews.say(lake, "wrong", Opinion("d" * 64, who, "other", None, f"a secret comment of {who}", AT))

@@ -216,6 +216,7 @@ def _people(lake: Lake, prints: drawn_lake.Lineages, queries: list[Row], mine: R
         lake.put_json(f"answers/{query['query_id']}/seat-0.0.json", vote)
         lake.put_json(f"votes/batch-1/{query['query_id']}/seat-0.0.json", vote)
         lake.put_json(f"votes/batch-1/{query['query_id']}/lease-0.0.json", vote)
+        lake.put_json(f"comments/{'a' * 16}/{query['query_id']}/0001.comment.json", {"text": query["question"]})
         lake.put_json(f"adjudications/batch-1/{query['query_id']}/0001.json", {**vote, "comment": "the hidden sign"})
     with suppress(_KilledError):  # both the objects and the archive of them are there
         pack(lake, "batch-1", _killed)

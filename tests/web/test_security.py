@@ -28,11 +28,14 @@ FOR_ANNOTATORS = {"/", "/annotate", "/guidelines", "/assets/{name}", "/api/me", 
                   "/api/undo", "/api/queries/{query_id}/image", "/api/practice", "/api/practice/{number}",
                   "/api/practice/{number}/image", "/api/practised", "/api/guidelines",
                   "/api/guidelines/versions/{number}", "/api/guidelines/opened", "/errors", "/api/reviews",
-                  "/api/reviews/next", "/api/reviews/{name}/{item}/image"}  # fmt: skip
+                  "/api/reviews/next", "/api/reviews/{name}/{item}/image", "/my-work", "/api/mine",
+                  "/api/mine/{query_id}/image", "/api/mine/comments", "/api/mine/comments/read"}  # fmt: skip
 SCRIPT = "<script>alert(document.cookie)</script>"
 WRITES = ["answers", "skips", "skips/return", "undo", "practice/0", "practised", "reviews", "guidelines/publish",
           "guidelines/preview", "guidelines/opened", "lead/batches",
-          "lead/batches/monday/assigned", "lead/batches/monday/close", "lead/void", "lead/unvoid",
+          "lead/batches/monday/assigned", "lead/batches/monday/close", "lead/batches/monday/reopen",
+          "lead/batches/monday/details", "lead/unasked", "lead/void", "lead/unvoid",
+          "mine/comments", "mine/comments/read", "lead/comments", "lead/comments/done",
           "lead/gold", "lead/adjudications", "lead/adjudications/fresh",
           "lead/qualification/lift", "lead/qualification/admit"]  # fmt: skip
 

@@ -67,7 +67,7 @@ class Store:
         return "who" in self.keys.groupindex and not self.named
 
 
-_MEASURED = {"comment": None, "seconds": None, "active_seconds": None, "answer_id": None}
+_MEASURED = {"comment": None, "unsure": None, "seconds": None, "active_seconds": None, "answer_id": None}
 
 STORES = (
     Store("votes", "votes/", _OF_QUESTION + r"seat-\d+\.\d+\.json", "answers and reject reasons with comment and "
@@ -95,6 +95,10 @@ STORES = (
           "people disagreed", Rule.RENAME, about="by", private={"comment": None}, times=("at",)),
     Store("assignments", "batches/", r"[^/]+\.assigned\.json", "to whom a batch is assigned", Rule.RENAME,
           about="annotators"),
+    Store("batch_details", "batches/", r"[^/]+\.details\.\d+\.json", "which lead set title and priority of a batch",
+          Rule.RENAME, about="by", times=("at",)),
+    Store("comments", "comments/", rf"{_KEY}/[^/]+/\d+\.[a-z]+\.json", "comments to the lead, and the lead's answers",
+          Rule.GO, named=("by",)),
     Store("closed_batches", "batches/", r"[^/]+\.closed\.json", "which lead closed a batch", Rule.RENAME,
           about="closed_by"),
     Store("batches", "batches/", r"[^/]+\.json", "which lead made a batch", Rule.RENAME, about="created_by_run"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopchain_etl import schemas
+from hopchain_etl.annotation.unasked import hashes_of, queries_of
 from hopchain_etl.hops.describe import describe_confirmations
 from hopchain_etl.imaging.thumbnails import COLOURS, mask_png, photo_jpeg
 from hopchain_etl.lake.lake import Lake, Part, Shard, exclude_withdrawn
@@ -23,6 +24,9 @@ from hopchain_etl.web.lead.hop_view import hop_view
 _MAX_SHARDS = 16  # shards that one request reads at most
 _PARTS = 32  # Parquet parts kept in memory, 5,000 rows each at most
 _MASKS = 200  # instances in one overlay at most
+
+StatesOf = Callable[[Sequence[str]], Mapping[str, Collection[str]]]
+Place = tuple[str, Shard]
 
 
 class NotThereError(LookupError):
@@ -58,6 +62,7 @@ class SearchFilter:
     hops: int | None = None
     reason: str | None = None
     outcome: str | None = None
+    state: str | None = None  # what people and releases decided: one of ``outcomes.STATES``
 
 
 class Gallery:
@@ -68,12 +73,37 @@ class Gallery:
         self._part = lru_cache(maxsize=_PARTS)(self._read_part)
         self._facts = lru_cache(maxsize=_PARTS)(partial(lineage_facts, lake))
 
-    def queries(self, build: BuildView, wanted: SearchFilter, start: PageCursor, count: int) -> JSON:
-        """Return up to ``count`` queries that match, and the position of the next page; see ``_walk``."""
-        return self._walk(
-            *(build.places("generate"), "parts", lambda row: _matches_query(row, wanted)),
-            *(partial(self._query, build), start, count),
-        )
+    def queries(
+        self, build: BuildView, wanted: SearchFilter, start: PageCursor, count: int, states_of: StatesOf | None = None
+    ) -> JSON:
+        """Return up to ``count`` queries that match, and the position of the next page; see ``_walk``.
+
+        ``states_of`` is asked only for a filter by state, once for all queries that the page may look at.
+        """
+        places = build.places("generate")
+        state = wanted.state
+        states: Mapping[str, Collection[str]] = {}
+        if state and states_of:
+            near = places[start.shard : start.shard + _MAX_SHARDS]
+            ids = [self._rows(*place, "parts")["query_id"].to_pylist() for place in near]
+            states = states_of([one for of_shard in ids for one in of_shard])
+
+        def matches(row: JSON) -> bool:
+            return _matches_query(row, wanted) and (not state or state in states.get(row["query_id"], ()))
+
+        return self._walk(places, "parts", matches, partial(self._query, build), start, count)
+
+    def query(self, build: BuildView, query_id: str) -> tuple[JSON, Place, int]:
+        """Return one query of a build, with its place and row; raise NotThereError if there is none (any more)."""
+        lineage = build.fingerprints.get("generate", "")
+        known = queries_of(self._lake, lineage)
+        found = known.filter(pc.equal(known["query_id"], hashes_of([query_id])[0])).to_pylist()
+        for one in found:
+            shard = Shard.parse(one["shard"])
+            rows = self._rows("queries", lineage, shard, "parts").slice(one["row"], 1)
+            if shard in build.shards and (rows := exclude_withdrawn(rows, self._withdrawn())).num_rows:
+                return self._query(build, rows.to_pylist()[0], shard), (lineage, shard), one["row"]
+        raise NotThereError(f"no query {query_id[:64]!r} in this build")
 
     def rejects(self, build: BuildView, stage: str, wanted: SearchFilter, start: PageCursor, count: int) -> JSON:
         """Return up to ``count`` rejects of a stage that match, and the next page's position; see ``_walk``."""

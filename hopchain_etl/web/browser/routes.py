@@ -1,19 +1,22 @@
 """The dataset browser over HTTP: a FastAPI router that the annotation plugin mounts behind Airflow's login."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: FastAPI could not resolve dependencies that are local to a function.
 
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 
 from hopchain_etl.hops.query import Read, Relation
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.pipeline.funnel import as_json
+from hopchain_etl.web.access import Person
+from hopchain_etl.web.bodies import QUERY_PATTERN
 from hopchain_etl.web.browser import builds
 from hopchain_etl.web.browser.gallery import Gallery, NotThereError, PageCursor, SearchFilter, shard_of
+from hopchain_etl.web.browser.outcomes import STATES, Outcomes
 from hopchain_etl.web.image_responses import photo_headers, revalidated
 
 _RUNS = 100  # builds listed at most
@@ -25,10 +28,14 @@ Start = Annotated[str, Query(max_length=20, alias="from")]
 Count = Annotated[int, Query(ge=1, le=60)]
 Width = Annotated[int, Query(ge=64, le=2_000)]
 Image = Annotated[str, Query(max_length=64)]
+State = Literal["", "not_asked", "open", "agreed", "disagreed", "rejected", "released"]
 
 
-def router(lake: Callable[[], Lake], may_browse: Callable[..., Any]) -> APIRouter:
-    """Return the routes over ``lake()``; each depends on ``may_browse``, which raises for users without access."""
+def router(lake: Callable[[], Lake], may_browse: Callable[..., Any], outcomes: Outcomes | None = None) -> APIRouter:
+    """Return the routes over ``lake()``; each depends on ``may_browse``, which raises for users without access.
+
+    ``outcomes``: what people and releases decided; without it, nothing is shown of that.
+    """
     routes = APIRouter(dependencies=[Depends(may_browse)])
     shelf: dict[int, Gallery] = {}
 
@@ -37,7 +44,9 @@ def router(lake: Callable[[], Lake], may_browse: Callable[..., Any]) -> APIRoute
         return shelf.setdefault(id(held), Gallery(held))
 
     _add_builds(routes, lake)
-    _add_lists(routes, lake, gallery)
+    _add_lists(routes, lake, gallery, outcomes)
+    if outcomes:
+        _add_query(routes, lake, gallery, may_browse, outcomes)
     _add_images(routes, lake, gallery)
     return routes
 
@@ -61,10 +70,29 @@ def _add_builds(routes: APIRouter, lake: Callable[[], Lake]) -> None:
             "funnel": as_json(builds.totals(lake(), build)),
             "rels": [str(rel) for rel in Relation],
             "reads": [str(read) for read in Read],
+            "states": list(STATES),
         }
 
 
-def _add_lists(routes: APIRouter, lake: Callable[[], Lake], gallery: Callable[[], Gallery]) -> None:
+def _add_query(
+    routes: APIRouter,
+    lake: Callable[[], Lake],
+    gallery: Callable[[], Gallery],
+    may_browse: Callable[..., Any],
+    outcomes: Outcomes,
+) -> None:
+    Viewer = Annotated[Person, Depends(may_browse)]  # noqa: N806 - a type
+
+    @routes.get("/builds/{name}/queries/{query_id}")
+    def show_query(one: Viewer, name: str, query_id: Annotated[str, Path(pattern=QUERY_PATTERN)]) -> JSON:
+        with _as_http_errors():
+            query, place, row = gallery().query(builds.viewed(lake(), name), query_id)
+        return {**query, "decided": outcomes.of_query(query_id, place, row, names=one.leads)}
+
+
+def _add_lists(
+    routes: APIRouter, lake: Callable[[], Lake], gallery: Callable[[], Gallery], outcomes: Outcomes | None
+) -> None:
     @routes.get("/builds/{name}/queries")
     def list_queries(
         name: str,
@@ -72,12 +100,14 @@ def _add_lists(routes: APIRouter, lake: Callable[[], Lake], gallery: Callable[[]
         rel: Choice = None,
         read: Choice = None,
         hops: Annotated[int | None, Query(ge=1, le=99)] = None,
+        state: State = "",
         start: Start = "0.0",
         count: Count = 24,
     ) -> JSON:
         with _as_http_errors():
-            wanted = SearchFilter(text=text, rel=rel or None, read=read or None, hops=hops)
-            return gallery().queries(builds.viewed(lake(), name), wanted, PageCursor.parse(start), count)
+            wanted = SearchFilter(text=text, rel=rel or None, read=read or None, hops=hops, state=state or None)
+            states_of = outcomes.states if outcomes else None
+            return gallery().queries(builds.viewed(lake(), name), wanted, PageCursor.parse(start), count, states_of)
 
     @routes.get("/builds/{name}/rejects")
     def list_rejects(

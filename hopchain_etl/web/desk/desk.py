@@ -51,7 +51,7 @@ class Desk:
         check = self._check_due(annotator)
         if check:
             return self._task(annotator, as_question(check), None, self.clock() + self.settings.lease_seconds)
-        asking = [one for _, one in sorted(self.index.open.items()) if one.asks(annotator)]
+        asking = self.index.asking(annotator)
         for home in asking:
             for query in islice(self._likely(annotator, home), _MAX_READ):
                 question = home.questions.get(query)
@@ -60,7 +60,8 @@ class Desk:
                 if until := self._lease(annotator, home, query):
                     return self._task(annotator, question, home, until)
         left = any(True for home in asking for _ in self.index.candidates(annotator, home))
-        why = "no_batch" if not asking else "waiting" if left else "done"
+        done = "share" if any(home.has_share(annotator) and home.waits for home in asking) else "done"
+        why = "no_batch" if not asking else "waiting" if left else done
         name = asking[0].batch.id if asking else None
         return {"task": None, "why": why, "prefetch": None, "progress": self.index.progress(annotator, name)}
 
@@ -87,7 +88,7 @@ class Desk:
             raise Gone(_REMOVED) from error
 
     def _task(self, annotator: str, question: Question, home: OpenBatch | None, until: float) -> dict[str, Any]:
-        shown = home or next((one for _, one in sorted(self.index.open.items()) if one.asks(annotator)), None)
+        shown = home or next(iter(self.index.asking(annotator)), None)
         coming = self._likely(annotator, shown) if shown else iter(())
         after = next((query for query in coming if query != question.query_id), None)
         task = {
@@ -108,8 +109,7 @@ class Desk:
 
     def _check_due(self, annotator: str) -> GoldItem | None:
         index = self.index
-        asking = [one for one in list(index.open.values()) if one.asks(annotator)]
-        if not any(True for one in asking for _ in index.candidates(annotator, one)):
+        if not any(True for one in index.asking(annotator) for _ in index.candidates(annotator, one)):
             return None  # gold checks are mixed into normal work; without other questions they would be recognisable
         if not index.gold.is_due(annotator, index.turn(annotator), self.settings.gold_share):
             return None
@@ -172,7 +172,7 @@ class Desk:
         home = self._home(annotator, submission.query_id)
         if home is None:
             self._answer_check(annotator, submission.query_id, vars(submission))
-            home = next((one for _, one in sorted(self.index.open.items()) if one.asks(annotator)), None)
+            home = next(iter(self.index.asking(annotator)), None)
         else:
             self._store(annotator, submission, home)
         name = home.batch.id if home else None
@@ -188,6 +188,9 @@ class Desk:
                 raise Conflict("you have answered this question already; undo that answer to change it")
             if home.has_answered(annotator, query):
                 raise Conflict("you have answered this question before; now others are asked")
+            was_asked = any(lease.annotator == annotator for lease in folder.leases.values())
+            if not was_asked and not home.may_answer(annotator, query):
+                raise Conflict("you have answered your share of this batch; other people answer this question")
             # the index may not know yet that the batch was closed: votes of a closed batch must not change any more
             counts = status.waits and home.asks(annotator) and not batches.is_closed(self.lake, home.batch.id)
             seat = status.free[0] if counts else 0
@@ -240,11 +243,11 @@ class Desk:
         """Let ``annotator`` be asked again what they skipped in the open batches; return how many questions."""
         self.index.refresh_if_stale()
         returned = 0
-        for home in [one for _, one in sorted(self.index.open.items()) if one.asks(annotator)]:
+        for home in self.index.asking(annotator):
             for query in home.skipped(annotator):
                 folder, _ = self._reload(home, query)
                 returned += self._forget_skip(annotator, home, folder)
-        asking = next((one for _, one in sorted(self.index.open.items()) if one.asks(annotator)), None)
+        asking = next(iter(self.index.asking(annotator)), None)
         return {
             "returned": returned,
             "progress": self.index.progress(annotator, asking.batch.id if asking else None),

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hopchain_etl.annotation import batches, votes
+from hopchain_etl.annotation import batch_details, batches, votes
+from hopchain_etl.annotation.batches import ListedBatch
 from hopchain_etl.annotation.erased import erased
 from hopchain_etl.annotation.gold import Gold
 from hopchain_etl.lake.lake import Lake
@@ -21,6 +22,7 @@ from hopchain_etl.lake.lake_format import require_known_format
 from hopchain_etl.lake.migrate_votes import require_migrated
 from hopchain_etl.settings import DeskSettings
 from hopchain_etl.web.desk.folder import QuestionVotes
+from hopchain_etl.web.desk.known_people import KnownPeople
 from hopchain_etl.web.desk.open_batch import OpenBatch
 from hopchain_etl.web.desk.questions import read_questions
 
@@ -29,7 +31,7 @@ log = logging.getLogger(__name__)
 _PAUSE_FACTOR = 20  # a refresh that took one second is repeated at the earliest after this many seconds
 _RETRY_SECONDS = 60  # between attempts to read a broken batch
 
-States = dict[str, frozenset[str]]
+Listed = dict[str, ListedBatch]
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Index:
         self.voided: dict[str, votes.Tombstone] = {}
         self.erased: dict[str, str] = {}  # pseudonyms, under which nobody works, with the ETags of their records
         self._applied: frozenset[str] | None = None  # the voided that all open batches reckon with; None after an error
-        self._states: States = {}
+        self.known = KnownPeople(lake, settings)
+        self._listed: Listed = {}
         self._withdrawn: frozenset[str] = frozenset()
         self._home: dict[str, str] = {}  # batch by query_id
         self._lock = threading.RLock()
@@ -70,7 +73,13 @@ class Index:
 
     def states_of(self, name: str) -> frozenset[str] | None:
         """Return the states of a batch as of the last refresh; None if there was no such batch."""
-        return self._states.get(name)
+        listed = self._listed.get(name)
+        return listed.states if listed else None
+
+    def asking(self, annotator: str) -> list[OpenBatch]:
+        """Return the open batches that an annotator gets questions of; what has priority comes first."""
+        asking = (one for _, one in sorted(self.open.items()) if one.asks(annotator))
+        return sorted(asking, key=lambda one: -one.details.rank)
 
     def is_hidden(self, annotator: str, query_id: str) -> bool:
         """Return whether a question of an annotator's batches, or a check, cannot be shown: its photo is withdrawn."""
@@ -90,6 +99,7 @@ class Index:
         return {
             "mine": self._count_answered(annotator),
             "batch": home.batch.id if home else None,
+            "batch_title": home.details.title if home else "",
             "batch_queries": len(home.query_ids) if home else 0,
             "batch_decided": home.decided if home else 0,
             "batch_left_for_me": home.left(annotator) if home else 0,
@@ -158,7 +168,7 @@ class Index:
             if time.monotonic() < max(self._refreshed, self._looked) + older_than:
                 return
             self._looked = time.monotonic()
-            if batches.batch_states(self.lake) != self._states or self.gold.has_new(query_id):
+            if batches.listed(self.lake) != self._listed or self.gold.has_new(query_id):
                 self._refresh()
 
     def _refresh_in_background(self) -> None:
@@ -181,7 +191,7 @@ class Index:
         self._withdrawn = self.lake.withdrawn()
         gone = erased(self.lake)
         # Objects of votes never change, unless somebody is erased: then nothing that was read before is trusted.
-        fresh = self._load_batches(batches.batch_states(self.lake), anew=gone != self.erased)
+        fresh = self._load_batches(batches.listed(self.lake), anew=gone != self.erased)
         for home in self.open.values():
             if home not in fresh:
                 home.load(self.lake, self.voided, update_all=applied != self.voided.keys())
@@ -193,7 +203,7 @@ class Index:
         self._refreshed = time.monotonic()
         self._pause = max(self.settings.refresh_seconds, _PAUSE_FACTOR * (self._refreshed - began))
 
-    def _load_batches(self, states: States, *, anew: bool) -> list[OpenBatch]:
+    def _load_batches(self, listed: Listed, *, anew: bool) -> list[OpenBatch]:
         """Load the batches that are not settled; one that cannot be read is set aside, and the others go on.
 
         Returns those that are new, or all if they are read ``anew``. Their votes are read before anybody is asked one
@@ -201,15 +211,15 @@ class Index:
         """
         found: dict[str, OpenBatch] = {}
         broken: dict[str, BrokenBatch] = {}
-        for name, kinds in states.items():
-            if "decided" in kinds:
+        for name, state in listed.items():
+            if "decided" in state.states:
                 continue
             known = self.broken.get(name)
             if known and time.monotonic() < known.tried + _RETRY_SECONDS:
                 broken[name] = known
                 continue
             try:
-                found[name] = self._load_batch(name, kinds, None if anew else self.open.get(name))
+                found[name] = self._load_batch(name, state, None if anew else self.open.get(name))
             except batches.UNREADABLE as error:
                 log.exception("batch %s cannot be read; it is not shown, the other batches are", name)
                 broken[name] = BrokenBatch(str(error), time.monotonic())
@@ -221,18 +231,24 @@ class Index:
         fresh = [one for name, one in found.items() if self.open.get(name) is not one]
         for one in fresh:
             one.load(self.lake, self.voided, update_all=True)
+        if any(one.details.cap is not None for one in found.values()):
+            people = frozenset(self.known.names() - self.voided.keys())
+            for one in found.values():
+                one.people = people
         with self._lock:
-            self._states, self.open, self.broken, self._home = states, found, broken, home
+            self._listed, self.open, self.broken, self._home = listed, found, broken, home
         return fresh
 
-    def _load_batch(self, name: str, kinds: frozenset[str], home: OpenBatch | None) -> OpenBatch:
+    def _load_batch(self, name: str, state: ListedBatch, home: OpenBatch | None) -> OpenBatch:
         if home is None:
             batch = batches.load(self.lake, name)
             questions, fast = read_questions(self.lake, batch), self.settings.too_fast_seconds
             earlier = votes.who_answered(self.lake, batches.earlier_rounds(self.lake, batch), batch.query_ids)
             home = OpenBatch(batch, batches.continued(self.lake, batch), questions, fast, earlier)
-        home.closed = "closed" in kinds
-        home.assigned = batches.assigned(self.lake, name) if "assigned" in kinds else None
+        home.closed = "closed" in state.states
+        home.assigned = batches.assigned(self.lake, name) if "assigned" in state.states else None
+        if home.details.number != state.details:
+            home.details = batch_details.load(self.lake, name, state.details)
         known = ((query, home.questions.get(query)) for query in home.batch.query_ids)
         home.show(query for query, question in known if question and question.image_id not in self._withdrawn)
         return home

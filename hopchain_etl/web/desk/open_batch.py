@@ -9,6 +9,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
+from hopchain_etl.annotation.batch_details import NONE
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.votes import VOTE_KEY, annotator_key, in_full_sample, votes_prefix
 from hopchain_etl.annotation.workdays import Work
@@ -25,12 +26,14 @@ class Waiting:
     """How many questions of a batch wait for answers; for how many there are too few people, and why.
 
     ``short``: fewer people have neither answered nor skipped the question than it has free seats. ``only_skips``: of
-    these, the questions for which there would be enough people if nobody had skipped them.
+    these, the questions for which there would be enough people if nobody had skipped them. ``beyond_cap``: questions
+    that wait for people who have their share, because there are too few others.
     """
 
     questions: int
     short: int
     only_skips: int
+    beyond_cap: int = 0
 
 
 class OpenBatch:
@@ -55,6 +58,8 @@ class OpenBatch:
         self.questions = questions
         self.closed = False
         self.assigned: frozenset[str] | None = None  # its annotators; None means all
+        self.details = NONE
+        self.people: frozenset[str] = frozenset()  # who may answer, as far as known: matters only where there is a cap
         self.query_ids: tuple[str, ...] = ()  # queries that can be shown (known and not withdrawn)
         self.decided = 0  # number of decided questions
         self._full_share = float(batch.policy.get("full_share", 0))
@@ -66,6 +71,8 @@ class OpenBatch:
         self._too_fast = too_fast  # seconds
         self._work: Work = Counter()
         self._seen: dict[str, str] = {}  # when each annotator sent something last
+        self._sent: defaultdict[tuple[str, str], set[str]] = defaultdict(set)  # queries by annotator and day
+        self._unsure: set[str] = set()
         self._worked: dict[str, tuple[QuestionVotes, QuestionStatus]] = {}  # what the sum contains of each question
         self._folders: dict[str, QuestionVotes] = {}
         self._statuses: dict[str, QuestionStatus] = {}
@@ -100,6 +107,44 @@ class OpenBatch:
         me = annotator_key(annotator)
         return query in self._answered.get(me, ()) or query in self._earlier.get(me, ())
 
+    @property
+    def waits(self) -> bool:
+        """Whether a question waits for answers."""
+        return bool(self._waiting)
+
+    def has_share(self, annotator: str) -> bool:
+        """Return whether an annotator has answered as many questions as the cap lets one person answer."""
+        return self.details.cap is not None and len(self.answered(annotator)) >= self.limit
+
+    @property
+    def limit(self) -> int:
+        """How many questions one person should answer at most."""
+        return self.details.limit(len(self.batch.query_ids))
+
+    def may_answer(self, annotator: str, query: str) -> bool:
+        """Return whether the cap lets an annotator answer a question: it gives way where too few others are left."""
+        with self._lock:
+            return not self.has_share(annotator) or self._lacks_others(query, self._below_cap(self.people))
+
+    def _below_cap(self, people: Iterable[str]) -> set[str]:
+        """Return the annotator_keys of who may answer and does not have their share yet."""
+        keys = {annotator_key(one) for one in people if self.is_for(one)}
+        if self.assigned is None:
+            keys |= {key for key, queries in self._answered.items() if queries}
+        return {key for key in keys if len(self._answered.get(key, ())) < self.limit}
+
+    def _lacks_others(self, query: str, below: set[str]) -> bool:
+        """Return whether those below the cap are too few for the free seats of a question that waits."""
+        status = self._statuses.get(query)
+        if status is None:
+            return False
+        folder, spare = self.folder(query), len(below) - len(status.free)
+        if spare < 0 or (not self.is_fresh and spare >= len(status.taken) + len(folder.skips)):
+            return spare < 0  # whoever these are: no names are compared, because a batch may have many questions
+        cannot = {annotator_key(one) for one in status.people} | folder.skipped
+        cannot |= {key for key, queries in self._earlier.items() if query in queries}
+        return len(below & cannot) > spare
+
     def _done(self, annotator: str) -> set[str]:
         me = annotator_key(annotator)
         return self._answered.get(me, set()) | self._earlier.get(me, set())
@@ -113,16 +158,19 @@ class OpenBatch:
         return self._skipped.get(annotator_key(annotator), set())
 
     def left(self, annotator: str) -> int:
-        """Return how many questions an annotator could still be asked."""
+        """Return how many questions an annotator could still be asked, without those beyond the cap."""
         with self._lock:
-            return len(self._waiting - self._done(annotator) - self._skipped_by(annotator))
+            left = len(self._waiting - self._done(annotator) - self._skipped_by(annotator))
+            return max(0, min(left, self.limit - len(self.answered(annotator))))
 
     def candidates(self, annotator: str) -> Iterator[str]:
         """Yield the questions that ``annotator`` could be asked, in the annotator's own random order."""
         me = annotator_key(annotator)
         answered, earlier, skipped = self._answered[me], self._earlier.get(me, ()), self._skipped[me]
+        below = self._below_cap(self.people) if self.has_share(annotator) else None
         for query in self._order(annotator):
-            if query in self._waiting and not (query in answered or query in earlier or query in skipped):
+            is_done = query in answered or query in earlier or query in skipped
+            if query in self._waiting and not is_done and (below is None or self._lacks_others(query, below)):
                 yield query
 
     def waiting(self, people: Iterable[str]) -> Waiting:
@@ -132,13 +180,15 @@ class OpenBatch:
             answered = {one: self._done(one) & self._waiting for one in known}
             asked = Counter(chain.from_iterable(answered.values()))
             skipped = Counter(query for one in known for query in self._skipped_by(one) - answered[one])
+            below = self._below_cap(known) if self.details.cap is not None else None
+            beyond = sum(self._lacks_others(query, below) for query in self._waiting) if below is not None else 0
             short = only_skips = 0
             for query in self._waiting:
                 needed, unasked = len(self._statuses[query].free), len(known) - asked[query]
                 willing = unasked - skipped[query]
                 short += willing < needed
                 only_skips += willing < needed <= unasked
-            return Waiting(len(self._waiting), short, only_skips)
+            return Waiting(len(self._waiting), short, only_skips, max(0, beyond - short))
 
     def _order(self, annotator: str) -> list[str]:
         if len(self._orders.get(annotator, ())) != len(self.query_ids):
@@ -159,6 +209,8 @@ class OpenBatch:
             if status.waits and query in self.questions:
                 self._waiting.add(query)
             self.decided += status.outcome.decision is not Decision.OPEN
+            if any(vote.unsure for vote in status.taken.values()):
+                self._unsure.add(query)
             for person in status.people:
                 self._answered[annotator_key(person)].add(query)
             for person in folder.skipped:
@@ -173,6 +225,18 @@ class OpenBatch:
         self._worked[folder.query_id] = folder, status
         for who, when in folder.seen():
             self._seen[who] = max(when, self._seen.get(who, ""))
+            self._sent[who, when[:10]].add(folder.query_id)
+
+    def sent_on(self, annotator: str, day: str) -> list[str]:
+        """Return the questions about which an annotator sent something on a day (UTC, ISO 8601), taken back or not."""
+        with self._lock:
+            return list(self._sent.get((annotator, day), ()))
+
+    @property
+    def unsure(self) -> list[str]:
+        """The questions of which somebody who answered asks the lead to look at them."""
+        with self._lock:
+            return sorted(self._unsure)
 
     def work(self) -> tuple[Work, dict[str, str]]:
         """Return what people did in this batch, and when each of them sent something last."""
@@ -190,6 +254,7 @@ class OpenBatch:
 
     def _forget(self, query: str) -> None:
         self._waiting.discard(query)
+        self._unsure.discard(query)
         if old := self._statuses.get(query):
             self.decided -= old.outcome.decision is not Decision.OPEN
             for person in old.people:

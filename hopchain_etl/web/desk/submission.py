@@ -31,6 +31,7 @@ class Submission:
     comment: str | None
     seconds: float | None
     active_seconds: float | None = None
+    unsure: bool | None = None  # a lead is asked to look at it
 
 
 def normalise(submission: Submission) -> Submission:
@@ -39,6 +40,8 @@ def normalise(submission: Submission) -> Submission:
         raise Invalid("send either answer or reject_reason")
     submission = replace(submission, active_seconds=bounded(submission.active_seconds, submission.seconds))
     if submission.reject_reason is not None:
+        if submission.unsure:
+            raise Invalid("unsure: only an answer can be marked so; a reject has a comment")
         if submission.reject_reason not in REASONS:
             raise Invalid(f"reject_reason must be one of {', '.join(REASONS)}")
         if submission.reject_reason == "other" and not (submission.comment or "").strip():

@@ -16,11 +16,11 @@ from hopchain_etl.annotation.collect import is_open
 from hopchain_etl.annotation.unasked import all_batches_asking
 from hopchain_etl.annotation.vote_archive import unpack
 from hopchain_etl.annotation.votes import who_answered
-from hopchain_etl.lake.lock import LockHeldError, LockLostError
 from hopchain_etl.web.access import Person
 from hopchain_etl.web.bodies import BATCH_PATTERN, BatchName, Body, PersonName, QueryId, now_text
 from hopchain_etl.web.errors import Conflict, Invalid, NotFound
-from hopchain_etl.web.lead.lead import OTHERS_SECONDS, LeadDesk, store_batch
+from hopchain_etl.web.lead.batch_changes import storing
+from hopchain_etl.web.lead.lead import LeadDesk
 from hopchain_etl.web.lead.people import People
 
 JSON = dict[str, Any]
@@ -99,18 +99,15 @@ class Adjudications:
         """
         old = self._batch(body.batch)
         self._people.check_names(body.assigned)
-        try:
-            with batches.exclusively(self._lake, wait_seconds=OTHERS_SECONDS) as create_batch:
-                queries = tuple(self.of_batch(body.batch)["ready"])
-                if not queries:
-                    raise Invalid("no question of this batch is marked, or all that are marked were sent already")
-                batch = Batch(body.id, f"lead:{by}", queries, old.policy, lineage=old.lineage, shards=old.shards,
-                              fresh_of=old.id)  # fmt: skip
-                unpack(self._lake, old.id)
-                self._check_people(batch, body.assigned)
-                store_batch(create_batch, batch)
-        except (LockHeldError, LockLostError) as error:
-            raise Conflict("a build or another lead is making a batch just now; try again in a moment") from error
+        with storing(self._lake) as store:
+            queries = tuple(self.of_batch(body.batch)["ready"])
+            if not queries:
+                raise Invalid("no question of this batch is marked, or all that are marked were sent already")
+            batch = Batch(body.id, f"lead:{by}", queries, old.policy, lineage=old.lineage, shards=old.shards,
+                          fresh_of=old.id)  # fmt: skip
+            unpack(self._lake, old.id)
+            self._check_people(batch, body.assigned)
+            store(batch)
         if body.assigned is not None:
             batches.assign(self._lake, batch.id, body.assigned)
         self._leading.index.refresh()

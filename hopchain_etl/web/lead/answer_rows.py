@@ -8,7 +8,8 @@ from typing import Any
 from hopchain_etl.hops.query import decimal_text
 from hopchain_etl.web.lead.batch_view import BatchView
 
-_OF_VOTE = ("seat", "annotator", "answer", "reject_reason", "comment", "seconds", "active_seconds", "answered_at")
+_OF_VOTE = ("seat", "annotator", "answer", "reject_reason", "comment", "unsure", "seconds", "active_seconds",
+            "answered_at")  # fmt: skip
 COLUMNS = ("query_id", "question", *_OF_VOTE, "decision", "final", "program")
 
 

@@ -46,6 +46,11 @@ class BatchView:
         """Return the number of queries by decision, without withdrawn ones."""
         return Counter(self.outcome(query).decision for query in self.votes if query not in self.withdrawn)
 
+    def open_queries(self) -> list[str]:
+        """Return the queries that are not decided and not withdrawn."""
+        left = (query for query in self.votes if query not in self.withdrawn)
+        return [query for query in left if self.outcome(query).decision is Decision.OPEN]
+
     @property
     def full(self) -> list[str]:
         """The queries that are answered on every seat (full sample)."""
@@ -53,7 +58,8 @@ class BatchView:
         return [query for query in self.batch.query_ids if in_full_sample(query, share)]
 
     def is_disputed(self, query: str, row: Mapping[str, Any] | None) -> bool:
-        """Return whether annotators disagree, someone rejected, or the program (``row``) has another answer."""
+        """Return whether annotators disagree, someone rejected or was unsure, or the program has another answer."""
         votes, final = self.votes[query], self.outcome(query).answer
         program_differs = final is not None and row is not None and final != parse_answer(row["answer"])
-        return len(set(map(vote_value, votes))) > 1 or any(one.reject_reason for one in votes) or program_differs
+        marked = any(one.reject_reason or one.unsure for one in votes)
+        return marked or len(set(map(vote_value, votes))) > 1 or program_differs

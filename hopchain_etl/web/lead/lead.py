@@ -1,41 +1,37 @@
-"""The lead's functions: batches and their progress, agreement and disagreements of annotators.
+"""What a lead sees: batches and their progress, agreement and disagreements of annotators.
 
-See also ``people`` (voiding) and ``checks`` (gold).
+See also ``batch_changes`` (making and changing batches), ``people`` (voiding) and ``checks`` (gold).
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from hopchain_etl.annotation import batches, collect
+from hopchain_etl.annotation import batch_details, batches, collect
 from hopchain_etl.annotation.agreement import measure
-from hopchain_etl.annotation.batches import Batch
-from hopchain_etl.annotation.eligibility import excluded_queries_of_lineage
+from hopchain_etl.annotation.batch_details import NONE, BatchDetails
+from hopchain_etl.annotation.batches import Batch, ListedBatch
 from hopchain_etl.annotation.settled import SettledBatch, settled_batches
-from hopchain_etl.annotation.unasked import batches_asking, not_asked, unassigned_queries
-from hopchain_etl.annotation.vote_archive import unpack
+from hopchain_etl.annotation.unasked import batches_asking
 from hopchain_etl.annotation.withdrawn import withdrawn_of_batch
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision
 from hopchain_etl.hops.query import decimal_text
-from hopchain_etl.lake.lake import LakeError, Shard
-from hopchain_etl.lake.lock import LockHeldError, LockLostError
+from hopchain_etl.lake.lake import Shard
 from hopchain_etl.web.desk.desk import Desk
 from hopchain_etl.web.desk.questions import Question, as_question, read_questions
-from hopchain_etl.web.errors import Conflict, Gone, Invalid, NotFound
+from hopchain_etl.web.errors import Gone, NotFound
 from hopchain_etl.web.lead import answer_rows
-from hopchain_etl.web.lead.assignment import check_seats
 from hopchain_etl.web.lead.batch_view import BatchView, Votes
 from hopchain_etl.web.lead.hop_view import hop_view
 
 JSON = dict[str, Any]
 
 PATIENCE_SECONDS = 0.1  # that a lead waits for newer figures before older ones are shown
-OTHERS_SECONDS = 10.0  # that a lead's request waits for another batch to be stored
 BROKEN_REMEDY = (
     "The other batches go on. Build the named shard again (model answers are in the journal and not asked for again), "
     "restore the named object from a backup, or close this batch."
@@ -57,32 +53,44 @@ class LeadDesk:
     def batches(self) -> list[JSON]:
         """Return every batch with its progress, newest first; of settled ones without reading their answers."""
         self.index.refresh_shortly(older_than=2, patience=PATIENCE_SECONDS)
-        states, settled = batches.batch_states(self.lake), settled_batches(self.lake)
-        return [self._summary(name, states[name], settled.get(name)) for name in sorted(states, reverse=True)]
+        listed, settled = batches.listed(self.lake), settled_batches(self.lake)
+        details = batch_details.all_details(self.lake, listed)
+        return [
+            self._summary(name, listed[name], settled.get(name), details.get(name, NONE))
+            for name in sorted(listed, reverse=True)
+        ]
 
     def summary(self, name: str) -> JSON:
         """Return one batch with its progress."""
-        return self._summary(name, self._states(name), None)
+        return self._summary(name, self.listed(name), None, None)
 
-    def _states(self, name: str) -> frozenset[str]:
-        kinds = batches.batch_states(self.lake).get(name)
-        if kinds is None:
+    def listed(self, name: str) -> ListedBatch:
+        """Return what a listing says of a batch; raise NotFound if there is no such batch."""
+        found = batches.listed(self.lake).get(name)
+        if found is None:
             raise NotFound(f"there is no batch {name!r}")
-        return kinds
+        return found
 
-    def _summary(self, name: str, kinds: frozenset[str], settled: SettledBatch | None) -> JSON:
+    def _summary(
+        self, name: str, listed: ListedBatch, settled: SettledBatch | None, details: BatchDetails | None
+    ) -> JSON:
         """Return a batch with its progress; one that cannot be read has the ``state`` broken, a reason and a remedy."""
         if broken := self.index.broken.get(name):
             return {"id": name, "state": "broken", "reason": broken.reason, "remedy": BROKEN_REMEDY}
         try:
             progress = _settled_progress(settled) if settled else _progress(self.show(name))
-            assigned = batches.assigned(self.lake, name) if "assigned" in kinds else None
+            assigned = batches.assigned(self.lake, name) if "assigned" in listed.states else None
+            details = details or batch_details.load(self.lake, name, listed.details)
         except batches.UNREADABLE as error:
             return {"id": name, "state": "broken", "reason": str(error), "remedy": BROKEN_REMEDY}
+        state = next((kind for kind in ("closed", "decided") if kind in listed.states), "open")
+        now = datetime.fromtimestamp(self.desk.clock(), UTC)
         return {
             **progress,
-            "state": next((kind for kind in ("closed", "decided") if kind in kinds), "open"),
+            "state": state,
             "assigned": None if assigned is None else sorted(assigned),
+            **asdict(details),
+            "overdue": state == "open" and details.is_overdue(now),
         }
 
     def show(self, name: str, voided: Container[str] | None = None) -> BatchView:
@@ -92,7 +100,7 @@ class LeadDesk:
         """
         self.index.refresh_if_stale()
         kinds = self.index.states_of(name)
-        kinds = self._states(name) if kinds is None else kinds  # made by another worker since the last refresh
+        kinds = self.listed(name).states if kinds is None else kinds  # made by another worker since the last refresh
         home = self.index.open.get(name)
         batch = home.batch if home else self._batch(name)
         if home is None:
@@ -111,78 +119,6 @@ class LeadDesk:
         gone = frozenset(query for query, one in home.questions.items() if one.image_id in taken_back)
         return BatchView(batch, kinds, votes, late, gone, known)
 
-    def create(self, name: str, by: str, source: str, **how: Any) -> JSON:
-        """Store a new batch of queries that are in no batch, or of the open queries of a closed batch; return it."""
-        try:
-            batches.check_batch(name)
-        except ValueError as error:
-            raise Invalid(f"id: {error}") from error
-        if name in batches.batch_states(self.lake):
-            raise Conflict(f"batch {name!r} already exists")
-        try:
-            with batches.exclusively(self.lake, wait_seconds=OTHERS_SECONDS) as create_batch:
-                batch = self._new_batch(name, by, source, **how)
-                if batch.continues:
-                    unpack(self.lake, batch.continues)
-                if how.get("assigned") is not None:
-                    earlier = self.show(batch.continues).votes if batch.continues else {}
-                    given = {query: earlier.get(query, []) for query in batch.query_ids}
-                    check_seats(how["assigned"], batch.seats, given)
-                store_batch(create_batch, batch)
-        except (LockHeldError, LockLostError) as error:
-            raise Conflict("a build or another lead is making a batch just now; try again in a moment") from error
-        if how.get("assigned") is not None:
-            batches.assign(self.lake, name, how["assigned"])
-        self.index.refresh()
-        return self.summary(name)
-
-    def _new_batch(self, name: str, by: str, source: str, **how: Any) -> Batch:
-        continues = how.get("batch") if source == "open_of" else None
-        if source == "open_of":
-            queries, lineage, shards = self._open_queries(continues or "")
-        else:
-            queries, lineage, shards = self._unassigned_queries(how.get("lineage") or self._newest_lineage())
-        if not queries:
-            raise Invalid("there are no queries left: every query is already in a batch")
-        limited = tuple(queries[: how.get("limit")])
-        policy = batches.policy_of(self.desk.settings)
-        return Batch(name, f"lead:{by}", limited, policy, lineage=lineage, shards=shards, continues=continues)
-
-    def _open_queries(self, name: str) -> tuple[list[str], str | None, tuple[str, ...]]:
-        """Return the open queries of a closed batch that no later batch asks, with their lineage and shards."""
-        if "closed" not in self._states(name):
-            raise Conflict("close that batch first: it is still open")
-        closed = self.show(name)
-        earlier = {name, *batches.continued(self.lake, closed.batch)}
-        left = (query for query in closed.votes if query not in closed.withdrawn)
-        queries = [query for query in left if closed.outcome(query).decision is Decision.OPEN]
-        queries = not_asked(self.lake, queries, earlier)
-        return queries, closed.batch.lineage, closed.batch.shards
-
-    def _unassigned_queries(self, lineage: str) -> tuple[list[str], str | None, tuple[str, ...]]:
-        """Return the queries of a lineage that are in no batch, with their lineage and shards."""
-        by_shard = unassigned_queries(self.lake, lineage, excluded_queries_of_lineage(self.lake, lineage))
-        return list(dict.fromkeys(itertools.chain(*by_shard.values()))), lineage, tuple(map(str, by_shard))
-
-    def assign(self, name: str, annotators: Iterable[str] | None) -> JSON:
-        """Assign a batch to these annotators (None: all); raise Invalid if they are too few for its open questions."""
-        shown = self.show(name)
-        if annotators is not None:
-            annotators = list(annotators)
-            given = ((query, votes) for query, votes in shown.votes.items() if query not in shown.withdrawn)
-            left = {query: votes for query, votes in given if shown.outcome(query).decision is Decision.OPEN}
-            check_seats(annotators, shown.batch.seats, left)
-        batches.assign(self.lake, name, annotators)
-        self.index.refresh()
-        return self.summary(name)
-
-    def close(self, name: str, by: str) -> JSON:
-        """Close a batch, also one that cannot be read: its questions are not shown any more."""
-        self._states(name)
-        batches.close(self.lake, name, by)
-        self.index.refresh()
-        return self.summary(name)
-
     # --- quality ---
 
     def agreement(self, name: str) -> JSON:
@@ -194,7 +130,7 @@ class LeadDesk:
         return measure(shown.votes, shown.rule, shown.full, programs, checks, voided, outcomes)
 
     def disagreements(self, name: str, offset: int, limit: int) -> JSON:
-        """Return the queries where annotators disagree, someone rejected, or the program has another answer.
+        """Return the queries where annotators disagree, someone rejected or was unsure, or the program differs.
 
         Those whose photo is withdrawn or erased are left out.
         """
@@ -208,9 +144,10 @@ class LeadDesk:
         outcome, row = shown.outcome(query), row or {}
         views = [hop_view(hop, number) for number, hop in enumerate(row.get("hops") or (), start=1)]
         hops = [{key: value for key, value in hop.items() if key != "target"} for hop in views]
-        columns = ("seat", "annotator", "answer", "reject_reason", "comment", "seconds", "answered_at")
+        columns = ("seat", "annotator", "answer", "reject_reason", "comment", "unsure", "seconds", "answered_at")
         return {
             "query_id": query,
+            "lineage": shown.batch.lineage,
             "question": question.text,
             "image": f"api/queries/{query}/image?batch={shown.batch.id}",
             "width": question.width,
@@ -285,13 +222,6 @@ class LeadDesk:
     def _batch(self, name: str) -> Batch:
         return batches.load(self.lake, name)
 
-    def _newest_lineage(self) -> str:
-        for name in reversed(batches.batch_states(self.lake)):
-            with suppress(LakeError):
-                if lineage := self._batch(name).lineage:
-                    return lineage
-        raise Invalid("fingerprint: required, because there is no batch yet to take it from")
-
 
 def _progress(shown: BatchView) -> JSON:
     batch, rule = shown.batch, shown.rule
@@ -330,13 +260,3 @@ def _facts(batch: Batch | SettledBatch, rule: ConsensusRule, queries: int) -> JS
         "rule": str(rule),
         "seats_total": rule.seats * queries,
     }
-
-
-def store_batch(create_batch: Callable[[Batch], Batch], batch: Batch) -> None:
-    """Store a new batch; raise Conflict if there is one of this name."""
-    try:
-        stored = create_batch(batch)
-    except LakeError as error:
-        raise Conflict(f"batch {batch.id!r} already exists") from error
-    if stored != batch:
-        raise Conflict(f"batch {batch.id!r} already exists")

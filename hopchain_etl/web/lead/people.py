@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from hopchain_etl.annotation import batches, voiding
@@ -13,7 +14,7 @@ from hopchain_etl.release.answers_used import releases_with_answers
 from hopchain_etl.release.git import RegistryError
 from hopchain_etl.settings import Settings
 from hopchain_etl.web.errors import Conflict
-from hopchain_etl.web.lead.assignment import check_names, known_people
+from hopchain_etl.web.lead.assignment import check_names
 from hopchain_etl.web.lead.batch_view import BatchView
 from hopchain_etl.web.lead.lead import PATIENCE_SECONDS, LeadDesk
 
@@ -54,7 +55,7 @@ class People:
                 "voided_reason": stones[name].reason if name in stones else None,
                 "erased": name in self._index.erased,
             }
-            for name in sorted(counts.keys() | stones.keys() | known_people(self._lake, self._settings.desk))
+            for name in sorted(counts.keys() | stones.keys() | self._index.known.names())
         ]
 
     def check_names(self, names: list[str] | None) -> None:
@@ -63,15 +64,28 @@ class People:
             known = {one["annotator"] for one in self.annotators() if not one["erased"]}
             check_names(names, known, self._index.voided.keys())
 
+    def who_may_answer(self, assigned: Iterable[str] | None) -> set[str]:
+        """Return the annotators whose answers count, of those to whom a batch is assigned; None: of all."""
+        known = {one["annotator"] for one in self.annotators() if not one["voided"]}
+        return known if assigned is None else known & set(assigned)
+
     def waiting(self, name: str) -> JSON:
         """Return why an open batch does not move: how many questions wait, and who has skipped how many of them.
 
-        ``short`` and ``only_skips`` (see ``open_batch.Waiting``) count only people whom the desk knows. For a batch
-        that is not open, nothing waits.
+        ``short``, ``only_skips`` and ``beyond_cap`` (see ``open_batch.Waiting``) count only people whom the desk knows.
+        ``capped``: who has their share. For a batch that is not open, nothing waits.
         """
         home = self._index.open.get(name)
         if home is None or home.closed:
-            return {"questions": 0, "short": 0, "only_skips": 0, "people": 0, "skips": []}
+            return {
+                "questions": 0,
+                "short": 0,
+                "only_skips": 0,
+                "beyond_cap": 0,
+                "people": 0,
+                "skips": [],
+                "capped": [],
+            }
         known = [one["annotator"] for one in self.annotators() if not (one["voided"] or one["erased"])]
         people = [one for one in known if home.is_for(one)]
         skips = [(one, len(home.skipped(one))) for one in known]
@@ -79,6 +93,7 @@ class People:
             **vars(home.waiting(people)),
             "people": len(people),
             "skips": [{"annotator": one, "questions": many} for one, many in skips if many],
+            "capped": [one for one in people if home.has_share(one)],
         }
 
     def effect(self, annotator: str) -> JSON:

@@ -21,7 +21,6 @@ from hopchain_etl.web.access import Person
 from hopchain_etl.web.bodies import Body, PersonName, now_text
 from hopchain_etl.web.desk import practice
 from hopchain_etl.web.errors import Conflict, Invalid, NotQualified
-from hopchain_etl.web.lead.assignment import known_people
 from hopchain_etl.web.lead.lead import LeadDesk
 
 JSON = dict[str, Any]
@@ -151,7 +150,7 @@ class Qualification:
         """Return who is paused, was paused, or has not passed the practice, with what they reached."""
         self._leading.index.refresh(older_than=2)
         self._refresh()
-        known = sorted(known_people(self._lake, self._settings) - self._leading.index.voided.keys())
+        known = sorted(self._leading.index.known.names() - self._leading.index.voided.keys())
         states = map_threads(self.practice_state, known) if self.needed else [None] * len(known)
         waiting = [{"annotator": name, **state} for name, state in zip(known, states, strict=True) if state]
         pauses = [
@@ -181,7 +180,7 @@ class Qualification:
 
     def admit(self, annotator: str, by: str) -> JSON:
         """Let somebody get questions without the practice; raise Invalid for an unknown name."""
-        if annotator not in known_people(self._lake, self._settings):
+        if annotator not in self._leading.index.known.names():
             raise Invalid(f"not an annotator here: {annotator}; check the spelling")
         self._refresh()
         before = self._standings.get(annotator, Standing())

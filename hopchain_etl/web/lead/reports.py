@@ -34,7 +34,7 @@ _COLUMNS = {
     "timesheet": ("annotator", "day", "active_minutes"),
     "pairs": ("annotator", "other", *OF_PAIRS, "agreement"),
     "answers": ("batch", *answer_rows.COLUMNS),
-    "checks": ("annotator", "query_id", "expected", "answer", "right", "reject_reason", "skipped", "seconds",
+    "checks": ("annotator", "query_id", "expected", "answer", "right", "reject_reason", "unsure", "skipped", "seconds",
                "active_seconds", "answered_at"),
     "labels": ("batch", "query_id", "label", "comment", "again", "by", "at", "kind", "relations", "categories"),
     "labels_by_program": ("dimension", "value", "labelled", *LABELS),

@@ -1,6 +1,6 @@
 // Labels of disagreements on the lead's page, and sending marked questions to fresh people.
 
-import { batchName, byId, call, COMMENT, count, el, say, trying } from "./common.js";
+import { byId, call, COMMENT, count, el, say, titled, trying } from "./common.js";
 
 /** The labels of the batch that is shown. `ask` shows the page's dialog, `changed` is called after a new batch. */
 export class Labels {
@@ -72,7 +72,7 @@ export class Labels {
         hint: "People who have answered a question are not asked it again. The new answers alone decide, under the same rule; the earlier ones stay stored." },
     ], async ({ id }) => {
       const told = await call("api/lead/adjudications/fresh", { batch: old, id });
-      say(`${batchName(told.batch.id)} asks ${count(told.batch.queries)} ${told.batch.queries === 1 ? "question" : "questions"}.`, "good");
+      say(`${titled(told.batch)} asks ${count(told.batch.queries)} ${told.batch.queries === 1 ? "question" : "questions"}.`, "good");
       await trying(() => this.changed());
     });
   }

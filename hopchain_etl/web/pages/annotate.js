@@ -1,9 +1,10 @@
 // The desk: one photo, one question, one number, then the next.
 
 import {
-  batchName, byId, call, count, el, guidelinesChanged, loginAdvice, navigation, say, ServerError, unbroken, watchComment,
+  byId, call, count, el, guidelinesChanged, loginAdvice, navigation, say, ServerError, titled, unbroken, unread, watchComment,
 } from "./common.js";
 import { ActiveClock } from "./active.js";
+import { write } from "./comment-box.js";
 import { Clock, Drafts } from "./drafts.js";
 import { Picture } from "./picture.js";
 import { beforeStart, notYet, pausedWords } from "./qualification.js";
@@ -118,6 +119,7 @@ function show(question, source, width, height, draft) {
   byId("feedback").replaceChildren();
   problem("");
   field.value = draft.answer;
+  byId("unsure").checked = Boolean(draft.unsure);
   byId("loading").hidden = false;
   byId("photo").hidden = true;
   clock.start(draft.seconds);
@@ -155,7 +157,7 @@ function showProgress(progress) {
   if (!there) return;
   const left = `${count(progress.batch_left_for_me)} left for you`;
   byId("batch-text").textContent =
-    `${batchName(progress.batch)}: ${count(progress.batch_decided)} of ${count(progress.batch_queries)} decided, ${left}`;
+    `${titled({ id: progress.batch, title: progress.batch_title })}: ${count(progress.batch_decided)} of ${count(progress.batch_queries)} decided, ${left}`;
   byId("batch").max = Math.max(1, progress.batch_queries);
   byId("batch").value = progress.batch_decided;
 }
@@ -174,6 +176,7 @@ async function next() {
   const told = await insist(() => call("api/next"));
   showProgress(told.progress);
   guidelinesChanged(told.guidelines);
+  unread(told.unread);
   if (told.why === "practise") askPractice(told.qualification);
   else await take(told.task, told.why, told.pause);
   if (told.prefetch) new Image().src = told.prefetch;
@@ -192,6 +195,7 @@ async function take(given, why, pause) {
     no_batch: ["Nothing to annotate yet", "A lead has not opened a batch for you. This page checks again automatically."],
     done: ["All done", skipped ? "All that is left for you in the open batches are questions that you have skipped."
       : "There is nothing left for you in the open batches. Thank you!"],
+    share: ["You have done your share", "You have answered as many questions of this batch as one person should. Other people answer the rest. Thank you!"],
     waiting: ["Please wait", "Other annotators are working on the last questions. This page checks again automatically."],
   };
   const [title, text] = why === "paused" ? pausedWords(pause) : texts[why] ?? texts.waiting;
@@ -220,7 +224,7 @@ async function deliver(entry, what) {
   try {
     const told = await insist(() => call("api/answers", entry));
     drafts.pending = null;
-    drafts.done({ query_id: entry.query_id, answer_id: entry.answer_id, what, answer: entry.answer ?? "", at: Date.now() });
+    drafts.done({ query_id: entry.query_id, answer_id: entry.answer_id, what, answer: entry.answer ?? "", unsure: entry.unsure, at: Date.now() });
     showProgress(told.progress);
     mention(`Sent: ${what}.`, "good");
     return true;
@@ -246,7 +250,7 @@ function takeResult(value) {
 /** The time spent on the question, as it is sent; a server of an earlier version takes no active time. */
 const spent = () => ({ seconds: clock.seconds, ...(active && { active_seconds: Math.min(active.seconds, clock.seconds) }) });
 
-const draftOf = (answer) => ({ answer, seconds: clock.seconds, active: active?.seconds });
+const draftOf = (answer) => ({ answer, seconds: clock.seconds, active: active?.seconds, unsure: byId("unsure").checked });
 
 function written() {
   return field.value.trim().replace("−", "-").replace(/^\+/, "");
@@ -263,7 +267,7 @@ function send() {
   problem("");
   if (practice) return once(() => checkPractice(answer));
   return once(async () => {
-    const entry = { answer_id: crypto.randomUUID(), query_id: task.query_id, answer, ...spent() };
+    const entry = { answer_id: crypto.randomUUID(), query_id: task.query_id, answer, ...(byId("unsure").checked && { unsure: true }), ...spent() };
     if (await deliver(entry, answer)) await next();
   });
 }
@@ -310,19 +314,44 @@ function onOtherTab() {
 
 async function undoLast() {
   const step = drafts.last(me.undo_seconds);
-  if (!step) {
-    say("There is nothing to undo.");
-    return;
-  }
+  if (step) await undo(step);
+  else say("There is nothing to undo.");
+}
+
+/** Take an answer or a skip back and ask its question again. */
+async function undo(step) {
   if (task) drafts.keep(task.query_id, draftOf(written()));
-  drafts.forgetLast();
+  drafts.forget(step.query_id);
   const told = await unlessRemoved(() => call("api/undo", { query_id: step.query_id, ...(step.answer_id ? { answer_id: step.answer_id } : { skipped: true }) }));
   if (!told) return;
-  drafts.keep(step.query_id, { answer: step.answer, seconds: 0 });
+  drafts.keep(step.query_id, { answer: step.answer, seconds: 0, unsure: step.unsure });
   showProgress(told.progress);
   mention(`Undone: ${step.what}.`, "good");
   if (told.task) await take(told.task);
   else await next();
+}
+
+/** Do what the address asks for: the page "My work" comes here to change an answer. Returns whether it did. */
+async function changed() {
+  const wanted = new URLSearchParams(window.location.hash.slice(1));
+  if (!wanted.get("change")) return false;
+  window.history.replaceState(null, "", window.location.pathname); // a reload does not do it again
+  const what = wanted.get("answer") ?? "the question is asked again";
+  try {
+    await undo({ query_id: wanted.get("change"), answer_id: wanted.get("id"), what, answer: wanted.get("answer") ?? "", unsure: Boolean(wanted.get("unsure")) });
+  } catch (error) {
+    if (![404, 409].includes(error.status)) throw error;
+    await next();
+    say(error.message, "bad");
+  }
+  return true;
+}
+
+function writeNote() {
+  if (!task || practice || busy) return;
+  const { query_id } = task;
+  write("Comment to the lead", "The lead sees it with this question; the answer comes under “My work”. To say that the question is at fault, reject it instead.", "Send",
+    (text) => call("api/mine/comments", { query_id, text })).then((sent) => { if (sent) mention("The comment is sent.", "good"); attend(); });
 }
 
 // --- reject ---
@@ -389,7 +418,7 @@ function showPractice() {
   byId("mode").hidden = false;
   byId("progress").hidden = byId("unskip").hidden = true; // it counts answers, and these are none
   byId("mode").textContent = `Practice ${at + 1} of ${tasks.length}: these answers are not counted`;
-  byId("others").hidden = true;
+  byId("others").hidden = byId("notes").hidden = true;
   byId("send").firstChild.textContent = "Check ";
   show(tasks[at].question, tasks[at].image, tasks[at].width, tasks[at].height, { answer: "", seconds: 0 });
 }
@@ -427,7 +456,7 @@ function leavePractice() {
   practice = null;
   byId("mode").hidden = true;
   byId("progress").hidden = false;
-  byId("others").hidden = false;
+  byId("others").hidden = byId("notes").hidden = false;
   byId("send").firstChild.textContent = "Send ";
 }
 
@@ -462,6 +491,8 @@ const letters = {
   x: () => picture.zoom(-1),
   f: () => picture.fit(),
   g: () => { window.location.href = "guidelines"; },
+  n: () => !practice && task && byId("unsure").click(),
+  c: writeNote,
   "?": () => byId("help-box").showModal(),
 };
 
@@ -507,7 +538,7 @@ function listen() {
   });
   const clicks = {
     skip, reject: openReject, undo: () => afterwards(undoLast), help: () => byId("help-box").showModal(),
-    practise: () => once(startPractice), unskip: bringBack,
+    practise: () => once(startPractice), unskip: bringBack, note: writeNote,
     "zoom-in": () => picture.zoom(1), "zoom-out": () => picture.zoom(-1), "zoom-fit": () => picture.fit(),
     "help-close": () => byId("help-box").close(), "login-again": () => byId("login-box").close(),
     "reject-cancel": () => byId("reject-box").close(),
@@ -519,6 +550,7 @@ function listen() {
   };
   for (const [id, act] of Object.entries(clicks)) byId(id).addEventListener("click", act);
   byId("reject-form").addEventListener("submit", (event) => { event.preventDefault(); sendReject(); });
+  byId("unsure").addEventListener("change", () => { if (task) drafts.keep(task.query_id, draftOf(field.value)); });
   wrongComment = watchComment();
   byId("reject-form").addEventListener("change", needComment);
   byId("comment").addEventListener("input", needComment);
@@ -544,8 +576,8 @@ async function start() {
   listen();
   const kept = drafts.pending;
   if (kept) await deliver(kept.entry, kept.what);
-  if (me.practised) await next();
-  else offerPractice();
+  if (!me.practised) offerPractice();
+  else if (!(await changed())) await next();
 }
 
 once(start);

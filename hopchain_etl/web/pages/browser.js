@@ -1,23 +1,24 @@
 // The dataset browser: the queries and rejects of a build, and the target of each hop.
 
-import { byId, call, count, el, hopWords, navigation, say, trying } from "./common.js";
+import { batchName, byId, call, count, el, hopWords, navigation, say, trying } from "./common.js";
 
 const COUNT = 24; // items at a time
 const WIDTH = 1000; // px of an opened photo
 const SMALL = 420; // px of a photo in the gallery
 
+let me;
 let build = null;
-const view = { kind: "queries", stage: "generate", text: "", rel: "", read: "", hops: "", reason: "", outcome: "" };
+const view = { kind: "queries", stage: "generate", text: "", rel: "", read: "", hops: "", state: "", reason: "", outcome: "" };
 let from = "0.0";
 let visited = false; // whether the address of this page has been written once
 let asked = 0; // number of the latest search; results of earlier ones are ignored
 
 const FILTERS = {
-  queries: ["text", "rel", "read", "hops"],
+  queries: ["text", "rel", "read", "hops", "state"],
   rejects: ["stage", "text", "reason", "outcome"],
 };
 const REVIEW = ["unconfirmed", "has_shortcut", "repaired"]; // columns that old rows do not have
-const LABELS = { text: "Search", rel: "Relation", read: "Reading", hops: "Hops", stage: "Stage", reason: "Reason", outcome: "Outcome" };
+const LABELS = { text: "Search", rel: "Relation", read: "Reading", hops: "Hops", state: "People and releases", stage: "Stage", reason: "Reason", outcome: "Outcome" };
 
 const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value !== "" && value !== null)).toString();
 const place = () => `api/browse/builds/${encodeURIComponent(build.id)}`;
@@ -70,7 +71,7 @@ const figure = (value) => el("td", { class: "number" }, count(value));
 function choices(name) {
   const level = build.funnel.find((one) => one.stage === view.stage);
   return {
-    rel: build.rels, read: build.reads, hops: ["4", "5", "6"], outcome: ["rejected", "failed", "quarantined"],
+    rel: build.rels, read: build.reads, hops: ["4", "5", "6"], state: build.states, outcome: ["rejected", "failed", "quarantined"],
     stage: build.funnel.map((one) => one.stage), reason: Object.keys(level?.reasons ?? {}),
   }[name];
 }
@@ -155,10 +156,49 @@ function open(one, rejected) {
       asking.question && el("p", {}, asking.question),
       one.hops.length > 0 && hopList(one.hops),
       asking.expr && el("p", {}, el("code", {}, asking.expr), " = ", el("b", {}, asking.answer ?? "?")),
+      !rejected && el("div", { id: "decided" }),
       facts(one, rejected),
       rejected && one.payload !== null && el("details", {}, el("summary", {}, "Payload"),
         el("pre", { tabindex: 0 }, JSON.stringify(one.payload, null, 1)))));
   byId("one").showModal();
+  if (!rejected) trying(() => showDecided(one));
+}
+
+// --- what people and releases decided ---
+
+const BADGES = { agreed: "good", released: "good", disagreed: "bad", rejected: "bad", open: "warn", not_asked: "" };
+const words = (code) => code.replaceAll("_", " ");
+
+async function showDecided(one) {
+  const box = byId("decided");
+  const { decided } = one.decided ? one : await call(`${place()}/queries/${one.query_id}`);
+  if (!box.isConnected) return; // another one is open meanwhile
+  box.replaceChildren(
+    el("h3", {}, "People and releases"),
+    el("p", {}, decided.states.flatMap((state) => [el("span", { class: "badge", data: { kind: BADGES[state] } }, words(state)), " "])),
+    ...decided.batches.map(batchOf), ...releasesOf(decided));
+}
+
+/** The answers in one batch: with names for leads, only counted for others. */
+function batchOf(one) {
+  return el("div", {},
+    el("p", { class: "soft" }, me.lead ? el("a", { href: `lead?${query({ batch: one.batch })}` }, batchName(one.batch)) : batchName(one.batch),
+      `: ${words(one.state)}${one.final === null ? "" : `, the answer is ${one.final}`}`),
+    el("ul", { class: "answers", "aria-label": "Answers" }, one.answers.map((answer) => el("li", { data: { kind: answer.reject_reason ? "differs" : "" } },
+      el("b", {}, answer.answer ?? "reject"),
+      el("small", {}, answer.annotator ?? (answer.count === 1 ? "1 person" : `${count(answer.count)} people`)),
+      answer.reject_reason && el("small", {}, words(answer.reject_reason), answer.comment ? `: ${answer.comment}` : ""),
+      answer.unsure && el("small", {}, el("span", { class: "badge", data: { kind: "warn" } }, "not sure"))))));
+}
+
+function releasesOf({ releases, selection }) {
+  const reasons = Object.entries(selection).map(([target, outcome]) =>
+    el("li", {}, `${target}: ${outcome === "released" ? "taken, unless a limit on similar questions leaves it out" : `left out, ${words(outcome)}`}`));
+  return [
+    el("p", {}, releases === null ? "No registry to look up releases in." : releases.length ? `In ${releases.join(", ")}` : "In no release."),
+    reasons.length > 0 && el("p", { class: "soft" }, "The last selection of a release:"),
+    reasons.length > 0 && el("ul", {}, reasons),
+  ].filter(Boolean);
 }
 
 function layers(one) {
@@ -242,7 +282,8 @@ function onFilter(event) {
 async function start() {
   const address = readAddress();
   window.addEventListener("popstate", () => trying(onBack));
-  navigation(await call("api/me"), "browser");
+  me = await call("api/me");
+  navigation(me, "browser");
   byId("filter").addEventListener("change", onFilter);
   byId("filter").addEventListener("submit", onFilter);
   byId("build").addEventListener("change", (event) => trying(() => openBuild(event.target.value)));
@@ -252,8 +293,10 @@ async function start() {
   byId("one-close").addEventListener("click", () => byId("one").close());
   const known = fillBuilds(await call("api/browse/builds"));
   const wanted = address.get("build") ?? address.get("run") ?? known[0]?.id;
+  const single = address.get("query"); // a link of the lead's page
   if (wanted) await openBuild(wanted);
-  else byId("about").textContent = "No builds yet. Run hopchain_build, then reload this page.";
+  if (wanted && single) open(await call(`${place()}/queries/${encodeURIComponent(single)}`), false);
+  if (!wanted) byId("about").textContent = "No builds yet. Run hopchain_build, then reload this page.";
 }
 
 trying(start);

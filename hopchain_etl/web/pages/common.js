@@ -68,9 +68,9 @@ export async function trying(work) {
 /** Ask in the page (Airflow's frame blocks confirm()); resolves to whether the answer was yes. */
 export function confirmIn(title, text, yes) {
   return new Promise((resolve) => {
-    const box = el("dialog", { class: "small", "aria-labelledby": "ask-title", "aria-describedby": "ask-text" },
-      el("h2", { id: "ask-title" }, title),
-      el("p", { id: "ask-text" }, text),
+    const box = el("dialog", { class: "small", "aria-labelledby": "confirm-title", "aria-describedby": "confirm-text" },
+      el("h2", { id: "confirm-title" }, title),
+      el("p", { id: "confirm-text" }, text),
       el("div", { class: "actions" },
         el("button", { type: "button", on: { click: () => box.close("no") } }, "Cancel"),
         el("button", { type: "button", class: "primary", on: { click: () => box.close("yes") } }, yes)));
@@ -84,6 +84,7 @@ export function confirmIn(title, text, yes) {
 export function navigation(me, here) {
   const pages = [
     ["annotate", "Annotate", me.annotator],
+    ["my-work", "My work", me.annotator],
     ["errors", "Errors", me.annotator && me.reviews],
     ["guidelines", "Guidelines", true],
     ["lead", "Lead", me.lead],
@@ -94,7 +95,17 @@ export function navigation(me, here) {
     el("a", { href: name, "aria-current": name === here && "page" }, label)));
   byId("who").textContent = me.name;
   guidelinesChanged(me.guidelines);
+  unread(me.unread);
 }
+
+/** Tell in the navigation how many comments have an answer that the person has not seen. */
+export function unread(many) {
+  const link = byId("pages").querySelector("a[href=my-work]");
+  link?.replaceChildren("My work", ...(many ? [" ", el("span", { class: "badge", data: { kind: "good" }, title: "Answers to your comments" }, count(many), el("span", { class: "unseen" }, " new"))] : []));
+}
+
+/** The address of a question in the dataset browser. */
+export const datasetLink = ({ lineage, query_id }) => `browser?${new URLSearchParams({ build: `~${lineage}`, query: query_id })}`;
 
 /** Tell that the guidelines have changed, in the navigation and where the page has room for it; null: they have not. */
 export function guidelinesChanged(change) {
@@ -128,6 +139,9 @@ export function batchName(id) {
   const when = new Date(Date.UTC(year, month - 1, day, hour, minute));
   return when.toLocaleString("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 }
+
+/** A batch's title with its name for people, or the name alone. */
+export const titled = ({ id, title }) => (title ? `${title} (${batchName(id)})` : batchName(id));
 
 /** A question whose expression ("V / (W − X)") stays on one line where there is room for it. */
 export const unbroken = (text) => text.replace(/ ([+−×/÷=]) (?=[\w(])/g, "\u00a0$1\u00a0");

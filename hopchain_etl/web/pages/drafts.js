@@ -16,7 +16,7 @@ export class Drafts {
     return this.memory;
   }
 
-  /** The draft of a query: `{answer, seconds, active}`; `active` is undefined in drafts of earlier versions. */
+  /** The draft of a query: `{answer, seconds, active, unsure}`; `active` is undefined in drafts of earlier versions. */
   of(query) {
     return this.held.drafts[query] ?? { answer: "", seconds: 0 };
   }
@@ -39,7 +39,7 @@ export class Drafts {
     this.#change((held) => { held.pending = entry; });
   }
 
-  /** Remember a step that can be undone: `{query_id, answer_id, what, answer, at}`; a skip has no `answer_id`. */
+  /** Remember a step that can be undone: `{query_id, answer_id, what, answer, unsure, at}`; a skip has no `answer_id`. */
   done(step) {
     this.#change((held) => {
       delete held.drafts[step.query_id];
@@ -53,8 +53,14 @@ export class Drafts {
     return step && Date.now() - step.at < 1000 * seconds ? step : null;
   }
 
-  forgetLast() {
-    this.#change((held) => { held.past.pop(); });
+  /** The questions about which something was sent last. */
+  get recent() {
+    return this.held.past.map((step) => step.query_id);
+  }
+
+  /** Forget the step of a query, because it is taken back. */
+  forget(query) {
+    this.#change((held) => { held.past = held.past.filter((step) => step.query_id !== query); });
   }
 
   /** Forget the skips, because they were brought back. */

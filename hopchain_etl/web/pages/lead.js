@@ -1,7 +1,8 @@
 // The lead's page: batches, agreement of annotators, disagreements.
 
 import { Labels } from "./adjudicate.js";
-import { batchName, byId, call, confirmIn, count, decimal, el, hopWords, navigation, percent, say, trying } from "./common.js";
+import { byId, call, confirmIn, count, datasetLink, decimal, el, hopWords, navigation, percent, say, titled, trying } from "./common.js";
+import { batchLabel, batchMarks, choiceField, detailsFields, detailsOf, dueWords } from "./lead-batches.js";
 
 const PAGE = 10; // disagreements at a time
 const FRESH = 30_000; // ms between refreshes of the batch progress
@@ -31,7 +32,8 @@ function ask(heading, button, fields, send) {
   byId("ask-fields").replaceChildren(...fields.map(fieldRow));
   byId("ask-form").onsubmit = async (event) => {
     event.preventDefault();
-    const values = Object.fromEntries(fields.map((one) => [one.name, one.people ? chosenPeople() : byId(`ask-${one.name}`).value.trim()]));
+    const read = (one) => one.read?.() ?? (one.people ? chosenPeople() : byId(`ask-${one.name}`).value.trim());
+    const values = Object.fromEntries(fields.map((one) => [one.name, read(one)]));
     try {
       await send(values);
       byId("ask-box").close();
@@ -40,14 +42,16 @@ function ask(heading, button, fields, send) {
     }
   };
   byId("ask-box").showModal();
+  for (const one of fields) one.start?.();
 }
 
-function fieldRow({ name, label, hint, choices, people: chosenNames, value = "", kind = "text" }) {
+function fieldRow({ name, label, hint, choices, people: chosenNames, value = "", kind = "text", row }) {
+  if (row) return row;
   if (chosenNames) return peopleRow(label, hint, chosenNames);
   const id = `ask-${name}`;
   const described = hint ? `${id}-hint` : undefined;
   const input = choices
-    ? el("select", { id, "aria-describedby": described }, choices.map(([code, text]) => el("option", { value: code }, text)))
+    ? el("select", { id, "aria-describedby": described }, choices.map(([code, text]) => el("option", { value: code, selected: code === value }, text)))
     : el("input", { id, type: kind, value, min: kind === "number" ? 1 : undefined, "aria-describedby": described, autocomplete: "off" });
   return el("div", { class: "row" }, el("label", { for: id }, label), input, hint && el("p", { class: "soft", id: described }, hint));
 }
@@ -77,12 +81,15 @@ async function loadBatches() {
   batches = told.batches;
   chosen ??= (batches.find((one) => one.state === "open") ?? batches.find((one) => one.state !== "broken"))?.id ?? null;
   const kinds = { open: "warn", decided: "good", closed: "", broken: "bad" };
+  const shownBatches = withTag();
   byId("batches").replaceChildren(batches.length ? table("Batches, the newest first",
-    [["Batch"], ["State"], ["Decided"], ["Kept", "number"], ["Dropped", "number"], ["Open", "number"], ["Answers", "number"],
+    [["Batch"], ["State"], ["Due"], ["Decided"], ["Kept", "number"], ["Dropped", "number"], ["Open", "number"], ["Answers", "number"],
       ["Late", "number"], ["For"]],
-    batches.map((one) => one.state === "broken" ? brokenRow(one) : el("tr", { "aria-selected": one.id === chosen ? "true" : "false" },
-      el("th", { scope: "row" }, el("button", { type: "button", class: "link batch-name", title: one.id, on: { click: () => trying(() => choose(one.id)) } }, batchName(one.id))),
+    shownBatches.map((one) => one.state === "broken" ? brokenRow(one) : el("tr", { "aria-selected": one.id === chosen ? "true" : "false" },
+      el("th", { scope: "row" }, el("button", { type: "button", class: "link batch-name", title: one.id, on: { click: () => trying(() => choose(one.id)) } }, batchLabel(one)),
+        el("div", { class: "marks" }, batchMarks(one))),
       el("td", {}, el("span", { class: "badge", data: { kind: kinds[one.state] } }, one.state)),
+      el("td", { class: "due" }, dueWords(one)),
       el("td", {}, el("div", { class: "share" },
         el("progress", { max: Math.max(1, one.queries - one.withdrawn), value: one.kept + one.dropped, "aria-label": `${one.id}: decided` }),
         el("span", {}, `${count(one.kept + one.dropped)} of ${count(one.queries)}`,
@@ -93,11 +100,20 @@ async function loadBatches() {
     : el("p", { class: "empty" }, "No batches yet. A build creates one for its new questions; you can also create one here."));
 }
 
+/** The batches with the chosen tag; the choice is there if any batch has tags. */
+function withTag() {
+  const tags = [...new Set(batches.flatMap((one) => one.tags ?? []))].sort();
+  const wanted = tags.includes(byId("tag").value) ? byId("tag").value : "";
+  byId("tag-choice").hidden = !tags.length;
+  byId("tag").replaceChildren(...["", ...tags].map((tag) => el("option", { value: tag, selected: tag === wanted }, tag || "all")));
+  return batches.filter((one) => !wanted || one.tags?.includes(wanted));
+}
+
 /** A batch that cannot be read: why, and what to do; the others go on. */
 function brokenRow(one) {
-  return el("tr", {}, el("th", { scope: "row", title: one.id }, batchName(one.id)),
+  return el("tr", {}, el("th", { scope: "row", title: one.id }, titled(one)),
     el("td", {}, el("span", { class: "badge", data: { kind: "bad" } }, "broken")),
-    el("td", { colspan: 7 }, el("p", {}, one.reason), el("p", { class: "soft" }, one.remedy, " ",
+    el("td", { colspan: 8 }, el("p", {}, one.reason), el("p", { class: "soft" }, one.remedy, " ",
       el("button", { type: "button", class: "small-button", on: { click: () => closeBatch(one.id) } }, "Close batch …"))));
 }
 
@@ -134,13 +150,15 @@ async function refresh() {
 }
 
 /** Say why a batch does not move. */
-function waitingWords({ questions, short, only_skips, people: many, skips }) {
+function waitingWords({ questions, short, only_skips, beyond_cap, people: many, skips, capped }) {
   const skipped = skips.map((one) => `${one.annotator} ${count(one.questions)}`).join(", ");
   return [
     `${count(questions)} questions wait for answers.`,
     short ? `${count(short)} of them cannot be finished by the ${count(many)} known people who may answer: too few have not answered or skipped them. Assign more people.` : "",
     only_skips ? `For ${count(only_skips)} there are enough people if they bring back their skips.` : "",
     skipped && `Skipped: ${skipped}.`,
+    capped.length ? `Have their share: ${capped.join(", ")}.` : "",
+    beyond_cap ? `${count(beyond_cap)} questions wait for them all the same, because too few others are left.` : "",
   ].filter(Boolean).join(" ");
 }
 
@@ -149,9 +167,10 @@ async function showDetail(one) {
   const [told, waiting] = await Promise.all([call(`${path}/agreement`), call(`${path}/waiting`)]);
   byId("waiting").textContent = waitingWords(waiting);
   byId("waiting").hidden = !waiting.questions;
-  byId("detail-title").textContent = `${batchName(one.id)}: ${one.rule}, ${one.state}`;
+  byId("detail-title").textContent = `${titled(one)}: ${one.rule}, ${one.state}`;
   byId("csv").href = `${path}/answers.csv`;
   byId("close").disabled = byId("assign").disabled = one.state !== "open";
+  byId("reopen").hidden = !(one.state === "closed" || (one.state === "decided" && one.open));
   const figures = [
     ["Decided", count(told.decided), `of ${count(one.queries)} questions`],
     ["Unanimous", percent(told.unanimous_share), "of those decided"],
@@ -205,7 +224,8 @@ function disagreement(one) {
     el("button", { type: "button", class: "photo", title: "Enlarge", on: { click: () => enlarge(one) } },
       el("img", { src: one.image, width: one.width, height: one.height, loading: "lazy", alt: `Photo of: ${one.question}` })),
     el("div", {},
-      el("p", {}, el("span", { class: "badge", data: { kind: kinds[one.decision] } }, one.decision), " ", one.question),
+      el("p", {}, el("span", { class: "badge", data: { kind: kinds[one.decision] } }, one.decision), " ", one.question, " ",
+        one.lineage && el("a", { href: datasetLink(one) }, "In the dataset")),
       el("ul", { class: "answers", "aria-label": "Answers" },
         one.answers.map((answer) => answerBox(answer, most)),
         el("li", { class: "program", data: { kind: kindOf(one.program_answer, most) } }, el("b", {}, one.program_answer ?? "–"), el("small", {}, "the program"))),
@@ -227,6 +247,7 @@ function answerBox(answer, most) {
   return el("li", { data: { kind: kindOf(answer.answer, most) } },
     el("b", {}, answer.answer ?? "reject"),
     el("small", {}, answer.annotator, answer.seconds === null ? "" : `, ${answer.seconds.toFixed(0)} s`),
+    answer.unsure && el("small", {}, el("span", { class: "badge", data: { kind: "warn" } }, "not sure")),
     answer.reject_reason && el("small", {}, answer.reject_reason.replaceAll("_", " "), answer.comment ? `: ${answer.comment}` : ""));
 }
 
@@ -298,41 +319,72 @@ async function unvoidAnnotator(name) {
 }
 
 function newBatch() {
-  const sources = [["unasked", "questions that are in no batch yet"], ...batches.filter((one) => one.state !== "broken").map((one) => [one.id, `open questions of ${batchName(one.id)}`])];
+  const sources = [["unasked", "questions that are in no batch yet"], ...batches.filter((one) => one.state !== "broken").map((one) => [one.id, `open questions of ${titled(one)}`])];
   const taken = (name) => batches.some((one) => one.id === name);
   const today = `batch-${new Date().toISOString().slice(0, 10)}`;
   let free = today;
   for (let number = 2; taken(free); number += 1) free = `${today}-${number}`;
   ask("New batch", "Create", [
-    { name: "id", label: "Name", value: free, hint: "Letters, digits, dots, dashes." },
+    { name: "id", label: "Name", value: free, hint: "Letters, digits, dots, dashes; it stays." },
     { name: "source", label: "Questions", choices: sources },
     { name: "lineage", label: "Fingerprint", hint: "Only questions that were written under this fingerprint; empty: the newest one." },
+    choiceField(),
     { name: "limit", label: "At most", kind: "number", hint: "Questions; empty: all." },
     { name: "assigned", label: "For", people: [], hint: peopleHint(batches.find((one) => one.seats)?.seats) },
-  ], async ({ id, source, lineage, limit, assigned }) => {
-    const from = source === "unasked" ? { source } : { source: "open_of", batch: source };
-    const told = await call("api/lead/batches", { id, ...from, lineage: lineage || null, limit: limit ? Number(limit) : null, assigned });
-    say(`${batchName(told.batch.id)} is open with ${count(told.batch.queries)} questions.`, "good");
+    ...detailsFields(),
+  ], async ({ id, source, lineage, choice, limit, assigned, ...details }) => {
+    const from = source === "unasked" ? { source, choice } : { source: "open_of", batch: source };
+    const told = await call("api/lead/batches", {
+      id, ...from, lineage: lineage || null, limit: limit ? Number(limit) : null, assigned, ...detailsOf(details),
+    });
+    say(`${titled(told.batch)} is open with ${count(told.batch.queries)} questions.`, "good");
     await trying(() => choose(told.batch.id));
   });
 }
 
 function assign() {
   const one = batches.find((batch) => batch.id === chosen);
-  ask(`Who works on ${batchName(chosen)}?`, "Assign", [{ name: "annotators", label: "Annotators", people: one.assigned ?? [], hint: peopleHint(one.seats) }],
+  ask(`Who works on ${titled(one)}?`, "Assign", [{ name: "annotators", label: "Annotators", people: one.assigned ?? [], hint: peopleHint(one.seats) }],
   async ({ annotators }) => {
     await call(`api/lead/batches/${encodeURIComponent(chosen)}/assigned`, { annotators });
-    say(`${batchName(chosen)} is assigned.`, "good");
+    say(`${titled(one)} is assigned.`, "good");
+    await refresh();
+  });
+}
+
+function edit() {
+  const one = batches.find((batch) => batch.id === chosen);
+  ask(`Edit ${titled(one)}`, "Save", detailsFields(one), async (values) => {
+    try {
+      await call(`api/lead/batches/${encodeURIComponent(one.id)}/details`, { ...detailsOf(values), based_on: one.number });
+    } catch (error) {
+      if (error.status !== 409) throw error;
+      await loadBatches();
+      throw new Error(`${error.message}. Close this window and open it again.`);
+    }
+    say("Saved.", "good");
+    await refresh();
+  });
+}
+
+async function reopen() {
+  const one = batches.find((batch) => batch.id === chosen);
+  const yes = await confirmIn(`Open ${titled(one)} again?`, "Its answers stay, and people are asked its open questions again. What it has decided stays decided.", "Open again");
+  if (!yes) return;
+  await trying(async () => {
+    await call(`api/lead/batches/${encodeURIComponent(one.id)}/reopen`, {});
+    say(`${titled(one)} is open again.`, "good");
     await refresh();
   });
 }
 
 async function closeBatch(id) {
-  const yes = await confirmIn(`Close ${batchName(id)}?`, "Its questions are no longer shown to annotators. Undecided questions are not released; another batch can include them.", "Close batch");
+  const name = titled(batches.find((batch) => batch.id === id));
+  const yes = await confirmIn(`Close ${name}?`, "Its questions are no longer shown to annotators. Undecided questions are not released; it can be opened again, or another batch can include them.", "Close batch");
   if (!yes) return;
   await trying(async () => {
     await call(`api/lead/batches/${encodeURIComponent(id)}/close`, {});
-    say(`${batchName(id)} is closed.`, "good");
+    say(`${name} is closed.`, "good");
     await refresh();
   });
 }
@@ -350,13 +402,15 @@ async function start() {
   navigation(me, "lead");
   labels = new Labels(ask, () => choose(chosen));
   const clicks = {
-    refresh: () => trying(refresh), new: newBatch, assign, close: () => closeBatch(chosen), more: () => trying(moreDisagreements),
+    refresh: () => trying(refresh), new: newBatch, assign, edit, reopen, close: () => closeBatch(chosen), more: () => trying(moreDisagreements),
     "ask-cancel": () => byId("ask-box").close(),
     "gold-unanimous": () => addGold("unanimous", "Add unanimous questions", "Questions of final batches with unanimous answers."),
     "gold-drawn": () => addGold("drawn", "Add drawn pictures", "Pictures drawn by the project, whose answers are known exactly."),
   };
   for (const [id, act] of Object.entries(clicks)) byId(id).addEventListener("click", act);
+  byId("tag").addEventListener("change", () => trying(loadBatches));
   setInterval(() => { if (!document.hidden && !document.querySelector("dialog[open]")) trying(refresh); }, FRESH);
+  chosen = new URLSearchParams(window.location.search).get("batch"); // a link of the dataset browser
   await refresh();
   if (chosen) await moreDisagreements();
 }

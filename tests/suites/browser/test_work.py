@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from audit import audit
 from playwright.sync_api import Page, expect
-from sites import PHONE, ZOOMED, Site, open_only, shot
+from sites import PHONE, SCRIPT, ZOOMED, Site, open_only, shot
 
 from hopchain_etl.annotation.batches import Batch
 
@@ -193,6 +195,39 @@ def test_a_lead_picks_known_people_and_enough_of_them(site: Site) -> None:
         expect(page.locator("#batches tr", has_text=SHOWN)).to_contain_text("ann, ben, cleo, dan")
 
 
+def test_a_lead_sets_what_a_batch_is_called_and_opens_a_closed_one_again(site: Site) -> None:
+    with site.visit("lead") as page:
+        led(page)
+        row = page.locator("#batches tr", has_text=SHOWN)
+        page.get_by_role("button", name="Edit …").click()
+        box = page.get_by_role("dialog", name=f"Edit {SHOWN}")
+        for label, text in {"Title": SCRIPT, "Due": "2026-01-31", "Tags": "de, night"}.items():
+            box.get_by_label(label).fill(text)
+        box.get_by_label("One person answers at most").fill("50")
+        box.get_by_role("button", name="Save").click()
+        expect(box.get_by_role("alert")).to_contain_text("answers are missing")
+        box.get_by_label("One person answers at most").fill("")
+        shot(page, "work-edit")
+        audit(page.locator("body"))
+        box.get_by_role("button", name="Save").click()
+        expect(row).to_contain_text("overdue")
+        expect(row).to_contain_text(SCRIPT)
+        page.get_by_role("button", name="Close batch …").click()
+        page.get_by_role("dialog").get_by_role("button", name="Close batch").click()
+        expect(row.locator(".badge").filter(has_text="closed")).to_be_visible()
+        page.get_by_role("button", name="Open again …").click()
+        page.get_by_role("dialog").get_by_role("button", name="Open again").click()
+        expect(page.locator("#detail-title")).to_have_text(f"{SCRIPT} ({SHOWN}): 4 of 4, open")
+        shot(page, "work-opened-again")
+        page.get_by_role("button", name="New batch …").click()
+        box = page.get_by_role("dialog", name="New batch")
+        expect(box.get_by_role("status")).to_have_text("0 of 0 questions match, on 0 photos.")
+        box.get_by_label("Some hop reads").select_option("count")
+        box.get_by_label("Questions", exact=True).select_option("monday")
+        expect(box.get_by_label("Some hop reads")).to_be_hidden()
+        assert page.title() == "Lead · HopChain"
+
+
 def test_back_undoes_a_filter_of_the_dataset_page(site: Site) -> None:
     with site.visit("lead") as page:
         page.goto("/hopchain/browser")
@@ -217,3 +252,47 @@ def test_an_annotator_reads_and_starts_nothing_in_airflow(site: Site) -> None:
         said = {"logical_date": None, "conf": {}}
         tried = page.request.post("/api/v2/dags/hopchain_build/dagRuns", data=said)
         assert tried.status == 403  # Airflow's page shows the button to everybody
+
+
+def test_a_person_changes_an_answer_of_today_and_asks_the_lead(site: Site) -> None:
+    with site.visit("ann") as page, site.visit("lead") as other:
+        first = opened(page)
+        page.keyboard.type("40")
+        page.keyboard.press("Escape")
+        page.keyboard.press("n")
+        page.keyboard.press("c")
+        page.get_by_label("Your text").fill("Which of the two dogs?")
+        page.get_by_role("dialog").get_by_role("button", name="Send").click()
+        expect(page.locator("#message")).to_have_text("The comment is sent.")
+        page.locator("#send").click()
+        photo(page, besides=first)
+        asked = other.request.get("/hopchain/api/lead/comments").json()["items"][0]
+        led(other)
+        expect(other.locator("#unsure li", has_text="ann,")).to_contain_text("40")
+        other.get_by_role("button", name="Answer ann …").click()
+        other.get_by_label("Your text").fill("The one on the left.")
+        other.get_by_role("dialog").get_by_role("button", name="Send").click()
+        expect(other.locator("#comments li")).to_have_count(0)
+        shot(other, "work-lead-comments")
+        audit(other.locator("body"))
+        page.reload()
+        expect(page.locator("#pages a[href=my-work] .badge")).to_contain_text("1")
+        for name, how in {"desktop": (1360, 800), "phone": (390, 844)}.items():
+            page.set_viewport_size({"width": how[0], "height": how[1]})
+            page.goto("/hopchain/my-work")
+            expect(page.locator("#comments")).to_contain_text("The one on the left.")
+            expect(page.locator("#rows li", has_text="not sure")).to_contain_text(re.compile(r"\d min left"))
+            shot(page, f"work-mine-{name}")
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+            assert audit(page.locator("body")) >= 4.5
+        expect(page.locator("#pages a[href=my-work] .badge")).to_have_count(0)
+        page.locator("#rows li", has_text="not sure").get_by_role("link").click()
+        assert photo(page) == first
+        expect(page.locator("#answer")).to_have_value("40")
+        expect(page.locator("#unsure")).to_be_checked()
+        other.goto(f"/hopchain/browser?build=~{asked['lineage']}&query={asked['query_id']}")
+        expect(other.locator("#decided")).to_contain_text(SHOWN)
+        shot(other, "work-dataset-decided")
+        audit(other.locator("body"))
+        other.locator("#decided").get_by_role("link", name=SHOWN).click()
+        expect(other.locator("#detail-title")).to_have_text(f"{SHOWN}: 4 of 4, open")

@@ -32,7 +32,7 @@ def test_a_task_shows_question_and_photo_and_nothing_else(desk: Office) -> None:
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert asked["prefetch"] != task["image"]
     assert asked["progress"] == {
-        "mine": 0, "batch": "monday", "batch_queries": 2, "batch_decided": 0, "batch_left_for_me": 2,
+        "mine": 0, "batch": "monday", "batch_title": "", "batch_queries": 2, "batch_decided": 0, "batch_left_for_me": 2,
         "skipped": 0,
     }  # fmt: skip
     assert desk.ann.next()["task"]["query_id"] == task["query_id"]

@@ -14,7 +14,7 @@ from hopchain_etl.annotation import batches, votes
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.collect import BatchProgress, collect, settle
 from hopchain_etl.demo.s3_folder import ServerInfo
-from hopchain_etl.web.lead import lead
+from hopchain_etl.web.lead import batch_changes
 from support.desk_clients import Office, desk_of_its_own, office
 from support.s3 import S3Location
 
@@ -196,7 +196,7 @@ def test_a_lead_makes_assigns_and_closes_batches(bucket: S3Location) -> None:
 def test_a_lead_makes_no_batch_while_a_build_makes_one(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = office(bucket)
     desk.lead.post("/api/lead/batches/monday/close", {})
-    monkeypatch.setattr(lead, "OTHERS_SECONDS", 0.1)
+    monkeypatch.setattr(batch_changes, "OTHERS_SECONDS", 0.1)
     wanted = {"id": "tuesday", "source": "open_of", "batch": "monday"}
     with batches.exclusively(desk.lake):
         assert "try again" in desk.lead.post("/api/lead/batches", wanted, expect=409)["message"]
@@ -234,7 +234,7 @@ def test_a_lead_sees_skips_and_why_a_batch_does_not_move(bucket: S3Location) -> 
     desk = office(bucket)
     first = desk.batch.query_ids[0]
     desk.lead.post("/api/lead/batches/monday/assigned", {"annotators": ["ann", "ben", "cleo", "dan"]})
-    waiting = {"questions": 2, "short": 0, "only_skips": 0, "people": 4, "skips": []}
+    waiting = {"questions": 2, "short": 0, "only_skips": 0, "people": 4, "skips": [], "capped": [], "beyond_cap": 0}
     assert desk.lead.get("/api/lead/batches/monday/waiting") == waiting
     desk.ann.answer(first, "5")
     desk.cleo.post("/api/skips", {"query_id": first})
