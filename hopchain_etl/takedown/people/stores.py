@@ -67,7 +67,7 @@ class Store:
         return "who" in self.keys.groupindex and not self.named
 
 
-_MEASURED = {"comment": None, "seconds": None, "active_seconds": None, "answer_id": None}
+_MEASURED = {"comment": None, "unsure": None, "seconds": None, "active_seconds": None, "answer_id": None}
 
 STORES = (
     Store("votes", "votes/", _OF_QUESTION + r"seat-\d+\.\d+\.json", "answers and reject reasons with comment and "
