@@ -234,8 +234,8 @@ Asked = tuple[str, str, Fraction, Scene]
 @pytest.fixture(scope="module")
 def asked() -> list[Asked]:
     """Name of the scene, question, the author's answer and the scene, for every question; `make truth` asks more."""
-    half = islice(some_scenes(), 0, None, 2)
-    return [(name, q.question, q.answer, s) for name, seed, s in half for q in write_queries(s, 6, seed)]
+    third = islice(some_scenes(), 0, None, 3)
+    return [(name, q.question, q.answer, s) for name, seed, s in third for q in write_queries(s, 6, seed)]
 
 
 @pytest.mark.slow
@@ -246,7 +246,7 @@ def test_reader_and_author_agree_on_every_question(asked: list[Asked]) -> None:
         if read != expected:
             seen = "\n    ".join(map(str, as_read(scene)))
             failures.append(f"{name}: {question}\n  author {expected}, reader {read}\n    {seen}")
-    assert len(asked) >= 750
+    assert len(asked) >= 500
     assert not failures, f"{len(failures)} of {len(asked)}:\n" + "\n".join(failures[:10])
 
 

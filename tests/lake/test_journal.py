@@ -164,7 +164,7 @@ STEPS = st.tuples(
 )
 
 
-@given(steps=st.lists(STEPS, max_size=40))
+@given(steps=st.lists(STEPS, max_size=24))
 def test_whatever_two_builds_do_and_where_they_are_killed_every_flushed_answer_stays(
     steps: list[tuple[str, int, int, int | None]],
 ) -> None:
