@@ -6,7 +6,7 @@ What is chosen by is in views: only shards are read that are new since the last 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -79,10 +79,10 @@ def bands_of(lake: Lake, lineage: str, queries: pa.ChunkedArray, thresholds: Thr
     return pc.fill_null(found.take(place), NO_BAND)
 
 
-def counts(values: pa.ChunkedArray | pa.Array, most: int = 100) -> list[tuple[str, int]]:
+def counts(values: pa.ChunkedArray | pa.Array) -> list[tuple[str, int]]:
     """Return how often each value occurs, the most frequent first."""
-    found: Mapping[str, int] = Counter({one["values"]: one["counts"] for one in pc.value_counts(values).to_pylist()})
-    return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:most]
+    found = ((one["values"], one["counts"]) for one in pc.value_counts(values).to_pylist())
+    return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
 
 def _of_photos(ids: pa.ChunkedArray, photos: Iterable[str]) -> pa.ChunkedArray:

@@ -32,6 +32,11 @@ def archive_key(name: str) -> str:
     return f"votes/{name}.parquet"
 
 
+def batch_of_archive(key: str) -> str:
+    """Return the batch that an archive is of, by its key."""
+    return key.removeprefix("votes/").removesuffix(".parquet")
+
+
 def pack(lake: Lake, name: str, check: Callable[[], None]) -> int:
     """Pack the votes of a settled batch; return the number of objects that went. The caller holds the lock of batches.
 

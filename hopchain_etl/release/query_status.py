@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hopchain_etl.annotation.unasked import hashes_of
+from hopchain_etl.annotation.unasked import HASH, hashes_of
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.lake.view import View, each
@@ -22,7 +22,7 @@ from hopchain_etl.release.selection_views import kept_verdicts
 from hopchain_etl.release.versions import VERSION_TAG
 from hopchain_etl.settings import Settings
 
-RELEASED = pa.schema([("query_id", pa.binary(32))])
+RELEASED = pa.schema([("query_id", HASH)])
 
 
 def released_queries(lake: Lake, settings: Settings) -> pa.Table:

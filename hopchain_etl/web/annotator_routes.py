@@ -10,7 +10,7 @@ from pydantic import Field
 
 from hopchain_etl.annotation import error_reviews
 from hopchain_etl.web.access import Person
-from hopchain_etl.web.bodies import BATCH_PATTERN, Body, QueryId
+from hopchain_etl.web.bodies import BATCH_PATTERN, Body, NothingBody, QueryId
 from hopchain_etl.web.desk import practice
 from hopchain_etl.web.desk.desk import SKIP, Desk
 from hopchain_etl.web.desk.submission import REASONS, Submission
@@ -58,10 +58,6 @@ class UndoBody(QueryBody):
 
 class PracticeBody(Body):
     answer: str = Field(max_length=64)
-
-
-class NothingBody(Body):
-    pass
 
 
 def annotator_routes(

@@ -21,6 +21,10 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class NothingBody(Body):
+    """The body of a request that says all by its address."""
+
+
 def now_text() -> str:
     """Return the present time as what people send is stored with: ISO 8601, UTC, milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -24,7 +24,7 @@ from hopchain_etl.annotation.workdays import milliseconds
 from hopchain_etl.imaging.thumbnails import photo_jpeg
 from hopchain_etl.lake.lake import Shard
 from hopchain_etl.web.access import Person
-from hopchain_etl.web.bodies import QUERY_PATTERN, Body, QueryId
+from hopchain_etl.web.bodies import QUERY_PATTERN, Body, NothingBody, QueryId
 from hopchain_etl.web.desk.open_batch import OpenBatch
 from hopchain_etl.web.desk.questions import Question, as_question
 from hopchain_etl.web.errors import NotFound
@@ -45,10 +45,6 @@ _SAID = ("answer", "reject_reason", "comment", "unsure", "answer_id")
 class CommentBody(Body):
     query_id: QueryId
     text: CommentText
-
-
-class NothingBody(Body):
-    pass
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
-from hopchain_etl.annotation.vote_archive import archive_key, archived, write_archive
+from hopchain_etl.annotation.vote_archive import archive_key, archived, batch_of_archive, write_archive
 from hopchain_etl.annotation.votes import annotator_key
 from hopchain_etl.concurrency import batched, map_threads
 from hopchain_etl.lake.lake import Lake
@@ -118,7 +118,7 @@ def packed(lake: Lake, name: str) -> Iterator[Found]:
     """Yield what archives of votes hold of a person. Raises LakeError if one is damaged."""
     for entry in lake.store.list_objects("votes/"):
         if (store := store_of(entry.key)) and store.form is Form.ARCHIVE:
-            batch = entry.key.removeprefix("votes/").removesuffix(".parquet")
+            batch = batch_of_archive(entry.key)
             for key, data in archived(lake, batch).items():
                 inner = store_of(key)
                 if inner and (one := Found(inner, key, data, entry.key)) and _hit(one, name):
@@ -150,7 +150,7 @@ def change_archives(lake: Lake, what: Change) -> int:
     done = 0
     for archive, group in groupby(list(packed(lake, what.name)), key=lambda one: one.archive):
         mine = {one.key: one for one in group}
-        batch = archive.removeprefix("votes/").removesuffix(".parquet")
+        batch = batch_of_archive(archive)
         rows = {key: data for key, data in archived(lake, batch).items() if key not in mine}
         rows |= dict(left for one in mine.values() if (left := what.of(one)))
         if rows:

@@ -67,11 +67,12 @@ class Store:
         return "who" in self.keys.groupindex and not self.named
 
 
-_MEASURED = {"comment": None, "unsure": None, "seconds": None, "active_seconds": None, "answer_id": None}
+# Of a vote that stays, as an object and as a row of `answers`.
+PRIVATE_OF_VOTES = {"comment": None, "unsure": None, "seconds": None, "active_seconds": None, "answer_id": None}
 
 STORES = (
     Store("votes", "votes/", _OF_QUESTION + r"seat-\d+\.\d+\.json", "answers and reject reasons with comment and "
-          "times, one for each revision of a seat; `retracted` ones are undone", Rule.CHOICE, private=_MEASURED,
+          "times, one for each revision of a seat; `retracted` ones are undone", Rule.CHOICE, private=PRIVATE_OF_VOTES,
           times=("answered_at",)),
     Store("late_answers", "votes/", _OF_QUESTION + r"late-[^/]+\.json", "answers that came too late to count", Rule.GO),
     Store("skips", "votes/", _OF_QUESTION + rf"skip-{_KEY}\.json", "questions that were skipped", Rule.GO),

@@ -14,9 +14,8 @@ from hopchain_etl import schemas
 from hopchain_etl.lake.lake import Lake, Marker
 from hopchain_etl.lake.shards import Part
 from hopchain_etl.takedown.people.documents import Change, day_of
+from hopchain_etl.takedown.people.stores import PRIVATE_OF_VOTES
 from hopchain_etl.takedown.tables import Place, forget_markers, forget_samples, is_part, purge
-
-_PRIVATE = ("comment", "seconds", "active_seconds", "answer_id")
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def _renamed(rows: pa.Table, what: Change) -> pa.Table:
         if row["annotator"] != what.name:
             return row
         day = day_of(row["answered_at"])
-        return {**row, **dict.fromkeys(_PRIVATE), "annotator": what.pseudonym, "answered_at": day}
+        return {**row, **PRIVATE_OF_VOTES, "annotator": what.pseudonym, "answered_at": day}
 
     return pa.Table.from_pylist([left(row) for row in rows.to_pylist()], schema=rows.schema)
 

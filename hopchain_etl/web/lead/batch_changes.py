@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 JSON = dict[str, Any]
 
+_TEMPLATES = 100  # the most frequent ones, from which a lead picks
 OTHERS_SECONDS = 10.0  # that a lead's request waits for another batch to be stored
 
 
@@ -71,18 +72,17 @@ class BatchChanges:
         Reads what ``create`` reads, and the bands.
         """
         lineage = lineage or self._newest_lineage()
-        rows = unasked_rows(self._lake, lineage, excluded_queries_of_lineage(self._lake, lineage))
-        found = chosen(rows, choice, self._bands(lineage, rows) if choice.band else None)
+        rows, found = self._chosen(lineage, choice)
         templates = counts(found["template"])
         hops: Counter[int] = Counter()
-        for template, many in counts(found["template"], most=found.num_rows):
+        for template, many in templates:
             hops[len(template.split())] += many
         return {
             "lineage": lineage,
             "unasked": rows.num_rows,
             "matching": found.num_rows,
             "photos": pc.count_distinct(found["image_id"]).as_py(),
-            "templates": [{"value": one, "questions": many} for one, many in templates],
+            "templates": [{"value": one, "questions": many} for one, many in templates[:_TEMPLATES]],
             "bands": [{"value": one, "questions": many} for one, many in counts(self._bands(lineage, found))],
             "hops": [{"value": one, "questions": many} for one, many in sorted(hops.items())],
             "rels": [str(rel) for rel in Relation],
@@ -190,13 +190,16 @@ class BatchChanges:
     def _unasked_queries(self, wanted: NewBatch) -> tuple[list[str], str | None, tuple[str, ...]]:
         """Return the chosen queries of a lineage that are in no batch, with their lineage and shards."""
         lineage = wanted.lineage or self._newest_lineage()
-        rows = unasked_rows(self._lake, lineage, excluded_queries_of_lineage(self._lake, lineage))
-        bands = self._bands(lineage, rows) if wanted.choice.band else None
-        found = by_shard(chosen(rows, wanted.choice, bands))
+        found = by_shard(self._chosen(lineage, wanted.choice)[1])
         queries = list(dict.fromkeys(query for some in found.values() for query in some))[: wanted.limit]
         asked = set(queries)
         shards = tuple(str(shard) for shard, some in found.items() if not asked.isdisjoint(some))
         return queries, lineage, shards
+
+    def _chosen(self, lineage: str, choice: Choice) -> tuple[pa.Table, pa.Table]:
+        """Return the queries of a lineage that nobody was asked yet, and those of them that are chosen."""
+        rows = unasked_rows(self._lake, lineage, excluded_queries_of_lineage(self._lake, lineage))
+        return rows, chosen(rows, choice, self._bands(lineage, rows) if choice.band else None)
 
     def _bands(self, lineage: str, rows: pa.Table) -> pa.Array:
         return bands_of(self._lake, lineage, rows["query_id"], self._thresholds)

@@ -11,7 +11,7 @@ from pydantic import Field
 from hopchain_etl.annotation.batch_details import BatchDetails
 from hopchain_etl.annotation.choice import Choice
 from hopchain_etl.web.access import Person
-from hopchain_etl.web.bodies import BATCH_PATTERN, Body, PersonName, QueryId
+from hopchain_etl.web.bodies import BATCH_PATTERN, Body, NothingBody, PersonName, QueryId
 from hopchain_etl.web.errors import Invalid
 from hopchain_etl.web.lead.answer_rows import COLUMNS
 from hopchain_etl.web.lead.batch_changes import BatchChanges, NewBatch
@@ -89,10 +89,6 @@ class DetailsBody(DetailsFields):
 
 class Assignment(Body):
     annotators: list[PersonName] | None
-
-
-class Nothing(Body):
-    pass
 
 
 class Voiding(Body):
@@ -174,11 +170,11 @@ def _add_changes(routes: APIRouter, changing: BatchChanges, lead: Any) -> None:
         return {"batch": changing.assign(name, body.annotators)}
 
     @routes.post("/batches/{name}/close")
-    def close(one: Lead, name: _InPath, body: Nothing) -> JSON:
+    def close(one: Lead, name: _InPath, body: NothingBody) -> JSON:
         return {"batch": changing.close(name, one.name)}
 
     @routes.post("/batches/{name}/reopen")
-    def reopen(one: Lead, name: _InPath, body: Nothing) -> JSON:
+    def reopen(one: Lead, name: _InPath, body: NothingBody) -> JSON:
         return {"batch": changing.reopen(name, one.name)}
 
 
