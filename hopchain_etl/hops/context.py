@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import dist
@@ -70,7 +70,7 @@ class QueryContext:
     @cached_property
     def perturbed(self) -> dict[int, list[Fraction | None]]:
         """Results of the expression with one hop's reading changed, by hop; empty if it cannot be evaluated."""
-        if self.tree is None or self.result(self.query.values) is None:
+        if self.tree is None or self.stated_result is None:
             return {}
         return perturbations(self.tree, self.query.values)
 
@@ -101,6 +101,11 @@ class QueryContext:
         results = [result for one in self.perturbed.values() for result in one]
         results += [result for _, _, result in self.wrong_instance_results()]
         return sum(result != self.query.answer for result in results) / max(1, len(results))
+
+    @cached_property
+    def stated_result(self) -> Fraction | None:
+        """The value of the expression for the readings that the query states; None if it cannot be evaluated."""
+        return self.result(self.query.values)
 
     def result(self, values: dict[int, Value]) -> Fraction | None:
         """Return the value of the expression for ``values``; None if it cannot be evaluated."""
@@ -146,7 +151,7 @@ def _readings_from(scene: Scene, query: Query, number: int, instead: Instance) -
     """Return the readings of all hops if hop ``number`` finds ``instead``; raise if a later hop cannot be executed."""
     hops = list(query.hops)
     hop = hops[number - 1]
-    hops[number - 1] = replace(hop, target=(instead.id,), value=read_value(scene, instead, hop.read))
+    hops[number - 1] = hop.having_found((instead.id,), read_value(scene, instead, hop.read))
     _refuse_unexecutable(hop)
     moved = {number}
     for later in range(number + 1, len(hops) + 1):
@@ -156,7 +161,7 @@ def _readings_from(scene: Scene, query: Query, number: int, instead: Instance) -
         _refuse_unexecutable(hop)
         result = execute(scene, hops, later)
         if result.target != hop.target or result.value != hop.value:
-            hops[later - 1] = replace(hop, target=result.target, value=result.value)
+            hops[later - 1] = hop.having_found(result.target, result.value)
             moved.add(later)
     return {place: hop.value for place, hop in enumerate(hops, start=1) if hop.value is not None}
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from hopchain_etl.hops.numbers import is_too_long
@@ -32,6 +32,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 _ARITHMETIC: dict[str, Callable[[Any, Any], int | Fraction]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
+_Evaluator = Callable[[Mapping[int, Value]], Value | int]
 
 
 class ExpressionError(ValueError):
@@ -40,11 +41,15 @@ class ExpressionError(ValueError):
 
 @dataclass(frozen=True)
 class Node:
-    """A node of the tree. ``kind``: number, text, hop, letters, negate, if, an arithmetic or a comparison sign."""
+    """A node of the tree. ``kind``: number, text, hop, letters, negate, if, an arithmetic or a comparison sign.
+
+    ``evaluator`` is the tree as functions that call one another: a query is checked with some 20 sets of readings.
+    """
 
     kind: str
     parts: tuple[Node, ...] = ()
     value: Value | int | None = None
+    evaluator: _Evaluator = field(init=False, compare=False, repr=False)
 
     def walk(self) -> list[Node]:
         """Return this node and all below it."""
@@ -52,6 +57,18 @@ class Node:
         for node in nodes:  # the list grows while it is iterated
             nodes += node.parts
         return nodes
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "evaluator", self._evaluator())
+
+    def _evaluator(self) -> _Evaluator:
+        if self.kind in ("number", "text"):
+            assert isinstance(self.value, Fraction | str)
+            return partial(_constant, _slim(self.value))
+        if self.kind in ("hop", "letters"):
+            assert isinstance(self.value, int)
+            return partial(_reading if self.kind == "hop" else _letters_read, self.value)
+        return partial(_OF_PARTS[self.kind], *(part.evaluator for part in self.parts))
 
 
 @lru_cache(maxsize=1_024)  # a query's rules, its variants and its answer all need the same tree
@@ -96,39 +113,76 @@ def evaluate(tree: Node, values: Mapping[int, Value]) -> Value:
 
     Only the branch that an ``if`` selects is evaluated. Strings are compared as strings, whatever hop they come from.
     """
-    value = _evaluate(tree, values)
+    value = tree.evaluator(values)
     return Fraction(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _evaluate(tree: Node, values: Mapping[int, Value]) -> Value | int:
-    """Evaluate with whole numbers as int, which is as exact as Fraction and ten times faster."""
-    kind = tree.kind
-    if kind in ("number", "text"):
-        assert isinstance(tree.value, Fraction | str)
-        return _slim(tree.value)
-    if kind in ("hop", "letters"):
-        return _hop(tree, values)
-    if kind == "if":
-        condition = _evaluate(tree.parts[0], values)
-        if not isinstance(condition, bool):
-            raise ExpressionError(f"a condition must be true or false, not {condition}")
-        return _evaluate(tree.parts[1 if condition else 2], values)
-    left = _evaluate(tree.parts[0], values)
-    if kind == "negate":
-        return -_number(left)
-    right = _evaluate(tree.parts[1], values)
-    if kind in _COMPARE:
-        return _compare(kind, left, right)
-    a, b = _number(left), _number(right)
-    if kind != "/":
-        return _ARITHMETIC[kind](a, b)
-    if b == 0:
+# The functions of ``Node.evaluator``. Whole numbers are int here, which is as exact as Fraction and ten times faster.
+def _constant(value: Value | int, values: Mapping[int, Value]) -> Value | int:
+    return value
+
+
+def _reading(hop: int, values: Mapping[int, Value]) -> Value | int:
+    if hop not in values:
+        raise ExpressionError(f"h{hop} reads nothing")
+    return _slim(values[hop])
+
+
+def _letters_read(hop: int, values: Mapping[int, Value]) -> int:
+    text = _reading(hop, values)
+    if not isinstance(text, str):
+        raise ExpressionError(f"letters(h{hop}) needs a text, not {text}")
+    return letters(text)
+
+
+def _choose(asked: _Evaluator, then: _Evaluator, otherwise: _Evaluator, values: Mapping[int, Value]) -> Value | int:
+    condition = asked(values)
+    if not isinstance(condition, bool):
+        raise ExpressionError(f"a condition must be true or false, not {condition}")
+    return then(values) if condition else otherwise(values)
+
+
+def _negate(part: _Evaluator, values: Mapping[int, Value]) -> Value | int:
+    return -_number(part(values))
+
+
+def _calculate(
+    operation: Callable[[Any, Any], int | Fraction], left: _Evaluator, right: _Evaluator, values: Mapping[int, Value]
+) -> Value | int:
+    a, b = left(values), right(values)
+    return operation(_number(a), _number(b))
+
+
+def _divide(left: _Evaluator, right: _Evaluator, values: Mapping[int, Value]) -> Value | int:
+    a, b = left(values), right(values)
+    dividend, divisor = _number(a), _number(b)
+    if divisor == 0:
         raise ExpressionError("division by zero")
-    return _slim(Fraction(a) / Fraction(b))
+    return _slim(Fraction(dividend) / Fraction(divisor))
+
+
+def _compare(sign: str, a: _Evaluator, b: _Evaluator, values: Mapping[int, Value]) -> bool:
+    left, right = a(values), b(values)
+    if isinstance(left, str) is not isinstance(right, str) or isinstance(left, bool) is not isinstance(right, bool):
+        raise ExpressionError(f"{left!r} and {right!r} cannot be compared")
+    if isinstance(left, str) and isinstance(right, str):
+        if sign not in ("==", "!="):
+            raise ExpressionError("texts can be equal or not, nothing else")
+        left, right = left.casefold().strip(), right.casefold().strip()
+    return _COMPARE[sign](left, right)
+
+
+_OF_PARTS: dict[str, Callable[..., Value | int]] = {
+    "if": _choose,
+    "negate": _negate,
+    "/": _divide,
+    **{sign: partial(_calculate, operation) for sign, operation in _ARITHMETIC.items()},
+    **{sign: partial(_compare, sign) for sign in _COMPARE},
+}
 
 
 def _number(value: Value | int) -> Fraction | int:
-    if isinstance(value, bool | str):
+    if isinstance(value, (bool, str)):
         raise ExpressionError(f"arithmetic needs a number, not {value!r}")
     return value
 
@@ -139,7 +193,7 @@ def _slim(value: Value) -> Value | int:
 
 def number_of(tree: Node, values: Mapping[int, Value]) -> Fraction:
     """Return the number that a tree evaluates to; raise ExpressionError if it is none, or too long to write down."""
-    number = Fraction(_number(_evaluate(tree, values)))
+    number = Fraction(_number(tree.evaluator(values)))
     if is_too_long(number):
         raise ExpressionError("a number of many hundred digits")
     return number
@@ -181,28 +235,6 @@ def perturbations(tree: Node, values: Mapping[int, Value]) -> dict[int, list[Fra
 def letters(text: str) -> int:
     """Return how many letters ``text`` has; digits, spaces and symbols do not count."""
     return sum(character.isalpha() for character in text)
-
-
-def _hop(tree: Node, values: Mapping[int, Value]) -> Value | int:
-    assert isinstance(tree.value, int)
-    if tree.value not in values:
-        raise ExpressionError(f"h{tree.value} reads nothing")
-    value = values[tree.value]
-    if tree.kind == "hop":
-        return _slim(value)
-    if not isinstance(value, str):
-        raise ExpressionError(f"letters(h{tree.value}) needs a text, not {value}")
-    return letters(value)
-
-
-def _compare(sign: str, left: Value | int, right: Value | int) -> bool:
-    if isinstance(left, str) is not isinstance(right, str) or isinstance(left, bool) is not isinstance(right, bool):
-        raise ExpressionError(f"{left!r} and {right!r} cannot be compared")
-    if isinstance(left, str) and isinstance(right, str):
-        if sign not in ("==", "!="):
-            raise ExpressionError("texts can be equal or not, nothing else")
-        left, right = left.casefold().strip(), right.casefold().strip()
-    return _COMPARE[sign](left, right)
 
 
 class _Parser:

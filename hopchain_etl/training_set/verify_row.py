@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -18,15 +18,37 @@ _VARIANTS = ("question_half", "answer_half", "question_single", "answer_single")
 
 Row = dict[str, Any]
 Complaint = tuple[str, str]  # reason code, detail
+_SceneOf = Callable[[Mapping[str, Any]], Scene]
 
 
-def verify_any(row: Row) -> tuple[list[Complaint], float]:
+def scene_of(row: Mapping[str, Any]) -> Scene:
+    """Return the scene of a row that includes its instances; if the row has no size, the size of the masks is used."""
+    size = row["instances"][0]["mask"]["size"] if row.get("width") is None else (row["height"], row["width"])
+    return Scene.from_rows(row["instances"], int(size[1]), int(size[0]))
+
+
+class LastScene:
+    """``scene_of`` for rows of which those of one photo come one after another: these share a scene and its results."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Any, ...] = ()
+
+    def __call__(self, row: Mapping[str, Any]) -> Scene:
+        """Return the scene of a row: that of the last row if instances and size are the same."""
+        key = (row["instances"], row.get("width"), row.get("height"))
+        if self._last[:-1] != key:
+            self._last = (*key, scene_of(row))
+        scene: Scene = self._last[-1]
+        return scene
+
+
+def verify_any(row: Row, scene_of: _SceneOf = scene_of) -> tuple[list[Complaint], float]:
     """Return the complaints about a row of a training set or the queries table, and the share of its unchecked hops.
 
     A row may come from any file, so invalid values are also reported as a complaint: ``unreadable_row``.
     """
     try:
-        complaints, unchecked = verify_row(row) if "program_agrees" in row else verify_query(row)
+        complaints, unchecked = verify_row(row, scene_of) if "program_agrees" in row else verify_query(row, scene_of)
         if not 0 <= unchecked <= 1:
             return [*complaints, ("wrong_unchecked", f"{unchecked} is no share")], 1.0
         return complaints, float(unchecked)
@@ -34,7 +56,7 @@ def verify_any(row: Row) -> tuple[list[Complaint], float]:
         return [("unreadable_row", f"{type(error).__name__}: {error}")], 1.0
 
 
-def verify_query(row: Row) -> tuple[list[Complaint], float]:
+def verify_query(row: Row, scene_of: _SceneOf = scene_of) -> tuple[list[Complaint], float]:
     """Return the complaints about a row of the queries table that includes the instances of its image."""
     if not row["instances"]:
         return [("no_instances", f"no instances of image {row['image_id']} were given")], 1.0
@@ -48,13 +70,7 @@ def verify_query(row: Row) -> tuple[list[Complaint], float]:
     return [*complaints, *_variant_complaints(row, scene), *_own_complaints(row)], unchecked
 
 
-def scene_of(row: Mapping[str, Any]) -> Scene:
-    """Return the scene of a row that includes its instances; if the row has no size, the size of the masks is used."""
-    size = row["instances"][0]["mask"]["size"] if row.get("width") is None else (row["height"], row["width"])
-    return Scene.from_rows(row["instances"], int(size[1]), int(size[0]))
-
-
-def verify_row(row: Row) -> tuple[list[Complaint], float]:
+def verify_row(row: Row, scene_of: _SceneOf = scene_of) -> tuple[list[Complaint], float]:
     """Return the complaints about one row (schemas.TRAINING_ROWS), and the share of its hops that code cannot check."""
     if not row["program_agrees"]:
         return list(_disagreeing_complaints(row)), row["unchecked"]

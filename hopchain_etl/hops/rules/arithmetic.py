@@ -34,7 +34,7 @@ def bad_expression(context: QueryContext) -> str | None:
 
 def wrong_answer(context: QueryContext) -> str | None:
     """The expression evaluates exactly to the answer."""
-    result = context.result(context.query.values)
+    result = context.stated_result
     if result is None or result == context.query.answer:
         return None
     return f"the expression gives {result}, the answer is {context.query.answer}"
@@ -56,7 +56,7 @@ def insensitive(context: QueryContext) -> str | None:
     opposite decision must.
     """
     in_arithmetic = hops_in_arithmetic(context.tree) if context.tree else frozenset()
-    right = context.result(context.query.values)  # a wrong answer says nothing about the hops
+    right = context.stated_result  # a wrong answer says nothing about the hops
     for hop, results in context.perturbed.items():
         changed = [result is not None and result != right for result in results]
         if not any(changed):
@@ -78,7 +78,7 @@ def few_answers(context: QueryContext) -> str | None:
 
 def wrong_turn_unnoticed(context: QueryContext) -> str | None:
     """If any hop found another instance of the same noun, the result would differ or a later hop would fail."""
-    right = context.result(context.query.values)
+    right = context.stated_result
     for hop, instance, result in context.wrong_instance_results():
         if result is not None and result == right:
             return f"had h{hop} found {instance}, the result would still be {result}"
