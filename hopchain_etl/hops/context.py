@@ -10,7 +10,7 @@ from functools import cached_property
 from math import dist
 
 from hopchain_etl.hops.execute import EXECUTABLE, HopResult, NotExecutableError, execute, read_value
-from hopchain_etl.hops.expression import ExpressionError, Node, number_of, parse, perturbations
+from hopchain_etl.hops.expression import ExpressionError, Node, parse, perturbations, plain_number_of
 from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue, parse_phrase
 from hopchain_etl.hops.query import Hop, Query, Relation, Value
 from hopchain_etl.hops.scene import Scene
@@ -68,13 +68,13 @@ class QueryContext:
         return pairs
 
     @cached_property
-    def perturbed(self) -> dict[int, list[Fraction | None]]:
+    def perturbed(self) -> dict[int, list[Fraction | int | None]]:
         """Results of the expression with one hop's reading changed, by hop; empty if it cannot be evaluated."""
         if self.tree is None or self.stated_result is None:
             return {}
         return perturbations(self.tree, self.query.values)
 
-    def wrong_instance_results(self) -> Iterator[tuple[int, str, Fraction | None]]:
+    def wrong_instance_results(self) -> Iterator[tuple[int, str, Fraction | int | None]]:
         """Yield (hop, instance, result) for each hop that finds another instance of its noun instead.
 
         Later hops are executed again from the wrong instance, as a person would do after such a mistake. The result is
@@ -103,14 +103,14 @@ class QueryContext:
         return sum(result != self.query.answer for result in results) / max(1, len(results))
 
     @cached_property
-    def stated_result(self) -> Fraction | None:
+    def stated_result(self) -> Fraction | int | None:
         """The value of the expression for the readings that the query states; None if it cannot be evaluated."""
         return self.result(self.query.values)
 
-    def result(self, values: dict[int, Value]) -> Fraction | None:
+    def result(self, values: dict[int, Value]) -> Fraction | int | None:
         """Return the value of the expression for ``values``; None if it cannot be evaluated."""
         try:
-            return number_of(self.tree, values) if self.tree else None
+            return plain_number_of(self.tree, values) if self.tree else None
         except ExpressionError:
             return None
 

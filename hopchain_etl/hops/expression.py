@@ -33,6 +33,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 _ARITHMETIC: dict[str, Callable[[Any, Any], int | Fraction]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 _Evaluator = Callable[[Mapping[int, Value]], Value | int]
+_Calculator = Callable[[Mapping[int, Value]], Fraction | int]
 
 
 class ExpressionError(ValueError):
@@ -68,7 +69,12 @@ class Node:
         if self.kind in ("hop", "letters"):
             assert isinstance(self.value, int)
             return partial(_reading if self.kind == "hop" else _letters_read, self.value)
-        return partial(_OF_PARTS[self.kind], *(part.evaluator for part in self.parts))
+        parts = [part.evaluator for part in self.parts]
+        if self.kind in _OF_NUMBERS:
+            own = zip(parts, self.parts, strict=True)
+            parts = [each if part.kind in _NUMBERS else partial(_number_of, each) for each, part in own]
+            return partial(_OF_NUMBERS[self.kind], *parts)
+        return partial(_OF_VALUES[self.kind], *parts)
 
 
 @lru_cache(maxsize=1_024)  # a query's rules, its variants and its answer all need the same tree
@@ -142,20 +148,22 @@ def _choose(asked: _Evaluator, then: _Evaluator, otherwise: _Evaluator, values: 
     return then(values) if condition else otherwise(values)
 
 
-def _negate(part: _Evaluator, values: Mapping[int, Value]) -> Value | int:
-    return -_number(part(values))
+def _number_of(part: _Evaluator, values: Mapping[int, Value]) -> Fraction | int:
+    return _number(part(values))
+
+
+def _negate(part: _Calculator, values: Mapping[int, Value]) -> Fraction | int:
+    return -part(values)
 
 
 def _calculate(
-    operation: Callable[[Any, Any], int | Fraction], left: _Evaluator, right: _Evaluator, values: Mapping[int, Value]
-) -> Value | int:
-    a, b = left(values), right(values)
-    return operation(_number(a), _number(b))
+    operation: Callable[[Any, Any], int | Fraction], left: _Calculator, right: _Calculator, values: Mapping[int, Value]
+) -> Fraction | int:
+    return operation(left(values), right(values))
 
 
-def _divide(left: _Evaluator, right: _Evaluator, values: Mapping[int, Value]) -> Value | int:
-    a, b = left(values), right(values)
-    dividend, divisor = _number(a), _number(b)
+def _divide(left: _Calculator, right: _Calculator, values: Mapping[int, Value]) -> Value | int:
+    dividend, divisor = left(values), right(values)
     if divisor == 0:
         raise ExpressionError("division by zero")
     return _slim(Fraction(dividend) / Fraction(divisor))
@@ -172,13 +180,16 @@ def _compare(sign: str, a: _Evaluator, b: _Evaluator, values: Mapping[int, Value
     return _COMPARE[sign](left, right)
 
 
-_OF_PARTS: dict[str, Callable[..., Value | int]] = {
-    "if": _choose,
+_OF_NUMBERS: dict[str, Callable[..., Value | int]] = {
     "negate": _negate,
     "/": _divide,
     **{sign: partial(_calculate, operation) for sign, operation in _ARITHMETIC.items()},
+}
+_OF_VALUES: dict[str, Callable[..., Value | int]] = {
+    "if": _choose,
     **{sign: partial(_compare, sign) for sign in _COMPARE},
 }
+_NUMBERS = {"number", "letters", *_OF_NUMBERS}  # kinds of which the value is always a number
 
 
 def _number(value: Value | int) -> Fraction | int:
@@ -193,7 +204,12 @@ def _slim(value: Value) -> Value | int:
 
 def number_of(tree: Node, values: Mapping[int, Value]) -> Fraction:
     """Return the number that a tree evaluates to; raise ExpressionError if it is none, or too long to write down."""
-    number = Fraction(_number(tree.evaluator(values)))
+    return Fraction(plain_number_of(tree, values))
+
+
+def plain_number_of(tree: Node, values: Mapping[int, Value]) -> Fraction | int:
+    """Return the same; a whole number as int, which compares faster."""
+    number = _number(tree.evaluator(values))
     if is_too_long(number):
         raise ExpressionError("a number of many hundred digits")
     return number
@@ -213,7 +229,7 @@ def alternatives(value: Value, compared_with: Sequence[Value]) -> list[Value]:
     return [*sorted(others), "", value + "x", value + "x" * 9]
 
 
-def perturbations(tree: Node, values: Mapping[int, Value]) -> dict[int, list[Fraction | None]]:
+def perturbations(tree: Node, values: Mapping[int, Value]) -> dict[int, list[Fraction | int | None]]:
     """Return, for each hop in the expression, its results with changed readings; None if it cannot be evaluated."""
     compared_with: dict[int, list[Value]] = {hop: [] for hop in sorted(hops_named(tree) & values.keys())}
     for node in tree.walk():
@@ -221,17 +237,18 @@ def perturbations(tree: Node, values: Mapping[int, Value]) -> dict[int, list[Fra
             for a, b in (node.parts, node.parts[::-1]):
                 if a.kind == "hop" and a.value in compared_with and isinstance(b.value, Fraction | str):
                     compared_with[int(a.value)].append(b.value)
-    results: dict[int, list[Fraction | None]] = {}
+    results: dict[int, list[Fraction | int | None]] = {}
     for hop, bounds in compared_with.items():
         results[hop] = []
         for other in alternatives(values[hop], bounds):
             try:
-                results[hop].append(number_of(tree, {**values, hop: other}))
+                results[hop].append(plain_number_of(tree, {**values, hop: other}))
             except ExpressionError:
                 results[hop].append(None)
     return results
 
 
+@lru_cache(maxsize=4_096)  # a query's words are counted again with each changed reading
 def letters(text: str) -> int:
     """Return how many letters ``text`` has; digits, spaces and symbols do not count."""
     return sum(character.isalpha() for character in text)

@@ -26,6 +26,6 @@ def exact_number(written: object) -> Fraction:
         raise ValueError(f"{written!r} is not a number") from error
 
 
-def is_too_long(number: Fraction) -> bool:
+def is_too_long(number: Fraction | int) -> bool:
     """Return whether a number is too long to be written down: of many hundred digits."""
     return max(number.numerator.bit_length(), number.denominator.bit_length()) > _MOST_BITS

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -94,9 +94,7 @@ class Hop:
     @cached_property
     def to_hops(self) -> tuple[int, ...]:
         """The numbers of the hops in ``to``: one (h2, letters(h2)), or several whose sum is sought (h4+h5)."""
-        if self.to is None or not _HOPS.fullmatch(self.to):
-            return ()
-        return tuple(map(int, _HOP_NUMBER.findall(self.to)))
+        return _hops_in(self.to)
 
     @property
     def seeks_letters(self) -> bool:
@@ -141,6 +139,11 @@ class Hop:
     def referent(self) -> str | None:
         """The single instance that the hop refers to; None for the whole image and for counts over several."""
         return self.target[0] if len(self.target) == 1 and self.read is not Read.COUNT else None
+
+
+@lru_cache(maxsize=1_024)
+def _hops_in(to: str | None) -> tuple[int, ...]:
+    return tuple(map(int, _HOP_NUMBER.findall(to))) if to is not None and _HOPS.fullmatch(to) else ()
 
 
 @dataclass(frozen=True)
@@ -220,6 +223,7 @@ def hop_from_row(row: Mapping[str, Any], number: int) -> Hop:
         raise QueryError(f"h{number}: {error}") from error
 
 
+@lru_cache(maxsize=4_096)
 def _value(text: str) -> Value:
     """Return a value written as JSON, numbers exactly; raise ValueError for anything but a short scalar."""
     if len(text) > LONGEST:

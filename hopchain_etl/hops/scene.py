@@ -58,6 +58,11 @@ class Scene:
         return {one.id: one for one in self.instances}
 
     @cached_property
+    def ids_to_avoid(self) -> tuple[str, ...]:
+        """The ids of the instances, in lower case, but for those that are plain words."""
+        return tuple(one.casefold() for one in self.by_id if not one.isalpha())
+
+    @cached_property
     def texts(self) -> tuple[Instance, ...]:
         """The lines that OCR read; empty if OCR found none or did not run."""
         return tuple(one for one in self.instances if one.text)

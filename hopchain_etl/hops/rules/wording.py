@@ -48,8 +48,8 @@ def forbidden_word(context: QueryContext) -> str | None:
 
 def names_an_id(context: QueryContext) -> str | None:
     """The question names no instance by its id [C]."""
-    known = (instance_id.casefold() for instance_id in context.scene.by_id if not instance_id.isalpha())
-    found = [one for one in known if one in context.unquoted] + [word for word in context.words if _ID.fullmatch(word)]
+    found = [one for one in context.scene.ids_to_avoid if one in context.unquoted]
+    found += [word for word in context.words if _ID.fullmatch(word)]
     return f"it says {min(found)!r}" if found else None
 
 
@@ -77,7 +77,7 @@ def settled_by_another(context: QueryContext) -> str | None:
     "The only car" gives away the number of cars, and so does "the other car" after a first one.
     """
     for number, hop in context.query.numbered():
-        for other in context.query.hops:
+        for other in context.query.hops if hop.read in (Read.COUNT, Read.COLOUR) else ():
             if other is not hop and (
                 _settles_count(context, other, hop) or _settles_colour(context, other, hop, number)
             ):
@@ -96,6 +96,9 @@ def reading_in_question(context: QueryContext) -> str | None:
         value = _plain(hop.value)
         if hop.read in (Read.TEXT, Read.NUMBER) and value in quoted:
             return f"it quotes {value!r}, which h{number} is to read"
+        spelt = hop.read is Read.COUNT  # or may be
+        if not spelt and value not in asked:
+            continue
         if found := [words for words in _phrases_with(hop, value) if _contains_words(asked, words)]:
             return f"it says {found[0]!r}, which h{number} is to read"
     return None
