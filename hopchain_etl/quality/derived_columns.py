@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from hopchain_etl.hops.consensus import is_consensus
 from hopchain_etl.hops.phrasing import CHART_PARTS
 from hopchain_etl.hops.query import QueryError, hop_from_row, query_id
-from hopchain_etl.quality.masks import read_mask
+from hopchain_etl.quality.masks import Mask, read_mask, read_masks
 from hopchain_etl.schemas import CONFIRMED_BY
 
 Row = Mapping[str, Any]
@@ -75,15 +75,18 @@ def _categories(rows: pa.Table) -> dict[str, Column]:
 
 
 def _instances(rows: pa.Table) -> dict[str, Column]:
-    return {
-        "is_first": _first(rows, "instance_id"),
-        **_transposed(instance_checks(row) for row in rows.to_pylist()),
-    }
+    listed = rows.to_pylist()
+    masks = read_masks(row["mask"] for row in listed)
+    return {"is_first": _first(rows, "instance_id"), **_transposed(map(_measured_checks, listed, masks))}
 
 
 def instance_checks(row: Row) -> dict[str, bool | None]:
     """Return the checks of one instance (schemas.INSTANCES): its box, its mask, and whether they fit each other."""
-    box, mask = row["box"], read_mask(row["mask"])
+    return _measured_checks(row, read_mask(row["mask"]))
+
+
+def _measured_checks(row: Row, mask: Mask | None) -> dict[str, bool | None]:
+    box = row["box"]
     formed = None if box is None else _is_formed(box)
     filled = None if mask is None else mask.area > 0
     return {
@@ -115,6 +118,8 @@ def _queries(rows: pa.Table) -> dict[str, Column]:
 def _training_set(rows: pa.Table) -> dict[str, Column]:
     hops = rows["hops"].to_pylist()
     prompts = zip(rows["question"].to_pylist(), rows["prompt"].to_pylist(), strict=True)
+    votes = zip(*(rows[name].to_pylist() for name in ("policy", "human_answers", "answer")), strict=True)
+    photos = _photos(rows)
     return {
         **_question_columns(rows, hops),
         "prompt_asks": [
@@ -122,19 +127,42 @@ def _training_set(rows: pa.Table) -> dict[str, Column]:
         ],
         "group_in_one_split": _agrees(rows, "group", "split"),
         "image_in_one_group": _agrees(rows, "image_id", "group"),
-        **_transposed(map(_training_row_checks, rows.to_pylist())),
+        "instances_are_sound": [photo.are_sound for photo in photos],
+        "referents_are_known": [
+            None if None in (photo.known, listed) else _referents(listed) <= (photo.known or set())
+            for photo, listed in zip(photos, hops, strict=True)
+        ],
+        "humans_agree": [_humans_agree(policy, humans or (), answer) for policy, humans, answer in votes],
     }
 
 
-def _training_row_checks(row: Row) -> dict[str, bool | None]:
-    instances, humans = row["instances"], row["human_answers"] or ()
-    size = (row["height"], row["width"])
-    known = {one["instance_id"] for one in instances or () if one}
-    return {
-        "instances_are_sound": None if instances is None else all(_is_sound(one, size) for one in instances),
-        "referents_are_known": None if None in (instances, row["hops"]) else _referents(row["hops"]) <= known,
-        "humans_agree": _humans_agree(row["policy"], humans, row["answer"]),
-    }
+class _Photo(NamedTuple):
+    """What is found of the instances in a row: None if it has none."""
+
+    are_sound: bool | None
+    known: frozenset[str] | None  # their ids
+
+
+def _photos(rows: pa.Table) -> list[_Photo]:
+    """Return what is found of each row's instances, which is computed once for the rows of a photo that have the same.
+
+    ``instances`` is most of a table, and becomes Python objects here only.
+    """
+    column = rows["instances"].combine_chunks()
+    keys = list(zip(*(rows[name].to_pylist() for name in ("image_id", "height", "width")), strict=True))
+    first: dict[tuple[Any, ...], int] = {}
+    places = [first.setdefault(key, place) for place, key in enumerate(keys)]
+    places = [at if at == place or column[at].equals(column[place]) else place for place, at in enumerate(places)]
+    chosen = sorted(set(places))
+    lists = column.take(pa.array(chosen, pa.int64())).to_pylist()
+    masks = iter(read_masks(one and one["mask"] for instances in lists for one in instances or ()))
+    found: dict[int, _Photo] = {}
+    for place, instances in zip(chosen, lists, strict=True):
+        _, *size = keys[place]
+        checked = [_is_sound(one, next(masks), tuple(size)) for one in instances or ()]
+        known = frozenset(one["instance_id"] for one in instances or () if one)
+        found[place] = _Photo(None, None) if instances is None else _Photo(all(checked), known)
+    return [found[place] for place in places]
 
 
 def _humans_agree(policy: str | None, humans: Sequence[str | None], answer: str | None) -> bool | None:
@@ -257,11 +285,11 @@ def _found_is_formed(found: Row | None) -> bool:
     return found["score"] is not None and 0 <= found["score"] <= 1
 
 
-def _is_sound(instance: Row | None, size: tuple[int | None, int | None]) -> bool:
+def _is_sound(instance: Row | None, mask: Mask | None, size: tuple[int | None, ...]) -> bool:
     """Return whether an instance passes all instance checks and its mask has the image's size (height, width)."""
     if instance is None or None in (instance["instance_id"], instance["box"], instance["mask"], instance["area"]):
         return False
-    return all(instance_checks(instance).values()) and tuple(instance["mask"]["size"]) == size
+    return all(_measured_checks(instance, mask).values()) and tuple(instance["mask"]["size"]) == size
 
 
 def _are_readable(hops: Sequence[Row]) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pycocotools import mask as coco
 
+from hopchain_etl.concurrency import batched
+
+_AT_ONCE = 250  # masks that are read in one pass: pycocotools measures no more than 255
 _MOST_PIXELS = 2**31  # pycocotools counts in 32 bits
 
 
@@ -24,39 +26,73 @@ class Mask:
 
 
 def read_mask(mask: Mapping[str, Any] | None) -> Mask | None:
-    """Return the measures of a mask (schemas.MASK), or None if it is not a valid run-length encoding of its size.
+    """Return the measures of one mask; see ``read_masks``."""
+    return read_masks([mask])[0]
+
+
+def read_masks(masks: Iterable[Mapping[str, Any] | None]) -> list[Mask | None]:
+    """Return the measures of masks (schemas.MASK), None for what is not a valid run-length encoding of its size.
 
     pycocotools decodes in C without checks, so it only gets masks that were checked here.
     """
-    if mask is None or None in (mask["size"], mask["counts"]) or None in mask["size"]:
-        return None
+    return [one for some in batched(masks, _AT_ONCE) for one in _measured(some)]
+
+
+def _measured(masks: list[Mapping[str, Any] | None]) -> list[Mask | None]:
+    measures: list[Mask | None] = [None] * len(masks)
+    stated = {place: mask for place, mask in enumerate(masks) if mask is not None and _is_stated(mask)}
+    pixels = _pixels([mask["counts"].encode() for mask in stated.values()])
+    valid = [
+        place
+        for (place, mask), total in zip(stated.items(), pixels, strict=True)
+        if total == mask["size"][0] * mask["size"][1]
+    ]
+    rles = [{"size": list(stated[place]["size"]), "counts": stated[place]["counts"].encode()} for place in valid]
+    if not rles:
+        return measures
+    for place, rle, (x, y, w, h), area in zip(valid, rles, coco.toBbox(rles).tolist(), coco.area(rles), strict=True):
+        height, width = rle["size"]
+        measures[place] = Mask(height, width, int(area), (x, y, x + w, y + h))
+    return measures
+
+
+def _is_stated(mask: Mapping[str, Any]) -> bool:
+    """Return whether a mask has a size that is possible, and counts."""
+    if None in (mask["size"], mask["counts"]) or None in mask["size"]:
+        return False
     height, width = mask["size"]
-    runs = _runs(mask["counts"])
-    if min(height, width) < 1 or height * width > _MOST_PIXELS or runs is None or runs.sum() != height * width:
-        return None
-    rle = {"size": [height, width], "counts": mask["counts"].encode()}
-    x, y, w, h = coco.toBbox(rle).tolist()
-    return Mask(height, width, int(coco.area(rle)), (x, y, x + w, y + h))
+    return bool(min(height, width) >= 1 and height * width <= _MOST_PIXELS)
 
 
-def _runs(counts: str) -> NDArray[np.int64] | None:
-    """Return the lengths of the alternating runs of background and mask, or None if ``counts`` is not a valid encoding.
+def _pixels(counts: list[bytes]) -> list[int]:
+    """Return how many pixels the alternating runs of background and mask have in all, or -1 for an invalid encoding.
 
     Format (COCO API, maskApi.c): five bits per character from "0" on, the sixth bit means that more characters follow,
     the fifth bit of the last character is the sign; from the fourth number on, each number is stored as the difference
-    to the number two places before.
+    to the number two places before. All masks are read in one pass, as one text.
     """
-    digits = np.frombuffer(counts.encode(), np.uint8).astype(np.int64) - ord("0")
-    if not len(digits) or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
-        return None
+    whole = [place for place, text in enumerate(counts) if text and not (text[-1] - ord("0")) & 32]
+    totals = np.full(len(counts), -1)
+    if not whole:
+        return totals.tolist()
+    texts = [counts[place] for place in whole]
+    digits = np.frombuffer(b"".join(texts), np.uint8).astype(np.int64) - ord("0")
+    text_starts = np.cumsum([0, *map(len, texts[:-1])])
     starts = np.flatnonzero(np.concatenate([[True], digits[:-1] & 32 == 0]))
     lengths = np.diff(starts, append=len(digits))
-    if lengths.max() > 7:  # more than 35 bits
-        return None
     places = np.arange(len(digits)) - np.repeat(starts, lengths)
     runs = np.add.reduceat((digits & 31) << (5 * places), starts)
     negative = digits[starts + lengths - 1] & 16 > 0
     runs[negative] -= 1 << (5 * lengths[negative])
-    runs[1::2] = np.cumsum(runs[1::2])
-    runs[2::2] = np.cumsum(runs[2::2])
-    return runs if runs.min() >= 0 else None
+    first = np.searchsorted(starts, text_starts)  # of each mask's runs
+    per_mask = np.diff(first, append=len(runs))
+    rank = np.arange(len(runs)) - np.repeat(first, per_mask)
+    for chain in (rank % 2 == 1, (rank % 2 == 0) & (rank > 0)):
+        sums = np.cumsum(np.where(chain, runs, 0))
+        runs = np.where(chain, sums - np.repeat(sums[first], per_mask), runs)
+    valid = np.minimum.reduceat(digits, text_starts) >= 0
+    valid &= np.maximum.reduceat(digits, text_starts) <= 63
+    valid &= np.maximum.reduceat(lengths, first) <= 7  # 35 bits
+    valid &= np.minimum.reduceat(runs, first) >= 0
+    totals[whole] = np.where(valid, np.add.reduceat(runs, first), -1)
+    return totals.tolist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,14 @@ def validate_rows(folder: Path, validate: Validator) -> dict[str, Any]:
     """
     rows = 0
     failing: Counter[str] = Counter()
-    for number, table in enumerate(_batches(sorted((folder / "rows").glob("*.parquet")))):
-        verdict = validate("training_set", table)
-        verdict.raise_if_over_threshold(f"training_set {folder.name}, batch {number} of {_ROWS_AT_ONCE} rows")
-        rows += table.num_rows
-        failing.update(verdict.failing.values())
-    checked = verify(folder, images=False)
+    with ThreadPoolExecutor(1) as thread:  # it only feeds the processes that verify, while the suite runs here
+        verifying = thread.submit(verify, folder, images=False)
+        for number, table in enumerate(_batches(sorted((folder / "rows").glob("*.parquet")))):
+            verdict = validate("training_set", table)
+            verdict.raise_if_over_threshold(f"training_set {folder.name}, batch {number} of {_ROWS_AT_ONCE} rows")
+            rows += table.num_rows
+            failing.update(verdict.failing.values())
+        checked = verifying.result()
     result = {
         "rows": rows,
         "suite": dict(sorted(failing.items())),
