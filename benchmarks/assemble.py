@@ -1,11 +1,12 @@
-"""Compares assembling a training set with a bare pyarrow copy of the same bytes, at two sizes; then uses the large one.
+"""Compares assembling a training set with a bare pyarrow copy of the same bytes, at two sizes; then uses both.
 
-Run it as ``python benchmarks/assemble.py``. Assembling takes the snapshot, chooses the rows, joins them with images and
-instances, and packs the photos. The copy reads the same objects from the same S3 server with pyarrow's own S3 client
-and rewrites the finished rows and photo parts with pyarrow, nothing else. The large set is then validated (suite and
-every check on every row), exported for verl, photos included, and read row by row with its photos. Each runs in a
-process of its own. The last line is JSON; ``linear`` is seconds a row at the large size over seconds a row at the small
-one, ``*_mb`` are peaks of memory.
+Run it as ``python benchmarks/assemble.py [--against ../other-checkout]``. Assembling takes the snapshot, chooses the
+rows, joins them with images and instances, and packs the photos. The copy reads the same objects from the same S3
+server with pyarrow's own S3 client and rewrites the finished rows and photo parts with pyarrow, nothing else. It is
+then validated (suite and every check on every row), exported for verl, photos included, and read row by row with its
+photos. Each runs in a process of its own, another version in turns with this one. The last line is JSON, for the large
+set; ``linear`` is seconds a row at the large size over seconds a row at the small one, ``of_other`` the share of the
+other version's seconds, ``*_mb`` are peaks of memory.
 """
 
 from __future__ import annotations
@@ -13,22 +14,19 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import multiprocessing
 import os
-import resource
+import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import numpy as np
 import pyarrow.parquet as pq
+from in_process import HERE, Figures, measured
 from pyarrow import fs
 
 from hopchain_etl.demo import s3_server
@@ -39,7 +37,7 @@ from hopchain_etl.release import image_parts
 from hopchain_etl.release.assemble import Params, assemble
 from hopchain_etl.release.snapshot import take_snapshot
 from hopchain_etl.release.validate import validate_rows
-from hopchain_etl.settings import S3Settings, Settings
+from hopchain_etl.settings import QualitySettings, S3Settings, Settings
 from hopchain_etl.training_set.dataset import TrainingSet
 from hopchain_etl.training_set.export import ExportOptions, export
 from support import drawn_lake
@@ -97,21 +95,22 @@ def _scene(seed: int, queries: int) -> tuple[bytes, drawn_lake.Row, list[drawn_l
     return data, image, found, [drawn_lake.query_row(image, found, number) for number in range(queries)]
 
 
-def assembling(settings: Settings, out: Path) -> int:
+def assembling(endpoint_url: str, bucket: str, lineage: str, out: str) -> int:
     """Assemble and pack into ``out``; return the number of rows."""
+    settings = settings_of(endpoint_url, bucket, lineage)
     lake = Lake(settings.lake)
     snapshot = take_snapshot(lake, settings)
-    target = out / "training_set" / TARGET
+    target = Path(out) / "training_set" / TARGET
     target.mkdir(parents=True)
     counts = assemble(snapshot, PARAMS, lake, TARGET, target)
-    (out / "images.json").write_text("{}")
-    image_parts.pack_images(SimpleNamespace(path=out), lake, snapshot, [TARGET])  # type: ignore[arg-type]
+    (Path(out) / "images.json").write_text("{}")
+    image_parts.pack_images(SimpleNamespace(path=Path(out)), lake, snapshot, [TARGET])  # type: ignore[arg-type]
     return int(counts["rows"])
 
 
-def copying(settings: Settings, finished: Path, out: Path) -> int:
+def copying(endpoint_url: str, bucket: str, finished: str, out: str) -> int:
     """Read what ``assembling`` reads and write what it wrote, with pyarrow alone; return the number of rows."""
-    where: S3Settings = settings.lake
+    where: S3Settings = settings_of(endpoint_url, bucket).lake
     store = fs.S3FileSystem(
         endpoint_override=str(where.endpoint_url).removeprefix("http://"), scheme="http", region=where.region
     )
@@ -131,39 +130,49 @@ def copying(settings: Settings, finished: Path, out: Path) -> int:
         fetched = sum(threads.map(fetch, blobs))
     assert fetched
     rows = 0
-    for path in sorted((finished / "training_set").rglob("*.parquet")):
+    Path(out).mkdir()
+    for path in sorted((Path(finished) / "training_set").rglob("*.parquet")):
         table = pq.read_table(path)
         rows += table.num_rows if "rows" in path.parts else 0
-        pq.write_table(table, out / path.name, compression="zstd")
+        pq.write_table(table, Path(out) / path.name, compression="zstd")
     return rows
 
 
-def validating(settings: Settings, out: Path) -> int:
+def validating(out: str) -> int:
     """Validate the rows below ``out``; return how many."""
-    return int(validate_rows(out / "training_set" / TARGET, make_validator(settings.quality))["rows"])
+    return int(validate_rows(Path(out) / "training_set" / TARGET, make_validator(QualitySettings()))["rows"])
 
 
-def exporting(_: Settings, out: Path) -> int:
+def exporting(out: str) -> int:
     """Export what is below ``out`` for verl; return the number of rows."""
-    return export(out, out / "verl", ExportOptions("verl")).rows
+    return export(Path(out), Path(out) / "verl", ExportOptions("verl")).rows
 
 
-def reading(_: Settings, out: Path) -> int:
+def reading(out: str) -> int:
     """Read every row below ``out`` with the bytes of its photo; return the number of rows."""
-    return sum(bool(row.image_bytes()) for row in TrainingSet(out))
+    return sum(bool(row.image_bytes()) for row in TrainingSet(Path(out)))
 
 
-def measured(run: Callable[..., int], *args: Any) -> tuple[float, float, int]:
-    """Return seconds, peak memory in MB and what ``run`` returns, of a process of its own with its largest child."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_measured, run, *args).result()
+def spent(folder: Path, place: tuple[str, str, str], rows: int, checkouts: dict[str, Path]) -> dict[str, Figures]:
+    """Assemble a lake in each version, copy, and use the result; return the figures by what was done."""
+    found: dict[str, Figures] = {}
 
+    def note(name: str, figures: Figures) -> None:
+        assert figures.result == rows, (name, figures.result, rows)
+        said = f"{figures.seconds:.1f} s, {figures.processor:.1f} s of processor time, {figures.peak_mb:.0f} MB"
+        print(f"{rows} rows, {name}: {said}", file=sys.stderr, flush=True)
+        found[name] = figures
 
-def _measured(run: Callable[..., int], *args: Any) -> tuple[float, float, int]:
-    started = time.perf_counter()
-    rows = run(*args)
-    kib = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return time.perf_counter() - started, kib / 1024, rows
+    for name, checkout in checkouts.items():
+        shutil.rmtree(folder / "out", ignore_errors=True)
+        note(f"assembling{name}", measured("assemble:assembling", *place, folder / "out", checkout=checkout))
+    note("copying", measured("assemble:copying", *place[:2], folder / "out", folder / "copy"))
+    shutil.rmtree(folder / "copy")
+    for use in (validating, exporting, reading):
+        for name, checkout in checkouts.items():
+            note(use.__name__ + name, measured(f"assemble:{use.__name__}", folder / "out", checkout=checkout))
+            shutil.rmtree(folder / "out" / "verl", ignore_errors=True)
+    return found
 
 
 def main() -> None:
@@ -171,8 +180,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs=2, default=(10_000, 80_000), metavar=("SMALL", "LARGE"))
     parser.add_argument("--rows-per-photo", type=float, default=3.2)
     parser.add_argument("--photo-bytes", type=int, default=150_000, help="mean")
+    parser.add_argument("--against", type=Path, help="another checkout, in turns with this one")
     options = parser.parse_args()
-    results = []
+    checkouts = {**({"_other": options.against.resolve()} if options.against else {}), "": HERE}
+    by_size: dict[int, dict[str, Figures]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         server = s3_server.start(folder / "s3")
@@ -180,38 +191,24 @@ def main() -> None:
             keys = server.credentials["admin"]
             os.environ |= {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key}
             for rows in options.rows:
-                settings = settings_of(server.endpoint_url, f"bench-{rows}")
-                lake = Lake(settings.lake)
+                bucket = f"bench-{rows}"
+                lake = Lake(settings_of(server.endpoint_url, bucket).lake)
                 lake.store.ensure_bucket()
                 lineage = fill(lake, int(rows / options.rows_per_photo), rows, options.photo_bytes)
-                settings = settings_of(server.endpoint_url, f"bench-{rows}", lineage)
-                ours, theirs = folder / f"ours-{rows}", folder / f"theirs-{rows}"
-                theirs.mkdir()
-                seconds, peak, made = measured(assembling, settings, ours)
-                bare, bare_peak, copied = measured(copying, settings, ours, theirs)
-                assert made == copied == rows, (made, copied, rows)
-                size = sum(path.stat().st_size for path in (ours / "training_set").rglob("*.parquet"))
-                results.append((rows, seconds, bare, peak, size))
-                said = f"{rows} rows, {size / 1e6:.0f} MB: {seconds:.1f} s and {peak:.0f} MB"
-                said += f"; copy {bare:.1f} s and {bare_peak:.0f} MB"
-                print(said, file=sys.stderr)
-            uses = {}
-            for use in (validating, exporting, reading):
-                took, use_peak, made = measured(use, settings, ours)
-                assert made == rows, (use.__name__, made, rows)
-                uses |= {f"{use.__name__}_rows_per_s": rows / took, f"{use.__name__}_mb": use_peak}
-                print(f"{use.__name__}: {took:.1f} s and {use_peak:.0f} MB", file=sys.stderr)
+                by_size[rows] = spent(folder, (server.endpoint_url, bucket, lineage), rows, checkouts)
         finally:
             s3_server.stop(folder / "s3")
-    (small, small_seconds, *_), (rows, seconds, bare, peak, size) = results
-    figures = {
-        "rows_per_s": rows / seconds,
-        "mb_per_s": size / 1e6 / seconds,
-        "ratio": bare / seconds,
-        "peak_mb": peak,
-        "linear": (seconds / rows) / (small_seconds / small),
-        **uses,
-    }
+    small, large = options.rows
+    figures = {"ratio": by_size[large]["copying"].seconds / by_size[large]["assembling"].seconds}
+    for use in ("assembling", "validating", "exporting", "reading"):
+        at_small, at_large = by_size[small][use], by_size[large][use]
+        figures[f"{use}_rows_per_s"] = large / at_large.seconds
+        figures[f"{use}_mb"] = at_large.peak_mb
+        figures[f"{use}_linear"] = (at_large.seconds / large) / (at_small.seconds / small)
+        if options.against:
+            other = by_size[large][f"{use}_other"]
+            figures[f"{use}_of_other"] = at_large.seconds / other.seconds
+            figures[f"{use}_other_mb"] = other.peak_mb
     print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
 
 

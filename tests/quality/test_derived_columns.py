@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco
 
 from hopchain_etl.quality.derived_columns import instance_checks
-from hopchain_etl.quality.masks import read_mask
+from hopchain_etl.quality.masks import Mask, read_mask, read_masks
 from support.suite_rows import instance
 
 
@@ -33,6 +33,16 @@ def test_a_mask_measures_what_its_pixels_do(data: st.DataObject, height: int, wi
     if read.area:
         ys, xs = np.nonzero(pixels)
         assert read.box == (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
+
+
+LETTERS = st.text(alphabet=[chr(code) for code in range(46, 114)], max_size=12)
+
+
+@given(st.lists(LETTERS | st.sampled_from(["", "o", "04", "1O", "\x00"]), max_size=12), st.integers(1, 300))
+def test_many_masks_are_read_as_each_alone(counts: list[str], copies: int) -> None:
+    masks = [{"size": [2, 2], "counts": text} for text in [*counts, "04"]] + [None]
+    assert read_masks(masks) == [read_mask(mask) for mask in masks]
+    assert read_masks([masks[-2]] * copies) == [Mask(2, 2, 4, (0, 0, 2, 2))] * copies
 
 
 def test_a_mask_may_reach_two_pixels_out_of_its_box_and_no_further() -> None:
