@@ -54,7 +54,8 @@ def errors(
     from hopchain_etl.evaluation.attribution import attribution
     from hopchain_etl.evaluation.errors.taxonomy import diagnose, error_tables, examples
     from hopchain_etl.reporting.errors import write_errors
-    from hopchain_etl.training_set.dataset import NotPulledError, TrainingSet
+    from hopchain_etl.training_set.dataset import TrainingSet
+    from hopchain_etl.training_set.images import NotPulledError
     from hopchain_etl.training_set.withdrawn import ask_registry
 
     if path is None:

@@ -281,14 +281,19 @@ def exclude_withdrawn(rows: pa.Table, withdrawn: Iterable[str]) -> pa.Table:
 
 
 def parquet_bytes(rows: pa.Table, row_group: int | None = None) -> bytes:
-    """Return ``rows`` as a Parquet file; the same rows give the same bytes.
+    """Return ``rows`` as a Parquet file; see ``write_parquet``."""
+    sink = pa.BufferOutputStream()  # not a Python file, because each write to it would wait for the GIL
+    write_parquet(rows, sink, row_group)
+    written: bytes = sink.getvalue().to_pybytes()
+    return written
+
+
+def write_parquet(rows: pa.Table, where: Path | pa.NativeFile, row_group: int | None = None) -> None:
+    """Write ``rows`` as a Parquet file; the same rows give the same bytes.
 
     ``row_group`` is how many rows must be read to get one of them; None puts all rows into one group.
     """
-    sink = pa.BufferOutputStream()  # not a Python file, because each write to it would wait for the GIL
-    pq.write_table(rows, sink, compression="zstd", version="2.6", store_schema=True, row_group_size=row_group)
-    written: bytes = sink.getvalue().to_pybytes()
-    return written
+    pq.write_table(rows, where, compression="zstd", version="2.6", store_schema=True, row_group_size=row_group)
 
 
 def key_part(run_id: str) -> str:

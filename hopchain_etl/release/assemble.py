@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from hopchain_etl import schemas
 from hopchain_etl.hops import variants
 from hopchain_etl.imaging.vision_tokens import image_tokens
-from hopchain_etl.lake.lake import Lake, Shard, parquet_bytes
+from hopchain_etl.lake.lake import Lake, Shard, write_parquet
 from hopchain_etl.release.inputs import Inputs, Snapshot, upstream_of
 from hopchain_etl.release.outcomes import Selection
 from hopchain_etl.release.row_cutting import RowCutter
@@ -99,7 +99,7 @@ def write_rows(intakes: Iterable[Iterable[pa.Table]], folder: Path, rows_per_par
     parts = dict.fromkeys(schemas.SPLITS, 0)
 
     def write(split: str, rows: pa.Table) -> None:
-        (folder / f"{split}-{parts[split]:05d}.parquet").write_bytes(parquet_bytes(rows.combine_chunks(), _ROW_GROUP))
+        write_parquet(rows.combine_chunks(), folder / f"{split}-{parts[split]:05d}.parquet", _ROW_GROUP)
         parts[split] += 1
         written[split] += rows.num_rows
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from hopchain_etl import schemas
 from hopchain_etl.concurrency import batched, map_threads, read_ahead
-from hopchain_etl.lake.lake import Lake, parquet_bytes
+from hopchain_etl.lake.lake import Lake, write_parquet
 from hopchain_etl.release.git import GitRepo
 from hopchain_etl.release.inputs import Inputs, Snapshot
 
@@ -48,7 +48,7 @@ def pack_images(repo: GitRepo, lake: Lake, snapshot: Snapshot, targets: Iterable
 
 def write_images(path: Path, rows: Sequence[Row]) -> None:
     """Write photos (schemas.TRAINING_IMAGES) as one part; the same rows give the same bytes."""
-    path.write_bytes(parquet_bytes(pa.Table.from_pylist(rows, schema=schemas.TRAINING_IMAGES), _ROW_GROUP))
+    write_parquet(pa.Table.from_pylist(rows, schema=schemas.TRAINING_IMAGES), path, _ROW_GROUP)
 
 
 def images_json(held: dict[str, str]) -> str:

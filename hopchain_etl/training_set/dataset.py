@@ -11,7 +11,6 @@ part are in memory, independent of the size of the set.
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -24,6 +23,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from hopchain_etl.schemas import SPLITS, TRAINING_SCHEMA
+from hopchain_etl.training_set.images import Images, NotPulledError
 from hopchain_etl.training_set.withdrawn import withdrawn_among
 
 if TYPE_CHECKING:
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 VARIANTS = ("full", "half", "single")
 _BATCH = 64  # rows in memory at a time; a row with all its masks can be 100 KB
 _CONDITION = re.compile(r"\s*([a-z_]+)\s*(==|!=|<=|>=|<|>|=)\s*(.*?)\s*")
-
-
-class NotPulledError(FileNotFoundError):
-    """Files of the training set have not been downloaded; the message gives the command to download them."""
 
 
 class TrainingRow(dict[str, Any]):
@@ -203,63 +199,6 @@ class TrainingSet:
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "images"}  # open files do not pickle
-
-
-class Images:
-    """The photos of a training set in their Parquet parts, read by id; the last row group is cached."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._cached: tuple[Path | None, int, pa.ChunkedArray | None] = (None, -1, None)
-
-    def read(self, image_id: str) -> bytes:
-        """Return an encoded image; raise NotPulledError if its part has not been downloaded."""
-        place = self._places.get(image_id)
-        if place is None:
-            raise NotPulledError(self._missing(image_id))
-        path, group, offset = place
-        if self._cached[:2] != (path, group):
-            with pq.ParquetFile(path, memory_map=True) as file:
-                self._cached = (path, group, file.read_row_group(group, columns=["bytes"], use_threads=False)["bytes"])
-        column = self._cached[2]
-        assert column is not None
-        data: bytes = column[offset].as_py()
-        return data
-
-    def blob_sha(self, image_id: str) -> str:
-        """Return the sha256 of an image's bytes; raise NotPulledError if its part has not been downloaded."""
-        if image_id not in self._blob_shas:
-            raise NotPulledError(self._missing(image_id))
-        return self._blob_shas[image_id]
-
-    def __contains__(self, image_id: object) -> bool:
-        return image_id in self._places
-
-    @cached_property
-    def _blob_shas(self) -> dict[str, str]:
-        names = ["image_id", "blob_sha"]
-        tables = [pq.read_table(path, columns=names) for path in sorted(self.folder.glob("*.parquet"))]
-        return {image: sha for table in tables for image, sha in zip(*table.to_pydict().values(), strict=True)}
-
-    @cached_property
-    def _places(self) -> dict[str, tuple[Path, int, int]]:
-        """Part file, row group and offset of each image."""
-        places: dict[str, tuple[Path, int, int]] = {}
-        for path in sorted(self.folder.glob("*.parquet")):
-            with pq.ParquetFile(path) as file:
-                for group in range(file.num_row_groups):
-                    ids = file.read_row_group(group, columns=["image_id"], use_threads=False)["image_id"].to_pylist()
-                    places |= {one: (path, group, offset) for offset, one in enumerate(ids)}
-        return places
-
-    def _missing(self, image_id: str) -> str:
-        index = self.folder.parent.parent / "images.json"
-        part = json.loads(index.read_text()).get(image_id) if index.exists() else None
-        if part is None:
-            return f"image {image_id} is in no part of {self.folder}; run `dvc pull` in the clone"
-        return (
-            f"image {image_id} has not been downloaded; run `dvc pull training_set/images/{part}.parquet` in the clone"
-        )
 
 
 def layout(path: Path) -> tuple[list[Path], Path]:

@@ -12,7 +12,8 @@ import pytest
 
 from hopchain_etl.evaluation.answers import EVALUATIONS, EvaluationError
 from hopchain_etl.evaluation.questions import Choice, facts_of
-from hopchain_etl.training_set.dataset import NotPulledError, TrainingSet
+from hopchain_etl.training_set.dataset import TrainingSet
+from hopchain_etl.training_set.images import NotPulledError
 from support.evaluated import a_set, questions
 
 ALL = ("full", "half", "single")

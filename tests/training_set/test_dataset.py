@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from hopchain_etl import schemas
-from hopchain_etl.training_set.dataset import NotPulledError, TrainingSet, parse_condition
+from hopchain_etl.training_set.dataset import TrainingSet, parse_condition
+from hopchain_etl.training_set.images import NotPulledError
 from support.training_sets import INSTRUCTION, released, training_row
 
 

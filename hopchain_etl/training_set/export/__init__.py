@@ -15,10 +15,11 @@ from typing import Any
 from hopchain_etl.hops.consensus import ConsensusRule
 from hopchain_etl.imaging.vision_tokens import MAX_PIXELS, image_tokens
 from hopchain_etl.schemas import SPLITS
-from hopchain_etl.training_set.dataset import VARIANTS, NotPulledError, TrainingRow, TrainingSet
+from hopchain_etl.training_set.dataset import VARIANTS, TrainingRow, TrainingSet
 from hopchain_etl.training_set.export import program
 from hopchain_etl.training_set.export.formats import FORMATS, WITH_RESPONSE, Example, SplitFile
 from hopchain_etl.training_set.export.tokens import TokenCount, estimate
+from hopchain_etl.training_set.images import NotPulledError
 from hopchain_etl.training_set.rewards import OURS
 from hopchain_etl.training_set.withdrawn import ask_registry
 

@@ -18,6 +18,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hopchain_etl.concurrency import read_ahead
+
 _GROUP_BYTES = 32_000_000  # bytes of photos in memory at a time
 _GROUP_ROWS = 500
 
@@ -189,17 +191,25 @@ WITH_RESPONSE = frozenset({"sft", "sft-jsonl"})  # formats whose examples have o
 def write_parquet(
     examples: Iterable[Example], place: SplitFile, schema: pa.Schema, row: Callable[[int, Example], dict[str, Any]]
 ) -> None:
-    """Write rows in row groups of bounded size, so that neither writer nor reader has more than one in memory."""
+    """Write rows in row groups of bounded size, so that neither writer nor reader has more than two in memory."""
     with place.file(".parquet") as path, pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        rows: list[dict[str, Any]] = []
-        size = 0
-        for index, one in enumerate(examples):
-            rows.append(row(index, one))
-            size += len(one.image)
-            if size >= _GROUP_BYTES or len(rows) >= _GROUP_ROWS:
-                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-                rows, size = [], 0
-        writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+        for group in read_ahead(_groups(examples, schema, row)):
+            writer.write_table(group)
+
+
+def _groups(
+    examples: Iterable[Example], schema: pa.Schema, row: Callable[[int, Example], dict[str, Any]]
+) -> Iterator[pa.Table]:
+    rows: list[dict[str, Any]] = []
+    size = 0
+    for index, one in enumerate(examples):
+        rows.append(row(index, one))
+        size += len(one.image)
+        if size >= _GROUP_BYTES or len(rows) >= _GROUP_ROWS:
+            group = pa.Table.from_pylist(rows, schema=schema)
+            rows, size = [], 0
+            yield group
+    yield pa.Table.from_pylist(rows, schema=schema)  # an empty file has the schema
 
 
 def for_datasets(schema: pa.Schema) -> pa.Schema:

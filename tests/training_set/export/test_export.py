@@ -15,11 +15,12 @@ from typer.testing import CliRunner
 
 from hopchain_etl.cli import app
 from hopchain_etl.imaging.vision_tokens import image_tokens
-from hopchain_etl.training_set.dataset import NotPulledError, TrainingSet
+from hopchain_etl.training_set.dataset import TrainingSet
 from hopchain_etl.training_set.export import ExportOptions, ExportResult, export
 from hopchain_etl.training_set.export.formats import FORMATS, WITH_RESPONSE
 from hopchain_etl.training_set.export.program import hops_of
 from hopchain_etl.training_set.export.tokens import TEMPLATE_TOKENS, estimate, tokenizer_at
+from hopchain_etl.training_set.images import NotPulledError
 from hopchain_etl.training_set.rewards import grade
 from hopchain_etl.training_set.rewards.process import process_score
 from support.training_sets import INSTRUCTION, half_program, released, training_row

@@ -1,0 +1,91 @@
+"""The photos of a training set, read by id from their Parquet parts."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+_OPEN_PARTS = 64
+_KEPT_BYTES = 32_000_000  # of photos: about those of a shard
+
+
+class NotPulledError(FileNotFoundError):
+    """Files of the training set have not been downloaded; the message gives the command to download them."""
+
+
+class Images:
+    """The photos of a training set in their Parquet parts, read by id.
+
+    The last row group is kept, because photos may be asked for in their order, and the last photos, because rows of one
+    photo are near each other; so only one thread may read at a time.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._group: tuple[Path | None, int, pa.ChunkedArray | None] = (None, -1, None)
+        self._photos: OrderedDict[str, bytes] = OrderedDict()  # the one asked for last is at the end
+        self._size = 0  # of them, in bytes
+        self._file = lru_cache(maxsize=_OPEN_PARTS)(pq.ParquetFile)
+
+    def read(self, image_id: str) -> bytes:
+        """Return an encoded image; raise NotPulledError if its part has not been downloaded."""
+        if image_id in self._photos:
+            self._photos.move_to_end(image_id)
+            return self._photos[image_id]
+        data = self._photos[image_id] = self._from_part(image_id)
+        self._size += len(data)
+        while self._size > _KEPT_BYTES:
+            self._size -= len(self._photos.popitem(last=False)[1])
+        return data
+
+    def _from_part(self, image_id: str) -> bytes:
+        place = self._places.get(image_id)
+        if place is None:
+            raise NotPulledError(self._missing(image_id))
+        path, group, offset = place
+        if self._group[:2] != (path, group):
+            column = self._file(path).read_row_group(group, columns=["bytes"], use_threads=False)["bytes"]
+            self._group = (path, group, column)
+        assert self._group[2] is not None
+        data: bytes = self._group[2][offset].as_py()
+        return data
+
+    def blob_sha(self, image_id: str) -> str:
+        """Return the sha256 of an image's bytes; raise NotPulledError if its part has not been downloaded."""
+        if image_id not in self._blob_shas:
+            raise NotPulledError(self._missing(image_id))
+        return self._blob_shas[image_id]
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in self._places
+
+    @cached_property
+    def _blob_shas(self) -> dict[str, str]:
+        names = ["image_id", "blob_sha"]
+        tables = [pq.read_table(path, columns=names) for path in sorted(self.folder.glob("*.parquet"))]
+        return {image: sha for table in tables for image, sha in zip(*table.to_pydict().values(), strict=True)}
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[Path, int, int]]:
+        """Part file, row group and offset of each image."""
+        places: dict[str, tuple[Path, int, int]] = {}
+        for path in sorted(self.folder.glob("*.parquet")):
+            with pq.ParquetFile(path) as file:
+                for group in range(file.num_row_groups):
+                    ids = file.read_row_group(group, columns=["image_id"], use_threads=False)["image_id"].to_pylist()
+                    places |= {one: (path, group, offset) for offset, one in enumerate(ids)}
+        return places
+
+    def _missing(self, image_id: str) -> str:
+        index = self.folder.parent.parent / "images.json"
+        part = json.loads(index.read_text()).get(image_id) if index.exists() else None
+        if part is None:
+            return f"image {image_id} is in no part of {self.folder}; run `dvc pull` in the clone"
+        return (
+            f"image {image_id} has not been downloaded; run `dvc pull training_set/images/{part}.parquet` in the clone"
+        )
