@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from math import inf
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
