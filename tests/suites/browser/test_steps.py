@@ -41,7 +41,7 @@ def practise(frame: FrameLocator) -> None:
 
 def script(frame: FrameLocator, call: str, given: object) -> object:
     """Return what a function of the page's script says of ``given``."""
-    source = f"async (_, given) => {{ const m = await import('./assets/steps.js'); return {call}; }}"
+    source = f"async (_, given) => {{ const m = await import('./assets/desk/steps.js'); return {call}; }}"
     return frame.locator("body").evaluate(source, given)
 
 
