@@ -7,6 +7,7 @@ import re
 from string import Formatter
 
 import pytest
+
 from support.page_texts import PAGES, script_texts, sources, translated_pages
 
 LANGUAGES = ["de", "es", "zh"]
@@ -63,9 +64,8 @@ def test_messages_have_the_same_gaps_and_all_plurals(language: str) -> None:
 
 
 def test_texts_of_scripts_are_found() -> None:
-    source = (
-        'say(t("One")); t("Two {n} "\n + "three", { n: t("four") }); plural(told.n, "{n} day", "{n} days"); at("no")'
-    )
+    source = 'say(t("One")); t("Two {n} "\n + "three", { n: t("four") }); plural(told.n, "{n} day", "{n} days")'
     assert script_texts(source) == ({"One", "Two {n} three", "four"}, {"{n} days": "{n} day"}, 4)
+    assert script_texts('split("a"); parts(text, nodes); t(text)') == (set(), {}, 0)
     with pytest.raises(AssertionError, match="no literal"):
         script_texts("t(`Hello ${name}`)")

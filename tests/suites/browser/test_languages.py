@@ -15,12 +15,13 @@ from support.page_texts import PAGES
 CHOICE = "select.language"
 # Texts in English that stay as they are: questions, names, keys, what is named by a batch, and other languages.
 LEFT = """() => {
-  const stays = "kbd, code, script, style, noscript, option, [lang=en]:not(html), #who, #version, #versions, #differences, .given";
-  const own = (node) => [...node.childNodes].filter((one) => one.nodeType === Node.TEXT_NODE).map((one) => one.data).join(" ");
+  const stays = "kbd, code, script, style, noscript, option, [lang=en]:not(html), #who, #version, #versions, .given";
+  const plain = (node) => [...node.childNodes].filter((one) => one.nodeType === Node.TEXT_NODE);
   const found = [];
   for (const node of document.querySelectorAll("title, body *")) {
     if (node.closest(stays)) continue;
-    const texts = [own(node), ...["title", "aria-label", "alt", "placeholder"].map((name) => node.getAttribute(name) ?? "")];
+    const names = ["title", "aria-label", "alt", "placeholder"].map((name) => node.getAttribute(name) ?? "");
+    const texts = [plain(node).map((one) => one.data).join(" "), ...names];
     found.push(...texts.filter((text) => /\\p{L}/u.test(text.replace(/⟦[^⟧]*⟧/gu, ""))));
   }
   return found;
@@ -37,9 +38,9 @@ def batch(site: Site) -> None:
 def marked(route: Route) -> None:
     """Answer with messages that are the English texts in brackets."""
     held = json.loads((PAGES / "messages/de.json").read_text())
-    told = {
-        key: {form: f"⟦{key}⟧" for form in said} if isinstance(said, dict) else f"⟦{key}⟧" for key, said in held.items()
-    }
+    told = {}
+    for key, said in held.items():
+        told[key] = dict.fromkeys(said, f"⟦{key}⟧") if isinstance(said, dict) else f"⟦{key}⟧"
     route.fulfill(json=told)
 
 

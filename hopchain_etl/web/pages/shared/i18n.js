@@ -16,9 +16,6 @@ export const locale = language === "en" ? "en-GB" : language;
 const messages = language === "en" ? {} : await load();
 const rules = new Intl.PluralRules(language);
 
-document.documentElement.lang = language;
-if (language !== "en") translatePage();
-
 /** The language that was chosen here, else in Airflow, else in the browser. */
 function chosen() {
   for (const wanted of [kept(KEPT), kept(AIRFLOW), ...navigator.languages]) {
@@ -82,3 +79,6 @@ function translatePage() {
     node.replaceChildren(...split(t(key.replace(/\s+/g, " ").trim()), inside));
   }
 }
+
+document.documentElement.lang = language;
+if (language !== "en") translatePage();
