@@ -50,9 +50,10 @@ log = logging.getLogger(__name__)
 PREFIX = "/hopchain"
 _PAGES = Path(__file__).with_name("pages")
 _ASSETS = {".css": "text/css", ".js": "text/javascript", ".json": "application/json"}
-_FOR_ANYBODY = ("desk/annotate.html", "desk/my-work.html", "desk/errors.html", "guidelines/guidelines.html")
-_FOR_LEADS = ("lead/lead.html", "lead/reports.html", "guidelines/edit-guidelines.html")
-_FOR_VIEWERS = ("browser/browser.html",)
+# Pages, with their folder below pages/.
+_FOR_ANYBODY = {"annotate": "desk", "my-work": "desk", "errors": "desk", "guidelines": "guidelines"}
+_FOR_LEADS = {"lead": "lead", "reports": "lead", "edit-guidelines": "guidelines"}
+_FOR_VIEWERS = {"browser": "browser"}
 
 
 def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[Any]] = airflow_user) -> FastAPI:
@@ -106,8 +107,8 @@ def _pages(anybody: Any, lead: Any, viewer: Any) -> APIRouter:
         return RedirectResponse("annotate")
 
     for pages, may in ((_FOR_ANYBODY, anybody), (_FOR_LEADS, lead), (_FOR_VIEWERS, viewer)):
-        for file in pages:
-            router.add_api_route(f"/{PurePosixPath(file).stem}", _page(file), dependencies=[Depends(may)])
+        for name, folder in pages.items():
+            router.add_api_route(f"/{name}", _page(_PAGES / folder / f"{name}.html"), dependencies=[Depends(may)])
 
     @router.get("/assets/{name:path}", dependencies=[Depends(anybody)])
     def asset(name: str) -> Response:
@@ -119,9 +120,9 @@ def _pages(anybody: Any, lead: Any, viewer: Any) -> APIRouter:
     return router
 
 
-def _page(name: str) -> Callable[[], Response]:
+def _page(file: Path) -> Callable[[], Response]:
     def page() -> Response:
-        return Response((_PAGES / name).read_bytes(), media_type="text/html; charset=utf-8")
+        return Response(file.read_bytes(), media_type="text/html; charset=utf-8")
 
     return page
 

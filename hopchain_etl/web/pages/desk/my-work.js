@@ -45,7 +45,7 @@ function row(one) {
 
 /** Say for each row how long it can still be changed; take the button away when that is over. */
 function tick() {
-  for (const item of byId("rows").children) {
+  for (const item of byId("rows").querySelectorAll("li[data-until]")) {
     const place = item.querySelector(".actions .actions");
     const left = item.dataset.until ? (Date.parse(item.dataset.until) - Date.now() - ahead) / 1000 : 0;
     if (left > 0) place.querySelector(".left").textContent = left < 90 ? t("{n} s left", { n: Math.ceil(left) }) : t("{n} min left", { n: Math.floor(left / 60) });
