@@ -140,7 +140,7 @@ def test_on_a_phone_nothing_is_wider_than_the_page(site: Site) -> None:
 
 def test_answer_and_send_are_in_sight_below_a_long_question(site: Site) -> None:
     long = (
-        "Find the tallest bar of the chart, and call its number A. Find the bar directly to the left of it, and call the "
+        "Find the tallest bar of the chart, and call its number A. Find the bar directly left of it, and call the "
         "number below it B. Count the letters of the word at the top of the picture, and call that C. Find the number "
         "that is nearest to the word at the bottom, and call it D. What is A × B + C × D?"
     )
