@@ -1,9 +1,11 @@
-"""Fixtures that every test may use: a real S3 server and a fresh bucket on it; and how property tests are drawn."""
+"""Fixtures that every test may use: a real S3 server, a bucket, a registry; and how property tests are drawn."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -11,6 +13,9 @@ from hypothesis import settings
 from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.demo.s3_server import start, stop
 from support.s3 import S3Location, fresh_bucket
+
+if TYPE_CHECKING:
+    from support.registry_world import World
 
 # A gate must say the same of the same code: the examples of "gate" are drawn from each test's own text. `make explore`
 # looks for new ones. No deadlines: a busy machine is no bug.
@@ -44,3 +49,11 @@ def shared_bucket(s3_server: ServerInfo, tmp_path_factory: pytest.TempPathFactor
     nowhere = tmp_path_factory.getbasetemp() / "no-aws-config"
     with pytest.MonkeyPatch.context() as patch, fresh_bucket(s3_server, nowhere, patch) as location:
         yield location
+
+
+@pytest.fixture
+def world(bucket: S3Location, s3_server: ServerInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A lake and an empty registry, to which it takes a few seconds to publish."""
+    from support.registry_world import a_light_world
+
+    return a_light_world(bucket, s3_server, tmp_path, monkeypatch)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hopchain_etl.demo import s3_server
-from hopchain_etl.demo.s3_folder import S3ServerError, ServerInfo
+if TYPE_CHECKING:
+    from hopchain_etl.demo.s3_folder import ServerInfo
 
 NOT_RUNNING = 3  # what `systemctl status` exits with
 
@@ -30,13 +32,12 @@ def start(
     show_keys: Annotated[bool, typer.Option("--show-keys", help="Print the keys as well.")] = False,
 ) -> None:
     """Start the server if it is not running; print its endpoint and how to use it."""
-    try:
+    from hopchain_etl.demo import s3_server
+
+    with _errors_told():
         info = s3_server.start(folder, port=port)
         for name in bucket or ():
             s3_server.make_bucket(info, name)
-    except S3ServerError as error:
-        typer.secho(str(error), err=True, fg="red")
-        raise typer.Exit(1) from error
     typer.echo(f"# S3 server at {info.endpoint_url}, process {info.pid}, data in {info.data}")
     typer.echo(
         f"# Keys of {', '.join(info.credentials)}: {info.credentials_file}, as AWS profiles: {info.profiles_file}"
@@ -56,11 +57,10 @@ def start(
 @app.command()
 def stop(folder: Folder = DEFAULT_FOLDER) -> None:
     """Stop the server; its data are kept."""
-    try:
+    from hopchain_etl.demo import s3_server
+
+    with _errors_told():
         stopped = s3_server.stop(folder)
-    except S3ServerError as error:
-        typer.secho(str(error), err=True, fg="red")
-        raise typer.Exit(1) from error
     typer.echo("stopped" if stopped else f"no server runs in {folder}")
 
 
@@ -70,17 +70,28 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="JSON output, without secrets.")] = False,
 ) -> None:
     """Say whether the server runs: exit code 0 if so, 3 if not."""
-    try:
+    from hopchain_etl.demo import s3_server
+
+    with _errors_told():
         info = s3_server.status(folder)
-    except S3ServerError as error:
-        typer.secho(str(error), err=True, fg="red")
-        raise typer.Exit(1) from error
     if as_json:
         typer.echo(json.dumps({"running": False} if info is None else _public(info), indent=2))
     else:
         typer.echo(f"running at {info.endpoint_url}, process {info.pid}" if info else f"no server runs in {folder}")
     if info is None:
         raise typer.Exit(NOT_RUNNING)
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    """Print an error of the server and exit with 1."""
+    from hopchain_etl.demo.s3_folder import S3ServerError
+
+    try:
+        yield
+    except S3ServerError as error:
+        typer.secho(str(error), err=True, fg="red")
+        raise typer.Exit(1) from error
 
 
 def _exports(info: ServerInfo) -> dict[str, str]:

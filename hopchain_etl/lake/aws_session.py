@@ -18,6 +18,7 @@ from hopchain_etl.lake.s3_errors import explained
 from hopchain_etl.settings import S3Settings
 
 P = TypeVar("P", bound=S3Settings)
+_loader: Any = None
 _REGION = "us-east-1"  # where nothing names another, such as servers that have no regions
 # What the provider reads of a Connection's extra for sessions and clients. Anything else would be ignored in silence.
 _EXTRAS = {
@@ -40,10 +41,18 @@ def open_session(place: P) -> tuple[boto3.session.Session, P]:
         raise StoreError(f"{place.uri}: {error}") from error
     except (BotoCoreError, ClientError) as error:  # profiles are read here, roles are assumed
         raise explained(error, place.uri, place.endpoint_url) from error
+    session._session.register_component("data_loader", _descriptions(session))
     address["region"] = place.region or session.region_name or _REGION
     if address["region"] != session.region_name:
         session._session.set_config_variable("region", address["region"])
     return session, place.model_copy(update=address)
+
+
+def _descriptions(session: boto3.session.Session) -> Any:
+    """Return what reads boto3's descriptions of services, one for the process: megabytes of JSON for each session."""
+    global _loader
+    _loader = _loader or session._session.get_component("data_loader")
+    return _loader
 
 
 def _of_connection(place: S3Settings) -> tuple[boto3.session.Session, dict[str, Any]]:

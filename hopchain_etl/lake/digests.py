@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 
 class Digests:
-    """A set of digests that does not change."""
+    """A set of digests that does not change: those of an array, and ``more``."""
 
-    def __init__(self, digests: pa.ChunkedArray) -> None:
-        raw = b"".join(_bytes(chunk) for chunk in digests.chunks)
+    def __init__(self, digests: pa.ChunkedArray, more: Iterable[bytes] = ()) -> None:
+        raw = b"".join([*(_bytes(chunk) for chunk in digests.chunks), *more])
         first, second = _halves(raw)
         order = np.argsort(first, kind="stable")
         self._first, self._second = first[order], second[order]

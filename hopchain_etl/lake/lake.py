@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from hopchain_etl import schemas
 from hopchain_etl.lake.manifest import Manifest
@@ -186,6 +184,8 @@ class Lake:
         self, folder: str, parts: Iterable[Part], schema: pa.Schema, columns: Sequence[str] | None = None
     ) -> pa.Table:
         """Return the rows of ``parts``; raise LakeError if the bytes do not match the checksum in the marker."""
+        import pyarrow.parquet as pq  # here and below: takes a tenth of a second, and markers alone do not need it
+
         tables = [schema.empty_table().select(columns or schema.names)]
         for part in parts:
             data = self.store.get(folder + part.name)
@@ -275,10 +275,12 @@ def inputs_digest(markers: Iterable[Marker]) -> str:
 
 def exclude_withdrawn(rows: pa.Table, withdrawn: Iterable[str]) -> pa.Table:
     """Return ``rows`` less those of withdrawn images."""
-    excluded = pa.array(sorted(withdrawn), pa.string())
-    if "image_id" not in rows.column_names or not len(excluded):
+    excluded = sorted(withdrawn)
+    if "image_id" not in rows.column_names or not excluded:
         return rows
-    return rows.filter(pc.invert(pc.is_in(rows["image_id"], value_set=excluded)))
+    import pyarrow.compute as pc
+
+    return rows.filter(pc.invert(pc.is_in(rows["image_id"], value_set=pa.array(excluded, pa.string()))))
 
 
 def parquet_bytes(rows: pa.Table, row_group: int | None = None) -> bytes:
@@ -294,6 +296,8 @@ def write_parquet(rows: pa.Table, where: Path | pa.NativeFile, row_group: int | 
 
     ``row_group`` is how many rows must be read to get one of them; None puts all rows into one group.
     """
+    import pyarrow.parquet as pq
+
     pq.write_table(rows, where, compression="zstd", version="2.6", store_schema=True, row_group_size=row_group)
 
 

@@ -50,6 +50,7 @@ _NO_VERSIONS = {"NotImplemented", "MethodNotAllowed", "501", "405"}
 # Attributes that obstore reports beside the metadata of users.
 _HEADERS = {"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type"}
 _UNREADABLE_HEADER = re.compile("header contained|Metadata value")  # obstore refuses what is not UTF-8; boto3 does not
+_making_client = threading.Lock()  # sessions share what is read of boto3's descriptions, see aws_session
 _started_in: int | None = None  # the process that started obstore's threads, which a fork does not have
 
 
@@ -311,7 +312,8 @@ def _client(session: boto3.session.Session, settings: S3Settings, bucket: str) -
         response_checksum_validation="when_required",
         s3={"addressing_style": style},
     )
-    return session.client("s3", endpoint_url=settings.endpoint_url, config=config)
+    with _making_client:
+        return session.client("s3", endpoint_url=settings.endpoint_url, config=config)
 
 
 def _fast(session: boto3.session.Session, client: S3Client, bucket: str) -> FastStore:

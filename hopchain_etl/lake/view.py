@@ -10,7 +10,6 @@ written, which is logged.
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import time
@@ -19,8 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from hopchain_etl.concurrency import submit_ahead
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore, StoreError
@@ -45,6 +42,8 @@ class _File:
         """Return the file with the rows of these of its sources; itself if these are all."""
         if len(names) == len(self.sources):
             return self
+        import pyarrow.compute as pc  # takes long, and mostly nothing has changed
+
         numbers = [number for number, name in enumerate(self.sources) if name in names]
         renumbered = pc.index_in(self.rows[_SOURCE], value_set=pa.array(numbers, pa.int32()))
         rows = self.rows.set_column(0, pa.field(_SOURCE, pa.int32()), renumbered).filter(pc.is_valid(renumbered))
@@ -52,6 +51,8 @@ class _File:
 
     def plus(self, other: _File) -> _File:
         """Return both files as one; they have no source in common."""
+        import pyarrow.compute as pc
+
         moved = pc.add(other.rows[_SOURCE], pa.scalar(len(self.sources), pa.int32()))
         rows = other.rows.set_column(0, pa.field(_SOURCE, pa.int32()), moved)
         return _File(pa.concat_tables([self.rows, rows]), {**self.sources, **other.sources})
@@ -114,7 +115,7 @@ class View:
             yield _File(pa.concat_tables(tables), names)
 
     def _empty(self) -> _File:
-        return _File(self._stored_schema.empty_table())
+        return _File(pa.Table.from_batches([], self._stored_schema))  # empty_table() loads pandas
 
     def _key(self, kind: str) -> str:
         return f"views/{self._name}/{kind}.parquet"
@@ -124,8 +125,10 @@ class View:
             data = self._store.get(self._key(kind))
         except MissingObjectError:
             return self._empty()
+        import pyarrow.parquet as pq
+
         try:
-            table = pq.read_table(io.BytesIO(data))
+            table = pq.ParquetFile(pa.BufferReader(data)).read()  # read_table loads pandas
         except (pa.ArrowInvalid, OSError):  # damaged; Arrow raises either
             return self._empty()
         metadata = table.schema.metadata or {}
@@ -140,6 +143,8 @@ class View:
                 stored[kind] = file
 
     def _save(self, kind: str, file: _File) -> None:
+        import pyarrow.parquet as pq
+
         sink = pa.BufferOutputStream()
         rows = file.rows.replace_schema_metadata({b"sources": json.dumps(file.sources).encode()})
         pq.write_table(rows, sink, compression="zstd")

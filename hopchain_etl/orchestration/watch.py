@@ -18,7 +18,6 @@ from hopchain_etl.pipeline import statistics
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.statistics import BuildStatistics
 from hopchain_etl.quality import validator
-from hopchain_etl.release import proposal
 from hopchain_etl.settings import OrchestrateSettings
 
 _NEWEST = f"{TOLD}newest-photos.json"  # when photos came in last
@@ -110,6 +109,8 @@ def approval_due(lake: Lake, settings: OrchestrateSettings, waiting: Callable[[]
 
     ``waiting`` returns the ids of the runs that wait; it is asked only if a proposal is that old.
     """
+    from hopchain_etl.release import proposal  # with all that makes a release
+
     now = datetime.fromtimestamp(lake.store.now(), UTC)
     limit = timedelta(hours=settings.approval_hours)
     ahead = min(timedelta(hours=settings.notice_approval_hours), limit / 2)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from hopchain_etl.engines.base import uses_labels
 from hopchain_etl.engines.factory import Engines, create_engines
@@ -20,11 +21,13 @@ from hopchain_etl.pipeline.shard_errors import ShardErrors
 from hopchain_etl.quality.validator import Validator, make_validator
 from hopchain_etl.settings import Settings
 from hopchain_etl.stages import detect, generate, judge, labels, screen, segment
-from hopchain_etl.stages.ingest import IngestResult, ingest
 from hopchain_etl.stages.lineage import Lineage
 from hopchain_etl.stages.resources import ROLES
 from hopchain_etl.stages.runner import Progress, Stage, run_shard
 from hopchain_etl.stages.token_budget import limited_budget
+
+if TYPE_CHECKING:
+    from hopchain_etl.stages.ingest import IngestResult
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +109,8 @@ class Build:
 
         Returns what became of them. Raises what ``stages.ingest.ingest`` does.
         """
+        from hopchain_etl.stages.ingest import ingest  # with Pillow and all formats, which only an ingest needs
+
         record_format(self.lake)
         source, validate = open_store(self.settings.source), self._validate
         return ingest(

@@ -104,15 +104,20 @@ def list_intake(
     this process may not go on, because its lock is lost. ``is_no_photo`` says of a uri what is left out.
     """
     erased = [bytes.fromhex(seen) for stone in lake.tombstones().values() for seen in stone.get("seen", ())]
-    seen = Digests(pa.chunked_array([*_seen(lake, before).chunks, pa.array(erased, pa.binary(16))]))
-    listed, aside, new = 0, 0, [schemas.LISTING.empty_table()]
+    seen = Digests(_seen(lake, before), erased)
+    listed, aside = 0, 0
+    new: list[pa.Table] = []
     for rows in batched(_photos(lake, source), _BATCH):
         check()
         photos = [row for row in rows if not is_no_photo(row["uri"])]
         listed, aside = listed + len(rows), aside + len(rows) - len(photos)
         known = seen.contain([digest(row["uri"], row["etag"]) for row in photos])
         unseen = [row for row, is_known in zip(photos, known, strict=True) if not is_known]
-        new.append(pa.Table.from_pylist(unseen, schema=schemas.LISTING))
+        if unseen:
+            new.append(pa.Table.from_pylist(unseen, schema=schemas.LISTING))
+    order = max((old.order for old in before), default=0) + 1
+    if not new:  # most runs: without pyarrow's sort and what it loads, which take longer than all the rest
+        return Intake(name, order, listed, 0, (), aside)
     fresh = pa.concat_tables(new).sort_by("uri").slice(0, settings.limit)
     parts = tuple(
         lake.write_part(
@@ -120,9 +125,7 @@ def list_intake(
         )
         for index, at in enumerate(range(0, fresh.num_rows, settings.shard_size))
     )
-    intake = Intake(name, max((old.order for old in before), default=0) + 1, listed, fresh.num_rows, parts, aside)
-    if not parts:
-        return intake
+    intake = Intake(name, order, listed, fresh.num_rows, parts, aside)
     value = {"order": intake.order, "listed": listed, "new": intake.new, "shards": [vars(part) for part in parts]}
     check()
     if not lake.store.put_if_absent(_marker(name), json.dumps(value, sort_keys=True, indent=1).encode()):

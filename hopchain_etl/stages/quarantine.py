@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from hopchain_etl import schemas
 from hopchain_etl.lake.lake import Lake, Marker
@@ -54,6 +53,8 @@ def history(lake: Lake, table: str, folder: str, marker: Marker | None, *, retry
     answered = marker.ok + marker.rejected + marker.quarantined > 0
     if retry or not marker.quarantined:
         return History(marker.attempts, answered=answered)
+    import pyarrow.compute as pc
+
     rejects = lake.parts(folder, marker.rejects, schemas.REJECTS)
     ids = rejects.filter(pc.equal(rejects["outcome"], schemas.QUARANTINED))["input_id"].unique()
     column = schemas.input_column(table)
@@ -65,6 +66,8 @@ def history(lake: Lake, table: str, folder: str, marker: Marker | None, *, retry
 
 def _by(column: str, table: pa.Table, ids: pa.Array) -> dict[str, list[Row]]:
     """Return the rows whose ``column`` is among ``ids``, grouped by it, in their order."""
+    import pyarrow.compute as pc
+
     groups: dict[str, list[Row]] = {}
     for row in table.filter(pc.is_in(table[column], value_set=ids)).to_pylist():
         groups.setdefault(row[column], []).append(row)

@@ -68,8 +68,21 @@ def test_help_is_told_without_loading_what_the_commands_need(command: tuple[str,
     env = {**os.environ, "NO_COLOR": "1", "_TYPER_FORCE_DISABLE_TERMINAL": "1"}
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env).stdout
     assert "Usage: hopchain" in told
-    heavy = {"boto3", "great_expectations", "numpy", "PIL", "pyarrow", "pydantic_settings"}
+    heavy = {"boto3", "great_expectations", "http.client", "numpy", "PIL", "pyarrow", "pydantic_settings"}
     assert heavy & set(told.splitlines()[-1].split()) == set()
+
+
+def test_status_counts_without_loading_what_stages_need(tmp_path: Path) -> None:
+    start = "import sys; sys.argv = ['hopchain', 'status']; from hopchain_etl.cli import app"
+    program = f"{start}; app(standalone_mode=False); print(*sys.modules)"
+    env = {**os.environ, "HOPCHAIN_LAKE__URI": f"{tmp_path.as_uri()}/lake"}
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env).stdout
+    assert "generate" in told
+    loaded = set(told.splitlines()[-1].split())
+    assert "hopchain_etl.pipeline.funnel" in loaded
+    heavy = {"airflow", "boto3", "cv2", "great_expectations", "http.client", "imagehash", "jinja2", "multiprocessing"}
+    heavy |= {"pandas", "pyarrow.compute", "pyarrow.dataset", "pyarrow.parquet", "hopchain_etl.stages.ingest"}
+    assert heavy & loaded == set()
 
 
 def test_errors_name_the_setting_and_the_remedy() -> None:

@@ -17,7 +17,7 @@ from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.release.registry import publish
 from support import drawn_lake
-from support.registry_world import World, a_world
+from support.registry_world import World
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 
@@ -55,11 +55,7 @@ def status(world: World, lineage: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     return json.loads(done.stdout)
 
 
-def test_what_was_lost_is_restored_byte_for_byte(
-    bucket: Any, s3_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    drawn_lake.leave_out_the_suite(monkeypatch, tmp_path)
-    world = a_world(bucket, s3_server, tmp_path, monkeypatch)
+def test_what_was_lost_is_restored_byte_for_byte(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prints, _ = drawn_lake.fill(world.lake, range(4))
     released = publish(world.settings(prints.queries))
     assert released.tag

@@ -16,7 +16,7 @@ import pytest
 from hopchain_etl.release.registry import publish
 from hopchain_etl.takedown.registry import erase_from_registry
 from support import drawn_lake
-from support.registry_world import World, a_world
+from support.registry_world import World, a_light_world
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 PAGE = (Path(__file__).parents[2] / "docs/using-releases.md").read_text(encoding="utf-8")
@@ -28,8 +28,7 @@ def world(shared_bucket: Any, s3_server: Any, tmp_path_factory: pytest.TempPathF
     """A registry with two versions of one target: 8 rows, then 12, whose research artifact speaks of 14 queries."""
     folder = tmp_path_factory.mktemp("use")
     with pytest.MonkeyPatch.context() as patch:
-        world = a_world(shared_bucket, s3_server, folder, patch)
-        drawn_lake.leave_out_the_suite(patch, folder)
+        world = a_light_world(shared_bucket, s3_server, folder, patch)
         prints, _ = drawn_lake.fill(world.lake, range(2, 6))
         half = {"validation_share": 0.5}
         publish(world.settings(prints.queries, release=half))

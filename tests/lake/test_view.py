@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -97,6 +100,23 @@ def test_rows_are_read_as_they_are_needed() -> None:
     first, _ = next(iter(module.each(read, threads=2)(list("abcdefghijkl"))))
     assert first == "a"
     assert len(asked) < 12
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_rows_of_old_sources_are_read_without_pandas(tmp_path: Path, kept: bool) -> None:
+    """A task that finds nothing new would otherwise spend most of its time loading it."""
+    versions = {"a": "1", "b": "1"} if kept else {}
+    source = Source()
+    source.versions = versions
+    View(open_store(S3Settings(uri=tmp_path.as_uri())), "test", SCHEMA).rows(versions, source.derive)
+    code = (
+        "import sys, pyarrow as pa; from hopchain_etl.lake.stores import open_store; "
+        "from hopchain_etl.lake.view import View; from hopchain_etl.settings import S3Settings; "
+        f"view = View(open_store(S3Settings(uri={tmp_path.as_uri()!r})), 'test', pa.schema([('text', pa.string())])); "
+        f"print(view.rows({versions!r}, None).num_rows, *{{'pandas', 'pyarrow.dataset'}} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(3 * len(versions))]
 
 
 def test_a_lost_or_foreign_file_costs_time_only(bucket: S3Location) -> None:

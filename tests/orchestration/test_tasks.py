@@ -6,11 +6,14 @@ import hashlib
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +29,7 @@ from hopchain_etl.orchestration import build_end, tasks
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import Settings
 from support import drawn_lake
+from support.airflow_home import airflow_env
 from support.s3 import S3Location
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -226,3 +230,26 @@ def test_a_stage_task_is_harmless_when_it_runs_twice(lake: Lake) -> None:
     before = {entry.key: entry.etag for entry in lake.store.list_objects()}
     tasks.run_stage("detect", ["one/0000"], params)
     assert {entry.key: entry.etag for entry in lake.store.list_objects()} == before
+
+
+IDLE = """
+import sys
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from hopchain_etl.orchestration import tasks
+run = SimpleNamespace(run_id="one", logical_date=None, run_after=datetime(2026, 11, 22, tzinfo=UTC))
+assert tasks.ingest({}, run)["new"] == 0 and tasks.plan({"intakes": "new"}) == [] and tasks.collect() == []
+print(*sys.modules)
+"""
+
+
+@pytest.mark.airflow
+def test_tasks_with_nothing_to_do_load_neither_pandas_nor_what_a_stage_needs(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    uris = {f"HOPCHAIN_{name}__URI": (tmp_path / name.lower()).as_uri() for name in ("LAKE", "SOURCE")}
+    env = {**airflow_env(tmp_path / "airflow"), **uris}
+    done = subprocess.run([sys.executable, "-c", IDLE], capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "hopchain_etl.stages.ingest" in loaded
+    assert {"cv2", "great_expectations", "pandas", "pyarrow.acero", "pyarrow.dataset", "torch"} & loaded == set()

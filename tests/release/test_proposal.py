@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +11,9 @@ from hopchain_etl.release.proposal import Proposal, ProposalError, propose
 from hopchain_etl.release.registry import publish
 from hopchain_etl.release.withdrawn import tell_withdrawn
 from support import drawn_lake
-from support.registry_world import World, a_world
+from support.registry_world import World
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
-
-
-@pytest.fixture
-def world(bucket: Any, s3_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    drawn_lake.leave_out_the_suite(monkeypatch, tmp_path)
-    return a_world(bucket, s3_server, tmp_path, monkeypatch)
 
 
 def proposed(world: World, *lineages: str, name: str = "manual__1:00", **how: Any) -> Proposal:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,7 +12,7 @@ from hopchain_etl.release.git import RegistryError
 from hopchain_etl.release.pulled import newest, pulled
 from hopchain_etl.release.registry import publish
 from support import drawn_lake
-from support.registry_world import a_world
+from support.registry_world import World
 
 
 def test_the_newest_version_is_of_the_target_and_not_yanked() -> None:
@@ -27,12 +25,8 @@ def test_the_newest_version_is_of_the_target_and_not_yanked() -> None:
 
 @pytest.mark.s3
 @pytest.mark.slow
-def test_only_the_photos_of_the_split_are_pulled(
-    bucket: Any, s3_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_photos_of_the_split_are_pulled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_parts, "PART_BYTES", 1_500)  # about one drawn photo
-    drawn_lake.leave_out_the_suite(monkeypatch, tmp_path)
-    world = a_world(bucket, s3_server, tmp_path, monkeypatch)
     prints, _ = drawn_lake.fill(world.lake, range(6))
     settings = world.settings(prints.queries, release={"validation_share": 0.4})
     released = publish(settings)

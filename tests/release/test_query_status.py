@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from hopchain_etl.lake.lake import Shard
@@ -12,16 +9,14 @@ from hopchain_etl.release import query_status
 from hopchain_etl.release.query_status import among, last_outcomes, released_queries, versions_with
 from hopchain_etl.release.registry import publish
 from support import drawn_lake
-from support.registry_world import a_world
+from support.registry_world import World
 
 
 @pytest.mark.s3
 @pytest.mark.slow
 def test_a_released_query_has_its_version_and_one_that_was_left_out_a_reason(
-    bucket: Any, s3_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn_lake.leave_out_the_suite(monkeypatch, tmp_path)
-    world = a_world(bucket, s3_server, tmp_path, monkeypatch)
     prints, queries = drawn_lake.fill(world.lake, range(2))
     place = prints.queries, Shard("first", 0)
     assert last_outcomes(world.lake, ["default"], place, 0) == {}

@@ -27,18 +27,15 @@ pytestmark = [pytest.mark.s3, pytest.mark.slow]
 
 
 @pytest.fixture
-def world(bucket: Any, s3_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def whole_world(bucket: Any, s3_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """With the suite, and with DVC in processes of its own."""
     return a_world(bucket, s3_server, tmp_path, monkeypatch)
 
 
-@pytest.fixture
-def without_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn_lake.leave_out_the_suite(monkeypatch, tmp_path)
-
-
 def test_two_releases_are_pulled_by_a_reader_and_only_new_bytes_travel(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    whole_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    world = whole_world
     monkeypatch.setattr(image_parts, "PART_BYTES", 2_500)  # drawn photos have about 1.5 kB each
     prints, _ = drawn_lake.fill(world.lake, range(5))
     settings = world.settings(prints.queries)
@@ -86,7 +83,6 @@ def test_two_releases_are_pulled_by_a_reader_and_only_new_bytes_travel(
     assert "14 rows, 10 before: 4 added." in log
 
 
-@pytest.mark.usefixtures("without_suite")
 def test_rows_that_go_away_are_a_major_version(world: World) -> None:
     prints, queries = drawn_lake.fill(world.lake, range(3))
     settings = world.settings(prints.queries)
@@ -103,7 +99,6 @@ def test_rows_that_go_away_are_a_major_version(world: World) -> None:
     assert (changes["removed"], changes["changed"]) == ({"withdrawn": gone}, {})
 
 
-@pytest.mark.usefixtures("without_suite")
 def test_answers_to_released_queries_are_a_minor_version(world: World) -> None:
     prints, queries = drawn_lake.fill(world.lake, range(2))
     settings = world.settings(prints.queries)
@@ -113,7 +108,6 @@ def test_answers_to_released_queries_are_a_minor_version(world: World) -> None:
     assert (result.version, result.releases[0].policy) == ("0.2.0", "unanimous")
 
 
-@pytest.mark.usefixtures("without_suite")
 def test_rows_that_are_lost_for_no_good_reason_are_published_only_if_asked_for(world: World) -> None:
     prints, queries = drawn_lake.fill(world.lake, range(3))
     drawn_lake.answer(world.lake, prints.queries, queries[:4], policy={"seats": 4, "agree": 3})
@@ -131,7 +125,6 @@ def test_rows_that_are_lost_for_no_good_reason_are_published_only_if_asked_for(w
     assert (forced.version, forced.rows) == ("1.0.0", 0)
 
 
-@pytest.mark.usefixtures("without_suite")
 def test_all_photos_may_be_withdrawn(world: World) -> None:
     prints, queries = drawn_lake.fill(world.lake, range(2))
     settings = world.settings(prints.queries)
@@ -141,7 +134,6 @@ def test_all_photos_may_be_withdrawn(world: World) -> None:
     assert publish(settings).version == "1.0.0"
 
 
-@pytest.mark.usefixtures("without_suite")
 def test_another_instruction_is_a_major_version_that_names_the_prompt(world: World) -> None:
     prints, queries = drawn_lake.fill(world.lake, range(1))
     publish(world.settings(prints.queries))
@@ -150,7 +142,6 @@ def test_another_instruction_is_a_major_version_that_names_the_prompt(world: Wor
     assert result.releases[0].changes.changed == {"prompt": sorted(query["query_id"] for query in queries)}
 
 
-@pytest.mark.usefixtures("without_suite")
 def test_nothing_to_release_makes_no_version(world: World) -> None:
     prints, _ = drawn_lake.fill(world.lake, range(1))
     result = publish(world.settings(prints.queries, release={"policy": "unanimous"}))
@@ -158,7 +149,6 @@ def test_nothing_to_release_makes_no_version(world: World) -> None:
     assert world.refs() == ""
 
 
-@pytest.mark.usefixtures("without_suite")
 def test_withdrawn_photos_are_told_although_nothing_is_released(world: World) -> None:
     def told() -> set[str]:
         return set(json.loads(world.git("show", "main:withdrawn.json")))
@@ -183,7 +173,6 @@ def test_withdrawn_photos_are_told_although_nothing_is_released(world: World) ->
     assert publish(settings).version == "1.0.0"
 
 
-@pytest.mark.usefixtures("without_suite")
 def test_photos_that_are_withdrawn_during_a_publish_do_not_stop_it_unless_they_are_in_it(world: World) -> None:
     prints, queries = drawn_lake.fill(world.lake, range(2))
     settings = world.settings(prints.queries)
@@ -211,7 +200,6 @@ def test_photos_that_are_withdrawn_during_a_publish_do_not_stop_it_unless_they_a
     assert (publish(settings).version, world.git("diff", "main", "training-set/default@v1.0.0")) == ("1.0.0", "")
 
 
-@pytest.mark.usefixtures("without_suite")
 def test_a_refused_approval_leaves_everything_as_it_was(world: World) -> None:
     prints, _ = drawn_lake.fill(world.lake, range(1))
     seen: list[Release] = []
@@ -225,8 +213,11 @@ def test_a_refused_approval_leaves_everything_as_it_was(world: World) -> None:
     assert (world.refs(), world.remote()) == ("", {})
 
 
-@pytest.mark.usefixtures("without_suite")
-def test_a_failed_byte_push_leaves_the_registry_as_it_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_byte_push_leaves_the_registry_as_it_was(
+    whole_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = whole_world
+    drawn_lake.leave_out_the_suite(monkeypatch, tmp_path)
     prints, _ = drawn_lake.fill(world.lake, range(1))
     settings = world.settings(prints.queries)
     secret = world.reader.secret_key
@@ -240,7 +231,6 @@ def test_a_failed_byte_push_leaves_the_registry_as_it_was(world: World, monkeypa
     assert publish(settings).version == "0.1.0"
 
 
-@pytest.mark.usefixtures("without_suite")
 def test_a_refused_git_push_leaves_no_tag_and_the_next_publish_recovers(world: World) -> None:
     prints, _ = drawn_lake.fill(world.lake, range(1))
     settings = world.settings(prints.queries)
@@ -259,7 +249,6 @@ def test_a_refused_git_push_leaves_no_tag_and_the_next_publish_recovers(world: W
     assert world.remote() == orphans
 
 
-@pytest.mark.usefixtures("without_suite")
 def test_a_publish_killed_between_bytes_and_tags_is_repeated_cleanly(world: World) -> None:
     prints, _ = drawn_lake.fill(world.lake, range(1))
     settings = world.settings(prints.queries)
@@ -288,7 +277,6 @@ def test_a_publish_killed_between_bytes_and_tags_is_repeated_cleanly(world: Worl
     assert verify(world.folder / "pulled").ok
 
 
-@pytest.mark.usefixtures("without_suite")
 def test_each_target_has_its_own_versions_and_shares_the_photos(world: World) -> None:
     prints, _ = drawn_lake.fill(world.lake, range(2))
     result = publish(world.settings(prints.queries, release={"targets": ["big", "small"]}))
@@ -298,7 +286,6 @@ def test_each_target_has_its_own_versions_and_shares_the_photos(world: World) ->
     assert set(index.values()) == {"part-00000"}
 
 
-@pytest.mark.usefixtures("without_suite")
 def test_the_research_artifact_comes_and_goes_with_its_setting(world: World) -> None:
     prints, _ = drawn_lake.fill(world.lake, range(1))
     publish(world.settings(prints.queries))
@@ -313,7 +300,6 @@ def test_the_research_artifact_comes_and_goes_with_its_setting(world: World) -> 
     assert "research" not in world.git("ls-tree", "-r", "--name-only", without.tag or "")
 
 
-@pytest.mark.usefixtures("without_suite")
 def test_no_key_is_committed_and_another_remote_is_refused(world: World) -> None:
     prints, _ = drawn_lake.fill(world.lake, range(1))
     publish(world.settings(prints.queries))

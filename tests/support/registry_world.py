@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import Settings
 from support import drawn_lake
+from support.dvc_in_process import run_dvc_in_process
 
 
 @dataclass
@@ -35,6 +37,13 @@ class World:
     def lake(self) -> Lake:
         return Lake(self.settings().lake)
 
+    @property
+    def store(self) -> ObjectStore:
+        """The DVC remote."""
+        remote = self.settings().registry.remote
+        assert remote is not None
+        return open_store(remote)
+
     def git(self, *args: str) -> str:
         return subprocess.run(
             ["git", *args], cwd=self.bare, capture_output=True, text=True, check=True, env=clean_env()
@@ -45,9 +54,7 @@ class World:
 
     def remote(self) -> dict[str, int]:
         """Return the objects of the DVC remote with their sizes in bytes."""
-        remote = self.settings().registry.remote
-        assert remote is not None
-        return {entry.key: entry.size for entry in open_store(remote).list_objects()}
+        return {entry.key: entry.size for entry in self.store.list_objects()}
 
     def reader_env(self) -> dict[str, str]:
         """Return the environment of a training team: the reader's keys, and nothing of this project's settings."""
@@ -73,3 +80,10 @@ def a_world(bucket: Any, server: Any, folder: Path, patch: pytest.MonkeyPatch) -
     (folder / "gitconfig").write_text("")
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(folder / "registry.git")], check=True)
     return World(bucket, folder / "registry.git", server.credentials["reader"], folder)
+
+
+def a_light_world(bucket: Any, server: Any, folder: Path, patch: pytest.MonkeyPatch) -> World:
+    """Return a world whose releases take a few seconds: without Great Expectations, and with DVC in this process."""
+    drawn_lake.leave_out_the_suite(patch, folder)
+    run_dvc_in_process(patch)
+    return a_world(bucket, server, folder, patch)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hopchain_etl.lake.object_store import ObjectStore
-from hopchain_etl.lake.stores import open_store
 from hopchain_etl.release.git import RegistryError
 from hopchain_etl.release.registry import publish, releases
-from hopchain_etl.settings import ReleaseSettings, Settings
+from hopchain_etl.settings import ReleaseSettings
 from hopchain_etl.takedown.gc import lineages_in_use
 from hopchain_etl.takedown.lake import erase
 from hopchain_etl.takedown.photos import Plan, withdraw
@@ -21,20 +18,9 @@ from hopchain_etl.takedown.registry import erase_from_registry
 from hopchain_etl.training_set.export import ExportOptions, export
 from hopchain_etl.training_set.verify import verify
 from support import drawn_lake, taken
-from support.registry_world import World, a_world
+from support.registry_world import World
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
-
-
-@pytest.fixture
-def world(bucket: Any, s3_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    drawn_lake.leave_out_the_suite(monkeypatch, tmp_path)
-    return a_world(bucket, s3_server, tmp_path, monkeypatch)
-
-
-def store_of(settings: Settings) -> ObjectStore:
-    assert settings.registry.remote is not None
-    return open_store(settings.registry.remote)
 
 
 def test_erasing_yanks_the_versions_that_held_the_photo_and_forgets_its_name(world: World) -> None:
@@ -57,7 +43,7 @@ def test_erasing_yanks_the_versions_that_held_the_photo_and_forgets_its_name(wor
     third = publish(settings).tag or ""
     needles = list(taken.needles_of(image, drawn_lake.draw(10)[0], mine, (), uri))
     assert taken.traces_in_git(world.bare, needles)
-    assert taken.traces(store_of(settings), needles)
+    assert taken.traces(world.store, needles)
     done = export(world.folder / "old", world.folder / "exported", ExportOptions("swift"))
     assert (done.rows, done.withdrawn) == (6, 1), "the clone of an older version asks"
 
@@ -69,7 +55,7 @@ def test_erasing_yanks_the_versions_that_held_the_photo_and_forgets_its_name(wor
     assert (erased["yanked"], erased["rewritten"], erased["remains"]) == ([second, third], ["part-00001"], [])
     assert erased["deleted"] >= 2  # the part and the rows that held it, and the research about it
     assert taken.traces_in_git(world.bare, needles) == set()
-    assert taken.traces(store_of(settings), needles) == set()
+    assert taken.traces(world.store, needles) == set()
     assert taken.traces(lake.store, needles) == {f"withdrawn/{image}.json"}
     yanked = [(one["tag"], one["yanked"]) for one in releases(settings)]
     assert yanked == [(first, False), (f"yanked/{second}", True), (f"yanked/{third}", True)]
@@ -96,10 +82,10 @@ def test_a_server_that_refuses_to_rewrite_history_has_lost_the_bytes_all_the_sam
     world.git("config", "receive.denyNonFastForwards", "true")
     image, mine = queries[0]["image_id"], [queries[0]["query_id"], queries[1]["query_id"]]
     photo = drawn_lake.draw(0)[0]
-    assert taken.traces(store_of(settings), [image.encode(), photo])
+    assert taken.traces(world.store, [image.encode(), photo])
     with pytest.raises(RegistryError, match=r"bytes are deleted.*allow forced pushes"):
         erase_from_registry(settings, [image], "asked", mine)
-    assert taken.traces(store_of(settings), [image.encode(), photo]) == set()
+    assert taken.traces(world.store, [image.encode(), photo]) == set()
     assert [(one["tag"], one["yanked"]) for one in releases(settings)] == [(f"yanked/{tag}", True)]
     assert taken.traces_in_git(world.bare, [image.encode()])
     world.git("config", "receive.denyNonFastForwards", "false")

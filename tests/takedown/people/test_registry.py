@@ -5,15 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from hopchain_etl.annotation.pseudonyms import pseudonym
-from hopchain_etl.lake.object_store import ObjectStore
-from hopchain_etl.lake.stores import open_store
 from hopchain_etl.release.drop_guard import ReleaseRefusedError
 from hopchain_etl.release.registry import publish, releases
 from hopchain_etl.settings import Settings
@@ -22,23 +19,12 @@ from hopchain_etl.takedown.people.erase import PersonError, unfinished
 from hopchain_etl.takedown.people.export import export_person
 from hopchain_etl.takedown.people.registry import rename_in_registry
 from hopchain_etl.training_set.verify import verify
-from support import drawn_lake, person_traces, taken
+from support import person_traces, taken
 from support.person_traces import NAME, read_lines
-from support.registry_world import World, a_world
+from support.registry_world import World
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 Row = dict[str, Any]
-
-
-@pytest.fixture
-def world(bucket: Any, s3_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    drawn_lake.leave_out_the_suite(monkeypatch, tmp_path)
-    return a_world(bucket, s3_server, tmp_path, monkeypatch)
-
-
-def store_of(settings: Settings) -> ObjectStore:
-    assert settings.registry.remote is not None
-    return open_store(settings.registry.remote)
 
 
 def released(world: World) -> tuple[Settings, str]:
@@ -64,7 +50,7 @@ def test_a_version_stays_with_another_pseudonym_and_the_next_publish_has_nothing
     before = rows_of(world, tag, "before")
     assert len(before) == 4
     needles = [needle for needle in person_traces.needles(lake) if needle != b"a secret comment"]
-    assert taken.traces(store_of(settings), needles)
+    assert taken.traces(world.store, needles)
     counts = export_person(settings, NAME, world.folder / "mine")
     lines = read_lines(world.folder / "mine" / "released.jsonl")
     assert counts["released"] == len(lines) > 4
@@ -84,7 +70,7 @@ def test_a_version_stays_with_another_pseudonym_and_the_next_publish_has_nothing
     done = erase_person(settings, NAME, "keep")
 
     assert done["rewritten"] >= 2
-    assert taken.traces(store_of(settings), needles) == set()
+    assert taken.traces(world.store, needles) == set()
     assert taken.traces_in_git(world.bare, needles) == set()
     assert taken.traces(lake.store, needles) == set()
     assert [one["tag"] for one in releases(settings)] == [tag]
@@ -104,7 +90,7 @@ def test_dropped_votes_stay_in_old_versions_under_a_pseudonym_and_the_next_relea
     erase_person(settings, NAME, "drop")
     person_traces.collect_all(lake)
     needles = [(old or "").encode(), NAME.encode()]
-    assert taken.traces_in_git(world.bare, needles) | taken.traces(store_of(settings), needles) == set()
+    assert taken.traces_in_git(world.bare, needles) | taken.traces(world.store, needles) == set()
     assert [one["tag"] for one in releases(settings)] == [tag]
     with pytest.raises(ReleaseRefusedError):
         publish(settings)
