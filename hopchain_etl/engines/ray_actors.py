@@ -112,7 +112,14 @@ class HeldModel:
 
 
 def held(
-    settings: RaySettings, kind: type[HeldModel], facts: Any, *args: Any, number: int = 0, gpus: float, calls: int
+    settings: RaySettings,
+    kind: type[HeldModel],
+    facts: Any,
+    *args: Any,
+    number: int = 0,
+    cpus: int = 1,
+    gpus: float,
+    calls: int,
 ) -> Any:
     """Return the handle of actor ``number`` that holds the model of these ``facts`` (JSON). Call ``connect`` first.
 
@@ -128,7 +135,7 @@ def held(
         "namespace": settings.namespace,
         "lifetime": "detached",
         "get_if_exists": True,
-        "num_cpus": 1,
+        "num_cpus": cpus,
         "num_gpus": gpus,
         "max_concurrency": calls,
     }
@@ -138,11 +145,12 @@ def held(
         raise EngineDownError(f"the Ray cluster does not answer: {type(error).__name__}: {error}") from error
 
 
-def ask(method: Any, *args: Any, seconds: float) -> Any:
-    """Return what an actor's ``method`` returns for ``args``.
+def ask(handle: Any, method: str, *args: Any, seconds: float) -> Any:
+    """Return what the ``method`` of an actor returns for ``args``.
 
-    An error of the method is raised as it is. Raises ActorLostError if the actor ended, and EngineDownError if it has
-    not answered after ``seconds`` (waiting for its GPUs included) or the cluster does not answer.
+    An error of the method is raised as it is. Raises ActorLostError if the actor ended, and EngineDownError if the
+    cluster does not answer. An actor that has not answered after ``seconds``, waiting for its GPUs included, is ended,
+    and EngineDownError says what is free.
     """
     import ray
     from ray import exceptions as errors
@@ -152,12 +160,13 @@ def ask(method: Any, *args: Any, seconds: float) -> Any:
         errors.ObjectLostError,
     )  # fmt: skip
     try:
-        return ray.get(method.remote(*args), timeout=seconds)
+        return ray.get(getattr(handle, method).remote(*args), timeout=seconds)
     except errors.RayTaskError as error:
         raise error.cause from error
     except ended as error:
         raise ActorLostError(str(error)) from error
     except errors.GetTimeoutError:
+        ray.kill(handle)  # else it would wait for its GPUs for ever
         free = {name: left for name, left in ray.available_resources().items() if name in ("CPU", "GPU")}
         raise EngineDownError(
             f"an actor of the Ray cluster has not answered in {seconds:g} s. Free there are {free}: if that is too "

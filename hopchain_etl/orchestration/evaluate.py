@@ -43,7 +43,7 @@ def evaluate(params: Params) -> JSON:
 
 
 def in_gpu_python(settings: Settings) -> Settings:
-    """Return settings with whose ``placement.gpu_python`` the task launches its model, unless that names another."""
+    """Return settings by which the task launches its model in ``placement.gpu_python``, unless another is named."""
     model, python = settings.evaluate.model, settings.placement.gpu_python
     if not python or model.launch.python or not model.is_launched_by_task:
         return settings

@@ -105,7 +105,9 @@ class VlmSettings(Section):
     )
     revision: str = Field("main", description="revision of the weights; part of every fingerprint")
     endpoint_url: str | None = Field(
-        None, description="such as http://host:8000/v1; none: the task launches vLLM", json_schema_extra=BASIC
+        None,
+        description="such as http://host:8000/v1; none: the task launches vLLM, or Ray does (engines.launch)",
+        json_schema_extra=BASIC,
     )
     reasoning_parser: str | None = Field(
         "qwen3",

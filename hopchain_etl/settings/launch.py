@@ -30,9 +30,14 @@ class RaySettings(Section):
     namespace: str = Field("hopchain", min_length=1, description="Ray namespace of the actors that hold the models")
     idle_seconds: float = Field(1_800, gt=0, description="an actor that nobody has used for so long ends")
     ready_seconds: float = Field(
-        900, gt=0, description="maximum seconds until the cluster has placed an actor: waiting for GPUs and new nodes"
+        900,
+        gt=0,
+        description=(
+            "maximum seconds for an answer of an actor, waiting for GPUs or new nodes and loading SAM3 included; after "
+            "that the actor is ended and the task fails"
+        ),
     )
-    sam3_actors: int = Field(1, ge=1, le=256, description="number of actors that hold SAM3, for all tasks together")
+    sam3_actors: int = Field(1, ge=1, le=64, description="number of actors that hold SAM3, for all tasks together")
     sam3_gpus: float = Field(1.0, ge=0, le=1, description="GPUs of each of them; with 0.5, two share a GPU")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,8 @@ from hopchain_etl.engines.base import JSON, EngineDownError, Identity, Reply, Se
 from hopchain_etl.engines.ray_actors import ActorLostError, HeldModel
 from hopchain_etl.engines.sam3.engine import Sam3Segmenter
 from hopchain_etl.settings import RaySettings, Sam3Settings
+
+log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3  # for a photo whose actor ends
 
@@ -110,8 +113,9 @@ class _Actors:
         number = next(self._turns) % len(self._handles)
         handle = self._handles[number]
         try:
-            answer = ray_actors.ask(handle.segment, sent, seconds=self._ray.ready_seconds)
-        except ActorLostError:
+            answer = ray_actors.ask(handle, "segment", sent, seconds=self._ray.ready_seconds)
+        except ActorLostError as error:
+            log.warning("actor %d for SAM3 ended: %s", number, error)
             self._renew(number, handle)
             raise
         self._has_answered = True
@@ -124,10 +128,10 @@ class _Actors:
                 self._handles[number] = self._held(number)
 
     def _held(self, number: int) -> Any:
-        facts, args = self._settings.model_dump(mode="json"), (self._settings,)
-        return ray_actors.held(
-            self._ray, Sam3Actor, facts, *args, number=number, gpus=self._ray.sam3_gpus, calls=self._calls
-        )
+        settings, gpus = self._settings, self._ray.sam3_gpus
+        facts, calls = settings.model_dump(mode="json"), self._calls
+        where = (self._ray, Sam3Actor, facts)
+        return ray_actors.held(*where, settings, number=number, cpus=settings.threads, gpus=gpus, calls=calls)
 
     @property
     def _calls(self) -> int:

@@ -50,7 +50,7 @@ def endpoint_on_ray(settings: VlmSettings, ray: RaySettings) -> tuple[str, str]:
     facts = [command_of(settings, port=0), how.tensor_parallel]
     server = ray_actors.held(ray, VlmServerActor, facts, settings, gpus=how.tensor_parallel, calls=_CALLS)
     try:
-        url, key, launches = ray_actors.ask(server.endpoint, seconds=ray.ready_seconds + how.ready_seconds)
+        url, key, launches = ray_actors.ask(server, "endpoint", seconds=ray.ready_seconds + how.ready_seconds)
     except ActorLostError as error:
         raise EngineDownError(f"the actor for {settings.model} ended; see the logs of Ray: {error}") from error
     for one in launches:

@@ -183,7 +183,7 @@ def used_for_ever(handle: Any) -> None:
     """Use an actor again and again, more seldom than it waits for."""
     while True:
         time.sleep(1)
-        ray_actors.ask(handle.touch, seconds=60)
+        ray_actors.ask(handle, "touch", seconds=60)
 
 
 @pytest.mark.usefixtures("_disconnected")
@@ -195,7 +195,7 @@ def test_an_actor_ends_when_nobody_uses_it(ray_settings: RaySettings) -> None:
         return ray_actors.held(brief, Fragile, "brief", Sam3Settings(), gpus=1, calls=1)
 
     first = actor()
-    ray_actors.ask(first.touch, seconds=60)
+    ray_actors.ask(first, "touch", seconds=60)
     assert actor()._actor_id == first._actor_id
     with pytest.raises(ActorLostError):
         used_for_ever(first)
@@ -208,8 +208,9 @@ def test_a_model_that_does_not_fit_says_what_is_free(ray_settings: RaySettings) 
     ray_actors.connect(hurried)
     big = ray_actors.held(hurried, Fragile, "big", Sam3Settings(), gpus=16, calls=1)
     with pytest.raises(EngineDownError, match=r"not answered in 2 s\. Free there are \{.*'GPU'.*add nodes"):
-        ray_actors.ask(big.touch, seconds=2.0)
-    ray.kill(big)
+        ray_actors.ask(big, "touch", seconds=2.0)
+    with pytest.raises(ActorLostError):
+        ray_actors.ask(big, "touch", seconds=60)
     with pytest.raises(EngineDownError, match=r"a node of the Ray cluster has hopchain-etl .*, the task 0\.0\.1"):
         Fragile(1.0, "0.0.1", Sam3Settings())
 
