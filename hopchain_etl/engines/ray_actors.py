@@ -167,10 +167,11 @@ def ask(handle: Any, method: str, *args: Any, seconds: float) -> Any:
         raise ActorLostError(str(error)) from error
     except errors.GetTimeoutError:
         ray.kill(handle)  # else it would wait for its GPUs for ever
-        free = {name: left for name, left in ray.available_resources().items() if name in ("CPU", "GPU")}
+        free = ray.available_resources()
         raise EngineDownError(
-            f"an actor of the Ray cluster has not answered in {seconds:g} s. Free there are {free}: if that is too "
-            "little for it, add nodes or lower HOPCHAIN_ENGINES__RAY__SAM3_ACTORS; else see the logs of Ray"
+            f"an actor of the Ray cluster has not answered in {seconds:g} s. Free there are {free.get('CPU', 0):g} "
+            f"CPUs and {free.get('GPU', 0):g} GPUs: if that is too little for it, add nodes or lower "
+            "HOPCHAIN_ENGINES__RAY__SAM3_ACTORS; else see the logs of Ray"
         ) from None
     except (errors.RayError, OSError, RuntimeError) as error:
         raise EngineDownError(f"the Ray cluster does not answer: {type(error).__name__}: {error}") from error
