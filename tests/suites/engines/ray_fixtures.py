@@ -61,4 +61,4 @@ def cluster() -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def ray_settings(cluster: dict[str, str]) -> RaySettings:
-    return RaySettings(address=cluster["node"], ready_seconds=120)
+    return RaySettings(address=cluster["node"], ready_seconds=600)

@@ -40,7 +40,7 @@ from support.s3 import S3Location
 from support.stand_in_server import all_stopped, settings_of
 from support.toy_build import data_parts, night, put_photos, settings_at
 
-PHOTOS = 12  # two shards
+PHOTOS = 8  # two shards
 NOUNS = "dog,cat,tower,the red thing"
 
 
