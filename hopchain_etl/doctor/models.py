@@ -95,12 +95,18 @@ def launch(name: str, model: VlmSettings) -> Iterator[Finding]:
             f"name a server in HOPCHAIN_{name.upper()}__ENDPOINT_URL, or install hopchain-etl[gpu] where this task runs"
         )
         yield Finding(f"{name} server", "missing", f"no endpoint is set and {python} has no vllm", remedy)
+    yield unasked(name, model)
+
+
+def unasked(name: str, model: VlmSettings) -> Finding:
+    """Say that a model without an endpoint was asked nothing."""
     served = (
         f"with --reasoning-parser {model.reasoning_parser}" if model.reasoning_parser else "as one that does not think"
     )
     variable = f"HOPCHAIN_{name.upper()}"
-    yield Finding(
-        f"{name} thinking", "warning", f"not checked: no endpoint is set; tasks serve {model.model} {served}",
+    who = "Ray serves" if model.ray else "tasks serve"
+    return Finding(
+        f"{name} thinking", "warning", f"not checked: no endpoint is set; {who} {model.model} {served}",
         f"compare {variable}__REASONING_PARSER with the model's card, or serve it and set {variable}__ENDPOINT_URL",
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ Another package names an ``EngineEntry`` (or one for each role of the engine) in
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -31,11 +32,16 @@ def load(entry: EngineEntry) -> Any:
 
 
 def create(entry: EngineEntry, settings: Settings) -> Any:
-    """Return the engine of an entry, made from its sections of the settings; it must not load anything yet."""
-    made = load(entry)
+    """Return the engine of an entry, made from its sections of the settings; it must not load anything yet.
+
+    If a Ray cluster is to hold its model, the engine of ``ray_path`` is made, and gets ``engines.ray`` as well.
+    """
+    on_ray = settings.engines.on_ray(entry)
+    made = load(replace(entry, path=str(entry.ray_path)) if on_ray else entry)
     if unknown := [name for name in entry.sections if name not in type(settings).model_fields]:
         raise CatalogError(
             f"the {entry.role} {entry.name!r} of the package {entry.package} wants the settings {unknown[0]!r}, which "
             f"do not exist; there are {', '.join(type(settings).model_fields)}"
         )
-    return made(*(getattr(settings, name) for name in entry.sections))
+    sections = [getattr(settings, name) for name in entry.sections]
+    return made(*sections, settings.engines.ray) if on_ray else made(*sections)

@@ -195,11 +195,13 @@ def resources_for(name: str, settings: Settings) -> Resources:
     """Return what a stage needs for the engines that the settings choose for it, or what a DAG's other tasks need.
 
     An engine that computes on a GPU takes one. One that asks a model without an endpoint launches the model, on the
-    GPUs given by tensor_parallel. All others need no GPU.
+    GPUs given by tensor_parallel. All others need no GPU, nor do those whose models a Ray cluster holds.
     """
     needs, entries = RESOURCES[name], _entries(name, settings)
     launched = _launched(name, settings)
-    gpus = [model.launch.tensor_parallel for model in launched] + [int(entry.needs_gpu) for entry in entries]
+    gpus = [model.launch.tensor_parallel for model in launched] + [
+        int(entry.needs_gpu and not settings.engines.on_ray(entry)) for entry in entries
+    ]
     if not any(gpus):
         return needs
     memory = max(needs.memory_gib, GPU_MEMORY_GIB, settings.placement.launch_memory_gib if launched else 0)
@@ -211,7 +213,7 @@ def _entries(name: str, settings: Settings) -> tuple[EngineEntry, ...]:
 
 
 def _launched(name: str, settings: Settings) -> list[VlmSettings]:
-    return [model for model in _models(name, settings) if model.endpoint_url is None]
+    return [model for model in _models(name, settings) if model.is_launched_by_task]
 
 
 def _models(name: str, settings: Settings) -> list[VlmSettings]:

@@ -43,9 +43,9 @@ def evaluate(params: Params) -> JSON:
 
 
 def in_gpu_python(settings: Settings) -> Settings:
-    """Return settings whose model is launched in ``placement.gpu_python``, unless its launch names an interpreter."""
+    """Return settings by which the task launches its model in ``placement.gpu_python``, unless another is named."""
     model, python = settings.evaluate.model, settings.placement.gpu_python
-    if not python or model.launch.python:
+    if not python or model.launch.python or not model.is_launched_by_task:
         return settings
     launch = model.launch.model_copy(update={"python": python})
     evaluate = settings.evaluate.model_copy(update={"model": model.model_copy(update={"launch": launch})})

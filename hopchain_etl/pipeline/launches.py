@@ -52,7 +52,7 @@ class LaunchCost:
 
 
 def launch_costs(settings: Settings, recorded: Sequence[Launch]) -> list[LaunchCost]:
-    """Return the cost for each stage and each model that its tasks launch; none where all have endpoints.
+    """Return the cost for each stage and each model that its tasks launch, not those behind endpoints or on Ray.
 
     Each mapped task is a process of its own, and launches a model once for all shards of its group.
     """
@@ -70,7 +70,7 @@ def launched_models(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield the stages that launch a model, in order, each with the section of its settings."""
     for stage, roles in ROLES.items():
         for name in sorted({entry.model for entry in settings.engines.roles.of(*roles) if entry.model}):
-            if getattr(settings, name).endpoint_url is None:
+            if getattr(settings, name).is_launched_by_task:
                 yield stage, name
 
 

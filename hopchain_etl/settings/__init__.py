@@ -11,7 +11,6 @@ from hopchain_etl.settings.engines import (
     AskSettings,
     EngineSettings,
     GenerateSettings,
-    LaunchSettings,
     Sam3Backend,
     Sam3Settings,
     ScreenSettings,
@@ -19,6 +18,7 @@ from hopchain_etl.settings.engines import (
 )
 from hopchain_etl.settings.evaluation import EvaluateSettings
 from hopchain_etl.settings.labels import LabelsSettings
+from hopchain_etl.settings.launch import LaunchedBy, LaunchSettings, RaySettings
 from hopchain_etl.settings.operation import (
     IngestSettings,
     NotifierSettings,
@@ -63,6 +63,7 @@ __all__ = [
     "LabelsSettings",
     "LakeSettings",
     "LaunchSettings",
+    "LaunchedBy",
     "NotifierSettings",
     "OrchestrateSettings",
     "PlacementSettings",
@@ -70,6 +71,7 @@ __all__ = [
     "Policy",
     "Profile",
     "QualitySettings",
+    "RaySettings",
     "RegistrySettings",
     "ReleaseSettings",
     "RetentionSettings",

@@ -52,6 +52,7 @@ class EngineEntry:
     selective: bool = False  # a detector or segmenter with ``knows``: it leaves some photos to the next of a list
     rates: bool = False  # a detector that rates photos, so that ``ask.min_complexity`` and ``min_quality`` apply
     sees_photo: bool = False  # an author, as its ``saw_photo``
+    ray_path: str | None = None  # as ``path``: the engine whose model actors of a Ray cluster hold; see ``engines.ray``
     package: str = _HERE  # the distribution that brings it
 
     @property
@@ -70,7 +71,13 @@ def _built_in() -> Mapping[tuple[str, str], EngineEntry]:
         EngineEntry(Role.DETECTOR, "labels", f"{ours}.labels.engine:LabelsDetector", boxes=True, selective=True),
         EngineEntry(Role.SEGMENTER, "local", f"{ours}.local.engine:LocalSegmenter", weights="local", boxes=True),
         EngineEntry(
-            Role.SEGMENTER, "sam3", f"{ours}.sam3.engine:Sam3Segmenter", ("sam3",), needs_gpu=True, weights="sam3"
+            Role.SEGMENTER,
+            "sam3",
+            f"{ours}.sam3.engine:Sam3Segmenter",
+            ("sam3",),
+            needs_gpu=True,
+            weights="sam3",
+            ray_path=f"{ours}.sam3.on_ray:RaySam3Segmenter",
         ),
         EngineEntry(
             Role.SEGMENTER, "labels", f"{ours}.labels.engine:LabelsSegmenter", needs_detector="labels", selective=True

@@ -8,7 +8,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from hopchain_etl.settings.catalog import Role
+from hopchain_etl.settings.catalog import EngineEntry, Role
+from hopchain_etl.settings.launch import LaunchedBy, LaunchSettings, RayLaunchSettings, RaySettings
 from hopchain_etl.settings.roles import Profile, Roles, resolved
 from hopchain_etl.settings.section import BASIC, Section
 
@@ -60,6 +61,15 @@ class EngineSettings(Section):
         json_schema_extra=BASIC,
     )
 
+    launch: LaunchedBy = Field(
+        LaunchedBy.TASK,
+        description=(
+            "who loads SAM3 and the models without an endpoint. task: each task, for itself; ray: actors of a Ray "
+            "cluster, which stay between tasks (hopchain-etl[ray])"
+        ),
+    )
+    ray: RaySettings = RaySettings()
+
     @field_validator("detector", "segmenter", "author", mode="before")
     @classmethod
     def _is_split(cls, names: Any) -> Any:
@@ -76,21 +86,9 @@ class EngineSettings(Section):
         """The engines of each role, as the profile and the single roles say."""
         return resolved(self.profile, {role: getattr(self, role) for role in Role})
 
-
-class LaunchSettings(Section):
-    """How a task launches its own vLLM server if no endpoint is configured."""
-
-    python: str | None = Field(
-        None, description="Python interpreter of the environment with vllm; none: the current one"
-    )
-    tensor_parallel: int = Field(8, ge=1, description="number of GPUs that the model is spread over")
-    quantization: str | None = Field(
-        None, description="vLLM's name of the quantization, such as fp8; none: weights unchanged"
-    )
-    max_model_len: int = Field(65_536, ge=256, description="maximum tokens of prompt and answer together")
-    extra_args: tuple[str, ...] = Field((), description="additional server arguments, passed unchanged")
-    ready_seconds: float = Field(3_600, gt=0, description="maximum seconds for loading the weights")
-    log_folder: str | None = Field(None, description="folder of the server's log; none: the temporary folder")
+    def on_ray(self, entry: EngineEntry) -> bool:
+        """Return whether the model that an engine computes with is held by the Ray cluster."""
+        return self.launch is LaunchedBy.RAY and entry.ray_path is not None
 
 
 class VlmSettings(Section):
@@ -107,7 +105,9 @@ class VlmSettings(Section):
     )
     revision: str = Field("main", description="revision of the weights; part of every fingerprint")
     endpoint_url: str | None = Field(
-        None, description="such as http://host:8000/v1; none: the task launches vLLM", json_schema_extra=BASIC
+        None,
+        description="such as http://host:8000/v1; none: the task launches vLLM, or Ray does (engines.launch)",
+        json_schema_extra=BASIC,
     )
     reasoning_parser: str | None = Field(
         "qwen3",
@@ -154,6 +154,24 @@ class VlmSettings(Section):
         ),
     )
     launch: LaunchSettings = LaunchSettings()
+
+    @property
+    def ray(self) -> RaySettings | None:
+        """The Ray cluster that launches the server; None if it has an endpoint, or the task launches it."""
+        launch = self.launch
+        return launch.ray if isinstance(launch, RayLaunchSettings) and not self.endpoint_url else None
+
+    @property
+    def is_launched_by_task(self) -> bool:
+        """Whether each task that asks the model launches a server of its own."""
+        return not self.endpoint_url and self.ray is None
+
+    def launched_by(self, engines: EngineSettings) -> Self:
+        """Return these settings with who launches the server, as ``engines`` say."""
+        how = {name: getattr(self.launch, name) for name in LaunchSettings.model_fields}
+        if engines.launch is LaunchedBy.RAY:
+            return self.model_copy(update={"launch": RayLaunchSettings(**how, ray=engines.ray)})
+        return self.model_copy(update={"launch": LaunchSettings(**how)}) if self.ray else self
 
     @field_validator("endpoint_url")
     @classmethod

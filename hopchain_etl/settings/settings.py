@@ -82,6 +82,17 @@ class Settings(BaseSettings):
     def _inherits(cls, section: Section, info: ValidationInfo) -> Section:
         return with_inherited(str(info.field_name), section, info.data)
 
+    @field_validator("vlm", "solver", "evaluate")
+    @classmethod
+    def _knows_its_launch(cls, section: Section, info: ValidationInfo) -> Section:
+        """Return the section with who launches its model."""
+        engines: EngineSettings | None = info.data.get("engines")  # missing if invalid, which is an error of its own
+        if engines and isinstance(section, VlmSettings):
+            return section.launched_by(engines)
+        if engines and isinstance(section, EvaluateSettings):
+            return section.model_copy(update={"model": section.model.launched_by(engines)})
+        return section
+
     @field_validator("ask")
     @classmethod
     def _fits_the_context(cls, ask: AskSettings, info: ValidationInfo) -> AskSettings:

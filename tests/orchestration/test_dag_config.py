@@ -84,6 +84,7 @@ def test_gpus_follow_from_the_engines_of_each_stage() -> None:
     assert gpus_of(detector="labels,vlm", segmenter="labels,sam3") == {"detect": 4, "segment": 1}
     assert gpus_of(author="program,vlm") == {"generate": 4}
     assert gpus_of(solver="vlm") == {"screen": 2}
+    assert gpus_of(profile="vllm", launch="ray") == {}, "the cluster has them"
 
 
 def test_an_engine_of_another_package_gets_the_gpu_that_its_entry_wants(
@@ -142,7 +143,7 @@ def test_planning_loads_no_gpu_library() -> None:
         "import sys; from hopchain_etl.orchestration import tasks; from hopchain_etl.settings import Settings; "
         "from hopchain_etl.pipeline.build import Build; "
         "Build(Settings()).lineage; "
-        "print(sorted({'torch', 'vllm', 'transformers', 'sam3', 'onnxruntime', 'cv2'} & set(sys.modules)))"
+        "print(sorted({'torch', 'vllm', 'transformers', 'sam3', 'onnxruntime', 'cv2', 'ray'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -179,4 +180,6 @@ def test_a_model_that_tasks_launch_is_loaded_for_many_shards_together() -> None:
     served = {"vlm": {"endpoint_url": "http://models:8000/v1"}, "solver": {"endpoint_url": "http://models:8001/v1"}}
     assert dag_config.max_mapped(Settings.model_validate(vllm)) == 3
     assert dag_config.max_mapped(Settings.model_validate({**vllm, **served})) == 256
+    on_ray = {"engines": {"profile": "vllm", "launch": "ray"}}
+    assert dag_config.max_mapped(Settings.model_validate(on_ray)) == 256
     assert dag_config.max_mapped(Settings()) == 256

@@ -14,7 +14,7 @@ from hopchain_etl.evaluation import lake_runs
 from hopchain_etl.evaluation.run import UnansweredError, solver_of
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.orchestration import evaluate
-from hopchain_etl.settings import Settings
+from hopchain_etl.settings import EngineSettings, Settings
 from support.evaluated import a_set, questions
 from support.scripted_server import Act, Body, Refuse, Say, ScriptedServer, prompt_of
 
@@ -50,6 +50,9 @@ def test_a_model_is_launched_where_the_libraries_of_the_gpu_are(
     made = evaluate.in_gpu_python(settings)
     assert made.evaluate.model.launch.python == used
     assert solver_of(made).identity == before, "its answers are the same"
+    on_ray = settings.evaluate.model.launched_by(EngineSettings(launch="ray"))
+    held = settings.model_copy(update={"evaluate": settings.evaluate.model_copy(update={"model": on_ray})})
+    assert evaluate.in_gpu_python(held) == held, "that interpreter is of this machine, not of the cluster"
 
 
 def test_without_a_model_nothing_is_asked(clone: Path) -> None:

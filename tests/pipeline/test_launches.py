@@ -75,6 +75,7 @@ def test_each_stage_launches_what_has_no_endpoint() -> None:
     assert {(cost.stage, cost.model) for cost in costs} == {("detect", "vlm"), ("generate", "vlm"), ("judge", "vlm")}
     assert [(cost.launches(1), cost.launches(100)) for cost in costs] == [(1, 2)] * 3
     assert launch_costs(with_models(launched, vlm=served, solver=served), []) == []
+    assert launch_costs(Settings(engines=EngineSettings(profile=Profile.VLLM, launch="ray")), []) == []
 
 
 def seconds(model: str, recorded: Iterable[Launch] = (), gpus: int = 4) -> float:

@@ -1,4 +1,4 @@
-"""A stand-in for ``python -m vllm``: it is ready at once and answers nothing but ``/health``."""
+"""A stand-in for ``python -m vllm``: ready at once, and answers a prompt with its sha256 to whoever knows the key."""
 
 from __future__ import annotations
 
@@ -11,15 +11,26 @@ from hopchain_etl.engines.vlm import server
 from hopchain_etl.settings import LaunchSettings, VlmSettings
 
 _STAND_IN = """#!{python}
-import http.server, sys
+import hashlib, http.server, json, os, sys
 if "--refuse" in sys.argv:
     sys.exit("no such flag --refuse")
-port = int(sys.argv[sys.argv.index("--port") + 1])
-class Health(http.server.BaseHTTPRequestHandler):
+host, port = (sys.argv[sys.argv.index(name) + 1] for name in ("--host", "--port"))
+key = os.environ.get("VLLM_API_KEY")
+class Server(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
-http.server.HTTPServer(("127.0.0.1", port), Health).serve_forever()
+    def do_POST(self):
+        asked = self.rfile.read(int(self.headers["Content-Length"]))
+        known = not key or self.headers["Authorization"] == f"Bearer {{key}}"
+        text = hashlib.sha256(json.dumps(json.loads(asked)["messages"]).encode()).hexdigest()
+        answer = {{"choices": [{{"message": {{"content": text}}, "finish_reason": "stop"}}]}}
+        self.send_response(200 if known else 401)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+    def log_message(self, *args):
+        pass
+http.server.ThreadingHTTPServer((host, int(port)), Server).serve_forever()
 """
 
 

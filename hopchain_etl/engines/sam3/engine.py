@@ -50,7 +50,9 @@ class Sam3Segmenter:
         self._load = load
         self._model: Sam3Model | None = None
         self._batch = settings.batch
+        self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="sam3")
         self._readers = threading.local()
+        self._at_model = threading.Lock()
 
     @property
     def identity(self) -> Identity:
@@ -63,24 +65,26 @@ class Sam3Segmenter:
         return Identity(_model_name(settings.model), f"{REVISION}-{settings.revision}", recipe)
 
     def segment(self, jobs: Iterable[SegmentJob]) -> Iterator[Reply[SegmentJob]]:
-        """Yield a reply for each job, in order.
+        """Yield a reply for each job, in order. Several threads may call this at once.
 
         A photo that cannot be decoded or does not fit in memory fails only its own job. Raises MissingWeightsError if
         the package or the weights are missing, EngineDownError if the GPU failed.
         """
-        model = self._model = self._model or self._load(self._settings)
-        with ThreadPoolExecutor(self._settings.threads, thread_name_prefix="sam3") as threads:
-            # One more than the threads prepare: the photo that the model works on.
-            depth = self._settings.threads + 1
-            for job, photo in submit_ahead(threads, lambda job: self._prepared(job, model.side), jobs, depth):
-                try:
-                    content = self._segmented(job, photo.result(), model)
-                except EngineDownError:
-                    raise
-                except Exception as error:  # noqa: BLE001 PIL, OpenCV and torch raise many types; the reply reports it
-                    yield Reply(job, error=f"{type(error).__name__}: {error}", permanent=is_permanent(error))
-                else:
-                    yield Reply(job, content)
+        with self._at_model:
+            model = self._model = self._model or self._load(self._settings)
+        # One more than the threads prepare: the photo that the model works on.
+        depth = self._settings.threads + 1
+        for job, photo in submit_ahead(self._threads, lambda job: self._prepared(job, model.side), jobs, depth):
+            try:
+                ready = photo.result()
+                with self._at_model:
+                    content = self._segmented(job, ready, model)
+            except EngineDownError:
+                raise
+            except Exception as error:  # noqa: BLE001 PIL, OpenCV and torch raise many types; the reply reports it
+                yield Reply(job, error=f"{type(error).__name__}: {error}", permanent=is_permanent(error))
+            else:
+                yield Reply(job, content)
 
     def _prepared(self, job: SegmentJob, side: int) -> _Ready:
         """Decode and resize a photo and run OCR; runs in parallel to the model."""

@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 
 
 def connect(settings: VlmSettings) -> VlmClient:
-    """Return a client of the server of a model: the configured one, or one launched in this process.
+    """Return a client of the server of a model: the configured one, one launched by this process, or one held by Ray.
 
     Raises EngineDownError if the launched server does not become ready.
     """
     # Imported here, so that planning and `--help` do not wait for an HTTP client.
     from hopchain_etl.engines.vlm.client import VlmClient
+    from hopchain_etl.engines.vlm.on_ray import endpoint_on_ray
     from hopchain_etl.engines.vlm.server import endpoint_of
 
+    if settings.ray:
+        url, key = endpoint_on_ray(settings, settings.ray)
+        return VlmClient(settings, url, api_key=key)
     return VlmClient(settings, endpoint_of(settings), api_key=api_key(settings))
 
 

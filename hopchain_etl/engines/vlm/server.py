@@ -28,6 +28,7 @@ from hopchain_etl.settings import VlmSettings
 
 log = logging.getLogger(__name__)
 
+LOOPBACK = "127.0.0.1"
 _STOP_SECONDS = 30.0
 _IMAGES_PER_PROMPT = 16
 _running: dict[tuple[str, ...], LaunchedServer] = {}  # by the command that serves the model
@@ -78,29 +79,32 @@ class LaunchedServer:
         return f"{self.log_file} ends:\n{self.log_file.read_bytes()[-size:].decode(errors='replace')}"
 
 
-def launch(settings: VlmSettings, port: int | None = None) -> LaunchedServer:
+def launch(
+    settings: VlmSettings, port: int | None = None, *, host: str = LOOPBACK, api_key: str | None = None
+) -> LaunchedServer:
     """Start a server for the model in ``settings`` and return it once it is ready; raise EngineDownError otherwise.
 
-    It listens on ``port`` of the loopback interface, or on a free one.
+    It listens on ``port`` of the interface with the address ``host``, or on a free one, and wants ``api_key`` if given.
     """
-    port = port or _free_port()
+    port = port or _free_port(host)
     folder = Path(settings.launch.log_folder or tempfile.gettempdir())
     folder.mkdir(parents=True, exist_ok=True)
     log_file = folder / f"hopchain-vllm-{os.getpid()}-{port}.log"
     watcher = [sys.executable, "-m", "hopchain_etl.engines.vlm.watcher", str(os.getpid()), str(_STOP_SECONDS)]
     with log_file.open("wb") as sink:
         process = subprocess.Popen(
-            [*watcher, *command_of(settings, port)],
+            [*watcher, *command_of(settings, port, host)],
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env={**os.environ, "VLLM_API_KEY": api_key} if api_key else None,
         )
     log.info("starting %s on port %d, log in %s", settings.model, port, log_file)
     started = time.monotonic()
-    server = LaunchedServer(f"http://127.0.0.1:{port}/v1", log_file, process)
+    server = LaunchedServer(f"http://{host}:{port}/v1", log_file, process)
     try:
-        _wait(server, f"http://127.0.0.1:{port}/health", settings.launch.ready_seconds)
+        _wait(server, f"http://{host}:{port}/health", settings.launch.ready_seconds)
     except BaseException:
         server.stop()
         raise
@@ -110,11 +114,11 @@ def launch(settings: VlmSettings, port: int | None = None) -> LaunchedServer:
     return server
 
 
-def command_of(settings: VlmSettings, port: int) -> list[str]:
-    """Return the command that serves the model on ``port`` of the loopback interface."""
+def command_of(settings: VlmSettings, port: int, host: str = LOOPBACK) -> list[str]:
+    """Return the command that serves the model on ``port`` of the interface with the address ``host``."""
     options = settings.launch
     command = [options.python or sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--model", settings.model]
+    command += ["--host", host, "--port", str(port), "--model", settings.model]
     if not Path(settings.model).is_dir():
         command += ["--revision", settings.revision]
     command += ["--tensor-parallel-size", str(options.tensor_parallel), "--max-model-len", str(options.max_model_len)]
@@ -135,14 +139,14 @@ def _wait(server: LaunchedServer, health: str, seconds: float) -> None:
         if not server.alive():
             raise EngineDownError(f"the vLLM server ended before it was ready. {server.log_tail()}")
         try:
-            with urllib.request.urlopen(health, timeout=5):  # noqa: S310 - our own loopback URL
+            with urllib.request.urlopen(health, timeout=5):  # noqa: S310 - our own URL
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)
     raise EngineDownError(f"the vLLM server was not ready after {seconds:g} s. {server.log_tail()}")
 
 
-def _free_port() -> int:
+def _free_port(host: str) -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])
