@@ -25,6 +25,8 @@ from hopchain_etl.settings import Sam3Settings
 
 REVISION = "2"  # increase when a code change here or in ``postprocess`` changes an answer
 
+_DONE_EARLY = 2  # photos that may be done before the one whose turn it is
+
 log = logging.getLogger(__name__)
 
 
@@ -50,7 +52,8 @@ class Sam3Segmenter:
         self._load = load
         self._model: Sam3Model | None = None
         self._batch = settings.batch
-        self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="sam3")
+        # One more than the processor works with: the one whose photo the model looks at.
+        self._threads = ThreadPoolExecutor(settings.threads + 1, thread_name_prefix="sam3")
         self._readers = threading.local()
         self._at_model = threading.Lock()
 
@@ -67,27 +70,33 @@ class Sam3Segmenter:
     def segment(self, jobs: Iterable[SegmentJob]) -> Iterator[Reply[SegmentJob]]:
         """Yield a reply for each job, in order. Several threads may call this at once.
 
+        Each photo has a thread: the model looks at one photo at a time, and meanwhile the other photos are decoded, or
+        their masks made and encoded, so that the device does not wait for the processor.
+
         A photo that cannot be decoded or does not fit in memory fails only its own job. Raises MissingWeightsError if
         the package or the weights are missing, EngineDownError if the GPU failed.
         """
         with self._at_model:
             model = self._model = self._model or self._load(self._settings)
-        # One more than the threads prepare: the photo that the model works on.
-        depth = self._settings.threads + 1
-        for job, photo in submit_ahead(self._threads, lambda job: self._prepared(job, model.side), jobs, depth):
-            try:
-                ready = photo.result()
-                with self._at_model:
-                    content = self._segmented(job, ready, model)
-            except EngineDownError:
-                raise
-            except Exception as error:  # noqa: BLE001 PIL, OpenCV and torch raise many types; the reply reports it
-                yield Reply(job, error=f"{type(error).__name__}: {error}", permanent=is_permanent(error))
-            else:
-                yield Reply(job, content)
+        depth = self._settings.threads + 1 + _DONE_EARLY
+        for _, reply in submit_ahead(self._threads, lambda job: self._reply(job, model), jobs, depth):
+            yield reply.result()
+
+    def _reply(self, job: SegmentJob, model: Sam3Model) -> Reply[SegmentJob]:
+        """Return the reply for one photo. Raises EngineDownError."""
+        try:
+            names = list(dict.fromkeys(row["category"] for row in job.categories if row["category"] != TEXT))
+            photo = self._prepared(job, model.side)
+            with self._at_model:
+                answers = self._answers(model, photo.square, names) if names else []
+            return Reply(job, self._content(job, photo, names, answers))
+        except EngineDownError:
+            raise
+        except Exception as error:  # noqa: BLE001 PIL, OpenCV and torch raise many types; the reply reports it
+            return Reply(job, error=f"{type(error).__name__}: {error}", permanent=is_permanent(error))
 
     def _prepared(self, job: SegmentJob, side: int) -> _Ready:
-        """Decode and resize a photo and run OCR; runs in parallel to the model."""
+        """Decode and resize a photo and run OCR."""
         rgb = instances.decode(job.photo.load())
         return _Ready(rgb, squared(rgb, side), self._reader()(rgb) if self._settings.read_text else [])
 
@@ -98,11 +107,9 @@ class Sam3Segmenter:
         reader: ocr.TextReader = self._readers.reader
         return reader
 
-    def _segmented(self, job: SegmentJob, photo: _Ready, model: Sam3Model) -> JSON:
+    def _content(self, job: SegmentJob, photo: _Ready, names: Sequence[str], answers: Sequence[Answer]) -> JSON:
         """Return the content of the reply for one photo."""
         height, width = photo.rgb.shape[:2]
-        names = list(dict.fromkeys(row["category"] for row in job.categories if row["category"] != TEXT))
-        answers = self._answers(model, photo.square, names) if names else []
         found, drops = postprocess.select_instances(names, answers, width, height, self._settings)
         faded = attributes.is_faded(photo.rgb)
         rows = [instances.instance(one.candidate, one.certain, one.shape, photo.rgb, faded=faded) for one in found]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from hopchain_etl.engines.base import EngineDownError, Photo
+from hopchain_etl.engines.base import EngineDownError, Photo, SegmentJob
 from hopchain_etl.engines.sam3 import engine, models
 from hopchain_etl.engines.sam3.engine import Sam3Segmenter, squared
 from hopchain_etl.engines.vision import ocr
@@ -94,7 +96,33 @@ def test_only_a_few_photos_are_fetched_ahead_and_a_stop_ends_that() -> None:
     replies = Sam3Segmenter(settings(threads=2), lambda _: Listed({})).segment(jobs())
     next(replies)
     replies.close()  # type: ignore[attr-defined]
-    assert len(asked) == 3
+    assert len(asked) == 5
+
+
+def test_the_model_looks_at_one_photo_while_others_are_decoded_and_finished() -> None:
+    inside = threading.Semaphore(1)
+    looking, free = threading.Event(), threading.Event()
+
+    class Slow(Listed):
+        def encode(self, square: NDArray[np.float32]) -> int:
+            assert inside.acquire(blocking=False), "two photos at once"
+            looking.set()
+            assert free.wait(30), "nothing else goes on meanwhile"
+            inside.release()
+            return super().encode(square)
+
+    def job_of(number: int) -> SegmentJob:
+        def load() -> bytes:
+            if number == 3:  # the fourth is decoded while the first is looked at
+                assert looking.wait(30)
+                free.set()
+            return held.load()
+
+        held = photo(image_id=str(number))
+        return job(["dog"], replace(held, load=load))
+
+    replies = Sam3Segmenter(settings(threads=3), lambda _: Slow({})).segment(map(job_of, range(6)))
+    assert [reply.error for reply in replies] == [None] * 6
 
 
 def test_lines_of_text_are_instances_too() -> None:
