@@ -314,7 +314,9 @@ def test_a_versioned_bucket_gives_up_all_versions_or_all_but_the_current_one(
         ("gone too", False, False),
         ("gone too", True, False),
     }
+    gets = store.calls["get"]
     assert {store.version(one) for one in store.versions("kept")} == {b"old", b"new"}
+    assert store.calls["get"] - gets == 2
     store.erase(["gone", "kept", "absent"], keep_current=True)
     assert [store.version(one) for one in store.versions("kept")] == [b"new"]
     store.erase(["gone", "gone too"])
