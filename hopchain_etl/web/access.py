@@ -73,12 +73,12 @@ def access_dependencies(
     async def anybody(found: Annotated[Any, Depends(user)]) -> Person:
         one = person(found, settings)
         if not one.annotates and not one.browses:
-            raise NotAllowed(f"{one.name} is neither an annotator nor a lead here; ask the Airflow administrator")
+            raise NotAllowed("you are neither an annotator nor a lead here; ask the Airflow administrator")
         return one
 
     async def annotator(one: Annotated[Person, Depends(anybody)]) -> Person:
         if not one.annotates:
-            raise NotAllowed(f"{one.name} is not an annotator here; ask a lead")
+            raise NotAllowed("you are not an annotator here; ask a lead")
         if await run_in_threadpool(is_voided, one.name):
             raise Voided("your answers are no longer counted; talk to your lead")
         return one

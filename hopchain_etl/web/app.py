@@ -9,7 +9,8 @@ and ``guard`` for checks on every request.
 import logging
 import os
 from collections.abc import Awaitable, Callable
-from importlib.resources import files
+from functools import cache
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -47,8 +48,12 @@ from hopchain_etl.web.lead.qualification import router as qualification_router
 log = logging.getLogger(__name__)
 
 PREFIX = "/hopchain"
-_ASSETS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png",
-           ".woff2": "font/woff2"}  # fmt: skip
+_PAGES = Path(__file__).with_name("pages")
+_ASSETS = {".css": "text/css", ".js": "text/javascript", ".json": "application/json"}
+# Pages, with their folder below pages/.
+_FOR_ANYBODY = {"annotate": "desk", "my-work": "desk", "errors": "desk", "guidelines": "guidelines"}
+_FOR_LEADS = {"lead": "lead", "reports": "lead", "edit-guidelines": "guidelines"}
+_FOR_VIEWERS = {"browser": "browser"}
 
 
 def create_app(settings: Settings | None = None, user: Callable[..., Awaitable[Any]] = airflow_user) -> FastAPI:
@@ -101,36 +106,30 @@ def _pages(anybody: Any, lead: Any, viewer: Any) -> APIRouter:
     def home() -> Response:
         return RedirectResponse("annotate")
 
-    for name in ("annotate", "my-work", "errors", "guidelines"):
-        router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(anybody)])
-    for name, may in (("lead", lead), ("reports", lead), ("edit-guidelines", lead), ("browser", viewer)):
-        router.add_api_route(f"/{name}", _page(f"{name}.html"), dependencies=[Depends(may)])
+    for pages, may in ((_FOR_ANYBODY, anybody), (_FOR_LEADS, lead), (_FOR_VIEWERS, viewer)):
+        for name, folder in pages.items():
+            router.add_api_route(f"/{name}", _page(_PAGES / folder / f"{name}.html"), dependencies=[Depends(may)])
 
-    @router.get("/assets/{name}", dependencies=[Depends(anybody)])
+    @router.get("/assets/{name:path}", dependencies=[Depends(anybody)])
     def asset(name: str) -> Response:
-        media = _ASSETS.get(name[name.rfind(".") :])
+        media = _ASSETS.get(PurePosixPath(name).suffix)
         if media is None or name not in _files():
             raise NotFound("no such file")
-        return Response((_folder() / name).read_bytes(), media_type=media, headers={"Cache-Control": "no-cache"})
+        return Response((_PAGES / name).read_bytes(), media_type=media, headers={"Cache-Control": "no-cache"})
 
     return router
 
 
-def _page(name: str) -> Callable[[], Response]:
+def _page(file: Path) -> Callable[[], Response]:
     def page() -> Response:
-        if name not in _files():
-            raise NotFound(f"this version has no page {name}")
-        return Response((_folder() / name).read_bytes(), media_type="text/html; charset=utf-8")
+        return Response(file.read_bytes(), media_type="text/html; charset=utf-8")
 
     return page
 
 
-def _files() -> set[str]:
-    return {file.name for file in _folder().iterdir()} if _folder().is_dir() else set()
-
-
-def _folder() -> Any:
-    return files("hopchain_etl.web") / "pages"
+@cache
+def _files() -> frozenset[str]:
+    return frozenset(file.relative_to(_PAGES).as_posix() for file in _PAGES.rglob("*") if file.is_file())
 
 
 # --- errors ---

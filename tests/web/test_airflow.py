@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.airflow, pytest.mark.s3, pytest.mark.slow]
 PLUGINS = Path(__file__).parents[2] / "plugins"
 WORD = "not-a-secret-1"
 PATHS = ["/hopchain/annotate", "/hopchain/api/me", "/hopchain/api/next", "/hopchain/api/lead/batches",
-         "/hopchain/api/browse/builds", "/hopchain/assets/annotate.js"]  # fmt: skip
+         "/hopchain/api/browse/builds", "/hopchain/assets/desk/annotate.js"]  # fmt: skip
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 
 

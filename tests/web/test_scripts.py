@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from playwright._impl._driver import compute_driver_executable
 
-SCRIPTS = sorted((Path(__file__).parents[2] / "hopchain_etl/web/pages").glob("*.js"))
+SCRIPTS = sorted((Path(__file__).parents[2] / "hopchain_etl/web/pages").rglob("*.js"))
 NODE = str(compute_driver_executable()[0])  # playwright brings its own
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_script_can_be_parsed(script: Path, tmp_path: Path) -> None:
     module = tmp_path / f"{script.stem}.mjs"  # the pages load them as modules
     shutil.copy(script, module)

@@ -334,7 +334,7 @@ class Desk:
     def _in_time(self, answered_at: str) -> None:
         age = self.clock() - datetime.fromisoformat(answered_at).timestamp()
         if age > self.settings.undo_seconds:
-            raise Conflict(f"an answer can be undone for {self.settings.undo_seconds:.0f} seconds only")
+            raise Conflict("this answer can no longer be undone: its time for that is over")
 
     def _home(self, annotator: str, query_id: str) -> OpenBatch | None:
         """Return the batch that contains a question, None for a gold check; raise NotFound for anything else.

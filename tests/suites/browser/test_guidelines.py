@@ -31,7 +31,7 @@ def as_delivered(site: Site) -> Iterator[None]:
 
 
 def with_theme(page: Page, theme: str) -> None:
-    page.goto("/hopchain/assets/theme.js")
+    page.goto("/hopchain/assets/shared/theme.js")
     page.evaluate("theme => localStorage.setItem('theme', theme)", theme)
 
 

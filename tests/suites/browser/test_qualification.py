@@ -26,7 +26,7 @@ def strict(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def with_theme(page: Page, theme: str) -> None:
-    page.goto("/hopchain/assets/theme.js")
+    page.goto("/hopchain/assets/shared/theme.js")
     page.evaluate("theme => localStorage.setItem('theme', theme)", theme)
 
 

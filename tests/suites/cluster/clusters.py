@@ -253,6 +253,8 @@ def _environment(
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",  # of a worker that is gone
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+        "CORE__DAGBAG_IMPORT_TIMEOUT": "180",  # two workers, a scheduler and a parser start at once on few cores
+        "DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "180",
         "METRICS__STATSD_ON": "True",
         "METRICS__STATSD_HOST": HOST,
         "METRICS__STATSD_PORT": str(metrics),
