@@ -7,19 +7,22 @@ combinations. A distinct pair is two pictures of two photos. Reported apart: pie
 a retina mirror each other), drawn samples (those of one layout are alike by design), and documents: pairs of pages of
 one template with other words, and of a page with copies of another one. The last line is JSON: shares of copies found,
 and of pairs taken for copies. Beside each figure stands what likeness alone would say, without comparing content.
+Takes some four minutes of processor time, in as many processes as there are processors.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import multiprocessing
 import os
 import random
 import re
+import resource
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import combinations
@@ -29,7 +32,6 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from benchmarks.documents import TEMPLATES, draw
-from hopchain_etl.concurrency import map_threads
 from hopchain_etl.demo.samples import write_samples
 from hopchain_etl.hops.calibration import wilson
 from hopchain_etl.imaging.similarity import ALIKE_ALONE, LOOK_ALIKE, Descriptor, compute_descriptor, is_copy, similarity
@@ -105,15 +107,12 @@ def pieces(image: Image.Image) -> Iterator[Image.Image]:
         yield image.crop((left, top, left + width, top + height))
 
 
-def drawn() -> list[Descriptor]:
+def drawn(workers: Executor) -> list[Descriptor]:
     """Return descriptors of drawn samples."""
     with tempfile.TemporaryDirectory() as place:
         samples = write_samples(Path(place), count=60, seed=1)
-        return described([(Path(place) / one.name).read_bytes() for one in samples if one.kind != "photo"])
-
-
-def described(images: Sequence[bytes]) -> list[Descriptor]:
-    return map_threads(compute_descriptor, images, os.cpu_count() or 1)
+        files = [(Path(place) / one.name).read_bytes() for one in samples if one.kind != "photo"]
+    return list(workers.map(compute_descriptor, files))
 
 
 @dataclass(frozen=True)
@@ -132,38 +131,44 @@ class Verdicts:
         return f"{count} of {total} pairs are copies ({low:.3%} to {high:.3%}); by likeness alone {alone}"
 
 
-def judged(pairs: Sequence[tuple[Descriptor, Descriptor]]) -> Verdicts:
-    def judge(pair: tuple[Descriptor, Descriptor]) -> tuple[float, bool]:
-        likeness = float(similarity(pair[0], [pair[1]])[0])
-        return likeness, likeness >= LOOK_ALIKE and is_copy(*pair)
-
-    verdicts = map_threads(judge, pairs, os.cpu_count() or 1)
-    return Verdicts(np.array([likeness for likeness, _ in verdicts]), np.array([copy for _, copy in verdicts]))
+Pair = tuple[Descriptor, Descriptor]
 
 
-def found(title: str, originals: Sequence[Image.Image], told: Sequence[Descriptor], chance: random.Random) -> Verdicts:
+def judged(pairs: Sequence[Pair], workers: Executor) -> Verdicts:
+    likeness = np.array([similarity(one, [other])[0] for one, other in pairs])
+    copies = np.zeros(len(pairs), bool)
+    alike = np.flatnonzero(likeness >= LOOK_ALIKE)
+    copies[alike] = list(workers.map(is_copy, *zip(*(pairs[number] for number in alike), strict=True), chunksize=8))
+    return Verdicts(likeness, copies)
+
+
+def judged_copies(image: Image.Image, told: Descriptor, seed: int) -> list[tuple[str, float, bool]]:
+    """Return the kind of each copy of an image, its likeness to a descriptor, and whether it is taken for a copy."""
+    made = []
+    for kind, data in copies(image, random.Random(seed)).items():
+        copy = compute_descriptor(data)
+        likeness = float(similarity(copy, [told])[0])
+        made.append((kind, likeness, likeness >= LOOK_ALIKE and is_copy(copy, told)))
+    return made
+
+
+def found(title: str, originals: Sequence[Image.Image], told: Sequence[Descriptor], workers: Executor) -> Verdicts:
     """Return the verdicts on all copies of some images, and print those of each kind of copy."""
-    kinds: dict[str, list[tuple[int, bytes]]] = {}
-    for number, image in enumerate(originals):
-        for kind, copy in copies(image, chance).items():
-            kinds.setdefault(re.sub(r" \d$", "", kind) if kind.startswith("cropped") else kind, []).append(
-                (number, copy)
-            )
-    every = []
-    for kind, made in kinds.items():
-        looked = described([copy for _, copy in made])
-        every.append(judged([(one, told[number]) for one, (number, _) in zip(looked, made, strict=True)]))
-        print(f"{title}, {kind}: {every[-1]}", flush=True)
-    return Verdicts(*(np.concatenate([getattr(one, name) for one in every]) for name in ("likeness", "copies")))
+    every = [one for made in workers.map(judged_copies, originals, told, range(len(told))) for one in made]
+    kinds = np.array([re.sub(r" \d$", "", kind) for kind, _, _ in every])
+    verdicts = Verdicts(*(np.array(column) for column in list(zip(*every, strict=True))[1:]))
+    for kind in dict.fromkeys(kinds.tolist()):
+        print(f"{title}, {kind}: {some(verdicts, kinds == kind)}", flush=True)
+    return verdicts
 
 
-def photos(folder: Path | None, chance: random.Random) -> tuple[Verdicts, Verdicts, list[Descriptor]]:
+def photos(folder: Path | None, workers: Executor) -> tuple[Verdicts, Verdicts, list[Descriptor]]:
     """Return the verdicts on copies and on distinct pairs of photos, and the photos' descriptors."""
     originals = pictures(folder)
-    told = described([encoded(one.image, 95) for one in originals])
-    copied = found("photos", [one.image for one in originals], told, chance)
+    told = list(workers.map(compute_descriptor, [encoded(one.image, 95) for one in originals]))
+    copied = found("photos", [one.image for one in originals], told, workers)
     places = list(combinations(range(len(told)), 2))
-    verdicts = judged([(told[a], told[b]) for a, b in places])
+    verdicts = judged([(told[a], told[b]) for a, b in places], workers)
     names = [f"{one.photo}.{one.part}" for one in originals]
     most = [(round(float(verdicts.likeness[n]), 3), *(names[at] for at in places[n])) for n in taken(verdicts)]
     print(f"{len({one.photo for one in originals})} photos, {len(originals)} pictures; taken for copies: {most}")
@@ -184,32 +189,33 @@ def some(verdicts: Verdicts, which: np.ndarray) -> Verdicts:
     return Verdicts(verdicts.likeness[which], verdicts.copies[which])
 
 
-def documents(chance: random.Random) -> tuple[Verdicts, Verdicts]:
+def documents(workers: Executor) -> tuple[Verdicts, Verdicts]:
     """Return the verdicts on copies of documents, and on pairs of one template with other words."""
-    pages = {template: [draw(template, seed) for seed in range(PAGES)] for template in TEMPLATES}
-    told = {template: described([encoded(page, 95) for page in each]) for template, each in pages.items()}
-    first = [
-        (page, one) for name in TEMPLATES for page, one in list(zip(pages[name], told[name], strict=True))[:COPIED]
-    ]
-    copied = found("documents", [page for page, _ in first], [one for _, one in first], chance)
-    began = time.process_time()
-    alike = judged([pair for each in told.values() for pair in combinations(each, 2)])
-    cost = (time.process_time() - began) / len(alike.copies)
-    print(f"pages of one template: {alike}; {1000 * cost:.0f} ms of processor time a pair", flush=True)
+    pages = {template: list(workers.map(draw, [template] * PAGES, range(PAGES))) for template in TEMPLATES}
+    files = {template: [encoded(page, 95) for page in each] for template, each in pages.items()}
+    told = {template: list(workers.map(compute_descriptor, each)) for template, each in files.items()}
+    first = [page for name in TEMPLATES for page in pages[name][:COPIED]]
+    copied = found("documents", first, [one for name in TEMPLATES for one in told[name][:COPIED]], workers)
+    alike = judged([pair for each in told.values() for pair in combinations(each, 2)], workers)
+    print(f"pages of one template: {alike}", flush=True)
     others = [told[name][number + 1] for name in TEMPLATES for number in range(COPIED)]
-    crossed = found("copies of another page of the template", [page for page, _ in first], others, chance)
+    crossed = found("copies of another page of the template", first, others, workers)
     print(f"copies of another page of the template: {crossed}", flush=True)
     return copied, alike
 
 
 def main() -> None:
-    page_copies, other_pages = documents(random.Random(0))
-    photo_copies, other_photos, told = photos(Path(sys.argv[1]) if len(sys.argv) > 1 else None, random.Random(0))
-    drawings = drawn()
-    other_drawings = judged(list(combinations(drawings, 2)))
-    crossed = judged([(one, photo) for one in drawings for photo in told])
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of each process: more would only wait for each other
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as workers:
+        page_copies, other_pages = documents(workers)
+        photo_copies, other_photos, told = photos(Path(sys.argv[1]) if len(sys.argv) > 1 else None, workers)
+        drawings = drawn(workers)
+        other_drawings = judged(list(combinations(drawings, 2)), workers)
+        crossed = judged([(one, photo) for one in drawings for photo in told], workers)
     print(f"drawings: {other_drawings}\ndrawings and photos: {crossed}", flush=True)
     print(f"copies of photos: {photo_copies}\ncopies of documents: {page_copies}")
+    spent = sum(resource.getrusage(who).ru_utime for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(f"{spent:.0f} s of processor time")
     figures = {
         "found": round(float(np.concatenate([photo_copies.copies, page_copies.copies]).mean()), 4),
         "false_photos": round(other_photos.share(), 6),

@@ -44,6 +44,8 @@ from hopchain_etl.quality.validator import SuiteResult
 from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
 from hopchain_etl.stages.ingest import WORKERS, ingest
 
+REGION = "us-east-1"  # which the embedded server takes for any
+
 
 @lru_cache(maxsize=1)
 def canvas() -> Image.Image:
@@ -78,7 +80,7 @@ def bare(where: S3Settings, concurrency: int, store_below: str | None = None) ->
     store = S3Store(
         bucket,
         endpoint=where.endpoint_url,
-        region=where.region,
+        region=where.region or REGION,
         virtual_hosted_style_request=False,
         client_options={"allow_http": True},
     )
@@ -90,7 +92,7 @@ def bare(where: S3Settings, concurrency: int, store_below: str | None = None) ->
 def bare_boto3(where: S3Settings, concurrency: int) -> int:
     """Do the same with boto3, without storing."""
     config = Config(max_pool_connections=concurrency, s3={"addressing_style": "path"})
-    client = boto3.client("s3", endpoint_url=where.endpoint_url, region_name=where.region, config=config)
+    client = boto3.client("s3", endpoint_url=where.endpoint_url, region_name=where.region or REGION, config=config)
     bucket, _, prefix = where.uri.removeprefix("s3://").partition("/")
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     keys = [entry["Key"] for page in pages for entry in page["Contents"]]

@@ -126,7 +126,7 @@ def _collect(
     stored = stored_votes(lake, batch)
     inputs = digest(stored, voided)
     marker = compact(lake, batch, stored, inputs, validate, voided)
-    given = _by_query(batch, _votes_in(lake, batch, marker))
+    given = votes_by_query(batch, votes_in(lake, batch, marker))
     return _progress(batch, given, inputs, withdrawn, closed=closed)
 
 
@@ -201,7 +201,7 @@ def compact(
     held = lake.marker("answers", asked.fingerprint, shard)
     if held.inputs == inputs if held else not mine:
         return held
-    before = {(one.query_id, one.seat, one.rev): one for one in _votes_in(lake, batch, held)}
+    before = {(one.query_id, one.seat, one.rev): one for one in votes_in(lake, batch, held)}
     rows, origins, rejects = _rows(lake, mine, before, gone)
     table = pa.Table.from_pylist(rows, schema=schemas.ANSWERS)
     verdict = validate("answers", table)
@@ -232,10 +232,11 @@ def compact(
 
 def valid_votes_of_batch(lake: Lake, batch: Batch) -> list[Vote]:
     """Return the valid votes of a batch from its table; empty before the first collect."""
-    return _votes_in(lake, batch, lake.marker("answers", lineage(batch).fingerprint, Shard(batch.id, 0)))
+    return votes_in(lake, batch, lake.marker("answers", lineage(batch).fingerprint, Shard(batch.id, 0)))
 
 
-def _votes_in(lake: Lake, batch: Batch, marker: Marker | None) -> list[Vote]:
+def votes_in(lake: Lake, batch: Batch, marker: Marker | None) -> list[Vote]:
+    """Return the valid votes of a batch from its table, which has this marker; none if it has none yet."""
     if marker is None:
         return []
     folder = lake.folder("answers", lineage(batch).fingerprint, Shard(batch.id, 0))
@@ -245,10 +246,11 @@ def _votes_in(lake: Lake, batch: Batch, marker: Marker | None) -> list[Vote]:
 
 def valid_votes_by_query(lake: Lake, batch: Batch) -> dict[str, list[Vote]]:
     """Return the same for each query of a batch, in the batch's order; empty lists for those without votes."""
-    return _by_query(batch, valid_votes_of_batch(lake, batch))
+    return votes_by_query(batch, valid_votes_of_batch(lake, batch))
 
 
-def _by_query(batch: Batch, cast: Iterable[Vote]) -> dict[str, list[Vote]]:
+def votes_by_query(batch: Batch, cast: Iterable[Vote]) -> dict[str, list[Vote]]:
+    """Return votes by query, in the order of the batch; empty lists for queries without votes."""
     given: dict[str, list[Vote]] = {query: [] for query in batch.query_ids}
     for vote in cast:
         given[vote.query_id].append(vote)

@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from hopchain_etl.annotation import batches
-from hopchain_etl.annotation.collect import decide, lineage, valid_votes_by_query
+from hopchain_etl.annotation.collect import decide, lineage, votes_by_query, votes_in
 from hopchain_etl.annotation.votes import in_full_sample
-from hopchain_etl.annotation.withdrawn import withdrawn_of_batch
+from hopchain_etl.annotation.withdrawn import PhotosOfBatches, withdrawn_of_batch
 from hopchain_etl.hops.consensus import ConsensusRule, Decision
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.view import View, each
@@ -53,9 +53,10 @@ def settled_batches(lake: Lake) -> dict[str, SettledBatch]:
 
     Costs one listing and two reads, and a few reads for each batch that has been settled since the last call.
     """
+    photos = PhotosOfBatches(lake, withdrawn_only=True)
 
     def read(key: str) -> pa.Table | None:
-        found = _summary(lake, key)
+        found = _summary(lake, key, photos)
         return pa.table({"document": [json.dumps(asdict(found))]}, schema=_SCHEMA) if found else None
 
     rows = View(lake.store, "settled-batches", _SCHEMA).rows(batches.decided_etags(lake), each(read))
@@ -63,21 +64,21 @@ def settled_batches(lake: Lake) -> dict[str, SettledBatch]:
     return {one.id: one for one in sorted(found, key=lambda one: one.id)}
 
 
-def _summary(lake: Lake, key: str) -> SettledBatch | None:
+def _summary(lake: Lake, key: str, photos: PhotosOfBatches) -> SettledBatch | None:
     try:
-        return _read(lake, key)
+        return _read(lake, key, photos)
     except batches.UNREADABLE:
         log.exception("the settled batch of %s cannot be read", lake.store.uri(key))
         return None
 
 
-def _read(lake: Lake, key: str) -> SettledBatch:
+def _read(lake: Lake, key: str, photos: PhotosOfBatches) -> SettledBatch:
     name = batches.name_of_record(key)
     batch, record = batches.load(lake, name), lake.get_json(key) or {}
     marker = lake.marker("answers", lineage(batch).fingerprint, Shard(name, 0))
-    given = valid_votes_by_query(lake, batch)
+    given = votes_by_query(batch, votes_in(lake, batch, marker))
     rule, share = ConsensusRule.from_policy(batch.policy), float(batch.policy.get("full_share", 0))
-    gone = withdrawn_of_batch(lake, batch)
+    gone = withdrawn_of_batch(lake, batch, photos)
     tally = Counter(decide(cast, rule).decision for query, cast in given.items() if query not in gone)
     return SettledBatch(
         name,

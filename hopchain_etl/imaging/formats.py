@@ -10,7 +10,7 @@ import io
 import re
 from typing import Any
 
-from PIL import AvifImagePlugin, Image
+from PIL import AvifImagePlugin, Image, ImageMode
 
 from hopchain_etl.imaging.jxl_header import jxl_header
 from hopchain_etl.imaging.png import check_png
@@ -51,6 +51,8 @@ def open_image(data: bytes, limits: Limits) -> Image.Image:
         check_tiff(data, opened)
     elif kind == "PNG":
         check_png(data)
+    elif kind == "JXL":
+        _correct_depth(opened)
     # MPO is a phone's JPEG followed by a preview; HEIF names one of its pictures the primary one. Both open the photo.
     _check_single(kind, kind not in ("MPO", "HEIF") and getattr(opened, "is_animated", False))
     return opened
@@ -75,6 +77,17 @@ def _check_single(kind: str, is_several: bool) -> None:
     if is_several:
         reason = RejectReason.MULTI_PAGE if kind == "TIFF" else RejectReason.ANIMATED
         raise ImageRejectedError(reason, f"{kind} with more than one image")
+
+
+def _correct_depth(opened: Any) -> None:
+    """Bring 16-bit grey with transparency to 8 bits, as the plugin's mode says; refuse pixels of any other size."""
+    mode = ImageMode.getmode(opened.mode)
+    expected = opened.width * opened.height * len(mode.bands) * int(mode.typestr[-1])
+    pixels = opened._data
+    if opened.mode == "LA" and len(pixels) == 2 * expected:
+        opened._data = pixels[1::2]  # the higher byte of each value
+    elif len(pixels) != expected:
+        raise ImageRejectedError(RejectReason.UNSUPPORTED_FORMAT, "JPEG XL in float grey with transparency")
 
 
 def _load_heif() -> None:

@@ -18,8 +18,10 @@ _SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}
 _DAMAGE = re.compile("[Pp]remature end|bad Huffman code|instead of RST|extraneous bytes")
 _AT_END = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _TOLERATED = 0.01  # of the picture's bytes: some cameras leave a few over before the end marker
+_GAP = bytes(64)  # zeros that data has for flat areas only; with bytes left over too, something is overwritten
 _NEEDED = 4  # zeros that padding is cut down to: the last codes may end in zeros too
 _ROUNDS = 4  # of taking bytes out; the decoder reads ahead, so it counts a few less than there are
+_PADDING = b"\0\xff"
 _MARKER, _SCAN, _END = re.compile(rb"\xff+([^\x00\xff])"), b"\xda", b"\xff\xd9"
 
 
@@ -55,17 +57,19 @@ def _is_damage(data: bytes, space: str, warning: str) -> bool:
     """Return whether data is missing, after the decoder's first warning.
 
     Bytes left over tell of it too: zeros decode to more blocks than data does. A few before the end are taken out, to
-    see what the decoder says of the rest.
+    see what the decoder says of the rest; but none of them if there is a gap of zeros.
     """
     picture = strip_jpeg(_without_gaps(data))
     if picture is None:
         return bool(_DAMAGE.search(warning))
+    scans = picture.partition(b"\xff" + _SCAN)[2].removesuffix(_END).rstrip(_PADDING)
+    tolerated = _NEEDED if _GAP in scans else _TOLERATED * len(picture)
     for _ in range(_ROUNDS):
         warning = _warning(picture, space)
         left_over = _AT_END.search(warning)
         if not left_over:
             return bool(_DAMAGE.search(warning))
-        if int(left_over[1]) > _TOLERATED * len(picture) and not _is_padded(picture, space):
+        if int(left_over[1]) > tolerated and not _is_padded(picture, space):
             return True
         picture = picture[: -int(left_over[1]) - len(_END)] + _END
     return True
@@ -73,7 +77,7 @@ def _is_damage(data: bytes, space: str, warning: str) -> bool:
 
 def _is_padded(picture: bytes, space: str) -> bool:
     """Return whether what is left over before the end is padding, of which no pixel was made."""
-    data = picture.removesuffix(_END).rstrip(b"\0\xff")
+    data = picture.removesuffix(_END).rstrip(_PADDING)
     warning = _warning(data + bytes(_NEEDED) + _END, space)
     left_over = _AT_END.search(warning)
     return int(left_over[1]) <= _NEEDED if left_over else not _DAMAGE.search(warning)

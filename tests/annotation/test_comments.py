@@ -22,6 +22,14 @@ def event(kind: str, text: str = "", by: str = "ann", query: str = QUERY) -> Mes
     return Message("ann", query, kind, by, "2026-11-22T10:00:00+00:00", text)
 
 
+def test_a_comment_that_is_sent_again_is_kept_once_and_with_its_first_time(lake: Lake) -> None:
+    first = say(lake, event("comment", "What is a tile?"))
+    later = Message("ann", QUERY, "comment", "ann", "2026-11-22T10:00:09+00:00", "What is a tile?")
+    assert say(lake, later) == first
+    other = say(lake, event("comment", "And a board?"))
+    assert [one.text for one in messages(lake, [thread(lake, "ann", QUERY)])[0]] == [first.text, other.text]
+
+
 @pytest.mark.parametrize(
     ("events", "is_open", "is_unread"),
     [

@@ -41,6 +41,12 @@ def test_a_batch_is_read_as_it_was_written_and_never_overwritten(lake: Lake) -> 
         error_reviews.load(lake, "other")
 
 
+@pytest.mark.parametrize("seats", [1, error_reviews.MOST_SEATS])
+def test_one_person_may_look_or_nine(lake: Lake, seats: int) -> None:
+    error_reviews.create(lake, replace(BATCH, name="new", seats=seats))
+    assert error_reviews.load(lake, "new").seats == seats
+
+
 @pytest.mark.parametrize(
     ("batch", "why"),
     [
@@ -49,6 +55,7 @@ def test_a_batch_is_read_as_it_was_written_and_never_overwritten(lake: Lake) -> 
             "1 photos are not in this lake",
         ),
         (replace(BATCH, name="new", seats=0), "0 people for each answer"),
+        (replace(BATCH, name="new", seats=10), "10 people for each answer"),
         (replace(BATCH, name="../new"), "new"),
     ],
 )

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +15,11 @@ from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.collect import collect
 from hopchain_etl.annotation.settled import settled_batches
 from hopchain_etl.annotation.votes import vote_key
-from hopchain_etl.lake.lake import Lake
+from hopchain_etl.annotation.withdrawn import withdrawn_of_batches
+from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.quality.validator import SuiteResult
 from hopchain_etl.settings import LakeSettings
+from support import drawn_lake
 from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3
@@ -70,3 +76,82 @@ def test_a_batch_that_cannot_be_read_is_left_out_until_it_can(lake: Lake) -> Non
     assert list(settled_batches(lake)) == ["good"]
     lake.store.put("batches/bad.json", intact)
     assert list(settled_batches(lake)) == ["bad", "good"]
+
+
+LINEAGE, SHARDS = "0123456789ab", 80
+
+
+def name(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def local(folder: Path) -> Lake:
+    return Lake(LakeSettings(uri=f"file://{folder}/lake"))
+
+
+def history(lake: Lake, *, named: bool, photos: int = 4) -> None:
+    """Write a batch for each of 80 shards, in which the first of four photos is withdrawn; ``named``: it says which."""
+    for number in range(SHARDS):
+        rows = [{"query_id": name(f"{number} {n}"), "image_id": name(f"photo {number} {n}")} for n in range(photos)]
+        drawn_lake.write(
+            lake, "queries", LINEAGE, shard := Shard("in", number), [{**row, "question": ""} for row in rows]
+        )
+        ids = tuple(row["query_id"] for row in rows)
+        shards = (str(shard),) if named else ()
+        batches.create(lake, Batch(f"b{number:03}", "run", ids, lineage=LINEAGE, shards=shards))
+        lake.write_tombstone(rows[0]["image_id"], reason="asked", blob_sha=None)
+    lake.manifest("queries", LINEAGE).fold()
+
+
+@contextmanager
+def reads(lake: Lake) -> Iterator[Counter[str]]:
+    """Yield how often each object is read meanwhile."""
+    found: Counter[str] = Counter()
+    get = lake.store.get
+
+    def counted(key: str) -> bytes:
+        found[key] += 1
+        return get(key)
+
+    lake.store.get = counted  # type: ignore[method-assign]
+    try:
+        yield found
+    finally:
+        del lake.store.get  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_the_first_view_of_a_long_history_holds_its_queries_once(tmp_path: Path, named: bool) -> None:
+    """For each batch of an earlier version, all queries of its lineage were read, 16 times at once: gigabytes."""
+    lake = local(tmp_path)
+    history(lake, named=named)
+    for number in range(SHARDS):
+        batches.mark_decided(lake, f"b{number:03}", {})
+    before = lake.store.calls.total()
+    with reads(lake) as read:
+        found = settled_batches(lake)
+    assert {(one.open, one.withdrawn) for one in found.values()} == {(3, 1)}
+    assert len(found) == SHARDS
+    assert {read[key] for key in read if key.startswith("views/")} == {1}
+    own = 3  # of a batch: itself, its record, and its marker, which is not there
+    assert max(read.values()) <= 2, "a shard is read for itself or for the view"
+    assert lake.store.calls.total() - before <= own * SHARDS + SHARDS + 64 * named + 20
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_open_batches_of_a_long_history_hold_their_queries_once(tmp_path: Path, named: bool) -> None:
+    lake = local(tmp_path)
+    history(lake, named=named)
+    with reads(lake) as read:
+        found = withdrawn_of_batches(lake, batches.listed(lake).values())
+    assert found == {name(f"{number} 0"): name(f"photo {number} 0") for number in range(SHARDS)}
+    assert {read[key] for key in read if key.startswith("views/")} == {1}
+
+
+def test_one_broken_shard_of_a_long_history_hides_no_photo_of_the_others(tmp_path: Path) -> None:
+    lake = local(tmp_path)
+    history(lake, named=True)
+    part = next(one.key for one in lake.store.list_objects(f"queries/{LINEAGE}/intake=in/shard=0070/part"))
+    lake.store.put(part, b"damaged")
+    found = withdrawn_of_batches(lake, batches.listed(lake).values())
+    assert found.keys() == {name(f"{number} 0") for number in range(SHARDS) if number != 70}

@@ -188,3 +188,11 @@ def test_what_was_killed_on_the_way_is_finished_by_the_next_collect(
     assert collect_and_announce(lake) == ["monday"]
     assert settled_batches(lake)["monday"].kept == int(back)
     assert ("b" in votes.voided(lake)) is not back
+
+
+def test_a_void_is_pending_until_it_is_finished(lake: Lake) -> None:
+    begun = voiding.begin(lake, "ann", **WHY)
+    assert begun.pending
+    assert [one.pending for one in votes.tombstones(lake)] == [True]
+    finish(lake)
+    assert [one.pending for one in votes.tombstones(lake)] == [False]

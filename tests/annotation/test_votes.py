@@ -22,6 +22,14 @@ def valid(*votes: Vote, voided: tuple[str, ...] = ()) -> dict[int, tuple[str, st
     return {seat: (one.annotator, one.answer) for seat, one in valid_votes(votes, voided).items()}
 
 
+@pytest.mark.parametrize("name", ["seconds", "active_seconds"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_times_are_numbers(name: str, value: float) -> None:
+    assert getattr(vote(1, 1, "ann", **{name: 2.5}), name) == 2.5
+    with pytest.raises(ValueError, match="finite"):
+        vote(1, 1, "ann", **{name: value})
+
+
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_the_highest_revision_of_a_seat_counts(newest_first: bool) -> None:
     votes = [vote(1, 1, "ann", "1"), vote(1, 2, "ann", "2"), vote(1, 10, "ann", "3"), vote(2, 1, "ben", "4")]

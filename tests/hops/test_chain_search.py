@@ -45,6 +45,12 @@ def test_a_row_of_neighbours_is_a_chain(size: int) -> None:
     assert set(query.referents) == {one.id for one in ROW[:size]}
 
 
+def test_the_only_thing_on_a_side_is_counted_too() -> None:
+    query = find_chain(scene(*ROW[:4]), ["c1", "c2", "c3"])
+    assert query is not None
+    assert [hop.value for hop in query.hops if hop.read is Read.COUNT] == [1]
+
+
 def test_one_may_be_left_out_but_not_two() -> None:
     lone = [thing(name, name, 900, y, 40, 40) for name, y in (("bird", 0), ("tree", 350), ("fence", 700))]
     place = scene(*ROW[:4], *lone)

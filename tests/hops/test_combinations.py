@@ -110,6 +110,13 @@ def test_slivers_and_specks_are_never_drawn() -> None:
         assert often["car1"]
 
 
+def test_what_is_just_wide_enough_is_drawn() -> None:
+    for width, visible in ((13, True), (12, False)):  # 0.013 of the root of the photo's area
+        photo = Scene((*crowd(6), thing("odd", "car", 650, 310, width, 600)), 1000, 1000)
+        found = {one for seed in range(60) for drawn in combinations(photo, 1, (3, 3), seed) for one in drawn}
+        assert ("odd" in found) == visible
+
+
 def test_near_things_are_favoured_and_far_ones_never_joined() -> None:
     near, far = thing("near", "dog", 200, 380, 60, 60), thing("far", "dog", 900, 740, 60, 60)
     often = drawn(*crowd(5), near, far)

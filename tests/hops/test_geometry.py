@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopchain_etl.hops.geometry import holds, inside
+from hopchain_etl.hops.geometry import holds, inside, is_jumped_over
 from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue
 from hopchain_etl.hops.query import EXTREMES, SIDES, Relation, Value
 from hopchain_etl.hops.scene import Scene
@@ -370,3 +370,26 @@ def test_what_is_proven_is_all_that_may_be_meant(seed: int, rel: Relation) -> No
         found = finds(plain, "car", rel, anchor and anchor.id)
         assert found is None or before == {found}
         assert before <= {one.id for one, _ in more.meant("car", rel, anchor)}
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "w", "h", "jumped"),
+    [
+        (250, 310, 50, 80, True),
+        (520, 310, 50, 80, False),  # in line, on the other side of the dog
+        (30, 310, 50, 80, False),  # likewise, beyond the cup
+        (250, 420, 50, 80, False),  # on the way, but lower than both
+        (250, 375, 50, 100, False),  # a quarter of both beside it
+        (250, 374, 50, 100, True),  # and a little more
+        (90, 250, 420, 200, False),  # what both stand in
+        (380, 320, 30, 30, True),  # partly before the dog
+        (410, 320, 30, 30, False),  # a part of it
+    ],
+)
+def test_what_is_jumped_over_lies_between_two_things_and_in_line_with_both(
+    x: int, y: int, w: int, h: int, jumped: bool
+) -> None:
+    cup = thing("cup", "cup", 100, 300, 100, 100)
+    other = thing("other", "box", x, y, w, h)
+    assert is_jumped_over(other, cup, DOG, Relation.LEFT_OF) == jumped
+    assert is_jumped_over(other, DOG, cup, Relation.RIGHT_OF) == jumped

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from hopchain_etl.hops.instance import Instance
+from hopchain_etl.hops.instance import TEXT, Instance
+from hopchain_etl.hops.phrasing import ways_to_count
 from hopchain_etl.hops.query import SIDES, Relation
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.steps import Step, StepFinder
@@ -153,3 +154,9 @@ def test_a_colour_that_one_of_them_may_have_names_none() -> None:
     names = StepFinder(scene(*sure, maybe)).names
     assert "red cup" in names
     assert "blue cup" not in names
+
+
+def test_lines_of_text_are_counted_above_and_below_and_things_on_all_sides() -> None:
+    board = thing("board", "board", 100, 100, 200, 200)
+    assert ways_to_count(TEXT, board) == [Relation.ABOVE, Relation.BELOW]
+    assert ways_to_count("car", board) == sorted(SIDES)

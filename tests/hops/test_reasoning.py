@@ -73,6 +73,13 @@ def check(query: Query, answer: Fraction) -> None:
         assert came_to == answer
 
 
+@pytest.mark.parametrize(("to", "said"), [("h2", "the dog of step 2"), ("h3", "step 3")])
+def test_a_program_that_is_not_checked_yet_may_refer_to_a_later_step_or_to_none(to: str, said: str) -> None:
+    hops = (Hop(("a",), "cup", Relation.NEAREST, to), Hop(("b",), "dog", Relation.NAMED))
+    assert said in step(hops, 1)
+    assert ("dog" in step(hops, 1)) == (to == "h2")
+
+
 def test_questions_about_drawn_scenes_are_reasoned_to_their_answers() -> None:
     checked = variants = 0
     for _, seed, scene in islice(some_scenes(), 0, None, 5):

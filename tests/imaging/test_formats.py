@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import struct
 import sys
@@ -73,6 +74,28 @@ def test_a_jpeg_inside_a_jxl_is_turned_once(tmp_path: Path) -> None:
         image.save(tmp_path / "turned.jxl")
     expected = Image.open(io.BytesIO(normalise(dirty_jpeg(orientation=6), Limits()).blob))
     assert far((tmp_path / "turned.jxl").read_bytes(), expected) < 1
+
+
+# Grey 0x40FF above 0xC0FF, half transparent on the left, of 16 bits (by libjxl's own encoder) and of floats.
+DEEP_GREY_JXL = (
+    "0000CN?1%F4GM<}0000KW^{RQYItlQ00000YItlQ00009YItmH3IG5AOlo*+WB&?I@S`X$1PBNa0N4OaIBA&5gZC>a2!Q*?-xy>37##l>H~>HZ0N|DYG"
+    "(7nSNK*j-`T>C`{s5AG0KevmxH}x`00"
+)
+FLOAT_GREY_JXL = (
+    "0000CN?1%F4GM<}0000KW^{RQYItlQ00000YItlQ00009YItmH3IG5AN@{p)WB&?I7zrbQqD2T05CF^oOE_tm%7gbSC<uV-#NQYkJ2CDB4ge4UfOiQ1"
+    "`U(Ij-3<T%09XQm0mJ_RfFxz_j(<!"
+)
+
+
+def test_deep_grey_with_transparency_in_a_jxl_is_read_and_not_taken_for_8_bits() -> None:
+    found = pixels(normalise(base64.b85decode(DEEP_GREY_JXL), Limits()).blob).astype(int)
+    assert found.shape == (64, 64, 3)
+    grey = np.repeat([0x40, 0xC0], 32)[:, None] * np.ones((1, 64))
+    alpha = np.repeat([0x80, 0xFF], 32)[None] / 255
+    assert np.abs(found - (grey * alpha + 255 * (1 - alpha))[..., None]).max() <= 1
+    reason, detail = refused(base64.b85decode(FLOAT_GREY_JXL))
+    assert reason == RejectReason.UNSUPPORTED_FORMAT
+    assert "float" in detail
 
 
 def test_the_primary_picture_of_a_heif_is_the_photo() -> None:

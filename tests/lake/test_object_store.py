@@ -60,6 +60,14 @@ def test_it_keeps_what_is_put(store: ObjectStore) -> None:
     assert [entry.key for entry in store.list_objects()] == ["empty"]
 
 
+def test_without_versions_an_object_has_the_one_that_it_is(store: ObjectStore) -> None:
+    for data in (b"first", b"second"):
+        store.put("a", data)
+    assert not store.versioned
+    (only,) = store.versions("a")
+    assert (only.key, only.current, only.deleted, store.version(only)) == ("a", True, False, b"second")
+
+
 def test_it_downloads_to_a_file(store: ObjectStore, tmp_path: Path) -> None:
     data = bytes(range(256)) * 1_000
     store.put("a/large one", data)
@@ -306,7 +314,9 @@ def test_a_versioned_bucket_gives_up_all_versions_or_all_but_the_current_one(
         ("gone too", False, False),
         ("gone too", True, False),
     }
+    gets = store.calls["get"]
     assert {store.version(one) for one in store.versions("kept")} == {b"old", b"new"}
+    assert store.calls["get"] - gets == 2
     store.erase(["gone", "kept", "absent"], keep_current=True)
     assert [store.version(one) for one in store.versions("kept")] == [b"new"]
     store.erase(["gone", "gone too"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.release import git
-from hopchain_etl.release.git import RegistryError, working_clone
+from hopchain_etl.release.git import GitRepo, RegistryError, working_clone
 from hopchain_etl.settings import Settings
 from support.s3 import S3Location
 from support.sts import connection, sts_server
@@ -31,6 +32,28 @@ def test_a_registry_of_another_user_is_one_line_with_place_cause_and_remedy(
     assert "\n" not in message
     assert f"the registry {place} belongs to another user" in message
     assert f"git config --global --add safe.directory {place}" in message
+
+
+def test_files_of_several_revisions_are_named_with_their_folders_and_contents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    repo = GitRepo(tmp_path, Settings.model_validate({"lake": {"uri": "s3://bucket/lake"}}))
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+
+    def ids(files: dict[str, bytes], commit: str) -> set[tuple[str, str]]:
+        for name, data in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(data)
+        repo.git("add", *files)
+        repo.git(*who, "commit", "--quiet", "-m", commit)
+        return {(name, hashlib.sha1(b"blob %d\0%s" % (len(data), data)).hexdigest()) for name, data in files.items()}
+
+    repo.git("init", "--quiet")
+    first = ids({"a": b"1", "b c": b"2", "d/e": b"3", "d/f/g": b"4"}, "one")
+    second = ids({"a": b"5", "d/f/h": b"6"}, "two")
+    assert repo.files(["HEAD~1"]) == first
+    assert repo.files(["HEAD~1", "HEAD"]) == first | second
 
 
 @pytest.mark.s3
