@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.peers.model_calls import Bench, Run, in_flight, rank, relative
-from benchmarks.peers.model_server import Call, Faults
+from benchmarks.peers.model_server import Call, Faults, Log
 
 ROWS = 16
 
@@ -44,11 +44,10 @@ def test_the_process_is_measured_and_the_server_refuses_fails_once_and_counts(be
     assert figures["peak_mib"] > 10
 
 
-def test_a_killed_client_is_started_again_and_what_it_asks_again_is_counted(bench: Bench) -> None:
-    told = bench.killed("ours")
-    assert (told["good_kept"], told["ended"]) == (1, True)
-    assert 0 <= told["paid_twice"] <= told["calls_repeated"]
-    assert told["calls_repeated"] > 0
+def test_what_is_asked_and_paid_again_is_counted() -> None:
+    statuses = [(1, 200), (2, 0), (3, 500), (2, 200), (3, 200), (1, 200)]
+    log = Log([Call(row, 0.0, 1.0, status) for row, status in statuses])
+    assert (log.repeated, log.paid_twice) == (3, 1)
 
 
 def test_shares_and_ranks() -> None:
