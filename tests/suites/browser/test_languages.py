@@ -87,6 +87,7 @@ def test_every_text_of_the_annotators_pages_has_a_message(site: Site) -> None:
         page.locator("#undo").click()
         expect(page.locator("#unskip")).to_be_hidden()
         page.locator("#practise").click()
+        expect(page.locator("#mode")).to_be_visible()
         page.locator("#answer").fill("-999")
         page.locator("#send").click()
         expect(page.locator(".feedback")).to_be_visible()
