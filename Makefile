@@ -1,4 +1,4 @@
-.PHONY: help demo up down test environments explore test-browser lint format clean bench truth wording played erring-author mutations mutants docs constraints check-release test-engines test-trainers test-harnesses test-cluster test-cluster-small test-install test-deploy grading-page fuzz train-demo train-demo-small bench-vlm bench-sam3
+.PHONY: help demo up down test environments explore test-browser lint format clean bench truth wording played erring-author mutations mutants docs constraints check-release test-engines test-trainers test-harnesses test-cluster test-cluster-small test-install test-deploy grading-page fuzz train-demo train-demo-small bench-vlm bench-peers bench-sam3
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -8,6 +8,8 @@ SWIFT := .venv-swift/bin
 HARNESSES := .venv-harnesses/bin
 CLUSTER := .venv-cluster/bin
 DEPLOY := .venv-deploy/bin
+PEERS := .venv-peers/bin
+CURATOR := .venv-curator/bin
 
 # Tests and the demo start hundreds of processes. Without compiled modules each compiles its imports again, for seconds.
 unexport PYTHONDONTWRITEBYTECODE
@@ -63,6 +65,17 @@ help: ## list all targets
 .venv-deploy/ready: .venv/ready tests/suites/deploy/requirements.txt
 	test -x $(DEPLOY)/python || $(PYTHON) -m venv .venv-deploy
 	$(BIN)/uv pip install --quiet --python $(DEPLOY)/python -r tests/suites/deploy/requirements.txt
+	@touch $@
+
+# What a user would pick instead of ours; Curator's versions and ours exclude one another.
+.venv-peers/ready: .venv/ready pyproject.toml benchmarks/peers/requirements.txt
+	test -x $(PEERS)/python || $(PYTHON) -m venv .venv-peers
+	$(BIN)/uv pip install --quiet --python $(PEERS)/python -e '.[vlm]' -r benchmarks/peers/requirements.txt
+	@touch $@
+
+.venv-curator/ready: .venv/ready benchmarks/peers/curator.txt
+	test -x $(CURATOR)/python || $(PYTHON) -m venv .venv-curator
+	$(BIN)/uv pip install --quiet --python $(CURATOR)/python -r benchmarks/peers/curator.txt
 	@touch $@
 
 environments: .venv-engines/ready .venv-verl/ready .venv-swift/ready .venv-harnesses/ready .venv-deploy/ready ## install what the other suites need
@@ -172,6 +185,9 @@ bench: .venv/ready ## benchmarks; the last line is JSON
 
 bench-vlm: .venv-engines/ready ## the VLM client against a bare load generator and vLLM offline
 	$(ENGINES)/python benchmarks/vlm_client.py
+
+bench-peers: .venv-peers/ready .venv-curator/ready ## the VLM client beside AsyncOpenAI, datatrove, Curator, distilabel and Ray Data, with faults and kills
+	$(PEERS)/python -m benchmarks.peers.model_calls
 
 bench-sam3: .venv-engines/ready ## SAM3: eight categories together against eight separate calls
 	$(ENGINES)/python benchmarks/sam3_prompts.py

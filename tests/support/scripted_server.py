@@ -56,7 +56,7 @@ Body = dict[str, Any]
 def prompt_of(body: Body) -> str:
     """Return the texts of a request's last message."""
     content = body["messages"][-1]["content"]
-    return content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
+    return content if isinstance(content, str) else " ".join(part.get("text") or "" for part in content)
 
 
 class ScriptedServer:
