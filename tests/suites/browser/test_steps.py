@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from audit import audit
-from playwright.sync_api import FrameLocator, Page, Route, expect
+from playwright.sync_api import FrameLocator, Page, expect
 from sites import Site, desk_of, shot
 
 from hopchain_etl.hops.program_author import write_queries
@@ -136,27 +136,3 @@ def test_on_a_phone_nothing_is_wider_than_the_page(site: Site) -> None:
         page.locator(".steps").scroll_into_view_if_needed()
         shot(page, "phone-steps")
         audit(frame)
-
-
-def test_answer_and_send_are_in_sight_below_a_long_question(site: Site) -> None:
-    long = (
-        "Find the tallest bar of the chart, and call its number A. Find the bar directly left of it, and call the "
-        "number below it B. Count the letters of the word at the top of the picture, and call that C. Find the number "
-        "that is nearest to the word at the bottom, and call it D. What is A × B + C × D?"
-    )
-
-    def longer(route: Route) -> None:
-        told = route.fetch().json()
-        told["tasks"][0]["question"] = long
-        route.fulfill(json=told)
-
-    with site.visit("dan") as page:
-        page.route("**/api/practice", longer)
-        page.goto("/hopchain/annotate")
-        page.get_by_role("button", name=re.compile("practice round", re.IGNORECASE)).first.click()
-        expect(page.locator("#photo")).to_be_visible()
-        shot(page, "desk-long-question")
-        for place in ("#answer", "#send"):
-            box = page.locator(place).bounding_box()
-            assert box
-            assert box["y"] + box["height"] <= 800, place

@@ -297,16 +297,3 @@ def test_a_person_changes_an_answer_of_today_and_asks_the_lead(site: Site) -> No
         audit(other.locator("body"))
         other.locator("#decided").get_by_role("link", name=SHOWN).click()
         expect(other.locator("#detail-title")).to_have_text(HEADING)
-
-
-def test_a_lead_works_by_touch(site: Site) -> None:
-    with site.visit("lead", **PHONE) as page:
-        led(page)
-        for press in ("#new", "#edit", "#assign", "#gold-drawn", "#gold-unanimous"):
-            page.locator(press).tap()
-            expect(page.locator("#ask-box")).to_be_visible()
-            page.locator("#ask-cancel").tap()
-            expect(page.locator("#ask-box")).to_be_hidden()
-        page.locator("#close").tap()
-        page.get_by_role("button", name="Cancel").tap()
-        expect(page.get_by_role("dialog")).to_have_count(0)
