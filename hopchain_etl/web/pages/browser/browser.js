@@ -1,6 +1,6 @@
 // The dataset browser: the queries and rejects of a build, and the target of each hop.
 
-import { batchName, byId, call, count, el, hopWords, say, trying } from "../shared/common.js";
+import { batchName, byId, call, count, el, hopWords, trying } from "../shared/common.js";
 import { navigation } from "../shared/navigation.js";
 
 const COUNT = 24; // items at a time

@@ -1,6 +1,6 @@
 // The desk: one photo, one question, one number, then the next.
 
-import { byId, call, count, el, say } from "../shared/common.js";
+import { byId, call, el, say } from "../shared/common.js";
 import { write } from "../shared/comment-box.js";
 import { plural, t } from "../shared/i18n.js";
 import { guidelinesChanged, navigation, unread } from "../shared/navigation.js";

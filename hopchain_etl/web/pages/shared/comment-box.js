@@ -1,13 +1,12 @@
 // A dialog in which somebody writes a comment or an answer to one, and how a thread of them looks.
 
-import { COMMENT, count, el } from "./common.js";
+import { COMMENT, countCharacters, el } from "./common.js";
 import { locale, t } from "./i18n.js";
 
 /** Ask for a text; `send` stores it, and what it throws is shown. Resolves to whether something was sent. */
 export function write(heading, about, button, send) {
   return new Promise((resolve) => {
     const field = el("textarea", { id: "note-text", rows: 4, "aria-describedby": "note-count" });
-    const length = () => [...field.value.trim()].length;
     const counter = el("p", { class: "soft count", id: "note-count" });
     const problem = el("p", { class: "problem", role: "alert" });
     const form = el("form", { novalidate: true },
@@ -17,9 +16,7 @@ export function write(heading, about, button, send) {
         el("button", { type: "button", on: { click: () => box.close() } }, t("Cancel"), " ", el("kbd", {}, "Esc")),
         el("button", { type: "submit", class: "primary" }, button)));
     const box = el("dialog", { "aria-labelledby": "note-title" }, form);
-    const recount = () => { counter.textContent = t("{n} of {most} characters", { n: count(length()), most: COMMENT }); };
-    field.addEventListener("input", recount);
-    recount();
+    const length = countCharacters(field, counter);
     let done = false;
     form.addEventListener("submit", async (event) => {
       event.preventDefault();

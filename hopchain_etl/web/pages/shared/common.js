@@ -115,14 +115,24 @@ export const unbroken = (text) => text.replace(/ ([+−×/÷=]) (?=[\w(])/g, "\u
 
 export const COMMENT = 500; // characters that the server stores of a comment
 
+/** Show below a field how long its text is, now and after each change; call the result for the length. */
+export function countCharacters(field, counter) {
+  const length = () => {
+    const many = [...field.value.trim()].length;
+    counter.textContent = t("{n} of {most} characters", { n: count(many), most: COMMENT });
+    return many;
+  };
+  field.addEventListener("input", length);
+  length();
+  return length;
+}
+
 /** Show how long a comment is below its field; call the result for what is wrong with it, or "". */
 export function watchComment() {
-  const length = () => [...byId("comment").value.trim()].length;
-  const show = () => { byId("comment-count").textContent = t("{n} of {most} characters", { n: count(length()), most: COMMENT }); };
-  byId("comment").addEventListener("input", show);
+  const length = countCharacters(byId("comment"), byId("comment-count"));
   return () => {
-    show();
-    return length() > COMMENT ? t("The comment has {n} characters; only {most} can be stored. Shorten it.", { n: count(length()), most: COMMENT }) : "";
+    const many = length();
+    return many > COMMENT ? t("The comment has {n} characters; only {most} can be stored. Shorten it.", { n: count(many), most: COMMENT }) : "";
   };
 }
 
