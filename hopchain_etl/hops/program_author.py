@@ -91,13 +91,11 @@ def _walk(finder: StepFinder, rng: random.Random, length: int) -> list[Step] | N
     path = [rng.choice(finder.starts)]
     while len(path) < length:
         visited = {step.target.id for step in path}
-        # A step that the instance before allows as well would be a shortcut.
-        known = finder.exits(path[-2].target) if len(path) > 1 else []
+        here = path[-1].target
         choices = [
             step
-            for step in finder.exits(path[-1].target)
+            for step in (finder.ways_on(path[-2].target, here) if len(path) > 1 else finder.exits(here))
             if step.target.id not in visited
-            and step not in known
             and not _is_told(path[-1], step)
             and any(before[:2] != step[:2] for before in path[-2:])  # never the same words three times in a row
         ]

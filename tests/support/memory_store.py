@@ -118,7 +118,7 @@ def _etag(data: bytes) -> str:
 
 
 def lake_in(store: ObjectStore, flush_answers: int = 64, flush_seconds: float = 60) -> Lake:
-    """Return a lake over a store; no bucket is touched, and no client for one is made, which takes a tenth of a second."""
+    """Return a lake over a store; no bucket is touched, nor is a client for one made, which would take .1 s."""
     nowhere = "file:///nowhere"
     lake = Lake(LakeSettings(uri=nowhere, journal_flush_answers=flush_answers, journal_flush_seconds=flush_seconds))
     lake.store = store
