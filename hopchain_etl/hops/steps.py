@@ -52,6 +52,7 @@ class StepFinder:
         self.colours = self._clear_colours()
         self.countable = [name for name in self.names if is_countable(scene, name)]
         self._exits: dict[str, list[Step]] = {}
+        self._absent: dict[str, list[str]] = {}
         self._ways_on: dict[tuple[str, str], list[Step]] = {}
         self._counts: dict[tuple[str, Relation, str | None], tuple[Instance, ...]] = {}
         self.starts = list(self._find_starts())
@@ -69,6 +70,17 @@ class StepFinder:
             known = self.exits(before)
             self._ways_on[key] = [step for step in self.exits(here) if step not in known]
         return self._ways_on[key]
+
+    def absent_colours(self, one: Instance) -> list[str]:
+        """Return colours that a thing clearly does not show.
+
+        If other things of its kind have such colours, only these: then it matters which thing is looked at.
+        """
+        if one.id not in self._absent:
+            absent = [colour for colour in COLOURS if shows_colour(one, colour) is TruthValue.NO]
+            alike = self.colours.get(one.category, frozenset())
+            self._absent[one.id] = [colour for colour in absent if colour in alike] or absent
+        return self._absent[one.id]
 
     def count(self, name: str, rel: Relation, anchor: Instance | None) -> tuple[Instance, ...]:
         """Return the instances that a count of ``name`` includes; empty if the count is ambiguous.
