@@ -87,7 +87,7 @@ class StepFinder:
 
         So it is for people if one of them is only partly further on than the anchor.
         """
-        key = (name, rel, anchor and anchor.id)
+        key = (name, rel, anchor.id if anchor else None)
         if key not in self._counts:
             self._counts[key] = self._count(name, rel, anchor)
         return self._counts[key]
