@@ -155,9 +155,9 @@ WITH_SERVERS = test -n "$$(ls -d /usr/lib/postgresql/*/bin/postgres)" -a -x /usr
 
 test-cluster: .venv-cluster/ready ## Airflow with Celery, Postgres and Redis: a build, kills, runs at once, lineage, metrics, logs
 	@$(WITH_SERVERS)
-	$(call CLUSTER_TESTS,build kills at_once traces)
+	$(call CLUSTER_TESTS,build release kills at_once traces)
 
-test-cluster-small: .venv-cluster/ready ## the same without kills and runs at once
+test-cluster-small: .venv-cluster/ready ## only one build there, with its lineage, metrics and logs
 	@$(WITH_SERVERS)
 	$(call CLUSTER_TESTS,build traces)
 
