@@ -165,3 +165,14 @@ def test_no_question_gets_into_git(tmp_path: Path) -> None:
     row = training_row(0)
     text, _ = card(tmp_path, [row])
     assert row["question"] not in text
+
+
+def test_shares_are_rounded_to_four_digits(tmp_path: Path) -> None:
+    rows = [
+        training_row(seed) | {"answer": answer, "difficulty": difficulty, "confirmed_by": [{"by": by, "looks": 0}]}
+        for seed, (answer, difficulty, by) in enumerate([("7", 0.0, "code"), ("7", 0.0, "code"), ("8", 1.0, "eyes")])
+    ]
+    _, metrics = card(tmp_path, rows)
+    assert metrics["difficulty"] == 0.3333
+    assert metrics["confirmed"] == {"code": 0.6667, "eyes": 0.3333, "nobody": 0.0, "not_recorded": 0}
+    assert metrics["answers"]["most_frequent_share"] == metrics["guessers"]["constant"] == 0.6667
