@@ -5,10 +5,11 @@
 Draws so many mutants of each package (or module), the same ones for the same seed and code. Each is put into a copy of
 the repository, never into the working tree. There the module's own tests run (``tests/<package>/test_<module>.py``),
 and if they pass, all other test files that reach the module by imports, the nearest first, until one fails or
-``--limit`` seconds are over. A mutant is killed if a test fails, or if the module's own tests take several times as
-long as without it. It is undecided if the time is over and no test has failed. Those in ``equivalent_mutants.toml``,
-which nobody could tell from the code, are not run. Prints what became of each, the figures of each package and, as its
-last line, those of all as JSON; ``score`` is the share of those killed among all that are not equivalent.
+``--limit`` seconds are over. A mutant is killed if a test fails that passes without it, or if the module's own tests
+take several times as long as without it. It is undecided if the time is over and no test has failed. Those in
+``equivalent_mutants.toml``, which nobody could tell from the code, are not run. Prints what became of each, the figures
+of each package and, as its last line, those of all as JSON; ``score`` is the share of those killed among all that are
+not equivalent.
 """
 
 from __future__ import annotations
@@ -36,10 +37,12 @@ from benchmarks.nearest_tests import PACKAGE, ImportGraph
 ROOT = Path(__file__).parents[1]
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
 PACKAGES = ("hops", "lake", "stages", "release", "annotation")
-PATIENCE, SLACK = 4, 60  # own tests may take so many times as long as without a mutant, and so many seconds more
+PATIENCE = 4  # own tests may take so many times as long as without a mutant
+QUICK = 120  # seconds that own tests may take in any case
+LONGEST = 3600  # seconds that a test file may take without a mutant
 NO_TESTS = 5  # pytest's exit code
 AT_ONCE = 8  # test files that one pytest collects: the first of them should not wait for the import of all
-_FAILED = re.compile(r"^(?:FAILED|ERROR) ([^\s:]+\.py)", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) ([^\s:]+\.py(?:::\w+)*)", re.MULTILINE)
 
 
 class Copy:
@@ -50,8 +53,9 @@ class Copy:
 
     def __init__(self, folder: Path, limit: float, root: Path = ROOT) -> None:
         self.folder, self._limit = folder, limit
-        self._taken: dict[str, float] = {}  # seconds of a test file without mutants
-        self._failing: set[str] = set()  # test files that fail without mutants
+        self._seconds: dict[str, float] = {}  # that slow test files take without any mutant
+        self._passing: set[str] = set()  # tests that pass without any mutant
+        self._failing: set[str] = set()  # test files that do not
         listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         names = subprocess.run(listed, cwd=root, capture_output=True, text=True, check=True).stdout
         for name in filter(None, names.split("\0")):
@@ -61,16 +65,17 @@ class Copy:
         self._graph = ImportGraph(folder)
 
     def fate(self, mutant: Mutant) -> str:
-        """Return what became of a mutant: killed, survived or undecided, and by which test file."""
+        """Return what became of a mutant: killed, survived or undecided, and by which test."""
         tests = [one for one in self._graph.tests_of(f"{PACKAGE}/{mutant.module}") if one not in self._failing]
         if not tests:
             return "survived: no test imports it"
         nearest, *others = tests
         try:
-            if self._run([nearest], PATIENCE * self._seconds(nearest) + SLACK, mutant):
-                return f"killed: {nearest}"
+            failed = self._run_nearest(nearest, mutant)
         except TimeoutError:
             return f"killed: {nearest} takes too long"
+        if failed and not self._fails_anyway(failed):
+            return f"killed: {failed}"
         end = time.monotonic() + self._limit
         try:
             while others:
@@ -78,30 +83,35 @@ class Copy:
                 if failed is None:
                     del others[:AT_ONCE]
                 elif self._fails_anyway(failed):
-                    others.remove(failed)
+                    others.remove(_file(failed))
                 else:
                     return f"killed: {failed}"
         except TimeoutError:
             return f"undecided: {len(others)} test files were left"
         return "survived"
 
-    def _seconds(self, test: str) -> float:
-        """Return how long a test file takes without any mutant; RuntimeError if it fails even so."""
-        if test not in self._taken:
+    def _run_nearest(self, test: str, mutant: Mutant) -> str | None:
+        """Return ``_run``; raise TimeoutError if the tests take several times as long as without the mutant."""
+        limit = max(QUICK, PATIENCE * self._seconds.get(test, 0))
+        try:
+            return self._run([test], limit, mutant)
+        except TimeoutError:
             started = time.monotonic()
-            if self._run([test], 3600):
-                raise RuntimeError(f"without a mutant, this test already fails: {test}")
-            self._taken[test] = time.monotonic() - started
-        return self._taken[test]
+            self._run([test], LONGEST)
+            self._seconds[test] = time.monotonic() - started
+            if PATIENCE * self._seconds[test] <= limit:
+                raise
+            return self._run([test], PATIENCE * self._seconds[test], mutant)
 
     def _fails_anyway(self, test: str) -> bool:
-        """Return whether a test file fails without any mutant too, as one may that needs the git history."""
-        try:
-            self._seconds(test)
-        except RuntimeError as error:
-            print(error, flush=True)
-            self._failing.add(test)
-        return test in self._failing
+        """Return whether a test fails without any mutant too, as one may that needs the git history."""
+        if test not in self._passing:
+            if self._run([test], LONGEST):
+                print(f"fails without any change, so its file says nothing: {test}", flush=True)
+                self._failing.add(_file(test))
+            else:
+                self._passing.add(test)
+        return test not in self._passing
 
     @contextmanager
     def _changed(self, mutant: Mutant | None) -> Iterator[None]:
@@ -120,10 +130,7 @@ class Copy:
             path.write_bytes(source)
 
     def _run(self, tests: Sequence[str], limit: float, mutant: Mutant | None = None) -> str | None:
-        """Run test files up to the first failure; return the file that failed, if any.
-
-        Raises TimeoutError after ``limit`` seconds.
-        """
+        """Run tests up to the first failure; return that test, if any. Raises TimeoutError after ``limit`` seconds."""
         if limit <= 0:
             raise TimeoutError
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(self.folder), str(self.folder / "tests")])}
@@ -141,6 +148,10 @@ class Copy:
         if code in (0, NO_TESTS):
             return None
         return named[1] if named else tests[0]  # pytest names none if it could not even begin
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -33,7 +33,7 @@ def test_a_mutant_is_killed_by_the_first_test_that_fails_only_with_it(
     subprocess.run(["git", "init", "-q", str(root)], check=True)
     far, unseen = mutants_of("a.py", MODULE)
     copy = Copy(folder, 600, root)
-    assert copy.fate(far) == "killed: tests/test_b.py"
+    assert copy.fate(far) == "killed: tests/test_b.py::test_far"
     assert copy.fate(unseen) == "survived"
     assert (folder / "hopchain_etl/a.py").read_text() == (root / "hopchain_etl/a.py").read_text() == MODULE
 
