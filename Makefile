@@ -155,9 +155,9 @@ WITH_SERVERS = test -n "$$(ls -d /usr/lib/postgresql/*/bin/postgres)" -a -x /usr
 
 test-cluster: .venv-cluster/ready ## Airflow with Celery, Postgres and Redis: a build, kills, runs at once, lineage, metrics, logs
 	@$(WITH_SERVERS)
-	$(call CLUSTER_TESTS,build kills at_once traces)
+	$(call CLUSTER_TESTS,build release kills at_once traces)
 
-test-cluster-small: .venv-cluster/ready ## the same without kills and runs at once
+test-cluster-small: .venv-cluster/ready ## only one build there, with its lineage, metrics and logs
 	@$(WITH_SERVERS)
 	$(call CLUSTER_TESTS,build traces)
 
@@ -208,8 +208,8 @@ erring-author: .venv/ready ## an author that errs at given rates: the share of w
 mutations: .venv/ready ## 1,000 good queries mutated in many ways: do the checks reject them
 	$(BIN)/python -m benchmarks.mutations
 
-mutants: .venv/ready ## changes of our code, drawn at random: does a test fail for each; N=20 a package, SEED=0, PACKAGES="hops lake"
-	$(BIN)/python -m benchmarks.mutants --number $(or $(N),20) --seed $(or $(SEED),0) $(PACKAGES)
+mutants: .venv/ready ## changes of our code, drawn at random: does a test fail for each; N=20 a package, SEED=0, LIMIT=300 s a mutant, PACKAGES="hops lake"
+	$(BIN)/python -m benchmarks.mutants --number $(or $(N),20) --seed $(or $(SEED),0) --limit $(or $(LIMIT),300) $(PACKAGES)
 
 check-release: ## version, changelog, DAG files and the tag v* of this commit agree
 	$(PYTHON) .ci/check_release.py

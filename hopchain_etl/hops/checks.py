@@ -12,7 +12,8 @@ from typing import Any
 
 from hopchain_etl.hops.context import QueryContext, build_context
 from hopchain_etl.hops.execute import anchor_of
-from hopchain_etl.hops.expression import ExpressionError, conditions_met, parse
+from hopchain_etl.hops.expression import ExpressionError, parse
+from hopchain_etl.hops.expression_analysis import conditions_met
 from hopchain_etl.hops.phrasing import is_next_in_line
 from hopchain_etl.hops.query import SIDES, Hop, Query
 from hopchain_etl.hops.rules import arithmetic, picture, program, wording

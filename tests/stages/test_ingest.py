@@ -116,7 +116,7 @@ def test_every_refusal_is_accounted_for(lake: Lake, source: ObjectStore) -> None
         "pages": (saved(picture(5), "TIFF", save_all=True, append_images=[picture(6)]), "multi_page"),
         "preview": (saved(picture(13), "TIFF", tiffinfo={254: 1}), "unsupported_format"),
         "small": (saved(picture(7, (63, 200))), "too_small"),
-        "text": (b"hello", "not_an_image"),
+        "text": (b"hello" * 40_000, "not_an_image"),  # as many bytes as are allowed
         "vanishing": (photo(8), "vanished"),
         "wide": (saved(picture(9, (600, 600))), "too_many_pixels"),
         "withdrawn": (photo(10), "withdrawn"),
