@@ -53,8 +53,11 @@ class LakeSettings(S3Settings):
     journal_flush_answers: int = Field(
         64, ge=1, description="model answers that are written to the journal together; a kill loses at most these"
     )
-    journal_flush_seconds: float = Field(
-        30, gt=0, description="seconds that a model answer waits for others at most before it is written"
+    journal_flush_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="seconds that a model answer waits for others at most before it is written; empty: twenty times as "
+        "long as writing took the last time, at most 30",
     )
 
 

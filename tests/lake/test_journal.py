@@ -84,6 +84,33 @@ def test_an_answer_does_not_wait_for_the_next_one() -> None:
                 time.sleep(0.01)
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.1])
+def test_without_a_setting_an_answer_waits_as_long_as_twenty_flushes(seconds: float) -> None:
+    """Where a flush takes .1 s, an answer waits for 2 s; where it takes no time, it is written at once."""
+    store = Slow()
+    store.seconds = seconds
+    lake = lake_in(store, flush_seconds=None)
+    with Journal(lake, SHARD) as journal:
+        journal.of("model").put(answer(0))
+        journal.of("model").flush()
+        put = time.monotonic()
+        journal.of("model").put(answer(1))
+        while len(store.objects) == 1:
+            assert time.monotonic() < put + 20
+            time.sleep(0.01)
+        assert time.monotonic() - put >= 20 * seconds
+
+
+class Slow(MemoryStore):
+    """Takes ``seconds`` for each put."""
+
+    seconds = 0.0
+
+    def put(self, key: str, data: bytes, metadata: dict[str, str] | None = None) -> None:
+        time.sleep(self.seconds)
+        super().put(key, data, metadata)
+
+
 class Unreachable(MemoryStore):
     """Refuses the next ``errors`` puts."""
 
