@@ -36,7 +36,7 @@ def means(rounds: Sequence[Told]) -> Told:
     return {key: round(statistics.mean(one[key] for one in figures), 3) for key in figures[0]}
 
 
-def rank(clients: Mapping[str, Told], figure: str, *, lowest: bool = False) -> dict[str, Any]:
+def rank(clients: Mapping[str, Told], figure: str, lowest: bool = False) -> dict[str, Any]:
     """Return ours, the best other tool (not the bare loop), and our rank among them; the highest figure is best.
 
     Tools with the same figure share a rank, and those that cannot do it have none.

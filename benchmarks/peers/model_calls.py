@@ -39,6 +39,10 @@ from benchmarks.peers.rows import read_answers, write_rows
 ROOT = Path(__file__).parents[2]
 ROWS, AT_ONCE, TIMEOUT = 192, 16, 8.0
 EVEN, UNEVEN = (lambda row: 48), (lambda row: (8, 8, 12, 16, 24, 24, 32, 260)[row % 8])  # tokens of an answer
+KINDS = {"even": EVEN, "uneven": UNEVEN}
+# What is measured, and by which figure clients are ranked: the highest is best, or with True the lowest.
+RANKED = {"even": ("rate", False), "uneven": ("rate", False), "faults": ("good_kept", False),
+          "killed": ("paid_twice", True)}  # fmt: skip
 LIMIT = 300.0  # seconds for one client
 STARTS = 12
 # Which environment has which client; a client without its own is in the one of this process.
@@ -198,31 +202,25 @@ def version(name: str) -> str:
     return subprocess.check_output([ENVIRONMENTS.get(name, sys.executable), "-c", code], text=True).strip()
 
 
-def rounds(bench: Bench, names: list[str], number: int) -> dict[str, dict[str, Told]]:
+def rounds(bench: Bench, names: list[str], number: int, kinds: list[str]) -> dict[str, dict[str, Told]]:
     """Return the medians of each client, by kind of answers. A client that failed once is not tried again."""
-    kinds = {"even": EVEN, "uneven": UNEVEN}
     told: dict[str, dict[str, list[Told]]] = {kind: {name: [] for name in names} for kind in kinds}
     for at in range(number):
-        for kind, tokens in kinds.items():
+        for kind in kinds:
             for name in names[at % len(names) :] + names[: at % len(names)]:  # nobody always comes after the same one
                 if not any(isinstance(one, str) for one in told[kind][name]):
-                    told[kind][name].append(bench.run(name, tokens))
+                    told[kind][name].append(bench.run(name, KINDS[kind]))
                     print(f"round {at + 1}, {kind}: {name} {show(told[kind][name][-1])}", file=sys.stderr, flush=True)
     return {kind: relative(clients, {"rate", "job"}) for kind, clients in told.items()}
 
 
-def hardships(bench: Bench, names: list[str], kills: int) -> dict[str, dict[str, Told]]:
-    """Return what faults and kills do to each client but the bare loop."""
-    told: dict[str, dict[str, Told]] = {"faults": {}, "killed": {}}
+def killed(bench: Bench, name: str, kills: int) -> Told:
+    """Return the means over kills at moments spread over the time of an answer."""
     one_answer = FIRST_TOKEN + EACH_TOKEN * EVEN(0)
-    for name in names:
-        if name != BARE:
-            told["faults"][name] = bench.with_faults(name)
-            print(f"faults: {name} {show(told['faults'][name])}", file=sys.stderr, flush=True)
-            waits = [one_answer * (at + 0.5) / kills for at in range(kills)]
-            told["killed"][name] = means([bench.killed(name, wait) for wait in waits])
-            print(f"killed: {name} {show(told['killed'][name])}", file=sys.stderr, flush=True)
-    return told
+    told: list[Told] = []
+    while len(told) < kills and not any(isinstance(one, str) for one in told):
+        told.append(bench.killed(name, one_answer * (len(told) + 0.5) / kills))
+    return means(told)
 
 
 def main() -> None:
@@ -230,21 +228,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--clients", nargs="+", default=list(PACKAGES), choices=list(PACKAGES))
-    parser.add_argument("--without-faults", action="store_true", help="measure no faults and no kills")
+    parser.add_argument("--parts", nargs="+", default=list(RANKED), choices=list(RANKED), help="what is measured")
     parser.add_argument("--upstream", help="base URL of a real server that answers instead of the stand-in")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), options.rows, options.upstream)
         versions = {name: version(name) for name in options.clients}
-        told: dict[str, Any] = rounds(bench, options.clients, options.rounds)
-        if not options.without_faults:
-            told |= hardships(bench, options.clients, options.rounds)
+        kinds = [part for part in options.parts if part in KINDS]
+        told: dict[str, Any] = rounds(bench, options.clients, options.rounds, kinds)
+        hard = {"faults": bench.with_faults, "killed": lambda name: killed(bench, name, options.rounds)}
+        for part in (part for part in options.parts if part in hard):
+            told[part] = {}
+            for name in (name for name in options.clients if name != BARE):
+                told[part][name] = hard[part](name)
+                print(f"{part}: {name} {show(told[part][name])}", file=sys.stderr, flush=True)
     for kind, clients in told.items():
         print(f"\n### {kind}\n\n{table(clients)}")
-    ranks = {"in_flight": rank(told["uneven"], "in_flight"), "cpu": rank(told["even"], "cpu_ms", lowest=True)}
-    if "killed" in told:
-        ranks["killed"] = rank(told["killed"], "paid_twice", lowest=True)
-    print(json.dumps({**rank(told["even"], "rate"), "ranks": ranks, "versions": versions, **told}))
+    ranks = {part: rank(clients, *RANKED[part]) for part, clients in told.items()}
+    print(json.dumps({**next(iter(ranks.values())), "ranks": ranks, "versions": versions, **told}))
 
 
 if __name__ == "__main__":
