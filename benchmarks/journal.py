@@ -25,6 +25,7 @@ from hopchain_etl.lake.file_store import FileStore
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.object_store import ObjectInfo
+from hopchain_etl.lake.s3_store import S3Store
 from hopchain_etl.lake.segments import Answer
 from hopchain_etl.settings import LakeSettings
 
@@ -33,9 +34,9 @@ SETTINGS = {"30 s": 30.0, "5 s": 5.0, "default": None}
 
 
 class Distant(FileStore):
-    """A folder that answers each request after ``delay`` seconds; ``stored`` is how many answers it has."""
+    """A folder that answers each request after ``delay`` seconds."""
 
-    delay, stored = 0.0, 0
+    delay, write_pause = 0.0, S3Store.write_pause
 
     def list_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
         time.sleep(self.delay)
@@ -58,7 +59,7 @@ def measured(folder: Path, rate: float, flush_seconds: float | None, seconds: fl
         model = journal.of("model")
 
         def watch() -> None:
-            while not over.wait(0.005):
+            while not over.wait(0.01):
                 unsaved.append(len(model._unsaved))
 
         watching = threading.Thread(target=watch)

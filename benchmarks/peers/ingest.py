@@ -18,136 +18,23 @@ The tools:
 from __future__ import annotations
 
 import argparse
-import hashlib
-import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
-import imagehash
-from PIL import Image
-
-from benchmarks.ingest import bare as bare_loop
-from benchmarks.ingest import full, photo
+from benchmarks.ingest import photo
 from benchmarks.peers.figures import BARE, OURS, Told, rank, relative, show, table
+from benchmarks.peers.ingest_tools import TOOLS
 from hopchain_etl.demo import s3_server
 from hopchain_etl.lake.stores import open_store
-from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
-from hopchain_etl.stages.ingest import WORKERS
+from hopchain_etl.settings import S3Settings
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"small": (0.3, 0.3), "large": (12.0, 12.0)}  # megapixels
 LIMIT = 600  # seconds for one tool
-CONCURRENCY = IngestSettings().concurrency
-CHUNK = 20  # photos
-Found = dict[str, str]
-
-
-def hashed(key: str, data: bytes) -> Found:
-    """Return what each tool finds out about a photo."""
-    image = Image.open(io.BytesIO(data)).convert("RGB")
-    return {"key": key, "sha256": hashlib.sha256(data).hexdigest(), "phash": str(imagehash.phash(image))}
-
-
-@cache
-def store_of(uri: str, endpoint: str) -> Any:
-    """Return a bucket's store for obstore; one for each process."""
-    from obstore.store import S3Store
-
-    options = {"allow_http": True}
-    return S3Store(
-        uri.removeprefix("s3://").split("/")[0], endpoint=endpoint, region="us-east-1", client_options=options
-    )
-
-
-def fetched_and_stored(key: str, endpoint: str, target: str) -> Found:
-    import obstore
-
-    store = store_of(target, endpoint)
-    data = bytes(obstore.get(store, f"photos/{key}").bytes())
-    found = hashed(key, data)
-    obstore.put(store, f"{target.split('/', 3)[3]}/{found['sha256']}", data)
-    return found
-
-
-def chunk(keys: list[str], endpoint: str, target: str) -> list[Found]:
-    with ThreadPoolExecutor(CONCURRENCY // WORKERS) as threads:
-        return list(threads.map(partial(fetched_and_stored, endpoint=endpoint, target=target), keys))
-
-
-def threads(keys: list[str], endpoint: str, target: str, table_path: Path) -> None:
-    import multiprocessing
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    chunks = [keys[at : at + CHUNK] for at in range(0, len(keys), CHUNK)]
-    with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")) as processes:
-        found = processes.map(partial(chunk, endpoint=endpoint, target=target), chunks)
-        pq.write_table(pa.Table.from_pylist([one for rows in found for one in rows]), table_path)
-
-
-def huggingface(keys: list[str], endpoint: str, target: str, table_path: Path) -> None:
-    from datasets import Dataset
-
-    def batch(rows: dict[str, list[str]]) -> dict[str, list[str]]:
-        found = chunk(rows["key"], endpoint, target)
-        return {name: [one[name] for one in found] for name in found[0]}
-
-    rows = Dataset.from_dict({"key": keys})
-    rows.map(batch, batched=True, batch_size=CHUNK, num_proc=WORKERS).to_parquet(table_path)
-
-
-def daft_frame(keys: list[str], endpoint: str, target: str, table_path: Path) -> None:
-    import daft
-    from daft.functions import decode_image, download, upload
-    from daft.io import IOConfig, S3Config
-
-    access = {"key_id": os.environ["AWS_ACCESS_KEY_ID"], "access_key": os.environ["AWS_SECRET_ACCESS_KEY"]}
-    s3 = IOConfig(s3=S3Config(endpoint_url=endpoint, region_name="us-east-1", use_ssl=False, **access))
-
-    @daft.func
-    def sha_of(data: bytes) -> str:
-        return hashlib.sha256(data).hexdigest()
-
-    @daft.func
-    def phash_of(pixels: Any) -> str:
-        return str(imagehash.phash(Image.fromarray(pixels)))
-
-    bucket = target.removeprefix("s3://").split("/")[0]
-    frame = daft.from_pydict({"key": keys, "uri": [f"s3://{bucket}/photos/{key}" for key in keys]})
-    frame = frame.with_column("data", download(daft.col("uri"), io_config=s3))
-    frame = frame.with_column("sha256", sha_of(daft.col("data")))
-    frame = frame.with_column("phash", phash_of(decode_image(daft.col("data"))))
-    place = (daft.lit(f"{target}/") + daft.col("sha256")).alias("place")
-    frame = frame.with_column("stored", upload(daft.col("data"), place, io_config=s3))
-    frame.select("key", "sha256", "phash", "stored").write_parquet(str(table_path))
-
-
-def ours(keys: list[str], endpoint: str, target: str, table_path: Path) -> None:
-    place = {"endpoint_url": endpoint, "path_style": True}
-    bucket = target.removeprefix("s3://").split("/")[0]
-    where = S3Settings(uri=f"s3://{bucket}/photos", **place)
-    assert full(where, LakeSettings(uri=target, **place), IngestSettings()) == len(keys)
-
-
-def bare(keys: list[str], endpoint: str, target: str, table_path: Path) -> None:
-    """Fetch, decode, hash and store, without the perceptual hash and without a table."""
-    bucket, _, below = target.removeprefix("s3://").partition("/")
-    where = S3Settings(uri=f"s3://{bucket}/photos", endpoint_url=endpoint, path_style=True)
-    assert bare_loop(where, CONCURRENCY, below) == len(keys)
-
-
-TOOLS: dict[str, Callable[[list[str], str, str, Path], None]] = {
-    BARE: bare, OURS: ours, "threads": threads, "huggingface": huggingface, "daft_frame": daft_frame,
-}  # fmt: skip
 
 
 def compare(size: str, photos: int, rounds: int, tools: list[str]) -> dict[str, Told]:
@@ -193,7 +80,7 @@ def check(photos: int, target: S3Settings, found: Path) -> None:
 def run(tool: str, photos: int, endpoint: str, target: str, found: Path) -> Told:
     """Return the figures of one run of a tool, or why there are none. Ours must have some."""
     folder = found.parent
-    command = ["-m", "benchmarks.peers.ingest", "--run", tool, str(photos), endpoint, target, str(found)]
+    command = ["-m", "benchmarks.peers.ingest_tools", tool, str(photos), endpoint, target, str(found)]
     command = [sys.executable, "-m", "benchmarks.peers.process_tree", str(LIMIT), sys.executable, *command]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/tests", "HOME": str(folder)}
     with (folder / "log.txt").open("w") as log:
@@ -210,15 +97,10 @@ def run(tool: str, photos: int, endpoint: str, target: str, found: Path) -> Told
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=int, default=600, help="small ones; a sixth as many large ones")
+    parser.add_argument("--photos", type=int, default=1200, help="small ones; a sixth as many large ones")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tools", nargs="+", default=list(TOOLS), choices=list(TOOLS))
-    parser.add_argument("--run", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.run:
-        tool, photos, endpoint, target, found = options.run
-        TOOLS[tool]([f"{number:05d}.jpg" for number in range(int(photos))], endpoint, target, Path(found))
-        return
     numbers = {"small": options.photos, "large": max(1, options.photos // 6)}
     told = {size: compare(size, photos, options.rounds, options.tools) for size, photos in numbers.items()}
     for size, tools in told.items():

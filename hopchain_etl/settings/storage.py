@@ -56,8 +56,8 @@ class LakeSettings(S3Settings):
     journal_flush_seconds: float | None = Field(
         None,
         gt=0,
-        description="seconds that a model answer waits for others at most before it is written; empty: twenty times as "
-        "long as writing took the last time, at most 30",
+        description="seconds that a model answer waits for others at most before it is written; empty: one on S3, none "
+        "in a local folder, and longer only if writing would take more than a twentieth of a processor's time",
     )
 
 
