@@ -1,4 +1,4 @@
-.PHONY: help demo up down test environments explore test-browser lint format clean bench truth wording played erring-author mutations mutants docs constraints check-release test-engines test-trainers test-harnesses test-cluster test-cluster-small test-install test-deploy grading-page fuzz train-demo train-demo-small bench-vlm bench-peers bench-sam3
+.PHONY: help demo up down test environments explore test-browser lint format clean bench truth wording played erring-author mutations mutants docs constraints check-release test-engines test-trainers test-harnesses test-cluster test-cluster-small test-install test-deploy grading-page fuzz train-demo train-demo-small bench-vlm bench-peers bench-peers-ingest bench-sam3
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -155,9 +155,9 @@ WITH_SERVERS = test -n "$$(ls -d /usr/lib/postgresql/*/bin/postgres)" -a -x /usr
 
 test-cluster: .venv-cluster/ready ## Airflow with Celery, Postgres and Redis: a build, kills, runs at once, lineage, metrics, logs
 	@$(WITH_SERVERS)
-	$(call CLUSTER_TESTS,build kills at_once traces)
+	$(call CLUSTER_TESTS,build release kills at_once traces)
 
-test-cluster-small: .venv-cluster/ready ## the same without kills and runs at once
+test-cluster-small: .venv-cluster/ready ## only one build there, with its lineage, metrics and logs
 	@$(WITH_SERVERS)
 	$(call CLUSTER_TESTS,build traces)
 
@@ -186,8 +186,11 @@ bench: .venv/ready ## benchmarks; the last line is JSON
 bench-vlm: .venv-engines/ready ## the VLM client against a bare load generator and vLLM offline
 	$(ENGINES)/python benchmarks/vlm_client.py
 
-bench-peers: .venv-peers/ready .venv-curator/ready ## the VLM client beside AsyncOpenAI, datatrove, Curator, distilabel and Ray Data, with faults and kills
-	$(PEERS)/python -m benchmarks.peers.model_calls
+bench-peers: .venv-peers/ready .venv-curator/ready ## the VLM client beside AsyncOpenAI, datatrove, Curator, distilabel and Ray Data, with faults and kills; ROUNDS=3
+	$(PEERS)/python -m benchmarks.peers.model_calls --rounds $(or $(ROUNDS),3)
+
+bench-peers-ingest: .venv-peers/ready ## ingest beside threads, Hugging Face datasets and Daft, on small and on large photos; ROUNDS=3
+	$(PEERS)/python -m benchmarks.peers.ingest --rounds $(or $(ROUNDS),3)
 
 bench-sam3: .venv-engines/ready ## SAM3: eight categories together against eight separate calls
 	$(ENGINES)/python benchmarks/sam3_prompts.py
@@ -208,8 +211,8 @@ erring-author: .venv/ready ## an author that errs at given rates: the share of w
 mutations: .venv/ready ## 1,000 good queries mutated in many ways: do the checks reject them
 	$(BIN)/python -m benchmarks.mutations
 
-mutants: .venv/ready ## changes of our code, drawn at random: does a test fail for each; N=20 a package, SEED=0, PACKAGES="hops lake"
-	$(BIN)/python -m benchmarks.mutants --number $(or $(N),20) --seed $(or $(SEED),0) $(PACKAGES)
+mutants: .venv/ready ## changes of our code, drawn at random: does a test fail for each; N=20 a package, SEED=0, LIMIT=300 s a mutant, PACKAGES="hops lake"
+	$(BIN)/python -m benchmarks.mutants --number $(or $(N),20) --seed $(or $(SEED),0) --limit $(or $(LIMIT),300) $(PACKAGES)
 
 check-release: ## version, changelog, DAG files and the tag v* of this commit agree
 	$(PYTHON) .ci/check_release.py

@@ -1,12 +1,15 @@
 """Do the tests fail when the code is wrong? A sample of small changes to the code, each run against its tests.
 
-    python -m benchmarks.mutants [--number 20] [--seed 0] [hops lake/lock.py ...]
+    python -m benchmarks.mutants [--number 20] [--seed 0] [--limit 300] [hops lake/lock.py ...]
 
 Draws so many mutants of each package (or module), the same ones for the same seed and code. Each is put into a copy of
-the repository, never into the working tree. There the tests of its module run (``tests/<package>/test_<module>.py``),
-and if they pass, the others of its folder. A mutant is killed if a test fails, or if the tests take several times as
-long as without it. Those in ``equivalent_mutants.toml``, which nobody could tell from the code, are not run. Prints
-the survivors and, as its last line, JSON; ``score`` is the share of those killed among the others.
+the repository, never into the working tree. There the module's own tests run (``tests/<package>/test_<module>.py``),
+and if they pass, all other test files that reach the module by imports, the nearest first, until one fails or
+``--limit`` seconds are over. A mutant is killed if a test fails that passes without it, or if the module's own tests
+take several times as long as without it. It is undecided if the time is over and no test has failed. Those in
+``equivalent_mutants.toml``, which nobody could tell from the code, are not run. Prints what became of each, the figures
+of each package and, as its last line, those of all as JSON; ``score`` is the share of those killed among all that are
+not equivalent.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -23,67 +27,97 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.mutate import Mutant, mutants_of
+from benchmarks.nearest_tests import PACKAGE, ImportGraph
 
 ROOT = Path(__file__).parents[1]
-PACKAGE = "hopchain_etl"
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
 PACKAGES = ("hops", "lake", "stages", "release", "annotation")
-PATIENCE, SLACK = 4, 60  # a run may take so many times as long as without a mutant, and so many seconds more
-
-Tests = tuple[str, ...]  # arguments for pytest
+PATIENCE = 4  # own tests may take so many times as long as without a mutant
+QUICK = 120  # seconds that own tests may take in any case
+LONGEST = 3600  # seconds that a test file may take without a mutant
+NO_TESTS = 5  # pytest's exit code
+AT_ONCE = 8  # test files that one pytest collects: the first of them should not wait for the import of all
+_FAILED = re.compile(r"^(?:FAILED|ERROR) ([^\s:]+\.py(?:::\w+)*)", re.MULTILINE)
 
 
 class Copy:
-    """A copy of the repository's files as they are now, in which one module at a time is changed."""
+    """A copy of the repository's files as they are now, in which one module at a time is changed.
 
-    def __init__(self, folder: Path, *, own_only: bool) -> None:
-        self.folder, self._own_only = folder, own_only
-        self._limits: dict[Tests, float] = {}
+    ``limit``: the seconds that the tests of a mutant may take which are not the module's own.
+    """
+
+    def __init__(self, folder: Path, limit: float, root: Path = ROOT) -> None:
+        self.folder, self._limit = folder, limit
+        self._seconds: dict[str, float] = {}  # that slow test files take without any mutant
+        self._passing: set[str] = set()  # tests that pass without any mutant
+        self._failing: set[str] = set()  # test files that do not
         listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        names = subprocess.run(listed, cwd=root, capture_output=True, text=True, check=True).stdout
         for name in filter(None, names.split("\0")):
-            if (ROOT / name).is_file():
+            if (root / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, folder / name)
-
-    def tests_of(self, module: str) -> Iterator[Tests]:
-        """Yield the tests of a module, then the others of its folder."""
-        own, others = f"tests/{Path(module).parent}/test_{Path(module).stem}.py", f"tests/{Path(module).parent}"
-        if (self.folder / own).is_file():
-            yield (own,)
-            if not self._own_only:
-                yield (others, f"--ignore={own}")
-        else:
-            yield (others,)
+                shutil.copy2(root / name, folder / name)
+        self._graph = ImportGraph(folder)
 
     def fate(self, mutant: Mutant) -> str:
-        """Return what became of a mutant: killed, or survived, and by what."""
-        for tests in self.tests_of(mutant.module):
-            limit = self._limit(tests)
-            with self._changed(mutant):
-                code = self._run(tests, limit)
-            if code is None:
-                return f"killed: {tests[0]} takes too long"
-            if code:
-                return f"killed: {tests[0]}"
+        """Return what became of a mutant: killed, survived or undecided, and by which test."""
+        tests = [one for one in self._graph.tests_of(f"{PACKAGE}/{mutant.module}") if one not in self._failing]
+        if not tests:
+            return "survived: no test imports it"
+        nearest, *others = tests
+        try:
+            failed = self._run_nearest(nearest, mutant)
+        except TimeoutError:
+            return f"killed: {nearest} takes too long"
+        if failed and not self._fails_anyway(failed):
+            return f"killed: {failed}"
+        end = time.monotonic() + self._limit
+        try:
+            while others:
+                failed = self._run(others[:AT_ONCE], end - time.monotonic(), mutant)
+                if failed is None:
+                    del others[:AT_ONCE]
+                elif self._fails_anyway(failed):
+                    others.remove(_file(failed))
+                else:
+                    return f"killed: {failed}"
+        except TimeoutError:
+            return f"undecided: {len(others)} test files were left"
         return "survived"
 
-    def _limit(self, tests: Tests) -> float:
-        """Return how many seconds some tests may take; RuntimeError if they fail without any mutant."""
-        if tests not in self._limits:
+    def _run_nearest(self, test: str, mutant: Mutant) -> str | None:
+        """Return ``_run``; raise TimeoutError if the tests take several times as long as without the mutant."""
+        limit = max(QUICK, PATIENCE * self._seconds.get(test, 0))
+        try:
+            return self._run([test], limit, mutant)
+        except TimeoutError:
             started = time.monotonic()
-            if self._run(tests, 3600):
-                raise RuntimeError(f"without a mutant, these tests already fail: {' '.join(tests)}")
-            self._limits[tests] = PATIENCE * (time.monotonic() - started) + SLACK
-        return self._limits[tests]
+            self._run([test], LONGEST)
+            self._seconds[test] = time.monotonic() - started
+            if PATIENCE * self._seconds[test] <= limit:
+                raise
+            return self._run([test], PATIENCE * self._seconds[test], mutant)
+
+    def _fails_anyway(self, test: str) -> bool:
+        """Return whether a test fails without any mutant too, as one may that needs the git history."""
+        if test not in self._passing:
+            if self._run([test], LONGEST):
+                print(f"fails without any change, so its file says nothing: {test}", flush=True)
+                self._failing.add(_file(test))
+            else:
+                self._passing.add(test)
+        return test not in self._passing
 
     @contextmanager
-    def _changed(self, mutant: Mutant) -> Iterator[None]:
+    def _changed(self, mutant: Mutant | None) -> Iterator[None]:
+        if mutant is None:
+            yield
+            return
         path = self.folder / PACKAGE / mutant.module
         source = path.read_bytes()
         compiled = list((path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"))
@@ -95,21 +129,37 @@ class Copy:
         finally:
             path.write_bytes(source)
 
-    def _run(self, tests: Tests, limit: float) -> int | None:
-        """Run some tests up to the first failure; return the exit code, or None if they took longer than ``limit``."""
+    def _run(self, tests: Sequence[str], limit: float, mutant: Mutant | None = None) -> str | None:
+        """Run tests up to the first failure; return that test, if any. Raises TimeoutError after ``limit`` seconds."""
+        if limit <= 0:
+            raise TimeoutError
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(self.folder), str(self.folder / "tests")])}
-        command = [sys.executable, "-m", "pytest", "-x", "--no-header", "--tb=no", *tests]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
-        with subprocess.Popen(command, cwd=self.folder, env=env, start_new_session=True, **quiet) as process:
-            try:
-                return process.wait(limit)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGINT)  # fixtures end what they started
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-        return None
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "--tb=no", "-rfE", *tests]
+        with self._changed(mutant), tempfile.TemporaryFile("w+") as output:
+            streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.DEVNULL}
+            with subprocess.Popen(command, cwd=self.folder, env=env, start_new_session=True, **streams) as process:
+                try:
+                    code = process.wait(limit)
+                except subprocess.TimeoutExpired:
+                    _end(process)
+                    raise TimeoutError from None
+            output.seek(0)
+            named = _FAILED.search(output.read())
+        if code in (0, NO_TESTS):
+            return None
+        return named[1] if named else tests[0]  # pytest names none if it could not even begin
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGINT)  # fixtures end what they started
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def all_mutants(target: str) -> list[Mutant]:
@@ -132,39 +182,36 @@ def equivalent() -> dict[tuple[str, str, str], str]:
     return {(one["where"], one["old"], one["new"]): one["reason"] for one in listed}
 
 
+def figures(counts: Counter[str]) -> dict[str, float | None]:
+    """Return how many mutants were killed and how many not, and the share of those killed (null of none)."""
+    tried = counts.total() - counts["equivalent"]
+    fates = {fate: counts[fate] for fate in ("killed", "survived", "undecided", "equivalent")}
+    return {"mutants": counts.total(), **fates, "score": round(counts["killed"] / tried, 4) if tried else None}
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("targets", nargs="*", default=PACKAGES, help="packages or modules of hopchain_etl")
     options.add_argument("--number", type=int, default=20, help="mutants of each")
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--own", action="store_true", help="only a module's own tests: quick, and a lower bound")
+    options.add_argument("--limit", type=float, default=300, help="seconds for tests beyond a module's own")
     chosen = options.parse_args()
     known = equivalent()
-    counts: Counter[str] = Counter()
-    survivors: list[Mutant] = []
+    total: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        copy = Copy(Path(folder), own_only=chosen.own)
+        copy = Copy(Path(folder), chosen.limit)
         for target in chosen.targets:
             every = all_mutants(target)
             rng = random.Random(f"{chosen.seed} {target}")
+            counts: Counter[str] = Counter()
             for mutant in rng.sample(every, min(chosen.number, len(every))):
                 fate = "equivalent" if mutant.key in known else copy.fate(mutant)
                 counts[fate.partition(":")[0]] += 1
-                print(f"{mutant.module}:{mutant.line}: {mutant.new}  [{fate}]", flush=True)
-                if fate == "survived":
-                    survivors.append(mutant)
-    for mutant in survivors:
-        print(f"\nsurvived: {PACKAGE}/{mutant.module}:{mutant.line} in {mutant.where}")
-        print(f"- {mutant.old}\n+ {mutant.new}")
-    tried = counts["killed"] + counts["survived"]
-    score = round(counts["killed"] / tried, 4) if tried else None
-    figures = {
-        "mutants": counts.total(),
-        "killed": counts["killed"],
-        "equivalent": counts["equivalent"],
-        "score": score,
-    }
-    print(json.dumps(figures))
+                print(f"{PACKAGE}/{mutant.module}:{mutant.line} in {mutant.where}  [{fate}]")
+                print(f"- {mutant.old}\n+ {mutant.new}\n", flush=True)
+            print(f"{target}: {json.dumps(figures(counts))}\n", flush=True)
+            total += counts
+    print(json.dumps(figures(total)))
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class VoteObject:
     query_id: str
     seat: int
     rev: int
-    place: int = 0  # of its batch in the chain of batches that continue each other; the last one is the batch itself
+    place: int  # of its batch in the chain of batches that continue each other; the last one is the batch itself
 
     @property
     def order(self) -> tuple[int, int]:

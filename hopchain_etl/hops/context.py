@@ -10,7 +10,8 @@ from functools import cached_property
 from math import dist
 
 from hopchain_etl.hops.execute import EXECUTABLE, HopResult, NotExecutableError, execute, read_value
-from hopchain_etl.hops.expression import ExpressionError, Node, parse, perturbations, plain_number_of
+from hopchain_etl.hops.expression import ExpressionError, Node, parse, plain_number_of
+from hopchain_etl.hops.expression_analysis import perturbations
 from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue, parse_phrase
 from hopchain_etl.hops.query import Hop, Query, Relation, Value
 from hopchain_etl.hops.scene import Scene

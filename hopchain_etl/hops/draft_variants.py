@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from hopchain_etl.hops.expression import ExpressionError, hops_named, number_of, parse
+from hopchain_etl.hops.expression import ExpressionError, number_of, parse
+from hopchain_etl.hops.expression_analysis import hops_named
 from hopchain_etl.hops.query import Hop, Query, Relation
 
 _HOP = re.compile(r'"[^"]*"|\bh([1-9]\d?)\b')  # or a text that an expression quotes, which may say "h2" too

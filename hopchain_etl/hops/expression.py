@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache, partial
@@ -23,7 +23,7 @@ from hopchain_etl.hops.query import Value
 
 MAX_LENGTH = 400  # characters; an expression comes from a model, and parsing is recursive
 _TOKEN = re.compile(r'\s*(?:([0-9]+(?:\.[0-9]+)?)|(h[1-9][0-9]?)\b|"([^"]*)"|(if|letters)\b|(==|!=|<=|>=|[-+*/(),<>]))')
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -86,32 +86,6 @@ def parse(text: str) -> Node:
     tree = parser.comparison()
     parser.expect("end")
     return tree
-
-
-def hops_named(tree: Node) -> frozenset[int]:
-    """Return the numbers of the hops that an expression names."""
-    return frozenset(int(node.value) for node in tree.walk() if node.kind in ("hop", "letters") and node.value)
-
-
-def hops_in_arithmetic(tree: Node) -> frozenset[int]:
-    """Return the numbers of the hops whose readings are used in arithmetic, not only in a condition."""
-    if tree.kind == "if":
-        return hops_in_arithmetic(tree.parts[1]) | hops_in_arithmetic(tree.parts[2])
-    if tree.kind == "hop" and isinstance(tree.value, int):
-        return frozenset({tree.value})
-    return frozenset().union(*map(hops_in_arithmetic, tree.parts))
-
-
-def decisions(tree: Node) -> int:
-    """Return how many conditions choose between two terms; those inside the test of another condition do not count."""
-    if tree.kind == "if":
-        return 1 + sum(map(decisions, tree.parts[1:]))
-    return sum(map(decisions, tree.parts))
-
-
-def conditions_met(tree: Node, values: Mapping[int, Value]) -> list[bool]:
-    """Return the truth value of each two-branch condition; raise ExpressionError if one cannot be evaluated."""
-    return [evaluate(node.parts[0], values) is True for node in tree.walk() if node.kind == "if"]
 
 
 def evaluate(tree: Node, values: Mapping[int, Value]) -> Value:
@@ -177,7 +151,7 @@ def _compare(sign: str, a: _Evaluator, b: _Evaluator, values: Mapping[int, Value
         if sign not in ("==", "!="):
             raise ExpressionError("texts can be equal or not, nothing else")
         left, right = left.casefold().strip(), right.casefold().strip()
-    return _COMPARE[sign](left, right)
+    return COMPARISONS[sign](left, right)
 
 
 _OF_NUMBERS: dict[str, Callable[..., Value | int]] = {
@@ -187,7 +161,7 @@ _OF_NUMBERS: dict[str, Callable[..., Value | int]] = {
 }
 _OF_VALUES: dict[str, Callable[..., Value | int]] = {
     "if": _choose,
-    **{sign: partial(_compare, sign) for sign in _COMPARE},
+    **{sign: partial(_compare, sign) for sign in COMPARISONS},
 }
 _NUMBERS = {"number", "letters", *_OF_NUMBERS}  # kinds of which the value is always a number
 
@@ -215,39 +189,6 @@ def plain_number_of(tree: Node, values: Mapping[int, Value]) -> Fraction | int:
     return number
 
 
-def alternatives(value: Value, compared_with: Sequence[Value]) -> list[Value]:
-    """Return other values that a hop could have read by mistake.
-
-    For a number: one more, one less, and values that change the result of a comparison that it is used in.
-    """
-    if isinstance(value, bool):
-        return [not value]
-    if isinstance(value, Fraction):
-        bounds = [bound for bound in compared_with if isinstance(bound, Fraction)]
-        return [value + 1, value - 1, *(bound + d for bound in bounds for d in (-1, 1))]
-    others = {other.casefold() for other in compared_with if isinstance(other, str)} - {value.casefold()}
-    return [*sorted(others), "", value + "x", value + "x" * 9]
-
-
-def perturbations(tree: Node, values: Mapping[int, Value]) -> dict[int, list[Fraction | int | None]]:
-    """Return, for each hop in the expression, its results with changed readings; None if it cannot be evaluated."""
-    compared_with: dict[int, list[Value]] = {hop: [] for hop in sorted(hops_named(tree) & values.keys())}
-    for node in tree.walk():
-        if node.kind in _COMPARE:
-            for a, b in (node.parts, node.parts[::-1]):
-                if a.kind == "hop" and a.value in compared_with and isinstance(b.value, Fraction | str):
-                    compared_with[int(a.value)].append(b.value)
-    results: dict[int, list[Fraction | int | None]] = {}
-    for hop, bounds in compared_with.items():
-        results[hop] = []
-        for other in alternatives(values[hop], bounds):
-            try:
-                results[hop].append(plain_number_of(tree, {**values, hop: other}))
-            except ExpressionError:
-                results[hop].append(None)
-    return results
-
-
 @lru_cache(maxsize=4_096)  # a query's words are counted again with each changed reading
 def letters(text: str) -> int:
     """Return how many letters ``text`` has; digits, spaces and symbols do not count."""
@@ -268,7 +209,7 @@ class _Parser:
             raise ExpressionError("nested too deeply")
         node = self._chain(lambda: self._chain(self._unary, "*", "/"), "+", "-")
         kind, _ = self._tokens[self._at]
-        if kind in _COMPARE:
+        if kind in COMPARISONS:
             self._at += 1
             node = Node(kind, (node, self._chain(lambda: self._chain(self._unary, "*", "/"), "+", "-")))
         self._depth -= 1

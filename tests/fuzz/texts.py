@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from fuzz.target import Target
 from hopchain_etl import schemas
-from hopchain_etl.hops.expression import ExpressionError, evaluate, hops_named, number_of, parse
+from hopchain_etl.hops.expression import ExpressionError, evaluate, number_of, parse
+from hopchain_etl.hops.expression_analysis import hops_named
 from hopchain_etl.hops.grading import declared_answer, is_correct, parse_number
 from hopchain_etl.hops.query import decimal_text
 from support.grading_cases import CASES

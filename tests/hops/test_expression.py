@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopchain_etl.hops.expression import ExpressionError, evaluate, hops_named, number_of, parse, perturbations
+from hopchain_etl.hops.expression import ExpressionError, evaluate, number_of, parse
 from hopchain_etl.hops.query import decimal_text
 
 SHEEP = {1: Fraction(2), 2: False, 3: Fraction(0), 5: "writing", 6: Fraction(3)}
@@ -52,19 +52,6 @@ def test_rejects_what_is_not_in_the_language(text: str) -> None:
 def test_refuses_wrong_types(text: str) -> None:
     with pytest.raises(ExpressionError):
         number_of(parse(text), SHEEP)
-
-
-def test_names_its_hops() -> None:
-    assert hops_named(parse("((h1+h3)*letters(h5)+if(h2,5,10))*h6")) == {1, 2, 3, 5, 6}
-
-
-def test_perturbing_shows_a_shut_gate_and_a_zero_factor() -> None:
-    shut = perturbations(parse('if(h1=="blue",h2*h3,0)'), {1: "red", 2: Fraction(3), 3: Fraction(4)})
-    assert shut[2] == [0, 0]
-    assert shut[3] == [0, 0]
-    assert 12 in shut[1]
-    zero = perturbations(parse("h1*h2"), {1: Fraction(0), 2: Fraction(5)})
-    assert set(zero[2]) == {0}
 
 
 numbers = st.decimals(0, 1000, places=4, allow_nan=False).map(Fraction)

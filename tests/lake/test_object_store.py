@@ -73,6 +73,7 @@ def test_it_downloads_to_a_file(store: ObjectStore, tmp_path: Path) -> None:
     store.put("a/large one", data)
     store.download("a/large one", tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == data
+    assert store.calls == {"put": 1, "get": 1}
     with pytest.raises(MissingObjectError):
         store.download("a/none", tmp_path / "file")
 

@@ -22,7 +22,9 @@ def card(folder: Path, rows: list[dict[str, Any]], **snapshot: Any) -> tuple[str
     counts = {"read": len(rows) + 3, "rows": len(rows), "dropped": {"withdrawn": 3}}
     (folder / "dropped.json").write_text(json.dumps(counts))
     metrics = write_card(SNAPSHOT | snapshot, "default", folder)
-    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    written = json.loads((folder / "metrics.json").read_text())
+    assert written == metrics
+    assert list(written) == sorted(written), "so that versions can be compared line by line"
     return (folder / "README.md").read_text(), metrics
 
 
@@ -165,3 +167,14 @@ def test_no_question_gets_into_git(tmp_path: Path) -> None:
     row = training_row(0)
     text, _ = card(tmp_path, [row])
     assert row["question"] not in text
+
+
+def test_shares_are_rounded_to_four_digits(tmp_path: Path) -> None:
+    rows = [
+        training_row(seed) | {"answer": answer, "difficulty": difficulty, "confirmed_by": [{"by": by, "looks": 0}]}
+        for seed, (answer, difficulty, by) in enumerate([("7", 0.0, "code"), ("7", 0.0, "code"), ("8", 1.0, "eyes")])
+    ]
+    _, metrics = card(tmp_path, rows)
+    assert metrics["difficulty"] == 0.3333
+    assert metrics["confirmed"] == {"code": 0.6667, "eyes": 0.3333, "nobody": 0.0, "not_recorded": 0}
+    assert metrics["answers"]["most_frequent_share"] == metrics["guessers"]["constant"] == 0.6667

@@ -25,15 +25,18 @@ def lake(bucket: Any) -> Lake:
     return Lake(drawn_lake.settings_for(bucket).lake)
 
 
+def answers_in(lake: Lake, bucket: Any, prints: drawn_lake.Lineages, **desk: int) -> HumanAnswers:
+    settings = drawn_lake.settings_for(bucket, release={"lineages": [prints.queries]}, desk=desk)
+    snapshot = take_snapshot(lake, settings)
+    inputs = Inputs(snapshot, lake)
+    return HumanAnswers(inputs, snapshot, inputs.is_voided)
+
+
 def told(
     lake: Lake, bucket: Any, prints: drawn_lake.Lineages, queries: list[drawn_lake.Row], **desk: int
 ) -> list[Told]:
     """Return for each query the released answer or drop reason, the rule, and the answers."""
-    settings = drawn_lake.settings_for(bucket, release={"lineages": [prints.queries]}, desk=desk)
-    snapshot = take_snapshot(lake, settings)
-    inputs = Inputs(snapshot, lake)
-    people = HumanAnswers(inputs, snapshot, inputs.is_voided)
-    found = people.of(keys_of(query["query_id"] for query in queries))
+    found = answers_in(lake, bucket, prints, **desk).of(keys_of(query["query_id"] for query in queries))
     assert list(found) == list(range(len(queries)))
     verdicts = [(one.verdict, one.answers) for one in found.values()]
     return [(verdict.answer or verdict.dropped, verdict.policy, answers) for verdict, answers in verdicts]
@@ -96,3 +99,22 @@ def test_who_was_voided_since_the_last_collect_does_not_count(lake: Lake, bucket
     assert told(lake, bucket, prints, queries)[0] == ("not_enough_answers", "unanimous", ("7",) * 3)
     snapshot = take_snapshot(lake, drawn_lake.settings_for(bucket, release={"lineages": [prints.queries]}))
     assert name not in snapshot["voided"]  # the registry shows pseudonyms only
+
+
+def test_a_digest_of_answers_changes_with_those_of_its_own_queries_only(lake: Lake, bucket: Any) -> None:
+    prints, queries = drawn_lake.fill(lake, range(2), queries_each=1)
+    keys = [keys_of([query["query_id"]]) for query in queries]
+
+    def digests() -> list[bytes]:
+        people = answers_in(lake, bucket, prints)
+        return [people.digest(key) for key in keys]
+
+    nobody = digests()
+    assert nobody[0] == nobody[1]
+    drawn_lake.answer(lake, prints.queries, queries[:1], ["7"] * 3, "old", THREE, day=1)
+    first, second = digests()
+    assert first != nobody[0]
+    assert second == nobody[1]
+    drawn_lake.answer(lake, prints.queries, queries[:1], ["8"] * 3, "new", THREE, day=2)
+    assert digests()[0] not in (first, nobody[0])
+    assert digests()[1] == nobody[1]

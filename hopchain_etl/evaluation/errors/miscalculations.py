@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from hopchain_etl.evaluation.errors.kinds import ErrorKind
-from hopchain_etl.hops.expression import Node, hops_named
+from hopchain_etl.hops.expression import Node
+from hopchain_etl.hops.expression_analysis import hops_named
 
 _OTHER_BRANCH = 0.3
 _NO_PARENTHESES, _OTHER_ORDER = 0.4, 0.1

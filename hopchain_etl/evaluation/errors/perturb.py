@@ -19,7 +19,8 @@ from hopchain_etl.evaluation.errors.likeliest import counted, likeliest
 from hopchain_etl.evaluation.errors.miscalculations import miscalculations
 from hopchain_etl.evaluation.errors.misreadings import misread
 from hopchain_etl.evaluation.errors.rerun import with_target, with_value
-from hopchain_etl.hops.expression import ExpressionError, hops_named, letters, number_of, parse
+from hopchain_etl.hops.expression import ExpressionError, letters, number_of, parse
+from hopchain_etl.hops.expression_analysis import hops_named
 from hopchain_etl.hops.instance import Instance
 from hopchain_etl.hops.query import Hop, Query, Read, Relation, Value, decimal_text
 from hopchain_etl.hops.scene import Scene

@@ -8,16 +8,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from hopchain_etl.hops.context import QueryContext
-from hopchain_etl.hops.expression import (
-    ExpressionError,
-    Node,
-    decisions,
-    evaluate,
-    hops_in_arithmetic,
-    hops_named,
-    number_of,
-    parse,
-)
+from hopchain_etl.hops.expression import ExpressionError, Node, evaluate, number_of, parse
+from hopchain_etl.hops.expression_analysis import decisions, hops_in_arithmetic, hops_named
 from hopchain_etl.hops.query import decimal_text
 
 LARGEST_ANSWER = 100_000

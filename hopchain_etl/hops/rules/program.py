@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from hopchain_etl.hops.context import QueryContext
 from hopchain_etl.hops.execute import HopResult, NotExecutableError, read_value
-from hopchain_etl.hops.expression import hops_named
+from hopchain_etl.hops.expression_analysis import hops_named
 from hopchain_etl.hops.instance import AmbiguousError, Instance
 from hopchain_etl.hops.query import BY_VALUE, Hop, Relation, Value
 
