@@ -382,6 +382,7 @@ def test_a_bucket_that_may_not_be_looked_at_is_not_created(monkeypatch: pytest.M
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "some-key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "some-secret")
     store = S3Store(S3Settings(uri="s3://of-others", region="us-east-1"))
-    with Stubber(store._client) as stub, pytest.raises(StoreError, match="s3://of-others"):
+    with Stubber(store._client) as stub:
         stub.add_client_error("head_bucket", "403", "Forbidden", 403)
-        store.ensure_bucket()
+        with pytest.raises(StoreError, match="s3://of-others"):
+            store.ensure_bucket()
