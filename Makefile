@@ -1,4 +1,4 @@
-.PHONY: help demo up down test environments explore test-browser lint format clean bench truth wording played erring-author mutations mutants docs constraints check-release test-engines test-trainers test-harnesses test-cluster test-cluster-small test-install test-deploy grading-page fuzz train-demo train-demo-small bench-vlm bench-peers bench-sam3
+.PHONY: help demo up down test environments explore test-browser lint format clean bench truth wording played erring-author mutations mutants docs constraints check-release test-engines test-trainers test-harnesses test-cluster test-cluster-small test-install test-deploy grading-page fuzz train-demo train-demo-small bench-vlm bench-peers bench-peers-ingest bench-sam3
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -155,9 +155,9 @@ WITH_SERVERS = test -n "$$(ls -d /usr/lib/postgresql/*/bin/postgres)" -a -x /usr
 
 test-cluster: .venv-cluster/ready ## Airflow with Celery, Postgres and Redis: a build, kills, runs at once, lineage, metrics, logs
 	@$(WITH_SERVERS)
-	$(call CLUSTER_TESTS,build kills at_once traces)
+	$(call CLUSTER_TESTS,build release kills at_once traces)
 
-test-cluster-small: .venv-cluster/ready ## the same without kills and runs at once
+test-cluster-small: .venv-cluster/ready ## only one build there, with its lineage, metrics and logs
 	@$(WITH_SERVERS)
 	$(call CLUSTER_TESTS,build traces)
 
@@ -186,8 +186,11 @@ bench: .venv/ready ## benchmarks; the last line is JSON
 bench-vlm: .venv-engines/ready ## the VLM client against a bare load generator and vLLM offline
 	$(ENGINES)/python benchmarks/vlm_client.py
 
-bench-peers: .venv-peers/ready .venv-curator/ready ## the VLM client beside AsyncOpenAI, datatrove, Curator, distilabel and Ray Data, with faults and kills
-	$(PEERS)/python -m benchmarks.peers.model_calls
+bench-peers: .venv-peers/ready .venv-curator/ready ## the VLM client beside AsyncOpenAI, datatrove, Curator, distilabel and Ray Data, with faults and kills; ROUNDS=3
+	$(PEERS)/python -m benchmarks.peers.model_calls --rounds $(or $(ROUNDS),3)
+
+bench-peers-ingest: .venv-peers/ready ## ingest beside threads, Hugging Face datasets and Daft, on small and on large photos; ROUNDS=3
+	$(PEERS)/python -m benchmarks.peers.ingest --rounds $(or $(ROUNDS),3)
 
 bench-sam3: .venv-engines/ready ## SAM3: eight categories together against eight separate calls
 	$(ENGINES)/python benchmarks/sam3_prompts.py

@@ -61,6 +61,15 @@ def shared_bucket(s3_server: ServerInfo, tmp_path_factory: pytest.TempPathFactor
         yield location
 
 
+@pytest.fixture(scope="session")
+def airflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with Airflow's tables, to be copied into a home; made once for all workers."""
+    from support.airflow_home import migrated
+
+    base = tmp_path_factory.getbasetemp()
+    return migrated((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "airflow-database")
+
+
 @pytest.fixture
 def world(bucket: S3Location, s3_server: ServerInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """A lake and an empty registry, to which it takes a few seconds to publish."""

@@ -11,7 +11,9 @@ it measures for each client as a table, and last as JSON. Per client, the median
 
 ``uneven`` is the same where a few answers are many times as long as the others. Then faults: two rows are refused, two
 hang, 5 % of first calls fail with 500, and the server is gone for three seconds in the middle. A client that ends with
-an error is started again in the same folder. At last each is killed (SIGKILL) at two thirds and started again.
+an error is started again in the same folder. At last each is killed (SIGKILL) and started again, once a round, at
+moments spread over the time of an answer, which begin at two thirds; ``paid_twice`` are the answers that it had been
+given before (means). Where a tool cannot do a part, its reason stands there.
 """
 
 from __future__ import annotations
@@ -19,7 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -31,15 +32,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ingest import photo as jpeg
-from benchmarks.peers.model_server import Call, Faults, ModelServer, text_of
+from benchmarks.peers.figures import BARE, OURS, Told, means, rank, relative, show, table
+from benchmarks.peers.model_server import EACH_TOKEN, FIRST_TOKEN, Call, Faults, ModelServer, text_of
 from benchmarks.peers.rows import read_answers, write_rows
 
 ROOT = Path(__file__).parents[2]
 ROWS, AT_ONCE, TIMEOUT = 192, 16, 8.0
 EVEN, UNEVEN = (lambda row: 48), (lambda row: (8, 8, 12, 16, 24, 24, 32, 260)[row % 8])  # tokens of an answer
+KINDS = {"even": EVEN, "uneven": UNEVEN}
+# What is measured, and by which figure clients are ranked: the highest is best, or with True the lowest.
+RANKED = {"even": ("rate", False), "uneven": ("rate", False), "faults": ("good_kept", False),
+          "killed": ("paid_twice", True)}  # fmt: skip
 LIMIT = 300.0  # seconds for one client
 STARTS = 12
-OURS, BARE = "ours", "bare"
 # Which environment has which client; a client without its own is in the one of this process.
 ENVIRONMENTS = {"curator": ROOT / ".venv-curator/bin/python"}
 PACKAGES = {
@@ -110,15 +115,29 @@ class Bench:
                 list(map(str, command)), stdout=subprocess.PIPE, stderr=log, text=True, cwd=work, env=environment
             )
 
-    def run(self, name: str, tokens: Callable[[int], int]) -> Run:
-        """Run a client once without faults."""
+    def run(self, name: str, tokens: Callable[[int], int]) -> Told:
+        """Return the figures of a client without faults."""
         self.server.expect(tokens)
         work = self.new_folder()
         run = Run(json.loads(self.start(name, work).communicate()[0]), self.server.log.calls)
         if run.usage["status"] != 0:
-            raise RuntimeError(f"{name} failed, see {work}/log.txt:\n{(work / 'log.txt').read_text()[-2000:]}")
-        assert name == BARE or self.good(work) == self.rows, f"{name}: {self.good(work)} good rows, see {work}"
-        return run
+            return self.cannot(name, work, f"{self.ended(run.usage)}, {len(self.server.log.answered)} answers in")
+        if name != BARE and self.good(work) < self.rows:
+            return self.cannot(name, work, f"{self.good(work)} of {self.rows} rows have their answer")
+        return run.figures(self.rows)
+
+    def cannot(self, name: str, work: Path, reason: str) -> str:
+        """Return why a client has no figures, and leave the end of its log where a person sees it. Ours must have."""
+        log = (work / "log.txt").read_text()[-2000:]
+        print(f"{name}: {reason}\n{log}", file=sys.stderr, flush=True)
+        if name in (OURS, BARE):
+            raise RuntimeError(f"{name}: {reason}")
+        return f"cannot: {reason}"
+
+    @staticmethod
+    def ended(usage: dict[str, Any]) -> str:
+        status = usage["status"]
+        return f"not done after {LIMIT:.0f} s" if status is None else f"ended with status {status}"
 
     def good(self, work: Path) -> int:
         """Return how many rows have their answer."""
@@ -129,7 +148,7 @@ class Bench:
     def _is_good(self, row: int, text: str | None) -> bool:
         return bool(text) if self.server.is_real else text == text_of(row)
 
-    def with_faults(self, name: str) -> dict[str, Any]:
+    def with_faults(self, name: str) -> Told:
         """Run a client on a server that fails, again after each error, until it ends well or its time is over."""
         step = max(1, self.rows // 8)
         faults = Faults(
@@ -139,13 +158,15 @@ class Bench:
             restart_after=self.rows // 2,
         )
         self.server.expect(EVEN, faults)
-        work, started, starts, status = self.new_folder(), time.time(), 0, None
-        while status != 0 and starts < STARTS and (left := started + LIMIT - time.time()) > 1:
-            status = json.loads(self.start(name, work, left).communicate()[0])["status"]
+        work, started, starts, usage = self.new_folder(), time.time(), 0, {"status": None}
+        while usage["status"] != 0 and starts < STARTS and (left := started + LIMIT - time.time()) > 1:
+            usage = json.loads(self.start(name, work, left).communicate()[0])
             starts += 1
+        if usage["status"] != 0:
+            reason = f"{self.ended(usage)}, {starts} starts, {len(self.server.log.calls)} calls"
+            return self.cannot(name, work, reason)
         path = work / "answers.jsonl"
-        answers = read_answers(path) if path.exists() else []
-        recorded = {one.number for one in answers if one.text is None and one.error} & faults.bad
+        recorded = {one.number for one in read_answers(path) if one.text is None and one.error} & faults.bad
         return {
             "good_kept": self.good(work) / (self.rows - len(faults.bad)),
             "bad_recorded": len(recorded) / len(faults.bad),
@@ -153,21 +174,25 @@ class Bench:
             "paid_twice": self.server.log.paid_twice,
             "seconds": round(time.time() - started, 1),
             "starts": starts,
-            "ended": status == 0,
         }
 
-    def killed(self, name: str) -> dict[str, Any]:
-        """Kill a client at two thirds of its answers and start it again."""
+    def killed(self, name: str, wait: float) -> Told:
+        """Kill a client ``wait`` seconds after two thirds of its answers, and start it again."""
         self.server.expect(EVEN)
-        work = self.new_folder()
+        work, log = self.new_folder(), self.server.log
         first = self.start(name, work)
-        while len(self.server.log.answered) < self.rows * 2 // 3 and first.poll() is None:
+        while len(log.answered) < self.rows * 2 // 3 and first.poll() is None:
             time.sleep(0.01)
+        time.sleep(wait)  # answers come together: without it, always just after many of them
         first.terminate()
         first.communicate()
-        status = json.loads(self.start(name, work).communicate()[0])["status"]
-        log = self.server.log
-        figures = {"good_kept": self.good(work) / self.rows, "ended": status == 0}
+        before = {call.row for call in log.answered}
+        usage = json.loads(self.start(name, work).communicate()[0])
+        if usage["status"] != 0:
+            return self.cannot(name, work, f"started again, {self.ended(usage)}")
+        if log.paid_twice >= len(before):
+            return self.cannot(name, work, f"started again, it asks again for all {len(before)} answers")
+        figures = {"good_kept": self.good(work) / self.rows, "answered_before": len(before)}
         return {**figures, "calls_repeated": log.repeated, "paid_twice": log.paid_twice}
 
 
@@ -177,54 +202,25 @@ def version(name: str) -> str:
     return subprocess.check_output([ENVIRONMENTS.get(name, sys.executable), "-c", code], text=True).strip()
 
 
-def rounds(bench: Bench, names: list[str], number: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Return the medians of each client, by kind of answers and figure."""
-    kinds = {"even": EVEN, "uneven": UNEVEN}
-    told: dict[str, dict[str, list[dict[str, float]]]] = {kind: {name: [] for name in names} for kind in kinds}
+def rounds(bench: Bench, names: list[str], number: int, kinds: list[str]) -> dict[str, dict[str, Told]]:
+    """Return the medians of each client, by kind of answers. A client that failed once is not tried again."""
+    told: dict[str, dict[str, list[Told]]] = {kind: {name: [] for name in names} for kind in kinds}
     for at in range(number):
-        for kind, tokens in kinds.items():
+        for kind in kinds:
             for name in names[at % len(names) :] + names[: at % len(names)]:  # nobody always comes after the same one
-                told[kind][name].append(bench.run(name, tokens).figures(bench.rows))
-                print(f"round {at + 1}, {kind}: {name} {show(told[kind][name][-1])}", file=sys.stderr, flush=True)
-    return {kind: relative(clients) for kind, clients in told.items()}
+                if not any(isinstance(one, str) for one in told[kind][name]):
+                    told[kind][name].append(bench.run(name, KINDS[kind]))
+                    print(f"round {at + 1}, {kind}: {name} {show(told[kind][name][-1])}", file=sys.stderr, flush=True)
+    return {kind: relative(clients, {"rate", "job"}) for kind, clients in told.items()}
 
 
-def relative(told: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """Return medians over the rounds; rates as shares of the bare loop's of the same round."""
-    medians = {}
-    for name, figures in told.items():
-        shares = [
-            {**one, "rate": one["rate"] / bare["rate"], "job": one["job"] / bare["job"]}
-            for one, bare in zip(figures, told[BARE], strict=True)
-        ]
-        medians[name] = {key: round(statistics.median(one[key] for one in shares), 3) for key in shares[0]}
-    return medians
-
-
-def show(figures: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {cell(value)}" for key, value in figures.items())
-
-
-def cell(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def table(clients: dict[str, dict[str, Any]]) -> str:
-    """Return figures as a Markdown table, a line for each client."""
-    head = list(next(iter(clients.values())))
-    lines = [f"| client | {' | '.join(head)} |", "|---|" + "---:|" * len(head)]
-    for name, figures in clients.items():
-        lines.append(f"| {name} | {' | '.join(map(cell, figures.values()))} |")
-    return "\n".join(lines)
-
-
-def rank(clients: dict[str, dict[str, float]], figure: str) -> dict[str, Any]:
-    """Return ours, the best other client (not the bare loop), and our rank among them."""
-    values = {name: figures[figure] for name, figures in clients.items() if name != BARE}
-    others = {name: value for name, value in values.items() if name != OURS}
-    best = max(others, key=lambda name: others[name])
-    place = 1 + sum(value > values[OURS] for value in others.values())
-    return {"ours": values[OURS], "best_peer": others[best], "which": best, "rank": place}
+def killed(bench: Bench, name: str, kills: int) -> Told:
+    """Return the means over kills at moments spread over the time of an answer."""
+    one_answer = FIRST_TOKEN + EACH_TOKEN * EVEN(0)
+    told: list[Told] = []
+    while len(told) < kills and not any(isinstance(one, str) for one in told):
+        told.append(bench.killed(name, one_answer * (len(told) + 0.5) / kills))
+    return means(told)
 
 
 def main() -> None:
@@ -232,25 +228,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--clients", nargs="+", default=list(PACKAGES), choices=list(PACKAGES))
-    parser.add_argument("--without-faults", action="store_true", help="measure no faults and no kills")
+    parser.add_argument("--parts", nargs="+", default=list(RANKED), choices=list(RANKED), help="what is measured")
     parser.add_argument("--upstream", help="base URL of a real server that answers instead of the stand-in")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), options.rows, options.upstream)
         versions = {name: version(name) for name in options.clients}
-        told: dict[str, Any] = rounds(bench, options.clients, options.rounds)
-        hardships = {} if options.without_faults else {"faults": bench.with_faults, "killed": bench.killed}
-        for kind, run in hardships.items():
-            told[kind] = {}
-            for name in options.clients:
-                if name == BARE:
-                    continue
-                told[kind][name] = run(name)
-                print(f"{kind}: {name} {show(told[kind][name])}", file=sys.stderr, flush=True)
+        kinds = [part for part in options.parts if part in KINDS]
+        told: dict[str, Any] = rounds(bench, options.clients, options.rounds, kinds)
+        hard = {"faults": bench.with_faults, "killed": lambda name: killed(bench, name, options.rounds)}
+        for part in (part for part in options.parts if part in hard):
+            told[part] = {}
+            for name in (name for name in options.clients if name != BARE):
+                told[part][name] = hard[part](name)
+                print(f"{part}: {name} {show(told[part][name])}", file=sys.stderr, flush=True)
     for kind, clients in told.items():
         print(f"\n### {kind}\n\n{table(clients)}")
-    share = rank(told["uneven"], "in_flight")
-    print(json.dumps({**rank(told["even"], "rate"), "in_flight": share, "versions": versions, **told}))
+    ranks = {part: rank(clients, *RANKED[part]) for part, clients in told.items()}
+    print(json.dumps({**next(iter(ranks.values())), "ranks": ranks, "versions": versions, **told}))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,11 @@
 """``hopchain``: every stage, the embedded S3 server, releases and reports from a shell, without Airflow."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sys
 
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
 
 from hopchain_etl.cli import build, doctor, release, show, try_photos, upkeep, use
 from hopchain_etl.cli.evaluate import app as evaluate
@@ -35,10 +32,13 @@ for part in (try_photos.app, build.app, release.app, show.app, use.app, doctor.a
 
 @app.callback()
 def _verbosity(verbose: bool = typer.Option(False, "--verbose", "-v", help="also show debug log messages")) -> None:
-    plain = not sys.stderr.isatty()
-    handler = logging.StreamHandler() if plain else RichHandler(console=Console(stderr=True), show_path=False)
-    form = "%(asctime)s %(levelname)s %(message)s" if plain else "%(message)s"
-    logging.basicConfig(level=logging.WARNING, format=form, handlers=[handler])
+    if sys.stderr.isatty():
+        from rich.logging import RichHandler
+
+        handlers = [RichHandler(console=Console(stderr=True), show_path=False)]
+        logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers)
+    else:
+        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("hopchain_etl").setLevel(logging.DEBUG if verbose else logging.INFO)
 
 

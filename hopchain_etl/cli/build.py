@@ -1,7 +1,5 @@
 """Commands that build: ingest, the stages, run, plan, status and rejects."""
 
-from __future__ import annotations
-
 import json
 import threading
 from dataclasses import asdict
@@ -145,13 +143,13 @@ def plan(
     Console().print("\n".join(shards) if shards else "nothing to do")
 
 
-def _explained(build: Build, planned: Sequence[Shard]) -> list[StageWork]:
+def _explained(build: "Build", planned: "Sequence[Shard]") -> "list[StageWork]":
     from hopchain_etl.pipeline.explain import explain
 
     return explain(build, planned)
 
 
-def _show_work(work: Sequence[StageWork], planned: int) -> None:
+def _show_work(work: "Sequence[StageWork]", planned: int) -> None:
     console = Console(markup=False, highlight=False)
     for one in work:
         since = f" (before: {one.since})" if one.changes else ""
@@ -201,7 +199,7 @@ def rejects(
     Console(markup=False).print(table)
 
 
-def _build(*, retry_quarantined: bool = False) -> Build:
+def _build(*, retry_quarantined: bool = False) -> "Build":
     """Return the build of the settings. Importing it takes seconds, which no help text should wait for."""
     from hopchain_etl.pipeline.build import Build
     from hopchain_etl.settings import Settings
@@ -210,8 +208,8 @@ def _build(*, retry_quarantined: bool = False) -> Build:
 
 
 def _ingest(
-    settings: Settings, intake: str | None, progress: Progress, stop: threading.Event, errors: ShardErrors
-) -> IngestResult:
+    settings: "Settings", intake: str | None, progress: "Progress", stop: threading.Event, errors: "ShardErrors"
+) -> "IngestResult":
     """Ingest and return the result; the shards that failed their suite are added to ``errors``."""
     from hopchain_etl.lake.lake import Shard
     from hopchain_etl.pipeline.build import Build
@@ -224,7 +222,7 @@ def _ingest(
     return result
 
 
-def _show(levels: list[Level], json_: bool) -> None:
+def _show(levels: "list[Level]", json_: bool) -> None:
     from hopchain_etl.pipeline.funnel import as_json
 
     if json_:

@@ -1,7 +1,5 @@
 """``hopchain doctor``: checks that everything a run needs is available."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 from typing import Annotated

@@ -1,7 +1,5 @@
 """``hopchain evaluate``: asks models the questions of a release or a benchmark, and says whether two of them differ."""
 
-from __future__ import annotations
-
 import typer
 
 from hopchain_etl.cli.evaluate_compare import compare

@@ -1,7 +1,5 @@
 """``hopchain evaluate compare``: whether a trained model is better than its baseline, where, and how surely."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """``hopchain evaluate errors``: what went wrong in wrong answers, and what training corrected and broke."""
 
-from __future__ import annotations
-
 import getpass
 import json
 from pathlib import Path
@@ -96,14 +94,14 @@ def errors(
         _print(facts, output / "errors.html")
 
 
-def _to_judge(found: list[Diagnosis], which: str, count: int | None, seed: int) -> list[Diagnosis]:
+def _to_judge(found: "list[Diagnosis]", which: str, count: int | None, seed: int) -> "list[Diagnosis]":
     from hopchain_etl.evaluation.errors.judging import some_of
     from hopchain_etl.evaluation.errors.taxonomy import By
 
     return some_of([one for one in found if which == "all" or one.by is not By.CODE], count, seed)
 
 
-def _judged(some: list[Diagnosis], rows: TrainingSet, output: Path, counts: list[int]) -> list[Judged]:
+def _judged(some: "list[Diagnosis]", rows: "TrainingSet", output: Path, counts: list[int]) -> "list[Judged]":
     """Return the judge's verdicts, for each run."""
     from hopchain_etl.evaluation.errors.judging import diagnoser_of, judged
     from hopchain_etl.evaluation.run import folder_lake
@@ -117,7 +115,7 @@ def _judged(some: list[Diagnosis], rows: TrainingSet, output: Path, counts: list
 
 
 def _send(
-    name: str, run: str, found: list[Diagnosis], rows: TrainingSet, count: int, seats: int, seed: int
+    name: str, run: str, found: "list[Diagnosis]", rows: "TrainingSet", count: int, seats: int, seed: int
 ) -> dict[str, Any]:
     from hopchain_etl.annotation import error_reviews
     from hopchain_etl.evaluation.errors.judging import some_of
@@ -130,7 +128,7 @@ def _send(
     return {"batch": name, "answers": len(batch.items), "seats": seats}
 
 
-def _agreement(name: str, run: str, found: list[Diagnosis]) -> dict[str, Any]:
+def _agreement(name: str, run: str, found: "list[Diagnosis]") -> dict[str, Any]:
     from hopchain_etl.annotation import error_reviews
     from hopchain_etl.evaluation.errors.people import agreement
     from hopchain_etl.lake.lake import Lake

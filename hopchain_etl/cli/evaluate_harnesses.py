@@ -1,7 +1,5 @@
 """``hopchain evaluate export`` and ``import``: questions for benchmark harnesses, and their logs of any benchmark."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """``hopchain evaluate run``, ``runs`` and ``fetch``: answers of a model to the questions of a release."""
 
-from __future__ import annotations
-
 import json
 import sys
 import threading
@@ -115,7 +113,7 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _from_file(file: Path, path: Path, target: str | None, choice: Choice, name: str, model: str) -> EvaluationRun:
+def _from_file(file: Path, path: Path, target: str | None, choice: "Choice", name: str, model: str) -> "EvaluationRun":
     from hopchain_etl.evaluation.answer_file import AnswerFile
     from hopchain_etl.evaluation.questions import Questions
 
@@ -124,8 +122,8 @@ def _from_file(file: Path, path: Path, target: str | None, choice: Choice, name:
 
 
 def _asked(
-    settings: Settings, path: Path, target: str | None, choice: Choice, name: str, out: Path | None
-) -> EvaluationRun:
+    settings: "Settings", path: Path, target: str | None, choice: "Choice", name: str, out: Path | None
+) -> "EvaluationRun":
     from hopchain_etl.evaluation.questions import Questions
     from hopchain_etl.evaluation.run import ask, folder_lake, solver_of
     from hopchain_etl.lake.lake import Lake
@@ -141,7 +139,7 @@ def _asked(
 
 
 @contextmanager
-def _watched(total: int) -> Iterator[tuple[Advance, threading.Event]]:
+def _watched(total: int) -> "Iterator[tuple[Advance, threading.Event]]":
     """Yield what is called with every few answers, shown as a bar on a terminal, and the event of ``stoppable``."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -160,7 +158,7 @@ def _watched(total: int) -> Iterator[tuple[Advance, threading.Event]]:
         yield advance, stop
 
 
-def _tell(done: EvaluationRun, place: str, as_json: bool) -> None:
+def _tell(done: "EvaluationRun", place: str, as_json: bool) -> None:
     """Print where the run is, and the accuracy of each variant with and without the photo."""
     keys = ["variant", "sees_image"]
     means = done.answers.group_by(keys).aggregate([("score", "mean"), ("score", "count")]).sort_by("variant")

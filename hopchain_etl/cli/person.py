@@ -1,7 +1,5 @@
 """``hopchain person``: the data of one annotator or lead: its export, and its erase."""
 
-from __future__ import annotations
-
 import json
 from enum import StrEnum
 from pathlib import Path

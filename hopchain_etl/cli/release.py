@@ -1,7 +1,5 @@
 """``hopchain`` commands of a release: snapshot, assemble, validate, card, publish, verify; withdraw, erase, gc."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """``hopchain s3 start | stop | status``: the embedded S3 server from the command line."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from collections.abc import Iterator
@@ -94,7 +92,7 @@ def _errors_told() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-def _exports(info: ServerInfo) -> dict[str, str]:
+def _exports(info: "ServerInfo") -> dict[str, str]:
     """Return the environment that points boto3, DVC and the AWS CLI at the server, as the writer."""
     return {
         "AWS_ENDPOINT_URL_S3": info.endpoint_url,
@@ -104,7 +102,7 @@ def _exports(info: ServerInfo) -> dict[str, str]:
     }
 
 
-def _public(info: ServerInfo) -> dict[str, object]:
+def _public(info: "ServerInfo") -> dict[str, object]:
     return {
         "running": True,
         "endpoint_url": info.endpoint_url,

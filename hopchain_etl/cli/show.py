@@ -1,7 +1,5 @@
 """Commands for information and sample data: report, audit, samples, decontaminate, settings, estimate."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -124,7 +122,7 @@ def settings(
         console.print(f"{len(advanced)} advanced settings: hopchain settings --all")
 
 
-def _settings_table(rows: list[SettingRow], title: str | None = None) -> Table:
+def _settings_table(rows: "list[SettingRow]", title: str | None = None) -> Table:
     width = max(len(row.variable) for row in rows)  # a name that is cut off could not be copied
     table = Table(Column("variable", min_width=width), "default", "meaning", title=title)
     for row in rows:

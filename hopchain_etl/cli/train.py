@@ -1,7 +1,5 @@
 """``hopchain train``: prepares the data of a run, checks it through the trainer's own code, and watches the run."""
 
-from __future__ import annotations
-
 import typer
 
 from hopchain_etl.cli.train_mix import mix

@@ -1,7 +1,5 @@
 """``hopchain train mix``: several training files in one, in phases with exact shares."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,7 +64,7 @@ def _sources(given: list[str]) -> dict[str, list[Path]]:
 
 def _spec(
     file: Path | None, sources: dict[str, list[Path]], interleave: bool, curriculum: bool, given: dict[str, Any]
-) -> MixSpec:
+) -> "MixSpec":
     from hopchain_etl.training.mix import MixError, MixSpec
 
     changes = {name: value for name, value in given.items() if value is not None}

@@ -1,7 +1,5 @@
 """``hopchain train restamp``: difficulty and band against the model that is to be trained."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """``hopchain train watch``: what a run's logs say, as a page, with alarms for reward hacking and waste."""
 
-from __future__ import annotations
-
 import json
 import time
 from pathlib import Path
@@ -71,7 +69,7 @@ def watch(
         time.sleep(every)
 
 
-def _print(run: Run, alarms: list[Alarm], told: set[str], page: Path) -> None:
+def _print(run: "Run", alarms: "list[Alarm]", told: set[str], page: Path) -> None:
     """Print how the run goes, and what has not been told yet."""
     console = Console(highlight=False)
     last = run.steps[-1]

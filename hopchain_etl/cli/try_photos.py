@@ -1,7 +1,5 @@
 """``hopchain try``: one's own photos, from the files to checked questions, without S3, Airflow and settings."""
 
-from __future__ import annotations
-
 import errno
 import json
 import logging
@@ -11,11 +9,10 @@ import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
 from hopchain_etl.cli.terminal import plain
@@ -94,7 +91,7 @@ def try_photos(
         raise ended
 
 
-def _profile(name: str | None) -> Profile | None:
+def _profile(name: str | None) -> "Profile | None":
     from hopchain_etl.settings import Profile
 
     if name is not None and name not in list(Profile):
@@ -102,7 +99,7 @@ def _profile(name: str | None) -> Profile | None:
     return Profile(name) if name else None
 
 
-def _chosen(paths: list[Path]) -> Chosen:
+def _chosen(paths: list[Path]) -> "Chosen":
     from hopchain_etl.demo.trial import choose, plain_name
 
     try:
@@ -149,7 +146,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     yield keep
 
 
-def _require_weights(trial: Trial) -> None:
+def _require_weights(trial: "Trial") -> None:
     """Raise MissingWeightsError, which names the command that installs them, before anything else is done."""
     from hopchain_etl.doctor.models import local_weights
     from hopchain_etl.engines.weights import MissingWeightsError
@@ -163,7 +160,7 @@ def _require_weights(trial: Trial) -> None:
         raise MissingWeightsError(f"the local engine lacks {names}; {missing[0].remedy} (hopchain doctor says more)")
 
 
-def _run(trial: Trial, console: Console, photos: int) -> tuple[list[TriedPhoto], Exception | None]:
+def _run(trial: "Trial", console: Console, photos: int) -> "tuple[list[TriedPhoto], Exception | None]":
     """Tell of each photo as soon as it is done; return all, and what ended it before the last one.
 
     A model server that dies at the thirtieth photo must not take the first twenty-nine with it.
@@ -190,30 +187,32 @@ class _Bar:
     """One bar for the photos, with the stage that is running. Ingest runs beside the others and is not shown."""
 
     def __init__(self, console: Console, photos: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task: TaskID = self._bar.add_task("ingest", total=photos)
+        self._task = self._bar.add_task("ingest", total=photos)
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def start(self, stage: str, shard: Shard, rows: int) -> None:
+    def start(self, stage: str, shard: "Shard", rows: int) -> None:
         if stage != "ingest":
             self._bar.update(self._task, description=stage)
 
-    def advance(self, outcome: Outcome | QuarantinedRow) -> None: ...
+    def advance(self, outcome: "Outcome | QuarantinedRow") -> None: ...
 
-    def finish(self, marker: Marker, rows: int) -> None: ...
+    def finish(self, marker: "Marker", rows: int) -> None: ...
 
     def done(self) -> None:
         self._bar.advance(self._task)
 
 
-def _tell(console: Console, one: TriedPhoto) -> None:
+def _tell(console: Console, one: "TriedPhoto") -> None:
     """Print a photo's questions, or why it has none, and which of its labels are not used."""
     _say(console, one.name, style="bold")
     for number, card in enumerate(one.cards, start=1):
@@ -222,7 +221,7 @@ def _tell(console: Console, one: TriedPhoto) -> None:
         _say(console, f"  {sentence}", style="dim")
 
 
-def _table(tried: list[TriedPhoto]) -> Table:
+def _table(tried: "list[TriedPhoto]") -> Table:
     figures = [Column(name, justify="right") for name in ("certain", "in doubt", "questions")]
     asked, total = sum(bool(one.cards) for one in tried), sum(len(one.cards) for one in tried)
     title = f"{len(tried)} photos tried, {asked} with questions, {total} questions"

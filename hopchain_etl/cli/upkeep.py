@@ -1,13 +1,10 @@
 """``hopchain`` commands for the upkeep of a lake: migrate, repair."""
 
-from __future__ import annotations
-
 import json
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 
 app = typer.Typer()
 
@@ -18,6 +15,8 @@ def migrate(as_json: Annotated[bool, typer.Option("--json", help="print JSON ins
 
     It can be stopped and run again at any time, and does nothing where nothing is left to do.
     """
+    from rich.progress import Progress
+
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.lake.migrate_journal import migrate_journal
     from hopchain_etl.lake.migrate_votes import migrate_votes
@@ -46,6 +45,8 @@ def repair(as_json: Annotated[bool, typer.Option("--json", help="print JSON inst
     Only needed when they were damaged, or when markers were changed by hand; it reads every marker. It can be stopped
     and run again at any time.
     """
+    from rich.progress import Progress
+
     from hopchain_etl.lake.lake import Lake
     from hopchain_etl.settings import Settings
 

@@ -1,7 +1,5 @@
 """``hopchain`` commands for users of a release: column descriptions, and export to trainer formats."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated

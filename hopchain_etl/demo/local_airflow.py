@@ -5,6 +5,7 @@ In production use your own Airflow; docs/airflow.md says how to install the DAGs
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import secrets
@@ -135,12 +136,21 @@ def start(home: Path, env: Mapping[str, str], *, port: int | None = None) -> Air
 
 
 def _set_up(home: Path, env: Mapping[str, str]) -> None:
-    """Create or migrate the database, and create the pools the first time."""
-    setups = [["db", "migrate"], *(["pools", "set", pool, str(n), "hopchain"] for pool, n in _POOLS.items())]
+    """Create or migrate the database and create the pools, unless this version of Airflow has done so.
+
+    Each command takes some seconds to start.
+    """
+    done, version = home / "set-up-by", importlib.metadata.version("apache-airflow-core")
+    if done.exists() and done.read_text() == version:
+        return
+    pools = {name: {"slots": n, "description": "hopchain", "include_deferred": False} for name, n in _POOLS.items()}
+    (home / "pools.json").write_text(json.dumps(pools))
+    setups = [["db", "migrate"], ["pools", "import", str(home / "pools.json")]]
     with (home / "setup.log").open("wb") as log:
         for command in setups if not (home / "airflow.db").exists() else setups[:1]:
             if subprocess.run([*_AIRFLOW, *command], env=env, stdout=log, stderr=log, check=False).returncode:
                 raise AirflowServerError(f"airflow {' '.join(command)} failed; see {home / 'setup.log'}")
+    done.write_text(version)
 
 
 def _launch(server: AirflowServer, part: tuple[str, ...], env: Mapping[str, str]) -> tuple[int, str | None]:

@@ -7,17 +7,19 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from hopchain_etl.engines.base import UnreadablePhotoError
 
-_DAMAGED = (OSError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 @contextmanager
 def opened(data: bytes) -> Iterator[Image.Image]:
     """Yield the image in ``data``; raise UnreadablePhotoError if it cannot be opened, or not decoded inside."""
+    from PIL import Image  # not needed to say which engine it is
+
     with readable(), Image.open(io.BytesIO(data)) as image:
         yield image
 
@@ -25,7 +27,9 @@ def opened(data: bytes) -> Iterator[Image.Image]:
 @contextmanager
 def readable() -> Iterator[None]:
     """Convert the many errors of decoding to UnreadablePhotoError. Load the bytes outside: the network may recover."""
+    from PIL.Image import DecompressionBombError
+
     try:
         yield
-    except _DAMAGED as error:
+    except (OSError, SyntaxError, EOFError, struct.error, zlib.error, DecompressionBombError) as error:
         raise UnreadablePhotoError(f"{type(error).__name__}: {error}") from error

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from hopchain_etl.engines.base import JSON, LABELS, AuthorJob, Identity, Photo, Reply, Row
-from hopchain_etl.hops.program_author import Limits, write_queries
-from hopchain_etl.hops.query import Query, decimal_text, hop_to_row
-from hopchain_etl.hops.scene import Scene
-from hopchain_etl.hops.steps import Step, first_steps
-from hopchain_etl.hops.variants import VARIANTS, to_row, variant
 from hopchain_etl.settings import GenerateSettings
+
+if TYPE_CHECKING:
+    from hopchain_etl.hops.query import Query
+    from hopchain_etl.hops.scene import Scene
+    from hopchain_etl.hops.steps import Step
 
 REVISION = "12"
 
@@ -36,6 +37,10 @@ class ProgramAuthor:
 
     def write(self, jobs: Iterable[AuthorJob]) -> Iterator[Reply[AuthorJob]]:
         """Yield the drafts for each job, in order."""
+        from hopchain_etl.hops.program_author import Limits, write_queries  # with all rules of questions, which plans
+        from hopchain_etl.hops.scene import Scene  # and counts do without
+        from hopchain_etl.hops.steps import first_steps
+
         settings = self._settings
         for job in jobs:
             labelled = all((row.get("segmenter") or {}).get("model") == LABELS for row in job.instances)
@@ -48,6 +53,9 @@ class ProgramAuthor:
 
 
 def _draft(query: Query, scene: Scene, ways: list[Step]) -> JSON:
+    from hopchain_etl.hops.query import decimal_text, hop_to_row
+    from hopchain_etl.hops.variants import VARIANTS, to_row, variant
+
     variants = [to_row(kind, variant(kind, query, scene, ways)) for kind in VARIANTS]
     return {
         "question": query.question,

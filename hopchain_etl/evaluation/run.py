@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 SHARD = Shard("evaluation", 0)  # of the journal, for the answers of all evaluations
 REFUSED = "refused"  # finish_reason of a request that fails for good: the question is too long, the photo unreadable
 _ROWS = 1_000  # of answers that are dicts at a time
-_FLUSH_SECONDS = 2.0  # of a journal on a local disk
 
 
 class UnansweredError(EngineDownError):
@@ -71,8 +70,7 @@ def _ask_settings(ask: AskSettings, evaluate: EvaluateSettings) -> AskSettings:
 
 def folder_lake(folder: Path, flush_answers: int = 64) -> Lake:
     """Return a lake in a local folder that holds nothing but the journal of a run."""
-    how = {"journal_flush_answers": flush_answers, "journal_flush_seconds": _FLUSH_SECONDS}
-    return Lake(LakeSettings(uri=f"file://{folder.resolve()}", **how))
+    return Lake(LakeSettings(uri=f"file://{folder.resolve()}", journal_flush_answers=flush_answers))
 
 
 def ask(

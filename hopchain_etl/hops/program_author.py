@@ -10,13 +10,12 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from hopchain_etl.hops.checks import MIN_HOPS, is_sound
-from hopchain_etl.hops.colours import COLOURS
 from hopchain_etl.hops.expression import letters
-from hopchain_etl.hops.instance import Instance, TruthValue, shows_colour
+from hopchain_etl.hops.instance import Instance
 from hopchain_etl.hops.phrasing import CHART_PARTS, CLOTHED, LEGEND, ways_to_count
 from hopchain_etl.hops.query import Hop, Query, Read, Relation
 from hopchain_etl.hops.render import Condition, HopLine, render
@@ -91,13 +90,11 @@ def _walk(finder: StepFinder, rng: random.Random, length: int) -> list[Step] | N
     path = [rng.choice(finder.starts)]
     while len(path) < length:
         visited = {step.target.id for step in path}
-        # A step that the instance before allows as well would be a shortcut.
-        known = finder.exits(path[-2].target) if len(path) > 1 else []
+        here = path[-1].target
         choices = [
             step
-            for step in finder.exits(path[-1].target)
+            for step in (finder.ways_on(path[-2].target, here) if len(path) > 1 else finder.exits(here))
             if step.target.id not in visited
-            and step not in known
             and not _is_told(path[-1], step)
             and any(before[:2] != step[:2] for before in path[-2:])  # never the same words three times in a row
         ]
@@ -168,13 +165,13 @@ def _reading(finder: StepFinder, one: Instance, hop: Hop, said: Collection[str],
     if (hop.category == "number" or has_value) and PLAIN_NUMBER.fullmatch(text):
         value = Fraction(text)
         condition = _threshold(value, rng) if rng.random() < 0.25 else None
-        return HopLine(replace(hop, read=Read.NUMBER, value=value), one, condition)
+        return HopLine(hop.having_read(Read.NUMBER, value), one, condition)
     if (hop.category == "word" or one.category == LEGEND) and _PLAIN_WORD.fullmatch(text):
         condition = _threshold(Fraction(letters(text)), rng) if rng.random() < 0.25 else None
-        return HopLine(replace(hop, read=Read.TEXT, value=text), one, condition)
+        return HopLine(hop.having_read(Read.TEXT, text), one, condition)
     told = one.category in CLOTHED or hop.rel is Relation.MATCHING  # it has the colour of the one before
     if one.colour and not told and f"{one.colour} {one.category}" not in said:
-        return HopLine(replace(hop, read=Read.COLOUR, value=one.colour), one, _colour_condition(finder, one, rng))
+        return HopLine(hop.having_read(Read.COLOUR, one.colour), one, _colour_condition(finder, one, rng))
     return HopLine(hop, one)
 
 
@@ -183,7 +180,8 @@ def _leading_on(one: Instance, line: HopLine, number: int, room: bool) -> list[H
     if room and line.hop.read is Read.NUMBER:
         seen = Hop((one.id,), one.category, Relation.NAMED, f"h{number}", Read.COLOUR, value=one.colour)
         return [line, HopLine(seen, one)]
-    return [HopLine(replace(line.hop, read=Read.COLOUR, value=one.colour), one)]
+    assert one.colour
+    return [HopLine(line.hop.having_read(Read.COLOUR, one.colour), one)]
 
 
 def _read_again(
@@ -236,13 +234,8 @@ def _threshold(value: Fraction, rng: random.Random) -> Condition:
 
 
 def _colour_condition(finder: StepFinder, one: Instance, rng: random.Random) -> Condition:
-    """Return a condition on a colour that is either clearly the main one or clearly absent, with equal probability.
-
-    An absent one is a colour of another thing of its kind, if there is one: then it matters which of them is looked at.
-    """
-    absent = [colour for colour in COLOURS if shows_colour(one, colour) is TruthValue.NO]
-    alike = finder.colours.get(one.category, frozenset())
-    absent = [colour for colour in absent if colour in alike] or absent
+    """Return a condition on a colour that is either clearly the main one or clearly absent, with equal probability."""
+    absent = finder.absent_colours(one)
     yes = rng.random() < 0.5 or not absent
     colour = one.colour if yes else rng.choice(absent)
     then, otherwise = rng.sample(range(2, 13), 2)

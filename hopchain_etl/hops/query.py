@@ -11,7 +11,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -125,15 +125,24 @@ class Hop:
         return self.levels[-1]
 
     def having_found(self, target: tuple[str, ...], value: Value | None) -> Hop:
-        """Return the same hop with another target and reading; faster than ``replace``: what is known of it is kept."""
-        other = object.__new__(Hop)
-        other.__dict__.update(self.__dict__, target=target, value=value)
-        other.__dict__.pop("referent", None)
-        return other
+        """Return the same hop with another target and value."""
+        return self._changed(target=target, value=value)
+
+    def having_read(self, read: Read, value: Value) -> Hop:
+        """Return the same hop with a reading."""
+        return self._changed(read=read, value=value)
 
     def without_reading(self) -> Hop:
         """Return the same hop without a reading (used only to reach the next hop)."""
-        return replace(self, read=None, arg=None, value=None)
+        return self._changed(read=None, arg=None, value=None)
+
+    def _changed(self, **facts: object) -> Hop:
+        """Return the same hop with other facts; faster than ``replace``: what is known of ``to`` is kept."""
+        other = object.__new__(Hop)
+        other.__dict__.update(self.__dict__, **facts)
+        for derived in ("referent", "levels"):
+            other.__dict__.pop(derived, None)
+        return other
 
     @cached_property
     def referent(self) -> str | None:

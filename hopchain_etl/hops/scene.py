@@ -40,6 +40,7 @@ class Scene:
     height: int
     complete: bool = False
     _results: dict[Any, geometry.Candidates | str] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _counted: dict[Any, tuple[Instance, ...] | str] = field(default_factory=dict, init=False, compare=False, repr=False)
     _matching: dict[str, geometry.Candidates] = field(default_factory=dict, init=False, compare=False, repr=False)
     _lines: dict[str, geometry.Candidates] = field(default_factory=dict, init=False, compare=False, repr=False)
 
@@ -169,6 +170,18 @@ class Scene:
 
         Raises AmbiguousError if it is unclear for any instance whether it counts.
         """
+        key = (category, rel, anchor and anchor.id)
+        if key not in self._counted:
+            try:
+                self._counted[key] = self._count(category, rel, anchor)
+            except AmbiguousError as error:
+                self._counted[key] = str(error)
+        result = self._counted[key]
+        if isinstance(result, str):
+            raise AmbiguousError(result)
+        return result
+
+    def _count(self, category: str, rel: Relation, anchor: Instance | None) -> tuple[Instance, ...]:
         candidates = self.countable(category, rel, anchor)
         if any(truth is TruthValue.UNCLEAR for _, truth in candidates):
             raise AmbiguousError(f"it is not clear how many: {category}")

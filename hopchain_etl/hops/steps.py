@@ -52,6 +52,9 @@ class StepFinder:
         self.colours = self._clear_colours()
         self.countable = [name for name in self.names if is_countable(scene, name)]
         self._exits: dict[str, list[Step]] = {}
+        self._absent: dict[str, list[str]] = {}
+        self._ways_on: dict[tuple[str, str], list[Step]] = {}
+        self._counts: dict[tuple[str, Relation, str | None], tuple[Instance, ...]] = {}
         self.starts = list(self._find_starts())
 
     def exits(self, anchor: Instance) -> list[Step]:
@@ -60,11 +63,36 @@ class StepFinder:
             self._exits[anchor.id] = list(self._find_exits(anchor))
         return self._exits[anchor.id]
 
+    def ways_on(self, before: Instance, here: Instance) -> list[Step]:
+        """Return the steps from ``here`` that ``before`` does not allow as well: these would be shortcuts."""
+        key = (before.id, here.id)
+        if key not in self._ways_on:
+            known = self.exits(before)
+            self._ways_on[key] = [step for step in self.exits(here) if step not in known]
+        return self._ways_on[key]
+
+    def absent_colours(self, one: Instance) -> list[str]:
+        """Return colours that a thing clearly does not show.
+
+        If other things of its kind have such colours, only these: then it matters which thing is looked at.
+        """
+        if one.id not in self._absent:
+            absent = [colour for colour in COLOURS if shows_colour(one, colour) is TruthValue.NO]
+            alike = self.colours.get(one.category, frozenset())
+            self._absent[one.id] = [colour for colour in absent if colour in alike] or absent
+        return self._absent[one.id]
+
     def count(self, name: str, rel: Relation, anchor: Instance | None) -> tuple[Instance, ...]:
         """Return the instances that a count of ``name`` includes; empty if the count is ambiguous.
 
         So it is for people if one of them is only partly further on than the anchor.
         """
+        key = (name, rel, anchor.id if anchor else None)
+        if key not in self._counts:
+            self._counts[key] = self._count(name, rel, anchor)
+        return self._counts[key]
+
+    def _count(self, name: str, rel: Relation, anchor: Instance | None) -> tuple[Instance, ...]:
         try:
             counted = self.scene.count(name, rel, anchor)
         except AmbiguousError:

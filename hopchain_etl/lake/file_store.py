@@ -33,6 +33,8 @@ class FileStore(ObjectStore):
     finished file to a name that must be free. One name cannot be both a file and a folder.
     """
 
+    write_pause = 0.0
+
     def __init__(self, settings: S3Settings) -> None:
         super().__init__(settings)
         self._root = Path(settings.uri.removeprefix("file://"))

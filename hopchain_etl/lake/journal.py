@@ -11,9 +11,12 @@ All fingerprints share it. The answers of a model about the photos of a shard ar
 
 A stage reads the segments once, when it starts on a shard; lookups are then in memory. New answers are written every
 ``journal_flush_answers`` answers or ``journal_flush_seconds`` seconds, whichever is first: a kill repeats at most the
-calls in flight and those since the last flush. A new segment is written only after everything before it was read, and
-without what is there already: if two builds answer the same question, all later readers see the answer that
-was written first.
+calls in flight and those since the last flush. Without ``journal_flush_seconds``, answers wait as long as the store
+asks for (a second on S3, so that it gets some two requests a second at most, and not at all in a local folder), and at
+least so long that flushing takes a twentieth of a processor's time at most.
+
+A new segment is written only after everything before it was read, and without what is there already: if two builds
+answer the same question, all later readers see the answer that was written first.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import json
 import logging
 import re
 import threading
+import time
 import zlib
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
@@ -32,6 +36,7 @@ from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.lake.segments import JSON, Answer, Segments, canonical, lines
 
 log = logging.getLogger(__name__)
+_PAUSE, _LONGEST = 20, 30.0  # times the last flush's processor time, and seconds: how long answers wait by default
 
 
 class Journal:
@@ -81,6 +86,7 @@ class ModelJournal:
         self._unsaved: dict[str, Answer] = {}
         self._read: set[str] = set()  # names of the segments whose lines are in ``_contents``
         self._timer: threading.Timer | None = None
+        self._least = self._wait = lake.store.write_pause  # seconds until the next flush, if no setting says it
         self._lock = threading.RLock()
         self._refresh()
 
@@ -118,11 +124,15 @@ class ModelJournal:
         """Write the answers that are not in the lake yet as a new segment."""
         with self._lock:
             self._stop_timer()
+            if not self._unsaved:
+                return
+            began = time.thread_time()
             while self._unsaved:
                 self._refresh()  # what another build wrote meanwhile was first
                 if self._unsaved and (name := self._segments.append(self._unsaved.values())):
                     self._read.add(name)
                     self._unsaved.clear()
+            self._wait = max(self._least, min(_LONGEST, _PAUSE * (time.thread_time() - began)))
 
     def close(self) -> None:
         """Write what is left."""
@@ -148,7 +158,7 @@ class ModelJournal:
                     self._contents[answer.id] = _compressed(answer.content)
 
     def _start_timer(self) -> None:
-        self._timer = threading.Timer(self._seconds, self._flush_late)
+        self._timer = threading.Timer(self._wait if self._seconds is None else self._seconds, self._flush_late)
         self._timer.daemon = True
         self._timer.start()
 
@@ -164,6 +174,7 @@ class ModelJournal:
         except StoreError as error:
             log.warning("%d answers are not in the journal yet: %s", len(self._unsaved), error)
             with self._lock:
+                self._wait = _LONGEST
                 self._stop_timer()
                 self._start_timer()
 

@@ -31,6 +31,7 @@ __all__ = ["Lake", "LakeError", "Marker", "Part", "Shard", "check_intake", "excl
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 _WITHDRAWN_SECONDS = 5.0  # how old the set of withdrawn images may be
+_LEAST_COPIED = 1 << 20  # bytes: sending fewer takes less processor time than asking the server for a copy
 _TOMBSTONES = pa.schema([pa.field("document", pa.string())])
 
 
@@ -53,9 +54,9 @@ class Lake:
     def put_blob(self, data: bytes, sha: str, *, copy_of: tuple[ObjectStore, str, str] | None = None) -> None:
         """Store image bytes under their sha256.
 
-        ``copy_of`` are store, key and etag of an object with these bytes, which the server then copies.
+        ``copy_of`` are store, key and etag of an object with these bytes, which the server then copies if it is large.
         """
-        if not (copy_of and self.store.copy(f"blobs/{sha}", *copy_of)):
+        if not (copy_of and len(data) >= _LEAST_COPIED and self.store.copy(f"blobs/{sha}", *copy_of)):
             self.store.put(f"blobs/{sha}", data)  # the same bytes again at worst: cheaper than checking first
 
     def blob(self, sha: str) -> bytes:

@@ -61,7 +61,10 @@ class ObjectStore(ABC):
     """Objects under keys that are relative to the location in the settings.
 
     Thread-safe; ``calls`` counts requests by verb. Every method raises StoreError if the store cannot be used.
+    ``write_pause``: seconds for which small writes that can go together should wait, because each request costs.
     """
+
+    write_pause = 1.0
 
     def __init__(self, settings: S3Settings) -> None:
         self.settings = settings

@@ -110,6 +110,7 @@ class Build:
         Returns what became of them. Raises what ``stages.ingest.ingest`` does.
         """
         from hopchain_etl.stages.ingest import ingest  # with Pillow and all formats, which only an ingest needs
+        from hopchain_etl.stages.label_files import is_label_file
 
         record_format(self.lake)
         source, validate = open_store(self.settings.source), self._validate
@@ -120,11 +121,8 @@ class Build:
             stop=stop,
             max_attempts=self.settings.quality.max_attempts,
             retry_quarantined=self.retry_quarantined,
-            is_label_file=self._is_label_file,
+            is_label_file=lambda uri: self.uses_labels and is_label_file(uri, self.settings.labels),
         )
-
-    def _is_label_file(self, uri: str) -> bool:
-        return self.uses_labels and labels.is_label_file(uri, self.settings.labels)
 
     @property
     def uses_labels(self) -> bool:
@@ -137,7 +135,9 @@ class Build:
         Raises StoreError if they cannot be listed or read; what is wrong in them becomes rejects.
         """
         if self.uses_labels:
-            labels.read_labels(self.lake, self.settings.labels, self.settings.source, validate=self._validate)
+            from hopchain_etl.stages.label_files import read_labels  # with the readers of all formats
+
+            read_labels(self.lake, self.settings.labels, self.settings.source, validate=self._validate)
 
     @property
     def lineage(self) -> str:

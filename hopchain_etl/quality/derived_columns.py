@@ -274,8 +274,8 @@ def _is_formed(box: Sequence[float | None]) -> bool:
 
 def _contains(outer: Sequence[float], inner: Sequence[float], slack: float) -> bool:
     """Return whether ``inner`` extends at most ``slack`` px beyond ``outer``."""
-    low = all(a - slack <= b for a, b in zip(outer[:2], inner[:2], strict=True))
-    return low and all(a + slack >= b for a, b in zip(outer[2:], inner[2:], strict=True))
+    low = outer[0] - slack <= inner[0] and outer[1] - slack <= inner[1]
+    return low and outer[2] + slack >= inner[2] and outer[3] + slack >= inner[3]
 
 
 def _found_is_formed(found: Row | None) -> bool:

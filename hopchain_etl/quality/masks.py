@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pycocotools import mask as coco
@@ -15,8 +14,7 @@ _AT_ONCE = 250  # masks that are read in one pass: pycocotools measures no more 
 _MOST_PIXELS = 2**31  # pycocotools counts in 32 bits
 
 
-@dataclass(frozen=True)
-class Mask:
+class Mask(NamedTuple):
     """Size, area and box of a valid mask, in px. ``box`` is the tight x1, y1, x2, y2 of its pixels."""
 
     height: int

@@ -122,7 +122,7 @@ def _unexpected(suite: JSON, columns: pa.Table) -> dict[str, list[int]]:
     """Return the failing row indices of each expectation of ``suite``, by its name."""
     with _ONE_AT_A_TIME:
         batch = _batches().get_batch({"dataframe": columns.to_pandas()})
-        results = _validate(batch, suite["name"], suite["expectations"], "SUMMARY")
+        results = _validate(batch, suite["name"], suite["expectations"], "BOOLEAN_ONLY")  # half the time
         failed = [one for one in suite["expectations"] if not results[one["meta"]["name"]].success]
         if failed:  # row numbers are collected only now, for these only
             results = _validate(batch, suite["name"], failed, "COMPLETE")

@@ -53,8 +53,11 @@ class LakeSettings(S3Settings):
     journal_flush_answers: int = Field(
         64, ge=1, description="model answers that are written to the journal together; a kill loses at most these"
     )
-    journal_flush_seconds: float = Field(
-        30, gt=0, description="seconds that a model answer waits for others at most before it is written"
+    journal_flush_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="seconds that a model answer waits for others at most before it is written; empty: one on S3, none "
+        "in a local folder, and longer only if writing would take more than a twentieth of a processor's time",
     )
 
 

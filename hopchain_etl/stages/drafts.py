@@ -104,16 +104,26 @@ class Drafts:
         return Scene.from_rows(self.row["instances"], self.row["width"], self.row["height"])
 
     @property
+    def usable(self) -> int:
+        """How many instances of the photo may be referred to."""
+        return sum(one["certain"] for one in self.row["instances"])
+
+    @property
+    def has_too_few_instances(self) -> bool:
+        """Whether no chain of hops is possible."""
+        return self.usable < MIN_INSTANCES
+
+    @property
     def outcome(self) -> Outcome:
         """The outcome of the photo."""
-        kept, usable = tuple(draft.row for draft in self.kept.values()), usable_instances(self.row)
+        kept = tuple(draft.row for draft in self.kept.values())
         outcome: Outcome = Rejected("no_chain", "no chain of hops is unambiguous here")
         if self.errors:
             outcome = Failed.of(self.errors, kept, self.rejected)
         elif kept or self.rejected:
             outcome = Accepted(kept, self.rejected)
-        elif usable < MIN_INSTANCES:
-            outcome = Rejected("too_few_instances", f"{usable} certain instances; a chain needs {MIN_INSTANCES}")
+        elif self.has_too_few_instances:
+            outcome = Rejected("too_few_instances", f"{self.usable} certain instances; a chain needs {MIN_INSTANCES}")
         return replace(outcome, tokens=self.tokens, seconds=self.seconds)
 
     def hand_to(self, author: str, saw_photo: bool) -> Drafts:
@@ -307,11 +317,6 @@ class Drafts:
     def _add_cost(self, reply: Reply[Any]) -> None:
         self.tokens += reply.tokens
         self.seconds += reply.seconds
-
-
-def usable_instances(row: Row) -> int:
-    """Return how many instances of a photo may be referred to."""
-    return sum(one["certain"] for one in row["instances"])
 
 
 def _reject(found: Rejected, draft: Row | None, repaired: bool) -> Rejected:

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hopchain_etl.engines.base import JSON, Author, AuthorJob, Identity, Looker, Photo, Reader, identity_facts
 from hopchain_etl.engines.first_of import combined
-from hopchain_etl.hops.checks import MIN_INSTANCES
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.stages.drafts import Drafts, usable_instances
 from hopchain_etl.stages.engine_calls import call_engine, group_rows_by, photos
 from hopchain_etl.stages.runner import Outcome, Row
+
+if TYPE_CHECKING:
+    from hopchain_etl.stages.drafts import Drafts
 
 REVISION = 5
 UNCONFIRMED_WITHOUT_LOOKS = 0.34  # largest share of hops that nobody confirms, where nobody looks
@@ -94,6 +96,8 @@ class Generate:
         ]
 
     def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
+        from hopchain_etl.stages.drafts import Drafts  # with all rules, which plans and counts do without
+
         by, photo_of = self._reviewers, photos(lake)
         drafts: Iterator[Drafts] = (Drafts(row) for row in rows)
         for author in self._authors:
@@ -117,8 +121,7 @@ def _written(
     """Return the drafts of each photo with those of one more author, who may mend what code refuses."""
 
     def plan(one: Drafts) -> Sequence[AuthorJob]:
-        usable = usable_instances(one.row) >= MIN_INSTANCES
-        return author.plan(photo_of(one.row), one.row["instances"]) if usable else ()
+        return () if one.has_too_few_instances else author.plan(photo_of(one.row), one.row["instances"])
 
     model, saw = author.identity.model, author.saw_photo
     written = call_engine(journal, author.identity, author.write, photos, plan)

@@ -134,6 +134,8 @@ class _Packed:
 
     def uri(self, sha: str) -> str | None:
         """Return the uri of the first image with this sha256 of source bytes or blob."""
+        if not self.rows.num_rows:
+            return None
         (key,) = _keys([sha])
         first, end = np.searchsorted(self._keys, key), np.searchsorted(self._keys, key, "right")
         for place in sorted(self._place[first:end].tolist()):
@@ -143,6 +145,8 @@ class _Packed:
 
     def within(self, phash: int) -> Hits:
         """Return the groups within reach."""
+        if not self.rows.num_rows:
+            return []
         places = self._candidates(phash)
         bits = np.bitwise_count(self._hashes[places] ^ np.uint64(phash))
         hits = bits <= self._distance

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from hopchain_etl.schemas import SPLITS, TRAINING_SCHEMA
@@ -124,6 +123,8 @@ class TrainingSet:
 
     def batches(self, rows: int = _BATCH) -> Iterator[pa.RecordBatch]:
         """Yield record batches of at most ``rows`` rows, file by file, in order."""
+        import pyarrow.dataset as ds  # loads pandas, which a process that verifies does not need
+
         for path in self.files:
             scanner = ds.dataset(path, format="parquet").scanner(
                 columns=self.columns, filter=self._all_filters(), batch_size=rows,

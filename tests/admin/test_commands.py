@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +19,10 @@ pytestmark = [pytest.mark.airflow, pytest.mark.s3, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def airflow(s3_server: ServerInfo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
-    with running(tmp_path_factory.mktemp("airflow"), s3_server) as it:
+def airflow(
+    airflow_database: Path, s3_server: ServerInfo, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Airflow]:
+    with running(tmp_path_factory.mktemp("airflow"), airflow_database, s3_server) as it:
         yield it
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.peers.model_calls import Bench, Run, in_flight, rank, relative
+from benchmarks.peers.figures import rank, relative, table
+from benchmarks.peers.model_calls import ENVIRONMENTS, Bench, Run, in_flight
 from benchmarks.peers.model_server import Call, Faults, Log
 
 ROWS = 16
@@ -56,5 +57,27 @@ def test_shares_and_ranks() -> None:
     usage = {"started": 0.0, "ended": 8.0, "cpu": 1.0, "peak_mib": 5.0}
     figures = Run(usage, calls).figures(2)
     assert (figures["rate"], figures["job"], figures["cpu_ms"]) == (0.5, 0.25, 500)
-    told = relative({"bare": [figures], "ours": [{**figures, "rate": 0.4}], "other": [{**figures, "rate": 0.45}]})
+    others = {"ours": [{**figures, "rate": 0.4}], "other": [{**figures, "rate": 0.45}], "third": ["cannot: no way"]}
+    told = relative({"bare": [figures], **others}, {"rate", "job"})
     assert rank(told, "rate") == {"ours": 0.8, "best_peer": 0.9, "which": "other", "rank": 2}
+    assert rank(told, "cpu_ms", lowest=True) == {"ours": 500, "best_peer": 500, "which": "other", "rank": 1}
+    assert rank({"ours": told["ours"], "third": told["third"]}, "rate")["rank"] == 1
+    assert table(told).splitlines()[-1] == "| third | cannot: no way |  |  |  |  |  |"
+
+
+def test_a_client_that_cannot_do_it_has_a_reason_and_ours_must(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENVIRONMENTS, "curator", "/bin/false")
+    assert bench.run("curator", lambda row: 1) == "cannot: ended with status 1, 0 answers in"
+    monkeypatch.setitem(ENVIRONMENTS, "ours", "/bin/false")
+    with pytest.raises(RuntimeError, match="ended with status 1"):
+        bench.run("ours", lambda row: 1)
+
+
+def test_a_kill_counts_what_was_paid_twice(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, 3 * ROWS, photo=photo)
+    with bench.server:
+        told = bench.killed("ours", 0.25)
+    assert not isinstance(told, str)
+    assert told["good_kept"] == 1
+    assert told["calls_repeated"] >= told["paid_twice"]
+    assert 2 * ROWS <= told["answered_before"] <= 3 * ROWS

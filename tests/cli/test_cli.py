@@ -9,10 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
+from hopchain_etl.cli import app
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.scenes import draw
 from hopchain_etl.settings import S3Settings
@@ -81,8 +84,21 @@ def test_status_counts_without_loading_what_stages_need(tmp_path: Path) -> None:
     loaded = set(told.splitlines()[-1].split())
     assert "hopchain_etl.pipeline.funnel" in loaded
     heavy = {"airflow", "boto3", "cv2", "great_expectations", "http.client", "imagehash", "jinja2", "multiprocessing"}
-    heavy |= {"pandas", "pyarrow.compute", "pyarrow.dataset", "pyarrow.parquet", "hopchain_etl.stages.ingest"}
+    heavy |= {"pandas", "PIL", "pyarrow.compute", "pyarrow.dataset", "pyarrow.parquet", "rich.progress"}
+    heavy |= {f"hopchain_etl.{name}" for name in ("hops.checks", "labels.files", "stages.drafts", "stages.ingest")}
     assert heavy & loaded == set()
+
+
+def test_no_command_has_annotations_that_typer_must_evaluate_at_each_start() -> None:
+    def callbacks(of: typer.Typer) -> Iterator[Callable[..., object]]:
+        yield from (one.callback for one in of.registered_commands if one.callback)
+        for group in of.registered_groups:
+            assert group.typer_instance
+            yield from callbacks(group.typer_instance)
+
+    found = list(callbacks(app))
+    assert len(found) > 40
+    assert [one.__name__ for one in found if any(isinstance(kind, str) for kind in one.__annotations__.values())] == []
 
 
 def test_errors_name_the_setting_and_the_remedy() -> None:

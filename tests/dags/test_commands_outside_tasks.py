@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from hopchain_etl.cli import app
-from support.airflow_home import airflow_env, with_connection
+from support.airflow_home import airflow_env, run_airflow
 from support.command_line import environment, hopchain
 from support.s3 import S3Location
 
@@ -52,7 +52,7 @@ def test_every_command_is_in_one_of_the_lists() -> None:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def ran(airflow_database: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """How each command ended in a shell of a site whose Connection is in the database."""
     home = tmp_path_factory.mktemp("airflow")
     subprocess.run(["git", "init", "--quiet", "--bare", str(home / "registry.git")], check=True)
@@ -65,7 +65,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
         "HOPCHAIN_VLM__CONNECTION": "site_models",
         "HOPCHAIN_SOLVER__ENDPOINT_URL": "http://127.0.0.1:9/v1",
     }
-    with_connection(env, "site_s3", login="me", password="s3cret-key")
+    shutil.copy(airflow_database, home)
+    connection = {"conn_type": "aws", "login": "me", "password": "s3cret-key"}
+    run_airflow(env, "connections", "add", "site_s3", "--conn-json", json.dumps(connection))
     (home / "snapshot.json").write_text("{}")
     shutil.copy(Path(__file__).parents[2] / "params.yaml", home)
     commands = [[*name.split(), *more] for name, more in NEED_THE_LAKE.items()] + [DOCTOR]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,55 +22,78 @@ HEAVY = {
     *("rapidocr", "great_expectations", "dvc", "kubernetes"),
 }
 
-# Runs in a process of its own: parses one DAG file as the DAG processor does, whose imports are there already.
+# Parses DAG files as the DAG processor does: each in a fork of a process in which the imports of Airflow are there.
 PARSE = """
-import json, sys, time
+import json, os, sys, time, traceback
 from airflow.dag_processing.dagbag import DagBag
-before = set(sys.modules)
-started = time.process_time()
-bag = DagBag(sys.argv[1])
-seconds = time.process_time() - started
-loaded = sorted(set(sys.modules) - before)
-from airflow.serialization.serialized_objects import DagSerialization
-dags = []
-for dag in bag.dags.values():
-    tasks = {
-        task.task_id: {
-            "owner": task.owner, "doc": task.doc_md, "retries": task.retries, "delay": task.retry_delay.total_seconds(),
-            "backoff": task.retry_exponential_backoff, "pool": task.pool, "queue": task.queue,
-            "rule": str(task.trigger_rule), "callbacks": len(task.on_failure_callback or ()), "executor": task.executor,
-            "pod": task.executor_config["pod_override"].to_dict() if task.executor_config else None,
+
+def facts(path):
+    before = set(sys.modules)
+    started = time.process_time()
+    bag = DagBag(path)
+    seconds = time.process_time() - started
+    loaded = sorted(set(sys.modules) - before)
+    from airflow.serialization.serialized_objects import DagSerialization
+    dags = []
+    for dag in bag.dags.values():
+        tasks = {
+            task.task_id: {
+                "owner": task.owner, "doc": task.doc_md, "retries": task.retries,
+                "delay": task.retry_delay.total_seconds(), "backoff": task.retry_exponential_backoff,
+                "pool": task.pool, "queue": task.queue, "rule": str(task.trigger_rule),
+                "callbacks": len(task.on_failure_callback or ()), "executor": task.executor,
+                "pod": task.executor_config["pod_override"].to_dict() if task.executor_config else None,
+            }
+            for task in dag.tasks
         }
-        for task in dag.tasks
-    }
-    params = {name: [dag.params.get_param(name).description, dag.params.get_param(name).schema] for name in dag.params}
-    serialized = DagSerialization.to_dict(dag)["dag"]
-    dags.append({
-        "id": dag.dag_id, "doc": dag.doc_md, "tags": sorted(dag.tags), "max_active_runs": dag.max_active_runs,
-        "catchup": dag.catchup,
-        "run_types": sorted(dag.allowed_run_types), "tasks": tasks, "params": params,
-        "timetable": serialized["timetable"],
-    })
-print("FACTS" + json.dumps({"errors": bag.import_errors, "seconds": seconds, "loaded": loaded, "dags": dags}))
+        params = {name: dag.params.get_param(name) for name in dag.params}
+        serialized = DagSerialization.to_dict(dag)["dag"]
+        dags.append({
+            "id": dag.dag_id, "doc": dag.doc_md, "tags": sorted(dag.tags), "max_active_runs": dag.max_active_runs,
+            "catchup": dag.catchup, "run_types": sorted(dag.allowed_run_types), "tasks": tasks,
+            "params": {name: [one.description, one.schema] for name, one in params.items()},
+            "timetable": serialized["timetable"],
+        })
+    return {"errors": bag.import_errors, "seconds": seconds, "loaded": loaded, "dags": dags}
+
+for line in sys.stdin:
+    path, env = json.loads(line)
+    if not (child := os.fork()):
+        try:
+            os.environ.update(env)
+            print("FACTS" + json.dumps(facts(path)), flush=True)
+        except BaseException:
+            print("FACTS" + json.dumps({"errors": traceback.format_exc()}), flush=True)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
 """
-
-
-def parse(name: str, home: Path, env: dict[str, str] | None = None) -> dict[str, Any]:
-    command = [sys.executable, "-c", PARSE, str(DAGS / f"{name}.py")]
-    done = subprocess.run(command, env=airflow_env(home) | (env or {}), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (line,) = (line for line in done.stdout.splitlines() if line.startswith("FACTS"))
-    facts: dict[str, Any] = json.loads(line.removeprefix("FACTS"))
-    assert facts["errors"] == {}
-    return facts
+Parse = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What a fresh process finds in each DAG file."""
+def parse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parse]:
+    """Return what is found in a DAG file, by its name, under more variables of the environment."""
     home = tmp_path_factory.mktemp("airflow")
-    with ThreadPoolExecutor(2) as threads:
-        return dict(zip(NAMES, threads.map(lambda name: parse(name, home), NAMES), strict=True))
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", PARSE], env=airflow_env(home), **pipes) as process:
+
+        def found(name: str, env: dict[str, str] | None = None) -> dict[str, Any]:
+            process.stdin.write(json.dumps([str(DAGS / f"{name}.py"), env or {}]) + "\n")
+            process.stdin.flush()
+            line = next(line for line in process.stdout if line.startswith("FACTS"))
+            facts: dict[str, Any] = json.loads(line.removeprefix("FACTS"))
+            assert facts["errors"] == {}
+            return facts
+
+        yield found
+        process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def parsed(parse: Parse) -> dict[str, dict[str, Any]]:
+    """What is found in each DAG file."""
+    return {name: parse(name) for name in NAMES}
 
 
 def test_there_are_five_dags_each_in_a_file_of_its_name(parsed: dict[str, Any]) -> None:
@@ -170,7 +193,7 @@ def test_local_stages_need_no_pool_of_their_own_and_no_queue(parsed: dict[str, A
     assert {(task["pool"], task["queue"]) for task in tasks.values()} == {("default_pool", "default")}
 
 
-def test_settings_reach_the_dags(tmp_path: Path) -> None:
+def test_settings_reach_the_dags(parse: Parse) -> None:
     env = {
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor,airflow.providers.celery.executors.celery_executor.CeleryExecutor",
         "HOPCHAIN_ENGINES__PROFILE": "vllm",
@@ -180,31 +203,31 @@ def test_settings_reach_the_dags(tmp_path: Path) -> None:
         "HOPCHAIN_ORCHESTRATE__RETRY_DELAY_SECONDS": "7",
         "HOPCHAIN_ORCHESTRATE__FAILURE_WEBHOOK_CONNECTION": "pager",
     }
-    (build,) = parse("hopchain_build", tmp_path, env)["dags"]
+    (build,) = parse("hopchain_build", env)["dags"]
     segment = build["tasks"]["shards.segment"]
     assert (segment["pool"], segment["queue"]) == ("gpu", "gpu")
     assert (segment["retries"], segment["delay"], segment["callbacks"]) == (5, 7, 1)
     assert build["timetable"]["__var"]["expression"] == "30 4 * * *"
-    (release,) = parse("hopchain_release", tmp_path, env)["dags"]
+    (release,) = parse("hopchain_release", env)["dags"]
     assert release["timetable"]["__type"].endswith("AssetOrTimeSchedule")
 
 
-def test_a_model_to_evaluate_is_asked_after_each_release(tmp_path: Path, parsed: dict[str, Any]) -> None:
+def test_a_model_to_evaluate_is_asked_after_each_release(parse: Parse, parsed: dict[str, Any]) -> None:
     (off,) = parsed["hopchain_evaluate"]["dags"]
     assert off["timetable"]["__type"].endswith("NullTimetable"), "off until there is a model"
     env = {
         "HOPCHAIN_EVALUATE__MODEL__MODEL": "trained",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor,airflow.providers.celery.executors.celery_executor.CeleryExecutor",
     }
-    (launched,) = parse("hopchain_evaluate", tmp_path, env)["dags"]
+    (launched,) = parse("hopchain_evaluate", env)["dags"]
     assert "hopchain://training-set" in json.dumps(launched["timetable"])
     assert (launched["tasks"]["evaluate"]["pool"], launched["tasks"]["evaluate"]["queue"]) == ("vlm", "gpu")
     served = env | {"HOPCHAIN_EVALUATE__MODEL__ENDPOINT_URL": "http://models:8000/v1"}
-    (remote,) = parse("hopchain_evaluate", tmp_path, served)["dags"]
+    (remote,) = parse("hopchain_evaluate", served)["dags"]
     assert remote["tasks"]["evaluate"]["queue"] == "default"
 
 
-def test_gpu_stages_go_where_the_cluster_has_gpus(tmp_path: Path) -> None:
+def test_gpu_stages_go_where_the_cluster_has_gpus(parse: Parse) -> None:
     env = {
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor,KubernetesExecutor",
         "HOPCHAIN_ENGINES__PROFILE": "vllm",
@@ -212,7 +235,7 @@ def test_gpu_stages_go_where_the_cluster_has_gpus(tmp_path: Path) -> None:
         "HOPCHAIN_PLACEMENT__GPU_EXECUTOR": "KubernetesExecutor",
         "HOPCHAIN_PLACEMENT__PODS__GPU__IMAGE": "registry/hopchain-gpu:1",
     }
-    (build,) = parse("hopchain_build", tmp_path, env)["dags"]
+    (build,) = parse("hopchain_build", env)["dags"]
     tasks = build["tasks"]
     (container,) = tasks["shards.segment"]["pod"]["spec"]["containers"]
     assert (container["name"], container["image"]) == ("base", "registry/hopchain-gpu:1")

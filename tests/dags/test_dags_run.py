@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,8 +27,10 @@ STAGES = ("detect", "segment", "generate")
 
 
 @pytest.fixture(scope="module")
-def airflow(s3_server: ServerInfo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
-    with running(tmp_path_factory.mktemp("airflow"), s3_server) as it:
+def airflow(
+    airflow_database: Path, s3_server: ServerInfo, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Airflow]:
+    with running(tmp_path_factory.mktemp("airflow"), airflow_database, s3_server) as it:
         yield it
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,17 +14,19 @@ import pytest
 from hopchain_etl.doctor import places
 from hopchain_etl.orchestration import dag_config
 from hopchain_etl.settings import Settings
-from support.airflow_home import airflow_env
+from support.airflow_home import airflow_env, run_airflow
 
 
 @pytest.mark.airflow
 @pytest.mark.slow
-def test_pools_and_connections_of_a_real_airflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pools_and_connections_of_a_real_airflow(
+    airflow_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(airflow_database, tmp_path)
     for name, value in airflow_env(tmp_path).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AIRFLOW_CONN_GOOD", json.dumps({"conn_type": "aws", "login": "me", "password": "key"}))
-    for command in (["db", "migrate"], ["pools", "set", "gpu", "2", "hopchain"]):
-        subprocess.run([sys.executable, "-m", "airflow", *command], check=True, capture_output=True)
+    run_airflow(dict(os.environ), "pools", "set", "gpu", "2", "hopchain")
     uri, engines = {"uri": "s3://b/x", "connection": "good"}, {"engines": {"profile": "vllm"}}
     settings = Settings.model_validate({**engines, "lake": uri, "source": {**uri, "connection": "bad"}})
     told = [*places.connections(settings), *places.airflow(settings)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,12 +64,12 @@ with create_session() as session:
 
 @pytest.mark.airflow
 @pytest.mark.slow
-def test_a_shard_is_finished_before_the_next_one_is_begun(tmp_path: Path) -> None:
+def test_a_shard_is_finished_before_the_next_one_is_begun(airflow_database: Path, tmp_path: Path) -> None:
     model = json.dumps({"endpoint_url": "http://models:8000/v1"})
     settings = {"HOPCHAIN_ENGINES__PROFILE": "vllm", "HOPCHAIN_VLM": model, "HOPCHAIN_SOLVER": model}
     settings["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "False"
     env = airflow_env(tmp_path) | settings
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True)
+    shutil.copy(airflow_database, tmp_path)
     done = subprocess.run([sys.executable, "-c", PICK], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3_000:]
     picked = [line.removeprefix("PICKED") for line in done.stdout.splitlines() if line.startswith("PICKED")]

@@ -6,6 +6,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +31,9 @@ def metrics() -> Iterator[Received]:
 
 
 @pytest.fixture(scope="module")
-def airflow(s3_server: ServerInfo, metrics: Received, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+def airflow(
+    airflow_database: Path, s3_server: ServerInfo, metrics: Received, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Airflow]:
     home = tmp_path_factory.mktemp("airflow")
     file = {"type": "file", "log_file_path": str(home / "lineage.jsonl"), "append": True}
     on = {
@@ -39,7 +42,7 @@ def airflow(s3_server: ServerInfo, metrics: Received, tmp_path_factory: pytest.T
         "METRICS__STATSD_PORT": str(metrics.port),
         "OPENLINEAGE__TRANSPORT": json.dumps(file),
     }
-    with running(home, s3_server, **{f"AIRFLOW__{name}": value for name, value in on.items()}) as it:
+    with running(home, airflow_database, s3_server, **{f"AIRFLOW__{name}": value for name, value in on.items()}) as it:
         yield it
 
 

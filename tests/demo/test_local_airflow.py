@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,31 @@ def test_a_port_that_is_taken_is_named_before_anything_starts(tmp_path: Path) ->
         with pytest.raises(AirflowServerError, match=f"port {port} is taken"):
             local_airflow.start(tmp_path / "airflow", {}, port=port)
     assert local_airflow.status(tmp_path / "airflow") is None
+
+
+# Stands in for Airflow: notes its command, and makes a database.
+NOTES = """
+import os, pathlib, sys
+home = pathlib.Path(os.environ["AIRFLOW_HOME"])
+(home / "airflow.db").touch()
+with (home / "commands").open("a") as notes:
+    print(*sys.argv[1:3], file=notes)
+"""
+
+
+def test_an_airflow_is_set_up_once_and_migrated_by_the_next_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notes.py").write_text(NOTES)
+    monkeypatch.setattr(local_airflow, "_AIRFLOW", (sys.executable, str(tmp_path / "notes.py")))
+    notes, by = tmp_path / "commands", tmp_path / "set-up-by"
+    for _ in range(2):
+        local_airflow._set_up(tmp_path, {**os.environ, "AIRFLOW_HOME": str(tmp_path)})
+        assert notes.read_text().splitlines() == ["db migrate", "pools import"]
+    by.write_text("3.0.0")
+    local_airflow._set_up(tmp_path, {**os.environ, "AIRFLOW_HOME": str(tmp_path)})
+    assert notes.read_text().splitlines()[2:] == ["db migrate"]
+    assert by.read_text() != "3.0.0"
 
 
 def test_a_request_that_a_busy_machine_does_not_answer_is_asked_again(

@@ -50,6 +50,19 @@ def test_every_option_of_a_command_is_listed() -> None:
     assert "`--intakes VALUE`" in made
 
 
+def test_a_stale_page_is_written_anew_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = "<!-- generated: stores -->\nold\n<!-- end -->\n"
+    (tmp_path / "personal-data.md").write_text(page)
+    monkeypatch.setattr(GENERATE, "DOCS", tmp_path)
+    monkeypatch.setattr(GENERATE, "PAGES", {"personal-data.md": "stores"})
+    for told in ("wrote docs/personal-data.md\n", ""):
+        GENERATE.main()
+        assert capsys.readouterr().out == told
+    assert page not in (tmp_path / "personal-data.md").read_text()
+
+
 def test_a_page_without_its_markers_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "checks.md").write_text("# Checks\n")
     monkeypatch.setattr(GENERATE, "DOCS", tmp_path)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -234,8 +233,7 @@ Asked = tuple[str, str, Fraction, Scene]
 @pytest.fixture(scope="module")
 def asked() -> list[Asked]:
     """Name of the scene, question, the author's answer and the scene, for every question; `make truth` asks more."""
-    third = islice(some_scenes(), 0, None, 3)
-    return [(name, q.question, q.answer, s) for name, seed, s in third for q in write_queries(s, 6, seed)]
+    return [(name, q.question, q.answer, s) for name, seed, s in some_scenes(3) for q in write_queries(s, 6, seed)]
 
 
 @pytest.mark.slow

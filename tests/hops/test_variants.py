@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from itertools import islice
 from typing import NamedTuple
 
 import pytest
@@ -28,9 +27,9 @@ class Pair(NamedTuple):
 
 @pytest.fixture(scope="module")
 def pairs() -> list[Pair]:
-    """Every variant of every question over a fourth of the reader's scenes (4 s)."""
+    """Every variant of every question over a fifth of the reader's scenes, so that each kind of picture is there."""
     made = []
-    for _, seed, scene in islice(some_scenes(), 0, None, 4):
+    for _, seed, scene in some_scenes(5):
         ways = first_steps(scene)
         for query in write_queries(scene, 6, seed):
             made += [Pair(kind, query, variant(kind, query, scene, ways), scene) for kind in VARIANTS]
@@ -47,7 +46,7 @@ def test_the_reader_agrees_on_every_variant(pairs: list[Pair]) -> None:
         for kind, _, one, scene in written(pairs)
         if (read := reading(one.question, scene)) != one.answer
     ]
-    assert len(written(pairs)) >= 600
+    assert len(written(pairs)) >= 450
     assert not failures, f"{len(failures)}:\n" + "\n".join(failures[:10])
 
 

@@ -85,6 +85,35 @@ def test_an_answer_does_not_wait_for_the_next_one() -> None:
                 time.sleep(0.01)
 
 
+@pytest.mark.parametrize(("pause", "cost", "least"), [(0.0, 0.0, 0.0), (1.0, 0.0, 1.0), (0.0, 0.1, 2.0)])
+def test_without_a_setting_an_answer_waits_for_what_the_store_asks_and_what_a_flush_costs(
+    pause: float, cost: float, least: float
+) -> None:
+    store = Costly()
+    store.write_pause, store.cost = pause, cost
+    with Journal(lake_in(store, flush_seconds=None), SHARD) as journal:
+        journal.of("model").put(answer(0))
+        journal.of("model").flush()
+        put = time.monotonic()
+        journal.of("model").put(answer(1))
+        while len(store.objects) == 1:
+            assert time.monotonic() < put + 20
+            time.sleep(0.01)
+        assert time.monotonic() - put >= least
+
+
+class Costly(MemoryStore):
+    """Takes ``cost`` seconds of processor time for each put."""
+
+    cost = 0.0
+
+    def put(self, key: str, data: bytes, metadata: dict[str, str] | None = None) -> None:
+        end = time.thread_time() + self.cost
+        while time.thread_time() < end:
+            pass
+        super().put(key, data, metadata)
+
+
 class Unreachable(MemoryStore):
     """Refuses the next ``errors`` puts."""
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pyarrow as pa
 import pytest
 
 from hopchain_etl import schemas
 from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard, parquet_bytes
-from hopchain_etl.settings import LakeSettings
+from hopchain_etl.lake.stores import open_store
+from hopchain_etl.settings import LakeSettings, S3Settings
 from support.s3 import S3Location
 
 SHARD = Shard("2026-11-22", 3)
@@ -104,6 +107,18 @@ def test_bytes_that_changed_are_never_read(bucket: S3Location) -> None:
     lake.store.put("blobs/" + "0" * 64, b"not that")
     with pytest.raises(LakeError, match="does not match the checksum in its name"):
         lake.blob("0" * 64)
+
+
+@pytest.mark.s3
+def test_a_large_photo_is_copied_by_the_server_and_a_small_one_is_sent(bucket: S3Location) -> None:
+    lake = lake_at(bucket)
+    source = open_store(S3Settings(uri=f"s3://{bucket.bucket}/photos", endpoint_url=bucket.endpoint_url))
+    for data in (b"small", bytes(1 << 20)):
+        source.put("photo", data)
+        sha = hashlib.sha256(data).hexdigest()
+        lake.put_blob(data, sha, copy_of=(source, "photo", source.fetch("photo").etag))
+        assert lake.blob(sha) == data
+        assert lake.store.calls["copy"] == len(data) // (1 << 20)
 
 
 @pytest.mark.s3

@@ -93,9 +93,9 @@ def test_row_numbers_are_only_collected_for_what_failed(monkeypatch: pytest.Monk
     monkeypatch.setattr(validator, "_validate", counted)
     check = make_validator(QualitySettings())
     check("images", rows_of("images"))
-    assert passes == [(10, "SUMMARY")]
+    assert passes == [(10, "BOOLEAN_ONLY")]
     check("images", rows_of("images", [{"width": 0, "format": "x"}]))
-    assert passes[1:] == [(10, "SUMMARY"), (2, "COMPLETE")]
+    assert passes[1:] == [(10, "BOOLEAN_ONLY"), (2, "COMPLETE")]
 
 
 def test_threads_do_not_see_each_others_rows(validate: Validator) -> None:

@@ -66,8 +66,9 @@ def lake_at(bucket: S3Location) -> Lake:
 
 
 def test_rows_keep_their_order_and_their_replies(bucket: S3Location) -> None:
-    for rows in (range(10), [0], [0, 4], [], [4, 1, 0]):
-        found = list(call_engine(Journal(lake_at(bucket), FIRST), WHO, Engine(), rows, jobs_of))
+    for shard, rows in enumerate((range(10), [0], [0, 4], [], [4, 1, 0])):
+        with Journal(lake_at(bucket), Shard("first", shard)) as journal:
+            found = list(call_engine(journal, WHO, Engine(), rows, jobs_of))
         assert [row for row, _ in found] == list(rows)
         assert all([reply.job for reply in replies] == jobs_of(row) for row, replies in found)
         assert all(
@@ -76,12 +77,12 @@ def test_rows_keep_their_order_and_their_replies(bucket: S3Location) -> None:
 
 
 def test_one_engine_goes_over_what_another_writes(bucket: S3Location) -> None:
-    journal = Journal(lake_at(bucket), FIRST)
-    first = call_engine(journal, WHO, Engine(), range(20), jobs_of)
-    second = call_engine(journal, Identity("reader", "1"), Engine(), first, lambda one: jobs_of(one[0] + 1))
-    assert [(row, len(mine), len(others)) for (row, mine), others in second] == [
-        (row, row % 4, (row + 1) % 4) for row in range(20)
-    ]
+    with Journal(lake_at(bucket), FIRST) as journal:
+        first = call_engine(journal, WHO, Engine(), range(20), jobs_of)
+        second = call_engine(journal, Identity("reader", "1"), Engine(), first, lambda one: jobs_of(one[0] + 1))
+        assert [(row, len(mine), len(others)) for (row, mine), others in second] == [
+            (row, row % 4, (row + 1) % 4) for row in range(20)
+        ]
 
 
 def test_a_stop_keeps_what_both_have_answered(bucket: S3Location) -> None:

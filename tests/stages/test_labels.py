@@ -24,7 +24,7 @@ from hopchain_etl.pipeline.funnel import funnel
 from hopchain_etl.scenes import draw
 from hopchain_etl.scenes.oracle import simulate_segmenter
 from hopchain_etl.settings import LabelsSettings
-from hopchain_etl.stages.labels import is_label_file
+from hopchain_etl.stages.label_files import is_label_file
 from hopchain_etl.stages.runner import Accepted
 from hopchain_etl.stages.segment import instances
 from hopchain_etl.takedown.lake import erase
@@ -282,7 +282,7 @@ def test_labels_are_read_by_one_process_at_a_time(tmp_path: Path, monkeypatch: p
     put(settings, {"a.png": plain((200, 30, 30)), "labels.json": one_photo(BOX)})
     build, waiting = night(settings), build_of(settings)
     put(settings, {"labels.json": one_photo(DOG)})
-    monkeypatch.setattr("hopchain_etl.stages.labels.lake_lock", partial(lake_lock, wait_seconds=0))
+    monkeypatch.setattr("hopchain_etl.stages.label_files.lake_lock", partial(lake_lock, wait_seconds=0))
     with lake_lock(build.lake, "labels"), pytest.raises(LockHeldError):
         waiting.read_labels()
     waiting.read_labels()

@@ -11,7 +11,7 @@ from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.settings import IngestSettings, LabelsSettings
 from hopchain_etl.stages.ingest import IngestResult, ingest
-from hopchain_etl.stages.labels import is_label_file
+from hopchain_etl.stages.label_files import is_label_file
 from hopchain_etl.stages.listing import intakes, list_intake, listing
 from support.intake import accept, images, lake_at, parts, photo, rejects, store_at, take, upload
 from support.s3 import S3Location

@@ -47,7 +47,7 @@ class Backwards:
 
 
 def lake_at(bucket: S3Location, flush: int = 3) -> Lake:
-    place = {"endpoint_url": bucket.endpoint_url, "path_style": True}
+    place = {"endpoint_url": bucket.endpoint_url, "path_style": True, "journal_flush_seconds": 30}
     return Lake(LakeSettings(uri=f"s3://{bucket.bucket}/lake", journal_flush_answers=flush, **place))
 
 

@@ -1,7 +1,8 @@
 """A script that runs DAGs with ``dag.test()`` in an Airflow of its own. One JSON request a line, one JSON answer.
 
 A request is ``{"dag": ..., "conf": {...}}``; a number ``approve_after`` in it has somebody approve (or ``choose``
-something else) that many seconds later. What tasks print goes to stderr.
+something else) that many seconds later. ``{"store": ..., "conn_type": ...}`` puts a Connection of that name into the
+database, as the UI does. What tasks print goes to stderr.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import os
 import sys
 import threading
 import time
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 
@@ -22,7 +25,11 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
 
-    dag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]).get_dag(request["dag"])
+    if "store" in request:
+        store_connection(request.pop("store"), request)
+        return {}
+    file = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]) / f"{request['dag']}.py"
+    dag = DagBag(str(file)).get_dag(request["dag"])
     asked: dict[str, Any] = {}
     if "approve_after" in request:
         threading.Thread(
@@ -44,17 +51,23 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def store_connection(name: str, facts: dict[str, Any]) -> None:
+    from airflow.models.connection import Connection
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        session.add(Connection(conn_id=name, **facts))
+
+
 def approve(dag_id: str, seconds: float, choice: str, asked: dict[str, Any]) -> None:
     """Choose for what waits, once it has waited for ``seconds``, as the UI's Required Actions does: by the REST API.
 
     ``asked`` gets what the person was shown: subject, body, and who may answer.
     """
-    from airflow.api_fastapi.app import create_app
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
-    from fastapi.testclient import TestClient
 
-    client = TestClient(create_app(apps="core"), base_url="http://localhost")
+    client = rest_api()
     token = client.get("/auth/token").json()["access_token"]
     while True:
         with create_session() as session:
@@ -70,6 +83,15 @@ def approve(dag_id: str, seconds: float, choice: str, asked: dict[str, Any]) -> 
     said = {"chosen_options": [choice], "params_input": {}}
     reply = client.patch(path, json=said, headers=bearer)
     reply.raise_for_status()
+
+
+@cache
+def rest_api() -> Any:
+    """Return a client of Airflow's REST API, which takes seconds to make."""
+    from airflow.api_fastapi.app import create_app
+    from fastapi.testclient import TestClient
+
+    return TestClient(create_app(apps="core"), base_url="http://localhost")
 
 
 def begin_metrics() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -44,11 +46,21 @@ def airflow_env(home: Path) -> dict[str, str]:
     }
 
 
-def with_connection(env: dict[str, str], name: str, **facts: Any) -> None:
-    """Make the database of an Airflow, with a Connection of type ``aws`` in it, as its UI stores it."""
-    connection = json.dumps({"conn_type": "aws", **facts})
-    for command in (["db", "migrate"], ["connections", "add", name, "--conn-json", connection]):
-        subprocess.run([sys.executable, "-m", "airflow", *command], env=env, check=True, capture_output=True)
+def run_airflow(env: dict[str, str], *command: str) -> None:
+    """Run a command of Airflow; it takes some seconds, most of them to start."""
+    subprocess.run([sys.executable, "-m", "airflow", *command], env=env, check=True, capture_output=True)
+
+
+def migrated(folder: Path) -> Path:
+    """Return a SQLite database in ``folder`` with Airflow's tables; only the first of several processes makes it."""
+    folder.mkdir(exist_ok=True)
+    database, ready = folder / "airflow.db", folder / "ready"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ready.exists():
+            run_airflow(airflow_env(folder), "db", "migrate")
+            ready.touch()
+    return database
 
 
 @dataclass
@@ -65,22 +77,27 @@ class Airflow:
 
     def run(self, dag: str, conf: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
         """Run a DAG to its end and return what became of it (see airflow_driver)."""
+        return self.ask({"dag": dag, "conf": conf or {}, **more})
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the driver's answer to a request (see airflow_driver)."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"dag": dag, "conf": conf or {}, **more}) + "\n")
+        self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         assert line, self.log.read_text()[-4_000:]
-        run: dict[str, Any] = json.loads(line)
-        return run
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
 
 @contextmanager
-def running(home: Path, s3_server: ServerInfo, **more: str) -> Iterator[Airflow]:
+def running(home: Path, database: Path, s3_server: ServerInfo, **more: str) -> Iterator[Airflow]:
     """Yield an Airflow with an empty lake; tasks get the S3 keys from a stored Connection, failures go to a webhook.
 
-    ``more``: environment variables.
+    ``database`` is copied (see ``migrated``). ``more``: environment variables.
     """
+    shutil.copy(database, home)
     keys = s3_server.credentials["admin"]
     bucket = f"test-{uuid.uuid4().hex[:12]}"
     client = s3_client(s3_server.endpoint_url, keys)
@@ -115,7 +132,6 @@ def running(home: Path, s3_server: ServerInfo, **more: str) -> Iterator[Airflow]
         env["AIRFLOW_CONN_PAGER"] = json.dumps({"conn_type": "http", "host": url})
         patch.setenv("AWS_ACCESS_KEY_ID", keys.access_key)
         patch.setenv("AWS_SECRET_ACCESS_KEY", keys.secret_key)
-        with_connection(env, "lake_keys", login=keys.access_key, password=keys.secret_key)
         process = subprocess.Popen(
             [sys.executable, str(_DRIVER)],
             env=env,
@@ -127,8 +143,12 @@ def running(home: Path, s3_server: ServerInfo, **more: str) -> Iterator[Airflow]
         at = {"endpoint_url": s3_server.endpoint_url, "path_style": True}
         lake = Lake(LakeSettings(uri=places["LAKE"], **at))
         source = open_store(S3Settings(uri=places["SOURCE"], **at))
+        airflow = Airflow(process, log, lake, source, registry, (keys.access_key, keys.secret_key), told)
         try:
-            yield Airflow(process, log, lake, source, registry, (keys.access_key, keys.secret_key), told)
+            airflow.ask(
+                {"store": "lake_keys", "conn_type": "aws", "login": keys.access_key, "password": keys.secret_key}
+            )
+            yield airflow
         finally:
             assert process.stdin is not None
             process.stdin.close()

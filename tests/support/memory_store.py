@@ -117,8 +117,9 @@ def _etag(data: bytes) -> str:
     return hashlib.md5(data).hexdigest()
 
 
-def lake_in(store: ObjectStore, flush_answers: int = 64, flush_seconds: float = 60) -> Lake:
-    """Return a lake over a store; no bucket is touched."""
-    lake = Lake(LakeSettings(journal_flush_answers=flush_answers, journal_flush_seconds=flush_seconds))
+def lake_in(store: ObjectStore, flush_answers: int = 64, flush_seconds: float | None = 60) -> Lake:
+    """Return a lake over a store; no bucket is touched, nor is a client for one made, which would take .1 s."""
+    nowhere = "file:///nowhere"
+    lake = Lake(LakeSettings(uri=nowhere, journal_flush_answers=flush_answers, journal_flush_seconds=flush_seconds))
     lake.store = store
     return lake

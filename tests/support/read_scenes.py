@@ -26,14 +26,12 @@ def drawn(kind: str, seed: int) -> Scene | None:
     return Scene(tuple(lines), *scene.image.size)
 
 
-def some_scenes() -> Iterator[tuple[str, int, Scene]]:
-    """Name, seed and scene: text only for the drawn ones, objects only for the streets."""
-    for seed in range(17):
-        for kind in scenes.KINDS:
-            if scene := drawn(kind, seed):
-                yield f"{kind} {seed}", seed, scene
-    for seed in range(140):
-        yield f"street() {seed}", seed, street(seed)
+def some_scenes(every: int) -> Iterator[tuple[str, int, Scene]]:
+    """Name, seed and scene of one in ``every``: text only for the drawn ones, objects only for the streets."""
+    places = [(kind, seed) for seed in range(17) for kind in scenes.KINDS] + [("street()", seed) for seed in range(140)]
+    for kind, seed in places[::every]:
+        if scene := street(seed) if kind == "street()" else drawn(kind, seed):
+            yield f"{kind} {seed}", seed, scene
 
 
 def as_read(scene: Scene) -> list[ReadInstance]:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,8 +29,9 @@ class S3Location:
     secret_key: str
 
 
+@cache
 def s3_client(endpoint_url: str, keys: Credentials) -> S3Client:
-    """Return a client that signs as ``keys``, whatever the environment says."""
+    """Return a client that signs as ``keys``, whatever the environment says; each test needs one."""
     return boto3.client(
         "s3",
         endpoint_url=endpoint_url,

@@ -71,25 +71,28 @@ def traces(store: ObjectStore, needles: Iterable[bytes]) -> set[str]:
     found = set()
     for one in store.versions():
         data = b"" if one.deleted else store.version(one) if store.versioned else store.get(one.key)
-        if any(needle in data or needle in plain(data) or needle in one.key.encode() for needle in wanted):
+        texts = (data, plain(data), one.key.encode())
+        if any(needle in text for needle in wanted for text in texts):
             found.add(one.key)
     return found
 
 
 def traces_in_git(bare: Path, needles: Iterable[bytes]) -> set[str]:
     """Return the ids of all objects that any reference reaches and that hold any of the needles."""
-    listed = subprocess.run(["git", "rev-list", "--objects", "--all"], cwd=bare, capture_output=True, check=True)
-    ids = [line.split(b" ")[0] for line in listed.stdout.splitlines()]
-    refs = subprocess.run(
-        ["git", "for-each-ref", "--format=%(objectname)"], cwd=bare, capture_output=True, check=True
-    ).stdout.split()
 
-    def content(name: bytes) -> bytes:
-        return subprocess.run(
-            ["git", "cat-file", "--batch"], input=name + b"\n", cwd=bare, capture_output=True, check=True
-        ).stdout
+    def git(*command: str, told: bytes = b"") -> bytes:
+        return subprocess.run(["git", *command], input=told, cwd=bare, capture_output=True, check=True).stdout
 
-    return {name.decode() for name in {*ids, *refs} if any(needle in content(name) for needle in needles)}
+    ids = [line.split(b" ")[0] for line in git("rev-list", "--objects", "--all").splitlines()]
+    refs = git("for-each-ref", "--format=%(objectname)").split()
+    told = io.BytesIO(git("cat-file", "--batch", told=b"".join(name + b"\n" for name in {*ids, *refs})))
+    wanted, found = list(needles), set()
+    while head := told.readline():  # id, type and size; then the content and a line feed
+        name, _, size = head.split()
+        content = told.read(int(size) + 1)
+        if any(needle in content for needle in wanted):
+            found.add(name.decode())
+    return found
 
 
 def needles_of(

@@ -23,8 +23,9 @@ from support.toy_engines import passing, toy_engines
 def settings_at(bucket: str, endpoint: str, lake: str = "lake") -> Settings:
     """Settings for a lake and a source in one bucket, with small shards and flushes."""
     place = {"endpoint_url": endpoint, "path_style": True}
+    flush = {"journal_flush_answers": 4, "journal_flush_seconds": 30}  # by number, whatever the machine does
     return Settings(
-        lake=LakeSettings(uri=f"s3://{bucket}/{lake}", journal_flush_answers=4, rows_per_part=7, **place),
+        lake=LakeSettings(uri=f"s3://{bucket}/{lake}", rows_per_part=7, **flush, **place),
         source=SourceSettings(uri=f"s3://{bucket}/photos", **place),
         ingest=IngestSettings(shard_size=6, concurrency=4),
     )

@@ -25,11 +25,20 @@ from support.memory_store import KilledError, MemoryStore, lake_in
 from support.s3 import S3Location, s3_client
 from support.taken import FIRST, Taken
 
-pytestmark = pytest.mark.s3
+
+def in_memory(objects: dict[str, bytes], writes: int | None = None) -> Lake:
+    return lake_in(MemoryStore(dict(objects), writes))
 
 
 @pytest.fixture
-def lake(bucket: Any) -> Lake:
+def lake() -> Lake:
+    """A lake in memory, whose store keeps every version."""
+    return in_memory({})
+
+
+@pytest.fixture
+def real(bucket: Any) -> Lake:
+    """A lake in a real bucket."""
     return Lake(drawn_lake.settings_for(bucket).lake)
 
 
@@ -50,33 +59,35 @@ def left(lake: Lake, photo: Taken) -> set[str]:
     return {key for key in taken.traces(lake.store, photo.needles) if not key.startswith("views/withdrawn/")}
 
 
+@pytest.mark.s3
 @pytest.mark.parametrize("versioned", [False, True], ids=["plain", "versioned"])
 def test_nothing_of_an_erased_photo_is_left_but_its_tombstone(
-    lake: Lake, bucket: S3Location, s3_server: Any, versioned: bool
+    real: Lake, bucket: S3Location, s3_server: Any, versioned: bool
 ) -> None:
     if versioned:
         keep_versions(bucket, s3_server)
-    photo = taken.fill(lake)
+    photo = taken.fill(real)
     gone_before = f"queries/{'d' * 12}/intake=first/shard=0000/part-00000-0.parquet"
-    lake.store.put(gone_before, f"of a lineage that gc collected: {photo.image}".encode())
-    ModelJournal(lake, "past", FIRST).put_all([Answer("0" * 64, photo.image, {"said": "of old"})])
-    lake.store.delete([gone_before, "journal/past/intake=first/shard=0000/00000001.jsonl.zst"])
-    lake.tombstones()
-    assert len(left(lake, photo)) > 20
+    real.store.put(gone_before, f"of a lineage that gc collected: {photo.image}".encode())
+    ModelJournal(real, "past", FIRST).put_all([Answer("0" * 64, photo.image, {"said": "of old"})])
+    real.store.delete([gone_before, "journal/past/intake=first/shard=0000/00000001.jsonl.zst"])
+    real.tombstones()
+    assert len(left(real, photo)) > 20
 
-    done = erase(lake, photo.uri, "asked")
+    done = erase(real, photo.uri, "asked")
 
     assert (done["images"], done["remains"]) == ([photo.image], [])
-    assert left(lake, photo) == {f"withdrawn/{photo.image}.json"}
-    stone = lake.tombstones()[photo.image]
+    assert left(real, photo) == {f"withdrawn/{photo.image}.json"}
+    stone = real.tombstones()[photo.image]
     assert (stone["erased"], stone["reason"]) == (True, "asked")
     assert photo.uri not in json.dumps(stone)
     assert not set(map(str.encode, photo.queries)) & {text.encode() for text in stone.values() if isinstance(text, str)}
-    assert unfinished(lake) == {}
+    assert unfinished(real) == {}
 
 
-def test_all_other_photos_are_as_they_were(lake: Lake) -> None:
-    photo = taken.fill(lake)
+@pytest.mark.s3
+def test_all_other_photos_are_as_they_were(real: Lake) -> None:
+    photo = taken.fill(real)
     places: list[tuple[str, str | None, Shard]] = [
         ("images", None, FIRST),
         ("categories", photo.prints.categories, FIRST),
@@ -86,49 +97,46 @@ def test_all_other_photos_are_as_they_were(lake: Lake) -> None:
         ("judgements", "b" * 12, FIRST),
         ("answers", photo.answers, Shard("batch-1", 0)),
     ]
-    before = {at: lake.read(*at, withdrawn=()).to_pylist() for at in places}
-    objects = everything(lake)
+    before = {at: real.read(*at, withdrawn=()).to_pylist() for at in places}
+    objects = everything(real)
 
-    erase(lake, photo.image, "asked")
+    erase(real, photo.image, "asked")
 
     for at, rows in before.items():
         kept = [row for row in rows if row.get("image_id") != photo.image and row.get("query_id") not in photo.queries]
         assert 0 < len(kept) < len(rows)
-        now = lake.read(*at, withdrawn=()).to_pylist()
+        now = real.read(*at, withdrawn=()).to_pylist()
         if at[0] == "images":  # near-duplicates of it have a group of another name
             assert now[0]["group"] == now[1]["near"][0] != photo.image
             kept = [{**row, "group": one["group"], "near": one["near"]} for row, one in zip(kept, now, strict=True)]
         assert now == kept
-        marker = lake.marker(*at)
-        assert marker == lake.markers(*at[:2])[at[2]]
-    images, queries = (lake.marker(*places[index]) for index in (0, 3))
+        marker = real.marker(*at)
+        assert marker == real.markers(*at[:2])[at[2]]
+    images, queries = (real.marker(*places[index]) for index in (0, 3))
     assert images is not None
     assert queries is not None
     assert (images.read, images.ok, images.rejected, images.reasons) == (2, 2, 0, {})
     assert (queries.read, queries.ok, queries.rejected, queries.reasons) == (5, 5, 0, {"dead_hop": 1})  # one input of 6
-    assert lake.rejects(*places[3])["image_id"].to_pylist() == ["f" * 64]
-    batch = json.loads(lake.store.get("batches/batch-1.json"))
-    assert batch["query_ids"] == [row["query_id"] for row in lake.read(*places[3]).to_pylist()]
-    assert lake.get_json("contamination.json")["images"] == {"0" * 64: {}}
-    assert b"of 6" in lake.store.get("runs/run-1/data_docs/index.html")  # only its samples are gone
-    same = {key for key, data in everything(lake).items() if objects.get(key) == data}
+    assert real.rejects(*places[3])["image_id"].to_pylist() == ["f" * 64]
+    batch = json.loads(real.store.get("batches/batch-1.json"))
+    assert batch["query_ids"] == [row["query_id"] for row in real.read(*places[3]).to_pylist()]
+    assert real.get_json("contamination.json")["images"] == {"0" * 64: {}}
+    assert b"of 6" in real.store.get("runs/run-1/data_docs/index.html")  # only its samples are gone
+    same = {key for key, data in everything(real).items() if objects.get(key) == data}
     stays = {f"answers/{query}/seat-0.0.json" for query in batch["query_ids"]}
     assert stays | {"gold/items/" + batch["query_ids"][-1] + ".json"} <= same
     assert sum(key.startswith("blobs/") for key in same) == 2
 
 
-def test_erasing_again_changes_nothing(lake: Lake) -> None:
-    photo = taken.fill(lake)
-    erase(lake, photo.image, "asked")
-    before = everything(lake)
+@pytest.mark.s3
+def test_erasing_again_changes_nothing(real: Lake) -> None:
+    photo = taken.fill(real)
+    erase(real, photo.image, "asked")
+    before = everything(real)
     for name in (photo.image, photo.uri):
-        again = erase(lake, name, "for another reason")
+        again = erase(real, name, "for another reason")
         assert (again["images"], again["rows"], again["objects"]) == ([photo.image], 0, 0)
-        assert everything(lake) == before
-
-
-def in_memory(objects: dict[str, bytes], writes: int | None = None) -> Lake:
-    return lake_in(MemoryStore(dict(objects), writes))
+        assert everything(real) == before
 
 
 @pytest.mark.slow
@@ -280,6 +288,7 @@ def test_a_withdrawn_photo_can_be_erased_later_for_a_reason_of_its_own(lake: Lak
     assert stone_of(lake, photo)["reason"] == "asked"
 
 
+@pytest.mark.s3
 def test_an_erased_photo_is_not_taken_in_again(bucket: S3Location) -> None:
     lake, source = intake.lake_at(bucket), intake.store_at(bucket)
     intake.upload(source, {"a.jpg": intake.photo(1), "b.jpg": intake.photo(2), "copy of a.jpg": intake.photo(1)})

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import run
 from typing import Any
 
 import pyarrow as pa
@@ -24,6 +26,12 @@ def test_a_sound_set_passes_from_the_clone_the_folder_and_the_target(tmp_path: P
         result = verify(place)
         assert result.ok, result.to_json()
         assert (result.rows, result.images, result.unchecked) == (3, 3, 0.0)
+
+
+def test_a_process_that_only_verifies_does_not_load_pandas() -> None:
+    code = "import sys, hopchain_etl.training_set.verify; print(sorted({'pandas', 'scipy'} & set(sys.modules)))"
+    done = run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 def shift_answer(row: Row) -> None:

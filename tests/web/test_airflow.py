@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,8 @@ PATHS = ["/hopchain/annotate", "/hopchain/api/me", "/hopchain/api/next", "/hopch
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 
 
-def env_of(home: Path, bucket: S3Location, desk: dict[str, list[str]], **more: str) -> dict[str, str]:
+def env_of(home: Path, database: Path, bucket: S3Location, desk: dict[str, list[str]], **more: str) -> dict[str, str]:
+    shutil.copy(database, home)
     return airflow_env(home) | {
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PLUGINS),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
@@ -62,7 +64,7 @@ def check(answers: dict[str, Any]) -> None:
     assert {name: answers[name]["me"].get("name") for name in ("ann", "lead")} == {"ann": "ann", "lead": "lead"}
 
 
-def test_users_of_the_simple_auth_manager(bucket: S3Location, tmp_path: Path) -> None:
+def test_users_of_the_simple_auth_manager(airflow_database: Path, bucket: S3Location, tmp_path: Path) -> None:
     words = tmp_path / "passwords.json"
     words.write_text(json.dumps(dict.fromkeys(("ann", "lead", "guest"), WORD)))
     users = {
@@ -70,10 +72,10 @@ def test_users_of_the_simple_auth_manager(bucket: S3Location, tmp_path: Path) ->
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(words),
     }
     desk = {"ANNOTATORS": ["user:ann"], "LEADS": ["role:OP"]}
-    check(ask(env_of(tmp_path, bucket, desk, **users)))
+    check(ask(env_of(tmp_path, airflow_database, bucket, desk, **users)))
 
 
-def test_users_of_fab(bucket: S3Location, tmp_path: Path) -> None:
+def test_users_of_fab(airflow_database: Path, bucket: S3Location, tmp_path: Path) -> None:
     desk = {"ANNOTATORS": ["role:user"], "LEADS": ["user:lead"]}
-    env = env_of(tmp_path, bucket, desk, AIRFLOW__CORE__AUTH_MANAGER=FAB)
+    env = env_of(tmp_path, airflow_database, bucket, desk, AIRFLOW__CORE__AUTH_MANAGER=FAB)
     check(ask(env, {"ann": "User", "lead": "Op", "guest": "Viewer"}))

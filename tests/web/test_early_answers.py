@@ -5,8 +5,10 @@ Without ``EarlyAnswers`` about a third of such answers was lost: the try failed,
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,11 +34,13 @@ hopchain_release()
 
 
 @pytest.fixture(scope="module")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServer]:
+def airflow(airflow_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServer]:
     folder = tmp_path_factory.mktemp("gate")
     (folder / "dags").mkdir()
     (folder / "dags" / "gate.py").write_text(GATE)
-    server = local_airflow.start(folder / "airflow", {"AIRFLOW__CORE__DAGS_FOLDER": str(folder / "dags")})
+    with pytest.MonkeyPatch.context() as patch:  # it needs no pools
+        patch.setattr(local_airflow, "_set_up", lambda home, env: shutil.copy(airflow_database, home))
+        server = local_airflow.start(folder / "airflow", {"AIRFLOW__CORE__DAGS_FOLDER": str(folder / "dags")})
     try:
         local_airflow.wait_until_healthy(server)
         server._until_parsed("hopchain_release")

@@ -47,8 +47,7 @@ def answer(task: Task) -> list[Answer]:
     def ask(jobs: Iterable[RowJob]) -> Iterator[Reply[RowJob]]:
         return client.ask(jobs, call_of, content_of)
 
-    # As many answers are written together as are in flight: a kill costs at most twice that.
-    where = LakeSettings(uri=f"file://{task.work}/lake", journal_flush_answers=task.at_once)
+    where = LakeSettings(uri=f"file://{task.work}/lake")
     with Journal(Lake(where), Shard("first", 0)) as journal:
         cache = ResponseCache(journal, Identity(MODEL, "1"))
         replies = replies_with_cache(ask, map(RowJob, read_rows(task.rows)), cache)

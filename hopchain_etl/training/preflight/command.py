@@ -1,7 +1,5 @@
 """The command ``hopchain train preflight``, also ``python -m hopchain_etl.training.preflight``."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections import Counter
@@ -61,7 +59,7 @@ def preflight(
         raise typer.Exit(1)
 
 
-def told(report: Report) -> str:
+def told(report: "Report") -> str:
     """Return a report as text: the first findings of each check, then the numbers."""
     lines = []
     for check, count in Counter(one.check for one in report.findings).items():
@@ -76,12 +74,12 @@ def told(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _line(one: Finding) -> str:
+def _line(one: "Finding") -> str:
     row = "" if one.row is None else f", row {one.row}"
     return f"{one.check}: {one.file}{row}: {one.problem}\n  -> {one.remedy}"
 
 
-def _trainer(name: str, model: Path, reward: str | None, options: Mapping[str, Any]) -> Trainer:
+def _trainer(name: str, model: Path, reward: str | None, options: Mapping[str, Any]) -> "Trainer":
     from hopchain_etl.training.preflight.checks import PreflightError
 
     if not model.is_dir():
@@ -142,7 +140,7 @@ def _answers(release: Path, target: str | None) -> dict[tuple[str, str], str]:
     }
 
 
-def _progress() -> Progress:
+def _progress() -> "Progress":
     from rich.console import Console
     from rich.progress import Progress
 

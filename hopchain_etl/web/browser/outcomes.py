@@ -7,6 +7,7 @@ views. Who leads sees names; other viewers see counts and values only.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -49,6 +50,7 @@ class Outcomes:
         self._answers = lru_cache(maxsize=_KEPT_BATCHES)(self._read_answers)
         self._states = lru_cache(maxsize=_KEPT_BATCHES)(self._count_states)
         self._releases: tuple[float, pa.Table | None] | None = None  # time.monotonic() of reading, and what
+        self._reading = threading.Lock()
 
     def states(self, queries: Sequence[str]) -> dict[str, set[str]]:
         """Return for each query which of STATES it is in: one of people's, and ``released`` if it is in a version.
@@ -155,14 +157,15 @@ class Outcomes:
         """Return the queries of all releases, as of at most ten minutes ago; None if there is no registry to read."""
         if not self._settings.registry.git_url:
             return None
-        now = time.monotonic()
-        if self._releases is None or now >= self._releases[0] + _REGISTRY_SECONDS:
-            try:
-                self._releases = now, released_queries(self._lake, self._settings)
-            except (RegistryError, StoreError, MissingObjectError, OSError):
-                log.exception("the registry cannot be read; the browser shows no releases")
-                self._releases = now, None
-        return self._releases[1]
+        with self._reading:  # the registry is cloned once, however many people open the page together
+            now = time.monotonic()
+            if self._releases is None or now >= self._releases[0] + _REGISTRY_SECONDS:
+                try:
+                    self._releases = now, released_queries(self._lake, self._settings)
+                except (RegistryError, StoreError, MissingObjectError, OSError):
+                    log.exception("the registry cannot be read; the browser shows no releases")
+                    self._releases = now, None
+            return self._releases[1]
 
 
 def votes_for_lead(votes: Sequence[JSON]) -> list[JSON]:

@@ -106,6 +106,7 @@ def test_the_desk_is_worked_with_in_a_chosen_language(site: Site, code: str, sen
         audit(page.locator("body"))
         page.locator("#skip").click()
         expect(page.locator("#unskip")).to_contain_text("1")
+        expect(page.locator(".steps li").first).to_be_in_viewport(ratio=1)  # of the next question
         shot(page, f"desk-{code}-skipped")
         page.locator("#unskip").click()
         expect(page.locator("#unskip")).to_be_hidden()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from audit import audit
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import FrameLocator, Locator, Page, Route, expect
 from sites import Site, desk_of, shot
 
 from hopchain_etl.hops.program_author import write_queries
@@ -136,3 +136,45 @@ def test_on_a_phone_nothing_is_wider_than_the_page(site: Site) -> None:
         page.locator(".steps").scroll_into_view_if_needed()
         shot(page, "phone-steps")
         audit(frame)
+
+
+def test_answer_and_send_are_in_sight_below_a_long_question(site: Site) -> None:
+    long = (
+        "Find the tallest bar of the chart, and call its number A. Find the bar directly left of it, and call the "
+        "number below it B. Count the letters of the word at the top of the picture, and call that C. Find the number "
+        "that is nearest to the word at the bottom, and call it D. What is A × B + C × D?"
+    )
+
+    def longer(route: Route) -> None:
+        told = route.fetch().json()
+        told["tasks"][0]["question"] = long
+        route.fulfill(json=told)
+
+    with site.visit("dan") as page:
+        page.route("**/api/practice", longer)
+        page.goto("/hopchain/annotate")
+        page.get_by_role("button", name=re.compile("practice round", re.IGNORECASE)).first.click()
+        expect(page.locator("#question")).to_have_text(long)
+        notes = page.locator(".scratch input")
+        expect(notes).to_have_count(4)
+        shot(page, "desk-long-question")
+        for one in (page.locator("#answer"), page.locator("#send")):
+            expect(one).to_be_in_viewport(ratio=1)
+        for number in range(4):
+            notes.nth(number).focus()
+            assert not _covered(notes.nth(number)), "the form hides a field that has the focus"
+        page.locator(".panel").evaluate("panel => { panel.scrollTop = 0; }")
+        page.locator("#answer").press_sequentially("1")
+        expect(page.locator(".steps li").first).to_be_in_viewport(ratio=1)  # typing an answer moves nothing
+        page.locator("#send").click()
+        expect(page.locator(".feedback")).to_be_in_viewport()
+        shot(page, "desk-long-question-feedback")
+
+
+def _covered(field: Locator) -> bool:
+    """Whether something else lies over the middle of a field."""
+    covered = field.evaluate(
+        "one => { const box = one.getBoundingClientRect();"
+        " return document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2) !== one; }"
+    )
+    return bool(covered)

@@ -196,6 +196,20 @@ def test_a_lead_picks_known_people_and_enough_of_them(site: Site) -> None:
         expect(page.locator("#batches tr", has_text=SHOWN)).to_contain_text("ann, ben, cleo, dan")
 
 
+def test_a_lead_works_by_touch(site: Site) -> None:
+    with site.visit("lead", **PHONE) as page:
+        led(page)
+        for press in ("#new", "#edit", "#assign", "#gold-drawn", "#gold-unanimous"):
+            page.locator(press).tap()
+            expect(page.locator("#ask-box")).to_be_visible()
+            expect(page.locator("#ask-cancel")).to_be_in_viewport(ratio=1)
+            page.locator("#ask-cancel").tap()
+            expect(page.locator("#ask-box")).to_be_hidden()
+        page.locator("#close").tap()
+        page.get_by_role("button", name="Cancel").tap()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def test_a_lead_sets_what_a_batch_is_called_and_opens_a_closed_one_again(site: Site) -> None:
     with site.visit("lead") as page:
         led(page)

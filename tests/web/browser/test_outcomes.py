@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, get_args
 
+import pyarrow as pa
 import pytest
 
 from hopchain_etl.annotation import batches
@@ -13,6 +16,7 @@ from hopchain_etl.annotation.collect import collect, settle
 from hopchain_etl.quality.validator import SuiteResult
 from hopchain_etl.web.browser import outcomes
 from hopchain_etl.web.browser.routes import State
+from hopchain_etl.web.lead.lead import LeadDesk
 from support import drawn_lake
 from support.desk_clients import Client, Office, office
 from support.s3 import S3Location
@@ -127,6 +131,30 @@ def test_the_lead_finds_the_query_from_the_disagreements(desk: Office) -> None:
     assert {one["lineage"] for one in items} == {desk.batch.lineage}
     assert decided(desk, desk.lead, items[0]["query_id"])["batches"]
     assert desk.ann.get(path(desk, items[0]["query_id"]), expect=403)["error"] == "not_allowed"
+
+
+def test_who_asks_while_the_registry_is_read_waits_for_that(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, go_on, reads = threading.Event(), threading.Event(), []
+
+    def read(*_: object) -> pa.Table:
+        reads.append(1)
+        reading.set()
+        assert go_on.wait(30)
+        return pa.table({"query_id": pa.array([], pa.string())})
+
+    monkeypatch.setattr(outcomes, "released_queries", read)
+    registry = desk.settings.registry.model_copy(update={"git_url": "file:///registry"})
+    settings = desk.settings.model_copy(update={"registry": registry})
+    told = outcomes.Outcomes(LeadDesk(desk.desk), settings)
+    with ThreadPoolExecutor(2) as people:
+        first = people.submit(told.states, [])
+        assert reading.wait(30)
+        second = people.submit(told.states, [])
+        with pytest.raises(TimeoutError):
+            second.result(0.5)
+        go_on.set()
+        assert (first.result(30), second.result(30)) == ({}, {})
+    assert reads == [1]
 
 
 def test_states_cover_what_can_be_asked_for() -> None:
