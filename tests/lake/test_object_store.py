@@ -376,13 +376,3 @@ def test_a_bucket_is_made_in_its_region(region: str, body: dict[str, Any], monke
         stub.add_response("create_bucket", {}, {"Bucket": "new-bucket", **body})
         store.ensure_bucket()
         stub.assert_no_pending_responses()
-
-
-def test_a_bucket_that_may_not_be_looked_at_is_not_created(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "some-key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "some-secret")
-    store = S3Store(S3Settings(uri="s3://of-others", region="us-east-1"))
-    with Stubber(store._client) as stub:
-        stub.add_client_error("head_bucket", "403", "Forbidden", 403)
-        with pytest.raises(StoreError, match="s3://of-others"):
-            store.ensure_bucket()
