@@ -49,9 +49,9 @@ PARAMS = {
 
 def tasks() -> Any:
     """Return the functions of the tasks, imported only when a task runs."""
-    from hopchain_etl.orchestration import tasks
+    from hopchain_etl.orchestration import build
 
-    return tasks
+    return build
 
 
 @dag(**dag_config.dag_args(SETTINGS, "build", "0.2"), schedule=NIGHTLY, params=PARAMS, doc_md=__doc__)

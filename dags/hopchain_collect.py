@@ -27,14 +27,14 @@ def hopchain_collect() -> None:
     @task(**dag_config.placement("collect", SETTINGS))
     def collect() -> list[Any]:
         """Bring the answers table up to date; list the batches that have just become final."""
-        from hopchain_etl.orchestration import tasks
+        from hopchain_etl.orchestration import collect as tasks
 
         return tasks.collect()
 
     @task(outlets=[ANSWERS])
     def announce(final: list[Any], outlet_events: Any = None) -> None:
         """Record batches as decided and send the event of `hopchain://answers`; skipped if there are none."""
-        from hopchain_etl.orchestration import tasks
+        from hopchain_etl.orchestration import collect as tasks
 
         outlet_events[ANSWERS].extra = tasks.announce_answers(final)
 

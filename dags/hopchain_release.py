@@ -55,21 +55,21 @@ def hopchain_release() -> None:
     @task
     def propose(params: JSON = None, dag_run: JSON = None) -> JSON:
         """Take the snapshot, assemble, validate and write the card; push nothing. Skipped if nothing has changed."""
-        from hopchain_etl.orchestration import tasks
+        from hopchain_etl.orchestration import release as tasks
 
         return tasks.propose(params, dag_run)
 
     @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
     def publish(proposed: JSON, params: JSON = None, dag_run: JSON = None) -> JSON:
         """Push and tag what was approved; without approval, take the snapshot, assemble and validate before that."""
-        from hopchain_etl.orchestration import tasks
+        from hopchain_etl.orchestration import release as tasks
 
         return tasks.release(params, proposed, dag_run)
 
     @task(outlets=[TRAINING_SET])
     def announce(published: JSON, outlet_events: JSON = None) -> None:
         """Send the event of `hopchain://training-set` with tag and counts; skipped if nothing changed."""
-        from hopchain_etl.orchestration import tasks
+        from hopchain_etl.orchestration import release as tasks
 
         outlet_events[TRAINING_SET].extra = tasks.announce_release(published)
 

@@ -10,9 +10,9 @@ from dataclasses import asdict
 from hopchain_etl.doctor import examine
 from hopchain_etl.errors import ReportedError
 from hopchain_etl.lake.lake import Lake, LakeError
+from hopchain_etl.orchestration.dag_run import DagRun, run_key
 from hopchain_etl.orchestration.run_params import JSON, Params
 from hopchain_etl.orchestration.task_ends import fail_without_retry
-from hopchain_etl.orchestration.tasks import DagRun, run_key
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import as_json, funnel, rejects_of
 from hopchain_etl.reporting.report import write_report

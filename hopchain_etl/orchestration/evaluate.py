@@ -14,8 +14,7 @@ from hopchain_etl.evaluation.run import ask, solver_of
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.orchestration import reports
 from hopchain_etl.orchestration.run_params import JSON, Params, settings_for
-from hopchain_etl.orchestration.task_ends import fail_without_retry, skip
-from hopchain_etl.orchestration.tasks import stoppable
+from hopchain_etl.orchestration.task_ends import fail_without_retry, skip, stoppable
 from hopchain_etl.release.pulled import pulled
 from hopchain_etl.settings import Settings
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hopchain_etl.annotation.open_questions import open_questions
 from hopchain_etl.engines.in_flight import requests_in_flight
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.orchestration.written import WrittenShard
@@ -160,6 +159,8 @@ def send_open_questions(lake: Lake) -> None:
     """Send what the desk still asks, of all open batches; an error is logged."""
     if not _metrics_are_on():
         return
+    from hopchain_etl.annotation.open_questions import open_questions  # with all of collecting
+
     try:
         asked = open_questions(lake)
     except Exception as error:  # noqa: BLE001 - collect does not fail because of a metric

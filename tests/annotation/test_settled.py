@@ -146,6 +146,9 @@ def test_open_batches_of_a_long_history_hold_their_queries_once(tmp_path: Path, 
         found = withdrawn_of_batches(lake, batches.listed(lake).values())
     assert found == {name(f"{number} 0"): name(f"photo {number} 0") for number in range(SHARDS)}
     assert {read[key] for key in read if key.startswith("views/")} == {1}
+    lake.write_tombstone(name("photo 3 1"), reason="asked", blob_sha=None)
+    found = withdrawn_of_batches(lake, batches.listed(lake).values())
+    assert found[name("3 1")] == name("photo 3 1"), "also of batches that were looked at before"
 
 
 def test_one_broken_shard_of_a_long_history_hides_no_photo_of_the_others(tmp_path: Path) -> None:

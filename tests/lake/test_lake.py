@@ -34,6 +34,16 @@ def complete(lake: Lake, rows: pa.Table, **totals: int) -> str:
     return folder + part.name
 
 
+@pytest.mark.parametrize(
+    ("table", "fingerprint"), [("images", "0123456789ab"), ("categories", None), ("cats", "0123456789ab")]
+)
+def test_only_the_table_of_images_has_no_fingerprint(table: str, fingerprint: str | None) -> None:
+    lake = Lake(LakeSettings(uri="file:///nowhere"))
+    assert lake.folder("images", None, SHARD) == "images/intake=2026-11-22/shard=0003/"
+    with pytest.raises(ValueError, match="no table"):
+        lake.folder(table, fingerprint, SHARD)
+
+
 def test_rows_that_went_missing_are_noticed() -> None:
     with pytest.raises(LakeError, match="counts do not add up"):
         Marker((), (), read=3, ok=1, rejected=1, failed=0)

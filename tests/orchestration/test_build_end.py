@@ -1,4 +1,4 @@
-"""The last tasks of a build load nothing that they do not need; ``test_tasks.py`` says what they do."""
+"""The last tasks of a build load nothing that they do not need; ``test_build.py`` says what they do."""
 
 from __future__ import annotations
 

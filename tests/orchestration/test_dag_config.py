@@ -140,7 +140,7 @@ def test_gpu_stages_may_have_an_executor_of_their_own(monkeypatch: pytest.Monkey
 
 def test_planning_loads_no_gpu_library() -> None:
     code = (
-        "import sys; from hopchain_etl.orchestration import tasks; from hopchain_etl.settings import Settings; "
+        "import sys; from hopchain_etl.orchestration import build; from hopchain_etl.settings import Settings; "
         "from hopchain_etl.pipeline.build import Build; "
         "Build(Settings()).lineage; "
         "print(sorted({'torch', 'vllm', 'transformers', 'sam3', 'onnxruntime', 'cv2', 'ray'} & set(sys.modules)))"

@@ -15,7 +15,7 @@ import pytest
 from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.engines.in_flight import request_in_flight
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.orchestration import remote_python, tasks
+from hopchain_etl.orchestration import build, remote_python
 from hopchain_etl.orchestration.remote_python import RemoteStageError
 from hopchain_etl.settings import Settings
 from support import drawn_lake
@@ -186,10 +186,10 @@ def test_only_gpu_stages_of_the_vllm_profile_go_elsewhere(
     monkeypatch.setenv("HOPCHAIN_PLACEMENT__GPU_PYTHON", python)
     monkeypatch.setenv("HOPCHAIN_CONFIG", os.devnull)
     monkeypatch.setenv("HOPCHAIN_ENGINES__PROFILE", "vllm")
-    tasks.run_stage("segment", ["night/0001", "night/0002"], {"retry_quarantined": True})
+    build.run_stage("segment", ["night/0001", "night/0002"], {"retry_quarantined": True})
     assert json.loads(out.read_text())["argv"][2:] == ["--retry-quarantined", "segment", "night/0001", "night/0002"]
     out.unlink()
     monkeypatch.setenv("HOPCHAIN_ENGINES__PROFILE", "local")
     with pytest.raises(Exception, match="not a shard"):  # here, not there
-        tasks.run_stage("segment", ["not a shard"], {})
+        build.run_stage("segment", ["not a shard"], {})
     assert not out.exists()

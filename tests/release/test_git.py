@@ -34,7 +34,7 @@ def test_a_registry_of_another_user_is_one_line_with_place_cause_and_remedy(
     assert f"git config --global --add safe.directory {place}" in message
 
 
-def test_files_of_several_revisions_are_named_with_their_folders_and_contents(
+def test_the_branch_and_the_files_of_several_revisions_with_their_folders_and_contents_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
@@ -49,7 +49,8 @@ def test_files_of_several_revisions_are_named_with_their_folders_and_contents(
         repo.git(*who, "commit", "--quiet", "-m", commit)
         return {(name, hashlib.sha1(b"blob %d\0%s" % (len(data), data)).hexdigest()) for name, data in files.items()}
 
-    repo.git("init", "--quiet")
+    repo.git("init", "--quiet", "--initial-branch=releases")
+    assert (repo.branch, repo.remote_branch) == ("releases", "refs/remotes/origin/releases")
     first = ids({"a": b"1", "b c": b"2", "d/e": b"3", "d/f/g": b"4"}, "one")
     second = ids({"a": b"5", "d/f/h": b"6"}, "two")
     assert repo.files(["HEAD~1"]) == first

@@ -10,12 +10,13 @@ import pytest
 from hopchain_etl.engines.base import AuthorJob, Photo, ReadJob, Reply
 from hopchain_etl.engines.factory import Engines
 from hopchain_etl.engines.program import ProgramAuthor
+from hopchain_etl.hops.checks import MIN_INSTANCES
 from hopchain_etl.hops.instance import Instance
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import GenerateSettings, LakeSettings, Settings, SourceSettings
 from hopchain_etl.stages.drafts import Drafts
 from hopchain_etl.stages.generate import Generate
-from hopchain_etl.stages.runner import Accepted
+from hopchain_etl.stages.runner import Accepted, Rejected
 from support.hop_scenes import price_list
 from support.toy_build import night, put_photos
 from support.toy_reviewers import ToyReader, ToyWriter, reviewed_engines
@@ -147,3 +148,20 @@ def test_an_author_mends_only_what_it_wrote_itself() -> None:
     refused = Drafts(row).hand_to("a", True).write(replies)
     assert refused.repair_jobs(photo())
     assert not refused.hand_to("b", True).repair_jobs(photo())
+
+
+@pytest.mark.parametrize(("missing", "reason"), [(0, "no_chain"), (1, "too_few_instances")])
+def test_a_photo_without_questions_says_whether_it_shows_enough_for_one(missing: int, reason: str) -> None:
+    instances = [{"certain": True}] * (MIN_INSTANCES - missing) + [{"certain": False}] * 5
+    outcome = Drafts({"image_id": IMAGE, "instances": instances, "width": 10, "height": 10}).outcome
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason == reason
+
+
+@pytest.mark.parametrize("repaired", [False, True])
+def test_a_rejected_draft_says_at_which_try(repaired: bool) -> None:
+    row, drafts = written()
+    reply = Reply(AuthorJob(photo(), tuple(row["instances"])), {"queries": [drafts[0] | {"answer": "999"}]})
+    (found,) = Drafts(row, "me", saw_photo=False).write([reply], repaired=repaired).rejected
+    assert found.payload
+    assert (found.reason, found.payload["try"]) == ("wrong_answer", 1 + repaired)

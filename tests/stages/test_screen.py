@@ -16,7 +16,7 @@ import pytest
 from hopchain_etl.annotation.batches import load
 from hopchain_etl.hops.calibration import Band, band, score_attempts
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.orchestration import tasks
+from hopchain_etl.orchestration import build as tasks
 from hopchain_etl.pipeline import build as building
 from hopchain_etl.pipeline.funnel import funnel
 from hopchain_etl.settings import ScreenSettings, Settings
@@ -182,7 +182,7 @@ def test_a_batch_asks_what_is_left(bucket: Any, tmp_path: Path, monkeypatch: pyt
     judge = ToyJudge(lambda question: "unanswerable" if question == condemned else "fine")
     engines = replace(toys, solver=solver, judge=judge)
     monkeypatch.setattr(building, "create_engines", lambda settings: engines)
-    monkeypatch.setattr(tasks, "settings_for", lambda params: settings)
+    monkeypatch.setattr("hopchain_etl.orchestration.build.settings_for", lambda params: settings)
 
     assert tasks.publish_batch({}, NIGHT, {"unhealthy": []}) == {
         "id": None,

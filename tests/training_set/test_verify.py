@@ -28,10 +28,16 @@ def test_a_sound_set_passes_from_the_clone_the_folder_and_the_target(tmp_path: P
         assert (result.rows, result.images, result.unchecked) == (3, 3, 0.0)
 
 
-def test_a_process_that_only_verifies_does_not_load_pandas() -> None:
-    code = "import sys, hopchain_etl.training_set.verify; print(sorted({'pandas', 'scipy'} & set(sys.modules)))"
+def test_a_process_that_only_verifies_does_not_load_pandas(tmp_path: Path) -> None:
+    folder = training_set(tmp_path, [training_row(seed) for seed in range(3)])
+    code = f"""
+import sys
+from pathlib import Path
+from hopchain_etl.training_set.verify import verify
+print(verify(Path({str(folder)!r})).ok, sorted({{"pandas", "scipy"}} & set(sys.modules)))
+"""
     done = run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
-    assert (done.stdout, done.stderr) == ("[]\n", "")
+    assert (done.stdout, done.stderr) == ("True []\n", "")
 
 
 def shift_answer(row: Row) -> None:

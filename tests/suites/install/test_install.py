@@ -86,7 +86,7 @@ def test_an_installed_cluster_package_works(pinned: bool, source: str, python: P
     script = (
         "from airflow.providers.celery.executors.celery_executor import CeleryExecutor\n"
         "from airflow.providers.cncf.kubernetes.executors.kubernetes_executor import KubernetesExecutor\n"
-        "import hopchain_etl.orchestration.tasks\n"
+        "import hopchain_etl.orchestration.build\n"
     )
     for command in ([python, "-c", script], ["hopchain", "--help"], ["airflow", "celery", "worker", "--help"]):
         done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)

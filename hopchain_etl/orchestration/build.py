@@ -1,89 +1,33 @@
-"""The functions of the Airflow tasks: each takes the run's params and returns small JSON for XCom.
+"""The tasks of ``hopchain_build``: each takes the run's params and returns small JSON for XCom.
 
 Only shard ids are passed between tasks, never rows. Permanent errors fail the task without a retry
-(AirflowFailException).
+(AirflowFailException). The last ones are in ``build_end``.
 """
 
 from __future__ import annotations
 
-import itertools
-import logging
-import re
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import partial
 from itertools import pairwise
-from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
-from hopchain_etl.annotation import batches, restored, voiding
-from hopchain_etl.annotation import collect as collecting
-from hopchain_etl.annotation.batches import Batch
-from hopchain_etl.annotation.eligibility import excluded_queries
-from hopchain_etl.annotation.unasked import unassigned_queries
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.engines.base import TokenCeilingError
-from hopchain_etl.lake.lake import Lake, Marker, Shard, check_intake, key_part
+from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.orchestration import dag_config, notices, remote_python, reports, telemetry, watch
+from hopchain_etl.orchestration.dag_run import DagRun, intake_name, run_key
 from hopchain_etl.orchestration.run_params import JSON, Params, build_for, settings_for
-from hopchain_etl.orchestration.task_ends import fail_without_retry, skip
+from hopchain_etl.orchestration.task_ends import fail_without_retry, skip, stoppable
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.shard_errors import ShardsRejectedError
 from hopchain_etl.pipeline.statistics import build_statistics
 from hopchain_etl.quality import validator
-from hopchain_etl.settings import Settings
 from hopchain_etl.stages.logged_progress import LoggedProgress
 
-log = logging.getLogger(__name__)
-
 Groups = Sequence[Sequence[str]]  # ids of shards: each group is one mapped task of a stage
-
-_DESK = "/hopchain"  # where the plugin mounts the pages
-
-
-class DagRun(Protocol):
-    """The used attributes of Airflow's DAG run. A manual run may have no logical date."""
-
-    run_id: str
-    logical_date: datetime | None
-    run_after: datetime
-
-
-def intake_name(run: DagRun) -> str:
-    """Return the intake name of a run, the same in every retry: its date, such as 2026-11-22T020000."""
-    when = (run.logical_date or run.run_after).astimezone(UTC).replace(tzinfo=None)
-    return check_intake(re.sub(r"[^A-Za-z0-9._-]", "", when.isoformat()))
-
-
-def run_key(run: DagRun) -> str:
-    """Return a run's id as a part of S3 keys."""
-    return key_part(run.run_id)
-
-
-@contextmanager
-def stoppable() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM sets: Airflow sends SIGTERM first and kills the task a few seconds later."""
-    stop = threading.Event()
-    before = signal.getsignal(signal.SIGTERM)
-
-    def request_stop(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        if callable(before):
-            before(number, frame)
-
-    signal.signal(signal.SIGTERM, request_stop)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-# --- hopchain_build ---
 
 
 def ingest(params: Params, run: DagRun) -> JSON:
@@ -162,6 +106,10 @@ def publish_batch(params: Params, run: DagRun, gate: JSON) -> JSON:
     reason. All complete shards count, not only this run's: queries built by an earlier failed run are included. Left
     out are the shards that the gate found unhealthy; they come with the run that mends them.
     """
+    from hopchain_etl.annotation import batches  # the other tasks do without
+    from hopchain_etl.annotation.eligibility import excluded_queries
+    from hopchain_etl.annotation.unasked import unassigned_queries
+
     build = Build(settings_for(params))
     name = intake_name(run)
     unhealthy = {Shard.parse(shard) for shard in gate["unhealthy"]}
@@ -172,7 +120,9 @@ def publish_batch(params: Params, run: DagRun, gate: JSON) -> JSON:
             return _published(build, None, (), excluded.reasons())
         query_ids = tuple(dict.fromkeys(query for found in new.values() for query in found))
         policy = batches.policy_of(build.settings.desk)
-        batch = create(Batch(name, run.run_id, query_ids, policy, lineage=build.lineage, shards=tuple(map(str, new))))
+        batch = create(
+            batches.Batch(name, run.run_id, query_ids, policy, lineage=build.lineage, shards=tuple(map(str, new)))
+        )
     return _published(build, batch.id, batch.query_ids, excluded.reasons())
 
 
@@ -233,99 +183,6 @@ def _counts(
         "quarantined": ingested.get("quarantined", 0) + sum(marker.quarantined for marker in every),
         "lineage": build.lineage,
     }
-
-
-# --- hopchain_collect ---
-
-
-def collect() -> list[JSON]:
-    """Compact the annotators' answers; return the progress of the batches that have just become final."""
-    settings = Settings()
-    lake = Lake(settings.lake)
-    voiding.finish(lake)
-    restored.reopen_restored(lake)
-    final = collecting.collect(lake, validator.make_validator(settings.quality))
-    orchestrate = settings.orchestrate
-    about = watch.about_batches(lake, orchestrate), watch.approval_due(lake, orchestrate, dag_config.waiting_releases)
-    for notice in itertools.chain(*about):
-        notices.tell(orchestrate, notice)
-    telemetry.send_open_questions(lake)
-    told = [asdict(progress) for progress in final]
-    reports.report_collect(lake, told)
-    return told
-
-
-def announce_answers(final: Sequence[JSON]) -> JSON:
-    """Record batches as decided and return the payload of the asset event; skip the task if there are none.
-
-    This is recorded last, so that a batch whose event was not sent is found again by the next run. A batch whose votes
-    have changed since it was collected (a vote was taken back, an annotator was voided) is left to the next run; so is
-    one that cannot be read.
-    """
-    lake = Lake(Settings().lake)
-    settled = [progress for progress in final if _settle(lake, progress)]
-    if not settled:
-        skip("no batch was decided or closed since the last run")
-    counts = ("kept", "dropped", "open", "withdrawn")
-    totals = {name: sum(progress[name] for progress in settled) for name in counts}
-    return {"batches": [progress["id"] for progress in settled], **totals}
-
-
-def _settle(lake: Lake, progress: JSON) -> bool:
-    try:
-        return collecting.settle(lake, progress)
-    except batches.UNREADABLE:
-        log.exception("batch %s cannot be settled; the other batches are", progress["id"])
-        return False
-
-
-# --- hopchain_release ---
-
-
-def propose(params: Params, run: DagRun) -> JSON:
-    """Make what a release would publish and store it as this run's proposal; skip if there would be no version.
-
-    Returns its id, its tags and, as Markdown, the figures that a person is shown before anything is pushed.
-    """
-    from hopchain_etl.release import proposal
-
-    with fail_without_retry(ValueError, validator.QualityError):
-        settings = settings_for(params)
-        made = proposal.propose(settings, run_key(run), force=bool(params.get("force")))
-    if isinstance(made, str):
-        skip(f"no new version: {made}")
-    assert isinstance(made, proposal.Proposal)
-    page = f"[Card, changes and examples]({_DESK}/proposals/{made.name})"
-    reports.report_release(settings, made.versions)
-    return {"id": made.name, "tags": [one["tag"] for one in made.versions], "summary": f"{made.summary}\n{page}\n"}
-
-
-def release(params: Params, proposed: JSON | None, run: DagRun) -> JSON:
-    """Publish the training set (snapshot, assemble, validate, card, push, tag); return the facts of PublishResult.
-
-    With ``approval``, publish exactly what this run has proposed (``propose``); skip if that was nothing.
-    """
-    from hopchain_etl.release import proposal, registry
-
-    settings = settings_for(params)
-    if params.get("approval") and not proposed:
-        skip("nothing was proposed")
-    with fail_without_retry(ValueError, validator.QualityError, proposal.ProposalError):
-        shown = proposal.load(Lake(settings.lake), proposed["id"]) if proposed else None
-        result = registry.publish(settings, force=bool(params.get("force")), proposal=shown, run=run_key(run))
-    versions = [
-        {**asdict(version), "tag": version.tag, "changes": version.changes.counts} for version in result.releases
-    ]
-    reports.report_release(settings, versions)
-    facts = {name: getattr(result, name) for name in ("changed", "tag", "version", "rows", "pushed_bytes", "note")}
-    return {**facts, "releases": versions, "new_parts": len(result.new_parts)}
-
-
-def announce_release(published: JSON) -> JSON:
-    """Return the payload of the asset event of a release; skip the task if there is no new version."""
-    if not published["changed"]:
-        skip(f"no new version: {published['note']}")
-    return published
 
 
 def task_log() -> Any:

@@ -25,7 +25,9 @@ from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.unasked import unassigned_queries
 from hopchain_etl.annotation.votes import vote_key
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.orchestration import build_end, tasks
+from hopchain_etl.orchestration import build, build_end, collect
+from hopchain_etl.orchestration.dag_run import intake_name, run_key
+from hopchain_etl.orchestration.task_ends import stoppable
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import Settings
 from support import drawn_lake
@@ -58,24 +60,24 @@ def lake(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> Lake:
 
 
 def test_an_intake_is_named_after_the_date_of_its_run_in_utc() -> None:
-    assert tasks.intake_name(Run()) == "2026-11-22T120000"
+    assert intake_name(Run()) == "2026-11-22T120000"
     tokyo = NOON.astimezone(timezone(timedelta(hours=9)))
-    assert tasks.intake_name(Run(logical_date=tokyo, run_after=NOON + timedelta(days=1))) == "2026-11-22T120000"
-    assert tasks.intake_name(Run(run_after=NOON.replace(microsecond=42))) == "2026-11-22T120000.000042"
+    assert intake_name(Run(logical_date=tokyo, run_after=NOON + timedelta(days=1))) == "2026-11-22T120000"
+    assert intake_name(Run(run_after=NOON.replace(microsecond=42))) == "2026-11-22T120000.000042"
 
 
 @given(st.datetimes(timezones=st.just(UTC)), st.text(min_size=1))
 def test_names_made_of_a_run_can_be_keys(when: datetime, run_id: str) -> None:
     run = Run(run_id, run_after=when)
-    assert batches.check_batch(tasks.intake_name(run))
-    assert re.fullmatch(r"[A-Za-z0-9._-]+", tasks.run_key(run))
+    assert batches.check_batch(intake_name(run))
+    assert re.fullmatch(r"[A-Za-z0-9._-]+", run_key(run))
 
 
 def test_sigterm_asks_to_stop_and_the_old_handler_comes_back() -> None:
     heard: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
     try:
-        with tasks.stoppable() as stop:
+        with stoppable() as stop:
             assert not stop.is_set()
             os.kill(os.getpid(), signal.SIGTERM)
             assert stop.wait(60)
@@ -91,13 +93,13 @@ def test_what_a_retry_cannot_mend_is_not_retried(lake: Lake) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
     with pytest.raises(AirflowFailException, match="shard_size"):
-        tasks.ingest({"shard_size": 0}, Run())
+        build.ingest({"shard_size": 0}, Run())
     with pytest.raises(AirflowFailException, match="both source and lake"):
-        tasks.ingest({"source_uri": lake.settings.uri}, Run())
+        build.ingest({"source_uri": lake.settings.uri}, Run())
     with pytest.raises(AirflowFailException, match="sample:N"):
-        tasks.plan({"intakes": "sample:none"})
+        build.plan({"intakes": "sample:none"})
     with pytest.raises(AirflowFailException, match="0003"):
-        tasks.run_stage("detect", ["no shard"], {"intakes": "new"})
+        build.run_stage("detect", ["no shard"], {"intakes": "new"})
 
 
 @pytest.mark.airflow
@@ -108,7 +110,7 @@ def test_shards_that_were_not_validated_fail_the_run_or_only_warn(
     from airflow.sdk.exceptions import AirflowFailException
 
     drawn_lake.fill(lake, [1])  # by hand: without validation.json
-    gate = tasks.quality_gate({}, Run(), {"shards": [], "bad": {"first/0000": "too many"}}, [])
+    gate = build.quality_gate({}, Run(), {"shards": [], "bad": {"first/0000": "too many"}}, [])
     assert gate["unhealthy"] == ["first/0000"]
     with pytest.raises(AirflowFailException, match="was not validated"):
         build_end.judge_run({}, gate, {"drift": ""})
@@ -127,7 +129,7 @@ def test_shards_that_were_not_validated_fail_the_run_or_only_warn(
 @given(st.integers(0, 5_000), st.integers(1, 1_024))
 def test_groups_hold_every_shard_once_in_order_and_are_alike(shards: int, most: int) -> None:
     names = [str(number) for number in range(shards)]
-    groups = tasks.in_groups(names, most)
+    groups = build.in_groups(names, most)
     assert [name for group in groups for name in group] == names
     assert len(groups) == min(most, shards)
     assert max(map(len, groups), default=0) - min(map(len, groups), default=0) <= 1
@@ -138,17 +140,17 @@ def test_a_batch_asks_what_no_earlier_batch_asks(lake: Lake, monkeypatch: pytest
     prints, queries = drawn_lake.fill(lake, [1, 2])
     monkeypatch.setattr(Build, "lineage", prints.queries)
     healthy = {"unhealthy": []}
-    assert tasks.publish_batch({}, Run(), {"unhealthy": ["first/0000"]})["id"] is None, "not what the gate refused"
-    first = tasks.publish_batch({}, Run(), healthy)
+    assert build.publish_batch({}, Run(), {"unhealthy": ["first/0000"]})["id"] is None, "not what the gate refused"
+    first = build.publish_batch({}, Run(), healthy)
     assert first == {"id": "2026-11-22T120000", "queries": len(queries), "held_back": {}}
-    assert tasks.publish_batch({}, Run(), healthy) == first  # the task is cleared and runs again
+    assert build.publish_batch({}, Run(), healthy) == first  # the task is cleared and runs again
     later = Run("scheduled__1", run_after=NOON + timedelta(days=1))
-    assert tasks.publish_batch({}, later, healthy) == {"id": None, "queries": 0, "held_back": {}}
+    assert build.publish_batch({}, later, healthy) == {"id": None, "queries": 0, "held_back": {}}
 
     _, more = drawn_lake.fill(lake, [2, 3, 4], intake="second")  # photo 2 again, under another intake
     image = more[-1]["image_id"]
     lake.write_tombstone(image, reason="its owner asked", blob_sha=None)
-    second = tasks.publish_batch({}, later, healthy)
+    second = build.publish_batch({}, later, healthy)
     asked = batches.load(lake, second["id"])
     earlier = {query["query_id"] for query in queries}
     new = [one["query_id"] for one in more if one["query_id"] not in earlier and one["image_id"] != image]
@@ -169,10 +171,10 @@ def test_builds_at_once_ask_no_question_twice(lake: Lake, monkeypatch: pytest.Mo
             found.wait(timeout=1)  # all three would have looked by now, if nothing kept them apart
         return unassigned_queries(*args, **how)
 
-    monkeypatch.setattr(tasks, "unassigned_queries", look)
+    monkeypatch.setattr("hopchain_etl.annotation.unasked.unassigned_queries", look)
     runs = [Run(f"scheduled__{day}", run_after=NOON + timedelta(days=day)) for day in range(3)]
     with ThreadPoolExecutor(3) as threads:
-        made = list(threads.map(lambda run: tasks.publish_batch({}, run, {"unhealthy": []}), runs))
+        made = list(threads.map(lambda run: build.publish_batch({}, run, {"unhealthy": []}), runs))
     asked = [query for one in made if one["id"] for query in batches.load(lake, one["id"]).query_ids]
     assert sorted(asked) == sorted(query["query_id"] for query in queries)
 
@@ -187,16 +189,16 @@ def test_announce_settles_nothing_that_changed_since_it_was_collected(lake: Lake
         batches.create(lake, Batch(name, "a run", (query,)))
         body = {"query_id": query, "seat": 1, "rev": 1, "annotator": name, "reject_reason": "ambiguous"}
         lake.put_json(vote_key(name, query, 1, 1), {**body, "answered_at": "2026-11-22T10:00:00Z"})
-    collected = tasks.collect()
+    collected = collect.collect()
     assert [one["id"] for one in collected] == ["a", "b"]
     lake.put_json(vote_key("b", queries["b"], 1, 2), {"a": "correction"})
-    assert tasks.announce_answers(collected) == {"batches": ["a"], "kept": 0, "dropped": 1, "open": 0, "withdrawn": 0}
+    assert collect.announce_answers(collected) == {"batches": ["a"], "kept": 0, "dropped": 1, "open": 0, "withdrawn": 0}
     voiding.void(lake, "a", by="lead", reason="guesses")
     with pytest.raises(AirflowSkipException):
-        tasks.announce_answers(collected)
-    again = tasks.collect()
-    assert tasks.announce_answers(again) == {"batches": ["a"], "kept": 0, "dropped": 0, "open": 1, "withdrawn": 0}
-    assert tasks.collect() == []
+        collect.announce_answers(collected)
+    again = collect.collect()
+    assert collect.announce_answers(again) == {"batches": ["a"], "kept": 0, "dropped": 0, "open": 1, "withdrawn": 0}
+    assert collect.collect() == []
 
 
 @pytest.mark.airflow
@@ -205,9 +207,9 @@ def test_a_batch_that_cannot_be_read_keeps_no_other_from_being_announced(lake: L
     for name in "ab":
         batches.create(lake, Batch(name, "a run", (name * 64,)))
         batches.close(lake, name, by="lead")
-    collected = tasks.collect()
+    collected = collect.collect()
     lake.store.put("batches/a.json", b"{")
-    assert tasks.announce_answers(collected)["batches"] == ["b"]
+    assert collect.announce_answers(collected)["batches"] == ["b"]
 
 
 @pytest.mark.s3
@@ -219,16 +221,16 @@ def test_a_stage_task_is_harmless_when_it_runs_twice(lake: Lake) -> None:
     lake.put_blob(data, hashlib.sha256(data).hexdigest())
     drawn_lake.write(lake, "images", None, Shard("one", 0), [image])
     params = {"intakes": "all"}
-    assert tasks.plan(params) == [["one/0000"]]
+    assert build.plan(params) == [["one/0000"]]
     with pytest.raises(AirflowSkipException, match="no shard of this group"):
-        tasks.run_stage("segment", ["one/0000"], params)
-    tasks.run_stage("detect", ["one/0000"], params)
+        build.run_stage("segment", ["one/0000"], params)
+    build.run_stage("detect", ["one/0000"], params)
     (fingerprint,) = lake.fingerprints("categories")
     marker = lake.marker("categories", fingerprint, Shard("one", 0))
     assert marker is not None
     assert marker.read == 1
     before = {entry.key: entry.etag for entry in lake.store.list_objects()}
-    tasks.run_stage("detect", ["one/0000"], params)
+    build.run_stage("detect", ["one/0000"], params)
     assert {entry.key: entry.etag for entry in lake.store.list_objects()} == before
 
 
@@ -236,9 +238,9 @@ IDLE = """
 import sys
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from hopchain_etl.orchestration import tasks
+from hopchain_etl.orchestration import build, collect
 run = SimpleNamespace(run_id="one", logical_date=None, run_after=datetime(2026, 11, 22, tzinfo=UTC))
-assert tasks.ingest({}, run)["new"] == 0 and tasks.plan({"intakes": "new"}) == [] and tasks.collect() == []
+assert build.ingest({}, run)["new"] == 0 and build.plan({"intakes": "new"}) == [] and collect.collect() == []
 print(*sys.modules)
 """
 
@@ -253,3 +255,16 @@ def test_tasks_with_nothing_to_do_load_neither_pandas_nor_what_a_stage_needs(tmp
     loaded = set(done.stdout.splitlines()[-1].split())
     assert "hopchain_etl.stages.ingest" in loaded
     assert {"cv2", "great_expectations", "pandas", "pyarrow.acero", "pyarrow.dataset", "torch"} & loaded == set()
+
+
+@pytest.mark.parametrize("module", ["build", "release"])
+def test_a_task_does_not_import_what_only_tasks_of_other_dags_need(module: str) -> None:
+    code = f"import sys; from hopchain_etl.orchestration import {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "hopchain_etl.lake.lake" in loaded
+    assert {
+        "hopchain_etl.annotation.collect",
+        "hopchain_etl.annotation.vote_archive",
+        "pyarrow.parquet",
+    } & loaded == set()
