@@ -40,7 +40,7 @@ def literals(path: Path) -> Iterator[str]:
 
 def stages_of(path: Path) -> list[str]:
     """The stages that may give the reasons in a module."""
-    if path.parent.name == "labels" or path.stem == "labels":
+    if path.parent.name == "labels" or path.stem in ("labels", "label_files"):
         return ["labels"]
     if path.parent.name in ("stages", "imaging"):
         by_module = {"drafts": "generate", "listing": "ingest", "normalise": "ingest"}
