@@ -147,7 +147,7 @@ def _set_up(home: Path, env: Mapping[str, str]) -> None:
     (home / "pools.json").write_text(json.dumps(pools))
     setups = [["db", "migrate"], ["pools", "import", str(home / "pools.json")]]
     with (home / "setup.log").open("wb") as log:
-        for command in setups if not (home / "airflow.db").exists() else setups[:1]:
+        for command in setups[:1] if done.exists() else setups:  # a set-up that was stopped has no pools yet
             if subprocess.run([*_AIRFLOW, *command], env=env, stdout=log, stderr=log, check=False).returncode:
                 raise AirflowServerError(f"airflow {' '.join(command)} failed; see {home / 'setup.log'}")
     done.write_text(version)
