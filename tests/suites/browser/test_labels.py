@@ -24,7 +24,7 @@ def batch(site: Site) -> str:
     made = Batch(NAME, "a run", queries, policy, lineage=site.prints.queries, shards=("first/0000",))
     for query in queries[:2]:
         for seat, (who, answer) in enumerate((("ben", "5"), ("cleo", "6")), start=1):
-            at = "2026-11-27T09:00:00.000+00:00"
+            at = "2026-01-27T09:00:00.000+00:00"  # no day that the reports of another file look at
             said: dict[str, Any] = {"answer": answer, "answered_at": at, "seconds": 9.0}
             vote = Vote(query_id=query, seat=seat, rev=1, annotator=who, batch=NAME, **said)
             site.lake.store.put(vote_key(NAME, query, seat, 1), vote.data())

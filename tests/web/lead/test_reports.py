@@ -21,7 +21,10 @@ from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3
 
-TODAY = datetime.now(UTC).date().isoformat()
+
+def today() -> str:
+    """The day of the answers that a test has just given."""
+    return datetime.now(UTC).date().isoformat()
 
 
 @pytest.fixture
@@ -67,7 +70,7 @@ def test_what_each_person_did(desk: Office) -> None:
     ben = {"answers": 1, "rejects": 1, "too_fast": 1, "skips": 1, "compared": 2, "equal": 1}
     assert ben.items() <= told["ben"].items()
     assert {"answers": 1, "late": 1, "agreement": None}.items() <= told["cleo"].items()
-    assert told["cleo"]["last_seen"] > told["cleo"]["last_seen"][:10] == TODAY
+    assert told["cleo"]["last_seen"] > told["cleo"]["last_seen"][:10] == today()
 
 
 def test_the_report_is_the_same_when_the_batch_is_settled_and_reads_no_vote_twice(
@@ -127,13 +130,13 @@ def test_a_period_bounds_days_pairs_and_files(desk: Office) -> None:
     worker = desk.worker()
     days = worker.lead.get("/api/lead/reports")["days"]
     assert [(one["annotator"], one["day"]) for one in days if one["annotator"] == "ann"] == [
-        ("ann", TODAY),
+        ("ann", today()),
         ("ann", yesterday),
     ]
     only = worker.lead.get(f"/api/lead/reports?first={yesterday}&last={yesterday}")
     assert [(one["annotator"], one["active_minutes"]) for one in only["days"]] == [("ann", 1.0)]
     assert only["pairs"] == []
-    assert only["people"][0]["last_seen"][:10] == TODAY
+    assert only["people"][0]["last_seen"][:10] == today()
     period = f"&first={yesterday}&last={yesterday}"
     assert table(worker, "timesheet.csv", period) == [{"annotator": "ann", "day": yesterday, "active_minutes": "1.0"}]
     assert [row["answer"] for row in table(worker, "answers.csv", period)] == ["9"]
