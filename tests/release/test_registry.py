@@ -261,7 +261,7 @@ def test_a_publish_killed_between_bytes_and_tags_is_repeated_cleanly(world: Worl
     env = {**clean_env(), **settings_env(settings), "TMPDIR": str(world.folder)}
     child = subprocess.Popen([sys.executable, "-c", code], env=env, start_new_session=True)
     try:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         while not (world.bare / "reached").exists():
             assert child.poll() is None
             assert time.monotonic() < deadline
