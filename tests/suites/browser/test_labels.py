@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.votes import Vote, vote_key
 
 NAME = "disagreed"
+ANSWERED = (datetime.now(UTC) - timedelta(days=10)).date()  # no day at which the test of reports looks more closely
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -24,7 +26,7 @@ def batch(site: Site) -> str:
     made = Batch(NAME, "a run", queries, policy, lineage=site.prints.queries, shards=("first/0000",))
     for query in queries[:2]:
         for seat, (who, answer) in enumerate((("ben", "5"), ("cleo", "6")), start=1):
-            at = "2026-01-27T09:00:00.000+00:00"  # no day that the reports of another file look at
+            at = f"{ANSWERED}T09:00:00.000+00:00"
             said: dict[str, Any] = {"answer": answer, "answered_at": at, "seconds": 9.0}
             vote = Vote(query_id=query, seat=seat, rev=1, annotator=who, batch=NAME, **said)
             site.lake.store.put(vote_key(NAME, query, seat, 1), vote.data())
