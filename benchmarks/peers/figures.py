@@ -13,6 +13,12 @@ OURS, BARE = "ours", "bare"
 Told = Mapping[str, Any] | str
 
 
+def in_turn(names: Sequence[str], at: int) -> list[str]:
+    """Return the names in the order of round ``at``: nobody always comes after the same one."""
+    first = at % len(names)
+    return [*names[first:], *names[:first]]
+
+
 def relative(told: Mapping[str, Sequence[Told]], shares: Collection[str]) -> dict[str, Told]:
     """Return medians over the rounds; those in ``shares`` as shares of the bare loop's of the same round."""
     medians: dict[str, Told] = {}

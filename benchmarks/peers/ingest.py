@@ -26,7 +26,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.ingest import photo
-from benchmarks.peers.figures import BARE, OURS, Told, rank, relative, show, table
+from benchmarks.peers.figures import BARE, OURS, Told, in_turn, rank, relative, show, table
 from benchmarks.peers.ingest_tools import TOOLS
 from hopchain_etl.demo import s3_server
 from hopchain_etl.lake.stores import open_store
@@ -51,9 +51,7 @@ def compare(size: str, photos: int, rounds: int, tools: list[str]) -> dict[str, 
             for number in range(photos):
                 source.put(f"{number:05d}.jpg", photo(number, SIZES[size]))
             for at in range(rounds):
-                for tool in (
-                    tools[at % len(tools) :] + tools[: at % len(tools)]
-                ):  # nobody always comes after the same one
+                for tool in in_turn(tools, at):
                     target, found = f"s3://bench/{tool}-{at}", folder / f"{tool}-{at}"
                     told[tool].append(run(tool, photos, server.endpoint_url, target, found))
                     if not isinstance(told[tool][-1], str):

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ingest import photo as jpeg
-from benchmarks.peers.figures import BARE, OURS, Told, means, rank, relative, show, table
+from benchmarks.peers.figures import BARE, OURS, Told, in_turn, means, rank, relative, show, table
 from benchmarks.peers.model_server import EACH_TOKEN, FIRST_TOKEN, Call, Faults, ModelServer, text_of
 from benchmarks.peers.rows import read_answers, write_rows
 
@@ -207,7 +207,7 @@ def rounds(bench: Bench, names: list[str], number: int, kinds: list[str]) -> dic
     told: dict[str, dict[str, list[Told]]] = {kind: {name: [] for name in names} for kind in kinds}
     for at in range(number):
         for kind in kinds:
-            for name in names[at % len(names) :] + names[: at % len(names)]:  # nobody always comes after the same one
+            for name in in_turn(names, at):
                 if not any(isinstance(one, str) for one in told[kind][name]):
                     told[kind][name].append(bench.run(name, KINDS[kind]))
                     print(f"round {at + 1}, {kind}: {name} {show(told[kind][name][-1])}", file=sys.stderr, flush=True)

@@ -32,12 +32,16 @@ with (home / "commands").open("a") as notes:
 """
 
 
-def test_an_airflow_is_set_up_once_and_migrated_by_the_next_version(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of commands that a stand-in for Airflow was given."""
     (tmp_path / "notes.py").write_text(NOTES)
     monkeypatch.setattr(local_airflow, "_AIRFLOW", (sys.executable, str(tmp_path / "notes.py")))
-    notes, by = tmp_path / "commands", tmp_path / "set-up-by"
+    return tmp_path / "commands"
+
+
+def test_an_airflow_is_set_up_once_and_migrated_by_the_next_version(tmp_path: Path, notes: Path) -> None:
+    by = tmp_path / "set-up-by"
     for _ in range(2):
         local_airflow._set_up(tmp_path, {**os.environ, "AIRFLOW_HOME": str(tmp_path)})
         assert notes.read_text().splitlines() == ["db migrate", "pools import"]
@@ -47,12 +51,10 @@ def test_an_airflow_is_set_up_once_and_migrated_by_the_next_version(
     assert by.read_text() != "3.0.0"
 
 
-def test_a_set_up_that_was_stopped_is_made_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "notes.py").write_text(NOTES)
-    monkeypatch.setattr(local_airflow, "_AIRFLOW", (sys.executable, str(tmp_path / "notes.py")))
+def test_a_set_up_that_was_stopped_is_made_whole(tmp_path: Path, notes: Path) -> None:
     (tmp_path / "airflow.db").touch()  # migrated, but its pools were not made
     local_airflow._set_up(tmp_path, {**os.environ, "AIRFLOW_HOME": str(tmp_path)})
-    assert (tmp_path / "commands").read_text().splitlines() == ["db migrate", "pools import"]
+    assert notes.read_text().splitlines() == ["db migrate", "pools import"]
 
 
 def test_a_request_that_a_busy_machine_does_not_answer_is_asked_again(

@@ -160,6 +160,9 @@ def test_answer_and_send_are_in_sight_below_a_long_question(site: Site) -> None:
         shot(page, "desk-long-question")
         for one in (page.locator("#answer"), page.locator("#send")):
             expect(one).to_be_in_viewport(ratio=1)
+        page.set_viewport_size({"width": 860, "height": 640})  # where the panel has less room at its sides
+        assert page.locator(".panel").evaluate("panel => panel.scrollWidth <= panel.clientWidth")
+        page.set_viewport_size({"width": 1360, "height": 800})
         for number in range(4):
             notes.nth(number).focus()
             assert not _covered(notes.nth(number)), "the form hides a field that has the focus"
