@@ -120,14 +120,11 @@ class Copy:
             return
         path = self.folder / PACKAGE / mutant.module
         source = path.read_bytes()
-        compiled = list((path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"))
-        for one in compiled:  # a file that changes within a second to the same size would not be compiled again
-            one.unlink()
-        path.write_bytes(mutant.changed(source))
+        _write(path, mutant.changed(source))
         try:
             yield
         finally:
-            path.write_bytes(source)
+            _write(path, source)
 
     def _run(self, tests: Sequence[str], limit: float, mutant: Mutant | None = None) -> str | None:
         """Run tests up to the first failure; return that test, if any. Raises TimeoutError after ``limit`` seconds."""
@@ -152,6 +149,13 @@ class Copy:
 
 def _file(test: str) -> str:
     return test.partition("::")[0]
+
+
+def _write(path: Path, source: bytes) -> None:
+    """Write a module, and remove what was compiled of it: Python compares only seconds and size, which may be equal."""
+    for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+        compiled.unlink()
+    path.write_bytes(source)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -25,6 +25,7 @@ FILES = {
 def test_a_mutant_is_killed_by_the_first_test_that_fails_only_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # what is compiled of a mutant must not stay
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # pytest starts four times as fast
     root, folder = tmp_path / "root", tmp_path / "copy"
     for name, text in FILES.items():
