@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hopchain_etl.hops.scene import Scene
     from hopchain_etl.hops.steps import Step
 
-REVISION = "12"
+REVISION = "13"
 
 
 class ProgramAuthor:

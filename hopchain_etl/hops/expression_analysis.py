@@ -15,10 +15,13 @@ def hops_named(tree: Node) -> frozenset[int]:
 
 
 def hops_in_arithmetic(tree: Node) -> frozenset[int]:
-    """Return the numbers of the hops whose readings are used in arithmetic, not only in a condition."""
+    """Return the numbers of the hops whose readings, or the counts of their letters, are used in arithmetic.
+
+    A hop that is only part of a condition is not one of them.
+    """
     if tree.kind == "if":
         return hops_in_arithmetic(tree.parts[1]) | hops_in_arithmetic(tree.parts[2])
-    if tree.kind == "hop" and isinstance(tree.value, int):
+    if tree.kind in ("hop", "letters") and isinstance(tree.value, int):
         return frozenset({tree.value})
     return frozenset().union(*map(hops_in_arithmetic, tree.parts))
 

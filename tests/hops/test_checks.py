@@ -117,6 +117,11 @@ def test_each_rule_refuses_what_it_is_there_for(reason: str, broken: Callable[[]
     assert not is_sound(broken(), SCENE)
 
 
+def test_the_letters_of_a_word_give_more_than_two_answers() -> None:
+    lengths = replace(GOOD, expr="letters(h4)+if(h2+h3-h5>40,20,30)", answer=Fraction(24))
+    assert "few_answers" not in reasons(lengths)
+
+
 def test_every_rule_has_a_case() -> None:
     elsewhere = {"unclear_colour", "settled_by_another", "shortcut"}
     assert {rule.__name__ for rule in PROOF_RULES} == {reason for reason, _ in BROKEN} | elsewhere

@@ -29,6 +29,7 @@ def test_perturbing_shows_a_shut_gate_and_a_zero_factor() -> None:
 def test_a_condition_is_not_arithmetic_but_its_branches_are() -> None:
     assert hops_in_arithmetic(parse("h1 + if(h2 > 1, h3, -h4) * 2")) == {1, 3, 4}
     assert hops_in_arithmetic(parse('if(h2 == "a", 1, 2)')) == frozenset()
+    assert hops_in_arithmetic(parse("letters(h1) + if(letters(h2) > 4, letters(h3), 2)")) == {1, 3}
 
 
 def test_decisions_in_the_test_of_another_condition_do_not_count() -> None:

@@ -59,7 +59,7 @@ def insensitive(context: QueryContext) -> str | None:
 
 
 def few_answers(context: QueryContext) -> str | None:
-    """More than two answers are possible: a reading is used in arithmetic, or there are at least two conditions.
+    """More than two answers are possible: a reading or a count of letters is used in arithmetic, or two conditions.
 
     Other reimplementations chose the branch constants so that all totals differ.
     """
