@@ -180,11 +180,11 @@ format: .venv/ready ## format the code
 	$(BIN)/ruff format .
 
 bench: .venv/ready ## benchmarks; the last line is JSON
-	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.checks
 
 bench-vlm: .venv-engines/ready ## the VLM client against a bare load generator and vLLM offline
-	$(ENGINES)/python benchmarks/vlm_client.py
+	$(ENGINES)/python -m benchmarks.vlm_client
 
 bench-peers: .venv-peers/ready .venv-curator/ready ## the VLM client beside AsyncOpenAI, datatrove, Curator, distilabel and Ray Data, with faults and kills; ROUNDS=3
 	$(PEERS)/python -m benchmarks.peers.model_calls --rounds $(or $(ROUNDS),3)
@@ -193,7 +193,7 @@ bench-peers-ingest: .venv-peers/ready ## ingest beside threads, Hugging Face dat
 	$(PEERS)/python -m benchmarks.peers.ingest --rounds $(or $(ROUNDS),3)
 
 bench-sam3: .venv-engines/ready ## SAM3: eight categories together against eight separate calls
-	$(ENGINES)/python benchmarks/sam3_prompts.py
+	$(ENGINES)/python -m benchmarks.sam3_prompts
 
 truth: .venv/ready ## 500 drawn scenes: accuracy of the answers, and what the checks reject
 	$(BIN)/python -m benchmarks.truth

@@ -1,6 +1,6 @@
 """Compares assembling a training set with a bare pyarrow copy of the same bytes, at two sizes; then uses both.
 
-Run it as ``python benchmarks/assemble.py [--against ../other-checkout]``. Assembling takes the snapshot, chooses the
+Run it as ``python -m benchmarks.assemble [--against ../other-checkout]``. Assembling takes the snapshot, chooses the
 rows, joins them with images and instances, and packs the photos. The copy reads the same objects from the same S3
 server with pyarrow's own S3 client and rewrites the finished rows and photo parts with pyarrow, nothing else. It is
 then validated (suite and every check on every row), exported for verl, photos included, and read row by row with its
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -22,14 +21,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
 import numpy as np
 import pyarrow.parquet as pq
-from in_process import HERE, Figures, measured
 from pyarrow import fs
 
-from hopchain_etl.demo import s3_server
+from benchmarks.in_process import HERE, Figures, measured
+from benchmarks.own_s3 import own_s3
 from hopchain_etl.hops.query import query_id
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.quality.validator import make_validator
@@ -186,18 +183,13 @@ def main() -> None:
     by_size: dict[int, dict[str, Figures]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        server = s3_server.start(folder / "s3")
-        try:
-            keys = server.credentials["admin"]
-            os.environ |= {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key}
+        with own_s3(folder / "s3") as endpoint_url:
             for rows in options.rows:
                 bucket = f"bench-{rows}"
-                lake = Lake(settings_of(server.endpoint_url, bucket).lake)
+                lake = Lake(settings_of(endpoint_url, bucket).lake)
                 lake.store.ensure_bucket()
                 lineage = fill(lake, int(rows / options.rows_per_photo), rows, options.photo_bytes)
-                by_size[rows] = spent(folder, (server.endpoint_url, bucket, lineage), rows, checkouts)
-        finally:
-            s3_server.stop(folder / "s3")
+                by_size[rows] = spent(folder, (endpoint_url, bucket, lineage), rows, checkouts)
     small, large = options.rows
     figures = {"ratio": by_size[large]["copying"].seconds / by_size[large]["assembling"].seconds}
     for use in ("assembling", "validating", "exporting", "reading"):

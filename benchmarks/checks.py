@@ -28,10 +28,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pycocotools import mask as coco
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from in_process import HERE, Figures, measured
-
+from benchmarks.in_process import HERE, Figures, measured
 from hopchain_etl import schemas
 from hopchain_etl.hops.checks import check
 from hopchain_etl.hops.query import Hop, Query, Read, Relation, hop_to_row, query_id

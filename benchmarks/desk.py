@@ -42,12 +42,12 @@ import pyarrow as pa
 from PIL import Image
 
 from benchmarks.desk_lead import LEAD, Lead, Openings, fill_settled
+from benchmarks.own_s3 import own_s3
 from hopchain_etl import schemas
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.votes import VOTE_KEY, Vote, in_full_sample, valid_votes
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.demo import s3_server
 from hopchain_etl.hops.consensus import ConsensusRule, Decision, parse_answer, tally_votes
 from hopchain_etl.hops.query import query_id
 from hopchain_etl.lake.lake import Lake, Marker, Shard
@@ -301,16 +301,12 @@ def main() -> None:
     if chosen.serve:
         serve(chosen.serve)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        server = s3_server.start(Path(folder) / "s3")
+    with tempfile.TemporaryDirectory() as folder, own_s3(Path(folder)) as endpoint_url:
         workers = [Worker(free_port()), Worker(free_port())]
         try:
-            keys = server.credentials["admin"]
             os.environ |= {
-                "AWS_ACCESS_KEY_ID": keys.access_key,
-                "AWS_SECRET_ACCESS_KEY": keys.secret_key,
                 "HOPCHAIN_LAKE__URI": "s3://bench/lake",
-                "HOPCHAIN_LAKE__ENDPOINT_URL": server.endpoint_url,
+                "HOPCHAIN_LAKE__ENDPOINT_URL": endpoint_url,
                 "HOPCHAIN_LAKE__PATH_STYLE": "true",
                 "HOPCHAIN_DESK__ANNOTATORS": '["*"]',
                 "HOPCHAIN_DESK__LEASE_SECONDS": "60",
@@ -329,7 +325,6 @@ def main() -> None:
             for worker in workers:
                 if worker.process and worker.process.poll() is None:
                     worker.kill()
-            s3_server.stop(Path(folder) / "s3")
     waits = sorted(told.waits)
     result |= {f"p{share}_ms": round(1000 * waits[len(waits) * share // 100], 1) for share in (50, 95)}
     result |= {"lead": lead, "earlier_votes": chosen.earlier}

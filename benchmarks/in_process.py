@@ -31,8 +31,9 @@ class Figures(NamedTuple):
 def measured(function: str, *arguments: object, checkout: Path = HERE) -> Figures:
     """Call ``module:function`` of ``benchmarks/`` with texts, using the package ``hopchain_etl`` of ``checkout``."""
     command = [sys.executable, __file__, *function.split(":"), *map(str, arguments)]
-    path = os.pathsep.join([str(checkout), str(HERE / "tests")])
-    ran = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True, check=True)
+    ran = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(checkout)}, stdout=subprocess.PIPE, text=True, check=True
+    )
     return Figures(*json.loads(ran.stdout.splitlines()[-1]))
 
 
@@ -42,7 +43,10 @@ def _processor() -> float:
 
 
 def _main(module: str, function: str, *arguments: str) -> None:
-    work = getattr(importlib.import_module(module), function)
+    sys.path.insert(0, str(HERE))
+    importlib.import_module("benchmarks")  # of this checkout, with its tests' helpers, whichever package is measured
+    sys.path.remove(str(HERE))
+    work = getattr(importlib.import_module(f"benchmarks.{module}"), function)
     began, processor = time.perf_counter(), _processor()
     result = work(*arguments)
     seconds, processor = time.perf_counter() - began, _processor() - processor

@@ -1,6 +1,6 @@
 """Compares ingest with a bare loop that only fetches, hashes and decodes, on the embedded S3 server.
 
-Run it as ``python benchmarks/ingest.py``. All have the same photos, threads and decode processes and take turns. The
+Run it as ``python -m benchmarks.ingest``. All have the same photos, threads and decode processes and take turns. The
 last line is JSON: photos a second of each, and the ratio of ingest to the bare loop with obstore; the goal is at least
 0.8. Ingest also stores every photo, which the bare loop does not, and here the server shares the processors:
 ``ratio_to_storing`` compares it with a bare loop that stores each photo as well, ``ratio_to_boto3`` with a bare loop
@@ -37,7 +37,7 @@ from botocore.config import Config
 from obstore.store import S3Store
 from PIL import Image
 
-from hopchain_etl.demo import s3_server
+from benchmarks.own_s3 import own_s3
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.quality.validator import SuiteResult
@@ -140,35 +140,29 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     settings = IngestSettings()
-    with tempfile.TemporaryDirectory() as folder:
-        server = s3_server.start(Path(folder))
-        try:
-            keys = server.credentials["admin"]
-            os.environ |= {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key}
-            place = {"endpoint_url": server.endpoint_url, "path_style": True}
-            where = S3Settings(uri="s3://bench/photos", **place)
-            source = open_store(where)
-            source.ensure_bucket()
-            sizes = []
-            make = partial(photo, megapixels=tuple(options.megapixels))
-            with ProcessPoolExecutor(WORKERS) as processes:
-                for number, data in enumerate(processes.map(make, range(options.photos), chunksize=10)):
-                    source.put(f"{number:05d}.jpg", data)
-                    sizes.append(len(data))
-            print(f"{options.photos} photos of {statistics.mean(sizes) / 1000:.0f} KB", file=sys.stderr)
-            took: dict[str, list[tuple[float, float]]] = {"bare": [], "boto3": [], "storing": [], "ingest": []}
-            for number in range(options.rounds):
-                runs: dict[str, Callable[[], int]] = {
-                    "bare": partial(bare, where, settings.concurrency),
-                    "boto3": partial(bare_boto3, where, settings.concurrency),
-                    "storing": partial(bare, where, settings.concurrency, f"stored-{number}"),
-                    "ingest": partial(full, where, LakeSettings(uri=f"s3://bench/lake-{number}", **place), settings),
-                }
-                for name, run in runs.items():
-                    took[name].append(seconds(run, options.photos))
-                print({name: [round(one, 1) for one in times[-1]] for name, times in took.items()}, file=sys.stderr)
-        finally:
-            s3_server.stop(Path(folder))
+    with tempfile.TemporaryDirectory() as folder, own_s3(Path(folder)) as endpoint_url:
+        place = {"endpoint_url": endpoint_url, "path_style": True}
+        where = S3Settings(uri="s3://bench/photos", **place)
+        source = open_store(where)
+        source.ensure_bucket()
+        sizes = []
+        make = partial(photo, megapixels=tuple(options.megapixels))
+        with ProcessPoolExecutor(WORKERS) as processes:
+            for number, data in enumerate(processes.map(make, range(options.photos), chunksize=10)):
+                source.put(f"{number:05d}.jpg", data)
+                sizes.append(len(data))
+        print(f"{options.photos} photos of {statistics.mean(sizes) / 1000:.0f} KB", file=sys.stderr)
+        took: dict[str, list[tuple[float, float]]] = {"bare": [], "boto3": [], "storing": [], "ingest": []}
+        for number in range(options.rounds):
+            runs: dict[str, Callable[[], int]] = {
+                "bare": partial(bare, where, settings.concurrency),
+                "boto3": partial(bare_boto3, where, settings.concurrency),
+                "storing": partial(bare, where, settings.concurrency, f"stored-{number}"),
+                "ingest": partial(full, where, LakeSettings(uri=f"s3://bench/lake-{number}", **place), settings),
+            }
+            for name, run in runs.items():
+                took[name].append(seconds(run, options.photos))
+            print({name: [round(one, 1) for one in times[-1]] for name, times in took.items()}, file=sys.stderr)
     speed, work = (
         {name: options.photos / statistics.median(one[kind] for one in times) for name, times in took.items()}
         for kind in (0, 1)

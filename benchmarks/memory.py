@@ -1,6 +1,6 @@
 """Measures that memory stays flat while stages go over a shard of 2,000 photos, with the engines of the vllm profile.
 
-Run it as ``python benchmarks/memory.py``. Photos are small, the model is a scripted server in a process of its own, and
+Run it as ``python -m benchmarks.memory``. Photos are small, the model is a scripted server in a process of its own, and
 masks come from a stand-in: what is measured is the pipeline and the client, not a model. Each stage runs in a fresh
 process, once over a small shard and once over the large one, and its peak resident memory is read when it ends. The
 last line is JSON: MiB of each, and how many KiB each further photo costs (``kib_per_image``), rows included, which are
@@ -12,17 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
-import sys
 import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from hopchain_etl.demo import s3_server
+from benchmarks.own_s3 import own_s3
 from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.build import Build
@@ -87,18 +83,15 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2_000, help="photos in the large shard")
     images = parser.parse_args().images
     fresh = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory() as folder:
-        s3 = s3_server.start(Path(folder))
+    with tempfile.TemporaryDirectory() as folder, own_s3(Path(folder)) as endpoint_url:
         here, there = fresh.Pipe()
         server = fresh.Process(target=serve, args=(there,), daemon=True)
         server.start()
         try:
-            keys = s3.credentials["admin"]
-            os.environ |= {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key}
             url = here.recv()
             peaks = {}
             for count in (SMALL, images):
-                settings = settings_for(s3.endpoint_url, "memory", count)
+                settings = settings_for(endpoint_url, "memory", count)
                 source = open_store(settings.source)
                 source.ensure_bucket()
                 put_photos(settings.source, range(0 if count == SMALL else SMALL, count))
@@ -108,7 +101,6 @@ def main() -> None:
             here.send("stop")
         finally:
             server.kill()
-            s3_server.stop(Path(folder))
     slope = {name: (peaks[images][name] - peaks[SMALL][name]) * 1024 / (images - SMALL) for name in STAGES}
     print(
         json.dumps(

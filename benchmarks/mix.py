@@ -1,6 +1,6 @@
 """Mixes 200,000 rows with images in a process of its own: rows a second, and memory at its peak.
 
-Run it as ``python benchmarks/mix.py``. Two sources of the same size, one of them a single huge row group as other tools
+Run it as ``python -m benchmarks.mix``. Two sources of the same size, one of them a single huge row group as other tools
 write it, are mixed in two phases. The last line is JSON: ``peak_mb`` (the goal is below 1,000), ``rows_per_s``, and the
 same for a quarter of the rows: memory must not grow with them.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import sys
 import tempfile
 import time
 from multiprocessing.connection import Connection
@@ -19,8 +18,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from hopchain_etl.training.mix import MixSpec, mix
 from support.peak_memory import peak_mib

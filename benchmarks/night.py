@@ -1,6 +1,6 @@
 """Measures what a night costs in a lake with a long history: requests, seconds, peak memory; on the embedded S3 server.
 
-Run it as ``python benchmarks/night.py``. It writes a lake of 10,000 finished shards: markers and small parts, 64 photos
+Run it as ``python -m benchmarks.night``. It writes a lake of 10,000 finished shards: markers and small parts, 64 photos
 and 100 questions each, all asked in settled batches of 500, and one withdrawn photo for 5 shards. Beside it, it writes
 a tenth of that. Each of these runs in a fresh process, over both:
 
@@ -23,7 +23,6 @@ import hashlib
 import io
 import json
 import multiprocessing
-import os
 import sys
 import tempfile
 import time
@@ -38,8 +37,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
+from benchmarks.own_s3 import own_s3
 from hopchain_etl import schemas
 from hopchain_etl.annotation import batches, collect, restored, voiding
 from hopchain_etl.annotation.batches import Batch
@@ -47,7 +45,6 @@ from hopchain_etl.annotation.eligibility import excluded_queries
 from hopchain_etl.annotation.unasked import unassigned_queries
 from hopchain_etl.annotation.votes import Vote, vote_key
 from hopchain_etl.concurrency import batched, map_threads
-from hopchain_etl.demo import s3_server
 from hopchain_etl.lake.lake import Lake, inputs_digest
 from hopchain_etl.lake.object_store import Fetched, ObjectInfo
 from hopchain_etl.lake.s3_store import S3Store
@@ -344,20 +341,14 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=10_000)
     options = parser.parse_args()
     results: dict[int, dict[str, Measured]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        server = s3_server.start(Path(folder))
-        try:
-            keys = server.credentials["admin"]
-            os.environ |= {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key}
-            for shards in (options.shards // 10, options.shards):
-                night = Night(server.endpoint_url, shards, f"{folder}/calls")
-                S3Store(night.settings.lake).ensure_bucket()
-                started = time.perf_counter()
-                write_lake(night)
-                print(f"wrote {shards} shards in {time.perf_counter() - started:.0f} s", file=sys.stderr)
-                results[shards] = {name: measured(night, name) for name in MEASURES}
-        finally:
-            s3_server.stop(Path(folder))
+    with tempfile.TemporaryDirectory() as folder, own_s3(Path(folder)) as endpoint_url:
+        for shards in (options.shards // 10, options.shards):
+            night = Night(endpoint_url, shards, f"{folder}/calls")
+            S3Store(night.settings.lake).ensure_bucket()
+            started = time.perf_counter()
+            write_lake(night)
+            print(f"wrote {shards} shards in {time.perf_counter() - started:.0f} s", file=sys.stderr)
+            results[shards] = {name: measured(night, name) for name in MEASURES}
     small, large = results.values()
     names = [name for name in MEASURES if not name.startswith("first")]
     growth = {

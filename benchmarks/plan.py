@@ -1,6 +1,6 @@
 """Measures what it costs to list a million photos, to know that nothing of them is new, and to plan their build.
 
-Run it as ``python benchmarks/plan.py``. In a lake in a local folder, with shards of the default size, it measures
+Run it as ``python -m benchmarks.plan``. In a lake in a local folder, with shards of the default size, it measures
 processor seconds and peak memory of four processes: ``list`` stores the listing of all photos as an intake, ``views``
 compares the source with it for the first time, ``noop`` does so again, and ``plan`` plans the build of a tenth of them,
 after the manifests were written as if all others were built. The goals are 60 processor seconds and 1 GB for each. The
@@ -20,8 +20,6 @@ from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from hopchain_etl.lake.file_store import FileStore
 from hopchain_etl.lake.lake import Lake, Part, inputs_digest

@@ -1,6 +1,6 @@
 """Releases ten nights in a row from a growing lake, twice, and looks at what travelled and what is still there.
 
-Run it as ``python benchmarks/registry.py``. The last line is JSON. ``pushed_over_new`` is the worst night: bytes pushed
+Run it as ``python -m benchmarks.registry``. The last line is JSON. ``pushed_over_new`` is the worst night: bytes pushed
 over the bytes of the photos and rows that the night brought (rows as Parquet on their own). ``old_tags_ok``: every tag
 still pulls the bytes that it had when it was made. ``same_bytes``: a second lake with the same nights, released from
 clones of its own into a registry of its own, makes the same objects.
@@ -18,12 +18,10 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hopchain_etl.demo import s3_server
+from benchmarks.own_s3 import own_s3
 from hopchain_etl.lake.lake import Lake, parquet_bytes
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.release.registry import publish
@@ -93,13 +91,10 @@ def main() -> None:
         folder = Path(name)
         (folder / "aws").write_text("[default]\ns3 =\n    addressing_style = path\n")
         (folder / "gitconfig").write_text("[user]\n\tname = bench\n\temail = bench@localhost\n")
-        server = s3_server.start(folder / "s3")
-        try:
-            keys = server.credentials["admin"]
-            os.environ |= {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key}
+        with own_s3(folder / "s3") as endpoint_url:
             os.environ |= {"AWS_CONFIG_FILE": str(folder / "aws"), "GIT_CONFIG_GLOBAL": str(folder / "gitconfig")}
             os.environ |= {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(folder / "site")}
-            one, two = (Registry(each, server.endpoint_url, folder) for each in ("one", "two"))
+            one, two = (Registry(each, endpoint_url, folder) for each in ("one", "two"))
             ratios, held = [], {}
             for night in range(options.nights):
                 tag, pushed, new = one.release(night, options.photos)
@@ -109,8 +104,6 @@ def main() -> None:
                 print(f"{tag}: {pushed} bytes pushed for {new} new ones", file=sys.stderr)
             ok = sum(digest(one.pull(tag)) == data for tag, data in held.items())
             same = one.objects() == two.objects()
-        finally:
-            s3_server.stop(folder / "s3")
     print(json.dumps({"pushed_over_new": round(max(ratios), 3), "old_tags_ok": ok == len(held), "same_bytes": same}))
 
 

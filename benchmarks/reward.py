@@ -1,6 +1,6 @@
 """Gradings a second on one core, of completions as long as a reasoning model writes them.
 
-Run it as ``python benchmarks/reward.py``. The last line is JSON: ``per_s`` through verl's adapter over a mix of right,
+Run it as ``python -m benchmarks.reward``. The last line is JSON: ``per_s`` through verl's adapter over a mix of right,
 wrong, undeclared and hostile completions (the goal is at least 20,000), and the same for long ones alone.
 """
 

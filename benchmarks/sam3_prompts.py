@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests/suites/engines"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/suites/engines"))
 
 import tiny_sam3
 

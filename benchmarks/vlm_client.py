@@ -34,8 +34,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests/suites/engines")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/suites/engines"))
 LIMIT = 16
 MODEL = "tiny-qwen3-vl"
 ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
@@ -138,7 +137,7 @@ class Offline:
     """vLLM offline in a process of its own, which answers one file of rows a line of its input."""
 
     def __init__(self, model: Path) -> None:
-        command = [sys.executable, __file__, "--offline", str(model)]
+        command = [sys.executable, "-m", "benchmarks.vlm_client", "--offline", str(model)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **ENVIRONMENT}
         )
@@ -196,7 +195,7 @@ def startup_seconds(url: str, source: Path, target: Path) -> tuple[float, float]
 
     Both include the imports and reading the row; the second says what the first is on an idle machine.
     """
-    command = [sys.executable, __file__, "--startup", url, str(source), str(target)]
+    command = [sys.executable, "-m", "benchmarks.vlm_client", "--startup", url, str(source), str(target)]
     started = time.time()
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     return float(printed[-1]) - started, float(printed[-2])

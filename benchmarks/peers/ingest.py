@@ -26,9 +26,9 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.ingest import photo
+from benchmarks.own_s3 import own_s3
 from benchmarks.peers.figures import BARE, OURS, Told, in_turn, rank, relative, show, table
 from benchmarks.peers.ingest_tools import TOOLS
-from hopchain_etl.demo import s3_server
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import S3Settings
 
@@ -42,23 +42,18 @@ def compare(size: str, photos: int, rounds: int, tools: list[str]) -> dict[str, 
     told: dict[str, list[Told]] = {name: [] for name in tools}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        server = s3_server.start(folder / "s3")
-        try:
-            keys = server.credentials["admin"]
-            os.environ |= {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key}
-            source = open_store(S3Settings(uri="s3://bench/photos", endpoint_url=server.endpoint_url, path_style=True))
+        with own_s3(folder / "s3") as endpoint_url:
+            source = open_store(S3Settings(uri="s3://bench/photos", endpoint_url=endpoint_url, path_style=True))
             source.ensure_bucket()
             for number in range(photos):
                 source.put(f"{number:05d}.jpg", photo(number, SIZES[size]))
             for at in range(rounds):
                 for tool in in_turn(tools, at):
                     target, found = f"s3://bench/{tool}-{at}", folder / f"{tool}-{at}"
-                    told[tool].append(run(tool, photos, server.endpoint_url, target, found))
+                    told[tool].append(run(tool, photos, endpoint_url, target, found))
                     if not isinstance(told[tool][-1], str):
-                        check(photos, S3Settings(uri=target, endpoint_url=server.endpoint_url, path_style=True), found)
+                        check(photos, S3Settings(uri=target, endpoint_url=endpoint_url, path_style=True), found)
                     print(f"{size}, round {at + 1}: {tool} {show(told[tool][-1])}", file=sys.stderr, flush=True)
-        finally:
-            s3_server.stop(folder / "s3")
     return relative(told, {"rate"})
 
 
