@@ -78,7 +78,7 @@ help: ## list all targets
 	$(BIN)/uv pip install --quiet --python $(CURATOR)/python -r benchmarks/peers/curator.txt
 	@touch $@
 
-environments: .venv-engines/ready .venv-verl/ready .venv-swift/ready .venv-harnesses/ready .venv-deploy/ready ## install what the other suites need
+environments: .venv-engines/ready .venv-verl/ready .venv-swift/ready .venv-harnesses/ready .venv-deploy/ready .venv-cluster/ready ## install what the other suites need
 
 # Photos that are only in source distributions.
 .venv/share/photos/ready: .venv/ready photos.txt
@@ -157,9 +157,9 @@ test-cluster: .venv-cluster/ready ## Airflow with Celery, Postgres and Redis: a 
 	@$(WITH_SERVERS)
 	$(call CLUSTER_TESTS,build release kills at_once traces)
 
-test-cluster-small: .venv-cluster/ready ## only one build there, with its lineage, metrics and logs
+test-cluster-small: .venv-cluster/ready ## of these a build, one with nothing new, an approved release, lineage, metrics, logs
 	@$(WITH_SERVERS)
-	$(call CLUSTER_TESTS,build traces)
+	$(call CLUSTER_TESTS,build release traces)
 
 test-install: .venv/ready ## the install commands of the documentation in clean environments, with pip and uv
 	$(BIN)/python -m pytest -c tests/suites/install/pytest.ini tests/suites/install

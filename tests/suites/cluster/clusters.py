@@ -129,7 +129,7 @@ class Cluster:
             now = self.call("GET", f"dags/{dag}/dagRuns/{run}")["state"]
             return now if now in ("success", "failed") else None
 
-        how, tasks = until(state, f"{dag} ends", seconds=600), self.tasks(dag, run)
+        how, tasks = until(state, f"{dag} ends", seconds=1500), self.tasks(dag, run)
         assert how == "success", {name: task["state"] for name, task in tasks.items()}
         return tasks
 

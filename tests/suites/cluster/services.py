@@ -26,7 +26,7 @@ def free_port() -> int:
         return port
 
 
-def until(what: Callable[[], Any], why: str, *, seconds: float = 300) -> Any:
+def until(what: Callable[[], Any], why: str, *, seconds: float = 900) -> Any:
     """Ask again until the answer is true, and return it; fail, saying ``why``, after some seconds."""
     deadline = time.monotonic() + seconds
     while not (answer := what()):
@@ -106,7 +106,7 @@ def postgres(folder: Path, password: str) -> Iterator[int]:
     part = Part.start(command, env, folder / "postgres.log", cwd=folder, **how)
     try:
         ready = [binaries / "pg_isready", "-q", "-h", HOST, "-p", str(port)]
-        until(lambda: subprocess.run(ready, check=False).returncode == 0, "Postgres answers", seconds=60)
+        until(lambda: subprocess.run(ready, check=False).returncode == 0, "Postgres answers", seconds=180)
         login = env | {"PGPASSWORD": password}
         create = [binaries / "createdb", "-h", HOST, "-p", str(port), "-U", "airflow", "airflow"]
         subprocess.run(create, env=login, cwd=folder, check=True, capture_output=True)
@@ -125,7 +125,7 @@ def redis(folder: Path, password: str) -> Iterator[int]:
         assert part.process.stdin is not None
         part.process.stdin.write("\n".join(lines).encode())
         part.process.stdin.close()
-        until(lambda: _listens(port), "Redis answers", seconds=60)
+        until(lambda: _listens(port), "Redis answers", seconds=180)
         yield port
     finally:
         part.stop(signal.SIGTERM)
