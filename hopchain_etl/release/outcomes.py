@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from collections.abc import KeysView
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,14 +36,19 @@ class Selection:
     def __init__(self) -> None:
         self._folder = TemporaryDirectory(prefix="hopchain-selection-")
         self._reasons = [RELEASED, SUPERSEDED]
-        self._files: dict[Place, tuple[Path, slice]] = {}
+        self._files: dict[Place, tuple[Path | None, slice]] = {}  # None: no query was chosen
         self._keys = bytearray()
         self._outcomes = array("H")
 
     @property
-    def places(self) -> list[Place]:
+    def places(self) -> KeysView[Place]:
         """Every lineage and shard that was selected from."""
-        return list(self._files)
+        return self._files.keys()
+
+    @property
+    def chosen_places(self) -> set[Place]:
+        """Those with queries that ``add`` was told are chosen, which in the end may all have been dropped."""
+        return {place for place, (path, _) in self._files.items() if path}
 
     @property
     def read(self) -> int:
@@ -76,7 +82,7 @@ class Selection:
     def chosen(self, place: Place) -> pa.Table:
         """Return the released values of a shard's chosen queries (``verdicts.CHOSEN``)."""
         path, where = self._files[place]
-        if not path.exists():
+        if path is None:
             return CHOSEN.empty_table()
         with pa.memory_map(str(path)) as file:
             rows = pa.ipc.open_file(file).read_all()
@@ -86,13 +92,16 @@ class Selection:
     def add(self, place: Place, keys: Keys, verdicts: pa.Table) -> None:
         """Add the verdicts on the queries of a shard (``verdicts.VERDICTS``)."""
         where = slice(self.read, self.read + verdicts.num_rows)
-        path = Path(self._folder.name) / f"{len(self._files):06d}.arrow"
-        self._files[place] = path, where
-        self._keys += keys.tobytes()
-        self._outcomes.extend(map(self._code, verdicts["outcome"].to_pylist()))
+        path = None
         if (values := chosen(verdicts)).num_rows:
+            path = Path(self._folder.name) / f"{len(self._files):06d}.arrow"
             with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, CHOSEN) as writer:
                 writer.write_table(values)
+        self._files[place] = path, where
+        self._keys += keys.tobytes()
+        outcomes = verdicts["outcome"].combine_chunks().dictionary_encode()
+        codes = np.array([self._code(reason) for reason in outcomes.dictionary.to_pylist()], np.uint16)
+        self._outcomes.frombytes(codes[outcomes.indices].tobytes())
 
     def settle(self, profiles: Profiles, limits: DiversityLimits) -> None:
         """Let each query be released only once, and apply the diversity limits to the remaining ones.
