@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hopchain_etl.hops.query import Hop, Relation
+from hopchain_etl.hops.query import Hop, QueryError, Relation, hop_from_row
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,11 @@ def test_a_hop_refers_to_earlier_ones_by_their_readings_or_by_the_letters_of_one
 ) -> None:
     hop = Hop((), "number", Relation.NEAREST_VALUE, to)
     assert (hop.seeks_letters, hop.to_hops, hop.to_hop) == (letters, hops, max(hops, default=None))
+
+
+@pytest.mark.parametrize("value", ["[1]", '{"n": 1}', "null"])
+def test_a_reading_is_a_number_a_text_or_yes_or_no(value: str) -> None:
+    row = {"target": ["a"], "category": "dog", "rel": "named", "to": None, "read": "number", "arg": None}
+    assert hop_from_row({**row, "value": "7"}, 3).value == 7
+    with pytest.raises(QueryError, match="h3: value .* is neither number, string nor boolean"):
+        hop_from_row({**row, "value": value}, 3)
