@@ -25,5 +25,5 @@ def test_a_hop_refers_to_earlier_ones_by_their_readings_or_by_the_letters_of_one
 def test_a_reading_is_a_number_a_text_or_yes_or_no(value: str) -> None:
     row = {"target": ["a"], "category": "dog", "rel": "named", "to": None, "read": "number", "arg": None}
     assert hop_from_row({**row, "value": "7"}, 3).value == 7
-    with pytest.raises(QueryError, match="h3: value .* is neither number, string nor boolean"):
+    with pytest.raises(QueryError, match=r"h3: value .* is neither number, string nor boolean"):
         hop_from_row({**row, "value": value}, 3)
