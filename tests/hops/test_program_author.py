@@ -20,7 +20,7 @@ from hopchain_etl.scenes import draw
 from hopchain_etl.scenes.oracle import PERFECT
 from support.hop_scenes import HEIGHT as SCENE_HEIGHT
 from support.hop_scenes import WIDTH as SCENE_WIDTH
-from support.hop_scenes import disc, one_kind, shaped, street, thing
+from support.hop_scenes import disc, one_kind, price_list, shaped, street, thing
 from support.read_scenes import reading
 
 WIDTH, HEIGHT = 1000, 600
@@ -72,6 +72,12 @@ def test_lines_are_not_counted_where_one_is_doubtful_or_stands_beside_another_or
     beside = (*lines, Instance("beside", "text", (920, 240, 990, 300), 70 * 60, text="a note"))
     for instances in (doubtful, beside, lines[:4]):
         assert not counts_lines(Scene(instances, WIDTH, HEIGHT))
+
+
+@pytest.mark.parametrize("quantities", [2, 3])
+def test_no_question_reads_more_numbers_than_it_may_and_some_read_as_many(quantities: int) -> None:
+    queries = write_queries(price_list(), 8, limits=Limits(quantities=quantities))
+    assert max(sum(hop.read is not None for hop in query.hops) for query in queries) == quantities
 
 
 def test_the_same_instances_give_the_same_queries() -> None:
