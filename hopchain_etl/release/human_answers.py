@@ -154,7 +154,8 @@ class HumanAnswers:
         order = np.lexsort((of_place, newest, decided, keys))
         last = order[np.append(starts_of(keys[order])[1:], True)] if len(keys) else order
         self._shown = _shown(keys, of_place, [asked[parse_place(place)[0]] for place in places])
-        self._keys, self._rules = keys[last], [list(places.values())[number] for number in of_place[last]]
+        rules_of = list(places.values())
+        self._keys, self._rules = keys[last], [rules_of[number] for number in of_place[last].tolist()]
         self._digests = keys_in(found["digest"])[last]
         self._rows = found.select(_TOLD).take(pa.array(last, pa.int64())).combine_chunks()
 
