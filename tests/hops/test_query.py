@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hopchain_etl.hops.query import Hop, QueryError, Relation, hop_from_row
+from hopchain_etl.hops.query import Hop, QueryError, Read, Relation, hop_from_row
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,22 @@ def test_a_reading_is_a_number_a_text_or_yes_or_no(value: str) -> None:
     assert hop_from_row({**row, "value": "7"}, 3).value == 7
     with pytest.raises(QueryError, match=r"h3: value .* is neither number, string nor boolean"):
         hop_from_row({**row, "value": value}, 3)
+
+
+@pytest.mark.parametrize(
+    ("rel", "to", "read", "levels"),
+    [
+        (Relation.NAMED, None, None, (1,)),
+        (Relation.NAMED, None, Read.NUMBER, (1,)),
+        (Relation.LEFT_OF, None, None, (1,)),  # the leftmost one
+        (Relation.LEFT_OF, "h1", None, (2,)),
+        (Relation.LEFT_OF, "h1", Read.NUMBER, (2, 1)),
+        (Relation.ABOVE, "h1", Read.COUNT, (2,)),
+        (Relation.NAMED, None, Read.COUNT, (2,)),
+    ],
+)
+def test_a_hop_relates_counts_or_looks_at_one_object(
+    rel: Relation, to: str | None, read: Read | None, levels: tuple[int, ...]
+) -> None:
+    hop = Hop((), "car", rel, to, read)
+    assert (hop.levels, hop.level) == (levels, levels[-1])
