@@ -48,8 +48,8 @@ Row = dict[str, Any]
 class Split:
     """How near-duplicate groups are assigned to splits."""
 
-    validation_share: float = 0.1
-    seed: int = 0
+    validation_share: float
+    seed: int
 
     def of(self, group: str) -> str:
         """Return the split of a near-duplicate group; it depends only on the name, so it never changes."""
