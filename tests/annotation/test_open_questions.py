@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +57,15 @@ def test_open_batches_are_added_up(lake: Lake, monkeypatch: pytest.MonkeyPatch) 
     assert (asked.batches, asked.questions, asked.seats) == (2, 2, 2 + 4)
     assert 86_000 < asked.oldest_seconds < 87_000
     assert asked.alpha == pytest.approx(1 - 3 * 2 / 6)  # pairs 7-7 and 7-8
+
+
+def test_the_oldest_of_open_batches_counts(tmp_path: Path) -> None:
+    lake = Lake(LakeSettings(uri=tmp_path.as_uri()))
+    for name, query in {"old": A, "new": B}.items():
+        batches.create(lake, Batch(name, "a run", (query,)))
+    day_before = time.time() - 86_400
+    os.utime(tmp_path / "batches/old.json", (day_before, day_before))
+    assert 86_000 < open_questions(lake).oldest_seconds < 87_000
 
 
 def test_a_batch_that_cannot_be_read_is_left_out(lake: Lake) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hopchain_etl.demo.s3_folder import Credentials, ServerInfo
-from hopchain_etl.lake.aws_session import open_session
+from hopchain_etl.lake.aws_session import ca_bundle, open_session
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.lake.s3_store import S3Store
 from hopchain_etl.settings import S3Settings
@@ -178,4 +178,12 @@ def test_half_a_key_pair_and_a_host_are_named(define: Define, monkeypatch: pytes
 def test_certificates_of_the_connection_are_trusted(define: Define, tmp_path: Path) -> None:
     bundle = tmp_path / "own.pem"
     session, _ = open_session(define({"verify": str(bundle)}, login="me", password="key"))
-    assert session._session.get_config_variable("ca_bundle") == str(bundle)
+    assert ca_bundle(session) == str(bundle)
+
+
+def test_without_certificates_of_its_own_a_session_trusts_those_of_boto3(
+    define: Define, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    session, _ = open_session(define({}, login="me", password="key"))
+    assert ca_bundle(session) is None
