@@ -200,6 +200,7 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--limit", type=float, default=300, help="seconds for tests beyond a module's own")
     chosen = options.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, by the tests, too
     known = equivalent()
     total: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
