@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import groupby
 from pathlib import Path
@@ -24,7 +24,6 @@ from hopchain_etl.imaging.vision_tokens import image_tokens
 from hopchain_etl.lake.lake import Lake, Shard, write_parquet
 from hopchain_etl.release.inputs import Inputs, Snapshot, upstream_of
 from hopchain_etl.release.outcomes import Selection
-from hopchain_etl.release.places import Place
 from hopchain_etl.release.row_cutting import RowCutter
 from hopchain_etl.release.rules import Rules
 from hopchain_etl.release.selection import Split, is_supported_size, select
@@ -131,18 +130,17 @@ class _Source:
 
 def _by_intake(source: _Source) -> Iterator[Iterator[pa.Table]]:
     """Yield for each intake, in order of name, the rows of its shards that have some."""
-    places = source.selection.chosen_places
-    for _, of_intake in groupby(sorted({shard for _, shard in places}), key=lambda shard: shard.intake):
-        yield (_shard_rows(source, places, shard) for shard in of_intake)
+    shards = sorted({shard for _, shard in source.selection.chosen_places})
+    for _, of_intake in groupby(shards, key=lambda shard: shard.intake):
+        yield (_shard_rows(source, shard) for shard in of_intake)
 
 
-def _shard_rows(source: _Source, places: Collection[Place], shard: Shard) -> pa.Table:
-    """Return the rows of one shard under all lineages of which it is in ``places``, sorted by query_id."""
+def _shard_rows(source: _Source, shard: Shard) -> pa.Table:
+    """Return the rows of one shard under all lineages, sorted by query_id."""
     snapshot, inputs = source.snapshot, source.inputs
     tables = [schemas.TRAINING_ROWS.empty_table()]
     for lineage in snapshot["lineages"]:
-        place = lineage, shard
-        if place in places and (chosen := source.selection.chosen(place)).num_rows:
+        if (chosen := source.selection.chosen((lineage, shard))).num_rows:
             segmented = upstream_of(snapshot["engines"][lineage], "segment")
             queries = inputs.read("queries", lineage, shard)
             images = inputs.read("images", None, shard)

@@ -36,19 +36,20 @@ class Selection:
     def __init__(self) -> None:
         self._folder = TemporaryDirectory(prefix="hopchain-selection-")
         self._reasons = [RELEASED, SUPERSEDED]
-        self._files: dict[Place, tuple[Path | None, slice]] = {}  # None: no query was chosen
+        self._slices: dict[Place, slice] = {}  # of the outcomes
+        self._files: dict[Place, Path] = {}  # with the values of chosen queries, where there are any
         self._keys = bytearray()
         self._outcomes = array("H")
 
     @property
     def places(self) -> KeysView[Place]:
         """Every lineage and shard that was selected from."""
-        return self._files.keys()
+        return self._slices.keys()
 
     @property
-    def chosen_places(self) -> set[Place]:
+    def chosen_places(self) -> KeysView[Place]:
         """Those with queries that ``add`` was told are chosen, which in the end may all have been dropped."""
-        return {place for place, (path, _) in self._files.items() if path}
+        return self._files.keys()
 
     @property
     def read(self) -> int:
@@ -67,7 +68,7 @@ class Selection:
 
         Of a superseded query it is the reason why its other copy was dropped, if it was.
         """
-        where = self._files[place][1]
+        where = self._slices[place]
         own = [self._reasons[code] for code in self._codes[where]]
         if SUPERSEDED not in own:
             return own
@@ -80,24 +81,21 @@ class Selection:
         return reason or (SUPERSEDED if find(self._superseded, keys_of([query_id]))[0] >= 0 else None)
 
     def chosen(self, place: Place) -> pa.Table:
-        """Return the released values of a shard's chosen queries (``verdicts.CHOSEN``)."""
-        path, where = self._files[place]
-        if path is None:
+        """Return the released values of a shard's chosen queries (``verdicts.CHOSEN``); may be none."""
+        if place not in self._files:
             return CHOSEN.empty_table()
-        with pa.memory_map(str(path)) as file:
+        with pa.memory_map(str(self._files[place])) as file:
             rows = pa.ipc.open_file(file).read_all()
-        released = self._codes[where][rows["position"].to_numpy()] == self._reasons.index(RELEASED)
+        released = self._codes[self._slices[place]][rows["position"].to_numpy()] == self._reasons.index(RELEASED)
         return rows.filter(pa.array(released))
 
     def add(self, place: Place, keys: Keys, verdicts: pa.Table) -> None:
         """Add the verdicts on the queries of a shard (``verdicts.VERDICTS``)."""
-        where = slice(self.read, self.read + verdicts.num_rows)
-        path = None
+        self._slices[place] = slice(self.read, self.read + verdicts.num_rows)
         if (values := chosen(verdicts)).num_rows:
-            path = Path(self._folder.name) / f"{len(self._files):06d}.arrow"
+            path = self._files[place] = Path(self._folder.name) / f"{len(self._files):06d}.arrow"
             with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, CHOSEN) as writer:
                 writer.write_table(values)
-        self._files[place] = path, where
         self._keys += keys.tobytes()
         outcomes = verdicts["outcome"].combine_chunks().dictionary_encode()
         codes = np.array([self._code(reason) for reason in outcomes.dictionary.to_pylist()], np.uint16)
