@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from hopchain_etl.engines.base import JSON, Identity, Job, Photo, Reply, UnreadablePhotoError
 from hopchain_etl.lake.journal import Journal
@@ -50,35 +50,95 @@ def call_engine(
     ask: Callable[[Iterable[J]], Iterator[Reply[J]]],
     rows: Iterable[R],
     jobs_of: Callable[[R], Sequence[J]],
+    further_jobs: Callable[[R, Sequence[Reply[J]]], Sequence[J]] = lambda row, replies: (),
 ) -> Iterator[tuple[R, list[Reply[J]]]]:
     """Yield each row with the (possibly empty) list of replies to its jobs, in order.
 
     Rows are read lazily, so that one engine can consume rows while another is still producing them. An engine without
-    the cache must reply in order. ``identity`` is as of ``ResponseCache``.
+    the cache must reply in order. ``identity`` is as of ``ResponseCache``. ``further_jobs`` returns jobs that follow
+    from the replies to a row's jobs; the replies to these come after the others. They are asked among the jobs of later
+    rows: in a call of their own, all rows would wait until one has further jobs.
     """
-    open_rows: deque[tuple[R, int]] = deque()
-
-    def jobs() -> Iterator[J]:
-        for row in rows:
-            row_jobs = jobs_of(row)
-            open_rows.append((row, len(row_jobs)))
-            yield from row_jobs
-
-    ask = limit_tokens(ask)
+    ask, open_rows = limit_tokens(ask), _OpenRows(rows, jobs_of, further_jobs)
     uncached = isinstance(identity, Identity) and not identity.cached
-    replies = ask(jobs()) if uncached else replies_with_cache(ask, jobs(), ResponseCache(journal, identity))
-    row_replies: list[Reply[J]] = []
-    for reply in replies:
-        while not open_rows[0][1]:
-            yield open_rows.popleft()[0], []
-        row_replies.append(reply)
-        if len(row_replies) == open_rows[0][1]:
-            yield open_rows.popleft()[0], row_replies
-            row_replies = []
-    assert not row_replies, "an engine left jobs without a reply"
-    for row, jobs_left in open_rows:
-        assert not jobs_left, "an engine left jobs without a reply"
-        yield row, []
+    while open_rows.has_jobs:
+        jobs = open_rows.jobs()
+        for reply in ask(jobs) if uncached else replies_with_cache(ask, jobs, ResponseCache(journal, identity)):
+            open_rows.take(reply)
+            yield from open_rows.finished()
+    yield from open_rows.finished()
+    open_rows.check_all_answered()
+
+
+@dataclass
+class _OpenRow(Generic[R, J]):
+    """A row that was begun: its replies so far, and how many of its jobs have none yet."""
+
+    row: R
+    jobs_left: int
+    replies: list[Reply[J]] = field(default_factory=list)
+    is_followed_up: bool = False
+
+
+class _OpenRows(Generic[R, J]):
+    """Rows on their way through an engine that replies to their jobs in order. Parameters: see ``call_engine``."""
+
+    def __init__(
+        self,
+        rows: Iterable[R],
+        jobs_of: Callable[[R], Sequence[J]],
+        further_jobs: Callable[[R, Sequence[Reply[J]]], Sequence[J]],
+    ) -> None:
+        self._source, self._jobs_of, self._further_jobs = iter(rows), jobs_of, further_jobs
+        self._rows: deque[_OpenRow[R, J]] = deque()  # in their order
+        self._asked: deque[_OpenRow[R, J]] = deque()  # in the order of their jobs
+        self._further: deque[tuple[_OpenRow[R, J], Sequence[J]]] = deque()  # not asked yet
+        self.has_jobs = True  # for ``jobs`` to yield, as far as is known
+
+    def jobs(self) -> Iterator[J]:
+        """Yield the jobs of the next rows, and those that follow from replies before any others."""
+        yield from self._jobs_that_follow()
+        for row in self._source:
+            jobs = self._jobs_of(row)
+            one = _OpenRow[R, J](row, len(jobs))
+            self._rows.append(one)
+            if jobs:
+                self._asked.append(one)
+            yield from jobs
+            yield from self._jobs_that_follow()
+        self.has_jobs = False
+
+    def take(self, reply: Reply[J]) -> None:
+        """Take the reply to the next job."""
+        one = self._asked[0]
+        one.replies.append(reply)
+        one.jobs_left -= 1
+        if one.jobs_left:
+            return
+        self._asked.popleft()
+        if one.is_followed_up:
+            return
+        one.is_followed_up = True
+        if jobs := self._further_jobs(one.row, one.replies):
+            one.jobs_left = len(jobs)
+            self._further.append((one, jobs))
+            self.has_jobs = True
+
+    def finished(self) -> Iterator[tuple[R, list[Reply[J]]]]:
+        """Remove and yield the first rows, as far as all their jobs have replies."""
+        while self._rows and not self._rows[0].jobs_left:
+            one = self._rows.popleft()
+            yield one.row, one.replies
+
+    def check_all_answered(self) -> None:
+        """Raise AssertionError if a row still waits."""
+        assert not self._rows, "an engine left jobs without a reply"
+
+    def _jobs_that_follow(self) -> Iterator[J]:
+        while self._further:
+            one, jobs = self._further.popleft()
+            self._asked.append(one)
+            yield from jobs
 
 
 def outcomes_per_row(

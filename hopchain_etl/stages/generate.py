@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hopchain_etl.engines.base import JSON, Author, AuthorJob, Identity, Looker, Photo, Reader, identity_facts
+from hopchain_etl.engines.base import JSON, Author, AuthorJob, Identity, Looker, Photo, Reader, Reply, identity_facts
 from hopchain_etl.engines.first_of import combined
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Shard
-from hopchain_etl.stages.engine_calls import call_engine, group_rows_by, photos
+from hopchain_etl.stages.engine_calls import call_engine, photos
 from hopchain_etl.stages.runner import Outcome, Row
 
 if TYPE_CHECKING:
@@ -87,19 +87,23 @@ class Generate:
         return (("images", None), ("instances", self._upstream))
 
     def read(self, lake: Lake, shard: Shard) -> list[Row]:
-        found = group_rows_by(lake.read("instances", self._upstream, shard).to_pylist(), "image_id")
+        instances = lake.read("instances", self._upstream, shard)
+        places: dict[str, list[int]] = {}
+        for place, image_id in enumerate(instances["image_id"].to_pylist()):
+            places.setdefault(image_id, []).append(place)
         images = lake.read("images", None, shard).to_pylist()
         return [
-            {**row, "input_id": row["image_id"], "instances": found[row["image_id"]]}
+            {**row, "input_id": row["image_id"], "instances": instances.take(places[row["image_id"]])}
             for row in images
-            if row["image_id"] in found
+            if row["image_id"] in places
         ]
 
     def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
         from hopchain_etl.stages.drafts import Drafts  # with all rules, which plans and counts do without
 
         by, photo_of = self._reviewers, photos(lake)
-        drafts: Iterator[Drafts] = (Drafts(row) for row in rows)
+        # As tables, instances need a tenth of the memory that they need as Python objects.
+        drafts: Iterator[Drafts] = (Drafts({**row, "instances": row["instances"].to_pylist()}) for row in rows)
         for author in self._authors:
             drafts = _written(author, journal, drafts, photo_of, by.repairs)
         if reader := by.reader:
@@ -124,9 +128,10 @@ def _written(
         return () if one.has_too_few_instances else author.plan(photo_of(one.row), one.row["instances"])
 
     model, saw = author.identity.model, author.saw_photo
-    written = call_engine(journal, author.identity, author.write, photos, plan)
-    drafts = (one.hand_to(model, saw).write(replies) for one, replies in written)
-    if not repairs:
-        return drafts
-    again = call_engine(journal, author.identity, author.write, drafts, lambda one: one.repair_jobs(photo_of(one.row)))
-    return (one.write(replies, repaired=True) for one, replies in again)
+
+    def repair(one: Drafts, replies: Sequence[Reply[AuthorJob]]) -> Sequence[AuthorJob]:
+        one.hand_to(model, saw).write(replies)
+        return one.repair_jobs(photo_of(one.row)) if repairs else ()
+
+    written = call_engine(journal, author.identity, author.write, photos, plan, repair)
+    return (one.write([reply for reply in replies if reply.job.refused], repaired=True) for one, replies in written)

@@ -151,6 +151,20 @@ def test_good_drafts_become_queries_and_a_rerun_asks_nothing(bucket: S3Location)
 
 
 @pytest.mark.s3
+def test_a_photo_goes_through_all_eyes_while_others_are_written_about(bucket: S3Location) -> None:
+    """Though an author may mend its drafts, and here need not: nobody waits for the last photo of the shard."""
+    settings = settings_at(bucket.bucket, bucket.endpoint_url)
+    settings = settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"shard_size": 24})})
+    put_photos(settings.source, range(24))
+    with ScriptedServer(model()) as server:
+        night(settings, "first", writers_at(vlm_at(server, concurrency=2), ASK))
+        roles = list(map(role_of, server.seen))
+    last_author = len(roles) - 1 - roles[::-1].index("author")
+    assert roles[:last_author].count("reader") > 24
+    assert roles[:last_author].count("look") > 24
+
+
+@pytest.mark.s3
 def test_every_bad_answer_ends_somewhere(bucket: S3Location) -> None:
     settings = settings_at(bucket.bucket, bucket.endpoint_url)
     settings = settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"shard_size": 20})})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +83,38 @@ def test_one_engine_goes_over_what_another_writes(bucket: S3Location) -> None:
         assert [(row, len(mine), len(others)) for (row, mine), others in second] == [
             (row, row % 4, (row + 1) % 4) for row in range(20)
         ]
+
+
+@pytest.mark.parametrize("rows", [range(40), range(3), [3], []])
+def test_jobs_that_follow_from_replies_go_to_the_same_engine(bucket: S3Location, rows: Sequence[int]) -> None:
+    """Rows 3, 6, 9 have further jobs, also the last row; one that had none at first has none later."""
+    engine = Engine()
+
+    def further(row: int, replies: Sequence[Reply[Ask]]) -> list[Ask]:
+        assert [reply.job for reply in replies] == jobs_of(row)
+        return [Ask(row, 10), Ask(row, 11)] if row % 3 == 0 else []
+
+    def all_of(row: int) -> list[Ask]:
+        return jobs_of(row) + ([Ask(row, 10), Ask(row, 11)] if row % 3 == 0 and row % 4 else [])
+
+    with Journal(lake_at(bucket), FIRST) as journal:
+        found = list(call_engine(journal, WHO, engine, rows, jobs_of, further))
+    assert [row for row, _ in found] == list(rows)
+    assert all([reply.job for reply in replies] == all_of(row) for row, replies in found)
+    assert sorted(engine.seen, key=str) == sorted((job for row in rows for job in all_of(row)), key=str)
+    with Journal(lake_at(bucket), FIRST) as journal:
+        again = Engine()
+        assert len(list(call_engine(journal, WHO, again, rows, jobs_of, further))) == len(rows)
+    assert not again.seen
+
+
+def test_rows_go_on_although_none_has_further_jobs(bucket: S3Location) -> None:
+    engine = Engine()
+    with Journal(lake_at(bucket), FIRST) as journal:
+        found = call_engine(journal, WHO, engine, range(100), jobs_of, lambda row, replies: ())
+        for row in range(1, 20):
+            next(found)
+            assert max((one.row for one in engine.seen), default=0) <= row + 2
 
 
 def test_a_stop_keeps_what_both_have_answered(bucket: S3Location) -> None:
