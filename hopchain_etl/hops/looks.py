@@ -61,7 +61,7 @@ def look_at(query: Query, number: int, verdict: HopVerdict, scene: Scene) -> Loo
     """Return the look for one hop: at its target, at its reading, or at both, whichever code leaves open."""
     hop = query.hops[number - 1]
     start = _start(query, hop)
-    marked = ((START, start),) if start and start in scene.by_id else ()
+    marked = ((START, start),) if start else ()
     compared = _only_comparison(query, number)
     asks = _COMPARISONS.get(hop.read, _IS_IT).format(compared) if hop.read and compared else describe_reading(hop)
     described = describe_target(hop, _start_name(query, hop))

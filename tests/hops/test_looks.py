@@ -43,6 +43,13 @@ def asked(query: Query = QUERY, where: Scene = ROOM) -> dict[int, Look]:
     return looks(query, build_context(query, where).verdicts, where)
 
 
+def test_a_hop_that_starts_from_what_is_not_there_is_not_looked_at() -> None:
+    without = Scene(tuple(one for one in ROOM.instances if one.id != "sofa"), ROOM.width, ROOM.height)
+    found = asked(where=without)
+    assert sorted(found) == [3, 4, 5]
+    assert {one for look in found.values() for _, one in look.marks} <= set(without.by_id)
+
+
 def test_only_open_hops_are_looked_at_each_in_its_own_words() -> None:
     found = asked()
     assert sorted(found) == [2, 3, 4, 5]
