@@ -10,6 +10,7 @@ from hopchain_etl.annotation import batches, unasked
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.settings import LakeSettings
+from support.lost_locks import stopped_by_a_lost_lock
 from support.s3 import S3Location
 
 BATCH = Batch("2026-11-22T020000", "scheduled__1", ("a" * 64, "b" * 64), lineage="0123456789ab", shards=("x/0000",))
@@ -29,6 +30,15 @@ def test_a_batch_is_written_once_and_read_back(lake: Lake) -> None:
     with pytest.raises(LakeError, match="scheduled__1"):
         batches.create(lake, replace(again, created_by_run="another"))
     assert unasked.not_asked(lake, [*BATCH.query_ids, "c" * 64], ()) == ["c" * 64]
+
+
+@pytest.mark.s3
+def test_no_batch_is_stored_after_its_lock_was_lost(lake: Lake) -> None:
+    with stopped_by_a_lost_lock(), batches.exclusively(lake) as create:
+        create(BATCH)
+    assert batches.batch_states(lake) == {}
+    with batches.exclusively(lake) as create:
+        assert create(BATCH) == BATCH
 
 
 @pytest.mark.s3

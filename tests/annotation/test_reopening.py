@@ -14,6 +14,7 @@ from hopchain_etl.annotation.vote_archive import pack
 from hopchain_etl.annotation.votes import Vote, vote_key
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.quality.validator import SuiteResult
+from support.lost_locks import stopped_by_a_lost_lock
 from support.memory_store import KilledError, MemoryStore, lake_in
 
 A, B = "a" * 64, "b" * 64
@@ -58,6 +59,14 @@ def test_votes_stay_and_the_outcome_is_announced_when_it_has_changed() -> None:
     for seat in (2, 3, 4):
         vote(lake, "monday", B, seat)
     assert announced(lake) == [("monday", 2, 0)]
+
+
+def test_a_batch_is_not_opened_without_the_lock() -> None:
+    lake = closed(MemoryStore())
+    assert announced(lake) == [("monday", 1, 1)]
+    with stopped_by_a_lost_lock():
+        reopen_closed(lake, "monday")
+    assert batches.batch_states(lake) == {"monday": {"closed", "decided"}}
 
 
 def test_a_batch_that_is_opened_while_it_is_settled_stays_open() -> None:

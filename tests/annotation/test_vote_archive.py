@@ -17,6 +17,7 @@ from hopchain_etl.annotation.votes import vote_key
 from hopchain_etl.lake.lake import Lake, LakeError, Shard
 from hopchain_etl.quality.validator import SuiteResult
 from support.desk_clients import Office, office
+from support.lost_locks import stopped_by_a_lost_lock
 from support.memory_store import KilledError, MemoryStore, lake_in
 from support.s3 import S3Location
 
@@ -54,6 +55,14 @@ def test_packed_votes_are_one_object_and_come_back_byte_by_byte() -> None:
     )
     unpack(lake, "tuesday")  # the votes that it continues too
     assert everything(store) == before
+
+
+def test_a_batch_stays_settled_if_the_lock_is_lost_while_its_votes_are_unpacked() -> None:
+    lake = lake_in(voted())
+    pack(lake, "monday", lambda: None)
+    with stopped_by_a_lost_lock():
+        reopen(lake, "monday")
+    assert batches.batch_states(lake)["monday"] == {"decided"}
 
 
 def test_packing_and_opening_again_killed_anywhere_lose_nothing() -> None:

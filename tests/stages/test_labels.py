@@ -49,6 +49,7 @@ from support.labelled import (
     things,
     uncompressed,
 )
+from support.lost_locks import stopped_by_a_lost_lock
 from support.toy_engines import CountedAuthor, toy_engines
 
 SCENES = [("shelf", 1), ("bars", 4)]
@@ -101,6 +102,17 @@ def test_a_corrected_label_rebuilds_only_its_shard_and_asks_only_for_its_photo(t
     assert kept
     assert kept <= before
     assert after != before
+
+
+def test_labels_are_not_written_after_the_lock_was_lost(tmp_path: Path) -> None:
+    build = built(tmp_path, one_photo(BOX))
+    put(build.settings, {"labels.json": one_photo(FAR)})
+    before = rows(build, "labels")
+    with stopped_by_a_lost_lock():
+        build.plan()
+    assert rows(build, "labels") == before
+    build.plan()
+    assert rows(build, "labels") != before
 
 
 def test_photos_without_labels_are_rejected_and_other_shards_stay_as_they_are(tmp_path: Path) -> None:
