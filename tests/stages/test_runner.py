@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -66,6 +67,24 @@ def test_requests_are_counted_for_each_shard(bucket: S3Location) -> None:
     counted = [lake.get_json(lake.folder("categories", "0" * 12, shard) + "stats.json")["requests"] for shard in shards]
     assert counted[0] == counted[1] == counted[2]
     assert counted[0]["put"] > 1
+
+
+class Paid(Three):
+    """The same, where every second row was answered by a model and the others by the journal."""
+
+    def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
+        for number, outcome in enumerate(super().process(lake, journal, rows)):
+            yield replace(outcome, tokens=7, seconds=0.25) if number % 2 else outcome
+
+
+def test_only_new_answers_cost_tokens_and_time_of_the_model() -> None:
+    lake = lake_in(MemoryStore())
+    spent = []
+    for shard, stage in enumerate((Three(), Paid())):
+        run_shard(stage, lake, "0" * 12, Shard("first", shard), validate=passing)
+        stats = lake.get_json(lake.folder("categories", "0" * 12, Shard("first", shard)) + "stats.json")
+        spent.append([stats[name] for name in ("rows_paid", "tokens", "model_seconds")])
+    assert spent == [[0, 0, 0.0], [100, 700, 25.0]]
 
 
 def test_rows_keep_their_order_and_their_bytes_however_they_are_packed(
