@@ -133,7 +133,10 @@ class VlmSettings(Section):
         64,
         ge=1,
         le=4_096,
-        description="maximum number of requests in flight; waiting times between attempts do not count",
+        description=(
+            "maximum number of requests in flight for each role (author, reader and looker ask at the same time); "
+            "waiting times between attempts do not count"
+        ),
     )
     timeout_seconds: float = Field(
         1_200, gt=0, description="limit for one request, from sending to the last byte of the response"
