@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 def render(package: str, template: str, **values: Any) -> str:
     """Return ``templates/<template>`` of a subpackage such as ``release`` filled with ``values``, newline at the end.
 
-    HTML is escaped, Markdown is not: its values come from the project's own files. Raises jinja2.UndefinedError if
-    the template uses a value that is not given.
+    HTML is escaped, Markdown is not: give it no texts of strangers as they are (``release.card`` has some). Raises
+    jinja2.UndefinedError if the template uses a value that is not given.
     """
     return _environment(package).get_template(template).render(values)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -138,8 +140,8 @@ def card_markdown(snapshot: Snapshot, target: str, values: _Values, metrics: dic
         metrics=metrics,
         read=read,
         size=size,
-        licenses=_named(values.of["license"]),
-        sources=_named(values.of["source"]),
+        licenses=[(_cell(name), count) for name, count in _named(values.of["license"])],
+        sources=[(_cell(name), count) for name, count in _named(values.of["source"])],
         engines={lineage: snapshot["engines"][lineage] for lineage in snapshot["lineages"] if lineage in lineages},
         preset=snapshot["preset"],
         departures=snapshot["departures"],
@@ -228,6 +230,11 @@ def _named(counts: Counter[str | None]) -> list[tuple[str, int]]:
     for value, count in counts.items():
         named[value or "unknown"] += count
     return _counted(named)
+
+
+def _cell(text: str) -> str:
+    """Return a text from a photo's metadata as one cell of a Markdown table: one line, without markup of its own."""
+    return re.sub(r"([\\|`\[\]])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
 def _counted(counts: Counter[str]) -> list[tuple[str, int]]:

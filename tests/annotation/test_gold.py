@@ -40,3 +40,22 @@ def test_nobody_is_asked_twice_or_what_they_know_as_a_question(lake: Lake) -> No
     gold.take_back("ann", first.query_id)
     assert gold.pick("ann", [second.query_id]) in ITEMS
     assert [gold.answered("ann", one.query_id) for one in ITEMS] == [None] * 3
+
+
+def test_the_first_answer_counts_and_says_whether_it_is_right(lake: Lake) -> None:
+    gold = Gold(lake)
+    gold.add(ITEMS)
+    sent = {"answered_at": "2026-01-02T10:00:00Z"}
+    for query, answers in {"a": ("7.0", "8"), "b": ("8", "7"), "c": (None, "7")}.items():
+        for answer in answers:
+            assert gold.answer("ann", query, {"answer": answer, **sent})
+    kept = {query: gold.answered("ann", query) for query in "abc"}
+    marked = {"annotator": "ann", "gold": True, "expected": "7", **sent}
+    assert kept == {
+        "a": {"answer": "7.0", "right": True, **marked},
+        "b": {"answer": "8", "right": False, **marked},
+        "c": {"answer": None, "right": False, **marked},
+    }
+    assert gold.answered("ben", "a") is None
+    assert not gold.answer("ann", "gone", {"answer": "7"})
+    assert sorted(gold.answers(), key=str) == sorted(kept.values(), key=str)

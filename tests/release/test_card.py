@@ -43,6 +43,19 @@ def test_it_says_first_of_all_that_nobody_has_answered(tmp_path: Path) -> None:
     assert "`bb`" not in text  # no row is of that lineage
 
 
+def test_it_counts_sources_and_licences_the_most_frequent_first(tmp_path: Path) -> None:
+    odd = "a|b\n| c | 9 |\\ [d](e) <f>"
+    stated = [(odd, "CC0"), ("web", "CC0"), ("web", None), ("", None), ("web", "")]
+    rows = [training_row(seed) | {"source": source, "license": name} for seed, (source, name) in enumerate(stated)]
+    text, _ = card(tmp_path, rows)
+    told = text[text.index("## Sources and licences") :].splitlines()
+    counted = [line for line in told if line.startswith("|") and line.endswith(("1 |", "2 |", "3 |"))]
+    assert counted == [
+        "| web | 3 |", r"| a\|b \| c \| 9 \|\\ \[d\](e) &lt;f&gt; | 1 |", "| unknown | 1 |",
+        "| unknown | 3 |", "| CC0 | 2 |",
+    ]  # fmt: skip
+
+
 def test_it_counts_whose_eyes_the_rows_rest_on(tmp_path: Path) -> None:
     def seen(detector: str, segmenter: str) -> list[dict[str, str]]:
         return [{"stage": "detect", "model": detector}, {"stage": "segment", "model": segmenter},
