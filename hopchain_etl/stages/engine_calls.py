@@ -61,11 +61,13 @@ def call_engine(
     """
     ask, open_rows = limit_tokens(ask), _OpenRows(rows, jobs_of, further_jobs)
     uncached = isinstance(identity, Identity) and not identity.cached
-    while open_rows.has_jobs:
+    while True:
         jobs = open_rows.jobs()
         for reply in ask(jobs) if uncached else replies_with_cache(ask, jobs, ResponseCache(journal, identity)):
             open_rows.take(reply)
             yield from open_rows.finished()
+        if not open_rows.have_further_jobs:  # those that follow from the last replies
+            break
     yield from open_rows.finished()
     open_rows.check_all_answered()
 
@@ -93,7 +95,11 @@ class _OpenRows(Generic[R, J]):
         self._rows: deque[_OpenRow[R, J]] = deque()  # in their order
         self._asked: deque[_OpenRow[R, J]] = deque()  # in the order of their jobs
         self._further: deque[tuple[_OpenRow[R, J], Sequence[J]]] = deque()  # not asked yet
-        self.has_jobs = True  # for ``jobs`` to yield, as far as is known
+
+    @property
+    def have_further_jobs(self) -> bool:
+        """Whether there are jobs that follow from replies and were not asked yet."""
+        return bool(self._further)
 
     def jobs(self) -> Iterator[J]:
         """Yield the jobs of the next rows, and those that follow from replies before any others."""
@@ -106,7 +112,6 @@ class _OpenRows(Generic[R, J]):
                 self._asked.append(one)
             yield from jobs
             yield from self._jobs_that_follow()
-        self.has_jobs = False
 
     def take(self, reply: Reply[J]) -> None:
         """Take the reply to the next job."""
@@ -122,7 +127,6 @@ class _OpenRows(Generic[R, J]):
         if jobs := self._further_jobs(one.row, one.replies):
             one.jobs_left = len(jobs)
             self._further.append((one, jobs))
-            self.has_jobs = True
 
     def finished(self) -> Iterator[tuple[R, list[Reply[J]]]]:
         """Remove and yield the first rows, as far as all their jobs have replies."""

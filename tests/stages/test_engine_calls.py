@@ -117,6 +117,17 @@ def test_rows_go_on_although_none_has_further_jobs(bucket: S3Location) -> None:
             assert max((one.row for one in engine.seen), default=0) <= row + 2
 
 
+def silent(jobs: Iterable[Ask]) -> Iterator[Reply[Ask]]:
+    """Takes every job and answers none."""
+    yield from (Reply(job) for job in jobs if job.row < 0)
+
+
+@pytest.mark.parametrize("engine", [silent, lambda jobs: iter(())])
+def test_an_engine_that_leaves_jobs_without_a_reply_is_found_out(bucket: S3Location, engine: Any) -> None:
+    with Journal(lake_at(bucket), FIRST) as journal, pytest.raises(AssertionError, match="left jobs without a reply"):
+        list(call_engine(journal, WHO, engine, range(3), jobs_of))
+
+
 def test_a_stop_keeps_what_both_have_answered(bucket: S3Location) -> None:
     lake = lake_at(bucket)
 
