@@ -29,6 +29,7 @@ from benchmarks.in_process import HERE, Figures, measured
 from benchmarks.own_s3 import own_s3
 from hopchain_etl.hops.query import query_id
 from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.lake.parquet import compression
 from hopchain_etl.quality.validator import make_validator
 from hopchain_etl.release import image_parts
 from hopchain_etl.release.assemble import Params, assemble
@@ -131,7 +132,7 @@ def copying(endpoint_url: str, bucket: str, finished: str, out: str) -> int:
     for path in sorted((Path(finished) / "training_set").rglob("*.parquet")):
         table = pq.read_table(path)
         rows += table.num_rows if "rows" in path.parts else 0
-        pq.write_table(table, Path(out) / path.name, compression="zstd")
+        pq.write_table(table, Path(out) / path.name, compression=compression(table.schema))
     return rows
 
 

@@ -22,7 +22,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.own_s3 import own_s3
-from hopchain_etl.lake.lake import Lake, parquet_bytes
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.parquet import parquet_bytes
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.release.registry import publish
 from hopchain_etl.settings import Settings

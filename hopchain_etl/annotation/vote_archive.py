@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.votes import votes_prefix
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.lake.lake import Lake, LakeError, parquet_bytes
+from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.lake.object_store import MissingObjectError
+from hopchain_etl.lake.parquet import parquet_bytes
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,6 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from math import inf
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -197,6 +196,8 @@ class Lake:
 
     def write_part(self, folder: str, stem: str, rows: pa.Table, *, stored: Iterable[Part] = ()) -> Part:
         """Write one Parquet part below ``folder``, unless it is one of ``stored``; return its entry for the marker."""
+        from hopchain_etl.lake.parquet import parquet_bytes  # those who only read markers do without
+
         data = parquet_bytes(rows)
         sha = hashlib.sha256(data).hexdigest()
         part = Part(f"{stem}-{sha[:8]}.parquet", rows.num_rows, sha, len(data))
@@ -282,24 +283,6 @@ def exclude_withdrawn(rows: pa.Table, withdrawn: Iterable[str]) -> pa.Table:
     import pyarrow.compute as pc
 
     return rows.filter(pc.invert(pc.is_in(rows["image_id"], value_set=pa.array(excluded, pa.string()))))
-
-
-def parquet_bytes(rows: pa.Table, row_group: int | None = None) -> bytes:
-    """Return ``rows`` as a Parquet file; see ``write_parquet``."""
-    sink = pa.BufferOutputStream()  # not a Python file, because each write to it would wait for the GIL
-    write_parquet(rows, sink, row_group)
-    written: bytes = sink.getvalue().to_pybytes()
-    return written
-
-
-def write_parquet(rows: pa.Table, where: Path | pa.NativeFile, row_group: int | None = None) -> None:
-    """Write ``rows`` as a Parquet file; the same rows give the same bytes.
-
-    ``row_group`` is how many rows must be read to get one of them; None puts all rows into one group.
-    """
-    import pyarrow.parquet as pq
-
-    pq.write_table(rows, where, compression="zstd", version="2.6", store_schema=True, row_group_size=row_group)
 
 
 def key_part(run_id: str) -> str:

@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 from hopchain_etl import schemas
 from hopchain_etl.hops import variants
 from hopchain_etl.imaging.vision_tokens import image_tokens
-from hopchain_etl.lake.lake import Lake, Shard, write_parquet
+from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.lake.parquet import write_parquet
 from hopchain_etl.release.inputs import Inputs, Snapshot, upstream_of
 from hopchain_etl.release.outcomes import Selection
 from hopchain_etl.release.row_cutting import RowCutter

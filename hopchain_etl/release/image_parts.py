@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from hopchain_etl import schemas
 from hopchain_etl.concurrency import batched, map_threads, read_ahead
-from hopchain_etl.lake.lake import Lake, write_parquet
+from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.parquet import write_parquet
 from hopchain_etl.release.git import GitRepo
 from hopchain_etl.release.inputs import Inputs, Snapshot
 

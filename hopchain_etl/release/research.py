@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopchain_etl import schemas
-from hopchain_etl.lake.lake import Lake, Shard, exclude_withdrawn, parquet_bytes
+from hopchain_etl.lake.lake import Lake, Shard, exclude_withdrawn
+from hopchain_etl.lake.parquet import parquet_bytes
 from hopchain_etl.release.assemble import Params, read_params
 from hopchain_etl.release.dvc_objects import RESEARCH
 from hopchain_etl.release.git import GitRepo

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from hopchain_etl.evaluation.answers import EvaluationRun
 from hopchain_etl.hops.calibration import AttemptScore, Band, Thresholds, band
+from hopchain_etl.lake.parquet import compression
 
 RESTAMP_FILE = "restamp.json"
 _BATCH_BYTES, _BATCH_ROWS = 32_000_000, 500
@@ -127,7 +128,7 @@ class _Stamped:
         names = {one.name for one in schema.field(place).type} if place else set(schema.names)
         if missing := {"query_id", "difficulty", "band"} - names:
             raise RestampError(f"{file} has no column {min(missing)}: it is no export or mix of one")
-        with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(draft, schema, compression=compression(schema)) as writer:
             for batch in _batches(file):
                 writer.write_table(self._table(batch, place))
 

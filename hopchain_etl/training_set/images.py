@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,7 +30,8 @@ class Images:
         self._group: tuple[Path | None, int, pa.ChunkedArray | None] = (None, -1, None)
         self._photos: OrderedDict[str, bytes] = OrderedDict()  # the one asked for last is at the end
         self._size = 0  # of them, in bytes
-        self._file = lru_cache(maxsize=_OPEN_PARTS)(pq.ParquetFile)
+        # One row group is read at a time: buffering ahead would only copy it once more.
+        self._file = lru_cache(maxsize=_OPEN_PARTS)(partial(pq.ParquetFile, pre_buffer=False))
 
     def read(self, image_id: str) -> bytes:
         """Return an encoded image; raise NotPulledError if its part has not been downloaded."""

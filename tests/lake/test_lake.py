@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from hopchain_etl import schemas
-from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard, parquet_bytes
+from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard
+from hopchain_etl.lake.parquet import parquet_bytes
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import LakeSettings, S3Settings
 from support.s3 import S3Location

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hopchain_etl import schemas
-from hopchain_etl.lake.lake import parquet_bytes
+from hopchain_etl.lake.parquet import parquet_bytes
 from hopchain_etl.release.changelog import TRAINER_COLUMNS, compare
 from hopchain_etl.release.dvc_objects import object_key
 

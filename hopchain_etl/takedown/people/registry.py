@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 
 from hopchain_etl import schemas
 from hopchain_etl.concurrency import batched, map_threads
-from hopchain_etl.lake.lake import parquet_bytes
 from hopchain_etl.lake.object_store import ObjectStore, Version
+from hopchain_etl.lake.parquet import parquet_bytes
 from hopchain_etl.release.dvc_objects import object_key
 from hopchain_etl.release.git import GitRepo, working_clone
 from hopchain_etl.settings import Settings

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from hopchain_etl.lake.parquet import compression
 from hopchain_etl.training.mix.order import Indexes, Plan
 from hopchain_etl.training.mix.rows import Source
 
@@ -38,7 +39,7 @@ def write_rows(
     try:
         for place, source in enumerate(sources.values()):
             _scatter(source, np.flatnonzero(plan.sources == place), plan.rows, schema, folder, bucket_rows)
-        with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(draft, schema, compression=compression(schema)) as writer:
             for number in range(-(-len(plan.rows) // bucket_rows)):
                 for group in _bucket(folder / f"{number}.arrow", schema):
                     writer.write_table(group)
@@ -52,7 +53,7 @@ def copy_rows(file: Path, schema: pa.Schema, target: Path) -> None:
     """Write the rows of a file in their order with the columns of ``schema``."""
     draft = target.with_name(f".{target.name}.part")
     try:
-        with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(draft, schema, compression=compression(schema)) as writer:
             for table in _batches([file], schema):
                 writer.write_table(table)
         draft.replace(target)

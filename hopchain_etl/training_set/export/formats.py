@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hopchain_etl.concurrency import read_ahead
+from hopchain_etl.lake.parquet import compression
 
 _GROUP_BYTES = 32_000_000  # bytes of photos in memory at a time
 _GROUP_ROWS = 500
@@ -192,7 +193,7 @@ def write_parquet(
     examples: Iterable[Example], place: SplitFile, schema: pa.Schema, row: Callable[[int, Example], dict[str, Any]]
 ) -> None:
     """Write rows in row groups of bounded size, so that neither writer nor reader has more than two in memory."""
-    with place.file(".parquet") as path, pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with place.file(".parquet") as path, pq.ParquetWriter(path, schema, compression=compression(schema)) as writer:
         for group in read_ahead(_groups(examples, schema, row)):
             writer.write_table(group)
 
