@@ -134,7 +134,7 @@ class VlmSettings(Section):
         ge=1,
         le=4_096,
         description=(
-            "maximum number of requests in flight for each role (author, reader and looker ask at the same time); "
+            "maximum number of requests in flight to a server from one process, over all roles with this limit; "
             "waiting times between attempts do not count"
         ),
     )

@@ -24,6 +24,7 @@ from hopchain_etl.engines.vlm.call import (
     wire_body,
     wire_messages,
 )
+from hopchain_etl.engines.vlm.request_limit import shared_limit
 from hopchain_etl.settings import VlmSettings
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class Server:
 
     def __init__(self, settings: VlmSettings, url: str, api_key: str | None) -> None:
         self._settings, self._url, self._api_key = settings, url, api_key
+        self._limit = shared_limit(url, settings.concurrency)
         self._consecutive_failures = 0  # consecutive failed requests without an answer in between
 
     async def open(self) -> None:
@@ -87,9 +89,8 @@ class Server:
         headers = {"Content-Type": "application/json"}
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
-        self._places = asyncio.Semaphore(self._settings.concurrency)
         self._probing = asyncio.Lock()
-        # The semaphore above is the limit; whether connections are reused is up to the server.
+        # The limit is that of requests; whether connections are reused is up to the server.
         self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers)
 
     async def close(self) -> None:
@@ -123,7 +124,7 @@ class Server:
         """Send one request; raise _RetryableError if a retry may succeed."""
         limit = aiohttp.ClientTimeout(total=self._settings.timeout_seconds, sock_connect=_PROBE_SECONDS)
         try:
-            async with self._places:
+            async with self._limit:
                 started = time.monotonic()
                 with request_in_flight():
                     async with self._http.post(f"{self._url}/chat/completions", data=body, timeout=limit) as reply:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -59,6 +60,15 @@ def test_every_row_comes_back_with_what_it_cost() -> None:
     assert {reply.tokens for reply in found.values()} == {110}
     assert all(reply.seconds > 0 for reply in found.values())
     assert server.most_at_once <= 8
+
+
+def test_clients_of_one_server_share_its_limit() -> None:
+    with ScriptedServer(lambda body, times: say_json({"n": number_of(body)}, seconds=0.02)) as server:
+        with ThreadPoolExecutor(3) as threads:
+            found = list(threads.map(lambda start: asked(server, range(start, start + 40)), (0, 40, 80)))
+        most = server.most_at_once
+    assert [len(one) for one in found] == [40, 40, 40]
+    assert most == 8
 
 
 def test_bad_rows_harm_no_other() -> None:
