@@ -329,7 +329,7 @@ def test_a_shard_that_fails_its_suite_does_not_hold_up_the_others(lake: Lake, so
 
 
 KILLED = """
-import sys
+import sys, time
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.quality.validator import SuiteResult
@@ -337,14 +337,19 @@ from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
 from hopchain_etl.stages.ingest import ingest
 def accept(table, rows): return SuiteResult(rows.num_rows)
 
-class Loud:
+class Stuck:  # after so many rows, so that the kill comes nowhere else
+    rows = int(sys.argv[4])
     def start(self, *what): pass
     finish = start
-    def advance(self, outcome): print("row", flush=True)
+    def advance(self, outcome):
+        self.rows -= 1
+        if not self.rows:
+            print("stuck", flush=True)
+            time.sleep(600)
 
 lake, source = LakeSettings.model_validate_json(sys.argv[1]), S3Settings.model_validate_json(sys.argv[2])
 settings = IngestSettings.model_validate_json(sys.argv[3])
-ingest(Lake(lake), open_store(source), settings, "night-1", validate=accept, progress=Loud())
+ingest(Lake(lake), open_store(source), settings, "night-1", validate=accept, progress=Stuck())
 """
 
 
@@ -358,10 +363,10 @@ def test_a_kill_changes_no_byte(bucket: S3Location, source: ObjectStore, monkeyp
     settings = IngestSettings(shard_size=6, concurrency=8)
     given = [model.model_dump_json() for model in (killed.settings, source.settings, settings)]
     for rows in (9, 4):  # in the second shard, then in the second again
-        process = subprocess.Popen([sys.executable, "-c", KILLED, *given], stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, "-c", KILLED, *given, str(rows)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout
-        for _ in range(rows):
-            assert process.stdout.readline() == "row\n"
+        assert process.stdout.readline() == "stuck\n"
         process.kill()
         assert process.wait() == -signal.SIGKILL
         process.stdout.close()
