@@ -159,8 +159,6 @@ def _fill(spool: Spool, files: Sequence[_File], settings: LabelsSettings, folder
     reader = FileReader()
     for number, (one, small) in enumerate(_fetched(files)):
         try:
-            if isinstance(small, Exception):
-                raise small
             _check(one, settings)
             with _opened(one, folder) if small is None else io.BytesIO(small) as file:
                 spool.add_file(number, one.uri, reader.entries(one.info.key, file))
@@ -183,14 +181,14 @@ def _check(one: _File, settings: LabelsSettings) -> None:
         raise LabelFileError("broken_file", "its name is no Unicode")
 
 
-def _fetched(files: Sequence[_File]) -> Iterator[tuple[_File, bytes | Exception | None]]:
-    """Yield the files, each with its bytes, or why there are none, if it is small."""
+def _fetched(files: Sequence[_File]) -> Iterator[tuple[_File, bytes | None]]:
+    """Yield the files, each with its bytes if it is small."""
 
-    def small(one: _File) -> bytes | Exception | None:
+    def small(one: _File) -> bytes | None:
         try:
             return one.store.get(one.info.key) if one.info.size <= _SMALL else None
-        except (MissingObjectError, RefusedError) as error:
-            return error
+        except (MissingObjectError, RefusedError):
+            return None  # who opens it gets the error, in its turn
 
     for some in batched(files, _TOGETHER):
         yield from zip(some, map_threads(small, some), strict=True)

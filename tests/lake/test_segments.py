@@ -91,6 +91,7 @@ def test_a_number_is_written_once_and_merging_leaves_what_others_write() -> None
     Segments(busy, FOLDER).merge()
     assert {one.content["text"] for one in known(busy).values()} == {"yes", "theirs"}
     assert set(known(busy)) == {answer(number).id for number in (0, 7, 8, 9)}
+    assert sorted(busy.objects) == [f"{FOLDER}0000000{number}.jsonl.zst" for number in (4, 5)], "a higher number"
 
 
 def test_a_segment_that_is_merged_while_it_is_read_is_found_again() -> None:
