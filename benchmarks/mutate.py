@@ -1,6 +1,6 @@
 """Every small change of a module that a careful test should notice, found in its syntax tree.
 
-Texts, type annotations, decorators, assertions and log messages are left as they are.
+Texts, type annotations, decorators, assertions (``strict`` of ``zip`` is one) and log messages are left as they are.
 """
 
 from __future__ import annotations
@@ -96,6 +96,8 @@ def _changes(node: ast.AST, where: str) -> Iterator[tuple[str, ast.expr | ast.st
 def _is_left_alone(node: ast.AST) -> bool:
     if isinstance(node, ast.JoinedStr | ast.Assert | ast.pattern | ast.Import | ast.ImportFrom):
         return True
+    if isinstance(node, ast.keyword):
+        return node.arg == "strict"
     if isinstance(node, ast.If):
         return ast.unparse(node.test) == "TYPE_CHECKING"
     return isinstance(node, ast.Expr) and ast.unparse(node).startswith("log.")

@@ -55,6 +55,10 @@ def test_changes_over_several_lines_and_of_conditions() -> None:
     ]
 
 
+def test_assertions_are_left_alone() -> None:
+    assert not list(mutants_of("a.py", "assert one == 1\nfor a, b in zip(c, d, strict=True): pass\n"))
+
+
 def test_every_equivalent_mutant_that_is_listed_exists() -> None:
     listed = equivalent()
     modules = {where.split()[0] for where, _, _ in listed}
