@@ -60,6 +60,16 @@ def test_it_keeps_what_is_put(store: ObjectStore) -> None:
     assert [entry.key for entry in store.list_objects()] == ["empty"]
 
 
+def test_each_request_is_counted_once(store: ObjectStore) -> None:
+    store.put("a", b"data")
+    store.get("a")
+    store.exists("a")
+    list(store.list_objects())
+    list(store.list_folders())
+    store.delete(["a"])
+    assert store.calls == {"put": 1, "get": 1, "head": 1, "list": 2, "delete": 1}
+
+
 def test_without_versions_an_object_has_the_one_that_it_is(store: ObjectStore) -> None:
     for data in (b"first", b"second"):
         store.put("a", data)

@@ -122,7 +122,9 @@ def test_what_a_benchmark_holds_is_not_released(bucket: Any, tmp_path: Path, whe
     counts, card = released(lake, settings, tmp_path / "b")
     found = contamination(lake)["images"]
     assert found.keys() == {queries[2]["image_id"]}
-    assert found[queries[2]["image_id"]]["benchmark"] == "bench/sub/first.png"
+    copy = found[queries[2]["image_id"]]
+    assert copy["benchmark"] == "bench/sub/first.png"
+    assert LOOK_ALIKE < copy["likeness"] == round(copy["likeness"], 4) < 1
     gone, asked = queries[2]["image_id"], normal(queries[0]["question"])
     named = sum(row["image_id"] == gone or normal(row["question"]) == asked for row in queries)
     assert (counts["read"], counts["dropped"]["contaminated"]) == (6, named)
