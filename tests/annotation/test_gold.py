@@ -59,3 +59,17 @@ def test_the_first_answer_counts_and_says_whether_it_is_right(lake: Lake) -> Non
     assert gold.answered("ben", "a") is None
     assert not gold.answer("ann", "gone", {"answer": "7"})
     assert sorted(gold.answers(), key=str) == sorted(kept.values(), key=str)
+
+
+def test_an_answer_that_another_worker_stored_is_known_once_it_was_looked_for(lake: Lake) -> None:
+    gold, worker = Gold(lake), Gold(lake)
+    assert (gold.add(ITEMS), worker.add(ITEMS)) == (3, 3)
+    assert worker.answer("ann", "a", {"answer": "7"})
+    assert worker.has_answered("ann", "a")
+    assert not gold.has_answered("ann", "a")
+    for query in ("a", "b", "gone"):
+        gold.look_for("ann", query)
+    assert {query: gold.has_answered("ann", query) for query in ("a", "b", "gone")} == {
+        "a": True, "b": False, "gone": False
+    }  # fmt: skip
+    assert not gold.has_answered("ben", "a")
