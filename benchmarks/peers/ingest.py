@@ -92,10 +92,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=int, default=1200, help="small ones; a sixth as many large ones")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--tools", nargs="+", default=list(TOOLS), choices=list(TOOLS))
+    asked = "beside ours and the bare loop, which the figures are shares of"
+    parser.add_argument("--tools", nargs="+", default=list(TOOLS), choices=list(TOOLS), help=asked)
     options = parser.parse_args()
+    names = list(dict.fromkeys([BARE, OURS, *options.tools]))
     numbers = {"small": options.photos, "large": max(1, options.photos // 6)}
-    told = {size: compare(size, photos, options.rounds, options.tools) for size, photos in numbers.items()}
+    told = {size: compare(size, photos, options.rounds, names) for size, photos in numbers.items()}
     for size, tools in told.items():
         print(f"\n### {size}\n\n{table(tools)}")
     ranks = {f"{size}_{figure}": rank(tools, figure, lowest=figure != "rate")

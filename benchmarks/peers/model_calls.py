@@ -227,19 +227,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--clients", nargs="+", default=list(PACKAGES), choices=list(PACKAGES))
+    asked = "beside ours and the bare loop, which the figures are shares of"
+    parser.add_argument("--clients", nargs="+", default=list(PACKAGES), choices=list(PACKAGES), help=asked)
     parser.add_argument("--parts", nargs="+", default=list(RANKED), choices=list(RANKED), help="what is measured")
     parser.add_argument("--upstream", help="base URL of a real server that answers instead of the stand-in")
     options = parser.parse_args()
+    names = list(dict.fromkeys([BARE, OURS, *options.clients]))
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), options.rows, options.upstream)
-        versions = {name: version(name) for name in options.clients}
+        versions = {name: version(name) for name in names}
         kinds = [part for part in options.parts if part in KINDS]
-        told: dict[str, Any] = rounds(bench, options.clients, options.rounds, kinds)
+        told: dict[str, Any] = rounds(bench, names, options.rounds, kinds)
         hard = {"faults": bench.with_faults, "killed": lambda name: killed(bench, name, options.rounds)}
         for part in (part for part in options.parts if part in hard):
             told[part] = {}
-            for name in (name for name in options.clients if name != BARE):
+            for name in (name for name in names if name != BARE):
                 told[part][name] = hard[part](name)
                 print(f"{part}: {name} {show(told[part][name])}", file=sys.stderr, flush=True)
     for kind, clients in told.items():
