@@ -13,15 +13,9 @@ from hopchain_etl.training_set.dataset import TrainingSet
 from hopchain_etl.training_set.export import ExportOptions, export
 from hopchain_etl.training_set.reading import DamagedFileError, reading
 from hopchain_etl.training_set.verify import verify
-from support.training_sets import released, training_row
+from support.training_sets import pages_damaged, released, training_row
 
 ROWS, PHOTOS = "default/rows/train-00000.parquet", "images/part-00001.parquet"
-
-
-def pages_damaged(file: bytes) -> bytes:
-    """Return a file whose footer is as it was, and whose values are not."""
-    end = len(file) - 8 - int.from_bytes(file[-8:-4], "little")
-    return file[:4] + b"\xff" * (end - 4) + file[end:]
 
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
