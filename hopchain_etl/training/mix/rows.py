@@ -54,7 +54,7 @@ class Source:
                 hashes.append(_hash(f"{seen[known]} {row['key']}", seeded) if seen[known] else known)
                 seen[known] += 1
                 bands.append(BANDS.index(row["band"]) if row["band"] in BANDS else -1)
-                difficulty.append(float("nan") if row["difficulty"] is None else float(row["difficulty"]))
+                difficulty.append(_number(row["difficulty"]))
             counts.append(len(hashes) - before)
         if not hashes:
             raise MixError(f"{', '.join(map(str, files))}: source {name} has no rows")
@@ -67,6 +67,11 @@ class Source:
         """Return how many of these rows are in each band; rows without one are left out."""
         counts = {band: int(np.count_nonzero(self.bands[rows] == rank)) for rank, band in enumerate(BANDS)}
         return {band: count for band, count in counts.items() if count}
+
+
+def _number(difficulty: object) -> float:
+    """Return a difficulty as a number; NaN if it is none: other data may say it in words."""
+    return float(difficulty) if isinstance(difficulty, int | float) else float("nan")
 
 
 def _hash(key: str, seeded: bytes) -> int:
