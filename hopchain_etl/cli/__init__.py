@@ -49,7 +49,7 @@ def main() -> None:
     except StoppedError as stopped:
         _say(str(stopped))
         sys.exit(STOPPED)
-    except (ReportedError, ValueError, FileNotFoundError) as error:
+    except (ReportedError, ValueError, OSError) as error:  # OSError: a file in the way, no permission, a full disk
         if problems := _setting_problems(error):
             _say("\n".join(problems))
             sys.exit(2)

@@ -66,7 +66,7 @@ def export(
     target: Annotated[str | None, typer.Option(help="which training set, if the clone has several")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
 ) -> None:
-    """Write a pulled training set in a trainer's format: one file per split, and export.json with the counts.
+    """Write a pulled training set in a trainer's format: one file per split with rows, and export.json with the counts.
 
     Needs only the files; a clone first asks its registry which photos were withdrawn since, and leaves these out. Rows
     are streamed; each is exported or counted under a drop reason: no_half and no_single (the row has no such variant),
@@ -93,6 +93,8 @@ def export(
     for name, number in (("written", done.rows), *sorted(done.dropped.items()), ("filtered out", done.filtered)):
         table.add_row(name, str(number))
     Console(markup=False).print(table)
+    for name in done.empty:
+        typer.echo(f"no row of {name} is left, so it has no file", err=True)
     if done.withdrawn:
         typer.echo(f"{done.withdrawn} photos were withdrawn since this version; pull a newer one", err=True)
 

@@ -113,7 +113,7 @@ class EvaluationRun:
         try:
             header = RunHeader(**json.loads((folder / HEADER_FILE).read_text()))
             answers = pq.read_table(folder / ANSWERS_FILE).select(EVALUATIONS.names).cast(EVALUATIONS)
-        except (TypeError, KeyError, ValueError, pa.ArrowInvalid) as error:
+        except (TypeError, KeyError, ValueError, pa.ArrowException, OSError) as error:
             raise EvaluationError(f"{folder} holds no evaluation run that this version reads: {error}") from error
         return cls(header, answers)
 

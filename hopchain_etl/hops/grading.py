@@ -86,7 +86,7 @@ def declared_answer(text: str) -> str | None:
     declares nothing. If there are several of the same rank, all must give the same answer; otherwise there is no
     answer.
     """
-    visible = _after_thinking(text)
+    visible = after_thinking(text)
     places = _tagged(visible) or _boxed(visible)
     if not places:
         return None
@@ -150,7 +150,8 @@ def _gold(answer: str) -> Fraction:
         raise ValueError(f"{answer!r} divides by zero") from error
 
 
-def _after_thinking(text: str) -> str:
+def after_thinking(text: str) -> str:
+    """Return what a completion says once it has thought; empty if it never ends to think."""
     closed = text.rfind("</think>")
     if closed >= 0:
         text = text[closed + len("</think>") :]

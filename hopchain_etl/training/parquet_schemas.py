@@ -18,11 +18,14 @@ class SchemaError(ValueError):
 
 
 def schema_of(path: Path) -> pa.Schema:
-    """Return the schema of a Parquet file. Raises SchemaError if it is none."""
+    """Return the schema of a Parquet file. Raises SchemaError if it is none, or has two columns of one name."""
     try:
-        return pq.read_schema(path)
+        schema = pq.read_schema(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise SchemaError(f"{path} is no Parquet file that can be read: {error}") from error
+    if twice := [name for name in schema.names if schema.names.count(name) > 1]:
+        raise SchemaError(f"{path} has two columns with the name {twice[0]}; rename or drop one")
+    return schema
 
 
 def differences(one: pa.Schema, other: pa.Schema) -> list[tuple[str, str, str]]:
@@ -53,9 +56,19 @@ def aligned(files: Sequence[Path], *, fill: bool) -> pa.Schema:
         try:
             whole = pa.unify_schemas([whole.remove_metadata(), schema.remove_metadata()], promote_options="permissive")
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            clash = [one for one in differences(whole, schema) if "no such column" not in one[1:]]
-            raise SchemaError(_told(files[0], file, clash, "convert one of them")) from error
+            raise SchemaError(_told(files[0], file, list(_clashes(whole, schema)), "convert one of them")) from error
     return whole.with_metadata(_metadata(whole, schemas))
+
+
+def _clashes(one: pa.Schema, other: pa.Schema) -> Iterator[tuple[str, str, str]]:
+    """Yield the columns whose types in two schemas cannot be joined, as ``differences``."""
+    for name in (name for name in one.names if name in other.names):
+        here, there = (pa.schema([schema.field(name)]) for schema in (one, other))
+        try:
+            pa.unify_schemas([here, there], promote_options="permissive")
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            inside = [found for found in differences(here, there) if "no such column" not in found[1:]]
+            yield from inside or [(name, str(here.field(0).type), str(there.field(0).type))]
 
 
 def _told(first: Path, other: Path, found: Sequence[tuple[str, str, str]], remedy: str) -> str:

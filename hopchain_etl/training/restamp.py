@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hopchain_etl.evaluation.answers import EvaluationRun
+from hopchain_etl.evaluation.harnesses.logs import lines
 from hopchain_etl.hops.calibration import AttemptScore, Band, Thresholds, band
 from hopchain_etl.lake.parquet import compression
+from hopchain_etl.training.parquet_schemas import schema_of
+from hopchain_etl.training_set.reading import reading
 
 RESTAMP_FILE = "restamp.json"
 _BATCH_BYTES, _BATCH_ROWS = 32_000_000, 500
 _ZERO_VARIANCE = (Band.ALL_WRONG, Band.ALL_RIGHT)
 _THRESHOLDS = Thresholds()
 _TOLD = 5  # questions that are named
+_STAMPED = {"difficulty": pa.float32(), "band": pa.string()}
 
 Key = tuple[str, str]  # query_id and variant
 Stamps = Mapping[Key, tuple[float, str]]  # difficulty and band
@@ -116,23 +120,22 @@ class _Stamped:
             draft.unlink(missing_ok=True)
 
     def _lines(self, file: Path, draft: Path) -> None:
-        with file.open(encoding="utf-8") as lines, draft.open("w", encoding="utf-8") as out:
-            for line in lines:
-                row = json.loads(line)
+        with draft.open("w", encoding="utf-8") as out:
+            for _, row in lines(file):
                 if (facts := self._facts(row)) is not None:
                     out.write(json.dumps({**row, **facts}, ensure_ascii=False) + "\n")
 
     def _parquet(self, file: Path, draft: Path) -> None:
-        schema = pq.read_schema(file)
+        schema = _typed(schema_of(file))
         place = "extra_info" if "band" not in schema.names and "extra_info" in schema.names else None
         names = {one.name for one in schema.field(place).type} if place else set(schema.names)
-        if missing := {"query_id", "difficulty", "band"} - names:
+        if missing := {"query_id", *_STAMPED} - names:
             raise RestampError(f"{file} has no column {min(missing)}: it is no export or mix of one")
         with pq.ParquetWriter(draft, schema, compression=compression(schema)) as writer:
             for batch in _batches(file):
-                writer.write_table(self._table(batch, place))
+                writer.write_table(self._table(batch, place, schema))
 
-    def _table(self, table: pa.Table, place: str | None) -> pa.Table:
+    def _table(self, table: pa.Table, place: str | None, schema: pa.Schema) -> pa.Table:
         inside = table[place].to_pylist() if place else table.select(
             [name for name in ("query_id", "variant", "difficulty", "band") if name in table.column_names]
         ).to_pylist()  # fmt: skip
@@ -146,12 +149,12 @@ class _Stamped:
             columns[place] = rows
         else:
             columns = {name: [{**inside[number], **(stamped[number] or {})}[name] for number in kept]
-                       for name in ("difficulty", "band")}  # fmt: skip
+                       for name in _STAMPED}  # fmt: skip
         table = table.take(kept) if kept else table.slice(0, 0)
         for name, values in columns.items():
-            field_ = table.schema.field(name)
+            field_ = schema.field(name)
             table = table.set_column(table.schema.get_field_index(name), field_, pa.array(values, field_.type))
-        return table
+        return table.replace_schema_metadata(schema.metadata)
 
     def _facts(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return difficulty and band of a row, nothing for a row of other data, None if the row is dropped."""
@@ -177,10 +180,26 @@ class _Stamped:
         return {"difficulty": stamp[0], "band": stamp[1]}
 
 
+def _typed(schema: pa.Schema) -> pa.Schema:
+    """Return the schema in which stamps have a type: other tools write a column without any value as one of nulls."""
+    fields = [
+        field.with_type(pa.struct(_stamped(field.type)))
+        if field.name == "extra_info" and pa.types.is_struct(field.type)
+        else field
+        for field in _stamped(schema)
+    ]
+    return pa.schema(fields, schema.metadata)
+
+
+def _stamped(fields: Iterable[pa.Field]) -> list[pa.Field]:
+    return [one.with_type(_STAMPED.get(one.name, one.type)) if pa.types.is_null(one.type) else one for one in fields]
+
+
 def _batches(file: Path) -> Iterator[pa.Table]:
     """Yield a file's rows in tables of bounded size: rows have their images with them."""
     footer: Any = pq.read_metadata(file)
     total = sum(int(footer.row_group(number).total_byte_size) for number in range(footer.num_row_groups))
     rows = max(1, min(_BATCH_ROWS, _BATCH_BYTES * int(footer.num_rows) // max(1, total)))
-    for batch in pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20).iter_batches(rows):
-        yield pa.Table.from_batches([batch])
+    with reading(file):
+        for batch in pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20).iter_batches(rows):
+            yield pa.Table.from_batches([batch])

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from hopchain_etl.schemas import SPLITS, TRAINING_SCHEMA
 from hopchain_etl.training_set.images import Images, NotPulledError
+from hopchain_etl.training_set.reading import reading
 from hopchain_etl.training_set.withdrawn import withdrawn_among
 
 if TYPE_CHECKING:
@@ -126,12 +127,13 @@ class TrainingSet:
         import pyarrow.dataset as ds  # loads pandas, which a process that verifies does not need
 
         for path in self.files:
-            scanner = ds.dataset(path, format="parquet").scanner(
-                columns=self.columns, filter=self._all_filters(), batch_size=rows,
-                batch_readahead=1, fragment_readahead=1, use_threads=False,
-                fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=False),
-            )  # fmt: skip
-            yield from (batch for batch in scanner.to_batches() if batch.num_rows)
+            with reading(path):
+                scanner = ds.dataset(path, format="parquet").scanner(
+                    columns=self.columns, filter=self._all_filters(), batch_size=rows,
+                    batch_readahead=1, fragment_readahead=1, use_threads=False,
+                    fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=False),
+                )  # fmt: skip
+                yield from (batch for batch in scanner.to_batches() if batch.num_rows)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -140,7 +142,8 @@ class TrainingSet:
         """Return one row by index; negative indexes count from the end."""
         place = self._places[index]
         path, group, offset = self._locate(place)
-        table = pq.ParquetFile(path).read_row_group(group, columns=self.columns, use_threads=False)
+        with reading(path):
+            table = pq.ParquetFile(path).read_row_group(group, columns=self.columns, use_threads=False)
         return TrainingRow(table.slice(offset, 1).to_pylist()[0], self.images)
 
     def by_id(self, query_id: str) -> TrainingRow:
@@ -155,7 +158,7 @@ class TrainingSet:
     @cached_property
     def _places(self) -> Sequence[int]:
         """The positions of the filtered rows in the files."""
-        total = sum(pq.read_metadata(path).num_rows for path in self.files)
+        total = sum(_footer(path).num_rows for path in self.files)
         if self._all_filters() is None:
             return range(total)
         kept = set(self._ids())
@@ -172,7 +175,7 @@ class TrainingSet:
     def _locate(self, place: int) -> tuple[Path, int, int]:
         """Return file, row group and offset of a row."""
         for path in self.files:
-            metadata = pq.read_metadata(path)
+            metadata = _footer(path)
             for group in range(metadata.num_row_groups):
                 size = metadata.row_group(group).num_rows
                 if place < size:
@@ -183,7 +186,9 @@ class TrainingSet:
     def _each(self, column: str) -> Iterator[str]:
         """Yield a column of every row in the files, also of rows that are left out."""
         for path in self.files:
-            yield from pq.read_table(path, columns=[column])[column].to_pylist()
+            with reading(path):
+                values = pq.read_table(path, columns=[column])[column]
+            yield from values.to_pylist()
 
     def _all_filters(self) -> pc.Expression | None:
         if not self.withdrawn:
@@ -249,8 +254,14 @@ def _one(targets: list[Path], target: str | None) -> Path:
     return targets[names.index(target)]
 
 
+def _footer(path: Path) -> pq.FileMetaData:
+    with reading(path):
+        return pq.read_metadata(path)
+
+
 def _checked_schema(path: Path) -> pa.Schema:
-    schema = pq.read_schema(path)
+    with reading(path):
+        schema = pq.read_schema(path)
     version = (schema.metadata or {}).get(b"hopchain_schema", b"1").decode()
     if version != TRAINING_SCHEMA:
         remedy = "pull a newer version of the set" if version < TRAINING_SCHEMA else "upgrade hopchain-etl"

@@ -10,6 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hopchain_etl.training_set.reading import reading
+
 _OPEN_PARTS = 64
 _KEPT_BYTES = 32_000_000  # of photos: about those of a shard
 
@@ -50,7 +52,8 @@ class Images:
             raise NotPulledError(self._missing(image_id))
         path, group, offset = place
         if self._group[:2] != (path, group):
-            column = self._file(path).read_row_group(group, columns=["bytes"], use_threads=False)["bytes"]
+            with reading(path):
+                column = self._file(path).read_row_group(group, columns=["bytes"], use_threads=False)["bytes"]
             self._group = (path, group, column)
         assert self._group[2] is not None
         data: bytes = self._group[2][offset].as_py()
@@ -67,16 +70,19 @@ class Images:
 
     @cached_property
     def _blob_shas(self) -> dict[str, str]:
-        names = ["image_id", "blob_sha"]
-        tables = [pq.read_table(path, columns=names) for path in sorted(self.folder.glob("*.parquet"))]
-        return {image: sha for table in tables for image, sha in zip(*table.to_pydict().values(), strict=True)}
+        shas: dict[str, str] = {}
+        for path in sorted(self.folder.glob("*.parquet")):
+            with reading(path):
+                table = pq.read_table(path, columns=["image_id", "blob_sha"])
+            shas |= zip(*table.to_pydict().values(), strict=True)
+        return shas
 
     @cached_property
     def _places(self) -> dict[str, tuple[Path, int, int]]:
         """Part file, row group and offset of each image."""
         places: dict[str, tuple[Path, int, int]] = {}
         for path in sorted(self.folder.glob("*.parquet")):
-            with pq.ParquetFile(path) as file:
+            with reading(path), pq.ParquetFile(path) as file:
                 for group in range(file.num_row_groups):
                     ids = file.read_row_group(group, columns=["image_id"], use_threads=False)["image_id"].to_pylist()
                     places |= {one: (path, group, offset) for offset, one in enumerate(ids)}

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hopchain_etl.concurrency import batched
+from hopchain_etl.training_set.reading import reading
 
 T = TypeVar("T", bound=Sized)
 Row = dict[str, Any]
@@ -68,23 +69,25 @@ def file_pieces(path: Path, instances: dict[str, list[Row]] | None) -> Iterator[
 
 
 def _parquet_pieces(path: Path, instances: dict[str, list[Row]] | None) -> Iterator[Piece]:
-    try:
+    with reading(path):
         file = pq.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path} is not a Parquet file: {error}") from error
     names = set(file.schema_arrow.names)
     needed = {"query_id", "image_id", "expr", "hops"} | (set() if instances is not None else {"instances"})
     if missing := sorted(needed - names):
         hint = "; give the instances table with --instances" if missing == ["instances"] else ""
         raise ValueError(f"{path} is not a file of training rows or queries: {missing[0]} is missing{hint}")
     columns = [name for name in file.schema_arrow.names if name not in _UNUSED]
-    batches = file.iter_batches(PIECE, columns=columns)
-    for window in _windows(batches, lambda batch: batch.nbytes):
+    for window in _windows(_batches(path, file, columns), lambda batch: batch.nbytes):
         rows = pa.Table.from_batches(window).combine_chunks()
         if instances is None:
             yield from _pieces(path.name, rows["image_id"].to_pylist(), partial(_taken, rows))
         else:
             yield from _pieces_of_list(path.name, [_with(row, instances) for row in rows.to_pylist()])
+
+
+def _batches(path: Path, file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    with reading(path):
+        yield from file.iter_batches(PIECE, columns=columns)
 
 
 def _taken(rows: pa.Table, places: list[int]) -> pa.Table:
@@ -122,7 +125,9 @@ def by_image(path: Path | None) -> dict[str, list[Row]] | None:
         return None
     found: dict[str, list[Row]] = defaultdict(list)
     for part in sorted(path.rglob("*.parquet")) if path.is_dir() else [path]:
-        for row in pq.read_table(part).to_pylist():
+        with reading(part):
+            table = pq.read_table(part)
+        for row in table.to_pylist():
             found[str(row["image_id"])].append(row)
     if not found:
         raise FileNotFoundError(f"no instances in {path}")

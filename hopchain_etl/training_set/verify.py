@@ -24,6 +24,7 @@ from PIL import Image
 
 from hopchain_etl.concurrency import submit_ahead
 from hopchain_etl.training_set.dataset import layout
+from hopchain_etl.training_set.reading import reading
 from hopchain_etl.training_set.row_pieces import Piece, Row, by_image, file_pieces, folder_pieces
 from hopchain_etl.training_set.verify_row import Complaint, LastScene, verify_any, verify_row
 from hopchain_etl.training_set.withdrawn import withdrawn_among
@@ -170,15 +171,20 @@ def _verify_images(folder: Path, wanted: dict[str, tuple[int, int]], result: Ver
     """Check that each referenced image exists, matches its checksum and decodes to its size in px."""
     seen: set[str] = set()
     for path in sorted(folder.glob("*.parquet")):
-        for batch in pq.ParquetFile(path).iter_batches(_IMAGES):
-            for row in batch.to_pylist():
-                if (name := row.get("image_id")) in wanted and name not in seen:
-                    seen.add(name)
-                    if complaint := _image_complaint(row, wanted[name]):
-                        result.add(complaint, f"{path.name} {name}")
+        for row in _photos(path):
+            if (name := row.get("image_id")) in wanted and name not in seen:
+                seen.add(name)
+                if complaint := _image_complaint(row, wanted[name]):
+                    result.add(complaint, f"{path.name} {name}")
     result.images = len(seen)
     for missing in sorted(wanted.keys() - seen):
         result.add(("missing_image", "in no part of images/"), missing)
+
+
+def _photos(path: Path) -> Iterator[Row]:
+    with reading(path):
+        for batch in pq.ParquetFile(path).iter_batches(_IMAGES):
+            yield from batch.to_pylist()
 
 
 def _image_complaint(row: Row, size: tuple[int, int]) -> Complaint | None:

@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 import typer
 
-from hopchain_etl.cli import app
+from hopchain_etl.cli import app, main
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.scenes import draw
 from hopchain_etl.settings import S3Settings
 from support.command_line import HOPCHAIN, environment, hopchain
+from support.harness_logs import lmms_log, sample
 from support.s3 import S3Location
+from support.training_sets import released, training_row
 
 
 @pytest.mark.s3
@@ -110,6 +112,21 @@ def test_errors_name_the_setting_and_the_remedy() -> None:
     assert nowhere.returncode == 1
     assert "check that the server runs" in nowhere.stderr
     assert "Traceback" not in nowhere.stderr
+
+
+def test_a_file_where_a_folder_is_to_be_written_is_told_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = released(tmp_path / "set", [training_row()], range(1))
+    log = lmms_log(tmp_path / "log", "count", [sample(0, acc=1)], ["acc"])
+    there = tmp_path / "train.parquet"
+    there.touch()
+    for command in (["export", folder, "-f", "trl"], ["evaluate", "import", log]):
+        monkeypatch.setattr("sys.argv", ["hopchain", *map(str, command), "--out", str(there)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 1
+        assert f"File exists: '{there}'" in capsys.readouterr().err.replace("\n", "")
 
 
 def test_a_profile_that_is_not_there_says_so() -> None:

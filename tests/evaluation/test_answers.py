@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from hopchain_etl.evaluation.answers import (
     EvaluationRun,
     RunHeader,
 )
+from support.training_sets import pages_damaged
 
 ROW = {"benchmark": "hopchain/default", "item_id": "q", "sample": 0, "sees_image": True, "gold": "24", "score": 1.0}
 
@@ -31,6 +33,15 @@ def test_an_incomplete_run_is_named(tmp_path: Path, lost: str) -> None:
     EvaluationRun(RunHeader("base", "tiny"), pa.Table.from_pylist([ROW], EVALUATIONS)).write(tmp_path)
     (tmp_path / lost).unlink()
     with pytest.raises(EvaluationError, match=lost):
+        EvaluationRun.read(tmp_path)
+
+
+@pytest.mark.parametrize("damaged", [pages_damaged, lambda file: file[:100]])
+def test_damaged_answers_are_told_with_their_folder(tmp_path: Path, damaged: Callable[[bytes], bytes]) -> None:
+    EvaluationRun(RunHeader("base", "tiny"), pa.Table.from_pylist([ROW], EVALUATIONS)).write(tmp_path)
+    file = tmp_path / ANSWERS_FILE
+    file.write_bytes(damaged(file.read_bytes()))
+    with pytest.raises(EvaluationError, match=tmp_path.name):
         EvaluationRun.read(tmp_path)
 
 

@@ -88,3 +88,9 @@ def released(folder: Path, rows: list[Row], seeds: range) -> Path:
         held |= {one["image_id"]: f"part-{number:05d}" for one in pixels}
     (folder / "images.json").write_text(image_parts.images_json(held))
     return folder
+
+
+def pages_damaged(file: bytes) -> bytes:
+    """Return a Parquet file whose footer is as it was, and whose values are not."""
+    end = len(file) - 8 - int.from_bytes(file[-8:-4], "little")
+    return file[:4] + b"\xff" * (end - 4) + file[end:]

@@ -95,6 +95,16 @@ def test_within_a_band_the_higher_share_of_right_tries_comes_first(tmp_path: Pat
     assert named(made) == list("76543210")
 
 
+def test_other_data_may_say_difficulty_in_words(files: dict[str, Path], tmp_path: Path) -> None:
+    base = pq.read_table(files["base"])
+    files["base"] = tmp_path / "worded.parquet"
+    pq.write_table(base.append_column("difficulty", pa.array(["hard", None] * 30)), files["base"])
+    rows, _ = mixed(files, tmp_path / "out", {"order": "curriculum"}, align=True)
+    bands = [row["extra_info"]["band"] for row in rows if row["extra_info"]["band"]]
+    assert bands == sorted(bands, key=("easy", "medium", "hard").index)
+    assert {row["difficulty"] for row in rows} == {"hard", None}
+
+
 def test_the_order_depends_on_seed_and_rows_alone(files: dict[str, Path], tmp_path: Path) -> None:
     phase = {"shares": {"hops": 2, "base": 1}, "rows": 30}
     rows, told = mixed(files, tmp_path / "one", phase, seed=5)
@@ -229,6 +239,7 @@ def test_validation_gets_the_columns_of_the_mix(files: dict[str, Path], tmp_path
         ("sources = 3", "sources is no table"),
         ("[sources]\nhops = 'h.parquet'\nbase = 3\n[[phase]]\n", r"sources\.base\.0: "),
         ("[sources]\nhops = ['h.parquet', { a = 1 }]\n[[phase]]\n", r"sources\.hops\.1: "),
+        ("[sources]\nhops = []\n[[phase]]\n", r"sources\.hops: List should have at least 1 item"),
         ("validation = 3\n[sources]\nhops = 'h.parquet'\n[[phase]]\n", "validation: "),
         ("[sources]\na = 'a.parquet'\nb = 'b.parquet'\n[[phase]]\nrows = 3", "phase 1 has rows, but no shares"),
         ("[sources]\nhops = 'h.parquet'\n[[phase]]\n", r"h\.parquet is no file"),

@@ -58,6 +58,29 @@ def test_the_wider_number_is_taken_and_text_is_no_number(tmp_path: Path) -> None
         aligned(files, fill=True)
 
 
+@pytest.mark.parametrize(
+    ("here", "there", "told"),
+    [
+        (pa.list_(pa.struct([("content", pa.string())])), pa.string(), "column a is string; in .* it is list<"),
+        (pa.list_(pa.struct([("bytes", pa.binary())])), pa.list_(pa.binary()), r"column a is list<.*it is list<"),
+        (pa.struct([("c", pa.string()), ("d", pa.int8())]), pa.struct([("c", pa.int8())]), r"column a\.c is int8"),
+    ],
+)
+def test_types_that_cannot_be_joined_are_named(
+    tmp_path: Path, here: pa.DataType, there: pa.DataType, told: str
+) -> None:
+    one = put(tmp_path / "one.parquet", pa.schema([("a", here), ("b", pa.int8())]))
+    two = put(tmp_path / "two.parquet", pa.schema([("b", pa.int16()), ("a", there)]))
+    with pytest.raises(SchemaError, match=rf"two\.parquet: {told}"):
+        aligned([one, two], fill=True)
+
+
+def test_two_columns_of_one_name_are_told(tmp_path: Path) -> None:
+    file = put(tmp_path / "a.parquet", pa.schema([("x", pa.int8()), ("y", pa.int8()), ("x", pa.string())]))
+    with pytest.raises(SchemaError, match=r"a\.parquet has two columns with the name x"):
+        schema_of(file)
+
+
 def test_what_is_no_parquet_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_text("{}")
     with pytest.raises(SchemaError, match=r"a\.parquet is no Parquet file"):

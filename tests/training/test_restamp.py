@@ -12,10 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from hopchain_etl.cli import app
+from hopchain_etl.training.mix import MixSpec, mix
 from hopchain_etl.training.restamp import RestampError, RestampResult, restamp
 from support import evaluation_runs
 from support.trainer_rows import VERL, verl_row
-from support.training_sets import released, training_row
+from support.training_sets import pages_damaged, released, training_row
 
 RIGHT = {0: 0, 1: 1, 2: 4, 3: 7, 4: 8}  # of 8 tries, for the questions of that number; 5 was not asked
 BANDS = {0: "all_wrong", 1: "hard", 2: "medium", 3: "easy", 4: "all_right", 5: None}
@@ -92,6 +93,57 @@ def test_every_format_of_an_export_can_be_stamped(form: str, tmp_path: Path) -> 
     else:
         rows = [row.get("extra_info", row) for row in pq.read_table(new).to_pylist()]
     assert {row["query_id"]: row["band"] for row in rows} == {ids[number]: BANDS[number] for number in (1, 2, 3, 5)}
+
+
+@pytest.mark.parametrize("place", ["top", "extra_info"])
+def test_columns_without_a_type_get_that_of_their_stamps(verl: Path, tmp_path: Path, place: str) -> None:
+    table = pq.read_table(verl)
+    nothing = [(name, pa.null()) for name in ("difficulty", "band")]
+    kept = [(one.name, one.type) for one in VERL.field("extra_info").type if one.name not in ("difficulty", "band")]
+    if place == "top":
+        facts = [row["query_id"] for row in table["extra_info"].to_pylist()]
+        columns = {"query_id": facts, "images": table["images"], **{name: pa.nulls(7) for name, _ in nothing}}
+        table = pa.table(columns)
+    else:
+        facts = [{name: row[name] for name, _ in kept} for row in table["extra_info"].to_pylist()]
+        table = table.set_column(5, "extra_info", pa.array(facts, pa.struct([*kept, *nothing])))
+    pq.write_table(table.replace_schema_metadata({"mine": "kept"}), verl)
+    restamp([verl], answers(IDS), tmp_path / "out")
+    new = pq.read_table(tmp_path / "out/train.parquet")
+    rows = [row if place == "top" else row["extra_info"] for row in new.to_pylist()]
+    assert [row["band"] for row in rows] == ["hard", "medium", "easy", None, None]
+    assert [row["difficulty"] for row in rows] == [1 / 8, 4 / 8, 7 / 8, None, None]
+    assert new.schema.metadata[b"mine"] == b"kept"
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ('{"query_id": "a"', ":2: the line is not JSON"),
+        ("[1]", ":2: a JSON list where one object a line is due"),
+    ],
+)
+def test_a_line_that_is_no_row_is_named(tmp_path: Path, lines: str, told: str) -> None:
+    file = tmp_path / "train.jsonl"
+    file.write_text(f'{{"query_id": "a"}}\n{lines}\n')
+    with pytest.raises(ValueError, match=rf"train\.jsonl{told}"):
+        restamp([file], answers(IDS), tmp_path / "out")
+
+
+def test_a_damaged_file_is_named(verl: Path, tmp_path: Path) -> None:
+    verl.write_bytes(pages_damaged(verl.read_bytes()))
+    with pytest.raises(ValueError, match=r"train\.parquet is damaged"):
+        restamp([verl], answers(IDS), tmp_path / "out")
+    with pytest.raises(ValueError, match=r"train\.parquet is damaged"):
+        mix(MixSpec.of({"sources": {"a": [verl]}, "phases": [{}]}, "here"), tmp_path / "out")
+
+
+def test_empty_lines_and_a_mark_of_byte_order_are_no_rows(tmp_path: Path) -> None:
+    file = tmp_path / "train.jsonl"
+    file.write_text(f'\ufeff{{"query_id": "{IDS[1]}"}}\n\n{{"query_id": "other"}}\n\n', encoding="utf-8")
+    assert restamp([file], answers(IDS), tmp_path / "out").read == 2
+    rows = [json.loads(line) for line in (tmp_path / "out/train.jsonl").read_text().splitlines()]
+    assert [row["band"] for row in rows] == ["hard", None]
 
 
 def test_a_run_with_one_try_each_has_no_bands(verl: Path, tmp_path: Path) -> None:

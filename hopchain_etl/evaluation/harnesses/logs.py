@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun, RunHeader
 from hopchain_etl.evaluation.grade import GRADER, grade
 from hopchain_etl.evaluation.run import Rows
-from hopchain_etl.hops.grading import parse_number
+from hopchain_etl.hops.grading import after_thinking, parse_number
 from hopchain_etl.schemas import storable
 
 LONGEST_LINE = 64_000_000  # bytes; an answer with its prompt is below 1 MB
@@ -128,8 +128,12 @@ def _row(one: Logged, harness: str) -> tuple[dict[str, Any] | None, str]:
 
 
 def _declared(text: str | None) -> str | None:
-    """Return an answer so that a bare number counts: questions of other benchmarks do not ask for a box."""
-    return f"<answer>{text}</answer>" if text and parse_number(text) is not None else text
+    """Return an answer so that a bare number counts: questions of other benchmarks do not ask for a box.
+
+    What was thought before it is no part of it, as where an answer is declared.
+    """
+    said = after_thinking(text or "")
+    return f"<answer>{said}</answer>" if parse_number(said) is not None else text
 
 
 def photo_of(benchmark: str, named: str) -> str:

@@ -73,6 +73,8 @@ def _excel(path: Path) -> Iterator[Row]:
             if names is None:
                 names = [one or "" for one in cells]
                 continue
+            if not any(cells):  # Excel keeps the rows that somebody emptied
+                continue
             place = f"{path}: row {number}"
             for name, cell in zip(names, cells, strict=False):
                 if cell is not None and len(cell) >= LONGEST_CELL and name in ("prediction", "thinking"):

@@ -1,6 +1,7 @@
 """Reads the first sheet of an Excel file row by row, with the standard library only; the files are from strangers.
 
-Text is as written, numbers as their decimals. No entity is expanded, and no more is unpacked than ``LARGEST`` bytes.
+Text is as written, numbers as their decimals; how a text is pronounced, which Excel keeps with it in some languages, is
+no part of it. No entity is expanded, and no more is unpacked than ``LARGEST`` bytes.
 """
 
 from __future__ import annotations
@@ -53,11 +54,12 @@ class _Part(Generic[Found]):
     def __init__(self) -> None:
         self.found: list[Found] = []
         self.text: list[str] | None = None  # of the element that is read
+        self._hint = False  # inside of how a text is pronounced
 
     def read(self, archive: zipfile.ZipFile, name: str) -> Iterator[Found]:
         parser = expat.ParserCreate()
         parser.buffer_text = True
-        parser.StartElementHandler, parser.EndElementHandler = self.start, self.end
+        parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
         parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = self.characters, _refuse
         total = 0
         with archive.open(name) as part:
@@ -70,6 +72,16 @@ class _Part(Generic[Found]):
                 self.found.clear()
             parser.Parse(b"", True)
             yield from self.found
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._hint = self._hint or tag == "rPh"
+        if not self._hint:
+            self.start(tag, attributes)
+
+    def _end(self, tag: str) -> None:
+        if not self._hint:
+            self.end(tag)
+        self._hint = self._hint and tag != "rPh"
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         raise NotImplementedError

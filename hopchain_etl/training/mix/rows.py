@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hopchain_etl.training.mix.spec import MixError
+from hopchain_etl.training_set.reading import reading
 
 BANDS = ("all_right", "easy", "medium", "hard", "all_wrong")  # as a curriculum takes them
 _ASKED = ("prompt", "problem", "messages", "question")  # where trainers keep what is asked
@@ -53,7 +54,7 @@ class Source:
                 hashes.append(_hash(f"{seen[known]} {row['key']}", seeded) if seen[known] else known)
                 seen[known] += 1
                 bands.append(BANDS.index(row["band"]) if row["band"] in BANDS else -1)
-                difficulty.append(float("nan") if row["difficulty"] is None else float(row["difficulty"]))
+                difficulty.append(_number(row["difficulty"]))
             counts.append(len(hashes) - before)
         if not hashes:
             raise MixError(f"{', '.join(map(str, files))}: source {name} has no rows")
@@ -68,6 +69,11 @@ class Source:
         return {band: count for band, count in counts.items() if count}
 
 
+def _number(difficulty: object) -> float:
+    """Return a difficulty as a number; NaN if it is none: other data may say it in words."""
+    return float(difficulty) if isinstance(difficulty, int | float) else float("nan")
+
+
 def _hash(key: str, seeded: bytes) -> int:
     digest = hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8, key=seeded).digest()
     return int.from_bytes(digest, "little")
@@ -75,7 +81,8 @@ def _hash(key: str, seeded: bytes) -> int:
 
 def _facts(file: Path) -> Iterator[dict[str, Any]]:
     """Yield key, band and difficulty of each row; trainers keep ours in a struct or among the columns."""
-    parquet = pq.ParquetFile(file)
+    with reading(file):
+        parquet = pq.ParquetFile(file)
     schema = parquet.schema_arrow
     inside = "extra_info" in schema.names and pa.types.is_struct(schema.field("extra_info").type)
     nested = {field.name for field in schema.field("extra_info").type} if inside else set()
@@ -87,8 +94,9 @@ def _facts(file: Path) -> Iterator[dict[str, Any]]:
               for name in wanted}  # fmt: skip
     # A mix has a query_id in some rows only, so the prompt is read whatever the columns are.
     columns = [*(place for place in places.values() if place), *told]
-    for batch in parquet.iter_batches(_BATCH, columns=columns):
-        for row in batch.to_pylist():
+    with reading(file):
+        batches = parquet.iter_batches(_BATCH, columns=columns)
+        for row in (row for batch in batches for row in batch.to_pylist()):
             flat = {**(row.get("extra_info") or {}), **row}
             facts = {name: flat.get(name) if places[name] else None for name in wanted}
             if facts["query_id"] is None:

@@ -32,7 +32,7 @@ class MixSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sources: Annotated[dict[str, list[Path]], Field(min_length=1)]
+    sources: Annotated[dict[str, Annotated[list[Path], Field(min_length=1)]], Field(min_length=1)]
     phases: Annotated[list[Phase], Field(min_length=1)]
     seed: int = 0
     align: bool = False

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from hopchain_etl.lake.parquet import compression
 from hopchain_etl.training.mix.order import Indexes, Plan
 from hopchain_etl.training.mix.rows import Source
+from hopchain_etl.training_set.reading import reading
 
 _BATCH_BYTES, _BATCH_ROWS = 16_000_000, 2_000  # of a source in memory at a time
 _BUCKET_BYTES, _BUCKET_ROWS = 48_000_000, 20_000  # of the output
@@ -87,9 +88,10 @@ def _batches(files: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
     """Yield the rows of files in order, in tables of bounded size with the columns of ``schema``."""
     for file in files:
         # Without buffering ahead pages are read as they are needed: files of one huge row group are common.
-        parquet = pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)
-        for batch in parquet.iter_batches(_rows_for(_BATCH_BYTES, _BATCH_ROWS, [file])):
-            yield _cast(pa.Table.from_batches([batch]), schema)
+        with reading(file):
+            parquet = pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)
+            for batch in parquet.iter_batches(_rows_for(_BATCH_BYTES, _BATCH_ROWS, [file])):
+                yield _cast(pa.Table.from_batches([batch]), schema)
 
 
 def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -62,6 +62,7 @@ class ExportResult:
     longest_prompt: int = 0  # in tokens, over the exported rows
     dropped: Counter[str] = field(default_factory=Counter)
     files: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)  # splits of which no row is left: they have no file
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain JSON."""
@@ -79,10 +80,11 @@ def export(
 ) -> ExportResult:
     """Write one file per split below ``out`` and ``export.json`` with the counts; return the counts.
 
-    Files of an earlier export of the same split are replaced when the new ones are complete. ``count`` returns the
-    number of tokens of a text; ``advance`` is called for each row read. A clone first asks its registry which photos
-    were withdrawn since. Raises NotPulledError if rows or images have
-    not been downloaded, and ValueError for an unknown format, variant, split or filter.
+    Files of an earlier export of the same split are replaced when the new ones are complete. A split of which no row is
+    left has no file: trainers cannot load one without rows. ``count`` returns the number of tokens of a text;
+    ``advance`` is called for each row read. A clone first asks its registry which photos were withdrawn since. Raises
+    NotPulledError if rows or images have not been downloaded, and ValueError for an unknown format, variant, split or
+    filter.
     """
     if wanted.format not in FORMATS:
         raise ValueError(f"no format {wanted.format!r}; there are {', '.join(FORMATS)}")
@@ -101,10 +103,15 @@ def export(
         done.withdrawn += len(everything.withdrawn)
         place = SplitFile(out, split, wanted.with_hops)
         examples = _examples(everything.where(*wanted.filters), wanted, count, done, advance)
+        before = done.rows
         FORMATS[wanted.format](examples, place)
         done.filtered += len(everything)
-        done.files.append(place.name)
-    if not done.files:
+        if done.rows > before:
+            done.files.append(place.name)
+        else:
+            (out / place.name).unlink()
+            done.empty.append(split)
+    if not done.files and not done.empty:
         raise NotPulledError(f"no rows below {path}; run `dvc pull` there")
     done.filtered -= done.read
     told = {**vars(wanted), **done.to_json(), "filters": list(wanted.filters)}

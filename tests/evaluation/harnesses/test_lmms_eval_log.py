@@ -48,13 +48,14 @@ def test_a_field_that_is_named_has_the_score(tmp_path: Path) -> None:
 
 
 def test_without_a_score_numbers_are_graded_and_the_rest_is_counted(tmp_path: Path) -> None:
-    answers = [("3", "3"), ("I think <answer>4</answer>", "4"), ("three or four", "3"), ("red", "Red")]
+    answers = [("3", "3"), ("I think <answer>4</answer>", "4"), ("three or four", "3"), ("red", "Red"),
+               ("<think>\n4?\n</think>\n\n3", "3")]  # fmt: skip
     path = lmms_log(tmp_path, "charxiv", [sample(n, *one) for n, one in enumerate(answers)], ["reasoning_acc"])
     run, warnings = import_logs([path], "run")
-    assert run.answers["score"].to_pylist() == [1.0, 1.0, 0.0]
+    assert run.answers["score"].to_pylist() == [1.0, 1.0, 0.0, 1.0]
     assert run.header.grader == "lmms-eval, else hopchain 1"
     assert run.header.splits["charxiv"].endswith("graded by hopchain 1 or a bare number, numeric answers")
-    assert warnings == ["charxiv: 3 of 4 answers: the others have no score, and a gold answer that is no number"]
+    assert warnings == ["charxiv: 4 of 5 answers: the others have no score, and a gold answer that is no number"]
 
 
 @pytest.mark.parametrize("gap", [None, float("nan"), {"score": None, "correct": True}, {}])

@@ -9,6 +9,7 @@ import pytest
 
 from hopchain_etl.evaluation.answers import EvaluationError
 from hopchain_etl.evaluation.harnesses.tables import rows
+from support.harness_logs import xlsx
 
 
 def test_a_row_of_several_lines_is_placed_at_its_first(tmp_path: Path) -> None:
@@ -17,6 +18,14 @@ def test_a_row_of_several_lines_is_placed_at_its_first(tmp_path: Path) -> None:
     assert list(rows(path)) == [
         (f"{path}:2", {"index": "0", "text": "one\ntwo\tthree"}),
         (f"{path}:4", {"index": "1", "text": None}),
+    ]
+
+
+def test_rows_that_somebody_emptied_in_excel_are_no_rows(tmp_path: Path) -> None:
+    path = xlsx(tmp_path / "a.xlsx", [["index", "text"], [0, "one"], [], [None, None], [1, None]])
+    assert list(rows(path)) == [
+        (f"{path}: row 2", {"index": "0", "text": "one"}),
+        (f"{path}: row 5", {"index": "1", "text": None}),
     ]
 
 

@@ -94,6 +94,18 @@ def test_an_item_without_a_named_photo_is_on_its_own(tmp_path: Path) -> None:
     assert import_logs(paths, "run")[0].answers["cluster"].to_pylist() == ["A/7", "B/7"]
 
 
+@pytest.mark.parametrize("thinking", ["one, two, three", "is it \\boxed{4}? <answer>4</answer>", None])
+@pytest.mark.parametrize(("said", "score"), [("3", 1.0), ("\n\n3.", 1.0), ("4", 0.0), ("3 or 4", 0.0), ("", 0.0)])
+def test_a_bare_number_counts_whatever_was_thought_before_it(
+    tmp_path: Path, thinking: str | None, said: str, score: float
+) -> None:
+    split = PLAIN | {"prediction": said, "thinking": thinking}
+    whole = PLAIN | {"prediction": f"<think>{thinking}</think>{said}" if thinking else said}
+    cut = PLAIN | {"prediction": "<think>3", "thinking": None}
+    for row, wanted in ((split, score), (whole, score), (cut, 0.0)):
+        assert [one["score"] for one in imported(written(tmp_path, [row], ".json"))] == [wanted]
+
+
 def test_thinking_is_part_of_the_answer(tmp_path: Path) -> None:
     row = PLAIN | {"prediction": "3", "thinking": "one, two, three", "hit": 1}
     assert imported(written(tmp_path, [row], ".json"))[0]["text"] == "<think>one, two, three</think>3"

@@ -90,3 +90,11 @@ def test_a_damaged_archive_is_told_wherever_the_damage_is(tmp_path: Path) -> Non
         except ValueError as error:  # and nothing else; some bytes matter to nobody
             told.add(str(error).partition(":")[0])
     assert "it is no Excel file, or damaged" in told
+
+
+@pytest.mark.parametrize("kind", ["s", "inlineStr"])
+def test_how_a_text_is_pronounced_is_no_part_of_it(tmp_path: Path, kind: str) -> None:
+    said = '<r><t>四つ</t></r><rPh sb="0" eb="1"><t>ヨッ</t></rPh><phoneticPr fontId="1"/><r><t>です</t></r>'
+    cell = '<c r="A1" t="s"><v>0</v></c>' if kind == "s" else f'<c r="A1" t="inlineStr"><is>{said}</is></c>'
+    path = sheet(tmp_path / "a.xlsx", f"<worksheet><row>{cell}</row></worksheet>", f"<sst><si>{said}</si></sst>")
+    assert list(xlsx_rows(path)) == [(1, ["四つです"])]

@@ -75,6 +75,19 @@ def test_filters_and_splits(folder: Path, tmp_path: Path) -> None:
     assert (done.read, done.rows, done.filtered) == (1, 1, 5)
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_split_of_which_no_row_is_left_has_no_file(folder: Path, tmp_path: Path, form: str) -> None:
+    run(folder, tmp_path, form)
+    command = ["export", str(folder), "-f", form, "-o", str(tmp_path), "--filter", "n_hops >= 6"]
+    told = CliRunner().invoke(app, command)
+    assert (told.exit_code, "no row of train is left" in told.stderr) == (0, True)
+    assert not list(tmp_path.glob("train.*"))  # nor that of the export before
+    assert len(read(tmp_path, form, "validation")) == 1
+    done = json.loads((tmp_path / "export.json").read_text())
+    assert (len(done["files"]), done["empty"]) == (1, ["train"])
+    assert run(folder, tmp_path, form, filters=("n_hops >= 7",)).empty == ["train", "validation"]
+
+
 def test_verl(folder: Path, tmp_path: Path) -> None:
     run(folder, tmp_path)
     rows = {row["query_id"]: row for row in TrainingSet(folder)}
@@ -177,7 +190,7 @@ def test_prompts_over_the_limit_are_left_out_with_the_image_counted(folder: Path
     small = run(folder, tmp_path, "hf", max_pixels=32 * 32 * 70)
     assert small.longest_prompt < free.longest_prompt
     assert run(folder, tmp_path, "hf", max_prompt_tokens=10).rows == 0
-    assert read(tmp_path, "hf") == []
+    assert not list(tmp_path.glob("*.parquet"))
 
 
 def test_the_same_set_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
