@@ -203,9 +203,6 @@ class TrainingSet:
             other.__dict__["images"] = self.images
         return other
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "images"}  # open files do not pickle
-
 
 def layout(path: Path) -> tuple[list[Path], Path]:
     """Return the folders of the targets, and the folder of the images; raise NotPulledError if there are none."""

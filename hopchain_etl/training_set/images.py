@@ -35,6 +35,10 @@ class Images:
         # One row group is read at a time: buffering ahead would only copy it once more.
         self._file = lru_cache(maxsize=_OPEN_PARTS)(partial(pq.ParquetFile, pre_buffer=False))
 
+    def __reduce__(self) -> tuple[type[Images], tuple[Path]]:
+        """Go to another process as the folder: open files cannot."""
+        return Images, (self.folder,)
+
     def read(self, image_id: str) -> bytes:
         """Return an encoded image; raise NotPulledError if its part has not been downloaded."""
         if image_id in self._photos:

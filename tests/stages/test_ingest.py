@@ -27,7 +27,7 @@ from hopchain_etl.stages.ingest import Ingest, IngestResult, ingest
 from hopchain_etl.stages.listing import intakes, list_intake
 from hopchain_etl.stages.near_duplicates import ImageIndex
 from hopchain_etl.stages.runner import Accepted, Outcome, run_shard
-from support import bad_decoders
+from support import bad_decoders, stuck_ingest
 from support.intake import accept, images, lake_at, parts, photo, picture, rejects, saved, store_at, take, upload
 from support.s3 import S3Location
 
@@ -328,31 +328,6 @@ def test_a_shard_that_fails_its_suite_does_not_hold_up_the_others(lake: Lake, so
     assert [row["uri"][-5:] for row in images(lake)] == ["2.jpg", "3.jpg", "4.jpg"]
 
 
-KILLED = """
-import sys, time
-from hopchain_etl.lake.lake import Lake
-from hopchain_etl.lake.stores import open_store
-from hopchain_etl.quality.validator import SuiteResult
-from hopchain_etl.settings import IngestSettings, LakeSettings, S3Settings
-from hopchain_etl.stages.ingest import ingest
-def accept(table, rows): return SuiteResult(rows.num_rows)
-
-class Stuck:  # after so many rows, so that the kill comes nowhere else
-    rows = int(sys.argv[4])
-    def start(self, *what): pass
-    finish = start
-    def advance(self, outcome):
-        self.rows -= 1
-        if not self.rows:
-            print("stuck", flush=True)
-            time.sleep(600)
-
-lake, source = LakeSettings.model_validate_json(sys.argv[1]), S3Settings.model_validate_json(sys.argv[2])
-settings = IngestSettings.model_validate_json(sys.argv[3])
-ingest(Lake(lake), open_store(source), settings, "night-1", validate=accept, progress=Stuck())
-"""
-
-
 @pytest.mark.slow
 def test_a_kill_changes_no_byte(bucket: S3Location, source: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for n in range(24):  # with duplicates, near-duplicates and broken ones among them
@@ -363,7 +338,7 @@ def test_a_kill_changes_no_byte(bucket: S3Location, source: ObjectStore, monkeyp
     settings = IngestSettings(shard_size=6, concurrency=8)
     given = [model.model_dump_json() for model in (killed.settings, source.settings, settings)]
     for rows in (9, 4):  # in the second shard, then in the second again
-        command = [sys.executable, "-c", KILLED, *given, str(rows)]
+        command = [sys.executable, stuck_ingest.__file__, *given, str(rows)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout
         assert process.stdout.readline() == "stuck\n"

@@ -168,6 +168,14 @@ def test_it_travels_to_workers(folder: Path) -> None:
     assert again[5].image_bytes() == rows[5].image_bytes()
 
 
+def test_its_rows_come_back_from_workers(folder: Path) -> None:
+    row = TrainingSet(folder)[3]
+    assert row.image_bytes()
+    again = pickle.loads(pickle.dumps(row))
+    assert again == row
+    assert again.image_bytes() == row.image_bytes()
+
+
 def test_nothing_heavy_is_loaded(folder: Path) -> None:
     code = (
         "import sys\nfrom hopchain_etl.training_set.dataset import TrainingSet\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -144,10 +145,11 @@ def _sizes(row: Mapping[str, Any], file: Path) -> tuple[tuple[tuple[int, int], .
     images = row.get("images") or []
     if "images" not in row and row.get("image") is not None:
         images = [row["image"]]
+    folder = Path(os.environ.get("ROOT_IMAGE_DIR", file.parent))  # as ms-swift, whose files name their images
     sizes = []
     for number, image in enumerate(images, 1):
         try:
-            sizes.append(_size(image, file.parent))
+            sizes.append(_size(image, folder))
         except (OSError, ValueError, TypeError) as error:
             return (), f"image {number} cannot be opened: {error}"
     if asked and asked != len(images):

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from hopchain_etl.training.preflight.facts import BrokenRowError, facts_of, mixed_columns
 from support.trainer_rows import verl_row
@@ -48,3 +49,17 @@ def test_columns_are_compared_within_a_split_and_past_broken_files(tmp_path: Pat
         pq.write_table(pa.table({"answer": [value]}), tmp_path / f"{name}.parquet")
     files = [tmp_path / f"{name}.parquet" for name in ("a", "b", "c", "validation")]
     assert [(file.name, row) for file, row, _ in mixed_columns(files)] == [("c.parquet", None)]
+
+
+def test_images_are_looked_for_where_ms_swift_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("export", "restamped"):
+        (tmp_path / folder).mkdir()
+    Image.new("RGB", (20, 10)).save(tmp_path / "export/photo.png")
+    rows = [
+        lines(tmp_path / folder / "train.jsonl", {"answer": "7", "images": ["photo.png"]})
+        for folder in ("export", "restamped")
+    ]
+    monkeypatch.delenv("ROOT_IMAGE_DIR", raising=False)
+    assert [next(facts_of(file, [0])).sizes for file in rows] == [((20, 10),), ()]
+    monkeypatch.setenv("ROOT_IMAGE_DIR", str(tmp_path / "export"))
+    assert [next(facts_of(file, [0])).sizes for file in rows] == [((20, 10),), ((20, 10),)]
