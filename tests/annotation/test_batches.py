@@ -67,3 +67,16 @@ def test_what_is_no_batch_is_said_so(lake: Lake) -> None:
     for name in ("../x", "a/b", "", "monday.closed", "monday.decided"):
         with pytest.raises(ValueError):
             replace(BATCH, id=name)
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize("held", [b"{", b"[]", b'{"id": "x"}', b'{"annotators": 3}'])
+def test_who_a_batch_is_assigned_to_is_known_or_said_to_be_unreadable(lake: Lake, held: bytes) -> None:
+    batches.create(lake, BATCH)
+    assert batches.assigned(lake, BATCH.id) is None
+    for people in (["ben", "ann", "ben"], None):
+        batches.assign(lake, BATCH.id, people)
+        assert batches.assigned(lake, BATCH.id) == (people and {"ann", "ben"})
+    lake.store.put(f"batches/{BATCH.id}.assigned.json", held)
+    with pytest.raises(LakeError, match=r"assigned\.json cannot be read .*assign the batch again"):
+        batches.assigned(lake, BATCH.id)

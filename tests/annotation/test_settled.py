@@ -158,3 +158,15 @@ def test_one_broken_shard_of_a_long_history_hides_no_photo_of_the_others(tmp_pat
     lake.store.put(part, b"damaged")
     found = withdrawn_of_batches(lake, batches.listed(lake).values())
     assert found.keys() == {name(f"{number} 0") for number in range(SHARDS) if number != 70}
+
+
+def test_batches_that_name_no_shards_are_read_again_when_a_broken_one_is_whole(tmp_path: Path) -> None:
+    lake = local(tmp_path)
+    history(lake, named=False)
+    part = next(one.key for one in lake.store.list_objects(f"queries/{LINEAGE}/intake=in/shard=0070/part"))
+    whole = lake.store.get(part)
+    lake.store.put(part, b"damaged")
+    assert withdrawn_of_batches(lake, batches.listed(lake).values()) == {}
+    lake.store.put(part, whole)
+    found = withdrawn_of_batches(lake, batches.listed(lake).values())
+    assert found.keys() == {name(f"{number} 0") for number in range(SHARDS)}

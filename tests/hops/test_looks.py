@@ -137,6 +137,12 @@ def test_a_word_that_is_used_in_several_ways_is_asked_for_itself() -> None:
     assert disagreement(asked(either)[2], answer(near, "pink"), either, 2, ROOM) is None  # the answer stays the same
 
 
+@pytest.mark.parametrize(("to", "compared"), [("h2", None), ("h3", "blue")])
+def test_a_word_by_which_a_later_hop_goes_is_asked_for_itself(to: str, compared: str | None) -> None:
+    by_value = Hop(("far",), "chair", Relation.MATCHING, to, Read.PRESENT, "a cushion", value=True)
+    assert asked(replace(QUERY, hops=(*QUERY.hops[:4], by_value)))[2].compared == compared
+
+
 def test_a_hedged_number_or_a_scaled_one_is_not_the_authors() -> None:
     look = asked()[4]
     for said in ("3 or more", "3 maybe", "3 pairs", "3 dozen", "about 3?"):
