@@ -46,6 +46,11 @@ def candidates(path: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield ("name" if _SUFFIXES.fullmatch(PurePosixPath(name).suffix) else "stem"), name
 
 
+def is_picture(name: str) -> bool:
+    """Return whether a path or URL ends like a picture's."""
+    return any(_SUFFIXES.fullmatch(PurePosixPath(step).suffix) for step in steps(name)[-1:])
+
+
 def without_suffix(name: str) -> str:
     """Return a file name without the suffix of a picture."""
     suffix = PurePosixPath(name).suffix
