@@ -228,6 +228,8 @@ def test_texts_and_captions_of_label_studio() -> None:
         "<a>" * 100_000,
         "<annotation>" * 1000 + "</annotation>" * 1000,
         "<html></html>",
+        '<annotations><track id="0" label="cat"><box frame="0" xtl="1" ytl="1" xbr="9" ybr="9"/></track></annotations>',
+        "<annotations><object><name>cat</name></object></annotations>",
         VOC[:-20],
         "[1, 2]",
         '{"some": "file"}',
