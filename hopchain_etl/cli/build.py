@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from hopchain_etl.pipeline.explain import StageWork
     from hopchain_etl.pipeline.funnel import Level
     from hopchain_etl.pipeline.shard_errors import ShardErrors
-    from hopchain_etl.settings import Settings
     from hopchain_etl.stages.ingest import IngestResult
     from hopchain_etl.stages.runner import Progress
 
@@ -39,15 +38,14 @@ IntakeName = Annotated[
 
 
 @app.command()
-def ingest(intake: IntakeName = None, json_: Json = False) -> None:
+def ingest(intake: IntakeName = None, retry_quarantined: RetryQuarantined = False, json_: Json = False) -> None:
     """Fetch new photos, normalise them, and record each photo or its reject reason."""
     from hopchain_etl.cli.progress import watched
     from hopchain_etl.pipeline.shard_errors import ShardErrors
-    from hopchain_etl.settings import Settings
 
-    settings, errors = Settings(), ShardErrors()
+    build, errors = _build(retry_quarantined=retry_quarantined), ShardErrors()
     with watched() as (progress, stop):
-        result = _ingest(settings, intake, progress, stop, errors)
+        result = _ingest(build, intake, progress, stop, errors)
     if json_:
         typer.echo(json.dumps({**asdict(result), "shards": list(map(str, result.shards))}))
         errors.raise_any()
@@ -72,15 +70,13 @@ def run(
     A bad shard does not stop the others; it is named at the end, with exit code 1.
     """
     from hopchain_etl.cli.progress import watched
-    from hopchain_etl.pipeline.build import Build
     from hopchain_etl.pipeline.funnel import funnel
     from hopchain_etl.pipeline.shard_errors import ShardErrors
-    from hopchain_etl.settings import Settings
 
-    settings, errors = Settings(), ShardErrors()
+    taking, errors = _build(retry_quarantined=retry_quarantined), ShardErrors()
     with watched() as (progress, stop):
-        _ingest(settings, intake, progress, stop, errors)
-        build = Build(settings, retry_quarantined=retry_quarantined)
+        _ingest(taking, intake, progress, stop, errors)
+        build = _build(retry_quarantined=retry_quarantined)
         for shard in build.plan(intakes):
             with errors.of(shard):
                 for name in build.steps:
@@ -208,15 +204,14 @@ def _build(*, retry_quarantined: bool = False) -> "Build":
 
 
 def _ingest(
-    settings: "Settings", intake: str | None, progress: "Progress", stop: threading.Event, errors: "ShardErrors"
+    build: "Build", intake: str | None, progress: "Progress", stop: threading.Event, errors: "ShardErrors"
 ) -> "IngestResult":
     """Ingest and return the result; the shards that failed their suite are added to ``errors``."""
     from hopchain_etl.lake.lake import Shard
-    from hopchain_etl.pipeline.build import Build
     from hopchain_etl.quality.validator import QualityError
 
     name = intake or datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
-    result = Build(settings).ingest(name, progress=progress, stop=stop)
+    result = build.ingest(name, progress=progress, stop=stop)
     for shard, message in result.bad.items():
         errors.add(Shard.parse(shard), QualityError(message))
     return result

@@ -15,6 +15,7 @@ from hopchain_etl.labels.entries import (
     LabelledThing,
     Mistake,
 )
+from hopchain_etl.labels.names import is_picture
 
 JSON = Mapping[str, Any]
 
@@ -43,9 +44,8 @@ def _task(task: JSON, name: str) -> Iterator[Entry]:
     if regions is None:  # nobody has labelled it yet
         return
     sized = next((one for one in regions if one.get("original_width")), {})
-    picture = task["data"].get("image") or next((one for one in task["data"].values() if isinstance(one, str)), None)
     size = entries.size(sized.get("original_width"), sized.get("original_height"))
-    yield LabelledPhoto(name, entries.text(picture) if isinstance(picture, str) else None, size=size)
+    yield LabelledPhoto(name, _picture(task["data"], regions), size=size)
     grouped: dict[str, list[JSON]] = {}
     for place, one in enumerate(regions):
         grouped.setdefault(str(one.get("id", f"region {place}"))[:40], []).append(one)
@@ -65,6 +65,24 @@ def _regions(task: JSON) -> list[JSON] | None:
     done = [one for one in done if not one.get("was_cancelled") and isinstance(one.get("result"), list)]
     done.sort(key=lambda one: not one.get("ground_truth"))
     return [one for one in done[0]["result"] if isinstance(one, Mapping)] if done else None
+
+
+def _picture(data: JSON, regions: list[JSON]) -> str | None:
+    """Return the name of the picture that the regions are on.
+
+    Which of several that is says the labelling interface, which is not in an export: raises LabelError if the regions
+    are on several, or if nothing in the task is called as in the regions and more than one text could be it.
+    """
+    tags = {str(one.get("to_name", ""))[:40] for one in regions if _shape(one)}
+    if len(tags) > 1:
+        raise LabelError("ambiguous_photo", f"its regions are on several pictures: {', '.join(sorted(tags))}")
+    named = next((data[key] for key in (*tags, "image") if key in data), None)
+    texts = [named] if named else list(data.values())
+    found = {one for one in texts if isinstance(one, str)}
+    found = {one for one in found if is_picture(one)} or found
+    if len(found) > 1:
+        raise LabelError("ambiguous_photo", f"its data have {len(found)} texts that may be its picture")
+    return entries.text(next(iter(found), None))
 
 
 def _value(part: JSON) -> JSON:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-_SUFFIXES = re.compile(r"\.(jpe?g|jfif|png|webp|bmp|tiff?|gif)", re.IGNORECASE)
+_SUFFIXES = re.compile(r"\.(jpe?g|jpe|jfif|png|webp|bmp|tiff?|gif|hei[cf]|avif|jxl)", re.IGNORECASE)
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?P<name>.+)")  # Label Studio's name of an uploaded file
+_KEYS = ("s3://", "gs://")  # what follows is a key as it is; in other URLs some letters are escaped, and # ends a path
 _UPLOADS = "/data/upload/"  # where it keeps them: a folder for each project, which says nothing of the photo
 _LOCAL = "/data/local-files/"
 # Folders that say what kind of files they hold, not which photos: labels/train/1.txt is of images/train/1.png.
@@ -22,7 +23,9 @@ _KINDS = frozenset(
 
 def steps(name: str) -> list[str]:
     """Return the steps of a path or URL, without what leads nowhere; empty if it is none."""
-    if "://" in name or name.startswith((_UPLOADS, _LOCAL)):
+    if name.startswith(_KEYS):
+        name = name.split("://", 1)[1].partition("/")[2]
+    elif "://" in name or name.startswith((_UPLOADS, _LOCAL)):
         try:
             parts = urlsplit(name)
         except ValueError:
@@ -38,12 +41,21 @@ def folders(path: Sequence[str]) -> list[str]:
 
 
 def candidates(path: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield what may be the photo's file name, the likeliest first: ``name``, or ``stem`` if it has no suffix."""
+    """Yield what may be the photo's file name, the likeliest first: ``name``, or ``stem`` if it has no suffix.
+
+    Some tools escape a name as in a URL where they write it into a file or call a file so: that is the least likely.
+    """
     if not path:
         return
     uploaded = _UPLOADED.fullmatch(path[-1])
-    for name in (path[-1], *([uploaded["name"]] if uploaded else [])):
+    written = (path[-1], *([uploaded["name"]] if uploaded else []))
+    for name in dict.fromkeys((*written, *map(unquote, written))):
         yield ("name" if _SUFFIXES.fullmatch(PurePosixPath(name).suffix) else "stem"), name
+
+
+def is_picture(name: str) -> bool:
+    """Return whether a path or URL ends like a picture's."""
+    return any(_SUFFIXES.fullmatch(PurePosixPath(step).suffix) for step in steps(name)[-1:])
 
 
 def without_suffix(name: str) -> str:

@@ -20,7 +20,7 @@ def read_xml(name: str, file: BinaryIO) -> Iterator[Entry]:
     """
     from defusedxml.ElementTree import iterparse
 
-    depth, root = 0, None
+    depth, root, photos = 0, None, 0
     for event, element in iterparse(file, events=("start", "end"), forbid_dtd=True):
         if event == "start":
             depth += 1
@@ -34,8 +34,11 @@ def read_xml(name: str, file: BinaryIO) -> Iterator[Entry]:
         depth -= 1
         if depth == 0 and root is not None and root.tag == "annotation":
             yield from _voc(root, PurePosixPath(name).stem)
+        elif depth == 0 and not photos:
+            raise LabelFileError("unknown_format", "no image is in it; let CVAT export for images 1.1, not for video")
         elif depth == 1 and root is not None and root.tag == "annotations":
             if element.tag == "image":
+                photos += 1
                 yield from _cvat(element)
             root.clear()  # what has been read is not kept
 

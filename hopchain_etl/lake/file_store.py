@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -30,7 +31,8 @@ class FileStore(ObjectStore):
     """The files below a folder; a key is a relative path. Files have no metadata and no versions.
 
     A file appears under its key complete or not at all, and ``put_if_absent`` is atomic between processes: it links a
-    finished file to a name that must be free. One name cannot be both a file and a folder.
+    finished file to a name that must be free. One name cannot be both a file and a folder. Links are followed, unless
+    they lead nowhere or to a folder that they lie in. Pipes, sockets and devices are not listed: they may never end.
     """
 
     write_pause = 0.0
@@ -112,7 +114,7 @@ class FileStore(ObjectStore):
             return []
         except OSError as error:
             raise self._explained(error, prefix) from error
-        return sorted(entry.name for entry in entries if entry.is_dir() and entry.name != _UNFINISHED)
+        return sorted(one.name for one in entries if one.name != _UNFINISHED and _is_folder(_facts(one)))
 
     def now(self) -> float:
         return time.time()
@@ -166,29 +168,49 @@ class FileStore(ObjectStore):
                 return  # not empty, or removed by another process
             folder = folder.parent
 
-    def _walk(self, folder: Path, above: str, start: str = "") -> Iterator[ObjectInfo]:
+    def _walk(
+        self, folder: Path, above: str, start: str = "", around: frozenset[tuple[int, int]] = frozenset()
+    ) -> Iterator[ObjectInfo]:
+        """Yield the files below a folder; ``around`` are those that it lies in: no link leads in circles."""
         try:
-            entries = [entry for entry in os.scandir(folder) if entry.name.startswith(start)]
+            found = [(entry.name, _facts(entry)) for entry in os.scandir(folder) if entry.name.startswith(start)]
+            around |= {_identity(folder.stat())}
         except (FileNotFoundError, NotADirectoryError):
             return
         # as an object store orders keys: a folder's name counts with the slash after it
-        for entry in sorted(entries, key=lambda one: f"{one.name}/" if one.is_dir() else one.name):
-            if entry.is_dir():
-                if above or entry.name != _UNFINISHED:
-                    yield from self._walk(Path(entry.path), f"{above}{entry.name}/")
+        for name, facts in sorted(found, key=lambda one: f"{one[0]}/" if _is_folder(one[1]) else one[0]):
+            if facts is None:
                 continue
-            try:
-                facts = entry.stat()
-            except FileNotFoundError:
-                continue  # deleted since the folder was read
-            modified = datetime.fromtimestamp(facts.st_mtime, UTC)
-            yield ObjectInfo(f"{above}{entry.name}", _etag(facts), facts.st_size, modified)
+            if _is_folder(facts):
+                if (above or name != _UNFINISHED) and _identity(facts) not in around:
+                    yield from self._walk(folder / name, f"{above}{name}/", around=around)
+            elif stat.S_ISREG(facts.st_mode):
+                modified = datetime.fromtimestamp(facts.st_mtime, UTC)
+                yield ObjectInfo(f"{above}{name}", _etag(facts), facts.st_size, modified)
 
     def _explained(self, error: OSError, key: str) -> StoreError:
         kind, remedy = StoreError, "check the folder and its free space"
         if error.errno in _REFUSED:
             kind, remedy = RefusedError, "check the rights of the folder and the file, and the length of the name"
         return kind(f"{self.uri(key)}: {error.strerror or error}; {remedy}")
+
+
+def _facts(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """Return the facts of what an entry is or leads to; None if that is gone, or if its links lead in circles."""
+    try:
+        return entry.stat()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return None
+        raise
+
+
+def _is_folder(facts: os.stat_result | None) -> bool:
+    return facts is not None and stat.S_ISDIR(facts.st_mode)
+
+
+def _identity(facts: os.stat_result) -> tuple[int, int]:
+    return facts.st_dev, facts.st_ino
 
 
 def _etag(facts: os.stat_result) -> str:

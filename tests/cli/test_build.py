@@ -14,6 +14,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from hopchain_etl.cli import app
+from hopchain_etl.lake.object_store import Fetched, RefusedError
+from hopchain_etl.lake.s3_store import S3Store
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.shard_errors import ShardsRejectedError
 from hopchain_etl.quality.validator import QualityError, SuiteResult
@@ -41,6 +43,33 @@ def test_json_is_never_cut_and_a_table_says_that_it_is(bucket: S3Location, monke
     assert len(rejects()) == 51
     assert len(rejects("--limit", "3")) == 3
     assert "51 rejects, 50 shown (--limit)" in CliRunner().invoke(app, ["rejects"]).stdout
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize("command", ["ingest", "run"])
+def test_photos_that_were_given_up_are_fetched_again_on_request(
+    command: str, bucket: S3Location, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {**environment(bucket), "HOPCHAIN_QUALITY__MAX_ATTEMPTS": "2"}.items():
+        monkeypatch.setenv(name, value)
+    put_photos(Settings().source, range(2))
+    engines = toy_engines(tmp_path / "calls")
+    monkeypatch.setattr("hopchain_etl.pipeline.build.create_engines", lambda _: engines)
+    monkeypatch.setattr("hopchain_etl.pipeline.build.make_validator", lambda _: passing)
+    fetch = S3Store.fetch
+
+    def refuse(store: S3Store, key: str) -> Fetched:
+        if "0001" in key and "photos" in store.prefix:
+            raise RefusedError(f"{store.uri(key)}: 403 Forbidden")
+        return fetch(store, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(S3Store, "fetch", refuse)
+        for _ in range(2):
+            assert CliRunner().invoke(app, ["ingest", "--intake", "one"]).exit_code == 0
+    assert len(rejects("--quarantined")) == 1
+    assert CliRunner().invoke(app, [command, "--retry-quarantined"]).exit_code == 0
+    assert rejects("--quarantined") == []
 
 
 @pytest.mark.s3

@@ -158,6 +158,29 @@ def test_a_region_that_was_drawn_at_another_size_or_on_a_turned_photo_is_a_mista
     assert [one.reason for one in found if isinstance(one, Mistake)] == ["label_size"] * 2
 
 
+@pytest.mark.parametrize(
+    ("data", "tags", "name"),
+    [
+        ({"before": "s3://b/a.png", "after": "s3://b/b.png"}, ["left", "right"], None),
+        ({"before": "s3://b/a.png", "after": "s3://b/b.png"}, ["right"], None),
+        ({"before": "s3://b/a.png", "after": "s3://b/b.png"}, ["after"], "s3://b/b.png"),
+        ({"image": "s3://b/a.png", "thumb": "s3://b/b.png"}, ["img"], "s3://b/a.png"),
+        ({"asked": "What is it?", "photo": "https://b/a.png?X-Amz-Date=1"}, ["img"], "https://b/a.png?X-Amz-Date=1"),
+        ({"photo": "/data/upload/1/0a1b2c3d-a"}, ["img"], "/data/upload/1/0a1b2c3d-a"),
+    ],
+)
+def test_regions_of_label_studio_are_on_one_picture_that_is_known(
+    data: dict[str, str], tags: list[str], name: str | None
+) -> None:
+    region = STUDIO[0]["annotations"][1]["result"][0]  # type: ignore[index]
+    result = [{**region, "id": tag, "to_name": tag} for tag in tags]
+    found = read("a.json", [{"id": 5, "data": data, "annotations": [{"result": result}]}])
+    assert [one.name for one in found if isinstance(one, LabelledPhoto)] == ([name] if name else [])
+    mistakes = [(one.reason, one.id) for one in found if isinstance(one, Mistake)]
+    assert mistakes == ([] if name else [("ambiguous_photo", "5")])
+    assert len(things(found)) == (1 if name else 0)
+
+
 @pytest.mark.parametrize("rle", [{"size": [240, 320], "counts": [0.5, 76799.5]}, {"size": [240.5, 320], "counts": [9]}])
 def test_runs_of_coco_are_whole_numbers(rle: dict[str, Any]) -> None:
     one = {**COCO["annotations"][0], "segmentation": rle}  # type: ignore[index]
@@ -205,6 +228,8 @@ def test_texts_and_captions_of_label_studio() -> None:
         "<a>" * 100_000,
         "<annotation>" * 1000 + "</annotation>" * 1000,
         "<html></html>",
+        '<annotations><track id="0" label="cat"><box frame="0" xtl="1" ytl="1" xbr="9" ybr="9"/></track></annotations>',
+        "<annotations><object><name>cat</name></object></annotations>",
         VOC[:-20],
         "[1, 2]",
         '{"some": "file"}',

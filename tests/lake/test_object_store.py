@@ -120,6 +120,19 @@ def test_one_of_many_writes_a_new_object(store: ObjectStore) -> None:
     assert not store.put_if_absent("marker", b"another's")
 
 
+def test_a_folder_lists_files_and_neither_pipes_nor_links_that_lead_nowhere_or_in_circles(tmp_path: Path) -> None:
+    store = open_store(S3Settings(uri=f"file://{tmp_path}/lake"))
+    store.put("a/one", b"1")
+    root = tmp_path / "lake"
+    os.mkfifo(root / "a" / "pipe")
+    (root / "a" / "gone").symlink_to("nowhere")
+    (root / "a" / "itself").symlink_to("itself")
+    (root / "a" / "up").symlink_to("..")
+    (root / "linked").symlink_to("a")
+    assert [entry.key for entry in store.list_objects()] == ["a/one", "linked/one"]
+    assert store.list_folders("a/") == ["up"]
+
+
 @pytest.mark.parametrize("key", ["a//b", "/a", "a/", "../up", "a/../b", ".", "x\0y", ".unfinished/a"])
 def test_a_folder_refuses_keys_that_are_no_files(tmp_path: Path, key: str) -> None:
     store = open_store(S3Settings(uri=f"file://{tmp_path}/lake"))
