@@ -11,7 +11,7 @@ from hopchain_etl.orchestration.run_params import JSON, Params, settings_for
 from hopchain_etl.orchestration.task_ends import fail_without_retry, skip
 from hopchain_etl.quality import validator
 
-_DESK = "/hopchain"  # where the plugin mounts the pages
+_DESK = "hopchain"  # where the plugin mounts the pages, below whatever address Airflow has
 
 
 def propose(params: Params, run: DagRun) -> JSON:
