@@ -265,20 +265,6 @@ def test_a_page_or_a_token_of_our_own_may_write(desk: Office) -> None:
         assert reply.status_code == 200, headers
 
 
-@pytest.mark.parametrize(
-    "address", ["https://desk.example:443/", "https://Desk.Example/airflow", "https://desk.example"]
-)
-def test_a_page_may_write_where_a_proxy_changes_the_host_and_airflow_knows_its_address(
-    desk: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str
-) -> None:
-    monkeypatch.setenv("AIRFLOW__API__BASE_URL", address)
-    http = desk.worker().http
-    for origin, status in (("https://desk.example", 200), ("https://other.example", 403)):
-        headers = {"x-user": "ann", "host": "10.0.0.7:8080", "origin": origin}
-        assert http.post("/api/practised", json={}, headers=headers).status_code == status
-    assert "AIRFLOW__API__BASE_URL" in caplog.text
-
-
 def test_headers_keep_the_browser_careful(desk: Office) -> None:
     for path in ("/annotate", "/assets/desk/annotate.js", "/api/me", "/api/queries/x/image", "/nowhere"):
         headers = desk.http.get(path, headers={"x-user": "ann"}).headers
