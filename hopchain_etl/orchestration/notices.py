@@ -11,7 +11,7 @@ import json
 import logging
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +32,26 @@ Context = Mapping[str, Any]  # of an Airflow task
 
 
 @dataclass(frozen=True)
+class Mark:
+    """An object in the lake that says that something was told: ``notices/<event>/<name>.json``."""
+
+    lake: Lake
+    key: str
+
+    def take_back(self) -> None:
+        """Let it be told again."""
+        self.lake.store.delete([self.key])
+
+
+@dataclass(frozen=True)
 class Notice:
-    """Something to know. ``event``: one of those in the setting ``orchestrate.notifiers``."""
+    """Something to know. ``event``: one of those in the setting ``orchestrate.notifiers``; ``mark``: if told once."""
 
     event: str
     title: str
     text: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    mark: Mark | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the notice as plain JSON, for a webhook."""
@@ -48,22 +61,28 @@ class Notice:
 def tell(settings: OrchestrateSettings, notice: Notice, context: Context | None = None) -> None:
     """Send a notice to the webhook and to each notifier that wants its event; what fails is logged.
 
-    Notifiers render their arguments with the task's context (default: that of the running task) and ``notice``.
+    Notifiers render their arguments with the task's context (default: that of the running task) and ``notice``. If all
+    of them fail, what is told once is not marked as told.
     """
     log.info("notice: %s. %s", notice.title, notice.text)
+    sent: list[bool] = []
     if settings.failure_webhook_connection:
-        _try("webhook", lambda: _post(settings.failure_webhook_connection or "", notice))
+        sent.append(_try("webhook", lambda: _post(settings.failure_webhook_connection or "", notice)))
     for one in settings.notifiers:
         if not one.events or notice.event in one.events:
-            _try(one.notifier, functools.partial(_notify, one, notice, context))
+            sent.append(_try(one.notifier, functools.partial(_notify, one, notice, context)))
+    if notice.mark and sent and not any(sent):
+        log.warning("nobody got this notice; it is sent again when it is found again: %s", notice.title)
+        _try("taking its mark back", notice.mark.take_back)
 
 
-def is_first(lake: Lake, event: str, name: str) -> bool:
-    """Return whether nobody has told this before, and mark it as told: ``notices/<event>/<name>.json`` in the lake."""
+def first(lake: Lake, event: str, name: str) -> Mark | None:
+    """Mark something as told and return the mark; None if it was told before."""
     from hopchain_etl.lake.lake import key_part
 
+    mark = Mark(lake, f"{TOLD}{event}/{key_part(name)}.json")
     teller = {"by": uuid.uuid4().hex}  # the same bytes again would count as written by us
-    return lake.store.put_if_absent(f"{TOLD}{event}/{key_part(name)}.json", json.dumps(teller).encode())
+    return mark if lake.store.put_if_absent(mark.key, json.dumps(teller).encode()) else None
 
 
 def on_failure(settings: Settings) -> Callable[[Context], None]:
@@ -73,26 +92,26 @@ def on_failure(settings: Settings) -> Callable[[Context], None]:
 
 def _tell_failure(settings: Settings, context: Context) -> None:
     notice = failure(context)
-    if notice.event == "token_ceiling" and _is_told(settings, context):
-        log.info("%s: the notice of this run is sent already", notice.title)
-        return
+    if notice.event == "token_ceiling":
+        try:
+            mark = _first_of_run(settings, context)
+        except Exception:  # better told twice than never
+            log.exception("whether this notice was sent before is not known")
+        else:
+            if mark is None:
+                log.info("%s: the notice of this run is sent already", notice.title)
+                return
+            notice = replace(notice, mark=mark)
     tell(settings.orchestrate, notice, context)
 
 
-def _is_told(settings: Settings, context: Context) -> bool:
-    """Return whether another task of this run has told that its tokens are spent; a run that was cleared tells again.
-
-    Where the lake cannot be reached it is not: better told twice than never.
-    """
+def _first_of_run(settings: Settings, context: Context) -> Mark | None:
+    """Return the mark of this run; None if another of its tasks has told this. A run that was cleared tells again."""
     from hopchain_etl.lake.lake import Lake
 
     task, run = context["ti"], context.get("dag_run")
-    try:
-        name = f"{task.dag_id}-{task.run_id}-{getattr(run, 'clear_number', 0)}"
-        return not is_first(Lake(settings.lake), "token_ceiling", name)
-    except Exception:
-        log.exception("whether this notice was sent before is not known")
-        return False
+    name = f"{task.dag_id}-{task.run_id}-{getattr(run, 'clear_number', 0)}"
+    return first(Lake(settings.lake), "token_ceiling", name)
 
 
 def failure(context: Context) -> Notice:
@@ -145,10 +164,13 @@ def _notify(one: NotifierSettings, notice: Notice, context: Context | None) -> N
     notifier({**context, "notice": notice})
 
 
-def _try(name: str, send: Callable[[], None]) -> None:
+def _try(name: str, send: Callable[[], None]) -> bool:
     try:
         send()
     except airflow_connections.UnreadableConnectionError as error:
         log.error("a notice was not sent by %s: %s", name, error)  # noqa: TRY400
     except Exception:
         log.exception("a notice was not sent by %s", name)
+    else:
+        return True
+    return False

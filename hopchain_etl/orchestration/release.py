@@ -11,7 +11,7 @@ from hopchain_etl.orchestration.run_params import JSON, Params, settings_for
 from hopchain_etl.orchestration.task_ends import fail_without_retry, skip
 from hopchain_etl.quality import validator
 
-_DESK = "/hopchain"  # where the plugin mounts the pages
+_DESK = "hopchain"  # where the plugin mounts the pages, below whatever address Airflow has
 
 
 def propose(params: Params, run: DagRun) -> JSON:
@@ -39,10 +39,10 @@ def release(params: Params, proposed: JSON | None, run: DagRun) -> JSON:
     """
     from hopchain_etl.release import proposal, registry
 
-    settings = settings_for(params)
     if params.get("approval") and not proposed:
         skip("nothing was proposed")
     with fail_without_retry(ValueError, validator.QualityError, proposal.ProposalError):
+        settings = settings_for(params)
         shown = proposal.load(Lake(settings.lake), proposed["id"]) if proposed else None
         result = registry.publish(settings, force=bool(params.get("force")), proposal=shown, run=run_key(run))
     versions = [

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batch_details import NONE, all_details
 from hopchain_etl.lake.lake import Lake, Marker
-from hopchain_etl.orchestration.notices import TOLD, Notice, is_first
+from hopchain_etl.orchestration.notices import TOLD, Notice, first
 from hopchain_etl.pipeline import drift as drifts
 from hopchain_etl.pipeline import statistics
 from hopchain_etl.pipeline.build import Build
@@ -58,10 +58,10 @@ def quiet(lake: Lake, settings: OrchestrateSettings, new_photos: int) -> Iterato
         lake.put_json(_NEWEST, {"at": now.isoformat()})
         return
     since = datetime.fromisoformat(held["at"])
-    if now - since < timedelta(days=settings.notice_quiet_days) or not is_first(lake, "quiet", held["at"]):
-        return
-    days = (now - since).days
-    yield Notice("quiet", f"no new photos for {days} days", f"The last ones came in at {held['at']}.", {"days": days})
+    if now - since >= timedelta(days=settings.notice_quiet_days) and (mark := first(lake, "quiet", held["at"])):
+        days = (now - since).days
+        text = f"The last ones came in at {held['at']}."
+        yield Notice("quiet", f"no new photos for {days} days", text, {"days": days}, mark)
 
 
 def about_batches(lake: Lake, settings: OrchestrateSettings) -> Iterator[Notice]:
@@ -74,14 +74,15 @@ def about_batches(lake: Lake, settings: OrchestrateSettings) -> Iterator[Notice]
         called = f"{what.title} ({name})" if what.title else name
         yield from _ready(lake, name, called, now - one.modified)
         yield from _starving(lake, settings, name, called, one.modified, now)
-        if what.is_overdue(now) and is_first(lake, "overdue", f"{name}-{what.due}"):
+        if what.is_overdue(now) and (mark := first(lake, "overdue", f"{name}-{what.due}")):
             text = f"It was due on {what.due}. The lead's page says what is missing, and who could answer."
-            yield Notice("overdue", f"batch {called} is overdue", text, {"batch": name, "due": what.due})
+            yield Notice("overdue", f"batch {called} is overdue", text, {"batch": name, "due": what.due}, mark)
 
 
 def _ready(lake: Lake, name: str, called: str, age: timedelta) -> Iterator[Notice]:
     """Yield, once, that a batch can be answered; an old one was told of before, or an earlier version made it."""
-    if age > _NEW or not is_first(lake, "ready", name):
+    mark = first(lake, "ready", name) if age <= _NEW else None
+    if mark is None:
         return
     try:
         batch = batches.load(lake, name)
@@ -89,7 +90,7 @@ def _ready(lake: Lake, name: str, called: str, age: timedelta) -> Iterator[Notic
         return  # collect names it
     facts = {"batch": name, "questions": len(batch.query_ids)}
     text = f"{len(batch.query_ids)} questions wait on the annotation desk, {batch.seats} people for each."
-    yield Notice("ready", f"batch {called} is ready", text, facts)
+    yield Notice("ready", f"batch {called} is ready", text, facts, mark)
 
 
 def _starving(
@@ -98,10 +99,10 @@ def _starving(
     """Yield a notice, once for each silence, if nobody has answered a batch for some hours."""
     since = max([made, *(entry.modified for entry in lake.store.list_objects(f"votes/{name}/"))])
     hours = (now - since).total_seconds() / 3_600
-    if hours < settings.notice_starving_hours or not is_first(lake, "starving", f"{name}-{since.isoformat()}"):
-        return
-    title = f"nobody has answered batch {called} for {hours:.0f} hours"
-    yield Notice("starving", title, "Its questions are open; the lead's page says who could answer.", {"batch": name})
+    if hours >= settings.notice_starving_hours and (mark := first(lake, "starving", f"{name}-{since.isoformat()}")):
+        title = f"nobody has answered batch {called} for {hours:.0f} hours"
+        text = "Its questions are open; the lead's page says who could answer."
+        yield Notice("starving", title, text, {"batch": name}, mark)
 
 
 def approval_due(lake: Lake, settings: OrchestrateSettings, waiting: Callable[[], Collection[str]]) -> Iterator[Notice]:
@@ -118,6 +119,6 @@ def approval_due(lake: Lake, settings: OrchestrateSettings, waiting: Callable[[]
     due = {key: at + limit for key, at in made.items() if limit - ahead <= now - at < limit}
     runs = {proposal.key(run): run for run in waiting()} if due else {}
     for key, until in due.items():
-        if key in runs and is_first(lake, "approval_due", runs[key]):
+        if key in runs and (mark := first(lake, "approval_due", runs[key])):
             text = f"Unless somebody answers in Required Actions, it is rejected at {until:%Y-%m-%d %H:%M} UTC."
-            yield Notice("approval_due", "a release still waits for approval", text, {"run": runs[key]})
+            yield Notice("approval_due", "a release still waits for approval", text, {"run": runs[key]}, mark)

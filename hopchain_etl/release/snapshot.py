@@ -7,7 +7,6 @@ the same lake gives the same bytes.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,7 +21,6 @@ from hopchain_etl.settings import Settings
 
 FORMAT = 3
 _TABLES_OF_QUERIES = ("attempts", "judgements")
-_TARGET = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")  # becomes a folder, a part of a tag and a shell argument
 _NAMED = ("stage", "fingerprint", "model", "model_revision", "revision")  # fields that describe an engine
 
 
@@ -30,14 +28,8 @@ def take_snapshot(lake: Lake, settings: Settings) -> Snapshot:
     """Return the snapshot for a release made now.
 
     Writes only the key of pseudonyms and, if the settings name a benchmark, the results of ``decontaminate``.
-    Raises LakeError if a lineage is unknown or input tables of one of its shards are not complete, and ValueError if a
-    target is not a valid name.
+    Raises LakeError if a lineage is unknown or input tables of one of its shards are not complete.
     """
-    for target in settings.release.targets:
-        if not _TARGET.fullmatch(target) or target == "images":
-            raise ValueError(
-                f"{target!r} is not a valid target name; use letters and digits, with '.', '_' or '-' between"
-            )
     lineages = list(settings.release.lineages) or [Build(settings).lineage]
     chains = {fingerprint: chain(lake, fingerprint) for fingerprint in lineages}
     markers = _Markers(lake)

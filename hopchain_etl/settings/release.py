@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from hopchain_etl.settings.section import BASIC, Section
 
 # Grading reads only the declared place of a completion (hops/grading.py), so the prompt has to name that place.
 ANSWER_INSTRUCTION = "Work it out step by step, then give the final answer as one number in \\boxed{}."
+
+
+_TARGET = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")  # becomes a folder, a part of a tag and a shell argument
 
 
 class Policy(StrEnum):
@@ -52,6 +56,21 @@ class ReleaseSettings(Section):
     )
     research: bool = Field(False, description="also publish dropped queries, raw attempts and votes, under research/")
     approval: bool = Field(False, description="a human approves the figures in the Airflow UI before the push")
+
+    @field_validator("targets")
+    @classmethod
+    def _are_names(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what would otherwise fail after all work, or release nothing."""
+        if not targets:
+            raise ValueError("name at least one training set, such as default")
+        for target in targets:
+            if not _TARGET.fullmatch(target) or target == "images":
+                raise ValueError(
+                    f"{target!r} is not a valid target name; use letters and digits, with '.', '_' or '-' between"
+                )
+            if targets.count(target) > 1:
+                raise ValueError(f"{target!r} is named twice; name each training set once")
+        return targets
 
 
 class CalibrateSettings(Section):

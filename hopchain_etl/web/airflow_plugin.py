@@ -34,8 +34,11 @@ class Desk:
 
 
 def view(name: str, page: str, destination: str = "nav", query: str = "") -> dict[str, Any]:
-    """Return the entry of a page in the navigation, or as a tab."""
-    href = f"{PREFIX}/{page}{query}"
+    """Return the entry of a page in the navigation, or as a tab.
+
+    Its address is relative: Airflow resolves it against its own, which may have a path (``api.base_url``).
+    """
+    href = f"{PREFIX.removeprefix('/')}/{page}{query}"
     return {"name": name, "href": href, "destination": destination, "url_route": f"hopchain-{page}-{destination}"}
 
 

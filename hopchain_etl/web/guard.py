@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -10,7 +11,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hopchain_etl.web.errors import DeskError, NotJson, TooLarge, WrongOrigin
 
+log = logging.getLogger(__name__)
+
 LARGEST_BODY = 64 * 1024  # bytes
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # which browsers leave out of an origin, and some proxies do not
 _READING = {"GET", "HEAD"}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -33,7 +37,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, origins: Iterable[str] = ()) -> None:
         self.app = app
-        self.origins = {urlsplit(origin).netloc for origin in origins} - {""}
+        self.origins = {_place(*_split(origin)) for origin in origins} - {""}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -63,11 +67,32 @@ class Guard:
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise NotJson("send Content-Type: application/json")
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-        ours = self.origins | {headers.get("host", "")} - {""}
+        scheme, place = _split(origin or "")
+        # The scheme is the browser's: where a proxy ends TLS, ours is another.
+        ours = self.origins | {_place(scheme, headers.get("host", ""))} - {""}
         by_token = "authorization" in headers  # browsers never add this header to cross-site requests
-        is_ours = origin is not None and urlsplit(origin).netloc in ours
+        is_ours = _place(scheme, place) in ours
         if (site not in (None, "same-origin")) or not (is_ours or (origin is None and (by_token or site))):
+            log.warning(
+                "a write from the origin %r was refused, ours are %s; if that is this Airflow's address in a browser, "
+                "set it as AIRFLOW__API__BASE_URL, or let the proxy pass the header Host",
+                *(origin, sorted(ours)),
+            )
             raise WrongOrigin("this request does not come from a page of this server")
+
+
+def _split(origin: str) -> tuple[str, str]:
+    """Return the scheme of an origin, and its host with the port; empty ones for what is no origin."""
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return "", ""
+    return parts.scheme, parts.netloc
+
+
+def _place(scheme: str, place: str) -> str:
+    """Return a host as browsers write it in an origin of this scheme: small letters, no default port."""
+    return place.lower().removesuffix(_DEFAULT_PORTS.get(scheme, ""))
 
 
 async def _body(receive: Receive) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from hopchain_etl.lake.lake import Lake
 from hopchain_etl.orchestration import notices
 from hopchain_etl.orchestration.notices import Notice
 from hopchain_etl.settings import LakeSettings, NotifierSettings, OrchestrateSettings, Settings
@@ -85,6 +86,37 @@ def test_a_spent_ceiling_is_told_once_a_run_and_other_failures_each(
         fail(n, spent, settings=settings.model_copy(update={"lake": nowhere}))
     expected = [("token_ceiling", 0), ("failure", 3), ("failure", 4), ("token_ceiling", 5), ("token_ceiling", 6)]
     assert told == [*expected, ("token_ceiling", 7), ("token_ceiling", 8)]
+
+
+@pytest.mark.s3
+def test_what_nobody_could_be_told_is_told_again(bucket: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    down, sent = [True], []
+
+    class Pager:
+        def __call__(self, context: dict[str, Any]) -> None:
+            if down:
+                raise ConnectionError("no route to the pager")
+            sent.append(context["notice"].title)
+
+    monkeypatch.setitem(sys.modules, "site_pager", SimpleNamespace(Pager=Pager, Mail=lambda: sent.append))  # type: ignore[arg-type]
+    lake = Lake(settings_at(bucket.bucket, bucket.endpoint_url).lake)
+    pager = NotifierSettings(notifier="site_pager.Pager")
+
+    def told(*notifiers: NotifierSettings, event: str = "overdue") -> int:
+        """Tell it once, as a run does, and return how many have got it."""
+        before = len(sent)
+        if mark := notices.first(lake, event, "monday"):
+            notices.tell(OrchestrateSettings(notifiers=notifiers), Notice(event, "late", "", mark=mark), {})
+        return len(sent) - before
+
+    assert [told(pager), told(pager)] == [0, 0]
+    down.clear()
+    assert [told(pager), told(pager)] == [1, 0]
+    down.append(True)
+    assert told(pager, NotifierSettings(notifier="site_pager.Mail"), event="ready") == 1
+    assert told(NotifierSettings(notifier="site_pager.Pager", events=("gate",)), event="quiet") == 0, "nobody wants it"
+    down.clear()
+    assert [told(pager, event=event) for event in ("ready", "quiet")] == [0, 0]
 
 
 @pytest.mark.airflow

@@ -16,6 +16,7 @@ from hopchain_etl.settings import (
     BenchmarkSettings,
     LakeSettings,
     LaunchSettings,
+    ReleaseSettings,
     S3Settings,
     Settings,
     SourceSettings,
@@ -97,6 +98,19 @@ def test_of_sections_made_in_code_only_what_was_named_counts_as_set() -> None:
     assert location(source) == {**NOWHERE, "region": "us-east-1"}, "the section that was handed over is changed"
     # What was inherited once stays, wherever the section is handed on to.
     assert Settings(lake={"uri": "s3://c/lake"}, source=settings.source).source == settings.source
+
+
+@pytest.mark.parametrize("target", ["images", "a;rm", "../up", "a b", "", "a..b", "x@v1", "default\n"])
+def test_a_target_that_cannot_be_a_folder_and_an_argument_is_refused(target: str) -> None:
+    with pytest.raises(ValidationError, match="is not a valid target name"):
+        ReleaseSettings(targets=("default", target))
+
+
+def test_a_release_has_targets_and_each_once() -> None:
+    with pytest.raises(ValidationError, match="'small' is named twice"):
+        ReleaseSettings(targets=("small", "big", "small"))
+    with pytest.raises(ValidationError, match="at least one training set"):
+        ReleaseSettings(targets=())
 
 
 def test_an_invalid_lake_is_one_error() -> None:

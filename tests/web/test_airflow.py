@@ -20,6 +20,18 @@ PLUGINS = Path(__file__).parents[2] / "plugins"
 WORD = "not-a-secret-1"
 PATHS = ["/hopchain/annotate", "/hopchain/api/me", "/hopchain/api/next", "/hopchain/api/lead/batches",
          "/hopchain/api/browse/builds", "/hopchain/assets/desk/annotate.js"]  # fmt: skip
+VIEWS = """
+import json
+from airflow.api_fastapi.app import create_app
+from fastapi.testclient import TestClient
+from hopchain_etl.web.airflow_plugin import HopChainDesk
+client = TestClient(create_app(apps="core"), base_url="http://localhost")
+page = client.get("/airflow/dags")
+client.base_url = "http://localhost" + page.text.partition('<base href="')[2].partition('"')[0]
+hrefs = [view["href"] for view in HopChainDesk.external_views]
+replies = [client.get(client.base_url.join(href)) for href in hrefs]
+print(json.dumps([[reply.request.url.path, reply.status_code] for reply in replies]))
+"""
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 
 
@@ -79,3 +91,13 @@ def test_users_of_fab(airflow_database: Path, bucket: S3Location, tmp_path: Path
     desk = {"ANNOTATORS": ["role:user"], "LEADS": ["user:lead"]}
     env = env_of(tmp_path, airflow_database, bucket, desk, AIRFLOW__CORE__AUTH_MANAGER=FAB)
     check(ask(env, {"ann": "User", "lead": "Op", "guest": "Viewer"}))
+
+
+def test_the_pages_are_found_where_airflow_has_a_path_of_its_own(
+    airflow_database: Path, bucket: S3Location, tmp_path: Path
+) -> None:
+    env = env_of(tmp_path, airflow_database, bucket, {}, AIRFLOW__API__BASE_URL="http://localhost/airflow/")
+    done = subprocess.run([sys.executable, "-c", VIEWS], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3_000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found == [[f"/airflow/hopchain/{page}", 401] for page in ("annotate", "lead", "browser", "browser")]

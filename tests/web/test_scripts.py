@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from playwright._impl._driver import compute_driver_executable
@@ -50,3 +51,30 @@ def test_active_time_leaves_out_pauses_and_hidden_pages(tmp_path: Path) -> None:
     done = subprocess.run([NODE, str(main)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [30, 70, 70, 75, 75, 77.5, 8, 86_400]
+
+
+INSECURE = """
+import { answerId } from %s;
+const whole = globalThis.crypto;
+Object.defineProperty(globalThis, "crypto", { value: { getRandomValues: (bytes) => whole.getRandomValues(bytes) } });
+console.log(JSON.stringify([answerId(), answerId()]));
+"""
+
+
+def test_an_answer_can_be_sent_over_plain_http(tmp_path: Path) -> None:
+    """There a browser lacks part of ``crypto``, as it lacks all that it gives to secure contexts only."""
+    shutil.copy(next(script for script in SCRIPTS if script.name == "answer-id.js"), tmp_path / "answer-id.mjs")
+    main = tmp_path / "main.mjs"
+    main.write_text(INSECURE % json.dumps(str(tmp_path / "answer-id.mjs")))
+    done = subprocess.run([NODE, str(main)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    one, other = json.loads(done.stdout)
+    assert one != other
+    assert [str(UUID(text)) for text in (one, other)] == [one, other]
+
+
+@pytest.mark.parametrize(
+    "name", ["crypto.randomUUID(", "crypto.subtle", "navigator.clipboard", "navigator.serviceWorker"]
+)
+def test_no_script_needs_https(name: str) -> None:
+    assert [script.name for script in SCRIPTS if name in script.read_text("utf-8")] == []

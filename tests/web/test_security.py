@@ -232,6 +232,9 @@ def test_bodies_that_are_too_large_or_broken(desk: Office) -> None:
         {"origin": "null"},
         {"origin": "http://testserver.evil.example"},
         {"origin": "http://testserver@evil.example"},
+        {"origin": "http://testserver:443"},
+        {"origin": "http://testserver", "host": "testserver:8080"},
+        {"origin": "http://["},
         {"origin": ORIGIN, "sec-fetch-site": "cross-site"},
         {"origin": ORIGIN, "sec-fetch-site": "same-site"},
         {"sec-fetch-site": "none"},
@@ -254,9 +257,12 @@ def test_a_page_or_a_token_of_our_own_may_write(desk: Office) -> None:
         {"origin": ORIGIN},
         {"origin": ORIGIN, "sec-fetch-site": "same-origin"},
         {"authorization": "Bearer x"},
+        {"origin": ORIGIN, "host": "testserver:80"},
+        {"origin": "https://testserver", "host": "testserver:443"},
+        {"origin": ORIGIN, "host": "TestServer"},
     ):
         reply = desk.http.post("/api/practised", json={}, headers={"x-user": "ann", **headers})
-        assert reply.status_code == 200
+        assert reply.status_code == 200, headers
 
 
 def test_headers_keep_the_browser_careful(desk: Office) -> None:

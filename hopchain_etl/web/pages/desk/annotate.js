@@ -4,6 +4,7 @@ import { byId, call, el, say } from "../shared/common.js";
 import { write } from "../shared/comment-box.js";
 import { plural, t } from "../shared/i18n.js";
 import { guidelinesChanged, navigation, unread } from "../shared/navigation.js";
+import { answerId } from "./answer-id.js";
 import { Drafts } from "./drafts.js";
 import { listenToKeys } from "./keys.js";
 import {
@@ -107,7 +108,7 @@ async function deliver(entry, what) {
 }
 
 /** What is sent about the question that is shown. */
-const entryOf = (said) => ({ answer_id: crypto.randomUUID(), query_id: task.query_id, ...said, ...spent() });
+const entryOf = (said) => ({ answer_id: answerId(), query_id: task.query_id, ...said, ...spent() });
 
 function send() {
   const answer = written();
