@@ -26,7 +26,8 @@ _CONFLICT = {"ConditionalRequestConflict", "409"}  # S3 asks for a retry: anothe
 _EXPIRED = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
 _SKEWED = "RequestTimeTooSkewed"
 _UNKNOWN_KEY = {"SignatureDoesNotMatch", "InvalidAccessKeyId"}
-REFUSED = {"AccessDenied", "401", "403", *_UNKNOWN_KEY, *_EXPIRED, _SKEWED}
+_ARCHIVED = "InvalidObjectState"
+REFUSED = {"AccessDenied", "401", "403", *_UNKNOWN_KEY, *_EXPIRED, _SKEWED, _ARCHIVED}
 _SLOW = {"RequestTimeout", "408"}
 _ELSEWHERE = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301", "307"}
 ERRORS = (BotoCoreError, ClientError, BaseError, ConnectionError, EOFError, HTTPError, ParseError)
@@ -71,6 +72,8 @@ def _remedy(error: Exception, endpoint: str | None) -> str:
         return "correct the clock of this machine"
     if code in _UNKNOWN_KEY:
         return "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or the profile): this server does not know them"
+    if code == _ARCHIVED:
+        return "it is archived: restore it, then take it again with --retry-quarantined"
     if _is_refused(error):
         return "check the key's permissions on this bucket"
     if code in _ELSEWHERE:
@@ -87,7 +90,7 @@ def code_of(error: BaseException) -> str:
     """Return the error code of S3's reply, or its HTTP status; empty if there was no reply."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", ""))
-    named = ("NoSuchBucket", "RequestTimeout", _SKEWED, *sorted(_UNKNOWN_KEY), *sorted(_EXPIRED))
+    named = ("NoSuchBucket", "RequestTimeout", _SKEWED, _ARCHIVED, *sorted(_UNKNOWN_KEY), *sorted(_EXPIRED))
     for name in (*named, *sorted(_ELSEWHERE - {"301", "307"})):
         if f"<Code>{name}<" in str(error):
             return name

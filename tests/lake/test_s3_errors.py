@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError, UnauthorizedSSOTokenError
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PermissionDeniedError
 from pydantic import ValidationError
 
 from hopchain_etl.lake.object_store import ObjectStore, RefusedError, StoreError
@@ -75,6 +75,20 @@ def test_credentials_that_cannot_be_are_one_line(
 )
 def test_keys_that_have_expired_say_so_at_once(error: Exception, remedy: str) -> None:
     assert remedy in str(explained(error, "s3://bucket/key", None))
+    assert not may_pass(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClientError({"Error": {"Code": "InvalidObjectState"}}, "GetObject"),
+        PermissionDeniedError("403 Forbidden: <Error><Code>InvalidObjectState</Code></Error>"),
+    ],
+)
+def test_an_archived_object_is_refused_until_it_is_restored(error: Exception) -> None:
+    told = explained(error, "s3://bucket/key", None)
+    assert isinstance(told, RefusedError)
+    assert "it is archived: restore it, then take it again with --retry-quarantined" in str(told)
     assert not may_pass(error)
 
 

@@ -15,7 +15,7 @@ from hopchain_etl.hops.query import decimal_text, query_id
 from hopchain_etl.lake.lake import LakeError
 from hopchain_etl.lake.object_store import MissingObjectError
 from hopchain_etl.web.desk.questions import Question
-from hopchain_etl.web.errors import Invalid
+from hopchain_etl.web.errors import Conflict, Invalid
 from hopchain_etl.web.lead.lead import LeadDesk
 
 JSON = dict[str, Any]
@@ -41,7 +41,8 @@ class Checks:
             more = practice.drawn(self._leading.desk.settings.practice + 100)
             items = [self._drawn(one) for one in itertools.islice(more, limit)]
         elif source == "listed":
-            items = [_item(self._leading.question(query), answer, source) for query, answer in listed]
+            self._gold.refresh()
+            items = [self._listed(query, answer) for query, answer in listed]
         else:
             items = [_item(one, answer, source) for one, answer in itertools.islice(self._agreed(), limit)]
         added = self._gold.add(items)
@@ -60,6 +61,16 @@ class Checks:
                     unanimous = len({vote_value(one) for one in given}) == 1
                     if answer is not None and unanimous and query in questions and query not in self._gold.items:
                         yield questions[query], decimal_text(answer)
+
+    def _listed(self, query: str, answer: str) -> GoldItem:
+        item = _item(self._leading.question(query), answer, "listed")
+        held = self._gold.items.get(query)
+        if held and parse_answer(held.answer) != parse_answer(answer):
+            raise Conflict(
+                f"{query} is a check already, with the answer {held.answer}, not {answer}; if that is wrong, let an "
+                f"administrator delete gold/items/{query}.json in the lake first"
+            )
+        return item
 
     def _drawn(self, one: practice.Drawn) -> GoldItem:
         name = query_id("drawn", one.question)

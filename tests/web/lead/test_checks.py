@@ -153,3 +153,17 @@ def test_disagreements_about_a_withdrawn_photo_are_not_shown(bucket: S3Location)
     lines = worker.lead.get("/api/lead/batches/monday/answers.csv").text.splitlines()
     assert not any(first["question"] in line for line in lines if first["query_id"] in line)
     assert any(last["question"] in line for line in lines)
+
+
+def test_a_known_answer_is_not_given_two_values(desk: Office) -> None:
+    query = desk.batch.query_ids[0]
+
+    def listed(answer: str, status: int = 200) -> Any:
+        items = [{"query_id": query, "answer": answer}]
+        return desk.worker().lead.post("/api/lead/gold", {"source": "listed", "items": items}, status)
+
+    assert listed("5.0")["added"] == 0
+    told = listed("6", 409)
+    assert "with the answer 5, not 6" in json.dumps(told)
+    desk.lake.store.delete([f"gold/items/{query}.json"])
+    assert listed("6")["added"] == 1
