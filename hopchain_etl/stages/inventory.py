@@ -12,14 +12,17 @@ import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hopchain_etl.lake.object_store import ObjectInfo, ObjectStore, StoreError
+from hopchain_etl.lake.object_store import MissingObjectError, ObjectInfo, ObjectStore, StoreError
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import SourceSettings
 
@@ -28,6 +31,8 @@ _ROWS = 10_000
 # What a column is called in CSV's fileSchema, and in Parquet.
 _NAMES = {"Key": "key", "Size": "size", "ETag": "e_tag", "IsLatest": "is_latest", "IsDeleteMarker": "is_delete_marker"}
 _NEEDED = {"key", "size", "e_tag"}
+_DAMAGE = (pa.ArrowException, csv.Error, EOFError, LookupError, OSError, TypeError, ValueError, zlib.error)
+_REMEDY = "wait for the next inventory, or leave HOPCHAIN_SOURCE__INVENTORY empty to list the source"
 
 Row = dict[str, Any]
 
@@ -40,7 +45,7 @@ def inventory_objects(source: SourceSettings) -> Iterator[ObjectInfo]:
     """
     store = open_store(source.model_copy(update={"uri": source.inventory}))
     key, date = _newest(store)
-    manifest = json.loads(store.get(key))
+    manifest = _manifest(store, key)
     bucket, _, prefix = source.uri.removeprefix("s3://").partition("/")
     if manifest["sourceBucket"] != bucket:
         raise StoreError(f"{store.uri(key)} is of bucket {manifest['sourceBucket']!r}, not of {bucket!r}; correct it")
@@ -48,13 +53,13 @@ def inventory_objects(source: SourceSettings) -> Iterator[ObjectInfo]:
     # Data files are named from the root of the bucket that holds them, the manifest from the location in the settings.
     destination = source.inventory.removeprefix("s3://").split("/")[0]
     data = open_store(source.model_copy(update={"uri": f"s3://{destination}"}))
-    for file in manifest["files"]:
-        for row in _rows(data, file["key"], manifest):
+    for name in manifest["files"]:
+        for row in _rows(data, name, manifest):
             current = str(row.get("is_latest", "true")).lower() != "false"
             deleted = str(row.get("is_delete_marker", "false")).lower() == "true"
             if row["key"].startswith(below) and current and not deleted:
-                name = row["key"].removeprefix(below)
-                yield ObjectInfo(name, str(row["e_tag"]).strip('"'), int(row["size"] or 0), date)
+                etag = str(row["e_tag"]).strip('"')
+                yield ObjectInfo(row["key"].removeprefix(below), etag, int(row["size"] or 0), date)
 
 
 def _newest(store: ObjectStore) -> tuple[str, datetime]:
@@ -69,8 +74,21 @@ def _newest(store: ObjectStore) -> tuple[str, datetime]:
     return newest[0], datetime.strptime(newest["date"], "%Y-%m-%dT%H-%MZ").replace(tzinfo=UTC)
 
 
+def _manifest(store: ObjectStore, key: str) -> Row:
+    """Return what is used of a manifest; ``files`` are the keys of its data files."""
+    with _reading(store, key):
+        held = json.loads(store.get(key))
+        names = ("sourceBucket", "fileFormat", "fileSchema")
+        return {**{name: held[name] for name in names}, "files": [file["key"] for file in held["files"]]}
+
+
 def _rows(store: ObjectStore, key: str, manifest: Row) -> Iterator[Row]:
     """Yield the rows of a data file with the columns that are used, keys decoded."""
+    with _reading(store, key):
+        yield from _decoded(store, key, manifest)
+
+
+def _decoded(store: ObjectStore, key: str, manifest: Row) -> Iterator[Row]:
     data, form = store.get(key), manifest["fileFormat"]
     if form == "Parquet":
         file = pq.ParquetFile(io.BytesIO(data))
@@ -86,6 +104,17 @@ def _rows(store: ObjectStore, key: str, manifest: Row) -> Iterator[Row]:
             yield {**row, "key": unquote_plus(row["key"])}
     else:
         raise StoreError(f"{store.uri(key)} is {form}; let S3 write the inventory as Parquet or CSV")
+
+
+@contextmanager
+def _reading(store: ObjectStore, key: str) -> Iterator[None]:
+    """Raise StoreError, which names the file, if it is gone or damaged."""
+    try:
+        yield
+    except MissingObjectError as error:
+        raise StoreError(f"{store.uri(key)} is gone; {_REMEDY}") from error
+    except _DAMAGE as error:
+        raise StoreError(f"{store.uri(key)} is no part of an inventory: {error!r}; {_REMEDY}") from error
 
 
 def _check(store: ObjectStore, key: str, names: list[str]) -> None:

@@ -151,7 +151,7 @@ def _photos(lake: Lake, source: ObjectStore) -> Iterator[dict[str, Any]]:
     inside = ours if ours and ours.startswith(source.uri("")) else None
     for entry in _objects(source):
         uri = source.uri(entry.key)
-        folder = entry.key.endswith("/") and not entry.size
+        folder = uri.endswith("/") and not entry.size  # also that of the source itself, whose key is empty
         if not folder and not (inside and uri.startswith(inside)):
             yield {"uri": uri, "etag": entry.etag, "bytes": entry.size}
 

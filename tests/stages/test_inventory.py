@@ -89,3 +89,20 @@ def test_what_cannot_be_used_is_said(bucket: S3Location, root: ObjectStore) -> N
     write(root, rows(root), "ORC", "2026-11-03T01-00Z", bucket.bucket)
     with pytest.raises(StoreError, match="as Parquet or CSV"):
         list(inventory_objects(settings(bucket)))
+
+
+@pytest.mark.parametrize("form", ["Parquet", "CSV"])
+def test_a_file_that_is_damaged_or_gone_is_named(bucket: S3Location, root: ObjectStore, form: str) -> None:
+    date = "2026-11-01T01-00Z"
+    write(root, rows(root), form, date, bucket.bucket)
+    data, manifest = f"inventories/data/{date}", f"inventories/bucket/daily/{date}/manifest.json"
+    whole = {key: root.get(key) for key in (data, manifest)}
+    for key, damaged in ((data, b"text"), (data, whole[data][:-9]), (manifest, b"{"), (manifest, b"[]")):
+        root.put(key, damaged)
+        with pytest.raises(StoreError, match=f"{key} is no part of an inventory.*HOPCHAIN_SOURCE__INVENTORY"):
+            list(inventory_objects(settings(bucket)))
+        root.put(key, whole[key])
+    assert list(inventory_objects(settings(bucket)))
+    root.delete([data])
+    with pytest.raises(StoreError, match=f"{data} is gone; wait"):
+        list(inventory_objects(settings(bucket)))
