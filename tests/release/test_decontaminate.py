@@ -118,7 +118,7 @@ def test_what_a_benchmark_holds_is_not_released(bucket: Any, tmp_path: Path, whe
     assert counts["dropped"]["contaminated"] >= 1
     assert contamination(lake)["images"] == {}
 
-    put("sub/first.png", COPIES["all of it"](picture(1)))
+    put("sub/first.png", COPIES["cropped"](picture(1)))
     counts, card = released(lake, settings, tmp_path / "b")
     found = contamination(lake)["images"]
     assert found.keys() == {queries[2]["image_id"]}
