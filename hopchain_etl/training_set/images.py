@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import OrderedDict
 from functools import cached_property, lru_cache, partial
@@ -10,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hopchain_etl.training_set.reading import reading
+from hopchain_etl.training_set.reading import damaged, reading
 
 _OPEN_PARTS = 64
 _KEPT_BYTES = 32_000_000  # of photos: about those of a shard
@@ -29,7 +30,7 @@ class Images:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._group: tuple[Path | None, int, pa.ChunkedArray | None] = (None, -1, None)
+        self._group: tuple[Path | None, int, pa.Table | None] = (None, -1, None)
         self._photos: OrderedDict[str, bytes] = OrderedDict()  # the one asked for last is at the end
         self._size = 0  # of them, in bytes
         # One row group is read at a time: buffering ahead would only copy it once more.
@@ -40,7 +41,10 @@ class Images:
         return Images, (self.folder,)
 
     def read(self, image_id: str) -> bytes:
-        """Return an encoded image; raise NotPulledError if its part has not been downloaded."""
+        """Return an encoded image.
+
+        Raises NotPulledError if its part has not been downloaded, and DamagedFileError if its bytes have changed.
+        """
         if image_id in self._photos:
             self._photos.move_to_end(image_id)
             return self._photos[image_id]
@@ -57,10 +61,12 @@ class Images:
         path, group, offset = place
         if self._group[:2] != (path, group):
             with reading(path):
-                column = self._file(path).read_row_group(group, columns=["bytes"], use_threads=False)["bytes"]
-            self._group = (path, group, column)
+                rows = self._file(path).read_row_group(group, columns=["bytes", "blob_sha"], use_threads=False)
+            self._group = (path, group, rows)
         assert self._group[2] is not None
-        data: bytes = self._group[2][offset].as_py()
+        data: bytes = self._group[2]["bytes"][offset].as_py()
+        if hashlib.sha256(data).hexdigest() != self._group[2]["blob_sha"][offset].as_py():
+            raise damaged(path, f"the bytes of photo {image_id} do not match its blob_sha")
         return data
 
     def blob_sha(self, image_id: str) -> str:

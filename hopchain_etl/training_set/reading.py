@@ -8,9 +8,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
+_REMEDY = "In a clone of a registry, delete it and run `dvc pull`"
+
 
 class DamagedFileError(ValueError):
     """A file is damaged, or no Parquet file; the message names it and the remedy."""
+
+
+def damaged(path: Path, problem: object) -> DamagedFileError:
+    """Return the error for a file that cannot be read, or holds what it should not."""
+    return DamagedFileError(f"{path} is damaged, or not a Parquet file: {problem}\n{_REMEDY}")
 
 
 @contextmanager
@@ -24,6 +31,4 @@ def reading(path: Path) -> Iterator[None]:
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise DamagedFileError(
-            f"{path} is damaged, or not a Parquet file: {error}\nIn a clone of a registry, delete it and run `dvc pull`"
-        ) from error
+        raise damaged(path, error) from error

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from hopchain_etl.training_set.dataset import TrainingSet
@@ -44,6 +45,18 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, file: str, dama
     with pytest.raises(DamagedFileError, match=re.escape(str(path))) as caught:
         READERS[reader](folder)
     assert "run `dvc pull`" in str(caught.value)
+
+
+@pytest.mark.parametrize("reader", ["export", "iterate", "one row"])
+def test_a_photo_of_other_bytes_is_damage_too(tmp_path: Path, reader: str) -> None:
+    """Photos are not compressed, so nothing else tells."""
+    folder = released(tmp_path, [training_row(seed) for seed in range(4)], range(4))
+    path = folder / "training_set" / PHOTOS
+    photos = pq.read_table(path)
+    changed = [data[:-9] + b"x" + data[-8:] for data in photos["bytes"].to_pylist()]
+    pq.write_table(photos.set_column(photos.schema.get_field_index("bytes"), "bytes", [changed]), path)
+    with pytest.raises(DamagedFileError, match=rf"{re.escape(str(path))}.*do not match its blob_sha"):
+        READERS[reader](folder)
 
 
 def test_what_the_system_refuses_is_told_as_it_is(tmp_path: Path) -> None:
