@@ -30,9 +30,10 @@ class Images:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._group: tuple[Path | None, int, pa.Table | None] = (None, -1, None)
+        self._group: tuple[Path | None, int, pa.ChunkedArray | None] = (None, -1, None)
         self._photos: OrderedDict[str, bytes] = OrderedDict()  # the one asked for last is at the end
         self._size = 0  # of them, in bytes
+        self._intact: set[str] = set()  # photos whose bytes were held against their hash
         # One row group is read at a time: buffering ahead would only copy it once more.
         self._file = lru_cache(maxsize=_OPEN_PARTS)(partial(pq.ParquetFile, pre_buffer=False))
 
@@ -61,12 +62,14 @@ class Images:
         path, group, offset = place
         if self._group[:2] != (path, group):
             with reading(path):
-                rows = self._file(path).read_row_group(group, columns=["bytes", "blob_sha"], use_threads=False)
-            self._group = (path, group, rows)
+                column = self._file(path).read_row_group(group, columns=["bytes"], use_threads=False)["bytes"]
+            self._group = (path, group, column)
         assert self._group[2] is not None
-        data: bytes = self._group[2]["bytes"][offset].as_py()
-        if hashlib.sha256(data).hexdigest() != self._group[2]["blob_sha"][offset].as_py():
-            raise damaged(path, f"the bytes of photo {image_id} do not match its blob_sha")
+        data: bytes = self._group[2][offset].as_py()
+        if image_id not in self._intact:
+            if hashlib.sha256(data).hexdigest() != self._blob_shas[image_id]:
+                raise damaged(path, f"the bytes of photo {image_id} do not match its blob_sha")
+            self._intact.add(image_id)
         return data
 
     def blob_sha(self, image_id: str) -> str:
