@@ -41,9 +41,9 @@ _BUSY = {408, 425, 429}
 _REFUSED = {400, 413, 414, 415, 422}  # what is wrong is the request, so that it would be refused again
 # Some servers and gateways answer a prompt that is too long with 500.
 _TOO_LONG = re.compile(r"context[ _-]?(length|size|window)|too many tokens|prompt is too long", re.IGNORECASE)
-# Errors caused by a stopped server or the network. Must be caught before TimeoutError, because a connection timeout is
-# one of these.
-_LOST = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, IncompleteResponseError)
+# Errors caused by a stopped server, the network, or a reply that is no HTTP. Must be caught before TimeoutError,
+# because a connection timeout is one of these.
+_LOST = (aiohttp.ClientError, IncompleteResponseError)
 
 
 class UnansweredError(Exception):
@@ -132,6 +132,11 @@ class Server:
             if reply.status != 200:
                 raise self._status_error(reply.status, data, reply.headers.get("Retry-After"))
             return parse_response(data, image_tokens, time.monotonic() - started)
+        except ValueError as error:  # of a request that cannot be sent: no other one can be
+            problem = f"{type(error).__name__}: {error}"
+            raise EngineDownError(
+                f"{self._url} cannot be asked; correct this address or the API key. {problem}"
+            ) from error
         except _LOST as error:
             raise _RetryableError(_RetryReason.LOST, f"{type(error).__name__}: {error}") from error
         except TimeoutError as error:

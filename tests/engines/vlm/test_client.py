@@ -380,3 +380,28 @@ def test_the_key_is_sent_and_never_shown(caplog: pytest.LogCaptureFixture) -> No
             list(client.ask([PlainJob(1)], call_of, double))
         assert server.headers[0]["Authorization"] == "Bearer sesame"
     assert "sesame" not in str(caught.value) + caplog.text + repr(client)
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        (None, "two\nlines"),
+        ("http://127.0.0.1:99999/v1", None),
+        ("http://127.0.0.1:port/v1", None),
+    ],
+)
+def test_an_address_or_a_key_that_no_request_can_have_is_no_error_of_the_rows(url: str | None, key: str | None) -> None:
+    with (
+        ScriptedServer(good) as server,
+        pytest.raises(EngineDownError, match="cannot be asked; correct this address or the API key") as caught,
+    ):
+        list(VlmClient(settings_of(), url or server.url, api_key=key).ask(JOBS, call_of, double))
+    assert "two" not in str(caught.value)
+
+
+def test_a_server_whose_replies_are_no_http_is_tried_again_and_then_stops_the_run() -> None:
+    unreadable = Refuse(200, headers={"Content-Encoding": "br"})  # a content coding that nobody offered
+    with ScriptedServer(lambda body, times: unreadable if times < 2 else good(body, times)) as server:
+        assert asked(server, [1])[1].content == {"double": 2}
+    with ScriptedServer(lambda body, times: unreadable) as server, pytest.raises(EngineDownError, match="in a row"):
+        asked(server, range(100), max_attempts=1)
