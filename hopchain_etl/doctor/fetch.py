@@ -5,13 +5,17 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # as a build: it asks models without a proxy
+
 
 def fetch(url: str, key: str | None, body: bytes | None, seconds: float) -> bytes:
     """Return the content of an http(s) URL; raise OSError or ValueError on failure."""
     if not url.startswith(("http://", "https://")):
         raise ValueError("an endpoint begins with http:// or https://")
+    if key and not key.isprintable():  # the library's own error would show the key
+        raise ValueError("the API key holds a line break or another control character")
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
-    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=seconds) as reply:  # noqa: S310
+    with _direct.open(urllib.request.Request(url, body, headers), timeout=seconds) as reply:  # noqa: S310
         content: bytes = reply.read()
     return content
 

@@ -152,10 +152,14 @@ def parse_response(reply: bytes, image_tokens: int, seconds: float) -> ChatRespo
         value = json.loads(reply)
         choice, usage = value["choices"][0], value.get("usage") or {}
         message, finished = choice["message"], choice.get("finish_reason")
-        text = str(message.get("content") or "")
+        content = message.get("content")
+        text = _text_of(content)
         # vLLM has called it both names; without a reasoning parser it stays in the text, up to the closing tag.
         thinking = str(message.get("reasoning") or message.get("reasoning_content") or "")
-        tokens = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
+        if isinstance(content, list):
+            thinking = thinking or _text_of(content, "thinking")
+        # Null, as a gateway says of an answer from its cache, is no reason to pay for another one.
+        tokens = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
         if not all(0 <= count < _TOO_MANY_TOKENS for count in tokens):
             raise ValueError(tokens)
         if isinstance(finished, str):
@@ -169,6 +173,15 @@ def parse_response(reply: bytes, image_tokens: int, seconds: float) -> ChatRespo
     if thinking and not text.strip() and finished != "length":
         raise OnlyThinkingError(thinking)
     return ChatResponse(text, thinking, str(finished), *tokens, image_tokens, seconds)
+
+
+def _text_of(content: Any, kind: str = "text") -> str:
+    """Return the text of a content: it is one, or a list of parts, some of this kind; raise TypeError for others."""
+    if isinstance(content, list):
+        return "".join(_text_of(part.get(kind)) for part in content)
+    if not isinstance(content, str | None):
+        raise TypeError(content)
+    return content or ""
 
 
 def _split_thinking(text: str) -> tuple[str, str]:

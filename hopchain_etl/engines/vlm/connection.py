@@ -37,6 +37,7 @@ def api_key(settings: VlmSettings) -> str | None:
     Raises UnreadableConnectionError if this process has no such Connection.
     """
     if settings.connection is None:
-        return os.environ.get(settings.api_key_env)
-    password: str | None = airflow_connections.read(settings.connection).password
-    return password
+        key = os.environ.get(settings.api_key_env)
+    else:
+        key = airflow_connections.read(settings.connection).password
+    return key.strip() if key else None  # a secret made from a file ends with a line break, which no header may hold

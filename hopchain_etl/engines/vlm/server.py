@@ -33,6 +33,7 @@ _STOP_SECONDS = 30.0
 _IMAGES_PER_PROMPT = 16
 _running: dict[tuple[str, ...], LaunchedServer] = {}  # by the command that serves the model
 _starting = threading.Lock()
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # HTTP_PROXY is not meant for a server of ours
 
 
 def endpoint_of(settings: VlmSettings) -> str:
@@ -139,7 +140,7 @@ def _wait(server: LaunchedServer, health: str, seconds: float) -> None:
         if not server.alive():
             raise EngineDownError(f"the vLLM server ended before it was ready. {server.log_tail()}")
         try:
-            with urllib.request.urlopen(health, timeout=5):  # noqa: S310 - our own URL
+            with _direct.open(health, timeout=5):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)

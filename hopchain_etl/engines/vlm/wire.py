@@ -34,6 +34,7 @@ _LONGEST_PAUSE = 60.0
 _MAX_CONSECUTIVE_FAILURES = 32  # consecutive failed calls after which the server, not the rows, is considered broken
 _MISCONFIGURED = {
     401: "the API key is wrong",
+    402: "the account has no credit",
     403: "the API key has no permission",
     404: "it does not know the model or the path",
 }
@@ -41,9 +42,11 @@ _BUSY = {408, 425, 429}
 _REFUSED = {400, 413, 414, 415, 422}  # what is wrong is the request, so that it would be refused again
 # Some servers and gateways answer a prompt that is too long with 500.
 _TOO_LONG = re.compile(r"context[ _-]?(length|size|window)|too many tokens|prompt is too long", re.IGNORECASE)
-# Errors caused by a stopped server or the network. Must be caught before TimeoutError, because a connection timeout is
-# one of these.
-_LOST = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, IncompleteResponseError)
+# Codes of OpenAI and of LiteLLM (with status 400): no later try has another answer.
+_SPENT = re.compile(r"insufficient_quota|budget_exceeded")
+# Errors caused by a stopped server, the network, or a reply that is no HTTP. Must be caught before TimeoutError,
+# because a connection timeout is one of these.
+_LOST = (aiohttp.ClientError, IncompleteResponseError)
 
 
 class UnansweredError(Exception):
@@ -113,7 +116,7 @@ class Server:
                 attempts[error.kind] += 1
                 self._raise_if_exhausted(error, attempts, give_up_at)
                 log.info("retrying: %s", error)
-                await asyncio.sleep(_backoff_seconds(attempts[error.kind]) if error.pause is None else error.pause)
+                await asyncio.sleep(error.pause or _backoff_seconds(attempts[error.kind]))
                 if error.kind is not _RetryReason.BUSY:
                     await self._wait_until_reachable()
             else:
@@ -129,9 +132,18 @@ class Server:
                 with request_in_flight():
                     async with self._http.post(f"{self._url}/chat/completions", data=body, timeout=limit) as reply:
                         data = await reply.read()
+            # Most redirects make a GET without prompt of a POST; those to https or to another host drop the API key.
+            if reply.history and (reply.method != "POST" or reply.status in _MISCONFIGURED):
+                place = str(reply.url.with_query(None)).removesuffix("/chat/completions")
+                raise EngineDownError(f"{self._url} redirects to {place}: write that as endpoint_url")
             if reply.status != 200:
                 raise self._status_error(reply.status, data, reply.headers.get("Retry-After"))
             return parse_response(data, image_tokens, time.monotonic() - started)
+        except ValueError as error:  # of a request that cannot be sent: no other one can be
+            problem = f"{type(error).__name__}: {error}"
+            raise EngineDownError(
+                f"{self._url} cannot be asked; correct this address or the API key. {problem}"
+            ) from error
         except _LOST as error:
             raise _RetryableError(_RetryReason.LOST, f"{type(error).__name__}: {error}") from error
         except TimeoutError as error:
@@ -141,8 +153,9 @@ class Server:
     def _status_error(self, status: int, data: bytes, retry_after: str | None) -> Exception:
         """Return the exception for an HTTP status other than 200."""
         message = f"HTTP {status}: {data[:500].decode(errors='replace')}"
-        if status in _MISCONFIGURED:
-            return EngineDownError(f"{self._url} rejects every call: {_MISCONFIGURED[status]} ({message})")
+        if status in _MISCONFIGURED or _SPENT.search(message):
+            reason = _MISCONFIGURED.get(status, _MISCONFIGURED[402])
+            return EngineDownError(f"{self._url} rejects every call: {reason} ({message})")
         if status in _BUSY:
             return _RetryableError(_RetryReason.BUSY, message, _seconds(retry_after))
         if status >= 500 and not _TOO_LONG.search(message):
@@ -161,12 +174,9 @@ class Server:
             enough = count >= self._settings.max_attempts
         if not enough:
             return
-        if error.kind is _RetryReason.LOST:
-            self._consecutive_failures += 1
-            if self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
-                raise EngineDownError(
-                    f"{self._url} failed {self._consecutive_failures} calls in a row; the last: {error}"
-                )
+        self._consecutive_failures += 1
+        if self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
+            raise EngineDownError(f"{self._url} failed {self._consecutive_failures} calls in a row; the last: {error}")
         raise UnansweredError(f"{error} (tried {count} times)") from error
 
     async def _wait_until_reachable(self) -> None:
@@ -197,10 +207,13 @@ def _backoff_seconds(attempts: int) -> float:
 
 
 def _seconds(value: str | None) -> float | None:
-    """Return the seconds in a Retry-After header (a number or a date), at most one minute; None without the header."""
+    """Return the seconds in a Retry-After header (a number or a date), at most one minute; None without the header.
+
+    Zero, as of a date that has passed by the clock here, is no time to wait: the caller has its own.
+    """
     if not value:
         return None
-    if value.isdigit():
+    if value.isdecimal():
         return min(float(value), _LONGEST_PAUSE)
     try:
         seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()

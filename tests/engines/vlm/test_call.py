@@ -31,7 +31,7 @@ def sent(**changes: Any) -> dict[str, Any]:
     return body
 
 
-def reply(content: str | None, finish: str = "stop", **message: Any) -> bytes:
+def reply(content: object, finish: str = "stop", **message: Any) -> bytes:
     choice = {"message": {"role": "assistant", "content": content, **message}, "finish_reason": finish}
     return json.dumps({"choices": [choice], "usage": {"prompt_tokens": 7, "completion_tokens": 9}}).encode()
 
@@ -132,3 +132,39 @@ def test_a_count_of_tokens_that_no_column_holds_is_no_complete_reply(name: str, 
 def test_a_finish_reason_that_cannot_be_stored_is_no_complete_reply() -> None:
     with pytest.raises(IncompleteResponseError, match="no chat completion"):
         parse_response(reply("{}", "\ud800"), 0, 0.0)
+
+
+HM = {"type": "thinking", "thinking": [{"type": "text", "text": "h"}, {"type": "text", "text": "m"}]}
+
+
+@pytest.mark.parametrize(
+    ("parts", "thinking", "text"),
+    [
+        ([{"type": "text", "text": "the answer "}, {"type": "text", "text": "is 7"}], "", "the answer is 7"),
+        ([HM, {"type": "text", "text": "7"}], "hm", "7"),
+        ([{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "7"}], "hm", "7"),
+        ([{"type": "text", "text": "<think>hm</think>7"}], "hm", "7"),
+        ([], "", ""),
+    ],
+)
+def test_an_answer_in_parts_is_their_text(parts: list[Any], thinking: str, text: str) -> None:
+    answer = parse_response(reply(parts), 0, 0.0)
+    assert (answer.thinking, answer.text) == (thinking, text)
+
+
+def test_thinking_without_an_answer_is_told_in_parts_too() -> None:
+    with pytest.raises(OnlyThinkingError):
+        parse_response(reply([HM]), 0, 0.0)
+
+
+@pytest.mark.parametrize("content", [{"n": 1}, 7, ["text"], [{"type": "text", "text": {"value": "7"}}]])
+def test_a_content_of_another_form_is_no_complete_reply(content: object) -> None:
+    with pytest.raises(IncompleteResponseError, match="no chat completion"):
+        parse_response(reply(content), 0, 0.0)
+
+
+def test_a_count_of_tokens_that_is_null_does_not_lose_the_answer() -> None:
+    body = json.loads(reply("{}"))
+    body["usage"] = {"prompt_tokens": 7, "completion_tokens": None}
+    answer = parse_response(json.dumps(body).encode(), 0, 0.0)
+    assert (answer.text, answer.prompt_tokens, answer.completion_tokens) == ("{}", 7, 0)

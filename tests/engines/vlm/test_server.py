@@ -25,6 +25,16 @@ def test_it_is_ready_when_it_is_returned_and_gone_when_stopped(tmp_path: Path) -
         urllib.request.urlopen(health, timeout=2)
 
 
+def test_it_is_asked_without_the_proxy_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    settings = settings_of(tmp_path)
+    quick = settings.model_copy(update={"launch": settings.launch.model_copy(update={"ready_seconds": 10})})
+    launch(quick).stop()
+
+
 def test_one_that_cannot_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(EngineDownError, match="no such flag --refuse"):
         launch(settings_of(tmp_path, "--refuse"))
