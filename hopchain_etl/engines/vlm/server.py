@@ -99,7 +99,7 @@ def launch(
             stdout=sink,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, "VLLM_API_KEY": api_key} if api_key else None,
+            env={**os.environ, "VLLM_API_KEY": api_key or ""},  # none is none, whatever this process has inherited
         )
     log.info("starting %s on port %d, log in %s", settings.model, port, log_file)
     started = time.monotonic()

@@ -35,6 +35,15 @@ def test_it_is_asked_without_the_proxy_of_the_environment(tmp_path: Path, monkey
     launch(quick).stop()
 
 
+def test_it_wants_no_key_that_this_process_has_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLLM_API_KEY", "for another server")
+    launched = launch(settings_of(tmp_path))
+    asked = urllib.request.Request(f"{launched.url}/chat/completions", b'{"messages": []}')
+    with urllib.request.urlopen(asked) as reply:
+        assert reply.status == 200
+    launched.stop()
+
+
 def test_one_that_cannot_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(EngineDownError, match="no such flag --refuse"):
         launch(settings_of(tmp_path, "--refuse"))
