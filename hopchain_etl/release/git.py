@@ -26,7 +26,8 @@ from hopchain_etl.lake.child_credentials import child_access
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import S3Settings, Settings
-from hopchain_etl.training_set.ownership import ENGLISH, foreign_repository
+from hopchain_etl.training_set.git_environment import git_environment, without_repository
+from hopchain_etl.training_set.ownership import foreign_repository
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class GitRepo:
     def clone(self, url: str) -> None:
         """Clone ``url``; raise RegistryError if there is no repository."""
         self.path.mkdir(parents=True)
-        self._run(self.command("clone", "--quiet", url, "."), self._git_env())
+        self._run(self.command("clone", "--quiet", url, "."), self.git_env)
 
     @property
     def empty(self) -> bool:
@@ -78,7 +79,7 @@ class GitRepo:
 
     def git(self, *args: str) -> str:
         """Run git in the clone and return its output; raise RegistryError if it fails."""
-        return self._run(self.command(*args), self._git_env())
+        return self._run(self.command(*args), self.git_env)
 
     @staticmethod
     def command(*args: str) -> list[str]:
@@ -117,7 +118,9 @@ class GitRepo:
                 asked.write(f"{name}\n".encode())
             asked.seek(0)
             command = self.command("cat-file", "--batch")
-            with subprocess.Popen(command, cwd=self.path, stdin=asked, stdout=subprocess.PIPE) as process:
+            with subprocess.Popen(
+                command, cwd=self.path, env=self.git_env, stdin=asked, stdout=subprocess.PIPE
+            ) as process:
                 assert process.stdout is not None
                 for _ in range(count):
                     header = process.stdout.readline().decode().split()
@@ -186,21 +189,21 @@ class GitRepo:
             raise RegistryError(f"{name} failed ({code}): {output[-2000:]}")
         return stdout
 
-    def _git_env(self) -> dict[str, str]:
+    @property
+    def git_env(self) -> dict[str, str]:
+        """The environment of git in the clone: with the author, and without keys of S3."""
         name, email = self.settings.registry.git_name, self.settings.registry.git_email
         return {
-            **{key: value for key, value in os.environ.items() if key not in _SECRETS},
+            **{key: value for key, value in git_environment().items() if key not in _SECRETS},
             "GIT_AUTHOR_NAME": name,
             "GIT_AUTHOR_EMAIL": email,
             "GIT_COMMITTER_NAME": name,
             "GIT_COMMITTER_EMAIL": email,
-            "GIT_TERMINAL_PROMPT": "0",  # fail on a missing password instead of prompting
-            **ENGLISH,
         }
 
     def _env(self, place: S3Settings, env: dict[str, str], settings: Settings) -> dict[str, str]:
         """Return the environment of a DVC command: ``env``, which has the credentials of ``place``, and settings."""
-        env = {key: value for key, value in env.items() if not key.startswith("HOPCHAIN_")}
+        env = {key: value for key, value in without_repository(env).items() if not key.startswith("HOPCHAIN_")}
         env |= settings_env(settings)
         env |= {"DVC_NO_ANALYTICS": "1", "HOPCHAIN_CONFIG": os.devnull}
         env |= {"AWS_DEFAULT_REGION": place.region} if place.region else {}
