@@ -36,6 +36,9 @@ _TELL_SECONDS = 30.0
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 _PLAIN_GIT = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", "-c", "core.autocrlf=false",
               "-c", "core.hooksPath=.git/no-hooks")  # fmt: skip
+# In the configuration of the clone, because DVC reads what git ignores, too.
+_PLAIN_CLONE = ("--origin=origin", f"--config=core.excludesFile={os.devnull}",
+                f"--config=core.attributesFile={os.devnull}", "--config=status.showUntrackedFiles=normal")  # fmt: skip
 
 
 class RegistryError(ReportedError):
@@ -60,6 +63,7 @@ class GitRepo:
     def __init__(self, path: Path, settings: Settings) -> None:
         self.path = path
         self.settings = settings
+        self.empty = False  # whether the registry had no commit when it was cloned
 
     @cached_property
     def remote(self) -> S3Settings:
@@ -68,14 +72,16 @@ class GitRepo:
         return open_session(self.settings.registry.remote)[1]
 
     def clone(self, url: str) -> None:
-        """Clone ``url``; raise RegistryError if there is no repository."""
+        """Clone ``url``; raise RegistryError if there is no repository, or it lacks its default branch."""
         self.path.mkdir(parents=True)
-        self._run(self.command("clone", "--quiet", url, "."), self.git_env)
-
-    @property
-    def empty(self) -> bool:
-        """Whether the registry has no commit yet."""
-        return not self.git("branch", "--remotes", "--list")
+        self._run(self.command("clone", "--quiet", *_PLAIN_CLONE, url, "."), self.git_env)
+        branches = self.git("branch", "--all", "--no-column", "--format=%(HEAD)%(refname:lstrip=3)").split()
+        self.empty = not branches
+        if branches and not any(branch.startswith("*") for branch in branches):
+            raise RegistryError(
+                f"the default branch of the registry {without_password(url)} does not exist, it has "
+                f"{', '.join(branches)}; choose one there: git symbolic-ref HEAD refs/heads/{branches[0]}"
+            )
 
     def git(self, *args: str) -> str:
         """Run git in the clone and return its output; raise RegistryError if it fails."""
@@ -179,7 +185,9 @@ class GitRepo:
         return open_store(self.remote)
 
     def _run(self, command: list[str], env: Mapping[str, str]) -> str:
-        name = " ".join([Path(command[0]).name, *(part for part in command[1:] if part not in _PLAIN_GIT)])
+        name = " ".join(
+            [Path(command[0]).name, *(part for part in command[1:] if part not in (*_PLAIN_GIT, *_PLAIN_CLONE))]
+        )
         name = without_password(name)
         code, stdout, stderr = _waited_for(name, command, self.path, env)
         if code:
