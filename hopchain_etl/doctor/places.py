@@ -146,7 +146,9 @@ def registry(settings: Settings) -> Iterator[Finding]:
     command = ["git", "ls-remote", "--", url]
     url = without_password(url)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, env=env, check=False)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=_SECONDS, env=env, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         yield Finding("git registry", "missing", f"{url}: {error}", "install git; check the address")
         return

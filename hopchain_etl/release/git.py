@@ -185,10 +185,9 @@ class GitRepo:
         return open_store(self.remote)
 
     def _run(self, command: list[str], env: Mapping[str, str]) -> str:
-        name = " ".join(
-            [Path(command[0]).name, *(part for part in command[1:] if part not in (*_PLAIN_GIT, *_PLAIN_CLONE))]
-        )
-        name = without_password(name)
+        ours = {*_PLAIN_GIT, *_PLAIN_CLONE}
+        named = [Path(command[0]).name, *(part for part in command[1:] if part not in ours)]
+        name = without_password(" ".join(named))
         code, stdout, stderr = _waited_for(name, command, self.path, env)
         if code:
             output = _without_secrets((stderr + stdout).strip(), env)
@@ -229,7 +228,7 @@ def _waited_for(name: str, command: list[str], folder: Path, env: Mapping[str, s
     started = time.monotonic()
     child = subprocess.Popen(
         command, cwd=folder, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True
+        encoding="utf-8", errors="replace",  # hooks of a server write in any encoding
     )  # fmt: skip
     with child:
         while True:

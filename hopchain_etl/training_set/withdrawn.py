@@ -68,7 +68,8 @@ def _git(root: Path, *args: str) -> str | None:
     """Return the output of git, None if it fails or is not installed."""
     try:
         done = subprocess.run(
-            ["git", *args], cwd=root, capture_output=True, text=True, check=False, timeout=_SECONDS,
+            ["git", *args], cwd=root, capture_output=True, encoding="utf-8", errors="replace",
+            check=False, timeout=_SECONDS,
             env=git_environment(), stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):

@@ -82,6 +82,22 @@ def test_the_configuration_of_the_user_changes_neither_names_nor_contents_nor_wh
         assert (repo.path / "dvc.lock").read_bytes() == b"stages:\n"
 
 
+def test_a_hook_of_the_server_may_write_in_any_encoding(registry: Path) -> None:
+    hook = registry / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+
+    def push(exits: int) -> None:
+        hook.write_bytes(f"#!/bin/sh\necho Zweig geschützt >&2\nexit {exits}\n".encode("latin-1"))
+        hook.chmod(0o755)
+        with working_clone(at(registry)) as repo:
+            repo.git("commit", "--quiet", "--allow-empty", "--message", "second")
+            repo.push()
+
+    with pytest.raises(RegistryError, match=r"remote: Zweig gesch.tzt"):
+        push(1)
+    push(0)
+
+
 def test_the_branch_and_the_files_of_several_revisions_with_their_folders_and_contents_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
