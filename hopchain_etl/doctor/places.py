@@ -24,7 +24,8 @@ from hopchain_etl.settings import Settings
 from hopchain_etl.stages.resources import RESOURCES
 from hopchain_etl.takedown.people.erase import unfinished as unfinished_people
 from hopchain_etl.takedown.photos import unfinished
-from hopchain_etl.training_set.ownership import ENGLISH, foreign_repository
+from hopchain_etl.training_set.git_environment import git_environment
+from hopchain_etl.training_set.ownership import foreign_repository
 
 _SECONDS = 30.0
 _NO_TABLES = re.compile(r"no such table|relation \S+ does not exist|Table \S+ doesn't exist")
@@ -141,11 +142,13 @@ def registry(settings: Settings) -> Iterator[Finding]:
             "set HOPCHAIN_REGISTRY__GIT_URL and HOPCHAIN_REGISTRY__REMOTE__URI",
         )  # fmt: skip
         return
-    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", **ENGLISH}
+    env = git_environment()
     command = ["git", "ls-remote", "--", url]
     url = without_password(url)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, env=env, check=False)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=_SECONDS, env=env, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         yield Finding("git registry", "missing", f"{url}: {error}", "install git; check the address")
         return

@@ -34,6 +34,7 @@ from hopchain_etl.evaluation.grade import grade
 from hopchain_etl.hops.instance import TEXT_NOUNS
 from hopchain_etl.hops.template import template_of
 from hopchain_etl.training_set.dataset import VARIANTS, TrainingRow, TrainingSet
+from hopchain_etl.training_set.git_environment import git_environment
 
 _PHOTOS = 8  # number of photos whose bytes are kept while their questions are asked
 _CAPABILITIES = {
@@ -190,7 +191,9 @@ def _version(rows: TrainingSet, target: str) -> str:
     """Return the version of a set: its tag in the registry, else a hash of its files."""
     command = ["git", "tag", "--points-at", "HEAD", "--list", f"training-set/{target}@*"]
     try:
-        done = subprocess.run(command, cwd=rows.folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=rows.folder, env=git_environment(), capture_output=True, text=True, check=False
+        )
     except OSError:  # no git
         done = None
     if done and not done.returncode and done.stdout.strip():

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from hopchain_etl.release.git import working_clone
 from hopchain_etl.settings import Settings
 
+_PLAIN = ("--no-color", "--no-line-number", "--no-column")  # whatever the user has configured
 _SHARD = re.compile(r'(?P<tag>.+?):snapshot\.json: +"shard": "(?P<name>[^"]+)/0000",')
 
 
@@ -25,7 +26,7 @@ def releases_with_answers(settings: Settings, names: Iterable[str]) -> list[str]
         # One process for all versions. Every snapshot has a format: without a match, git would report an error.
         patterns = [f'"shard": "{name}/0000"' for name in sorted(wanted)] + ['"format":']
         arguments = [part for pattern in patterns for part in ("-e", pattern)]
-        lines = repo.git("grep", "-F", "-A1", *arguments, *tags, "--", "snapshot.json").splitlines()
+        lines = repo.git("grep", *_PLAIN, "-F", "-A1", *arguments, *tags, "--", "snapshot.json").splitlines()
     # An intake may have the name of a batch; what tells them apart is the next key, "table".
     pairs = itertools.pairwise(lines)
     found = {match["tag"] for line, after in pairs if (match := _SHARD.match(line)) and '"table": "answers"' in after}

@@ -56,13 +56,13 @@ def decontaminate(lake: Lake, benchmark: BenchmarkSettings) -> Found:
     "benchmarks": {uri: {"name", "images", "questions", "version", "seen"}}}``. Photos already
     compared with the same benchmark version are skipped. Each benchmark image needs about 250 KB of memory.
 
-    Raises ValueError if the benchmark is empty, missing or has an unreadable image, and StoreError if
+    Raises ValueError if the benchmark is empty, missing or has an unreadable image or text, and StoreError if
     S3 cannot be used.
     """
     files = benchmark_files(benchmark)
     name = PurePosixPath(benchmark.uri).name
     images = [file for file in files if file.kind in IMAGE_SUFFIXES]
-    texts = {text for file in files if file.kind == _QUESTIONS for text in _questions(file)}
+    texts = {text for file in files if file.kind == _QUESTIONS for text in _questions(benchmark.uri, file)}
     version = _version(images)
     found = contamination(lake)
     before = found["benchmarks"].get(benchmark.uri, {})
@@ -131,8 +131,13 @@ def _version(files: Iterable[File]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _questions(file: File) -> list[str]:
-    lines = file.read().decode("utf-8", errors="replace").splitlines()
+def _questions(uri: str, file: File) -> list[str]:
+    data = file.read()
+    try:
+        lines = data.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:  # as other characters its questions would be found nowhere
+        line = 1 + data.count(b"\n", 0, error.start)
+        raise ValueError(f"{file.name} of {uri}: line {line} is not UTF-8; save the file as UTF-8") from error
     return [text for line in lines if (text := normal(line))]
 
 

@@ -26,7 +26,8 @@ from hopchain_etl.lake.child_credentials import child_access
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import S3Settings, Settings
-from hopchain_etl.training_set.ownership import ENGLISH, foreign_repository
+from hopchain_etl.training_set.git_environment import git_environment, without_repository
+from hopchain_etl.training_set.ownership import foreign_repository
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,9 @@ _TELL_SECONDS = 30.0
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 _PLAIN_GIT = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", "-c", "core.autocrlf=false",
               "-c", "core.hooksPath=.git/no-hooks")  # fmt: skip
+# In the configuration of the clone, because DVC reads what git ignores, too.
+_PLAIN_CLONE = ("--origin=origin", f"--config=core.excludesFile={os.devnull}",
+                f"--config=core.attributesFile={os.devnull}", "--config=status.showUntrackedFiles=normal")  # fmt: skip
 
 
 class RegistryError(ReportedError):
@@ -59,6 +63,7 @@ class GitRepo:
     def __init__(self, path: Path, settings: Settings) -> None:
         self.path = path
         self.settings = settings
+        self.empty = False  # whether the registry had no commit when it was cloned
 
     @cached_property
     def remote(self) -> S3Settings:
@@ -67,18 +72,20 @@ class GitRepo:
         return open_session(self.settings.registry.remote)[1]
 
     def clone(self, url: str) -> None:
-        """Clone ``url``; raise RegistryError if there is no repository."""
+        """Clone ``url``; raise RegistryError if there is no repository, or it lacks its default branch."""
         self.path.mkdir(parents=True)
-        self._run(self.command("clone", "--quiet", url, "."), self._git_env())
-
-    @property
-    def empty(self) -> bool:
-        """Whether the registry has no commit yet."""
-        return not self.git("branch", "--remotes", "--list")
+        self._run(self.command("clone", "--quiet", *_PLAIN_CLONE, url, "."), self.git_env)
+        branches = self.git("branch", "--all", "--no-column", "--format=%(HEAD)%(refname:lstrip=3)").split()
+        self.empty = not branches
+        if branches and not any(branch.startswith("*") for branch in branches):
+            raise RegistryError(
+                f"the default branch of the registry {without_password(url)} does not exist, it has "
+                f"{', '.join(branches)}; choose one there: git symbolic-ref HEAD refs/heads/{branches[0]}"
+            )
 
     def git(self, *args: str) -> str:
         """Run git in the clone and return its output; raise RegistryError if it fails."""
-        return self._run(self.command(*args), self._git_env())
+        return self._run(self.command(*args), self.git_env)
 
     @staticmethod
     def command(*args: str) -> list[str]:
@@ -117,7 +124,9 @@ class GitRepo:
                 asked.write(f"{name}\n".encode())
             asked.seek(0)
             command = self.command("cat-file", "--batch")
-            with subprocess.Popen(command, cwd=self.path, stdin=asked, stdout=subprocess.PIPE) as process:
+            with subprocess.Popen(
+                command, cwd=self.path, env=self.git_env, stdin=asked, stdout=subprocess.PIPE
+            ) as process:
                 assert process.stdout is not None
                 for _ in range(count):
                     header = process.stdout.readline().decode().split()
@@ -176,8 +185,9 @@ class GitRepo:
         return open_store(self.remote)
 
     def _run(self, command: list[str], env: Mapping[str, str]) -> str:
-        name = " ".join([Path(command[0]).name, *(part for part in command[1:] if part not in _PLAIN_GIT)])
-        name = without_password(name)
+        ours = {*_PLAIN_GIT, *_PLAIN_CLONE}
+        named = [Path(command[0]).name, *(part for part in command[1:] if part not in ours)]
+        name = without_password(" ".join(named))
         code, stdout, stderr = _waited_for(name, command, self.path, env)
         if code:
             output = _without_secrets((stderr + stdout).strip(), env)
@@ -186,21 +196,21 @@ class GitRepo:
             raise RegistryError(f"{name} failed ({code}): {output[-2000:]}")
         return stdout
 
-    def _git_env(self) -> dict[str, str]:
+    @property
+    def git_env(self) -> dict[str, str]:
+        """The environment of git in the clone: with the author, and without keys of S3."""
         name, email = self.settings.registry.git_name, self.settings.registry.git_email
         return {
-            **{key: value for key, value in os.environ.items() if key not in _SECRETS},
+            **{key: value for key, value in git_environment().items() if key not in _SECRETS},
             "GIT_AUTHOR_NAME": name,
             "GIT_AUTHOR_EMAIL": email,
             "GIT_COMMITTER_NAME": name,
             "GIT_COMMITTER_EMAIL": email,
-            "GIT_TERMINAL_PROMPT": "0",  # fail on a missing password instead of prompting
-            **ENGLISH,
         }
 
     def _env(self, place: S3Settings, env: dict[str, str], settings: Settings) -> dict[str, str]:
         """Return the environment of a DVC command: ``env``, which has the credentials of ``place``, and settings."""
-        env = {key: value for key, value in env.items() if not key.startswith("HOPCHAIN_")}
+        env = {key: value for key, value in without_repository(env).items() if not key.startswith("HOPCHAIN_")}
         env |= settings_env(settings)
         env |= {"DVC_NO_ANALYTICS": "1", "HOPCHAIN_CONFIG": os.devnull}
         env |= {"AWS_DEFAULT_REGION": place.region} if place.region else {}
@@ -218,7 +228,7 @@ def _waited_for(name: str, command: list[str], folder: Path, env: Mapping[str, s
     started = time.monotonic()
     child = subprocess.Popen(
         command, cwd=folder, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True
+        encoding="utf-8", errors="replace",  # hooks of a server write in any encoding
     )  # fmt: skip
     with child:
         while True:

@@ -36,8 +36,8 @@ def rewrite(repo: GitRepo, needles: list[bytes], cleaned: Callable[[bytes, bool]
         return {}
     before = _references(repo)
     with (
-        subprocess.Popen(repo.command(*_EXPORT), cwd=repo.path, stdout=subprocess.PIPE) as export,
-        subprocess.Popen(repo.command(*_IMPORT), cwd=repo.path, stdin=subprocess.PIPE) as imported,
+        subprocess.Popen(repo.command(*_EXPORT), cwd=repo.path, env=repo.git_env, stdout=subprocess.PIPE) as export,
+        subprocess.Popen(repo.command(*_IMPORT), cwd=repo.path, env=repo.git_env, stdin=subprocess.PIPE) as imported,
     ):
         assert export.stdout is not None
         assert imported.stdin is not None

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from hopchain_etl.training_set.ownership import ENGLISH, foreign_repository
+from hopchain_etl.training_set.git_environment import git_environment
+from hopchain_etl.training_set.ownership import foreign_repository
 
 log = logging.getLogger(__name__)
 
@@ -66,11 +66,11 @@ def _clone(path: Path) -> Path | None:
 
 def _git(root: Path, *args: str) -> str | None:
     """Return the output of git, None if it fails or is not installed."""
-    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", **ENGLISH}
     try:
         done = subprocess.run(
-            ["git", *args], cwd=root, capture_output=True, text=True, check=False, timeout=_SECONDS, env=env,
-            stdin=subprocess.DEVNULL,
+            ["git", *args], cwd=root, capture_output=True, encoding="utf-8", errors="replace",
+            check=False, timeout=_SECONDS,
+            env=git_environment(), stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None

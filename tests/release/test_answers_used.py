@@ -44,7 +44,12 @@ def settings(url: str) -> Settings:
     return Settings.model_validate({"registry": {"git_url": url, "remote": remote}, "lake": {"uri": "s3://x/lake"}})
 
 
-def test_releases_are_those_whose_snapshot_has_answers_of_the_batch(registry: Path) -> None:
+@pytest.mark.parametrize("configured", ["", "[grep]\nlineNumber\ncolumn\n", "[color]\nui = always\n"])
+def test_releases_are_those_whose_snapshot_has_answers_of_the_batch(
+    registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configured: str
+) -> None:
+    (tmp_path / "gitconfig").write_text(configured)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     found = settings(str(registry))
     assert releases_with_answers(found, ["monday", "wednesday"]) == ["training-set/v1.1.0"]
     assert releases_with_answers(found, ["tuesday"]) == []

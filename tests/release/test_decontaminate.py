@@ -25,7 +25,7 @@ from hopchain_etl.release.assemble import Params, assemble
 from hopchain_etl.release.card import write_card
 from hopchain_etl.release.decontaminate import KEY, contamination, decontaminate, normal
 from hopchain_etl.release.snapshot import take_snapshot
-from hopchain_etl.settings import BenchmarkSettings, Settings
+from hopchain_etl.settings import BenchmarkSettings, LakeSettings, Settings
 from support import drawn_lake
 
 
@@ -160,6 +160,21 @@ def test_a_photo_is_held_against_a_benchmark_once(bucket: Any, tmp_path: Path) -
     (tmp_path / "b.png").write_bytes(COPIES["poor"](picture(0)))
     decontaminate(lake, benchmark)
     assert len(contamination(lake)["images"]) == 2
+
+
+@pytest.mark.parametrize(("encoding", "line"), [("utf-16", 1), ("cp1252", 2)])
+def test_questions_in_another_encoding_are_refused_because_no_question_would_be_found(
+    tmp_path: Path, encoding: str, line: int
+) -> None:
+    place = tmp_path / "bench"
+    place.mkdir()
+    (place / "asked.txt").write_bytes("How many cups?\nIs it a café?\n".encode(encoding))
+    lake = Lake(LakeSettings(uri=f"file://{tmp_path}/lake"))
+    with pytest.raises(ValueError, match=rf"asked\.txt of .*bench: line {line} is not UTF-8; save the file as UTF-8"):
+        decontaminate(lake, BenchmarkSettings(uri=str(place)))
+    (place / "asked.txt").write_bytes("How many cups?\r\nIs it a café?\r\n".encode("utf-8-sig"))
+    found = decontaminate(lake, BenchmarkSettings(uri=str(place)))["questions"]
+    assert found == {"how many cups": "bench", "is it a café": "bench"}
 
 
 def form(seed: int) -> Image.Image:

@@ -34,6 +34,70 @@ def test_a_registry_of_another_user_is_one_line_with_place_cause_and_remedy(
     assert f"git config --global --add safe.directory {place}" in message
 
 
+def at(place: Path) -> Settings:
+    """Return the settings of a registry at ``place``; its DVC remote is not used."""
+    registry = {"git_url": str(place), "remote": {"uri": "s3://bucket/dvc"}}
+    return Settings.model_validate({"lake": {"uri": "s3://bucket/lake"}, "registry": registry})
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bare repository with one commit in its default branch, main."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    place = tmp_path / "registry.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(place)], check=True)
+    with working_clone(at(place)) as repo:
+        repo.git("commit", "--quiet", "--allow-empty", "--message", "first")
+        repo.push()
+    return place
+
+
+def test_a_registry_without_its_default_branch_is_refused_with_the_remedy(registry: Path) -> None:
+    subprocess.run(["git", "symbolic-ref", "HEAD", "refs/heads/master"], cwd=registry, check=True)
+    with pytest.raises(RegistryError) as told, working_clone(at(registry)):
+        pass
+    assert f"the default branch of the registry {registry} does not exist, it has main; " in str(told.value)
+    remedy = str(told.value).rpartition(": ")[2]
+    subprocess.run(remedy.split(), cwd=registry, check=True)
+    with working_clone(at(registry)) as repo:
+        assert repo.branch == "main"
+
+
+def test_the_configuration_of_the_user_changes_neither_names_nor_contents_nor_what_is_committed(
+    registry: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "attributes").write_text("* text=auto eol=crlf\n")
+    (tmp_path / "ignored").write_text("*.lock\n")
+    (tmp_path / "gitconfig").write_text(
+        f"[clone]\ndefaultRemoteName = upstream\n[status]\nshowUntrackedFiles = no\n"
+        f"[core]\nexcludesFile = {tmp_path}/ignored\nattributesFile = {tmp_path}/attributes\nsafecrlf = true\n"
+    )
+    with working_clone(at(registry)) as repo:
+        (repo.path / "dvc.lock").write_text("stages:\n")
+        assert repo.git("status", "--porcelain") == "?? dvc.lock\n"
+        repo.git("add", "--all")
+        repo.git("commit", "--quiet", "--message", "second")
+        repo.push()
+    with working_clone(at(registry)) as repo:
+        assert (repo.path / "dvc.lock").read_bytes() == b"stages:\n"
+
+
+def test_a_hook_of_the_server_may_write_in_any_encoding(registry: Path) -> None:
+    hook = registry / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+
+    def push(exits: int) -> None:
+        hook.write_bytes(f"#!/bin/sh\necho Zweig geschützt >&2\nexit {exits}\n".encode("latin-1"))
+        hook.chmod(0o755)
+        with working_clone(at(registry)) as repo:
+            repo.git("commit", "--quiet", "--allow-empty", "--message", "second")
+            repo.push()
+
+    with pytest.raises(RegistryError, match=r"remote: Zweig gesch.tzt"):
+        push(1)
+    push(0)
+
+
 def test_the_branch_and_the_files_of_several_revisions_with_their_folders_and_contents_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,3 +124,21 @@ def test_the_number_of_git_processes_does_not_grow_with_parts_and_versions(
             assert erase_from_registry(settings, ["f" * 64], "asked")["deleted"] == 0
         counts.append(len(started))
     assert counts[0] == counts[1] == counts[2] <= 12
+
+
+def test_a_publish_and_an_erase_from_a_git_hook_leave_its_repository_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooked = world.folder / "hooked"
+    subprocess.run(["git", "init", "--quiet", str(hooked)], check=True)
+    before = {path: path.read_bytes() for path in hooked.rglob("*") if path.is_file()}
+    prints, queries = drawn_lake.fill(world.lake, range(2))
+    settings, image = world.settings(prints.queries), queries[0]["image_id"]
+    with monkeypatch.context() as hook:
+        hook.setenv("GIT_DIR", str(hooked / ".git"))
+        hook.setenv("GIT_INDEX_FILE", str(hooked / ".git" / "index"))
+        tag = publish(settings).tag
+        erased = erase_from_registry(settings, [image], "asked", [one["query_id"] for one in queries])
+        again = publish(settings).version
+    assert (tag, erased["yanked"], again) == ("training-set/default@v0.1.0", [tag], "1.0.0")
+    assert {path: path.read_bytes() for path in hooked.rglob("*") if path.is_file()} == before

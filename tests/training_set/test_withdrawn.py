@@ -106,3 +106,13 @@ def test_a_clone_of_another_user_says_why_nothing_is_known(
     assert withdrawn_among(clone, [gone]) == set()
     (told,) = {record.getMessage() for record in caplog.records}
     assert f"git config --global --add safe.directory {clone}" in told
+
+
+def test_a_clone_is_asked_although_a_git_hook_names_another_repository(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(tmp_path, "init", "-q", "hooked")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "hooked" / ".git"))
+    gone = training_row(1)["image_id"]
+    assert ask_registry(clone)
+    assert withdrawn_among(clone, [gone]) == {gone}

@@ -1,0 +1,25 @@
+"""The environment of git's processes, which work on the repository of their folder whatever this process inherited."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from hopchain_etl.training_set.ownership import ENGLISH
+
+# git sets these for its hooks and aliases; they count for more than the folder that a command runs in.
+_OF_ANOTHER_REPOSITORY = frozenset(
+    f"GIT_{name}"
+    for name in ("DIR", "WORK_TREE", "COMMON_DIR", "INDEX_FILE", "OBJECT_DIRECTORY", "ALTERNATE_OBJECT_DIRECTORIES",
+                 "SHALLOW_FILE", "PREFIX")
+)  # fmt: skip
+
+
+def git_environment() -> dict[str, str]:
+    """Return the environment for a git command: its messages are in English, and it asks for no password."""
+    return {**without_repository(os.environ), "GIT_TERMINAL_PROMPT": "0", **ENGLISH}
+
+
+def without_repository(env: Mapping[str, str]) -> dict[str, str]:
+    """Return ``env`` without what names a repository, such as that of the hook that this process was started by."""
+    return {name: value for name, value in env.items() if name not in _OF_ANOTHER_REPOSITORY}
