@@ -21,7 +21,7 @@ import pyarrow as pa
 from hopchain_etl import schemas
 from hopchain_etl.lake.manifest import Manifest
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore
-from hopchain_etl.lake.shards import LakeError, Marker, Part, Shard, check_intake
+from hopchain_etl.lake.shards import DocumentError, LakeError, Marker, Part, Shard, check_intake
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.lake.view import View, each
 from hopchain_etl.settings import LakeSettings
@@ -254,11 +254,13 @@ class Lake:
         self.store.put(key, json.dumps(value, sort_keys=True, indent=1).encode())
 
     def get_json(self, key: str) -> Any | None:
-        """Return the JSON document under ``key``, or None."""
+        """Return the JSON document under ``key``, or None; raise DocumentError if it is not JSON."""
         try:
             return json.loads(self.store.get(key))
         except MissingObjectError:
             return None
+        except ValueError as error:
+            raise DocumentError(f"{self.store.uri(key)} is damaged, it is not JSON: {error}") from error
 
     def images(self) -> Iterator[tuple[Shard, pa.Table]]:
         """Yield every complete images shard, without withdrawn images."""

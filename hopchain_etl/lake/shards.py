@@ -18,6 +18,10 @@ class LakeError(ReportedError):
     """The lake holds something that breaks its contract; the message names the key."""
 
 
+class DocumentError(LakeError, ValueError):
+    """A document of the lake is not JSON; the message names its key."""
+
+
 @total_ordering
 @dataclass(frozen=True)
 class Shard:

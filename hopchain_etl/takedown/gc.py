@@ -179,7 +179,8 @@ class _Proposed:
 
 
 def _proposed(lake: Lake) -> _Proposed:
-    keys = [entry.key for entry in lake.store.list_objects(proposal.FOLDER)]
+    listed = (entry.key for entry in lake.store.list_objects(proposal.FOLDER))
+    keys = [key for key in listed if key.endswith(".json")]
     lineages, parts = set[str](), set[str]()
     for stored in filter(None, map_threads(lake.get_json, keys)):
         for entry in stored["snapshot"].get("inputs", ()):

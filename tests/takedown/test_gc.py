@@ -13,7 +13,7 @@ import pytest
 from hopchain_etl import schemas
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
-from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard
 from hopchain_etl.lake.object_store import ObjectInfo
 from hopchain_etl.settings import RetentionSettings
 from hopchain_etl.takedown.gc import gc, lineages_in_use
@@ -167,3 +167,14 @@ def test_what_a_proposed_release_names_stays_until_somebody_has_decided(lake: La
     assert gc(lake, {}, grace_seconds=-60).keys == []
     lake.store.delete(["proposals/monday.json"])
     assert folder + replaced.name in gc(lake, {}, grace_seconds=-60).keys
+
+
+def test_gc_minds_no_folder_objects_and_names_a_damaged_record(lake: Lake, bucket: Any) -> None:
+    drawn_lake.fill(lake, range(1))
+    for folder in ("runs/", "proposals/", "images/", "batches/", "reports/"):
+        lake.store.put(folder, b"")  # as the consoles of S3 make
+    kept = lineages_in_use(drawn_lake.settings_for(bucket))
+    assert gc(lake, kept).keys == []
+    lake.store.put("runs/scheduled.json", b"{")
+    with pytest.raises(LakeError, match=r"runs/scheduled\.json is damaged, it is not JSON"):
+        lineages_in_use(drawn_lake.settings_for(bucket))
