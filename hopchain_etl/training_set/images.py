@@ -7,6 +7,7 @@ import json
 from collections import OrderedDict
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +20,15 @@ _KEPT_BYTES = 32_000_000  # of photos: about those of a shard
 
 class NotPulledError(FileNotFoundError):
     """Files of the training set have not been downloaded; the message gives the command to download them."""
+
+
+class _Place(NamedTuple):
+    """Where a photo is: its part, row group and offset in that; and the sha256 of its bytes."""
+
+    path: Path
+    group: int
+    offset: int
+    blob_sha: str
 
 
 class Images:
@@ -56,10 +66,7 @@ class Images:
         return data
 
     def _from_part(self, image_id: str) -> bytes:
-        place = self._places.get(image_id)
-        if place is None:
-            raise NotPulledError(self._missing(image_id))
-        path, group, offset = place
+        path, group, offset, blob_sha = self._place(image_id)
         if self._group[:2] != (path, group):
             with reading(path):
                 column = self._file(path).read_row_group(group, columns=["bytes"], use_threads=False)["bytes"]
@@ -67,38 +74,32 @@ class Images:
         assert self._group[2] is not None
         data: bytes = self._group[2][offset].as_py()
         if image_id not in self._intact:
-            if hashlib.sha256(data).hexdigest() != self._blob_shas[image_id]:
+            if hashlib.sha256(data).hexdigest() != blob_sha:
                 raise damaged(path, f"the bytes of photo {image_id} do not match its blob_sha")
             self._intact.add(image_id)
         return data
 
     def blob_sha(self, image_id: str) -> str:
         """Return the sha256 of an image's bytes; raise NotPulledError if its part has not been downloaded."""
-        if image_id not in self._blob_shas:
-            raise NotPulledError(self._missing(image_id))
-        return self._blob_shas[image_id]
+        return self._place(image_id).blob_sha
 
     def __contains__(self, image_id: object) -> bool:
         return image_id in self._places
 
-    @cached_property
-    def _blob_shas(self) -> dict[str, str]:
-        shas: dict[str, str] = {}
-        for path in sorted(self.folder.glob("*.parquet")):
-            with reading(path):
-                table = pq.read_table(path, columns=["image_id", "blob_sha"])
-            shas |= zip(*table.to_pydict().values(), strict=True)
-        return shas
+    def _place(self, image_id: str) -> _Place:
+        if image_id not in self._places:
+            raise NotPulledError(self._missing(image_id))
+        return self._places[image_id]
 
     @cached_property
-    def _places(self) -> dict[str, tuple[Path, int, int]]:
-        """Part file, row group and offset of each image."""
-        places: dict[str, tuple[Path, int, int]] = {}
+    def _places(self) -> dict[str, _Place]:
+        places: dict[str, _Place] = {}
         for path in sorted(self.folder.glob("*.parquet")):
             with reading(path), pq.ParquetFile(path) as file:
                 for group in range(file.num_row_groups):
-                    ids = file.read_row_group(group, columns=["image_id"], use_threads=False)["image_id"].to_pylist()
-                    places |= {one: (path, group, offset) for offset, one in enumerate(ids)}
+                    rows = file.read_row_group(group, columns=["image_id", "blob_sha"], use_threads=False)
+                    pairs = zip(rows["image_id"].to_pylist(), rows["blob_sha"].to_pylist(), strict=True)
+                    places |= {image: _Place(path, group, offset, sha) for offset, (image, sha) in enumerate(pairs)}
         return places
 
     def _missing(self, image_id: str) -> str:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -43,14 +44,18 @@ console.log(JSON.stringify(told));
 """
 
 
+def printed(main: str, script: str, folder: Path) -> Any:
+    """Return the JSON that ``main`` prints, in which ``%s`` stands for the path of a script of the pages."""
+    module = shutil.copy(next(one for one in SCRIPTS if one.name == script), folder / "script.mjs")
+    (folder / "main.mjs").write_text(main % json.dumps(str(module)))
+    done = subprocess.run([NODE, str(folder / "main.mjs")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 def test_active_time_leaves_out_pauses_and_hidden_pages(tmp_path: Path) -> None:
     """30 s; an hour without a sign adds the 60 s after the last one; a hidden page adds nothing; a day is the most."""
-    shutil.copy(next(script for script in SCRIPTS if script.name == "active.js"), tmp_path / "active.mjs")
-    main = tmp_path / "main.mjs"
-    main.write_text(CLOCK % json.dumps(str(tmp_path / "active.mjs")))
-    done = subprocess.run([NODE, str(main)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [30, 70, 70, 75, 75, 77.5, 8, 86_400]
+    assert printed(CLOCK, "active.js", tmp_path) == [30, 70, 70, 75, 75, 77.5, 8, 86_400]
 
 
 INSECURE = """
@@ -63,12 +68,7 @@ console.log(JSON.stringify([answerId(), answerId()]));
 
 def test_an_answer_can_be_sent_over_plain_http(tmp_path: Path) -> None:
     """There a browser lacks part of ``crypto``, as it lacks all that it gives to secure contexts only."""
-    shutil.copy(next(script for script in SCRIPTS if script.name == "answer-id.js"), tmp_path / "answer-id.mjs")
-    main = tmp_path / "main.mjs"
-    main.write_text(INSECURE % json.dumps(str(tmp_path / "answer-id.mjs")))
-    done = subprocess.run([NODE, str(main)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    one, other = json.loads(done.stdout)
+    one, other = printed(INSECURE, "answer-id.js", tmp_path)
     assert one != other
     assert [str(UUID(text)) for text in (one, other)] == [one, other]
 
