@@ -100,6 +100,7 @@ BROKEN: list[tuple[str, Callable[[], Query]]] = [
     ("not_the_viewers_side", lambda: replace(GOOD, question="Go to the man on the driver's right.")),
     ("reading_in_question", lambda: replace(GOOD, question='Find the word "Figs".')),
     ("reading_in_question", lambda: replace(GOOD, question="How many letters has the word Figs? The number is 29.")),
+    ("reading_in_question", lambda: replace(GOOD, question="Below the number 290 stands the number 29.")),
     ("reading_in_question", lambda: replace(GOOD, question="Look at the three numbers above it.")),
     ("unseen_text", lambda: replace(GOOD, question='Find the word "Pears".')),
     ("link_not_needed", lambda: with_hop(4, category='word "Figs"', rel=Relation.LEFT_OF, read=None, value=None)),

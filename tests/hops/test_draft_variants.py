@@ -83,6 +83,13 @@ def test_a_hop_that_starts_from_a_dropped_one_is_refused() -> None:
         variant_of_draft("half", back, "?", "letters(h4)+h6", "over the door")
 
 
+def test_a_count_that_starts_from_itself_is_refused() -> None:
+    """What a draft refers to is not checked yet."""
+    itself = Hop((), "dot", Relation.ON, "h6", Read.COUNT, value=Fraction(2))
+    with pytest.raises(ExpressionError, match="h6 starts from a later hop"):
+        variant_of_draft("single", replace(SIX, hops=(*SIX.hops[:5], itself)), "?", "h6", "red")
+
+
 def test_a_count_from_several_things_is_refused() -> None:
     several = replace(SIX.hops[4], target=("e", "x"))
     with pytest.raises(ExpressionError, match="several"):

@@ -143,6 +143,30 @@ def test_a_word_by_which_a_later_hop_goes_is_asked_for_itself(to: str, compared:
     assert asked(replace(QUERY, hops=(*QUERY.hops[:4], by_value)))[2].compared == compared
 
 
+@pytest.mark.parametrize(
+    ("change", "said", "agrees"),
+    [
+        ({}, "pink", True),  # neither is blue
+        ({"expr": 'letters(h2)+if(h2=="blue",h3,h4)', "answer": Fraction(6)}, "tan", True),  # as many letters
+        ({"expr": 'letters(h2)+if(h2=="blue",h3,h4)', "answer": Fraction(6)}, "pink", False),
+        ({"expr": 'if(h2=="blue",h3,h4)+if(letters(h2)-4,1,2)'}, "pink", False),  # pink has 4 letters, and 0 is no yes
+        ({"expr": 'if(h2=="blue",h3,'}, "pink", False),  # nothing can be worked out
+        ({}, "", False),
+    ],
+)
+def test_another_word_is_as_good_only_if_the_answer_stays(change: Any, said: str, agrees: bool) -> None:
+    query = replace(QUERY, **change)
+    look = Look("What is its main colour?", (("1", "near"),), ("1",), Read.COLOUR)
+    assert (disagreement(look, answer("1", said), query, 2, ROOM) is None) is agrees
+
+
+def test_another_word_by_which_a_later_hop_goes_is_not_as_good() -> None:
+    look = Look("What is its main colour?", (("1", "near"),), ("1",), Read.COLOUR)
+    sought = Hop(("far",), "chair", Relation.MATCHING, "h2", Read.PRESENT, "a cushion", value=True)
+    query = replace(QUERY, hops=(*QUERY.hops[:4], sought))
+    assert disagreement(look, answer("1", "pink"), query, 2, ROOM) is not None
+
+
 def test_a_hedged_number_or_a_scaled_one_is_not_the_authors() -> None:
     look = asked()[4]
     for said in ("3 or more", "3 maybe", "3 pairs", "3 dozen", "about 3?"):

@@ -168,3 +168,10 @@ def test_every_relation_and_reading_has_words() -> None:
 def test_a_program_without_readings_has_no_reasoning() -> None:
     with pytest.raises(ExpressionError):
         reasoning(Query("", tuple(hop.without_reading() for hop in HOPS), "h1+h6", Fraction(10)))
+
+
+@pytest.mark.parametrize("expr", ["if(h2,1,2)", "9^9^9", "h2*1e400"])
+def test_what_has_no_value_has_no_reasoning(expr: str) -> None:
+    hops = (HOPS[0], Hop(("b",), "cup", Relation.NEAREST, "h1", Read.COUNT, None, Fraction(3)))
+    with pytest.raises(ExpressionError):
+        reasoning(Query("", hops, expr, Fraction(1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -38,6 +39,14 @@ def test_only_what_takes_eyes_is_told() -> None:
         {"of": ["near"], "read": "parts", "arg": "legs", "category": "dog", "value": "3"},
         {"of": ["kite"], "read": "shape", "arg": None, "category": "kite", "value": '"diamond"'},
     )
+
+
+def test_a_count_that_takes_eyes_is_told_with_its_place_and_without_what_it_counts() -> None:
+    spots = Hop((), "spot", Relation.ON, "h2", Read.COUNT, value=Fraction(4))
+    query = replace(QUERY, hops=(*HOPS[:2], spots), expr="h2+h3", answer=Fraction(7))
+    assert unexecutable_facts(query, PLACE)[0] == {
+        "of": [], "read": "count", "arg": None, "category": "spot", "value": "4", "rel": "on", "to": ["near"],
+    }  # fmt: skip
 
 
 def test_code_finds_and_counts_for_the_reader() -> None:

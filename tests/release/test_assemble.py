@@ -210,6 +210,21 @@ def test_withdrawn_photos_and_broken_programs_are_dropped_and_counted(lake: Lake
 
 
 @pytest.mark.s3
+def test_what_no_row_can_be_made_of_is_dropped_under_its_reason(lake: Lake, bucket: Any, tmp_path: Path) -> None:
+    prints, queries = drawn_lake.fill(lake, range(5), queries_each=1, revision=0)  # made under older rules
+    *images, last = lake.read("images", None, Shard("first", 0)).to_pylist()
+    strip = {**last, "width": 64, "height": 20_000}  # a trainer's processor refuses it
+    drawn_lake.write(lake, "images", None, Shard("first", 0), [*images, strip])
+    queries[0]["answer"] = "many"
+    queries[1]["question"] += "!"
+    queries[2]["image_id"] = "0" * 64
+    drawn_lake.write(lake, "queries", prints.queries, Shard("first", 0), queries)
+    counts, rows = release(bucket, tmp_path, prints.queries, policy="unreviewed")
+    assert counts["dropped"] == {"image_too_long": 1, "no_image": 1, "unreadable_query": 1, "wrong_query_id": 1}
+    assert rows["query_id"].to_pylist() == [queries[3]["query_id"]]
+
+
+@pytest.mark.s3
 def test_of_two_lineages_the_answered_one_wins_then_the_first(lake: Lake, bucket: Any, tmp_path: Path) -> None:
     old, queries = drawn_lake.fill(lake, range(2), version="1", queries_each=1)
     new, _ = drawn_lake.fill(lake, range(2), version="2", queries_each=1)
