@@ -57,6 +57,19 @@ def test_packed_votes_are_one_object_and_come_back_byte_by_byte() -> None:
     assert everything(store) == before
 
 
+def test_an_archive_that_differs_from_the_stored_votes_stays_beside_them(caplog: pytest.LogCaptureFixture) -> None:
+    store = voted()
+    lake = lake_in(store)
+    pack(lake, "monday", lambda: None)
+    packed, other = store.objects[archive_key("monday")], vote_key("monday", A, 1, 1)
+    store.put(other, b"written since")
+    unpack(lake, "monday")
+    assert store.objects[other] == b"written since"
+    assert store.objects[vote_key("monday", A, 2, 1)] == b"monday 2"
+    assert store.objects[archive_key("monday")] == packed
+    assert f"1 votes in {archive_key('monday')} differ from the stored ones, such as {other}" in caplog.text
+
+
 def test_a_batch_stays_settled_if_the_lock_is_lost_while_its_votes_are_unpacked() -> None:
     lake = lake_in(voted())
     pack(lake, "monday", lambda: None)

@@ -52,6 +52,15 @@ def test_large_segments_are_not_merged_again(monkeypatch: pytest.MonkeyPatch) ->
     assert known(store) == before
 
 
+def test_a_merge_begins_another_segment_where_one_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled([1] * 5)
+    before = known(store)
+    monkeypatch.setattr(segments, "_FULL", 2 * len(store.objects[f"{FOLDER}00000001.jsonl.zst"]) - 10)
+    Segments(store, FOLDER).merge()
+    assert [sum(1 for _ in lines(data)) for data in store.objects.values()] == [1, 2, 2]
+    assert known(store) == before
+
+
 def test_a_merge_killed_anywhere_loses_and_changes_nothing() -> None:
     for writes in count():
         store = filled([2, 3, 1])
