@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from hopchain_etl.evaluation.answers import EVALUATIONS, EvaluationError
-from hopchain_etl.release.overlap import FILE, find_overlap, stored_warnings
+from hopchain_etl.release.overlap import FILE, Overlap, find_overlap, stored_warnings
 from support import drawn_lake
 from support.training_sets import released, training_row
 
@@ -61,7 +61,9 @@ def test_a_question_is_found_in_a_prompt(folder: Path) -> None:
 
 
 def test_questions_of_our_own_releases_are_not_compared(folder: Path) -> None:
-    assert find_overlap(asked("How many cups, 1?", benchmark="hopchain/default"), folder).warnings() == []
+    found = find_overlap(asked("How many cups, 1?", benchmark="hopchain/default"), folder)
+    assert found == Overlap("default", compared_images=0)
+    assert found.warnings() == []
 
 
 def in_folder(place: Path, photos: dict[str, bytes]) -> str:
