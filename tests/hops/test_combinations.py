@@ -124,6 +124,11 @@ def test_near_things_are_favoured_and_far_ones_never_joined() -> None:
     assert often["far"] == 0
 
 
+def test_what_the_words_may_mean_too_makes_a_link_rare() -> None:
+    dog, unsure = thing("dog", "dog", 210, 390, 60, 60), thing("unsure", "dog", 262, 390, 60, 60, certain=False)
+    assert 20 < drawn(*crowd(5), dog, unsure)["dog"] < 35, "47 if a link that is not proven had a higher weight"
+
+
 def test_a_label_comes_with_its_thing() -> None:
     """Each bar has its number right above it, and a number that belongs to nothing is as near to the next bar."""
     bars = [thing(f"bar{n}", "bar", 150 * n + 20, 300, 60, 300) for n in range(6)]
