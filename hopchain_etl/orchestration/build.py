@@ -104,16 +104,17 @@ def publish_batch(params: Params, run: DagRun, gate: JSON) -> JSON:
 
     Returns the batch's id, or None, its number of queries, and the number of excluded queries of this lineage by
     reason. All complete shards count, not only this run's: queries built by an earlier failed run are included. Left
-    out are the shards that the gate found unhealthy; they come with the run that mends them.
+    out are the shards that the gate found unhealthy; they come with the run that mends them. A run that was deleted and
+    is triggered again for its date leaves the batch of the deleted one as it is.
     """
     from hopchain_etl.annotation import batches  # the other tasks do without
     from hopchain_etl.annotation.eligibility import excluded_queries
     from hopchain_etl.annotation.unasked import unassigned_queries
 
     build = Build(settings_for(params))
-    name = intake_name(run)
     unhealthy = {Shard.parse(shard) for shard in gate["unhealthy"]}
     with batches.exclusively(build.lake) as create:
+        name = batches.name_for(build.lake, intake_name(run), run.run_id)
         excluded = excluded_queries(build).without_shards(unhealthy)
         new = unassigned_queries(build.lake, build.lineage, excluded, besides=name)
         if not new:

@@ -161,6 +161,26 @@ def test_a_batch_asks_what_no_earlier_batch_asks(lake: Lake, monkeypatch: pytest
 
 
 @pytest.mark.s3
+def test_a_deleted_run_that_is_triggered_again_asks_only_what_is_new(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prints, queries = drawn_lake.fill(lake, [1])
+    monkeypatch.setattr(Build, "lineage", prints.queries)
+    healthy, nothing = {"unhealthy": []}, {"id": None, "queries": 0, "held_back": {}}
+    deleted, again, third = (Run(run_id, logical_date=NOON) for run_id in ("scheduled__1", "manual__1", "manual__2"))
+    first = build.publish_batch({}, deleted, healthy)
+    assert build.publish_batch({}, again, healthy) == nothing, "the batch of the deleted run asks all of it"
+    drawn_lake.fill(lake, [3], intake="second")
+    second = build.publish_batch({}, again, healthy)
+    assert (first["id"], second["id"]) == ("2026-11-22T120000", "2026-11-22T120000-2")
+    assert build.publish_batch({}, again, healthy) == second, "a retry"
+    assert build.publish_batch({}, deleted, healthy) == first, "a retry"
+    assert build.publish_batch({}, third, healthy) == nothing
+    asked = [query for one in (first, second) for query in batches.load(lake, one["id"]).query_ids]
+    assert len(asked) == len(set(asked)) > len(queries)
+
+
+@pytest.mark.s3
 def test_builds_at_once_ask_no_question_twice(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     prints, queries = drawn_lake.fill(lake, [1, 2])
     monkeypatch.setattr(Build, "lineage", prints.queries)
