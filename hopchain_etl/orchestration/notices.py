@@ -107,10 +107,10 @@ def _tell_failure(settings: Settings, context: Context) -> None:
 
 def _first_of_run(settings: Settings, context: Context) -> Mark | None:
     """Return the mark of this run; None if another of its tasks has told this. A run that was cleared tells again."""
-    from hopchain_etl.lake.lake import Lake
+    from hopchain_etl.lake.lake import Lake, run_key
 
     task, run = context["ti"], context.get("dag_run")
-    name = f"{task.dag_id}-{task.run_id}-{getattr(run, 'clear_number', 0)}"
+    name = f"{task.dag_id}-{run_key(task.run_id)}-{getattr(run, 'clear_number', 0)}"
     return first(Lake(settings.lake), "token_ceiling", name)
 
 
