@@ -55,8 +55,16 @@ class _PresetSource(PydanticBaseSettingsSource):
 class _Environment(EnvSettingsSource):
     """The environment: blanks around a value, such as the line end of the file that it was in, are no part of it.
 
-    What is no JSON is kept as text, so that the error is that of the setting, with its name.
+    What is no JSON is kept as text, so that the error is that of the setting, with its name. A variable of a section
+    that does not exist is kept too: a slip in its name is an error, as in the file, and not another lake.
     """
+
+    def __call__(self) -> dict[str, Any]:
+        """Return all values by section."""
+        ours = [name for name in self.env_vars if name.startswith(self.env_prefix.lower()) and "__" in name]
+        sections = {name[len(self.env_prefix) :].partition("__")[0] for name in ours}
+        unknown = sections - self.settings_cls.model_fields.keys()
+        return super().__call__() | {section: {} for section in unknown}
 
     def explode_env_vars(self, field_name: str, field: FieldInfo, env_vars: Mapping[str, str | None]) -> dict[str, Any]:
         """Return the values of a section's variables."""

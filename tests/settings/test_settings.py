@@ -110,6 +110,19 @@ def test_a_list_that_is_no_json_is_named_with_its_variable(
     assert "HOPCHAIN_VLM__CHAT_TEMPLATE_KWARGS or hopchain.toml" in said
 
 
+def test_a_slip_in_the_name_of_a_section_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOPCHAIN_SERVICE_HOST", "10.0.0.1")  # as Kubernetes sets it for a Service of that name
+    Settings()
+    monkeypatch.setenv("HOPCHAIN_LAEK__URI", "s3://b/lake")
+    monkeypatch.setattr("sys.argv", ["hopchain", "status"])
+    with pytest.raises(SystemExit) as exited:
+        main()
+    assert exited.value.code == 2
+    assert "HOPCHAIN_LAEK__..." in capsys.readouterr().err
+
+
 def test_an_empty_list_may_be_an_empty_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ORCHESTRATE__APPROVERS", "DESK__LEADS", "VLM__CHAT_TEMPLATE_KWARGS"):
         monkeypatch.setenv(f"HOPCHAIN_{name}", "")
