@@ -181,6 +181,32 @@ def test_a_deleted_run_that_is_triggered_again_asks_only_what_is_new(
 
 
 @pytest.mark.s3
+def test_a_run_that_is_cleared_keeps_what_its_earlier_attempts_recorded(lake: Lake) -> None:
+    shards = [Shard("one", index) for index in range(3)]
+    for shard in shards:
+        data, _ = drawn_lake.draw(shard.index)
+        drawn_lake.write(lake, "images", None, shard, [drawn_lake.image_row(data, shard.index)])
+    first, second, third = ([str(shard)] for shard in shards)
+    nothing = {"intake": "one", "shards": [], "bad": {}, "ok": 0, "rejected": 0, "failed": 0}
+    taken_in = {**nothing, "shards": [*first, *second], "ok": 2, "rejected": 1}
+    after = {"unhealthy": [], "message": ""}, {"id": None}
+
+    def record(run: Run, ingested: dict[str, Any], *groups: list[str]) -> tuple[int, dict[str, Any]]:
+        returned = build.record_run({"intakes": "new"}, run, ingested, groups, *after)
+        written = lake.get_json(f"runs/{run_key(run)}.json")
+        assert written is not None
+        return returned["shards"], written
+
+    done, written = record(Run(), taken_in, first, second)
+    assert (done, written["shards"], written["counts"]["images"]) == (2, [*first, *second], 2)
+    assert record(Run(), nothing) == (0, written), "all is done, and none of it forgotten"
+    done, written = record(Run(), nothing, third)
+    assert (done, written["shards"], written["ingest"]) == (1, [*first, *second, *third], taken_in)
+    assert (written["counts"]["images"], written["counts"]["rejected"]) == (3, 1)
+    assert record(Run("manual__1"), nothing, third)[1]["shards"] == third, "another run"
+
+
+@pytest.mark.s3
 def test_builds_at_once_ask_no_question_twice(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     prints, queries = drawn_lake.fill(lake, [1, 2])
     monkeypatch.setattr(Build, "lineage", prints.queries)
