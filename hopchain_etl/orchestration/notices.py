@@ -151,6 +151,11 @@ def approval_notifiers(settings: OrchestrateSettings) -> list[Any]:
 def _post(name: str, notice: Notice) -> None:
     connection = airflow_connections.read(name)  # one line of what is wrong, where it cannot be read
     from airflow.providers.http.hooks.http import HttpHook
+    from airflow.sdk.log import mask_secret
+
+    address = webhook_address(connection)
+    if path := urlsplit(address)._replace(scheme="", netloc="").geturl().rstrip("/"):
+        mask_secret(path)  # who knows it may call the webhook
 
     class Webhook(HttpHook):
         """Sends to an address that may have a path and https, which the hook takes from no URI."""
@@ -158,7 +163,7 @@ def _post(name: str, notice: Notice) -> None:
         @classmethod
         def get_connection(cls, conn_id: str) -> Any:
             whole = copy.copy(connection)
-            whole.host, whole.schema, whole.port = webhook_address(connection), None, None
+            whole.host, whole.schema, whole.port = address, None, None
             return whole
 
     hook = Webhook("POST", http_conn_id=name)

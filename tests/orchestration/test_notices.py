@@ -99,6 +99,20 @@ def test_a_webhook_with_a_path_gets_the_notice_and_one_without_a_host_is_one_lin
     assert "Traceback" not in caplog.text
 
 
+@pytest.mark.airflow
+def test_the_path_of_a_webhook_is_a_secret_in_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk._shared.secrets_masker import redact
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("AIRFLOW_CONN_PAGER", '{"host": "http://127.0.0.1:9/services/T?sig=1"}')
+    with pytest.raises(OSError, match="/services/T") as raised:
+        notices._post("pager", Notice("gate", "a title", "a text"))
+    masked = str(redact(str(raised.value)))
+    assert "127.0.0.1" in masked
+    assert "services" not in masked
+    assert "sig" not in masked
+
+
 def test_a_failure_is_told_in_small_json() -> None:
     class Task:
         dag_id, run_id, task_id, map_index, try_number = "d", "r", "t", 3, 2
