@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -33,6 +34,8 @@ def read(name: str) -> Any:
             f"{_named(name)} cannot be read, because Airflow is not installed here; install hopchain-etl[orchestrate], "
             "or name no Connection and give the keys by the environment"
         ) from error
+    if _is_misread(os.environ.get(_variable(name))):
+        raise UnreadableConnectionError(_why_not(name))
     try:
         return BaseHook.get_connection(name)
     except (AirflowException, PermissionError) as error:  # the second where Airflow's API refuses it
@@ -60,10 +63,23 @@ def _import_airflow() -> None:
     structlog.configure(wrapper_class=warnings, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
+def _variable(name: str) -> str:
+    return f"AIRFLOW_CONN_{name.upper()}"
+
+
+def _is_misread(value: str | None) -> bool:
+    """Return whether Airflow would make a Connection without keys of a text that is neither an object nor a URI.
+
+    Quotes around a value do that: a shell removes them, ``docker run --env-file`` and Kubernetes do not.
+    """
+    return value is not None and not re.match(r"\s*(\{|[A-Za-z][A-Za-z0-9_+.-]*://)", value)
+
+
 def _why_not(name: str) -> str:
-    variable = f"AIRFLOW_CONN_{name.upper()}"
+    variable = _variable(name)
     if variable in os.environ:
-        return f"{_named(name)} cannot be read; correct {variable}, which is neither JSON nor a URI of a Connection"
+        wrong = f"correct {variable}, which is neither JSON nor a URI of a Connection"
+        return f"{_named(name)} cannot be read; {wrong}{_hint(os.environ[variable].strip())}"
     if in_task() or os.environ.get("_AIRFLOW_PROCESS_CONTEXT") == "server":
         return f"Airflow has no {_named(name)} for this process; create it (Admin, Connections), or correct its name"
     return (
@@ -71,6 +87,12 @@ def _why_not(name: str) -> str:
         f"database only to tasks; run the command by the DAG hopchain_admin, or give the Connection by {variable} or a "
         "secrets backend"
     )
+
+
+def _hint(value: str) -> str:
+    if value[:1] in ("'", '"'):
+        return "; remove the quotes around it"
+    return "; a / in a key is %2F there" if "://" in value else ""
 
 
 def _named(name: str) -> str:

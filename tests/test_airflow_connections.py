@@ -58,6 +58,22 @@ def test_a_variable_that_is_no_connection_is_named_without_its_value(monkeypatch
     assert "s3cret" not in str(raised.value)
 
 
+@pytest.mark.parametrize("value", ["'{}'", '"http://:key@host"', "[]", "null", "models"])
+def test_a_variable_that_airflow_would_take_for_a_connection_without_keys_is_refused(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MODELS", value)
+    with pytest.raises(UnreadableConnectionError, match="correct AIRFLOW_CONN_MODELS") as raised:
+        airflow_connections.read("models")
+    assert ("remove the quotes around it" in str(raised.value)) == (value[0] in "'\"")
+    monkeypatch.setenv("AIRFLOW_CONN_MODELS", "aws://me:a/key@")
+    with pytest.raises(UnreadableConnectionError, match="a / in a key is %2F there"):
+        airflow_connections.read("models")
+    for sound in ('{"conn_type": "http", "password": "key"}', "http://:key@host", "my-type://:key@host"):
+        monkeypatch.setenv("AIRFLOW_CONN_MODELS", f" {sound}\r\n")
+        assert airflow_connections.read("models").password == "key"
+
+
 def test_an_api_server_has_the_database_so_the_connection_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(airflow_connections, "in_task", lambda: True)
     with pytest.raises(UnreadableConnectionError, match=r"Airflow has no Connection 'models'.*; create it"):

@@ -11,7 +11,7 @@ from hopchain_etl.doctor import examine
 from hopchain_etl.errors import ReportedError
 from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.orchestration.dag_run import DagRun, run_key
-from hopchain_etl.orchestration.run_params import JSON, Params
+from hopchain_etl.orchestration.run_params import JSON, Params, without_blanks
 from hopchain_etl.orchestration.task_ends import fail_without_retry
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.pipeline.funnel import as_json, funnel, rejects_of
@@ -123,7 +123,7 @@ def _erase_person(settings: Settings, params: Params, dag_run: DagRun) -> JSON:
 def _person(params: Params) -> str:
     if not params["person"]:
         raise ValueError(f"{params['command']} needs a person; fill that field of the form")
-    return str(params["person"])
+    return str(without_blanks(params["person"]))
 
 
 def _photo_and_reason(params: Params) -> tuple[str, str]:

@@ -9,6 +9,7 @@ the batch decided has changed since its last event, because somebody was voided.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -107,6 +108,16 @@ def create(lake: Lake, batch: Batch) -> Batch:
     if held.created_by_run != batch.created_by_run:
         raise LakeError(f"{lake.store.uri(_key(batch.id))} belongs to run {held.created_by_run}")
     return held
+
+
+def name_for(lake: Lake, name: str, run: str) -> str:
+    """Return ``name`` for the batch of a run, or ``name-2`` and so on if that is the batch of another run.
+
+    Two runs may want one name: a run is named by its date, and one that was deleted can be triggered again for it.
+    """
+    held = listed(lake)
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(one for one in names if one not in held or load(lake, one).created_by_run == run)
 
 
 def load(lake: Lake, name: str) -> Batch:

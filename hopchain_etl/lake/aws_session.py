@@ -7,6 +7,8 @@ is used.
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import boto3
@@ -27,14 +29,18 @@ _EXTRAS = {
     *("assume_role_with_web_identity_federation", "assume_role_with_web_identity_token_file"),
     *("assume_role_with_web_identity_federation_audience", "service_config", "config_kwargs", "verify"),
 }
+_OBJECTS = ("assume_role_kwargs", "assume_role_with_saml", "config_kwargs", "service_config")  # extras with parts
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 def open_session(place: P) -> tuple[boto3.session.Session, P]:
     """Return a session for ``place``, and its settings with the endpoint, region and addressing of its Connection.
 
     What the settings say wins over what the Connection says. Raises StoreError if the Connection cannot be read, has
-    something that is not supported, or its role cannot be assumed.
+    something that is not supported, or its role cannot be assumed; likewise if keys of the environment cannot be right.
     """
+    if not place.connection and (blank := _with_blanks({name: os.environ.get(name) for name in _KEYS})):
+        raise StoreError(f"{place.uri}: {blank} in the environment; remove it")
     try:
         session, address = _of_connection(place) if place.connection else (boto3.session.Session(), {})
     except airflow_connections.UnreadableConnectionError as error:
@@ -92,8 +98,11 @@ def _unsupported(connection: Any) -> str:
         extra: dict[str, Any] = json.loads(connection.extra or "{}")
     except ValueError:
         return "has an extra that is no JSON; correct it, because all of it would be ignored"
+    if not isinstance(extra, dict) or (parts := _no_objects(extra)):
+        what = ", ".join(parts) if isinstance(extra, dict) else "an extra"
+        return f"has {what} that is no JSON object; write {{...}} without quotes around it, in a URI as __extra__"
     names = [name for name in extra if name not in _EXTRAS]
-    config = extra.get("config_kwargs") or {}
+    config = extra.get("config_kwargs", {})
     names += [f"config_kwargs.{name}" for name in config if name != "s3"]
     names += [f"config_kwargs.s3.{name}" for name in config.get("s3", {}) if name != "addressing_style"]
     if names:
@@ -104,7 +113,26 @@ def _unsupported(connection: Any) -> str:
         return "has a host, which is not read; write it as endpoint_url into the extra"
     if bool(connection.login) != bool(connection.password):
         return "has only one of login and password; put the key pair there, or leave both empty"
-    return ""
+    blank = _with_blanks({"login": connection.login, "password": connection.password, **extra})
+    return f"has {blank}; remove it" if blank else ""
+
+
+def _no_objects(extra: dict[str, Any]) -> list[str]:
+    """Return the names of what should be JSON objects in an extra and are none, such as objects written as text."""
+    found = {name: extra[name] for name in _OBJECTS if name in extra}
+    for name in ("config_kwargs", "service_config"):
+        if isinstance(inner := extra.get(name), dict):
+            found |= {f"{name}.{part}": inner[part] for part in inner if name == "service_config" or part == "s3"}
+    return [name for name, value in found.items() if not isinstance(value, dict)]
+
+
+def _with_blanks(values: Mapping[str, Any]) -> str:
+    """Return that a text begins or ends with a blank, as secrets made from files do, and which; empty if none does.
+
+    One client of S3 would end the process because of such a key, the other would show it.
+    """
+    names = [name for name, value in values.items() if isinstance(value, str) and value != value.strip()]
+    return f"a blank or line break at the begin or end of {', '.join(names)}" if names else ""
 
 
 def ca_bundle(session: boto3.session.Session) -> str | None:

@@ -29,6 +29,7 @@ from hopchain_etl.settings import LakeSettings
 __all__ = ["Lake", "LakeError", "Marker", "Part", "Shard", "check_intake", "exclude_withdrawn", "is_fingerprint"]
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{12}")
+_OF_AIRFLOW = re.compile(r"[a-z_]+__\d{4}-\d\d-\d\dT[\d:.]+\+\d\d:\d\d(_[A-Za-z0-9]+)?")  # ids of runs that it makes
 _WITHDRAWN_SECONDS = 5.0  # how old the set of withdrawn images may be
 _LEAST_COPIED = 1 << 20  # bytes: sending fewer takes less processor time than asking the server for a copy
 _TOMBSTONES = pa.schema([pa.field("document", pa.string())])
@@ -287,6 +288,18 @@ def exclude_withdrawn(rows: pa.Table, withdrawn: Iterable[str]) -> pa.Table:
     return rows.filter(pc.invert(pc.is_in(rows["image_id"], value_set=pa.array(excluded, pa.string()))))
 
 
-def key_part(run_id: str) -> str:
-    """Return Airflow's id of a run as a part of keys: characters that are not allowed become ``-``."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", run_id)
+def key_part(text: str) -> str:
+    """Return a text as a part of keys: characters that are not allowed become ``-``."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", text)
+
+
+def run_key(run_id: str) -> str:
+    """Return Airflow's id of a run as a part of keys, which no other run has; a key is its own key.
+
+    People may choose ids such as ``a:b`` and ``a+b``: a hash keeps them apart. Those that Airflow makes are apart as
+    they are.
+    """
+    part = key_part(run_id)
+    if part == run_id or _OF_AIRFLOW.fullmatch(run_id):
+        return part
+    return f"{part[:200]}.{hashlib.sha256(run_id.encode()).hexdigest()[:12]}"

@@ -104,16 +104,17 @@ def publish_batch(params: Params, run: DagRun, gate: JSON) -> JSON:
 
     Returns the batch's id, or None, its number of queries, and the number of excluded queries of this lineage by
     reason. All complete shards count, not only this run's: queries built by an earlier failed run are included. Left
-    out are the shards that the gate found unhealthy; they come with the run that mends them.
+    out are the shards that the gate found unhealthy; they come with the run that mends them. A run that was deleted and
+    is triggered again for its date leaves the batch of the deleted one as it is.
     """
     from hopchain_etl.annotation import batches  # the other tasks do without
     from hopchain_etl.annotation.eligibility import excluded_queries
     from hopchain_etl.annotation.unasked import unassigned_queries
 
     build = Build(settings_for(params))
-    name = intake_name(run)
     unhealthy = {Shard.parse(shard) for shard in gate["unhealthy"]}
     with batches.exclusively(build.lake) as create:
+        name = batches.name_for(build.lake, intake_name(run), run.run_id)
         excluded = excluded_queries(build).without_shards(unhealthy)
         new = unassigned_queries(build.lake, build.lineage, excluded, besides=name)
         if not new:
@@ -133,35 +134,46 @@ def _published(build: Build, name: str | None, query_ids: Sequence[str], held_ba
 
 
 def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate: JSON, batch: JSON) -> JSON:
-    """Write ``runs/<run_id>.json`` (what ran, what failed, under which fingerprints) and return its counts."""
-    build = Build(settings_for(params))
-    planned = [Shard.parse(shard) for group in groups for shard in group]
+    """Write ``runs/<run_id>.json`` (what ran, what failed, under which fingerprints) and return its counts.
+
+    A run that is cleared finds most of its work done, so what its earlier attempts recorded stays. The ``shards`` that
+    are returned are those of this attempt.
+    """
+    build, key = Build(settings_for(params)), f"runs/{run_key(run)}.json"
+    now = [Shard.parse(shard) for group in groups for shard in group]
+    fingerprints = {name: step.fingerprint for name, step in build.steps.items()}
+    earlier = build.lake.get_json(key) or {}
+    if (earlier.get("run_id"), earlier.get("fingerprints")) != (run.run_id, fingerprints):
+        earlier = {}
+    planned = sorted({*now, *map(Shard.parse, earlier.get("shards", ()))})
+    taken_in = ingested if ingested["shards"] else earlier.get("ingest", ingested)
     steps = build.steps.items()
     by_stage = {name: _markers(build.lake, step.stage.table, step.fingerprint, planned) for name, step in steps}
-    counts = _counts(build, planned, ingested, by_stage)
+    counts = _counts(build, planned, taken_in, by_stage)
     statistics = build_statistics(build, run_key(run), planned, by_stage)
     document = {
         "run_id": run.run_id,
         "dag": "hopchain_build",
         "params": dict(params),
         "run_after": run.run_after.astimezone(UTC).isoformat(),
-        "ingest": ingested,
+        "ingest": taken_in,
         "intakes": sorted({shard.intake for shard in planned}),
         "shards": [str(shard) for shard in planned],
-        "fingerprints": {name: step.fingerprint for name, step in build.steps.items()},
+        "fingerprints": fingerprints,
         "counts": counts,
         "statistics": statistics.to_json(),
         "gate": gate,
         "batch": batch,
     }
-    build.lake.put_json(key := f"runs/{run_key(run)}.json", document)
+    build.lake.put_json(key, document)
     reports.report_record(build, key, counts)
     orchestrate = build.settings.orchestrate
-    markers = {name: found.values() for name, found in by_stage.items()}
+    markers = {name: [found[shard] for shard in now if shard in found] for name, found in by_stage.items()}
     for notice in (*watch.rejects(orchestrate, markers), *watch.quiet(build.lake, orchestrate, ingested["ok"])):
         notices.tell(orchestrate, notice)
-    drift = watch.drift(build, statistics) if planned else ""
-    return {**counts, "batch": batch["id"], "unhealthy": len(gate["unhealthy"]), "drift": drift}
+    drift = watch.drift(build, statistics) if now else ""
+    outcome = {"shards": len(now), "batch": batch["id"], "unhealthy": len(gate["unhealthy"]), "drift": drift}
+    return {**counts, **outcome}
 
 
 def _markers(lake: Lake, table: str, fingerprint: str | None, planned: Sequence[Shard]) -> dict[Shard, Marker]:

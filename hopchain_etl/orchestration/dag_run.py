@@ -6,7 +6,8 @@ import re
 from datetime import UTC, datetime
 from typing import Protocol
 
-from hopchain_etl.lake.lake import check_intake, key_part
+from hopchain_etl.lake import lake
+from hopchain_etl.lake.lake import check_intake
 
 
 class DagRun(Protocol):
@@ -25,4 +26,4 @@ def intake_name(run: DagRun) -> str:
 
 def run_key(run: DagRun) -> str:
     """Return a run's id as a part of S3 keys."""
-    return key_part(run.run_id)
+    return lake.run_key(run.run_id)

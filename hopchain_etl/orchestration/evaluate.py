@@ -13,7 +13,7 @@ from hopchain_etl.evaluation.questions import Choice, Questions
 from hopchain_etl.evaluation.run import ask, solver_of
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.orchestration import reports
-from hopchain_etl.orchestration.run_params import JSON, Params, settings_for
+from hopchain_etl.orchestration.run_params import JSON, Params, settings_for, without_blanks
 from hopchain_etl.orchestration.task_ends import fail_without_retry, skip, stoppable
 from hopchain_etl.release.pulled import pulled
 from hopchain_etl.settings import Settings
@@ -26,12 +26,13 @@ def evaluate(params: Params) -> JSON:
     """
     with fail_without_retry(ValueError, TokenCeilingError), stoppable() as stop:
         settings = in_gpu_python(settings_for(params))
-        how, target = settings.evaluate, params["target"]
+        how = settings.evaluate
+        target, tag = without_blanks([params["target"], params["tag"]])
         if not how.model.model:
             skip("no model to evaluate: set HOPCHAIN_EVALUATE__MODEL__MODEL, or name one in the form")
         split = None if how.split == "all" else how.split
         solver, lake = solver_of(settings), Lake(settings.lake)
-        with pulled(settings, target, split=split, tag=params["tag"]) as clone:
+        with pulled(settings, target, split=split, tag=tag) as clone:
             questions = Questions(clone, Choice(split, how.variants, how.samples, how.blind_samples), target=target)
             ceiling = settings.engines.token_ceiling
             run = ask(questions, solver, lake, name=_name(settings, questions), token_ceiling=ceiling, stop=stop)

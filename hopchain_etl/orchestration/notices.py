@@ -6,6 +6,7 @@ failure that it was to report nor fail a build.
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import logging
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from hopchain_etl import airflow_connections
 from hopchain_etl.settings import NotifierSettings, OrchestrateSettings, Settings
@@ -107,10 +109,10 @@ def _tell_failure(settings: Settings, context: Context) -> None:
 
 def _first_of_run(settings: Settings, context: Context) -> Mark | None:
     """Return the mark of this run; None if another of its tasks has told this. A run that was cleared tells again."""
-    from hopchain_etl.lake.lake import Lake
+    from hopchain_etl.lake.lake import Lake, run_key
 
     task, run = context["ti"], context.get("dag_run")
-    name = f"{task.dag_id}-{task.run_id}-{getattr(run, 'clear_number', 0)}"
+    name = f"{task.dag_id}-{run_key(task.run_id)}-{getattr(run, 'clear_number', 0)}"
     return first(Lake(settings.lake), "token_ceiling", name)
 
 
@@ -146,12 +148,49 @@ def approval_notifiers(settings: OrchestrateSettings) -> list[Any]:
     return [TellApproval()]
 
 
-def _post(connection: str, notice: Notice) -> None:
-    airflow_connections.read(connection)  # one line of what is wrong, where it cannot be read
+def _post(name: str, notice: Notice) -> None:
+    connection = airflow_connections.read(name)  # one line of what is wrong, where it cannot be read
     from airflow.providers.http.hooks.http import HttpHook
+    from airflow.sdk.log import mask_secret
 
-    hook = HttpHook("POST", http_conn_id=connection)
+    address = webhook_address(connection)
+    if path := urlsplit(address)._replace(scheme="", netloc="").geturl().rstrip("/"):
+        mask_secret(path)  # who knows it may call the webhook
+
+    class Webhook(HttpHook):
+        """Sends to an address that may have a path and https, which the hook takes from no URI."""
+
+        @classmethod
+        def get_connection(cls, conn_id: str) -> Any:
+            whole = copy.copy(connection)
+            whole.host, whole.schema, whole.port = address, None, None
+            return whole
+
+    hook = Webhook("POST", http_conn_id=name)
     hook.run(json=notice.to_json(), extra_options={"timeout": _WEBHOOK_SECONDS})
+
+
+def webhook_address(connection: Any) -> str:
+    """Return the address that a Connection gives in its host, or in parts, or as the URI that it was made of.
+
+    Of a URI such as ``https://host/a/b`` Airflow makes the type ``https`` and the schema ``a/b``; elsewhere the schema
+    is ``http`` or ``https``. Raises UnreadableConnectionError if there is no host.
+    """
+    host, schema = (connection.host or "").strip(), connection.schema or ""
+    if not host:
+        raise airflow_connections.UnreadableConnectionError(
+            f"Connection {connection.conn_id!r} has no host; write the whole address there"
+        )
+    scheme, path = (schema, "") if schema in ("http", "https") else ("", schema)
+    if "://" not in host:
+        scheme = scheme or ("https" if connection.conn_type == "https" else "http")
+        host = f"{scheme}://{host}"
+    parts = urlsplit(host)
+    if connection.port and parts.port is None:
+        parts = parts._replace(netloc=f"{parts.netloc}:{connection.port}")
+    if path:
+        parts = parts._replace(path=f"{parts.path.rstrip('/')}/{path}")
+    return parts.geturl()
 
 
 def _notify(one: NotifierSettings, notice: Notice, context: Context | None) -> None:

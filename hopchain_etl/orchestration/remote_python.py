@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -114,10 +115,25 @@ def _tell_requests(pipe: int | None) -> Callable[..., None]:
     def tell(event: str, **fields: Any) -> None:
         as_text(event, **fields)
         if pipe is not None:
-            with suppress(BrokenPipeError):  # the worker's process was killed; this one is about to be
+            with suppress(BrokenPipeError):  # the worker's process was killed; this one is about to stop
                 os.write(pipe, f"{requests_in_flight()}\n".encode("ascii"))
 
     return tell
+
+
+def _stop_without(pipe: int, stop: threading.Event) -> None:
+    """Set ``stop`` once nobody reads from the pipe any more: the worker's process was killed.
+
+    Airflow then tries the task again, and this process would hold the GPU beside that try, until all shards are done.
+    """
+
+    def wait() -> None:
+        ended = select.poll()
+        ended.register(pipe, 0)  # nothing but that its other end was closed
+        ended.poll()
+        stop.set()
+
+    threading.Thread(target=wait, name="end-of-parent", daemon=True).start()
 
 
 def _without_connections(settings: Settings) -> tuple[Settings, dict[str, str]]:
@@ -155,6 +171,8 @@ def main() -> None:
         stop.set()
 
     signal.signal(signal.SIGTERM, request_stop)
+    if asked.requests_to is not None:
+        _stop_without(asked.requests_to, stop)
     try:
         settings = Settings.model_validate_json(sys.stdin.read())
         build = Build(settings, retry_quarantined=asked.retry_quarantined)

@@ -39,9 +39,16 @@ def settings_for(params: Params) -> Settings:
         values = changes.setdefault(section, getattr(settings, section).model_dump())
         for one in inner:
             values = values[one]
-        values[key] = params[name]
+        values[key] = without_blanks(params[name])
     changed = {name: type(getattr(settings, name)).model_validate(values) for name, values in changes.items()}
     return settings.model_copy(update=changed)
+
+
+def without_blanks(value: Any) -> Any:
+    """Return what was typed or pasted into a field of a form without the blanks and line breaks around it."""
+    if isinstance(value, list):
+        return [without_blanks(one) for one in value]
+    return value.strip() if isinstance(value, str) else value
 
 
 def build_for(params: Params) -> Build:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hopchain_etl.errors import ReportedError
-from hopchain_etl.lake.lake import Lake, key_part
+from hopchain_etl.lake.lake import Lake, run_key
 from hopchain_etl.release.drafting import Draft, draft
 from hopchain_etl.release.git import GitRepo, working_clone
 from hopchain_etl.release.inputs import Snapshot
@@ -71,7 +71,7 @@ def propose(settings: Settings, name: str, *, force: bool = False) -> Proposal |
         if not made.releases:
             return made.note
         versions = tuple(_version(repo, one) for one in made.releases)
-    proposal = Proposal(key_part(name), made.tree, made.snapshot, versions)
+    proposal = Proposal(run_key(name), made.tree, made.snapshot, versions)
     lake.put_json(key(proposal.name), vars(proposal))
     return proposal
 
@@ -121,4 +121,4 @@ def _of_rows(files: Iterable[Path]) -> JSON:
 
 def key(name: str) -> str:
     """Return the key of the proposal of a run."""
-    return f"{FOLDER}{key_part(name)}.json"
+    return f"{FOLDER}{run_key(name)}.json"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationInfo, field_validator
 
@@ -17,7 +17,20 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _empty_is_none(cls, value: Any, info: ValidationInfo) -> Any:
-        """Return None for an empty text where None is allowed: an environment variable cannot say null."""
-        allowed = get_args(cls.model_fields[str(info.field_name)].annotation)
-        return None if value == "" and type(None) in allowed else value
+    def _of_text(cls, value: Any, info: ValidationInfo) -> Any:
+        """Return None for an empty text where None is allowed, and nothing where a list or an object is wanted.
+
+        An environment variable can say neither. Any other text that should be a list is no JSON.
+        """
+        if not isinstance(value, str):
+            return value
+        wanted = cls.model_fields[str(info.field_name)].annotation
+        if not value and type(None) in get_args(wanted):
+            return None
+        kind = get_origin(wanted)
+        if kind not in (tuple, dict):
+            return value
+        if value:
+            example = '["a", "b"]' if kind is tuple else '{"name": "value"}'
+            raise ValueError(f"{value!r} is no JSON; write it as {example}, without quotes around the whole")
+        return kind()

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from hopchain_etl.settings.annotation import DeskSettings
 from hopchain_etl.settings.context import too_short
@@ -43,6 +50,33 @@ class _PresetSource(PydanticBaseSettingsSource):
         release = self.current_state.get("release", {})
         name = release.get("preset") if isinstance(release, dict) else getattr(release, "preset", None)
         return {section: dict(values) for section, values in PRESETS.get(name or "", {}).items()}
+
+
+class _Environment(EnvSettingsSource):
+    """The environment: blanks around a value, such as the line end of the file that it was in, are no part of it.
+
+    What is no JSON is kept as text, so that the error is that of the setting, with its name. A variable of a section
+    that does not exist is kept too: a slip in its name is an error, as in the file, and not another lake.
+    """
+
+    def __call__(self) -> dict[str, Any]:
+        """Return all values by section."""
+        ours = [name for name in self.env_vars if name.startswith(self.env_prefix.lower()) and "__" in name]
+        sections = {name[len(self.env_prefix) :].partition("__")[0] for name in ours}
+        unknown = sections - self.settings_cls.model_fields.keys()
+        return super().__call__() | {section: {} for section in unknown}
+
+    def explode_env_vars(self, field_name: str, field: FieldInfo, env_vars: Mapping[str, str | None]) -> dict[str, Any]:
+        """Return the values of a section's variables."""
+        stripped = {name: value and value.strip() for name, value in env_vars.items()}
+        return super().explode_env_vars(field_name, field, stripped)
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Return what a text says as JSON, or the text."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
 
 
 class Settings(BaseSettings):
@@ -122,7 +156,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         path = Path(os.environ.get("HOPCHAIN_CONFIG", "hopchain.toml"))
         toml = TomlConfigSettingsSource(settings_cls, path)
-        return named["init_settings"], named["env_settings"], toml, _PresetSource(settings_cls)
+        return named["init_settings"], _Environment(settings_cls), toml, _PresetSource(settings_cls)
 
     def without_s3_connections(self) -> Settings:
         """Return the settings with no Airflow Connection for S3, for a process that gets the keys another way."""

@@ -29,6 +29,13 @@ def test_the_settings_of_the_cluster_are_settings(monkeypatch: Any) -> None:
         assert (KUBERNETES / "pods" / f"{kind}.yaml").exists()
 
 
+def test_redis_gives_no_long_task_to_a_second_worker() -> None:
+    name = "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"
+    compose = yaml.safe_load((KUBERNETES.parent / "compose.yaml").read_text())
+    for settings in (read("settings.yaml")["data"], compose["x-airflow"]["environment"]):
+        assert int(settings[name]) >= 7 * 24 * 3600
+
+
 def test_each_queue_has_workers() -> None:
     base, gpu = read("values.yaml")["workers"]["celery"], read("values-gpu-workers.yaml")["workers"]["celery"]
     assert base["enableDefault"] is True

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import pyarrow as pa
 import pytest
 
 from hopchain_etl import schemas
-from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard
+from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard, run_key
 from hopchain_etl.lake.parquet import parquet_bytes
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import LakeSettings, S3Settings
@@ -54,6 +55,16 @@ def test_rows_that_went_missing_are_noticed() -> None:
 def test_hostile_intakes_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="cannot name an intake"):
         Shard(name, 0)
+
+
+def test_each_run_has_a_key_of_its_own_that_is_its_own_key() -> None:
+    ids = ["a-b", "a:b", "a+b", "a~b", "x" * 250, "~" * 250, "scheduled__2026-11-22T02:00:00+00:00"]
+    keys = list(map(run_key, ids))
+    assert len(set(keys)) == len(ids)
+    assert list(map(run_key, keys)) == keys
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]{1,250}", key) for key in keys)
+    made = "manual__2026-11-22T02:00:00.123456+00:00_AbCdEfG1"
+    assert run_key(made) == "manual__2026-11-22T02-00-00.123456-00-00_AbCdEfG1", "as 0.1 wrote it"
 
 
 @pytest.mark.parametrize("text", ["2026-11-22/0003", "a/12345"])

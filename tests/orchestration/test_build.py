@@ -161,6 +161,52 @@ def test_a_batch_asks_what_no_earlier_batch_asks(lake: Lake, monkeypatch: pytest
 
 
 @pytest.mark.s3
+def test_a_deleted_run_that_is_triggered_again_asks_only_what_is_new(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prints, queries = drawn_lake.fill(lake, [1])
+    monkeypatch.setattr(Build, "lineage", prints.queries)
+    healthy, nothing = {"unhealthy": []}, {"id": None, "queries": 0, "held_back": {}}
+    deleted, again, third = (Run(run_id, logical_date=NOON) for run_id in ("scheduled__1", "manual__1", "manual__2"))
+    first = build.publish_batch({}, deleted, healthy)
+    assert build.publish_batch({}, again, healthy) == nothing, "the batch of the deleted run asks all of it"
+    drawn_lake.fill(lake, [3], intake="second")
+    second = build.publish_batch({}, again, healthy)
+    assert (first["id"], second["id"]) == ("2026-11-22T120000", "2026-11-22T120000-2")
+    assert build.publish_batch({}, again, healthy) == second, "a retry"
+    assert build.publish_batch({}, deleted, healthy) == first, "a retry"
+    assert build.publish_batch({}, third, healthy) == nothing
+    asked = [query for one in (first, second) for query in batches.load(lake, one["id"]).query_ids]
+    assert len(asked) == len(set(asked)) > len(queries)
+
+
+@pytest.mark.s3
+def test_a_run_that_is_cleared_keeps_what_its_earlier_attempts_recorded(lake: Lake) -> None:
+    shards = [Shard("one", index) for index in range(3)]
+    for shard in shards:
+        data, _ = drawn_lake.draw(shard.index)
+        drawn_lake.write(lake, "images", None, shard, [drawn_lake.image_row(data, shard.index)])
+    first, second, third = ([str(shard)] for shard in shards)
+    nothing = {"intake": "one", "shards": [], "bad": {}, "ok": 0, "rejected": 0, "failed": 0}
+    taken_in = {**nothing, "shards": [*first, *second], "ok": 2, "rejected": 1}
+    after = {"unhealthy": [], "message": ""}, {"id": None}
+
+    def record(run: Run, ingested: dict[str, Any], *groups: list[str]) -> tuple[int, dict[str, Any]]:
+        returned = build.record_run({"intakes": "new"}, run, ingested, groups, *after)
+        written = lake.get_json(f"runs/{run_key(run)}.json")
+        assert written is not None
+        return returned["shards"], written
+
+    done, written = record(Run(), taken_in, first, second)
+    assert (done, written["shards"], written["counts"]["images"]) == (2, [*first, *second], 2)
+    assert record(Run(), nothing) == (0, written), "all is done, and none of it forgotten"
+    done, written = record(Run(), nothing, third)
+    assert (done, written["shards"], written["ingest"]) == (1, [*first, *second, *third], taken_in)
+    assert (written["counts"]["images"], written["counts"]["rejected"]) == (3, 1)
+    assert record(Run("manual__1"), nothing, third)[1]["shards"] == third, "another run"
+
+
+@pytest.mark.s3
 def test_builds_at_once_ask_no_question_twice(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     prints, queries = drawn_lake.fill(lake, [1, 2])
     monkeypatch.setattr(Build, "lineage", prints.queries)

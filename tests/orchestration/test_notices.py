@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 
+from hopchain_etl import airflow_connections
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.orchestration import notices
 from hopchain_etl.orchestration.notices import Notice
@@ -43,6 +46,71 @@ def test_a_webhook_that_is_down_does_not_hide_the_failure(tmp_path: Path, connec
     said = done.stdout + done.stderr
     assert "a notice was not sent by webhook" in said
     assert ("Traceback" in said) == bool(connection), "a Connection that cannot be read is one line"
+
+
+HOOK = "https://hooks.example/services/T/B"
+
+
+@pytest.mark.airflow
+@pytest.mark.parametrize(
+    ("connection", "address"),
+    [
+        (HOOK, HOOK),
+        ("https://hooks.example", "https://hooks.example"),
+        ("http://user:key@127.0.0.1:9/a", "http://127.0.0.1:9/a"),
+        ("http://hooks.example/https", "https://hooks.example"),  # as Airflow's documentation writes https in a URI
+        ({"conn_type": "http", "host": f" {HOOK}?sig=1\n", "schema": "https"}, f"{HOOK}?sig=1"),
+        ({"conn_type": "http", "host": "hooks.example", "schema": "https"}, "https://hooks.example"),
+        ({"conn_type": "https", "host": "hooks.example/services", "schema": "T/B"}, HOOK),
+        ({"conn_type": "http", "host": "http://hooks.example/a", "port": 8443}, "http://hooks.example:8443/a"),
+    ],
+)
+def test_the_address_of_a_webhook_may_be_a_uri_or_parts(
+    monkeypatch: pytest.MonkeyPatch, connection: str | dict[str, Any], address: str
+) -> None:
+    text = connection if isinstance(connection, str) else json.dumps(connection)
+    monkeypatch.setenv("AIRFLOW_CONN_PAGER", text)
+    assert notices.webhook_address(airflow_connections.read("pager")) == address
+
+
+@pytest.mark.airflow
+def test_a_webhook_with_a_path_gets_the_notice_and_one_without_a_host_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[tuple[str, Any]] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            self.send_response(204)
+            self.end_headers()
+
+    settings = OrchestrateSettings(failure_webhook_connection="pager")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with HTTPServer(("127.0.0.1", 0), Hook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AIRFLOW_CONN_PAGER", f"http://127.0.0.1:{server.server_port}/services/T/B")
+        notices.tell(settings, Notice("gate", "a title", "a text"))
+        server.shutdown()
+    assert heard == [("/services/T/B", {"event": "gate", "title": "a title", "text": "a text"})]
+    monkeypatch.setenv("AIRFLOW_CONN_PAGER", '{"conn_type": "http"}')
+    notices.tell(settings, Notice("gate", "a title", "a text"))
+    assert "Connection 'pager' has no host; write the whole address there" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.airflow
+def test_the_path_of_a_webhook_is_a_secret_in_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk._shared.secrets_masker import redact
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("AIRFLOW_CONN_PAGER", '{"host": "http://127.0.0.1:9/services/T?sig=1"}')
+    with pytest.raises(OSError, match="/services/T") as raised:
+        notices._post("pager", Notice("gate", "a title", "a text"))
+    masked = str(redact(str(raised.value)))
+    assert "127.0.0.1" in masked
+    assert "services" not in masked
+    assert "sig" not in masked
 
 
 def test_a_failure_is_told_in_small_json() -> None:

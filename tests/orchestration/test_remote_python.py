@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
+import subprocess
 import sys
 import threading
 import time
@@ -166,6 +168,39 @@ def test_a_stop_is_passed_on_and_waited_for(recorder: tuple[str, Path], monkeypa
     threading.Thread(target=ask_once_it_runs, daemon=True).start()
     with pytest.raises(RemoteStageError, match="exit code 7"):
         remote_python.run(python, "segment", ["night/0001"], Settings(), stop)
+
+
+PARENT = """
+import sys, threading
+from hopchain_etl.orchestration import remote_python
+from hopchain_etl.settings import Settings
+shards = [f"night/{{index:04}}" for index in range({shards})]
+remote_python.run(sys.executable, "detect", shards, Settings(), threading.Event())
+"""
+
+
+def test_a_child_stops_when_its_parent_was_killed(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"lake": {"uri": tmp_path.as_uri()}})
+    lake = Lake(settings.lake)
+    data, _ = drawn_lake.draw(0)
+    image = drawn_lake.image_row(data, 0)
+    lake.put_blob(data, image["blob_sha"])
+    for index in range(many := 200):  # minutes of work
+        drawn_lake.write(lake, "images", None, Shard("night", index), [image])
+    env = {**os.environ, "HOPCHAIN_LAKE__URI": tmp_path.as_uri()}
+    with (tmp_path / "log").open("w") as log:
+        parent = subprocess.Popen([sys.executable, "-c", PARENT.format(shards=many)], env=env, stdout=log, stderr=log)
+    while not lake.fingerprints("categories"):
+        time.sleep(0.1)
+    (child,) = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 60
+    while not (said := "StoppedError" in (tmp_path / "log").read_text()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if not said:
+        os.kill(int(child), signal.SIGKILL)
+    assert said
 
 
 def test_a_missing_interpreter_is_named_with_its_setting(tmp_path: Path) -> None:

@@ -27,6 +27,13 @@ def test_params_take_their_places_in_the_settings(monkeypatch: pytest.MonkeyPatc
     assert settings_for({}) == Settings()
 
 
+def test_what_is_pasted_into_the_form_has_no_blanks_around_it() -> None:
+    pasted = {"source_uri": "s3://b/photos \n", "targets": ["a ", "b\r"], "model": " m", "revision": "7\n"}
+    settings = settings_for(pasted)
+    assert (settings.source.uri, settings.release.targets) == ("s3://b/photos", ("a", "b"))
+    assert (settings.evaluate.model.model, settings.evaluate.model.revision) == ("m", "7")
+
+
 @pytest.mark.parametrize(
     "params",
     [{"source_uri": "/photos"}, {"shard_size": 0}, {"image_limit": -1}, {"policy": "majority"}],

@@ -9,7 +9,7 @@ import pytest
 import typer.testing
 from pydantic import ValidationError
 
-from hopchain_etl.cli import app
+from hopchain_etl.cli import app, main
 from hopchain_etl.engines.factory import create_engines
 from hopchain_etl.release.git import settings_env
 from hopchain_etl.settings import (
@@ -80,6 +80,54 @@ def test_an_empty_variable_is_a_null(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(lake=PLACE)
     assert (settings.source.connection, settings.ingest.limit, settings.orchestrate.schedule) == (None, None, None)
     assert settings.ingest.source == ""
+
+
+def test_blanks_around_a_variable_are_no_part_of_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"LAKE__URI": "s3://b/lake\r\n", "LAKE__PATH_STYLE": "true ", "ENGINES__PROFILE": "local\r"}
+    values |= {"SOURCE__CONNECTION": " \n", "RELEASE__TARGETS": '["a"]\r', "PLACEMENT__PODS__GPU__IMAGE": " image\r"}
+    for name, value in values.items():
+        monkeypatch.setenv(f"HOPCHAIN_{name}", value)
+    settings = Settings()
+    assert (settings.lake.uri, settings.lake.path_style, settings.release.targets) == ("s3://b/lake", True, ("a",))
+    assert settings.source.connection is None
+    assert settings.placement.pods["gpu"].image == "image"
+
+
+@pytest.mark.parametrize("value", ["ann,bob", "'[\"ann\"]'", '["ann"'])
+def test_a_list_that_is_no_json_is_named_with_its_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], value: str
+) -> None:
+    monkeypatch.setenv("HOPCHAIN_ORCHESTRATE__APPROVERS", value)
+    monkeypatch.setenv("HOPCHAIN_VLM__CHAT_TEMPLATE_KWARGS", "thinking")
+    monkeypatch.setattr("sys.argv", ["hopchain", "status"])
+    with pytest.raises(SystemExit) as exited:
+        main()
+    assert exited.value.code == 2
+    said = capsys.readouterr().err
+    assert 'is no JSON; write it as ["a", "b"], without quotes around the whole' in said
+    assert "HOPCHAIN_ORCHESTRATE__APPROVERS or hopchain.toml" in said
+    assert 'is no JSON; write it as {"name": "value"}, without' in said
+    assert "HOPCHAIN_VLM__CHAT_TEMPLATE_KWARGS or hopchain.toml" in said
+
+
+def test_a_slip_in_the_name_of_a_section_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOPCHAIN_SERVICE_HOST", "10.0.0.1")  # as Kubernetes sets it for a Service of that name
+    Settings()
+    monkeypatch.setenv("HOPCHAIN_LAEK__URI", "s3://b/lake")
+    monkeypatch.setattr("sys.argv", ["hopchain", "status"])
+    with pytest.raises(SystemExit) as exited:
+        main()
+    assert exited.value.code == 2
+    assert "HOPCHAIN_LAEK__..." in capsys.readouterr().err
+
+
+def test_an_empty_list_may_be_an_empty_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ORCHESTRATE__APPROVERS", "DESK__LEADS", "VLM__CHAT_TEMPLATE_KWARGS"):
+        monkeypatch.setenv(f"HOPCHAIN_{name}", "")
+    settings = Settings()
+    assert (settings.orchestrate.approvers, settings.desk.leads, settings.vlm.chat_template_kwargs) == ((), (), {})
 
 
 def test_keys_and_region_do_not_go_to_another_server() -> None:

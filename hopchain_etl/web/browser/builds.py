@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hopchain_etl.concurrency import map_threads
-from hopchain_etl.lake.lake import Lake, Shard, is_fingerprint, key_part
+from hopchain_etl.lake.lake import Lake, Shard, is_fingerprint, key_part, run_key
 from hopchain_etl.pipeline.funnel import Level, level
 
 JSON = dict[str, Any]
@@ -79,16 +79,23 @@ def viewed(lake: Lake, name: str) -> BuildView:
     """Return the build of this name (or run id); raise UnknownBuildError if there is none."""
     if name.startswith("~"):
         return _lineage(lake, name.removeprefix("~"))
-    document = lake.get_json(f"runs/{key_part(name)}.json") if len(name) <= 250 else None
+    key = run_key(name)
+    document = _record(lake, key)
+    if document is None and (older := _record(lake, key_part(name))) and older["run_id"] == name:
+        key, document = key_part(name), older  # written by 0.1, which wrote the records of some runs over others
     if document is None:
         raise UnknownBuildError(f"no build {name[:250]!r}; only finished runs of hopchain_build have one")
     return BuildView(
-        key_part(name),
+        key,
         tuple(map(Shard.parse, document["shards"])),
         tuple(map(Shard.parse, document["ingest"].get("shards", ()))),
         document["fingerprints"],
         document,
     )
+
+
+def _record(lake: Lake, key: str) -> JSON | None:
+    return lake.get_json(f"runs/{key}.json") if len(key) <= 250 else None
 
 
 def totals(lake: Lake, build: BuildView) -> list[Level]:

@@ -28,7 +28,7 @@ from support import drawn_lake
 
 pytestmark = pytest.mark.s3
 
-RUN = "manual__2026-11-22T02:00:00+00:00_a/b"
+RUN = "manual__2026-11-22T02:00:00+00:00_a~b"
 KEY = "manual__2026-11-22T02-00-00-00-00_a-b"
 SCRIPT = "<script>alert(1)</script>"
 
@@ -133,8 +133,9 @@ def test_builds_are_listed_and_found_by_the_id_of_their_airflow_run(browsed: Bro
         "segment": sum(map(_instances, (1, 2, 3, 4))),
         "generate": 8,
     }
-    raw = browsed.client.get("/builds/manual__2026-11-22T02:00:00+00:00_a-b")
+    raw = browsed.client.get(f"/builds/{RUN}")  # its record is of 0.1
     assert raw.json()["id"] == KEY
+    assert browsed.client.get(f"/builds/{RUN.replace('~', '+')}").status_code == 404, "another run"
 
 
 def _instances(seed: int) -> int:
