@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,16 +29,33 @@ _SECONDS = 30.0
 
 def local_weights() -> Iterator[Finding]:
     from hopchain_etl.engines.local import coco_ssd, u2net
-    from hopchain_etl.engines.weights import REMEDY, MissingWeightsError
+    from hopchain_etl.engines.weights import REMEDY
 
-    for what, weights in (("SSD-MobileNet", coco_ssd.GRAPH), ("U2-Net", u2net.MODEL)):
-        try:
-            yield Finding(what, "ok", f"{weights.path().name} has the expected checksum")
-        except MissingWeightsError as error:
-            yield Finding(what, "missing", str(error), REMEDY)
-    for package in ("cv2", "onnxruntime", "rapidocr"):
+    yield _weights("SSD-MobileNet", coco_ssd.GRAPH.path)
+    yield _weights("U2-Net", u2net.MODEL.path)
+    yield ocr_weights()
+    for package in ("cv2", "onnxruntime"):
         if not find_spec(package):
             yield Finding(package, "missing", "is not installed", REMEDY)
+
+
+def ocr_weights() -> Finding:
+    """Look for the models that read text, for the local engines and for SAM3."""
+    from hopchain_etl.engines.vision.ocr import check_models
+
+    return _weights("OCR", check_models)
+
+
+def _weights(what: str, check: Callable[[], object]) -> Finding:
+    """Return what a check of weights says, which raises MissingWeightsError with the remedy."""
+    from hopchain_etl.engines.weights import MissingWeightsError
+
+    try:
+        check()
+    except MissingWeightsError as error:
+        detail, _, remedy = str(error).rpartition("; ")
+        return Finding(what, "missing", detail, remedy)
+    return Finding(what, "ok", "the weights have the expected checksum")
 
 
 def endpoint(name: str, model: VlmSettings, ask: AskSettings) -> Iterator[Finding]:

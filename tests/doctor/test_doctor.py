@@ -214,7 +214,8 @@ def test_without_gpu_it_says_how_many_are_needed(bucket: S3Location, monkeypatch
 
 
 MODELS = {"vlm endpoint", "solver endpoint", "vlm server", "solver server"}
-LOCAL = {"SSD-MobileNet", "U2-Net"}
+LOCAL = {"SSD-MobileNet", "U2-Net", "OCR"}
+SAM3 = {"GPUs", "SAM3 weights", "OCR"}
 
 
 @pytest.mark.s3
@@ -223,17 +224,17 @@ LOCAL = {"SSD-MobileNet", "U2-Net"}
     [
         ({"profile": "labels"}, set()),
         ({"detector": "labels,local", "segmenter": "labels,local"}, LOCAL),
-        ({"profile": "sam3"}, {"GPUs", "SAM3 weights"}),
-        ({"profile": "sam3", "detector": "vlm"}, {"GPUs", "SAM3 weights", "vlm endpoint"}),
+        ({"profile": "sam3"}, SAM3),
+        ({"profile": "sam3", "detector": "vlm"}, {*SAM3, "vlm endpoint"}),
         ({"solver": "vlm"}, {*LOCAL, "solver endpoint"}),
-        ({"detector": "local", "segmenter": "sam3"}, {*LOCAL, "GPUs", "SAM3 weights"}),
+        ({"detector": "local", "segmenter": "sam3"}, LOCAL | SAM3),
     ],
     ids=["labels", "labels-local", "sam3", "sam3-vlm", "local-solver", "local-sam3"],
 )
 def test_exactly_the_chosen_engines_are_examined(bucket: S3Location, engines: dict[str, Any], asked: set[str]) -> None:
     server = {"endpoint_url": "http://127.0.0.1:9/v1"}
     findings = found(settings(bucket, engines=engines, vlm=server, solver=server))
-    assert {what for what in findings if what in MODELS | LOCAL | {"GPUs", "SAM3 weights"}} == asked
+    assert {what for what in findings if what in MODELS | LOCAL | SAM3} == asked
 
 
 @pytest.mark.s3
