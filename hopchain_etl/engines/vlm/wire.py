@@ -42,8 +42,26 @@ _BUSY = {408, 425, 429}
 _REFUSED = {400, 413, 414, 415, 422}  # what is wrong is the request, so that it would be refused again
 # Some servers and gateways answer a prompt that is too long with 500.
 _TOO_LONG = re.compile(r"context[ _-]?(length|size|window)|too many tokens|prompt is too long", re.IGNORECASE)
-# Codes of OpenAI and of LiteLLM (with status 400): no later try has another answer.
-_SPENT = re.compile(r"insufficient_quota|budget_exceeded")
+# What a moderation says of one photo or prompt: OpenAI, Azure, OpenRouter (with status 403), LiteLLM, DashScope.
+_MODERATED = re.compile(
+    r"content[ _-]?(filter|management|policy)|data_?inspection_?failed|flagged_input|input was flagged|"
+    r"inappropriate content|moderation_blocked|ResponsibleAIPolicyViolation|safety system",
+    re.IGNORECASE,
+)
+# What servers say, often with status 400, of every request, so that no other one and no later try fares better.
+_SAYS_OF_ALL = {
+    re.compile(pattern, re.IGNORECASE): reason
+    for pattern, reason in {
+        r"insufficient_quota|budget_exceeded|credit balance is too low|arrearage": _MISCONFIGURED[402],
+        r"(invalid|incorrect)[ _]api[ _]key|api[ _]key[ _](not (valid|found)|invalid|expired)": _MISCONFIGURED[401],
+        r"model_not_found|invalid model name": _MISCONFIGURED[404],
+        r"location is not supported": "it is not offered in this country",
+        r"unsupported[ _](parameter|value)|unrecognized request argument|extra_forbidden": (
+            "it does not take one of our parameters; see the sections ask and vlm of the settings"
+        ),
+        r"not a multimodal model|at most 0 image|does not support image": "its model takes no pictures",
+    }.items()
+}
 # Errors caused by a stopped server, the network, or a reply that is no HTTP. Must be caught before TimeoutError,
 # because a connection timeout is one of these.
 _LOST = (aiohttp.ClientError, IncompleteResponseError)
@@ -153,15 +171,15 @@ class Server:
     def _status_error(self, status: int, data: bytes, retry_after: str | None) -> Exception:
         """Return the exception for an HTTP status other than 200."""
         message = f"HTTP {status}: {data[:500].decode(errors='replace')}"
-        if status in _MISCONFIGURED or _SPENT.search(message):
-            reason = _MISCONFIGURED.get(status, _MISCONFIGURED[402])
+        of_this = bool(_MODERATED.search(message)) or (status >= 500 and bool(_TOO_LONG.search(message)))
+        if not of_this and (reason := _reason_for_all(status, message)):
             return EngineDownError(f"{self._url} rejects every call: {reason} ({message})")
-        if status in _BUSY:
+        if not of_this and status in _BUSY:
             return _RetryableError(_RetryReason.BUSY, message, _seconds(retry_after))
-        if status >= 500 and not _TOO_LONG.search(message):
+        if not of_this and status >= 500:
             return _RetryableError(_RetryReason.LOST, message, _seconds(retry_after))
         self._consecutive_failures = 0  # the server works but rejects this request
-        return UnansweredError(message, permanent=status in _REFUSED or status >= 500)
+        return UnansweredError(message, permanent=of_this or status in _REFUSED)
 
     def _raise_if_exhausted(self, error: _RetryableError, attempts: Counter[_RetryReason], give_up_at: float) -> None:
         """Raise UnansweredError if the call has no attempts left, EngineDownError if too many calls failed in a row."""
@@ -199,6 +217,12 @@ class Server:
                 return f"HTTP {reply.status}" if reply.status >= 500 else None
         except (TimeoutError, aiohttp.ClientError) as error:
             return f"{type(error).__name__} {error}".strip()
+
+
+def _reason_for_all(status: int, message: str) -> str | None:
+    """Return why the server rejects every request; None if it may be only this one."""
+    said = (reason for pattern, reason in _SAYS_OF_ALL.items() if pattern.search(message))
+    return next(said, _MISCONFIGURED.get(status))
 
 
 def _backoff_seconds(attempts: int) -> float:

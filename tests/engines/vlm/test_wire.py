@@ -8,7 +8,7 @@ import pytest
 
 from hopchain_etl.engines.base import EngineDownError
 from hopchain_etl.engines.vlm.client import VlmClient
-from support.plain_asking import asked, call_of, double, good, settings_of
+from support.plain_asking import asked, call_of, double, good, number_of, settings_of
 from support.plain_job import PlainJob
 from support.scripted_server import Act, Hang, Refuse, ScriptedServer
 
@@ -49,6 +49,59 @@ def test_an_account_without_credit_stops_the_run_at_once(refusal: Refuse) -> Non
         with pytest.raises(EngineDownError, match=r"the account has no credit \(HTTP"):
             asked(server, range(100), concurrency=1)
         assert len(server.seen) <= 3, "the next may have been sent already"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("API key not valid. Please pass a valid API key.", "the API key is wrong"),
+        ("reason: API_KEY_INVALID", "the API key is wrong"),
+        ("API key expired. Please renew the API key.", "the API key is wrong"),
+        ("API key not found. Please pass a valid API key.", "the API key is wrong"),
+        ("User location is not supported for the API use.", "not offered in this country"),
+        ("Your credit balance is too low to access the API", "the account has no credit"),
+        ("Invalid model name passed in model=other", "it does not know the model"),
+        (
+            "Unsupported parameter: 'max_tokens' is not supported with this model.",
+            "does not take one of our parameters",
+        ),
+        ("[{'type': 'extra_forbidden', 'loc': ('body', 'top_k')}]", "does not take one of our parameters"),
+        ("org/text-only is not a multimodal model", "its model takes no pictures"),
+        ("At most 0 image(s) may be provided in one prompt.", "its model takes no pictures"),
+    ],
+)
+def test_a_refusal_that_is_the_same_for_every_request_stops_the_run(said: str, reason: str) -> None:
+    with (
+        ScriptedServer(lambda body, times: Refuse(400, said)) as server,
+        pytest.raises(EngineDownError, match=f"rejects every call: .*{reason}"),
+    ):
+        asked(server, range(100), concurrency=1)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Refuse(403, "the model requires moderation and your input was flagged for violence"),
+        Refuse(403, '{"reasons": ["violence"], "flagged_input": "a photo"}'),
+        Refuse(400, "The response was filtered due to our content management policy"),
+        Refuse(400, "InternalError.Algo.DataInspectionFailed: input may contain inappropriate content"),
+        Refuse(451, "content_policy_violation"),
+        Refuse(500, "litellm.ContentPolicyViolationError"),
+    ],
+)
+def test_a_photo_that_a_moderation_refuses_is_no_reason_to_stop_the_run(refusal: Refuse) -> None:
+    with ScriptedServer(lambda body, times: refusal if number_of(body) == 3 else good(body, times)) as server:
+        found = asked(server, range(6))
+    assert {n: reply.permanent for n, reply in found.items() if reply.error} == {3: True}
+    assert len(server.seen) == 6
+
+
+def test_a_403_of_which_nothing_else_is_known_is_a_missing_permission() -> None:
+    with (
+        ScriptedServer(lambda body, times: Refuse(403)) as server,
+        pytest.raises(EngineDownError, match="no permission"),
+    ):
+        asked(server, range(3))
 
 
 @pytest.mark.parametrize("trouble", [Refuse(429), Hang()])
