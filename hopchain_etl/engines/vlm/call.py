@@ -11,6 +11,18 @@ from hopchain_etl.engines.vlm.images import PromptImage, encoded
 
 _RETRY_TEMPERATURE = 0.6  # a greedy (temperature 0) answer would be the same for every seed
 _UNFINISHED = {"abort", "error"}  # finish reasons of an answer that the server did not complete
+# What gateways to other APIs (Anthropic, Gemini, Mistral, Cohere) call the finish reasons of OpenAI, in lower case.
+_OTHER_NAMES = {
+    **dict.fromkeys(("max_tokens", "max_output_tokens", "model_length"), "length"),
+    **dict.fromkeys(("safety", "recitation", "blocklist", "prohibited_content", "spii"), "content_filter"),
+    **dict.fromkeys(("image_safety", "image_prohibited_content", "image_recitation"), "content_filter"),
+    **dict.fromkeys(("tool_use", "function_call"), "tool_calls"),
+}
+_NO_ANSWER = {
+    "content_filter": "the content filter of the server withheld the answer",
+    "refusal": "the model refused to answer",
+    "tool_calls": "a call of a tool instead of an answer: serve the model without tools",
+}
 _BEGIN_OF_THINKING, _END_OF_THINKING = "<think>", "</think>"
 _TOO_MANY_TOKENS = 2**31  # no column of the lake holds them
 _MOST_KEPT = 393_216  # characters, 12 for each of 32,768 tokens; a server may ignore max_tokens
@@ -92,7 +104,7 @@ class ChatResponse:
         try:
             return json.loads(self.text)
         except (ValueError, RecursionError) as error:
-            raise InvalidOutputError(f"not JSON: {error}", self.text) from error
+            raise InvalidOutputError(_NO_ANSWER.get(self.finish_reason, f"not JSON: {error}"), self.text) from error
 
 
 def raw_record(call: ChatRequest, answer: ChatResponse) -> JSON:
@@ -151,9 +163,12 @@ def parse_response(reply: bytes, image_tokens: int, seconds: float) -> ChatRespo
     try:
         value = json.loads(reply)
         choice, usage = value["choices"][0], value.get("usage") or {}
-        message, finished = choice["message"], choice.get("finish_reason")
+        finished = _finish_reason(choice.get("finish_reason"))
+        message = choice.get("message") or ({} if finished == "content_filter" else choice["message"])
         content = message.get("content")
         text = _text_of(content)
+        if not text and (refusal := message.get("refusal")):
+            text, finished = _text_of(refusal), "refusal"
         # vLLM has called it both names; without a reasoning parser it stays in the text, up to the closing tag.
         thinking = str(message.get("reasoning") or message.get("reasoning_content") or "")
         if isinstance(content, list):
@@ -170,9 +185,14 @@ def parse_response(reply: bytes, image_tokens: int, seconds: float) -> ChatRespo
         raise IncompleteResponseError(f"the answer was cut: finish_reason {finished!r}")
     if not thinking:
         thinking, text = _split_thinking(text)
-    if thinking and not text.strip() and finished != "length":
+    if thinking and not text.strip() and finished not in ("length", *_NO_ANSWER):
         raise OnlyThinkingError(thinking)
-    return ChatResponse(text, thinking, str(finished), *tokens, image_tokens, seconds)
+    return ChatResponse(text, thinking, finished, *tokens, image_tokens, seconds)
+
+
+def _finish_reason(value: Any) -> Any:
+    """Return a finish reason by the name that OpenAI has for it, if it has one."""
+    return _OTHER_NAMES.get(value.lower(), value) if isinstance(value, str) else value
 
 
 def _text_of(content: Any, kind: str = "text") -> str:
