@@ -101,7 +101,9 @@ def _context(name: str, length: int | None, model: VlmSettings, ask: AskSettings
 
 
 def launch(name: str, model: VlmSettings) -> Iterator[Finding]:
-    """Look for vLLM here. What a model answers is not checked: only a task launches it."""
+    """Look for vLLM and the model's folder here. What it answers is not checked: only a task launches it."""
+    from hopchain_etl.engines.weights import false_weights_in
+
     python = model.launch.python or sys.executable
     check = "import importlib.util as u, sys; sys.exit(u.find_spec('vllm') is None)"
     there = Path(python).is_file() and subprocess.run([python, "-c", check], check=False).returncode == 0
@@ -112,6 +114,8 @@ def launch(name: str, model: VlmSettings) -> Iterator[Finding]:
             f"name a server in HOPCHAIN_{name.upper()}__ENDPOINT_URL, or install hopchain-etl[gpu] where this task runs"
         )
         yield Finding(f"{name} server", "missing", f"no endpoint is set and {python} has no vllm", remedy)
+    if false := false_weights_in(model.model):
+        yield Finding(f"{name} weights", "missing", *false.split("; "))
     yield unasked(name, model)
 
 
@@ -190,6 +194,7 @@ def other_package(entry: EngineEntry) -> Finding:
 
 def sam3_weights(sam3: Sam3Settings) -> Iterator[Finding]:
     from hopchain_etl.engines.sam3.models import ACCESS, CHECKPOINT, INSTALL, MERGES
+    from hopchain_etl.engines.weights import false_weights
 
     package = "sam3" if sam3.backend is Sam3Backend.META else "transformers"
     if not find_spec(package) or not find_spec("torch"):
@@ -200,6 +205,8 @@ def sam3_weights(sam3: Sam3Settings) -> Iterator[Finding]:
         missing = [name for name in wanted if not (folder / name).is_file()]
         if missing:
             yield Finding("SAM3 weights", "missing", f"{folder} holds no {', '.join(missing)}", ACCESS)
+        elif false := next(filter(None, (false_weights(folder / name) for name in wanted)), None):
+            yield Finding("SAM3 weights", "missing", *false.split("; "))
         else:
             yield Finding("SAM3 weights", "ok", f"in {folder}")
         return

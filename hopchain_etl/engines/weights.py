@@ -1,4 +1,4 @@
-"""Finds weights inside installed packages and checks their sha256.
+"""Finds weights inside installed packages, checks their sha256, and says what lies in the place of others.
 
 The packages are never imported: one pulls in a GUI stack, the other a web client, and only their files are wanted.
 """
@@ -66,6 +66,25 @@ def weights_of(package: str, pattern: str) -> list[Weights]:
         for row in rows
         if len(row) == 3 and row[1].startswith("sha256=") and re.fullmatch(pattern, row[0])
     ]
+
+
+def false_weights(path: Path) -> str | None:
+    """Return what a file is, with the remedy, if it is what a download often leaves in the place of weights."""
+    with path.open("rb") as file:
+        head = file.read(64).lower()
+    if head.startswith(b"version https://git-lfs"):
+        return f"{path} is only git-lfs's pointer to the file; run git lfs pull in {path.parent}"
+    if head.lstrip().startswith((b"<!doctype html", b"<html")):
+        return f"{path} is a web page; download the file again, signed in if it is gated"
+    return None
+
+
+def false_weights_in(folder: str) -> str | None:
+    """Return the same of the first such file in a model's folder; None if there is none, or no such folder."""
+    if not Path(folder).is_dir():
+        return None
+    files = (path for path in sorted(Path(folder).iterdir()) if path.is_file())
+    return next(filter(None, map(false_weights, files)), None)
 
 
 def _installed(package: str) -> Distribution:

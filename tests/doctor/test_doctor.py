@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hopchain_etl.doctor import Finding, examine, places
+from hopchain_etl.doctor import Finding, examine, models, places
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore, StoreError
 from hopchain_etl.lake.s3_store import S3Store
@@ -205,6 +205,11 @@ def test_without_endpoint_the_gpus_of_the_launched_model_are_counted(
     given = found(launched.model_copy(update={"vlm": VlmSettings(**server), "solver": VlmSettings(**server)}))
     assert given["GPUs"].state == "ok"
     assert given["SAM3 weights"].state == "ok"
+    (tmp_path / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0b7c\n")
+    (finding,) = (one for one in models.sam3_weights(launched.sam3) if one.what == "SAM3 weights")
+    assert (finding.state, finding.remedy) == ("missing", f"run git lfs pull in {tmp_path}")
+    findings = {one.what: one for one in models.launch("vlm", VlmSettings(model=str(tmp_path)))}
+    assert "git-lfs's pointer" in findings["vlm weights"].detail
 
 
 @pytest.mark.s3

