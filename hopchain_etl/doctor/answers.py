@@ -27,6 +27,7 @@ from hopchain_etl.engines.vlm.call import (
     wire_body,
     wire_messages,
 )
+from hopchain_etl.engines.vlm.endpoint import address, proxy
 from hopchain_etl.engines.vlm.images import PromptImage
 from hopchain_etl.settings import AskSettings, VlmSettings
 
@@ -70,7 +71,8 @@ class ModelServer:
         )
         messages, tokens = wire_messages(call)
         body = wire_body(call, self.model.model, messages)
-        return parse_response(fetch(f"{self.url}/chat/completions", self.key, body, _SECONDS), tokens, 0.0)
+        url = address(self.url, "chat/completions")
+        return parse_response(fetch(url, self.key, body, _SECONDS, proxy(self.model)), tokens, 0.0)
 
     def finding(self, what: str, state: Any, detail: str, remedy: str = "") -> Finding:
         """Return a finding about this model."""

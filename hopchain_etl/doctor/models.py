@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.error import HTTPError
 
 from hopchain_etl.airflow_connections import UnreadableConnectionError
 from hopchain_etl.doctor import answers
@@ -15,6 +16,7 @@ from hopchain_etl.doctor.fetch import error_text, fetch
 from hopchain_etl.doctor.finding import Finding
 from hopchain_etl.engines.catalog import CatalogError, EngineEntry, load
 from hopchain_etl.engines.vlm.connection import api_key
+from hopchain_etl.engines.vlm.endpoint import address, proxy, shown
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.orchestration import dag_config
@@ -25,6 +27,7 @@ from hopchain_etl.stages.resources import RESOURCES
 
 SAM3_MEMORY_MIB = 8_000  # 3.4 GB of weights in float32 plus the memory of a batch of prompts (estimate)
 _SECONDS = 30.0
+_NO_LIST = {404, 405}  # Azure's deployments and some gateways have no list of models
 
 
 def local_weights() -> Iterator[Finding]:
@@ -60,7 +63,8 @@ def _weights(what: str, check: Callable[[], object]) -> Finding:
 
 def endpoint(name: str, model: VlmSettings, ask: AskSettings) -> Iterator[Finding]:
     """Ask a server for its models, and the model two short questions; see ``answers``."""
-    what, url = f"{name} endpoint", str(model.endpoint_url).rstrip("/")
+    what, url = f"{name} endpoint", str(model.endpoint_url)
+    place = shown(url)
     variable = f"HOPCHAIN_{name.upper()}"
     try:
         key = api_key(model)
@@ -70,21 +74,24 @@ def endpoint(name: str, model: VlmSettings, ask: AskSettings) -> Iterator[Findin
         )
         return
     try:
-        listed = json.loads(fetch(f"{url}/models", key, None, _SECONDS))
+        listed = json.loads(fetch(address(url, "models"), key, None, _SECONDS, proxy(model)))
         served = {one["id"]: one for one in listed["data"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        yield Finding(
-            what, "missing", f"{url}: {error_text(error)}", f"start the server, or correct {variable}__ENDPOINT_URL"
-        )
-        return
-    if model.model not in served:
-        there = ", ".join(sorted(served)[:5]) or "nothing"
-        yield Finding(
-            what, "missing", f"{url} serves {there}, not {model.model}", f"set {variable}__MODEL to one of them"
-        )
-        return
-    yield Finding(what, "ok", f"{url} serves {model.model}")
-    yield _context(name, served[model.model].get("max_model_len"), model, ask)
+        remedy = f"correct {variable}__ENDPOINT_URL"
+        if not (isinstance(error, HTTPError) and error.code in _NO_LIST):
+            yield Finding(what, "missing", f"{place}: {error_text(error)}", f"start the server, or {remedy}")
+            return
+        detail = f"{place} lists no models: {error_text(error)}"
+        yield Finding(what, "warning", detail, f"if what follows is missing too, {remedy}")
+    else:
+        if model.model not in served:
+            there = ", ".join(sorted(served)[:5]) or "nothing"
+            yield Finding(
+                what, "missing", f"{place} serves {there}, not {model.model}", f"set {variable}__MODEL to one of them"
+            )
+            return
+        yield Finding(what, "ok", f"{place} serves {model.model}")
+        yield _context(name, served[model.model].get("max_model_len"), model, ask)
     server = answers.ModelServer(name, url, model, ask, key)
     yield from answers.thinking(server)
     yield from answers.pictures(server)

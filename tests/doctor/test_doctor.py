@@ -155,6 +155,15 @@ def test_a_good_model_server_passes(bucket: S3Location) -> None:
 
 
 @pytest.mark.s3
+def test_a_server_that_lists_no_models_is_asked_all_the_same(bucket: S3Location) -> None:
+    with ScriptedServer(answers) as server:
+        server.lists_models = False
+        findings = found(vllm(bucket, f"{server.url}?api-version=2024-10-21"))
+        assert (findings["vlm endpoint"].state, findings["vlm structured output"].state) == ("warning", "ok")
+        assert findings["vlm endpoint"].detail.startswith(f"{server.url} lists no models: HTTPError")
+
+
+@pytest.mark.s3
 def test_what_a_model_server_cannot_do_is_missing(bucket: S3Location) -> None:
     with ScriptedServer(lambda body, times: Say("I think it is red.")) as server:
         findings = found(vllm(bucket, server.url))

@@ -24,6 +24,7 @@ from hopchain_etl.engines.vlm.call import (
     wire_body,
     wire_messages,
 )
+from hopchain_etl.engines.vlm.endpoint import address, headers, proxy, shown
 from hopchain_etl.engines.vlm.request_limit import shared_limit
 from hopchain_etl.settings import VlmSettings
 
@@ -37,6 +38,7 @@ _MISCONFIGURED = {
     402: "the account has no credit",
     403: "the API key has no permission",
     404: "it does not know the model or the path",
+    407: "the proxy on the way wants a name and a password; write them into its address",
 }
 _BUSY = {408, 425, 429}
 _REFUSED = {400, 413, 414, 415, 422}  # what is wrong is the request, so that it would be refused again
@@ -102,17 +104,17 @@ class Server:
 
     def __init__(self, settings: VlmSettings, url: str, api_key: str | None) -> None:
         self._settings, self._url, self._api_key = settings, url, api_key
+        self._shown, self._proxy = shown(url), proxy(settings)
         self._limit = shared_limit(url, settings.concurrency)
         self._consecutive_failures = 0  # consecutive failed requests without an answer in between
 
     async def open(self) -> None:
         """Create the HTTP session; does not connect yet."""
-        headers = {"Content-Type": "application/json"}
-        if self._api_key:
-            headers["Authorization"] = f"Bearer {self._api_key}"
         self._probing = asyncio.Lock()
         # The limit is that of requests; whether connections are reused is up to the server.
-        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers)
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0), headers=headers(self._url, self._api_key)
+        )
 
     async def close(self) -> None:
         """Close every connection."""
@@ -148,19 +150,21 @@ class Server:
             async with self._limit:
                 started = time.monotonic()
                 with request_in_flight():
-                    async with self._http.post(f"{self._url}/chat/completions", data=body, timeout=limit) as reply:
+                    async with self._http.post(
+                        address(self._url, "chat/completions"), data=body, timeout=limit, proxy=self._proxy
+                    ) as reply:
                         data = await reply.read()
             # Most redirects make a GET without prompt of a POST; those to https or to another host drop the API key.
             if reply.history and (reply.method != "POST" or reply.status in _MISCONFIGURED):
                 place = str(reply.url.with_query(None)).removesuffix("/chat/completions")
-                raise EngineDownError(f"{self._url} redirects to {place}: write that as endpoint_url")
+                raise EngineDownError(f"{self._shown} redirects to {place}: write that as endpoint_url")
             if reply.status != 200:
                 raise self._status_error(reply.status, data, reply.headers.get("Retry-After"))
             return parse_response(data, image_tokens, time.monotonic() - started)
         except ValueError as error:  # of a request that cannot be sent: no other one can be
             problem = f"{type(error).__name__}: {error}"
             raise EngineDownError(
-                f"{self._url} cannot be asked; correct this address or the API key. {problem}"
+                f"{self._shown} cannot be asked; correct this address or the API key. {problem}"
             ) from error
         except _LOST as error:
             raise _RetryableError(_RetryReason.LOST, f"{type(error).__name__}: {error}") from error
@@ -173,7 +177,7 @@ class Server:
         message = f"HTTP {status}: {data[:500].decode(errors='replace')}"
         of_this = bool(_MODERATED.search(message)) or (status >= 500 and bool(_TOO_LONG.search(message)))
         if not of_this and (reason := _reason_for_all(status, message)):
-            return EngineDownError(f"{self._url} rejects every call: {reason} ({message})")
+            return EngineDownError(f"{self._shown} rejects every call: {reason} ({message})")
         if not of_this and status in _BUSY:
             return _RetryableError(_RetryReason.BUSY, message, _seconds(retry_after))
         if not of_this and status >= 500:
@@ -194,7 +198,9 @@ class Server:
             return
         self._consecutive_failures += 1
         if self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
-            raise EngineDownError(f"{self._url} failed {self._consecutive_failures} calls in a row; the last: {error}")
+            raise EngineDownError(
+                f"{self._shown} failed {self._consecutive_failures} calls in a row; the last: {error}"
+            )
         raise UnansweredError(f"{error} (tried {count} times)") from error
 
     async def _wait_until_reachable(self) -> None:
@@ -205,7 +211,7 @@ class Server:
             attempts = 0
             while (problem := await self._probe_error()) is not None:
                 if time.monotonic() >= deadline:
-                    raise EngineDownError(f"{self._url} could not be reached for {patience:g} s: {problem}")
+                    raise EngineDownError(f"{self._shown} could not be reached for {patience:g} s: {problem}")
                 attempts += 1
                 await asyncio.sleep(min(_backoff_seconds(attempts), 10.0))
 
@@ -213,7 +219,7 @@ class Server:
         """Return the error of listing the server's models; None if it works."""
         limit = aiohttp.ClientTimeout(total=_PROBE_SECONDS)
         try:
-            async with self._http.get(f"{self._url}/models", timeout=limit) as reply:
+            async with self._http.get(address(self._url, "models"), timeout=limit, proxy=self._proxy) as reply:
                 return f"HTTP {reply.status}" if reply.status >= 500 else None
         except (TimeoutError, aiohttp.ClientError) as error:
             return f"{type(error).__name__} {error}".strip()

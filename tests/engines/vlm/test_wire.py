@@ -125,6 +125,39 @@ def test_a_wait_of_nothing_is_not_heeded(status: int, wish: str) -> None:
     assert time.monotonic() - started > 0.5
 
 
+def test_a_server_behind_a_proxy_is_asked_by_it_only_if_the_settings_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    url = "http://models.invalid/v1"
+    with ScriptedServer(good) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+        client = VlmClient(settings_of(endpoint_url=url, use_proxy=True), url, api_key="sesame")
+        (reply,) = client.ask([PlainJob(1)], call_of, double)
+        assert reply.content == {"double": 2}
+        with pytest.raises(EngineDownError, match="could not be reached"):
+            list(VlmClient(settings_of(down_after_seconds=0), url).ask([PlainJob(1)], call_of, double))
+    (sent,) = proxy.headers
+    assert (sent["Host"], sent["Authorization"]) == ("models.invalid", "Bearer sesame")
+
+
+def test_a_server_of_this_machine_is_never_asked_by_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with ScriptedServer(good) as server:
+        assert asked(server, [1], use_proxy=True, endpoint_url=server.url)[1].content == {"double": 2}
+
+
+def test_the_query_of_an_endpoint_stays_behind_the_path_and_says_how_the_key_is_sent() -> None:
+    with ScriptedServer(good) as server:
+        client = VlmClient(settings_of(), f"{server.url}/?api-version=2024-10-21", api_key="sesame")
+        (reply,) = client.ask([PlainJob(1)], call_of, double)
+        assert reply.content == {"double": 2}
+        (headers,) = server.headers
+        assert (headers["api-key"], "Authorization" in headers) == ("sesame", False)
+        server.script = lambda body, times: Refuse(404)
+        with pytest.raises(EngineDownError, match=f"^{server.url}/ rejects every call"):
+            list(VlmClient(settings_of(), f"{server.url}/?key=sesame").ask([PlainJob(1)], call_of, double))
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 308])
 def test_a_redirect_that_loses_prompt_or_key_is_named(status: int) -> None:
     with ScriptedServer(lambda body, times: Refuse(401)) as there:
