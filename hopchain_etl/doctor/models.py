@@ -8,11 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.error import HTTPError
 
 from hopchain_etl.airflow_connections import UnreadableConnectionError
 from hopchain_etl.doctor import answers
-from hopchain_etl.doctor.fetch import error_text, fetch
+from hopchain_etl.doctor.fetch import RefusedError, error_text, fetch
 from hopchain_etl.doctor.finding import Finding
 from hopchain_etl.engines.catalog import CatalogError, EngineEntry, load
 from hopchain_etl.engines.vlm.connection import api_key
@@ -78,7 +77,7 @@ def endpoint(name: str, model: VlmSettings, ask: AskSettings) -> Iterator[Findin
         served = {one["id"]: one for one in listed["data"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         remedy = f"correct {variable}__ENDPOINT_URL"
-        if not (isinstance(error, HTTPError) and error.code in _NO_LIST):
+        if not (isinstance(error, RefusedError) and error.status in _NO_LIST):
             yield Finding(what, "missing", f"{place}: {error_text(error)}", f"start the server, or {remedy}")
             return
         detail = f"{place} lists no models: {error_text(error)}"

@@ -160,7 +160,7 @@ def test_a_server_that_lists_no_models_is_asked_all_the_same(bucket: S3Location)
         server.lists_models = False
         findings = found(vllm(bucket, f"{server.url}?api-version=2024-10-21"))
         assert (findings["vlm endpoint"].state, findings["vlm structured output"].state) == ("warning", "ok")
-        assert findings["vlm endpoint"].detail.startswith(f"{server.url} lists no models: HTTPError")
+        assert findings["vlm endpoint"].detail.startswith(f"{server.url} lists no models: HTTP 404: ")
 
 
 @pytest.mark.s3

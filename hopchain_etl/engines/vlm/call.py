@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from hopchain_etl.engines.base import JSON, InvalidOutputError
 from hopchain_etl.engines.vlm.images import PromptImage, encoded
 
+LIMIT, NEWER_LIMIT = "max_tokens", "max_completion_tokens"  # newer models of OpenAI refuse the older name
 _RETRY_TEMPERATURE = 0.6  # a greedy (temperature 0) answer would be the same for every seed
 _UNFINISHED = {"abort", "error"}  # finish reasons of an answer that the server did not complete
 # What gateways to other APIs (Anthropic, Gemini, Mistral, Cohere) call the finish reasons of OpenAI, in lower case.
@@ -141,12 +143,12 @@ def wire_messages(call: ChatRequest) -> tuple[list[JSON], int]:
     return messages, sum(picture.tokens for picture in sent)
 
 
-def wire_body(call: ChatRequest, model: str, messages: list[JSON]) -> bytes:
-    """Return the JSON of a request."""
+def wire_body(call: ChatRequest, model: str, messages: list[JSON], limit: str = LIMIT) -> bytes:
+    """Return the JSON of a request; ``limit`` is the server's name for ``max_tokens``."""
     body: JSON = {
         "model": model,
         "messages": messages,
-        "max_tokens": call.max_tokens,
+        limit: call.max_tokens,
         "temperature": call.temperature,
     }
     for name in ("seed", "top_p", "top_k", "presence_penalty", "chat_template_kwargs"):
@@ -156,6 +158,11 @@ def wire_body(call: ChatRequest, model: str, messages: list[JSON]) -> bytes:
         form = {"name": "answer", "schema": call.schema, "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": form}
     return json.dumps(body).encode()
+
+
+def wants_newer_limit(refusal: str) -> bool:
+    """Return whether a refusal (status 400) says that the server knows ``max_tokens`` by its newer name only."""
+    return re.search(rf"{LIMIT}\b.{{1,60}}not supported.{{1,60}}{NEWER_LIMIT}", refusal, re.DOTALL) is not None
 
 
 def parse_response(reply: bytes, image_tokens: int, seconds: float) -> ChatResponse:

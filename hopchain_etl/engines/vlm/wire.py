@@ -17,10 +17,13 @@ import aiohttp
 from hopchain_etl.engines.base import JSON, EngineDownError
 from hopchain_etl.engines.in_flight import request_in_flight
 from hopchain_etl.engines.vlm.call import (
+    LIMIT,
+    NEWER_LIMIT,
     ChatRequest,
     ChatResponse,
     IncompleteResponseError,
     parse_response,
+    wants_newer_limit,
     wire_body,
     wire_messages,
 )
@@ -62,6 +65,10 @@ _SAYS_OF_ALL = {
             "it does not take one of our parameters; see the sections ask and vlm of the settings"
         ),
         r"not a multimodal model|at most 0 image|does not support image": "its model takes no pictures",
+        r"at most \d+ image": (
+            "it takes too few pictures in one request; serve it with --limit-mm-per-prompt '{\"image\": 16}'"
+        ),
+        r"at most \d+ completion tokens": "its model writes fewer tokens; lower ask.max_tokens",
     }.items()
 }
 # Errors caused by a stopped server, the network, or a reply that is no HTTP. Must be caught before TimeoutError,
@@ -91,6 +98,10 @@ class _RetryableError(Exception):
         self.kind, self.pause = kind, pause
 
 
+class _OlderLimitError(Exception):
+    """The server wants the limit of an answer under its newer name."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A call's messages, ready to be sent."""
@@ -106,6 +117,7 @@ class Server:
         self._settings, self._url, self._api_key = settings, url, api_key
         self._shown, self._proxy = shown(url), proxy(settings)
         self._limit = shared_limit(url, settings.concurrency)
+        self._limit_name = LIMIT
         self._consecutive_failures = 0  # consecutive failed requests without an answer in between
 
     async def open(self) -> None:
@@ -126,12 +138,18 @@ class Server:
 
     async def answer(self, prepared: Prepared, call: ChatRequest) -> ChatResponse:
         """Return the answer to a call, with retries; raise UnansweredError if it fails, EngineDownError if all do."""
-        body = wire_body(call, self._settings.model, prepared.messages)
+        limit = self._limit_name
+        body = wire_body(call, self._settings.model, prepared.messages, limit)
         attempts: Counter[_RetryReason] = Counter()
         give_up_at = time.monotonic() + self._settings.down_after_seconds + self._settings.timeout_seconds
         while True:
             try:
                 answer = await self._send(body, prepared.image_tokens)
+            except _OlderLimitError as error:
+                if limit == NEWER_LIMIT:
+                    raise EngineDownError(f"{self._shown} knows no name for the limit of an answer: {error}") from error
+                limit = self._limit_name = NEWER_LIMIT
+                body = wire_body(call, self._settings.model, prepared.messages, limit)
             except _RetryableError as error:
                 attempts[error.kind] += 1
                 self._raise_if_exhausted(error, attempts, give_up_at)
@@ -175,6 +193,8 @@ class Server:
     def _status_error(self, status: int, data: bytes, retry_after: str | None) -> Exception:
         """Return the exception for an HTTP status other than 200."""
         message = f"HTTP {status}: {data[:500].decode(errors='replace')}"
+        if status == 400 and wants_newer_limit(message):
+            return _OlderLimitError(message)
         of_this = bool(_MODERATED.search(message)) or (status >= 500 and bool(_TOO_LONG.search(message)))
         if not of_this and (reason := _reason_for_all(status, message)):
             return EngineDownError(f"{self._shown} rejects every call: {reason} ({message})")

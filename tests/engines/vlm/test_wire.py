@@ -62,12 +62,14 @@ def test_an_account_without_credit_stops_the_run_at_once(refusal: Refuse) -> Non
         ("Your credit balance is too low to access the API", "the account has no credit"),
         ("Invalid model name passed in model=other", "it does not know the model"),
         (
-            "Unsupported parameter: 'max_tokens' is not supported with this model.",
+            "Unsupported parameter: 'seed' is not supported with this model.",
             "does not take one of our parameters",
         ),
         ("[{'type': 'extra_forbidden', 'loc': ('body', 'top_k')}]", "does not take one of our parameters"),
         ("org/text-only is not a multimodal model", "its model takes no pictures"),
         ("At most 0 image(s) may be provided in one prompt.", "its model takes no pictures"),
+        ("At most 1 image(s) may be provided in one prompt.", "too few pictures in one request; .*limit-mm-per-prompt"),
+        ("max_tokens is too large: 9. This model supports at most 5 completion tokens", "lower ask.max_tokens"),
     ],
 )
 def test_a_refusal_that_is_the_same_for_every_request_stops_the_run(said: str, reason: str) -> None:
@@ -76,6 +78,21 @@ def test_a_refusal_that_is_the_same_for_every_request_stops_the_run(said: str, r
         pytest.raises(EngineDownError, match=f"rejects every call: .*{reason}"),
     ):
         asked(server, range(100), concurrency=1)
+
+
+NEWER = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+
+
+def test_a_server_that_wants_the_limit_under_its_newer_name_gets_it() -> None:
+    with ScriptedServer(
+        lambda body, times: Refuse(400, NEWER) if "max_tokens" in body else good(body, times)
+    ) as server:
+        found = asked(server, range(20), concurrency=4)
+        assert {n: reply.content for n, reply in found.items()} == {n: {"double": 2 * n} for n in range(20)}
+        assert sum("max_tokens" in body for body in server.seen) < 20
+        server.script = lambda body, times: Refuse(400, NEWER)
+        with pytest.raises(EngineDownError, match="knows no name for the limit of an answer: HTTP 400"):
+            asked(server, [1])
 
 
 @pytest.mark.parametrize(
