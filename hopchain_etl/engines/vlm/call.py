@@ -27,6 +27,7 @@ _NO_ANSWER = {
 }
 _BEGIN_OF_THINKING, _END_OF_THINKING = "<think>", "</think>"
 _TOO_MANY_TOKENS = 2**31  # no column of the lake holds them
+_BAD_GATEWAY = 502
 _MOST_KEPT = 393_216  # characters, 12 for each of 32,768 tokens; a server may ignore max_tokens
 
 
@@ -195,6 +196,22 @@ def parse_response(reply: bytes, image_tokens: int, seconds: float) -> ChatRespo
     if thinking and not text.strip() and finished not in ("length", *_NO_ANSWER):
         raise OnlyThinkingError(thinking)
     return ChatResponse(text, thinking, finished, *tokens, image_tokens, seconds)
+
+
+def error_status(reply: bytes) -> int | None:
+    """Return the HTTP status of an error in the place of an answer; some gateways (OpenRouter) send it with status 200.
+
+    An error that names none is a failure of a server behind the gateway. None: it is no error.
+    """
+    try:
+        error = json.loads(reply).get("error")
+        code = error.get("code") if isinstance(error, dict) else None
+        named = re.fullmatch(r"[45]\d\d", str(code))
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    if not error:
+        return None
+    return int(named[0]) if named else _BAD_GATEWAY
 
 
 def _finish_reason(value: Any) -> Any:

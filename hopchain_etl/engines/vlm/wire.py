@@ -22,6 +22,7 @@ from hopchain_etl.engines.vlm.call import (
     ChatRequest,
     ChatResponse,
     IncompleteResponseError,
+    error_status,
     parse_response,
     wants_newer_limit,
     wire_body,
@@ -178,7 +179,12 @@ class Server:
                 raise EngineDownError(f"{self._shown} redirects to {place}: write that as endpoint_url")
             if reply.status != 200:
                 raise self._status_error(reply.status, data, reply.headers.get("Retry-After"))
-            return parse_response(data, image_tokens, time.monotonic() - started)
+            try:
+                return parse_response(data, image_tokens, time.monotonic() - started)
+            except IncompleteResponseError:
+                if status := error_status(data):
+                    raise self._status_error(status, data, reply.headers.get("Retry-After")) from None
+                raise
         except ValueError as error:  # of a request that cannot be sent: no other one can be
             problem = f"{type(error).__name__}: {error}"
             raise EngineDownError(

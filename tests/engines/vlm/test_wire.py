@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 
 import pytest
 
 from hopchain_etl.engines.base import EngineDownError
+from hopchain_etl.engines.vlm import wire
 from hopchain_etl.engines.vlm.client import VlmClient
 from support.plain_asking import asked, call_of, double, good, number_of, settings_of
 from support.plain_job import PlainJob
-from support.scripted_server import Act, Hang, Refuse, ScriptedServer
+from support.scripted_server import Act, Babble, Hang, Refuse, ScriptedServer
 
 
 @pytest.mark.parametrize(
@@ -111,6 +114,37 @@ def test_a_photo_that_a_moderation_refuses_is_no_reason_to_stop_the_run(refusal:
         found = asked(server, range(6))
     assert {n: reply.permanent for n, reply in found.items() if reply.error} == {3: True}
     assert len(server.seen) == 6
+
+
+@pytest.mark.parametrize(
+    ("code", "times", "error"),
+    [
+        (429, 9, None),  # asked again for as long as it says so, unlike what is lost
+        ("503", 2, None),
+        (None, 2, None),
+        ("server_error", 2, None),
+        (400, 1, "HTTP 400: .*of the gateway"),
+    ],
+)
+def test_an_error_that_comes_with_status_200_is_one_of_the_status_that_it_names(
+    code: object, times: int, error: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "_backoff_seconds", lambda attempts: 0.01)
+    body = {"error": {"message": "of the gateway", "code": code}, "choices": None}
+    refusal = Babble(json.dumps(body).encode())
+    with ScriptedServer(lambda body, count: refusal if count < times or error else good(body, count)) as server:
+        reply = asked(server, [1], max_attempts=3)[1]
+        assert (len(server.seen), reply.permanent) == (times, error is not None)
+    assert re.search(error, reply.error or "") if error else reply.content == {"double": 2}
+
+
+def test_an_error_with_status_200_that_is_the_same_for_every_request_stops_the_run() -> None:
+    refusal = Babble(b'{"error": {"message": "No auth credentials found", "code": 401}}')
+    with (
+        ScriptedServer(lambda body, times: refusal) as server,
+        pytest.raises(EngineDownError, match="the API key is wrong"),
+    ):
+        asked(server, [1])
 
 
 def test_a_403_of_which_nothing_else_is_known_is_a_missing_permission() -> None:
