@@ -1,6 +1,7 @@
 """``hopchain s3 start | stop | status``: the embedded S3 server from the command line."""
 
 import json
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,7 +95,12 @@ def _errors_told() -> Iterator[None]:
 
 def _exports(info: "ServerInfo") -> dict[str, str]:
     """Return the environment that points boto3, DVC and the AWS CLI at the server, as the writer."""
+    from urllib.request import getproxies
+
+    from hopchain_etl.engines.proxies import loopback_excepted
+
     return {
+        **(loopback_excepted(os.environ) if getproxies().keys() - {"no"} else {}),
         "AWS_ENDPOINT_URL_S3": info.endpoint_url,
         "AWS_SHARED_CREDENTIALS_FILE": str(info.profiles_file),
         "AWS_PROFILE": "writer",

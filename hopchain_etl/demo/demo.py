@@ -29,6 +29,7 @@ from hopchain_etl.demo.labels import INSTANCES
 from hopchain_etl.demo.local_airflow import AirflowServer
 from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.demo.samples import Sample, write_samples
+from hopchain_etl.engines.proxies import loopback_excepted
 from hopchain_etl.errors import ReportedError
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.pipeline.build import Build
@@ -184,6 +185,7 @@ def up_stores(folder: Path, port: int | None = None) -> ServerInfo:
         **_settings(folder, server.endpoint_url),
         "AWS_ACCESS_KEY_ID": keys.access_key,
         "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+        **loopback_excepted(os.environ),
     }
     os.environ.update(environment)
     script = folder / "env.sh"

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from hopchain_etl.demo.interrupts import held_back
+from hopchain_etl.engines.proxies import loopback_excepted, opener
 from hopchain_etl.project_files import project_file
 
 ANNOTATORS = ("ann", "ben", "cleo", "dan")
@@ -239,7 +240,7 @@ def _configuration(server: AirflowServer) -> dict[str, str]:
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": _SECONDS_UNTIL_PARSED_AGAIN,
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
-        "NO_PROXY": "127.0.0.1,localhost",
+        **loopback_excepted(os.environ),
         "OMP_NUM_THREADS": "1",
     }
 
@@ -303,7 +304,7 @@ def _http(method: str, url: str, body: Any, headers: dict[str, str]) -> Any:
         url, data, {"Content-Type": "application/json", **headers}, method=method
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        with opener().open(request, timeout=30) as answer:
             return json.loads(answer.read())
     except urllib.error.HTTPError as error:
         raise AirflowServerError(f"{method} {url}: {error.code} {error.read()[:300]!r}") from error

@@ -21,7 +21,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from places.registry(settings)
     yield from places.airflow(settings)
     entries = settings.engines.roles.of()
-    if any(entry.weights == "local" for entry in entries):
+    local = any(entry.weights == "local" for entry in entries)
+    if local:
         yield from models.local_weights()
     for name in sorted({entry.model for entry in entries if entry.model}):
         model: VlmSettings = getattr(settings, name)
@@ -36,4 +37,6 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from models.gpus(settings)
     if any(entry.weights == "sam3" and not settings.engines.on_ray(entry) for entry in entries):
         yield from models.sam3_weights(settings.sam3)
+        if settings.sam3.read_text and not local:
+            yield models.ocr_weights()
     yield from (models.other_package(entry) for entry in entries if not entry.is_built_in)

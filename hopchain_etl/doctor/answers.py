@@ -14,19 +14,23 @@ from typing import Any
 import jsonschema
 from PIL import Image
 
-from hopchain_etl.doctor.fetch import error_text, fetch
+from hopchain_etl.doctor.fetch import RefusedError, error_text, fetch
 from hopchain_etl.doctor.finding import Finding
 from hopchain_etl.engines.base import JSON, InvalidOutputError
 from hopchain_etl.engines.vlm.call import (
+    LIMIT,
+    NEWER_LIMIT,
     ChatRequest,
     ChatResponse,
     IncompleteResponseError,
     Message,
     OnlyThinkingError,
     parse_response,
+    wants_newer_limit,
     wire_body,
     wire_messages,
 )
+from hopchain_etl.engines.vlm.endpoint import address, proxy
 from hopchain_etl.engines.vlm.images import PromptImage
 from hopchain_etl.settings import AskSettings, VlmSettings
 
@@ -69,8 +73,17 @@ class ModelServer:
             (Message("user", parts),), _MAX_TOKENS, schema=schema, seed=0, chat_template_kwargs=template, **how
         )
         messages, tokens = wire_messages(call)
-        body = wire_body(call, self.model.model, messages)
-        return parse_response(fetch(f"{self.url}/chat/completions", self.key, body, _SECONDS), tokens, 0.0)
+        try:
+            reply = self._reply(call, messages, LIMIT)
+        except RefusedError as error:
+            if not wants_newer_limit(str(error)):
+                raise
+            reply = self._reply(call, messages, NEWER_LIMIT)
+        return parse_response(reply, tokens, 0.0)
+
+    def _reply(self, call: ChatRequest, messages: list[JSON], limit: str) -> bytes:
+        body = wire_body(call, self.model.model, messages, limit)
+        return fetch(address(self.url, "chat/completions"), self.key, body, _SECONDS, proxy(self.model))
 
     def finding(self, what: str, state: Any, detail: str, remedy: str = "") -> Finding:
         """Return a finding about this model."""

@@ -5,22 +5,33 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # as a build: it asks models without a proxy
+from hopchain_etl.engines.proxies import opener
+from hopchain_etl.engines.vlm.endpoint import headers
 
 
-def fetch(url: str, key: str | None, body: bytes | None, seconds: float) -> bytes:
-    """Return the content of an http(s) URL; raise OSError or ValueError on failure."""
+class RefusedError(OSError):
+    """The server answers with another status than 200."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(f"HTTP {status}: {text[:500]}")
+        self.status = status
+
+
+def fetch(url: str, key: str | None, body: bytes | None, seconds: float, proxy: str | None = None) -> bytes:
+    """Return the content of an http(s) URL, asked as a build asks; raise OSError or ValueError on failure."""
     if not url.startswith(("http://", "https://")):
         raise ValueError("an endpoint begins with http:// or https://")
     if key and not key.isprintable():  # the library's own error would show the key
         raise ValueError("the API key holds a line break or another control character")
-    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
-    with _direct.open(urllib.request.Request(url, body, headers), timeout=seconds) as reply:  # noqa: S310
-        content: bytes = reply.read()
+    request = urllib.request.Request(url, body, headers(url, key))  # noqa: S310
+    try:
+        with opener(proxy).open(request, timeout=seconds) as reply:
+            content: bytes = reply.read()
+    except urllib.error.HTTPError as error:
+        raise RefusedError(error.code, error.read().decode(errors="replace")) from error
     return content
 
 
 def error_text(error: Exception) -> str:
-    """Return an error message with the server's response body."""
-    body = error.read().decode(errors="replace")[:200] if isinstance(error, urllib.error.HTTPError) else ""
-    return f"{type(error).__name__}: {error} {body}".strip()
+    """Return an error with its type, except for a server's own words."""
+    return str(error) if isinstance(error, RefusedError) else f"{type(error).__name__}: {error}".strip()

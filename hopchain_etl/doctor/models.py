@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 from hopchain_etl.airflow_connections import UnreadableConnectionError
 from hopchain_etl.doctor import answers
-from hopchain_etl.doctor.fetch import error_text, fetch
+from hopchain_etl.doctor.fetch import RefusedError, error_text, fetch
 from hopchain_etl.doctor.finding import Finding
 from hopchain_etl.engines.catalog import CatalogError, EngineEntry, load
 from hopchain_etl.engines.vlm.connection import api_key
+from hopchain_etl.engines.vlm.endpoint import address, proxy, shown
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import StoreError
 from hopchain_etl.orchestration import dag_config
@@ -25,25 +26,44 @@ from hopchain_etl.stages.resources import RESOURCES
 
 SAM3_MEMORY_MIB = 8_000  # 3.4 GB of weights in float32 plus the memory of a batch of prompts (estimate)
 _SECONDS = 30.0
+_NO_LIST = {404, 405}  # Azure's deployments and some gateways have no list of models
 
 
 def local_weights() -> Iterator[Finding]:
     from hopchain_etl.engines.local import coco_ssd, u2net
-    from hopchain_etl.engines.weights import REMEDY, MissingWeightsError
+    from hopchain_etl.engines.weights import REMEDY
 
-    for what, weights in (("SSD-MobileNet", coco_ssd.GRAPH), ("U2-Net", u2net.MODEL)):
-        try:
-            yield Finding(what, "ok", f"{weights.path().name} has the expected checksum")
-        except MissingWeightsError as error:
-            yield Finding(what, "missing", str(error), REMEDY)
-    for package in ("cv2", "onnxruntime", "rapidocr"):
+    yield _weights("SSD-MobileNet", coco_ssd.GRAPH.path)
+    yield _weights("U2-Net", u2net.MODEL.path)
+    yield ocr_weights()
+    for package in ("cv2", "onnxruntime"):
         if not find_spec(package):
             yield Finding(package, "missing", "is not installed", REMEDY)
 
 
+def ocr_weights() -> Finding:
+    """Look for the models that read text, for the local engines and for SAM3."""
+    from hopchain_etl.engines.vision.ocr import check_models
+
+    return _weights("OCR", check_models)
+
+
+def _weights(what: str, check: Callable[[], object]) -> Finding:
+    """Return what a check of weights says, which raises MissingWeightsError with the remedy."""
+    from hopchain_etl.engines.weights import MissingWeightsError
+
+    try:
+        check()
+    except MissingWeightsError as error:
+        detail, _, remedy = str(error).rpartition("; ")
+        return Finding(what, "missing", detail, remedy)
+    return Finding(what, "ok", "the weights have the expected checksum")
+
+
 def endpoint(name: str, model: VlmSettings, ask: AskSettings) -> Iterator[Finding]:
     """Ask a server for its models, and the model two short questions; see ``answers``."""
-    what, url = f"{name} endpoint", str(model.endpoint_url).rstrip("/")
+    what, url = f"{name} endpoint", str(model.endpoint_url)
+    place = shown(url)
     variable = f"HOPCHAIN_{name.upper()}"
     try:
         key = api_key(model)
@@ -53,21 +73,24 @@ def endpoint(name: str, model: VlmSettings, ask: AskSettings) -> Iterator[Findin
         )
         return
     try:
-        listed = json.loads(fetch(f"{url}/models", key, None, _SECONDS))
+        listed = json.loads(fetch(address(url, "models"), key, None, _SECONDS, proxy(model)))
         served = {one["id"]: one for one in listed["data"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        yield Finding(
-            what, "missing", f"{url}: {error_text(error)}", f"start the server, or correct {variable}__ENDPOINT_URL"
-        )
-        return
-    if model.model not in served:
-        there = ", ".join(sorted(served)[:5]) or "nothing"
-        yield Finding(
-            what, "missing", f"{url} serves {there}, not {model.model}", f"set {variable}__MODEL to one of them"
-        )
-        return
-    yield Finding(what, "ok", f"{url} serves {model.model}")
-    yield _context(name, served[model.model].get("max_model_len"), model, ask)
+        remedy = f"correct {variable}__ENDPOINT_URL"
+        if not (isinstance(error, RefusedError) and error.status in _NO_LIST):
+            yield Finding(what, "missing", f"{place}: {error_text(error)}", f"start the server, or {remedy}")
+            return
+        detail = f"{place} lists no models: {error_text(error)}"
+        yield Finding(what, "warning", detail, f"if what follows is missing too, {remedy}")
+    else:
+        if model.model not in served:
+            there = ", ".join(sorted(served)[:5]) or "nothing"
+            yield Finding(
+                what, "missing", f"{place} serves {there}, not {model.model}", f"set {variable}__MODEL to one of them"
+            )
+            return
+        yield Finding(what, "ok", f"{place} serves {model.model}")
+        yield _context(name, served[model.model].get("max_model_len"), model, ask)
     server = answers.ModelServer(name, url, model, ask, key)
     yield from answers.thinking(server)
     yield from answers.pictures(server)
@@ -84,7 +107,9 @@ def _context(name: str, length: int | None, model: VlmSettings, ask: AskSettings
 
 
 def launch(name: str, model: VlmSettings) -> Iterator[Finding]:
-    """Look for vLLM here. What a model answers is not checked: only a task launches it."""
+    """Look for vLLM and the model's folder here. What it answers is not checked: only a task launches it."""
+    from hopchain_etl.engines.weights import false_weights_in
+
     python = model.launch.python or sys.executable
     check = "import importlib.util as u, sys; sys.exit(u.find_spec('vllm') is None)"
     there = Path(python).is_file() and subprocess.run([python, "-c", check], check=False).returncode == 0
@@ -95,6 +120,8 @@ def launch(name: str, model: VlmSettings) -> Iterator[Finding]:
             f"name a server in HOPCHAIN_{name.upper()}__ENDPOINT_URL, or install hopchain-etl[gpu] where this task runs"
         )
         yield Finding(f"{name} server", "missing", f"no endpoint is set and {python} has no vllm", remedy)
+    if false := false_weights_in(model.model):
+        yield Finding(f"{name} weights", "missing", *false.split("; "))
     yield unasked(name, model)
 
 
@@ -173,6 +200,7 @@ def other_package(entry: EngineEntry) -> Finding:
 
 def sam3_weights(sam3: Sam3Settings) -> Iterator[Finding]:
     from hopchain_etl.engines.sam3.models import ACCESS, CHECKPOINT, INSTALL, MERGES
+    from hopchain_etl.engines.weights import false_weights
 
     package = "sam3" if sam3.backend is Sam3Backend.META else "transformers"
     if not find_spec(package) or not find_spec("torch"):
@@ -183,6 +211,8 @@ def sam3_weights(sam3: Sam3Settings) -> Iterator[Finding]:
         missing = [name for name in wanted if not (folder / name).is_file()]
         if missing:
             yield Finding("SAM3 weights", "missing", f"{folder} holds no {', '.join(missing)}", ACCESS)
+        elif false := next(filter(None, (false_weights(folder / name) for name in wanted)), None):
+            yield Finding("SAM3 weights", "missing", *false.split("; "))
         else:
             yield Finding("SAM3 weights", "ok", f"in {folder}")
         return

@@ -106,7 +106,10 @@ class VlmSettings(Section):
     revision: str = Field("main", description="revision of the weights; part of every fingerprint")
     endpoint_url: str | None = Field(
         None,
-        description="such as http://host:8000/v1; none: the task launches vLLM, or Ray does (engines.launch)",
+        description=(
+            "such as http://host:8000/v1, of Azure with ?api-version=...; none: the task launches vLLM, or Ray does "
+            "(engines.launch)"
+        ),
         json_schema_extra=BASIC,
     )
     reasoning_parser: str | None = Field(
@@ -128,6 +131,13 @@ class VlmSettings(Section):
     )
     api_key_env: str = Field(
         "HOPCHAIN_VLM_KEY", description="without a connection: the environment variable with the API key"
+    )
+    use_proxy: bool = Field(
+        False,
+        description=(
+            "ask the server by the proxy in HTTP_PROXY or HTTPS_PROXY, if NO_PROXY does not except it; a server on the "
+            "same machine is always asked directly"
+        ),
     )
     concurrency: int = Field(
         64,

@@ -74,7 +74,7 @@ _OF_VLM = Inheritance(
             "launch.extra_args",
         }
     ),
-    server=frozenset({"connection", "api_key_env"}),
+    server=frozenset({"connection", "api_key_env", "use_proxy"}),
     defaults={"model": "Qwen/Qwen3-VL-8B-Instruct", "reasoning_parser": None},
 )
 INHERITANCE: Mapping[str, Inheritance] = {

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from hopchain_etl.cli.s3 import app
 from hopchain_etl.demo.s3_server import ServerInfo
+from support.command_line import hopchain
 from support.s3 import S3Location, s3_client
 
 pytestmark = pytest.mark.s3
@@ -35,6 +36,14 @@ def test_start_prints_exports_that_work_and_no_secret(s3_server: ServerInfo, buc
     subprocess.run(["sh", "-e", "-c", shell], env=environment, check=True, timeout=60)
     reader = s3_client(bucket.endpoint_url, s3_server.credentials["reader"])
     assert reader.get_object(Bucket=bucket.bucket, Key="a")["Body"].read() == b"1"
+
+
+def test_commands_reach_a_server_here_whatever_the_proxy_of_the_environment_is(s3_server: ServerInfo) -> None:
+    start = ("s3", "start", "--folder", str(s3_server.data.parent), "--bucket", "made-there")
+    own = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    assert "NO_PROXY" not in hopchain(own, *start).stdout
+    done = hopchain({**own, "HTTP_PROXY": "http://127.0.0.1:9", "no_proxy": "s3.corp"}, *start)
+    assert (done.returncode, "export no_proxy=127.0.0.1,localhost,s3.corp" in done.stdout) == (0, True), done.stderr
 
 
 def test_start_makes_the_buckets_that_it_is_told(s3_server: ServerInfo) -> None:

@@ -55,7 +55,10 @@ class Checkout:
         self.home.mkdir()
         self.ui_port, self.s3_port = free_port(), choose_port(None, None)
         ours = ("HOPCHAIN_", "AWS_", "AIRFLOW_")
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        proxies = ("_proxy", "_PROXY")
+        environment = os.environ.items()
+        clean = {name: one for name, one in environment if not name.startswith(ours) and not name.endswith(proxies)}
+        clean["HTTP_PROXY"] = "http://127.0.0.1:9"  # one that nothing of this may go by
         clean["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{clean['PATH']}"
         ports = {"UI_PORT": str(self.ui_port), "S3_PORT": str(self.s3_port)}
         self._how = {"cwd": folder, "env": {**clean, **ports, "HOME": str(self.home), "COLUMNS": "200"}}

@@ -40,6 +40,15 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "commands"
 
 
+def test_no_request_to_it_goes_by_a_proxy_and_no_host_that_was_excepted_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("no_proxy", "s3.corp")
+    configuration = local_airflow._configuration(AirflowServer(tmp_path, 1))
+    assert configuration["NO_PROXY"] == configuration["no_proxy"] == "127.0.0.1,localhost,s3.corp"
+
+
 def test_an_airflow_is_set_up_once_and_migrated_by_the_next_version(tmp_path: Path, notes: Path) -> None:
     by = tmp_path / "set-up-by"
     for _ in range(2):

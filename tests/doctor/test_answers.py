@@ -41,6 +41,14 @@ def test_a_model_that_thinks_and_then_obeys_passes_with_one_small_request(server
     assert "JSON" not in json.dumps(body["messages"])  # only the schema says so, and so its effect is seen
 
 
+def test_a_server_that_wants_the_limit_of_an_answer_under_its_newer_name_gets_it(server: ScriptedServer) -> None:
+    refusal = Refuse(400, "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.")
+    server.script = lambda body, times: refusal if "max_tokens" in body else Say(GOOD)
+    model = VlmSettings(model="scripted", reasoning_parser=None)
+    assert {one.state for one in thinking(ModelServer("vlm", server.url, model, AskSettings(), key=None))} == {"ok"}
+    assert server.seen[1]["max_completion_tokens"] == server.seen[0]["max_tokens"]
+
+
 @pytest.mark.parametrize("settings", [{"reasoning_parser": None}, OFF])
 def test_a_model_that_does_not_think_and_is_not_said_to_passes(
     server: ScriptedServer, settings: dict[str, Any]

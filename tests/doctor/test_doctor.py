@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hopchain_etl.doctor import Finding, examine, places
+from hopchain_etl.doctor import Finding, examine, models, places
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore, StoreError
 from hopchain_etl.lake.s3_store import S3Store
@@ -155,6 +155,15 @@ def test_a_good_model_server_passes(bucket: S3Location) -> None:
 
 
 @pytest.mark.s3
+def test_a_server_that_lists_no_models_is_asked_all_the_same(bucket: S3Location) -> None:
+    with ScriptedServer(answers) as server:
+        server.lists_models = False
+        findings = found(vllm(bucket, f"{server.url}?api-version=2024-10-21"))
+        assert (findings["vlm endpoint"].state, findings["vlm structured output"].state) == ("warning", "ok")
+        assert findings["vlm endpoint"].detail.startswith(f"{server.url} lists no models: HTTP 404: ")
+
+
+@pytest.mark.s3
 def test_what_a_model_server_cannot_do_is_missing(bucket: S3Location) -> None:
     with ScriptedServer(lambda body, times: Say("I think it is red.")) as server:
         findings = found(vllm(bucket, server.url))
@@ -205,6 +214,11 @@ def test_without_endpoint_the_gpus_of_the_launched_model_are_counted(
     given = found(launched.model_copy(update={"vlm": VlmSettings(**server), "solver": VlmSettings(**server)}))
     assert given["GPUs"].state == "ok"
     assert given["SAM3 weights"].state == "ok"
+    (tmp_path / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0b7c\n")
+    (finding,) = (one for one in models.sam3_weights(launched.sam3) if one.what == "SAM3 weights")
+    assert (finding.state, finding.remedy) == ("missing", f"run git lfs pull in {tmp_path}")
+    findings = {one.what: one for one in models.launch("vlm", VlmSettings(model=str(tmp_path)))}
+    assert "git-lfs's pointer" in findings["vlm weights"].detail
 
 
 @pytest.mark.s3
@@ -214,7 +228,8 @@ def test_without_gpu_it_says_how_many_are_needed(bucket: S3Location, monkeypatch
 
 
 MODELS = {"vlm endpoint", "solver endpoint", "vlm server", "solver server"}
-LOCAL = {"SSD-MobileNet", "U2-Net"}
+LOCAL = {"SSD-MobileNet", "U2-Net", "OCR"}
+SAM3 = {"GPUs", "SAM3 weights", "OCR"}
 
 
 @pytest.mark.s3
@@ -223,17 +238,17 @@ LOCAL = {"SSD-MobileNet", "U2-Net"}
     [
         ({"profile": "labels"}, set()),
         ({"detector": "labels,local", "segmenter": "labels,local"}, LOCAL),
-        ({"profile": "sam3"}, {"GPUs", "SAM3 weights"}),
-        ({"profile": "sam3", "detector": "vlm"}, {"GPUs", "SAM3 weights", "vlm endpoint"}),
+        ({"profile": "sam3"}, SAM3),
+        ({"profile": "sam3", "detector": "vlm"}, {*SAM3, "vlm endpoint"}),
         ({"solver": "vlm"}, {*LOCAL, "solver endpoint"}),
-        ({"detector": "local", "segmenter": "sam3"}, {*LOCAL, "GPUs", "SAM3 weights"}),
+        ({"detector": "local", "segmenter": "sam3"}, LOCAL | SAM3),
     ],
     ids=["labels", "labels-local", "sam3", "sam3-vlm", "local-solver", "local-sam3"],
 )
 def test_exactly_the_chosen_engines_are_examined(bucket: S3Location, engines: dict[str, Any], asked: set[str]) -> None:
     server = {"endpoint_url": "http://127.0.0.1:9/v1"}
     findings = found(settings(bucket, engines=engines, vlm=server, solver=server))
-    assert {what for what in findings if what in MODELS | LOCAL | {"GPUs", "SAM3 weights"}} == asked
+    assert {what for what in findings if what in MODELS | LOCAL | SAM3} == asked
 
 
 @pytest.mark.s3

@@ -14,7 +14,7 @@ def test_a_key_that_no_header_may_hold_is_told_and_not_shown() -> None:
     assert "sesame" not in str(caught.value)
 
 
-def test_a_server_is_asked_as_a_build_asks_it_without_the_proxy_of_the_environment(
+def test_a_server_is_asked_as_a_build_asks_it_by_the_proxy_of_the_settings_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY"):
@@ -23,3 +23,5 @@ def test_a_server_is_asked_as_a_build_asks_it_without_the_proxy_of_the_environme
         monkeypatch.delenv(name, raising=False)
     with ScriptedServer(lambda body, times: Say("unasked")) as server:
         assert b"scripted" in fetch(f"{server.url}/models", None, None, 5)
+        proxy = server.url.removesuffix("/v1")
+        assert b"scripted" in fetch("http://models.invalid/v1/models", None, None, 5, proxy)

@@ -182,6 +182,7 @@ def test_a_child_process_has_the_same_settings_without_connections(monkeypatch: 
 
 VLM = {
     "model": "big", "revision": "r", "endpoint_url": "http://gpu:8000/v1", "connection": "key", "api_key_env": "KEY",
+    "use_proxy": True,
     "reasoning_parser": "deepseek_r1", "chat_template_kwargs": {"enable_thinking": True},
     "concurrency": 9, "timeout_seconds": 8, "max_attempts": 7, "timeout_attempts": 6, "invalid_retries": 5,
     "down_after_seconds": 4, "max_pixels": 2_048,
@@ -198,7 +199,11 @@ def test_the_solver_takes_over_how_the_vlm_is_asked_but_not_which_model_answers(
     solver = Settings(vlm={**VLM, "launch": LAUNCH}).solver
     own = {"model": "Qwen/Qwen3-VL-8B-Instruct", "revision": "main", "endpoint_url": None, "max_pixels": 1_310_720}
     own |= {"reasoning_parser": None, "chat_template_kwargs": {}}
-    keys = {"connection": None, "api_key_env": "HOPCHAIN_VLM_KEY"}  # of another server than this one
+    keys = {
+        "connection": None,
+        "api_key_env": "HOPCHAIN_VLM_KEY",
+        "use_proxy": False,
+    }  # of another server than this one
     assert solver.model_dump(exclude={"launch"}) == {**VLM, **own, **keys}
     assert solver.launch.model_dump() == {**LAUNCH, "quantization": None, "extra_args": ()}
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -22,4 +25,22 @@ def install(
     (info / "entry_points.txt").write_text("[hopchain_etl.engines]\n" + engines.replace('"', "") + "\n")
     monkeypatch.syspath_prepend(place)
     monkeypatch.delitem(sys.modules, module, raising=False)
+    importlib.invalidate_caches()
+
+
+def install_files(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, package: str, version: str, files: Mapping[str, bytes]
+) -> None:
+    """Install files as a package that lists them with their sums, before one of the same name."""
+    rows = []
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
+        rows.append(f"{name},sha256={digest},{len(data)}\n")
+    info = folder / f"{package}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+    (info / "RECORD").write_text("".join([*rows, f"{info.name}/RECORD,,\n"]))
+    monkeypatch.syspath_prepend(folder)
     importlib.invalidate_caches()

@@ -71,6 +71,7 @@ class ScriptedServer:
         self.seen: list[Body] = []
         self.headers: list[dict[str, str]] = []
         self.most_at_once = 0
+        self.lists_models = True
         self._open = 0
         self.script = script
         self._listed: Body = {"id": model, "object": "model"} | ({"max_model_len": context} if context else {})
@@ -120,6 +121,8 @@ class ScriptedServer:
         await self._runner.cleanup()
 
     async def _models(self, request: web.Request) -> web.Response:
+        if not self.lists_models:
+            raise web.HTTPNotFound
         return web.json_response({"object": "list", "data": [self._listed]})
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:

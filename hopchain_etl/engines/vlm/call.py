@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from hopchain_etl.engines.base import JSON, InvalidOutputError
 from hopchain_etl.engines.vlm.images import PromptImage, encoded
 
+LIMIT, NEWER_LIMIT = "max_tokens", "max_completion_tokens"  # newer models of OpenAI refuse the older name
 _RETRY_TEMPERATURE = 0.6  # a greedy (temperature 0) answer would be the same for every seed
 _UNFINISHED = {"abort", "error"}  # finish reasons of an answer that the server did not complete
+# What gateways to other APIs (Anthropic, Gemini, Mistral, Cohere) call the finish reasons of OpenAI, in lower case.
+_OTHER_NAMES = {
+    **dict.fromkeys(("max_tokens", "max_output_tokens", "model_length"), "length"),
+    **dict.fromkeys(("safety", "recitation", "blocklist", "prohibited_content", "spii"), "content_filter"),
+    **dict.fromkeys(("image_safety", "image_prohibited_content", "image_recitation"), "content_filter"),
+    **dict.fromkeys(("tool_use", "function_call"), "tool_calls"),
+}
+_NO_ANSWER = {
+    "content_filter": "the content filter of the server withheld the answer",
+    "refusal": "the model refused to answer",
+    "tool_calls": "a call of a tool instead of an answer: serve the model without tools",
+}
 _BEGIN_OF_THINKING, _END_OF_THINKING = "<think>", "</think>"
 _TOO_MANY_TOKENS = 2**31  # no column of the lake holds them
+_BAD_GATEWAY = 502
 _MOST_KEPT = 393_216  # characters, 12 for each of 32,768 tokens; a server may ignore max_tokens
 
 
@@ -92,7 +107,7 @@ class ChatResponse:
         try:
             return json.loads(self.text)
         except (ValueError, RecursionError) as error:
-            raise InvalidOutputError(f"not JSON: {error}", self.text) from error
+            raise InvalidOutputError(_NO_ANSWER.get(self.finish_reason, f"not JSON: {error}"), self.text) from error
 
 
 def raw_record(call: ChatRequest, answer: ChatResponse) -> JSON:
@@ -129,12 +144,12 @@ def wire_messages(call: ChatRequest) -> tuple[list[JSON], int]:
     return messages, sum(picture.tokens for picture in sent)
 
 
-def wire_body(call: ChatRequest, model: str, messages: list[JSON]) -> bytes:
-    """Return the JSON of a request."""
+def wire_body(call: ChatRequest, model: str, messages: list[JSON], limit: str = LIMIT) -> bytes:
+    """Return the JSON of a request; ``limit`` is the server's name for ``max_tokens``."""
     body: JSON = {
         "model": model,
         "messages": messages,
-        "max_tokens": call.max_tokens,
+        limit: call.max_tokens,
         "temperature": call.temperature,
     }
     for name in ("seed", "top_p", "top_k", "presence_penalty", "chat_template_kwargs"):
@@ -146,14 +161,22 @@ def wire_body(call: ChatRequest, model: str, messages: list[JSON]) -> bytes:
     return json.dumps(body).encode()
 
 
+def wants_newer_limit(refusal: str) -> bool:
+    """Return whether a refusal (status 400) says that the server knows ``max_tokens`` by its newer name only."""
+    return re.search(rf"{LIMIT}\b.{{1,60}}not supported.{{1,60}}{NEWER_LIMIT}", refusal, re.DOTALL) is not None
+
+
 def parse_response(reply: bytes, image_tokens: int, seconds: float) -> ChatResponse:
     """Return the answer in a server's reply; raise IncompleteResponseError if it is incomplete or only thinking."""
     try:
         value = json.loads(reply)
         choice, usage = value["choices"][0], value.get("usage") or {}
-        message, finished = choice["message"], choice.get("finish_reason")
+        finished = _finish_reason(choice.get("finish_reason"))
+        message = choice.get("message") or ({} if finished == "content_filter" else choice["message"])
         content = message.get("content")
         text = _text_of(content)
+        if not text and (refusal := message.get("refusal")):
+            text, finished = _text_of(refusal), "refusal"
         # vLLM has called it both names; without a reasoning parser it stays in the text, up to the closing tag.
         thinking = str(message.get("reasoning") or message.get("reasoning_content") or "")
         if isinstance(content, list):
@@ -170,9 +193,30 @@ def parse_response(reply: bytes, image_tokens: int, seconds: float) -> ChatRespo
         raise IncompleteResponseError(f"the answer was cut: finish_reason {finished!r}")
     if not thinking:
         thinking, text = _split_thinking(text)
-    if thinking and not text.strip() and finished != "length":
+    if thinking and not text.strip() and finished not in ("length", *_NO_ANSWER):
         raise OnlyThinkingError(thinking)
-    return ChatResponse(text, thinking, str(finished), *tokens, image_tokens, seconds)
+    return ChatResponse(text, thinking, finished, *tokens, image_tokens, seconds)
+
+
+def error_status(reply: bytes) -> int | None:
+    """Return the HTTP status of an error in the place of an answer; some gateways (OpenRouter) send it with status 200.
+
+    An error that names none is a failure of a server behind the gateway. None: it is no error.
+    """
+    try:
+        error = json.loads(reply).get("error")
+        code = error.get("code") if isinstance(error, dict) else None
+        named = re.fullmatch(r"[45]\d\d", str(code))
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    if not error:
+        return None
+    return int(named[0]) if named else _BAD_GATEWAY
+
+
+def _finish_reason(value: Any) -> Any:
+    """Return a finish reason by the name that OpenAI has for it, if it has one."""
+    return _OTHER_NAMES.get(value.lower(), value) if isinstance(value, str) else value
 
 
 def _text_of(content: Any, kind: str = "text") -> str:

@@ -37,11 +37,11 @@ _UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueErr
 
 
 class VlmClient:
-    """A model behind an OpenAI-compatible server at ``url`` (which ends in ``/v1``)."""
+    """A model behind an OpenAI-compatible server at ``url`` (which mostly ends in ``/v1``)."""
 
     def __init__(self, settings: VlmSettings, url: str, *, api_key: str | None = None) -> None:
         self.settings = settings
-        self._url, self._api_key = url.rstrip("/"), api_key
+        self._url, self._api_key = url, api_key
 
     def ask(
         self, jobs: Iterable[J], call_of: Callable[[J], ChatRequest], content_of: Callable[[J, ChatResponse], JSON]

