@@ -131,11 +131,11 @@ def releases(as_json: AsJson = False) -> None:
         return
     table = Table("tag", "date", "rows", "images", "MB", "reviewed", "engines")
     for one in found:
+        size = one["bytes"] and f"{one['bytes'] / 1e6:.1f}"
         reviewed = "no" if one["policy"] == "unreviewed" else one["policy"]
-        numbers = [str(one["rows"]), str(one["images"]), f"{one['bytes'] / 1e6:.1f}"]
-        table.add_row(
-            one["tag"], one["date"], *numbers, reviewed, one["engines"], style="dim" if one["yanked"] else None
-        )
+        cells = [one["rows"], one["images"], size, reviewed, one["engines"]]
+        told = ("?" if cell is None else str(cell) for cell in cells)
+        table.add_row(one["tag"], one["date"], *told, style="dim" if one["yanked"] else None)
     console.print(table if found else "No releases yet: `hopchain publish` creates the first.")
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.testing
 
+from hopchain_etl.cli import app
 from hopchain_etl.release import image_parts
 from hopchain_etl.release.changelog import Changes
 from hopchain_etl.release.drop_guard import ReleaseRefusedError
@@ -24,6 +26,8 @@ from support import drawn_lake
 from support.registry_world import World, a_world, clean_env
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
+
+RUNNER = typer.testing.CliRunner()
 
 
 @pytest.fixture
@@ -81,6 +85,20 @@ def test_two_releases_are_pulled_by_a_reader_and_only_new_bytes_travel(
     log = (two / "training_set/default/CHANGELOG.md").read_text()
     assert log.index("## v0.2.0") < log.index("## v0.1.0")
     assert "14 rows, 10 before: 4 added." in log
+
+
+def test_a_tag_that_was_made_by_hand_is_listed_without_the_facts(world: World) -> None:
+    prints, _ = drawn_lake.fill(world.lake, range(1))
+    settings = world.settings(prints.queries)
+    tag = publish(settings).tag
+    assert tag
+    world.git("tag", "training-set/other@v0.1.0", f"{tag}^{{commit}}")
+    made, by_hand = releases(settings)
+    unknown = {name: by_hand[name] for name in ("rows", "images", "bytes", "policy", "engines")}
+    assert ((made["tag"], made["rows"]), set(unknown.values())) == ((tag, 2), {None})
+    shown = RUNNER.invoke(app, ["releases"], env={**settings_env(settings), "COLUMNS": "200"})
+    assert shown.exit_code == 0, shown.exception
+    assert [line.count("?") for line in shown.stdout.splitlines() if "training-set" in line] == [0, 5]
 
 
 def test_rows_that_go_away_are_a_major_version(world: World) -> None:
