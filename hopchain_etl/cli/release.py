@@ -253,10 +253,9 @@ def gc(
 
 
 def _snapshot() -> dict[str, Any]:
-    if not SNAPSHOT.exists():
-        raise FileNotFoundError("no snapshot.json here; run `hopchain snapshot` first")
-    value: dict[str, Any] = json.loads(SNAPSHOT.read_text())
-    return value
+    from hopchain_etl.release.inputs import read_snapshot
+
+    return read_snapshot(SNAPSHOT)
 
 
 def _folder(target: str) -> Path:
