@@ -220,7 +220,9 @@ def erase(
 @app.command()
 def gc(
     yes: Annotated[bool, typer.Option("--yes", help="delete; without it, only list")] = False,
-    grace_hours: Annotated[float, typer.Option(help="keep unreferenced parts that are younger than this")] = 24.0,
+    grace_hours: Annotated[
+        float, typer.Option(min=0, max=876_000, help="keep unreferenced parts that are younger than this")
+    ] = 24.0,
     as_json: AsJson = False,
 ) -> None:
     """List (with --yes delete) unused tables of old lineages, parts that are in no marker, and old token ledgers.
