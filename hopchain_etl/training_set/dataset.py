@@ -14,8 +14,10 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -138,13 +140,17 @@ class TrainingSet:
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, index: int) -> TrainingRow:
-        """Return one row by index; negative indexes count from the end."""
-        place = self._places[index]
-        path, group, offset = self._locate(place)
-        with reading(path):
-            table = pq.ParquetFile(path).read_row_group(group, columns=self.columns, use_threads=False)
-        return TrainingRow(table.slice(offset, 1).to_pylist()[0], self.images)
+    @overload
+    def __getitem__(self, index: int) -> TrainingRow: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[TrainingRow]: ...
+
+    def __getitem__(self, index: int | slice) -> TrainingRow | list[TrainingRow]:
+        """Return one row by index, or a list of rows by slice; negative indexes count from the end."""
+        if isinstance(index, slice):
+            return list(self._at(self._places[index]))
+        return next(self._at([self._places[index]]))
 
     def by_id(self, query_id: str) -> TrainingRow:
         """Return the row of a query; raise KeyError if it is not among these rows."""
@@ -171,6 +177,14 @@ class TrainingSet:
     def _ids(self) -> Iterator[str]:
         for batch in self._with(columns=["query_id"]).batches(10_000):
             yield from batch["query_id"].to_pylist()
+
+    def _at(self, places: Iterable[int]) -> Iterator[TrainingRow]:
+        """Yield the rows at positions in the files; neighbours are taken from one read of their row group."""
+        for (path, group), located in groupby(map(self._locate, places), key=itemgetter(0, 1)):
+            with reading(path):
+                table = pq.ParquetFile(path).read_row_group(group, columns=self.columns, use_threads=False)
+            for _, _, offset in located:
+                yield TrainingRow(table.slice(offset, 1).to_pylist()[0], self.images)
 
     def _locate(self, place: int) -> tuple[Path, int, int]:
         """Return file, row group and offset of a row."""

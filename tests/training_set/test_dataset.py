@@ -45,6 +45,24 @@ def test_it_opens_from_the_clone_the_folder_and_the_target(folder: Path, place: 
     assert len(TrainingSet(folder / place)) == 20
 
 
+def test_a_slice_is_a_list_of_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = TrainingSet(folder, split="train", columns=["query_id", "image_id"]).where("n_hops < 6")
+    listed = list(rows)
+    for cut in (slice(0, 2), slice(None), slice(-3, None), slice(None, None, -2), slice(5, 99), slice(3, 3)):
+        assert rows[cut] == listed[cut], cut
+    assert rows[:1][0].image_bytes()
+    reads: list[int] = []
+    read_row_group = pq.ParquetFile.read_row_group
+
+    def counted(file: pq.ParquetFile, group: int, **options: object) -> pa.Table:
+        reads.append(group)
+        return read_row_group(file, group, **options)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", counted)
+    assert len(rows[:]) == 18
+    assert len(reads) == len(rows.files)
+
+
 def test_one_row_by_place_and_by_id(folder: Path) -> None:
     rows = TrainingSet(folder)
     listed = list(rows)
