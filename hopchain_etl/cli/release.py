@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hopchain_etl.cli.terminal import plain
+
 app = typer.Typer()
 console = Console()
 
@@ -134,7 +136,7 @@ def releases(as_json: AsJson = False) -> None:
         size = one["bytes"] and f"{one['bytes'] / 1e6:.1f}"
         reviewed = "no" if one["policy"] == "unreviewed" else one["policy"]
         cells = [one["rows"], one["images"], size, reviewed, one["engines"]]
-        told = ("?" if cell is None else str(cell) for cell in cells)
+        told = (plain("?" if cell is None else str(cell)) for cell in cells)
         table.add_row(one["tag"], one["date"], *told, style="dim" if one["yanked"] else None)
     console.print(table if found else "No releases yet: `hopchain publish` creates the first.")
 
@@ -163,7 +165,7 @@ def verify(
     else:
         table = Table("reason", "failures", "first")
         for reason, count in sorted(result.failures.items()):
-            table.add_row(reason, str(count), result.samples[reason][0])
+            table.add_row(plain(reason), str(count), plain(result.samples[reason][0]))
         if result.failures:
             console.print(table)
         counts = f"{result.rows} rows, {result.images} images, {result.unchecked:.1%} of hops unchecked"
@@ -249,7 +251,7 @@ def gc(
         console.print(f"votes/{name}/: {votes} objects into one", markup=False, highlight=False)
     table = Table("kept", "because")
     for name, why in sorted(found.kept.items()):
-        table.add_row(name, why)
+        table.add_row(plain(name), plain(why))
     console.print(table)
     _report(told, as_json)
 
@@ -272,5 +274,5 @@ def _report(facts: dict[str, Any], as_json: bool) -> None:
         return
     table = Table(show_header=False)
     for name, value in facts.items():
-        table.add_row(name, str(value))
+        table.add_row(plain(name), plain(str(value)))
     console.print(table)

@@ -222,6 +222,8 @@ def layout(path: Path) -> tuple[list[Path], Path]:
     """Return the folders of the targets, and the folder of the images; raise NotPulledError if there are none."""
     root = path / "training_set" if (path / "training_set").is_dir() else path
     targets = [root] if (root / "rows").is_dir() else sorted(rows.parent for rows in root.glob("*/rows"))
+    if not targets and (path / "export.json").exists():
+        raise NotPulledError(f"{path} is an export for a trainer; give the training set that it was made from")
     if not targets:
         raise NotPulledError(f"no training set below {path}; clone the registry at a tag and run `dvc pull` there")
     return targets, (root.parent if targets == [root] else root) / "images"
