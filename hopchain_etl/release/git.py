@@ -1,7 +1,7 @@
 """A working clone of the registry: runs git and DVC as subprocesses, each with only the credentials it needs.
 
-Nothing outside the clone is written (no user git configuration), and no credentials appear in files of the repository
-or in messages.
+Nothing outside the clone is written, the user's configuration of git and DVC does not change what is committed, and no
+credentials appear in files of the repository or in messages.
 """
 
 from __future__ import annotations
@@ -213,6 +213,8 @@ class GitRepo:
         env = {key: value for key, value in without_repository(env).items() if not key.startswith("HOPCHAIN_")}
         env |= settings_env(settings)
         env |= {"DVC_NO_ANALYTICS": "1", "HOPCHAIN_CONFIG": os.devnull}
+        # The user's configuration of DVC could put photos into git (no_scm), or leave them in a shared cache.
+        env |= dict.fromkeys(("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"), str(self.path.parent / "no-config"))
         env |= {"AWS_DEFAULT_REGION": place.region} if place.region else {}
         env["DVC_SITE_CACHE_DIR"] = str(self.path.parent / "site-cache")  # otherwise each clone leaves a folder behind
         env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])

@@ -87,6 +87,28 @@ def test_two_releases_are_pulled_by_a_reader_and_only_new_bytes_travel(
     assert "14 rows, 10 before: 4 added." in log
 
 
+@pytest.mark.parametrize("variable", ["DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"])
+def test_the_configuration_of_dvc_of_the_user_changes_neither_what_is_committed_nor_where_data_goes(
+    world: World, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    (world.folder / "dvc-config").mkdir()
+    (world.folder / "dvc-config" / "config").write_text(
+        f"[core]\nno_scm = true\nautostage = true\n[cache]\ndir = {world.folder}/shared-cache\ntype = symlink\n"
+        "['remote \"storage\"']\nprofile = another\naccess_key_id = another\n"
+    )
+    monkeypatch.setenv(variable, str(world.folder / "dvc-config"))
+    prints, _ = drawn_lake.fill(world.lake, range(1))
+    tag = publish(world.settings(prints.queries, release={"research": True})).tag
+    assert tag
+    files = world.git("ls-tree", "-r", "--name-only", tag).split()
+    assert "training_set/images/part-00000.parquet.dvc" in files
+    assert not [file for file in files if file.endswith(".parquet")]
+    assert not (world.folder / "shared-cache").exists()
+    monkeypatch.delenv(variable)
+    assert world.pull(tag, "pulled").returncode == 0
+    assert verify(world.folder / "pulled").ok
+
+
 def test_a_tag_that_was_made_by_hand_is_listed_without_the_facts(world: World) -> None:
     prints, _ = drawn_lake.fill(world.lake, range(1))
     settings = world.settings(prints.queries)
