@@ -63,7 +63,7 @@ def draft(repo: GitRepo, lake: Lake, *, force: bool = False, snapshot: Snapshot 
 
 def _initialise(repo: GitRepo) -> None:
     """Initialise an empty repository as a registry."""
-    repo.dvc("init", "--quiet")
+    repo.dvc("init")
     lines = ["[core]", "    analytics = false", f"    remote = {REMOTE}", f"['remote \"{REMOTE}\"']"]
     lines += [f"    url = {repo.remote.uri}", f"    region = {repo.remote.region}"]
     if repo.remote.endpoint_url:

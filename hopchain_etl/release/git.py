@@ -93,7 +93,10 @@ class GitRepo:
         return ["git", *_PLAIN_GIT, *args]
 
     def dvc(self, *args: str) -> str:
-        """Run DVC with the remote's keys and return its output; raise RegistryError if it fails."""
+        """Run DVC with the remote's keys and return its output; raise RegistryError, with the cause, if it fails.
+
+        Do not pass ``--quiet``: DVC then keeps the cause to itself, too.
+        """
         with child_access(self.remote) as (place, env):
             return self._run([sys.executable, "-m", "dvc", *args], self._env(place, env, self.settings))
 

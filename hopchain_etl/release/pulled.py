@@ -23,9 +23,9 @@ def pulled(settings: Settings, target: str, *, split: str | None = None, tag: st
     with working_clone(settings) as repo:
         repo.git("checkout", "--quiet", tag or newest(repo.tags("training-set/*"), target))
         rows = f"training_set/{target}/rows"
-        repo.dvc("pull", "--quiet", rows)
+        repo.dvc("pull", rows)
         if parts := _parts(repo, (repo.path / rows).glob(f"{split or '*'}-*.parquet")):
-            repo.dvc("pull", "--quiet", *parts)
+            repo.dvc("pull", *parts)
         yield repo.path
 
 

@@ -135,8 +135,8 @@ def _push_bytes(repo: GitRepo, targets: Sequence[str], parts: Sequence[str]) -> 
     before = {entry.key for entry in store.list_objects()}
     files = [f"training_set/images/{part}.parquet" for part in parts]
     if files:
-        repo.dvc("add", "--quiet", *files)
-    repo.dvc("push", "--quiet", *(f"assemble@{target}" for target in targets), *dvc_files(files))
+        repo.dvc("add", *files)
+    repo.dvc("push", *(f"assemble@{target}" for target in targets), *dvc_files(files))
     push_research(repo)
     return sum(entry.size for entry in store.list_objects() if entry.key not in before)
 

@@ -78,8 +78,8 @@ def _rewrite_parts(repo: GitRepo, store: ObjectStore, erased: set[str]) -> list[
         if kept := [row for row in rows if row["image_id"] not in erased]:
             write_images(path, kept)
             relative = str(path.relative_to(repo.path))
-            repo.dvc("add", "--quiet", relative)
-            repo.dvc("push", "--quiet", f"{relative}.dvc")
+            repo.dvc("add", relative)
+            repo.dvc("push", f"{relative}.dvc")
         else:
             pointer.unlink()
     kept_index = {image: part for image, part in index.items() if image not in erased}
