@@ -35,7 +35,7 @@ REMOTE = "storage"
 _TELL_SECONDS = 30.0
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 _PLAIN_GIT = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", "-c", "core.autocrlf=false",
-              "-c", "core.hooksPath=.git/no-hooks")  # fmt: skip
+              "-c", "core.hooksPath=.git/no-hooks", "-c", "init.defaultRefFormat=files")  # fmt: skip
 # In the configuration of the clone, because DVC reads what git ignores, too.
 _PLAIN_CLONE = ("--origin=origin", f"--config=core.excludesFile={os.devnull}",
                 f"--config=core.attributesFile={os.devnull}", "--config=status.showUntrackedFiles=normal")  # fmt: skip
@@ -75,6 +75,11 @@ class GitRepo:
         """Clone ``url``; raise RegistryError if there is no repository, or it lacks its default branch."""
         self.path.mkdir(parents=True)
         self._run(self.command("clone", "--quiet", *_PLAIN_CLONE, url, "."), self.git_env)
+        if (form := self.git("rev-parse", "--show-object-format").strip()) != "sha1":
+            raise RegistryError(
+                f"the registry {without_password(url)} names its objects by {form}, which DVC cannot read; make it "
+                "anew: git init --bare --object-format=sha1"
+            )
         branches = self.git("branch", "--all", "--no-column", "--format=%(HEAD)%(refname:lstrip=3)").split()
         self.empty = not branches
         if branches and not any(branch.startswith("*") for branch in branches):

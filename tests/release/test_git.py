@@ -82,6 +82,29 @@ def test_the_configuration_of_the_user_changes_neither_names_nor_contents_nor_wh
         assert (repo.path / "dvc.lock").read_bytes() == b"stages:\n"
 
 
+def test_a_registry_that_dvc_cannot_read_is_refused_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    made = ["git", "init", "--quiet", "--object-format=sha256", str(tmp_path / "registry")]
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(made, check=True)
+    subprocess.run(["git", *who, "commit", "-q", "--allow-empty", "-m", "x"], cwd=tmp_path / "registry", check=True)
+    told = "names its objects by sha256, which DVC cannot read; make it anew: git init"
+    with pytest.raises(RegistryError, match=told), working_clone(at(tmp_path / "registry")):
+        pass
+
+
+def test_a_clone_of_an_empty_registry_is_one_that_dvc_can_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    subprocess.run(["git", "init", "--quiet", "--bare", str(tmp_path / "registry.git")], check=True)
+    monkeypatch.setenv("GIT_DEFAULT_HASH", "sha256")
+    monkeypatch.setenv("GIT_DEFAULT_REF_FORMAT", "reftable")
+    with working_clone(at(tmp_path / "registry.git")) as repo:
+        assert repo.git("rev-parse", "--show-object-format").strip() == "sha1"
+        assert not (repo.path / ".git" / "reftable").exists()
+
+
 def test_a_hook_of_the_server_may_write_in_any_encoding(registry: Path) -> None:
     hook = registry / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)

@@ -13,6 +13,7 @@ import pytest
 import typer.testing
 
 from hopchain_etl.cli import app
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.release import image_parts
 from hopchain_etl.release.changelog import Changes
 from hopchain_etl.release.drop_guard import ReleaseRefusedError
@@ -20,10 +21,12 @@ from hopchain_etl.release.git import RegistryError, settings_env
 from hopchain_etl.release.registry import publish, releases
 from hopchain_etl.release.versions import Release
 from hopchain_etl.release.withdrawn import tell_withdrawn
+from hopchain_etl.takedown.everywhere import erase
 from hopchain_etl.training_set.verify import verify
 from hopchain_etl.training_set.withdrawn import hash_of_image
 from support import drawn_lake
 from support.registry_world import World, a_world, clean_env
+from support.taken import traces
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 
@@ -107,6 +110,23 @@ def test_the_configuration_of_dvc_of_the_user_changes_neither_what_is_committed_
     monkeypatch.delenv(variable)
     assert world.pull(tag, "pulled").returncode == 0
     assert verify(world.folder / "pulled").ok
+
+
+def test_the_data_of_a_registry_may_lie_in_a_folder(world: World) -> None:
+    prints, queries = drawn_lake.fill(world.lake, range(8))
+    remote = {"remote": {"uri": f"file://{world.folder}/the data"}}
+    settings = world.settings(prints.queries, registry=remote)
+    first = publish(settings)
+    assert first.pushed_bytes > 1_000
+    assert world.pull(first.tag or "", "one").returncode == 0
+    assert verify(world.folder / "one").rows == 16
+    assert "AWS" not in (world.folder / "one/README.md").read_text()
+
+    image = queries[0]["image_id"]
+    assert erase(settings, image, "asked")["yanked"] == [first.tag]
+    assert publish(settings).version == "1.0.0"
+    assert settings.registry.remote
+    assert traces(open_store(settings.registry.remote), [image.encode()]) == set()
 
 
 def test_a_tag_that_was_made_by_hand_is_listed_without_the_facts(world: World) -> None:
