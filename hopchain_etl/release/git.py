@@ -35,9 +35,10 @@ REMOTE = "storage"
 _TELL_SECONDS = 30.0
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 _PLAIN_GIT = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", "-c", "core.autocrlf=false",
-              "-c", "core.hooksPath=.git/no-hooks", "-c", "init.defaultRefFormat=files")  # fmt: skip
+              "-c", "core.hooksPath=.git/no-hooks", "-c", "init.defaultRefFormat=files",
+              "-c", "push.gpgSign=false")  # fmt: skip
 # In the configuration of the clone, because DVC reads what git ignores, too.
-_PLAIN_CLONE = ("--origin=origin", f"--config=core.excludesFile={os.devnull}",
+_PLAIN_CLONE = ("--origin=origin", "--template=", f"--config=core.excludesFile={os.devnull}",
                 f"--config=core.attributesFile={os.devnull}", "--config=status.showUntrackedFiles=normal")  # fmt: skip
 
 
@@ -281,4 +282,4 @@ def _without_secrets(text: str, env: Mapping[str, str]) -> str:
 
 def without_password(text: str) -> str:
     """Return a text without user and password in its URLs."""
-    return re.sub(r"//[^/@\s]*@", "//", text)
+    return re.sub(r"//[^/\s]*@", "//", text)
