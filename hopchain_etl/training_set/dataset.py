@@ -219,8 +219,13 @@ class TrainingSet:
 
 
 def layout(path: Path) -> tuple[list[Path], Path]:
-    """Return the folders of the targets, and the folder of the images; raise NotPulledError if there are none."""
+    """Return the folders of the targets, and the folder of the images; raise NotPulledError if there are none.
+
+    ``path`` may also be the folder of a target's rows.
+    """
     root = path / "training_set" if (path / "training_set").is_dir() else path
+    if root.resolve().name == "rows" and any(root.glob("*.parquet")):
+        root = root.resolve().parent
     targets = [root] if (root / "rows").is_dir() else sorted(rows.parent for rows in root.glob("*/rows"))
     if not targets and (path / "export.json").exists():
         raise NotPulledError(f"{path} is an export for a trainer; give the training set that it was made from")

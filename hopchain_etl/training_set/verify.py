@@ -181,7 +181,7 @@ def _verify_images(folder: Path, wanted: dict[str, tuple[int, int]], result: Ver
                     result.add(complaint, f"{path.name} {name}")
     result.images = len(seen)
     for missing in sorted(wanted.keys() - seen):
-        result.add(("missing_image", "in no part of images/"), missing)
+        result.add(("missing_image", f"in no part of {folder}; run `dvc pull` in the clone"), missing)
 
 
 def _photos(path: Path) -> Iterator[Row]:

@@ -40,9 +40,21 @@ def test_rows_come_in_order_with_their_images(folder: Path) -> None:
         assert row.answer() == row["answer"]
 
 
-@pytest.mark.parametrize("place", [".", "training_set", "training_set/default"])
+@pytest.mark.parametrize("place", [".", "training_set", "training_set/default", "training_set/default/rows"])
 def test_it_opens_from_the_clone_the_folder_and_the_target(folder: Path, place: str) -> None:
-    assert len(TrainingSet(folder / place)) == 20
+    rows = TrainingSet(folder / place)
+    assert (len(rows), rows.folder.name) == (20, "default")
+    assert rows[0].image_bytes()
+
+
+def test_it_opens_what_dvc_get_brings(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(folder / "training_set/default/rows", tmp_path / "rows")
+    monkeypatch.chdir(tmp_path)
+    assert len(TrainingSet("rows")) == len(TrainingSet(".")) == 20
+    monkeypatch.chdir("rows")
+    assert len(TrainingSet(".").select("query_id")) == 20
+    with pytest.raises(NotPulledError):
+        TrainingSet(".")[0].image_bytes()
 
 
 def test_a_slice_is_a_list_of_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
