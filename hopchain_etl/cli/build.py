@@ -191,7 +191,7 @@ def rejects(
     table = Table("stage", "outcome", "reason", "what", "detail", title=title)
     for row in shown:
         what = (row["uri"] or "").rsplit("/", 1)[-1] or (row["image_id"] or "")[:12]
-        table.add_row(row["stage"], row["outcome"], row["reason"], what, (row["detail"] or "")[:80])
+        table.add_row(row["stage"], row["outcome"], row["reason"], plain(what), plain((row["detail"] or "")[:80]))
     Console(markup=False).print(table)
 
 

@@ -20,7 +20,7 @@ def compare(
     force: Annotated[
         bool, typer.Option("--force", help="compare runs that were measured differently; the page then says so")
     ] = False,
-    seed: Annotated[int, typer.Option(help="of the bootstrap, and of the examples that are shown")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="of the bootstrap, and of the examples that are shown")] = 0,
     against: Annotated[
         Path | None, typer.Option(help="a pulled training set: warn of a benchmark's questions that it has too")
     ] = None,

@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hopchain_etl.cli.terminal import plain
+
 app = typer.Typer()
 console = Console()
 
@@ -131,11 +133,11 @@ def releases(as_json: AsJson = False) -> None:
         return
     table = Table("tag", "date", "rows", "images", "MB", "reviewed", "engines")
     for one in found:
+        size = one["bytes"] and f"{one['bytes'] / 1e6:.1f}"
         reviewed = "no" if one["policy"] == "unreviewed" else one["policy"]
-        numbers = [str(one["rows"]), str(one["images"]), f"{one['bytes'] / 1e6:.1f}"]
-        table.add_row(
-            one["tag"], one["date"], *numbers, reviewed, one["engines"], style="dim" if one["yanked"] else None
-        )
+        cells = [one["rows"], one["images"], size, reviewed, one["engines"]]
+        told = (plain("?" if cell is None else str(cell)) for cell in cells)
+        table.add_row(one["tag"], one["date"], *told, style="dim" if one["yanked"] else None)
     console.print(table if found else "No releases yet: `hopchain publish` creates the first.")
 
 
@@ -163,7 +165,7 @@ def verify(
     else:
         table = Table("reason", "failures", "first")
         for reason, count in sorted(result.failures.items()):
-            table.add_row(reason, str(count), result.samples[reason][0])
+            table.add_row(plain(reason), str(count), plain(result.samples[reason][0]))
         if result.failures:
             console.print(table)
         counts = f"{result.rows} rows, {result.images} images, {result.unchecked:.1%} of hops unchecked"
@@ -220,7 +222,9 @@ def erase(
 @app.command()
 def gc(
     yes: Annotated[bool, typer.Option("--yes", help="delete; without it, only list")] = False,
-    grace_hours: Annotated[float, typer.Option(help="keep unreferenced parts that are younger than this")] = 24.0,
+    grace_hours: Annotated[
+        float, typer.Option(min=0, max=876_000, help="keep unreferenced parts that are younger than this")
+    ] = 24.0,
     as_json: AsJson = False,
 ) -> None:
     """List (with --yes delete) unused tables of old lineages, parts that are in no marker, and old token ledgers.
@@ -247,16 +251,15 @@ def gc(
         console.print(f"votes/{name}/: {votes} objects into one", markup=False, highlight=False)
     table = Table("kept", "because")
     for name, why in sorted(found.kept.items()):
-        table.add_row(name, why)
+        table.add_row(plain(name), plain(why))
     console.print(table)
     _report(told, as_json)
 
 
 def _snapshot() -> dict[str, Any]:
-    if not SNAPSHOT.exists():
-        raise FileNotFoundError("no snapshot.json here; run `hopchain snapshot` first")
-    value: dict[str, Any] = json.loads(SNAPSHOT.read_text())
-    return value
+    from hopchain_etl.release.inputs import read_snapshot
+
+    return read_snapshot(SNAPSHOT)
 
 
 def _folder(target: str) -> Path:
@@ -271,5 +274,5 @@ def _report(facts: dict[str, Any], as_json: bool) -> None:
         return
     table = Table(show_header=False)
     for name, value in facts.items():
-        table.add_row(name, str(value))
+        table.add_row(plain(name), plain(str(value)))
     console.print(table)

@@ -244,7 +244,7 @@ def pull(folder: Path, server: ServerInfo, tag: str) -> Path:
     git = ["git", "-c", "advice.detachedHead=false", "clone", "--quiet", "--branch", tag]
     for command, where in (
         ([*git, str(folder / "registry.git"), str(clone)], folder),
-        ([sys.executable, "-m", "dvc", "pull", "--quiet"], clone),
+        ([sys.executable, "-m", "dvc", "pull"], clone),
     ):
         done = subprocess.run(command, cwd=where, env=env, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -62,13 +62,19 @@ class Params:
 
 
 def read_params(path: Path) -> Params:
-    """Return the parameters of a ``params.yaml``; other keys are ignored."""
+    """Return the parameters of a ``params.yaml``; other keys are ignored. Raises ValueError if it is damaged."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
-    value = YAML(typ="safe").load(path)
-    values = {one.name: value[one.name] for one in fields(Params)}
-    values["calibrate"] = CalibrateSettings.model_validate(values["calibrate"])
-    values["diversity"] = DiversitySettings.model_validate(values["diversity"])
+    try:
+        value = dict(YAML(typ="safe").load(path) or {})
+        if missing := [one.name for one in fields(Params) if one.name not in value]:
+            raise ValueError(f"it has no {', '.join(missing)}")
+        values = {one.name: value[one.name] for one in fields(Params)}
+        values["calibrate"] = CalibrateSettings.model_validate(values["calibrate"])
+        values["diversity"] = DiversitySettings.model_validate(values["diversity"])
+    except (YAMLError, ValueError, TypeError) as error:
+        raise ValueError(f"the parameters in {path} cannot be read: {error}") from error
     return Params(**values)
 
 

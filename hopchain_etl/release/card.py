@@ -25,6 +25,7 @@ from hopchain_etl.schemas import CONFIRMED_BY, SPLITS
 from hopchain_etl.settings import Policy
 from hopchain_etl.stages.who_saw import name_eyes
 from hopchain_etl.templating import render
+from hopchain_etl.training_set.documents import parsed
 
 _COUNTED = ("split", "answer", "n_hops", "unchecked", "has_shortcut", "policy", "program_agrees", "difficulty", "band",
             "blind", "lineage", "source", "license")  # fmt: skip
@@ -44,7 +45,9 @@ def write_card(snapshot: Snapshot, target: str, folder: Path) -> dict[str, Any]:
     """
     files = sorted((folder / "rows").glob("*.parquet"))
     values = _Values(files)
-    counts = json.loads((folder / "dropped.json").read_text())
+    counts = parsed(
+        (folder / "dropped.json").read_bytes(), dict, folder / "dropped.json", "run `hopchain assemble` again"
+    )
     metrics = measure(values, counts["dropped"]) | {
         "guessers": _guessing_accuracy(files),
         "decontamination": _decontamination(snapshot),

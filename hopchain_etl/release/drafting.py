@@ -63,10 +63,13 @@ def draft(repo: GitRepo, lake: Lake, *, force: bool = False, snapshot: Snapshot 
 
 def _initialise(repo: GitRepo) -> None:
     """Initialise an empty repository as a registry."""
-    repo.dvc("init", "--quiet")
+    repo.dvc("init")
     lines = ["[core]", "    analytics = false", f"    remote = {REMOTE}", f"['remote \"{REMOTE}\"']"]
-    lines += [f"    url = {repo.remote.uri}", f"    region = {repo.remote.region}"]
-    if repo.remote.endpoint_url:
+    lines.append(f"    url = {_address(repo)}")
+    in_s3 = repo.remote.uri.startswith("s3:")  # of a folder, DVC takes nothing but its address
+    if in_s3:
+        lines.append(f"    region = {repo.remote.region}")
+    if in_s3 and repo.remote.endpoint_url:
         lines.append(f"    endpointurl = {repo.remote.endpoint_url}")
     # written directly, because each `dvc config` call takes a second
     (repo.path / ".dvc" / "config").write_text("\n".join(lines) + "\n")
@@ -84,8 +87,13 @@ def _check_remote(repo: GitRepo) -> None:
     config = configparser.ConfigParser()
     config.read(path)
     held = config.get(f"'remote \"{REMOTE}\"'", "url", fallback=None)
-    if held != repo.remote.uri:
-        raise RegistryError(f"the registry's DVC remote is {held}, not {repo.remote.uri}; correct registry.remote")
+    if held != _address(repo):
+        raise RegistryError(f"the registry's DVC remote is {held}, not {_address(repo)}; correct registry.remote")
+
+
+def _address(repo: GitRepo) -> str:
+    """Return the address of the DVC remote for DVC, which would take ``file:///folder`` for a folder in the clone."""
+    return repo.remote.uri.removeprefix("file://")
 
 
 def _write_inputs(repo: GitRepo, snapshot: Snapshot) -> bool:

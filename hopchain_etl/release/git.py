@@ -1,7 +1,7 @@
 """A working clone of the registry: runs git and DVC as subprocesses, each with only the credentials it needs.
 
-Nothing outside the clone is written (no user git configuration), and no credentials appear in files of the repository
-or in messages.
+Nothing outside the clone is written, the user's configuration of git and DVC does not change what is committed, and no
+credentials appear in files of the repository or in messages.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ REMOTE = "storage"
 _TELL_SECONDS = 30.0
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 _PLAIN_GIT = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", "-c", "core.autocrlf=false",
-              "-c", "core.hooksPath=.git/no-hooks")  # fmt: skip
+              "-c", "core.hooksPath=.git/no-hooks", "-c", "init.defaultRefFormat=files",
+              "-c", "push.gpgSign=false")  # fmt: skip
 # In the configuration of the clone, because DVC reads what git ignores, too.
-_PLAIN_CLONE = ("--origin=origin", f"--config=core.excludesFile={os.devnull}",
+_PLAIN_CLONE = ("--origin=origin", "--template=", f"--config=core.excludesFile={os.devnull}",
                 f"--config=core.attributesFile={os.devnull}", "--config=status.showUntrackedFiles=normal")  # fmt: skip
 
 
@@ -75,6 +76,11 @@ class GitRepo:
         """Clone ``url``; raise RegistryError if there is no repository, or it lacks its default branch."""
         self.path.mkdir(parents=True)
         self._run(self.command("clone", "--quiet", *_PLAIN_CLONE, url, "."), self.git_env)
+        if (form := self.git("rev-parse", "--show-object-format").strip()) != "sha1":
+            raise RegistryError(
+                f"the registry {without_password(url)} names its objects by {form}, which DVC cannot read; make it "
+                "anew: git init --bare --object-format=sha1"
+            )
         branches = self.git("branch", "--all", "--no-column", "--format=%(HEAD)%(refname:lstrip=3)").split()
         self.empty = not branches
         if branches and not any(branch.startswith("*") for branch in branches):
@@ -93,7 +99,10 @@ class GitRepo:
         return ["git", *_PLAIN_GIT, *args]
 
     def dvc(self, *args: str) -> str:
-        """Run DVC with the remote's keys and return its output; raise RegistryError if it fails."""
+        """Run DVC with the remote's keys and return its output; raise RegistryError, with the cause, if it fails.
+
+        Do not pass ``--quiet``: DVC then keeps the cause to itself, too.
+        """
         with child_access(self.remote) as (place, env):
             return self._run([sys.executable, "-m", "dvc", *args], self._env(place, env, self.settings))
 
@@ -213,6 +222,8 @@ class GitRepo:
         env = {key: value for key, value in without_repository(env).items() if not key.startswith("HOPCHAIN_")}
         env |= settings_env(settings)
         env |= {"DVC_NO_ANALYTICS": "1", "HOPCHAIN_CONFIG": os.devnull}
+        # The user's configuration of DVC could put photos into git (no_scm), or leave them in a shared cache.
+        env |= dict.fromkeys(("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"), str(self.path.parent / "no-config"))
         env |= {"AWS_DEFAULT_REGION": place.region} if place.region else {}
         env["DVC_SITE_CACHE_DIR"] = str(self.path.parent / "site-cache")  # otherwise each clone leaves a folder behind
         env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
@@ -271,4 +282,4 @@ def _without_secrets(text: str, env: Mapping[str, str]) -> str:
 
 def without_password(text: str) -> str:
     """Return a text without user and password in its URLs."""
-    return re.sub(r"//[^/@\s]*@", "//", text)
+    return re.sub(r"//[^/\s]*@", "//", text)

@@ -16,6 +16,7 @@ from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.parquet import write_parquet
 from hopchain_etl.release.git import GitRepo
 from hopchain_etl.release.inputs import Inputs, Snapshot
+from hopchain_etl.training_set.documents import parsed
 
 PART_BYTES = 64_000_000  # bytes of photos per part; DVC is fast with few large files
 _FETCHED_TOGETHER = 64  # photos
@@ -31,7 +32,7 @@ def pack_images(repo: GitRepo, lake: Lake, snapshot: Snapshot, targets: Iterable
     to part. Raises LakeError if a blob is missing or damaged.
     """
     index_path = repo.path / "images.json"
-    held: dict[str, str] = json.loads(index_path.read_text())
+    held: dict[str, str] = parsed(index_path.read_bytes(), dict, "images.json of the registry")
     wanted = {image for target in targets for image in _images_of(repo.path / "training_set" / target / "rows")}
     rows = {row["image_id"]: row for row in _image_rows(snapshot, lake, wanted - held.keys())}
     folder = repo.path / "training_set" / "images"

@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,9 +15,26 @@ from hopchain_etl import schemas
 from hopchain_etl.annotation import pseudonyms
 from hopchain_etl.lake.lake import Lake, LakeError, Part, Shard
 from hopchain_etl.lake.object_store import MissingObjectError, ObjectStore
+from hopchain_etl.training_set.documents import parsed
 
+FORMAT = 3  # of a snapshot
 Snapshot = dict[str, Any]
 Entry = dict[str, Any]  # of one shard: the parts listed in its marker
+
+_TAKE_ONE = "run `hopchain snapshot` for a new one"
+
+
+def read_snapshot(path: Path) -> Snapshot:
+    """Return the snapshot in a file; raise FileNotFoundError, or ValueError if it is of another version.
+
+    Raises DamagedDocumentError if it is none.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {path} here; {_TAKE_ONE}")
+    found: Snapshot = parsed(path.read_bytes(), dict, path, _TAKE_ONE)
+    if found.get("format") != FORMAT:
+        raise ValueError(f"{path} is of format {found.get('format')}, this version reads format {FORMAT}; {_TAKE_ONE}")
+    return found
 
 
 def chain(lake: Lake, fingerprint: str) -> list[dict[str, Any]]:

@@ -42,13 +42,8 @@ class Selection:
         self._outcomes = array("H")
 
     @property
-    def places(self) -> KeysView[Place]:
-        """Every lineage and shard that was selected from."""
-        return self._slices.keys()
-
-    @property
     def chosen_places(self) -> KeysView[Place]:
-        """Those with queries that ``add`` was told are chosen, which in the end may all have been dropped."""
+        """The places with queries that ``add`` was told are chosen, which in the end may all have been dropped."""
         return self._files.keys()
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 from hopchain_etl.release.git import GitRepo, RegistryError, working_clone
 from hopchain_etl.release.versions import VERSION_TAG, version_numbers
 from hopchain_etl.settings import Settings
+from hopchain_etl.training_set.documents import parsed
 
 
 @contextmanager
@@ -23,9 +23,9 @@ def pulled(settings: Settings, target: str, *, split: str | None = None, tag: st
     with working_clone(settings) as repo:
         repo.git("checkout", "--quiet", tag or newest(repo.tags("training-set/*"), target))
         rows = f"training_set/{target}/rows"
-        repo.dvc("pull", "--quiet", rows)
+        repo.dvc("pull", rows)
         if parts := _parts(repo, (repo.path / rows).glob(f"{split or '*'}-*.parquet")):
-            repo.dvc("pull", "--quiet", *parts)
+            repo.dvc("pull", *parts)
         yield repo.path
 
 
@@ -43,6 +43,6 @@ def newest(tags: Iterable[str], target: str) -> str:
 
 def _parts(repo: GitRepo, rows: Iterable[Path]) -> list[str]:
     """Return the parts with the photos of these files of rows."""
-    held: dict[str, str] = json.loads((repo.path / "images.json").read_text())
+    held = parsed((repo.path / "images.json").read_bytes(), dict, "images.json of the registry")
     images = {image for path in rows for image in pq.read_table(path, columns=["image_id"])["image_id"].to_pylist()}
     return sorted({f"training_set/images/{held[image]}.parquet" for image in images})

@@ -30,6 +30,8 @@ from hopchain_etl.training_set.withdrawn import hash_of_image
 
 log = logging.getLogger(__name__)
 
+_NUMBERS = ("rows", "images", "bytes")  # in the message of a tag
+
 
 @dataclass(frozen=True)
 class PublishResult:
@@ -111,7 +113,8 @@ def publish(
 def releases(settings: Settings) -> list[dict[str, Any]]:
     """Return every version, oldest first: tag, target, version, yanked, date (ISO 8601), and the facts in its tag.
 
-    A tag message contains rows, images, bytes (rows and all image parts), policy, and the engines behind the rows.
+    These are rows, images, bytes (rows and all image parts), policy, and the engines behind the rows; None for what the
+    tag does not say, because it was made by hand (``git tag`` without a message) and not by a publish.
     """
     with working_clone(settings) as repo:
         form = "%(refname:short)%09%(creatordate:iso-strict)%09%(contents)%00"
@@ -119,10 +122,10 @@ def releases(settings: Settings) -> list[dict[str, Any]]:
     found = []
     for tag, date, message in (line.strip("\n").split("\t", 2) for line in lines if line.strip()):
         if match := VERSION_TAG.fullmatch(tag):
-            facts = dict(line.split(": ", 1) for line in message.splitlines() if ": " in line)
-            numbers = {name: int(facts.pop(name)) for name in ("rows", "images", "bytes") if name in facts}
-            named: dict[str, Any] = {**match.groupdict(), "tag": tag, "yanked": bool(match["yanked"]), "date": date}
-            found.append(facts | numbers | named)
+            told = dict(line.split(": ", 1) for line in message.splitlines() if ": " in line)
+            numbers = {name: int(told[name]) if told.get(name, "").isdecimal() else None for name in _NUMBERS}
+            facts: dict[str, Any] = {"policy": told.get("policy"), "engines": told.get("engines"), **numbers}
+            found.append({**facts, **match.groupdict(), "tag": tag, "yanked": bool(match["yanked"]), "date": date})
     return sorted(found, key=lambda one: (one["target"], version_numbers(one["version"])))
 
 
@@ -132,8 +135,8 @@ def _push_bytes(repo: GitRepo, targets: Sequence[str], parts: Sequence[str]) -> 
     before = {entry.key for entry in store.list_objects()}
     files = [f"training_set/images/{part}.parquet" for part in parts]
     if files:
-        repo.dvc("add", "--quiet", *files)
-    repo.dvc("push", "--quiet", *(f"assemble@{target}" for target in targets), *dvc_files(files))
+        repo.dvc("add", *files)
+    repo.dvc("push", *(f"assemble@{target}" for target in targets), *dvc_files(files))
     push_research(repo)
     return sum(entry.size for entry in store.list_objects() if entry.key not in before)
 

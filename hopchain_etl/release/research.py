@@ -59,15 +59,15 @@ def add_research(repo: GitRepo, lake: Lake, snapshot: Snapshot) -> None:
         return
     write_research(snapshot, read_params(repo.path / "params.yaml"), lake, root / "raw")
     if not (root / ".dvc").exists():
-        repo.dvc("--cd", RESEARCH, "init", "--quiet", "--subdir")
+        repo.dvc("--cd", RESEARCH, "init", "--subdir")
     (root / ".dvc" / "config").write_bytes((repo.path / ".dvc" / "config").read_bytes())
-    repo.dvc("--cd", RESEARCH, "add", "--quiet", "raw")
+    repo.dvc("--cd", RESEARCH, "add", "raw")
 
 
 def push_research(repo: GitRepo) -> None:
     """Push the artifact's bytes, if there is one."""
     if (repo.path / POINTER).exists():
-        repo.dvc("--cd", RESEARCH, "push", "--quiet")
+        repo.dvc("--cd", RESEARCH, "push")
 
 
 class _Source:

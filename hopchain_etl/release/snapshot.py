@@ -16,10 +16,9 @@ from hopchain_etl.pipeline.build import Build
 from hopchain_etl.release.assemble import REVISION as ASSEMBLE
 from hopchain_etl.release.decontaminate import Found, contamination, decontaminate
 from hopchain_etl.release.human_answers import answer_facts
-from hopchain_etl.release.inputs import Entry, Snapshot, chain, upstream_of
+from hopchain_etl.release.inputs import FORMAT, Entry, Snapshot, chain, upstream_of
 from hopchain_etl.settings import Settings
 
-FORMAT = 3
 _TABLES_OF_QUERIES = ("attempts", "judgements")
 _NAMED = ("stage", "fingerprint", "model", "model_revision", "revision")  # fields that describe an engine
 

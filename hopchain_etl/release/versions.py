@@ -20,6 +20,7 @@ from hopchain_etl.release.inputs import Inputs, Snapshot
 from hopchain_etl.release.outcomes import Selection
 from hopchain_etl.release.research import POINTER
 from hopchain_etl.release.selection import select
+from hopchain_etl.training_set.documents import parsed
 
 VERSION_TAG = re.compile(r"(?P<yanked>yanked/)?training-set/(?P<target>[^@]+)@v(?P<version>\d+\.\d+\.\d+)")
 RUN_TRAILER = "Hopchain-Run"  # of a release commit: the run that made it
@@ -62,7 +63,8 @@ def released_by(repo: GitRepo, run: str) -> tuple[Release, ...]:
 
 def _released(repo: GitRepo, tag: re.Match[str]) -> Release:
     def document(name: str) -> Any:
-        return json.loads(repo.file_at(tag[0], f"training_set/{tag['target']}/{name}") or b"{}")
+        path = f"training_set/{tag['target']}/{name}"
+        return parsed(repo.file_at(tag[0], path) or b"{}", dict, f"{path} of {tag[0]}")
 
     metrics, changes = document("metrics.json"), document("changes.json")
     version = changes.pop("version")

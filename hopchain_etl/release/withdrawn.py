@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hopchain_etl.release.git import GitRepo, RegistryError, working_clone
 from hopchain_etl.settings import Settings
+from hopchain_etl.training_set.documents import parsed
 from hopchain_etl.training_set.withdrawn import FILE, hash_of_image
 
 _TRIES = 5  # pushes, when others push meanwhile
@@ -58,15 +59,19 @@ def rebase_on_withdrawals(repo: GitRepo) -> set[str] | None:
     was_rewritten = repo.git("rev-list", "--max-count=1", before, f"^{new}")
     if was_rewritten or repo.git("diff", "--name-only", before, new).split() != [FILE]:
         return None
-    held = json.loads(repo.file_at(before, FILE) or b"[]")
+    held = _names(repo.file_at(before, FILE) or b"[]")
     repo.git("rebase", "--quiet", new)
-    return set(json.loads((repo.path / FILE).read_text())) - set(held)
+    return _names((repo.path / FILE).read_bytes()) - held
 
 
 def add_withdrawn(root: Path, images: Iterable[str]) -> None:
     """Add photos to the file of a clone of the registry; no photo ever leaves it."""
     path = root / FILE
-    held = json.loads(path.read_text()) if path.exists() else []
+    held = _names(path.read_bytes()) if path.exists() else ()
     hashes = sorted({*held, *map(hash_of_image, images)})
     if hashes:
         path.write_text(json.dumps(hashes, indent=0) + "\n")
+
+
+def _names(data: bytes) -> set[str]:
+    return set(parsed(data, list, f"{FILE} of the registry"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from pydantic import Field, field_validator
 
@@ -111,3 +112,22 @@ class RegistrySettings(Section):
     remote: S3Settings | None = Field(None, description="where DVC stores the data")
     git_name: str = Field("hopchain", description="author name of release commits")
     git_email: str = Field("hopchain@localhost", description="author e-mail of release commits")
+
+    @field_validator("git_url")
+    @classmethod
+    def _is_a_whole_address(cls, url: str | None) -> str | None:
+        """Return ``url`` with ``~`` as the home folder: git does not know it, and each clone is in another folder."""
+        if not url or re.match(r"[^/]*:", url):  # https://host/path, or host:path
+            return url
+        path = Path(url).expanduser()
+        if not path.is_absolute():
+            raise ValueError(f"{url!r} is not a whole path; write it from the root, such as {path.absolute()}")
+        return str(path)
+
+    @field_validator("remote")
+    @classmethod
+    def _means_the_same_to_dvc(cls, remote: S3Settings | None) -> S3Settings | None:
+        """Refuse what has another meaning in DVC's configuration: it would store the data at another place."""
+        if remote and (odd := re.search("[%,#?]", remote.uri)):
+            raise ValueError(f"{remote.uri!r}: DVC does not take {odd[0]!r} as a part of a name; choose another prefix")
+        return remote

@@ -6,7 +6,6 @@ which are packed and not deleted (``old_votes``).
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import nullcontext
@@ -31,6 +30,7 @@ from hopchain_etl.takedown.old_journal import old_segments
 from hopchain_etl.takedown.old_votes import old_votes, pack_old_votes
 from hopchain_etl.takedown.tables import OF_QUERIES, TABLE_OF_STAGE
 from hopchain_etl.takedown.views import views_of_dead_lineages
+from hopchain_etl.training_set.documents import parsed
 
 _PART = re.compile(r"(?P<folder>.*/shard=\d+/)(part|rejects)-[^/]*")
 _WAITS = "a release that waits for approval names it"
@@ -93,7 +93,7 @@ def _released(settings: Settings) -> Iterator[tuple[str, Iterable[str]]]:
     with working_clone(settings) as repo:
         tags = [] if repo.empty else repo.tags("training-set/*")
         for tag, found in zip(tags, repo.contents(f"{tag}:snapshot.json" for tag in tags), strict=True):
-            engines = json.loads(found[2] if found else b"{}").get("engines", {})
+            engines = parsed(found[2] if found else b"{}", dict, f"snapshot.json of {tag}").get("engines", {})
             yield f"released in {tag}", (stage["fingerprint"] for stages in engines.values() for stage in stages)
 
 

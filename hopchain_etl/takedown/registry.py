@@ -18,6 +18,7 @@ from hopchain_etl.release.image_parts import images_json, write_images
 from hopchain_etl.release.withdrawn import add_withdrawn
 from hopchain_etl.settings import Settings
 from hopchain_etl.takedown import history
+from hopchain_etl.training_set.documents import parsed
 
 _REFUSED = "its bytes are deleted, but the git history names the photo and must be rewritten"
 
@@ -53,8 +54,7 @@ def erase_from_registry(
 
 def _index(repo: GitRepo, revision: str) -> dict[str, str]:
     """Return the image-to-part index of a revision."""
-    index: dict[str, str] = json.loads(repo.file_at(revision, "images.json") or b"{}")
-    return index
+    return parsed(repo.file_at(revision, "images.json") or b"{}", dict, f"images.json of the registry at {revision}")
 
 
 def tags_with(repo: GitRepo, erased: set[str]) -> list[str]:
@@ -78,8 +78,8 @@ def _rewrite_parts(repo: GitRepo, store: ObjectStore, erased: set[str]) -> list[
         if kept := [row for row in rows if row["image_id"] not in erased]:
             write_images(path, kept)
             relative = str(path.relative_to(repo.path))
-            repo.dvc("add", "--quiet", relative)
-            repo.dvc("push", "--quiet", f"{relative}.dvc")
+            repo.dvc("add", relative)
+            repo.dvc("push", f"{relative}.dvc")
         else:
             pointer.unlink()
     kept_index = {image: part for image, part in index.items() if image not in erased}
@@ -90,7 +90,7 @@ def _rewrite_parts(repo: GitRepo, store: ObjectStore, erased: set[str]) -> list[
 def _yank(repo: GitRepo, tags: list[str], reason: str, erased: set[str]) -> None:
     """Commit the removal of the current version and rename the tags, in the clone."""
     path = repo.path / "yanked.json"
-    yanked = json.loads(path.read_text()) if path.exists() else {}
+    yanked = parsed(path.read_bytes(), dict, "yanked.json of the registry") if path.exists() else {}
     yanked |= {tag: {"tag": f"yanked/{tag}", "reason": reason} for tag in tags}
     path.write_text(json.dumps(yanked, sort_keys=True, indent=1) + "\n")
     add_withdrawn(repo.path, erased)

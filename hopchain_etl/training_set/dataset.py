@@ -14,8 +14,10 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -138,13 +140,17 @@ class TrainingSet:
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, index: int) -> TrainingRow:
-        """Return one row by index; negative indexes count from the end."""
-        place = self._places[index]
-        path, group, offset = self._locate(place)
-        with reading(path):
-            table = pq.ParquetFile(path).read_row_group(group, columns=self.columns, use_threads=False)
-        return TrainingRow(table.slice(offset, 1).to_pylist()[0], self.images)
+    @overload
+    def __getitem__(self, index: int) -> TrainingRow: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[TrainingRow]: ...
+
+    def __getitem__(self, index: int | slice) -> TrainingRow | list[TrainingRow]:
+        """Return one row by index, or a list of rows by slice; negative indexes count from the end."""
+        if isinstance(index, slice):
+            return list(self._at(self._places[index]))
+        return next(self._at([self._places[index]]))
 
     def by_id(self, query_id: str) -> TrainingRow:
         """Return the row of a query; raise KeyError if it is not among these rows."""
@@ -171,6 +177,14 @@ class TrainingSet:
     def _ids(self) -> Iterator[str]:
         for batch in self._with(columns=["query_id"]).batches(10_000):
             yield from batch["query_id"].to_pylist()
+
+    def _at(self, places: Iterable[int]) -> Iterator[TrainingRow]:
+        """Yield the rows at positions in the files; neighbours are taken from one read of their row group."""
+        for (path, group), located in groupby(map(self._locate, places), key=itemgetter(0, 1)):
+            with reading(path):
+                table = pq.ParquetFile(path).read_row_group(group, columns=self.columns, use_threads=False)
+            for _, _, offset in located:
+                yield TrainingRow(table.slice(offset, 1).to_pylist()[0], self.images)
 
     def _locate(self, place: int) -> tuple[Path, int, int]:
         """Return file, row group and offset of a row."""
@@ -205,9 +219,16 @@ class TrainingSet:
 
 
 def layout(path: Path) -> tuple[list[Path], Path]:
-    """Return the folders of the targets, and the folder of the images; raise NotPulledError if there are none."""
+    """Return the folders of the targets, and the folder of the images; raise NotPulledError if there are none.
+
+    ``path`` may also be the folder of a target's rows.
+    """
     root = path / "training_set" if (path / "training_set").is_dir() else path
+    if root.resolve().name == "rows" and any(root.glob("*.parquet")):
+        root = root.resolve().parent
     targets = [root] if (root / "rows").is_dir() else sorted(rows.parent for rows in root.glob("*/rows"))
+    if not targets and (path / "export.json").exists():
+        raise NotPulledError(f"{path} is an export for a trainer; give the training set that it was made from")
     if not targets:
         raise NotPulledError(f"no training set below {path}; clone the registry at a tag and run `dvc pull` there")
     return targets, (root.parent if targets == [root] else root) / "images"

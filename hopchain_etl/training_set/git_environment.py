@@ -13,6 +13,7 @@ _OF_ANOTHER_REPOSITORY = frozenset(
     for name in ("DIR", "WORK_TREE", "COMMON_DIR", "INDEX_FILE", "OBJECT_DIRECTORY", "ALTERNATE_OBJECT_DIRECTORIES",
                  "SHALLOW_FILE", "PREFIX")
 )  # fmt: skip
+_OF_NEW_REPOSITORIES = frozenset({"GIT_DEFAULT_HASH", "GIT_DEFAULT_REF_FORMAT"})  # DVC knows sha1 and files only
 
 
 def git_environment() -> dict[str, str]:
@@ -21,5 +22,8 @@ def git_environment() -> dict[str, str]:
 
 
 def without_repository(env: Mapping[str, str]) -> dict[str, str]:
-    """Return ``env`` without what names a repository, such as that of the hook that this process was started by."""
-    return {name: value for name, value in env.items() if name not in _OF_ANOTHER_REPOSITORY}
+    """Return ``env`` without what names a repository, such as that of the hook that this process was started by.
+
+    Nor has it what would give a clone a form that DVC cannot read.
+    """
+    return {name: value for name, value in env.items() if name not in _OF_ANOTHER_REPOSITORY | _OF_NEW_REPOSITORIES}

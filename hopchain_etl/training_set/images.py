@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import OrderedDict
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hopchain_etl.training_set.documents import parsed
 from hopchain_etl.training_set.reading import damaged, reading
 
 _OPEN_PARTS = 64
@@ -104,7 +104,7 @@ class Images:
 
     def _missing(self, image_id: str) -> str:
         index = self.folder.parent.parent / "images.json"
-        part = json.loads(index.read_text()).get(image_id) if index.exists() else None
+        part = parsed(index.read_bytes(), dict, index).get(image_id) if index.exists() else None
         if part is None:
             return f"image {image_id} is in no part of {self.folder}; run `dvc pull` in the clone"
         return (

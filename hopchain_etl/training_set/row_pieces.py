@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Sized
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -72,6 +72,7 @@ def _parquet_pieces(path: Path, instances: dict[str, list[Row]] | None) -> Itera
     with reading(path):
         file = pq.ParquetFile(path)
     names = set(file.schema_arrow.names)
+    _refuse_export(path, names)
     needed = {"query_id", "image_id", "expr", "hops"} | (set() if instances is not None else {"instances"})
     if missing := sorted(needed - names):
         hint = "; give the instances table with --instances" if missing == ["instances"] else ""
@@ -83,6 +84,14 @@ def _parquet_pieces(path: Path, instances: dict[str, list[Row]] | None) -> Itera
             yield from _pieces(path.name, rows["image_id"].to_pylist(), partial(_taken, rows))
         else:
             yield from _pieces_of_list(path.name, [_with(row, instances) for row in rows.to_pylist()])
+
+
+def _refuse_export(path: Path, names: Collection[str]) -> None:
+    if "data_source" in names and "expr" not in names:  # every format of an export has this column, and no row of a set
+        raise ValueError(
+            f"{path} is an export for a trainer, which has no programs that could be executed; verify the training set "
+            "that it was made from, and check the export itself with `hopchain train preflight`"
+        )
 
 
 def _batches(path: Path, file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
@@ -97,6 +106,9 @@ def _taken(rows: pa.Table, places: list[int]) -> pa.Table:
 
 def _json_pieces(path: Path, instances: dict[str, list[Row]] | None) -> Iterator[Piece]:
     with path.open(encoding="utf-8", errors="replace") as lines:
+        if first := next((line for line in lines if line.strip()), ""):
+            _refuse_export(path, _json_row(first, 1))
+        lines.seek(0)
         written = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
         for window in _windows(batched(written, PIECE), lambda batch: sum(len(line) for _, line in batch)):
             rows = [_json_row(line, number) for batch in window for number, line in batch]

@@ -71,7 +71,7 @@ class _Checked(NamedTuple):
     """The result of checking one row."""
 
     file: str
-    query_id: str
+    query_id: str | None
     facts: dict[str, Any]  # _FACTS; None for what is missing or of another type
     complaints: list[Complaint]
     unchecked: float
@@ -118,10 +118,11 @@ def _add_rows(
         if facts["group"] and split_of_group.setdefault(facts["group"], facts["split"]) != facts["split"]:
             complaints.append(("group_in_two_splits", f"group {facts['group']}"))
         if row.query_id in seen:
-            complaints.append(("duplicate_query", "released twice"))
-        seen.add(row.query_id)
+            complaints.append(("duplicate_query", "it is there twice"))
+        if row.query_id is not None:
+            seen.add(row.query_id)
         for complaint in complaints:
-            result.add(complaint, f"{name} {row.query_id}")
+            result.add(complaint, f"{name} {row.query_id or f'row {result.rows}'}")
 
 
 def _checked(pieces: Iterable[Piece]) -> Iterator[_Checked]:
@@ -163,7 +164,9 @@ def _check_piece(piece: Piece) -> list[_Checked]:
         if odd := [key for key, value in facts.items() if not isinstance(value, _FACTS[key] | None)]:
             complaints = [*complaints, ("unreadable_row", f"{odd[0]} is a {type(facts[odd[0]]).__name__}")]
             facts |= dict.fromkeys(odd)
-        checked.append(_Checked(piece.file, str(row.get("query_id")), facts, complaints, unchecked))
+        query = row.get("query_id")
+        name = None if query is None else str(query)
+        checked.append(_Checked(piece.file, name, facts, complaints, unchecked))
     return checked
 
 
@@ -178,7 +181,7 @@ def _verify_images(folder: Path, wanted: dict[str, tuple[int, int]], result: Ver
                     result.add(complaint, f"{path.name} {name}")
     result.images = len(seen)
     for missing in sorted(wanted.keys() - seen):
-        result.add(("missing_image", "in no part of images/"), missing)
+        result.add(("missing_image", f"in no part of {folder}; run `dvc pull` in the clone"), missing)
 
 
 def _photos(path: Path) -> Iterator[Row]:

@@ -52,6 +52,9 @@ def verify_any(row: Row, scene_of: _SceneOf = scene_of) -> tuple[list[Complaint]
         if not 0 <= unchecked <= 1:
             return [*complaints, ("wrong_unchecked", f"{unchecked} is no share")], 1.0
         return complaints, float(unchecked)
+    except KeyError as error:
+        remedy = "; give the instances table with --instances" if error.args == ("instances",) else ""
+        return [("unreadable_row", f"it has no {error}{remedy}")], 1.0
     except Exception as error:  # noqa: BLE001 - whatever a row does to a check, it is that row's failure
         return [("unreadable_row", f"{type(error).__name__}: {error}")], 1.0
 

@@ -7,12 +7,12 @@ clone knows that of its own commit and of the last fetch; ``ask_registry`` fetch
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from hopchain_etl.training_set.documents import parsed
 from hopchain_etl.training_set.git_environment import git_environment
 from hopchain_etl.training_set.ownership import foreign_repository
 
@@ -54,8 +54,8 @@ def _known(path: Path) -> set[str]:
     if root is None:
         return set()
     revisions = (_NEWEST, "refs/remotes/origin/HEAD", "FETCH_HEAD", "HEAD")
-    texts = [_git(root, "show", f"{revision}:{FILE}") for revision in revisions]
-    return {name for text in texts if text for name in json.loads(text)}
+    texts = {f"{revision}:{FILE} in {root}": _git(root, "show", f"{revision}:{FILE}") for revision in revisions}
+    return {name for place, text in texts.items() if text for name in parsed(text, list, place)}
 
 
 def _clone(path: Path) -> Path | None:

@@ -10,7 +10,7 @@ import pytest
 
 from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.release import git
-from hopchain_etl.release.git import GitRepo, RegistryError, working_clone
+from hopchain_etl.release.git import GitRepo, RegistryError, without_password, working_clone
 from hopchain_etl.settings import Settings
 from support.s3 import S3Location
 from support.sts import connection, sts_server
@@ -72,6 +72,10 @@ def test_the_configuration_of_the_user_changes_neither_names_nor_contents_nor_wh
         f"[clone]\ndefaultRemoteName = upstream\n[status]\nshowUntrackedFiles = no\n"
         f"[core]\nexcludesFile = {tmp_path}/ignored\nattributesFile = {tmp_path}/attributes\nsafecrlf = true\n"
     )
+    (tmp_path / "template" / "info").mkdir(parents=True)
+    (tmp_path / "template" / "info" / "exclude").write_text("*.lock\n")
+    with (tmp_path / "gitconfig").open("a") as file:
+        file.write(f"[init]\ntemplateDir = {tmp_path}/template\n[push]\ngpgSign = true\n")
     with working_clone(at(registry)) as repo:
         (repo.path / "dvc.lock").write_text("stages:\n")
         assert repo.git("status", "--porcelain") == "?? dvc.lock\n"
@@ -80,6 +84,42 @@ def test_the_configuration_of_the_user_changes_neither_names_nor_contents_nor_wh
         repo.push()
     with working_clone(at(registry)) as repo:
         assert (repo.path / "dvc.lock").read_bytes() == b"stages:\n"
+
+
+def test_a_registry_that_dvc_cannot_read_is_refused_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    made = ["git", "init", "--quiet", "--object-format=sha256", str(tmp_path / "registry")]
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(made, check=True)
+    subprocess.run(["git", *who, "commit", "-q", "--allow-empty", "-m", "x"], cwd=tmp_path / "registry", check=True)
+    told = "names its objects by sha256, which DVC cannot read; make it anew: git init"
+    with pytest.raises(RegistryError, match=told), working_clone(at(tmp_path / "registry")):
+        pass
+
+
+def test_a_clone_of_an_empty_registry_is_one_that_dvc_can_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    subprocess.run(["git", "init", "--quiet", "--bare", str(tmp_path / "registry.git")], check=True)
+    monkeypatch.setenv("GIT_DEFAULT_HASH", "sha256")
+    monkeypatch.setenv("GIT_DEFAULT_REF_FORMAT", "reftable")
+    with working_clone(at(tmp_path / "registry.git")) as repo:
+        assert repo.git("rev-parse", "--show-object-format").strip() == "sha1"
+        assert not (repo.path / ".git" / "reftable").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("clone https://bot:secret@git.example/r.git .", "clone https://git.example/r.git ."),
+        ("clone https://bot:p@ss@wo@git.example/r.git .", "clone https://git.example/r.git ."),
+        ("https://git.example/r.git by a@b.example", "https://git.example/r.git by a@b.example"),
+        ("https://git.example/r@v1/x", "https://git.example/r@v1/x"),
+    ],
+)
+def test_no_part_of_a_password_is_shown(text: str, said: str) -> None:
+    assert without_password(text) == said
 
 
 def test_a_hook_of_the_server_may_write_in_any_encoding(registry: Path) -> None:

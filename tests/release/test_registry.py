@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.testing
 
+from hopchain_etl.cli import app
+from hopchain_etl.lake.stores import open_store
 from hopchain_etl.release import image_parts
 from hopchain_etl.release.changelog import Changes
 from hopchain_etl.release.drop_guard import ReleaseRefusedError
@@ -18,12 +21,16 @@ from hopchain_etl.release.git import RegistryError, settings_env
 from hopchain_etl.release.registry import publish, releases
 from hopchain_etl.release.versions import Release
 from hopchain_etl.release.withdrawn import tell_withdrawn
+from hopchain_etl.takedown.everywhere import erase
 from hopchain_etl.training_set.verify import verify
 from hopchain_etl.training_set.withdrawn import hash_of_image
 from support import drawn_lake
 from support.registry_world import World, a_world, clean_env
+from support.taken import traces
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
+
+RUNNER = typer.testing.CliRunner()
 
 
 @pytest.fixture
@@ -81,6 +88,59 @@ def test_two_releases_are_pulled_by_a_reader_and_only_new_bytes_travel(
     log = (two / "training_set/default/CHANGELOG.md").read_text()
     assert log.index("## v0.2.0") < log.index("## v0.1.0")
     assert "14 rows, 10 before: 4 added." in log
+
+
+@pytest.mark.parametrize("variable", ["DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"])
+def test_the_configuration_of_dvc_of_the_user_changes_neither_what_is_committed_nor_where_data_goes(
+    world: World, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    (world.folder / "dvc-config").mkdir()
+    (world.folder / "dvc-config" / "config").write_text(
+        f"[core]\nno_scm = true\nautostage = true\n[cache]\ndir = {world.folder}/shared-cache\ntype = symlink\n"
+        "['remote \"storage\"']\nprofile = another\naccess_key_id = another\n"
+    )
+    monkeypatch.setenv(variable, str(world.folder / "dvc-config"))
+    prints, _ = drawn_lake.fill(world.lake, range(1))
+    tag = publish(world.settings(prints.queries, release={"research": True})).tag
+    assert tag
+    files = world.git("ls-tree", "-r", "--name-only", tag).split()
+    assert "training_set/images/part-00000.parquet.dvc" in files
+    assert not [file for file in files if file.endswith(".parquet")]
+    assert not (world.folder / "shared-cache").exists()
+    monkeypatch.delenv(variable)
+    assert world.pull(tag, "pulled").returncode == 0
+    assert verify(world.folder / "pulled").ok
+
+
+def test_the_data_of_a_registry_may_lie_in_a_folder(world: World) -> None:
+    prints, queries = drawn_lake.fill(world.lake, range(8))
+    remote = {"remote": {"uri": f"file://{world.folder}/the data"}}
+    settings = world.settings(prints.queries, registry=remote)
+    first = publish(settings)
+    assert first.pushed_bytes > 1_000
+    assert world.pull(first.tag or "", "one").returncode == 0
+    assert verify(world.folder / "one").rows == 16
+    assert "AWS" not in (world.folder / "one/README.md").read_text()
+
+    image = queries[0]["image_id"]
+    assert erase(settings, image, "asked")["yanked"] == [first.tag]
+    assert publish(settings).version == "1.0.0"
+    assert settings.registry.remote
+    assert traces(open_store(settings.registry.remote), [image.encode()]) == set()
+
+
+def test_a_tag_that_was_made_by_hand_is_listed_without_the_facts(world: World) -> None:
+    prints, _ = drawn_lake.fill(world.lake, range(1))
+    settings = world.settings(prints.queries)
+    tag = publish(settings).tag
+    assert tag
+    world.git("tag", "training-set/other@v0.1.0", f"{tag}^{{commit}}")
+    made, by_hand = releases(settings)
+    unknown = {name: by_hand[name] for name in ("rows", "images", "bytes", "policy", "engines")}
+    assert ((made["tag"], made["rows"]), set(unknown.values())) == ((tag, 2), {None})
+    shown = RUNNER.invoke(app, ["releases"], env={**settings_env(settings), "COLUMNS": "200"})
+    assert shown.exit_code == 0, shown.exception
+    assert [line.count("?") for line in shown.stdout.splitlines() if "training-set" in line] == [0, 5]
 
 
 def test_rows_that_go_away_are_a_major_version(world: World) -> None:
@@ -224,7 +284,7 @@ def test_a_failed_byte_push_leaves_the_registry_as_it_was(
     with monkeypatch.context() as reading:  # a key that may read the lake, and write nothing
         reading.setenv("AWS_ACCESS_KEY_ID", world.reader.access_key)
         reading.setenv("AWS_SECRET_ACCESS_KEY", secret)
-        with pytest.raises(RegistryError, match="push") as failure:
+        with pytest.raises(RegistryError, match=r"dvc push .*: ERROR: failed to transfer .* Access Denied") as failure:
             publish(settings)
     assert secret not in str(failure.value)
     assert (world.refs(), world.remote()) == ("", {})

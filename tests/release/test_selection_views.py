@@ -46,7 +46,8 @@ class World:
         selection = select(snapshot, self.params.split, inputs, "default", self.params.rules)
         return [
             (f"{lineage} {shard}", selection.outcomes((lineage, shard)), selection.chosen((lineage, shard)).to_pylist())
-            for lineage, shard in selection.places
+            for lineage in self.lineages
+            for shard in inputs.shards("queries", lineage)
         ]
 
     def forget(self) -> None:

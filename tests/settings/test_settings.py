@@ -161,6 +161,27 @@ def test_a_release_has_targets_and_each_once() -> None:
         ReleaseSettings(targets=())
 
 
+@pytest.mark.parametrize("name", ["100%", "a,b", "a#b", "a?b"])
+def test_a_remote_that_dvc_would_look_for_elsewhere_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match=r"registry\.remote\n.*DVC does not take '.' as a part of a name; choose"):
+        Settings(registry={"remote": {"uri": f"s3://b/{name}/dvc"}})
+
+
+@pytest.mark.parametrize("url", ["registry.git", "../registry.git", "./a:b", ".demo/registry.git"])
+def test_a_registry_that_each_folder_has_another_one_of_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="is not a whole path; write it from the root, such as /"):
+        Settings(registry={"git_url": url})
+
+
+def test_the_home_folder_of_a_registry_is_filled_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert Settings(registry={"git_url": "~/registry.git"}).registry.git_url == "/home/me/registry.git"
+    for url in ("https://git.example/~me/registry.git", "git@host:~/registry.git", "host:registry.git", "/a/b.git"):
+        assert Settings(registry={"git_url": url}).registry.git_url == url
+    monkeypatch.setenv("HOPCHAIN_REGISTRY__GIT_URL", "")
+    assert Settings().registry.git_url is None
+
+
 def test_an_invalid_lake_is_one_error() -> None:
     with pytest.raises(ValidationError) as raised:
         Settings(lake={"max_connections": 0})

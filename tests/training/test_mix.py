@@ -235,6 +235,13 @@ def test_validation_gets_the_columns_of_the_mix(files: dict[str, Path], tmp_path
         ("[sources]\nhops = 'h.parquet'\n[[phase]]\nshares = { base = 1 }", "phase 1 takes rows of 'base'"),
         ("[sources]\nhops = 'h.parquet'\n[[phase]]\norder = 'hard'", r"phase\.0\.order"),
         ("[sources]\nhops = 'h.parquet'\n[[phase]]\nsize = 3", r"phase\.0\.size"),
+        (
+            "[sources]\nhops = 'h.parquet'\n[[phase]]\nshares = { hops = inf }",
+            r"phase\.0\.shares\.hops: .*finite number",
+        ),
+        ("[sources]\nhops = 'h.parquet'\n[[phase]]\nshares = { hops = nan }", r"phase\.0\.shares\.hops: "),
+        ("[sources]\nhops = 'h.parquet'\n[[phase]]\nrows = 1000000000000", r"phase\.0\.rows: .*less than or equal to"),
+        (f"seed = {2**127}\n[sources]\nhops = 'h.parquet'\n[[phase]]\n", "seed: Input should be less than"),
         ("[[phase]]\nrows = 3", "sources"),
         ("sources = 3", "sources is no table"),
         ("[sources]\nhops = 'h.parquet'\nbase = 3\n[[phase]]\n", r"sources\.base\.0: "),

@@ -40,9 +40,39 @@ def test_rows_come_in_order_with_their_images(folder: Path) -> None:
         assert row.answer() == row["answer"]
 
 
-@pytest.mark.parametrize("place", [".", "training_set", "training_set/default"])
+@pytest.mark.parametrize("place", [".", "training_set", "training_set/default", "training_set/default/rows"])
 def test_it_opens_from_the_clone_the_folder_and_the_target(folder: Path, place: str) -> None:
-    assert len(TrainingSet(folder / place)) == 20
+    rows = TrainingSet(folder / place)
+    assert (len(rows), rows.folder.name) == (20, "default")
+    assert rows[0].image_bytes()
+
+
+def test_it_opens_what_dvc_get_brings(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(folder / "training_set/default/rows", tmp_path / "rows")
+    monkeypatch.chdir(tmp_path)
+    assert len(TrainingSet("rows")) == len(TrainingSet(".")) == 20
+    monkeypatch.chdir("rows")
+    assert len(TrainingSet(".").select("query_id")) == 20
+    with pytest.raises(NotPulledError):
+        TrainingSet(".")[0].image_bytes()
+
+
+def test_a_slice_is_a_list_of_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = TrainingSet(folder, split="train", columns=["query_id", "image_id"]).where("n_hops < 6")
+    listed = list(rows)
+    for cut in (slice(0, 2), slice(None), slice(-3, None), slice(None, None, -2), slice(5, 99), slice(3, 3)):
+        assert rows[cut] == listed[cut], cut
+    assert rows[:1][0].image_bytes()
+    reads: list[int] = []
+    read_row_group = pq.ParquetFile.read_row_group
+
+    def counted(file: pq.ParquetFile, group: int, **options: object) -> pa.Table:
+        reads.append(group)
+        return read_row_group(file, group, **options)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", counted)
+    assert len(rows[:]) == 18
+    assert len(reads) == len(rows.files)
 
 
 def test_one_row_by_place_and_by_id(folder: Path) -> None:

@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from hopchain_etl import schemas
 from hopchain_etl.cli.release import app
 from hopchain_etl.hops.query import query_id
+from hopchain_etl.training_set.export import ExportOptions, export
+from hopchain_etl.training_set.export.formats import FORMATS
 from hopchain_etl.training_set.verify import verify, verify_row
 from support import drawn_lake
 from support.training_sets import Row, training_row, training_set
@@ -231,6 +233,33 @@ def test_the_queries_table_is_verified_with_the_instances_beside_it(tmp_path: Pa
     assert found.failures == {"wrong_answer": 1}
     with pytest.raises(ValueError, match="--instances"):
         verify(tmp_path / "queries.parquet")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_export_is_told_from_the_set_that_it_was_made_from(tmp_path: Path, form: str) -> None:
+    folder = training_set(tmp_path / "set", [training_row(0)])
+    export(folder, tmp_path / "out", ExportOptions(form))
+    (file,) = (tmp_path / "out").glob("train.*")
+    with pytest.raises(
+        ValueError, match=r"train\.\w+ is an export for a trainer.* verify the training set that it was"
+    ):
+        verify(file)
+    with pytest.raises(FileNotFoundError, match="is an export for a trainer; give the training set"):
+        verify(tmp_path / "out")
+
+
+def test_rows_without_an_id_are_named_by_their_place_and_are_no_doubles(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text(f"\n{json.dumps(training_row(0))}\n{{}}\n{{}}\n")
+    found = verify(tmp_path / "rows.jsonl")
+    assert found.failures == {"unreadable_row": 2}
+    assert [said.partition(":")[0] for said in found.samples["unreadable_row"]] == ["rows row 2", "rows row 3"]
+
+
+def test_what_a_row_says_is_no_markup_and_no_code_of_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps({**training_row(0), "query_id": "[/x]\x1b[31mq"}))
+    shown = CliRunner().invoke(app, ["verify", str(tmp_path / "rows.jsonl")], env={"COLUMNS": "200"})
+    assert shown.exit_code == 1, shown.exception
+    assert "rows [/x][31mq: not the sha256" in shown.stdout
 
 
 def test_rubbish_is_refused_with_a_reason(tmp_path: Path) -> None:

@@ -93,7 +93,10 @@ def test_the_size_is_that_of_the_photo_or_else_of_the_masks(lacking: Row) -> Non
 
 
 def test_what_is_no_row_is_a_complaint() -> None:
-    assert verify_any({}) == ([("unreadable_row", "KeyError: 'instances'")], 1.0)
+    said = ("unreadable_row", "it has no 'instances'; give the instances table with --instances")
+    assert verify_any({}) == ([said], 1.0)
+    row = {**training_row(), "width": None, "instances": [{}]}
+    assert verify_any(row) == ([("unreadable_row", "it has no 'mask'")], 1.0)
 
 
 def test_the_size_of_the_row_comes_before_that_of_the_masks() -> None:

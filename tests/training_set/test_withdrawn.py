@@ -11,6 +11,7 @@ import pytest
 
 from hopchain_etl.release.withdrawn import add_withdrawn
 from hopchain_etl.training_set.dataset import TrainingSet
+from hopchain_etl.training_set.documents import DamagedDocumentError
 from hopchain_etl.training_set.export import ExportOptions, export
 from hopchain_etl.training_set.verify import verify
 from hopchain_etl.training_set.withdrawn import ask_registry, withdrawn_among
@@ -116,3 +117,11 @@ def test_a_clone_is_asked_although_a_git_hook_names_another_repository(
     gone = training_row(1)["image_id"]
     assert ask_registry(clone)
     assert withdrawn_among(clone, [gone]) == {gone}
+
+
+def test_a_damaged_list_of_withdrawn_photos_is_named(clone: Path) -> None:
+    (clone.parent / "registry" / "withdrawn.json").write_text("[\n<<<<<<< HEAD\n")
+    git(clone.parent / "registry", "commit", "-q", "-a", "-m", "third")
+    assert ask_registry(clone)
+    with pytest.raises(DamagedDocumentError, match=r"^refs/hopchain/registry:withdrawn.json in .*clone is damaged"):
+        TrainingSet(clone)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hopchain_etl.evaluation.answers import EvaluationError, EvaluationRun
 from hopchain_etl.evaluation.harnesses.lmms_eval_log import LmmsEvalLog
-from hopchain_etl.evaluation.harnesses.logs import Logged, Source, to_run
+from hopchain_etl.evaluation.harnesses.logs import Logged, Source, lines, to_run
 from hopchain_etl.evaluation.harnesses.vlmevalkit_log import VlmEvalKitLog
 
 
@@ -53,10 +53,17 @@ def _open(
 ) -> LmmsEvalLog | VlmEvalKitLog:
     if not path.exists():
         raise EvaluationError(f"there is no file {path}")
-    lmms = path.is_dir() or path.suffix == ".jsonl" or path.name.endswith("results.json")
-    kind = harness or ("lmms-eval" if lmms else "vlmevalkit")
+    kind = harness or ("lmms-eval" if _is_of_lmms_eval(path) else "vlmevalkit")
     if kind == "lmms-eval":
         return LmmsEvalLog(path, metric=metric, benchmark=benchmark)
     if kind == "vlmevalkit":
         return VlmEvalKitLog(path, metric=metric, benchmark=benchmark, model=model)
     raise EvaluationError(f"no harness {kind!r}; there are lmms-eval and vlmevalkit")
+
+
+def _is_of_lmms_eval(path: Path) -> bool:
+    """Return whether a log looks like one of lmms-eval; both harnesses write JSON lines."""
+    if path.suffix.lower() != ".jsonl":
+        return path.is_dir() or path.name.endswith("results.json")
+    _, first = next(lines(path), ("", {}))
+    return "prediction" not in first

@@ -169,7 +169,9 @@ def _results_file(path: Path) -> Path:
         found = sorted(path.rglob("*results.json"))
         if len(found) != 1:
             told = f"{len(found)} runs, such as {found[-1].name}: give the file of one" if found else "no *results.json"
-            raise EvaluationError(f"{path} has {told}; lmms-eval writes it below its --output_path")
+            raise EvaluationError(
+                f"{path} has {told}; lmms-eval writes it below its --output_path, and of VLMEvalKit a file is due"
+            )
         return found[0]
     if path.name.endswith("results.json"):
         return path

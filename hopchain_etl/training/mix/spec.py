@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+_MOST_ROWS = 1_000_000_000  # of a phase; the order of all rows is in memory
+
 
 class MixError(ValueError):
     """A mix cannot be made; the message names file or phase and the remedy."""
@@ -18,8 +20,10 @@ class Phase(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    shares: dict[str, Annotated[float, Field(gt=0)]] | None = None  # None: all sources, each with all rows it has left
-    rows: Annotated[int, Field(gt=0)] | None = None  # None: as many as there are
+    shares: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = (
+        None  # None: all sources, each with all rows it has left
+    )
+    rows: Annotated[int, Field(gt=0, le=_MOST_ROWS)] | None = None  # None: as many as there are
     order: Literal["shuffled", "curriculum"] = "shuffled"  # curriculum: by band and difficulty, the easy ones first
     repeat: bool = False  # begin a source again when all its rows were taken
 
@@ -34,7 +38,7 @@ class MixSpec(BaseModel):
 
     sources: Annotated[dict[str, Annotated[list[Path], Field(min_length=1)]], Field(min_length=1)]
     phases: Annotated[list[Phase], Field(min_length=1)]
-    seed: int = 0
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
     align: bool = False
     validation: Path | None = None
 

@@ -104,11 +104,11 @@ def read_trainer_state(path: Path) -> Log:
     """Yield the steps of ``trainer_state.json``, which transformers' Trainer writes into each checkpoint."""
     try:
         history = json.loads(path.read_text(encoding="utf-8", errors="replace"))["log_history"]
-        rows = [(row["step"], row) for row in history]
-    except (ValueError, KeyError, TypeError) as error:
+        rows = [(int(row["step"]), row) for row in history]
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise NotReadError(f"{path}: not a state of transformers' Trainer ({error!r:.80})") from error
     for step, row in rows:
-        yield int(step), in_columns(row)
+        yield step, in_columns(row)
 
 
 def read_events(path: Path) -> Log:

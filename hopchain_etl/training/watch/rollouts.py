@@ -147,7 +147,7 @@ def read_rollouts(path: Path) -> Iterator[tuple[int, list[Completion]]]:
                 some = []
             step = int(line["step"])
             some.append(_verl(line))
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise WatchError(f"{path}, line {number}: not a dump of rollouts ({error!r:.80})") from error
     if step is not None:
         yield step, some
@@ -228,7 +228,7 @@ def _trl(path: Path) -> Iterator[tuple[int, list[Completion]]]:
         raise WatchError(f"{path}: no column {', '.join(sorted(missing))}; TRL's completions have it")
     rewards = [one.name for one in table.schema if one.name not in _TRL_OWN and (pa.types.is_floating(one.type))]
     steps: dict[int, list[Completion]] = {}
-    for row in table.to_pylist():
+    for number, row in enumerate(table.to_pylist(), start=1):
         if row.get("split") not in (None, "train"):  # an evaluation writes the file of its step anew
             continue
         made = Completion(
@@ -239,7 +239,10 @@ def _trl(path: Path) -> Iterator[tuple[int, list[Completion]]]:
             query_id=_text(row.get("query_id")),
             band=_text(row.get("band")),
         )
-        steps.setdefault(int(row["step"]), []).append(made)
+        try:
+            steps.setdefault(int(row["step"]), []).append(made)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise WatchError(f"{path}, row {number}: {row['step']!r:.40} is no step") from error
     yield from sorted(steps.items())
 
 

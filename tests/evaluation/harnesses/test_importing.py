@@ -38,3 +38,18 @@ def test_what_is_no_log_is_told(tmp_path: Path) -> None:
         import_logs([path, path], "x", benchmark="b")
     with pytest.raises(EvaluationError, match="no log was given"):
         import_logs([], "x")
+
+
+def test_both_harnesses_write_json_lines(tmp_path: Path) -> None:
+    path = tmp_path / "qwen" / "qwen_CountBench.jsonl"
+    path.parent.mkdir()
+    rows = [{"index": number, "question": "How many?", "answer": "3", "prediction": str(number)} for number in (3, 4)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    run, _ = import_logs([path], "x")
+    assert (run.header.harness, run.header.model) == ("vlmevalkit", "qwen")
+    assert run.answers["score"].to_pylist() == [1, 0]
+    path.write_text("")
+    with pytest.raises(EvaluationError, match="is no log of lmms-eval; give its output folder"):
+        import_logs([path], "x")
+    with pytest.raises(EvaluationError, match=r"has no \*results.json; .* and of VLMEvalKit a file is due"):
+        import_logs([path.parent], "x")

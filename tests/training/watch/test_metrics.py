@@ -93,7 +93,11 @@ def test_a_line_without_a_step_is_named(tmp_path: Path, name: str, line: dict[st
         read(write_lines(tmp_path / name, [first, line]))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"log_history": 3}', '{"log_history": [{"loss": 1}]}'])
+STATES = ["", "{", "[]", '{"log_history": 3}', '{"log_history": [{"loss": 1}]}', '{"log_history": [null]}']
+STATES += [f'{{"log_history": [{{"step": {step}}}]}}' for step in ("null", "NaN", "Infinity", '"three"', "[]")]
+
+
+@pytest.mark.parametrize("text", STATES)
 def test_a_broken_state_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "trainer_state.json").write_text(text)
     with pytest.raises(WatchError, match=r"trainer_state\.json: not a state"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -125,11 +126,26 @@ def test_two_photos_asked_the_same_give_no_band(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [{"input": "x", "output": "y", "score": 1}, {"step": [], "prompt": ["a"], "completion": ["b"]}]
+    "line",
+    [
+        {"input": "x", "output": "y", "score": 1},
+        {"input": "x", "output": "y", "score": 1, "step": None},
+        {"input": "x", "output": "y", "score": 1, "step": math.inf},
+        {"step": [], "prompt": ["a"], "completion": ["b"]},
+        {"step": [None], "prompt": ["a"], "completion": ["b"]},
+    ],
 )
 def test_a_dump_that_lacks_something_is_named(tmp_path: Path, line: dict[str, Any]) -> None:
     with pytest.raises(WatchError, match=r"5\.jsonl, line 1: not a dump of rollouts"):
         counted(write_lines(tmp_path / "5.jsonl", [line]))
+
+
+@pytest.mark.parametrize("step", [None, math.nan, math.inf])
+def test_a_row_without_a_step_is_named(tmp_path: Path, step: float | None) -> None:
+    rows = {"step": [1.0, step], "prompt": ["a", "b"], "completion": ["c", "d"]}
+    pq.write_table(pa.table(rows), tmp_path / "completions_00001.parquet")
+    with pytest.raises(WatchError, match=r"completions_00001\.parquet, row 2: .* is no step"):
+        counted(tmp_path / "completions_00001.parquet")
 
 
 def test_a_parquet_file_in_the_making_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,60 @@
+"""What the stages of a release say of a snapshot and of parameters that they cannot read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer.testing
+
+from hopchain_etl.cli import app
+from hopchain_etl.release.assemble import Params, read_params
+from hopchain_etl.release.inputs import FORMAT, read_snapshot
+from hopchain_etl.training_set.documents import DamagedDocumentError
+
+RUNNER = typer.testing.CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", ["assemble", "card", "research"])
+def test_a_damaged_snapshot_is_named_with_the_remedy(command: str) -> None:
+    Path("snapshot.json").write_text('{"format": 3,\n<<<<<<< HEAD\n')
+    Path("params.yaml").write_text("{}")
+    error = RUNNER.invoke(app, [command]).exception
+    assert isinstance(error, DamagedDocumentError)
+    assert str(error).startswith("snapshot.json is damaged, it is not JSON: Expecting property name")
+    assert str(error).endswith("; run `hopchain snapshot` for a new one")
+
+
+def test_a_snapshot_of_another_version_is_refused(folder: Path) -> None:
+    path = folder / "snapshot.json"
+    with pytest.raises(FileNotFoundError, match=r"there is no .*snapshot.json here; run `hopchain snapshot`"):
+        read_snapshot(path)
+    path.write_text('{"format": 2}')
+    with pytest.raises(ValueError, match=rf"snapshot.json is of format 2, this version reads format {FORMAT}; run"):
+        read_snapshot(path)
+    path.write_text(f'{{"format": {FORMAT}}}')
+    assert read_snapshot(path) == {"format": FORMAT}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "it has no validation_share, seed, "),
+        ("seed: 1", "it has no validation_share, rows_per_part, answer_instruction, calibrate, diversity"),
+        ("<<<<<<< HEAD\nseed: 0\n=======\nseed: 1\n", "mapping values are not allowed here"),
+    ],
+)
+def test_damaged_parameters_are_named(text: str, problem: str) -> None:
+    Path("params.yaml").write_text(text)
+    with pytest.raises(ValueError, match=rf"^the parameters in params.yaml cannot be read: {problem}"):
+        read_params(Path("params.yaml"))
+
+
+def test_the_parameters_of_the_project_can_be_read() -> None:
+    assert read_params(Path(__file__).parents[2] / "params.yaml") == Params()
