@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
+from hopchain_etl.hops.spelling import composed
 from hopchain_etl.labels.entries import (
     Caption,
     CategoryName,
@@ -92,7 +93,7 @@ class Spool:
         sql = f"INSERT OR IGNORE INTO lake VALUES (?, ?, ?, {image})"  # noqa: S608 - one of two words
         with self._transaction():
             for uri, image_id in rows:
-                name = uri.rsplit("/", 1)[-1]
+                name = composed(uri.rsplit("/", 1)[-1])
                 self._db.execute(sql, (uri, name, without_suffix(name), image_id))
 
     def add_file(self, file: int, uri: str, entries: Iterable[Entry]) -> None:
@@ -214,6 +215,7 @@ class Spool:
         if len(found) > 1:  # those that lie nearest to the file itself
             near = [nearness(uri, file) for uri, _ in found]
             found = [one for one, how_near in zip(found, near, strict=True) if how_near == max(near)]
+            found = _as_written(found, photo.name or "")
         images = {image for _, image in found}
         if len(images) > 1:
             return None, most, None, "ambiguous_photo"
@@ -282,6 +284,13 @@ class Spool:
                  SELECT 1 FROM photos WHERE photos.file = t.file AND photos.id = t.photo) ORDER BY place"""
         for name, photo in self._db.execute(sql, (file,)):
             yield Mistake("unknown_photo", f"the file has no photo with the id {photo[:40]!r}", name)
+
+
+def _as_written(found: list[tuple[str, str | None]], name: str) -> list[tuple[str, str | None]]:
+    """Return those of photos by uri whose name is spelled exactly so, or all if none is: accents have two spellings."""
+    file = name.rsplit("/", 1)[-1]
+    exact = [(uri, image) for uri, image in found if file in (last := uri.rsplit("/", 1)[-1], without_suffix(last))]
+    return exact or found
 
 
 def _photo(entry: str) -> LabelledPhoto:

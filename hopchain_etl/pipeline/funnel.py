@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hopchain_etl.concurrency import map_threads
+from hopchain_etl.hops.spelling import is_in_any
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.schemas import QUARANTINED
@@ -78,13 +79,12 @@ def _image_ids(lake: Lake, photo: str) -> set[str]:
         row["image_id"]
         for _, images in lake.images()
         for row in images.select(["image_id", "uri"]).to_pylist()
-        if photo.casefold() in row["uri"].casefold()
+        if is_in_any(photo, [row["uri"]])
     }
 
 
 def _is_of(photo: str, row: dict[str, Any], ids: set[str]) -> bool:
-    names = (row["uri"] or "", row["image_id"] or "")
-    return row["image_id"] in ids or any(photo.casefold() in name.casefold() for name in names)
+    return row["image_id"] in ids or is_in_any(photo, [row["uri"], row["image_id"]])
 
 
 def level(lake: Lake, stage: str, table: str, fingerprint: str | None, shards: Iterable[Shard]) -> Level:
