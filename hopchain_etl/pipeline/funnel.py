@@ -10,6 +10,7 @@ from typing import Any
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.hops.spelling import is_in_any
 from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.lake.shards import OUTCOMES
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.schemas import QUARANTINED
 from hopchain_etl.stages.labels import FINGERPRINT
@@ -97,7 +98,6 @@ def level(lake: Lake, stage: str, table: str, fingerprint: str | None, shards: I
     reasons: Counter[str] = Counter()
     for found in markers:
         reasons.update(found.reasons)
-    counted = ("read", "ok", "rejected", "failed", "quarantined")
-    totals = {name: sum(getattr(found, name) for found in markers) for name in counted}
+    totals = {name: sum(getattr(found, name) for found in markers) for name in ("read", *OUTCOMES)}
     rows = sum(part.rows for found in markers for part in found.parts)
     return Level(stage, table, fingerprint, len(markers), **totals, rows=rows, reasons=dict(reasons.most_common()))
