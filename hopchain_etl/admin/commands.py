@@ -127,7 +127,7 @@ def _person(params: Params) -> str:
 
 
 def _photo_and_reason(params: Params) -> tuple[str, str]:
-    photo, reason = params["photo"], params["reason"]
+    photo, reason = params["photo"], (params["reason"] or "").strip()
     if not photo or not reason:
         raise ValueError(f"{params['command']} needs a photo and a reason; fill both fields of the form")
     return photo, reason

@@ -113,15 +113,15 @@ def _mapping(value: Any) -> JSON:
 
 
 def _outline(value: Any) -> tuple[tuple[tuple[float, ...], ...] | None, JSON | None]:
-    """Return polygons, or a run-length encoding, or neither."""
-    if isinstance(value, Mapping):
+    """Return polygons, or a run-length encoding, or neither: some tools write an empty one beside a box."""
+    if isinstance(value, Mapping) and value:
         size, counts = value.get("size"), value.get("counts")
         if not isinstance(counts, str):
             counts = entries.whole_numbers(counts, "the runs of a mask")
         return None, {"size": entries.whole_numbers(size, "the size of a mask", 2), "counts": counts}
     if isinstance(value, list) and value:
         rings = [value] if not isinstance(value[0], list) else value  # some tools write one polygon without its list
-        return tuple(entries.numbers(ring, "a polygon") for ring in rings), None
+        return tuple(entries.numbers(ring, "a polygon") for ring in rings if ring != []), None
     return None, None
 
 

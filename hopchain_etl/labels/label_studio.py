@@ -73,7 +73,7 @@ def _picture(data: JSON, regions: list[JSON]) -> str | None:
     Which of several that is says the labelling interface, which is not in an export: raises LabelError if the regions
     are on several, or if nothing in the task is called as in the regions and more than one text could be it.
     """
-    tags = {str(one.get("to_name", ""))[:40] for one in regions if _shape(one)}
+    tags = {str(one.get("to_name", ""))[:40] for one in regions if _shape(one) or "x" in _value(one)}
     if len(tags) > 1:
         raise LabelError("ambiguous_photo", f"its regions are on several pictures: {', '.join(sorted(tags))}")
     named = next((data[key] for key in (*tags, "image") if key in data), None)
@@ -137,7 +137,8 @@ def _shape(part: JSON) -> str:
         return "polygon"
     if "radiusX" in value:
         return "ellipse"
-    return "rectangle" if "width" in value and not kind.startswith("brush") else ""
+    is_rectangle = {"width", "height"} <= value.keys() and not kind.startswith("brush")  # a key point has only a width
+    return "rectangle" if is_rectangle else ""
 
 
 def _outline(shape: str, value: JSON, size: tuple[int, int] | None) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from hopchain_etl.hops.spelling import composed
+
 _SUFFIXES = re.compile(r"\.(jpe?g|jpe|jfif|png|webp|bmp|tiff?|gif|hei[cf]|avif|jxl)", re.IGNORECASE)
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?P<name>.+)")  # Label Studio's name of an uploaded file
 _KEYS = ("s3://", "gs://")  # what follows is a key as it is; in other URLs some letters are escaped, and # ends a path
@@ -36,21 +38,22 @@ def steps(name: str) -> list[str]:
 
 
 def folders(path: Sequence[str]) -> list[str]:
-    """Return the folders of a path that tell its photo from others of the same file name."""
-    return [step for step in path[:-1] if step.casefold() not in _KINDS]
+    """Return the folders of a path that tell its photo from others of the same file name, accents composed."""
+    return [composed(step) for step in path[:-1] if step.casefold() not in _KINDS]
 
 
 def candidates(path: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield what may be the photo's file name, the likeliest first: ``name``, or ``stem`` if it has no suffix.
 
-    Some tools escape a name as in a URL where they write it into a file or call a file so: that is the least likely.
+    Accents are composed, because macOS writes the name of a file in another way than most tools inside of one. Some
+    tools escape a name as in a URL where they write it into a file or call a file so: that is the least likely.
     """
     if not path:
         return
     uploaded = _UPLOADED.fullmatch(path[-1])
     written = (path[-1], *([uploaded["name"]] if uploaded else []))
     for name in dict.fromkeys((*written, *map(unquote, written))):
-        yield ("name" if _SUFFIXES.fullmatch(PurePosixPath(name).suffix) else "stem"), name
+        yield ("name" if _SUFFIXES.fullmatch(PurePosixPath(name).suffix) else "stem"), composed(name)
 
 
 def is_picture(name: str) -> bool:
@@ -66,7 +69,7 @@ def without_suffix(name: str) -> str:
 
 def nearness(uri: str, file: str) -> tuple[bool, int]:
     """Return whether a photo lies in the folder of a label file, and how many steps their folders begin with alike."""
-    one, other = uri.split("/")[:-1], file.split("/")[:-1]
+    one, other = composed(uri).split("/")[:-1], composed(file).split("/")[:-1]
     return one == other, alike(one[::-1], other[::-1])
 
 

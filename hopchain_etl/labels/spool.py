@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
+from hopchain_etl.hops.spelling import composed
 from hopchain_etl.labels.entries import (
     Caption,
     CategoryName,
@@ -29,7 +30,7 @@ from hopchain_etl.labels.names import alike, candidates, folders, nearness, step
 
 MOST_TOLD = 200  # mistakes of one kind in one file that are told one by one; the rest is counted
 _CERTAIN = 1_000  # folders in common, for a photo that is known by its sha256
-_UNMATCHED = {"unknown_photo": "no photo goes by its name", "ambiguous_photo": "several photos go by its name"}
+_MOST_NAME = 80  # characters of a name that are told; its end says most
 MOST_THINGS = 2_000  # annotations of a photo; more are not believed
 
 _TABLES = """
@@ -92,7 +93,7 @@ class Spool:
         sql = f"INSERT OR IGNORE INTO lake VALUES (?, ?, ?, {image})"  # noqa: S608 - one of two words
         with self._transaction():
             for uri, image_id in rows:
-                name = uri.rsplit("/", 1)[-1]
+                name = composed(uri.rsplit("/", 1)[-1])
                 self._db.execute(sql, (uri, name, without_suffix(name), image_id))
 
     def add_file(self, file: int, uri: str, entries: Iterable[Entry]) -> None:
@@ -122,7 +123,7 @@ class Spool:
                     sql = "UPDATE photos SET image = NULL WHERE file = ? AND id = ? AND entry != ?"
                     self._db.execute(sql, (file, entry.id, said))
                 elif why:
-                    self._fault(file, Mistake(why, _UNMATCHED[why], entry.id))
+                    self._fault(file, Mistake(why, _unmatched(why, entry), entry.id))
             case CategoryName():
                 known = Mistake("duplicate_id", "another category has this id", entry.id)
                 named = (file, entry.id, entry.name)
@@ -138,11 +139,12 @@ class Spool:
 
     def _keep_likeliest(self, file: int) -> None:
         """Of a file's entries that end at one photo, drop those with fewer folders in common with it."""
-        sql = """SELECT id FROM photos AS p WHERE file = ? AND image IS NOT NULL AND EXISTS (
+        sql = """SELECT id, entry FROM photos AS p WHERE file = ? AND image IS NOT NULL AND EXISTS (
                  SELECT 1 FROM photos AS q WHERE q.image = p.image AND q.file = p.file AND q.shared > p.shared)"""
-        for (name,) in self._db.execute(sql, (file,)).fetchall():
+        for name, entry in self._db.execute(sql, (file,)).fetchall():
             self._db.execute("UPDATE photos SET image = NULL WHERE file = ? AND id = ?", (file, name))
-            self._fault(file, Mistake("ambiguous_photo", "another photo of the file fits its name better", name))
+            told = f"another photo of the file fits its name{_name(_photo(entry))} better"
+            self._fault(file, Mistake("ambiguous_photo", told, name))
 
     def drop_rivals(self) -> None:
         """Where several files of a format that has one for each photo end at the same one, keep the likeliest of them.
@@ -214,6 +216,7 @@ class Spool:
         if len(found) > 1:  # those that lie nearest to the file itself
             near = [nearness(uri, file) for uri, _ in found]
             found = [one for one, how_near in zip(found, near, strict=True) if how_near == max(near)]
+            found = _as_written(found, photo.name or "")
         images = {image for _, image in found}
         if len(images) > 1:
             return None, most, None, "ambiguous_photo"
@@ -282,6 +285,25 @@ class Spool:
                  SELECT 1 FROM photos WHERE photos.file = t.file AND photos.id = t.photo) ORDER BY place"""
         for name, photo in self._db.execute(sql, (file,)):
             yield Mistake("unknown_photo", f"the file has no photo with the id {photo[:40]!r}", name)
+
+
+def _as_written(found: list[tuple[str, str | None]], name: str) -> list[tuple[str, str | None]]:
+    """Return those of photos by uri whose name is spelled exactly so, or all if none is: accents have two spellings."""
+    file = name.rsplit("/", 1)[-1]
+    exact = [(uri, image) for uri, image in found if file in (last := uri.rsplit("/", 1)[-1], without_suffix(last))]
+    return exact or found
+
+
+def _unmatched(why: str, photo: LabelledPhoto) -> str:
+    """Return why a photo of a file is none of the lake. The name of an unknown one is not told: it may be erased."""
+    if why == "unknown_photo":
+        by = "has its sha256" if photo.sha256 else "goes by its name" if photo.name else ""
+        return f"no photo {by}" if by else "the file says no name of it"
+    return f"several photos go by its name{_name(photo)}"
+
+
+def _name(photo: LabelledPhoto) -> str:
+    return f" {photo.name[-_MOST_NAME:]!r}" if photo.name and photo.name != photo.id else ""
 
 
 def _photo(entry: str) -> LabelledPhoto:

@@ -53,7 +53,7 @@ def read_yolo(name: str, file: BinaryIO, names: Names) -> Iterator[Entry]:
     Raises LabelFileError if it is no file of numbers, or nothing names its categories.
     """
     lines = [line.split() for line in _text(file).splitlines() if line.strip()]
-    if lines and not re.fullmatch(r"\d{1,6}", lines[0][0]):
+    if lines and _category(lines[0][0]) is None:
         raise LabelFileError("unknown_format", "text that is no YOLO label: a line begins with a category's number")
     known = names.of(name)
     if lines and not known:
@@ -61,11 +61,19 @@ def read_yolo(name: str, file: BinaryIO, names: Names) -> Iterator[Entry]:
     photo = name.rsplit(".", 1)[0]
     yield LabelledPhoto(photo, photo, sole="yolo")
     for place, line in enumerate(lines, start=1):
-        where, category = f"line {place}", known.get(line[0])
+        where, category = f"line {place}", known.get(_category(line[0]) or "")
         try:
             yield _thing(line, photo, category, where)
         except LabelError as error:
             yield Mistake(error.reason, str(error), where, photo, category)
+
+
+def _category(text: str) -> str | None:
+    """Return a category's number, which some tools write with decimals as the others; None if it is none."""
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,20})?(e[+-]\d\d)?", text, re.IGNORECASE):
+        return None
+    number = float(text)
+    return f"{number:.0f}" if number.is_integer() and number < MOST_NAMES else None
 
 
 def _thing(line: list[str], photo: str, category: str | None, where: str) -> LabelledThing:

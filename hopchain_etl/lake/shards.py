@@ -63,6 +63,9 @@ class Part:
     size: int
 
 
+OUTCOMES = ("ok", "rejected", "failed", "quarantined")  # of an input row; a marker counts each
+
+
 @dataclass(frozen=True)
 class Marker:
     """What ``_SUCCESS`` holds. ``read = ok + rejected + failed + quarantined``, in input rows."""
@@ -82,6 +85,11 @@ class Marker:
         if self.read != self.ok + self.rejected + self.failed + self.quarantined:
             counts = f"ok {self.ok}, {self.rejected=}, {self.failed=}, {self.quarantined=}"
             raise LakeError(f"counts do not add up: read {self.read}, {counts}")
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many input rows were read, and what became of them."""
+        return {name: getattr(self, name) for name in ("read", *OUTCOMES)}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the marker as plain JSON."""

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from hopchain_etl import schemas
 from hopchain_etl.lake.lake import Lake, Part
+from hopchain_etl.lake.shards import OUTCOMES
 from hopchain_etl.orchestration.written import WrittenShard
 
 log = logging.getLogger(__name__)
@@ -70,10 +71,7 @@ def written_table(lake: Lake, name: str, fingerprint: str | None, shards: Sequen
     """Return a lake table with the statistics of shards that were just written, and what became of their inputs."""
     parts: list[Part] = [part for one in shards for part in one.marker.parts]
     rejects = sum((Counter(one.marker.reasons) for one in shards), Counter[str]())
-    account: dict[str, Any] = {
-        word: sum(getattr(one.marker, word) for one in shards)
-        for word in ("read", "ok", "rejected", "failed", "quarantined")
-    }
+    account: dict[str, Any] = {word: sum(getattr(one.marker, word) for one in shards) for word in ("read", *OUTCOMES)}
     account |= {"rejects": dict(rejects), "shards": [str(one.shard) for one in shards]}
     account |= {name: sum(one.stats[name] for one in shards) for name in ("tokens", "model_seconds", "seconds")}
     rows, size = sum(part.rows for part in parts), sum(part.size for part in parts)

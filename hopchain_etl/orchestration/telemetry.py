@@ -15,11 +15,11 @@ from typing import Any, Literal
 
 from hopchain_etl.engines.in_flight import requests_in_flight
 from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.shards import OUTCOMES
 from hopchain_etl.orchestration.written import WrittenShard
 
 log = logging.getLogger(__name__)
 
-_STATUSES = ("ok", "rejected", "failed", "quarantined")
 _NANOSECONDS = 1_000_000_000
 
 
@@ -117,7 +117,7 @@ def send_stage(stage: str, shards: Iterable[WrittenShard], gpus: int = 0) -> Non
     """
     written = list(shards)
     rejects = sum((Counter(one.marker.reasons) for one in written), Counter[str]())
-    rows = {status: sum(getattr(one.marker, status) for one in written) for status in _STATUSES}
+    rows = {status: sum(getattr(one.marker, status) for one in written) for status in OUTCOMES}
     seconds = sum(one.stats["seconds"] for one in written)
     cost = {
         "seconds": seconds,
@@ -146,7 +146,7 @@ def _span(stage: str, written: WrittenShard) -> None:
         from opentelemetry import trace
 
         marker, started = written.marker, written.stats["started"]
-        facts: dict[str, Any] = {f"hopchain.{name}": getattr(marker, name) for name in ("read", *_STATUSES)}
+        facts: dict[str, Any] = {f"hopchain.{name}": count for name, count in marker.counts.items()}
         facts |= {"hopchain.shard": str(written.shard), "hopchain.tokens": written.stats["tokens"]}
         tracer = trace.get_tracer("hopchain_etl")
         span = tracer.start_span(f"hopchain.{stage}", attributes=facts, start_time=int(started * _NANOSECONDS))

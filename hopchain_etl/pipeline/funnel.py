@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hopchain_etl.concurrency import map_threads
+from hopchain_etl.hops.spelling import is_in_any
 from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.lake.shards import OUTCOMES
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.schemas import QUARANTINED
 from hopchain_etl.stages.labels import FINGERPRINT
@@ -78,13 +80,12 @@ def _image_ids(lake: Lake, photo: str) -> set[str]:
         row["image_id"]
         for _, images in lake.images()
         for row in images.select(["image_id", "uri"]).to_pylist()
-        if photo.casefold() in row["uri"].casefold()
+        if is_in_any(photo, [row["uri"]])
     }
 
 
 def _is_of(photo: str, row: dict[str, Any], ids: set[str]) -> bool:
-    names = (row["uri"] or "", row["image_id"] or "")
-    return row["image_id"] in ids or any(photo.casefold() in name.casefold() for name in names)
+    return row["image_id"] in ids or is_in_any(photo, [row["uri"], row["image_id"]])
 
 
 def level(lake: Lake, stage: str, table: str, fingerprint: str | None, shards: Iterable[Shard]) -> Level:
@@ -97,7 +98,6 @@ def level(lake: Lake, stage: str, table: str, fingerprint: str | None, shards: I
     reasons: Counter[str] = Counter()
     for found in markers:
         reasons.update(found.reasons)
-    counted = ("read", "ok", "rejected", "failed", "quarantined")
-    totals = {name: sum(getattr(found, name) for found in markers) for name in counted}
+    totals = {name: sum(getattr(found, name) for found in markers) for name in ("read", *OUTCOMES)}
     rows = sum(part.rows for found in markers for part in found.parts)
     return Level(stage, table, fingerprint, len(markers), **totals, rows=rows, reasons=dict(reasons.most_common()))

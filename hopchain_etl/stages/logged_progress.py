@@ -71,8 +71,7 @@ class LoggedProgress:
         with self._lock:
             name, self._name = self._name, ""
             seconds, tokens = time.monotonic() - self._started, self._tokens
-        counts = {word: getattr(marker, word) for word in ("read", "ok", "rejected", "failed", "quarantined")}
-        fields = {**counts, "rows": rows, "seconds": round(seconds, 1), **({"tokens": tokens} if tokens else {})}
+        fields = {**marker.counts, "rows": rows, "seconds": round(seconds, 1), **({"tokens": tokens} if tokens else {})}
         self._tell(f"{name}: done", **fields, **({"reasons": dict(marker.reasons)} if marker.reasons else {}))
 
     def _tell_regularly(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.release.git import RegistryError, working_clone
 from hopchain_etl.release.withdrawn import tell_withdrawn
 from hopchain_etl.settings import Settings
@@ -24,12 +24,13 @@ class Withdrawn:
 
 
 def withdraw(settings: Settings, photo: str, reason: str) -> Withdrawn:
-    """Exclude a photo (image_id or uri) from now on, and tell the registry. Raises LakeError if there is no such photo.
+    """Exclude a photo (image_id or uri) from now on, and tell the registry.
 
-    A registry that does not answer learns of it by the next publish.
+    Raises LakeError if there is no such photo, or no reason. A registry that does not answer learns of it by the next
+    publish.
     """
     lake = Lake(settings.lake)
-    images = photos.withdraw(lake, photo, reason)
+    images = photos.withdraw(lake, photo, _said(reason))
     if settings.registry.git_url:
         try:
             tell_withdrawn(settings, lake.withdrawn())
@@ -39,7 +40,11 @@ def withdraw(settings: Settings, photo: str, reason: str) -> Withdrawn:
 
 
 def erase(settings: Settings, photo: str, reason: str) -> JSON:
-    """Erase a photo from the lake and the registry; return what was removed, as ``takedown.lake.erase`` does."""
+    """Erase a photo from the lake and the registry; return what was removed, as ``takedown.lake.erase`` does.
+
+    Raises LakeError if there is no such photo, or no reason.
+    """
+    reason = _said(reason)
 
     def registry(plan: Plan) -> dict[str, Any]:
         return erase_from_registry(settings, plan.images, reason, plan.queries)
@@ -56,3 +61,10 @@ def what_erase_removes(settings: Settings, photo: str) -> JSON:
             tags = [] if repo.empty else tags_with(repo, plan.images)
     counts = {"questions": len(plan.queries), "batches": sorted(plan.batches), "shards": sorted(plan.shards)}
     return {"images": sorted(plan.images), **counts, "yanked": tags}
+
+
+def _said(reason: str) -> str:
+    """Return the reason without blanks around it; raise LakeError if nothing is left."""
+    if said := reason.strip():
+        return said
+    raise LakeError("say why: the reason is blank, and it is all that others find in the photo's tombstone later")

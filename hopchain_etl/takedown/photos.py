@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from functools import partial, reduce
@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from hopchain_etl import schemas
 from hopchain_etl.concurrency import map_threads
+from hopchain_etl.hops.spelling import spellings
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.lake_format import require_known_format
 from hopchain_etl.lake.object_store import MissingObjectError
@@ -58,7 +59,11 @@ class Names:
                 hit = pc.or_(hit, _is(pc.match_substring(rejects[name], one)))
         for uri, _ in sorted(self.sources):
             hit = pc.or_(hit, _is(pc.ends_with(rejects["detail"], uri)))
-            hit = pc.or_(hit, _is(pc.match_substring(rejects["payload"], json.dumps(uri))))
+            for written in {
+                json.dumps(uri),
+                json.dumps(uri, ensure_ascii=False),
+            }:  # labels escape letters, stages do not
+                hit = pc.or_(hit, _is(pc.match_substring(rejects["payload"], written)))
         return hit
 
     def listed(self, rows: pa.Table) -> pa.ChunkedArray:
@@ -113,9 +118,30 @@ def find(lake: Lake, photo: str) -> Plan:
     """Return the photo with this image_id or uri, all others with identical normalised bytes, and where they are.
 
     Photos that are erased, or half erased, are found as long as they have a tombstone. A shard that cannot be read is
-    among the shards, because it may have them too. Raises LakeError if there is no such photo.
+    among the shards, because it may have them too. A uri is looked for in its other spellings if there is none as it is
+    written. Raises LakeError if there is no such photo.
     """
     stones, markers = lake.tombstones(), lake.markers("images")
+    for spelled in spellings(photo):
+        found = _find(lake, spelled, stones, markers)
+        if found.images:
+            break
+    else:
+        unread = f" (not readable: {', '.join(sorted(found.shards))})" if found.shards else ""
+        raise LakeError(f"no photo {photo!r} in {lake.store.uri('images/')}{unread}; give an image_id or a uri")
+    for image in found.images & stones.keys():
+        stone = stones[image]
+        found.shards |= set(stone.get("shards", ()))
+        if stone["erased"] and "shards" not in stone:  # by an earlier version: it may be anywhere
+            found.shards |= set(map(str, markers))
+    for plan in map_threads(lake.get_json, map(_plan_key, sorted(found.images))):
+        if plan is not None:
+            found.unite(Plan.from_json(plan))
+    return found
+
+
+def _find(lake: Lake, photo: str, stones: Mapping[str, JSON], markers: Mapping[Shard, Marker]) -> Plan:
+    """Return what tombstones and images say of the photo with exactly this image_id or uri; empty if nothing."""
     hashed, wanted = hash_of(photo), {photo}
     found = Plan(images={one for one, stone in stones.items() if photo == one or hashed in stone.get("uris", ())})
     while True:  # what is found names more: the blob its twins, the uri its copies
@@ -127,18 +153,7 @@ def find(lake: Lake, photo: str) -> Plan:
             found.unite(each.found)
             wanted |= each.wanted
         if (found, wanted) == before:
-            break
-    if not found.images:
-        unread = f" (not readable: {', '.join(sorted(found.shards))})" if found.shards else ""
-        raise LakeError(f"no photo {photo!r} in {lake.store.uri('images/')}{unread}; give an image_id or a uri")
-    for stone in of_same:
-        found.shards |= set(stone.get("shards", ()))
-        if stone["erased"] and "shards" not in stone:  # by an earlier version: it may be anywhere
-            found.shards |= set(map(str, markers))
-    for plan in map_threads(lake.get_json, map(_plan_key, sorted(found.images))):
-        if plan is not None:
-            found.unite(Plan.from_json(plan))
-    return found
+            return found
 
 
 class _Search:

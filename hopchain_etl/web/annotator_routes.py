@@ -83,7 +83,7 @@ def annotator_routes(
             "browser": one.browses,
             "practised": practice.done(desk.lake, one.name),
             "reviews": bool(error_reviews.names(desk.lake)),
-            "guidelines": guide.notice(one.name) if one.annotates else None,
+            "guidelines": guide.notice(one.name, at_once=True) if one.annotates else None,
             "qualification": qualification.practice_state(one.name) if one.annotates else None,
             "unread": notes.unread(one.name) if one.annotates else 0,
             "undo_seconds": desk.settings.undo_seconds,

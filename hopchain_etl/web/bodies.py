@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 BATCH_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 QUERY_PATTERN = r"^[0-9a-f]{64}$"
@@ -13,6 +13,7 @@ QUERY_PATTERN = r"^[0-9a-f]{64}$"
 BatchName = Annotated[str, Field(pattern=BATCH_PATTERN)]
 QueryId = Annotated[str, Field(pattern=QUERY_PATTERN)]
 PersonName = Annotated[str, Field(min_length=1, max_length=256)]
+Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]  # what somebody writes
 
 
 class Body(BaseModel):

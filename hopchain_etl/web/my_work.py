@@ -24,12 +24,12 @@ from hopchain_etl.annotation.workdays import milliseconds
 from hopchain_etl.imaging.thumbnails import photo_jpeg
 from hopchain_etl.lake.lake import Shard
 from hopchain_etl.web.access import Person
-from hopchain_etl.web.bodies import QUERY_PATTERN, Body, NothingBody, QueryId
+from hopchain_etl.web.bodies import QUERY_PATTERN, Body, NothingBody, QueryId, Said
 from hopchain_etl.web.desk.open_batch import OpenBatch
 from hopchain_etl.web.desk.questions import Question, as_question
 from hopchain_etl.web.errors import NotFound
 from hopchain_etl.web.image_responses import photo_headers, picture, revalidated
-from hopchain_etl.web.lead.comments import Comments, CommentText
+from hopchain_etl.web.lead.comments import Comments
 from hopchain_etl.web.lead.lead import PATIENCE_SECONDS, LeadDesk
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ _SAID = ("answer", "reject_reason", "comment", "unsure", "answer_id")
 
 class CommentBody(Body):
     query_id: QueryId
-    text: CommentText
+    text: Said
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,24 @@ def test_photos_are_matched_by_key_name_and_sha256_and_ambiguous_names_are_rejec
     assert reasons(build) == ["ambiguous_photo"]
 
 
+def test_why_no_photo_is_meant_is_said(tmp_path: Path) -> None:
+    named = [
+        LabelledPhoto("1", "a.png"),
+        LabelledPhoto("2", "photos/b.png"),
+        LabelledPhoto("3", sha256="0" * 64),
+        LabelledPhoto("4"),
+    ]
+    with Spool(tmp_path) as spool:
+        spool.add_photos((f"s3://bucket/{folder}/a.png", folder) for folder in ("one", "two"))
+        spool.add_file(0, "s3://bucket/labels.json", named)
+        assert {one.id: one.detail for one in spool.loose_mistakes(0)} == {
+            "1": "several photos go by its name 'a.png'",
+            "2": "no photo goes by its name",
+            "3": "no photo has its sha256",
+            "4": "the file says no name of it",
+        }
+
+
 def folders_of(build: Any) -> set[str]:
     """Return the folders of the photos that have labels."""
     labelled = {row["image_id"] for row in rows(build, "labels")}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from hopchain_etl import schemas
 from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.takedown.lake import erase
 from hopchain_etl.takedown.photos import Plan, find, withdraw
@@ -71,3 +73,25 @@ def test_a_plan_is_stored_as_it_was() -> None:
         {"a"}, {"b"}, {("uri", "etag")}, {"q"}, {"first/0000"}, set(), {"batch"}, {"t f s": "d"}, ["tables"], {"a": "b"}
     )
     assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+def test_a_photo_is_found_however_the_accents_of_its_uri_are_stored(lake: Lake) -> None:
+    typed, stored = "s3://photos/\u00e9t\u00e9.png", "s3://photos/e\u0301te\u0301.png"
+    drawn_lake.fill(lake, range(1), changes={0: {"uri": stored}})
+    (first,) = find(lake, typed).images
+    drawn_lake.fill(lake, [1], intake="second", changes={1: {"uri": typed}})
+    (second,) = find(lake, typed).images
+    assert find(lake, stored).images == {first} != {second}, "of two, the one that is spelled so"
+    erase(lake, stored, "asked")
+    assert withdraw(lake, stored, "asked") == [first]
+    with pytest.raises(LakeError, match="no photo"):
+        find(lake, "s3://photos/\u00ea.png")
+
+
+def test_a_reject_names_a_uri_with_its_letters_as_they_are_or_escaped() -> None:
+    uri = "s3://photos/\u00e9t\u00e9.png"
+    payloads = [
+        json.dumps({"file": one}, ensure_ascii=escaped) for one in (uri, f"{uri}.txt") for escaped in (True, False)
+    ]
+    rejects = pa.Table.from_pylist([{"payload": one, "detail": ""} for one in payloads], schema=schemas.REJECTS)
+    assert Plan(sources={(uri, "etag")}).rejects_of(rejects).to_pylist() == [True, True, False, False]

@@ -286,7 +286,9 @@ def test_script_in_a_question_or_a_comment_stays_text(desk: Office) -> None:
     assert SCRIPT in reply.text
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1+1", "\uff20SUM(A1)"]
+)
 def test_no_cell_becomes_a_formula(text: str) -> None:
     assert safe_cell(text).startswith("'")
     assert safe_cell("-3.5") == "-3.5"

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from hopchain_etl.annotation.csv_cells import safe_cell
+from hopchain_etl.annotation.csv_cells import CSV_ENCODING, safe_cell
 from hopchain_etl.annotation.pseudonyms import pseudonym
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import Settings
@@ -92,7 +92,7 @@ def _write_csv(lines: Path, table: Path) -> None:
     """Write JSON lines as CSV; the columns are those of all lines, in the order in which they come first."""
     with lines.open(encoding="utf-8") as read:
         columns = list(dict.fromkeys(name for line in read for name in json.loads(line)))
-    with lines.open(encoding="utf-8") as read, table.open("w", encoding="utf-8", newline="") as sink:
+    with lines.open(encoding="utf-8") as read, table.open("w", encoding=CSV_ENCODING, newline="") as sink:
         writer = csv.writer(sink)
         writer.writerow(columns)
         for line in read:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from hopchain_etl import schemas
 from hopchain_etl.annotation.unasked import hashes_of, queries_of
 from hopchain_etl.hops.describe import describe_confirmations
+from hopchain_etl.hops.spelling import is_in_any
 from hopchain_etl.imaging.thumbnails import COLOURS, mask_png, photo_jpeg
 from hopchain_etl.lake.lake import Lake, Part, Shard, exclude_withdrawn
 from hopchain_etl.schemas import storable
@@ -265,8 +266,7 @@ def _matches_reject(row: JSON, wanted: SearchFilter) -> bool:
 
 
 def _matches_text(text: str, *fields: str | None) -> bool:
-    wanted = text.casefold()
-    return not wanted or any(wanted in field.casefold() for field in fields if field)
+    return not text or is_in_any(text, fields)
 
 
 def _payload(text: str | None) -> Any:

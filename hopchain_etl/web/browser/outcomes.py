@@ -12,7 +12,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,7 +34,8 @@ from hopchain_etl.web.lead.lead import LeadDesk
 log = logging.getLogger(__name__)
 
 JSON = dict[str, Any]
-STATES = ("not_asked", "open", "agreed", "disagreed", "rejected", "released")
+State = Literal["not_asked", "open", "agreed", "disagreed", "rejected", "released"]
+STATES: tuple[State, ...] = get_args(State)
 _REGISTRY_SECONDS = 600.0  # that the list of releases may be old
 _OF_VOTE = ("query_id", "annotator", "answer", "reject_reason", "comment", "unsure", "answered_at")
 _KEPT_BATCHES = 16  # settled batches whose answers are in memory

@@ -16,7 +16,7 @@ from hopchain_etl.web.access import Person
 from hopchain_etl.web.bodies import QUERY_PATTERN
 from hopchain_etl.web.browser import builds
 from hopchain_etl.web.browser.gallery import Gallery, NotThereError, PageCursor, SearchFilter, shard_of
-from hopchain_etl.web.browser.outcomes import STATES, Outcomes
+from hopchain_etl.web.browser.outcomes import STATES, Outcomes, State
 from hopchain_etl.web.image_responses import photo_headers, revalidated
 
 _RUNS = 100  # builds listed at most
@@ -28,7 +28,6 @@ Start = Annotated[str, Query(max_length=20, alias="from")]
 Count = Annotated[int, Query(ge=1, le=60)]
 Width = Annotated[int, Query(ge=64, le=2_000)]
 Image = Annotated[str, Query(max_length=64)]
-State = Literal["", "not_asked", "open", "agreed", "disagreed", "rejected", "released"]
 
 
 def router(lake: Callable[[], Lake], may_browse: Callable[..., Any], outcomes: Outcomes | None = None) -> APIRouter:
@@ -100,7 +99,7 @@ def _add_lists(
         rel: Choice = None,
         read: Choice = None,
         hops: Annotated[int | None, Query(ge=1, le=99)] = None,
-        state: State = "",
+        state: State | Literal[""] = "",
         start: Start = "0.0",
         count: Count = 24,
     ) -> JSON:

@@ -46,17 +46,25 @@ class Guidelines:
         self.lake = lake
         self._refresh_seconds = refresh_seconds
         self._newest: tuple[float, Edition] | None = None  # when it was read (time.monotonic()), and what
-        self._opened: dict[str, int] = {}  # by person; it only grows
+        self._opened: dict[
+            str, tuple[float, int]
+        ] = {}  # by person: when it was read, and the version, which only grows
 
-    def notice(self, person: str) -> JSON | None:
-        """Return what tells a person that the guidelines have changed; None once they have opened them."""
+    def notice(self, person: str, *, at_once: bool = False) -> JSON | None:
+        """Return what tells a person that the guidelines have changed; None once they have opened them.
+
+        Costs no request if both were read less than ``refresh_seconds`` ago. ``at_once``: hear of it at once if they
+        have opened them at another worker.
+        """
         now = time.monotonic()
         if self._newest is None or now >= self._newest[0] + self._refresh_seconds:
             self._newest = now, guidelines.newest(self.lake)
         last = self._newest[1]
-        if self._opened.get(person, 0) < last.number:
-            self._opened[person] = guidelines.opened(self.lake, person)
-        return _about(last) if self._opened.get(person, 0) < last.number else None
+        read_at, opened = self._opened.get(person, (None, 0))
+        if opened < last.number and (at_once or read_at is None or now >= read_at + self._refresh_seconds):
+            opened = guidelines.opened(self.lake, person)
+            self._opened[person] = now, opened
+        return _about(last) if opened < last.number else None
 
     def show(self, one: Person, number: int | None, since: int | None) -> JSON:
         """Return a version (None: the newest) as HTML, with its differences from version ``since``.
@@ -108,6 +116,7 @@ class Guidelines:
     def open(self, person: str, number: int) -> None:
         """Store that a person has opened a version."""
         guidelines.mark_opened(self.lake, person, self._load(number).number)
+        self._opened.pop(person, None)
 
     def _load(self, number: int) -> Edition:
         return _found(guidelines.load(self.lake, number), number)

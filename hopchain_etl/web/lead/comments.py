@@ -10,14 +10,13 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import StringConstraints
 
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation import comments as stored
 from hopchain_etl.annotation.comments import Message, Thread
 from hopchain_etl.lake.lake import LakeError
 from hopchain_etl.web.access import Person
-from hopchain_etl.web.bodies import Body, PersonName, QueryId, now_text
+from hopchain_etl.web.bodies import Body, PersonName, QueryId, Said, now_text
 from hopchain_etl.web.desk.questions import Question, as_question
 from hopchain_etl.web.errors import Conflict
 from hopchain_etl.web.lead.lead import PATIENCE_SECONDS, LeadDesk
@@ -25,13 +24,12 @@ from hopchain_etl.web.lead.lead import PATIENCE_SECONDS, LeadDesk
 JSON = dict[str, Any]
 
 _MOST = 50  # threads of an annotator that are shown
-CommentText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
 class AnswerBody(Body):
     annotator: PersonName
     query_id: QueryId
-    text: CommentText
+    text: Said
 
 
 class DoneBody(Body):

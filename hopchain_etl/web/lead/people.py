@@ -13,10 +13,11 @@ from hopchain_etl.hops.consensus import Decision, tally_votes
 from hopchain_etl.release.answers_used import releases_with_answers
 from hopchain_etl.release.git import RegistryError
 from hopchain_etl.settings import Settings
-from hopchain_etl.web.errors import Conflict
+from hopchain_etl.web.errors import Conflict, Invalid
 from hopchain_etl.web.lead.assignment import check_names
 from hopchain_etl.web.lead.batch_view import BatchView
 from hopchain_etl.web.lead.lead import PATIENCE_SECONDS, LeadDesk
+from hopchain_etl.web.lead.work import all_work, last_seen
 
 log = logging.getLogger(__name__)
 
@@ -110,8 +111,13 @@ class People:
         """Void an annotator and return the effect (see ``effect``).
 
         Their answers no longer count, their seats are free, and settled batches are collected again. That is written
-        first: whatever is slow or fails while the effect is looked up, the answers do not count.
+        first: whatever is slow or fails while the effect is looked up, the answers do not count. Raises Invalid for a
+        name that nobody has.
         """
+        if not self._knows(annotator):
+            self._index.refresh()
+            if not self._knows(annotator):
+                raise Invalid(f"not an annotator here: {annotator}; check the spelling. Nobody was voided")
         voiding.begin(self._lake, annotator, by=by, reason=reason)
         found = self._effect(annotator)
         voiding.finish(self._lake)
@@ -127,6 +133,11 @@ class People:
         names = voiding.unvoid(self._lake, annotator, by=by)
         self._index.refresh()
         return {"voided": False, "batches": names}
+
+    def _knows(self, annotator: str) -> bool:
+        """Return whether somebody of this name is known, is void, or has ever sent anything."""
+        known = self._index.known.names() | self._index.voided.keys()
+        return annotator in known or annotator in last_seen(all_work(self._index))
 
     def _effect(self, annotator: str) -> JSON:
         """Return the effect on the batches, without that on releases; the annotator may already be voided."""

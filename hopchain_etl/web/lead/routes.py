@@ -11,7 +11,7 @@ from pydantic import Field
 from hopchain_etl.annotation.batch_details import BatchDetails
 from hopchain_etl.annotation.choice import Choice
 from hopchain_etl.web.access import Person
-from hopchain_etl.web.bodies import BATCH_PATTERN, Body, NothingBody, PersonName, QueryId
+from hopchain_etl.web.bodies import BATCH_PATTERN, Body, NothingBody, PersonName, QueryId, Said
 from hopchain_etl.web.errors import Invalid
 from hopchain_etl.web.lead.answer_rows import COLUMNS
 from hopchain_etl.web.lead.batch_changes import BatchChanges, NewBatch
@@ -93,7 +93,7 @@ class Assignment(Body):
 
 class Voiding(Body):
     annotator: PersonName
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    reason: Said
 
 
 class Unvoiding(Body):

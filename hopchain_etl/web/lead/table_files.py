@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi.responses import StreamingResponse
 
-from hopchain_etl.annotation.csv_cells import safe_cell
+from hopchain_etl.annotation.csv_cells import CSV_ENCODING, safe_cell
 from hopchain_etl.concurrency import batched
 
 _AT_ONCE = 500  # rows that are sent together
@@ -25,17 +25,17 @@ def table_file(name: str, columns: Sequence[str], rows: Iterable[dict[str, Any]]
     return StreamingResponse(texts, media_type=_MEDIA[form], headers=headers)
 
 
-def csv_texts(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+def csv_texts(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
     """Yield a CSV in pieces of whole lines."""
-    yield _csv_lines([columns])
+    yield _csv_lines([columns]).encode(CSV_ENCODING)
     for some in batched(rows, _AT_ONCE):
-        yield _csv_lines([safe_cell(row.get(name)) for name in columns] for row in some)
+        yield _csv_lines([safe_cell(row.get(name)) for name in columns] for row in some).encode()
 
 
-def json_texts(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+def json_texts(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
     """Yield JSON lines in pieces of whole lines."""
     for some in batched(rows, _AT_ONCE):
-        yield "".join(json.dumps({name: row.get(name) for name in columns}) + "\n" for row in some)
+        yield "".join(json.dumps({name: row.get(name) for name in columns}) + "\n" for row in some).encode()
 
 
 def _csv_lines(lines: Iterable[Sequence[Any]]) -> str:

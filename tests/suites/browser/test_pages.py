@@ -192,7 +192,7 @@ def test_a_lead_sees_who_agrees_and_what_people_differ_about(site: Site, asked: 
         audit(lead.locator("body"))
         with page.expect_download() as download:
             lead.get_by_role("link", name="Export CSV").click()
-        rows = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
+        rows = list(csv.DictReader(Path(download.value.path()).read_text("utf-8-sig").splitlines()))
         assert len({row["query_id"] for row in rows}) == 6
 
 

@@ -83,7 +83,7 @@ def test_a_lead_sees_people_pairs_and_days_of_a_period(site: Site, tmp_path: Pat
         with page.expect_download() as download:
             desk.get_by_role("link", name="Time sheet (CSV)").click()
         download.value.save_as(tmp_path / "timesheet.csv")
-        rows = list(csv.DictReader((tmp_path / "timesheet.csv").open()))
+        rows = list(csv.DictReader((tmp_path / "timesheet.csv").open(encoding="utf-8-sig")))
         assert {row["annotator"]: row["active_minutes"] for row in rows} == {"ben": "1.0", "cleo": "1.0", "dan": "0.0"}
 
 

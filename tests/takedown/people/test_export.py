@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import zipfile
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +64,13 @@ def test_every_file_is_explained_and_has_the_same_records_as_a_table(settings: S
     }  # fmt: skip
     for kind, count in counts.items():
         lines = read_lines(folder / f"{kind}.jsonl")
-        with (folder / f"{kind}.csv").open(encoding="utf-8", newline="") as table:
+        assert (folder / f"{kind}.csv").read_bytes().startswith(BOM_UTF8), "or Excel shows names in another encoding"
+        with (folder / f"{kind}.csv").open(encoding="utf-8-sig", newline="") as table:
             rows = list(csv.DictReader(table))
         assert len(lines) == len(rows) == count
         assert f"| `{kind}.jsonl`, `{kind}.csv` | {count} |" in readme
         assert [row.get("key", "") for row in rows] == [line.get("key", "") for line in lines]
-    with (folder / "votes.csv").open(encoding="utf-8", newline="") as table:
+    with (folder / "votes.csv").open(encoding="utf-8-sig", newline="") as table:
         odd = next(row for row in csv.DictReader(table) if row["rev"] == "9")
     assert (odd["comment"], odd["answer"]) == ("'=1+1\nnext", "-3")
     assert any(line.get("archive") == "votes/packed.parquet" for line in read_lines(folder / "votes.jsonl"))

@@ -111,7 +111,14 @@ def _refuse(lake: Lake, fingerprint: str, query: dict[str, Any]) -> None:
             "detail": "h1",
             "payload": {"draft": {"hops": [7]}, "try": 2, "found": "half \ud83d"},
         },
-        {"scope": "input", "outcome": "failed", "reason": "error", "detail": "the model timed out", "payload": None},
+        {
+            "scope": "input",
+            "outcome": "failed",
+            "reason": "error",
+            "detail": "the model timed out",
+            "payload": None,
+            "uri": "s3://photos/Cafe\u0301.jpg",
+        },
     ]
     table = [{**common, **row, "payload": json.dumps(row["payload"]) if row["payload"] else None} for row in rows]
     folder = lake.folder("queries", fingerprint, shard)
@@ -177,6 +184,7 @@ def test_rejects_come_with_payload_hops_and_photo(browsed: Browsed) -> None:
     assert browsed.all(path, stage="generate", reason="no_chain") == [loops]
     assert browsed.all(path, stage="generate", outcome="failed") == [failed]
     assert browsed.all(path, stage="generate", text="TIMED OUT") == [failed]
+    assert browsed.all(path, stage="generate", text="caf\u00e9.JPG") == [failed], "macOS stores accents apart"
 
 
 def test_hops_of_queries_and_rejects_come_in_words(browsed: Browsed) -> None:

@@ -6,7 +6,7 @@ import json
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, get_args
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -15,7 +15,6 @@ from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.collect import collect, settle
 from hopchain_etl.quality.validator import SuiteResult
 from hopchain_etl.web.browser import outcomes
-from hopchain_etl.web.browser.routes import State
 from hopchain_etl.web.lead.lead import LeadDesk
 from support import drawn_lake
 from support.desk_clients import Client, Office, office
@@ -155,7 +154,3 @@ def test_who_asks_while_the_registry_is_read_waits_for_that(desk: Office, monkey
         go_on.set()
         assert (first.result(30), second.result(30)) == ({}, {})
     assert reads == [1]
-
-
-def test_states_cover_what_can_be_asked_for() -> None:
-    assert get_args(State) == ("", *outcomes.STATES)

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from hopchain_etl.annotation import guidelines
+from hopchain_etl.lake.lake import Lake
 from support.desk_clients import Office, office
 from support.s3 import S3Location
 
@@ -66,6 +68,30 @@ def test_another_worker_hears_of_a_new_version(bucket: S3Location) -> None:
     assert other.ann.next()["guidelines"] is None
     publish(desk, "All new.")
     assert other.ann.next()["guidelines"]["number"] == 1
+
+
+def test_questions_cost_no_listing_of_what_somebody_has_opened(
+    bucket: S3Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = office(bucket, refresh_seconds=3600)
+    publish(desk, "All new.")
+    here, other = desk.worker(), desk.worker()
+    listed: list[str] = []
+    read = guidelines.opened
+
+    def opened(lake: Lake, person: str) -> int:
+        listed.append(person)
+        return read(lake, person)
+
+    monkeypatch.setattr(guidelines, "opened", opened)
+    assert [here.ann.next()["guidelines"]["number"] for _ in range(3)] == [1, 1, 1]
+    assert listed == ["ann"]
+    other.ann.post("/api/guidelines/opened", {"number": 1})
+    assert here.ann.get("/api/me")["guidelines"] is None, "a page that is opened asks for it"
+    assert here.ann.next()["guidelines"] is None
+    assert here.ben.next()["guidelines"]["number"] == 1
+    here.ben.post("/api/guidelines/opened", {"number": 1})
+    assert here.ben.next()["guidelines"] is None
 
 
 def test_earlier_versions_are_read_and_compared(desk: Office) -> None:

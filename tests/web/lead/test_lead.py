@@ -82,7 +82,8 @@ def test_disagreements_show_answers_hops_and_image(finished: Office) -> None:
 
 
 def test_csv_has_a_line_for_each_answer_and_no_formula(finished: Office) -> None:
-    rows = list(csv.DictReader(io.StringIO(finished.lead.get("/api/lead/batches/monday/answers.csv").text)))
+    data = finished.lead.get("/api/lead/batches/monday/answers.csv").content
+    rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
     assert len(rows) == 11
     assert {row["comment"] for row in rows} == {"", "'=cmd()"}
     assert {row["final"] for row in rows if row["decision"] == "kept"} >= {"999"}

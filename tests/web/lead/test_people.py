@@ -62,6 +62,25 @@ def test_a_registry_that_cannot_be_read_is_told(desk: Office) -> None:
     assert desk.worker().lead.get("/api/lead/void?annotator=ben")["releases"] is None
 
 
+@pytest.mark.parametrize(
+    "body", [{**WHY, "annotator": "bne"}, {**WHY, "annotator": " ben"}, {**WHY, "reason": " "}, {**WHY, "reason": ""}]
+)
+def test_a_name_that_nobody_has_and_a_blank_reason_void_nobody(desk: Office, body: dict[str, str]) -> None:
+    assert desk.lead.post("/api/lead/void", body, expect=422)["error"] == "invalid"
+    assert votes.voided(desk.lake) == {}
+
+
+def test_whoever_has_only_just_answered_or_is_only_known_by_a_settled_batch_can_be_voided(desk: Office) -> None:
+    nobody = {"annotators": ("role:user",), "refresh_seconds": 3600}
+    fresh = desk.worker(**nobody)
+    fresh.lead.get("/api/lead/annotators")
+    desk.eve.answer(desk.batch.query_ids[0], "5")
+    assert fresh.lead.post("/api/lead/void", {**WHY, "annotator": "eve"})["voided"]
+    announced(desk)
+    assert desk.worker(**nobody).lead.post("/api/lead/void", {**WHY, "reason": " guesses\n"})["answers"] == 2
+    assert votes.voided(desk.lake)["ben"].reason == "guesses"
+
+
 def test_a_void_is_written_before_the_registry_is_asked(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cloning a registry takes long: whoever gives up waiting has voided the person all the same."""
     announced(desk)

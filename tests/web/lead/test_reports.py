@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from codecs import BOM_UTF8
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -51,7 +52,9 @@ def people(desk: Office, period: str = "") -> dict[str, Any]:
 def table(desk: Office, name: str, period: str = "") -> list[dict[str, str]]:
     reply = desk.lead.get(f"/api/lead/reports/files?file={name}{period}")
     assert reply.headers["content-disposition"] == f'attachment; filename="{name}"'
-    return list(csv.DictReader(io.StringIO(reply.text)))
+    assert reply.content.startswith(BOM_UTF8), "or Excel shows names in another encoding"
+    assert reply.content.count(BOM_UTF8) == 1
+    return list(csv.DictReader(io.StringIO(reply.content.decode("utf-8-sig"))))
 
 
 def settled(desk: Office) -> None:

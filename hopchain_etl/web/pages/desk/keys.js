@@ -5,6 +5,12 @@ import { field, picture } from "./page.js";
 
 const MOVES = { ArrowUp: [0, -0.2], ArrowDown: [0, 0.2], ArrowLeft: [-0.2, 0], ArrowRight: [0.2, 0] };
 
+/** The key in lower case. Under Cyrillic, Greek, Hebrew and others it is the one of a Latin keyboard at the same place. */
+function keyOf({ key, code }) {
+  const foreign = /^\p{L}$/u.test(key) && !/\p{Script=Latin}/u.test(key);
+  return (foreign && code.startsWith("Key") ? code.slice(3) : key).toLowerCase();
+}
+
 /** Listen to keys: `letters` maps a key to what it does, `on` says whether letters are shortcuts, `send` is Enter. */
 export function listenToKeys(letters, on, send) {
   document.addEventListener("keydown", (event) => {
@@ -12,7 +18,7 @@ export function listenToKeys(letters, on, send) {
     if (event.repeat && !MOVES[event.key]) return;
     const inField = event.target === field;
     const typing = event.target.matches("input, textarea, select");
-    const act = !typing && letters[event.key.toLowerCase()];
+    const act = !typing && letters[keyOf(event)];
     if (act && (on() || event.key === "?")) {
       event.preventDefault();
       act();

@@ -11,6 +11,7 @@ const TICK = 5_000; // ms between updates of the time that is left
 
 let me;
 let shown = 0;
+let asked = 0; // counts requests for rows
 let ahead = 0; // ms by which the server's clock is ahead of this one
 
 // --- rows ---
@@ -54,8 +55,10 @@ function tick() {
 }
 
 async function more() {
+  const mine = ++asked;
   const recent = new Drafts(me.name).recent.map((query) => `&recent=${query}`).join("");
   const told = await call(`api/mine?offset=${shown}&limit=${PAGE}${recent}`);
+  if (mine !== asked) return; // asked again meanwhile, as by a double click
   ahead = Date.parse(told.now) - Date.now();
   shown += told.items.length;
   byId("rows").append(...told.items.map(row));

@@ -83,8 +83,11 @@ export function setAnswer(text) {
   field.focus();
 }
 
+const WIDE = /[＋-９]/gu; // digits, signs and points of East Asian keyboards; each stands 0xfee0 after the plain one
+
 /** What is typed, as the server takes it. */
-export const written = () => field.value.trim().replace("−", "-").replace(/^\+/, "");
+export const written = () => field.value.trim().replace(WIDE, (one) => String.fromCharCode(one.charCodeAt(0) - 0xfee0))
+  .replace("。", ".").replace("−", "-").replace(/^\+/, "");
 
 /** Name the button that sends. */
 export const nameSend = (text) => byId("send").replaceChildren(text, " ", el("kbd", {}, "Enter"));

@@ -1,6 +1,6 @@
 // A lead edits the guidelines: Markdown beside its preview. What is typed is kept on this device until it is published.
 
-import { byId, call, confirmIn, day, el, say, trying } from "../shared/common.js";
+import { byId, call, confirmIn, day, el, say, single, trying } from "../shared/common.js";
 import { navigation } from "../shared/navigation.js";
 import { differenceItems, nodesOf } from "./text.js";
 
@@ -82,7 +82,8 @@ async function start() {
   await restore();
   for (const id of ["markdown", "note"]) byId(id).addEventListener("input", keep);
   byId("markdown").addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(() => trying(preview), PAUSE); });
-  byId("form").addEventListener("submit", (event) => { event.preventDefault(); trying(publish); });
+  const submit = single(() => trying(publish));
+  byId("form").addEventListener("submit", (event) => { event.preventDefault(); submit(); });
   byId("preview").addEventListener("click", () => trying(preview));
   byId("discard").addEventListener("click", () => trying(discard));
   await preview();

@@ -1,6 +1,6 @@
 // Labels of disagreements on the lead's page, and sending marked questions to fresh people.
 
-import { byId, call, COMMENT, count, el, say, titled, trying } from "../shared/common.js";
+import { byId, call, COMMENT, count, el, say, single, titled, trying } from "../shared/common.js";
 import { ask } from "./ask.js";
 
 /** The labels of the batch that is shown; `changed` is called after a new batch. */
@@ -12,7 +12,9 @@ export class Labels {
 
   async load(batch) {
     this.batch = batch;
-    this.told = await call(`api/lead/adjudications?batch=${encodeURIComponent(batch)}`);
+    const told = await call(`api/lead/adjudications?batch=${encodeURIComponent(batch)}`);
+    if (this.batch !== batch) return; // another one was chosen meanwhile
+    this.told = told;
     const many = this.told.ready.length;
     byId("fresh").hidden = !many;
     byId("fresh").textContent = many === 1 ? "Ask fresh people the marked question …" : `Ask fresh people the ${count(many)} marked questions …`;
@@ -40,8 +42,7 @@ export class Labels {
       el("label", { for: id("comment") }, "Comment ", el("span", { class: "soft" }, "(optional)")), comment,
       el("label", { class: "check" }, again, el("span", {}, "Ask fresh people: they decide, and these answers count no more")),
       problem, el("p", { class: "actions" }, el("button", { type: "submit", "aria-label": `Save the label of: ${one.question}` }, "Save label")));
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
+    const submit = single(async () => {
       const label = form.querySelector("input[type=radio]:checked")?.value;
       problem.textContent = !label ? "Choose what it was." : [...comment.value.trim()].length > COMMENT ? `The comment may have ${COMMENT} characters.` : "";
       if (problem.textContent) return;
@@ -58,6 +59,7 @@ export class Labels {
         problem.textContent = error.message;
       }
     });
+    form.addEventListener("submit", (event) => { event.preventDefault(); submit(); });
     const sent = this.told.sent.includes(one.query_id);
     box.replaceChildren(el("summary", {}, held
       ? `Label: ${name(held.label)} (${held.by}, ${held.at.slice(0, 10)})${sent ? "; sent to fresh people" : held.again ? "; marked for fresh people" : ""}`

@@ -1,6 +1,6 @@
 // The dialog of the lead's page, which asks for the values of some fields.
 
-import { byId, el } from "../shared/common.js";
+import { byId, el, single } from "../shared/common.js";
 
 /** Ask for fields in a dialog; `send` gets their values; an error it throws is shown in the dialog.
  *
@@ -12,8 +12,7 @@ export function ask(heading, button, fields, send) {
   byId("ask-problem").textContent = "";
   byId("ask-fields").replaceChildren(...fields.map(fieldRow));
   byId("ask-cancel").onclick = () => byId("ask-box").close();
-  byId("ask-form").onsubmit = async (event) => {
-    event.preventDefault();
+  const submit = single(async () => {
     const values = Object.fromEntries(fields.map((one) => [one.name, one.read ? one.read() : byId(`ask-${one.name}`).value.trim()]));
     try {
       await send(values);
@@ -21,7 +20,8 @@ export function ask(heading, button, fields, send) {
     } catch (error) {
       byId("ask-problem").textContent = error.message;
     }
-  };
+  });
+  byId("ask-form").onsubmit = (event) => { event.preventDefault(); submit(); };
   byId("ask-box").showModal();
   for (const one of fields) one.start?.();
 }

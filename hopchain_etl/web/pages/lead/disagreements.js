@@ -9,6 +9,7 @@ export class Disagreements {
   /** `changed` is called after a new batch was made of marked questions. */
   constructor(changed) {
     this.shown = 0;
+    this.asked = 0; // counts requests: of several, as after a double click, only the last one's answer is shown
     this.labels = new Labels(changed);
   }
 
@@ -19,8 +20,10 @@ export class Disagreements {
 
   /** Show the next ones of a batch. */
   async more(batch) {
+    const mine = ++this.asked;
     await this.labels.load(batch);
     const told = await call(`api/lead/batches/${encodeURIComponent(batch)}/disagreements?offset=${this.shown}&limit=${PAGE}`);
+    if (mine !== this.asked) return;
     this.shown += told.items.length;
     byId("disagreements").append(...told.items.map((one) => disagreement(one, this.labels.element(one))));
     byId("disagreements-count").textContent = told.total ? `${count(this.shown)} of ${count(told.total)}` : "none";

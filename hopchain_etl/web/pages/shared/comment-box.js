@@ -1,6 +1,6 @@
 // A dialog in which somebody writes a comment or an answer to one, and how a thread of them looks.
 
-import { COMMENT, countCharacters, el } from "./common.js";
+import { COMMENT, countCharacters, el, single } from "./common.js";
 import { locale, t } from "./i18n.js";
 
 /** Ask for a text; `send` stores it, and what it throws is shown. Resolves to whether something was sent. */
@@ -18,8 +18,7 @@ export function write(heading, about, button, send) {
     const box = el("dialog", { "aria-labelledby": "note-title" }, form);
     const length = countCharacters(field, counter);
     let done = false;
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
+    const submit = single(async () => {
       problem.textContent = !length() ? t("Write something first.") : length() > COMMENT ? t("This is too long. Shorten it.") : "";
       if (problem.textContent) return;
       try {
@@ -30,6 +29,7 @@ export function write(heading, about, button, send) {
         problem.textContent = error.message;
       }
     });
+    form.addEventListener("submit", (event) => { event.preventDefault(); submit(); });
     box.addEventListener("close", () => { box.remove(); resolve(done); });
     document.body.append(box);
     box.showModal();

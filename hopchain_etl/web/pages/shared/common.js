@@ -18,7 +18,9 @@ export function el(tag, props = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-/** An error response. `status` 0 means that the server was not reached. */
+const WHILE_BUSY = [404, 408, 425, 429]; // what a proxy says while the server starts again, or is asked too often
+
+/** An error response. `status` 0: the server was not reached; `code` "error": somebody else has answered, as a proxy. */
 export class ServerError extends Error {
   constructor(status, code, message) {
     super(message);
@@ -28,7 +30,7 @@ export class ServerError extends Error {
 
   /** Whether the error is transient (a retry may succeed). */
   get passing() {
-    return this.status === 0 || this.status >= 500;
+    return this.status === 0 || this.status >= 500 || (this.code === "error" && WHILE_BUSY.includes(this.status));
   }
 }
 
@@ -37,15 +39,21 @@ export async function call(path, body) {
   const options = body === undefined
     ? {}
     : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  let answer;
-  try {
-    answer = await fetch(path, { credentials: "same-origin", redirect: "error", ...options });
-  } catch {
-    throw new ServerError(0, "unreachable", t("The server could not be reached."));
+  const unreachable = () => new ServerError(0, "unreachable", t("The server could not be reached."));
+  const answer = await fetch(path, { credentials: "same-origin", redirect: "error", ...options }).catch(() => { throw unreachable(); });
+  const told = await answer.json().catch(() => null);
+  if (answer.ok) {
+    if (told) return told;
+    if (answer.headers.get("Content-Type")?.includes("json")) throw unreachable(); // it was cut off
+    throw new ServerError(401, "not_logged_in", t("Another page came instead of an answer: your login has probably ended."));
   }
-  const told = await answer.json().catch(() => ({}));
-  if (answer.ok) return told;
-  throw new ServerError(answer.status, told.error ?? "error", told.message ? fromServer(told.message) : t("The server responded with {status}.", answer));
+  throw new ServerError(answer.status, told?.error ?? "error", told?.message ? fromServer(told.message) : t("The server responded with {status}.", answer));
+}
+
+/** Return a function that does the work, and nothing while it is still at it: a double click does it once. */
+export function single(work) {
+  let running = null;
+  return (...given) => (running ??= work(...given).finally(() => { running = null; }));
 }
 
 /** Show a message in the page's live region. `kind`: "", "good" or "bad". */
