@@ -64,8 +64,8 @@ class _File:
         return self.store.uri(self.info.key).encode("utf-8", "replace").decode()
 
 
-def read_labels(lake: Lake, settings: LabelsSettings, source: SourceSettings, *, validate: Validator) -> int:
-    """Bring the labels table up to date; return how many shards were written.
+def read_labels(lake: Lake, settings: LabelsSettings, source: SourceSettings, *, validate: Validator) -> None:
+    """Bring the labels table up to date.
 
     Everything that is wrong in a file becomes a reject; a file that cannot be read at all becomes one, and the others
     go on. One process at a time: waits for the lake's lock. Raises StoreError if the files cannot be listed or fetched,
@@ -74,12 +74,12 @@ def read_labels(lake: Lake, settings: LabelsSettings, source: SourceSettings, *,
     files = _files(settings, source)
     markers = lake.markers("images")
     if _is_current(lake, _state(files, markers, settings), markers):
-        return 0
+        return
     with lake_lock(lake, "labels") as lease:
         markers = lake.markers("images")
         state = _state(files, markers, settings)
         if _is_current(lake, state, markers):  # another process was faster
-            return 0
+            return
         lake.put_json(f"lineages/{FINGERPRINT}.json", LINEAGE.facts)
         lake.put_json(_STATE, "")  # no earlier state holds from here on
         with tempfile.TemporaryDirectory(prefix="hopchain-labels-") as folder, Spool(Path(folder)) as spool:
@@ -88,15 +88,13 @@ def read_labels(lake: Lake, settings: LabelsSettings, source: SourceSettings, *,
             broken = _fill(spool, files, settings, Path(folder))
             spool.drop_rivals()
             labels = _Labels(spool, [one.uri for one in files], settings.exhaustive)
-            written = 0
             for place, shard in enumerate(markers):
                 lease.check()
                 loose = [*broken, *labels.loose_mistakes()] if not place else []  # told once, with the first shard
                 found = labels.of(_photos(lake, shard))
-                written += _write(lake, shard, found, loose, markers[shard], validate)
+                _write(lake, shard, found, loose, markers[shard], validate)
         if not any(one["reason"] in _MAY_PASS for one in broken):
             lake.put_json(_STATE, state)
-    return written
 
 
 def _is_current(lake: Lake, state: str, shards: Iterable[Shard]) -> bool:
@@ -251,8 +249,8 @@ def _write(
     loose: Sequence[Row],
     images: Marker,
     validate: Validator,
-) -> bool:
-    """Write a shard unless it holds the same already; return whether its rows are others than before."""
+) -> None:
+    """Write a shard unless it holds the same already."""
     rows, rejects, rejected = [], [*loose], 0
     for row, wrong in found:
         if row:
@@ -282,4 +280,3 @@ def _write(
     )
     if old != marker:
         lake.replace_marker("labels", FINGERPRINT, shard, marker)
-    return old is None or old.parts != marker.parts
