@@ -241,12 +241,16 @@ def _answer(function: Decoder, data: bytes, limits: Limits) -> tuple[dict[str, A
 
 
 def _confine(memory: int) -> None:
-    """Limit the address space, write no core files, ignore Ctrl-C, and be killed first when memory runs out."""
+    """Limit the address space, write no core files, leave stops to the parent, be killed first when memory runs out.
+
+    Ctrl-C, and SIGTERM of Airflow or systemd, reach all processes: the parent ends workers after the images at hand.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     bound = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
     resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError):  # Linux only
         Path("/proc/self/oom_score_adj").write_text("1000")
 

@@ -79,6 +79,15 @@ def test_an_image_whose_worker_was_killed_from_outside_is_tried_again(pool: Deco
     assert pool.submit(order).result().blob == order
 
 
+def test_a_stop_that_all_processes_of_a_task_hear_is_left_to_the_parent() -> None:
+    with DecodePool(1, LIMITS, function=moody) as pool:
+        worker = pool.submit(b"first").result().width
+        at_hand = pool.submit(b"sleep:0.5")
+        os.kill(worker, signal.SIGTERM)
+        assert at_hand.result().width == worker
+    assert gone(worker)
+
+
 def test_a_worker_killed_while_idle_costs_nothing() -> None:
     with DecodePool(1, LIMITS, function=moody) as pool:
         first = pool.submit(b"first").result().width
