@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,14 +32,11 @@ _NO_LIST = {404, 405}  # Azure's deployments and some gateways have no list of m
 
 def local_weights() -> Iterator[Finding]:
     from hopchain_etl.engines.local import coco_ssd, u2net
-    from hopchain_etl.engines.weights import REMEDY
 
     yield _weights("SSD-MobileNet", coco_ssd.GRAPH.path)
     yield _weights("U2-Net", u2net.MODEL.path)
     yield ocr_weights()
-    for package in ("cv2", "onnxruntime"):
-        if not find_spec(package):
-            yield Finding(package, "missing", "is not installed", REMEDY)
+    yield from filter(None, map(_unloadable, ("cv2", "onnxruntime")))
 
 
 def ocr_weights() -> Finding:
@@ -46,6 +44,18 @@ def ocr_weights() -> Finding:
     from hopchain_etl.engines.vision.ocr import check_models
 
     return _weights("OCR", check_models)
+
+
+def _unloadable(package: str) -> Finding | None:
+    """Return why a package cannot be loaded; None if it can."""
+    from hopchain_etl.engines.weights import broken_package
+
+    try:
+        import_module(package)
+    except ImportError as error:
+        detail, _, remedy = str(broken_package(error)).rpartition("; ")
+        return Finding(package, "missing", detail, remedy)
+    return None
 
 
 def _weights(what: str, check: Callable[[], object]) -> Finding:

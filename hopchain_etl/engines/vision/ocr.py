@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hopchain_etl.engines.weights import REMEDY, MissingWeightsError, weights_of
+from hopchain_etl.engines.weights import broken_package, weights_of
 
 MIN_SCORE = 0.5  # lower scores are texture, not text
 SURE_SCORE = 0.95
@@ -65,7 +65,7 @@ class TextReader:
             import onnxruntime  # noqa: F401 RapidOCR loads it with the first photo
             from rapidocr import RapidOCR
         except ImportError as error:
-            raise MissingWeightsError(f"text cannot be read: {error}; {REMEDY}") from error
+            raise broken_package(error) from error
         runtime = {"intra_op_num_threads": threads, "inter_op_num_threads": 1}
         params: dict[str, Any] = {f"EngineConfig.onnxruntime.{name}": value for name, value in runtime.items()}
         self._ocr: Any = RapidOCR(

