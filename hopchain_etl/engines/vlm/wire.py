@@ -69,6 +69,9 @@ _SAYS_OF_ALL = {
         r"at most \d+ image": (
             "it takes too few pictures in one request; serve it with --limit-mm-per-prompt '{\"image\": 16}'"
         ),
+        r"invalid schema for response_format|failed to parse grammar|grammar error|schema contains features": (
+            "it does not take the JSON schema of the answers; docs/real-models.md says how to serve a model"
+        ),
         r"at most \d+ completion tokens": "its model writes fewer tokens; lower ask.max_tokens",
     }.items()
 }

@@ -72,6 +72,9 @@ def test_an_account_without_credit_stops_the_run_at_once(refusal: Refuse) -> Non
         ("org/text-only is not a multimodal model", "its model takes no pictures"),
         ("At most 0 image(s) may be provided in one prompt.", "its model takes no pictures"),
         ("At most 1 image(s) may be provided in one prompt.", "too few pictures in one request; .*limit-mm-per-prompt"),
+        ("The provided JSON schema contains features not supported by xgrammar.", "does not take the JSON schema"),
+        ("Failed to initialize samplers: failed to parse grammar", "does not take the JSON schema"),
+        ("Invalid schema for response_format 'answer'", "does not take the JSON schema"),
         ("max_tokens is too large: 9. This model supports at most 5 completion tokens", "lower ask.max_tokens"),
     ],
 )
