@@ -107,7 +107,9 @@ def _of_statement(node: ast.stmt) -> Iterator[str]:
     match node:
         case ast.Expr(value=ast.Call()) | ast.Raise():
             yield "pass"
-        case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and value.value is None):
+        case ast.Return(value=ast.Constant(value=None | False)):
+            pass  # None is as false, and False becomes True
+        case ast.Return(value=ast.expr()):
             yield "return None"
         case ast.AugAssign(op=op) if type(op) in OPERATORS:
             yield ast.unparse(ast.AugAssign(node.target, OPERATORS[type(op)](), node.value))

@@ -160,3 +160,27 @@ def test_lines_of_text_are_counted_above_and_below_and_things_on_all_sides() -> 
     board = thing("board", "board", 100, 100, 200, 200)
     assert ways_to_count(TEXT, board) == [Relation.ABOVE, Relation.BELOW]
     assert ways_to_count("car", board) == sorted(SIDES)
+
+
+def test_the_parts_of_a_legend_and_of_a_chart_lead_to_each_other_by_no_place() -> None:
+    patches = [thing(f"patch{n}", "legend patch", 100, 100 + 60 * n, 20, 20) for n in range(2)]
+    found = scene(*patches, *(thing(f"bar{n}", "bar", 200 + 80 * n, 100, 30, 80) for n in range(2)))
+    finder, places = StepFinder(found), SIDES | {Relation.NEAREST}
+    steps = [
+        (one.category, step.target.category)
+        for one in found.instances
+        for step in finder.exits(one)
+        if step.rel in places
+    ]
+    assert ("bar", "bar") in steps
+    assert ("legend patch", "legend patch") in steps
+    assert {start == end for start, end in steps} == {True}
+
+
+@pytest.mark.parametrize(("size", "leads"), [(60, True), (260, False)])
+def test_a_thing_leads_to_none_of_its_kind_that_is_much_nearer_to_the_camera(size: int, leads: bool) -> None:
+    found = scene(thing("far", "car", 100, 300, 60, 60), thing("other", "car", 180, 300 + 30 - size // 2, size, size),
+                  thing("third", "car", 900, 700, 60, 60))  # fmt: skip
+    finder, places = StepFinder(found), SIDES | {Relation.NEAREST}
+    ends = {step.target.id for step in finder.exits(found.get("far")) if step.rel in places}
+    assert ("other" in ends) == leads
