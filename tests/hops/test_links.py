@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hopchain_etl.hops.instance import Instance, TruthValue
 from hopchain_etl.hops.links import MOST_MEANT, LinkFinder
 from hopchain_etl.hops.query import Relation
-from support.hop_scenes import price_list, scene, street, text, thing
+from support.hop_scenes import disc, filled, line, price_list, scene, shaped, street, text, thing
 
 
 def finder_of(*instances: Instance) -> LinkFinder:
@@ -70,3 +72,22 @@ def test_a_link_means_its_target_and_few_others(seed: int) -> None:
             assert link.meant == len(meant) <= MOST_MEANT
             assert link.proven == (meant[0][1] is TruthValue.YES and len(meant) == 1)
             assert anchor is None or len(place.matching(link.phrase)) > 1
+
+
+def test_what_a_thing_holds_is_reached_from_it_though_another_is_as_near() -> None:
+    cup = disc(400, 400, 30)
+    table = shaped("table", "table", filled(200, 300, 400, 200) & ~cup)
+    held, below, away = shaped("held", "cup", cup), *(thing(f"at {y}", "cup", 380, y, 40, 60) for y in (501, 700))
+    link = finder_of(table, held, below, away).exits(table)[held.id]
+    assert (link.rel, link.proven) == (Relation.ON, True)
+    sign = thing("sign", "sign", 200, 200, 200, 100, masked=True)
+    inside, beside = line("inside", "12", 280, 230), line("beside", "47", 400, 230)
+    link = finder_of(sign, inside, beside).exits(sign)[inside.id]
+    assert (link.rel, link.proven) == (Relation.INSIDE, True)
+
+
+def test_a_text_is_quoted_up_to_a_length_and_without_quotes_of_its_own() -> None:
+    texts = ["1", "12", "a" * 40, "b" * 41, 'say "no"']
+    lines = [replace(text("1", 100, 100 + 100 * n), text=said) for n, said in enumerate(texts)]
+    quoted = {link.phrase for link in finder_of(*lines).starts.values() if link.rel is Relation.NAMED}
+    assert quoted == {'text "12"', f'text "{"a" * 40}"'}

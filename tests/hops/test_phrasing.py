@@ -1,4 +1,4 @@
-"""What people would call directly above, below, left or right: in line, and nothing of any kind in between."""
+"""What people would call a thing from where they stand, and what all of them would count the same."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hopchain_etl.hops.instance import TEXT, Instance
-from hopchain_etl.hops.phrasing import ways_to_count
+from hopchain_etl.hops.phrasing import is_countable, is_natural_phrase, may_be_part, may_have_its_colour, ways_to_count
 from hopchain_etl.hops.query import SIDES, Relation
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.steps import Step, StepFinder
-from support.hop_scenes import HEIGHT, WIDTH, scene, thing
+from support.hop_scenes import HEIGHT, WIDTH, line, scene, text, thing
 
 OPPOSITE = {
     Relation.LEFT_OF: Relation.RIGHT_OF,
@@ -177,10 +177,112 @@ def test_the_parts_of_a_legend_and_of_a_chart_lead_to_each_other_by_no_place() -
     assert {start == end for start, end in steps} == {True}
 
 
-@pytest.mark.parametrize(("size", "leads"), [(60, True), (260, False)])
-def test_a_thing_leads_to_none_of_its_kind_that_is_much_nearer_to_the_camera(size: int, leads: bool) -> None:
-    found = scene(thing("far", "car", 100, 300, 60, 60), thing("other", "car", 180, 300 + 30 - size // 2, size, size),
-                  thing("third", "car", 900, 700, 60, 60))  # fmt: skip
-    finder, places = StepFinder(found), SIDES | {Relation.NEAREST}
-    ends = {step.target.id for step in finder.exits(found.get("far")) if step.rel in places}
-    assert ("other" in ends) == leads
+def tiles(*heights: int, left: int = 100, said: str | None = None, kind: str = "tile") -> list[Instance]:
+    """Things 100 px wide in a row, of these heights."""
+    return [thing(f"{kind}{n}", kind, left + 150 * n, 100, 100, high, text=said) for n, high in enumerate(heights)]
+
+
+@pytest.mark.parametrize(
+    ("things", "complete", "countable"),
+    [
+        (tiles(100), False, False),  # one needs no count
+        (tiles(100, 300), False, True),
+        (tiles(100, 301), False, False),  # 301 / 100 says that the scene has depth
+        (tiles(50, 500), True, True),
+        (tiles(50, 501), True, False),
+        (tiles(10, 600, said="7", kind="bar"), False, True),  # a chart has no depth
+        (tiles(10, 600, kind="bar"), False, False),  # bars of a cage may have some
+        ([*tiles(10, said="7", kind="bar"), *tiles(600, left=600, kind="bar")], False, False),
+        (tiles(100, 100, kind="cup"), False, False),  # some may not have been found
+        ([*tiles(100, 100), thing("cut", "tile", 0, 500, 20, 90)], False, True),
+        ([*tiles(100, 100), thing("sliver", "tile", 0, 500, 20, 83)], False, False),
+        ([*tiles(100, 100), *(thing(f"cut{n}", "tile", 0, 400 + n, 20, n) for n in (83, 90))], False, False),
+        ([thing(f"cut{n}", "tile", 0, 100 * n, 80, 80) for n in range(3)], False, False),
+        ([*tiles(100, 100), *tiles(10, kind="dog", left=600)], False, True),
+    ],
+)
+def test_things_are_countable_if_none_can_be_overlooked(
+    things: list[Instance], complete: bool, countable: bool
+) -> None:
+    found = replace(scene(*things), complete=complete)
+    name = things[0].category
+    assert is_countable(found, name) is countable
+    assert is_countable(found, f"white {name}") is countable
+
+
+def test_lines_are_countable_on_a_page_only() -> None:
+    lines = [line(f"l{n}", "some words", 100, 100 + 30 * n) for n in range(6)]
+    assert is_countable(scene(*lines[:5]), "text")
+    assert is_countable(scene(*reversed(lines)), "text")
+    assert not is_countable(scene(*lines[:4]), "text")
+    assert not is_countable(scene(*lines[:5], replace(lines[5], certain=False)), "text")
+    for top, whole in ((125, True), (124, False)):  # the line above ends at 120; a quarter of a line may overlap
+        assert is_countable(scene(*lines[2:], lines[0], line("near", "words", 500, top - 10)), "text") is whole
+
+
+def test_numbers_are_countable_where_all_text_is_found() -> None:
+    numbers = [text(said, 100 + 150 * n, 100) for n, said in enumerate(("11", "12"))]
+    assert is_countable(scene(*numbers), "number")
+    assert not is_countable(replace(scene(*numbers), complete=True), "number")
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "is_part"),
+    [
+        ("wheel", "car", True),
+        ("red wheel", "car", True),
+        ("dog", "car", False),
+        ("wheel", "wheel", False),
+        ("wheel", "door", False),  # which is a part itself
+        ("wheel", "text", False),
+    ],
+)
+def test_only_what_is_a_part_by_its_name_is_asked_for_as_one(name: str, of: str, is_part: bool) -> None:
+    anchor = thing("anchor", of, 100, 100, 200, 200)
+    assert may_be_part(name, anchor) is is_part
+    assert ways_to_count(name, anchor) == [*sorted(SIDES), *([Relation.IN] if is_part else [])]
+
+
+def test_colour_leads_between_a_chart_and_its_legend_only() -> None:
+    patch, bar, cell, car = (thing(kind, kind, 0, 0, 9, 9) for kind in ("legend patch", "bar", "cell", "car"))
+    assert may_have_its_colour("bar", patch)
+    assert may_have_its_colour("legend patch", bar)
+    for name, anchor in (("legend patch", patch), ("bar", bar), ("legend patch", cell), ("car", patch), ("bar", car)):
+        assert not may_have_its_colour(name, anchor), (name, anchor.category)
+
+
+def test_a_text_is_not_the_nearest_where_another_stands_in_the_row() -> None:
+    anchor, below, beside = text("11", 300, 300), text("22", 300, 350), text("33", 420, 300)
+    found = scene(anchor, below, beside)
+    assert found.find("number", Relation.NEAREST, anchor) is below
+    assert not is_natural_phrase(found, "number", Relation.NEAREST, below, anchor)
+    assert is_natural_phrase(found, "number", Relation.BELOW, below, anchor)
+    nearer = text("33", 348, 300)
+    assert is_natural_phrase(scene(anchor, below, nearer), "number", Relation.NEAREST, nearer, anchor)
+
+
+def test_a_colour_tells_what_is_nearest_and_not_what_is_directly_beside() -> None:
+    dog = thing("dog", "dog", 100, 300, 60, 60)
+    red, blue = (
+        thing(colour, "car", 200 + 600 * n, 300, 60, 60, colour=colour) for n, colour in enumerate(("red", "blue"))
+    )
+    other = thing("other", "car", 800, 600, 60, 60, colour="red")
+    found = scene(dog, red, blue, other)
+    assert is_natural_phrase(found, "red car", Relation.NEAREST, red, dog)
+    assert is_natural_phrase(found, "car", Relation.RIGHT_OF, red, dog)
+    assert not is_natural_phrase(found, "red car", Relation.RIGHT_OF, red, dog)
+
+
+def test_what_has_a_nearer_one_of_its_kind_on_that_side_is_not_directly_there() -> None:
+    dog, car = thing("dog", "dog", 100, 300, 60, 60), thing("car", "car", 400, 300, 60, 60)
+    for left, said in ((250, False), (600, True)):
+        found = scene(dog, car, thing("out of the row", "car", left, 230, 60, 60))
+        assert is_natural_phrase(found, "car", Relation.RIGHT_OF, car, dog) is said
+
+
+@pytest.mark.parametrize(("size", "said"), [(103, True), (105, False)])
+def test_two_of_a_kind_are_beside_each_other_at_about_one_distance(size: int, said: bool) -> None:
+    """Up to three times the area: 60 x 60 px and 103.9 x 103.9."""
+    one, other = thing("one", "car", 100, 300, 60, 60), thing("other", "car", 180, 330 - size / 2, size, size)
+    found = scene(one, other, thing("third", "car", 900, 700, 60, 60))
+    assert is_natural_phrase(found, "car", Relation.NEAREST, other, one) is said
