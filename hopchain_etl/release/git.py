@@ -76,9 +76,9 @@ class GitRepo:
         """Clone ``url``; raise RegistryError if there is no repository, or it lacks its default branch."""
         self.path.mkdir(parents=True)
         self._run(self.command("clone", "--quiet", *_PLAIN_CLONE, url, "."), self.git_env)
-        if (form := self.git("rev-parse", "--show-object-format").strip()) != "sha1":
+        if "objectformat = sha256" in (self.path / ".git" / "config").read_text("utf-8", "replace").lower():
             raise RegistryError(
-                f"the registry {without_password(url)} names its objects by {form}, which DVC cannot read; make it "
+                f"the registry {without_password(url)} names its objects by sha256, which DVC cannot read; make it "
                 "anew: git init --bare --object-format=sha1"
             )
         branches = self.git("branch", "--all", "--no-column", "--format=%(HEAD)%(refname:lstrip=3)").split()
