@@ -226,6 +226,7 @@ class GitRepo:
         env |= dict.fromkeys(("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"), str(self.path.parent / "no-config"))
         env |= {"AWS_DEFAULT_REGION": place.region} if place.region else {}
         env["DVC_SITE_CACHE_DIR"] = str(self.path.parent / "site-cache")  # otherwise each clone leaves a folder behind
+        env["SHELL"] = "/bin/sh"  # DVC runs its stages with the user's, which an account of a service does not have
         env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
         if place.path_style and not Path(env.get("AWS_CONFIG_FILE", "~/.aws/config")).expanduser().is_file():
             config = self.path.parent / "aws-config"  # DVC reads the addressing style only from this file
