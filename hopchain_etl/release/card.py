@@ -55,7 +55,9 @@ def write_card(snapshot: Snapshot, target: str, folder: Path) -> dict[str, Any]:
     }
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n")
     _write_plots(values, folder / "plots")
-    (folder / "README.md").write_text(card_markdown(snapshot, target, values, metrics, counts["read"]))
+    (folder / "README.md").write_text(
+        card_markdown(snapshot, target, values, metrics, counts["read"]), encoding="utf-8"
+    )
     return metrics
 
 

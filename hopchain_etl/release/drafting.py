@@ -78,7 +78,7 @@ def _initialise(repo: GitRepo) -> None:
     text = render(
         "release", "registry.md.j2", uri=remote.uri, endpoint=remote.endpoint_url, path_style=remote.path_style
     )
-    (repo.path / "README.md").write_text(text)
+    (repo.path / "README.md").write_text(text, encoding="utf-8")
 
 
 def _check_remote(repo: GitRepo) -> None:

@@ -76,9 +76,9 @@ class GitRepo:
         """Clone ``url``; raise RegistryError if there is no repository, or it lacks its default branch."""
         self.path.mkdir(parents=True)
         self._run(self.command("clone", "--quiet", *_PLAIN_CLONE, url, "."), self.git_env)
-        if (form := self.git("rev-parse", "--show-object-format").strip()) != "sha1":
+        if "objectformat = sha256" in (self.path / ".git" / "config").read_text("utf-8", "replace").lower():
             raise RegistryError(
-                f"the registry {without_password(url)} names its objects by {form}, which DVC cannot read; make it "
+                f"the registry {without_password(url)} names its objects by sha256, which DVC cannot read; make it "
                 "anew: git init --bare --object-format=sha1"
             )
         branches = self.git("branch", "--all", "--no-column", "--format=%(HEAD)%(refname:lstrip=3)").split()
@@ -226,6 +226,7 @@ class GitRepo:
         env |= dict.fromkeys(("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"), str(self.path.parent / "no-config"))
         env |= {"AWS_DEFAULT_REGION": place.region} if place.region else {}
         env["DVC_SITE_CACHE_DIR"] = str(self.path.parent / "site-cache")  # otherwise each clone leaves a folder behind
+        env["SHELL"] = "/bin/sh"  # DVC runs its stages with the user's, which an account of a service does not have
         env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
         if place.path_style and not Path(env.get("AWS_CONFIG_FILE", "~/.aws/config")).expanduser().is_file():
             config = self.path.parent / "aws-config"  # DVC reads the addressing style only from this file

@@ -102,7 +102,7 @@ def _version(repo: GitRepo, release: Release) -> JSON:
         "changes": release.changes.counts,
         "read": counts["read"],
         "dropped": counts["dropped"],
-        "card": (folder / "README.md").read_text(),
+        "card": (folder / "README.md").read_text(encoding="utf-8"),
         **_of_rows(sorted((folder / "rows").glob("*.parquet"))),
     }
 

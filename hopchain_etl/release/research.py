@@ -47,7 +47,7 @@ def write_research(snapshot: Snapshot, params: Params, lake: Lake, folder: Path)
     folder.mkdir(parents=True)
     source = _Source(snapshot, params, lake)
     counts = {name: _write(name, tables, folder, params.rows_per_part) for name, tables in source.tables()}
-    (folder / "README.md").write_text(_readme(snapshot, counts))
+    (folder / "README.md").write_text(_readme(snapshot, counts), encoding="utf-8")
     return counts
 
 

@@ -30,6 +30,9 @@ _UNUSED = frozenset({"prompt", "stages", "annotators", "agreement", "difficulty"
                      "license", "source_uri", "image_tokens", "author"})  # fmt: skip
 
 
+_OF_INSTANCES = ("image_id", "instance_id", "box", "mask")
+
+
 class Piece(NamedTuple):
     """Some rows of a file, in the order of their photos. ``places`` are their numbers in their window."""
 
@@ -139,6 +142,8 @@ def by_image(path: Path | None) -> dict[str, list[Row]] | None:
     for part in sorted(path.rglob("*.parquet")) if path.is_dir() else [path]:
         with reading(part):
             table = pq.read_table(part)
+        if missing := [name for name in _OF_INSTANCES if name not in table.column_names]:
+            raise ValueError(f"{part} is no instances table: {missing[0]} is missing")
         for row in table.to_pylist():
             found[str(row["image_id"])].append(row)
     if not found:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +57,20 @@ def test_it_counts_sources_and_licences_the_most_frequent_first(tmp_path: Path) 
         "| web | 3 |", r"| a\|b \| c \| 9 \|\\ \[d\](e) &lt;f&gt; | 1 |", "| unknown | 1 |",
         "| unknown | 3 |", "| CC0 | 2 |",
     ]  # fmt: skip
+
+
+def test_it_is_the_same_in_every_locale(tmp_path: Path) -> None:
+    text, _ = card(tmp_path, [training_row(0) | {"source": "写真館", "license": "© Müller"}])
+    (tmp_path / "README.md").unlink()
+    code = (
+        "import sys; from pathlib import Path; from hopchain_etl.release.card import write_card; import json; "
+        "write_card(json.loads(sys.argv[2]), 'default', Path(sys.argv[1]))"
+    )
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", code, str(tmp_path), json.dumps(SNAPSHOT)]
+    done = subprocess.run(command, env={**os.environ, **ascii_only}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "README.md").read_text("utf-8") == text
 
 
 def test_it_counts_whose_eyes_the_rows_rest_on(tmp_path: Path) -> None:

@@ -278,6 +278,7 @@ def test_a_failed_byte_push_leaves_the_registry_as_it_was(
 ) -> None:
     world = whole_world
     drawn_lake.leave_out_the_suite(monkeypatch, tmp_path)
+    monkeypatch.setenv("SHELL", "/usr/sbin/nologin")  # as of accounts of services: no shell for DVC's stages
     prints, _ = drawn_lake.fill(world.lake, range(1))
     settings = world.settings(prints.queries)
     secret = world.reader.secret_key

@@ -233,6 +233,8 @@ def test_the_queries_table_is_verified_with_the_instances_beside_it(tmp_path: Pa
     assert found.failures == {"wrong_answer": 1}
     with pytest.raises(ValueError, match="--instances"):
         verify(tmp_path / "queries.parquet")
+    with pytest.raises(ValueError, match=r"queries\.parquet is no instances table: instance_id is missing"):
+        verify(tmp_path / "queries.parquet", instances=tmp_path / "queries.parquet")
 
 
 @pytest.mark.parametrize("form", FORMATS)

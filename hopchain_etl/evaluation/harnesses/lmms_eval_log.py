@@ -201,6 +201,8 @@ def _texts(responses: object, place: str) -> list[str | None]:
     """Return the answers of a sample: one text, several, or several requests with one text each."""
     if isinstance(responses, str):
         return [responses]
+    if isinstance(responses, list) and len(responses) == 1 and isinstance(responses[0], list):
+        responses = responses[0]  # of one request; earlier releases keep its answers in a list of its own
     if isinstance(responses, list) and responses:
         flat = [one[0] if isinstance(one, list) and len(one) == 1 else one for one in responses]
         if all(isinstance(one, str) for one in flat):

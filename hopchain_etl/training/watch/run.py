@@ -155,8 +155,10 @@ def find_files(paths: Iterable[Path]) -> dict[str, list[Path]]:
         if path.is_file():
             kind = kind_of(path)
             if kind is None and path.stat().st_size:
-                number = next(json_lines(path), (1, {}))[0]  # or an error that says what is wrong there
-                raise WatchError(f"{path}, line {number}: not a log that is known; {_LOOKED_FOR}")
+                place = str(path)
+                if path.suffix == ".jsonl":
+                    place += f", line {next(json_lines(path), (1, {}))[0]}"  # or an error that says what is wrong there
+                raise WatchError(f"{place}: not a log that is known; {_LOOKED_FOR}")
             found.setdefault(kind or "empty", []).append(path)
         for file in sorted(path.rglob("*"), key=_order) if path.is_dir() else ():
             inner = file.relative_to(path).parent.parts

@@ -90,15 +90,16 @@ def export(
         raise ValueError(f"no format {wanted.format!r}; there are {', '.join(FORMATS)}")
     if wanted.variant not in VARIANTS:
         raise ValueError(f"no variant {wanted.variant!r}; there are full, half and single")
-    done = ExportResult()
+    done, missing = ExportResult(), None
     ask_registry(path)
     out.mkdir(parents=True, exist_ok=True)
     for split in [wanted.split] if wanted.split else SPLITS:
         try:
             everything = TrainingSet(path, target=target, split=split, columns=wanted.columns)
-        except NotPulledError:
+        except NotPulledError as error:
             if wanted.split:
                 raise
+            missing = error
             continue
         done.withdrawn += len(everything.withdrawn)
         place = SplitFile(out, split, wanted.with_hops)
@@ -111,8 +112,8 @@ def export(
         else:
             (out / place.name).unlink()
             done.empty.append(split)
-    if not done.files and not done.empty:
-        raise NotPulledError(f"no rows below {path}; run `dvc pull` there")
+    if missing and not done.files and not done.empty:
+        raise missing
     done.filtered -= done.read
     told = {**vars(wanted), **done.to_json(), "filters": list(wanted.filters)}
     (out / "export.json").write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")

@@ -91,8 +91,9 @@ def test_items_may_be_scored_with_other_metrics(tmp_path: Path) -> None:
         imported(path, metric="perception")
 
 
-def test_every_sample_has_its_score_or_failed(tmp_path: Path) -> None:
-    path = lmms_log(tmp_path, "t", [sample(0, acc=[1, None]) | {"filtered_resps": ["a", "b"]}], ["acc"])
+@pytest.mark.parametrize("texts", [["a", "b"], [["a", "b"]], [["a"], ["b"]]])
+def test_every_sample_has_its_score_or_failed(tmp_path: Path, texts: list[Any]) -> None:
+    path = lmms_log(tmp_path, "t", [sample(0, acc=[1, None]) | {"filtered_resps": texts}], ["acc"])
     assert [(row["text"], row["score"], row["finish_reason"]) for row in imported(path)] == [
         ("a", 1.0, None), ("b", 0.0, "failed"),
     ]  # fmt: skip

@@ -129,6 +129,9 @@ def test_nothing_there_is_an_error_that_says_what_was_looked_for(tmp_path: Path)
 def test_a_named_file_that_is_no_log_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(WatchError, match=r"train\.jsonl, line 1: not a log that is known"):
         read(write_lines(tmp_path / "train.jsonl", [{"messages": []}]))
+    (tmp_path / "train.parquet").write_bytes(b"PAR1")
+    with pytest.raises(WatchError, match=r"train\.parquet: not a log that is known"):
+        read(tmp_path / "train.parquet")
     (tmp_path / "log.jsonl").write_text("rubbish\n")
     with pytest.raises(WatchError, match=r"log\.jsonl, line 1: not a JSON object: 'rubbish'"):
         read(tmp_path / "log.jsonl")

@@ -209,7 +209,7 @@ def test_what_cannot_be_exported_is_told_and_leaves_no_half_file(folder: Path, t
             export(folder, tmp_path, wrong)
     with pytest.raises(ValueError, match="condition"):
         run(folder, tmp_path, filters=("rm -rf",))
-    with pytest.raises(NotPulledError):
+    with pytest.raises(NotPulledError, match=r"no training set below .*; clone the registry"):
         run(tmp_path, tmp_path / "out")
     images = folder / "training_set/images/part-00001.parquet"
     images.rename(images.with_suffix(".gone"))
