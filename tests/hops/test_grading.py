@@ -130,6 +130,11 @@ def test_hostile_input_takes_no_time(name: str) -> None:
     assert time.process_time() - began < 5
 
 
+def test_an_answer_may_have_two_hundred_characters() -> None:
+    assert parse_number(" " * 300 + "24".zfill(200) + "\n") == 24
+    assert parse_number("24".zfill(201)) is None
+
+
 _SPOKEN = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
 seventeen eighteen nineteen _ _ twenty thirty forty fifty sixty seventy eighty ninety"""
 _UNITS, _TENS = _SPOKEN.split()[:20], _SPOKEN.split()[20:]

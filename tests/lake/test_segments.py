@@ -142,6 +142,16 @@ def test_forgetting_killed_anywhere_is_finished_by_the_next_and_keeps_the_rest(m
     assert writes > 4
 
 
+def test_where_no_versions_are_kept_what_is_forgotten_is_gone_and_the_rest_stays() -> None:
+    class Unversioned(MemoryStore):
+        versioned = False
+
+    store = Unversioned(filled([4, 1, 3]).objects)
+    rest = {key: one for key, one in known(store).items() if one.blob_sha != "photo 2"}
+    assert Segments(store, FOLDER).forget({"photo 2"}) == 2
+    assert known(store) == rest
+
+
 def test_copies_that_a_killed_merge_left_are_found_wherever_it_was_killed_and_nothing_else() -> None:
     for writes in count():
         store = filled([2, 3, 1])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hopchain_etl import schemas
 from hopchain_etl.lake.parquet import parquet_bytes
-from hopchain_etl.release.changelog import TRAINER_COLUMNS, compare
+from hopchain_etl.release.changelog import TRAINER_COLUMNS, Changes, compare, first, write_changes
 from hopchain_etl.release.dvc_objects import object_key
 
 Row = dict[str, Any]
@@ -75,3 +75,32 @@ def test_every_row_is_added_removed_changed_or_the_same(drawn: tuple[dict[int, R
     assert found.added == len(new.keys() - old.keys())
     assert found.removed == ({"gone i": gone} if gone else {})
     assert found.changed == changed
+
+
+def test_the_newest_version_is_the_first_entry(tmp_path: Path) -> None:
+    (tmp_path / "train-00000.parquet").write_bytes(part({number: {} for number in range(3)}, 0))
+    new = first(tmp_path)
+    assert new == Changes(before=0, after=3, added=3)
+    write_changes(tmp_path, "1.0.0", new)
+    later = Changes(3, 2, 1, {"withdrawn": ["q00"], "voided": ["q01"]}, {"answer": ["q02"]})
+    write_changes(tmp_path, "2.0.0", later)
+    assert (
+        (tmp_path / "CHANGELOG.md").read_text()
+        == """# Changes
+
+## v2.0.0
+
+2 rows, 3 before: 1 added.
+- removed, voided: 1
+- removed, withdrawn: 1
+- changed, answer: 1
+
+## v1.0.0
+
+3 rows, 0 before: 3 added.
+"""
+    )
+    said = json.loads((tmp_path / "changes.json").read_text())
+    assert said == {"version": "2.0.0", **later.to_json()}
+    assert (new.breaking, later.breaking) == (False, True)
+    assert later.counts["removed"] == {"withdrawn": 1, "voided": 1}
