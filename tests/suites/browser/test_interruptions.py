@@ -13,7 +13,10 @@ from sites import PHONE, Site, open_only
 from hopchain_etl.annotation import batch_details
 from hopchain_etl.annotation.batch_details import BatchDetails
 from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.settings import DeskSettings
 
+MINUTE = 60_000  # ms
+LEASE = 1000 * int(DeskSettings().lease_seconds)
 QUESTION = '#photo[src^="api/queries/"]:visible'
 PRESS = """([key, code]) => document.body.dispatchEvent(
     new KeyboardEvent("keydown", { key, code, bubbles: true, cancelable: true }))"""
@@ -150,6 +153,23 @@ def test_the_desk_works_where_storage_is_blocked_and_with_a_decimal_comma(site: 
             page.keyboard.press("Enter")
         assert asked.value.post_data_json["answer"] == "2.5"
         expect(page.locator(f'#photo[src="{source}"]:visible')).to_have_count(0)
+
+
+def test_a_question_stays_reserved_after_a_renewal_failed_or_the_page_was_hidden(site: Site) -> None:
+    hide = "(hidden) => Object.defineProperty(document, 'hidden', { value: hidden, configurable: true })"
+    with site.visit("cleo") as page:
+        page.clock.install()
+        opened(page)
+        page.route("**/api/next", lambda route: route.abort())
+        with page.expect_request("**/api/next"):
+            page.clock.fast_forward(LEASE)
+        page.unroute("**/api/next")
+        page.evaluate(hide, True)
+        page.clock.fast_forward(MINUTE)
+        page.evaluate(hide, False)
+        for _ in range(2):
+            with page.expect_response("**/api/next"):
+                page.clock.fast_forward(MINUTE)
 
 
 def test_a_day_is_the_same_in_every_time_zone(site: Site, batch: str) -> None:
