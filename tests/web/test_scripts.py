@@ -58,6 +58,18 @@ def test_active_time_leaves_out_pauses_and_hidden_pages(tmp_path: Path) -> None:
     assert printed(CLOCK, "active.js", tmp_path) == [30, 70, 70, 75, 75, 77.5, 8, 86_400]
 
 
+NUMBERS = """
+import { plainNumber } from %s;
+const typed = ["2,5", "-0,125", "12,3456", " +3 ", "−４．５", "2。5", "1,234", "1,234,567", "2,", "a,5"];
+console.log(JSON.stringify(typed.map(plainNumber)));
+"""
+
+
+def test_numbers_are_understood_unless_a_comma_may_separate_thousands(tmp_path: Path) -> None:
+    plain = ["2.5", "-0.125", "12.3456", "3", "-4.5", "2.5"]
+    assert printed(NUMBERS, "numbers.js", tmp_path) == [*plain, "1,234", "1,234,567", "2,", "a,5"]
+
+
 INSECURE = """
 import { answerId } from %s;
 const whole = globalThis.crypto;

@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, expect
-from sites import Site, open_only
+from sites import PHONE, Site, open_only
 
+from hopchain_etl.annotation import batch_details
+from hopchain_etl.annotation.batch_details import BatchDetails
 from hopchain_etl.annotation.batches import Batch
+from hopchain_etl.settings import DeskSettings
 
+MINUTE = 60_000  # ms
+LEASE = 1000 * int(DeskSettings().lease_seconds)
 QUESTION = '#photo[src^="api/queries/"]:visible'
 PRESS = """([key, code]) => document.body.dispatchEvent(
     new KeyboardEvent("keydown", { key, code, bubbles: true, cancelable: true }))"""
@@ -131,6 +136,58 @@ def test_a_comment_begins_where_its_language_does(site: Site) -> None:
         said = page.locator("#comments .said li")
         expect(said).to_have_count(1)
         assert said.evaluate(LEFT_OF, 0) > said.evaluate(LEFT_OF, -1), "the full stop of an Arabic text is at its left"
+
+
+def test_the_desk_works_where_storage_is_blocked_and_with_a_decimal_comma(site: Site) -> None:
+    with site.visit("cleo", locale="de-DE") as page:
+        page.add_init_script(
+            "for (const name of ['getItem', 'setItem']) Storage.prototype[name] = () => { throw Error(name); }"
+        )
+        source = opened(page)
+        page.locator("#as-text").click()
+        page.locator("#answer").fill("1,234")
+        page.keyboard.press("Enter")
+        expect(page.locator("#problem")).not_to_be_empty()
+        page.locator("#answer").fill("2,5")
+        with page.expect_request("**/api/answers") as asked:
+            page.keyboard.press("Enter")
+        assert asked.value.post_data_json["answer"] == "2.5"
+        expect(page.locator(f'#photo[src="{source}"]:visible')).to_have_count(0)
+
+
+def test_a_question_stays_reserved_after_a_renewal_failed_or_the_page_was_hidden(site: Site) -> None:
+    hide = "(hidden) => Object.defineProperty(document, 'hidden', { value: hidden, configurable: true })"
+    with site.visit("cleo") as page:
+        page.clock.install()
+        opened(page)
+        page.route("**/api/next", lambda route: route.abort())
+        with page.expect_request("**/api/next"):
+            page.clock.fast_forward(LEASE)
+        page.unroute("**/api/next")
+        page.evaluate(hide, True)
+        page.clock.fast_forward(MINUTE)
+        page.evaluate(hide, False)
+        for _ in range(2):
+            with page.expect_response("**/api/next"):
+                page.clock.fast_forward(MINUTE)
+
+
+def test_a_day_is_the_same_in_every_time_zone(site: Site, batch: str) -> None:
+    details = BatchDetails(title="W" * 100, due="2030-12-24", tags=("W" * 32,))
+    batch_details.save(site.lake, batch, details, by="lead", at="2026-11-28T00:00:00+00:00", based_on=0)
+    for zone in ("America/Los_Angeles", "Asia/Tokyo"):
+        with site.visit("lead", timezone_id=zone) as page:
+            page.goto("/hopchain/lead")
+            expect(page.locator("td.due").filter(has_text="2030")).to_contain_text("24 Dec 2030")
+
+
+@pytest.mark.parametrize("path", ["annotate", "my-work", "lead"])
+def test_a_long_word_makes_no_page_wider_than_a_phone(site: Site, path: str) -> None:
+    with site.visit("lead" if path == "lead" else "cleo", **PHONE) as page:
+        page.goto(f"/hopchain/{path}")
+        shown = {"annotate": "#batch-text", "my-work": "#rows > li >> nth=0", "lead": "#detail-title"}[path]
+        expect(page.locator(shown)).to_contain_text("" if path == "my-work" else "W" * 100)
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
 
 
 def test_no_page_broke_its_policy_or_asked_another_server(site: Site) -> None:

@@ -74,11 +74,11 @@ function noTask(why, pause) {
   later(() => once(next));
 }
 
-/** Request the same task again while it is being viewed, which renews its lease. */
+/** Request the same task again while it is being viewed, which renews its lease; if that fails, try again later. */
 async function renew(query) {
-  if (task?.query_id !== query || document.hidden || busy()) return;
-  const told = await call("api/next").catch(() => null); // errors are shown when the answer is sent
-  if (told?.task?.query_id === query) setTimeout(renew, RENEW, query);
+  if (task?.query_id !== query) return;
+  const told = document.hidden || busy() ? null : await call("api/next").catch(() => null); // sending shows errors
+  if (!told || told.task?.query_id === query) setTimeout(renew, RENEW, query);
 }
 
 const practise = () => once(() => practice.start());

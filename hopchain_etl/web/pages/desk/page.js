@@ -5,6 +5,7 @@ import { t } from "../shared/i18n.js";
 import { Picture } from "../shared/picture.js";
 import { ActiveClock } from "./active.js";
 import { Clock } from "./drafts.js";
+import { plainNumber } from "./numbers.js";
 import { Steps } from "./steps.js";
 
 const WAIT = 20_000; // ms between checks for new questions
@@ -83,11 +84,8 @@ export function setAnswer(text) {
   field.focus();
 }
 
-const WIDE = /[＋-９]/gu; // digits, signs and points of East Asian keyboards; each stands 0xfee0 after the plain one
-
 /** What is typed, as the server takes it. */
-export const written = () => field.value.trim().replace(WIDE, (one) => String.fromCharCode(one.charCodeAt(0) - 0xfee0))
-  .replace("。", ".").replace("−", "-").replace(/^\+/, "");
+export const written = () => plainNumber(field.value);
 
 /** Name the button that sends. */
 export const nameSend = (text) => byId("send").replaceChildren(text, " ", el("kbd", {}, "Enter"));

@@ -4,6 +4,8 @@
 
 import { byId, el, unbroken } from "../shared/common.js";
 import { parts, t } from "../shared/i18n.js";
+import { keep, kept } from "../shared/storage.js";
+import { plainNumber } from "./numbers.js";
 
 const SHOWN = "hopchain-steps"; // "paragraph" if a person prefers one paragraph
 const KEPT = "hopchain-scratch"; // the numbers noted for the question that is open, until it is sent
@@ -112,6 +114,7 @@ export class Steps {
   constructor(place, take) {
     this.place = place;
     this.take = take;
+    this.shown = kept("localStorage", SHOWN);
     document.addEventListener("keydown", (event) => this.jump(event));
     // What is typed into these fields is no shortcut and not the answer.
     place.addEventListener("keydown", (event) => { if (event.target.matches("input")) this.typed(event); });
@@ -155,7 +158,7 @@ export class Steps {
 
   /** Calculate anew, and keep what is noted. */
   work() {
-    const numbers = Object.fromEntries(this.fields.map((one) => [one.dataset.name, one.value.trim().replace("−", "-")]));
+    const numbers = Object.fromEntries(this.fields.map((one) => [one.dataset.name, plainNumber(one.value)]));
     let told = "";
     try {
       this.value = this.formula.value.trim() ? calculate(this.formula.value, numbers) : "";
@@ -167,12 +170,12 @@ export class Steps {
     this.result.textContent = told;
     this.result.dataset.sure = this.value ? "yes" : "no";
     this.over.disabled = !this.value;
-    sessionStorage.setItem(KEPT, JSON.stringify({ question: this.question, numbers, formula: this.formula.value }));
+    keep("sessionStorage", KEPT, JSON.stringify({ question: this.question, numbers, formula: this.formula.value }));
   }
 
   kept() {
-    const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
-    return kept?.question === this.question ? kept : { numbers: {} };
+    const noted = JSON.parse(kept("sessionStorage", KEPT) ?? "null");
+    return noted?.question === this.question ? noted : { numbers: {} };
   }
 
   takeOver() {
@@ -200,13 +203,14 @@ export class Steps {
   }
 
   turn() {
-    localStorage.setItem(SHOWN, localStorage.getItem(SHOWN) === "paragraph" ? "steps" : "paragraph");
+    this.shown = this.shown === "paragraph" ? "steps" : "paragraph";
+    keep("localStorage", SHOWN, this.shown);
     this.arrange();
   }
 
   /** Show steps or one paragraph; who listens to the page hears the heading, which is the whole question. */
   arrange() {
-    const text = localStorage.getItem(SHOWN) === "paragraph";
+    const text = this.shown === "paragraph";
     byId("question").classList.toggle("unseen", !text);
     this.place.querySelectorAll(".steps li > span:first-child").forEach((one) => { one.hidden = text; });
     this.place.dataset.text = text ? "yes" : "no";

@@ -2,6 +2,7 @@
 
 import { byId, call, confirmIn, day, el, say, single, trying } from "../shared/common.js";
 import { navigation } from "../shared/navigation.js";
+import { forget, keep, kept } from "../shared/storage.js";
 import { differenceItems, nodesOf } from "./text.js";
 
 const KEPT = "hopchain-guidelines-draft";
@@ -11,7 +12,7 @@ let base; // the version that the edit began from, or was compared with after a 
 let timer;
 
 const text = () => byId("markdown").value;
-const keep = () => localStorage.setItem(KEPT, JSON.stringify({ markdown: text(), note: byId("note").value, number: base.number }));
+const keepDraft = () => keep("localStorage", KEPT, JSON.stringify({ markdown: text(), note: byId("note").value, number: base.number }));
 
 function showBase() {
   byId("base").textContent = `You are changing version ${base.number}${base.at ? ` of ${day(base.at)}` : ""}: ${base.note}`;
@@ -36,7 +37,7 @@ async function load(number) {
 async function compareWithNewest(problem) {
   base = await call("api/guidelines/source");
   showBase();
-  keep();
+  keepDraft();
   await preview();
   byId("problem").textContent = problem;
 }
@@ -45,7 +46,7 @@ async function publish() {
   byId("problem").textContent = "";
   try {
     const made = await call("api/guidelines/publish", { markdown: text(), note: byId("note").value, based_on: base.number });
-    localStorage.removeItem(KEPT);
+    forget("localStorage", KEPT);
     byId("note").value = "";
     await load();
     await preview();
@@ -58,7 +59,7 @@ async function publish() {
 
 async function discard() {
   if (!(await confirmIn("Discard your changes?", "The newest published version is shown again.", "Discard"))) return;
-  localStorage.removeItem(KEPT);
+  forget("localStorage", KEPT);
   byId("note").value = byId("problem").textContent = "";
   await load();
   await preview();
@@ -66,21 +67,21 @@ async function discard() {
 
 /** Bring back what was typed and not published, if there is any. */
 async function restore() {
-  const kept = JSON.parse(localStorage.getItem(KEPT) ?? "null");
-  if (!kept) {
+  const draft = JSON.parse(kept("localStorage", KEPT) ?? "null");
+  if (!draft) {
     await load();
     return;
   }
-  await load(kept.number).catch(() => load());
-  byId("markdown").value = kept.markdown;
-  byId("note").value = kept.note;
+  await load(draft.number).catch(() => load());
+  byId("markdown").value = draft.markdown;
+  byId("note").value = draft.note;
   say("Your changes that are not published yet are back.");
 }
 
 async function start() {
   navigation(await call("api/me"), "guidelines");
   await restore();
-  for (const id of ["markdown", "note"]) byId(id).addEventListener("input", keep);
+  for (const id of ["markdown", "note"]) byId(id).addEventListener("input", keepDraft);
   byId("markdown").addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(() => trying(preview), PAUSE); });
   const submit = single(() => trying(publish));
   byId("form").addEventListener("submit", (event) => { event.preventDefault(); submit(); });

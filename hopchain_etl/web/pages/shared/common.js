@@ -93,8 +93,11 @@ export function confirmIn(title, text, yes) {
 /** The address of a question in the dataset browser. */
 export const datasetLink = ({ lineage, query_id }) => `browser?${new URLSearchParams({ build: `~${lineage}`, query: query_id })}`;
 
-/** A day for people, from a time in ISO 8601. */
-export const day = (at) => new Date(at).toLocaleDateString(locale, { day: "numeric", month: "short", year: "numeric" });
+/** A day for people, from a time in ISO 8601, or from a day: it is the same everywhere. */
+export function day(at) {
+  const zone = /^\d{4}-\d\d-\d\d$/.test(at) ? "UTC" : undefined;
+  return new Date(at).toLocaleDateString(locale, { day: "numeric", month: "short", year: "numeric", timeZone: zone });
+}
 
 /** How to log in again: inside Airflow's iframe a link cannot leave the iframe. */
 export function loginAdvice() {

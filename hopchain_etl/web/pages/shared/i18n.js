@@ -1,6 +1,8 @@
 // The pages' own texts in the person's language. English stands in the pages and scripts, and is the key of a message;
 // messages/<language>.json has the others. Questions, names and what people write stay as they are.
 
+import { keep, kept } from "./storage.js";
+
 export const LANGUAGES = { en: "English", de: "Deutsch", es: "Español", zh: "中文" };
 
 const KEPT = "hopchain-language";
@@ -18,29 +20,16 @@ const rules = new Intl.PluralRules(language);
 
 /** The language that was chosen here, else in Airflow, else in the browser. */
 function chosen() {
-  for (const wanted of [kept(KEPT), kept(AIRFLOW), ...navigator.languages]) {
+  for (const wanted of [kept("localStorage", KEPT), kept("localStorage", AIRFLOW), ...navigator.languages]) {
     const found = wanted?.toLowerCase().split(/[-_]/)[0];
     if (Object.hasOwn(LANGUAGES, found)) return found;
   }
   return "en";
 }
 
-function kept(name) {
-  try {
-    return window.localStorage.getItem(name);
-  } catch {
-    return null; // storage is blocked
-  }
-}
-
 /** Keep the choice and show the page in that language. */
 export function choose(code) {
-  try {
-    window.localStorage.setItem(KEPT, code);
-  } catch {
-    return; // storage is blocked: the browser's language decides
-  }
-  window.location.reload();
+  if (keep("localStorage", KEPT, code)) window.location.reload(); // otherwise the browser's language decides
 }
 
 async function load() {
