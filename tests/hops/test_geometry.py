@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopchain_etl.hops.geometry import holds, inside, is_jumped_over
+from hopchain_etl.hops.geometry import holds, inside, is_jumped_over, is_past
 from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue
 from hopchain_etl.hops.query import EXTREMES, SIDES, Relation, Value
 from hopchain_etl.hops.scene import Scene
@@ -177,6 +177,39 @@ def test_counts_take_in_everything_on_a_side_or_nothing() -> None:
     doubtful = Scene((*where.instances, text("7?", 600, 650, certain=False)), WIDTH, HEIGHT)
     with pytest.raises(AmbiguousError):
         doubtful.count("number", Relation.NAMED)
+
+
+def test_of_edges_a_hundredth_of_the_diagonal_tells_if_centres_differ() -> None:
+    near = thing("near", "car", 530, 320, 60, 60)
+    for gap, found in ((55, "near"), (40, None)):
+        other = thing("other", "car", 300 - gap, 300, 100, 100)  # by its centre a third further away
+        assert finds(scene(DOG, near, other), "car", Relation.NEAREST, "dog") == found
+
+
+@pytest.mark.parametrize(("overlap", "past"), [(25, True), (26, False), (-300, True)])
+def test_what_overlaps_by_up_to_a_quarter_is_past(overlap: int, past: bool) -> None:
+    one, other = thing("one", "car", 300, 300, 100, 100), thing("other", "car", 400 - overlap, 300, 100, 200)
+    assert is_past(one, other, Relation.LEFT_OF) is is_past(other, one, Relation.RIGHT_OF) is past
+    turned = [thing(each.id, "car", each.box[1], each.box[0], each.height, each.width) for each in (one, other)]
+    assert is_past(turned[0], turned[1], Relation.ABOVE) is is_past(turned[1], turned[0], Relation.BELOW) is past
+    assert not is_past(one, other, Relation.RIGHT_OF)
+
+
+def test_what_nothing_was_read_on_may_show_the_number_sought() -> None:
+    buses = [thing(f"bus{n}", "bus", 300 * n, 300, 200, 100, masked=True) for n in range(3)]
+    numbers = [line(f"number{n}", said, 300 * n + 80, 340) for n, said in enumerate(("12", "47", "90"))]
+    assert finds(scene(*buses, *numbers), "bus", Relation.NEAREST_VALUE, value=Fraction(12)) == "bus0"
+    assert finds(scene(*buses, *numbers[:2]), "bus", Relation.NEAREST_VALUE, value=Fraction(12)) is None
+
+
+@pytest.mark.parametrize(("height", "found"), [(46, "large"), (45, None)])
+def test_the_size_of_a_text_is_that_of_its_letters(height: int, found: str | None) -> None:
+    """Other sizes must differ by 1.3 times the area, so this by 1.14 times the height."""
+    large, long = (
+        thing(name, "text", 100, y, w, h, text=name)
+        for name, y, w, h in (("large", 100, 50, height), ("long", 300, 900, 40))
+    )
+    assert finds(scene(large, long), "text", Relation.LARGEST) == found
 
 
 def test_nearest_value_is_unique_and_not_itself() -> None:

@@ -55,6 +55,10 @@ def test_two_that_lie_alike_may_both_be_meant_but_not_three() -> None:
     assert {one: (link.meant, link.proven) for one, link in finder_of(dog, *pair).exits(dog).items()} == {
         "c0": (1, True), "c1": (1, True),
     }  # fmt: skip
+    above = [thing(f"c{n}", "car", 300 + 400 * n, 200, 40, 40) for n in range(2)]  # neither is nearer nor beside
+    assert {one: (link.meant, link.proven) for one, link in finder_of(dog, *above).exits(dog).items()} == {
+        "c0": (2, False), "c1": (2, False),
+    }  # fmt: skip
     ring = [thing(f"c{n}", "car", *at, 40, 40) for n, at in enumerate([(300, 200), (700, 200), (300, 600), (700, 600)])]
     assert not finder_of(dog, *ring).exits(dog)
 

@@ -9,7 +9,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hopchain_etl.hops.instance import TEXT, Instance
-from hopchain_etl.hops.phrasing import is_countable, is_natural_phrase, may_be_part, may_have_its_colour, ways_to_count
+from hopchain_etl.hops.phrasing import (
+    is_countable,
+    is_natural_phrase,
+    may_be_part,
+    may_have_its_colour,
+    phrases,
+    ways_to_count,
+)
 from hopchain_etl.hops.query import SIDES, Relation
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.steps import Step, StepFinder
@@ -286,3 +293,29 @@ def test_two_of_a_kind_are_beside_each_other_at_about_one_distance(size: int, sa
     one, other = thing("one", "car", 100, 300, 60, 60), thing("other", "car", 180, 330 - size / 2, size, size)
     found = scene(one, other, thing("third", "car", 900, 700, 60, 60))
     assert is_natural_phrase(found, "car", Relation.NEAREST, other, one) is said
+
+
+@pytest.mark.parametrize(
+    ("one", "said"),
+    [
+        (thing("a", "car", 0, 0, 9, 9, colour="red"), ["car", "red car"]),
+        (thing("a", "person", 0, 0, 9, 9, colour="red"), ["person"]),  # whose colour would it be
+        (thing("a", "cup", 0, 0, 9, 9), []),  # some may not have been found
+        (thing("a", "car", 0, 0, 9, 9, certain=False), []),
+        (text("Figs", 0, 0), ['word "Figs"']),
+        (text("47", 0, 0), ['number "47"']),
+        (text("Open all day", 0, 0), ['text "Open all day"']),
+        (text("a", 0, 0), []),  # one letter is soon found elsewhere
+        (text('say "no"', 0, 0), []),
+    ],
+    ids=lambda value: value.id if isinstance(value, Instance) else None,
+)
+def test_a_thing_is_called_by_its_noun_its_colour_or_what_it_says(one: Instance, said: list[str]) -> None:
+    assert list(phrases(one)) == said
+
+
+def test_the_sliver_of_a_thing_is_called_nothing_if_one_of_its_kind_is_whole() -> None:
+    dog, sliver = thing("dog", "dog", 100, 300, 60, 60), thing("sliver", "car", 0, 300, 20, 60)
+    small, whole = thing("small", "car", 500, 600, 60, 60), thing("whole", "car", 700, 100, 100, 100)
+    assert is_natural_phrase(scene(dog, sliver, small), "car", Relation.LEFT_OF, sliver, dog)
+    assert not is_natural_phrase(scene(dog, sliver, small, whole), "car", Relation.LEFT_OF, sliver, dog)
