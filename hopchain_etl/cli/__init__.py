@@ -13,7 +13,7 @@ from hopchain_etl.cli.person import app as person
 from hopchain_etl.cli.s3 import app as s3
 from hopchain_etl.cli.terminal import plain_text
 from hopchain_etl.cli.train import app as train
-from hopchain_etl.engines.proxies import loopback_excepted
+from hopchain_etl.engines.proxies import loopback_excepted, names_proxy
 from hopchain_etl.errors import STOPPED, ReportedError, StoppedError
 
 app = typer.Typer(
@@ -45,7 +45,8 @@ def _verbosity(verbose: bool = typer.Option(False, "--verbose", "-v", help="also
 
 def main() -> None:
     """Run the command line; exit 0 on success, 1 on an error, 2 on bad usage, 130 after Ctrl-C."""
-    os.environ.update(loopback_excepted(os.environ))  # for an S3 server here, and for what a command starts
+    if names_proxy(os.environ):
+        os.environ.update(loopback_excepted(os.environ))  # for an S3 server here, and for what a command starts
     try:
         app()
     except StoppedError as stopped:

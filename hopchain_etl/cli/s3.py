@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hopchain_etl.engines.proxies import loopback_excepted, names_proxy
+
 if TYPE_CHECKING:
     from hopchain_etl.demo.s3_folder import ServerInfo
 
@@ -95,12 +97,8 @@ def _errors_told() -> Iterator[None]:
 
 def _exports(info: "ServerInfo") -> dict[str, str]:
     """Return the environment that points boto3, DVC and the AWS CLI at the server, as the writer."""
-    from urllib.request import getproxies
-
-    from hopchain_etl.engines.proxies import loopback_excepted
-
     return {
-        **(loopback_excepted(os.environ) if getproxies().keys() - {"no"} else {}),
+        **(loopback_excepted(os.environ) if names_proxy(os.environ) else {}),
         "AWS_ENDPOINT_URL_S3": info.endpoint_url,
         "AWS_SHARED_CREDENTIALS_FILE": str(info.profiles_file),
         "AWS_PROFILE": "writer",

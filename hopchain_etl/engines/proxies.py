@@ -12,10 +12,17 @@ if TYPE_CHECKING:
 _LOOPBACK = ("127.0.0.1", "localhost")
 
 
+def names_proxy(environment: Mapping[str, str]) -> bool:
+    """Return whether an environment names a proxy. If it names none, macOS has those of the system settings."""
+    names = {name.lower() for name, value in environment.items() if value}
+    return any(name.endswith("_proxy") for name in names - {"no_proxy"})
+
+
 def loopback_excepted(environment: Mapping[str, str]) -> dict[str, str]:
     """Return ``NO_PROXY`` of an environment with this machine added, in both spellings: programs differ."""
-    hosts = [*_LOOPBACK, *environment.get("NO_PROXY", "").split(","), *environment.get("no_proxy", "").split(",")]
-    text = ",".join(dict.fromkeys(filter(None, map(str.strip, hosts))))
+    listed = f"{environment.get('NO_PROXY', '')},{environment.get('no_proxy', '')}".split(",")
+    hosts = dict.fromkeys(filter(None, map(str.strip, [*_LOOPBACK, *listed])))
+    text = "*" if "*" in hosts else ",".join(hosts)  # all hosts, but only where it stands alone
     return {"NO_PROXY": text, "no_proxy": text}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hopchain_etl.engines.proxies import loopback_excepted, opener, proxy_of
+from hopchain_etl.engines.proxies import loopback_excepted, names_proxy, opener, proxy_of
 from support.scripted_server import Say, ScriptedServer
 
 
@@ -20,11 +20,25 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({}, "127.0.0.1,localhost"),
         ({"NO_PROXY": "s3.corp, localhost"}, "127.0.0.1,localhost,s3.corp"),
+        ({"NO_PROXY": "*"}, "*"),
         ({"NO_PROXY": "s3.corp", "no_proxy": ".corp"}, "127.0.0.1,localhost,s3.corp,.corp"),
     ],
 )
 def test_this_machine_is_added_to_what_is_excepted(environment: dict[str, str], hosts: str) -> None:
     assert loopback_excepted(environment) == {"NO_PROXY": hosts, "no_proxy": hosts}
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({}, False),
+        ({"NO_PROXY": "s3.corp", "no_proxy": "s3.corp", "HTTPS_PROXY": ""}, False),
+        ({"HTTPS_PROXY": "http://proxy:3128"}, True),
+        ({"all_proxy": "http://proxy:3128"}, True),
+    ],
+)
+def test_whether_an_environment_names_a_proxy(environment: dict[str, str], named: bool) -> None:
+    assert names_proxy(environment) is named
 
 
 def test_the_proxy_of_a_url_is_that_of_its_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
