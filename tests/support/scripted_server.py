@@ -44,9 +44,10 @@ class Cut:
 
 @dataclass(frozen=True)
 class Babble:
-    """Reply with these bytes, status 200."""
+    """Reply with these bytes as they are."""
 
     data: bytes = b"<html>gateway</html>"
+    status: int = 200
 
 
 Act = Say | Refuse | Hang | Cut | Babble
@@ -144,7 +145,7 @@ class ScriptedServer:
         if isinstance(act, Hang):
             await asyncio.sleep(3600)
         if isinstance(act, Babble):
-            return web.Response(body=act.data)
+            return web.Response(body=act.data, status=act.status)
         if isinstance(act, Cut):
             reply = web.StreamResponse(headers={"Content-Length": "1000", "Content-Type": "application/json"})
             await reply.prepare(request)

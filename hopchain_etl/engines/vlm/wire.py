@@ -204,7 +204,8 @@ class Server:
         message = f"HTTP {status}: {data[:500].decode(errors='replace')}"
         if status == 400 and wants_newer_limit(message):
             return _OlderLimitError(message)
-        of_this = bool(_MODERATED.search(message)) or (status >= 500 and bool(_TOO_LONG.search(message)))
+        is_moderated = bool(_MODERATED.search(message)) and not _is_page(data)
+        of_this = is_moderated or (status >= 500 and bool(_TOO_LONG.search(message)))
         if not of_this and (reason := _reason_for_all(status, message)):
             return EngineDownError(f"{self._shown} rejects every call: {reason} ({message})")
         if not of_this and status in _BUSY:
@@ -252,6 +253,11 @@ class Server:
                 return f"HTTP {reply.status}" if reply.status >= 500 else None
         except (TimeoutError, aiohttp.ClientError) as error:
             return f"{type(error).__name__} {error}".strip()
+
+
+def _is_page(data: bytes) -> bool:
+    """Return whether a reply is a web page: that of a proxy whose content filter blocks the server for everybody."""
+    return data.lstrip().startswith(b"<")
 
 
 def _reason_for_all(status: int, message: str) -> str | None:

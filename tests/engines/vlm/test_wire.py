@@ -150,9 +150,10 @@ def test_an_error_with_status_200_that_is_the_same_for_every_request_stops_the_r
         asked(server, [1])
 
 
-def test_a_403_of_which_nothing_else_is_known_is_a_missing_permission() -> None:
+@pytest.mark.parametrize("refusal", [Refuse(403), Babble(b"<html><title>Content filter: blocked</title>", 403)])
+def test_a_403_that_is_no_word_of_a_moderation_is_a_missing_permission(refusal: Act) -> None:
     with (
-        ScriptedServer(lambda body, times: Refuse(403)) as server,
+        ScriptedServer(lambda body, times: refusal) as server,
         pytest.raises(EngineDownError, match="no permission"),
     ):
         asked(server, range(3))
