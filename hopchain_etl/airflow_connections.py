@@ -34,7 +34,7 @@ def read(name: str) -> Any:
             f"{_named(name)} cannot be read, because Airflow is not installed here; install hopchain-etl[orchestrate], "
             "or name no Connection and give the keys by the environment"
         ) from error
-    if _is_misread(os.environ.get(_variable(name))):
+    if _is_misread(os.environ.get(_variable(name), "")):
         raise UnreadableConnectionError(_why_not(name))
     try:
         return BaseHook.get_connection(name)
@@ -67,17 +67,18 @@ def _variable(name: str) -> str:
     return f"AIRFLOW_CONN_{name.upper()}"
 
 
-def _is_misread(value: str | None) -> bool:
+def _is_misread(value: str) -> bool:
     """Return whether Airflow would make a Connection without keys of a text that is neither an object nor a URI.
 
-    Quotes around a value do that: a shell removes them, ``docker run --env-file`` and Kubernetes do not.
+    Quotes around a value do that: a shell removes them, ``docker run --env-file`` and Kubernetes do not. An empty text
+    is as none.
     """
-    return value is not None and not re.match(r"\s*(\{|[A-Za-z][A-Za-z0-9_+.-]*://)", value)
+    return bool(value) and not re.match(r"\s*(\{|[A-Za-z][A-Za-z0-9_+.-]*://)", value)
 
 
 def _why_not(name: str) -> str:
     variable = _variable(name)
-    if variable in os.environ:
+    if os.environ.get(variable):
         wrong = f"correct {variable}, which is neither JSON nor a URI of a Connection"
         return f"{_named(name)} cannot be read; {wrong}{_hint(os.environ[variable].strip())}"
     if in_task() or os.environ.get("_AIRFLOW_PROCESS_CONTEXT") == "server":

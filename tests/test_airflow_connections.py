@@ -74,6 +74,15 @@ def test_a_variable_that_airflow_would_take_for_a_connection_without_keys_is_ref
         assert airflow_connections.read("models").password == "key"
 
 
+def test_an_empty_variable_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow goes on to its other places, where the Connection may be."""
+    asked: list[str] = []
+    monkeypatch.setattr("airflow.sdk.bases.hook.BaseHook.get_connection", asked.append)
+    monkeypatch.setenv("AIRFLOW_CONN_MODELS", "")
+    airflow_connections.read("models")
+    assert asked == ["models"]
+
+
 def test_an_api_server_has_the_database_so_the_connection_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(airflow_connections, "in_task", lambda: True)
     with pytest.raises(UnreadableConnectionError, match=r"Airflow has no Connection 'models'.*; create it"):
