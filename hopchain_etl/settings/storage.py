@@ -119,7 +119,10 @@ class RegistrySettings(Section):
         """Return ``url`` with ``~`` as the home folder: git does not know it, and each clone is in another folder."""
         if not url or re.match(r"[^/]*:", url):  # https://host/path, or host:path
             return url
-        path = Path(url).expanduser()
+        try:
+            path = Path(url).expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"{url!r}: there is no user of this name here; write the path from the root") from error
         if not path.is_absolute():
             raise ValueError(f"{url!r} is not a whole path; write it from the root, such as {path.absolute()}")
         return str(path)

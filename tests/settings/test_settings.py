@@ -178,6 +178,8 @@ def test_the_home_folder_of_a_registry_is_filled_in(monkeypatch: pytest.MonkeyPa
     assert Settings(registry={"git_url": "~/registry.git"}).registry.git_url == "/home/me/registry.git"
     for url in ("https://git.example/~me/registry.git", "git@host:~/registry.git", "host:registry.git", "/a/b.git"):
         assert Settings(registry={"git_url": url}).registry.git_url == url
+    with pytest.raises(ValidationError, match="no user of this name here; write the path from the root"):
+        Settings(registry={"git_url": "~nobody-here/registry.git"})
     monkeypatch.setenv("HOPCHAIN_REGISTRY__GIT_URL", "")
     assert Settings().registry.git_url is None
 
