@@ -132,7 +132,7 @@ def _with_blanks(values: Mapping[str, Any]) -> str:
     One client of S3 would end the process because of such a key, the other would show it.
     """
     names = [name for name, value in values.items() if isinstance(value, str) and value != value.strip()]
-    return f"a blank or line break at the begin or end of {', '.join(names)}" if names else ""
+    return f"a blank or line break at the start or end of {', '.join(names)}" if names else ""
 
 
 def ca_bundle(session: boto3.session.Session) -> str | None:

@@ -160,7 +160,7 @@ def test_a_session_token_is_used(define: Define) -> None:
         ({"config_kwargs": '{"s3": {}}', "service_config": None}, "has config_kwargs, service_config that is no JSON"),
         ({"config_kwargs": {"s3": "path"}, "service_config": {"sts": ""}}, "config_kwargs.s3, service_config.sts that"),
         ({"assume_role_kwargs": "{}", "role_arn": ROLE}, "has assume_role_kwargs that is no JSON object;"),
-        ({"endpoint_url": "http://s3:9000\r"}, "line break at the begin or end of endpoint_url; remove it"),
+        ({"endpoint_url": "http://s3:9000\r"}, "line break at the start or end of endpoint_url; remove it"),
     ],
 )  # fmt: skip
 def test_what_is_not_supported_is_named(define: Define, extra: dict[str, Any], named: str) -> None:
@@ -179,12 +179,12 @@ def test_an_extra_that_is_no_object_is_named(define: Define, monkeypatch: pytest
 
 
 def test_keys_with_a_line_break_are_named_and_not_shown(define: Define, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(StoreError, match="'site' has a blank or line break at the begin or end of password;") as raised:
+    with pytest.raises(StoreError, match="'site' has a blank or line break at the start or end of password;") as raised:
         S3Store(define({}, login="me", password="a-secret\n"))
     assert "a-secret" not in str(raised.value)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "me\r")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
-    with pytest.raises(StoreError, match="at the begin or end of AWS_ACCESS_KEY_ID in the environment; remove it"):
+    with pytest.raises(StoreError, match="at the start or end of AWS_ACCESS_KEY_ID in the environment; remove it"):
         S3Store(S3Settings(uri="s3://bucket/x"))
     open_session(define({}, login="me", password="a-secret"))  # the Connection says it
 
