@@ -59,10 +59,7 @@ class Names:
                 hit = pc.or_(hit, _is(pc.match_substring(rejects[name], one)))
         for uri, _ in sorted(self.sources):
             hit = pc.or_(hit, _is(pc.ends_with(rejects["detail"], uri)))
-            for written in {
-                json.dumps(uri),
-                json.dumps(uri, ensure_ascii=False),
-            }:  # labels escape letters, stages do not
+            for written in {json.dumps(uri), json.dumps(uri, ensure_ascii=False)}:  # labels escape, stages do not
                 hit = pc.or_(hit, _is(pc.match_substring(rejects["payload"], written)))
         return hit
 
