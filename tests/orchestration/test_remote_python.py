@@ -191,6 +191,7 @@ def test_a_child_stops_when_its_parent_was_killed(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as log:
         parent = subprocess.Popen([sys.executable, "-c", PARENT.format(shards=many)], env=env, stdout=log, stderr=log)
     while not lake.fingerprints("categories"):
+        assert parent.poll() is None, (tmp_path / "log").read_text()
         time.sleep(0.1)
     (child,) = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
     parent.kill()
