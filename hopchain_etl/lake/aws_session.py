@@ -29,7 +29,8 @@ _EXTRAS = {
     *("assume_role_with_web_identity_federation", "assume_role_with_web_identity_token_file"),
     *("assume_role_with_web_identity_federation_audience", "service_config", "config_kwargs", "verify"),
 }
-_OBJECTS = ("assume_role_kwargs", "assume_role_with_saml", "config_kwargs", "service_config")  # extras with parts
+_OBJECTS = ("config_kwargs", "service_config")  # extras with parts
+_OBJECTS_OR_NULL = ("assume_role_kwargs", "assume_role_with_saml")  # Airflow takes null for none
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
@@ -120,6 +121,7 @@ def _unsupported(connection: Any) -> str:
 def _no_objects(extra: dict[str, Any]) -> list[str]:
     """Return the names of what should be JSON objects in an extra and are none, such as objects written as text."""
     found = {name: extra[name] for name in _OBJECTS if name in extra}
+    found |= {name: extra[name] for name in _OBJECTS_OR_NULL if extra.get(name) is not None}
     for name in ("config_kwargs", "service_config"):
         if isinstance(inner := extra.get(name), dict):
             found |= {f"{name}.{part}": inner[part] for part in inner if name == "service_config" or part == "s3"}

@@ -170,6 +170,14 @@ def test_what_is_not_supported_is_named(define: Define, extra: dict[str, Any], n
     assert "; " in str(raised.value), "a remedy"
 
 
+def test_null_is_no_extra_where_airflow_takes_it_for_none(define: Define) -> None:
+    extra = {"assume_role_kwargs": None, "assume_role_with_saml": None, "region_name": None}
+    session, _ = open_session(define(extra, login="me", password="key"))
+    credentials = session.get_credentials()
+    assert credentials is not None
+    assert credentials.access_key == "me"
+
+
 @pytest.mark.parametrize("extra", ['"{}"', "[]", "null"])
 def test_an_extra_that_is_no_object_is_named(define: Define, monkeypatch: pytest.MonkeyPatch, extra: str) -> None:
     settings = define({})
