@@ -34,7 +34,8 @@ def proxy_of(url: str) -> str | None:
     if parts.hostname in (*_LOOPBACK, "::1") or proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
     proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy  # aiohttp wants the scheme, others do without
 
 
 def opener(proxy: str | None = None) -> OpenerDirector:

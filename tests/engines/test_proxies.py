@@ -44,7 +44,7 @@ def test_whether_an_environment_names_a_proxy(environment: dict[str, str], named
 def test_the_proxy_of_a_url_is_that_of_its_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy_of("https://models.example/v1") is None
     monkeypatch.setenv("ALL_PROXY", "http://all:1")
-    monkeypatch.setenv("HTTPS_PROXY", "http://tls:2")
+    monkeypatch.setenv("HTTPS_PROXY", "tls:2")
     monkeypatch.setenv("NO_PROXY", "inside.example")
     assert proxy_of("https://models.example/v1") == "http://tls:2"
     assert proxy_of("http://models.example:8000/v1") == "http://all:1"
