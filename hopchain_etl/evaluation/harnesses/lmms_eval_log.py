@@ -170,7 +170,7 @@ def _results_file(path: Path) -> Path:
         if len(found) != 1:
             told = f"{len(found)} runs, such as {found[-1].name}: give the file of one" if found else "no *results.json"
             raise EvaluationError(
-                f"{path} has {told}; lmms-eval writes it below its --output_path, and of VLMEvalKit a file is due"
+                f"{path} has {told}; lmms-eval writes it below its --output_path. For VLMEvalKit, give the file"
             )
         return found[0]
     if path.name.endswith("results.json"):

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 _MOST_ROWS = 1_000_000_000  # of a phase; the order of all rows is in memory
+_Share = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class MixError(ValueError):
@@ -20,9 +21,7 @@ class Phase(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    shares: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = (
-        None  # None: all sources, each with all rows it has left
-    )
+    shares: dict[str, _Share] | None = None  # None: all sources, each with all rows it has left
     rows: Annotated[int, Field(gt=0, le=_MOST_ROWS)] | None = None  # None: as many as there are
     order: Literal["shuffled", "curriculum"] = "shuffled"  # curriculum: by band and difficulty, the easy ones first
     repeat: bool = False  # begin a source again when all its rows were taken

@@ -46,9 +46,7 @@ class Guidelines:
         self.lake = lake
         self._refresh_seconds = refresh_seconds
         self._newest: tuple[float, Edition] | None = None  # when it was read (time.monotonic()), and what
-        self._opened: dict[
-            str, tuple[float, int]
-        ] = {}  # by person: when it was read, and the version, which only grows
+        self._opened: dict[str, tuple[float, int]] = {}  # by person: when it was read, and the newest that they opened
 
     def notice(self, person: str, *, at_once: bool = False) -> JSON | None:
         """Return what tells a person that the guidelines have changed; None once they have opened them.

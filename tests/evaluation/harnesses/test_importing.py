@@ -51,5 +51,5 @@ def test_both_harnesses_write_json_lines(tmp_path: Path) -> None:
     path.write_text("")
     with pytest.raises(EvaluationError, match="is no log of lmms-eval; give its output folder"):
         import_logs([path], "x")
-    with pytest.raises(EvaluationError, match=r"has no \*results.json; .* and of VLMEvalKit a file is due"):
+    with pytest.raises(EvaluationError, match=r"has no \*results.json; .* For VLMEvalKit, give the file"):
         import_logs([path.parent], "x")
