@@ -72,6 +72,7 @@ def _encode(picture: PromptImage, source: bytes, image: Image.Image) -> Encoded:
         wide, high = resized(*part.size, max_pixels=picture.max_pixels, min_pixels=0)
         part = part.resize((max(FACTOR, wide), max(FACTOR, high)), Image.Resampling.BICUBIC, reducing_gap=3.0)
     elif min(part.size) < FACTOR:  # Ollama's server breaks down at such a picture; the model enlarges it anyway
+        resized(*part.size)  # raises if the model refuses the shape: enlarged, it may be too long for a JPEG
         grow = FACTOR / min(part.size)
         part = part.resize((round(part.width * grow), round(part.height * grow)), Image.Resampling.BICUBIC)
     _draw(part, picture.marks, part.width / image.width, part.height / image.height)

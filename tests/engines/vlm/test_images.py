@@ -75,6 +75,11 @@ def test_a_crop_is_never_smaller_than_what_every_server_takes(box: Box, size: tu
     assert sent.tokens == image_tokens(*size)
 
 
+def test_a_crop_that_is_too_long_for_the_model_is_refused_for_that() -> None:
+    with pytest.raises(ValueError, match="5000 x 2 px: the model takes sides up to 200 : 1"):
+        encoded([PromptImage(lambda: photo(5000, 40), box=(0, 0, 5000, 2))])
+
+
 def test_a_box_beside_the_photo_is_refused() -> None:
     with pytest.raises(ValueError, match="holds no pixel"):
         encoded([PromptImage(lambda: photo(40, 40), box=(50.0, 0.0, 60.0, 10.0))])
