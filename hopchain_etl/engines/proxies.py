@@ -1,4 +1,4 @@
-"""Which requests may go by a proxy: none to this machine, whatever ``HTTP_PROXY`` and ``NO_PROXY`` say."""
+"""Which requests may go through a proxy: none to this machine, whatever ``HTTP_PROXY`` and ``NO_PROXY`` say."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def proxy_of(url: str) -> str | None:
 
 
 def opener(proxy: str | None = None) -> OpenerDirector:
-    """Return what opens URLs by a proxy, or by none: unlike urllib's own, it asks the environment for nothing."""
+    """Return what opens URLs through a proxy, or directly: unlike urllib's own, it asks the environment for nothing."""
     from urllib.request import ProxyHandler, build_opener
 
     return build_opener(ProxyHandler({"http": proxy, "https": proxy} if proxy else {}))

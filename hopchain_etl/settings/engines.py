@@ -135,7 +135,7 @@ class VlmSettings(Section):
     use_proxy: bool = Field(
         False,
         description=(
-            "ask the server by the proxy in HTTP_PROXY or HTTPS_PROXY, if NO_PROXY does not except it; a server on the "
+            "ask the server through the proxy in HTTP_PROXY or HTTPS_PROXY, unless NO_PROXY lists it; a server on the "
             "same machine is always asked directly"
         ),
     )

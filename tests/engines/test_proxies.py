@@ -1,4 +1,4 @@
-"""No request to this machine goes by a proxy; what other requests go by is what the environment says."""
+"""No request to this machine goes through a proxy; for others the environment says through which."""
 
 from __future__ import annotations
 

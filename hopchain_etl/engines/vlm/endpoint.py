@@ -25,5 +25,5 @@ def headers(endpoint: str, key: str | None) -> dict[str, str]:
 
 
 def proxy(settings: VlmSettings) -> str | None:
-    """Return the proxy by which the configured server is asked; None: directly, as are all that we launch."""
+    """Return the proxy through which the configured server is asked; None: directly, as are all that we launch."""
     return proxy_of(settings.endpoint_url) if settings.use_proxy and settings.endpoint_url else None

@@ -54,7 +54,7 @@ _MODERATED = re.compile(
     r"inappropriate content|moderation_blocked|ResponsibleAIPolicyViolation|safety system",
     re.IGNORECASE,
 )
-# What servers say, often with status 400, of every request, so that no other one and no later try fares better.
+# What servers say, often with status 400, of every request, so that every other one would fail, too.
 _SAYS_OF_ALL = {
     re.compile(pattern, re.IGNORECASE): reason
     for pattern, reason in {
