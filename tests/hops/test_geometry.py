@@ -11,37 +11,11 @@ from hypothesis import strategies as st
 
 from hopchain_etl.hops.geometry import holds, inside, is_jumped_over, is_past
 from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue
-from hopchain_etl.hops.query import EXTREMES, SIDES, Relation, Value
+from hopchain_etl.hops.query import EXTREMES, SIDES, Relation
 from hopchain_etl.hops.scene import Scene
-from support.hop_scenes import HEIGHT, WIDTH, disc, filled, line, price_list, scene, shaped, street, text, thing
+from support.hop_scenes import HEIGHT, WIDTH, disc, filled, finds, line, price_list, scene, shaped, street, text, thing
 
 DOG = thing("dog", "dog", 400, 300, 100, 100)
-
-
-def finds(
-    where: Scene, category: str, rel: Relation, anchor: str | None = None, value: Value | None = None
-) -> str | None:
-    try:
-        return where.find(category, rel, where.get(anchor) if anchor else None, value).id
-    except AmbiguousError:
-        return None
-
-
-def test_a_name_fits_one_instance_or_none() -> None:
-    two = scene(
-        DOG, thing("red", "car", 0, 0, 90, 60, colour="red"), thing("blue", "car", 0, 300, 90, 60, colour="blue")
-    )
-    assert finds(two, "dog", Relation.NAMED) == "dog"
-    assert finds(two, "car", Relation.NAMED) is None
-    assert finds(two, "red car", Relation.NAMED) == "red"
-    assert finds(two, "green car", Relation.NAMED) is None
-
-
-def test_a_doubtful_colour_or_instance_makes_a_name_ambiguous() -> None:
-    reddish = thing("maybe", "car", 600, 0, 90, 60, colours="red,orange")
-    red = thing("red", "car", 0, 0, 90, 60, colour="red")
-    assert finds(scene(red, reddish), "red car", Relation.NAMED) is None
-    assert finds(scene(DOG, thing("d2", "dog", 0, 0, 50, 50, certain=False)), "dog", Relation.NAMED) is None
 
 
 def test_nearest_needs_a_clear_margin_in_centres_and_edges() -> None:
@@ -365,31 +339,6 @@ def test_tallest_and_widest_go_by_one_side_only() -> None:
     assert finds(scene(tower, hall, nearly), "house", Relation.TALLEST) is None
 
 
-def test_the_one_that_matches_a_value() -> None:
-    where = scene(
-        shaped("s1", "sign", filled(100, 100, 200, 80), "red"), line("l1", "6%", 150, 130),
-        shaped("s2", "sign", filled(100, 300, 200, 80), "blue"), line("l2", "Bread", 150, 330),
-        shaped("s3", "sign", filled(500, 300, 200, 80), "red,brown"), line("l3", "16", 550, 330),
-    )  # fmt: skip
-    assert finds(where, "sign", Relation.MATCHING, value=Fraction(6)) == "s1"
-    assert finds(where, "sign", Relation.MATCHING, value="bread") == "s2"
-    assert finds(where, "sign", Relation.MATCHING, value="blue") == "s2"
-    assert finds(where, "sign", Relation.MATCHING, value="red") is None  # the third may be called red
-    assert finds(where, "sign", Relation.MATCHING, "s1", value=Fraction(6)) is None  # not itself
-    assert finds(where, "sign", Relation.NEAREST_VALUE, value=Fraction(12)) == "s3"
-    unread = Scene((*where.instances, shaped("s4", "sign", filled(500, 100, 200, 80), "green")), WIDTH, HEIGHT)
-    assert finds(unread, "sign", Relation.MATCHING, value=Fraction(6)) is None  # OCR may have missed a six
-    assert finds(unread, "sign", Relation.NEAREST_VALUE, value=Fraction(12)) is None
-    assert finds(unread, "sign", Relation.MATCHING, value="green") == "s4"
-
-
-def test_a_quoted_text_may_be_on_the_thing() -> None:
-    signs = [shaped(f"s{n}", "sign", filled(100 + 300 * n, 100, 200, 80)) for n in range(2)]
-    both = scene(*signs, line("l0", "Bread", 150, 130), line("l1", "Milk", 450, 130))
-    assert finds(both, 'sign "Milk"', Relation.NAMED) == "s1"
-    assert finds(scene(*signs, line("l0", "Bread", 150, 130)), 'sign "Bread"', Relation.NAMED) is None
-
-
 @given(st.integers(0, 400), st.sampled_from([*sorted(SIDES), *sorted(EXTREMES), Relation.NEAREST, Relation.NAMED]))
 def test_what_is_proven_is_all_that_may_be_meant(seed: int, rel: Relation) -> None:
     """And a doubtful instance more can only add to what may be meant, never take anything away."""
@@ -400,7 +349,7 @@ def test_what_is_proven_is_all_that_may_be_meant(seed: int, rel: Relation) -> No
             before = {one.id for one, _ in plain.meant("car", rel, anchor)}
         except AmbiguousError:
             continue
-        found = finds(plain, "car", rel, anchor and anchor.id)
+        found = finds(plain, "car", rel, anchor.id if anchor else None)
         assert found is None or before == {found}
         assert before <= {one.id for one, _ in more.meant("car", rel, anchor)}
 

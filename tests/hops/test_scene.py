@@ -8,7 +8,8 @@ import pytest
 
 from hopchain_etl.hops.instance import AmbiguousError, TruthValue
 from hopchain_etl.hops.query import HOLDS, SIDES, Relation
-from support.hop_scenes import line, price_list, scene, text, thing
+from hopchain_etl.hops.scene import Scene
+from support.hop_scenes import HEIGHT, WIDTH, filled, finds, line, price_list, scene, shaped, text, thing
 
 YES, UNCLEAR = TruthValue.YES, TruthValue.UNCLEAR
 DOG = thing("dog", "dog", 400, 300, 100, 100, colour="brown")
@@ -87,3 +88,45 @@ def test_counts_are_of_all_or_of_a_side_or_of_what_holds_them() -> None:
         found.countable("car", Relation.LEFT_OF)
     with pytest.raises(AmbiguousError, match="not clear how many: red car"):
         scene(RED, REDDISH).count("red car", Relation.NAMED)
+
+
+def test_a_name_fits_one_instance_or_none() -> None:
+    two = scene(
+        DOG, thing("red", "car", 0, 0, 90, 60, colour="red"), thing("blue", "car", 0, 300, 90, 60, colour="blue")
+    )
+    assert finds(two, "dog", Relation.NAMED) == "dog"
+    assert finds(two, "car", Relation.NAMED) is None
+    assert finds(two, "red car", Relation.NAMED) == "red"
+    assert finds(two, "green car", Relation.NAMED) is None
+
+
+def test_a_doubtful_colour_or_instance_makes_a_name_ambiguous() -> None:
+    reddish = thing("maybe", "car", 600, 0, 90, 60, colours="red,orange")
+    red = thing("red", "car", 0, 0, 90, 60, colour="red")
+    assert finds(scene(red, reddish), "red car", Relation.NAMED) is None
+    assert finds(scene(DOG, thing("d2", "dog", 0, 0, 50, 50, certain=False)), "dog", Relation.NAMED) is None
+
+
+def test_the_one_that_matches_a_value() -> None:
+    where = scene(
+        shaped("s1", "sign", filled(100, 100, 200, 80), "red"), line("l1", "6%", 150, 130),
+        shaped("s2", "sign", filled(100, 300, 200, 80), "blue"), line("l2", "Bread", 150, 330),
+        shaped("s3", "sign", filled(500, 300, 200, 80), "red,brown"), line("l3", "16", 550, 330),
+    )  # fmt: skip
+    assert finds(where, "sign", Relation.MATCHING, value=Fraction(6)) == "s1"
+    assert finds(where, "sign", Relation.MATCHING, value="bread") == "s2"
+    assert finds(where, "sign", Relation.MATCHING, value="blue") == "s2"
+    assert finds(where, "sign", Relation.MATCHING, value="red") is None  # the third may be called red
+    assert finds(where, "sign", Relation.MATCHING, "s1", value=Fraction(6)) is None  # not itself
+    assert finds(where, "sign", Relation.NEAREST_VALUE, value=Fraction(12)) == "s3"
+    unread = Scene((*where.instances, shaped("s4", "sign", filled(500, 100, 200, 80), "green")), WIDTH, HEIGHT)
+    assert finds(unread, "sign", Relation.MATCHING, value=Fraction(6)) is None  # OCR may have missed a six
+    assert finds(unread, "sign", Relation.NEAREST_VALUE, value=Fraction(12)) is None
+    assert finds(unread, "sign", Relation.MATCHING, value="green") == "s4"
+
+
+def test_a_quoted_text_may_be_on_the_thing() -> None:
+    signs = [shaped(f"s{n}", "sign", filled(100 + 300 * n, 100, 200, 80)) for n in range(2)]
+    both = scene(*signs, line("l0", "Bread", 150, 130), line("l1", "Milk", 450, 130))
+    assert finds(both, 'sign "Milk"', Relation.NAMED) == "s1"
+    assert finds(scene(*signs, line("l0", "Bread", 150, 130)), 'sign "Bread"', Relation.NAMED) is None

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from hopchain_etl.hops.colours import split_colours
-from hopchain_etl.hops.instance import Instance
+from hopchain_etl.hops.instance import AmbiguousError, Instance
+from hopchain_etl.hops.query import Relation, Value
 from hopchain_etl.hops.scene import Scene
 
 WIDTH, HEIGHT = 1000, 800
@@ -104,3 +105,13 @@ def one_kind(seed: int, *, number: int = 10, colours: tuple[str, ...] = ("red", 
         for number, (x, y) in enumerate(places)
     ]
     return Scene(tuple(made), WIDTH, HEIGHT)
+
+
+def finds(
+    where: Scene, category: str, rel: Relation, anchor: str | None = None, value: Value | None = None
+) -> str | None:
+    """Return the id of the instance that a phrase means; None if it is ambiguous."""
+    try:
+        return where.find(category, rel, where.get(anchor) if anchor else None, value).id
+    except AmbiguousError:
+        return None
