@@ -131,7 +131,7 @@ def launch(name: str, model: VlmSettings) -> Iterator[Finding]:
         )
         yield Finding(f"{name} server", "missing", f"no endpoint is set and {python} has no vllm", remedy)
     if false := false_weights_in(model.model):
-        yield Finding(f"{name} weights", "missing", *false.split("; "))
+        yield Finding(f"{name} weights", "missing", *false.rsplit("; ", 1))
     yield unasked(name, model)
 
 
@@ -222,7 +222,7 @@ def sam3_weights(sam3: Sam3Settings) -> Iterator[Finding]:
         if missing:
             yield Finding("SAM3 weights", "missing", f"{folder} holds no {', '.join(missing)}", ACCESS)
         elif false := next(filter(None, (false_weights(folder / name) for name in wanted)), None):
-            yield Finding("SAM3 weights", "missing", *false.split("; "))
+            yield Finding("SAM3 weights", "missing", *false.rsplit("; ", 1))
         else:
             yield Finding("SAM3 weights", "ok", f"in {folder}")
         return

@@ -68,12 +68,10 @@ def weights_of(package: str, pattern: str) -> list[Weights]:
     ]
 
 
-def broken_package(error: ImportError) -> MissingWeightsError:
+def broken_package(error: ImportError, remedy: str = REMEDY) -> MissingWeightsError:
     """Return what to raise if a package that an engine needs is missing, or is there and cannot be loaded."""
     if re.search(r"lib(GL|SM|Xext|Xrender|gthread)\S*\.so", str(error)):  # of a display
         remedy = "pip uninstall opencv-python, then pip install --force-reinstall --no-deps opencv-python-headless"
-    else:
-        remedy = REMEDY
     return MissingWeightsError(f"a package cannot be loaded: {error}; {remedy}")
 
 

@@ -30,7 +30,6 @@ from hopchain_etl.labels.names import alike, candidates, folders, nearness, step
 
 MOST_TOLD = 200  # mistakes of one kind in one file that are told one by one; the rest is counted
 _CERTAIN = 1_000  # folders in common, for a photo that is known by its sha256
-_MOST_NAME = 80  # characters of a name that are told; its end says most
 MOST_THINGS = 2_000  # annotations of a photo; more are not believed
 
 _TABLES = """
@@ -139,12 +138,11 @@ class Spool:
 
     def _keep_likeliest(self, file: int) -> None:
         """Of a file's entries that end at one photo, drop those with fewer folders in common with it."""
-        sql = """SELECT id, entry FROM photos AS p WHERE file = ? AND image IS NOT NULL AND EXISTS (
+        sql = """SELECT id FROM photos AS p WHERE file = ? AND image IS NOT NULL AND EXISTS (
                  SELECT 1 FROM photos AS q WHERE q.image = p.image AND q.file = p.file AND q.shared > p.shared)"""
-        for name, entry in self._db.execute(sql, (file,)).fetchall():
+        for (name,) in self._db.execute(sql, (file,)).fetchall():
             self._db.execute("UPDATE photos SET image = NULL WHERE file = ? AND id = ?", (file, name))
-            told = f"another photo of the file fits its name{_name(_photo(entry))} better"
-            self._fault(file, Mistake("ambiguous_photo", told, name))
+            self._fault(file, Mistake("ambiguous_photo", "another photo of the file fits its name better", name))
 
     def drop_rivals(self) -> None:
         """Where several files of a format that has one for each photo end at the same one, keep the likeliest of them.
@@ -295,15 +293,11 @@ def _as_written(found: list[tuple[str, str | None]], name: str) -> list[tuple[st
 
 
 def _unmatched(why: str, photo: LabelledPhoto) -> str:
-    """Return why a photo of a file is none of the lake. The name of an unknown one is not told: it may be erased."""
-    if why == "unknown_photo":
-        by = "has its sha256" if photo.sha256 else "goes by its name" if photo.name else ""
-        return f"no photo {by}" if by else "the file says no name of it"
-    return f"several photos go by its name{_name(photo)}"
-
-
-def _name(photo: LabelledPhoto) -> str:
-    return f" {photo.name[-_MOST_NAME:]!r}" if photo.name and photo.name != photo.id else ""
+    """Return why a photo of a file is none of the lake. Its name is not told: it may be erased, now or later."""
+    if why == "ambiguous_photo":
+        return "several photos go by its name"
+    by = "has its sha256" if photo.sha256 else "goes by its name" if photo.name else ""
+    return f"no photo {by}" if by else "the file says no name of it"
 
 
 def _photo(entry: str) -> LabelledPhoto:

@@ -59,7 +59,7 @@ def test_why_no_photo_is_meant_is_said(tmp_path: Path) -> None:
         spool.add_photos((f"s3://bucket/{folder}/a.png", folder) for folder in ("one", "two"))
         spool.add_file(0, "s3://bucket/labels.json", named)
         assert {one.id: one.detail for one in spool.loose_mistakes(0)} == {
-            "1": "several photos go by its name 'a.png'",
+            "1": "several photos go by its name",
             "2": "no photo goes by its name",
             "3": "no photo has its sha256",
             "4": "the file says no name of it",

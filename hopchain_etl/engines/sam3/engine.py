@@ -16,7 +16,7 @@ from PIL import Image
 from hopchain_etl.concurrency import submit_ahead
 from hopchain_etl.engines.base import JSON, EngineDownError, Identity, Reply, SegmentJob, is_permanent
 from hopchain_etl.engines.sam3 import models, postprocess
-from hopchain_etl.engines.sam3.models import Sam3Model
+from hopchain_etl.engines.sam3.models import INSTALL, Sam3Model
 from hopchain_etl.engines.sam3.postprocess import Answer
 from hopchain_etl.engines.vision import attributes, certainty, instances, masks, ocr
 from hopchain_etl.engines.vision.certainty import TEXT, Candidate
@@ -94,7 +94,7 @@ class Sam3Segmenter:
         except EngineDownError:
             raise
         except ImportError as error:
-            raise broken_package(error) from error
+            raise broken_package(error, INSTALL) from error
         except Exception as error:  # noqa: BLE001 PIL, OpenCV and torch raise many types; the reply reports it
             return Reply(job, error=f"{type(error).__name__}: {error}", permanent=is_permanent(error))
 

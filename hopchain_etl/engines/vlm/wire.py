@@ -65,7 +65,9 @@ _SAYS_OF_ALL = {
         r"unsupported[ _](parameter|value)|unrecognized request argument|extra_forbidden": (
             "it does not take one of our parameters; see the sections ask and vlm of the settings"
         ),
-        r"not a multimodal model|at most 0 image|does not support image": "its model takes no pictures",
+        r"not a multimodal model|at most 0 image|does not support image input|image input is not supported": (
+            "its model takes no pictures"
+        ),
         r"at most \d+ image": (
             "it takes too few pictures in one request; serve it with --limit-mm-per-prompt '{\"image\": 16}'"
         ),
@@ -261,9 +263,13 @@ def _is_page(data: bytes) -> bool:
 
 
 def _reason_for_all(status: int, message: str) -> str | None:
-    """Return why the server rejects every request; None if it may be only this one."""
-    said = (reason for pattern, reason in _SAYS_OF_ALL.items() if pattern.search(message))
-    return next(said, _MISCONFIGURED.get(status))
+    """Return why the server rejects every request; None if it may be only this one, or only for now.
+
+    A status of 500 and more may pass, whatever the server lacks, unless that is credit or a key.
+    """
+    said = [reason for pattern, reason in _SAYS_OF_ALL.items() if pattern.search(message)]
+    lasting = [reason for reason in said if status < 500 or reason in (_MISCONFIGURED[401], _MISCONFIGURED[402])]
+    return next(iter(lasting), _MISCONFIGURED.get(status))
 
 
 def _backoff_seconds(attempts: int) -> float:

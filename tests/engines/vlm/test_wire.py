@@ -86,6 +86,18 @@ def test_a_refusal_that_is_the_same_for_every_request_stops_the_run(said: str, r
         asked(server, range(100), concurrency=1)
 
 
+def test_a_status_that_may_pass_is_tried_again_whatever_the_server_lacks_but_a_key() -> None:
+    lacks = Refuse(503, '{"code": "model_not_found", "message": "no channel is free"}')
+    with ScriptedServer(lambda body, times: good(body, times) if times else lacks) as server:
+        assert asked(server, [1])[1].content == {"double": 2}
+    spent = Refuse(503, SPENT % "insufficient_quota")
+    with (
+        ScriptedServer(lambda body, times: spent) as server,
+        pytest.raises(EngineDownError, match="the account has no credit"),
+    ):
+        asked(server, [1])
+
+
 NEWER = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
 
 
