@@ -309,7 +309,8 @@ def test_what_holds_a_thing(rel: Relation, cup: tuple[int, int, int], truth: Tru
 )
 def test_an_object_is_never_surely_printed_on_another(x: float, y: float, truth: TruthValue) -> None:
     table = thing("table", "table", 300, 200, 400, 300, masked=True)
-    assert inside(thing("cup", "cup", x, y, 40, 40, masked=True), table) is truth
+    cup = thing("cup", "cup", x, y, 40, 40, masked=True)
+    assert inside(cup, table) is holds(Relation.INSIDE, cup, table, 12.8) is truth
 
 
 def test_in_the_box_of_a_frame_but_clear_of_it() -> None:

@@ -264,6 +264,9 @@ def test_a_text_is_not_the_nearest_where_another_stands_in_the_row() -> None:
     assert found.find("number", Relation.NEAREST, anchor) is below
     assert not is_natural_phrase(found, "number", Relation.NEAREST, below, anchor)
     assert is_natural_phrase(found, "number", Relation.BELOW, below, anchor)
+    assert not is_natural_phrase(found, "text", Relation.BELOW, below, anchor)  # but a number
+    left = text("44", 246, 300)
+    assert not is_natural_phrase(scene(anchor, left, beside), "number", Relation.NEAREST, left, anchor)
     nearer = text("33", 348, 300)
     assert is_natural_phrase(scene(anchor, below, nearer), "number", Relation.NEAREST, nearer, anchor)
 
@@ -319,3 +322,11 @@ def test_the_sliver_of_a_thing_is_called_nothing_if_one_of_its_kind_is_whole() -
     small, whole = thing("small", "car", 500, 600, 60, 60), thing("whole", "car", 700, 100, 100, 100)
     assert is_natural_phrase(scene(dog, sliver, small), "car", Relation.LEFT_OF, sliver, dog)
     assert not is_natural_phrase(scene(dog, sliver, small, whole), "car", Relation.LEFT_OF, sliver, dog)
+
+
+def test_the_largest_of_one_that_is_sure_is_said_of_none() -> None:
+    large, small = thing("large", "car", 100, 300, 200, 200), thing("small", "car", 500, 300, 60, 60)
+    unsure = replace(small, id="unsure", certain=False)
+    for others, said in (((small,), True), ((unsure,), False), ((small, unsure), True)):
+        assert is_natural_phrase(scene(large, *others), "car", Relation.LARGEST, large, None) is said
+    assert is_natural_phrase(scene(large, unsure), "car", Relation.NAMED, large, None)

@@ -51,6 +51,7 @@ def test_what_is_ambiguous_stays_so_when_it_is_asked_again() -> None:
             found.count("car", Relation.NEAREST, DOG)
         assert found.find("car", Relation.NEAREST, DOG) is RED
         assert found.find("car", Relation.RIGHT_OF, RED) is BLUE
+        assert found.find("car", Relation.RIGHT_OF, DOG) is RED
 
 
 def test_a_thing_shows_a_colour_a_text_or_a_number() -> None:

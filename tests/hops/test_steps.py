@@ -72,3 +72,13 @@ def test_a_count_that_is_not_clear_is_none() -> None:
     sure, unsure = thing("sure", "car", 100, 100, 60, 60), thing("unsure", "car", 300, 100, 60, 60, certain=False)
     assert StepFinder(scene(sure)).count("car", Relation.NAMED, None) == (sure,)
     assert StepFinder(scene(sure, unsure)).count("car", Relation.NAMED, None) == ()
+
+
+def test_a_name_that_says_a_colour_already_gets_no_other() -> None:
+    fruit = thing("fruit", "orange", 100, 100, 60, 60, colour="orange")
+    board = thing("board", "white board", 300, 100, 60, 60, colour="white")
+    car = thing("car", "car", 500, 100, 60, 60, colour="white")
+    assert StepFinder(scene(fruit, car)).names == ["car", "orange", "white car"]
+    assert "white white board" not in StepFinder(scene(board, car)).names
+    plain = thing("plain", "board", 700, 100, 60, 60, colour="white")
+    assert "white board" not in StepFinder(scene(board, plain)).names  # which of the two
