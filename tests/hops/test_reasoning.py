@@ -175,3 +175,12 @@ def test_what_has_no_value_has_no_reasoning(expr: str) -> None:
     hops = (HOPS[0], Hop(("b",), "cup", Relation.NEAREST, "h1", Read.COUNT, None, Fraction(3)))
     with pytest.raises(ExpressionError):
         reasoning(Query("", hops, expr, Fraction(1)))
+
+
+def test_a_choice_of_a_plain_number_ends_with_it_and_another_is_worked_out_after_it() -> None:
+    hops = (HOPS[0], Hop(("b",), "cup", Relation.NEAREST, "h1", Read.COUNT, None, Fraction(3)))
+    assert reasoning(Query("", hops, "if(h2>2,5,h2)", Fraction(5)))[2:] == ["3 is greater than 2, so take 5."]
+    assert reasoning(Query("", hops, "if(h2>3,5,h2+1)", Fraction(4)))[2:] == [
+        "3 is at most 3, so take the second choice.",
+        "3 + 1 = 4",
+    ]
