@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from hopchain_etl.cli import app
+from hopchain_etl.release.inputs import FORMAT
 from support.airflow_home import airflow_env, run_airflow
 from support.command_line import environment, hopchain
 from support.s3 import S3Location
@@ -68,7 +69,7 @@ def ran(airflow_database: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     shutil.copy(airflow_database, home)
     connection = {"conn_type": "aws", "login": "me", "password": "s3cret-key"}
     run_airflow(env, "connections", "add", "site_s3", "--conn-json", json.dumps(connection))
-    (home / "snapshot.json").write_text("{}")
+    (home / "snapshot.json").write_text(json.dumps({"format": FORMAT}))
     shutil.copy(Path(__file__).parents[2] / "params.yaml", home)
     commands = [[*name.split(), *more] for name, more in NEED_THE_LAKE.items()] + [DOCTOR]
     done = subprocess.run(

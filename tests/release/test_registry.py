@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 import typer.testing
+from rich.console import Console
 
-from hopchain_etl.cli import app
+from hopchain_etl.cli import app, release
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.release import image_parts
 from hopchain_etl.release.changelog import Changes
@@ -132,7 +133,7 @@ def test_the_data_of_a_registry_may_lie_in_a_folder(world: World) -> None:
     assert traces(open_store(settings.registry.remote), [image.encode()]) == set()
 
 
-def test_a_tag_that_was_made_by_hand_is_listed_without_the_facts(world: World) -> None:
+def test_a_tag_that_was_made_by_hand_is_listed_without_the_facts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     prints, _ = drawn_lake.fill(world.lake, range(1))
     settings = world.settings(prints.queries)
     tag = publish(settings).tag
@@ -141,7 +142,8 @@ def test_a_tag_that_was_made_by_hand_is_listed_without_the_facts(world: World) -
     made, by_hand = releases(settings)
     unknown = {name: by_hand[name] for name in ("rows", "images", "bytes", "policy", "engines")}
     assert ((made["tag"], made["rows"]), set(unknown.values())) == ((tag, 2), {None})
-    shown = RUNNER.invoke(app, ["releases"], env={**settings_env(settings), "COLUMNS": "200"})
+    monkeypatch.setattr(release, "console", Console(width=200))
+    shown = RUNNER.invoke(app, ["releases"], env=settings_env(settings))
     assert shown.exit_code == 0, shown.exception
     assert [line.count("?") for line in shown.stdout.splitlines() if "training-set" in line] == [0, 5]
 
