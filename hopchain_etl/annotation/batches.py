@@ -115,9 +115,8 @@ def name_for(lake: Lake, name: str, run: str) -> str:
 
     Two runs may want one name: a run is named by its date, and one that was deleted can be triggered again for it.
     """
-    held = listed(lake)
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
-    return next(one for one in names if one not in held or load(lake, one).created_by_run == run)
+    return next(one for one in names if not lake.store.exists(_key(one)) or load(lake, one).created_by_run == run)
 
 
 def load(lake: Lake, name: str) -> Batch:

@@ -122,7 +122,7 @@ def _no_objects(extra: dict[str, Any]) -> list[str]:
     """Return the names of what should be JSON objects in an extra and are none, such as objects written as text."""
     found = {name: extra[name] for name in _OBJECTS if name in extra}
     found |= {name: extra[name] for name in _OBJECTS_OR_NULL if extra.get(name) is not None}
-    for name in ("config_kwargs", "service_config"):
+    for name in _OBJECTS:
         if isinstance(inner := extra.get(name), dict):
             found |= {f"{name}.{part}": inner[part] for part in inner if name == "service_config" or part == "s3"}
     return [name for name, value in found.items() if not isinstance(value, dict)]

@@ -142,9 +142,7 @@ def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate
     build, key = Build(settings_for(params)), f"runs/{run_key(run)}.json"
     now = [Shard.parse(shard) for group in groups for shard in group]
     fingerprints = {name: step.fingerprint for name, step in build.steps.items()}
-    earlier = build.lake.get_json(key) or {}
-    if (earlier.get("run_id"), earlier.get("fingerprints")) != (run.run_id, fingerprints):
-        earlier = {}
+    earlier = _earlier_record(build.lake, key, run, fingerprints)
     planned = sorted({*now, *map(Shard.parse, earlier.get("shards", ()))})
     taken_in = ingested if ingested["shards"] else earlier.get("ingest", ingested)
     steps = build.steps.items()
@@ -174,6 +172,13 @@ def record_run(params: Params, run: DagRun, ingested: JSON, groups: Groups, gate
     drift = watch.drift(build, statistics) if now else ""
     outcome = {"shards": len(now), "batch": batch["id"], "unhealthy": len(gate["unhealthy"]), "drift": drift}
     return {**counts, **outcome}
+
+
+def _earlier_record(lake: Lake, key: str, run: DagRun, fingerprints: dict[str, str]) -> JSON:
+    """Return what an earlier attempt of a run recorded under the same fingerprints; empty if there is none."""
+    found: JSON = lake.get_json(key) or {}
+    is_same = (found.get("run_id"), found.get("fingerprints")) == (run.run_id, fingerprints)
+    return found if is_same else {}
 
 
 def _markers(lake: Lake, table: str, fingerprint: str | None, planned: Sequence[Shard]) -> dict[Shard, Marker]:

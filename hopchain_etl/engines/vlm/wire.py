@@ -208,12 +208,12 @@ class Server:
             return _OlderLimitError(message)
         is_moderated = bool(_MODERATED.search(message)) and not _is_page(data)
         of_this = is_moderated or (status >= 500 and bool(_TOO_LONG.search(message)))
-        if not of_this and (reason := _reason_for_all(status, message)):
-            return EngineDownError(f"{self._shown} rejects every call: {reason} ({message})")
-        if not of_this and status in _BUSY:
-            return _RetryableError(_RetryReason.BUSY, message, _seconds(retry_after))
-        if not of_this and status >= 500:
-            return _RetryableError(_RetryReason.LOST, message, _seconds(retry_after))
+        if not of_this:
+            if reason := _reason_for_all(status, message):
+                return EngineDownError(f"{self._shown} rejects every call: {reason} ({message})")
+            if status in _BUSY or status >= 500:
+                kind = _RetryReason.BUSY if status in _BUSY else _RetryReason.LOST
+                return _RetryableError(kind, message, _seconds(retry_after))
         self._consecutive_failures = 0  # the server works but rejects this request
         return UnansweredError(message, permanent=of_this or status in _REFUSED)
 
