@@ -23,7 +23,7 @@ from hopchain_etl.orchestration import build_end, dag_config
 from hopchain_etl.settings import Settings
 
 SETTINGS = Settings()
-QUERIES, NIGHTLY = dag_config.asset("queries"), dag_config.timetable(SETTINGS.orchestrate.schedule)
+QUERIES, NIGHTLY = dag_config.asset("queries"), dag_config.timetable(SETTINGS, "schedule")
 INTAKE = "[A-Za-z0-9][A-Za-z0-9._-]*"
 CHOICE = f"^(new|all|sample:[1-9][0-9]*|{INTAKE}( *, *{INTAKE})*)$"
 INGEST = SETTINGS.ingest

@@ -18,7 +18,7 @@ from hopchain_etl.orchestration import dag_config
 from hopchain_etl.settings import Settings
 
 SETTINGS = Settings()
-OFTEN = dag_config.timetable(SETTINGS.orchestrate.collect_schedule)
+OFTEN = dag_config.timetable(SETTINGS, "collect_schedule")
 ANSWERS = dag_config.asset("answers")
 
 

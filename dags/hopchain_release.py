@@ -26,7 +26,7 @@ from hopchain_etl.settings import Policy, Settings
 
 SETTINGS = Settings()
 ANSWERS, TRAINING_SET = dag_config.asset("answers"), dag_config.asset("training-set")
-CRON = dag_config.timetable(SETTINGS.orchestrate.release_schedule)
+CRON = dag_config.timetable(SETTINGS, "release_schedule")
 WHENEVER = AssetOrTimeSchedule(timetable=CRON, assets=[ANSWERS]) if CRON else [ANSWERS]
 RELEASE = SETTINGS.release
 JSON = Any  # if a task is annotated to return a dict, TaskFlow creates one XCom per key

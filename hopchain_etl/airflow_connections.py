@@ -6,6 +6,7 @@ shell, has only those of the environment (``AIRFLOW_CONN_<ID>``) and of a secret
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -17,6 +18,8 @@ from pydantic import BaseModel
 
 from hopchain_etl.errors import ReportedError
 from hopchain_etl.settings import Settings
+
+_FIELDS = ("conn_type", "description", "host", "port", "schema", "login", "password", "extra")  # of a Connection's JSON
 
 
 class UnreadableConnectionError(ReportedError):
@@ -79,7 +82,7 @@ def _is_misread(value: str) -> bool:
 def _why_not(name: str) -> str:
     variable = _variable(name)
     if os.environ.get(variable):
-        wrong = f"correct {variable}, which is neither JSON nor a URI of a Connection"
+        wrong = f"correct {variable}, which is neither the JSON nor a URI of a Connection"
         return f"{_named(name)} cannot be read; {wrong}{_hint(os.environ[variable].strip())}"
     if in_task() or os.environ.get("_AIRFLOW_PROCESS_CONTEXT") == "server":
         return f"Airflow has no {_named(name)} for this process; create it (Admin, Connections), or correct its name"
@@ -93,6 +96,12 @@ def _why_not(name: str) -> str:
 def _hint(value: str) -> str:
     if value[:1] in ("'", '"'):
         return "; remove the quotes around it"
+    if value.startswith("{"):
+        try:
+            unknown = sorted(json.loads(value).keys() - _FIELDS)
+        except ValueError as error:  # which tells the place, not what is there
+            return f": {error}"
+        return f"; a Connection has no {', '.join(unknown)}, only {', '.join(_FIELDS)}" if unknown else ""
     return "; a / in a key is %2F there" if "://" in value else ""
 
 

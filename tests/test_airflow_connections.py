@@ -56,6 +56,14 @@ def test_a_variable_that_is_no_connection_is_named_without_its_value(monkeypatch
     with pytest.raises(UnreadableConnectionError, match="correct AIRFLOW_CONN_MODELS") as raised:
         airflow_connections.read("models")
     assert "s3cret" not in str(raised.value)
+    assert "delimiter: line 1 column 22" in str(raised.value)
+
+
+def test_an_unknown_field_of_a_connection_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MODELS", '{"conn_type": "http", "token": "s3cret", "password": "s3cret"}')
+    with pytest.raises(UnreadableConnectionError, match="a Connection has no token, only conn_type, desc") as raised:
+        airflow_connections.read("models")
+    assert "s3cret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("value", ["'{}'", '"http://:key@host"', "[]", "null", "models"])

@@ -67,16 +67,25 @@ def default_args(settings: Settings) -> dict[str, Any]:
     return args
 
 
-def timetable(cron: str | None) -> Any:
-    """Return the Airflow timetable of a cron expression in UTC; None for a DAG that is only triggered manually.
+def timetable(settings: Settings, name: str) -> Any:
+    """Return the Airflow timetable of a schedule of ``settings.orchestrate``, in UTC; None: triggered only manually.
 
     After a DAG is unpaused it waits for its next scheduled time. Otherwise Airflow would also start a run if the last
-    scheduled time was less than a tenth of the period ago, in addition to a manually started run.
+    scheduled time was less than a tenth of the period ago, in addition to a manually started run. Raises ValueError,
+    which Airflow shows as an error of the DAG file, if it is no cron expression.
     """
+    cron: str | None = getattr(settings.orchestrate, name)
     if cron is None:
         return None
     from airflow.sdk import CronTriggerTimetable
+    from airflow.sdk.exceptions import AirflowTimetableInvalid
+    from airflow.timetables.trigger import CronTriggerTimetable as Scheduled
 
+    try:  # only the scheduler's class can tell
+        Scheduled(cron, timezone="UTC").validate()
+    except AirflowTimetableInvalid as error:
+        setting = f"HOPCHAIN_ORCHESTRATE__{name.upper()}"
+        raise ValueError(f"{setting}={cron!r} is no cron expression, such as '0 2 * * *': {error}") from error
     return CronTriggerTimetable(cron, timezone="UTC", run_immediately=timedelta())
 
 

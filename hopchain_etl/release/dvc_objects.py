@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from hopchain_etl import schemas
 from hopchain_etl.concurrency import map_threads
 from hopchain_etl.lake.object_store import ObjectStore
-from hopchain_etl.release.git import GitRepo
+from hopchain_etl.release.git import GitRepo, RegistryError
 
 RESEARCH = "research/"  # a separate DVC project; its files are not part of a training set pull
 
@@ -30,9 +30,12 @@ def lock_of(repo: GitRepo, revision: str) -> bytes:
     return repo.file_at(revision, "dvc.lock") or b""
 
 
-def rows_hash(lock: bytes, target: str) -> str | None:
-    """Return the md5 of a target's rows folder (``....dir``) from ``dvc.lock``, or None."""
-    stages = _yaml(lock).get("stages", {})
+def rows_hash(lock: bytes, target: str, revision: str) -> str | None:
+    """Return the md5 of a target's rows folder (``....dir``) from the ``dvc.lock`` of a revision, or None.
+
+    Raises RegistryError if it is damaged.
+    """
+    stages = _document(lock, f"dvc.lock of {revision}").get("stages", {})
     for out in stages.get(f"assemble@{target}", {}).get("outs", ()):
         if out["path"].endswith("/rows"):
             return str(out["md5"])
@@ -41,15 +44,15 @@ def rows_hash(lock: bytes, target: str) -> str | None:
 
 def hash_of(pointer: Path) -> str:
     """Return the md5 that a ``.dvc`` file points to."""
-    return str(_yaml(pointer.read_bytes())["outs"][0]["md5"])
+    return str(_out(pointer)["md5"])
 
 
 def size_of(repo: GitRepo, target: str) -> int:
     """Return the download size in bytes of one target: its rows, and all image parts."""
-    stages = _yaml((repo.path / "dvc.lock").read_bytes())["stages"]
+    stages = _document((repo.path / "dvc.lock").read_bytes(), "dvc.lock")["stages"]
     outs = [out for out in stages[f"assemble@{target}"]["outs"] if out["path"].endswith("/rows")]
     parts = (repo.path / "training_set" / "images").glob("*.dvc")
-    return sum(int(out["size"]) for out in [*outs, *(_yaml(path.read_bytes())["outs"][0] for path in parts)])
+    return sum(int(out["size"]) for out in [*outs, *map(_out, parts)])
 
 
 def object_key(md5: str) -> str:
@@ -60,14 +63,17 @@ def object_key(md5: str) -> str:
 def objects_at(repo: GitRepo, revisions: Iterable[str], store: ObjectStore) -> set[str]:
     """Return the keys of all objects in the DVC remote that are referenced by the training sets of these revisions.
 
-    Every distinct file of the revisions is read once, in one walk.
+    Every distinct file of the revisions is read once, in one walk. Raises RegistryError if one is damaged: what it
+    refers to is not known then.
     """
-    files = repo.files(revisions)
-    pointers = {name for path, name in files if path.endswith(".dvc") and not path.startswith(RESEARCH)}
-    locks = {name for path, name in files if path == "dvc.lock"}
+    paths = {
+        blob: path
+        for path, blob in sorted(repo.files(revisions))
+        if path == "dvc.lock" or (path.endswith(".dvc") and not path.startswith(RESEARCH))
+    }
     hashes: set[str] = set()
-    for found in repo.contents(sorted(pointers | locks)):
-        value = _yaml(found[2]) if found else {}
+    for (blob, path), found in zip(paths.items(), repo.contents(paths), strict=True):
+        value = _document(found[2], f"{path} of some version (git object {blob[:12]})") if found else {}
         outs = [
             *value.get("outs", ()),
             *(out for one in value.get("stages", {}).values() for out in one.get("outs", ())),
@@ -103,7 +109,18 @@ def _folder(store: ObjectStore, md5: str) -> list[dict[str, str]]:
     return files
 
 
-def _yaml(data: bytes) -> dict[str, Any]:
-    from ruamel.yaml import YAML
+def _out(pointer: Path) -> dict[str, Any]:
+    """Return what a ``.dvc`` file points to."""
+    out: dict[str, Any] = _document(pointer.read_bytes(), pointer.name)["outs"][0]
+    return out
 
-    return dict(YAML(typ="safe").load(data) or {})
+
+def _document(data: bytes, name: str) -> dict[str, Any]:
+    """Return a file of DVC; raise RegistryError if it is damaged."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return dict(YAML(typ="safe").load(data) or {})
+    except (YAMLError, ValueError, TypeError) as error:
+        raise RegistryError(f"{name} in the registry is damaged, it is no document of DVC: {error}") from error

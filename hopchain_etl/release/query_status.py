@@ -35,7 +35,7 @@ def released_queries(lake: Lake, settings: Settings) -> pa.Table:
         remote = open_store(repo.remote)
         found = (VERSION_TAG.fullmatch(tag) for tag in repo.tags("training-set/*"))
         targets = {match[0]: match["target"] for match in found if match and not match["yanked"]}
-        folders = {tag: rows_hash(lock_of(repo, tag), target) for tag, target in targets.items()}
+        folders = {tag: rows_hash(lock_of(repo, tag), target, tag) for tag, target in targets.items()}
 
         def read(tag: str) -> pa.Table:
             rows = rows_of(remote, parts_of(remote, versions[tag]), ["query_id"])

@@ -108,10 +108,10 @@ def _changes(repo: GitRepo, target: str, last: re.Match[str], snapshot: Snapshot
     A new research artifact also requires a new version.
     """
     folder = repo.path / "training_set" / target / "rows"
-    before = rows_hash(lock_of(repo, last[0]), target)
+    before = rows_hash(lock_of(repo, last[0]), target, last[0])
     if before is None:
         return first(folder)
-    same = before == rows_hash((repo.path / "dvc.lock").read_bytes(), target)
+    same = before == rows_hash((repo.path / "dvc.lock").read_bytes(), target, "this release")
     adds_research = repo.settings.release.research and repo.file_at(last[0], POINTER) is None
     if same and not adds_research and not last["yanked"]:
         return None

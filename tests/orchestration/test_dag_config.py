@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -21,6 +22,15 @@ def test_retries_come_from_the_settings() -> None:
     args = dag_config.default_args(settings)
     assert (args["retries"], args["retry_delay"]) == (7, timedelta(seconds=90))
     assert "on_failure_callback" not in args
+
+
+@pytest.mark.parametrize("cron", ["0 25 * * *", "daily", "0 2 * *"])
+def test_a_wrong_schedule_is_named_with_its_setting(cron: str) -> None:
+    settings = Settings.model_validate({"orchestrate": {"collect_schedule": cron}})
+    with pytest.raises(ValueError, match=re.escape(f"HOPCHAIN_ORCHESTRATE__COLLECT_SCHEDULE={cron!r} is no cron")):
+        dag_config.timetable(settings, "collect_schedule")
+    assert dag_config.timetable(settings, "schedule").expression == "0 2 * * *"
+    assert dag_config.timetable(settings, "release_schedule") is None
 
 
 # --- where stages run ---

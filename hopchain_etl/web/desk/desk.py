@@ -268,6 +268,7 @@ class Desk:
         ``meant``: the answer_id of the answer that is to be undone, or SKIP; None: whatever there is. Raises Conflict
         if there is nothing to undo or something else than what is meant, or if it is too late (``undo_seconds`` have
         passed, or the batch is closed or final). The vote stays in the lake; a new revision marks it as retracted.
+        What is meant may be undone already: a page whose reply was lost asks again.
         """
         home = self._home(annotator, query_id)
         if home is None:
@@ -292,6 +293,8 @@ class Desk:
                     _check_meant(meant, SKIP)
                     self._forget_skip(annotator, home, folder)
                     return "skip"
+                if _is_undone(folder, annotator, meant):
+                    return SKIP if meant == SKIP else "answer"
                 late = [one for one in folder.late.values() if one.annotator == annotator]
                 if not late:
                     raise Conflict("you have no answer to undo")
@@ -320,16 +323,17 @@ class Desk:
 
     def _undo_check(self, annotator: str, query_id: str, meant: str | None) -> dict[str, Any]:
         answer = self.index.gold.answered(annotator, query_id)
-        if answer is None:
+        if answer is not None:
+            _check_meant(meant, SKIP if answer.get("skipped") else answer.get("answer_id"))
+            self._in_time(answer["answered_at"])
+        elif meant != SKIP:
             raise Conflict("you have no answer to undo")
-        _check_meant(meant, SKIP if answer.get("skipped") else answer.get("answer_id"))
-        self._in_time(answer["answered_at"])
         item = self.index.gold.items.get(query_id)
         if item is None:
             raise Gone(_REMOVED)
         self.index.gold.take_back(annotator, query_id)
         task = self._task(annotator, as_question(item), None, self.clock() + self.settings.lease_seconds)
-        return {"undone": "skip" if answer.get("skipped") else "answer", **task}
+        return {"undone": SKIP if answer is None or answer.get("skipped") else "answer", **task}
 
     def _in_time(self, answered_at: str) -> None:
         age = self.clock() - datetime.fromisoformat(answered_at).timestamp()
@@ -371,6 +375,12 @@ class Desk:
 def _check_meant(meant: str | None, there: str | None) -> None:
     if meant is not None and meant != there:
         raise Conflict("this was changed meanwhile, perhaps in another tab; nothing was undone")
+
+
+def _is_undone(folder: QuestionVotes, annotator: str, meant: str | None) -> bool:
+    """Return whether what is meant was undone, where nothing of the annotator counts. A skip leaves no trace."""
+    given = {one.answer_id for one in folder.votes.values() if one.annotator == annotator}
+    return meant == SKIP or (meant is not None and meant in given)
 
 
 def _image(query_id: str) -> str:

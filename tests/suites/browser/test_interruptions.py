@@ -72,6 +72,35 @@ def test_a_login_page_in_place_of_an_answer_loses_no_answer(site: Site) -> None:
         assert json.loads(sent[0])["answer_id"] == json.loads(sent[1])["answer_id"]
 
 
+def test_a_request_that_hangs_is_given_up_and_sent_again(site: Site) -> None:
+    with site.visit("cleo") as page:
+        # Two minutes, in a hundredth of the time.
+        page.add_init_script("const real = AbortSignal.timeout; AbortSignal.timeout = (ms) => real(ms / 100);")
+        hanging: list[Route] = []
+        page.route("**/api/next", lambda route: route.continue_() if hanging else hanging.append(route))
+        page.goto("/hopchain/annotate")
+        expect(page.locator("#message")).to_contain_text("did not answer in time")
+        expect(page.locator(QUESTION)).to_be_visible()
+
+
+def test_figures_that_come_late_are_not_shown_under_another_batch(site: Site, batch: str) -> None:
+    with site.visit("lead") as page:
+        page.goto("/hopchain/lead")
+        other = page.locator(f'.batch-name:not([title="{batch}"])').first
+        expect(page.locator("#detail-title")).to_contain_text(batch)
+        late: list[Route] = []
+        path = f"**/api/lead/batches/{other.get_attribute('title')}/agreement"
+        page.route(path, lambda route: late.append(route))
+        with page.expect_request(path):
+            other.click()
+        page.locator(f'.batch-name[title="{batch}"]').click()
+        expect(page.locator("#disagreements-count")).not_to_be_empty()
+        with page.expect_response(path):
+            late[0].continue_()
+        page.wait_for_timeout(500)
+        expect(page.locator("#detail-title")).to_contain_text(batch)
+
+
 @pytest.mark.parametrize("status", [404, 429])
 def test_what_a_proxy_says_while_the_server_is_away_loses_no_answer(site: Site, status: int) -> None:
     with site.visit("cleo") as page:

@@ -166,6 +166,19 @@ def test_an_annotator_brings_all_skips_back(desk: Office) -> None:
     assert desk.worker().ann.next()["task"]
 
 
+def test_an_undo_whose_reply_was_lost_can_be_sent_again(desk: Office) -> None:
+    query = desk.ann.next()["task"]["query_id"]
+    answer = {"query_id": query, "answer_id": desk.ann.answer(query, "5")["answer_id"]}
+    first, again = (desk.ann.post("/api/undo", answer) for _ in range(2))
+    assert (again["undone"], again["task"]["query_id"]) == (first["undone"], query) == ("answer", query)
+    assert [name for name in desk.stored(query) if "seat" in name] == ["seat-1.1.json", "seat-1.2.json"]
+    desk.ann.post("/api/skips", {"query_id": query})
+    first, again = (desk.ann.post("/api/undo", {"query_id": query, "skipped": True}) for _ in range(2))
+    assert (again["undone"], again["task"]["query_id"]) == (first["undone"], query) == ("skip", query)
+    never_given = {"query_id": query, "answer_id": str(uuid.uuid4())}
+    assert desk.ann.post("/api/undo", never_given, expect=409)["error"] == "conflict"
+
+
 def test_an_undo_that_means_something_else_is_refused(desk: Office) -> None:
     """As of a second tab, that does not know what the first did since."""
     query = desk.ann.next()["task"]["query_id"]

@@ -16,10 +16,11 @@ function waitingWords({ questions, short, only_skips, beyond_cap, people: many, 
   ].filter(Boolean).join(" ");
 }
 
-/** Show the figures of a batch. */
-export async function showDetail(one) {
+/** Show the figures of a batch, if it is `wanted` still when they come. */
+export async function showDetail(one, wanted) {
   const path = `api/lead/batches/${encodeURIComponent(one.id)}`;
   const [told, waiting] = await Promise.all([call(`${path}/agreement`), call(`${path}/waiting`)]);
+  if (!wanted()) return;
   byId("waiting").textContent = waitingWords(waiting);
   byId("waiting").hidden = !waiting.questions;
   byId("detail-title").textContent = `${titled(one)}: ${one.rule}, ${one.state}`;

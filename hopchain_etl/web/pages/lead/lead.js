@@ -78,7 +78,8 @@ async function choose(id) {
   chosen = id;
   disagreements.clear();
   await refresh();
-  await disagreements.more(chosen);
+  if (chosen !== id) return; // another one was chosen meanwhile
+  await disagreements.more(id);
   byId("detail-title").scrollIntoView({ block: "nearest" });
 }
 
@@ -86,7 +87,7 @@ async function refresh() {
   await loadBatches();
   const one = batches.find((batch) => batch.id === chosen);
   byId("detail").hidden = !one || one.state === "broken";
-  if (one && one.state !== "broken") await showDetail(one);
+  if (one && one.state !== "broken") await showDetail(one, () => one.id === chosen);
   await Promise.all([loadPeople(refresh), loadGold(), loadReviews()]);
 }
 

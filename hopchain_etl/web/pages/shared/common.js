@@ -34,13 +34,16 @@ export class ServerError extends Error {
   }
 }
 
+const LONGEST = 120_000; // ms that a request may take: a connection that hangs would leave the page busy for ever
+
 /** Return the JSON of `path` (relative to the page); a `body` is posted. Throws ServerError. */
 export async function call(path, body) {
   const options = body === undefined
     ? {}
     : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  const unreachable = () => new ServerError(0, "unreachable", t("The server could not be reached."));
-  const answer = await fetch(path, { credentials: "same-origin", redirect: "error", ...options }).catch(() => { throw unreachable(); });
+  const signal = AbortSignal.timeout(LONGEST);
+  const unreachable = () => new ServerError(0, "unreachable", signal.aborted ? t("The server did not answer in time.") : t("The server could not be reached."));
+  const answer = await fetch(path, { credentials: "same-origin", redirect: "error", signal, ...options }).catch(() => { throw unreachable(); });
   const told = await answer.json().catch(() => null);
   if (answer.ok) {
     if (told) return told;
