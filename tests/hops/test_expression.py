@@ -27,6 +27,7 @@ SHEEP = {1: Fraction(2), 2: False, 3: Fraction(0), 5: "writing", 6: Fraction(3)}
         ("0.1+0.2", Fraction(3, 10)),
         ("1/3*3", Fraction(1)),
         ('if(h5=="Writing ",1,2)', Fraction(1)),
+        ('if("-"==h5,1,2)', Fraction(2)),
         ("if(h6>=3,1,1/0)", Fraction(1)),
         ("if(h1!=2,1,if(h6<3,4,5))", Fraction(5)),
     ],

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopchain_etl.hops.geometry import holds, inside, is_jumped_over, is_past
+from hopchain_etl.hops.geometry import holds, inside, is_jumped_over, is_past, relation_test
 from hopchain_etl.hops.instance import AmbiguousError, Instance, TruthValue
 from hopchain_etl.hops.query import EXTREMES, SIDES, Relation
 from hopchain_etl.hops.scene import Scene
@@ -158,6 +158,25 @@ def test_of_edges_a_hundredth_of_the_diagonal_tells_if_centres_differ() -> None:
     for gap, found in ((55, "near"), (40, None)):
         other = thing("other", "car", 300 - gap, 300, 100, 100)  # by its centre a third further away
         assert finds(scene(DOG, near, other), "car", Relation.NEAREST, "dog") == found
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "truth"),
+    [
+        (390, 515, TruthValue.NO),  # it begins before the dog by less than a hundredth of the diagonal, 12.8
+        (385, 515, TruthValue.UNCLEAR),
+        (405, 490, TruthValue.NO),  # its middle lies before the dog's by less than a quarter of that
+        (405, 485, TruthValue.UNCLEAR),
+        (300, 425, TruthValue.YES),
+        (300, 426, TruthValue.UNCLEAR),
+    ],
+)
+def test_what_begins_and_lies_before_another_by_next_to_nothing_is_not_on_that_side(
+    left: int, right: int, truth: TruthValue
+) -> None:
+    one = thing("one", "car", left, 300, right - left, 100)
+    is_left = relation_test(Relation.LEFT_OF, DOG, scene(DOG).diagonal, beside=False)
+    assert is_left(one) is truth
 
 
 @pytest.mark.parametrize(("overlap", "past"), [(25, True), (26, False), (-300, True)])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from hopchain_etl.imaging.normalise import image_id
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
-from hopchain_etl.settings import IngestSettings, LabelsSettings
+from hopchain_etl.lake.stores import open_store
+from hopchain_etl.settings import IngestSettings, LabelsSettings, LakeSettings
 from hopchain_etl.stages.ingest import IngestResult, ingest
 from hopchain_etl.stages.label_files import is_label_file
 from hopchain_etl.stages.listing import intakes, list_intake, listing
@@ -115,6 +117,15 @@ def test_a_lake_inside_its_source_does_not_feed_on_itself(bucket: S3Location, la
     assert take(lake, everything, "night-2").listed == 1
     with pytest.raises(ValueError, match="both source and lake"):
         take(lake, store_at(bucket, "lake"), "night-3")
+
+
+def test_a_source_inside_the_lake_or_on_another_server_is_listed(
+    bucket: S3Location, lake: Lake, tmp_path: Path
+) -> None:
+    inside, elsewhere = store_at(bucket, "lake/photos"), open_store(LakeSettings(uri=f"file://{tmp_path}"))
+    for number, source in enumerate((inside, elsewhere)):
+        source.put("a.jpg", photo(number))
+        assert take(lake, source, f"night-{number}").ok == 1
 
 
 def test_listings_say_what_was_seen(lake: Lake, source: ObjectStore) -> None:
