@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -44,6 +45,13 @@ def test_what_is_set_is_read_again_and_two_leads_do_not_replace_each_other() -> 
     assert batch_details.load(lake, "monday", 1).title == "edition 3", "an old listing leads to the newest"
     kept = [entry.key for entry in lake.store.list_objects("batches/monday.details")]
     assert kept == ["batches/monday.details.3.json", "batches/monday.details.4.json"]
+
+
+def test_who_set_the_same_and_when_makes_no_difference() -> None:
+    lake = lake_with("monday")
+    first = save(lake, FULL, 0)
+    assert first == replace(first, by="another", at="")
+    assert first != replace(first, title="")
 
 
 def test_the_details_of_all_batches_cost_the_same_however_many_there_are() -> None:

@@ -11,6 +11,7 @@ from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.lake.lake import Lake, LakeError
 from hopchain_etl.settings import LakeSettings
 from support.lost_locks import stopped_by_a_lost_lock
+from support.memory_store import MemoryStore, lake_in
 from support.s3 import S3Location
 
 BATCH = Batch("2026-11-22T020000", "scheduled__1", ("a" * 64, "b" * 64), lineage="0123456789ab", shards=("x/0000",))
@@ -30,6 +31,22 @@ def test_a_batch_is_written_once_and_read_back(lake: Lake) -> None:
     with pytest.raises(LakeError, match="scheduled__1"):
         batches.create(lake, replace(again, created_by_run="another"))
     assert unasked.not_asked(lake, [*BATCH.query_ids, "c" * 64], ()) == ["c" * 64]
+
+
+def test_rounds_before_are_those_of_people_who_are_not_asked_again() -> None:
+    lake = lake_in(MemoryStore())
+    made = {}
+    for name, more in {
+        "first": {}, "fresh": {"fresh_of": "first"}, "on": {"continues": "fresh"}, "again": {"fresh_of": "on"}
+    }.items():  # fmt: skip
+        made[name] = batches.create(lake, replace(BATCH, id=name, created_by_run=name, **more))
+    assert [batches.earlier_rounds(lake, one) for one in made.values()] == [
+        (), ("first",), ("first",), ("on", "fresh", "first")
+    ]  # fmt: skip
+    assert [batches.asked_before(lake, one) for one in made.values()] == [
+        (), ("first",), ("fresh", "first"), ("on", "fresh", "first")
+    ]  # fmt: skip
+    assert made["first"].seats == BATCH.policy["seats"] == 4
 
 
 @pytest.mark.s3

@@ -83,6 +83,9 @@ def test_the_highest_revision_of_a_seat_counts_and_every_vote_ends_somewhere(lak
         *(f"votes/monday/{A}/seat-1.{rev}.json" for rev in (2, 9)),
         *(f"votes/monday/{B}/seat-{seat}.1.json" for seat in (2, 4)),
     }
+    told = {row["input_id"]: row["detail"] for row in rejects}
+    assert f"it speaks of query {C}, seat 2, revision 1" in told[f"votes/monday/{B}/seat-2.1.json"]
+    assert "answered_at: " in told[f"votes/monday/{B}/seat-4.1.json"]
 
 
 @pytest.mark.s3

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,28 @@ def test_an_answer_that_another_worker_stored_is_known_once_it_was_looked_for(la
         "a": True, "b": False, "gone": False
     }  # fmt: skip
     assert not gold.has_answered("ben", "a")
+
+
+def test_what_was_sent_on_a_day(lake: Lake) -> None:
+    gold = Gold(lake)
+    gold.add(ITEMS)
+    today = datetime.now(UTC).date()
+    for query, day in {"a": today, "b": today - timedelta(1)}.items():
+        assert gold.answer("ann", query, {"answer": "7", "answered_at": f"{day}T10:00:00Z"})
+    assert gold.answer("ben", "c", {"answer": "7", "answered_at": f"{today}T10:00:00Z"})
+    assert gold.sent_on("ann", str(today)) == {"a": gold.answered("ann", "a")}
+
+
+def test_a_check_goes_when_its_photo_is_withdrawn_whatever_tells_it(lake: Lake) -> None:
+    of_photo = replace(ITEMS[0], image_id="1" * 64)
+    of_bytes = replace(ITEMS[1], blob_key=f"blobs/{'2' * 64}")
+    gold = Gold(lake)
+    gold.add([of_photo, of_bytes, ITEMS[2]])
+    gold.refresh()
+    assert sorted(gold.items) == ["a", "b", "c"]
+    lake.write_tombstone("3" * 64, reason="asked", blob_sha="2" * 64)
+    gold.refresh()
+    assert sorted(gold.items) == ["a", "c"]
+    lake.write_tombstone("1" * 64, reason="asked", blob_sha="4" * 64)
+    gold.refresh()
+    assert sorted(gold.items) == ["c"]

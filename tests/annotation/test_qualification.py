@@ -58,6 +58,7 @@ def test_after_a_pause_was_lifted_only_newer_checks_count() -> None:
     given = checks("+---") + checks("-+-", first=10)
     assert failed_checks(given, "2026-11-27T10:05", 0.7, 3) == (1, "2026-11-27T10:11")
     assert failed_checks(given[:-1], "2026-11-27T10:05", 0.7, 3) is None
+    assert failed_checks(given, "2026-11-27T10:10", 0.7, 3) is None, "the first of them was answered just then"
     assert failed_checks(checks("---", first=10), "2026-11-27T10:05", 0.7, 3) == (0, "2026-11-27T10:05")
 
 
@@ -92,6 +93,7 @@ def keys(lake: Lake) -> list[str]:
 def test_events_are_kept_and_the_newest_counts(lake: Lake) -> None:
     events = Events(lake)
     assert events.standings() == {}
+    assert Standing() == Standing(None, admitted=False), "as long as nothing is said of somebody"
     assert events.add(PAUSED, Standing())
     assert events.standings()["ann"].pause == PAUSED
     assert events.add(LIFTED, Standing(PAUSED))

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hopchain_etl.annotation import votes
 from hopchain_etl.annotation.votes import VOTE_KEY, Vote, in_full_sample, valid_votes, vote_key
+from support.memory_store import MemoryStore, lake_in
 
 QUERY = "a" * 64
 
@@ -53,6 +55,17 @@ def test_a_person_counts_once_on_the_lowest_seat_where_the_vote_is_valid() -> No
         2: ("ann", "2"),
     }
     assert valid(vote(1, 1, "ann", retracted=True), vote(2, 1, "ann", "2")) == {2: ("ann", "2")}
+
+
+def test_of_two_who_void_somebody_at_once_both_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = lake_in(MemoryStore())
+    given = {"by": "lead", "reason": "guesses"}
+    assert votes.put_tombstone(lake, "ann", **given, voided=True).number == 1
+    with monkeypatch.context() as at_once:
+        at_once.setattr(votes, "tombstones", lambda lake: [])  # as both saw it
+        assert votes.put_tombstone(lake, "ann", **given, voided=False).number == 2
+    assert votes.put_tombstone(lake, "ben", **given, voided=True).number == 1
+    assert votes.voided(lake).keys() == {"ben"}
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])

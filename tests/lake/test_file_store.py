@@ -78,6 +78,15 @@ def test_a_name_that_is_too_long_for_a_folder_is_refused(tmp_path: Path) -> None
             use()
 
 
+def test_a_conditional_put_writes_once_and_each_call_is_counted(tmp_path: Path) -> None:
+    store = open_store(S3Settings(uri=f"file://{tmp_path}/lake"))
+    assert [store.put_if_absent("a/b", data) for data in (b"1", b"2", b"1")] == [True, False, True]
+    assert store.get("a/b") == b"1"
+    assert store.calls["put"] == 3
+    store.put("a/b", b"2")
+    assert (store.get("a/b"), store.calls["put"]) == (b"2", 4)
+
+
 def test_a_folder_says_what_it_cannot_do(tmp_path: Path) -> None:
     store = open_store(S3Settings(uri=f"file://{tmp_path}/lake"))
     store.put("a", b"")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -83,6 +85,26 @@ def test_an_answer_does_not_wait_for_the_next_one() -> None:
             while len(stored(lake)) == number:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
+
+
+def test_one_timer_waits_for_all_answers_that_are_not_written_and_none_where_nothing_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[float] = []
+    real = threading.Timer
+
+    def timer(seconds: float, *given: Any) -> threading.Timer:
+        started.append(seconds)
+        return real(seconds, *given)
+
+    monkeypatch.setattr("hopchain_etl.lake.journal.threading.Timer", timer)
+    with Journal(lake_in(MemoryStore(), flush_seconds=60), SHARD) as journal:
+        for number in range(3):
+            journal.of("model").put(answer(number))
+        assert len(started) == 1
+        journal.of("model").flush()
+        journal.of("model").put(answer(0))
+        assert len(started) == 1, "it is written already"
 
 
 @pytest.mark.parametrize(("pause", "cost", "least"), [(0.0, 0.0, 0.0), (1.0, 0.0, 1.0), (0.0, 0.1, 2.0)])

@@ -47,6 +47,11 @@ def test_new_markers_are_read_before_they_are_folded(bucket: S3Location) -> None
     assert list(lake_at(bucket).markers(*TABLE)) == [*shards(3, "a"), *shards(1)]
 
 
+def test_shards_are_in_order_of_their_intakes_and_numbers() -> None:
+    mixed = [Shard("b", 2), Shard("a", 10), Shard("b", 1), Shard("a", 9)]
+    assert sorted(mixed) == [Shard("a", 9), Shard("a", 10), Shard("b", 1), Shard("b", 2)]
+
+
 def test_lakes_without_manifests_are_read_from_their_markers(bucket: S3Location) -> None:
     lake = lake_at(bucket)
     for shard in shards(2):

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError, NoCredentialsError, UnauthorizedSSOTokenError
+from botocore.exceptions import ClientError, NoCredentialsError, ParamValidationError, UnauthorizedSSOTokenError
 from obstore.exceptions import BaseError, PermissionDeniedError
 from pydantic import ValidationError
 
@@ -71,9 +71,10 @@ def test_credentials_that_cannot_be_are_one_line(
         (ClientError({"Error": {"Code": "RequestTimeTooSkewed"}}, "GetObject"), "correct the clock"),
         (BaseError("Generic S3 error: <Code>ExpiredToken</Code>"), "log in again"),
         (UnauthorizedSSOTokenError(), "log in again"),
+        (ParamValidationError(report="Invalid bucket name"), "correct the `uri`"),
     ],
 )
-def test_keys_that_have_expired_say_so_at_once(error: Exception, remedy: str) -> None:
+def test_what_no_second_try_mends_says_so_at_once(error: Exception, remedy: str) -> None:
     assert remedy in str(explained(error, "s3://bucket/key", None))
     assert not may_pass(error)
 

@@ -174,6 +174,11 @@ def test_copies_that_a_killed_merge_left_are_found_wherever_it_was_killed_and_no
     assert writes == 4
 
 
+@pytest.mark.parametrize("sizes", [[], [3], [2, 3]])
+def test_without_a_killed_merge_there_are_no_copies(sizes: list[int]) -> None:
+    assert Segments(filled(sizes), FOLDER).copied() == []
+
+
 def test_what_gc_deleted_is_forgotten_in_older_versions_too_and_its_numbers_are_read_when_used_again() -> None:
     store = filled([4, 4])
     reader, read = Segments(store, FOLDER), set[str]()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pyarrow as pa
 
 from hopchain_etl import schemas
+from hopchain_etl.hops.calibration import AttemptScore
 from hopchain_etl.lake.lake import Shard
-from hopchain_etl.release.attempts import AttemptReader, condemned
+from hopchain_etl.release.attempts import AttemptReader, GradedAttempts, ShardAttempts, condemned
 from hopchain_etl.release.inputs import Inputs
 
 SHARDS = 400
@@ -46,3 +48,18 @@ def test_the_entries_of_a_snapshot_are_indexed_once() -> None:
     assert condemned(inputs, Shard("second", 0)) == {}
     assert inputs.fingerprints("judgements") == ["ab" * 6]
     assert entries.walks == 1
+
+
+def test_attempts_with_the_photo_without_it_and_held_out_are_graded_apart() -> None:
+    said = {(True, False): ["3", "3.0", "4"], (False, False): ["3", None], (False, True): ["5", "3", "3", "3"]}
+    rows = {
+        ("q", "m", sees_image, 10 * held_out + sample): {
+            "sees_image": sees_image, "held_out": held_out, "answer": answer
+        }
+        for (sees_image, held_out), answers in said.items()
+        for sample, answer in enumerate(answers)
+    }  # fmt: skip
+    graded = ShardAttempts(rows).graded("q", Fraction(3))
+    assert graded == GradedAttempts(AttemptScore(2, 3), AttemptScore(1, 2), AttemptScore(3, 4))
+    nothing = AttemptScore(0, 0)
+    assert ShardAttempts(rows).graded("another", Fraction(3)) == GradedAttempts(nothing, nothing, nothing)

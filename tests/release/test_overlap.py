@@ -88,6 +88,7 @@ def test_a_photo_is_found_although_it_was_compressed_again(folder: Path, tmp_pat
     (name,) = found.images
     assert name.startswith("7")
     assert found.images[name]["image_id"] == training_row(1)["image_id"]
+    assert found.images[name]["likeness"] == round(found.images[name]["likeness"], 4)
     assert len(seen) == len(TRAINED)
     assert found.warnings()[0].startswith("1 of 3 photos of the benchmark are also in the training set default")
 

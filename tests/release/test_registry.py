@@ -19,6 +19,7 @@ from hopchain_etl.release import image_parts
 from hopchain_etl.release.changelog import Changes
 from hopchain_etl.release.drop_guard import ReleaseRefusedError
 from hopchain_etl.release.git import RegistryError, settings_env
+from hopchain_etl.release.proposal import propose
 from hopchain_etl.release.registry import publish, releases
 from hopchain_etl.release.versions import Release
 from hopchain_etl.release.withdrawn import tell_withdrawn
@@ -185,6 +186,8 @@ def test_rows_that_are_lost_for_no_good_reason_are_published_only_if_asked_for(w
     drawn_lake.answer(world.lake, prints.queries, [], policy={"seats": 4, "agree": 3})  # everybody was voided
     with pytest.raises(ReleaseRefusedError, match=r"v1\.0\.0: 0 rows, 4 before.*not_enough_answers 4.*--force"):
         publish(strict)
+    with pytest.raises(ReleaseRefusedError, match="--force"):
+        propose(strict, "manual__1")
     assert (world.refs(), world.remote()) == (refs, remote)
     forced = publish(strict, force=True)
     assert (forced.version, forced.rows) == ("1.0.0", 0)

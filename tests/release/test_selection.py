@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hopchain_etl.hops.consensus import ConsensusRule
 from hopchain_etl.release.human_answers import consensus_verdict
-from hopchain_etl.release.selection import Split
+from hopchain_etl.release.selection import Split, is_supported_size
 from hopchain_etl.settings import Policy
 
 NUMBERS = st.sampled_from(["7", "7.0", "8", "1e3", "seven", "", None])
@@ -30,6 +31,11 @@ def test_only_four_equal_numbers_of_four_people_make_an_answer(texts: list[str |
 def test_one_person_in_four_seats_is_one_person() -> None:
     answers = [{"answer": "7", "annotator": "ann"}] * 4
     assert consensus_verdict(Fraction(7), answers, Policy.UNANIMOUS, ConsensusRule()).dropped == "not_enough_answers"
+
+
+@pytest.mark.parametrize(("width", "height", "supported"), [(640, 480, True), (40, 8_000, True), (40, 8_100, False)])
+def test_what_is_200_times_as_long_as_wide_is_too_long_for_trainers(width: int, height: int, supported: bool) -> None:
+    assert is_supported_size(width, height) is is_supported_size(height, width) is supported
 
 
 @given(st.text(), st.integers(0, 3))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from hopchain_etl.engines.base import Identity, Reply
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.quality.validator import SuiteResult
 from hopchain_etl.stages import shard_result
 from hopchain_etl.stages.engine_calls import outcomes_per_row
 from hopchain_etl.stages.runner import Accepted, Failed, Outcome, Rejected, Row, run_shard
@@ -104,6 +107,21 @@ def test_rows_keep_their_order_and_their_bytes_however_they_are_packed(
     assert [row["image_id"] for row in rows] == sorted(row["image_id"] for row in rows)
     rejects = lake.rejects("categories", "0" * 12, FIRST).to_pylist()
     assert [row["input_id"] for row in rejects] == [f"{n:04d}" for n in range(200)]
+
+
+def test_a_row_that_fails_the_suite_is_rejected_as_it_is_under_its_input() -> None:
+    def suite(table: str, rows: pa.Table) -> SuiteResult:
+        wrong = [n for n, row in enumerate(rows.to_pylist()) if (row["image_id"], row["category"]) in failing]
+        return SuiteResult(rows.num_rows, dict.fromkeys(wrong, "is a word"))
+
+    failing = {("0001", "thing 2"), *(("0002", f"thing {k}") for k in range(3))}
+    lake = lake_in(MemoryStore())
+    marker = run_shard(Three(), lake, "0" * 12, FIRST, validate=suite)
+    assert (marker.ok, marker.rejected) == (179, 19), "of 0002 nothing is left"
+    told = [row for row in lake.rejects("categories", "0" * 12, FIRST).to_pylist() if row["reason"] == "is a word"]
+    rows = [(row["input_id"], json.loads(row["payload"])) for row in told]
+    assert {(name, row["category"]) for name, row in rows} == failing
+    assert all(row["image_id"] == name for name, row in rows)
 
 
 class Asking(Three):
