@@ -51,6 +51,13 @@ def test_rows_that_went_missing_are_noticed() -> None:
         Marker((), (), read=3, ok=1, rejected=1, failed=0)
 
 
+def test_equal_markers_have_equal_bytes() -> None:
+    one, other = (Marker((), (), 3, 0, 3, 0, reasons=told) for told in ({"a": 1, "b": 2}, {"b": 2, "a": 1}))
+    assert one == other
+    assert one.to_json() == other.to_json()
+    assert Marker.from_json(one.to_json()) == one
+
+
 @pytest.mark.parametrize("name", ["", "../up", "a/b", "a b", "ü", "x" * 65, ".hidden"])
 def test_hostile_intakes_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="cannot name an intake"):

@@ -42,6 +42,19 @@ def store(request: Any, bucket: S3Location, tmp_path: Path, monkeypatch: pytest.
     yield store_at(bucket)
 
 
+def test_every_request_is_counted(store: ObjectStore) -> None:
+    store.put("a", b"1")
+    store.put_if_absent("a", b"1")
+    store.put_if_absent("b", b"1")
+    store.get("a")
+    store.exists("a")
+    list(store.list_objects())
+    store.delete(["a", "b"])
+    found = {kind: store.calls[kind] for kind in ("put", "get", "head", "list", "delete")}
+    assert found == {"put": 3, "get": 2, "head": 1, "list": 1, "delete": found["delete"]}
+    assert found["delete"] in (1, 2), "S3 deletes many at once"
+
+
 def test_it_keeps_what_is_put(store: ObjectStore) -> None:
     store.put("a/b", b"first")
     store.put("a/b", b"second")

@@ -24,6 +24,7 @@ from hopchain_etl.pipeline.funnel import funnel
 from hopchain_etl.scenes import draw
 from hopchain_etl.scenes.oracle import simulate_segmenter
 from hopchain_etl.settings import LabelsSettings
+from hopchain_etl.stages import label_files
 from hopchain_etl.stages.label_files import is_label_file
 from hopchain_etl.stages.runner import Accepted
 from hopchain_etl.stages.segment import instances
@@ -53,6 +54,15 @@ from support.lost_locks import stopped_by_a_lost_lock
 from support.toy_engines import CountedAuthor, toy_engines
 
 SCENES = [("shelf", 1), ("bars", 4)]
+
+
+@pytest.mark.parametrize(("small", "in_memory"), [(10, 1 << 20), (10, 10)])
+def test_large_label_files_are_read_alone_and_very_large_ones_from_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int, in_memory: int
+) -> None:
+    monkeypatch.setattr(label_files, "_SMALL", small)
+    monkeypatch.setattr(label_files, "_IN_MEMORY", in_memory)
+    assert len(rows(built(tmp_path, one_photo(DOG)), "labels")) == 1
 
 
 def test_labels_of_drawn_scenes_give_the_queries_of_the_oracle(tmp_path: Path) -> None:
