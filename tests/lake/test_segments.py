@@ -47,9 +47,16 @@ def test_large_segments_are_not_merged_again(monkeypatch: pytest.MonkeyPatch) ->
     store = filled([200, 1, 1, 1])
     monkeypatch.setattr(segments, "_FULL", len(store.objects[f"{FOLDER}00000001.jsonl.zst"]))
     before = known(store)
+    assert Segments(store, FOLDER).copied() == []
     Segments(store, FOLDER).merge()
     assert sorted(store.objects) == [f"{FOLDER}00000001.jsonl.zst", f"{FOLDER}00000005.jsonl.zst"]
     assert known(store) == before
+
+
+def test_of_full_segments_none_is_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled([1, 1])
+    monkeypatch.setattr(segments, "_FULL", 1)
+    assert Segments(store, FOLDER).copied() == []
 
 
 def test_a_merge_begins_another_segment_where_one_is_full(monkeypatch: pytest.MonkeyPatch) -> None:

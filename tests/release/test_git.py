@@ -63,6 +63,22 @@ def test_a_registry_without_its_default_branch_is_refused_with_the_remedy(regist
         assert repo.branch == "main"
 
 
+def test_a_clone_hears_of_commits_that_others_push(registry: Path) -> None:
+    with working_clone(at(registry)) as repo, working_clone(at(registry)) as other:
+        assert not repo.fetch_branch()
+        other.git("commit", "--quiet", "--allow-empty", "--message", "second")
+        other.push()
+        assert [repo.fetch_branch(), repo.fetch_branch()] == [True, False]
+
+
+def test_an_empty_registry_has_nothing_to_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    subprocess.run(["git", "init", "--quiet", "--bare", str(tmp_path / "empty.git")], check=True)
+    with working_clone(at(tmp_path / "empty.git")) as repo:
+        assert repo.empty
+        assert not repo.fetch_branch()
+
+
 def test_the_configuration_of_the_user_changes_neither_names_nor_contents_nor_what_is_committed(
     registry: Path, tmp_path: Path
 ) -> None:
