@@ -18,6 +18,7 @@ from hopchain_etl.engines.labels.engine import LabelsDetector, LabelsSegmenter
 from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.lake.file_store import FileStore
+from hopchain_etl.lake.lake import Shard
 from hopchain_etl.lake.lock import LockHeldError, lake_lock
 from hopchain_etl.lake.object_store import Fetched, RefusedError, StoreError
 from hopchain_etl.pipeline.funnel import funnel
@@ -26,6 +27,7 @@ from hopchain_etl.scenes.oracle import simulate_segmenter
 from hopchain_etl.settings import LabelsSettings
 from hopchain_etl.stages import label_files
 from hopchain_etl.stages.label_files import is_label_file
+from hopchain_etl.stages.labels import FINGERPRINT
 from hopchain_etl.stages.runner import Accepted
 from hopchain_etl.stages.segment import instances
 from hopchain_etl.takedown.lake import erase
@@ -63,6 +65,16 @@ def test_large_label_files_are_read_alone_and_very_large_ones_from_disk(
     monkeypatch.setattr(label_files, "_SMALL", small)
     monkeypatch.setattr(label_files, "_IN_MEMORY", in_memory)
     assert len(rows(built(tmp_path, one_photo(DOG)), "labels")) == 1
+
+
+def test_a_photo_none_of_whose_files_can_be_used_is_counted_once(tmp_path: Path) -> None:
+    build = built(tmp_path, one_photo(BOX, width=240), **{"more.json": one_photo(DOG, height=320)})
+    marker = build.lake.marker("labels", FINGERPRINT, Shard("first", 0))
+    assert marker is not None
+    assert (marker.read, marker.ok, marker.rejected) == (1, 0, 1)
+    assert [(row["reason"], row["scope"]) for row in rejects(build)] == [
+        ("label_size", "input"), ("label_size", "output")
+    ]  # fmt: skip
 
 
 def test_labels_of_drawn_scenes_give_the_queries_of_the_oracle(tmp_path: Path) -> None:
