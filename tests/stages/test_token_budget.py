@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -41,6 +42,28 @@ def test_without_a_ceiling_nothing_is_counted(lake: Lake) -> None:
     with limited_budget(lake, None):
         assert limit_tokens(in_pairs) is in_pairs
     assert list(lake.store.list_objects("spending/")) == []
+
+
+def test_what_is_spent_last_is_told_after_an_exchange_that_runs_meanwhile(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_budget, "_EXCHANGE_SECONDS", 0.01)
+    begun, told = threading.Event(), list[int]()
+    put = lake.store.put
+
+    def slow(key: str, data: bytes) -> None:
+        begun.set()
+        time.sleep(0.2)
+        put(key, data)
+        told.append(int(key.rpartition("-")[2].removesuffix(".json")))
+
+    monkeypatch.setattr(lake.store, "put", slow)
+    with TokenBudget(lake, "run", 1_000) as budget:
+        budget.spend(10)
+        assert begun.wait(60)
+        budget.spend(5)
+    assert told == [10, 15]
+    assert [entry.key.rpartition("-")[2] for entry in lake.store.list_objects("spending/run/")] == ["15.json"]
 
 
 def test_what_is_in_flight_is_answered_and_kept_then_the_run_stops(lake: Lake) -> None:
