@@ -292,7 +292,7 @@ class Desk:
                 if folder.skip_key(annotator) in folder.skips:
                     _check_meant(meant, SKIP)
                     self._forget_skip(annotator, home, folder)
-                    return "skip"
+                    return SKIP
                 if _is_undone(folder, annotator, meant):
                     return SKIP if meant == SKIP else "answer"
                 late = [one for one in folder.late.values() if one.annotator == annotator]
