@@ -40,10 +40,10 @@ _MAX_CONSECUTIVE_FAILURES = 32  # consecutive failed calls after which the serve
 _MISCONFIGURED = {
     401: "the API key is wrong",
     402: "the account has no credit",
-    403: "the API key has no permission",
     404: "it does not know the model or the path",
     407: "the proxy on the way wants a name and a password; write them into its address",
 }
+_FORBIDDEN = 403
 _BUSY = {408, 425, 429}
 _REFUSED = {400, 413, 414, 415, 422}  # what is wrong is the request, so that it would be refused again
 # Some servers and gateways answer a prompt that is too long with 500.
@@ -94,6 +94,7 @@ class _RetryReason(StrEnum):
     LOST = "lost"  # the server failed, or its response was incomplete
     TIMEOUT = "timeout"
     BUSY = "busy"  # it asked us to wait
+    FORBIDDEN = "forbidden"  # for everything, or by a firewall for this prompt: other calls show which
 
 
 class _RetryableError(Exception):
@@ -125,6 +126,7 @@ class Server:
         self._limit = shared_limit(url, settings.concurrency)
         self._limit_name = LIMIT
         self._consecutive_failures = 0  # consecutive failed requests without an answer in between
+        self._has_answered = False
 
     async def open(self) -> None:
         """Create the HTTP session; does not connect yet."""
@@ -161,10 +163,10 @@ class Server:
                 self._raise_if_exhausted(error, attempts, give_up_at)
                 log.info("retrying: %s", error)
                 await asyncio.sleep(error.pause or _backoff_seconds(attempts[error.kind]))
-                if error.kind is not _RetryReason.BUSY:
+                if error.kind in (_RetryReason.LOST, _RetryReason.TIMEOUT):
                     await self._wait_until_reachable()
             else:
-                self._consecutive_failures = 0
+                self._consecutive_failures, self._has_answered = 0, True
                 return answer
 
     async def _send(self, body: bytes, image_tokens: int) -> ChatResponse:
@@ -179,7 +181,7 @@ class Server:
                     ) as reply:
                         data = await reply.read()
             # Most redirects make a GET without prompt of a POST; those to https or to another host drop the API key.
-            if reply.history and (reply.method != "POST" or reply.status in _MISCONFIGURED):
+            if reply.history and (reply.method != "POST" or reply.status in {*_MISCONFIGURED, _FORBIDDEN}):
                 place = str(reply.url.with_query(None)).removesuffix("/chat/completions")
                 raise EngineDownError(f"{self._shown} redirects to {place}: write that as endpoint_url")
             if reply.status != 200:
@@ -210,12 +212,17 @@ class Server:
         of_this = is_moderated or (status >= 500 and bool(_TOO_LONG.search(message)))
         if not of_this:
             if reason := _reason_for_all(status, message):
-                return EngineDownError(f"{self._shown} rejects every call: {reason} ({message})")
+                return self._rejects_every_call(reason, message)
+            if status == _FORBIDDEN:
+                return _RetryableError(_RetryReason.FORBIDDEN, message)
             if status in _BUSY or status >= 500:
                 kind = _RetryReason.BUSY if status in _BUSY else _RetryReason.LOST
                 return _RetryableError(kind, message, _seconds(retry_after))
         self._consecutive_failures = 0  # the server works but rejects this request
         return UnansweredError(message, permanent=of_this or status in _REFUSED)
+
+    def _rejects_every_call(self, reason: str, message: str) -> EngineDownError:
+        return EngineDownError(f"{self._shown} rejects every call: {reason} ({message})")
 
     def _raise_if_exhausted(self, error: _RetryableError, attempts: Counter[_RetryReason], give_up_at: float) -> None:
         """Raise UnansweredError if the call has no attempts left, EngineDownError if too many calls failed in a row."""
@@ -228,6 +235,8 @@ class Server:
             enough = count >= self._settings.max_attempts
         if not enough:
             return
+        if error.kind is _RetryReason.FORBIDDEN and not self._has_answered:
+            raise self._rejects_every_call("the API key has no permission", str(error)) from error
         self._consecutive_failures += 1
         if self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
             raise EngineDownError(

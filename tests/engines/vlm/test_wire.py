@@ -162,13 +162,36 @@ def test_an_error_with_status_200_that_is_the_same_for_every_request_stops_the_r
         asked(server, [1])
 
 
-@pytest.mark.parametrize("refusal", [Refuse(403), Babble(b"<html><title>Content filter: blocked</title>", 403)])
-def test_a_403_that_is_no_word_of_a_moderation_is_a_missing_permission(refusal: Act) -> None:
+FIREWALL = [Refuse(403), Babble(b"<html><title>Content filter: blocked</title>", 403)]
+
+
+@pytest.mark.parametrize("refusal", FIREWALL)
+def test_a_403_for_every_call_is_a_missing_permission(refusal: Act, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "_backoff_seconds", lambda attempts: 0.01)
     with (
         ScriptedServer(lambda body, times: refusal) as server,
-        pytest.raises(EngineDownError, match="no permission"),
+        pytest.raises(EngineDownError, match=r"rejects every call: the API key has no permission \(HTTP 403"),
     ):
-        asked(server, range(3))
+        asked(server, range(3), max_attempts=2)
+
+
+@pytest.mark.parametrize("refusal", FIREWALL)
+def test_a_403_for_one_prompt_is_that_of_a_firewall(refusal: Act, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "_backoff_seconds", lambda attempts: 0.1)
+    with ScriptedServer(lambda body, times: refusal if number_of(body) == 0 else good(body, times)) as server:
+        found = asked(server, range(6), max_attempts=3)
+        assert {n: reply.content for n, reply in found.items() if n} == {n: {"double": 2 * n} for n in range(1, 6)}
+        assert re.search("HTTP 403.*tried 3 times", found[0].error or "")
+        assert not found[0].permanent, "whose fault it is the reply does not say"
+        assert len(server.seen) == 5 + 3
+
+
+def test_a_permission_that_is_lost_on_the_way_stops_the_run() -> None:
+    with (
+        ScriptedServer(lambda body, times: good(body, times) if number_of(body) == 0 else Refuse(403)) as server,
+        pytest.raises(EngineDownError, match=r"failed 32 calls in a row; the last: HTTP 403"),
+    ):
+        asked(server, range(100), max_attempts=1, concurrency=1)
 
 
 @pytest.mark.parametrize("trouble", [Refuse(429), Hang()])
