@@ -211,8 +211,8 @@ erring-author: .venv/ready ## an author that errs at given rates: the share of w
 mutations: .venv/ready ## 1,000 good queries mutated in many ways: do the checks reject them
 	$(BIN)/python -m benchmarks.mutations
 
-mutants: .venv/ready ## changes of our code, drawn at random: does a test fail for each; N=20 a package, SEED=0, LIMIT=300 s a mutant, PACKAGES="hops lake"
-	$(BIN)/python -m benchmarks.mutants --number $(or $(N),20) --seed $(or $(SEED),0) --limit $(or $(LIMIT),300) $(PACKAGES)
+mutants: .venv/ready ## changes of our code, drawn at random: does a test fail for each; N=20 a package, SEED=0, LIMIT=300 s a mutant, PACKAGES="hops lake", COVERING=file to keep what is recorded
+	$(BIN)/python -m benchmarks.mutants --number $(or $(N),20) --seed $(or $(SEED),0) --limit $(or $(LIMIT),300) $(if $(COVERING),--covering $(COVERING)) $(PACKAGES)
 
 check-release: ## version, changelog, DAG files and the tag v* of this commit agree
 	$(PYTHON) .ci/check_release.py

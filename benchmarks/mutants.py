@@ -1,15 +1,15 @@
 """Do the tests fail when the code is wrong? A sample of small changes to the code, each run against its tests.
 
-    python -m benchmarks.mutants [--number 20] [--seed 0] [--limit 300] [hops lake/lock.py ...]
+    python -m benchmarks.mutants [--number 20] [--seed 0] [--limit 300] [--covering FILE] [hops lake/lock.py ...]
 
 Draws so many mutants of each package (or module), the same ones for the same seed and code. Each is put into a copy of
-the repository, never into the working tree. There the module's own tests run (``tests/<package>/test_<module>.py``),
-and if they pass, all other test files that reach the module by imports, the nearest first, until one fails or
-``--limit`` seconds are over. A mutant is killed if a test fails that passes without it, or if the module's own tests
-take several times as long as without it. It is undecided if the time is over and no test has failed. Those in
-``equivalent_mutants.toml``, which nobody could tell from the code, are not run. Prints what became of each, the figures
-of each package and, as its last line, those of all as JSON; ``score`` is the share of those killed among all that are
-not equivalent.
+the repository, never into the working tree. There the tests run that run the changed line: those of the module
+(``tests/<package>/test_<module>.py``) first, then the quickest, until one fails or ``--limit`` seconds are over. Which
+tests these are is recorded before, while all tests run once; ``--covering FILE`` keeps it for the next time. Tests that
+start Airflow are left out. A mutant is killed if a test fails that passes without it, or if tests take several times as
+long as without it. It is undecided if the time is over and no test has failed. Those in ``equivalent_mutants.toml``,
+which nobody could tell from the code, are not run. Prints what became of each, the figures of each package and, as its
+last line, those of all as JSON; ``score`` is the share of those killed among all that are not equivalent.
 """
 
 from __future__ import annotations
@@ -31,15 +31,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.covering_tests import CoveringTests
+from benchmarks.line_recorder import PACKAGE
 from benchmarks.mutate import Mutant, mutants_of
-from benchmarks.nearest_tests import PACKAGE, ImportGraph
+from hopchain_etl.concurrency import batched
 
 ROOT = Path(__file__).parents[1]
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
 PACKAGES = ("hops", "lake", "stages", "release", "annotation")
-PATIENCE = 4  # own tests may take so many times as long as without a mutant
-QUICK = 120  # seconds that own tests may take in any case
-LONGEST = 3600  # seconds that a test file may take without a mutant
+PATIENCE, AT_LEAST = 4, 60.0  # tests may take so many times as long as without a mutant, and so many seconds more
+LONGEST = 3600.0  # seconds that a test may take without a mutant
 NO_TESTS = 5  # pytest's exit code
 AT_ONCE = 8  # test files that one pytest collects: the first of them should not wait for the import of all
 _FAILED = re.compile(r"^(?:FAILED|ERROR) ([^\s:]+\.py(?:::\w+)*)", re.MULTILINE)
@@ -48,70 +49,49 @@ _FAILED = re.compile(r"^(?:FAILED|ERROR) ([^\s:]+\.py(?:::\w+)*)", re.MULTILINE)
 class Copy:
     """A copy of the repository's files as they are now, in which one module at a time is changed.
 
-    ``limit``: the seconds that the tests of a mutant may take which are not the module's own.
+    ``limit``: the seconds that the tests of a mutant may take.
     """
 
     def __init__(self, folder: Path, limit: float, root: Path = ROOT) -> None:
         self.folder, self._limit = folder, limit
-        self._seconds: dict[str, float] = {}  # that slow test files take without any mutant
         self._passing: set[str] = set()  # tests that pass without any mutant
-        self._failing: set[str] = set()  # test files that do not
+        self._failing: set[str] = set()  # tests that do not
         listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         names = subprocess.run(listed, cwd=root, capture_output=True, text=True, check=True).stdout
         for name in filter(None, names.split("\0")):
             if (root / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(root / name, folder / name)
-        self._graph = ImportGraph(folder)
 
-    def fate(self, mutant: Mutant) -> str:
+    def fate(self, mutant: Mutant, covering: CoveringTests) -> str:
         """Return what became of a mutant: killed, survived or undecided, and by which test."""
-        tests = [one for one in self._graph.tests_of(f"{PACKAGE}/{mutant.module}") if one not in self._failing]
-        if not tests:
-            return "survived: no test imports it"
-        nearest, *others = tests
-        try:
-            failed = self._run_nearest(nearest, mutant)
-        except TimeoutError:
-            return f"killed: {nearest} takes too long"
-        if failed and not self._fails_anyway(failed):
-            return f"killed: {failed}"
+        files = covering.of(f"{PACKAGE}/{mutant.module}", mutant.lines)
+        if not files:
+            return "survived: no test runs it"
         end = time.monotonic() + self._limit
-        try:
-            while others:
-                failed = self._run(others[:AT_ONCE], end - time.monotonic(), mutant)
-                if failed is None:
-                    del others[:AT_ONCE]
-                elif self._fails_anyway(failed):
-                    others.remove(_file(failed))
-                else:
-                    return f"killed: {failed}"
-        except TimeoutError:
-            return f"undecided: {len(others)} test files were left"
+        for some in (files[:1], *batched(files[1:], AT_ONCE)):
+            tests = [test for found, _ in some for test in found]
+            patience = AT_LEAST + PATIENCE * sum(seconds for _, seconds in some)
+            left = end - time.monotonic()
+            try:
+                failed = self._fails_only_with(mutant, tests, min(patience, left))
+            except TimeoutError:
+                return "undecided" if left < patience else f"killed: {tests[0]} and others take too long"
+            if failed:
+                return f"killed: {failed}"
         return "survived"
 
-    def _run_nearest(self, test: str, mutant: Mutant) -> str | None:
-        """Return ``_run``; raise TimeoutError if the tests take several times as long as without the mutant."""
-        limit = max(QUICK, PATIENCE * self._seconds.get(test, 0))
-        try:
-            return self._run([test], limit, mutant)
-        except TimeoutError:
-            started = time.monotonic()
-            self._run([test], LONGEST)
-            self._seconds[test] = time.monotonic() - started
-            if PATIENCE * self._seconds[test] <= limit:
-                raise
-            return self._run([test], PATIENCE * self._seconds[test], mutant)
-
-    def _fails_anyway(self, test: str) -> bool:
-        """Return whether a test fails without any mutant too, as one may that needs the git history."""
-        if test not in self._passing:
-            if self._run([test], LONGEST):
-                print(f"fails without any change, so its file says nothing: {test}", flush=True)
-                self._failing.add(_file(test))
-            else:
-                self._passing.add(test)
-        return test not in self._passing
+    def _fails_only_with(self, mutant: Mutant, tests: Sequence[str], limit: float) -> str | None:
+        """Return the first test that fails with a mutant and passes without it."""
+        while True:
+            failed = self._run([test for test in tests if test not in self._failing], limit, mutant)
+            if failed is None or failed in self._passing:
+                return failed
+            if self._run([failed], LONGEST) is None:
+                self._passing.add(failed)
+                return failed
+            print(f"fails without any change, so it says nothing: {failed}", flush=True)
+            self._failing.add(failed)
 
     @contextmanager
     def _changed(self, mutant: Mutant | None) -> Iterator[None]:
@@ -130,6 +110,8 @@ class Copy:
         """Run tests up to the first failure; return that test, if any. Raises TimeoutError after ``limit`` seconds."""
         if limit <= 0:
             raise TimeoutError
+        if not tests:
+            return None
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(self.folder), str(self.folder / "tests")])}
         command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "--tb=no", "-rfE", *tests]
         with self._changed(mutant), tempfile.TemporaryFile("w+") as output:
@@ -145,10 +127,6 @@ class Copy:
         if code in (0, NO_TESTS):
             return None
         return named[1] if named else tests[0]  # pytest names none if it could not even begin
-
-
-def _file(test: str) -> str:
-    return test.partition("::")[0]
 
 
 def _write(path: Path, source: bytes) -> None:
@@ -186,6 +164,16 @@ def equivalent() -> dict[tuple[str, str, str], str]:
     return {(one["where"], one["old"], one["new"]): one["reason"] for one in listed}
 
 
+def _covering(root: Path, kept: Path | None) -> CoveringTests:
+    if kept and kept.exists():
+        return CoveringTests.read(kept, root)
+    print("recording which tests run which lines", flush=True)
+    found = CoveringTests.record(root, "-n", "auto", "--dist", "loadfile")
+    if kept:
+        found.write(kept)
+    return found
+
+
 def figures(counts: Counter[str]) -> dict[str, float | None]:
     """Return how many mutants were killed and how many not, and the share of those killed (null of none)."""
     tried = counts.total() - counts["equivalent"]
@@ -198,19 +186,21 @@ def main() -> None:
     options.add_argument("targets", nargs="*", default=PACKAGES, help="packages or modules of hopchain_etl")
     options.add_argument("--number", type=int, default=20, help="mutants of each")
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--limit", type=float, default=300, help="seconds for tests beyond a module's own")
+    options.add_argument("--limit", type=float, default=300, help="seconds for the tests of a mutant")
+    options.add_argument("--covering", type=Path, help="which tests run which lines; written if it does not exist")
     chosen = options.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, by the tests, too
     known = equivalent()
     total: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = Copy(Path(folder), chosen.limit)
+        covering = _covering(Path(folder), chosen.covering)
         for target in chosen.targets:
             every = all_mutants(target)
             rng = random.Random(f"{chosen.seed} {target}")
             counts: Counter[str] = Counter()
             for mutant in rng.sample(every, min(chosen.number, len(every))):
-                fate = "equivalent" if mutant.key in known else copy.fate(mutant)
+                fate = "equivalent" if mutant.key in known else copy.fate(mutant, covering)
                 counts[fate.partition(":")[0]] += 1
                 print(f"{PACKAGE}/{mutant.module}:{mutant.line} in {mutant.where}  [{fate}]")
                 print(f"- {mutant.old}\n+ {mutant.new}\n", flush=True)

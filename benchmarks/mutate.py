@@ -46,6 +46,7 @@ class Mutant:
     module: str
     where: str  # module and function
     line: int
+    lines: frozenset[int]  # of the change, and of the statement around it without the statements in that
     start: int
     end: int
     text: str
@@ -66,7 +67,7 @@ def mutants_of(module: str, source: str) -> Iterator[Mutant]:
     """Yield all mutants of a module's source, in the order of its lines."""
     data = source.encode()
     starts = [0, *accumulate(len(line) for line in data.splitlines(keepends=True)), len(data)]
-    for where, node, text in _changes(ast.parse(source), module):
+    for where, statement, node, text in _changes(ast.parse(source), module, range(0)):
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
         start, end = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
@@ -74,23 +75,33 @@ def mutants_of(module: str, source: str) -> Iterator[Mutant]:
         old = data[first:last]
         new = data[first:start] + text.encode() + data[end:last]
         words = [" ".join(lines.decode().split()) for lines in (old, new)]
-        yield Mutant(module, where, node.lineno, start, end, text, *words)
+        lines = frozenset([*statement, *range(node.lineno, node.end_lineno + 1)])
+        yield Mutant(module, where, node.lineno, lines, start, end, text, *words)
 
 
-def _changes(node: ast.AST, where: str) -> Iterator[tuple[str, ast.expr | ast.stmt, str]]:
-    """Yield the place of each change below a node: the function, the node that is replaced, and by what."""
+def _changes(node: ast.AST, where: str, lines: range) -> Iterator[tuple[str, range, ast.expr | ast.stmt, str]]:
+    """Yield each change below a node: its function, the lines of its statement, what is replaced, and by what."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         where = f"{where} {node.name}"
     if isinstance(node, ast.stmt):
-        yield from ((where, node, text) for text in _of_statement(node))
+        lines = _own_lines(node)
+        yield from ((where, lines, node, text) for text in _of_statement(node))
     elif isinstance(node, ast.expr):
-        yield from ((where, node, f"({text})" if " " in text else text) for text in _of_expression(node))
+        yield from ((where, lines, node, f"({text})" if " " in text else text) for text in _of_expression(node))
     for test in _conditions(node):
-        yield where, test, f"(not ({ast.unparse(test)}))"
+        yield where, lines, test, f"(not ({ast.unparse(test)}))"
     for name, value in ast.iter_fields(node):
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST) and name not in LEFT_ALONE and not _is_left_alone(child):
-                yield from _changes(child, where)
+                yield from _changes(child, where, lines)
+
+
+def _own_lines(node: ast.stmt) -> range:
+    """Return the lines of a statement up to the first statement in it."""
+    body = getattr(node, "body", None)
+    assert node.end_lineno is not None
+    end = body[0].lineno if body else node.end_lineno + 1
+    return range(node.lineno, max(end, node.lineno + 1))
 
 
 def _is_left_alone(node: ast.AST) -> bool:
