@@ -84,8 +84,8 @@ class CoveringTests:
     def of(self, module: str, lines: Iterable[int]) -> list[tuple[list[str], float]]:
         """Return the tests that run one of some lines, by test file, and the seconds that they take in all.
 
-        The module's own file comes first, then the quickest. If no test runs the lines, as those that Python runs at
-        import, these are all tests that run any line of the module.
+        The module's own file comes first, then the quickest. Without lines, and if no test runs them, these are all
+        tests that run any line of the module.
         """
         ran = self.lines.get(module, {})
         found = set().union(*(ran.get(line, set()) for line in lines)) or set().union(*ran.values())

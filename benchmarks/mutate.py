@@ -46,7 +46,7 @@ class Mutant:
     module: str
     where: str  # module and function
     line: int
-    lines: frozenset[int]  # of the change, and of the statement around it without the statements in that
+    lines: frozenset[int]  # of the change and of its statement; none if that is run at import, not in a function
     start: int
     end: int
     text: str
@@ -67,7 +67,7 @@ def mutants_of(module: str, source: str) -> Iterator[Mutant]:
     """Yield all mutants of a module's source, in the order of its lines."""
     data = source.encode()
     starts = [0, *accumulate(len(line) for line in data.splitlines(keepends=True)), len(data)]
-    for where, statement, node, text in _changes(ast.parse(source), module, range(0)):
+    for where, statement, node, text in _changes(ast.parse(source), module):
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
         start, end = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
@@ -75,16 +75,22 @@ def mutants_of(module: str, source: str) -> Iterator[Mutant]:
         old = data[first:last]
         new = data[first:start] + text.encode() + data[end:last]
         words = [" ".join(lines.decode().split()) for lines in (old, new)]
-        lines = frozenset([*statement, *range(node.lineno, node.end_lineno + 1)])
+        lines = frozenset([*statement, *range(node.lineno, node.end_lineno + 1)] if statement else [])
         yield Mutant(module, where, node.lineno, lines, start, end, text, *words)
 
 
-def _changes(node: ast.AST, where: str, lines: range) -> Iterator[tuple[str, range, ast.expr | ast.stmt, str]]:
-    """Yield each change below a node: its function, the lines of its statement, what is replaced, and by what."""
+def _changes(
+    node: ast.AST, where: str, lines: range = range(0), *, is_inside: bool = False
+) -> Iterator[tuple[str, range, ast.expr | ast.stmt, str]]:
+    """Yield each change below a node: its function, the lines of its statement, what is replaced, and by what.
+
+    ``is_inside``: the node is in a function; other statements have no lines.
+    """
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         where = f"{where} {node.name}"
     if isinstance(node, ast.stmt):
-        lines = _own_lines(node)
+        lines = _own_lines(node) if is_inside else range(0)
+        is_inside |= isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         yield from ((where, lines, node, text) for text in _of_statement(node))
     elif isinstance(node, ast.expr):
         yield from ((where, lines, node, f"({text})" if " " in text else text) for text in _of_expression(node))
@@ -93,7 +99,7 @@ def _changes(node: ast.AST, where: str, lines: range) -> Iterator[tuple[str, ran
     for name, value in ast.iter_fields(node):
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST) and name not in LEFT_ALONE and not _is_left_alone(child):
-                yield from _changes(child, where, lines)
+                yield from _changes(child, where, lines, is_inside=is_inside)
 
 
 def _own_lines(node: ast.stmt) -> range:

@@ -64,3 +64,29 @@ def test_every_equivalent_mutant_that_is_listed_exists() -> None:
     modules = {where.split()[0] for where, _, _ in listed}
     assert listed.keys() <= {one.key for module in modules for one in all_mutants(module)}
     assert all(listed.values())
+
+
+def test_the_lines_of_a_change_are_those_of_its_statement_if_a_function_runs_them() -> None:
+    source = """\
+LIMIT = 1
+def size(
+    least=2,
+):
+    while some(
+        3,
+        least,
+    ):
+        return 4
+class Row:
+    width: int = 5
+"""
+    lines = {one.new.strip(): sorted(one.lines) for one in mutants_of("a.py", source)}
+    assert lines == {
+        "LIMIT = 2": [],
+        "least=3,": [],
+        "while (not (some(3, least))):": [5, 6, 7, 8],
+        "4,": [5, 6, 7, 8],
+        "return None": [9],
+        "return 5": [9],
+        "width: int = 6": [],
+    }
