@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,11 +39,15 @@ class CoveringTests:
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "pytest", "-p", "benchmarks.line_recorder", "--rootdir", str(root)]
-            done = subprocess.run(
-                [*command, "--lines", folder, "-m", "not airflow", "--tb=no", *options], cwd=root, env=env, check=False
-            )
-            if done.returncode not in (_PASSED, _SOME_FAILED):
-                raise ValueError(f"the tests could not be recorded: pytest ended with {done.returncode}")
+            command += ["--lines", folder, "-m", "not airflow", "--tb=no", *options]
+            with subprocess.Popen(command, cwd=root, env=env, start_new_session=True) as process:
+                try:
+                    code = process.wait()
+                except KeyboardInterrupt:
+                    end(process)
+                    raise
+            if code not in (_PASSED, _SOME_FAILED):
+                raise ValueError(f"the tests could not be recorded: pytest ended with {code}")
             return cls._merged(root, [json.loads(path.read_bytes()) for path in Path(folder).glob("*.json")])
 
     @classmethod
@@ -99,6 +104,15 @@ class CoveringTests:
         groups = [(file, tests, sum(self.seconds[test] for test in tests)) for file, tests in by_file.items()]
         groups.sort(key=lambda group: (group[0] != own, group[2], group[0]))
         return [(tests, seconds) for _, tests, seconds in groups]
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt a pytest that is a session of its own; kill it, and what it started, if that takes too long."""
+    process.send_signal(signal.SIGINT)  # fixtures end what they started
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _digest(path: Path) -> str:

@@ -31,7 +31,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.covering_tests import CoveringTests
+from benchmarks.covering_tests import CoveringTests, end
 from benchmarks.line_recorder import PACKAGE
 from benchmarks.mutate import Mutant, mutants_of
 from hopchain_etl.concurrency import batched
@@ -120,7 +120,7 @@ class Copy:
                 try:
                     code = process.wait(limit)
                 except subprocess.TimeoutExpired:
-                    _end(process)
+                    end(process)
                     raise TimeoutError from None
             output.seek(0)
             named = _FAILED.search(output.read())
@@ -134,14 +134,6 @@ def _write(path: Path, source: bytes) -> None:
     for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
         compiled.unlink()
     path.write_bytes(source)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGINT)  # fixtures end what they started
-    try:
-        process.wait(30)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def all_mutants(target: str) -> list[Mutant]:
