@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from hopchain_etl.hops.context import build_context
@@ -20,6 +21,47 @@ def test_coverage_is_the_share_of_wrong_readings_that_matter() -> None:
     assert build_context(query("h1 + h2 - 2", *counted), scene()).coverage == 1
     assert build_context(query("h1 + 0 * h2", *counted), scene()).coverage == 0.5
     assert build_context(query("h1 +", *counted), scene()).coverage == 0
+    seen = Hop(("a",), "car", Relation.NAMED, None, Read.PRESENT, "a hat", value=True)
+    assert build_context(query("if(h1, 7, 3)", seen), scene()).coverage == 1
+
+
+def test_the_unchecked_share_is_that_of_the_hops_that_code_cannot_execute_or_read() -> None:
+    bench, behind = Hop(("b",), "bench", Relation.NAMED), Hop(("b",), "bench", Relation.BEHIND, "h1")
+    parts = Hop(("b",), "bench", Relation.NAMED, None, Read.PARTS, "legs", Fraction(4))
+    unclear = Hop(("b",), "bench", Relation.NAMED, None, Read.COLOUR, value="red")  # code looks, and it is not clear
+    park = scene(thing("b", "bench", 300, 300, 90, 60))
+    for hops, share in (((), 0), ((behind,), 1), ((parts,), 1), ((unclear,), 0), ((bench, behind, parts, bench), 0.5)):
+        assert build_context(query("1", *hops), park).unchecked == share
+
+
+def test_from_a_wrong_instance_later_hops_are_executed_again() -> None:
+    """Each car has a bus beside it, and a dog beside the bus; only two of the buses have a clear colour."""
+    row = [
+        (thing(f"car{n}", "car", 100, 250 * n, 60, 60), thing(f"bus{n}", "bus", 300, 250 * n, 60, 60, colour=colour),
+         thing(f"dog{n}", "dog", 500, 250 * n, 60, 60, colour="brown"))
+        for n, colour in enumerate(("red", "blue", None))
+    ]  # fmt: skip
+    yard = scene(*(one for three in row for one in three))
+    car = Hop(("car0",), "car", Relation.ABOVE)
+    bus = Hop(("bus0",), "bus", Relation.RIGHT_OF, "h1", Read.COLOUR, value="red")
+    dog = Hop(("dog0",), "dog", Relation.RIGHT_OF, "h2", Read.COLOUR, value="brown")
+    cars = Hop(("car1", "car2"), "car", Relation.BELOW, "h1", Read.COUNT, value=Fraction(2))
+    total = Hop((), "dog", Relation.NAMED, None, Read.COUNT, value=Fraction(30))  # as stated, right or wrong
+
+    def astray(expr: str, *hops: Hop) -> dict[tuple[int, str], Fraction | int | None]:
+        found = build_context(query(expr, *hops), yard).wrong_instance_results()
+        return {(number, instance): result for number, instance, result in found}
+
+    assert astray('if(h2 == "red", 1, 2) * 100 + h4 * 10 + h5', car, bus, dog, cars, total) == {
+        (1, "car1"): 240, (1, "car2"): None, (2, "bus1"): 250, (2, "bus2"): None, (3, "dog1"): 150, (3, "dog2"): 150,
+    }  # fmt: skip
+    shaped = Hop(("dog0",), "dog", Relation.RIGHT_OF, "h2", Read.SHAPE, value="round")
+    again = Hop(("car0",), "car", Relation.NAMED, "h1")  # a further look leads nowhere else
+    assert astray("h2", car, Hop((), "dog", Relation.NAMED, None, Read.COUNT, value=Fraction(3)), again) == {
+        (1, "car1"): 3, (1, "car2"): 3,
+    }  # fmt: skip
+    assert astray("h3", car, replace(bus, read=None, value=None), cars, shaped) == {}
+    assert astray("h1 +", car, bus) == {}
 
 
 def test_the_sixteen_nearest_others_are_tried_as_wrong_instances() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
-from hopchain_etl.hops.instance import TruthValue, matches, parse_phrase, shows_colour
+from hopchain_etl.hops.instance import TruthValue, matches, parse_phrase, says, shows_colour
 from support.hop_scenes import text, thing
 
 
@@ -57,3 +59,35 @@ def test_absent_and_main_colours() -> None:
 )
 def test_numbers_with_a_unit(said: str, number: int | None) -> None:
     assert text(said, 0, 0).number == number
+
+
+@pytest.mark.parametrize(
+    ("said", "value", "truth"),
+    [
+        ("17", Fraction(17), TruthValue.YES),
+        ("Room 17", Fraction(17), TruthValue.UNCLEAR),
+        ("18", Fraction(17), TruthValue.NO),
+        (" Sale ", "sale", TruthValue.YES),
+        ("Big sale", "SALE", TruthValue.UNCLEAR),
+        ("Salt", "sale", TruthValue.UNCLEAR),  # three of four letters: OCR may have misread it
+        ("Sand", "sale", TruthValue.NO),
+        ("Sale", "", TruthValue.NO),
+        ("Sale", "big sale", TruthValue.NO),
+    ],
+)
+def test_a_line_may_say_what_is_sought(said: str, value: Fraction | str, truth: TruthValue) -> None:
+    assert says(text(said, 0, 0), value) is truth
+
+
+@pytest.mark.parametrize(
+    ("said", "numbers"),
+    [
+        ("3,5 kg", {Fraction(7, 2), 35, 3, 5}),
+        ("12 of 40", {12, 40}),
+        ("v1.2.3", set()),
+        ("1,2.5", {Fraction("12.5"), 1, Fraction("2.5")}),
+        ("no", set()),
+    ],
+)
+def test_numbers_that_a_person_may_see_in_a_text(said: str, numbers: set[Fraction]) -> None:
+    assert text(said, 0, 0).possible_numbers == numbers
