@@ -77,7 +77,7 @@ def test_only_all_right_is_too_easy() -> None:
     assert not too_easy(AttemptScore(7, 8))
 
 
-@pytest.mark.parametrize("chance", [0.0, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize("chance", [0.0, 0.1, 0.18, 0.5, 1.0])
 def test_the_tail_is_what_counting_every_outcome_gives(chance: float) -> None:
     for n in range(1, 7):
         for right in range(n + 1):
