@@ -72,3 +72,12 @@ def test_a_text_is_read_and_not_looked_at_for_patterns() -> None:
     assert query is not None
     assert {hop.read for hop in query.hops if hop.referent} <= {None, Read.NUMBER, Read.TEXT, Read.PRESENT}
     assert Read.NUMBER in {hop.read for hop in query.hops}
+
+
+@pytest.mark.parametrize(("size", "counted"), [(12, 9), (13, 2)])
+def test_no_more_are_counted_than_people_count_at_a_glance(size: int, counted: int) -> None:
+    """The last three of a row: nine stand to the left of them, or ten, and then those to the right are counted."""
+    row = [thing(f"c{n}", "car", 70 * n, 300, 40, 40, colour="white") for n in range(size)]
+    query = find_chain(scene(*row), [one.id for one in row[-3:]])
+    assert query is not None
+    assert [hop.value for hop in query.hops if hop.read is Read.COUNT] == [counted]
