@@ -13,8 +13,10 @@ from support.hop_scenes import line, scene, text, thing
 
 BUSES = [thing(f"bus{n}", "bus", 300 * n, 100, 250, 100, colour=c, masked=True) for n, c in enumerate(("red", None))]
 LINES = [line("one", "47", 100, 140), line("two", "Harbour", 350, 120), line("three", "x", 350, 160)]
+HAT, CUP = thing("hat", "hat", 800, 300, 40, 40, colour="blue"), thing("cup", "cup", 700, 300, 40, 40, colour="blue")
 FIGS, NINE, TWELVE = text("Figs", 100, 500), text("9", 100, 600), text("12", 500, 600)
-PLACE = scene(*BUSES, *LINES, thing("cup", "cup", 700, 300, 40, 40, colour="blue"), FIGS, NINE, TWELVE)
+CAPITALS, FOUR = text("FIGS", 500, 700), text("4", 800, 700)
+PLACE = scene(*BUSES, *LINES, HAT, CUP, FIGS, NINE, TWELVE, CAPITALS, FOUR)
 BEFORE = (
     Hop(("bus0",), "bus", Relation.LEFT_OF, None, Read.NUMBER, value=Fraction(47)),
     Hop((FIGS.id,), 'text "Figs"', Relation.NAMED, None, Read.TEXT, value="Figs"),
@@ -22,6 +24,7 @@ BEFORE = (
     Hop(("cup",), "cup", Relation.NAMED, None, Read.SHAPE, value="round"),
     Hop(("cup",), "cup", Relation.NAMED, None, Read.COLOUR, value="red"),
     Hop(("cup",), "cup", Relation.NAMED),
+    Hop(("hat",), "hat", Relation.NAMED, None, Read.COLOUR, value="blue"),
 )
 
 
@@ -55,7 +58,7 @@ def test_what_code_reads_from_a_thing(read: Read | None, value: Value | None) ->
     [
         (BUSES[1], Read.COLOUR, AmbiguousError),  # it has no clear one
         (BUSES[1], Read.TEXT, NotExecutableError),  # two lines
-        (PLACE.get("cup"), Read.TEXT, NotExecutableError),  # none
+        (CUP, Read.TEXT, NotExecutableError),  # none
         (FIGS, Read.NUMBER, AmbiguousError),
     ],
 )
@@ -90,9 +93,9 @@ def test_a_line_that_may_be_beside_a_thing_is_for_people() -> None:
         (Hop((), "cup", Relation.NEAREST, "h3"), AmbiguousError),
         # By value: a plain number, the count of two buses, a sum, the letters of a word, and what is none.
         (Hop((), "number", Relation.NEAREST_VALUE, "10"), HopResult((NINE.id,), None)),
-        (Hop((), "number", Relation.NEAREST_VALUE, "h3"), HopResult((NINE.id,), None)),
+        (Hop((), "number", Relation.NEAREST_VALUE, "h3"), HopResult((FOUR.id,), None)),
         (Hop((), "number", Relation.NEAREST_VALUE, "h1+h3", Read.NUMBER), HopResult(("one",), Fraction(47))),
-        (Hop((), "number", Relation.NEAREST_VALUE, "letters(h2)"), HopResult((NINE.id,), None)),
+        (Hop((), "number", Relation.NEAREST_VALUE, "letters(h2)"), HopResult((FOUR.id,), None)),
         (Hop((), "number", Relation.NEAREST_VALUE, "letters(h1)"), AmbiguousError),
         (Hop((), "number", Relation.NEAREST_VALUE, "h2"), AmbiguousError),
         (Hop((), "number", Relation.NEAREST_VALUE, "h2+h3"), AmbiguousError),
@@ -102,7 +105,9 @@ def test_a_line_that_may_be_beside_a_thing_is_for_people() -> None:
         (Hop((), "cup", Relation.MATCHING, "h5"), AmbiguousError),  # blue, not red
         (Hop((), "bus", Relation.MATCHING, "h4"), NotExecutableError),  # code sees no shapes
         (Hop((), "number", Relation.MATCHING, "12"), HopResult((TWELVE.id,), None)),
-        (Hop((), "text", Relation.MATCHING, "h2"), AmbiguousError),  # no other text says figs
+        (Hop((), "number", Relation.MATCHING, "letters(h2)"), HopResult((FOUR.id,), None)),
+        (Hop((), "text", Relation.MATCHING, "h2"), HopResult((CAPITALS.id,), None)),
+        (Hop((), "cup", Relation.MATCHING, "h7", Read.COLOUR), HopResult(("cup",), "blue")),
         (Hop((), "bus", Relation.MATCHING, "h6"), AmbiguousError),  # which reads nothing
         (Hop((), "number", Relation.MATCHING, "h1+h3"), AmbiguousError),  # of several things
     ],

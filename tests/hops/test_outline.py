@@ -57,6 +57,22 @@ def test_strips_of_a_wide_mask_follow_it(radius: int) -> None:
     assert abs(found[:, 2].max() - columns[-1] - 1) <= 2 * radius / MOST_STRIPS
 
 
+@pytest.mark.parametrize("width", [1, 63, 64, 65, 66, 130, 300, 707])
+def test_strips_stand_side_by_side_each_as_high_as_the_mask_in_its_middle(width: int) -> None:
+    columns = np.arange(width)
+    top, bottom = 100 + columns * 7 % 90, 300 + columns * 11 % 90
+    shape = np.zeros((400, 900), bool)
+    for x in columns:
+        shape[top[x] : bottom[x], 50 + x] = True
+    step = -(-width // MOST_STRIPS)
+    x1, y1, x2, y2 = strips(encoded(shape)).astype(int).T - [[50], [0], [50], [0]]
+    assert (x1 == step * np.arange(len(x1))).all()
+    assert (x2 == np.minimum(x1 + step, width)).all()
+    assert width - x2[-1] <= step // 2, "what is left out is narrower than half a strip"
+    assert (y1 == top[x1 + step // 2]).all()
+    assert (y2 == bottom[x1 + step // 2]).all()
+
+
 def test_a_large_photo_has_long_runs() -> None:
     """Numbers of several characters, and a mask that goes on from column to column without a gap."""
     shape = np.zeros((3000, 2000), bool)
