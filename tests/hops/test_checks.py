@@ -352,6 +352,11 @@ def test_the_open_share_is_that_of_the_hops_that_code_does_not_confirm(unsure: t
     assert is_sound(GOOD, doubting(*unsure)) is (not unsure)
 
 
+def test_the_open_share_of_one_hop_and_of_none() -> None:
+    described = replace(GOOD.hops[0], words="in the second row")
+    assert [check_draft(replace(GOOD, hops=hops), SCENE).open_share for hops in ((), (described,))] == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("by", "unsure", "reasons", "share"),
     [
@@ -365,6 +370,7 @@ def test_the_open_share_is_that_of_the_hops_that_code_does_not_confirm(unsure: t
         ("eeeee", ("t600-100",), [], 1.0),
         ("ccecc", ("t600-100",), ["wrong_confirmation"], 0.2),  # not the fifth
         ("ccce", (), ["wrong_confirmation"], 0.25),  # of five hops
+        ("e", (), ["wrong_confirmation"], 1.0),
     ],
 )
 def test_a_stored_query_is_held_to_what_is_said_of_its_hops(

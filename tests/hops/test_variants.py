@@ -10,11 +10,11 @@ import pytest
 
 from hopchain_etl.hops.checks import VARIANT_RULES, check
 from hopchain_etl.hops.program_author import write_queries
-from hopchain_etl.hops.query import Query, query_from_row
+from hopchain_etl.hops.query import Hop, Query, Read, Relation, query_from_row
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.steps import first_steps
 from hopchain_etl.hops.variants import VARIANTS, columns, to_row, variant, variant_violation
-from support.hop_scenes import price_list
+from support.hop_scenes import HEIGHT, WIDTH, price_list, thing
 from support.read_scenes import reading, some_scenes
 
 
@@ -125,6 +125,29 @@ def broken(change: dict[str, object]) -> str | None:
 )  # fmt: skip
 def test_a_broken_variant_is_told(change: dict[str, object], reason: str | None) -> None:
     assert broken(change) == reason
+
+
+@pytest.mark.parametrize(
+    ("dogs", "sign", "cars", "expr", "answer"),
+    [
+        (3, "-", 2, "h1-h2", 1),
+        (2, "-", 2, "h1+h2", 4),
+        (2, "-", 3, "h1+h2", 5),
+        (2, "+", 3, "h1+h2", 5),
+        (2, "*", 3, "h1*h2", 6),
+    ],
+)
+def test_a_variant_of_two_counts_keeps_their_sign_unless_it_comes_to_nothing(
+    dogs: int, sign: str, cars: int, expr: str, answer: int
+) -> None:
+    kept = {"dog": dogs, "car": cars}
+    made = [thing(f"{one}{n}", one, 100 * n, y, 60, 60) for y, one in enumerate(kept) for n in range(kept[one])]
+    counts = [Hop((), one, Relation.NAMED, None, Read.COUNT, value=Fraction(kept[one])) for one in kept]
+    dropped = Hop(("dog0",), "dog", Relation.LEFT_OF, None, Read.NUMBER, value=Fraction(9))
+    query = Query("?", (dropped, dropped, *counts), f"(h1+h3){sign}h4", Fraction(0))
+    half = variant("half", query, Scene(tuple(made), WIDTH, HEIGHT), [])
+    assert half is not None
+    assert (half.expr, half.answer, half.combination, half.hops) == (expr, answer, (), tuple(counts))
 
 
 def test_a_difference_keeps_its_sign_unless_it_falls_to_zero() -> None:
