@@ -49,6 +49,7 @@ def test_the_only_thing_on_a_side_is_counted_too() -> None:
     query = find_chain(scene(*ROW[:4]), ["c1", "c2", "c3"])
     assert query is not None
     assert [hop.value for hop in query.hops if hop.read is Read.COUNT] == [1]
+    assert [hop.read for hop in query.hops[:-1]] == [Read.COLOUR] * 3, "what code can read comes first"
 
 
 def test_one_may_be_left_out_but_not_two() -> None:

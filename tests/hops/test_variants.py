@@ -150,6 +150,31 @@ def test_a_variant_of_two_counts_keeps_their_sign_unless_it_comes_to_nothing(
     assert (half.expr, half.answer, half.combination, half.hops) == (expr, answer, (), tuple(counts))
 
 
+@pytest.mark.parametrize(
+    ("whole", "expr", "answer"),
+    [
+        ("(h1+letters(h4)+h5)*h6", "(letters(h1)+h2)*h3", (6 + 41) * 29),
+        ("(h1+letters(h4)-h5)*h6", "(letters(h1)+h2)*h3", (6 + 41) * 29),
+        ("h1*letters(h4)*h5*h6", "letters(h1)*h2*h3", 6 * 41 * 29),
+        ("(h1-letters(h4))*h5-h6", "letters(h1)*h2-h3", 6 * 41 - 29),
+        ("h1+letters(h4)+h5-h6", "letters(h1)+h2-h3", 6 + 41 - 29),
+        ('(h1+if(letters(h4)>5,9,2))*h5+h6', "if(letters(h1)>5,9,2)*h2+h3", 9 * 41 + 29),
+    ],
+)  # fmt: skip
+def test_a_half_is_computed_from_left_to_right_as_the_whole_is(whole: str, expr: str, answer: int) -> None:
+    apples, price, near = "t80-100", "t600-100", "t600-430"
+    dropped = Hop((near,), "number", Relation.BELOW, None, Read.NUMBER, value=Fraction(100))
+    kept = (
+        Hop((apples,), "word", Relation.ABOVE, None, Read.TEXT, value="Apples"),
+        Hop((price,), "number", Relation.RIGHT_OF, "h4", Read.NUMBER, value=Fraction(41)),
+        Hop((near,), "number", Relation.NEAREST_VALUE, "h5", Read.NUMBER, value=Fraction(29)),
+    )
+    half = variant("half", Query("?", (dropped, dropped, dropped, *kept), whole, Fraction(0)), price_list(), [])
+    assert half is not None
+    assert (half.expr, half.answer, half.combination) == (expr, answer, (apples, price, near))
+    assert [hop.to for hop in half.hops] == [None, "h1", "h2"]
+
+
 def test_a_difference_keeps_its_sign_unless_it_falls_to_zero() -> None:
     scene = price_list()
     seen = set()
