@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hopchain_etl.hops.chain_search import chainable, find_chain
 from hopchain_etl.hops.checks import check_draft
 from hopchain_etl.hops.program_author import write_queries
-from hopchain_etl.hops.query import Read
+from hopchain_etl.hops.query import Read, Relation
 from support.hop_scenes import price_list, scene, street, text, thing
 
 ROW = [thing(f"c{n}", "car", 150 * n, 300, 60, 60, colour="white") for n in range(6)]
@@ -82,3 +82,23 @@ def test_no_more_are_counted_than_people_count_at_a_glance(size: int, counted: i
     query = find_chain(scene(*row), [one.id for one in row[-3:]])
     assert query is not None
     assert [hop.value for hop in query.hops if hop.read is Read.COUNT] == [counted]
+
+
+def test_a_chain_takes_the_surest_link_first_and_from_the_latest_thing() -> None:
+    """From the dog the car is beside it, and two birds are equally near: from the car only one of them is nearest."""
+    cars = [thing(f"c{n}", "car", x, 400, 40, 40) for n, x in enumerate((400, 600, 20, 940))]
+    birds = [thing(f"b{n}", "bird", x, 200, 40, 40) for n, x in enumerate((300, 700, 20, 940))]
+    place = scene(thing("d", "dog", 500, 400, 40, 40), *cars, *birds)
+    for combination in (["b0", "c0", "d"], ["b0", "b1", "c0", "d"]):
+        query = find_chain(place, combination)
+        assert query is not None
+        found = [(*hop.target, hop.rel, hop.to) for hop in query.hops if hop.referent]
+        assert (
+            found
+            == [
+                ("d", Relation.NAMED, None),
+                ("c0", Relation.LEFT_OF, "h1"),
+                ("b0", Relation.NEAREST, "h2"),
+                ("b1", Relation.RIGHT_OF, "h3"),
+            ][: len(combination)]
+        )
