@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from hopchain_etl.hops.context import build_context
 from hopchain_etl.hops.query import Hop, Query, Read, Relation
-from support.hop_scenes import scene, thing
+from support.hop_scenes import line, scene, thing
 
 
 def query(expr: str, *hops: Hop) -> Query:
@@ -62,6 +62,17 @@ def test_from_a_wrong_instance_later_hops_are_executed_again() -> None:
     }  # fmt: skip
     assert astray("h3", car, replace(bus, read=None, value=None), cars, shaped) == {}
     assert astray("h1 +", car, bus) == {}
+    assert astray("h4", car, again, replace(bus, to="h1"), total) == {
+        (1, "car1"): 30, (1, "car2"): None, (3, "bus1"): 30, (3, "bus2"): None,
+    }  # fmt: skip
+
+
+def test_a_wrong_instance_that_code_cannot_read_is_passed_over() -> None:
+    signs = [thing(f"s{n}", "sign", 100, 100 + 200 * n, 200, 100, masked=True) for n in range(3)]
+    market = scene(*signs, line("a", "47", 150, 130), line("b", "12", 150, 530))
+    first = Hop(("s0",), "sign", Relation.ABOVE, None, Read.NUMBER, value=Fraction(47))
+    found = build_context(query("h1", first), market).wrong_instance_results()
+    assert list(found) == [(1, "s2", 12)]
 
 
 def test_the_sixteen_nearest_others_are_tried_as_wrong_instances() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hopchain_etl.hops.instance import Instance
 from hopchain_etl.hops.query import EXTREMES, Relation
 from hopchain_etl.hops.scene import Scene
@@ -75,6 +77,7 @@ def test_a_way_on_is_none_that_the_step_before_has_as_well() -> None:
 def test_a_count_that_is_not_clear_is_none() -> None:
     sure, unsure = thing("sure", "car", 100, 100, 60, 60), thing("unsure", "car", 300, 100, 60, 60, certain=False)
     assert StepFinder(scene(sure)).count("car", Relation.NAMED, None) == (sure,)
+    assert StepFinder(scene(sure, replace(sure, id="other"), thing("dog", "dog", 9, 9, 40, 40))).countable == ["car"]
     assert StepFinder(scene(sure, unsure)).count("car", Relation.NAMED, None) == ()
 
 
