@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, islice
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from hopchain_etl.hops.chain_search import chainable, find_chain
 from hopchain_etl.hops.checks import check_draft
+from hopchain_etl.hops.expression import parse
 from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import Read, Relation
 from support.hop_scenes import price_list, scene, street, text, thing
@@ -49,7 +52,6 @@ def test_the_only_thing_on_a_side_is_counted_too() -> None:
     query = find_chain(scene(*ROW[:4]), ["c1", "c2", "c3"])
     assert query is not None
     assert [hop.value for hop in query.hops if hop.read is Read.COUNT] == [1]
-    assert [hop.read for hop in query.hops[:-1]] == [Read.COLOUR] * 3, "what code can read comes first"
 
 
 def test_one_may_be_left_out_but_not_two() -> None:
@@ -71,8 +73,32 @@ def test_a_text_is_read_and_not_looked_at_for_patterns() -> None:
     place = price_list()
     query = find_chain(place, [text("Apples", 80, 100).id, text("41", 600, 100).id, text("17", 600, 210).id])
     assert query is not None
-    assert {hop.read for hop in query.hops if hop.referent} <= {None, Read.NUMBER, Read.TEXT, Read.PRESENT}
-    assert Read.NUMBER in {hop.read for hop in query.hops}
+    first, *others, count = query.hops
+    assert ('"' in first.category, first.read) == (True, None), "what is quoted is not read as well"
+    assert count.read is Read.COUNT
+    for hop in others:
+        one = place.get(hop.target[0])
+        assert (hop.read, hop.value) == ((Read.NUMBER, one.number) if one.number else (Read.TEXT, one.text))
+    terms = [f"{'letters' if hop.read is Read.TEXT else ''}(h{n})" for n, hop in enumerate(query.hops, 1) if hop.read]
+    assert parse(query.expr) == parse("+".join(terms))
+
+
+@pytest.mark.parametrize(
+    ("last", "change", "reads"),
+    [
+        ("c3", {}, [Read.COLOUR] * 3),
+        ("c3", {"colour": None}, [Read.PRESENT] * 3),
+        ("c3", {"category": "person"}, [Read.PRESENT] * 3),  # who has clothes, not a colour
+        ("red", {}, [Read.PRESENT, Read.COLOUR, Read.COLOUR]),  # the red one is found by its colour
+    ],
+)
+def test_a_colour_is_read_where_the_words_do_not_say_it(last: str, change: dict[str, Any], reads: list[Read]) -> None:
+    row = [replace(one, **change) for one in (*ROW[:3], thing(last, "car", 450, 300, 60, 60, colour="white"))]
+    place = scene(*row[:3], replace(row[3], colour="red") if last == "red" else row[3])
+    query = find_chain(place, ["c1", "c2", last])
+    assert query is not None
+    assert [hop.read for hop in query.hops] == [*reads, Read.COUNT]
+    assert {hop.value for hop in query.hops if hop.read is Read.COLOUR} <= {"white"}
 
 
 @pytest.mark.parametrize(("size", "counted"), [(12, 9), (13, 2)])
