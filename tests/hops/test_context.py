@@ -21,6 +21,8 @@ def test_coverage_is_the_share_of_wrong_readings_that_matter() -> None:
     assert build_context(query("h1 + h2 - 2", *counted), scene()).coverage == 1
     assert build_context(query("h1 + 0 * h2", *counted), scene()).coverage == 0.5
     assert build_context(query("h1 +", *counted), scene()).coverage == 0
+    without_value = build_context(query("7 / (h1 - 7)", *counted[:1]), scene())
+    assert (without_value.perturbed, without_value.coverage) == ({}, 0)
     seen = Hop(("a",), "car", Relation.NAMED, None, Read.PRESENT, "a hat", value=True)
     assert build_context(query("if(h1, 7, 3)", seen), scene()).coverage == 1
 

@@ -43,7 +43,9 @@ def test_a_window_shows_what_pycocotools_unpacks(shape: NDArray[np.uint8], data:
 
 @given(MASKS)
 def test_strips_of_a_narrow_mask_are_the_mask(shape: NDArray[np.uint8]) -> None:
-    assert (painted(strips(encoded(shape)), shape.shape) == shape.astype(bool)).all()
+    found = strips(encoded(shape))
+    assert found.shape == (len(found), 4)
+    assert (painted(found, shape.shape) == shape.astype(bool)).all()
 
 
 @pytest.mark.parametrize("radius", [40, 150, 380])
