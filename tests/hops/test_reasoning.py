@@ -178,6 +178,12 @@ def test_a_program_without_readings_has_no_reasoning() -> None:
         reasoning(Query("", tuple(hop.without_reading() for hop in HOPS), "h1+h6", Fraction(10)))
 
 
+@pytest.mark.parametrize("expr", ["h5", "h2", "if(h2,h5,1)"])
+def test_what_is_no_number_has_no_reasoning(expr: str) -> None:
+    with pytest.raises(ExpressionError):
+        reasoning(Query("", HOPS, expr, Fraction(1)))
+
+
 @pytest.mark.parametrize("expr", ["if(h2,1,2)", "9^9^9", "h2*1e400"])
 def test_what_has_no_value_has_no_reasoning(expr: str) -> None:
     hops = (HOPS[0], Hop(("b",), "cup", Relation.NEAREST, "h1", Read.COUNT, None, Fraction(3)))
