@@ -385,6 +385,6 @@ def test_a_stored_query_is_held_to_what_is_said_of_its_hops(
 
 
 def test_conditions_are_counted_by_how_they_turn_out() -> None:
-    exprs = ["h2+if(h5>9,3,1)", "h2+if(h5>1,3,1)*if(h2>1,1,2)", "h2+if(h5>1,1,2)", "h2+h3", "if(h5>9,"]
+    exprs = ["if(h5>9,", "h2+if(h5>9,3,1)", "h2+if(h5>1,3,1)*if(h2>1,1,2)", "h2+if(h5>1,1,2)", "h2+h3"]
     assert count_conditions(replace(GOOD, expr=expr) for expr in exprs) == (3, 1)
     assert count_conditions([]) == (0, 0)

@@ -49,6 +49,12 @@ def test_a_count_that_takes_eyes_is_told_with_its_place_and_without_what_it_coun
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("to", "of"), [("h1", []), ("h2", ["near"]), ("h3", [])])
+def test_a_draft_that_is_not_checked_yet_may_count_from_a_later_hop_or_from_none(to: str, of: list[str]) -> None:
+    spots = Hop((), "spot", Relation.ON, to, Read.COUNT, value=Fraction(4))
+    assert unexecutable_facts(replace(QUERY, hops=(spots, replace(HOPS[1], to=None))), PLACE)[0]["to"] == of
+
+
 def test_code_finds_and_counts_for_the_reader() -> None:
     assert run_program(program(), "h2+h4", PLACE, QUERY) == 5
     # It takes the wrong dog and miscounts: code knows better. What takes eyes stays as it was read.
