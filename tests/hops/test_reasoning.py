@@ -217,3 +217,10 @@ def test_a_choice_of_a_plain_number_ends_with_it_and_another_is_worked_out_after
 def test_what_the_lines_of_working_say(expr: str, lines: list[str]) -> None:
     hops = (*HOPS, Hop(("h",), "text", Relation.NAMED, None, Read.TEXT, value="A 1"))
     assert reasoning(Query("", hops, expr, Fraction(0)))[len(hops) :] == lines
+
+
+def test_a_step_on_the_way_of_many_hundred_digits_is_not_written_down() -> None:
+    huge = Hop(("a",), "number", Relation.NAMED, None, Read.NUMBER, value=Fraction(10**300))
+    assert len(reasoning(Query("", (huge,), "h1/h1", Fraction(1)))) == 2
+    with pytest.raises(ExpressionError):
+        reasoning(Query("", (huge,), "h1" + "*h1" * 8 + "/h1" * 9, Fraction(1)))

@@ -42,7 +42,7 @@ def test_between_a_chart_and_its_legend_a_colour_leads() -> None:
 def test_a_number_leads_to_the_one_nearest_in_value_and_a_word_does_not() -> None:
     numbers = [text(said, 100, 100 + 100 * n) for n, said in enumerate(("11", "40", "13"))]
     word = text("Figs", 500, 100)
-    found = scene(*numbers, word)
+    found = scene(*numbers, word, thing("car", "car", 700, 500, 60, 60))
     assert steps_by(found, numbers[0], Relation.NEAREST_VALUE) == {("number", numbers[2].id)}
     assert steps_by(found, word, Relation.NEAREST_VALUE) == set()
 

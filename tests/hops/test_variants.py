@@ -12,7 +12,7 @@ from hopchain_etl.hops.checks import VARIANT_RULES, check
 from hopchain_etl.hops.program_author import write_queries
 from hopchain_etl.hops.query import Hop, Query, Read, Relation, query_from_row
 from hopchain_etl.hops.scene import Scene
-from hopchain_etl.hops.steps import first_steps
+from hopchain_etl.hops.steps import Step, first_steps
 from hopchain_etl.hops.variants import VARIANTS, columns, to_row, variant, variant_violation
 from support.hop_scenes import HEIGHT, WIDTH, price_list, thing
 from support.read_scenes import reading, some_scenes
@@ -173,6 +173,26 @@ def test_a_half_is_computed_from_left_to_right_as_the_whole_is(whole: str, expr:
     assert half is not None
     assert (half.expr, half.answer, half.combination) == (expr, answer, (apples, price, near))
     assert [hop.to for hop in half.hops] == [None, "h1", "h2"]
+
+
+def test_a_single_hop_is_found_from_nothing_or_else_from_the_thing_before_it() -> None:
+    scene = price_list()
+    word, price = scene.get("t80-540"), scene.get("t600-540")
+    start = Hop((word.id,), 'word "Quinces"', Relation.NAMED)
+    read = Hop((price.id,), "number", Relation.RIGHT_OF, "h1", Read.NUMBER, value=Fraction(83))
+    lines = ("t600-100", "t600-210", "t600-320", "t600-430")
+    above = Hop(lines, "number", Relation.ABOVE, "h1", Read.COUNT, value=Fraction(4))
+    by_name, lowest = Step('word "Quinces"', Relation.NAMED, word), Step("number", Relation.BELOW, price)
+
+    def single(last: Hop, *starts: Step) -> tuple[Hop, ...] | None:
+        one = variant("single", Query("?", (start, last), "h2", Fraction(0)), scene, starts)
+        return one and one.hops
+
+    assert single(read, by_name, lowest) == (replace(read, rel=Relation.BELOW, to=None),)
+    assert single(read, by_name) == (start, read)
+    assert single(read) is None
+    assert single(above, lowest) is None
+    assert single(above, lowest, by_name) == (start, above)
 
 
 def test_a_difference_keeps_its_sign_unless_it_falls_to_zero() -> None:
