@@ -89,3 +89,18 @@ def test_texts_that_a_reading_is_compared_with_on_either_side() -> None:
     hops = (Hop(("a",), "car", Relation.NAMED, None, Read.COLOUR, value="red"), count("dog", 2))
     context = build_context(query('if(h1 == "red", 1, 2) + if("blue" != h1, h2, if(h2 > 1, 3, 4))', *hops), scene())
     assert context.text_comparisons == [(1, "red"), (1, "blue")]
+
+
+def test_after_a_wrong_instance_a_sum_is_of_the_new_readings() -> None:
+    """With a new reading and an old one, two numbers would be equally near."""
+    said = {"10": (100, 100), "20": (100, 300), "30": (400, 100), "40": (400, 300), "60": (700, 100), "70": (700, 300)}
+    page = scene(*(thing(one, "text", *at, 44, 40, text=one) for one, at in said.items()))
+    hops = (
+        Hop(("10",), 'number "10"', Relation.NAMED, None, Read.NUMBER, value=Fraction(10)),
+        Hop(("20",), "number", Relation.BELOW, "h1", Read.NUMBER, value=Fraction(20)),
+        Hop(("30",), "number", Relation.NEAREST_VALUE, "h1+h2", Read.NUMBER, value=Fraction(30)),
+    )
+    found = build_context(query("h3", *hops), page).wrong_instance_results()
+    assert {instance: result for number, instance, result in found if number == 1} == {
+        "20": None, "30": 70, "40": None, "60": 70, "70": None,
+    }  # fmt: skip
