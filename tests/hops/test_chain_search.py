@@ -135,10 +135,14 @@ def test_a_chain_takes_the_surest_link_first_and_from_the_latest_thing() -> None
         )
 
 
-@pytest.mark.parametrize(("seed", "combination"), [(0, "i0 i2 i7"), (4, "i0 i1 i6"), (4, "i0 i2 i6")])
-def test_where_a_count_alone_does_not_do_the_last_thing_is_looked_at_again(seed: int, combination: str) -> None:
+@pytest.mark.parametrize(
+    ("seed", "combination", "start"), [(0, "i0 i2 i7", "h2"), (4, "i0 i1 i6", "h1"), (4, "i0 i2 i6", "h2")]
+)
+def test_where_a_count_alone_does_not_do_the_last_thing_is_looked_at_again(
+    seed: int, combination: str, start: str
+) -> None:
     query = find_chain(street(seed), combination.split())
     assert query is not None
     *_, last, again, count = query.hops
     assert (again.rel, again.to, again.target) == (Relation.NAMED, "h3", last.target)
-    assert (count.read, query.answer.denominator) == (Read.COUNT, 1)
+    assert (count.read, count.to, query.answer.denominator) == (Read.COUNT, start, 1)

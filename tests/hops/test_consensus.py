@@ -107,6 +107,8 @@ def test_rules_by_name() -> None:
     assert ConsensusRule().name == "unanimous"
     assert is_consensus("3 of 4", ["7", None, "7.0", "7"], "7")
     assert not is_consensus("unanimous", ["7", None, "7.0", "7"], "7")
+    assert not is_consensus("3 of 4", ["7", None, "7.0", "7"], "8")
+    assert not is_consensus("unanimous", ["7", None, "7.0", "7"], "not a number")
     with pytest.raises(ValueError, match="is not a rule name"):
         is_consensus("majority", ["7"], "7")
 

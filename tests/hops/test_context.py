@@ -104,3 +104,9 @@ def test_after_a_wrong_instance_a_sum_is_of_the_new_readings() -> None:
     assert {instance: result for number, instance, result in found if number == 1} == {
         "20": None, "30": 70, "40": None, "60": 70, "70": None,
     }  # fmt: skip
+
+
+def test_a_message_names_its_hop() -> None:
+    context = build_context(query("h1", count("car", 7), count("dog", 2)), scene())
+    assert context.first(lambda hop, _: "no dog" if hop.category == "dog" else None) == "h2 (named dog): no dog"
+    assert context.first(lambda hop, result: None) is None

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from hopchain_etl.hops.execute import HopResult, NotExecutableError, execute, read_value
+from hopchain_etl.hops.execute import HopResult, NotExecutableError, execute, read_value, value_sought
 from hopchain_etl.hops.instance import AmbiguousError
 from hopchain_etl.hops.query import Hop, Read, Relation, Value
 from support.hop_scenes import line, scene, text, thing
@@ -115,3 +115,20 @@ def test_a_line_that_may_be_beside_a_thing_is_for_people() -> None:
 )
 def test_what_a_hop_finds(hop: Hop, found: HopResult | type[Exception]) -> None:
     assert run(hop) == found
+
+
+@pytest.mark.parametrize(
+    ("rel", "to", "value"),
+    [
+        (Relation.NEAREST_VALUE, "12.5", Fraction(25, 2)),
+        (Relation.NEAREST_VALUE, "h1", Fraction(47)),
+        (Relation.NEAREST_VALUE, "h1+h3", Fraction(49)),
+        (Relation.NEAREST_VALUE, "letters(h2)", Fraction(4)),
+        (Relation.MATCHING, "12", Fraction(12)),
+        (Relation.MATCHING, "h2", "Figs"),
+        (Relation.MATCHING, "letters(h2)", Fraction(4)),
+        (Relation.MATCHING, "h1+h3", Fraction(49)),
+    ],
+)
+def test_the_value_by_which_something_is_found(rel: Relation, to: str, value: Value) -> None:
+    assert value_sought(BEFORE, Hop((), "number", rel, to)) == value

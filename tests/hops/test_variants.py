@@ -195,6 +195,8 @@ def test_a_single_hop_is_found_from_nothing_or_else_from_the_thing_before_it() -
     assert single(read) is None
     assert single(above, lowest) is None
     assert single(above, lowest, by_name) == (start, above)
+    unread = Query("?", (above, replace(read, to=None, rel=Relation.BELOW, read=None)), "h1", Fraction(4))
+    assert variant("single", unread, scene, [by_name, lowest]) is None
 
 
 def test_a_difference_keeps_its_sign_unless_it_falls_to_zero() -> None:
