@@ -19,6 +19,7 @@ from hopchain_etl.hops.checks import (
     check_again,
     check_draft,
     count_conditions,
+    coverage,
     is_sound,
     variant_rules,
 )
@@ -110,6 +111,7 @@ BROKEN: list[tuple[str, Callable[[], Query]]] = [
 
 def test_a_good_query_passes_everything() -> None:
     assert check(GOOD, SCENE) == ([], 0.0)
+    assert coverage(GOOD, SCENE) == 1
 
 
 @pytest.mark.parametrize(("reason", "broken"), BROKEN, ids=[f"{n}-{reason}" for n, (reason, _) in enumerate(BROKEN)])

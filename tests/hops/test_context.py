@@ -110,3 +110,14 @@ def test_a_message_names_its_hop() -> None:
     context = build_context(query("h1", count("car", 7), count("dog", 2)), scene())
     assert context.first(lambda hop, _: "no dog" if hop.category == "dog" else None) == "h2 (named dog): no dog"
     assert context.first(lambda hop, result: None) is None
+
+
+def test_after_a_wrong_instance_a_wrong_reading_of_the_same_thing_is_put_right() -> None:
+    cars = [thing(f"car{n}", "car", 100 + 300 * n, 300, 60, 60) for n in range(2)]
+    yard = scene(*cars, thing("bus", "bus", 250, 300, 60, 60, colour="red"))
+    hops = (
+        Hop(("car0",), "car", Relation.LEFT_OF),
+        Hop(("bus",), "bus", Relation.NEAREST, "h1", Read.COLOUR, value="blue"),
+    )
+    found = build_context(query('if(h2 == "red", 1, 2)', *hops), yard).wrong_instance_results()
+    assert list(found) == [(1, "car1", 1)]
