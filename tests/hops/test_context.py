@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from hopchain_etl.hops.context import build_context
 from hopchain_etl.hops.query import Hop, Query, Read, Relation
+from hopchain_etl.hops.verdict import Verdict
 from support.hop_scenes import line, scene, thing
 
 
@@ -121,3 +122,27 @@ def test_after_a_wrong_instance_a_wrong_reading_of_the_same_thing_is_put_right()
     )
     found = build_context(query('if(h2 == "red", 1, 2)', *hops), yard).wrong_instance_results()
     assert list(found) == [(1, "car1", 1)]
+
+
+def test_a_hop_that_code_cannot_execute_leads_to_no_wrong_instance() -> None:
+    kinds = ("car", "dog", "bus")
+    things = [
+        thing(f"{kind}{n}", kind, 100 + 500 * n, 100 + 200 * y, 60, 60) for y, kind in enumerate(kinds) for n in (0, 1)
+    ]
+    hops = [Hop((f"{kind}0",), kind, Relation.LEFT_OF) for kind in kinds]
+    hops[1] = replace(hops[1], rel=Relation.BEHIND)
+    found = build_context(query("1", *hops), scene(*things)).wrong_instance_results()
+    assert [(number, instance) for number, instance, _ in found] == [(1, "car1"), (3, "bus1")]
+
+
+def test_a_verdict_is_on_the_colours_with_which_its_own_hop_is_compared() -> None:
+    reddish = thing("reddish", "car", 100, 300, 60, 60, colour="red", colours="red,orange")
+    yard = scene(reddish, thing("bus", "bus", 300, 300, 60, 60, colour="blue"))
+    hops = (
+        Hop(("reddish",), "car", Relation.NAMED, None, Read.COLOUR, value="red"),
+        Hop(("bus",), "bus", Relation.NAMED, None, Read.COLOUR, value="blue"),
+    )
+    for first, second, sure in (("green", "orange", True), ("orange", "green", False)):
+        expr = f'if(h1 == "{first}", 1, 2) + if(h2 == "{second}", 1, 2)'
+        verdicts = [one.verdict for one in build_context(query(expr, *hops), yard).verdicts]
+        assert verdicts == [Verdict.CONFIRMED if sure else Verdict.OPEN, Verdict.CONFIRMED]
