@@ -211,6 +211,8 @@ def test_a_choice_of_a_plain_number_ends_with_it_and_another_is_worked_out_after
         ("letters(h7)", ['"A 1" has 1 letter.']),
         ("if(h2,1,2)", ["step 2 is yes, so take 1."]),
         ("if(h2==(h1>7),1,h6)", ["yes is different from no, so take 3."]),
+        ("if(h1>5,2,3)+h6", ["7 is greater than 5, so take 2.", "2 + 3 = 5"]),
+        ("-letters(h7)*h6", ['"A 1" has 1 letter.', "0 - 1 = -1", "(-1) × 3 = -3"]),
         ('if(h5!="blue",1,2)', ['"red" is different from "blue", so take 1.']),
     ],
 )
