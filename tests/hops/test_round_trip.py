@@ -68,7 +68,8 @@ def test_code_finds_and_counts_for_the_reader() -> None:
     [
         (program(), "h2+h9", "h9 reads nothing"),
         (program(), "h2+", "unexpected"),
-        (program({"rel": "beside"}), "h2", "beside"),
+        (program({"rel": "beside"}), "h2", "h1.*beside"),
+        (program({}, {}, {"rel": "beside"}), "h2", "h3.*beside"),
         (program({"to": "h3"}), "h2", "h1 refers to h3"),
         (program({}, {"value": None}), "h2", "reads nothing"),
         (program({}, {"value": "1e9"}), "h2", "exponent"),
