@@ -141,6 +141,9 @@ def test_facts_come_once_and_in_the_order_of_the_instances() -> None:
     looks = [replace(hop, to=None, rel=Relation.NAMED) for hop in ORIGINAL[1:4]]
     facts = unexecutable_facts(Query("?", (*looks[::-1], *looks), "1", Fraction(1), ()), YARD)
     assert [(fact["of"], fact["value"]) for fact in facts] == [(["near"], "2"), (["far"], "3"), (["kite"], '"large"')]
+    lost = [replace(looks[0], target=(one,)) for one in ("bench", "gone")]  # which a draft may name, unchecked
+    facts = unexecutable_facts(Query("?", tuple(lost), "1", Fraction(1), ()), YARD)
+    assert [fact["of"] for fact in facts] == [["gone"], ["bench"]]
     spots = replace(ORIGINAL[4], to=None)
     facts = unexecutable_facts(Query("?", (looks[0], spots), "1", Fraction(1), ()), YARD)
     assert [(fact["of"], fact.get("to")) for fact in facts] == [([], []), (["near"], None)]
