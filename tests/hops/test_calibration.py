@@ -73,22 +73,25 @@ def test_impossible_tries_are_refused(pair: tuple[int, int]) -> None:
 
 def test_only_all_right_is_too_easy() -> None:
     assert too_easy(AttemptScore(8, 8))
+    assert too_easy(AttemptScore(1, 1))
     assert not too_easy(AttemptScore(7, 8))
 
 
-@pytest.mark.parametrize("chance", [0.0, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize("chance", [0.0, 0.1, 0.18, 0.5, 1.0])
 def test_the_tail_is_what_counting_every_outcome_gives(chance: float) -> None:
     for n in range(1, 7):
         for right in range(n + 1):
             outcomes = (sum(one) for one in product((0, 1), repeat=n))
             counted = sum(chance**k * (1 - chance) ** (n - k) for k in outcomes if k >= right)
             assert binomial_tail(right, n, chance) == pytest.approx(counted)
+            assert binomial_tail(right, n, chance) <= 1
 
 
 def test_guessable_is_what_luck_does_not_explain() -> None:
     assert [guessable(AttemptScore(right, 8), 0.1) for right in (0, 1, 2, 3, 8)] == [False, False, False, True, True]
     assert not any(guessable(AttemptScore(right, 1), 0.1) for right in (0, 1))
     assert not guessable(AttemptScore(8, 8), 1.0)
+    assert [guessable(AttemptScore(1, 1), chance) for chance in (0.04, 0.05, 0.06)] == [True, False, False]
 
 
 @given(tried, st.floats(0.01, 0.5))

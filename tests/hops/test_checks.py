@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 
 from hopchain_etl.hops.checks import (
     DRAFT_RULES,
+    DRAFT_VARIANT_RULES,
     PROOF_RULES,
     RULES,
+    VARIANT_RULES,
     check,
     check_again,
     check_draft,
     count_conditions,
+    coverage,
     is_sound,
     variant_rules,
 )
@@ -110,6 +113,7 @@ BROKEN: list[tuple[str, Callable[[], Query]]] = [
 
 def test_a_good_query_passes_everything() -> None:
     assert check(GOOD, SCENE) == ([], 0.0)
+    assert coverage(GOOD, SCENE) == 1
 
 
 @pytest.mark.parametrize(("reason", "broken"), BROKEN, ids=[f"{n}-{reason}" for n, (reason, _) in enumerate(BROKEN)])
@@ -352,6 +356,11 @@ def test_the_open_share_is_that_of_the_hops_that_code_does_not_confirm(unsure: t
     assert is_sound(GOOD, doubting(*unsure)) is (not unsure)
 
 
+def test_the_open_share_of_one_hop_and_of_none() -> None:
+    described = replace(GOOD.hops[0], words="in the second row")
+    assert [check_draft(replace(GOOD, hops=hops), SCENE).open_share for hops in ((), (described,))] == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("by", "unsure", "reasons", "share"),
     [
@@ -365,6 +374,7 @@ def test_the_open_share_is_that_of_the_hops_that_code_does_not_confirm(unsure: t
         ("eeeee", ("t600-100",), [], 1.0),
         ("ccecc", ("t600-100",), ["wrong_confirmation"], 0.2),  # not the fifth
         ("ccce", (), ["wrong_confirmation"], 0.25),  # of five hops
+        ("e", (), ["wrong_confirmation"], 1.0),
     ],
 )
 def test_a_stored_query_is_held_to_what_is_said_of_its_hops(
@@ -375,10 +385,10 @@ def test_a_stored_query_is_held_to_what_is_said_of_its_hops(
     for stated in [confirmed, None] if not by else [confirmed]:
         found, unchecked = check_again(GOOD, doubting(*unsure), stated)
         assert ([one.reason for one in found], unchecked) == (reasons, share)
-    assert (variant_rules(confirmed) == variant_rules(None)) is (set(by) <= {"c"})
+    assert variant_rules(confirmed) == (VARIANT_RULES if set(by) <= {"c"} else DRAFT_VARIANT_RULES)
 
 
 def test_conditions_are_counted_by_how_they_turn_out() -> None:
-    exprs = ["h2+if(h5>9,3,1)", "h2+if(h5>1,3,1)*if(h2>1,1,2)", "h2+if(h5>1,1,2)", "h2+h3", "if(h5>9,"]
+    exprs = ["if(h5>9,", "h2+if(h5>9,3,1)", "h2+if(h5>1,3,1)*if(h2>1,1,2)", "h2+if(h5>1,1,2)", "h2+h3"]
     assert count_conditions(replace(GOOD, expr=expr) for expr in exprs) == (3, 1)
     assert count_conditions([]) == (0, 0)

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hopchain_etl.annotation.agreement import alpha
-from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision, is_consensus, tally_votes
+from hopchain_etl.hops.consensus import (
+    ConsensusOutcome,
+    ConsensusRule,
+    Decision,
+    is_consensus,
+    parse_answer,
+    tally_votes,
+)
 
 KEPT, DROPPED, OPEN = Decision.KEPT, Decision.DROPPED, Decision.OPEN
 ANSWERS = st.lists(st.sampled_from([Fraction(1), Fraction(2), Fraction(3), None]), max_size=7)
@@ -100,8 +107,28 @@ def test_rules_by_name() -> None:
     assert ConsensusRule().name == "unanimous"
     assert is_consensus("3 of 4", ["7", None, "7.0", "7"], "7")
     assert not is_consensus("unanimous", ["7", None, "7.0", "7"], "7")
+    assert not is_consensus("3 of 4", ["7", None, "7.0", "7"], "8")
+    assert not is_consensus("unanimous", ["7", None, "7.0", "7"], "not a number")
     with pytest.raises(ValueError, match="is not a rule name"):
         is_consensus("majority", ["7"], "7")
+
+
+def test_only_rules_of_people_have_names() -> None:
+    names = ("unanimous", "3 of 4", "2 of 3", "2 of 4", "unreviewed", "", None)
+    assert [ConsensusRule.is_name(name) for name in names] == [True, True, True, False, False, False, False]
+
+
+def test_a_policy_says_how_many_must_agree_or_all_must() -> None:
+    assert ConsensusRule.from_policy({"seats": 4, "agree": 3}) == ConsensusRule(4, 3)
+    assert ConsensusRule.from_policy({"seats": 3}) == ConsensusRule(3, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [(" 7 ", 7), ("-0.5", Fraction(-1, 2)), ("1/2", None), ("1e3", None), ("7.", None), ("", None), (None, None)],
+)
+def test_an_answer_is_a_plain_decimal(text: str | None, number: Fraction | None) -> None:
+    assert parse_answer(text) == number
 
 
 def test_alpha_of_the_literature() -> None:

@@ -106,6 +106,9 @@ def test_what_a_hop_asks_and_gets(
 def test_an_anchor_may_have_a_name_of_its_own() -> None:
     hop = Hop(("a",), "chair", Relation.NEAREST, "h1")
     assert describe_target(hop, "the thing marked A") == "the chair nearest to the thing marked A"
+    assert describe_target(hop, "") == "the chair nearest to (not said)"
+    nothing = Hop(("a",), "chair", Relation.NEAREST)
+    assert describe_target(nothing, "the thing marked A") == "the chair nearest to (not said)"
 
 
 def test_a_description_stands_beside_the_noun_that_it_is_about() -> None:
@@ -114,6 +117,7 @@ def test_a_description_stands_beside_the_noun_that_it_is_about() -> None:
 
     assert said(Relation.NEAREST, "h1") == "the chair (in the background) nearest to h1"
     assert said(Relation.NAMED, "h1") == "h1 (in the background)"
+    assert said(Relation.RIGHT_OF, "h1") == "the chair (in the background) to the right of h1"
     assert said(Relation.LEFT_OF, "h1", Read.COUNT) == "chairs (in the background) further left in the picture than h1"
 
 

@@ -77,9 +77,10 @@ def test_an_expression_of_other_hops_is_refused(kind: str, expr: str) -> None:
         variant_of_draft(kind, SIX, "?", expr, None)
 
 
-def test_a_hop_that_starts_from_a_dropped_one_is_refused() -> None:
-    back = replace(SIX, hops=(*SIX.hops[:4], replace(SIX.hops[4], rel=Relation.NEAREST, to="h2"), SIX.hops[5]))
-    with pytest.raises(ExpressionError, match="h2, which it drops"):
+@pytest.mark.parametrize("to", ["h2", "h3", "h7"])
+def test_a_hop_that_starts_from_a_dropped_one_or_from_none_is_refused(to: str) -> None:
+    back = replace(SIX, hops=(*SIX.hops[:4], replace(SIX.hops[4], rel=Relation.NEAREST, to=to), SIX.hops[5]))
+    with pytest.raises(ExpressionError, match=f"{to}, which it drops"):
         variant_of_draft("half", back, "?", "letters(h4)+h6", "over the door")
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hopchain_etl.hops.instance import Instance, TruthValue
 from hopchain_etl.hops.links import MOST_MEANT, LinkFinder
-from hopchain_etl.hops.query import Relation
+from hopchain_etl.hops.query import EXTREMES, SIDES, Relation
 from support.hop_scenes import disc, filled, line, price_list, scene, shaped, street, text, thing
 
 
@@ -73,6 +73,7 @@ def test_a_link_means_its_target_and_few_others(seed: int) -> None:
             meant = place.meant(link.phrase, link.rel, anchor)
             assert name == link.target.id in {one.id for one, _ in meant}
             assert link.target is not anchor
+            assert link.target in sure
             assert link.meant == len(meant) <= MOST_MEANT
             assert link.proven == (meant[0][1] is TruthValue.YES and len(meant) == 1)
             assert anchor is None or len(place.matching(link.phrase)) > 1
@@ -84,6 +85,9 @@ def test_what_a_thing_holds_is_reached_from_it_though_another_is_as_near() -> No
     held, below = shaped("held", "cup", cup), thing("below", "cup", 380, 502, 40, 60)
     link = finder_of(table, held, below).exits(table)[held.id]
     assert (link.rel, link.proven) == (Relation.ON, True)
+    as_large = replace(held, area=table.area)
+    link = finder_of(table, as_large, below).exits(table)[held.id]
+    assert (link.rel in SIDES, link.proven) == (True, False), "what is as large is not taken to be held"
     sign = thing("sign", "sign", 200, 200, 200, 100, masked=True)
     inside, beside = line("inside", "12", 280, 230), line("beside", "47", 400, 230)
     link = finder_of(sign, inside, beside).exits(sign)[inside.id]
@@ -95,3 +99,32 @@ def test_a_text_is_quoted_up_to_a_length_and_without_quotes_of_its_own() -> None
     lines = [replace(text("1", 100, 100 + 100 * n), text=said) for n, said in enumerate(texts)]
     quoted = {link.phrase for link in finder_of(*lines).starts.values() if link.rel is Relation.NAMED}
     assert quoted == {'text "12"', f'text "{"a" * 40}"'}
+
+
+def test_of_equally_good_words_the_plainest_are_taken() -> None:
+    cars = [thing(one, "car", 300 * n, 300, 60, 60, colour=one) for n, one in enumerate(("red", "blue"))]
+    assert [finder_of(*cars).starts[one.id][:2] for one in cars] == [
+        ("red car", Relation.NAMED), ("blue car", Relation.NAMED),
+    ]  # fmt: skip
+    people = [replace(one, category="person") for one in cars]  # whose clothes are red or blue
+    assert [finder_of(*people).starts[one.id][:2] for one in people] == [
+        ("person", Relation.LEFT_OF), ("person", Relation.RIGHT_OF),
+    ]  # fmt: skip
+
+
+def test_words_that_clearly_mean_two_are_none_but_two_that_are_alike_may_be_meant() -> None:
+    same = [thing(name, "car", 300, 300, 60, 60) for name in "ab"]
+    starts = finder_of(*same).starts
+    assert {(link.meant, link.proven) for link in starts.values()} == {(2, False)}
+    assert Relation.NAMED not in {link.rel for link in starts.values()}
+
+
+def test_of_texts_only_the_largest_is_told_by_size() -> None:
+    sizes = [thing(f"t{n}", "text", 300 - 30 * n, 300 - 30 * n, 60 * n + 20, 60 * n + 20, text="7") for n in range(3)]
+    links = finder_of(*sizes).starts.values()
+    assert {(link.phrase, link.rel, link.target.id) for link in links if link.rel in EXTREMES} == {
+        ("text", Relation.LARGEST, "t2")
+    }
+    cups = [replace(one, category="cup", text=None) for one in sizes]
+    rels = {link.target.id: link.rel for link in finder_of(*cups).starts.values()}
+    assert (rels["t0"], rels["t2"]) == (Relation.SMALLEST, Relation.LARGEST)

@@ -13,6 +13,8 @@ PLURALS = {
     "camera lens": "camera lenses",
     "berry": "berries",
     "toy": "toys",
+    "monkey": "monkeys",
+    "sky": "skies",
     "sports person": "sports people",
     "skis": "skis",
     "y": "ys",

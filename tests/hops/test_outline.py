@@ -43,7 +43,9 @@ def test_a_window_shows_what_pycocotools_unpacks(shape: NDArray[np.uint8], data:
 
 @given(MASKS)
 def test_strips_of_a_narrow_mask_are_the_mask(shape: NDArray[np.uint8]) -> None:
-    assert (painted(strips(encoded(shape)), shape.shape) == shape.astype(bool)).all()
+    found = strips(encoded(shape))
+    assert found.shape == (len(found), 4)
+    assert (painted(found, shape.shape) == shape.astype(bool)).all()
 
 
 @pytest.mark.parametrize("radius", [40, 150, 380])
@@ -55,6 +57,22 @@ def test_strips_of_a_wide_mask_follow_it(radius: int) -> None:
     columns = np.flatnonzero(shape.any(axis=0))
     assert abs(found[:, 0].min() - columns[0]) <= 2 * radius / MOST_STRIPS
     assert abs(found[:, 2].max() - columns[-1] - 1) <= 2 * radius / MOST_STRIPS
+
+
+@pytest.mark.parametrize("width", [1, 63, 64, 65, 66, 130, 300, 707])
+def test_strips_stand_side_by_side_each_as_high_as_the_mask_in_its_middle(width: int) -> None:
+    columns = np.arange(width)
+    top, bottom = 100 + columns * 7 % 90, 300 + columns * 11 % 90
+    shape = np.zeros((400, 900), bool)
+    for x in columns:
+        shape[top[x] : bottom[x], 50 + x] = True
+    step = -(-width // MOST_STRIPS)
+    x1, y1, x2, y2 = strips(encoded(shape)).astype(int).T - [[50], [0], [50], [0]]
+    assert (x1 == step * np.arange(len(x1))).all()
+    assert (x2 == np.minimum(x1 + step, width)).all()
+    assert width - x2[-1] <= step // 2, "what is left out is narrower than half a strip"
+    assert (y1 == top[x1 + step // 2]).all()
+    assert (y2 == bottom[x1 + step // 2]).all()
 
 
 def test_a_large_photo_has_long_runs() -> None:

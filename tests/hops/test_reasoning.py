@@ -72,11 +72,19 @@ def check(query: Query, answer: Fraction) -> None:
         assert came_to == answer
 
 
-@pytest.mark.parametrize(("to", "said"), [("h2", "the dog of step 2"), ("h3", "step 3")])
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("h2", "nearest to the dog of step 2."),
+        ("h3", "nearest to step 3."),
+        ("letters(h2)", 'nearest to the number of letters in "Rex" (step 2).'),
+        ("letters(h3)", "nearest to the number of letters in step 3."),
+        ("h2+h3", 'nearest to the sum of "Rex" (step 2) and step 3.'),
+    ],
+)
 def test_a_program_that_is_not_checked_yet_may_refer_to_a_later_step_or_to_none(to: str, said: str) -> None:
-    hops = (Hop(("a",), "cup", Relation.NEAREST, to), Hop(("b",), "dog", Relation.NAMED))
-    assert said in step(hops, 1)
-    assert ("dog" in step(hops, 1)) == (to == "h2")
+    hops = (Hop(("a",), "cup", Relation.NEAREST, to), Hop(("b",), "dog", Relation.NAMED, None, Read.TEXT, value="Rex"))
+    assert step(hops, 1).endswith(said)
 
 
 def test_questions_about_drawn_scenes_are_reasoned_to_their_answers() -> None:
@@ -170,6 +178,12 @@ def test_a_program_without_readings_has_no_reasoning() -> None:
         reasoning(Query("", tuple(hop.without_reading() for hop in HOPS), "h1+h6", Fraction(10)))
 
 
+@pytest.mark.parametrize("expr", ["h5", "h2", "if(h2,h5,1)"])
+def test_what_is_no_number_has_no_reasoning(expr: str) -> None:
+    with pytest.raises(ExpressionError):
+        reasoning(Query("", HOPS, expr, Fraction(1)))
+
+
 @pytest.mark.parametrize("expr", ["if(h2,1,2)", "9^9^9", "h2*1e400"])
 def test_what_has_no_value_has_no_reasoning(expr: str) -> None:
     hops = (HOPS[0], Hop(("b",), "cup", Relation.NEAREST, "h1", Read.COUNT, None, Fraction(3)))
@@ -184,3 +198,31 @@ def test_a_choice_of_a_plain_number_ends_with_it_and_another_is_worked_out_after
         "3 is at most 3, so take the second choice.",
         "3 + 1 = 4",
     ]
+
+
+@pytest.mark.parametrize(
+    ("expr", "lines"),
+    [
+        ("h1+2", ["7 + 2 = 9"]),
+        ("2-h4", ["2 - (-0.5) = 2.5"]),
+        ("-h1", ["0 - 7 = -7"]),
+        ("h6*(1/h1)", ["1 ÷ 7 = 1/7", "3 × (1/7) = 3/7"]),
+        ("letters(h5)", ['"red" has 3 letters.']),
+        ("letters(h7)", ['"A 1" has 1 letter.']),
+        ("if(h2,1,2)", ["step 2 is yes, so take 1."]),
+        ("if(h2==(h1>7),1,h6)", ["yes is different from no, so take 3."]),
+        ("if(h1>5,2,3)+h6", ["7 is greater than 5, so take 2.", "2 + 3 = 5"]),
+        ("-letters(h7)*h6", ['"A 1" has 1 letter.', "0 - 1 = -1", "(-1) × 3 = -3"]),
+        ('if(h5!="blue",1,2)', ['"red" is different from "blue", so take 1.']),
+    ],
+)
+def test_what_the_lines_of_working_say(expr: str, lines: list[str]) -> None:
+    hops = (*HOPS, Hop(("h",), "text", Relation.NAMED, None, Read.TEXT, value="A 1"))
+    assert reasoning(Query("", hops, expr, Fraction(0)))[len(hops) :] == lines
+
+
+def test_a_step_on_the_way_of_many_hundred_digits_is_not_written_down() -> None:
+    huge = Hop(("a",), "number", Relation.NAMED, None, Read.NUMBER, value=Fraction(10**300))
+    assert len(reasoning(Query("", (huge,), "h1/h1", Fraction(1)))) == 2
+    with pytest.raises(ExpressionError):
+        reasoning(Query("", (huge,), "h1" + "*h1" * 8 + "/h1" * 9, Fraction(1)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hopchain_etl.hops.instance import Instance
 from hopchain_etl.hops.query import EXTREMES, Relation
 from hopchain_etl.hops.scene import Scene
 from hopchain_etl.hops.steps import StepFinder, first_steps
-from support.hop_scenes import disc, filled, scene, shaped, text, thing
+from support.hop_scenes import disc, filled, line, scene, shaped, text, thing
 
 
 def steps_by(found: Scene, start: Instance, rel: Relation) -> set[tuple[str, str]]:
@@ -31,12 +33,16 @@ def test_between_a_chart_and_its_legend_a_colour_leads() -> None:
     found = scene(*bars, *patches)
     assert steps_by(found, bars[0], Relation.MATCHING) == {("legend patch", "red patch")}
     assert steps_by(found, patches[1], Relation.MATCHING) == {("bar", "blue bar")}
+    dogs = [thing(f"{one} dog", "dog", 100 + 200 * n, 600, 60, 60, colour=one) for n, one in enumerate(colours)]
+    found = scene(*bars, *dogs, thing("plain", "legend patch", 800, 300, 20, 20))
+    assert steps_by(found, dogs[0], Relation.MATCHING) == set(), "dogs are of a colour by chance"
+    assert steps_by(found, found.get("plain"), Relation.MATCHING) == set()
 
 
 def test_a_number_leads_to_the_one_nearest_in_value_and_a_word_does_not() -> None:
     numbers = [text(said, 100, 100 + 100 * n) for n, said in enumerate(("11", "40", "13"))]
     word = text("Figs", 500, 100)
-    found = scene(*numbers, word)
+    found = scene(*numbers, word, thing("car", "car", 700, 500, 60, 60))
     assert steps_by(found, numbers[0], Relation.NEAREST_VALUE) == {("number", numbers[2].id)}
     assert steps_by(found, word, Relation.NEAREST_VALUE) == set()
 
@@ -71,7 +77,33 @@ def test_a_way_on_is_none_that_the_step_before_has_as_well() -> None:
 def test_a_count_that_is_not_clear_is_none() -> None:
     sure, unsure = thing("sure", "car", 100, 100, 60, 60), thing("unsure", "car", 300, 100, 60, 60, certain=False)
     assert StepFinder(scene(sure)).count("car", Relation.NAMED, None) == (sure,)
+    assert StepFinder(scene(sure, replace(sure, id="other"), thing("dog", "dog", 9, 9, 40, 40))).countable == ["car"]
     assert StepFinder(scene(sure, unsure)).count("car", Relation.NAMED, None) == ()
+
+
+def test_a_count_is_of_what_is_past_a_thing_or_on_it() -> None:
+    dog = thing("dog", "dog", 100, 100, 100, 100)
+    past, partly = thing("past", "car", 300, 300, 100, 100), thing("partly", "car", 170, 500, 100, 100)
+    assert StepFinder(scene(dog, past)).count("car", Relation.RIGHT_OF, dog) == (past,)
+    assert StepFinder(scene(dog, past, partly)).count("car", Relation.RIGHT_OF, dog) == ()
+    assert StepFinder(scene(dog, past, partly)).count("car", Relation.BELOW, dog) == (past, partly)
+    sign = thing("sign", "sign", 100, 100, 400, 200, masked=True)
+    lines = line("a", "Bread", 130, 130), line("b", "Milk", 130, 200)
+    assert StepFinder(scene(sign, *lines)).count("text", Relation.INSIDE, sign) == lines
+
+
+def test_nothing_leads_to_the_only_one_of_its_kind() -> None:
+    dog, *cars = (thing(name, name[:3], 100 + 200 * n, 300, 60, 60) for n, name in enumerate(("dog", "car1", "car2")))
+    assert StepFinder(scene(dog, cars[0])).exits(dog) == []
+    assert {step.target.id for step in StepFinder(scene(dog, *cars)).exits(dog)} == {"car1"}
+    assert {step.target.id for step in StepFinder(scene(dog, *cars)).exits(cars[0])} == {"car2"}
+
+
+def test_a_kind_of_which_one_may_be_of_a_colour_is_not_called_by_it() -> None:
+    red, blue = (thing(one, "car", 200 * n, 100, 60, 60, colour=one) for n, one in enumerate(("red", "blue")))
+    reddish = thing("reddish", "car", 500, 100, 60, 60, colours="red,brown")
+    assert StepFinder(scene(red, blue)).names == ["blue car", "car", "red car"]
+    assert StepFinder(scene(red, blue, reddish)).names == ["blue car", "car"]
 
 
 def test_a_name_that_says_a_colour_already_gets_no_other() -> None:
@@ -82,3 +114,4 @@ def test_a_name_that_says_a_colour_already_gets_no_other() -> None:
     assert "white white board" not in StepFinder(scene(board, car)).names
     plain = thing("plain", "board", 700, 100, 60, 60, colour="white")
     assert "white board" not in StepFinder(scene(board, plain)).names  # which of the two
+    assert "white board" not in {step.category for step in first_steps(scene(board, plain)) if step.target is plain}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
@@ -10,11 +11,11 @@ import pytest
 
 from hopchain_etl.hops.checks import VARIANT_RULES, check
 from hopchain_etl.hops.program_author import write_queries
-from hopchain_etl.hops.query import Query, query_from_row
+from hopchain_etl.hops.query import Hop, Query, Read, Relation, query_from_row
 from hopchain_etl.hops.scene import Scene
-from hopchain_etl.hops.steps import first_steps
+from hopchain_etl.hops.steps import Step, first_steps
 from hopchain_etl.hops.variants import VARIANTS, columns, to_row, variant, variant_violation
-from support.hop_scenes import price_list
+from support.hop_scenes import HEIGHT, WIDTH, price_list, thing
 from support.read_scenes import reading, some_scenes
 
 
@@ -125,6 +126,77 @@ def broken(change: dict[str, object]) -> str | None:
 )  # fmt: skip
 def test_a_broken_variant_is_told(change: dict[str, object], reason: str | None) -> None:
     assert broken(change) == reason
+
+
+@pytest.mark.parametrize(
+    ("dogs", "sign", "cars", "expr", "answer"),
+    [
+        (3, "-", 2, "h1-h2", 1),
+        (2, "-", 2, "h1+h2", 4),
+        (2, "-", 3, "h1+h2", 5),
+        (2, "+", 3, "h1+h2", 5),
+        (2, "*", 3, "h1*h2", 6),
+    ],
+)
+def test_a_variant_of_two_counts_keeps_their_sign_unless_it_comes_to_nothing(
+    dogs: int, sign: str, cars: int, expr: str, answer: int
+) -> None:
+    kept = {"dog": dogs, "car": cars}
+    made = [thing(f"{one}{n}", one, 100 * n, y, 60, 60) for y, one in enumerate(kept) for n in range(kept[one])]
+    counts = [Hop((), one, Relation.NAMED, None, Read.COUNT, value=Fraction(kept[one])) for one in kept]
+    dropped = Hop(("dog0",), "dog", Relation.LEFT_OF, None, Read.NUMBER, value=Fraction(9))
+    query = Query("?", (dropped, dropped, *counts), f"(h1+h3){sign}h4", Fraction(0))
+    half = variant("half", query, Scene(tuple(made), WIDTH, HEIGHT), [])
+    assert half is not None
+    assert (half.expr, half.answer, half.combination, half.hops) == (expr, answer, (), tuple(counts))
+
+
+@pytest.mark.parametrize(
+    ("whole", "expr", "answer"),
+    [
+        ("(h1+letters(h4)+h5)*h6", "(letters(h1)+h2)*h3", (6 + 41) * 29),
+        ("(h1+letters(h4)-h5)*h6", "(letters(h1)+h2)*h3", (6 + 41) * 29),
+        ("h1*letters(h4)*h5*h6", "letters(h1)*h2*h3", 6 * 41 * 29),
+        ("(h1-letters(h4))*h5-h6", "letters(h1)*h2-h3", 6 * 41 - 29),
+        ("h1+letters(h4)+h5-h6", "letters(h1)+h2-h3", 6 + 41 - 29),
+        ('(h1+if(letters(h4)>5,9,2))*h5+h6', "if(letters(h1)>5,9,2)*h2+h3", 9 * 41 + 29),
+    ],
+)  # fmt: skip
+def test_a_half_is_computed_from_left_to_right_as_the_whole_is(whole: str, expr: str, answer: int) -> None:
+    apples, price, near = "t80-100", "t600-100", "t600-430"
+    dropped = Hop((near,), "number", Relation.BELOW, None, Read.NUMBER, value=Fraction(100))
+    kept = (
+        Hop((apples,), "word", Relation.ABOVE, None, Read.TEXT, value="Apples"),
+        Hop((price,), "number", Relation.RIGHT_OF, "h4", Read.NUMBER, value=Fraction(41)),
+        Hop((near,), "number", Relation.NEAREST_VALUE, "h5", Read.NUMBER, value=Fraction(29)),
+    )
+    half = variant("half", Query("?", (dropped, dropped, dropped, *kept), whole, Fraction(0)), price_list(), [])
+    assert half is not None
+    assert (half.expr, half.answer, half.combination) == (expr, answer, (apples, price, near))
+    assert [hop.to for hop in half.hops] == [None, "h1", "h2"]
+    assert bool(re.search("it has more than 5 letters, . is 9, otherwise 2", half.question)) is ("if" in whole)
+
+
+def test_a_single_hop_is_found_from_nothing_or_else_from_the_thing_before_it() -> None:
+    scene = price_list()
+    word, price = scene.get("t80-540"), scene.get("t600-540")
+    start = Hop((word.id,), 'word "Quinces"', Relation.NAMED)
+    read = Hop((price.id,), "number", Relation.RIGHT_OF, "h1", Read.NUMBER, value=Fraction(83))
+    lines = ("t600-100", "t600-210", "t600-320", "t600-430")
+    above = Hop(lines, "number", Relation.ABOVE, "h1", Read.COUNT, value=Fraction(4))
+    by_name, lowest = Step('word "Quinces"', Relation.NAMED, word), Step("number", Relation.BELOW, price)
+
+    def single(last: Hop, *starts: Step) -> tuple[Hop, ...] | None:
+        one = variant("single", Query("?", (start, last), "h2", Fraction(0)), scene, starts)
+        return one and one.hops
+
+    assert single(read, by_name, lowest) == (replace(read, rel=Relation.BELOW, to=None),)
+    assert single(read, by_name) == (start, read)
+    assert single(read) is None
+    assert single(above, lowest) is None
+    assert single(above, lowest, by_name) == (start, above)
+    unread = Query("?", (above, replace(read, to=None, rel=Relation.BELOW, read=None)), "h1", Fraction(4))
+    assert variant("single", unread, scene, [by_name, lowest]) is None
 
 
 def test_a_difference_keeps_its_sign_unless_it_falls_to_zero() -> None:
