@@ -62,6 +62,13 @@ def test_what_is_in_no_batch_comes_by_shard_in_order(lake: Lake) -> None:
     assert not_asked(lake, first, ("monday",)) == first
 
 
+def test_a_withdrawn_name_that_is_no_id_of_a_photo_withdraws_no_other_one(lake: Lake) -> None:
+    row = {"query_id": name("0 0"), "image_id": "by hand", "question": "How many?"}
+    drawn_lake.write(lake, "queries", LINEAGE, Shard("in", 0), [row])
+    lake.write_tombstone("another name", reason="asked to", blob_sha=None)
+    assert unasked(lake) == {"in/0000": [row["query_id"]]}
+
+
 def test_what_the_judge_rejected_is_held_back_with_its_reason(lake: Lake) -> None:
     first, second = shard(lake, 0), shard(lake, 1)
     lake.put_json("lineages/ba9876543210.json", {"stage": "judge", "upstream": LINEAGE})

@@ -193,6 +193,28 @@ def test_the_header_is_yaml_and_the_files_are_the_same_each_time(tmp_path: Path,
     assert header["configs"][0]["data_files"][0] == {"split": "train", "path": "rows/train-*.parquet"}
 
 
+def test_a_set_without_rows_has_counts_of_zero_and_shares_of_nothing(tmp_path: Path) -> None:
+    _, metrics = card(tmp_path, [])
+    assert {name: metrics[name] for name in metrics.keys() - {"bands", "power", "decontamination"}} == {
+        "queries": 0,
+        "images": 0,
+        "splits": {"train": 0, "validation": 0},
+        "n_hops": {},
+        "seen_by": [],
+        "policy": {"unanimous": 0, "unreviewed": 0},
+        "unchecked_share": 0.0,
+        "confirmed": {"code": None, "eyes": None, "nobody": None, "not_recorded": 0},
+        "shortcuts": {"queries": 0, "not_recorded": 0},
+        "program_agrees_share": 0.0,
+        "difficulty": None,
+        "blind": {"share": None, "queries": 0},
+        "answers": {"distinct": 0, "most_frequent": None, "most_frequent_share": 0.0},
+        "dropped": {"withdrawn": 3},
+        "guessers": {"constant": 0.0, "template": 0.0},
+    }
+    assert set(metrics["bands"].values()) == {0}
+
+
 def test_no_question_gets_into_git(tmp_path: Path) -> None:
     row = training_row(0)
     text, _ = card(tmp_path, [row])

@@ -140,13 +140,16 @@ def test_a_tag_that_was_made_by_hand_is_listed_without_the_facts(world: World, m
     tag = publish(settings).tag
     assert tag
     world.git("tag", "training-set/other@v0.1.0", f"{tag}^{{commit}}")
-    made, by_hand = releases(settings)
+    said = "rows: many\tof them\npolicy: 3 of 4: nearly all"
+    world.git("-c", "user.name=a", "-c", "user.email=a@b", "tag", "-m", said, "training-set/other@v0.2.0", tag)
+    made, by_hand, with_message = releases(settings)
+    assert (with_message["rows"], with_message["policy"]) == (None, "3 of 4: nearly all")
     unknown = {name: by_hand[name] for name in ("rows", "images", "bytes", "policy", "engines")}
     assert ((made["tag"], made["rows"]), set(unknown.values())) == ((tag, 2), {None})
     monkeypatch.setattr(release, "console", Console(width=200))
     shown = RUNNER.invoke(app, ["releases"], env=settings_env(settings))
     assert shown.exit_code == 0, shown.exception
-    assert [line.count("?") for line in shown.stdout.splitlines() if "training-set" in line] == [0, 5]
+    assert [line.count("?") for line in shown.stdout.splitlines() if "training-set" in line] == [0, 5, 4]
 
 
 def test_rows_that_go_away_are_a_major_version(world: World) -> None:
