@@ -65,6 +65,12 @@ def test_counts_come_from_the_answers(lake: Lake) -> None:
     assert (found.kept, found.dropped, found.open, found.answers, found.queries) == (0, 1, 2, 6, 3)
     assert found.annotators == {"ann1": 3, "ann2": 2, "ann4": 1}
     assert (found.voided, found.full_sample) == (1, 3)
+    lake.store.delete(["annotators/x.voided.json"])
+    batches.clear_decided(lake, "monday")
+    collect(lake, lambda table, rows: SuiteResult(rows.num_rows), settled=True)
+    batches.mark_decided(lake, "monday", {"again": True})
+    found = settled_batches(lake)["monday"]
+    assert (found.kept, found.dropped, found.open, found.answers, found.voided) == (1, 1, 1, 7, 0)
 
 
 def test_a_batch_that_cannot_be_read_is_left_out_until_it_can(lake: Lake) -> None:
