@@ -230,3 +230,4 @@ def test_shares_are_rounded_to_four_digits(tmp_path: Path) -> None:
     assert metrics["difficulty"] == 0.3333
     assert metrics["confirmed"] == {"code": 0.6667, "eyes": 0.3333, "nobody": 0.0, "not_recorded": 0}
     assert metrics["answers"]["most_frequent_share"] == metrics["guessers"]["constant"] == 0.6667
+    assert metrics["guessers"]["template"] == 0.6667
