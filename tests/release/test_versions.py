@@ -140,6 +140,15 @@ def test_rows_that_are_gone_from_the_remote_are_told_unless_the_version_was_yank
         drafted(repo)
 
 
+def test_a_damaged_lock_names_the_version_that_has_it(repo: GitRepo) -> None:
+    assembled(repo, 3)
+    (repo.path / "dvc.lock").write_text("stages: [")
+    commit(repo, "training-set/default@v0.1.0")
+    assembled(repo, 4)
+    with pytest.raises(RegistryError, match=r"dvc\.lock of training-set/default@v0\.1\.0 in the registry is damaged"):
+        drafted(repo)
+
+
 def test_all_rows_of_a_target_that_dvc_did_not_know_are_new(repo: GitRepo) -> None:
     commit(repo, "training-set/default@v0.1.0")
     assembled(repo, 3)
