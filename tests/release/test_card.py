@@ -25,7 +25,10 @@ def card(folder: Path, rows: list[dict[str, Any]], **snapshot: Any) -> tuple[str
     counts = {"read": len(rows) + 3, "rows": len(rows), "dropped": {"withdrawn": 3}}
     (folder / "dropped.json").write_text(json.dumps(counts))
     metrics = write_card(SNAPSHOT | snapshot, "default", folder)
-    written = json.loads((folder / "metrics.json").read_text())
+    stored = (folder / "metrics.json").read_text()
+    assert stored.startswith('{\n "answers": {\n  "distinct": ')
+    assert stored.endswith("\n}\n")
+    written = json.loads(stored)
     assert written == metrics
     assert list(written) == sorted(written), "so that versions can be compared line by line"
     return (folder / "README.md").read_text(), metrics

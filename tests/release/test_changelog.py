@@ -100,7 +100,10 @@ def test_the_newest_version_is_the_first_entry(tmp_path: Path) -> None:
 3 rows, 0 before: 3 added.
 """
     )
-    said = json.loads((tmp_path / "changes.json").read_text())
+    stored = (tmp_path / "changes.json").read_text()
+    assert stored.startswith('{\n "version": "2.0.0",\n "before": 3,\n'), "so that git stores what differs"
+    assert stored.endswith("\n}\n")
+    said = json.loads(stored)
     assert said == {"version": "2.0.0", **later.to_json()}
     assert (new.breaking, later.breaking) == (False, True)
     assert later.counts["removed"] == {"withdrawn": 1, "voided": 1}

@@ -11,7 +11,7 @@ import pytest
 from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.release import git
 from hopchain_etl.release.git import GitRepo, RegistryError, without_password, working_clone
-from hopchain_etl.settings import Settings
+from hopchain_etl.settings import S3Settings, Settings
 from support.s3 import S3Location
 from support.sts import connection, sts_server
 
@@ -175,6 +175,34 @@ def test_the_branch_and_the_files_of_several_revisions_with_their_folders_and_co
     second = ids({"a": b"5", "d/f/h": b"6"}, "two")
     assert repo.files(["HEAD~1"]) == first
     assert repo.files(["HEAD~1", "HEAD"]) == first | second
+
+
+def test_a_clone_that_git_cannot_read_is_said_to_be_damaged(tmp_path: Path) -> None:
+    repo = GitRepo(tmp_path, at(tmp_path))
+    with pytest.raises(RegistryError, match="the clone is damaged"):
+        repo.file_at("HEAD", "dvc.lock")
+
+
+@pytest.mark.parametrize("path_style", [False, True])
+@pytest.mark.parametrize("has_config", [False, True])
+def test_dvc_addresses_buckets_by_path_unless_the_user_has_said_how(
+    tmp_path: Path, path_style: bool, has_config: bool
+) -> None:
+    (tmp_path / "clone").mkdir()
+    of_user = tmp_path / "config"
+    if has_config:
+        of_user.write_text("[default]\n")
+    place = S3Settings(uri="s3://bucket/dvc", path_style=path_style, region="eu-west-9" if has_config else "")
+    settings = Settings.model_validate({"lake": {"uri": "s3://bucket/lake"}, "registry": {"remote": place}})
+    given = {"AWS_CONFIG_FILE": str(of_user), "HOPCHAIN_CODE": "1", "PATH": "/bin", "SHELL": "/usr/sbin/nologin"}
+    env = GitRepo(tmp_path / "clone", settings)._env(place, given, settings)
+    ours = path_style and not has_config
+    assert (env["AWS_CONFIG_FILE"] != str(of_user)) is ours
+    assert not ours or "addressing_style = path" in Path(env["AWS_CONFIG_FILE"]).read_text()
+    assert env.get("AWS_DEFAULT_REGION") == ("eu-west-9" if has_config else None)
+    assert not Path(env["DVC_GLOBAL_CONFIG_DIR"]).exists()
+    assert ("HOPCHAIN_CODE" in env, env["DVC_NO_ANALYTICS"], env["SHELL"]) == (False, "1", "/bin/sh")
+    assert list((tmp_path / "clone").iterdir()) == [], "nothing that could be committed"
 
 
 @pytest.mark.s3

@@ -123,6 +123,13 @@ def test_a_batch_is_as_new_as_its_newest_answer_to_the_question(
     assert {place: one.verdict.answer for place, one in found.items()} == {1: expected}
 
 
+def test_a_digest_says_which_of_the_queries_were_answered() -> None:
+    facts = {"asked": {"aa": None}, "consensus": {"seats": 2, "agree": 2}}
+    found = HumanAnswers(Held({"aa": [("7", "1"), ("7", "1")]}), facts)
+    digests = {found.digest(keys_of(names)) for names in (["q", "other"], ["other", "q"], ["other", "another"])}
+    assert len(digests) == 3
+
+
 def test_without_answers_there_is_nothing_to_find(lake: Lake, bucket: Any) -> None:
     prints, _ = drawn_lake.fill(lake, range(1), queries_each=1)
     assert told(lake, bucket, prints, []) == []

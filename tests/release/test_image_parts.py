@@ -73,6 +73,11 @@ def test_new_photos_go_into_new_parts_and_only_new_intakes_are_read(
         assert row == {name: photo(seed)[name] for name in row}
 
 
+def test_the_index_has_a_line_for_each_photo_in_order() -> None:
+    lines = image_parts.images_json({"b": "part-00000", "a": "part-00001"}).splitlines(keepends=True)
+    assert lines == ["{\n", '"a": "part-00001",\n', '"b": "part-00000"\n', "}\n"]
+
+
 def _stored(lake: Lake, data: bytes) -> str:
     sha = hashlib.sha256(data).hexdigest()
     lake.store.put(f"blobs/{sha}", data)
