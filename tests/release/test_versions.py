@@ -17,8 +17,9 @@ from hopchain_etl.lake.parquet import parquet_bytes
 from hopchain_etl.release.changelog import Changes
 from hopchain_etl.release.dvc_objects import object_key
 from hopchain_etl.release.git import GitRepo, RegistryError, working_clone
+from hopchain_etl.release.research import POINTER
 from hopchain_etl.release.versions import RUN_TRAILER, Release, draft_version, released_by
-from hopchain_etl.settings import Settings
+from hopchain_etl.settings import ReleaseSettings, Settings
 
 SNAPSHOT: Any = {"withdrawn": ["photo of q0"]}  # that is all that is asked of one, as long as only this photo is gone
 
@@ -129,6 +130,17 @@ def test_what_follows_a_yanked_version_is_a_major_one_even_if_its_rows_are_erase
     made = draft_version(repo, "default", SNAPSHOT)
     assert made
     assert made.objection.startswith("1 rows, 10 before"), "counts of both versions tell what is lost"
+
+
+def test_a_first_research_artifact_is_a_minor_version_of_the_same_rows(repo: GitRepo) -> None:
+    repo.settings = repo.settings.model_copy(update={"release": ReleaseSettings(research=True)})
+    assembled(repo, 3)
+    commit(repo, "training-set/default@v0.1.0")
+    assert drafted(repo) == ("0.2.0", "minor")
+    (repo.path / "research").mkdir()
+    (repo.path / POINTER).write_text("outs: []\n")
+    commit(repo, "training-set/default@v0.2.0")
+    assert drafted(repo) is None
 
 
 def test_rows_that_are_gone_from_the_remote_are_told_unless_the_version_was_yanked(repo: GitRepo) -> None:
