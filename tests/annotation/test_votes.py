@@ -102,3 +102,8 @@ def test_the_key_of_a_vote_says_whose_it_is(seat: int, rev: int) -> None:
     match = VOTE_KEY.fullmatch(vote_key("monday", QUERY, seat, rev))
     assert match
     assert match.groupdict() == {"batch": "monday", "query": QUERY, "seat": str(seat), "rev": str(rev)}
+
+
+def test_who_a_key_belongs_to_is_the_same_in_every_version() -> None:
+    assert votes.annotator_key("ann") == hashlib.sha256(b"ann").hexdigest()[:16]
+    assert votes.annotator_key("Zoë") == hashlib.sha256("Zoë".encode()).hexdigest()[:16]
