@@ -136,7 +136,7 @@ def test_the_first_view_of_a_long_history_holds_its_queries_once(tmp_path: Path,
     before = lake.store.calls.total()
     with reads(lake) as read:
         found = settled_batches(lake)
-    assert {(one.open, one.withdrawn, one.voided) for one in found.values()} == {(3, 1, 0)}
+    assert {(one.open, one.withdrawn, one.voided, one.full_sample) for one in found.values()} == {(3, 1, 0, 0)}
     assert len(found) == SHARDS
     assert {read[key] for key in read if key.startswith("views/")} == {1}
     own = 3  # of a batch: itself, its record, and its marker, which is not there
