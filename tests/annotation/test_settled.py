@@ -162,8 +162,10 @@ def test_one_broken_shard_of_a_long_history_hides_no_photo_of_the_others(tmp_pat
     history(lake, named=True)
     part = next(one.key for one in lake.store.list_objects(f"queries/{LINEAGE}/intake=in/shard=0070/part"))
     lake.store.put(part, b"damaged")
-    found = withdrawn_of_batches(lake, batches.listed(lake).values())
+    with reads(lake) as read:
+        found = withdrawn_of_batches(lake, batches.listed(lake).values())
     assert found.keys() == {name(f"{number} 0") for number in range(SHARDS) if number != 70}
+    assert read[part] == 2, "for the whole lineage, which is not tried again, and for its own batch"
 
 
 def test_batches_that_name_no_shards_are_read_again_when_a_broken_one_is_whole(tmp_path: Path) -> None:
