@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -177,10 +180,61 @@ def test_the_branch_and_the_files_of_several_revisions_with_their_folders_and_co
     assert repo.files(["HEAD~1", "HEAD"]) == first | second
 
 
+@pytest.mark.parametrize("registry", [{}, {"git_url": "/r.git"}, {"remote": {"uri": "s3://bucket/dvc"}}])
+def test_without_a_place_or_a_remote_there_is_no_registry(registry: dict[str, Any]) -> None:
+    with (
+        pytest.raises(RegistryError, match="no registry: set"),
+        working_clone(Settings.model_validate({"registry": registry})),
+    ):
+        pass
+
+
+def test_what_git_says_is_told_with_the_command_and_without_keys(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "12345678")
+    with working_clone(at(registry)) as repo:
+        assert not {"AWS_SECRET_ACCESS_KEY"} & repo.git_env.keys()
+        assert repo.git_env["GIT_AUTHOR_NAME"] == repo.settings.registry.git_name
+        assert repo.git_env["PATH"]
+        with pytest.raises(RegistryError, match=r"^git rev-parse --verify --quiet none failed \(1\): $"):
+            repo.git("rev-parse", "--verify", "--quiet", "none")
+        with pytest.raises(RegistryError, match=r"failed \(3\): \*\*\* and 1234567$"):
+            repo._run(["sh", "-c", "echo $AWS_SECRET_ACCESS_KEY and $AWS_ACCESS_KEY_ID; exit 3"],
+                      {"AWS_SECRET_ACCESS_KEY": "12345678", "AWS_ACCESS_KEY_ID": "1234567"})  # fmt: skip
+
+
+def test_a_command_is_ended_with_who_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting: list[subprocess.Popen[str]] = []
+
+    def interrupted(self: subprocess.Popen[str], timeout: float | None = None) -> None:
+        waiting.append(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        git._waited_for("sleep", ["sleep", "600"], tmp_path, {"PATH": os.environ["PATH"]})
+    assert [child.returncode for child in waiting] == [-signal.SIGKILL]
+
+
 def test_a_clone_that_git_cannot_read_is_said_to_be_damaged(tmp_path: Path) -> None:
     repo = GitRepo(tmp_path, at(tmp_path))
     with pytest.raises(RegistryError, match="the clone is damaged"):
         repo.file_at("HEAD", "dvc.lock")
+
+
+def test_what_a_revision_does_not_have_is_not_found(registry: Path) -> None:
+    with working_clone(at(registry)) as repo:
+        (repo.path / "a file").write_bytes(b"data\n\n")
+        repo.git("add", "--all")
+        repo.git("commit", "--quiet", "--message", "second")
+        assert [repo.file_at(*place) for place in (("HEAD", "a file"), ("HEAD", "no file"), ("HEAD~1", "a file"))] == [
+            b"data\n\n", None, None
+        ]  # fmt: skip
+        names = [f"HEAD:{name}" for name in ("none", "a file", "b", "a file")]
+        assert [found and found[1:] for found in repo.contents(names)] == [None, ("blob", b"data\n\n")] * 2
+        with pytest.raises(RegistryError, match="the clone lacks a folder of the registry: /"):
+            repo.files(["nothing"])
 
 
 @pytest.mark.parametrize("path_style", [False, True])
