@@ -123,6 +123,21 @@ def test_a_batch_is_as_new_as_its_newest_answer_to_the_question(
     assert {place: one.verdict.answer for place, one in found.items()} == {1: expected}
 
 
+def test_a_question_was_shown_as_the_lineage_wrote_it_that_people_were_asked_of() -> None:
+    facts = {"asked": {"aa": "first", "bb": "second", "cc": None}, "consensus": {"seats": 2, "agree": 2}}
+
+    def shown(*tables: str) -> list[list[bool]]:
+        given = {name: [("7", "1")] if name in tables else [] for name in ("aa", "bb", "cc")}
+        found = HumanAnswers(Held(given), facts)
+        return [found.shown(name, keys_of(["q", "other"])).tolist() for name in ("first", "second", "third")]
+
+    yes, no = [True, False], [False, False]
+    assert shown("aa") == [yes, no, no]
+    assert shown("bb", "cc") == [no, yes, no]
+    assert shown("aa", "bb") == [yes, yes, no]
+    assert shown("cc") == shown() == [no, no, no]
+
+
 def test_a_digest_says_which_of_the_queries_were_answered() -> None:
     facts = {"asked": {"aa": None}, "consensus": {"seats": 2, "agree": 2}}
     found = HumanAnswers(Held({"aa": [("7", "1"), ("7", "1")]}), facts)

@@ -9,10 +9,11 @@ import pytest
 import typer.testing
 
 from hopchain_etl.cli import app
-from hopchain_etl.lake.lake import Shard
+from hopchain_etl.lake.lake import LakeError, Shard
 from hopchain_etl.release.assemble import Params, read_params
-from hopchain_etl.release.inputs import FORMAT, Inputs, read_snapshot
+from hopchain_etl.release.inputs import FORMAT, Inputs, chain, read_snapshot, upstream_of
 from hopchain_etl.training_set.documents import DamagedDocumentError
+from support import drawn_lake
 from support.memory_store import MemoryStore, lake_in
 
 RUNNER = typer.testing.CliRunner()
@@ -82,3 +83,17 @@ def test_a_version_of_a_shard_follows_its_parts_and_only_them() -> None:
     assert len({each.version_of_all(first) for each in [one, *others]}) == 4
     assert {each.version_of_all(second) for each in [one, *others]} == {one.version_of_all(second)}
     assert [len(text) for text in (one.version("images", "aa", first), one.version_of_all(first))] == [32, 32]
+
+
+def test_the_stages_behind_a_fingerprint_are_followed_and_an_unknown_one_is_told_with_the_known_ones() -> None:
+    lake = lake_in(MemoryStore())
+    with pytest.raises(LakeError, match=r"no lineage 'none' in .*; queries were built under: none yet$"):
+        chain(lake, "none")
+    prints, _ = drawn_lake.fill(lake, range(1))
+    with pytest.raises(LakeError, match=f"queries were built under: {prints.queries}$"):
+        chain(lake, "none")
+    links = chain(lake, prints.queries)
+    assert [link["fingerprint"] for link in links][:2] == [prints.queries, prints.instances]
+    assert [upstream_of(links, stage) for stage in ("generate", "segment")] == [prints.queries, prints.instances]
+    with pytest.raises(LakeError, match=f"lineage {prints.queries} has no stage 'screen'"):
+        upstream_of(links, "screen")
