@@ -12,10 +12,11 @@ from hopchain_etl import schemas
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.eligibility import excluded_queries_of_lineage
-from hopchain_etl.annotation.unasked import not_asked, unassigned_queries
+from hopchain_etl.annotation.unasked import all_batches_asking, batches_asking, not_asked, unassigned_queries
 from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard
 from hopchain_etl.settings import LakeSettings
 from support import drawn_lake
+from support.memory_store import MemoryStore, lake_in
 from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3
@@ -130,3 +131,12 @@ def test_a_batch_that_never_could_be_read_lets_nothing_be_asked_twice(lake: Lake
     lake.store.put("batches/broken.json", b"{")
     with pytest.raises(LakeError, match="broken"):
         unasked(lake)
+
+
+def test_of_several_batches_that_ask_a_query_the_last_one_is_named() -> None:
+    lake = lake_in(MemoryStore())
+    first, second, third = name("1"), name("2"), name("3")
+    for batch, asked in {"b": (first, second), "a": (first,), "c": (second,)}.items():
+        batches.create(lake, Batch(batch, "run", asked))
+    assert batches_asking(lake, [first, second, third, "no id"]) == {first: "b", second: "c"}
+    assert all_batches_asking(lake, [first, third]) == {first: {"a", "b"}}
