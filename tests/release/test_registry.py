@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from hopchain_etl.lake.stores import open_store
 from hopchain_etl.release import image_parts
 from hopchain_etl.release.changelog import Changes
 from hopchain_etl.release.drop_guard import ReleaseRefusedError
+from hopchain_etl.release.dvc_objects import object_key
 from hopchain_etl.release.git import RegistryError, settings_env
 from hopchain_etl.release.proposal import propose
 from hopchain_etl.release.registry import publish, releases
@@ -364,7 +366,8 @@ def test_the_research_artifact_comes_and_goes_with_its_setting(world: World) -> 
     wanted = world.settings(prints.queries, release={"research": True})
     with_it = publish(wanted)
     assert (with_it.version, with_it.releases[0].changes) == ("0.2.0", Changes(2, 2, 0))
-    assert "research/raw.dvc" in world.git("ls-tree", "-r", "--name-only", with_it.tag or "").split()
+    (md5,) = re.findall(r"md5: (\w+\.dir)", world.git("show", f"{with_it.tag}:research/raw.dvc"))
+    assert object_key(md5) in world.remote(), "its bytes are pushed too"
     assert not publish(wanted).changed
     drawn_lake.fill(world.lake, range(1, 2), intake="second")
     without = publish(world.settings(prints.queries))
