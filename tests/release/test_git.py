@@ -213,7 +213,7 @@ def test_a_command_is_ended_with_who_waits_for_it(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        git._waited_for("sleep", ["sleep", "600"], tmp_path, {"PATH": os.environ["PATH"]})
+        git._waited_for("sleep", ["sleep", "20"], tmp_path, {"PATH": os.environ["PATH"]})
     assert [child.returncode for child in waiting] == [-signal.SIGKILL]
 
 

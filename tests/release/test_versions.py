@@ -13,13 +13,17 @@ import pyarrow as pa
 import pytest
 
 from hopchain_etl import schemas
+from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.parquet import parquet_bytes
+from hopchain_etl.project_files import project_file
 from hopchain_etl.release.changelog import Changes
 from hopchain_etl.release.dvc_objects import object_key
 from hopchain_etl.release.git import GitRepo, RegistryError, working_clone
 from hopchain_etl.release.research import POINTER
+from hopchain_etl.release.snapshot import take_snapshot
 from hopchain_etl.release.versions import RUN_TRAILER, Release, draft_version, released_by
 from hopchain_etl.settings import ReleaseSettings, Settings
+from support import drawn_lake
 
 SNAPSHOT: Any = {"withdrawn": ["photo of q0"]}  # that is all that is asked of one, as long as only this photo is gone
 
@@ -159,6 +163,20 @@ def test_a_damaged_lock_names_the_version_that_has_it(repo: GitRepo) -> None:
     assembled(repo, 4)
     with pytest.raises(RegistryError, match=r"dvc\.lock of training-set/default@v0\.1\.0 in the registry is damaged"):
         drafted(repo)
+
+
+def test_a_row_that_no_lineage_has_any_more_is_said_to_be_asked_no_longer(repo: GitRepo) -> None:
+    lake = Lake(repo.settings.lake)
+    prints, _ = drawn_lake.fill(lake, range(1))
+    how = repo.settings.model_copy(update={"release": ReleaseSettings(lineages=(prints.queries,))})
+    (repo.path / "params.yaml").write_bytes(project_file("params.yaml").read_bytes())
+    assembled(repo, 3)
+    commit(repo, "training-set/default@v0.1.0")
+    assembled(repo, 3, first=1)
+    made = draft_version(repo, "default", take_snapshot(lake, how))
+    assert made
+    assert made.changes.removed == {"no longer asked by these lineages": ["q0"]}
+    assert made.objection.startswith("2 rows, 3 before"), "that is a third of them"
 
 
 def test_all_rows_of_a_target_that_dvc_did_not_know_are_new(repo: GitRepo) -> None:
