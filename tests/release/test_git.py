@@ -207,9 +207,11 @@ def test_what_git_says_is_told_with_the_command_and_without_keys(
 def test_a_command_is_ended_with_who_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waiting: list[subprocess.Popen[str]] = []
 
-    def interrupted(self: subprocess.Popen[str], timeout: float | None = None) -> None:
+    def interrupted(self: subprocess.Popen[str], timeout: float | None = None) -> tuple[str, str]:
         waiting.append(self)
-        raise KeyboardInterrupt
+        if len(waiting) == 1:
+            raise KeyboardInterrupt
+        return "", ""
 
     monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
     with pytest.raises(KeyboardInterrupt):
