@@ -92,3 +92,25 @@ def test_every_version_that_loses_too_much_is_named() -> None:
         drafting._refuse_drops([fine, *refused])
     named = "training-set/b@v0.2.0: b loses rows; training-set/c@v0.2.0: c loses rows. "
     assert str(told.value).startswith(f"nothing was published: {named}")
+
+
+@pytest.mark.parametrize(
+    ("remote", "told"),
+    [
+        ({"uri": "s3://b/dvc", "region": "eu-west-9"}, "url = s3://b/dvc region = eu-west-9"),
+        (
+            {"uri": "s3://b/dvc", "region": "eu-west-9", "endpoint_url": "http://127.0.0.1:9"},
+            "url = s3://b/dvc region = eu-west-9 endpointurl = http://127.0.0.1:9",
+        ),
+        ({"uri": "file:///data", "region": "eu-west-9", "endpoint_url": "http://127.0.0.1:9"}, "url = /data"),
+    ],
+)
+def test_a_new_registry_says_where_its_data_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remote: dict[str, str], told: str
+) -> None:
+    monkeypatch.setattr(GitRepo, "dvc", lambda self, *args: (self.path / ".dvc").mkdir())
+    drafting._initialise(GitRepo(tmp_path, Settings.model_validate({"registry": {"remote": remote}})))
+    config = (tmp_path / ".dvc/config").read_text()
+    assert " ".join(config.rpartition("]\n")[2].split()) == told
+    assert (tmp_path / "images.json").read_text() == "{}\n"
+    assert remote["uri"].removeprefix("file://") in (tmp_path / "README.md").read_text()
