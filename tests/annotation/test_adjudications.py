@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hopchain_etl.annotation import batches
@@ -76,6 +78,20 @@ def test_labels_are_counted_by_kind_relation_and_category() -> None:
         ("category", "sign"),
     ]
     assert all((row["labelled"], row["misread"], row["wrong_program"]) == (2, 1, 1) for row in rows)
+
+
+def test_what_is_labelled_most_often_comes_first_and_then_by_name() -> None:
+    def about(*relations: str, kind: str = "") -> Adjudication:
+        return replace(label(), kind=kind, relations=relations, categories=("cup",))
+
+    rows = by_program(
+        [about("rare", "b"), about("often", "b", kind="z"), about("often", "a", kind="z"), about("often")]
+    )
+    assert [(row["dimension"], row["value"], row["labelled"]) for row in rows] == [
+        ("kind", "unknown", 2), ("kind", "z", 2),
+        ("relation", "often", 3), ("relation", "b", 2), ("relation", "a", 1), ("relation", "rare", 1),
+        ("category", "cup", 4),
+    ]  # fmt: skip
 
 
 def test_rounds_before_this_one(lake: Lake) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hopchain_etl.annotation.agreement import alpha, kappa, measure
 from hopchain_etl.annotation.votes import Vote
-from hopchain_etl.hops.consensus import ConsensusRule
+from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision
 
 PAIRS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), max_size=40)
 
@@ -92,3 +94,29 @@ def test_the_figures_of_a_batch() -> None:
     assert (people["ben"]["rejects"], people["ben"]["voided"], people["ben"]["gold_asked"]) == (2, True, 0)
     assert people["cleo"]["agree_with_rest"] is None
     assert (people["dora"]["answers"], people["dora"]["median_seconds"]) == (0, None)
+
+
+def test_only_the_first_two_answers_tell_how_people_agree() -> None:
+    votes = {
+        "late": [
+            vote("late", 1, "ann", "4", second=2),
+            vote("late", 2, "ben", "5"),
+            vote("late", 3, "cleo", "5", second=1),
+        ],
+        "all": [vote("all", seat, who, "6", second=seat) for seat, who in enumerate(("ann", "ben", "cleo"), start=1)],
+        "both": [vote("both", 1, "ann", "7"), vote("both", 2, "ben", "7")],
+    }
+    found = measure(votes, ConsensusRule(3, 3), votes, {}, [])
+    assert found["alpha_first_two"] == 1
+    assert found["alpha_full"] == 0.5455  # 4 5 5, 6 6 6: 1 - 5 * 2 / (36 - 14)
+    assert found["full_queries"] == 2
+    people = {one["annotator"]: one["agree_with_rest"] for one in found["annotators"]}
+    assert people == {"ann": 0.6, "ben": 0.8, "cleo": 0.75}
+
+
+def test_decisions_that_are_known_are_not_made_again_and_shares_have_four_digits() -> None:
+    votes = {query: [vote(query, 1, "ann", "4"), vote(query, 2, "ben", "4")] for query in "abcd"}
+    kept, dropped = ConsensusOutcome(Decision.KEPT, Fraction(4)), ConsensusOutcome(Decision.DROPPED)
+    outcomes = {"a": kept, "b": kept, "c": dropped, "d": ConsensusOutcome(Decision.OPEN)}
+    found = measure(votes, ConsensusRule(2, 2), [], dict.fromkeys("abcd", "4"), [], outcomes=outcomes)
+    assert (found["decided"], found["unanimous_share"], found["program_differs_share"]) == (3, 0.6667, 0.0)

@@ -11,6 +11,7 @@ from hopchain_etl.annotation import batch_details, batches
 from hopchain_etl.annotation.batch_details import NONE, BatchDetails, ChangedMeanwhileError
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.lake.lake import Lake, LakeError
+from hopchain_etl.lake.object_store import MissingObjectError
 from support.memory_store import MemoryStore, lake_in
 
 WHEN = "2026-12-01T09:00:00.000+00:00"
@@ -45,6 +46,32 @@ def test_what_is_set_is_read_again_and_two_leads_do_not_replace_each_other() -> 
     assert batch_details.load(lake, "monday", 1).title == "edition 3", "an old listing leads to the newest"
     kept = [entry.key for entry in lake.store.list_objects("batches/monday.details")]
     assert kept == ["batches/monday.details.3.json", "batches/monday.details.4.json"]
+
+
+def test_details_that_are_gone_name_their_key_and_those_never_set_are_not_looked_for() -> None:
+    lake = lake_with("monday")
+    assert batch_details.load(lake, "monday", 0) == NONE
+    for number in (1, 2):
+        save(lake, FULL, number - 1)
+    lake.store.delete(["batches/monday.details.2.json"])
+    for number in (2, 3):
+        with pytest.raises(LakeError, match=rf"monday\.details\.{number}\.json is missing"):
+            batch_details.load(lake, "monday", number)
+
+
+def test_details_that_are_listed_and_gone_are_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = lake_with("monday")
+    save(lake, FULL, 0)
+    asked: list[str] = []
+
+    def gone(key: str) -> bytes:
+        asked.append(key)
+        raise MissingObjectError(key)
+
+    monkeypatch.setattr(lake.store, "get", gone)
+    with pytest.raises(LakeError, match="is missing"):
+        batch_details.load(lake, "monday", 1)
+    assert asked == ["batches/monday.details.1.json"]
 
 
 def test_who_set_the_same_and_when_makes_no_difference() -> None:

@@ -95,6 +95,11 @@ def test_what_is_chosen_fits_all_conditions(lake: Lake, how: dict[str, Any], exp
     assert names(lake, **how) == expected
 
 
+def test_bands_that_are_known_choose_nothing_if_none_is_wanted(lake: Lake) -> None:
+    rows = unasked(lake)
+    assert chosen(rows, Choice(), bands_of(lake, LINEAGE, rows["query_id"], Thresholds())) == rows
+
+
 def test_only_what_is_in_no_batch_can_be_chosen_and_counted(lake: Lake) -> None:
     batches.create(lake, Batch("monday", "run", (query(0, 2), query(1, 0))))
     assert names(lake, template=TEMPLATES[2]) == {query(1, 2), query(2, 2)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
-from hopchain_etl.annotation.collect import BatchProgress, collect, decide, lineage, settle
+from hopchain_etl.annotation.collect import BatchProgress, VoteObject, collect, decide, digest, lineage, settle
 from hopchain_etl.annotation.settled import settled_batches
 from hopchain_etl.annotation.votes import vote_key
 from hopchain_etl.hops.consensus import ConsensusOutcome, ConsensusRule, Decision
@@ -309,3 +310,12 @@ def test_as_many_people_are_needed_as_the_batch_has_seats() -> None:
     assert decide(rows, ConsensusRule(2, 2)) == ConsensusOutcome(Decision.KEPT, Fraction(9))
     assert decide(rows, ConsensusRule(3, 3)).decision is Decision.OPEN
     assert decide([], ConsensusRule(1, 1)).decision is Decision.OPEN
+
+
+def test_a_digest_tells_votes_and_who_is_voided_whatever_their_order() -> None:
+    one, two = VoteObject("a", "1", A, 1, 1, 0), VoteObject("b", "2", B, 1, 1, 0)
+    told = digest([one, two], ["ann", "ben"])
+    assert told == digest([two, one], ["ben", "ann"])
+    assert len(told) == 16
+    others = [([one], ["ann", "ben"]), ([one, two], ["ann"]), ([one, replace(two, etag="3")], ["ann", "ben"]), ([], [])]
+    assert len({told, *(digest(*other) for other in others)}) == 5

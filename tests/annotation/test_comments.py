@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from hopchain_etl.annotation.comments import Message, Thread, messages, say, thread, threads
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.settings import LakeSettings
+from support.memory_store import MemoryStore, lake_in
 
 QUERY = "a" * 64
 
@@ -73,6 +75,22 @@ def test_two_who_write_at_once_both_stay(lake: Lake, monkeypatch: pytest.MonkeyP
     monkeypatch.undo()
     (found,) = messages(lake, [thread(lake, "ann", QUERY)])
     assert [one.text for one in found] == ["first", "second", "third"]
+    assert [number for number, _ in thread(lake, "ann", QUERY).events] == [1, 2, 3]
+
+
+def test_a_thread_changed_when_its_last_event_was_stored_and_foreign_objects_are_no_events() -> None:
+    store = MemoryStore()
+    lake, day = lake_in(store), datetime(2026, 11, 22, tzinfo=UTC)
+    assert thread(lake, "ann", QUERY).changed is None
+    for kind in ("comment", "answer", "comment"):
+        say(lake, event(kind, kind))
+    held = thread(lake, "ann", QUERY)
+    for number, (kind, hour) in enumerate((("comment", 1), ("answer", 3), ("comment", 2)), start=1):
+        store.written[held.key(number, kind)] = day.replace(hour=hour)
+    for foreign in (f"{held.prefix}0004.other.json", f"{held.prefix}notes.txt", "comments/read-me.json"):
+        store.put(foreign, b"")
+        store.written[foreign] = day.replace(hour=4)
+    assert threads(lake) == [Thread(held.who, QUERY, held.events, day.replace(hour=3))]
 
 
 def test_a_message_that_was_erased_meanwhile_is_left_out(lake: Lake) -> None:

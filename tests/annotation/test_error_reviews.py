@@ -9,8 +9,10 @@ import pytest
 
 from hopchain_etl.annotation import error_reviews
 from hopchain_etl.annotation.error_reviews import Opinion, ReviewBatch, ReviewItem, majority
+from hopchain_etl.annotation.votes import annotator_key
 from hopchain_etl.evaluation.run import folder_lake
 from hopchain_etl.lake.lake import Lake, LakeError
+from support.memory_store import MemoryStore, lake_in
 
 ITEMS = tuple(
     ReviewItem(str(n) * 64, "q", f"photo {n}", f"blobs/{str(n) * 64}", 10, 10, "?", ("the cup",), "4", "It is 5.")
@@ -84,6 +86,30 @@ def test_withdrawn_and_erased_photos_are_not_shown_and_not_kept(lake: Lake) -> N
     assert error_reviews.said(lake, "errors-1") == {}
     assert ITEMS[1].item not in lake.store.get("reviews/errors-1/batch.json").decode()
     assert error_reviews.erase(lake, frozenset({ITEMS[1].blob_key})) == 0
+
+
+def test_who_has_said_something_is_known_from_a_listing(lake: Lake) -> None:
+    for person, number in (("ann", 0), ("ben", 0), ("ann", 2), ("ann", 2)):
+        error_reviews.say(lake, "errors-1", opinion(ITEMS[number].item, person, "text"))
+    ann, ben = map(annotator_key, ("ann", "ben"))
+    assert error_reviews.who(lake, "errors-1") == {ITEMS[0].item: {ann, ben}, ITEMS[2].item: {ann}}
+    assert error_reviews.who(lake, "another") == {}
+
+
+def test_no_older_version_of_a_batch_tells_of_an_erased_photo_whatever_else_lies_there() -> None:
+    store = MemoryStore()
+    lake = lake_in(store)
+    for one in ITEMS:
+        store.put(one.blob_key, b"a photo")
+    error_reviews.create(lake, BATCH)
+    error_reviews.create(lake, replace(BATCH, name="errors-2", items=ITEMS[1:]))
+    store.put("reviews/a-folder/notes.txt", b"no batch")
+    for who in ("ann", "ben"):
+        error_reviews.say(lake, "errors-2", opinion(ITEMS[1].item, who, "text"))
+    assert error_reviews.erase(lake, frozenset({ITEMS[1].blob_key, ITEMS[2].blob_key})) == 2 + 2
+    kept = b"".join(data for key, every in store.history.items() if "reviews/" in key for data in every)
+    assert not [one.item for one in ITEMS[1:] if one.item.encode() in kept]
+    assert (error_reviews.load(lake, "errors-1").items, error_reviews.load(lake, "errors-2").items) == (ITEMS[:1], ())
 
 
 def test_what_was_said_while_a_photo_was_erased_goes_with_the_next_erase(lake: Lake) -> None:

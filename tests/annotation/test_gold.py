@@ -100,3 +100,59 @@ def test_a_check_goes_when_its_photo_is_withdrawn_whatever_tells_it(lake: Lake) 
     lake.write_tombstone("1" * 64, reason="asked", blob_sha="4" * 64)
     gold.refresh()
     assert sorted(gold.items) == ["c"]
+
+
+def test_a_check_that_cannot_be_read_is_looked_at_once_and_stops_nobody(lake: Lake) -> None:
+    gold = Gold(lake)
+    Gold(lake).add(ITEMS)
+    for name, junk in {"bad": b"{", "odd": b'{"query_id": "odd"}', "list": b"[]"}.items():
+        lake.store.put(f"gold/items/{name}.json", junk)
+    gold.refresh()
+    assert sorted(gold.items) == ["a", "b", "c"]
+    before = lake.store.calls["get"]
+    gold.refresh()
+    assert (sorted(gold.items), lake.store.calls["get"]) == (["a", "b", "c"], before)
+    assert not any(map(gold.is_hidden, ("a", "b", "c", "bad", "unknown")))
+
+
+def test_a_check_without_its_photo_stays_hidden_and_one_that_was_removed_is_forgotten(lake: Lake) -> None:
+    gold, lead = Gold(lake), Gold(lake)
+    assert lead.add(ITEMS[:2]) == 2
+    assert [gold.has_new(query) for query in ("a", "c")] == [True, False]
+    gold.refresh()
+    assert not gold.has_new("a")
+    gold.leave_out("a")
+    for _ in range(2):
+        assert list(gold.items) == ["b"]
+        assert [gold.is_hidden(query) for query in "abc"] == [True, False, False]
+        assert not gold.answer("ann", "a", {"answer": "7"})
+        lake.store.put("gold/items/bad.json", b"{")  # another one that cannot be asked
+        gold.refresh()
+    assert (lead.add(ITEMS), lead.add(ITEMS), sorted(lead.items)) == (1, 0, ["a", "b", "c"])
+    lake.store.delete(["gold/items/b.json"])
+    gold.refresh()
+    assert list(gold.items) == ["c"]
+    assert [gold.is_hidden(query) for query in "abc"] == [True, False, False]
+
+
+def test_answers_of_other_workers_count_after_a_refresh_until_they_are_forgotten(lake: Lake) -> None:
+    gold, worker = Gold(lake), Gold(lake)
+    worker.add(ITEMS)
+    gold.refresh()
+    for query in "ab":
+        assert worker.answer("ann", query, {"answer": "7"})
+    assert gold.answer("ben", "c", {"answer": "7"})
+    assert [(gold.count(name), worker.count(name)) for name in ("ann", "ben")] == [(0, 2), (1, 0)]
+    gold.refresh()
+    assert [gold.count(name) for name in ("ann", "ben", "cleo")] == [2, 1, 0]
+    assert gold.answer("ann", "c", {"answer": "7"})
+    assert gold.count("ann") == 3
+    gold.take_back("ann", "c")
+    assert (gold.count("ann"), gold.has_answered("ann", "c")) == (2, False)
+    lake.store.delete([one.key for one in lake.store.list_objects("gold/answers/")])
+    gold.refresh()
+    assert gold.count("ann") == 2, "as long as nobody says that they were erased"
+    gold.forget_answers()
+    gold.refresh()
+    assert gold.count("ann") == 0
+    assert worker.pick("ben", "ab") == ITEMS[2], "what was erased may be asked again"

@@ -94,3 +94,9 @@ def test_differences_are_told_by_place_and_word() -> None:
     assert "".join(text for kind, text in one.words if kind != "out") == one.after
     assert guidelines.differences(old, old) == []
     assert [one.after for one in guidelines.differences(old, "# Look\n\n- Zoom in.\n- Count once.")] == [""]
+
+
+def test_a_line_that_is_there_hundreds_of_times_is_no_difference() -> None:
+    old = "- Count.\n" * 300
+    assert guidelines.changed_lines(old, f"{old}- Zoom in.\n") == {300}
+    assert [one.after for one in guidelines.differences(old, f"- Zoom in.\n{old}")] == ["- Zoom in."]

@@ -48,8 +48,8 @@ def test_open_batches_are_added_up(lake: Lake, monkeypatch: pytest.MonkeyPatch) 
     batches.close(lake, "over", by="lead")
     for seat, answer in ((1, "7"), (2, "7")):
         vote(lake, "one", A, seat, answer)  # agreed so far: two seats are open
-    for seat, answer in ((1, "7"), (2, "8")):
-        vote(lake, "one", B, seat, answer)  # dropped: nobody else is asked
+    for seat, answer in ((1, "7"), (2, "8"), (3, "9")):
+        vote(lake, "one", B, seat, answer)  # dropped by the second: nobody else is asked
     collect(lake, make_validator(QualitySettings()))
     later = (datetime.now(UTC) + timedelta(days=1)).timestamp()
     monkeypatch.setattr(lake.store, "now", lambda: later)

@@ -132,3 +132,11 @@ def test_a_batch_that_another_continues_stays_closed() -> None:
     with pytest.raises(ContinuedElsewhereError, match="tuesday"):
         reopen_closed(lake, "monday")
     assert batches.batch_states(lake)["monday"] == {"closed"}
+
+
+def test_a_batch_that_cannot_be_read_any_more_continues_none() -> None:
+    lake = closed(MemoryStore())
+    batches.create(lake, Batch("tuesday", "run", (B,), continues="monday"))
+    assert continued_by(lake, "monday") == ["tuesday"]
+    lake.store.put("batches/tuesday.json", b"{")
+    assert continued_by(lake, "monday") == []

@@ -65,6 +65,12 @@ def test_counts_come_from_the_answers(lake: Lake) -> None:
     assert (found.kept, found.dropped, found.open, found.answers, found.queries) == (0, 1, 2, 6, 3)
     assert found.annotators == {"ann1": 3, "ann2": 2, "ann4": 1}
     assert (found.voided, found.full_sample) == (1, 3)
+    lake.store.delete(["annotators/x.voided.json"])
+    batches.clear_decided(lake, "monday")
+    collect(lake, lambda table, rows: SuiteResult(rows.num_rows), settled=True)
+    batches.mark_decided(lake, "monday", {"again": True})
+    found = settled_batches(lake)["monday"]
+    assert (found.kept, found.dropped, found.open, found.answers, found.voided) == (1, 1, 1, 7, 0)
 
 
 def test_a_batch_that_cannot_be_read_is_left_out_until_it_can(lake: Lake) -> None:
@@ -130,7 +136,7 @@ def test_the_first_view_of_a_long_history_holds_its_queries_once(tmp_path: Path,
     before = lake.store.calls.total()
     with reads(lake) as read:
         found = settled_batches(lake)
-    assert {(one.open, one.withdrawn) for one in found.values()} == {(3, 1)}
+    assert {(one.open, one.withdrawn, one.voided, one.full_sample) for one in found.values()} == {(3, 1, 0, 0)}
     assert len(found) == SHARDS
     assert {read[key] for key in read if key.startswith("views/")} == {1}
     own = 3  # of a batch: itself, its record, and its marker, which is not there
@@ -156,8 +162,10 @@ def test_one_broken_shard_of_a_long_history_hides_no_photo_of_the_others(tmp_pat
     history(lake, named=True)
     part = next(one.key for one in lake.store.list_objects(f"queries/{LINEAGE}/intake=in/shard=0070/part"))
     lake.store.put(part, b"damaged")
-    found = withdrawn_of_batches(lake, batches.listed(lake).values())
+    with reads(lake) as read:
+        found = withdrawn_of_batches(lake, batches.listed(lake).values())
     assert found.keys() == {name(f"{number} 0") for number in range(SHARDS) if number != 70}
+    assert read[part] == 2, "for the whole lineage, which is not tried again, and for its own batch"
 
 
 def test_batches_that_name_no_shards_are_read_again_when_a_broken_one_is_whole(tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from hopchain_etl import schemas
 from hopchain_etl.annotation import batches
 from hopchain_etl.annotation.batches import Batch
 from hopchain_etl.annotation.eligibility import excluded_queries_of_lineage
-from hopchain_etl.annotation.unasked import not_asked, unassigned_queries
+from hopchain_etl.annotation.unasked import all_batches_asking, batches_asking, not_asked, unassigned_queries
 from hopchain_etl.lake.lake import Lake, LakeError, Marker, Shard
 from hopchain_etl.settings import LakeSettings
 from support import drawn_lake
+from support.memory_store import MemoryStore, lake_in
 from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3
@@ -60,6 +61,13 @@ def test_what_is_in_no_batch_comes_by_shard_in_order(lake: Lake) -> None:
     assert unasked(lake) == {"in/0001": changed[2:]}
     assert not_asked(lake, first, ()) == [first[0], first[2]]
     assert not_asked(lake, first, ("monday",)) == first
+
+
+def test_a_withdrawn_name_that_is_no_id_of_a_photo_withdraws_no_other_one(lake: Lake) -> None:
+    row = {"query_id": name("0 0"), "image_id": "by hand", "question": "How many?"}
+    drawn_lake.write(lake, "queries", LINEAGE, Shard("in", 0), [row])
+    lake.write_tombstone("another name", reason="asked to", blob_sha=None)
+    assert unasked(lake) == {"in/0000": [row["query_id"]]}
 
 
 def test_what_the_judge_rejected_is_held_back_with_its_reason(lake: Lake) -> None:
@@ -123,3 +131,12 @@ def test_a_batch_that_never_could_be_read_lets_nothing_be_asked_twice(lake: Lake
     lake.store.put("batches/broken.json", b"{")
     with pytest.raises(LakeError, match="broken"):
         unasked(lake)
+
+
+def test_of_several_batches_that_ask_a_query_the_last_one_is_named() -> None:
+    lake = lake_in(MemoryStore())
+    first, second, third = name("1"), name("2"), name("3")
+    for batch, asked in {"b": (first, second), "a": (first,), "c": (second,)}.items():
+        batches.create(lake, Batch(batch, "run", asked))
+    assert batches_asking(lake, [first, second, third, "no id"]) == {first: "b", second: "c"}
+    assert all_batches_asking(lake, [first, third]) == {first: {"a", "b"}}

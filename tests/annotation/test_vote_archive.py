@@ -104,6 +104,9 @@ def test_what_is_erased_is_in_no_version_of_the_archive() -> None:
     store = voted()
     lake = lake_in(store)
     pack(lake, "monday", lambda: None)
+    written = store.calls["put"]
+    assert erase_from_archive(lake, "monday", {"c" * 64}) == 0
+    assert store.calls["put"] == written, "an archive is not written again for nothing"
     assert erase_from_archive(lake, "monday", {B}) == 2
     unpack(lake, "monday")
     assert {key.split("/")[2] for key in store.objects if key.startswith("votes/monday/")} == {A}

@@ -68,6 +68,26 @@ def test_of_two_who_void_somebody_at_once_both_are_heard(monkeypatch: pytest.Mon
     assert votes.voided(lake).keys() == {"ben"}
 
 
+def test_what_an_earlier_version_said_of_somebody_is_done_unless_it_says_otherwise() -> None:
+    lake = lake_in(MemoryStore())
+    lake.put_json("annotators/a.voided.json", {"annotator": "ann", "by": "lead"})
+    lake.put_json("annotators/b.voided.json", {"annotator": "ben", "reason": "guesses", "pending": True})
+    lake.put_json("annotators/c.0001.voided.json", {"annotator": "cem"})
+    lake.put_json("annotators/d.0001.voided.json", {"annotator": "dan"})
+    lake.put_json("annotators/d.0001.finished.json", {})
+    lake.put_json("annotators/e.voided.json", {"annotator": "eve"})
+    lake.put_json("annotators/e.0003.voided.json", {"annotator": "eve", "voided": False})
+    lake.put_json("annotators/e.0002.voided.json", {"annotator": "eve"})
+    assert votes.tombstones(lake) == [
+        votes.Tombstone("ann", "lead", "", voided=True, number=0, pending=False),
+        votes.Tombstone("ben", "", "guesses", voided=True, number=0, pending=True),
+        votes.Tombstone("cem", "", "", voided=True, number=1, pending=True),
+        votes.Tombstone("dan", "", "", voided=True, number=1, pending=False),
+        votes.Tombstone("eve", "", "", voided=False, number=3, pending=True),
+    ]
+    assert votes.put_tombstone(lake, "eve", by="lead", reason="", voided=True).number == 4
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
 def test_the_full_sample_is_a_share_of_all_questions(share: float) -> None:
     names = [hashlib.sha256(b"%d" % number).hexdigest() for number in range(2000)]
@@ -82,3 +102,8 @@ def test_the_key_of_a_vote_says_whose_it_is(seat: int, rev: int) -> None:
     match = VOTE_KEY.fullmatch(vote_key("monday", QUERY, seat, rev))
     assert match
     assert match.groupdict() == {"batch": "monday", "query": QUERY, "seat": str(seat), "rev": str(rev)}
+
+
+def test_who_a_key_belongs_to_is_the_same_in_every_version() -> None:
+    assert votes.annotator_key("ann") == hashlib.sha256(b"ann").hexdigest()[:16]
+    assert votes.annotator_key("Zoë") == hashlib.sha256("Zoë".encode()).hexdigest()[:16]

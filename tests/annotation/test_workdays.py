@@ -76,10 +76,18 @@ def test_votes_of_a_continued_batch_are_counted_there_and_compared_with_new_ones
 
 def test_checks_and_skips() -> None:
     asked = {"annotator": "ann", "answered_at": f"{DAY}T10:00:00+00:00"}
-    found = work_on_checks([{**asked, "right": True, "seconds": 5, "active_seconds": 4}, {**asked, "right": False},
-                            {**asked, "skipped": True, "active_seconds": 1}])  # fmt: skip
-    counts = {fact.name: count for fact, count in found.items()}
-    assert counts == {"checks": 2, "checks_right": 1, "skips": 1, ACTIVE: 5_000}
+    found = work_on_checks([{**asked, "right": True, "seconds": 60, "active_seconds": 4}, {**asked, "right": False},
+                            {**asked, "skipped": True, "active_seconds": 1}, {**asked, "skipped": True, "seconds": 20},
+                            {"annotator": "ben", "right": True}])  # fmt: skip
+    counts = {fact.name: count for fact, count in found.items() if fact == Fact(fact.name, "ann", "", DAY)}
+    assert counts == {"checks": 2, "checks_right": 1, "skips": 2, ACTIVE: 25_000}
+    others = {fact: count for fact, count in found.items() if fact.annotator != "ann"}
+    assert others == {
+        Fact("checks", "ben", "", ""): 1,
+        Fact("checks_right", "ben", "", ""): 1,
+        Fact(ACTIVE, "ben", "", ""): 0,
+    }
+    assert len(found) == len(counts) + len(others)
     assert work_on_skip("ann", f"{DAY}T10:00:00+00:00", 2) == {
         Fact("skips", "ann", "", DAY): 1,
         Fact(ACTIVE, "ann", "", DAY): 2_000,

@@ -206,6 +206,8 @@ def test_withdrawn_photos_and_broken_programs_are_dropped_and_counted(lake: Lake
     lake.write_tombstone(queries[0]["image_id"], reason="asked", blob_sha=None)
     counts, rows = release(bucket, tmp_path, prints.queries, policy="unreviewed")
     assert counts["dropped"] == {"withdrawn": 1, "wrong_answer": 1}
+    stored = (tmp_path / "dropped.json").read_text()
+    assert stored == '{\n "dropped": {\n  "withdrawn": 1,\n  "wrong_answer": 1\n },\n "read": 3,\n "rows": 1\n}\n'
     assert rows["query_id"].to_pylist() == [queries[2]["query_id"]]
 
 

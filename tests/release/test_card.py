@@ -25,7 +25,10 @@ def card(folder: Path, rows: list[dict[str, Any]], **snapshot: Any) -> tuple[str
     counts = {"read": len(rows) + 3, "rows": len(rows), "dropped": {"withdrawn": 3}}
     (folder / "dropped.json").write_text(json.dumps(counts))
     metrics = write_card(SNAPSHOT | snapshot, "default", folder)
-    written = json.loads((folder / "metrics.json").read_text())
+    stored = (folder / "metrics.json").read_text()
+    assert stored.startswith('{\n "answers": {\n  "distinct": ')
+    assert stored.endswith("\n}\n")
+    written = json.loads(stored)
     assert written == metrics
     assert list(written) == sorted(written), "so that versions can be compared line by line"
     return (folder / "README.md").read_text(), metrics
@@ -193,6 +196,28 @@ def test_the_header_is_yaml_and_the_files_are_the_same_each_time(tmp_path: Path,
     assert header["configs"][0]["data_files"][0] == {"split": "train", "path": "rows/train-*.parquet"}
 
 
+def test_a_set_without_rows_has_counts_of_zero_and_shares_of_nothing(tmp_path: Path) -> None:
+    _, metrics = card(tmp_path, [])
+    assert {name: metrics[name] for name in metrics.keys() - {"bands", "power", "decontamination"}} == {
+        "queries": 0,
+        "images": 0,
+        "splits": {"train": 0, "validation": 0},
+        "n_hops": {},
+        "seen_by": [],
+        "policy": {"unanimous": 0, "unreviewed": 0},
+        "unchecked_share": 0.0,
+        "confirmed": {"code": None, "eyes": None, "nobody": None, "not_recorded": 0},
+        "shortcuts": {"queries": 0, "not_recorded": 0},
+        "program_agrees_share": 0.0,
+        "difficulty": None,
+        "blind": {"share": None, "queries": 0},
+        "answers": {"distinct": 0, "most_frequent": None, "most_frequent_share": 0.0},
+        "dropped": {"withdrawn": 3},
+        "guessers": {"constant": 0.0, "template": 0.0},
+    }
+    assert set(metrics["bands"].values()) == {0}
+
+
 def test_no_question_gets_into_git(tmp_path: Path) -> None:
     row = training_row(0)
     text, _ = card(tmp_path, [row])
@@ -208,3 +233,4 @@ def test_shares_are_rounded_to_four_digits(tmp_path: Path) -> None:
     assert metrics["difficulty"] == 0.3333
     assert metrics["confirmed"] == {"code": 0.6667, "eyes": 0.3333, "nobody": 0.0, "not_recorded": 0}
     assert metrics["answers"]["most_frequent_share"] == metrics["guessers"]["constant"] == 0.6667
+    assert metrics["guessers"]["template"] == 0.6667

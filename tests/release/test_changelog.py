@@ -77,6 +77,14 @@ def test_every_row_is_added_removed_changed_or_the_same(drawn: tuple[dict[int, R
     assert found.changed == changed
 
 
+def test_parts_that_go_away_take_their_rows_with_them_and_nothing_else_changes(tmp_path: Path) -> None:
+    store, kept, gone = StoredObjects(), part({1: {}, 2: {}}, 50), part({3: {}, 4: {}}, 0)
+    md5 = store.put(json.dumps([{"md5": store.put(kept)}, {"md5": store.put(gone)}]).encode(), ".dir")
+    (tmp_path / "train-00000.parquet").write_bytes(kept)
+    found = compare(store, md5, tmp_path, lambda row: "withdrawn")  # type: ignore[arg-type]
+    assert found == Changes(4, 2, 0, {"withdrawn": ["q03", "q04"]})
+
+
 def test_the_newest_version_is_the_first_entry(tmp_path: Path) -> None:
     (tmp_path / "train-00000.parquet").write_bytes(part({number: {} for number in range(3)}, 0))
     new = first(tmp_path)
@@ -100,7 +108,10 @@ def test_the_newest_version_is_the_first_entry(tmp_path: Path) -> None:
 3 rows, 0 before: 3 added.
 """
     )
-    said = json.loads((tmp_path / "changes.json").read_text())
+    stored = (tmp_path / "changes.json").read_text()
+    assert stored.startswith('{\n "version": "2.0.0",\n "before": 3,\n'), "so that git stores what differs"
+    assert stored.endswith("\n}\n")
+    said = json.loads(stored)
     assert said == {"version": "2.0.0", **later.to_json()}
     assert (new.breaking, later.breaking) == (False, True)
     assert later.counts["removed"] == {"withdrawn": 1, "voided": 1}

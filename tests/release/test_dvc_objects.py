@@ -12,7 +12,7 @@ import pytest
 
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.lake.stores import open_store
-from hopchain_etl.release.dvc_objects import lock_of, object_key, objects_at, rows_hash
+from hopchain_etl.release.dvc_objects import hash_of, lock_of, object_key, objects_at, rows_hash, size_of
 from hopchain_etl.release.git import GitRepo, RegistryError, working_clone
 from hopchain_etl.settings import LakeSettings, Settings
 
@@ -84,3 +84,20 @@ def test_a_damaged_file_of_an_old_version_is_named(repo: GitRepo, remote: Object
         rows_hash(lock_of(repo, TAG), "default", TAG)
     with pytest.raises(RegistryError, match=rf"^dvc.lock of some version \(git object {blob[:12]}\) in the registry"):
         objects_at(repo, ["HEAD", TAG], remote)
+
+
+def test_the_size_of_a_target_is_that_of_its_rows_and_of_all_photos(repo: GitRepo) -> None:
+    def stage(size: int) -> dict[str, list[dict[str, str | int]]]:
+        return {"outs": [{"path": "x/dropped.json", "size": 7}, {"path": "x/rows", "size": size}]}
+
+    stages = {"assemble@default": stage(1_000), "assemble@other": stage(2_000), "card@default": stage(4)}
+    (repo.path / "dvc.lock").write_text(json.dumps({"stages": stages}))
+    assert [size_of(repo, target) for target in ("default", "other")] == [1_000, 2_000]
+    folder = repo.path / "training_set/images"
+    folder.mkdir(parents=True)
+    for number, size in enumerate((100, 20)):
+        out = {"md5": f"{number}" * 32, "size": size, "path": "x"}
+        (folder / f"part-{number:05d}.parquet.dvc").write_text(json.dumps({"outs": [out]}))
+    (folder / "part-00001.parquet").write_bytes(b"photos")
+    assert [size_of(repo, target) for target in ("default", "other")] == [1_120, 2_120]
+    assert hash_of(folder / "part-00001.parquet.dvc") == "1" * 32

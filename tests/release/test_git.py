@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hopchain_etl.demo.s3_folder import ServerInfo
 from hopchain_etl.release import git
 from hopchain_etl.release.git import GitRepo, RegistryError, without_password, working_clone
-from hopchain_etl.settings import Settings
+from hopchain_etl.settings import S3Settings, Settings
 from support.s3 import S3Location
 from support.sts import connection, sts_server
 
@@ -175,6 +178,87 @@ def test_the_branch_and_the_files_of_several_revisions_with_their_folders_and_co
     second = ids({"a": b"5", "d/f/h": b"6"}, "two")
     assert repo.files(["HEAD~1"]) == first
     assert repo.files(["HEAD~1", "HEAD"]) == first | second
+
+
+@pytest.mark.parametrize("registry", [{}, {"git_url": "/r.git"}, {"remote": {"uri": "s3://bucket/dvc"}}])
+def test_without_a_place_or_a_remote_there_is_no_registry(registry: dict[str, Any]) -> None:
+    with (
+        pytest.raises(RegistryError, match="no registry: set"),
+        working_clone(Settings.model_validate({"registry": registry})),
+    ):
+        pass
+
+
+def test_what_git_says_is_told_with_the_command_and_without_keys(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "12345678")
+    with working_clone(at(registry)) as repo:
+        assert not {"AWS_SECRET_ACCESS_KEY"} & repo.git_env.keys()
+        assert repo.git_env["GIT_AUTHOR_NAME"] == repo.settings.registry.git_name
+        assert repo.git_env["PATH"]
+        with pytest.raises(RegistryError, match=r"^git rev-parse --verify --quiet none failed \(1\): $"):
+            repo.git("rev-parse", "--verify", "--quiet", "none")
+        with pytest.raises(RegistryError, match=r"failed \(3\): \*\*\* and 1234567$"):
+            repo._run(["sh", "-c", "echo $AWS_SECRET_ACCESS_KEY and $AWS_ACCESS_KEY_ID; exit 3"],
+                      {"AWS_SECRET_ACCESS_KEY": "12345678", "AWS_ACCESS_KEY_ID": "1234567"})  # fmt: skip
+
+
+def test_a_command_is_ended_with_who_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting: list[subprocess.Popen[str]] = []
+
+    def interrupted(self: subprocess.Popen[str], timeout: float | None = None) -> tuple[str, str]:
+        waiting.append(self)
+        if len(waiting) == 1:
+            raise KeyboardInterrupt
+        return "", ""
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        git._waited_for("sleep", ["sleep", "20"], tmp_path, {"PATH": os.environ["PATH"]})
+    assert [child.returncode for child in waiting] == [-signal.SIGKILL]
+
+
+def test_a_clone_that_git_cannot_read_is_said_to_be_damaged(tmp_path: Path) -> None:
+    repo = GitRepo(tmp_path, at(tmp_path))
+    with pytest.raises(RegistryError, match="the clone is damaged"):
+        repo.file_at("HEAD", "dvc.lock")
+
+
+def test_what_a_revision_does_not_have_is_not_found(registry: Path) -> None:
+    with working_clone(at(registry)) as repo:
+        (repo.path / "a file").write_bytes(b"data\n\n")
+        repo.git("add", "--all")
+        repo.git("commit", "--quiet", "--message", "second")
+        assert [repo.file_at(*place) for place in (("HEAD", "a file"), ("HEAD", "no file"), ("HEAD~1", "a file"))] == [
+            b"data\n\n", None, None
+        ]  # fmt: skip
+        names = [f"HEAD:{name}" for name in ("none", "a file", "b", "a file")]
+        assert [found and found[1:] for found in repo.contents(names)] == [None, ("blob", b"data\n\n")] * 2
+        with pytest.raises(RegistryError, match="the clone lacks a folder of the registry: /"):
+            repo.files(["nothing"])
+
+
+@pytest.mark.parametrize("path_style", [False, True])
+@pytest.mark.parametrize("has_config", [False, True])
+def test_dvc_addresses_buckets_by_path_unless_the_user_has_said_how(
+    tmp_path: Path, path_style: bool, has_config: bool
+) -> None:
+    (tmp_path / "clone").mkdir()
+    of_user = tmp_path / "config"
+    if has_config:
+        of_user.write_text("[default]\n")
+    place = S3Settings(uri="s3://bucket/dvc", path_style=path_style, region="eu-west-9" if has_config else "")
+    settings = Settings.model_validate({"lake": {"uri": "s3://bucket/lake"}, "registry": {"remote": place}})
+    given = {"AWS_CONFIG_FILE": str(of_user), "HOPCHAIN_CODE": "1", "PATH": "/bin", "SHELL": "/usr/sbin/nologin"}
+    env = GitRepo(tmp_path / "clone", settings)._env(place, given, settings)
+    ours = path_style and not has_config
+    assert (env["AWS_CONFIG_FILE"] != str(of_user)) is ours
+    assert not ours or "addressing_style = path" in Path(env["AWS_CONFIG_FILE"]).read_text()
+    assert env.get("AWS_DEFAULT_REGION") == ("eu-west-9" if has_config else None)
+    assert not Path(env["DVC_GLOBAL_CONFIG_DIR"]).exists()
+    assert ("HOPCHAIN_CODE" in env, env["DVC_NO_ANALYTICS"], env["SHELL"]) == (False, "1", "/bin/sh")
+    assert list((tmp_path / "clone").iterdir()) == [], "nothing that could be committed"
 
 
 @pytest.mark.s3

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from hopchain_etl import schemas
 from hopchain_etl.annotation.voiding import void
-from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.lake import Lake, Shard
 from hopchain_etl.release.human_answers import HumanAnswers
 from hopchain_etl.release.inputs import Inputs
 from hopchain_etl.release.query_keys import keys_of
@@ -79,6 +82,67 @@ def test_of_several_batches_the_newest_that_decided_counts(
     drawn_lake.answer(lake, prints.queries, queries, ["7"] * 3, "z-old", THREE, day=1)
     drawn_lake.answer(lake, prints.queries, queries, again, "a-new", policy, day=2)
     assert told(lake, bucket, prints, queries)[0] == expected
+
+
+class Held:
+    """Tables of answers in memory, by fingerprint: the answer and the time of each person, from the first seat on."""
+
+    def __init__(self, tables: dict[str, list[tuple[str, str | None]]]) -> None:
+        self._tables = tables
+
+    def fingerprints(self, table: str) -> list[str]:
+        return list(self._tables)
+
+    def shards(self, table: str, fingerprint: str | None) -> list[Shard]:
+        return [Shard("batch", 0)]
+
+    def read(self, table: str, fingerprint: str | None, shard: Shard, columns: Sequence[str] | None) -> pa.Table:
+        given = self._tables[str(fingerprint)]
+        rows = [
+            {"query_id": "q", "seat": seat, "annotator": f"ann{seat}", "answer": answer, "answered_at": at}
+            for seat, (answer, at) in enumerate(given)
+        ]
+        return pa.Table.from_pylist(rows, schema=schemas.ANSWERS).select(columns)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ([("7", "5"), ("7", "1")], [("8", "3"), ("8", "4")], 7),
+        ([("7", "1"), ("7", "2")], [("8", "0"), ("8", "4")], 8),
+        ([("7", "1"), ("7", "2")], [("8", "2"), ("8", None)], 8),  # at the same time: the later table
+        ([("7", "1"), ("7", "1")], [("8", None), ("8", None)], 7),
+        ([("7", None)], [("8", "1"), ("8", "1")], 8),
+    ],
+)
+def test_a_batch_is_as_new_as_its_newest_answer_to_the_question(
+    before: list[tuple[str, str | None]], after: list[tuple[str, str | None]], expected: int
+) -> None:
+    facts = {"asked": dict.fromkeys(("aa", "bb")), "consensus": {"seats": 2, "agree": 2}}
+    found = HumanAnswers(Held({"aa": before, "bb": after}), facts).of(keys_of(["other", "q"]))
+    assert {place: one.verdict.answer for place, one in found.items()} == {1: expected}
+
+
+def test_a_question_was_shown_as_the_lineage_wrote_it_that_people_were_asked_of() -> None:
+    facts = {"asked": {"aa": "first", "bb": "second", "cc": None}, "consensus": {"seats": 2, "agree": 2}}
+
+    def shown(*tables: str) -> list[list[bool]]:
+        given = {name: [("7", "1")] if name in tables else [] for name in ("aa", "bb", "cc")}
+        found = HumanAnswers(Held(given), facts)
+        return [found.shown(name, keys_of(["q", "other"])).tolist() for name in ("first", "second", "third")]
+
+    yes, no = [True, False], [False, False]
+    assert shown("aa") == [yes, no, no]
+    assert shown("bb", "cc") == [no, yes, no]
+    assert shown("aa", "bb") == [yes, yes, no]
+    assert shown("cc") == shown() == [no, no, no]
+
+
+def test_a_digest_says_which_of_the_queries_were_answered() -> None:
+    facts = {"asked": {"aa": None}, "consensus": {"seats": 2, "agree": 2}}
+    found = HumanAnswers(Held({"aa": [("7", "1"), ("7", "1")]}), facts)
+    digests = {found.digest(keys_of(names)) for names in (["q", "other"], ["other", "q"], ["other", "another"])}
+    assert len(digests) == 3
 
 
 def test_without_answers_there_is_nothing_to_find(lake: Lake, bucket: Any) -> None:

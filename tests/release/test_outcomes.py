@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hopchain_etl.hops.diversity import DiversityLimits, Profiles, QueryProfile
 from hopchain_etl.lake.lake import Shard
-from hopchain_etl.release.outcomes import NO_COPY, Selection
+from hopchain_etl.release.outcomes import NO_COPY, SUPERSEDED, Selection
 from hopchain_etl.release.query_keys import keys_of
 from hopchain_etl.release.verdicts import Chosen, from_bytes, profiles, to_bytes, to_table
 
@@ -83,3 +83,8 @@ def test_outcomes_add_up_and_agree_with_the_reasons(drawn: list[list[tuple[int, 
         assert (selection.reason_of(f"q{number}") or "released") in outcomes_of
     assert released + selection.dropped.total() == selection.read
     assert selection.reason_of("of no shard") is None
+
+
+def test_a_query_of_which_another_copy_counts_is_superseded() -> None:
+    selection = selection_of([[(0, SUPERSEDED), (1, "7"), (2, "guessable"), (2, SUPERSEDED)]], NO_LIMITS)
+    assert [selection.reason_of(f"q{number}") for number in range(4)] == [SUPERSEDED, None, "guessable", None]

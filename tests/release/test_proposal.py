@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hopchain_etl.release import proposal
@@ -31,7 +34,7 @@ def test_what_is_shown_is_pushed_even_if_the_lake_has_more_by_then(world: World)
     (version,) = shown.versions
     assert (version["tag"], version["rows"], version["images"]) == ("training-set/default@v0.1.0", 6, 3)
     assert (version["agreement"], version["answered"]) == (1.0, 4)
-    assert {row["question"] for row in version["examples"]} <= {query["question"] for query in queries}
+    assert sorted(row["question"] for row in version["examples"]) == sorted(query["question"] for query in queries)
     assert "# HopChain training set: default" in version["card"]
     assert "| rows | 6 (0 before) over 3 photos |" in shown.summary
     assert "100.0 % of the answers are the released one (of 4 rows)" in shown.summary
@@ -76,3 +79,23 @@ def test_a_proposal_says_what_changes_and_replaces_the_one_before(world: World) 
     assert "| rows | 4 (6 before) over 2 photos |" in second.summary
     assert "| removed | withdrawn: 2 |" in second.summary
     assert [entry.key for entry in world.lake.store.list_objects("proposals/")] == ["proposals/second.json"]
+
+
+def test_a_dozen_questions_from_all_over_a_file_are_shown_and_answers_are_weighed_alike(tmp_path: Path) -> None:
+    def rows(name: str, agreement: list[float | None]) -> Path:
+        rows = [
+            {"image_id": "i", "question": f"{name}{number}", "answer": "7", "agreement": share}
+            for number, share in enumerate(agreement)
+        ]
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name)
+        return tmp_path / name
+
+    shown = proposal._of_rows([rows("a", [None, *[1.0] * 27, 0.5, 0.5])])
+    assert [one["question"] for one in shown["examples"]] == [f"a{number}" for number in range(0, 24, 2)]
+    assert shown["examples"][0] == {"image_id": "i", "question": "a0", "answer": "7"}
+    assert (shown["agreement"], shown["answered"]) == (28 / 29, 29)
+    shown = proposal._of_rows([rows("a", [None, 0.75]), rows("b", [0.25] * 11)])
+    assert [one["question"] for one in shown["examples"]] == ["a0", "a1", *(f"b{number}" for number in range(10))]
+    assert (shown["agreement"], shown["answered"]) == (3.5 / 12, 12)
+    nothing = rows("a", [None])
+    assert proposal._of_rows([nothing])["agreement"] is None

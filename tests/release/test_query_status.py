@@ -23,6 +23,9 @@ def test_a_released_query_has_its_version_and_one_that_was_left_out_a_reason(
     world.lake.write_tombstone(queries[0]["image_id"], reason="asked to", blob_sha=None)
     settings = world.settings(prints.queries)
     tag = publish(settings).tag
+    assert tag
+    world.git("tag", "training-set/by-hand", tag)
+    world.git("tag", "yanked/training-set/default@v0.0.1", tag)
 
     released = released_queries(world.lake, settings)
     gone, taken = queries[0]["query_id"], queries[-1]["query_id"]

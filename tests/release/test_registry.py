@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from hopchain_etl.lake.stores import open_store
 from hopchain_etl.release import image_parts
 from hopchain_etl.release.changelog import Changes
 from hopchain_etl.release.drop_guard import ReleaseRefusedError
+from hopchain_etl.release.dvc_objects import object_key
 from hopchain_etl.release.git import RegistryError, settings_env
 from hopchain_etl.release.proposal import propose
 from hopchain_etl.release.registry import publish, releases
@@ -140,13 +142,16 @@ def test_a_tag_that_was_made_by_hand_is_listed_without_the_facts(world: World, m
     tag = publish(settings).tag
     assert tag
     world.git("tag", "training-set/other@v0.1.0", f"{tag}^{{commit}}")
-    made, by_hand = releases(settings)
+    said = "rows: many\tof them\npolicy: 3 of 4: nearly all"
+    world.git("-c", "user.name=a", "-c", "user.email=a@b", "tag", "-m", said, "training-set/other@v0.2.0", tag)
+    made, by_hand, with_message = releases(settings)
+    assert (with_message["rows"], with_message["policy"]) == (None, "3 of 4: nearly all")
     unknown = {name: by_hand[name] for name in ("rows", "images", "bytes", "policy", "engines")}
     assert ((made["tag"], made["rows"]), set(unknown.values())) == ((tag, 2), {None})
     monkeypatch.setattr(release, "console", Console(width=200))
     shown = RUNNER.invoke(app, ["releases"], env=settings_env(settings))
     assert shown.exit_code == 0, shown.exception
-    assert [line.count("?") for line in shown.stdout.splitlines() if "training-set" in line] == [0, 5]
+    assert [line.count("?") for line in shown.stdout.splitlines() if "training-set" in line] == [0, 5, 4]
 
 
 def test_rows_that_go_away_are_a_major_version(world: World) -> None:
@@ -361,7 +366,8 @@ def test_the_research_artifact_comes_and_goes_with_its_setting(world: World) -> 
     wanted = world.settings(prints.queries, release={"research": True})
     with_it = publish(wanted)
     assert (with_it.version, with_it.releases[0].changes) == ("0.2.0", Changes(2, 2, 0))
-    assert "research/raw.dvc" in world.git("ls-tree", "-r", "--name-only", with_it.tag or "").split()
+    (md5,) = re.findall(r"md5: (\w+\.dir)", world.git("show", f"{with_it.tag}:research/raw.dvc"))
+    assert object_key(md5) in world.remote(), "its bytes are pushed too"
     assert not publish(wanted).changed
     drawn_lake.fill(world.lake, range(1, 2), intake="second")
     without = publish(world.settings(prints.queries))

@@ -28,6 +28,10 @@ def test_the_same_lake_gives_the_same_bytes_and_no_clock(bucket: Any) -> None:
     assert tables == {"images", "instances", "queries", "answers"}
 
 
+def test_it_is_written_line_by_line_in_order_so_that_git_stores_what_differs() -> None:
+    assert to_bytes({"b": {"d": 1, "c": []}, "a": "x"}) == b'{\n "a": "x",\n "b": {\n  "c": [],\n  "d": 1\n }\n}\n'
+
+
 def test_it_names_every_part_with_what_its_marker_says(bucket: Any) -> None:
     lake = Lake(settings(bucket).lake)
     prints, _ = drawn_lake.fill(lake, range(2))
