@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from hopchain_etl.errors import StoppedError
 from hopchain_etl.imaging.decode_pool import Decoder
 from hopchain_etl.imaging.normalise import image_id, normalise, perceptual_hash
 from hopchain_etl.lake.lake import Lake, Marker, Shard
+from hopchain_etl.lake.lock import LockLostError, lake_lock
 from hopchain_etl.lake.object_store import Fetched, ObjectStore, StoreError
 from hopchain_etl.lake.s3_store import S3Store
 from hopchain_etl.quality.validator import QualityError, SuiteResult
@@ -29,6 +31,7 @@ from hopchain_etl.stages.near_duplicates import ImageIndex
 from hopchain_etl.stages.runner import Accepted, Outcome, run_shard
 from support import bad_decoders, stuck_ingest
 from support.intake import accept, images, lake_at, parts, photo, picture, rejects, saved, store_at, take, upload
+from support.lost_locks import Usurper
 from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3
@@ -309,6 +312,15 @@ def test_a_stop_keeps_whole_shards_and_the_listing(lake: Lake, source: ObjectSto
     assert (result.listed, result.new, result.ok) == (5, 0, 4)
     threads = [thread.name for thread in threading.enumerate()]
     assert not [name for name in threads if name.startswith(("ingest", "lock"))]
+
+
+def test_a_lock_lost_within_a_shard_is_told(lake: Lake, source: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hopchain_etl.stages.ingest.lake_lock", partial(lake_lock, ttl=2))
+    upload(source, {"1.jpg": photo(1), "2.jpg": photo(2)})
+    stop = threading.Event()
+    usurper = Usurper(lake, "ingest", stop)
+    with pytest.raises(LockLostError):
+        ingest(lake, source, IngestSettings(), "night-1", validate=accept, stop=stop, progress=usurper)
 
 
 def test_a_shard_that_fails_its_suite_does_not_hold_up_the_others(lake: Lake, source: ObjectStore) -> None:
