@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -78,6 +79,42 @@ class Paid(Three):
     def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
         for number, outcome in enumerate(super().process(lake, journal, rows)):
             yield replace(outcome, tokens=7, seconds=0.25) if number % 2 else outcome
+
+
+class BegunError(Exception):
+    """The stage reads its shard."""
+
+
+class Beginning(Three):
+    sources = (("images", None),)
+
+    def read(self, lake: Lake, shard: Shard) -> list[Row]:
+        raise BegunError
+
+
+@pytest.mark.parametrize(
+    ("stored", "retry", "again"),
+    [
+        ({"ok": 1}, False, False),
+        ({"ok": 1}, True, False),
+        ({"ok": 1, "inputs": "of other rows"}, False, True),
+        ({"failed": 1}, False, True),
+        ({"quarantined": 1}, False, False),
+        ({"quarantined": 1}, True, True),
+        ({"quarantined": 1, "inputs": "of other rows"}, False, True),
+    ],
+)
+def test_a_complete_shard_is_run_again_only_where_something_is_left_to_do(
+    stored: dict[str, Any], retry: bool, again: bool
+) -> None:
+    lake = lake_in(MemoryStore())
+    lake.write_marker("images", None, FIRST, Marker((), (), read=0, ok=0, rejected=0, failed=0))
+    counts = {"ok": 0, "rejected": 0, "failed": 0, "inputs": lake.inputs_digest(Beginning.sources, FIRST)}
+    marker = Marker((), (), read=1, **{**counts, **stored})
+    lake.write_marker("categories", "0" * 12, FIRST, marker)
+    with pytest.raises(BegunError) if again else nullcontext():
+        done = run_shard(Beginning(), lake, "0" * 12, FIRST, validate=passing, retry_quarantined=retry)
+        assert done == marker
 
 
 def test_only_new_answers_cost_tokens_and_time_of_the_model() -> None:
