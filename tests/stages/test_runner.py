@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from hopchain_etl.engines.base import Identity, Reply
+from hopchain_etl.engines.launches import Launch, record_launch
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.quality.validator import SuiteResult
@@ -125,6 +127,26 @@ def test_only_new_answers_cost_tokens_and_time_of_the_model() -> None:
         stats = lake.get_json(lake.folder("categories", "0" * 12, Shard("first", shard)) + "stats.json")
         spent.append([stats[name] for name in ("rows_paid", "tokens", "model_seconds")])
     assert spent == [[0, 0, 0.0], [100, 700, 25.0]]
+
+
+def test_times_of_a_shard_are_its_own_and_in_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.0
+    monkeypatch.setattr("hopchain_etl.stages.runner.time", SimpleNamespace(time=lambda: now))
+    monkeypatch.setattr("hopchain_etl.engines.launches._launches", [Launch("of an earlier shard", 1, 60.0)])
+
+    class Launching(Three):
+        def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
+            nonlocal now
+            now += 20.123456
+            for seconds in (4.0, 5.123456):
+                record_launch(Launch("model", 1, seconds))
+            yield from (Rejected("dull", tokens=1, seconds=0.1234567) for _ in rows)
+
+    lake = lake_in(MemoryStore())
+    run_shard(Launching(), lake, "0" * 12, FIRST, validate=passing)
+    stats = lake.get_json(lake.folder("categories", "0" * 12, FIRST) + "stats.json")
+    times = {name: stats[name] for name in ("started", "seconds", "launch_seconds", "model_seconds")}
+    assert times == {"started": 1_000.0, "seconds": 20.123, "launch_seconds": 9.123, "model_seconds": 24.691}
 
 
 def test_rows_keep_their_order_and_their_bytes_however_they_are_packed(
