@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -97,6 +98,21 @@ def test_a_child_gets_new_keys_of_a_role_when_the_first_have_ended(monkeypatch: 
         child.stdin.close()
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(env["AWS_CONTAINER_CREDENTIALS_FULL_URI"])
+
+
+def test_a_child_is_told_that_keys_of_a_role_are_not_renewed_and_each_child_has_its_own_server(
+    monkeypatch: pytest.MonkeyPatch, sts: Sts
+) -> None:
+    sts.seconds = 1
+    extra = {"role_arn": "arn:aws:iam::123456789012:role/lake", "service_config": {"sts": {"endpoint_url": sts.url}}}
+    settings = lake(monkeypatch, "caller", extra)
+    with child_access(settings) as (_, env), child_access(settings) as (_, other):
+        url, token = (env[f"AWS_CONTAINER_{name}"] for name in ("CREDENTIALS_FULL_URI", "AUTHORIZATION_TOKEN"))
+        assert other["AWS_CONTAINER_CREDENTIALS_FULL_URI"] != url
+        sts.caller = "another"
+        time.sleep(1)
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            urllib.request.urlopen(urllib.request.Request(url, headers={"Authorization": token}))
 
 
 def test_without_a_connection_a_child_has_what_this_process_has() -> None:

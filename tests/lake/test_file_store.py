@@ -78,6 +78,14 @@ def test_a_name_that_is_too_long_for_a_folder_is_refused(tmp_path: Path) -> None
             use()
 
 
+def test_a_file_that_cannot_be_looked_at_is_not_left_out_in_silence(tmp_path: Path) -> None:
+    store = open_store(S3Settings(uri=f"file://{tmp_path}/lake"))
+    store.put("a/one", b"1")
+    (tmp_path / "lake" / "a" / "two").symlink_to("x" * 300)
+    with pytest.raises(RefusedError, match="length of the name"):
+        list(store.list_objects("a/"))
+
+
 def test_a_conditional_put_writes_once_and_each_call_is_counted(tmp_path: Path) -> None:
     store = open_store(S3Settings(uri=f"file://{tmp_path}/lake"))
     assert [store.put_if_absent("a/b", data) for data in (b"1", b"2", b"1")] == [True, False, True]

@@ -54,6 +54,19 @@ def test_answers_are_written_together_and_read_back_with_few_requests() -> None:
     assert store.calls.total() == 2, "one listing, one segment"
 
 
+@pytest.mark.parametrize("segments", [1, 2, 3])
+def test_any_number_of_segments_becomes_one_and_one_costs_no_request(segments: int) -> None:
+    store = MemoryStore()
+    with Journal(lake_in(store), SHARD) as journal:
+        for number in range(segments):
+            journal.of("model").put_all([answer(number)])
+    store.calls.clear()
+    journal.compact()
+    assert len(stored(lake_in(store))) == segments
+    assert len([key for key in store.objects if key.startswith("journal/")]) == 1
+    assert (store.calls["put"], store.calls["delete"]) == ((0, 0) if segments == 1 else (1, segments))
+
+
 def test_content_is_what_a_rerun_will_read() -> None:
     lake = lake_in(MemoryStore())
     odd = replace(answer(1), content={"b": 1, "a": (0.1, float(10**22)), "3": None})

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 
 import pytest
 
@@ -15,6 +15,7 @@ from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.lock import LockHeldError, LockLostError, lake_lock
 from hopchain_etl.lake.object_store import MissingObjectError, StoreError
 from hopchain_etl.settings import LakeSettings
+from support.memory_store import MemoryStore, lake_in
 from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3
@@ -100,6 +101,15 @@ def test_a_lock_is_free_when_its_holder_is_gone(bucket: S3Location, left: str) -
     if left != "released":
         lake.store.put(entry.key, json.dumps(holder).encode())
     with lake_lock(lake, "ingest", wait_seconds=4):
+        pass
+
+
+@pytest.mark.parametrize("left", [30, -1])
+def test_a_lock_of_an_earlier_version_holds_until_the_time_that_it_says(left: float) -> None:
+    lake = lake_in(MemoryStore())
+    lake.put_json("locks/ingest/0000000000.json", {"host": "another", "pid": 7, "until": time.time() + left})
+    held = pytest.raises(LockHeldError, match="process 7 on another") if left > 0 else nullcontext()
+    with held, lake_lock(lake, "ingest", wait_seconds=0):
         pass
 
 

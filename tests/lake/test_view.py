@@ -89,6 +89,17 @@ def test_who_is_killed_while_rows_are_derived_goes_on_where_it_was(
     assert sorted(held["text"].to_pylist()) == source.all_rows()
 
 
+@pytest.mark.parametrize("least", [1, 4_096])
+def test_rows_of_a_lost_source_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: int) -> None:
+    monkeypatch.setattr(module, "_LEAST_BASE", least)
+    view, source = View(open_store(S3Settings(uri=tmp_path.as_uri())), "test", SCHEMA), Source()
+    source.versions = {"a": "1", "b": "1"}
+    view.rows(source.versions, source.derive)
+    view.rows({"b": "1"}, source.derive)
+    assert view.last("a") is None, "it may have been erased"
+    assert view.last("b") is not None
+
+
 def test_rows_are_read_as_they_are_needed() -> None:
     """Who is killed late has the first rows: they are not held back until all are read."""
     asked: list[str] = []

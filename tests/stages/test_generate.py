@@ -1,23 +1,27 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from hopchain_etl.engines.base import AuthorJob, Photo, ReadJob, Reply
+from hopchain_etl.engines.base import AuthorJob, Identity, Photo, ReadJob, Reply
 from hopchain_etl.engines.factory import Engines
 from hopchain_etl.engines.program import ProgramAuthor
 from hopchain_etl.hops.checks import MIN_INSTANCES
 from hopchain_etl.hops.instance import Instance
+from hopchain_etl.lake.journal import Journal
+from hopchain_etl.lake.lake import Shard
 from hopchain_etl.pipeline.build import Build
 from hopchain_etl.settings import GenerateSettings, LakeSettings, Settings, SourceSettings
 from hopchain_etl.stages.drafts import Drafts
-from hopchain_etl.stages.generate import Generate
+from hopchain_etl.stages.generate import Generate, Reviewers
 from hopchain_etl.stages.runner import Accepted, Rejected
 from support.hop_scenes import price_list
+from support.memory_store import MemoryStore, lake_in
 from support.toy_build import night, put_photos
 from support.toy_reviewers import ToyReader, ToyWriter, reviewed_engines
 
@@ -148,6 +152,34 @@ def test_an_author_mends_only_what_it_wrote_itself() -> None:
     refused = Drafts(row).hand_to("a", True).write(replies)
     assert refused.repair_jobs(photo())
     assert not refused.hand_to("b", True).repair_jobs(photo())
+
+
+class Mending:
+    """Gives another answer than its program at first, and the right one when it is asked again."""
+
+    identity, saw_photo = Identity("mending", "1"), False
+
+    def __init__(self, draft: dict[str, Any]) -> None:
+        self._draft = draft
+
+    def plan(self, photo: Photo, instances: Sequence[dict[str, Any]]) -> list[AuthorJob]:
+        return [AuthorJob(photo, tuple(instances))]
+
+    def write(self, jobs: Iterable[AuthorJob]) -> Iterator[Reply[AuthorJob]]:
+        for job in jobs:
+            yield Reply(job, {"queries": [self._draft if job.refused else {**self._draft, "answer": "999"}]})
+
+
+@pytest.mark.parametrize("repairs", [0, 1])
+def test_what_was_written_at_the_second_try_says_so(repairs: int) -> None:
+    row, (draft, *_) = written()
+    lake, instances = lake_in(MemoryStore()), pa.Table.from_pylist(row["instances"])
+    stage = Generate([Mending(draft)], "i", Reviewers(repairs=repairs))
+    with Journal(lake, Shard("first", 0)) as journal:
+        (made,) = stage.process(lake, journal, [{**row, "blob_sha": IMAGE, "instances": instances}])
+    assert isinstance(made, Accepted)
+    assert [one["repaired"] for one in made.rows] == [True] * repairs
+    assert [one.reason for one in made.rejected_candidates] == ["wrong_answer"]
 
 
 @pytest.mark.parametrize(("missing", "reason"), [(0, "no_chain"), (1, "too_few_instances")])

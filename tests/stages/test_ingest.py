@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -17,18 +18,33 @@ from PIL import Image
 
 from hopchain_etl.errors import StoppedError
 from hopchain_etl.imaging.decode_pool import Decoder
-from hopchain_etl.imaging.normalise import image_id, normalise, perceptual_hash
-from hopchain_etl.lake.lake import Lake, Marker, Shard
-from hopchain_etl.lake.object_store import Fetched, ObjectStore, StoreError
-from hopchain_etl.lake.s3_store import S3Store
+from hopchain_etl.imaging.normalise import image_id, normalise
+from hopchain_etl.lake.lake import Lake, Shard
+from hopchain_etl.lake.lock import LockLostError, lake_lock
+from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.quality.validator import QualityError, SuiteResult
 from hopchain_etl.settings import IngestSettings
 from hopchain_etl.stages.ingest import Ingest, IngestResult, ingest
 from hopchain_etl.stages.listing import intakes, list_intake
 from hopchain_etl.stages.near_duplicates import ImageIndex
-from hopchain_etl.stages.runner import Accepted, Outcome, run_shard
+from hopchain_etl.stages.runner import run_shard
 from support import bad_decoders, stuck_ingest
-from support.intake import accept, images, lake_at, parts, photo, picture, rejects, saved, store_at, take, upload
+from support.intake import (
+    accept,
+    bridge,
+    images,
+    lake_at,
+    parts,
+    photo,
+    picture,
+    rejects,
+    saved,
+    store_at,
+    take,
+    upload,
+)
+from support.interrupted import Slow, Stopper, Unreliable
+from support.lost_locks import Usurper
 from support.s3 import S3Location
 
 pytestmark = pytest.mark.s3
@@ -198,25 +214,13 @@ def test_a_smaller_rougher_copy_joins_the_group(lake: Lake, source: ObjectStore)
 
 
 def test_a_bridge_between_groups_is_named(lake: Lake, source: ObjectStore) -> None:
-    left, middle, right = _bridge(6)
+    left, middle, right = bridge(6)
     upload(source, {"a.png": saved(left, "PNG"), "b.png": saved(right, "PNG"), "c.png": saved(middle, "PNG")})
     take(lake, source, near_distance=6)
     a, b, c = images(lake)
     assert a["group"] != b["group"]
     assert (a["near"], b["near"]) == ([], [])
     assert {c["group"], *c["near"]} == {a["image_id"], b["image_id"]}
-
-
-def _bridge(distance: int) -> tuple[Image.Image, Image.Image, Image.Image]:
-    """Return three pictures, the second within ``distance`` of the two others, which are further apart."""
-    for seed in range(100):
-        left, other = picture(seed), picture(seed + 1000)
-        for right_share, middle_share in ((0.3, 0.15), (0.4, 0.2), (0.5, 0.25)):
-            right, middle = Image.blend(left, other, right_share), Image.blend(left, other, middle_share)
-            a, b, c = (int(perceptual_hash(image), 16) for image in (left, middle, right))
-            if max((a ^ b).bit_count(), (b ^ c).bit_count()) <= distance < (a ^ c).bit_count():
-                return left, middle, right
-    raise AssertionError("no bridge found")
 
 
 def test_what_was_withdrawn_cannot_come_back_under_another_key(lake: Lake, source: ObjectStore) -> None:
@@ -250,15 +254,6 @@ def test_a_reject_does_not_name_a_photo_of_which_an_erase_has_begun(
 # --- interruptions ---
 
 
-class Unreliable(S3Store):
-    """A store that cannot be reached for keys with "far" in them."""
-
-    def fetch(self, key: str) -> Fetched:
-        if "far" in key:
-            raise StoreError(f"{self.uri(key)}: connection refused")
-        return super().fetch(key)
-
-
 def test_failed_rows_are_tried_again_and_nothing_else_is(lake: Lake, source: ObjectStore) -> None:
     near = saved(picture(2).resize((320, 240)), quality=95)
     upload(source, {"a-far.jpg": photo(1), "b.jpg": photo(2), "c.jpg": b"text", "d.jpg": photo(1), "e.jpg": photo(3)})
@@ -279,26 +274,9 @@ def test_failed_rows_are_tried_again_and_nothing_else_is(lake: Lake, source: Obj
     assert after[source.uri("f.jpg")]["group"] == before[source.uri("b.jpg")]["image_id"]
 
 
-class Stopper:
-    """Progress that asks for a stop once it has seen ``rows`` rows."""
-
-    def __init__(self, rows: int, stop: threading.Event) -> None:
-        self._left, self._stop = rows, stop
-
-    def start(self, stage: str, shard: Shard, rows: int) -> None: ...
-
-    def advance(self, outcome: Outcome) -> None:
-        assert isinstance(outcome, Accepted)
-        self._left -= 1
-        if not self._left:
-            self._stop.set()
-
-    def finish(self, marker: Marker, rows: int) -> None: ...
-
-
 def test_a_stop_keeps_whole_shards_and_the_listing(lake: Lake, source: ObjectStore) -> None:
     upload(source, {f"{n}.jpg": photo(n) for n in range(6)})
-    stop = threading.Event()
+    stop, threads = threading.Event(), set(threading.enumerate())
     settings = IngestSettings(shard_size=2)
     with pytest.raises(StoppedError):
         ingest(lake, source, settings, "night-1", validate=accept, stop=stop, progress=Stopper(3, stop))
@@ -307,8 +285,25 @@ def test_a_stop_keeps_whole_shards_and_the_listing(lake: Lake, source: ObjectSto
     result = take(lake, source, "night-2", shard_size=2)
     assert result.shards == (Shard("night-1", 1), Shard("night-1", 2))
     assert (result.listed, result.new, result.ok) == (5, 0, 4)
-    threads = [thread.name for thread in threading.enumerate()]
-    assert not [name for name in threads if name.startswith(("ingest", "lock"))]
+    assert set(threading.enumerate()) <= threads, "also those which hold decode processes have ended"
+
+
+def test_after_a_stop_only_photos_on_their_way_are_fetched(lake: Lake, source: ObjectStore) -> None:
+    upload(source, {f"{n:02d}.jpg": photo(n) for n in range(20)})
+    slow = Slow(source.settings)
+    told = Stopper(1, slow.stop)
+    with pytest.raises(StoppedError):
+        ingest(lake, slow, IngestSettings(concurrency=2), "a", validate=accept, stop=slow.stop, progress=told)
+    assert slow.calls["get"] < 8, "the others were to be ready in time"
+
+
+def test_a_lock_lost_within_a_shard_is_told(lake: Lake, source: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hopchain_etl.stages.ingest.lake_lock", partial(lake_lock, ttl=2))
+    upload(source, {"1.jpg": photo(1), "2.jpg": photo(2)})
+    stop = threading.Event()
+    usurper = Usurper(lake, "ingest", stop)
+    with pytest.raises(LockLostError):
+        ingest(lake, source, IngestSettings(), "night-1", validate=accept, stop=stop, progress=usurper)
 
 
 def test_a_shard_that_fails_its_suite_does_not_hold_up_the_others(lake: Lake, source: ObjectStore) -> None:

@@ -58,13 +58,16 @@ from support.toy_engines import CountedAuthor, toy_engines
 SCENES = [("shelf", 1), ("bars", 4)]
 
 
-@pytest.mark.parametrize(("small", "in_memory"), [(10, 1 << 20), (10, 10)])
+@pytest.mark.parametrize(("more", "downloads"), [(-1, ["labels.json"]), (0, [])])
 def test_large_label_files_are_read_alone_and_very_large_ones_from_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int, in_memory: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int, downloads: list[str]
 ) -> None:
-    monkeypatch.setattr(label_files, "_SMALL", small)
-    monkeypatch.setattr(label_files, "_IN_MEMORY", in_memory)
+    monkeypatch.setattr(label_files, "_SMALL", 10)
+    monkeypatch.setattr(label_files, "_IN_MEMORY", len(json.dumps(one_photo(DOG))) + more)
+    found, download = list[str](), FileStore.download
+    monkeypatch.setattr(FileStore, "download", lambda self, key, to: (found.append(key), download(self, key, to)))
     assert len(rows(built(tmp_path, one_photo(DOG)), "labels")) == 1
+    assert found == downloads
 
 
 def test_a_photo_none_of_whose_files_can_be_used_is_counted_once(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from hopchain_etl.imaging.normalise import image_id
 from hopchain_etl.lake.lake import Lake
+from hopchain_etl.lake.lock import LockLostError
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.lake.stores import open_store
 from hopchain_etl.settings import IngestSettings, LabelsSettings, LakeSettings
@@ -108,6 +111,31 @@ def test_an_unfinished_listing_counts_for_nothing(lake: Lake, source: ObjectStor
     assert take(lake, source, "night-2").ok == 1
     source.put("b.jpg", photo(2))
     assert take(lake, source, "night-1").ok == 1
+
+
+def test_a_listing_whose_lock_is_lost_ends_after_the_batch_at_hand_and_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hopchain_etl.stages.listing._BATCH", 2)
+    source = open_store(LakeSettings(uri=f"file://{tmp_path}/photos"))
+    upload(source, {f"{n}.jpg": b"photo" for n in range(5)})
+    looked_at = []
+    for checks in range(5):  # before each of three batches, and before the listing counts
+        lake, left, seen = Lake(LakeSettings(uri=f"file://{tmp_path}/lake-{checks}")), iter(range(checks)), list[str]()
+
+        def check(left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise LockLostError
+
+        def is_no_photo(uri: str, seen: list[str] = seen) -> bool:
+            seen.append(uri)
+            return False
+
+        with pytest.raises(LockLostError) if checks < 4 else nullcontext():
+            list_intake(lake, source, IngestSettings(), "night-1", [], check=check, is_no_photo=is_no_photo)
+        assert len(intakes(lake)) == (checks == 4)
+        looked_at.append(len(seen))
+    assert looked_at == [0, 2, 4, 5, 5]
 
 
 def test_a_lake_inside_its_source_does_not_feed_on_itself(bucket: S3Location, lake: Lake) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,6 +46,8 @@ def test_it_tells_where_it_is_also_while_one_row_takes_long_and_nothing_between_
         progress.start("detect", SHARD, 8)
         progress.advance(Accepted([{}], tokens=5))
         progress.advance(Rejected("too_simple"))
+        progress.advance(Failed("no answer", rejected_candidates=[Rejected("dead_hop"), Rejected("dead_hop")]))
+        progress.advance(QuarantinedRow((), ()))
         ticked.clear()
         assert ticked.wait(10)
         progress.finish(MARKER, 1)
@@ -52,11 +55,43 @@ def test_it_tells_where_it_is_also_while_one_row_takes_long_and_nothing_between_
         ticked.clear()
         assert not ticked.wait(0.1)
     event, fields = told[progress_lines - 2]
-    assert event == "detect monday/0003: 2 of 8 rows"
+    assert event == "detect monday/0003: 4 of 8 rows"
     rate = fields.pop("rows_per_second")
     assert rate == round(rate, 2) > 0
     assert fields.pop("seconds_left") >= 0
-    assert fields == {"rejected": 1, "failed": 0, "tokens": 5, "reasons": {"too_simple": 1}}
+    assert fields.pop("reasons") == {"too_simple": 1, "dead_hop": 2}
+    assert fields == {"rejected": 1, "failed": 2, "tokens": 5}
+
+
+def test_rate_and_what_is_left_are_of_the_time_since_the_shard_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = 1000.0
+    clock = SimpleNamespace(monotonic=lambda: seconds)
+    monkeypatch.setattr("hopchain_etl.stages.logged_progress.time", clock)
+    told: list[dict[str, Any]] = []
+    ticked = threading.Event()
+
+    def tell(event: str, **fields: Any) -> None:
+        told.append(fields)
+        if " of " in event:
+            ticked.set()
+
+    with LoggedProgress(tell, seconds=0.01) as progress:
+        progress.start("detect", SHARD, 32)
+        seconds += 16.04
+        ticked.clear()
+        assert ticked.wait(10)
+        nothing_done = told[-1]
+        for _ in range(2):
+            progress.advance(Accepted([{}]))
+        ticked.clear()
+        assert ticked.wait(10)
+        ticked.clear()
+        assert ticked.wait(10)
+        some_done = told[-1]
+        progress.finish(MARKER, 1)
+    assert nothing_done == {"rows_per_second": 0, "rejected": 0, "failed": 0}, "when it will end cannot be said"
+    assert (some_done["rows_per_second"], some_done["seconds_left"]) == (0.12, 241)
+    assert told[-1]["seconds"] == 16.0
 
 
 def test_no_thread_outlives_a_stage_that_fails() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -95,3 +96,23 @@ def test_a_table_is_added_whole() -> None:
     known = ImageIndex(0)
     known.extend(table)
     assert [known.assign_group("new", one["phash"])[0] for one in rows] == [one["group"] for one in rows]
+
+
+def test_of_many_images_few_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hopchain_etl.stages.near_duplicates._LEAST_PACKED", 2)
+    drawn = np.random.default_rng(1).integers(0, 2**64, 3_500, np.uint64).tolist()
+    rows = [row(number, phash, f"g{number}") for number, phash in enumerate(drawn[:3_000])]
+    known = ImageIndex(6)
+    known.extend(pa.Table.from_pylist(rows))
+    compared = 0
+
+    def counted(hashes: np.ndarray) -> np.ndarray:
+        nonlocal compared
+        compared += len(hashes)
+        return bitwise_count(hashes)
+
+    bitwise_count = np.bitwise_count
+    monkeypatch.setattr(np, "bitwise_count", counted)
+    for phash in drawn[2_500:3_500]:
+        known.assign_group("new", f"{phash:016x}")
+    assert 500 <= compared < 1_000 * len(rows) / 100, "half of them are there, and one in several hundred is near"

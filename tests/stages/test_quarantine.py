@@ -236,6 +236,16 @@ def test_a_bucket_that_refuses_everything_gives_up_nothing(bucket: S3Location, m
     assert (take(lake, source, "night-6").failed, len(images(lake))) == (0, 2)
 
 
+def test_a_refusal_counts_against_an_object_while_a_stored_photo_can_still_be_read(bucket: S3Location) -> None:
+    lake, source = lake_at(bucket), store_at(bucket)
+    upload(source, {**{f"secret-{n}.jpg": photo(n) for n in range(3)}, "z.jpg": photo(3)})
+    for attempts in (set(), {1}):  # in the first night the refusals come before anything was given
+        take(lake, Refusing(source.settings), concurrency=1)
+        marker = lake.marker("images", None, Shard("night-1", 0))
+        assert marker is not None
+        assert (marker.ok, marker.failed, set(marker.attempts.values())) == (1, 3, attempts)
+
+
 def test_a_bug_of_the_decoder_gives_its_object_up_and_a_store_that_does_not_answer_gives_up_none(
     bucket: S3Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from hopchain_etl.engines.base import Identity, Reply
+from hopchain_etl.engines.launches import Launch, record_launch
 from hopchain_etl.lake.journal import Journal
 from hopchain_etl.lake.lake import Lake, Marker, Shard
 from hopchain_etl.quality.validator import SuiteResult
@@ -80,6 +83,42 @@ class Paid(Three):
             yield replace(outcome, tokens=7, seconds=0.25) if number % 2 else outcome
 
 
+class BegunError(Exception):
+    """The stage reads its shard."""
+
+
+class Beginning(Three):
+    sources = (("images", None),)
+
+    def read(self, lake: Lake, shard: Shard) -> list[Row]:
+        raise BegunError
+
+
+@pytest.mark.parametrize(
+    ("stored", "retry", "again"),
+    [
+        ({"ok": 1}, False, False),
+        ({"ok": 1}, True, False),
+        ({"ok": 1, "inputs": "of other rows"}, False, True),
+        ({"failed": 1}, False, True),
+        ({"quarantined": 1}, False, False),
+        ({"quarantined": 1}, True, True),
+        ({"quarantined": 1, "inputs": "of other rows"}, False, True),
+    ],
+)
+def test_a_complete_shard_is_run_again_only_where_something_is_left_to_do(
+    stored: dict[str, Any], retry: bool, again: bool
+) -> None:
+    lake = lake_in(MemoryStore())
+    lake.write_marker("images", None, FIRST, Marker((), (), read=0, ok=0, rejected=0, failed=0))
+    counts = {"ok": 0, "rejected": 0, "failed": 0, "inputs": lake.inputs_digest(Beginning.sources, FIRST)}
+    marker = Marker((), (), read=1, **{**counts, **stored})
+    lake.write_marker("categories", "0" * 12, FIRST, marker)
+    with pytest.raises(BegunError) if again else nullcontext():
+        done = run_shard(Beginning(), lake, "0" * 12, FIRST, validate=passing, retry_quarantined=retry)
+        assert done == marker
+
+
 def test_only_new_answers_cost_tokens_and_time_of_the_model() -> None:
     lake = lake_in(MemoryStore())
     spent = []
@@ -88,6 +127,26 @@ def test_only_new_answers_cost_tokens_and_time_of_the_model() -> None:
         stats = lake.get_json(lake.folder("categories", "0" * 12, Shard("first", shard)) + "stats.json")
         spent.append([stats[name] for name in ("rows_paid", "tokens", "model_seconds")])
     assert spent == [[0, 0, 0.0], [100, 700, 25.0]]
+
+
+def test_times_of_a_shard_are_its_own_and_in_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.0
+    monkeypatch.setattr("hopchain_etl.stages.runner.time", SimpleNamespace(time=lambda: now))
+    monkeypatch.setattr("hopchain_etl.engines.launches._launches", [Launch("of an earlier shard", 1, 60.0)])
+
+    class Launching(Three):
+        def process(self, lake: Lake, journal: Journal, rows: Sequence[Row]) -> Iterator[Outcome]:
+            nonlocal now
+            now += 20.123456
+            for seconds in (4.0, 5.123456):
+                record_launch(Launch("model", 1, seconds))
+            yield from (Rejected("dull", tokens=1, seconds=0.1234567) for _ in rows)
+
+    lake = lake_in(MemoryStore())
+    run_shard(Launching(), lake, "0" * 12, FIRST, validate=passing)
+    stats = lake.get_json(lake.folder("categories", "0" * 12, FIRST) + "stats.json")
+    times = {name: stats[name] for name in ("started", "seconds", "launch_seconds", "model_seconds")}
+    assert times == {"started": 1_000.0, "seconds": 20.123, "launch_seconds": 9.123, "model_seconds": 24.691}
 
 
 def test_rows_keep_their_order_and_their_bytes_however_they_are_packed(

@@ -120,7 +120,8 @@ def test_tries_are_graded_again_against_another_answer(lake: Lake) -> None:
 
 
 @pytest.mark.s3
-def test_a_try_that_fails_fails_its_query_and_is_tried_again(lake: Lake) -> None:
+@pytest.mark.parametrize("without_image_too", [True, False])
+def test_a_try_that_fails_fails_its_query_and_is_tried_again(lake: Lake, without_image_too: bool) -> None:
     prints, queries = drawn_lake.fill(lake, [1], queries_each=2)
 
     class Flaky(ToySolver):
@@ -129,13 +130,15 @@ def test_a_try_that_fails_fails_its_query_and_is_tried_again(lake: Lake) -> None
         def solve(self, jobs: Any) -> Iterator[Any]:
             for reply in super().solve(jobs):
                 bad = self.broken and reply.job.question == queries[0]["question"] and reply.job.sample == 2
-                yield replace(reply, content=None, error="out of memory") if bad else reply
+                permanent = reply.job.with_image or without_image_too
+                yield replace(reply, content=None, error="HTTP 400", permanent=permanent) if bad else reply
 
     solver = Flaky(lambda job: "1")
     assert {row["query_id"] for row in screened(lake, solver, prints.queries)} == {queries[1]["query_id"]}
     marker = lake.marker("attempts", "0123456789ab", FIRST)
     assert marker
     assert (marker.ok, marker.failed) == (1, 1)
+    assert marker.attempts == ({queries[0]["query_id"]: 1} if without_image_too else {}), "only if all are permanent"
     Flaky.broken, asked = False, len(solver.jobs)
     assert len(screened(lake, solver, prints.queries)) == 38
     assert len(solver.jobs) == asked + 2  # seeing and blind; the journal knew the rest

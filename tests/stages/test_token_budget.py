@@ -189,9 +189,9 @@ def test_ledgers_are_finished_a_week_after_the_last_of_their_run(lake: Lake, mon
     now = datetime.now(UTC)
     ages = {
         "spending/old/a-1.json": 9,
-        "spending/old/b-1.json": 8,
+        "spending/old/b-1.json": 7.01,
         "spending/new/a-1.json": 9,
-        "spending/new/b-1.json": 1,
+        "spending/new/b-1.json": 6.99,
     }
     entries = [ObjectInfo(key, "", 2, now - timedelta(days=days)) for key, days in ages.items()]
     monkeypatch.setattr(lake.store, "list_objects", lambda prefix: iter(entries))

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from hopchain_etl.imaging.normalise import perceptual_hash
 from hopchain_etl.lake.lake import Lake
 from hopchain_etl.lake.object_store import ObjectStore
 from hopchain_etl.lake.stores import open_store
@@ -82,3 +83,15 @@ def parts(lake: Lake) -> dict[str, list[str]]:
     """Return the names of all parts, which carry the hash of their bytes, by shard."""
     markers = {str(shard): lake.marker("images", None, shard) for shard in lake.completed_shards("images")}
     return {shard: [part.name for part in (*m.parts, *m.rejects)] for shard, m in markers.items() if m}
+
+
+def bridge(distance: int) -> tuple[Image.Image, Image.Image, Image.Image]:
+    """Return three pictures, the second within ``distance`` of the two others, which are further apart."""
+    for seed in range(100):
+        left, other = picture(seed), picture(seed + 1000)
+        for right_share, middle_share in ((0.3, 0.15), (0.4, 0.2), (0.5, 0.25)):
+            right, middle = Image.blend(left, other, right_share), Image.blend(left, other, middle_share)
+            a, b, c = (int(perceptual_hash(image), 16) for image in (left, middle, right))
+            if max((a ^ b).bit_count(), (b ^ c).bit_count()) <= distance < (a ^ c).bit_count():
+                return left, middle, right
+    raise AssertionError("no bridge found")
