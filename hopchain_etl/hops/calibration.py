@@ -83,9 +83,9 @@ def guessable(blind: AttemptScore, chance: float, alpha: float = 0.05) -> bool:
 
     ``chance`` is the share that a guesser gets right who knows the answer distribution but does not see the image: at
     most the largest share that a released set lets any one answer have. The rule is the exact one-sided binomial test:
-    the probability of at least this many correct answers at that chance is below ``alpha``. With 8 samples, chance 0.1
-    and alpha 0.05 these are 3 correct answers; 1 or 2 samples are never enough to reject a query. ``alpha`` limits the
-    share of good queries that are rejected by chance.
+    the probability of at least this many correct answers at that chance is below ``alpha``. With chance 0.1 and alpha
+    0.05 these are 3 correct answers of 8 samples and 2 of 2; a single sample is not enough. ``alpha`` limits the share
+    of good queries that are rejected by chance.
     """
     return blind.samples > 0 and binomial_tail(blind.correct, blind.samples, chance) < alpha
 

@@ -59,7 +59,7 @@ def _chains(finder: LinkFinder, instances: Sequence[Instance]) -> Iterator[list[
     without: list[Instance | None] = [None, *instances]
     for spare in without[: len(instances) + 1 if len(instances) > MIN_INSTANCES else 1]:
         used = {one.id for one in instances if one is not spare}
-        for first in used & finder.starts.keys():
+        for first in sorted(used & finder.starts.keys()):
             chain = _grow(finder, Visit(finder.starts[first], None), used)
             if chain is not None:
                 yield chain

@@ -110,11 +110,11 @@ class FileStore(ObjectStore):
         self.calls["list"] += 1
         try:
             entries = list(os.scandir(self._path(prefix.rstrip("/")) if prefix else self._root))
+            return sorted(one.name for one in entries if one.name != _UNFINISHED and _is_folder(_facts(one)))
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise self._explained(error, prefix) from error
-        return sorted(one.name for one in entries if one.name != _UNFINISHED and _is_folder(_facts(one)))
 
     def now(self) -> float:
         return time.time()

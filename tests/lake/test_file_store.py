@@ -84,6 +84,8 @@ def test_a_file_that_cannot_be_looked_at_is_not_left_out_in_silence(tmp_path: Pa
     (tmp_path / "lake" / "a" / "two").symlink_to("x" * 300)
     with pytest.raises(RefusedError, match="length of the name"):
         list(store.list_objects("a/"))
+    with pytest.raises(RefusedError, match="length of the name"):
+        store.list_folders("a/")
 
 
 def test_a_conditional_put_writes_once_and_each_call_is_counted(tmp_path: Path) -> None:
