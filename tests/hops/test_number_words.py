@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopchain_etl.hops.number_words import number_from_words
+from hopchain_etl.hops.number_words import MAGNITUDES, NUMBER_WORDS, ORDINALS, number_from_words
 
 UNITS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
 seventeen eighteen nineteen""".split()  # noqa: SIM905 - as they are counted
@@ -67,6 +67,7 @@ def test_reads_every_named_part_and_a_whole_number_with_it(bottom: int) -> None:
         ("two half", 2, " half"),
         ("one thirds", 1, " thirds"),
         ("zero halves", 0, " halves"),
+        ("three halfs", 3, " halfs"),
         ("four twenty", 4, " twenty"),
         ("one two", 1, " two"),
         ("twenty eleven", 20, " eleven"),
@@ -103,6 +104,10 @@ def test_reads_every_named_part_and_a_whole_number_with_it(bottom: int) -> None:
         ("ten point zero five million", 10_050_000, ""),
         ("two lakh", 2, " lakh"),
         ("two point five lakh", 250_000, ""),
+        ("half a lac", 50_000, ""),
+        ("one and a half crore", 15_000_000, ""),
+        ("two and a half hundred", 250, ""),
+        ("half a trillion", 500_000_000_000, ""),
         ("plus", None, ""),
         (" seven", None, ""),
         ("seven  apples", 7, "  apples"),
@@ -112,3 +117,12 @@ def test_reads_every_named_part_and_a_whole_number_with_it(bottom: int) -> None:
 )
 def test_reads_words_in_their_normal_order_only(words: str, value: Fraction | int | None, rest: str) -> None:
     assert number_from_words(words) == (None if value is None else (value, rest))
+
+
+def test_what_counts_on_behind_a_number_is_known_in_one_and_in_many() -> None:
+    for number, one in ((12, "dozen"), (100, "hundred"), (1_000, "thousand"), (100_000, "lakh"), (10**7, "crore")):
+        assert MAGNITUDES[one] == MAGNITUDES[f"{one}s"] == number
+    assert {"zero", "nineteen", "twenty", "ninety", "point"} <= NUMBER_WORDS
+    assert {"_", "third", "dozen"} & NUMBER_WORDS == set()
+    assert {"first", "thirds", "twelfth", "nineteenth", "twentieths", "hundredth"} <= ORDINALS
+    assert {"second", "half", "seconds"} & ORDINALS == set()
