@@ -188,3 +188,18 @@ def test_in_a_crowd_the_rivals_of_the_target_are_marked() -> None:
 def test_a_twin_of_the_target_is_no_other_choice() -> None:
     pair = scene(*ROOM.instances, thing("twin", "armchair", 330, 320, 60, 70))
     assert "twin" not in {one for look in asked(where=pair).values() for _, one in look.marks}
+
+
+def test_the_same_things_are_marked_on_any_machine() -> None:
+    """Of many of its name the rivals first, then any; of too few, others as well."""
+    chairs = [thing(f"c{n}", "chair", 40 * n, 600, 30, 30) for n in range(20)]
+    cups = [thing(f"d{n}", "cup", 60 * n + 20, 700, 30, 30, certain=n % 2 == 0) for n in range(9)]
+    found = asked(where=scene(*ROOM.instances, *chairs, *cups))
+    marked = [" ".join(one for _, one in found[number].marks) for number in (2, 3)]
+    assert marked == ["sofa c6 c7 c8 near c9 c10 c11 c17 c18", "d0 d1 d2 d3 d4 d5 cup d6 d8"]
+    unsure = [thing(f"u{n}", "plant", 100 * n, 500, 40, 40, certain=False) for n in range(5)]
+    few = asked(where=scene(*ROOM.instances, *unsure))
+    assert [" ".join(one for _, one in few[number].marks) for number in (2, 3)] == [
+        "sofa near far lamp",
+        "sofa cup lamp",
+    ]
