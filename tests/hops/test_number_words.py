@@ -86,6 +86,7 @@ def test_reads_every_named_part_and_a_whole_number_with_it(bottom: int) -> None:
         ("ninety-nine and a half thousand", 99_500, ""),
         ("one hundred and a half thousand", Fraction(201, 2), " thousand"),
         ("two and three", 2, " and three"),
+        ("two and half", 2, " and half"),
         ("two and a bit", 2, " and a bit"),
         ("two hundred and", 200, " and"),
         ("two hundred and red", 200, " and red"),
