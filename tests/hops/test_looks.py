@@ -272,6 +272,7 @@ def test_eyes_are_asked_which_thing_it_is_and_what_is_read_there_as_far_as_it_is
 ) -> None:
     query = Query("?", (Hop(("sofa",), "sofa", Relation.NAMED), hop), "1", Fraction(1))
     look = look_at(query, 2, HopVerdict(Finding(Verdict(target)), Finding(Verdict(reading))), ROOM)
+    assert look.choices == (tuple("123"[: len(look.choices)]) if asked_which else ())
     assert bool(look.choices) is asked_which
     assert look.reads is (hop.read if asked_what else None)
     assert hop.target[0] in dict(look.marks).values()
