@@ -29,6 +29,8 @@ DIGESTS = {
     "devices": "b400412b6ea46dcb",
     "page": "bea7da073c37b000",
     "sweets": "9c5c455683f16d91",
+    "few bars": "c3bbc829bc4577e4",
+    "small numbers": "c28739a22db8e55b",
     "street": "33050467d9d9222c",
     "another street": "846244af2701f528",
 }

@@ -53,6 +53,8 @@ PINNED = [
     ("devices", Limits(), "6c96953f5c7c80b6"),
     ("page", Limits(), "4b0aa1e21e2ad1ef"),
     ("sweets", Limits(words=90), "9c5b3f0531d4710a"),
+    ("few bars", Limits((3, 5), 140, 4), "653402b25e874f7e"),
+    ("small numbers", Limits(), "350acbedc9dd6472"),
     ("street", Limits(words=80), "91ea2d8d3ca392e0"),
     ("another street", Limits((3, 5), 80, 4), "2bb0f3a31313174d"),
 ]

@@ -39,12 +39,29 @@ def page() -> Scene:
     return Scene(tuple(text(said, 40, 40 + 110 * n) for n, said in enumerate(lines)), WIDTH, HEIGHT)
 
 
+def few_bars() -> Scene:
+    """The first four bars of the chart, one of each colour, so that the legend's patches lead to them."""
+    return Scene(tuple(one for one in chart().instances if one.id[-1] in "0123"), WIDTH, HEIGHT)
+
+
+def small_numbers() -> Scene:
+    """Words with low numbers beside them, near the bounds of what is asked about a number."""
+    rows = enumerate((("Apples", "1"), ("Plums", "2"), ("Cherries", "3"), ("Figs", "14"), ("Quinces", "4")))
+    return Scene(
+        tuple(text(said, x, 100 + 110 * n) for n, row in rows for said, x in zip(row, (80, 600), strict=True)),
+        WIDTH,
+        HEIGHT,
+    )
+
+
 SCENES = {
     "prices": price_list(),
     "chart": chart(),
     "devices": devices(),
     "page": page(),
     "sweets": one_kind(2),
+    "few bars": few_bars(),
+    "small numbers": small_numbers(),
     "street": street(1),
     "another street": street(4),
 }
