@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -85,6 +86,19 @@ def test_a_crowd_gets_walks_of_its_own_number(crowded: int, written: bool, monke
 def _written(query: Query) -> str:
     hops = " ".join(f"{hop.category}/{hop.rel}/{hop.to}/{hop.read}/{hop.value}/{hop.target}" for hop in query.hops)
     return f"{query.question} {query.expr} {decimal_text(query.answer)} {query.combination} {hops}"
+
+
+def test_a_number_is_compared_with_one_up_to_three_beside_it_and_one_with_itself() -> None:
+    """Nothing whole lies between zero and one: that 1 is greater than 1 is never so."""
+    bounds = {
+        (query.values[int(hop)], int(bound))
+        for seed in range(12)
+        for query in write_queries(SCENES["small numbers"], 3, seed, tries=100)
+        for hop, bound in re.findall(r"if\(h(\d)>(\d+),", query.expr)
+    }
+    assert {value for value, bound in bounds if value == bound} == {1}
+    assert {int(value - bound) for value, bound in bounds} <= set(range(-3, 4))
+    assert min(bound for _, bound in bounds) == 1
 
 
 def counts_lines(scene: Scene) -> bool:
