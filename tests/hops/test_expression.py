@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hopchain_etl.hops.expression import ExpressionError, evaluate, letters, number_of, parse
 from hopchain_etl.hops.query import Value, decimal_text
 
-SHEEP = {1: Fraction(2), 2: False, 3: Fraction(0), 5: "writing", 6: Fraction(3)}
+SHEEP: dict[int, Value] = {1: Fraction(2), 2: False, 3: Fraction(0), 5: "writing", 6: Fraction(3)}
 
 
 @pytest.mark.parametrize(

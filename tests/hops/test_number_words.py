@@ -34,10 +34,10 @@ def said(value: int, joint: str = " and ", hyphen: str = "-") -> str:
 
 @given(st.integers(0, 10**15 - 1) | st.integers(0, 10**6), st.sampled_from([" ", " and "]), st.sampled_from(" -"))
 def test_reads_every_number_below_a_thousand_trillion_and_leaves_the_rest(value: int, joint: str, hyphen: str) -> None:
-    words = said(value, joint, hyphen)
-    assert number_from_words(words) == (value, "")
-    assert number_from_words(f"{words.upper()} red apples") == (value, " red apples")
-    for sign, signed in (("minus", -value), ("negative", -value), ("plus", value), ("positive", value)):
+    words, number = said(value, joint, hyphen), Fraction(value)
+    assert number_from_words(words) == (number, "")
+    assert number_from_words(f"{words.upper()} red apples") == (number, " red apples")
+    for sign, signed in (("minus", -number), ("negative", -number), ("plus", number), ("positive", number)):
         assert number_from_words(f"{sign} {words}") == (signed, "")
 
 

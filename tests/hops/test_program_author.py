@@ -91,7 +91,7 @@ def _written(query: Query) -> str:
 def test_a_number_is_compared_with_one_up_to_three_beside_it_and_one_with_itself() -> None:
     """Nothing whole lies between zero and one: that 1 is greater than 1 is never so."""
     bounds = {
-        (query.values[int(hop)], int(bound))
+        (Fraction(query.values[int(hop)]), int(bound))
         for seed in range(12)
         for query in write_queries(SCENES["small numbers"], 3, seed, tries=100)
         for hop, bound in re.findall(r"if\(h(\d)>(\d+),", query.expr)

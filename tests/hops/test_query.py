@@ -162,7 +162,8 @@ def test_a_query_is_read_from_its_row_and_only_from_a_whole_one() -> None:
     row = {"question": "Q?", "expr": "1", "answer": "1.5", "hops": [ROW], "combination": ["a", "b"]}
     hop = Hop(("a",), "dog", Relation.NAMED, None, Read.TEXT, value="SALE")
     assert query_from_row(row) == Query("Q?", (hop,), "1", Fraction(3, 2), ("a", "b"))
-    for nothing in ({}, {"combination": None}, {"combination": []}):
+    without: list[dict[str, Any]] = [{}, {"combination": None}, {"combination": []}]
+    for nothing in without:
         bare = {name: value for name, value in row.items() if name != "combination"} | nothing
         assert query_from_row(bare).combination == ()
     for change in ({"question": None}, {"expr": 1}, {"answer": "soon"}, {"hops": None}, {"hops": [ROW, {}]}):
