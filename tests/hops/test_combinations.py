@@ -206,3 +206,20 @@ def test_on_drawn_scenes_every_combination_has_a_chain() -> None:
         found = combinations(place, 5)
         assert len(found) == 5
         assert all(chainable(place, one) for one in found)
+
+
+@pytest.mark.parametrize(("height", "visible"), [(10, True), (9, False)])
+def test_a_line_is_drawn_if_its_letters_are_high_enough(height: int, visible: bool) -> None:
+    """A hundredth of the root of the photo's area."""
+    low = thing("low", "text", 300, 110, 120, height, text="Ripe")
+    photo = Scene((*price_list().instances, low), 1000, 1000)
+    found = {one for seed in range(40) for drawn in combinations(photo, 1, (3, 3), seed) for one in drawn}
+    assert ("low" in found) is visible
+
+
+@pytest.mark.parametrize(("things", "page"), [(2, True), (3, False)])
+def test_with_three_things_a_photo_is_no_page(things: int, page: bool) -> None:
+    photo = Scene((*price_list().instances, *crowd(things, y=680)), WIDTH, HEIGHT)
+    found = [one for seed in range(6) for one in combinations(photo, 4, seed=seed)]
+    assert found
+    assert any(all(photo.get(name).text for name in one) for one in found) is page
