@@ -206,3 +206,9 @@ def test_a_decimal_is_written_exactly_or_not_at_all(number: str, text: str | Non
             decimal_text(Fraction(number))
     else:
         assert decimal_text(Fraction(number)) == text
+
+
+def test_what_is_too_long_to_be_written_down_is_refused() -> None:
+    for number in (Fraction(10**3_000), Fraction(1, 2**9_000)):
+        with pytest.raises(ValueError, match="many hundred digits"):
+            decimal_text(number)
