@@ -13,6 +13,7 @@ MOST_MODULES = 6  # directly in the package
 NOT_MIRRORED = {"benchmarks", "dags", "deploy", "docs", "end_to_end", "examples", "fuzz", "suites"}
 EXCEPTIONS = {
     "engines/vlm/test_cached_calls.py": "the client behind the cache of answers, killed on the way",
+    "hops/test_margins.py": "the margins of all relations, at their limits",
     "hops/test_mutations.py": "all rules on spoiled queries",
     "hops/test_published.py": "the paper's examples",
     "hops/test_reader.py": "the author against the independent reader",

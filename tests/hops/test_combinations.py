@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,8 +20,20 @@ from hopchain_etl.hops.scene import Scene
 from hopchain_etl.scenes import draw
 from hopchain_etl.scenes.oracle import PERFECT
 from support.hop_scenes import HEIGHT, WIDTH, price_list, scene, street, text, thing
+from support.pinned_scenes import SCENES
 
 PINNED = [("t80-100", "t80-210", "t80-320"), ("t600-210", "t600-100", "t600-320", "t600-430", "t600-540")]
+DIGESTS = {
+    "prices": "0f817a8253378fe1",
+    "chart": "e4c85e8b93ac2d31",
+    "devices": "b400412b6ea46dcb",
+    "page": "bea7da073c37b000",
+    "sweets": "9c5c455683f16d91",
+    "few bars": "c3bbc829bc4577e4",
+    "small numbers": "c28739a22db8e55b",
+    "street": "33050467d9d9222c",
+    "another street": "846244af2701f528",
+}
 CATEGORIES = st.sampled_from(["car", "dog", "bench", "text"])
 THINGS = st.builds(
     lambda category, x, y, w, h, certain, colour: (category, x, y, w, h, certain, colour),
@@ -77,6 +91,13 @@ def test_order_changes_nothing_and_more_goes_on(
 def test_the_same_on_any_machine() -> None:
     assert combinations(price_list(), 2) == PINNED
     assert RECIPE["version"] == 2
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_what_is_drawn_of_many_kinds_of_scenes_is_the_same_on_any_machine(name: str) -> None:
+    """Where other combinations are meant to be drawn, RECIPE has another version, and these are new ones."""
+    found = [one for seed in range(3) for one in combinations(SCENES[name], 4, seed=seed)]
+    assert hashlib.sha256(repr(found).encode()).hexdigest()[:16] == DIGESTS[name], found
 
 
 def test_most_scenes_give_as_many_as_are_asked_for() -> None:
@@ -185,3 +206,20 @@ def test_on_drawn_scenes_every_combination_has_a_chain() -> None:
         found = combinations(place, 5)
         assert len(found) == 5
         assert all(chainable(place, one) for one in found)
+
+
+@pytest.mark.parametrize(("height", "visible"), [(10, True), (9, False)])
+def test_a_line_is_drawn_if_its_letters_are_high_enough(height: int, visible: bool) -> None:
+    """A hundredth of the root of the photo's area."""
+    low = thing("low", "text", 300, 110, 120, height, text="Ripe")
+    photo = Scene((*price_list().instances, low), 1000, 1000)
+    found = {one for seed in range(40) for drawn in combinations(photo, 1, (3, 3), seed) for one in drawn}
+    assert ("low" in found) is visible
+
+
+@pytest.mark.parametrize(("things", "page"), [(2, True), (3, False)])
+def test_with_three_things_a_photo_is_no_page(things: int, page: bool) -> None:
+    photo = Scene((*price_list().instances, *crowd(things, y=680)), WIDTH, HEIGHT)
+    found = [one for seed in range(6) for one in combinations(photo, 4, seed=seed)]
+    assert found
+    assert any(all(photo.get(name).text for name in one) for one in found) is page

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -120,3 +122,90 @@ def test_guessers_know_the_answers_but_not_the_image() -> None:
 
 def test_a_template_seen_once_teaches_nothing() -> None:
     assert guessers([(f"t{n}", str(n)) for n in range(10)]).template == 0.1
+
+
+def test_a_profile_tells_what_is_read_in_what_order_and_where() -> None:
+    hops = [hop("named", read="number"), hop("nearest", "h1", "colour", "b"), hop("named", "h2", "number", "c")]
+    seen = candidate(row(hops, "h1+h3", "7"))
+    assert (seen.query_id, seen.image_id, seen.answer) == ("q", "i", "7")
+    assert (seen.capabilities, seen.n_hops, len(seen.hop_signatures)) == ("colour+number", 3, 3)
+    for change in ({"target": ["z"]}, {"category": "mug"}, {"read": "text"}, {"arg": "handles"}):
+        other = candidate(row([hops[0] | change, *hops[1:]], "h1+h3"))
+        assert len(seen.hop_signatures & other.hop_signatures) == 2, change
+    for change in ({"rel": "largest"}, {"to": "h1"}, {"read": "text"}):
+        assert candidate(row([hops[0] | change, *hops[1:]], "h1+h3")).template != seen.template, change
+    swapped = [hop("named") | {"target": ["b", "a"]}], [hop("named") | {"target": ["a", "b"]}]
+    assert len({candidate(row(hops, "1")).hop_signatures for hops in swapped}) == 1
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.01])
+def test_each_limit_is_a_share_above_nothing_and_up_to_all(share: float) -> None:
+    for name in vars(DiversityLimits()):
+        with pytest.raises(ValueError, match=f"limit of {name} "):
+            DiversityLimits(**{name: share})
+        DiversityLimits(**{name: 1})
+
+
+@pytest.mark.parametrize(
+    ("same", "others", "share", "left"),
+    [
+        (500, 500, 0.1, 55),  # 55 of 555 are 9.9 %, 56 of 556 more than a tenth
+        (500, 540, 0.1, 60),  # of 600 just a tenth
+        (9, 9, 0.25, 5),  # so few always stay
+        (6, 0, 0.25, 5),
+        (5, 0, 0.25, 5),
+        (50, 50, 0.5, 50),
+        (51, 50, 0.5, 50),
+        (500, 1, 1, 500),
+    ],
+)
+def test_as_many_stay_as_the_share_allows(same: int, others: int, share: float, left: int) -> None:
+    many = [one(n, answer="7" if n < same else f"other {n}") for n in range(same + others)]
+    rest = kept(many, replace(ANY, answer=share))
+    assert Counter(c.answer for c in rest)["7"] == left
+    assert len(rest) == left + others
+
+
+def test_of_those_with_a_frequent_answer_the_same_stay_whatever_else_there_is() -> None:
+    """Those whose ids have the lowest hashes, so that a few more of the same only take the place of some."""
+    few = [one(n, answer="7") for n in range(40)]
+    stay = {c.query_id for c in kept(few, replace(ANY, answer=0.1))}
+    assert len(stay) == 5
+    assert stay == set(sorted((c.query_id for c in few), key=lambda name: hashlib.sha256(name.encode()).digest())[:5])
+
+
+@given(drawn, st.data())
+@settings(max_examples=60)
+def test_who_is_not_to_be_chosen_from_counts_for_nothing(many: list[QueryProfile], data: st.DataObject) -> None:
+    among = np.array([data.draw(st.booleans()) for _ in many], np.bool_)
+    profiles, fewer = Profiles(), Profiles()
+    for one, is_in in zip(many, among, strict=True):
+        profiles.add(one)
+        if is_in:
+            fewer.add(one)
+    limits = DiversityLimits(answer=0.3, template=0.5, near=0.5)
+    reasons = diversity.balance(profiles, limits, among)
+    assert reasons[among].tolist() == diversity.balance(fewer, limits).tolist()
+    assert not reasons[~among].any()
+    inside = [one for one, is_in in zip(many, among, strict=True) if is_in]
+    assert profiles.counts("answer", among) == Counter(one.answer for one in inside)
+    assert profiles.counts("capabilities", among) == Counter(one.capabilities for one in inside)
+    assert profiles.counts("n_hops", among) == Counter(str(one.n_hops) for one in inside)
+    assert [answer for _, answer in profiles.guesses(among)] == [one.answer for one in inside]
+    assert [profiles.signatures(place) for place in range(len(profiles))] == [one.hop_signatures for one in many]
+    assert len(profiles) == len(many)
+
+
+@given(st.lists(st.tuples(st.sampled_from("tuvw"), st.integers(0, 12).map(str)), min_size=1, max_size=50))
+def test_guessers_are_right_as_often_as_counted_by_hand(pairs: list[tuple[str, str]]) -> None:
+    found, number = guessers(pairs), len(pairs)
+    answers = Counter(answer for _, answer in pairs)
+    often = sorted(answers.values(), reverse=True)
+    assert found.most_frequent == min(answers, key=lambda answer: (-answers[answer], answer))
+    assert found.constant == often[0] / number
+    assert (found.top_three, found.top_ten) == (sum(often[:3]) / number, sum(often[:10]) / number)
+    right = 0
+    for template in "tuvw":
+        own = Counter(answer for name, answer in pairs if name == template)
+        right += max(own.values()) if own.total() > 1 else own[found.most_frequent]
+    assert found.template == max(right, often[0]) / number

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopchain_etl.hops.expression import ExpressionError, evaluate, number_of, parse
-from hopchain_etl.hops.query import decimal_text
+from hopchain_etl.hops.expression import ExpressionError, evaluate, letters, number_of, parse
+from hopchain_etl.hops.query import Value, decimal_text
 
-SHEEP = {1: Fraction(2), 2: False, 3: Fraction(0), 5: "writing", 6: Fraction(3)}
+SHEEP: dict[int, Value] = {1: Fraction(2), 2: False, 3: Fraction(0), 5: "writing", 6: Fraction(3)}
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,89 @@ def test_any_text_parses_or_is_refused(text: str) -> None:
         evaluate(tree, SHEEP)
     except ExpressionError:
         pass
+
+
+@pytest.mark.parametrize(
+    ("sign", "truths"),
+    [
+        ("==", (False, True, False)),
+        ("!=", (True, False, True)),
+        ("<", (True, False, False)),
+        ("<=", (True, True, False)),
+        (">", (False, False, True)),
+        (">=", (False, True, True)),
+    ],
+)
+def test_each_sign_compares_numbers_as_it_says(sign: str, truths: tuple[bool, ...]) -> None:
+    for left, truth in zip(("2/3", "1-1/4", "h6/4+1"), truths, strict=True):
+        assert evaluate(parse(f"{left} {sign} 3/4"), SHEEP) is truth
+        assert number_of(parse(f"if({left}{sign}3/4,2,1)"), SHEEP) == 1 + truth
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('h5==" WRITING"', True),
+        ('h5!="writing"', False),
+        ('"a"!="b"', True),
+        ("h2==h2", True),
+        ("h2!=(1<2)", True),
+        ("h5", "writing"),
+        ('"Open 24"', "Open 24"),
+        ("h1", Fraction(2)),
+        ("2*h6", Fraction(6)),
+        ("6/4", Fraction(3, 2)),
+        ("6/3", Fraction(2)),
+        ("---3", Fraction(-3)),
+        ("- -h1*3", Fraction(6)),
+        ("2--1", Fraction(3)),
+        ("2*-h6", Fraction(-6)),
+        ("letters(h5)", Fraction(7)),
+        ("if(h2,h9,h1)", Fraction(2)),  # no other branch is looked at
+        ("if(!", None),
+        ("if h2,1,2)", None),
+        ("letters h5", None),
+        ("letters(h5", None),
+        ("letters(letters(h5))", None),
+        ("if(h2;1,2)", None),
+        ("if(h2,1;2)", None),
+        ("if(h2,1,2", None),
+        ("1<2<3", None),
+        ("h2==1", None),
+        ("h2==h5", None),
+        ("-h5", None),
+        ("-h2", None),
+        ('"a">="a"', None),
+        ("h1*(1<2)", None),
+        ("if(h5,1,2)", None),
+        ("1/(h1-2)", None),
+    ],
+)
+def test_a_value_has_its_type_and_nothing_is_turned_into_another(text: str, value: Value | None) -> None:
+    if value is None:
+        with pytest.raises(ExpressionError):
+            evaluate(parse(text), SHEEP)
+    else:
+        found = evaluate(parse(text), SHEEP)
+        assert (found, type(found)) == (value, type(value))
+
+
+def test_an_expression_may_be_long_and_nested_to_a_limit() -> None:
+    assert number_of(parse("1+" * 199 + "11"), {}) == 210  # 400 characters
+    assert number_of(parse("(" * 39 + "7" + ")" * 39), {}) == 7
+    assert number_of(parse("+".join(["(1)"] * 90)), {}) == 90  # one after another is not nested
+    assert number_of(parse("h99"), {99: Fraction(5)}) == 5
+    for text in ("1+" * 199 + "111", "(" * 40 + "7" + ")" * 40, "h100", "h1h2"):
+        with pytest.raises(ExpressionError):
+            parse(text)
+
+
+def test_a_tree_is_walked_from_its_root_through_every_part() -> None:
+    kinds = [node.kind for node in parse('if(h1=="a",-2,letters(h3)/4)').walk()]
+    assert kinds == ["if", "==", "negate", "/", "hop", "text", "number", "letters", "number"]
+
+
+@pytest.mark.parametrize(("text", "count"), [("Open 24 h!", 5), ("\u00c4pfel", 5), ("", 0), ("12-34", 0)])
+def test_only_letters_count_as_letters(text: str, count: int) -> None:
+    assert letters(text) == count
+    assert number_of(parse("letters(h1)"), {1: text}) == count

@@ -227,6 +227,8 @@ def test_sizes_need_a_margin() -> None:
     assert finds(scene(big, small), "car", Relation.LARGEST) == "big"
     assert finds(scene(big, small), "car", Relation.SMALLEST) == "small"
     assert finds(scene(big, thing("b2", "car", 500, 300, 190, 100)), "car", Relation.LARGEST) is None
+    next_one = thing("next", "car", 500, 300, 130, 50)  # 1.3 times the area is enough
+    assert finds(scene(small, next_one), "car", Relation.SMALLEST) == "small"
 
 
 def test_text_printed_on_an_object() -> None:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from hopchain_etl.hops.colours import COLOURS
 from hopchain_etl.hops.context import build_context
-from hopchain_etl.hops.looks import LEAST_CANDIDATES, MOST_CANDIDATES, Look, disagreement, looks
+from hopchain_etl.hops.looks import LEAST_CANDIDATES, MOST_CANDIDATES, Look, disagreement, look_at, looks
 from hopchain_etl.hops.query import Hop, Query, Read, Relation
 from hopchain_etl.hops.scene import Scene
+from hopchain_etl.hops.verdict import Finding, HopVerdict, Verdict
 from support.hop_scenes import scene, thing
 
 ROOM = scene(
@@ -188,3 +189,93 @@ def test_in_a_crowd_the_rivals_of_the_target_are_marked() -> None:
 def test_a_twin_of_the_target_is_no_other_choice() -> None:
     pair = scene(*ROOM.instances, thing("twin", "armchair", 330, 320, 60, 70))
     assert "twin" not in {one for look in asked(where=pair).values() for _, one in look.marks}
+
+
+def test_the_same_things_are_marked_on_any_machine() -> None:
+    """Of many of its name the rivals first, then any; of too few, others as well."""
+    chairs = [thing(f"c{n}", "chair", 40 * n, 600, 30, 30) for n in range(20)]
+    cups = [thing(f"d{n}", "cup", 60 * n + 20, 700, 30, 30, certain=n % 2 == 0) for n in range(9)]
+    found = asked(where=scene(*ROOM.instances, *chairs, *cups))
+    marked = [" ".join(one for _, one in found[number].marks) for number in (2, 3)]
+    assert marked == ["sofa c6 c7 c8 near c9 c10 c11 c17 c18", "d0 d1 d2 d3 d4 d5 cup d6 d8"]
+    unsure = [thing(f"u{n}", "plant", 100 * n, 500, 40, 40, certain=False) for n in range(5)]
+    few = asked(where=scene(*ROOM.instances, *unsure))
+    assert [" ".join(one for _, one in few[number].marks) for number in (2, 3)] == [
+        "sofa near far lamp",
+        "sofa cup lamp",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expr", "compared"),
+    [
+        ('if(h2=="Blue ",h3,h4)', "blue"),
+        ('if(h2!="blue",h3,h4)+if("blue"==h2,1,2)', "blue"),
+        ('if(h2=="blue",h3,h4)+if(h2==h1,1,2)', None),  # needs the word itself
+        ('if(h2=="blue",h3,h4)+if(letters(h2)==4,1,2)', None),
+        ('if(h2=="blue",h3,h4)+letters(h2)', None),
+        ('if(h1=="blue",h3,h4)', None),  # needs nothing of it
+        ("h3+h4", None),
+        ('if(h2=="blue",h3', None),
+    ],
+)
+def test_only_a_word_that_is_compared_with_one_other_is_asked_for_by_yes_or_no(expr: str, compared: str | None) -> None:
+    assert asked(replace(QUERY, expr=expr))[2].compared == compared
+
+
+def test_a_look_starts_from_what_the_hop_names_wherever_it_stands() -> None:
+    doubt = HopVerdict(Finding(Verdict.OPEN), Finding(Verdict.OPEN))
+    for to, name, marked in (("h2", "the sofa marked A", "sofa"), ("h3", "the thing marked A", None)):
+        first = Hop(("cup",), "cup", Relation.LEFT_OF, to)
+        query = Query("?", (first, Hop(("sofa",), "sofa", Relation.NAMED)), "1", Fraction(1))
+        look = look_at(query, 1, doubt, ROOM)
+        assert name in look.question
+        assert dict(look.marks).get("A") == marked
+
+
+@pytest.mark.parametrize(
+    ("rel", "to", "said"),
+    [
+        (Relation.NEAREST_VALUE, "h2", "7"),
+        (Relation.NEAREST_VALUE, "h2+h2", "14"),
+        (Relation.MATCHING, "h3", '"SALE"'),
+        (Relation.NEAREST_VALUE, "letters(h3)", "4"),
+        (Relation.NEAREST_VALUE, "h1", "the thing marked A"),  # which reads no number
+    ],
+)
+def test_a_hop_that_goes_by_a_value_is_asked_for_with_it_and_from_nowhere(rel: Relation, to: str, said: str) -> None:
+    before = (
+        Hop(("sofa",), "sofa", Relation.NAMED),
+        Hop(("cup",), "cup", Relation.NAMED, None, Read.NUMBER, value=Fraction(7)),
+        Hop(("lamp",), "lamp", Relation.NAMED, None, Read.TEXT, value="SALE"),
+    )
+    query = Query("?", (*before, Hop(("near",), "chair", rel, to)), "1", Fraction(1))
+    look = look_at(query, 4, HopVerdict(Finding(Verdict.OPEN), Finding(Verdict.CONFIRMED)), ROOM)
+    assert said in look.question
+    assert "A" not in dict(look.marks)
+    assert look.reads is None
+
+
+@pytest.mark.parametrize(
+    ("hop", "target", "reading", "asked_which", "asked_what"),
+    [
+        (Hop(("near",), "chair", Relation.NEAREST, "h1", Read.PARTS, "legs"), "confirmed", "open", False, True),
+        (Hop(("sofa",), "sofa", Relation.NAMED, "h1", Read.PARTS, "legs"), "open", "open", False, True),
+        (Hop(("sofa",), "sofa", Relation.NAMED, None, Read.PARTS, "legs"), "open", "open", True, True),
+        (Hop(("near",), "chair", Relation.NEAREST, "h1", Read.PARTS, "legs"), "open", "open", True, True),
+        (Hop(("near",), "chair", Relation.NEAREST, "h1", Read.COLOUR), "open", "confirmed", True, False),
+        (Hop(("near",), "chair", Relation.NEAREST, "h1"), "open", "confirmed", True, False),
+    ],
+)
+def test_eyes_are_asked_which_thing_it_is_and_what_is_read_there_as_far_as_it_is_open(
+    hop: Hop, target: str, reading: str, asked_which: bool, asked_what: bool
+) -> None:
+    query = Query("?", (Hop(("sofa",), "sofa", Relation.NAMED), hop), "1", Fraction(1))
+    look = look_at(query, 2, HopVerdict(Finding(Verdict(target)), Finding(Verdict(reading))), ROOM)
+    assert look.choices == (tuple("123"[: len(look.choices)]) if asked_which else ())
+    assert bool(look.choices) is asked_which
+    assert look.reads is (hop.read if asked_what else None)
+    assert hop.target[0] in dict(look.marks).values()
+    assert look.question.startswith("Which of the marked things") is asked_which
+    if not asked_which:
+        assert look.marks == (("A", hop.target[0]),)

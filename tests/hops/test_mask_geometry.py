@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hopchain_etl.hops.instance import Instance
-from hopchain_etl.hops.mask_geometry import box_gap, gap, gap_bounds, share_around, share_below
+from hopchain_etl.hops.mask_geometry import box_gap, common_area, gap, gap_bounds, share_around, share_below
 from support.hop_scenes import HEIGHT, WIDTH, disc, encoded, filled, line, shaped, thing
 
 DISCS = st.tuples(st.integers(60, 900), st.integers(60, 700), st.integers(10, 50))
@@ -84,3 +84,63 @@ def test_contacts_at_the_edge_of_the_photo() -> None:
     assert share_below(dog, floor) == 1
     cut_off = shaped("cat", "cat", filled(900, 750, 100, 50))
     assert share_below(cut_off, floor) == 0
+
+
+def test_distances_and_common_areas_of_boxes_are_exact() -> None:
+    a, right, below, askew = (thing(name, "box", x, y, 40, 30) for name, x, y in (
+        ("a", 100, 100), ("right", 150, 120), ("below", 110, 170), ("askew", 170, 170),
+    ))  # fmt: skip
+    for other, apart in ((a, 0), (right, 10), (below, 40), (askew, 50)):
+        assert box_gap(a, other) == box_gap(other, a) == gap(a, other) == apart
+        assert gap_bounds(a, other) == gap_bounds(other, a) == (apart, apart)  # boxes are known to be full
+    over = thing("over", "box", 120, 90, 100, 25)
+    for other, area in ((a, 1_200), (right, 0), (askew, 0), (over, 300), (thing("in", "box", 110, 110, 5, 4), 20)):
+        assert common_area(a, other) == common_area(other, a) == area
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "most"),
+    [
+        (150, 110, math.hypot(10, 40)),  # beside: somewhere between 100 and 140, the two may be as far apart as that
+        (110, 170, math.hypot(50, 40)),
+        (170, 170, math.hypot(30, 100)),
+        (50, 30, math.hypot(40, 90)),
+    ],
+)
+def test_the_most_that_two_masks_can_be_apart_is_that_of_their_far_ends(x: int, y: int, most: float) -> None:
+    """Each touches all sides of its box: of two beside each other, one may touch at its top, and one at its bottom."""
+    a = thing("a", "box", 100, 100, 40, 30, masked=True)
+    other = thing("other", "box", x, y, 40, 30)
+    assert gap_bounds(a, other) == gap_bounds(other, a)
+    assert gap_bounds(a, other) == pytest.approx((box_gap(a, other), most))
+
+
+@pytest.mark.parametrize(("clear", "share"), [(0, 1), (14, 1), (15, 0), (40, 0)])
+def test_what_is_within_a_band_below_touches(clear: int, share: float) -> None:
+    """The band is 15 px high, 0.015 of the longer side of 1000."""
+    cup = shaped("cup", "cup", filled(400, 300, 40, 40))
+    table = shaped("table", "table", filled(300, 340 + clear, 300, 100))
+    assert share_below(cup, table) == share
+    half = shaped("table", "table", filled(300, 340 + clear, 110, 100))
+    assert share_below(cup, half) == share / 4
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "share"), [(400, 300, 1), (415, 300, 1 - 15 * 70 / 3300), (400, 315, 1 - 15 * 70 / 3300)]
+)
+def test_what_is_within_a_band_around_touches(x: int, y: int, share: float) -> None:
+    """40 px and 15 px on each side: 70 x 70 px without 40 x 40 px."""
+    cup = shaped("cup", "cup", filled(400, 300, 40, 40))
+    tray = filled(x - 15, y - 15, 70, 70) & ~filled(400, 300, 40, 40)
+    assert share_around(cup, shaped("tray", "tray", tray)) == pytest.approx(share)
+    assert share_around(shaped("nothing near", "cup", filled(10, 10, 20, 20)), shaped("tray", "tray", tray)) == 0
+
+
+def test_in_a_small_photo_the_band_has_two_px() -> None:
+    def small(name: str, top: int, bottom: int) -> Instance:
+        pixels = np.zeros((60, 80), bool)
+        pixels[top:bottom, 20:30] = True
+        return Instance(name, "cup", (20.0, float(top), 30.0, float(bottom)), float(pixels.sum()), mask=encoded(pixels))
+
+    assert share_below(small("cup", 10, 20), small("table", 21, 40)) == 1
+    assert share_below(small("cup", 10, 20), small("table", 22, 40)) == 0

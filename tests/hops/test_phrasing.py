@@ -330,3 +330,53 @@ def test_the_largest_of_one_that_is_sure_is_said_of_none() -> None:
     for others, said in (((small,), True), ((unsure,), False), ((small, unsure), True)):
         assert is_natural_phrase(scene(large, *others), "car", Relation.LARGEST, large, None) is said
     assert is_natural_phrase(scene(large, unsure), "car", Relation.NAMED, large, None)
+
+
+@pytest.mark.parametrize(("left", "cut_off"), [(0, True), (2, True), (3, False)])
+@pytest.mark.parametrize("side", range(4))
+def test_what_lies_within_two_px_of_any_edge_is_cut_off(left: int, cut_off: bool, side: int) -> None:
+    """A sliver is not counted with whole things, where something small and whole would be counted."""
+    x, y = [(left, 300), (WIDTH - 20 - left, 300), (300, left), (300, HEIGHT - 60 - left)][side]
+    sliver, wholes = thing("sliver", "car", x, y, 20, 60), tiles(100, 100, kind="car")
+    found = replace(scene(*wholes, sliver), complete=True)
+    assert is_countable(found, "car") is not cut_off
+
+
+@pytest.mark.parametrize(("height", "said"), [(101, False), (100, True)])
+def test_a_sliver_is_less_than_a_sixth_of_the_largest(height: int, said: bool) -> None:
+    """Of 120 x 100 px and 121.2 x 100; and so it is where things are counted."""
+    dog, part = thing("dog", "dog", 100, 300, 60, 100), thing("part", "car", 0, 300, 20, 100)
+    whole = thing("whole", "car", 700, 100, 120, height)
+    assert is_natural_phrase(scene(dog, part, whole), "car", Relation.LEFT_OF, part, dog) is said
+    assert is_countable(scene(part, whole), "car") is said
+
+
+@pytest.mark.parametrize(("height", "said"), [(120, True), (121, False)])
+def test_three_times_the_area_is_still_at_one_distance(height: int, said: bool) -> None:
+    one, other = thing("one", "car", 100, 300, 60, 60), thing("other", "car", 180, 270, 90, height)
+    found = scene(one, other, thing("third", "car", 900, 700, 60, 60))
+    for here, there in ((one, other), (other, one)):
+        assert is_natural_phrase(found, "car", Relation.NEAREST, there, here) is said
+    bars = scene(*(replace(each, category="bar") for each in found.instances))
+    assert is_natural_phrase(bars, "bar", Relation.NEAREST, bars.get("other"), bars.get("one"))  # charts are flat
+
+
+def test_of_two_the_other_is_not_called_the_nearest() -> None:
+    dog, near, far = (thing(name, kind, x, 300, 60, 60) for name, kind, x in (
+        ("dog", "dog", 100), ("near", "car", 200), ("far", "car", 700),
+    ))  # fmt: skip
+    assert is_natural_phrase(scene(dog, near, far), "car", Relation.NEAREST, near, dog)
+    assert not is_natural_phrase(scene(near, far), "car", Relation.NEAREST, far, near)
+    assert is_natural_phrase(scene(near, far), "car", Relation.OTHER, far, near)
+
+
+def test_what_is_often_missed_is_only_told_by_what_is_beside_it() -> None:
+    dog, near, far = (thing(name, kind, x, 300, 60, 60) for name, kind, x in (
+        ("dog", "dog", 100), ("near", "cup", 200), ("far", "cup", 700),
+    ))  # fmt: skip
+    found = scene(dog, near, far)
+    assert not is_natural_phrase(found, "cup", Relation.OTHER, far, near)
+    assert not is_natural_phrase(found, "cup", Relation.LEFT_OF, near, None)
+    assert is_natural_phrase(found, "cup", Relation.NEAREST, near, dog)
+    assert is_natural_phrase(scene(near, far), "cup", Relation.NEAREST, far, near)  # there may be a third
+    assert is_natural_phrase(found, "cup", Relation.RIGHT_OF, near, dog)

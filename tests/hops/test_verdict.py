@@ -14,7 +14,7 @@ from hopchain_etl.hops.execute import execute
 from hopchain_etl.hops.instance import Instance
 from hopchain_etl.hops.query import EXTREMES, SIDES, Hop, Read, Relation, Value
 from hopchain_etl.hops.scene import Scene
-from hopchain_etl.hops.verdict import HopVerdict, Verdict, judge_hop
+from hopchain_etl.hops.verdict import Finding, HopVerdict, Verdict, judge_hop, same_thing
 from support.hop_scenes import HEIGHT, WIDTH, disc, filled, line, price_list, scene, shaped, street, text, thing
 
 CONFIRMED, OPEN, CONTRADICTED = Verdict.CONFIRMED, Verdict.OPEN, Verdict.CONTRADICTED
@@ -317,3 +317,64 @@ def test_what_kind_of_thing_it_is() -> None:
 def test_what_no_look_could_settle_is_contradicted(hop: Hop) -> None:
     where = scene(DOG, thing("car", "car", 700, 320, 60, 60))
     assert judged(where, hop, named(DOG)).verdict is CONTRADICTED
+
+
+@pytest.mark.parametrize(("height", "same"), [(80, True), (79, False), (125, True), (126, False)])
+def test_two_boxes_are_of_one_thing_if_they_share_four_fifths_of_what_both_cover(height: int, same: bool) -> None:
+    one = thing("one", "puppet", 100, 100, 100, 100)
+    assert same_thing(one, thing("other", "doll", 100, 100, 100, height)) is same
+
+
+def test_a_second_look_may_be_at_the_same_thing_under_its_other_name() -> None:
+    puppet, doll = thing("puppet", "puppet", 700, 320, 60, 60), thing("doll", "doll", 701, 320, 60, 60)
+    look = Hop(("doll",), "doll", Relation.NAMED, "h1", Read.PARTS, "arms", Fraction(2), "with the hat")
+    assert judged(scene(puppet, doll), look, named(puppet)).verdict is OPEN
+    assert judged(scene(puppet, doll, DOG), look, named(DOG)).verdict is CONTRADICTED
+
+
+@pytest.mark.parametrize(("words", "verdict"), [(None, CONTRADICTED), ("in the sun", OPEN)])
+def test_directly_beside_needs_common_rows_unless_words_single_it_out(words: str | None, verdict: Verdict) -> None:
+    where = scene(DOG, thing("car", "car", 700, 600, 60, 60))
+    assert judged(where, Hop(("car",), "vehicle", Relation.RIGHT_OF, "h1", words=words), named(DOG)).verdict is verdict
+
+
+def test_words_may_leave_nothing_to_count() -> None:
+    count = Hop((), "car", Relation.NAMED, None, Read.COUNT, value=Fraction(0))
+    assert judged(scene(*CARS[:2]), replace(count, words="in the sun")).verdict is OPEN
+    assert judged(scene(*CARS[:2]), count).verdict is CONTRADICTED
+    assert judged(scene(*CARS), replace(count, value=Fraction(-1), words="in the sun")).verdict is CONTRADICTED
+
+
+def test_a_number_is_no_text_and_a_text_no_number() -> None:
+    one = text("17", 100, 100)
+    for read, value, verdict in (
+        (Read.TEXT, "17", CONFIRMED),
+        (Read.NUMBER, Fraction(17), CONFIRMED),
+        (Read.TEXT, Fraction(17), OPEN),
+        (Read.NUMBER, "17", OPEN),
+    ):
+        assert judged(scene(one), Hop((one.id,), "text", Relation.NAMED, None, read, value=value)).verdict is verdict
+
+
+@pytest.mark.parametrize("certain", [True, False])
+def test_the_colour_of_a_doubtful_thing_is_not_clear(certain: bool) -> None:
+    car = thing("c", "car", 0, 0, 90, 60, colour="red", certain=certain)
+    found = judged(scene(car), Hop(("c",), "car", Relation.NAMED, None, Read.COLOUR, value="red"))
+    assert found.reading.verdict is found.target.verdict is found.verdict is (CONFIRMED if certain else OPEN)
+
+
+def test_of_two_findings_the_worse_counts_and_both_are_told() -> None:
+    findings = {verdict: Finding(verdict, f"is {verdict}") for verdict in Verdict}
+    order = [CONFIRMED, OPEN, CONTRADICTED]
+    for target in order:
+        for reading in order:
+            found = HopVerdict(findings[target], findings[reading])
+            assert found.verdict is max(target, reading, key=order.index)
+            assert found.detail == f"is {target}; is {reading}"
+    assert HopVerdict(Finding(OPEN), findings[OPEN]).detail == "is open"
+
+
+def test_a_kind_that_is_no_word_is_open() -> None:
+    for value in (Fraction(3), True, None):
+        hop = Hop(("dog",), "dog", Relation.NAMED, None, Read.CATEGORY, value=value)
+        assert judged(scene(DOG), hop).verdict is OPEN
