@@ -328,8 +328,8 @@ def _engines(folder: Path) -> Path:
 
 def _begin(it: Cluster, stores: list[ServerInfo]) -> None:
     """Start all parts; then make pools, Connections and users by the REST API, as an operator does."""
-    create = ["users", "create", "-u", "admin", "-r", "Admin", "-f", "Ad", "-l", "Min", "-e", "admin@example.org", "-p"]
-    for command in (["db", "migrate"], [*create, it.passwords["admin"]]):
+    create = ["users", "create", "-u", "admin", "-r", "Admin", "-f", "Ad", "-l", "Min", "-e", "admin@example.org"]
+    for command in (["db", "migrate"], [*create, f"--password={it.passwords['admin']}"]):  # it may begin with "-"
         with (it.folder / "setup.log").open("ab") as log:
             subprocess.run(["airflow", *command], env=it.env, cwd=it.folder, stdout=log, stderr=log, check=True)
     for name in PARTS:
