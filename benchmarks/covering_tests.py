@@ -38,12 +38,9 @@ class CoveringTests:
         paths = [str(root), str(root / TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "pytest", "-p", "benchmarks.line_recorder", "-m", "not airflow"]
-            command += [
-                f"--lines={folder}",
-                "--tb=no",
-                *options,
-            ]  # in two words, pytest would look there for its settings
+            # One word for the folder: pytest would take a second one for a test, and look there for its settings.
+            options = (f"--lines={folder}", "-m", "not airflow", "--tb=no", *options)
+            command = [sys.executable, "-m", "pytest", "-p", "benchmarks.line_recorder", *options]
             with subprocess.Popen(command, cwd=root, env=env, start_new_session=True) as process:
                 try:
                     code = process.wait()
