@@ -88,6 +88,13 @@ def test_a_file_that_cannot_be_looked_at_is_not_left_out_in_silence(tmp_path: Pa
         store.list_folders("a/")
 
 
+def test_a_folder_is_made_where_there_is_none(tmp_path: Path) -> None:
+    store = open_store(S3Settings(uri=f"file://{tmp_path}/new/lake"))
+    for _ in range(2):
+        store.ensure_bucket()
+        assert (tmp_path / "new" / "lake").is_dir()
+
+
 def test_a_conditional_put_writes_once_and_each_call_is_counted(tmp_path: Path) -> None:
     store = open_store(S3Settings(uri=f"file://{tmp_path}/lake"))
     assert [store.put_if_absent("a/b", data) for data in (b"1", b"2", b"1")] == [True, False, True]
