@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from benchmarks.line_recorder import PACKAGE
+from benchmarks.line_recorder import PACKAGE, file_of
 
 TESTS = "tests"
 _PASSED, _SOME_FAILED = 0, 1  # exit codes of pytest
@@ -97,7 +97,7 @@ class CoveringTests:
         found = set().union(*(ran.get(line, set()) for line in lines)) or set().union(*ran.values())
         by_file: dict[str, list[str]] = defaultdict(list)
         for test in self.seconds:
-            file = test.partition("::")[0]
+            file = file_of(test)
             if test in found or file in found:
                 by_file[file].append(test)
         place = PurePosixPath(module).relative_to(PACKAGE)

@@ -47,7 +47,7 @@ class LineRecorder:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """Record under the test's name."""
-        self._empty_caches(_file(item.nodeid))
+        self._empty_caches(file_of(item.nodeid))
         self._test = _test(item.nodeid)
         self._coverage.switch_context(self._test)
         started = time.monotonic()
@@ -62,7 +62,7 @@ class LineRecorder:
         """Record under the name of the test file what is set up for several tests."""
         if fixturedef.scope == "function":
             return (yield)
-        self._coverage.switch_context(_file(self._test))
+        self._coverage.switch_context(file_of(self._test))
         try:
             return (yield)
         finally:
@@ -99,5 +99,6 @@ def _test(nodeid: str) -> str:
     return nodeid.partition("[")[0]
 
 
-def _file(nodeid: str) -> str:
+def file_of(nodeid: str) -> str:
+    """Return the file of a test."""
     return nodeid.partition("::")[0]

@@ -25,6 +25,8 @@ def untested(): return 6
 def asked_by_a_fixture(): return 7
 """
 FILES = {
+    "pytest.ini": "[pytest]\nnorecursedirs = suites\n",
+    "tests/suites/test_elsewhere.py": "import nothing_of_that_name\n",
     "hopchain_etl/__init__.py": "",
     "hopchain_etl/a.py": MODULE,
     "tests/test_a.py": """\
